@@ -1,0 +1,27 @@
+//! A keyring for benchmarks: one active version from a file.
+
+use std::os::unix::fs::PermissionsExt;
+
+use bulla::{Keyring, KeyringDocument, KeyringId, Realm, SourceRecord, Sources, Suite};
+
+pub const REALM: &str = "acme_live";
+pub const NOW: u64 = 1_795_000_000;
+pub const APP: uuid::Uuid = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
+
+pub fn realm() -> Realm {
+    REALM.parse().expect("a realm")
+}
+
+pub fn load(suite: Suite) -> Keyring {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("master.key");
+    std::fs::write(&file, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+    let sources = Sources::new(folder.path());
+    let mut document = KeyringDocument::new(KeyringId::from_bytes([0xa0; 16]));
+    let source = SourceRecord { uri: "file:master.key".parse().expect("a URI"), wrapped: None };
+    let at = jiff::Timestamp::from_second(NOW as i64).expect("a time");
+    let version = document.stage(suite, vec![source], &sources, at).expect("staged");
+    document.activate(version, at).expect("activated");
+    Keyring::load(&document, &sources, &[realm()]).expect("loaded")
+}

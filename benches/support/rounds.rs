@@ -1,0 +1,56 @@
+//! Interleaved rounds: every contender once per round, ratios within the round.
+
+use std::{hint::black_box, time::Instant};
+
+const ROUNDS: usize = 301;
+const ITERATIONS: u32 = 2_000;
+
+pub struct Contender<'a> {
+    name: String,
+    step: Box<dyn FnMut() -> bool + 'a>,
+}
+
+impl<'a> Contender<'a> {
+    /// A contender whose every step must return true.
+    pub fn new(name: &str, step: impl FnMut() -> bool + 'a) -> Self {
+        Contender { name: name.to_owned(), step: Box::new(step) }
+    }
+
+    /// A contender that walks through `texts` in turn.
+    pub fn over(name: &str, texts: Vec<String>, check: impl Fn(&str) -> bool + 'a) -> Self {
+        let mut at = 0;
+        Self::new(name, move || {
+            at = (at + 1) % texts.len();
+            check(black_box(&texts[at]))
+        })
+    }
+}
+
+/// Runs the contenders and prints medians and the ratios to the first.
+pub fn run(mut contenders: Vec<Contender<'_>>) {
+    let mut times = vec![Vec::with_capacity(ROUNDS); contenders.len()];
+    for _ in 0..ROUNDS {
+        for (contender, times) in contenders.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            for _ in 0..ITERATIONS {
+                assert!((contender.step)(), "{}: not the verdict it measures", contender.name);
+            }
+            times.push(start.elapsed().as_nanos() as f64 / f64::from(ITERATIONS));
+        }
+    }
+    println!("{:<40} {:>10} {:>24}", "", "ns median", "ratio to the first (95 %)");
+    for (contender, own) in contenders.iter().zip(&times) {
+        let mut ratios: Vec<f64> = own.iter().zip(&times[0]).map(|(own, first)| own / first).collect();
+        let (low, middle, high) = median_with_interval(&mut ratios);
+        let (_, time, _) = median_with_interval(&mut own.clone());
+        println!("{:<40} {time:>10.0} {middle:>10.2} ({low:.2} … {high:.2})", contender.name);
+    }
+}
+
+/// The median and its 95 % confidence interval by order statistics.
+pub fn median_with_interval(values: &mut [f64]) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let (count, half) = (values.len() as f64, 1.96 * (values.len() as f64).sqrt() / 2.0);
+    let at = |rank: f64| values[(rank.max(0.0) as usize).min(values.len() - 1)];
+    (at(count / 2.0 - half), at(count / 2.0), at(count / 2.0 + half))
+}

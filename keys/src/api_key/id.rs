@@ -1,0 +1,96 @@
+//! The API-key id: the public beginning of an API key, by which people and programs speak of it.
+
+use std::{fmt, str::FromStr};
+
+use super::text::{ID_BYTES, ID_CHARS};
+use crate::{Realm, base62};
+
+/// An API key's id: its realm and 16 bytes, of which the first four are the key version. Written `realm_` and 22
+/// characters, a literal prefix of the key; public, and what logs, ledger and revocations are keyed by.
+///
+/// ```
+/// # use bulla::ApiKeyId;
+/// let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse()?;
+/// assert_eq!(id.realm().as_str(), "acme_live");
+/// assert_eq!(id.version(), 7);
+/// assert_eq!(id.to_string(), "acme_live_00000XzbyFf5rOyRXQyt8V");
+/// # Ok::<(), bulla::ApiKeyIdError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ApiKeyId {
+    realm: Realm,
+    bytes: [u8; ID_BYTES],
+}
+
+/// A text that is no API-key id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an API-key id is the realm, `_` and 22 characters, such as `acme_live_00000XzbyFf5rOyRXQyt8V`")]
+pub struct ApiKeyIdError;
+
+impl ApiKeyId {
+    pub(crate) fn new(realm: Realm, bytes: [u8; ID_BYTES]) -> Self {
+        ApiKeyId { realm, bytes }
+    }
+
+    /// The realm that issued the key.
+    pub fn realm(&self) -> Realm {
+        self.realm
+    }
+
+    /// The number of the key version that the key names; nothing says that it exists.
+    pub fn version(&self) -> u32 {
+        let [a, b, c, d, ..] = self.bytes;
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    /// The first 12 bytes of the nonce, which make the id unique.
+    pub(crate) fn nonce(&self) -> &[u8; 12] {
+        let [_, _, _, _, nonce @ ..] = &self.bytes;
+        nonce
+    }
+}
+
+impl FromStr for ApiKeyId {
+    type Err = ApiKeyIdError;
+
+    fn from_str(text: &str) -> Result<Self, ApiKeyIdError> {
+        let (realm, body) = text.rsplit_once('_').ok_or(ApiKeyIdError)?;
+        let realm = realm.parse().map_err(|_| ApiKeyIdError)?;
+        let mut bytes = [0; ID_BYTES];
+        if body.len() != ID_CHARS || base62::decode_into(body.as_bytes(), &mut bytes).is_none() {
+            return Err(ApiKeyIdError);
+        }
+        Ok(ApiKeyId { realm, bytes })
+    }
+}
+
+impl fmt::Display for ApiKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::with_capacity(super::text::MAX_LEN);
+        text.push_str(self.realm.as_str());
+        text.push('_');
+        base62::encode_into(&self.bytes, &mut text);
+        f.pad(&text)
+    }
+}
+
+impl fmt::Debug for ApiKeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKeyId({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_go_there_and_back_and_nothing_else_does() {
+        let id = ApiKeyId::new("live".parse().expect("a realm"), [0xff; 16]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in ["", "live", "live_", "live_0", "Live_00000XzbyFf5rOyRXQyt8V", "live_00000XzbyFf5rOyRXQyt8"] {
+            assert_eq!(bad.parse::<ApiKeyId>(), Err(ApiKeyIdError), "{bad:?}");
+        }
+        assert_eq!(format!("live_{}", "z".repeat(22)).parse::<ApiKeyId>(), Err(ApiKeyIdError), "wraps 2^64");
+    }
+}

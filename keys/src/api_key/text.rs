@@ -1,0 +1,105 @@
+//! The text of an API key taken apart: `realm _ body [ _ secret ] checksum`, nothing of it trusted yet.
+
+use crate::{Rejection, base62, seal::Suite};
+
+/// Longest API key in characters.
+pub(crate) const MAX_LEN: usize = 512;
+/// Bytes of the API-key id inside the body, and the characters they take.
+pub(crate) const ID_BYTES: usize = 16;
+pub(crate) const ID_CHARS: usize = base62::text_len(ID_BYTES);
+pub(crate) const SECRET_BYTES: usize = 32;
+const SECRET_CHARS: usize = base62::text_len(SECRET_BYTES);
+const CHECKSUM_CHARS: usize = base62::text_len(4);
+
+const MIN_BODY_BYTES: usize = ID_BYTES + Suite::MIN_SEALED;
+const MAX_BODY_BYTES: usize = ID_BYTES + Suite::MAX_SEALED;
+const MIN_LEN: usize = crate::realm::MIN_LEN + 1 + base62::text_len(MIN_BODY_BYTES) + CHECKSUM_CHARS;
+
+/// The parts of a text with a right checksum.
+pub(crate) struct Parts<'a> {
+    /// Not yet held to the grammar of realms.
+    pub(crate) realm: &'a str,
+    /// The secret half, 44 characters.
+    pub(crate) secret: Option<&'a str>,
+    body: &'a str,
+}
+
+/// A decoded body on the stack: `id ‖ sealed`.
+pub(crate) struct Body {
+    bytes: [u8; MAX_BODY_BYTES],
+    len: usize,
+}
+
+impl<'a> Parts<'a> {
+    /// Takes `text` apart: length bounds, then the checksum, then the parts.
+    #[inline]
+    pub(crate) fn split(text: &'a str) -> Result<Self, Rejection> {
+        if text.len() < MIN_LEN || text.len() > MAX_LEN {
+            return Err(Rejection::Malformed);
+        }
+        // A text cut inside a character is no API key; its checksum would be no base62 either.
+        let (checked, checksum) =
+            text.split_at_checked(text.len() - CHECKSUM_CHARS).ok_or(Rejection::Checksum)?;
+        let mut crc = [0; 4];
+        base62::decode_into(checksum.as_bytes(), &mut crc).ok_or(Rejection::Checksum)?;
+        if crc32fast::hash(checked.as_bytes()) != u32::from_be_bytes(crc) {
+            return Err(Rejection::Checksum);
+        }
+        let (before, last) = split_last(checked)?;
+        let (realm, body, secret) = if last.len() == SECRET_CHARS {
+            let (realm, body) = split_last(before)?;
+            (realm, body, Some(last))
+        } else {
+            (before, last, None)
+        };
+        Ok(Parts { realm, body, secret })
+    }
+
+    /// Decodes the body.
+    #[inline]
+    pub(crate) fn body(&self) -> Result<Body, Rejection> {
+        let mut bytes = [0; MAX_BODY_BYTES];
+        match base62::decode_into(self.body.as_bytes(), &mut bytes) {
+            Some(len) if len >= MIN_BODY_BYTES => Ok(Body { bytes, len }),
+            _ => Err(Rejection::Malformed),
+        }
+    }
+
+    /// Holds the secret part, where there is one, to its shape.
+    pub(crate) fn check_secret(&self) -> Result<(), Rejection> {
+        let Some(secret) = self.secret else { return Ok(()) };
+        let mut bytes = zeroize::Zeroizing::new([0; SECRET_BYTES]);
+        base62::decode_into(secret.as_bytes(), bytes.as_mut_slice()).map(|_| ()).ok_or(Rejection::Malformed)
+    }
+}
+
+fn split_last(text: &str) -> Result<(&str, &str), Rejection> {
+    let at = memchr::memrchr(b'_', text.as_bytes()).ok_or(Rejection::Malformed)?;
+    Ok((&text[..at], &text[at + 1..]))
+}
+
+impl Body {
+    #[inline]
+    pub(crate) fn id(&self) -> [u8; ID_BYTES] {
+        let mut id = [0; ID_BYTES];
+        id.copy_from_slice(&self.bytes[..ID_BYTES]);
+        id
+    }
+
+    /// What lies under the seal, to be opened in place.
+    #[inline]
+    pub(crate) fn sealed(&mut self) -> &mut [u8] {
+        &mut self.bytes[ID_BYTES..self.len]
+    }
+}
+
+/// The text made of its parts.
+pub(crate) fn assemble(realm: &str, body: &[u8]) -> String {
+    let mut text = String::with_capacity(MAX_LEN);
+    text.push_str(realm);
+    text.push('_');
+    base62::encode_into(body, &mut text);
+    let checksum = crc32fast::hash(text.as_bytes());
+    base62::encode_into(&checksum.to_be_bytes(), &mut text);
+    text
+}

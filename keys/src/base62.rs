@@ -1,0 +1,166 @@
+//! Base62 in groups: 8 bytes are 11 digits of `0-9A-Za-z`, so both directions take linear time and every byte string
+//! has exactly one text (`docs/FORMAT.md`, "base62").
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Digits that a group of 0 to 8 bytes takes.
+const DIGITS: [usize; 9] = [0, 2, 3, 5, 6, 7, 9, 10, 11];
+
+const GROUP_BYTES: usize = 8;
+const GROUP_DIGITS: usize = 11;
+
+/// Marks a character outside the alphabet; no digit has this bit, so the OR of many look-ups tells.
+const NO_DIGIT: u8 = 0x80;
+
+const VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < ALPHABET.len() {
+        values[ALPHABET[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
+
+/// The number of characters that `bytes` bytes take.
+pub(crate) const fn text_len(bytes: usize) -> usize {
+    bytes / GROUP_BYTES * GROUP_DIGITS + DIGITS[bytes % GROUP_BYTES]
+}
+
+/// The number of bytes that `chars` characters hold, or `None` for a length that no byte string has.
+pub(crate) const fn byte_len(chars: usize) -> Option<usize> {
+    let rest = match chars % GROUP_DIGITS {
+        0 => 0,
+        2 => 1,
+        3 => 2,
+        5 => 3,
+        6 => 4,
+        7 => 5,
+        9 => 6,
+        10 => 7,
+        _ => return None,
+    };
+    Some(chars / GROUP_DIGITS * GROUP_BYTES + rest)
+}
+
+/// Appends the text of `bytes`.
+pub(crate) fn encode_into(bytes: &[u8], out: &mut String) {
+    for group in bytes.chunks(GROUP_BYTES) {
+        let mut value = group.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+        let mut text = [0u8; GROUP_DIGITS];
+        let digits = &mut text[..DIGITS[group.len()]];
+        for digit in digits.iter_mut().rev() {
+            *digit = ALPHABET[(value % 62) as usize];
+            value /= 62;
+        }
+        out.extend(digits.iter().map(|digit| char::from(*digit)));
+    }
+}
+
+/// Decodes `text` into the front of `out` and returns the number of bytes, or `None` when `text` is no base62 text
+/// or does not fit.
+#[inline]
+pub(crate) fn decode_into(text: &[u8], out: &mut [u8]) -> Option<usize> {
+    let length = byte_len(text.len())?;
+    let out = out.get_mut(..length)?;
+    let (groups, rest) = text.as_chunks::<GROUP_DIGITS>();
+    let (slots, last) = out.as_chunks_mut::<GROUP_BYTES>();
+    for (group, slot) in groups.iter().zip(slots) {
+        *slot = decode_group(group)?.to_be_bytes();
+    }
+    if !rest.is_empty() {
+        decode_rest(rest, last)?;
+    }
+    Some(length)
+}
+
+/// One group of 11 digits. Ten digits always fit 64 bits; the eleventh may not.
+#[inline(always)]
+fn decode_group(group: &[u8; GROUP_DIGITS]) -> Option<u64> {
+    let digit = group.map(|character| VALUES[character as usize]);
+    let outside = digit.iter().fold(0, |all, one| all | one);
+    // Pairs first, then a tree of them: the multiplications do not wait for each other.
+    let d = digit.map(u64::from);
+    let pair = |i: usize| d[i] * 62 + d[i + 1];
+    let four = |i: usize| pair(i) * 62u64.pow(2) + pair(i + 2);
+    let ten = (four(0) * 62u64.pow(4) + four(4)) * 62u64.pow(2) + pair(8);
+    if outside & NO_DIGIT != 0 {
+        return None;
+    }
+    ten.checked_mul(62)?.checked_add(d[10])
+}
+
+/// The last group, of 2 to 10 digits for 1 to 7 bytes.
+fn decode_rest(digits: &[u8], out: &mut [u8]) -> Option<()> {
+    let mut value = 0u64;
+    for character in digits {
+        let digit = VALUES[*character as usize];
+        if digit & NO_DIGIT != 0 {
+            return None;
+        }
+        value = value * 62 + u64::from(digit);
+    }
+    if value >> (8 * out.len()) != 0 {
+        return None;
+    }
+    out.copy_from_slice(&value.to_be_bytes()[GROUP_BYTES - out.len()..]);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: &[u8]) -> String {
+        let mut out = String::new();
+        encode_into(bytes, &mut out);
+        out
+    }
+
+    fn bytes(text: &str) -> Option<Vec<u8>> {
+        let mut out = [0; 512];
+        decode_into(text.as_bytes(), &mut out).map(|length| out[..length].to_vec())
+    }
+
+    #[test]
+    fn every_length_goes_there_and_back() {
+        for fill in [0x00, 0x5a, 0xff] {
+            for length in 0..=64 {
+                let there = text(&vec![fill; length]);
+                assert_eq!(there.len(), text_len(length));
+                assert_eq!(byte_len(there.len()), Some(length));
+                assert_eq!(bytes(&there), Some(vec![fill; length]), "{length} bytes of {fill:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_of_no_byte_string_are_refused() {
+        for length in [1, 4, 8, 12, 15, 19] {
+            assert_eq!(bytes(&"0".repeat(length)), None, "{length} digits");
+        }
+    }
+
+    #[test]
+    fn values_that_do_not_fit_their_bytes_are_refused() {
+        for group in 1..=8usize {
+            let largest = text(&vec![0xff; group]);
+            assert!(bytes(&largest).is_some());
+            let mut next = largest.into_bytes();
+            let last = next.last_mut().expect("a group has digits");
+            *last = ALPHABET[VALUES[*last as usize] as usize + 1];
+            assert_eq!(bytes(&String::from_utf8(next).expect("ASCII")), None, "{group} bytes");
+            assert_eq!(bytes(&"z".repeat(DIGITS[group])), None, "{group} bytes, all z");
+        }
+    }
+
+    #[test]
+    fn characters_outside_the_alphabet_are_refused() {
+        for character in ["-", "_", "+", "/", " ", "\u{0}", "[", "`", "{", "@", ":"] {
+            assert_eq!(bytes(&format!("0000000000{character}")), None, "{character:?} at the end");
+            assert_eq!(bytes(&format!("{character}0000000000")), None, "{character:?} at the start");
+            assert_eq!(bytes(&format!("0{character}")), None, "{character:?} in a short group");
+        }
+        assert_eq!(bytes("é000000000"), None);
+    }
+}

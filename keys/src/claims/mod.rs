@@ -1,0 +1,179 @@
+//! Claims: the restrictions and notes that an API key carries under its seal.
+
+mod cbor;
+mod cidr;
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+pub(crate) use self::cbor::BadClaims;
+pub use self::cidr::{Cidr, CidrError};
+use crate::payload::MAX_CLAIMS;
+
+/// What an API key carries beside app and times. Every kind of restriction fails closed: a verifier that does not
+/// know it refuses the key.
+///
+/// ```
+/// # use bulla::Claims;
+/// let claims = Claims::new().with_scopes(["orders.read", "orders.write"]).with_audience(["shop"]).with_cidr(["10.0.0.0/8".parse()?]);
+/// assert_eq!(claims.scopes_text(), "orders.read orders.write");
+/// # Ok::<(), bulla::CidrError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims {
+    audience: Vec<String>,
+    not_before: Option<u64>,
+    scopes: Vec<String>,
+    cidr: Vec<Cidr>,
+    secret: bool,
+    meta: BTreeMap<String, String>,
+}
+
+/// Claims that cannot be sealed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClaimsError {
+    /// A text is empty.
+    #[error("{0} must not be empty")]
+    Empty(&'static str),
+    /// Not a scope token of RFC 6749.
+    #[error("the scope `{0}` is not a scope token of RFC 6749: printable ASCII without space, `\"` and `\\`")]
+    Scope(String),
+    /// The encoding is too long.
+    #[error("the claims take {0} bytes and may take {MAX_CLAIMS}: shorten scopes, audience, addresses or metadata")]
+    TooLong(usize),
+}
+
+impl Claims {
+    /// No claims.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The audiences the key is for; one of them must be the caller's.
+    #[must_use]
+    pub fn with_audience<T: Into<String>>(mut self, audience: impl IntoIterator<Item = T>) -> Self {
+        self.audience = unique(audience);
+        self
+    }
+
+    /// The time, in Unix seconds, before which the key is refused.
+    #[must_use]
+    pub fn with_not_before(mut self, time: u64) -> Self {
+        self.not_before = Some(time);
+        self
+    }
+
+    /// The scopes the key grants.
+    #[must_use]
+    pub fn with_scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopes = unique(scopes);
+        self
+    }
+
+    /// The address blocks the key may be used from.
+    #[must_use]
+    pub fn with_cidr(mut self, blocks: impl IntoIterator<Item = Cidr>) -> Self {
+        self.cidr = blocks.into_iter().collect();
+        self
+    }
+
+    /// Notes in the key itself, readable for whoever verifies it.
+    #[must_use]
+    pub fn with_meta<K: Into<String>, V: Into<String>>(mut self, meta: impl IntoIterator<Item = (K, V)>) -> Self {
+        self.meta = meta.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        self
+    }
+
+    /// The audiences, none where the key is for any.
+    pub fn audience(&self) -> &[String] {
+        &self.audience
+    }
+
+    /// The `nbf` time in Unix seconds.
+    pub fn not_before(&self) -> Option<u64> {
+        self.not_before
+    }
+
+    /// The scopes, in the order they were sealed.
+    pub fn scopes(&self) -> &[String] {
+        &self.scopes
+    }
+
+    /// The scopes as one text, joined by spaces.
+    pub fn scopes_text(&self) -> String {
+        self.scopes.join(" ")
+    }
+
+    /// The address blocks, none where the key is for any address.
+    pub fn cidr(&self) -> &[Cidr] {
+        &self.cidr
+    }
+
+    /// The notes.
+    pub fn meta(&self) -> &BTreeMap<String, String> {
+        &self.meta
+    }
+
+    /// Whether the key has a secret half.
+    pub fn has_secret(&self) -> bool {
+        self.secret
+    }
+
+    /// Whether `wanted` are all granted.
+    pub fn grants(&self, wanted: &[&str]) -> bool {
+        wanted.iter().all(|wanted| self.scopes.iter().any(|scope| scope == wanted))
+    }
+
+    /// Whether the caller's `audience` is one of the key's. A restricted key is refused where none was given.
+    pub(crate) fn is_for(&self, audience: Option<&str>) -> bool {
+        self.audience.is_empty() || audience.is_some_and(|caller| self.audience.iter().any(|one| one == caller))
+    }
+
+    /// Whether the client's `address` is allowed. A restricted key is refused where none was given.
+    pub(crate) fn is_from(&self, address: Option<IpAddr>) -> bool {
+        self.cidr.is_empty() || address.is_some_and(|client| self.cidr.iter().any(|block| block.contains(client)))
+    }
+
+    /// The encoding to be sealed.
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, ClaimsError> {
+        self.check()?;
+        if let Some(scope) = self.scopes.iter().find(|scope| !scope.bytes().all(is_scope_character)) {
+            return Err(ClaimsError::Scope(scope.clone()));
+        }
+        let bytes = cbor::encode(self);
+        if bytes.len() > MAX_CLAIMS { Err(ClaimsError::TooLong(bytes.len())) } else { Ok(bytes) }
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadClaims> {
+        cbor::decode(bytes)
+    }
+
+    fn check(&self) -> Result<(), ClaimsError> {
+        let empty = |texts: &[String]| texts.iter().any(String::is_empty);
+        if empty(&self.audience) {
+            return Err(ClaimsError::Empty("an audience"));
+        }
+        if empty(&self.scopes) {
+            return Err(ClaimsError::Empty("a scope"));
+        }
+        if self.meta.iter().any(|(name, value)| name.is_empty() || value.is_empty()) {
+            return Err(ClaimsError::Empty("a name or value of the metadata"));
+        }
+        Ok(())
+    }
+}
+
+fn is_scope_character(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'
+}
+
+fn unique<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for text in texts {
+        let text = text.into();
+        if !all.contains(&text) {
+            all.push(text);
+        }
+    }
+    all
+}

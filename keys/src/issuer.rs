@@ -1,0 +1,98 @@
+//! The issuer: seals new API keys under the active version.
+
+use getrandom::SysRng;
+use rand_core::TryCryptoRng;
+use uuid::Uuid;
+
+use crate::{
+    ApiKey, Claims, ClaimsError, Keyring, Realm,
+    api_key::text::assemble,
+    payload::Payload,
+};
+
+/// Issues API keys under one keyring.
+#[derive(Clone, Debug)]
+pub struct Issuer {
+    keyring: Keyring,
+}
+
+/// What an API key is to say.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The realm that issues it.
+    pub realm: Realm,
+    /// The app it belongs to.
+    pub app_id: Uuid,
+    /// When it expires, in Unix seconds; `None` is never.
+    pub expires_at: Option<u64>,
+    /// Restrictions and notes.
+    pub claims: Claims,
+}
+
+/// No API key was issued.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The keyring was not loaded for this realm.
+    #[error("the realm {0} is not one that this issuer seals for")]
+    Realm(Realm),
+    /// No version seals.
+    #[error("the keyring has no active version: stage and activate one (`bulla keyring stage`, `bulla keyring activate`)")]
+    NoActiveVersion,
+    /// The active version is past its `seal_until`.
+    #[error("the active version is past its `seal_until`: stage and activate the next one")]
+    SealUntil,
+    /// A time that 32 bits do not hold.
+    #[error("{0} is no time an API key can hold: seconds from 1970 to 2106-02-07T06:28:15Z")]
+    Time(u64),
+    /// It would expire before it begins.
+    #[error("the expiry is not after the time of issue")]
+    ExpiryPast,
+    /// Claims that cannot be sealed.
+    #[error(transparent)]
+    Claims(#[from] ClaimsError),
+    /// No randomness.
+    #[error("the random generator failed: {0}")]
+    Random(String),
+}
+
+impl Issuer {
+    /// An issuer for the realms that the keyring was loaded for.
+    pub fn new(keyring: &Keyring) -> Self {
+        Issuer { keyring: keyring.clone() }
+    }
+
+    /// Issues a key at `now`, in Unix seconds, under a nonce from the operating system's generator.
+    pub fn issue(&self, request: &Request, now: u64) -> Result<ApiKey, IssueError> {
+        self.issue_with(request, now, &mut SysRng)
+    }
+
+    /// Issues a key under a nonce from `random`. The same nonce twice under one key gives both texts away: `random` has
+    /// to be a cryptographic generator that never repeats.
+    pub fn issue_with<R: TryCryptoRng>(&self, request: &Request, now: u64, random: &mut R) -> Result<ApiKey, IssueError> {
+        let keys = self.keyring.realm(request.realm).ok_or(IssueError::Realm(request.realm))?;
+        let version = keys.active().ok_or(IssueError::NoActiveVersion)?;
+        let key = version.key.as_ref().ok_or(IssueError::NoActiveVersion)?;
+        if version.record.seal_until.is_some_and(|until| until.as_second() <= i64::try_from(now).unwrap_or(i64::MAX)) {
+            return Err(IssueError::SealUntil);
+        }
+        let time = |time: u64| u32::try_from(time).map_err(|_| IssueError::Time(time));
+        let expires_at = match request.expires_at {
+            Some(expires_at) if expires_at <= now => return Err(IssueError::ExpiryPast),
+            Some(expires_at) => time(expires_at)?,
+            None => 0,
+        };
+        let payload = Payload { app_id: request.app_id, issued_at: time(now)?, expires_at };
+        let plaintext = payload.encode(&request.claims.encode()?);
+
+        let (mut nonce, mut nonce_rest) = ([0; 12], [0; 12]);
+        for half in [&mut nonce, &mut nonce_rest] {
+            random.try_fill_bytes(half).map_err(|error| IssueError::Random(error.to_string()))?;
+        }
+        let sealed = key.seal(&nonce, &nonce_rest, &plaintext).map_err(|_| ClaimsError::TooLong(plaintext.len()))?;
+        let body = [version.number.to_be_bytes().as_slice(), &nonce, &sealed].concat();
+        let text = assemble(request.realm.as_str(), &body);
+        #[allow(clippy::expect_used, reason = "what was assembled keeps to the grammar; the tests hold it to that")]
+        Ok(text.parse().expect("an issued key is an API key"))
+    }
+}

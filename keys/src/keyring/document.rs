@@ -1,0 +1,146 @@
+//! The keyring document: TOML on disk or in the store, without any plaintext key, under a MAC.
+//!
+//! The MAC is HMAC-SHA256 over the exact bytes before the last line, which holds it; its key comes from a source of its
+//! own, so that nobody who knows a master key can sign a document.
+
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::{KeyVersion, KeyringError, KeyringId, State, VersionRecord, hex};
+use crate::{
+    derive::{Expanded, keyring_mac_info},
+    source::{Binding, KeySource, SourceUri, Sources},
+};
+
+const FORMAT: u32 = 1;
+const HEADER: &str = "# A bulla keyring. It holds no plaintext key. Change it with `bulla keyring` alone: the last line is a MAC.\n\n";
+const MAC_LINE: &str = "hmac_sha256 = ";
+
+/// The keyring document, read and authenticated, or new and not yet written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyringDocument {
+    /// The keyring's id.
+    pub(super) id: KeyringId,
+    /// Grows with every change, so that an older document is recognized.
+    pub(super) serial: u64,
+    /// The versions, in the order of their numbers.
+    pub(super) versions: Vec<VersionRecord>,
+}
+
+/// The key that authenticates keyring documents, behind a source of its own.
+pub struct MacKey(Box<dyn KeySource>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    format: u32,
+    keyring_id: KeyringId,
+    serial: u64,
+    #[serde(default, rename = "version")]
+    versions: Vec<VersionRecord>,
+    #[serde(skip_serializing)]
+    mac: Option<MacTable>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MacTable {
+    hmac_sha256: String,
+}
+
+impl MacKey {
+    /// Opens the source that the configuration names.
+    pub fn open(uri: &SourceUri, sources: &Sources, keyring: KeyringId) -> Result<Self, KeyringError> {
+        let binding = Binding { keyring, version: None, wrapped: None };
+        sources.open(uri, binding).map(MacKey).map_err(KeyringError::MacSource)
+    }
+
+    fn mac(&self, keyring: KeyringId, bytes: &str) -> Result<Hmac<Sha256>, KeyringError> {
+        let key: Expanded = self.0.expand(&keyring_mac_info(keyring)).map_err(KeyringError::MacSource)?;
+        Ok(key.hmac(bytes.as_bytes()))
+    }
+}
+
+impl KeyringDocument {
+    /// A keyring without versions.
+    pub fn new(id: KeyringId) -> Self {
+        KeyringDocument { id, serial: 0, versions: Vec::new() }
+    }
+
+    /// The keyring's id.
+    pub fn id(&self) -> KeyringId {
+        self.id
+    }
+
+    /// The serial number: one more with every change.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// The versions, in the order of their numbers.
+    pub fn versions(&self) -> &[VersionRecord] {
+        &self.versions
+    }
+
+    /// The version of this number.
+    pub fn version(&self, number: KeyVersion) -> Option<&VersionRecord> {
+        self.versions.iter().find(|record| record.number == number)
+    }
+
+    /// The version that seals, where there is one.
+    pub fn active(&self) -> Option<&VersionRecord> {
+        self.versions.iter().find(|record| record.state == State::Active)
+    }
+
+    /// Reads a document and checks its MAC under the key that `mac_source` holds.
+    pub fn parse(text: &str, mac_source: &SourceUri, sources: &Sources) -> Result<Self, KeyringError> {
+        let body: Body = toml::from_str(text).map_err(|error| KeyringError::Syntax(error.to_string()))?;
+        if body.format != FORMAT {
+            return Err(KeyringError::Format(body.format));
+        }
+        let (signed, last) = split_last_line(text).ok_or(KeyringError::MacMissing)?;
+        let table = body.mac.filter(|_| last.starts_with(MAC_LINE)).ok_or(KeyringError::MacMissing)?;
+        let tag: [u8; 32] = hex::decode(&table.hmac_sha256).ok_or(KeyringError::MacMissing)?;
+        let key = MacKey::open(mac_source, sources, body.keyring_id)?;
+        key.mac(body.keyring_id, signed)?.verify(&tag.into()).map_err(|_| KeyringError::MacWrong)?;
+        let document = KeyringDocument { id: body.keyring_id, serial: body.serial, versions: body.versions };
+        document.check()?;
+        Ok(document)
+    }
+
+    /// The document as text, under a new MAC.
+    pub fn render(&self, key: &MacKey) -> Result<String, KeyringError> {
+        self.check()?;
+        let body =
+            Body { format: FORMAT, keyring_id: self.id, serial: self.serial, versions: self.versions.clone(), mac: None };
+        let body = toml::to_string(&body).map_err(|error| KeyringError::Syntax(error.to_string()))?;
+        let mut text = format!("{HEADER}{body}\n[mac]\n");
+        let tag = key.mac(self.id, &text)?.finalize().into_bytes();
+        text.push_str(&format!("{MAC_LINE}\"{}\"\n", hex::encode(&tag)));
+        Ok(text)
+    }
+
+    fn check(&self) -> Result<(), KeyringError> {
+        for (at, record) in self.versions.iter().enumerate() {
+            if self.versions[..at].iter().any(|before| before.number == record.number) {
+                return Err(KeyringError::DuplicateVersion(record.number));
+            }
+            if record.state.opens() && record.sources.is_empty() {
+                return Err(KeyringError::NoSource(record.number));
+            }
+        }
+        let mut active = self.versions.iter().filter(|record| record.state == State::Active);
+        match (active.next(), active.next()) {
+            (Some(one), Some(two)) => Err(KeyringError::TwoActive(one.number, two.number)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The bytes before the last line, and that line.
+fn split_last_line(text: &str) -> Option<(&str, &str)> {
+    let trimmed = text.strip_suffix('\n').unwrap_or(text);
+    let at = trimmed.rfind('\n')? + 1;
+    Some((&text[..at], &trimmed[at..]))
+}

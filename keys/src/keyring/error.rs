@@ -1,0 +1,92 @@
+//! What is wrong with a keyring, and how to mend it.
+
+use super::{KeyVersion, State};
+use crate::SourceError;
+
+/// A keyring that cannot be read, loaded or changed as asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyringError {
+    /// Not TOML, an unknown field, or a value of the wrong kind.
+    #[error("the keyring document does not parse: {0}")]
+    Syntax(String),
+    /// A newer document than this program knows.
+    #[error("the keyring document has format {0}, and this program knows format 1: use a newer bulla")]
+    Format(u32),
+    /// No MAC where it has to stand.
+    #[error("the last line of the keyring document has to be `hmac_sha256 = \"…\"` under `[mac]`: the document is cut off")]
+    MacMissing,
+    /// Changed by someone without the MAC key, or checked with another one.
+    #[error(
+        "the keyring document's MAC is wrong: it was changed by hand, or `keyring.mac_source` names another key; \
+         change keyrings with `bulla keyring` alone, or restore the last good document"
+    )]
+    MacWrong,
+    /// Two versions of one number.
+    #[error("the keyring document has version {0} twice: restore the last good document")]
+    DuplicateVersion(KeyVersion),
+    /// More than one active version.
+    #[error("the keyring document has two active versions, {0} and {1}: at most one may be; restore the last good document")]
+    TwoActive(KeyVersion, KeyVersion),
+    /// A version that cannot be opened by anyone.
+    #[error("version {0} names no key source: a version needs at least one")]
+    NoSource(KeyVersion),
+    /// A source failed, and the version has no other that serves.
+    #[error("version {version} cannot be loaded: {error}")]
+    Source {
+        /// The version.
+        version: KeyVersion,
+        /// The last source's trouble.
+        error: SourceError,
+    },
+    /// The source of the MAC key failed.
+    #[error("the keyring's MAC key cannot be loaded: {0}")]
+    MacSource(SourceError),
+    /// Another master key behind the right name.
+    #[error(
+        "version {version}: {uri} holds another key than the one the keyring was made with (key-check value {found}, \
+         recorded {recorded}); point it at the right key, or restore that key"
+    )]
+    WrongKey {
+        /// The version.
+        version: KeyVersion,
+        /// The source.
+        uri: String,
+        /// What the source's key gives.
+        found: String,
+        /// What the document says.
+        recorded: String,
+    },
+    /// A wrapped key that is no base64.
+    #[error("version {0} has a `wrapped` key that is no base64: restore the last good document")]
+    Wrapped(KeyVersion),
+    /// No such version.
+    #[error("the keyring has no version {0}: `bulla keyring show` lists those it has")]
+    Unknown(KeyVersion),
+    /// The master key is already in use.
+    #[error("{uri} holds the master key that version {version} already has: every version needs a key of its own")]
+    SameMaster {
+        /// The version that has it.
+        version: KeyVersion,
+        /// The source offered again.
+        uri: String,
+    },
+    /// Several sources of one version hold different keys.
+    #[error("{0} and {1} hold different keys: the sources of one version must hold the same master key")]
+    SourcesDiffer(String, String),
+    /// A move that is not in the table of legal ones.
+    #[error("version {version} is {state} and cannot be {asked}: {legal}")]
+    IllegalMove {
+        /// The version.
+        version: KeyVersion,
+        /// Its state.
+        state: State,
+        /// What was asked for.
+        asked: &'static str,
+        /// What is legal from there.
+        legal: &'static str,
+    },
+    /// All 2^32 - 1 numbers are used.
+    #[error("the keyring has used up its version numbers: make a new keyring")]
+    NumbersUsedUp,
+}

@@ -1,0 +1,20 @@
+//! The keyring: the key versions of a deployment, as a document, and loaded as seal keys ready for use.
+
+mod document;
+mod error;
+mod hex;
+mod id;
+mod loaded;
+mod moves;
+mod record;
+mod version;
+
+pub(crate) use self::loaded::RealmKeys;
+pub use self::{
+    document::{KeyringDocument, MacKey},
+    error::KeyringError,
+    id::{KeyringId, KeyringIdError},
+    loaded::{Keyring, Served},
+    record::{KeyCheckValue, SourceRecord, VersionRecord},
+    version::{KeyVersion, State},
+};

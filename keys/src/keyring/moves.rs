@@ -1,0 +1,130 @@
+//! The life of a key version: the legal moves, and no others (NIST SP 800-57 part 1, section 7).
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use jiff::Timestamp;
+
+use super::{KeyCheckValue, KeyVersion, KeyringDocument, KeyringError, SourceRecord, State, VersionRecord};
+use crate::{
+    Suite,
+    derive::{Expanded, key_check_info},
+    source::{Binding, KeySource, Sources},
+};
+
+impl KeyringDocument {
+    /// Adds a version, staged, after its sources were asked: all must hold one and the same master key, which no other
+    /// version may have.
+    pub fn stage(
+        &mut self,
+        suite: Suite,
+        sources: Vec<SourceRecord>,
+        opener: &Sources,
+        now: Timestamp,
+    ) -> Result<KeyVersion, KeyringError> {
+        let number = match self.versions.iter().map(|record| record.number).max() {
+            Some(last) => last.next().ok_or(KeyringError::NumbersUsedUp)?,
+            None => KeyVersion::FIRST,
+        };
+        let mut agreed: Option<(KeyCheckValue, &SourceRecord)> = None;
+        for record in &sources {
+            let source = self.open(number, record, opener)?;
+            for other in &self.versions {
+                if self.check_value(&*source, other.number)? == other.key_check_value {
+                    return Err(KeyringError::SameMaster { version: other.number, uri: record.uri.to_string() });
+                }
+            }
+            let value = self.check_value(&*source, number)?;
+            match agreed {
+                Some((before, first)) if before != value => {
+                    return Err(KeyringError::SourcesDiffer(first.uri.to_string(), record.uri.to_string()));
+                }
+                Some(_) => {}
+                None => agreed = Some((value, record)),
+            }
+        }
+        let Some((key_check_value, _)) = agreed else { return Err(KeyringError::NoSource(number)) };
+        self.versions.push(VersionRecord {
+            number,
+            state: State::Staged,
+            suite,
+            created_at: now,
+            activated_at: None,
+            seal_until: None,
+            verify_until: None,
+            key_check_value,
+            sources,
+        });
+        self.serial += 1;
+        Ok(number)
+    }
+
+    /// Makes a staged version the active one, and deactivates the one before.
+    pub fn activate(&mut self, number: KeyVersion, now: Timestamp) -> Result<(), KeyringError> {
+        self.make_active(number, State::Staged, "activated", now)
+    }
+
+    /// Makes a deactivated version active again, and deactivates the one before.
+    pub fn roll_back(&mut self, number: KeyVersion, now: Timestamp) -> Result<(), KeyringError> {
+        self.make_active(number, State::Deactivated, "rolled back to", now)
+    }
+
+    fn make_active(
+        &mut self,
+        number: KeyVersion,
+        from: State,
+        asked: &'static str,
+        now: Timestamp,
+    ) -> Result<(), KeyringError> {
+        self.expect_state(number, &[from], asked)?;
+        for record in &mut self.versions {
+            if record.number == number {
+                record.state = State::Active;
+                record.activated_at = Some(now);
+            } else if record.state == State::Active {
+                record.state = State::Deactivated;
+            }
+        }
+        self.serial += 1;
+        Ok(())
+    }
+
+    fn expect_state(&self, number: KeyVersion, legal: &[State], asked: &'static str) -> Result<(), KeyringError> {
+        let record = self.version(number).ok_or(KeyringError::Unknown(number))?;
+        if legal.contains(&record.state) {
+            return Ok(());
+        }
+        let legal = legal_moves(record.state);
+        Err(KeyringError::IllegalMove { version: number, state: record.state, asked, legal })
+    }
+
+    /// Opens one source of a version.
+    pub(super) fn open(
+        &self,
+        version: KeyVersion,
+        record: &SourceRecord,
+        opener: &Sources,
+    ) -> Result<Box<dyn KeySource>, KeyringError> {
+        let wrapped = record.wrapped.as_ref().map(|text| BASE64.decode(text)).transpose();
+        let wrapped = wrapped.map_err(|_| KeyringError::Wrapped(version))?;
+        let binding = Binding { keyring: self.id, version: Some(version), wrapped: wrapped.as_deref() };
+        opener.open(&record.uri, binding).map_err(|error| KeyringError::Source { version, error })
+    }
+
+    /// The key-check value that the source's key has as that of `version`.
+    pub(super) fn check_value(&self, source: &dyn KeySource, version: KeyVersion) -> Result<KeyCheckValue, KeyringError> {
+        let expanded: Expanded = source
+            .expand(&key_check_info(self.id, version))
+            .map_err(|error| KeyringError::Source { version, error })?;
+        let [a, b, c, d, e, f, g, h, ..] = *expanded.bytes();
+        Ok(KeyCheckValue([a, b, c, d, e, f, g, h]))
+    }
+}
+
+fn legal_moves(state: State) -> &'static str {
+    match state {
+        State::Staged => "a staged version can be activated, compromised or destroyed",
+        State::Active => "the active version can be compromised; activating another one deactivates it",
+        State::Deactivated => "a deactivated version can be rolled back to, compromised or destroyed",
+        State::Compromised => "a compromised version can only be destroyed",
+        State::Destroyed => "a destroyed version stays as it is",
+    }
+}

@@ -1,0 +1,77 @@
+//! What the keyring document says of one key version.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{KeyVersion, State, hex};
+use crate::{SourceUri, Suite};
+
+/// One key version on record. It holds no plaintext key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VersionRecord {
+    /// 1 and up, never used twice.
+    pub number: KeyVersion,
+    /// Where the version is in its life.
+    pub state: State,
+    /// The algorithm it pins.
+    pub suite: Suite,
+    /// When it was staged.
+    pub created_at: Timestamp,
+    /// When it was last activated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activated_at: Option<Timestamp>,
+    /// From when on nothing is sealed with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seal_until: Option<Timestamp>,
+    /// From when on nothing sealed with it is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify_until: Option<Timestamp>,
+    /// Tells a wrong master key behind a right name.
+    pub key_check_value: KeyCheckValue,
+    /// The sources that hold this version's master key, in the order they are tried.
+    #[serde(rename = "source")]
+    pub sources: Vec<SourceRecord>,
+}
+
+/// One place that holds a version's master key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceRecord {
+    /// The source.
+    pub uri: SourceUri,
+    /// The key as the source wrapped it, in base64, for sources that unwrap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrapped: Option<String>,
+}
+
+/// The first 8 bytes of the master key's expansion under the label `kcv`; written in hex.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyCheckValue(pub(super) [u8; 8]);
+
+impl TryFrom<String> for KeyCheckValue {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        hex::decode(&text).map(KeyCheckValue).ok_or("a key-check value is 16 hexadecimal digits")
+    }
+}
+
+impl From<KeyCheckValue> for String {
+    fn from(value: KeyCheckValue) -> String {
+        hex::encode(&value.0)
+    }
+}
+
+impl std::fmt::Display for KeyCheckValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&hex::encode(&self.0))
+    }
+}
+
+impl std::fmt::Debug for KeyCheckValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,68 @@
+//! The plaintext under the seal: `app_id 16 ‖ issued_at u32be ‖ expires_at u32be (0 = never) ‖ claims`.
+
+use uuid::Uuid;
+
+/// Bytes before the claims.
+pub(crate) const MIN_BYTES: usize = 16 + 4 + 4;
+/// Longest claims in bytes.
+pub(crate) const MAX_CLAIMS: usize = 240;
+/// Bytes of the longest plaintext.
+pub(crate) const MAX_BYTES: usize = MIN_BYTES + MAX_CLAIMS;
+
+/// How far ahead an issuer's clock may run, in seconds.
+const CLOCK_DIFFERENCE: u64 = 300;
+
+/// The fixed part of the plaintext.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Payload {
+    pub(crate) app_id: Uuid,
+    pub(crate) issued_at: u32,
+    /// 0 is never.
+    pub(crate) expires_at: u32,
+}
+
+/// What a key's own times say of `now`.
+pub(crate) enum InTime {
+    Yes,
+    NotYet,
+    Expired,
+}
+
+impl Payload {
+    /// Splits a plaintext into the fixed part and the claims' bytes.
+    #[inline]
+    pub(crate) fn decode(plaintext: &[u8]) -> Option<(Self, &[u8])> {
+        let (app_id, rest) = plaintext.split_first_chunk::<16>()?;
+        let (issued_at, rest) = rest.split_first_chunk::<4>()?;
+        let (expires_at, claims) = rest.split_first_chunk::<4>()?;
+        let payload = Payload {
+            app_id: Uuid::from_bytes(*app_id),
+            issued_at: u32::from_be_bytes(*issued_at),
+            expires_at: u32::from_be_bytes(*expires_at),
+        };
+        Some((payload, claims))
+    }
+
+    /// The plaintext with `claims` after the fixed part.
+    pub(crate) fn encode(&self, claims: &[u8]) -> Vec<u8> {
+        let mut plaintext = Vec::with_capacity(MIN_BYTES + claims.len());
+        plaintext.extend(self.app_id.as_bytes());
+        plaintext.extend(self.issued_at.to_be_bytes());
+        plaintext.extend(self.expires_at.to_be_bytes());
+        plaintext.extend(claims);
+        plaintext
+    }
+
+    /// Whether `now`, in Unix seconds, lies between issue and expiry; `not_before` is the claim `nbf`.
+    #[inline]
+    pub(crate) fn in_time(&self, not_before: Option<u64>, now: u64) -> InTime {
+        let issued = u64::from(self.issued_at) <= now.saturating_add(CLOCK_DIFFERENCE);
+        if !issued || not_before.is_some_and(|not_before| not_before > now) {
+            InTime::NotYet
+        } else if self.expires_at != 0 && now >= u64::from(self.expires_at) {
+            InTime::Expired
+        } else {
+            InTime::Yes
+        }
+    }
+}

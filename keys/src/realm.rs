@@ -1,0 +1,103 @@
+//! Realms: the named issuing domains that stand at the front of every API key.
+
+use std::{fmt, str::FromStr};
+
+/// Longest realm name in characters.
+pub(crate) const MAX_LEN: usize = 24;
+/// Shortest realm name in characters.
+pub(crate) const MIN_LEN: usize = 2;
+
+/// A realm's name: 2 to 24 characters, words of `a-z0-9` joined by single underscores, the first of them a letter.
+///
+/// ```
+/// # use bulla::Realm;
+/// let realm: Realm = "acme_live".parse()?;
+/// assert_eq!(realm.as_str(), "acme_live");
+/// assert!("Acme".parse::<Realm>().is_err());
+/// # Ok::<(), bulla::RealmError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Realm {
+    // Zero-padded, so that the derived comparisons see one value per name.
+    name: [u8; MAX_LEN],
+    len: u8,
+}
+
+/// A text that is no realm name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a realm is 2 to 24 characters: words of a-z and 0-9 joined by single underscores, beginning with a letter, \
+     such as `acme_live`"
+)]
+pub struct RealmError;
+
+impl Realm {
+    /// The realm of the administrators' own API keys, `bulla`.
+    pub const ADMIN: Realm = match Realm::new("bulla") {
+        Some(realm) => realm,
+        None => panic!("the administrators' realm is a realm"),
+    };
+
+    const fn new(text: &str) -> Option<Realm> {
+        let bytes = text.as_bytes();
+        if bytes.len() < MIN_LEN || bytes.len() > MAX_LEN || !bytes[0].is_ascii_lowercase() {
+            return None;
+        }
+        let mut name = [0; MAX_LEN];
+        let mut at = 0;
+        while at < bytes.len() {
+            let word = bytes[at].is_ascii_lowercase() || bytes[at].is_ascii_digit();
+            let joint = bytes[at] == b'_' && bytes[at - 1] != b'_' && at + 1 < bytes.len();
+            if !word && !joint {
+                return None;
+            }
+            name[at] = bytes[at];
+            at += 1;
+        }
+        Some(Realm { name, len: bytes.len() as u8 })
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_slice()).unwrap_or_default()
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        &self.name[..usize::from(self.len)]
+    }
+}
+
+impl FromStr for Realm {
+    type Err = RealmError;
+
+    fn from_str(text: &str) -> Result<Self, RealmError> {
+        Realm::new(text).ok_or(RealmError)
+    }
+}
+
+impl fmt::Display for Realm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Realm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_kept() {
+        for good in ["ab", "acme", "acme_live", "a1_2_b", "a2345678901234567890abcd"] {
+            assert_eq!(good.parse::<Realm>().map(|realm| realm.to_string()), Ok(good.to_owned()));
+        }
+        for bad in ["", "a", "1a", "_a", "a_", "a__b", "A", "aB", "a-b", "a b", "é1", "a2345678901234567890abcde"] {
+            assert_eq!(bad.parse::<Realm>(), Err(RealmError), "{bad:?}");
+        }
+    }
+}

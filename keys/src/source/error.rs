@@ -1,0 +1,47 @@
+//! What goes wrong with a key source.
+
+use super::SourceUri;
+
+/// The kind of trouble, for programs that choose what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The URI is wrong.
+    Uri,
+    /// This build has no such kind of source.
+    Unsupported,
+    /// There is no such key, file, token or program.
+    Missing,
+    /// The source is there and refuses: permissions, PIN, token, policy.
+    Denied,
+    /// The source does not answer.
+    Unreachable,
+    /// The source answered with something that is no key or no derivation.
+    Malformed,
+}
+
+/// A key source did not yield a key. The text names the source and says what to do; it holds nothing secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("key source {uri}: {detail}")]
+pub struct SourceError {
+    uri: SourceUri,
+    problem: Problem,
+    detail: String,
+}
+
+impl SourceError {
+    /// Trouble of the source `uri`; `detail` says what is wrong and how to mend it.
+    pub fn new(uri: &SourceUri, problem: Problem, detail: String) -> Self {
+        SourceError { uri: uri.clone(), problem, detail }
+    }
+
+    /// The kind of trouble.
+    pub fn problem(&self) -> Problem {
+        self.problem
+    }
+
+    /// The source in question.
+    pub fn uri(&self) -> &SourceUri {
+        &self.uri
+    }
+}

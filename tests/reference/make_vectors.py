@@ -256,7 +256,7 @@ def characters():
 def structure():
     body, secret = base62(PLAIN_BODY), base62(SECRET_HALF)
     wrong = {
-        "empty-realm": ("An underscore before the body, and nothing before it.", "_" + body + "0000"),
+        "empty-realm": ("An underscore before the body, and nothing before it.", "_" + base62(SCOPED_BODY)),
         "empty-body": ("The body is empty.", "acme_live_" + body + "_"),
         "two-secrets": ("Two parts of 44 characters after the body.", f"acme_live_{body}_{secret}_{secret}"),
         "secret-43-characters": ("The part after the body is one character short of a secret half.",
@@ -426,7 +426,8 @@ def claims_accepted():
     accept("claims-240-bytes-suite-2", "The same under suite 2.", dict(suite=2, claims=claims_of(240)), **fitting)
     accept("claims-meta-order", "Deterministic encoding puts the shorter key first: \"b\" before \"aa\".",
            dict(claims={"meta": {"b": "1", "aa": "2"}}))
-    accept("claims-meta-unicode", "Text is UTF-8, four bytes too.", dict(claims={"meta": {"größe": "🗝", "a\0": "\n"}}))
+    accept("claims-meta-unicode", "Text is UTF-8, four bytes too, and may be any character.",
+           dict(claims={"meta": {"größe": "🗝", "a\0": "\n"}}))
     accept("claims-meta-long-value", "A text whose length takes a byte of its own.",
            dict(claims={"meta": {"a": "b" * 24, "c": "d" * 23}}))
 

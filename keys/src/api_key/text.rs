@@ -24,11 +24,8 @@ pub(crate) struct Parts<'a> {
     body: &'a str,
 }
 
-/// A decoded body on the stack: `id ‖ sealed`.
-pub(crate) struct Body {
-    bytes: [u8; MAX_BODY_BYTES],
-    len: usize,
-}
+/// Room for the longest body, on the stack of whoever decodes one.
+pub(crate) type BodyBuffer = [u8; MAX_BODY_BYTES];
 
 impl<'a> Parts<'a> {
     /// Takes `text` apart: length bounds, then the checksum, then the parts.
@@ -55,14 +52,12 @@ impl<'a> Parts<'a> {
         Ok(Parts { realm, body, secret })
     }
 
-    /// Decodes the body.
+    /// Decodes the body into `buffer`: the id, and what lies under the seal, to be opened in place.
     #[inline]
-    pub(crate) fn body(&self) -> Result<Body, Rejection> {
-        let mut bytes = [0; MAX_BODY_BYTES];
-        match base62::decode_into(self.body.as_bytes(), &mut bytes) {
-            Some(len) if len >= MIN_BODY_BYTES => Ok(Body { bytes, len }),
-            _ => Err(Rejection::Malformed),
-        }
+    pub(crate) fn body<'b>(&self, buffer: &'b mut BodyBuffer) -> Result<([u8; ID_BYTES], &'b mut [u8]), Rejection> {
+        let body = base62::decode_into(self.body.as_bytes(), buffer).ok_or(Rejection::Malformed)?;
+        let (id, sealed) = body.split_first_chunk_mut::<ID_BYTES>().ok_or(Rejection::Malformed)?;
+        if sealed.len() < Suite::MIN_SEALED { Err(Rejection::Malformed) } else { Ok((*id, sealed)) }
     }
 
     /// Holds the secret part, where there is one, to its shape.
@@ -76,21 +71,6 @@ impl<'a> Parts<'a> {
 fn split_last(text: &str) -> Result<(&str, &str), Rejection> {
     let at = memchr::memrchr(b'_', text.as_bytes()).ok_or(Rejection::Malformed)?;
     Ok((&text[..at], &text[at + 1..]))
-}
-
-impl Body {
-    #[inline]
-    pub(crate) fn id(&self) -> [u8; ID_BYTES] {
-        let mut id = [0; ID_BYTES];
-        id.copy_from_slice(&self.bytes[..ID_BYTES]);
-        id
-    }
-
-    /// What lies under the seal, to be opened in place.
-    #[inline]
-    pub(crate) fn sealed(&mut self) -> &mut [u8] {
-        &mut self.bytes[ID_BYTES..self.len]
-    }
 }
 
 /// The text made of its parts.

@@ -1,6 +1,10 @@
 //! Base62 in groups: 8 bytes are 11 digits of `0-9A-Za-z`, so both directions take linear time and every byte string
 //! has exactly one text (`docs/FORMAT.md`, "base62").
 
+mod group;
+
+use self::group::decode_group;
+
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Digits that a group of 0 to 8 bytes takes.
@@ -57,40 +61,26 @@ pub(crate) fn encode_into(bytes: &[u8], out: &mut String) {
     }
 }
 
-/// Decodes `text` into the front of `out` and returns the number of bytes, or `None` when `text` is no base62 text
-/// or does not fit.
+/// Decodes `text` into the front of `out` and returns that part, or `None` when `text` is no base62 text or does not
+/// fit.
 #[inline]
-pub(crate) fn decode_into(text: &[u8], out: &mut [u8]) -> Option<usize> {
+pub(crate) fn decode_into<'a>(text: &[u8], out: &'a mut [u8]) -> Option<&'a mut [u8]> {
     let length = byte_len(text.len())?;
     let out = out.get_mut(..length)?;
-    let (groups, rest) = text.as_chunks::<GROUP_DIGITS>();
     let (slots, last) = out.as_chunks_mut::<GROUP_BYTES>();
-    for (group, slot) in groups.iter().zip(slots) {
-        *slot = decode_group(group)?.to_be_bytes();
+    let mut rest = text;
+    for slot in slots {
+        *slot = decode_group(rest)?.to_be_bytes();
+        rest = rest.get(GROUP_DIGITS..)?;
     }
     if !rest.is_empty() {
         decode_rest(rest, last)?;
     }
-    Some(length)
-}
-
-/// One group of 11 digits. Ten digits always fit 64 bits; the eleventh may not.
-#[inline(always)]
-fn decode_group(group: &[u8; GROUP_DIGITS]) -> Option<u64> {
-    let digit = group.map(|character| VALUES[character as usize]);
-    let outside = digit.iter().fold(0, |all, one| all | one);
-    // Pairs first, then a tree of them: the multiplications do not wait for each other.
-    let d = digit.map(u64::from);
-    let pair = |i: usize| d[i] * 62 + d[i + 1];
-    let four = |i: usize| pair(i) * 62u64.pow(2) + pair(i + 2);
-    let ten = (four(0) * 62u64.pow(4) + four(4)) * 62u64.pow(2) + pair(8);
-    if outside & NO_DIGIT != 0 {
-        return None;
-    }
-    ten.checked_mul(62)?.checked_add(d[10])
+    Some(out)
 }
 
 /// The last group, of 2 to 10 digits for 1 to 7 bytes.
+#[inline]
 fn decode_rest(digits: &[u8], out: &mut [u8]) -> Option<()> {
     let mut value = 0u64;
     for character in digits {
@@ -119,7 +109,7 @@ mod tests {
 
     fn bytes(text: &str) -> Option<Vec<u8>> {
         let mut out = [0; 512];
-        decode_into(text.as_bytes(), &mut out).map(|length| out[..length].to_vec())
+        decode_into(text.as_bytes(), &mut out).map(|bytes| bytes.to_vec())
     }
 
     #[test]

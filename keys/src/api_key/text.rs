@@ -21,7 +21,9 @@ pub(crate) struct Parts<'a> {
     pub(crate) realm: &'a str,
     /// The secret half, 44 characters.
     pub(crate) secret: Option<&'a str>,
-    body: &'a str,
+    /// The body and all that follows it.
+    from_body: &'a str,
+    body_chars: usize,
 }
 
 /// Room for the longest body, on the stack of whoever decodes one.
@@ -49,13 +51,14 @@ impl<'a> Parts<'a> {
         } else {
             (before, last, None)
         };
-        Ok(Parts { realm, body, secret })
+        let from_body = &text[realm.len() + 1..];
+        Ok(Parts { realm, secret, from_body, body_chars: body.len() })
     }
 
     /// Decodes the body into `buffer`: the id, and what lies under the seal, to be opened in place.
     #[inline]
     pub(crate) fn body<'b>(&self, buffer: &'b mut BodyBuffer) -> Result<([u8; ID_BYTES], &'b mut [u8]), Rejection> {
-        let body = base62::decode_into(self.body.as_bytes(), buffer).ok_or(Rejection::Malformed)?;
+        let body = base62::decode_front(self.from_body.as_bytes(), self.body_chars, buffer).ok_or(Rejection::Malformed)?;
         let (id, sealed) = body.split_first_chunk_mut::<ID_BYTES>().ok_or(Rejection::Malformed)?;
         if sealed.len() < Suite::MIN_SEALED { Err(Rejection::Malformed) } else { Ok((*id, sealed)) }
     }

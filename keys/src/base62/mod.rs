@@ -65,7 +65,14 @@ pub(crate) fn encode_into(bytes: &[u8], out: &mut String) {
 /// fit.
 #[inline]
 pub(crate) fn decode_into<'a>(text: &[u8], out: &'a mut [u8]) -> Option<&'a mut [u8]> {
-    let length = byte_len(text.len())?;
+    decode_front(text, text.len(), out)
+}
+
+/// As [`decode_into`], of the first `chars` characters of `text`. What stands behind them is not looked at, but its
+/// being there spares copying the last groups.
+#[inline]
+pub(crate) fn decode_front<'a>(text: &[u8], chars: usize, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
+    let length = byte_len(chars)?;
     let out = out.get_mut(..length)?;
     let (slots, last) = out.as_chunks_mut::<GROUP_BYTES>();
     let mut rest = text;
@@ -73,8 +80,8 @@ pub(crate) fn decode_into<'a>(text: &[u8], out: &'a mut [u8]) -> Option<&'a mut 
         *slot = decode_group(rest)?.to_be_bytes();
         rest = rest.get(GROUP_DIGITS..)?;
     }
-    if !rest.is_empty() {
-        decode_rest(rest, last)?;
+    if !last.is_empty() {
+        decode_rest(rest.get(..chars % GROUP_DIGITS)?, last)?;
     }
     Some(out)
 }

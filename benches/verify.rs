@@ -10,7 +10,10 @@ mod rounds;
 
 use std::{hint::black_box, sync::Arc};
 
-use aes_gcm::{Aes256Gcm, aead::{AeadInOut, KeyInit}};
+use aes_gcm::{
+    Aes256Gcm,
+    aead::{AeadInOut, KeyInit},
+};
 use bulla::{ApiKey, ApiKeyId, Claims, Expectations, Issuer, Keyring, Request, Revocations, Suite, Verifier};
 use keyring::{NOW, REALM, realm};
 use rounds::{Contender, run};
@@ -34,14 +37,25 @@ fn main() {
     let expected = Expectations::realms(&realms);
     let scoped_expected = expected.scopes(&["orders.read"]);
 
-    let mut contenders = vec![raw(), Contender::over("bulla verify, accepted", accepted.clone(), |text| {
-        empty.verify(text, &expected, NOW).is_ok()
-    })];
-    contenders.push(Contender::over("bulla verify, accepted, 1 M revoked", accepted, |text| full.verify(text, &expected, NOW).is_ok()));
-    contenders.push(Contender::over("bulla verify, forged", forged.clone(), |text| empty.verify(text, &expected, NOW).is_err()));
-    contenders.push(Contender::over("bulla verify, forged, 1 M revoked", forged, |text| full.verify(text, &expected, NOW).is_err()));
-    contenders.push(Contender::over("bulla verify, garbage", garbage.clone(), |text| empty.verify(text, &expected, NOW).is_err()));
-    contenders.push(Contender::over("bulla verify, garbage, 1 M revoked", garbage, |text| full.verify(text, &expected, NOW).is_err()));
+    let mut contenders = vec![
+        raw(),
+        Contender::over("bulla verify, accepted", accepted.clone(), |text| empty.verify(text, &expected, NOW).is_ok()),
+    ];
+    contenders.push(Contender::over("bulla verify, accepted, 1 M revoked", accepted, |text| {
+        full.verify(text, &expected, NOW).is_ok()
+    }));
+    contenders.push(Contender::over("bulla verify, forged", forged.clone(), |text| {
+        empty.verify(text, &expected, NOW).is_err()
+    }));
+    contenders.push(Contender::over("bulla verify, forged, 1 M revoked", forged, |text| {
+        full.verify(text, &expected, NOW).is_err()
+    }));
+    contenders.push(Contender::over("bulla verify, garbage", garbage.clone(), |text| {
+        empty.verify(text, &expected, NOW).is_err()
+    }));
+    contenders.push(Contender::over("bulla verify, garbage, 1 M revoked", garbage, |text| {
+        full.verify(text, &expected, NOW).is_err()
+    }));
     contenders.push(Contender::over("bulla verify, accepted, one scope", scoped, |text| {
         empty.verify(text, &scoped_expected, NOW).is_ok()
     }));
@@ -116,12 +130,18 @@ fn fernet() -> Contender<'static> {
 
 fn branca() -> Contender<'static> {
     let key = [7; 32];
-    let tokens = (0..KEYS).map(|_| branca::encode(keyring::APP.as_bytes(), &key, NOW as u32).expect("a token")).collect();
+    let tokens =
+        (0..KEYS).map(|_| branca::encode(keyring::APP.as_bytes(), &key, NOW as u32).expect("a token")).collect();
     Contender::over("Branca (branca 0.10)", tokens, move |token| branca::decode(token, &key, 0).is_ok())
 }
 
 fn paseto() -> Contender<'static> {
-    use pasetors::{Local, keys::SymmetricKey, token::UntrustedToken, version4::{LocalToken, V4}};
+    use pasetors::{
+        Local,
+        keys::SymmetricKey,
+        token::UntrustedToken,
+        version4::{LocalToken, V4},
+    };
     let key = SymmetricKey::<V4>::from(&[7; 32]).expect("a key");
     // A PASETO's message is UTF-8.
     let seal = || LocalToken::encrypt(&key, keyring::APP.to_string().as_bytes(), None, None).expect("a token");

@@ -1,1 +1,5 @@
-fn main() {}
+//! The command `bulla`: API keys that verify themselves.
+
+fn main() -> std::process::ExitCode {
+    bulla_server::cli::run()
+}

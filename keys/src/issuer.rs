@@ -4,11 +4,7 @@ use getrandom::SysRng;
 use rand_core::TryCryptoRng;
 use uuid::Uuid;
 
-use crate::{
-    ApiKey, Claims, ClaimsError, Keyring, Realm,
-    api_key::text::assemble,
-    payload::Payload,
-};
+use crate::{ApiKey, Claims, ClaimsError, Keyring, Realm, api_key::text::assemble, payload::Payload};
 
 /// Issues API keys under one keyring.
 #[derive(Clone, Debug)]
@@ -37,7 +33,9 @@ pub enum IssueError {
     #[error("the realm {0} is not one that this issuer seals for")]
     Realm(Realm),
     /// No version seals.
-    #[error("the keyring has no active version: stage and activate one (`bulla keyring stage`, `bulla keyring activate`)")]
+    #[error(
+        "the keyring has no active version: stage and activate one (`bulla keyring stage`, `bulla keyring activate`)"
+    )]
     NoActiveVersion,
     /// The active version is past its `seal_until`.
     #[error("the active version is past its `seal_until`: stage and activate the next one")]
@@ -69,7 +67,12 @@ impl Issuer {
 
     /// Issues a key under a nonce from `random`. The same nonce twice under one key gives both texts away: `random` has
     /// to be a cryptographic generator that never repeats.
-    pub fn issue_with<R: TryCryptoRng>(&self, request: &Request, now: u64, random: &mut R) -> Result<ApiKey, IssueError> {
+    pub fn issue_with<R: TryCryptoRng>(
+        &self,
+        request: &Request,
+        now: u64,
+        random: &mut R,
+    ) -> Result<ApiKey, IssueError> {
         let keys = self.keyring.realm(request.realm).ok_or(IssueError::Realm(request.realm))?;
         let version = keys.active().ok_or(IssueError::NoActiveVersion)?;
         let key = version.key.as_ref().ok_or(IssueError::NoActiveVersion)?;
@@ -83,7 +86,7 @@ impl Issuer {
             None => 0,
         };
         let payload = Payload { app_id: request.app_id, issued_at: time(now)?, expires_at };
-        let plaintext = payload.encode(&request.claims.encode()?);
+        let plaintext = payload.encode(&request.claims.to_cbor()?);
 
         let (mut nonce, mut nonce_rest) = ([0; 12], [0; 12]);
         for half in [&mut nonce, &mut nonce_rest] {

@@ -142,7 +142,12 @@ impl SealKey {
     }
 
     /// Seals `plaintext` under a nonce that nothing was sealed under before, and returns `N[12..] ‖ ciphertext ‖ tag`.
-    pub(crate) fn seal(&self, nonce: &[u8; NONCE_IN_ID], rest: &[u8; NONCE_IN_ID], plaintext: &[u8]) -> Result<Vec<u8>, SealBroken> {
+    pub(crate) fn seal(
+        &self,
+        nonce: &[u8; NONCE_IN_ID],
+        rest: &[u8; NONCE_IN_ID],
+        plaintext: &[u8],
+    ) -> Result<Vec<u8>, SealBroken> {
         let aad = &self.aad[..self.aad_len];
         let mut sealed = Vec::with_capacity(Suite::MAX_SEALED);
         let tag = match &self.cipher {

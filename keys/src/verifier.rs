@@ -56,7 +56,7 @@ impl Verifier {
 
         let id = ApiKeyId::new(*realm, id);
         let version = keys.version(id.version()).ok_or(Rejection::VersionUnknown)?;
-        let key = version.key.as_ref().filter(|_| now < version.verify_until).ok_or(Rejection::VersionRefused)?;
+        let key = version.key_at(now).ok_or(Rejection::VersionRefused)?;
         if !version.record.suite.fits(sealed.len()) {
             return Err(Rejection::Malformed.into());
         }
@@ -65,7 +65,7 @@ impl Verifier {
         let (payload, claims) = Payload::decode(plaintext).ok_or(Rejection::Claims)?;
         let claims = match claims {
             [] => None,
-            bytes => Some(Box::new(Claims::decode(bytes).map_err(|_| Rejection::Claims)?)),
+            bytes => Some(Box::new(Claims::from_cbor(bytes)?)),
         };
 
         match payload.in_time(claims.as_ref().and_then(|claims| claims.not_before()), now) {

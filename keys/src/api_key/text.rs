@@ -37,8 +37,7 @@ impl<'a> Parts<'a> {
             return Err(Rejection::Malformed);
         }
         // A text cut inside a character is no API key; its checksum would be no base62 either.
-        let (checked, checksum) =
-            text.split_at_checked(text.len() - CHECKSUM_CHARS).ok_or(Rejection::Checksum)?;
+        let (checked, checksum) = text.split_at_checked(text.len() - CHECKSUM_CHARS).ok_or(Rejection::Checksum)?;
         let mut crc = [0; 4];
         base62::decode_into(checksum.as_bytes(), &mut crc).ok_or(Rejection::Checksum)?;
         if crc32fast::hash(checked.as_bytes()) != u32::from_be_bytes(crc) {
@@ -58,7 +57,8 @@ impl<'a> Parts<'a> {
     /// Decodes the body into `buffer`: the id, and what lies under the seal, to be opened in place.
     #[inline]
     pub(crate) fn body<'b>(&self, buffer: &'b mut BodyBuffer) -> Result<([u8; ID_BYTES], &'b mut [u8]), Rejection> {
-        let body = base62::decode_front(self.from_body.as_bytes(), self.body_chars, buffer).ok_or(Rejection::Malformed)?;
+        let body =
+            base62::decode_front(self.from_body.as_bytes(), self.body_chars, buffer).ok_or(Rejection::Malformed)?;
         let (id, sealed) = body.split_first_chunk_mut::<ID_BYTES>().ok_or(Rejection::Malformed)?;
         if sealed.len() < Suite::MIN_SEALED { Err(Rejection::Malformed) } else { Ok((*id, sealed)) }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use minicbor::{Decoder, Encoder, data::Type, decode::Error as NotCbor};
 
-use super::{Claims, Cidr};
+use super::{Cidr, Claims};
 use crate::payload::MAX_CLAIMS;
 
 const AUD: i64 = 3;

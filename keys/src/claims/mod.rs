@@ -5,9 +5,9 @@ mod cidr;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-pub(crate) use self::cbor::BadClaims;
+use self::cbor::BadClaims;
 pub use self::cidr::{Cidr, CidrError};
-use crate::payload::MAX_CLAIMS;
+use crate::{Rejection, payload::MAX_CLAIMS};
 
 /// What an API key carries beside app and times. Every kind of restriction fails closed: a verifier that does not
 /// know it refuses the key.
@@ -134,8 +134,8 @@ impl Claims {
         self.cidr.is_empty() || address.is_some_and(|client| self.cidr.iter().any(|block| block.contains(client)))
     }
 
-    /// The encoding to be sealed.
-    pub(crate) fn encode(&self) -> Result<Vec<u8>, ClaimsError> {
+    /// The encoding to be sealed: no bytes for no claims, else one CBOR map in deterministic encoding (RFC 8949 §4.2.1).
+    pub fn to_cbor(&self) -> Result<Vec<u8>, ClaimsError> {
         self.check()?;
         if let Some(scope) = self.scopes.iter().find(|scope| !scope.bytes().all(is_scope_character)) {
             return Err(ClaimsError::Scope(scope.clone()));
@@ -144,8 +144,10 @@ impl Claims {
         if bytes.len() > MAX_CLAIMS { Err(ClaimsError::TooLong(bytes.len())) } else { Ok(bytes) }
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadClaims> {
-        cbor::decode(bytes)
+    /// Reads what [`Claims::to_cbor`] wrote, or any other issuer. Everything that is not exactly as the format says is a
+    /// [`Rejection::Claims`].
+    pub fn from_cbor(bytes: &[u8]) -> Result<Self, Rejection> {
+        cbor::decode(bytes).map_err(|BadClaims| Rejection::Claims)
     }
 
     fn check(&self) -> Result<(), ClaimsError> {

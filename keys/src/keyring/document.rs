@@ -14,8 +14,8 @@ use crate::{
 };
 
 const FORMAT: u32 = 1;
-const HEADER: &str = "# A bulla keyring. It holds no plaintext key. Change it with `bulla keyring` alone: the last line is a MAC.\n\n";
-const MAC_LINE: &str = "hmac_sha256 = ";
+const HEADER: &str =
+    "# A bulla keyring. It holds no plaintext key. Change it with `bulla keyring` alone: the last line is a MAC.\n\n";
 
 /// The keyring document, read and authenticated, or new and not yet written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,11 @@ pub struct KeyringDocument {
 
 /// The key that authenticates keyring documents, behind a source of its own.
 pub struct MacKey(Box<dyn KeySource>);
+
+#[derive(Deserialize)]
+struct Head {
+    format: u32,
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -46,14 +51,14 @@ struct Body {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MacTable {
-    hmac_sha256: String,
+    hmac_sha256: Option<String>,
 }
 
 impl MacKey {
     /// Opens the source that the configuration names.
     pub fn open(uri: &SourceUri, sources: &Sources, keyring: KeyringId) -> Result<Self, KeyringError> {
         let binding = Binding { keyring, version: None, wrapped: None };
-        sources.open(uri, binding).map(MacKey).map_err(KeyringError::MacSource)
+        sources.open_configured(uri, binding).map(MacKey).map_err(KeyringError::MacSource)
     }
 
     fn mac(&self, keyring: KeyringId, bytes: &str) -> Result<Hmac<Sha256>, KeyringError> {
@@ -95,13 +100,19 @@ impl KeyringDocument {
 
     /// Reads a document and checks its MAC under the key that `mac_source` holds.
     pub fn parse(text: &str, mac_source: &SourceUri, sources: &Sources) -> Result<Self, KeyringError> {
-        let body: Body = toml::from_str(text).map_err(|error| KeyringError::Syntax(error.to_string()))?;
-        if body.format != FORMAT {
-            return Err(KeyringError::Format(body.format));
+        // First and alone: a newer format has fields that would only look like mistakes here.
+        let Head { format } = read(text)?;
+        if format != FORMAT {
+            return Err(KeyringError::Format(format));
         }
+        let body: Body = read(text)?;
         let (signed, last) = split_last_line(text).ok_or(KeyringError::MacMissing)?;
-        let table = body.mac.filter(|_| last.starts_with(MAC_LINE)).ok_or(KeyringError::MacMissing)?;
-        let tag: [u8; 32] = hex::decode(&table.hmac_sha256).ok_or(KeyringError::MacMissing)?;
+        let tag = body.mac.and_then(|table| table.hmac_sha256).ok_or(KeyringError::MacMissing)?;
+        let tag: [u8; 32] = hex::decode(&tag).ok_or(KeyringError::MacMissing)?;
+        // The MAC does not cover its own line, which therefore has one spelling alone.
+        if last != mac_line(&tag) {
+            return Err(KeyringError::MacMissing);
+        }
         let key = MacKey::open(mac_source, sources, body.keyring_id)?;
         key.mac(body.keyring_id, signed)?.verify(&tag.into()).map_err(|_| KeyringError::MacWrong)?;
         let document = KeyringDocument { id: body.keyring_id, serial: body.serial, versions: body.versions };
@@ -112,12 +123,18 @@ impl KeyringDocument {
     /// The document as text, under a new MAC.
     pub fn render(&self, key: &MacKey) -> Result<String, KeyringError> {
         self.check()?;
-        let body =
-            Body { format: FORMAT, keyring_id: self.id, serial: self.serial, versions: self.versions.clone(), mac: None };
+        let body = Body {
+            format: FORMAT,
+            keyring_id: self.id,
+            serial: self.serial,
+            versions: self.versions.clone(),
+            mac: None,
+        };
         let body = toml::to_string(&body).map_err(|error| KeyringError::Syntax(error.to_string()))?;
         let mut text = format!("{HEADER}{body}\n[mac]\n");
         let tag = key.mac(self.id, &text)?.finalize().into_bytes();
-        text.push_str(&format!("{MAC_LINE}\"{}\"\n", hex::encode(&tag)));
+        text.push_str(&mac_line(&tag));
+        text.push('\n');
         Ok(text)
     }
 
@@ -138,7 +155,16 @@ impl KeyringDocument {
     }
 }
 
-/// The bytes before the last line, and that line.
+fn read<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, KeyringError> {
+    toml::from_str(text).map_err(|error| KeyringError::Syntax(error.to_string()))
+}
+
+/// The last line, without its end.
+fn mac_line(tag: &[u8]) -> String {
+    format!("hmac_sha256 = \"{}\"", hex::encode(tag))
+}
+
+/// The bytes before the last line, and that line without its end.
 fn split_last_line(text: &str) -> Option<(&str, &str)> {
     let trimmed = text.strip_suffix('\n').unwrap_or(text);
     let at = trimmed.rfind('\n')? + 1;

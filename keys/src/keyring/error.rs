@@ -14,7 +14,9 @@ pub enum KeyringError {
     #[error("the keyring document has format {0}, and this program knows format 1: use a newer bulla")]
     Format(u32),
     /// No MAC where it has to stand.
-    #[error("the last line of the keyring document has to be `hmac_sha256 = \"…\"` under `[mac]`: the document is cut off")]
+    #[error(
+        "the last line of the keyring document has to be `hmac_sha256 = \"…\"` under `[mac]`: the document is cut off"
+    )]
     MacMissing,
     /// Changed by someone without the MAC key, or checked with another one.
     #[error(
@@ -26,7 +28,9 @@ pub enum KeyringError {
     #[error("the keyring document has version {0} twice: restore the last good document")]
     DuplicateVersion(KeyVersion),
     /// More than one active version.
-    #[error("the keyring document has two active versions, {0} and {1}: at most one may be; restore the last good document")]
+    #[error(
+        "the keyring document has two active versions, {0} and {1}: at most one may be; restore the last good document"
+    )]
     TwoActive(KeyVersion, KeyVersion),
     /// A version that cannot be opened by anyone.
     #[error("version {0} names no key source: a version needs at least one")]

@@ -44,8 +44,8 @@ pub(crate) struct RealmKeys {
 pub(crate) struct Loaded {
     pub(crate) record: Arc<VersionRecord>,
     pub(crate) number: u32,
-    /// Unix seconds; `u64::MAX` for no limit.
-    pub(crate) verify_until: u64,
+    /// Unix seconds; none for no limit.
+    pub(crate) verify_until: Option<u64>,
     pub(crate) key: Option<SealKey>,
 }
 
@@ -68,7 +68,7 @@ impl Keyring {
         let realms = realms.iter().map(|realm| {
             let versions = opened.iter().map(|(record, source)| {
                 let key = source.as_ref().map(|source| seal_key(document.id, record, *realm, &**source)).transpose()?;
-                let verify_until = record.verify_until.map_or(u64::MAX, |time| time.as_second().try_into().unwrap_or(0));
+                let verify_until = record.verify_until.map(|time| time.as_second().try_into().unwrap_or(0));
                 Ok(Loaded { record: Arc::clone(record), number: record.number.number(), verify_until, key })
             });
             Ok(RealmKeys { realm: *realm, versions: versions.collect::<Result<_, KeyringError>>()? })
@@ -121,6 +121,14 @@ impl RealmKeys {
 
     pub(crate) fn active(&self) -> Option<&Loaded> {
         self.versions.iter().find(|version| version.record.state == State::Active)
+    }
+}
+
+impl Loaded {
+    /// The key, if its version still opens at `now`, in Unix seconds.
+    #[inline]
+    pub(crate) fn key_at(&self, now: u64) -> Option<&SealKey> {
+        self.key.as_ref().filter(|_| self.verify_until.is_none_or(|until| now < until))
     }
 }
 

@@ -110,7 +110,11 @@ impl KeyringDocument {
     }
 
     /// The key-check value that the source's key has as that of `version`.
-    pub(super) fn check_value(&self, source: &dyn KeySource, version: KeyVersion) -> Result<KeyCheckValue, KeyringError> {
+    pub(super) fn check_value(
+        &self,
+        source: &dyn KeySource,
+        version: KeyVersion,
+    ) -> Result<KeyCheckValue, KeyringError> {
         let expanded: Expanded = source
             .expand(&key_check_info(self.id, version))
             .map_err(|error| KeyringError::Source { version, error })?;

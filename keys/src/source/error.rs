@@ -10,6 +10,8 @@ pub enum Problem {
     Uri,
     /// This build has no such kind of source.
     Unsupported,
+    /// The configuration does not list it as a trusted source.
+    Untrusted,
     /// There is no such key, file, token or program.
     Missing,
     /// The source is there and refuses: permissions, PIN, token, policy.

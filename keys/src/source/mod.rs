@@ -1,10 +1,26 @@
 //! Key sources: where master keys live. One joint, [`KeySource`], with one method; each kind of source is one file.
 
+#[cfg(feature = "aws-kms")]
+mod aws_kms;
+#[cfg(any(feature = "pkcs11", feature = "vault-transit"))]
+mod credential;
+#[cfg(any(feature = "vault-transit", feature = "aws-kms"))]
+mod endpoint;
 mod error;
+mod exec;
 mod file;
+#[cfg(any(feature = "pkcs11", feature = "vault-transit", feature = "aws-kms"))]
+mod parameters;
+#[cfg(feature = "pkcs11")]
+mod pkcs11;
+mod secret_file;
+mod trust;
 mod uri;
+#[cfg(feature = "vault-transit")]
+mod vault_transit;
+mod wrap;
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 pub use self::{
     error::{Problem, SourceError},
@@ -31,29 +47,90 @@ pub struct Binding<'a> {
     pub wrapped: Option<&'a [u8]>,
 }
 
-/// How source URIs are opened: the folder that relative paths start from.
+/// How source URIs are opened: where relative paths start, which URIs are trusted, and how long an answer may take.
 #[derive(Clone, Debug)]
 pub struct Sources {
     base: PathBuf,
+    trusted: Option<Vec<String>>,
+    time_limit: Duration,
 }
 
+/// How long a program or a server may take to answer, unless [`Sources::time_limit`] says otherwise.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
 impl Sources {
-    /// Sources whose relative paths start at `base`, as a rule the folder of the configuration.
+    /// Sources whose relative paths start at `base`, as a rule the folder of the configuration. Every URI is trusted.
     pub fn new(base: impl Into<PathBuf>) -> Self {
-        Sources { base: base.into() }
+        Sources { base: base.into(), trusted: None, time_limit: TIME_LIMIT }
     }
 
-    /// Opens the source that `uri` names.
-    pub fn open(&self, uri: &SourceUri, _binding: Binding<'_>) -> Result<Box<dyn KeySource>, SourceError> {
+    /// Opens only what one of these entries covers, so that whoever can change the keyring does not choose the key.
+    ///
+    /// An entry is a URI, or its beginning up to a boundary (`:` behind the scheme, `/`, `;`, `?`): `file:keys` covers
+    /// `file:keys/a` and neither `file:keys-b` nor `file:keys/../b`; a program is covered with exactly its arguments. Parameters that
+    /// decide who answers (`endpoint`, `module-path`, `ca-source`, `namespace`) have to stand in the entry.
+    pub fn trusting(self, trusted: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Sources { trusted: Some(trusted.into_iter().map(Into::into).collect()), ..self }
+    }
+
+    /// How long a program or a server may take to answer: 30 seconds unless said otherwise.
+    pub fn time_limit(self, time_limit: Duration) -> Self {
+        Sources { time_limit, ..self }
+    }
+
+    /// Opens the source that `uri` names, if it is trusted.
+    pub fn open(&self, uri: &SourceUri, binding: Binding<'_>) -> Result<Box<dyn KeySource>, SourceError> {
+        self.check_trust(uri)?;
+        self.open_configured(uri, binding)
+    }
+
+    fn check_trust(&self, uri: &SourceUri) -> Result<(), SourceError> {
+        self.trusted.as_ref().map_or(Ok(()), |trusted| trust::check(uri, trusted))
+    }
+
+    /// Opens a source that the configuration itself names, which makes it trusted.
+    pub(crate) fn open_configured(
+        &self,
+        uri: &SourceUri,
+        binding: Binding<'_>,
+    ) -> Result<Box<dyn KeySource>, SourceError> {
         match uri.scheme() {
             "file" => Ok(Box::new(file::FileSource::open(uri, &self.base)?)),
-            _ => Err(SourceError::new(
-                uri,
-                Problem::Unsupported,
-                "this build knows no such source; known: file".to_owned(),
-            )),
+            "exec" => Ok(Box::new(exec::ExecSource::open(uri, &self.base, self.time_limit)?)),
+            #[cfg(feature = "pkcs11")]
+            "pkcs11" => Ok(Box::new(pkcs11::Pkcs11Source::open(uri, &self.base)?)),
+            #[cfg(feature = "vault-transit")]
+            "vault-transit" => Ok(Box::new(vault_transit::VaultTransit::open(uri, &self.base, self.time_limit)?)),
+            #[cfg(feature = "aws-kms")]
+            "aws-kms" => aws_kms::open(uri, binding, self.time_limit),
+            _ => Err(SourceError::new(uri, Problem::Unsupported, unsupported(uri.scheme()))),
         }
     }
+}
+
+fn unsupported(scheme: &str) -> String {
+    match scheme {
+        "aws-kms" | "pkcs11" | "vault-transit" => {
+            format!("this build leaves it out: build the library with the feature `{scheme}`")
+        }
+        _ => "there is no such kind of source; known: file, exec, pkcs11, aws-kms, vault-transit".to_owned(),
+    }
+}
+
+/// What a device computes HMAC-SHA256 over, to make the one block of HKDF-Expand (RFC 5869, section 2.3).
+#[cfg(any(feature = "pkcs11", feature = "vault-transit", feature = "aws-kms"))]
+fn one_block(info: &[u8]) -> Vec<u8> {
+    [info, &[1]].concat()
+}
+
+/// What a program or a server said, fit to be shown: bounded, and without control characters.
+fn printable(text: &str) -> String {
+    const MOST: usize = 300;
+    let mut shown: String = text.chars().filter(|char| !char.is_control()).take(MOST).collect();
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 impl fmt::Debug for Binding<'_> {

@@ -35,7 +35,8 @@ impl FromStr for SourceUri {
 
     fn from_str(text: &str) -> Result<Self, SourceUriError> {
         let (scheme, rest) = text.split_once(':').ok_or(SourceUriError)?;
-        let named = !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit());
+        let named = !scheme.is_empty()
+            && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit());
         if named && !rest.is_empty() && !text.chars().any(char::is_control) {
             Ok(SourceUri(text.to_owned()))
         } else {

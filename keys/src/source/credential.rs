@@ -1,0 +1,49 @@
+//! Where a source's own PIN or token comes from: `file:PATH` (mode 0600), `env:NAME` or `credential:NAME` (systemd), never
+//! the URI itself.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use super::{
+    Problem, SourceError, SourceUri,
+    secret_file::{self, CREDENTIALS_DIRECTORY, Trouble},
+};
+
+/// Reads the secret that the parameter `name` of `uri` points to. Line ends behind it are no part of it.
+pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> Result<Zeroizing<String>, SourceError> {
+    let fail = |(problem, detail): Trouble| SourceError::new(uri, problem, format!("{name}: {detail}"));
+    let secret = match pointer.split_once(':') {
+        Some(("file", path)) => secret_file::read(&base.join(path)).map_err(fail)?,
+        Some(("credential", name)) => secret_file::read(&credential_path(name).map_err(fail)?).map_err(fail)?,
+        Some(("env", variable)) => Zeroizing::new(env::var(variable).map_err(|_| {
+            fail((Problem::Missing, format!("the environment variable {variable} is not set, or is no UTF-8")))
+        })?),
+        // What stands there may be the secret itself, so it is not repeated.
+        _ => {
+            let detail =
+                "say where it is, as file:PATH, env:NAME or credential:NAME; it never stands in the URI itself";
+            return Err(fail((Problem::Uri, detail.to_owned())));
+        }
+    };
+    let trimmed = secret.trim_end_matches(['\r', '\n']);
+    if trimmed.is_empty() {
+        return Err(fail((Problem::Malformed, format!("{pointer} is empty"))));
+    }
+    Ok(Zeroizing::new(trimmed.to_owned()))
+}
+
+fn credential_path(name: &str) -> Result<PathBuf, Trouble> {
+    if name.is_empty() || name.contains('/') || name == ".." {
+        return Err((Problem::Uri, "credential:NAME takes the bare name of a systemd credential".to_owned()));
+    }
+    let folder = env::var_os(CREDENTIALS_DIRECTORY).ok_or_else(|| {
+        let detail =
+            format!("there are no systemd credentials here: put `LoadCredential={name}:PATH` into the service's unit");
+        (Problem::Missing, detail)
+    })?;
+    Ok(Path::new(&folder).join(name))
+}

@@ -1,0 +1,61 @@
+//! Small files that hold a secret: read only if nobody else can.
+
+use std::{env, fs::File, io::Read, path::Path};
+
+use zeroize::Zeroizing;
+
+use super::Problem;
+
+/// Longer than any right content, so that a wrong path does not read a disk into memory.
+const MAX_FILE: u64 = 8192;
+
+/// Names the folder in which systemd puts a service's credentials.
+pub(super) const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
+
+/// What went wrong with a file, for the error of the source that needs it.
+pub(super) type Trouble = (Problem, String);
+
+/// Reads a small text file that nobody else may read.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Trouble> {
+    let file = open(path)?;
+    check_mode(&file, path).map_err(|(problem, detail)| (problem, format!("{} {detail}", path.display())))?;
+    let mut text = Zeroizing::new(String::with_capacity(MAX_FILE as usize));
+    file.take(MAX_FILE)
+        .read_to_string(&mut text)
+        .map_err(|error| (Problem::Malformed, format!("{} cannot be read as text: {error}", path.display())))?;
+    Ok(text)
+}
+
+/// Opens a file, with the trouble told.
+pub(super) fn open(path: &Path) -> Result<File, Trouble> {
+    File::open(path).map_err(|error| {
+        let problem = match error.kind() {
+            std::io::ErrorKind::NotFound => Problem::Missing,
+            std::io::ErrorKind::PermissionDenied => Problem::Denied,
+            _ => Problem::Unreachable,
+        };
+        (problem, format!("cannot open {}: {error}", path.display()))
+    })
+}
+
+#[cfg(unix)]
+fn check_mode(file: &File, path: &Path) -> Result<(), Trouble> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = file.metadata().map_err(|error| (Problem::Unreachable, error.to_string()))?;
+    if !metadata.is_file() {
+        return Err((Problem::Malformed, "is not a file".to_owned()));
+    }
+    let mode = metadata.permissions().mode() & 0o777;
+    // systemd lets a service in by an access-control list, whose mask shows as the group's bits.
+    let systemd = env::var_os(CREDENTIALS_DIRECTORY).is_some_and(|folder| path.starts_with(folder));
+    if mode & 0o077 == 0 || (systemd && mode & 0o037 == 0) {
+        Ok(())
+    } else {
+        Err((Problem::Denied, format!("has mode {mode:04o}, so others may read it: `chmod 600` it")))
+    }
+}
+
+#[cfg(not(unix))]
+fn check_mode(_: &File, _: &Path) -> Result<(), Trouble> {
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! What verifying allocates: nothing, for keys without claims and for keys that are refused.
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    sync::Arc,
+};
+
+use bulla::{Claims, Expectations, Issuer, Rejection, Request, Revocations, State, Suite, Verifier};
+
+use crate::fixture::{self, ISSUED, MASTER_7, MASTER_8, Version};
+
+thread_local! {
+    /// Of this thread alone: other tests run at the same time.
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+fn count() {
+    // A thread that is ending has no counter any more.
+    let _ = ALLOCATIONS.try_with(|allocations| allocations.set(allocations.get() + 1));
+}
+
+#[allow(unsafe_code, reason = "an allocator is an unsafe trait")]
+// SAFETY: everything is handed to the system's allocator as it came; counting does not allocate.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: the caller keeps to the contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as above.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// What `work` returns, and how often this thread allocated meanwhile.
+fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let before = ALLOCATIONS.get();
+    let result = work();
+    (result, ALLOCATIONS.get() - before)
+}
+
+fn version(suite: Suite, master: [u8; 32]) -> [Version; 1] {
+    [Version::new(7, suite, State::Active, master)]
+}
+
+#[test]
+fn a_key_without_claims_a_forged_one_and_garbage_allocate_nothing() {
+    let realms = [fixture::realm("acme_live")];
+    let all = [realms[0], fixture::realm("acme_test")];
+    for suite in [Suite::Aes256Gcm, Suite::Xaes256Gcm] {
+        let keyring = fixture::keyring(&version(suite, MASTER_7), &all);
+        let forger = Issuer::new(&fixture::keyring(&version(suite, MASTER_8), &all));
+        let issuer = Issuer::new(&keyring);
+        let request = |realm| Request { realm, app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
+        let issue = |issuer: &Issuer, request| issuer.issue(&request, ISSUED).expect("should issue");
+
+        let good = issue(&issuer, request(all[0]));
+        let forged = issue(&forger, request(all[0]));
+        let foreign = issue(&issuer, request(all[1]));
+        let expired = issue(&issuer, Request { expires_at: Some(ISSUED + 1), ..request(all[0]) });
+        let revoked = issue(&issuer, request(all[0]));
+        let mistyped = good.expose().replacen("acme_live", "acme_life", 1);
+        let (long, longest) = ("x".repeat(1_000_000), "_".repeat(512));
+
+        let revocations = Arc::new(Revocations::from_iter([revoked.id()]));
+        let verifier = Verifier::new(&keyring).with_revocations(revocations);
+        let expected = Expectations::realms(&realms);
+        for (text, rejection) in [
+            (good.expose(), None),
+            (forged.expose(), Some(Rejection::Seal)),
+            (foreign.expose(), Some(Rejection::Realm)),
+            (expired.expose(), Some(Rejection::Expired)),
+            (revoked.expose(), Some(Rejection::Revoked)),
+            (&mistyped, Some(Rejection::Checksum)),
+            (&good.expose()[1..], Some(Rejection::Checksum)),
+            ("", Some(Rejection::Malformed)),
+            (&long, Some(Rejection::Malformed)),
+            (&longest, Some(Rejection::Checksum)),
+        ] {
+            let (result, allocations) = counted(|| verifier.verify(text, &expected, ISSUED + 60));
+            assert_eq!(result.err(), rejection.map(Into::into));
+            assert_eq!(allocations, 0, "{suite}: {rejection:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_with_claims_does_allocate_so_the_counter_counts() {
+    let realms = [fixture::realm("acme_live")];
+    let keyring = fixture::keyring(&version(Suite::Aes256Gcm, MASTER_7), &realms);
+    let claims = Claims::new().with_scopes(["orders.read"]);
+    let request = Request { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims };
+    let key = Issuer::new(&keyring).issue(&request, ISSUED).expect("should issue");
+    let verifier = Verifier::new(&keyring);
+    let (result, allocations) = counted(|| verifier.verify(key.expose(), &Expectations::realms(&realms), ISSUED));
+    assert!(result.is_ok());
+    assert!(allocations > 0);
+}

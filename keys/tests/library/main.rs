@@ -1,0 +1,14 @@
+//! The library seen from outside, in one test binary.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
+
+mod allocation;
+mod fixture;
+mod issuing;
+mod keyring;
+mod loading;
+mod moves;
+mod rotation;
+mod silence;
+mod suites;
+mod vectors;

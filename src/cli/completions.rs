@@ -1,0 +1,24 @@
+//! `bulla completions`.
+
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::{Arguments, Outcome};
+
+/// Print a completion script for a shell.
+#[derive(Args)]
+#[command(after_help = "Example:\n  bulla completions bash > /etc/bash_completion.d/bulla")]
+pub(super) struct Completions {
+    shell: Shell,
+}
+
+impl Completions {
+    pub(super) fn run(self) -> Outcome {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Arguments::command(), "bulla", &mut script);
+        std::io::Write::write_all(&mut std::io::stdout().lock(), &script)?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

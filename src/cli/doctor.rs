@@ -1,0 +1,162 @@
+//! `bulla doctor`: looks at everything a deployment stands on, and says what to do about what is wrong.
+
+use std::{os::unix::fs::PermissionsExt, path::Path, process::ExitCode};
+
+use bulla::{Keyring, KeyringDocument};
+use clap::Args;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{
+    ConfigArgument, Outcome,
+    output::{self, BAD, CARE, GOOD},
+};
+use crate::{clock, deployment::Deployment};
+
+/// Check config, keyring, sources, store, clock and file modes, and say what to do. Exit 0 when nothing is wrong.
+#[derive(Args)]
+pub(super) struct Doctor {
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+    Warning,
+    Wrong,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    check: &'static str,
+    status: Status,
+    message: String,
+}
+
+#[derive(Serialize)]
+struct Findings {
+    ok: bool,
+    findings: Vec<Finding>,
+}
+
+impl Doctor {
+    pub(super) fn run(self) -> Outcome {
+        let mut findings = Vec::new();
+        examine(&self.config.config, &mut findings);
+        let ok = findings.iter().all(|finding| finding.status != Status::Wrong);
+        let all = Findings { ok, findings };
+        if self.json {
+            output::json(&all)?;
+        } else {
+            for finding in &all.findings {
+                let (style, word) = match finding.status {
+                    Status::Ok => (GOOD, "ok"),
+                    Status::Warning => (CARE, "warning"),
+                    Status::Wrong => (BAD, "wrong"),
+                };
+                output::line(format_args!("{style}{word:8}{style:#} {:12} {}", finding.check, finding.message))?;
+            }
+        }
+        Ok(ExitCode::from(u8::from(!ok)))
+    }
+}
+
+fn examine(config: &Path, findings: &mut Vec<Finding>) {
+    let mut note = |check, status, message: String| findings.push(Finding { check, status, message });
+    let deployment = match Deployment::open(config) {
+        Ok(deployment) => deployment,
+        Err(error) => return note("config", Status::Wrong, error.to_string()),
+    };
+    note("config", Status::Ok, config.display().to_string());
+    if deployment.config.verify.default_realms.is_empty() {
+        let message = "verify.default_realms is empty: requests that name no realm are rejected".to_owned();
+        note("config", Status::Warning, message);
+    }
+    match deployment.document() {
+        Ok(document) => {
+            note(
+                "keyring",
+                Status::Ok,
+                format!("serial {}, {} versions", document.serial(), document.versions().len()),
+            );
+            if document.active().is_none() {
+                note(
+                    "keyring",
+                    Status::Wrong,
+                    "no version is active, so nothing can be issued: activate one".to_owned(),
+                );
+            }
+            check_clock(&document, clock::now(), &mut note);
+            check_sources(&deployment, &document, &mut note);
+        }
+        Err(error) => note("keyring", Status::Wrong, error.to_string()),
+    }
+    match deployment.store().and_then(|store| Ok(store.count()?)) {
+        Ok(keys) => note("store", Status::Ok, format!("{keys} API keys on record")),
+        Err(error) => note("store", Status::Wrong, error.to_string()),
+    }
+    check_modes(&deployment, &mut note);
+}
+
+fn check_clock(document: &KeyringDocument, now: Timestamp, note: &mut impl FnMut(&'static str, Status, String)) {
+    let latest =
+        document.versions().iter().flat_map(|record| [Some(record.created_at), record.activated_at]).flatten().max();
+    match latest.filter(|latest| *latest > now) {
+        Some(latest) => note(
+            "clock",
+            Status::Wrong,
+            format!(
+                "it is {now} here, and the keyring was changed at {latest}: set the clock (chrony, systemd-timesyncd)"
+            ),
+        ),
+        None => note("clock", Status::Ok, now.to_string()),
+    }
+}
+
+fn check_sources(
+    deployment: &Deployment,
+    document: &KeyringDocument,
+    note: &mut impl FnMut(&'static str, Status, String),
+) {
+    match Keyring::load(document, &deployment.sources, &deployment.config.all_realms()) {
+        Ok(keyring) => {
+            for served in keyring.served() {
+                note("source", Status::Ok, format!("version {} from {}", served.version, served.source));
+                for error in &served.failed {
+                    note("source", Status::Warning, error.to_string());
+                }
+            }
+        }
+        Err(error) => note("source", Status::Wrong, error.to_string()),
+    }
+}
+
+/// Files that hold or protect keys; a key file that others may read is an error of its source already.
+fn check_modes(deployment: &Deployment, note: &mut impl FnMut(&'static str, Status, String)) {
+    let mut paths = vec![deployment.config.folder.clone()];
+    paths.extend(deployment.keyring_path());
+    if let Some(path) = deployment.config.store.url.strip_prefix("sqlite:") {
+        paths.push(deployment.config.folder.join(path));
+    }
+    let mut sound = true;
+    for path in paths {
+        let Ok(metadata) = path.metadata() else { continue };
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode & 0o002 != 0 {
+            sound = false;
+            note(
+                "modes",
+                Status::Wrong,
+                format!("anyone may write {} (mode {mode:04o}): `chmod o-w` it", path.display()),
+            );
+        }
+    }
+    if sound {
+        note("modes", Status::Ok, "nobody else may write configuration, keyring or store".to_owned());
+    }
+}

@@ -1,0 +1,137 @@
+//! `bulla init`: a deployment in a folder.
+
+use std::{
+    fs::OpenOptions,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use bulla::{Issuer, KeyringDocument, KeyringId, Realm, SourceRecord, SourceUri, Suite};
+use clap::Args;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{Failure, Outcome, keyring, output};
+use crate::{
+    clock,
+    config::{Config, DEFAULT},
+    deployment::Deployment,
+    issuing::NewApiKey,
+    store,
+};
+
+const MASTER_FILE: &str = "master-1.key";
+const MAC_FILE: &str = "keyring-mac.key";
+
+/// Write bulla.toml, a keyring and a store, and print the first admin API key once. Nothing is overwritten.
+#[derive(Args)]
+pub(super) struct Init {
+    /// The folder
+    #[arg(default_value = ".")]
+    dir: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Initialized {
+    config: PathBuf,
+    keyring: PathBuf,
+    store: PathBuf,
+    admin_api_key: String,
+}
+
+/// A new deployment, and its first administrator's API key.
+pub(super) struct NewDeployment {
+    pub(super) config: PathBuf,
+    pub(super) admin_api_key: Zeroizing<String>,
+}
+
+impl Init {
+    pub(super) fn run(self) -> Outcome {
+        let new = create(&self.dir)?;
+        let made = Initialized {
+            keyring: self.dir.join("keyring.toml"),
+            store: self.dir.join("bulla.db"),
+            config: new.config,
+            admin_api_key: new.admin_api_key.to_string(),
+        };
+        if self.json {
+            output::json(&made)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        output::fields(&[
+            ("config", made.config.display().to_string()),
+            ("keyring", made.keyring.display().to_string()),
+            ("store", made.store.display().to_string()),
+            (
+                "master key",
+                format!("{} (back it up: without it no API key verifies)", self.dir.join(MASTER_FILE).display()),
+            ),
+            ("keyring MAC key", self.dir.join(MAC_FILE).display().to_string()),
+            ("admin API key", made.admin_api_key.clone()),
+        ])?;
+        output::line("\nThe admin API key is shown this once: keep it in a secret store or a file of mode 0600.")?;
+        output::line(format!("Next: bulla serve --config {}", made.config.display()))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Makes a deployment in `folder`: configuration, keyring with one active version, store, and the first administrator.
+pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
+    std::fs::create_dir_all(folder)?;
+    let config_path = folder.join("bulla.toml");
+    // All names are looked at first, so that a refusal leaves nothing half made.
+    for name in ["bulla.toml", "keyring.toml", "bulla.db", MASTER_FILE, MAC_FILE] {
+        let path = folder.join(name);
+        if path.exists() {
+            return Err(Failure::Usage(format!(
+                "{} exists, and init overwrites nothing: name another folder",
+                path.display()
+            )));
+        }
+    }
+    for name in [MASTER_FILE, MAC_FILE] {
+        write_new(&folder.join(name), new_key()?.as_bytes(), 0o600)?;
+    }
+    write_new(&config_path, DEFAULT.as_bytes(), 0o644)?;
+    let deployment = Deployment::of(Config::load(&config_path).map_err(crate::deployment::DeploymentError::from)?);
+
+    let now = clock::now();
+    let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);
+    let uri: SourceUri = format!("file:{MASTER_FILE}").parse().map_err(|error| Failure::Usage(format!("{error}")))?;
+    let source = SourceRecord { uri, wrapped: None };
+    let version = document.stage(Suite::default(), vec![source], &deployment.sources, now)?;
+    document.activate(version, now)?;
+    keyring::write_new(&deployment, &document)?;
+
+    let store = store::open(&deployment.config.store.url, folder, true)?;
+    let (_, keyring) = deployment.keyring()?;
+    let administrator = NewApiKey {
+        name: Some("first administrator, from bulla init".to_owned()),
+        scopes: vec!["admin".to_owned()],
+        ..NewApiKey::plain(Realm::ADMIN, uuid::Uuid::new_v4())
+    };
+    let issued = administrator.issue(&Issuer::new(&keyring), &*store, "bulla init", now)?;
+    Ok(NewDeployment { config: config_path, admin_api_key: Zeroizing::new(issued.api_key.expose().to_owned()) })
+}
+
+/// One line of base64 of 32 random bytes.
+fn new_key() -> io::Result<Zeroizing<String>> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(key.as_mut_slice()).map_err(io::Error::other)?;
+    let mut line = Zeroizing::new(BASE64.encode(key.as_slice()));
+    line.push('\n');
+    Ok(line)
+}
+
+/// Writes a file that must not exist yet, durably.
+pub(super) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}

@@ -1,0 +1,131 @@
+//! `bulla issue`.
+
+use std::{collections::BTreeMap, process::ExitCode};
+
+use bulla::{Issuer, Realm};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{
+    ConfigArgument, Outcome,
+    client::{Client, ServerArgument},
+    output,
+};
+use crate::{
+    clock,
+    issuing::{NewApiKey, OneOrMany},
+};
+
+/// Issue an API key. It is shown this once, and stored nowhere.
+#[derive(Args)]
+#[command(
+    after_help = "Example:\n  bulla issue --realm live --app 3f2b8c1e-9a7d-4d52-8a55-0123456789ab --ttl 90d --scope orders.read"
+)]
+pub(super) struct Issue {
+    /// The realm that issues it
+    #[arg(long)]
+    realm: Realm,
+    /// The app it belongs to, a UUID
+    #[arg(long, value_name = "UUID")]
+    app: uuid::Uuid,
+    /// How long it lives, such as 90d, 12h or 15m
+    #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]
+    ttl: Option<String>,
+    /// When it expires, an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    expires_at: Option<String>,
+    /// A note for the ledger
+    #[arg(long)]
+    name: Option<String>,
+    /// A scope it grants; give it once for each
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+    /// An audience it is for; give it once for each
+    #[arg(long, value_name = "AUDIENCE")]
+    audience: Vec<String>,
+    /// An address block it may be used from, such as 10.0.0.0/8; give it once for each
+    #[arg(long, value_name = "BLOCK")]
+    cidr: Vec<String>,
+    /// A note inside the key; give it once for each
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    meta: Vec<(String, String)>,
+    /// With a secret half: not in this version
+    #[arg(long)]
+    secret: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgument,
+    #[command(flatten)]
+    server: ServerArgument,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+impl Issue {
+    pub(super) fn run(self) -> Outcome {
+        let issued = match &self.server.server {
+            Some(url) => Client::from_environment(url)?.post("/v1/api-keys", &self.body())?,
+            None => {
+                let deployment = self.config.open()?;
+                let store = deployment.store()?;
+                let (_, keyring) = deployment.keyring()?;
+                let by = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));
+                let issued = self.request().issue(&Issuer::new(&keyring), &*store, &by, clock::now())?;
+                serde_json::to_value(&issued).map_err(std::io::Error::from)?
+            }
+        };
+        if self.json {
+            output::json(&issued)?;
+        } else {
+            print(&issued)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn request(&self) -> NewApiKey {
+        NewApiKey {
+            name: self.name.clone(),
+            expires_in: self.ttl.clone(),
+            expires_at: self.expires_at.clone(),
+            scopes: self.scope.clone(),
+            audience: OneOrMany::Many(self.audience.clone()),
+            cidr: self.cidr.clone(),
+            meta: self.meta.iter().cloned().collect(),
+            secret: self.secret,
+            ..NewApiKey::plain(self.realm, self.app)
+        }
+    }
+
+    fn body(&self) -> Value {
+        let meta: BTreeMap<_, _> = self.meta.iter().cloned().collect();
+        json!({
+            "realm": self.realm.as_str(), "app_id": self.app, "name": self.name, "expires_in": self.ttl,
+            "expires_at": self.expires_at, "scopes": self.scope, "audience": self.audience, "cidr": self.cidr,
+            "meta": meta, "secret": self.secret,
+        })
+    }
+}
+
+fn print(issued: &Value) -> std::io::Result<()> {
+    let text =
+        |name: &str| issued.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+    let list = issued
+        .get("scopes")
+        .and_then(Value::as_array)
+        .map(|scopes| scopes.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "));
+    output::fields(&[
+        ("API key", text("api_key").unwrap_or_default()),
+        ("id", text("api_key_id").unwrap_or_default()),
+        ("app", text("app_id").unwrap_or_default()),
+        ("key version", text("version").unwrap_or_default()),
+        ("issued", text("issued_at").unwrap_or_default()),
+        ("expires", text("expires_at").filter(|time| time != "null").unwrap_or_else(|| "never".to_owned())),
+        ("scopes", list.unwrap_or_default()),
+    ])?;
+    output::line("\nThe API key is shown this once and stored nowhere: hand it to its owner now.")
+}

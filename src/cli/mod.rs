@@ -1,0 +1,149 @@
+//! The command line: one file per command.
+
+mod api_key_argument;
+mod client;
+mod completions;
+mod doctor;
+mod init;
+mod inspect;
+mod issue;
+mod keyring;
+mod output;
+mod quickstart;
+mod serve;
+mod verify;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{
+    deployment::{Deployment, DeploymentError},
+    issuing::IssuingError,
+    server::StartError,
+    store::StoreError,
+};
+
+/// API keys that verify themselves: sealed with AES-GCM under a versioned master key, verified without a database.
+#[derive(Parser)]
+#[command(name = "bulla", version, max_term_width = 100, arg_required_else_help = true, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bulla quickstart                                     see it all run, on a throw-away keyring
+  bulla init . && bulla serve                          a deployment in this folder
+  bulla issue --realm live --app $(uuidgen) --ttl 90d  one API key
+  bulla verify - < key.txt                             0 accepted, 1 rejected, 2 could not tell
+
+Durations read 90d, 12h, 15m; times are RFC 3339. With --json a command prints one JSON object.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// A throw-away keyring and store, a running server, one key issued and verified over HTTP
+    Quickstart(quickstart::Quickstart),
+    /// Write bulla.toml, a keyring and a store, and print the first admin API key once
+    Init(init::Init),
+    /// Run the service
+    Serve(serve::Serve),
+    /// Issue an API key
+    Issue(issue::Issue),
+    /// Verify an API key: exit 0 accepted, 1 rejected, 2 could not tell
+    Verify(verify::Verify),
+    /// Show what an API key shows without any master key
+    Inspect(inspect::Inspect),
+    /// Make, show and check the keyring
+    #[command(subcommand)]
+    Keyring(keyring::Keyring),
+    /// Check config, keyring, sources, store, clock and file modes, and say what to do
+    Doctor(doctor::Doctor),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+/// Where the configuration is; every command takes it.
+#[derive(Args, Clone)]
+struct ConfigArgument {
+    /// The configuration file
+    #[arg(long, env = "BULLA_CONFIG", default_value = "./bulla.toml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+impl ConfigArgument {
+    fn open(&self) -> Result<Deployment, DeploymentError> {
+        Deployment::open(&self.config)
+    }
+}
+
+/// What ends a command early.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Issuing(#[from] IssuingError),
+    #[error(transparent)]
+    Client(#[from] client::ClientError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Deployment(error.into())
+    }
+}
+
+impl From<bulla::KeyringError> for Failure {
+    fn from(error: bulla::KeyringError) -> Self {
+        Failure::Deployment(error.into())
+    }
+}
+
+/// A command ran to its end, with this exit code.
+type Outcome = Result<ExitCode, Failure>;
+
+/// Runs the command that the arguments name. A failure is exit code 2, as a usage error is.
+pub fn run() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Quickstart(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Serve(command) => command.run(),
+        Command::Issue(command) => command.run(),
+        Command::Verify(command) => command.run(),
+        Command::Inspect(command) => command.run(),
+        Command::Keyring(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Completions(command) => command.run(),
+    };
+    outcome.unwrap_or_else(|failure| {
+        match &failure {
+            // A closed pipe (`bulla … | head`) is nobody's error.
+            Failure::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            _ => output::error(&failure),
+        }
+        ExitCode::from(2)
+    })
+}
+
+/// A deployment in `folder`, for tests; where its configuration is.
+pub(crate) fn throw_away(folder: &std::path::Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
+    Ok(init::create(folder)?.config)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

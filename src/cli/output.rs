@@ -1,0 +1,61 @@
+//! What a command prints: people's text aligned and coloured on a terminal, JSON as one object.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(super) const CARE: Style = AnsiColor::Yellow.on_default().bold();
+pub(super) const DIM: Style = Style::new().dimmed();
+
+/// Prints `value` as one JSON object on one line.
+pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer(&mut out, value)?;
+    writeln!(out)
+}
+
+/// Prints names and values in two columns; a row without a value is left out.
+pub(super) fn fields(rows: &[(&str, String)]) -> io::Result<()> {
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut out = anstream::stdout().lock();
+    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+        writeln!(out, "{DIM}{name:width$}{DIM:#}  {value}")?;
+    }
+    Ok(())
+}
+
+/// Prints rows under a head, every column as wide as its widest cell.
+pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(head.get(column).map(|cell| cell.len())).max().unwrap_or(0)
+    };
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().enumerate().map(|(column, cell)| format!("{cell:width$}", width = width(column)));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{DIM}{}{DIM:#}", line(head.to_vec()))?;
+    for row in rows {
+        writeln!(out, "{}", line(row.iter().map(String::as_str).collect()))?;
+    }
+    Ok(())
+}
+
+/// Prints a line of people's text.
+pub(super) fn line(text: impl std::fmt::Display) -> io::Result<()> {
+    writeln!(anstream::stdout().lock(), "{text}")
+}
+
+/// Prints an error on standard error.
+pub(super) fn error(failure: &impl std::fmt::Display) {
+    let _nowhere_to_complain = writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {failure}");
+}
+
+/// A duration, a list, or whatever else may be missing.
+pub(super) fn or_dash(value: Option<impl ToString>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}

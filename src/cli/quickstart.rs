@@ -1,0 +1,137 @@
+//! `bulla quickstart`: the main job on a throw-away deployment, with the curl lines to go on with.
+
+use std::{net::TcpListener, path::Path, process::ExitCode};
+
+use clap::Args;
+use serde_json::{Value, json};
+use tokio::{runtime::Runtime, sync::watch};
+
+use super::{
+    Failure, Outcome,
+    client::{Client, ClientError},
+    init,
+    output::{self, BAD, DIM, GOOD},
+    serve::stop_on_signal,
+};
+use crate::{
+    config::{Level, Listen},
+    deployment::Deployment,
+    server::{Addresses, Server},
+    telemetry::log,
+};
+
+const APP: &str = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
+
+/// A throw-away keyring and store, a running server, one key issued and verified over HTTP, a forged one rejected.
+#[derive(Args)]
+pub(super) struct Quickstart {
+    /// Exit after the checks instead of going on serving
+    #[arg(long)]
+    once: bool,
+}
+
+impl Quickstart {
+    pub(super) fn run(self) -> Outcome {
+        let folder = tempfile::Builder::new().prefix("bulla-quickstart-").tempdir()?;
+        let new = init::create(folder.path())?;
+        let mut deployment = Deployment::open(&new.config)?;
+        deployment.config.log.level = Level::Warn;
+        deployment.config.metrics.listen = Listen::None;
+        for listen in [&mut deployment.config.data.listen, &mut deployment.config.admin.listen] {
+            if self.once || !is_free(listen) {
+                *listen = Listen::loopback(0);
+            }
+        }
+        log::start(&deployment.config.log);
+        Runtime::new()?.block_on(async {
+            let server = Server::start(deployment).await?;
+            let addresses = server.addresses();
+            let (stop, stopped) = if self.once {
+                let (stop, stopped) = watch::channel(false);
+                (Some(stop), stopped)
+            } else {
+                (None, stop_on_signal()?)
+            };
+            let serving = tokio::spawn(server.serve(stopped));
+            let tour = {
+                let (folder, key) = (folder.path().to_owned(), new.admin_api_key.clone());
+                let once = self.once;
+                tokio::task::spawn_blocking(move || tour(&folder, &key, &addresses, once))
+            };
+            let passed = tour.await.map_err(std::io::Error::other)??;
+            if let Some(stop) = stop {
+                let _stopped_already = stop.send(true);
+            }
+            serving.await.map_err(std::io::Error::other)?;
+            Ok(ExitCode::from(u8::from(!passed)))
+        })
+    }
+}
+
+/// Whether the port is to be had. Another program may take it in between, which then is an error like any.
+fn is_free(listen: &Listen) -> bool {
+    match listen {
+        Listen::Tcp(address) => TcpListener::bind(address).is_ok(),
+        _ => true,
+    }
+}
+
+/// Issues a key, verifies it, forges it and verifies that. Whether all went as it should.
+fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Result<bool, Failure> {
+    let data_url = format!("http://{}", addresses.data);
+    let admin_url = format!("http://{}", addresses.admin);
+    output::line(format_args!("{DIM}deployment{DIM:#}  {} (thrown away at the end)", folder.display()))?;
+    output::line(format_args!("{DIM}data plane{DIM:#}  {data_url}"))?;
+    output::line(format_args!("{DIM}admin plane{DIM:#} {admin_url}\n"))?;
+
+    let request = json!({"realm": "live", "app_id": APP, "expires_in": "90d", "scopes": ["orders.read"]});
+    let issued = Client::with_key(&admin_url, admin_key).post("/v1/api-keys", &request)?;
+    let key = issued.get("api_key").and_then(Value::as_str).unwrap_or_default();
+    output::line(format_args!("1. issued over HTTP\n   {key}\n"))?;
+
+    let verifier = Client::anonymous(&data_url);
+    let accepted = is_active(&verifier, key)?;
+    report("2. verified over HTTP, without a database", accepted, "active", "not active")?;
+    let forged = forge(key);
+    let rejected = !is_active(&verifier, &forged)?;
+    report("3. forged: one character changed, its checksum made right again", rejected, "not active", "active")?;
+    output::line(format_args!("   {DIM}{forged}{DIM:#}\n"))?;
+
+    if !once {
+        output::line(format_args!("Go on with:\n"))?;
+        output::line(format_args!(
+            "  curl -s {data_url}/v1/verify -H 'Content-Type: application/json' \\\n       -d '{{\"api_key\":\"{key}\"}}'\n"
+        ))?;
+        output::line(format_args!("  curl -si {data_url}/v1/authorize -H 'Authorization: Bearer {key}'\n"))?;
+        output::line(format_args!(
+            "  curl -s {admin_url}/v1/api-keys -H 'Authorization: Bearer {admin_key}' \\\n       -H 'Content-Type: application/json' -d '{{\"realm\":\"live\",\"app_id\":\"{APP}\",\"expires_in\":\"1h\"}}'\n"
+        ))?;
+        output::line("Serving until Ctrl-C.")?;
+    }
+    Ok(accepted && rejected)
+}
+
+fn is_active(client: &Client, key: &str) -> Result<bool, ClientError> {
+    let answer = client.post("/v1/verify", &json!({"api_key": key}))?;
+    Ok(answer.get("active").and_then(Value::as_bool) == Some(true))
+}
+
+fn report(what: &str, good: bool, if_good: &str, if_bad: &str) -> std::io::Result<()> {
+    let (style, verdict) = if good { (GOOD, if_good) } else { (BAD, if_bad) };
+    output::line(format_args!("{what}\n   {style}{verdict}{style:#}\n"))
+}
+
+/// The key with another character in its sealed part, and the checksum of that.
+fn forge(key: &str) -> String {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let (body, _) = key.split_at(key.len().saturating_sub(6));
+    let (kept, last) = body.split_at(body.len().saturating_sub(1));
+    let forged = format!("{kept}{}", if last == "0" { '1' } else { '0' });
+    let mut value = crc32fast::hash(forged.as_bytes()) as usize;
+    let mut checksum = Vec::new();
+    for _ in 0..6 {
+        checksum.push(char::from(ALPHABET[value % 62]));
+        value /= 62;
+    }
+    forged + &checksum.into_iter().rev().collect::<String>()
+}

@@ -1,0 +1,113 @@
+//! `bulla verify`.
+
+use std::{net::IpAddr, process::ExitCode};
+
+use bulla::{Realm, VerifyError};
+use clap::Args;
+use serde_json::json;
+
+use super::{
+    ConfigArgument, Outcome,
+    api_key_argument::ApiKeyArgument,
+    client::{Client, ServerArgument},
+    output::{self, BAD, CARE, GOOD},
+};
+use crate::{
+    clock,
+    verdict::{Answer, Wanted},
+};
+
+const REJECTED: u8 = 1;
+const COULD_NOT_TELL: u8 = 2;
+
+/// Verify an API key: exit 0 accepted, 1 rejected, 2 could not tell.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  bulla verify - < key.txt\n  bulla verify --realm live --scope orders.read --ip 192.0.2.7 - < key.txt"
+)]
+pub(super) struct Verify {
+    #[command(flatten)]
+    key: ApiKeyArgument,
+    /// A realm to accept; without any, the configured default counts
+    #[arg(long, value_name = "REALM")]
+    realm: Vec<Realm>,
+    /// A scope that is needed; all of them are
+    #[arg(long, value_name = "SCOPE")]
+    scope: Vec<String>,
+    /// The audience that the caller is
+    #[arg(long)]
+    audience: Option<String>,
+    /// The client's address
+    #[arg(long, value_name = "ADDRESS")]
+    ip: Option<IpAddr>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: ConfigArgument,
+    #[command(flatten)]
+    server: ServerArgument,
+}
+
+impl Verify {
+    pub(super) fn run(self) -> Outcome {
+        let text = self.key.read()?;
+        if let Some(url) = &self.server.server {
+            return self.ask(url, &text);
+        }
+        let deployment = self.config.open()?;
+        let (_, keyring) = deployment.keyring()?;
+        let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm };
+        let wanted = Wanted { realms, scopes: self.scope, audience: self.audience, address: self.ip };
+        let verdict = wanted.verify(&bulla::Verifier::new(&keyring), &text, clock::now_seconds());
+        if self.json {
+            output::json(&Answer::for_operator(&verdict))?;
+        } else {
+            match &verdict {
+                Ok(verified) => {
+                    output::line(format_args!("{GOOD}accepted{GOOD:#}"))?;
+                    output::fields(&[
+                        ("id", verified.id().to_string()),
+                        ("app", verified.app_id().to_string()),
+                        ("key version", verified.id().version().to_string()),
+                        ("issued", clock::timestamp(verified.issued_at()).to_string()),
+                        (
+                            "expires",
+                            verified.expires_at().map_or("never".to_owned(), |at| clock::timestamp(at).to_string()),
+                        ),
+                        ("scopes", verified.scopes().join(" ")),
+                    ])?;
+                }
+                Err(VerifyError::Rejected(reason)) => {
+                    output::line(format_args!("{BAD}rejected{BAD:#}  {} ({reason})", reason.code()))?;
+                }
+                Err(VerifyError::SecretUnchecked) => {
+                    output::line(format_args!("{CARE}could not tell{CARE:#}  {}", VerifyError::SecretUnchecked))?;
+                }
+            }
+        }
+        Ok(ExitCode::from(match verdict {
+            Ok(_) => 0,
+            Err(VerifyError::Rejected(_)) => REJECTED,
+            Err(VerifyError::SecretUnchecked) => COULD_NOT_TELL,
+        }))
+    }
+
+    fn ask(&self, url: &str, text: &str) -> Outcome {
+        let realms: Vec<&str> = self.realm.iter().map(Realm::as_str).collect();
+        let body = json!({
+            "api_key": text, "realms": realms, "scopes": self.scope, "audience": self.audience,
+            "ip": self.ip.map(|ip| ip.to_string()),
+        });
+        let answer = Client::anonymous(url).post("/v1/verify", &body)?;
+        let active = answer.get("active").and_then(serde_json::Value::as_bool) == Some(true);
+        if self.json {
+            output::json(&answer)?;
+        } else if active {
+            output::line(format_args!("{GOOD}accepted{GOOD:#}"))?;
+        } else {
+            output::line(format_args!("{BAD}rejected{BAD:#}"))?;
+        }
+        Ok(ExitCode::from(if active { 0 } else { REJECTED }))
+    }
+}

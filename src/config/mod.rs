@@ -1,0 +1,300 @@
+//! `bulla.toml`: parsed and checked as a whole before anything else happens.
+
+mod env;
+mod listen;
+mod time;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use bulla::{Realm, SourceUri};
+use serde::Deserialize;
+
+pub(crate) use self::{
+    listen::Listen,
+    time::{Span, parse_span},
+};
+
+/// The commented default file, which is the reference.
+pub(crate) const DEFAULT: &str = include_str!("default.toml");
+
+/// The configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) keyring: KeyringConfig,
+    pub(crate) store: StoreConfig,
+    #[serde(default)]
+    pub(crate) verify: VerifyConfig,
+    #[serde(default)]
+    pub(crate) realms: BTreeMap<String, RealmConfig>,
+    #[serde(default)]
+    pub(crate) data: DataConfig,
+    #[serde(default)]
+    pub(crate) admin: AdminConfig,
+    #[serde(default)]
+    pub(crate) metrics: MetricsConfig,
+    #[serde(default)]
+    pub(crate) server: ServerConfig,
+    #[serde(default)]
+    pub(crate) log: LogConfig,
+    /// The folder that relative paths start from.
+    #[serde(skip)]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyringConfig {
+    pub(crate) source: SourceUri,
+    pub(crate) mac_source: SourceUri,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreConfig {
+    pub(crate) url: String,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VerifyConfig {
+    #[serde(default)]
+    pub(crate) default_realms: Vec<String>,
+}
+
+/// The policy of one realm.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RealmConfig {}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DataConfig {
+    pub(crate) listen: Listen,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AdminConfig {
+    pub(crate) listen: Listen,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct MetricsConfig {
+    pub(crate) listen: Listen,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ServerConfig {
+    pub(crate) allow_plaintext: bool,
+    pub(crate) max_body: usize,
+    pub(crate) max_batch_body: usize,
+    pub(crate) max_head: usize,
+    pub(crate) head_timeout: Span,
+    pub(crate) max_connections: usize,
+    pub(crate) shutdown_grace: Span,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LogConfig {
+    pub(crate) level: Level,
+    pub(crate) format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    Auto,
+    Text,
+    Json,
+}
+
+/// The configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    #[error(
+        "cannot read the configuration {path}: {error}; `bulla init` writes one, `--config` or BULLA_CONFIG names another"
+    )]
+    Read { path: PathBuf, error: std::io::Error },
+    #[error("{path}: {message}")]
+    Parse { path: PathBuf, message: String },
+    #[error("the environment variable {name}: {message}")]
+    Environment { name: String, message: String },
+    #[error("{origin}: {message}")]
+    Check { origin: String, message: String },
+}
+
+impl Config {
+    /// Reads `path`, lays the environment over it and checks the whole.
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        // The file alone first, so that an error shows the line it stands on.
+        toml::from_str::<Config>(&text).map_err(|error| ConfigError::Parse {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
+        let mut config = env::overlay(&text, std::env::vars_os())?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        config.folder = folder.to_owned();
+        config.recheck(&path.display().to_string())?;
+        Ok(config)
+    }
+
+    /// Checks what no single field shows; `origin` is where the last change came from.
+    pub(crate) fn recheck(&self, origin: &str) -> Result<(), ConfigError> {
+        self.check().map_err(|message| ConfigError::Check { origin: origin.to_owned(), message })
+    }
+
+    /// The realms that issue and verify, the administrators' first.
+    pub(crate) fn all_realms(&self) -> Vec<Realm> {
+        let configured = self.realms.keys().filter_map(|name| name.parse().ok());
+        std::iter::once(Realm::ADMIN).chain(configured).collect()
+    }
+
+    /// The realms that count where a request names none.
+    pub(crate) fn default_realms(&self) -> Vec<Realm> {
+        self.verify.default_realms.iter().filter_map(|name| name.parse().ok()).collect()
+    }
+
+    fn check(&self) -> Result<(), String> {
+        for name in self.realms.keys() {
+            let realm: Realm = name.parse().map_err(|error| format!("[realms.{name}]: {error}"))?;
+            if realm == Realm::ADMIN {
+                return Err(
+                    "[realms.bulla]: this realm is the administrators' and always there; remove the table".to_owned()
+                );
+            }
+        }
+        for name in &self.verify.default_realms {
+            if !self.realms.contains_key(name) {
+                return Err(format!(
+                    "verify.default_realms names `{name}`, and there is no [realms.{name}]: add that table"
+                ));
+            }
+        }
+        if !self.store.url.starts_with("sqlite:") {
+            return Err(format!("store.url is `{}`: known stores are sqlite:PATH", self.store.url));
+        }
+        for (name, listen) in
+            [("data", &self.data.listen), ("admin", &self.admin.listen), ("metrics", &self.metrics.listen)]
+        {
+            if !self.server.allow_plaintext && !listen.is_local() {
+                return Err(format!(
+                    "{name}.listen is {listen}, which other machines reach, without TLS: listen on a loopback address or a \
+                     Unix socket, or set server.allow_plaintext = true where something else encrypts"
+                ));
+            }
+        }
+        if self.server.max_head < 8192 {
+            return Err("server.max_head is at least 8192".to_owned());
+        }
+        if self.server.max_connections == 0 {
+            return Err("server.max_connections is at least 1".to_owned());
+        }
+        Ok(())
+    }
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        DataConfig { listen: Listen::loopback(8181) }
+    }
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        AdminConfig { listen: Listen::loopback(8182) }
+    }
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        MetricsConfig { listen: Listen::loopback(8183) }
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        ServerConfig {
+            allow_plaintext: false,
+            max_body: 64 << 10,
+            max_batch_body: 1 << 20,
+            max_head: 32 << 10,
+            head_timeout: Span::seconds(10),
+            max_connections: 10_000,
+            shutdown_grace: Span::seconds(30),
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig { level: Level::Info, format: LogFormat::Auto }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("bulla.toml");
+        std::fs::write(&path, text).expect("written");
+        (folder, path)
+    }
+
+    #[test]
+    fn the_reference_shows_the_defaults() {
+        let (_folder, path) = written(DEFAULT);
+        let config = Config::load(&path).expect("the default file is a configuration");
+        let bare: Config = toml::from_str(
+            "[keyring]\nsource = 'file:keyring.toml'\nmac_source = 'file:keyring-mac.key'\n[store]\nurl = 'sqlite:bulla.db'\n",
+        )
+        .expect("the least configuration");
+        assert_eq!(format!("{:?}", config.server), format!("{:?}", bare.server));
+        assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
+        assert_eq!(config.data.listen, bare.data.listen);
+        assert_eq!(config.admin.listen, bare.admin.listen);
+        assert_eq!(config.metrics.listen, bare.metrics.listen);
+        assert_eq!(config.all_realms().iter().map(Realm::as_str).collect::<Vec<_>>(), ["bulla", "live", "test"]);
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_with_its_line() {
+        let (_folder, path) = written(&DEFAULT.replace("allow_plaintext", "allow_plain"));
+        let error = Config::load(&path).expect_err("an unknown field").to_string();
+        let line = 1 + DEFAULT.lines().position(|line| line.starts_with("allow_plaintext")).expect("the field");
+        assert!(error.contains(&format!("line {line}")) && error.contains("allow_plain"), "{error}");
+    }
+
+    #[test]
+    fn what_others_reach_needs_a_word() {
+        for (listen, allowed) in
+            [("0.0.0.0:8181", false), ("[::1]:0", true), ("unix:/run/bulla.sock", true), ("192.0.2.1:1", false)]
+        {
+            let (_folder, path) = written(&DEFAULT.replace("127.0.0.1:8181", listen));
+            assert_eq!(Config::load(&path).is_ok(), allowed, "{listen}");
+            let (_folder, path) = written(
+                &DEFAULT.replace("127.0.0.1:8181", listen).replace("allow_plaintext = false", "allow_plaintext = true"),
+            );
+            assert!(Config::load(&path).is_ok(), "{listen} with allow_plaintext");
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The service behind the command `bulla`. Other programs embed the library `bulla` instead; what is public here is so for
+//! the command and for the fuzz targets.
+
+pub mod cli;
+mod clock;
+mod config;
+mod deployment;
+#[doc(hidden)]
+pub mod fuzzing;
+mod issuing;
+mod keyring_view;
+mod server;
+mod store;
+mod telemetry;
+mod verdict;

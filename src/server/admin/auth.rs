@@ -1,0 +1,126 @@
+//! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla` and their scopes.
+
+use axum::http::HeaderMap;
+use bulla::{ApiKeyId, Realm, Rejection, VerifyError};
+
+use crate::{
+    server::{
+        App,
+        credential::{self, Credential},
+        listener::Peer,
+        problem::Problem,
+    },
+    verdict::Wanted,
+};
+
+/// May do everything.
+const ADMIN: &str = "admin";
+
+/// What a request needs: a scope, for everything or for one realm.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Permission {
+    scope: &'static str,
+    realm: Option<Realm>,
+}
+
+/// An authenticated caller.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) id: ApiKeyId,
+    scopes: Vec<String>,
+}
+
+impl Permission {
+    /// `scope`, whichever realm it is for.
+    pub(crate) fn anywhere(scope: &'static str) -> Self {
+        Permission { scope, realm: None }
+    }
+
+    /// `scope` for one realm, or for all.
+    pub(crate) fn in_realm(scope: &'static str, realm: Realm) -> Self {
+        Permission { scope, realm: Some(realm) }
+    }
+
+    /// What has to be held. Who issues for the administrators' realm makes administrators, so that takes one.
+    fn granted_to(&self, scopes: &[String]) -> bool {
+        let held = |wanted: &str| scopes.iter().any(|scope| scope == wanted);
+        match self.realm {
+            Some(Realm::ADMIN) => held(ADMIN),
+            Some(realm) => {
+                let narrowed = |scope: &str| held(&format!("{scope}:{realm}"));
+                held(ADMIN) || held(self.scope) || narrowed(ADMIN) || narrowed(self.scope)
+            }
+            None => held(ADMIN) || held(self.scope),
+        }
+    }
+}
+
+/// Who calls, from the request's one credential.
+pub(crate) fn identify(app: &App, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
+    let refuse = |problem: Problem| {
+        app.metrics.admin_refused.inc();
+        problem
+    };
+    let text = match credential::read(headers, None) {
+        Credential::One(text) => text,
+        Credential::None => return Err(refuse(Problem::unauthorized())),
+        Credential::Several => return Err(refuse(Problem::several_credentials())),
+    };
+    let wanted = Wanted { realms: vec![Realm::ADMIN], address: peer.0.map(|peer| peer.ip()), ..Wanted::default() };
+    match app.verify(&text, &wanted) {
+        Ok(verified) => Ok(Caller { id: verified.id(), scopes: verified.scopes().to_vec() }),
+        Err(VerifyError::SecretUnchecked) => Err(Problem::could_not_tell()),
+        Err(VerifyError::Rejected(Rejection::Scope)) | Err(VerifyError::Rejected(_)) => {
+            Err(refuse(Problem::unauthorized()))
+        }
+    }
+}
+
+impl Caller {
+    /// Refuses a caller without the permission.
+    pub(crate) fn needs(&self, app: &App, permission: Permission) -> Result<(), Problem> {
+        if permission.granted_to(&self.scopes) {
+            return Ok(());
+        }
+        app.metrics.admin_refused.inc();
+        let scope = if permission.realm == Some(Realm::ADMIN) { ADMIN } else { permission.scope };
+        Err(Problem::forbidden(scope))
+    }
+}
+
+/// Who calls, where the permission does not depend on the body.
+pub(crate) fn authenticate(
+    app: &App,
+    headers: &HeaderMap,
+    peer: Peer,
+    permission: Permission,
+) -> Result<Caller, Problem> {
+    let caller = identify(app, headers, peer)?;
+    caller.needs(app, permission)?;
+    Ok(caller)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_grant_what_they_say_and_nothing_more() {
+        let live: Realm = "live".parse().expect("a realm");
+        let may = |scope: &str, permission: Permission| permission.granted_to(&[scope.to_owned()]);
+        let issue_live = Permission::in_realm("issue", live);
+        for scope in ["admin", "issue", "issue:live", "admin:live"] {
+            assert!(may(scope, issue_live), "{scope}");
+        }
+        for scope in ["read", "issue:test", "admin:test", "issue:", "issuer", "revoke"] {
+            assert!(!may(scope, issue_live), "{scope}");
+        }
+        let administrators = Permission::in_realm("issue", Realm::ADMIN);
+        assert!(may("admin", administrators));
+        for scope in ["issue", "issue:bulla", "admin:bulla"] {
+            assert!(!may(scope, administrators), "{scope} would make administrators");
+        }
+        assert!(may("read", Permission::anywhere("read")));
+        assert!(!may("read:live", Permission::anywhere("read")), "what concerns all realms needs it for all");
+    }
+}

@@ -1,0 +1,87 @@
+//! `ANY /v1/authorize`: forward authentication for gateways. The key comes from the client's header, what is required from
+//! the gateway's route, and every identity header is in every 200, so that a client's own never gets through.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use bulla::{Rejection, Verified, VerifyError};
+
+use super::required::{self, Required};
+use crate::{
+    clock,
+    server::{
+        App,
+        credential::{self, Credential},
+        problem::Problem,
+    },
+    verdict::Wanted,
+};
+
+pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
+    let required = match requirements(request.uri()) {
+        Ok(required) => required,
+        Err(detail) => {
+            tracing::error!(detail, "a gateway's route requires what does not parse");
+            return Problem::misconfigured_route(detail).into_response();
+        }
+    };
+    let text = match credential::read(request.headers(), required.from.as_ref()) {
+        Credential::One(text) => text,
+        Credential::None => return challenge(StatusCode::UNAUTHORIZED, HeaderValue::from_static("Bearer")),
+        Credential::Several => {
+            return challenge(StatusCode::UNAUTHORIZED, HeaderValue::from_static("Bearer error=\"invalid_request\""));
+        }
+    };
+    let realms = if required.realms.is_empty() { app.default_realms.clone() } else { required.realms };
+    let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address: None };
+    match app.verify(&text, &wanted) {
+        Ok(verified) => identity(&verified).unwrap_or_else(|| {
+            tracing::error!(id = %verified.id(), "the key's scopes fit in no header");
+            Problem::internal().into_response()
+        }),
+        Err(VerifyError::Rejected(Rejection::Scope)) => {
+            let scopes = wanted.scopes.join(" ").replace(['"', '\\'], "");
+            let value = HeaderValue::from_str(&format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\""));
+            challenge(
+                StatusCode::FORBIDDEN,
+                value.unwrap_or(HeaderValue::from_static("Bearer error=\"insufficient_scope\"")),
+            )
+        }
+        Err(VerifyError::Rejected(_)) => challenge(StatusCode::UNAUTHORIZED, HeaderValue::from_static("Bearer")),
+        Err(VerifyError::SecretUnchecked) => Problem::could_not_tell().into_response(),
+    }
+}
+
+/// What the route requires: the segment behind `/v1/authorize/`, or the defaults where there is none. What stands behind
+/// it and the query are the client's and not looked at.
+fn requirements(uri: &Uri) -> Result<Required, String> {
+    match uri.path().strip_prefix("/v1/authorize/") {
+        None => Ok(Required::default()),
+        Some(rest) => required::parse(rest.split('/').next().unwrap_or_default()),
+    }
+}
+
+fn challenge(status: StatusCode, value: HeaderValue) -> Response {
+    (status, [(header::WWW_AUTHENTICATE, value)]).into_response()
+}
+
+/// 200 with every identity header, empty where there is nothing to say.
+fn identity(verified: &Verified) -> Option<Response> {
+    let expires_at = verified.expires_at().map(|time| clock::timestamp(time).to_string()).unwrap_or_default();
+    let headers = [
+        ("x-bulla-app-id", verified.app_id().to_string()),
+        ("x-bulla-api-key-id", verified.id().to_string()),
+        ("x-bulla-realm", verified.id().realm().to_string()),
+        ("x-bulla-scopes", verified.scopes().join(" ")),
+        ("x-bulla-expires-at", expires_at),
+    ];
+    let mut response = StatusCode::OK.into_response();
+    for (name, value) in headers {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?);
+    }
+    Some(response)
+}

@@ -1,0 +1,83 @@
+//! `POST /v1/introspect`: token introspection (RFC 7662) for callers with a credential of their own.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Extension, Request, State},
+    http::HeaderMap,
+};
+use serde::Serialize;
+
+use crate::{
+    server::{
+        App,
+        admin::auth::{self, Permission},
+        body,
+        listener::Peer,
+        problem::Problem,
+    },
+    verdict::{ActiveKey, Wanted},
+};
+
+/// RFC 7662 §2.2, and what `POST /v1/verify` says beside it.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Introspection {
+    Active(Box<ActiveToken>),
+    Inactive { active: bool },
+}
+
+#[derive(Serialize)]
+pub(super) struct ActiveToken {
+    #[serde(flatten)]
+    key: ActiveKey,
+    token_type: &'static str,
+    scope: String,
+    client_id: String,
+    sub: String,
+    jti: String,
+    iat: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nbf: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aud: Vec<String>,
+}
+
+pub(super) async fn introspect(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    request: Request,
+) -> Result<Json<Introspection>, Problem> {
+    auth::authenticate(&app, &headers, peer, Permission::anywhere("read"))?;
+    let body = body::form(request, app.config.server.max_body).await?;
+    let mut tokens = form_urlencoded::parse(&body).filter(|(name, _)| name == "token").map(|(_, token)| token);
+    let (Some(token), None) = (tokens.next(), tokens.next()) else {
+        return Err(Problem::bad_request("the form has to hold `token` once"));
+    };
+    // The caller has no expectations of its own to state: what a key is bound to is for the resource to check.
+    let wanted = Wanted { realms: app.default_realms.clone(), ..Wanted::default() };
+    let answer = match app.verify(&token, &wanted) {
+        Ok(verified) => {
+            let key = ActiveKey::new(&verified);
+            Introspection::Active(Box::new(ActiveToken {
+                token_type: "Bearer",
+                scope: key.scopes.join(" "),
+                client_id: key.app_id.to_string(),
+                sub: key.app_id.to_string(),
+                jti: key.api_key_id.clone(),
+                iat: verified.issued_at(),
+                exp: verified.expires_at(),
+                nbf: verified.claims().and_then(|claims| claims.not_before()),
+                aud: verified.claims().map(|claims| claims.audience().to_vec()).unwrap_or_default(),
+                key,
+            }))
+        }
+        Err(bulla::VerifyError::SecretUnchecked) => return Err(Problem::could_not_tell()),
+        Err(bulla::VerifyError::Rejected(_)) => Introspection::Inactive { active: false },
+    };
+    Ok(Json(answer))
+}

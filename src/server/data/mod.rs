@@ -1,0 +1,62 @@
+//! The data plane: verify, authorize, introspect. What a caller may see of a key, and nothing of why not.
+
+mod authorize;
+mod batch;
+mod introspect;
+mod required;
+mod verify;
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::header,
+    response::IntoResponse,
+    routing::{any, get, post},
+};
+use serde::Serialize;
+
+use super::{App, problem::Problem};
+
+/// The data plane's endpoints.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/v1/verify", post(verify::verify))
+        .route("/v1/verify/batch", post(batch::verify_batch))
+        .route("/v1/introspect", post(introspect::introspect))
+        .route("/v1/authorize", any(authorize::authorize))
+        .route("/v1/authorize/", any(authorize::authorize))
+        .route("/v1/authorize/{*rest}", any(authorize::authorize))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async { Problem::method() })
+        .with_state(app)
+}
+
+/// The metrics listener's one endpoint.
+pub(super) fn metrics_router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .fallback(|| async { Problem::not_found() })
+        .method_not_allowed_fallback(|| async { Problem::method() })
+        .with_state(app)
+}
+
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    keyring_serial: u64,
+    active_version: Option<u32>,
+}
+
+async fn ready(State(app): State<Arc<App>>) -> Json<Ready> {
+    let snapshot = app.snapshot();
+    let active_version = snapshot.document.active().map(|record| record.number.number());
+    Json(Ready { ready: true, keyring_serial: snapshot.document.serial(), active_version })
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], app.metrics.render())
+}

@@ -1,0 +1,94 @@
+//! What a gateway's route requires: the first path segment behind `/v1/authorize/`, which no client can set.
+
+use axum::http::HeaderName;
+use bulla::Realm;
+
+/// The requirements of a route. Nothing in them means the configured defaults.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Required {
+    pub(super) realms: Vec<Realm>,
+    pub(super) scopes: Vec<String>,
+    pub(super) audience: Option<String>,
+    pub(super) from: Option<HeaderName>,
+}
+
+/// Reads `realm:live,scope:orders.read,aud:shop,from:x-api-key`, any part in any order, or `-`. An error says which part is
+/// wrong without quoting it: on a route that lacks its segment a client's path stands there, and a key might in that.
+pub(super) fn parse(segment: &str) -> Result<Required, String> {
+    let mut required = Required::default();
+    if segment == "-" {
+        return Ok(required);
+    }
+    for (at, part) in segment.split(',').enumerate() {
+        let wrong = |what: &str| format!("part {} of the route's requirements {what}", at + 1);
+        let (name, value) = part.split_once(':').ok_or_else(|| wrong("is not `name:value`"))?;
+        let value = percent_decode(value).filter(|value| !value.is_empty()).ok_or_else(|| wrong("has no value"))?;
+        match name {
+            "realm" => match value.parse::<Realm>() {
+                Ok(Realm::ADMIN) => return Err(wrong("names the realm `bulla`, whose keys are never accepted here")),
+                Ok(realm) => required.realms.push(realm),
+                Err(_) => return Err(wrong("names no realm")),
+            },
+            "scope" => required.scopes.push(value),
+            "aud" if required.audience.is_none() => required.audience = Some(value),
+            "from" if required.from.is_none() => {
+                required.from = Some(value.parse().map_err(|_| wrong("names no header"))?);
+            }
+            "aud" | "from" => return Err(wrong("stands there twice")),
+            _ => return Err(wrong("is none of realm, scope, aud and from")),
+        }
+    }
+    Ok(required)
+}
+
+/// Percent-decoding (RFC 3986), for values that a path cannot hold as they are.
+fn percent_decode(value: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = value.as_bytes();
+    while let [first, behind @ ..] = rest {
+        if *first == b'%' {
+            let ([high, low], behind) = behind.split_first_chunk::<2>()?;
+            let digit = |digit: u8| char::from(digit).to_digit(16);
+            bytes.push(u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()?);
+            rest = behind;
+        } else {
+            bytes.push(*first);
+            rest = behind;
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_stand_in_any_order() {
+        let all = parse("from:x-api-key,scope:a,aud:https%3A%2F%2Fshop,realm:live,scope:b").expect("requirements");
+        assert_eq!(all.realms, ["live".parse().expect("a realm")]);
+        assert_eq!(all.scopes, ["a", "b"]);
+        assert_eq!(all.audience.as_deref(), Some("https://shop"));
+        assert_eq!(all.from.as_ref().map(HeaderName::as_str), Some("x-api-key"));
+        assert_eq!(parse("-"), Ok(Required::default()));
+    }
+
+    #[test]
+    fn what_does_not_parse_is_an_error() {
+        for bad in [
+            "",
+            "realm",
+            "realm:",
+            "realm:Live",
+            "realm:bulla",
+            "nope:1",
+            "aud:a,aud:b",
+            "from:a b",
+            "scope:%4",
+            "scope:a,",
+            "--",
+        ] {
+            assert!(parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

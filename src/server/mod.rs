@@ -1,0 +1,99 @@
+//! The service: data plane, admin plane and metrics, each on a listener of its own.
+
+mod admin;
+mod body;
+mod credential;
+mod data;
+mod listener;
+mod problem;
+mod state;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::Router;
+use tokio::{sync::watch, task::JoinSet};
+
+use self::listener::{Bound, Limits};
+use crate::{
+    config::Listen,
+    deployment::{Deployment, DeploymentError},
+};
+
+pub(crate) use self::{data::router as data_router, state::App};
+
+/// The service with its ports open.
+pub(crate) struct Server {
+    app: Arc<App>,
+    listeners: Vec<(Bound, Router)>,
+    limits: Limits,
+    grace: Duration,
+}
+
+/// Where the service listens, with the ports it was given.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) data: Listen,
+    pub(crate) admin: Listen,
+    pub(crate) metrics: Listen,
+}
+
+/// The service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
+    #[error("cannot listen on {listen}: {error}")]
+    Listen { listen: Listen, error: std::io::Error },
+}
+
+impl Server {
+    /// Loads everything and then opens the ports.
+    pub(crate) async fn start(deployment: Deployment) -> Result<Self, StartError> {
+        let config = deployment.config.clone();
+        let app = tokio::task::spawn_blocking(|| App::load(deployment)).await.unwrap_or_else(|panic| {
+            std::panic::resume_unwind(panic.into_panic());
+        })?;
+        let app = Arc::new(app);
+        let mut listeners = Vec::new();
+        for (listen, router) in [
+            (&config.data.listen, data::router(Arc::clone(&app))),
+            (&config.admin.listen, admin::router(Arc::clone(&app))),
+            (&config.metrics.listen, data::metrics_router(Arc::clone(&app))),
+        ] {
+            let bound =
+                Bound::bind(listen).await.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
+            listeners.push((bound, router));
+        }
+        let limits = Limits {
+            max_head: config.server.max_head,
+            head_timeout: config.server.head_timeout.0,
+            max_connections: config.server.max_connections,
+        };
+        Ok(Server { app, listeners, limits, grace: config.server.shutdown_grace.0 })
+    }
+
+    /// Where it listens.
+    pub(crate) fn addresses(&self) -> Addresses {
+        let address = |at: usize| self.listeners.get(at).map_or(Listen::None, |(bound, _)| bound.address());
+        Addresses { data: address(0), admin: address(1), metrics: address(2) }
+    }
+
+    /// Serves until `stop` says so, then finishes what is in flight, for as long as the configuration allows.
+    pub(crate) async fn serve(self, stop: watch::Receiver<bool>) {
+        let addresses = self.addresses();
+        tracing::info!(
+            data = %addresses.data,
+            admin = %addresses.admin,
+            metrics = %addresses.metrics,
+            keyring = %self.app.snapshot().document.id(),
+            serial = self.app.snapshot().document.serial(),
+            "serving"
+        );
+        let mut tasks = JoinSet::new();
+        for (bound, router) in self.listeners {
+            tasks.spawn(bound.serve(router, self.limits, stop.clone(), self.grace));
+        }
+        while tasks.join_next().await.is_some() {}
+        tracing::info!("stopped");
+    }
+}

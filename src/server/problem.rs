@@ -1,0 +1,144 @@
+//! The one mapping from errors to HTTP: `application/problem+json` (RFC 9457), with a stable `type` and no secret.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::{issuing::IssuingError, store::StoreError};
+
+/// An error as a client sees it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    /// The last part of the `type`.
+    kind: &'static str,
+    title: &'static str,
+    detail: String,
+    header: Option<(header::HeaderName, HeaderValue)>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Problem { status, kind, title, detail: detail.into(), header: None }
+    }
+
+    fn with(mut self, name: header::HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    /// The request does not parse, or holds what it must not.
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request is malformed", detail)
+    }
+
+    pub(super) fn too_large(limit: usize) -> Self {
+        let detail = format!("the body may have {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", detail)
+    }
+
+    pub(super) fn media_type(wanted: &'static str) -> Self {
+        let detail = format!("send the body as `Content-Type: {wanted}`");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body has the wrong media type", detail)
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here", "no endpoint has this path")
+    }
+
+    pub(super) fn method() -> Self {
+        let detail = "see the Allow header for the methods this endpoint has";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "The endpoint does not have this method", detail)
+    }
+
+    pub(super) fn unauthorized() -> Self {
+        let detail = "present an API key of the realm `bulla` as `Authorization: Bearer …` or in `X-API-Key`";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
+            .with(header::WWW_AUTHENTICATE, "Bearer")
+    }
+
+    pub(super) fn several_credentials() -> Self {
+        let detail = "present one credential, in one header, once";
+        Self::new(StatusCode::UNAUTHORIZED, "several-credentials", "More than one credential", detail)
+            .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_request\"")
+    }
+
+    pub(super) fn forbidden(needed: &str) -> Self {
+        let detail = format!("the credential lacks the scope `{needed}`");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "The credential does not allow this", detail)
+            .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")
+    }
+
+    /// A key with a secret half, and no hashes to check it against.
+    pub(super) fn could_not_tell() -> Self {
+        let detail = "the key has a secret half, and this server holds no hashes to check it against";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "could-not-tell", "The key could not be judged", detail)
+    }
+
+    /// The route, and so the operator, asks for something that cannot be.
+    pub(super) fn misconfigured_route(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "misconfigured-route",
+            "The gateway's route is misconfigured",
+            detail,
+        )
+    }
+
+    pub(super) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This cannot be done right now", detail)
+    }
+
+    pub(super) fn internal() -> Self {
+        let detail = "the server's log says more";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong with the server", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let document = Document {
+            r#type: format!("urn:bulla:problem:{}", self.kind),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some((name, value)) = self.header {
+            headers.insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<IssuingError> for Problem {
+    fn from(error: IssuingError) -> Self {
+        match error {
+            IssuingError::Invalid { .. } => Problem::bad_request(error.to_string()),
+            IssuingError::Issue(error) => Problem::unavailable(error.to_string()),
+            IssuingError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "the store failed");
+        Problem::unavailable(error.to_string())
+    }
+}

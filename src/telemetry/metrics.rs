@@ -1,0 +1,134 @@
+//! Metrics in Prometheus' text format. What is counted per request is an atomic found without a lock.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bulla::{KeyringDocument, Rejection, VerifyError};
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
+    registry::Registry,
+};
+
+/// All metrics of the process.
+pub(crate) struct Metrics {
+    registry: Registry,
+    verdicts: Verdicts,
+    accepted: Family<VersionLabel, Counter>,
+    pub(crate) issued: Family<RealmLabel, Counter>,
+    pub(crate) admin_refused: Counter,
+    version_state: Family<VersionStateLabel, Gauge>,
+    keyring_serial: Gauge<u64, AtomicU64>,
+}
+
+/// One counter for each way a verification ends.
+struct Verdicts {
+    rejected: Vec<(Rejection, Counter)>,
+    could_not_tell: Counter,
+}
+
+/// The counters of accepted keys by key version, found without a lock.
+#[derive(Clone, Default)]
+pub(crate) struct VersionCounters(Arc<HashMap<u32, Counter>>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionLabel {
+    version: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RealmLabel {
+    pub(crate) realm: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct VersionStateLabel {
+    version: u32,
+    state: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("bulla");
+        registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let accepted = Family::<VersionLabel, Counter>::default();
+        registry.register("verify_accepted", "API keys accepted, by key version", accepted.clone());
+        let rejected = Family::<ReasonLabel, Counter>::default();
+        registry.register("verify_rejected", "API keys rejected, by reason", rejected.clone());
+        let could_not_tell = Counter::default();
+        registry.register("verify_could_not_tell", "API keys that could not be judged", could_not_tell.clone());
+        let issued = Family::<RealmLabel, Counter>::default();
+        registry.register("api_keys_issued", "API keys issued, by realm", issued.clone());
+        let admin_refused = Counter::default();
+        registry.register(
+            "admin_refused",
+            "Requests to the admin plane without a sufficient credential",
+            admin_refused.clone(),
+        );
+        let version_state = Family::<VersionStateLabel, Gauge>::default();
+        registry.register("key_version_state", "1 for the state a key version is in", version_state.clone());
+        let keyring_serial = Gauge::<u64, AtomicU64>::default();
+        registry.register("keyring_serial", "The serial number of the loaded keyring", keyring_serial.clone());
+        let rejected = Rejection::ALL
+            .into_iter()
+            .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
+            .collect();
+        let verdicts = Verdicts { rejected, could_not_tell };
+        Metrics { registry, verdicts, accepted, issued, admin_refused, version_state, keyring_serial }
+    }
+
+    /// Shows `document` as the loaded keyring, and returns the counters of its versions.
+    pub(crate) fn keyring_loaded(&self, document: &KeyringDocument) -> VersionCounters {
+        self.keyring_serial.inner().store(document.serial(), Ordering::Relaxed);
+        self.version_state.clear();
+        let counters = document.versions().iter().map(|record| {
+            let version = record.number.number();
+            let label = VersionStateLabel { version, state: record.state.name() };
+            self.version_state.get_or_create(&label).set(1);
+            (version, self.accepted.get_or_create(&VersionLabel { version }).clone())
+        });
+        VersionCounters(Arc::new(counters.collect()))
+    }
+
+    /// Counts a verification that did not end in an accepted key.
+    pub(crate) fn not_accepted(&self, error: VerifyError) {
+        match error {
+            VerifyError::Rejected(reason) => {
+                if let Some((_, counter)) = self.verdicts.rejected.iter().find(|(one, _)| *one == reason) {
+                    counter.inc();
+                }
+            }
+            VerifyError::SecretUnchecked => {
+                self.verdicts.could_not_tell.inc();
+            }
+        }
+    }
+
+    /// The page at `/metrics`.
+    pub(crate) fn render(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(error) => format!("# {error}\n"),
+        }
+    }
+}
+
+impl VersionCounters {
+    /// Counts an accepted key.
+    pub(crate) fn accepted(&self, version: u32) {
+        if let Some(counter) = self.0.get(&version) {
+            counter.inc();
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Logs and metrics. An API key appears in neither; its id may.
+
+pub(crate) mod log;
+pub(crate) mod metrics;

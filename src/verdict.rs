@@ -1,0 +1,108 @@
+//! What a verification answers, on the command line and over HTTP alike.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use bulla::{Expectations, Realm, Rejection, Verified, Verifier, VerifyError};
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::clock;
+
+/// What a caller wants of an API key, with owned texts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) realms: Vec<Realm>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) audience: Option<String>,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Wanted {
+    /// Verifies `text` at `now`, in Unix seconds.
+    pub(crate) fn verify(&self, verifier: &Verifier, text: &str, now: u64) -> Result<Verified, VerifyError> {
+        let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
+        let mut expected = Expectations::realms(&self.realms).scopes(&scopes);
+        if let Some(audience) = &self.audience {
+            expected = expected.audience(audience);
+        }
+        if let Some(address) = self.address {
+            expected = expected.address(address);
+        }
+        verifier.verify(text, &expected, now)
+    }
+}
+
+/// The answer: everything about an active key, and of any other only that it is not, or that a scope is missing.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Answer {
+    Active(Box<ActiveKey>),
+    Inactive {
+        active: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'static str>,
+        /// For operators alone, never for a caller of the data plane.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
+}
+
+/// An accepted API key.
+#[derive(Debug, Serialize)]
+pub(crate) struct ActiveKey {
+    active: bool,
+    pub(crate) api_key_id: String,
+    pub(crate) realm: String,
+    pub(crate) app_id: Uuid,
+    pub(crate) version: u32,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) meta: BTreeMap<String, String>,
+}
+
+impl Answer {
+    /// The answer within a batch for a key that could not be judged; alone it is a 503.
+    pub(crate) const COULD_NOT_TELL: Answer =
+        Answer::Inactive { active: false, error: Some("could_not_tell"), reason: None };
+
+    /// The answer for a caller. `None` is "could not tell".
+    pub(crate) fn for_caller(verdict: &Result<Verified, VerifyError>) -> Option<Self> {
+        match verdict {
+            Ok(verified) => Some(Answer::Active(Box::new(ActiveKey::new(verified)))),
+            Err(VerifyError::Rejected(rejection)) => Some(Answer::Inactive {
+                active: false,
+                error: (*rejection == Rejection::Scope).then_some("insufficient_scope"),
+                reason: None,
+            }),
+            Err(VerifyError::SecretUnchecked) => None,
+        }
+    }
+
+    /// The answer for an operator, with the reason.
+    pub(crate) fn for_operator(verdict: &Result<Verified, VerifyError>) -> Self {
+        match (Self::for_caller(verdict).unwrap_or(Self::COULD_NOT_TELL), verdict) {
+            (Answer::Inactive { active, error, .. }, Err(why)) => {
+                Answer::Inactive { active, error, reason: Some(why.code()) }
+            }
+            (answer, _) => answer,
+        }
+    }
+}
+
+impl ActiveKey {
+    pub(crate) fn new(verified: &Verified) -> Self {
+        ActiveKey {
+            active: true,
+            api_key_id: verified.id().to_string(),
+            realm: verified.id().realm().to_string(),
+            app_id: verified.app_id(),
+            version: verified.id().version(),
+            issued_at: clock::timestamp(verified.issued_at()),
+            expires_at: verified.expires_at().map(clock::timestamp),
+            scopes: verified.scopes().to_vec(),
+            meta: verified.claims().map(|claims| claims.meta().clone()).unwrap_or_default(),
+        }
+    }
+}

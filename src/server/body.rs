@@ -1,13 +1,16 @@
 //! Request bodies: bounded, of the right media type, and parsed with an error that says what was wrong.
 
 use axum::{
-    body::{Bytes, to_bytes},
     extract::Request,
     http::{HeaderMap, header},
 };
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+
+/// How much of a body that is too large is read before the connection may close on its client.
+const MAX_DROPPED: usize = 8 << 20;
 
 /// The body as JSON, at most `limit` bytes of it.
 pub(super) async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Problem> {
@@ -18,24 +21,29 @@ pub(super) async fn json<T: DeserializeOwned>(request: Request, limit: usize) ->
 }
 
 /// The body as bytes, after its media type was found to be `wanted`.
-pub(super) async fn form(request: Request, limit: usize) -> Result<Bytes, Problem> {
+pub(super) async fn form(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
     expect_type(request.headers(), "application/x-www-form-urlencoded")?;
     bytes(request, limit).await
 }
 
-async fn bytes(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|length: usize| length > limit) {
-        return Err(Problem::too_large(limit));
-    }
-    to_bytes(request.into_body(), limit).await.map_err(|error| {
-        let source = std::error::Error::source(&error);
-        if source.is_some_and(|source| source.is::<http_body_util::LengthLimitError>()) {
-            Problem::too_large(limit)
+/// Reads at most `limit` bytes. Of a larger body some more is read and dropped, since a client that is still writing when
+/// the connection closes sees a reset instead of the answer.
+async fn bytes(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
+    let mut body = request.into_body();
+    let (mut kept, mut dropped) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::bad_request("the body ended early"))?;
+        let Some(data) = frame.data_ref() else { continue };
+        if dropped == 0 && kept.len() + data.len() <= limit {
+            kept.extend_from_slice(data);
         } else {
-            Problem::bad_request("the body ended early")
+            dropped += data.len();
+            if dropped > MAX_DROPPED {
+                break;
+            }
         }
-    })
+    }
+    if dropped > 0 { Err(Problem::too_large(limit)) } else { Ok(kept) }
 }
 
 fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Problem> {

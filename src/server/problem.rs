@@ -17,7 +17,8 @@ pub(super) struct Problem {
     kind: &'static str,
     title: &'static str,
     detail: String,
-    header: Option<(header::HeaderName, HeaderValue)>,
+    /// A challenge for `WWW-Authenticate`.
+    challenge: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -30,11 +31,11 @@ struct Document<'a> {
 
 impl Problem {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, kind, title, detail: detail.into(), header: None }
+        Problem { status, kind, title, detail: detail.into(), challenge: None }
     }
 
-    fn with(mut self, name: header::HeaderName, value: &'static str) -> Self {
-        self.header = Some((name, HeaderValue::from_static(value)));
+    fn challenging(mut self, challenge: &'static str) -> Self {
+        self.challenge = Some(challenge);
         self
     }
 
@@ -65,19 +66,19 @@ impl Problem {
     pub(super) fn unauthorized() -> Self {
         let detail = "present an API key of the realm `bulla` as `Authorization: Bearer …` or in `X-API-Key`";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
-            .with(header::WWW_AUTHENTICATE, "Bearer")
+            .challenging("Bearer")
     }
 
     pub(super) fn several_credentials() -> Self {
         let detail = "present one credential, in one header, once";
         Self::new(StatusCode::UNAUTHORIZED, "several-credentials", "More than one credential", detail)
-            .with(header::WWW_AUTHENTICATE, "Bearer error=\"invalid_request\"")
+            .challenging("Bearer error=\"invalid_request\"")
     }
 
     pub(super) fn forbidden(needed: &str) -> Self {
         let detail = format!("the credential lacks the scope `{needed}`");
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The credential does not allow this", detail)
-            .with(header::WWW_AUTHENTICATE, "Bearer error=\"insufficient_scope\"")
+            .challenging("Bearer error=\"insufficient_scope\"")
     }
 
     /// A key with a secret half, and no hashes to check it against.
@@ -119,8 +120,8 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let Some((name, value)) = self.header {
-            headers.insert(name, value);
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         response
     }

@@ -54,15 +54,14 @@ impl Keyring {
     /// each is held to the key-check value on record.
     pub fn load(document: &KeyringDocument, sources: &Sources, realms: &[Realm]) -> Result<Self, KeyringError> {
         let mut served = Vec::new();
-        let mut opened: Vec<(Arc<VersionRecord>, Option<Box<dyn KeySource>>)> = Vec::new();
+        let mut opened = Vec::new();
         for record in &document.versions {
-            let source = if record.state.opens() {
-                let (source, from) = open_any(document, record, sources)?;
+            let mut source = None;
+            if record.state.opens() {
+                let (opened, from) = open_any(document, record, sources)?;
                 served.push(from);
-                Some(source)
-            } else {
-                None
-            };
+                source = Some(opened);
+            }
             opened.push((Arc::new(record.clone()), source));
         }
         let realms = realms.iter().map(|realm| {

@@ -18,6 +18,7 @@ mod trust;
 mod uri;
 #[cfg(feature = "vault-transit")]
 mod vault_transit;
+#[cfg_attr(not(feature = "aws-kms"), allow(dead_code, unused_variables, reason = "no other source wraps keys"))]
 mod wrap;
 
 use std::{fmt, path::PathBuf, time::Duration};
@@ -89,6 +90,7 @@ impl Sources {
     }
 
     /// Opens a source that the configuration itself names, which makes it trusted.
+    #[cfg_attr(not(feature = "aws-kms"), allow(unused_variables, reason = "no other source wraps keys"))]
     pub(crate) fn open_configured(
         &self,
         uri: &SourceUri,

@@ -35,7 +35,6 @@ impl Sources {
     }
 
     /// The master key itself, for nothing but wrapping it.
-    #[cfg_attr(not(feature = "aws-kms"), allow(dead_code, reason = "no other source wraps keys"))]
     fn reveal(&self, uri: &SourceUri, binding: Binding<'_>) -> Result<Zeroizing<[u8; KEY_BYTES]>, SourceError> {
         match uri.scheme() {
             "file" => file::FileSource::open(uri, &self.base).map(file::FileSource::into_key),

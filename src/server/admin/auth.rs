@@ -1,7 +1,7 @@
 //! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla` and their scopes.
 
 use axum::http::HeaderMap;
-use bulla::{ApiKeyId, Realm, Rejection, VerifyError};
+use bulla::{ApiKeyId, Realm, VerifyError};
 
 use crate::{
     server::{
@@ -79,12 +79,17 @@ pub(crate) fn identify(app: &App, headers: &HeaderMap, peer: Peer) -> Result<Cal
 impl Caller {
     /// Refuses a caller without the permission.
     pub(crate) fn needs(&self, app: &App, permission: Permission) -> Result<(), Problem> {
-        if permission.granted_to(&self.scopes) {
+        self.needs_one_of(app, &[permission])
+    }
+
+    /// Refuses a caller without any of the permissions.
+    pub(crate) fn needs_one_of(&self, app: &App, permissions: &[Permission]) -> Result<(), Problem> {
+        if permissions.iter().any(|permission| permission.granted_to(&self.scopes)) {
             return Ok(());
         }
         app.metrics.admin_refused.inc();
-        let scope = if permission.realm == Some(Realm::ADMIN) { ADMIN } else { permission.scope };
-        Err(Problem::forbidden(scope))
+        let names = permissions.iter().map(|one| if one.realm == Some(Realm::ADMIN) { ADMIN } else { one.scope });
+        Err(Problem::forbidden(&names.collect::<Vec<_>>().join("` or `")))
     }
 }
 

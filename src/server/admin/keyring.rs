@@ -20,8 +20,6 @@ pub(super) async fn show(
     headers: HeaderMap,
 ) -> Result<Json<KeyringView>, Problem> {
     let caller = auth::identify(&app, &headers, peer)?;
-    caller
-        .needs(&app, Permission::anywhere("read"))
-        .or_else(|_| caller.needs(&app, Permission::anywhere("keyring")))?;
+    caller.needs_one_of(&app, &[Permission::anywhere("read"), Permission::anywhere("keyring")])?;
     Ok(Json(KeyringView::new(&app.snapshot().document)))
 }

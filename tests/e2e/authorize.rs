@@ -1,0 +1,137 @@
+//! `ANY /v1/authorize`: forward authentication.
+
+use serde_json::json;
+
+use crate::support::{
+    deployment::{APP, Deployment},
+    http::Answer,
+    server::Server,
+};
+
+const IDENTITY: [&str; 5] =
+    ["x-bulla-app-id", "x-bulla-api-key-id", "x-bulla-realm", "x-bulla-scopes", "x-bulla-expires-at"];
+
+struct Gateway {
+    server: Server,
+    deployment: Deployment,
+}
+
+impl Gateway {
+    fn new() -> Self {
+        let deployment = Deployment::new();
+        Gateway { server: Server::start(&deployment), deployment }
+    }
+
+    fn ask(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let answer = self.server.data.request("GET", path, headers, "");
+        if answer.status != 200 {
+            let told = IDENTITY.iter().any(|name| answer.header(name).is_some());
+            assert!(!told, "identity only with a 200: {path}");
+        }
+        answer
+    }
+}
+
+fn bearer(key: &str) -> String {
+    format!("Bearer {key}")
+}
+
+#[test]
+fn every_identity_header_is_in_every_200() {
+    let gateway = Gateway::new();
+    let bare = gateway.deployment.issue("live", &[]);
+    let full = gateway.deployment.issue("live", &["--scope", "a", "--scope", "b", "--ttl", "1h"]);
+    for (issued, scopes) in [(&bare, ""), (&full, "a b")] {
+        let key = issued["api_key"].as_str().expect("a key");
+        let forged = [("authorization", bearer(key)), ("x-bulla-app-id", "forged".to_owned())];
+        let headers: Vec<_> = forged.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        for method in ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
+            let answer = gateway.server.data.request(method, "/v1/authorize", &headers, "");
+            assert_eq!(answer.status, 200, "{method}");
+            let expires_at = issued["expires_at"].as_str().unwrap_or("");
+            let told = IDENTITY.map(|name| answer.header(name).unwrap_or_else(|| panic!("{name} is missing")));
+            assert_eq!(told, [APP, issued["api_key_id"].as_str().expect("an id"), "live", scopes, expires_at]);
+        }
+    }
+}
+
+#[test]
+fn the_key_comes_from_one_header_and_never_from_the_query() {
+    let gateway = Gateway::new();
+    let key = gateway.deployment.issue_text("live", &[]);
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    let (plain, basic) = (bearer(&key), format!("Basic {}", STANDARD.encode(format!("{key}:"))));
+    for headers in [[("authorization", plain.as_str())], [("authorization", &basic)], [("x-api-key", &key)]] {
+        assert_eq!(gateway.ask("/v1/authorize", &headers).status, 200, "{headers:?}");
+    }
+    for (headers, challenge) in [
+        (vec![], "Bearer"),
+        (vec![("x_api_key", key.as_str()), ("x.api.key", &key), ("api-key", &key)], "Bearer"),
+        (vec![("authorization", &key)], "Bearer"),
+        (vec![("authorization", "Bearer nothing")], "Bearer"),
+        (vec![("authorization", &plain), ("x-api-key", &key)], "Bearer error=\"invalid_request\""),
+        (vec![("x-api-key", &key), ("x-api-key", &key)], "Bearer error=\"invalid_request\""),
+        (vec![("authorization", "Bearer a, Bearer b")], "Bearer error=\"invalid_request\""),
+    ] {
+        let answer = gateway.ask(&format!("/v1/authorize?api_key={key}&access_token={key}"), &headers);
+        assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(challenge)), "{headers:?}");
+    }
+}
+
+#[test]
+fn the_route_says_what_is_required() {
+    let gateway = Gateway::new();
+    let key = gateway.deployment.issue_text("live", &["--scope", "orders.read", "--audience", "https://shop"]);
+    let key = bearer(&key);
+    let ask = |path: &str| gateway.ask(path, &[("authorization", &key), ("x-api-key", "an upstream's own")]);
+    let audience = "aud:https%3A%2F%2Fshop,from:authorization";
+    assert_eq!(ask(&format!("/v1/authorize/{audience}")).status, 200);
+    assert_eq!(
+        ask(&format!("/v1/authorize/realm:live,scope:orders.read,{audience}/the/client's/path?and=query")).status,
+        200
+    );
+    assert_eq!(ask(&format!("/v1/authorize/realm:test,{audience}/realm:live")).status, 401, "another realm's key");
+    assert_eq!(ask("/v1/authorize/aud:store,from:authorization").status, 401);
+    let missing = ask(&format!("/v1/authorize/scope:orders.write,{audience}/{audience}?scope=orders.read"));
+    let challenge = "Bearer error=\"insufficient_scope\", scope=\"orders.write\"";
+    assert_eq!((missing.status, missing.header("www-authenticate")), (403, Some(challenge)));
+}
+
+#[test]
+fn a_route_that_does_not_parse_lets_nobody_in_and_is_logged() {
+    let gateway = Gateway::new();
+    let key = gateway.deployment.issue_text("live", &[]);
+    for path in [
+        "/v1/authorize/",
+        "/v1/authorize//x",
+        "/v1/authorize/orders",
+        "/v1/authorize/realm:bulla",
+        "/v1/authorize/scope:",
+    ] {
+        let answer = gateway.ask(path, &[("x-api-key", &key)]);
+        assert_eq!((answer.status, answer.problem().as_str()), (500, "misconfigured-route"), "{path}");
+    }
+    gateway.ask(&format!("/v1/authorize/{key}/x"), &[("x-api-key", &key)]);
+    let log = gateway.server.stop();
+    assert!(log.contains("a gateway's route requires what does not parse"), "{log}");
+    assert!(!log.contains(&key), "what stands there may be a client's, and secret");
+}
+
+#[test]
+fn every_bad_key_hears_the_same() {
+    let gateway = Gateway::new();
+    let good = gateway.deployment.issue_text("live", &[]);
+    let other_realm = gateway.deployment.issue_text("test", &[]);
+    let bound = gateway.deployment.issue_text("live", &["--audience", "shop"]);
+    let forged = crate::support::deployment::altered(&good, 59, if &good[59..60] == "0" { '1' } else { '0' });
+    let answers: Vec<_> = [other_realm.as_str(), &bound, &forged, "x", &good[1..]]
+        .iter()
+        .map(|key| {
+            let answer = gateway.ask("/v1/authorize", &[("x-api-key", key)]);
+            (answer.status, answer.header("www-authenticate").map(str::to_owned), answer.body)
+        })
+        .collect();
+    assert_eq!(answers[0], (401, Some("Bearer".to_owned()), String::new()));
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert_eq!(gateway.server.data.post("/v1/verify", &json!({"api_key": good})).json()["active"], true);
+}

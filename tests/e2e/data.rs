@@ -1,0 +1,160 @@
+//! The data plane's JSON endpoints.
+
+use serde_json::json;
+
+use crate::support::{deployment::Deployment, server::Server};
+
+#[test]
+fn verify_answers_200_either_way_and_never_why_not() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let key = deployment.issue_text("live", &["--scope", "a", "--audience", "shop", "--cidr", "10.0.0.0/8"]);
+    let good = json!({"api_key": key, "realms": ["live"], "scopes": ["a"], "audience": "shop", "ip": "10.1.2.3"});
+    assert_eq!(server.data.post("/v1/verify", &good).json()["active"], true);
+    for (field, value) in [
+        ("api_key", json!("live_nothing")),
+        ("api_key", json!("")),
+        ("realms", json!(["test"])),
+        ("realms", json!(["nosuch"])),
+        ("audience", json!("store")),
+        ("audience", json!(null)),
+        ("ip", json!("11.0.0.1")),
+        ("ip", json!(null)),
+    ] {
+        let mut body = good.clone();
+        body[field] = value;
+        let answer = server.data.post("/v1/verify", &body);
+        assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"active":false}"#), "{field}");
+    }
+    let mut body = good.clone();
+    body["scopes"] = json!(["a", "b"]);
+    assert_eq!(server.data.post("/v1/verify", &body).json(), json!({"active": false, "error": "insufficient_scope"}));
+    body["audience"] = json!("store");
+    assert_eq!(
+        server.data.post("/v1/verify", &body).json(),
+        json!({"active": false}),
+        "only a good key hears of scopes"
+    );
+}
+
+#[test]
+fn keys_of_the_administrators_realm_are_never_accepted() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    for realms in [json!(["bulla"]), json!(["live", "bulla"]), json!([])] {
+        let answer = server.data.post("/v1/verify", &json!({"api_key": deployment.admin_key, "realms": realms}));
+        assert_eq!(answer.json(), json!({"active": false}), "{realms}");
+    }
+}
+
+#[test]
+fn the_default_realms_count_where_none_is_named() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let (live, test) = (deployment.issue_text("live", &[]), deployment.issue_text("test", &[]));
+    let active = |key: &str, realms: serde_json::Value| {
+        server.data.post("/v1/verify", &json!({"api_key": key, "realms": realms})).json()["active"] == true
+    };
+    assert!(active(&live, json!([])) && !active(&test, json!([])));
+    assert!(active(&test, json!(["test"])) && !active(&live, json!(["test"])));
+    assert!(active(&test, json!(["live", "test"])));
+}
+
+#[test]
+fn a_batch_is_answered_in_order() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let key = deployment.issue_text("live", &[]);
+    let keys: Vec<&str> = (0..1_000).map(|at| if at % 3 == 0 { key.as_str() } else { "nothing" }).collect();
+    let results = server.data.post("/v1/verify/batch", &json!({"api_keys": keys})).json();
+    let results = results["results"].as_array().expect("results");
+    assert_eq!(results.len(), 1_000);
+    assert!(results.iter().enumerate().all(|(at, result)| result["active"] == (at % 3 == 0)));
+    let too_many = server.data.post("/v1/verify/batch", &json!({"api_keys": vec!["x"; 1_001]}));
+    assert_eq!((too_many.status, too_many.problem().as_str()), (400, "bad-request"));
+    let too_large = server.data.post("/v1/verify/batch", &json!({"api_keys": ["x".repeat(1 << 20)]}));
+    assert_eq!((too_large.status, too_large.problem().as_str()), (413, "too-large"));
+    let empty = server.data.post("/v1/verify/batch", &json!({"api_keys": []}));
+    assert_eq!(empty.json(), json!({"results": []}));
+}
+
+#[test]
+fn malformed_requests_get_a_clear_4xx() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let json = [("content-type", "application/json")];
+    for (body, told) in [
+        ("", "ends early"),
+        ("{", "ends early"),
+        ("no", "not JSON"),
+        ("[]", "wrong kind"),
+        ("{}", "missing field `api_key`"),
+        (r#"{"api_key":1}"#, "wrong kind"),
+        (r#"{"api_key":"x","apikey":"x"}"#, "unknown field `apikey`"),
+        (r#"{"api_key":"x","ip":"300.1.1.1"}"#, "`ip`"),
+        (r#"{"api_key":"x","realms":["NO"]}"#, "`realms`"),
+        ("{\"api_key\":\"\u{0}\"}", "not JSON"),
+    ] {
+        let answer = server.data.request("POST", "/v1/verify", &json, body);
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-request"), "{body}");
+        assert!(answer.body.contains(told), "{body}: {}", answer.body);
+    }
+    let deep = format!("{{\"api_key\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+    assert_eq!(server.data.request("POST", "/v1/verify", &json, &deep).status, 400);
+    let text = server.data.request("POST", "/v1/verify", &[("content-type", "text/plain")], "{}");
+    assert_eq!((text.status, text.problem().as_str()), (415, "media-type"));
+    for method in ["GET", "PUT", "DELETE"] {
+        let wrong = server.data.request(method, "/v1/verify", &[], "");
+        assert_eq!((wrong.status, wrong.problem().as_str(), wrong.header("allow")), (405, "method", Some("POST")));
+    }
+    let nowhere = server.data.get("/v1/nothing");
+    assert_eq!((nowhere.status, nowhere.problem().as_str()), (404, "not-found"));
+}
+
+#[test]
+fn introspection_needs_a_credential_and_speaks_rfc_7662() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let caller = server.data.bearer(&deployment.admin_key);
+    let key = deployment.issue_text("live", &["--scope", "a", "--scope", "b", "--ttl", "1h"]);
+    let token = format!("token={key}&token_type_hint=access_token");
+    let answer = caller.request("POST", "/v1/introspect", &form, &token).json();
+    assert_eq!(
+        (&answer["active"], &answer["scope"], &answer["token_type"]),
+        (&json!(true), &json!("a b"), &json!("Bearer"))
+    );
+    assert_eq!(answer["exp"].as_u64().expect("exp") - answer["iat"].as_u64().expect("iat"), 3_600);
+    assert_eq!(answer["sub"], answer["app_id"]);
+    assert_eq!(caller.request("POST", "/v1/introspect", &form, "token=nothing").json(), json!({"active": false}));
+    for body in ["", "tokens=x", "token=a&token=b"] {
+        assert_eq!(caller.request("POST", "/v1/introspect", &form, body).problem(), "bad-request", "{body:?}");
+    }
+    let anonymous = server.data.request("POST", "/v1/introspect", &form, &token);
+    assert_eq!((anonymous.status, anonymous.header("www-authenticate")), (401, Some("Bearer")));
+    let not_an_administrator = server.data.bearer(&key).request("POST", "/v1/introspect", &form, &token);
+    assert_eq!(not_an_administrator.status, 401, "a presented key opens nothing");
+    let reader = deployment.issue_text("bulla", &["--scope", "read"]);
+    assert_eq!(server.data.bearer(&reader).request("POST", "/v1/introspect", &form, &token).status, 200);
+    let issuer = deployment.issue_text("bulla", &["--scope", "issue"]);
+    assert_eq!(server.data.bearer(&issuer).request("POST", "/v1/introspect", &form, &token).status, 403);
+}
+
+#[test]
+fn health_readiness_and_counters() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    assert_eq!(server.data.get("/healthz").status, 200);
+    assert_eq!(server.data.get("/readyz").json()["ready"], true);
+    let key = deployment.issue_text("live", &[]);
+    for _ in 0..3 {
+        server.data.post("/v1/verify", &json!({"api_key": key}));
+    }
+    server.data.post("/v1/verify", &json!({"api_key": key, "realms": ["test"]}));
+    server.data.post("/v1/verify", &json!({"api_key": "x"}));
+    assert_eq!(server.metric("bulla_verify_accepted_total{version=\"1\"}"), 3);
+    assert_eq!(server.metric("bulla_verify_rejected_total{reason=\"realm\"}"), 1);
+    assert_eq!(server.metric("bulla_verify_rejected_total{reason=\"malformed\"}"), 1);
+    assert_eq!(server.metric("bulla_verify_rejected_total{reason=\"seal\"}"), 0);
+    assert_eq!(server.data.get("/metrics").status, 404, "metrics have a listener of their own");
+}

@@ -1,0 +1,91 @@
+//! `bulla doctor` finds each mistake and says what to do.
+
+use std::os::unix::fs::PermissionsExt;
+
+use crate::support::deployment::Deployment;
+
+/// What doctor says is wrong after `spoil` was done to a new deployment.
+fn wrong_after(spoil: impl FnOnce(&Deployment)) -> String {
+    let deployment = Deployment::new();
+    deployment.run(&["doctor"]).ok();
+    spoil(&deployment);
+    let ran = deployment.run(&["doctor", "--json"]);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    let findings = ran.json();
+    assert_eq!(findings["ok"], false);
+    let wrong =
+        findings["findings"].as_array().expect("findings").iter().filter(|finding| finding["status"] == "wrong");
+    wrong.map(|finding| format!("{}: {}\n", finding["check"], finding["message"])).collect()
+}
+
+fn mode(deployment: &Deployment, file: &str, mode: u32) {
+    std::fs::set_permissions(deployment.file(file), std::fs::Permissions::from_mode(mode)).expect("its mode");
+}
+
+#[test]
+fn a_key_file_that_others_may_read() {
+    let told = wrong_after(|deployment| mode(deployment, "master-1.key", 0o644));
+    assert!(told.contains("mode 0644") && told.contains("chmod 600"), "{told}");
+}
+
+#[test]
+fn a_store_that_anyone_may_write() {
+    let told = wrong_after(|deployment| mode(deployment, "bulla.db", 0o666));
+    assert!(told.contains("modes") && told.contains("chmod o-w"), "{told}");
+}
+
+#[test]
+fn a_missing_key_keyring_or_store() {
+    for (file, advice) in
+        [("master-1.key", "master-1.key"), ("keyring.toml", "bulla keyring init"), ("bulla.db", "bulla init")]
+    {
+        let told = wrong_after(|deployment| std::fs::remove_file(deployment.file(file)).expect("removed"));
+        assert!(told.contains(advice), "{file}: {told}");
+    }
+}
+
+#[test]
+fn another_key_behind_the_right_name() {
+    let told = wrong_after(|deployment| {
+        std::fs::write(deployment.file("master-1.key"), format!("{}\n", "A".repeat(43) + "=")).expect("written");
+    });
+    assert!(told.contains("holds another key"), "{told}");
+}
+
+#[test]
+fn a_keyring_changed_by_hand() {
+    let told = wrong_after(|deployment| {
+        let path = deployment.file("keyring.toml");
+        let text = std::fs::read_to_string(&path).expect("the keyring");
+        std::fs::write(&path, text.replace("serial = 2", "serial = 3")).expect("written");
+    });
+    assert!(told.contains("MAC is wrong"), "{told}");
+}
+
+#[test]
+fn a_keyring_from_the_future() {
+    // The clock cannot be set here, so the document is: signed again by the reference of its MAC, the library.
+    let told = wrong_after(|deployment| {
+        let path = deployment.file("keyring.toml");
+        let text = std::fs::read_to_string(&path).expect("the keyring");
+        let sources = bulla::Sources::new(deployment.path());
+        let mac: bulla::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
+        let before = bulla::KeyringDocument::parse(&text, &mac, &sources).expect("a keyring");
+        let mut document = bulla::KeyringDocument::new(before.id());
+        let source = bulla::SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
+        let future = "2100-01-01T00:00:00Z".parse().expect("a time");
+        let version = document.stage(bulla::Suite::default(), vec![source], &sources, future).expect("staged");
+        document.activate(version, future).expect("activated");
+        let key = bulla::MacKey::open(&mac, &sources, before.id()).expect("the MAC key");
+        std::fs::write(&path, document.render(&key).expect("a document")).expect("written");
+    });
+    assert!(told.contains("clock") && told.contains("chrony"), "{told}");
+}
+
+#[test]
+fn no_configuration_at_all() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let ran = crate::support::command::run(folder.path(), &["doctor"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("bulla init"), "{}", ran.out);
+}

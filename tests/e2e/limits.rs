@@ -1,0 +1,117 @@
+//! What a client may cost, and what a stopping server finishes.
+
+use std::io::{Read, Write};
+
+use serde_json::json;
+
+use crate::support::{deployment::Deployment, server::Server};
+
+fn status(answer: &str) -> &str {
+    answer.split_whitespace().nth(1).unwrap_or_default()
+}
+
+#[test]
+fn bodies_heads_and_header_time_are_bounded() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_SERVER__HEAD_TIMEOUT", "200ms")]);
+    let large = server.data.post("/v1/verify", &json!({"api_key": "x".repeat(64 << 10)}));
+    assert_eq!((large.status, large.problem().as_str()), (413, "too-large"));
+    let chunk = format!("{:x}\r\n{}\r\n", 40_000, "x".repeat(40_000));
+    let unannounced = format!(
+        "POST /v1/verify HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{chunk}{chunk}0\r\n\r\n"
+    );
+    assert_eq!(status(&server.data.raw(unannounced.as_bytes())), "413", "without Content-Length too");
+    let head = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "x".repeat(40_000));
+    assert_eq!(status(&server.data.raw(head.as_bytes())), "431");
+    let slow = server.data.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n");
+    assert!(slow.is_empty() || status(&slow) == "408", "a head that does not arrive is given up: {slow:?}");
+    assert_eq!(status(&server.data.raw(b"nonsense\r\n\r\n")), "400");
+    assert_eq!(server.data.get("/healthz").status, 200);
+}
+
+#[test]
+fn further_connections_wait_for_a_place() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_SERVER__MAX_CONNECTIONS", "2")]);
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let (held, also_held) = (server.data.connect(), server.data.connect());
+    let mut waiting = server.data.connect();
+    waiting.write_all(request).expect("written");
+    waiting.set_read_timeout(Some(std::time::Duration::from_millis(300))).expect("a time-out");
+    let mut first = [0; 1];
+    assert!(waiting.read(&mut first).is_err(), "no place, no answer yet");
+    drop((held, also_held));
+    waiting.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a time-out");
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).expect("an answer");
+    assert_eq!(status(&answer), "200");
+}
+
+#[test]
+fn a_stopping_server_finishes_what_is_in_flight() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let key = deployment.issue_text("live", &[]);
+    let body = json!({"api_key": key}).to_string();
+    let (early, late) = body.split_at(10);
+    let mut stream = server.data.connect();
+    let head = format!(
+        "POST /v1/verify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{early}",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).expect("written");
+    // The server has read the head once it serves a later connection's whole exchange and this one's bytes are in.
+    assert_eq!(server.data.get("/healthz").status, 200);
+    server.signal("TERM");
+    while !server.log().contains("stopping") {
+        std::thread::yield_now();
+    }
+    stream.write_all(late.as_bytes()).expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert!(status(&answer) == "200" && answer.contains("\"active\":true"), "{answer}");
+    let (code, log) = server.wait();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(log.contains("\"stopped\""), "{log}");
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why_and_ends_with_2() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let taken = deployment.run(&["serve", "--data-listen", &server.data.address]);
+    assert_eq!(taken.code, 2);
+    assert!(taken.err.contains("cannot listen") && taken.err.contains(&server.data.address), "{}", taken.err);
+    std::fs::remove_file(deployment.file("master-1.key")).expect("removed");
+    let keyless = deployment.run(&["serve"]);
+    assert_eq!(keyless.code, 2);
+    assert!(keyless.err.contains("file:master-1.key"), "{}", keyless.err);
+}
+
+#[test]
+fn unix_sockets_serve_like_ports() {
+    let deployment = Deployment::new();
+    let socket = deployment.file("data.sock");
+    let listen = format!("unix:{}", socket.display());
+    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a stale socket"));
+    let mut child = crate::support::command::bulla(deployment.path())
+        .args(["serve", "--data-listen", &listen, "--admin-listen", "127.0.0.1:0"])
+        .env("BULLA_METRICS__LISTEN", "")
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("started");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let mut stream = loop {
+        match std::os::unix::net::UnixStream::connect(&socket) {
+            Ok(stream) => break stream,
+            Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
+        }
+    };
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("written");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    assert_eq!(status(&answer), "200");
+    let stopped = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(stopped.expect("kill runs").success() && child.wait().expect("it ends").success());
+    assert!(!socket.exists(), "the socket is removed");
+}

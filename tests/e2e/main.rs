@@ -1,0 +1,14 @@
+//! End-to-end tests: the real command and the real service, over their command line and their sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod admin;
+mod authorize;
+mod cli;
+mod data;
+mod doctor;
+mod limits;
+mod quickstart;
+mod reference;
+mod silence;
+mod support;

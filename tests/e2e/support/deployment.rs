@@ -1,0 +1,92 @@
+//! A throw-away deployment, made by `bulla init`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::command::{Ran, run, run_with};
+
+pub const APP: &str = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
+
+pub struct Deployment {
+    folder: TempDir,
+    pub admin_key: String,
+}
+
+impl Deployment {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = run(folder.path(), &["init", "--json"]);
+        let admin_key = made.ok().json()["admin_api_key"].as_str().expect("the admin API key").to_owned();
+        Deployment { folder, admin_key }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Ran {
+        run(self.path(), arguments)
+    }
+
+    pub fn run_with(&self, arguments: &[&str], input: &str) -> Ran {
+        run_with(self.path(), arguments, input)
+    }
+
+    /// Issues a key of `realm` on the command line.
+    pub fn issue(&self, realm: &str, more: &[&str]) -> Value {
+        let arguments = [&["issue", "--json", "--realm", realm, "--app", APP], more].concat();
+        self.run(&arguments).ok().json()
+    }
+
+    /// The text of a new key of `realm`.
+    pub fn issue_text(&self, realm: &str, more: &[&str]) -> String {
+        self.issue(realm, more)["api_key"].as_str().expect("an API key").to_owned()
+    }
+
+    /// Changes bulla.toml.
+    pub fn configure(&self, from: &str, to: &str) {
+        let path = self.file("bulla.toml");
+        let text = std::fs::read_to_string(&path).expect("the configuration");
+        assert!(text.contains(from), "the configuration has {from:?}");
+        std::fs::write(&path, text.replace(from, to)).expect("written");
+    }
+
+    /// The keyring as the reference implementation takes it.
+    pub fn reference_keyring(&self) -> Value {
+        let shown = self.run(&["keyring", "show", "--json"]).ok().json();
+        let master = std::fs::read_to_string(self.file("master-1.key")).expect("the master key");
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        let master: String =
+            STANDARD.decode(master.trim()).expect("base64").iter().map(|byte| format!("{byte:02x}")).collect();
+        json!({
+            "keyring_id": shown["keyring_id"],
+            "versions": [{"version": 1, "suite": 1, "state": "active", "master": master, "verify_until": null}],
+        })
+    }
+}
+
+/// `text` with another character at `at`, and a right checksum unless `at` lies in it.
+pub fn altered(text: &str, at: usize, to: char) -> String {
+    let mut characters: Vec<char> = text.chars().collect();
+    characters[at] = to;
+    let text: String = characters.into_iter().collect();
+    if at < text.len() - 6 { with_checksum(&text[..text.len() - 6]) } else { text }
+}
+
+/// `checked` and its checksum.
+pub fn with_checksum(checked: &str) -> String {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut value = crc32fast::hash(checked.as_bytes()) as usize;
+    let mut digits = ['0'; 6];
+    for digit in digits.iter_mut().rev() {
+        *digit = char::from(ALPHABET[value % 62]);
+        value /= 62;
+    }
+    checked.to_owned() + &digits.iter().collect::<String>()
+}

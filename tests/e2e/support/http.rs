@@ -1,0 +1,104 @@
+//! HTTP as a client speaks it, and as only a hand on the socket can.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::Duration,
+};
+
+use serde_json::Value;
+use ureq::{Agent, http};
+
+/// One listener of a server.
+#[derive(Clone)]
+pub struct Http {
+    agent: Agent,
+    pub address: String,
+    key: Option<String>,
+}
+
+/// An answer.
+pub struct Answer {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("ASCII"))
+    }
+
+    /// The last part of a problem's `type`, after all that a problem has to be was checked.
+    pub fn problem(&self) -> String {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{} {}", self.status, self.body);
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{problem}");
+        let kind = problem["type"].as_str().expect("a type").strip_prefix("urn:bulla:problem:");
+        kind.expect("a type of bulla's").to_owned()
+    }
+}
+
+impl Http {
+    pub fn new(address: &str) -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+        Http { agent: config.build().into(), address: address.to_owned(), key: None }
+    }
+
+    /// The same, showing `key`.
+    pub fn bearer(&self, key: &str) -> Self {
+        Http { key: Some(key.to_owned()), ..self.clone() }
+    }
+
+    /// The same, showing nothing.
+    pub fn anonymous(&self) -> Self {
+        Http { key: None, ..self.clone() }
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.request("GET", path, &[], "")
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Answer {
+        self.request("POST", path, &[("content-type", "application/json")], &body.to_string())
+    }
+
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let mut request = http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(body.to_owned()).expect("a request");
+        let mut response = self.agent.run(request).expect("an answer");
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.body_mut().read_to_string().expect("a body"),
+        }
+    }
+
+    /// A connection to write bytes to by hand.
+    pub fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
+        stream
+    }
+
+    /// Writes `bytes` and reads until the server closes; the whole answer.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        // The server may answer and close before all is written.
+        let _closed = stream.write_all(bytes);
+        let mut answer = Vec::new();
+        let _reset = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}

@@ -1,0 +1,7 @@
+//! What the tests stand on: throw-away deployments, running servers, HTTP, and the reference implementation.
+
+pub mod command;
+pub mod deployment;
+pub mod http;
+pub mod reference;
+pub mod server;

@@ -1,0 +1,118 @@
+//! A running `bulla serve` on free ports, stopped when dropped.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{command::bulla, deployment::Deployment, http::Http};
+
+/// How long anything may take that takes milliseconds; a deadline, not an expectation.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub struct Server {
+    child: Child,
+    log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+    pub data: Http,
+    pub admin: Http,
+    pub metrics: Http,
+}
+
+impl Server {
+    pub fn start(deployment: &Deployment) -> Self {
+        Self::start_with(deployment, &[])
+    }
+
+    /// Starts with further environment variables.
+    pub fn start_with(deployment: &Deployment, environment: &[(&str, &str)]) -> Self {
+        let mut child = bulla(deployment.path())
+            .args(["serve", "--data-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .env("BULLA_METRICS__LISTEN", "127.0.0.1:0")
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("bulla starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (found, serving) = mpsc::channel();
+        let reader = {
+            let (log, lines) = (Arc::clone(&log), BufReader::new(child.stderr.take().expect("its log")).lines());
+            std::thread::spawn(move || {
+                for line in lines.map_while(Result::ok) {
+                    log.lock().expect("the log").push_str(&format!("{line}\n"));
+                    let event: Value = serde_json::from_str(&line).unwrap_or_default();
+                    if event["message"] == "serving" {
+                        let _started_already = found.send(event);
+                    }
+                }
+            })
+        };
+        let Ok(event) = serving.recv_timeout(PATIENCE) else {
+            let _gone = child.kill();
+            panic!("the server does not serve: {}", log.lock().expect("the log"));
+        };
+        let url = |name: &str| Http::new(event[name].as_str().expect("an address"));
+        Server {
+            data: url("data"),
+            admin: url("admin").bearer(&deployment.admin_key),
+            metrics: url("metrics"),
+            child,
+            log,
+            reader: Some(reader),
+        }
+    }
+
+    /// The log so far.
+    pub fn log(&self) -> String {
+        self.log.lock().expect("the log").clone()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
+        let sent =
+            std::process::Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+    }
+
+    /// Waits for the end; the exit code and the whole log.
+    pub fn wait(mut self) -> (Option<i32>, String) {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the server does not end: {}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        self.reader.take().expect("the reader").join().expect("the log was read");
+        (status.code(), self.log())
+    }
+
+    /// Stops as an operator would, and returns the whole log.
+    pub fn stop(self) -> String {
+        self.signal("TERM");
+        let (code, log) = self.wait();
+        assert_eq!(code, Some(0), "{log}");
+        log
+    }
+
+    /// The value of one metric line, such as `bulla_verify_accepted_total{version="1"}`.
+    pub fn metric(&self, name: &str) -> u64 {
+        let page = self.metrics.get("/metrics").body;
+        let line =
+            page.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_else(|| panic!("{name}: {page}"));
+        line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}

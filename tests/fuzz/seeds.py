@@ -1,0 +1,220 @@
+"""Writes tests/fuzz/corpus and tests/fuzz/sealed.txt from tests/vectors, the same bytes at every run.
+
+The reference implementation takes the keys apart, so nothing here asks the code under test. It needs the package
+`cryptography`. sealed.txt holds realm and body of every key of the vectors that is genuine under the keyring of the target
+api_key: what a verifier accepts is one of these, or forged.
+"""
+
+import json
+import pathlib
+import shutil
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(HERE.parent / "reference"))
+import bulla_reference as bulla  # noqa: E402
+
+KEYRING_ID = bytes(range(0xA0, 0xB0))
+VERSIONS = {7: (1, bytes(range(0x00, 0x20))), 8: (2, bytes(range(0x60, 0x80)))}
+REALMS = ["acme", "acme_live"]
+
+AS_IT_STANDS, SIGNED, BYTES = b"0", b"1", b"2"  # the targets look at the lowest two bits
+CALLER_SPEAKS, ONE_REALM, SCOPE_WANTED = 4, 8, 64
+
+vectors = {path.stem: json.loads(path.read_text()) for path in sorted((HERE.parent / "vectors").glob("*/*.json"))}
+
+
+def pick(*beginnings):
+    return {name: vector for name, vector in vectors.items() if name.startswith(beginnings)}
+
+
+def write(target, seeds):
+    folder = HERE / "corpus" / target
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    written = set()
+    for name, content in seeds:
+        if content not in written:
+            (folder / name).write_bytes(content)
+            written.add(content)
+    print(f"{target}: {len(written)} seeds, {sum(map(len, written))} bytes")
+
+
+# -- API keys -----------------------------------------------------------------------------------------------
+def taken_apart(vector):
+    """(realm, body's text, body, secret), or None where the text has not the shape of an API key."""
+    try:
+        return bulla.parse(vector["api_key"])
+    except bulla.Refused:
+        return None
+
+
+def plaintext(vector):
+    """What lies under the seal, or None. The masters are the vector's own."""
+    parts = taken_apart(vector)
+    if parts is None:
+        return None
+    realm, _, body, _ = parts
+    number, keyring_id = int.from_bytes(body[:4], "big"), bytes.fromhex(vector["keyring_id"])
+    for entry in vector["versions"]:
+        if entry["version"] == number:
+            try:
+                return bulla.unseal(keyring_id, entry["suite"], number, bytes.fromhex(entry["master"]), realm, body)
+            except bulla.Refused:
+                return None
+
+
+def is_sealed(realm, body):
+    number = int.from_bytes(body[:4], "big")
+    if number not in VERSIONS or realm not in REALMS:
+        return False
+    try:
+        bulla.unseal(KEYRING_ID, VERSIONS[number][0], number, VERSIONS[number][1], realm, body)
+    except bulla.Refused:
+        return False
+    return True
+
+
+def sealed():
+    parts = filter(None, map(taken_apart, vectors.values()))
+    lines = {f"{realm}_{text}" for realm, text, body, _ in parts if is_sealed(realm, body)}
+    (HERE / "sealed.txt").write_text("".join(line + "\n" for line in sorted(lines)))
+    print(f"sealed.txt: {len(lines)} keys")
+
+
+def api_keys():
+    speaking = bytes([AS_IT_STANDS[0] ^ 0x30 | CALLER_SPEAKS])
+    wanting = bytes([AS_IT_STANDS[0] ^ 0x30 | SCOPE_WANTED])
+    for name, vector in pick("worked-", "realm-", "secret-", "version-staged", "claims-240", "length-5", "length-85",
+                             "body-", "seal-s", "seal-v", "checksum-multi", "checksum-over").items():
+        yield name, AS_IT_STANDS + vector["api_key"].encode()
+    for name, vector in pick("address-v4", "audience-text", "order-s").items():
+        yield f"{name}-caller-speaks", speaking + vector["api_key"].encode()
+    for name, vector in pick("scope-one", "scope-missing").items():
+        yield f"{name}-wanted", wanting + vector["api_key"].encode()
+    for name, vector in pick("structure-", "base62-first", "base62-impossible", "alphabet-").items():
+        yield f"{name}-signed", SIGNED + vector["api_key"].encode()
+    for name, vector in pick("worked-", "secret-", "seal-flipped-v", "version-").items():
+        parts = taken_apart(vector)
+        if parts and parts[0] in REALMS:
+            realm, _, body, secret = parts
+            flags = REALMS.index(realm) | (4 if secret else 0)
+            yield f"{name}-bytes", BYTES + bytes([flags]) + body + (secret or b"")
+
+
+# -- Claims -------------------------------------------------------------------------------------------------
+def claims():
+    for name, vector in vectors.items():
+        content = plaintext(vector)
+        if content and content[24:]:
+            yield name, content[24:]
+
+
+# -- Keyring documents --------------------------------------------------------------------------------------
+HEAD = 'format = 1\nkeyring_id = "a0a1a2a3a4a5a6a7a8a9aaabacadaeaf"\nserial = 3\n'
+SUITES = {1: "aes-256-gcm", 2: "xaes-256-gcm"}
+TIME = "2026-11-18T08:53:20Z"
+
+
+def version(number=7, suite="aes-256-gcm", state="active", value="70b2c58fcd188361", more="", uris=("file:master-7.key",)):
+    sources = "".join(f'\n[[version.source]]\nuri = "{uri}"\n' for uri in uris) or "source = []\n"
+    return (f'\n[[version]]\nnumber = {number}\nstate = "{state}"\nsuite = "{suite}"\ncreated_at = "{TIME}"\n'
+            f'key_check_value = "{value}"\n{more}{sources}')
+
+
+def keyring_of(vector):
+    text = f'format = 1\nkeyring_id = "{vector["keyring_id"]}"\nserial = {len(vector["versions"])}\n'
+    for entry in vector["versions"]:
+        value = bulla.key_check_value(bytes.fromhex(vector["keyring_id"]), entry["version"], bytes.fromhex(entry["master"]))
+        # The limits of the vectors lie within ten seconds of 2027-01-15T08:00:00Z.
+        limit = entry["verify_until"]
+        more = f'verify_until = "2027-01-15T08:00:0{limit - 1800000000}Z"\n' if limit else ""
+        text += version(entry["version"], SUITES[entry["suite"]], entry["state"], value.hex(), more)
+    return text
+
+
+def keyrings():
+    for name, vector in vectors.items():
+        yield name, SIGNED + keyring_of(vector).encode()
+    whole = HEAD + version() + "\n[mac]\n"
+    bodies = {
+        "no-versions": HEAD,
+        "times": HEAD + version(more=f'activated_at = "{TIME}"\nseal_until = "2027-01-01T00:00:00+01:00"\n'
+                                     'verify_until = "2027-06-01T00:00:00.123456789Z"\n'),
+        "time-as-toml": HEAD + version().replace(f'"{TIME}"', TIME),
+        "time-leap-second": HEAD + version().replace("53:20Z", "59:60Z"),
+        "time-before-1970": HEAD + version(more='verify_until = "-009999-01-02T01:59:59Z"\n'),
+        "wrapped": HEAD + version(uris=("aws-kms:alias/bulla",)) + 'wrapped = "AQIDBA=="\n',
+        "two-sources": HEAD + version(uris=("pkcs11:token=bulla;object=m7", "vault-transit:transit/bulla-7")),
+        "exec": HEAD + version(uris=("exec:/usr/bin/false a b",)),
+        "no-source-destroyed": HEAD + version(state="destroyed", uris=()),
+        "no-source-active": HEAD + version(uris=()),
+        "two-active": HEAD + version() + version(8),
+        "number-twice": HEAD + version() + version(state="staged"),
+        "number-0": HEAD + version(0),
+        "number-beyond-32-bits": HEAD + version(2**32),
+        "serial-greatest": HEAD.replace("= 3", f"= {2**63 - 1}") + version(),
+        "serial-beyond-64-bits": HEAD.replace("= 3", f"= {2**64 - 1}"),
+        "serial-negative": HEAD.replace("= 3", "= -1"),
+        "id-upper-case": HEAD.replace("a0a1a2", "A0A1A2"),
+        "format-2": HEAD.replace("format = 1", "format = 2") + 'new = "field"\n',
+        "unknown-field": HEAD + "colour = 1\n",
+        "inline-tables": HEAD + 'version = [{number = 1, state = "staged", suite = "aes-256-gcm", created_at = "'
+                         + TIME + '", key_check_value = "0011223344556677", source = [{uri = "file:k"}]}]\n',
+        "literal-strings": HEAD.replace('"', "'"),
+        "escapes": HEAD + version(uris=(r"file:\u006b\U0001F511\\ \"",)),
+        "multi-line-strings": HEAD.replace('"a0', '"""\\\n   a0').replace('af"', 'af"""'),
+        "dotted-keys": HEAD.replace("serial = 3", "serial = 0x3") + "mac.colour = 1\n",
+        "carriage-returns": (HEAD + version()).replace("\n", "\r\n"),
+        "byte-order-mark": "\ufeff" + HEAD,
+        "control-in-uri": HEAD + version(uris=(r"file:a\u0000b",)),
+        "uri-without-scheme": HEAD + version(uris=("master-7.key",)),
+        "deep": HEAD + "a = " + "[" * 60 + "]" * 60 + "\n",
+    }
+    for name, text in bodies.items():
+        yield name, SIGNED + text.encode()
+    yield "whole", BYTES + (whole + 'hmac_sha256 = "00"\n').encode()
+    yield "whole-line-end-missing", BYTES + (whole + 'hmac_sha256 = "00"').encode()
+    yield "whole-two-mac-lines", BYTES + (whole + f'hmac_sha256 = "{"00" * 32}"\nhmac_sha256 = "00"\n').encode()
+    yield "whole-wrong-mac", AS_IT_STANDS + (whole + f'hmac_sha256 = "{"5a" * 32}"\n').encode()
+
+
+# -- Bodies of POST /v1/verify ------------------------------------------------------------------------------
+def bodies():
+    for name, vector in pick("worked-", "realm-2", "scope-all", "audience-array", "address-v6.", "address-v4", "secret-any",
+                             "alphabet-", "structure-501", "claims-240-bytes-suite-2", "realm-one").items():
+        names = {"api_key": "api_key", "realms": "realms", "scopes": "scopes", "audience": "audience", "ip": "ip"}
+        body = {field: vector[given] for field, given in names.items() if vector[given] not in (None, [])}
+        yield name, json.dumps(body, separators=(",", ":")).encode()
+    plain = vectors["worked-1-plain"]["api_key"]
+    served = {}
+    for realm, number, suite in ("live", 1, 1), ("test", 1, 1), ("bulla", 1, 1), ("live", 2, 2), ("other", 1, 1):
+        body = bulla.seal(KEYRING_ID, suite, number, bytes(32), realm, bytes(24), bytes(bulla.NONCE[suite]))
+        served[f"{realm}-{number}"] = bulla.write(realm, body)
+    served["live-secret"] = bulla.write("live", body, bytes(32))
+    for name, key in served.items():
+        yield f"realm-{name}", json.dumps({"api_key": key}).encode()
+    yield "realm-named", json.dumps({"api_key": served["bulla-1"], "realms": ["bulla", "live", "live"]}).encode()
+    for name, body in {
+        "empty": "", "empty-object": "{}", "null": "null", "array": f'["{plain}"]', "array-of-fields": f'["{plain}",[],[],null,null]',
+        "text": f'"{plain}"', "cut": f'{{"api_key":"{plain[:40]}', "behind": f'{{"api_key":"{plain}"}}{{}}',
+        "space": f' \t\r\n{{ "api_key" : "{plain}" }}\n', "unknown": f'{{"api_key":"{plain}","key":1}}',
+        "twice": f'{{"api_key":"{plain}","api_key":"{plain}"}}', "key-null": '{"api_key":null}', "key-number": '{"api_key":-1.5e300}',
+        "escapes": r'{"\u0061pi_key":"\ud83d\udd11\n\u0000\/"}', "lone-surrogate": r'{"api_key":"\ud83d"}',
+        "realms-bad": f'{{"api_key":"{plain}","realms":["Acme"]}}', "realms-empty": f'{{"api_key":"{plain}","realms":[]}}',
+        "realms-null": f'{{"api_key":"{plain}","realms":null}}', "scopes-text": f'{{"api_key":"{plain}","scopes":"read"}}',
+        "ip-bad": f'{{"api_key":"{plain}","ip":"10.1.2.3/8"}}', "ip-zone": f'{{"api_key":"{plain}","ip":"fe80::1%eth0"}}',
+        "ip-mapped": f'{{"api_key":"{plain}","ip":"::ffff:10.1.2.3"}}', "nulls": f'{{"api_key":"{plain}","audience":null,"ip":null}}',
+        "deep": "[" * 200 + "]" * 200, "key-empty": '{"api_key":""}', "byte-order-mark": "\ufeff{}",
+    }.items():
+        yield f"json-{name}", body.encode()
+    yield "json-not-utf-8", b'{"api_key":"\xc3\x28"}'
+    yield "too-large", b"\xff" + json.dumps({"api_key": plain}).encode()
+
+
+sealed()
+write("api_key", api_keys())
+write("claims", claims())
+write("keyring", keyrings())
+write("verify_body", bodies())

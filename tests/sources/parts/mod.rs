@@ -1,0 +1,12 @@
+//! The real components, one file each: started when a test first needs them, in folders and on ports of their own, and ended
+//! with this process, however it ends.
+
+pub mod cable;
+pub mod moto;
+pub mod openbao;
+pub mod p11_kit;
+pub mod process;
+pub mod programs;
+pub mod softhsm;
+pub mod tpm;
+pub mod world;

@@ -1,0 +1,84 @@
+//! Servers under test: each ends with this process, even if that is killed.
+
+use std::{
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Mutex, OnceLock, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// A running server.
+pub struct Process(Child);
+
+type Order = (Command, mpsc::Sender<Child>);
+
+impl Process {
+    /// Starts `program` with `arguments`; its output goes to `log`.
+    pub fn start(program: &Path, prepare: impl FnOnce(&mut Command), log: &Path) -> Process {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(program);
+        prepare(&mut command);
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log file");
+        command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log file")).stderr(log);
+        let (send, receive) = mpsc::channel();
+        starter().send((command, send)).expect("the starter runs for ever");
+        Process(receive.recv().expect("it starts"))
+    }
+
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A thread that starts all servers: the system ends them when the thread that started them ends, and a test's thread ends
+/// with the test.
+fn starter() -> mpsc::Sender<Order> {
+    static STARTER: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();
+    let starter = STARTER.get_or_init(|| {
+        let (send, receive) = mpsc::channel::<Order>();
+        thread::spawn(move || {
+            for (mut command, reply) in receive {
+                let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+                reply.send(child).expect("the test waits");
+            }
+        });
+        Mutex::new(send)
+    });
+    starter.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+}
+
+/// A port that nobody uses.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+/// Waits until `ready` says so.
+pub fn wait_until(what: &str, log: &Path, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !ready() {
+        let said = || std::fs::read_to_string(log).unwrap_or_default();
+        assert!(Instant::now() < deadline, "{what} did not come up within 30 s: {}", said());
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Whether something listens there.
+pub fn listens(port: u16) -> bool {
+    std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+}

@@ -1,0 +1,85 @@
+//! SoftHSM2: an HSM in software, behind PKCS#11.
+
+use std::{fs, path::Path, process::Command, sync::OnceLock};
+
+use super::{programs, world};
+
+pub const TOKEN: &str = "bulla";
+pub const PIN: &str = "1234";
+
+/// A token with the keys that the tests want.
+pub struct SoftHsm {
+    /// The PKCS#11 library.
+    pub module: String,
+    /// The slot, whose number is drawn.
+    pub slot: u64,
+}
+
+impl SoftHsm {
+    /// The token of this run: `master-1` (id 01) is the known key, `other` (id 02) another one, `aes` (id 03) no HMAC key, `short` (id 04)
+    /// has 16 bytes, `no-sign` (id 05) may not sign, and two keys are called `twice` (id 06, 07).
+    pub fn get() -> &'static SoftHsm {
+        static TOKEN_OF_THIS_RUN: OnceLock<SoftHsm> = OnceLock::new();
+        TOKEN_OF_THIS_RUN.get_or_init(|| SoftHsm::make(world::folder()))
+    }
+
+    fn make(folder: &Path) -> SoftHsm {
+        let module =
+            programs::library(&["/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"]);
+        let tokens = folder.join("tokens");
+        fs::create_dir(&tokens).expect("writable");
+        let settings = format!(
+            "directories.tokendir = {}\nobjectstore.backend = file\nslots.mechanisms = ALL\nlog.level = ERROR\n",
+            tokens.display()
+        );
+        fs::write(folder.join("softhsm2.conf"), settings).expect("writable");
+        world::file(folder, "pin", PIN);
+        world::file(folder, "wrong-pin", "999999");
+        world::file(&folder.join("credentials"), "pin", PIN);
+        let util = programs::find("softhsm2-util");
+        let said = programs::run(Command::new(&util).args([
+            "--init-token",
+            "--free",
+            "--label",
+            TOKEN,
+            "--so-pin",
+            "87654321",
+            "--pin",
+            PIN,
+        ]));
+        let slot = said.rsplit(' ').next().and_then(|slot| slot.parse().ok()).expect("softhsm2-util names the slot");
+        let hsm = SoftHsm { module, slot };
+        hsm.import(&folder.join("master.raw"), "master-1", "01", &["--usage-sign"]);
+        hsm.import(&folder.join("other.raw"), "other", "02", &["--usage-sign"]);
+        programs::run(
+            Command::new(&util)
+                .arg("--import")
+                .arg(folder.join("master.raw"))
+                .args(["--aes", "--token", TOKEN, "--pin", PIN, "--label", "aes", "--id", "03"]),
+        );
+        fs::write(folder.join("short.raw"), [7; 16]).expect("writable");
+        hsm.import(&folder.join("short.raw"), "short", "04", &["--usage-sign"]);
+        hsm.import(&folder.join("other.raw"), "no-sign", "05", &["--usage-decrypt"]);
+        hsm.import(&folder.join("other.raw"), "twice", "06", &["--usage-sign"]);
+        hsm.import(&folder.join("other.raw"), "twice", "07", &["--usage-sign"]);
+        hsm
+    }
+
+    /// Puts a key into the token.
+    pub fn import(&self, key: &Path, label: &str, id: &str, usage: &[&str]) {
+        let mut tool = self.tool();
+        tool.arg("--write-object").arg(key).args(["--type", "secrkey", "--label", label, "--id", id, "--sensitive"]);
+        programs::run(tool.args(usage));
+    }
+
+    /// Takes a key out of the token.
+    pub fn delete(&self, id: &str) {
+        programs::run(self.tool().args(["--delete-object", "--type", "secrkey", "--id", id]));
+    }
+
+    fn tool(&self) -> Command {
+        let mut tool = Command::new(programs::find("pkcs11-tool"));
+        tool.args(["--module", &self.module, "--token-label", TOKEN, "--login", "--pin", PIN]);
+        tool
+    }
+}

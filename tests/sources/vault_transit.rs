@@ -1,0 +1,92 @@
+//! `vault-transit:` against OpenBao.
+
+use bulla::Problem;
+
+use crate::{
+    contract::{Contract, opener, record, refused_uri, software},
+    parts::{openbao::OpenBao, world},
+};
+
+const POLICY: &str = "path \"transit/hmac/*\" { capabilities = [\"update\"] }";
+
+fn bao() -> &'static OpenBao {
+    world::folder();
+    OpenBao::get()
+}
+
+fn uri(bao: &OpenBao, place: &str, version: u32, token: &std::path::Path) -> String {
+    format!("vault-transit:{}/{place}?key_version={version}&token-source=file:{}", bao.url, token.display())
+}
+
+#[test]
+fn transit_serves_as_software_does() {
+    let bao = bao();
+    bao.import("other", world::OTHER_BASE64);
+    let token = bao.token("hmac", POLICY);
+    let (device, other) = (uri(bao, "transit/master-1", 1, &token), uri(bao, "transit/other", 1, &token));
+    Contract { opener: opener(), device: &|_| record(&device), same: &software, other: &|_| record(&other) }
+        .same_bytes();
+}
+
+#[test]
+fn a_rotated_key_keeps_serving_its_old_version_until_it_is_retired() {
+    let bao = bao();
+    bao.bao(&["write", "transit/keys/rotated", "type=hmac", "key_size=32"]);
+    let token = bao.token("rotated", POLICY);
+    let version = |number| uri(bao, "transit/rotated", number, &token);
+    let (first, second) = (version(1), version(2));
+    refused_uri(&second, Problem::Denied, "key version does not exist");
+    let before = bulla::KeyringId::random().expect("random");
+    let staged = crate::contract::document(before, vec![record(&first)], &opener()).expect("it serves");
+    bao.bao(&["write", "-f", "transit/keys/rotated/rotate"]);
+    let after = crate::contract::document(before, vec![record(&first)], &opener()).expect("it serves");
+    assert_eq!(staged.versions()[0].key_check_value, after.versions()[0].key_check_value);
+    let second_of_it = crate::contract::document(before, vec![record(&second)], &opener()).expect("it serves");
+    assert_ne!(staged.versions()[0].key_check_value, second_of_it.versions()[0].key_check_value);
+
+    bao.bao(&["write", "transit/keys/rotated/config", "min_decryption_version=2"]);
+    refused_uri(&first, Problem::Denied, "min_decryption_version");
+}
+
+#[test]
+fn whatever_is_wrong_is_said() {
+    let bao = bao();
+    let token = bao.token("some", POLICY);
+    let denied = bao.token("none", "path \"transit/hmac/another\" { capabilities = [\"update\"] }");
+    let bad = world::file(world::folder(), "bad.token", "no-token");
+    let good = uri(bao, "transit/master-1", 1, &token);
+    refused_uri(
+        &uri(bao, "transit/master-1", 1, &denied),
+        Problem::Denied,
+        "its policy lacks `update` on transit/hmac/master-1",
+    );
+    refused_uri(&uri(bao, "transit/master-1", 1, &bad), Problem::Denied, "the token is not valid");
+    refused_uri(&uri(bao, "transit/nothing", 1, &token), Problem::Missing, "no such Transit key");
+    refused_uri(&uri(bao, "transit/master-1", 0, &token), Problem::Uri, "from 1 up");
+    refused_uri(&uri(bao, "transit", 1, &token), Problem::Uri, "it is named vault-transit:https://");
+    refused_uri(&uri(bao, "transit/../sys", 1, &token), Problem::Uri, "it is named vault-transit:https://");
+    refused_uri(&good.replace("key_version=1&", ""), Problem::Uri, "`key_version` is missing");
+    refused_uri(&good.replace("&token-source", "&token-sauce"), Problem::Uri, "no parameter `token-sauce`");
+    refused_uri(&good.replace("127.0.0.1", "vault.example"), Problem::Uri, "use https");
+    refused_uri(&good.replace("http://", "https://"), Problem::Unreachable, "");
+    refused_uri(&format!("{good}&ca-source=file:nothing"), Problem::Missing, "ca-source: cannot open");
+    refused_uri(&format!("{good}&namespace=nobody"), Problem::Denied, "");
+}
+
+#[test]
+fn a_sealed_server_and_one_that_is_down_are_told_apart_and_come_back() {
+    world::folder();
+    let bao = OpenBao::start("bao-with-outages");
+    let token = bao.token("hmac", POLICY);
+    let (device, other) = (uri(&bao, "transit/master-1", 1, &token), |_| record("file:other.key"));
+    let contract = Contract { opener: opener(), device: &|_| record(&device), same: &software, other: &other };
+    contract.outage(|| bao.seal(), "the server is sealed: unseal it", || bao.unseal());
+    contract.outage(
+        || bao.kill(),
+        "the server cannot be reached",
+        || {
+            bao.restart();
+            bao.unseal();
+        },
+    );
+}

@@ -140,14 +140,14 @@ mod tests {
 
     #[test]
     fn values_that_do_not_fit_their_bytes_are_refused() {
-        for group in 1..=8usize {
+        for (group, digits) in DIGITS.into_iter().enumerate().skip(1) {
             let largest = text(&vec![0xff; group]);
             assert!(bytes(&largest).is_some());
             let mut next = largest.into_bytes();
             let last = next.last_mut().expect("a group has digits");
             *last = ALPHABET[VALUES[*last as usize] as usize + 1];
             assert_eq!(bytes(&String::from_utf8(next).expect("ASCII")), None, "{group} bytes");
-            assert_eq!(bytes(&"z".repeat(DIGITS[group])), None, "{group} bytes, all z");
+            assert_eq!(bytes(&"z".repeat(digits)), None, "{group} bytes, all z");
         }
     }
 

@@ -70,9 +70,7 @@ pub(crate) fn identify(app: &App, headers: &HeaderMap, peer: Peer) -> Result<Cal
     match app.verify(&text, &wanted) {
         Ok(verified) => Ok(Caller { id: verified.id(), scopes: verified.scopes().to_vec() }),
         Err(VerifyError::SecretUnchecked) => Err(Problem::could_not_tell()),
-        Err(VerifyError::Rejected(Rejection::Scope)) | Err(VerifyError::Rejected(_)) => {
-            Err(refuse(Problem::unauthorized()))
-        }
+        Err(VerifyError::Rejected(_)) => Err(refuse(Problem::unauthorized())),
     }
 }
 

@@ -75,12 +75,12 @@ mod tests {
         for (body, told) in [
             (r#"{"realm":"live","app_id":"x","nope":1}"#, "unknown field `nope`"),
             (r#"{"realm":"live"}"#, "missing field `app_id`"),
-            (r#"{"realm":"live","app_id":"x","scopes":"live_secret"}"#, "wrong kind at line 1"),
+            (r#"{"realm":"live","app_id":"x","scopes":"live_hidden"}"#, "wrong kind at line 1"),
             (r#"{"realm":"#, "ends early"),
-            (r#"{"realm":live_secret}"#, "not JSON at line 1"),
+            (r#"{"realm":live_hidden}"#, "not JSON at line 1"),
         ] {
             let error = explain(&serde_json::from_str::<NewApiKey>(body).expect_err("a wrong body"));
-            assert!(error.contains(told) && !error.contains("secret"), "{body}: {error}");
+            assert!(error.contains(told) && !error.contains("hidden"), "{body}: {error}");
         }
     }
 }

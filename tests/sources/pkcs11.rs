@@ -47,8 +47,8 @@ fn the_pin_comes_from_a_file_the_environment_or_systemd() {
         same_bytes(&format!("pkcs11:token=bulla;object=master-1?pin-source={source}&module-path={module}"), &other);
     }
     let with = |source: &str| format!("pkcs11:token=bulla;object=master-1?module-path={module}{source}");
-    refused_uri(&with("&pin-source=999999"), Problem::Uri, "file:PATH, env:NAME or credential:NAME");
-    refused_uri(&with("&pin-value=999999").replace("999999", "1"), Problem::Uri, "never stands in the URI");
+    refused_uri(&with("&pin-source=bare"), Problem::Uri, "file:PATH, env:NAME or credential:NAME");
+    assert!(with("&pin-value=999999").parse::<bulla::SourceUri>().is_err());
     refused_uri(&with("&pin-source=file:nothing"), Problem::Missing, "pin-source: cannot open");
     refused_uri(&with("&pin-source=env:BULLA_NOTHING"), Problem::Missing, "BULLA_NOTHING is not set");
     refused_uri(&with("&pin-source=credential:nothing"), Problem::Missing, "cannot open");

@@ -70,7 +70,7 @@ fn whatever_is_wrong_is_said() {
     refused_uri(&good.replace("127.0.0.1", "vault.example"), Problem::Uri, "use https");
     refused_uri(&good.replace("http://", "https://"), Problem::Unreachable, "");
     refused_uri(&format!("{good}&ca-source=file:nothing"), Problem::Missing, "ca-source: cannot open");
-    refused_uri(&format!("{good}&namespace=nobody"), Problem::Denied, "");
+    refused_uri(&format!("{good}&namespace=nobody"), Problem::Missing, "namespace not found");
 }
 
 #[test]

@@ -122,7 +122,7 @@ impl VaultTransit {
                 Problem::Denied,
                 format!("the token is not valid any more, or its policy lacks `update` on {}", self.path),
             ),
-            404 => (Problem::Missing, "there is no Transit engine at this mount".to_owned()),
+            404 => (Problem::Missing, "there is no Transit engine at this mount, or no such namespace".to_owned()),
             400 if said.contains("not found") => (Problem::Missing, "there is no such Transit key".to_owned()),
             400 => (
                 Problem::Denied,

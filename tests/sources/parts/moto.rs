@@ -19,9 +19,9 @@ impl Moto {
         MOTO.get_or_init(|| Moto::start("moto", None))
     }
 
-    /// One that asks for permissions, from the fourth request on.
+    /// One that asks for permissions, from the second request on.
     pub fn strict() -> Moto {
-        Moto::start("strict-moto", Some("3"))
+        Moto::start("strict-moto", Some("1"))
     }
 
     fn start(name: &str, requests_without_permission: Option<&str>) -> Moto {

@@ -68,6 +68,16 @@ pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
+/// Two ports that nobody uses, one after the other; the first of them.
+pub fn free_pair_of_ports() -> u16 {
+    loop {
+        let port = free_port();
+        if TcpListener::bind(("127.0.0.1", port.saturating_add(1))).is_ok() {
+            return port;
+        }
+    }
+}
+
 /// Waits until `ready` says so.
 pub fn wait_until(what: &str, log: &Path, mut ready: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);

@@ -10,7 +10,6 @@ pub const HANDLE: &str = "0x81000010";
 /// A running TPM.
 pub struct Tpm {
     port: u16,
-    control: u16,
     process: Option<Process>,
 }
 
@@ -19,8 +18,7 @@ impl Tpm {
     pub fn start() -> Tpm {
         let folder = world::folder();
         fs::create_dir(folder.join("tpm")).expect("writable");
-        let mut tpm = Tpm { port: 0, control: 0, process: None };
-        (tpm.port, tpm.control) = (process::free_port(), process::free_port());
+        let mut tpm = Tpm { port: process::free_pair_of_ports(), process: None };
         tpm.come_back();
         tpm.tool("tpm2_createprimary", &["-C", "o", "-c", "primary.ctx"]);
         tpm.tool(
@@ -44,7 +42,8 @@ impl Tpm {
     pub fn come_back(&mut self) {
         let folder = world::folder();
         let (state, log) = (folder.join("tpm"), folder.join("tpm.log"));
-        let (port, control) = (self.port, self.control);
+        // Its clients expect it there.
+        let (port, control) = (self.port, self.port + 1);
         let prepare = |command: &mut Command| {
             command.args(["socket", "--tpm2", "--flags", "not-need-init,startup-clear"]);
             command.arg("--tpmstate").arg(format!("dir={}", state.display()));

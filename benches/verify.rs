@@ -1,4 +1,4 @@
-//! `cargo bench --bench verify`: bulla's verify beside the raw cipher and its peers, in one run on one core.
+//! `cargo bench -p bulla --bench verify`: bulla's verify beside the raw cipher and its peers, in one run on one core.
 //!
 //! Each round times every contender once, in turn; printed are the median over the rounds and the median of the ratios
 //! to the raw cipher of the same round, so that a drifting clock speed touches all alike.

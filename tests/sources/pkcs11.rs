@@ -81,12 +81,12 @@ fn whatever_is_wrong_is_said() {
 fn a_key_that_was_replaced_behind_its_name_is_found_out() {
     let hsm = hsm();
     let folder = world::folder();
-    hsm.import(&folder.join("master.raw"), "replaced", "10", &["--usage-sign"]);
+    hsm.import(&folder.join("master.raw"), "replaced", "10");
     let device = uri("token=bulla;object=replaced", &hsm.module);
     let other = |_| record("file:other.key");
     Contract { opener: opener(), device: &|_| record(&device), same: &software, other: &other }.replaced(|| {
         hsm.delete("10");
-        hsm.import(&folder.join("other.raw"), "replaced", "10", &["--usage-sign"]);
+        hsm.import(&folder.join("other.raw"), "replaced", "10");
     });
 }
 

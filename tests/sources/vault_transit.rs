@@ -29,6 +29,17 @@ fn transit_serves_as_software_does() {
 }
 
 #[test]
+fn it_serves_over_tls_with_the_right_authority_and_no_other() {
+    let bao = bao();
+    let device = uri(bao, "transit/master-1", 1, &bao.token("tls", POLICY)).replace(&bao.url, &bao.tls_url);
+    let trusting = format!("{device}&ca-source=file:{}", bao.ca.display());
+    let other = |_| record("file:other.key");
+    Contract { opener: opener(), device: &|_| record(&trusting), same: &software, other: &other }.same_bytes();
+    refused_uri(&device, Problem::Unreachable, "no TLS connection");
+    refused_uri(&trusting.replace("127.0.0.1", "localhost"), Problem::Unreachable, "no TLS connection");
+}
+
+#[test]
 fn a_rotated_key_keeps_serving_its_old_version_until_it_is_retired() {
     let bao = bao();
     bao.bao(&["write", "transit/keys/rotated", "type=hmac", "key_size=32"]);

@@ -26,6 +26,8 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The first try and one more.
 const ATTEMPTS: u32 = 2;
 
+type Key = Zeroizing<[u8; KEY_BYTES]>;
+
 /// Opens the source that `uri` names.
 pub(super) fn open(
     uri: &SourceUri,
@@ -56,7 +58,7 @@ pub(super) fn wrap_new_key(
 pub(super) fn wrap(
     uri: &SourceUri,
     binding: Binding<'_>,
-    key: impl FnOnce() -> Result<Zeroizing<[u8; KEY_BYTES]>, SourceError>,
+    key: impl FnOnce() -> Result<Key, SourceError>,
     time_limit: Duration,
 ) -> Result<Option<Vec<u8>>, SourceError> {
     let kms = Kms::connect(uri, time_limit)?;
@@ -67,11 +69,7 @@ pub(super) fn wrap(
 }
 
 /// The master key that the keyring has wrapped, in the clear; for wrapping it once more.
-pub(super) fn reveal(
-    uri: &SourceUri,
-    binding: Binding<'_>,
-    time_limit: Duration,
-) -> Result<Zeroizing<[u8; KEY_BYTES]>, SourceError> {
+pub(super) fn reveal(uri: &SourceUri, binding: Binding<'_>, time_limit: Duration) -> Result<Key, SourceError> {
     let kms = Kms::connect(uri, time_limit)?;
     match kms.mode {
         Mode::Derive => Err(kms.fail(Problem::Unsupported, "the KMS keeps this key to itself".to_owned())),
@@ -95,7 +93,7 @@ struct Kms {
 }
 
 struct Unwrapped {
-    key: Zeroizing<[u8; KEY_BYTES]>,
+    key: Key,
 }
 
 impl KeySource for Unwrapped {
@@ -155,7 +153,7 @@ impl Kms {
         })
     }
 
-    fn decrypt(&self, binding: Binding<'_>) -> Result<Zeroizing<[u8; KEY_BYTES]>, SourceError> {
+    fn decrypt(&self, binding: Binding<'_>) -> Result<Key, SourceError> {
         let wrapped = binding.wrapped.ok_or_else(|| {
             let detail = "the keyring has no wrapped key for it: stage a version with this source, or use mode=derive";
             self.fail(Problem::Missing, detail.to_owned())
@@ -192,7 +190,7 @@ impl Kms {
         Ok(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
-    fn key_of(&self, blob: Option<Blob>) -> Result<Zeroizing<[u8; KEY_BYTES]>, SourceError> {
+    fn key_of(&self, blob: Option<Blob>) -> Result<Key, SourceError> {
         let bytes = Zeroizing::new(blob.map(Blob::into_inner).unwrap_or_default());
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         if bytes.len() != KEY_BYTES {
@@ -290,6 +288,10 @@ where
         "ThrottlingException" | "KeyUnavailableException" | "DependencyTimeoutException" | "KMSInternalException" => {
             (Problem::Unreachable, "AWS KMS is busy or failing: try again")
         }
+        _ if refusal.raw().status().as_u16() == 403 => (
+            Problem::Denied,
+            "AWS does not let these credentials use the key: they are wrong, or the permission is missing",
+        ),
         _ => (Problem::Malformed, "AWS KMS refuses the request: see that the key and the mode are right"),
     };
     let said = refusal.err().message().map(printable).filter(|said| !said.is_empty());

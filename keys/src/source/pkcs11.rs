@@ -58,12 +58,6 @@ impl Pkcs11Source {
     pub(super) fn open(uri: &SourceUri, base: &Path) -> Result<Self, SourceError> {
         let fail = |problem, detail: &str| Err(SourceError::new(uri, problem, detail.to_owned()));
         let (path, query) = uri.rest().split_once('?').unwrap_or((uri.rest(), ""));
-        if query.contains("pin-value") {
-            return fail(
-                Problem::Uri,
-                "the PIN never stands in the URI: use pin-source=file:PATH, env:NAME or credential:NAME",
-            );
-        }
         let known = ["token", "serial", "manufacturer", "model", "slot-id", "object", "id", "type"];
         let path = Parameters::parse(uri, path, ';', &known)?;
         let query = Parameters::parse(uri, query, '&', &["module-path", "pin-source"])?;
@@ -147,11 +141,11 @@ impl Pkcs11Source {
             }
         };
         match session.get_attributes(key, &[AttributeType::ValueLen])?[..] {
-            [Attribute::ValueLen(length)] if *length != KEY_BYTES as u64 => {
+            [Attribute::ValueLen(length)] if ![0, KEY_BYTES as u64].contains(&length) => {
                 let detail = format!("the key has {} bytes: make a generic secret of 32", *length);
                 Err(Trouble::new(Problem::Malformed, detail))
             }
-            // A token need not tell.
+            // A token need not tell, or says 0.
             _ => Ok(key),
         }
     }
@@ -193,14 +187,19 @@ impl Token {
                     .all(|(wanted, has)| wanted.as_ref().is_none_or(|wanted| wanted == has.trim_end()))
             })
         };
-        let slots: Vec<Slot> = context.get_slots_with_token()?.into_iter().filter(fits).collect();
-        match slots[..] {
+        let all = context.get_slots_with_token()?;
+        let fitting: Vec<Slot> = all.iter().copied().filter(fits).collect();
+        match fitting[..] {
             [slot] => Ok(slot),
+            [] if all.is_empty() => Err(Trouble {
+                problem: Problem::Unreachable,
+                detail: "the device does not answer, or has no token: see that it, and the path to it, is up"
+                    .to_owned(),
+                gone: true,
+            }),
             [] => Err(Trouble {
                 problem: Problem::Missing,
-                detail: "the module has no such token, or its device does not answer; `pkcs11-tool --list-token-slots` lists \
-                         those it has"
-                    .to_owned(),
+                detail: "the module has no such token; `pkcs11-tool --list-token-slots` lists those it has".to_owned(),
                 // A module that was started while the device was away may not look again.
                 gone: true,
             }),

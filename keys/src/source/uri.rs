@@ -11,7 +11,10 @@ pub struct SourceUri(String);
 
 /// A text that names no source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a key source is named `scheme:rest`, such as `file:master-1.key`, on one line without control characters")]
+#[error(
+    "a key source is named `scheme:rest`, such as `file:master-1.key`, on one line without control characters; a PIN never stands \
+     there (`pin-value`), but where `pin-source` says: file:PATH, env:NAME or credential:NAME"
+)]
 pub struct SourceUriError;
 
 impl SourceUri {
@@ -37,7 +40,9 @@ impl FromStr for SourceUri {
         let (scheme, rest) = text.split_once(':').ok_or(SourceUriError)?;
         let named = !scheme.is_empty()
             && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit());
-        if named && !rest.is_empty() && !text.chars().any(char::is_control) {
+        // RFC 7512 has it, but a URI is written down and shown.
+        let secret = text.contains("pin-value");
+        if named && !rest.is_empty() && !secret && !text.chars().any(char::is_control) {
             Ok(SourceUri(text.to_owned()))
         } else {
             Err(SourceUriError)

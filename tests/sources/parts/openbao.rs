@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, OnceLock},
 };
@@ -14,6 +14,9 @@ use super::{process, process::Process, programs, world};
 /// A running server, unsealed.
 pub struct OpenBao {
     pub url: String,
+    /// The same over TLS, with a certificate of the CA in `ca`.
+    pub tls_url: String,
+    pub ca: PathBuf,
     unseal_key: String,
     root_token: String,
     folder: PathBuf,
@@ -31,16 +34,20 @@ impl OpenBao {
     pub fn start(name: &str) -> OpenBao {
         let folder = world::folder().join(name);
         fs::create_dir_all(folder.join("data")).expect("writable");
-        let (port, cluster) = (process::free_port(), process::free_port());
+        let (port, tls, cluster) = (process::free_port(), process::free_port(), process::free_port());
+        make_certificates(&folder);
         let settings = format!(
-            "storage \"raft\" {{\n path = \"{}/data\"\n node_id = \"one\"\n}}\n\
+            "storage \"raft\" {{\n path = \"{0}/data\"\n node_id = \"one\"\n}}\n\
              listener \"tcp\" {{\n address = \"127.0.0.1:{port}\"\n cluster_address = \"127.0.0.1:{cluster}\"\n tls_disable = true\n}}\n\
+             listener \"tcp\" {{\n address = \"127.0.0.1:{tls}\"\n tls_cert_file = \"{0}/tls.pem\"\n tls_key_file = \"{0}/tls.key\"\n}}\n\
              api_addr = \"http://127.0.0.1:{port}\"\ncluster_addr = \"http://127.0.0.1:{cluster}\"\n",
             folder.display()
         );
         fs::write(folder.join("bao.hcl"), settings).expect("writable");
         let mut bao = OpenBao {
             url: format!("http://127.0.0.1:{port}"),
+            tls_url: format!("https://127.0.0.1:{tls}"),
+            ca: folder.join("ca.pem"),
             unseal_key: String::new(),
             root_token: String::new(),
             folder,
@@ -109,4 +116,14 @@ impl OpenBao {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
         agent.get(format!("{}/v1/sys/health", self.url)).call().ok().map(|answer| answer.status().as_u16())
     }
+}
+
+/// A certificate authority, and a certificate of it for this machine.
+fn make_certificates(folder: &Path) {
+    let script = "\
+        curve='-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes'
+        openssl req -x509 $curve -keyout ca.key -out ca.pem -subj /CN=ca -days 2
+        openssl req $curve -keyout tls.key -out tls.csr -subj /CN=bao -addext subjectAltName=IP:127.0.0.1
+        openssl x509 -req -in tls.csr -CA ca.pem -CAkey ca.key -copy_extensions copy -out tls.pem -days 2";
+    programs::run(Command::new("sh").args(["-e", "-c", script]).current_dir(folder));
 }

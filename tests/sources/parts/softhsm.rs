@@ -2,6 +2,14 @@
 
 use std::{fs, path::Path, process::Command, sync::OnceLock};
 
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    object::{Attribute, KeyType, ObjectClass},
+    session::UserType,
+    slot::Slot,
+    types::AuthPin,
+};
+
 use super::{programs, world};
 
 pub const TOKEN: &str = "bulla";
@@ -49,8 +57,8 @@ impl SoftHsm {
         ]));
         let slot = said.rsplit(' ').next().and_then(|slot| slot.parse().ok()).expect("softhsm2-util names the slot");
         let hsm = SoftHsm { module, slot };
-        hsm.import(&folder.join("master.raw"), "master-1", "01", &["--usage-sign"]);
-        hsm.import(&folder.join("other.raw"), "other", "02", &["--usage-sign"]);
+        hsm.import(&folder.join("master.raw"), "master-1", "01");
+        hsm.import(&folder.join("other.raw"), "other", "02");
         programs::run(
             Command::new(&util)
                 .arg("--import")
@@ -58,18 +66,46 @@ impl SoftHsm {
                 .args(["--aes", "--token", TOKEN, "--pin", PIN, "--label", "aes", "--id", "03"]),
         );
         fs::write(folder.join("short.raw"), [7; 16]).expect("writable");
-        hsm.import(&folder.join("short.raw"), "short", "04", &["--usage-sign"]);
-        hsm.import(&folder.join("other.raw"), "no-sign", "05", &["--usage-decrypt"]);
-        hsm.import(&folder.join("other.raw"), "twice", "06", &["--usage-sign"]);
-        hsm.import(&folder.join("other.raw"), "twice", "07", &["--usage-sign"]);
+        hsm.import(&folder.join("short.raw"), "short", "04");
+        hsm.import_that_may_not_sign("no-sign");
+        hsm.import(&folder.join("other.raw"), "twice", "06");
+        hsm.import(&folder.join("other.raw"), "twice", "07");
         hsm
     }
 
     /// Puts a key into the token.
-    pub fn import(&self, key: &Path, label: &str, id: &str, usage: &[&str]) {
+    pub fn import(&self, key: &Path, label: &str, id: &str) {
         let mut tool = self.tool();
-        tool.arg("--write-object").arg(key).args(["--type", "secrkey", "--label", label, "--id", id, "--sensitive"]);
-        programs::run(tool.args(usage));
+        tool.arg("--write-object").arg(key).args([
+            "--type",
+            "secrkey",
+            "--label",
+            label,
+            "--id",
+            id,
+            "--sensitive",
+            "--private",
+        ]);
+        programs::run(tool.arg("--usage-sign"));
+    }
+
+    /// Puts a key into the token that may not sign, which the tool cannot: it says nothing of what it does not set.
+    fn import_that_may_not_sign(&self, label: &str) {
+        let hsm = Pkcs11::new(&self.module).expect("it loads");
+        hsm.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)).expect("nobody else did yet");
+        let session = Slot::try_from(self.slot).and_then(|slot| hsm.open_rw_session(slot)).expect("the token is there");
+        session.login(UserType::User, Some(&AuthPin::from(PIN))).expect("the PIN is right");
+        let key = [
+            Attribute::Class(ObjectClass::SECRET_KEY),
+            Attribute::KeyType(KeyType::GENERIC_SECRET),
+            Attribute::Label(label.as_bytes().to_vec()),
+            Attribute::Value(world::MASTER.to_vec()),
+            Attribute::Token(true),
+            Attribute::Sign(false),
+        ];
+        session.create_object(&key).expect("it takes the key");
+        drop(session);
+        hsm.finalize().expect("it was initialized");
     }
 
     /// Takes a key out of the token.

@@ -26,7 +26,6 @@ pub fn folder() -> &'static Path {
         remove_at_end(&folder);
         file(&folder, "master.key", MASTER_BASE64);
         file(&folder, "other.key", OTHER_BASE64);
-        file(&folder, "master.raw", "");
         fs::write(folder.join("master.raw"), MASTER).expect("writable");
         fs::write(folder.join("other.raw"), MASTER.map(|byte| byte + 32)).expect("writable");
         let path = [programs::folder().join("bin").into_os_string(), env::var_os("PATH").unwrap_or_default()]

@@ -3,6 +3,8 @@
 //! Each round times every contender once, in turn; printed are the median over the rounds and the median of the ratios
 //! to the raw cipher of the same round, so that a drifting clock speed touches all alike.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 #[path = "support/keyring.rs"]
 mod keyring;
 #[path = "support/rounds.rs"]

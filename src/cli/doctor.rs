@@ -19,8 +19,6 @@ pub(super) struct Doctor {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    config: ConfigArgument,
 }
 
 #[derive(Clone, Copy, PartialEq, Serialize)]
@@ -45,9 +43,9 @@ struct Findings {
 }
 
 impl Doctor {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let mut findings = Vec::new();
-        examine(&self.config.config, &mut findings);
+        examine(&config.config, &mut findings);
         let ok = findings.iter().all(|finding| finding.status != Status::Wrong);
         let all = Findings { ok, findings };
         if self.json {

@@ -70,7 +70,10 @@ impl Init {
             ("store", made.store.display().to_string()),
             (
                 "master key",
-                format!("{} (back it up: without it no API key verifies)", self.dir.join(MASTER_FILE).display()),
+                format!(
+                    "{} (back it up with the keyring: without both no API key verifies)",
+                    self.dir.join(MASTER_FILE).display()
+                ),
             ),
             ("keyring MAC key", self.dir.join(MAC_FILE).display().to_string()),
             ("admin API key", made.admin_api_key.clone()),
@@ -99,7 +102,7 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
         write_new(&folder.join(name), new_key()?.as_bytes(), 0o600)?;
     }
     write_new(&config_path, DEFAULT.as_bytes(), 0o644)?;
-    let deployment = Deployment::of(Config::load(&config_path).map_err(crate::deployment::DeploymentError::from)?);
+    let deployment = Deployment::of(Config::load_file(&config_path).map_err(crate::deployment::DeploymentError::from)?);
 
     let now = clock::now();
     let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);

@@ -20,9 +20,6 @@ pub(super) struct Inspect {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// Taken as by every command; nothing is read from it
-    #[command(flatten)]
-    _config: super::ConfigArgument,
 }
 
 #[derive(Serialize)]

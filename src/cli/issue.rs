@@ -56,8 +56,6 @@ pub(super) struct Issue {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    config: ConfigArgument,
-    #[command(flatten)]
     server: ServerArgument,
 }
 
@@ -67,11 +65,11 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 impl Issue {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let issued = match &self.server.server {
             Some(url) => Client::from_environment(url)?.post("/v1/api-keys", &self.body())?,
             None => {
-                let deployment = self.config.open()?;
+                let deployment = config.open()?;
                 let store = deployment.store()?;
                 let (_, keyring) = deployment.keyring()?;
                 let by = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));

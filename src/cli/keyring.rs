@@ -38,8 +38,6 @@ pub(super) struct KeyringInit {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    config: ConfigArgument,
 }
 
 #[derive(Args)]
@@ -47,8 +45,6 @@ pub(super) struct Show {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    config: ConfigArgument,
     #[command(flatten)]
     server: ServerArgument,
 }
@@ -58,23 +54,21 @@ pub(super) struct Check {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    config: ConfigArgument,
 }
 
 impl Keyring {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         match self {
-            Keyring::Init(command) => command.run(),
-            Keyring::Show(command) => command.run(),
-            Keyring::Check(command) => command.run(),
+            Keyring::Init(command) => command.run(config),
+            Keyring::Show(command) => command.run(config),
+            Keyring::Check(command) => command.run(config),
         }
     }
 }
 
 impl KeyringInit {
-    fn run(self) -> Outcome {
-        let deployment = self.config.open()?;
+    fn run(self, config: &ConfigArgument) -> Outcome {
+        let deployment = config.open()?;
         let now = clock::now();
         let mut document = KeyringDocument::new(KeyringId::random().map_err(std::io::Error::other)?);
         let sources = self.source.into_iter().map(|uri| SourceRecord { uri, wrapped: None }).collect();
@@ -86,17 +80,17 @@ impl KeyringInit {
 }
 
 impl Show {
-    fn run(self) -> Outcome {
+    fn run(self, config: &ConfigArgument) -> Outcome {
         match &self.server.server {
             Some(url) => output::json(&Client::from_environment(url)?.get("/v1/keyring")?)?,
-            None => return print(&self.config.open()?.document()?, self.json),
+            None => return print(&config.open()?.document()?, self.json),
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
 impl Check {
-    fn run(self) -> Outcome {
+    fn run(self, config: &ConfigArgument) -> Outcome {
         #[derive(Serialize)]
         struct Checked {
             ok: bool,
@@ -108,7 +102,7 @@ impl Check {
             source: String,
             failed: Vec<String>,
         }
-        let (_, keyring) = self.config.open()?.keyring()?;
+        let (_, keyring) = config.open()?.keyring()?;
         let served = keyring.served().iter().map(|served| Served {
             version: served.version.number(),
             source: served.source.to_string(),

@@ -30,13 +30,15 @@ use crate::{
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    config: ConfigArgument,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   bulla quickstart                                     see it all run, on a throw-away keyring
   bulla init . && bulla serve                          a deployment in this folder
-  bulla issue --realm live --app $(uuidgen) --ttl 90d  one API key
+  bulla issue --realm live --app UUID --ttl 90d        one API key
   bulla verify - < key.txt                             0 accepted, 1 rejected, 2 could not tell
 
 Durations read 90d, 12h, 15m; times are RFC 3339. With --json a command prints one JSON object.";
@@ -68,7 +70,7 @@ enum Command {
 #[derive(Args, Clone)]
 struct ConfigArgument {
     /// The configuration file
-    #[arg(long, env = "BULLA_CONFIG", default_value = "./bulla.toml", value_name = "FILE")]
+    #[arg(long, global = true, env = "BULLA_CONFIG", default_value = "./bulla.toml", value_name = "FILE")]
     config: PathBuf,
 }
 
@@ -112,15 +114,16 @@ type Outcome = Result<ExitCode, Failure>;
 
 /// Runs the command that the arguments name. A failure is exit code 2, as a usage error is.
 pub fn run() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let Arguments { command, config } = Arguments::parse();
+    let outcome = match command {
         Command::Quickstart(command) => command.run(),
         Command::Init(command) => command.run(),
-        Command::Serve(command) => command.run(),
-        Command::Issue(command) => command.run(),
-        Command::Verify(command) => command.run(),
+        Command::Serve(command) => command.run(&config),
+        Command::Issue(command) => command.run(&config),
+        Command::Verify(command) => command.run(&config),
         Command::Inspect(command) => command.run(),
-        Command::Keyring(command) => command.run(),
-        Command::Doctor(command) => command.run(),
+        Command::Keyring(command) => command.run(&config),
+        Command::Doctor(command) => command.run(&config),
         Command::Completions(command) => command.run(),
     };
     outcome.unwrap_or_else(|failure| {

@@ -15,8 +15,6 @@ use crate::{config::Listen, server::Server, telemetry::log};
 /// Run the service: data plane, admin plane and metrics, until SIGINT or SIGTERM.
 #[derive(Args)]
 pub(super) struct Serve {
-    #[command(flatten)]
-    config: ConfigArgument,
     /// Where the data plane listens: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR")]
     data_listen: Option<Listen>,
@@ -26,8 +24,8 @@ pub(super) struct Serve {
 }
 
 impl Serve {
-    pub(super) fn run(self) -> Outcome {
-        let mut deployment = self.config.open()?;
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let mut deployment = config.open()?;
         if let Some(listen) = self.data_listen {
             deployment.config.data.listen = listen;
         }

@@ -44,18 +44,16 @@ pub(super) struct Verify {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    config: ConfigArgument,
-    #[command(flatten)]
     server: ServerArgument,
 }
 
 impl Verify {
-    pub(super) fn run(self) -> Outcome {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let text = self.key.read()?;
         if let Some(url) = &self.server.server {
             return self.ask(url, &text);
         }
-        let deployment = self.config.open()?;
+        let deployment = config.open()?;
         let (_, keyring) = deployment.keyring()?;
         let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm };
         let wanted = Wanted { realms, scopes: self.scope, audience: self.audience, address: self.ip };

@@ -1,6 +1,11 @@
 //! Where a listener listens: `HOST:PORT` or `unix:PATH`.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use serde::Deserialize;
 
@@ -16,6 +21,13 @@ pub(crate) enum Listen {
 impl Listen {
     pub(crate) fn loopback(port: u16) -> Self {
         Listen::Tcp(([127, 0, 0, 1], port).into())
+    }
+
+    /// Lets a relative socket path start at `folder`, as every path of the configuration does.
+    pub(crate) fn start_at(&mut self, folder: &Path) {
+        if let Listen::Unix(path) = self {
+            *path = folder.join(&*path);
+        }
     }
 
     /// Whether only this machine reaches it.

@@ -6,6 +6,7 @@ mod time;
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -96,6 +97,8 @@ pub(crate) struct ServerConfig {
     pub(crate) max_batch_body: usize,
     pub(crate) max_head: usize,
     pub(crate) head_timeout: Span,
+    pub(crate) body_timeout: Span,
+    pub(crate) idle_timeout: Span,
     pub(crate) max_connections: usize,
     pub(crate) shutdown_grace: Span,
 }
@@ -143,15 +146,27 @@ pub(crate) enum ConfigError {
 impl Config {
     /// Reads `path`, lays the environment over it and checks the whole.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(path, std::env::vars_os())
+    }
+
+    /// Reads `path` alone.
+    pub(crate) fn load_file(path: &Path) -> Result<Self, ConfigError> {
+        Self::load_with(path, std::iter::empty())
+    }
+
+    fn load_with(path: &Path, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         // The file alone first, so that an error shows the line it stands on.
         toml::from_str::<Config>(&text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
             message: error.to_string().trim_end().to_owned(),
         })?;
-        let mut config = env::overlay(&text, std::env::vars_os())?;
+        let mut config = env::overlay(&text, variables)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         config.folder = folder.to_owned();
+        for listen in [&mut config.data.listen, &mut config.admin.listen, &mut config.metrics.listen] {
+            listen.start_at(folder);
+        }
         config.recheck(&path.display().to_string())?;
         Ok(config)
     }
@@ -237,6 +252,8 @@ impl Default for ServerConfig {
             max_batch_body: 1 << 20,
             max_head: 32 << 10,
             head_timeout: Span::seconds(10),
+            body_timeout: Span::seconds(30),
+            idle_timeout: Span::seconds(120),
             max_connections: 10_000,
             shutdown_grace: Span::seconds(30),
         }

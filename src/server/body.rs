@@ -1,5 +1,7 @@
 //! Request bodies: bounded, of the right media type, and parsed with an error that says what was wrong.
 
+use std::time::Duration;
+
 use axum::{
     extract::Request,
     http::{HeaderMap, header},
@@ -8,27 +10,51 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use crate::config::ServerConfig;
 
 /// How much of a body that is too large is read before the connection may close on its client.
 const MAX_DROPPED: usize = 8 << 20;
 
-/// The body as JSON, at most `limit` bytes of it.
-pub(super) async fn json<T: DeserializeOwned>(request: Request, limit: usize) -> Result<T, Problem> {
+/// What a body may cost.
+#[derive(Clone, Copy)]
+pub(super) struct Bounds {
+    size: usize,
+    time: Duration,
+}
+
+impl Bounds {
+    /// Of a single request.
+    pub(super) fn single(config: &ServerConfig) -> Self {
+        Bounds { size: config.max_body, time: config.body_timeout.0 }
+    }
+
+    /// Of a batch.
+    pub(super) fn batch(config: &ServerConfig) -> Self {
+        Bounds { size: config.max_batch_body, time: config.body_timeout.0 }
+    }
+}
+
+/// The body as JSON.
+pub(super) async fn json<T: DeserializeOwned>(request: Request, bounds: Bounds) -> Result<T, Problem> {
     expect_type(request.headers(), "application/json")?;
-    let bytes = bytes(request, limit).await?;
+    let bytes = bytes(request, bounds).await?;
     // The parser's own words may quote what it stumbled on, which may be an API key: only place and kind are told.
     serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(explain(&error)))
 }
 
 /// The body as bytes, after its media type was found to be `wanted`.
-pub(super) async fn form(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
+pub(super) async fn form(request: Request, bounds: Bounds) -> Result<Vec<u8>, Problem> {
     expect_type(request.headers(), "application/x-www-form-urlencoded")?;
-    bytes(request, limit).await
+    bytes(request, bounds).await
+}
+
+async fn bytes(request: Request, bounds: Bounds) -> Result<Vec<u8>, Problem> {
+    tokio::time::timeout(bounds.time, collect(request, bounds.size)).await.unwrap_or_else(|_| Err(Problem::timed_out()))
 }
 
 /// Reads at most `limit` bytes. Of a larger body some more is read and dropped, since a client that is still writing when
 /// the connection closes sees a reset instead of the answer.
-async fn bytes(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn collect(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut body = request.into_body();
     let (mut kept, mut dropped) = (Vec::new(), 0);
     while let Some(frame) = body.frame().await {

@@ -16,6 +16,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
+use super::patience::Patience;
 use crate::config::Listen;
 
 /// Streams that one HTTP/2 connection may have open.
@@ -26,6 +27,7 @@ const MAX_STREAMS: u32 = 256;
 pub(super) struct Limits {
     pub(super) max_head: usize,
     pub(super) head_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     pub(super) max_connections: usize,
 }
 
@@ -135,6 +137,7 @@ fn serve_connection(
         let router = router.clone();
         async move { Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {})) }
     });
+    let stream = Patience::new(stream, limits.head_timeout, limits.idle_timeout);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     let connection = graceful.watch(connection);
     async move {

@@ -5,6 +5,7 @@ mod body;
 mod credential;
 mod data;
 mod listener;
+mod patience;
 mod problem;
 mod state;
 
@@ -67,6 +68,7 @@ impl Server {
         let limits = Limits {
             max_head: config.server.max_head,
             head_timeout: config.server.head_timeout.0,
+            idle_timeout: config.server.idle_timeout.0,
             max_connections: config.server.max_connections,
         };
         Ok(Server { app, listeners, limits, grace: config.server.shutdown_grace.0 })

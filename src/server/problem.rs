@@ -49,6 +49,11 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", detail)
     }
 
+    pub(super) fn timed_out() -> Self {
+        let detail = "the body did not arrive in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timed-out", "The request took too long", detail)
+    }
+
     pub(super) fn media_type(wanted: &'static str) -> Self {
         let detail = format!("send the body as `Content-Type: {wanted}`");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body has the wrong media type", detail)

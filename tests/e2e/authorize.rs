@@ -106,6 +106,7 @@ fn a_route_that_does_not_parse_lets_nobody_in_and_is_logged() {
         "/v1/authorize//x",
         "/v1/authorize/orders",
         "/v1/authorize/realm:bulla",
+        "/v1/authorize/realm:nosuch",
         "/v1/authorize/scope:",
     ] {
         let answer = gateway.ask(path, &[("x-api-key", &key)]);

@@ -130,6 +130,10 @@ fn introspection_needs_a_credential_and_speaks_rfc_7662() {
     for body in ["", "tokens=x", "token=a&token=b"] {
         assert_eq!(caller.request("POST", "/v1/introspect", &form, body).problem(), "bad-request", "{body:?}");
     }
+    let bound = deployment.issue_text("live", &["--audience", "shop", "--cidr", "10.0.0.0/8"]);
+    let introspect = |form_body: &str| caller.request("POST", "/v1/introspect", &form, form_body).json();
+    assert_eq!(introspect(&format!("token={bound}")), json!({"active": false}), "nobody said who and from where");
+    assert_eq!(introspect(&format!("token={bound}&audience=shop&ip=10.0.0.1"))["aud"], json!(["shop"]));
     let anonymous = server.data.request("POST", "/v1/introspect", &form, &token);
     assert_eq!((anonymous.status, anonymous.header("www-authenticate")), (401, Some("Bearer")));
     let not_an_administrator = server.data.bearer(&key).request("POST", "/v1/introspect", &form, &token);

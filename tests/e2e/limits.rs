@@ -30,6 +30,25 @@ fn bodies_heads_and_header_time_are_bounded() {
 }
 
 #[test]
+fn a_connection_that_says_too_little_for_too_long_is_closed() {
+    let deployment = Deployment::new();
+    let bounds = [
+        ("BULLA_SERVER__HEAD_TIMEOUT", "200ms"),
+        ("BULLA_SERVER__BODY_TIMEOUT", "200ms"),
+        ("BULLA_SERVER__IDLE_TIMEOUT", "400ms"),
+    ];
+    let server = Server::start_with(&deployment, &bounds);
+    for said in ["", "G", "PRI * HTTP/2.0\r\n"] {
+        assert_eq!(server.data.raw(said.as_bytes()), "", "{said:?} is closed without a word");
+    }
+    let kept_alive = server.data.raw(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert_eq!(status(&kept_alive), "200", "answered, and closed after a silence: {kept_alive:?}");
+    let head = "POST /v1/verify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let slow_body = server.data.raw(head.as_bytes());
+    assert!(status(&slow_body) == "408" && slow_body.contains("urn:bulla:problem:timed-out"), "{slow_body}");
+}
+
+#[test]
 fn further_connections_wait_for_a_place() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_SERVER__MAX_CONNECTIONS", "2")]);

@@ -1,7 +1,9 @@
 //! Every key source against the real thing it stands for, by one contract (`contract.rs`). `parts/` has the real things; a part
 //! that is not installed fails its tests.
 
-#![allow(missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(unreachable_pub, reason = "one binary, in which every part is for all tests")]
 
 mod aws_kms;
 mod contract;

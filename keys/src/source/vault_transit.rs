@@ -102,7 +102,7 @@ impl VaultTransit {
         let detail = match error {
             ureq::Error::Timeout(_) => "the server gave no answer in time".to_owned(),
             ureq::Error::HostNotFound => "the server's name is not known here".to_owned(),
-            ureq::Error::Tls(_) | ureq::Error::Rustls(_) => {
+            error if is_tls(&error) => {
                 format!(
                     "no TLS connection: {error}; if the server has a certificate of your own CA, add ca-source=file:PATH"
                 )
@@ -158,6 +158,15 @@ impl KeySource for VaultTransit {
             Some(Ok(KEY_BYTES)) => Ok(Expanded::new(key)),
             _ => Err(self.fail(Problem::Malformed, "the answer is no HMAC-SHA256 of this key version".to_owned())),
         }
+    }
+}
+
+/// The handshake's own errors come inside those of reading and writing.
+fn is_tls(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
+        ureq::Error::Io(error) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
+        _ => false,
     }
 }
 

@@ -14,7 +14,12 @@ use super::auth::{self, Permission};
 use crate::{
     clock,
     issuing::NewApiKey,
-    server::{App, body, listener::Peer, problem::Problem},
+    server::{
+        App,
+        body::{self, Bounds},
+        listener::Peer,
+        problem::Problem,
+    },
     telemetry::metrics::RealmLabel,
 };
 
@@ -24,7 +29,7 @@ pub(super) async fn issue(
     request: Request,
 ) -> Result<Response, Problem> {
     let caller = auth::identify(&app, request.headers(), peer)?;
-    let new: NewApiKey = body::json(request, app.config.server.max_body).await?;
+    let new: NewApiKey = body::json(request, Bounds::single(&app.config.server)).await?;
     let realm = new.realm.parse().map_err(|error| Problem::bad_request(format!("realm: {error}")))?;
     caller.needs(&app, Permission::in_realm("issue", realm))?;
 
@@ -35,7 +40,7 @@ pub(super) async fn issue(
     });
     let issued = issued.await.map_err(|_| Problem::internal())??;
     app.metrics.issued.get_or_create(&RealmLabel { realm: issued.realm.clone() }).inc();
-    tracing::info!(id = issued.api_key_id, app_id = %issued.app_id, "issued");
+    tracing::debug!(id = issued.api_key_id, app_id = %issued.app_id, "issued");
     let mut response = (StatusCode::CREATED, Json(issued)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
-    let required = match requirements(request.uri()) {
+    let required = match requirements(request.uri()).and_then(|required| known_realms(&app, required)) {
         Ok(required) => required,
         Err(detail) => {
             tracing::error!(detail, "a gateway's route requires what does not parse");
@@ -62,6 +62,14 @@ fn requirements(uri: &Uri) -> Result<Required, String> {
     match uri.path().strip_prefix("/v1/authorize/") {
         None => Ok(Required::default()),
         Some(rest) => required::parse(rest.split('/').next().unwrap_or_default()),
+    }
+}
+
+/// A realm that the configuration does not have is a mistake of the route: no key of it could ever be accepted.
+fn known_realms(app: &App, required: Required) -> Result<Required, String> {
+    match required.realms.iter().find(|realm| !app.config.realms.contains_key(realm.as_str())) {
+        Some(realm) => Err(format!("the route requires the realm `{realm}`, and there is no [realms.{realm}]")),
+        None => Ok(required),
     }
 }
 

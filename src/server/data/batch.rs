@@ -10,7 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::verify::accepted_realms;
 use crate::{
-    server::{App, body, problem::Problem},
+    server::{
+        App,
+        body::{self, Bounds},
+        problem::Problem,
+    },
     verdict::{Answer, Wanted},
 };
 
@@ -30,7 +34,7 @@ pub(super) struct Results {
 }
 
 pub(super) async fn verify_batch(State(app): State<Arc<App>>, request: Request) -> Result<Json<Results>, Problem> {
-    let body: Body = body::json(request, app.config.server.max_batch_body).await?;
+    let body: Body = body::json(request, Bounds::batch(&app.config.server)).await?;
     if body.api_keys.len() > MAX_KEYS {
         return Err(Problem::bad_request(format!(
             "`api_keys` holds {} keys and may hold {MAX_KEYS}",

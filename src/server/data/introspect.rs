@@ -13,7 +13,7 @@ use crate::{
     server::{
         App,
         admin::auth::{self, Permission},
-        body,
+        body::{self, Bounds},
         listener::Peer,
         problem::Problem,
     },
@@ -53,13 +53,24 @@ pub(super) async fn introspect(
     request: Request,
 ) -> Result<Json<Introspection>, Problem> {
     auth::authenticate(&app, &headers, peer, Permission::anywhere("read"))?;
-    let body = body::form(request, app.config.server.max_body).await?;
-    let mut tokens = form_urlencoded::parse(&body).filter(|(name, _)| name == "token").map(|(_, token)| token);
-    let (Some(token), None) = (tokens.next(), tokens.next()) else {
-        return Err(Problem::bad_request("the form has to hold `token` once"));
+    let body = body::form(request, Bounds::single(&app.config.server)).await?;
+    let once = |wanted: &str| {
+        let mut values =
+            form_urlencoded::parse(&body).filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            (_, Some(_)) => Err(Problem::bad_request(format!("the form may hold `{wanted}` once"))),
+        }
     };
-    // The caller has no expectations of its own to state: what a key is bound to is for the resource to check.
-    let wanted = Wanted { realms: app.default_realms.clone(), ..Wanted::default() };
+    let token = once("token")?.ok_or_else(|| Problem::bad_request("the form has to hold `token`"))?;
+    let address = once("ip")?.map(|ip| ip.parse()).transpose();
+    // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.
+    let wanted = Wanted {
+        realms: app.default_realms.clone(),
+        audience: once("audience")?,
+        address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
+        ..Wanted::default()
+    };
     let answer = match app.verify(&token, &wanted) {
         Ok(verified) => {
             let key = ActiveKey::new(&verified);

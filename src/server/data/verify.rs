@@ -10,7 +10,11 @@ use bulla::Realm;
 use serde::Deserialize;
 
 use crate::{
-    server::{App, body, problem::Problem},
+    server::{
+        App,
+        body::{self, Bounds},
+        problem::Problem,
+    },
     verdict::{Answer, Wanted},
 };
 
@@ -27,7 +31,7 @@ struct Body {
 }
 
 pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Result<Json<Answer>, Problem> {
-    let body: Body = body::json(request, app.config.server.max_body).await?;
+    let body: Body = body::json(request, Bounds::single(&app.config.server)).await?;
     let address = body.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
     let wanted = Wanted {
         realms: accepted_realms(&app, &body.realms)?,

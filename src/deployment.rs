@@ -1,14 +1,18 @@
 //! A deployment as the configuration describes it: key sources, keyring and store, opened for a command or the service.
 
 use std::{
+    fs::{File, OpenOptions},
+    io::{self, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use bulla::{Keyring, KeyringDocument, KeyringError, Sources};
+use bulla::{KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, Sources};
+
+use jiff::Timestamp;
 
 use crate::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Span},
     store::{self, Store, StoreError},
 };
 
@@ -18,17 +22,24 @@ pub(crate) struct Deployment {
     pub(crate) sources: Sources,
 }
 
-/// The deployment cannot be opened.
+/// The deployment cannot be opened, or its keyring not changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeploymentError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error("cannot read the keyring {path}: {error}; `bulla init` and `bulla keyring init` make one")]
-    KeyringRead { path: PathBuf, error: std::io::Error },
+    KeyringRead { path: PathBuf, error: io::Error },
     #[error("cannot write the keyring {path}: {error}")]
-    KeyringWrite { path: PathBuf, error: std::io::Error },
+    KeyringWrite { path: PathBuf, error: io::Error },
+    #[error("the keyring {0} is read-only here: change it where it is written, and put it in place again")]
+    KeyringReadOnly(PathBuf),
     #[error("keyring.source is `{0}`: known places of the keyring are file:PATH")]
     KeyringPlace(String),
+    #[error(
+        "version {version} was staged at {staged_at}, less than the refresh interval of {interval} ago: verifiers that have \
+         not seen it yet will reject its API keys"
+    )]
+    NotEverywhere { version: KeyVersion, staged_at: Timestamp, interval: Span },
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     #[error(transparent)]
@@ -43,7 +54,7 @@ impl Deployment {
 
     /// The deployment that `config` describes.
     pub(crate) fn of(config: Config) -> Self {
-        let sources = Sources::new(&config.folder);
+        let sources = Sources::new(&config.folder).trusting(&config.keyring.trusted_sources);
         Deployment { config, sources }
     }
 
@@ -52,18 +63,67 @@ impl Deployment {
         Ok(self.config.recheck("the command line")?)
     }
 
-    /// The keyring document, authenticated.
-    pub(crate) fn document(&self) -> Result<KeyringDocument, DeploymentError> {
-        let path = self.keyring_path()?;
-        let text = std::fs::read_to_string(&path).map_err(|error| DeploymentError::KeyringRead { path, error })?;
-        Ok(KeyringDocument::parse(&text, &self.config.keyring.mac_source, &self.sources)?)
+    /// The store, which must exist.
+    pub(crate) fn store(&self) -> Result<Arc<dyn Store>, DeploymentError> {
+        Ok(store::open(&self.config.store.url, &self.config.folder, false)?)
     }
 
-    /// The keyring document, and the keyring loaded for all realms: the sources are asked here.
-    pub(crate) fn keyring(&self) -> Result<(KeyringDocument, Keyring), DeploymentError> {
-        let document = self.document()?;
-        let keyring = Keyring::load(&document, &self.sources, &self.config.all_realms())?;
+    /// The keyring document: authenticated, and held to what the store remembers of it.
+    pub(crate) fn document(&self, store: &dyn Store) -> Result<KeyringDocument, DeploymentError> {
+        let path = self.keyring_path()?;
+        let text = std::fs::read_to_string(&path).map_err(|error| DeploymentError::KeyringRead { path, error })?;
+        let document = KeyringDocument::parse(&text, &self.config.keyring.mac_source, &self.sources)?;
+        let memory = store.keyring_memory(document.id())?;
+        memory.check(&document)?;
+        let seen = KeyringMemory::after(&document);
+        if seen != memory {
+            store.remember_keyring(document.id(), &seen)?;
+        }
+        Ok(document)
+    }
+
+    /// The keyring loaded for all realms: the sources are asked here.
+    pub(crate) fn load(&self, document: &KeyringDocument) -> Result<Keyring, DeploymentError> {
+        Ok(Keyring::load(document, &self.sources, &self.config.all_realms())?)
+    }
+
+    /// Document and keyring.
+    pub(crate) fn keyring(&self, store: &dyn Store) -> Result<(KeyringDocument, Keyring), DeploymentError> {
+        let document = self.document(store)?;
+        let keyring = self.load(&document)?;
         Ok((document, keyring))
+    }
+
+    /// Changes the keyring: reads it, lets `change` at it and puts the new document in its place, one process at a time.
+    pub(crate) fn change_keyring<T>(
+        &self,
+        store: &dyn Store,
+        change: impl FnOnce(&mut KeyringDocument, &Sources) -> Result<T, KeyringError>,
+    ) -> Result<(KeyringDocument, T), DeploymentError> {
+        let path = self.keyring_path()?;
+        let failed = |error| DeploymentError::KeyringWrite { path: path.clone(), error };
+        if path.metadata().is_ok_and(|metadata| metadata.permissions().readonly()) {
+            return Err(DeploymentError::KeyringReadOnly(path));
+        }
+        let _one_at_a_time = lock(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                DeploymentError::KeyringReadOnly(path.clone())
+            }
+            _ => failed(error),
+        })?;
+        let mut document = self.document(store)?;
+        let changed = change(&mut document, &self.sources)?;
+        let text = self.render(&document)?;
+        replace(&path, text.as_bytes()).map_err(failed)?;
+        store.remember_keyring(document.id(), &KeyringMemory::after(&document))?;
+        Ok((document, changed))
+    }
+
+    /// Writes the document of a new keyring, where none may be yet.
+    pub(crate) fn write_new_keyring(&self, document: &KeyringDocument) -> Result<(), DeploymentError> {
+        let path = self.keyring_path()?;
+        let text = self.render(document)?;
+        write_new(&path, text.as_bytes(), 0o644).map_err(|error| DeploymentError::KeyringWrite { path, error })
     }
 
     /// Where the keyring document is.
@@ -75,8 +135,34 @@ impl Deployment {
         }
     }
 
-    /// The store, which must exist.
-    pub(crate) fn store(&self) -> Result<Arc<dyn Store>, DeploymentError> {
-        Ok(store::open(&self.config.store.url, &self.config.folder, false)?)
+    fn render(&self, document: &KeyringDocument) -> Result<String, DeploymentError> {
+        let key = MacKey::open(&self.config.keyring.mac_source, &self.sources, document.id())?;
+        Ok(document.render(&key)?)
     }
+}
+
+/// Holds off other processes that would change the keyring. The document itself is replaced, so a file beside it is locked.
+fn lock(keyring: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(keyring.with_extension("lock"))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// Replaces `path` in one step: a reader sees the old document or the new one, also after a crash.
+fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().set_permissions(path.metadata()?.permissions())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Writes a file that must not exist yet, durably.
+pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }

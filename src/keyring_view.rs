@@ -1,8 +1,12 @@
 //! The keyring as it is shown: on the command line with `--json`, and over the admin plane.
 
+use std::collections::BTreeMap;
+
 use bulla::{KeyringDocument, State, Suite, VersionRecord};
 use jiff::Timestamp;
 use serde::Serialize;
+
+use crate::{issuing::seal_budget, store::SealCount};
 
 /// A keyring without its wrapped keys.
 #[derive(Debug, Serialize)]
@@ -25,21 +29,25 @@ pub(crate) struct VersionView {
     pub(crate) verify_until: Option<Timestamp>,
     pub(crate) key_check_value: String,
     pub(crate) sources: Vec<String>,
+    /// API keys sealed under it, by realm.
+    pub(crate) sealed: BTreeMap<String, u64>,
+    /// How many each realm may seal, where the suite has a limit.
+    pub(crate) seal_budget: Option<u64>,
 }
 
 impl KeyringView {
-    pub(crate) fn new(document: &KeyringDocument) -> Self {
+    pub(crate) fn new(document: &KeyringDocument, counts: &[SealCount]) -> Self {
         KeyringView {
             keyring_id: document.id().to_string(),
             serial: document.serial(),
             active: document.active().map(|record| record.number.number()),
-            versions: document.versions().iter().map(VersionView::new).collect(),
+            versions: document.versions().iter().map(|record| VersionView::new(record, counts)).collect(),
         }
     }
 }
 
 impl VersionView {
-    fn new(record: &VersionRecord) -> Self {
+    fn new(record: &VersionRecord, counts: &[SealCount]) -> Self {
         VersionView {
             version: record.number.number(),
             state: record.state,
@@ -49,6 +57,12 @@ impl VersionView {
             seal_until: record.seal_until,
             verify_until: record.verify_until,
             key_check_value: record.key_check_value.to_string(),
+            sealed: counts
+                .iter()
+                .filter(|count| count.version == record.number.number())
+                .map(|count| (count.realm.clone(), count.count))
+                .collect(),
+            seal_budget: seal_budget(Some(record.suite)),
             sources: record.sources.iter().map(|source| source.uri.to_string()).collect(),
         }
     }

@@ -7,8 +7,11 @@ mod config;
 mod deployment;
 #[doc(hidden)]
 pub mod fuzzing;
+mod hardening;
 mod issuing;
+mod keyring_change;
 mod keyring_view;
+mod rotation;
 mod server;
 mod store;
 mod telemetry;

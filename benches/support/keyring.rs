@@ -4,15 +4,15 @@ use std::os::unix::fs::PermissionsExt;
 
 use bulla::{Keyring, KeyringDocument, KeyringId, Realm, SourceRecord, Sources, Suite};
 
-pub const REALM: &str = "acme_live";
-pub const NOW: u64 = 1_795_000_000;
-pub const APP: uuid::Uuid = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
+pub(crate) const REALM: &str = "acme_live";
+pub(crate) const NOW: u64 = 1_795_000_000;
+pub(crate) const APP: uuid::Uuid = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
 
-pub fn realm() -> Realm {
+pub(crate) fn realm() -> Realm {
     REALM.parse().expect("a realm")
 }
 
-pub fn load(suite: Suite) -> Keyring {
+pub(crate) fn load(suite: Suite) -> Keyring {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("master.key");
     std::fs::write(&file, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").expect("written");

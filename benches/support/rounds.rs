@@ -5,19 +5,19 @@ use std::{hint::black_box, time::Instant};
 const ROUNDS: usize = 301;
 const ITERATIONS: u32 = 2_000;
 
-pub struct Contender<'a> {
+pub(crate) struct Contender<'a> {
     name: String,
     step: Box<dyn FnMut() -> bool + 'a>,
 }
 
 impl<'a> Contender<'a> {
     /// A contender whose every step must return true.
-    pub fn new(name: &str, step: impl FnMut() -> bool + 'a) -> Self {
+    pub(crate) fn new(name: &str, step: impl FnMut() -> bool + 'a) -> Self {
         Contender { name: name.to_owned(), step: Box::new(step) }
     }
 
     /// A contender that walks through `texts` in turn.
-    pub fn over(name: &str, texts: Vec<String>, check: impl Fn(&str) -> bool + 'a) -> Self {
+    pub(crate) fn over(name: &str, texts: Vec<String>, check: impl Fn(&str) -> bool + 'a) -> Self {
         let mut at = 0;
         Self::new(name, move || {
             at = (at + 1) % texts.len();
@@ -27,7 +27,7 @@ impl<'a> Contender<'a> {
 }
 
 /// Runs the contenders and prints medians and the ratios to the first.
-pub fn run(mut contenders: Vec<Contender<'_>>) {
+pub(crate) fn run(mut contenders: Vec<Contender<'_>>) {
     let mut times = vec![Vec::with_capacity(ROUNDS); contenders.len()];
     for _ in 0..ROUNDS {
         for (contender, times) in contenders.iter_mut().zip(&mut times) {
@@ -48,7 +48,7 @@ pub fn run(mut contenders: Vec<Contender<'_>>) {
 }
 
 /// The median and its 95 % confidence interval by order statistics.
-pub fn median_with_interval(values: &mut [f64]) -> (f64, f64, f64) {
+pub(crate) fn median_with_interval(values: &mut [f64]) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     let (count, half) = (values.len() as f64, 1.96 * (values.len() as f64).sqrt() / 2.0);
     let at = |rank: f64| values[(rank.max(0.0) as usize).min(values.len() - 1)];

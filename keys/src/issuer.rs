@@ -4,7 +4,7 @@ use getrandom::SysRng;
 use rand_core::TryCryptoRng;
 use uuid::Uuid;
 
-use crate::{ApiKey, Claims, ClaimsError, Keyring, Realm, api_key::text::assemble, payload::Payload};
+use crate::{ApiKey, Claims, ClaimsError, Keyring, Realm, Suite, api_key::text::assemble, payload::Payload};
 
 /// Issues API keys under one keyring.
 #[derive(Clone, Debug)]
@@ -58,6 +58,11 @@ impl Issuer {
     /// An issuer for the realms that the keyring was loaded for.
     pub fn new(keyring: &Keyring) -> Self {
         Issuer { keyring: keyring.clone() }
+    }
+
+    /// The suite of the version that seals, where there is one.
+    pub fn suite(&self) -> Option<Suite> {
+        self.keyring.realms.first().and_then(|keys| keys.active()).map(|version| version.record.suite)
     }
 
     /// Issues a key at `now`, in Unix seconds, under a nonce from the operating system's generator.

@@ -77,8 +77,8 @@ pub use self::{
     expectations::Expectations,
     issuer::{IssueError, Issuer, Request},
     keyring::{
-        KeyCheckValue, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringIdError, MacKey, Served,
-        SourceRecord, State, VersionRecord,
+        KeyCheckValue, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringIdError, KeyringMemory,
+        MacKey, Served, SourceRecord, State, VersionRecord,
     },
     realm::{Realm, RealmError},
     rejection::{Rejection, VerifyError},

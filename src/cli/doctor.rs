@@ -75,7 +75,15 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
         let message = "verify.default_realms is empty: requests that name no realm are rejected".to_owned();
         note("config", Status::Warning, message);
     }
-    match deployment.document() {
+    let store = match deployment.store() {
+        Ok(store) => store,
+        Err(error) => return note("store", Status::Wrong, error.to_string()),
+    };
+    match store.count() {
+        Ok(keys) => note("store", Status::Ok, format!("{keys} API keys on record")),
+        Err(error) => note("store", Status::Wrong, error.to_string()),
+    }
+    match deployment.document(&*store) {
         Ok(document) => {
             note(
                 "keyring",
@@ -93,10 +101,6 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
             check_sources(&deployment, &document, &mut note);
         }
         Err(error) => note("keyring", Status::Wrong, error.to_string()),
-    }
-    match deployment.store().and_then(|store| Ok(store.count()?)) {
-        Ok(keys) => note("store", Status::Ok, format!("{keys} API keys on record")),
-        Err(error) => note("store", Status::Wrong, error.to_string()),
     }
     check_modes(&deployment, &mut note);
 }

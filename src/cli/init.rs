@@ -1,9 +1,7 @@
 //! `bulla init`: a deployment in a folder.
 
 use std::{
-    fs::OpenOptions,
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -14,11 +12,11 @@ use clap::Args;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Failure, Outcome, keyring, output};
+use super::{Failure, Outcome, output};
 use crate::{
     clock,
     config::{Config, DEFAULT},
-    deployment::Deployment,
+    deployment::{Deployment, write_new},
     issuing::NewApiKey,
     store,
 };
@@ -110,10 +108,10 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     let source = SourceRecord { uri, wrapped: None };
     let version = document.stage(Suite::default(), vec![source], &deployment.sources, now)?;
     document.activate(version, now)?;
-    keyring::write_new(&deployment, &document)?;
+    deployment.write_new_keyring(&document)?;
 
     let store = store::open(&deployment.config.store.url, folder, true)?;
-    let (_, keyring) = deployment.keyring()?;
+    let (_, keyring) = deployment.keyring(&*store)?;
     let administrator = NewApiKey {
         name: Some("first administrator, from bulla init".to_owned()),
         scopes: vec!["admin".to_owned()],
@@ -130,11 +128,4 @@ fn new_key() -> io::Result<Zeroizing<String>> {
     let mut line = Zeroizing::new(BASE64.encode(key.as_slice()));
     line.push('\n');
     Ok(line)
-}
-
-/// Writes a file that must not exist yet, durably.
-pub(super) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }

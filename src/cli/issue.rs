@@ -71,7 +71,7 @@ impl Issue {
             None => {
                 let deployment = config.open()?;
                 let store = deployment.store()?;
-                let (_, keyring) = deployment.keyring()?;
+                let (_, keyring) = deployment.keyring(&*store)?;
                 let by = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));
                 let issued = self.request().issue(&Issuer::new(&keyring), &*store, &by, clock::now())?;
                 serde_json::to_value(&issued).map_err(std::io::Error::from)?

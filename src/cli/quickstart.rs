@@ -44,7 +44,7 @@ impl Quickstart {
         }
         log::start(&deployment.config.log);
         Runtime::new()?.block_on(async {
-            let server = Server::start(deployment).await?;
+            let server = Server::start(deployment, new.config).await?;
             let addresses = server.addresses();
             let (stop, stopped) = if self.once {
                 let (stop, stopped) = watch::channel(false);

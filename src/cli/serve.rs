@@ -1,16 +1,22 @@
 //! `bulla serve`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use tokio::{
-    runtime::Runtime,
+    runtime::Builder,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
 
 use super::{ConfigArgument, Outcome};
-use crate::{config::Listen, server::Server, telemetry::log};
+use crate::{
+    config::Listen,
+    deployment::{Deployment, DeploymentError},
+    hardening,
+    server::Server,
+    telemetry::log,
+};
 
 /// Run the service: data plane, admin plane and metrics, until SIGINT or SIGTERM.
 #[derive(Args)]
@@ -21,6 +27,9 @@ pub(super) struct Serve {
     /// Where the admin plane listens: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<Listen>,
+    /// Wait for key sources that do not answer, instead of ending
+    #[arg(long)]
+    wait_for_source: bool,
 }
 
 impl Serve {
@@ -34,11 +43,34 @@ impl Serve {
         }
         deployment.recheck()?;
         log::start(&deployment.config.log);
-        Runtime::new()?.block_on(async {
-            let server = Server::start(deployment).await?;
+        hardening::harden();
+        if self.wait_for_source {
+            wait_for_sources(&deployment)?;
+        }
+        let runtime = Builder::new_multi_thread().enable_all().on_thread_park(hardening::forget_registers).build()?;
+        runtime.block_on(async {
+            let server = Server::start(deployment, config.config.clone()).await?;
             server.serve(stop_on_signal()?).await;
             Ok(ExitCode::SUCCESS)
         })
+    }
+}
+
+/// Returns once every version's source answers; what waiting does not mend is an error at once.
+fn wait_for_sources(deployment: &Deployment) -> Result<(), DeploymentError> {
+    const MOST: Duration = Duration::from_secs(30);
+    let store = deployment.store()?;
+    let mut wait = Duration::from_secs(1);
+    loop {
+        match deployment.keyring(&*store) {
+            Err(DeploymentError::Keyring(error)) if error.is_unreachable() => {
+                tracing::warn!(%error, retry_in = ?wait, "waiting for a key source");
+                std::thread::sleep(wait);
+                wait = (wait * 2).min(MOST);
+            }
+            Err(error) => return Err(error),
+            Ok(_) => return Ok(()),
+        }
     }
 }
 

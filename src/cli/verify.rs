@@ -54,7 +54,8 @@ impl Verify {
             return self.ask(url, &text);
         }
         let deployment = config.open()?;
-        let (_, keyring) = deployment.keyring()?;
+        let store = deployment.store()?;
+        let (_, keyring) = deployment.keyring(&*store)?;
         let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm };
         let wanted = Wanted { realms, scopes: self.scope, audience: self.audience, address: self.ip };
         let verdict = wanted.verify(&bulla::Verifier::new(&keyring), &text, clock::now_seconds());

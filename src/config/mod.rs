@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulla::{Realm, SourceUri};
+use bulla::{Realm, SourceUri, Suite};
 use serde::Deserialize;
 
 pub(crate) use self::{
@@ -22,11 +22,13 @@ pub(crate) use self::{
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
 
 /// The configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) keyring: KeyringConfig,
     pub(crate) store: StoreConfig,
+    #[serde(default)]
+    pub(crate) rotation: RotationConfig,
     #[serde(default)]
     pub(crate) verify: VerifyConfig,
     #[serde(default)]
@@ -46,20 +48,52 @@ pub(crate) struct Config {
     pub(crate) folder: PathBuf,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyringConfig {
     pub(crate) source: SourceUri,
     pub(crate) mac_source: SourceUri,
+    #[serde(default = "trusted_sources")]
+    pub(crate) trusted_sources: Vec<String>,
+    #[serde(default = "refresh_interval")]
+    pub(crate) refresh_interval: Span,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+fn trusted_sources() -> Vec<String> {
+    vec!["file:".to_owned()]
+}
+
+fn refresh_interval() -> Span {
+    Span::seconds(60)
+}
+
+/// Automatic rotation by age.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RotationConfig {
+    pub(crate) automatic: bool,
+    pub(crate) every: RotationAge,
+    pub(crate) sources: Vec<SourceUri>,
+    pub(crate) suite: Suite,
+}
+
+/// The age at which the active version is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct RotationAge(pub(crate) Span);
+
+impl Default for RotationAge {
+    fn default() -> Self {
+        RotationAge(Span::seconds(90 * 86_400))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreConfig {
     pub(crate) url: String,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifyConfig {
     #[serde(default)]
@@ -67,29 +101,29 @@ pub(crate) struct VerifyConfig {
 }
 
 /// The policy of one realm.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RealmConfig {}
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DataConfig {
     pub(crate) listen: Listen,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AdminConfig {
     pub(crate) listen: Listen,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MetricsConfig {
     pub(crate) listen: Listen,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ServerConfig {
     pub(crate) allow_plaintext: bool,
@@ -103,14 +137,14 @@ pub(crate) struct ServerConfig {
     pub(crate) shutdown_grace: Span,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct LogConfig {
     pub(crate) level: Level,
     pub(crate) format: LogFormat,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
     Error,
@@ -120,7 +154,7 @@ pub(crate) enum Level {
     Trace,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LogFormat {
     Auto,
@@ -176,6 +210,13 @@ impl Config {
         self.check().map_err(|message| ConfigError::Check { origin: origin.to_owned(), message })
     }
 
+    /// Takes over where `running` listens, which no reload changes.
+    pub(crate) fn listen_as(&mut self, running: &Config) {
+        self.data = running.data.clone();
+        self.admin = running.admin.clone();
+        self.metrics = running.metrics.clone();
+    }
+
     /// The realms that issue and verify, the administrators' first.
     pub(crate) fn all_realms(&self) -> Vec<Realm> {
         let configured = self.realms.keys().filter_map(|name| name.parse().ok());
@@ -215,6 +256,12 @@ impl Config {
                      Unix socket, or set server.allow_plaintext = true where something else encrypts"
                 ));
             }
+        }
+        if self.keyring.refresh_interval.0.is_zero() {
+            return Err("keyring.refresh_interval is longer than nothing".to_owned());
+        }
+        if self.rotation.automatic && self.rotation.sources.is_empty() {
+            return Err("rotation.automatic needs rotation.sources: the URIs of the keys to come".to_owned());
         }
         if self.server.max_head < 8192 {
             return Err("server.max_head is at least 8192".to_owned());
@@ -286,6 +333,8 @@ mod tests {
         )
         .expect("the least configuration");
         assert_eq!(format!("{:?}", config.server), format!("{:?}", bare.server));
+        assert_eq!(format!("{:?}", config.keyring), format!("{:?}", bare.keyring));
+        assert_eq!(format!("{:?}", config.rotation), format!("{:?}", bare.rotation));
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
         assert_eq!(config.data.listen, bare.data.listen);
         assert_eq!(config.admin.listen, bare.admin.listen);

@@ -42,6 +42,18 @@ pub(super) async fn json<T: DeserializeOwned>(request: Request, bounds: Bounds) 
     serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(explain(&error)))
 }
 
+/// The body as JSON, or the defaults where there is none.
+pub(super) async fn optional_json<T: DeserializeOwned + Default>(
+    request: Request,
+    bounds: Bounds,
+) -> Result<T, Problem> {
+    if !request.headers().contains_key(header::CONTENT_TYPE) {
+        let none = bytes(request, bounds).await?.is_empty();
+        return if none { Ok(T::default()) } else { Err(Problem::media_type("application/json")) };
+    }
+    json(request, bounds).await
+}
+
 /// The body as bytes, after its media type was found to be `wanted`.
 pub(super) async fn form(request: Request, bounds: Bounds) -> Result<Vec<u8>, Problem> {
     expect_type(request.headers(), "application/x-www-form-urlencoded")?;

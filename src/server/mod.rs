@@ -1,20 +1,26 @@
 //! The service: data plane, admin plane and metrics, each on a listener of its own.
 
 mod admin;
+mod blocking;
 mod body;
 mod credential;
 mod data;
+mod freshness;
 mod listener;
 mod patience;
 mod problem;
+mod refresh;
 mod state;
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{sync::watch, task::JoinSet};
 
-use self::listener::{Bound, Limits};
+use self::{
+    listener::{Bound, Limits},
+    refresh::Refresher,
+};
 use crate::{
     config::Listen,
     deployment::{Deployment, DeploymentError},
@@ -25,6 +31,7 @@ pub(crate) use self::{data::router as data_router, state::App};
 /// The service with its ports open.
 pub(crate) struct Server {
     app: Arc<App>,
+    refresher: Refresher,
     listeners: Vec<(Bound, Router)>,
     limits: Limits,
     grace: Duration,
@@ -43,18 +50,21 @@ pub(crate) struct Addresses {
 pub(crate) enum StartError {
     #[error(transparent)]
     Deployment(#[from] DeploymentError),
+    #[error("cannot take signals: {0}")]
+    Signal(std::io::Error),
     #[error("cannot listen on {listen}: {error}")]
     Listen { listen: Listen, error: std::io::Error },
 }
 
 impl Server {
-    /// Loads everything and then opens the ports.
-    pub(crate) async fn start(deployment: Deployment) -> Result<Self, StartError> {
+    /// Loads everything and then opens the ports; `config` is read again when something changes.
+    pub(crate) async fn start(deployment: Deployment, config_path: PathBuf) -> Result<Self, StartError> {
         let config = deployment.config.clone();
         let app = tokio::task::spawn_blocking(|| App::load(deployment)).await.unwrap_or_else(|panic| {
             std::panic::resume_unwind(panic.into_panic());
         })?;
         let app = Arc::new(app);
+        let refresher = Refresher::new(Arc::clone(&app), config_path).map_err(StartError::Signal)?;
         let mut listeners = Vec::new();
         for (listen, router) in [
             (&config.data.listen, data::router(Arc::clone(&app))),
@@ -71,7 +81,7 @@ impl Server {
             idle_timeout: config.server.idle_timeout.0,
             max_connections: config.server.max_connections,
         };
-        Ok(Server { app, listeners, limits, grace: config.server.shutdown_grace.0 })
+        Ok(Server { app, refresher, listeners, limits, grace: config.server.shutdown_grace.0 })
     }
 
     /// Where it listens.
@@ -92,6 +102,7 @@ impl Server {
             "serving"
         );
         let mut tasks = JoinSet::new();
+        tasks.spawn(self.refresher.run(stop.clone()));
         for (bound, router) in self.listeners {
             tasks.spawn(bound.serve(router, self.limits, stop.clone(), self.grace));
         }

@@ -5,9 +5,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bulla::{KeyringError, Problem as SourceProblem};
 use serde::Serialize;
 
-use crate::{issuing::IssuingError, store::StoreError};
+use crate::{deployment::DeploymentError, issuing::IssuingError, store::StoreError};
 
 /// An error as a client sees it.
 #[derive(Debug)]
@@ -102,6 +103,19 @@ impl Problem {
         )
     }
 
+    pub(super) fn unknown_version(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown-version", "There is no such key version", detail)
+    }
+
+    /// The keyring is not in the state that the change needs.
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "The keyring does not allow this now", detail)
+    }
+
+    pub(super) fn read_only_keyring(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "read-only-keyring", "The keyring is read-only here", detail)
+    }
+
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This cannot be done right now", detail)
     }
@@ -144,7 +158,33 @@ impl From<IssuingError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "the store failed");
+        if !matches!(error, StoreError::BudgetSpent { .. }) {
+            tracing::error!(%error, "the store failed");
+        }
         Problem::unavailable(error.to_string())
+    }
+}
+
+impl From<DeploymentError> for Problem {
+    fn from(error: DeploymentError) -> Self {
+        let detail = error.to_string();
+        match error {
+            DeploymentError::KeyringReadOnly(_) => Problem::read_only_keyring(detail),
+            DeploymentError::NotEverywhere { .. } => Problem::conflict(detail),
+            DeploymentError::Keyring(error) => match error {
+                KeyringError::Unknown(_) => Problem::unknown_version(detail),
+                KeyringError::IllegalMove { .. } | KeyringError::SameMaster { .. } => Problem::conflict(detail),
+                KeyringError::NoSource(_) | KeyringError::SourcesDiffer(..) => Problem::bad_request(detail),
+                KeyringError::Source { error, .. } if error.problem() != SourceProblem::Unreachable => {
+                    Problem::bad_request(detail)
+                }
+                _ => Problem::unavailable(detail),
+            },
+            DeploymentError::Store(error) => error.into(),
+            _ => {
+                tracing::error!(error = detail, "the deployment cannot be opened");
+                Problem::unavailable(detail)
+            }
+        }
     }
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use bulla::{Issuer, Keyring, KeyringDocument, Realm, Verified, Verifier, VerifyError};
+use bulla::{Issuer, Keyring, KeyringDocument, Realm, Rejection, Verified, Verifier, VerifyError};
 
+use super::freshness::Freshness;
 use crate::{
     clock,
     config::Config,
@@ -19,12 +20,15 @@ pub(crate) struct App {
     snapshot: ArcSwap<Snapshot>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Metrics,
+    pub(crate) freshness: Freshness,
+    /// As it was at the start: what a running process cannot change.
     pub(crate) config: Config,
-    pub(crate) default_realms: Vec<Realm>,
 }
 
-/// One consistent state of keyring and keys, swapped as a whole.
+/// One consistent state of configuration, keyring and keys, swapped as a whole.
 pub(crate) struct Snapshot {
+    pub(crate) config: Config,
+    pub(crate) default_realms: Vec<Realm>,
     pub(crate) document: KeyringDocument,
     pub(crate) verifier: Verifier,
     pub(crate) issuer: Issuer,
@@ -35,22 +39,33 @@ impl App {
     /// Opens store and keyring, and asks the key sources.
     pub(crate) fn load(deployment: Deployment) -> Result<Self, DeploymentError> {
         let store = deployment.store()?;
-        let (document, keyring) = deployment.keyring()?;
-        for served in keyring.served() {
-            for error in &served.failed {
-                tracing::warn!(%error, "a key source failed, and the next one in the list served");
-            }
-            tracing::info!(version = %served.version, source = %served.source, "key version loaded");
-        }
         let metrics = Metrics::new();
-        let snapshot = ArcSwap::from_pointee(Snapshot::new(document, &keyring, &metrics));
+        let document = deployment.document(&*store)?;
+        let snapshot = Snapshot::load(&deployment, document, &metrics)?;
         let config = deployment.config;
-        Ok(App { snapshot, store, metrics, default_realms: config.default_realms(), config })
+        let freshness = Freshness::new(config.keyring.refresh_interval.0);
+        Ok(App { snapshot: ArcSwap::from_pointee(snapshot), store, metrics, freshness, config })
     }
 
     /// The state as it is now.
     pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
         self.snapshot.load()
+    }
+
+    /// Looks at configuration and keyring again, and puts what changed in place as one. The key sources are asked only if
+    /// something changed, or if `anyway`. On failure everything stays as it was.
+    pub(crate) fn reload(&self, deployment: &Deployment, anyway: bool) -> Result<bool, DeploymentError> {
+        let document = deployment.document(&*self.store)?;
+        let current = self.snapshot.load();
+        // Two reloads may overlap; the older document must not win.
+        if document.serial() < current.document.serial() && document.id() == current.document.id() {
+            return Ok(false);
+        }
+        let changed = document != current.document || deployment.config != current.config;
+        if changed || anyway {
+            self.snapshot.store(Arc::new(Snapshot::load(deployment, document, &self.metrics)?));
+        }
+        Ok(changed)
     }
 
     /// Verifies a presented key now, and counts how that ended.
@@ -61,7 +76,11 @@ impl App {
             Ok(verified) => snapshot.counters.accepted(verified.id().version()),
             Err(error) => {
                 self.metrics.not_accepted(*error);
-                tracing::debug!(reason = error.code(), id = ?text.parse::<bulla::ApiKey>().ok().map(|key| key.id()), "not accepted");
+                if *error == VerifyError::Rejected(Rejection::VersionUnknown) && self.freshness.want_refresh() {
+                    self.metrics.unknown_version_refreshes.inc();
+                }
+                let id = || text.parse::<bulla::ApiKey>().ok().map(|key| key.id());
+                tracing::debug!(reason = error.code(), id = ?id(), "not accepted");
             }
         }
         verdict
@@ -69,12 +88,21 @@ impl App {
 }
 
 impl Snapshot {
-    fn new(document: KeyringDocument, keyring: &Keyring, metrics: &Metrics) -> Self {
-        Snapshot {
-            verifier: Verifier::new(keyring),
-            issuer: Issuer::new(keyring),
-            counters: metrics.keyring_loaded(&document),
-            document,
+    fn load(deployment: &Deployment, document: KeyringDocument, metrics: &Metrics) -> Result<Self, DeploymentError> {
+        let keyring: Keyring = deployment.load(&document)?;
+        for served in keyring.served() {
+            for error in &served.failed {
+                tracing::warn!(%error, "a key source failed, and the next one in the list served");
+            }
+            tracing::info!(version = %served.version, source = %served.source, "key version loaded");
         }
+        Ok(Snapshot {
+            verifier: Verifier::new(&keyring),
+            issuer: Issuer::new(&keyring),
+            counters: metrics.keyring_loaded(&document),
+            default_realms: deployment.config.default_realms(),
+            config: deployment.config.clone(),
+            document,
+        })
     }
 }

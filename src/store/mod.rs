@@ -4,7 +4,7 @@ mod sqlite;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use bulla::{ApiKeyId, Realm};
+use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -35,17 +35,38 @@ pub(crate) enum StoreError {
     Newer(String, i64),
     #[error("an API key of this id is on record already")]
     Duplicate,
+    #[error(
+        "the realm {realm} has sealed {count} API keys under version {version}, and its budget is {budget}: activate the next version"
+    )]
+    BudgetSpent { realm: Realm, version: u32, count: u64, budget: u64 },
     #[error("the store failed: {0}")]
     Failed(String),
 }
 
+/// How many API keys a realm has sealed under a key version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SealCount {
+    pub(crate) realm: String,
+    pub(crate) version: u32,
+    pub(crate) count: u64,
+}
+
 /// What every store does.
 pub(crate) trait Store: Send + Sync {
-    /// Records issued keys, all or none; durable when it returns.
-    fn record(&self, rows: &[LedgerRow]) -> Result<(), StoreError>;
+    /// Records issued keys, all or none; durable when it returns. Fails when a realm and version would go over `budget`.
+    fn record(&self, rows: &[LedgerRow], budget: Option<u64>) -> Result<(), StoreError>;
 
     /// The number of keys on record.
     fn count(&self) -> Result<u64, StoreError>;
+
+    /// How many keys were sealed, for each realm and version.
+    fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError>;
+
+    /// What is remembered of a keyring.
+    fn keyring_memory(&self, id: KeyringId) -> Result<KeyringMemory, StoreError>;
+
+    /// Remembers more of a keyring; nothing is ever forgotten.
+    fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError>;
 }
 
 /// Opens the store that `url` names, relative to `folder`. It must exist unless `create`.

@@ -6,9 +6,10 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, params};
+use bulla::{KeyVersion, KeyringId, KeyringMemory};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 
-use super::{LedgerRow, Store, StoreError};
+use super::{LedgerRow, SealCount, Store, StoreError};
 
 /// The schema's steps; a store counts in `user_version` how many it has.
 const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
@@ -69,7 +70,7 @@ fn migrate(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
 }
 
 impl Store for SqliteStore {
-    fn record(&self, rows: &[LedgerRow]) -> Result<(), StoreError> {
+    fn record(&self, rows: &[LedgerRow], budget: Option<u64>) -> Result<(), StoreError> {
         let mut connection = self.connection();
         let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
         for row in rows {
@@ -91,6 +92,7 @@ impl Store for SqliteStore {
                     meta,
                     row.issued_by,
                 ])?;
+            count_seal(&transaction, row, budget)?;
         }
         transaction.commit()?;
         Ok(())
@@ -99,6 +101,63 @@ impl Store for SqliteStore {
     fn count(&self) -> Result<u64, StoreError> {
         let count: i64 = self.connection().query_row("SELECT count(*) FROM api_keys", [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
+    }
+
+    fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
+        let connection = self.connection();
+        let mut query = connection.prepare("SELECT realm, version, count FROM seal_counts ORDER BY version, realm")?;
+        let rows = query.query_map([], |row| {
+            Ok(SealCount { realm: row.get(0)?, version: row.get(1)?, count: row.get::<_, i64>(2)?.unsigned_abs() })
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    fn keyring_memory(&self, id: KeyringId) -> Result<KeyringMemory, StoreError> {
+        let (connection, id) = (self.connection(), id.to_string());
+        let serial: Option<i64> = connection
+            .query_row("SELECT serial FROM keyring_memory WHERE keyring_id = ?1", [&id], |row| row.get(0))
+            .optional()?;
+        let mut query =
+            connection.prepare("SELECT version FROM keyring_burned WHERE keyring_id = ?1 ORDER BY version")?;
+        let burned: Vec<u32> = query.query_map([&id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        Ok(KeyringMemory {
+            serial: serial.map_or(0, i64::unsigned_abs),
+            burned: burned.into_iter().filter_map(KeyVersion::new).collect(),
+        })
+    }
+
+    fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError> {
+        let (mut connection, id) = (self.connection(), id.to_string());
+        let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        transaction.execute(
+            "INSERT INTO keyring_memory (keyring_id, serial) VALUES (?1, ?2)
+             ON CONFLICT (keyring_id) DO UPDATE SET serial = max(serial, excluded.serial)",
+            params![id, i64::try_from(seen.serial).unwrap_or(i64::MAX)],
+        )?;
+        for version in &seen.burned {
+            transaction.execute(
+                "INSERT OR IGNORE INTO keyring_burned (keyring_id, version) VALUES (?1, ?2)",
+                params![id, version.number()],
+            )?;
+        }
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn count_seal(transaction: &Transaction<'_>, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
+    let count: i64 = transaction
+        .prepare_cached(
+            "INSERT INTO seal_counts (realm, version, count) VALUES (?1, ?2, 1)
+             ON CONFLICT (realm, version) DO UPDATE SET count = count + 1 RETURNING count",
+        )?
+        .query_row(params![row.realm.as_str(), row.version], |row| row.get(0))?;
+    match budget {
+        Some(budget) if count.unsigned_abs() > budget => {
+            let count = count.unsigned_abs() - 1;
+            Err(StoreError::BudgetSpent { realm: row.realm, version: row.version, count, budget })
+        }
+        _ => Ok(()),
     }
 }
 
@@ -142,12 +201,44 @@ mod tests {
         assert!(matches!(SqliteStore::open(&path, false), Err(StoreError::Missing(_))));
         let store = SqliteStore::open(&path, true).expect("a store");
         let (one, two) = (row("acme_live_00000XzbyFf5rOyRXQyt8V"), row("acme_live_00000YHqiQd7Eu4eUpRFdL"));
-        store.record(std::slice::from_ref(&one)).expect("recorded");
-        assert!(matches!(store.record(&[two.clone(), one]), Err(StoreError::Duplicate)));
+        store.record(std::slice::from_ref(&one), None).expect("recorded");
+        assert!(matches!(store.record(&[two.clone(), one], None), Err(StoreError::Duplicate)));
         assert_eq!(store.count().expect("a count"), 1, "the batch with a duplicate left nothing behind");
-        store.record(&[two]).expect("recorded");
+        store.record(&[two], None).expect("recorded");
         drop(store);
         assert_eq!(SqliteStore::open(&path, false).expect("again").count().expect("a count"), 2);
+    }
+
+    #[test]
+    fn a_budget_is_counted_per_realm_and_version_and_never_exceeded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(&folder.path().join("bulla.db"), true).expect("a store");
+        let (one, two) = (row("acme_live_00000XzbyFf5rOyRXQyt8V"), row("acme_live_00000YHqiQd7Eu4eUpRFdL"));
+        let elsewhere = row("acme_test_00000XzbyFf5rOyRXQyt8V");
+        store.record(&[one.clone(), elsewhere], Some(1)).expect("one of each realm");
+        let spent = store.record(std::slice::from_ref(&two), Some(1));
+        assert!(matches!(spent, Err(StoreError::BudgetSpent { count: 1, budget: 1, version: 7, .. })), "{spent:?}");
+        assert_eq!(store.count().expect("a count"), 2, "nothing was recorded over the budget");
+        store.record(&[two], Some(2)).expect("within the budget");
+        let counts = store.seal_counts().expect("counts");
+        assert_eq!(
+            counts.iter().map(|one| (one.realm.as_str(), one.count)).collect::<Vec<_>>(),
+            [("acme_live", 2), ("acme_test", 1)]
+        );
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_keyring_only_grows() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(&folder.path().join("bulla.db"), true).expect("a store");
+        let id = KeyringId::from_bytes([1; 16]);
+        assert_eq!(store.keyring_memory(id).expect("nothing yet"), KeyringMemory::default());
+        let version = |number| KeyVersion::new(number).expect("a number");
+        store.remember_keyring(id, &KeyringMemory { serial: 5, burned: vec![version(2)] }).expect("remembered");
+        store.remember_keyring(id, &KeyringMemory { serial: 3, burned: vec![version(1)] }).expect("remembered");
+        let memory = store.keyring_memory(id).expect("a memory");
+        assert_eq!(memory, KeyringMemory { serial: 5, burned: vec![version(1), version(2)] });
+        assert_eq!(store.keyring_memory(KeyringId::from_bytes([2; 16])).expect("another"), KeyringMemory::default());
     }
 
     #[test]

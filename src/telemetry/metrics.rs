@@ -15,6 +15,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::store::SealCount;
+
 /// All metrics of the process.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -22,6 +24,10 @@ pub(crate) struct Metrics {
     accepted: Family<VersionLabel, Counter>,
     pub(crate) issued: Family<RealmLabel, Counter>,
     pub(crate) admin_refused: Counter,
+    pub(crate) unknown_version_refreshes: Counter,
+    refreshes: Family<OutcomeLabel, Counter>,
+    refresh_failing: Gauge,
+    sealed: Family<SealedLabel, Gauge>,
     version_state: Family<VersionStateLabel, Gauge>,
     keyring_serial: Gauge<u64, AtomicU64>,
 }
@@ -52,6 +58,17 @@ pub(crate) struct RealmLabel {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SealedLabel {
+    realm: String,
+    version: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VersionStateLabel {
     version: u32,
     state: &'static str,
@@ -75,6 +92,29 @@ impl Metrics {
             "Requests to the admin plane without a sufficient credential",
             admin_refused.clone(),
         );
+        let unknown_version_refreshes = Counter::default();
+        registry.register(
+            "keyring_unknown_version_refreshes",
+            "Looks at the keyring because a presented key named a version that is not in it",
+            unknown_version_refreshes.clone(),
+        );
+        let refreshes = Family::<OutcomeLabel, Counter>::default();
+        registry.register("keyring_refreshes", "Looks at keyring and configuration, by outcome", refreshes.clone());
+        for outcome in ["ok", "failed"] {
+            drop(refreshes.get_or_create(&OutcomeLabel { outcome }));
+        }
+        let refresh_failing = Gauge::default();
+        registry.register(
+            "keyring_refresh_failing",
+            "1 while the last look at the keyring failed",
+            refresh_failing.clone(),
+        );
+        let sealed = Family::<SealedLabel, Gauge>::default();
+        registry.register(
+            "seal_count",
+            "API keys sealed, by realm and key version; suite 1 has a budget",
+            sealed.clone(),
+        );
         let version_state = Family::<VersionStateLabel, Gauge>::default();
         registry.register("key_version_state", "1 for the state a key version is in", version_state.clone());
         let keyring_serial = Gauge::<u64, AtomicU64>::default();
@@ -84,7 +124,19 @@ impl Metrics {
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
             .collect();
         let verdicts = Verdicts { rejected, could_not_tell };
-        Metrics { registry, verdicts, accepted, issued, admin_refused, version_state, keyring_serial }
+        Metrics {
+            registry,
+            verdicts,
+            accepted,
+            issued,
+            admin_refused,
+            unknown_version_refreshes,
+            refreshes,
+            refresh_failing,
+            sealed,
+            version_state,
+            keyring_serial,
+        }
     }
 
     /// Shows `document` as the loaded keyring, and returns the counters of its versions.
@@ -111,6 +163,21 @@ impl Metrics {
             VerifyError::SecretUnchecked => {
                 self.verdicts.could_not_tell.inc();
             }
+        }
+    }
+
+    /// Counts a look at the keyring.
+    pub(crate) fn refreshed(&self, ok: bool) {
+        let outcome = if ok { "ok" } else { "failed" };
+        self.refreshes.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.refresh_failing.set(i64::from(!ok));
+    }
+
+    /// Shows how much of the seal budget is used.
+    pub(crate) fn sealed(&self, counts: &[SealCount]) {
+        for count in counts {
+            let label = SealedLabel { realm: count.realm.clone(), version: count.version };
+            self.sealed.get_or_create(&label).set(i64::try_from(count.count).unwrap_or(i64::MAX));
         }
     }
 

@@ -5,10 +5,15 @@
 mod admin;
 mod authorize;
 mod cli;
+mod core_dump;
 mod data;
 mod doctor;
+mod keyring_attacks;
+mod keyring_moves;
 mod limits;
 mod quickstart;
 mod reference;
+mod refresh;
+mod rotation;
 mod silence;
 mod support;

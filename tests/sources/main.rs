@@ -2,7 +2,6 @@
 //! that is not installed fails its tests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(unreachable_pub, reason = "one binary, in which every part is for all tests")]
 
 mod aws_kms;

@@ -1,7 +1,7 @@
 //! What is wrong with a keyring, and how to mend it.
 
-use super::{KeyVersion, State};
-use crate::SourceError;
+use super::{KeyCheckValue, KeyVersion, State, VersionRecord};
+use crate::{Problem, SourceError, SourceUri};
 
 /// A keyring that cannot be read, loaded or changed as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,4 +93,60 @@ pub enum KeyringError {
     /// All 2^32 - 1 numbers are used.
     #[error("the keyring has used up its version numbers: make a new keyring")]
     NumbersUsedUp,
+    /// The source is in the version's list already.
+    #[error("version {version} has the source {uri} already")]
+    SourceKnown {
+        /// The version.
+        version: KeyVersion,
+        /// The source.
+        uri: SourceUri,
+    },
+    /// The source is not in the version's list.
+    #[error("version {version} has no source {uri}: `bulla keyring show` lists those it has")]
+    SourceUnknown {
+        /// The version.
+        version: KeyVersion,
+        /// The source.
+        uri: SourceUri,
+    },
+    /// The last source of a version cannot be removed.
+    #[error("version {0} has only this source: add another one first")]
+    LastSource(KeyVersion),
+    /// An older document than one that was seen before.
+    #[error(
+        "the keyring document has serial {serial}, and serial {seen} was seen before: it was rolled back; put the newest \
+         document in its place"
+    )]
+    RolledBack {
+        /// The document's serial number.
+        serial: u64,
+        /// The highest one seen.
+        seen: u64,
+    },
+    /// A version that was compromised or destroyed opens again, or is gone from the record.
+    #[error(
+        "version {0} was compromised or destroyed, and this document brings it back: put the newest document in its place"
+    )]
+    BroughtBack(KeyVersion),
+}
+
+impl KeyringError {
+    pub(super) fn wrong_key(version: &VersionRecord, uri: &SourceUri, found: KeyCheckValue) -> Self {
+        KeyringError::WrongKey {
+            version: version.number,
+            uri: uri.to_string(),
+            found: found.to_string(),
+            recorded: version.key_check_value.to_string(),
+        }
+    }
+
+    /// Whether a key source did not answer, which may pass; everything else takes someone to mend it.
+    pub fn is_unreachable(&self) -> bool {
+        match self {
+            KeyringError::Source { error, .. } | KeyringError::MacSource(error) => {
+                error.problem() == Problem::Unreachable
+            }
+            _ => false,
+        }
+    }
 }

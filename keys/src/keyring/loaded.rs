@@ -143,12 +143,7 @@ fn open_any(
             if found == record.key_check_value {
                 return Ok(source);
             }
-            Err(KeyringError::WrongKey {
-                version: record.number,
-                uri: candidate.uri.to_string(),
-                found: found.to_string(),
-                recorded: record.key_check_value.to_string(),
-            })
+            Err(KeyringError::wrong_key(record, &candidate.uri, found))
         });
         match opened {
             Ok(source) => {

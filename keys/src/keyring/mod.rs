@@ -5,8 +5,10 @@ mod error;
 mod hex;
 mod id;
 mod loaded;
+mod memory;
 mod moves;
 mod record;
+mod rewrap;
 mod version;
 
 pub(crate) use self::loaded::RealmKeys;
@@ -15,6 +17,7 @@ pub use self::{
     error::KeyringError,
     id::{KeyringId, KeyringIdError},
     loaded::{Keyring, Served},
+    memory::KeyringMemory,
     record::{KeyCheckValue, SourceRecord, VersionRecord},
     version::{KeyVersion, State},
 };

@@ -11,6 +11,14 @@ use crate::{
 };
 
 impl KeyringDocument {
+    /// The number that the next staged version gets.
+    pub fn next_version(&self) -> Result<KeyVersion, KeyringError> {
+        match self.versions.iter().map(|record| record.number).max() {
+            Some(last) => last.next().ok_or(KeyringError::NumbersUsedUp),
+            None => Ok(KeyVersion::FIRST),
+        }
+    }
+
     /// Adds a version, staged, after its sources were asked: all must hold one and the same master key, which no other
     /// version may have.
     pub fn stage(
@@ -20,28 +28,21 @@ impl KeyringDocument {
         opener: &Sources,
         now: Timestamp,
     ) -> Result<KeyVersion, KeyringError> {
-        let number = match self.versions.iter().map(|record| record.number).max() {
-            Some(last) => last.next().ok_or(KeyringError::NumbersUsedUp)?,
-            None => KeyVersion::FIRST,
-        };
-        let mut agreed: Option<(KeyCheckValue, &SourceRecord)> = None;
-        for record in &sources {
-            let source = self.open(number, record, opener)?;
-            for other in &self.versions {
-                if self.check_value(&*source, other.number)? == other.key_check_value {
-                    return Err(KeyringError::SameMaster { version: other.number, uri: record.uri.to_string() });
-                }
-            }
-            let value = self.check_value(&*source, number)?;
-            match agreed {
-                Some((before, first)) if before != value => {
-                    return Err(KeyringError::SourcesDiffer(first.uri.to_string(), record.uri.to_string()));
-                }
-                Some(_) => {}
-                None => agreed = Some((value, record)),
+        let number = self.next_version()?;
+        let Some((first, others)) = sources.split_first() else { return Err(KeyringError::NoSource(number)) };
+        let source = self.open(number, first, opener)?;
+        for other in &self.versions {
+            if self.check_value(&*source, other.number)? == other.key_check_value {
+                return Err(KeyringError::SameMaster { version: other.number, uri: first.uri.to_string() });
             }
         }
-        let Some((key_check_value, _)) = agreed else { return Err(KeyringError::NoSource(number)) };
+        let key_check_value = self.check_value(&*source, number)?;
+        for other in others {
+            let source = self.open(number, other, opener)?;
+            if self.check_value(&*source, number)? != key_check_value {
+                return Err(KeyringError::SourcesDiffer(first.uri.to_string(), other.uri.to_string()));
+            }
+        }
         self.versions.push(VersionRecord {
             number,
             state: State::Staged,
@@ -59,22 +60,75 @@ impl KeyringDocument {
 
     /// Makes a staged version the active one, and deactivates the one before.
     pub fn activate(&mut self, number: KeyVersion, now: Timestamp) -> Result<(), KeyringError> {
-        self.make_active(number, State::Staged, "activated", now)
+        self.make_active(number, &[State::Staged], "activated", now)
     }
 
     /// Makes a deactivated version active again, and deactivates the one before.
     pub fn roll_back(&mut self, number: KeyVersion, now: Timestamp) -> Result<(), KeyringError> {
-        self.make_active(number, State::Deactivated, "rolled back to", now)
+        self.make_active(number, &[State::Deactivated], "rolled back to", now)
+    }
+
+    /// Takes a version out of use because its key is known to others. Compromising the active version names the staged or
+    /// deactivated one that takes its place, or leaves nothing to issue with.
+    pub fn compromise(
+        &mut self,
+        number: KeyVersion,
+        successor: Option<KeyVersion>,
+        now: Timestamp,
+    ) -> Result<(), KeyringError> {
+        const ASKED: &str = "compromised";
+        self.expect_state(number, &[State::Staged, State::Active, State::Deactivated], ASKED)?;
+        let mut next = self.clone();
+        if let Some(successor) = successor {
+            next.make_active(successor, &[State::Staged, State::Deactivated], "its successor", now)?;
+        }
+        next.set_state(number, State::Compromised);
+        next.serial = self.serial + 1;
+        *self = next;
+        Ok(())
+    }
+
+    /// Puts a version on record as destroyed, and forgets its wrapped keys. The key in the source itself is for its owner to
+    /// delete.
+    pub fn destroy(&mut self, number: KeyVersion) -> Result<(), KeyringError> {
+        self.expect_state(number, &[State::Staged, State::Deactivated, State::Compromised], "destroyed")?;
+        self.set_state(number, State::Destroyed);
+        for source in self.versions.iter_mut().filter(|record| record.number == number).flat_map(|one| &mut one.sources)
+        {
+            source.wrapped = None;
+        }
+        self.serial += 1;
+        Ok(())
+    }
+
+    /// Sets until when a version seals and until when it verifies; `None` for no limit.
+    pub fn limit(
+        &mut self,
+        number: KeyVersion,
+        seal_until: Option<Timestamp>,
+        verify_until: Option<Timestamp>,
+    ) -> Result<(), KeyringError> {
+        let record = self.versions.iter_mut().find(|record| record.number == number);
+        let record = record.ok_or(KeyringError::Unknown(number))?;
+        (record.seal_until, record.verify_until) = (seal_until, verify_until);
+        self.serial += 1;
+        Ok(())
+    }
+
+    fn set_state(&mut self, number: KeyVersion, state: State) {
+        for record in self.versions.iter_mut().filter(|record| record.number == number) {
+            record.state = state;
+        }
     }
 
     fn make_active(
         &mut self,
         number: KeyVersion,
-        from: State,
+        from: &[State],
         asked: &'static str,
         now: Timestamp,
     ) -> Result<(), KeyringError> {
-        self.expect_state(number, &[from], asked)?;
+        self.expect_state(number, from, asked)?;
         for record in &mut self.versions {
             if record.number == number {
                 record.state = State::Active;

@@ -15,7 +15,7 @@ use crate::{
     clock,
     issuing::NewApiKey,
     server::{
-        App,
+        App, blocking,
         body::{self, Bounds},
         listener::Peer,
         problem::Problem,
@@ -34,11 +34,11 @@ pub(super) async fn issue(
     caller.needs(&app, Permission::in_realm("issue", realm))?;
 
     let worker = Arc::clone(&app);
-    let issued = tokio::task::spawn_blocking(move || {
+    let issued = blocking::run(move || {
         let snapshot = Guard::into_inner(worker.snapshot());
         new.issue(&snapshot.issuer, &*worker.store, &caller.id.to_string(), clock::now())
     });
-    let issued = issued.await.map_err(|_| Problem::internal())??;
+    let issued = issued.await??;
     app.metrics.issued.get_or_create(&RealmLabel { realm: issued.realm.clone() }).inc();
     tracing::debug!(id = issued.api_key_id, app_id = %issued.app_id, "issued");
     let mut response = (StatusCode::CREATED, Json(issued)).into_response();

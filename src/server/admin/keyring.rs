@@ -1,19 +1,30 @@
-//! `GET /v1/keyring`: the key versions on record.
+//! The keyring over the admin plane: the versions on record, and the moves of a version's life.
 
 use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, State},
-    http::HeaderMap,
+    extract::{Extension, Path, Request, State},
+    http::{HeaderMap, StatusCode},
 };
+use bulla::KeyVersion;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::auth::{self, Permission};
 use crate::{
+    clock,
+    deployment::Deployment,
+    keyring_change::{Change, Changed},
     keyring_view::KeyringView,
-    server::{App, listener::Peer, problem::Problem},
+    server::{
+        App, blocking,
+        body::{self, Bounds},
+        listener::Peer,
+        problem::Problem,
+    },
 };
 
+/// `GET /v1/keyring`.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
@@ -21,5 +32,79 @@ pub(super) async fn show(
 ) -> Result<Json<KeyringView>, Problem> {
     let caller = auth::identify(&app, &headers, peer)?;
     caller.needs_one_of(&app, &[Permission::anywhere("read"), Permission::anywhere("keyring")])?;
-    Ok(Json(KeyringView::new(&app.snapshot().document)))
+    let worker = Arc::clone(&app);
+    let counts = blocking::run(move || worker.store.seal_counts()).await??;
+    Ok(Json(KeyringView::new(&app.snapshot().document, &counts)))
+}
+
+/// `POST /v1/keyring/versions`.
+pub(super) async fn stage(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    request: Request,
+) -> Result<(StatusCode, Json<Changed>), Problem> {
+    auth::authenticate(&app, request.headers(), peer, Permission::anywhere("keyring"))?;
+    let stage = body::json(request, Bounds::single(&app.config.server)).await?;
+    Ok((StatusCode::CREATED, apply(app, Change::Stage(stage)).await?))
+}
+
+/// `POST /v1/keyring/versions/{n}/activate`.
+pub(super) async fn activate(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Path(number): Path<String>,
+    request: Request,
+) -> Result<Json<Changed>, Problem> {
+    let (version, options) = read(&app, peer, &number, request).await?;
+    apply(app, Change::Activate(version, options)).await
+}
+
+/// `POST /v1/keyring/versions/{n}/compromise`.
+pub(super) async fn compromise(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Path(number): Path<String>,
+    request: Request,
+) -> Result<Json<Changed>, Problem> {
+    let (version, options) = read(&app, peer, &number, request).await?;
+    apply(app, Change::Compromise(version, options)).await
+}
+
+/// `POST /v1/keyring/versions/{n}/destroy`.
+pub(super) async fn destroy(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Path(number): Path<String>,
+    request: Request,
+) -> Result<Json<Changed>, Problem> {
+    #[derive(Default, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    let (version, Nothing {}) = read(&app, peer, &number, request).await?;
+    apply(app, Change::Destroy(version)).await
+}
+
+/// Who calls, which version, and the options, which may be left out.
+async fn read<T: DeserializeOwned + Default>(
+    app: &App,
+    peer: Peer,
+    number: &str,
+    request: Request,
+) -> Result<(KeyVersion, T), Problem> {
+    auth::authenticate(app, request.headers(), peer, Permission::anywhere("keyring"))?;
+    let version = number.parse().ok().and_then(KeyVersion::new);
+    let version = version.ok_or_else(|| Problem::bad_request("a key version is a number from 1"))?;
+    let options = body::optional_json(request, Bounds::single(&app.config.server)).await?;
+    Ok((version, options))
+}
+
+/// Changes the keyring and takes the change up here at once; other processes follow within the refresh interval.
+async fn apply(app: Arc<App>, change: Change) -> Result<Json<Changed>, Problem> {
+    let changed = blocking::run(move || {
+        let deployment = Deployment::of(app.snapshot().config.clone());
+        let changed = change.apply(&deployment, &*app.store, clock::now())?;
+        app.reload(&deployment, false)?;
+        Ok::<_, Problem>(changed)
+    });
+    changed.await?.map(Json)
 }

@@ -36,7 +36,7 @@ pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
             return challenge(StatusCode::UNAUTHORIZED, HeaderValue::from_static("Bearer error=\"invalid_request\""));
         }
     };
-    let realms = if required.realms.is_empty() { app.default_realms.clone() } else { required.realms };
+    let realms = if required.realms.is_empty() { app.snapshot().default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address: None };
     match app.verify(&text, &wanted) {
         Ok(verified) => identity(&verified).unwrap_or_else(|| {
@@ -67,7 +67,7 @@ fn requirements(uri: &Uri) -> Result<Required, String> {
 
 /// A realm that the configuration does not have is a mistake of the route: no key of it could ever be accepted.
 fn known_realms(app: &App, required: Required) -> Result<Required, String> {
-    match required.realms.iter().find(|realm| !app.config.realms.contains_key(realm.as_str())) {
+    match required.realms.iter().find(|realm| !app.snapshot().config.realms.contains_key(realm.as_str())) {
         Some(realm) => Err(format!("the route requires the realm `{realm}`, and there is no [realms.{realm}]")),
         None => Ok(required),
     }

@@ -15,9 +15,10 @@ use axum::{
     response::IntoResponse,
     routing::{any, get, post},
 };
+use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{App, problem::Problem};
+use super::{App, blocking, problem::Problem};
 
 /// The data plane's endpoints.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -49,14 +50,39 @@ struct Ready {
     ready: bool,
     keyring_serial: u64,
     active_version: Option<u32>,
+    /// What does not work as it should, while keys are verified all the same.
+    degraded: Vec<Degraded>,
+}
+
+#[derive(Serialize)]
+struct Degraded {
+    what: &'static str,
+    since: Timestamp,
+    detail: String,
 }
 
 async fn ready(State(app): State<Arc<App>>) -> Json<Ready> {
     let snapshot = app.snapshot();
     let active_version = snapshot.document.active().map(|record| record.number.number());
-    Json(Ready { ready: true, keyring_serial: snapshot.document.serial(), active_version })
+    let degraded = app.freshness.failing().map(|failing| Degraded {
+        what: "keyring",
+        since: failing.since,
+        detail: failing.error,
+    });
+    Json(Ready {
+        ready: true,
+        keyring_serial: snapshot.document.serial(),
+        active_version,
+        degraded: degraded.into_iter().collect(),
+    })
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    let worker = Arc::clone(&app);
+    let counts = blocking::run(move || worker.store.seal_counts()).await;
+    // Without the store the counts stay as they were; its failing shows elsewhere.
+    if let Ok(Ok(counts)) = counts {
+        app.metrics.sealed(&counts);
+    }
     ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], app.metrics.render())
 }

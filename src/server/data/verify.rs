@@ -46,7 +46,7 @@ pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Res
 /// The realms that a request names, or the configured default. The administrators' realm is never accepted here.
 pub(super) fn accepted_realms(app: &App, named: &[String]) -> Result<Vec<Realm>, Problem> {
     if named.is_empty() {
-        return Ok(app.default_realms.clone());
+        return Ok(app.snapshot().default_realms.clone());
     }
     let realms: Result<Vec<Realm>, _> = named.iter().map(|name| name.parse()).collect();
     let mut realms = realms.map_err(|error| Problem::bad_request(format!("`realms`: {error}")))?;

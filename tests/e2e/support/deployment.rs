@@ -49,6 +49,24 @@ impl Deployment {
         self.issue(realm, more)["api_key"].as_str().expect("an API key").to_owned()
     }
 
+    /// A new master key in `master-N.key`, and the URI of it.
+    pub fn new_master(&self, number: u32) -> String {
+        use std::os::unix::fs::OpenOptionsExt;
+        let name = format!("master-{number}.key");
+        let mut file =
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.file(&name)).expect("new");
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        use std::io::Write;
+        let key: Vec<u8> = (0..32).map(|at| at ^ number.to_be_bytes()[3].wrapping_mul(37)).collect();
+        writeln!(file, "{}", STANDARD.encode(key)).expect("written");
+        format!("file:{name}")
+    }
+
+    /// Runs `bulla keyring …`, which has to succeed.
+    pub fn keyring(&self, arguments: &[&str]) -> Value {
+        self.run(&[&["keyring"], arguments, &["--json"]].concat()).ok().json()
+    }
+
     /// Changes bulla.toml.
     pub fn configure(&self, from: &str, to: &str) {
         let path = self.file("bulla.toml");

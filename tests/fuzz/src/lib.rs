@@ -59,7 +59,8 @@ fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
 
 /// The last line of a document, without its end, for all that stands before it.
 pub fn mac_line(before: &str) -> String {
-    let key = expand(&MAC_KEY, &[b"bulla/v1 keyring-mac\0".as_slice(), &keyring_id(before).unwrap_or_default()].concat());
+    let key =
+        expand(&MAC_KEY, &[b"bulla/v1 keyring-mac\0".as_slice(), &keyring_id(before).unwrap_or_default()].concat());
     format!("hmac_sha256 = \"{}\"", hex::encode(hmac(&key, before.as_bytes())))
 }
 

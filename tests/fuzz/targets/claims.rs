@@ -12,7 +12,9 @@ fuzz_target!(|bytes: &[u8]| {
     };
     assert!(bytes.len() <= 240, "longer than claims may be");
     match claims.to_cbor() {
-        Ok(again) => assert!(again == bytes || again == with_lone_audience_as_text(bytes, &claims), "other bytes: {again:02x?}"),
+        Ok(again) => {
+            assert!(again == bytes || again == with_lone_audience_as_text(bytes, &claims), "other bytes: {again:02x?}")
+        }
         // RFC 6749 binds those who issue; a verifier takes any name between spaces.
         Err(ClaimsError::Scope(scope)) => {
             assert!(claims.scopes().contains(&scope) && !is_scope_token(&scope), "{scope:?} is a scope token");

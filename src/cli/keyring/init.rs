@@ -1,0 +1,36 @@
+//! `bulla keyring init`.
+
+use std::io;
+
+use bulla::{KeyringDocument, KeyringId, SourceUri, Suite};
+use clap::Args;
+
+use super::{ConfigArgument, Outcome, show};
+use crate::{clock, keyring_change::Stage};
+
+/// Make the keyring that the configuration names, with one active version.
+#[derive(Args)]
+pub(in crate::cli) struct Init {
+    /// A key source that holds the first master key; several hold the same one
+    #[arg(long, required = true, value_name = "URI", num_args = 1..)]
+    source: Vec<SourceUri>,
+    /// The suite that the version pins: aes-256-gcm or xaes-256-gcm
+    #[arg(long, default_value_t = Suite::default())]
+    suite: Suite,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Init {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let deployment = config.open()?;
+        let now = clock::now();
+        let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);
+        let stage = Stage { sources: self.source, suite: self.suite };
+        let version = stage.apply(&mut document, &deployment.sources, now)?;
+        document.activate(version, now)?;
+        deployment.write_new_keyring(&document)?;
+        show::print(&document, &[], self.json)
+    }
+}

@@ -1,0 +1,193 @@
+//! Changes to the keyring that a person may ask for, on the command line and over the admin plane alike.
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use bulla::{Binding, KeyVersion, KeyringDocument, KeyringError, SourceRecord, SourceUri, Sources, State, Suite};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    deployment::{Deployment, DeploymentError},
+    rotation,
+    store::Store,
+};
+
+/// One change.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Stage(Stage),
+    Activate(KeyVersion, Activate),
+    Compromise(KeyVersion, Compromise),
+    Destroy(KeyVersion),
+    Rewrap(KeyVersion, Rewrap),
+    Limit(KeyVersion, Limit),
+}
+
+/// A new version, to be opened with everywhere before anything is sealed with it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Stage {
+    pub(crate) sources: Vec<SourceUri>,
+    #[serde(default)]
+    pub(crate) suite: Suite,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Activate {
+    pub(crate) rollback: bool,
+    /// Refuse unless every verifier must have the version by now.
+    pub(crate) require_loaded: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Compromise {
+    pub(crate) successor: Option<KeyVersion>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Rewrap {
+    pub(crate) add: Vec<SourceUri>,
+    pub(crate) remove: Vec<SourceUri>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    pub(crate) seal_until: Option<Timestamp>,
+    pub(crate) verify_until: Option<Timestamp>,
+}
+
+/// What a change came to.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Changed {
+    pub(crate) version: KeyVersion,
+    pub(crate) state: State,
+    pub(crate) serial: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<String>,
+}
+
+impl Change {
+    /// Applies the change to the deployment's keyring at `now`.
+    pub(crate) fn apply(
+        &self,
+        deployment: &Deployment,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<Changed, DeploymentError> {
+        let warning = self.not_everywhere(deployment, store, now)?;
+        let (document, version) = deployment.change_keyring(store, |document, sources| match self {
+            Change::Stage(stage) => stage.apply(document, sources, now),
+            Change::Activate(version, activate) => {
+                if activate.rollback {
+                    document.roll_back(*version, now)?;
+                } else {
+                    document.activate(*version, now)?;
+                }
+                Ok(*version)
+            }
+            Change::Compromise(version, compromise) => {
+                document.compromise(*version, compromise.successor, now)?;
+                Ok(*version)
+            }
+            Change::Destroy(version) => {
+                document.destroy(*version)?;
+                Ok(*version)
+            }
+            Change::Rewrap(version, rewrap) => {
+                rewrap.apply(*version, document, sources)?;
+                Ok(*version)
+            }
+            Change::Limit(version, limit) => {
+                document.limit(*version, limit.seal_until, limit.verify_until)?;
+                Ok(*version)
+            }
+        })?;
+        let state = document.version(version).map_or(State::Destroyed, |record| record.state);
+        tracing::info!(%version, %state, serial = document.serial(), "keyring changed");
+        Ok(Changed { version, state, serial: document.serial(), warning })
+    }
+
+    /// An activation that comes before every verifier must have the version is refused or warned of.
+    fn not_everywhere(
+        &self,
+        deployment: &Deployment,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<Option<String>, DeploymentError> {
+        let Change::Activate(version, activate) = self else { return Ok(None) };
+        let interval = deployment.config.keyring.refresh_interval;
+        let document = deployment.document(store)?;
+        let Some(record) = document.version(*version).filter(|record| record.state == State::Staged) else {
+            return Ok(None);
+        };
+        if rotation::is_everywhere(record.created_at, interval, now) {
+            return Ok(None);
+        }
+        let early = DeploymentError::NotEverywhere { version: *version, staged_at: record.created_at, interval };
+        if activate.require_loaded { Err(early) } else { Ok(Some(early.to_string())) }
+    }
+}
+
+impl Stage {
+    /// Adds the version to `document`.
+    pub(crate) fn apply(
+        &self,
+        document: &mut KeyringDocument,
+        sources: &Sources,
+        now: Timestamp,
+    ) -> Result<KeyVersion, KeyringError> {
+        let version = document.next_version()?;
+        let binding = Binding { keyring: document.id(), version: Some(version), wrapped: None };
+        let failed = |error| KeyringError::Source { version, error };
+        let mut records: Vec<SourceRecord> = Vec::new();
+        for uri in &self.sources {
+            // The first source that wraps makes the key, the others wrap that one.
+            let wrapped = match records.first() {
+                None => sources.wrap_new_key(uri, binding).map_err(failed)?,
+                Some(first) => wrap_from(first, binding, uri, sources).map_err(failed)?,
+            };
+            records.push(SourceRecord { uri: uri.clone(), wrapped: wrapped.map(|wrapped| BASE64.encode(wrapped)) });
+        }
+        document.stage(self.suite, records, sources, now)
+    }
+}
+
+impl Rewrap {
+    fn apply(
+        &self,
+        version: KeyVersion,
+        document: &mut KeyringDocument,
+        sources: &Sources,
+    ) -> Result<(), KeyringError> {
+        for uri in &self.add {
+            let record = document.version(version).ok_or(KeyringError::Unknown(version))?;
+            let binding = Binding { keyring: document.id(), version: Some(version), wrapped: None };
+            // Any of the version's sources may be the one that still works.
+            let mut wrapped = Err(KeyringError::NoSource(version));
+            for first in &record.sources {
+                wrapped =
+                    wrap_from(first, binding, uri, sources).map_err(|error| KeyringError::Source { version, error });
+                if wrapped.is_ok() {
+                    break;
+                }
+            }
+            let wrapped = wrapped?.map(|wrapped| BASE64.encode(wrapped));
+            document.add_source(version, SourceRecord { uri: uri.clone(), wrapped }, sources)?;
+        }
+        for uri in &self.remove {
+            document.remove_source(version, uri)?;
+        }
+        Ok(())
+    }
+}
+
+fn wrap_from(
+    first: &SourceRecord,
+    binding: Binding<'_>,
+    to: &SourceUri,
+    sources: &Sources,
+) -> Result<Option<Vec<u8>>, bulla::SourceError> {
+    let wrapped = first.wrapped.as_ref().and_then(|text| BASE64.decode(text).ok());
+    sources.wrap_same_key(&first.uri, Binding { wrapped: wrapped.as_deref(), ..binding }, to)
+}

@@ -1,0 +1,17 @@
+//! Work that waits for a disk or a device, off the threads that serve requests.
+
+use super::problem::Problem;
+use crate::hardening::forget_registers;
+
+/// Runs `work` on a thread of its own kind, which keeps nothing of it in its registers.
+pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let worked = tokio::task::spawn_blocking(move || {
+        let result = work();
+        forget_registers();
+        result
+    });
+    worked.await.map_err(|panic| {
+        tracing::error!(%panic, "a task failed");
+        Problem::internal()
+    })
+}

@@ -1,0 +1,194 @@
+//! Keeps keyring and configuration fresh: on SIGHUP, on a changed file, on an interval, and when a presented key names a
+//! version that nobody here knows. What cannot be loaded leaves everything as it was.
+
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bulla::SourceRecord;
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use super::App;
+use crate::{
+    clock,
+    deployment::{Deployment, DeploymentError},
+    issuing::seal_budget,
+    keyring_change::{Activate, Change, Stage},
+    rotation::{self, Step},
+    store::SealCount,
+};
+
+/// How often the files are looked at for a change.
+const LOOK: Duration = Duration::from_millis(500);
+/// The first wait after a failure; it doubles up to the refresh interval.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+
+/// Why a look is taken.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Trigger {
+    Signal,
+    File,
+    Interval,
+    UnknownVersion,
+    Retry,
+}
+
+/// The loop that keeps one process fresh.
+pub(super) struct Refresher {
+    app: Arc<App>,
+    config: PathBuf,
+    hangup: Signal,
+    files: Vec<Option<Stamp>>,
+    retry: Option<(Instant, Duration)>,
+    /// Realms and versions whose budget was warned of.
+    warned: HashSet<(String, u32)>,
+}
+
+/// What tells a changed file from the one seen before.
+type Stamp = (SystemTime, u64, u64);
+
+impl Refresher {
+    /// SIGHUP is taken from here on; the configuration is read again from `config`.
+    pub(super) fn new(app: Arc<App>, config: PathBuf) -> std::io::Result<Self> {
+        let hangup = signal(SignalKind::hangup())?;
+        let files = stamps(&app, &config);
+        Ok(Refresher { app, config, hangup, files, retry: None, warned: HashSet::new() })
+    }
+
+    /// Runs until `stop`.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let interval = self.app.config.keyring.refresh_interval.0;
+        let mut next = Instant::now() + interval;
+        self.warn_of_budgets().await;
+        loop {
+            let retry = self.retry.map_or_else(|| Instant::now() + Duration::from_secs(86_400), |(at, _)| at);
+            let trigger = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                _ = self.hangup.recv() => Some(Trigger::Signal),
+                () = self.app.freshness.wished() => Some(Trigger::UnknownVersion),
+                () = sleep_until(next) => Some(Trigger::Interval),
+                () = sleep_until(retry), if self.retry.is_some() => Some(Trigger::Retry),
+                () = tokio::time::sleep(LOOK) => self.files_changed().then_some(Trigger::File),
+            };
+            if let Some(trigger) = trigger {
+                self.look(trigger).await;
+                next = Instant::now() + interval;
+            }
+        }
+    }
+
+    fn files_changed(&mut self) -> bool {
+        let now = stamps(&self.app, &self.config);
+        let changed = now != self.files;
+        self.files = now;
+        changed
+    }
+
+    /// Says once of each realm and version that more than half of its seal budget is used.
+    async fn warn_of_budgets(&mut self) {
+        let app = Arc::clone(&self.app);
+        let Ok(Ok(counts)) = tokio::task::spawn_blocking(move || app.store.seal_counts()).await else { return };
+        for SealCount { realm, version, count } in counts {
+            let snapshot = self.app.snapshot();
+            let suite = snapshot.document.versions().iter().find(|record| record.number.number() == version);
+            let budget = seal_budget(suite.map(|record| record.suite));
+            if budget.is_some_and(|budget| count > budget / 2) && self.warned.insert((realm.clone(), version)) {
+                tracing::warn!(
+                    realm,
+                    version,
+                    count,
+                    ?budget,
+                    "more than half of its seal budget is used: plan the next rotation"
+                );
+            }
+        }
+    }
+
+    async fn look(&mut self, trigger: Trigger) {
+        self.warn_of_budgets().await;
+        let (app, config) = (Arc::clone(&self.app), self.config.clone());
+        let anyway = matches!(trigger, Trigger::Signal | Trigger::Retry);
+        let looked = tokio::task::spawn_blocking(move || look(&app, &config, anyway)).await;
+        let error = match looked {
+            Ok(Ok(changed)) => {
+                if changed || anyway {
+                    tracing::info!(
+                        ?trigger,
+                        serial = self.app.snapshot().document.serial(),
+                        "keyring and configuration loaded"
+                    );
+                }
+                None
+            }
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(panic) => Some(panic.to_string()),
+        };
+        self.app.metrics.refreshed(error.is_none());
+        self.retry = error.as_ref().map(|error| {
+            let most = self.app.config.keyring.refresh_interval.0.max(FIRST_RETRY);
+            let wait = self.retry.map_or(FIRST_RETRY, |(_, before)| (before * 2).min(most));
+            tracing::warn!(?trigger, %error, retry_in = ?wait, "keyring and configuration stay as they were");
+            (Instant::now() + wait, wait)
+        });
+        self.app.freshness.looked(error, clock::now());
+    }
+}
+
+/// One look: the rotation that is due, then whatever changed.
+fn look(app: &App, config: &Path, anyway: bool) -> Result<bool, DeploymentError> {
+    let mut deployment = Deployment::open(config)?;
+    deployment.config.listen_as(&app.config);
+    rotate(app, &deployment)?;
+    app.reload(&deployment, anyway)
+}
+
+/// Takes the next step of automatic rotation, if one is due. Processes that share a keyring may find the same step due:
+/// the second finds it taken once it holds the lock, and its change is refused.
+fn rotate(app: &App, deployment: &Deployment) -> Result<(), DeploymentError> {
+    let (config, now) = (&deployment.config, clock::now());
+    let document = deployment.document(&*app.store)?;
+    let change = match rotation::next_step(&document, &config.rotation, config.keyring.refresh_interval, now) {
+        None => return Ok(()),
+        Some(Step::NoSourceLeft) => {
+            tracing::warn!(
+                "the active version is due for rotation, and rotation.sources has none that is not in use: add one"
+            );
+            return Ok(());
+        }
+        Some(Step::Stage(uri)) => Change::Stage(Stage { sources: vec![uri], suite: config.rotation.suite }),
+        Some(Step::Activate(version)) => Change::Activate(version, Activate { rollback: false, require_loaded: true }),
+    };
+    match change.apply(deployment, &*app.store, now) {
+        Ok(_) => Ok(()),
+        Err(DeploymentError::Keyring(error)) if !error.is_unreachable() => {
+            tracing::info!(%error, "another process rotated first");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The files whose change is seen without anyone announcing it: configuration, keyring, and key files.
+fn stamps(app: &App, config: &Path) -> Vec<Option<Stamp>> {
+    let snapshot = app.snapshot();
+    let folder = &snapshot.config.folder;
+    let key_file = |source: &SourceRecord| (source.uri.scheme() == "file").then(|| folder.join(source.uri.rest()));
+    let keyring = Some(&snapshot.config.keyring.source).filter(|source| source.scheme() == "file");
+    let mut paths = vec![config.to_owned()];
+    paths.extend(keyring.map(|source| folder.join(source.rest())));
+    paths.extend(snapshot.document.versions().iter().flat_map(|record| record.sources.iter().filter_map(key_file)));
+    paths.iter().map(|path| stamp(path)).collect()
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = path.metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+}

@@ -1,0 +1,115 @@
+//! What someone may try who can write the keyring document, or knows an old master key.
+
+use crate::support::deployment::{APP, Deployment};
+
+fn keyring(deployment: &Deployment) -> String {
+    std::fs::read_to_string(deployment.file("keyring.toml")).expect("the keyring")
+}
+
+fn put(deployment: &Deployment, text: &str) {
+    std::fs::write(deployment.file("keyring.toml"), text).expect("written");
+}
+
+/// The document signed with the key in `mac_file`, as its attacker would.
+fn signed_with(
+    deployment: &Deployment,
+    mac_file: &str,
+    change: impl FnOnce(&mut bulla::KeyringDocument, &bulla::Sources),
+) -> String {
+    let sources = bulla::Sources::new(deployment.path());
+    let genuine: bulla::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
+    let mut document = bulla::KeyringDocument::parse(&keyring(deployment), &genuine, &sources).expect("the keyring");
+    change(&mut document, &sources);
+    let key = format!("file:{mac_file}").parse().expect("a URI");
+    let key = bulla::MacKey::open(&key, &sources, document.id()).expect("a key");
+    document.render(&key).expect("a document")
+}
+
+fn refused(deployment: &Deployment, told: &str) {
+    for arguments in [vec!["issue", "--realm", "live", "--app", APP], vec!["keyring", "check"], vec!["serve"]] {
+        let ran = deployment.run(&arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {}", ran.out);
+        assert!(ran.err.contains(told), "{arguments:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn an_older_document_is_recognized() {
+    let deployment = Deployment::new();
+    let old = keyring(&deployment);
+    deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+    deployment.keyring(&["compromise", "1", "--successor", "2"]);
+    put(&deployment, &old);
+    refused(&deployment, "rolled back");
+}
+
+#[test]
+fn a_compromised_version_cannot_be_brought_back_under_a_new_serial() {
+    let deployment = Deployment::new();
+    deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+    let before = keyring(&deployment);
+    deployment.keyring(&["compromise", "1", "--successor", "2"]);
+    // The strongest attacker: one with the MAC key, who restores the old states and counts the serial on.
+    let forged = signed_with(&deployment, "keyring-mac.key", |document, sources| {
+        let mac = "file:keyring-mac.key".parse().expect("a URI");
+        *document = bulla::KeyringDocument::parse(&before, &mac, sources).expect("the old keyring");
+        for _ in 0..5 {
+            document.limit(bulla::KeyVersion::FIRST, None, None).expect("a change that counts the serial on");
+        }
+    });
+    put(&deployment, &forged);
+    refused(&deployment, "brings it back");
+}
+
+#[test]
+fn a_master_key_signs_no_document() {
+    let deployment = Deployment::new();
+    let forged = signed_with(&deployment, "master-1.key", |document, _| {
+        document.limit(bulla::KeyVersion::FIRST, None, None).expect("a change");
+    });
+    put(&deployment, &forged);
+    refused(&deployment, "MAC is wrong");
+}
+
+#[test]
+fn a_key_of_the_attackers_own_is_not_trusted() {
+    let deployment = Deployment::new();
+    deployment.configure("trusted_sources = [\"file:\"]", "trusted_sources = [\"file:master-1.key\"]");
+    let own = deployment.new_master(2);
+    let forged = signed_with(&deployment, "keyring-mac.key", |document, sources| {
+        let source = bulla::SourceRecord { uri: own.parse().expect("a URI"), wrapped: None };
+        let at = "2026-01-01T00:00:00Z".parse().expect("a time");
+        document.stage(bulla::Suite::default(), vec![source], sources, at).expect("staged");
+    });
+    put(&deployment, &forged);
+    refused(&deployment, "keyring.trusted_sources");
+    let staged = Deployment::new();
+    staged.configure("trusted_sources = [\"file:\"]", "trusted_sources = [\"file:master-1.key\"]");
+    let ran = staged.run(&["keyring", "stage", "--source", &staged.new_master(2)]);
+    assert!(ran.code == 2 && ran.err.contains("keyring.trusted_sources"), "{}", ran.err);
+}
+
+#[test]
+fn another_key_behind_the_right_name_is_caught_by_its_check_value() {
+    let deployment = Deployment::new();
+    let other = deployment.new_master(2);
+    std::fs::copy(deployment.file(other.trim_start_matches("file:")), deployment.file("master-1.key"))
+        .expect("swapped");
+    refused(&deployment, "key-check value");
+}
+
+#[test]
+fn a_master_that_another_version_has_is_not_staged_again() {
+    let deployment = Deployment::new();
+    std::fs::copy(deployment.file("master-1.key"), deployment.file("again.key")).expect("copied");
+    let again = deployment.run(&["keyring", "stage", "--source", "file:again.key"]);
+    assert!(again.code == 2 && again.err.contains("version 1 already has"), "{}", again.err);
+    deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+    deployment.keyring(&["compromise", "1", "--successor", "2"]);
+    let burned = deployment.run(&["keyring", "stage", "--source", "file:again.key"]);
+    assert!(
+        burned.code == 2 && burned.err.contains("version 1 already has"),
+        "a compromised one least of all: {}",
+        burned.err
+    );
+}

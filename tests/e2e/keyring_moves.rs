@@ -1,0 +1,216 @@
+//! The life of a key version: the table of legal moves, on the command line and over the admin plane.
+
+use serde_json::json;
+
+use crate::support::{
+    deployment::{APP, Deployment},
+    server::Server,
+};
+
+fn states(deployment: &Deployment) -> Vec<String> {
+    let shown = deployment.keyring(&["show"]);
+    let versions = shown["versions"].as_array().expect("versions");
+    versions.iter().map(|version| version["state"].as_str().expect("a state").to_owned()).collect()
+}
+
+fn verdict(deployment: &Deployment, key: &str) -> i32 {
+    deployment.run_with(&["verify", "-"], key).code
+}
+
+#[test]
+fn a_planned_rotation_and_its_rollback() {
+    let deployment = Deployment::new();
+    let first = deployment.issue_text("live", &[]);
+    let staged = deployment.keyring(&["stage", "--source", &deployment.new_master(2), "--suite", "xaes-256-gcm"]);
+    assert_eq!((&staged["version"], &staged["state"]), (&json!(2), &json!("staged")));
+    assert_eq!(deployment.issue("live", &[])["version"], 1, "nothing seals with a staged version");
+
+    let early = deployment.run(&["keyring", "activate", "2", "--require-loaded"]);
+    assert_eq!(early.code, 2);
+    assert!(early.err.contains("refresh interval") && states(&deployment) == ["active", "staged"], "{}", early.err);
+    let activated = deployment.keyring(&["activate", "2"]);
+    assert!(activated["warning"].as_str().expect("a warning").contains("refresh interval"));
+    assert_eq!(states(&deployment), ["deactivated", "active"]);
+    let second = deployment.issue("live", &[]);
+    assert_eq!(second["version"], 2);
+    let second = second["api_key"].as_str().expect("a key");
+    assert_eq!((verdict(&deployment, &first), verdict(&deployment, second)), (0, 0));
+
+    deployment.keyring(&["activate", "1", "--rollback"]);
+    assert_eq!(states(&deployment), ["active", "deactivated"]);
+    assert_eq!(deployment.issue("live", &[])["version"], 1);
+    assert_eq!((verdict(&deployment, &first), verdict(&deployment, second)), (0, 0));
+    deployment.keyring(&["activate", "2", "--rollback"]);
+    deployment.keyring(&["destroy", "1"]);
+    assert_eq!((verdict(&deployment, &first), verdict(&deployment, second)), (1, 0));
+}
+
+#[test]
+fn every_move_that_is_not_in_the_table_is_refused_and_told_what_is() {
+    // Versions 1 to 5 end up destroyed, compromised, deactivated, active and staged.
+    let deployment = Deployment::new();
+    for number in 2..=5 {
+        deployment.keyring(&["stage", "--source", &deployment.new_master(number)]);
+        if number < 5 {
+            deployment.keyring(&["activate", &number.to_string()]);
+        }
+    }
+    deployment.keyring(&["destroy", "1"]);
+    deployment.keyring(&["compromise", "2"]);
+    let all = ["destroyed", "compromised", "deactivated", "active", "staged"];
+    assert_eq!(states(&deployment), all);
+    for (version, illegal) in [
+        ("1", vec!["activate", "rollback", "compromise", "destroy"]),
+        ("2", vec!["activate", "rollback", "compromise"]),
+        ("3", vec!["activate"]),
+        ("4", vec!["activate", "rollback", "destroy"]),
+        ("5", vec!["rollback"]),
+    ] {
+        for illegal_move in illegal {
+            let arguments = match illegal_move {
+                "rollback" => vec!["keyring", "activate", version, "--rollback"],
+                other => vec!["keyring", other, version],
+            };
+            let ran = deployment.run(&arguments);
+            assert_eq!(ran.code, 2, "{version} {illegal_move}: {}", ran.out);
+            assert!(ran.err.contains("cannot be") && ran.err.contains("version"), "{}", ran.err);
+            assert_eq!(states(&deployment), all, "{version} {illegal_move} changed something");
+        }
+    }
+    assert!(deployment.run(&["keyring", "destroy", "9"]).err.contains("no version 9"));
+    assert!(deployment.run(&["keyring", "destroy", "0"]).err.contains("a number from 1"));
+}
+
+#[test]
+fn compromising_the_active_version_takes_its_successor_along() {
+    let deployment = Deployment::new();
+    let key = deployment.issue_text("live", &[]);
+    deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+    let unknown = deployment.run(&["keyring", "compromise", "1", "--successor", "7"]);
+    assert_eq!(
+        (unknown.code, states(&deployment)),
+        (2, vec!["active".to_owned(), "staged".to_owned()]),
+        "all or nothing"
+    );
+    deployment.keyring(&["compromise", "1", "--successor", "2"]);
+    assert_eq!(states(&deployment), ["compromised", "active"]);
+    assert_eq!(verdict(&deployment, &key), 1);
+    assert_eq!(deployment.issue("live", &[])["version"], 2);
+
+    deployment.keyring(&["compromise", "2"]);
+    let stopped = deployment.run(&["issue", "--realm", "live", "--app", APP]);
+    assert_eq!(stopped.code, 2, "without a successor issuing stops");
+    assert!(stopped.err.contains("no active version"), "{}", stopped.err);
+    deployment.keyring(&["stage", "--source", &deployment.new_master(3)]);
+    deployment.keyring(&["activate", "3"]);
+    assert_eq!(deployment.issue("live", &[])["version"], 3);
+}
+
+#[test]
+fn limits_of_a_version_are_kept() {
+    let deployment = Deployment::new();
+    let key = deployment.issue_text("live", &[]);
+    deployment.keyring(&["limit", "1", "--seal-until", "2020-01-01T00:00:00Z"]);
+    assert!(deployment.run(&["issue", "--realm", "live", "--app", APP]).err.contains("seal_until"));
+    assert_eq!(verdict(&deployment, &key), 0);
+    deployment.keyring(&["limit", "1", "--verify-until", "2020-01-01T00:00:00Z"]);
+    assert_eq!(verdict(&deployment, &key), 1);
+    deployment.keyring(&["limit", "1"]);
+    assert_eq!(verdict(&deployment, &key), 0);
+}
+
+#[test]
+fn one_master_under_two_sources_survives_the_loss_of_either() {
+    let deployment = Deployment::new();
+    let key = deployment.issue_text("live", &[]);
+    std::fs::copy(deployment.file("master-1.key"), deployment.file("copy.key")).expect("copied");
+    let other = deployment.run(&["keyring", "rewrap", "1", "--add", &deployment.new_master(2)]);
+    assert!(other.code == 2 && other.err.contains("holds another key"), "{}", other.err);
+    deployment.keyring(&["rewrap", "1", "--add", "file:copy.key"]);
+    assert_eq!(deployment.keyring(&["check"])["served"][0]["source"], "file:master-1.key");
+
+    std::fs::remove_file(deployment.file("master-1.key")).expect("lost");
+    let served = deployment.keyring(&["check"]);
+    assert_eq!(served["served"][0]["source"], "file:copy.key");
+    assert!(served["served"][0]["failed"][0].as_str().expect("why").contains("master-1.key"));
+    assert_eq!(verdict(&deployment, &key), 0);
+    deployment.keyring(&["rewrap", "1", "--remove", "file:master-1.key"]);
+    let last = deployment.run(&["keyring", "rewrap", "1", "--remove", "file:copy.key"]);
+    assert!(last.code == 2 && last.err.contains("only this source"), "{}", last.err);
+    assert_eq!(deployment.issue("live", &[])["version"], 1);
+}
+
+#[test]
+fn the_admin_plane_makes_the_same_moves() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let move_to = |path: &str, body: serde_json::Value| {
+        let answer = server.admin.post(&format!("/v1/keyring/versions{path}"), &body);
+        (answer.status, answer.json())
+    };
+    let uri = deployment.new_master(2);
+    let (status, staged) = move_to("", json!({"sources": [uri]}));
+    assert_eq!((status, &staged["state"]), (201, &json!("staged")));
+    assert_eq!(move_to("/2/activate", json!({"require_loaded": true})).0, 409);
+    let (status, activated) = move_to("/2/activate", json!({}));
+    assert_eq!((status, activated["warning"].is_string()), (200, true));
+    let issued = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP})).json();
+    assert_eq!(issued["version"], 2, "the server that makes the move follows it at once");
+    assert_eq!(move_to("/1/activate", json!({"rollback": true})).0, 200);
+    assert_eq!(move_to("/2/compromise", json!({})).0, 200);
+    assert_eq!(server.admin.request("POST", "/v1/keyring/versions/2/destroy", &[], "").status, 200, "no body, no type");
+    assert_eq!(states(&deployment), ["active", "destroyed"]);
+
+    for (path, body, status, kind) in [
+        ("/2/activate", json!({}), 409, "conflict"),
+        ("/9/destroy", json!({}), 404, "unknown-version"),
+        ("/0/destroy", json!({}), 400, "bad-request"),
+        ("/x/destroy", json!({}), 400, "bad-request"),
+        ("/1/compromise", json!({"reason": "x"}), 400, "bad-request"),
+        ("", json!({"sources": []}), 400, "bad-request"),
+        ("", json!({"sources": ["nonsense"]}), 400, "bad-request"),
+        ("", json!({"sources": ["file:nothing.key"]}), 400, "bad-request"),
+        ("", json!({"sources": ["exec:/bin/true"]}), 400, "bad-request"),
+        ("", json!({"sources": ["file:master-1.key"]}), 409, "conflict"),
+    ] {
+        let answer = server.admin.post(&format!("/v1/keyring/versions{path}"), &body);
+        assert_eq!((answer.status, answer.problem().as_str()), (status, kind), "{path} {body}: {}", answer.body);
+    }
+    let reader = server.admin.bearer(&deployment.issue_text("bulla", &["--scope", "read"]));
+    assert_eq!(reader.post("/v1/keyring/versions/1/compromise", &json!({})).status, 403);
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(deployment.file("keyring.toml"), std::fs::Permissions::from_mode(0o444))
+        .expect("its mode");
+    let read_only = server.admin.post("/v1/keyring/versions/1/compromise", &json!({}));
+    assert_eq!((read_only.status, read_only.problem().as_str()), (409, "read-only-keyring"));
+}
+
+#[test]
+fn the_seal_budget_is_counted_shown_and_kept() {
+    let deployment = Deployment::new();
+    deployment.issue("live", &[]);
+    let shown = deployment.keyring(&["show"]);
+    assert_eq!(shown["versions"][0]["sealed"], json!({"bulla": 1, "live": 1}));
+    let budget = shown["versions"][0]["seal_budget"].as_u64().expect("a budget");
+    assert!(budget <= (1 << 32) / 10 * 9 && budget > (1 << 32) / 10 * 8, "{budget}");
+    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+    let set = |count: u64| {
+        let set = database.execute("UPDATE seal_counts SET count = ?1 WHERE realm = 'live'", [count as i64]);
+        assert_eq!(set.expect("set"), 1);
+    };
+    set(budget - 1);
+    deployment.issue("live", &[]);
+    let spent = deployment.run(&["issue", "--realm", "live", "--app", APP]);
+    assert_eq!(spent.code, 2);
+    assert!(spent.err.contains("budget") && spent.err.contains("activate the next version"), "{}", spent.err);
+    deployment.issue("test", &[]);
+    let server = Server::start(&deployment);
+    let over_http = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP}));
+    assert_eq!((over_http.status, over_http.problem().as_str()), (503, "unavailable"));
+    assert_eq!(server.metric("bulla_seal_count{realm=\"live\",version=\"1\"}"), budget);
+    server.until("the warning", |server| server.log().contains("more than half of its seal budget is used"));
+    deployment.keyring(&["stage", "--source", &deployment.new_master(2), "--suite", "xaes-256-gcm"]);
+    deployment.keyring(&["activate", "2"]);
+    deployment.issue("live", &[]);
+    assert_eq!(deployment.keyring(&["show"])["versions"][1]["seal_budget"], json!(null), "suite 2 has none");
+}

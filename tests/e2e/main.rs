@@ -1,6 +1,6 @@
 //! End-to-end tests: the real command and the real service, over their command line and their sockets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
 mod admin;
 mod authorize;

@@ -197,15 +197,18 @@ def bodies():
         yield f"realm-{name}", json.dumps({"api_key": key}).encode()
     yield "realm-named", json.dumps({"api_key": served["bulla-1"], "realms": ["bulla", "live", "live"]}).encode()
     for name, body in {
-        "empty": "", "empty-object": "{}", "null": "null", "array": f'["{plain}"]', "array-of-fields": f'["{plain}",[],[],null,null]',
+        "empty": "", "empty-object": "{}", "null": "null", "array": f'["{plain}"]',
+        "array-of-fields": f'["{plain}",[],[],null,null]',
         "text": f'"{plain}"', "cut": f'{{"api_key":"{plain[:40]}', "behind": f'{{"api_key":"{plain}"}}{{}}',
         "space": f' \t\r\n{{ "api_key" : "{plain}" }}\n', "unknown": f'{{"api_key":"{plain}","key":1}}',
-        "twice": f'{{"api_key":"{plain}","api_key":"{plain}"}}', "key-null": '{"api_key":null}', "key-number": '{"api_key":-1.5e300}',
+        "twice": f'{{"api_key":"{plain}","api_key":"{plain}"}}', "key-null": '{"api_key":null}',
+        "key-number": '{"api_key":-1.5e300}',
         "escapes": r'{"\u0061pi_key":"\ud83d\udd11\n\u0000\/"}', "lone-surrogate": r'{"api_key":"\ud83d"}',
         "realms-bad": f'{{"api_key":"{plain}","realms":["Acme"]}}', "realms-empty": f'{{"api_key":"{plain}","realms":[]}}',
         "realms-null": f'{{"api_key":"{plain}","realms":null}}', "scopes-text": f'{{"api_key":"{plain}","scopes":"read"}}',
         "ip-bad": f'{{"api_key":"{plain}","ip":"10.1.2.3/8"}}', "ip-zone": f'{{"api_key":"{plain}","ip":"fe80::1%eth0"}}',
-        "ip-mapped": f'{{"api_key":"{plain}","ip":"::ffff:10.1.2.3"}}', "nulls": f'{{"api_key":"{plain}","audience":null,"ip":null}}',
+        "ip-mapped": f'{{"api_key":"{plain}","ip":"::ffff:10.1.2.3"}}',
+        "nulls": f'{{"api_key":"{plain}","audience":null,"ip":null}}',
         "deep": "[" * 200 + "]" * 200, "key-empty": '{"api_key":""}', "byte-order-mark": "\ufeff{}",
     }.items():
         yield f"json-{name}", body.encode()

@@ -10,5 +10,9 @@ mod exec;
 mod file;
 mod parts;
 mod pkcs11;
+mod service;
+#[path = "../e2e/support/mod.rs"]
+#[allow(dead_code, reason = "each binary uses its part of it")]
+mod support;
 mod trust;
 mod vault_transit;

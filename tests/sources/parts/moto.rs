@@ -19,6 +19,11 @@ impl Moto {
         MOTO.get_or_init(|| Moto::start("moto", None))
     }
 
+    /// One more, to be lost with all its keys.
+    pub fn another() -> Moto {
+        Moto::start("another-moto", None)
+    }
+
     /// One that asks for permissions, from the second request on.
     pub fn strict() -> Moto {
         Moto::start("strict-moto", Some("1"))

@@ -29,7 +29,7 @@ pub(crate) fn next_step(
     now: Timestamp,
 ) -> Option<Step> {
     let active = document.active().filter(|_| config.automatic)?;
-    let due = SignedDuration::try_from(config.every.0.0).unwrap_or(SignedDuration::MAX);
+    let due = SignedDuration::try_from(config.every.0).unwrap_or(SignedDuration::MAX);
     if age(active.activated_at.unwrap_or(active.created_at), now) < due {
         return None;
     }

@@ -1,57 +1,150 @@
 //! API keys that verify themselves.
 //!
 //! An API key is `nonce ‖ AES-GCM(app_id) ‖ tag` under a key derived from a master key in a KMS, an HSM or a file. Whoever
-//! holds the derived key verifies locally: no database, no cache, no network.
+//! holds the derived key verifies locally: no database, no cache, no network. Time and randomness are parameters; times are
+//! Unix seconds.
 //!
-//! # Issue and verify
+//! # Verify
 //!
 //! ```
-//! use bulla::{
-//!     Claims, Expectations, Issuer, Keyring, KeyringDocument, KeyringId, Realm, Request, SourceRecord, Sources, Suite, Verifier,
-//! };
+//! use bulla::{Expectations, Verifier};
+//! # use bulla::*;
 //! # use std::os::unix::fs::PermissionsExt;
 //! # let folder = tempfile::tempdir()?;
-//! # let file = folder.path().join("master-1.key");
-//! # std::fs::write(&file, "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")?;
-//! # std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600))?;
+//! # for (name, key) in [("master-1.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), ("master-2.key", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=")] {
+//! #     std::fs::write(folder.path().join(name), key)?;
+//! #     std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o600))?;
+//! # }
 //! # let now = 1_795_000_000u64;
-//! // A keyring with one version, whose master key is in a file.
-//! let sources = Sources::new(folder.path());
-//! let mut document = KeyringDocument::new(KeyringId::random()?);
-//! let source = SourceRecord { uri: "file:master-1.key".parse()?, wrapped: None };
-//! let at = jiff::Timestamp::from_second(now as i64)?;
-//! let version = document.stage(Suite::Aes256Gcm, vec![source], &sources, at)?;
-//! document.activate(version, at)?;
+//! # let at = jiff::Timestamp::from_second(now as i64)?;
+//! # let sources = Sources::new(folder.path());
+//! # let mut document = KeyringDocument::new(KeyringId::random()?);
+//! # let source = SourceRecord { uri: "file:master-1.key".parse()?, wrapped: None };
+//! # let version = document.stage(Suite::Aes256Gcm, vec![source], &sources, at)?;
+//! # document.activate(version, at)?;
+//! # let live: Realm = "acme_live".parse()?;
+//! # let keyring = Keyring::load(&document, &sources, &[live])?;
+//! # let app_id = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
+//! # let request = Request { realm: live, app_id, expires_at: Some(now + 90 * 86_400), claims: Claims::new() };
+//! # let api_key = Issuer::new(&keyring).issue(&request, now)?;
+//! # let header = api_key.expose();
 //!
-//! // Loaded for the realms in use: here the sources are asked, and never again for an API key.
-//! let live: Realm = "acme_live".parse()?;
-//! let keyring = Keyring::load(&document, &sources, &[live])?;
-//!
-//! // Issue.
-//! let app_id = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
-//! let request = Request { realm: live, app_id, expires_at: Some(now + 90 * 86_400), claims: Claims::new() };
-//! let api_key = Issuer::new(&keyring).issue(&request, now)?;
-//!
-//! // Verify: time and expectations are parameters.
+//! // Once: a verifier for the realms that the keyring was loaded for.
 //! let verifier = Verifier::new(&keyring);
+//!
+//! // For every request: the header's text, what the caller expects, and the time.
 //! let realms = [live];
-//! let verified = verifier.verify(api_key.expose(), &Expectations::realms(&realms), now + 60)?;
+//! let verified = verifier.verify(header, &Expectations::realms(&realms), now + 60)?;
 //! assert_eq!(verified.app_id(), app_id);
 //!
-//! // With claims: the caller says which scopes it wants, and who and where it is.
-//! let claims = Claims::new().with_scopes(["orders.read"]).with_audience(["shop"]);
-//! let scoped = Issuer::new(&keyring).issue(&Request { claims, ..request }, now)?;
-//! let expected = Expectations::realms(&realms).scopes(&["orders.read"]).audience("shop");
-//! assert!(verifier.verify(scoped.expose(), &expected, now + 60).is_ok());
+//! // A forged key is rejected before any I/O, because there is none.
+//! assert!(verifier.verify(&header.replace('a', "b"), &Expectations::realms(&realms), now + 60).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 //!
-//! // A changed keyring is loaded anew; what was sealed before still opens.
-//! # std::fs::write(folder.path().join("master-2.key"), "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=")?;
-//! # std::fs::set_permissions(folder.path().join("master-2.key"), std::fs::Permissions::from_mode(0o600))?;
+//! # Issue
+//!
+//! ```
+//! use bulla::{Claims, Issuer, Request};
+//! # use bulla::*;
+//! # use std::os::unix::fs::PermissionsExt;
+//! # let folder = tempfile::tempdir()?;
+//! # for (name, key) in [("master-1.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), ("master-2.key", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=")] {
+//! #     std::fs::write(folder.path().join(name), key)?;
+//! #     std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o600))?;
+//! # }
+//! # let now = 1_795_000_000u64;
+//! # let at = jiff::Timestamp::from_second(now as i64)?;
+//! # let sources = Sources::new(folder.path());
+//! # let mut document = KeyringDocument::new(KeyringId::random()?);
+//! # let source = SourceRecord { uri: "file:master-1.key".parse()?, wrapped: None };
+//! # let version = document.stage(Suite::Aes256Gcm, vec![source], &sources, at)?;
+//! # document.activate(version, at)?;
+//! # let live: Realm = "acme_live".parse()?;
+//! # let keyring = Keyring::load(&document, &sources, &[live])?;
+//! # let app_id = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
+//!
+//! let issuer = Issuer::new(&keyring);
+//! let request = Request { realm: live, app_id, expires_at: Some(now + 90 * 86_400), claims: Claims::new() };
+//! let api_key = issuer.issue(&request, now)?;
+//!
+//! // The id is public and a literal prefix; the text is shown to its owner once.
+//! assert!(api_key.expose().starts_with(&api_key.id().to_string()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # With claims
+//!
+//! ```
+//! use bulla::{Claims, Expectations, Rejection, VerifyError};
+//! # use bulla::*;
+//! # use std::os::unix::fs::PermissionsExt;
+//! # let folder = tempfile::tempdir()?;
+//! # for (name, key) in [("master-1.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), ("master-2.key", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=")] {
+//! #     std::fs::write(folder.path().join(name), key)?;
+//! #     std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o600))?;
+//! # }
+//! # let now = 1_795_000_000u64;
+//! # let at = jiff::Timestamp::from_second(now as i64)?;
+//! # let sources = Sources::new(folder.path());
+//! # let mut document = KeyringDocument::new(KeyringId::random()?);
+//! # let source = SourceRecord { uri: "file:master-1.key".parse()?, wrapped: None };
+//! # let version = document.stage(Suite::Aes256Gcm, vec![source], &sources, at)?;
+//! # document.activate(version, at)?;
+//! # let live: Realm = "acme_live".parse()?;
+//! # let keyring = Keyring::load(&document, &sources, &[live])?;
+//! # let app_id = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
+//!
+//! let claims = Claims::new().with_scopes(["orders.read"]).with_audience(["shop"]).with_cidr(["10.0.0.0/8".parse()?]);
+//! let request = Request { realm: live, app_id, expires_at: None, claims };
+//! let api_key = Issuer::new(&keyring).issue(&request, now)?;
+//!
+//! // A bound key is refused unless the caller says who, and from where.
+//! let (verifier, realms) = (Verifier::new(&keyring), [live]);
+//! let expected = Expectations::realms(&realms).audience("shop").address("10.1.2.3".parse()?);
+//! assert!(verifier.verify(api_key.expose(), &expected.scopes(&["orders.read"]), now).is_ok());
+//! let refused = verifier.verify(api_key.expose(), &expected.scopes(&["orders.write"]), now);
+//! assert_eq!(refused, Err(VerifyError::Rejected(Rejection::Scope)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # With a keyring that changes
+//!
+//! ```
+//! use bulla::{Keyring, SourceRecord, Suite, Verifier};
+//! # use bulla::*;
+//! # use std::os::unix::fs::PermissionsExt;
+//! # let folder = tempfile::tempdir()?;
+//! # for (name, key) in [("master-1.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), ("master-2.key", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=")] {
+//! #     std::fs::write(folder.path().join(name), key)?;
+//! #     std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o600))?;
+//! # }
+//! # let now = 1_795_000_000u64;
+//! # let at = jiff::Timestamp::from_second(now as i64)?;
+//! # let sources = Sources::new(folder.path());
+//! # let mut document = KeyringDocument::new(KeyringId::random()?);
+//! # let source = SourceRecord { uri: "file:master-1.key".parse()?, wrapped: None };
+//! # let version = document.stage(Suite::Aes256Gcm, vec![source], &sources, at)?;
+//! # document.activate(version, at)?;
+//! # let live: Realm = "acme_live".parse()?;
+//! # let keyring = Keyring::load(&document, &sources, &[live])?;
+//! # let app_id = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
+//! # let request = Request { realm: live, app_id, expires_at: Some(now + 90 * 86_400), claims: Claims::new() };
+//! # let api_key = Issuer::new(&keyring).issue(&request, now)?;
+//! # let header = api_key.expose();
+//!
+//! // The next version is staged first, so that every verifier opens with it before anything is sealed with it.
 //! let source = SourceRecord { uri: "file:master-2.key".parse()?, wrapped: None };
 //! let next = document.stage(Suite::Xaes256Gcm, vec![source], &sources, at)?;
 //! document.activate(next, at)?;
-//! let reloaded = Verifier::new(&Keyring::load(&document, &sources, &[live])?);
-//! assert!(reloaded.verify(api_key.expose(), &Expectations::realms(&realms), now + 60).is_ok());
+//!
+//! // A changed document is loaded anew: the sources are asked here, and never for an API key.
+//! let keyring = Keyring::load(&document, &sources, &[live])?;
+//! let verifier = Verifier::new(&keyring);
+//!
+//! // What was sealed before still opens.
+//! let realms = [live];
+//! assert!(verifier.verify(header, &Expectations::realms(&realms), now + 60).is_ok());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

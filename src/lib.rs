@@ -11,6 +11,7 @@ mod hardening;
 mod issuing;
 mod keyring_change;
 mod keyring_view;
+mod ledger_view;
 mod rotation;
 mod server;
 mod store;

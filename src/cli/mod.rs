@@ -8,6 +8,7 @@ mod init;
 mod inspect;
 mod issue;
 mod keyring;
+mod keys;
 mod output;
 mod quickstart;
 mod serve;
@@ -57,7 +58,10 @@ enum Command {
     Verify(verify::Verify),
     /// Show what an API key shows without any master key
     Inspect(inspect::Inspect),
-    /// Make, show and check the keyring
+    /// List and show the API keys on record
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Make, show, check and change the keyring
     #[command(subcommand)]
     Keyring(keyring::Keyring),
     /// Check config, keyring, sources, store, clock and file modes, and say what to do
@@ -122,6 +126,7 @@ pub fn run() -> ExitCode {
         Command::Issue(command) => command.run(&config),
         Command::Verify(command) => command.run(&config),
         Command::Inspect(command) => command.run(),
+        Command::Keys(command) => command.run(&config),
         Command::Keyring(command) => command.run(&config),
         Command::Doctor(command) => command.run(&config),
         Command::Completions(command) => command.run(),

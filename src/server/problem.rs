@@ -103,6 +103,11 @@ impl Problem {
         )
     }
 
+    pub(super) fn unknown_api_key() -> Self {
+        let detail = "the ledger has no API key of this id";
+        Self::new(StatusCode::NOT_FOUND, "unknown-api-key", "There is no such API key on record", detail)
+    }
+
     pub(super) fn unknown_version(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "unknown-version", "There is no such key version", detail)
     }

@@ -43,6 +43,17 @@ pub(crate) enum StoreError {
     Failed(String),
 }
 
+/// Which rows of the ledger are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LedgerFilter {
+    pub(crate) realm: Option<Realm>,
+    pub(crate) app_id: Option<Uuid>,
+    /// The place behind which to go on; 0 for the beginning.
+    pub(crate) after: i64,
+    /// At most so many rows.
+    pub(crate) limit: u32,
+}
+
 /// How many API keys a realm has sealed under a key version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SealCount {
@@ -58,6 +69,12 @@ pub(crate) trait Store: Send + Sync {
 
     /// The number of keys on record.
     fn count(&self) -> Result<u64, StoreError>;
+
+    /// Rows of the ledger, each with its place, in the order of their places.
+    fn list(&self, filter: &LedgerFilter) -> Result<Vec<(i64, LedgerRow)>, StoreError>;
+
+    /// The row of one key.
+    fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerRow>, StoreError>;
 
     /// How many keys were sealed, for each realm and version.
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError>;

@@ -217,7 +217,9 @@ fn help_and_completions_know_every_command() {
     let folder = tempfile::tempdir().expect("a folder");
     let help = run(folder.path(), &["--help"]).ok().out.clone();
     let script = run(folder.path(), &["completions", "bash"]).ok().out.clone();
-    for command in ["quickstart", "init", "serve", "issue", "verify", "inspect", "keyring", "doctor", "completions"] {
+    for command in
+        ["quickstart", "init", "serve", "issue", "verify", "inspect", "keys", "keyring", "doctor", "completions"]
+    {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
         assert!(script.contains(command), "{command} in the completions");
     }

@@ -10,6 +10,7 @@ mod data;
 mod doctor;
 mod keyring_attacks;
 mod keyring_moves;
+mod ledger;
 mod limits;
 mod quickstart;
 mod reference;

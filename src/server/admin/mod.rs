@@ -3,6 +3,7 @@
 pub(super) mod auth;
 mod issue;
 mod keyring;
+mod ledger;
 
 use std::sync::Arc;
 
@@ -16,7 +17,8 @@ use super::{App, problem::Problem};
 /// The admin plane's endpoints.
 pub(super) fn router(app: Arc<App>) -> Router {
     Router::new()
-        .route("/v1/api-keys", post(issue::issue))
+        .route("/v1/api-keys", get(ledger::list).post(issue::issue))
+        .route("/v1/api-keys/{id}", get(ledger::show))
         .route("/v1/keyring", get(keyring::show))
         .route("/v1/keyring/versions", post(keyring::stage))
         .route("/v1/keyring/versions/{number}/activate", post(keyring::activate))

@@ -1,18 +1,20 @@
 //! The embedded store: SQLite in WAL mode. The only file that speaks its dialect.
 
+mod ledger;
+
 use std::{
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use bulla::{KeyVersion, KeyringId, KeyringMemory};
+use bulla::{ApiKeyId, KeyVersion, KeyringId, KeyringMemory};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 
-use super::{LedgerRow, SealCount, Store, StoreError};
+use super::{LedgerFilter, LedgerRow, SealCount, Store, StoreError};
 
 /// The schema's steps; a store counts in `user_version` how many it has.
-const MIGRATIONS: [&str; 1] = [include_str!("schema-1.sql")];
+const MIGRATIONS: [&str; 1] = [include_str!("../schema-1.sql")];
 
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
@@ -101,6 +103,14 @@ impl Store for SqliteStore {
     fn count(&self) -> Result<u64, StoreError> {
         let count: i64 = self.connection().query_row("SELECT count(*) FROM api_keys", [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
+    }
+
+    fn list(&self, filter: &LedgerFilter) -> Result<Vec<(i64, LedgerRow)>, StoreError> {
+        ledger::list(&self.connection(), filter)
+    }
+
+    fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerRow>, StoreError> {
+        ledger::find(&self.connection(), id)
     }
 
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
@@ -206,7 +216,18 @@ mod tests {
         assert_eq!(store.count().expect("a count"), 1, "the batch with a duplicate left nothing behind");
         store.record(&[two], None).expect("recorded");
         drop(store);
-        assert_eq!(SqliteStore::open(&path, false).expect("again").count().expect("a count"), 2);
+        let store = SqliteStore::open(&path, false).expect("again");
+        assert_eq!(store.count().expect("a count"), 2);
+        let (one, two) = (row("acme_live_00000XzbyFf5rOyRXQyt8V"), row("acme_live_00000YHqiQd7Eu4eUpRFdL"));
+        assert_eq!(store.find(&two.id).expect("found"), Some(two.clone()));
+        assert_eq!(store.find(&row("acme_live_0000000000000000000000").id).expect("looked"), None);
+        let list = |after, limit| {
+            let rows = store.list(&LedgerFilter { after, limit, ..LedgerFilter::default() }).expect("a page");
+            rows.into_iter().map(|(_, row)| row).collect::<Vec<_>>()
+        };
+        assert_eq!((list(0, 10), list(0, 1), list(1, 10)), (vec![one.clone(), two.clone()], vec![one], vec![two]));
+        let elsewhere = LedgerFilter { realm: "live".parse().ok(), limit: 10, ..LedgerFilter::default() };
+        assert_eq!(store.list(&elsewhere).expect("a page"), []);
     }
 
     #[test]

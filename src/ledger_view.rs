@@ -1,0 +1,101 @@
+//! The ledger as it is shown: on the command line with `--json`, and over the admin plane.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
+use bulla::Realm;
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::store::{LedgerFilter, LedgerRow, Store, StoreError};
+
+/// Rows of a page unless it is said otherwise, and at most.
+pub(crate) const PAGE: u32 = 100;
+pub(crate) const LONGEST_PAGE: u32 = 1_000;
+
+/// Some of the API keys on record, and where to go on.
+#[derive(Debug, Serialize)]
+pub(crate) struct Page {
+    pub(crate) api_keys: Vec<ApiKeyView>,
+    /// Gives the next page; none at the end.
+    pub(crate) next_cursor: Option<String>,
+}
+
+/// An API key on record.
+#[derive(Debug, Serialize)]
+pub(crate) struct ApiKeyView {
+    pub(crate) api_key_id: String,
+    pub(crate) realm: String,
+    pub(crate) app_id: Uuid,
+    pub(crate) version: u32,
+    pub(crate) name: Option<String>,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) meta: BTreeMap<String, String>,
+    pub(crate) issued_by: String,
+}
+
+/// Which page is wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) realm: Option<Realm>,
+    pub(crate) app_id: Option<Uuid>,
+    pub(crate) cursor: Option<String>,
+    pub(crate) limit: Option<u32>,
+}
+
+/// No page can be given.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PageError {
+    #[error("`cursor` is none that a page gave")]
+    Cursor,
+    #[error("`limit` is 1 to {LONGEST_PAGE}")]
+    Limit,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Page {
+    /// Reads the page from `store`. A cursor only says where to go on: whoever forges one sees what he might see anyway.
+    pub(crate) fn read(store: &dyn Store, wanted: &Wanted) -> Result<Self, PageError> {
+        let after = wanted.cursor.as_deref().map_or(Some(0), place).ok_or(PageError::Cursor)?;
+        let limit = wanted.limit.unwrap_or(PAGE);
+        if !(1..=LONGEST_PAGE).contains(&limit) {
+            return Err(PageError::Limit);
+        }
+        let filter = LedgerFilter { realm: wanted.realm, app_id: wanted.app_id, after, limit: limit + 1 };
+        let mut rows = store.list(&filter)?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        let next_cursor = rows.last().filter(|_| more).map(|(seq, _)| cursor(*seq));
+        Ok(Page { api_keys: rows.into_iter().map(|(_, row)| ApiKeyView::new(row)).collect(), next_cursor })
+    }
+}
+
+impl ApiKeyView {
+    pub(crate) fn new(row: LedgerRow) -> Self {
+        ApiKeyView {
+            api_key_id: row.id.to_string(),
+            realm: row.realm.to_string(),
+            app_id: row.app_id,
+            version: row.version,
+            name: row.name,
+            issued_at: row.issued_at,
+            expires_at: row.expires_at,
+            scopes: row.scopes,
+            meta: row.meta,
+            issued_by: row.issued_by,
+        }
+    }
+}
+
+fn cursor(seq: i64) -> String {
+    BASE64URL.encode(seq.to_be_bytes())
+}
+
+fn place(cursor: &str) -> Option<i64> {
+    let bytes = BASE64URL.decode(cursor).ok()?;
+    Some(i64::from_be_bytes(bytes.try_into().ok()?)).filter(|seq| *seq >= 0)
+}

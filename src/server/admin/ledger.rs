@@ -1,0 +1,67 @@
+//! `GET /v1/api-keys` and `GET /v1/api-keys/{id}`: the ledger.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Extension, Path, RawQuery, State},
+    http::HeaderMap,
+};
+use bulla::ApiKeyId;
+
+use super::auth::{self, Permission};
+use crate::{
+    ledger_view::{ApiKeyView, Page, PageError, Wanted},
+    server::{App, blocking, listener::Peer, problem::Problem},
+};
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Json<Page>, Problem> {
+    let caller = auth::identify(&app, &headers, peer)?;
+    let wanted = parse(query.as_deref().unwrap_or_default())?;
+    caller
+        .needs(&app, wanted.realm.map_or(Permission::anywhere("read"), |realm| Permission::in_realm("read", realm)))?;
+    let page = blocking::run(move || Page::read(&*app.store, &wanted)).await?;
+    page.map(Json).map_err(|error| match error {
+        PageError::Store(error) => error.into(),
+        wrong => Problem::bad_request(wrong.to_string()),
+    })
+}
+
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<ApiKeyView>, Problem> {
+    let caller = auth::identify(&app, &headers, peer)?;
+    let id: ApiKeyId = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
+    caller.needs(&app, Permission::in_realm("read", id.realm()))?;
+    let row = blocking::run(move || app.store.find(&id)).await??;
+    row.map(|row| Json(ApiKeyView::new(row))).ok_or_else(Problem::unknown_api_key)
+}
+
+fn parse(query: &str) -> Result<Wanted, Problem> {
+    let mut wanted = Wanted::default();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let wrong = |what: &str| Problem::bad_request(format!("`{name}` {what}"));
+        match &*name {
+            // An empty value is a form's way of saying nothing.
+            _ if value.is_empty() => {}
+            "realm" => wanted.realm = Some(value.parse().map_err(|_| wrong("is no realm"))?),
+            "app_id" => wanted.app_id = Some(value.parse().map_err(|_| wrong("has to be a UUID"))?),
+            "cursor" => wanted.cursor = Some(value.into_owned()),
+            "limit" => wanted.limit = Some(value.parse().map_err(|_| wrong("has to be a number"))?),
+            _ => {
+                return Err(Problem::bad_request(
+                    "the query has `realm`, `app_id`, `cursor` and `limit`, and nothing else",
+                ));
+            }
+        }
+    }
+    Ok(wanted)
+}

@@ -29,20 +29,24 @@ impl KeyringDocument {
         now: Timestamp,
     ) -> Result<KeyVersion, KeyringError> {
         let number = self.next_version()?;
-        let Some((first, others)) = sources.split_first() else { return Err(KeyringError::NoSource(number)) };
-        let source = self.open(number, first, opener)?;
-        for other in &self.versions {
-            if self.check_value(&*source, other.number)? == other.key_check_value {
-                return Err(KeyringError::SameMaster { version: other.number, uri: first.uri.to_string() });
+        let mut agreed: Option<(KeyCheckValue, &SourceRecord)> = None;
+        for record in &sources {
+            let source = self.open(number, record, opener)?;
+            for other in &self.versions {
+                if self.check_value(&*source, other.number)? == other.key_check_value {
+                    return Err(KeyringError::SameMaster { version: other.number, uri: record.uri.to_string() });
+                }
+            }
+            let value = self.check_value(&*source, number)?;
+            match agreed {
+                Some((before, first)) if before != value => {
+                    return Err(KeyringError::SourcesDiffer(first.uri.to_string(), record.uri.to_string()));
+                }
+                Some(_) => {}
+                None => agreed = Some((value, record)),
             }
         }
-        let key_check_value = self.check_value(&*source, number)?;
-        for other in others {
-            let source = self.open(number, other, opener)?;
-            if self.check_value(&*source, number)? != key_check_value {
-                return Err(KeyringError::SourcesDiffer(first.uri.to_string(), other.uri.to_string()));
-            }
-        }
+        let Some((key_check_value, _)) = agreed else { return Err(KeyringError::NoSource(number)) };
         self.versions.push(VersionRecord {
             number,
             state: State::Staged,

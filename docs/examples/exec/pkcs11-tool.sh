@@ -3,7 +3,8 @@
 #
 # Make the key:
 #   pkcs11-tool --module MODULE.so --token-label TOKEN --login --keygen --key-type GENERIC:32 --label master-1 --id 01 \
-#       --usage-sign --sensitive
+#       --usage-sign --sensitive --private
+# Without --private some tokens let everybody use the key, without the PIN.
 # Name it, with a file of mode 0600 that holds the PIN:
 #   exec:./pkcs11-tool.sh MODULE.so TOKEN ID PIN-FILE
 set -euo pipefail

@@ -19,5 +19,7 @@ fi
 if (($# == 2)); then
     export TPM2TOOLS_TCTI=$2
 fi
+# The library's own log would come before what the tool has to say, of which operators see the first line.
+export TSS2_LOG=${TSS2_LOG:-all+none}
 
 { base64 --decode && printf '\001'; } | tpm2_hmac --key-context "$1" --hash-algorithm sha256 | base64 --wrap=0

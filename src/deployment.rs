@@ -144,6 +144,7 @@ impl Deployment {
 /// Holds off other processes that would change the keyring. The document itself is replaced, so a file beside it is locked.
 fn lock(keyring: &Path) -> io::Result<File> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(keyring.with_extension("lock"))?;
+    give_to_owner_of(keyring, &file)?;
     file.lock()?;
     Ok(file)
 }
@@ -154,9 +155,24 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(content)?;
     file.as_file().set_permissions(path.metadata()?.permissions())?;
+    give_to_owner_of(path, file.as_file())?;
     file.as_file().sync_all()?;
     file.persist(path)?;
     File::open(folder)?.sync_all()
+}
+
+/// An administrator who changes the keyring as root leaves it with the user of the service. Others cannot give files away,
+/// and need not.
+fn give_to_owner_of(path: &Path, file: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let (owner, given) = (path.metadata()?, file.metadata()?);
+    if (owner.uid(), owner.gid()) == (given.uid(), given.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(owner.uid()), Some(owner.gid())) {
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Writes a file that must not exist yet, durably.

@@ -186,13 +186,17 @@ impl IssuedApiKey {
     }
 }
 
-/// How many keys one realm may seal under one key version: for random 96-bit nonces SP 800-38D section 8.3 allows 2^32, of
-/// which the last tenth is left as a margin. Suite 2 has no budget.
+/// How many keys one realm may seal under one key version of suite 1: SP 800-38D section 8.3 allows 2^32 random nonces.
+const SEAL_LIMIT: u64 = 1 << 32;
+
+/// What a realm may seal under one key version: the last tenth of the limit is left as a margin. Suite 2 has no budget.
 pub(crate) fn seal_budget(suite: Option<Suite>) -> Option<u64> {
-    match suite {
-        Some(Suite::Aes256Gcm) => Some((1 << 32) / 10 * 9),
-        _ => None,
-    }
+    (suite == Some(Suite::Aes256Gcm)).then_some(SEAL_LIMIT / 10 * 9)
+}
+
+/// From how many on the next rotation is to be planned.
+pub(crate) fn seal_warning(suite: Option<Suite>) -> Option<u64> {
+    (suite == Some(Suite::Aes256Gcm)).then_some(SEAL_LIMIT / 2)
 }
 
 /// When the key expires, in Unix seconds.

@@ -135,7 +135,7 @@ impl Default for ServerConfig {
             max_body: 64 << 10,
             max_batch_body: 1 << 20,
             max_head: 32 << 10,
-            head_timeout: Span::seconds(10),
+            head_timeout: Span::seconds(60),
             body_timeout: Span::seconds(30),
             idle_timeout: Span::seconds(120),
             max_connections: 10_000,

@@ -38,8 +38,7 @@ impl Bounds {
 pub(super) async fn json<T: DeserializeOwned>(request: Request, bounds: Bounds) -> Result<T, Problem> {
     expect_type(request.headers(), "application/json")?;
     let bytes = bytes(request, bounds).await?;
-    // The parser's own words may quote what it stumbled on, which may be an API key: only place and kind are told.
-    serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(explain(&error)))
+    parse(&bytes)
 }
 
 /// The body as JSON, or the defaults where there is none.
@@ -47,11 +46,13 @@ pub(super) async fn optional_json<T: DeserializeOwned + Default>(
     request: Request,
     bounds: Bounds,
 ) -> Result<T, Problem> {
-    if !request.headers().contains_key(header::CONTENT_TYPE) {
-        let none = bytes(request, bounds).await?.is_empty();
-        return if none { Ok(T::default()) } else { Err(Problem::media_type("application/json")) };
+    let typed = expect_type(request.headers(), "application/json");
+    let bytes = bytes(request, bounds).await?;
+    if bytes.is_empty() {
+        return Ok(T::default());
     }
-    json(request, bounds).await
+    typed?;
+    parse(&bytes)
 }
 
 /// The body as bytes, after its media type was found to be `wanted`.
@@ -88,6 +89,11 @@ fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Problem>
     let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case(wanted) { Ok(()) } else { Err(Problem::media_type(wanted)) }
+}
+
+/// The parser's own words may quote what it stumbled on, which may be an API key: only place and kind are told.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(explain(&error)))
 }
 
 fn explain(error: &serde_json::Error) -> String {

@@ -19,7 +19,7 @@ use super::App;
 use crate::{
     clock,
     deployment::{Deployment, DeploymentError},
-    issuing::seal_budget,
+    issuing::seal_warning,
     keyring_change::{Activate, Change, Stage},
     rotation::{self, Step},
     store::SealCount,
@@ -98,14 +98,13 @@ impl Refresher {
         for SealCount { realm, version, count } in counts {
             let snapshot = self.app.snapshot();
             let suite = snapshot.document.versions().iter().find(|record| record.number.number() == version);
-            let budget = seal_budget(suite.map(|record| record.suite));
-            if budget.is_some_and(|budget| count > budget / 2) && self.warned.insert((realm.clone(), version)) {
+            let half = seal_warning(suite.map(|record| record.suite));
+            if half.is_some_and(|half| count >= half) && self.warned.insert((realm.clone(), version)) {
                 tracing::warn!(
                     realm,
                     version,
                     count,
-                    ?budget,
-                    "more than half of its seal budget is used: plan the next rotation"
+                    "half of what suite 1 may seal is sealed: plan the next rotation"
                 );
             }
         }
@@ -118,7 +117,7 @@ impl Refresher {
         let looked = tokio::task::spawn_blocking(move || look(&app, &config, anyway)).await;
         let error = match looked {
             Ok(Ok(changed)) => {
-                if changed || anyway {
+                if changed || anyway || self.retry.is_some() {
                     tracing::info!(
                         ?trigger,
                         serial = self.app.snapshot().document.serial(),

@@ -256,7 +256,11 @@ where
     };
     let code = refusal.err().code().unwrap_or("no code");
     let (problem, what) = match code {
-        "NotFoundException" => (Problem::Missing, "there is no such key in this account and region"),
+        "NotFoundException" => (
+            Problem::Missing,
+            "there is no such key in this account and region: see the key id, `region=` in the URI or AWS_REGION, and whose \
+             credentials these are",
+        ),
         "AccessDeniedException" => (
             Problem::Denied,
             "these credentials may not use the key: allow kms:GenerateMac (derive) or kms:Decrypt (unwrap)",

@@ -11,8 +11,7 @@ pub(super) fn check(uri: &SourceUri, trusted: &[String]) -> Result<(), SourceErr
         return Ok(());
     }
     let detail = format!(
-        "it is not among the trusted sources; if it is to be one, add {:?}, or a beginning of it that ends before \
-         `/`, `;` or `?`, to keyring.trusted_sources in the configuration",
+        "it is not among the trusted sources; if it is to be one, add {:?} to keyring.trusted_sources in the configuration",
         entry_for(uri)
     );
     Err(SourceError::new(uri, Problem::Untrusted, detail))

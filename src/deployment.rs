@@ -71,9 +71,12 @@ impl Deployment {
     /// The keyring document: authenticated, and held to what the store remembers of it.
     pub(crate) fn document(&self, store: &dyn Store) -> Result<KeyringDocument, DeploymentError> {
         let path = self.keyring_path()?;
+        // The memory before the document: a change is written first and remembered then, so what is remembered now cannot
+        // be newer than what is read next.
+        let memories = store.keyring_memories()?;
         let text = std::fs::read_to_string(&path).map_err(|error| DeploymentError::KeyringRead { path, error })?;
         let document = KeyringDocument::parse(&text, &self.config.keyring.mac_source, &self.sources)?;
-        let memory = store.keyring_memory(document.id())?;
+        let memory = memories.get(&document.id()).cloned().unwrap_or_default();
         memory.check(&document)?;
         let seen = KeyringMemory::after(&document);
         if seen != memory {
@@ -100,7 +103,9 @@ impl Deployment {
         store: &dyn Store,
         change: impl FnOnce(&mut KeyringDocument, &Sources) -> Result<T, KeyringError>,
     ) -> Result<(KeyringDocument, T), DeploymentError> {
+        // A link stays a link: what it leads to is replaced.
         let path = self.keyring_path()?;
+        let path = path.canonicalize().map_err(|error| DeploymentError::KeyringRead { path, error })?;
         let failed = |error| DeploymentError::KeyringWrite { path: path.clone(), error };
         if path.metadata().is_ok_and(|metadata| metadata.permissions().readonly()) {
             return Err(DeploymentError::KeyringReadOnly(path));
@@ -135,9 +140,13 @@ impl Deployment {
         }
     }
 
+    /// The key that authenticates the keyring.
+    pub(crate) fn mac_key(&self, document: &KeyringDocument) -> Result<MacKey, KeyringError> {
+        MacKey::open(&self.config.keyring.mac_source, &self.sources, document.id())
+    }
+
     fn render(&self, document: &KeyringDocument) -> Result<String, DeploymentError> {
-        let key = MacKey::open(&self.config.keyring.mac_source, &self.sources, document.id())?;
-        Ok(document.render(&key)?)
+        Ok(document.render(&self.mac_key(document)?)?)
     }
 }
 
@@ -152,12 +161,14 @@ fn lock(keyring: &Path) -> io::Result<File> {
 /// Replaces `path` in one step: a reader sees the old document or the new one, also after a crash.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    // Always of this name: whoever holds the lock overwrites what one that was killed left behind.
+    let new = path.with_extension("new");
+    let mut file = File::create(&new)?;
     file.write_all(content)?;
-    file.as_file().set_permissions(path.metadata()?.permissions())?;
-    give_to_owner_of(path, file.as_file())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    file.set_permissions(path.metadata()?.permissions())?;
+    give_to_owner_of(path, &file)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
     File::open(folder)?.sync_all()
 }
 

@@ -67,6 +67,14 @@ pub(crate) struct Changed {
     pub(crate) warning: Option<String>,
 }
 
+impl Changed {
+    /// Adds what went wrong after the change was made.
+    pub(crate) fn warn(&mut self, troubles: Vec<String>) {
+        let all: Vec<String> = self.warning.take().into_iter().chain(troubles).collect();
+        self.warning = (!all.is_empty()).then(|| all.join("; "));
+    }
+}
+
 impl Change {
     /// Applies the change to the deployment's keyring at `now`.
     pub(crate) fn apply(
@@ -77,7 +85,11 @@ impl Change {
     ) -> Result<Changed, DeploymentError> {
         let warning = self.not_everywhere(deployment, store, now)?;
         let (document, version) = deployment.change_keyring(store, |document, sources| match self {
-            Change::Stage(stage) => stage.apply(document, sources, now),
+            Change::Stage(stage) => {
+                let version = stage.apply(document, sources, now)?;
+                document.refuse_mac_key(version, &deployment.mac_key(document)?)?;
+                Ok(version)
+            }
             Change::Activate(version, activate) => {
                 if activate.rollback {
                     document.roll_back(*version, now)?;

@@ -11,7 +11,7 @@ use super::{
     client::{Client, ClientError},
     init,
     output::{self, BAD, DIM, GOOD},
-    serve::stop_on_signal,
+    serve::{hangup, stop_on_signal},
 };
 use crate::{
     config::{Level, Listen},
@@ -43,8 +43,10 @@ impl Quickstart {
             }
         }
         log::start(&deployment.config.log);
-        Runtime::new()?.block_on(async {
-            let server = Server::start(deployment, new.config).await?;
+        let runtime = Runtime::new()?;
+        let hangup = hangup(&runtime)?;
+        runtime.block_on(async {
+            let server = Server::start(deployment, new.config, hangup).await?;
             let addresses = server.addresses();
             let (stop, stopped) = if self.once {
                 let (stop, stopped) = watch::channel(false);

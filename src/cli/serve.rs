@@ -4,8 +4,8 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use tokio::{
-    runtime::Builder,
-    signal::unix::{SignalKind, signal},
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 
@@ -44,16 +44,24 @@ impl Serve {
         deployment.recheck()?;
         log::start(&deployment.config.log);
         hardening::harden();
+        let runtime = Builder::new_multi_thread().enable_all().on_thread_park(hardening::forget_registers).build()?;
+        // Before anything that takes time: a SIGHUP that nobody takes would end the process.
+        let hangup = hangup(&runtime)?;
         if self.wait_for_source {
             wait_for_sources(&deployment)?;
         }
-        let runtime = Builder::new_multi_thread().enable_all().on_thread_park(hardening::forget_registers).build()?;
         runtime.block_on(async {
-            let server = Server::start(deployment, config.config.clone()).await?;
+            let server = Server::start(deployment, config.config.clone(), hangup).await?;
             server.serve(stop_on_signal()?).await;
             Ok(ExitCode::SUCCESS)
         })
     }
+}
+
+/// SIGHUP, taken from here on.
+pub(super) fn hangup(runtime: &Runtime) -> std::io::Result<Signal> {
+    let _inside = runtime.enter();
+    signal(SignalKind::hangup())
 }
 
 /// Returns once every version's source answers; what waiting does not mend is an error at once.

@@ -15,6 +15,9 @@ use crate::config::ServerConfig;
 /// How much of a body that is too large is read before the connection may close on its client.
 const MAX_DROPPED: usize = 8 << 20;
 
+/// Longer than the names of all fields, and shorter than every API key.
+const LONGEST_NAME: usize = 32;
+
 /// What a body may cost.
 #[derive(Clone, Copy)]
 pub(super) struct Bounds {
@@ -101,8 +104,14 @@ fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match error.classify() {
         serde_json::error::Category::Data => {
+            // A name as short as a field's is told; a longer one may be an API key in the wrong place.
+            let name = text.split('`').nth(1).unwrap_or_default();
             let told = ["unknown field", "missing field", "duplicate field"].iter().any(|kind| text.starts_with(kind));
-            if told { text } else { format!("a value of the wrong kind at {place}") }
+            match (told, name.len() <= LONGEST_NAME) {
+                (true, true) => text,
+                (true, false) => format!("unknown field at {place}"),
+                (false, _) => format!("a value of the wrong kind at {place}"),
+            }
         }
         serde_json::error::Category::Eof => "the JSON ends early, or there is none".to_owned(),
         _ => format!("not JSON at {place}"),
@@ -122,6 +131,7 @@ mod tests {
             (r#"{"realm":"live","app_id":"x","scopes":"live_hidden"}"#, "wrong kind at line 1"),
             (r#"{"realm":"#, "ends early"),
             (r#"{"realm":live_hidden}"#, "not JSON at line 1"),
+            (r#"{"live_hidden0000000000000000000000000000":1}"#, "unknown field at line 1"),
         ] {
             let error = explain(&serde_json::from_str::<NewApiKey>(body).expect_err("a wrong body"));
             assert!(error.contains(told) && !error.contains("hidden"), "{body}: {error}");

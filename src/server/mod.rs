@@ -15,7 +15,7 @@ mod state;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{
     listener::{Bound, Limits},
@@ -50,21 +50,24 @@ pub(crate) struct Addresses {
 pub(crate) enum StartError {
     #[error(transparent)]
     Deployment(#[from] DeploymentError),
-    #[error("cannot take signals: {0}")]
-    Signal(std::io::Error),
     #[error("cannot listen on {listen}: {error}")]
     Listen { listen: Listen, error: std::io::Error },
 }
 
 impl Server {
-    /// Loads everything and then opens the ports; `config` is read again when something changes.
-    pub(crate) async fn start(deployment: Deployment, config_path: PathBuf) -> Result<Self, StartError> {
+    /// Loads everything and then opens the ports. The configuration is read again from `config_path` when something
+    /// changes, and at every `hangup`.
+    pub(crate) async fn start(
+        deployment: Deployment,
+        config_path: PathBuf,
+        hangup: Signal,
+    ) -> Result<Self, StartError> {
         let config = deployment.config.clone();
         let app = tokio::task::spawn_blocking(|| App::load(deployment)).await.unwrap_or_else(|panic| {
             std::panic::resume_unwind(panic.into_panic());
         })?;
         let app = Arc::new(app);
-        let refresher = Refresher::new(Arc::clone(&app), config_path).map_err(StartError::Signal)?;
+        let refresher = Refresher::new(Arc::clone(&app), config_path, hangup);
         let mut listeners = Vec::new();
         for (listen, router) in [
             (&config.data.listen, data::router(Arc::clone(&app))),

@@ -179,7 +179,10 @@ impl From<DeploymentError> for Problem {
             DeploymentError::Keyring(error) => match error {
                 KeyringError::Unknown(_) => Problem::unknown_version(detail),
                 KeyringError::IllegalMove { .. } | KeyringError::SameMaster { .. } => Problem::conflict(detail),
-                KeyringError::NoSource(_) | KeyringError::SourcesDiffer(..) => Problem::bad_request(detail),
+                KeyringError::NoSource(_)
+                | KeyringError::SourcesDiffer(..)
+                | KeyringError::NoSuccession(_)
+                | KeyringError::MacKeyAsMaster(_) => Problem::bad_request(detail),
                 KeyringError::Source { error, .. } if error.problem() != SourceProblem::Unreachable => {
                     Problem::bad_request(detail)
                 }

@@ -8,14 +8,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bulla::SourceRecord;
+use bulla::{KeyringError, SourceRecord};
 use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
+    signal::unix::Signal,
     sync::watch,
     time::{Instant, sleep_until},
 };
 
-use super::App;
+use super::{App, state::Reloaded};
 use crate::{
     clock,
     deployment::{Deployment, DeploymentError},
@@ -55,11 +55,10 @@ pub(super) struct Refresher {
 type Stamp = (SystemTime, u64, u64);
 
 impl Refresher {
-    /// SIGHUP is taken from here on; the configuration is read again from `config`.
-    pub(super) fn new(app: Arc<App>, config: PathBuf) -> std::io::Result<Self> {
-        let hangup = signal(SignalKind::hangup())?;
+    /// The configuration is read again from `config`.
+    pub(super) fn new(app: Arc<App>, config: PathBuf, hangup: Signal) -> Self {
         let files = stamps(&app, &config);
-        Ok(Refresher { app, config, hangup, files, retry: None, warned: HashSet::new() })
+        Refresher { app, config, hangup, files, retry: None, warned: HashSet::new() }
     }
 
     /// Runs until `stop`.
@@ -116,15 +115,12 @@ impl Refresher {
         let anyway = matches!(trigger, Trigger::Signal | Trigger::Retry);
         let looked = tokio::task::spawn_blocking(move || look(&app, &config, anyway)).await;
         let error = match looked {
-            Ok(Ok(changed)) => {
-                if changed || anyway || self.retry.is_some() {
-                    tracing::info!(
-                        ?trigger,
-                        serial = self.app.snapshot().document.serial(),
-                        "keyring and configuration loaded"
-                    );
+            Ok(Ok(reloaded)) => {
+                if reloaded.changed || anyway || self.retry.is_some() {
+                    let serial = self.app.snapshot().document.serial();
+                    tracing::info!(?trigger, serial, "keyring and configuration loaded");
                 }
-                None
+                Some(reloaded.failed.join("; ")).filter(|failed| !failed.is_empty())
             }
             Ok(Err(error)) => Some(error.to_string()),
             Err(panic) => Some(panic.to_string()),
@@ -140,35 +136,48 @@ impl Refresher {
     }
 }
 
-/// One look: the rotation that is due, then whatever changed.
-fn look(app: &App, config: &Path, anyway: bool) -> Result<bool, DeploymentError> {
+/// One look: whatever changed, then the rotation that is due, and what that changed.
+fn look(app: &App, config: &Path, ask_again: bool) -> Result<Reloaded, DeploymentError> {
     let mut deployment = Deployment::open(config)?;
     deployment.config.listen_as(&app.config);
-    rotate(app, &deployment)?;
-    app.reload(&deployment, anyway)
+    let mut reloaded = app.reload(&deployment, ask_again)?;
+    match rotate(app, &deployment) {
+        Ok(false) => {}
+        Ok(true) => {
+            let after = app.reload(&deployment, false)?;
+            reloaded = Reloaded { changed: true, failed: after.failed };
+        }
+        Err(error) => reloaded.failed.push(format!("automatic rotation: {error}")),
+    }
+    Ok(reloaded)
 }
 
 /// Takes the next step of automatic rotation, if one is due. Processes that share a keyring may find the same step due:
-/// the second finds it taken once it holds the lock, and its change is refused.
-fn rotate(app: &App, deployment: &Deployment) -> Result<(), DeploymentError> {
+/// the second finds it taken once it holds the lock, and its change is refused. Whether the keyring changed.
+fn rotate(app: &App, deployment: &Deployment) -> Result<bool, DeploymentError> {
     let (config, now) = (&deployment.config, clock::now());
-    let document = deployment.document(&*app.store)?;
-    let change = match rotation::next_step(&document, &config.rotation, config.keyring.refresh_interval, now) {
-        None => return Ok(()),
+    let step = {
+        let snapshot = app.snapshot();
+        rotation::next_step(&snapshot.document, &config.rotation, config.keyring.refresh_interval, now)
+    };
+    let change = match step {
+        None => return Ok(false),
         Some(Step::NoSourceLeft) => {
             tracing::warn!(
                 "the active version is due for rotation, and rotation.sources has none that is not in use: add one"
             );
-            return Ok(());
+            return Ok(false);
         }
         Some(Step::Stage(uri)) => Change::Stage(Stage { sources: vec![uri], suite: config.rotation.suite }),
         Some(Step::Activate(version)) => Change::Activate(version, Activate { rollback: false, require_loaded: true }),
     };
     match change.apply(deployment, &*app.store, now) {
-        Ok(_) => Ok(()),
-        Err(DeploymentError::Keyring(error)) if !error.is_unreachable() => {
+        Ok(_) => Ok(true),
+        Err(DeploymentError::Keyring(
+            error @ (KeyringError::IllegalMove { .. } | KeyringError::SameMaster { .. } | KeyringError::Unknown(_)),
+        )) => {
             tracing::info!(%error, "another process rotated first");
-            Ok(())
+            Ok(true)
         }
         Err(error) => Err(error),
     }

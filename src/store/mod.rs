@@ -2,7 +2,11 @@
 
 mod sqlite;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::Arc,
+};
 
 use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
 use jiff::Timestamp;
@@ -79,8 +83,8 @@ pub(crate) trait Store: Send + Sync {
     /// How many keys were sealed, for each realm and version.
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError>;
 
-    /// What is remembered of a keyring.
-    fn keyring_memory(&self, id: KeyringId) -> Result<KeyringMemory, StoreError>;
+    /// What is remembered of each keyring.
+    fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError>;
 
     /// Remembers more of a keyring; nothing is ever forgotten.
     fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError>;

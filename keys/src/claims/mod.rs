@@ -36,8 +36,8 @@ pub enum ClaimsError {
     #[error("{0} must not be empty")]
     Empty(&'static str),
     /// Not a scope token of RFC 6749.
-    #[error("the scope `{0}` is not a scope token of RFC 6749: printable ASCII without space, `\"` and `\\`")]
-    Scope(String),
+    #[error("scope number {0} is not a scope token of RFC 6749: printable ASCII without space, `\"` and `\\`")]
+    Scope(usize),
     /// The encoding is too long.
     #[error("the claims take {0} bytes and may take {MAX_CLAIMS}: shorten scopes, audience, addresses or metadata")]
     TooLong(usize),
@@ -137,8 +137,8 @@ impl Claims {
     /// The encoding to be sealed: no bytes for no claims, else one CBOR map in deterministic encoding (RFC 8949 §4.2.1).
     pub fn to_cbor(&self) -> Result<Vec<u8>, ClaimsError> {
         self.check()?;
-        if let Some(scope) = self.scopes.iter().find(|scope| !scope.bytes().all(is_scope_character)) {
-            return Err(ClaimsError::Scope(scope.clone()));
+        if let Some(at) = self.scopes.iter().position(|scope| !scope.bytes().all(is_scope_character)) {
+            return Err(ClaimsError::Scope(at + 1));
         }
         let bytes = cbor::encode(self);
         if bytes.len() > MAX_CLAIMS { Err(ClaimsError::TooLong(bytes.len())) } else { Ok(bytes) }

@@ -138,6 +138,13 @@ impl KeyringDocument {
         Ok(text)
     }
 
+    /// Refuses a version whose master key is the key that authenticates the document.
+    pub fn refuse_mac_key(&self, number: KeyVersion, key: &MacKey) -> Result<(), KeyringError> {
+        let record = self.version(number).ok_or(KeyringError::Unknown(number))?;
+        let same = self.check_value(&*key.0, number)? == record.key_check_value;
+        if same { Err(KeyringError::MacKeyAsMaster(number)) } else { Ok(()) }
+    }
+
     fn check(&self) -> Result<(), KeyringError> {
         for (at, record) in self.versions.iter().enumerate() {
             if self.versions[..at].iter().any(|before| before.number == record.number) {

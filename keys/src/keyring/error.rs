@@ -112,6 +112,14 @@ pub enum KeyringError {
     /// The last source of a version cannot be removed.
     #[error("version {0} has only this source: add another one first")]
     LastSource(KeyVersion),
+    /// A successor for a version that is not the active one, or the version itself.
+    #[error("version {0} has no successor to name: only the active version has one, and it is another version")]
+    NoSuccession(KeyVersion),
+    /// The key of the keyring's own MAC, offered as a master key.
+    #[error(
+        "version {0} would have the key that authenticates the keyring as its master key: every purpose needs a key of its own"
+    )]
+    MacKeyAsMaster(KeyVersion),
     /// An older document than one that was seen before.
     #[error(
         "the keyring document has serial {serial}, and serial {seen} was seen before: it was rolled back; put the newest \
@@ -137,6 +145,14 @@ impl KeyringError {
             uri: uri.to_string(),
             found: found.to_string(),
             recorded: version.key_check_value.to_string(),
+        }
+    }
+
+    /// The same trouble, told of `version`: of the one that is asked for, not of the one it is compared with.
+    pub(super) fn about(self, version: KeyVersion) -> Self {
+        match self {
+            KeyringError::Source { error, .. } => KeyringError::Source { version, error },
+            other => other,
         }
     }
 

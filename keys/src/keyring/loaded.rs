@@ -46,39 +46,99 @@ pub(crate) struct Loaded {
     pub(crate) number: u32,
     /// Unix seconds; none for no limit.
     pub(crate) verify_until: Option<u64>,
-    pub(crate) key: Option<SealKey>,
+    pub(crate) key: Option<Arc<SealKey>>,
+}
+
+/// The seal keys of one version, in the order of the realms, and where they came from.
+struct Derived {
+    keys: Vec<Arc<SealKey>>,
+    served: Served,
 }
 
 impl Keyring {
     /// Derives the seal keys of `realms` for every version that opens. Each version's sources are tried in order, and
     /// each is held to the key-check value on record.
     pub fn load(document: &KeyringDocument, sources: &Sources, realms: &[Realm]) -> Result<Self, KeyringError> {
-        let mut served = Vec::new();
-        let mut opened = Vec::new();
-        for record in &document.versions {
-            let mut source = None;
-            if record.state.opens() {
-                let (opened, from) = open_any(document, record, sources)?;
-                served.push(from);
-                source = Some(opened);
+        let (keyring, mut failed) =
+            Self::assemble(document, realms, |record| derive(document, record, sources, realms));
+        if failed.is_empty() { Ok(keyring) } else { Err(failed.swap_remove(0)) }
+    }
+
+    /// The keyring of a changed document, for a process in service. Keys that are at hand are kept: their sources are asked
+    /// only where `ask_again`, and one that does not serve then takes nothing away. So a compromise takes effect whatever
+    /// else is out of reach. What could not be loaded is told; a new version among it accepts nothing yet.
+    pub fn reload(
+        &self,
+        document: &KeyringDocument,
+        sources: &Sources,
+        realms: &[Realm],
+        ask_again: bool,
+    ) -> (Self, Vec<KeyringError>) {
+        let mut kept = Vec::new();
+        let (keyring, mut failed) = Self::assemble(document, realms, |record| {
+            let known = self.known(document, record, realms);
+            if let Some((known, true)) =
+                known.as_ref().map(|(known, same_sources)| (known, *same_sources && !ask_again))
+            {
+                return Ok(Derived { keys: known.keys.clone(), served: known.served.clone() });
             }
-            opened.push((Arc::new(record.clone()), source));
-        }
-        let realms = realms.iter().map(|realm| {
-            let versions = opened.iter().map(|(record, source)| {
-                let key = source.as_ref().map(|source| seal_key(document.id, record, *realm, &**source)).transpose()?;
-                let verify_until = record.verify_until.map(|time| time.as_second().try_into().unwrap_or(0));
-                Ok(Loaded { record: Arc::clone(record), number: record.number.number(), verify_until, key })
-            });
-            Ok(RealmKeys { realm: *realm, versions: versions.collect::<Result<_, KeyringError>>()? })
+            derive(document, record, sources, realms).or_else(|error| match known {
+                Some((known, _)) => {
+                    kept.push(error);
+                    Ok(known)
+                }
+                None => Err(error),
+            })
         });
-        Ok(Keyring {
-            id: document.id,
-            serial: document.serial,
-            active: document.active().map(|record| record.number),
-            realms: realms.collect::<Result<_, KeyringError>>()?,
-            served,
-        })
+        failed.append(&mut kept);
+        (keyring, failed)
+    }
+
+    /// The keys of `record` as they are loaded here, if they are the same ones; and whether its sources are too.
+    fn known(&self, document: &KeyringDocument, record: &VersionRecord, realms: &[Realm]) -> Option<(Derived, bool)> {
+        let mut same_sources = true;
+        let keys = realms.iter().map(|realm| {
+            let loaded = self.realm(*realm)?.version(record.number.number())?;
+            let before = &loaded.record;
+            same_sources &= before.sources == record.sources;
+            let same = (before.suite, before.key_check_value) == (record.suite, record.key_check_value);
+            loaded.key.clone().filter(|_| same && self.id == document.id)
+        });
+        let keys = keys.collect::<Option<Vec<_>>>()?;
+        let served = self.served.iter().find(|served| served.version == record.number)?;
+        Some((Derived { keys, served: Served { failed: Vec::new(), ..served.clone() } }, same_sources))
+    }
+
+    fn assemble(
+        document: &KeyringDocument,
+        realms: &[Realm],
+        mut derive: impl FnMut(&VersionRecord) -> Result<Derived, KeyringError>,
+    ) -> (Self, Vec<KeyringError>) {
+        let (mut served, mut failed) = (Vec::new(), Vec::new());
+        let mut loaded: Vec<RealmKeys> =
+            realms.iter().map(|realm| RealmKeys { realm: *realm, versions: Vec::new() }).collect();
+        for record in &document.versions {
+            let mut keys = Vec::new();
+            if record.state.opens() {
+                match derive(record) {
+                    Ok(derived) => {
+                        served.push(derived.served);
+                        keys = derived.keys;
+                    }
+                    Err(error) => failed.push(error),
+                }
+            }
+            let shared = Arc::new(record.clone());
+            let verify_until = record.verify_until.map(|time| time.as_second().try_into().unwrap_or(0));
+            let mut keys = keys.into_iter();
+            for realm in &mut loaded {
+                let (record, number) = (Arc::clone(&shared), record.number.number());
+                realm.versions.push(Loaded { record, number, verify_until, key: keys.next() });
+            }
+        }
+        let active = document.active().map(|record| record.number);
+        let keyring = Keyring { id: document.id, serial: document.serial, active, served, realms: loaded.into() };
+        (keyring, failed)
     }
 
     /// The keyring's id.
@@ -127,27 +187,30 @@ impl Loaded {
     /// The key, if its version still opens at `now`, in Unix seconds.
     #[inline]
     pub(crate) fn key_at(&self, now: u64) -> Option<&SealKey> {
-        self.key.as_ref().filter(|_| self.verify_until.is_none_or(|until| now < until))
+        self.key.as_deref().filter(|_| self.verify_until.is_none_or(|until| now < until))
     }
 }
 
-fn open_any(
+/// Asks the version's sources in order until one yields all keys.
+fn derive(
     document: &KeyringDocument,
     record: &VersionRecord,
     sources: &Sources,
-) -> Result<(Box<dyn KeySource>, Served), KeyringError> {
+    realms: &[Realm],
+) -> Result<Derived, KeyringError> {
     let mut failed = Vec::new();
     for candidate in &record.sources {
         let opened = document.open(record.number, candidate, sources).and_then(|source| {
             let found = document.check_value(&*source, record.number)?;
-            if found == record.key_check_value {
-                return Ok(source);
+            if found != record.key_check_value {
+                return Err(KeyringError::wrong_key(record, &candidate.uri, found));
             }
-            Err(KeyringError::wrong_key(record, &candidate.uri, found))
+            realms.iter().map(|realm| seal_key(document.id, record, *realm, &*source)).collect()
         });
         match opened {
-            Ok(source) => {
-                return Ok((source, Served { version: record.number, source: candidate.uri.clone(), failed }));
+            Ok(keys) => {
+                let served = Served { version: record.number, source: candidate.uri.clone(), failed };
+                return Ok(Derived { keys, served });
             }
             Err(error) => failed.push(error),
         }
@@ -160,10 +223,10 @@ fn seal_key(
     record: &VersionRecord,
     realm: Realm,
     source: &dyn KeySource,
-) -> Result<SealKey, KeyringError> {
+) -> Result<Arc<SealKey>, KeyringError> {
     let version = record.number;
     let expanded = source
         .expand(&SealKey::info(keyring, record.suite, version, realm))
         .map_err(|error| KeyringError::Source { version, error })?;
-    Ok(SealKey::new(&expanded, record.suite, version, realm))
+    Ok(Arc::new(SealKey::new(&expanded, record.suite, version, realm)))
 }

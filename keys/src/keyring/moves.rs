@@ -33,7 +33,8 @@ impl KeyringDocument {
         for record in &sources {
             let source = self.open(number, record, opener)?;
             for other in &self.versions {
-                if self.check_value(&*source, other.number)? == other.key_check_value {
+                let value = self.check_value(&*source, other.number).map_err(|error| error.about(number))?;
+                if value == other.key_check_value {
                     return Err(KeyringError::SameMaster { version: other.number, uri: record.uri.to_string() });
                 }
             }
@@ -84,6 +85,9 @@ impl KeyringDocument {
         self.expect_state(number, &[State::Staged, State::Active, State::Deactivated], ASKED)?;
         let mut next = self.clone();
         if let Some(successor) = successor {
+            if successor == number || self.version(number).is_none_or(|record| record.state != State::Active) {
+                return Err(KeyringError::NoSuccession(number));
+            }
             next.make_active(successor, &[State::Staged, State::Deactivated], "its successor", now)?;
         }
         next.set_state(number, State::Compromised);

@@ -98,12 +98,16 @@ async fn read<T: DeserializeOwned + Default>(
     Ok((version, options))
 }
 
-/// Changes the keyring and takes the change up here at once; other processes follow within the refresh interval.
+/// Changes the keyring and takes the change up here at once; other processes follow within the refresh interval. What is
+/// written is done: trouble with taking it up is a warning.
 async fn apply(app: Arc<App>, change: Change) -> Result<Json<Changed>, Problem> {
     let changed = blocking::run(move || {
         let deployment = Deployment::of(app.snapshot().config.clone());
-        let changed = change.apply(&deployment, &*app.store, clock::now())?;
-        app.reload(&deployment, false)?;
+        let mut changed = change.apply(&deployment, &*app.store, clock::now())?;
+        match app.reload(&deployment, false) {
+            Ok(reloaded) => changed.warn(reloaded.failed),
+            Err(error) => changed.warn(vec![error.to_string()]),
+        }
         Ok::<_, Problem>(changed)
     });
     changed.await?.map(Json)

@@ -9,6 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 
+use super::verify::accepted_realms;
 use crate::{
     server::{
         App,
@@ -66,7 +67,7 @@ pub(super) async fn introspect(
     let address = once("ip")?.map(|ip| ip.parse()).transpose();
     // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.
     let wanted = Wanted {
-        realms: app.snapshot().default_realms.clone(),
+        realms: accepted_realms(&app, once("realm")?.as_slice())?,
         audience: once("audience")?,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
         ..Wanted::default()

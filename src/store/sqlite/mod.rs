@@ -3,13 +3,14 @@
 mod ledger;
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use bulla::{ApiKeyId, KeyVersion, KeyringId, KeyringMemory};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, params};
 
 use super::{LedgerFilter, LedgerRow, SealCount, Store, StoreError};
 
@@ -122,18 +123,21 @@ impl Store for SqliteStore {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    fn keyring_memory(&self, id: KeyringId) -> Result<KeyringMemory, StoreError> {
-        let (connection, id) = (self.connection(), id.to_string());
-        let serial: Option<i64> = connection
-            .query_row("SELECT serial FROM keyring_memory WHERE keyring_id = ?1", [&id], |row| row.get(0))
-            .optional()?;
-        let mut query =
-            connection.prepare("SELECT version FROM keyring_burned WHERE keyring_id = ?1 ORDER BY version")?;
-        let burned: Vec<u32> = query.query_map([&id], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        Ok(KeyringMemory {
-            serial: serial.map_or(0, i64::unsigned_abs),
-            burned: burned.into_iter().filter_map(KeyVersion::new).collect(),
-        })
+    fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
+        let mut connection = self.connection();
+        let transaction = connection.transaction()?;
+        let mut memories: HashMap<KeyringId, KeyringMemory> = HashMap::new();
+        let mut serials = transaction.prepare("SELECT keyring_id, serial FROM keyring_memory")?;
+        let mut rows = serials.query([])?;
+        while let Some(row) = rows.next()? {
+            memories.entry(keyring_id(row)?).or_default().serial = row.get::<_, i64>(1)?.unsigned_abs();
+        }
+        let mut burned = transaction.prepare("SELECT keyring_id, version FROM keyring_burned ORDER BY version")?;
+        let mut rows = burned.query([])?;
+        while let Some(row) = rows.next()? {
+            memories.entry(keyring_id(row)?).or_default().burned.extend(KeyVersion::new(row.get(1)?));
+        }
+        Ok(memories)
     }
 
     fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError> {
@@ -153,6 +157,11 @@ impl Store for SqliteStore {
         transaction.commit()?;
         Ok(())
     }
+}
+
+fn keyring_id(row: &rusqlite::Row<'_>) -> Result<KeyringId, StoreError> {
+    let text: String = row.get(0)?;
+    text.parse().map_err(|_| StoreError::Failed(format!("`{text}` is remembered, which is no keyring id")))
 }
 
 fn count_seal(transaction: &Transaction<'_>, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
@@ -253,13 +262,12 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = SqliteStore::open(&folder.path().join("bulla.db"), true).expect("a store");
         let id = KeyringId::from_bytes([1; 16]);
-        assert_eq!(store.keyring_memory(id).expect("nothing yet"), KeyringMemory::default());
+        assert!(store.keyring_memories().expect("nothing yet").is_empty());
         let version = |number| KeyVersion::new(number).expect("a number");
         store.remember_keyring(id, &KeyringMemory { serial: 5, burned: vec![version(2)] }).expect("remembered");
         store.remember_keyring(id, &KeyringMemory { serial: 3, burned: vec![version(1)] }).expect("remembered");
-        let memory = store.keyring_memory(id).expect("a memory");
-        assert_eq!(memory, KeyringMemory { serial: 5, burned: vec![version(1), version(2)] });
-        assert_eq!(store.keyring_memory(KeyringId::from_bytes([2; 16])).expect("another"), KeyringMemory::default());
+        let memory = KeyringMemory { serial: 5, burned: vec![version(1), version(2)] };
+        assert_eq!(store.keyring_memories().expect("a memory"), HashMap::from([(id, memory)]));
     }
 
     #[test]

@@ -113,3 +113,53 @@ fn a_master_that_another_version_has_is_not_staged_again() {
         burned.err
     );
 }
+
+#[test]
+fn the_key_of_the_keyrings_mac_is_no_master_key() {
+    let deployment = Deployment::new();
+    let staged = deployment.run(&["keyring", "stage", "--source", "file:keyring-mac.key"]);
+    assert!(staged.code == 2 && staged.err.contains("authenticates the keyring"), "{}", staged.err);
+    std::fs::remove_file(deployment.file("keyring.toml")).expect("removed");
+    let made = deployment.run(&["keyring", "init", "--source", "file:keyring-mac.key"]);
+    assert!(made.code == 2 && made.err.contains("authenticates the keyring"), "{}", made.err);
+    assert!(!deployment.file("keyring.toml").exists());
+}
+
+#[test]
+fn a_slow_mac_source_beside_changes_is_no_rollback() {
+    let deployment = Deployment::new();
+    let script = deployment.file("mac.sh");
+    let works = "#!/bin/sh\nsleep 0.2\n(base64 -d; printf '\\001') | openssl dgst -sha256 -mac HMAC -macopt hexkey:$(base64 -d < \"$(dirname \"$0\")/keyring-mac.key\" | od -An -v -tx1 | tr -d ' \\n') -binary | base64\n";
+    std::fs::write(&script, works).expect("written");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).expect("its mode");
+    deployment
+        .configure("mac_source = \"file:keyring-mac.key\"", &format!("mac_source = \"exec:{}\"", script.display()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 2..5 {
+                deployment.keyring(&["stage", "--source", &deployment.new_master(number)]);
+            }
+        });
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..4 {
+                    deployment.issue("live", &[]);
+                }
+            });
+        }
+    });
+    assert_eq!(deployment.keyring(&["show"])["serial"], 5);
+}
+
+#[test]
+fn a_linked_keyring_stays_a_link() {
+    let deployment = Deployment::new();
+    std::fs::create_dir(deployment.file("elsewhere")).expect("a folder");
+    std::fs::rename(deployment.file("keyring.toml"), deployment.file("elsewhere/keyring.toml")).expect("moved");
+    std::os::unix::fs::symlink("elsewhere/keyring.toml", deployment.file("keyring.toml")).expect("linked");
+    deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+    assert!(deployment.file("keyring.toml").is_symlink());
+    let target = std::fs::read_to_string(deployment.file("elsewhere/keyring.toml")).expect("the target");
+    assert!(target.contains("master-2.key"));
+}

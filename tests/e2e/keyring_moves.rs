@@ -92,6 +92,10 @@ fn compromising_the_active_version_takes_its_successor_along() {
         (2, vec!["active".to_owned(), "staged".to_owned()]),
         "all or nothing"
     );
+    for (version, successor) in [("1", "1"), ("2", "2"), ("2", "1")] {
+        let refused = deployment.run(&["keyring", "compromise", version, "--successor", successor]);
+        assert!(refused.code == 2 && refused.err.contains("no successor"), "{version} {successor}: {}", refused.err);
+    }
     deployment.keyring(&["compromise", "1", "--successor", "2"]);
     assert_eq!(states(&deployment), ["compromised", "active"]);
     assert_eq!(verdict(&deployment, &key), 1);

@@ -49,6 +49,29 @@ fn a_connection_that_says_too_little_for_too_long_is_closed() {
 }
 
 #[test]
+fn clients_that_do_not_read_their_answers_are_closed() {
+    let deployment = Deployment::new();
+    let bounds = [("BULLA_SERVER__MAX_CONNECTIONS", "4"), ("BULLA_SERVER__IDLE_TIMEOUT", "500ms")];
+    let server = Server::start_with(&deployment, &bounds);
+    let body = json!({"api_keys": vec!["x"; 1_000]}).to_string();
+    let request = format!(
+        "POST /v1/verify/batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let held: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = server.data.connect();
+            stream.set_write_timeout(Some(std::time::Duration::from_millis(200))).expect("a time-out");
+            // Until neither side's buffers take any more.
+            while stream.write_all(request.as_bytes()).is_ok() {}
+            stream
+        })
+        .collect();
+    assert_eq!(server.data.get("/healthz").status, 200, "their places are free again");
+    drop(held);
+}
+
+#[test]
 fn further_connections_wait_for_a_place() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_SERVER__MAX_CONNECTIONS", "2")]);

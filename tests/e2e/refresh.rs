@@ -80,25 +80,12 @@ fn keys_of_an_unknown_version_cause_one_look_per_interval_however_many_arrive() 
 
 #[test]
 fn a_missing_source_ends_the_start_or_is_waited_for() {
-    let deployment = Deployment::new();
+    let deployment = with_a_source_that_is_gone();
     let script = deployment.file("hmac.sh");
     std::fs::write(&script, "#!/bin/sh\necho the token is gone >&2\nexit 1\n").expect("written");
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).expect("its mode");
-    // A program that answers as the file does, until it does not.
-    let program = format!("exec:{}", script.display());
-    deployment.configure("trusted_sources = [\"file:\"]", &format!("trusted_sources = [\"file:\", \"{program}\"]"));
-    let works = "#!/bin/sh\n(base64 -d; printf '\\001') | openssl dgst -sha256 -mac HMAC -macopt hexkey:$(base64 -d < \"$(dirname \"$0\")/master-2.key\" | od -An -v -tx1 | tr -d ' \\n') -binary | base64\n";
-    let broken = std::fs::read(&script).expect("the script");
-    deployment.new_master(2);
-    std::fs::write(&script, works).expect("written");
-    deployment.keyring(&["stage", "--source", &program]);
-    deployment.keyring(&["rewrap", "2", "--add", "file:master-2.key"]);
-    deployment.keyring(&["rewrap", "2", "--remove", "file:master-2.key"]);
-    std::fs::write(&script, &broken).expect("written");
     let ended = deployment.run(&["serve"]);
     assert_eq!(ended.code, 2);
-    assert!(ended.err.contains(&program) && ended.err.contains("the token is gone"), "{}", ended.err);
+    assert!(ended.err.contains("hmac.sh") && ended.err.contains("the token is gone"), "{}", ended.err);
 
     let mut waiting = crate::support::command::bulla(deployment.path())
         .args(["serve", "--wait-for-source", "--data-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
@@ -109,8 +96,72 @@ fn a_missing_source_ends_the_start_or_is_waited_for() {
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(waiting.stderr.take().expect("its log")));
     let mut until = |word: &str| lines.by_ref().map_while(Result::ok).any(|line| line.contains(word));
     assert!(until("waiting for a key source"));
-    std::fs::write(&script, works).expect("written");
-    assert!(until("serving"));
+    let sent = std::process::Command::new("kill").args(["-HUP", &waiting.id().to_string()]).status();
+    assert!(sent.expect("kill runs").success());
+    std::fs::write(&script, WORKS).expect("written");
+    assert!(until("serving"), "a SIGHUP meanwhile ended nothing");
     waiting.kill().expect("ended");
     waiting.wait().expect("reaped");
+}
+
+/// A deployment whose version 2 is staged on a program that then goes away.
+fn with_a_source_that_is_gone() -> Deployment {
+    let deployment = Deployment::new();
+    let script = deployment.file("hmac.sh");
+    let program = format!("exec:{}", script.display());
+    deployment.configure("trusted_sources = [\"file:\"]", &format!("trusted_sources = [\"file:\", \"{program}\"]"));
+    deployment.configure("refresh_interval = \"60s\"", "refresh_interval = \"1s\"");
+    deployment.new_master(2);
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(&script, WORKS).expect("written");
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o700)).expect("its mode");
+    deployment.keyring(&["stage", "--source", &program]);
+    deployment
+}
+
+/// HMAC-SHA256 under the key in `master-2.key`, as the source `exec:` wants it.
+const WORKS: &str = "#!/bin/sh\n(base64 -d; printf '\\001') | openssl dgst -sha256 -mac HMAC -macopt hexkey:$(base64 -d < \"$(dirname \"$0\")/master-2.key\" | od -An -v -tx1 | tr -d ' \\n') -binary | base64\n";
+
+#[test]
+fn a_compromise_takes_effect_while_another_version_s_source_is_away() {
+    let deployment = with_a_source_that_is_gone();
+    let server = Server::start(&deployment);
+    let old = deployment.issue_text("live", &[]);
+    deployment.keyring(&["stage", "--source", &deployment.new_master(3)]);
+    deployment.keyring(&["activate", "3"]);
+    let good = deployment.issue_text("live", &[]);
+    let active = |key: &str| server.data.post("/v1/verify", &json!({"api_key": key})).json()["active"] == true;
+    server.until("the new version", |_| active(&good));
+    std::fs::remove_file(deployment.file("hmac.sh")).expect("gone");
+    let compromised = server.admin.post("/v1/keyring/versions/1/compromise", &json!({}));
+    assert_eq!(compromised.status, 200, "{}", compromised.body);
+    assert!(!active(&old) && active(&good), "at once, and nothing else is touched");
+    server.signal("HUP");
+    server.until("the trouble told", |server| server.metric("bulla_keyring_refresh_failing") == 1);
+    assert!(!active(&old) && active(&good));
+    std::fs::write(deployment.file("hmac.sh"), WORKS).expect("written");
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(deployment.file("hmac.sh"), std::fs::Permissions::from_mode(0o700)).expect("its mode");
+    server.until("the recovery", |server| server.metric("bulla_keyring_refresh_failing") == 0);
+}
+
+#[test]
+fn a_rotation_that_fails_holds_no_compromise_up() {
+    let deployment = Deployment::new();
+    deployment.configure("refresh_interval = \"60s\"", "refresh_interval = \"1s\"");
+    deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+    let old = deployment.issue_text("live", &[]);
+    deployment.keyring(&["activate", "2"]);
+    deployment.configure(
+        "automatic = false\nevery = \"90d\"\nsources = []",
+        "automatic = true\nevery = \"1s\"\nsources = [\"file:never.key\"]",
+    );
+    let server = Server::start(&deployment);
+    server.until("the trouble told", |server| server.metric("bulla_keyring_refresh_failing") == 1);
+    let ready = server.data.get("/readyz").json();
+    assert!(ready["degraded"][0]["detail"].as_str().expect("why").contains("automatic rotation"), "{ready}");
+    deployment.keyring(&["compromise", "1"]);
+    server.until("the compromise", |server| {
+        server.data.post("/v1/verify", &json!({"api_key": old})).json()["active"] == false
+    });
 }

@@ -235,7 +235,7 @@ fn claims_that_a_verifier_would_refuse_are_not_sealed() {
     }
     for scope in ["two words", " ", "\"", "\\", "é", "tab\t", "\u{7f}", "\0"] {
         let error = issue(Claims::new().with_scopes(["read", scope]));
-        assert_eq!(error, Some(ClaimsError::Scope(scope.to_owned()).into()));
+        assert_eq!(error, Some(ClaimsError::Scope(2).into()), "{scope:?}");
     }
 }
 

@@ -7,17 +7,15 @@
 
 #[path = "support/keyring.rs"]
 mod keyring;
+#[path = "support/raw.rs"]
+mod raw;
 #[path = "support/rounds.rs"]
 mod rounds;
 
-use std::{hint::black_box, sync::Arc};
+use std::sync::Arc;
 
-use aes_gcm::{
-    Aes256Gcm,
-    aead::{AeadInOut, KeyInit},
-};
 use bulla::{ApiKey, ApiKeyId, Claims, Expectations, Issuer, Keyring, Request, Revocations, Suite, Verifier};
-use keyring::{NOW, REALM, realm};
+use keyring::{NOW, realm};
 use rounds::{Contender, run};
 
 /// Distinct keys that each contender walks through, so that no branch predictor learns a single text by heart.
@@ -40,7 +38,7 @@ fn main() {
     let scoped_expected = expected.scopes(&["orders.read"]);
 
     let mut contenders = vec![
-        raw(),
+        raw::open(),
         Contender::over("bulla verify, accepted", accepted.clone(), |text| empty.verify(text, &expected, NOW).is_ok()),
     ];
     contenders.push(Contender::over("bulla verify, accepted, 1 M revoked", accepted, |text| {
@@ -99,29 +97,6 @@ fn with_checksum(text: &str) -> String {
         value /= 62;
     }
     format!("{checked}{}", std::str::from_utf8(&digits).expect("ASCII"))
-}
-
-/// The cipher alone, over the bytes that bulla's seal of a key without claims has.
-fn raw() -> Contender<'static> {
-    let cipher = Aes256Gcm::new(&[7; 32].into());
-    let aad = [b"bulla/v1\0\x01\0\0\0\x01".as_slice(), REALM.as_bytes()].concat();
-    let nonce = |at: usize| -> [u8; 12] { [&(at as u64).to_be_bytes()[..], &[0; 4]].concat().try_into().expect("12") };
-    let sealed: Vec<_> = (0..KEYS)
-        .map(|at| {
-            let mut text = [at as u8; 24];
-            let tag = cipher.encrypt_inout_detached(&nonce(at).into(), &aad, (&mut text[..]).into()).expect("sealed");
-            (nonce(at), text, tag)
-        })
-        .collect();
-    let mut at = 0;
-    Contender::new("raw aes-gcm open, same bytes", move || {
-        at = (at + 1) % KEYS;
-        let (nonce, mut text, tag) = sealed[at];
-        let length = black_box(text.len());
-        let opened = cipher.decrypt_inout_detached(&nonce.into(), black_box(&aad), (&mut text[..length]).into(), &tag);
-        black_box(text);
-        opened.is_ok()
-    })
 }
 
 fn fernet() -> Contender<'static> {

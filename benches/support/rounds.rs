@@ -16,6 +16,7 @@ impl<'a> Contender<'a> {
         Contender { name: name.to_owned(), step: Box::new(step) }
     }
 
+    #[allow(dead_code, reason = "not every benchmark has texts for each contender alone")]
     /// A contender that walks through `texts` in turn.
     pub(crate) fn over(name: &str, texts: Vec<String>, check: impl Fn(&str) -> bool + 'a) -> Self {
         let mut at = 0;
@@ -26,8 +27,8 @@ impl<'a> Contender<'a> {
     }
 }
 
-/// Runs the contenders and prints medians and the ratios to the first.
-pub(crate) fn run(mut contenders: Vec<Contender<'_>>) {
+/// The nanoseconds of a step of every contender in every round.
+pub(crate) fn times(contenders: &mut [Contender<'_>]) -> Vec<Vec<f64>> {
     let mut times = vec![Vec::with_capacity(ROUNDS); contenders.len()];
     for _ in 0..ROUNDS {
         for (contender, times) in contenders.iter_mut().zip(&mut times) {
@@ -38,6 +39,13 @@ pub(crate) fn run(mut contenders: Vec<Contender<'_>>) {
             times.push(start.elapsed().as_nanos() as f64 / f64::from(ITERATIONS));
         }
     }
+    times
+}
+
+/// Runs the contenders and prints medians and the ratios to the first.
+#[allow(dead_code, reason = "not every benchmark prints the contenders one by one")]
+pub(crate) fn run(mut contenders: Vec<Contender<'_>>) {
+    let times = times(&mut contenders);
     println!("{:<40} {:>10} {:>24}", "", "ns median", "ratio to the first (95 %)");
     for (contender, own) in contenders.iter().zip(&times) {
         let mut ratios: Vec<f64> = own.iter().zip(&times[0]).map(|(own, first)| own / first).collect();

@@ -175,7 +175,7 @@ pub use self::{
     },
     realm::{Realm, RealmError},
     rejection::{Rejection, VerifyError},
-    revocation::Revocations,
+    revocation::{Change, Revocations},
     seal::Suite,
     source::{Binding, KeySource, Problem, SourceError, SourceUri, Sources},
     verifier::{Verified, Verifier},

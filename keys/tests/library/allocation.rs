@@ -53,7 +53,7 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 /// What `work` returns, and how often this thread allocated meanwhile.
-fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
+pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let before = ALLOCATIONS.get();
     let result = work();
     (result, ALLOCATIONS.get() - before)

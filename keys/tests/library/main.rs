@@ -8,6 +8,7 @@ mod issuing;
 mod keyring;
 mod loading;
 mod moves;
+mod revocation;
 mod rotation;
 mod silence;
 mod suites;

@@ -1,0 +1,86 @@
+//! Changes of what is taken back, as an owner hands them in.
+
+use hashbrown::DefaultHashBuilder;
+use uuid::Uuid;
+
+use super::entry::{NEVER, Operation, key};
+use crate::{ApiKeyId, Realm};
+
+/// One change of the revocations. Times are Unix seconds as they stand inside a key.
+///
+/// `expires_at` is the expiry of the id's key; `None`, or 0, where it never expires or nobody knows, and then the id stays
+/// until its version is forgotten. Of two statements about one id the later expiry counts. "Issued before" is what it says:
+/// a key that was issued in that very second is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Takes one key back for good.
+    Revoke {
+        /// The key's id.
+        id: ApiKeyId,
+        /// When it expires.
+        expires_at: Option<u32>,
+    },
+    /// Takes one key back until it is resumed.
+    Suspend {
+        /// The key's id.
+        id: ApiKeyId,
+        /// When it expires.
+        expires_at: Option<u32>,
+    },
+    /// Ends a suspension; a key that is revoked too stays revoked.
+    Resume {
+        /// The key's id.
+        id: ApiKeyId,
+    },
+    /// Takes back everything that an app was issued before some time.
+    RevokeApp {
+        /// The app.
+        app_id: Uuid,
+        /// Only its keys of this realm.
+        realm: Option<Realm>,
+        /// The first second whose keys are good.
+        issued_before: u32,
+    },
+    /// Takes back everything that a realm issued before some time.
+    RevokeRealm {
+        /// The realm.
+        realm: Realm,
+        /// The first second whose keys are good.
+        issued_before: u32,
+    },
+    /// Drops every id of a key version that is destroyed: none of its keys opens any more.
+    ForgetVersion {
+        /// The key version.
+        version: u32,
+    },
+}
+
+/// Changes of one realm on their way into its tables.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) revoked: Vec<Operation>,
+    pub(super) suspended: Vec<Operation>,
+    pub(super) apps: Vec<Operation>,
+    pub(super) issued_before: u32,
+}
+
+impl Pending {
+    /// Adds a change that concerns one realm; any other is no business of this.
+    pub(super) fn add(&mut self, change: Change, hasher: &DefaultHashBuilder) {
+        let until = |expires_at: Option<u32>| expires_at.filter(|at| *at != 0).unwrap_or(NEVER);
+        match change {
+            Change::Revoke { id, expires_at } => {
+                self.revoked.push(Operation::put(key(&id), until(expires_at), hasher));
+            }
+            Change::Suspend { id, expires_at } => {
+                self.suspended.push(Operation::put(key(&id), until(expires_at), hasher));
+            }
+            Change::Resume { id } => self.suspended.push(Operation::remove(key(&id), hasher)),
+            Change::RevokeApp { app_id, issued_before, .. } => {
+                self.apps.push(Operation::put(app_id.into_bytes(), issued_before, hasher));
+            }
+            Change::RevokeRealm { issued_before, .. } => self.issued_before = self.issued_before.max(issued_before),
+            Change::ForgetVersion { .. } => {}
+        }
+    }
+}

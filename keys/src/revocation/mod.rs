@@ -1,0 +1,200 @@
+//! Revocations: what has been taken back, consulted after a seal opened.
+//!
+//! A snapshot never changes. A change makes a new one that shares all but a few kilobytes with the old one: the tables
+//! are tries, copied along one path. So there is no large base that would be rebuilt now and then, no delta beside it, and
+//! no change that could get lost between them: whoever owns the snapshot applies changes one after another, each to the
+//! latest snapshot, and swaps each result in. Readers hold a snapshot and wait for nobody.
+
+mod change;
+mod chunk;
+mod entry;
+mod filter;
+mod of_realm;
+mod sought;
+mod table;
+
+use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
+
+use hashbrown::DefaultHashBuilder;
+use uuid::Uuid;
+
+pub use self::change::Change;
+use self::{
+    change::Pending,
+    entry::{FAN, Operation},
+    of_realm::OfRealm,
+    sought::Sought,
+    table::Table,
+};
+use crate::{ApiKeyId, Realm};
+
+/// Changes that a bulk load applies at once: its working memory is bounded by them.
+const BATCH: usize = 1 << 20;
+
+/// An immutable state of what is taken back: single ids, suspended ids, and rules for everything that an app or a realm
+/// was issued before some time. Cheap to clone. Whoever owns it swaps in a new one when something changes.
+///
+/// ```
+/// # use bulla::{ApiKeyId, Change, Revocations};
+/// # let app_id = uuid::Uuid::nil();
+/// let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse()?;
+/// let before = Revocations::default();
+/// let after = before.with(&[Change::Revoke { id, expires_at: Some(1_826_536_000) }]);
+/// assert!(after.contains(&id, app_id, 1_795_000_000));
+/// assert!(!before.contains(&id, app_id, 1_795_000_000));
+/// assert!(after.sweep(1_900_000_000).is_empty(), "the key has expired anyway");
+/// # Ok::<(), bulla::ApiKeyIdError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Revocations {
+    // Keyed at random, so that nobody can choose ids that crowd one place of a table.
+    hasher: DefaultHashBuilder,
+    apps: Table,
+    /// Sorted by realm; none of them empty.
+    realms: Arc<[OfRealm]>,
+}
+
+impl Revocations {
+    /// How many parts `sweep_part` knows.
+    pub const PARTS: usize = FAN;
+
+    /// The state after all these changes, in their order, from nothing.
+    pub fn from_changes(changes: impl IntoIterator<Item = Change>) -> Self {
+        let (mut revocations, mut changes) = (Revocations::default(), changes.into_iter());
+        loop {
+            let mut batch = changes.by_ref().take(BATCH).peekable();
+            if batch.peek().is_none() {
+                return revocations;
+            }
+            revocations = revocations.after(batch);
+        }
+    }
+
+    /// The state after these changes too, in their order. One change copies a few kilobytes, whatever the length of the
+    /// list; `Change::ForgetVersion` alone walks through all ids.
+    #[must_use]
+    pub fn with(&self, changes: &[Change]) -> Self {
+        self.after(changes.iter().copied())
+    }
+
+    /// Whether a key of this id, app and time of issue has been taken back, for good or for now.
+    #[inline]
+    pub fn contains(&self, id: &ApiKeyId, app_id: Uuid, issued_at: u32) -> bool {
+        self.seek(id).is_taken_back(app_id, issued_at)
+    }
+
+    /// The first half of `contains`.
+    #[inline]
+    pub(crate) fn seek(&self, id: &ApiKeyId) -> Sought<'_> {
+        Sought::new(self, id)
+    }
+
+    /// The state without the ids whose keys have expired at `now`, in Unix seconds. They stay five minutes longer than
+    /// their keys, so that a verifier whose clock is behind has not forgotten them.
+    #[must_use]
+    pub fn sweep(&self, now: u64) -> Self {
+        self.swept(0..Self::PARTS, now)
+    }
+
+    /// Sweeps one part of the list, from 0 up to `PARTS`: for an owner of millions of ids that will not keep a
+    /// revocation waiting until a whole sweep is through.
+    #[must_use]
+    pub fn sweep_part(&self, part: usize, now: u64) -> Self {
+        let part = part % Self::PARTS;
+        self.swept(part..part + 1, now)
+    }
+
+    /// The number of revoked ids, suspended ids and rules.
+    pub fn len(&self) -> usize {
+        self.apps.len() + self.realms.iter().map(OfRealm::len).sum::<usize>()
+    }
+
+    /// Whether nothing is taken back.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of memory that this state holds, what the allocator adds to each block included. Another state may share
+    /// nearly all of them.
+    pub fn memory(&self) -> usize {
+        let realms = entry::block(16 + std::mem::size_of_val::<[OfRealm]>(&self.realms));
+        size_of::<Self>() + self.apps.memory() + realms + self.realms.iter().map(OfRealm::memory).sum::<usize>()
+    }
+
+    /// Whether there is nothing to look in.
+    #[inline]
+    pub(crate) fn is_blank(&self) -> bool {
+        self.realms.is_empty() && self.apps.is_blank()
+    }
+
+    #[inline]
+    fn of_realm(&self, realm: Realm) -> Option<&OfRealm> {
+        // Comparing is dearer than stepping on, and realms are few.
+        if self.realms.len() <= 8 {
+            return self.realms.iter().find(|of| of.realm == realm);
+        }
+        self.realms.binary_search_by(|of| of.realm.cmp(&realm)).ok().map(|at| &self.realms[at])
+    }
+
+    fn after(&self, changes: impl Iterator<Item = Change>) -> Self {
+        let (mut state, mut apps, mut realms) = (self.clone(), Vec::new(), BTreeMap::<Realm, Pending>::new());
+        for change in changes {
+            match change {
+                Change::RevokeApp { app_id, realm: None, issued_before } => {
+                    apps.push(Operation::put(app_id.into_bytes(), issued_before, &self.hasher));
+                }
+                Change::ForgetVersion { version } => {
+                    state = state.settled(&mut apps, &mut realms).without_version(version);
+                }
+                Change::Revoke { id, .. } | Change::Suspend { id, .. } | Change::Resume { id } => {
+                    realms.entry(id.realm()).or_default().add(change, &self.hasher);
+                }
+                Change::RevokeApp { realm: Some(realm), .. } | Change::RevokeRealm { realm, .. } => {
+                    realms.entry(realm).or_default().add(change, &self.hasher);
+                }
+            }
+        }
+        state.settled(&mut apps, &mut realms)
+    }
+
+    /// The state after what is pending, which is then pending no more.
+    fn settled(&self, apps: &mut Vec<Operation>, realms: &mut BTreeMap<Realm, Pending>) -> Self {
+        let mut state = self.clone();
+        state.apps = self.apps.with(&mut std::mem::take(apps), &self.hasher);
+        if !realms.is_empty() {
+            let mut all: BTreeMap<Realm, OfRealm> = self.realms.iter().map(|of| (of.realm, of.clone())).collect();
+            for (realm, pending) in std::mem::take(realms) {
+                let of = all.entry(realm).or_insert_with(|| OfRealm::new(realm));
+                *of = of.with(pending, &self.hasher);
+            }
+            state.realms = all.into_values().filter(|of| of.len() > 0).collect();
+        }
+        state
+    }
+
+    fn without_version(&self, version: u32) -> Self {
+        self.map(|of| of.retain(0..FAN, |entry| entry.key[..4] != version.to_be_bytes(), &self.hasher))
+    }
+
+    fn swept(&self, parts: Range<usize>, now: u64) -> Self {
+        self.map(|of| of.retain(parts.clone(), |entry| !entry.has_expired(now), &self.hasher))
+    }
+
+    fn map(&self, change: impl Fn(&OfRealm) -> OfRealm) -> Self {
+        let realms = self.realms.iter().map(change).filter(|of| of.len() > 0).collect();
+        Revocations { realms, ..self.clone() }
+    }
+}
+
+impl FromIterator<ApiKeyId> for Revocations {
+    /// Revokes ids whose keys' expiry nobody knows.
+    fn from_iter<T: IntoIterator<Item = ApiKeyId>>(ids: T) -> Self {
+        Revocations::from_changes(ids.into_iter().map(|id| Change::Revoke { id, expires_at: None }))
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations").field("len", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -16,8 +16,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert!(again == bytes || again == with_lone_audience_as_text(bytes, &claims), "other bytes: {again:02x?}")
         }
         // RFC 6749 binds those who issue; a verifier takes any name between spaces.
-        Err(ClaimsError::Scope(scope)) => {
-            assert!(claims.scopes().contains(&scope) && !is_scope_token(&scope), "{scope:?} is a scope token");
+        Err(ClaimsError::Scope(number)) => {
+            let scope = &claims.scopes()[number - 1];
+            assert!(!is_scope_token(scope), "{scope:?} is a scope token");
             round_trip(&claims.with_scopes::<String>([]));
         }
         Err(error) => panic!("accepted, and not to be issued: {error}"),

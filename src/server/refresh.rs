@@ -1,5 +1,5 @@
 //! Keeps keyring and configuration fresh: on SIGHUP, on a changed file, on an interval, and when a presented key names a
-//! version that nobody here knows. What cannot be loaded leaves everything as it was.
+//! version that nobody here knows. What cannot be loaded takes nothing away that is at hand.
 
 use std::{
     collections::HashSet,
@@ -129,7 +129,7 @@ impl Refresher {
         self.retry = error.as_ref().map(|error| {
             let most = self.app.config.keyring.refresh_interval.0.max(FIRST_RETRY);
             let wait = self.retry.map_or(FIRST_RETRY, |(_, before)| (before * 2).min(most));
-            tracing::warn!(?trigger, %error, retry_in = ?wait, "keyring and configuration stay as they were");
+            tracing::warn!(?trigger, %error, retry_in = ?wait, "not all of keyring and configuration could be loaded");
             (Instant::now() + wait, wait)
         });
         self.app.freshness.looked(error, clock::now());

@@ -1,6 +1,7 @@
 //! The service behind the command `bulla`. Other programs embed the library `bulla` instead; what is public here is so for
 //! the command and for the fuzz targets.
 
+mod action;
 pub mod cli;
 mod clock;
 mod config;
@@ -8,12 +9,8 @@ mod deployment;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hardening;
-mod issuing;
-mod keyring_change;
-mod keyring_view;
-mod ledger_view;
 mod rotation;
 mod server;
 mod store;
 mod telemetry;
-mod verdict;
+mod view;

@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 
 use super::{Failure, Outcome, output};
 use crate::{
+    action::issue::NewApiKey,
     clock,
     config::{Config, DEFAULT},
     deployment::{Deployment, write_new},
-    issuing::NewApiKey,
     store,
 };
 

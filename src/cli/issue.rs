@@ -12,8 +12,8 @@ use super::{
     output,
 };
 use crate::{
+    action::issue::{NewApiKey, OneOrMany},
     clock,
-    issuing::{NewApiKey, OneOrMany},
 };
 
 /// Issue an API key. It is shown this once, and stored nowhere.

@@ -6,7 +6,7 @@ use bulla::{ApiKeyId, Realm};
 use clap::{Args, Subcommand};
 
 use super::{ConfigArgument, Failure, Outcome, output};
-use crate::ledger_view::{ApiKeyView, LONGEST_PAGE, Page, Wanted};
+use crate::view::ledger::{ApiKeyView, LONGEST_PAGE, Page, Wanted};
 
 #[derive(Subcommand)]
 pub(super) enum Keys {

@@ -19,8 +19,8 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
+    action::issue::IssuingError,
     deployment::{Deployment, DeploymentError},
-    issuing::IssuingError,
     server::StartError,
     store::StoreError,
 };

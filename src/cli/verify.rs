@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock,
-    verdict::{Answer, Wanted},
+    view::verdict::{Answer, Wanted},
 };
 
 const REJECTED: u8 = 1;

@@ -121,7 +121,7 @@ fn explain(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::issuing::NewApiKey;
+    use crate::action::issue::NewApiKey;
 
     #[test]
     fn errors_say_what_is_wrong_and_never_quote_values() {

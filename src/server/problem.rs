@@ -8,7 +8,7 @@ use axum::{
 use bulla::{KeyringError, Problem as SourceProblem};
 use serde::Serialize;
 
-use crate::{deployment::DeploymentError, issuing::IssuingError, store::StoreError};
+use crate::{action::issue::IssuingError, deployment::DeploymentError, store::StoreError};
 
 /// An error as a client sees it.
 #[derive(Debug)]

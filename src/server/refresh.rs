@@ -17,10 +17,10 @@ use tokio::{
 
 use super::{App, state::Reloaded};
 use crate::{
+    action::issue::seal_warning,
+    action::keyring::{Activate, Change, Stage},
     clock,
     deployment::{Deployment, DeploymentError},
-    issuing::seal_warning,
-    keyring_change::{Activate, Change, Stage},
     rotation::{self, Step},
     store::SealCount,
 };

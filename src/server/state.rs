@@ -12,7 +12,7 @@ use crate::{
     deployment::{Deployment, DeploymentError},
     store::Store,
     telemetry::metrics::{Metrics, VersionCounters},
-    verdict::Wanted,
+    view::verdict::Wanted,
 };
 
 /// The state of the service.

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 
 use super::{ConfigArgument, Outcome};
 use crate::{
+    action::keyring::{Activate, Change, Compromise, Limit, Rewrap, Stage},
     cli::{
         Failure,
         client::{Client, ServerArgument},
         output::{self, CARE},
     },
     clock,
-    keyring_change::{Activate, Change, Compromise, Limit, Rewrap, Stage},
 };
 
 #[derive(Args)]

@@ -6,7 +6,7 @@ use bulla::{KeyringDocument, KeyringId, SourceUri, Suite};
 use clap::Args;
 
 use super::{ConfigArgument, Outcome, show};
-use crate::{clock, keyring_change::Stage};
+use crate::{action::keyring::Stage, clock};
 
 /// Make the keyring that the configuration names, with one active version.
 #[derive(Args)]

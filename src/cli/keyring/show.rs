@@ -11,8 +11,8 @@ use crate::{
         client::{Client, ServerArgument},
         output,
     },
-    keyring_view::{KeyringView, VersionView},
     store::SealCount,
+    view::keyring::{KeyringView, VersionView},
 };
 
 /// Show the key versions.

@@ -10,7 +10,7 @@ use crate::{
         listener::Peer,
         problem::Problem,
     },
-    verdict::Wanted,
+    view::verdict::Wanted,
 };
 
 /// May do everything.

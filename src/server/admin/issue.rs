@@ -12,8 +12,8 @@ use axum::{
 
 use super::auth::{self, Permission};
 use crate::{
+    action::issue::NewApiKey,
     clock,
-    issuing::NewApiKey,
     server::{
         App, blocking,
         body::{self, Bounds},

@@ -12,16 +12,16 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::auth::{self, Permission};
 use crate::{
+    action::keyring::{Change, Changed},
     clock,
     deployment::Deployment,
-    keyring_change::{Change, Changed},
-    keyring_view::KeyringView,
     server::{
         App, blocking,
         body::{self, Bounds},
         listener::Peer,
         problem::Problem,
     },
+    view::keyring::KeyringView,
 };
 
 /// `GET /v1/keyring`.

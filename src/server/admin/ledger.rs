@@ -11,8 +11,8 @@ use bulla::ApiKeyId;
 
 use super::auth::{self, Permission};
 use crate::{
-    ledger_view::{ApiKeyView, Page, PageError, Wanted},
     server::{App, blocking, listener::Peer, problem::Problem},
+    view::ledger::{ApiKeyView, Page, PageError, Wanted},
 };
 
 pub(super) async fn list(

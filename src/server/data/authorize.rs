@@ -18,7 +18,7 @@ use crate::{
         credential::{self, Credential},
         problem::Problem,
     },
-    verdict::Wanted,
+    view::verdict::Wanted,
 };
 
 pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {

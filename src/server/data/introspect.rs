@@ -18,7 +18,7 @@ use crate::{
         listener::Peer,
         problem::Problem,
     },
-    verdict::{ActiveKey, Wanted},
+    view::verdict::{ActiveKey, Wanted},
 };
 
 /// RFC 7662 §2.2, and what `POST /v1/verify` says beside it.

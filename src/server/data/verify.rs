@@ -15,7 +15,7 @@ use crate::{
         body::{self, Bounds},
         problem::Problem,
     },
-    verdict::{Answer, Wanted},
+    view::verdict::{Answer, Wanted},
 };
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use bulla::{KeyringDocument, State, Suite, VersionRecord};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{issuing::seal_budget, store::SealCount};
+use crate::{action::issue::seal_budget, store::SealCount};
 
 /// A keyring without its wrapped keys.
 #[derive(Debug, Serialize)]

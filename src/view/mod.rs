@@ -1,0 +1,5 @@
+//! What people and programs are shown, on the command line and over HTTP alike.
+
+pub(crate) mod keyring;
+pub(crate) mod ledger;
+pub(crate) mod verdict;

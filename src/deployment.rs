@@ -10,10 +10,11 @@ use std::{
 use bulla::{KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, Sources};
 
 use jiff::Timestamp;
+use serde_json::json;
 
 use crate::{
     config::{Config, ConfigError, Span},
-    store::{self, Store, StoreError},
+    store::{self, AuditRecord, Store, StoreError, transact},
 };
 
 /// What the configuration names, opened.
@@ -98,10 +99,12 @@ impl Deployment {
     }
 
     /// Changes the keyring: reads it, lets `change` at it and puts the new document in its place, one process at a time.
+    /// Before that the audit gets what `record` makes of it: a change that cannot be recorded is not made.
     pub(crate) fn change_keyring<T>(
         &self,
         store: &dyn Store,
         change: impl FnOnce(&mut KeyringDocument, &Sources) -> Result<T, KeyringError>,
+        record: impl FnOnce(&KeyringDocument, &T) -> AuditRecord,
     ) -> Result<(KeyringDocument, T), DeploymentError> {
         // A link stays a link: what it leads to is replaced.
         let path = self.keyring_path()?;
@@ -119,7 +122,15 @@ impl Deployment {
         let mut document = self.document(store)?;
         let changed = change(&mut document, &self.sources)?;
         let text = self.render(&document)?;
-        replace(&path, text.as_bytes()).map_err(failed)?;
+        let record = record(&document, &changed);
+        transact(store, |transaction| transaction.append_audit(&record))?;
+        if let Err(error) = replace(&path, text.as_bytes()) {
+            let mut record = record;
+            record.action.push_str(".failed");
+            record.detail = json!({"error": error.to_string()});
+            transact(store, |transaction| transaction.append_audit(&record))?;
+            return Err(failed(error));
+        }
         store.remember_keyring(document.id(), &KeyringMemory::after(&document))?;
         Ok((document, changed))
     }

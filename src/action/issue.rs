@@ -1,65 +1,29 @@
-//! Issuing one API key, on the command line and over HTTP alike: what may be asked for, sealing, and the ledger row that
-//! must stand before the key is shown.
+//! Issuing API keys: what may be asked for, sealing, and the ledger rows that must stand before a key is shown.
 
 use std::collections::BTreeMap;
 
-use bulla::{ApiKey, Cidr, CidrError, Claims, IssueError, Issuer, Realm, Request, Suite};
+use bulla::{ApiKey, ApiKeyId, IssueError, Issuer, Realm, Request, Suite};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 use uuid::Uuid;
 
+use super::{
+    ActionError, Actor, invalid,
+    new_api_key::{NewApiKey, Wish},
+    seconds,
+};
 use crate::{
     clock,
-    config::parse_span,
-    store::{LedgerRow, Store, StoreError},
+    config::{Config, RealmConfig},
+    store::{Answered, LedgerRow, Store, StoreError, Transaction, transact},
 };
 
 /// How often an id that is on record already is drawn anew. Twice would be a generator that repeats itself.
 const DRAWS: usize = 3;
 
-/// What a new API key is to be.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewApiKey {
-    pub(crate) realm: String,
-    pub(crate) app_id: String,
-    #[serde(default)]
-    pub(crate) name: Option<String>,
-    #[serde(default)]
-    pub(crate) expires_in: Option<String>,
-    #[serde(default)]
-    pub(crate) expires_at: Option<String>,
-    #[serde(default)]
-    pub(crate) scopes: Vec<String>,
-    #[serde(default)]
-    pub(crate) audience: OneOrMany,
-    #[serde(default)]
-    pub(crate) cidr: Vec<String>,
-    #[serde(default)]
-    pub(crate) meta: BTreeMap<String, String>,
-    #[serde(default)]
-    pub(crate) secret: bool,
-}
-
-/// A text, or a list of texts.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(untagged, expecting = "`audience` is a text or a list of texts")]
-pub(crate) enum OneOrMany {
-    #[default]
-    None,
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn into_vec(self) -> Vec<String> {
-        match self {
-            OneOrMany::None => Vec::new(),
-            OneOrMany::One(text) => vec![text],
-            OneOrMany::Many(texts) => texts,
-        }
-    }
-}
+/// Keys that one request may ask for.
+pub(crate) const MAX_BATCH: usize = 1_000;
 
 /// An issued API key as its owner is shown it, this once.
 #[derive(Debug, Serialize)]
@@ -80,108 +44,147 @@ fn exposed<S: Serializer>(key: &ApiKey, serializer: S) -> Result<S::Ok, S::Error
     serializer.serialize_str(key.expose())
 }
 
-/// No API key was issued.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum IssuingError {
-    /// What was asked for cannot be: the caller has to change it.
-    #[error("{field}: {message}")]
-    Invalid { field: &'static str, message: String },
-    /// The keyring or the generator.
-    #[error(transparent)]
-    Issue(IssueError),
-    /// The ledger.
-    #[error(transparent)]
-    Store(StoreError),
+/// How a request for keys ended.
+pub(crate) enum Issued {
+    /// With new keys.
+    Now(Vec<IssuedApiKey>),
+    /// With the keys that the same request was given before; they are not shown again.
+    Before(Vec<ApiKeyId>),
 }
 
-impl NewApiKey {
-    /// A key of `realm` for `app_id` that never expires and claims nothing.
-    pub(crate) fn plain(realm: Realm, app_id: Uuid) -> Self {
-        NewApiKey {
-            realm: realm.to_string(),
-            app_id: app_id.to_string(),
-            name: None,
-            expires_in: None,
-            expires_at: None,
-            scopes: Vec::new(),
-            audience: OneOrMany::None,
-            cidr: Vec::new(),
-            meta: BTreeMap::new(),
-            secret: false,
+/// Names a request, so that it is done once however often it comes.
+#[derive(Clone, Debug)]
+pub(crate) struct IdempotencyKey {
+    pub(crate) key: String,
+    /// SHA-256 of endpoint and body, in hex.
+    pub(crate) request: String,
+}
+
+/// What issuing needs.
+pub(crate) struct Issuing<'a> {
+    pub(crate) issuer: &'a Issuer,
+    pub(crate) store: &'a dyn Store,
+    pub(crate) config: &'a Config,
+    pub(crate) actor: &'a Actor,
+    pub(crate) now: Timestamp,
+}
+
+impl Issuing<'_> {
+    /// Issues one key. It is on record before it is returned.
+    pub(crate) fn one(&self, new: NewApiKey) -> Result<IssuedApiKey, ActionError> {
+        let new = vec![self.wish(new)?];
+        match self.record(&new, None)? {
+            Issued::Now(mut keys) => keys.pop().ok_or_else(|| StoreError::GivenUp.into()),
+            Issued::Before(_) => Err(StoreError::GivenUp.into()),
         }
     }
 
-    /// Issues the key and records it. It is on record before it is returned.
-    pub(crate) fn issue(
-        self,
-        issuer: &Issuer,
-        store: &dyn Store,
-        issued_by: &str,
-        now: Timestamp,
-    ) -> Result<IssuedApiKey, IssuingError> {
-        let name = self.name.clone().filter(|name| !name.is_empty());
-        let request = self.into_request(now)?;
-        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
-        let mut draws = 0;
-        loop {
-            let api_key = issuer.issue(&request, seconds).map_err(refused)?;
-            let issued = IssuedApiKey::new(api_key, &request, now);
-            draws += 1;
-            match store.record(&[issued.row(request.realm, name.clone(), issued_by)], seal_budget(issuer.suite())) {
-                Ok(()) => return Ok(issued),
-                Err(StoreError::Duplicate) if draws < DRAWS => {}
-                Err(error) => return Err(IssuingError::Store(error)),
+    /// Issues all of these keys, or none.
+    pub(crate) fn all(&self, new: Vec<NewApiKey>, once: Option<&IdempotencyKey>) -> Result<Issued, ActionError> {
+        let single = new.len() == 1;
+        let mut wishes = Vec::with_capacity(new.len());
+        for (at, one) in new.into_iter().enumerate() {
+            let wish = self.wish(one).map_err(|error| if single { error } else { error.at(at) });
+            wishes.push(wish?);
+        }
+        self.record(&wishes, once)
+    }
+
+    fn record(&self, wishes: &[Wish], once: Option<&IdempotencyKey>) -> Result<Issued, ActionError> {
+        for _ in 1..DRAWS {
+            match transact(self.store, |transaction| self.record_once(transaction, wishes, once)) {
+                Err(ActionError::Store(StoreError::Duplicate)) => {}
+                done => return done,
             }
         }
+        transact(self.store, |transaction| self.record_once(transaction, wishes, once))
     }
 
-    fn into_request(self, now: Timestamp) -> Result<Request, IssuingError> {
-        if self.secret {
-            return Err(invalid("secret", "this version issues no secret halves yet: leave `secret` out"));
+    fn record_once(
+        &self,
+        transaction: &mut dyn Transaction,
+        wishes: &[Wish],
+        once: Option<&IdempotencyKey>,
+    ) -> Result<Issued, ActionError> {
+        if let Some(once) = once
+            && let Some(before) = transaction.answered(&self.actor.name, &once.key)?
+        {
+            let same = before.request == once.request;
+            return if same { Ok(Issued::Before(before.api_key_ids)) } else { Err(ActionError::KeyReused) };
         }
-        let expires_at = expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)?;
-        let cidr: Result<Vec<Cidr>, CidrError> = self.cidr.iter().map(|block| block.parse()).collect();
-        let claims = Claims::new()
-            .with_scopes(self.scopes)
-            .with_audience(self.audience.into_vec())
-            .with_cidr(cidr.map_err(|error| invalid("cidr", error))?)
-            .with_meta(self.meta);
-        Ok(Request {
-            realm: self.realm.parse().map_err(|error| invalid("realm", error))?,
-            app_id: self.app_id.parse().map_err(|_| invalid("app_id", "it has to be a UUID"))?,
-            expires_at,
-            claims,
-        })
+        let issued: Result<Vec<_>, _> =
+            wishes.iter().map(|wish| self.seal(transaction, wish, "api_key.issue", None)).collect();
+        let issued = issued?;
+        if let Some(once) = once {
+            let api_key_ids = issued.iter().map(|key| key.api_key.id()).collect();
+            let answered = Answered { request: once.request.clone(), api_key_ids, at: self.now };
+            transaction.remember_answer(&self.actor.name, &once.key, &answered)?;
+        }
+        Ok(Issued::Now(issued))
     }
+
+    /// Seals and records one key, with its audit record.
+    pub(super) fn seal(
+        &self,
+        transaction: &mut dyn Transaction,
+        wish: &Wish,
+        action: &str,
+        rerolled_from: Option<ApiKeyId>,
+    ) -> Result<IssuedApiKey, ActionError> {
+        let Wish { request, name, restrictions } = wish;
+        // What a rule takes back was issued before now, and this key is not to be: at most seconds lie between.
+        let good_from = good_from(transaction, request.app_id, request.realm)?;
+        let issued_at = good_from.map_or(self.now, |from| from.max(self.now));
+        let api_key = self.issuer.issue(request, seconds(issued_at)).map_err(refused)?;
+        let issued = IssuedApiKey::new(api_key, request, issued_at);
+        let row = LedgerRow {
+            id: issued.api_key.id(),
+            app_id: issued.app_id,
+            name: name.clone(),
+            issued_at: issued.issued_at,
+            expires_at: issued.expires_at,
+            scopes: issued.scopes.clone(),
+            restrictions: Some(restrictions.clone()),
+            meta: issued.meta.clone(),
+            issued_by: self.actor.name.clone(),
+            rerolled_from,
+        };
+        transaction.insert_api_key(&row, seal_budget(self.issuer.suite()))?;
+        let mut detail = json!({"app_id": row.app_id, "expires_at": row.expires_at, "scopes": row.scopes});
+        if let (Some(from), Some(detail)) = (rerolled_from, detail.as_object_mut()) {
+            detail.insert("replaces".to_owned(), json!(from.to_string()));
+        }
+        transaction.append_audit(&self.actor.record(self.now, action, Some(issued.api_key_id.clone()), detail))?;
+        Ok(issued)
+    }
+
+    /// Reads what is asked for, and holds it to the realm's policy.
+    pub(super) fn wish(&self, new: NewApiKey) -> Result<Wish, ActionError> {
+        let unbound = RealmConfig::default();
+        let policy = self.config.realms.get(&new.realm).unwrap_or(&unbound);
+        new.into_wish(policy, self.now)
+    }
+}
+
+/// The first time from which keys of this app and realm are good, where a rule takes earlier ones back.
+fn good_from(transaction: &dyn Transaction, app_id: Uuid, realm: Realm) -> Result<Option<Timestamp>, StoreError> {
+    let rules = [(Some(app_id), None), (Some(app_id), Some(realm)), (None, Some(realm))];
+    let found: Result<Vec<_>, _> = rules.into_iter().map(|(app, realm)| transaction.rule(app, realm)).collect();
+    Ok(found?.into_iter().flatten().max())
 }
 
 impl IssuedApiKey {
-    fn new(api_key: ApiKey, request: &Request, now: Timestamp) -> Self {
+    fn new(api_key: ApiKey, request: &Request, issued_at: Timestamp) -> Self {
         IssuedApiKey {
             api_key_id: api_key.id().to_string(),
             realm: request.realm.to_string(),
             app_id: request.app_id,
             version: api_key.id().version(),
-            issued_at: clock::timestamp(u64::try_from(now.as_second()).unwrap_or(0)),
+            issued_at,
             expires_at: request.expires_at.map(clock::timestamp),
             scopes: request.claims.scopes().to_vec(),
             meta: request.claims.meta().clone(),
             api_key,
-        }
-    }
-
-    fn row(&self, realm: Realm, name: Option<String>, issued_by: &str) -> LedgerRow {
-        LedgerRow {
-            id: self.api_key.id(),
-            realm,
-            app_id: self.app_id,
-            version: self.version,
-            name,
-            issued_at: self.issued_at,
-            expires_at: self.expires_at,
-            scopes: self.scopes.clone(),
-            meta: self.meta.clone(),
-            issued_by: issued_by.to_owned(),
         }
     }
 }
@@ -199,24 +202,7 @@ pub(crate) fn seal_warning(suite: Option<Suite>) -> Option<u64> {
     (suite == Some(Suite::Aes256Gcm)).then_some(SEAL_LIMIT / 2)
 }
 
-/// When the key expires, in Unix seconds.
-fn expiry(within: Option<&str>, at: Option<&str>, now: Timestamp) -> Result<Option<u64>, IssuingError> {
-    let at = match (within, at) {
-        (None, None) => return Ok(None),
-        (Some(_), Some(_)) => return Err(invalid("expires_in", "give `expires_in` or `expires_at`, not both")),
-        (Some(within), None) => {
-            let span = parse_span(within).map_err(|error| invalid("expires_in", error))?;
-            now.checked_add(span.0)
-                .map_err(|_| invalid("expires_in", "that is beyond every time an API key can hold"))?
-        }
-        (None, Some(at)) => at
-            .parse::<Timestamp>()
-            .map_err(|_| invalid("expires_at", "it has to be an RFC 3339 time such as 2030-01-31T12:00:00Z"))?,
-    };
-    u64::try_from(at.as_second()).map(Some).map_err(|_| invalid("expires_at", "it lies before 1970"))
-}
-
-fn refused(error: IssueError) -> IssuingError {
+fn refused(error: IssueError) -> ActionError {
     match error {
         IssueError::Realm(realm) => invalid(
             "realm",
@@ -225,10 +211,6 @@ fn refused(error: IssueError) -> IssuingError {
         IssueError::Time(_) => invalid("expires_at", error),
         IssueError::ExpiryPast => invalid("expires_at", "the expiry is not after now"),
         IssueError::Claims(error) => invalid("claims", error),
-        other => IssuingError::Issue(other),
+        other => ActionError::Issue(other),
     }
-}
-
-fn invalid(field: &'static str, message: impl ToString) -> IssuingError {
-    IssuingError::Invalid { field, message: message.to_string() }
 }

@@ -4,7 +4,9 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{Binding, KeyVersion, KeyringDocument, KeyringError, SourceRecord, SourceUri, Sources, State, Suite};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
+use super::Actor;
 use crate::{
     deployment::{Deployment, DeploymentError},
     rotation,
@@ -81,10 +83,11 @@ impl Change {
         &self,
         deployment: &Deployment,
         store: &dyn Store,
+        actor: &Actor,
         now: Timestamp,
     ) -> Result<Changed, DeploymentError> {
         let warning = self.not_everywhere(deployment, store, now)?;
-        let (document, version) = deployment.change_keyring(store, |document, sources| match self {
+        let change = |document: &mut KeyringDocument, sources: &Sources| match self {
             Change::Stage(stage) => {
                 let version = stage.apply(document, sources, now)?;
                 document.refuse_mac_key(version, &deployment.mac_key(document)?)?;
@@ -114,10 +117,43 @@ impl Change {
                 document.limit(*version, limit.seal_until, limit.verify_until)?;
                 Ok(*version)
             }
-        })?;
+        };
+        let record = |document: &KeyringDocument, version: &KeyVersion| {
+            actor.record(now, self.name(), Some(version.to_string()), self.detail(document))
+        };
+        let (document, version) = deployment.change_keyring(store, change, record)?;
         let state = document.version(version).map_or(State::Destroyed, |record| record.state);
         tracing::info!(%version, %state, serial = document.serial(), "keyring changed");
         Ok(Changed { version, state, serial: document.serial(), warning })
+    }
+
+    /// Its name in the audit.
+    fn name(&self) -> &'static str {
+        match self {
+            Change::Stage(_) => "keyring.stage",
+            Change::Activate(..) => "keyring.activate",
+            Change::Compromise(..) => "keyring.compromise",
+            Change::Destroy(_) => "keyring.destroy",
+            Change::Rewrap(..) => "keyring.rewrap",
+            Change::Limit(..) => "keyring.limit",
+        }
+    }
+
+    /// What the audit says beside the version.
+    fn detail(&self, document: &KeyringDocument) -> Value {
+        let mut detail = json!({"keyring_id": document.id().to_string(), "serial": document.serial()});
+        let (name, value) = match self {
+            Change::Stage(stage) => ("sources", json!(stage.sources)),
+            Change::Activate(_, activate) => ("rollback", json!(activate.rollback)),
+            Change::Compromise(_, compromise) => ("successor", json!(compromise.successor)),
+            Change::Destroy(_) => return detail,
+            Change::Rewrap(_, rewrap) => ("sources", json!({"added": rewrap.add, "removed": rewrap.remove})),
+            Change::Limit(_, limit) => ("until", json!({"seal": limit.seal_until, "verify": limit.verify_until})),
+        };
+        if let Some(detail) = detail.as_object_mut() {
+            detail.insert(name.to_owned(), value);
+        }
+        detail
     }
 
     /// An activation that comes before every verifier must have the version is refused or warned of.

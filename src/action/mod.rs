@@ -1,4 +1,64 @@
-//! What an administrator can do, on the command line and over the admin plane alike.
+//! What an administrator can do, on the command line and over the admin plane alike. Each action is one transaction of the
+//! store, its audit record within it: an action that cannot be recorded is not done.
 
+pub(crate) mod audit;
 pub(crate) mod issue;
 pub(crate) mod keyring;
+pub(crate) mod new_api_key;
+mod policy;
+pub(crate) mod reroll;
+pub(crate) mod take_back;
+
+use bulla::{ApiKeyId, IssueError};
+use jiff::Timestamp;
+
+pub(crate) use self::audit::Actor;
+use crate::store::StoreError;
+
+/// An action was not done.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ActionError {
+    /// What was asked for cannot be: the caller has to change it.
+    #[error("{field}: {message}")]
+    Invalid { field: String, message: String },
+    /// The realm's policy does not allow it.
+    #[error("{field}: {message}")]
+    Policy { field: String, message: String },
+    /// The idempotency key came with another request before.
+    #[error("this Idempotency-Key came with another request before: use a new one for each request")]
+    KeyReused,
+    /// The ledger has no such key.
+    #[error("the ledger has no API key {0}")]
+    Unknown(ApiKeyId),
+    /// The key is not in the state that the action needs.
+    #[error("{0}")]
+    Conflict(String),
+    /// The keyring or the generator.
+    #[error(transparent)]
+    Issue(IssueError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Unix seconds, as the library takes times.
+fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_second()).unwrap_or(0)
+}
+
+fn invalid(field: impl Into<String>, message: impl ToString) -> ActionError {
+    ActionError::Invalid { field: field.into(), message: message.to_string() }
+}
+
+impl ActionError {
+    /// The error of one of several that were asked for.
+    fn at(self, at: usize) -> Self {
+        match self {
+            ActionError::Invalid { field, message } => invalid(format!("api_keys[{at}].{field}"), message),
+            ActionError::Policy { field, message } => {
+                ActionError::Policy { field: format!("api_keys[{at}].{field}"), message }
+            }
+            other => other,
+        }
+    }
+}

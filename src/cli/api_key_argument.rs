@@ -18,15 +18,18 @@ pub(super) struct ApiKeyArgument {
 impl ApiKeyArgument {
     /// The key's text, without white space around it.
     pub(super) fn read(&self) -> io::Result<Zeroizing<String>> {
-        let mut text = Zeroizing::new(String::new());
-        if self.key == "-" {
-            let mut bytes = Zeroizing::new(Vec::new());
-            io::stdin().lock().take(MAX_INPUT).read_to_end(&mut bytes)?;
-            // What is not UTF-8 is no API key, and is to be rejected as one.
-            text.push_str(&String::from_utf8_lossy(&bytes));
-        } else {
-            text.push_str(&self.key);
-        }
-        Ok(Zeroizing::new(text.trim().to_owned()))
+        read(&self.key)
     }
+}
+
+/// What `argument` says, or standard input where it is `-`, without white space around it.
+pub(super) fn read(argument: &str) -> io::Result<Zeroizing<String>> {
+    if argument != "-" {
+        return Ok(Zeroizing::new(argument.trim().to_owned()));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    io::stdin().lock().take(MAX_INPUT).read_to_end(&mut bytes)?;
+    // What is not UTF-8 is no API key, and is to be rejected as one.
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    Ok(Zeroizing::new(text.trim().to_owned()))
 }

@@ -74,6 +74,16 @@ impl Client {
         Self::answer(url, request.send_json(body))
     }
 
+    /// `DELETE path`; the answer's JSON.
+    pub(super) fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        let url = format!("{}{path}", self.url);
+        let mut request = self.agent.delete(&url);
+        if let Some(key) = &self.key {
+            request = request.header("Authorization", format!("Bearer {}", key.as_str()));
+        }
+        Self::answer(url, request.call())
+    }
+
     fn answer(
         url: String,
         response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,

@@ -14,7 +14,11 @@ use zeroize::Zeroizing;
 
 use super::{Failure, Outcome, output};
 use crate::{
-    action::issue::NewApiKey,
+    action::{
+        Actor,
+        issue::Issuing,
+        new_api_key::{NEVER, NewApiKey},
+    },
     clock,
     config::{Config, DEFAULT},
     deployment::{Deployment, write_new},
@@ -115,9 +119,12 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     let administrator = NewApiKey {
         name: Some("first administrator, from bulla init".to_owned()),
         scopes: vec!["admin".to_owned()],
+        expires_in: Some(NEVER.to_owned()),
         ..NewApiKey::plain(Realm::ADMIN, uuid::Uuid::new_v4())
     };
-    let issued = administrator.issue(&Issuer::new(&keyring), &*store, "bulla init", now)?;
+    let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
+    let issuing = Issuing { issuer: &issuer, store: &*store, config: &deployment.config, actor: &actor, now };
+    let issued = issuing.one(administrator)?;
     Ok(NewDeployment { config: config_path, admin_api_key: Zeroizing::new(issued.api_key.expose().to_owned()) })
 }
 

@@ -12,7 +12,11 @@ use super::{
     output,
 };
 use crate::{
-    action::issue::{NewApiKey, OneOrMany},
+    action::{
+        Actor,
+        issue::Issuing,
+        new_api_key::{NewApiKey, OneOrMany},
+    },
     clock,
 };
 
@@ -28,7 +32,7 @@ pub(super) struct Issue {
     /// The app it belongs to, a UUID
     #[arg(long, value_name = "UUID")]
     app: uuid::Uuid,
-    /// How long it lives, such as 90d, 12h or 15m
+    /// How long it lives, such as 90d, 12h or 15m, or `never` for no expiry; if not said, as the realm has it
     #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]
     ttl: Option<String>,
     /// When it expires, an RFC 3339 time
@@ -72,8 +76,15 @@ impl Issue {
                 let deployment = config.open()?;
                 let store = deployment.store()?;
                 let (_, keyring) = deployment.keyring(&*store)?;
-                let by = format!("cli:{}", std::env::var("USER").unwrap_or_else(|_| "unknown".to_owned()));
-                let issued = self.request().issue(&Issuer::new(&keyring), &*store, &by, clock::now())?;
+                let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
+                let issuing = Issuing {
+                    issuer: &issuer,
+                    store: &*store,
+                    config: &deployment.config,
+                    actor: &actor,
+                    now: clock::now(),
+                };
+                let issued = issuing.one(self.request())?;
                 serde_json::to_value(&issued).map_err(std::io::Error::from)?
             }
         };

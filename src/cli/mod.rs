@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod api_key_argument;
+mod audit;
 mod client;
 mod completions;
 mod doctor;
@@ -11,6 +12,7 @@ mod keyring;
 mod keys;
 mod output;
 mod quickstart;
+mod revoke;
 mod serve;
 mod verify;
 
@@ -19,7 +21,7 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    action::issue::IssuingError,
+    action::ActionError,
     deployment::{Deployment, DeploymentError},
     server::StartError,
     store::StoreError,
@@ -58,9 +60,13 @@ enum Command {
     Verify(verify::Verify),
     /// Show what an API key shows without any master key
     Inspect(inspect::Inspect),
-    /// List and show the API keys on record
+    /// Take back an API key, or what an app or a realm was issued before some time
+    Revoke(revoke::Revoke),
+    /// List, show, suspend, resume and reroll the API keys on record
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Show who did what
+    Audit(audit::Audit),
     /// Make, show, check and change the keyring
     #[command(subcommand)]
     Keyring(keyring::Keyring),
@@ -92,7 +98,7 @@ enum Failure {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
-    Issuing(#[from] IssuingError),
+    Action(#[from] ActionError),
     #[error(transparent)]
     Client(#[from] client::ClientError),
     #[error("{0}")]
@@ -126,6 +132,8 @@ pub fn run() -> ExitCode {
         Command::Issue(command) => command.run(&config),
         Command::Verify(command) => command.run(&config),
         Command::Inspect(command) => command.run(),
+        Command::Revoke(command) => command.run(&config),
+        Command::Audit(command) => command.run(&config),
         Command::Keys(command) => command.run(&config),
         Command::Keyring(command) => command.run(&config),
         Command::Doctor(command) => command.run(&config),

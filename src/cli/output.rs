@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
+use serde_json::Value;
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -25,6 +26,22 @@ pub(super) fn fields(rows: &[(&str, String)]) -> io::Result<()> {
         writeln!(out, "{DIM}{name:width$}{DIM:#}  {value}")?;
     }
     Ok(())
+}
+
+/// Prints the fields of a JSON object in two columns, a list joined by spaces.
+pub(super) fn object(value: &Value) -> io::Result<()> {
+    let text = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Array(all) => {
+            let texts = all.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned));
+            texts.collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    };
+    let all = value.as_object().into_iter().flatten().map(|(name, value)| (name.replace('_', " "), text(value)));
+    let all: Vec<(String, String)> = all.collect();
+    fields(&all.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>())
 }
 
 /// Prints rows under a head, every column as wide as its widest cell.

@@ -127,6 +127,7 @@ impl Config {
                     "[realms.bulla]: this realm is the administrators' and always there; remove the table".to_owned()
                 );
             }
+            self.realms[name].check().map_err(|message| format!("[realms.{name}]: {message}"))?;
         }
         for name in &self.verify.default_realms {
             if !self.realms.contains_key(name) {

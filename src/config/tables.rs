@@ -48,10 +48,40 @@ pub(crate) struct VerifyConfig {
     pub(crate) default_realms: Vec<String>,
 }
 
-/// The policy of one realm.
+/// The issuing policy of one realm.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RealmConfig {}
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RealmConfig {
+    /// How long a key lives whose request names no expiry.
+    pub(crate) default_ttl: Option<Span>,
+    /// How long a key may live.
+    pub(crate) max_ttl: Option<Span>,
+    pub(crate) allow_forever: Option<bool>,
+    /// The scopes that a key may have; one that ends in `*` stands for all that begin so.
+    pub(crate) scopes: Option<Vec<String>>,
+    pub(crate) app_ids: Option<Vec<uuid::Uuid>>,
+}
+
+impl RealmConfig {
+    /// Whether a key may have no expiry: where it is not said, unless there is a maximum.
+    pub(crate) fn may_live_for_ever(&self) -> bool {
+        self.allow_forever.unwrap_or(self.max_ttl.is_none())
+    }
+
+    /// Refuses a policy that contradicts itself.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let nothing = |span: Option<Span>| span.is_some_and(|span| span.0.is_zero());
+        if nothing(self.default_ttl) || nothing(self.max_ttl) {
+            return Err("default_ttl and max_ttl are longer than nothing".to_owned());
+        }
+        match (self.default_ttl, self.max_ttl) {
+            (Some(usual), Some(most)) if usual.0 > most.0 => {
+                Err("default_ttl is longer than max_ttl: a key would be refused for its default".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

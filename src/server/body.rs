@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{
+    body::Body,
     extract::Request,
     http::{HeaderMap, header},
 };
@@ -37,11 +38,27 @@ impl Bounds {
     }
 }
 
+/// The same request with its body at hand, so that none of it is left on the connection whatever is answered: a client
+/// that sends the next request there would find it closed.
+pub(super) async fn at_hand(request: Request, bounds: Bounds) -> Result<Request, Problem> {
+    let (parts, body) = request.into_parts();
+    let bytes = bytes(Request::new(body), bounds).await?;
+    Ok(Request::from_parts(parts, Body::from(bytes)))
+}
+
 /// The body as JSON.
 pub(super) async fn json<T: DeserializeOwned>(request: Request, bounds: Bounds) -> Result<T, Problem> {
+    Ok(json_and_bytes(request, bounds).await?.0)
+}
+
+/// The body as JSON, and its bytes.
+pub(super) async fn json_and_bytes<T: DeserializeOwned>(
+    request: Request,
+    bounds: Bounds,
+) -> Result<(T, Vec<u8>), Problem> {
     expect_type(request.headers(), "application/json")?;
     let bytes = bytes(request, bounds).await?;
-    parse(&bytes)
+    Ok((parse(&bytes)?, bytes))
 }
 
 /// The body as JSON, or the defaults where there is none.
@@ -121,7 +138,7 @@ fn explain(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::issue::NewApiKey;
+    use crate::action::new_api_key::NewApiKey;
 
     #[test]
     fn errors_say_what_is_wrong_and_never_quote_values() {

@@ -5,11 +5,15 @@ mod blocking;
 mod body;
 mod credential;
 mod data;
+mod degraded;
 mod freshness;
+mod housekeeping;
 mod listener;
 mod patience;
 mod problem;
 mod refresh;
+mod refusals;
+mod revocations;
 mod state;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -106,10 +110,15 @@ impl Server {
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(self.refresher.run(stop.clone()));
+        tasks.spawn(housekeeping::run(Arc::clone(&self.app), stop.clone()));
         for (bound, router) in self.listeners {
             tasks.spawn(bound.serve(router, self.limits, stop.clone(), self.grace));
         }
         while tasks.join_next().await.is_some() {}
+        let app = Arc::clone(&self.app);
+        if let Err(panic) = tokio::task::spawn_blocking(move || housekeeping::finish(&app)).await {
+            tracing::error!(%panic, "what was still in memory is lost");
+        }
         tracing::info!("stopped");
     }
 }

@@ -8,7 +8,11 @@ use axum::{
 use bulla::{KeyringError, Problem as SourceProblem};
 use serde::Serialize;
 
-use crate::{action::issue::IssuingError, deployment::DeploymentError, store::StoreError};
+use crate::{action::ActionError, deployment::DeploymentError, store::StoreError};
+
+/// The last part of an answer's problem type, for whoever looks at answers from outside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind(pub(super) &'static str);
 
 /// An error as a client sees it.
 #[derive(Debug)]
@@ -112,6 +116,22 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "unknown-version", "There is no such key version", detail)
     }
 
+    /// The realm's policy does not allow it.
+    pub(super) fn policy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy", "The realm's policy does not allow this", detail)
+    }
+
+    /// An idempotency key that stands for another request.
+    pub(super) fn key_reused(detail: impl Into<String>) -> Self {
+        let title = "The Idempotency-Key stands for another request";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", title, detail)
+    }
+
+    /// The API key is not in the state that the action needs.
+    pub(super) fn api_key_state(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "api-key-state", "The API key does not allow this now", detail)
+    }
+
     /// The keyring is not in the state that the change needs.
     pub(super) fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "The keyring does not allow this now", detail)
@@ -142,6 +162,7 @@ impl IntoResponse for Problem {
         let body = serde_json::to_vec(&document).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
+        response.extensions_mut().insert(Kind(self.kind));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(challenge) = self.challenge {
@@ -151,12 +172,17 @@ impl IntoResponse for Problem {
     }
 }
 
-impl From<IssuingError> for Problem {
-    fn from(error: IssuingError) -> Self {
+impl From<ActionError> for Problem {
+    fn from(error: ActionError) -> Self {
+        let detail = error.to_string();
         match error {
-            IssuingError::Invalid { .. } => Problem::bad_request(error.to_string()),
-            IssuingError::Issue(error) => Problem::unavailable(error.to_string()),
-            IssuingError::Store(error) => error.into(),
+            ActionError::Invalid { .. } => Problem::bad_request(detail),
+            ActionError::Policy { .. } => Problem::policy(detail),
+            ActionError::KeyReused => Problem::key_reused(detail),
+            ActionError::Unknown(_) => Problem::unknown_api_key(),
+            ActionError::Conflict(_) => Problem::api_key_state(detail),
+            ActionError::Issue(error) => Problem::unavailable(error.to_string()),
+            ActionError::Store(error) => error.into(),
         }
     }
 }

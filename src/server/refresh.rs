@@ -9,6 +9,7 @@ use std::{
 };
 
 use bulla::{KeyringError, SourceRecord};
+use serde_json::json;
 use tokio::{
     signal::unix::Signal,
     sync::watch,
@@ -18,11 +19,14 @@ use tokio::{
 use super::{App, state::Reloaded};
 use crate::{
     action::issue::seal_warning,
-    action::keyring::{Activate, Change, Stage},
+    action::{
+        Actor,
+        keyring::{Activate, Change, Stage},
+    },
     clock,
     deployment::{Deployment, DeploymentError},
     rotation::{self, Step},
-    store::SealCount,
+    store::{SealCount, transact},
 };
 
 /// How often the files are looked at for a change.
@@ -119,6 +123,7 @@ impl Refresher {
                 if reloaded.changed || anyway || self.retry.is_some() {
                     let serial = self.app.snapshot().document.serial();
                     tracing::info!(?trigger, serial, "keyring and configuration loaded");
+                    self.record(trigger, serial).await;
                 }
                 Some(reloaded.failed.join("; ")).filter(|failed| !failed.is_empty())
             }
@@ -132,7 +137,22 @@ impl Refresher {
             tracing::warn!(?trigger, %error, retry_in = ?wait, "not all of keyring and configuration could be loaded");
             (Instant::now() + wait, wait)
         });
-        self.app.freshness.looked(error, clock::now());
+        self.app.degraded.note("keyring", error, clock::now());
+    }
+}
+
+impl Refresher {
+    /// Notes a reload in the audit. It has happened, written down or not: it must not wait for the store.
+    async fn record(&self, trigger: Trigger, serial: u64) {
+        let (app, trigger) = (Arc::clone(&self.app), format!("{trigger:?}").to_lowercase());
+        let recorded = tokio::task::spawn_blocking(move || {
+            let detail = json!({"trigger": trigger, "serial": serial});
+            let record = Actor::service().record(clock::now(), "config.reload", None, detail);
+            transact(&*app.store, |transaction| transaction.append_audit(&record))
+        });
+        if let Ok(Err(error)) = recorded.await {
+            tracing::warn!(%error, "a reload is missing in the audit");
+        }
     }
 }
 
@@ -171,7 +191,7 @@ fn rotate(app: &App, deployment: &Deployment) -> Result<bool, DeploymentError> {
         Some(Step::Stage(uri)) => Change::Stage(Stage { sources: vec![uri], suite: config.rotation.suite }),
         Some(Step::Activate(version)) => Change::Activate(version, Activate { rollback: false, require_loaded: true }),
     };
-    match change.apply(deployment, &*app.store, now) {
+    match change.apply(deployment, &*app.store, &Actor::service(), now) {
         Ok(_) => Ok(true),
         Err(DeploymentError::Keyring(
             error @ (KeyringError::IllegalMove { .. } | KeyringError::SameMaster { .. } | KeyringError::Unknown(_)),

@@ -5,12 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arc_swap::{ArcSwap, Guard};
 use bulla::{ApiKey, Issuer, Keyring, KeyringDocument, Realm, Rejection, Verified, Verifier, VerifyError};
 
-use super::freshness::Freshness;
+use super::{
+    degraded::Degraded,
+    freshness::Freshness,
+    refusals::Refusals,
+    revocations::{Held, TakenBack},
+};
 use crate::{
     clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
-    store::Store,
+    store::{Store, StoreError},
     telemetry::metrics::{Metrics, VersionCounters},
     view::verdict::Wanted,
 };
@@ -18,10 +23,15 @@ use crate::{
 /// The state of the service.
 pub(crate) struct App {
     snapshot: ArcSwap<Snapshot>,
+    /// The snapshot's verifier with what is taken back: of all that is swapped it changes most.
+    verifier: ArcSwap<Verifier>,
+    pub(super) taken_back: TakenBack,
     reloading: Mutex<()>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Metrics,
     pub(crate) freshness: Freshness,
+    pub(crate) degraded: Degraded,
+    pub(super) refusals: Refusals,
     /// As it was at the start: what a running process cannot change.
     pub(crate) config: Config,
 }
@@ -31,7 +41,8 @@ pub(crate) struct Snapshot {
     pub(crate) config: Config,
     pub(crate) default_realms: Vec<Realm>,
     pub(crate) document: KeyringDocument,
-    pub(crate) verifier: Verifier,
+    /// Without revocations.
+    verifier: Verifier,
     pub(crate) issuer: Issuer,
     keyring: Keyring,
     /// What of the keyring could not be loaded.
@@ -55,14 +66,24 @@ impl App {
         let snapshot = Snapshot::new(&deployment, document, keyring, Vec::new(), &metrics);
         let config = deployment.config;
         let freshness = Freshness::new(config.keyring.refresh_interval.0);
-        Ok(App {
+        let taken_back = TakenBack::load(&*store, clock::now_seconds())?;
+        let app = App {
+            verifier: ArcSwap::from_pointee(snapshot.verifier.clone()),
             snapshot: ArcSwap::from_pointee(snapshot),
+            taken_back,
             reloading: Mutex::new(()),
             store,
             metrics,
             freshness,
+            degraded: Degraded::default(),
+            refusals: Refusals::default(),
             config,
-        })
+        };
+        let mut held = app.taken_back.hold();
+        held.forget_destroyed(&app.snapshot().document);
+        app.publish(&held);
+        drop(held);
+        Ok(app)
     }
 
     /// The state as it is now.
@@ -85,16 +106,48 @@ impl App {
         let (keyring, failed) = current.keyring.reload(&document, &deployment.sources, &realms, ask_again);
         let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
         let snapshot = Snapshot::new(deployment, document, keyring, failed.clone(), &self.metrics);
+        let mut held = self.taken_back.hold();
+        held.forget_destroyed(&snapshot.document);
         self.snapshot.store(Arc::new(snapshot));
+        self.publish(&held);
         Ok(Reloaded { changed, failed })
+    }
+
+    /// Reads what the store's log of revocations has more; it is in force when this returns.
+    pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
+        let mut held = self.taken_back.hold();
+        let read = held.read_on(&*self.store, clock::now_seconds());
+        // What was read before a failure counts too.
+        if !matches!(read, Ok(false)) {
+            self.publish(&held);
+        }
+        read.map(drop)
+    }
+
+    /// Shows the list in the metrics, which takes a walk through it.
+    pub(super) fn show_revocations(&self) {
+        let list = self.taken_back.hold().list();
+        self.metrics.revocations(list.len(), list.memory());
+    }
+
+    /// Forgets keys that have expired, in one part of the list after the other.
+    pub(super) fn sweep_part(&self, part: usize) {
+        let mut held = self.taken_back.hold();
+        held.sweep_part(part, clock::now_seconds());
+        self.publish(&held);
+    }
+
+    /// Puts the list in force. Whoever does so holds it, so that no older one wins over a newer one.
+    fn publish(&self, held: &Held<'_>) {
+        let list = held.list();
+        self.verifier.store(Arc::new(self.snapshot.load().verifier.with_revocations(list)));
     }
 
     /// Verifies a presented key now, and counts how that ended.
     pub(crate) fn verify(&self, text: &str, wanted: &Wanted) -> Result<Verified, VerifyError> {
-        let snapshot = self.snapshot.load();
-        let verdict = wanted.verify(&snapshot.verifier, text, clock::now_seconds());
+        let verdict = wanted.verify(&self.verifier.load(), text, clock::now_seconds());
         match &verdict {
-            Ok(verified) => snapshot.counters.accepted(verified.id().version()),
+            Ok(verified) => self.snapshot.load().counters.accepted(verified.id().version()),
             Err(error) => {
                 self.metrics.not_accepted(*error);
                 if *error == VerifyError::Rejected(Rejection::VersionUnknown) && self.freshness.want_refresh() {

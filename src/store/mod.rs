@@ -1,32 +1,21 @@
-//! The store: the ledger of issued API keys, off the verify path. It never holds an API key.
+//! The store: ledger, revocations, audit and what was answered, off the verify path. It never holds an API key.
 
+mod audit;
+mod ledger;
+mod revocation;
 mod sqlite;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    path::Path,
-    sync::Arc,
-};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
-use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
+use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm, RevocationEvent};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-/// One issued API key on record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct LedgerRow {
-    pub(crate) id: ApiKeyId,
-    pub(crate) realm: Realm,
-    pub(crate) app_id: Uuid,
-    pub(crate) version: u32,
-    pub(crate) name: Option<String>,
-    pub(crate) issued_at: Timestamp,
-    pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) meta: BTreeMap<String, String>,
-    /// Who issued it: an API-key id, or `cli` with the user's name.
-    pub(crate) issued_by: String,
-}
+pub(crate) use self::{
+    audit::{Answered, AuditEntry, AuditRecord},
+    ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State, Used},
+    revocation::NewRevocation,
+};
 
 /// The store failed. Nothing of what was asked has happened.
 #[derive(Debug, thiserror::Error)]
@@ -45,49 +34,100 @@ pub(crate) enum StoreError {
     BudgetSpent { realm: Realm, version: u32, count: u64, budget: u64 },
     #[error("the store failed: {0}")]
     Failed(String),
-}
-
-/// Which rows of the ledger are wanted.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LedgerFilter {
-    pub(crate) realm: Option<Realm>,
-    pub(crate) app_id: Option<Uuid>,
-    /// The place behind which to go on; 0 for the beginning.
-    pub(crate) after: i64,
-    /// At most so many rows.
-    pub(crate) limit: u32,
-}
-
-/// How many API keys a realm has sealed under a key version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SealCount {
-    pub(crate) realm: String,
-    pub(crate) version: u32,
-    pub(crate) count: u64,
+    /// The transaction's own work ended it.
+    #[error("the transaction was given up")]
+    GivenUp,
 }
 
 /// What every store does.
 pub(crate) trait Store: Send + Sync {
-    /// Records issued keys, all or none; durable when it returns. Fails when a realm and version would go over `budget`.
-    fn record(&self, rows: &[LedgerRow], budget: Option<u64>) -> Result<(), StoreError>;
+    /// Lets `work` write in one transaction: when this returns well all of it is durable, and otherwise nothing of it is.
+    fn transaction(
+        &self,
+        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError>;
 
     /// The number of keys on record.
     fn count(&self) -> Result<u64, StoreError>;
 
-    /// Rows of the ledger, each with its place, in the order of their places.
-    fn list(&self, filter: &LedgerFilter) -> Result<Vec<(i64, LedgerRow)>, StoreError>;
+    /// Keys on record, in the order of their places.
+    fn list(&self, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError>;
 
-    /// The row of one key.
-    fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerRow>, StoreError>;
+    /// One key on record.
+    fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError>;
 
     /// How many keys were sealed, for each realm and version.
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError>;
+
+    /// The random id of the log of revocations, in hex.
+    fn log_id(&self) -> Result<String, StoreError>;
+
+    /// At most `limit` revocations with higher numbers than `seq`, in their order.
+    fn revocations_after(&self, seq: u64, limit: u32) -> Result<Vec<RevocationEvent>, StoreError>;
+
+    /// At most `limit` audit records with higher numbers than `seq`, in their order.
+    fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// What is remembered of each keyring.
     fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError>;
 
     /// Remembers more of a keyring; nothing is ever forgotten.
     fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError>;
+
+    /// Adds to what is known of when keys were used.
+    fn note_uses(&self, uses: &[Used]) -> Result<(), StoreError>;
+
+    /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
+    /// version, and answers older than `answered_before`.
+    fn sweep(&self, expired_before: Timestamp, destroyed: &[u32], answered_before: Timestamp)
+    -> Result<(), StoreError>;
+}
+
+/// What can be done within one transaction.
+pub(crate) trait Transaction {
+    /// One key on record.
+    fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError>;
+
+    /// The revocation of one id, and its suspension.
+    fn taken_back(&self, id: &ApiKeyId) -> Result<(Option<Timestamp>, Option<Timestamp>), StoreError>;
+
+    /// The latest "issued before" of a rule for exactly this app, or every app, in this realm, or every realm.
+    fn rule(&self, app_id: Option<Uuid>, realm: Option<Realm>) -> Result<Option<Timestamp>, StoreError>;
+
+    /// What was answered to this caller's request of this idempotency key.
+    fn answered(&self, caller: &str, key: &str) -> Result<Option<Answered>, StoreError>;
+
+    /// Records an issued key. Fails when its realm and version would go over `budget`.
+    fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError>;
+
+    /// Appends to the log of revocations, and drops what that makes superfluous.
+    fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError>;
+
+    /// Appends to the audit.
+    fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError>;
+
+    /// Remembers what is answered.
+    fn remember_answer(&mut self, caller: &str, key: &str, answered: &Answered) -> Result<(), StoreError>;
+}
+
+/// Runs `work` in one transaction of `store`; an error of its own undoes what it wrote.
+pub(crate) fn transact<T, E: From<StoreError>>(
+    store: &dyn Store,
+    work: impl FnOnce(&mut dyn Transaction) -> Result<T, E>,
+) -> Result<T, E> {
+    let (mut work, mut worked) = (Some(work), None);
+    let committed = store.transaction(&mut |transaction| {
+        let Some(work) = work.take() else { return Err(StoreError::GivenUp) };
+        let outcome = work(transaction);
+        let verdict = if outcome.is_ok() { Ok(()) } else { Err(StoreError::GivenUp) };
+        worked = Some(outcome);
+        verdict
+    });
+    match (committed, worked) {
+        (Ok(()), Some(outcome)) | (Err(StoreError::GivenUp), Some(outcome)) => outcome,
+        (Err(error), _) => Err(error.into()),
+        (Ok(()), None) => Err(StoreError::GivenUp.into()),
+    }
 }
 
 /// Opens the store that `url` names, relative to `folder`. It must exist unless `create`.

@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     sealed: Family<SealedLabel, Gauge>,
     version_state: Family<VersionStateLabel, Gauge>,
     keyring_serial: Gauge<u64, AtomicU64>,
+    revocations: Gauge<u64, AtomicU64>,
+    revocation_bytes: Gauge<u64, AtomicU64>,
 }
 
 /// One counter for each way a verification ends.
@@ -119,6 +121,10 @@ impl Metrics {
         registry.register("key_version_state", "1 for the state a key version is in", version_state.clone());
         let keyring_serial = Gauge::<u64, AtomicU64>::default();
         registry.register("keyring_serial", "The serial number of the loaded keyring", keyring_serial.clone());
+        let revocations = Gauge::<u64, AtomicU64>::default();
+        registry.register("revocations", "Revoked ids, suspended ids and rules in force", revocations.clone());
+        let revocation_bytes = Gauge::<u64, AtomicU64>::default();
+        registry.register("revocations_bytes", "Memory that the list of revocations takes", revocation_bytes.clone());
         let rejected = Rejection::ALL
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
@@ -136,6 +142,8 @@ impl Metrics {
             sealed,
             version_state,
             keyring_serial,
+            revocations,
+            revocation_bytes,
         }
     }
 
@@ -164,6 +172,12 @@ impl Metrics {
                 self.verdicts.could_not_tell.inc();
             }
         }
+    }
+
+    /// Shows the list of revocations.
+    pub(crate) fn revocations(&self, len: usize, bytes: usize) {
+        self.revocations.set(len as u64);
+        self.revocation_bytes.set(bytes as u64);
     }
 
     /// Counts a look at the keyring.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::store::{LedgerFilter, LedgerRow, Store, StoreError};
+use crate::store::{LedgerEntry, LedgerFilter, State, Store, StoreError};
 
 /// Rows of a page unless it is said otherwise, and at most.
 pub(crate) const PAGE: u32 = 100;
@@ -29,12 +29,24 @@ pub(crate) struct ApiKeyView {
     pub(crate) realm: String,
     pub(crate) app_id: Uuid,
     pub(crate) version: u32,
+    pub(crate) state: State,
     pub(crate) name: Option<String>,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
+    /// When it was revoked, or is to be; the time before which a rule takes keys back counts too.
+    pub(crate) revoked_at: Option<Timestamp>,
+    pub(crate) revoke_reason: Option<String>,
+    pub(crate) suspended_at: Option<Timestamp>,
+    /// Up to a flush interval behind.
+    pub(crate) last_used_at: Option<Timestamp>,
+    pub(crate) use_count: u64,
     pub(crate) scopes: Vec<String>,
+    /// What it is restricted to; none on record for the oldest keys.
+    pub(crate) audience: Option<Vec<String>>,
+    pub(crate) cidr: Option<Vec<String>>,
     pub(crate) meta: BTreeMap<String, String>,
     pub(crate) issued_by: String,
+    pub(crate) rerolled_from: Option<String>,
 }
 
 /// Which page is wanted.
@@ -59,7 +71,7 @@ pub(crate) enum PageError {
 
 impl Page {
     /// Reads the page from `store`. A cursor only says where to go on: whoever forges one sees what he might see anyway.
-    pub(crate) fn read(store: &dyn Store, wanted: &Wanted) -> Result<Self, PageError> {
+    pub(crate) fn read(store: &dyn Store, wanted: &Wanted, now: Timestamp) -> Result<Self, PageError> {
         let after = wanted.cursor.as_deref().map_or(Some(0), place).ok_or(PageError::Cursor)?;
         let limit = wanted.limit.unwrap_or(PAGE);
         if !(1..=LONGEST_PAGE).contains(&limit) {
@@ -69,24 +81,37 @@ impl Page {
         let mut rows = store.list(&filter)?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
-        let next_cursor = rows.last().filter(|_| more).map(|(seq, _)| cursor(*seq));
-        Ok(Page { api_keys: rows.into_iter().map(|(_, row)| ApiKeyView::new(row)).collect(), next_cursor })
+        let next_cursor = rows.last().filter(|_| more).map(|entry| cursor(entry.place));
+        Ok(Page { api_keys: rows.into_iter().map(|entry| ApiKeyView::new(entry, now)).collect(), next_cursor })
     }
 }
 
 impl ApiKeyView {
-    pub(crate) fn new(row: LedgerRow) -> Self {
+    pub(crate) fn new(entry: LedgerEntry, now: Timestamp) -> Self {
+        let state = entry.state(now);
+        let ruled_out = entry.issued_before.filter(|before| entry.row.issued_at < *before);
+        let row = entry.row;
+        let (audience, cidr) = row.restrictions.map(|all| (all.audience, all.cidr)).unzip();
         ApiKeyView {
             api_key_id: row.id.to_string(),
-            realm: row.realm.to_string(),
+            realm: row.id.realm().to_string(),
             app_id: row.app_id,
-            version: row.version,
+            version: row.id.version(),
+            state,
             name: row.name,
             issued_at: row.issued_at,
             expires_at: row.expires_at,
+            revoked_at: entry.revoked_at.into_iter().chain(ruled_out).min(),
+            revoke_reason: entry.revoke_reason,
+            suspended_at: entry.suspended_at,
+            last_used_at: entry.last_used_at,
+            use_count: entry.use_count,
             scopes: row.scopes,
+            audience,
+            cidr,
             meta: row.meta,
             issued_by: row.issued_by,
+            rerolled_from: row.rerolled_from.map(|id| id.to_string()),
         }
     }
 }

@@ -115,3 +115,109 @@ fn the_keyring_is_shown_without_keys() {
     assert_eq!(shown, deployment.run(&["keyring", "show", "--json"]).ok().json());
     assert_eq!((&shown["active"], &shown["versions"][0]["suite"]), (&json!(1), &json!("aes-256-gcm")));
 }
+
+#[test]
+fn a_batch_is_issued_all_or_none() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let one = |realm: &str| json!({"realm": realm, "app_id": APP, "expires_in": "1d"});
+    let batch = |keys: Vec<serde_json::Value>| server.admin.post("/v1/api-keys/batch", &json!({"api_keys": keys}));
+    let issued = batch(vec![one("live"); 1_000]);
+    assert_eq!((issued.status, issued.header("cache-control")), (201, Some("no-store")));
+    let issued = issued.json();
+    let keys: Vec<&serde_json::Value> =
+        issued["api_keys"].as_array().expect("keys").iter().map(|key| &key["api_key"]).collect();
+    assert_eq!(keys.len(), 1_000);
+    let verified = server.data.post("/v1/verify/batch", &json!({"api_keys": keys})).json();
+    assert!(verified["results"].as_array().expect("results").iter().all(|result| result["active"] == true));
+    assert_eq!(server.metric("bulla_api_keys_issued_total{realm=\"live\"}"), 1_000);
+    let mut wrong = vec![one("live"); 3];
+    wrong[2]["app_id"] = json!("x");
+    let refused = batch(wrong);
+    assert_eq!(refused.status, 400);
+    assert!(refused.body.contains("api_keys[2].app_id"), "{}", refused.body);
+    for keys in [vec![], vec![one("live"); 1_001]] {
+        assert_eq!(batch(keys).status, 400);
+    }
+    let narrow = server.admin.bearer(&deployment.issue_text("bulla", &["--scope", "issue:live"]));
+    let mixed = json!({"api_keys": [one("live"), one("test")]});
+    assert_eq!(narrow.post("/v1/api-keys/batch", &mixed).status, 403);
+    assert_eq!(server.metric("bulla_api_keys_issued_total{realm=\"live\"}"), 1_000, "nothing more was issued");
+}
+
+#[test]
+fn a_request_that_comes_again_is_done_once() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let ask = |caller: &crate::support::http::Http, key: &str, path: &str, body: &serde_json::Value| {
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        caller.request("POST", path, &headers, &body.to_string())
+    };
+    let body = json!({"realm": "live", "app_id": APP});
+    let first = ask(&server.admin, "order-7", "/v1/api-keys", &body);
+    assert_eq!(first.status, 201);
+    let again = ask(&server.admin, "order-7", "/v1/api-keys", &body);
+    assert_eq!((again.status, again.json()), (200, json!({"api_key_id": first.json()["api_key_id"]})));
+    let other = json!({"realm": "test", "app_id": APP});
+    let reused = ask(&server.admin, "order-7", "/v1/api-keys", &other);
+    assert_eq!((reused.status, reused.problem().as_str()), (422, "idempotency-key-reused"));
+    let batch = json!({"api_keys": [body, other]});
+    assert_eq!(ask(&server.admin, "order-7", "/v1/api-keys/batch", &batch).status, 422);
+    let first = ask(&server.admin, "order-8", "/v1/api-keys/batch", &batch).json();
+    let again = ask(&server.admin, "order-8", "/v1/api-keys/batch", &batch).json();
+    assert_eq!(again["api_key_ids"], json!([first["api_keys"][0]["api_key_id"], first["api_keys"][1]["api_key_id"]]));
+    let somebody = server.admin.bearer(&deployment.issue_text("bulla", &["--scope", "issue"]));
+    assert_eq!(ask(&somebody, "order-7", "/v1/api-keys", &body).status, 201, "each caller has names of his own");
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let callers: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| ask(&server.admin, "order-9", "/v1/api-keys", &body).status)).collect();
+        callers.into_iter().map(|caller| caller.join().expect("an answer")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|status| **status == 201).count(), 1, "{statuses:?}");
+    assert!(statuses.iter().all(|status| [200, 201].contains(status)), "{statuses:?}");
+    for key in ["", &"x".repeat(256)] {
+        assert_eq!(ask(&server.admin, key, "/v1/api-keys", &body).status, 400);
+    }
+}
+
+#[test]
+fn a_realm_s_policy_is_kept_over_http_and_on_the_command_line() {
+    let deployment = Deployment::new();
+    let policy = format!(
+        "[realms.live]\ndefault_ttl = \"30d\"\nmax_ttl = \"90d\"\nscopes = [\"orders.*\"]\napp_ids = [\"{APP}\"]\n"
+    );
+    deployment.configure("[realms.live]", &policy);
+    let server = Server::start(&deployment);
+    let issue = |body: serde_json::Value| server.admin.post("/v1/api-keys", &body);
+    let good = issue(json!({"realm": "live", "app_id": APP, "scopes": ["orders.read"]})).json();
+    let span = |key: &serde_json::Value| {
+        let time = |name: &str| key[name].as_str().expect(name).parse::<jiff::Timestamp>().expect("a time");
+        time("expires_at").duration_since(time("issued_at")).as_secs()
+    };
+    assert_eq!(span(&good), 30 * 86_400);
+    for (body, field) in [
+        (json!({"expires_in": "91d"}), "expires_in"),
+        (json!({"expires_in": "never"}), "expires_in"),
+        (json!({"scopes": ["admin"]}), "scopes"),
+        (json!({"app_id": "00000000-0000-4000-8000-000000000001"}), "app_id"),
+    ] {
+        let mut asked = json!({"realm": "live", "app_id": APP});
+        asked.as_object_mut().expect("an object").extend(body.as_object().expect("an object").clone());
+        let refused = issue(asked);
+        assert_eq!((refused.status, refused.problem().as_str()), (422, "policy"), "{body}");
+        assert!(refused.body.contains(field), "{}", refused.body);
+    }
+    let by_hand = deployment.run(&["issue", "--realm", "live", "--app", APP, "--ttl", "never"]);
+    assert!(by_hand.code == 2 && by_hand.err.contains("have to expire"), "{}", by_hand.err);
+    assert_eq!(deployment.issue("test", &["--ttl", "never"])["expires_at"], serde_json::Value::Null);
+    for (wrong, told) in [
+        ("default_ttl = \"91d\"\nmax_ttl = \"90d\"", "longer than max_ttl"),
+        ("max_ttl = \"0s\"", "longer than nothing"),
+        ("max = 1", "unknown field"),
+    ] {
+        let deployment = Deployment::new();
+        deployment.configure("[realms.live]", &format!("[realms.live]\n{wrong}\n"));
+        let refused = deployment.run(&["keys", "list"]);
+        assert!(refused.code == 2 && refused.err.contains(told), "{}", refused.err);
+    }
+}

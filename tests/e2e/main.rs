@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
 mod admin;
+mod audit;
 mod authorize;
 mod cli;
 mod core_dump;
@@ -15,6 +16,7 @@ mod limits;
 mod quickstart;
 mod reference;
 mod refresh;
+mod revocation;
 mod rotation;
 mod silence;
 mod support;

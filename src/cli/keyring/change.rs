@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 
 use super::{ConfigArgument, Outcome};
 use crate::{
-    action::keyring::{Activate, Change, Compromise, Limit, Rewrap, Stage},
+    action::{
+        Actor,
+        keyring::{Activate, Change, Compromise, Limit, Rewrap, Stage},
+    },
     cli::{
         Failure,
         client::{Client, ServerArgument},
@@ -165,7 +168,7 @@ impl How {
 
 fn here(config: &ConfigArgument, json: bool, change: Change) -> Outcome {
     let deployment = config.open()?;
-    let changed = change.apply(&deployment, &*deployment.store()?, clock::now())?;
+    let changed = change.apply(&deployment, &*deployment.store()?, &Actor::command_line(), clock::now())?;
     report(&serde_json::to_value(changed).map_err(|error| Failure::Io(error.into()))?, json)
 }
 

@@ -1,9 +1,12 @@
 //! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla` and their scopes.
 
+use std::net::IpAddr;
+
 use axum::http::HeaderMap;
 use bulla::{ApiKeyId, Realm, VerifyError};
 
 use crate::{
+    action::Actor,
     server::{
         App,
         credential::{self, Credential},
@@ -28,6 +31,7 @@ pub(crate) struct Permission {
 pub(crate) struct Caller {
     pub(crate) id: ApiKeyId,
     scopes: Vec<String>,
+    address: Option<IpAddr>,
 }
 
 impl Permission {
@@ -66,15 +70,21 @@ pub(crate) fn identify(app: &App, headers: &HeaderMap, peer: Peer) -> Result<Cal
         Credential::None => return Err(refuse(Problem::unauthorized())),
         Credential::Several => return Err(refuse(Problem::several_credentials())),
     };
-    let wanted = Wanted { realms: vec![Realm::ADMIN], address: peer.0.map(|peer| peer.ip()), ..Wanted::default() };
+    let address = peer.0.map(|peer| peer.ip());
+    let wanted = Wanted { realms: vec![Realm::ADMIN], address, ..Wanted::default() };
     match app.verify(&text, &wanted) {
-        Ok(verified) => Ok(Caller { id: verified.id(), scopes: verified.scopes().to_vec() }),
+        Ok(verified) => Ok(Caller { id: verified.id(), scopes: verified.scopes().to_vec(), address }),
         Err(VerifyError::SecretUnchecked) => Err(Problem::could_not_tell()),
         Err(VerifyError::Rejected(_)) => Err(refuse(Problem::unauthorized())),
     }
 }
 
 impl Caller {
+    /// The caller as the audit names it.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor::api_key(self.id, self.address)
+    }
+
     /// Refuses a caller without the permission.
     pub(crate) fn needs(&self, app: &App, permission: Permission) -> Result<(), Problem> {
         self.needs_one_of(app, &[permission])
@@ -89,18 +99,6 @@ impl Caller {
         let names = permissions.iter().map(|one| if one.realm == Some(Realm::ADMIN) { ADMIN } else { one.scope });
         Err(Problem::forbidden(&names.collect::<Vec<_>>().join("` or `")))
     }
-}
-
-/// Who calls, where the permission does not depend on the body.
-pub(crate) fn authenticate(
-    app: &App,
-    headers: &HeaderMap,
-    peer: Peer,
-    permission: Permission,
-) -> Result<Caller, Problem> {
-    let caller = identify(app, headers, peer)?;
-    caller.needs(app, permission)?;
-    Ok(caller)
 }
 
 #[cfg(test)]

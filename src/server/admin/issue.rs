@@ -1,4 +1,4 @@
-//! `POST /v1/api-keys`: issues a key, shown this once.
+//! `POST /v1/api-keys` and `/v1/api-keys/batch`: issue keys, shown this once.
 
 use std::sync::Arc;
 
@@ -6,42 +6,126 @@ use arc_swap::Guard;
 use axum::{
     Json,
     extract::{Extension, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
 
-use super::auth::{self, Permission};
+use super::auth::{Caller, Permission};
 use crate::{
-    action::issue::NewApiKey,
+    action::{
+        issue::{IdempotencyKey, Issued, IssuedApiKey, Issuing, MAX_BATCH},
+        new_api_key::NewApiKey,
+    },
     clock,
     server::{
         App, blocking,
         body::{self, Bounds},
-        listener::Peer,
         problem::Problem,
     },
     telemetry::metrics::RealmLabel,
 };
 
+/// Longest idempotency key, in characters.
+const LONGEST_IDEMPOTENCY_KEY: usize = 255;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Batch {
+    api_keys: Vec<NewApiKey>,
+}
+
 pub(super) async fn issue(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let caller = auth::identify(&app, request.headers(), peer)?;
-    let new: NewApiKey = body::json(request, Bounds::single(&app.config.server)).await?;
-    let realm = new.realm.parse().map_err(|error| Problem::bad_request(format!("realm: {error}")))?;
-    caller.needs(&app, Permission::in_realm("issue", realm))?;
+    let headers = request.headers().clone();
+    let (new, bytes): (NewApiKey, _) = body::json_and_bytes(request, Bounds::single(&app.config.server)).await?;
+    let once = idempotency_key(&headers, "/v1/api-keys", &bytes)?;
+    Ok(match issue_all(app, caller, vec![new], once).await? {
+        Issued::Now(mut keys) => {
+            let key = keys.pop().ok_or_else(Problem::internal)?;
+            created(&key)
+        }
+        Issued::Before(ids) => Json(json!({"api_key_id": ids.first().map(ToString::to_string)})).into_response(),
+    })
+}
 
+pub(super) async fn issue_batch(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let headers = request.headers().clone();
+    let (batch, bytes): (Batch, _) = body::json_and_bytes(request, Bounds::batch(&app.config.server)).await?;
+    if batch.api_keys.is_empty() || batch.api_keys.len() > MAX_BATCH {
+        return Err(Problem::bad_request(format!("`api_keys` asks for 1 to {MAX_BATCH} keys")));
+    }
+    let once = idempotency_key(&headers, "/v1/api-keys/batch", &bytes)?;
+    Ok(match issue_all(app, caller, batch.api_keys, once).await? {
+        Issued::Now(keys) => created(&json!({"api_keys": keys})),
+        Issued::Before(ids) => {
+            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+            Json(json!({"api_key_ids": ids})).into_response()
+        }
+    })
+}
+
+async fn issue_all(
+    app: Arc<App>,
+    caller: Caller,
+    new: Vec<NewApiKey>,
+    once: Option<IdempotencyKey>,
+) -> Result<Issued, Problem> {
+    for key in &new {
+        let realm = key.realm.parse().map_err(|error| Problem::bad_request(format!("realm: {error}")))?;
+        caller.needs(&app, Permission::in_realm("issue", realm))?;
+    }
     let worker = Arc::clone(&app);
     let issued = blocking::run(move || {
         let snapshot = Guard::into_inner(worker.snapshot());
-        new.issue(&snapshot.issuer, &*worker.store, &caller.id.to_string(), clock::now())
+        let issuing = Issuing {
+            issuer: &snapshot.issuer,
+            store: &*worker.store,
+            config: &snapshot.config,
+            actor: &caller.actor(),
+            now: clock::now(),
+        };
+        issuing.all(new, once.as_ref())
     });
     let issued = issued.await??;
+    if let Issued::Now(keys) = &issued {
+        keys.iter().for_each(|key| count(&app, key));
+    }
+    Ok(issued)
+}
+
+/// Counts an issued key.
+pub(super) fn count(app: &App, issued: &IssuedApiKey) {
     app.metrics.issued.get_or_create(&RealmLabel { realm: issued.realm.clone() }).inc();
     tracing::debug!(id = issued.api_key_id, app_id = %issued.app_id, "issued");
-    let mut response = (StatusCode::CREATED, Json(issued)).into_response();
+}
+
+/// 201 with what is shown this once, and kept by nobody in between.
+pub(super) fn created(shown: &impl Serialize) -> Response {
+    let mut response = (StatusCode::CREATED, Json(shown)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    response
+}
+
+/// The request's `Idempotency-Key`, with what tells this request from another.
+fn idempotency_key(headers: &HeaderMap, endpoint: &str, body: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
+    let mut given = headers.get_all("idempotency-key").iter();
+    let (key, another) = (given.next(), given.next());
+    let Some(key) = key else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=LONGEST_IDEMPOTENCY_KEY).contains(&key.len()) && another.is_none());
+    let key = key.ok_or_else(|| {
+        Problem::bad_request(format!("give one Idempotency-Key of 1 to {LONGEST_IDEMPOTENCY_KEY} ASCII characters"))
+    })?;
+    let digest = Sha256::new().chain_update(endpoint).chain_update([0]).chain_update(body).finalize();
+    let request = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Some(IdempotencyKey { key: key.to_owned(), request }))
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Extension, Path, Request, State},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
 };
 use bulla::KeyVersion;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::auth::{self, Permission};
+use super::auth::{Caller, Permission};
 use crate::{
     action::keyring::{Change, Changed},
     clock,
@@ -18,7 +18,6 @@ use crate::{
     server::{
         App, blocking,
         body::{self, Bounds},
-        listener::Peer,
         problem::Problem,
     },
     view::keyring::KeyringView,
@@ -27,10 +26,8 @@ use crate::{
 /// `GET /v1/keyring`.
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
+    Extension(caller): Extension<Caller>,
 ) -> Result<Json<KeyringView>, Problem> {
-    let caller = auth::identify(&app, &headers, peer)?;
     caller.needs_one_of(&app, &[Permission::anywhere("read"), Permission::anywhere("keyring")])?;
     let worker = Arc::clone(&app);
     let counts = blocking::run(move || worker.store.seal_counts()).await??;
@@ -40,58 +37,58 @@ pub(super) async fn show(
 /// `POST /v1/keyring/versions`.
 pub(super) async fn stage(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<(StatusCode, Json<Changed>), Problem> {
-    auth::authenticate(&app, request.headers(), peer, Permission::anywhere("keyring"))?;
+    caller.needs(&app, Permission::anywhere("keyring"))?;
     let stage = body::json(request, Bounds::single(&app.config.server)).await?;
-    Ok((StatusCode::CREATED, apply(app, Change::Stage(stage)).await?))
+    Ok((StatusCode::CREATED, apply(app, caller, Change::Stage(stage)).await?))
 }
 
 /// `POST /v1/keyring/versions/{n}/activate`.
 pub(super) async fn activate(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
     Path(number): Path<String>,
     request: Request,
 ) -> Result<Json<Changed>, Problem> {
-    let (version, options) = read(&app, peer, &number, request).await?;
-    apply(app, Change::Activate(version, options)).await
+    let (version, options) = read(&app, &caller, &number, request).await?;
+    apply(app, caller, Change::Activate(version, options)).await
 }
 
 /// `POST /v1/keyring/versions/{n}/compromise`.
 pub(super) async fn compromise(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
     Path(number): Path<String>,
     request: Request,
 ) -> Result<Json<Changed>, Problem> {
-    let (version, options) = read(&app, peer, &number, request).await?;
-    apply(app, Change::Compromise(version, options)).await
+    let (version, options) = read(&app, &caller, &number, request).await?;
+    apply(app, caller, Change::Compromise(version, options)).await
 }
 
 /// `POST /v1/keyring/versions/{n}/destroy`.
 pub(super) async fn destroy(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
     Path(number): Path<String>,
     request: Request,
 ) -> Result<Json<Changed>, Problem> {
     #[derive(Default, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Nothing {}
-    let (version, Nothing {}) = read(&app, peer, &number, request).await?;
-    apply(app, Change::Destroy(version)).await
+    let (version, Nothing {}) = read(&app, &caller, &number, request).await?;
+    apply(app, caller, Change::Destroy(version)).await
 }
 
-/// Who calls, which version, and the options, which may be left out.
+/// Which version, and the options, which may be left out.
 async fn read<T: DeserializeOwned + Default>(
     app: &App,
-    peer: Peer,
+    caller: &Caller,
     number: &str,
     request: Request,
 ) -> Result<(KeyVersion, T), Problem> {
-    auth::authenticate(app, request.headers(), peer, Permission::anywhere("keyring"))?;
+    caller.needs(app, Permission::anywhere("keyring"))?;
     let version = number.parse().ok().and_then(KeyVersion::new);
     let version = version.ok_or_else(|| Problem::bad_request("a key version is a number from 1"))?;
     let options = body::optional_json(request, Bounds::single(&app.config.server)).await?;
@@ -100,10 +97,10 @@ async fn read<T: DeserializeOwned + Default>(
 
 /// Changes the keyring and takes the change up here at once; other processes follow within the refresh interval. What is
 /// written is done: trouble with taking it up is a warning.
-async fn apply(app: Arc<App>, change: Change) -> Result<Json<Changed>, Problem> {
+async fn apply(app: Arc<App>, caller: Caller, change: Change) -> Result<Json<Changed>, Problem> {
     let changed = blocking::run(move || {
         let deployment = Deployment::of(app.snapshot().config.clone());
-        let mut changed = change.apply(&deployment, &*app.store, clock::now())?;
+        let mut changed = change.apply(&deployment, &*app.store, &caller.actor(), clock::now())?;
         match app.reload(&deployment, false) {
             Ok(reloaded) => changed.warn(reloaded.failed),
             Err(error) => changed.warn(vec![error.to_string()]),

@@ -5,27 +5,25 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Extension, Path, RawQuery, State},
-    http::HeaderMap,
 };
 use bulla::ApiKeyId;
 
-use super::auth::{self, Permission};
+use super::auth::{Caller, Permission};
 use crate::{
-    server::{App, blocking, listener::Peer, problem::Problem},
+    clock,
+    server::{App, blocking, problem::Problem},
     view::ledger::{ApiKeyView, Page, PageError, Wanted},
 };
 
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Result<Json<Page>, Problem> {
-    let caller = auth::identify(&app, &headers, peer)?;
     let wanted = parse(query.as_deref().unwrap_or_default())?;
     caller
         .needs(&app, wanted.realm.map_or(Permission::anywhere("read"), |realm| Permission::in_realm("read", realm)))?;
-    let page = blocking::run(move || Page::read(&*app.store, &wanted)).await?;
+    let page = blocking::run(move || Page::read(&*app.store, &wanted, clock::now())).await?;
     page.map(Json).map_err(|error| match error {
         PageError::Store(error) => error.into(),
         wrong => Problem::bad_request(wrong.to_string()),
@@ -34,15 +32,18 @@ pub(super) async fn list(
 
 pub(super) async fn show(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    headers: HeaderMap,
 ) -> Result<Json<ApiKeyView>, Problem> {
-    let caller = auth::identify(&app, &headers, peer)?;
-    let id: ApiKeyId = id.parse().map_err(|error| Problem::bad_request(format!("{error}")))?;
+    let id = parse_id(&id)?;
     caller.needs(&app, Permission::in_realm("read", id.realm()))?;
     let row = blocking::run(move || app.store.find(&id)).await??;
-    row.map(|row| Json(ApiKeyView::new(row))).ok_or_else(Problem::unknown_api_key)
+    row.map(|row| Json(ApiKeyView::new(row, clock::now()))).ok_or_else(Problem::unknown_api_key)
+}
+
+/// An id as a request names it.
+pub(super) fn parse_id(id: &str) -> Result<ApiKeyId, Problem> {
+    id.parse().map_err(|error| Problem::bad_request(format!("{error}")))
 }
 
 fn parse(query: &str) -> Result<Wanted, Problem> {

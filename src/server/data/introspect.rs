@@ -53,7 +53,7 @@ pub(super) async fn introspect(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Introspection>, Problem> {
-    auth::authenticate(&app, &headers, peer, Permission::anywhere("read"))?;
+    auth::identify(&app, &headers, peer)?.needs(&app, Permission::anywhere("read"))?;
     let body = body::form(request, Bounds::single(&app.config.server)).await?;
     let once = |wanted: &str| {
         let mut values =

@@ -4,6 +4,7 @@ mod authorize;
 mod batch;
 mod introspect;
 mod required;
+mod self_revoke;
 mod verify;
 
 use std::sync::Arc;
@@ -15,10 +16,9 @@ use axum::{
     response::IntoResponse,
     routing::{any, get, post},
 };
-use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{App, blocking, problem::Problem};
+use super::{App, blocking, degraded::Failing, problem::Problem};
 
 /// The data plane's endpoints.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -29,6 +29,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/authorize", any(authorize::authorize))
         .route("/v1/authorize/", any(authorize::authorize))
         .route("/v1/authorize/{*rest}", any(authorize::authorize))
+        .route("/v1/self-revoke", post(self_revoke::self_revoke))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .fallback(|| async { Problem::not_found() })
@@ -51,35 +52,27 @@ struct Ready {
     keyring_serial: u64,
     active_version: Option<u32>,
     /// What does not work as it should, while keys are verified all the same.
-    degraded: Vec<Degraded>,
-}
-
-#[derive(Serialize)]
-struct Degraded {
-    what: &'static str,
-    since: Timestamp,
-    detail: String,
+    degraded: Vec<Failing>,
 }
 
 async fn ready(State(app): State<Arc<App>>) -> Json<Ready> {
     let snapshot = app.snapshot();
     let active_version = snapshot.document.active().map(|record| record.number.number());
-    let degraded = app.freshness.failing().map(|failing| Degraded {
-        what: "keyring",
-        since: failing.since,
-        detail: failing.error,
-    });
     Json(Ready {
         ready: true,
         keyring_serial: snapshot.document.serial(),
         active_version,
-        degraded: degraded.into_iter().collect(),
+        degraded: app.degraded.all(),
     })
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let worker = Arc::clone(&app);
-    let counts = blocking::run(move || worker.store.seal_counts()).await;
+    let counts = blocking::run(move || {
+        worker.show_revocations();
+        worker.store.seal_counts()
+    });
+    let counts = counts.await;
     // Without the store the counts stay as they were; its failing shows elsewhere.
     if let Ok(Ok(counts)) = counts {
         app.metrics.sealed(&counts);

@@ -1,16 +1,25 @@
-//! Reading the ledger.
+//! The ledger's table.
 
-use bulla::ApiKeyId;
+use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
-use crate::store::{LedgerFilter, LedgerRow, StoreError};
+use super::damaged;
+use crate::store::{LedgerEntry, LedgerFilter, LedgerRow, SealCount, StoreError, Used, ledger::Restrictions};
 
-const COLUMNS: &str = "seq, api_key_id, app_id, version, name, issued_at, expires_at, scopes, meta, issued_by";
+/// What is read of a key; the rules that take it back stand in the log of revocations.
+const SELECT: &str = "
+    SELECT seq, api_key_id, app_id, name, issued_at, expires_at, scopes, audience, cidr, meta, issued_by, rerolled_from,
+           revoked_at, revoke_reason, suspended_at, last_used_at, use_count,
+           max(coalesce((SELECT max(issued_before) FROM revocations AS rule WHERE rule.app_id = api_keys.app_id
+                         AND (rule.realm IS NULL OR rule.realm = api_keys.realm)), 0),
+               coalesce((SELECT max(issued_before) FROM revocations AS rule
+                         WHERE rule.kind = 'revoke-realm' AND rule.realm = api_keys.realm), 0))
+    FROM api_keys";
 
-/// The rows behind `after`, in the order they were recorded, each with its place in it.
-pub(super) fn list(connection: &Connection, filter: &LedgerFilter) -> Result<Vec<(i64, LedgerRow)>, StoreError> {
-    let mut query = format!("SELECT {COLUMNS} FROM api_keys WHERE seq > :after");
+/// The keys behind a place, in the order they were recorded.
+pub(super) fn list(connection: &Connection, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError> {
+    let mut query = format!("{SELECT} WHERE seq > :after");
     let (realm, app_id) = (filter.realm.map(|realm| realm.to_string()), filter.app_id.map(|app| app.to_string()));
     let mut values: Vec<(&str, &dyn ToSql)> = named_params! { ":after": filter.after, ":limit": filter.limit }.to_vec();
     if let Some(realm) = &realm {
@@ -27,34 +36,120 @@ pub(super) fn list(connection: &Connection, filter: &LedgerFilter) -> Result<Vec
     rows.map(|row| row.map_err(StoreError::from)?).collect()
 }
 
-/// The row of one key.
-pub(super) fn find(connection: &Connection, id: &ApiKeyId) -> Result<Option<LedgerRow>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM api_keys WHERE api_key_id = ?1"))?;
-    let row = statement.query_row([id.to_string()], read).optional()?;
-    Ok(row.transpose()?.map(|(_, row)| row))
+/// One key.
+pub(super) fn find(connection: &Connection, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError> {
+    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE api_key_id = ?1"))?;
+    statement.query_row([id.to_string()], read).optional()?.transpose()
+}
+
+/// Records a key, and counts it against its realm's and version's budget.
+pub(super) fn insert(connection: &Connection, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
+    let json = |value: serde_json::Result<String>| value.map_err(|error| StoreError::Failed(error.to_string()));
+    let restrictions = row.restrictions.as_ref();
+    let inserted = connection
+        .prepare_cached(
+            "INSERT INTO api_keys (api_key_id, realm, app_id, version, name, issued_at, expires_at, scopes, audience, cidr,
+                                   meta, issued_by, rerolled_from)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (api_key_id) DO NOTHING",
+        )?
+        .execute(params![
+            row.id.to_string(),
+            row.id.realm().as_str(),
+            row.app_id.to_string(),
+            row.id.version(),
+            row.name,
+            row.issued_at.as_second(),
+            row.expires_at.map(Timestamp::as_second),
+            row.scopes.join(" "),
+            restrictions.map(|all| json(serde_json::to_string(&all.audience))).transpose()?,
+            restrictions.map(|all| json(serde_json::to_string(&all.cidr))).transpose()?,
+            json(serde_json::to_string(&row.meta))?,
+            row.issued_by,
+            row.rerolled_from.map(|id| id.to_string()),
+        ])?;
+    if inserted == 0 {
+        return Err(StoreError::Duplicate);
+    }
+    count_seal(connection, row.id.realm(), row.id.version(), budget)
+}
+
+fn count_seal(connection: &Connection, realm: Realm, version: u32, budget: Option<u64>) -> Result<(), StoreError> {
+    let count: i64 = connection
+        .prepare_cached(
+            "INSERT INTO seal_counts (realm, version, count) VALUES (?1, ?2, 1)
+             ON CONFLICT (realm, version) DO UPDATE SET count = count + 1 RETURNING count",
+        )?
+        .query_row(params![realm.as_str(), version], |counted| counted.get(0))?;
+    match budget {
+        Some(budget) if count.unsigned_abs() > budget => {
+            Err(StoreError::BudgetSpent { realm, version, count: count.unsigned_abs() - 1, budget })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many keys were sealed, for each realm and version.
+pub(super) fn seal_counts(connection: &Connection) -> Result<Vec<SealCount>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT realm, version, count FROM seal_counts ORDER BY version, realm")?;
+    let rows = query.query_map([], |row| {
+        Ok(SealCount { realm: row.get(0)?, version: row.get(1)?, count: row.get::<_, i64>(2)?.unsigned_abs() })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Adds uses; ids that are not on record have none to add to.
+pub(super) fn note_uses(connection: &Connection, uses: &[Used]) -> Result<(), StoreError> {
+    let mut update = connection.prepare_cached(
+        "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?2), use_count = use_count + ?3
+         WHERE api_key_id = ?1",
+    )?;
+    for used in uses {
+        let count = i64::try_from(used.count).unwrap_or(i64::MAX);
+        update.execute(params![used.id.to_string(), used.last_used_at.as_second(), count])?;
+    }
+    Ok(())
 }
 
 /// What a row says; the outer error is SQLite's, the inner one a row that bulla did not write.
-fn read(row: &Row<'_>) -> rusqlite::Result<Result<(i64, LedgerRow), StoreError>> {
-    let (seq, id, app_id): (i64, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-    let (scopes, meta): (String, String) = (row.get(7)?, row.get(8)?);
-    let (version, name, issued_at, expires_at) = (row.get(3)?, row.get(4)?, row.get(5)?, row.get::<_, Option<i64>>(6)?);
-    let issued_by = row.get(9)?;
-    let parse = || -> Option<LedgerRow> {
-        let id: ApiKeyId = id.parse().ok()?;
-        Some(LedgerRow {
-            id,
-            realm: id.realm(),
-            app_id: app_id.parse().ok()?,
-            version,
+fn read(row: &Row<'_>) -> rusqlite::Result<Result<LedgerEntry, StoreError>> {
+    let place: i64 = row.get(0)?;
+    let text = |column: usize| row.get::<_, Option<String>>(column);
+    let time = |column: usize| row.get::<_, Option<i64>>(column);
+    let (id, app_id, name, issued_at, expires_at) = (text(1)?, text(2)?, text(3)?, time(4)?, time(5)?);
+    let (scopes, audience, cidr, meta) = (text(6)?, text(7)?, text(8)?, text(9)?);
+    let (issued_by, rerolled_from) = (row.get(10)?, text(11)?);
+    let (revoked_at, revoke_reason, suspended_at, last_used_at) = (time(12)?, text(13)?, time(14)?, time(15)?);
+    let (use_count, issued_before): (i64, i64) = (row.get(16)?, row.get(17)?);
+    let at = |seconds: Option<i64>| seconds.map(Timestamp::from_second).transpose().ok();
+    let list = |json: Option<String>| json.map(|json| serde_json::from_str(&json)).transpose().ok();
+    let parse = || -> Option<LedgerEntry> {
+        let restrictions = match (list(audience)?, list(cidr)?) {
+            (Some(audience), Some(cidr)) => Some(Restrictions { audience, cidr }),
+            _ => None,
+        };
+        let row = LedgerRow {
+            id: id?.parse().ok()?,
+            app_id: app_id?.parse().ok()?,
             name,
-            issued_at: Timestamp::from_second(issued_at).ok()?,
-            expires_at: expires_at.map(Timestamp::from_second).transpose().ok()?,
-            scopes: scopes.split_whitespace().map(str::to_owned).collect(),
-            meta: serde_json::from_str(&meta).ok()?,
+            issued_at: at(issued_at)??,
+            expires_at: at(expires_at)?,
+            scopes: scopes?.split_whitespace().map(str::to_owned).collect(),
+            restrictions,
+            meta: serde_json::from_str(&meta?).ok()?,
             issued_by,
+            rerolled_from: rerolled_from.map(|id| id.parse()).transpose().ok()?,
+        };
+        Some(LedgerEntry {
+            place,
+            row,
+            revoked_at: at(revoked_at)?,
+            revoke_reason,
+            suspended_at: at(suspended_at)?,
+            issued_before: at((issued_before > 0).then_some(issued_before))?,
+            last_used_at: at(last_used_at)?,
+            use_count: use_count.unsigned_abs(),
         })
     };
-    let damaged = || StoreError::Failed(format!("row {seq} of the ledger is damaged: restore the store from a backup"));
-    Ok(parse().map(|row| (seq, row)).ok_or_else(damaged))
+    Ok(parse().ok_or_else(|| damaged("the ledger", place)))
 }

@@ -1,0 +1,136 @@
+//! What an administrator asks for in a new API key.
+
+use std::collections::BTreeMap;
+
+use bulla::{Cidr, CidrError, Claims, Realm, Request};
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{ActionError, invalid, policy, seconds};
+use crate::{
+    config::{RealmConfig, parse_span},
+    store::Restrictions,
+};
+
+/// As a lifetime: no expiry, whatever the realm's default is.
+pub(crate) const NEVER: &str = "never";
+
+/// What a new API key is to be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewApiKey {
+    pub(crate) realm: String,
+    pub(crate) app_id: String,
+    #[serde(default)]
+    pub(crate) name: Option<String>,
+    #[serde(default)]
+    pub(crate) expires_in: Option<String>,
+    #[serde(default)]
+    pub(crate) expires_at: Option<String>,
+    #[serde(default)]
+    pub(crate) scopes: Vec<String>,
+    #[serde(default)]
+    pub(crate) audience: OneOrMany,
+    #[serde(default)]
+    pub(crate) cidr: Vec<String>,
+    #[serde(default)]
+    pub(crate) meta: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) secret: bool,
+}
+
+/// A text, or a list of texts.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(untagged, expecting = "`audience` is a text or a list of texts")]
+pub(crate) enum OneOrMany {
+    #[default]
+    None,
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    fn into_vec(self) -> Vec<String> {
+        match self {
+            OneOrMany::None => Vec::new(),
+            OneOrMany::One(text) => vec![text],
+            OneOrMany::Many(texts) => texts,
+        }
+    }
+}
+
+/// A key that may be issued.
+pub(super) struct Wish {
+    pub(super) request: Request,
+    pub(super) name: Option<String>,
+    pub(super) restrictions: Restrictions,
+}
+
+impl NewApiKey {
+    /// A key of `realm` for `app_id` that lives as long as is usual there, and claims nothing.
+    pub(crate) fn plain(realm: Realm, app_id: Uuid) -> Self {
+        NewApiKey {
+            realm: realm.to_string(),
+            app_id: app_id.to_string(),
+            name: None,
+            expires_in: None,
+            expires_at: None,
+            scopes: Vec::new(),
+            audience: OneOrMany::None,
+            cidr: Vec::new(),
+            meta: BTreeMap::new(),
+            secret: false,
+        }
+    }
+
+    pub(super) fn into_wish(self, policy: &RealmConfig, now: Timestamp) -> Result<Wish, ActionError> {
+        if self.secret {
+            return Err(invalid("secret", "this version issues no secret halves yet: leave `secret` out"));
+        }
+        let realm = self.realm.parse().map_err(|error| invalid("realm", error))?;
+        let app_id = self.app_id.parse().map_err(|_| invalid("app_id", "it has to be a UUID"))?;
+        let expires_at = match expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)? {
+            Lifetime::Unsaid => policy::default_expiry(policy, now),
+            Lifetime::Endless => None,
+            Lifetime::Until(at) => Some(at),
+        };
+        policy::check(policy, &policy::Asked { app_id, expires_at, scopes: &self.scopes }, now)?;
+        let cidr: Result<Vec<Cidr>, CidrError> = self.cidr.iter().map(|block| block.parse()).collect();
+        let claims = Claims::new()
+            .with_scopes(self.scopes)
+            .with_audience(self.audience.into_vec())
+            .with_cidr(cidr.map_err(|error| invalid("cidr", error))?)
+            .with_meta(self.meta);
+        let restrictions = Restrictions {
+            audience: claims.audience().to_vec(),
+            cidr: claims.cidr().iter().map(ToString::to_string).collect(),
+        };
+        let request = Request { realm, app_id, expires_at: expires_at.map(seconds), claims };
+        Ok(Wish { request, name: self.name.filter(|name| !name.is_empty()), restrictions })
+    }
+}
+
+/// How long a key is asked to live.
+enum Lifetime {
+    Unsaid,
+    Endless,
+    Until(Timestamp),
+}
+
+fn expiry(within: Option<&str>, at: Option<&str>, now: Timestamp) -> Result<Lifetime, ActionError> {
+    let at = match (within, at) {
+        (None, None) => return Ok(Lifetime::Unsaid),
+        (Some(_), Some(_)) => return Err(invalid("expires_in", "give `expires_in` or `expires_at`, not both")),
+        (Some(NEVER), None) => return Ok(Lifetime::Endless),
+        (Some(within), None) => {
+            let span = parse_span(within).map_err(|error| invalid("expires_in", error))?;
+            now.checked_add(span.0)
+                .map_err(|_| invalid("expires_in", "that is beyond every time an API key can hold"))?
+        }
+        (None, Some(at)) => at
+            .parse::<Timestamp>()
+            .map_err(|_| invalid("expires_at", "it has to be an RFC 3339 time such as 2030-01-31T12:00:00Z"))?,
+    };
+    if at.as_second() < 0 { Err(invalid("expires_at", "it lies before 1970")) } else { Ok(Lifetime::Until(at)) }
+}

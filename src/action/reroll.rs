@@ -1,0 +1,101 @@
+//! Rerolling: a new key like the old one, which is revoked after a grace period.
+
+use bulla::{ApiKeyId, Change};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    ActionError, invalid,
+    issue::{IssuedApiKey, Issuing},
+    new_api_key::{NEVER, NewApiKey, OneOrMany},
+    take_back::{expiry_of, in_whole_seconds},
+};
+use crate::{
+    config::parse_span,
+    store::{LedgerEntry, NewRevocation, State, transact},
+};
+
+/// How long both keys are good, unless it is said otherwise.
+pub(crate) const GRACE: &str = "1d";
+
+/// How a key is to be rerolled.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Reroll {
+    /// How long the old key stays good; `0s` for not at all.
+    pub(crate) grace: Option<String>,
+    /// The new key's lifetime, or its expiry; as long as the old key's was, where neither is said.
+    pub(crate) expires_in: Option<String>,
+    pub(crate) expires_at: Option<String>,
+    pub(crate) reason: Option<String>,
+}
+
+/// A new key, and what becomes of the one it replaces.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rerolled {
+    #[serde(flatten)]
+    pub(crate) issued: IssuedApiKey,
+    /// The key it replaces.
+    pub(crate) replaces: String,
+    /// When that one is revoked.
+    pub(crate) revoked_at: Timestamp,
+}
+
+impl Reroll {
+    /// Issues the new key and revokes the old one, both or neither.
+    pub(crate) fn apply(&self, id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Rerolled, ActionError> {
+        let now = issuing.now;
+        let grace = parse_span(self.grace.as_deref().unwrap_or(GRACE)).map_err(|error| invalid("grace", error))?;
+        let revoked_at = now.checked_add(grace.0).map_err(|_| invalid("grace", "that is too long"))?;
+        let revoked_at = in_whole_seconds(revoked_at);
+        let reason = super::take_back::reason(self.reason.clone())?;
+        transact(issuing.store, |transaction| {
+            let entry = transaction.find(&id)?.ok_or(ActionError::Unknown(id))?;
+            let state = entry.state(now);
+            if state != State::Active {
+                let state = state.name();
+                return Err(ActionError::Conflict(format!("the API key is {state}: only an active one is rerolled")));
+            }
+            if let Some(at) = entry.revoked_at {
+                return Err(ActionError::Conflict(format!("the API key is to be revoked at {at} already")));
+            }
+            let expires_at = expiry_of(entry.row.expires_at);
+            let wish = issuing.wish(self.like(entry)?)?;
+            let issued = issuing.seal(transaction, &wish, "api_key.reroll", Some(id))?;
+            transaction.append_revocation(&NewRevocation {
+                change: Change::Revoke { id, expires_at },
+                effective_at: revoked_at,
+                reason: Some(reason.unwrap_or_else(|| format!("rerolled to {}", issued.api_key_id))),
+                recorded_at: now,
+                recorded_by: issuing.actor.name.clone(),
+            })?;
+            Ok(Rerolled { issued, replaces: id.to_string(), revoked_at })
+        })
+    }
+
+    /// A key like the one on record.
+    fn like(&self, entry: LedgerEntry) -> Result<NewApiKey, ActionError> {
+        let row = entry.row;
+        let restrictions = row.restrictions.ok_or_else(|| {
+            ActionError::Conflict(
+                "the API key is older than the record of what keys are restricted to: issue a new one instead"
+                    .to_owned(),
+            )
+        })?;
+        let as_long = match (&self.expires_in, &self.expires_at, row.expires_at) {
+            (None, None, Some(at)) => Some(format!("{}s", at.as_second().saturating_sub(row.issued_at.as_second()))),
+            (None, None, None) => Some(NEVER.to_owned()),
+            _ => self.expires_in.clone(),
+        };
+        Ok(NewApiKey {
+            name: row.name,
+            expires_in: as_long,
+            expires_at: self.expires_at.clone(),
+            scopes: row.scopes,
+            audience: OneOrMany::Many(restrictions.audience),
+            cidr: restrictions.cidr,
+            meta: row.meta,
+            ..NewApiKey::plain(row.id.realm(), row.app_id)
+        })
+    }
+}

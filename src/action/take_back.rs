@@ -1,0 +1,228 @@
+//! Taking keys back: for good, for a while, by app and by realm.
+
+use bulla::{ApiKeyId, Change, Realm};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{ActionError, Actor, invalid};
+use crate::store::{NewRevocation, State, Store, StoreError, Transaction, transact};
+
+/// Ids that one request may revoke.
+pub(crate) const MAX_IDS: usize = 10_000;
+
+/// Longest reason, in characters.
+const MAX_REASON: usize = 200;
+
+/// How far ahead a rule may reach: what verifiers allow their clocks to differ by. A new key is sealed with a time of issue
+/// that the rule lets pass, and verifiers take no time that lies further ahead.
+const AHEAD: SignedDuration = SignedDuration::from_secs(300);
+
+/// What taking back needs.
+pub(crate) struct TakeBack<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) actor: &'a Actor,
+    pub(crate) now: Timestamp,
+    pub(crate) reason: Option<String>,
+}
+
+/// What became of one key.
+#[derive(Debug, Serialize)]
+pub(crate) struct Taken {
+    pub(crate) api_key_id: String,
+    pub(crate) state: State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) revoked_at: Option<Timestamp>,
+    /// Whether this request made it so.
+    pub(crate) changed: bool,
+}
+
+/// What became of several keys.
+#[derive(Debug, Serialize)]
+pub(crate) struct TakenAll {
+    pub(crate) revoked: usize,
+    pub(crate) already_revoked: usize,
+}
+
+/// A rule about everything issued before some time.
+#[derive(Debug, Serialize)]
+pub(crate) struct Ruled {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) app_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) realm: Option<String>,
+    pub(crate) issued_before: Timestamp,
+    /// Whether this request made it so; a rule that reaches further was there otherwise.
+    pub(crate) changed: bool,
+}
+
+impl TakeBack<'_> {
+    /// Revokes a key for good, whether the ledger knows it or not.
+    pub(crate) fn revoke(&self, id: ApiKeyId, action: &str) -> Result<Taken, ActionError> {
+        transact(self.store, |transaction| self.revoke_in(transaction, id, action))
+    }
+
+    /// Revokes all of these, or none.
+    pub(crate) fn revoke_all(&self, ids: &[ApiKeyId]) -> Result<TakenAll, ActionError> {
+        transact(self.store, |transaction| {
+            let mut all = TakenAll { revoked: 0, already_revoked: 0 };
+            for id in ids {
+                let taken = self.revoke_in(transaction, *id, "api_key.revoke")?;
+                if taken.changed { all.revoked += 1 } else { all.already_revoked += 1 }
+            }
+            Ok(all)
+        })
+    }
+
+    fn revoke_in(&self, transaction: &mut dyn Transaction, id: ApiKeyId, action: &str) -> Result<Taken, ActionError> {
+        let taken = |revoked_at, changed| Taken {
+            api_key_id: id.to_string(),
+            state: State::Revoked,
+            revoked_at: Some(revoked_at),
+            changed,
+        };
+        let entry = transaction.find(&id)?;
+        let on_record = entry.as_ref().and_then(|entry| entry.revoked_at);
+        let revoked_at = on_record.or(transaction.taken_back(&id)?.0);
+        if let Some(at) = revoked_at.filter(|at| *at <= self.now) {
+            return Ok(taken(at, false));
+        }
+        let expires_at = expiry_of(entry.and_then(|entry| entry.row.expires_at));
+        self.append(transaction, Change::Revoke { id, expires_at }, action, id.to_string(), json!({}))?;
+        Ok(taken(self.now, true))
+    }
+
+    /// Takes a key back until it is resumed.
+    pub(crate) fn suspend(&self, id: ApiKeyId) -> Result<Taken, ActionError> {
+        self.suspend_or_resume(id, true)
+    }
+
+    /// Ends a suspension.
+    pub(crate) fn resume(&self, id: ApiKeyId) -> Result<Taken, ActionError> {
+        self.suspend_or_resume(id, false)
+    }
+
+    fn suspend_or_resume(&self, id: ApiKeyId, suspend: bool) -> Result<Taken, ActionError> {
+        transact(self.store, |transaction| {
+            let entry = transaction.find(&id)?;
+            let (revoked_at, suspended_at) = transaction.taken_back(&id)?;
+            if revoked_at.or(entry.as_ref().and_then(|entry| entry.revoked_at)).is_some_and(|at| at <= self.now) {
+                let what = if suspend { "suspended" } else { "resumed" };
+                return Err(ActionError::Conflict(format!("the API key is revoked for good, and cannot be {what}")));
+            }
+            let changed = suspended_at.is_some() != suspend;
+            if changed {
+                let expires_at = expiry_of(entry.and_then(|entry| entry.row.expires_at));
+                let (change, action) = if suspend {
+                    (Change::Suspend { id, expires_at }, "api_key.suspend")
+                } else {
+                    (Change::Resume { id }, "api_key.resume")
+                };
+                self.append(transaction, change, action, id.to_string(), json!({}))?;
+            }
+            let state = match transaction.find(&id)? {
+                Some(entry) => entry.state(self.now),
+                None if suspend => State::Suspended,
+                None => State::Active,
+            };
+            Ok(Taken { api_key_id: id.to_string(), state, revoked_at: None, changed })
+        })
+    }
+
+    /// Takes back what this app was issued before some time, in one realm or in all; before now, where no time is given.
+    pub(crate) fn revoke_app(
+        &self,
+        app_id: Uuid,
+        realm: Option<Realm>,
+        issued_before: Option<Timestamp>,
+    ) -> Result<Ruled, ActionError> {
+        self.rule(Some(app_id), realm, issued_before)
+    }
+
+    /// Takes back what this realm issued before some time.
+    pub(crate) fn revoke_realm(&self, realm: Realm, issued_before: Timestamp) -> Result<Ruled, ActionError> {
+        self.rule(None, Some(realm), Some(issued_before))
+    }
+
+    fn rule(
+        &self,
+        app_id: Option<Uuid>,
+        realm: Option<Realm>,
+        issued_before: Option<Timestamp>,
+    ) -> Result<Ruled, ActionError> {
+        // Where no time is given, what was issued in this very second is meant too.
+        let before = issued_before.or_else(|| self.now.checked_add(SignedDuration::from_secs(1)).ok());
+        let before = in_whole_seconds(before.unwrap_or(self.now));
+        if before.duration_since(self.now) > AHEAD {
+            return Err(invalid(
+                "issued_before",
+                "it lies more than five minutes ahead: keys of the time between would be dead",
+            ));
+        }
+        let in_key = u32::try_from(before.as_second())
+            .map_err(|_| invalid("issued_before", "it is no time an API key can hold, from 1970 to 2106"))?;
+        transact(self.store, |transaction| {
+            let name = realm.map(|realm| realm.to_string());
+            let ruled = |issued_before, changed| Ruled { app_id, realm: name.clone(), issued_before, changed };
+            if let Some(there) = transaction.rule(app_id, realm)?.filter(|there| *there >= before) {
+                return Ok(ruled(there, false));
+            }
+            let (change, action, target) = match (app_id, realm) {
+                (Some(app_id), realm) => {
+                    let change = Change::RevokeApp { app_id, realm, issued_before: in_key };
+                    (change, "app.revoke", app_id.to_string())
+                }
+                (None, Some(realm)) => {
+                    (Change::RevokeRealm { realm, issued_before: in_key }, "realm.revoke", realm.to_string())
+                }
+                (None, None) => return Err(invalid("app_id", "name an app or a realm")),
+            };
+            let detail = json!({"issued_before": before, "realm": name});
+            self.append(transaction, change, action, target, detail)?;
+            Ok(ruled(before, true))
+        })
+    }
+
+    /// Appends to the log and to the audit.
+    fn append(
+        &self,
+        transaction: &mut dyn Transaction,
+        change: Change,
+        action: &str,
+        target: String,
+        mut detail: Value,
+    ) -> Result<(), StoreError> {
+        transaction.append_revocation(&NewRevocation {
+            change,
+            effective_at: self.now,
+            reason: self.reason.clone(),
+            recorded_at: self.now,
+            recorded_by: self.actor.name.clone(),
+        })?;
+        if let (Some(reason), Some(detail)) = (&self.reason, detail.as_object_mut()) {
+            detail.insert("reason".to_owned(), json!(reason));
+        }
+        transaction.append_audit(&self.actor.record(self.now, action, Some(target), detail))
+    }
+}
+
+/// Holds a reason to its bounds; an empty one is none.
+pub(crate) fn reason(reason: Option<String>) -> Result<Option<String>, ActionError> {
+    let Some(reason) = reason.filter(|reason| !reason.trim().is_empty()) else { return Ok(None) };
+    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
+        return Err(invalid("reason", format!("it has up to {MAX_REASON} characters in one line")));
+    }
+    Ok(Some(reason))
+}
+
+/// The expiry as the list of revocations takes it.
+pub(super) fn expiry_of(expires_at: Option<Timestamp>) -> Option<u32> {
+    expires_at.and_then(|at| u32::try_from(at.as_second()).ok())
+}
+
+/// The time rounded up to a whole second, as times inside keys are compared.
+pub(super) fn in_whole_seconds(at: Timestamp) -> Timestamp {
+    let up = i64::from(at.subsec_nanosecond() > 0);
+    Timestamp::from_second(at.as_second() + up).unwrap_or(Timestamp::MAX)
+}

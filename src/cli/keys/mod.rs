@@ -1,0 +1,36 @@
+//! `bulla keys`: the API keys on record.
+
+mod list;
+mod reroll;
+mod show;
+mod suspend;
+
+use clap::Subcommand;
+
+use super::{ConfigArgument, Outcome};
+
+#[derive(Subcommand)]
+pub(super) enum Keys {
+    /// List the API keys on record, oldest first
+    List(list::List),
+    /// Show one API key on record
+    Show(show::Show),
+    /// Take an API key back until it is resumed
+    Suspend(suspend::Suspend),
+    /// End a suspension
+    Resume(suspend::Suspend),
+    /// Issue a new API key like this one, and revoke this one after a grace period
+    Reroll(reroll::Reroll),
+}
+
+impl Keys {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        match self {
+            Keys::List(command) => command.run(config),
+            Keys::Show(command) => command.run(config),
+            Keys::Suspend(command) => command.run(config, true),
+            Keys::Resume(command) => command.run(config, false),
+            Keys::Reroll(command) => command.run(config),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! `bulla keys reroll`.
+
+use std::process::ExitCode;
+
+use bulla::{ApiKeyId, Issuer};
+use clap::Args;
+
+use crate::{
+    action::{Actor, issue::Issuing, reroll},
+    cli::{
+        ConfigArgument, Outcome,
+        client::{Client, ServerArgument},
+        output,
+    },
+    clock,
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct Reroll {
+    /// The API-key id of the key to replace
+    id: ApiKeyId,
+    /// How long the old key stays good; 0s for not at all
+    #[arg(long, value_name = "DURATION", default_value = reroll::GRACE)]
+    grace: String,
+    /// How long the new key lives, or `never` for no expiry; as long as the old one was to, if not said
+    #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]
+    ttl: Option<String>,
+    /// When the new key expires, an RFC 3339 time
+    #[arg(long, value_name = "TIME")]
+    expires_at: Option<String>,
+    /// Why, for the ledger
+    #[arg(long)]
+    reason: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgument,
+}
+
+impl Reroll {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let how = reroll::Reroll {
+            grace: Some(self.grace),
+            expires_in: self.ttl,
+            expires_at: self.expires_at,
+            reason: self.reason,
+        };
+        let rerolled = match &self.server.server {
+            Some(url) => {
+                let body = serde_json::to_value(&how).map_err(std::io::Error::from)?;
+                Client::from_environment(url)?.post(&format!("/v1/api-keys/{}/reroll", self.id), &body)?
+            }
+            None => {
+                let deployment = config.open()?;
+                let store = deployment.store()?;
+                let (_, keyring) = deployment.keyring(&*store)?;
+                let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
+                let (config, now) = (&deployment.config, clock::now());
+                let issuing = Issuing { issuer: &issuer, store: &*store, config, actor: &actor, now };
+                serde_json::to_value(how.apply(self.id, &issuing)?).map_err(std::io::Error::from)?
+            }
+        };
+        if self.json {
+            output::json(&rerolled)?;
+        } else {
+            output::object(&rerolled)?;
+            output::line("\nThe new API key is shown this once and stored nowhere: hand it to its owner now.")?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

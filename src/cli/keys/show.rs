@@ -1,0 +1,46 @@
+//! `bulla keys show`.
+
+use std::process::ExitCode;
+
+use bulla::ApiKeyId;
+use clap::Args;
+
+use crate::{
+    cli::{
+        ConfigArgument, Failure, Outcome,
+        client::{Client, ServerArgument},
+        output,
+    },
+    clock,
+    view::ledger::ApiKeyView,
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct Show {
+    /// The API-key id, the public beginning of a key
+    id: ApiKeyId,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgument,
+}
+
+impl Show {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let key = match &self.server.server {
+            Some(url) => Client::from_environment(url)?.get(&format!("/v1/api-keys/{}", self.id))?,
+            None => {
+                let entry = config.open()?.store()?.find(&self.id)?;
+                let entry = entry.ok_or_else(|| Failure::Usage(format!("the ledger has no API key {}", self.id)))?;
+                serde_json::to_value(ApiKeyView::new(entry, clock::now())).map_err(std::io::Error::from)?
+            }
+        };
+        if self.json {
+            output::json(&key)?;
+        } else {
+            output::object(&key)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

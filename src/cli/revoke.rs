@@ -1,0 +1,134 @@
+//! `bulla revoke`.
+
+use std::process::ExitCode;
+
+use bulla::{ApiKey, ApiKeyId, Realm};
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    ConfigArgument, Failure, Outcome,
+    client::{Client, ServerArgument},
+    output,
+};
+use crate::{
+    action::{
+        Actor,
+        take_back::{self, TakeBack},
+    },
+    clock,
+};
+
+/// Take back one API key, or everything that an app or a realm was issued before some time. For good.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  bulla revoke live_00000XzbyFf5rOyRXQyt8V --reason leaked
+  bulla revoke - < leaked-key.txt
+  bulla revoke --app 3f2b8c1e-9a7d-4d52-8a55-0123456789ab
+  bulla revoke --realm live --issued-before 2026-11-01T00:00:00Z")]
+pub(super) struct Revoke {
+    /// The API-key id, or the whole API key, or `-` to read either from standard input: what stands on a command line
+    /// shows in `ps`
+    #[arg(value_name = "ID|KEY|-", required_unless_present_any = ["app", "realm"], conflicts_with_all = ["app", "realm"])]
+    key: Option<String>,
+    /// Everything this app, a UUID, was issued
+    #[arg(long, value_name = "UUID")]
+    app: Option<Uuid>,
+    /// Everything this realm issued; with --app, what the app was issued there
+    #[arg(long)]
+    realm: Option<Realm>,
+    /// Only what was issued before this time; with --app, now if not said
+    #[arg(long, value_name = "TIME")]
+    issued_before: Option<Timestamp>,
+    /// Why, for ledger and audit
+    #[arg(long)]
+    reason: Option<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgument,
+}
+
+/// What is to be taken back.
+enum Target {
+    Key(ApiKeyId),
+    App(Uuid, Option<Realm>, Option<Timestamp>),
+    Realm(Realm, Timestamp),
+}
+
+impl Revoke {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let target = self.target()?;
+        let taken = match &self.server.server {
+            Some(url) => target.ask(&Client::from_environment(url)?, self.reason.as_deref())?,
+            None => {
+                let store = config.open()?.store()?;
+                let (actor, reason) = (Actor::command_line(), take_back::reason(self.reason.clone())?);
+                target.take_back(&TakeBack { store: &*store, actor: &actor, now: clock::now(), reason })?
+            }
+        };
+        if self.json {
+            output::json(&taken)?;
+        } else {
+            output::object(&taken)?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn target(&self) -> Result<Target, Failure> {
+        match (&self.key, self.app, self.realm, self.issued_before) {
+            (Some(key), ..) => {
+                if self.issued_before.is_some() {
+                    return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
+                }
+                Ok(Target::Key(id_of(key)?))
+            }
+            (None, Some(app), realm, before) => Ok(Target::App(app, realm, before)),
+            (None, None, Some(realm), Some(before)) => Ok(Target::Realm(realm, before)),
+            _ => Err(Failure::Usage("--realm alone takes --issued-before too: say until when".to_owned())),
+        }
+    }
+}
+
+impl Target {
+    fn take_back(&self, take_back: &TakeBack<'_>) -> Result<Value, Failure> {
+        let taken = match self {
+            Target::Key(id) => serde_json::to_value(take_back.revoke(*id, "api_key.revoke")?),
+            Target::App(app, realm, before) => serde_json::to_value(take_back.revoke_app(*app, *realm, *before)?),
+            Target::Realm(realm, before) => serde_json::to_value(take_back.revoke_realm(*realm, *before)?),
+        };
+        Ok(taken.map_err(std::io::Error::from)?)
+    }
+
+    fn ask(&self, client: &Client, reason: Option<&str>) -> Result<Value, Failure> {
+        let realm = |realm: Realm| realm.to_string();
+        Ok(match self {
+            Target::Key(id) => {
+                let query = reason.map(|reason| {
+                    form_urlencoded::Serializer::new("?".to_owned()).append_pair("reason", reason).finish()
+                });
+                client.delete(&format!("/v1/api-keys/{id}{}", query.unwrap_or_default()))?
+            }
+            Target::App(app, of, before) => client.post(
+                "/v1/revocations",
+                &json!({"app_id": app, "realm": of.map(realm), "issued_before": before, "reason": reason}),
+            )?,
+            Target::Realm(of, before) => client
+                .post("/v1/revocations", &json!({"realm": realm(*of), "issued_before": before, "reason": reason}))?,
+        })
+    }
+}
+
+/// The id that is meant, from itself or from a whole key.
+fn id_of(text: &str) -> Result<ApiKeyId, Failure> {
+    let text = super::api_key_argument::read(text)?;
+    let text = text.trim();
+    let id = text.parse::<ApiKey>().map(|key| key.id()).or_else(|_| text.parse::<ApiKeyId>());
+    id.map_err(|_| {
+        Failure::Usage("that is neither an API-key id (a realm, `_`, 22 characters) nor an API key".to_owned())
+    })
+}

@@ -1,0 +1,51 @@
+//! `GET /v1/audit`: who did what, in pages or as JSON lines.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Extension, RawQuery, State},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+
+use super::auth::{Caller, Permission};
+use crate::{
+    server::{App, blocking, problem::Problem},
+    view::audit::{AuditPage, LONGEST_PAGE, PAGE},
+};
+
+/// The media type of JSON lines.
+const JSON_LINES: &str = "application/x-ndjson";
+
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.needs(&app, Permission::anywhere("read"))?;
+    let (mut after, mut limit) = (0, PAGE);
+    for (name, value) in form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()) {
+        let number = || value.parse::<u64>().map_err(|_| Problem::bad_request(format!("`{name}` has to be a number")));
+        match &*name {
+            "after" => after = number()?,
+            "limit" => limit = number().ok().and_then(|limit| u32::try_from(limit).ok()).unwrap_or(u32::MAX),
+            _ => return Err(Problem::bad_request("the query has `after` and `limit`, and nothing else")),
+        }
+    }
+    if !(1..=LONGEST_PAGE).contains(&limit) {
+        return Err(Problem::bad_request(format!("`limit` is 1 to {LONGEST_PAGE}")));
+    }
+    let page = blocking::run(move || AuditPage::read(&*app.store, after, limit)).await??;
+    let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if !accepted.contains(JSON_LINES) {
+        return Ok(Json(page).into_response());
+    }
+    let mut lines = String::new();
+    for record in &page.records {
+        lines.push_str(&serde_json::to_string(record).map_err(|_| Problem::internal())?);
+        lines.push('\n');
+    }
+    Ok(([(header::CONTENT_TYPE, JSON_LINES)], lines).into_response())
+}

@@ -1,0 +1,69 @@
+//! What stands before every endpoint of the admin plane: nobody unknown gets through, and what fails is noted.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Extension, MatchedPath, Request, State},
+    http::HeaderMap,
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use bulla::ApiKey;
+use serde_json::json;
+
+use super::auth;
+use crate::{
+    action::Actor,
+    clock,
+    server::{
+        App,
+        body::{self, Bounds},
+        credential::{self, Credential},
+        listener::Peer,
+        problem::Kind,
+    },
+};
+
+/// Identifies the caller, for the endpoint to see as an extension.
+pub(super) async fn guard(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    endpoint: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let called = format!("{} {}", request.method(), endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
+    let identified = auth::identify(&app, request.headers(), peer);
+    let (actor, presented) = match &identified {
+        Ok(caller) => (caller.actor(), None),
+        Err(_) => (Actor::unknown(peer.0.map(|peer| peer.ip())), presented(request.headers())),
+    };
+    let config = &app.config.server;
+    let bounds = if identified.is_ok() { Bounds::batch(config) } else { Bounds::single(config) };
+    let response = match (identified, body::at_hand(request, bounds).await) {
+        (Ok(caller), Ok(mut request)) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        (Err(problem), _) | (_, Err(problem)) => problem.into_response(),
+    };
+    if response.status().is_client_error() || response.status().is_server_error() {
+        let now = clock::now();
+        app.refusals.note(now, || {
+            let problem = response.extensions().get::<Kind>().map(|kind| kind.0);
+            let detail = json!({
+                "call": called, "status": response.status().as_u16(), "problem": problem, "presented": presented,
+            });
+            actor.record(now, "admin.refused", None, detail)
+        });
+    }
+    response
+}
+
+/// The id of the key that was presented, which may be forged.
+fn presented(headers: &HeaderMap) -> Option<String> {
+    match credential::read(headers, None) {
+        Credential::One(text) => text.parse::<ApiKey>().ok().map(|key| key.id().to_string()),
+        _ => None,
+    }
+}

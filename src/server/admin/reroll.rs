@@ -1,0 +1,53 @@
+//! `POST /v1/api-keys/{id}/reroll`: a new key like this one, which is revoked after a grace period.
+
+use std::sync::Arc;
+
+use arc_swap::Guard;
+use axum::{
+    extract::{Extension, Path, Request, State},
+    response::Response,
+};
+
+use super::{
+    auth::{Caller, Permission},
+    issue, ledger,
+};
+use crate::{
+    action::{issue::Issuing, reroll::Reroll},
+    clock,
+    server::{
+        App, blocking,
+        body::{self, Bounds},
+        problem::Problem,
+    },
+};
+
+pub(super) async fn reroll(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let id = ledger::parse_id(&id)?;
+    // It does both.
+    caller.needs(&app, Permission::in_realm("issue", id.realm()))?;
+    caller.needs(&app, Permission::in_realm("revoke", id.realm()))?;
+    let how: Reroll = body::optional_json(request, Bounds::single(&app.config.server)).await?;
+    let worker = Arc::clone(&app);
+    let rerolled = blocking::run(move || {
+        let snapshot = Guard::into_inner(worker.snapshot());
+        let issuing = Issuing {
+            issuer: &snapshot.issuer,
+            store: &*worker.store,
+            config: &snapshot.config,
+            actor: &caller.actor(),
+            now: clock::now(),
+        };
+        let rerolled = how.apply(id, &issuing)?;
+        worker.catch_up()?;
+        Ok::<_, Problem>(rerolled)
+    });
+    let rerolled = rerolled.await??;
+    issue::count(&app, &rerolled.issued);
+    Ok(issue::created(&rerolled))
+}

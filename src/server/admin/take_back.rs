@@ -1,0 +1,155 @@
+//! Revoking, suspending and resuming keys: `DELETE /v1/api-keys/{id}`, `/suspend`, `/resume`, and `POST /v1/revocations`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Extension, Path, RawQuery, Request, State},
+    response::{IntoResponse, Response},
+};
+use bulla::{ApiKeyId, Realm};
+use jiff::Timestamp;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    auth::{Caller, Permission},
+    ledger,
+};
+use crate::{
+    action::{
+        ActionError,
+        take_back::{self, MAX_IDS, TakeBack, Taken},
+    },
+    clock,
+    server::{
+        App, blocking,
+        body::{self, Bounds},
+        problem::Problem,
+    },
+};
+
+/// What `POST /v1/revocations` takes back: ids, or what an app or a realm was issued before some time.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revocation {
+    #[serde(default)]
+    ids: Vec<String>,
+    app_id: Option<Uuid>,
+    realm: Option<String>,
+    issued_before: Option<Timestamp>,
+    reason: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Why {
+    reason: Option<String>,
+}
+
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Taken>, Problem> {
+    let id = permitted(&app, &caller, &id)?;
+    let mut reason = None;
+    for (name, value) in form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()) {
+        match (&*name, &reason) {
+            ("reason", None) => reason = Some(value.into_owned()),
+            _ => return Err(Problem::bad_request("the query has `reason`, once, and nothing else")),
+        }
+    }
+    take(app, caller, reason, move |take_back| take_back.revoke(id, "api_key.revoke")).await.map(Json)
+}
+
+pub(super) async fn suspend(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Taken>, Problem> {
+    let id = permitted(&app, &caller, &id)?;
+    let why: Why = body::optional_json(request, Bounds::single(&app.config.server)).await?;
+    take(app, caller, why.reason, move |take_back| take_back.suspend(id)).await.map(Json)
+}
+
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Json<Taken>, Problem> {
+    let id = permitted(&app, &caller, &id)?;
+    let why: Why = body::optional_json(request, Bounds::single(&app.config.server)).await?;
+    take(app, caller, why.reason, move |take_back| take_back.resume(id)).await.map(Json)
+}
+
+pub(super) async fn revoke_many(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let wanted: Revocation = body::json(request, Bounds::batch(&app.config.server)).await?;
+    let realm = wanted.realm.as_deref().map(str::parse::<Realm>).transpose();
+    let realm = realm.map_err(|error| Problem::bad_request(format!("`realm`: {error}")))?;
+    match (wanted.ids.is_empty(), wanted.app_id, realm, wanted.issued_before) {
+        (false, None, None, None) => revoke_ids(app, caller, wanted.ids, wanted.reason).await,
+        (true, Some(app_id), realm, before) => {
+            // In every realm means the administrators' too.
+            caller.needs(&app, Permission::in_realm("revoke", realm.unwrap_or(Realm::ADMIN)))?;
+            let ruled = take(app, caller, wanted.reason, move |take_back| take_back.revoke_app(app_id, realm, before));
+            Ok(Json(ruled.await?).into_response())
+        }
+        (true, None, Some(realm), Some(before)) => {
+            caller.needs(&app, Permission::in_realm("revoke", realm))?;
+            let ruled = take(app, caller, wanted.reason, move |take_back| take_back.revoke_realm(realm, before));
+            Ok(Json(ruled.await?).into_response())
+        }
+        _ => Err(Problem::bad_request(
+            "name `ids` alone, or `app_id` (with `realm` for that realm alone), or `realm` with `issued_before`",
+        )),
+    }
+}
+
+async fn revoke_ids(
+    app: Arc<App>,
+    caller: Caller,
+    ids: Vec<String>,
+    reason: Option<String>,
+) -> Result<Response, Problem> {
+    if ids.len() > MAX_IDS {
+        return Err(Problem::bad_request(format!("`ids` holds {} ids and may hold {MAX_IDS}", ids.len())));
+    }
+    let ids: Result<Vec<ApiKeyId>, _> = ids.iter().map(|id| ledger::parse_id(id)).collect();
+    let ids = ids?;
+    for id in &ids {
+        caller.needs(&app, Permission::in_realm("revoke", id.realm()))?;
+    }
+    let all = take(app, caller, reason, move |take_back| take_back.revoke_all(&ids)).await?;
+    Ok(Json(all).into_response())
+}
+
+/// The id of a key that the caller may revoke.
+fn permitted(app: &App, caller: &Caller, id: &str) -> Result<ApiKeyId, Problem> {
+    let id = ledger::parse_id(id)?;
+    caller.needs(app, Permission::in_realm("revoke", id.realm()))?;
+    Ok(id)
+}
+
+/// Takes back, and has it in force here before it is acknowledged.
+async fn take<T: Send + 'static>(
+    app: Arc<App>,
+    caller: Caller,
+    reason: Option<String>,
+    what: impl FnOnce(TakeBack<'_>) -> Result<T, ActionError> + Send + 'static,
+) -> Result<T, Problem> {
+    let reason = take_back::reason(reason)?;
+    blocking::run(move || {
+        let taken = what(TakeBack { store: &*app.store, actor: &caller.actor(), now: clock::now(), reason })?;
+        app.catch_up()?;
+        Ok(taken)
+    })
+    .await?
+}

@@ -1,0 +1,71 @@
+//! `POST /v1/self-revoke`: whoever holds a key can end it, its finder too.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Extension, State},
+    http::HeaderMap,
+};
+use bulla::{ApiKey, Rejection, VerifyError};
+
+use crate::{
+    action::{
+        Actor,
+        take_back::{TakeBack, Taken},
+    },
+    clock,
+    server::{
+        App, blocking,
+        credential::{self, Credential},
+        listener::Peer,
+        problem::Problem,
+    },
+    view::verdict::Wanted,
+};
+
+pub(super) async fn self_revoke(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Json<Taken>, Problem> {
+    let text = match credential::read(&headers, None) {
+        Credential::One(text) => text,
+        Credential::None => return Err(Problem::unauthorized()),
+        Credential::Several => return Err(Problem::several_credentials()),
+    };
+    let wanted = Wanted { realms: app.snapshot().config.all_realms(), ..Wanted::default() };
+    let key = match app.verify(&text, &wanted) {
+        Ok(_) | Err(VerifyError::SecretUnchecked) => text.parse::<ApiKey>(),
+        Err(VerifyError::Rejected(rejection)) if is_genuine(rejection) => text.parse(),
+        Err(VerifyError::Rejected(_)) => return Err(Problem::unauthorized()),
+    };
+    let id = key.map_err(|_| Problem::unauthorized())?.id();
+    let actor = Actor::api_key(id, peer.0.map(|peer| peer.ip()));
+    let taken = blocking::run(move || {
+        let take_back = TakeBack { store: &*app.store, actor: &actor, now: clock::now(), reason: None };
+        let taken = take_back.revoke(id, "api_key.self_revoke")?;
+        app.catch_up()?;
+        Ok::<_, Problem>(taken)
+    });
+    taken.await?.map(Json)
+}
+
+/// Whether a key that was rejected for this is one that was issued. Where, for whom and with what it may be used is no
+/// reason to let it live on, and to end a suspended key for good, or a revoked one again, is what was asked for.
+fn is_genuine(rejection: Rejection) -> bool {
+    use Rejection::{Address, Audience, Revoked, SecretMissing, SecretSurplus};
+    matches!(rejection, Revoked | Address | Audience | SecretMissing | SecretSurplus)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_comes_before_the_seal_and_the_times_is_genuine() {
+        use Rejection::{Address, Audience, Revoked, SecretMissing, SecretSurplus};
+        let genuine: Vec<Rejection> = Rejection::ALL.into_iter().filter(|one| is_genuine(*one)).collect();
+        assert_eq!(genuine, [Revoked, Address, Audience, SecretMissing, SecretSurplus], "and nothing else");
+    }
+}

@@ -1,0 +1,126 @@
+//! Calls to the admin plane that failed, for log and audit: each of the first in a minute, and of the rest their number, so
+//! that a flood fills no disk. Metrics count every one.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::{action::Actor, store::AuditRecord};
+
+/// How many are written down one by one in a minute.
+const ONE_BY_ONE: usize = 30;
+const WINDOW: SignedDuration = SignedDuration::from_mins(1);
+
+/// What has failed and is not yet in the audit.
+#[derive(Default)]
+pub(crate) struct Refusals(Mutex<Window>);
+
+#[derive(Default)]
+struct Window {
+    begun: Option<Timestamp>,
+    noted: usize,
+    more: u64,
+    pending: Vec<AuditRecord>,
+}
+
+impl Refusals {
+    /// Notes a failed call; `record` is asked for only if it will be written down.
+    pub(super) fn note(&self, now: Timestamp, record: impl FnOnce() -> AuditRecord) {
+        let mut window = self.lock();
+        window.begun.get_or_insert(now);
+        if window.noted >= ONE_BY_ONE {
+            window.more += 1;
+            return;
+        }
+        window.noted += 1;
+        let record = record();
+        tracing::warn!(actor = record.actor, address = record.address, detail = %record.detail, "an admin call failed");
+        window.pending.push(record);
+    }
+
+    /// What is to be written into the audit at `now`.
+    pub(super) fn take(&self, now: Timestamp) -> Vec<AuditRecord> {
+        let mut window = self.lock();
+        let mut records = std::mem::take(&mut window.pending);
+        if let Some(begun) = window.begun.filter(|begun| now.duration_since(*begun) >= WINDOW) {
+            records.extend(window.summary(begun, now));
+            *window = Window::default();
+        }
+        records
+    }
+
+    /// What is to be written at the end, whatever the time.
+    pub(super) fn take_all(&self, now: Timestamp) -> Vec<AuditRecord> {
+        let mut window = std::mem::take(&mut *self.lock());
+        let summary = window.begun.and_then(|begun| window.summary(begun, now));
+        window.pending.extend(summary);
+        window.pending
+    }
+
+    /// Takes back what could not be written; of too much the latest goes.
+    pub(super) fn put_back(&self, records: Vec<AuditRecord>) {
+        let mut window = self.lock();
+        let later = std::mem::replace(&mut window.pending, records);
+        let kept = ONE_BY_ONE.saturating_sub(window.pending.len());
+        window.more += later.len().saturating_sub(kept) as u64;
+        window.pending.extend(later.into_iter().take(kept));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Window> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Window {
+    fn summary(&self, begun: Timestamp, now: Timestamp) -> Option<AuditRecord> {
+        let detail = json!({"failed_calls": self.more, "since": begun});
+        (self.more > 0).then(|| {
+            tracing::warn!(more = self.more, since = %begun, "further admin calls failed");
+            Actor::service().record(now, "admin.refused_more", None, detail)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + seconds).expect("a time")
+    }
+
+    fn record(number: usize) -> AuditRecord {
+        Actor::service().record(at(0), "admin.refused", None, json!({"number": number}))
+    }
+
+    #[test]
+    fn a_flood_is_a_number() {
+        let refusals = Refusals::default();
+        (0..1_000_000).for_each(|number| refusals.note(at(0), || record(number)));
+        let first = refusals.take(at(1));
+        assert_eq!(first.len(), ONE_BY_ONE);
+        assert_eq!(refusals.take(at(59)), []);
+        let rest = refusals.take(at(60));
+        assert_eq!(rest.len(), 1);
+        assert_eq!(rest[0].detail["failed_calls"], 1_000_000 - ONE_BY_ONE);
+        refusals.note(at(61), || record(7));
+        assert_eq!(refusals.take(at(62)), [record(7)], "a new minute");
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_kept_and_bounded() {
+        let refusals = Refusals::default();
+        for number in 0..20 {
+            refusals.note(at(0), || record(number));
+        }
+        let taken = refusals.take(at(1));
+        for number in 20..40 {
+            refusals.note(at(1), || record(number));
+        }
+        refusals.put_back(taken);
+        let again = refusals.take_all(at(2));
+        assert_eq!(again[..ONE_BY_ONE], (0..ONE_BY_ONE).map(record).collect::<Vec<_>>());
+        assert_eq!(again[ONE_BY_ONE].detail["failed_calls"], 10, "those beyond are counted");
+    }
+}

@@ -1,0 +1,40 @@
+//! The audit: who did what, when and from where; and what was answered to requests that may come again.
+
+use bulla::ApiKeyId;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+/// What is written down of one action.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct AuditRecord {
+    pub(crate) at: Timestamp,
+    /// An API-key id, `cli:` with the user's name, or `service`.
+    pub(crate) actor: String,
+    /// The address that the actor called from, where it was over a network.
+    pub(crate) address: Option<String>,
+    pub(crate) action: String,
+    /// What was acted on: an API-key id, an app, a realm, a key version.
+    pub(crate) target: Option<String>,
+    /// A JSON object with the rest.
+    pub(crate) detail: Value,
+}
+
+/// One action on record.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct AuditEntry {
+    /// Its number; there are no gaps.
+    pub(crate) seq: u64,
+    #[serde(flatten)]
+    pub(crate) record: AuditRecord,
+}
+
+/// What was answered to a request with an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Answered {
+    /// SHA-256 of endpoint and body, in hex.
+    pub(crate) request: String,
+    /// The keys that were issued.
+    pub(crate) api_key_ids: Vec<ApiKeyId>,
+    pub(crate) at: Timestamp,
+}

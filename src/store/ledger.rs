@@ -1,0 +1,113 @@
+//! The ledger: the record of issued API keys.
+
+use std::collections::BTreeMap;
+
+use bulla::{ApiKeyId, Realm};
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+/// One API key as it was issued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LedgerRow {
+    pub(crate) id: ApiKeyId,
+    pub(crate) app_id: Uuid,
+    pub(crate) name: Option<String>,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) restrictions: Option<Restrictions>,
+    pub(crate) meta: BTreeMap<String, String>,
+    /// Who issued it: an API-key id, or `cli:` with the user's name.
+    pub(crate) issued_by: String,
+    /// The key that this one replaces.
+    pub(crate) rerolled_from: Option<ApiKeyId>,
+}
+
+/// Where a key may be used, as its claims say; none on record for the oldest keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Restrictions {
+    pub(crate) audience: Vec<String>,
+    pub(crate) cidr: Vec<String>,
+}
+
+/// One API key on record, with what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LedgerEntry {
+    /// Its place in the order of issuing.
+    pub(crate) place: i64,
+    pub(crate) row: LedgerRow,
+    /// When its own revocation takes effect, which may lie ahead.
+    pub(crate) revoked_at: Option<Timestamp>,
+    pub(crate) revoke_reason: Option<String>,
+    pub(crate) suspended_at: Option<Timestamp>,
+    /// A rule takes back what its app or realm was issued before this.
+    pub(crate) issued_before: Option<Timestamp>,
+    pub(crate) last_used_at: Option<Timestamp>,
+    pub(crate) use_count: u64,
+}
+
+/// What a key on record is good for. Whether its key version still opens is the keyring's to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Active,
+    Suspended,
+    Revoked,
+    Expired,
+}
+
+impl LedgerEntry {
+    /// The key's state at `now`.
+    pub(crate) fn state(&self, now: Timestamp) -> State {
+        let ruled_out = self.issued_before.is_some_and(|before| self.row.issued_at < before);
+        if ruled_out || self.revoked_at.is_some_and(|at| at <= now) {
+            State::Revoked
+        } else if self.row.expires_at.is_some_and(|at| at <= now) {
+            State::Expired
+        } else if self.suspended_at.is_some() {
+            State::Suspended
+        } else {
+            State::Active
+        }
+    }
+}
+
+impl State {
+    /// Its name, as JSON has it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            State::Active => "active",
+            State::Suspended => "suspended",
+            State::Revoked => "revoked",
+            State::Expired => "expired",
+        }
+    }
+}
+
+/// Which keys on record are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LedgerFilter {
+    pub(crate) realm: Option<Realm>,
+    pub(crate) app_id: Option<Uuid>,
+    /// The place behind which to go on; 0 for the beginning.
+    pub(crate) after: i64,
+    /// At most so many.
+    pub(crate) limit: u32,
+}
+
+/// How many API keys a realm has sealed under a key version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SealCount {
+    pub(crate) realm: String,
+    pub(crate) version: u32,
+    pub(crate) count: u64,
+}
+
+/// Uses of one key since they were last noted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Used {
+    pub(crate) id: ApiKeyId,
+    pub(crate) last_used_at: Timestamp,
+    pub(crate) count: u64,
+}

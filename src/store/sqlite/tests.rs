@@ -1,0 +1,221 @@
+use bulla::{Change, KeyVersion, RevocationEvent};
+use serde_json::json;
+
+use super::*;
+use crate::store::{Restrictions, State, transact};
+
+const ONE: &str = "acme_live_00000XzbyFf5rOyRXQyt8V";
+const TWO: &str = "acme_live_00000YHqiQd7Eu4eUpRFdL";
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + seconds).expect("a time")
+}
+
+fn id(text: &str) -> ApiKeyId {
+    text.parse().expect("an id")
+}
+
+fn row(text: &str) -> LedgerRow {
+    LedgerRow {
+        id: id(text),
+        app_id: Uuid::from_u128(7),
+        name: Some("a name".to_owned()),
+        issued_at: at(0),
+        expires_at: None,
+        scopes: vec!["a".to_owned(), "b".to_owned()],
+        restrictions: Some(Restrictions { audience: vec!["shop".to_owned()], cidr: Vec::new() }),
+        meta: [("k".to_owned(), "v".to_owned())].into(),
+        issued_by: "test".to_owned(),
+        rerolled_from: None,
+    }
+}
+
+fn new_store() -> (tempfile::TempDir, SqliteStore) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = SqliteStore::open(&folder.path().join("bulla.db"), true).expect("a store");
+    (folder, store)
+}
+
+fn record(store: &SqliteStore, rows: &[LedgerRow], budget: Option<u64>) -> Result<(), StoreError> {
+    transact(store, |transaction| rows.iter().try_for_each(|row| transaction.insert_api_key(row, budget)))
+}
+
+fn revocation(change: Change, effective_at: i64) -> NewRevocation {
+    NewRevocation {
+        change,
+        effective_at: at(effective_at),
+        reason: Some("why".to_owned()),
+        recorded_at: at(0),
+        recorded_by: "test".to_owned(),
+    }
+}
+
+fn append(store: &SqliteStore, change: Change, effective_at: i64) {
+    let new = revocation(change, effective_at);
+    transact(store, |transaction| transaction.append_revocation(&new)).expect("appended");
+}
+
+#[test]
+fn rows_are_recorded_all_or_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bulla.db");
+    assert!(matches!(SqliteStore::open(&path, false), Err(StoreError::Missing(_))));
+    let store = SqliteStore::open(&path, true).expect("a store");
+    let (one, two) = (row(ONE), row(TWO));
+    record(&store, std::slice::from_ref(&one), None).expect("recorded");
+    assert!(matches!(record(&store, &[two.clone(), one.clone()], None), Err(StoreError::Duplicate)));
+    assert_eq!(store.count().expect("a count"), 1, "the batch with a duplicate left nothing behind");
+    record(&store, std::slice::from_ref(&two), None).expect("recorded");
+    drop(store);
+    let store = SqliteStore::open(&path, false).expect("again");
+    assert_eq!(store.count().expect("a count"), 2);
+    assert_eq!(store.find(&two.id).expect("found").map(|entry| entry.row), Some(two.clone()));
+    assert_eq!(store.find(&id("acme_live_0000000000000000000000")).expect("looked"), None);
+    let list = |after, limit| {
+        let entries = store.list(&LedgerFilter { after, limit, ..LedgerFilter::default() }).expect("a page");
+        entries.into_iter().map(|entry| entry.row).collect::<Vec<_>>()
+    };
+    assert_eq!((list(0, 10), list(0, 1), list(1, 10)), (vec![one.clone(), two.clone()], vec![one], vec![two]));
+    let elsewhere = LedgerFilter { realm: "live".parse().ok(), limit: 10, ..LedgerFilter::default() };
+    assert_eq!(store.list(&elsewhere).expect("a page"), []);
+}
+
+#[test]
+fn a_budget_is_counted_per_realm_and_version_and_never_exceeded() {
+    let (_folder, store) = new_store();
+    record(&store, &[row(ONE), row("acme_test_00000XzbyFf5rOyRXQyt8V")], Some(1)).expect("one of each realm");
+    let spent = record(&store, &[row(TWO)], Some(1));
+    assert!(matches!(spent, Err(StoreError::BudgetSpent { count: 1, budget: 1, version: 7, .. })), "{spent:?}");
+    assert_eq!(store.count().expect("a count"), 2, "nothing was recorded over the budget");
+    record(&store, &[row(TWO)], Some(2)).expect("within the budget");
+    let counts = store.seal_counts().expect("counts");
+    assert_eq!(
+        counts.iter().map(|one| (one.realm.as_str(), one.count)).collect::<Vec<_>>(),
+        [("acme_live", 2), ("acme_test", 1)]
+    );
+}
+
+#[test]
+fn the_log_keeps_what_still_says_something() {
+    let (_folder, store) = new_store();
+    let (one, app_id) = (id(ONE), Uuid::from_u128(7));
+    record(&store, &[row(ONE)], None).expect("recorded");
+    append(&store, Change::Suspend { id: one, expires_at: None }, 0);
+    append(&store, Change::Resume { id: one }, 0);
+    append(&store, Change::Revoke { id: one, expires_at: Some(1_795_000_500) }, 60);
+    let realm = Some(one.realm());
+    append(&store, Change::RevokeApp { app_id, realm: None, issued_before: 5 }, 0);
+    append(&store, Change::RevokeApp { app_id, realm, issued_before: 5 }, 0);
+    append(&store, Change::RevokeApp { app_id, realm: None, issued_before: 9 }, 0);
+    append(&store, Change::RevokeRealm { realm: one.realm(), issued_before: 8 }, 0);
+    let log = store.revocations_after(0, 100).expect("the log");
+    let revoke = Change::Revoke { id: one, expires_at: Some(1_795_000_500) };
+    assert_eq!(
+        log,
+        [
+            RevocationEvent::at_once(2, Change::Resume { id: one }),
+            RevocationEvent { seq: 3, change: revoke, effective_at: Some(1_795_000_060) },
+            RevocationEvent::at_once(5, Change::RevokeApp { app_id, realm, issued_before: 5 }),
+            RevocationEvent::at_once(6, Change::RevokeApp { app_id, realm: None, issued_before: 9 }),
+            RevocationEvent::at_once(7, Change::RevokeRealm { realm: one.realm(), issued_before: 8 }),
+        ]
+    );
+    assert_eq!(store.revocations_after(5, 1).expect("the log"), log[3..4]);
+    let entry = store.find(&one).expect("looked").expect("found");
+    assert_eq!((entry.revoked_at, entry.suspended_at), (Some(at(60)), None));
+    assert_eq!(entry.issued_before, Timestamp::from_second(9).ok());
+    assert_eq!([entry.state(at(59)), entry.state(at(60))], [State::Active, State::Revoked]);
+
+    store.sweep(at(501), &[], at(0)).expect("swept");
+    assert_eq!(store.revocations_after(2, 100).expect("the log").len(), 3, "the key has expired");
+    store.sweep(at(501), &[7], at(0)).expect("swept");
+    assert_eq!(store.revocations_after(0, 100).expect("the log").len(), 3, "the version is destroyed");
+    append(&store, Change::Suspend { id: id(TWO), expires_at: None }, 0);
+    let newest = store.revocations_after(0, 100).expect("the log").last().map(|event| event.seq);
+    assert_eq!(newest, Some(8), "no number is used twice");
+}
+
+#[test]
+fn the_audit_has_no_gap_and_is_never_changed() {
+    let (_folder, store) = new_store();
+    let note = |fail: bool| {
+        let record = crate::action::Actor::service().record(at(0), "test", None, json!({}));
+        transact(&store, |transaction| {
+            transaction.append_audit(&record)?;
+            if fail { Err(StoreError::Duplicate) } else { Ok(()) }
+        })
+    };
+    note(false).expect("noted");
+    assert!(note(true).is_err());
+    note(false).expect("noted");
+    let numbers: Vec<u64> = store.audit_after(0, 10).expect("the audit").iter().map(|entry| entry.seq).collect();
+    assert_eq!(numbers, [1, 2]);
+    for change in ["UPDATE audit SET actor = 'x'", "DELETE FROM audit"] {
+        let refused = store.writer().execute(change, []).expect_err("refused").to_string();
+        assert!(refused.contains("append-only"), "{refused}");
+    }
+}
+
+#[test]
+fn an_answer_is_remembered_for_its_caller() {
+    let (_folder, store) = new_store();
+    let answered = Answered { request: "r".to_owned(), api_key_ids: vec![id(ONE), id(TWO)], at: at(0) };
+    let remember = |caller: &str| {
+        transact(&store, |transaction| transaction.remember_answer(caller, "k", &answered)).map_err(|_| "twice")
+    };
+    let answers = |caller: &str| {
+        transact::<_, StoreError>(&store, |transaction| transaction.answered(caller, "k")).expect("looked")
+    };
+    remember("me").expect("remembered");
+    assert_eq!((answers("me"), answers("you")), (Some(answered.clone()), None));
+    assert!(remember("me").is_err());
+    store.sweep(at(0), &[], at(0)).expect("swept");
+    assert!(answers("me").is_some());
+    store.sweep(at(0), &[], at(1)).expect("swept");
+    assert_eq!(answers("me"), None);
+}
+
+#[test]
+fn uses_add_up() {
+    let (_folder, store) = new_store();
+    record(&store, &[row(ONE)], None).expect("recorded");
+    let used = |text, seconds, count| Used { id: id(text), last_used_at: at(seconds), count };
+    store.note_uses(&[used(ONE, 5, 2), used(TWO, 5, 1)]).expect("noted");
+    store.note_uses(&[used(ONE, 3, 1)]).expect("noted");
+    let entry = store.find(&id(ONE)).expect("looked").expect("found");
+    assert_eq!((entry.last_used_at, entry.use_count), (Some(at(5)), 3));
+}
+
+#[test]
+fn what_is_remembered_of_a_keyring_only_grows() {
+    let (_folder, store) = new_store();
+    let id = KeyringId::from_bytes([1; 16]);
+    assert!(store.keyring_memories().expect("nothing yet").is_empty());
+    let version = |number| KeyVersion::new(number).expect("a number");
+    store.remember_keyring(id, &KeyringMemory { serial: 5, burned: vec![version(2)] }).expect("remembered");
+    store.remember_keyring(id, &KeyringMemory { serial: 3, burned: vec![version(1)] }).expect("remembered");
+    let memory = KeyringMemory { serial: 5, burned: vec![version(1), version(2)] };
+    assert_eq!(store.keyring_memories().expect("a memory"), HashMap::from([(id, memory)]));
+}
+
+#[test]
+fn a_newer_store_is_left_alone_and_an_older_one_is_brought_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bulla.db");
+    let old = Connection::open(&path).expect("opened");
+    old.execute_batch(MIGRATIONS[0]).expect("the first schema");
+    old.pragma_update(None, "user_version", 1).expect("set");
+    let insert = "INSERT INTO api_keys (api_key_id, realm, app_id, version, issued_at, scopes, meta, issued_by)
+                  VALUES (?1, 'acme_live', '00000000-0000-0000-0000-000000000007', 7, 1795000000, 'a', '{}', 'test')";
+    old.execute(insert, [ONE]).expect("a row of then");
+    drop(old);
+    let store = SqliteStore::open(&path, false).expect("brought up");
+    let entry = store.find(&id(ONE)).expect("looked").expect("found");
+    assert_eq!((entry.row.restrictions, entry.use_count), (None, 0));
+    let log_id = store.log_id().expect("an id");
+    assert_eq!(log_id.len(), 32);
+    drop(store);
+    assert_eq!(SqliteStore::open(&path, false).expect("again").log_id().expect("an id"), log_id);
+    Connection::open(&path).expect("opened").pragma_update(None, "user_version", 99).expect("set");
+    assert!(matches!(SqliteStore::open(&path, false), Err(StoreError::Newer(_, 99))));
+}

@@ -17,8 +17,8 @@ use serde::Deserialize;
 pub(crate) use self::{
     listen::Listen,
     tables::{
-        AdminConfig, DataConfig, KeyringConfig, Level, LogConfig, LogFormat, MetricsConfig, RealmConfig,
-        RotationConfig, ServerConfig, StoreConfig, VerifyConfig,
+        AdminConfig, DataConfig, KeyringConfig, LastUsedConfig, Level, LogConfig, LogFormat, MetricsConfig,
+        RealmConfig, RotationConfig, ServerConfig, StoreConfig, VerifyConfig,
     },
     time::{Span, parse_span},
 };
@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     #[serde(default)]
     pub(crate) rotation: RotationConfig,
+    #[serde(default)]
+    pub(crate) last_used: LastUsedConfig,
     #[serde(default)]
     pub(crate) verify: VerifyConfig,
     #[serde(default)]
@@ -152,6 +154,9 @@ impl Config {
         if self.keyring.refresh_interval.0.is_zero() {
             return Err("keyring.refresh_interval is longer than nothing".to_owned());
         }
+        if self.last_used.flush_interval.0.is_zero() {
+            return Err("last_used.flush_interval is longer than nothing".to_owned());
+        }
         if self.rotation.automatic && self.rotation.sources.is_empty() {
             return Err("rotation.automatic needs rotation.sources: the URIs of the keys to come".to_owned());
         }
@@ -187,6 +192,7 @@ mod tests {
         assert_eq!(format!("{:?}", config.server), format!("{:?}", bare.server));
         assert_eq!(format!("{:?}", config.keyring), format!("{:?}", bare.keyring));
         assert_eq!(format!("{:?}", config.rotation), format!("{:?}", bare.rotation));
+        assert_eq!(config.last_used, bare.last_used);
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
         assert_eq!(config.data.listen, bare.data.listen);
         assert_eq!(config.admin.listen, bare.admin.listen);

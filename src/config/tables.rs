@@ -4,6 +4,7 @@ use bulla::{SourceUri, Suite};
 use serde::Deserialize;
 
 use super::{Listen, Span};
+use crate::last_used::LastUsed;
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +40,15 @@ pub(crate) struct RotationConfig {
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreConfig {
     pub(crate) url: String,
+}
+
+/// How the last use of each key is recorded.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LastUsedConfig {
+    pub(crate) flush_interval: Span,
+    /// Distinct keys between two flushes.
+    pub(crate) max_ids: usize,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -171,6 +181,12 @@ impl Default for ServerConfig {
             max_connections: 10_000,
             shutdown_grace: Span::seconds(30),
         }
+    }
+}
+
+impl Default for LastUsedConfig {
+    fn default() -> Self {
+        LastUsedConfig { flush_interval: Span::seconds(60), max_ids: LastUsed::IDS }
     }
 }
 

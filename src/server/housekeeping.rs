@@ -1,11 +1,11 @@
 //! What goes on beside the requests: following the log of revocations, sweeping out what has expired, and writing down what
-//! was gathered in memory.
+//! was gathered in memory. All of it waits for the store, so it has a thread of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::time::{Duration, Instant};
 
 use bulla::{Revocations, State};
 use jiff::SignedDuration;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use super::App;
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
     store::{StoreError, transact},
 };
 
+/// How often uses are counted.
+const COUNT: Duration = Duration::from_millis(100);
 /// How often the log is looked at for what another process wrote.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often one part of the list is swept.
@@ -23,38 +25,52 @@ const SWEEP_STORE: Duration = Duration::from_secs(3_600);
 const EXPIRED_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// How long an answer is remembered.
 const ANSWERED_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// Uses that are written in one transaction: nobody else writes meanwhile.
+const USES: usize = 5_000;
+
+/// Something done again and again.
+struct Chore {
+    every: Duration,
+    next: Instant,
+}
+
+impl Chore {
+    fn new(every: Duration) -> Self {
+        Chore { every, next: Instant::now() + every }
+    }
+
+    fn is_due(&mut self) -> bool {
+        let now = Instant::now();
+        let due = now >= self.next;
+        if due {
+            self.next = now + self.every;
+        }
+        due
+    }
+}
 
 /// Runs until `stop`.
-pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
-    let (mut part, mut next_part, mut next_store) = (0, Instant::now() + SWEEP_PART, Instant::now());
-    loop {
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(LOOK) => {}
+pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
+    let [mut look, mut sweep_part, mut sweep_store] = [LOOK, SWEEP_PART, SWEEP_STORE].map(Chore::new);
+    let mut flush = Chore::new(app.config.last_used.flush_interval.0);
+    let mut part = 0;
+    note(app, "store", sweep(app));
+    while !*stop.borrow() {
+        std::thread::sleep(COUNT);
+        app.last_used.collect();
+        if look.is_due() {
+            note(app, "revocations", app.catch_up());
+            note(app, "audit", write_refusals(app, false));
         }
-        let now = Instant::now();
-        let sweep_part = (now >= next_part).then(|| {
-            next_part = now + SWEEP_PART;
+        if flush.is_due() {
+            note(app, "last use", write_uses(app));
+        }
+        if sweep_part.is_due() {
             part = (part + 1) % Revocations::PARTS;
-            part
-        });
-        let sweep_store = now >= next_store;
-        if sweep_store {
-            next_store = now + SWEEP_STORE;
+            app.sweep_part(part);
         }
-        let worker = Arc::clone(&app);
-        let round = tokio::task::spawn_blocking(move || {
-            note(&worker, "revocations", worker.catch_up());
-            note(&worker, "audit", write_refusals(&worker, false));
-            if let Some(part) = sweep_part {
-                worker.sweep_part(part);
-            }
-            if sweep_store {
-                note(&worker, "store", sweep(&worker));
-            }
-        });
-        if let Err(panic) = round.await {
-            tracing::error!(%panic, "housekeeping failed");
+        if sweep_store.is_due() {
+            note(app, "store", sweep(app));
         }
     }
 }
@@ -62,6 +78,7 @@ pub(super) async fn run(app: Arc<App>, mut stop: watch::Receiver<bool>) {
 /// Writes down what is still in memory, at the end.
 pub(super) fn finish(app: &App) {
     note(app, "audit", write_refusals(app, true));
+    note(app, "last use", write_uses(app));
 }
 
 fn note(app: &App, what: &'static str, done: Result<(), StoreError>) {
@@ -87,6 +104,19 @@ fn write_refusals(app: &App, at_the_end: bool) -> Result<(), StoreError> {
         app.refusals.put_back(records);
     }
     written
+}
+
+fn write_uses(app: &App) -> Result<(), StoreError> {
+    let mut uses = app.last_used.take();
+    while !uses.is_empty() {
+        let rest = uses.len().saturating_sub(USES);
+        if let Err(error) = app.store.note_uses(&uses[rest..]) {
+            app.last_used.put_back(uses);
+            return Err(error);
+        }
+        uses.truncate(rest);
+    }
+    Ok(())
 }
 
 fn sweep(app: &App) -> Result<(), StoreError> {

@@ -110,7 +110,8 @@ impl Server {
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(self.refresher.run(stop.clone()));
-        tasks.spawn(housekeeping::run(Arc::clone(&self.app), stop.clone()));
+        let (app, stopped) = (Arc::clone(&self.app), stop.clone());
+        tasks.spawn_blocking(move || housekeeping::run(&app, &stopped));
         for (bound, router) in self.listeners {
             tasks.spawn(bound.serve(router, self.limits, stop.clone(), self.grace));
         }

@@ -15,6 +15,7 @@ use crate::{
     clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
+    last_used::LastUsed,
     store::{Store, StoreError},
     telemetry::metrics::{Metrics, VersionCounters},
     view::verdict::Wanted,
@@ -32,6 +33,7 @@ pub(crate) struct App {
     pub(crate) freshness: Freshness,
     pub(crate) degraded: Degraded,
     pub(super) refusals: Refusals,
+    pub(super) last_used: LastUsed,
     /// As it was at the start: what a running process cannot change.
     pub(crate) config: Config,
 }
@@ -77,6 +79,7 @@ impl App {
             freshness,
             degraded: Degraded::default(),
             refusals: Refusals::default(),
+            last_used: LastUsed::new(config.last_used.max_ids),
             config,
         };
         let mut held = app.taken_back.hold();
@@ -124,10 +127,11 @@ impl App {
         read.map(drop)
     }
 
-    /// Shows the list in the metrics, which takes a walk through it.
-    pub(super) fn show_revocations(&self) {
+    /// Shows in the metrics what is only known by looking; at the list that takes a walk through it.
+    pub(super) fn show_gauges(&self) {
         let list = self.taken_back.hold().list();
         self.metrics.revocations(list.len(), list.memory());
+        self.metrics.uses_dropped(self.last_used.dropped());
     }
 
     /// Forgets keys that have expired, in one part of the list after the other.
@@ -145,9 +149,13 @@ impl App {
 
     /// Verifies a presented key now, and counts how that ended.
     pub(crate) fn verify(&self, text: &str, wanted: &Wanted) -> Result<Verified, VerifyError> {
-        let verdict = wanted.verify(&self.verifier.load(), text, clock::now_seconds());
+        let now = clock::now_seconds();
+        let verdict = wanted.verify(&self.verifier.load(), text, now);
         match &verdict {
-            Ok(verified) => self.snapshot.load().counters.accepted(verified.id().version()),
+            Ok(verified) => {
+                self.snapshot.load().counters.accepted(verified.id().version());
+                self.last_used.note(verified.id(), now);
+            }
             Err(error) => {
                 self.metrics.not_accepted(*error);
                 if *error == VerifyError::Rejected(Rejection::VersionUnknown) && self.freshness.want_refresh() {

@@ -103,11 +103,3 @@ pub(crate) struct SealCount {
     pub(crate) version: u32,
     pub(crate) count: u64,
 }
-
-/// Uses of one key since they were last noted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Used {
-    pub(crate) id: ApiKeyId,
-    pub(crate) last_used_at: Timestamp,
-    pub(crate) count: u64,
-}

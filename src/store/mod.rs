@@ -11,9 +11,11 @@ use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm, RevocationEvent};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::last_used::Use;
+
 pub(crate) use self::{
     audit::{Answered, AuditEntry, AuditRecord},
-    ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State, Used},
+    ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
     revocation::NewRevocation,
 };
 
@@ -75,7 +77,7 @@ pub(crate) trait Store: Send + Sync {
     fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError>;
 
     /// Adds to what is known of when keys were used.
-    fn note_uses(&self, uses: &[Used]) -> Result<(), StoreError>;
+    fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError>;
 
     /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
     /// version, and answers older than `answered_before`.

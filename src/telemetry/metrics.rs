@@ -32,6 +32,7 @@ pub(crate) struct Metrics {
     keyring_serial: Gauge<u64, AtomicU64>,
     revocations: Gauge<u64, AtomicU64>,
     revocation_bytes: Gauge<u64, AtomicU64>,
+    uses_dropped: Gauge<u64, AtomicU64>,
 }
 
 /// One counter for each way a verification ends.
@@ -125,6 +126,12 @@ impl Metrics {
         registry.register("revocations", "Revoked ids, suspended ids and rules in force", revocations.clone());
         let revocation_bytes = Gauge::<u64, AtomicU64>::default();
         registry.register("revocations_bytes", "Memory that the list of revocations takes", revocation_bytes.clone());
+        let uses_dropped = Gauge::<u64, AtomicU64>::default();
+        registry.register(
+            "uses_dropped",
+            "Uses of API keys since the start that no last use was recorded for, for want of room",
+            uses_dropped.clone(),
+        );
         let rejected = Rejection::ALL
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
@@ -144,6 +151,7 @@ impl Metrics {
             keyring_serial,
             revocations,
             revocation_bytes,
+            uses_dropped,
         }
     }
 
@@ -178,6 +186,11 @@ impl Metrics {
     pub(crate) fn revocations(&self, len: usize, bytes: usize) {
         self.revocations.set(len as u64);
         self.revocation_bytes.set(bytes as u64);
+    }
+
+    /// Shows how many uses were not recorded.
+    pub(crate) fn uses_dropped(&self, dropped: u64) {
+        self.uses_dropped.set(dropped);
     }
 
     /// Counts a look at the keyring.

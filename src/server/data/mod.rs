@@ -69,7 +69,7 @@ async fn ready(State(app): State<Arc<App>>) -> Json<Ready> {
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let worker = Arc::clone(&app);
     let counts = blocking::run(move || {
-        worker.show_revocations();
+        worker.show_gauges();
         worker.store.seal_counts()
     });
     let counts = counts.await;

@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
 use super::damaged;
-use crate::store::{LedgerEntry, LedgerFilter, LedgerRow, SealCount, StoreError, Used, ledger::Restrictions};
+use crate::last_used::Use;
+use crate::store::{LedgerEntry, LedgerFilter, LedgerRow, SealCount, StoreError, ledger::Restrictions};
 
 /// What is read of a key; the rules that take it back stand in the log of revocations.
 const SELECT: &str = "
@@ -99,14 +100,14 @@ pub(super) fn seal_counts(connection: &Connection) -> Result<Vec<SealCount>, Sto
 }
 
 /// Adds uses; ids that are not on record have none to add to.
-pub(super) fn note_uses(connection: &Connection, uses: &[Used]) -> Result<(), StoreError> {
+pub(super) fn note_uses(connection: &Connection, uses: &[Use]) -> Result<(), StoreError> {
     let mut update = connection.prepare_cached(
         "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?2), use_count = use_count + ?3
          WHERE api_key_id = ?1",
     )?;
     for used in uses {
         let count = i64::try_from(used.count).unwrap_or(i64::MAX);
-        update.execute(params![used.id.to_string(), used.last_used_at.as_second(), count])?;
+        update.execute(params![used.id.to_string(), i64::try_from(used.last_used).unwrap_or(i64::MAX), count])?;
     }
     Ok(())
 }

@@ -1,63 +1,82 @@
 //! The embedded store: SQLite in WAL mode. The only folder that speaks its dialect.
 
 mod audit;
+mod connection;
 mod keyring;
 mod ledger;
 mod revocation;
 
 use std::{
     collections::HashMap,
-    path::Path,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    path::{Path, PathBuf},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm, RevocationEvent};
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use uuid::Uuid;
+
+use crate::last_used::Use;
 
 use super::{
     Answered, AuditEntry, AuditRecord, LedgerEntry, LedgerFilter, LedgerRow, NewRevocation, SealCount, Store,
-    StoreError, Transaction, Used,
+    StoreError, Transaction,
 };
 
-/// The schema's steps; a store counts in `user_version` how many it has.
-const MIGRATIONS: [&str; 2] = [include_str!("../schema-1.sql"), include_str!("../schema-2.sql")];
-
-/// How long a writer waits for another process's transaction.
-const BUSY: Duration = Duration::from_secs(10);
-
 pub(super) struct SqliteStore {
+    path: PathBuf,
     writer: Mutex<Connection>,
     /// Apart, so that nobody who looks something up waits for a disk that is being written.
     reader: Mutex<Connection>,
+    /// Whether both were opened where nothing can be written.
+    read_only: AtomicBool,
 }
 
 impl SqliteStore {
     pub(super) fn open(path: &Path, create: bool) -> Result<Self, StoreError> {
-        let name = path.display().to_string();
         if !create && !path.exists() {
-            return Err(StoreError::Missing(name));
+            return Err(StoreError::Missing(path.display().to_string()));
         }
         if create {
             create_private(path)?;
         }
-        let mut writer = connect(path)?;
-        writer.pragma_update(None, "synchronous", "FULL")?;
-        migrate(&mut writer, &name)?;
-        let reader = connect(path)?;
-        reader.pragma_update(None, "query_only", true)?;
-        Ok(SqliteStore { writer: Mutex::new(writer), reader: Mutex::new(reader) })
+        let read_only = !create && !connection::is_writable(path);
+        let [writer, reader] = connection::both(path, read_only)?;
+        if read_only {
+            tracing::warn!(path = %path.display(), "the store is read-only: keys are verified, and nothing can be changed");
+        }
+        let path = path.to_owned();
+        let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
+        Ok(SqliteStore { path, writer, reader, read_only: AtomicBool::new(read_only) })
     }
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.look_again();
         // A panic elsewhere leaves no half transaction behind: dropping it rolled it back.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reader(&self) -> MutexGuard<'_, Connection> {
+        self.look_again();
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a read-only store anew once it can be written: from then on others may write, and must be heard.
+    fn look_again(&self) {
+        if !self.read_only.load(Ordering::Acquire) || !connection::is_writable(&self.path) {
+            return;
+        }
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(both) = connection::both(&self.path, false) {
+            [*writer, *reader] = both;
+            self.read_only.store(false, Ordering::Release);
+            tracing::info!(path = %self.path.display(), "the store can be written again");
+        }
     }
 
     fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -69,15 +88,6 @@ impl SqliteStore {
     }
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.set_prepared_statement_cache_capacity(64);
-    Ok(connection)
-}
-
 /// Ledger rows are nobody else's business; SQLite would follow the umask.
 fn create_private(path: &Path) -> Result<(), StoreError> {
     let mut options = std::fs::OpenOptions::new();
@@ -85,26 +95,6 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path).map(drop).map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))
-}
-
-fn migrate(connection: &mut Connection, name: &str) -> Result<(), StoreError> {
-    let steps_done = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
-    // Nothing is written where nothing is to be done: a store on a full disk can still be read.
-    if steps_done(connection)? == MIGRATIONS.len() as i64 {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let done: i64 = steps_done(&transaction)?;
-    let steps = usize::try_from(done)
-        .ok()
-        .and_then(|done| MIGRATIONS.get(done..))
-        .ok_or_else(|| StoreError::Newer(name.to_owned(), done))?;
-    for step in steps {
-        transaction.execute_batch(step)?;
-    }
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
-    transaction.commit()?;
-    Ok(())
 }
 
 impl Store for SqliteStore {
@@ -152,7 +142,7 @@ impl Store for SqliteStore {
         self.write(|connection| keyring::remember(connection, id, seen))
     }
 
-    fn note_uses(&self, uses: &[Used]) -> Result<(), StoreError> {
+    fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError> {
         self.write(|connection| ledger::note_uses(connection, uses))
     }
 

@@ -1,7 +1,7 @@
 use bulla::{Change, KeyVersion, RevocationEvent};
 use serde_json::json;
 
-use super::*;
+use super::{connection::MIGRATIONS, *};
 use crate::store::{Restrictions, State, transact};
 
 const ONE: &str = "acme_live_00000XzbyFf5rOyRXQyt8V";
@@ -179,7 +179,7 @@ fn an_answer_is_remembered_for_its_caller() {
 fn uses_add_up() {
     let (_folder, store) = new_store();
     record(&store, &[row(ONE)], None).expect("recorded");
-    let used = |text, seconds, count| Used { id: id(text), last_used_at: at(seconds), count };
+    let used = |text, seconds: u64, count| Use { id: id(text), last_used: 1_795_000_000 + seconds, count };
     store.note_uses(&[used(ONE, 5, 2), used(TWO, 5, 1)]).expect("noted");
     store.note_uses(&[used(ONE, 3, 1)]).expect("noted");
     let entry = store.find(&id(ONE)).expect("looked").expect("found");

@@ -5,29 +5,44 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::command::{Ran, run, run_with};
+use super::{
+    command::{Ran, run, run_with},
+    mount::Mount,
+};
 
 pub const APP: &str = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
 
 pub struct Deployment {
-    folder: TempDir,
+    folder: PathBuf,
+    /// Removed with the deployment, where it is its own.
+    _own: Option<TempDir>,
     pub admin_key: String,
 }
 
 impl Deployment {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let made = run(folder.path(), &["init", "--json"]);
+        let own = tempfile::tempdir().expect("a folder");
+        let deployment = Self::in_folder(own.path());
+        Deployment { _own: Some(own), ..deployment }
+    }
+
+    /// One on a file system of its own.
+    pub fn on(mount: &Mount) -> Self {
+        Self::in_folder(mount.path())
+    }
+
+    fn in_folder(folder: &Path) -> Self {
+        let made = run(folder, &["init", "--json"]);
         let admin_key = made.ok().json()["admin_api_key"].as_str().expect("the admin API key").to_owned();
-        Deployment { folder, admin_key }
+        Deployment { folder: folder.to_owned(), _own: None, admin_key }
     }
 
     pub fn path(&self) -> &Path {
-        self.folder.path()
+        &self.folder
     }
 
     pub fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {

@@ -68,7 +68,21 @@ impl Http {
         self.request("POST", path, &[("content-type", "application/json")], &body.to_string())
     }
 
+    /// `None` where nobody answers.
+    pub fn try_post(&self, path: &str, body: &Value) -> Option<Answer> {
+        self.try_send("POST", path, &[("content-type", "application/json")], &body.to_string()).ok()
+    }
+
+    /// `None` where nobody answers.
+    pub fn try_request(&self, method: &str, path: &str) -> Option<Answer> {
+        self.try_send(method, path, &[], "").ok()
+    }
+
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        self.try_send(method, path, headers, body).expect("an answer")
+    }
+
+    fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer, ureq::Error> {
         let mut request = http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
@@ -77,12 +91,12 @@ impl Http {
             request = request.header(*name, *value);
         }
         let request = request.body(body.to_owned()).expect("a request");
-        let mut response = self.agent.run(request).expect("an answer");
-        Answer {
+        let mut response = self.agent.run(request)?;
+        Ok(Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
-            body: response.body_mut().read_to_string().expect("a body"),
-        }
+            body: response.body_mut().read_to_string()?,
+        })
     }
 
     /// A connection to write bytes to by hand.

@@ -3,5 +3,6 @@
 pub mod command;
 pub mod deployment;
 pub mod http;
+pub mod mount;
 pub mod reference;
 pub mod server;

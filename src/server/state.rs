@@ -1,6 +1,9 @@
 //! What the service knows: a snapshot that requests read without waiting, and the store behind it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use arc_swap::{ArcSwap, Guard};
 use bulla::{ApiKey, Issuer, Keyring, KeyringDocument, Realm, Rejection, Verified, Verifier, VerifyError};
@@ -17,7 +20,10 @@ use crate::{
     deployment::{Deployment, DeploymentError},
     last_used::LastUsed,
     store::{Store, StoreError},
-    telemetry::metrics::{Metrics, VersionCounters},
+    telemetry::{
+        limit::LineLimit,
+        metrics::{Metrics, VersionCounters},
+    },
     view::verdict::Wanted,
 };
 
@@ -34,6 +40,8 @@ pub(crate) struct App {
     pub(crate) degraded: Degraded,
     pub(super) refusals: Refusals,
     pub(super) last_used: LastUsed,
+    rejected_lines: LineLimit,
+    pub(super) route_lines: LineLimit,
     /// As it was at the start: what a running process cannot change.
     pub(crate) config: Config,
 }
@@ -80,6 +88,8 @@ impl App {
             degraded: Degraded::default(),
             refusals: Refusals::default(),
             last_used: LastUsed::new(config.last_used.max_ids),
+            rejected_lines: LineLimit::new(Instant::now()),
+            route_lines: LineLimit::new(Instant::now()),
             config,
         };
         let mut held = app.taken_back.hold();
@@ -161,8 +171,12 @@ impl App {
                 if *error == VerifyError::Rejected(Rejection::VersionUnknown) && self.freshness.want_refresh() {
                     self.metrics.unknown_version_refreshes.inc();
                 }
-                let id = || text.parse::<ApiKey>().map_or_else(|_| String::new(), |key| key.id().to_string());
-                tracing::debug!(reason = error.code(), id = id(), "not accepted");
+                if tracing::enabled!(tracing::Level::DEBUG)
+                    && let Some(kept_back) = self.rejected_lines.allow(Instant::now())
+                {
+                    let id = text.parse::<ApiKey>().map_or_else(|_| String::new(), |key| key.id().to_string());
+                    tracing::debug!(reason = error.code(), id, kept_back, "not accepted");
+                }
             }
         }
         verdict

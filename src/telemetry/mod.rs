@@ -1,4 +1,5 @@
 //! Logs and metrics. An API key appears in neither; its id may.
 
+pub(crate) mod limit;
 pub(crate) mod log;
 pub(crate) mod metrics;

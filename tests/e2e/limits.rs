@@ -157,3 +157,22 @@ fn unix_sockets_serve_like_ports() {
     assert!(stopped.expect("kill runs").success() && child.wait().expect("it ends").success());
     assert!(!socket.exists(), "the socket is removed");
 }
+
+#[test]
+fn a_flood_of_wrong_keys_and_routes_fills_no_log() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_LOG__LEVEL", "debug")]);
+    const FLOOD: usize = 2_000;
+    let keys = vec!["live_nonsense"; 1_000];
+    for _ in 0..FLOOD / 1_000 {
+        server.data.post("/v1/verify/batch", &json!({"api_keys": keys}));
+    }
+    for _ in 0..200 {
+        assert_eq!(server.data.get("/v1/authorize/nonsense/").status, 500);
+    }
+    assert_eq!(server.metric("bulla_verify_rejected_total{reason=\"malformed\"}"), FLOOD as u64, "all are counted");
+    let log = server.stop();
+    let lines = |text: &str| log.matches(text).count();
+    assert!((10..FLOOD / 10).contains(&lines("\"not accepted\"")), "{}", lines("\"not accepted\""));
+    assert!((10..150).contains(&lines("what does not parse")), "{}", lines("what does not parse"));
+}

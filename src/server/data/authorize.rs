@@ -1,7 +1,7 @@
 //! `ANY /v1/authorize`: forward authentication for gateways. The key comes from the client's header, what is required from
 //! the gateway's route, and every identity header is in every 200, so that a client's own never gets through.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{Request, State},
@@ -25,7 +25,9 @@ pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     let required = match requirements(request.uri()).and_then(|required| known_realms(&app, required)) {
         Ok(required) => required,
         Err(detail) => {
-            tracing::error!(detail, "a gateway's route requires what does not parse");
+            if let Some(kept_back) = app.route_lines.allow(Instant::now()) {
+                tracing::error!(detail, kept_back, "a gateway's route requires what does not parse");
+            }
             return Problem::misconfigured_route(detail).into_response();
         }
     };

@@ -1,0 +1,54 @@
+//! Lines that anybody can provoke are let into the log so many a second, so that a flood fills no disk.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+const WINDOW: Duration = Duration::from_secs(1);
+const LINES: u32 = 10;
+
+/// Bounds one kind of line.
+pub(crate) struct LineLimit(Mutex<Window>);
+
+struct Window {
+    begun: Instant,
+    lines: u32,
+    kept_back: u64,
+}
+
+impl LineLimit {
+    pub(crate) fn new(now: Instant) -> Self {
+        LineLimit(Mutex::new(Window { begun: now, lines: 0, kept_back: 0 }))
+    }
+
+    /// Whether a line may be written at `now`, and how many were kept back since the one before it.
+    pub(crate) fn allow(&self, now: Instant) -> Option<u64> {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.duration_since(window.begun) >= WINDOW {
+            (window.begun, window.lines) = (now, 0);
+        }
+        if window.lines >= LINES {
+            window.kept_back += 1;
+            return None;
+        }
+        window.lines += 1;
+        Some(std::mem::take(&mut window.kept_back))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "any beginning will do")]
+    fn so_many_in_a_second_and_the_rest_is_counted() {
+        let begun = Instant::now();
+        let limit = LineLimit::new(begun);
+        let written = |at: Duration| (0..1_000).filter_map(|_| limit.allow(begun + at)).collect::<Vec<_>>();
+        assert_eq!(written(Duration::ZERO), [0; 10]);
+        assert!(written(Duration::from_millis(999)).is_empty());
+        assert_eq!(written(Duration::from_secs(1)), [1_990, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+}

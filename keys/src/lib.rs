@@ -175,7 +175,7 @@ pub use self::{
     },
     realm::{Realm, RealmError},
     rejection::{Rejection, VerifyError},
-    revocation::{Change, Revocations},
+    revocation::{Change, RevocationEvent, RevocationLog, RevocationLogError, Revocations},
     seal::Suite,
     source::{Binding, KeySource, Problem, SourceError, SourceUri, Sources},
     verifier::{Verified, Verifier},

@@ -8,7 +8,9 @@
 mod change;
 mod chunk;
 mod entry;
+mod event;
 mod filter;
+mod log;
 mod of_realm;
 mod sought;
 mod table;
@@ -18,7 +20,11 @@ use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
 
-pub use self::change::Change;
+pub use self::{
+    change::Change,
+    event::RevocationEvent,
+    log::{RevocationLog, RevocationLogError},
+};
 use self::{
     change::Pending,
     entry::{FAN, Operation},
@@ -81,6 +87,13 @@ impl Revocations {
     #[inline]
     pub fn contains(&self, id: &ApiKeyId, app_id: Uuid, issued_at: u32) -> bool {
         self.seek(id).is_taken_back(app_id, issued_at)
+    }
+
+    /// The first second whose keys the rules let through, for this app in this realm; 0 where there is no rule. In Unix
+    /// seconds: a key that an issuer dates back to before it would be taken back the moment it is made.
+    pub fn issued_before(&self, app_id: Uuid, realm: Realm) -> u32 {
+        let everywhere = self.apps.get(app_id.as_bytes(), &self.hasher).unwrap_or(0);
+        everywhere.max(self.of_realm(realm).map_or(0, |of| of.ruled_out_before(app_id, &self.hasher)))
     }
 
     /// The first half of `contains`.

@@ -32,6 +32,11 @@ impl OfRealm {
             || self.apps.get(app_id.as_bytes(), hasher).is_some_and(|before| issued_at < before)
     }
 
+    /// The first second at which `rules_out` says no.
+    pub(super) fn ruled_out_before(&self, app_id: Uuid, hasher: &DefaultHashBuilder) -> u32 {
+        self.issued_before.max(self.apps.get(app_id.as_bytes(), hasher).unwrap_or(0))
+    }
+
     pub(super) fn with(&self, mut pending: Pending, hasher: &DefaultHashBuilder) -> Self {
         OfRealm {
             realm: self.realm,

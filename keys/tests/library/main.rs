@@ -9,6 +9,7 @@ mod keyring;
 mod loading;
 mod moves;
 mod revocation;
+mod revocation_log;
 mod rotation;
 mod silence;
 mod suites;

@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod allocation;
+#[cfg(feature = "follow")]
+mod feed;
 mod fixture;
 mod issuing;
 mod keyring;

@@ -72,6 +72,12 @@ pub(crate) fn keyring_mac_info(keyring: KeyringId) -> Vec<u8> {
     label("bulla/v1 keyring-mac", keyring)
 }
 
+/// What stands before the signed bytes of a message of the revocation feed.
+#[cfg(feature = "follow")]
+pub(crate) fn feed_prefix(keyring: KeyringId) -> Vec<u8> {
+    label("bulla/v1 feed", keyring)
+}
+
 fn label(name: &str, keyring: KeyringId) -> Vec<u8> {
     let mut info = name.as_bytes().to_vec();
     info.push(0);

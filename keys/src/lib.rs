@@ -147,12 +147,24 @@
 //! assert!(verifier.verify(header, &Expectations::realms(&realms), now + 60).is_ok());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `aws-kms`, `pkcs11`, `vault-transit` | key sources |
+//! | `follow` | the module `feed`: signed messages of what was taken back, and who follows them |
 
 mod api_key;
 mod base62;
 mod claims;
 mod derive;
 mod expectations;
+#[cfg(feature = "follow")]
+pub mod feed;
+mod hex;
 mod issuer;
 mod keyring;
 mod payload;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::{
-    ApiKeyId, Claims, Expectations, Keyring, Realm, Rejection, Revocations, VerifyError,
+    ApiKeyId, Claims, Expectations, KeyVersion, Keyring, Realm, Rejection, Revocations, VerifyError,
     api_key::text::Parts,
     keyring::RealmKeys,
     payload::{InTime, Payload},
@@ -38,6 +38,15 @@ impl Verifier {
     #[must_use]
     pub fn with_revocations(&self, revocations: Arc<Revocations>) -> Self {
         Verifier { realms: Arc::clone(&self.realms), revocations }
+    }
+
+    /// The same verifier without the keys of these versions: API keys that name them are
+    /// [`Rejection::VersionRefused`]. For versions that a feed tells to be compromised or destroyed before the changed
+    /// keyring is at hand. Whoever loads a keyring anew says it again.
+    #[must_use]
+    pub fn refusing(&self, versions: &[KeyVersion]) -> Self {
+        let realms = self.realms.iter().map(|keys| keys.without(versions)).collect();
+        Verifier { realms, revocations: Arc::clone(&self.revocations) }
     }
 
     /// Verifies `text` at `now`, in Unix seconds: shape and checksum, realm, version, seal, times, revocation, address,

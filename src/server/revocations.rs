@@ -45,12 +45,14 @@ impl Held<'_> {
     pub(super) fn read_on(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
         let mut changed = self.0.due(now);
         loop {
-            let events = store.revocations_after(self.0.seq(), CHUNK)?;
-            let Some(last) = events.last() else { break };
+            let part = store.revocations_after(self.0.seq(), CHUNK)?;
             changed |= self
                 .0
-                .advance(&events, last.seq, now)
+                .advance(&part.events, part.through, part.end, now)
                 .map_err(|error| StoreError::Failed(format!("the log of revocations: {error}")))?;
+            if self.0.at_end() {
+                break;
+            }
         }
         let seq = self.0.seq();
         self.1.send_if_modified(|newest| std::mem::replace(newest, seq) != seq);

@@ -7,7 +7,7 @@ mod sqlite;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
 
-use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm, RevocationEvent};
+use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use crate::last_used::Use;
 pub(crate) use self::{
     audit::{Answered, AuditEntry, AuditRecord},
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
-    revocation::NewRevocation,
+    revocation::{LogPart, NewRevocation},
 };
 
 /// The store failed. Nothing of what was asked has happened.
@@ -64,8 +64,8 @@ pub(crate) trait Store: Send + Sync {
     /// The random id of the log of revocations, in hex.
     fn log_id(&self) -> Result<String, StoreError>;
 
-    /// At most `limit` revocations with higher numbers than `seq`, in their order.
-    fn revocations_after(&self, seq: u64, limit: u32) -> Result<Vec<RevocationEvent>, StoreError>;
+    /// The log of revocations behind `seq`, at most `limit` of them.
+    fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError>;
 
     /// At most `limit` audit records with higher numbers than `seq`, in their order.
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;

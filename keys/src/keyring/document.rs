@@ -7,9 +7,10 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::{KeyVersion, KeyringError, KeyringId, State, VersionRecord, hex};
+use super::{KeyVersion, KeyringError, KeyringId, State, VersionRecord};
 use crate::{
     derive::{Expanded, keyring_mac_info},
+    hex,
     source::{Binding, KeySource, SourceUri, Sources},
 };
 

@@ -36,7 +36,7 @@ impl FromStr for KeyringId {
     type Err = KeyringIdError;
 
     fn from_str(text: &str) -> Result<Self, KeyringIdError> {
-        super::hex::decode(text).map(KeyringId).ok_or(KeyringIdError)
+        crate::hex::decode(text).map(KeyringId).ok_or(KeyringIdError)
     }
 }
 
@@ -56,7 +56,7 @@ impl From<KeyringId> for String {
 
 impl fmt::Display for KeyringId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&super::hex::encode(&self.0))
+        f.write_str(&crate::hex::encode(&self.0))
     }
 }
 

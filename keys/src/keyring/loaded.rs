@@ -40,7 +40,7 @@ pub(crate) struct RealmKeys {
 }
 
 /// One version of one realm: its record, and its key unless it must not be used.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     pub(crate) record: Arc<VersionRecord>,
     pub(crate) number: u32,
@@ -180,6 +180,15 @@ impl RealmKeys {
 
     pub(crate) fn active(&self) -> Option<&Loaded> {
         self.versions.iter().find(|version| version.record.state == State::Active)
+    }
+
+    /// The same versions, without the keys of these.
+    pub(crate) fn without(&self, refused: &[KeyVersion]) -> Self {
+        let versions = self.versions.iter().map(|version| {
+            let key = version.key.clone().filter(|_| !refused.contains(&version.record.number));
+            Loaded { key, ..version.clone() }
+        });
+        RealmKeys { realm: self.realm, versions: versions.collect() }
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod document;
 mod error;
-mod hex;
 mod id;
 mod loaded;
 mod memory;

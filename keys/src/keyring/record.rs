@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{KeyVersion, State, hex};
-use crate::{SourceUri, Suite};
+use super::{KeyVersion, State};
+use crate::{SourceUri, Suite, hex};
 
 /// One key version on record. It holds no plaintext key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //!
 //! The service that owns the log and everybody who follows it keep the same state, and read it forward by the same steps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, RevocationEvent, Revocations};
 use crate::ApiKeyId;
@@ -10,7 +10,8 @@ use crate::ApiKeyId;
 /// What a log of revocations comes to, up to one place in it.
 ///
 /// A revocation with a grace period is handed on at once and waits here until its time, so that it takes effect even where
-/// nothing more of the log arrives. Of two times for one key the earlier counts.
+/// nothing more of the log arrives. Of two times for one key the earlier counts. On the way to the log's end a key may be
+/// resumed that is suspended again behind; so it is resumed once the end is reached, and not let through in between.
 ///
 /// ```
 /// # use bulla::{ApiKeyId, Change, RevocationEvent, RevocationLog};
@@ -18,7 +19,7 @@ use crate::ApiKeyId;
 /// let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse()?;
 /// let change = Change::Revoke { id, expires_at: None };
 /// let mut log = RevocationLog::default();
-/// log.advance(&[RevocationEvent { seq: 7, change, effective_at: Some(1_800_003_600) }], 7, now)?;
+/// log.advance(&[RevocationEvent { seq: 7, change, effective_at: Some(1_800_003_600) }], 7, 7, now)?;
 /// assert!(!log.revocations().contains(&id, app_id, issued_at));
 ///
 /// // Whoever owns the log comes back when something is due.
@@ -30,7 +31,11 @@ use crate::ApiKeyId;
 #[derive(Clone, Debug, Default)]
 pub struct RevocationLog {
     seq: u64,
+    /// The farthest that anybody said it goes.
+    end: u64,
     revocations: Revocations,
+    /// Resumed on the way to the end.
+    resumed: BTreeSet<ApiKeyId>,
     /// By the time at which they take effect; with the expiry of the key, `None` for one that stays.
     scheduled: BTreeMap<(u32, ApiKeyId), Option<u32>>,
 }
@@ -51,14 +56,25 @@ impl RevocationLog {
         self.seq
     }
 
+    /// Whether this is the end of the log, as far as was told.
+    pub fn at_end(&self) -> bool {
+        self.seq == self.end
+    }
+
     /// What is taken back. Cheap to clone.
     pub fn revocations(&self) -> &Revocations {
         &self.revocations
     }
 
-    /// Reads on: `events` are all there are behind the place in the log, up to and with `through`. They take effect
-    /// together; `now` is in Unix seconds. Whether `revocations` may have changed.
-    pub fn advance(&mut self, events: &[RevocationEvent], through: u64, now: u64) -> Result<bool, RevocationLogError> {
+    /// Reads on: `events` are all there are behind the place in the log, up to and with `through`; the log goes to `end` at
+    /// least. They take effect together; `now` is in Unix seconds. Whether `revocations` may have changed.
+    pub fn advance(
+        &mut self,
+        events: &[RevocationEvent],
+        through: u64,
+        end: u64,
+        now: u64,
+    ) -> Result<bool, RevocationLogError> {
         let mut after = self.seq;
         for event in events {
             if event.seq <= after {
@@ -70,19 +86,29 @@ impl RevocationLog {
             return Err(RevocationLogError { seq: through, after });
         }
         self.seq = through;
+        self.end = self.end.max(end).max(through);
+        let at_end = self.at_end();
         let mut changes = Vec::with_capacity(events.len());
+        if at_end {
+            changes.extend(std::mem::take(&mut self.resumed).into_iter().map(|id| Change::Resume { id }));
+        }
         for event in events {
             match (event.change, event.effective_at) {
-                (Change::Revoke { id, expires_at }, Some(at)) if u64::from(at) > now => {
+                (Change::Revoke { id, expires_at }, Some(at)) => {
                     self.schedule(at, id, expires_at);
+                    continue;
                 }
-                (change, _) => {
-                    if let Change::ForgetVersion { version } = change {
-                        self.unschedule(version);
-                    }
-                    changes.push(change);
+                (Change::Resume { id }, _) if !at_end => {
+                    self.resumed.insert(id);
+                    continue;
                 }
+                (Change::Suspend { id, .. }, _) => {
+                    self.resumed.remove(&id);
+                }
+                (Change::ForgetVersion { version }, _) => self.unschedule(version),
+                _ => {}
             }
+            changes.push(event.change);
         }
         Ok(self.take_back(changes, now))
     }
@@ -114,10 +140,11 @@ impl RevocationLog {
         self.revocations = self.revocations.sweep_part(part, now);
     }
 
-    /// Goes back to the beginning of the log, or of another one in its place, and keeps everything that is taken back: only
-    /// an event that resumes a key ever gives it back.
+    /// Goes back to the beginning of the log, or of another one in its place, and keeps everything that is taken back, now or
+    /// at its time: only an event that resumes a key ever gives it back.
     pub fn restart(&mut self) {
-        self.seq = 0;
+        (self.seq, self.end) = (0, 0);
+        self.resumed.clear();
     }
 
     fn schedule(&mut self, at: u32, id: ApiKeyId, expires_at: Option<u32>) {
@@ -130,6 +157,7 @@ impl RevocationLog {
         self.scheduled.retain(|(_, id), _| id.version() != version);
     }
 
+    /// Makes these changes, and those that are due.
     fn take_back(&mut self, mut changes: Vec<Change>, now: u64) -> bool {
         while let Some(entry) = self.scheduled.first_entry().filter(|entry| u64::from(entry.key().0) <= now) {
             let ((_, id), expires_at) = entry.remove_entry();

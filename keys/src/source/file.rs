@@ -24,8 +24,8 @@ impl FileSource {
         }
     }
 
-    /// The master key itself, for a source that wraps it.
-    #[cfg_attr(not(feature = "aws-kms"), allow(dead_code, reason = "no other source wraps keys"))]
+    /// The key itself, for a source that wraps it, or to sign with.
+    #[cfg_attr(not(any(feature = "aws-kms", feature = "follow")), allow(dead_code, reason = "nobody else needs it"))]
     pub(super) fn into_key(self) -> Zeroizing<[u8; KEY_BYTES]> {
         self.key
     }

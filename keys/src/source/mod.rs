@@ -110,6 +110,18 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// The 32 bytes of a key that is used as it is, which only a file gives out. The configuration names it, which makes it
+    /// trusted.
+    #[cfg(feature = "follow")]
+    pub(crate) fn key_itself(&self, uri: &SourceUri) -> Result<zeroize::Zeroizing<[u8; 32]>, SourceError> {
+        match uri.scheme() {
+            "file" => file::FileSource::open(uri, &self.base).map(file::FileSource::into_key),
+            _ => Err(SourceError::new(uri, Problem::Unsupported, "this key has to be in a file: `file:PATH`".to_owned())),
+        }
+    }
+}
+
 fn unsupported(scheme: &str) -> String {
     match scheme {
         "aws-kms" | "pkcs11" | "vault-transit" => {

@@ -3,12 +3,15 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod allocation;
+#[cfg(feature = "follow")]
+mod feed;
 mod fixture;
 mod issuing;
 mod keyring;
 mod loading;
 mod moves;
 mod revocation;
+mod revocation_log;
 mod rotation;
 mod silence;
 mod suites;

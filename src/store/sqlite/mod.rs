@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm, RevocationEvent};
+use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use uuid::Uuid;
@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::last_used::Use;
 
 use super::{
-    Answered, AuditEntry, AuditRecord, LedgerEntry, LedgerFilter, LedgerRow, NewRevocation, SealCount, Store,
+    Answered, AuditEntry, AuditRecord, LedgerEntry, LedgerFilter, LedgerRow, LogPart, NewRevocation, SealCount, Store,
     StoreError, Transaction,
 };
 
@@ -126,8 +126,9 @@ impl Store for SqliteStore {
         Ok(self.reader().query_row("SELECT log_id FROM revocation_log", [], |row| row.get(0))?)
     }
 
-    fn revocations_after(&self, seq: u64, limit: u32) -> Result<Vec<RevocationEvent>, StoreError> {
-        revocation::after(&self.reader(), seq, limit)
+    fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
+        // The rows and the latest number have to be of one moment.
+        revocation::after(&self.reader().unchecked_transaction()?, seq, limit)
     }
 
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {

@@ -2,11 +2,11 @@
 
 use bulla::{ApiKeyId, Change, Realm, RevocationEvent};
 use jiff::Timestamp;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::damaged;
-use crate::store::{NewRevocation, StoreError};
+use crate::store::{LogPart, NewRevocation, StoreError};
 
 /// Appends, marks the ledger, and drops the rows that say nothing any more.
 pub(super) fn append(connection: &Connection, new: &NewRevocation) -> Result<(), StoreError> {
@@ -94,7 +94,10 @@ pub(super) fn rule(
 }
 
 /// What was recorded behind `seq`.
-pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Vec<RevocationEvent>, StoreError> {
+pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
+    let mut query = connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'revocations'")?;
+    let end: Option<i64> = query.query_row([], |row| row.get(0)).optional()?;
+    let end = end.unwrap_or(0).unsigned_abs();
     let mut query = connection.prepare_cached(
         "SELECT seq, kind, api_key_id, app_id, realm, issued_before, expires_at,
                 nullif(effective_at, recorded_at) FROM revocations
@@ -107,7 +110,9 @@ pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Vec
         let change = change(row)?.ok_or_else(|| damaged("the log of revocations", seq))?;
         events.push(RevocationEvent { seq: seq.unsigned_abs(), change, effective_at: row.get(7)? });
     }
-    Ok(events)
+    let full = events.len() == limit as usize;
+    let through = events.last().filter(|_| full).map_or(end, |last: &RevocationEvent| last.seq);
+    Ok(LogPart { events, through, end })
 }
 
 /// Drops rows of keys that nothing accepts any more.

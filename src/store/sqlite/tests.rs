@@ -55,6 +55,10 @@ fn append(store: &SqliteStore, change: Change, effective_at: i64) {
     transact(store, |transaction| transaction.append_revocation(&new)).expect("appended");
 }
 
+fn log_after(store: &SqliteStore, seq: u64, limit: u32) -> Vec<RevocationEvent> {
+    store.revocations_after(seq, limit).expect("the log").events
+}
+
 #[test]
 fn rows_are_recorded_all_or_none() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -108,7 +112,7 @@ fn the_log_keeps_what_still_says_something() {
     append(&store, Change::RevokeApp { app_id, realm, issued_before: 5 }, 0);
     append(&store, Change::RevokeApp { app_id, realm: None, issued_before: 9 }, 0);
     append(&store, Change::RevokeRealm { realm: one.realm(), issued_before: 8 }, 0);
-    let log = store.revocations_after(0, 100).expect("the log");
+    let log = log_after(&store, 0, 100);
     let revoke = Change::Revoke { id: one, expires_at: Some(1_795_000_500) };
     assert_eq!(
         log,
@@ -120,18 +124,23 @@ fn the_log_keeps_what_still_says_something() {
             RevocationEvent::at_once(7, Change::RevokeRealm { realm: one.realm(), issued_before: 8 }),
         ]
     );
-    assert_eq!(store.revocations_after(5, 1).expect("the log"), log[3..4]);
+    assert_eq!(log_after(&store, 5, 1), log[3..4]);
+    let places = |limit| {
+        let part = store.revocations_after(5, limit).expect("the log");
+        (part.events.len(), part.through, part.end)
+    };
+    assert_eq!([places(1), places(2), places(3)], [(1, 6, 7), (2, 7, 7), (2, 7, 7)]);
     let entry = store.find(&one).expect("looked").expect("found");
     assert_eq!((entry.revoked_at, entry.suspended_at), (Some(at(60)), None));
     assert_eq!(entry.issued_before, Timestamp::from_second(9).ok());
     assert_eq!([entry.state(at(59)), entry.state(at(60))], [State::Active, State::Revoked]);
 
     store.sweep(at(501), &[], at(0)).expect("swept");
-    assert_eq!(store.revocations_after(2, 100).expect("the log").len(), 3, "the key has expired");
+    assert_eq!(log_after(&store, 2, 100).len(), 3, "the key has expired");
     store.sweep(at(501), &[7], at(0)).expect("swept");
-    assert_eq!(store.revocations_after(0, 100).expect("the log").len(), 3, "the version is destroyed");
+    assert_eq!(log_after(&store, 0, 100).len(), 3, "the version is destroyed");
     append(&store, Change::Suspend { id: id(TWO), expires_at: None }, 0);
-    let newest = store.revocations_after(0, 100).expect("the log").last().map(|event| event.seq);
+    let newest = log_after(&store, 0, 100).last().map(|event| event.seq);
     assert_eq!(newest, Some(8), "no number is used twice");
 }
 

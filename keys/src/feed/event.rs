@@ -1,0 +1,91 @@
+//! The lines of a message that take something back, or give it back.
+
+use std::{fmt::Write, num::NonZeroU64};
+
+use super::{FeedError, line::Line};
+use crate::{ApiKeyId, Change, Realm, RevocationEvent};
+
+const KINDS: [&str; 5] = ["revoke", "suspend", "resume", "revoke_app", "revoke_realm"];
+const SEQ: &str = "an integer from 1 to 9007199254740991";
+const ID: &str = "an API-key id";
+const REALM: &str = "a realm";
+const SECONDS: &str = "an integer from 0 to 4294967295, in Unix seconds";
+/// There is one way to say that a key never expires, or that nobody knows: not to say anything.
+const EXPIRY: &str = "an integer from 1 to 4294967295, in Unix seconds";
+
+pub(super) fn read(mut line: Line) -> Result<RevocationEvent, FeedError> {
+    let kind = line.only(&KINDS)?;
+    let seq = line.number("seq", SEQ)?.map(NonZeroU64::get);
+    let seq = line.present("seq", seq)?;
+    let mut effective_at = None;
+    let change = match kind {
+        "revoke" => {
+            effective_at = line.number("effective_at", SECONDS)?;
+            Change::Revoke { id: id(&mut line, kind)?, expires_at: expiry(&mut line)? }
+        }
+        "suspend" => Change::Suspend { id: id(&mut line, kind)?, expires_at: expiry(&mut line)? },
+        "resume" => Change::Resume { id: id(&mut line, kind)? },
+        "revoke_app" => {
+            let app_id = line.text(kind, "a UUID with hyphens, in lower case")?;
+            let app_id = line.present(kind, app_id)?;
+            Change::RevokeApp { app_id, realm: line.text("realm", REALM)?, issued_before: before(&mut line)? }
+        }
+        _ => {
+            let realm = line.text(kind, REALM)?;
+            Change::RevokeRealm { realm: line.present(kind, realm)?, issued_before: before(&mut line)? }
+        }
+    };
+    line.end()?;
+    Ok(RevocationEvent { seq, change, effective_at })
+}
+
+pub(super) fn write(event: &RevocationEvent, text: &mut String) -> Result<(), FeedError> {
+    let seq = event.seq;
+    let at = |field: &str, time: Option<u32>| time.map(|time| format!(r#","{field}":{time}"#)).unwrap_or_default();
+    let expiry = |expires_at: Option<u32>| at("expires_at", expires_at.filter(|expires_at| *expires_at != 0));
+    if event.effective_at.is_some() && !matches!(event.change, Change::Revoke { .. }) {
+        return Err(FeedError::NoEvent { seq });
+    }
+    let what = match event.change {
+        Change::Revoke { id, expires_at } => format!(r#""revoke":"{id}"{}"#, expiry(expires_at)),
+        Change::Suspend { id, expires_at } => format!(r#""suspend":"{id}"{}"#, expiry(expires_at)),
+        Change::Resume { id } => format!(r#""resume":"{id}""#),
+        Change::RevokeApp { app_id, realm, issued_before } => {
+            let realm = realm.map(|realm| format!(r#","realm":"{realm}""#)).unwrap_or_default();
+            format!(r#""revoke_app":"{app_id}"{realm},"issued_before":{issued_before}"#)
+        }
+        Change::RevokeRealm { realm, issued_before } => {
+            format!(r#""revoke_realm":"{realm}","issued_before":{issued_before}"#)
+        }
+        Change::ForgetVersion { .. } => return Err(FeedError::NoEvent { seq }),
+    };
+    let _infallible = write!(text, r#"{{"seq":{seq},{what}{}}}"#, at("effective_at", event.effective_at));
+    Ok(())
+}
+
+/// Whether the event has to do with this realm.
+pub(super) fn concerns(change: &Change, realm: Realm) -> bool {
+    match change {
+        Change::Revoke { id, .. } | Change::Suspend { id, .. } | Change::Resume { id } => id.realm() == realm,
+        Change::RevokeApp { realm: of, .. } => of.is_none_or(|of| of == realm),
+        Change::RevokeRealm { realm: of, .. } => *of == realm,
+        Change::ForgetVersion { .. } => true,
+    }
+}
+
+fn id(line: &mut Line, kind: &'static str) -> Result<ApiKeyId, FeedError> {
+    let id = line.text(kind, ID)?;
+    line.present(kind, id)
+}
+
+fn expiry(line: &mut Line) -> Result<Option<u32>, FeedError> {
+    match line.number("expires_at", EXPIRY)? {
+        Some(0) => Err(line.wrong("expires_at", EXPIRY)),
+        expires_at => Ok(expires_at),
+    }
+}
+
+fn before(line: &mut Line) -> Result<u32, FeedError> {
+    let before = line.number("issued_before", SECONDS)?;
+    line.present("issued_before", before)
+}

@@ -1,0 +1,105 @@
+//! A message's first line: what it is about, from where to where, and until when it counts.
+
+use std::fmt::Write;
+
+use super::{FeedError, LogId, line::Line};
+use crate::{KeyVersion, KeyringId, Realm, State};
+
+const FORMAT: &str = "feed/1";
+
+const PLACE: &str = "an integer from 0 to 9007199254740991";
+const TIME: &str = "a time in Unix seconds";
+const VERSIONS: &str = "a list of objects with `version` and `state`";
+
+/// What a message says of itself: that it has everything which happened in its log behind `after`, up to and with `seq`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The keyring whose API keys it is about.
+    pub keyring_id: KeyringId,
+    /// The log that it was read from.
+    pub log_id: LogId,
+    /// The one realm that it is about; `None` is every realm.
+    pub realm: Option<Realm>,
+    /// The place in the log that it goes on from; 0 is the beginning.
+    pub after: u64,
+    /// The place that it goes to.
+    pub seq: u64,
+    /// The end of the log when it was signed: behind `seq` there is more to fetch.
+    pub head: u64,
+    /// When it was signed, in Unix seconds.
+    pub this_update: u64,
+    /// When a newer one has to have come, in Unix seconds.
+    pub next_update: u64,
+    /// The serial number of the keyring that `versions` are of.
+    pub keyring_serial: u64,
+    /// Every key version and its state, in the order of their numbers.
+    pub versions: Vec<(KeyVersion, State)>,
+}
+
+impl Head {
+    pub(super) fn read(mut line: Line) -> Result<Self, FeedError> {
+        let format = line.text::<String>("bulla", "\"feed/1\"")?;
+        // First and alone: what a newer format has besides would only look like mistakes here.
+        match line.present("bulla", format)? {
+            format if format == FORMAT => {}
+            format => return Err(FeedError::Format(format)),
+        }
+        let keyring_id = line.text("keyring_id", "32 hexadecimal digits in lower case")?;
+        let log_id = line.text("log_id", "32 hexadecimal digits in lower case")?;
+        let realm = line.text("realm", "a realm")?;
+        let mut number = |field, expected| line.number(field, expected).and_then(|value| line.present(field, value));
+        let (after, seq, head) = (number("after", PLACE)?, number("seq", PLACE)?, number("head", PLACE)?);
+        let (this_update, next_update) = (number("this_update", TIME)?, number("next_update", TIME)?);
+        let keyring_serial = number("keyring_serial", PLACE)?;
+        let versions = line.objects("versions", VERSIONS)?.into_iter().map(version).collect::<Result<_, _>>()?;
+        let (keyring_id, log_id) = (line.present("keyring_id", keyring_id)?, line.present("log_id", log_id)?);
+        line.end()?;
+        let head =
+            Head { keyring_id, log_id, realm, after, seq, head, this_update, next_update, keyring_serial, versions };
+        head.check()?;
+        Ok(head)
+    }
+
+    fn check(&self) -> Result<(), FeedError> {
+        let &Head { after, seq, head, this_update, next_update, .. } = self;
+        if after > seq || seq > head {
+            return Err(FeedError::Range { after, seq, head });
+        }
+        if this_update > next_update {
+            return Err(FeedError::Times { this_update, next_update });
+        }
+        match self.versions.windows(2).find(|pair| pair[0].0 >= pair[1].0) {
+            Some(pair) => Err(FeedError::VersionOrder(pair[1].0)),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn write(&self, text: &mut String) {
+        let Head { keyring_id, log_id, after, seq, head, this_update, next_update, keyring_serial, .. } = self;
+        let realm = self.realm.map(|realm| format!(r#""realm":"{realm}","#)).unwrap_or_default();
+        let versions: Vec<String> = self
+            .versions
+            .iter()
+            .map(|(version, state)| format!(r#"{{"version":{version},"state":"{state}"}}"#))
+            .collect();
+        let _infallible = write!(
+            text,
+            "{{\"bulla\":\"{FORMAT}\",\"keyring_id\":\"{keyring_id}\",\"log_id\":\"{log_id}\",{realm}\"after\":{after},\
+             \"seq\":{seq},\"head\":{head},\"this_update\":{this_update},\"next_update\":{next_update},\
+             \"keyring_serial\":{keyring_serial},\"versions\":[{}]}}",
+            versions.join(",")
+        );
+    }
+}
+
+fn version(mut line: Line) -> Result<(KeyVersion, State), FeedError> {
+    const NUMBER: &str = "an integer from 1 to 4294967295";
+    const STATE: &str = "staged, active, deactivated, compromised or destroyed";
+    let number = line.number("version", NUMBER)?;
+    let number = KeyVersion::new(line.present("version", number)?).ok_or_else(|| line.wrong("version", NUMBER))?;
+    let name = line.text::<String>("state", STATE)?;
+    let name = line.present("state", name)?;
+    let state = State::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| line.wrong("state", STATE))?;
+    line.end()?;
+    Ok((number, state))
+}

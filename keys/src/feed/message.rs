@@ -1,0 +1,99 @@
+//! A message: head, events and signature, read and written. The signature is over the exact bytes before the last line,
+//! which holds it, and is looked at before anything else is.
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+
+use super::{FeedError, Head, SigningKey, VerifyingKey, event, key::SIGNATURE, line::Line};
+use crate::{KeyringId, RevocationEvent};
+
+const BEFORE_SIGNATURE: &str = "{\"signature\":\"";
+const AFTER_SIGNATURE: &str = "\"}\n";
+
+/// A message of the feed whose signature holds, and whose every line is known and makes sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    head: Head,
+    events: Vec<RevocationEvent>,
+}
+
+impl Message {
+    /// Most events of a message; what is more comes in several.
+    pub const MAX_EVENTS: usize = 10_000;
+    /// Most bytes of a message: a follower need not read on.
+    pub const MAX_BYTES: usize = 4 << 20;
+
+    /// Reads a message of this keyring's feed.
+    pub fn read(bytes: &[u8], keyring_id: KeyringId, key: &VerifyingKey) -> Result<Self, FeedError> {
+        if bytes.len() > Self::MAX_BYTES {
+            return Err(FeedError::TooLong(bytes.len()));
+        }
+        let (signed, signature) = split(bytes).ok_or(FeedError::Unsigned)?;
+        if !key.verifies(keyring_id, signed, &signature) {
+            return Err(FeedError::Signature);
+        }
+        let message = Self::parse(signed)?;
+        if message.head.keyring_id != keyring_id {
+            return Err(FeedError::OtherKeyring { found: message.head.keyring_id, expected: keyring_id });
+        }
+        Ok(message)
+    }
+
+    /// Writes and signs a message. What no follower would take is not signed.
+    pub fn write(head: &Head, events: &[RevocationEvent], key: &SigningKey) -> Result<Vec<u8>, FeedError> {
+        let mut text = String::with_capacity(1024 + 128 * events.len());
+        head.write(&mut text);
+        text.push('\n');
+        for event in events {
+            event::write(event, &mut text)?;
+            text.push('\n');
+        }
+        Self::parse(text.as_bytes())?;
+        let signature = BASE64.encode(key.sign(head.keyring_id, text.as_bytes()));
+        text.extend([BEFORE_SIGNATURE, &signature, AFTER_SIGNATURE]);
+        if text.len() > Self::MAX_BYTES { Err(FeedError::TooLong(text.len())) } else { Ok(text.into_bytes()) }
+    }
+
+    /// The head.
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The events, in the order of their numbers.
+    pub fn events(&self) -> &[RevocationEvent] {
+        &self.events
+    }
+
+    fn parse(signed: &[u8]) -> Result<Self, FeedError> {
+        let mut lines = signed.strip_suffix(b"\n").unwrap_or(signed).split(|byte| *byte == b'\n');
+        let head = Head::read(Line::read(1, lines.next().unwrap_or_default())?)?;
+        let count = lines.clone().count();
+        if count > Self::MAX_EVENTS {
+            return Err(FeedError::TooManyEvents(count));
+        }
+        let events = lines.zip(2..).map(|(line, number)| event::read(Line::read(number, line)?));
+        let events = events.collect::<Result<Vec<_>, _>>()?;
+        let (mut before, after, through) = (0, head.after, head.seq);
+        for event in &events {
+            let seq = event.seq;
+            if seq <= before {
+                return Err(FeedError::EventOrder { seq, before });
+            }
+            if seq <= after || seq > through {
+                return Err(FeedError::EventOutside { seq, after, through });
+            }
+            if let Some(realm) = head.realm.filter(|realm| !event::concerns(&event.change, *realm)) {
+                return Err(FeedError::EventRealm { seq, realm });
+            }
+            before = seq;
+        }
+        Ok(Message { head, events })
+    }
+}
+
+/// The bytes before the last line, and the signature in it. That line is not signed, and so has one spelling alone.
+fn split(bytes: &[u8]) -> Option<(&[u8], [u8; SIGNATURE])> {
+    let at = bytes.strip_suffix(b"\n")?.iter().rposition(|byte| *byte == b'\n')? + 1;
+    let (signed, last) = bytes.split_at(at);
+    let text = last.strip_prefix(BEFORE_SIGNATURE.as_bytes())?.strip_suffix(AFTER_SIGNATURE.as_bytes())?;
+    Some((signed, BASE64.decode(text).ok()?.try_into().ok()?))
+}

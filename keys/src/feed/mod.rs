@@ -1,0 +1,55 @@
+//! The revocation feed (feature `follow`): what a service tells verifiers that have no access to its store, in signed
+//! messages, and what these make of it. The format, complete, is `docs/FEED.md`; how messages travel is not the library's
+//! business.
+//!
+//! ```
+//! use bulla::{KeyVersion, KeyringId, RevocationEvent, Change, State, feed};
+//! # let id: bulla::ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse()?;
+//! # let (app_id, issued_at, now) = (uuid::Uuid::nil(), 1_795_000_000, 1_800_000_000);
+//! # let (keyring_id, log_id) = (KeyringId::from_bytes([1; 16]), feed::LogId::from_bytes([2; 16]));
+//! # let signing_key = feed::SigningKey::from_seed(&zeroize::Zeroizing::new([3; 32]));
+//! # let public_key = signing_key.verifying_key().to_string();
+//!
+//! // The service writes what happened behind the follower's place in the log.
+//! let head = feed::Head {
+//!     keyring_id,
+//!     log_id,
+//!     realm: None,
+//!     after: 0,
+//!     seq: 17,
+//!     head: 17,
+//!     this_update: now,
+//!     next_update: now + 60,
+//!     keyring_serial: 3,
+//!     versions: vec![(KeyVersion::FIRST, State::Active)],
+//! };
+//! let event = RevocationEvent::at_once(17, Change::Revoke { id, expires_at: None });
+//! let bytes = feed::Message::write(&head, &[event], &signing_key)?;
+//!
+//! // A follower has the keyring's id and the public key from its configuration, and the time from its clock.
+//! let key: feed::VerifyingKey = public_key.parse()?;
+//! let mut followed = feed::Followed::new(None);
+//! let applied = followed.apply(&feed::Message::read(&bytes, keyring_id, &key)?, now)?;
+//! assert!(applied.complete);
+//! assert!(followed.revocations().contains(&id, app_id, issued_at));
+//! assert!(!followed.is_stale(now + 60) && followed.is_stale(now + 61));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod error;
+mod event;
+mod followed;
+mod head;
+mod key;
+mod line;
+mod log_id;
+mod message;
+
+pub use self::{
+    error::FeedError,
+    followed::{Applied, Followed},
+    head::Head,
+    key::{SigningKey, VerifyingKey, VerifyingKeyError},
+    log_id::{LogId, LogIdError},
+    message::Message,
+};

@@ -7,7 +7,9 @@ use std::{
     sync::Arc,
 };
 
-use bulla::{KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, Sources};
+use bulla::{
+    KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, SourceError, Sources, feed::SigningKey,
+};
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -41,6 +43,8 @@ pub(crate) enum DeploymentError {
          not seen it yet will reject its API keys"
     )]
     NotEverywhere { version: KeyVersion, staged_at: Timestamp, interval: Span },
+    #[error("feed.signing_key: {0}")]
+    FeedKey(SourceError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     #[error(transparent)]
@@ -154,6 +158,12 @@ impl Deployment {
     /// The key that authenticates the keyring.
     pub(crate) fn mac_key(&self, document: &KeyringDocument) -> Result<MacKey, KeyringError> {
         MacKey::open(&self.config.keyring.mac_source, &self.sources, document.id())
+    }
+
+    /// The key that signs the revocation feed, where there is one.
+    pub(crate) fn feed_key(&self) -> Result<Option<SigningKey>, DeploymentError> {
+        let opened = self.config.feed.signing_key.as_ref().map(|uri| SigningKey::open(uri, &self.sources)).transpose();
+        opened.map_err(DeploymentError::FeedKey)
     }
 
     fn render(&self, document: &KeyringDocument) -> Result<String, DeploymentError> {

@@ -27,6 +27,7 @@ use crate::{
 
 const MASTER_FILE: &str = "master-1.key";
 const MAC_FILE: &str = "keyring-mac.key";
+const FEED_FILE: &str = "feed-signing.key";
 
 /// Write bulla.toml, a keyring and a store, and print the first admin API key once. Nothing is overwritten.
 #[derive(Args)]
@@ -78,6 +79,7 @@ impl Init {
                 ),
             ),
             ("keyring MAC key", self.dir.join(MAC_FILE).display().to_string()),
+            ("feed signing key", self.dir.join(FEED_FILE).display().to_string()),
             ("admin API key", made.admin_api_key.clone()),
         ])?;
         output::line("\nThe admin API key is shown this once: keep it in a secret store or a file of mode 0600.")?;
@@ -91,7 +93,7 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     std::fs::create_dir_all(folder)?;
     let config_path = folder.join("bulla.toml");
     // All names are looked at first, so that a refusal leaves nothing half made.
-    for name in ["bulla.toml", "keyring.toml", "bulla.db", MASTER_FILE, MAC_FILE] {
+    for name in ["bulla.toml", "keyring.toml", "bulla.db", MASTER_FILE, MAC_FILE, FEED_FILE] {
         let path = folder.join(name);
         if path.exists() {
             return Err(Failure::Usage(format!(
@@ -100,7 +102,7 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
             )));
         }
     }
-    for name in [MASTER_FILE, MAC_FILE] {
+    for name in [MASTER_FILE, MAC_FILE, FEED_FILE] {
         write_new(&folder.join(name), new_key()?.as_bytes(), 0o600)?;
     }
     write_new(&config_path, DEFAULT.as_bytes(), 0o644)?;

@@ -17,7 +17,7 @@ use serde::Deserialize;
 pub(crate) use self::{
     listen::Listen,
     tables::{
-        AdminConfig, DataConfig, KeyringConfig, LastUsedConfig, Level, LogConfig, LogFormat, MetricsConfig,
+        AdminConfig, DataConfig, FeedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig, LogFormat, MetricsConfig,
         RealmConfig, RotationConfig, ServerConfig, StoreConfig, VerifyConfig,
     },
     time::{Span, parse_span},
@@ -34,6 +34,8 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     #[serde(default)]
     pub(crate) rotation: RotationConfig,
+    #[serde(default)]
+    pub(crate) feed: FeedConfig,
     #[serde(default)]
     pub(crate) last_used: LastUsedConfig,
     #[serde(default)]
@@ -154,6 +156,9 @@ impl Config {
         if self.keyring.refresh_interval.0.is_zero() {
             return Err("keyring.refresh_interval is longer than nothing".to_owned());
         }
+        if self.feed.valid_for.0.as_secs() < 2 {
+            return Err("feed.valid_for is 2s at least: followers need time to ask again".to_owned());
+        }
         if self.last_used.flush_interval.0.is_zero() {
             return Err("last_used.flush_interval is longer than nothing".to_owned());
         }
@@ -193,6 +198,7 @@ mod tests {
         assert_eq!(format!("{:?}", config.keyring), format!("{:?}", bare.keyring));
         assert_eq!(format!("{:?}", config.rotation), format!("{:?}", bare.rotation));
         assert_eq!(config.last_used, bare.last_used);
+        assert_eq!(config.feed.valid_for, bare.feed.valid_for);
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
         assert_eq!(config.data.listen, bare.data.listen);
         assert_eq!(config.admin.listen, bare.admin.listen);

@@ -42,6 +42,16 @@ pub(crate) struct StoreConfig {
     pub(crate) url: String,
 }
 
+/// The revocation feed.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct FeedConfig {
+    /// The seed of the key that signs it; without one there is no feed.
+    pub(crate) signing_key: Option<SourceUri>,
+    /// How long a message says how things stand.
+    pub(crate) valid_for: Span,
+}
+
 /// How the last use of each key is recorded.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -181,6 +191,12 @@ impl Default for ServerConfig {
             max_connections: 10_000,
             shutdown_grace: Span::seconds(30),
         }
+    }
+}
+
+impl Default for FeedConfig {
+    fn default() -> Self {
+        FeedConfig { signing_key: None, valid_for: Span::seconds(60) }
     }
 }
 

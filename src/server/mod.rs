@@ -6,6 +6,7 @@ mod body;
 mod credential;
 mod data;
 mod degraded;
+mod feed;
 mod freshness;
 mod housekeeping;
 mod listener;
@@ -110,6 +111,11 @@ impl Server {
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(self.refresher.run(stop.clone()));
+        let (app, mut stopped) = (Arc::clone(&self.app), stop.clone());
+        tasks.spawn(async move {
+            let _stopped_or_gone = stopped.wait_for(|stop| *stop).await;
+            app.stopping.send_replace(true);
+        });
         let (app, stopped) = (Arc::clone(&self.app), stop.clone());
         tasks.spawn_blocking(move || housekeeping::run(&app, &stopped));
         for (bound, router) in self.listeners {

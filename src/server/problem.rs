@@ -141,6 +141,16 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "read-only-keyring", "The keyring is read-only here", detail)
     }
 
+    pub(super) fn no_feed() -> Self {
+        Self::unavailable("this server signs no feed: set feed.signing_key in its configuration")
+    }
+
+    /// A follower that heard more than this server's log has.
+    pub(super) fn ahead_of_log(after: u64, end: u64) -> Self {
+        let detail = format!("the log of this server ends at {end}, before {after}: ask again, or start again from 0");
+        Self::new(StatusCode::CONFLICT, "ahead-of-log", "The follower is ahead of this server", detail)
+    }
+
     pub(super) fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This cannot be done right now", detail)
     }

@@ -8,8 +8,11 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use bulla::{ApiKey, Issuer, Keyring, KeyringDocument, Realm, Rejection, Verified, Verifier, VerifyError};
 
+use tokio::sync::watch;
+
 use super::{
     degraded::Degraded,
+    feed::Feed,
     freshness::Freshness,
     refusals::Refusals,
     revocations::{Held, TakenBack},
@@ -40,6 +43,9 @@ pub(crate) struct App {
     pub(crate) degraded: Degraded,
     pub(super) refusals: Refusals,
     pub(super) last_used: LastUsed,
+    pub(super) feed: Option<Feed>,
+    /// Turns true when the service stops: who waits for something goes home.
+    pub(super) stopping: watch::Sender<bool>,
     rejected_lines: LineLimit,
     pub(super) route_lines: LineLimit,
     /// As it was at the start: what a running process cannot change.
@@ -74,6 +80,7 @@ impl App {
         let metrics = Metrics::new();
         let (document, keyring) = deployment.keyring(&*store)?;
         let snapshot = Snapshot::new(&deployment, document, keyring, Vec::new(), &metrics);
+        let feed = Feed::load(&deployment, &*store)?;
         let config = deployment.config;
         let freshness = Freshness::new(config.keyring.refresh_interval.0);
         let taken_back = TakenBack::load(&*store, clock::now_seconds())?;
@@ -88,6 +95,8 @@ impl App {
             degraded: Degraded::default(),
             refusals: Refusals::default(),
             last_used: LastUsed::new(config.last_used.max_ids),
+            feed,
+            stopping: watch::Sender::new(false),
             rejected_lines: LineLimit::new(Instant::now()),
             route_lines: LineLimit::new(Instant::now()),
             config,

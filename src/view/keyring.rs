@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulla::{KeyringDocument, State, Suite, VersionRecord};
+use bulla::{KeyringDocument, State, Suite, VersionRecord, feed::VerifyingKey};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -14,6 +14,8 @@ pub(crate) struct KeyringView {
     keyring_id: String,
     serial: u64,
     active: Option<u32>,
+    /// The public key of the revocation feed, in base64; none where there is no feed.
+    feed_public_key: Option<String>,
     pub(crate) versions: Vec<VersionView>,
 }
 
@@ -36,11 +38,12 @@ pub(crate) struct VersionView {
 }
 
 impl KeyringView {
-    pub(crate) fn new(document: &KeyringDocument, counts: &[SealCount]) -> Self {
+    pub(crate) fn new(document: &KeyringDocument, counts: &[SealCount], feed: Option<VerifyingKey>) -> Self {
         KeyringView {
             keyring_id: document.id().to_string(),
             serial: document.serial(),
             active: document.active().map(|record| record.number.number()),
+            feed_public_key: feed.map(|key| key.to_string()),
             versions: document.versions().iter().map(|record| VersionView::new(record, counts)).collect(),
         }
     }

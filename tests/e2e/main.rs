@@ -10,6 +10,7 @@ mod core_dump;
 mod crash;
 mod data;
 mod doctor;
+mod feed;
 mod full_disk;
 mod keyring_attacks;
 mod keyring_moves;

@@ -3,7 +3,7 @@
 use std::{fmt::Write, num::NonZeroU64};
 
 use super::{FeedError, line::Line};
-use crate::{ApiKeyId, Change, Realm, RevocationEvent};
+use crate::{ApiKeyId, Change, RevocationEvent};
 
 const KINDS: [&str; 5] = ["revoke", "suspend", "resume", "revoke_app", "revoke_realm"];
 const SEQ: &str = "an integer from 1 to 9007199254740991";
@@ -61,16 +61,6 @@ pub(super) fn write(event: &RevocationEvent, text: &mut String) -> Result<(), Fe
     };
     let _infallible = write!(text, r#"{{"seq":{seq},{what}{}}}"#, at("effective_at", event.effective_at));
     Ok(())
-}
-
-/// Whether the event has to do with this realm.
-pub(super) fn concerns(change: &Change, realm: Realm) -> bool {
-    match change {
-        Change::Revoke { id, .. } | Change::Suspend { id, .. } | Change::Resume { id } => id.realm() == realm,
-        Change::RevokeApp { realm: of, .. } => of.is_none_or(|of| of == realm),
-        Change::RevokeRealm { realm: of, .. } => *of == realm,
-        Change::ForgetVersion { .. } => true,
-    }
 }
 
 fn id(line: &mut Line, kind: &'static str) -> Result<ApiKeyId, FeedError> {

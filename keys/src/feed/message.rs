@@ -81,7 +81,7 @@ impl Message {
             if seq <= after || seq > through {
                 return Err(FeedError::EventOutside { seq, after, through });
             }
-            if let Some(realm) = head.realm.filter(|realm| !event::concerns(&event.change, *realm)) {
+            if let Some(realm) = head.realm.filter(|realm| !event.change.concerns(*realm)) {
                 return Err(FeedError::EventRealm { seq, realm });
             }
             before = seq;

@@ -55,6 +55,18 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// Whether it can take back a key of this realm, or give one back.
+    pub fn concerns(&self, realm: Realm) -> bool {
+        match self {
+            Change::Revoke { id, .. } | Change::Suspend { id, .. } | Change::Resume { id } => id.realm() == realm,
+            Change::RevokeApp { realm: of, .. } => of.is_none_or(|of| of == realm),
+            Change::RevokeRealm { realm: of, .. } => *of == realm,
+            Change::ForgetVersion { .. } => true,
+        }
+    }
+}
+
 /// Changes of one realm on their way into its tables.
 #[derive(Default)]
 pub(super) struct Pending {

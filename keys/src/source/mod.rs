@@ -117,7 +117,9 @@ impl Sources {
     pub(crate) fn key_itself(&self, uri: &SourceUri) -> Result<zeroize::Zeroizing<[u8; 32]>, SourceError> {
         match uri.scheme() {
             "file" => file::FileSource::open(uri, &self.base).map(file::FileSource::into_key),
-            _ => Err(SourceError::new(uri, Problem::Unsupported, "this key has to be in a file: `file:PATH`".to_owned())),
+            _ => {
+                Err(SourceError::new(uri, Problem::Unsupported, "this key has to be in a file: `file:PATH`".to_owned()))
+            }
         }
     }
 }

@@ -32,6 +32,6 @@ impl Init {
         document.refuse_mac_key(version, &deployment.mac_key(&document)?)?;
         document.activate(version, now)?;
         deployment.write_new_keyring(&document)?;
-        show::print(&document, &[], self.json)
+        show::print(&document, &[], deployment.feed_key()?.map(|key| key.verifying_key()), self.json)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bulla::KeyringDocument;
+use bulla::{KeyringDocument, feed::VerifyingKey};
 use clap::Args;
 
 use super::{ConfigArgument, Outcome};
@@ -33,17 +33,27 @@ impl Show {
         }
         let deployment = config.open()?;
         let store = deployment.store()?;
-        print(&deployment.document(&*store)?, &store.seal_counts()?, self.json)
+        let feed = deployment.feed_key()?.map(|key| key.verifying_key());
+        print(&deployment.document(&*store)?, &store.seal_counts()?, feed, self.json)
     }
 }
 
-pub(super) fn print(document: &KeyringDocument, counts: &[SealCount], json: bool) -> Outcome {
-    let view = KeyringView::new(document, counts);
+pub(super) fn print(
+    document: &KeyringDocument,
+    counts: &[SealCount],
+    feed: Option<VerifyingKey>,
+    json: bool,
+) -> Outcome {
+    let view = KeyringView::new(document, counts, feed);
     if json {
         output::json(&view)?;
         return Ok(ExitCode::SUCCESS);
     }
-    output::fields(&[("keyring", document.id().to_string()), ("serial", document.serial().to_string())])?;
+    output::fields(&[
+        ("keyring", document.id().to_string()),
+        ("serial", document.serial().to_string()),
+        ("feed public key", feed.map(|key| key.to_string()).unwrap_or_default()),
+    ])?;
     output::line("")?;
     let rows: Vec<_> = view.versions.iter().map(row).collect();
     output::table(&["VERSION", "STATE", "SUITE", "CREATED", "VERIFY UNTIL", "SEALED", "SOURCES"], &rows)?;

@@ -85,6 +85,14 @@ impl Caller {
         Actor::api_key(self.id, self.address)
     }
 
+    /// The one realm that the caller has the scope for, if it is for one alone.
+    pub(crate) fn only_realm(&self, scope: &str) -> Option<Realm> {
+        let held = |scope: &str| self.scopes.iter().any(|held| held == scope);
+        let narrowed = |held: &String| held.strip_prefix(scope)?.strip_prefix(':')?.parse::<Realm>().ok();
+        let mut realms = self.scopes.iter().filter_map(narrowed);
+        realms.next().filter(|_| realms.next().is_none() && !held(scope) && !held(ADMIN))
+    }
+
     /// Refuses a caller without the permission.
     pub(crate) fn needs(&self, app: &App, permission: Permission) -> Result<(), Problem> {
         self.needs_one_of(app, &[permission])

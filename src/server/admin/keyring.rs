@@ -18,6 +18,7 @@ use crate::{
     server::{
         App, blocking,
         body::{self, Bounds},
+        feed::Feed,
         problem::Problem,
     },
     view::keyring::KeyringView,
@@ -31,7 +32,7 @@ pub(super) async fn show(
     caller.needs_one_of(&app, &[Permission::anywhere("read"), Permission::anywhere("keyring")])?;
     let worker = Arc::clone(&app);
     let counts = blocking::run(move || worker.store.seal_counts()).await??;
-    Ok(Json(KeyringView::new(&app.snapshot().document, &counts)))
+    Ok(Json(KeyringView::new(&app.snapshot().document, &counts, app.feed.as_ref().map(Feed::public_key))))
 }
 
 /// `POST /v1/keyring/versions`.

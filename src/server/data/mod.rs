@@ -2,6 +2,7 @@
 
 mod authorize;
 mod batch;
+mod feed;
 mod introspect;
 mod required;
 mod self_revoke;
@@ -17,6 +18,7 @@ use axum::{
     routing::{any, get, post},
 };
 use serde::Serialize;
+use tower_http::compression::CompressionLayer;
 
 use super::{App, blocking, degraded::Failing, problem::Problem};
 
@@ -29,6 +31,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/authorize", any(authorize::authorize))
         .route("/v1/authorize/", any(authorize::authorize))
         .route("/v1/authorize/{*rest}", any(authorize::authorize))
+        .route("/v1/revocations", get(feed::revocations).layer(CompressionLayer::new()))
         .route("/v1/self-revoke", post(self_revoke::self_revoke))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))

@@ -128,7 +128,9 @@ impl Store for SqliteStore {
 
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
         // The rows and the latest number have to be of one moment.
-        revocation::after(&self.reader().unchecked_transaction()?, seq, limit)
+        let mut reader = self.reader();
+        let transaction = reader.transaction()?;
+        revocation::after(&transaction, seq, limit)
     }
 
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {

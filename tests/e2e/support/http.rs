@@ -1,7 +1,7 @@
 //! HTTP as a client speaks it, and as only a hand on the socket can.
 
 use std::{
-    io::{Read, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     time::Duration,
 };
@@ -22,6 +22,27 @@ pub struct Answer {
     pub status: u16,
     pub headers: http::HeaderMap,
     pub body: String,
+}
+
+/// Server-sent events as they come.
+pub struct Events {
+    lines: BufReader<TcpStream>,
+}
+
+impl Events {
+    /// The data of the next one, each line with its end.
+    pub fn message(&mut self) -> String {
+        let (mut data, mut line) = (String::new(), String::new());
+        loop {
+            line.clear();
+            assert!(self.lines.read_line(&mut line).expect("a line") > 0, "the stream ended");
+            match line.strip_prefix("data: ") {
+                Some(line) => data.push_str(line),
+                None if line == "\n" && !data.is_empty() => return data,
+                None => {}
+            }
+        }
+    }
 }
 
 impl Answer {
@@ -97,6 +118,39 @@ impl Http {
             headers: response.headers().clone(),
             body: response.body_mut().read_to_string()?,
         })
+    }
+
+    /// The key it shows.
+    pub fn key(&self) -> &str {
+        self.key.as_deref().expect("a key")
+    }
+
+    /// Server-sent events.
+    pub fn stream(&self, path: &str) -> Events {
+        self.events(path, "")
+    }
+
+    /// Server-sent events behind the one of this id.
+    pub fn stream_from(&self, path: &str, last: u64) -> Events {
+        self.events(path, &format!("last-event-id: {last}\r\n"))
+    }
+
+    fn events(&self, path: &str, more: &str) -> Events {
+        let mut stream = self.connect();
+        let key = self.key();
+        let head = format!(
+            "GET {path} HTTP/1.0\r\nhost: x\r\nauthorization: Bearer {key}\r\naccept: text/event-stream\r\n{more}\r\n"
+        );
+        stream.write_all(head.as_bytes()).expect("asked");
+        let mut lines = BufReader::new(stream);
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("a status");
+        assert!(line.contains(" 200 "), "{line}");
+        while line.trim() != "" {
+            line.clear();
+            lines.read_line(&mut line).expect("a header");
+        }
+        Events { lines }
     }
 
     /// A connection to write bytes to by hand.

@@ -8,6 +8,19 @@ use std::{
 
 use serde_json::Value;
 
+/// Python with the packages that the reference needs.
+pub fn python() -> PathBuf {
+    let target = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/test-parts");
+    let python = std::env::var_os("BULLA_TEST_PARTS").map_or_else(target, PathBuf::from).join("bin/python");
+    assert!(python.exists(), "{} is missing: ./tests/run installs it", python.display());
+    python
+}
+
+/// One of the reference's scripts.
+pub fn script(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(name)
+}
+
 pub struct Reference {
     child: Child,
     input: ChildStdin,
@@ -16,12 +29,8 @@ pub struct Reference {
 
 impl Reference {
     pub fn start() -> Self {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let parts = std::env::var_os("BULLA_TEST_PARTS").map_or_else(|| root.join("target/test-parts"), PathBuf::from);
-        let python = parts.join("bin/python");
-        assert!(python.exists(), "{} is missing: ./tests/run installs it", python.display());
-        let mut child = Command::new(python)
-            .arg(root.join("tests/reference/bulla_reference.py"))
+        let mut child = Command::new(python())
+            .arg(script("bulla_reference.py"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

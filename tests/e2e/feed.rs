@@ -1,0 +1,270 @@
+//! The revocation feed: followers that share no store with the server hear what was taken back, and nothing else is true.
+
+use std::process::{Child, Command, Stdio};
+
+use bulla::feed::{Followed, Message, VerifyingKey};
+use serde_json::{Value, json};
+
+use crate::support::{
+    deployment::{APP, Deployment},
+    http::Http,
+    reference,
+    server::Server,
+};
+
+/// What a follower's operator configures, and the library's follower.
+struct Follower {
+    feed: Http,
+    keyring_id: String,
+    public_key: String,
+    followed: Followed,
+}
+
+impl Follower {
+    fn new(deployment: &Deployment, server: &Server, scope: &str) -> Self {
+        let shown = deployment.keyring(&["show"]);
+        let text = |name: &str| shown[name].as_str().expect(name).to_owned();
+        let realm = scope.strip_prefix("feed:").map(|realm| realm.parse().expect("a realm"));
+        Follower {
+            feed: server.data.bearer(&deployment.issue_text("bulla", &["--scope", scope])),
+            keyring_id: text("keyring_id"),
+            public_key: text("feed_public_key"),
+            followed: Followed::new(realm),
+        }
+    }
+
+    fn read(&self, bytes: &str) -> Message {
+        let key: VerifyingKey = self.public_key.parse().expect("a key");
+        Message::read(bytes.as_bytes(), self.keyring_id.parse().expect("an id"), &key)
+            .expect("a message that is signed")
+    }
+
+    /// Asks until it is complete; how many messages that took.
+    fn catch_up(&mut self) -> usize {
+        for messages in 1.. {
+            let answer = self.feed.get(&format!("/v1/revocations?after={}", self.followed.seq()));
+            assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/x-ndjson")));
+            let message = self.read(&answer.body);
+            let now = message.head().this_update;
+            if self.followed.apply(&message, now).expect("what comes next").complete {
+                return messages;
+            }
+        }
+        unreachable!()
+    }
+
+    fn knows(&self, key: &Value) -> bool {
+        let id = key["api_key_id"].as_str().expect("an id").parse().expect("an id");
+        let issued_at: jiff::Timestamp = key["issued_at"].as_str().expect("a time").parse().expect("a time");
+        let issued_at = u32::try_from(issued_at.as_second()).expect("in this century");
+        self.followed.revocations().contains(&id, APP.parse().expect("a UUID"), issued_at)
+    }
+
+    /// The follower in Python, as a process that prints its state at the end.
+    fn in_python(&self, server: &Server, more: &[&str]) -> Child {
+        Command::new(reference::python())
+            .arg(reference::script("bulla_feed.py"))
+            .args(["follow", "--keyring-id", &self.keyring_id, "--public-key", &self.public_key])
+            .args(more)
+            .arg(format!("http://{}/v1/revocations", server.data.address))
+            .env("BULLA_FEED_API_KEY", self.feed.key())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts")
+    }
+}
+
+fn state(child: Child) -> Value {
+    let output = child.wait_with_output().expect("Python ends");
+    assert!(output.status.success(), "{:?}", output.status);
+    serde_json::from_slice(&output.stdout).expect("a state")
+}
+
+fn act(server: &Server, key: &Value, action: &str) {
+    let path = format!("/v1/api-keys/{}", key["api_key_id"].as_str().expect("an id"));
+    let answer = match action {
+        "revoke" => server.admin.request("DELETE", &path, &[], ""),
+        action => server.admin.post(&format!("{path}/{action}"), &json!({})),
+    };
+    assert!(answer.status < 300, "{action}: {}", answer.body);
+}
+
+#[test]
+fn followers_in_two_languages_hear_what_the_server_knows() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let keys: Vec<Value> = (0..5).map(|_| deployment.issue("live", &[])).collect();
+    act(&server, &keys[0], "revoke");
+    act(&server, &keys[1], "suspend");
+    act(&server, &keys[2], "suspend");
+    act(&server, &keys[2], "resume");
+    act(&server, &keys[3], "reroll");
+    server.admin.post("/v1/revocations", &json!({"realm": "test", "issued_before": "2020-01-01T00:00:00Z"}));
+    let mut follower = Follower::new(&deployment, &server, "feed");
+    assert_eq!(follower.catch_up(), 1);
+    let known: Vec<bool> = keys.iter().map(|key| follower.knows(key)).collect();
+    let active: Vec<bool> = keys
+        .iter()
+        .map(|key| server.data.post("/v1/verify", &json!({"api_key": key["api_key"]})).json()["active"] == true)
+        .collect();
+    assert_eq!(known, active.iter().map(|active| !active).collect::<Vec<_>>());
+    assert_eq!(known, [true, true, false, false, false]);
+    let in_a_day = follower.followed.log().scheduled().next().expect("the rerolled key waits").1;
+    follower.followed.due(in_a_day.into());
+    assert!(follower.knows(&keys[3]), "without hearing anything more");
+
+    let told = state(follower.in_python(&server, &[]));
+    let ids = |name: &str| -> Vec<String> {
+        let all = told[name].as_array().unwrap_or_else(|| panic!("{name}: {told}"));
+        all.iter().map(|one| one["id"].as_str().or(one.as_str()).expect("an id").to_owned()).collect()
+    };
+    let id = |at: usize| keys[at]["api_key_id"].as_str().expect("an id").to_owned();
+    let mut revoked = [id(0), id(3)];
+    revoked.sort();
+    assert_eq!((ids("revoked"), ids("suspended")), (revoked.to_vec(), vec![id(1)]));
+    assert_eq!(told["realms"][0]["realm"], "test");
+}
+
+#[test]
+fn a_follower_that_was_away_catches_up_exactly() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let mut follower = Follower::new(&deployment, &server, "feed");
+    let before = deployment.issue("live", &[]);
+    act(&server, &before, "suspend");
+    follower.catch_up();
+    assert!(follower.knows(&before));
+    for batch in 0..3 {
+        let ids: Vec<String> = (0..8_000).map(|at| format!("live_00000X{:016}", batch * 8_000 + at)).collect();
+        let answer = server.admin.post("/v1/revocations", &json!({"ids": ids}));
+        assert_eq!(answer.json()["revoked"], 8_000);
+    }
+    act(&server, &before, "resume");
+    let after = deployment.issue("live", &[]);
+    act(&server, &after, "revoke");
+    assert_eq!(follower.catch_up(), 3, "ten thousand in a message");
+    assert!(!follower.knows(&before) && follower.knows(&after));
+    assert_eq!(follower.followed.revocations().len() as u64, server.metric("bulla_revocations"));
+    assert_eq!(follower.catch_up(), 1, "nothing new is a message, too");
+    let restarted = Follower { followed: Followed::new(None), ..follower };
+    let told = state(restarted.in_python(&server, &[]));
+    assert_eq!(told["revoked"].as_array().expect("ids").len(), 24_001);
+}
+
+#[test]
+fn who_waits_or_streams_hears_of_a_change_when_it_comes() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_FEED__VALID_FOR", "4s")]);
+    let key = deployment.issue("live", &[]);
+    let mut follower = Follower::new(&deployment, &server, "feed");
+    follower.catch_up();
+    // Whether they come before the revocation or after it, they have heard of it with the second message.
+    let polling = follower.in_python(&server, &["--more", "1", "--wait", "2s"]);
+    let streaming = follower.in_python(&server, &["--more", "1", "--stream"]);
+    let mut first = follower.feed.stream("/v1/revocations?after=0");
+    assert_eq!(follower.read(&first.message()).events(), []);
+    let waiting = std::thread::spawn({
+        let feed = follower.feed.clone();
+        move || feed.get("/v1/revocations?after=0&wait=60s").body
+    });
+    act(&server, &key, "revoke");
+    assert_eq!(follower.read(&waiting.join().expect("an answer")).events().len(), 1);
+    let message = follower.read(&first.message());
+    assert_eq!((message.events().len(), message.head().after), (1, 0));
+    for child in [polling, streaming] {
+        assert_eq!(state(child)["revoked"].as_array().map(Vec::len), Some(1));
+    }
+    let resumed = follower.feed.stream_from("/v1/revocations?after=0", message.head().seq).message();
+    assert_eq!(follower.read(&resumed).events(), [], "Last-Event-ID goes before `after`");
+    let log = server.stop();
+    assert!(!log.contains("did not finish in time"), "a stream does not hold up the end: {log}");
+}
+
+#[test]
+fn a_stream_says_in_time_that_nothing_happened() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_FEED__VALID_FOR", "2s")]);
+    let follower = Follower::new(&deployment, &server, "feed");
+    let mut stream = follower.feed.stream("/v1/revocations");
+    let (first, second) = (follower.read(&stream.message()), follower.read(&stream.message()));
+    assert_eq!((first.events(), second.events()), (&[][..], &[][..]));
+    assert!(second.head().this_update <= first.head().next_update);
+    assert_eq!(first.head().next_update, first.head().this_update + 2);
+}
+
+#[test]
+fn a_realm_s_follower_hears_of_that_realm_alone() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let (live, test) = (deployment.issue("live", &[]), deployment.issue("test", &[]));
+    act(&server, &live, "revoke");
+    act(&server, &test, "revoke");
+    let mut follower = Follower::new(&deployment, &server, "feed:live");
+    follower.catch_up();
+    assert!(follower.knows(&live) && !follower.knows(&test));
+    let other = follower.feed.get("/v1/revocations?realm=test");
+    assert_eq!((other.status, other.problem().as_str()), (403, "forbidden"));
+    let all = Follower::new(&deployment, &server, "feed");
+    let narrowed = all.feed.get("/v1/revocations?realm=test");
+    assert_eq!(all.read(&narrowed.body).events().len(), 1);
+    let head = all.read(&narrowed.body).head().clone();
+    assert_eq!(head.realm.map(|realm| realm.to_string()).as_deref(), Some("test"));
+}
+
+#[test]
+fn the_feed_tells_of_key_versions() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let uri = deployment.new_master(2);
+    deployment.keyring(&["stage", "--source", &uri]);
+    deployment.keyring(&["activate", "2"]);
+    let mut follower = Follower::new(&deployment, &server, "feed");
+    server.signal("HUP");
+    server.until("the new version", |_| follower.feed.get("/v1/revocations").status == 200);
+    follower.catch_up();
+    deployment.keyring(&["compromise", "1"]);
+    server.until("the compromise", |_| {
+        let message = follower.read(&follower.feed.get("/v1/revocations").body);
+        message.head().versions[0].1 == bulla::State::Compromised
+    });
+    follower.catch_up();
+    assert_eq!(follower.followed.refused(), [bulla::KeyVersion::FIRST]);
+}
+
+#[test]
+fn who_may_not_follow_or_asks_wrongly_is_told() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let ask = |caller: &Http, path: &str| caller.get(&format!("/v1/revocations{path}"));
+    let nobody = ask(&server.data.anonymous(), "");
+    assert_eq!((nobody.status, nobody.problem().as_str()), (401, "unauthorized"));
+    let user = server.data.bearer(&deployment.issue_text("live", &["--scope", "feed"]));
+    assert_eq!(ask(&user, "").status, 401, "a user's key opens nothing");
+    for (scope, status) in [("read", 403), ("admin", 200), ("feed", 200), ("feed:nosuch", 200)] {
+        let caller = server.data.bearer(&deployment.issue_text("bulla", &["--scope", scope]));
+        assert_eq!(ask(&caller, "").status, status, "{scope}");
+    }
+    let follower = server.data.bearer(&deployment.issue_text("bulla", &["--scope", "feed"]));
+    for query in ["?after=x", "?after=-1", "?wait=soon", "?realm=No", "?before=1"] {
+        let wrong = ask(&follower, query);
+        assert_eq!((wrong.status, wrong.problem().as_str()), (400, "bad-request"), "{query}");
+    }
+    let ahead = ask(&follower, "?after=7");
+    assert_eq!((ahead.status, ahead.problem().as_str()), (409, "ahead-of-log"));
+    let headers = [("accept", "text/event-stream"), ("last-event-id", "x")];
+    assert_eq!(follower.request("GET", "/v1/revocations", &headers, "").status, 400);
+    let packed = follower.raw(
+        format!(
+            "GET /v1/revocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept-encoding: gzip\r\nauthorization: Bearer {}\r\n\r\n",
+            follower.key()
+        )
+        .as_bytes(),
+    );
+    assert!(packed.contains("content-encoding: gzip"), "{packed}");
+    server.stop();
+    deployment.configure("signing_key = \"file:feed-signing.key\"\n", "");
+    let server = Server::start(&deployment);
+    let none = ask(&server.data.bearer(&deployment.admin_key), "");
+    assert_eq!((none.status, none.problem().as_str()), (503, "unavailable"));
+    assert_eq!(deployment.keyring(&["show"])["feed_public_key"], Value::Null);
+}

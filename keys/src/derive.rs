@@ -72,6 +72,13 @@ pub(crate) fn keyring_mac_info(keyring: KeyringId) -> Vec<u8> {
     label("bulla/v1 keyring-mac", keyring)
 }
 
+/// `info` of the pepper, the key that hashes secret halves.
+pub(crate) fn pepper_info(keyring: KeyringId, version: KeyVersion) -> Vec<u8> {
+    let mut info = label("bulla/v1 pepper", keyring);
+    info.extend(version.to_be_bytes());
+    info
+}
+
 fn label(name: &str, keyring: KeyringId) -> Vec<u8> {
     let mut info = name.as_bytes().to_vec();
     info.push(0);

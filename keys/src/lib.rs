@@ -160,6 +160,7 @@ mod realm;
 mod rejection;
 mod revocation;
 mod seal;
+mod secret;
 mod source;
 mod verifier;
 
@@ -177,6 +178,10 @@ pub use self::{
     rejection::{Rejection, VerifyError},
     revocation::{Change, Revocations},
     seal::Suite,
+    secret::{
+        Argon2id, Ceilings, HashMemory, NewSecret, Opened, Pepper, SealBinding, SealBindingError, SecretCheck,
+        SecretDigest, SecretHash, SecretHashError, SecretScheme,
+    },
     source::{Binding, KeySource, Problem, SourceError, SourceUri, Sources},
     verifier::{Verified, Verifier},
 };

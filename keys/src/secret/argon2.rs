@@ -57,3 +57,26 @@ pub(super) fn hash(
         .map_err(|_| SecretHashError::Setting)?;
     Ok(hash)
 }
+
+#[cfg(test)]
+mod tests {
+    use ::argon2::{AssociatedData, ParamsBuilder};
+
+    use super::*;
+
+    #[test]
+    fn the_test_vector_of_rfc_9106_section_5_3() {
+        let data = AssociatedData::new(&[4; 12]).expect("should be associated data");
+        let params = ParamsBuilder::new().m_cost(32).t_cost(3).p_cost(4).output_len(32).data(data).build();
+        let (params, secret) = (params.expect("should be parameters"), [3; 8]);
+        let argon2 = Argon2::new_with_secret(&secret, Algorithm::Argon2id, Version::V0x13, params);
+        let mut tag = [0; 32];
+        let mut memory = HashMemory::with_kib(32).expect("should be there");
+        let blocks = memory.blocks(32).expect("should be there");
+        let hashed =
+            argon2.expect("should be a key").hash_password_into_with_memory(&[1; 32], &[2; 16], &mut tag, blocks);
+        hashed.expect("should hash");
+        let expected = "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659";
+        assert_eq!(hex::encode(tag), expected);
+    }
+}

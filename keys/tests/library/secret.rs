@@ -247,6 +247,24 @@ fn a_malformed_stored_hash_is_told_by_what_is_wrong_with_it() {
 }
 
 #[test]
+fn a_stored_hash_has_one_spelling() {
+    let read = |text: &str| match parse(text) {
+        Ok(stored) => assert_eq!(stored.to_phc(), text),
+        Err(error) => assert!(!error.to_string().contains(text)),
+    };
+    for text in [STORED, ARGON2_CFFI[0].0] {
+        for at in 0..text.len() {
+            let (before, after) = (&text[..at], &text[at + 1..]);
+            read(&format!("{before}{after}"));
+            read(&format!("{before}{}{}{after}", &text[at..=at], &text[at..=at]));
+            for other in (0..=127u8).map(char::from).filter(|other| !text[at..].starts_with(*other)) {
+                read(&format!("{before}{other}{after}"));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_stored_hash_costs_no_more_than_the_ceilings() {
     let ceilings = Ceilings { m_kib: 64, t: 1, p: 2 };
     let text = ARGON2_CFFI[2].0;

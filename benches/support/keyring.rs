@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use bulla::{Keyring, KeyringDocument, KeyringId, Realm, SourceRecord, Sources, Suite};
+use bulla::{KeyVersion, Keyring, KeyringDocument, KeyringId, Pepper, Realm, SourceRecord, Sources, Suite};
 
 pub(crate) const REALM: &str = "acme_live";
 pub(crate) const NOW: u64 = 1_795_000_000;
@@ -24,4 +24,15 @@ pub(crate) fn load(suite: Suite) -> Keyring {
     let version = document.stage(suite, vec![source], &sources, at).expect("staged");
     document.activate(version, at).expect("activated");
     Keyring::load(&document, &sources, &[realm()]).expect("loaded")
+}
+
+/// The first version of a pepper.
+#[allow(dead_code, reason = "not every benchmark has secret halves")]
+pub(crate) fn pepper() -> Pepper {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("pepper.key");
+    std::fs::write(&file, "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=").expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+    let (uri, id) = ("file:pepper.key".parse().expect("a URI"), KeyringId::from_bytes([0xa0; 16]));
+    Pepper::open(&uri, &Sources::new(folder.path()), id, KeyVersion::FIRST).expect("opened")
 }

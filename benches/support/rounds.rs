@@ -25,6 +25,20 @@ impl<'a> Contender<'a> {
             check(black_box(&texts[at]))
         })
     }
+
+    #[allow(dead_code, reason = "not every benchmark prints the contenders one by one")]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The nanoseconds of a step, over so many of them.
+    pub(crate) fn time(&mut self, steps: u32) -> f64 {
+        let start = Instant::now();
+        for _ in 0..steps {
+            assert!((self.step)(), "{}: not the verdict it measures", self.name);
+        }
+        start.elapsed().as_nanos() as f64 / f64::from(steps)
+    }
 }
 
 /// The nanoseconds of a step of every contender in every round.
@@ -39,11 +53,7 @@ pub(crate) fn times_of(contenders: &mut [Contender<'_>], rounds: usize, steps: u
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
     for _ in 0..rounds {
         for (contender, times) in contenders.iter_mut().zip(&mut times) {
-            let start = Instant::now();
-            for _ in 0..steps {
-                assert!((contender.step)(), "{}: not the verdict it measures", contender.name);
-            }
-            times.push(start.elapsed().as_nanos() as f64 / f64::from(steps));
+            times.push(contender.time(steps));
         }
     }
     times
@@ -63,6 +73,7 @@ pub(crate) fn run(mut contenders: Vec<Contender<'_>>) {
 }
 
 /// The median and its 95 % confidence interval by order statistics.
+#[allow(dead_code, reason = "not every benchmark prints ratios")]
 pub(crate) fn median_with_interval(values: &mut [f64]) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
     let (count, half) = (values.len() as f64, 1.96 * (values.len() as f64).sqrt() / 2.0);

@@ -78,6 +78,13 @@ pub(crate) fn feed_prefix(keyring: KeyringId) -> Vec<u8> {
     label("bulla/v1 feed", keyring)
 }
 
+/// `info` of the pepper, the key that hashes secret halves.
+pub(crate) fn pepper_info(keyring: KeyringId, version: KeyVersion) -> Vec<u8> {
+    let mut info = label("bulla/v1 pepper", keyring);
+    info.extend(version.to_be_bytes());
+    info
+}
+
 fn label(name: &str, keyring: KeyringId) -> Vec<u8> {
     let mut info = name.as_bytes().to_vec();
     info.push(0);
@@ -94,5 +101,15 @@ mod tests {
         let key = Expanded::new(Zeroizing::new([7; KEY_BYTES]));
         let mac = key.hmac(b"info\x01").finalize().into_bytes();
         assert_eq!(expand(key.bytes(), b"info").bytes().as_slice(), mac.as_slice());
+    }
+    #[test]
+    fn the_pepper_of_the_worked_example_comes_out_to_the_letter() {
+        let [source, id]: [Vec<u8>; 2] = [(0xc0..0xe0).collect(), (0xa0..0xb0).collect()];
+        let keyring = KeyringId::from_bytes(id.try_into().expect("16 bytes"));
+        let info = pepper_info(keyring, KeyVersion::FIRST);
+        let pepper = expand(&source.try_into().expect("32 bytes"), &info);
+        let written = "db827bec287a2fba499c840155574ebc88fe4cc02bc3730a59f3e1b92c7574a4";
+        let spelled: String = pepper.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(spelled, written);
     }
 }

@@ -3,8 +3,13 @@
 use getrandom::SysRng;
 use rand_core::TryCryptoRng;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
-use crate::{ApiKey, Claims, ClaimsError, Keyring, Realm, Suite, api_key::text::assemble, payload::Payload};
+use crate::{
+    ApiKey, Claims, ClaimsError, Keyring, Realm, Suite,
+    api_key::text::{SECRET_BYTES, assemble},
+    payload::Payload,
+};
 
 /// Issues API keys under one keyring.
 #[derive(Clone, Debug)]
@@ -21,7 +26,7 @@ pub struct Request {
     pub app_id: Uuid,
     /// When it expires, in Unix seconds; `None` is never.
     pub expires_at: Option<u64>,
-    /// Restrictions and notes.
+    /// Restrictions and notes; and whether it has a secret half, which is drawn with it.
     pub claims: Claims,
 }
 
@@ -65,12 +70,13 @@ impl Issuer {
         self.keyring.realms.first().and_then(|keys| keys.active()).map(|version| version.record.suite)
     }
 
-    /// Issues a key at `now`, in Unix seconds, under a nonce from the operating system's generator.
+    /// Issues a key at `now`, in Unix seconds. Its nonce, and its secret half if the claims call for one, come from the
+    /// operating system's generator.
     pub fn issue(&self, request: &Request, now: u64) -> Result<ApiKey, IssueError> {
         self.issue_with(request, now, &mut SysRng)
     }
 
-    /// Issues a key under a nonce from `random`. The same nonce twice under one key gives both texts away: `random` has
+    /// Issues a key whose nonce and secret half come from `random`, in this order. The same nonce twice under one key gives both texts away: `random` has
     /// to be a cryptographic generator that never repeats.
     pub fn issue_with<R: TryCryptoRng>(
         &self,
@@ -99,7 +105,12 @@ impl Issuer {
         }
         let sealed = key.seal(&nonce, &nonce_rest, &plaintext).map_err(|_| ClaimsError::TooLong(plaintext.len()))?;
         let body = [version.number.to_be_bytes().as_slice(), &nonce, &sealed].concat();
-        let text = assemble(request.realm.as_str(), &body);
+        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        let has_secret = request.claims.has_secret();
+        if has_secret {
+            random.try_fill_bytes(secret.as_mut_slice()).map_err(|error| IssueError::Random(error.to_string()))?;
+        }
+        let text = assemble(request.realm.as_str(), &body, has_secret.then_some(&secret));
         #[allow(clippy::expect_used, reason = "what was assembled keeps to the grammar; the tests hold it to that")]
         Ok(text.parse().expect("an issued key is an API key"))
     }

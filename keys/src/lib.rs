@@ -108,6 +108,59 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # With a secret half
+//!
+//! Whoever steals a master key can seal keys of his own. Where a realm requires secret halves he gets none of them
+//! accepted: of 32 random bytes beside the seal only a hash is stored, under a pepper from a source of its own.
+//!
+//! ```
+//! use bulla::{Ceilings, Claims, Expectations, KeyVersion, Opened, Pepper, Rejection, SecretHash, SecretScheme, Verifier};
+//! # use bulla::*;
+//! # use std::os::unix::fs::PermissionsExt;
+//! # let folder = tempfile::tempdir()?;
+//! # for (name, key) in [("master-1.key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="), ("master-2.key", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=")] {
+//! #     std::fs::write(folder.path().join(name), key)?;
+//! #     std::fs::set_permissions(folder.path().join(name), std::fs::Permissions::from_mode(0o600))?;
+//! # }
+//! # let now = 1_795_000_000u64;
+//! # let at = jiff::Timestamp::from_second(now as i64)?;
+//! # let sources = Sources::new(folder.path());
+//! # let mut document = KeyringDocument::new(KeyringId::random()?);
+//! # let source = SourceRecord { uri: "file:master-1.key".parse()?, wrapped: None };
+//! # let version = document.stage(Suite::Aes256Gcm, vec![source], &sources, at)?;
+//! # document.activate(version, at)?;
+//! # let live: Realm = "acme_live".parse()?;
+//! # let keyring = Keyring::load(&document, &sources, &[live])?;
+//! # let app_id = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
+//! # std::fs::copy(folder.path().join("master-2.key"), folder.path().join("pepper-1.key"))?;
+//!
+//! // The pepper is loaded like a keyring: its source is asked here, and never for an API key.
+//! let pepper = Pepper::open(&"file:pepper-1.key".parse()?, &sources, keyring.id(), KeyVersion::FIRST)?;
+//!
+//! // Issue, and store the hash under the API-key id.
+//! let request = Request { realm: live, app_id, expires_at: None, claims: Claims::new().with_secret() };
+//! let api_key = Issuer::new(&keyring).issue(&request, now)?;
+//! let digest = api_key.secret_digest(&pepper).expect("asked for");
+//! let stored = SecretHash::new(SecretScheme::HmacSha256, &digest)?.to_phc();
+//!
+//! // Verify in two steps: the seal and all that stands before the secret half, and then the hash.
+//! let (verifier, realms) = (Verifier::new(&keyring).requiring_secrets(&[live]), [live]);
+//! let expected = Expectations::realms(&realms);
+//! let Opened::Secret(check) = verifier.open(api_key.expose(), &expected, now)? else { panic!("it has a secret half") };
+//! let hash = SecretHash::parse(&stored, &Ceilings::default())?;
+//! let verified = match hash.matches(&check.digest(&pepper))? {
+//!     // The hash may have taken its time: by the verifier and the clock of this moment the key has to hold, too.
+//!     true => check.accept(&verifier, &expected, now)?,
+//!     false => return Err(Rejection::SecretWrong.into()),
+//! };
+//! assert_eq!(verified.id(), api_key.id());
+//!
+//! // A key without a secret half, as a thief of the master key would make it.
+//! let forged = Issuer::new(&keyring).issue(&Request { claims: Claims::new(), ..request }, now)?;
+//! assert_eq!(verifier.open(forged.expose(), &expected, now).err(), Some(Rejection::SecretRequired.into()));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # With a keyring that changes
 //!
 //! ```
@@ -172,6 +225,7 @@ mod realm;
 mod rejection;
 mod revocation;
 mod seal;
+mod secret;
 mod source;
 mod verifier;
 
@@ -189,6 +243,10 @@ pub use self::{
     rejection::{Rejection, VerifyError},
     revocation::{Change, RevocationEvent, RevocationLog, RevocationLogError, Revocations},
     seal::Suite,
+    secret::{
+        Argon2id, Ceilings, HashMemory, NewSecret, Opened, Pepper, SealBinding, SealBindingError, SecretCheck,
+        SecretDigest, SecretHash, SecretHashError, SecretScheme,
+    },
     source::{Binding, KeySource, Problem, SourceError, SourceUri, Sources},
     verifier::{Verified, Verifier},
 };

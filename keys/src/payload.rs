@@ -2,6 +2,8 @@
 
 use uuid::Uuid;
 
+use crate::Rejection;
+
 /// Bytes before the claims.
 pub(crate) const MIN_BYTES: usize = 16 + 4 + 4;
 /// Longest claims in bytes.
@@ -19,13 +21,6 @@ pub(crate) struct Payload {
     pub(crate) issued_at: u32,
     /// 0 is never.
     pub(crate) expires_at: u32,
-}
-
-/// What a key's own times say of `now`.
-pub(crate) enum InTime {
-    Yes,
-    NotYet,
-    Expired,
 }
 
 impl Payload {
@@ -55,14 +50,14 @@ impl Payload {
 
     /// Whether `now`, in Unix seconds, lies between issue and expiry; `not_before` is the claim `nbf`.
     #[inline]
-    pub(crate) fn in_time(&self, not_before: Option<u64>, now: u64) -> InTime {
+    pub(crate) fn check_time(&self, not_before: Option<u64>, now: u64) -> Result<(), Rejection> {
         let issued = u64::from(self.issued_at) <= now.saturating_add(CLOCK_DIFFERENCE);
         if !issued || not_before.is_some_and(|not_before| not_before > now) {
-            InTime::NotYet
+            Err(Rejection::NotYetValid)
         } else if self.expires_at != 0 && now >= u64::from(self.expires_at) {
-            InTime::Expired
+            Err(Rejection::Expired)
         } else {
-            InTime::Yes
+            Ok(())
         }
     }
 }

@@ -49,6 +49,13 @@ pub enum Rejection {
     /// A secret half was presented with a key that has none.
     #[error("a secret half where the key has none")]
     SecretSurplus,
+    /// The key has no secret half, and its realm requires one: forged by someone who has the seal key, or issued before
+    /// the realm required it.
+    #[error("the realm requires a secret half, and the key has none")]
+    SecretRequired,
+    /// The secret half is none of those whose hashes are stored for this key.
+    #[error("the secret half is wrong")]
+    SecretWrong,
     /// A wanted scope is not among the key's.
     #[error("a wanted scope is missing")]
     Scope,
@@ -56,7 +63,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Every reason, in the order in which they are looked for.
-    pub const ALL: [Rejection; 15] = [
+    pub const ALL: [Rejection; 17] = [
         Rejection::Malformed,
         Rejection::Checksum,
         Rejection::Realm,
@@ -71,6 +78,8 @@ impl Rejection {
         Rejection::Audience,
         Rejection::SecretMissing,
         Rejection::SecretSurplus,
+        Rejection::SecretRequired,
+        Rejection::SecretWrong,
         Rejection::Scope,
     ];
 
@@ -91,6 +100,8 @@ impl Rejection {
             Rejection::Audience => "audience",
             Rejection::SecretMissing => "secret_missing",
             Rejection::SecretSurplus => "secret_surplus",
+            Rejection::SecretRequired => "secret_required",
+            Rejection::SecretWrong => "secret_wrong",
             Rejection::Scope => "scope",
         }
     }

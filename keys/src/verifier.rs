@@ -5,10 +5,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::{
-    ApiKeyId, Claims, Expectations, KeyVersion, Keyring, Realm, Rejection, Revocations, VerifyError,
-    api_key::text::Parts,
-    keyring::RealmKeys,
-    payload::{InTime, Payload},
+    ApiKeyId, Claims, Expectations, KeyVersion, Keyring, Opened, Realm, Rejection, Revocations, SecretCheck,
+    VerifyError, api_key::text::Parts, keyring::RealmKeys, payload::Payload,
 };
 
 /// Verifies API keys under one keyring and one state of the revocations.
@@ -18,6 +16,8 @@ use crate::{
 pub struct Verifier {
     realms: Arc<[RealmKeys]>,
     revocations: Arc<Revocations>,
+    /// Realms whose keys need a secret half.
+    requiring: Arc<[Realm]>,
 }
 
 /// An API key that holds: genuine, in time, not revoked, and as the caller expects.
@@ -28,16 +28,32 @@ pub struct Verified {
     claims: Option<Box<Claims>>,
 }
 
+/// What is left to judge of a key that is genuine, in time, not revoked, and for this caller.
+enum Left<'t> {
+    Scope,
+    /// First a secret half, which the key should have and has not.
+    SecretRequired,
+    /// First the secret half.
+    Secret(Parts<'t>),
+}
+
 impl Verifier {
     /// A verifier for the realms that the keyring was loaded for, with nothing revoked.
     pub fn new(keyring: &Keyring) -> Self {
-        Verifier { realms: Arc::clone(&keyring.realms), revocations: Arc::default() }
+        Verifier { realms: Arc::clone(&keyring.realms), revocations: Arc::default(), requiring: Arc::default() }
     }
 
     /// The same verifier with other revocations.
     #[must_use]
     pub fn with_revocations(&self, revocations: Arc<Revocations>) -> Self {
-        Verifier { realms: Arc::clone(&self.realms), revocations }
+        Verifier { revocations, ..self.clone() }
+    }
+
+    /// The same verifier for realms that require secret halves. It accepts no key of theirs that has none, which is what
+    /// stops forgery by someone who has the seal key.
+    #[must_use]
+    pub fn requiring_secrets(&self, realms: &[Realm]) -> Self {
+        Verifier { requiring: realms.into(), ..self.clone() }
     }
 
     /// The same verifier without the keys of these versions: API keys that name them are
@@ -46,12 +62,36 @@ impl Verifier {
     #[must_use]
     pub fn refusing(&self, versions: &[KeyVersion]) -> Self {
         let realms = self.realms.iter().map(|keys| keys.without(versions)).collect();
-        Verifier { realms, revocations: Arc::clone(&self.revocations) }
+        Verifier { realms, ..self.clone() }
     }
 
     /// Verifies `text` at `now`, in Unix seconds: shape and checksum, realm, version, seal, times, revocation, address,
-    /// audience, secret half, scope, in this order.
+    /// audience, secret half, scope, in this order. It has no hashes of secret halves, so a key that has one, or whose
+    /// realm requires one, is [`VerifyError::SecretUnchecked`]; see [`Verifier::open`].
     pub fn verify(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
+        match self.examine(text, expected, now)? {
+            (verified, Left::Scope) => verified.granting(expected),
+            (_, Left::SecretRequired | Left::Secret(_)) => Err(VerifyError::SecretUnchecked),
+        }
+    }
+
+    /// As [`Verifier::verify`], for a caller that has the hashes of secret halves: a key that has one comes back as a
+    /// [`SecretCheck`] when all that stands before the secret half in the order holds.
+    pub fn open(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Opened, VerifyError> {
+        match self.examine(text, expected, now)? {
+            (verified, Left::Scope) => verified.granting(expected).map(Opened::Verified),
+            (_, Left::SecretRequired) => Err(Rejection::SecretRequired.into()),
+            (verified, Left::Secret(parts)) => Ok(Opened::Secret(SecretCheck::new(verified, &parts)?)),
+        }
+    }
+
+    #[inline(always)]
+    fn examine<'t>(
+        &self,
+        text: &'t str,
+        expected: &Expectations<'_>,
+        now: u64,
+    ) -> Result<(Verified, Left<'t>), VerifyError> {
         let parts = Parts::split(text)?;
         let mut buffer = [0; _];
         let (id, sealed) = parts.body(&mut buffer)?;
@@ -79,39 +119,35 @@ impl Verifier {
             bytes => Some(Box::new(Claims::from_cbor(bytes)?)),
         };
 
-        match payload.in_time(claims.as_ref().and_then(|claims| claims.not_before()), now) {
-            InTime::Yes => {}
-            InTime::NotYet => return Err(Rejection::NotYetValid.into()),
-            InTime::Expired => return Err(Rejection::Expired.into()),
-        }
+        payload.check_time(claims.as_ref().and_then(|claims| claims.not_before()), now)?;
         if sought.is_some_and(|sought| sought.is_taken_back(payload.app_id, payload.issued_at)) {
             return Err(Rejection::Revoked.into());
         }
-        clear(claims.as_deref(), parts.secret.is_some(), expected)?;
-        Ok(Verified { id, payload, claims })
+        if claims.as_ref().is_some_and(|claims| !claims.is_from(expected.address)) {
+            return Err(Rejection::Address.into());
+        }
+        if claims.as_ref().is_some_and(|claims| !claims.is_for(expected.audience)) {
+            return Err(Rejection::Audience.into());
+        }
+        let left = match (claims.as_ref().is_some_and(|claims| claims.has_secret()), parts.secret.is_some()) {
+            (false, false) if self.requiring.contains(realm) => Left::SecretRequired,
+            (false, false) => Left::Scope,
+            (true, false) => return Err(Rejection::SecretMissing.into()),
+            (false, true) => return Err(Rejection::SecretSurplus.into()),
+            (true, true) => Left::Secret(parts),
+        };
+        Ok((Verified { id, payload, claims }, left))
     }
-}
 
-/// Holds a genuine key to what the caller expects: address, audience, secret half, and scope last, so that only a key
-/// that is good otherwise ever hears of scopes.
-fn clear(claims: Option<&Claims>, has_secret: bool, expected: &Expectations<'_>) -> Result<(), VerifyError> {
-    if claims.is_some_and(|claims| !claims.is_from(expected.address)) {
-        return Err(Rejection::Address.into());
+    /// Whether a key that was opened before still holds, by this verifier's keyring and revocations.
+    pub(crate) fn check_again(&self, opened: &Verified, now: u64) -> Result<(), Rejection> {
+        let Verified { id, payload, claims } = opened;
+        let keys = self.realms.iter().find(|keys| keys.realm == id.realm()).ok_or(Rejection::Realm)?;
+        let version = keys.version(id.version()).ok_or(Rejection::VersionUnknown)?;
+        version.key_at(now).ok_or(Rejection::VersionRefused)?;
+        payload.check_time(claims.as_ref().and_then(|claims| claims.not_before()), now)?;
+        if self.revocations.contains(id, payload.app_id, payload.issued_at) { Err(Rejection::Revoked) } else { Ok(()) }
     }
-    if claims.is_some_and(|claims| !claims.is_for(expected.audience)) {
-        return Err(Rejection::Audience.into());
-    }
-    match (claims.is_some_and(Claims::has_secret), has_secret) {
-        (false, false) => {}
-        (true, false) => return Err(Rejection::SecretMissing.into()),
-        (false, true) => return Err(Rejection::SecretSurplus.into()),
-        (true, true) => return Err(VerifyError::SecretUnchecked),
-    }
-    let granted = match claims {
-        Some(claims) => claims.grants(expected.scopes),
-        None => expected.scopes.is_empty(),
-    };
-    if granted { Ok(()) } else { Err(Rejection::Scope.into()) }
 }
 
 impl Verified {
@@ -143,5 +179,15 @@ impl Verified {
     /// The scopes, none where it has none.
     pub fn scopes(&self) -> &[String] {
         self.claims().map_or(&[], Claims::scopes)
+    }
+
+    /// The last step: only a key that is good otherwise ever hears of scopes.
+    #[inline(always)]
+    pub(crate) fn granting(self, expected: &Expectations<'_>) -> Result<Self, VerifyError> {
+        let granted = match self.claims() {
+            Some(claims) => claims.grants(expected.scopes),
+            None => expected.scopes.is_empty(),
+        };
+        if granted { Ok(self) } else { Err(Rejection::Scope.into()) }
     }
 }

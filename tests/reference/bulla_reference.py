@@ -1,12 +1,15 @@
 """A second implementation of the bulla v1 API key, issuer and verifier, written from docs/FORMAT.md.
 
-It is there to be compared with, not to be put into production: it keeps no ledger and no hashes of secret
-halves, knows no revocations and takes no care of timing. It needs the package `cryptography`.
+It is there to be compared with, not to be put into production: it keeps no ledger, makes hashes of secret
+halves and keeps none, knows no revocations and takes no care of timing. It needs the package `cryptography`.
 
 As a program it reads one JSON object per line and answers each with one, bytes in hex. `op` chooses: `issue`
 takes what issue() takes (`claims` as hex, or as an object for encode_claims); `seal` takes a `plaintext` in
-place of app, times and claims, and checks nothing; `verify` takes the fields of a file of tests/vectors.
+place of app, times and claims, and checks nothing; `verify` takes the fields of a file of tests/vectors;
+`hash` takes an `api_key` with a secret half, `keyring_id`, `pepper` (its source), `pepper_version`, and for
+Argon2id `argon2id` as [m, t, p] and perhaps `salt`, and answers with `h` and what is `stored`.
 """
+import base64
 import binascii
 import hashlib
 import hmac
@@ -21,6 +24,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.cmac import CMAC
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 DIGITS = (0, 2, 3, 5, 6, 7, 9, 10, 11)  # how many digits a group of so many bytes takes
@@ -201,6 +205,18 @@ def pepper_key(keyring_id, version, source) -> bytes:
 def secret_hash(pepper, secret, realm, body_text) -> bytes:
     return hmac.digest(pepper, secret + hashlib.sha256(f"{realm}_{body_text}".encode()).digest(), "sha256")
 
+def stored_hash(h, pepper_version, argon2id=None, salt=None) -> str:
+    """What is stored of h: as it is, or, with argon2id = (m, t, p), through Argon2id under a random salt."""
+    keyid = b64(u32(pepper_version))
+    if argon2id is None:
+        return f"$hmac-sha256$keyid={keyid}$-${b64(h)}"
+    (m, t, p), salt = argon2id, os.urandom(16) if salt is None else salt
+    tag = Argon2id(salt=salt, length=32, iterations=t, lanes=p, memory_cost=m).derive(h)
+    return f"$argon2id$v=19$m={m},t={t},p={p},keyid={keyid}${b64(salt)}${b64(tag)}"
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode().rstrip("=")
+
 
 def aead_inputs(suite, key, nonce):
     """The key and nonce for AES-256-GCM. XAES-256-GCM derives them from both halves of its nonce:
@@ -327,6 +343,11 @@ def answer(request: dict) -> dict:
         keyring = {"keyring_id": unhex("keyring_id"), "versions": versions}
         return verify(request["api_key"], keyring, request["realms"], request["now"],
                       request.get("audience"), request.get("ip"), request.get("scopes", ()))
+    if request["op"] == "hash":
+        realm, body_text, _, secret = parse(request["api_key"])
+        pepper = pepper_key(unhex("keyring_id"), request["pepper_version"], unhex("pepper"))
+        h = secret_hash(pepper, secret, realm, body_text)
+        return {"h": h.hex(), "stored": stored_hash(h, request["pepper_version"], request.get("argon2id"), unhex("salt"))}
     key = unhex("keyring_id"), request["suite"], request["version"], unhex("master"), request["realm"]
     if request["op"] == "seal":
         body = seal(*key, unhex("plaintext"), unhex("nonce"))

@@ -658,7 +658,9 @@ def check_worked_examples():
     """The page and this program tell the same four stories."""
     pepper = bulla.pepper_key(KEYRING_ID, 1, bytes(range(0xC0, 0xE0)))
     third = WITH_SECRET.split("_")[2]
-    steps = [pepper, bulla.secret_hash(pepper, SECRET_HALF, "acme_live", third)]
+    h = bulla.secret_hash(pepper, SECRET_HALF, "acme_live", third)
+    steps, salt = [pepper, h], bytes(range(0x40, 0x50))
+    stored = [bulla.stored_hash(h, 1)] + [bulla.stored_hash(h, 1, s, salt) for s in ((65536, 3, 4), (19456, 2, 1))]
     for number, text in zip(range(4), WORKED_TEXTS, strict=True):
         key = Key("worked", **WORKED[number])
         issued = bulla.issue(KEYRING_ID, key.suite, key.version, key.master, key.realm, APP.bytes, key.issued_at,
@@ -669,7 +671,7 @@ def check_worked_examples():
                   bulla.associated_data(key.suite, key.version, key.realm),
                   bulla.key_check_value(KEYRING_ID, key.version, key.master)]
     page = "".join(PAGE.read_text(encoding="utf-8").split())
-    for step in [step.hex() for step in steps] + WORKED_TEXTS:
+    for step in [step.hex() for step in steps] + WORKED_TEXTS + stored:
         assert step in page, f"docs/FORMAT.md lacks {step}"
 
 

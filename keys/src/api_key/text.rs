@@ -1,5 +1,7 @@
 //! The text of an API key taken apart: `realm _ body [ _ secret ] checksum`, nothing of it trusted yet.
 
+use zeroize::Zeroizing;
+
 use crate::{Rejection, base62, seal::Suite};
 
 /// Longest API key in characters.
@@ -10,6 +12,8 @@ pub(crate) const ID_CHARS: usize = base62::text_len(ID_BYTES);
 pub(crate) const SECRET_BYTES: usize = 32;
 const SECRET_CHARS: usize = base62::text_len(SECRET_BYTES);
 const CHECKSUM_CHARS: usize = base62::text_len(4);
+/// Characters of what follows the body of a key with a secret half: `_`, the secret and the checksum.
+const SECRET_ENDING_CHARS: usize = 1 + SECRET_CHARS + CHECKSUM_CHARS;
 
 const MIN_BODY_BYTES: usize = ID_BYTES + Suite::MIN_SEALED;
 const MAX_BODY_BYTES: usize = ID_BYTES + Suite::MAX_SEALED;
@@ -65,9 +69,19 @@ impl<'a> Parts<'a> {
 
     /// Holds the secret part, where there is one, to its shape.
     pub(crate) fn check_secret(&self) -> Result<(), Rejection> {
-        let Some(secret) = self.secret else { return Ok(()) };
-        let mut bytes = zeroize::Zeroizing::new([0; SECRET_BYTES]);
-        base62::decode_into(secret.as_bytes(), bytes.as_mut_slice()).map(|_| ()).ok_or(Rejection::Malformed)
+        if self.secret.is_none() { Ok(()) } else { self.secret_half().map(|_| ()).ok_or(Rejection::Malformed) }
+    }
+
+    /// The secret half, where there is a well-formed one.
+    pub(crate) fn secret_half(&self) -> Option<Zeroizing<[u8; SECRET_BYTES]>> {
+        let mut bytes = Zeroizing::new([0; SECRET_BYTES]);
+        base62::decode_into(self.secret?.as_bytes(), bytes.as_mut_slice())?;
+        Some(bytes)
+    }
+
+    /// What a secret half is bound to: the text before it, in three pieces.
+    pub(crate) fn before_secret(&self) -> [&[u8]; 3] {
+        [self.realm.as_bytes(), b"_", &self.from_body.as_bytes()[..self.body_chars]]
     }
 }
 
@@ -77,12 +91,27 @@ fn split_last(text: &str) -> Result<(&str, &str), Rejection> {
 }
 
 /// The text made of its parts.
-pub(crate) fn assemble(realm: &str, body: &[u8]) -> String {
-    let mut text = String::with_capacity(MAX_LEN);
+pub(crate) fn assemble(realm: &str, body: &[u8], secret: Option<&[u8; SECRET_BYTES]>) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(MAX_LEN));
     text.push_str(realm);
     text.push('_');
     base62::encode_into(body, &mut text);
     let checksum = crc32fast::hash(text.as_bytes());
-    base62::encode_into(&checksum.to_be_bytes(), &mut text);
+    match secret {
+        Some(secret) => text.push_str(&secret_ending(checksum, secret)),
+        None => base62::encode_into(&checksum.to_be_bytes(), &mut text),
+    }
     text
+}
+
+/// What follows the body of a key with a secret half. `before` is the CRC-32 of the text up to there, from which the
+/// checksum goes on.
+pub(crate) fn secret_ending(before: u32, secret: &[u8; SECRET_BYTES]) -> Zeroizing<String> {
+    let mut ending = Zeroizing::new(String::with_capacity(SECRET_ENDING_CHARS));
+    ending.push('_');
+    base62::encode_into(secret, &mut ending);
+    let mut checksum = crc32fast::Hasher::new_with_initial(before);
+    checksum.update(ending.as_bytes());
+    base62::encode_into(&checksum.finalize().to_be_bytes(), &mut ending);
+    ending
 }

@@ -77,6 +77,14 @@ impl Claims {
         self
     }
 
+    /// The key gets a secret half: 32 random bytes beside the seal, which the issuer draws and of which only a hash is
+    /// stored.
+    #[must_use]
+    pub fn with_secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
     /// Notes in the key itself, readable for whoever verifies it.
     #[must_use]
     pub fn with_meta<K: Into<String>, V: Into<String>>(mut self, meta: impl IntoIterator<Item = (K, V)>) -> Self {

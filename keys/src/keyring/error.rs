@@ -120,6 +120,25 @@ pub enum KeyringError {
         "version {0} would have the key that authenticates the keyring as its master key: every purpose needs a key of its own"
     )]
     MacKeyAsMaster(KeyVersion),
+    /// The source of a pepper failed.
+    #[error("version {version} of the pepper cannot be loaded: {error}")]
+    PepperSource {
+        /// The pepper's version.
+        version: KeyVersion,
+        /// The source's trouble.
+        error: SourceError,
+    },
+    /// A master key, offered as a pepper.
+    #[error(
+        "{uri} holds the master key of version {version}: a pepper has to be another key, or a secret half defends \
+         against nothing once the master key is stolen"
+    )]
+    MasterAsPepper {
+        /// The version whose master key it is.
+        version: KeyVersion,
+        /// The pepper's source.
+        uri: SourceUri,
+    },
     /// An older document than one that was seen before.
     #[error(
         "the keyring document has serial {serial}, and serial {seen} was seen before: it was rolled back; put the newest \
@@ -159,9 +178,9 @@ impl KeyringError {
     /// Whether a key source did not answer, which may pass; everything else takes someone to mend it.
     pub fn is_unreachable(&self) -> bool {
         match self {
-            KeyringError::Source { error, .. } | KeyringError::MacSource(error) => {
-                error.problem() == Problem::Unreachable
-            }
+            KeyringError::Source { error, .. }
+            | KeyringError::PepperSource { error, .. }
+            | KeyringError::MacSource(error) => error.problem() == Problem::Unreachable,
             _ => false,
         }
     }

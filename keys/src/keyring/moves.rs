@@ -172,7 +172,7 @@ impl KeyringDocument {
     }
 
     /// The key-check value that the source's key has as that of `version`.
-    pub(super) fn check_value(
+    pub(crate) fn check_value(
         &self,
         source: &dyn KeySource,
         version: KeyVersion,

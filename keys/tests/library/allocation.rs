@@ -17,6 +17,9 @@ thread_local! {
 
 struct Counting;
 
+/// More than this, in bytes, is never there, however generous the system is with promises.
+const MOST: usize = 1 << 40;
+
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
@@ -26,10 +29,13 @@ fn count() {
 }
 
 #[allow(unsafe_code, reason = "an allocator is an unsafe trait")]
-// SAFETY: everything is handed to the system's allocator as it came; counting does not allocate.
+// SAFETY: everything is handed to the system's allocator as it came, or refused; counting does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
+        if layout.size() > MOST {
+            return std::ptr::null_mut();
+        }
         // SAFETY: the caller keeps to the contract, which is the same.
         unsafe { System.alloc(layout) }
     }
@@ -83,7 +89,7 @@ fn a_key_without_claims_a_forged_one_and_garbage_allocate_nothing() {
         let (long, longest) = ("x".repeat(1_000_000), "_".repeat(512));
 
         let revocations = Arc::new(Revocations::from_iter([revoked.id()]));
-        let verifier = Verifier::new(&keyring).with_revocations(revocations);
+        let verifier = Verifier::new(&keyring).with_revocations(revocations).requiring_secrets(&all[1..]);
         let expected = Expectations::realms(&realms);
         for (text, rejection) in [
             (good.expose(), None),
@@ -100,6 +106,9 @@ fn a_key_without_claims_a_forged_one_and_garbage_allocate_nothing() {
             let (result, allocations) = counted(|| verifier.verify(text, &expected, ISSUED + 60));
             assert_eq!(result.err(), rejection.map(Into::into));
             assert_eq!(allocations, 0, "{suite}: {rejection:?}");
+            let (result, allocations) = counted(|| verifier.open(text, &expected, ISSUED + 60));
+            assert_eq!(result.err(), rejection.map(Into::into));
+            assert_eq!(allocations, 0, "{suite}: {rejection:?}, opened");
         }
     }
 }

@@ -35,11 +35,11 @@ fn verify(keyring: &Keyring, text: &str, now: u64) -> Result<Verified, VerifyErr
     Verifier::new(keyring).verify(text, &Expectations::realms(&realms), now)
 }
 
-/// A generator that yields these bytes, in fills of 12, and then fails.
-struct Fixed<'a>(&'a [u8]);
+/// A generator that yields these bytes, in fills of whatever size, and then fails.
+pub(crate) struct Fixed<'a>(pub(crate) &'a [u8]);
 
 #[derive(Debug)]
-struct UsedUp;
+pub(crate) struct UsedUp;
 
 impl fmt::Display for UsedUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,11 +4,14 @@ use std::{fmt::Display, marker::PhantomData};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{
-    ApiKey, Claims, Expanded, Expectations, IssueError, Issuer, Keyring, KeyringError, MacKey, Rejection, Request,
-    State, Suite, Verifier,
+    ApiKey, Ceilings, Claims, Expanded, Expectations, IssueError, Issuer, Keyring, KeyringError, MacKey, NewSecret,
+    Opened, Pepper, Rejection, Request, SecretCheck, SecretDigest, SecretHash, SecretScheme, State, Suite, Verifier,
 };
 
-use crate::fixture::{self, Folder, ISSUED, KEYRING_ID, MAC_KEY, MASTER_7, MASTER_8, Version};
+use crate::{
+    fixture::{self, Folder, ISSUED, KEYRING_ID, MAC_KEY, MASTER_7, MASTER_8, Version},
+    secret::worked_pepper,
+};
 
 /// A key in the ways in which it could come out. Spaces are taken out of what is searched, and of these.
 fn spellings(key: &[u8]) -> Vec<String> {
@@ -76,6 +79,45 @@ fn nothing_that_holds_keys_shows_them() {
     assert!(shown[0].contains(&id) && shown[1].contains(&id), "the id is what people speak of");
     // What is searched for would be found.
     assert!(spellings(&MASTER_7).iter().any(|secret| format!("{MASTER_7:?}").replace(' ', "").contains(secret)));
+}
+
+#[test]
+fn nothing_that_holds_a_secret_half_or_a_pepper_shows_it() {
+    let realms = [fixture::realm("acme_live")];
+    let keyring = fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7)], &realms);
+    let claims = Claims::new().with_secret();
+    let request = Request { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims };
+    let key = Issuer::new(&keyring).issue(&request, ISSUED).expect("should issue");
+    let (binding, pepper) = (key.seal_binding().expect("should have a secret half"), worked_pepper());
+    let new_secret = binding.new_secret().expect("should draw");
+    let changed = format!("{}{}", &key.expose()[..key.expose().len() - 51], new_secret.expose());
+    let opened = Verifier::new(&keyring).open(&changed, &Expectations::realms(&realms), ISSUED).expect("should open");
+    let Opened::Secret(check) = &opened else { panic!("accepted without its secret half") };
+    let digest = check.digest(&pepper);
+    let hash = SecretHash::new(SecretScheme::HmacSha256, &digest).expect("should hash");
+    let phc = hash.to_phc();
+
+    let source: [u8; 32] = fixture::counting(0xc0);
+    let p = fixture::expand(&source, &[b"bulla/v1 pepper\0".as_slice(), &KEYRING_ID, &[0, 0, 0, 1]].concat());
+    let h = BASE64.decode(format!("{}=", &phc[phc.len() - 43..])).expect("should be base64");
+    let mut secrets: Vec<String> = [&source[..], &p, &h].iter().flat_map(|key| spellings(key)).collect();
+    let sealed = binding.to_string();
+    let text = new_secret.expose();
+    secrets.extend([&text[1..23], &text[23..45], &sealed[..24], &sealed[24..]].map(str::to_owned));
+    secrets.push(key.expose()[key.id().to_string().len()..][..8].to_owned());
+
+    let damaged = SecretHash::parse(&phc[..phc.len() - 1], &Ceilings::default()).expect_err("should be damaged");
+    let shown = [
+        format!("{pepper:?} {pepper:#?}"),
+        format!("{digest:?} {digest:#?}"),
+        format!("{hash:?} {hash:#?}"),
+        format!("{binding:?} {binding:#?}"),
+        format!("{new_secret:?} {new_secret:#?}"),
+        format!("{check:?} {check:#?} {opened:?} {opened:#?}"),
+        format!("{damaged} {damaged:?}"),
+    ];
+    say_nothing(&shown, &secrets);
+    assert!(shown[5].contains(&key.id().to_string()), "the id is what people speak of");
 }
 
 #[test]
@@ -148,5 +190,7 @@ impl<T: Display> Shown<T> {
 fn nothing_that_holds_a_key_can_be_put_into_a_text_at_all() {
     const { assert!(Shown::<IssueError>::IS && Shown::<bulla::ApiKeyId>::IS) }
     const { assert!(!Shown::<ApiKey>::IS && !Shown::<Expanded>::IS && !Shown::<MacKey>::IS) }
+    const { assert!(!Shown::<Pepper>::IS && !Shown::<SecretDigest>::IS && !Shown::<SecretHash>::IS) }
+    const { assert!(!Shown::<NewSecret>::IS && !Shown::<SecretCheck>::IS && !Shown::<Opened>::IS) }
     const { assert!(!Shown::<Keyring>::IS && !Shown::<Issuer>::IS && !Shown::<Verifier>::IS) }
 }

@@ -1,0 +1,79 @@
+//! `cargo bench -p bulla --features argon2 --bench secret`: what a secret half adds to a verify, beside the raw cipher,
+//! in one run. Every contender goes once in each round.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/keyring.rs"]
+mod keyring;
+#[path = "support/raw.rs"]
+mod raw;
+#[path = "support/rounds.rs"]
+mod rounds;
+
+use bulla::{
+    Argon2id, Claims, Expectations, HashMemory, Issuer, Opened, Request, SecretHash, SecretScheme, Suite, Verifier,
+};
+use keyring::{NOW, realm};
+use rounds::Contender;
+
+const ROUNDS: usize = 101;
+/// Steps in a round of those that take less than microseconds, and of those that take milliseconds.
+const MANY: u32 = 2_000;
+const ONE: u32 = 1;
+
+fn main() {
+    let keyring = keyring::load(Suite::Aes256Gcm);
+    let request = Request {
+        realm: realm(),
+        app_id: keyring::APP,
+        expires_at: Some(NOW + 86_400),
+        claims: Claims::new().with_secret(),
+    };
+    let key = Issuer::new(&keyring).issue(&request, NOW).expect("an API key");
+    let (verifier, realms, pepper) = (Verifier::new(&keyring), [realm()], keyring::pepper());
+    let expected = Expectations::realms(&realms);
+    let digest = key.secret_digest(&pepper).expect("a secret half");
+    let hash = |scheme| SecretHash::new(scheme, &digest).expect("a hash");
+    let hmac = hash(SecretScheme::HmacSha256);
+    let open = || match verifier.open(key.expose(), &expected, NOW) {
+        Ok(Opened::Secret(check)) => check,
+        _ => panic!("it has a secret half"),
+    };
+
+    let owasp = hash(SecretScheme::Argon2id(Argon2id::OWASP));
+    let default = hash(SecretScheme::Argon2id(Argon2id::DEFAULT));
+    let kept = |stored: &SecretHash| HashMemory::with_kib(stored.memory_kib()).expect("memory");
+    let (mut kept_owasp, mut kept_default) = (kept(&owasp), kept(&default));
+    let contenders = vec![
+        (MANY, raw::open()),
+        (MANY, Contender::new("open, up to the secret half", || open().id() == key.id())),
+        (
+            MANY,
+            Contender::new("open, hmac-sha256, accept", || {
+                let check = open();
+                let matches = hmac.matches(&check.digest(&pepper)).expect("checked");
+                matches && check.accept(&verifier, &expected, NOW).is_ok()
+            }),
+        ),
+        (ONE, Contender::new("argon2id owasp", || owasp.matches_in(&digest, &mut kept_owasp).expect("checked"))),
+        (ONE, Contender::new("argon2id owasp, fresh memory", || owasp.matches(&digest).expect("checked"))),
+        (ONE, Contender::new("argon2id default", || default.matches_in(&digest, &mut kept_default).expect("checked"))),
+        (ONE, Contender::new("argon2id default, fresh memory", || default.matches(&digest).expect("checked"))),
+    ];
+    run(contenders);
+}
+
+fn run(mut contenders: Vec<(u32, Contender<'_>)>) {
+    let mut times = vec![Vec::with_capacity(ROUNDS); contenders.len()];
+    for _ in 0..ROUNDS {
+        for ((steps, contender), times) in contenders.iter_mut().zip(&mut times) {
+            times.push(contender.time(*steps) / 1_000.0);
+        }
+    }
+    println!("{:<40} {:>12} {:>12} {:>12}", "", "µs median", "99th of 100", "longest");
+    for ((_, contender), times) in contenders.iter().zip(&mut times) {
+        times.sort_by(f64::total_cmp);
+        let at = |percent: usize| times[(times.len() - 1) * percent / 100];
+        println!("{:<40} {:>12.1} {:>12.1} {:>12.1}", contender.name(), at(50), at(99), at(100));
+    }
+}

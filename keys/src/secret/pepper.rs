@@ -1,0 +1,68 @@
+//! The pepper: the key without which nobody makes or checks the hash of a secret half.
+
+use super::{SealBinding, SecretDigest};
+use crate::{
+    KeyVersion, KeyringDocument, KeyringError, KeyringId,
+    api_key::text::SECRET_BYTES,
+    derive::{Expanded, pepper_info},
+    source::{Binding, SourceUri, Sources},
+};
+
+/// One version of the pepper, loaded. Its source is asked once, here, and never for an API key.
+///
+/// Versions are numbered like key versions and for themselves. New hashes are made under the newest; older ones stay
+/// loaded for as long as hashes under them are stored, since a hash moves to another pepper only when its secret half is
+/// next presented.
+#[derive(Debug)]
+pub struct Pepper {
+    version: KeyVersion,
+    key: Expanded,
+}
+
+impl Pepper {
+    /// Opens the source that the configuration names for this version.
+    pub fn open(
+        uri: &SourceUri,
+        sources: &Sources,
+        keyring: KeyringId,
+        version: KeyVersion,
+    ) -> Result<Self, KeyringError> {
+        let binding = Binding { keyring, version: None, wrapped: None };
+        let source = sources.open_configured(uri, binding);
+        let key = source.and_then(|source| source.expand(&pepper_info(keyring, version)));
+        key.map(|key| Pepper { version, key }).map_err(|error| KeyringError::PepperSource { version, error })
+    }
+
+    /// Refuses a source that holds one of the keyring's master keys, of whatever state: a thief of that key would have
+    /// the pepper as well. For the time when a pepper is set up, as it asks the source once for each key version.
+    pub fn refuse_master_key(
+        uri: &SourceUri,
+        sources: &Sources,
+        version: KeyVersion,
+        document: &KeyringDocument,
+    ) -> Result<(), KeyringError> {
+        let failed = |error| KeyringError::PepperSource { version, error };
+        let binding = Binding { keyring: document.id(), version: None, wrapped: None };
+        let source = sources.open_configured(uri, binding).map_err(failed)?;
+        for record in document.versions() {
+            let found = document.check_value(&*source, record.number).map_err(|error| match error {
+                KeyringError::Source { error, .. } => failed(error),
+                other => other,
+            })?;
+            if found == record.key_check_value {
+                return Err(KeyringError::MasterAsPepper { version: record.number, uri: uri.clone() });
+            }
+        }
+        Ok(())
+    }
+
+    /// The version.
+    pub fn version(&self) -> KeyVersion {
+        self.version
+    }
+
+    /// `h = HMAC-SHA256(P, s ‖ SHA-256(realm "_" body))`.
+    pub(crate) fn digest(&self, secret: &[u8; SECRET_BYTES], bound_to: &SealBinding) -> SecretDigest {
+        SecretDigest::new(self.key.hmac(secret), bound_to, self.version)
+    }
+}

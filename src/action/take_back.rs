@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{ActionError, Actor, invalid};
+use super::{ActionError, Actor, invalid, without_api_keys};
 use crate::store::{NewRevocation, State, Store, StoreError, Transaction, transact};
 
 /// Ids that one request may revoke.
@@ -213,6 +213,7 @@ pub(crate) fn reason(reason: Option<String>) -> Result<Option<String>, ActionErr
     if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
         return Err(invalid("reason", format!("it has up to {MAX_REASON} characters in one line")));
     }
+    without_api_keys("reason", &reason)?;
     Ok(Some(reason))
 }
 

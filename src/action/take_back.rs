@@ -6,14 +6,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{ActionError, Actor, invalid, without_api_keys};
+use super::{ActionError, Actor, check_note, invalid};
 use crate::store::{NewRevocation, State, Store, StoreError, Transaction, transact};
 
 /// Ids that one request may revoke.
 pub(crate) const MAX_IDS: usize = 10_000;
-
-/// Longest reason, in characters.
-const MAX_REASON: usize = 200;
 
 /// How far ahead a rule may reach: what verifiers allow their clocks to differ by. A new key is sealed with a time of issue
 /// that the rule lets pass, and verifiers take no time that lies further ahead.
@@ -210,10 +207,7 @@ impl TakeBack<'_> {
 /// Holds a reason to its bounds; an empty one is none.
 pub(crate) fn reason(reason: Option<String>) -> Result<Option<String>, ActionError> {
     let Some(reason) = reason.filter(|reason| !reason.trim().is_empty()) else { return Ok(None) };
-    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
-        return Err(invalid("reason", format!("it has up to {MAX_REASON} characters in one line")));
-    }
-    without_api_keys("reason", &reason)?;
+    check_note("reason", &reason)?;
     Ok(Some(reason))
 }
 

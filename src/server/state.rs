@@ -80,7 +80,7 @@ impl App {
         let metrics = Metrics::new();
         let (document, keyring) = deployment.keyring(&*store)?;
         let snapshot = Snapshot::new(&deployment, document, keyring, Vec::new(), &metrics);
-        let feed = Feed::load(&deployment, &*store)?;
+        let feed = Feed::load(&deployment)?;
         let config = deployment.config;
         let freshness = Freshness::new(config.keyring.refresh_interval.0);
         let taken_back = TakenBack::load(&*store, clock::now_seconds())?;

@@ -1,6 +1,7 @@
 //! The store: ledger, revocations, audit and what was answered, off the verify path. It never holds an API key.
 
 mod audit;
+mod follow;
 mod ledger;
 mod revocation;
 mod sqlite;
@@ -15,6 +16,7 @@ use crate::last_used::Use;
 
 pub(crate) use self::{
     audit::{Answered, AuditEntry, AuditRecord},
+    follow::Following,
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
     revocation::{LogPart, NewRevocation},
 };
@@ -60,9 +62,6 @@ pub(crate) trait Store: Send + Sync {
 
     /// How many keys were sealed, for each realm and version.
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError>;
-
-    /// The random id of the log of revocations, in hex.
-    fn log_id(&self) -> Result<String, StoreError>;
 
     /// The log of revocations behind `seq`, at most `limit` of them.
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError>;

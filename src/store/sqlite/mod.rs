@@ -122,10 +122,6 @@ impl Store for SqliteStore {
         ledger::seal_counts(&self.reader())
     }
 
-    fn log_id(&self) -> Result<String, StoreError> {
-        Ok(self.reader().query_row("SELECT log_id FROM revocation_log", [], |row| row.get(0))?)
-    }
-
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
         // The rows and the latest number have to be of one moment.
         let mut reader = self.reader();

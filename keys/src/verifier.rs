@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     ApiKeyId, Claims, Expectations, Keyring, Realm, Rejection, Revocations, VerifyError,
-    api_key::text::Parts,
+    api_key::{self, text::Parts},
     keyring::RealmKeys,
     payload::{InTime, Payload},
 };
@@ -54,16 +54,16 @@ impl Verifier {
         };
         let keys = self.realms.iter().find(|keys| keys.realm == *realm).ok_or(Rejection::Realm)?;
 
-        let id = ApiKeyId::new(*realm, id);
-        let version = keys.version(id.version()).ok_or(Rejection::VersionUnknown)?;
+        let (number, nonce) = api_key::id::split(id);
+        let version = keys.version(number).ok_or(Rejection::VersionUnknown)?;
         let key = version.key_at(now).ok_or(Rejection::VersionRefused)?;
         if !version.record.suite.fits(sealed.len()) {
             return Err(Rejection::Malformed.into());
         }
 
         // Only memory is fetched here; what it says counts after the seal.
-        let sought = (!self.revocations.is_blank()).then(|| self.revocations.seek(&id));
-        let plaintext = key.open(id.nonce(), sealed).map_err(|_| Rejection::Seal)?;
+        let sought = (!self.revocations.is_blank()).then(|| self.revocations.seek(realm, id));
+        let plaintext = key.open(nonce, sealed).map_err(|_| Rejection::Seal)?;
         let (payload, claims) = Payload::decode(plaintext).ok_or(Rejection::Claims)?;
         let claims = match claims {
             [] => None,
@@ -75,11 +75,11 @@ impl Verifier {
             InTime::NotYet => return Err(Rejection::NotYetValid.into()),
             InTime::Expired => return Err(Rejection::Expired.into()),
         }
-        if sought.is_some_and(|sought| sought.is_taken_back(payload.app_id, payload.issued_at)) {
+        if sought.is_some_and(|sought| self.revocations.has(&sought, id, payload.app_id, payload.issued_at)) {
             return Err(Rejection::Revoked.into());
         }
         clear(claims.as_deref(), parts.secret.is_some(), expected)?;
-        Ok(Verified { id, payload, claims })
+        Ok(Verified { id: ApiKeyId::new(*realm, *id), payload, claims })
     }
 }
 

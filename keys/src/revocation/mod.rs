@@ -23,7 +23,6 @@ use self::{
     change::Pending,
     entry::{FAN, Operation},
     of_realm::OfRealm,
-    sought::Sought,
     table::Table,
 };
 use crate::{ApiKeyId, Realm};
@@ -80,13 +79,8 @@ impl Revocations {
     /// Whether a key of this id, app and time of issue has been taken back, for good or for now.
     #[inline]
     pub fn contains(&self, id: &ApiKeyId, app_id: Uuid, issued_at: u32) -> bool {
-        self.seek(id).is_taken_back(app_id, issued_at)
-    }
-
-    /// The first half of `contains`.
-    #[inline]
-    pub(crate) fn seek(&self, id: &ApiKeyId) -> Sought<'_> {
-        Sought::new(self, id)
+        let sought = self.seek(&id.realm(), id.bytes());
+        self.has(&sought, id.bytes(), app_id, issued_at)
     }
 
     /// The state without the ids whose keys have expired at `now`, in Unix seconds. They stay five minutes longer than
@@ -128,12 +122,12 @@ impl Revocations {
     }
 
     #[inline]
-    fn of_realm(&self, realm: Realm) -> Option<&OfRealm> {
+    fn of_realm(&self, realm: &Realm) -> Option<&OfRealm> {
         // Comparing is dearer than stepping on, and realms are few.
         if self.realms.len() <= 8 {
-            return self.realms.iter().find(|of| of.realm == realm);
+            return self.realms.iter().find(|of| of.realm == *realm);
         }
-        self.realms.binary_search_by(|of| of.realm.cmp(&realm)).ok().map(|at| &self.realms[at])
+        self.realms.binary_search_by(|of| of.realm.cmp(realm)).ok().map(|at| &self.realms[at])
     }
 
     fn after(&self, changes: impl Iterator<Item = Change>) -> Self {

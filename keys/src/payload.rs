@@ -36,7 +36,7 @@ impl Payload {
         let (issued_at, rest) = rest.split_first_chunk::<4>()?;
         let (expires_at, claims) = rest.split_first_chunk::<4>()?;
         let payload = Payload {
-            app_id: Uuid::from_u128(u128::from_be_bytes(*app_id)),
+            app_id: Uuid::from_bytes(*app_id),
             issued_at: u32::from_be_bytes(*issued_at),
             expires_at: u32::from_be_bytes(*expires_at),
         };

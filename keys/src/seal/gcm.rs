@@ -92,7 +92,7 @@ impl Opener {
         Some(&text.sealed[..text.length])
     }
 
-    /// S = GHASH_H(A ‖ 0^v ‖ C ‖ 0^u ‖ [len(A)]64 ‖ [len(C)]64)
+    /// `S = GHASH_H(A ‖ 0^v ‖ C ‖ 0^u ‖ [len(A)]64 ‖ [len(C)]64)`
     fn hash(&self, text: &Text<'_>) -> u128 {
         let lengths = (u128::from(self.associated_bits) << 64) | (8 * text.length as u128);
         let end = text.blocks() + 1;
@@ -112,7 +112,7 @@ impl Opener {
         u128::from_le_bytes(hash.finalize().into())
     }
 
-    /// E(IV ‖ [counter]32), and the same of the next counters.
+    /// `E(IV ‖ [counter]32)`, and the same of the next counters.
     #[inline]
     fn stream(&self, nonce: &[u8; NONCE_IN_ID], counter: u32) -> [u128; BATCH] {
         let mut stream = [Block::default(); BATCH];

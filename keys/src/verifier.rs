@@ -7,7 +7,10 @@ use uuid::Uuid;
 use crate::{
     ApiKeyId, Claims, Expectations, KeyVersion, Keyring, Opened, Realm, Rejection, Revocations, SecretCheck,
     VerifyError,
-    api_key::{self, text::Parts},
+    api_key::{
+        self,
+        text::{Cut, Parts},
+    },
     keyring::RealmKeys,
     payload::Payload,
 };
@@ -95,9 +98,14 @@ impl Verifier {
         expected: &Expectations<'_>,
         now: u64,
     ) -> Result<(Verified, Left<'t>), VerifyError> {
-        let parts = Parts::split(text)?;
-        let mut buffer = [0; _];
-        let (id, sealed) = parts.body(&mut buffer)?;
+        let cut = Cut::new(text)?;
+        let (mut room, mut buffer) = ([0; _], [0; _]);
+        let id = cut.id(&mut room);
+        // Memory is fetched from here on, as early as can be; what it says counts after the seal.
+        let sought = id.filter(|_| !self.revocations.is_blank()).map(|id| self.revocations.seek(id));
+        let parts = cut.check()?;
+        let id = id.ok_or(Rejection::Malformed)?;
+        let sealed = parts.sealed(&mut buffer)?;
         parts.check_secret()?;
 
         let Some(realm) = expected.realms.iter().find(|realm| realm.as_slice() == parts.realm.as_bytes()) else {
@@ -113,8 +121,6 @@ impl Verifier {
             return Err(Rejection::Malformed.into());
         }
 
-        // Only memory is fetched here; what it says counts after the seal.
-        let sought = (!self.revocations.is_blank()).then(|| self.revocations.seek(realm, id));
         let plaintext = key.open(nonce, sealed).map_err(|_| Rejection::Seal)?;
         let (payload, claims) = Payload::decode(plaintext).ok_or(Rejection::Claims)?;
         let claims = match claims {
@@ -123,7 +129,8 @@ impl Verifier {
         };
 
         payload.check_time(claims.as_ref().and_then(|claims| claims.not_before()), now)?;
-        if sought.is_some_and(|sought| self.revocations.has(&sought, id, payload.app_id, payload.issued_at)) {
+        let has = |sought| self.revocations.has(sought, realm, id, payload.app_id, payload.issued_at);
+        if sought.is_some_and(has) {
             return Err(Rejection::Revoked.into());
         }
         if claims.as_ref().is_some_and(|claims| !claims.is_from(expected.address)) {

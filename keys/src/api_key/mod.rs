@@ -64,10 +64,10 @@ impl FromStr for ApiKey {
     fn from_str(text: &str) -> Result<Self, Rejection> {
         let parts = Parts::split(text)?;
         let realm = parts.realm.parse().map_err(|_| Rejection::Malformed)?;
-        let id = *parts.id(&mut [0; _]).ok_or(Rejection::Malformed)?;
-        parts.sealed(&mut [0; _])?;
+        let mut buffer = [0; _];
+        let (id, _) = parts.body(None, &mut buffer)?;
         parts.check_secret()?;
-        let id = ApiKeyId::new(realm, id);
+        let id = ApiKeyId::new(realm, *id);
         Ok(ApiKey { text: Zeroizing::new(text.to_owned()), id, has_secret: parts.secret.is_some() })
     }
 }

@@ -15,14 +15,9 @@ const CHECKSUM_CHARS: usize = base62::text_len(4);
 /// Characters of what follows the body of a key with a secret half: `_`, the secret and the checksum.
 const SECRET_ENDING_CHARS: usize = 1 + SECRET_CHARS + CHECKSUM_CHARS;
 
-const MIN_LEN: usize = crate::realm::MIN_LEN + 1 + base62::text_len(ID_BYTES + Suite::MIN_SEALED) + CHECKSUM_CHARS;
-
-/// A text cut into its parts, whose checksum nobody has looked at yet.
-pub(crate) struct Cut<'a> {
-    checked: &'a str,
-    checksum: &'a str,
-    parts: Option<Parts<'a>>,
-}
+const MIN_BODY_BYTES: usize = ID_BYTES + Suite::MIN_SEALED;
+const MAX_BODY_BYTES: usize = ID_BYTES + Suite::MAX_SEALED;
+const MIN_LEN: usize = crate::realm::MIN_LEN + 1 + base62::text_len(MIN_BODY_BYTES) + CHECKSUM_CHARS;
 
 /// The parts of a text with a right checksum.
 pub(crate) struct Parts<'a> {
@@ -35,36 +30,23 @@ pub(crate) struct Parts<'a> {
     body_chars: usize,
 }
 
-/// Room for the longest seal, on the stack of whoever decodes one.
-pub(crate) type SealedBuffer = [u8; Suite::MAX_SEALED];
+/// Room for the longest body, on the stack of whoever decodes one.
+pub(crate) type BodyBuffer = [u8; MAX_BODY_BYTES];
 
-impl<'a> Cut<'a> {
-    /// Cuts a text that is neither too short nor too long.
-    #[inline]
-    pub(crate) fn new(text: &'a str) -> Result<Self, Rejection> {
-        if text.len() < MIN_LEN || text.len() > MAX_LEN {
-            return Err(Rejection::Malformed);
-        }
-        // A text cut inside a character is no API key; its checksum would be no base62 either.
-        let (checked, checksum) = text.split_at_checked(text.len() - CHECKSUM_CHARS).ok_or(Rejection::Checksum)?;
-        Ok(Cut { checked, checksum, parts: Parts::find(text, checked) })
-    }
+/// What stands in the place of the id, where the realm has so many characters: enough to fetch memory by, and nothing to
+/// believe.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    realm_chars: usize,
+    pub(crate) id: [u8; ID_BYTES],
+}
 
-    /// Decodes the id as it stands there: enough to fetch memory by, and nothing to believe.
+impl Ahead {
     #[inline]
-    pub(crate) fn id<'b>(&self, room: &'b mut [u8; ID_BYTES]) -> Option<&'b [u8; ID_BYTES]> {
-        self.parts.as_ref()?.id(room)
-    }
-
-    /// The parts, where the checksum is right.
-    #[inline]
-    pub(crate) fn check(self) -> Result<Parts<'a>, Rejection> {
-        let mut crc = [0; 4];
-        base62::decode_into(self.checksum.as_bytes(), &mut crc).ok_or(Rejection::Checksum)?;
-        if crc32fast::hash(self.checked.as_bytes()) != u32::from_be_bytes(crc) {
-            return Err(Rejection::Checksum);
-        }
-        self.parts.ok_or(Rejection::Malformed)
+    pub(crate) fn read(text: &str, realm_chars: usize) -> Option<Self> {
+        let (joint, body) = text.as_bytes().get(realm_chars..)?.split_first()?;
+        let id = decode_id(body).filter(|_| *joint == b'_')?;
+        Some(Ahead { realm_chars, id })
     }
 }
 
@@ -72,12 +54,16 @@ impl<'a> Parts<'a> {
     /// Takes `text` apart: length bounds, then the checksum, then the parts.
     #[inline]
     pub(crate) fn split(text: &'a str) -> Result<Self, Rejection> {
-        Cut::new(text)?.check()
-    }
-
-    /// The parts of `text`, of which `checked` is all but the checksum.
-    #[inline]
-    fn find(text: &'a str, checked: &'a str) -> Option<Self> {
+        if text.len() < MIN_LEN || text.len() > MAX_LEN {
+            return Err(Rejection::Malformed);
+        }
+        // A text cut inside a character is no API key; its checksum would be no base62 either.
+        let (checked, checksum) = text.split_at_checked(text.len() - CHECKSUM_CHARS).ok_or(Rejection::Checksum)?;
+        let mut crc = [0; 4];
+        base62::decode_into(checksum.as_bytes(), &mut crc).ok_or(Rejection::Checksum)?;
+        if crc32fast::hash(checked.as_bytes()) != u32::from_be_bytes(crc) {
+            return Err(Rejection::Checksum);
+        }
         let (before, last) = split_last(checked)?;
         let (realm, body, secret) = if last.len() == SECRET_CHARS {
             let (realm, body) = split_last(before)?;
@@ -86,22 +72,29 @@ impl<'a> Parts<'a> {
             (before, last, None)
         };
         let from_body = &text[realm.len() + 1..];
-        Some(Parts { realm, secret, from_body, body_chars: body.len() })
+        Ok(Parts { realm, secret, from_body, body_chars: body.len() })
     }
 
-    /// Decodes the id into `room`.
+    /// Decodes the body into `buffer`: the id, and what lies under the seal, to be opened in place. An id that was read ahead,
+    /// and in the right place, is not decoded again.
     #[inline]
-    pub(crate) fn id<'b>(&self, room: &'b mut [u8; ID_BYTES]) -> Option<&'b [u8; ID_BYTES]> {
-        let chars = ID_CHARS.min(self.body_chars);
-        base62::decode_front(self.from_body.as_bytes(), chars, room)?.first_chunk()
-    }
-
-    /// Decodes what lies under the seal into `buffer`, to be opened in place.
-    #[inline]
-    pub(crate) fn sealed<'b>(&self, buffer: &'b mut SealedBuffer) -> Result<&'b mut [u8], Rejection> {
-        let (_, text) = self.from_body.as_bytes().split_at_checked(ID_CHARS).ok_or(Rejection::Malformed)?;
-        let sealed = self.body_chars.checked_sub(ID_CHARS).and_then(|chars| base62::decode_front(text, chars, buffer));
-        sealed.filter(|sealed| sealed.len() >= Suite::MIN_SEALED).ok_or(Rejection::Malformed)
+    pub(crate) fn body<'b>(
+        &self,
+        ahead: Option<Ahead>,
+        buffer: &'b mut BodyBuffer,
+    ) -> Result<(&'b [u8; ID_BYTES], &'b mut [u8]), Rejection> {
+        let text = self.from_body.as_bytes();
+        let (id, sealed) = buffer.split_first_chunk_mut::<ID_BYTES>().ok_or(Rejection::Malformed)?;
+        match ahead.filter(|ahead| ahead.realm_chars == self.realm.len()) {
+            Some(ahead) => *id = ahead.id,
+            None => *id = decode_id(text).ok_or(Rejection::Malformed)?,
+        }
+        let chars = self.body_chars.checked_sub(ID_CHARS).ok_or(Rejection::Malformed)?;
+        let sealed = text.get(ID_CHARS..).and_then(|text| base62::decode_front(text, chars, sealed));
+        sealed
+            .filter(|sealed| sealed.len() >= Suite::MIN_SEALED)
+            .map(|sealed| (&*id, sealed))
+            .ok_or(Rejection::Malformed)
     }
 
     /// Holds the secret part, where there is one, to its shape.
@@ -122,9 +115,17 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn split_last(text: &str) -> Option<(&str, &str)> {
-    let at = memchr::memrchr(b'_', text.as_bytes())?;
-    Some((&text[..at], &text[at + 1..]))
+/// The id at the front of a body.
+#[inline]
+fn decode_id(body: &[u8]) -> Option<[u8; ID_BYTES]> {
+    let mut id = [0; ID_BYTES];
+    base62::decode_front(body, ID_CHARS, &mut id)?;
+    Some(id)
+}
+
+fn split_last(text: &str) -> Result<(&str, &str), Rejection> {
+    let at = memchr::memrchr(b'_', text.as_bytes()).ok_or(Rejection::Malformed)?;
+    Ok((&text[..at], &text[at + 1..]))
 }
 
 /// The text made of its parts.

@@ -8,7 +8,13 @@
 //! So access to the words need not be ordered. Whoever has a state got it from the thread that made it by something that
 //! orders memory, a swap or a lock, and the bits of the state were set before.
 
-use std::{ops::Range, ops::RangeInclusive, sync::Arc};
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ops::{Range, RangeInclusive},
+    sync::Arc,
+};
 
 use super::{
     entry::{FAN, block},

@@ -12,10 +12,10 @@ mod entry;
 mod event;
 mod filter;
 mod log;
+mod look_up;
 mod next;
 mod of_realm;
 mod segment;
-mod sought;
 mod table;
 
 use std::{fmt, sync::Arc};
@@ -87,7 +87,7 @@ impl Revocations {
     /// Whether a key of this id, app and time of issue has been taken back, for good or for now.
     #[inline]
     pub fn contains(&self, id: &ApiKeyId, app_id: Uuid, issued_at: u32) -> bool {
-        self.has(self.seek(id.bytes()), &id.realm(), id.bytes(), app_id, issued_at)
+        self.has(&id.realm(), id.bytes(), app_id, issued_at)
     }
 
     /// The first second whose keys the rules let through, for this app in this realm; 0 where there is no rule. In Unix

@@ -12,6 +12,7 @@ mod loading;
 mod moves;
 mod opening;
 mod revocation;
+mod revocation_growth;
 mod revocation_log;
 mod rotation;
 mod secret;

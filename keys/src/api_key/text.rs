@@ -153,3 +153,34 @@ pub(crate) fn secret_ending(before: u32, secret: &[u8; SECRET_BYTES]) -> Zeroizi
     base62::encode_into(&checksum.finalize().to_be_bytes(), &mut ending);
     ending
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [&str; 2] = [
+        "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw",
+        "acme_live_00000YsKCmZ9zuH4PcLyd16ixLiyW8RsPDOzajtay2cN5wmccPAZiikEoIHvfjBpQQBEjDlUTBPki3Nz9S0Bb66_B226E8ACFV9\
+         BimeKbrQQkZCPXCR5YebzzD6HkXZFsnFP3z6hnV",
+    ];
+
+    #[test]
+    fn what_is_read_ahead_is_the_id_and_elsewhere_is_none() {
+        for text in KEYS {
+            let (parts, mut buffer) = (Parts::split(text).expect("a key"), [0; _]);
+            let (id, sealed) = parts.body(None, &mut buffer).expect("a body");
+            let ahead = Ahead::read(text, parts.realm.len()).expect("an id");
+            assert_eq!(ahead.id, *id);
+            let mut again = [0; _];
+            assert_eq!(parts.body(Some(ahead), &mut again).expect("a body"), (id, sealed));
+            for elsewhere in (0..=text.len()).filter(|chars| *chars != parts.realm.len()) {
+                let ahead = Ahead::read(text, elsewhere);
+                assert!(ahead.is_none_or(|_| elsewhere > crate::realm::MAX_LEN), "behind {elsewhere} characters");
+            }
+            // What was read in another place than the id's is not taken for it.
+            let wrong = Ahead { realm_chars: 3, id: [7; ID_BYTES] };
+            let mut again = [0; _];
+            assert_eq!(parts.body(Some(wrong), &mut again).expect("a body").0, id);
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! The filter in front of all tables: it answers nearly every question about an absent key from one word of memory, which is
+//! The filter in front of all tables: it answers nearly every question about an absent key from one line of memory, which is
 //! one step away from the state, so that a look-up can have it fetched before it has time to look.
 //!
 //! States share it with those that come of them. A change sets its keys' bits in the words that older states look at too,
@@ -55,7 +55,7 @@ impl Filter {
         self.segments.is_empty()
     }
 
-    /// Has the processor fetch the word of the key.
+    /// Has the processor fetch the line of the key.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
         if let Some(segment) = self.segments.get(self.at(hash)) {

@@ -1,4 +1,4 @@
-//! The look-up: one word of the filter for nearly every key, and the tables for the rest.
+//! The look-up: one line of the filter for nearly every key, and the tables for the rest.
 
 use uuid::Uuid;
 

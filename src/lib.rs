@@ -11,6 +11,7 @@ pub mod fuzzing;
 mod hardening;
 mod last_used;
 mod rotation;
+mod secret;
 mod server;
 mod store;
 mod telemetry;

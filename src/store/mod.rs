@@ -4,6 +4,7 @@ mod audit;
 mod follow;
 mod ledger;
 mod revocation;
+mod secret;
 mod sqlite;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
@@ -19,6 +20,7 @@ pub(crate) use self::{
     follow::Following,
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
     revocation::{LogPart, NewRevocation},
+    secret::{NewSecretRow, SecretChanges, SecretRow},
 };
 
 /// The store failed. Nothing of what was asked has happened.
@@ -69,6 +71,18 @@ pub(crate) trait Store: Send + Sync {
     /// At most `limit` audit records with higher numbers than `seq`, in their order.
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
+    /// The stored hashes of one key's secret half that are not retired at `now`, the newest first.
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError>;
+
+    /// Which keys got another secret half, or another hash of it, behind `seq`.
+    fn secret_changes(&self, seq: u64) -> Result<SecretChanges, StoreError>;
+
+    /// Up to `limit` stored hashes behind `seq`, to look at.
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError>;
+
+    /// How many keys of a realm are good at `now` and have no secret half.
+    fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError>;
+
     /// What is remembered of each keyring.
     fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError>;
 
@@ -79,9 +93,14 @@ pub(crate) trait Store: Send + Sync {
     fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError>;
 
     /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
-    /// version, and answers older than `answered_before`.
-    fn sweep(&self, expired_before: Timestamp, destroyed: &[u32], answered_before: Timestamp)
-    -> Result<(), StoreError>;
+    /// version, answers older than `answered_before`, and secret halves that are retired.
+    fn sweep(
+        &self,
+        expired_before: Timestamp,
+        destroyed: &[u32],
+        answered_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 }
 
 /// What can be done within one transaction.
@@ -100,6 +119,15 @@ pub(crate) trait Transaction {
 
     /// Records an issued key. Fails when its realm and version would go over `budget`.
     fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError>;
+
+    /// The stored hashes of one key's secret half that are not retired at `now`, the newest first.
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError>;
+
+    /// Stores the hash of a secret half.
+    fn insert_secret(&mut self, row: &NewSecretRow) -> Result<(), StoreError>;
+
+    /// Has a stored hash count until `at`, or not at all any more. Whether it was there.
+    fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError>;
 
     /// Appends to the log of revocations, and drops what that makes superfluous.
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError>;

@@ -2,6 +2,7 @@
 
 mod list;
 mod reroll;
+mod reroll_secret;
 mod show;
 mod suspend;
 
@@ -21,6 +22,8 @@ pub(super) enum Keys {
     Resume(suspend::Suspend),
     /// Issue a new API key like this one, and revoke this one after a grace period
     Reroll(reroll::Reroll),
+    /// Draw a new secret half for an API key, whose sealed text stays as it is
+    RerollSecret(reroll_secret::Reroll),
 }
 
 impl Keys {
@@ -31,6 +34,7 @@ impl Keys {
             Keys::Suspend(command) => command.run(config, true),
             Keys::Resume(command) => command.run(config, false),
             Keys::Reroll(command) => command.run(config),
+            Keys::RerollSecret(command) => command.run(config),
         }
     }
 }

@@ -1,13 +1,17 @@
 //! What the service knows: a snapshot that requests read without waiting, and the store behind it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
 use arc_swap::{ArcSwap, Guard};
 use bulla::{ApiKey, Issuer, Keyring, KeyringDocument, Opened, Realm, Rejection, Verified, Verifier, VerifyError};
 
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use super::{
@@ -46,6 +50,8 @@ pub(crate) struct App {
     pub(super) refusals: Refusals,
     pub(super) last_used: LastUsed,
     pub(super) feed: Option<Feed>,
+    /// Whether what is known of revocations is older than the configuration allows.
+    too_stale: AtomicBool,
     pub(super) secrets: Secrets,
     /// Turns true when the service stops: who waits for something goes home.
     pub(super) stopping: watch::Sender<bool>,
@@ -103,6 +109,7 @@ impl App {
             refusals: Refusals::default(),
             last_used: LastUsed::new(config.last_used.max_ids),
             feed,
+            too_stale: AtomicBool::new(false),
             secrets,
             stopping: watch::Sender::new(false),
             rejected_lines: LineLimit::new(Instant::now()),
@@ -185,11 +192,29 @@ impl App {
         self.verifier.store(Arc::new(self.snapshot.load().verifier.with_revocations(list)));
     }
 
+    /// Looks whether what is known of revocations has become too old to judge by.
+    pub(super) fn look_at_staleness(&self) {
+        let since = self.degraded.since("revocations");
+        let limit = self.snapshot().config.verify.max_staleness.map(|limit| limit.0);
+        let too_stale = since.zip(limit).is_some_and(|(since, limit)| {
+            SignedDuration::try_from(limit).is_ok_and(|limit| clock::now().duration_since(since) >= limit)
+        });
+        if self.too_stale.swap(too_stale, Ordering::Relaxed) != too_stale {
+            tracing::error!(too_stale, "the log of revocations: whether it is unread for longer than is allowed");
+        }
+    }
+
+    /// Whether keys can be judged.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.too_stale.load(Ordering::Relaxed)
+    }
+
     /// Verifies a presented key now, its secret half too, and counts how that ended.
     pub(crate) async fn verify(self: &Arc<Self>, text: &str, wanted: &Wanted) -> Result<Verified, VerifyError> {
         let now = clock::now_seconds();
         let opened = wanted.open(&self.verifier.load(), text, now);
         let verdict = match opened {
+            Ok(_) if !self.is_ready() => Err(self.could_not_tell("stale")),
             Ok(Opened::Verified(verified)) => Ok(verified),
             Ok(Opened::Secret(check)) => match self.prove(text, &check).await {
                 // By now it may have been revoked, and must not come back.

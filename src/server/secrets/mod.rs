@@ -135,7 +135,7 @@ impl App {
         }
     }
 
-    fn could_not_tell(&self, why: &'static str) -> VerifyError {
+    pub(super) fn could_not_tell(&self, why: &'static str) -> VerifyError {
         self.metrics.secret_unchecked(why);
         VerifyError::SecretUnchecked
     }

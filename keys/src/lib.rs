@@ -209,6 +209,7 @@
 //! |---|---|
 //! | `aws-kms`, `pkcs11`, `vault-transit` | key sources |
 //! | `follow` | the module `feed`: signed messages of what was taken back, and who follows them |
+//! | `tower` | the module `layer`: a `tower` layer that verifies in process, required scopes, an axum extractor |
 
 mod api_key;
 mod base62;
@@ -220,15 +221,21 @@ pub mod feed;
 mod hex;
 mod issuer;
 mod keyring;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod payload;
 mod realm;
 mod rejection;
 mod revocation;
 mod seal;
 mod secret;
+#[cfg(feature = "tower")]
+mod shared;
 mod source;
 mod verifier;
 
+#[cfg(feature = "tower")]
+pub use self::shared::{SharedVerifier, SharedVerifyError};
 pub use self::{
     api_key::{ApiKey, ApiKeyId, ApiKeyIdError},
     claims::{Cidr, CidrError, Claims, ClaimsError},

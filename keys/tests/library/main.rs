@@ -8,6 +8,8 @@ mod feed;
 mod fixture;
 mod issuing;
 mod keyring;
+#[cfg(feature = "tower")]
+mod layer;
 mod loading;
 mod moves;
 mod opening;
@@ -15,6 +17,8 @@ mod revocation;
 mod revocation_log;
 mod rotation;
 mod secret;
+#[cfg(feature = "tower")]
+mod shared;
 mod silence;
 mod suites;
 mod vectors;

@@ -208,9 +208,11 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `aws-kms`, `pkcs11`, `vault-transit` | key sources |
-//! | `follow` | the module `feed`: signed messages of what was taken back, and who follows them |
+//! | `follow` | the module `feed`: signed messages of what was taken back, and a follower that keeps a verifier current |
 //! | `tower` | the module `layer`: a `tower` layer that verifies in process, required scopes, an axum extractor |
 
+#[cfg(any(feature = "follow", feature = "vault-transit"))]
+mod agent;
 mod api_key;
 mod base62;
 mod claims;
@@ -229,12 +231,12 @@ mod rejection;
 mod revocation;
 mod seal;
 mod secret;
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "follow", feature = "tower"))]
 mod shared;
 mod source;
 mod verifier;
 
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "follow", feature = "tower"))]
 pub use self::shared::{SharedVerifier, SharedVerifyError};
 pub use self::{
     api_key::{ApiKey, ApiKeyId, ApiKeyIdError},

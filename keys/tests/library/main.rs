@@ -5,7 +5,11 @@
 mod allocation;
 #[cfg(feature = "follow")]
 mod feed;
+#[cfg(feature = "follow")]
+mod feed_server;
 mod fixture;
+#[cfg(feature = "follow")]
+mod follower;
 mod issuing;
 mod keyring;
 #[cfg(feature = "tower")]
@@ -17,7 +21,7 @@ mod revocation;
 mod revocation_log;
 mod rotation;
 mod secret;
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "follow", feature = "tower"))]
 mod shared;
 mod silence;
 mod suites;

@@ -17,6 +17,8 @@ mod layer;
 mod loading;
 mod moves;
 mod opening;
+#[cfg(all(feature = "follow", feature = "tower"))]
+mod protected_api;
 mod revocation;
 mod revocation_log;
 mod rotation;

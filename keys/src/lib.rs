@@ -208,6 +208,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `aws-kms`, `pkcs11`, `vault-transit` | key sources |
+//! | `capi` | the functions of `include/bulla.h`, for programs in other languages |
 //! | `follow` | the module `feed`: signed messages of what was taken back, and a follower that keeps a verifier current |
 //! | `tower` | the module `layer`: a `tower` layer that verifies in process, required scopes, an axum extractor |
 
@@ -215,6 +216,8 @@
 mod agent;
 mod api_key;
 mod base62;
+#[cfg(feature = "capi")]
+mod capi;
 mod claims;
 mod derive;
 mod expectations;

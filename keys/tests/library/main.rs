@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod allocation;
+#[cfg(feature = "capi")]
+mod capi;
 #[cfg(feature = "follow")]
 mod feed;
 #[cfg(feature = "follow")]

@@ -118,8 +118,10 @@ fn the_example_protects_its_route() {
 }
 
 #[test]
-fn the_example_is_shorter_than_thirty_lines() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("examples/protected_api.rs");
-    let text = fs::read_to_string(path).expect("the example");
+fn the_example_is_shorter_than_thirty_lines_and_stands_on_the_page() {
+    let package = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(package.join("examples/protected_api.rs")).expect("the example");
     assert!(text.lines().count() < 30, "{}", text.lines().count());
+    let page = fs::read_to_string(package.join("../docs/EMBEDDING.md")).expect("the page");
+    assert!(page.contains(&format!("```rust\n{text}```\n")));
 }

@@ -1,6 +1,7 @@
 //! The C ABI, called from C and from Python with every file of `tests/vectors`.
 
 use std::{
+    ffi::OsStr,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -8,13 +9,15 @@ use std::{
     sync::LazyLock,
 };
 
-use bulla::ApiKey;
+use bulla::{ApiKey, Claims, Issuer, Keyring, Request, State, Suite};
 use serde_json::Value;
 
 use crate::{
-    fixture::Folder,
+    fixture::{self, Folder, MASTER_7, Version},
     vectors::{self, Vector},
 };
+
+const PROGRAM: &str = "tests/library/capi/verify.c";
 
 /// The shared library and the static one, built as the header says.
 static LIBRARIES: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -109,18 +112,17 @@ fn says_what_the_vectors_say(program: &mut Command) {
     assert!(output.status.success(), "{}", output.status);
 }
 
-fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library/capi").join(name)
+fn package(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn compile(into: &Path, link: &[&std::ffi::OsStr]) -> PathBuf {
+fn compile(source: &str, into: &Path, link: &[&OsStr]) -> PathBuf {
     let program = into.join("verify");
-    let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("include");
     let mut cc = Command::new("cc");
     cc.args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-g"]);
     // What is not given back, or used afterwards, ends the program with a failure.
-    cc.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-I"]).arg(include);
-    cc.arg("-o").arg(&program).arg(source("verify.c")).args(link);
+    cc.args(["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-I"]).arg(package("include"));
+    cc.arg("-o").arg(&program).arg(package(source)).args(link);
     assert!(cc.status().expect("a C compiler").success());
     program
 }
@@ -129,7 +131,7 @@ fn compile(into: &Path, link: &[&std::ffi::OsStr]) -> PathBuf {
 fn c_verifies_with_the_shared_library() {
     let folder = tempfile::tempdir().expect("a folder");
     let shared = LIBRARIES.join("libbulla.so");
-    let program = compile(folder.path(), &[shared.as_os_str()]);
+    let program = compile(PROGRAM, folder.path(), &[shared.as_os_str()]);
     says_what_the_vectors_say(Command::new(program).env("LD_LIBRARY_PATH", &*LIBRARIES));
 }
 
@@ -138,14 +140,61 @@ fn c_verifies_with_the_static_library() {
     let folder = tempfile::tempdir().expect("a folder");
     let library = LIBRARIES.join("libbulla.a");
     let system = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"].map(AsRef::as_ref);
-    let program = compile(folder.path(), &[&[library.as_os_str()], &system[..]].concat());
+    let program = compile(PROGRAM, folder.path(), &[&[library.as_os_str()], &system[..]].concat());
     says_what_the_vectors_say(&mut Command::new(program));
+}
+
+#[test]
+fn the_program_that_the_documentation_shows_tells_good_keys_from_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program =
+        compile("../docs/examples/capi/verify.c", folder.path(), &[LIBRARIES.join("libbulla.so").as_os_str()]);
+    let demo = folder.path().join("demo");
+    fs::create_dir(&demo).expect("should make a folder");
+    let keyring = Folder::new();
+    let document = keyring.document(&[Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7)]);
+    let text = document.render(&keyring.mac_key(&document)).expect("should render");
+    keyring.put("keyring.toml", text, 0o644);
+    for (from, to) in
+        [("mac.key", "keyring-mac.key"), ("master-7.key", "master-7.key"), ("keyring.toml", "keyring.toml")]
+    {
+        fs::copy(keyring.path(from), demo.join(to)).expect("should copy");
+    }
+    let live = fixture::realm("live");
+    let issuing = Keyring::load(&document, &keyring.sources(), &[live]).expect("should load");
+    // The program reads the clock of this machine.
+    let now = std::time::UNIX_EPOCH.elapsed().expect("the clock").as_secs();
+    let issue = |scope| {
+        let claims = Claims::new().with_scopes([scope]);
+        let request = Request { realm: live, app_id: uuid::Uuid::max(), expires_at: None, claims };
+        Issuer::new(&issuing).issue(&request, now).expect("should issue")
+    };
+    let (good, other) = (issue("orders.read"), issue("orders.write"));
+    let mut running = Command::new(program)
+        .current_dir(folder.path())
+        .env("LD_LIBRARY_PATH", &*LIBRARIES)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("should start");
+    let input = format!("{}\n{}\nx\n", good.expose(), other.expose());
+    running.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("should write");
+    let output = running.wait_with_output().expect("should end");
+    let said = String::from_utf8(output.stdout).expect("text");
+    assert_eq!(said, format!("accepted {}\nnot accepted: scope\nnot accepted: malformed\n", good.id()));
+    assert!(output.status.success());
 }
 
 #[test]
 fn python_verifies_by_ctypes() {
     let library = LIBRARIES.join("libbulla.so");
-    says_what_the_vectors_say(Command::new("python3").arg(source("verify.py")).arg(library));
+    says_what_the_vectors_say(
+        Command::new("python3")
+            .arg("-B")
+            .arg(package("tests/library/capi/verify.py"))
+            .arg(package("../docs/examples/capi"))
+            .arg(library),
+    );
 }
 
 #[test]
@@ -154,7 +203,7 @@ fn the_shared_library_exports_the_functions_of_the_header_and_nothing_else() {
     let symbols = String::from_utf8(symbols.expect("nm").stdout).expect("text");
     let mut symbols: Vec<&str> = symbols.lines().filter_map(|line| line.split_whitespace().nth(2)).collect();
     symbols.sort_unstable();
-    let header = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("include/bulla.h")).expect("the header");
+    let header = fs::read_to_string(package("include/bulla.h")).expect("the header");
     assert!(symbols.iter().all(|symbol| header.contains(&format!("{symbol}("))), "{symbols:?}");
     assert_eq!(symbols.len(), 5, "{symbols:?}");
 }

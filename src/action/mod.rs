@@ -2,6 +2,7 @@
 //! store, its audit record within it: an action that cannot be recorded is not done.
 
 pub(crate) mod audit;
+pub(crate) mod import;
 pub(crate) mod issue;
 pub(crate) mod keyring;
 pub(crate) mod new_api_key;

@@ -1,5 +1,7 @@
 //! The tables of `bulla.toml` and their defaults. `default.toml` shows them all; a test holds the two together.
 
+use std::collections::BTreeMap;
+
 use bulla::{SourceUri, Suite};
 use serde::Deserialize;
 
@@ -80,6 +82,16 @@ pub(crate) struct RealmConfig {
     /// The scopes that a key may have; one that ends in `*` stands for all that begin so.
     pub(crate) scopes: Option<Vec<String>>,
     pub(crate) app_ids: Option<Vec<uuid::Uuid>>,
+    /// Whether a sealed key is handed out for an imported one, once, when that is verified.
+    pub(crate) replace_imported: bool,
+}
+
+/// Keys that were issued elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ImportedConfig {
+    /// The secrets of HMACs, by the names that imports give them.
+    pub(crate) hmac_keys: BTreeMap<String, SourceUri>,
 }
 
 impl RealmConfig {

@@ -8,6 +8,9 @@ use hmac::{Hmac, KeyInit};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::Rule;
+use crate::config::Config;
+
 /// Longer than any secret's line.
 const MAX_FILE: u64 = 8192;
 /// Bytes of a block of SHA-256.
@@ -36,8 +39,15 @@ impl HmacKey {
         HmacKey(Box::new(keyed(&Zeroizing::new(secret))))
     }
 
+    /// The secret that `rule` names, where it names one.
+    pub(crate) fn of(rule: &Rule, config: &Config) -> Result<Option<Self>, HmacKeyError> {
+        let Some(name) = &rule.hmac_key else { return Ok(None) };
+        let uri = config.imported.hmac_keys.get(name).ok_or_else(|| HmacKeyError::Unknown(name.clone()))?;
+        Self::open(uri, &config.folder).map(Some)
+    }
+
     /// Reads the secret of a file in `folder`.
-    pub(crate) fn open(uri: &SourceUri, folder: &Path) -> Result<Self, HmacKeyError> {
+    fn open(uri: &SourceUri, folder: &Path) -> Result<Self, HmacKeyError> {
         use std::os::unix::fs::PermissionsExt;
         if uri.scheme() != "file" {
             return Err(HmacKeyError::Scheme(uri.clone()));

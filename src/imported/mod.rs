@@ -15,11 +15,12 @@ mod set;
 
 pub(crate) use self::{
     candidate::{Candidate, CheckError},
+    encoding::SaltEncoding,
     hmac_key::{HmacKey, HmacKeyError},
     known::{Key, Known},
     reader::{Format, Reader},
     record::Record,
-    refusal::Refusal,
+    refusal::{Reason, Refusal},
     rule::{Hashed, PublicPart, Rule, RuleError},
     scheme::{Check, Scheme},
     set::{ImportedRow, Set},

@@ -1,6 +1,7 @@
 //! The store: ledger, revocations, audit and what was answered, off the verify path. It never holds an API key.
 
 mod audit;
+mod imported;
 mod ledger;
 mod revocation;
 mod sqlite;
@@ -11,10 +12,14 @@ use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::last_used::Use;
+use crate::{
+    imported::{ImportedRow, Rule},
+    last_used::Use,
+};
 
 pub(crate) use self::{
     audit::{Answered, AuditEntry, AuditRecord},
+    imported::{Imported, Migration, NewImported, StoredSet},
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
     revocation::{LogPart, NewRevocation},
 };
@@ -79,6 +84,18 @@ pub(crate) trait Store: Send + Sync {
     /// Adds to what is known of when keys were used.
     fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError>;
 
+    /// The sets of imported keys.
+    fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError>;
+
+    /// Imported keys behind a place of the ledger, at most `limit` of them, in the order of their places.
+    fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError>;
+
+    /// How far the imported keys of each realm have come.
+    fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError>;
+
+    /// At most `limit` imported keys of a realm that are not revoked, and whose sealed keys have been used.
+    fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError>;
+
     /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
     /// version, and answers older than `answered_before`.
     fn sweep(&self, expired_before: Timestamp, destroyed: &[u32], answered_before: Timestamp)
@@ -101,6 +118,15 @@ pub(crate) trait Transaction {
 
     /// Records an issued key. Fails when its realm and version would go over `budget`.
     fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError>;
+
+    /// The set of this rule; where there is none, one with this key for its ids is made.
+    fn imported_set(&mut self, realm: Realm, rule: &Rule, id_key: [u8; 16]) -> Result<StoredSet, StoreError>;
+
+    /// Records an imported key, unless it is on record.
+    fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError>;
+
+    /// Notes which sealed key was handed out for an imported one. `false` where one was before.
+    fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError>;
 
     /// Appends to the log of revocations, and drops what that makes superfluous.
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError>;

@@ -1,6 +1,8 @@
 //! `bulla keys`: the API keys on record.
 
+mod import;
 mod list;
+mod migrate;
 mod reroll;
 mod show;
 mod suspend;
@@ -21,6 +23,10 @@ pub(super) enum Keys {
     Resume(suspend::Suspend),
     /// Issue a new API key like this one, and revoke this one after a grace period
     Reroll(reroll::Reroll),
+    /// Take in keys that were issued elsewhere, by their hashes: they verify unchanged
+    Import(import::Import),
+    /// Show how far imported keys are replaced by sealed ones, and retire those that are
+    Migrate(migrate::Migrate),
 }
 
 impl Keys {
@@ -31,6 +37,8 @@ impl Keys {
             Keys::Suspend(command) => command.run(config, true),
             Keys::Resume(command) => command.run(config, false),
             Keys::Reroll(command) => command.run(config),
+            Keys::Import(command) => command.run(config),
+            Keys::Migrate(command) => command.run(config),
         }
     }
 }

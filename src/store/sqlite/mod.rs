@@ -2,6 +2,7 @@
 
 mod audit;
 mod connection;
+mod imported;
 mod keyring;
 mod ledger;
 mod revocation;
@@ -20,11 +21,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use uuid::Uuid;
 
-use crate::last_used::Use;
+use crate::{
+    imported::{ImportedRow, Rule},
+    last_used::Use,
+};
 
 use super::{
-    Answered, AuditEntry, AuditRecord, LedgerEntry, LedgerFilter, LedgerRow, LogPart, NewRevocation, SealCount, Store,
-    StoreError, Transaction,
+    Answered, AuditEntry, AuditRecord, Imported, LedgerEntry, LedgerFilter, LedgerRow, LogPart, Migration, NewImported,
+    NewRevocation, SealCount, Store, StoreError, StoredSet, Transaction,
 };
 
 pub(super) struct SqliteStore {
@@ -149,6 +153,22 @@ impl Store for SqliteStore {
         self.write(|connection| ledger::note_uses(connection, uses))
     }
 
+    fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError> {
+        imported::sets(&self.reader())
+    }
+
+    fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError> {
+        imported::after(&self.reader(), place, limit)
+    }
+
+    fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError> {
+        imported::migrations(&self.reader(), realm, now)
+    }
+
+    fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
+        imported::taken_over(&self.reader(), realm, limit)
+    }
+
     fn sweep(
         &self,
         expired_before: Timestamp,
@@ -184,6 +204,18 @@ impl Transaction for Writing<'_> {
 
     fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
         ledger::insert(self.0, row, budget)
+    }
+
+    fn imported_set(&mut self, realm: Realm, rule: &Rule, id_key: [u8; 16]) -> Result<StoredSet, StoreError> {
+        imported::set(self.0, realm, rule, id_key)
+    }
+
+    fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError> {
+        imported::insert(self.0, new)
+    }
+
+    fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
+        imported::replace(self.0, id, by)
     }
 
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError> {

@@ -161,9 +161,11 @@ impl Run<'_> {
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let new: Vec<_> = rows.by_ref().take(WRITTEN).map(|(id, record)| self.new_imported(id, record)).collect();
-            let outcomes: Vec<Imported> = self
-                .import
-                .written(|transaction| new.iter().map(|(_, one)| transaction.insert_imported(one)).collect())?;
+            let outcomes: Vec<Imported> = self.import.written(|transaction| {
+                // What a dry run undoes is the set, too.
+                transaction.imported_set(self.import.realm, self.import.rule, self.set.id_key)?;
+                new.iter().map(|(_, one)| transaction.insert_imported(one)).collect()
+            })?;
             for ((line, new), mut outcome) in new.into_iter().zip(outcomes) {
                 if self.import.dry_run && outcome == Imported::New {
                     outcome = match self.seen.insert(new.row.id, new.check.clone()) {

@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use crate::{
     ApiKeyId, Claims, Expectations, KeyVersion, Keyring, Opened, Realm, Rejection, Revocations, SecretCheck,
-    VerifyError, api_key::text::Parts, keyring::RealmKeys, payload::Payload,
+    VerifyError,
+    api_key::{self, text::Parts},
+    keyring::RealmKeys,
+    payload::Payload,
 };
 
 /// Verifies API keys under one keyring and one state of the revocations.
@@ -103,16 +106,16 @@ impl Verifier {
         };
         let keys = self.realms.iter().find(|keys| keys.realm == *realm).ok_or(Rejection::Realm)?;
 
-        let id = ApiKeyId::new(*realm, id);
-        let version = keys.version(id.version()).ok_or(Rejection::VersionUnknown)?;
+        let (number, nonce) = api_key::id::split(id);
+        let version = keys.version(number).ok_or(Rejection::VersionUnknown)?;
         let key = version.key_at(now).ok_or(Rejection::VersionRefused)?;
         if !version.record.suite.fits(sealed.len()) {
             return Err(Rejection::Malformed.into());
         }
 
         // Only memory is fetched here; what it says counts after the seal.
-        let sought = (!self.revocations.is_blank()).then(|| self.revocations.seek(&id));
-        let plaintext = key.open(id.nonce(), sealed).map_err(|_| Rejection::Seal)?;
+        let sought = (!self.revocations.is_blank()).then(|| self.revocations.seek(realm, id));
+        let plaintext = key.open(nonce, sealed).map_err(|_| Rejection::Seal)?;
         let (payload, claims) = Payload::decode(plaintext).ok_or(Rejection::Claims)?;
         let claims = match claims {
             [] => None,
@@ -120,7 +123,7 @@ impl Verifier {
         };
 
         payload.check_time(claims.as_ref().and_then(|claims| claims.not_before()), now)?;
-        if sought.is_some_and(|sought| sought.is_taken_back(payload.app_id, payload.issued_at)) {
+        if sought.is_some_and(|sought| self.revocations.has(&sought, id, payload.app_id, payload.issued_at)) {
             return Err(Rejection::Revoked.into());
         }
         if claims.as_ref().is_some_and(|claims| !claims.is_from(expected.address)) {
@@ -136,7 +139,7 @@ impl Verifier {
             (false, true) => return Err(Rejection::SecretSurplus.into()),
             (true, true) => Left::Secret(parts),
         };
-        Ok((Verified { id, payload, claims }, left))
+        Ok((Verified { id: ApiKeyId::new(*realm, *id), payload, claims }, left))
     }
 
     /// Whether a key that was opened before still holds, by this verifier's keyring and revocations.

@@ -69,6 +69,13 @@ pub(crate) struct Issuing<'a> {
     pub(crate) now: Timestamp,
 }
 
+/// The key that a new one replaces.
+pub(super) struct Replaces {
+    pub(super) id: ApiKeyId,
+    pub(super) revoked_at: Timestamp,
+    pub(super) reason: Option<String>,
+}
+
 impl Issuing<'_> {
     /// Issues one key. It is on record before it is returned.
     pub(crate) fn one(&self, new: NewApiKey) -> Result<IssuedApiKey, ActionError> {
@@ -129,12 +136,18 @@ impl Issuing<'_> {
         transaction: &mut dyn Transaction,
         wish: &Wish,
         action: &str,
-        rerolled_from: Option<ApiKeyId>,
+        replaces: Option<&Replaces>,
     ) -> Result<IssuedApiKey, ActionError> {
         let Wish { request, name, restrictions } = wish;
         // What a rule takes back was issued before now, and this key is not to be: at most seconds lie between.
         let good_from = good_from(transaction, request.app_id, request.realm)?;
         let issued_at = good_from.map_or(self.now, |from| from.max(self.now));
+        if let Some(from) = good_from.filter(|from| request.expires_at.is_some_and(|at| at <= seconds(*from))) {
+            return Err(invalid(
+                "expires_at",
+                format!("a rule takes back what is issued before {from}: let it live longer"),
+            ));
+        }
         let api_key = self.issuer.issue(request, seconds(issued_at)).map_err(refused)?;
         let issued = IssuedApiKey::new(api_key, request, issued_at);
         let row = LedgerRow {
@@ -147,12 +160,14 @@ impl Issuing<'_> {
             restrictions: Some(restrictions.clone()),
             meta: issued.meta.clone(),
             issued_by: self.actor.name.clone(),
-            rerolled_from,
+            rerolled_from: replaces.map(|old| old.id),
         };
         transaction.insert_api_key(&row, seal_budget(self.issuer.suite()))?;
         let mut detail = json!({"app_id": row.app_id, "expires_at": row.expires_at, "scopes": row.scopes});
-        if let (Some(from), Some(detail)) = (rerolled_from, detail.as_object_mut()) {
-            detail.insert("replaces".to_owned(), json!(from.to_string()));
+        if let (Some(old), Some(detail)) = (replaces, detail.as_object_mut()) {
+            detail.insert("replaces".to_owned(), json!(old.id.to_string()));
+            detail.insert("revoked_at".to_owned(), json!(old.revoked_at));
+            detail.insert("reason".to_owned(), json!(old.reason));
         }
         transaction.append_audit(&self.actor.record(self.now, action, Some(issued.api_key_id.clone()), detail))?;
         Ok(issued)

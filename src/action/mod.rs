@@ -10,7 +10,7 @@ mod policy;
 pub(crate) mod reroll;
 pub(crate) mod take_back;
 
-use bulla::{ApiKeyId, IssueError};
+use bulla::{ApiKey, ApiKeyId, IssueError};
 use jiff::Timestamp;
 
 pub(crate) use self::audit::Actor;
@@ -45,6 +45,22 @@ pub(crate) enum ActionError {
 /// Unix seconds, as the library takes times.
 fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
+}
+
+/// Longest text for the record, in characters.
+const LONGEST_NOTE: usize = 200;
+
+/// Holds a text for the record to its bounds. It has no API key in it: somebody took the wrong one from the clipboard, and
+/// nothing that is stored ever holds a key.
+fn check_note(field: &str, text: &str) -> Result<(), ActionError> {
+    let mut words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
+    if text.chars().count() > LONGEST_NOTE || text.chars().any(char::is_control) {
+        return Err(invalid(field, format!("it has up to {LONGEST_NOTE} characters in one line")));
+    }
+    if words.any(|word| word.parse::<ApiKey>().is_ok()) {
+        return Err(invalid(field, "it holds an API key, which is stored nowhere: name the key by its id"));
+    }
+    Ok(())
 }
 
 fn invalid(field: impl Into<String>, message: impl ToString) -> ActionError {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{ActionError, invalid, policy, seconds};
+use super::{ActionError, check_note, invalid, policy, seconds};
 use crate::{
     config::{RealmConfig, parse_span},
     store::Restrictions,
@@ -88,6 +88,8 @@ impl NewApiKey {
         if self.secret {
             return Err(invalid("secret", "this version issues no secret halves yet: leave `secret` out"));
         }
+        let noted = self.name.iter().chain(self.meta.keys()).chain(self.meta.values()).chain(&self.scopes);
+        noted.into_iter().try_for_each(|text| check_note("name, scopes and meta", text))?;
         let realm = self.realm.parse().map_err(|error| invalid("realm", error))?;
         let app_id = self.app_id.parse().map_err(|_| invalid("app_id", "it has to be a UUID"))?;
         let expires_at = match expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)? {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActionError, invalid,
-    issue::{IssuedApiKey, Issuing},
+    issue::{IssuedApiKey, Issuing, Replaces},
     new_api_key::{NEVER, NewApiKey, OneOrMany},
     take_back::{expiry_of, in_whole_seconds},
 };
@@ -61,11 +61,12 @@ impl Reroll {
             }
             let expires_at = expiry_of(entry.row.expires_at);
             let wish = issuing.wish(self.like(entry)?)?;
-            let issued = issuing.seal(transaction, &wish, "api_key.reroll", Some(id))?;
+            let old = Replaces { id, revoked_at, reason };
+            let issued = issuing.seal(transaction, &wish, "api_key.reroll", Some(&old))?;
             transaction.append_revocation(&NewRevocation {
                 change: Change::Revoke { id, expires_at },
                 effective_at: revoked_at,
-                reason: Some(reason.unwrap_or_else(|| format!("rerolled to {}", issued.api_key_id))),
+                reason: Some(old.reason.unwrap_or_else(|| format!("rerolled to {}", issued.api_key_id))),
                 recorded_at: now,
                 recorded_by: issuing.actor.name.clone(),
             })?;

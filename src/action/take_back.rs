@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{ActionError, Actor, invalid};
+use super::{ActionError, Actor, check_note, invalid};
 use crate::store::{NewRevocation, State, Store, StoreError, Transaction, transact};
 
 /// Ids that one request may revoke.
@@ -14,9 +14,6 @@ pub(crate) const MAX_IDS: usize = 10_000;
 
 /// Imported keys that are retired in one transaction.
 const RETIRED: u32 = 1_000;
-
-/// Longest reason, in characters.
-const MAX_REASON: usize = 200;
 
 /// How far ahead a rule may reach: what verifiers allow their clocks to differ by. A new key is sealed with a time of issue
 /// that the rule lets pass, and verifiers take no time that lies further ahead.
@@ -226,9 +223,7 @@ pub(crate) fn retire(store: &dyn Store, actor: &Actor, realm: Realm, now: Timest
 /// Holds a reason to its bounds; an empty one is none.
 pub(crate) fn reason(reason: Option<String>) -> Result<Option<String>, ActionError> {
     let Some(reason) = reason.filter(|reason| !reason.trim().is_empty()) else { return Ok(None) };
-    if reason.chars().count() > MAX_REASON || reason.chars().any(char::is_control) {
-        return Err(invalid("reason", format!("it has up to {MAX_REASON} characters in one line")));
-    }
+    check_note("reason", &reason)?;
     Ok(Some(reason))
 }
 

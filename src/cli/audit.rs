@@ -19,7 +19,7 @@ pub(super) struct Audit {
     /// Only records behind this number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after: u64,
-    /// At most so many
+    /// At most so many; all, if not said
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Print one JSON object

@@ -11,7 +11,7 @@ use super::{
     ConfigArgument, Outcome,
     output::{self, BAD, CARE, GOOD},
 };
-use crate::{clock, deployment::Deployment};
+use crate::{clock, deployment::Deployment, store::StoreError};
 
 /// Check config, keyring, sources, store, clock and file modes, and say what to do. Exit 0 when nothing is wrong.
 #[derive(Args)]
@@ -79,9 +79,12 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
         Ok(store) => store,
         Err(error) => return note("store", Status::Wrong, error.to_string()),
     };
-    match store.count() {
-        Ok(keys) => note("store", Status::Ok, format!("{keys} API keys on record")),
-        Err(error) => note("store", Status::Wrong, error.to_string()),
+    // A transaction that is given up writes nothing, and begins only where something could be written.
+    let writable = store.transaction(&mut |_| Err(StoreError::GivenUp));
+    match (store.count(), writable) {
+        (Ok(keys), Err(StoreError::GivenUp)) => note("store", Status::Ok, format!("{keys} API keys on record")),
+        (Err(error), _) | (_, Err(error)) => note("store", Status::Wrong, error.to_string()),
+        (Ok(_), Ok(())) => {}
     }
     match deployment.document(&*store) {
         Ok(document) => {

@@ -60,12 +60,12 @@ enum Command {
     Verify(verify::Verify),
     /// Show what an API key shows without any master key
     Inspect(inspect::Inspect),
-    /// Take back an API key, or what an app or a realm was issued before some time
+    /// Take back an API key, or what an app or a realm was issued before some time, for good
     Revoke(revoke::Revoke),
     /// List, show, suspend, resume and reroll the API keys on record, and take in others
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Show who did what
+    /// Show who did what, oldest first
     Audit(audit::Audit),
     /// Make, show, check and change the keyring
     #[command(subcommand)]

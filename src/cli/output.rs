@@ -11,6 +11,11 @@ pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
 pub(super) const CARE: Style = AnsiColor::Yellow.on_default().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
 
+/// Text without what a terminal would obey.
+fn plain(text: &str) -> String {
+    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
+}
+
 /// Prints `value` as one JSON object on one line.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     let mut out = io::stdout().lock();
@@ -23,7 +28,7 @@ pub(super) fn fields(rows: &[(&str, String)]) -> io::Result<()> {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut out = anstream::stdout().lock();
     for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
-        writeln!(out, "{DIM}{name:width$}{DIM:#}  {value}")?;
+        writeln!(out, "{DIM}{name:width$}{DIM:#}  {}", plain(value))?;
     }
     Ok(())
 }
@@ -57,6 +62,7 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
     writeln!(out, "{DIM}{}{DIM:#}", line(head.to_vec()))?;
     for row in rows {
+        let row: Vec<String> = row.iter().map(|cell| plain(cell)).collect();
         writeln!(out, "{}", line(row.iter().map(String::as_str).collect()))?;
     }
     Ok(())

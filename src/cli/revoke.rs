@@ -34,16 +34,17 @@ pub(super) struct Revoke {
     /// shows in `ps`
     #[arg(value_name = "ID|KEY|-", required_unless_present_any = ["app", "realm"], conflicts_with_all = ["app", "realm"])]
     key: Option<String>,
-    /// Everything this app, a UUID, was issued
+    /// Everything this app, a UUID, was issued, in every realm
     #[arg(long, value_name = "UUID")]
     app: Option<Uuid>,
-    /// Everything this realm issued; with --app, what the app was issued there
+    /// Everything this realm issued; with --app, only what the app was issued there
     #[arg(long)]
     realm: Option<Realm>,
-    /// Only what was issued before this time; with --app, now if not said
+    /// Only what was issued before this time, an RFC 3339 time up to five minutes ahead; with --app, all until now if not
+    /// said
     #[arg(long, value_name = "TIME")]
     issued_before: Option<Timestamp>,
-    /// Why, for ledger and audit
+    /// Why, for ledger and audit: up to 200 characters in one line
     #[arg(long)]
     reason: Option<String>,
     /// Print one JSON object

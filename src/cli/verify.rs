@@ -1,8 +1,8 @@
 //! `bulla verify`.
 
-use std::{net::IpAddr, process::ExitCode};
+use std::{net::IpAddr, process::ExitCode, sync::Arc};
 
-use bulla::{Realm, VerifyError};
+use bulla::{Realm, Verifier, VerifyError};
 use clap::Args;
 use serde_json::json;
 
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     clock,
+    store::Following,
     view::verdict::{Answer, Wanted},
 };
 
@@ -58,7 +59,10 @@ impl Verify {
         let (_, keyring) = deployment.keyring(&*store)?;
         let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm };
         let wanted = Wanted { realms, scopes: self.scope, audience: self.audience, address: self.ip };
-        let verdict = wanted.verify(&bulla::Verifier::new(&keyring), &text, clock::now_seconds());
+        let (mut taken_back, now) = (Following::default(), clock::now_seconds());
+        taken_back.read_on(&*store, now)?;
+        let verifier = Verifier::new(&keyring).with_revocations(Arc::new(taken_back.log.revocations().clone()));
+        let verdict = wanted.verify(&verifier, &text, now);
         if self.json {
             output::json(&Answer::for_operator(&verdict))?;
         } else {

@@ -91,9 +91,14 @@ impl Known {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// The numbers of the sets that are known.
+    /// Whether the set of this number is known.
     pub(crate) fn has_set(&self, number: i64) -> bool {
         self.sets.read().unwrap_or_else(PoisonError::into_inner).iter().any(|set| set.number == number)
+    }
+
+    /// Reads everything anew, from a store in the place of the one before; what is known stays.
+    pub(crate) fn restart(&self) {
+        self.place.store(0, Ordering::Release);
     }
 
     /// Adds a set, before the first of its keys.

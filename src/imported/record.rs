@@ -45,7 +45,7 @@ impl Record {
         let public = public(rule, fields.text("public"))?;
         let check = rule.scheme.check(hash, salt)?;
         let name = fields.text("name").map(str::to_owned);
-        if name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME || name.chars().any(char::is_control)) {
+        if name.as_deref().is_some_and(|name| !is_note(name)) {
             return Err(Reason::Name);
         }
         let (issued_at, expires_at) = (time(&fields, "issued_at")?, time(&fields, "expires_at")?);
@@ -68,6 +68,14 @@ impl Record {
             (None, Check::Slow(_)) => &[],
         }
     }
+}
+
+/// Whether a text may stand in the ledger: in one line, and without an API key of bulla's in it.
+fn is_note(text: &str) -> bool {
+    let mut words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
+    text.chars().count() <= MAX_NAME
+        && !text.chars().any(char::is_control)
+        && !words.any(|word| word.parse::<ApiKey>().is_ok())
 }
 
 fn salt(rule: &Rule, text: Option<&str>, encoding: SaltEncoding) -> Result<Vec<u8>, Reason> {

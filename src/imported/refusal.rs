@@ -28,7 +28,7 @@ pub(crate) enum Reason {
     Time(&'static str),
     #[error("the key has expired already")]
     Expired,
-    #[error("`name` has up to 200 characters in one line")]
+    #[error("`name` has up to 200 characters in one line, and no API key in it")]
     Name,
     #[error("`scopes` and `meta`: {0}")]
     Claims(bulla::ClaimsError),

@@ -11,13 +11,11 @@ use super::{App, problem::Problem};
 use crate::{
     clock,
     deployment::{Deployment, DeploymentError},
-    store::{Store, StoreError},
 };
 
 /// What signing takes.
 pub(crate) struct Feed {
     key: SigningKey,
-    log_id: LogId,
     valid_for: u64,
 }
 
@@ -30,11 +28,9 @@ pub(super) struct Signed {
 
 impl Feed {
     /// The feed of this deployment, if its configuration names a key.
-    pub(super) fn load(deployment: &Deployment, store: &dyn Store) -> Result<Option<Self>, DeploymentError> {
+    pub(super) fn load(deployment: &Deployment) -> Result<Option<Self>, DeploymentError> {
         let Some(key) = deployment.feed_key()? else { return Ok(None) };
-        let log_id = store.log_id()?.parse();
-        let log_id = log_id.map_err(|_| StoreError::Failed("the log of revocations has no right id".to_owned()))?;
-        Ok(Some(Feed { key, log_id, valid_for: deployment.config.feed.valid_for.0.as_secs() }))
+        Ok(Some(Feed { key, valid_for: deployment.config.feed.valid_for.0.as_secs() }))
     }
 
     pub(super) fn public_key(&self) -> VerifyingKey {
@@ -53,13 +49,14 @@ impl App {
         if after > part.end {
             return Err(Problem::ahead_of_log(after, part.end));
         }
+        let log_id: LogId = part.log_id.parse().map_err(|_| Problem::internal())?;
         let concerns = |event: &bulla::RevocationEvent| realm.is_none_or(|realm| event.change.concerns(realm));
         let events: Vec<_> = part.events.into_iter().filter(concerns).collect();
         let (snapshot, now) = (self.snapshot(), clock::now_seconds());
         let versions = snapshot.document.versions().iter().map(|record| (record.number, record.state));
         let head = Head {
             keyring_id: snapshot.document.id(),
-            log_id: feed.log_id,
+            log_id,
             realm,
             after,
             seq: part.through,

@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const SWEEP_PART: Duration = Duration::from_secs(10);
 /// How often the store is swept.
 const SWEEP_STORE: Duration = Duration::from_secs(3_600);
+/// How soon something is tried again that failed.
+const SOON: Duration = Duration::from_secs(5);
 /// How much longer than its key a revocation is kept: longer than any verifier's clock may be behind.
 const EXPIRED_FOR: SignedDuration = SignedDuration::from_hours(1);
 /// How long an answer is remembered.
@@ -39,6 +41,11 @@ impl Chore {
         Chore { every, next: Instant::now() + every }
     }
 
+    /// Has it done sooner: it did not get on.
+    fn soon(&mut self) {
+        self.next = Instant::now() + SOON;
+    }
+
     fn is_due(&mut self) -> bool {
         let now = Instant::now();
         let due = now >= self.next;
@@ -54,12 +61,13 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     let [mut look, mut sweep_part, mut sweep_store] = [LOOK, SWEEP_PART, SWEEP_STORE].map(Chore::new);
     let mut flush = Chore::new(app.config.last_used.flush_interval.0);
     let mut part = 0;
-    note(app, "store", sweep(app));
+    sweep_store.soon();
     while !*stop.borrow() {
         std::thread::sleep(COUNT);
         app.last_used.collect();
         if look.is_due() {
             note(app, "revocations", app.catch_up());
+            note(app, "imported keys", app.follow_imported());
             note(app, "audit", write_refusals(app, false));
         }
         if flush.is_due() {
@@ -69,8 +77,8 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
             part = (part + 1) % Revocations::PARTS;
             app.sweep_part(part);
         }
-        if sweep_store.is_due() {
-            note(app, "store", sweep(app));
+        if sweep_store.is_due() && !note(app, "store", sweep(app)) {
+            sweep_store.soon();
         }
     }
 }
@@ -81,7 +89,9 @@ pub(super) fn finish(app: &App) {
     note(app, "last use", write_uses(app));
 }
 
-fn note(app: &App, what: &'static str, done: Result<(), StoreError>) {
+/// Notes how a chore went: well, or not.
+fn note(app: &App, what: &'static str, done: Result<(), impl ToString>) -> bool {
+    let well = done.is_ok();
     let error = done.err().map(|error| error.to_string());
     let told = error.clone();
     if app.degraded.note(what, error, clock::now()) {
@@ -90,6 +100,7 @@ fn note(app: &App, what: &'static str, done: Result<(), StoreError>) {
             None => tracing::info!(what, "housekeeping gets on again"),
         }
     }
+    well
 }
 
 fn write_refusals(app: &App, at_the_end: bool) -> Result<(), StoreError> {

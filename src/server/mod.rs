@@ -9,6 +9,7 @@ mod degraded;
 mod feed;
 mod freshness;
 mod housekeeping;
+mod imported;
 mod listener;
 mod patience;
 mod problem;

@@ -79,6 +79,13 @@ impl Problem {
             .challenging("Bearer")
     }
 
+    /// A key that was to end itself, and is none that could.
+    pub(super) fn no_such_key() -> Self {
+        let detail = "present the API key that is to be revoked, which has to be genuine and in time";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
+            .challenging("Bearer")
+    }
+
     pub(super) fn several_credentials() -> Self {
         let detail = "present one credential, in one header, once";
         Self::new(StatusCode::UNAUTHORIZED, "several-credentials", "More than one credential", detail)

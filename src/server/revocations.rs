@@ -3,23 +3,20 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bulla::{KeyringDocument, RevocationLog, Revocations, State};
+use bulla::{KeyringDocument, Revocations, State};
 use tokio::sync::watch;
 
-use crate::store::{Store, StoreError};
-
-/// Rows that are read from the log at a time.
-const CHUNK: u32 = 50_000;
+use crate::store::{Following, Store, StoreError};
 
 /// The log of revocations as far as it has been read.
 pub(crate) struct TakenBack {
-    log: Mutex<RevocationLog>,
+    log: Mutex<Following>,
     /// Tells those who wait for more where the log stands.
     newest: watch::Sender<u64>,
 }
 
 /// The log, held so that nobody else moves it.
-pub(super) struct Held<'a>(MutexGuard<'a, RevocationLog>, &'a watch::Sender<u64>);
+pub(super) struct Held<'a>(MutexGuard<'a, Following>, &'a watch::Sender<u64>);
 
 impl TakenBack {
     /// Reads the whole log of `store`.
@@ -43,36 +40,26 @@ impl TakenBack {
 impl Held<'_> {
     /// Reads what the log has more. Whether anything changed.
     pub(super) fn read_on(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
-        let mut changed = self.0.due(now);
-        loop {
-            let part = store.revocations_after(self.0.seq(), CHUNK)?;
-            changed |= self
-                .0
-                .advance(&part.events, part.through, part.end, now)
-                .map_err(|error| StoreError::Failed(format!("the log of revocations: {error}")))?;
-            if self.0.at_end() {
-                break;
-            }
-        }
-        let seq = self.0.seq();
+        let read = self.0.read_on(store, now);
+        let seq = self.0.log.seq();
         self.1.send_if_modified(|newest| std::mem::replace(newest, seq) != seq);
-        Ok(changed)
+        read
     }
 
     /// Forgets keys that have expired, in one of the list's parts.
     pub(super) fn sweep_part(&mut self, part: usize, now: u64) {
-        self.0.sweep_part(part, now);
+        self.0.log.sweep_part(part, now);
     }
 
     /// Forgets the ids of versions that the keyring has destroyed: none of their keys opens any more.
     pub(super) fn forget_destroyed(&mut self, document: &KeyringDocument) {
         for record in document.versions().iter().filter(|record| record.state == State::Destroyed) {
-            self.0.forget_version(record.number.number());
+            self.0.log.forget_version(record.number.number());
         }
     }
 
     /// The list, for a verifier.
     pub(super) fn list(&self) -> Arc<Revocations> {
-        Arc::new(self.0.revocations().clone())
+        Arc::new(self.0.log.revocations().clone())
     }
 }

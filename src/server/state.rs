@@ -14,6 +14,7 @@ use super::{
     degraded::Degraded,
     feed::Feed,
     freshness::Freshness,
+    imported,
     refusals::Refusals,
     revocations::{Held, TakenBack},
 };
@@ -21,6 +22,7 @@ use crate::{
     clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
+    imported::Known,
     last_used::LastUsed,
     store::{Store, StoreError},
     telemetry::{
@@ -43,6 +45,7 @@ pub(crate) struct App {
     pub(crate) degraded: Degraded,
     pub(super) refusals: Refusals,
     pub(super) last_used: LastUsed,
+    pub(super) imported: Known,
     pub(super) feed: Option<Feed>,
     /// Turns true when the service stops: who waits for something goes home.
     pub(super) stopping: watch::Sender<bool>,
@@ -80,10 +83,12 @@ impl App {
         let metrics = Metrics::new();
         let (document, keyring) = deployment.keyring(&*store)?;
         let snapshot = Snapshot::new(&deployment, document, keyring, Vec::new(), &metrics);
-        let feed = Feed::load(&deployment, &*store)?;
+        let feed = Feed::load(&deployment)?;
         let config = deployment.config;
         let freshness = Freshness::new(config.keyring.refresh_interval.0);
         let taken_back = TakenBack::load(&*store, clock::now_seconds())?;
+        let imported = Known::default();
+        imported::read_on(&imported, &*store, &config)?;
         let app = App {
             verifier: ArcSwap::from_pointee(snapshot.verifier.clone()),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -95,6 +100,7 @@ impl App {
             degraded: Degraded::default(),
             refusals: Refusals::default(),
             last_used: LastUsed::new(config.last_used.max_ids),
+            imported,
             feed,
             stopping: watch::Sender::new(false),
             rejected_lines: LineLimit::new(Instant::now()),

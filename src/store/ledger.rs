@@ -90,6 +90,8 @@ impl State {
 pub(crate) struct LedgerFilter {
     pub(crate) realm: Option<Realm>,
     pub(crate) app_id: Option<Uuid>,
+    /// A realm to leave out.
+    pub(crate) without: Option<Realm>,
     /// The place behind which to go on; 0 for the beginning.
     pub(crate) after: i64,
     /// At most so many.

@@ -1,6 +1,7 @@
 //! The store: ledger, revocations, audit and what was answered, off the verify path. It never holds an API key.
 
 mod audit;
+mod follow;
 mod imported;
 mod ledger;
 mod revocation;
@@ -19,6 +20,7 @@ use crate::{
 
 pub(crate) use self::{
     audit::{Answered, AuditEntry, AuditRecord},
+    follow::Following,
     imported::{Imported, Migration, NewImported, StoredSet},
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
     revocation::{LogPart, NewRevocation},
@@ -66,9 +68,6 @@ pub(crate) trait Store: Send + Sync {
     /// How many keys were sealed, for each realm and version.
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError>;
 
-    /// The random id of the log of revocations, in hex.
-    fn log_id(&self) -> Result<String, StoreError>;
-
     /// The log of revocations behind `seq`, at most `limit` of them.
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError>;
 
@@ -86,6 +85,9 @@ pub(crate) trait Store: Send + Sync {
 
     /// The sets of imported keys.
     fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError>;
+
+    /// The place of the last imported key in the ledger; 0 where there is none.
+    fn imported_end(&self) -> Result<i64, StoreError>;
 
     /// Imported keys behind a place of the ledger, at most `limit` of them, in the order of their places.
     fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError>;

@@ -17,6 +17,8 @@ pub(crate) struct NewRevocation {
 /// A part of the log, read at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogPart {
+    /// The random id of the log, in hex.
+    pub(crate) log_id: String,
     pub(crate) events: Vec<RevocationEvent>,
     /// Everything that was recorded up to here and still says something is in `events`.
     pub(crate) through: u64,

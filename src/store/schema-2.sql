@@ -43,6 +43,9 @@ CREATE TABLE audit (
     target  TEXT,
     detail  TEXT    NOT NULL  -- a JSON object
 ) STRICT;
+-- REPLACE deletes without asking the trigger for that.
+CREATE TRIGGER audit_has_no_gap BEFORE INSERT ON audit WHEN NEW.seq <> (SELECT coalesce(max(seq), 0) + 1 FROM audit)
+BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER audit_is_never_changed BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER audit_is_never_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 

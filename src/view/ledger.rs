@@ -54,6 +54,8 @@ pub(crate) struct ApiKeyView {
 pub(crate) struct Wanted {
     pub(crate) realm: Option<Realm>,
     pub(crate) app_id: Option<Uuid>,
+    /// A realm to leave out.
+    pub(crate) without: Option<Realm>,
     pub(crate) cursor: Option<String>,
     pub(crate) limit: Option<u32>,
 }
@@ -77,7 +79,8 @@ impl Page {
         if !(1..=LONGEST_PAGE).contains(&limit) {
             return Err(PageError::Limit);
         }
-        let filter = LedgerFilter { realm: wanted.realm, app_id: wanted.app_id, after, limit: limit + 1 };
+        let Wanted { realm, app_id, without, .. } = *wanted;
+        let filter = LedgerFilter { realm, app_id, without, after, limit: limit + 1 };
         let mut rows = store.list(&filter)?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);

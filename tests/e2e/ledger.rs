@@ -87,4 +87,12 @@ fn what_a_page_cannot_be_is_refused() {
         assert_eq!(reader.get(path).status, 403, "{path}");
     }
     assert_eq!(server.admin.anonymous().get("/v1/api-keys").status, 401);
+    let everywhere = server.admin.bearer(&deployment.issue_text("bulla", &["--scope", "read"]));
+    assert_eq!(everywhere.get("/v1/api-keys?realm=bulla").status, 403);
+    assert_eq!(
+        ids(&everywhere.get("/v1/api-keys").json()),
+        Vec::<String>::new(),
+        "the administrators' are not among them"
+    );
+    assert_eq!(ids(&server.admin.get("/v1/api-keys").json()).len(), 3);
 }

@@ -305,3 +305,59 @@ fn scopes_say_who_may_take_back_what() {
     };
     assert_eq!([reroll(&["issue"]), reroll(&["revoke"]), reroll(&["issue:test", "revoke:test"])], [403, 403, 201]);
 }
+
+#[test]
+fn the_command_verifies_against_what_is_taken_back() {
+    let deployment = Deployment::new();
+    let key = deployment.issue_text("live", &[]);
+    let verdict = || {
+        let verified = deployment.run(&["verify", &key, "--json"]);
+        (verified.code, verified.json()["reason"].clone())
+    };
+    assert_eq!(verdict().0, 0);
+    deployment.run(&["keys", "suspend", &id_of(&key)]).ok();
+    assert_eq!(verdict(), (1, json!("revoked")));
+    deployment.run(&["keys", "resume", &id_of(&key)]).ok();
+    assert_eq!(verdict().0, 0);
+    deployment.run(&["revoke", "--app", APP]).ok();
+    assert_eq!(verdict(), (1, json!("revoked")));
+}
+
+#[test]
+fn a_store_that_is_put_back_under_a_running_server_gives_nothing_back() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let keys: Vec<String> = (0..4).map(|_| deployment.issue_text("live", &[])).collect();
+    let copy = deployment.file("copy.db");
+    let sql = |text: &str| {
+        let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+        database.execute_batch(text).expect("done");
+    };
+    sql(&format!("VACUUM INTO '{}'", copy.display()));
+    for key in &keys[..3] {
+        server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(key)), &[], "");
+    }
+    assert!(!active(&server, &keys[0]));
+    let mut database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+    let backup = rusqlite::Connection::open(&copy).expect("the copy");
+    rusqlite::backup::Backup::new(&backup, &mut database)
+        .and_then(|backup| backup.run_to_completion(1_000, std::time::Duration::ZERO, None))
+        .expect("put back");
+    let revoked = server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(&keys[3])), &[], "");
+    assert_eq!((revoked.status, active(&server, &keys[3])), (200, false), "the newest is in force at once");
+    assert!(!active(&server, &keys[0]), "and what was revoked stays so");
+    server.until("the warning", |server| server.log().contains("was replaced"));
+}
+
+#[test]
+fn a_note_is_one_plain_line() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    for name in ["a\u{1b}[31mred", "two\nlines", &"x".repeat(201)] {
+        let answer = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP, "name": name}));
+        assert_eq!(answer.status, 400, "{name:?}");
+        let key = deployment.issue_text("live", &[]);
+        let path = format!("/v1/api-keys/{}/suspend", id_of(&key));
+        assert_eq!(server.admin.post(&path, &json!({"reason": name})).status, 400, "{name:?}");
+    }
+}

@@ -34,8 +34,49 @@ fn keys_appear_in_no_log_store_or_metric() {
         }
         keys.extend([key, forged]);
     }
-    let metrics = server.metrics.get("/metrics").body;
-    let mut places = vec![("metrics".to_owned(), metrics.into_bytes())];
+    for at in [1, 3, 5, 7] {
+        let (key, id) = (keys[at].clone(), keys[at][..27].to_owned());
+        let path = format!("/v1/api-keys/{id}");
+        let rerolled = server.admin.post(&format!("{path}/reroll"), &json!({"grace": "0s"})).json();
+        keys.push(rerolled["api_key"].as_str().expect("a key").to_owned());
+        let new = keys.last().expect("the new key").clone();
+        let noted = json!({"realm": "live", "app_id": APP, "name": format!("old: {new}")});
+        for refused in [
+            server.admin.request("DELETE", &format!("/v1/api-keys/{}?reason=see+{new}.", &new[..27]), &[], ""),
+            server.admin.post("/v1/api-keys", &noted),
+        ] {
+            assert_eq!(refused.status, 400, "{}", refused.body);
+            assert!(refused.body.contains("holds an API key"), "{}", refused.body);
+        }
+        server.data.request("POST", "/v1/self-revoke", &[("x-api-key", &new)], "");
+        for (method, path) in [
+            ("POST", format!("{path}/suspend")),
+            ("DELETE", format!("{path}?reason={key}")),
+            ("DELETE", format!("/v1/api-keys/{key}")),
+            ("POST", format!("/v1/api-keys/{key}/reroll")),
+            ("GET", format!("/v1/api-keys?cursor={key}")),
+            ("GET", format!("/v1/audit?after={key}")),
+        ] {
+            server.admin.request(method, &path, &[], "");
+        }
+        server.admin.post("/v1/revocations", &json!({"ids": [key]}));
+        server.admin.post("/v1/revocations", &json!({ &key[..]: 1 }));
+        server.admin.bearer(&key).post("/v1/revocations", &json!({"ids": [id]}));
+        let once = [("idempotency-key", "k"), ("content-type", "application/json")];
+        let body = json!({"api_keys": [{"realm": "live", "app_id": APP, "expires_in": "1d"}]}).to_string();
+        if let Some(issued) =
+            server.admin.request("POST", "/v1/api-keys/batch", &once, &body).json()["api_keys"].as_array()
+        {
+            keys.extend(issued.iter().map(|key| key["api_key"].as_str().expect("a key").to_owned()));
+        }
+    }
+    let shown = [
+        ("metrics", server.metrics.get("/metrics").body),
+        ("ledger", server.admin.get("/v1/api-keys").body),
+        ("feed", server.data.bearer(&deployment.admin_key).get("/v1/revocations").body),
+        ("readiness", server.data.get("/readyz").body),
+    ];
+    let mut places: Vec<_> = shown.into_iter().map(|(name, text)| (name.to_owned(), text.into_bytes())).collect();
     for entry in std::fs::read_dir(deployment.path()).expect("the folder") {
         let path = entry.expect("an entry").path();
         places.push((path.display().to_string(), std::fs::read(&path).expect("its content")));
@@ -44,6 +85,9 @@ fn keys_appear_in_no_log_store_or_metric() {
     let log = server.stop();
     assert!(log.contains("not accepted") && log.contains("issued"), "the log does speak: {log}");
     places.push(("log".to_owned(), log.into_bytes()));
+    let audit = deployment.run(&["audit", "--jsonl"]).ok().out.clone();
+    assert!(audit.contains("admin.refused") && audit.contains("api_key.self_revoke"), "the audit does speak: {audit}");
+    places.push(("audit".to_owned(), audit.into_bytes()));
     for key in &keys {
         // The id is public; what follows it is not.
         let secret = &key[key.rfind('_').expect("a realm") + 23..];

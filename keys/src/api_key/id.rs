@@ -56,15 +56,19 @@ impl ApiKeyId {
 
     /// The number of the key version that the key names; nothing says that it exists.
     pub fn version(&self) -> u32 {
-        let [a, b, c, d, ..] = self.bytes;
-        u32::from_be_bytes([a, b, c, d])
+        split(&self.bytes).0
     }
 
-    /// The first 12 bytes of the nonce, which make the id unique.
-    pub(crate) fn nonce(&self) -> &[u8; 12] {
-        let [_, _, _, _, nonce @ ..] = &self.bytes;
-        nonce
+    /// The version and the first 12 bytes of the nonce, which make the id unique.
+    pub(crate) fn bytes(&self) -> &[u8; ID_BYTES] {
+        &self.bytes
     }
+}
+
+/// The version's number, and the first 12 bytes of the nonce.
+pub(crate) fn split(id: &[u8; ID_BYTES]) -> (u32, &[u8; 12]) {
+    let [a, b, c, d, nonce @ ..] = id;
+    (u32::from_be_bytes([*a, *b, *c, *d]), nonce)
 }
 
 impl FromStr for ApiKeyId {

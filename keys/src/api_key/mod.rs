@@ -1,6 +1,6 @@
 //! An API key: the text a client sends in a header.
 
-mod id;
+pub(crate) mod id;
 pub(crate) mod text;
 
 use std::{fmt, str::FromStr};
@@ -67,7 +67,7 @@ impl FromStr for ApiKey {
         let mut buffer = [0; _];
         let (id, _) = parts.body(&mut buffer)?;
         parts.check_secret()?;
-        let id = ApiKeyId::new(realm, id);
+        let id = ApiKeyId::new(realm, *id);
         Ok(ApiKey { text: Zeroizing::new(text.to_owned()), id, has_secret: parts.secret.is_some() })
     }
 }

@@ -60,11 +60,11 @@ impl<'a> Parts<'a> {
 
     /// Decodes the body into `buffer`: the id, and what lies under the seal, to be opened in place.
     #[inline]
-    pub(crate) fn body<'b>(&self, buffer: &'b mut BodyBuffer) -> Result<([u8; ID_BYTES], &'b mut [u8]), Rejection> {
+    pub(crate) fn body<'b>(&self, buffer: &'b mut BodyBuffer) -> Result<(&'b [u8; ID_BYTES], &'b mut [u8]), Rejection> {
         let body =
             base62::decode_front(self.from_body.as_bytes(), self.body_chars, buffer).ok_or(Rejection::Malformed)?;
         let (id, sealed) = body.split_first_chunk_mut::<ID_BYTES>().ok_or(Rejection::Malformed)?;
-        if sealed.len() < Suite::MIN_SEALED { Err(Rejection::Malformed) } else { Ok((*id, sealed)) }
+        if sealed.len() < Suite::MIN_SEALED { Err(Rejection::Malformed) } else { Ok((id, sealed)) }
     }
 
     /// Holds the secret part, where there is one, to its shape.

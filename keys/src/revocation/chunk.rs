@@ -6,7 +6,7 @@ use hashbrown::DefaultHashBuilder;
 
 use super::{
     entry::{Entry, FAN, Key, Operation, block, digit, hash},
-    filter::{Filter, Place},
+    filter::Filter,
 };
 
 /// Entries in the order of their keys. It never has room to spare: a change makes a new leaf anyway.
@@ -63,13 +63,19 @@ impl Chunk {
     }
 
     #[inline]
-    pub(super) fn seek(&self, hash: u64) -> Place<'_> {
-        self.filter.seek(hash)
+    pub(super) fn prefetch(&self, hash: u64) {
+        self.filter.prefetch(hash);
+    }
+
+    /// The time of a key, where it is here.
+    #[inline]
+    pub(super) fn get(&self, key: &Key, hash: u64, depth: u32) -> Option<u32> {
+        if self.filter.may_hold(hash) { self.find(key, hash, depth) } else { None }
     }
 
     /// The time of a key that the filter does not rule out. Kept apart, so that the way past it stays short.
     #[cold]
-    pub(super) fn find(&self, key: &Key, hash: u64, depth: u32) -> Option<u32> {
+    fn find(&self, key: &Key, hash: u64, depth: u32) -> Option<u32> {
         let leaf = &self.leaves()[digit(hash, depth)];
         leaf.binary_search_by(|entry| entry.key.cmp(key)).ok().map(|at| leaf[at].time)
     }

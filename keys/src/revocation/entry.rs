@@ -53,10 +53,7 @@ impl Operation {
 /// The 16 bytes of an id; its realm says in which table they are.
 #[inline]
 pub(super) fn key(id: &ApiKeyId) -> Key {
-    let mut key = [0; 16];
-    key[..4].copy_from_slice(&id.version().to_be_bytes());
-    key[4..].copy_from_slice(id.nonce());
-    key
+    *id.bytes()
 }
 
 #[inline]

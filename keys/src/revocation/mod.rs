@@ -29,7 +29,6 @@ use self::{
     change::Pending,
     entry::{FAN, Operation},
     of_realm::OfRealm,
-    sought::Sought,
     table::Table,
 };
 use crate::{ApiKeyId, Realm};
@@ -86,20 +85,15 @@ impl Revocations {
     /// Whether a key of this id, app and time of issue has been taken back, for good or for now.
     #[inline]
     pub fn contains(&self, id: &ApiKeyId, app_id: Uuid, issued_at: u32) -> bool {
-        self.seek(id).is_taken_back(app_id, issued_at)
+        let sought = self.seek(&id.realm(), id.bytes());
+        self.has(&sought, id.bytes(), app_id, issued_at)
     }
 
     /// The first second whose keys the rules let through, for this app in this realm; 0 where there is no rule. In Unix
     /// seconds: a key that an issuer dates back to before it would be taken back the moment it is made.
     pub fn issued_before(&self, app_id: Uuid, realm: Realm) -> u32 {
         let everywhere = self.apps.get(app_id.as_bytes(), &self.hasher).unwrap_or(0);
-        everywhere.max(self.of_realm(realm).map_or(0, |of| of.ruled_out_before(app_id, &self.hasher)))
-    }
-
-    /// The first half of `contains`.
-    #[inline]
-    pub(crate) fn seek(&self, id: &ApiKeyId) -> Sought<'_> {
-        Sought::new(self, id)
+        everywhere.max(self.of_realm(&realm).map_or(0, |of| of.ruled_out_before(app_id, &self.hasher)))
     }
 
     /// The state without the ids whose keys have expired at `now`, in Unix seconds. They stay five minutes longer than
@@ -141,12 +135,12 @@ impl Revocations {
     }
 
     #[inline]
-    fn of_realm(&self, realm: Realm) -> Option<&OfRealm> {
+    fn of_realm(&self, realm: &Realm) -> Option<&OfRealm> {
         // Comparing is dearer than stepping on, and realms are few.
         if self.realms.len() <= 8 {
-            return self.realms.iter().find(|of| of.realm == realm);
+            return self.realms.iter().find(|of| of.realm == *realm);
         }
-        self.realms.binary_search_by(|of| of.realm.cmp(&realm)).ok().map(|at| &self.realms[at])
+        self.realms.binary_search_by(|of| of.realm.cmp(realm)).ok().map(|at| &self.realms[at])
     }
 
     fn after(&self, changes: impl Iterator<Item = Change>) -> Self {

@@ -5,61 +5,40 @@ use uuid::Uuid;
 
 use super::{
     Revocations,
-    chunk::Chunk,
-    entry::{Key, key},
-    filter::Place,
+    entry::{Key, hash},
     of_realm::OfRealm,
 };
-use crate::ApiKeyId;
+use crate::Realm;
 
-/// A key that is being looked for.
+/// A key that is being looked for: so little that it stays in registers while the seal is opened. The way to the filter
+/// is gone a second time, which then lies in the nearest cache.
 pub(crate) struct Sought<'a> {
-    revocations: &'a Revocations,
-    realm: Option<OfOneRealm<'a>>,
+    realm: Option<&'a OfRealm>,
+    hash: u64,
 }
 
-struct OfOneRealm<'a> {
-    realm: &'a OfRealm,
-    id: Key,
-    revoked: Option<InTable<'a>>,
-    suspended: Option<InTable<'a>>,
-}
-
-/// Where a table has the key if it has it.
-pub(super) struct InTable<'a> {
-    pub(super) chunk: &'a Chunk,
-    pub(super) place: Place<'a>,
-    pub(super) hash: u64,
-    pub(super) depth: u32,
-}
-
-impl<'a> Sought<'a> {
-    // Not inlined: beside the seal it would cost keys something where nothing is revoked at all.
+impl Revocations {
+    /// The first half of `contains`.
+    // Neither half is inlined: beside the seal it would cost keys something where nothing is revoked at all.
     #[inline(never)]
-    pub(super) fn new(revocations: &'a Revocations, id: &ApiKeyId) -> Self {
-        let realm = revocations.of_realm(id.realm()).map(|realm| {
-            let (id, hasher) = (key(id), &revocations.hasher);
-            let [revoked, suspended] = [&realm.revoked, &realm.suspended].map(|table| table.seek(&id, hasher));
-            OfOneRealm { realm, id, revoked, suspended }
-        });
-        Sought { revocations, realm }
+    pub(crate) fn seek(&self, realm: &Realm, id: &Key) -> Sought<'_> {
+        let hash = hash(id, &self.hasher);
+        let realm = self.of_realm(realm);
+        if let Some(of) = realm {
+            of.revoked.prefetch(hash);
+            of.suspended.prefetch(hash);
+        }
+        Sought { realm, hash }
     }
 
-    /// Whether the key has been taken back, which takes what only its seal says.
+    /// The second half: whether the key has been taken back, which takes what only its seal says.
     #[inline(never)]
-    pub(crate) fn is_taken_back(&self, app_id: Uuid, issued_at: u32) -> bool {
-        let hasher = &self.revocations.hasher;
-        self.revocations.apps.get(app_id.as_bytes(), hasher).is_some_and(|before| issued_at < before)
-            || self.realm.as_ref().is_some_and(|of| {
-                let has = |table: &Option<InTable<'_>>| table.as_ref().is_some_and(|at| at.get(&of.id).is_some());
-                has(&of.revoked) || has(&of.suspended) || of.realm.rules_out(app_id, issued_at, hasher)
+    pub(crate) fn has(&self, sought: &Sought<'_>, id: &Key, app_id: Uuid, issued_at: u32) -> bool {
+        self.apps.get(app_id.as_bytes(), &self.hasher).is_some_and(|before| issued_at < before)
+            || sought.realm.is_some_and(|of| {
+                of.revoked.find(id, sought.hash).is_some()
+                    || of.suspended.find(id, sought.hash).is_some()
+                    || of.rules_out(app_id, issued_at, &self.hasher)
             })
-    }
-}
-
-impl InTable<'_> {
-    #[inline]
-    pub(super) fn get(&self, key: &Key) -> Option<u32> {
-        if self.place.may_hold() { self.chunk.find(key, self.hash, self.depth) } else { None }
     }
 }

@@ -7,7 +7,6 @@ use hashbrown::DefaultHashBuilder;
 use super::{
     chunk::Chunk,
     entry::{Entry, FAN, Key, Operation, block, digit, hash},
-    sought::InTable,
 };
 
 /// A longer chunk becomes a branch of 64 chunks; a branch that comes down to a quarter of it becomes a chunk again.
@@ -36,16 +35,31 @@ struct Branch {
 impl Table {
     #[inline]
     pub(super) fn get(&self, key: &Key, hasher: &DefaultHashBuilder) -> Option<u32> {
-        self.seek(key, hasher)?.get(key)
+        if self.is_blank() { None } else { self.find(key, hash(key, hasher)) }
     }
 
+    /// As `get`, where the hash of the key is at hand.
     #[inline]
-    pub(super) fn seek(&self, key: &Key, hasher: &DefaultHashBuilder) -> Option<InTable<'_>> {
+    pub(super) fn find(&self, key: &Key, hash: u64) -> Option<u32> {
+        let (chunk, depth) = self.chunk(hash)?;
+        chunk.get(key, hash, depth)
+    }
+
+    /// Has the processor fetch what `find` looks at first, and waits for nothing but the way there.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        if let Some((chunk, _)) = self.chunk(hash) {
+            chunk.prefetch(hash);
+        }
+    }
+
+    /// The chunk that has the key of this hash if any has it, and how deep it lies.
+    #[inline]
+    fn chunk(&self, hash: u64) -> Option<(&Chunk, u32)> {
         let (mut node, mut depth) = (self.root.as_ref()?, 0);
-        let hash = hash(key, hasher);
         loop {
             match node {
-                Node::Chunk(chunk) => return Some(InTable { chunk, place: chunk.seek(hash), hash, depth }),
+                Node::Chunk(chunk) => return Some((chunk, depth)),
                 Node::Branch(branch) => node = &branch.children[digit(hash, depth)],
             }
             depth += 1;

@@ -1,4 +1,5 @@
-//! The very crates that seal and derive, held to the vectors of others: Wycheproof, C2SP and RFC 5869.
+//! The very crates that seal and derive, held to the vectors of others: Wycheproof, C2SP and RFC 5869. What opens
+//! AES-256-GCM is composed of parts, and held to them beside its code.
 
 use aes_gcm::{
     Aes256Gcm,

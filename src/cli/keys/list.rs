@@ -47,6 +47,7 @@ impl List {
                     app_id: self.app,
                     cursor: self.cursor.clone(),
                     limit: Some(self.limit),
+                    without: None,
                 };
                 let page = Page::read(&*config.open()?.store()?, &wanted, clock::now());
                 let page = page.map_err(|error| Failure::Usage(error.to_string()))?;

@@ -93,6 +93,11 @@ impl Caller {
         realms.next().filter(|_| realms.next().is_none() && !held(scope) && !held(ADMIN))
     }
 
+    /// Whether the caller lacks the permission.
+    pub(crate) fn lacks(&self, permission: Permission) -> bool {
+        !permission.granted_to(&self.scopes)
+    }
+
     /// Refuses a caller without the permission.
     pub(crate) fn needs(&self, app: &App, permission: Permission) -> Result<(), Problem> {
         self.needs_one_of(app, &[permission])

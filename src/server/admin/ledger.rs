@@ -6,7 +6,7 @@ use axum::{
     Json,
     extract::{Extension, Path, RawQuery, State},
 };
-use bulla::ApiKeyId;
+use bulla::{ApiKeyId, Realm};
 
 use super::auth::{Caller, Permission};
 use crate::{
@@ -20,9 +20,11 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Page>, Problem> {
-    let wanted = parse(query.as_deref().unwrap_or_default())?;
+    let mut wanted = parse(query.as_deref().unwrap_or_default())?;
     caller
         .needs(&app, wanted.realm.map_or(Permission::anywhere("read"), |realm| Permission::in_realm("read", realm)))?;
+    // Whoever may not ask for the administrators' keys does not get them among all others.
+    wanted.without = caller.lacks(Permission::in_realm("read", Realm::ADMIN)).then_some(Realm::ADMIN);
     let page = blocking::run(move || Page::read(&*app.store, &wanted, clock::now())).await?;
     page.map(Json).map_err(|error| match error {
         PageError::Store(error) => error.into(),

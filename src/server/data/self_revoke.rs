@@ -31,16 +31,16 @@ pub(super) async fn self_revoke(
 ) -> Result<Json<Taken>, Problem> {
     let text = match credential::read(&headers, None) {
         Credential::One(text) => text,
-        Credential::None => return Err(Problem::unauthorized()),
+        Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
     };
     let wanted = Wanted { realms: app.snapshot().config.all_realms(), ..Wanted::default() };
     let key = match app.verify(&text, &wanted) {
         Ok(_) | Err(VerifyError::SecretUnchecked) => text.parse::<ApiKey>(),
         Err(VerifyError::Rejected(rejection)) if is_genuine(rejection) => text.parse(),
-        Err(VerifyError::Rejected(_)) => return Err(Problem::unauthorized()),
+        Err(VerifyError::Rejected(_)) => return Err(Problem::no_such_key()),
     };
-    let id = key.map_err(|_| Problem::unauthorized())?.id();
+    let id = key.map_err(|_| Problem::no_such_key())?.id();
     let actor = Actor::api_key(id, peer.0.map(|peer| peer.ip()));
     let taken = blocking::run(move || {
         let take_back = TakeBack { store: &*app.store, actor: &actor, now: clock::now(), reason: None };

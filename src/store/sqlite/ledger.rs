@@ -21,11 +21,16 @@ const SELECT: &str = "
 /// The keys behind a place, in the order they were recorded.
 pub(super) fn list(connection: &Connection, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError> {
     let mut query = format!("{SELECT} WHERE seq > :after");
+    let without = filter.without.map(|realm| realm.to_string());
     let (realm, app_id) = (filter.realm.map(|realm| realm.to_string()), filter.app_id.map(|app| app.to_string()));
     let mut values: Vec<(&str, &dyn ToSql)> = named_params! { ":after": filter.after, ":limit": filter.limit }.to_vec();
     if let Some(realm) = &realm {
         query.push_str(" AND realm = :realm");
         values.push((":realm", realm));
+    }
+    if let Some(without) = &without {
+        query.push_str(" AND realm <> :without");
+        values.push((":without", without));
     }
     if let Some(app_id) = &app_id {
         query.push_str(" AND app_id = :app_id");

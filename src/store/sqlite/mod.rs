@@ -126,10 +126,6 @@ impl Store for SqliteStore {
         ledger::seal_counts(&self.reader())
     }
 
-    fn log_id(&self) -> Result<String, StoreError> {
-        Ok(self.reader().query_row("SELECT log_id FROM revocation_log", [], |row| row.get(0))?)
-    }
-
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
         // The rows and the latest number have to be of one moment.
         let mut reader = self.reader();
@@ -155,6 +151,10 @@ impl Store for SqliteStore {
 
     fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError> {
         imported::sets(&self.reader())
+    }
+
+    fn imported_end(&self) -> Result<i64, StoreError> {
+        Ok(self.reader().query_row("SELECT coalesce(max(seq), 0) FROM imported_keys", [], |row| row.get(0))?)
     }
 
     fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError> {

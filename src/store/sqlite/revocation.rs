@@ -98,6 +98,7 @@ pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Log
     let mut query = connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'revocations'")?;
     let end: Option<i64> = query.query_row([], |row| row.get(0)).optional()?;
     let end = end.unwrap_or(0).unsigned_abs();
+    let log_id = connection.prepare_cached("SELECT log_id FROM revocation_log")?.query_row([], |row| row.get(0))?;
     let mut query = connection.prepare_cached(
         "SELECT seq, kind, api_key_id, app_id, realm, issued_before, expires_at,
                 nullif(effective_at, recorded_at) FROM revocations
@@ -112,7 +113,7 @@ pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Log
     }
     let full = events.len() == limit as usize;
     let through = events.last().filter(|_| full).map_or(end, |last: &RevocationEvent| last.seq);
-    Ok(LogPart { events, through, end })
+    Ok(LogPart { log_id, events, through, end })
 }
 
 /// Drops rows of keys that nothing accepts any more.

@@ -1,5 +1,7 @@
-//! The seal: AES-256-GCM (NIST SP 800-38D) and XAES-256-GCM (C2SP) over an API key's plaintext. The only file that names
-//! a cipher.
+//! The seal: AES-256-GCM (NIST SP 800-38D) and XAES-256-GCM (C2SP) over an API key's plaintext. The only folder that
+//! names a cipher.
+
+mod gcm;
 
 use aes_gcm::{
     Aes256Gcm,
@@ -8,6 +10,7 @@ use aes_gcm::{
 use serde::{Deserialize, Serialize};
 use xaes_256_gcm::Xaes256Gcm;
 
+use self::gcm::Opener;
 use crate::{KeyVersion, KeyringId, Realm, derive::Expanded, derive::seal_info, payload, realm};
 
 const TAG: usize = 16;
@@ -85,7 +88,7 @@ impl std::str::FromStr for Suite {
 pub(crate) struct SealBroken;
 
 enum Cipher {
-    Aes256Gcm(Aes256Gcm),
+    Aes256Gcm { sealer: Box<Aes256Gcm>, opener: Opener },
     Xaes256Gcm(Xaes256Gcm),
 }
 
@@ -99,16 +102,19 @@ pub(crate) struct SealKey {
 impl SealKey {
     /// The key of one realm and version, from what [`SealKey::info`] expanded to.
     pub(crate) fn new(key: &Expanded, suite: Suite, version: KeyVersion, realm: Realm) -> Self {
-        let cipher = match suite {
-            Suite::Aes256Gcm => Cipher::Aes256Gcm(Aes256Gcm::new(key.bytes().into())),
-            Suite::Xaes256Gcm => Cipher::Xaes256Gcm(Xaes256Gcm::new(key.bytes().into())),
-        };
         let mut aad = [0; MAX_AAD];
         let mut aad_len = 0;
         for part in [AAD_LABEL, &[suite.number()], &version.to_be_bytes(), realm.as_slice()] {
             aad[aad_len..aad_len + part.len()].copy_from_slice(part);
             aad_len += part.len();
         }
+        let cipher = match suite {
+            Suite::Aes256Gcm => Cipher::Aes256Gcm {
+                sealer: Box::new(Aes256Gcm::new(key.bytes().into())),
+                opener: Opener::new(key.bytes(), &aad[..aad_len]),
+            },
+            Suite::Xaes256Gcm => Cipher::Xaes256Gcm(Xaes256Gcm::new(key.bytes().into())),
+        };
         SealKey { cipher, aad, aad_len }
     }
 
@@ -122,13 +128,7 @@ impl SealKey {
     pub(crate) fn open<'a>(&self, nonce: &[u8; NONCE_IN_ID], sealed: &'a mut [u8]) -> Result<&'a [u8], SealBroken> {
         let aad = &self.aad[..self.aad_len];
         match &self.cipher {
-            Cipher::Aes256Gcm(cipher) => {
-                let (text, tag) = sealed.split_last_chunk_mut::<TAG>().ok_or(SealBroken)?;
-                cipher
-                    .decrypt_inout_detached(nonce.into(), aad, (&mut *text).into(), (&*tag).into())
-                    .map_err(|_| SealBroken)?;
-                Ok(text)
-            }
+            Cipher::Aes256Gcm { opener, .. } => opener.open(nonce, sealed).ok_or(SealBroken),
             Cipher::Xaes256Gcm(cipher) => {
                 let (rest, sealed) = sealed.split_first_chunk_mut::<NONCE_IN_ID>().ok_or(SealBroken)?;
                 let (text, tag) = sealed.split_last_chunk_mut::<TAG>().ok_or(SealBroken)?;
@@ -151,9 +151,9 @@ impl SealKey {
         let aad = &self.aad[..self.aad_len];
         let mut sealed = Vec::with_capacity(Suite::MAX_SEALED);
         let tag = match &self.cipher {
-            Cipher::Aes256Gcm(cipher) => {
+            Cipher::Aes256Gcm { sealer, .. } => {
                 sealed.extend(plaintext);
-                cipher.encrypt_inout_detached(nonce.into(), aad, sealed.as_mut_slice().into())
+                sealer.encrypt_inout_detached(nonce.into(), aad, sealed.as_mut_slice().into())
             }
             Cipher::Xaes256Gcm(cipher) => {
                 sealed.extend(rest);

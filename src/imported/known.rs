@@ -12,14 +12,9 @@ use std::{
     },
 };
 
-use bulla::{ApiKeyId, Claims};
+use super::{Candidate, ImportedRow, Key, Set, scheme::same};
+use bulla::Claims;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use uuid::Uuid;
-
-use super::{
-    Candidate, ImportedRow, Set,
-    scheme::{Check, same},
-};
 
 const PARTS: usize = 64;
 
@@ -34,37 +29,6 @@ pub(crate) struct Known {
     /// The last place in the ledger that was read.
     place: AtomicI64,
     count: AtomicUsize,
-}
-
-/// One of them.
-#[derive(Debug)]
-pub(crate) struct Key {
-    pub(super) set: Arc<Set>,
-    pub(crate) id: ApiKeyId,
-    pub(crate) app_id: Uuid,
-    pub(crate) issued_at: u32,
-    pub(crate) expires_at: Option<u32>,
-    pub(crate) claims: Option<Arc<Claims>>,
-    /// None where the digest is what finds it.
-    public: Option<Box<[u8]>>,
-    pub(super) check: Check,
-    /// Whether a sealed key was handed out for it.
-    pub(crate) replaced: AtomicBool,
-}
-
-impl Key {
-    fn found_by(&self) -> &[u8] {
-        match (&self.public, &self.check) {
-            (Some(public), _) => public,
-            (None, Check::Fast { digest, .. }) => digest,
-            (None, Check::Slow(_)) => &[],
-        }
-    }
-
-    /// Whether all of `wanted` are among its scopes.
-    pub(crate) fn grants(&self, wanted: &[&str]) -> bool {
-        self.claims.as_ref().map_or(wanted.is_empty(), |claims| claims.grants(wanted))
-    }
 }
 
 impl Default for Known {
@@ -181,7 +145,9 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imported::{Hashed, HmacKey, PublicPart, Rule, Scheme};
+    use uuid::Uuid;
+
+    use crate::imported::{Check, Hashed, HmacKey, PublicPart, Rule, Scheme};
 
     const KEY: &str = "sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
     const BCRYPT: &str = "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";

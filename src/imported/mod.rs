@@ -1,11 +1,14 @@
 //! Keys that were issued elsewhere, and of which only hashes are known: read from files, recognized when one is presented,
 //! and checked as they were hashed. `docs/IMPORT.md` says how, to the byte.
 
+mod attempts;
 mod candidate;
 mod encoding;
 mod hmac_key;
+mod key;
 mod known;
 mod line;
+mod proven;
 mod reader;
 mod record;
 mod refusal;
@@ -14,10 +17,13 @@ mod scheme;
 mod set;
 
 pub(crate) use self::{
+    attempts::Attempts,
     candidate::{Candidate, CheckError},
     encoding::SaltEncoding,
     hmac_key::{HmacKey, HmacKeyError},
-    known::{Key, Known},
+    key::Key,
+    known::Known,
+    proven::Proven,
     reader::{Format, Reader},
     record::Record,
     refusal::{Reason, Refusal},

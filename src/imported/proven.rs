@@ -76,7 +76,7 @@ mod tests {
         assert!(proven.has(id(1), b"key"));
         assert!(!proven.has(id(2), b"key") && !proven.has(id(1), b"kez"));
         proven.note(id(3), b"once");
-        for number in 0..3_000 {
+        for number in 0..3_000u32 {
             proven.note(id(2), &number.to_be_bytes());
             if number % 100 == 0 {
                 assert!(proven.has(id(1), b"key"), "{number}");

@@ -3,4 +3,5 @@
 pub(crate) mod audit;
 pub(crate) mod keyring;
 pub(crate) mod ledger;
+pub(crate) mod accepted;
 pub(crate) mod verdict;

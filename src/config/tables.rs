@@ -82,6 +82,8 @@ pub(crate) struct RealmConfig {
     /// The scopes that a key may have; one that ends in `*` stands for all that begin so.
     pub(crate) scopes: Option<Vec<String>>,
     pub(crate) app_ids: Option<Vec<uuid::Uuid>>,
+    /// Whether imported keys count; where it is not said, they do.
+    pub(crate) accept_imported: Option<bool>,
     /// Whether a sealed key is handed out for an imported one, once, when that is verified.
     pub(crate) replace_imported: bool,
 }
@@ -98,6 +100,11 @@ impl RealmConfig {
     /// Whether a key may have no expiry: where it is not said, unless there is a maximum.
     pub(crate) fn may_live_for_ever(&self) -> bool {
         self.allow_forever.unwrap_or(self.max_ttl.is_none())
+    }
+
+    /// Whether imported keys count.
+    pub(crate) fn accepts_imported(&self) -> bool {
+        self.accept_imported.unwrap_or(true)
     }
 
     /// Refuses a policy that contradicts itself.

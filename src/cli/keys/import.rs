@@ -146,6 +146,9 @@ impl Import {
                 "there is no [realms.{realm}] in the configuration that keys could be imported to"
             )));
         }
+        if !config.realms[self.realm.as_str()].accepts_imported() {
+            return Err(usage(format!("[realms.{}] has accept_imported = false", self.realm)));
+        }
         HmacKey::of(rule, config).map(drop).map_err(usage)
     }
 

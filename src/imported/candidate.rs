@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    Key, Proven,
+    Key,
     scheme::{Check, SlowError, SlowHash, same},
 };
 
@@ -37,16 +37,6 @@ impl Candidate {
     /// Whether the check takes a thread that may block, behind a limit on how many run at a time.
     pub(crate) fn is_slow(&self) -> bool {
         matches!(self.key.check, Check::Slow(_))
-    }
-
-    /// Whether a slow check of the same was made before, and it was right.
-    pub(crate) fn is_proven(&self, proven: &Proven) -> bool {
-        proven.has(self.key.id, &self.hashed)
-    }
-
-    /// Notes that it is the key.
-    pub(crate) fn prove(&self, proven: &Proven) {
-        proven.note(self.key.id, &self.hashed);
     }
 
     /// KiB of memory that the check takes.

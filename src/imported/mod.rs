@@ -1,14 +1,12 @@
 //! Keys that were issued elsewhere, and of which only hashes are known: read from files, recognized when one is presented,
 //! and checked as they were hashed. `docs/IMPORT.md` says how, to the byte.
 
-mod attempts;
 mod candidate;
 mod encoding;
 mod hmac_key;
 mod key;
 mod known;
 mod line;
-mod proven;
 mod reader;
 mod record;
 mod refusal;
@@ -17,13 +15,11 @@ mod scheme;
 mod set;
 
 pub(crate) use self::{
-    attempts::Attempts,
     candidate::{Candidate, CheckError},
     encoding::SaltEncoding,
     hmac_key::{HmacKey, HmacKeyError},
     key::Key,
     known::Known,
-    proven::Proven,
     reader::{Format, Reader},
     record::Record,
     refusal::{Reason, Refusal},

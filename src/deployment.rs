@@ -8,7 +8,8 @@ use std::{
 };
 
 use bulla::{
-    KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, SourceError, Sources, feed::SigningKey,
+    KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey, SourceError, Sources,
+    feed::SigningKey,
 };
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ use serde_json::json;
 use crate::{
     config::{Config, ConfigError, Span},
     imported::HmacKeyError,
+    secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
 };
 
@@ -161,6 +163,12 @@ impl Deployment {
     /// The key that authenticates the keyring.
     pub(crate) fn mac_key(&self, document: &KeyringDocument) -> Result<MacKey, KeyringError> {
         MacKey::open(&self.config.keyring.mac_source, &self.sources, document.id())
+    }
+
+    /// The versions of the pepper, where there is one.
+    pub(crate) fn peppers(&self, keyring: KeyringId) -> Result<Option<Peppers>, DeploymentError> {
+        let opened = self.config.pepper.as_ref().map(|pepper| Peppers::open(pepper, &self.sources, keyring));
+        Ok(opened.transpose()?)
     }
 
     /// The key that signs the revocation feed, where there is one.

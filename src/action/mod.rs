@@ -8,9 +8,10 @@ pub(crate) mod keyring;
 pub(crate) mod new_api_key;
 mod policy;
 pub(crate) mod reroll;
+pub(crate) mod reroll_secret;
 pub(crate) mod take_back;
 
-use bulla::{ApiKey, ApiKeyId, IssueError};
+use bulla::{ApiKey, ApiKeyId, IssueError, SecretHashError};
 use jiff::Timestamp;
 
 pub(crate) use self::audit::Actor;
@@ -37,6 +38,9 @@ pub(crate) enum ActionError {
     /// The keyring or the generator.
     #[error(transparent)]
     Issue(IssueError),
+    /// A secret half could not be hashed.
+    #[error("the secret half cannot be hashed: {0}")]
+    Secret(#[from] SecretHashError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, process::ExitCode, sync::Arc};
 
-use bulla::{Realm, Verifier, VerifyError};
+use bulla::{HashMemory, Opened, Realm, Rejection, SecretCheck, Verifier, VerifyError};
 use clap::Args;
 use serde_json::json;
 
@@ -14,7 +14,9 @@ use super::{
 };
 use crate::{
     clock,
-    store::Following,
+    config::Config,
+    secret::{self, Found, Peppers, Stored},
+    store::{Following, Store, StoreError},
     view::verdict::{Answer, Wanted},
 };
 
@@ -56,13 +58,25 @@ impl Verify {
         }
         let deployment = config.open()?;
         let store = deployment.store()?;
-        let (_, keyring) = deployment.keyring(&*store)?;
+        let (document, keyring) = deployment.keyring(&*store)?;
         let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm };
         let wanted = Wanted { realms, scopes: self.scope, audience: self.audience, address: self.ip };
         let (mut taken_back, now) = (Following::default(), clock::now_seconds());
         taken_back.read_on(&*store, now)?;
-        let verifier = Verifier::new(&keyring).with_revocations(Arc::new(taken_back.log.revocations().clone()));
-        let verdict = wanted.verify(&verifier, &text, now);
+        let verifier = Verifier::new(&keyring)
+            .requiring_secrets(&secret::requiring(&deployment.config))
+            .with_revocations(Arc::new(taken_back.log.revocations().clone()));
+        let verdict = match wanted.open(&verifier, &text, now) {
+            Ok(Opened::Verified(verified)) => Ok(verified),
+            Ok(Opened::Secret(check)) => match deployment.peppers(document.id())? {
+                Some(peppers) => match prove(&deployment.config, &*store, &peppers, &check)? {
+                    Ok(()) => wanted.accept(check, &verifier, now),
+                    Err(error) => Err(error),
+                },
+                None => Err(VerifyError::SecretUnchecked),
+            },
+            Err(error) => Err(error),
+        };
         if self.json {
             output::json(&Answer::for_operator(&verdict))?;
         } else {
@@ -113,4 +127,23 @@ impl Verify {
         }
         Ok(ExitCode::from(if active { 0 } else { REJECTED }))
     }
+}
+
+/// Whether the secret half is right by one of the stored hashes.
+fn prove(
+    config: &Config,
+    store: &dyn Store,
+    peppers: &Peppers,
+    check: &SecretCheck,
+) -> Result<Result<(), VerifyError>, StoreError> {
+    let stored = Stored::read(&check.id(), store.secret_hashes(&check.id(), clock::now())?, peppers);
+    let (scheme, active) = (secret::scheme_of(config, check.id().realm()), peppers.active().version());
+    Ok(match stored.find(&peppers.digests(check), &mut HashMemory::default(), scheme, active) {
+        Found::Right { .. } => Ok(()),
+        Found::Wrong => Err(Rejection::SecretWrong.into()),
+        Found::CouldNotTell(error) => {
+            output::note(&error);
+            Err(VerifyError::SecretUnchecked)
+        }
+    })
 }

@@ -60,6 +60,7 @@ impl Chore {
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     let [mut look, mut sweep_part, mut sweep_store] = [LOOK, SWEEP_PART, SWEEP_STORE].map(Chore::new);
     let mut flush = Chore::new(app.config.last_used.flush_interval.0);
+    let (mut look_at_hashes, mut hash) = (Chore::new(app.config.secret.look_interval.0), 0);
     let mut part = 0;
     sweep_store.soon();
     while !*stop.borrow() {
@@ -72,6 +73,11 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
         }
         if flush.is_due() {
             note(app, "last use", write_uses(app));
+        }
+        if look_at_hashes.is_due() {
+            let looked = app.look_at_hashes(hash);
+            hash = *looked.as_ref().unwrap_or(&hash);
+            note(app, "secret hashes", looked.map(drop));
         }
         if sweep_part.is_due() {
             part = (part + 1) % Revocations::PARTS;
@@ -136,5 +142,5 @@ fn sweep(app: &App) -> Result<(), StoreError> {
     let destroyed = snapshot.document.versions().iter().filter(|record| record.state == State::Destroyed);
     let destroyed: Vec<u32> = destroyed.map(|record| record.number.number()).collect();
     let before = |age: SignedDuration| now.checked_sub(age).unwrap_or(now);
-    app.store.sweep(before(EXPIRED_FOR), &destroyed, before(ANSWERED_FOR))
+    app.store.sweep(before(EXPIRED_FOR), &destroyed, before(ANSWERED_FOR), now)
 }

@@ -16,6 +16,7 @@ mod problem;
 mod refresh;
 mod refusals;
 mod revocations;
+mod secrets;
 mod state;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

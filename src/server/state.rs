@@ -6,7 +6,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
-use bulla::{ApiKey, Issuer, Keyring, KeyringDocument, Realm, Rejection, Verified, Verifier, VerifyError};
+use bulla::{ApiKey, Issuer, Keyring, KeyringDocument, Opened, Realm, Rejection, Verified, Verifier, VerifyError};
 
 use tokio::sync::watch;
 
@@ -17,6 +17,7 @@ use super::{
     imported,
     refusals::Refusals,
     revocations::{Held, TakenBack},
+    secrets::Secrets,
 };
 use crate::{
     clock,
@@ -24,6 +25,7 @@ use crate::{
     deployment::{Deployment, DeploymentError},
     imported::Known,
     last_used::LastUsed,
+    secret::{self, Peppers},
     store::{Store, StoreError},
     telemetry::{
         limit::LineLimit,
@@ -47,6 +49,7 @@ pub(crate) struct App {
     pub(super) last_used: LastUsed,
     pub(super) imported: Known,
     pub(super) feed: Option<Feed>,
+    pub(super) secrets: Secrets,
     /// Turns true when the service stops: who waits for something goes home.
     pub(super) stopping: watch::Sender<bool>,
     rejected_lines: LineLimit,
@@ -64,6 +67,7 @@ pub(crate) struct Snapshot {
     verifier: Verifier,
     pub(crate) issuer: Issuer,
     keyring: Keyring,
+    pub(super) peppers: Option<Arc<Peppers>>,
     /// What of the keyring could not be loaded.
     failed: Vec<String>,
     counters: VersionCounters,
@@ -82,8 +86,11 @@ impl App {
         let store = deployment.store()?;
         let metrics = Metrics::new();
         let (document, keyring) = deployment.keyring(&*store)?;
-        let snapshot = Snapshot::new(&deployment, document, keyring, Vec::new(), &metrics);
+        let peppers = deployment.peppers(document.id())?.map(Arc::new);
+        warn_of_administrators(&*store, peppers.is_some())?;
+        let snapshot = Snapshot::new(&deployment, document, (keyring, peppers), Vec::new(), &metrics);
         let feed = Feed::load(&deployment)?;
+        let secrets = Secrets::load(&deployment.config.secret, &*store)?;
         let config = deployment.config;
         let freshness = Freshness::new(config.keyring.refresh_interval.0);
         let taken_back = TakenBack::load(&*store, clock::now_seconds())?;
@@ -102,6 +109,7 @@ impl App {
             last_used: LastUsed::new(config.last_used.max_ids),
             imported,
             feed,
+            secrets,
             stopping: watch::Sender::new(false),
             rejected_lines: LineLimit::new(Instant::now()),
             route_lines: LineLimit::new(Instant::now()),
@@ -132,8 +140,15 @@ impl App {
         }
         let realms = deployment.config.all_realms();
         let (keyring, failed) = current.keyring.reload(&document, &deployment.sources, &realms, ask_again);
-        let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
-        let snapshot = Snapshot::new(deployment, document, keyring, failed.clone(), &self.metrics);
+        let mut failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
+        let peppers = match current.peppers(deployment, &document, ask_again) {
+            Ok(peppers) => peppers,
+            Err(error) => {
+                failed.push(error.to_string());
+                current.peppers.clone()
+            }
+        };
+        let snapshot = Snapshot::new(deployment, document, (keyring, peppers), failed.clone(), &self.metrics);
         let mut held = self.taken_back.hold();
         held.forget_destroyed(&snapshot.document);
         self.snapshot.store(Arc::new(snapshot));
@@ -143,19 +158,23 @@ impl App {
 
     /// Reads what the store's log of revocations has more; it is in force when this returns.
     pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
+        let now = clock::now_seconds();
+        let remembered = self.config.secret.cache_ttl.0.as_secs();
+        let secrets = self.secrets.read_on(&*self.store, remembered, now);
         let mut held = self.taken_back.hold();
         let read = held.read_on(&*self.store, clock::now_seconds());
         // What was read before a failure counts too.
         if !matches!(read, Ok(false)) {
             self.publish(&held);
         }
-        read.map(drop)
+        read.and(secrets)
     }
 
     /// Shows in the metrics what is only known by looking; at the list that takes a walk through it.
     pub(super) fn show_gauges(&self) {
         let list = self.taken_back.hold().list();
         self.metrics.revocations(list.len(), list.memory());
+        self.metrics.secret_waiting(self.secrets.waiting());
         self.metrics.uses_dropped(self.last_used.dropped());
     }
 
@@ -172,11 +191,30 @@ impl App {
         self.verifier.store(Arc::new(self.snapshot.load().verifier.with_revocations(list)));
     }
 
-    /// Verifies a presented key now, and counts how that ended.
-    pub(crate) fn verify(&self, text: &str, wanted: &Wanted) -> Result<Verified, VerifyError> {
+    /// Verifies a presented key now, its secret half too, and counts how that ended.
+    pub(crate) async fn verify(self: &Arc<Self>, text: &str, wanted: &Wanted) -> Result<Verified, VerifyError> {
         let now = clock::now_seconds();
-        let verdict = wanted.verify(&self.verifier.load(), text, now);
-        match &verdict {
+        let opened = wanted.open(&self.verifier.load(), text, now);
+        let verdict = match opened {
+            Ok(Opened::Verified(verified)) => Ok(verified),
+            Ok(Opened::Secret(check)) => match self.prove(text, &check).await {
+                // By now it may have been revoked, and must not come back.
+                Ok(()) => wanted.accept(check, &self.verifier.load(), clock::now_seconds()),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        };
+        self.count(&verdict, text, now);
+        verdict
+    }
+
+    /// Opens a presented key now: all but its secret half is judged, and nothing counted.
+    pub(super) fn open(&self, text: &str, wanted: &Wanted) -> Result<Opened, VerifyError> {
+        wanted.open(&self.verifier.load(), text, clock::now_seconds())
+    }
+
+    fn count(&self, verdict: &Result<Verified, VerifyError>, text: &str, now: u64) {
+        match verdict {
             Ok(verified) => {
                 self.snapshot.load().counters.accepted(verified.id().version());
                 self.last_used.note(verified.id(), now);
@@ -194,15 +232,28 @@ impl App {
                 }
             }
         }
-        verdict
     }
 }
 
 impl Snapshot {
+    /// The pepper for another document or configuration: asked for anew only where it may be another.
+    fn peppers(
+        &self,
+        deployment: &Deployment,
+        document: &KeyringDocument,
+        ask_again: bool,
+    ) -> Result<Option<Arc<Peppers>>, DeploymentError> {
+        let same = deployment.config.pepper == self.config.pepper && document.id() == self.document.id();
+        if same && !ask_again {
+            return Ok(self.peppers.clone());
+        }
+        Ok(deployment.peppers(document.id())?.map(Arc::new))
+    }
+
     fn new(
         deployment: &Deployment,
         document: KeyringDocument,
-        keyring: Keyring,
+        (keyring, peppers): (Keyring, Option<Arc<Peppers>>),
         failed: Vec<String>,
         metrics: &Metrics,
     ) -> Self {
@@ -213,14 +264,29 @@ impl Snapshot {
             tracing::info!(version = %served.version, source = %served.source, "key version loaded");
         }
         Snapshot {
-            verifier: Verifier::new(&keyring),
+            verifier: Verifier::new(&keyring).requiring_secrets(&secret::requiring(&deployment.config)),
             issuer: Issuer::new(&keyring),
             counters: metrics.keyring_loaded(&document),
             default_realms: deployment.config.default_realms(),
             config: deployment.config.clone(),
             keyring,
+            peppers,
             failed,
             document,
         }
     }
+}
+
+/// Administrators' keys of old have no secret half, and are not accepted: whoever stole a master key could make such.
+fn warn_of_administrators(store: &dyn Store, peppered: bool) -> Result<(), StoreError> {
+    let without = store.without_secret(Realm::ADMIN, clock::now())?;
+    if without > 0 || !peppered {
+        tracing::warn!(
+            keys_without = without,
+            pepper = peppered,
+            "administrators' API keys have secret halves now, and those without are not accepted any more: see that there is \
+             a [pepper], and issue new ones here with `bulla issue --realm bulla --app UUID --scope admin`"
+        );
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ mod follow;
 mod imported;
 mod ledger;
 mod revocation;
+mod secret;
 mod sqlite;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
@@ -24,6 +25,7 @@ pub(crate) use self::{
     imported::{Imported, Migration, NewImported, StoredSet},
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
     revocation::{LogPart, NewRevocation},
+    secret::{NewSecretRow, SecretChanges, SecretRow},
 };
 
 /// The store failed. Nothing of what was asked has happened.
@@ -74,6 +76,18 @@ pub(crate) trait Store: Send + Sync {
     /// At most `limit` audit records with higher numbers than `seq`, in their order.
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
+    /// The stored hashes of one key's secret half that are not retired at `now`, the newest first.
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError>;
+
+    /// Which keys got another secret half, or another hash of it, behind `seq`.
+    fn secret_changes(&self, seq: u64) -> Result<SecretChanges, StoreError>;
+
+    /// Up to `limit` stored hashes behind `seq`, to look at.
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError>;
+
+    /// How many keys of a realm are good at `now` and have no secret half.
+    fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError>;
+
     /// What is remembered of each keyring.
     fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError>;
 
@@ -99,9 +113,14 @@ pub(crate) trait Store: Send + Sync {
     fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError>;
 
     /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
-    /// version, and answers older than `answered_before`.
-    fn sweep(&self, expired_before: Timestamp, destroyed: &[u32], answered_before: Timestamp)
-    -> Result<(), StoreError>;
+    /// version, answers older than `answered_before`, and secret halves that are retired.
+    fn sweep(
+        &self,
+        expired_before: Timestamp,
+        destroyed: &[u32],
+        answered_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 }
 
 /// What can be done within one transaction.
@@ -129,6 +148,15 @@ pub(crate) trait Transaction {
 
     /// Notes which sealed key was handed out for an imported one. `false` where one was before.
     fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError>;
+
+    /// The stored hashes of one key's secret half that are not retired at `now`, the newest first.
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError>;
+
+    /// Stores the hash of a secret half.
+    fn insert_secret(&mut self, row: &NewSecretRow) -> Result<(), StoreError>;
+
+    /// Has a stored hash count until `at`, or not at all any more. Whether it was there.
+    fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError>;
 
     /// Appends to the log of revocations, and drops what that makes superfluous.
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError>;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use bulla::{Expectations, Realm, Rejection, Verified, Verifier, VerifyError};
+use bulla::{Expectations, Opened, Realm, Rejection, SecretCheck, Verified, Verifier, VerifyError};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -19,8 +19,17 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Verifies `text` at `now`, in Unix seconds.
-    pub(crate) fn verify(&self, verifier: &Verifier, text: &str, now: u64) -> Result<Verified, VerifyError> {
+    /// Opens `text` at `now`, in Unix seconds: all but its secret half is judged.
+    pub(crate) fn open(&self, verifier: &Verifier, text: &str, now: u64) -> Result<Opened, VerifyError> {
+        self.expecting(|expected| verifier.open(text, expected, now))
+    }
+
+    /// Accepts an opened key whose secret half was found right.
+    pub(crate) fn accept(&self, check: SecretCheck, verifier: &Verifier, now: u64) -> Result<Verified, VerifyError> {
+        self.expecting(|expected| check.accept(verifier, expected, now))
+    }
+
+    fn expecting<T>(&self, judge: impl FnOnce(&Expectations<'_>) -> T) -> T {
         let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
         let mut expected = Expectations::realms(&self.realms).scopes(&scopes);
         if let Some(audience) = &self.audience {
@@ -29,7 +38,7 @@ impl Wanted {
         if let Some(address) = self.address {
             expected = expected.address(address);
         }
-        verifier.verify(text, &expected, now)
+        judge(&expected)
     }
 }
 

@@ -23,5 +23,6 @@ mod reference;
 mod refresh;
 mod revocation;
 mod rotation;
+mod secrets;
 mod silence;
 mod support;

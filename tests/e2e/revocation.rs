@@ -10,7 +10,7 @@ use crate::support::{
 const OTHER: &str = "00000000-0000-4000-8000-000000000001";
 
 fn id_of(key: &str) -> String {
-    key[..key.rfind('_').expect("a realm") + 23].to_owned()
+    key.parse::<bulla::ApiKey>().expect("an API key").id().to_string()
 }
 
 fn active(server: &Server, key: &str) -> bool {

@@ -4,6 +4,7 @@ mod import;
 mod list;
 mod migrate;
 mod reroll;
+mod reroll_secret;
 mod show;
 mod suspend;
 
@@ -27,6 +28,8 @@ pub(super) enum Keys {
     Import(import::Import),
     /// Show how far imported keys are replaced by sealed ones, and retire those that are
     Migrate(migrate::Migrate),
+    /// Draw a new secret half for an API key, whose sealed text stays as it is
+    RerollSecret(reroll_secret::Reroll),
 }
 
 impl Keys {
@@ -39,6 +42,7 @@ impl Keys {
             Keys::Reroll(command) => command.run(config),
             Keys::Import(command) => command.run(config),
             Keys::Migrate(command) => command.run(config),
+            Keys::RerollSecret(command) => command.run(config),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla` and their scopes.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::http::HeaderMap;
 use bulla::{ApiKeyId, Realm, VerifyError};
@@ -60,7 +60,7 @@ impl Permission {
 }
 
 /// Who calls, from the request's one credential.
-pub(crate) fn identify(app: &App, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
+pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
     let refuse = |problem: Problem| {
         app.metrics.admin_refused.inc();
         problem
@@ -72,7 +72,7 @@ pub(crate) fn identify(app: &App, headers: &HeaderMap, peer: Peer) -> Result<Cal
     };
     let address = peer.0.map(|peer| peer.ip());
     let wanted = Wanted { realms: vec![Realm::ADMIN], address, ..Wanted::default() };
-    match app.verify(&text, &wanted) {
+    match app.verify(&text, &wanted).await {
         Ok(verified) => Ok(Caller { id: verified.id(), scopes: verified.scopes().to_vec(), address }),
         Err(VerifyError::SecretUnchecked) => Err(Problem::could_not_tell()),
         Err(VerifyError::Rejected(_)) => Err(refuse(Problem::unauthorized())),

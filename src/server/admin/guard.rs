@@ -33,7 +33,7 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let called = format!("{} {}", request.method(), endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
-    let identified = auth::identify(&app, request.headers(), peer);
+    let identified = auth::identify(&app, request.headers(), peer).await;
     let (actor, presented) = match &identified {
         Ok(caller) => (caller.actor(), None),
         Err(_) => (Actor::unknown(peer.0.map(|peer| peer.ip())), presented(request.headers())),

@@ -91,6 +91,7 @@ async fn issue_all(
             issuer: &snapshot.issuer,
             store: &*worker.store,
             config: &snapshot.config,
+            peppers: snapshot.peppers.as_deref(),
             actor: &caller.actor(),
             now: clock::now(),
         };

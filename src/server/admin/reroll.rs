@@ -1,4 +1,5 @@
-//! `POST /v1/api-keys/{id}/reroll`: a new key like this one, which is revoked after a grace period.
+//! `POST /v1/api-keys/{id}/reroll` and `/reroll-secret`: a new key like this one, or a new secret half for its sealed text;
+//! the old one ends after a grace period.
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use super::{
     issue, ledger,
 };
 use crate::{
-    action::{issue::Issuing, reroll::Reroll},
+    action::{issue::Issuing, reroll::Reroll, reroll_secret::RerollSecret},
     clock,
     server::{
         App, blocking,
@@ -40,6 +41,7 @@ pub(super) async fn reroll(
             issuer: &snapshot.issuer,
             store: &*worker.store,
             config: &snapshot.config,
+            peppers: snapshot.peppers.as_deref(),
             actor: &caller.actor(),
             now: clock::now(),
         };
@@ -50,4 +52,24 @@ pub(super) async fn reroll(
     let rerolled = rerolled.await??;
     issue::count(&app, &rerolled.issued);
     Ok(issue::created(&rerolled))
+}
+
+pub(super) async fn reroll_secret(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let id = ledger::parse_id(&id)?;
+    caller.needs(&app, Permission::in_realm("issue", id.realm()))?;
+    caller.needs(&app, Permission::in_realm("revoke", id.realm()))?;
+    let how: RerollSecret = body::optional_json(request, Bounds::single(&app.config.server)).await?;
+    let rerolled = blocking::run(move || {
+        let snapshot = Guard::into_inner(app.snapshot());
+        let with = (&snapshot.config, snapshot.peppers.as_deref());
+        let rerolled = how.apply(id, &*app.store, with, &caller.actor(), clock::now())?;
+        app.catch_up()?;
+        Ok::<_, Problem>(rerolled)
+    });
+    Ok(issue::created(&rerolled.await??))
 }

@@ -40,7 +40,7 @@ pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     };
     let realms = if required.realms.is_empty() { app.snapshot().default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address: None };
-    match app.verify(&text, &wanted) {
+    match app.verify(&text, &wanted).await {
         Ok(verified) => identity(&verified).unwrap_or_else(|| {
             tracing::error!(id = %verified.id(), "the key's scopes fit in no header");
             Problem::internal().into_response()

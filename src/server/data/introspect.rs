@@ -53,7 +53,7 @@ pub(super) async fn introspect(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Introspection>, Problem> {
-    auth::identify(&app, &headers, peer)?.needs(&app, Permission::anywhere("read"))?;
+    auth::identify(&app, &headers, peer).await?.needs(&app, Permission::anywhere("read"))?;
     let body = body::form(request, Bounds::single(&app.config.server)).await?;
     let once = |wanted: &str| {
         let mut values =
@@ -72,7 +72,7 @@ pub(super) async fn introspect(
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
         ..Wanted::default()
     };
-    let answer = match app.verify(&token, &wanted) {
+    let answer = match app.verify(&token, &wanted).await {
         Ok(verified) => {
             let key = ActiveKey::new(&verified);
             Introspection::Active(Box::new(ActiveToken {

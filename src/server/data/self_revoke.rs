@@ -35,10 +35,11 @@ pub(super) async fn self_revoke(
         Credential::Several => return Err(Problem::several_credentials()),
     };
     let wanted = Wanted { realms: app.snapshot().config.all_realms(), ..Wanted::default() };
-    let key = match app.verify(&text, &wanted) {
-        Ok(_) | Err(VerifyError::SecretUnchecked) => text.parse::<ApiKey>(),
+    // Half of a key is enough to end it: its seal is genuine, and hashes would only take time.
+    let key = match app.open(&text, &wanted) {
+        Ok(_) => text.parse::<ApiKey>(),
         Err(VerifyError::Rejected(rejection)) if is_genuine(rejection) => text.parse(),
-        Err(VerifyError::Rejected(_)) => return Err(Problem::no_such_key()),
+        Err(_) => return Err(Problem::no_such_key()),
     };
     let id = key.map_err(|_| Problem::no_such_key())?.id();
     let actor = Actor::api_key(id, peer.0.map(|peer| peer.ip()));

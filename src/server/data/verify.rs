@@ -39,7 +39,7 @@ pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Res
         audience: body.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
     };
-    let verdict = app.verify(&body.api_key, &wanted);
+    let verdict = app.verify(&body.api_key, &wanted).await;
     Answer::for_caller(&verdict).map(Json).ok_or_else(Problem::could_not_tell)
 }
 

@@ -6,6 +6,7 @@ mod imported;
 mod keyring;
 mod ledger;
 mod revocation;
+mod secret;
 
 use std::{
     collections::HashMap,
@@ -28,7 +29,7 @@ use crate::{
 
 use super::{
     Answered, AuditEntry, AuditRecord, Imported, LedgerEntry, LedgerFilter, LedgerRow, LogPart, Migration, NewImported,
-    NewRevocation, SealCount, Store, StoreError, StoredSet, Transaction,
+    NewRevocation, NewSecretRow, SealCount, SecretChanges, SecretRow, Store, StoreError, StoredSet, Transaction,
 };
 
 pub(super) struct SqliteStore {
@@ -137,6 +138,24 @@ impl Store for SqliteStore {
         audit::after(&self.reader(), seq, limit)
     }
 
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
+        secret::of(&self.reader(), id, now)
+    }
+
+    fn secret_changes(&self, seq: u64) -> Result<SecretChanges, StoreError> {
+        let mut reader = self.reader();
+        let transaction = reader.transaction()?;
+        secret::changes(&transaction, seq)
+    }
+
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
+        secret::sample(&self.reader(), seq, limit)
+    }
+
+    fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError> {
+        secret::without(&self.reader(), realm.as_str(), now)
+    }
+
     fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
         keyring::memories(&mut self.reader())
     }
@@ -174,8 +193,10 @@ impl Store for SqliteStore {
         expired_before: Timestamp,
         destroyed: &[u32],
         answered_before: Timestamp,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(|connection| {
+            secret::sweep(connection, now)?;
             revocation::sweep(connection, expired_before, destroyed)?;
             audit::sweep(connection, answered_before)
         })
@@ -216,6 +237,18 @@ impl Transaction for Writing<'_> {
 
     fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
         imported::replace(self.0, id, by)
+    }
+
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
+        secret::of(self.0, id, now)
+    }
+
+    fn insert_secret(&mut self, row: &NewSecretRow) -> Result<(), StoreError> {
+        secret::insert(self.0, row)
+    }
+
+    fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError> {
+        secret::retire(self.0, seq, at)
     }
 
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError> {

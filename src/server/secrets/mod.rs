@@ -1,0 +1,216 @@
+//! Checking secret halves: what was right a moment ago is remembered, and hashes are computed within bounds, after everything
+//! else about a key holds.
+
+mod cache;
+mod pool;
+mod wrong;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bulla::{ApiKeyId, Rejection, SecretCheck, SecretDigest, VerifyError};
+use zeroize::Zeroizing;
+
+use self::{
+    cache::{Proof, Proofs},
+    pool::{Pool, Share},
+    wrong::Wrong,
+};
+use super::{App, blocking};
+use crate::{
+    clock,
+    config::SecretConfig,
+    secret::{self, Found, NewHash, Peppers, Stored},
+    store::{SecretRow, Store, StoreError, transact},
+    telemetry::metrics::HashLabel,
+};
+
+/// Stored hashes that are looked at in one go.
+const SAMPLE: u32 = 1_000;
+
+/// What checking takes.
+pub(crate) struct Secrets {
+    proofs: Proofs,
+    pool: Pool,
+    wrong: Wrong,
+    changed: Mutex<Changed>,
+}
+
+/// Keys whose secret halves changed, for as long as a proof from before may be remembered.
+#[derive(Default)]
+struct Changed {
+    /// Everything that is stored up to here has been seen.
+    seq: u64,
+    newest: HashMap<ApiKeyId, (u64, u64)>,
+}
+
+/// Why a secret half was not found right.
+#[derive(Debug)]
+enum Unproven {
+    Wrong,
+    CouldNotTell(&'static str),
+}
+
+impl Secrets {
+    /// Knows the store as it is now.
+    pub(super) fn load(config: &SecretConfig, store: &dyn Store) -> Result<Self, StoreError> {
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(key.as_mut_slice()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let end = store.secret_changes(u64::MAX >> 1)?.end;
+        Ok(Secrets {
+            proofs: Proofs::new(&key, config.cache_size, config.cache_ttl.0),
+            pool: Pool::new(config.memory_mib, config.queue),
+            wrong: Wrong::new(config.wrong_per_minute),
+            changed: Mutex::new(Changed { seq: end, newest: HashMap::new() }),
+        })
+    }
+
+    /// Hears of secret halves that were changed, here or by another process: proofs from before are proofs no more.
+    pub(super) fn read_on(&self, store: &dyn Store, remembered: u64, now: u64) -> Result<(), StoreError> {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = store.secret_changes(changed.seq)?;
+        changed.seq = changes.end;
+        for (seq, id) in changes.changed {
+            changed.newest.insert(id, (seq, now));
+        }
+        changed.newest.retain(|_, (_, at)| *at + 2 * remembered >= now);
+        Ok(())
+    }
+
+    /// How many checks wait for memory.
+    pub(super) fn waiting(&self) -> usize {
+        self.pool.waiting()
+    }
+
+    fn still_holds(&self, id: &ApiKeyId, proof: Proof, now: u64) -> bool {
+        let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let newer = changed.newest.get(id).is_some_and(|(seq, _)| *seq > proof.as_of);
+        !newer && proof.until.is_none_or(|until| now < until)
+    }
+}
+
+impl App {
+    /// Looks at some stored hashes, from where the last look ended, whether they are as they were stored. Where to go on.
+    pub(super) fn look_at_hashes(&self, after: u64) -> Result<u64, StoreError> {
+        let Some(peppers) = self.snapshot().peppers.clone() else { return Ok(0) };
+        let sample = self.store.secret_sample(after, SAMPLE)?;
+        for (id, row) in &sample {
+            if let Err(error) = secret::intact(id, row, &peppers) {
+                self.metrics.secret_hashes_broken.inc();
+                tracing::error!(%id, error, "a stored hash of a secret half is not as it was stored");
+            }
+        }
+        Ok(sample.last().filter(|_| sample.len() == SAMPLE as usize).map_or(0, |(_, row)| row.seq))
+    }
+
+    /// Whether the presented secret half is right, by what is remembered or by the stored hashes.
+    pub(super) async fn prove(self: &Arc<Self>, text: &str, check: &SecretCheck) -> Result<(), VerifyError> {
+        let (secrets, id, now) = (&self.secrets, check.id(), clock::now_seconds());
+        let name = secrets.proofs.name(text);
+        if let Some(proof) = secrets.proofs.get(&name).await {
+            if secrets.still_holds(&id, proof, now) {
+                self.metrics.secret_cache_hits.inc();
+                return Ok(());
+            }
+            secrets.proofs.forget(&name).await;
+        }
+        if secrets.wrong.is_exhausted(&id, now) {
+            return Err(self.could_not_tell("too_many_wrong"));
+        }
+        let Some(peppers) = self.snapshot().peppers.clone() else { return Err(self.could_not_tell("no_pepper")) };
+        let digests = peppers.digests(check);
+        match secrets.proofs.get_or(name, self.hash(id, peppers, digests)).await {
+            Ok(proof) if secrets.still_holds(&id, proof, clock::now_seconds()) => Ok(()),
+            // Changed while it was hashed: by the time of the next request it is known what it is now.
+            Ok(_) => Err(self.could_not_tell("changed")),
+            Err(unproven) => Err(match *unproven {
+                Unproven::Wrong => {
+                    secrets.wrong.note(id, now);
+                    Rejection::SecretWrong.into()
+                }
+                Unproven::CouldNotTell(why) => self.could_not_tell(why),
+            }),
+        }
+    }
+
+    fn could_not_tell(&self, why: &'static str) -> VerifyError {
+        self.metrics.secret_unchecked(why);
+        VerifyError::SecretUnchecked
+    }
+
+    /// Compares with what is stored, in the memory that there is for it.
+    async fn hash(
+        self: &Arc<Self>,
+        id: ApiKeyId,
+        peppers: Arc<Peppers>,
+        digests: Vec<SecretDigest>,
+    ) -> Result<Proof, Unproven> {
+        let app = Arc::clone(self);
+        let rows = blocking::run(move || app.store.secret_hashes(&id, clock::now())).await;
+        let Ok(Ok(rows)) = rows else { return Err(Unproven::CouldNotTell("store")) };
+        let stored = Stored::read(&id, rows, &peppers);
+        let as_of = stored.newest();
+        let share = match stored.memory_kib() {
+            0 => None,
+            kib => Some(self.secrets.pool.share(kib).await.map_err(|_| Unproven::CouldNotTell("busy"))?),
+        };
+        let app = Arc::clone(self);
+        let found = blocking::run(move || app.find(id, stored, (&peppers, &digests), share)).await;
+        match found {
+            Ok(Found::Right { row, .. }) => {
+                let until = row.retires_at.and_then(|at| u64::try_from(at.as_second()).ok());
+                Ok(Proof { as_of, until })
+            }
+            Ok(Found::Wrong) => Err(Unproven::Wrong),
+            Ok(Found::CouldNotTell(error)) => {
+                tracing::error!(%id, error, "a stored hash of a secret half cannot be used");
+                Err(Unproven::CouldNotTell("hash"))
+            }
+            Err(_) => Err(Unproven::CouldNotTell("failed")),
+        }
+    }
+
+    /// On a thread that may block. The share of the budget is given back when the work is done, and not before.
+    fn find(
+        &self,
+        id: ApiKeyId,
+        stored: Stored,
+        (peppers, digests): (&Peppers, &[SecretDigest]),
+        share: Option<Share>,
+    ) -> Found {
+        let (snapshot, active) = (self.snapshot(), peppers.active().version());
+        let scheme = secret::scheme_of(&snapshot.config, id.realm());
+        let label = HashLabel { scheme: if stored.slow() > 0 { "argon2id" } else { "hmac-sha256" } };
+        self.metrics.secret_hashes.get_or_create(&label).inc_by(stored.slow().max(1) as u64);
+        let found = match &share {
+            Some(share) => self.secrets.pool.work(share, |memory| stored.find(digests, memory, scheme, active)),
+            None => stored.find(digests, &mut bulla::HashMemory::default(), scheme, active),
+        };
+        if let Found::Right { row, rehash: true } = &found {
+            let digest = digests.iter().find(|digest| digest.pepper_version() == active);
+            let hash = digest.map(|digest| NewHash::again(digest, &row.binding, scheme));
+            if let Some(Ok(hash)) = hash {
+                self.replace(id, row, (&hash, peppers));
+            }
+        }
+        found
+    }
+
+    /// Puts a hash that was made anew in the old one's place. If it does not work the old one goes on.
+    fn replace(&self, id: ApiKeyId, old: &SecretRow, (new, peppers): (&NewHash, &Peppers)) {
+        let row = new.row(id, peppers, clock::now(), old.retires_at);
+        let replaced = transact(&*self.store, |transaction| {
+            // Whoever came first has made it anew, or the secret half is another by now.
+            if transaction.retire_secret(old.seq, None)? { transaction.insert_secret(&row) } else { Ok(()) }
+        });
+        match replaced {
+            Ok(()) => self.metrics.secret_rehashed.inc(),
+            Err(error) => {
+                tracing::warn!(%id, %error, "a hash could not be made anew; the old one goes on");
+                0
+            }
+        };
+    }
+}

@@ -7,6 +7,7 @@ pub(crate) mod issue;
 pub(crate) mod keyring;
 pub(crate) mod new_api_key;
 mod policy;
+pub(crate) mod replace;
 pub(crate) mod reroll;
 pub(crate) mod reroll_secret;
 pub(crate) mod take_back;

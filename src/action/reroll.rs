@@ -54,7 +54,7 @@ impl Reroll {
         let expires_at = expiry_of(entry.row.expires_at);
         can_be_rerolled(&entry, now)?;
         let wish = issuing.wish(NewApiKey { secret, ..self.like(entry)? })?;
-        let old = Replaces { id, revoked_at, reason };
+        let old = Replaces { id, revoked_at: Some(revoked_at), reason };
         let good_from =
             transact(issuing.store, |transaction| good_from(transaction, wish.request.app_id, wish.request.realm))?;
         let prepared = issuing.prepare(&wish, good_from)?;

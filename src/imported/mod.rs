@@ -23,7 +23,7 @@ pub(crate) use self::{
     reader::{Format, Reader},
     record::Record,
     refusal::{Reason, Refusal},
-    rule::{Hashed, PublicPart, Rule, RuleError},
+    rule::{Hashed, PublicPart, Rule},
     scheme::{Check, Scheme},
     set::{ImportedRow, Set},
 };

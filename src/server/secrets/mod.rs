@@ -1,22 +1,24 @@
 //! Checking secret halves: what was right a moment ago is remembered, and hashes are computed within bounds, after everything
 //! else about a key holds.
 
+mod attempts;
 mod cache;
 mod pool;
-mod wrong;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
 use bulla::{ApiKeyId, Rejection, SecretCheck, SecretDigest, VerifyError};
 use zeroize::Zeroizing;
 
+pub(super) use self::cache::Proof;
 use self::{
-    cache::{Proof, Proofs},
+    attempts::Attempts,
+    cache::Proofs,
     pool::{Pool, Share},
-    wrong::Wrong,
 };
 use super::{App, blocking};
 use crate::{
@@ -32,9 +34,9 @@ const SAMPLE: u32 = 1_000;
 
 /// What checking takes.
 pub(crate) struct Secrets {
-    proofs: Proofs,
-    pool: Pool,
-    wrong: Wrong,
+    pub(super) proofs: Proofs,
+    pub(super) pool: Pool,
+    pub(super) attempts: Arc<Attempts>,
     changed: Mutex<Changed>,
 }
 
@@ -48,7 +50,7 @@ struct Changed {
 
 /// Why a secret half was not found right.
 #[derive(Debug)]
-enum Unproven {
+pub(super) enum Unproven {
     Wrong,
     CouldNotTell(&'static str),
 }
@@ -62,7 +64,7 @@ impl Secrets {
         Ok(Secrets {
             proofs: Proofs::new(&key, config.cache_size, config.cache_ttl.0),
             pool: Pool::new(config.memory_mib, config.queue),
-            wrong: Wrong::new(config.wrong_per_minute),
+            attempts: Arc::new(Attempts::new(config.wrong_per_minute)),
             changed: Mutex::new(Changed { seq: end, newest: HashMap::new() }),
         })
     }
@@ -116,9 +118,6 @@ impl App {
             }
             secrets.proofs.forget(&name).await;
         }
-        if secrets.wrong.is_exhausted(&id, now) {
-            return Err(self.could_not_tell("too_many_wrong"));
-        }
         let Some(peppers) = self.snapshot().peppers.clone() else { return Err(self.could_not_tell("no_pepper")) };
         let digests = peppers.digests(check);
         match secrets.proofs.get_or(name, self.hash(id, peppers, digests)).await {
@@ -126,16 +125,13 @@ impl App {
             // Changed while it was hashed: by the time of the next request it is known what it is now.
             Ok(_) => Err(self.could_not_tell("changed")),
             Err(unproven) => Err(match *unproven {
-                Unproven::Wrong => {
-                    secrets.wrong.note(id, now);
-                    Rejection::SecretWrong.into()
-                }
+                Unproven::Wrong => Rejection::SecretWrong.into(),
                 Unproven::CouldNotTell(why) => self.could_not_tell(why),
             }),
         }
     }
 
-    fn could_not_tell(&self, why: &'static str) -> VerifyError {
+    pub(super) fn could_not_tell(&self, why: &'static str) -> VerifyError {
         self.metrics.secret_unchecked(why);
         VerifyError::SecretUnchecked
     }
@@ -147,6 +143,7 @@ impl App {
         peppers: Arc<Peppers>,
         digests: Vec<SecretDigest>,
     ) -> Result<Proof, Unproven> {
+        let attempt = self.secrets.attempts.take(id, Instant::now()).ok_or(Unproven::CouldNotTell("too_many_wrong"))?;
         let app = Arc::clone(self);
         let rows = blocking::run(move || app.store.secret_hashes(&id, clock::now())).await;
         let Ok(Ok(rows)) = rows else { return Err(Unproven::CouldNotTell("store")) };
@@ -157,7 +154,15 @@ impl App {
             kib => Some(self.secrets.pool.share(kib).await.map_err(|_| Unproven::CouldNotTell("busy"))?),
         };
         let app = Arc::clone(self);
-        let found = blocking::run(move || app.find(id, stored, (&peppers, &digests), share)).await;
+        let found = blocking::run(move || {
+            let found = app.find(id, stored, (&peppers, &digests), share);
+            // Here, where it happens also when the client has hung up.
+            if matches!(found, Found::Wrong) {
+                attempt.spend();
+            }
+            found
+        });
+        let found = found.await;
         match found {
             Ok(Found::Right { row, .. }) => {
                 let until = row.retires_at.and_then(|at| u64::try_from(at.as_second()).ok());

@@ -98,7 +98,7 @@ impl Import<'_> {
             if ended || rows.len() == SORTED {
                 run.write(std::mem::take(&mut rows), watch)?;
             }
-            if ended || run.summary.rows % 1_000 == 0 {
+            if ended || run.summary.rows.is_multiple_of(1_000) {
                 watch.read(reader.bytes(), run.summary.rows);
             }
             if ended {

@@ -11,13 +11,15 @@ use crate::imported::refusal::Reason;
 pub(in crate::imported) struct Hash {
     version: Version,
     setting: Argon2id,
-    phc: phc::PasswordHash,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
 }
 
 impl Hash {
     pub(super) fn parse(text: &str) -> Result<Self, Reason> {
         let phc = phc::PasswordHash::new(text).map_err(|_| Reason::HashString)?;
-        if phc.algorithm.as_str() != "argon2id" || phc.salt.is_none() || phc.hash.is_none() {
+        let (Some(salt), Some(hash)) = (phc.salt, phc.hash) else { return Err(Reason::HashString) };
+        if phc.algorithm.as_str() != "argon2id" {
             return Err(Reason::HashString);
         }
         let parameter = |name: &str| phc.params.get_decimal(name).ok_or(Reason::HashString);
@@ -33,7 +35,7 @@ impl Hash {
             0x13 => Version::V0x13,
             _ => return Err(Reason::HashString),
         };
-        Ok(Hash { version, setting, phc })
+        Ok(Hash { version, setting, salt: salt.to_vec(), hash: hash.as_bytes().to_vec() })
     }
 
     pub(super) fn memory_kib(&self) -> u32 {
@@ -41,18 +43,17 @@ impl Hash {
     }
 
     pub(super) fn matches(&self, hashed: &[u8]) -> Result<bool, SlowError> {
-        let (Some(salt), Some(expected)) = (&self.phc.salt, &self.phc.hash) else { return Err(SlowError::Parameters) };
         let Argon2id { m_kib, t, p } = self.setting;
-        let params = Params::new(m_kib, t, p, Some(expected.len())).map_err(|_| SlowError::Parameters)?;
+        let params = Params::new(m_kib, t, p, Some(self.hash.len())).map_err(|_| SlowError::Parameters)?;
         let mut blocks = Vec::new();
         let count = usize::try_from(m_kib).map_err(|_| SlowError::OutOfMemory(m_kib))?;
         blocks.try_reserve_exact(count).map_err(|_| SlowError::OutOfMemory(m_kib))?;
         blocks.resize(count, Block::new());
-        let mut found = Zeroizing::new(vec![0; expected.len()]);
+        let mut found = Zeroizing::new(vec![0; self.hash.len()]);
         Argon2::new(Algorithm::Argon2id, self.version, params)
-            .hash_password_into_with_memory(hashed, salt, &mut found, &mut blocks)
+            .hash_password_into_with_memory(hashed, &self.salt, &mut found, &mut blocks)
             .map_err(|_| SlowError::Parameters)?;
-        Ok(same(&found, expected.as_bytes()))
+        Ok(same(&found, &self.hash))
     }
 }
 

@@ -61,6 +61,9 @@ impl Reroll {
         transact(issuing.store, |transaction| {
             can_be_rerolled(&transaction.find(&id)?.ok_or(ActionError::Unknown(id))?, now)?;
             issuing.put(transaction, &prepared, "api_key.reroll", Some(&old))?;
+            if id.version() == 0 {
+                transaction.replace_imported(&id, &prepared.issued.api_key.id())?;
+            }
             transaction.append_revocation(&NewRevocation {
                 change: Change::Revoke { id, expires_at },
                 effective_at: revoked_at,

@@ -38,7 +38,7 @@ impl Line {
         let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| Reason::Json)?;
         let mut line = Line::default();
         for (name, value) in object {
-            let at = FIELDS.iter().position(|field| *field == name).ok_or(Reason::Field(name))?;
+            let at = FIELDS.iter().position(|field| *field == name).ok_or(Reason::Field)?;
             let wrong = || Reason::Type(FIELDS[at]);
             match (at, value) {
                 (_, Value::Null) => {}

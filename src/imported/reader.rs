@@ -120,11 +120,12 @@ impl Lines<'_> {
 fn columns(header: &StringRecord) -> io::Result<Vec<usize>> {
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut columns = Vec::new();
-    for name in header {
+    for (column, name) in header.iter().enumerate() {
+        // What stands there is not told: where the header is missing it is the first row.
         let at = FIELDS.iter().position(|field| *field == name);
-        let at = at.ok_or_else(|| wrong(format!("the CSV header: {}", Reason::Field(name.to_owned()))))?;
+        let at = at.ok_or_else(|| wrong(format!("column {} of the CSV header: {}", column + 1, Reason::Field)))?;
         if columns.contains(&at) {
-            return Err(wrong(format!("the CSV header names `{name}` twice")));
+            return Err(wrong(format!("column {} of the CSV header is a second `{name}`", column + 1)));
         }
         columns.push(at);
     }

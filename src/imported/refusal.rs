@@ -16,8 +16,8 @@ pub(crate) enum Reason {
     Csv,
     #[error("the line is longer than {0} bytes")]
     TooLong(usize),
-    #[error("there is no field `{0}`: known are {known}", known = super::line::FIELDS.join(", "))]
-    Field(String),
+    #[error("a field is none of {known}", known = super::line::FIELDS.join(", "))]
+    Field,
     #[error("`{0}` is missing")]
     Missing(&'static str),
     #[error("`{0}` has the wrong type")]
@@ -59,7 +59,7 @@ impl Reason {
             Reason::Json => "json",
             Reason::Csv => "csv",
             Reason::TooLong(_) => "too_long",
-            Reason::Field(_) => "field",
+            Reason::Field => "field",
             Reason::Missing(_) => "missing",
             Reason::Type(_) => "type",
             Reason::AppId => "app_id",

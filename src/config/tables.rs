@@ -156,7 +156,7 @@ pub(crate) struct RealmConfig {
     pub(crate) secret: SecretPolicy,
     /// The scheme of this realm's secret halves, where it is another.
     pub(crate) secret_scheme: Option<Scheme>,
-    /// Whether imported keys count; where it is not said, they do.
+    /// Whether imported keys count; where it is not said, they do unless secret halves are required.
     pub(crate) accept_imported: Option<bool>,
     /// Whether a sealed key is handed out for an imported one, once, when that is verified.
     pub(crate) replace_imported: bool,
@@ -176,9 +176,9 @@ impl RealmConfig {
         self.allow_forever.unwrap_or(self.max_ttl.is_none())
     }
 
-    /// Whether imported keys count.
+    /// Whether imported keys count: where secret halves are required the store alone is to make no key.
     pub(crate) fn accepts_imported(&self) -> bool {
-        self.accept_imported.unwrap_or(true)
+        self.accept_imported.unwrap_or(self.secret != SecretPolicy::Required)
     }
 
     /// Refuses a policy that contradicts itself.

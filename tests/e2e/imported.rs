@@ -253,6 +253,8 @@ fn what_cannot_work_is_refused_before_a_row_is_read() {
     };
     assert!(refused("none", &["--scheme", "sha256"]).contains("[realms.none]"));
     assert!(refused("bulla", &["--scheme", "sha256"]).contains("[realms.bulla]"));
+    deployment.configure("[realms.test]", "[realms.test]\nsecret = \"required\"");
+    assert!(refused("test", &["--scheme", "sha256"]).contains("accept_imported"));
     assert!(refused("live", &["--scheme", "bcrypt"]).contains("--public-part"));
     assert!(refused("live", &["--scheme", "sha256-key-salt", "--separator", "_"]).contains("--salt-encoding"));
     assert!(refused("live", &["--scheme", "hmac-sha256"]).contains("--hmac-key"));
@@ -268,6 +270,22 @@ fn what_cannot_work_is_refused_before_a_row_is_read() {
         "app_id,password\n",
     );
     assert!(csv.code == 2 && csv.err.contains("column 2"), "{}", csv.err);
+}
+
+#[test]
+fn a_realm_that_accepts_none_rejects_what_was_imported_before() {
+    let deployment = Deployment::new();
+    import(&deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok();
+    for policy in ["accept_imported = false", "secret = \"required\""] {
+        let other = Deployment::new();
+        for file in ["bulla.db", "bulla.toml", "keyring.toml", "keyring-mac.key", "master-1.key", "pepper-1.key"] {
+            std::fs::copy(deployment.file(file), other.file(file)).expect("copied");
+        }
+        assert_eq!(other.run_with(&["verify", "-"], KEY).code, 0);
+        other.configure("[realms.live]", &format!("[realms.live]\n{policy}"));
+        assert_eq!(other.run_with(&["verify", "-"], KEY).code, 1, "{policy}");
+        assert_eq!(verify(&Server::start(&other), KEY), json!({"active": false}), "{policy}");
+    }
 }
 
 #[test]

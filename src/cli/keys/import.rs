@@ -147,7 +147,10 @@ impl Import {
             )));
         }
         if !config.realms[self.realm.as_str()].accepts_imported() {
-            return Err(usage(format!("[realms.{}] has accept_imported = false", self.realm)));
+            return Err(usage(format!(
+                "[realms.{}] accepts no imported keys: set accept_imported = true there",
+                self.realm
+            )));
         }
         HmacKey::of(rule, config).map(drop).map_err(usage)
     }

@@ -139,6 +139,9 @@ pub(crate) struct LastUsedConfig {
 pub(crate) struct VerifyConfig {
     #[serde(default)]
     pub(crate) default_realms: Vec<String>,
+    /// For how long keys are judged while the log of revocations cannot be read; without it, for ever.
+    #[serde(default)]
+    pub(crate) max_staleness: Option<Span>,
 }
 
 /// The issuing policy of one realm.

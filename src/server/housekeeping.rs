@@ -68,6 +68,7 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
         app.last_used.collect();
         if look.is_due() {
             note(app, "revocations", app.catch_up());
+            app.look_at_staleness();
             note(app, "imported keys", app.follow_imported());
             note(app, "audit", write_refusals(app, false));
         }

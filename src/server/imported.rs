@@ -99,12 +99,17 @@ impl App {
     ) -> Result<Arc<Key>, VerifyError> {
         let key = Arc::clone(candidate.key());
         self.holds(&key, wanted)?;
-        if candidate.is_slow() {
+        let slow = candidate.is_slow();
+        if !slow && !self.checked(&candidate, candidate.matches())? {
+            return Err(Rejection::SecretWrong.into());
+        }
+        if !self.is_ready() {
+            return Err(self.could_not_tell("stale"));
+        }
+        if slow {
             self.prove_imported(text, candidate).await?;
             // That may have taken its time.
             self.holds(&key, wanted)?;
-        } else if !self.checked(&candidate, candidate.matches())? {
-            return Err(Rejection::SecretWrong.into());
         }
         key.grants(&wanted.scopes)?;
         Ok(key)

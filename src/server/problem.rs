@@ -100,9 +100,9 @@ impl Problem {
             .challenging("Bearer error=\"insufficient_scope\"")
     }
 
-    /// A key with a secret half that could not be checked just now.
+    /// A key that could not be judged just now.
     pub(super) fn could_not_tell() -> Self {
-        let detail = "the key's secret half could not be checked just now: try again";
+        let detail = "the key could not be judged just now: try again";
         let again = Self::new(StatusCode::SERVICE_UNAVAILABLE, "could-not-tell", "The key could not be judged", detail);
         Problem { again: true, ..again }
     }

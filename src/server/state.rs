@@ -1,7 +1,10 @@
 //! What the service knows: a snapshot that requests read without waiting, and the store behind it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -10,6 +13,7 @@ use bulla::{
     ApiKey, ApiKeyId, Issuer, Keyring, KeyringDocument, Opened, Realm, Rejection, Verified, Verifier, VerifyError,
 };
 
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use super::{
@@ -51,6 +55,8 @@ pub(crate) struct App {
     pub(super) last_used: LastUsed,
     pub(super) imported: Known,
     pub(super) feed: Option<Feed>,
+    /// Whether what is known of revocations is older than the configuration allows.
+    too_stale: AtomicBool,
     pub(super) secrets: Secrets,
     /// Turns true when the service stops: who waits for something goes home.
     pub(super) stopping: watch::Sender<bool>,
@@ -112,6 +118,7 @@ impl App {
             last_used: LastUsed::new(config.last_used.max_ids),
             imported,
             feed,
+            too_stale: AtomicBool::new(false),
             secrets,
             stopping: watch::Sender::new(false),
             rejected_lines: LineLimit::new(Instant::now()),
@@ -196,6 +203,23 @@ impl App {
         self.verifier.store(Arc::new(self.snapshot.load().verifier.with_revocations(list)));
     }
 
+    /// Looks whether what is known of revocations has become too old to judge by.
+    pub(super) fn look_at_staleness(&self) {
+        let since = self.degraded.since("revocations");
+        let limit = self.snapshot().config.verify.max_staleness.map(|limit| limit.0);
+        let too_stale = since.zip(limit).is_some_and(|(since, limit)| {
+            SignedDuration::try_from(limit).is_ok_and(|limit| clock::now().duration_since(since) >= limit)
+        });
+        if self.too_stale.swap(too_stale, Ordering::Relaxed) != too_stale {
+            tracing::error!(too_stale, "the log of revocations: whether it is unread for longer than is allowed");
+        }
+    }
+
+    /// Whether keys can be judged.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.too_stale.load(Ordering::Relaxed)
+    }
+
     /// Judges a presented key now, a sealed one or one that was imported, and counts how that ended.
     pub(crate) async fn judge(self: &Arc<Self>, text: &str, wanted: &Wanted) -> Result<Accepted, VerifyError> {
         let now = clock::now_seconds();
@@ -219,6 +243,7 @@ impl App {
 
     async fn verify_sealed(self: &Arc<Self>, text: &str, wanted: &Wanted, now: u64) -> Result<Verified, VerifyError> {
         match wanted.open(&self.verifier.load(), text, now) {
+            Ok(_) if !self.is_ready() => Err(self.could_not_tell("stale")),
             Ok(Opened::Verified(verified)) => Ok(verified),
             Ok(Opened::Secret(check)) => match self.prove(text, &check).await {
                 // By now it may have been revoked, and must not come back.

@@ -361,3 +361,25 @@ fn a_note_is_one_plain_line() {
         assert_eq!(server.admin.post(&path, &json!({"reason": name})).status, 400, "{name:?}");
     }
 }
+
+#[test]
+fn a_server_that_cannot_read_its_log_refuses_when_that_lasts_too_long() {
+    let deployment = Deployment::new();
+    deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"1s\"");
+    let server = Server::start(&deployment);
+    let (key, gone) = (deployment.issue_text("live", &[]), deployment.issue_text("live", &[]));
+    server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(&gone)), &[], "");
+    assert!(active(&server, &key));
+    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+    let insert =
+        "INSERT INTO revocations (kind, effective_at, recorded_at, recorded_by) VALUES ('nonsense', 0, 0, 'x')";
+    database.execute(insert, []).expect("a damaged row");
+    server.until("the limit", |server| server.data.get("/readyz").status == 503);
+    let answer = server.data.post("/v1/verify", &json!({"api_key": key}));
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "could-not-tell"));
+    assert!(!active(&server, &gone), "what is known to be wrong is");
+    assert_eq!(server.data.get("/healthz").status, 200);
+    database.execute("DELETE FROM revocations WHERE kind = 'nonsense'", []).expect("mended");
+    server.until("the end of it", |server| server.data.get("/readyz").status == 200);
+    assert!(active(&server, &key));
+}

@@ -6,6 +6,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use clap::ValueEnum;
+use zeroize::Zeroizing;
 
 const EITHER_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -35,17 +36,19 @@ impl SaltEncoding {
 
 /// Exactly `N` bytes, in whichever of the encodings has this length: hexadecimal is always longer.
 pub(super) fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let bytes = if text.len() == 2 * N { hex(text) } else { base64(text) };
-    bytes?.try_into().ok()
+    // A whole key may stand in here.
+    let bytes = Zeroizing::new(if text.len() == 2 * N { hex(text) } else { base64(text) }?);
+    bytes.as_slice().try_into().ok()
 }
 
 /// Hexadecimal of either case.
 pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2).map(|pair| match pair {
-        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
-        _ => None,
-    });
-    digits.collect()
+    let (pairs, []) = text.as_bytes().as_chunks() else { return None };
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for [high, low] in pairs {
+        bytes.push(digit(*high)? << 4 | digit(*low)?);
+    }
+    Some(bytes)
 }
 
 fn digit(byte: u8) -> Option<u8> {

@@ -50,7 +50,7 @@ impl<'a> Reader<'a> {
         let lines = match format {
             Format::Jsonl => Lines::Jsonl { input, bytes: 0, line: 0, buffer: Vec::new() },
             Format::Csv => {
-                let mut input = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
+                let mut input = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(input);
                 let columns = columns(input.headers().map_err(io::Error::from)?)?;
                 Lines::Csv { input: Box::new(input), columns, record: StringRecord::new() }
             }

@@ -16,6 +16,7 @@ use serde_json::json;
 
 use crate::{
     config::{Config, ConfigError, Span},
+    imported::HmacKeyError,
     secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
 };
@@ -48,6 +49,8 @@ pub(crate) enum DeploymentError {
     FeedKey(SourceError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    HmacKey(#[from] HmacKeyError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -9,6 +9,7 @@ mod deployment;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hardening;
+mod imported;
 mod last_used;
 mod rotation;
 mod secret;

@@ -78,7 +78,8 @@ pub(crate) struct Issuing<'a> {
 /// The key that a new one replaces.
 pub(super) struct Replaces {
     pub(super) id: ApiKeyId,
-    pub(super) revoked_at: Timestamp,
+    /// When that one is revoked, where it is.
+    pub(super) revoked_at: Option<Timestamp>,
     pub(super) reason: Option<String>,
 }
 

@@ -2,10 +2,12 @@
 //! store, its audit record within it: an action that cannot be recorded is not done.
 
 pub(crate) mod audit;
+pub(crate) mod import;
 pub(crate) mod issue;
 pub(crate) mod keyring;
 pub(crate) mod new_api_key;
 mod policy;
+pub(crate) mod replace;
 pub(crate) mod reroll;
 pub(crate) mod reroll_secret;
 pub(crate) mod take_back;

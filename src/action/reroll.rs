@@ -54,13 +54,16 @@ impl Reroll {
         let expires_at = expiry_of(entry.row.expires_at);
         can_be_rerolled(&entry, now)?;
         let wish = issuing.wish(NewApiKey { secret, ..self.like(entry)? })?;
-        let old = Replaces { id, revoked_at, reason };
+        let old = Replaces { id, revoked_at: Some(revoked_at), reason };
         let good_from =
             transact(issuing.store, |transaction| good_from(transaction, wish.request.app_id, wish.request.realm))?;
         let prepared = issuing.prepare(&wish, good_from)?;
         transact(issuing.store, |transaction| {
             can_be_rerolled(&transaction.find(&id)?.ok_or(ActionError::Unknown(id))?, now)?;
             issuing.put(transaction, &prepared, "api_key.reroll", Some(&old))?;
+            if id.version() == 0 {
+                transaction.replace_imported(&id, &prepared.issued.api_key.id())?;
+            }
             transaction.append_revocation(&NewRevocation {
                 change: Change::Revoke { id, expires_at },
                 effective_at: revoked_at,

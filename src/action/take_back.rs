@@ -12,6 +12,9 @@ use crate::store::{NewRevocation, State, Store, StoreError, Transaction, transac
 /// Ids that one request may revoke.
 pub(crate) const MAX_IDS: usize = 10_000;
 
+/// Imported keys that are retired in one transaction.
+const RETIRED: u32 = 1_000;
+
 /// How far ahead a rule may reach: what verifiers allow their clocks to differ by. A new key is sealed with a time of issue
 /// that the rule lets pass, and verifiers take no time that lies further ahead.
 const AHEAD: SignedDuration = SignedDuration::from_secs(300);
@@ -201,6 +204,19 @@ impl TakeBack<'_> {
             detail.insert("reason".to_owned(), json!(reason));
         }
         transaction.append_audit(&self.actor.record(self.now, action, Some(target), detail))
+    }
+}
+
+/// Revokes the imported keys of a realm whose sealed keys have been used; how many.
+pub(crate) fn retire(store: &dyn Store, actor: &Actor, realm: Realm, now: Timestamp) -> Result<usize, ActionError> {
+    let take_back = TakeBack { store, actor, now, reason: Some("replaced by a sealed key".to_owned()) };
+    let mut retired = 0;
+    loop {
+        let ids = store.taken_over(realm, RETIRED)?;
+        match take_back.revoke_all(&ids)?.revoked {
+            0 => return Ok(retired),
+            revoked => retired += revoked,
+        }
     }
 }
 

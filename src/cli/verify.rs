@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, process::ExitCode, sync::Arc};
 
-use bulla::{HashMemory, Opened, Realm, Rejection, SecretCheck, Verifier, VerifyError};
+use bulla::{ApiKey, HashMemory, Opened, Realm, Rejection, Revocations, SecretCheck, Verifier, VerifyError};
 use clap::Args;
 use serde_json::json;
 
@@ -15,9 +15,15 @@ use super::{
 use crate::{
     clock,
     config::Config,
+    deployment::{Deployment, DeploymentError},
+    imported::{Candidate, Known},
     secret::{self, Found, Peppers, Stored},
+    server::read_imported,
     store::{Following, Store, StoreError},
-    view::verdict::{Answer, Wanted},
+    view::{
+        accepted::Accepted,
+        verdict::{Answer, Wanted},
+    },
 };
 
 const REJECTED: u8 = 1;
@@ -77,22 +83,34 @@ impl Verify {
             },
             Err(error) => Err(error),
         };
+        let verdict = match verdict {
+            Err(VerifyError::Rejected(Rejection::Malformed | Rejection::Checksum))
+                if text.parse::<ApiKey>().is_err() =>
+            {
+                let imported = judge_imported(&deployment, &*store, &text, &wanted, verifier.revocations())?;
+                imported.unwrap_or_else(|| verdict.map(Accepted::Sealed))
+            }
+            sealed => sealed.map(Accepted::Sealed),
+        };
         if self.json {
             output::json(&Answer::for_operator(&verdict))?;
         } else {
             match &verdict {
-                Ok(verified) => {
+                Ok(accepted) => {
                     output::line(format_args!("{GOOD}accepted{GOOD:#}"))?;
                     output::fields(&[
-                        ("id", verified.id().to_string()),
-                        ("app", verified.app_id().to_string()),
-                        ("key version", verified.id().version().to_string()),
-                        ("issued", clock::timestamp(verified.issued_at()).to_string()),
+                        ("id", accepted.id().to_string()),
+                        ("app", accepted.app_id().to_string()),
+                        (
+                            "key version",
+                            accepted.version().map_or("none: imported".to_owned(), |version| version.to_string()),
+                        ),
+                        ("issued", clock::timestamp(accepted.issued_at()).to_string()),
                         (
                             "expires",
-                            verified.expires_at().map_or("never".to_owned(), |at| clock::timestamp(at).to_string()),
+                            accepted.expires_at().map_or("never".to_owned(), |at| clock::timestamp(at).to_string()),
                         ),
-                        ("scopes", verified.scopes().join(" ")),
+                        ("scopes", accepted.scopes().join(" ")),
                     ])?;
                 }
                 Err(VerifyError::Rejected(reason)) => {
@@ -127,6 +145,41 @@ impl Verify {
         }
         Ok(ExitCode::from(if active { 0 } else { REJECTED }))
     }
+}
+
+/// Judges a text that may be an imported key, in the order of sealed ones; `None` where it is none.
+fn judge_imported(
+    deployment: &Deployment,
+    store: &dyn Store,
+    text: &str,
+    wanted: &Wanted,
+    taken_back: &Revocations,
+) -> Result<Option<Result<Accepted, VerifyError>>, DeploymentError> {
+    let known = Known::default();
+    read_imported(&known, store, &deployment.config)?;
+    let accepting =
+        |realm: &&Realm| deployment.config.realms.get(realm.as_str()).is_some_and(|one| one.accepts_imported());
+    let realms: Vec<Realm> = wanted.realms.iter().filter(accepting).copied().collect();
+    let judge = |candidate: &Candidate| -> Result<Accepted, VerifyError> {
+        candidate.key().holds(&realms, taken_back, clock::now_seconds())?;
+        match candidate.matches() {
+            Ok(true) => candidate.key().grants(&wanted.scopes)?,
+            Ok(false) => return Err(Rejection::SecretWrong.into()),
+            Err(error) => {
+                output::note(&error);
+                return Err(VerifyError::SecretUnchecked);
+            }
+        }
+        Ok(Accepted::Imported(Arc::clone(candidate.key())))
+    };
+    let mut verdict = None;
+    for candidate in known.recognize(text) {
+        verdict = Some(judge(&candidate));
+        if matches!(verdict, Some(Ok(_))) {
+            break;
+        }
+    }
+    Ok(verdict)
 }
 
 /// Whether the secret half is right by one of the stored hashes.

@@ -17,8 +17,9 @@ use serde::Deserialize;
 pub(crate) use self::{
     listen::Listen,
     tables::{
-        AdminConfig, DataConfig, FeedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig, LogFormat, MetricsConfig,
-        PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy, ServerConfig, StoreConfig, VerifyConfig,
+        AdminConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig,
+        LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy, ServerConfig,
+        StoreConfig, VerifyConfig,
     },
     time::{Span, parse_span},
 };
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) feed: FeedConfig,
     #[serde(default)]
     pub(crate) last_used: LastUsedConfig,
+    #[serde(default)]
+    pub(crate) imported: ImportedConfig,
     #[serde(default)]
     pub(crate) verify: VerifyConfig,
     #[serde(default)]
@@ -214,6 +217,7 @@ mod tests {
         assert_eq!(format!("{:?}", config.rotation), format!("{:?}", bare.rotation));
         assert_eq!(config.secret, bare.secret);
         assert_eq!(config.last_used, bare.last_used);
+        assert_eq!(config.imported, bare.imported);
         assert_eq!(config.feed.valid_for, bare.feed.valid_for);
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
         assert_eq!(config.data.listen, bare.data.listen);

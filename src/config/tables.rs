@@ -159,12 +159,29 @@ pub(crate) struct RealmConfig {
     pub(crate) secret: SecretPolicy,
     /// The scheme of this realm's secret halves, where it is another.
     pub(crate) secret_scheme: Option<Scheme>,
+    /// Whether imported keys count; where it is not said, they do unless secret halves are required.
+    pub(crate) accept_imported: Option<bool>,
+    /// Whether a sealed key is handed out for an imported one, once, when that is verified.
+    pub(crate) replace_imported: bool,
+}
+
+/// Keys that were issued elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ImportedConfig {
+    /// The secrets of HMACs, by the names that imports give them.
+    pub(crate) hmac_keys: BTreeMap<String, SourceUri>,
 }
 
 impl RealmConfig {
     /// Whether a key may have no expiry: where it is not said, unless there is a maximum.
     pub(crate) fn may_live_for_ever(&self) -> bool {
         self.allow_forever.unwrap_or(self.max_ttl.is_none())
+    }
+
+    /// Whether imported keys count: where secret halves are required the store alone is to make no key.
+    pub(crate) fn accepts_imported(&self) -> bool {
+        self.accept_imported.unwrap_or(self.secret != SecretPolicy::Required)
     }
 
     /// Refuses a policy that contradicts itself.

@@ -69,6 +69,7 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
         if look.is_due() {
             note(app, "revocations", app.catch_up());
             app.look_at_staleness();
+            note(app, "imported keys", app.follow_imported());
             note(app, "audit", write_refusals(app, false));
         }
         if flush.is_due() {
@@ -96,7 +97,7 @@ pub(super) fn finish(app: &App) {
 }
 
 /// Notes how a chore went: well, or not.
-fn note(app: &App, what: &'static str, done: Result<(), StoreError>) -> bool {
+fn note(app: &App, what: &'static str, done: Result<(), impl ToString>) -> bool {
     let well = done.is_ok();
     let error = done.err().map(|error| error.to_string());
     let told = error.clone();

@@ -9,6 +9,7 @@ mod degraded;
 mod feed;
 mod freshness;
 mod housekeeping;
+mod imported;
 mod listener;
 mod patience;
 mod problem;
@@ -32,7 +33,7 @@ use crate::{
     deployment::{Deployment, DeploymentError},
 };
 
-pub(crate) use self::{data::router as data_router, state::App};
+pub(crate) use self::{data::router as data_router, imported::read_on as read_imported, state::App};
 
 /// The service with its ports open.
 pub(crate) struct Server {

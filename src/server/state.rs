@@ -9,7 +9,9 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, Guard};
-use bulla::{ApiKey, Issuer, Keyring, KeyringDocument, Opened, Realm, Rejection, Verified, Verifier, VerifyError};
+use bulla::{
+    ApiKey, ApiKeyId, Issuer, Keyring, KeyringDocument, Opened, Realm, Rejection, Verified, Verifier, VerifyError,
+};
 
 use jiff::SignedDuration;
 use tokio::sync::watch;
@@ -18,6 +20,7 @@ use super::{
     degraded::Degraded,
     feed::Feed,
     freshness::Freshness,
+    imported,
     refusals::Refusals,
     revocations::{Held, TakenBack},
     secrets::Secrets,
@@ -26,6 +29,7 @@ use crate::{
     clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
+    imported::Known,
     last_used::LastUsed,
     secret::{self, Peppers},
     store::{Store, StoreError},
@@ -33,7 +37,7 @@ use crate::{
         limit::LineLimit,
         metrics::{Metrics, VersionCounters},
     },
-    view::verdict::Wanted,
+    view::{accepted::Accepted, verdict::Wanted},
 };
 
 /// The state of the service.
@@ -49,6 +53,7 @@ pub(crate) struct App {
     pub(crate) degraded: Degraded,
     pub(super) refusals: Refusals,
     pub(super) last_used: LastUsed,
+    pub(super) imported: Known,
     pub(super) feed: Option<Feed>,
     /// Whether what is known of revocations is older than the configuration allows.
     too_stale: AtomicBool,
@@ -57,6 +62,7 @@ pub(crate) struct App {
     pub(super) stopping: watch::Sender<bool>,
     rejected_lines: LineLimit,
     pub(super) route_lines: LineLimit,
+    pub(super) replacement_lines: LineLimit,
     /// As it was at the start: what a running process cannot change.
     pub(crate) config: Config,
 }
@@ -97,6 +103,8 @@ impl App {
         let config = deployment.config;
         let freshness = Freshness::new(config.keyring.refresh_interval.0);
         let taken_back = TakenBack::load(&*store, clock::now_seconds())?;
+        let imported = Known::default();
+        imported::read_on(&imported, &*store, &config)?;
         let app = App {
             verifier: ArcSwap::from_pointee(snapshot.verifier.clone()),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -108,12 +116,14 @@ impl App {
             degraded: Degraded::default(),
             refusals: Refusals::default(),
             last_used: LastUsed::new(config.last_used.max_ids),
+            imported,
             feed,
             too_stale: AtomicBool::new(false),
             secrets,
             stopping: watch::Sender::new(false),
             rejected_lines: LineLimit::new(Instant::now()),
             route_lines: LineLimit::new(Instant::now()),
+            replacement_lines: LineLimit::new(Instant::now()),
             config,
         };
         let mut held = app.taken_back.hold();
@@ -176,6 +186,7 @@ impl App {
         let list = self.taken_back.hold().list();
         self.metrics.revocations(list.len(), list.memory());
         self.metrics.secret_waiting(self.secrets.waiting());
+        self.metrics.imported_keys(self.imported.len());
         self.metrics.uses_dropped(self.last_used.dropped());
     }
 
@@ -209,11 +220,29 @@ impl App {
         !self.too_stale.load(Ordering::Relaxed)
     }
 
-    /// Verifies a presented key now, its secret half too, and counts how that ended.
+    /// Judges a presented key now, a sealed one or one that was imported, and counts how that ended.
+    pub(crate) async fn judge(self: &Arc<Self>, text: &str, wanted: &Wanted) -> Result<Accepted, VerifyError> {
+        let now = clock::now_seconds();
+        let mut verdict = self.verify_sealed(text, wanted, now).await.map(Accepted::Sealed);
+        if let Err(VerifyError::Rejected(Rejection::Malformed | Rejection::Checksum)) = verdict
+            && let Some(imported) = self.judge_imported(text, wanted).await
+        {
+            verdict = imported.map(Accepted::Imported);
+        }
+        self.count(verdict.as_ref().map(Accepted::id).map_err(|error| *error), text, now);
+        verdict
+    }
+
+    /// Verifies a presented sealed key now, its secret half too, and counts how that ended.
     pub(crate) async fn verify(self: &Arc<Self>, text: &str, wanted: &Wanted) -> Result<Verified, VerifyError> {
         let now = clock::now_seconds();
-        let opened = wanted.open(&self.verifier.load(), text, now);
-        let verdict = match opened {
+        let verdict = self.verify_sealed(text, wanted, now).await;
+        self.count(verdict.as_ref().map(Verified::id).map_err(|error| *error), text, now);
+        verdict
+    }
+
+    async fn verify_sealed(self: &Arc<Self>, text: &str, wanted: &Wanted, now: u64) -> Result<Verified, VerifyError> {
+        match wanted.open(&self.verifier.load(), text, now) {
             Ok(_) if !self.is_ready() => Err(self.could_not_tell("stale")),
             Ok(Opened::Verified(verified)) => Ok(verified),
             Ok(Opened::Secret(check)) => match self.prove(text, &check).await {
@@ -222,9 +251,12 @@ impl App {
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),
-        };
-        self.count(&verdict, text, now);
-        verdict
+        }
+    }
+
+    /// The verifier as it is now, with what is taken back.
+    pub(super) fn verifier(&self) -> Guard<Arc<Verifier>> {
+        self.verifier.load()
     }
 
     /// Opens a presented key now: all but its secret half is judged, and nothing counted.
@@ -232,15 +264,18 @@ impl App {
         wanted.open(&self.verifier.load(), text, clock::now_seconds())
     }
 
-    fn count(&self, verdict: &Result<Verified, VerifyError>, text: &str, now: u64) {
+    fn count(&self, verdict: Result<ApiKeyId, VerifyError>, text: &str, now: u64) {
         match verdict {
-            Ok(verified) => {
-                self.snapshot.load().counters.accepted(verified.id().version());
-                self.last_used.note(verified.id(), now);
+            Ok(id) => {
+                match id.version() {
+                    0 => drop(self.metrics.imported_accepted.inc()),
+                    version => self.snapshot.load().counters.accepted(version),
+                }
+                self.last_used.note(id, now);
             }
             Err(error) => {
-                self.metrics.not_accepted(*error);
-                if *error == VerifyError::Rejected(Rejection::VersionUnknown) && self.freshness.want_refresh() {
+                self.metrics.not_accepted(error);
+                if error == VerifyError::Rejected(Rejection::VersionUnknown) && self.freshness.want_refresh() {
                     self.metrics.unknown_version_refreshes.inc();
                 }
                 if tracing::enabled!(tracing::Level::DEBUG)

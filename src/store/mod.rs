@@ -2,6 +2,7 @@
 
 mod audit;
 mod follow;
+mod imported;
 mod ledger;
 mod revocation;
 mod secret;
@@ -13,11 +14,15 @@ use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::last_used::Use;
+use crate::{
+    imported::{ImportedRow, Rule},
+    last_used::Use,
+};
 
 pub(crate) use self::{
     audit::{Answered, AuditEntry, AuditRecord},
     follow::Following,
+    imported::{Imported, Migration, NewImported, StoredSet},
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
     revocation::{LogPart, NewRevocation},
     secret::{NewSecretRow, SecretChanges, SecretRow},
@@ -92,6 +97,21 @@ pub(crate) trait Store: Send + Sync {
     /// Adds to what is known of when keys were used.
     fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError>;
 
+    /// The sets of imported keys.
+    fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError>;
+
+    /// The place of the last imported key in the ledger; 0 where there is none.
+    fn imported_end(&self) -> Result<i64, StoreError>;
+
+    /// Imported keys behind a place of the ledger, at most `limit` of them, in the order of their places.
+    fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError>;
+
+    /// How far the imported keys of each realm have come.
+    fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError>;
+
+    /// At most `limit` imported keys of a realm that are not revoked, and whose sealed keys have been used.
+    fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError>;
+
     /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
     /// version, answers older than `answered_before`, and secret halves that are retired.
     fn sweep(
@@ -119,6 +139,15 @@ pub(crate) trait Transaction {
 
     /// Records an issued key. Fails when its realm and version would go over `budget`.
     fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError>;
+
+    /// The set of this rule; where there is none, one with this key for its ids is made.
+    fn imported_set(&mut self, realm: Realm, rule: &Rule, id_key: [u8; 16]) -> Result<StoredSet, StoreError>;
+
+    /// Records an imported key, unless it is on record.
+    fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError>;
+
+    /// Notes which sealed key was handed out for an imported one. `false` where one was before.
+    fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError>;
 
     /// The stored hashes of one key's secret half that are not retired at `now`, the newest first.
     fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError>;

@@ -39,6 +39,9 @@ pub(crate) struct Metrics {
     pub(crate) secret_hashes_broken: Counter,
     secret_unchecked: Family<ReasonLabel, Counter>,
     secret_waiting: Gauge<u64, AtomicU64>,
+    imported_keys: Gauge<u64, AtomicU64>,
+    pub(crate) imported_accepted: Counter,
+    pub(crate) imported_slow_checks: Counter,
 }
 
 /// One counter for each way a verification ends.
@@ -178,6 +181,16 @@ impl Metrics {
         );
         let secret_waiting = Gauge::<u64, AtomicU64>::default();
         registry.register("secret_waiting", "Checks that wait for memory", secret_waiting.clone());
+        let imported_keys = Gauge::<u64, AtomicU64>::default();
+        registry.register("imported_keys", "Imported keys in memory", imported_keys.clone());
+        let imported_accepted = Counter::default();
+        registry.register("imported_accepted", "Imported keys accepted", imported_accepted.clone());
+        let imported_slow_checks = Counter::default();
+        registry.register(
+            "imported_slow_checks",
+            "Argon2id, bcrypt and scrypt hashes computed for imported keys",
+            imported_slow_checks.clone(),
+        );
         let rejected = Rejection::ALL
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
@@ -204,6 +217,9 @@ impl Metrics {
             secret_hashes_broken,
             secret_unchecked,
             secret_waiting,
+            imported_keys,
+            imported_accepted,
+            imported_slow_checks,
         }
     }
 
@@ -253,6 +269,11 @@ impl Metrics {
     /// Shows how many checks wait for memory.
     pub(crate) fn secret_waiting(&self, waiting: usize) {
         self.secret_waiting.set(waiting as u64);
+    }
+
+    /// Shows how many imported keys there are.
+    pub(crate) fn imported_keys(&self, count: usize) {
+        self.imported_keys.set(count as u64);
     }
 
     /// Counts a look at the keyring.

@@ -12,6 +12,7 @@ mod data;
 mod doctor;
 mod feed;
 mod full_disk;
+mod imported;
 mod keyring_attacks;
 mod keyring_moves;
 mod last_used;

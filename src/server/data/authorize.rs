@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bulla::{Rejection, Verified, VerifyError};
+use bulla::{Rejection, VerifyError};
 
 use super::required::{self, Required};
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
         credential::{self, Credential},
         problem::Problem,
     },
-    view::verdict::Wanted,
+    view::{accepted::Accepted, verdict::Wanted},
 };
 
 pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -40,9 +40,9 @@ pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     };
     let realms = if required.realms.is_empty() { app.snapshot().default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address: None };
-    match app.verify(&text, &wanted).await {
-        Ok(verified) => identity(&verified).unwrap_or_else(|| {
-            tracing::error!(id = %verified.id(), "the key's scopes fit in no header");
+    match app.judge(&text, &wanted).await {
+        Ok(accepted) => identity(&accepted).unwrap_or_else(|| {
+            tracing::error!(id = %accepted.id(), "the key's scopes fit in no header");
             Problem::internal().into_response()
         }),
         Err(VerifyError::Rejected(Rejection::Scope)) => {
@@ -80,13 +80,13 @@ fn challenge(status: StatusCode, value: HeaderValue) -> Response {
 }
 
 /// 200 with every identity header, empty where there is nothing to say.
-fn identity(verified: &Verified) -> Option<Response> {
-    let expires_at = verified.expires_at().map(|time| clock::timestamp(time).to_string()).unwrap_or_default();
+fn identity(accepted: &Accepted) -> Option<Response> {
+    let expires_at = accepted.expires_at().map(|time| clock::timestamp(time).to_string()).unwrap_or_default();
     let headers = [
-        ("x-bulla-app-id", verified.app_id().to_string()),
-        ("x-bulla-api-key-id", verified.id().to_string()),
-        ("x-bulla-realm", verified.id().realm().to_string()),
-        ("x-bulla-scopes", verified.scopes().join(" ")),
+        ("x-bulla-app-id", accepted.app_id().to_string()),
+        ("x-bulla-api-key-id", accepted.id().to_string()),
+        ("x-bulla-realm", accepted.id().realm().to_string()),
+        ("x-bulla-scopes", accepted.scopes().join(" ")),
         ("x-bulla-expires-at", expires_at),
     ];
     let mut response = StatusCode::OK.into_response();

@@ -43,7 +43,7 @@ pub(super) async fn verify_batch(State(app): State<Arc<App>>, request: Request) 
         )));
     }
     let wanted = Wanted { realms: accepted_realms(&app, &body.realms)?, ..Wanted::default() };
-    let verdicts = join_all(body.api_keys.iter().map(|key| app.verify(key, &wanted))).await;
+    let verdicts = join_all(body.api_keys.iter().map(|key| app.judge(key, &wanted))).await;
     let answer = |verdict| Answer::for_caller(verdict).unwrap_or(Answer::COULD_NOT_TELL);
     Ok(Json(Results { results: verdicts.iter().map(answer).collect() }))
 }

@@ -36,12 +36,16 @@ pub(super) async fn self_revoke(
     };
     let wanted = Wanted { realms: app.snapshot().config.all_realms(), ..Wanted::default() };
     // Half of a key is enough to end it: its seal is genuine, and hashes would only take time.
-    let key = match app.open(&text, &wanted) {
-        Ok(_) => text.parse::<ApiKey>(),
-        Err(VerifyError::Rejected(rejection)) if is_genuine(rejection) => text.parse(),
-        Err(_) => return Err(Problem::no_such_key()),
+    let id = match (app.open(&text, &wanted), text.parse::<ApiKey>()) {
+        (Ok(_), Ok(key)) => key.id(),
+        (Err(VerifyError::Rejected(rejection)), Ok(key)) if is_genuine(rejection) => key.id(),
+        (_, Err(_)) => match app.judge_imported(&text, &wanted).await {
+            Some(Ok(key)) => key.id,
+            Some(Err(VerifyError::SecretUnchecked)) => return Err(Problem::could_not_tell()),
+            Some(Err(_)) | None => return Err(Problem::no_such_key()),
+        },
+        (Err(_), Ok(_)) => return Err(Problem::no_such_key()),
     };
-    let id = key.map_err(|_| Problem::no_such_key())?.id();
     let actor = Actor::api_key(id, peer.0.map(|peer| peer.ip()));
     let taken = blocking::run(move || {
         let take_back = TakeBack { store: &*app.store, actor: &actor, now: clock::now(), reason: None };

@@ -16,6 +16,11 @@ pub(crate) struct Proof {
     pub(crate) until: Option<u64>,
 }
 
+impl Proof {
+    /// Of a hash that never changes.
+    pub(crate) const FOR_GOOD: Proof = Proof { as_of: u64::MAX, until: None };
+}
+
 /// Proofs, under HMAC-SHA256 of the whole API key with a key that this process drew and nobody else has.
 pub(crate) struct Proofs {
     key: Hmac<Sha256>,
@@ -49,6 +54,11 @@ impl Proofs {
         prove: impl Future<Output = Result<Proof, E>>,
     ) -> Result<Proof, Arc<E>> {
         self.proofs.try_get_with(name, prove).await
+    }
+
+    /// Remembers a proof anew.
+    pub(crate) async fn renew(&self, name: Name, proof: Proof) {
+        self.proofs.insert(name, proof).await;
     }
 
     /// Forgets a proof.

@@ -1,9 +1,9 @@
 //! Checking secret halves: what was right a moment ago is remembered, and hashes are computed within bounds, after everything
 //! else about a key holds.
 
+mod attempts;
 mod cache;
 mod pool;
-mod wrong;
 
 use std::{
     collections::HashMap,
@@ -14,10 +14,11 @@ use std::{
 use bulla::{ApiKeyId, Rejection, SecretCheck, SecretDigest, VerifyError};
 use zeroize::Zeroizing;
 
+pub(super) use self::cache::Proof;
 use self::{
-    cache::{Proof, Proofs},
+    attempts::Attempts,
+    cache::Proofs,
     pool::{Pool, Share},
-    wrong::Wrong,
 };
 use super::{App, blocking};
 use crate::{
@@ -36,9 +37,9 @@ const TRIES: usize = 3;
 
 /// What checking takes.
 pub(crate) struct Secrets {
-    proofs: Proofs,
-    pool: Pool,
-    wrong: Wrong,
+    pub(super) proofs: Proofs,
+    pub(super) pool: Pool,
+    pub(super) attempts: Arc<Attempts>,
     changed: Mutex<Changed>,
     broken_lines: LineLimit,
 }
@@ -53,7 +54,7 @@ struct Changed {
 
 /// Why a secret half was not found right.
 #[derive(Debug)]
-enum Unproven {
+pub(super) enum Unproven {
     Wrong,
     CouldNotTell(&'static str),
 }
@@ -67,7 +68,7 @@ impl Secrets {
         Ok(Secrets {
             proofs: Proofs::new(&key, config.cache_size, config.cache_ttl.0),
             pool: Pool::new(config.memory_mib, config.queue),
-            wrong: Wrong::new(config.wrong_per_minute),
+            attempts: Arc::new(Attempts::new(config.wrong_per_minute)),
             changed: Mutex::new(Changed { seq: end, newest: HashMap::new() }),
             broken_lines: LineLimit::new(Instant::now()),
         })
@@ -122,9 +123,6 @@ impl App {
             }
             secrets.proofs.forget(&name).await;
         }
-        if secrets.wrong.is_exhausted(&id, now) {
-            return Err(self.could_not_tell("too_many_wrong"));
-        }
         let Some(peppers) = self.snapshot().peppers.clone() else { return Err(self.could_not_tell("no_pepper")) };
         for _ in 0..TRIES {
             let digests = peppers.digests(check);
@@ -134,10 +132,7 @@ impl App {
                 Ok(_) => secrets.proofs.forget(&name).await,
                 Err(unproven) => {
                     return Err(match *unproven {
-                        Unproven::Wrong => {
-                            secrets.wrong.note(id, now);
-                            Rejection::SecretWrong.into()
-                        }
+                        Unproven::Wrong => Rejection::SecretWrong.into(),
                         Unproven::CouldNotTell(why) => self.could_not_tell(why),
                     });
                 }
@@ -158,6 +153,7 @@ impl App {
         peppers: Arc<Peppers>,
         digests: Vec<SecretDigest>,
     ) -> Result<Proof, Unproven> {
+        let attempt = self.secrets.attempts.take(id, Instant::now()).ok_or(Unproven::CouldNotTell("too_many_wrong"))?;
         let app = Arc::clone(self);
         let rows = blocking::run(move || app.store.secret_hashes(&id, clock::now())).await;
         let Ok(Ok(rows)) = rows else { return Err(Unproven::CouldNotTell("store")) };
@@ -170,6 +166,10 @@ impl App {
         let app = Arc::clone(self);
         let found = blocking::run(move || {
             let found = app.find(id, stored, (&peppers, &digests), share);
+            // Here, where it happens also when the client has hung up.
+            if matches!(found, Found::Wrong) {
+                attempt.spend();
+            }
             (found, peppers, digests)
         });
         let Ok((found, peppers, digests)) = found.await else { return Err(Unproven::CouldNotTell("failed")) };

@@ -7,8 +7,12 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use crate::store::StoreError;
 
 /// The schema's steps; a store counts in `user_version` how many it has.
-pub(super) const MIGRATIONS: [&str; 3] =
-    [include_str!("../schema-1.sql"), include_str!("../schema-2.sql"), include_str!("../schema-3.sql")];
+pub(super) const MIGRATIONS: [&str; 4] = [
+    include_str!("../schema-1.sql"),
+    include_str!("../schema-2.sql"),
+    include_str!("../schema-3.sql"),
+    include_str!("../schema-4.sql"),
+];
 
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 mod audit;
 mod connection;
+mod imported;
 mod keyring;
 mod ledger;
 mod revocation;
@@ -21,11 +22,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use uuid::Uuid;
 
-use crate::last_used::Use;
+use crate::{
+    imported::{ImportedRow, Rule},
+    last_used::Use,
+};
 
 use super::{
-    Answered, AuditEntry, AuditRecord, LedgerEntry, LedgerFilter, LedgerRow, LogPart, NewRevocation, NewSecretRow,
-    SealCount, SecretChanges, SecretRow, Store, StoreError, Transaction,
+    Answered, AuditEntry, AuditRecord, Imported, LedgerEntry, LedgerFilter, LedgerRow, LogPart, Migration, NewImported,
+    NewRevocation, NewSecretRow, SealCount, SecretChanges, SecretRow, Store, StoreError, StoredSet, Transaction,
 };
 
 pub(super) struct SqliteStore {
@@ -172,6 +176,26 @@ impl Store for SqliteStore {
         self.write(|connection| ledger::note_uses(connection, uses))
     }
 
+    fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError> {
+        imported::sets(&self.reader())
+    }
+
+    fn imported_end(&self) -> Result<i64, StoreError> {
+        Ok(self.reader().query_row("SELECT coalesce(max(seq), 0) FROM imported_keys", [], |row| row.get(0))?)
+    }
+
+    fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError> {
+        imported::after(&self.reader(), place, limit)
+    }
+
+    fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError> {
+        imported::migrations(&self.reader(), realm, now)
+    }
+
+    fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
+        imported::taken_over(&self.reader(), realm, limit)
+    }
+
     fn sweep(
         &self,
         expired_before: Timestamp,
@@ -209,6 +233,18 @@ impl Transaction for Writing<'_> {
 
     fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
         ledger::insert(self.0, row, budget)
+    }
+
+    fn imported_set(&mut self, realm: Realm, rule: &Rule, id_key: [u8; 16]) -> Result<StoredSet, StoreError> {
+        imported::set(self.0, realm, rule, id_key)
+    }
+
+    fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError> {
+        imported::insert(self.0, new)
+    }
+
+    fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
+        imported::replace(self.0, id, by)
     }
 
     fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {

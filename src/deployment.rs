@@ -8,8 +8,7 @@ use std::{
 };
 
 use bulla::{
-    KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey, SourceError, Sources,
-    feed::SigningKey,
+    KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, SourceError, Sources, feed::SigningKey,
 };
 
 use jiff::Timestamp;
@@ -166,8 +165,8 @@ impl Deployment {
     }
 
     /// The versions of the pepper, where there is one.
-    pub(crate) fn peppers(&self, keyring: KeyringId) -> Result<Option<Peppers>, DeploymentError> {
-        let opened = self.config.pepper.as_ref().map(|pepper| Peppers::open(pepper, &self.sources, keyring));
+    pub(crate) fn peppers(&self, document: &KeyringDocument) -> Result<Option<Peppers>, DeploymentError> {
+        let opened = self.config.pepper.as_ref().map(|pepper| Peppers::open(pepper, &self.sources, document));
         Ok(opened.transpose()?)
     }
 

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{ActionError, Actor, invalid, take_back::in_whole_seconds};
 use crate::{
     config::{Config, parse_span},
-    secret::{self, Peppers, rerolled},
+    secret::{self, Peppers, intact, rerolled},
     store::{State, Store, transact},
 };
 
@@ -58,6 +58,8 @@ impl RerollSecret {
                 None => ActionError::Unknown(id),
             });
         };
+        // What somebody else wrote there could be of a text of his own.
+        intact(&id, newest, peppers).map_err(|error| ActionError::Conflict(format!("the stored hash: {error}")))?;
         let binding: SealBinding = newest.binding.parse().map_err(|error| ActionError::Conflict(format!("{error}")))?;
         let (hash, secret) = rerolled(&binding, peppers, secret::scheme_of(config, id.realm()))?;
         transact(store, |transaction| {

@@ -127,7 +127,7 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
         ..NewApiKey::plain(Realm::ADMIN, uuid::Uuid::new_v4())
     };
     let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
-    let peppers = deployment.peppers(document.id())?;
+    let peppers = deployment.peppers(&document)?;
     let issuing = Issuing {
         issuer: &issuer,
         store: &*store,

@@ -76,7 +76,7 @@ impl Issue {
                 let deployment = config.open()?;
                 let store = deployment.store()?;
                 let (document, keyring) = deployment.keyring(&*store)?;
-                let peppers = deployment.peppers(document.id())?;
+                let peppers = deployment.peppers(&document)?;
                 let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
                 let issuing = Issuing {
                     issuer: &issuer,

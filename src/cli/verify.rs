@@ -74,7 +74,7 @@ impl Verify {
             .with_revocations(Arc::new(taken_back.log.revocations().clone()));
         let verdict = match wanted.open(&verifier, &text, now) {
             Ok(Opened::Verified(verified)) => Ok(verified),
-            Ok(Opened::Secret(check)) => match deployment.peppers(document.id())? {
+            Ok(Opened::Secret(check)) => match deployment.peppers(&document)? {
                 Some(peppers) => match prove(&deployment.config, &*store, &peppers, &check)? {
                     Ok(()) => wanted.accept(check, &verifier, now),
                     Err(error) => Err(error),

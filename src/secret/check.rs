@@ -84,7 +84,7 @@ pub(crate) fn intact(id: &ApiKeyId, row: &SecretRow, peppers: &Peppers) -> Resul
     if pepper.is_intact(id, &row.phc, &row.binding, &row.mac) {
         Ok(hash)
     } else {
-        Err("somebody else wrote it, or changed it, or the pepper is another: look into it, and reroll the secret half"
+        Err("somebody else wrote it, or changed it, or the pepper is another: look into it, and issue a new key"
             .to_owned())
     }
 }

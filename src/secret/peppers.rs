@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use bulla::{KeyVersion, KeyringError, KeyringId, Pepper, SecretCheck, SecretDigest, Sources};
+use bulla::{KeyVersion, KeyringDocument, KeyringError, Pepper, SecretCheck, SecretDigest, Sources};
 
 use crate::config::PepperConfig;
 
@@ -17,11 +17,19 @@ pub(crate) struct Peppers {
 
 impl Peppers {
     /// Asks the sources that the configuration names.
-    pub(crate) fn open(config: &PepperConfig, sources: &Sources, keyring: KeyringId) -> Result<Self, KeyringError> {
+    pub(crate) fn open(
+        config: &PepperConfig,
+        sources: &Sources,
+        document: &KeyringDocument,
+    ) -> Result<Self, KeyringError> {
         let versions = config.versions().unwrap_or_default();
         let active = versions.iter().position(|(version, _)| *version == config.active).unwrap_or(0);
-        let all: Result<Vec<_>, _> =
-            versions.into_iter().map(|(version, uri)| Pepper::open(uri, sources, keyring, version)).collect();
+        let open = |(version, uri)| {
+            // A thief of that master key would have the pepper as well.
+            Pepper::refuse_master_key(uri, sources, version, document)?;
+            Pepper::open(uri, sources, document.id(), version)
+        };
+        let all: Result<Vec<_>, _> = versions.into_iter().map(open).collect();
         Ok(Peppers { all: all?, active, one_at_a_time: Mutex::new(()) })
     }
 

@@ -95,7 +95,7 @@ impl App {
         let store = deployment.store()?;
         let metrics = Metrics::new();
         let (document, keyring) = deployment.keyring(&*store)?;
-        let peppers = deployment.peppers(document.id())?.map(Arc::new);
+        let peppers = deployment.peppers(&document)?.map(Arc::new);
         warn_of_administrators(&*store, peppers.is_some())?;
         let snapshot = Snapshot::new(&deployment, document, (keyring, peppers), Vec::new(), &metrics);
         let feed = Feed::load(&deployment)?;
@@ -301,7 +301,7 @@ impl Snapshot {
         if same && !ask_again {
             return Ok(self.peppers.clone());
         }
-        Ok(deployment.peppers(document.id())?.map(Arc::new))
+        Ok(deployment.peppers(document)?.map(Arc::new))
     }
 
     fn new(

@@ -283,6 +283,7 @@ fn a_program_with_the_library_inside_follows_the_real_service() {
     let document = KeyringDocument::parse(&text, &mac, &sources).expect("its document");
     let keyring = Keyring::load(&document, &sources, &[live]).expect("its keys");
     let verifier = SharedVerifier::new(Verifier::new(&keyring));
+    #[allow(clippy::disallowed_methods, reason = "the time of the real service")]
     let clock = || jiff::Timestamp::now().as_second().unsigned_abs();
     let api_key = told.feed.key().parse().expect("an API key");
     let follower = bulla::feed::Follower::new(

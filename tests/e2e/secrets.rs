@@ -240,6 +240,7 @@ fn hashes_move_to_another_setting_and_pepper_when_they_are_used() {
     deployment.configure("scheme = \"hmac-sha256\"", "scheme = \"argon2id-owasp\"");
     let server = Server::start(&deployment);
     assert_eq!(verify(&server, &used), (200, true));
+    server.until("the hash to be made anew", |_| stored(&used) != first);
     let second = stored(&used);
     assert!(second.starts_with("$argon2id$v=19$m=19456,t=2,p=1,keyid=AAAAAg$") && first != second, "{second}");
     assert_eq!(server.metric("bulla_secret_rehashed_total"), 1);
@@ -267,6 +268,8 @@ fn a_stored_hash_that_somebody_else_wrote_is_not_used_and_is_reported() {
     assert_eq!(changed.expect("changed"), 1);
     assert_eq!(verify(&server, &two), (503, false));
     assert_eq!(verify(&server, &one), (200, true));
+    let reroll = server.admin.post(&format!("/v1/api-keys/{}/reroll-secret", id_of(&two)), &json!({}));
+    assert_eq!((reroll.status, reroll.problem().as_str()), (409, "api-key-state"), "no new half for somebody's text");
     server.until("the report", |server| server.metric("bulla_secret_hashes_broken_total") > 0);
     let log = server.stop();
     assert!(log.contains("not as it was stored") && log.contains(&id_of(&two)), "{log}");

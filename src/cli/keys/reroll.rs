@@ -55,7 +55,7 @@ impl Reroll {
                 let deployment = config.open()?;
                 let store = deployment.store()?;
                 let (document, keyring) = deployment.keyring(&*store)?;
-                let peppers = deployment.peppers(document.id())?;
+                let peppers = deployment.peppers(&document)?;
                 let peppers = peppers.as_ref();
                 let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
                 let (config, now) = (&deployment.config, clock::now());

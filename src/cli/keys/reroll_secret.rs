@@ -46,7 +46,7 @@ impl Reroll {
             None => {
                 let deployment = config.open()?;
                 let store = deployment.store()?;
-                let peppers = deployment.peppers(deployment.document(&*store)?.id())?;
+                let peppers = deployment.peppers(&deployment.document(&*store)?)?;
                 let with = (&deployment.config, peppers.as_ref());
                 let rerolled = how.apply(id, &*store, with, &Actor::command_line(), clock::now())?;
                 serde_json::to_value(rerolled).map_err(std::io::Error::from)?

@@ -26,11 +26,14 @@ use crate::{
     config::SecretConfig,
     secret::{self, Found, NewHash, Peppers, Stored},
     store::{SecretRow, Store, StoreError, transact},
-    telemetry::metrics::HashLabel,
+    telemetry::{limit::LineLimit, metrics::HashLabel},
 };
 
 /// Stored hashes that are looked at in one go.
 const SAMPLE: u32 = 1_000;
+
+/// How often a secret half is checked that changes meanwhile.
+const TRIES: usize = 3;
 
 /// What checking takes.
 pub(crate) struct Secrets {
@@ -38,6 +41,7 @@ pub(crate) struct Secrets {
     pub(super) pool: Pool,
     pub(super) attempts: Arc<Attempts>,
     changed: Mutex<Changed>,
+    broken_lines: LineLimit,
 }
 
 /// Keys whose secret halves changed, for as long as a proof from before may be remembered.
@@ -66,6 +70,7 @@ impl Secrets {
             pool: Pool::new(config.memory_mib, config.queue),
             attempts: Arc::new(Attempts::new(config.wrong_per_minute)),
             changed: Mutex::new(Changed { seq: end, newest: HashMap::new() }),
+            broken_lines: LineLimit::new(Instant::now()),
         })
     }
 
@@ -119,16 +124,21 @@ impl App {
             secrets.proofs.forget(&name).await;
         }
         let Some(peppers) = self.snapshot().peppers.clone() else { return Err(self.could_not_tell("no_pepper")) };
-        let digests = peppers.digests(check);
-        match secrets.proofs.get_or(name, self.hash(id, peppers, digests)).await {
-            Ok(proof) if secrets.still_holds(&id, proof, clock::now_seconds()) => Ok(()),
-            // Changed while it was hashed: by the time of the next request it is known what it is now.
-            Ok(_) => Err(self.could_not_tell("changed")),
-            Err(unproven) => Err(match *unproven {
-                Unproven::Wrong => Rejection::SecretWrong.into(),
-                Unproven::CouldNotTell(why) => self.could_not_tell(why),
-            }),
+        for _ in 0..TRIES {
+            let digests = peppers.digests(check);
+            match secrets.proofs.get_or(name, self.hash(id, Arc::clone(&peppers), digests)).await {
+                Ok(proof) if secrets.still_holds(&id, proof, clock::now_seconds()) => return Ok(()),
+                // What is stored changed while it was hashed.
+                Ok(_) => secrets.proofs.forget(&name).await,
+                Err(unproven) => {
+                    return Err(match *unproven {
+                        Unproven::Wrong => Rejection::SecretWrong.into(),
+                        Unproven::CouldNotTell(why) => self.could_not_tell(why),
+                    });
+                }
+            }
         }
+        Err(self.could_not_tell("changed"))
     }
 
     pub(super) fn could_not_tell(&self, why: &'static str) -> VerifyError {
@@ -160,20 +170,24 @@ impl App {
             if matches!(found, Found::Wrong) {
                 attempt.spend();
             }
-            found
+            (found, peppers, digests)
         });
-        let found = found.await;
+        let Ok((found, peppers, digests)) = found.await else { return Err(Unproven::CouldNotTell("failed")) };
         match found {
-            Ok(Found::Right { row, .. }) => {
+            Found::Right { row, rehash } => {
+                if rehash {
+                    tokio::spawn(Arc::clone(self).hash_again(id, row.clone(), peppers, digests));
+                }
                 let until = row.retires_at.and_then(|at| u64::try_from(at.as_second()).ok());
                 Ok(Proof { as_of, until })
             }
-            Ok(Found::Wrong) => Err(Unproven::Wrong),
-            Ok(Found::CouldNotTell(error)) => {
-                tracing::error!(%id, error, "a stored hash of a secret half cannot be used");
+            Found::Wrong => Err(Unproven::Wrong),
+            Found::CouldNotTell(error) => {
+                if let Some(kept_back) = self.secrets.broken_lines.allow(Instant::now()) {
+                    tracing::error!(%id, error, kept_back, "a stored hash of a secret half cannot be used");
+                }
                 Err(Unproven::CouldNotTell("hash"))
             }
-            Err(_) => Err(Unproven::CouldNotTell("failed")),
         }
     }
 
@@ -189,18 +203,38 @@ impl App {
         let scheme = secret::scheme_of(&snapshot.config, id.realm());
         let label = HashLabel { scheme: if stored.slow() > 0 { "argon2id" } else { "hmac-sha256" } };
         self.metrics.secret_hashes.get_or_create(&label).inc_by(stored.slow().max(1) as u64);
-        let found = match &share {
+        match &share {
             Some(share) => self.secrets.pool.work(share, |memory| stored.find(digests, memory, scheme, active)),
             None => stored.find(digests, &mut bulla::HashMemory::default(), scheme, active),
-        };
-        if let Found::Right { row, rehash: true } = &found {
-            let digest = digests.iter().find(|digest| digest.pepper_version() == active);
-            let hash = digest.map(|digest| NewHash::again(digest, &row.binding, scheme));
-            if let Some(Ok(hash)) = hash {
-                self.replace(id, row, (&hash, peppers));
-            }
         }
-        found
+    }
+
+    /// Makes a hash anew under today's setting and pepper, beside the request that found it right, and within the bound.
+    async fn hash_again(
+        self: Arc<Self>,
+        id: ApiKeyId,
+        old: SecretRow,
+        peppers: Arc<Peppers>,
+        digests: Vec<SecretDigest>,
+    ) {
+        let scheme = secret::scheme_of(&self.snapshot().config, id.realm());
+        let share = match scheme.memory_kib() {
+            0 => None,
+            // Where there is no room the next time does.
+            kib => match self.secrets.pool.share(kib).await {
+                Ok(share) => Some(share),
+                Err(_) => return,
+            },
+        };
+        let made = blocking::run(move || {
+            let active = peppers.active().version();
+            let digest = digests.iter().find(|digest| digest.pepper_version() == active);
+            if let Some(Ok(hash)) = digest.map(|digest| NewHash::again(digest, &old.binding, scheme)) {
+                self.replace(id, &old, (&hash, &peppers));
+            }
+            drop(share);
+        });
+        drop(made.await);
     }
 
     /// Puts a hash that was made anew in the old one's place. If it does not work the old one goes on.

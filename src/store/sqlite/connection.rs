@@ -1,6 +1,6 @@
 //! Opening the file: as a rule to read and write, and where nothing can be written, to read what is there.
 
-use std::{fs::OpenOptions, path::Path, time::Duration};
+use std::{fs::OpenOptions, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -27,6 +27,11 @@ pub(super) fn is_writable(path: &Path) -> bool {
         !matches!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
     };
     OpenOptions::new().append(true).open(path).map_or_else(writable, |_| true)
+}
+
+/// Tells one file at this path from another that is put in its place; 0 where there is none.
+pub(super) fn file(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.ino())
 }
 
 /// A connection that writes, and one that only reads.

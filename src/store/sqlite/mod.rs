@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -39,6 +39,8 @@ pub(super) struct SqliteStore {
     reader: Mutex<Connection>,
     /// Whether both were opened where nothing can be written.
     read_only: AtomicBool,
+    /// Which file they are of.
+    file: AtomicU64,
 }
 
 impl SqliteStore {
@@ -56,7 +58,8 @@ impl SqliteStore {
         }
         let path = path.to_owned();
         let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
-        Ok(SqliteStore { path, writer, reader, read_only: AtomicBool::new(read_only) })
+        let file = AtomicU64::new(connection::file(&path));
+        Ok(SqliteStore { path, writer, reader, read_only: AtomicBool::new(read_only), file })
     }
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
@@ -70,9 +73,13 @@ impl SqliteStore {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a read-only store anew once it can be written: from then on others may write, and must be heard.
+    /// Opens the store anew where another file was put in its place, and a read-only one once it can be written: from then
+    /// on others may write, and must be heard.
     fn look_again(&self) {
-        if !self.read_only.load(Ordering::Acquire) || !connection::is_writable(&self.path) {
+        let file = connection::file(&self.path);
+        let replaced = file != 0 && file != self.file.load(Ordering::Acquire);
+        let writable = self.read_only.load(Ordering::Acquire) && connection::is_writable(&self.path);
+        if !replaced && !writable {
             return;
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +87,8 @@ impl SqliteStore {
         if let Ok(both) = connection::both(&self.path, false) {
             [*writer, *reader] = both;
             self.read_only.store(false, Ordering::Release);
-            tracing::info!(path = %self.path.display(), "the store can be written again");
+            self.file.store(file, Ordering::Release);
+            tracing::warn!(path = %self.path.display(), replaced, "the store was opened anew");
         }
     }
 

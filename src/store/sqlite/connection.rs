@@ -14,6 +14,10 @@ pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("../schema-4.sql"),
 ];
 
+/// KiB of pages that the writer keeps at most: with the usual 2,000 a transaction of thousands of rows writes the same pages
+/// of an index again and again.
+const CACHE_KIB: i64 = 64 * 1024;
+
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -37,6 +41,7 @@ pub(super) fn both(path: &Path, read_only: bool) -> Result<[Connection; 2], Stor
     }
     let mut writer = writing(path)?;
     writer.pragma_update(None, "synchronous", "FULL")?;
+    writer.pragma_update(None, "cache_size", -CACHE_KIB)?;
     migrate(&mut writer, path)?;
     let reader = writing(path)?;
     reader.pragma_update(None, "query_only", true)?;

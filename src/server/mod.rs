@@ -3,7 +3,6 @@
 mod admin;
 mod blocking;
 mod body;
-mod credential;
 mod data;
 mod degraded;
 mod feed;

@@ -86,7 +86,7 @@ class Verifier:
     """Verifies the API keys of one keyring. Any number of threads may use it."""
 
     def __init__(self, library, folder, realms, mac_source="file:keyring-mac.key", secret_realms=(), trusted_sources=None):
-        self.library, self.realms, self.handle = library, texts(realms), c_void_p()
+        self.functions, self.realms, self.handle = library, texts(realms), c_void_p()
         trusted = (None, 0) if trusted_sources is None else texts(trusted_sources)
         keyring = Keyring(b"keyring.toml", mac_source.encode(), folder.encode(), *self.realms, *texts(secret_realms), *trusted)
         error = create_string_buffer(512)
@@ -94,12 +94,12 @@ class Verifier:
             raise RuntimeError(error.value.decode())
 
     def __del__(self):
-        self.library.bulla_verifier_free(self.handle)
+        self.functions.bulla_verifier_free(self.handle)
 
     def verify(self, api_key, now, scopes=(), audience=None, address=None):
         """Verifies `api_key` (bytes) at `now` (Unix seconds)."""
         expected, found = Expected(*self.realms, *texts(scopes), optional(audience), optional(address)), Verified()
-        status = self.library.bulla_verify(self.handle, api_key, len(api_key), byref(expected), now, byref(found))
+        status = self.functions.bulla_verify(self.handle, api_key, len(api_key), byref(expected), now, byref(found))
         return Verdict(
             status, found.reason.decode(), found.api_key_id.decode(), found.realm.decode(), found.version,
             uuid.UUID(bytes=bytes(found.app_id)), found.issued_at, found.expires_at, found.scopes.decode().split(),

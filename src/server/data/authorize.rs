@@ -4,25 +4,21 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bulla::{Rejection, VerifyError};
+use bulla::{Rejection, VerifyError, layer::Credential};
 
 use super::required::{self, Required};
 use crate::{
     clock,
-    server::{
-        App,
-        credential::{self, Credential},
-        problem::Problem,
-    },
+    server::{App, problem::Problem},
     view::{accepted::Accepted, verdict::Wanted},
 };
 
-pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
-    let required = match requirements(request.uri()).and_then(|required| known_realms(&app, required)) {
+pub(super) async fn authorize(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
+    let required = match requirements(&uri).and_then(|required| known_realms(&app, required)) {
         Ok(required) => required,
         Err(detail) => {
             if let Some(kept_back) = app.route_lines.allow(Instant::now()) {
@@ -31,7 +27,7 @@ pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
             return Problem::misconfigured_route(detail).into_response();
         }
     };
-    let text = match credential::read(request.headers(), required.from.as_ref()) {
+    let text = match Credential::read(&headers, required.from.as_ref()) {
         Credential::One(text) => text,
         Credential::None => return challenge(StatusCode::UNAUTHORIZED, HeaderValue::from_static("Bearer")),
         Credential::Several => {
@@ -40,7 +36,7 @@ pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     };
     let realms = if required.realms.is_empty() { app.snapshot().default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address: None };
-    match app.judge(&text, &wanted).await {
+    match app.judge(text.expose(), &wanted).await {
         Ok(accepted) => identity(&accepted).unwrap_or_else(|| {
             tracing::error!(id = %accepted.id(), "the key's scopes fit in no header");
             Problem::internal().into_response()

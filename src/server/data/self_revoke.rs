@@ -7,7 +7,7 @@ use axum::{
     extract::{Extension, State},
     http::HeaderMap,
 };
-use bulla::{ApiKey, Rejection, VerifyError};
+use bulla::{ApiKey, Rejection, VerifyError, layer::Credential};
 
 use crate::{
     action::{
@@ -15,12 +15,7 @@ use crate::{
         take_back::{TakeBack, Taken},
     },
     clock,
-    server::{
-        App, blocking,
-        credential::{self, Credential},
-        listener::Peer,
-        problem::Problem,
-    },
+    server::{App, blocking, listener::Peer, problem::Problem},
     view::verdict::Wanted,
 };
 
@@ -29,17 +24,17 @@ pub(super) async fn self_revoke(
     Extension(peer): Extension<Peer>,
     headers: HeaderMap,
 ) -> Result<Json<Taken>, Problem> {
-    let text = match credential::read(&headers, None) {
+    let text = match Credential::read(&headers, None) {
         Credential::One(text) => text,
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
     };
     let wanted = Wanted { realms: app.snapshot().config.all_realms(), ..Wanted::default() };
     // Half of a key is enough to end it: its seal is genuine, and hashes would only take time.
-    let id = match (app.open(&text, &wanted), text.parse::<ApiKey>()) {
+    let id = match (app.open(text.expose(), &wanted), text.expose().parse::<ApiKey>()) {
         (Ok(_), Ok(key)) => key.id(),
         (Err(VerifyError::Rejected(rejection)), Ok(key)) if is_genuine(rejection) => key.id(),
-        (_, Err(_)) => match app.judge_imported(&text, &wanted).await {
+        (_, Err(_)) => match app.judge_imported(text.expose(), &wanted).await {
             Some(Ok(key)) => key.id,
             Some(Err(VerifyError::SecretUnchecked)) => return Err(Problem::could_not_tell()),
             Some(Err(_)) | None => return Err(Problem::no_such_key()),

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../src/server/secrets/cache.rs"]
+#[allow(dead_code, reason = "the service needs more of it")]
+mod cache;
 #[path = "support/keyring.rs"]
 mod keyring;
 #[path = "support/raw.rs"]
@@ -10,9 +13,17 @@ mod raw;
 #[path = "support/rounds.rs"]
 mod rounds;
 
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
 use bulla::{
     Argon2id, Claims, Expectations, HashMemory, Issuer, Opened, Request, SecretHash, SecretScheme, Suite, Verifier,
 };
+use cache::{Proof, Proofs};
 use keyring::{NOW, realm};
 use rounds::Contender;
 
@@ -44,8 +55,27 @@ fn main() {
     let default = hash(SecretScheme::Argon2id(Argon2id::DEFAULT));
     let kept = |stored: &SecretHash| HashMemory::with_kib(stored.memory_kib()).expect("memory");
     let (mut kept_owasp, mut kept_default) = (kept(&owasp), kept(&default));
+    let scoped = Request { claims: Claims::new().with_scopes(["orders.read"]), ..request.clone() };
+    let scoped = Issuer::new(&keyring).issue(&scoped, NOW).expect("an API key");
+    let proofs = Proofs::new(&[7; 32], 100_000, Duration::from_secs(3_600));
+    let proof = async { Ok::<_, ()>(Proof { as_of: 1, until: None }) };
+    ready(proofs.get_or(proofs.name(key.expose()), proof)).expect("a proof");
     let contenders = vec![
         (MANY, raw::open()),
+        (
+            MANY,
+            Contender::new("verify, a key without a secret half", || {
+                verifier.verify(scoped.expose(), &expected, NOW).is_ok()
+            }),
+        ),
+        (
+            MANY,
+            Contender::new("open, remembered, accept", || {
+                let check = open();
+                let proof = ready(proofs.get(&proofs.name(key.expose())));
+                proof.is_some() && check.accept(&verifier, &expected, NOW).is_ok()
+            }),
+        ),
         (MANY, Contender::new("open, up to the secret half", || open().id() == key.id())),
         (
             MANY,
@@ -61,6 +91,14 @@ fn main() {
         (ONE, Contender::new("argon2id default, fresh memory", || default.matches(&digest).expect("checked"))),
     ];
     run(contenders);
+}
+
+/// What a future comes to that has nothing to wait for.
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("it waits"),
+    }
 }
 
 fn run(mut contenders: Vec<(u32, Contender<'_>)>) {

@@ -16,6 +16,8 @@ use serde_json::json;
 
 use crate::{
     config::{Config, ConfigError, Span},
+    imported::HmacKeyError,
+    secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
 };
 
@@ -47,6 +49,8 @@ pub(crate) enum DeploymentError {
     FeedKey(SourceError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    #[error(transparent)]
+    HmacKey(#[from] HmacKeyError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -158,6 +162,12 @@ impl Deployment {
     /// The key that authenticates the keyring.
     pub(crate) fn mac_key(&self, document: &KeyringDocument) -> Result<MacKey, KeyringError> {
         MacKey::open(&self.config.keyring.mac_source, &self.sources, document.id())
+    }
+
+    /// The versions of the pepper, where there is one.
+    pub(crate) fn peppers(&self, document: &KeyringDocument) -> Result<Option<Peppers>, DeploymentError> {
+        let opened = self.config.pepper.as_ref().map(|pepper| Peppers::open(pepper, &self.sources, document));
+        Ok(opened.transpose()?)
     }
 
     /// The key that signs the revocation feed, where there is one.

@@ -9,8 +9,10 @@ mod deployment;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hardening;
+mod imported;
 mod last_used;
 mod rotation;
+mod secret;
 mod server;
 mod store;
 mod telemetry;

@@ -208,10 +208,16 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `aws-kms`, `pkcs11`, `vault-transit` | key sources |
-//! | `follow` | the module `feed`: signed messages of what was taken back, and who follows them |
+//! | `capi` | the functions of `include/bulla.h`, for programs in other languages |
+//! | `follow` | the module `feed`: signed messages of what was taken back, and a follower that keeps a verifier current |
+//! | `tower` | the module `layer`: a `tower` layer that verifies in process, required scopes, an axum extractor |
 
+#[cfg(any(feature = "follow", feature = "vault-transit"))]
+mod agent;
 mod api_key;
 mod base62;
+#[cfg(feature = "capi")]
+mod capi;
 mod claims;
 mod derive;
 mod expectations;
@@ -220,15 +226,21 @@ pub mod feed;
 mod hex;
 mod issuer;
 mod keyring;
+#[cfg(feature = "tower")]
+pub mod layer;
 mod payload;
 mod realm;
 mod rejection;
 mod revocation;
 mod seal;
 mod secret;
+#[cfg(any(feature = "follow", feature = "tower"))]
+mod shared;
 mod source;
 mod verifier;
 
+#[cfg(any(feature = "follow", feature = "tower"))]
+pub use self::shared::{SharedVerifier, SharedVerifyError};
 pub use self::{
     api_key::{ApiKey, ApiKeyId, ApiKeyIdError},
     claims::{Cidr, CidrError, Claims, ClaimsError},

@@ -55,6 +55,11 @@ impl Verifier {
         Verifier { revocations, ..self.clone() }
     }
 
+    /// What is taken back, for whoever judges other keys by the same list.
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
     /// The same verifier for realms that require secret halves. It accepts no key of theirs that has none, which is what
     /// stops forgery by someone who has the seal key.
     #[must_use]

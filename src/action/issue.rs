@@ -15,12 +15,16 @@ use super::{
 };
 use crate::{
     clock,
-    config::{Config, RealmConfig},
-    store::{Answered, LedgerRow, Store, StoreError, Transaction, transact},
+    config::{Config, RealmConfig, SecretPolicy},
+    secret::{self, NewHash, Peppers},
+    store::{Answered, LedgerRow, NewSecretRow, Store, StoreError, Transaction, transact},
 };
 
 /// How often an id that is on record already is drawn anew. Twice would be a generator that repeats itself.
 const DRAWS: usize = 3;
+
+/// Keys with slow hashes that one request may ask for: some tens of seconds' work.
+const MAX_SLOW_BATCH: usize = 100;
 
 /// Keys that one request may ask for.
 pub(crate) const MAX_BATCH: usize = 1_000;
@@ -65,6 +69,8 @@ pub(crate) struct Issuing<'a> {
     pub(crate) issuer: &'a Issuer,
     pub(crate) store: &'a dyn Store,
     pub(crate) config: &'a Config,
+    /// Without them no secret half is issued.
+    pub(crate) peppers: Option<&'a Peppers>,
     pub(crate) actor: &'a Actor,
     pub(crate) now: Timestamp,
 }
@@ -72,11 +78,23 @@ pub(crate) struct Issuing<'a> {
 /// The key that a new one replaces.
 pub(super) struct Replaces {
     pub(super) id: ApiKeyId,
-    pub(super) revoked_at: Timestamp,
+    /// When that one is revoked, where it is.
+    pub(super) revoked_at: Option<Timestamp>,
     pub(super) reason: Option<String>,
 }
 
+/// A key that is sealed and not yet on record.
+pub(super) struct Prepared {
+    pub(super) issued: IssuedApiKey,
+    row: LedgerRow,
+    secret: Option<NewSecretRow>,
+}
+
 impl Issuing<'_> {
+    fn requires(&self, realm: &str) -> bool {
+        realm.parse().is_ok_and(|realm| secret::policy_of(self.config, realm) == SecretPolicy::Required)
+    }
+
     /// Issues one key. It is on record before it is returned.
     pub(crate) fn one(&self, new: NewApiKey) -> Result<IssuedApiKey, ActionError> {
         let new = vec![self.wish(new)?];
@@ -90,6 +108,14 @@ impl Issuing<'_> {
     pub(crate) fn all(&self, new: Vec<NewApiKey>, once: Option<&IdempotencyKey>) -> Result<Issued, ActionError> {
         let single = new.len() == 1;
         let mut wishes = Vec::with_capacity(new.len());
+        let slow = |new: &NewApiKey| {
+            let realm = new.realm.parse().ok().filter(|_| new.secret || self.requires(&new.realm));
+            realm.is_some_and(|realm| secret::scheme_of(self.config, realm).memory_kib() > 0)
+        };
+        if new.iter().filter(|new| slow(new)).count() > MAX_SLOW_BATCH {
+            let message = format!("at most {MAX_SLOW_BATCH} keys with Argon2id secret halves are issued at a time");
+            return Err(invalid("api_keys", message));
+        }
         for (at, one) in new.into_iter().enumerate() {
             let wish = self.wish(one).map_err(|error| if single { error } else { error.at(at) });
             wishes.push(wish?);
@@ -98,57 +124,77 @@ impl Issuing<'_> {
     }
 
     fn record(&self, wishes: &[Wish], once: Option<&IdempotencyKey>) -> Result<Issued, ActionError> {
-        for _ in 1..DRAWS {
-            match transact(self.store, |transaction| self.record_once(transaction, wishes, once)) {
-                Err(ActionError::Store(StoreError::Duplicate)) => {}
-                done => return done,
+        let mut draws = 0;
+        loop {
+            draws += 1;
+            // Sealing, and hashing secret halves, which may take long, hold nobody up: what they are based on is looked at
+            // again when the keys are put on record.
+            let prepared = transact(self.store, |transaction| {
+                let before = self.answered(transaction, once)?;
+                let from = |wish: &Wish| good_from(transaction, wish.request.app_id, wish.request.realm);
+                Ok::<_, ActionError>((before, wishes.iter().map(from).collect::<Result<Vec<_>, _>>()?))
+            })?;
+            let good_from = match prepared {
+                (Some(before), _) => return Ok(Issued::Before(before)),
+                (None, good_from) => good_from,
+            };
+            let prepared: Result<Vec<_>, _> =
+                wishes.iter().zip(good_from).map(|(wish, from)| self.prepare(wish, from)).collect();
+            let prepared = prepared?;
+            let recorded = transact(self.store, |transaction| {
+                if let Some(before) = self.answered(transaction, once)? {
+                    return Ok(Some(before));
+                }
+                for one in &prepared {
+                    self.put(transaction, one, "api_key.issue", None)?;
+                }
+                if let Some(once) = once {
+                    let api_key_ids = prepared.iter().map(|one| one.issued.api_key.id()).collect();
+                    let answered = Answered { request: once.request.clone(), api_key_ids, at: self.now };
+                    transaction.remember_answer(&self.actor.name, &once.key, &answered)?;
+                }
+                Ok::<_, ActionError>(None)
+            });
+            match recorded {
+                Ok(Some(before)) => return Ok(Issued::Before(before)),
+                Ok(None) => return Ok(Issued::Now(prepared.into_iter().map(|one| one.issued).collect())),
+                Err(ActionError::Store(StoreError::Duplicate)) if draws < DRAWS => {}
+                Err(error) => return Err(error),
             }
         }
-        transact(self.store, |transaction| self.record_once(transaction, wishes, once))
     }
 
-    fn record_once(
+    /// What this request was answered before.
+    fn answered(
         &self,
-        transaction: &mut dyn Transaction,
-        wishes: &[Wish],
+        transaction: &dyn Transaction,
         once: Option<&IdempotencyKey>,
-    ) -> Result<Issued, ActionError> {
-        if let Some(once) = once
-            && let Some(before) = transaction.answered(&self.actor.name, &once.key)?
-        {
-            let same = before.request == once.request;
-            return if same { Ok(Issued::Before(before.api_key_ids)) } else { Err(ActionError::KeyReused) };
+    ) -> Result<Option<Vec<ApiKeyId>>, ActionError> {
+        let Some(once) = once else { return Ok(None) };
+        match transaction.answered(&self.actor.name, &once.key)? {
+            Some(before) if before.request == once.request => Ok(Some(before.api_key_ids)),
+            Some(_) => Err(ActionError::KeyReused),
+            None => Ok(None),
         }
-        let issued: Result<Vec<_>, _> =
-            wishes.iter().map(|wish| self.seal(transaction, wish, "api_key.issue", None)).collect();
-        let issued = issued?;
-        if let Some(once) = once {
-            let api_key_ids = issued.iter().map(|key| key.api_key.id()).collect();
-            let answered = Answered { request: once.request.clone(), api_key_ids, at: self.now };
-            transaction.remember_answer(&self.actor.name, &once.key, &answered)?;
-        }
-        Ok(Issued::Now(issued))
     }
 
-    /// Seals and records one key, with its audit record.
-    pub(super) fn seal(
-        &self,
-        transaction: &mut dyn Transaction,
-        wish: &Wish,
-        action: &str,
-        replaces: Option<&Replaces>,
-    ) -> Result<IssuedApiKey, ActionError> {
+    /// Seals a key, and hashes its secret half.
+    pub(super) fn prepare(&self, wish: &Wish, good_from: Option<Timestamp>) -> Result<Prepared, ActionError> {
         let Wish { request, name, restrictions } = wish;
         // What a rule takes back was issued before now, and this key is not to be: at most seconds lie between.
-        let good_from = good_from(transaction, request.app_id, request.realm)?;
         let issued_at = good_from.map_or(self.now, |from| from.max(self.now));
         if let Some(from) = good_from.filter(|from| request.expires_at.is_some_and(|at| at <= seconds(*from))) {
-            return Err(invalid(
-                "expires_at",
-                format!("a rule takes back what is issued before {from}: let it live longer"),
-            ));
+            let message = format!("a rule takes back what is issued before {from}: let it live longer");
+            return Err(invalid("expires_at", message));
         }
         let api_key = self.issuer.issue(request, seconds(issued_at)).map_err(refused)?;
+        let secret = match self.peppers {
+            Some(peppers) => {
+                let hash = NewHash::of(&api_key, peppers, secret::scheme_of(self.config, request.realm))?;
+                hash.map(|hash| hash.row(api_key.id(), peppers, self.now, None))
+            }
+            None => None,
+        };
         let issued = IssuedApiKey::new(api_key, request, issued_at);
         let row = LedgerRow {
             id: issued.api_key.id(),
@@ -160,29 +206,71 @@ impl Issuing<'_> {
             restrictions: Some(restrictions.clone()),
             meta: issued.meta.clone(),
             issued_by: self.actor.name.clone(),
-            rerolled_from: replaces.map(|old| old.id),
+            rerolled_from: None,
         };
-        transaction.insert_api_key(&row, seal_budget(self.issuer.suite()))?;
-        let mut detail = json!({"app_id": row.app_id, "expires_at": row.expires_at, "scopes": row.scopes});
-        if let (Some(old), Some(detail)) = (replaces, detail.as_object_mut()) {
-            detail.insert("replaces".to_owned(), json!(old.id.to_string()));
-            detail.insert("revoked_at".to_owned(), json!(old.revoked_at));
-            detail.insert("reason".to_owned(), json!(old.reason));
+        Ok(Prepared { issued, row, secret })
+    }
+
+    /// Puts a key on record, with its audit record. [`StoreError::Duplicate`] asks for another one.
+    pub(super) fn put(
+        &self,
+        transaction: &mut dyn Transaction,
+        prepared: &Prepared,
+        action: &str,
+        replaces: Option<&Replaces>,
+    ) -> Result<(), ActionError> {
+        let Prepared { issued, row, secret } = prepared;
+        let rule = good_from(transaction, row.app_id, row.id.realm())?;
+        if rule.is_some_and(|from| row.issued_at < from) {
+            return Err(StoreError::Duplicate.into());
         }
-        transaction.append_audit(&self.actor.record(self.now, action, Some(issued.api_key_id.clone()), detail))?;
-        Ok(issued)
+        let row = LedgerRow { rerolled_from: replaces.map(|old| old.id), ..row.clone() };
+        transaction.insert_api_key(&row, seal_budget(self.issuer.suite()))?;
+        if let Some(secret) = secret {
+            transaction.insert_secret(secret)?;
+        }
+        let mut detail = json!({"app_id": row.app_id, "expires_at": row.expires_at, "scopes": row.scopes});
+        if let Some(detail) = detail.as_object_mut() {
+            if secret.is_some() {
+                detail.insert("secret".to_owned(), json!(true));
+            }
+            if let Some(old) = replaces {
+                detail.insert("replaces".to_owned(), json!(old.id.to_string()));
+                detail.insert("revoked_at".to_owned(), json!(old.revoked_at));
+                detail.insert("reason".to_owned(), json!(old.reason));
+            }
+        }
+        let record = self.actor.record(self.now, action, Some(issued.api_key_id.clone()), detail);
+        Ok(transaction.append_audit(&record)?)
     }
 
     /// Reads what is asked for, and holds it to the realm's policy.
     pub(super) fn wish(&self, new: NewApiKey) -> Result<Wish, ActionError> {
         let unbound = RealmConfig::default();
         let policy = self.config.realms.get(&new.realm).unwrap_or(&unbound);
-        new.into_wish(policy, self.now)
+        let wish = new.into_wish(policy, self.now)?;
+        let secret = wish.request.claims.has_secret();
+        match (secret::policy_of(self.config, wish.request.realm), secret) {
+            (SecretPolicy::Off, true) => Err(ActionError::Policy {
+                field: "secret".to_owned(),
+                message: "keys of this realm have no secret halves".to_owned(),
+            }),
+            (SecretPolicy::Required, _) | (_, true) if self.peppers.is_none() => Err(invalid(
+                "secret",
+                "secret halves need a [pepper] in the configuration: a version, and its key source",
+            )),
+            (SecretPolicy::Required, false) => Ok(wish.with_secret()),
+            _ => Ok(wish),
+        }
     }
 }
 
 /// The first time from which keys of this app and realm are good, where a rule takes earlier ones back.
-fn good_from(transaction: &dyn Transaction, app_id: Uuid, realm: Realm) -> Result<Option<Timestamp>, StoreError> {
+pub(super) fn good_from(
+    transaction: &dyn Transaction,
+    app_id: Uuid,
+    realm: Realm,
+) -> Result<Option<Timestamp>, StoreError> {
     let rules = [(Some(app_id), None), (Some(app_id), Some(realm)), (None, Some(realm))];
     let found: Result<Vec<_>, _> = rules.into_iter().map(|(app, realm)| transaction.rule(app, realm)).collect();
     Ok(found?.into_iter().flatten().max())

@@ -2,14 +2,17 @@
 //! store, its audit record within it: an action that cannot be recorded is not done.
 
 pub(crate) mod audit;
+pub(crate) mod import;
 pub(crate) mod issue;
 pub(crate) mod keyring;
 pub(crate) mod new_api_key;
 mod policy;
+pub(crate) mod replace;
 pub(crate) mod reroll;
+pub(crate) mod reroll_secret;
 pub(crate) mod take_back;
 
-use bulla::{ApiKey, ApiKeyId, IssueError};
+use bulla::{ApiKey, ApiKeyId, IssueError, SecretHashError};
 use jiff::Timestamp;
 
 pub(crate) use self::audit::Actor;
@@ -36,6 +39,9 @@ pub(crate) enum ActionError {
     /// The keyring or the generator.
     #[error(transparent)]
     Issue(IssueError),
+    /// A secret half could not be hashed.
+    #[error("the secret half cannot be hashed: {0}")]
+    Secret(#[from] SecretHashError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -67,6 +67,14 @@ pub(super) struct Wish {
     pub(super) restrictions: Restrictions,
 }
 
+impl Wish {
+    /// The same with a secret half.
+    pub(super) fn with_secret(mut self) -> Self {
+        self.request.claims = self.request.claims.with_secret();
+        self
+    }
+}
+
 impl NewApiKey {
     /// A key of `realm` for `app_id` that lives as long as is usual there, and claims nothing.
     pub(crate) fn plain(realm: Realm, app_id: Uuid) -> Self {
@@ -85,9 +93,6 @@ impl NewApiKey {
     }
 
     pub(super) fn into_wish(self, policy: &RealmConfig, now: Timestamp) -> Result<Wish, ActionError> {
-        if self.secret {
-            return Err(invalid("secret", "this version issues no secret halves yet: leave `secret` out"));
-        }
         let noted = self.name.iter().chain(self.meta.keys()).chain(self.meta.values()).chain(&self.scopes);
         noted.into_iter().try_for_each(|text| check_note("name, scopes and meta", text))?;
         let realm = self.realm.parse().map_err(|error| invalid("realm", error))?;
@@ -109,7 +114,8 @@ impl NewApiKey {
             cidr: claims.cidr().iter().map(ToString::to_string).collect(),
         };
         let request = Request { realm, app_id, expires_at: expires_at.map(seconds), claims };
-        Ok(Wish { request, name: self.name.filter(|name| !name.is_empty()), restrictions })
+        let wish = Wish { request, name: self.name.filter(|name| !name.is_empty()), restrictions };
+        Ok(if self.secret { wish.with_secret() } else { wish })
     }
 }
 

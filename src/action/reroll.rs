@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     ActionError, invalid,
-    issue::{IssuedApiKey, Issuing, Replaces},
+    issue::{IssuedApiKey, Issuing, Replaces, good_from},
     new_api_key::{NEVER, NewApiKey, OneOrMany},
     take_back::{expiry_of, in_whole_seconds},
 };
@@ -49,32 +49,36 @@ impl Reroll {
         let revoked_at = now.checked_add(grace.0).map_err(|_| invalid("grace", "that is too long"))?;
         let revoked_at = in_whole_seconds(revoked_at);
         let reason = super::take_back::reason(self.reason.clone())?;
+        let entry = issuing.store.find(&id)?.ok_or(ActionError::Unknown(id))?;
+        let secret = !issuing.store.secret_hashes(&id, now)?.is_empty();
+        let expires_at = expiry_of(entry.row.expires_at);
+        can_be_rerolled(&entry, now)?;
+        let wish = issuing.wish(NewApiKey { secret, ..self.like(entry)? })?;
+        let old = Replaces { id, revoked_at: Some(revoked_at), reason };
+        let good_from =
+            transact(issuing.store, |transaction| good_from(transaction, wish.request.app_id, wish.request.realm))?;
+        let prepared = issuing.prepare(&wish, good_from)?;
         transact(issuing.store, |transaction| {
-            let entry = transaction.find(&id)?.ok_or(ActionError::Unknown(id))?;
-            let state = entry.state(now);
-            if state != State::Active {
-                let state = state.name();
-                return Err(ActionError::Conflict(format!("the API key is {state}: only an active one is rerolled")));
+            can_be_rerolled(&transaction.find(&id)?.ok_or(ActionError::Unknown(id))?, now)?;
+            issuing.put(transaction, &prepared, "api_key.reroll", Some(&old))?;
+            if id.version() == 0 {
+                transaction.replace_imported(&id, &prepared.issued.api_key.id())?;
             }
-            if let Some(at) = entry.revoked_at {
-                return Err(ActionError::Conflict(format!("the API key is to be revoked at {at} already")));
-            }
-            let expires_at = expiry_of(entry.row.expires_at);
-            let wish = issuing.wish(self.like(entry)?)?;
-            let old = Replaces { id, revoked_at, reason };
-            let issued = issuing.seal(transaction, &wish, "api_key.reroll", Some(&old))?;
             transaction.append_revocation(&NewRevocation {
                 change: Change::Revoke { id, expires_at },
                 effective_at: revoked_at,
-                reason: Some(old.reason.unwrap_or_else(|| format!("rerolled to {}", issued.api_key_id))),
+                reason: Some(
+                    old.reason.clone().unwrap_or_else(|| format!("rerolled to {}", prepared.issued.api_key_id)),
+                ),
                 recorded_at: now,
                 recorded_by: issuing.actor.name.clone(),
             })?;
-            Ok(Rerolled { issued, replaces: id.to_string(), revoked_at })
-        })
+            Ok::<_, ActionError>(())
+        })?;
+        Ok(Rerolled { issued: prepared.issued, replaces: id.to_string(), revoked_at })
     }
 
-    /// A key like the one on record.
+    /// A key like the one on record, but for its secret half.
     fn like(&self, entry: LedgerEntry) -> Result<NewApiKey, ActionError> {
         let row = entry.row;
         let restrictions = row.restrictions.ok_or_else(|| {
@@ -98,5 +102,17 @@ impl Reroll {
             meta: row.meta,
             ..NewApiKey::plain(row.id.realm(), row.app_id)
         })
+    }
+}
+
+fn can_be_rerolled(entry: &LedgerEntry, now: Timestamp) -> Result<(), ActionError> {
+    let state = entry.state(now);
+    if state != State::Active {
+        let state = state.name();
+        return Err(ActionError::Conflict(format!("the API key is {state}: only an active one is rerolled")));
+    }
+    match entry.revoked_at {
+        Some(at) => Err(ActionError::Conflict(format!("the API key is to be revoked at {at} already"))),
+        None => Ok(()),
     }
 }

@@ -12,6 +12,9 @@ use crate::store::{NewRevocation, State, Store, StoreError, Transaction, transac
 /// Ids that one request may revoke.
 pub(crate) const MAX_IDS: usize = 10_000;
 
+/// Imported keys that are retired in one transaction.
+const RETIRED: u32 = 1_000;
+
 /// How far ahead a rule may reach: what verifiers allow their clocks to differ by. A new key is sealed with a time of issue
 /// that the rule lets pass, and verifiers take no time that lies further ahead.
 const AHEAD: SignedDuration = SignedDuration::from_secs(300);
@@ -148,18 +151,19 @@ impl TakeBack<'_> {
         realm: Option<Realm>,
         issued_before: Option<Timestamp>,
     ) -> Result<Ruled, ActionError> {
-        // Where no time is given, what was issued in this very second is meant too.
-        let before = issued_before.or_else(|| self.now.checked_add(SignedDuration::from_secs(1)).ok());
-        let before = in_whole_seconds(before.unwrap_or(self.now));
-        if before.duration_since(self.now) > AHEAD {
-            return Err(invalid(
-                "issued_before",
-                "it lies more than five minutes ahead: keys of the time between would be dead",
-            ));
-        }
-        let in_key = u32::try_from(before.as_second())
-            .map_err(|_| invalid("issued_before", "it is no time an API key can hold, from 1970 to 2106"))?;
         transact(self.store, |transaction| {
+            let before = match issued_before {
+                Some(before) => in_whole_seconds(before),
+                None => self.after_all_that_was_issued(transaction, app_id, realm)?,
+            };
+            if before.duration_since(self.now) > AHEAD {
+                return Err(invalid(
+                    "issued_before",
+                    "it lies more than five minutes ahead: keys of the time between would be dead",
+                ));
+            }
+            let in_key = u32::try_from(before.as_second())
+                .map_err(|_| invalid("issued_before", "it is no time an API key can hold, from 1970 to 2106"))?;
             let name = realm.map(|realm| realm.to_string());
             let ruled = |issued_before, changed| Ruled { app_id, realm: name.clone(), issued_before, changed };
             if let Some(there) = transaction.rule(app_id, realm)?.filter(|there| *there >= before) {
@@ -179,6 +183,23 @@ impl TakeBack<'_> {
             self.append(transaction, change, action, target, detail)?;
             Ok(ruled(before, true))
         })
+    }
+
+    /// The first second in which nothing has been issued: the next one, or the one behind the time that a rule, which lies
+    /// ahead, has moved new keys to.
+    fn after_all_that_was_issued(
+        &self,
+        transaction: &dyn Transaction,
+        app_id: Option<Uuid>,
+        realm: Option<Realm>,
+    ) -> Result<Timestamp, StoreError> {
+        let mut latest = in_whole_seconds(self.now);
+        for (app, realm) in [(app_id, realm), (app_id, None), (None, realm)] {
+            if app.is_some() || realm.is_some() {
+                latest = latest.max(transaction.rule(app, realm)?.unwrap_or(latest));
+            }
+        }
+        Ok(latest.checked_add(SignedDuration::from_secs(1)).unwrap_or(latest))
     }
 
     /// Appends to the log and to the audit.
@@ -201,6 +222,19 @@ impl TakeBack<'_> {
             detail.insert("reason".to_owned(), json!(reason));
         }
         transaction.append_audit(&self.actor.record(self.now, action, Some(target), detail))
+    }
+}
+
+/// Revokes the imported keys of a realm whose sealed keys have been used; how many.
+pub(crate) fn retire(store: &dyn Store, actor: &Actor, realm: Realm, now: Timestamp) -> Result<usize, ActionError> {
+    let take_back = TakeBack { store, actor, now, reason: Some("replaced by a sealed key".to_owned()) };
+    let mut retired = 0;
+    loop {
+        let ids = store.taken_over(realm, RETIRED)?;
+        match take_back.revoke_all(&ids)?.revoked {
+            0 => return Ok(retired),
+            revoked => retired += revoked,
+        }
     }
 }
 

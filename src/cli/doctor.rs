@@ -11,7 +11,7 @@ use super::{
     ConfigArgument, Outcome,
     output::{self, BAD, CARE, GOOD},
 };
-use crate::{clock, deployment::Deployment, store::StoreError};
+use crate::{action::Actor, clock, deployment::Deployment, store::StoreError};
 
 /// Check config, keyring, sources, store, clock and file modes, and say what to do. Exit 0 when nothing is wrong.
 #[derive(Args)]
@@ -79,8 +79,12 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
         Ok(store) => store,
         Err(error) => return note("store", Status::Wrong, error.to_string()),
     };
-    // A transaction that is given up writes nothing, and begins only where something could be written.
-    let writable = store.transaction(&mut |_| Err(StoreError::GivenUp));
+    // What is written in a transaction that is given up is not.
+    let trial = Actor::command_line().record(clock::now(), "doctor", None, serde_json::json!({}));
+    let writable = store.transaction(&mut |transaction| {
+        transaction.append_audit(&trial)?;
+        Err(StoreError::GivenUp)
+    });
     match (store.count(), writable) {
         (Ok(keys), Err(StoreError::GivenUp)) => note("store", Status::Ok, format!("{keys} API keys on record")),
         (Err(error), _) | (_, Err(error)) => note("store", Status::Wrong, error.to_string()),
@@ -102,8 +106,24 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
             }
             check_clock(&document, clock::now(), &mut note);
             check_sources(&deployment, &document, &mut note);
+            match deployment.peppers(&document) {
+                Ok(Some(peppers)) => {
+                    note("pepper", Status::Ok, format!("version {} for new hashes", peppers.active().version()));
+                }
+                Ok(None) => {
+                    let message =
+                        "there is no [pepper]: no secret half is issued or checked, an administrator's neither";
+                    note("pepper", Status::Warning, message.to_owned());
+                }
+                Err(error) => note("pepper", Status::Wrong, error.to_string()),
+            }
         }
         Err(error) => note("keyring", Status::Wrong, error.to_string()),
+    }
+    match deployment.feed_key() {
+        Ok(Some(key)) => note("feed", Status::Ok, format!("signed by {}", key.verifying_key())),
+        Ok(None) => note("feed", Status::Ok, "none: feed.signing_key is not set".to_owned()),
+        Err(error) => note("feed", Status::Wrong, error.to_string()),
     }
     check_modes(&deployment, &mut note);
 }

@@ -28,6 +28,7 @@ use crate::{
 const MASTER_FILE: &str = "master-1.key";
 const MAC_FILE: &str = "keyring-mac.key";
 const FEED_FILE: &str = "feed-signing.key";
+const PEPPER_FILE: &str = "pepper-1.key";
 
 /// Write bulla.toml, a keyring and a store, and print the first admin API key once. Nothing is overwritten.
 #[derive(Args)]
@@ -79,6 +80,7 @@ impl Init {
                 ),
             ),
             ("keyring MAC key", self.dir.join(MAC_FILE).display().to_string()),
+            ("pepper", self.dir.join(PEPPER_FILE).display().to_string()),
             ("feed signing key", self.dir.join(FEED_FILE).display().to_string()),
             ("admin API key", made.admin_api_key.clone()),
         ])?;
@@ -93,7 +95,7 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     std::fs::create_dir_all(folder)?;
     let config_path = folder.join("bulla.toml");
     // All names are looked at first, so that a refusal leaves nothing half made.
-    for name in ["bulla.toml", "keyring.toml", "bulla.db", MASTER_FILE, MAC_FILE, FEED_FILE] {
+    for name in ["bulla.toml", "keyring.toml", "bulla.db", MASTER_FILE, MAC_FILE, FEED_FILE, PEPPER_FILE] {
         let path = folder.join(name);
         if path.exists() {
             return Err(Failure::Usage(format!(
@@ -102,7 +104,7 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
             )));
         }
     }
-    for name in [MASTER_FILE, MAC_FILE, FEED_FILE] {
+    for name in [MASTER_FILE, MAC_FILE, FEED_FILE, PEPPER_FILE] {
         write_new(&folder.join(name), new_key()?.as_bytes(), 0o600)?;
     }
     write_new(&config_path, DEFAULT.as_bytes(), 0o644)?;
@@ -125,7 +127,15 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
         ..NewApiKey::plain(Realm::ADMIN, uuid::Uuid::new_v4())
     };
     let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
-    let issuing = Issuing { issuer: &issuer, store: &*store, config: &deployment.config, actor: &actor, now };
+    let peppers = deployment.peppers(&document)?;
+    let issuing = Issuing {
+        issuer: &issuer,
+        store: &*store,
+        config: &deployment.config,
+        peppers: peppers.as_ref(),
+        actor: &actor,
+        now,
+    };
     let issued = issuing.one(administrator)?;
     Ok(NewDeployment { config: config_path, admin_api_key: Zeroizing::new(issued.api_key.expose().to_owned()) })
 }

@@ -53,7 +53,7 @@ pub(super) struct Issue {
     /// A note inside the key; give it once for each
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     meta: Vec<(String, String)>,
-    /// With a secret half: not in this version
+    /// With a secret half: 32 random bytes more, of which only a hash is stored
     #[arg(long)]
     secret: bool,
     /// Print one JSON object
@@ -75,12 +75,14 @@ impl Issue {
             None => {
                 let deployment = config.open()?;
                 let store = deployment.store()?;
-                let (_, keyring) = deployment.keyring(&*store)?;
+                let (document, keyring) = deployment.keyring(&*store)?;
+                let peppers = deployment.peppers(&document)?;
                 let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
                 let issuing = Issuing {
                     issuer: &issuer,
                     store: &*store,
                     config: &deployment.config,
+                    peppers: peppers.as_ref(),
                     actor: &actor,
                     now: clock::now(),
                 };

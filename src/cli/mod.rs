@@ -62,7 +62,7 @@ enum Command {
     Inspect(inspect::Inspect),
     /// Take back an API key, or what an app or a realm was issued before some time, for good
     Revoke(revoke::Revoke),
-    /// List, show, suspend, resume and reroll the API keys on record
+    /// List, show, suspend, resume and reroll the API keys on record, and take in others
     #[command(subcommand)]
     Keys(keys::Keys),
     /// Show who did what, oldest first

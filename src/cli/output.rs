@@ -73,6 +73,11 @@ pub(super) fn line(text: impl std::fmt::Display) -> io::Result<()> {
     writeln!(anstream::stdout().lock(), "{text}")
 }
 
+/// Prints what should be known on standard error.
+pub(super) fn note(text: &impl std::fmt::Display) {
+    let _nowhere_to_complain = writeln!(anstream::stderr().lock(), "{CARE}note:{CARE:#} {text}");
+}
+
 /// Prints an error on standard error.
 pub(super) fn error(failure: &impl std::fmt::Display) {
     let _nowhere_to_complain = writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {failure}");

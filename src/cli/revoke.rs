@@ -19,6 +19,8 @@ use crate::{
         take_back::{self, TakeBack},
     },
     clock,
+    imported::Known,
+    server::read_imported,
 };
 
 /// Take back one API key, or everything that an app or a realm was issued before some time. For good.
@@ -63,7 +65,7 @@ enum Target {
 
 impl Revoke {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let target = self.target()?;
+        let target = self.target(config)?;
         let taken = match &self.server.server {
             Some(url) => target.ask(&Client::from_environment(url)?, self.reason.as_deref())?,
             None => {
@@ -80,13 +82,14 @@ impl Revoke {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn target(&self) -> Result<Target, Failure> {
+    fn target(&self, config: &ConfigArgument) -> Result<Target, Failure> {
         match (&self.key, self.app, self.realm, self.issued_before) {
             (Some(key), ..) => {
                 if self.issued_before.is_some() {
                     return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
                 }
-                Ok(Target::Key(id_of(key)?))
+                let store = if self.server.server.is_none() { Some(config) } else { None };
+                Ok(Target::Key(id_of(key, store)?))
             }
             (None, Some(app), realm, before) => Ok(Target::App(app, realm, before)),
             (None, None, Some(realm), Some(before)) => Ok(Target::Realm(realm, before)),
@@ -124,12 +127,21 @@ impl Target {
     }
 }
 
-/// The id that is meant, from itself or from a whole key.
-fn id_of(text: &str) -> Result<ApiKeyId, Failure> {
+/// The id that is meant, from itself or from a whole key; where there is a store at hand, from an imported one, too.
+fn id_of(text: &str, store: Option<&ConfigArgument>) -> Result<ApiKeyId, Failure> {
     let text = super::api_key_argument::read(text)?;
     let text = text.trim();
-    let id = text.parse::<ApiKey>().map(|key| key.id()).or_else(|_| text.parse::<ApiKeyId>());
-    id.map_err(|_| {
-        Failure::Usage("that is neither an API-key id (a realm, `_`, 22 characters) nor an API key".to_owned())
-    })
+    if let Ok(id) = text.parse::<ApiKey>().map(|key| key.id()).or_else(|_| text.parse::<ApiKeyId>()) {
+        return Ok(id);
+    }
+    if let Some(config) = store {
+        let (known, deployment) = (Known::default(), config.open()?);
+        read_imported(&known, &*deployment.store()?, &deployment.config)?;
+        let imported = known.recognize(text);
+        if let Some(right) = imported.iter().find(|candidate| candidate.matches() == Ok(true)) {
+            return Ok(right.key().id);
+        }
+    }
+    let what = "that is neither an API-key id (a realm, `_`, 22 characters) nor an API key";
+    Err(Failure::Usage(what.to_owned()))
 }

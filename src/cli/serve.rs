@@ -70,7 +70,8 @@ fn wait_for_sources(deployment: &Deployment) -> Result<(), DeploymentError> {
     let store = deployment.store()?;
     let mut wait = Duration::from_secs(1);
     loop {
-        match deployment.keyring(&*store) {
+        let asked = deployment.keyring(&*store).and_then(|(document, _)| deployment.peppers(&document));
+        match asked {
             Err(DeploymentError::Keyring(error)) if error.is_unreachable() => {
                 tracing::warn!(%error, retry_in = ?wait, "waiting for a key source");
                 std::thread::sleep(wait);

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, process::ExitCode, sync::Arc};
 
-use bulla::{Realm, Verifier, VerifyError};
+use bulla::{ApiKey, HashMemory, Opened, Realm, Rejection, Revocations, SecretCheck, Verifier, VerifyError};
 use clap::Args;
 use serde_json::json;
 
@@ -14,8 +14,16 @@ use super::{
 };
 use crate::{
     clock,
-    store::Following,
-    view::verdict::{Answer, Wanted},
+    config::Config,
+    deployment::{Deployment, DeploymentError},
+    imported::{Candidate, Known},
+    secret::{self, Found, Peppers, Stored},
+    server::read_imported,
+    store::{Following, Store, StoreError},
+    view::{
+        accepted::Accepted,
+        verdict::{Answer, Wanted},
+    },
 };
 
 const REJECTED: u8 = 1;
@@ -56,29 +64,53 @@ impl Verify {
         }
         let deployment = config.open()?;
         let store = deployment.store()?;
-        let (_, keyring) = deployment.keyring(&*store)?;
+        let (document, keyring) = deployment.keyring(&*store)?;
         let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm };
         let wanted = Wanted { realms, scopes: self.scope, audience: self.audience, address: self.ip };
         let (mut taken_back, now) = (Following::default(), clock::now_seconds());
         taken_back.read_on(&*store, now)?;
-        let verifier = Verifier::new(&keyring).with_revocations(Arc::new(taken_back.log.revocations().clone()));
-        let verdict = wanted.verify(&verifier, &text, now);
+        let verifier = Verifier::new(&keyring)
+            .requiring_secrets(&secret::requiring(&deployment.config))
+            .with_revocations(Arc::new(taken_back.log.revocations().clone()));
+        let verdict = match wanted.open(&verifier, &text, now) {
+            Ok(Opened::Verified(verified)) => Ok(verified),
+            Ok(Opened::Secret(check)) => match deployment.peppers(&document)? {
+                Some(peppers) => match prove(&deployment.config, &*store, &peppers, &check)? {
+                    Ok(()) => wanted.accept(check, &verifier, now),
+                    Err(error) => Err(error),
+                },
+                None => Err(VerifyError::SecretUnchecked),
+            },
+            Err(error) => Err(error),
+        };
+        let verdict = match verdict {
+            Err(VerifyError::Rejected(Rejection::Malformed | Rejection::Checksum))
+                if text.parse::<ApiKey>().is_err() =>
+            {
+                let imported = judge_imported(&deployment, &*store, &text, &wanted, verifier.revocations())?;
+                imported.unwrap_or_else(|| verdict.map(Accepted::Sealed))
+            }
+            sealed => sealed.map(Accepted::Sealed),
+        };
         if self.json {
             output::json(&Answer::for_operator(&verdict))?;
         } else {
             match &verdict {
-                Ok(verified) => {
+                Ok(accepted) => {
                     output::line(format_args!("{GOOD}accepted{GOOD:#}"))?;
                     output::fields(&[
-                        ("id", verified.id().to_string()),
-                        ("app", verified.app_id().to_string()),
-                        ("key version", verified.id().version().to_string()),
-                        ("issued", clock::timestamp(verified.issued_at()).to_string()),
+                        ("id", accepted.id().to_string()),
+                        ("app", accepted.app_id().to_string()),
+                        (
+                            "key version",
+                            accepted.version().map_or("none: imported".to_owned(), |version| version.to_string()),
+                        ),
+                        ("issued", clock::timestamp(accepted.issued_at()).to_string()),
                         (
                             "expires",
-                            verified.expires_at().map_or("never".to_owned(), |at| clock::timestamp(at).to_string()),
+                            accepted.expires_at().map_or("never".to_owned(), |at| clock::timestamp(at).to_string()),
                         ),
-                        ("scopes", verified.scopes().join(" ")),
+                        ("scopes", accepted.scopes().join(" ")),
                     ])?;
                 }
                 Err(VerifyError::Rejected(reason)) => {
@@ -113,4 +145,58 @@ impl Verify {
         }
         Ok(ExitCode::from(if active { 0 } else { REJECTED }))
     }
+}
+
+/// Judges a text that may be an imported key, in the order of sealed ones; `None` where it is none.
+fn judge_imported(
+    deployment: &Deployment,
+    store: &dyn Store,
+    text: &str,
+    wanted: &Wanted,
+    taken_back: &Revocations,
+) -> Result<Option<Result<Accepted, VerifyError>>, DeploymentError> {
+    let known = Known::default();
+    read_imported(&known, store, &deployment.config)?;
+    let accepting =
+        |realm: &&Realm| deployment.config.realms.get(realm.as_str()).is_some_and(|one| one.accepts_imported());
+    let realms: Vec<Realm> = wanted.realms.iter().filter(accepting).copied().collect();
+    let judge = |candidate: &Candidate| -> Result<Accepted, VerifyError> {
+        candidate.key().holds(&realms, taken_back, clock::now_seconds())?;
+        match candidate.matches() {
+            Ok(true) => candidate.key().grants(&wanted.scopes)?,
+            Ok(false) => return Err(Rejection::SecretWrong.into()),
+            Err(error) => {
+                output::note(&error);
+                return Err(VerifyError::SecretUnchecked);
+            }
+        }
+        Ok(Accepted::Imported(Arc::clone(candidate.key())))
+    };
+    let mut verdict = None;
+    for candidate in known.recognize(text) {
+        verdict = Some(judge(&candidate));
+        if matches!(verdict, Some(Ok(_))) {
+            break;
+        }
+    }
+    Ok(verdict)
+}
+
+/// Whether the secret half is right by one of the stored hashes.
+fn prove(
+    config: &Config,
+    store: &dyn Store,
+    peppers: &Peppers,
+    check: &SecretCheck,
+) -> Result<Result<(), VerifyError>, StoreError> {
+    let stored = Stored::read(&check.id(), store.secret_hashes(&check.id(), clock::now())?, peppers);
+    let (scheme, active) = (secret::scheme_of(config, check.id().realm()), peppers.active().version());
+    Ok(match stored.find(&peppers.digests(check), &mut HashMemory::default(), scheme, active) {
+        Found::Right { .. } => Ok(()),
+        Found::Wrong => Err(Rejection::SecretWrong.into()),
+        Found::CouldNotTell(error) => {
+            output::note(&error);
+            Err(VerifyError::SecretUnchecked)
+        }
+    })
 }

@@ -17,8 +17,9 @@ use serde::Deserialize;
 pub(crate) use self::{
     listen::Listen,
     tables::{
-        AdminConfig, DataConfig, FeedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig, LogFormat, MetricsConfig,
-        RealmConfig, RotationConfig, ServerConfig, StoreConfig, VerifyConfig,
+        AdminConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig,
+        LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy, ServerConfig,
+        StoreConfig, VerifyConfig,
     },
     time::{Span, parse_span},
 };
@@ -34,10 +35,15 @@ pub(crate) struct Config {
     pub(crate) store: StoreConfig,
     #[serde(default)]
     pub(crate) rotation: RotationConfig,
+    pub(crate) pepper: Option<PepperConfig>,
+    #[serde(default)]
+    pub(crate) secret: SecretConfig,
     #[serde(default)]
     pub(crate) feed: FeedConfig,
     #[serde(default)]
     pub(crate) last_used: LastUsedConfig,
+    #[serde(default)]
+    pub(crate) imported: ImportedConfig,
     #[serde(default)]
     pub(crate) verify: VerifyConfig,
     #[serde(default)]
@@ -156,6 +162,18 @@ impl Config {
         if self.keyring.refresh_interval.0.is_zero() {
             return Err("keyring.refresh_interval is longer than nothing".to_owned());
         }
+        if let Some(pepper) = &self.pepper
+            && !pepper.versions()?.iter().any(|(version, _)| *version == pepper.active)
+        {
+            return Err(format!("pepper.active is {}, and pepper.sources has no such version", pepper.active));
+        }
+        let required = self.realms.iter().find(|(_, realm)| realm.secret == SecretPolicy::Required);
+        if let (Some((name, _)), None) = (required, &self.pepper) {
+            return Err(format!("[realms.{name}] requires secret halves, which need a [pepper]"));
+        }
+        if self.secret.memory_mib < 64 {
+            return Err("secret.memory_mib is 64 at least: one Argon2id hash takes that much".to_owned());
+        }
         if self.feed.valid_for.0.as_secs() < 2 {
             return Err("feed.valid_for is 2s at least: followers need time to ask again".to_owned());
         }
@@ -197,7 +215,9 @@ mod tests {
         assert_eq!(format!("{:?}", config.server), format!("{:?}", bare.server));
         assert_eq!(format!("{:?}", config.keyring), format!("{:?}", bare.keyring));
         assert_eq!(format!("{:?}", config.rotation), format!("{:?}", bare.rotation));
+        assert_eq!(config.secret, bare.secret);
         assert_eq!(config.last_used, bare.last_used);
+        assert_eq!(config.imported, bare.imported);
         assert_eq!(config.feed.valid_for, bare.feed.valid_for);
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
         assert_eq!(config.data.listen, bare.data.listen);

@@ -1,6 +1,8 @@
 //! The tables of `bulla.toml` and their defaults. `default.toml` shows them all; a test holds the two together.
 
-use bulla::{SourceUri, Suite};
+use std::collections::BTreeMap;
+
+use bulla::{Argon2id, KeyVersion, SecretScheme, SourceUri, Suite};
 use serde::Deserialize;
 
 use super::{Listen, Span};
@@ -42,6 +44,77 @@ pub(crate) struct StoreConfig {
     pub(crate) url: String,
 }
 
+/// The key in every hash of a secret half, versioned.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PepperConfig {
+    /// The version that new hashes are made under.
+    pub(crate) active: KeyVersion,
+    /// The key source of each version that stored hashes are under.
+    pub(crate) sources: BTreeMap<String, SourceUri>,
+}
+
+impl PepperConfig {
+    /// The versions and their sources.
+    pub(crate) fn versions(&self) -> Result<Vec<(KeyVersion, &SourceUri)>, String> {
+        let version = |name: &String| name.parse().ok().and_then(KeyVersion::new);
+        let wrong = |name: &String| format!("pepper.sources names `{name}`: versions are numbers from 1");
+        self.sources.iter().map(|(name, uri)| Ok((version(name).ok_or_else(|| wrong(name))?, uri))).collect()
+    }
+}
+
+/// How secret halves are hashed and checked.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SecretConfig {
+    pub(crate) scheme: Scheme,
+    /// The memory that all Argon2id hashes at a time may take, in MiB.
+    pub(crate) memory_mib: u32,
+    /// Checks that may wait for it.
+    pub(crate) queue: usize,
+    /// How long a right secret half need not be hashed again.
+    pub(crate) cache_ttl: Span,
+    pub(crate) cache_size: u64,
+    /// How often a thousand stored hashes are looked at, whether they are as they were stored.
+    pub(crate) look_interval: Span,
+    /// Wrong secret halves of one key in a minute, from which on no more are hashed.
+    pub(crate) wrong_per_minute: u32,
+}
+
+/// A scheme by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub(crate) enum Scheme {
+    #[serde(rename = "hmac-sha256")]
+    HmacSha256,
+    #[serde(rename = "argon2id")]
+    Argon2id,
+    #[serde(rename = "argon2id-owasp")]
+    Argon2idOwasp,
+}
+
+impl Scheme {
+    pub(crate) fn setting(self) -> SecretScheme {
+        match self {
+            Scheme::HmacSha256 => SecretScheme::HmacSha256,
+            Scheme::Argon2id => SecretScheme::Argon2id(Argon2id::DEFAULT),
+            Scheme::Argon2idOwasp => SecretScheme::Argon2id(Argon2id::OWASP),
+        }
+    }
+}
+
+/// Whether the keys of a realm have secret halves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum SecretPolicy {
+    /// None is issued.
+    Off,
+    /// Those that were asked for have one.
+    #[default]
+    Optional,
+    /// All that are issued have one, and no other is accepted.
+    Required,
+}
+
 /// The revocation feed.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -66,6 +139,9 @@ pub(crate) struct LastUsedConfig {
 pub(crate) struct VerifyConfig {
     #[serde(default)]
     pub(crate) default_realms: Vec<String>,
+    /// For how long keys are judged while the log of revocations cannot be read; without it, for ever.
+    #[serde(default)]
+    pub(crate) max_staleness: Option<Span>,
 }
 
 /// The issuing policy of one realm.
@@ -80,12 +156,32 @@ pub(crate) struct RealmConfig {
     /// The scopes that a key may have; one that ends in `*` stands for all that begin so.
     pub(crate) scopes: Option<Vec<String>>,
     pub(crate) app_ids: Option<Vec<uuid::Uuid>>,
+    pub(crate) secret: SecretPolicy,
+    /// The scheme of this realm's secret halves, where it is another.
+    pub(crate) secret_scheme: Option<Scheme>,
+    /// Whether imported keys count; where it is not said, they do unless secret halves are required.
+    pub(crate) accept_imported: Option<bool>,
+    /// Whether a sealed key is handed out for an imported one, once, when that is verified.
+    pub(crate) replace_imported: bool,
+}
+
+/// Keys that were issued elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ImportedConfig {
+    /// The secrets of HMACs, by the names that imports give them.
+    pub(crate) hmac_keys: BTreeMap<String, SourceUri>,
 }
 
 impl RealmConfig {
     /// Whether a key may have no expiry: where it is not said, unless there is a maximum.
     pub(crate) fn may_live_for_ever(&self) -> bool {
         self.allow_forever.unwrap_or(self.max_ttl.is_none())
+    }
+
+    /// Whether imported keys count: where secret halves are required the store alone is to make no key.
+    pub(crate) fn accepts_imported(&self) -> bool {
+        self.accept_imported.unwrap_or(self.secret != SecretPolicy::Required)
     }
 
     /// Refuses a policy that contradicts itself.
@@ -190,6 +286,20 @@ impl Default for ServerConfig {
             idle_timeout: Span::seconds(120),
             max_connections: 10_000,
             shutdown_grace: Span::seconds(30),
+        }
+    }
+}
+
+impl Default for SecretConfig {
+    fn default() -> Self {
+        SecretConfig {
+            scheme: Scheme::HmacSha256,
+            memory_mib: 256,
+            queue: 1_000,
+            cache_ttl: Span::seconds(60),
+            cache_size: 100_000,
+            look_interval: Span::seconds(60),
+            wrong_per_minute: 20,
         }
     }
 }

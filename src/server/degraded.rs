@@ -34,6 +34,11 @@ impl Degraded {
         }
     }
 
+    /// Since when `what` is failing, if it is.
+    pub(super) fn since(&self, what: &str) -> Option<Timestamp> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(what).map(|failing| failing.since)
+    }
+
     /// What is failing now.
     pub(super) fn all(&self) -> Vec<Failing> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()

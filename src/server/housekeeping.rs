@@ -60,6 +60,7 @@ impl Chore {
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     let [mut look, mut sweep_part, mut sweep_store] = [LOOK, SWEEP_PART, SWEEP_STORE].map(Chore::new);
     let mut flush = Chore::new(app.config.last_used.flush_interval.0);
+    let (mut look_at_hashes, mut hash) = (Chore::new(app.config.secret.look_interval.0), 0);
     let mut part = 0;
     sweep_store.soon();
     while !*stop.borrow() {
@@ -67,10 +68,17 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
         app.last_used.collect();
         if look.is_due() {
             note(app, "revocations", app.catch_up());
+            app.look_at_staleness();
+            note(app, "imported keys", app.follow_imported());
             note(app, "audit", write_refusals(app, false));
         }
         if flush.is_due() {
             note(app, "last use", write_uses(app));
+        }
+        if look_at_hashes.is_due() {
+            let looked = app.look_at_hashes(hash);
+            hash = *looked.as_ref().unwrap_or(&hash);
+            note(app, "secret hashes", looked.map(drop));
         }
         if sweep_part.is_due() {
             part = (part + 1) % Revocations::PARTS;
@@ -89,7 +97,7 @@ pub(super) fn finish(app: &App) {
 }
 
 /// Notes how a chore went: well, or not.
-fn note(app: &App, what: &'static str, done: Result<(), StoreError>) -> bool {
+fn note(app: &App, what: &'static str, done: Result<(), impl ToString>) -> bool {
     let well = done.is_ok();
     let error = done.err().map(|error| error.to_string());
     let told = error.clone();
@@ -135,5 +143,5 @@ fn sweep(app: &App) -> Result<(), StoreError> {
     let destroyed = snapshot.document.versions().iter().filter(|record| record.state == State::Destroyed);
     let destroyed: Vec<u32> = destroyed.map(|record| record.number.number()).collect();
     let before = |age: SignedDuration| now.checked_sub(age).unwrap_or(now);
-    app.store.sweep(before(EXPIRED_FOR), &destroyed, before(ANSWERED_FOR))
+    app.store.sweep(before(EXPIRED_FOR), &destroyed, before(ANSWERED_FOR), now)
 }

@@ -3,18 +3,19 @@
 mod admin;
 mod blocking;
 mod body;
-mod credential;
 mod data;
 mod degraded;
 mod feed;
 mod freshness;
 mod housekeeping;
+mod imported;
 mod listener;
 mod patience;
 mod problem;
 mod refresh;
 mod refusals;
 mod revocations;
+mod secrets;
 mod state;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
@@ -31,7 +32,7 @@ use crate::{
     deployment::{Deployment, DeploymentError},
 };
 
-pub(crate) use self::{data::router as data_router, state::App};
+pub(crate) use self::{data::router as data_router, imported::read_on as read_imported, state::App};
 
 /// The service with its ports open.
 pub(crate) struct Server {

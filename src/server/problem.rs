@@ -24,6 +24,8 @@ pub(super) struct Problem {
     detail: String,
     /// A challenge for `WWW-Authenticate`.
     challenge: Option<&'static str>,
+    /// Whether the same request may do in a second.
+    again: bool,
 }
 
 #[derive(Serialize)]
@@ -36,7 +38,7 @@ struct Document<'a> {
 
 impl Problem {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, kind, title, detail: detail.into(), challenge: None }
+        Problem { status, kind, title, detail: detail.into(), challenge: None, again: false }
     }
 
     fn challenging(mut self, challenge: &'static str) -> Self {
@@ -98,10 +100,11 @@ impl Problem {
             .challenging("Bearer error=\"insufficient_scope\"")
     }
 
-    /// A key with a secret half, and no hashes to check it against.
+    /// A key that could not be judged just now.
     pub(super) fn could_not_tell() -> Self {
-        let detail = "the key has a secret half, and this server holds no hashes to check it against";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "could-not-tell", "The key could not be judged", detail)
+        let detail = "the key could not be judged just now: try again";
+        let again = Self::new(StatusCode::SERVICE_UNAVAILABLE, "could-not-tell", "The key could not be judged", detail);
+        Problem { again: true, ..again }
     }
 
     /// The route, and so the operator, asks for something that cannot be.
@@ -182,6 +185,9 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(Kind(self.kind));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if self.again {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         if let Some(challenge) = self.challenge {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
@@ -198,7 +204,7 @@ impl From<ActionError> for Problem {
             ActionError::KeyReused => Problem::key_reused(detail),
             ActionError::Unknown(_) => Problem::unknown_api_key(),
             ActionError::Conflict(_) => Problem::api_key_state(detail),
-            ActionError::Issue(error) => Problem::unavailable(error.to_string()),
+            ActionError::Issue(_) | ActionError::Secret(_) => Problem::unavailable(detail),
             ActionError::Store(error) => error.into(),
         }
     }

@@ -1,33 +1,43 @@
 //! What the service knows: a snapshot that requests read without waiting, and the store behind it.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
 use arc_swap::{ArcSwap, Guard};
-use bulla::{ApiKey, Issuer, Keyring, KeyringDocument, Realm, Rejection, Verified, Verifier, VerifyError};
+use bulla::{
+    ApiKey, ApiKeyId, Issuer, Keyring, KeyringDocument, Opened, Realm, Rejection, Verified, Verifier, VerifyError,
+};
 
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use super::{
     degraded::Degraded,
     feed::Feed,
     freshness::Freshness,
+    imported,
     refusals::Refusals,
     revocations::{Held, TakenBack},
+    secrets::Secrets,
 };
 use crate::{
     clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
+    imported::Known,
     last_used::LastUsed,
+    secret::{self, Peppers},
     store::{Store, StoreError},
     telemetry::{
         limit::LineLimit,
         metrics::{Metrics, VersionCounters},
     },
-    view::verdict::Wanted,
+    view::{accepted::Accepted, verdict::Wanted},
 };
 
 /// The state of the service.
@@ -43,11 +53,16 @@ pub(crate) struct App {
     pub(crate) degraded: Degraded,
     pub(super) refusals: Refusals,
     pub(super) last_used: LastUsed,
+    pub(super) imported: Known,
     pub(super) feed: Option<Feed>,
+    /// Whether what is known of revocations is older than the configuration allows.
+    too_stale: AtomicBool,
+    pub(super) secrets: Secrets,
     /// Turns true when the service stops: who waits for something goes home.
     pub(super) stopping: watch::Sender<bool>,
     rejected_lines: LineLimit,
     pub(super) route_lines: LineLimit,
+    pub(super) replacement_lines: LineLimit,
     /// As it was at the start: what a running process cannot change.
     pub(crate) config: Config,
 }
@@ -61,6 +76,7 @@ pub(crate) struct Snapshot {
     verifier: Verifier,
     pub(crate) issuer: Issuer,
     keyring: Keyring,
+    pub(super) peppers: Option<Arc<Peppers>>,
     /// What of the keyring could not be loaded.
     failed: Vec<String>,
     counters: VersionCounters,
@@ -79,11 +95,16 @@ impl App {
         let store = deployment.store()?;
         let metrics = Metrics::new();
         let (document, keyring) = deployment.keyring(&*store)?;
-        let snapshot = Snapshot::new(&deployment, document, keyring, Vec::new(), &metrics);
+        let peppers = deployment.peppers(&document)?.map(Arc::new);
+        warn_of_administrators(&*store, peppers.is_some())?;
+        let snapshot = Snapshot::new(&deployment, document, (keyring, peppers), Vec::new(), &metrics);
         let feed = Feed::load(&deployment)?;
+        let secrets = Secrets::load(&deployment.config.secret, &*store)?;
         let config = deployment.config;
         let freshness = Freshness::new(config.keyring.refresh_interval.0);
         let taken_back = TakenBack::load(&*store, clock::now_seconds())?;
+        let imported = Known::default();
+        imported::read_on(&imported, &*store, &config)?;
         let app = App {
             verifier: ArcSwap::from_pointee(snapshot.verifier.clone()),
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -95,10 +116,14 @@ impl App {
             degraded: Degraded::default(),
             refusals: Refusals::default(),
             last_used: LastUsed::new(config.last_used.max_ids),
+            imported,
             feed,
+            too_stale: AtomicBool::new(false),
+            secrets,
             stopping: watch::Sender::new(false),
             rejected_lines: LineLimit::new(Instant::now()),
             route_lines: LineLimit::new(Instant::now()),
+            replacement_lines: LineLimit::new(Instant::now()),
             config,
         };
         let mut held = app.taken_back.hold();
@@ -126,8 +151,15 @@ impl App {
         }
         let realms = deployment.config.all_realms();
         let (keyring, failed) = current.keyring.reload(&document, &deployment.sources, &realms, ask_again);
-        let failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
-        let snapshot = Snapshot::new(deployment, document, keyring, failed.clone(), &self.metrics);
+        let mut failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
+        let peppers = match current.peppers(deployment, &document, ask_again) {
+            Ok(peppers) => peppers,
+            Err(error) => {
+                failed.push(error.to_string());
+                current.peppers.clone()
+            }
+        };
+        let snapshot = Snapshot::new(deployment, document, (keyring, peppers), failed.clone(), &self.metrics);
         let mut held = self.taken_back.hold();
         held.forget_destroyed(&snapshot.document);
         self.snapshot.store(Arc::new(snapshot));
@@ -137,19 +169,24 @@ impl App {
 
     /// Reads what the store's log of revocations has more; it is in force when this returns.
     pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
+        let now = clock::now_seconds();
+        let remembered = self.config.secret.cache_ttl.0.as_secs();
+        let secrets = self.secrets.read_on(&*self.store, remembered, now);
         let mut held = self.taken_back.hold();
         let read = held.read_on(&*self.store, clock::now_seconds());
         // What was read before a failure counts too.
         if !matches!(read, Ok(false)) {
             self.publish(&held);
         }
-        read.map(drop)
+        read.and(secrets)
     }
 
     /// Shows in the metrics what is only known by looking; at the list that takes a walk through it.
     pub(super) fn show_gauges(&self) {
         let list = self.taken_back.hold().list();
         self.metrics.revocations(list.len(), list.memory());
+        self.metrics.secret_waiting(self.secrets.waiting());
+        self.metrics.imported_keys(self.imported.len());
         self.metrics.uses_dropped(self.last_used.dropped());
     }
 
@@ -166,18 +203,79 @@ impl App {
         self.verifier.store(Arc::new(self.snapshot.load().verifier.with_revocations(list)));
     }
 
-    /// Verifies a presented key now, and counts how that ended.
-    pub(crate) fn verify(&self, text: &str, wanted: &Wanted) -> Result<Verified, VerifyError> {
+    /// Looks whether what is known of revocations has become too old to judge by.
+    pub(super) fn look_at_staleness(&self) {
+        let since = self.degraded.since("revocations");
+        let limit = self.snapshot().config.verify.max_staleness.map(|limit| limit.0);
+        let too_stale = since.zip(limit).is_some_and(|(since, limit)| {
+            SignedDuration::try_from(limit).is_ok_and(|limit| clock::now().duration_since(since) >= limit)
+        });
+        if self.too_stale.swap(too_stale, Ordering::Relaxed) != too_stale {
+            tracing::error!(too_stale, "the log of revocations: whether it is unread for longer than is allowed");
+        }
+    }
+
+    /// Whether keys can be judged.
+    pub(super) fn is_ready(&self) -> bool {
+        !self.too_stale.load(Ordering::Relaxed)
+    }
+
+    /// Judges a presented key now, a sealed one or one that was imported, and counts how that ended.
+    pub(crate) async fn judge(self: &Arc<Self>, text: &str, wanted: &Wanted) -> Result<Accepted, VerifyError> {
         let now = clock::now_seconds();
-        let verdict = wanted.verify(&self.verifier.load(), text, now);
-        match &verdict {
-            Ok(verified) => {
-                self.snapshot.load().counters.accepted(verified.id().version());
-                self.last_used.note(verified.id(), now);
+        let mut verdict = self.verify_sealed(text, wanted, now).await.map(Accepted::Sealed);
+        if let Err(VerifyError::Rejected(Rejection::Malformed | Rejection::Checksum)) = verdict
+            && let Some(imported) = self.judge_imported(text, wanted).await
+        {
+            verdict = imported.map(Accepted::Imported);
+        }
+        self.count(verdict.as_ref().map(Accepted::id).map_err(|error| *error), text, now);
+        verdict
+    }
+
+    /// Verifies a presented sealed key now, its secret half too, and counts how that ended.
+    pub(crate) async fn verify(self: &Arc<Self>, text: &str, wanted: &Wanted) -> Result<Verified, VerifyError> {
+        let now = clock::now_seconds();
+        let verdict = self.verify_sealed(text, wanted, now).await;
+        self.count(verdict.as_ref().map(Verified::id).map_err(|error| *error), text, now);
+        verdict
+    }
+
+    async fn verify_sealed(self: &Arc<Self>, text: &str, wanted: &Wanted, now: u64) -> Result<Verified, VerifyError> {
+        match wanted.open(&self.verifier.load(), text, now) {
+            Ok(_) if !self.is_ready() => Err(self.could_not_tell("stale")),
+            Ok(Opened::Verified(verified)) => Ok(verified),
+            Ok(Opened::Secret(check)) => match self.prove(text, &check).await {
+                // By now it may have been revoked, and must not come back.
+                Ok(()) => wanted.accept(check, &self.verifier.load(), clock::now_seconds()),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The verifier as it is now, with what is taken back.
+    pub(super) fn verifier(&self) -> Guard<Arc<Verifier>> {
+        self.verifier.load()
+    }
+
+    /// Opens a presented key now: all but its secret half is judged, and nothing counted.
+    pub(super) fn open(&self, text: &str, wanted: &Wanted) -> Result<Opened, VerifyError> {
+        wanted.open(&self.verifier.load(), text, clock::now_seconds())
+    }
+
+    fn count(&self, verdict: Result<ApiKeyId, VerifyError>, text: &str, now: u64) {
+        match verdict {
+            Ok(id) => {
+                match id.version() {
+                    0 => drop(self.metrics.imported_accepted.inc()),
+                    version => self.snapshot.load().counters.accepted(version),
+                }
+                self.last_used.note(id, now);
             }
             Err(error) => {
-                self.metrics.not_accepted(*error);
-                if *error == VerifyError::Rejected(Rejection::VersionUnknown) && self.freshness.want_refresh() {
+                self.metrics.not_accepted(error);
+                if error == VerifyError::Rejected(Rejection::VersionUnknown) && self.freshness.want_refresh() {
                     self.metrics.unknown_version_refreshes.inc();
                 }
                 if tracing::enabled!(tracing::Level::DEBUG)
@@ -188,15 +286,28 @@ impl App {
                 }
             }
         }
-        verdict
     }
 }
 
 impl Snapshot {
+    /// The pepper for another document or configuration: asked for anew only where it may be another.
+    fn peppers(
+        &self,
+        deployment: &Deployment,
+        document: &KeyringDocument,
+        ask_again: bool,
+    ) -> Result<Option<Arc<Peppers>>, DeploymentError> {
+        let same = deployment.config.pepper == self.config.pepper && document.id() == self.document.id();
+        if same && !ask_again {
+            return Ok(self.peppers.clone());
+        }
+        Ok(deployment.peppers(document)?.map(Arc::new))
+    }
+
     fn new(
         deployment: &Deployment,
         document: KeyringDocument,
-        keyring: Keyring,
+        (keyring, peppers): (Keyring, Option<Arc<Peppers>>),
         failed: Vec<String>,
         metrics: &Metrics,
     ) -> Self {
@@ -207,14 +318,29 @@ impl Snapshot {
             tracing::info!(version = %served.version, source = %served.source, "key version loaded");
         }
         Snapshot {
-            verifier: Verifier::new(&keyring),
+            verifier: Verifier::new(&keyring).requiring_secrets(&secret::requiring(&deployment.config)),
             issuer: Issuer::new(&keyring),
             counters: metrics.keyring_loaded(&document),
             default_realms: deployment.config.default_realms(),
             config: deployment.config.clone(),
             keyring,
+            peppers,
             failed,
             document,
         }
     }
+}
+
+/// Administrators' keys of old have no secret half, and are not accepted: whoever stole a master key could make such.
+fn warn_of_administrators(store: &dyn Store, peppered: bool) -> Result<(), StoreError> {
+    let without = store.without_secret(Realm::ADMIN, clock::now())?;
+    if without > 0 || !peppered {
+        tracing::warn!(
+            keys_without = without,
+            pepper = peppered,
+            "administrators' API keys have secret halves now, and those without are not accepted any more: see that there is \
+             a [pepper], and issue new ones here with `bulla issue --realm bulla --app UUID --scope admin`"
+        );
+    }
+    Ok(())
 }

@@ -2,8 +2,10 @@
 
 mod audit;
 mod follow;
+mod imported;
 mod ledger;
 mod revocation;
+mod secret;
 mod sqlite;
 
 use std::{collections::HashMap, path::Path, sync::Arc};
@@ -12,13 +14,18 @@ use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::last_used::Use;
+use crate::{
+    imported::{ImportedRow, Rule},
+    last_used::Use,
+};
 
 pub(crate) use self::{
     audit::{Answered, AuditEntry, AuditRecord},
     follow::Following,
+    imported::{Imported, Migration, NewImported, StoredSet},
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
     revocation::{LogPart, NewRevocation},
+    secret::{NewSecretRow, SecretChanges, SecretRow},
 };
 
 /// The store failed. Nothing of what was asked has happened.
@@ -69,6 +76,18 @@ pub(crate) trait Store: Send + Sync {
     /// At most `limit` audit records with higher numbers than `seq`, in their order.
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
 
+    /// The stored hashes of one key's secret half that are not retired at `now`, the newest first.
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError>;
+
+    /// Which keys got another secret half, or another hash of it, behind `seq`.
+    fn secret_changes(&self, seq: u64) -> Result<SecretChanges, StoreError>;
+
+    /// Up to `limit` stored hashes behind `seq`, to look at.
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError>;
+
+    /// How many keys of a realm are good at `now` and have no secret half.
+    fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError>;
+
     /// What is remembered of each keyring.
     fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError>;
 
@@ -78,10 +97,30 @@ pub(crate) trait Store: Send + Sync {
     /// Adds to what is known of when keys were used.
     fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError>;
 
+    /// The sets of imported keys.
+    fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError>;
+
+    /// The place of the last imported key in the ledger; 0 where there is none.
+    fn imported_end(&self) -> Result<i64, StoreError>;
+
+    /// Imported keys behind a place of the ledger, at most `limit` of them, in the order of their places.
+    fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError>;
+
+    /// How far the imported keys of each realm have come.
+    fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError>;
+
+    /// At most `limit` imported keys of a realm that are not revoked, and whose sealed keys have been used.
+    fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError>;
+
     /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
-    /// version, and answers older than `answered_before`.
-    fn sweep(&self, expired_before: Timestamp, destroyed: &[u32], answered_before: Timestamp)
-    -> Result<(), StoreError>;
+    /// version, answers older than `answered_before`, and secret halves that are retired.
+    fn sweep(
+        &self,
+        expired_before: Timestamp,
+        destroyed: &[u32],
+        answered_before: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 }
 
 /// What can be done within one transaction.
@@ -100,6 +139,24 @@ pub(crate) trait Transaction {
 
     /// Records an issued key. Fails when its realm and version would go over `budget`.
     fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError>;
+
+    /// The set of this rule; where there is none, one with this key for its ids is made.
+    fn imported_set(&mut self, realm: Realm, rule: &Rule, id_key: [u8; 16]) -> Result<StoredSet, StoreError>;
+
+    /// Records an imported key, unless it is on record.
+    fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError>;
+
+    /// Notes which sealed key was handed out for an imported one. `false` where one was before.
+    fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError>;
+
+    /// The stored hashes of one key's secret half that are not retired at `now`, the newest first.
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError>;
+
+    /// Stores the hash of a secret half.
+    fn insert_secret(&mut self, row: &NewSecretRow) -> Result<(), StoreError>;
+
+    /// Has a stored hash count until `at`, or not at all any more. Whether it was there.
+    fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError>;
 
     /// Appends to the log of revocations, and drops what that makes superfluous.
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError>;

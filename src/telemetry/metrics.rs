@@ -33,6 +33,15 @@ pub(crate) struct Metrics {
     revocations: Gauge<u64, AtomicU64>,
     revocation_bytes: Gauge<u64, AtomicU64>,
     uses_dropped: Gauge<u64, AtomicU64>,
+    pub(crate) secret_hashes: Family<HashLabel, Counter>,
+    pub(crate) secret_cache_hits: Counter,
+    pub(crate) secret_rehashed: Counter,
+    pub(crate) secret_hashes_broken: Counter,
+    secret_unchecked: Family<ReasonLabel, Counter>,
+    secret_waiting: Gauge<u64, AtomicU64>,
+    imported_keys: Gauge<u64, AtomicU64>,
+    pub(crate) imported_accepted: Counter,
+    pub(crate) imported_slow_checks: Counter,
 }
 
 /// One counter for each way a verification ends.
@@ -53,6 +62,11 @@ struct VersionLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct HashLabel {
+    pub(crate) scheme: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -132,6 +146,51 @@ impl Metrics {
             "Uses of API keys since the start that no last use was recorded for, for want of room",
             uses_dropped.clone(),
         );
+        let secret_hashes = Family::<HashLabel, Counter>::default();
+        registry.register(
+            "secret_hashes",
+            "Hashes of secret halves computed for checks, by scheme",
+            secret_hashes.clone(),
+        );
+        for scheme in ["hmac-sha256", "argon2id"] {
+            drop(secret_hashes.get_or_create(&HashLabel { scheme }));
+        }
+        let secret_cache_hits = Counter::default();
+        registry.register(
+            "secret_cache_hits",
+            "Secret halves that were found right a moment ago and not hashed again",
+            secret_cache_hits.clone(),
+        );
+        let secret_rehashed = Counter::default();
+        registry.register(
+            "secret_rehashed",
+            "Stored hashes made anew under another setting or pepper",
+            secret_rehashed.clone(),
+        );
+        let secret_hashes_broken = Counter::default();
+        registry.register(
+            "secret_hashes_broken",
+            "Stored hashes that a look found to be altered, or under a pepper that is not there",
+            secret_hashes_broken.clone(),
+        );
+        let secret_unchecked = Family::<ReasonLabel, Counter>::default();
+        registry.register(
+            "secret_unchecked",
+            "Secret halves that could not be checked, by reason",
+            secret_unchecked.clone(),
+        );
+        let secret_waiting = Gauge::<u64, AtomicU64>::default();
+        registry.register("secret_waiting", "Checks that wait for memory", secret_waiting.clone());
+        let imported_keys = Gauge::<u64, AtomicU64>::default();
+        registry.register("imported_keys", "Imported keys in memory", imported_keys.clone());
+        let imported_accepted = Counter::default();
+        registry.register("imported_accepted", "Imported keys accepted", imported_accepted.clone());
+        let imported_slow_checks = Counter::default();
+        registry.register(
+            "imported_slow_checks",
+            "Argon2id, bcrypt and scrypt hashes computed for imported keys",
+            imported_slow_checks.clone(),
+        );
         let rejected = Rejection::ALL
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
@@ -152,6 +211,15 @@ impl Metrics {
             revocations,
             revocation_bytes,
             uses_dropped,
+            secret_hashes,
+            secret_cache_hits,
+            secret_rehashed,
+            secret_hashes_broken,
+            secret_unchecked,
+            secret_waiting,
+            imported_keys,
+            imported_accepted,
+            imported_slow_checks,
         }
     }
 
@@ -191,6 +259,21 @@ impl Metrics {
     /// Shows how many uses were not recorded.
     pub(crate) fn uses_dropped(&self, dropped: u64) {
         self.uses_dropped.set(dropped);
+    }
+
+    /// Counts a secret half that could not be checked.
+    pub(crate) fn secret_unchecked(&self, reason: &'static str) {
+        self.secret_unchecked.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Shows how many checks wait for memory.
+    pub(crate) fn secret_waiting(&self, waiting: usize) {
+        self.secret_waiting.set(waiting as u64);
+    }
+
+    /// Shows how many imported keys there are.
+    pub(crate) fn imported_keys(&self, count: usize) {
+        self.imported_keys.set(count as u64);
     }
 
     /// Counts a look at the keyring.

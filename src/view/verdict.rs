@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use bulla::{Expectations, Realm, Rejection, Verified, Verifier, VerifyError};
+use bulla::{Expectations, Opened, Realm, Rejection, SecretCheck, Verified, Verifier, VerifyError};
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::accepted::Accepted;
 use crate::clock;
 
 /// What a caller wants of an API key, with owned texts.
@@ -19,8 +20,17 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Verifies `text` at `now`, in Unix seconds.
-    pub(crate) fn verify(&self, verifier: &Verifier, text: &str, now: u64) -> Result<Verified, VerifyError> {
+    /// Opens `text` at `now`, in Unix seconds: all but its secret half is judged.
+    pub(crate) fn open(&self, verifier: &Verifier, text: &str, now: u64) -> Result<Opened, VerifyError> {
+        self.expecting(|expected| verifier.open(text, expected, now))
+    }
+
+    /// Accepts an opened key whose secret half was found right.
+    pub(crate) fn accept(&self, check: SecretCheck, verifier: &Verifier, now: u64) -> Result<Verified, VerifyError> {
+        self.expecting(|expected| check.accept(verifier, expected, now))
+    }
+
+    fn expecting<T>(&self, judge: impl FnOnce(&Expectations<'_>) -> T) -> T {
         let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
         let mut expected = Expectations::realms(&self.realms).scopes(&scopes);
         if let Some(audience) = &self.audience {
@@ -29,7 +39,7 @@ impl Wanted {
         if let Some(address) = self.address {
             expected = expected.address(address);
         }
-        verifier.verify(text, &expected, now)
+        judge(&expected)
     }
 }
 
@@ -55,7 +65,8 @@ pub(crate) struct ActiveKey {
     pub(crate) api_key_id: String,
     pub(crate) realm: String,
     pub(crate) app_id: Uuid,
-    pub(crate) version: u32,
+    /// None of an imported key.
+    pub(crate) version: Option<u32>,
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scopes: Vec<String>,
@@ -68,9 +79,9 @@ impl Answer {
         Answer::Inactive { active: false, error: Some("could_not_tell"), reason: None };
 
     /// The answer for a caller. `None` is "could not tell".
-    pub(crate) fn for_caller(verdict: &Result<Verified, VerifyError>) -> Option<Self> {
+    pub(crate) fn for_caller(verdict: &Result<Accepted, VerifyError>) -> Option<Self> {
         match verdict {
-            Ok(verified) => Some(Answer::Active(Box::new(ActiveKey::new(verified)))),
+            Ok(accepted) => Some(Answer::Active(Box::new(ActiveKey::new(accepted)))),
             Err(VerifyError::Rejected(rejection)) => Some(Answer::Inactive {
                 active: false,
                 error: (*rejection == Rejection::Scope).then_some("insufficient_scope"),
@@ -81,7 +92,7 @@ impl Answer {
     }
 
     /// The answer for an operator, with the reason.
-    pub(crate) fn for_operator(verdict: &Result<Verified, VerifyError>) -> Self {
+    pub(crate) fn for_operator(verdict: &Result<Accepted, VerifyError>) -> Self {
         match (Self::for_caller(verdict).unwrap_or(Self::COULD_NOT_TELL), verdict) {
             (Answer::Inactive { active, error, .. }, Err(why)) => {
                 Answer::Inactive { active, error, reason: Some(why.code()) }
@@ -92,17 +103,17 @@ impl Answer {
 }
 
 impl ActiveKey {
-    pub(crate) fn new(verified: &Verified) -> Self {
+    pub(crate) fn new(accepted: &Accepted) -> Self {
         ActiveKey {
             active: true,
-            api_key_id: verified.id().to_string(),
-            realm: verified.id().realm().to_string(),
-            app_id: verified.app_id(),
-            version: verified.id().version(),
-            issued_at: clock::timestamp(verified.issued_at()),
-            expires_at: verified.expires_at().map(clock::timestamp),
-            scopes: verified.scopes().to_vec(),
-            meta: verified.claims().map(|claims| claims.meta().clone()).unwrap_or_default(),
+            api_key_id: accepted.id().to_string(),
+            realm: accepted.id().realm().to_string(),
+            app_id: accepted.app_id(),
+            version: accepted.version(),
+            issued_at: clock::timestamp(accepted.issued_at()),
+            expires_at: accepted.expires_at().map(clock::timestamp),
+            scopes: accepted.scopes().to_vec(),
+            meta: accepted.meta(),
         }
     }
 }

@@ -94,7 +94,7 @@ fn what_cannot_be_issued_is_a_400_that_says_why() {
         ("cidr", json!(["10.0.0.0/64"]), "at most 32"),
         ("meta", json!({"k": ""}), "empty"),
         ("meta", json!({"k": 1}), "wrong kind"),
-        ("secret", json!(true), "no secret halves yet"),
+        ("secret", json!(1), "wrong kind"),
         ("surprise", json!(1), "unknown field `surprise`"),
     ] {
         let mut body = json!({"realm": "live", "app_id": APP});

@@ -109,6 +109,12 @@ fn a_key_with_a_secret_half_is_exit_code_2() {
     }
     let key = Reference::start().ask(&question)["api_key"].as_str().expect("a key").to_owned();
     let ran = deployment.run_with(&["verify", "-", "--json"], &key);
+    assert_eq!((ran.code, ran.json()["reason"].clone()), (1, json!("secret_wrong")), "there is no hash of it");
+    let text = std::fs::read_to_string(deployment.file("bulla.toml")).expect("the configuration");
+    let begin = text.find("[pepper]").expect("a pepper");
+    let end = begin + text[begin..].find("[secret]").expect("its end");
+    deployment.configure(&text[begin..end], "");
+    let ran = deployment.run_with(&["verify", "-", "--json"], &key);
     assert_eq!(ran.code, 2, "{}", ran.out);
     assert_eq!(ran.json(), json!({"active": false, "error": "could_not_tell", "reason": "secret_unchecked"}));
 }
@@ -117,7 +123,6 @@ fn a_key_with_a_secret_half_is_exit_code_2() {
 fn what_cannot_be_issued_is_refused_with_a_sentence() {
     let deployment = Deployment::new();
     for (arguments, told) in [
-        (vec!["--secret"], "no secret halves yet"),
         (vec!["--ttl", "90"], "write `90d`"),
         (vec!["--ttl", "0s"], "not after now"),
         (vec!["--ttl", "90000d"], "2106"),

@@ -132,7 +132,7 @@ fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
         keys.iter_mut().for_each(|keys| check(&server, keys, round));
     }
     let done: usize = keys.iter().map(Vec::len).sum();
-    assert!(done > 500, "the stream did run: {done} keys");
+    assert!(done > 100, "the stream did run: {done} keys");
     // The whole ledger against the list in memory: a key is accepted if and only if the ledger calls it active.
     let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
     let number = |query: &str| -> i64 { database.query_row(query, [], |row| row.get(0)).expect("a number") };

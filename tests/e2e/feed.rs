@@ -268,3 +268,45 @@ fn who_may_not_follow_or_asks_wrongly_is_told() {
     assert_eq!((none.status, none.problem().as_str()), (503, "unavailable"));
     assert_eq!(deployment.keyring(&["show"])["feed_public_key"], Value::Null);
 }
+
+#[test]
+fn a_program_with_the_library_inside_follows_the_real_service() {
+    use bulla::{
+        Expectations, Keyring, KeyringDocument, Realm, Rejection, SharedVerifier, SharedVerifyError, Sources, Verifier,
+    };
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let told = Follower::new(&deployment, &server, "feed");
+    let (sources, live): (_, Realm) = (Sources::new(deployment.path()), "live".parse().expect("a realm"));
+    let text = std::fs::read_to_string(deployment.file("keyring.toml")).expect("the keyring");
+    let mac = "file:keyring-mac.key".parse().expect("a URI");
+    let document = KeyringDocument::parse(&text, &mac, &sources).expect("its document");
+    let keyring = Keyring::load(&document, &sources, &[live]).expect("its keys");
+    let verifier = SharedVerifier::new(Verifier::new(&keyring));
+    #[allow(clippy::disallowed_methods, reason = "the time of the real service")]
+    let clock = || jiff::Timestamp::now().as_second().unsigned_abs();
+    let api_key = told.feed.key().parse().expect("an API key");
+    let follower = bulla::feed::Follower::new(
+        &format!("http://{}/v1/revocations", server.data.address),
+        &api_key,
+        document.id(),
+        told.public_key.parse().expect("a key"),
+    );
+    let following = follower
+        .and_then(|follower| follower.start(&verifier, bulla::feed::WhenStale::CouldNotTell, clock))
+        .expect("it follows");
+    let key = deployment.issue("live", &[]);
+    let realms = [live];
+    let verdict = || {
+        let text = key["api_key"].as_str().expect("a key");
+        verifier.verify(text, &Expectations::realms(&realms), clock()).map(drop)
+    };
+    server.until("the first message", |_| verdict().is_ok());
+    act(&server, &key, "suspend");
+    server.until("the suspension", |_| verdict() == Err(SharedVerifyError::Rejected(Rejection::Revoked)));
+    act(&server, &key, "resume");
+    server.until("the resumption", |_| verdict().is_ok());
+    act(&server, &key, "revoke");
+    server.until("the revocation", |_| verdict().is_err());
+    assert!(following.status().complete && following.status().last_error.is_none());
+}

@@ -10,7 +10,7 @@ use crate::support::{
 const OTHER: &str = "00000000-0000-4000-8000-000000000001";
 
 fn id_of(key: &str) -> String {
-    key[..key.rfind('_').expect("a realm") + 23].to_owned()
+    key.parse::<bulla::ApiKey>().expect("an API key").id().to_string()
 }
 
 fn active(server: &Server, key: &str) -> bool {
@@ -99,7 +99,12 @@ fn an_app_and_a_realm_lose_what_they_were_issued_before() {
     let ruled = take(json!({"app_id": APP, "reason": "left"})).json();
     all([false, false, true]);
     assert_eq!(take(json!({"app_id": APP, "issued_before": long_ago})).json()["issued_before"], ruled["issued_before"]);
-    // What is issued right after is good: its time of issue is the first that the rule lets pass.
+    // What is issued right after is good: its time of issue is the first that the rule lets pass. And it is taken back by
+    // the next, also within that very second.
+    let at_once = issue("live", APP);
+    assert!(active(&server, &at_once));
+    let ruled = take(json!({"app_id": APP})).json();
+    assert_eq!((&ruled["changed"], active(&server, &at_once)), (&json!(true), false));
     let (again, soon) = (issue("live", APP), &ruled["issued_before"]);
     assert!(active(&server, &again));
     assert_eq!(take(json!({"realm": "live", "issued_before": soon})).status, 200);
@@ -360,4 +365,42 @@ fn a_note_is_one_plain_line() {
         let path = format!("/v1/api-keys/{}/suspend", id_of(&key));
         assert_eq!(server.admin.post(&path, &json!({"reason": name})).status, 400, "{name:?}");
     }
+}
+
+#[test]
+fn a_server_that_cannot_read_its_log_refuses_when_that_lasts_too_long() {
+    let deployment = Deployment::new();
+    deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"1s\"");
+    let server = Server::start(&deployment);
+    let (key, gone) = (deployment.issue_text("live", &[]), deployment.issue_text("live", &[]));
+    server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(&gone)), &[], "");
+    assert!(active(&server, &key));
+    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+    let insert =
+        "INSERT INTO revocations (kind, effective_at, recorded_at, recorded_by) VALUES ('nonsense', 0, 0, 'x')";
+    database.execute(insert, []).expect("a damaged row");
+    server.until("the limit", |server| server.data.get("/readyz").status == 503);
+    let answer = server.data.post("/v1/verify", &json!({"api_key": key}));
+    assert_eq!((answer.status, answer.problem().as_str()), (503, "could-not-tell"));
+    assert!(!active(&server, &gone), "what is known to be wrong is");
+    assert_eq!(server.data.get("/healthz").status, 200);
+    database.execute("DELETE FROM revocations WHERE kind = 'nonsense'", []).expect("mended");
+    server.until("the end of it", |server| server.data.get("/readyz").status == 200);
+    assert!(active(&server, &key));
+}
+
+#[test]
+fn another_file_in_the_store_s_place_is_opened() {
+    let deployment = Deployment::new();
+    let key = deployment.issue_text("live", &[]);
+    let copy = deployment.file("copy.db");
+    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+    database.execute_batch(&format!("VACUUM INTO '{}'", copy.display())).expect("copied");
+    let server = Server::start(&deployment);
+    for name in ["bulla.db-wal", "bulla.db-shm"] {
+        let _none = std::fs::remove_file(deployment.file(name));
+    }
+    std::fs::rename(&copy, deployment.file("bulla.db")).expect("put in place");
+    deployment.run(&["keys", "suspend", &id_of(&key)]).ok();
+    server.until("what stands in the new file", |server| !active(server, &key));
 }

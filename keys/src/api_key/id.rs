@@ -32,6 +32,23 @@ impl ApiKeyId {
         ApiKeyId { realm, bytes }
     }
 
+    /// The id of a key that bulla did not seal but is to speak of: to list, suspend and revoke like any other. Its version
+    /// is 0, which no key version has, so it is never the id of an [`ApiKey`](crate::ApiKey) that a verifier accepts. The 12
+    /// bytes tell such keys of a realm apart.
+    ///
+    /// ```
+    /// # use bulla::ApiKeyId;
+    /// let id = ApiKeyId::unsealed("live".parse()?, [7; 12]);
+    /// assert_eq!(id.version(), 0);
+    /// assert_eq!(id.to_string().parse(), Ok(id));
+    /// # Ok::<(), bulla::RealmError>(())
+    /// ```
+    pub fn unsealed(realm: Realm, name: [u8; 12]) -> Self {
+        let mut bytes = [0; ID_BYTES];
+        bytes[ID_BYTES - name.len()..].copy_from_slice(&name);
+        ApiKeyId { realm, bytes }
+    }
+
     /// The realm that issued the key.
     pub fn realm(&self) -> Realm {
         self.realm

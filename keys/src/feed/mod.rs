@@ -1,6 +1,8 @@
 //! The revocation feed (feature `follow`): what a service tells verifiers that have no access to its store, in signed
-//! messages, and what these make of it. The format, complete, is `docs/FEED.md`; how messages travel is not the library's
-//! business.
+//! messages, and what these make of it. The format, complete, is `docs/FEED.md`.
+//!
+//! [`Follower`] fetches the messages of a server and keeps a [`SharedVerifier`](crate::SharedVerifier) current. What is below
+//! it does no I/O:
 //!
 //! ```
 //! use bulla::{KeyVersion, KeyringId, RevocationEvent, Change, State, feed};
@@ -38,16 +40,25 @@
 
 mod error;
 mod event;
+mod fetch;
+mod follow_error;
 mod followed;
+mod follower;
+mod following;
 mod head;
+mod keeper;
 mod key;
 mod line;
 mod log_id;
 mod message;
+mod pause;
 
 pub use self::{
     error::FeedError,
+    follow_error::{FollowError, FollowerError},
     followed::{Applied, Followed},
+    follower::{Follower, WhenStale},
+    following::{FollowStatus, Following},
     head::Head,
     key::{SigningKey, VerifyingKey, VerifyingKeyError},
     log_id::{LogId, LogIdError},

@@ -1,23 +1,30 @@
-//! Addresses of key servers: what they answer is a key, so it travels over TLS, or stays on this machine.
+//! Addresses of servers that are asked with a secret, or for a key: over TLS, or on this machine.
 
 use std::net::IpAddr;
 
+#[cfg(any(feature = "vault-transit", feature = "aws-kms"))]
 use super::{Problem, SourceError, SourceUri};
 
-/// Refuses an address that is neither `https://HOST` nor on this machine, or that hides its host behind a user name.
+/// Refuses an address as [`trouble`] does, for a source.
+#[cfg(any(feature = "vault-transit", feature = "aws-kms"))]
 pub(super) fn check(uri: &SourceUri, address: &str) -> Result<(), SourceError> {
     let fail = |detail: &str| Err(SourceError::new(uri, Problem::Uri, format!("`{address}` {detail}")));
+    trouble(address).map_or(Ok(()), fail)
+}
+
+/// What is wrong with an address that is neither `https://HOST` nor on this machine, or that hides its host behind a user name.
+pub(crate) fn trouble(address: &str) -> Option<&'static str> {
     let (scheme, rest) = address.split_once("://").unwrap_or_default();
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(&byte);
     if authority.is_empty() || !authority.bytes().all(known) {
-        return fail("is no address such as https://host:8200");
+        return Some("is no address such as https://host:8200");
     }
     match scheme {
-        "https" => Ok(()),
-        "http" if is_local(authority) => Ok(()),
-        "http" => fail("would send keys over the network in plain text: use https"),
-        _ => fail("is neither https:// nor http:// on this machine"),
+        "https" => None,
+        "http" if is_local(authority) => None,
+        "http" => Some("would send keys over the network in plain text: use https"),
+        _ => Some("is neither https:// nor http:// on this machine"),
     }
 }
 
@@ -35,11 +42,10 @@ mod tests {
 
     #[test]
     fn keys_travel_over_tls_or_stay_on_this_machine() {
-        let uri = "x:y".parse().unwrap();
         for good in
             ["https://vault:8200", "https://v.example/", "http://127.0.0.1:8200", "http://localhost", "http://[::1]:1"]
         {
-            assert!(check(&uri, good).is_ok(), "{good}");
+            assert_eq!(trouble(good), None, "{good}");
         }
         for bad in [
             "http://vault",
@@ -50,7 +56,7 @@ mod tests {
             "ftp://localhost",
             "x",
         ] {
-            assert!(check(&uri, bad).is_err(), "{bad}");
+            assert!(trouble(bad).is_some(), "{bad}");
         }
     }
 }

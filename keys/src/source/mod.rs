@@ -4,8 +4,8 @@
 mod aws_kms;
 #[cfg(any(feature = "pkcs11", feature = "vault-transit"))]
 mod credential;
-#[cfg(any(feature = "vault-transit", feature = "aws-kms"))]
-mod endpoint;
+#[cfg(any(feature = "vault-transit", feature = "aws-kms", feature = "follow"))]
+pub(crate) mod endpoint;
 mod error;
 mod exec;
 mod file;

@@ -1,14 +1,14 @@
 //! `vault-transit:URL/MOUNT/KEY?key_version=N&token-source=file:P`: the master key is an HMAC key in Vault's or OpenBao's
 //! Transit engine, which computes HMAC-SHA256 with it and never gives it away.
 
-use std::{io::Read, path::Path, sync::Arc, time::Duration};
+use std::{io::Read, path::Path, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::Deserialize;
 use ureq::{
     Agent,
-    http::{HeaderValue, Response, Uri},
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+    http::{HeaderValue, Response},
+    tls::Certificate,
 };
 use zeroize::Zeroizing;
 
@@ -16,7 +16,10 @@ use super::{
     KeySource, Problem, SourceError, SourceUri, credential, endpoint, one_block, parameters::Parameters, printable,
     secret_file,
 };
-use crate::derive::{Expanded, KEY_BYTES};
+use crate::{
+    agent,
+    derive::{Expanded, KEY_BYTES},
+};
 
 /// Far more than an answer has.
 const MAX_ANSWER: u64 = 64 * 1024;
@@ -77,7 +80,7 @@ impl VaultTransit {
         let url = format!("{server}/v1/{path}");
         Ok(VaultTransit {
             uri: uri.clone(),
-            agent: agent(server, roots, time_limit),
+            agent: agent::new(server, roots).timeout_global(Some(time_limit)).build().into(),
             url,
             path,
             key_version,
@@ -189,40 +192,10 @@ fn own_roots(uri: &SourceUri, pointer: &str, base: &Path) -> Result<Vec<Certific
     let mut pem = Vec::new();
     let file = secret_file::open(&base.join(path)).map_err(|(problem, detail)| fail(problem, detail))?;
     file.take(1024 * 1024).read_to_end(&mut pem).map_err(|error| fail(Problem::Unreachable, error.to_string()))?;
-    let certificates: Vec<_> = parse_pem(&pem)
-        .filter_map(|item| match item {
-            Ok(PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
+    let certificates = agent::certificates(&pem);
     if certificates.is_empty() {
         Err(fail(Problem::Malformed, format!("{path} has no PEM certificate")))
     } else {
         Ok(certificates)
     }
-}
-
-fn agent(server: &str, roots: Option<Vec<Certificate<'static>>>, time_limit: Duration) -> Agent {
-    let mut config = Agent::config_builder()
-        .http_status_as_error(false)
-        // A redirect would carry the token to another server.
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .timeout_global(Some(time_limit));
-    if server.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http")) {
-        // It is on this machine, and so must be whatever else sees the token.
-        config = config.proxy(None);
-    } else {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let roots = roots.unwrap_or_else(|| {
-            let found = rustls_native_certs::load_native_certs().certs;
-            found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
-        });
-        let tls = TlsConfig::builder()
-            .root_certs(RootCerts::new_with_certs(&roots))
-            .unversioned_rustls_crypto_provider(provider)
-            .build();
-        config = config.tls_config(tls);
-    }
-    config.build().into()
 }

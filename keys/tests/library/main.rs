@@ -3,19 +3,31 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod allocation;
+#[cfg(feature = "capi")]
+mod capi;
 #[cfg(feature = "follow")]
 mod feed;
+#[cfg(feature = "follow")]
+mod feed_server;
 mod fixture;
+#[cfg(feature = "follow")]
+mod follower;
 mod issuing;
 mod keyring;
+#[cfg(feature = "tower")]
+mod layer;
 mod loading;
 mod moves;
 mod opening;
+#[cfg(all(feature = "follow", feature = "tower"))]
+mod protected_api;
 mod revocation;
 mod revocation_growth;
 mod revocation_log;
 mod rotation;
 mod secret;
+#[cfg(any(feature = "follow", feature = "tower"))]
+mod shared;
 mod silence;
 mod suites;
 mod vectors;

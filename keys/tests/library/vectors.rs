@@ -14,18 +14,18 @@ use crate::fixture::{self, Folder};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Vector {
+pub(crate) struct Vector {
     #[serde(rename = "why")]
     _why: String,
     keyring_id: String,
     versions: Vec<Version>,
-    realms: Vec<String>,
-    now: u64,
-    audience: Option<String>,
-    ip: Option<String>,
-    scopes: Vec<String>,
-    api_key: String,
-    expect: Value,
+    pub(crate) realms: Vec<String>,
+    pub(crate) now: u64,
+    pub(crate) audience: Option<String>,
+    pub(crate) ip: Option<String>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) api_key: String,
+    pub(crate) expect: Value,
 }
 
 #[derive(Deserialize)]
@@ -38,7 +38,7 @@ struct Version {
     verify_until: Option<u64>,
 }
 
-fn files() -> Vec<PathBuf> {
+pub(crate) fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
     let list = |folder: &Path| {
         let entries = fs::read_dir(folder).expect("should be a folder");
@@ -47,7 +47,7 @@ fn files() -> Vec<PathBuf> {
     list(&folder).iter().flat_map(|folder| list(folder)).collect()
 }
 
-fn read(file: &Path) -> Vector {
+pub(crate) fn read(file: &Path) -> Vector {
     let text = fs::read_to_string(file).expect("should be readable");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
@@ -56,7 +56,8 @@ fn bytes<const N: usize>(hex: &str) -> [u8; N] {
     hex::decode(hex).expect("should be hex").try_into().expect("should be of the right length")
 }
 
-fn keyring(vector: &Vector, realms: &[Realm]) -> Keyring {
+/// A folder with the vector's `keyring.toml` and the keys that it names.
+pub(crate) fn folder(vector: &Vector) -> Folder {
     let id = bytes(&vector.keyring_id);
     let folder = Folder::new();
     let versions = vector.versions.iter().map(|version| {
@@ -69,6 +70,13 @@ fn keyring(vector: &Vector, realms: &[Realm]) -> Keyring {
         written
     });
     let text = fixture::document(id, &versions.collect::<Vec<_>>());
+    folder.put("keyring.toml", text, 0o644);
+    folder
+}
+
+fn keyring(vector: &Vector, realms: &[Realm]) -> Keyring {
+    let folder = folder(vector);
+    let text = fs::read_to_string(folder.path("keyring.toml")).expect("should be readable");
     let document = folder.parse(&text).expect("should be a right document");
     Keyring::load(&document, &folder.sources(), realms).expect("should load")
 }

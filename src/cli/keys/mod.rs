@@ -1,7 +1,10 @@
 //! `bulla keys`: the API keys on record.
 
+mod import;
 mod list;
+mod migrate;
 mod reroll;
+mod reroll_secret;
 mod show;
 mod suspend;
 
@@ -21,6 +24,12 @@ pub(super) enum Keys {
     Resume(suspend::Suspend),
     /// Issue a new API key like this one, and revoke this one after a grace period
     Reroll(reroll::Reroll),
+    /// Take in keys that were issued elsewhere, by their hashes: they verify unchanged
+    Import(import::Import),
+    /// Show how far imported keys are replaced by sealed ones, and retire those that are
+    Migrate(migrate::Migrate),
+    /// Draw a new secret half for an API key, whose sealed text stays as it is
+    RerollSecret(reroll_secret::Reroll),
 }
 
 impl Keys {
@@ -31,6 +40,9 @@ impl Keys {
             Keys::Suspend(command) => command.run(config, true),
             Keys::Resume(command) => command.run(config, false),
             Keys::Reroll(command) => command.run(config),
+            Keys::Import(command) => command.run(config),
+            Keys::Migrate(command) => command.run(config),
+            Keys::RerollSecret(command) => command.run(config),
         }
     }
 }

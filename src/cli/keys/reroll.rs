@@ -54,10 +54,12 @@ impl Reroll {
             None => {
                 let deployment = config.open()?;
                 let store = deployment.store()?;
-                let (_, keyring) = deployment.keyring(&*store)?;
+                let (document, keyring) = deployment.keyring(&*store)?;
+                let peppers = deployment.peppers(&document)?;
+                let peppers = peppers.as_ref();
                 let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
                 let (config, now) = (&deployment.config, clock::now());
-                let issuing = Issuing { issuer: &issuer, store: &*store, config, actor: &actor, now };
+                let issuing = Issuing { issuer: &issuer, store: &*store, config, peppers, actor: &actor, now };
                 serde_json::to_value(how.apply(self.id, &issuing)?).map_err(std::io::Error::from)?
             }
         };

@@ -1,18 +1,13 @@
 //! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla` and their scopes.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::http::HeaderMap;
-use bulla::{ApiKeyId, Realm, VerifyError};
+use bulla::{ApiKeyId, Realm, VerifyError, layer::Credential};
 
 use crate::{
     action::Actor,
-    server::{
-        App,
-        credential::{self, Credential},
-        listener::Peer,
-        problem::Problem,
-    },
+    server::{App, listener::Peer, problem::Problem},
     view::verdict::Wanted,
 };
 
@@ -60,19 +55,19 @@ impl Permission {
 }
 
 /// Who calls, from the request's one credential.
-pub(crate) fn identify(app: &App, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
+pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
     let refuse = |problem: Problem| {
         app.metrics.admin_refused.inc();
         problem
     };
-    let text = match credential::read(headers, None) {
+    let text = match Credential::read(headers, None) {
         Credential::One(text) => text,
         Credential::None => return Err(refuse(Problem::unauthorized())),
         Credential::Several => return Err(refuse(Problem::several_credentials())),
     };
     let address = peer.0.map(|peer| peer.ip());
     let wanted = Wanted { realms: vec![Realm::ADMIN], address, ..Wanted::default() };
-    match app.verify(&text, &wanted) {
+    match app.verify(text.expose(), &wanted).await {
         Ok(verified) => Ok(Caller { id: verified.id(), scopes: verified.scopes().to_vec(), address }),
         Err(VerifyError::SecretUnchecked) => Err(Problem::could_not_tell()),
         Err(VerifyError::Rejected(_)) => Err(refuse(Problem::unauthorized())),

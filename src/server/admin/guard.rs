@@ -8,7 +8,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use bulla::ApiKey;
+use bulla::{ApiKey, layer::Credential};
 use serde_json::json;
 
 use super::auth;
@@ -18,7 +18,6 @@ use crate::{
     server::{
         App,
         body::{self, Bounds},
-        credential::{self, Credential},
         listener::Peer,
         problem::Kind,
     },
@@ -33,7 +32,7 @@ pub(super) async fn guard(
     next: Next,
 ) -> Response {
     let called = format!("{} {}", request.method(), endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
-    let identified = auth::identify(&app, request.headers(), peer);
+    let identified = auth::identify(&app, request.headers(), peer).await;
     let (actor, presented) = match &identified {
         Ok(caller) => (caller.actor(), None),
         Err(_) => (Actor::unknown(peer.0.map(|peer| peer.ip())), presented(request.headers())),
@@ -62,8 +61,8 @@ pub(super) async fn guard(
 
 /// The id of the key that was presented, which may be forged.
 fn presented(headers: &HeaderMap) -> Option<String> {
-    match credential::read(headers, None) {
-        Credential::One(text) => text.parse::<ApiKey>().ok().map(|key| key.id().to_string()),
+    match Credential::read(headers, None) {
+        Credential::One(text) => text.expose().parse::<ApiKey>().ok().map(|key| key.id().to_string()),
         _ => None,
     }
 }

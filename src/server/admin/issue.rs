@@ -85,22 +85,25 @@ async fn issue_all(
         caller.needs(&app, Permission::in_realm("issue", realm))?;
     }
     let worker = Arc::clone(&app);
-    let issued = blocking::run(move || {
-        let snapshot = Guard::into_inner(worker.snapshot());
-        let issuing = Issuing {
-            issuer: &snapshot.issuer,
-            store: &*worker.store,
-            config: &snapshot.config,
-            actor: &caller.actor(),
-            now: clock::now(),
-        };
-        issuing.all(new, once.as_ref())
-    });
+    let issued = blocking::run(move || issuing(&worker, &caller, |issuing| issuing.all(new, once.as_ref())));
     let issued = issued.await??;
     if let Issued::Now(keys) = &issued {
         keys.iter().for_each(|key| count(&app, key));
     }
     Ok(issued)
+}
+
+/// What this caller issues goes by the snapshot of this moment.
+pub(super) fn issuing<T>(app: &App, caller: &Caller, issue: impl FnOnce(&Issuing<'_>) -> T) -> T {
+    let snapshot = Guard::into_inner(app.snapshot());
+    issue(&Issuing {
+        issuer: &snapshot.issuer,
+        store: &*app.store,
+        config: &snapshot.config,
+        peppers: snapshot.peppers.as_deref(),
+        actor: &caller.actor(),
+        now: clock::now(),
+    })
 }
 
 /// Counts an issued key.

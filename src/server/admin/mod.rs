@@ -27,6 +27,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/api-keys/{id}/suspend", post(take_back::suspend))
         .route("/v1/api-keys/{id}/resume", post(take_back::resume))
         .route("/v1/api-keys/{id}/reroll", post(reroll::reroll))
+        .route("/v1/api-keys/{id}/reroll-secret", post(reroll::reroll_secret))
         .route("/v1/revocations", post(take_back::revoke_many))
         .route("/v1/audit", get(audit::list))
         .route("/v1/keyring", get(keyring::show))

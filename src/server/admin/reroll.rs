@@ -1,4 +1,5 @@
-//! `POST /v1/api-keys/{id}/reroll`: a new key like this one, which is revoked after a grace period.
+//! `POST /v1/api-keys/{id}/reroll` and `/reroll-secret`: a new key like this one, or a new secret half for its sealed text;
+//! the old one ends after a grace period.
 
 use std::sync::Arc;
 
@@ -7,13 +8,14 @@ use axum::{
     extract::{Extension, Path, Request, State},
     response::Response,
 };
+use bulla::ApiKeyId;
 
 use super::{
     auth::{Caller, Permission},
     issue, ledger,
 };
 use crate::{
-    action::{issue::Issuing, reroll::Reroll},
+    action::{reroll::Reroll, reroll_secret::RerollSecret},
     clock,
     server::{
         App, blocking,
@@ -28,26 +30,41 @@ pub(super) async fn reroll(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let id = ledger::parse_id(&id)?;
-    // It does both.
-    caller.needs(&app, Permission::in_realm("issue", id.realm()))?;
-    caller.needs(&app, Permission::in_realm("revoke", id.realm()))?;
+    let id = permitted(&app, &caller, &id)?;
     let how: Reroll = body::optional_json(request, Bounds::single(&app.config.server)).await?;
     let worker = Arc::clone(&app);
     let rerolled = blocking::run(move || {
-        let snapshot = Guard::into_inner(worker.snapshot());
-        let issuing = Issuing {
-            issuer: &snapshot.issuer,
-            store: &*worker.store,
-            config: &snapshot.config,
-            actor: &caller.actor(),
-            now: clock::now(),
-        };
-        let rerolled = how.apply(id, &issuing)?;
+        let rerolled = issue::issuing(&worker, &caller, |issuing| how.apply(id, issuing))?;
         worker.catch_up()?;
         Ok::<_, Problem>(rerolled)
     });
     let rerolled = rerolled.await??;
     issue::count(&app, &rerolled.issued);
     Ok(issue::created(&rerolled))
+}
+
+pub(super) async fn reroll_secret(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let id = permitted(&app, &caller, &id)?;
+    let how: RerollSecret = body::optional_json(request, Bounds::single(&app.config.server)).await?;
+    let rerolled = blocking::run(move || {
+        let snapshot = Guard::into_inner(app.snapshot());
+        let with = (&snapshot.config, snapshot.peppers.as_deref());
+        let rerolled = how.apply(id, &*app.store, with, &caller.actor(), clock::now())?;
+        app.catch_up()?;
+        Ok::<_, Problem>(rerolled)
+    });
+    Ok(issue::created(&rerolled.await??))
+}
+
+/// The id of a key that the caller may reroll, which is both to issue and to revoke.
+fn permitted(app: &App, caller: &Caller, id: &str) -> Result<ApiKeyId, Problem> {
+    let id = ledger::parse_id(id)?;
+    caller.needs(app, Permission::in_realm("issue", id.realm()))?;
+    caller.needs(app, Permission::in_realm("revoke", id.realm()))?;
+    Ok(id)
 }

@@ -70,9 +70,7 @@ pub(super) async fn suspend(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<Taken>, Problem> {
-    let id = permitted(&app, &caller, &id)?;
-    let why: Why = body::optional_json(request, Bounds::single(&app.config.server)).await?;
-    take(app, caller, why.reason, move |take_back| take_back.suspend(id)).await.map(Json)
+    change(app, caller, &id, request, |take_back, id| take_back.suspend(id)).await
 }
 
 pub(super) async fn resume(
@@ -81,9 +79,19 @@ pub(super) async fn resume(
     Path(id): Path<String>,
     request: Request,
 ) -> Result<Json<Taken>, Problem> {
-    let id = permitted(&app, &caller, &id)?;
+    change(app, caller, &id, request, |take_back, id| take_back.resume(id)).await
+}
+
+async fn change(
+    app: Arc<App>,
+    caller: Caller,
+    id: &str,
+    request: Request,
+    what: fn(TakeBack<'_>, ApiKeyId) -> Result<Taken, ActionError>,
+) -> Result<Json<Taken>, Problem> {
+    let id = permitted(&app, &caller, id)?;
     let why: Why = body::optional_json(request, Bounds::single(&app.config.server)).await?;
-    take(app, caller, why.reason, move |take_back| take_back.resume(id)).await.map(Json)
+    take(app, caller, why.reason, move |take_back| what(take_back, id)).await.map(Json)
 }
 
 pub(super) async fn revoke_many(

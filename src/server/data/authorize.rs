@@ -4,25 +4,21 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderName, HeaderValue, StatusCode, Uri, header},
+    extract::State,
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
-use bulla::{Rejection, Verified, VerifyError};
+use bulla::{Rejection, VerifyError, layer::Credential};
 
 use super::required::{self, Required};
 use crate::{
     clock,
-    server::{
-        App,
-        credential::{self, Credential},
-        problem::Problem,
-    },
-    view::verdict::Wanted,
+    server::{App, problem::Problem},
+    view::{accepted::Accepted, verdict::Wanted},
 };
 
-pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
-    let required = match requirements(request.uri()).and_then(|required| known_realms(&app, required)) {
+pub(super) async fn authorize(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
+    let required = match requirements(&uri).and_then(|required| known_realms(&app, required)) {
         Ok(required) => required,
         Err(detail) => {
             if let Some(kept_back) = app.route_lines.allow(Instant::now()) {
@@ -31,7 +27,7 @@ pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
             return Problem::misconfigured_route(detail).into_response();
         }
     };
-    let text = match credential::read(request.headers(), required.from.as_ref()) {
+    let text = match Credential::read(&headers, required.from.as_ref()) {
         Credential::One(text) => text,
         Credential::None => return challenge(StatusCode::UNAUTHORIZED, HeaderValue::from_static("Bearer")),
         Credential::Several => {
@@ -40,9 +36,9 @@ pub(super) async fn authorize(State(app): State<Arc<App>>, request: Request) -> 
     };
     let realms = if required.realms.is_empty() { app.snapshot().default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address: None };
-    match app.verify(&text, &wanted) {
-        Ok(verified) => identity(&verified).unwrap_or_else(|| {
-            tracing::error!(id = %verified.id(), "the key's scopes fit in no header");
+    match app.judge(text.expose(), &wanted).await {
+        Ok(accepted) => identity(&accepted).unwrap_or_else(|| {
+            tracing::error!(id = %accepted.id(), "the key's scopes fit in no header");
             Problem::internal().into_response()
         }),
         Err(VerifyError::Rejected(Rejection::Scope)) => {
@@ -80,13 +76,13 @@ fn challenge(status: StatusCode, value: HeaderValue) -> Response {
 }
 
 /// 200 with every identity header, empty where there is nothing to say.
-fn identity(verified: &Verified) -> Option<Response> {
-    let expires_at = verified.expires_at().map(|time| clock::timestamp(time).to_string()).unwrap_or_default();
+fn identity(accepted: &Accepted) -> Option<Response> {
+    let expires_at = accepted.expires_at().map(|time| clock::timestamp(time).to_string()).unwrap_or_default();
     let headers = [
-        ("x-bulla-app-id", verified.app_id().to_string()),
-        ("x-bulla-api-key-id", verified.id().to_string()),
-        ("x-bulla-realm", verified.id().realm().to_string()),
-        ("x-bulla-scopes", verified.scopes().join(" ")),
+        ("x-bulla-app-id", accepted.app_id().to_string()),
+        ("x-bulla-api-key-id", accepted.id().to_string()),
+        ("x-bulla-realm", accepted.id().realm().to_string()),
+        ("x-bulla-scopes", accepted.scopes().join(" ")),
         ("x-bulla-expires-at", expires_at),
     ];
     let mut response = StatusCode::OK.into_response();

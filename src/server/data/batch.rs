@@ -6,6 +6,7 @@ use axum::{
     Json,
     extract::{Request, State},
 };
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 
 use super::verify::accepted_realms;
@@ -42,6 +43,7 @@ pub(super) async fn verify_batch(State(app): State<Arc<App>>, request: Request) 
         )));
     }
     let wanted = Wanted { realms: accepted_realms(&app, &body.realms)?, ..Wanted::default() };
-    let answer = |key: &String| Answer::for_caller(&app.verify(key, &wanted)).unwrap_or(Answer::COULD_NOT_TELL);
-    Ok(Json(Results { results: body.api_keys.iter().map(answer).collect() }))
+    let verdicts = join_all(body.api_keys.iter().map(|key| app.judge(key, &wanted))).await;
+    let answer = |verdict| Answer::for_caller(verdict).unwrap_or(Answer::COULD_NOT_TELL);
+    Ok(Json(Results { results: verdicts.iter().map(answer).collect() }))
 }

@@ -42,7 +42,7 @@ pub(super) async fn revocations(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = auth::identify(&app, &headers, peer)?;
+    let caller = auth::identify(&app, &headers, peer).await?;
     let mut asked = Asked::read(query.as_deref().unwrap_or_default())?;
     asked.realm = granted(&app, &caller, asked.realm)?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());

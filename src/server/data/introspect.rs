@@ -53,7 +53,7 @@ pub(super) async fn introspect(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Introspection>, Problem> {
-    auth::identify(&app, &headers, peer)?.needs(&app, Permission::anywhere("read"))?;
+    auth::identify(&app, &headers, peer).await?.needs(&app, Permission::anywhere("read"))?;
     let body = body::form(request, Bounds::single(&app.config.server)).await?;
     let once = |wanted: &str| {
         let mut values =
@@ -72,19 +72,19 @@ pub(super) async fn introspect(
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
         ..Wanted::default()
     };
-    let answer = match app.verify(&token, &wanted) {
-        Ok(verified) => {
-            let key = ActiveKey::new(&verified);
+    let answer = match app.judge(&token, &wanted).await {
+        Ok(accepted) => {
+            let key = ActiveKey::new(&accepted);
             Introspection::Active(Box::new(ActiveToken {
                 token_type: "Bearer",
                 scope: key.scopes.join(" "),
                 client_id: key.app_id.to_string(),
                 sub: key.app_id.to_string(),
                 jti: key.api_key_id.clone(),
-                iat: verified.issued_at(),
-                exp: verified.expires_at(),
-                nbf: verified.claims().and_then(|claims| claims.not_before()),
-                aud: verified.claims().map(|claims| claims.audience().to_vec()).unwrap_or_default(),
+                iat: accepted.issued_at(),
+                exp: accepted.expires_at(),
+                nbf: accepted.claims().and_then(|claims| claims.not_before()),
+                aud: accepted.claims().map(|claims| claims.audience().to_vec()).unwrap_or_default(),
                 key,
             }))
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::State,
-    http::header,
+    http::{StatusCode, header},
     response::IntoResponse,
     routing::{any, get, post},
 };
@@ -58,15 +58,14 @@ struct Ready {
     degraded: Vec<Failing>,
 }
 
-async fn ready(State(app): State<Arc<App>>) -> Json<Ready> {
+async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     let snapshot = app.snapshot();
     let active_version = snapshot.document.active().map(|record| record.number.number());
-    Json(Ready {
-        ready: true,
-        keyring_serial: snapshot.document.serial(),
-        active_version,
-        degraded: app.degraded.all(),
-    })
+    let ready = app.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let shown =
+        Ready { ready, keyring_serial: snapshot.document.serial(), active_version, degraded: app.degraded.all() };
+    (status, Json(shown))
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {

@@ -7,15 +7,19 @@ use axum::{
     extract::{Request, State},
 };
 use bulla::Realm;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
+    action::issue::IssuedApiKey,
     server::{
         App,
         body::{self, Bounds},
         problem::Problem,
     },
-    view::verdict::{Answer, Wanted},
+    view::{
+        accepted::Accepted,
+        verdict::{Answer, Wanted},
+    },
 };
 
 #[derive(Deserialize)]
@@ -30,7 +34,16 @@ struct Body {
     ip: Option<String>,
 }
 
-pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Result<Json<Answer>, Problem> {
+/// What a verification answers, and a sealed key for an imported one, this once.
+#[derive(Serialize)]
+pub(super) struct Verification {
+    #[serde(flatten)]
+    answer: Answer,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replacement: Option<IssuedApiKey>,
+}
+
+pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Result<Json<Verification>, Problem> {
     let body: Body = body::json(request, Bounds::single(&app.config.server)).await?;
     let address = body.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
     let wanted = Wanted {
@@ -39,8 +52,13 @@ pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Res
         audience: body.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
     };
-    let verdict = app.verify(&body.api_key, &wanted);
-    Answer::for_caller(&verdict).map(Json).ok_or_else(Problem::could_not_tell)
+    let verdict = app.judge(&body.api_key, &wanted).await;
+    let answer = Answer::for_caller(&verdict).ok_or_else(Problem::could_not_tell)?;
+    let replacement = match verdict {
+        Ok(Accepted::Imported(key)) => app.replace_imported(key).await,
+        _ => None,
+    };
+    Ok(Json(Verification { answer, replacement }))
 }
 
 /// The realms that a request names, or the configured default. The administrators' realm is never accepted here.

@@ -1,13 +1,22 @@
 //! Opening the file: as a rule to read and write, and where nothing can be written, to read what is there.
 
-use std::{fs::OpenOptions, path::Path, time::Duration};
+use std::{fs::OpenOptions, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::store::StoreError;
 
 /// The schema's steps; a store counts in `user_version` how many it has.
-pub(super) const MIGRATIONS: [&str; 2] = [include_str!("../schema-1.sql"), include_str!("../schema-2.sql")];
+pub(super) const MIGRATIONS: [&str; 4] = [
+    include_str!("../schema-1.sql"),
+    include_str!("../schema-2.sql"),
+    include_str!("../schema-3.sql"),
+    include_str!("../schema-4.sql"),
+];
+
+/// KiB of pages that the writer keeps at most: with the usual 2,000 a transaction of thousands of rows writes the same pages
+/// of an index again and again.
+const CACHE_KIB: i64 = 64 * 1024;
 
 /// How long a writer waits for another process's transaction.
 const BUSY: Duration = Duration::from_secs(10);
@@ -20,6 +29,11 @@ pub(super) fn is_writable(path: &Path) -> bool {
     OpenOptions::new().append(true).open(path).map_or_else(writable, |_| true)
 }
 
+/// Tells one file at this path from another that is put in its place; 0 where there is none.
+pub(super) fn file(path: &Path) -> u64 {
+    path.metadata().map_or(0, |metadata| metadata.ino())
+}
+
 /// A connection that writes, and one that only reads.
 pub(super) fn both(path: &Path, read_only: bool) -> Result<[Connection; 2], StoreError> {
     if read_only {
@@ -27,6 +41,7 @@ pub(super) fn both(path: &Path, read_only: bool) -> Result<[Connection; 2], Stor
     }
     let mut writer = writing(path)?;
     writer.pragma_update(None, "synchronous", "FULL")?;
+    writer.pragma_update(None, "cache_size", -CACHE_KIB)?;
     migrate(&mut writer, path)?;
     let reader = writing(path)?;
     reader.pragma_update(None, "query_only", true)?;

@@ -50,6 +50,12 @@ pub(super) fn find(connection: &Connection, id: &ApiKeyId) -> Result<Option<Ledg
 
 /// Records a key, and counts it against its realm's and version's budget.
 pub(super) fn insert(connection: &Connection, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
+    insert_row(connection, row)?.ok_or(StoreError::Duplicate)?;
+    count_seal(connection, row.id.realm(), row.id.version(), budget)
+}
+
+/// Records a key; its place, unless the id is on record already.
+pub(super) fn insert_row(connection: &Connection, row: &LedgerRow) -> Result<Option<i64>, StoreError> {
     let json = |value: serde_json::Result<String>| value.map_err(|error| StoreError::Failed(error.to_string()));
     let restrictions = row.restrictions.as_ref();
     let inserted = connection
@@ -73,10 +79,7 @@ pub(super) fn insert(connection: &Connection, row: &LedgerRow, budget: Option<u6
             row.issued_by,
             row.rerolled_from.map(|id| id.to_string()),
         ])?;
-    if inserted == 0 {
-        return Err(StoreError::Duplicate);
-    }
-    count_seal(connection, row.id.realm(), row.id.version(), budget)
+    Ok((inserted > 0).then(|| connection.last_insert_rowid()))
 }
 
 fn count_seal(connection: &Connection, realm: Realm, version: u32, budget: Option<u64>) -> Result<(), StoreError> {

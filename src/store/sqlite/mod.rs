@@ -2,16 +2,18 @@
 
 mod audit;
 mod connection;
+mod imported;
 mod keyring;
 mod ledger;
 mod revocation;
+mod secret;
 
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -20,11 +22,14 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use uuid::Uuid;
 
-use crate::last_used::Use;
+use crate::{
+    imported::{ImportedRow, Rule},
+    last_used::Use,
+};
 
 use super::{
-    Answered, AuditEntry, AuditRecord, LedgerEntry, LedgerFilter, LedgerRow, LogPart, NewRevocation, SealCount, Store,
-    StoreError, Transaction,
+    Answered, AuditEntry, AuditRecord, Imported, LedgerEntry, LedgerFilter, LedgerRow, LogPart, Migration, NewImported,
+    NewRevocation, NewSecretRow, SealCount, SecretChanges, SecretRow, Store, StoreError, StoredSet, Transaction,
 };
 
 pub(super) struct SqliteStore {
@@ -34,6 +39,8 @@ pub(super) struct SqliteStore {
     reader: Mutex<Connection>,
     /// Whether both were opened where nothing can be written.
     read_only: AtomicBool,
+    /// Which file they are of.
+    file: AtomicU64,
 }
 
 impl SqliteStore {
@@ -51,7 +58,8 @@ impl SqliteStore {
         }
         let path = path.to_owned();
         let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
-        Ok(SqliteStore { path, writer, reader, read_only: AtomicBool::new(read_only) })
+        let file = AtomicU64::new(connection::file(&path));
+        Ok(SqliteStore { path, writer, reader, read_only: AtomicBool::new(read_only), file })
     }
 
     fn writer(&self) -> MutexGuard<'_, Connection> {
@@ -65,9 +73,13 @@ impl SqliteStore {
         self.reader.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens a read-only store anew once it can be written: from then on others may write, and must be heard.
+    /// Opens the store anew where another file was put in its place, and a read-only one once it can be written: from then
+    /// on others may write, and must be heard.
     fn look_again(&self) {
-        if !self.read_only.load(Ordering::Acquire) || !connection::is_writable(&self.path) {
+        let file = connection::file(&self.path);
+        let replaced = file != 0 && file != self.file.load(Ordering::Acquire);
+        let writable = self.read_only.load(Ordering::Acquire) && connection::is_writable(&self.path);
+        if !replaced && !writable {
             return;
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -75,7 +87,8 @@ impl SqliteStore {
         if let Ok(both) = connection::both(&self.path, false) {
             [*writer, *reader] = both;
             self.read_only.store(false, Ordering::Release);
-            tracing::info!(path = %self.path.display(), "the store can be written again");
+            self.file.store(file, Ordering::Release);
+            tracing::warn!(path = %self.path.display(), replaced, "the store was opened anew");
         }
     }
 
@@ -133,6 +146,24 @@ impl Store for SqliteStore {
         audit::after(&self.reader(), seq, limit)
     }
 
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
+        secret::of(&self.reader(), id, now)
+    }
+
+    fn secret_changes(&self, seq: u64) -> Result<SecretChanges, StoreError> {
+        let mut reader = self.reader();
+        let transaction = reader.transaction()?;
+        secret::changes(&transaction, seq)
+    }
+
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
+        secret::sample(&self.reader(), seq, limit)
+    }
+
+    fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError> {
+        secret::without(&self.reader(), realm.as_str(), now)
+    }
+
     fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
         keyring::memories(&mut self.reader())
     }
@@ -145,13 +176,35 @@ impl Store for SqliteStore {
         self.write(|connection| ledger::note_uses(connection, uses))
     }
 
+    fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError> {
+        imported::sets(&self.reader())
+    }
+
+    fn imported_end(&self) -> Result<i64, StoreError> {
+        Ok(self.reader().query_row("SELECT coalesce(max(seq), 0) FROM imported_keys", [], |row| row.get(0))?)
+    }
+
+    fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError> {
+        imported::after(&self.reader(), place, limit)
+    }
+
+    fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError> {
+        imported::migrations(&self.reader(), realm, now)
+    }
+
+    fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
+        imported::taken_over(&self.reader(), realm, limit)
+    }
+
     fn sweep(
         &self,
         expired_before: Timestamp,
         destroyed: &[u32],
         answered_before: Timestamp,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         self.write(|connection| {
+            secret::sweep(connection, now)?;
             revocation::sweep(connection, expired_before, destroyed)?;
             audit::sweep(connection, answered_before)
         })
@@ -180,6 +233,30 @@ impl Transaction for Writing<'_> {
 
     fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
         ledger::insert(self.0, row, budget)
+    }
+
+    fn imported_set(&mut self, realm: Realm, rule: &Rule, id_key: [u8; 16]) -> Result<StoredSet, StoreError> {
+        imported::set(self.0, realm, rule, id_key)
+    }
+
+    fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError> {
+        imported::insert(self.0, new)
+    }
+
+    fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
+        imported::replace(self.0, id, by)
+    }
+
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
+        secret::of(self.0, id, now)
+    }
+
+    fn insert_secret(&mut self, row: &NewSecretRow) -> Result<(), StoreError> {
+        secret::insert(self.0, row)
+    }
+
+    fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError> {
+        secret::retire(self.0, seq, at)
     }
 
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError> {

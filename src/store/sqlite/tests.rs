@@ -135,9 +135,9 @@ fn the_log_keeps_what_still_says_something() {
     assert_eq!(entry.issued_before, Timestamp::from_second(9).ok());
     assert_eq!([entry.state(at(59)), entry.state(at(60))], [State::Active, State::Revoked]);
 
-    store.sweep(at(501), &[], at(0)).expect("swept");
+    store.sweep(at(501), &[], at(0), at(0)).expect("swept");
     assert_eq!(log_after(&store, 2, 100).len(), 3, "the key has expired");
-    store.sweep(at(501), &[7], at(0)).expect("swept");
+    store.sweep(at(501), &[7], at(0), at(0)).expect("swept");
     assert_eq!(log_after(&store, 0, 100).len(), 3, "the version is destroyed");
     append(&store, Change::Suspend { id: id(TWO), expires_at: None }, 0);
     let newest = log_after(&store, 0, 100).last().map(|event| event.seq);
@@ -183,9 +183,9 @@ fn an_answer_is_remembered_for_its_caller() {
     remember("me").expect("remembered");
     assert_eq!((answers("me"), answers("you")), (Some(answered.clone()), None));
     assert!(remember("me").is_err());
-    store.sweep(at(0), &[], at(0)).expect("swept");
+    store.sweep(at(0), &[], at(0), at(0)).expect("swept");
     assert!(answers("me").is_some());
-    store.sweep(at(0), &[], at(1)).expect("swept");
+    store.sweep(at(0), &[], at(1), at(0)).expect("swept");
     assert_eq!(answers("me"), None);
 }
 

@@ -1,0 +1,44 @@
+//! The HTTP client of everything that asks a server with a secret: TLS by aws-lc-rs, no redirects.
+
+use std::sync::Arc;
+
+use ureq::{
+    Agent,
+    config::ConfigBuilder,
+    http::Uri,
+    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+    typestate::AgentScope,
+};
+
+/// A client for `server`, whose certificate comes from one of `roots`, or from one of the system's.
+pub(crate) fn new(server: &str, roots: Option<Vec<Certificate<'static>>>) -> ConfigBuilder<AgentScope> {
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        // A redirect would carry the secret to another server.
+        .max_redirects(0)
+        .max_redirects_will_error(false);
+    if server.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http")) {
+        // It is on this machine, and so must be whatever else sees the secret.
+        return config.proxy(None);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let roots = roots.unwrap_or_else(|| {
+        let found = rustls_native_certs::load_native_certs().certs;
+        found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect()
+    });
+    let tls = TlsConfig::builder()
+        .root_certs(RootCerts::new_with_certs(&roots))
+        .unversioned_rustls_crypto_provider(provider)
+        .build();
+    config.tls_config(tls)
+}
+
+/// The certificates in a PEM text.
+pub(crate) fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
+    parse_pem(pem)
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,0 +1,161 @@
+//! The C ABI (feature `capi`): verifying, and reading a key's id, from any language that calls C. `include/bulla.h` is its
+//! documentation, and what is here keeps to it. The one place of the library with unsafe code: each function turns what C hands
+//! over into what Rust knows, and no panic gets out.
+
+#![allow(unsafe_code, reason = "C hands over pointers")]
+#![deny(clippy::undocumented_unsafe_blocks)]
+
+mod open;
+mod text;
+mod verify;
+
+use std::{
+    ffi::c_int,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+/// `BULLA_ABI`.
+const ABI: u32 = 1;
+
+const ACCEPTED: c_int = 0;
+const REJECTED: c_int = 1;
+const COULD_NOT_TELL: c_int = 2;
+const FAILED: c_int = 3;
+
+/// Arguments that break the header's rules, or an answer that its structures cannot hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+enum Misuse {
+    #[error("a pointer is NULL that must not be")]
+    NullPointer,
+    #[error("a text is not UTF-8")]
+    NotUtf8,
+    #[error("a text that is to be a realm is none")]
+    NotARealm,
+    #[error("a text that is to be an address is none")]
+    NotAnAddress,
+    #[error("the key's contents do not fit into the structure")]
+    DoesNotFit,
+}
+
+impl Misuse {
+    const fn code(self) -> &'static str {
+        match self {
+            Misuse::NullPointer => "null_pointer",
+            Misuse::NotUtf8 => "not_utf8",
+            Misuse::NotARealm => "not_a_realm",
+            Misuse::NotAnAddress => "not_an_address",
+            Misuse::DoesNotFit => "does_not_fit",
+        }
+    }
+}
+
+/// What `body` returns, or nothing if it panics. Whatever a panic leaves half done is dropped.
+fn caught<T>(body: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(body)).ok()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn bulla_abi() -> u32 {
+    ABI
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        collections::BTreeSet,
+        io::Write,
+        mem::{offset_of, size_of},
+        path::Path,
+        process::{Command, Stdio},
+    };
+
+    use super::{
+        open::KeyringArguments,
+        text::{API_KEY_ID_SIZE, REALM_SIZE, REASON_SIZE, SCOPES_SIZE},
+        verify::{ExpectedArguments, VerifiedResult},
+        *,
+    };
+
+    const HEADER: &str = include_str!("../../include/bulla.h");
+    const SOURCES: [&str; 3] = [include_str!("mod.rs"), include_str!("open.rs"), include_str!("verify.rs")];
+
+    #[test]
+    fn the_header_lays_things_out_as_the_library_does() {
+        let mut program = "#include \"bulla.h\"\n".to_owned();
+        let mut same =
+            |what: &str, value: usize| program += &format!("_Static_assert({what} == {value}, \"{what}\");\n");
+        macro_rules! layout {
+            ($name:literal, $type:ty, $($field:ident),+) => {
+                same(concat!("sizeof(", $name, ")"), size_of::<$type>());
+                $(same(concat!("offsetof(", $name, ", ", stringify!($field), ")"), offset_of!($type, $field));)+
+            };
+        }
+        layout!("bulla_keyring", KeyringArguments, keyring, mac_source, folder, realms, realms_len, secret_realms);
+        layout!("bulla_keyring", KeyringArguments, secret_realms_len, trusted_sources, trusted_sources_len);
+        layout!("bulla_expected", ExpectedArguments, realms, realms_len, scopes, scopes_len, audience, address);
+        layout!("bulla_verified", VerifiedResult, issued_at, expires_at, version, app_id, api_key_id, realm, scopes);
+        layout!("bulla_verified", VerifiedResult, reason);
+        for (name, value) in [
+            ("BULLA_ABI", ABI as usize),
+            ("BULLA_ACCEPTED", ACCEPTED as usize),
+            ("BULLA_REJECTED", REJECTED as usize),
+            ("BULLA_COULD_NOT_TELL", COULD_NOT_TELL as usize),
+            ("BULLA_FAILED", FAILED as usize),
+            ("BULLA_API_KEY_ID_SIZE", API_KEY_ID_SIZE),
+            ("BULLA_REALM_SIZE", REALM_SIZE),
+            ("BULLA_REASON_SIZE", REASON_SIZE),
+            ("BULLA_SCOPES_SIZE", SCOPES_SIZE),
+        ] {
+            same(name, value);
+        }
+        assert_eq!(compile(&program), Ok(()));
+        let other = compile(&program.replace("BULLA_ABI == 1", "BULLA_ABI == 2"));
+        assert!(other.is_err_and(|said| said.contains("BULLA_ABI")));
+    }
+
+    fn compile(program: &str) -> Result<(), String> {
+        let include = Path::new(env!("CARGO_MANIFEST_DIR")).join("include");
+        let mut command = Command::new("cc");
+        command.args(["-fsyntax-only", "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-x", "c", "-I"]);
+        command.arg(include).arg("-").stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut cc = command.spawn().expect("a C compiler");
+        cc.stdin.take().expect("a pipe").write_all(program.as_bytes()).expect("should write");
+        let output = cc.wait_with_output().expect("should end");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        if output.status.success() { Ok(()) } else { Err(said) }
+    }
+
+    /// The names behind `mark`, up to a bracket.
+    fn names<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
+        text.split(mark).skip(1).filter_map(|rest| rest.split_once('(').map(|(name, _)| name))
+    }
+
+    #[test]
+    fn the_header_declares_exactly_the_functions_that_there_are() {
+        let exported: BTreeSet<String> = SOURCES
+            .iter()
+            .flat_map(|source| names(source, "extern \"C\" fn bulla_").map(|name| format!("bulla_{name}")))
+            .collect();
+        let declarations =
+            HEADER.lines().filter(|line| ["int ", "void ", "uint32_t "].iter().any(|t| line.starts_with(t)));
+        let declared: BTreeSet<String> = declarations
+            .flat_map(|line| names(line, " bulla_").map(|name| format!("bulla_{name}")).collect::<Vec<_>>())
+            .collect();
+        assert_eq!(declared, exported);
+        assert_eq!(declared.len(), 5);
+    }
+
+    #[test]
+    fn the_header_tells_every_reason_of_a_failure() {
+        let told = [Misuse::NullPointer, Misuse::NotUtf8, Misuse::NotARealm, Misuse::NotAnAddress, Misuse::DoesNotFit];
+        for code in told.map(Misuse::code).into_iter().chain(["panic"]) {
+            assert!(HEADER.contains(&format!("\"{code}\"")), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_panic_stays_inside() {
+        assert_eq!(caught(|| 1), Some(1));
+        assert_eq!(caught(|| panic!("on purpose")), None::<()>);
+    }
+}

@@ -1,0 +1,66 @@
+//! Why a follower cannot start, and why a question brought nothing.
+
+use std::{io, sync::Arc};
+
+use super::FeedError;
+
+/// A [`Follower`](super::Follower) that cannot be.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowerError {
+    /// The address is none, or is not one that an API key may be sent to.
+    #[error("the feed's address `{address}` {trouble}")]
+    Address {
+        /// The address.
+        address: String,
+        /// What is wrong with it.
+        trouble: &'static str,
+    },
+    /// No certificate in what is to be the trusted ones.
+    #[error("there is no PEM certificate in what the feed's server is to be checked by")]
+    NoCertificate,
+    /// The system starts no thread.
+    #[error("cannot start the follower's threads: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Why a follower's last question brought nothing. It asks again, and keeps what it has meanwhile.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FollowError {
+    /// No answer, or one that broke off.
+    #[error("the feed cannot be reached: {0}")]
+    Unreachable(Arc<str>),
+    /// An answer that is no message.
+    #[error("the feed's server answers {0}: {hint}", hint = hint(*.0))]
+    Status(u16),
+    /// A message that was refused.
+    #[error(transparent)]
+    Refused(#[from] FeedError),
+}
+
+impl FollowError {
+    /// The stable name of the reason, for logs, metrics and machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            FollowError::Unreachable(_) => "unreachable",
+            FollowError::Status(_) => "status",
+            FollowError::Refused(error) => error.code(),
+        }
+    }
+}
+
+fn hint(status: u16) -> &'static str {
+    match status {
+        300..=399 => "it sends elsewhere, and the API key is not carried there; name the right address",
+        400 => "it does not understand the question; use a newer server",
+        401 => "the API key is not accepted; it has to be a good one of the realm `bulla`",
+        403 => "the API key lacks the scope `feed`, or `feed:` and the followed realm",
+        404 => "there is no feed at this address; it ends in /v1/revocations on the data plane",
+        409 => {
+            "this node's log ends before the follower's place; another node is ahead of it, or its store was restored"
+        }
+        503 => "it does not know itself how things stand, or signs no feed",
+        _ => "look into its log",
+    }
+}

@@ -1,0 +1,109 @@
+//! The follower: who it asks, and what its verifier does when nothing comes.
+
+use std::fmt;
+
+use ureq::{http::HeaderValue, tls::Certificate};
+
+use super::{Followed, FollowerError, Following, VerifyingKey, fetch::Feed, following, keeper::Keeper};
+use crate::{ApiKey, KeyringId, Realm, SharedVerifier, agent, source::endpoint};
+
+/// Follows the revocation feed of a server and keeps a [`SharedVerifier`] current.
+///
+/// ```no_run
+/// use bulla::{ApiKey, KeyringId, SharedVerifier, feed::{Follower, VerifyingKey, WhenStale}};
+/// # fn start(verifier: &SharedVerifier, keyring_id: KeyringId) -> Result<(), Box<dyn std::error::Error>> {
+///
+/// let api_key: ApiKey = std::fs::read_to_string("feed-api-key.txt")?.trim().parse()?;
+/// let public_key: VerifyingKey = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=".parse()?;
+/// let clock = || std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+/// let following = Follower::new("https://bulla.example/v1/revocations", &api_key, keyring_id, public_key)?
+///     .start(verifier, WhenStale::CouldNotTell, clock)?;
+///
+/// // For logs and metrics, now and then:
+/// if let Some(since) = following.status().stale_since(clock()) {
+///     eprintln!("what was taken back since {since} is not known: {:?}", following.status().last_error);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+pub struct Follower {
+    address: String,
+    authorization: HeaderValue,
+    keyring_id: KeyringId,
+    key: VerifyingKey,
+    realm: Option<Realm>,
+    roots: Option<Vec<Certificate<'static>>>,
+}
+
+/// What a verifier does while its follower is [stale](Followed::is_stale). There is no right choice for everybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WhenStale {
+    /// It goes on with what it knows: the API keeps working while the server is away, and what is taken back meanwhile
+    /// goes on to be accepted.
+    GoOn,
+    /// It accepts nothing ([`SharedVerifyError::Stale`](crate::SharedVerifyError::Stale), 503), from the start until the
+    /// end of the log is reached, too.
+    CouldNotTell,
+}
+
+impl Follower {
+    /// One who asks at `address`, which ends in `/v1/revocations`, with an API key of the realm `bulla` and the scope `feed`,
+    /// and trusts what `key` signs for this keyring. The address is https, or on this machine.
+    pub fn new(
+        address: &str,
+        api_key: &ApiKey,
+        keyring_id: KeyringId,
+        key: VerifyingKey,
+    ) -> Result<Self, FollowerError> {
+        let wrong = |trouble| FollowerError::Address { address: address.to_owned(), trouble };
+        if let Some(trouble) = endpoint::trouble(address) {
+            return Err(wrong(trouble));
+        }
+        if address.contains(['?', '#']) {
+            return Err(wrong("has a query: the follower writes that itself"));
+        }
+        let text = zeroize::Zeroizing::new(format!("Bearer {}", api_key.expose()));
+        let mut authorization = HeaderValue::from_str(&text)
+            .map_err(|_| wrong("cannot be asked with this API key: it fits in no header"))?;
+        authorization.set_sensitive(true);
+        Ok(Follower { address: address.to_owned(), authorization, keyring_id, key, realm: None, roots: None })
+    }
+
+    /// Follows one realm, with an API key of the scope `feed:REALM` (or `feed`). The keys of other realms are not taken back
+    /// then, so it is for a verifier of this realm alone.
+    #[must_use]
+    pub fn realm(self, realm: Realm) -> Self {
+        Follower { realm: Some(realm), ..self }
+    }
+
+    /// Trusts servers whose certificate comes from one of these, in PEM, in the place of the system's.
+    pub fn trusting_roots(self, pem: &[u8]) -> Result<Self, FollowerError> {
+        match agent::certificates(pem) {
+            none if none.is_empty() => Err(FollowerError::NoCertificate),
+            roots => Ok(Follower { roots: Some(roots), ..self }),
+        }
+    }
+
+    /// Begins to follow, on threads of its own, until what is returned is dropped. The clock tells Unix seconds: this library
+    /// reads none itself.
+    pub fn start(
+        self,
+        verifier: &SharedVerifier,
+        when_stale: WhenStale,
+        clock: impl Fn() -> u64 + Send + 'static,
+    ) -> Result<Following, FollowerError> {
+        let agent = agent::new(&self.address, self.roots).build().into();
+        let feed = Feed { agent, address: self.address, realm: self.realm, authorization: self.authorization };
+        let trusted = (self.keyring_id, self.key);
+        let keeper = Keeper::new(Followed::new(self.realm), trusted, (verifier.clone(), when_stale), clock());
+        following::start(feed, keeper, clock)
+    }
+}
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Follower");
+        shown.field("address", &self.address).field("keyring_id", &self.keyring_id).field("realm", &self.realm);
+        shown.finish_non_exhaustive()
+    }
+}

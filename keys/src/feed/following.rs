@@ -1,0 +1,146 @@
+//! A follower at work: one thread that waits for the server, one that keeps what came and watches the time. So a revocation
+//! takes effect when it is due, whatever the server does.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{
+    FollowError, FollowerError,
+    fetch::{Feed, Question},
+    keeper::Keeper,
+};
+
+/// The longest time until the clock is looked at again: it may have been set meanwhile.
+const LOOK: u64 = 60;
+
+/// A follower at work. When it is dropped it changes nothing any more; what it said last goes on to hold, and gets stale in its
+/// time where [`WhenStale::CouldNotTell`](super::WhenStale::CouldNotTell) was chosen.
+pub struct Following {
+    events: Sender<Event>,
+    keeper: Option<JoinHandle<()>>,
+    status: Arc<Mutex<FollowStatus>>,
+}
+
+/// How a follower stands.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FollowStatus {
+    /// The place in the log.
+    pub seq: u64,
+    /// Whether that was the end of the log when the last message was signed.
+    pub complete: bool,
+    /// Until when the state counts as fresh, in Unix seconds, once the end of the log was reached.
+    pub fresh_until: Option<u64>,
+    /// When it began, in Unix seconds.
+    pub started_at: u64,
+    /// The serial number of the newest keyring that was spoken of: with a larger one than
+    /// [`Keyring::serial`](crate::Keyring::serial) the verifier's own is behind.
+    pub keyring_serial: u64,
+    /// The number of revoked ids, suspended ids and rules.
+    pub revocations: usize,
+    /// Questions in a row that brought nothing.
+    pub failures: u32,
+    /// Why the last one brought nothing.
+    pub last_error: Option<FollowError>,
+}
+
+impl FollowStatus {
+    /// Since when it cannot be told any more how things stand, where it cannot at `now`. Both are Unix seconds.
+    pub fn stale_since(&self, now: u64) -> Option<u64> {
+        let since = self.fresh_until.map_or(self.started_at, |until| until.saturating_add(1));
+        (self.fresh_until.is_none() || now >= since).then_some(since)
+    }
+}
+
+impl Following {
+    /// How it stands.
+    pub fn status(&self) -> FollowStatus {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        // It waits for nothing but this. The other thread ends when its question is answered, and nobody hears the answer.
+        let _gone_already = self.events.send(Event::Stop);
+        let _panicked = self.keeper.take().map(JoinHandle::join);
+    }
+}
+
+enum Event {
+    Answer(Result<Vec<u8>, FollowError>),
+    Stop,
+}
+
+/// A question, to be asked after a pause.
+type Task = (Duration, Question);
+
+pub(super) fn start(
+    feed: Feed,
+    mut keeper: Keeper,
+    clock: impl Fn() -> u64 + Send + 'static,
+) -> Result<Following, FollowerError> {
+    let (events, answers) = mpsc::channel();
+    let (tasks, asked) = mpsc::channel();
+    let status = Arc::new(Mutex::new(keeper.status()));
+    let (answering, shown) = (events.clone(), Arc::clone(&status));
+    thread::Builder::new().name("bulla-feed".to_owned()).spawn(move || ask(&feed, &asked, &answering))?;
+    let keep = move || keep(&mut keeper, &answers, &tasks, &clock, &shown);
+    let keeper = thread::Builder::new().name("bulla-follow".to_owned()).spawn(keep)?;
+    Ok(Following { events, keeper: Some(keeper), status })
+}
+
+fn ask(feed: &Feed, asked: &Receiver<Task>, answers: &Sender<Event>) {
+    while let Ok((pause, question)) = asked.recv() {
+        // Nothing else comes before the answer, unless the follower is dropped.
+        if !pause.is_zero() && asked.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
+            return;
+        }
+        if answers.send(Event::Answer(feed.ask(question))).is_err() {
+            return;
+        }
+    }
+}
+
+fn keep(
+    keeper: &mut Keeper,
+    answers: &Receiver<Event>,
+    tasks: &Sender<Task>,
+    clock: &dyn Fn() -> u64,
+    shown: &Mutex<FollowStatus>,
+) {
+    let mut next = Some(Duration::ZERO);
+    loop {
+        let now = clock();
+        *shown.lock().unwrap_or_else(PoisonError::into_inner) = keeper.status();
+        if let Some(pause) = next.take() {
+            // It is asked when the pause is over, and the server's wait counts from then.
+            let question = keeper.question(now.saturating_add(pause.as_secs()));
+            if tasks.send((pause, question)).is_err() {
+                return;
+            }
+        }
+        let until_due = keeper.next_due().map_or(LOOK, |due| due.saturating_sub(now).clamp(1, LOOK));
+        match answers.recv_timeout(Duration::from_secs(until_due)) {
+            Ok(Event::Answer(answer)) => {
+                let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+                next = Some(keeper.take(answer, clock(), random));
+            }
+            Err(RecvTimeoutError::Timeout) => keeper.due(clock()),
+            Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+impl fmt::Debug for Following {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Following").field("status", &self.status()).finish_non_exhaustive()
+    }
+}

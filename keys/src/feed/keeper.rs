@@ -1,0 +1,290 @@
+//! What a follower makes of answers, and of time that passes: a state without threads, sockets or clock.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{FollowError, FollowStatus, Followed, Message, VerifyingKey, WhenStale, fetch::Question, pause};
+use crate::{KeyringId, Revocations, SharedVerifier};
+
+/// The longest that a server is asked to wait, in seconds.
+const LONGEST_WAIT: u64 = 30;
+
+/// Another node's log ends before the follower's place.
+const BEHIND: u16 = 409;
+
+pub(super) struct Keeper {
+    pub(super) keyring_id: KeyringId,
+    pub(super) key: VerifyingKey,
+    pub(super) verifier: SharedVerifier,
+    pub(super) when_stale: WhenStale,
+    followed: Followed,
+    /// In a row.
+    failures: u32,
+    error: Option<FollowError>,
+    /// How long the newest message says how things stand, in seconds.
+    valid_for: u64,
+    /// The part of the list that is swept next.
+    part: usize,
+    asked: Option<(Question, u64)>,
+    started_at: u64,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        followed: Followed,
+        (keyring_id, key): (KeyringId, VerifyingKey),
+        (verifier, when_stale): (SharedVerifier, WhenStale),
+        now: u64,
+    ) -> Self {
+        let keeper = Keeper {
+            keyring_id,
+            key,
+            verifier,
+            when_stale,
+            followed,
+            failures: 0,
+            error: None,
+            valid_for: 0,
+            part: 0,
+            asked: None,
+            started_at: now,
+        };
+        keeper.publish();
+        keeper
+    }
+
+    /// What to ask next, at `now` in Unix seconds.
+    pub(super) fn question(&mut self, now: u64) -> Question {
+        // Half as long as the newest message says how things stand, so that the next one comes while it does. After a failure
+        // the state may be stale, and an answer is worth more than news.
+        let at_rest = self.is_complete() && self.failures == 0;
+        let wait = if at_rest { LONGEST_WAIT.min(self.valid_for / 2) } else { 0 };
+        let question = Question { after: self.followed.seq(), wait };
+        self.asked = Some((question, now));
+        question
+    }
+
+    /// Takes in an answer; the next question is asked after the pause. `random` is any number.
+    pub(super) fn take(&mut self, answer: Result<Vec<u8>, FollowError>, now: u64, random: u32) -> Duration {
+        let took = answer.and_then(|bytes| self.apply(&bytes, now));
+        self.followed.sweep_part(self.part, now);
+        self.part = (self.part + 1) % Revocations::PARTS;
+        let pause = match took {
+            Ok(news) => {
+                (self.failures, self.error) = (0, None);
+                // A server that does not wait is not asked without a rest.
+                if news || self.has_waited(now) { Duration::ZERO } else { pause::after(1, random) }
+            }
+            Err(error) => {
+                self.begin_anew_after(&error, now);
+                self.failures = self.failures.saturating_add(1);
+                self.error = Some(error);
+                pause::after(self.failures, random)
+            }
+        };
+        self.publish();
+        pause
+    }
+
+    /// Takes back what is due at `now`, in Unix seconds.
+    pub(super) fn due(&mut self, now: u64) {
+        if self.followed.due(now) {
+            self.publish();
+        }
+    }
+
+    /// When something is due next, in Unix seconds.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        self.followed.log().next_due().map(u64::from)
+    }
+
+    pub(super) fn status(&self) -> FollowStatus {
+        FollowStatus {
+            seq: self.followed.seq(),
+            complete: self.is_complete(),
+            fresh_until: self.followed.next_update(),
+            started_at: self.started_at,
+            keyring_serial: self.followed.keyring_serial(),
+            revocations: self.followed.revocations().len(),
+            failures: self.failures,
+            last_error: self.error.clone(),
+        }
+    }
+
+    /// Whether it goes on from here.
+    fn apply(&mut self, bytes: &[u8], now: u64) -> Result<bool, FollowError> {
+        let before = self.followed.seq();
+        let message = Message::read(bytes, self.keyring_id, &self.key)?;
+        self.followed.apply(&message, now)?;
+        let head = message.head();
+        self.valid_for = head.next_update - head.this_update;
+        Ok(self.followed.seq() > before)
+    }
+
+    /// One who begins anew does not know yet where the end is.
+    fn is_complete(&self) -> bool {
+        self.followed.log_id().is_some() && self.followed.log().at_end()
+    }
+
+    fn has_waited(&self, now: u64) -> bool {
+        self.asked.is_some_and(|(question, at)| now.saturating_sub(at) >= (question.wait / 2).max(1))
+    }
+
+    /// Another log, or one that lost its end: the follower's place means nothing in it.
+    fn begin_anew_after(&mut self, error: &FollowError, now: u64) {
+        match error {
+            FollowError::Refused(super::FeedError::OtherLog { .. }) => self.followed.restart(),
+            // It may be one node that lags behind the others. It is not, if nobody knew better until now.
+            FollowError::Status(BEHIND) if self.followed.is_stale(now) => self.followed.restart(),
+            _ => {}
+        }
+    }
+
+    fn publish(&self) {
+        let fresh_until = match self.when_stale {
+            WhenStale::GoOn => None,
+            WhenStale::CouldNotTell => Some(self.followed.next_update().unwrap_or(0)),
+        };
+        self.verifier.take_back(Arc::new(self.followed.revocations().clone()), self.followed.refused(), fresh_until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::{
+        ApiKeyId, Change, KeyVersion, Keyring, KeyringDocument, RevocationEvent, Sources, State, Verifier,
+        feed::{FeedError, Head, LogId, SigningKey},
+    };
+
+    const T: u64 = 1_800_000_000;
+    const HALF: u32 = u32::MAX / 2 + 1;
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn signing_key() -> SigningKey {
+        SigningKey::from_seed(&Zeroizing::new([7; 32]))
+    }
+
+    fn keyring_id() -> KeyringId {
+        KeyringId::from_bytes([1; 16])
+    }
+
+    fn keeper() -> Keeper {
+        let document = KeyringDocument::new(keyring_id());
+        let keyring = Keyring::load(&document, &Sources::new("."), &[]).expect("an empty keyring");
+        let verifier = SharedVerifier::new(Verifier::new(&keyring));
+        let trusted = (keyring_id(), signing_key().verifying_key());
+        Keeper::new(Followed::new(None), trusted, (verifier, WhenStale::GoOn), T)
+    }
+
+    /// A message of the log with this byte as its id.
+    fn message(log: u8, after: u64, (seq, head): (u64, u64), events: &[RevocationEvent]) -> Vec<u8> {
+        let head = Head {
+            keyring_id: keyring_id(),
+            log_id: LogId::from_bytes([log; 16]),
+            realm: None,
+            after,
+            seq,
+            head,
+            this_update: T,
+            next_update: T + 60,
+            keyring_serial: 3,
+            versions: vec![(KeyVersion::FIRST, State::Active)],
+        };
+        Message::write(&head, events, &signing_key()).expect("a message")
+    }
+
+    fn revoke(seq: u64, effective_at: Option<u32>) -> RevocationEvent {
+        let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse().expect("an id");
+        RevocationEvent { effective_at, ..RevocationEvent::at_once(seq, Change::Revoke { id, expires_at: None }) }
+    }
+
+    fn ask(keeper: &mut Keeper, now: u64) -> (u64, u64) {
+        let Question { after, wait } = keeper.question(now);
+        (after, wait)
+    }
+
+    #[test]
+    fn it_asks_at_once_until_the_end_and_then_waits_for_half_the_time_that_a_message_counts() {
+        let mut keeper = keeper();
+        assert_eq!(keeper.status().stale_since(T), Some(T), "from the start");
+        assert_eq!(ask(&mut keeper, T), (0, 0));
+        assert_eq!(keeper.take(Ok(message(1, 0, (5, 9), &[revoke(5, None)])), T, HALF), Duration::ZERO);
+        assert_eq!((ask(&mut keeper, T), keeper.status().complete), ((5, 0), false));
+        assert_eq!(keeper.take(Ok(message(1, 5, (9, 9), &[])), T, HALF), Duration::ZERO);
+        assert_eq!((ask(&mut keeper, T), keeper.status().complete), ((9, 30), true));
+        let status = keeper.status();
+        assert_eq!((status.seq, status.revocations, status.keyring_serial), (9, 1, 3));
+        assert_eq!((status.stale_since(T + 60), status.stale_since(T + 61)), (None, Some(T + 61)));
+    }
+
+    #[test]
+    fn a_server_that_answers_nothing_new_without_waiting_is_given_a_rest() {
+        let mut keeper = keeper();
+        let nothing = || Ok(message(1, 9, (9, 9), &[]));
+        ask(&mut keeper, T);
+        keeper.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
+        assert_eq!(ask(&mut keeper, T), (9, 30));
+        assert_eq!(keeper.take(nothing(), T + 14, HALF), SECOND);
+        ask(&mut keeper, T + 20);
+        assert_eq!(keeper.take(nothing(), T + 35, HALF), Duration::ZERO);
+        // Nor does one get on that has more and does not give it.
+        ask(&mut keeper, T + 35);
+        assert_eq!(keeper.take(Ok(message(1, 9, (9, 12), &[])), T + 35, HALF), SECOND);
+        assert_eq!((ask(&mut keeper, T + 36), keeper.status().complete), ((9, 0), false));
+    }
+
+    #[test]
+    fn failures_in_a_row_take_longer_and_one_answer_ends_them() {
+        let mut keeper = keeper();
+        let mut pauses = Vec::new();
+        for error in [FollowError::Status(503), FollowError::Unreachable("away".into()), FollowError::Status(401)] {
+            pauses.push(keeper.take(Err(error), T, HALF));
+        }
+        assert_eq!(pauses, [SECOND, 2 * SECOND, 4 * SECOND]);
+        let status = keeper.status();
+        assert_eq!((status.failures, status.last_error.map(|error| error.code())), (3, Some("status")));
+        let mut cut_off = message(1, 0, (9, 9), &[revoke(9, None)]);
+        cut_off.pop();
+        assert_eq!(keeper.take(Ok(cut_off), T, HALF), 8 * SECOND);
+        assert_eq!((keeper.status().revocations, keeper.status().seq), (0, 0));
+        keeper.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
+        assert_eq!((keeper.status().failures, keeper.status().last_error.is_none()), (0, true));
+        assert_eq!(ask(&mut keeper, T), (9, 30));
+        assert_eq!(keeper.take(Err(FollowError::Status(503)), T, HALF), SECOND);
+        assert_eq!(ask(&mut keeper, T), (9, 0), "it may be stale, and is not to wait for news");
+    }
+
+    #[test]
+    fn of_another_log_it_begins_at_nought_and_keeps_what_is_revoked() {
+        let mut keeper = keeper();
+        keeper.take(Ok(message(1, 0, (9, 9), &[revoke(9, None)])), T, HALF);
+        assert_eq!(keeper.take(Ok(message(2, 9, (10, 10), &[])), T, HALF), SECOND);
+        assert!(matches!(keeper.status().last_error, Some(FollowError::Refused(FeedError::OtherLog { .. }))));
+        assert_eq!((ask(&mut keeper, T), keeper.status().complete), ((0, 0), false));
+        keeper.take(Ok(message(2, 0, (2, 2), &[])), T, HALF);
+        assert_eq!((keeper.status().seq, keeper.status().revocations, keeper.status().complete), (2, 1, true));
+    }
+
+    #[test]
+    fn a_node_that_is_behind_is_asked_again_and_begun_anew_once_the_state_is_stale() {
+        let mut keeper = keeper();
+        keeper.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
+        keeper.take(Err(FollowError::Status(BEHIND)), T + 60, HALF);
+        assert_eq!(ask(&mut keeper, T + 60).0, 9);
+        keeper.take(Err(FollowError::Status(BEHIND)), T + 61, HALF);
+        assert_eq!(ask(&mut keeper, T + 61).0, 0);
+    }
+
+    #[test]
+    fn what_waits_for_its_time_is_taken_back_without_another_message() {
+        let mut keeper = keeper();
+        keeper.take(Ok(message(1, 0, (9, 9), &[revoke(9, Some(T as u32 + 50))])), T, HALF);
+        assert_eq!((keeper.next_due(), keeper.status().revocations), (Some(T + 50), 0));
+        keeper.due(T + 49);
+        assert_eq!(keeper.status().revocations, 0);
+        keeper.due(T + 50);
+        assert_eq!((keeper.next_due(), keeper.status().revocations), (None, 1));
+    }
+}

@@ -1,0 +1,37 @@
+//! API keys in front of a `tower` service (feature `tower`): a layer that verifies in process, one that asks for scopes, and
+//! an axum extractor. What is refused is answered as RFC 6750 says.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use bulla::{SharedVerifier, Verified, Verifier, layer::{RequireScopes, VerifyLayer}};
+//! # use bulla::*;
+//! # let document = KeyringDocument::new(KeyringId::random()?);
+//! # let live: Realm = "live".parse()?;
+//! # let keyring = Keyring::load(&document, &Sources::new("."), &[live])?;
+//! # let clock = || 1_795_000_000;
+//!
+//! let verifier = SharedVerifier::new(Verifier::new(&keyring));
+//! let app: Router = Router::new()
+//!     .route("/orders", get(async |key: Verified| format!("the orders of {}", key.app_id())))
+//!     .route_layer(RequireScopes::all(["orders.read"]))
+//!     .layer(VerifyLayer::new(verifier.clone(), [live], clock).audience("shop"));
+//!
+//! // Whoever loads the keyring anew swaps it in, while requests go on.
+//! verifier.store(Verifier::new(&keyring));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod answer;
+mod credential;
+mod extractor;
+mod refusal;
+mod scopes;
+mod verify;
+
+pub use self::{
+    answer::Answer,
+    credential::{Credential, Presented},
+    refusal::Refusal,
+    scopes::{RequireScopes, ScopedService},
+    verify::{VerifyLayer, VerifyService},
+};

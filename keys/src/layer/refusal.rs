@@ -1,0 +1,109 @@
+//! Why a request does not get through, and the one mapping of that to HTTP: RFC 6750, section 3.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Response, StatusCode, header};
+
+use crate::{Rejection, SharedVerifyError};
+
+/// Why a request was not let through. It is among the response's extensions too, for logs and metrics outside of the layer.
+///
+/// | refusal | status | `WWW-Authenticate` |
+/// |---|---|---|
+/// | `NoCredential` | 401 | `Bearer` |
+/// | `SeveralCredentials` | 401 | `Bearer error="invalid_request"` |
+/// | `Rejected`, whatever the reason | 401 | `Bearer error="invalid_token"` |
+/// | `InsufficientScope` | 403 | `Bearer error="insufficient_scope", scope="…"`, all that the route wants |
+/// | `SecretUnchecked`, `Stale` | 503 | |
+/// | `NotVerified` | 500 | |
+///
+/// RFC 6750 has 400 for `invalid_request`; gateways in between turn that into a 500.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// No API key was presented.
+    #[error("no API key was presented")]
+    NoCredential,
+    /// More than one was.
+    #[error("more than one credential was presented")]
+    SeveralCredentials,
+    /// The key is not accepted. The reason is for the operator, and the client hears none.
+    #[error("rejected: {0}")]
+    Rejected(Rejection),
+    /// The key has a secret half, or its realm requires one, and there are no hashes here to check it against.
+    #[error("could not tell: the key has a secret half, and no hashes are at hand to check it")]
+    SecretUnchecked,
+    /// It is not known whether the key was taken back lately.
+    #[error("could not tell: it is not known what was taken back lately")]
+    Stale,
+    /// The key is good, and lacks one of these scopes, which are separated by spaces.
+    #[error("the key lacks one of the scopes {0:?}")]
+    InsufficientScope(Arc<str>),
+    /// No [`VerifyLayer`](super::VerifyLayer) stands around what wants a verified key.
+    #[error("no key was verified: put a VerifyLayer around this route")]
+    NotVerified,
+}
+
+impl Refusal {
+    /// The stable name of the reason, for logs, metrics and machines.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Refusal::NoCredential => "no_credential",
+            Refusal::SeveralCredentials => "several_credentials",
+            Refusal::Rejected(rejection) => rejection.code(),
+            Refusal::SecretUnchecked => "secret_unchecked",
+            Refusal::Stale => "stale",
+            Refusal::InsufficientScope(_) => Rejection::Scope.code(),
+            Refusal::NotVerified => "not_verified",
+        }
+    }
+
+    /// The status that a client gets.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Refusal::NoCredential | Refusal::SeveralCredentials | Refusal::Rejected(_) => StatusCode::UNAUTHORIZED,
+            Refusal::InsufficientScope(_) => StatusCode::FORBIDDEN,
+            Refusal::SecretUnchecked | Refusal::Stale => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::NotVerified => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The challenge that goes with it.
+    pub fn challenge(&self) -> Option<HeaderValue> {
+        match self {
+            Refusal::NoCredential => Some(HeaderValue::from_static("Bearer")),
+            Refusal::SeveralCredentials => Some(HeaderValue::from_static(r#"Bearer error="invalid_request""#)),
+            Refusal::Rejected(_) => Some(HeaderValue::from_static(r#"Bearer error="invalid_token""#)),
+            Refusal::InsufficientScope(scopes) => Some(insufficient_scope(scopes)),
+            Refusal::SecretUnchecked | Refusal::Stale | Refusal::NotVerified => None,
+        }
+    }
+
+    /// The response, with an empty body.
+    pub fn into_response<B: Default>(self) -> Response<B> {
+        let mut response = Response::new(B::default());
+        *response.status_mut() = self.status();
+        if let Some(challenge) = self.challenge() {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Scopes with other characters than RFC 6749 allows are left unsaid, as a quote would end the text.
+fn insufficient_scope(scopes: &str) -> HeaderValue {
+    let known = scopes.bytes().all(|byte| (byte.is_ascii_graphic() || byte == b' ') && byte != b'"' && byte != b'\\');
+    let told = known.then(|| HeaderValue::from_str(&format!(r#"Bearer error="insufficient_scope", scope="{scopes}""#)));
+    told.and_then(Result::ok).unwrap_or(HeaderValue::from_static(r#"Bearer error="insufficient_scope""#))
+}
+
+impl From<SharedVerifyError> for Refusal {
+    fn from(error: SharedVerifyError) -> Self {
+        match error {
+            SharedVerifyError::Rejected(rejection) => Refusal::Rejected(rejection),
+            SharedVerifyError::SecretUnchecked => Refusal::SecretUnchecked,
+            SharedVerifyError::Stale => Refusal::Stale,
+        }
+    }
+}

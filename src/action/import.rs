@@ -1,0 +1,202 @@
+//! Taking in keys that were issued elsewhere.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+};
+
+use bulla::{ApiKeyId, Realm};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::json;
+
+use super::Actor;
+use crate::{
+    imported::{Check, Reader, Reason, Record, Refusal, Rule, Set},
+    store::{Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, transact},
+};
+
+/// Rows that are sorted by their ids before they are written: neighbours in an index are written together.
+const SORTED: usize = 100_000;
+/// Rows that are written in one transaction: nobody else writes meanwhile.
+const WRITTEN: usize = 5_000;
+
+/// An import.
+pub(crate) struct Import<'a> {
+    pub(crate) store: &'a dyn Store,
+    pub(crate) actor: &'a Actor,
+    pub(crate) now: Timestamp,
+    pub(crate) realm: Realm,
+    pub(crate) rule: &'a Rule,
+    /// Everything as otherwise, and nothing is kept.
+    pub(crate) dry_run: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) realm: String,
+    pub(crate) scheme: &'static str,
+    pub(crate) dry_run: bool,
+    pub(crate) rows: u64,
+    pub(crate) imported: u64,
+    /// On record already.
+    pub(crate) unchanged: u64,
+    pub(crate) refused: u64,
+    /// Refused rows by reason.
+    pub(crate) reasons: BTreeMap<&'static str, u64>,
+}
+
+/// An import ended early. What was imported stays; the same file again goes on from there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ImportError {
+    #[error("cannot go on reading or reporting: {0}")]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the operating system's generator failed: {0}")]
+    Random(getrandom::Error),
+}
+
+/// Who is told of what happens meanwhile.
+pub(crate) trait Watch {
+    /// A row was refused.
+    fn refused(&mut self, refusal: &Refusal) -> io::Result<()>;
+    /// So many bytes were read, and so many rows.
+    fn read(&mut self, bytes: u64, rows: u64);
+}
+
+/// An import under way.
+struct Run<'a> {
+    import: &'a Import<'a>,
+    set: Set,
+    summary: Summary,
+    /// Of a dry run: what would be on record by now.
+    seen: HashMap<ApiKeyId, Check>,
+}
+
+impl Import<'_> {
+    /// Takes in all rows that can be.
+    pub(crate) fn run(&self, reader: &mut Reader<'_>, watch: &mut dyn Watch) -> Result<Summary, ImportError> {
+        let summary = Summary {
+            realm: self.realm.to_string(),
+            scheme: self.rule.scheme.name(),
+            dry_run: self.dry_run,
+            ..Summary::default()
+        };
+        let mut run = Run { import: self, set: self.set()?, summary, seen: HashMap::new() };
+        let mut rows = Vec::new();
+        loop {
+            let next = reader.next()?;
+            let ended = next.is_none();
+            match next {
+                Some(Ok(record)) => rows.push((run.set.id_of(record.found_by()), record)),
+                Some(Err(refusal)) => run.refuse(&refusal, watch)?,
+                None => {}
+            }
+            run.summary.rows += u64::from(!ended);
+            if ended || rows.len() == SORTED {
+                run.write(std::mem::take(&mut rows), watch)?;
+            }
+            if ended || run.summary.rows.is_multiple_of(1_000) {
+                watch.read(reader.bytes(), run.summary.rows);
+            }
+            if ended {
+                break;
+            }
+        }
+        if !self.dry_run {
+            let detail = serde_json::to_value(&run.summary).unwrap_or_default();
+            self.record("keys.import", detail)?;
+        }
+        Ok(run.summary)
+    }
+
+    /// The set that the keys belong to. That an import begins is on record before the first of its rows is.
+    fn set(&self) -> Result<Set, ImportError> {
+        let mut id_key = [0; 16];
+        getrandom::fill(&mut id_key).map_err(ImportError::Random)?;
+        let stored = self.written(|transaction| transaction.imported_set(self.realm, self.rule, id_key))?;
+        if !self.dry_run {
+            self.record("keys.import_begin", json!({"rule": self.rule}))?;
+        }
+        let (number, realm, id_key) = (stored.number, stored.realm, stored.id_key);
+        Ok(Set { number, realm, rule: stored.rule, id_key, hmac_key: None })
+    }
+
+    fn record(&self, action: &str, detail: serde_json::Value) -> Result<(), StoreError> {
+        let record = self.actor.record(self.now, action, Some(self.realm.to_string()), detail);
+        transact(self.store, |transaction| transaction.append_audit(&record))
+    }
+
+    /// What `work` does in one transaction, which a dry run undoes.
+    fn written<T>(
+        &self,
+        work: impl FnOnce(&mut dyn crate::store::Transaction) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut done = None;
+        let ended = transact(self.store, |transaction| {
+            done = Some(work(transaction)?);
+            if self.dry_run { Err(StoreError::GivenUp) } else { Ok(()) }
+        });
+        match (ended, done) {
+            (Ok(()), Some(done)) => Ok(done),
+            (Err(StoreError::GivenUp), Some(done)) if self.dry_run => Ok(done),
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => Err(StoreError::GivenUp),
+        }
+    }
+}
+
+impl Run<'_> {
+    fn refuse(&mut self, refusal: &Refusal, watch: &mut dyn Watch) -> Result<(), ImportError> {
+        self.summary.refused += 1;
+        *self.summary.reasons.entry(refusal.reason.code()).or_default() += 1;
+        Ok(watch.refused(refusal)?)
+    }
+
+    fn write(&mut self, mut rows: Vec<(ApiKeyId, Record)>, watch: &mut dyn Watch) -> Result<(), ImportError> {
+        // Of two rows for one key the first in the file counts: the sort keeps their order.
+        rows.sort_by_key(|(id, _)| *id);
+        let mut rows = rows.into_iter().peekable();
+        while rows.peek().is_some() {
+            let new: Vec<_> = rows.by_ref().take(WRITTEN).map(|(id, record)| self.new_imported(id, record)).collect();
+            let outcomes: Vec<Imported> = self.import.written(|transaction| {
+                // What a dry run undoes is the set, too.
+                transaction.imported_set(self.import.realm, self.import.rule, self.set.id_key)?;
+                new.iter().map(|(_, one)| transaction.insert_imported(one)).collect()
+            })?;
+            for ((line, new), mut outcome) in new.into_iter().zip(outcomes) {
+                if self.import.dry_run && outcome == Imported::New {
+                    outcome = match self.seen.insert(new.row.id, new.check.clone()) {
+                        None => Imported::New,
+                        Some(before) if before == new.check => Imported::Same,
+                        Some(_) => Imported::Other,
+                    };
+                }
+                match outcome {
+                    Imported::New => self.summary.imported += 1,
+                    Imported::Same => self.summary.unchanged += 1,
+                    Imported::Other => self.refuse(&Refusal { line, reason: Reason::OtherHash }, watch)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn new_imported(&self, id: ApiKeyId, record: Record) -> (u64, NewImported) {
+        let row = LedgerRow {
+            id,
+            app_id: record.app_id,
+            name: record.name,
+            issued_at: record.issued_at.unwrap_or(self.import.now),
+            expires_at: record.expires_at,
+            scopes: record.claims.scopes().to_vec(),
+            restrictions: Some(Restrictions::default()),
+            meta: record.claims.meta().clone(),
+            issued_by: self.import.actor.name.clone(),
+            rerolled_from: None,
+        };
+        (record.line, NewImported { set: self.set.number, row, public: record.public, check: record.check })
+    }
+}

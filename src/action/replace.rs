@@ -1,0 +1,35 @@
+//! A sealed key in place of an imported one: once, and the imported one stays good.
+
+use bulla::ApiKeyId;
+
+use super::{
+    ActionError,
+    issue::{IssuedApiKey, Issuing, Replaces, good_from},
+    new_api_key::{NEVER, NewApiKey},
+};
+use crate::store::transact;
+
+/// Issues a key like the imported one, unless that was done before.
+pub(crate) fn replace(id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Option<IssuedApiKey>, ActionError> {
+    let row = issuing.store.find(&id)?.ok_or(ActionError::Unknown(id))?.row;
+    let new = NewApiKey {
+        name: row.name,
+        expires_in: row.expires_at.is_none().then(|| NEVER.to_owned()),
+        expires_at: row.expires_at.map(|at| at.to_string()),
+        scopes: row.scopes,
+        meta: row.meta,
+        ..NewApiKey::plain(id.realm(), row.app_id)
+    };
+    let wish = issuing.wish(new)?;
+    let good_from = transact(issuing.store, |transaction| good_from(transaction, row.app_id, id.realm()))?;
+    let prepared = issuing.prepare(&wish, good_from)?;
+    let old = Replaces { id, revoked_at: None, reason: None };
+    let first = transact(issuing.store, |transaction| {
+        let first = transaction.replace_imported(&id, &prepared.issued.api_key.id())?;
+        if first {
+            issuing.put(transaction, &prepared, "api_key.replace_imported", Some(&old))?;
+        }
+        Ok::<_, ActionError>(first)
+    })?;
+    Ok(first.then_some(prepared.issued))
+}

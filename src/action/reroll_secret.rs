@@ -1,0 +1,83 @@
+//! Rerolling a secret half: a new one for the same sealed text, and the old one ends after a grace period.
+
+use bulla::{ApiKeyId, SealBinding};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{ActionError, Actor, invalid, take_back::in_whole_seconds};
+use crate::{
+    config::{Config, parse_span},
+    secret::{self, Peppers, intact, rerolled},
+    store::{State, Store, transact},
+};
+
+/// How a secret half is to be rerolled.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct RerollSecret {
+    /// How long the old secret half stays good; `0s` for not at all.
+    pub(crate) grace: Option<String>,
+}
+
+/// A new secret half, shown this once.
+#[derive(Debug, Serialize)]
+pub(crate) struct RerolledSecret {
+    pub(crate) api_key_id: String,
+    /// What takes the place of the API key's last 51 characters.
+    #[serde(serialize_with = "exposed")]
+    pub(crate) ending: Zeroizing<String>,
+    /// Until when the old secret half is good.
+    pub(crate) old_secret_until: Timestamp,
+}
+
+fn exposed<S: Serializer>(ending: &Zeroizing<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(ending)
+}
+
+impl RerollSecret {
+    /// Stores the new hash, and has the old ones end.
+    pub(crate) fn apply(
+        &self,
+        id: ApiKeyId,
+        store: &dyn Store,
+        (config, peppers): (&Config, Option<&Peppers>),
+        actor: &Actor,
+        now: Timestamp,
+    ) -> Result<RerolledSecret, ActionError> {
+        let grace = self.grace.as_deref().unwrap_or(super::reroll::GRACE);
+        let grace = parse_span(grace).map_err(|error| invalid("grace", error))?;
+        let until = now.checked_add(grace.0).map_err(|_| invalid("grace", "that is too long"))?;
+        let until = in_whole_seconds(until);
+        let peppers = peppers.ok_or_else(|| invalid("secret", "secret halves need a [pepper] in the configuration"))?;
+        let stored = store.secret_hashes(&id, now)?;
+        let Some(newest) = stored.first() else {
+            return Err(match store.find(&id)? {
+                Some(_) => ActionError::Conflict("the API key has no secret half".to_owned()),
+                None => ActionError::Unknown(id),
+            });
+        };
+        // What somebody else wrote there could be of a text of his own.
+        intact(&id, newest, peppers).map_err(|error| ActionError::Conflict(format!("the stored hash: {error}")))?;
+        let binding: SealBinding = newest.binding.parse().map_err(|error| ActionError::Conflict(format!("{error}")))?;
+        let (hash, secret) = rerolled(&binding, peppers, secret::scheme_of(config, id.realm()))?;
+        transact(store, |transaction| {
+            if let Some(entry) = transaction.find(&id)?.filter(|entry| entry.state(now) != State::Active) {
+                let state = entry.state(now).name();
+                return Err(ActionError::Conflict(format!("the API key is {state}: its secret half is not rerolled")));
+            }
+            // Two are good at a time: of those that there were, the newest goes on until its time, the others end.
+            for (at, old) in transaction.secret_hashes(&id, now)?.into_iter().enumerate() {
+                let ends = (at == 0 && until > now).then(|| old.retires_at.map_or(until, |retires| retires.min(until)));
+                transaction.retire_secret(old.seq, ends)?;
+            }
+            transaction.insert_secret(&hash.row(id, peppers, now, None))?;
+            let detail = json!({"old_secret_until": until});
+            transaction.append_audit(&actor.record(now, "api_key.reroll_secret", Some(id.to_string()), detail))?;
+            Ok::<_, ActionError>(())
+        })?;
+        let ending = Zeroizing::new(secret.expose().to_owned());
+        Ok(RerolledSecret { api_key_id: id.to_string(), ending, old_secret_until: until })
+    }
+}

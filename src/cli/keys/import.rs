@@ -1,0 +1,252 @@
+//! `bulla keys import`.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use bulla::Realm;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+
+use crate::{
+    action::{
+        Actor,
+        import::{Import as Action, Summary, Watch},
+    },
+    cli::{ConfigArgument, Failure, Outcome, output},
+    clock,
+    config::Config,
+    deployment::Deployment,
+    imported::{Format, Hashed, HmacKey, PublicPart, Reader, Refusal, Rule, SaltEncoding, Scheme},
+};
+
+/// Refused rows that are shown; `--report` has them all.
+const SHOWN: usize = 20;
+const REFUSED: u8 = 1;
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  bulla keys import keys.jsonl --realm live --scheme sha256 --dry-run
+  bulla keys import keys.csv --realm live --scheme bcrypt --prefix sk_live_ --separator _
+  bulla keys import - --realm live --scheme sha256-id-key-salt --salt-encoding hex < keys.jsonl
+
+A row has app_id and hash, as the scheme needs them public and salt, and if wanted name, issued_at, expires_at, scopes and
+meta. docs/IMPORT.md has every scheme to the byte. Exit 0: all rows are on record; 1: some were refused.")]
+pub(in crate::cli) struct Import {
+    /// The rows, or `-` for standard input
+    #[arg(value_name = "FILE | -")]
+    file: PathBuf,
+    /// The realm whose keys they become
+    #[arg(long)]
+    realm: Realm,
+    /// How the keys were hashed
+    #[arg(long, value_enum)]
+    scheme: Scheme,
+    /// How the rows are written; by the file's name, if not said
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// What every key begins with, and `public` does not have
+    #[arg(long, default_value = "", hide_default_value = true)]
+    prefix: String,
+    /// `public` is so many characters of the key, behind the prefix
+    #[arg(long, value_name = "CHARACTERS", conflicts_with = "separator")]
+    public_part: Option<usize>,
+    /// `public` is what stands before the last of these in the key, behind the prefix
+    #[arg(long, value_name = "TEXT")]
+    separator: Option<String>,
+    /// What of a key was hashed
+    #[arg(long, value_enum, default_value = "whole")]
+    hashed: HashedArgument,
+    /// How `salt` is written; to be said where rows have one
+    #[arg(long, value_enum)]
+    salt_encoding: Option<SaltEncoding>,
+    /// Of hmac-sha256: the name of the secret in [imported.hmac_keys]
+    #[arg(long, value_name = "NAME")]
+    hmac_key: Option<String>,
+    /// Do all of it and keep nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Write every refused row's line and reason into this file, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum HashedArgument {
+    /// All of it, with the prefix
+    Whole,
+    /// What follows the public part and the separator
+    Secret,
+}
+
+impl Import {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let deployment = config.open()?;
+        let rule = self.rule()?;
+        self.check(&deployment, &rule)?;
+        let salts = match (self.salt_encoding, self.scheme.has_salt()) {
+            (None, true) => return Err(usage("say how the salts are written: --salt-encoding text, hex or base64")),
+            (encoding, _) => encoding.unwrap_or(SaltEncoding::Text),
+        };
+        let (input, length) = self.open()?;
+        let now = clock::now();
+        let mut reader = Reader::new(input, self.format(), &rule, salts, now)?;
+        let mut watch = Report::new(length, self.report.as_deref().map(File::create).transpose()?);
+        let (store, actor) = (deployment.store()?, Actor::command_line());
+        let import =
+            Action { store: &*store, actor: &actor, now, realm: self.realm, rule: &rule, dry_run: self.dry_run };
+        let summary = import.run(&mut reader, &mut watch).map_err(|error| usage(error.to_string()));
+        let refusals = watch.finish()?;
+        let summary = summary?;
+        if self.json {
+            let mut value = serde_json::to_value(&summary).map_err(io::Error::from)?;
+            if let Some(object) = value.as_object_mut() {
+                object.insert("refusals".to_owned(), refusals.iter().map(row).collect());
+            }
+            output::json(&value)?;
+        } else {
+            print(&summary, &refusals)?;
+        }
+        Ok(if summary.refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+    }
+
+    fn rule(&self) -> Result<Rule, Failure> {
+        let binary = self.scheme == Scheme::Sha256IdKeySalt;
+        let public = match (self.public_part, &self.separator) {
+            (Some(count), _) => PublicPart::First(count),
+            (None, Some(separator)) => PublicPart::Before(separator.clone()),
+            (None, None) if binary => PublicPart::Id,
+            (None, None) => PublicPart::None,
+        };
+        let hashed = match self.hashed {
+            _ if binary => Hashed::Bytes,
+            HashedArgument::Whole => Hashed::Whole,
+            HashedArgument::Secret => Hashed::Secret,
+        };
+        let (prefix, hmac_key) = (self.prefix.clone(), self.hmac_key.clone());
+        let rule = Rule { scheme: self.scheme, prefix, public, hashed, hmac_key };
+        rule.check().map_err(usage)?;
+        Ok(rule)
+    }
+
+    /// What could only go wrong when the first of the keys is presented.
+    fn check(&self, deployment: &Deployment, rule: &Rule) -> Result<(), Failure> {
+        let config: &Config = &deployment.config;
+        if !config.realms.contains_key(self.realm.as_str()) {
+            let realm = self.realm;
+            return Err(usage(format!(
+                "there is no [realms.{realm}] in the configuration that keys could be imported to"
+            )));
+        }
+        if !config.realms[self.realm.as_str()].accepts_imported() {
+            return Err(usage(format!(
+                "[realms.{}] accepts no imported keys: set accept_imported = true there",
+                self.realm
+            )));
+        }
+        HmacKey::of(rule, config).map(drop).map_err(usage)
+    }
+
+    fn open(&self) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
+        if self.file.as_os_str() == "-" {
+            return Ok((Box::new(BufReader::new(io::stdin())), None));
+        }
+        let named = |error: io::Error| usage(format!("cannot read {}: {error}", self.file.display()));
+        let file = File::open(&self.file).map_err(named)?;
+        let length = file.metadata().map_err(named)?.len();
+        Ok((Box::new(BufReader::with_capacity(1 << 16, file)), Some(length)))
+    }
+
+    fn format(&self) -> Format {
+        let csv = self.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+        self.format.unwrap_or(if csv { Format::Csv } else { Format::Jsonl })
+    }
+}
+
+fn usage(what: impl ToString) -> Failure {
+    Failure::Usage(what.to_string())
+}
+
+/// What is told while an import runs, and kept for the end of it.
+struct Report {
+    /// Shows nothing where standard error is no terminal.
+    bar: ProgressBar,
+    file: Option<BufWriter<File>>,
+    first: Vec<Refusal>,
+}
+
+impl Report {
+    fn new(length: Option<u64>, file: Option<File>) -> Self {
+        let (bar, template) = match length {
+            Some(length) => (ProgressBar::new(length), "{wide_bar} {percent:>3} %  {msg}  {eta} left"),
+            None => (ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed}"),
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style);
+        }
+        Report { bar, file: file.map(BufWriter::new), first: Vec::new() }
+    }
+
+    fn finish(mut self) -> io::Result<Vec<Refusal>> {
+        self.bar.finish_and_clear();
+        if let Some(file) = &mut self.file {
+            file.flush()?;
+        }
+        Ok(self.first)
+    }
+}
+
+impl Watch for Report {
+    fn refused(&mut self, refusal: &Refusal) -> io::Result<()> {
+        if self.first.len() < SHOWN {
+            self.first.push(refusal.clone());
+        }
+        match &mut self.file {
+            Some(file) => writeln!(file, "{}", row(refusal)),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&mut self, bytes: u64, rows: u64) {
+        self.bar.set_position(bytes);
+        self.bar.set_message(format!("{rows} rows"));
+    }
+}
+
+fn row(refusal: &Refusal) -> Value {
+    json!({"line": refusal.line, "reason": refusal.reason.code(), "detail": refusal.reason.to_string()})
+}
+
+fn print(summary: &Summary, refusals: &[Refusal]) -> io::Result<()> {
+    let head = if summary.dry_run { "would be imported" } else { "imported" };
+    output::fields(&[
+        ("realm", summary.realm.clone()),
+        ("scheme", summary.scheme.to_owned()),
+        ("rows", summary.rows.to_string()),
+        (head, summary.imported.to_string()),
+        ("on record already", summary.unchanged.to_string()),
+        ("refused", summary.refused.to_string()),
+    ])?;
+    if refusals.is_empty() {
+        return Ok(());
+    }
+    output::line("")?;
+    let reasons: Vec<_> =
+        summary.reasons.iter().map(|(reason, count)| vec![count.to_string(), (*reason).to_owned()]).collect();
+    output::table(&["ROWS", "REFUSED FOR"], &reasons)?;
+    output::line("")?;
+    let rows: Vec<_> = refusals.iter().map(|one| vec![one.line.to_string(), one.reason.to_string()]).collect();
+    output::table(&["LINE", "WHY"], &rows)?;
+    if summary.refused > refusals.len() as u64 {
+        output::line("\nThere are more: --report FILE writes them all")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! `bulla keys reroll-secret`.
+
+use std::process::ExitCode;
+
+use bulla::{ApiKey, ApiKeyId};
+use clap::Args;
+use serde_json::Value;
+
+use crate::{
+    action::{Actor, reroll, reroll_secret::RerollSecret},
+    cli::{
+        ConfigArgument, Failure, Outcome, api_key_argument,
+        client::{Client, ServerArgument},
+        output,
+    },
+    clock,
+};
+
+#[derive(Args)]
+pub(in crate::cli) struct Reroll {
+    /// The API-key id; or `-` to read the whole API key from standard input, and be shown the whole new one
+    #[arg(value_name = "ID|-")]
+    id: String,
+    /// How long the old secret half stays good; 0s for not at all
+    #[arg(long, value_name = "DURATION", default_value = reroll::GRACE)]
+    grace: String,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    server: ServerArgument,
+}
+
+impl Reroll {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let text = api_key_argument::read(&self.id)?;
+        let key = text.parse::<ApiKey>().ok();
+        let id = key.as_ref().map_or_else(|| text.parse::<ApiKeyId>(), |key| Ok(key.id()));
+        let id = id.map_err(|_| Failure::Usage("that is neither an API-key id nor an API key".to_owned()))?;
+        let how = RerollSecret { grace: Some(self.grace.clone()) };
+        let mut rerolled = match &self.server.server {
+            Some(url) => {
+                let body = serde_json::to_value(&how).map_err(std::io::Error::from)?;
+                Client::from_environment(url)?.post(&format!("/v1/api-keys/{id}/reroll-secret"), &body)?
+            }
+            None => {
+                let deployment = config.open()?;
+                let store = deployment.store()?;
+                let peppers = deployment.peppers(&deployment.document(&*store)?)?;
+                let with = (&deployment.config, peppers.as_ref());
+                let rerolled = how.apply(id, &*store, with, &Actor::command_line(), clock::now())?;
+                serde_json::to_value(rerolled).map_err(std::io::Error::from)?
+            }
+        };
+        let ending = rerolled.get("ending").and_then(Value::as_str).unwrap_or_default().to_owned();
+        if let (Some(key), Some(fields)) = (key.filter(ApiKey::has_secret), rerolled.as_object_mut()) {
+            let kept = key.expose().len().saturating_sub(ending.len());
+            fields.insert("api_key".to_owned(), format!("{}{ending}", &key.expose()[..kept]).into());
+        }
+        if self.json {
+            output::json(&rerolled)?;
+        } else {
+            output::object(&rerolled)?;
+            output::line("\nThe ending takes the place of the API key's last 51 characters. It is shown this once.")?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,65 @@
+//! A key that a presented text may be, on its way to the check.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::{
+    Key,
+    scheme::{Check, SlowError, SlowHash, same},
+};
+
+/// A key found by its public part or its digest, and what of the presented text is hashed.
+pub(crate) struct Candidate {
+    key: Arc<Key>,
+    hashed: Zeroizing<Vec<u8>>,
+}
+
+/// The check could not be made. That says nothing of the key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CheckError {
+    #[error("the secret of the HMAC is not loaded")]
+    NoHmacKey,
+    #[error("{0}")]
+    Slow(String),
+}
+
+impl Candidate {
+    pub(super) fn new(key: Arc<Key>, hashed: Zeroizing<Vec<u8>>) -> Self {
+        Candidate { key, hashed }
+    }
+
+    /// The key on record.
+    pub(crate) fn key(&self) -> &Arc<Key> {
+        &self.key
+    }
+
+    /// Whether the check takes a thread that may block, behind a limit on how many run at a time.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(self.key.check, Check::Slow(_))
+    }
+
+    /// KiB of memory that the check takes.
+    pub(crate) fn memory_kib(&self) -> u32 {
+        match &self.key.check {
+            Check::Fast { .. } => 0,
+            Check::Slow(text) => SlowHash::parse(self.key.set.rule.scheme, text).map_or(0, |hash| hash.memory_kib()),
+        }
+    }
+
+    /// Whether what was presented is the key, in constant time.
+    pub(crate) fn matches(&self) -> Result<bool, CheckError> {
+        let set = &self.key.set;
+        match &self.key.check {
+            Check::Fast { digest, salt } => {
+                let found = set.rule.scheme.digest(&self.hashed, salt, set.hmac_key.as_ref());
+                found.map(|found| same(&found, digest)).ok_or(CheckError::NoHmacKey)
+            }
+            Check::Slow(text) => {
+                let hash = SlowHash::parse(set.rule.scheme, text);
+                let hash = hash.map_err(|reason| CheckError::Slow(reason.to_string()))?;
+                hash.matches(&self.hashed).map_err(|error: SlowError| CheckError::Slow(error.to_string()))
+            }
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Bytes as people store them: in hexadecimal, or in one of base64's alphabets, with padding or without.
+
+use base64::{
+    Engine,
+    alphabet::{STANDARD, URL_SAFE},
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use clap::ValueEnum;
+use zeroize::Zeroizing;
+
+const EITHER_PADDING: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, EITHER_PADDING);
+const BASE64URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, EITHER_PADDING);
+
+/// How the salts of a file are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SaltEncoding {
+    /// The bytes of the text itself
+    Text,
+    /// Hexadecimal
+    Hex,
+    /// base64 or base64url, with padding or without
+    Base64,
+}
+
+impl SaltEncoding {
+    pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
+        match self {
+            SaltEncoding::Text => Some(text.as_bytes().to_vec()),
+            SaltEncoding::Hex => hex(text),
+            SaltEncoding::Base64 => base64(text),
+        }
+    }
+}
+
+/// Exactly `N` bytes, in whichever of the encodings has this length: hexadecimal is always longer.
+pub(super) fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
+    // A whole key may stand in here.
+    let bytes = Zeroizing::new(if text.len() == 2 * N { hex(text) } else { base64(text) }?);
+    bytes.as_slice().try_into().ok()
+}
+
+/// Hexadecimal of either case.
+pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, []) = text.as_bytes().as_chunks() else { return None };
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for [high, low] in pairs {
+        bytes.push(digit(*high)? << 4 | digit(*low)?);
+    }
+    Some(bytes)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let engine = if text.contains(['-', '_']) { &BASE64URL } else { &BASE64 };
+    engine.decode(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_tells_the_encoding() {
+        let bytes = [0xfb; 32];
+        for text in [
+            "fb".repeat(32),
+            "FB".repeat(32),
+            "+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/s=".to_owned(),
+            "-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_s".to_owned(),
+        ] {
+            assert_eq!(fixed(&text), Some(bytes), "{text}");
+        }
+        for bad in ["", "fb", &"fb".repeat(31), &"fg".repeat(32), "+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7-_v7+/s="] {
+            assert_eq!(fixed::<32>(bad), None, "{bad:?}");
+        }
+        assert_eq!((hex("0aF"), hex("0aF0")), (None, Some(vec![0x0a, 0xf0])));
+        assert_eq!(SaltEncoding::Text.decode("é"), Some(vec![0xc3, 0xa9]));
+    }
+}

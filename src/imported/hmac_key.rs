@@ -1,0 +1,104 @@
+//! The secret of an HMAC: in a file of its own, never in the table of keys.
+
+use std::{fmt, fs::File, io::Read, path::Path};
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use bulla::SourceUri;
+use hmac::{Hmac, KeyInit};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::Rule;
+use crate::config::Config;
+
+/// Longer than any secret's line.
+const MAX_FILE: u64 = 8192;
+/// Bytes of a block of SHA-256.
+const BLOCK: usize = 64;
+
+/// A secret, ready to hash with. Wiped when dropped.
+pub(crate) struct HmacKey(Box<Hmac<Sha256>>);
+
+/// The secret cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HmacKeyError {
+    #[error("imported.hmac_keys has no `{0}`: add it, `{0} = \"file:PATH\"`, one line of base64")]
+    Unknown(String),
+    #[error("imported.hmac_keys: `{0}` is no file:PATH")]
+    Scheme(SourceUri),
+    #[error("imported.hmac_keys: cannot read {0}: {1}")]
+    Read(SourceUri, std::io::Error),
+    #[error("imported.hmac_keys: {0} may be read by others: `chmod 600` it")]
+    Mode(SourceUri),
+    #[error("imported.hmac_keys: {0} has to hold one line of base64, the secret's bytes")]
+    Content(SourceUri),
+}
+
+impl HmacKey {
+    pub(crate) fn new(secret: Vec<u8>) -> Self {
+        HmacKey(Box::new(keyed(&Zeroizing::new(secret))))
+    }
+
+    /// The secret that `rule` names, where it names one.
+    pub(crate) fn of(rule: &Rule, config: &Config) -> Result<Option<Self>, HmacKeyError> {
+        let Some(name) = &rule.hmac_key else { return Ok(None) };
+        let uri = config.imported.hmac_keys.get(name).ok_or_else(|| HmacKeyError::Unknown(name.clone()))?;
+        Self::open(uri, &config.folder).map(Some)
+    }
+
+    /// Reads the secret of a file in `folder`.
+    fn open(uri: &SourceUri, folder: &Path) -> Result<Self, HmacKeyError> {
+        use std::os::unix::fs::PermissionsExt;
+        if uri.scheme() != "file" {
+            return Err(HmacKeyError::Scheme(uri.clone()));
+        }
+        let failed = |error| HmacKeyError::Read(uri.clone(), error);
+        let file = File::open(folder.join(uri.rest())).map_err(failed)?;
+        if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
+            return Err(HmacKeyError::Mode(uri.clone()));
+        }
+        let mut text = Zeroizing::new(String::with_capacity(MAX_FILE as usize));
+        file.take(MAX_FILE).read_to_string(&mut text).map_err(failed)?;
+        let secret = BASE64.decode(text.trim()).ok().filter(|secret| !secret.is_empty());
+        secret.map(Self::new).ok_or_else(|| HmacKeyError::Content(uri.clone()))
+    }
+
+    pub(super) fn mac(&self) -> Hmac<Sha256> {
+        Hmac::clone(&self.0)
+    }
+}
+
+/// A MAC under a key of any length, which RFC 2104 brings to the length of a block.
+pub(super) fn keyed(secret: &[u8]) -> Hmac<Sha256> {
+    let mut block = Zeroizing::new([0; BLOCK]);
+    match block.get_mut(..secret.len()) {
+        Some(start) => start.copy_from_slice(secret),
+        None => block[..32].copy_from_slice(&Sha256::digest(secret)),
+    }
+    Hmac::new((&*block).into())
+}
+
+impl fmt::Debug for HmacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HmacKey(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hmac::Mac;
+
+    use super::*;
+
+    /// RFC 4231, test cases 2 and 6: a short key, and one longer than a block.
+    #[test]
+    fn keys_of_any_length_are_those_of_the_rfc() {
+        for (key, data, expected) in [
+            (b"Jefe".to_vec(), "what do ya want for nothing?", [0x5b, 0xdc, 0xc1, 0x46]),
+            (vec![0xaa; 131], "Test Using Larger Than Block-Size Key - Hash Key First", [0x60, 0xe4, 0x31, 0x59]),
+        ] {
+            let mac = HmacKey::new(key).mac().chain_update(data).finalize().into_bytes();
+            assert_eq!(mac[..4], expected);
+        }
+    }
+}

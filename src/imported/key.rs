@@ -1,0 +1,72 @@
+//! An imported key, and all that is judged of it beside the hash.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use bulla::{ApiKeyId, Claims, Realm, Rejection, Revocations};
+use uuid::Uuid;
+
+use super::{Set, scheme::Check};
+
+/// An imported key in memory.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(super) set: Arc<Set>,
+    pub(crate) id: ApiKeyId,
+    pub(crate) app_id: Uuid,
+    /// In Unix seconds, as all times here.
+    pub(crate) issued_at: u32,
+    pub(crate) expires_at: Option<u32>,
+    pub(super) claims: Option<Arc<Claims>>,
+    /// None where the digest is what finds it.
+    pub(super) public: Option<Box<[u8]>>,
+    pub(super) check: Check,
+    /// Whether a sealed key was handed out for it.
+    pub(super) replaced: AtomicBool,
+}
+
+impl Key {
+    /// By what it is found: the public part, or the digest.
+    pub(super) fn found_by(&self) -> &[u8] {
+        match (&self.public, &self.check) {
+            (Some(public), _) => public,
+            (None, Check::Fast { digest, .. }) => digest,
+            (None, Check::Slow(_)) => &[],
+        }
+    }
+
+    /// Scopes and metadata, where it has any.
+    pub(crate) fn claims(&self) -> Option<&Claims> {
+        self.claims.as_deref()
+    }
+
+    /// What is looked at before the hash, in the order of sealed keys: realm, time, revocation.
+    pub(crate) fn holds(&self, realms: &[Realm], revocations: &Revocations, now: u64) -> Result<(), Rejection> {
+        if !realms.contains(&self.id.realm()) {
+            return Err(Rejection::Realm);
+        }
+        if self.expires_at.is_some_and(|at| now >= u64::from(at)) {
+            return Err(Rejection::Expired);
+        }
+        if revocations.contains(&self.id, self.app_id, self.issued_at) { Err(Rejection::Revoked) } else { Ok(()) }
+    }
+
+    /// Whether all of `wanted` are among its scopes: what is looked at last.
+    pub(crate) fn grants(&self, wanted: &[String]) -> Result<(), Rejection> {
+        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+        let granted = self.claims().map_or(wanted.is_empty(), |claims| claims.grants(&wanted));
+        if granted { Ok(()) } else { Err(Rejection::Scope) }
+    }
+
+    /// Whether a sealed key was handed out for it, as far as is known here.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.replaced.load(Ordering::Relaxed)
+    }
+
+    /// Notes that one was.
+    pub(crate) fn note_replaced(&self) {
+        self.replaced.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,264 @@
+//! Files of rows: JSON lines, and CSV whose header names the fields.
+
+use std::io::{self, BufRead, Read};
+
+use clap::ValueEnum;
+use csv::{ErrorKind, StringRecord};
+use jiff::Timestamp;
+
+use super::{
+    encoding::SaltEncoding,
+    line::{FIELDS, Line},
+    record::Record,
+    refusal::{Reason, Refusal},
+    rule::Rule,
+};
+
+/// Longest line of JSON, so that a wrong file is not read into memory.
+const MAX_LINE: usize = 64 << 10;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// One JSON object a line
+    Jsonl,
+    /// Commas, quotes as in RFC 4180, and a header that names the fields
+    Csv,
+}
+
+/// Reads rows one after the other, in memory for one.
+pub(crate) struct Reader<'a> {
+    lines: Lines<'a>,
+    rule: &'a Rule,
+    salts: SaltEncoding,
+    now: Timestamp,
+}
+
+enum Lines<'a> {
+    Jsonl { input: Box<dyn BufRead + 'a>, bytes: u64, line: u64, buffer: Vec<u8> },
+    Csv { input: Box<csv::Reader<Box<dyn BufRead + 'a>>>, columns: Vec<usize>, record: StringRecord },
+}
+
+impl<'a> Reader<'a> {
+    /// Refuses a CSV header with fields that there are not.
+    pub(crate) fn new(
+        input: Box<dyn BufRead + 'a>,
+        format: Format,
+        rule: &'a Rule,
+        salts: SaltEncoding,
+        now: Timestamp,
+    ) -> io::Result<Self> {
+        let lines = match format {
+            Format::Jsonl => Lines::Jsonl { input, bytes: 0, line: 0, buffer: Vec::new() },
+            Format::Csv => {
+                let mut input = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(input);
+                let columns = columns(input.headers().map_err(io::Error::from)?)?;
+                Lines::Csv { input: Box::new(input), columns, record: StringRecord::new() }
+            }
+        };
+        Ok(Reader { lines, rule, salts, now })
+    }
+
+    /// The next row, understood or refused; `None` at the end.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Result<Record, Refusal>>> {
+        let Some((line, fields)) = self.lines.next()? else { return Ok(None) };
+        let read = fields.and_then(|fields| Record::read(line, fields, self.rule, self.salts, self.now));
+        Ok(Some(read.map_err(|reason| Refusal { line, reason })))
+    }
+
+    /// Bytes that were read so far.
+    pub(crate) fn bytes(&self) -> u64 {
+        match &self.lines {
+            Lines::Jsonl { bytes, .. } => *bytes,
+            Lines::Csv { input, .. } => input.position().byte(),
+        }
+    }
+}
+
+impl Lines<'_> {
+    fn next(&mut self) -> io::Result<Option<(u64, Result<Line, Reason>)>> {
+        match self {
+            Lines::Jsonl { input, bytes, line, buffer } => loop {
+                *line += 1;
+                buffer.clear();
+                let mut read = input.by_ref().take(MAX_LINE as u64 + 1).read_until(b'\n', buffer)?;
+                if read == 0 {
+                    return Ok(None);
+                }
+                let too_long = read > MAX_LINE && !buffer.ends_with(b"\n");
+                if too_long {
+                    read += input.skip_until(b'\n')?;
+                }
+                *bytes += read as u64;
+                if too_long {
+                    return Ok(Some((*line, Err(Reason::TooLong(MAX_LINE)))));
+                }
+                if !buffer.trim_ascii().is_empty() {
+                    return Ok(Some((*line, Line::from_json(buffer.trim_ascii()))));
+                }
+            },
+            Lines::Csv { input, columns, record } => {
+                let begins = input.position().line();
+                match input.read_record(record) {
+                    Ok(false) => Ok(None),
+                    Ok(true) => {
+                        let line = record.position().map_or(begins, csv::Position::line);
+                        Ok(Some((line, Line::from_csv(record, columns))))
+                    }
+                    Err(error) => match error.kind() {
+                        ErrorKind::Utf8 { pos, .. } | ErrorKind::UnequalLengths { pos, .. } => {
+                            let line = pos.as_ref().map_or(begins, csv::Position::line);
+                            Ok(Some((line, Err(Reason::Csv))))
+                        }
+                        _ => Err(error.into()),
+                    },
+                }
+            }
+        }
+    }
+}
+
+fn columns(header: &StringRecord) -> io::Result<Vec<usize>> {
+    let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut columns = Vec::new();
+    for (column, name) in header.iter().enumerate() {
+        // What stands there is not told: where the header is missing it is the first row.
+        let at = FIELDS.iter().position(|field| *field == name);
+        let at = at.ok_or_else(|| wrong(format!("column {} of the CSV header: {}", column + 1, Reason::Field)))?;
+        if columns.contains(&at) {
+            return Err(wrong(format!("column {} of the CSV header is a second `{name}`", column + 1)));
+        }
+        columns.push(at);
+    }
+    Ok(columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imported::{Hashed, PublicPart, Scheme, scheme::Check};
+
+    const APP: &str = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
+    const DIGEST: &str = "2c310d412efe7019f41a361db90a53749cd96831ec08a386c4d6051f6a8a40b4";
+
+    fn rule(scheme: Scheme, public: PublicPart) -> Rule {
+        Rule { scheme, prefix: "sk_".to_owned(), public, hashed: Hashed::Whole, hmac_key: None }
+    }
+
+    fn read(text: &str, format: Format, rule: &Rule) -> Vec<Result<Record, Refusal>> {
+        let now = Timestamp::from_second(1_795_000_000).expect("a time");
+        let input = Box::new(text.as_bytes());
+        let mut reader = Reader::new(input, format, rule, SaltEncoding::Hex, now).expect("a reader");
+        let rows = std::iter::from_fn(|| reader.next().expect("read")).collect();
+        assert_eq!(reader.bytes(), text.len() as u64);
+        rows
+    }
+
+    fn reason(text: &str, rule: &Rule) -> &'static str {
+        match &read(text, Format::Jsonl, rule)[..] {
+            [Ok(_)] => "ok",
+            [Err(refusal)] => refusal.reason.code(),
+            _ => panic!("one row: {text}"),
+        }
+    }
+
+    #[test]
+    fn both_formats_say_the_same() {
+        let rule = rule(Scheme::Sha256KeySalt, PublicPart::First(8));
+        let json = format!(
+            "{{\"app_id\":\"{APP}\",\"public\":\"4f9a1c20\",\"hash\":\"{DIGEST}\",\"salt\":\"a0A1\",\"name\":\"a, b\",\
+             \"issued_at\":1700000000,\"expires_at\":\"2030-01-01T00:00:00Z\",\"scopes\":[\"a\",\"b\"],\"meta\":{{\"k\":\"v\"}}}}\n\n"
+        );
+        let csv = format!(
+            "public,hash,app_id,salt,name,expires_at,issued_at,scopes,meta\n\
+             4f9a1c20,{DIGEST},{APP},a0a1,\"a, b\",2030-01-01 00:00:00+00,1700000000,a b,\"{{\"\"k\"\":\"\"v\"\"}}\"\n"
+        );
+        let [json, csv] = [(json, Format::Jsonl), (csv, Format::Csv)].map(|(text, format)| {
+            let mut rows = read(&text, format, &rule);
+            assert_eq!(rows.len(), 1);
+            rows.remove(0).expect("a record")
+        });
+        assert_eq!((json.line, csv.line), (1, 2));
+        for record in [&json, &csv] {
+            assert_eq!(record.found_by(), b"4f9a1c20");
+            assert!(matches!(&record.check, Check::Fast { salt, .. } if **salt == [0xa0, 0xa1]));
+            assert_eq!((record.name.as_deref(), record.claims.scopes_text()), (Some("a, b"), "a b".to_owned()));
+            assert_eq!(record.claims.meta()["k"], "v");
+            assert_eq!(record.issued_at.map(Timestamp::as_second), Some(1_700_000_000));
+        }
+        assert_eq!(json.expires_at, csv.expires_at);
+    }
+
+    #[test]
+    fn rows_that_cannot_be_are_refused_with_their_line() {
+        let plain = rule(Scheme::Sha256, PublicPart::None);
+        let with = |more: &str| format!("{{\"app_id\":\"{APP}\",\"hash\":\"{DIGEST}\"{more}}}");
+        for (row, code) in [
+            (with(""), "ok"),
+            ("[]".to_owned(), "json"),
+            ("\u{0}".to_owned(), "json"),
+            ("x".repeat(MAX_LINE + 1), "too_long"),
+            (with(",\"key\":\"k\""), "field"),
+            (format!("{{\"hash\":\"{DIGEST}\"}}"), "missing"),
+            (format!("{{\"app_id\":\"{APP}\"}}"), "missing"),
+            (format!("{{\"app_id\":\"7\",\"hash\":\"{DIGEST}\"}}"), "app_id"),
+            (format!("{{\"app_id\":\"{APP}\",\"hash\":\"abc\"}}"), "digest"),
+            (with(",\"name\":true"), "type"),
+            (with(",\"name\":\"a\\nb\""), "name"),
+            (with(",\"scopes\":[1]"), "type"),
+            (with(",\"scopes\":[\"a b\"]"), "claims"),
+            (with(&format!(",\"meta\":{{\"k\":\"{}\"}}", "v".repeat(240))), "claims"),
+            (with(",\"expires_at\":\"tomorrow\""), "time"),
+            (with(",\"expires_at\":99999999999"), "time"),
+            (with(",\"expires_at\":1795000000"), "expired"),
+            (with(",\"issued_at\":1795000001"), "time"),
+            (with(",\"public\":\"p\""), "public_surplus"),
+            (with(",\"salt\":\"00\""), "salt_surplus"),
+        ] {
+            assert_eq!(reason(&row, &plain), code, "{row:.200}");
+        }
+        let salted = rule(Scheme::Sha256SaltKey, PublicPart::First(8));
+        for (more, code) in [
+            (",\"public\":\"4f9a1c20\",\"salt\":\"00\"", "ok"),
+            (",\"public\":\"4f9a1c20\"", "missing"),
+            (",\"salt\":\"00\"", "missing"),
+            (",\"public\":\"4f9a1c2\",\"salt\":\"00\"", "public"),
+            (",\"public\":\"4f9a1c20\",\"salt\":\"0\"", "salt"),
+        ] {
+            assert_eq!(reason(&with(more), &salted), code, "{more}");
+        }
+        let slow = rule(Scheme::Bcrypt, PublicPart::Before("_".to_owned()));
+        assert_eq!(reason(&with(",\"public\":\"p\""), &slow), "hash_string");
+        let rows = read(&format!("{}\n\nno\n{}\n", with(""), with("")), Format::Jsonl, &plain);
+        let lines: Vec<_> = rows.iter().map(|row| row.as_ref().map_or_else(|no| no.line, |yes| yes.line)).collect();
+        assert_eq!(lines, [1, 3, 4]);
+    }
+
+    #[test]
+    fn a_public_part_cannot_be_taken_for_a_sealed_key() {
+        let slow = Rule { prefix: String::new(), ..rule(Scheme::Bcrypt, PublicPart::Before(".".to_owned())) };
+        let hash = "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";
+        let row = |public: &str| format!("{{\"app_id\":\"{APP}\",\"hash\":\"{hash}\",\"public\":\"{public}\"}}");
+        let key = "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw";
+        assert_eq!(reason(&row(key), &slow), "public_sealed");
+        assert_eq!(reason(&row("acme_live_00000XzbyFf5rOyRXQyt8V"), &slow), "public_sealed");
+        assert_eq!(reason(&row("acme_live_00000XzbyFf5rOyRXQyt8"), &slow), "ok");
+        let prefixed = Rule { prefix: "acme_".to_owned(), ..slow };
+        assert_eq!(reason(&row("live_00000XzbyFf5rOyRXQyt8V"), &prefixed), "public_sealed");
+    }
+
+    #[test]
+    fn csv_is_refused_by_header_or_by_record() {
+        let plain = rule(Scheme::Sha256, PublicPart::None);
+        let now = Timestamp::from_second(0).expect("a time");
+        for header in ["app_id,hash,password\n", "app_id,hash,hash\n"] {
+            let made = Reader::new(Box::new(header.as_bytes()), Format::Csv, &plain, SaltEncoding::Hex, now);
+            assert_eq!(made.err().map(|error| error.kind()), Some(io::ErrorKind::InvalidData), "{header}");
+        }
+        let rows = read(&format!("app_id,hash\n{APP}\n{APP},{DIGEST}\n"), Format::Csv, &plain);
+        let told: Vec<_> = rows
+            .iter()
+            .map(|row| row.as_ref().map_or_else(|no| (no.line, no.reason.code()), |yes| (yes.line, "ok")))
+            .collect();
+        assert_eq!(told, [(2, "csv"), (3, "ok")]);
+    }
+}

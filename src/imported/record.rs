@@ -1,0 +1,122 @@
+//! One row understood: whose key it is, how it is found and what it is held against.
+
+use bulla::{ApiKey, ApiKeyId, Claims};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::{
+    encoding::{SaltEncoding, fixed},
+    line::Line,
+    refusal::Reason,
+    rule::{BINARY_ID, MAX_KEY, PublicPart, Rule},
+    scheme::Check,
+};
+
+const MAX_SALT: usize = 1024;
+const MAX_NAME: usize = 200;
+
+/// A key that may be imported.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// Where its row begins, from 1.
+    pub(crate) line: u64,
+    /// The public part, unless it is found by its digest.
+    pub(crate) public: Option<Box<[u8]>>,
+    pub(crate) check: Check,
+    pub(crate) app_id: Uuid,
+    pub(crate) name: Option<String>,
+    pub(crate) issued_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
+    /// Scopes and metadata, within what a sealed key can hold: it may be replaced by one.
+    pub(crate) claims: Claims,
+}
+
+impl Record {
+    pub(super) fn read(
+        line: u64,
+        fields: Line,
+        rule: &Rule,
+        salts: SaltEncoding,
+        now: Timestamp,
+    ) -> Result<Self, Reason> {
+        let app_id = fields.needed("app_id")?.parse().map_err(|_| Reason::AppId)?;
+        let hash = fields.needed("hash")?;
+        let salt = salt(rule, fields.text("salt"), salts)?;
+        let public = public(rule, fields.text("public"))?;
+        let check = rule.scheme.check(hash, salt)?;
+        let name = fields.text("name").map(str::to_owned);
+        if name.as_deref().is_some_and(|name| !is_note(name)) {
+            return Err(Reason::Name);
+        }
+        let (issued_at, expires_at) = (time(&fields, "issued_at")?, time(&fields, "expires_at")?);
+        if issued_at.is_some_and(|at| at > now) {
+            return Err(Reason::Time("issued_at"));
+        }
+        if expires_at.is_some_and(|at| at <= now) {
+            return Err(Reason::Expired);
+        }
+        let claims = Claims::new().with_scopes(fields.scopes).with_meta(fields.meta);
+        claims.to_cbor().map_err(Reason::Claims)?;
+        Ok(Record { line, public, check, app_id, name, issued_at, expires_at, claims })
+    }
+
+    /// By what its row is found: the public part, or the digest.
+    pub(crate) fn found_by(&self) -> &[u8] {
+        match (&self.public, &self.check) {
+            (Some(public), _) => public,
+            (None, Check::Fast { digest, .. }) => digest,
+            (None, Check::Slow(_)) => &[],
+        }
+    }
+}
+
+/// Whether a text may stand in the ledger: in one line, and without an API key of bulla's in it.
+fn is_note(text: &str) -> bool {
+    let mut words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
+    text.chars().count() <= MAX_NAME
+        && !text.chars().any(char::is_control)
+        && !words.any(|word| word.parse::<ApiKey>().is_ok())
+}
+
+fn salt(rule: &Rule, text: Option<&str>, encoding: SaltEncoding) -> Result<Vec<u8>, Reason> {
+    match (rule.scheme.has_salt(), text) {
+        (false, None) => Ok(Vec::new()),
+        (false, Some(_)) => Err(Reason::SaltSurplus),
+        (true, None) => Err(Reason::Missing("salt")),
+        (true, Some(text)) => {
+            let salt = encoding.decode(text).filter(|salt| (1..=MAX_SALT).contains(&salt.len()));
+            salt.ok_or(Reason::Salt)
+        }
+    }
+}
+
+fn public(rule: &Rule, text: Option<&str>) -> Result<Option<Box<[u8]>>, Reason> {
+    match (&rule.public, text) {
+        (PublicPart::None, None) => Ok(None),
+        (PublicPart::None, Some(_)) => Err(Reason::PublicSurplus),
+        (_, None) => Err(Reason::Missing("public")),
+        (PublicPart::Id, Some(text)) => {
+            let id = text.parse::<Uuid>().ok().map(Uuid::into_bytes).or_else(|| fixed::<BINARY_ID>(text));
+            id.map(|id| Some(id.into())).ok_or(Reason::Public)
+        }
+        (of, Some(text)) => {
+            let sealed = |text: &str| text.parse::<ApiKey>().is_ok() || text.parse::<ApiKeyId>().is_ok();
+            if sealed(text) || sealed(&format!("{}{text}", rule.prefix)) {
+                return Err(Reason::PublicSealed);
+            }
+            let fits = match of {
+                PublicPart::First(count) => text.chars().count() == *count,
+                _ => text.len() < MAX_KEY,
+            };
+            if fits { Ok(Some(text.as_bytes().into())) } else { Err(Reason::Public) }
+        }
+    }
+}
+
+fn time(fields: &Line, name: &'static str) -> Result<Option<Timestamp>, Reason> {
+    let Some(text) = fields.text(name) else { return Ok(None) };
+    let seconds = text.parse::<i64>().ok().map(|seconds| Timestamp::from_second(seconds).ok());
+    let at = seconds.unwrap_or_else(|| text.parse().ok()).ok_or(Reason::Time(name))?;
+    // Times inside keys are unsigned seconds of 32 bits.
+    if u32::try_from(at.as_second()).is_ok() { Ok(Some(at)) } else { Err(Reason::Time(name)) }
+}

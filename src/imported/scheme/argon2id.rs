@@ -1,0 +1,96 @@
+//! Argon2id (RFC 9106) as PHC strings: `$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH`, and those of version 16 (0x10).
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use bulla::{Argon2id, Ceilings};
+use zeroize::Zeroizing;
+
+use super::{SlowError, same, slow::MOST_KIB};
+use crate::imported::refusal::Reason;
+
+#[derive(Clone, Debug)]
+pub(in crate::imported) struct Hash {
+    version: Version,
+    setting: Argon2id,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Hash {
+    pub(super) fn parse(text: &str) -> Result<Self, Reason> {
+        let phc = phc::PasswordHash::new(text).map_err(|_| Reason::HashString)?;
+        let (Some(salt), Some(hash)) = (phc.salt, phc.hash) else { return Err(Reason::HashString) };
+        if phc.algorithm.as_str() != "argon2id" {
+            return Err(Reason::HashString);
+        }
+        let parameter = |name: &str| phc.params.get_decimal(name).ok_or(Reason::HashString);
+        let setting = Argon2id { m_kib: parameter("m")?, t: parameter("t")?, p: parameter("p")? };
+        // A key identifier or associated data would be part of the hash, and nobody here has them.
+        if phc.params.iter().count() != 3 {
+            return Err(Reason::HashString);
+        }
+        const { assert!(MOST_KIB == 256 * 1024, "as much as the library's ceilings") }
+        Ceilings::default().check(&setting).map_err(|error| Reason::TooCostly(error.to_string()))?;
+        let version = match phc.version.unwrap_or(0x10) {
+            0x10 => Version::V0x10,
+            0x13 => Version::V0x13,
+            _ => return Err(Reason::HashString),
+        };
+        Ok(Hash { version, setting, salt: salt.to_vec(), hash: hash.as_bytes().to_vec() })
+    }
+
+    pub(super) fn memory_kib(&self) -> u32 {
+        self.setting.m_kib
+    }
+
+    pub(super) fn matches(&self, hashed: &[u8]) -> Result<bool, SlowError> {
+        let Argon2id { m_kib, t, p } = self.setting;
+        let params = Params::new(m_kib, t, p, Some(self.hash.len())).map_err(|_| SlowError::Parameters)?;
+        let mut blocks = Vec::new();
+        let count = usize::try_from(m_kib).map_err(|_| SlowError::OutOfMemory(m_kib))?;
+        blocks.try_reserve_exact(count).map_err(|_| SlowError::OutOfMemory(m_kib))?;
+        blocks.resize(count, Block::new());
+        let mut found = Zeroizing::new(vec![0; self.hash.len()]);
+        Argon2::new(Algorithm::Argon2id, self.version, params)
+            .hash_password_into_with_memory(hashed, &self.salt, &mut found, &mut blocks)
+            .map_err(|_| SlowError::Parameters)?;
+        Ok(same(&found, &self.hash))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with Python's argon2-cffi.
+    #[test]
+    fn hashes_of_another_implementation_are_matched() {
+        for text in [
+            "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$6XVmpMQuOhRobPDN/kUUKIlyqy058c0iyqSuY8K+/RM",
+            "$argon2id$v=16$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$u38D0PDS02wuNoc7XqRhk/L1eW8RsLI52lC9z6gWztg",
+            "$argon2id$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$u38D0PDS02wuNoc7XqRhk/L1eW8RsLI52lC9z6gWztg",
+            "$argon2id$v=19$m=1024,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$64qgKahgMv4BbumTv8RALg",
+        ] {
+            let hash = Hash::parse(text).expect("a hash");
+            assert_eq!(hash.matches(b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf"), Ok(true), "{text}");
+            assert_eq!(hash.matches(b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pg"), Ok(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_strings_and_costs_without_measure_are_refused() {
+        let salt_and_hash = "c29tZXNhbHRzb21lc2FsdA$6XVmpMQuOhRobPDN/kUUKIlyqy058c0iyqSuY8K+/RM";
+        for (beginning, too_costly) in [
+            ("argon2i$v=19$m=256,t=2,p=1", false),
+            ("argon2id$v=18$m=256,t=2,p=1", false),
+            ("argon2id$v=19$m=256,t=2", false),
+            ("argon2id$v=19$m=256,t=2,p=1,data=AAAA", false),
+            ("argon2id$v=19$m=262145,t=2,p=1", true),
+            ("argon2id$v=19$m=256,t=9,p=1", true),
+            ("argon2id$v=19$m=256,t=2,p=17", true),
+            ("argon2id$v=19$m=4,t=2,p=1", true),
+        ] {
+            let refused = Hash::parse(&format!("${beginning}${salt_and_hash}")).expect_err(beginning);
+            assert_eq!(matches!(refused, Reason::TooCostly(_)), too_costly, "{beginning}");
+        }
+    }
+}

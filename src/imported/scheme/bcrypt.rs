@@ -1,0 +1,75 @@
+//! bcrypt as crypt strings, `$2b$12$` with 22 characters of salt and 31 of hash, and those of `$2a$` and `$2y$`. As everywhere,
+//! what is behind the 72nd byte of a key does not count.
+
+use bcrypt::{HashParts, hash_with_salt};
+
+use super::{SlowError, same};
+use crate::imported::refusal::Reason;
+
+/// KiB that a check takes.
+pub(super) const MEMORY_KIB: u32 = 8;
+/// Each step doubles the time; this one takes a second.
+const MOST_COST: u32 = 14;
+
+#[derive(Clone, Debug)]
+pub(in crate::imported) struct Hash {
+    cost: u32,
+    salt: [u8; 16],
+    /// The whole string, as this crate would write it.
+    text: String,
+}
+
+impl Hash {
+    pub(super) fn parse(text: &str) -> Result<Self, Reason> {
+        // `$2x$` marks hashes of a broken implementation.
+        if !["$2a$", "$2b$", "$2y$"].iter().any(|version| text.starts_with(version)) {
+            return Err(Reason::HashString);
+        }
+        let parts: HashParts = text.parse().map_err(|_| Reason::HashString)?;
+        let cost = parts.get_cost();
+        if cost > MOST_COST {
+            return Err(Reason::TooCostly(format!("cost {cost} is above the ceiling of {MOST_COST}")));
+        }
+        if cost < 4 {
+            return Err(Reason::HashString);
+        }
+        Ok(Hash { cost, salt: parts.get_salt_raw(), text: parts.to_string() })
+    }
+
+    pub(super) fn matches(&self, hashed: &[u8]) -> Result<bool, SlowError> {
+        let found = hash_with_salt(hashed, self.cost, self.salt).map_err(|_| SlowError::Parameters)?;
+        Ok(same(found.to_string().as_bytes(), self.text.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with Python's bcrypt.
+    #[test]
+    fn hashes_of_another_implementation_are_matched() {
+        let key = b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
+        for text in [
+            "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni",
+            "$2y$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni",
+            "$2a$04$gDzFOyjCzpQBnbMMUPm8Neye.jvovpxbojLndJdmydm6fo1L2aO3q",
+        ] {
+            let hash = Hash::parse(text).expect("a hash");
+            assert_eq!((hash.matches(key), hash.matches(&key[1..])), (Ok(true), Ok(false)), "{text}");
+        }
+        let long = Hash::parse("$2b$04$87ib/qD1P8UA1fHHD./7muZIrSD1BjUtrv1UsSlnMlPKupYXQumwq").expect("a hash");
+        assert_eq!([72, 100].map(|len| long.matches(&vec![b'x'; len])), [Ok(true); 2]);
+        assert_eq!(long.matches(&[b'x'; 71]), Ok(false));
+    }
+
+    #[test]
+    fn other_strings_and_costs_without_measure_are_refused() {
+        let rest = "RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";
+        for bad in ["$2x$04$", "$2$04$", "$2b$03$", "$2b$xx$", "$2b$04$x"] {
+            assert_eq!(Hash::parse(&format!("{bad}{rest}")).err(), Some(Reason::HashString), "{bad}");
+        }
+        assert!(matches!(Hash::parse(&format!("$2b$15${rest}")), Err(Reason::TooCostly(_))));
+        assert!(Hash::parse(&format!("$2b$14${rest}")).is_ok());
+    }
+}

@@ -1,0 +1,138 @@
+//! scrypt (RFC 7914), as PHC strings, `$scrypt$ln=17,r=8,p=1$SALT$HASH`, and as crypt strings,
+//! `$7$` N r p SALT `$` HASH (crypt(5)).
+
+use scrypt::Params;
+use zeroize::Zeroizing;
+
+use super::{SlowError, same, slow::MOST_KIB};
+use crate::imported::refusal::Reason;
+
+/// The digits of crypt strings, the low ones first.
+const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Lanes run one after the other: each takes the time of the whole.
+const MOST_LANES: u32 = 16;
+
+#[derive(Clone, Debug)]
+pub(in crate::imported) struct Hash {
+    params: Params,
+    memory_kib: u32,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Hash {
+    pub(super) fn parse(text: &str) -> Result<Self, Reason> {
+        match text.strip_prefix("$7$") {
+            Some(rest) => Self::from_crypt(rest),
+            None => Self::from_phc(text),
+        }
+    }
+
+    fn from_phc(text: &str) -> Result<Self, Reason> {
+        let phc = phc::PasswordHash::new(text).map_err(|_| Reason::HashString)?;
+        let (Some(salt), Some(hash)) = (phc.salt, phc.hash) else { return Err(Reason::HashString) };
+        if phc.algorithm.as_str() != "scrypt" || phc.version.is_some() || phc.params.iter().count() != 3 {
+            return Err(Reason::HashString);
+        }
+        let parameter = |name: &str| phc.params.get_decimal(name).ok_or(Reason::HashString);
+        Self::new(parameter("ln")?, parameter("r")?, parameter("p")?, salt.to_vec(), hash.as_bytes().to_vec())
+    }
+
+    fn from_crypt(rest: &str) -> Result<Self, Reason> {
+        let (settings, hash) = rest.split_once('$').ok_or(Reason::HashString)?;
+        let (numbers, salt) = settings.as_bytes().split_at_checked(11).ok_or(Reason::HashString)?;
+        let number = |digits: &[u8]| -> Option<u32> {
+            let low_first = digits.iter().enumerate();
+            low_first.map(|(at, digit)| Some(value(*digit)? << (6 * at))).try_fold(0, |sum, digit| Some(sum | digit?))
+        };
+        let [ln, r, p] = [&numbers[..1], &numbers[1..6], &numbers[6..]].map(number);
+        let bytes: Option<Vec<Vec<u8>>> = hash.as_bytes().chunks(4).map(group).collect();
+        match (ln, r, p, bytes) {
+            // The salt is the text's own bytes.
+            (Some(ln), Some(r), Some(p), Some(hash)) => Self::new(ln, r, p, salt.to_vec(), hash.concat()),
+            _ => Err(Reason::HashString),
+        }
+    }
+
+    fn new(ln: u32, r: u32, p: u32, salt: Vec<u8>, hash: Vec<u8>) -> Result<Self, Reason> {
+        let blocks = 1u64.checked_shl(ln).filter(|_| ln < 32).ok_or(Reason::HashString)?;
+        let kib = (blocks + u64::from(p)).saturating_mul(u64::from(r)) / 8;
+        if kib > MOST_KIB + 1024 || p > MOST_LANES {
+            return Err(Reason::TooCostly(format!(
+                "N = 2^{ln}, r = {r}, p = {p} is above the ceilings of {MOST_KIB} KiB and {MOST_LANES} lanes"
+            )));
+        }
+        if !(16..=64).contains(&hash.len()) || ln == 0 {
+            return Err(Reason::HashString);
+        }
+        let log_n = u8::try_from(ln).map_err(|_| Reason::HashString)?;
+        let params = Params::new(log_n, r, p).map_err(|_| Reason::HashString)?;
+        Ok(Hash { params, memory_kib: u32::try_from(kib).unwrap_or(u32::MAX), salt, hash })
+    }
+
+    pub(super) fn memory_kib(&self) -> u32 {
+        self.memory_kib
+    }
+
+    pub(super) fn matches(&self, hashed: &[u8]) -> Result<bool, SlowError> {
+        let mut found = Zeroizing::new(vec![0; self.hash.len()]);
+        scrypt::scrypt(hashed, &self.salt, &self.params, &mut found).map_err(|_| SlowError::Parameters)?;
+        Ok(same(&found, &self.hash))
+    }
+}
+
+fn value(digit: u8) -> Option<u32> {
+    DIGITS.iter().position(|one| *one == digit).and_then(|at| u32::try_from(at).ok())
+}
+
+/// Up to three bytes in up to four digits, the low ones first.
+fn group(digits: &[u8]) -> Option<Vec<u8>> {
+    let mut bits = digits.iter().enumerate().map(|(at, digit)| Some(value(*digit)? << (6 * at)));
+    let bits = bits.try_fold(0, |sum: u32, digit| Some(sum | digit?))?;
+    let bytes = digits.len().checked_sub(1).filter(|bytes| *bytes > 0)?;
+    (bits >> (8 * bytes) == 0).then(|| bits.to_le_bytes()[..bytes].to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with Python's hashlib, and with passlib.
+    #[test]
+    fn hashes_of_another_implementation_are_matched() {
+        for (text, kib) in [
+            ("$scrypt$ln=4,r=8,p=1$c29tZXNhbHRzb21lc2FsdA$B9Y9I944wsB8Pz6zWtDTD0Sgrf2XHcQGTBaZk70mOVQ", 17),
+            ("$scrypt$ln=10,r=8,p=2$c29tZXNhbHRzb21lc2FsdA$B7yeejqi5N25g6WrBJ9rSDETP7zkeXpTrvXUuf3owpY", 1026),
+            ("$scrypt$ln=5,r=8,p=1$c29tZXNhbHRzb21lc2FsdA$VgGAKX6Q7I2uiE8rXY8gQhpBBhFzXcfJUhZ55INnsfI", 33),
+            ("$7$36..../....somesaltsomesalt$K3.Uds5Ygrcf6yo8Rx660dFE42lQRRQmGNFSYDsNl8D", 33),
+        ] {
+            let hash = Hash::parse(text).expect("a hash");
+            assert_eq!(hash.memory_kib(), kib, "{text}");
+            assert_eq!(hash.matches(b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf"), Ok(true), "{text}");
+            assert_eq!(hash.matches(b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pg"), Ok(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_strings_and_costs_without_measure_are_refused() {
+        let rest = "$c29tZXNhbHRzb21lc2FsdA$B9Y9I944wsB8Pz6zWtDTD0Sgrf2XHcQGTBaZk70mOVQ";
+        for (parameters, too_costly) in [
+            ("ln=4,r=8", false),
+            ("ln=0,r=8,p=1", false),
+            ("ln=4,r=0,p=1", false),
+            ("ln=4,r=8,p=0", false),
+            ("ln=64,r=8,p=1", false),
+            ("ln=19,r=8,p=1", true),
+            ("ln=18,r=9,p=1", true),
+            ("ln=1,r=4294967295,p=1", true),
+            ("ln=14,r=8,p=17", true),
+        ] {
+            let refused = Hash::parse(&format!("$scrypt${parameters}{rest}")).expect_err(parameters);
+            assert_eq!(matches!(refused, Reason::TooCostly(_)), too_costly, "{parameters}: {refused}");
+        }
+        assert!(Hash::parse(&format!("$scrypt$ln=18,r=8,p=1{rest}")).is_ok());
+        for bad in ["$7$", "$7$36..../...", "$7$36..../....salt$", "$7$36..../....salt$K3", "$7$36..../....salt$K3.!"] {
+            assert_eq!(Hash::parse(bad).err(), Some(Reason::HashString), "{bad}");
+        }
+    }
+}

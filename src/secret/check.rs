@@ -1,0 +1,90 @@
+//! Whether a presented secret half is one of those that are stored.
+
+use bulla::{ApiKeyId, Ceilings, HashMemory, KeyVersion, SecretDigest, SecretHash, SecretScheme};
+
+use super::Peppers;
+use crate::store::SecretRow;
+
+/// The stored hashes of one key.
+pub(crate) struct Stored {
+    hashes: Vec<(SecretRow, SecretHash)>,
+    /// Why one of them cannot be used.
+    broken: Option<String>,
+}
+
+/// How a check ended.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// It is right by this row, which is to be made anew if `rehash`.
+    Right {
+        row: SecretRow,
+        rehash: bool,
+    },
+    Wrong,
+    CouldNotTell(String),
+}
+
+impl Stored {
+    /// Reads what the store has of this key, the newest first.
+    pub(crate) fn read(id: &ApiKeyId, rows: Vec<SecretRow>, peppers: &Peppers) -> Self {
+        let mut stored = Stored { hashes: Vec::new(), broken: None };
+        for row in rows {
+            match intact(id, &row, peppers) {
+                Ok(hash) => stored.hashes.push((row, hash)),
+                Err(error) => stored.broken = Some(error),
+            }
+        }
+        stored
+    }
+
+    /// The most memory that one of the hashes takes, in KiB; 0 where all are cheap.
+    pub(crate) fn memory_kib(&self) -> u32 {
+        self.hashes.iter().map(|(_, hash)| hash.memory_kib()).max().unwrap_or(0)
+    }
+
+    /// The number of the newest hash, 0 without any.
+    pub(crate) fn newest(&self) -> u64 {
+        self.hashes.iter().map(|(row, _)| row.seq).max().unwrap_or(0)
+    }
+
+    /// How many hashes a check may compute, of those that cost something.
+    pub(crate) fn slow(&self) -> usize {
+        self.hashes.iter().filter(|(_, hash)| hash.memory_kib() > 0).count()
+    }
+
+    /// Looks for the digest, of which there is one for each version of the pepper. New hashes would be made by `scheme`
+    /// under `pepper`.
+    pub(crate) fn find(
+        self,
+        digests: &[SecretDigest],
+        memory: &mut HashMemory,
+        scheme: SecretScheme,
+        pepper: KeyVersion,
+    ) -> Found {
+        let mut broken = self.broken;
+        for (row, hash) in self.hashes {
+            let digest = digests.iter().find(|digest| digest.pepper_version() == hash.pepper_version());
+            let Some(digest) = digest else { continue };
+            match hash.matches_in(digest, memory) {
+                Ok(true) => return Found::Right { rehash: hash.needs_rehash(scheme, pepper), row },
+                Ok(false) => {}
+                Err(error) => broken = Some(error.to_string()),
+            }
+        }
+        broken.map_or(Found::Wrong, Found::CouldNotTell)
+    }
+}
+
+/// The stored hash, if it is one that this service stored for this key.
+pub(crate) fn intact(id: &ApiKeyId, row: &SecretRow, peppers: &Peppers) -> Result<SecretHash, String> {
+    let hash = SecretHash::parse(&row.phc, &Ceilings::default()).map_err(|error| error.to_string())?;
+    let version = hash.pepper_version();
+    let pepper = peppers.find(version);
+    let pepper = pepper.ok_or_else(|| format!("version {version} of the pepper is not in the configuration"))?;
+    if pepper.is_intact(id, &row.phc, &row.binding, &row.mac) {
+        Ok(hash)
+    } else {
+        Err("somebody else wrote it, or changed it, or the pepper is another: look into it, and issue a new key"
+            .to_owned())
+    }
+}

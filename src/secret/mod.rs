@@ -1,0 +1,37 @@
+//! Secret halves: the pepper, how they are hashed, and whether a presented one is right. All of it may take long; the service
+//! has it behind a bound.
+
+mod check;
+mod new;
+mod peppers;
+
+use bulla::{Realm, SecretScheme};
+
+pub(crate) use self::{
+    check::{Found, Stored, intact},
+    new::{NewHash, rerolled},
+    peppers::Peppers,
+};
+use crate::config::{Config, SecretPolicy};
+
+/// How a realm's secret halves are hashed. The administrators' are always cheap: nobody may hold them up by trying.
+pub(crate) fn scheme_of(config: &Config, realm: Realm) -> SecretScheme {
+    if realm == Realm::ADMIN {
+        return SecretScheme::HmacSha256;
+    }
+    let own = config.realms.get(realm.as_str()).and_then(|policy| policy.secret_scheme);
+    own.unwrap_or(config.secret.scheme).setting()
+}
+
+/// Whether keys of a realm have secret halves.
+pub(crate) fn policy_of(config: &Config, realm: Realm) -> SecretPolicy {
+    if realm == Realm::ADMIN {
+        return SecretPolicy::Required;
+    }
+    config.realms.get(realm.as_str()).map_or(SecretPolicy::default(), |policy| policy.secret)
+}
+
+/// The realms of which no key without a secret half is accepted.
+pub(crate) fn requiring(config: &Config) -> Vec<Realm> {
+    config.all_realms().into_iter().filter(|realm| policy_of(config, *realm) == SecretPolicy::Required).collect()
+}

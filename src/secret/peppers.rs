@@ -1,0 +1,55 @@
+//! The versions of the pepper that are loaded.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bulla::{KeyVersion, KeyringDocument, KeyringError, Pepper, SecretCheck, SecretDigest, Sources};
+
+use crate::config::PepperConfig;
+
+/// All versions that stored hashes may be under, one of them for new hashes.
+#[derive(Debug)]
+pub(crate) struct Peppers {
+    all: Vec<Pepper>,
+    active: usize,
+    /// New keys' slow hashes are made one after the other: their memory is not of the budget that checks have.
+    one_at_a_time: Mutex<()>,
+}
+
+impl Peppers {
+    /// Asks the sources that the configuration names.
+    pub(crate) fn open(
+        config: &PepperConfig,
+        sources: &Sources,
+        document: &KeyringDocument,
+    ) -> Result<Self, KeyringError> {
+        let versions = config.versions().unwrap_or_default();
+        let active = versions.iter().position(|(version, _)| *version == config.active).unwrap_or(0);
+        let open = |(version, uri)| {
+            // A thief of that master key would have the pepper as well.
+            Pepper::refuse_master_key(uri, sources, version, document)?;
+            Pepper::open(uri, sources, document.id(), version)
+        };
+        let all: Result<Vec<_>, _> = versions.into_iter().map(open).collect();
+        Ok(Peppers { all: all?, active, one_at_a_time: Mutex::new(()) })
+    }
+
+    /// The one for new hashes.
+    pub(crate) fn active(&self) -> &Pepper {
+        &self.all[self.active]
+    }
+
+    /// Waits for a turn to make a slow hash.
+    pub(super) fn turn(&self) -> MutexGuard<'_, ()> {
+        self.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A version, if it is loaded.
+    pub(crate) fn find(&self, version: KeyVersion) -> Option<&Pepper> {
+        self.all.iter().find(|pepper| pepper.version() == version)
+    }
+
+    /// What the presented secret half hashes to, under each version.
+    pub(crate) fn digests(&self, check: &SecretCheck) -> Vec<SecretDigest> {
+        self.all.iter().map(|pepper| check.digest(pepper)).collect()
+    }
+}

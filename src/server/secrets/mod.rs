@@ -1,0 +1,255 @@
+//! Checking secret halves: what was right a moment ago is remembered, and hashes are computed within bounds, after everything
+//! else about a key holds.
+
+mod attempts;
+mod cache;
+mod pool;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use bulla::{ApiKeyId, Rejection, SecretCheck, SecretDigest, VerifyError};
+use zeroize::Zeroizing;
+
+pub(super) use self::cache::Proof;
+use self::{
+    attempts::Attempts,
+    cache::Proofs,
+    pool::{Pool, Share},
+};
+use super::{App, blocking};
+use crate::{
+    clock,
+    config::SecretConfig,
+    secret::{self, Found, NewHash, Peppers, Stored},
+    store::{SecretRow, Store, StoreError, transact},
+    telemetry::{limit::LineLimit, metrics::HashLabel},
+};
+
+/// Stored hashes that are looked at in one go.
+const SAMPLE: u32 = 1_000;
+
+/// How often a secret half is checked that changes meanwhile.
+const TRIES: usize = 3;
+
+/// What checking takes.
+pub(crate) struct Secrets {
+    pub(super) proofs: Proofs,
+    pub(super) pool: Pool,
+    pub(super) attempts: Arc<Attempts>,
+    changed: Mutex<Changed>,
+    broken_lines: LineLimit,
+}
+
+/// Keys whose secret halves changed, for as long as a proof from before may be remembered.
+#[derive(Default)]
+struct Changed {
+    /// Everything that is stored up to here has been seen.
+    seq: u64,
+    newest: HashMap<ApiKeyId, (u64, u64)>,
+}
+
+/// Why a secret half was not found right.
+#[derive(Debug)]
+pub(super) enum Unproven {
+    Wrong,
+    CouldNotTell(&'static str),
+}
+
+impl Secrets {
+    /// Knows the store as it is now.
+    pub(super) fn load(config: &SecretConfig, store: &dyn Store) -> Result<Self, StoreError> {
+        let mut key = Zeroizing::new([0; 32]);
+        getrandom::fill(key.as_mut_slice()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let end = store.secret_changes(u64::MAX >> 1)?.end;
+        Ok(Secrets {
+            proofs: Proofs::new(&key, config.cache_size, config.cache_ttl.0),
+            pool: Pool::new(config.memory_mib, config.queue),
+            attempts: Arc::new(Attempts::new(config.wrong_per_minute)),
+            changed: Mutex::new(Changed { seq: end, newest: HashMap::new() }),
+            broken_lines: LineLimit::new(Instant::now()),
+        })
+    }
+
+    /// Hears of secret halves that were changed, here or by another process: proofs from before are proofs no more.
+    pub(super) fn read_on(&self, store: &dyn Store, remembered: u64, now: u64) -> Result<(), StoreError> {
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = store.secret_changes(changed.seq)?;
+        changed.seq = changes.end;
+        for (seq, id) in changes.changed {
+            changed.newest.insert(id, (seq, now));
+        }
+        changed.newest.retain(|_, (_, at)| *at + 2 * remembered >= now);
+        Ok(())
+    }
+
+    /// How many checks wait for memory.
+    pub(super) fn waiting(&self) -> usize {
+        self.pool.waiting()
+    }
+
+    fn still_holds(&self, id: &ApiKeyId, proof: Proof, now: u64) -> bool {
+        let changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let newer = changed.newest.get(id).is_some_and(|(seq, _)| *seq > proof.as_of);
+        !newer && proof.until.is_none_or(|until| now < until)
+    }
+}
+
+impl App {
+    /// Looks at some stored hashes, from where the last look ended, whether they are as they were stored. Where to go on.
+    pub(super) fn look_at_hashes(&self, after: u64) -> Result<u64, StoreError> {
+        let Some(peppers) = self.snapshot().peppers.clone() else { return Ok(0) };
+        let sample = self.store.secret_sample(after, SAMPLE)?;
+        for (id, row) in &sample {
+            if let Err(error) = secret::intact(id, row, &peppers) {
+                self.metrics.secret_hashes_broken.inc();
+                tracing::error!(%id, error, "a stored hash of a secret half is not as it was stored");
+            }
+        }
+        Ok(sample.last().filter(|_| sample.len() == SAMPLE as usize).map_or(0, |(_, row)| row.seq))
+    }
+
+    /// Whether the presented secret half is right, by what is remembered or by the stored hashes.
+    pub(super) async fn prove(self: &Arc<Self>, text: &str, check: &SecretCheck) -> Result<(), VerifyError> {
+        let (secrets, id, now) = (&self.secrets, check.id(), clock::now_seconds());
+        let name = secrets.proofs.name(text);
+        if let Some(proof) = secrets.proofs.get(&name).await {
+            if secrets.still_holds(&id, proof, now) {
+                self.metrics.secret_cache_hits.inc();
+                return Ok(());
+            }
+            secrets.proofs.forget(&name).await;
+        }
+        let Some(peppers) = self.snapshot().peppers.clone() else { return Err(self.could_not_tell("no_pepper")) };
+        for _ in 0..TRIES {
+            let digests = peppers.digests(check);
+            match secrets.proofs.get_or(name, self.hash(id, Arc::clone(&peppers), digests)).await {
+                Ok(proof) if secrets.still_holds(&id, proof, clock::now_seconds()) => return Ok(()),
+                // What is stored changed while it was hashed.
+                Ok(_) => secrets.proofs.forget(&name).await,
+                Err(unproven) => {
+                    return Err(match *unproven {
+                        Unproven::Wrong => Rejection::SecretWrong.into(),
+                        Unproven::CouldNotTell(why) => self.could_not_tell(why),
+                    });
+                }
+            }
+        }
+        Err(self.could_not_tell("changed"))
+    }
+
+    pub(super) fn could_not_tell(&self, why: &'static str) -> VerifyError {
+        self.metrics.secret_unchecked(why);
+        VerifyError::SecretUnchecked
+    }
+
+    /// Compares with what is stored, in the memory that there is for it.
+    async fn hash(
+        self: &Arc<Self>,
+        id: ApiKeyId,
+        peppers: Arc<Peppers>,
+        digests: Vec<SecretDigest>,
+    ) -> Result<Proof, Unproven> {
+        let attempt = self.secrets.attempts.take(id, Instant::now()).ok_or(Unproven::CouldNotTell("too_many_wrong"))?;
+        let app = Arc::clone(self);
+        let rows = blocking::run(move || app.store.secret_hashes(&id, clock::now())).await;
+        let Ok(Ok(rows)) = rows else { return Err(Unproven::CouldNotTell("store")) };
+        let stored = Stored::read(&id, rows, &peppers);
+        let as_of = stored.newest();
+        let share = match stored.memory_kib() {
+            0 => None,
+            kib => Some(self.secrets.pool.share(kib).await.map_err(|_| Unproven::CouldNotTell("busy"))?),
+        };
+        let app = Arc::clone(self);
+        let found = blocking::run(move || {
+            let found = app.find(id, stored, (&peppers, &digests), share);
+            // Here, where it happens also when the client has hung up.
+            if matches!(found, Found::Wrong) {
+                attempt.spend();
+            }
+            (found, peppers, digests)
+        });
+        let Ok((found, peppers, digests)) = found.await else { return Err(Unproven::CouldNotTell("failed")) };
+        match found {
+            Found::Right { row, rehash } => {
+                if rehash {
+                    tokio::spawn(Arc::clone(self).hash_again(id, row.clone(), peppers, digests));
+                }
+                let until = row.retires_at.and_then(|at| u64::try_from(at.as_second()).ok());
+                Ok(Proof { as_of, until })
+            }
+            Found::Wrong => Err(Unproven::Wrong),
+            Found::CouldNotTell(error) => {
+                if let Some(kept_back) = self.secrets.broken_lines.allow(Instant::now()) {
+                    tracing::error!(%id, error, kept_back, "a stored hash of a secret half cannot be used");
+                }
+                Err(Unproven::CouldNotTell("hash"))
+            }
+        }
+    }
+
+    /// On a thread that may block. The share of the budget is given back when the work is done, and not before.
+    fn find(
+        &self,
+        id: ApiKeyId,
+        stored: Stored,
+        (peppers, digests): (&Peppers, &[SecretDigest]),
+        share: Option<Share>,
+    ) -> Found {
+        let (snapshot, active) = (self.snapshot(), peppers.active().version());
+        let scheme = secret::scheme_of(&snapshot.config, id.realm());
+        let label = HashLabel { scheme: if stored.slow() > 0 { "argon2id" } else { "hmac-sha256" } };
+        self.metrics.secret_hashes.get_or_create(&label).inc_by(stored.slow().max(1) as u64);
+        match &share {
+            Some(share) => self.secrets.pool.work(share, |memory| stored.find(digests, memory, scheme, active)),
+            None => stored.find(digests, &mut bulla::HashMemory::default(), scheme, active),
+        }
+    }
+
+    /// Makes a hash anew under today's setting and pepper, beside the request that found it right, and within the bound.
+    async fn hash_again(
+        self: Arc<Self>,
+        id: ApiKeyId,
+        old: SecretRow,
+        peppers: Arc<Peppers>,
+        digests: Vec<SecretDigest>,
+    ) {
+        let scheme = secret::scheme_of(&self.snapshot().config, id.realm());
+        let share = match scheme.memory_kib() {
+            0 => None,
+            // Where there is no room the next time does.
+            kib => match self.secrets.pool.share(kib).await {
+                Ok(share) => Some(share),
+                Err(_) => return,
+            },
+        };
+        let made = blocking::run(move || {
+            let active = peppers.active().version();
+            let digest = digests.iter().find(|digest| digest.pepper_version() == active);
+            if let Some(Ok(hash)) = digest.map(|digest| NewHash::again(digest, &old.binding, scheme)) {
+                self.replace(id, &old, (&hash, &peppers));
+            }
+            drop(share);
+        });
+        drop(made.await);
+    }
+
+    /// Puts a hash that was made anew in the old one's place. If it does not work the old one goes on.
+    fn replace(&self, id: ApiKeyId, old: &SecretRow, (new, peppers): (&NewHash, &Peppers)) {
+        let row = new.row(id, peppers, clock::now(), old.retires_at);
+        let replaced = transact(&*self.store, |transaction| {
+            // Whoever came first has made it anew, or the secret half is another by now.
+            if transaction.retire_secret(old.seq, None)? { transaction.insert_secret(&row) } else { Ok(()) }
+        });
+        match replaced {
+            Ok(()) => self.metrics.secret_rehashed.inc(),
+            Err(error) => {
+                tracing::warn!(%id, %error, "a hash could not be made anew; the old one goes on");
+                0
+            }
+        };
+    }
+}

@@ -1,0 +1,53 @@
+//! What the store has of imported keys.
+
+use bulla::Realm;
+use serde::Serialize;
+
+use super::LedgerRow;
+use crate::imported::{Check, Rule};
+
+/// A set of imported keys on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredSet {
+    pub(crate) number: i64,
+    pub(crate) realm: Realm,
+    pub(crate) rule: Rule,
+    pub(crate) id_key: [u8; 16],
+}
+
+/// A key to be imported.
+#[derive(Clone, Debug)]
+pub(crate) struct NewImported {
+    /// The number of its set.
+    pub(crate) set: i64,
+    pub(crate) row: LedgerRow,
+    pub(crate) public: Option<Box<[u8]>>,
+    pub(crate) check: Check,
+}
+
+/// What became of a key that was to be imported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Imported {
+    New,
+    /// It is on record already, with the same hash.
+    Same,
+    /// It is on record already, with another hash, which stays.
+    Other,
+}
+
+/// How far the keys of one realm have come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Migration {
+    pub(crate) realm: String,
+    pub(crate) imported: u64,
+    /// Neither revoked nor expired.
+    pub(crate) active: u64,
+    /// Presented at least once since they were imported.
+    pub(crate) used: u64,
+    /// A sealed key was handed out for them.
+    pub(crate) replaced: u64,
+    /// The sealed key has been used: the imported one can be retired.
+    pub(crate) taken_over: u64,
+    /// Active and used, and no sealed key in use instead.
+    pub(crate) still_in_use: u64,
+}

@@ -1,0 +1,35 @@
+//! Hashes of secret halves.
+
+use bulla::ApiKeyId;
+use jiff::Timestamp;
+
+/// A stored hash of one key's secret half.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SecretRow {
+    /// Its number; a row is never changed into another hash under the same one.
+    pub(crate) seq: u64,
+    pub(crate) phc: String,
+    pub(crate) binding: String,
+    /// Shows whether somebody else wrote the row.
+    pub(crate) mac: String,
+    /// From when on it counts no more.
+    pub(crate) retires_at: Option<Timestamp>,
+}
+
+/// A hash to be stored.
+#[derive(Clone, Debug)]
+pub(crate) struct NewSecretRow {
+    pub(crate) id: ApiKeyId,
+    pub(crate) phc: String,
+    pub(crate) binding: String,
+    pub(crate) mac: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) retires_at: Option<Timestamp>,
+}
+
+/// Keys whose secret halves changed, up to a number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SecretChanges {
+    pub(crate) changed: Vec<(u64, ApiKeyId)>,
+    pub(crate) end: u64,
+}

@@ -1,0 +1,186 @@
+//! The tables of imported keys.
+
+use bulla::{ApiKeyId, Claims, Realm};
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::{damaged, ledger};
+use crate::{
+    imported::{Check, ImportedRow, Rule},
+    store::{Imported, Migration, NewImported, StoreError, StoredSet},
+};
+
+/// All sets.
+pub(super) fn sets(connection: &Connection) -> Result<Vec<StoredSet>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT set_id, realm, rule, id_key FROM imported_sets ORDER BY set_id")?;
+    let rows = query.query_map([], read_set)?;
+    rows.map(|row| row.map_err(StoreError::from)?).collect()
+}
+
+/// The set of this rule, made unless there is one.
+pub(super) fn set(
+    connection: &Connection,
+    realm: Realm,
+    rule: &Rule,
+    id_key: [u8; 16],
+) -> Result<StoredSet, StoreError> {
+    let text = serde_json::to_string(rule).map_err(|error| StoreError::Failed(error.to_string()))?;
+    connection
+        .prepare_cached("INSERT INTO imported_sets (realm, rule, id_key) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
+        .execute(params![realm.as_str(), text, id_key])?;
+    let mut query = connection
+        .prepare_cached("SELECT set_id, realm, rule, id_key FROM imported_sets WHERE realm = ?1 AND rule = ?2")?;
+    query.query_row(params![realm.as_str(), text], read_set)?
+}
+
+fn read_set(row: &Row<'_>) -> rusqlite::Result<Result<StoredSet, StoreError>> {
+    let number: i64 = row.get(0)?;
+    let (realm, rule, id_key): (String, String, [u8; 16]) = (row.get(1)?, row.get(2)?, row.get(3)?);
+    Ok(match (realm.parse(), serde_json::from_str(&rule)) {
+        (Ok(realm), Ok(rule)) => Ok(StoredSet { number, realm, rule, id_key }),
+        _ => Err(damaged("the sets of imported keys", number)),
+    })
+}
+
+/// Records a key, unless it is there.
+pub(super) fn insert(connection: &Connection, new: &NewImported) -> Result<Imported, StoreError> {
+    let (hash, salt) = columns(&new.check);
+    let Some(place) = ledger::insert_row(connection, &new.row)? else {
+        let mut query = connection.prepare_cached(
+            "SELECT hash = ?2 AND salt IS ?3 FROM imported_keys JOIN api_keys USING (seq) WHERE api_key_id = ?1",
+        )?;
+        let same: Option<bool> =
+            query.query_row(params![new.row.id.to_string(), hash, salt], |row| row.get(0)).optional()?;
+        return Ok(if same == Some(true) { Imported::Same } else { Imported::Other });
+    };
+    connection
+        .prepare_cached("INSERT INTO imported_keys (seq, set_id, public, hash, salt) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![place, new.set, new.public.as_deref(), hash, salt])?;
+    Ok(Imported::New)
+}
+
+fn columns(check: &Check) -> (&[u8], Option<&[u8]>) {
+    match check {
+        Check::Fast { digest, salt } => (digest, Some(&**salt).filter(|salt| !salt.is_empty())),
+        Check::Slow(text) => (text.as_bytes(), None),
+    }
+}
+
+/// Imported keys behind a place of the ledger, at most `limit` of them.
+pub(super) fn after(connection: &Connection, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT seq, set_id, api_key_id, app_id, issued_at, expires_at, scopes, meta, public, hash, salt, rule,
+                replaced_by IS NOT NULL
+         FROM imported_keys JOIN api_keys USING (seq) JOIN imported_sets USING (set_id)
+         WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )?;
+    let (mut rules, mut found) = (Vec::<(i64, bool)>::new(), Vec::new());
+    let mut rows = query.query(params![place, limit])?;
+    while let Some(row) = rows.next()? {
+        let set: i64 = row.get(1)?;
+        let known = rules.iter().find(|(number, _)| *number == set).map(|(_, slow)| *slow);
+        let slow = match known {
+            Some(slow) => slow,
+            None => {
+                let rule: Option<Rule> = serde_json::from_str(row.get_ref(11)?.as_str().unwrap_or_default()).ok();
+                let slow = rule.ok_or_else(|| damaged("the sets of imported keys", set))?.scheme.is_slow();
+                rules.push((set, slow));
+                slow
+            }
+        };
+        let place: i64 = row.get(0)?;
+        found.push(read(row, slow)?.ok_or_else(|| damaged("imported keys", place))?);
+    }
+    Ok(found)
+}
+
+fn read(row: &Row<'_>, slow: bool) -> rusqlite::Result<Option<ImportedRow>> {
+    let bytes = |column: usize| -> rusqlite::Result<Option<&[u8]>> { Ok(row.get_ref(column)?.as_blob_or_null()?) };
+    let text = |column: usize| -> rusqlite::Result<&str> { Ok(row.get_ref(column)?.as_str()?) };
+    let (hash, salt, public) = (bytes(9)?.unwrap_or_default(), bytes(10)?.unwrap_or_default(), bytes(8)?);
+    let (id, app_id, scopes, meta) = (text(2)?, text(3)?, text(6)?, text(7)?);
+    let parse = |place, set, issued_at, expires_at, replaced| {
+        let check = if slow {
+            Check::Slow(std::str::from_utf8(hash).ok()?.into())
+        } else {
+            Check::Fast { digest: hash.try_into().ok()?, salt: salt.into() }
+        };
+        let mut claims = Claims::new().with_scopes(scopes.split_whitespace());
+        if meta != "{}" {
+            claims = claims.with_meta(serde_json::from_str::<std::collections::BTreeMap<String, String>>(meta).ok()?);
+        }
+        Some(ImportedRow {
+            place,
+            set,
+            id: id.parse().ok()?,
+            app_id: app_id.parse().ok()?,
+            issued_at,
+            expires_at,
+            claims,
+            public: public.map(Into::into),
+            check,
+            replaced,
+        })
+    };
+    Ok(parse(row.get(0)?, row.get(1)?, row.get(4)?, row.get(5)?, row.get(12)?))
+}
+
+/// Notes what an imported key was replaced by. `false` where it was replaced before, or is none.
+pub(super) fn replace(connection: &Connection, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
+    let changed = connection
+        .prepare_cached(
+            "UPDATE imported_keys SET replaced_by = ?2
+             WHERE seq = (SELECT seq FROM api_keys WHERE api_key_id = ?1) AND replaced_by IS NULL",
+        )?
+        .execute(params![id.to_string(), by.to_string()])?;
+    Ok(changed == 1)
+}
+
+/// How far each realm has come.
+pub(super) fn migrations(
+    connection: &Connection,
+    realm: Option<Realm>,
+    now: Timestamp,
+) -> Result<Vec<Migration>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT old.realm, count(*), sum(active), sum(used), count(replaced_by), sum(taken_over),
+                sum(active AND used AND NOT taken_over)
+         FROM (SELECT key.realm, imported_keys.replaced_by,
+                      (key.revoked_at IS NULL OR key.revoked_at > ?2)
+                          AND (key.expires_at IS NULL OR key.expires_at > ?2) AS active,
+                      key.last_used_at IS NOT NULL AS used,
+                      new.last_used_at IS NOT NULL AS taken_over
+               FROM imported_keys JOIN api_keys AS key USING (seq)
+                    LEFT JOIN api_keys AS new ON new.api_key_id = imported_keys.replaced_by
+               WHERE ?1 IS NULL OR key.realm = ?1) AS old
+         GROUP BY old.realm ORDER BY old.realm",
+    )?;
+    let realm = realm.map(|realm| realm.to_string());
+    let rows = query.query_map(params![realm, now.as_second()], |row| {
+        let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        Ok(Migration {
+            realm: row.get(0)?,
+            imported: count(1)?,
+            active: count(2)?,
+            used: count(3)?,
+            replaced: count(4)?,
+            taken_over: count(5)?,
+            still_in_use: count(6)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// At most `limit` imported keys that are not revoked, and whose sealed keys have been used.
+pub(super) fn taken_over(connection: &Connection, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT key.api_key_id FROM imported_keys JOIN api_keys AS key USING (seq)
+                JOIN api_keys AS new ON new.api_key_id = imported_keys.replaced_by
+         WHERE key.realm = ?1 AND key.revoked_at IS NULL AND new.last_used_at IS NOT NULL
+         ORDER BY key.seq LIMIT ?2",
+    )?;
+    let rows = query.query_map(params![realm.as_str(), limit], |row| row.get::<_, String>(0))?;
+    let ids: Result<Vec<String>, _> = rows.collect();
+    ids?.iter().map(|id| id.parse().map_err(|_| StoreError::Failed(format!("{id} is no API-key id")))).collect()
+}

@@ -4,13 +4,17 @@ use std::{io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duratio
 
 use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
+use rustix::fs::Mode;
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::{TcpListener, UnixListener, UnixSocket},
     sync::{Semaphore, watch},
 };
 
-use super::{Limits, Peer, Stream, connection};
-use crate::config::Listen;
+use super::{Limits, Peer, Stream, Transport, connection};
+use crate::config::{Listen, UnixMode};
+
+/// Connections that the system holds until they are accepted.
+const BACKLOG: u32 = 1024;
 
 /// A listener with its port open.
 pub(in crate::server) enum Bound {
@@ -20,15 +24,18 @@ pub(in crate::server) enum Bound {
 }
 
 impl Bound {
-    pub(in crate::server) async fn bind(listen: &Listen) -> io::Result<Self> {
+    pub(in crate::server) async fn bind(listen: &Listen, mode: UnixMode) -> io::Result<Self> {
         match listen {
             Listen::None => Ok(Bound::None),
             Listen::Tcp(address) => Ok(Bound::Tcp(TcpListener::bind(address).await?)),
             Listen::Unix(path) => {
                 remove_stale(path).await?;
-                let listener = UnixListener::bind(path)?;
-                std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
-                Ok(Bound::Unix(listener, path.clone()))
+                let socket = UnixSocket::new_stream()?;
+                // Linux makes the file with no more than this; elsewhere nobody gets in before `listen`.
+                let _elsewhere = rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode.0));
+                socket.bind(path)?;
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode.0))?;
+                Ok(Bound::Unix(socket.listen(BACKLOG)?, path.clone()))
             }
         }
     }
@@ -46,6 +53,7 @@ impl Bound {
         self,
         router: Router,
         limits: Limits,
+        transport: Transport,
         mut stop: watch::Receiver<bool>,
         grace: Duration,
     ) {
@@ -58,9 +66,17 @@ impl Bound {
             };
             match accepted {
                 Ok((stream, peer, place)) => {
-                    let connection = connection::serve(stream, peer, router.clone(), limits, &graceful);
+                    let (router, transport, watcher) = (router.clone(), transport.clone(), graceful.watcher());
+                    let mut stop = stop.clone();
                     tokio::spawn(async move {
-                        connection.await;
+                        // Who is still shaking hands has asked for nothing yet.
+                        let secured = tokio::select! {
+                            _ = stop.wait_for(|stop| *stop) => None,
+                            secured = transport.secure(stream, limits.head_timeout) => secured,
+                        };
+                        if let Some(secured) = secured {
+                            connection::serve(secured, peer, router, limits, watcher).await;
+                        }
                         drop(place);
                     });
                 }

@@ -1,13 +1,14 @@
-//! Listeners: TCP or Unix sockets, HTTP/1.1 and HTTP/2, with limits on heads, time and connections.
+//! Listeners: TCP or Unix sockets, TLS or plain text, HTTP/1.1 and HTTP/2, with limits on heads, time and connections.
 
 mod bound;
 mod connection;
+mod transport;
 
 use std::{net::SocketAddr, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub(super) use self::bound::Bound;
+pub(super) use self::{bound::Bound, transport::Transport};
 
 /// What a connection may cost.
 #[derive(Clone, Copy, Debug)]

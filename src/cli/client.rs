@@ -57,7 +57,7 @@ impl ServerArgument {
             (Some(certificate), Some(key)) => Some(Identity::read(certificate, key)?),
             _ => return Err(ClientError::HalfAnIdentity),
         };
-        if !url.starts_with("https://") {
+        if url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
             return if identity.is_some() { Err(ClientError::NotTls) } else { Ok(Some(Client::anonymous(url))) };
         }
         let tls = TlsConfig::builder()
@@ -132,7 +132,12 @@ impl Client {
     }
 
     fn patient() -> ConfigBuilder<AgentScope> {
-        Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)))
+        Agent::config_builder()
+            .http_status_as_error(false)
+            // A redirect would carry the key to another server.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
     }
 
     /// `GET path`; the answer's JSON.

@@ -334,6 +334,9 @@ impl Snapshot {
             }
             tracing::info!(version = %served.version, source = %served.source, "key version loaded");
         }
+        for (listener, tls) in tls.all() {
+            tracing::info!(%listener, until = %tls.validity.until, "certificate loaded");
+        }
         metrics.certificates(&tls);
         Snapshot {
             verifier: Verifier::new(&keyring).requiring_secrets(&secret::requiring(&deployment.config)),

@@ -115,7 +115,10 @@ fn where_both_are_shown_the_api_key_counts() {
     assert_eq!(issue(&ops, "live").status, 201);
     assert_eq!(ops.bearer(&reader).get("/v1/keyring").status, 200);
     assert_eq!(issue(&ops.bearer(&reader), "live").status, 403, "the key's scopes, not the certificate's");
-    assert_eq!(ops.bearer("nonsense").get("/v1/keyring").status, 401, "a bad key is not made good");
+    for (name, value) in [("authorization", "Bearer nonsense"), ("authorization", "Negotiate x"), ("x-api-key", "ü")] {
+        let bad = ops.request("GET", "/v1/keyring", &[(name, value)], "");
+        assert_eq!(bad.problem(), "unauthorized", "the certificate does not make good {name}: {value}");
+    }
     let twice = [("x-api-key", reader.as_str()), ("authorization", "Bearer x")];
     assert_eq!(ops.request("GET", "/v1/keyring", &twice, "").problem(), "several-credentials");
     for page in [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")] {

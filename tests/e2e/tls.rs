@@ -209,7 +209,8 @@ fn a_stop_waits_for_nobody_who_only_shakes_hands_or_listens() {
 fn no_port_opens_on_files_that_do_not_make_tls() {
     let authority = Authority::new("servers");
     let other = Authority::new("others");
-    let spoil: [(&str, &dyn Fn(&Deployment)); 7] = [
+    type Spoil<'a> = (&'a str, &'a dyn Fn(&Deployment));
+    let spoil: [Spoil<'_>; 7] = [
         ("cannot read", &|at| std::fs::remove_file(at.file("tls.crt")).expect("removed")),
         ("holds no PEM certificate", &|at| replace(&at.file("tls.crt"), "nonsense")),
         ("holds no private key", &|at| replace(&at.file("tls.key"), "nonsense")),

@@ -1,5 +1,5 @@
-//! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla` and their scopes. Client certificates
-//! have the same.
+//! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla`, and scopes, which client certificates
+//! have as well.
 
 use std::sync::Arc;
 

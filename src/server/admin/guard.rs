@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Extension, MatchedPath, Request, State},
-    http::HeaderMap,
+    http::{HeaderMap, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -35,9 +35,11 @@ pub(super) async fn guard(
 ) -> Response {
     let called = format!("{} {}", request.method(), endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
     let certificate = certificate.as_deref().map(|certificate| &**certificate);
-    // An API key is chosen for the one request, and counts where there is both.
-    let identified = match (Credential::read(request.headers(), None), certificate) {
-        (Credential::None, Some(certificate)) => certificate::identify(&app, request.headers(), certificate, peer),
+    // An API key is chosen for the one request, and counts where there is both, be it good or not.
+    let keyless =
+        [header::AUTHORIZATION.as_str(), "x-api-key"].iter().all(|name| !request.headers().contains_key(*name));
+    let identified = match certificate {
+        Some(certificate) if keyless => certificate::identify(&app, request.headers(), certificate, peer),
         _ => auth::identify(&app, request.headers(), peer).await,
     };
     let (actor, presented) = match &identified {

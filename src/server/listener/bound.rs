@@ -69,10 +69,11 @@ impl Bound {
                     let (router, transport, watcher) = (router.clone(), transport.clone(), graceful.watcher());
                     let mut stop = stop.clone();
                     tokio::spawn(async move {
-                        // Who is still shaking hands has asked for nothing yet.
                         let secured = tokio::select! {
-                            _ = stop.wait_for(|stop| *stop) => None,
+                            biased;
                             secured = transport.secure(stream, limits.head_timeout) => secured,
+                            // Who is still shaking hands has asked for nothing yet.
+                            _ = stop.wait_for(|stop| *stop) => None,
                         };
                         if let Some(secured) = secured {
                             connection::serve(secured, peer, router, limits, watcher).await;

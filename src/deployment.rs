@@ -19,6 +19,7 @@ use crate::{
     imported::HmacKeyError,
     secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
+    tls::ListenerTlsError,
 };
 
 /// What the configuration names, opened.
@@ -47,6 +48,8 @@ pub(crate) enum DeploymentError {
     NotEverywhere { version: KeyVersion, staged_at: Timestamp, interval: Span },
     #[error("feed.signing_key: {0}")]
     FeedKey(SourceError),
+    #[error(transparent)]
+    Tls(#[from] ListenerTlsError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     #[error(transparent)]

@@ -16,4 +16,5 @@ mod secret;
 mod server;
 mod store;
 mod telemetry;
+mod tls;
 mod view;

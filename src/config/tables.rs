@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bulla::{Argon2id, KeyVersion, SecretScheme, SourceUri, Suite};
 use serde::Deserialize;
 
-use super::{Listen, Span};
+use super::{Listen, Span, TlsConfig, UnixMode};
 use crate::last_used::LastUsed;
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -203,18 +203,24 @@ impl RealmConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DataConfig {
     pub(crate) listen: Listen,
+    pub(crate) unix_mode: UnixMode,
+    pub(crate) tls: Option<TlsConfig>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AdminConfig {
     pub(crate) listen: Listen,
+    pub(crate) unix_mode: UnixMode,
+    pub(crate) tls: Option<TlsConfig>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MetricsConfig {
     pub(crate) listen: Listen,
+    pub(crate) unix_mode: UnixMode,
+    pub(crate) tls: Option<TlsConfig>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -258,19 +264,19 @@ pub(crate) enum LogFormat {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        DataConfig { listen: Listen::loopback(8181) }
+        DataConfig { listen: Listen::loopback(8181), unix_mode: UnixMode::USUAL, tls: None }
     }
 }
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        AdminConfig { listen: Listen::loopback(8182) }
+        AdminConfig { listen: Listen::loopback(8182), unix_mode: UnixMode::USUAL, tls: None }
     }
 }
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        MetricsConfig { listen: Listen::loopback(8183) }
+        MetricsConfig { listen: Listen::loopback(8183), unix_mode: UnixMode::USUAL, tls: None }
     }
 }
 

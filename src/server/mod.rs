@@ -24,11 +24,11 @@ use axum::Router;
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{
-    listener::{Bound, Limits},
+    listener::{Bound, Limits, Transport},
     refresh::Refresher,
 };
 use crate::{
-    config::Listen,
+    config::{Listen, Listener, Plane},
     deployment::{Deployment, DeploymentError},
 };
 
@@ -38,7 +38,7 @@ pub(crate) use self::{data::router as data_router, imported::read_on as read_imp
 pub(crate) struct Server {
     app: Arc<App>,
     refresher: Refresher,
-    listeners: Vec<(Bound, Router)>,
+    listeners: Vec<(Bound, Router, Transport)>,
     limits: Limits,
     grace: Duration,
 }
@@ -75,14 +75,15 @@ impl Server {
         let app = Arc::new(app);
         let refresher = Refresher::new(Arc::clone(&app), config_path, hangup);
         let mut listeners = Vec::new();
-        for (listen, router) in [
-            (&config.data.listen, data::router(Arc::clone(&app))),
-            (&config.admin.listen, admin::router(Arc::clone(&app))),
-            (&config.metrics.listen, data::metrics_router(Arc::clone(&app))),
-        ] {
-            let bound =
-                Bound::bind(listen).await.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
-            listeners.push((bound, router));
+        for Listener { plane, listen, unix_mode, .. } in config.listeners() {
+            let bound = Bound::bind(listen, unix_mode).await;
+            let bound = bound.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
+            let router = match plane {
+                Plane::Data => data::router(Arc::clone(&app)),
+                Plane::Admin => admin::router(Arc::clone(&app)),
+                Plane::Metrics => data::metrics_router(Arc::clone(&app)),
+            };
+            listeners.push((bound, router, Transport::new(Arc::clone(&app), plane)));
         }
         let limits = Limits {
             max_head: config.server.max_head,
@@ -95,7 +96,7 @@ impl Server {
 
     /// Where it listens.
     pub(crate) fn addresses(&self) -> Addresses {
-        let address = |at: usize| self.listeners.get(at).map_or(Listen::None, |(bound, _)| bound.address());
+        let address = |at: usize| self.listeners.get(at).map_or(Listen::None, |(bound, ..)| bound.address());
         Addresses { data: address(0), admin: address(1), metrics: address(2) }
     }
 
@@ -119,8 +120,8 @@ impl Server {
         });
         let (app, stopped) = (Arc::clone(&self.app), stop.clone());
         tasks.spawn_blocking(move || housekeeping::run(&app, &stopped));
-        for (bound, router) in self.listeners {
-            tasks.spawn(bound.serve(router, self.limits, stop.clone(), self.grace));
+        for (bound, router, transport) in self.listeners {
+            tasks.spawn(bound.serve(router, self.limits, transport, stop.clone(), self.grace));
         }
         while tasks.join_next().await.is_some() {}
         let app = Arc::clone(&self.app);

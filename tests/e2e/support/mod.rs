@@ -1,8 +1,10 @@
 //! What the tests stand on: throw-away deployments, running servers, HTTP, and the reference implementation.
 
+pub mod authority;
 pub mod command;
 pub mod deployment;
 pub mod http;
 pub mod mount;
 pub mod reference;
 pub mod server;
+pub mod tls;

@@ -81,7 +81,7 @@ impl Plane {
 
 impl UnixMode {
     /// Owner and group.
-    pub(super) const USUAL: UnixMode = UnixMode(0o660);
+    pub(crate) const USUAL: UnixMode = UnixMode(0o660);
 }
 
 impl TryFrom<String> for UnixMode {

@@ -1,5 +1,6 @@
 //! `bulla.toml`: parsed and checked as a whole before anything else happens.
 
+mod client_address;
 mod env;
 mod listen;
 mod tables;
@@ -16,11 +17,12 @@ use bulla::Realm;
 use serde::Deserialize;
 
 pub(crate) use self::{
+    client_address::{HeaderField, TrustedProxy},
     listen::{Listen, Listener, Plane, UnixMode},
     tables::{
-        AdminConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig,
-        LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy, ServerConfig,
-        StoreConfig, VerifyConfig,
+        AdminConfig, AssertionConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level,
+        LogConfig, LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy,
+        ServerConfig, StoreConfig, VerifyConfig,
     },
     time::{Span, parse_span},
     tls::{Clients, TlsConfig, TlsVersion},
@@ -42,6 +44,8 @@ pub(crate) struct Config {
     pub(crate) secret: SecretConfig,
     #[serde(default)]
     pub(crate) feed: FeedConfig,
+    #[serde(default)]
+    pub(crate) assertion: AssertionConfig,
     #[serde(default)]
     pub(crate) last_used: LastUsedConfig,
     #[serde(default)]
@@ -196,6 +200,7 @@ impl Config {
         if self.feed.valid_for.0.as_secs() < 2 {
             return Err("feed.valid_for is 2s at least: followers need time to ask again".to_owned());
         }
+        self.assertion.check()?;
         if self.last_used.flush_interval.0.is_zero() {
             return Err("last_used.flush_interval is longer than nothing".to_owned());
         }
@@ -237,9 +242,10 @@ mod tests {
         assert_eq!(config.secret, bare.secret);
         assert_eq!(config.last_used, bare.last_used);
         assert_eq!(config.imported, bare.imported);
+        assert_eq!(config.assertion, bare.assertion);
         assert_eq!(config.feed.valid_for, bare.feed.valid_for);
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
-        assert_eq!(config.data.listen, bare.data.listen);
+        assert_eq!(config.data, bare.data);
         assert_eq!(config.admin.listen, bare.admin.listen);
         assert_eq!(config.metrics.listen, bare.metrics.listen);
         assert_eq!(config.all_realms().iter().map(Realm::as_str).collect::<Vec<_>>(), ["bulla", "live", "test"]);

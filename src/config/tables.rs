@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bulla::{Argon2id, KeyVersion, SecretScheme, SourceUri, Suite};
 use serde::Deserialize;
 
-use super::{Listen, Span, TlsConfig, UnixMode};
+use super::{HeaderField, Listen, Span, TlsConfig, TrustedProxy, UnixMode};
 use crate::last_used::LastUsed;
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -125,6 +125,35 @@ pub(crate) struct FeedConfig {
     pub(crate) valid_for: Span,
 }
 
+/// Signed assertions about accepted keys.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct AssertionConfig {
+    /// The seeds of the keys: the first signs, all are published. Without one there are no assertions.
+    pub(crate) signing_keys: Vec<SourceUri>,
+    pub(crate) issuer: String,
+    /// The audience where the route names none.
+    pub(crate) audience: String,
+    pub(crate) valid_for: Span,
+}
+
+impl AssertionConfig {
+    /// Refuses assertions that nobody could hold to anything.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if !self.signing_keys.is_empty() && (self.issuer.is_empty() || self.audience.is_empty()) {
+            return Err(
+                "assertion.signing_keys needs assertion.issuer and assertion.audience, which applications compare \
+                 with what they expect"
+                    .to_owned(),
+            );
+        }
+        if self.valid_for.0.as_secs() == 0 {
+            return Err("assertion.valid_for is 1s at least".to_owned());
+        }
+        Ok(())
+    }
+}
+
 /// How the last use of each key is recorded.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -205,6 +234,10 @@ pub(crate) struct DataConfig {
     pub(crate) listen: Listen,
     pub(crate) unix_mode: UnixMode,
     pub(crate) tls: Option<TlsConfig>,
+    /// Gateways that are believed when they say where a client is.
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    /// The header in which they say so.
+    pub(crate) client_address_header: HeaderField,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -264,7 +297,13 @@ pub(crate) enum LogFormat {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        DataConfig { listen: Listen::loopback(8181), unix_mode: UnixMode::USUAL, tls: None }
+        DataConfig {
+            listen: Listen::loopback(8181),
+            unix_mode: UnixMode::USUAL,
+            tls: None,
+            trusted_proxies: Vec::new(),
+            client_address_header: HeaderField::X_FORWARDED_FOR,
+        }
     }
 }
 
@@ -313,6 +352,17 @@ impl Default for SecretConfig {
 impl Default for FeedConfig {
     fn default() -> Self {
         FeedConfig { signing_key: None, valid_for: Span::seconds(60) }
+    }
+}
+
+impl Default for AssertionConfig {
+    fn default() -> Self {
+        AssertionConfig {
+            signing_keys: Vec::new(),
+            issuer: String::new(),
+            audience: String::new(),
+            valid_for: Span::seconds(60),
+        }
     }
 }
 

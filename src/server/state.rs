@@ -26,6 +26,7 @@ use super::{
     secrets::Secrets,
 };
 use crate::{
+    assertion::Assertions,
     clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
@@ -79,9 +80,18 @@ pub(crate) struct Snapshot {
     keyring: Keyring,
     pub(super) peppers: Option<Arc<Peppers>>,
     pub(super) tls: Tls,
+    pub(super) assertions: Option<Arc<Assertions>>,
     /// What of the keyring could not be loaded.
     failed: Vec<String>,
     counters: VersionCounters,
+}
+
+/// The keys of a snapshot.
+struct Keys {
+    keyring: Keyring,
+    peppers: Option<Arc<Peppers>>,
+    assertions: Option<Arc<Assertions>>,
+    tls: Tls,
 }
 
 /// How a look at configuration and keyring ended.
@@ -100,7 +110,9 @@ impl App {
         let peppers = deployment.peppers(&document)?.map(Arc::new);
         let tls = Tls::load(&deployment.config)?;
         warn_of_administrators(&*store, peppers.is_some())?;
-        let snapshot = Snapshot::new(&deployment, document, (keyring, peppers, tls), Vec::new(), &metrics);
+        let assertions = deployment.assertions()?.map(Arc::new);
+        let snapshot =
+            Snapshot::new(&deployment, document, Keys { keyring, peppers, assertions, tls }, Vec::new(), &metrics);
         let feed = Feed::load(&deployment)?;
         let secrets = Secrets::load(&deployment.config.secret, &*store)?;
         let config = deployment.config;
@@ -164,7 +176,15 @@ impl App {
                 current.peppers.clone()
             }
         };
-        let snapshot = Snapshot::new(deployment, document, (keyring, peppers, tls), failed.clone(), &self.metrics);
+        let assertions = match current.assertions(deployment, ask_again) {
+            Ok(assertions) => assertions,
+            Err(error) => {
+                failed.push(error.to_string());
+                current.assertions.clone()
+            }
+        };
+        let keys = Keys { keyring, peppers, assertions, tls };
+        let snapshot = Snapshot::new(deployment, document, keys, failed.clone(), &self.metrics);
         let mut held = self.taken_back.hold();
         held.forget_destroyed(&snapshot.document);
         self.snapshot.store(Arc::new(snapshot));
@@ -321,10 +341,18 @@ impl Snapshot {
         Ok(deployment.peppers(document)?.map(Arc::new))
     }
 
+    /// What signs assertions under another configuration.
+    fn assertions(&self, deployment: &Deployment, ask_again: bool) -> Result<Option<Arc<Assertions>>, DeploymentError> {
+        if deployment.config.assertion == self.config.assertion && !ask_again {
+            return Ok(self.assertions.clone());
+        }
+        Ok(deployment.assertions()?.map(Arc::new))
+    }
+
     fn new(
         deployment: &Deployment,
         document: KeyringDocument,
-        (keyring, peppers, tls): (Keyring, Option<Arc<Peppers>>, Tls),
+        Keys { keyring, peppers, assertions, tls }: Keys,
         failed: Vec<String>,
         metrics: &Metrics,
     ) -> Self {
@@ -347,6 +375,7 @@ impl Snapshot {
             keyring,
             peppers,
             tls,
+            assertions,
             failed,
             document,
         }

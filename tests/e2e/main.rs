@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
 
 mod admin;
+mod assertion;
 mod audit;
 mod authorize;
 mod cli;
@@ -11,6 +12,7 @@ mod core_dump;
 mod crash;
 mod data;
 mod doctor;
+mod ext_authz;
 mod feed;
 mod full_disk;
 mod imported;
@@ -28,3 +30,4 @@ mod secrets;
 mod silence;
 mod support;
 mod tls;
+mod trusted_proxies;

@@ -43,7 +43,8 @@ impl<'h> Credential<'h> {
     /// Reads the credential from `headers`: from `Authorization` and `X-API-Key`, or from `only` that header where one is
     /// named. Basic (RFC 7617) carries it as the user name; the password is not looked at.
     pub fn read(headers: &'h HeaderMap, only: Option<&HeaderName>) -> Self {
-        let mut found = names(only).flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
+        let mut found =
+            Self::headers(only).flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
         let Some((name, value)) = found.next() else { return Credential::None };
         if found.next().is_some() {
             return Credential::Several;
@@ -58,6 +59,12 @@ impl<'h> Credential<'h> {
             Some(text) => Credential::One(text),
             None => Credential::None,
         }
+    }
+
+    /// The headers that [`read`](Self::read) looks at, for whoever takes them off or hands them on.
+    pub fn headers(only: Option<&HeaderName>) -> impl Iterator<Item = &HeaderName> {
+        let usual = [&header::AUTHORIZATION, &X_API_KEY].into_iter().filter(move |_| only.is_none());
+        usual.chain(only)
     }
 }
 
@@ -77,16 +84,13 @@ impl fmt::Debug for Presented<'_> {
     }
 }
 
-/// The headers that a credential is read from.
-pub(super) fn names(only: Option<&HeaderName>) -> impl Iterator<Item = &HeaderName> {
-    let usual = [&header::AUTHORIZATION, &X_API_KEY].into_iter().filter(move |_| only.is_none());
-    usual.chain(only)
-}
-
 fn from_authorization(value: &HeaderValue) -> Option<Text<'_>> {
     let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
     let rest = rest.trim_matches(' ');
     if scheme.eq_ignore_ascii_case("bearer") {
+        Some(Text::InHeader(rest))
+    } else if scheme.eq_ignore_ascii_case("basic") && rest.contains(',') {
+        // Two of them, joined: not to be read, and to be seen as several.
         Some(Text::InHeader(rest))
     } else if scheme.eq_ignore_ascii_case("basic") {
         let pair = Zeroizing::new(BASE64.decode(rest).ok()?);
@@ -125,6 +129,9 @@ mod tests {
         assert_eq!(read_from(&[("authorization", "Basic azr/")], None), "-", "k:\\xff");
         assert_eq!(read_from(&[("authorization", "Basic az")], None), "-", "no base64");
         assert_eq!(read_from(&[("authorization", "Basic azEsazI6")], None), "several", "k1,k2:");
+        assert_eq!(read_from(&[("authorization", "Basic azo=, Basic azo=")], None), "several");
+        assert_eq!(read_from(&[("authorization", "Basic azo=,Bearer k")], None), "several");
+        assert_eq!(read_from(&[("authorization", "Digest k, Bearer k")], None), "-");
         assert_eq!(read_from(&[("authorization", "Digest k")], None), "-");
         assert_eq!(read_from(&[("authorization", "k")], None), "-");
         assert_eq!(read_from(&[("x-api-key", "k")], None), "k");

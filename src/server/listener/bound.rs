@@ -6,15 +6,16 @@ use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
 use rustix::fs::Mode;
 use tokio::{
-    net::{TcpListener, UnixListener, UnixSocket},
+    net::{TcpListener, TcpSocket, UnixListener, UnixSocket},
     sync::{Semaphore, watch},
 };
 
 use super::{Limits, Peer, Stream, Transport, connection};
 use crate::config::{Listen, UnixMode};
 
-/// Connections that the system holds until they are accepted.
-const BACKLOG: u32 = 1024;
+/// Connections that the system holds until they are accepted, or as many as it allows. Where more arrive at once clients
+/// wait a second before they ask again.
+const BACKLOG: u32 = 4096;
 
 /// A listener with its port open.
 pub(in crate::server) enum Bound {
@@ -27,7 +28,13 @@ impl Bound {
     pub(in crate::server) async fn bind(listen: &Listen, mode: UnixMode) -> io::Result<Self> {
         match listen {
             Listen::None => Ok(Bound::None),
-            Listen::Tcp(address) => Ok(Bound::Tcp(TcpListener::bind(address).await?)),
+            Listen::Tcp(address) => {
+                let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+                // A restart need not wait for the connections of before to be forgotten.
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                Ok(Bound::Tcp(socket.listen(BACKLOG)?))
+            }
             Listen::Unix(path) => {
                 remove_stale(path).await?;
                 let socket = UnixSocket::new_stream()?;

@@ -9,9 +9,9 @@ use crate::{config::Plane, server::App, tls::ClientCertificate};
 
 /// What one listener speaks below HTTP. Each connection gets what is in force when it arrives.
 #[derive(Clone)]
-pub(in crate::server) struct Transport {
-    app: Arc<App>,
-    plane: Plane,
+pub(in crate::server) enum Transport {
+    Plain,
+    Configured { app: Arc<App>, plane: Plane },
 }
 
 /// A connection on which HTTP can begin.
@@ -22,16 +22,12 @@ pub(super) struct Secured {
 }
 
 impl Transport {
-    pub(in crate::server) fn new(app: Arc<App>, plane: Plane) -> Self {
-        Transport { app, plane }
-    }
-
     /// Shakes hands, where TLS is spoken; none where that did not come about within `limit`. Whoever scans ports can cause
     /// that at will, so it is counted and no line at the usual level.
     pub(super) async fn secure(&self, stream: Box<dyn Stream>, limit: Duration) -> Option<Secured> {
-        let Some(tls) = self.app.snapshot().tls.of(self.plane).cloned() else {
-            return Some(Secured { stream, client: None });
-        };
+        let plain = |stream| Some(Secured { stream, client: None });
+        let Transport::Configured { app, plane } = self else { return plain(stream) };
+        let Some(tls) = app.snapshot().tls.of(*plane).cloned() else { return plain(stream) };
         let handshake = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream);
         let shaken =
             tokio::time::timeout(limit, handshake).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
@@ -41,8 +37,8 @@ impl Transport {
                 Some(Secured { stream: Box::new(stream), client })
             }
             Err(error) => {
-                self.app.metrics.handshake_failed(self.plane);
-                tracing::debug!(listener = %self.plane, %error, "no TLS came about");
+                app.metrics.handshake_failed(*plane);
+                tracing::debug!(listener = %plane, %error, "no TLS came about");
                 None
             }
         }

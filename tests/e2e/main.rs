@@ -10,6 +10,8 @@ mod core_dump;
 mod crash;
 mod data;
 mod doctor;
+#[cfg(feature = "escrow")]
+mod escrow;
 mod feed;
 mod full_disk;
 mod imported;

@@ -2,6 +2,8 @@
 
 pub mod command;
 pub mod deployment;
+#[cfg(feature = "escrow")]
+pub mod escrow;
 pub mod http;
 pub mod mount;
 pub mod reference;

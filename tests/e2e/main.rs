@@ -25,6 +25,7 @@ mod reference;
 mod refresh;
 mod revocation;
 mod rotation;
+mod scanners;
 mod secrets;
 mod silence;
 mod support;

@@ -32,11 +32,11 @@ const LONGEST: u64 = 64 << 10;
 /// Show an API key again that was issued into escrow
 #[derive(Args)]
 #[command(after_help = "\
-The identity belongs on a machine of its own, not on the server: there its passphrase is asked for, and there the key is
-opened. The server hands out what it cannot read, and notes that in its audit.
+The identity belongs on a machine of its own, not on the server: there the key is opened. The
+server hands out what it cannot read, and notes that in its audit.
 
 Examples:
-  age-keygen | age -p -o escrow.age                    an identity under a passphrase; the recipient goes into bulla.toml
+  age-keygen | age -p -o escrow.age     an identity under a passphrase; prints the recipient
   bulla reveal ID --identity escrow.age --server http://127.0.0.1:8182")]
 pub(super) struct Reveal {
     /// The API-key id, the public beginning of the key

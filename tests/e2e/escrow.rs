@@ -133,6 +133,20 @@ fn a_new_key_for_an_old_one_is_shown_and_so_is_a_new_ending() {
 }
 
 #[test]
+fn a_sealed_key_for_an_imported_one_is_in_escrow_like_any_other() {
+    let (deployment, elsewhere) = (Deployment::new(), Elsewhere::new());
+    elsewhere.receive(&deployment, "live");
+    deployment.configure("[realms.live]", "[realms.live]\nreplace_imported = true");
+    // SHA-256 of "one".
+    let row = json!({"app_id": APP, "hash": "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed"});
+    let import = ["keys", "import", "-", "--realm", "live", "--scheme", "sha256"];
+    deployment.run_with(&import, &row.to_string()).ok();
+    let server = Server::start(&deployment);
+    let replacement = text(&server.data.post("/v1/verify", &json!({"api_key": "one"})).json()["replacement"]);
+    assert_eq!(text(&elsewhere.reveal(&server, &id_of(&replacement), &[]).ok().json()), replacement);
+}
+
+#[test]
 fn what_has_ended_leaves_the_escrow() {
     let (deployment, elsewhere) = (Deployment::new(), Elsewhere::new());
     elsewhere.receive(&deployment, "live");

@@ -123,10 +123,10 @@ fn issued() -> Vec<String> {
     deployment.configure("[realms.live]", &format!("{tables}[realms.live]"));
     let wishes: Vec<Value> = (0..120)
         .map(|at: usize| {
-            let (realm, secret) = (realms[at % realms.len()], at % 2 == 0);
+            let (realm, secret) = (realms[at % realms.len()], at.is_multiple_of(2));
             let scopes: Vec<String> = (0..at % 7).map(|scope| format!("orders.{scope}.read")).collect();
-            let meta = if at % 3 == 0 { json!({"team": "payments and more of them"}) } else { json!({}) };
-            let cidr = if at % 4 == 0 { json!(["10.0.0.0/8", "2001:db8::/32"]) } else { json!([]) };
+            let meta = if at.is_multiple_of(3) { json!({"team": "payments and more of them"}) } else { json!({}) };
+            let cidr = if at.is_multiple_of(4) { json!(["10.0.0.0/8", "2001:db8::/32"]) } else { json!([]) };
             json!({"realm": realm, "app_id": APP, "secret": secret, "scopes": scopes, "meta": meta, "cidr": cidr})
         })
         .collect();

@@ -64,20 +64,21 @@ pub(super) fn end(connection: &Connection, id: &ApiKeyId, at: Timestamp, now: Ti
 
 /// Ends what a revocation takes back.
 pub(super) fn end_by(connection: &Connection, new: &NewRevocation) -> Result<(), StoreError> {
-    let of = |column: &str| {
-        format!(
-            "DELETE FROM escrow WHERE api_key_id IN (SELECT api_key_id FROM api_keys
-             WHERE {column} = ?1 AND realm = coalesce(?2, realm) AND issued_at < ?3)"
-        )
-    };
     match new.change {
         Change::Revoke { id, .. } => return end(connection, &id, new.effective_at, new.recorded_at),
         Change::RevokeApp { app_id, realm, issued_before } => connection
-            .prepare_cached(&of("app_id"))?
+            .prepare_cached(
+                "DELETE FROM escrow WHERE api_key_id IN (SELECT api_key_id FROM api_keys
+                 WHERE app_id = ?1 AND realm = coalesce(?2, realm) AND issued_at < ?3)",
+            )?
             .execute(params![app_id.to_string(), realm.map(|realm| realm.to_string()), issued_before])?,
-        Change::RevokeRealm { realm, issued_before } => {
-            connection.prepare_cached(&of("realm"))?.execute(params![realm.as_str(), None::<String>, issued_before])?
-        }
+        // A realm may have many keys, and none of them in escrow.
+        Change::RevokeRealm { realm, issued_before } => connection
+            .prepare_cached(
+                "DELETE FROM escrow WHERE EXISTS (SELECT 1 FROM api_keys AS key
+                 WHERE key.api_key_id = escrow.api_key_id AND key.realm = ?1 AND key.issued_at < ?2)",
+            )?
+            .execute(params![realm.as_str(), issued_before])?,
         Change::Suspend { .. } | Change::Resume { .. } | Change::ForgetVersion { .. } => 0,
     };
     Ok(())

@@ -9,8 +9,8 @@ pub(crate) struct Recipient(age::x25519::Recipient);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecipientError {
     #[error(
-        "it is the recipient of an X25519 identity of age, `age1` and 58 characters. A passphrase is none: the service would \
-         hold what opens the keys. Put the identity under a passphrase instead: docs/ESCROW.md"
+        "it has to be the recipient of an X25519 identity of age, `age1` and 58 characters. A passphrase is none: the service \
+         would hold what opens the keys. Put the identity under a passphrase instead: docs/ESCROW.md"
     )]
     NoRecipient,
     #[error(

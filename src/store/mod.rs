@@ -1,4 +1,5 @@
-//! The store: ledger, revocations, audit and what was answered, off the verify path. It never holds an API key that it could read.
+//! The store: ledger, revocations, audit and what was answered, off the verify path. It never holds an API key, but where a
+//! realm has an escrow recipient, encrypted to that one.
 
 mod audit;
 mod escrow;
@@ -115,7 +116,8 @@ pub(crate) trait Store: Send + Sync {
     fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError>;
 
     /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
-    /// version, answers older than `answered_before`, secret halves that are retired, and what is in escrow of keys that ended.
+    /// version, answers older than `answered_before`, secret halves that are retired, and what is in escrow of keys that
+    /// ended.
     fn sweep(
         &self,
         expired_before: Timestamp,

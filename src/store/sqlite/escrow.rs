@@ -11,7 +11,8 @@ use crate::store::{EscrowRow, NewRevocation, StoreError};
 pub(super) fn insert(connection: &Connection, row: &EscrowRow) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "INSERT INTO escrow (api_key_id, recipient, ciphertext, ending, created_at, ends_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO escrow (api_key_id, recipient, ciphertext, ending, created_at, ends_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
             row.id.to_string(),

@@ -1,6 +1,6 @@
 """A plugin for detect-secrets that finds the API keys of bulla, of every realm.
 
-    detect-secrets scan --plugin detect_secrets_bulla.py
+    detect-secrets scan --all-files --plugin detect_secrets_bulla.py FOLDER
 
 It computes the checksum that every key ends with (docs/FORMAT.md), so what it reports is a key but for one accident in four
 thousand million. Whether the key is genuine, and still good, only `bulla verify` tells.

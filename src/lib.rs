@@ -9,6 +9,7 @@ pub mod cli;
 mod clock;
 mod config;
 mod deployment;
+mod escrow;
 #[doc(hidden)]
 pub mod fuzzing;
 mod hardening;

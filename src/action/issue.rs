@@ -16,8 +16,9 @@ use super::{
 use crate::{
     clock,
     config::{Config, RealmConfig, SecretPolicy},
+    escrow,
     secret::{self, NewHash, Peppers},
-    store::{Answered, LedgerRow, NewSecretRow, Store, StoreError, Transaction, transact},
+    store::{Answered, EscrowRow, LedgerRow, NewSecretRow, Store, StoreError, Transaction, transact},
 };
 
 /// How often an id that is on record already is drawn anew. Twice would be a generator that repeats itself.
@@ -88,6 +89,7 @@ pub(super) struct Prepared {
     pub(super) issued: IssuedApiKey,
     row: LedgerRow,
     secret: Option<NewSecretRow>,
+    escrow: Option<EscrowRow>,
 }
 
 impl Issuing<'_> {
@@ -178,7 +180,7 @@ impl Issuing<'_> {
         }
     }
 
-    /// Seals a key, and hashes its secret half.
+    /// Seals a key, hashes its secret half, and encrypts it where its realm has an escrow recipient.
     pub(super) fn prepare(&self, wish: &Wish, good_from: Option<Timestamp>) -> Result<Prepared, ActionError> {
         let Wish { request, name, restrictions } = wish;
         // What a rule takes back was issued before now, and this key is not to be: at most seconds lie between.
@@ -195,6 +197,8 @@ impl Issuing<'_> {
             }
             None => None,
         };
+        let expires_at = request.expires_at.map(clock::timestamp);
+        let escrow = escrow::row_of(self.config, &api_key, self.now, expires_at)?;
         let issued = IssuedApiKey::new(api_key, request, issued_at);
         let row = LedgerRow {
             id: issued.api_key.id(),
@@ -208,7 +212,7 @@ impl Issuing<'_> {
             issued_by: self.actor.name.clone(),
             rerolled_from: None,
         };
-        Ok(Prepared { issued, row, secret })
+        Ok(Prepared { issued, row, secret, escrow })
     }
 
     /// Puts a key on record, with its audit record. [`StoreError::Duplicate`] asks for another one.
@@ -219,7 +223,7 @@ impl Issuing<'_> {
         action: &str,
         replaces: Option<&Replaces>,
     ) -> Result<(), ActionError> {
-        let Prepared { issued, row, secret } = prepared;
+        let Prepared { issued, row, secret, escrow } = prepared;
         let rule = good_from(transaction, row.app_id, row.id.realm())?;
         if rule.is_some_and(|from| row.issued_at < from) {
             return Err(StoreError::Duplicate.into());
@@ -229,10 +233,16 @@ impl Issuing<'_> {
         if let Some(secret) = secret {
             transaction.insert_secret(secret)?;
         }
+        if let Some(escrow) = escrow {
+            transaction.insert_escrow(escrow)?;
+        }
         let mut detail = json!({"app_id": row.app_id, "expires_at": row.expires_at, "scopes": row.scopes});
         if let Some(detail) = detail.as_object_mut() {
             if secret.is_some() {
                 detail.insert("secret".to_owned(), json!(true));
+            }
+            if let Some(escrow) = escrow {
+                detail.insert("escrow".to_owned(), json!(escrow.recipient));
             }
             if let Some(old) = replaces {
                 detail.insert("replaces".to_owned(), json!(old.id.to_string()));

@@ -10,13 +10,14 @@ mod policy;
 pub(crate) mod replace;
 pub(crate) mod reroll;
 pub(crate) mod reroll_secret;
+pub(crate) mod reveal;
 pub(crate) mod take_back;
 
 use bulla::{ApiKey, ApiKeyId, IssueError, SecretHashError};
 use jiff::Timestamp;
 
 pub(crate) use self::audit::Actor;
-use crate::store::StoreError;
+use crate::{escrow::RecipientError, store::StoreError};
 
 /// An action was not done.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,9 @@ pub(crate) enum ActionError {
     /// A secret half could not be hashed.
     #[error("the secret half cannot be hashed: {0}")]
     Secret(#[from] SecretHashError),
+    /// A key could not be encrypted for its realm's escrow recipient.
+    #[error(transparent)]
+    Escrow(#[from] RecipientError),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -63,7 +67,10 @@ fn check_note(field: &str, text: &str) -> Result<(), ActionError> {
         return Err(invalid(field, format!("it has up to {LONGEST_NOTE} characters in one line")));
     }
     if words.any(|word| word.parse::<ApiKey>().is_ok()) {
-        return Err(invalid(field, "it holds an API key, which is stored nowhere: name the key by its id"));
+        return Err(invalid(
+            field,
+            "it holds an API key, which is stored nowhere in the clear: name the key by its id",
+        ));
     }
     Ok(())
 }

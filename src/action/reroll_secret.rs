@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::{ActionError, Actor, invalid, take_back::in_whole_seconds};
 use crate::{
     config::{Config, parse_span},
+    escrow,
     secret::{self, Peppers, intact, rerolled},
     store::{State, Store, transact},
 };
@@ -62,6 +63,9 @@ impl RerollSecret {
         intact(&id, newest, peppers).map_err(|error| ActionError::Conflict(format!("the stored hash: {error}")))?;
         let binding: SealBinding = newest.binding.parse().map_err(|error| ActionError::Conflict(format!("{error}")))?;
         let (hash, secret) = rerolled(&binding, peppers, secret::scheme_of(config, id.realm()))?;
+        let recipient = escrow::recipient_of(config, id.realm())?;
+        let escrowed = recipient.map(|to| Ok::<_, ActionError>((to.to_string(), to.encrypt(secret.expose())?)));
+        let escrowed = escrowed.transpose()?;
         transact(store, |transaction| {
             if let Some(entry) = transaction.find(&id)?.filter(|entry| entry.state(now) != State::Active) {
                 let state = entry.state(now).name();
@@ -73,6 +77,15 @@ impl RerollSecret {
                 transaction.retire_secret(old.seq, ends)?;
             }
             transaction.insert_secret(&hash.row(id, peppers, now, None))?;
+            if let Some(row) = transaction.escrow(&id, now)? {
+                match &escrowed {
+                    Some((recipient, ending)) if *recipient == row.recipient => {
+                        transaction.renew_escrow(&id, ending)?
+                    }
+                    // What is there opens to the old key, which is good until then.
+                    _ => transaction.end_escrow(&id, until, now)?,
+                }
+            }
             let detail = json!({"old_secret_until": until});
             transaction.append_audit(&actor.record(now, "api_key.reroll_secret", Some(id.to_string()), detail))?;
             Ok::<_, ActionError>(())

@@ -16,7 +16,7 @@ use crate::{
     clock,
 };
 
-/// Issue an API key. It is shown this once, and stored nowhere.
+/// Issue an API key. It is shown this once.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  bulla issue --realm live --app 3f2b8c1e-9a7d-4d52-8a55-0123456789ab --ttl 90d --scope orders.read"
@@ -134,5 +134,5 @@ fn print(issued: &Value) -> std::io::Result<()> {
         ("expires", text("expires_at").filter(|time| time != "null").unwrap_or_else(|| "never".to_owned())),
         ("scopes", list.unwrap_or_default()),
     ])?;
-    output::line("\nThe API key is shown this once and stored nowhere: hand it to its owner now.")
+    output::line("\nThe API key is shown this once: hand it to its owner now.")
 }

@@ -12,6 +12,8 @@ mod keyring;
 mod keys;
 mod output;
 mod quickstart;
+#[cfg_attr(not(feature = "escrow"), path = "reveal_left_out.rs")]
+mod reveal;
 mod revoke;
 mod serve;
 mod verify;
@@ -65,6 +67,7 @@ enum Command {
     /// List, show, suspend, resume and reroll the API keys on record, and take in others
     #[command(subcommand)]
     Keys(keys::Keys),
+    Reveal(reveal::Reveal),
     /// Show who did what, oldest first
     Audit(audit::Audit),
     /// Make, show, check and change the keyring
@@ -133,6 +136,7 @@ pub fn run() -> ExitCode {
         Command::Verify(command) => command.run(&config),
         Command::Inspect(command) => command.run(),
         Command::Revoke(command) => command.run(&config),
+        Command::Reveal(command) => command.run(&config),
         Command::Audit(command) => command.run(&config),
         Command::Keys(command) => command.run(&config),
         Command::Keyring(command) => command.run(&config),

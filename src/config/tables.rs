@@ -6,7 +6,7 @@ use bulla::{Argon2id, KeyVersion, SecretScheme, SourceUri, Suite};
 use serde::Deserialize;
 
 use super::{HeaderField, Listen, Span, TlsConfig, TrustedProxy, UnixMode};
-use crate::last_used::LastUsed;
+use crate::{escrow::Recipient, last_used::LastUsed};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -192,6 +192,9 @@ pub(crate) struct RealmConfig {
     pub(crate) accept_imported: Option<bool>,
     /// Whether a sealed key is handed out for an imported one, once, when that is verified.
     pub(crate) replace_imported: bool,
+    /// Whom new keys are encrypted to, so that they can be shown again. A text until it is checked: an error about a field's
+    /// type shows the line, and somebody may have put there what opens the keys.
+    pub(crate) escrow: Option<String>,
 }
 
 /// Keys that were issued elsewhere.
@@ -218,6 +221,9 @@ impl RealmConfig {
         let nothing = |span: Option<Span>| span.is_some_and(|span| span.0.is_zero());
         if nothing(self.default_ttl) || nothing(self.max_ttl) {
             return Err("default_ttl and max_ttl are longer than nothing".to_owned());
+        }
+        if let Some(Err(error)) = self.escrow.as_deref().map(str::parse::<Recipient>) {
+            return Err(format!("escrow: {error}"));
         }
         match (self.default_ttl, self.max_ttl) {
             (Some(usual), Some(most)) if usual.0 > most.0 => {

@@ -1,6 +1,8 @@
-//! The store: ledger, revocations, audit and what was answered, off the verify path. It never holds an API key.
+//! The store: ledger, revocations, audit and what was answered, off the verify path. It never holds an API key, but where a
+//! realm has an escrow recipient, encrypted to that one.
 
 mod audit;
+mod escrow;
 mod follow;
 mod imported;
 mod ledger;
@@ -21,6 +23,7 @@ use crate::{
 
 pub(crate) use self::{
     audit::{Answered, AuditEntry, AuditRecord},
+    escrow::EscrowRow,
     follow::Following,
     imported::{Imported, Migration, NewImported, StoredSet},
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
@@ -113,7 +116,8 @@ pub(crate) trait Store: Send + Sync {
     fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError>;
 
     /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
-    /// version, answers older than `answered_before`, and secret halves that are retired.
+    /// version, answers older than `answered_before`, secret halves that are retired, and what is in escrow of keys that
+    /// ended.
     fn sweep(
         &self,
         expired_before: Timestamp,
@@ -157,6 +161,18 @@ pub(crate) trait Transaction {
 
     /// Has a stored hash count until `at`, or not at all any more. Whether it was there.
     fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError>;
+
+    /// Stores an API key as its escrow recipient can open it.
+    fn insert_escrow(&mut self, row: &EscrowRow) -> Result<(), StoreError>;
+
+    /// What is in escrow of one key, unless that has ended at `now`.
+    fn escrow(&self, id: &ApiKeyId, now: Timestamp) -> Result<Option<EscrowRow>, StoreError>;
+
+    /// Stores what took the place of the last 51 characters of a key in escrow.
+    fn renew_escrow(&mut self, id: &ApiKeyId, ending: &str) -> Result<(), StoreError>;
+
+    /// Has what is in escrow of one key be there until `at`.
+    fn end_escrow(&mut self, id: &ApiKeyId, at: Timestamp, now: Timestamp) -> Result<(), StoreError>;
 
     /// Appends to the log of revocations, and drops what that makes superfluous.
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError>;

@@ -12,6 +12,8 @@ mod core_dump;
 mod crash;
 mod data;
 mod doctor;
+#[cfg(feature = "escrow")]
+mod escrow;
 mod ext_authz;
 mod feed;
 mod full_disk;
@@ -26,6 +28,7 @@ mod reference;
 mod refresh;
 mod revocation;
 mod rotation;
+mod scanners;
 mod secrets;
 mod silence;
 mod support;

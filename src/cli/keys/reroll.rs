@@ -63,7 +63,7 @@ impl Reroll {
             output::json(&rerolled)?;
         } else {
             output::object(&rerolled)?;
-            output::line("\nThe new API key is shown this once and stored nowhere: hand it to its owner now.")?;
+            output::line("\nThe new API key is shown this once: hand it to its owner now.")?;
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -8,6 +8,7 @@ mod issue;
 mod keyring;
 mod ledger;
 mod reroll;
+mod reveal;
 mod take_back;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
         .route("/v1/api-keys/{id}/resume", post(take_back::resume))
         .route("/v1/api-keys/{id}/reroll", post(reroll::reroll))
         .route("/v1/api-keys/{id}/reroll-secret", post(reroll::reroll_secret))
+        .route("/v1/api-keys/{id}/reveal", post(reveal::reveal))
         .route("/v1/revocations", post(take_back::revoke_many))
         .route("/v1/audit", get(audit::list))
         .route("/v1/keyring", get(keyring::show))

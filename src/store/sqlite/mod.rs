@@ -2,6 +2,7 @@
 
 mod audit;
 mod connection;
+mod escrow;
 mod imported;
 mod keyring;
 mod ledger;
@@ -28,8 +29,9 @@ use crate::{
 };
 
 use super::{
-    Answered, AuditEntry, AuditRecord, Imported, LedgerEntry, LedgerFilter, LedgerRow, LogPart, Migration, NewImported,
-    NewRevocation, NewSecretRow, SealCount, SecretChanges, SecretRow, Store, StoreError, StoredSet, Transaction,
+    Answered, AuditEntry, AuditRecord, EscrowRow, Imported, LedgerEntry, LedgerFilter, LedgerRow, LogPart, Migration,
+    NewImported, NewRevocation, NewSecretRow, SealCount, SecretChanges, SecretRow, Store, StoreError, StoredSet,
+    Transaction,
 };
 
 pub(super) struct SqliteStore {
@@ -205,6 +207,7 @@ impl Store for SqliteStore {
     ) -> Result<(), StoreError> {
         self.write(|connection| {
             secret::sweep(connection, now)?;
+            escrow::sweep(connection, now)?;
             revocation::sweep(connection, expired_before, destroyed)?;
             audit::sweep(connection, answered_before)
         })
@@ -259,7 +262,24 @@ impl Transaction for Writing<'_> {
         secret::retire(self.0, seq, at)
     }
 
+    fn insert_escrow(&mut self, row: &EscrowRow) -> Result<(), StoreError> {
+        escrow::insert(self.0, row)
+    }
+
+    fn escrow(&self, id: &ApiKeyId, now: Timestamp) -> Result<Option<EscrowRow>, StoreError> {
+        escrow::find(self.0, id, now)
+    }
+
+    fn renew_escrow(&mut self, id: &ApiKeyId, ending: &str) -> Result<(), StoreError> {
+        escrow::renew(self.0, id, ending)
+    }
+
+    fn end_escrow(&mut self, id: &ApiKeyId, at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        escrow::end(self.0, id, at, now)
+    }
+
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError> {
+        escrow::end_by(self.0, revocation)?;
         revocation::append(self.0, revocation)
     }
 

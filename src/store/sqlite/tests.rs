@@ -201,6 +201,50 @@ fn uses_add_up() {
 }
 
 #[test]
+fn what_is_in_escrow_goes_with_its_key() {
+    let (_folder, store) = new_store();
+    record(&store, &[row(ONE), row(TWO)], None).expect("recorded");
+    let escrowed = |text: &str, ends_at| EscrowRow {
+        id: id(text),
+        recipient: "age1".to_owned(),
+        ciphertext: "sealed".to_owned(),
+        ending: None,
+        created_at: at(0),
+        ends_at,
+    };
+    let put = |row: EscrowRow| transact(&store, |transaction| transaction.insert_escrow(&row)).expect("stored");
+    let found = |text: &str, now| {
+        transact::<_, StoreError>(&store, |transaction| transaction.escrow(&id(text), at(now))).expect("looked")
+    };
+    put(escrowed(ONE, Some(at(9))));
+    put(escrowed(TWO, None));
+    assert_eq!([found(ONE, 8), found(ONE, 9)], [Some(escrowed(ONE, Some(at(9)))), None]);
+    append(&store, Change::Revoke { id: id(TWO), expires_at: None }, 5);
+    append(&store, Change::Revoke { id: id(ONE), expires_at: None }, 20);
+    assert_eq!(
+        [found(TWO, 4).and_then(|row| row.ends_at), found(TWO, 5).and_then(|row| row.ends_at)],
+        [Some(at(5)), None]
+    );
+    assert_eq!(
+        found(ONE, 0),
+        Some(escrowed(ONE, Some(at(9)))),
+        "a revocation that lies further ahead ends it no later"
+    );
+    let count =
+        || -> i64 { store.reader().query_row("SELECT count(*) FROM escrow", [], |row| row.get(0)).expect("a count") };
+    store.sweep(at(0), &[], at(0), at(5)).expect("swept");
+    assert_eq!(count(), 1);
+    transact(&store, |transaction| transaction.renew_escrow(&id(ONE), "an ending")).expect("renewed");
+    assert_eq!(found(ONE, 0).and_then(|row| row.ending).as_deref(), Some("an ending"));
+    let elsewhere = "acme_test".parse().ok();
+    append(&store, Change::RevokeApp { app_id: Uuid::from_u128(7), realm: elsewhere, issued_before: u32::MAX }, 0);
+    append(&store, Change::RevokeRealm { realm: id(ONE).realm(), issued_before: 1_795_000_000 }, 0);
+    assert_eq!(count(), 1, "another realm, and not issued before");
+    append(&store, Change::RevokeRealm { realm: id(ONE).realm(), issued_before: 1_795_000_001 }, 0);
+    assert_eq!(count(), 0);
+}
+
+#[test]
 fn what_is_remembered_of_a_keyring_only_grows() {
     let (_folder, store) = new_store();
     let id = KeyringId::from_bytes([1; 16]);

@@ -4,6 +4,8 @@ pub mod authority;
 pub mod command;
 pub mod deployment;
 pub mod envoy;
+#[cfg(feature = "escrow")]
+pub mod escrow;
 pub mod http;
 pub mod mount;
 pub mod reference;

@@ -1,0 +1,19 @@
+//! In place of `bulla reveal`, in a build without the feature `escrow`.
+
+use clap::Args;
+
+use super::{ConfigArgument, Failure, Outcome};
+
+/// Show an API key again: not in this build, which is without the feature escrow
+#[derive(Args)]
+pub(super) struct Reveal {
+    #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    _whatever: Vec<String>,
+}
+
+impl Reveal {
+    pub(super) fn run(self, _: &ConfigArgument) -> Outcome {
+        let what = "this bulla was built without the feature escrow: build it with `--features escrow`";
+        Err(Failure::Usage(what.to_owned()))
+    }
+}

@@ -1,0 +1,112 @@
+//! Opening what was encrypted to a recipient, on the machine of whoever has its identity.
+
+use std::{
+    io::{self, BufRead, Read},
+    iter,
+};
+
+use age::{DecryptError, Decryptor, armor::ArmoredReader, scrypt, secrecy::SecretString, x25519};
+use bulla::{ApiKey, ApiKeyId};
+use zeroize::Zeroizing;
+
+/// Longest file of identities, and longest text that is opened with one.
+const LONGEST: usize = 64 << 10;
+
+/// The most work that a passphrase may take, as a power of two: 4 GiB of memory, what the command `age` allows.
+const MOST_WORK: u8 = 22;
+
+/// The identities of a file, one for each recipient there was.
+pub(crate) struct Identity(Vec<x25519::Identity>);
+
+/// An identity cannot be had, or opens nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IdentityError {
+    #[error(
+        "it is no identity under a passphrase. Make one with `age-keygen | age -p -o FILE`, or put one under a passphrase with \
+         `age -p -o FILE IDENTITY`, and delete the other"
+    )]
+    Unprotected,
+    #[error(
+        "the passphrase cannot be read: {0}; --passphrase-file names a file that holds it, or `-` for standard input"
+    )]
+    NoPassphrase(io::Error),
+    #[error("the passphrase is wrong")]
+    WrongPassphrase,
+    #[error(
+        "its passphrase takes 2^{0} of work, and 2^{MOST_WORK} is the most that is done: put it under a passphrase anew"
+    )]
+    TooMuchWork(u8),
+    #[error("under its passphrase is something else than identities, lines that begin with AGE-SECRET-KEY-1")]
+    NoIdentity,
+    #[error("the key is encrypted to {0}, and the identity is of another recipient: name the file of that one")]
+    OtherRecipient(String),
+    #[error("what is stored for the key was changed or damaged: look into the store")]
+    Damaged,
+    #[error("what is stored for the key is the API key {0}: somebody changed the store. It is not shown")]
+    OtherKey(ApiKeyId),
+}
+
+impl Identity {
+    /// Opens a file of identities with its passphrase, for which nobody is asked if the file has none.
+    pub(crate) fn unlock(
+        file: &[u8],
+        passphrase: impl FnOnce() -> io::Result<Zeroizing<String>>,
+    ) -> Result<Self, IdentityError> {
+        let locked = Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|_| IdentityError::Unprotected)?;
+        if !locked.is_scrypt() {
+            return Err(IdentityError::Unprotected);
+        }
+        let passphrase = passphrase().map_err(IdentityError::NoPassphrase)?;
+        let mut by_passphrase = scrypt::Identity::new(SecretString::from(passphrase.as_str()));
+        by_passphrase.set_max_work_factor(MOST_WORK);
+        let lines = read(locked, iter::once(&by_passphrase as _)).map_err(|error| match error {
+            DecryptError::ExcessiveWork { required, .. } => IdentityError::TooMuchWork(required),
+            _ => IdentityError::WrongPassphrase,
+        })?;
+        let identities = lines.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let identities: Result<Vec<_>, _> = identities.map(str::parse).collect();
+        identities.ok().filter(|all| !all.is_empty()).map(Identity).ok_or(IdentityError::NoIdentity)
+    }
+
+    /// The API key of this id from what is stored for it, with the ending that took the place of its own, where one did.
+    pub(crate) fn open(
+        &self,
+        id: ApiKeyId,
+        recipient: &str,
+        ciphertext: &str,
+        ending: Option<&str>,
+    ) -> Result<ApiKey, IdentityError> {
+        let mut text = self.decrypt(recipient, ciphertext)?;
+        if let Some(ending) = ending {
+            let ending = self.decrypt(recipient, ending)?;
+            let kept = text.len().checked_sub(ending.len()).and_then(|kept| text.get(..kept));
+            let kept = kept.ok_or(IdentityError::Damaged)?;
+            let mut renewed = Zeroizing::new(String::with_capacity(text.len()));
+            renewed.push_str(kept);
+            renewed.push_str(&ending);
+            text = renewed;
+        }
+        let key: ApiKey = text.parse().map_err(|_| IdentityError::Damaged)?;
+        if key.id() == id { Ok(key) } else { Err(IdentityError::OtherKey(key.id())) }
+    }
+
+    fn decrypt(&self, recipient: &str, armored: &str) -> Result<Zeroizing<String>, IdentityError> {
+        let sealed = Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes()));
+        let sealed = sealed.map_err(|_| IdentityError::Damaged)?;
+        read(sealed, self.0.iter().map(|identity| identity as _)).map_err(|error| match error {
+            DecryptError::NoMatchingKeys => IdentityError::OtherRecipient(recipient.to_owned()),
+            _ => IdentityError::Damaged,
+        })
+    }
+}
+
+/// The text inside.
+fn read<'a>(
+    sealed: Decryptor<impl BufRead>,
+    identities: impl Iterator<Item = &'a dyn age::Identity>,
+) -> Result<Zeroizing<String>, DecryptError> {
+    // As much as may come, so that the buffer never moves and leaves a copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(LONGEST));
+    sealed.decrypt(identities)?.take(LONGEST as u64).read_to_string(&mut text)?;
+    Ok(text)
+}

@@ -1,0 +1,39 @@
+//! Escrow: API keys that can be shown again, encrypted to a recipient whose identity the service does not have (C2SP
+//! age-encryption, age v1).
+
+#[cfg(feature = "escrow")]
+mod identity;
+#[cfg_attr(not(feature = "escrow"), path = "left_out.rs")]
+mod recipient;
+
+use bulla::{ApiKey, Realm};
+use jiff::Timestamp;
+
+#[cfg(feature = "escrow")]
+pub(crate) use self::identity::Identity;
+pub(crate) use self::recipient::{Recipient, RecipientError};
+use crate::{config::Config, store::EscrowRow};
+
+/// Whom a realm's keys are encrypted to, if it is to be possible to show them again.
+pub(crate) fn recipient_of(config: &Config, realm: Realm) -> Result<Option<Recipient>, RecipientError> {
+    let named = config.realms.get(realm.as_str()).and_then(|policy| policy.escrow.as_deref());
+    named.map(str::parse).transpose()
+}
+
+/// A key that was just issued, as it is stored where its realm names a recipient.
+pub(crate) fn row_of(
+    config: &Config,
+    key: &ApiKey,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+) -> Result<Option<EscrowRow>, RecipientError> {
+    let Some(recipient) = recipient_of(config, key.id().realm())? else { return Ok(None) };
+    Ok(Some(EscrowRow {
+        id: key.id(),
+        ciphertext: recipient.encrypt(key.expose())?,
+        recipient: recipient.to_string(),
+        ending: None,
+        created_at,
+        ends_at: expires_at,
+    }))
+}

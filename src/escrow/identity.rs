@@ -76,9 +76,13 @@ impl Identity {
         ciphertext: &str,
         ending: Option<&str>,
     ) -> Result<ApiKey, IdentityError> {
-        let mut text = self.decrypt(recipient, ciphertext)?;
+        // A damaged file would look as if it were for somebody else.
+        if !self.0.iter().any(|identity| identity.to_public().to_string() == recipient) {
+            return Err(IdentityError::OtherRecipient(recipient.to_owned()));
+        }
+        let mut text = self.decrypt(ciphertext)?;
         if let Some(ending) = ending {
-            let ending = self.decrypt(recipient, ending)?;
+            let ending = self.decrypt(ending)?;
             let kept = text.len().checked_sub(ending.len()).and_then(|kept| text.get(..kept));
             let kept = kept.ok_or(IdentityError::Damaged)?;
             let mut renewed = Zeroizing::new(String::with_capacity(text.len()));
@@ -90,13 +94,10 @@ impl Identity {
         if key.id() == id { Ok(key) } else { Err(IdentityError::OtherKey(key.id())) }
     }
 
-    fn decrypt(&self, recipient: &str, armored: &str) -> Result<Zeroizing<String>, IdentityError> {
+    fn decrypt(&self, armored: &str) -> Result<Zeroizing<String>, IdentityError> {
         let sealed = Decryptor::new_buffered(ArmoredReader::new(armored.as_bytes()));
-        let sealed = sealed.map_err(|_| IdentityError::Damaged)?;
-        read(sealed, self.0.iter().map(|identity| identity as _)).map_err(|error| match error {
-            DecryptError::NoMatchingKeys => IdentityError::OtherRecipient(recipient.to_owned()),
-            _ => IdentityError::Damaged,
-        })
+        let text = sealed.and_then(|sealed| read(sealed, self.0.iter().map(|identity| identity as _)));
+        text.map_err(|_| IdentityError::Damaged)
     }
 }
 

@@ -233,8 +233,12 @@ fn what_does_not_open_shows_nothing() {
         "UPDATE escrow SET ciphertext = (SELECT ciphertext FROM escrow WHERE api_key_id = ?1) WHERE api_key_id = ?2",
     );
     refused(&reveal(&two, &[]), &id_of(&one));
-    change("UPDATE escrow SET ciphertext = replace(ciphertext, 'a', 'b') WHERE api_key_id = ?1 AND ?2 <> ''");
-    refused(&reveal(&one, &[]), "changed or damaged");
+    let damaged = |letter: &str| {
+        let row = "WHERE api_key_id = ?1 AND ?2 <> ''";
+        change(&format!("UPDATE escrow SET ciphertext = replace(ciphertext, '{letter}', 'A') {row}"));
+        refused(&reveal(&one, &[]), "changed or damaged");
+    };
+    ["a", "-"].into_iter().for_each(damaged);
 }
 
 #[test]

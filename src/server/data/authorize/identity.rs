@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderName, HeaderValue};
 
-use crate::{clock, view::accepted::Accepted};
+use crate::{assertion::Assertions, clock, view::accepted::Accepted};
 
 /// The names. All of them are in every answer that lets a request through, empty where there is nothing to say, so that a
 /// client's own never gets through.
@@ -19,9 +19,14 @@ static NAMES: [HeaderName; 6] = [
 pub(super) struct Identity([HeaderValue; 6]);
 
 impl Identity {
-    /// What is told of an accepted key, and the same signed, if it is; `None` if it fits in no header.
-    pub(super) fn of(accepted: &Accepted, assertion: String) -> Option<Self> {
+    /// What is told of an accepted key, and the same signed where anything signs, for `audience` if the route names one.
+    /// `None` if it fits in no header.
+    pub(super) fn of(accepted: &Accepted, assertions: Option<&Assertions>, audience: Option<&str>) -> Option<Self> {
         let header = |value: String| HeaderValue::try_from(value).ok();
+        let assertion = match assertions {
+            Some(assertions) => assertions.sign(accepted, audience, clock::now_seconds())?,
+            None => String::new(),
+        };
         let expires_at = accepted.expires_at().map(|time| clock::timestamp(time).to_string()).unwrap_or_default();
         Some(Identity([
             header(accepted.app_id().to_string())?,

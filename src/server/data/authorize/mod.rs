@@ -16,7 +16,6 @@ use bulla::{
 
 use self::{identity::Identity, required::Required};
 use crate::{
-    clock,
     server::{App, problem::Problem},
     view::verdict::Wanted,
 };
@@ -66,10 +65,8 @@ async fn judge(
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address };
     match app.judge(presented.expose(), &wanted).await {
         Ok(accepted) => {
-            let signed = app.snapshot().assertions.as_ref().map_or(Some(String::new()), |assertions| {
-                assertions.sign(&accepted, wanted.audience.as_deref(), clock::now_seconds())
-            });
-            signed.and_then(|assertion| Identity::of(&accepted, assertion)).ok_or_else(|| {
+            let identity = Identity::of(&accepted, app.snapshot().assertions.as_deref(), wanted.audience.as_deref());
+            identity.ok_or_else(|| {
                 tracing::error!(id = %accepted.id(), "what is to be told of the key fits in no header");
                 Denied::Failed(Problem::internal())
             })

@@ -1,0 +1,50 @@
+//! Forward authentication with real gateways: each is started with the file that docs/GATEWAYS.md shows, in front of an
+//! application that notes what reaches it, and answers the same questions (`table.rs`). A gateway that is not installed fails
+//! its test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(unreachable_pub, reason = "one binary, in which every part is for all tests")]
+
+mod application;
+mod document;
+mod gateway;
+mod keys;
+#[path = "../sources/parts/process.rs"]
+#[allow(dead_code, reason = "each binary uses its part of it")]
+mod process;
+#[path = "../sources/parts/programs.rs"]
+#[allow(dead_code, reason = "each binary uses its part of it")]
+mod programs;
+mod question;
+mod running;
+#[path = "../e2e/support/mod.rs"]
+#[allow(dead_code, reason = "each binary uses its part of it")]
+mod support;
+mod table;
+
+use gateway::{CADDY, ENVOY_HTTP, HAPROXY, NGINX, TRAEFIK};
+
+#[test]
+fn nginx() {
+    table::hold(&NGINX);
+}
+
+#[test]
+fn haproxy() {
+    table::hold(&HAPROXY);
+}
+
+#[test]
+fn caddy() {
+    table::hold(&CADDY);
+}
+
+#[test]
+fn traefik() {
+    table::hold(&TRAEFIK);
+}
+
+#[test]
+fn envoy_over_http() {
+    table::hold(&ENVOY_HTTP);
+}

@@ -1,0 +1,125 @@
+//! A gateway at work: between a client and the application, asking a service of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    application::Application,
+    gateway::Gateway,
+    process::{self, Process},
+    programs,
+    support::{deployment::Deployment, http::Http, server::Server},
+};
+
+pub struct Running {
+    pub gateway: &'static Gateway,
+    pub application: Application,
+    pub deployment: Deployment,
+    /// The gateway, without TLS.
+    pub http: Http,
+    tls_port: u16,
+    server: Option<Server>,
+    /// Where the service is, also when it is started again.
+    data: String,
+    _process: Process,
+    folder: TempDir,
+}
+
+impl Running {
+    pub fn start(gateway: &'static Gateway) -> Self {
+        let program = programs::find(gateway.program);
+        let deployment = Deployment::new();
+        let server = Server::start(&deployment);
+        let data = server.data.address.clone();
+        let application = Application::start();
+        let folder = tempfile::tempdir().expect("a folder");
+        let (port, tls_port) = (process::free_port(), process::free_port());
+        let service = data.rsplit(':').next().expect("a port").to_owned();
+        place_files(
+            gateway,
+            folder.path(),
+            &[
+                ("8080", &port.to_string()),
+                ("8443", &tls_port.to_string()),
+                ("8181", &service),
+                ("9000", &application.port.to_string()),
+            ],
+        );
+        let log = log(folder.path());
+        let process = Process::start(&program, |command| (gateway.prepare)(command, folder.path()), &log);
+        process::wait_until(gateway.program, &log, || process::listens(port));
+        Running {
+            gateway,
+            application,
+            deployment,
+            http: Http::new(&format!("127.0.0.1:{port}")),
+            tls_port,
+            server: Some(server),
+            data,
+            _process: process,
+            folder,
+        }
+    }
+
+    /// The service.
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().expect("a running service")
+    }
+
+    /// Ends the service at once, as a crash would.
+    pub fn kill_server(&mut self) {
+        drop(self.server.take());
+    }
+
+    /// Starts the service again, where it was.
+    pub fn start_server(&mut self) {
+        self.server = Some(Server::start_on(&self.deployment, &self.data, &[]));
+    }
+
+    /// Where the gateway's files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where it takes HTTP/2.
+    pub fn http2_url(&self) -> String {
+        match self.gateway.program {
+            "nginx" => format!("https://localhost:{}", self.tls_port),
+            _ => format!("http://{}", self.http.address),
+        }
+    }
+
+    /// What the gateway has written so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log(self.folder.path())).expect("the log")
+    }
+}
+
+fn log(folder: &Path) -> PathBuf {
+    folder.join("log")
+}
+
+/// Copies the gateway's files as they are, but for ports and folders.
+fn place_files(gateway: &Gateway, folder: &Path, ports: &[(&str, &str)]) {
+    let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/gateways");
+    let here = format!("{}/", folder.display());
+    for name in gateway.files {
+        let mut text = fs::read_to_string(documented.join(name)).expect("the file of the page");
+        for (from, to) in ports {
+            text = text.replace(from, to);
+        }
+        for elsewhere in ["/etc/nginx/", "/etc/haproxy/", "/etc/traefik/", "/run/haproxy/"] {
+            text = text.replace(elsewhere, &here);
+        }
+        fs::write(folder.join(name), text).expect("written");
+    }
+    let mut openssl = Command::new(programs::find("openssl"));
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]);
+    openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+    programs::run(openssl.arg("-keyout").arg(folder.join("gateway.key")).arg("-out").arg(folder.join("gateway.pem")));
+}

@@ -1,5 +1,6 @@
 //! `bulla.toml`: parsed and checked as a whole before anything else happens.
 
+mod client_address;
 mod env;
 mod listen;
 mod tables;
@@ -15,6 +16,7 @@ use bulla::Realm;
 use serde::Deserialize;
 
 pub(crate) use self::{
+    client_address::{HeaderField, TrustedProxy},
     listen::Listen,
     tables::{
         AdminConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig,
@@ -113,7 +115,7 @@ impl Config {
 
     /// Takes over where `running` listens, which no reload changes.
     pub(crate) fn listen_as(&mut self, running: &Config) {
-        self.data = running.data.clone();
+        self.data.listen = running.data.listen.clone();
         self.admin = running.admin.clone();
         self.metrics = running.metrics.clone();
     }
@@ -220,7 +222,7 @@ mod tests {
         assert_eq!(config.imported, bare.imported);
         assert_eq!(config.feed.valid_for, bare.feed.valid_for);
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
-        assert_eq!(config.data.listen, bare.data.listen);
+        assert_eq!(config.data, bare.data);
         assert_eq!(config.admin.listen, bare.admin.listen);
         assert_eq!(config.metrics.listen, bare.metrics.listen);
         assert_eq!(config.all_realms().iter().map(Realm::as_str).collect::<Vec<_>>(), ["bulla", "live", "test"]);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bulla::{Argon2id, KeyVersion, SecretScheme, SourceUri, Suite};
 use serde::Deserialize;
 
-use super::{Listen, Span};
+use super::{HeaderField, Listen, Span, TrustedProxy};
 use crate::last_used::LastUsed;
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -203,6 +203,10 @@ impl RealmConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DataConfig {
     pub(crate) listen: Listen,
+    /// Gateways that are believed when they say where a client is.
+    pub(crate) trusted_proxies: Vec<TrustedProxy>,
+    /// The header in which they say so.
+    pub(crate) client_address_header: HeaderField,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -258,7 +262,11 @@ pub(crate) enum LogFormat {
 
 impl Default for DataConfig {
     fn default() -> Self {
-        DataConfig { listen: Listen::loopback(8181) }
+        DataConfig {
+            listen: Listen::loopback(8181),
+            trusted_proxies: Vec::new(),
+            client_address_header: HeaderField::X_FORWARDED_FOR,
+        }
     }
 }
 

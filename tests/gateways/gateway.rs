@@ -98,21 +98,30 @@ pub const TRAEFIK: Gateway = Gateway {
     ],
 };
 
-pub const ENVOY_HTTP: Gateway = Gateway {
-    program: "envoy",
-    files: &["envoy-http.yaml"],
-    prepare: |command, folder| {
-        command.arg("-c").arg(folder.join("envoy-http.yaml"));
-        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]);
-    },
-    empty: Empty::Sent,
-    http2: without_tls,
-    without_bulla: "503",
-    differs: &[
-        // It cleans paths before it looks for the route, and the application gets the clean one.
-        ("/orders/../reports/", REPORTS),
-        ("/orders//../reports/", "reaches as /orders/reports/7"),
-        ("/orders/%2e%2e/reports/", REPORTS),
-        ("/orders/..\\reports/", REPORTS),
-    ],
-};
+pub const ENVOY_HTTP: Gateway = envoy(&["envoy-http.yaml"], |command, folder| {
+    command.arg("-c").arg(folder.join("envoy-http.yaml")).args(ENVOY);
+});
+
+pub const ENVOY_GRPC: Gateway = envoy(&["envoy-grpc.yaml"], |command, folder| {
+    command.arg("-c").arg(folder.join("envoy-grpc.yaml")).args(ENVOY);
+});
+
+const ENVOY: [&str; 5] = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"];
+
+const fn envoy(files: &'static [&'static str], prepare: fn(&mut Command, &Path)) -> Gateway {
+    Gateway {
+        program: "envoy",
+        files,
+        prepare,
+        empty: Empty::Sent,
+        http2: without_tls,
+        without_bulla: "503",
+        differs: &[
+            // It cleans paths before it looks for the route, and the application gets the clean one.
+            ("/orders/../reports/", REPORTS),
+            ("/orders//../reports/", "reaches as /orders/reports/7"),
+            ("/orders/%2e%2e/reports/", REPORTS),
+            ("/orders/..\\reports/", REPORTS),
+        ],
+    }
+}

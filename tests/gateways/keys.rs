@@ -26,6 +26,8 @@ pub struct Keys {
     /// With the scope of `/reports/` alone.
     pub reports: Key,
     pub test_realm: Key,
+    /// For the address 127.0.0.2.
+    pub bound: Key,
     pub forged: Key,
     pub expired: Key,
     /// Not yet revoked.
@@ -43,6 +45,7 @@ impl Keys {
             orders: Key::new(&deployment.issue("live", &["--scope", "orders.read"])),
             reports: Key::new(&deployment.issue("live", &["--scope", "reports.read"])),
             test_realm: issue("test", &[]),
+            bound: issue("live", &["--cidr", "127.0.0.2/32"]),
             forged: Key { text: altered(&good.text, 59, digit), ..good.clone() },
             expired: issue("live", &["--ttl", "1s"]),
             revoked: issue("live", &[]),

@@ -22,7 +22,7 @@ mod running;
 mod support;
 mod table;
 
-use gateway::{CADDY, ENVOY_HTTP, HAPROXY, NGINX, TRAEFIK};
+use gateway::{CADDY, ENVOY_GRPC, ENVOY_HTTP, HAPROXY, NGINX, TRAEFIK};
 
 #[test]
 fn nginx() {
@@ -47,4 +47,9 @@ fn traefik() {
 #[test]
 fn envoy_over_http() {
     table::hold(&ENVOY_HTTP);
+}
+
+#[test]
+fn envoy_over_grpc() {
+    table::hold(&ENVOY_GRPC);
 }

@@ -34,6 +34,7 @@ impl Running {
     pub fn start(gateway: &'static Gateway) -> Self {
         let program = programs::find(gateway.program);
         let deployment = Deployment::new();
+        deployment.configure("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\"]");
         let server = Server::start(&deployment);
         let data = server.data.address.clone();
         let application = Application::start();
@@ -78,7 +79,7 @@ impl Running {
 
     /// Starts the service again, where it was.
     pub fn start_server(&mut self) {
-        self.server = Some(Server::start_on(&self.deployment, &self.data, &[]));
+        self.server = Some(Server::start_on(&self.data, &self.deployment, &[]));
     }
 
     /// Where the gateway's files are.

@@ -33,7 +33,15 @@ fn rows(keys: &Keys) -> Vec<Row> {
         names.into_iter().fold(once, forge)
     };
     let aliases = |question: Question| {
-        let names = ["X_Bulla_App_Id", "X.Bulla.App.Id", "X-Bulla_App.Id", "X!Bulla~App-Id", "x_bulla_scopes", "X_API_Key", "X.API.Key"];
+        let names = [
+            "X_Bulla_App_Id",
+            "X.Bulla.App.Id",
+            "X-Bulla_App.Id",
+            "X!Bulla~App-Id",
+            "x_bulla_scopes",
+            "X_API_Key",
+            "X.API.Key",
+        ];
         names.into_iter().fold(question, |question, name| question.with(name, "root"))
     };
     vec![
@@ -48,6 +56,7 @@ fn rows(keys: &Keys) -> Vec<Row> {
         ("the same, empty in the answer", forged_identity(Question::new(&keys.forever, "/orders/7").bearer()), REACHES),
         ("aliases of headers", aliases(orders().bearer()), REACHES),
         ("the client's own address", orders().bearer().with("X-Forwarded-For", "192.0.2.9").from("127.0.0.2"), REACHES),
+        ("a key bound to an address", Question::new(&keys.bound, "/orders/7").bearer().from("127.0.0.2"), REACHES),
         ("a path like requirements", ask("/orders/realm:test,scope:x?realm:test").bearer(), REACHES),
         ("HTTP/2", orders().bearer().http2(), REACHES),
         ("HTTP/2, identity and aliases", aliases(forged_identity(orders().x_api_key())).http2(), REACHES),
@@ -61,6 +70,11 @@ fn rows(keys: &Keys) -> Vec<Row> {
         (
             "another realm's key, and a path like requirements",
             Question::new(&keys.test_realm, "/orders/realm:test,scope:orders.read?realm:test").bearer(),
+            NO_KEY,
+        ),
+        (
+            "a key bound to an address, and that in the client's own header",
+            Question::new(&keys.bound, "/orders/7").bearer().with("X-Forwarded-For", "127.0.0.2"),
             NO_KEY,
         ),
         ("a key in the query", ask(&format!("/orders/7?api_key={0}&access_token={0}", good.text)), NO_KEY),

@@ -43,7 +43,8 @@ impl<'h> Credential<'h> {
     /// Reads the credential from `headers`: from `Authorization` and `X-API-Key`, or from `only` that header where one is
     /// named. Basic (RFC 7617) carries it as the user name; the password is not looked at.
     pub fn read(headers: &'h HeaderMap, only: Option<&HeaderName>) -> Self {
-        let mut found = names(only).flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
+        let mut found =
+            Self::headers(only).flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
         let Some((name, value)) = found.next() else { return Credential::None };
         if found.next().is_some() {
             return Credential::Several;
@@ -58,6 +59,12 @@ impl<'h> Credential<'h> {
             Some(text) => Credential::One(text),
             None => Credential::None,
         }
+    }
+
+    /// The headers that [`read`](Self::read) looks at, for whoever takes them off or hands them on.
+    pub fn headers(only: Option<&HeaderName>) -> impl Iterator<Item = &HeaderName> {
+        let usual = [&header::AUTHORIZATION, &X_API_KEY].into_iter().filter(move |_| only.is_none());
+        usual.chain(only)
     }
 }
 
@@ -75,12 +82,6 @@ impl fmt::Debug for Presented<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Presented(…)")
     }
-}
-
-/// The headers that a credential is read from.
-pub(super) fn names(only: Option<&HeaderName>) -> impl Iterator<Item = &HeaderName> {
-    let usual = [&header::AUTHORIZATION, &X_API_KEY].into_iter().filter(move |_| only.is_none());
-    usual.chain(only)
 }
 
 fn from_authorization(value: &HeaderValue) -> Option<Text<'_>> {

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Request, Response, request::Parts};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Answer, Credential, Refusal, credential};
+use super::{Answer, Credential, Refusal};
 use crate::{Expectations, Realm, SharedVerifier, Verified};
 
 /// Verifies the API key of every request, in process, and puts the [`Verified`] among the request's extensions. Who comes
@@ -108,7 +108,7 @@ impl VerifyLayer {
     }
 
     fn put_away(&self, headers: &mut HeaderMap) {
-        for name in credential::names(self.header.as_ref()) {
+        for name in Credential::headers(self.header.as_ref()) {
             if !self.keeps_credential {
                 headers.remove(name);
             } else if let Some(value) = headers.get_mut(name) {

@@ -4,7 +4,6 @@ mod authorize;
 mod batch;
 mod feed;
 mod introspect;
-mod required;
 mod self_revoke;
 mod verify;
 
@@ -31,6 +30,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/authorize", any(authorize::authorize))
         .route("/v1/authorize/", any(authorize::authorize))
         .route("/v1/authorize/{*rest}", any(authorize::authorize))
+        .route("/envoy.service.auth.v3.Authorization/Check", authorize::ext_authz(&app))
         .route("/v1/revocations", get(feed::revocations).layer(CompressionLayer::new()))
         .route("/v1/self-revoke", post(self_revoke::self_revoke))
         .route("/healthz", get(|| async { "ok\n" }))

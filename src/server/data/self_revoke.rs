@@ -15,7 +15,7 @@ use crate::{
         take_back::{TakeBack, Taken},
     },
     clock,
-    server::{App, blocking, listener::Peer, problem::Problem},
+    server::{App, blocking, client_address, listener::Peer, problem::Problem},
     view::verdict::Wanted,
 };
 
@@ -41,7 +41,8 @@ pub(super) async fn self_revoke(
         },
         (Err(_), Ok(_)) => return Err(Problem::no_such_key()),
     };
-    let actor = Actor::api_key(id, peer.0.map(|peer| peer.ip()));
+    let told = client_address::behind_gateway(&app.snapshot().config.data, Some(peer), &headers);
+    let actor = Actor::api_key(id, told.or(peer.0.map(|peer| peer.ip())));
     let taken = blocking::run(move || {
         let take_back = TakeBack { store: &*app.store, actor: &actor, now: clock::now(), reason: None };
         let taken = take_back.revoke(id, "api_key.self_revoke")?;

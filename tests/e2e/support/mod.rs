@@ -1,7 +1,8 @@
-//! What the tests stand on: throw-away deployments, running servers, HTTP, and the reference implementation.
+//! What the tests stand on: throw-away deployments, running servers, HTTP, Envoy's side of gRPC, and the reference implementation.
 
 pub mod command;
 pub mod deployment;
+pub mod envoy;
 pub mod http;
 pub mod mount;
 pub mod reference;

@@ -31,13 +31,13 @@ impl Server {
 
     /// Starts with further environment variables.
     pub fn start_with(deployment: &Deployment, environment: &[(&str, &str)]) -> Self {
-        Self::start_on(deployment, "127.0.0.1:0", environment)
+        Self::start_on("127.0.0.1:0", deployment, environment)
     }
 
-    /// Starts with the data plane on this address.
-    pub fn start_on(deployment: &Deployment, data: &str, environment: &[(&str, &str)]) -> Self {
+    /// Starts with the data plane on `listen`.
+    pub fn start_on(listen: &str, deployment: &Deployment, environment: &[(&str, &str)]) -> Self {
         let mut child = bulla(deployment.path())
-            .args(["serve", "--data-listen", data, "--admin-listen", "127.0.0.1:0"])
+            .args(["serve", "--data-listen", listen, "--admin-listen", "127.0.0.1:0"])
             .env("BULLA_METRICS__LISTEN", "127.0.0.1:0")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())

@@ -1,4 +1,5 @@
-//! What a gateway's route requires: the first path segment behind `/v1/authorize/`, which no client can set.
+//! What a gateway's route requires, as a text that no client can set: the first path segment behind `/v1/authorize/`, or the
+//! context extension of an Envoy's route.
 
 use axum::http::HeaderName;
 use bulla::Realm;

@@ -1,0 +1,46 @@
+//! Who is believed about clients' addresses.
+
+use axum::http::HeaderName;
+use bulla::Cidr;
+use serde::Deserialize;
+
+/// A gateway that is believed when it says where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum TrustedProxy {
+    /// Whoever connects from this block.
+    Block(Cidr),
+    /// Whoever connects to a Unix socket.
+    Unix,
+}
+
+/// The name of a header.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct HeaderField(pub(crate) HeaderName);
+
+impl HeaderField {
+    pub(crate) const X_FORWARDED_FOR: Self = HeaderField(HeaderName::from_static("x-forwarded-for"));
+}
+
+impl TryFrom<String> for TrustedProxy {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "unix" => Ok(TrustedProxy::Unix),
+            block => block
+                .parse()
+                .map(TrustedProxy::Block)
+                .map_err(|error| format!("`{block}` is no trusted proxy: {error}; or `unix`")),
+        }
+    }
+}
+
+impl TryFrom<String> for HeaderField {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(HeaderField).map_err(|_| format!("`{text}` is no header's name"))
+    }
+}

@@ -1,0 +1,78 @@
+//! Forward authentication for gateways: one judgement, asked for over HTTP and over gRPC. The key comes from the client's
+//! header, what is required from the gateway's route.
+
+mod grpc;
+mod http;
+mod identity;
+mod required;
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use axum::http::HeaderMap;
+use bulla::{
+    Rejection, VerifyError,
+    layer::{Credential, Refusal},
+};
+
+use self::{identity::Identity, required::Required};
+use crate::{
+    server::{App, problem::Problem},
+    view::verdict::Wanted,
+};
+
+pub(super) use self::{grpc::ext_authz, http::authorize};
+
+/// Why a request is not let through.
+enum Denied {
+    /// For what it brings.
+    Refused(Refusal),
+    /// For what is wrong on our side, or the gateway's.
+    Failed(Problem),
+}
+
+/// What the text of a route requires: the defaults where there is none.
+fn requirements(app: &App, route: Result<Option<&str>, String>) -> Result<Required, Denied> {
+    let required = route.and_then(|text| text.map_or(Ok(Required::default()), required::parse));
+    required.and_then(|required| known_realms(app, required)).map_err(|detail| {
+        if let Some(kept_back) = app.route_lines.allow(Instant::now()) {
+            tracing::error!(detail, kept_back, "a gateway's route requires what does not parse");
+        }
+        Denied::Failed(Problem::misconfigured_route(detail))
+    })
+}
+
+/// A realm that the configuration does not have is a mistake of the route: no key of it could ever be accepted.
+fn known_realms(app: &App, required: Required) -> Result<Required, String> {
+    match required.realms.iter().find(|realm| !app.snapshot().config.realms.contains_key(realm.as_str())) {
+        Some(realm) => Err(format!("the route requires the realm `{realm}`, and there is no [realms.{realm}]")),
+        None => Ok(required),
+    }
+}
+
+/// Judges a client's request by its headers, and by its address where that is known.
+async fn judge(
+    app: &Arc<App>,
+    required: Required,
+    headers: &HeaderMap,
+    address: Option<IpAddr>,
+) -> Result<Identity, Denied> {
+    let presented = match Credential::read(headers, required.from.as_ref()) {
+        Credential::One(presented) => presented,
+        Credential::None => return Err(Denied::Refused(Refusal::NoCredential)),
+        Credential::Several => return Err(Denied::Refused(Refusal::SeveralCredentials)),
+    };
+    let realms = if required.realms.is_empty() { app.snapshot().default_realms.clone() } else { required.realms };
+    let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address };
+    match app.judge(presented.expose(), &wanted).await {
+        Ok(accepted) => Identity::of(&accepted).ok_or_else(|| {
+            tracing::error!(id = %accepted.id(), "the key's scopes fit in no header");
+            Denied::Failed(Problem::internal())
+        }),
+        Err(VerifyError::Rejected(Rejection::Scope)) => {
+            Err(Denied::Refused(Refusal::InsufficientScope(wanted.scopes.join(" ").into())))
+        }
+        // Whoever tries keys hears the same as who has none.
+        Err(VerifyError::Rejected(_)) => Err(Denied::Refused(Refusal::NoCredential)),
+        Err(VerifyError::SecretUnchecked) => Err(Denied::Failed(Problem::could_not_tell())),
+    }
+}

@@ -15,6 +15,8 @@ pub struct Gateway {
     pub http2: fn(&Path) -> Vec<String>,
     /// What a client gets while there is no bulla.
     pub without_bulla: &'static str,
+    /// What it gets on a route whose requirements do not parse.
+    pub mistaken_route: &'static str,
     /// Rows of the table in which it answers otherwise.
     pub differs: &'static [(&'static str, &'static str)],
 }
@@ -46,6 +48,7 @@ pub const NGINX: Gateway = Gateway {
         vec!["--http2".to_owned(), "--cacert".to_owned(), certificate]
     },
     without_bulla: "503",
+    mistaken_route: "503",
     differs: &[
         // It takes 8 KiB for a header, and Authorization once.
         ("a long header beside the key", "400"),
@@ -65,6 +68,7 @@ pub const HAPROXY: Gateway = Gateway {
     empty: Empty::Sent,
     http2: without_tls,
     without_bulla: "503",
+    mistaken_route: "500",
     differs: &[],
 };
 
@@ -78,6 +82,7 @@ pub const CADDY: Gateway = Gateway {
     empty: Empty::LeftOut,
     http2: without_tls,
     without_bulla: "502",
+    mistaken_route: "500",
     differs: &[],
 };
 
@@ -90,6 +95,7 @@ pub const TRAEFIK: Gateway = Gateway {
     empty: Empty::Sent,
     http2: without_tls,
     without_bulla: "500",
+    mistaken_route: "500",
     differs: &[
         // It cleans paths before it looks for the route.
         ("/orders/../reports/", REPORTS),
@@ -98,17 +104,21 @@ pub const TRAEFIK: Gateway = Gateway {
     ],
 };
 
-pub const ENVOY_HTTP: Gateway = envoy(&["envoy-http.yaml"], |command, folder| {
+pub const ENVOY_HTTP: Gateway = envoy(&["envoy-http.yaml"], "503", |command, folder| {
     command.arg("-c").arg(folder.join("envoy-http.yaml")).args(ENVOY);
 });
 
-pub const ENVOY_GRPC: Gateway = envoy(&["envoy-grpc.yaml"], |command, folder| {
+pub const ENVOY_GRPC: Gateway = envoy(&["envoy-grpc.yaml"], "500", |command, folder| {
     command.arg("-c").arg(folder.join("envoy-grpc.yaml")).args(ENVOY);
 });
 
 const ENVOY: [&str; 5] = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"];
 
-const fn envoy(files: &'static [&'static str], prepare: fn(&mut Command, &Path)) -> Gateway {
+const fn envoy(
+    files: &'static [&'static str],
+    mistaken_route: &'static str,
+    prepare: fn(&mut Command, &Path),
+) -> Gateway {
     Gateway {
         program: "envoy",
         files,
@@ -116,6 +126,7 @@ const fn envoy(files: &'static [&'static str], prepare: fn(&mut Command, &Path))
         empty: Empty::Sent,
         http2: without_tls,
         without_bulla: "503",
+        mistaken_route,
         differs: &[
             // It cleans paths before it looks for the route, and the application gets the clean one.
             ("/orders/../reports/", REPORTS),

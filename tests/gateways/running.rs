@@ -32,6 +32,11 @@ pub struct Running {
 
 impl Running {
     pub fn start(gateway: &'static Gateway) -> Self {
+        Self::start_with(gateway, &[])
+    }
+
+    /// Starts with further changes to the gateway's files.
+    pub fn start_with(gateway: &'static Gateway, changes: &[(&str, &str)]) -> Self {
         let program = programs::find(gateway.program);
         let deployment = Deployment::new();
         deployment.configure("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\"]");
@@ -41,16 +46,9 @@ impl Running {
         let folder = tempfile::tempdir().expect("a folder");
         let (port, tls_port) = (process::free_port(), process::free_port());
         let service = data.rsplit(':').next().expect("a port").to_owned();
-        place_files(
-            gateway,
-            folder.path(),
-            &[
-                ("8080", &port.to_string()),
-                ("8443", &tls_port.to_string()),
-                ("8181", &service),
-                ("9000", &application.port.to_string()),
-            ],
-        );
+        let (listen, tls, behind) = (port.to_string(), tls_port.to_string(), application.port.to_string());
+        let ports = [("8080", listen.as_str()), ("8443", &tls), ("8181", &service), ("9000", &behind)];
+        place_files(gateway, folder.path(), &[&ports, changes].concat());
         let log = log(folder.path());
         let process = Process::start(&program, |command| (gateway.prepare)(command, folder.path()), &log);
         process::wait_until(gateway.program, &log, || process::listens(port));
@@ -105,13 +103,13 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
-/// Copies the gateway's files as they are, but for ports and folders.
-fn place_files(gateway: &Gateway, folder: &Path, ports: &[(&str, &str)]) {
+/// Copies the gateway's files as they are, but for ports and folders, and what else is to change.
+fn place_files(gateway: &Gateway, folder: &Path, changes: &[(&str, &str)]) {
     let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/gateways");
     let here = format!("{}/", folder.display());
     for name in gateway.files {
         let mut text = fs::read_to_string(documented.join(name)).expect("the file of the page");
-        for (from, to) in ports {
+        for (from, to) in changes {
             text = text.replace(from, to);
         }
         for elsewhere in ["/etc/nginx/", "/etc/haproxy/", "/etc/traefik/", "/run/haproxy/"] {

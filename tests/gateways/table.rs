@@ -143,6 +143,15 @@ pub fn hold(gateway: &'static Gateway) {
     assert!(wrong.is_empty(), "{}:\n{}\n{log}", gateway.program, wrong.join("\n"));
 }
 
+/// Holds a gateway to letting nobody in on a route whose requirements do not parse.
+pub fn hold_mistaken(gateway: &'static Gateway) {
+    let running = Running::start_with(gateway, &[("realm:live,scope:orders.read", "nonsense")]);
+    let keys = Keys::issue(&running.deployment);
+    until_it_reaches(&running, &Question::new(&keys.good, "/reports/7").x_api_key());
+    let outcome = outcome(&running, &Question::new(&keys.good, "/orders/7").x_api_key());
+    assert_eq!(outcome, gateway.mistaken_route, "{}", running.log());
+}
+
 /// Asks until it does.
 fn until_it_reaches(running: &Running, question: &Question) {
     let deadline = Instant::now() + Duration::from_secs(30);

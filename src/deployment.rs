@@ -15,6 +15,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
+    assertion::{AssertionError, Assertions},
     config::{Config, ConfigError, Span},
     imported::HmacKeyError,
     secret::Peppers,
@@ -47,6 +48,8 @@ pub(crate) enum DeploymentError {
     NotEverywhere { version: KeyVersion, staged_at: Timestamp, interval: Span },
     #[error("feed.signing_key: {0}")]
     FeedKey(SourceError),
+    #[error("assertion.signing_keys: {0}")]
+    Assertion(#[from] AssertionError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     #[error(transparent)]
@@ -174,6 +177,15 @@ impl Deployment {
     pub(crate) fn feed_key(&self) -> Result<Option<SigningKey>, DeploymentError> {
         let opened = self.config.feed.signing_key.as_ref().map(|uri| SigningKey::open(uri, &self.sources)).transpose();
         opened.map_err(DeploymentError::FeedKey)
+    }
+
+    /// What signs assertions, where anything does.
+    pub(crate) fn assertions(&self) -> Result<Option<Assertions>, DeploymentError> {
+        if self.config.assertion.signing_keys.is_empty() {
+            return Ok(None);
+        }
+        let feed = self.feed_key()?.map(|key| key.verifying_key());
+        Ok(Some(Assertions::open(&self.config.assertion, feed, &self.sources)?))
     }
 
     fn render(&self, document: &KeyringDocument) -> Result<String, DeploymentError> {

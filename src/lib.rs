@@ -2,6 +2,7 @@
 //! the command and for the fuzz targets.
 
 mod action;
+mod assertion;
 pub mod cli;
 mod clock;
 mod config;

@@ -125,6 +125,14 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
         Ok(None) => note("feed", Status::Ok, "none: feed.signing_key is not set".to_owned()),
         Err(error) => note("feed", Status::Wrong, error.to_string()),
     }
+    match deployment.assertions() {
+        Ok(Some(assertions)) => {
+            let ids: Vec<&str> = assertions.key_ids().collect();
+            note("assertion", Status::Ok, format!("signed by the first of {}", ids.join(", ")));
+        }
+        Ok(None) => note("assertion", Status::Ok, "none: assertion.signing_keys is empty".to_owned()),
+        Err(error) => note("assertion", Status::Wrong, error.to_string()),
+    }
     check_modes(&deployment, &mut note);
 }
 

@@ -19,9 +19,9 @@ pub(crate) use self::{
     client_address::{HeaderField, TrustedProxy},
     listen::Listen,
     tables::{
-        AdminConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig,
-        LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy, ServerConfig,
-        StoreConfig, VerifyConfig,
+        AdminConfig, AssertionConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level,
+        LogConfig, LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy,
+        ServerConfig, StoreConfig, VerifyConfig,
     },
     time::{Span, parse_span},
 };
@@ -42,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) secret: SecretConfig,
     #[serde(default)]
     pub(crate) feed: FeedConfig,
+    #[serde(default)]
+    pub(crate) assertion: AssertionConfig,
     #[serde(default)]
     pub(crate) last_used: LastUsedConfig,
     #[serde(default)]
@@ -179,6 +181,7 @@ impl Config {
         if self.feed.valid_for.0.as_secs() < 2 {
             return Err("feed.valid_for is 2s at least: followers need time to ask again".to_owned());
         }
+        self.assertion.check()?;
         if self.last_used.flush_interval.0.is_zero() {
             return Err("last_used.flush_interval is longer than nothing".to_owned());
         }
@@ -220,6 +223,7 @@ mod tests {
         assert_eq!(config.secret, bare.secret);
         assert_eq!(config.last_used, bare.last_used);
         assert_eq!(config.imported, bare.imported);
+        assert_eq!(config.assertion, bare.assertion);
         assert_eq!(config.feed.valid_for, bare.feed.valid_for);
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
         assert_eq!(config.data, bare.data);

@@ -155,6 +155,11 @@ impl Problem {
         Self::unavailable("this server signs no feed: set feed.signing_key in its configuration")
     }
 
+    pub(super) fn no_assertions() -> Self {
+        let detail = "this server signs no assertions: set assertion.signing_keys in its configuration";
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here", detail)
+    }
+
     /// A follower that heard more than this server's log has.
     pub(super) fn ahead_of_log(after: u64, end: u64) -> Self {
         let detail = format!("the log of this server ends at {end}, before {after}: ask again, or start again from 0");

@@ -26,6 +26,7 @@ use super::{
     secrets::Secrets,
 };
 use crate::{
+    assertion::Assertions,
     clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
@@ -77,9 +78,17 @@ pub(crate) struct Snapshot {
     pub(crate) issuer: Issuer,
     keyring: Keyring,
     pub(super) peppers: Option<Arc<Peppers>>,
+    pub(super) assertions: Option<Arc<Assertions>>,
     /// What of the keyring could not be loaded.
     failed: Vec<String>,
     counters: VersionCounters,
+}
+
+/// The keys of a snapshot.
+struct Keys {
+    keyring: Keyring,
+    peppers: Option<Arc<Peppers>>,
+    assertions: Option<Arc<Assertions>>,
 }
 
 /// How a look at configuration and keyring ended.
@@ -97,7 +106,8 @@ impl App {
         let (document, keyring) = deployment.keyring(&*store)?;
         let peppers = deployment.peppers(&document)?.map(Arc::new);
         warn_of_administrators(&*store, peppers.is_some())?;
-        let snapshot = Snapshot::new(&deployment, document, (keyring, peppers), Vec::new(), &metrics);
+        let keys = Keys { keyring, peppers, assertions: deployment.assertions()?.map(Arc::new) };
+        let snapshot = Snapshot::new(&deployment, document, keys, Vec::new(), &metrics);
         let feed = Feed::load(&deployment)?;
         let secrets = Secrets::load(&deployment.config.secret, &*store)?;
         let config = deployment.config;
@@ -159,7 +169,15 @@ impl App {
                 current.peppers.clone()
             }
         };
-        let snapshot = Snapshot::new(deployment, document, (keyring, peppers), failed.clone(), &self.metrics);
+        let assertions = match current.assertions(deployment, ask_again) {
+            Ok(assertions) => assertions,
+            Err(error) => {
+                failed.push(error.to_string());
+                current.assertions.clone()
+            }
+        };
+        let keys = Keys { keyring, peppers, assertions };
+        let snapshot = Snapshot::new(deployment, document, keys, failed.clone(), &self.metrics);
         let mut held = self.taken_back.hold();
         held.forget_destroyed(&snapshot.document);
         self.snapshot.store(Arc::new(snapshot));
@@ -304,10 +322,18 @@ impl Snapshot {
         Ok(deployment.peppers(document)?.map(Arc::new))
     }
 
+    /// What signs assertions under another configuration.
+    fn assertions(&self, deployment: &Deployment, ask_again: bool) -> Result<Option<Arc<Assertions>>, DeploymentError> {
+        if deployment.config.assertion == self.config.assertion && !ask_again {
+            return Ok(self.assertions.clone());
+        }
+        Ok(deployment.assertions()?.map(Arc::new))
+    }
+
     fn new(
         deployment: &Deployment,
         document: KeyringDocument,
-        (keyring, peppers): (Keyring, Option<Arc<Peppers>>),
+        Keys { keyring, peppers, assertions }: Keys,
         failed: Vec<String>,
         metrics: &Metrics,
     ) -> Self {
@@ -325,6 +351,7 @@ impl Snapshot {
             config: deployment.config.clone(),
             keyring,
             peppers,
+            assertions,
             failed,
             document,
         }

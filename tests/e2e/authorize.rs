@@ -8,8 +8,14 @@ use crate::support::{
     server::Server,
 };
 
-const IDENTITY: [&str; 5] =
-    ["x-bulla-app-id", "x-bulla-api-key-id", "x-bulla-realm", "x-bulla-scopes", "x-bulla-expires-at"];
+const IDENTITY: [&str; 6] = [
+    "x-bulla-app-id",
+    "x-bulla-api-key-id",
+    "x-bulla-realm",
+    "x-bulla-scopes",
+    "x-bulla-expires-at",
+    "x-bulla-assertion",
+];
 
 struct Gateway {
     server: Server,
@@ -43,14 +49,16 @@ fn every_identity_header_is_in_every_200() {
     let full = gateway.deployment.issue("live", &["--scope", "a", "--scope", "b", "--ttl", "1h"]);
     for (issued, scopes) in [(&bare, ""), (&full, "a b")] {
         let key = issued["api_key"].as_str().expect("a key");
-        let forged = [("authorization", bearer(key)), ("x-bulla-app-id", "forged".to_owned())];
+        let forged =
+            [("x-bulla-app-id", "forged"), ("x-bulla-assertion", "a.forged.one")].map(|(n, v)| (n, v.to_owned()));
+        let forged = [&[("authorization", bearer(key))][..], &forged].concat();
         let headers: Vec<_> = forged.iter().map(|(name, value)| (*name, value.as_str())).collect();
         for method in ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"] {
             let answer = gateway.server.data.request(method, "/v1/authorize", &headers, "");
             assert_eq!(answer.status, 200, "{method}");
             let expires_at = issued["expires_at"].as_str().unwrap_or("");
             let told = IDENTITY.map(|name| answer.header(name).unwrap_or_else(|| panic!("{name} is missing")));
-            assert_eq!(told, [APP, issued["api_key_id"].as_str().expect("an id"), "live", scopes, expires_at]);
+            assert_eq!(told, [APP, issued["api_key_id"].as_str().expect("an id"), "live", scopes, expires_at, ""]);
         }
     }
 }

@@ -41,11 +41,15 @@ fn every_identity_header_takes_the_place_of_the_clients_own() {
     let full = gateway.deployment.issue("live", &["--scope", "a", "--scope", "b", "--ttl", "1h"]);
     for (issued, scopes) in [(&bare, ""), (&full, "a b")] {
         let key = issued["api_key"].as_str().expect("a key");
-        let answer = gateway.ask(with(&[("x-api-key", key), ("x-bulla-app-id", "forged")]));
-        let told = ["app-id", "api-key-id", "realm", "scopes", "expires-at"];
+        let answer = gateway.ask(with(&[
+            ("x-api-key", key),
+            ("x-bulla-app-id", "forged"),
+            ("x-bulla-assertion", "a.forged.one"),
+        ]));
+        let told = ["app-id", "api-key-id", "realm", "scopes", "expires-at", "assertion"];
         let told = told.map(|name| answer.set(&format!("x-bulla-{name}")));
         let expires_at = issued["expires_at"].as_str().unwrap_or("");
-        assert_eq!(told, [APP, issued["api_key_id"].as_str().expect("an id"), "live", scopes, expires_at]);
+        assert_eq!(told, [APP, issued["api_key_id"].as_str().expect("an id"), "live", scopes, expires_at, ""]);
         let Verdict::Allowed { set, .. } = &answer else { unreachable!() };
         assert_eq!(set.len(), told.len(), "{set:?}");
     }

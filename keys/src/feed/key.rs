@@ -47,6 +47,11 @@ impl SigningKey {
 }
 
 impl VerifyingKey {
+    /// The key's 32 bytes, which are public.
+    pub fn to_bytes(&self) -> [u8; 32] {
+        self.0.to_bytes()
+    }
+
     pub(super) fn verifies(&self, keyring: KeyringId, bytes: &[u8], signature: &[u8; SIGNATURE]) -> bool {
         self.0.verify_strict(&labelled(keyring, bytes), &Signature::from_bytes(signature)).is_ok()
     }

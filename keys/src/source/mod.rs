@@ -111,10 +111,9 @@ impl Sources {
 }
 
 impl Sources {
-    /// The 32 bytes of a key that is used as it is, which only a file gives out. The configuration names it, which makes it
-    /// trusted.
-    #[cfg(feature = "follow")]
-    pub(crate) fn key_itself(&self, uri: &SourceUri) -> Result<zeroize::Zeroizing<[u8; 32]>, SourceError> {
+    /// The 32 bytes of a key that is used as it is and derives nothing, such as the seed of a key that signs. Only a file gives
+    /// them out: `file:PATH`, one line of base64, mode 0600. The configuration names it, which makes it trusted.
+    pub fn key_itself(&self, uri: &SourceUri) -> Result<zeroize::Zeroizing<[u8; 32]>, SourceError> {
         match uri.scheme() {
             "file" => file::FileSource::open(uri, &self.base).map(file::FileSource::into_key),
             _ => {

@@ -4,6 +4,7 @@ mod authorize;
 mod batch;
 mod feed;
 mod introspect;
+mod jwks;
 mod self_revoke;
 mod verify;
 
@@ -31,6 +32,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/authorize/", any(authorize::authorize))
         .route("/v1/authorize/{*rest}", any(authorize::authorize))
         .route("/envoy.service.auth.v3.Authorization/Check", authorize::ext_authz(&app))
+        .route("/.well-known/jwks.json", get(jwks::jwks))
         .route("/v1/revocations", get(feed::revocations).layer(CompressionLayer::new()))
         .route("/v1/self-revoke", post(self_revoke::self_revoke))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -16,6 +16,7 @@ use bulla::{
 
 use self::{identity::Identity, required::Required};
 use crate::{
+    clock,
     server::{App, problem::Problem},
     view::verdict::Wanted,
 };
@@ -64,10 +65,15 @@ async fn judge(
     let realms = if required.realms.is_empty() { app.snapshot().default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address };
     match app.judge(presented.expose(), &wanted).await {
-        Ok(accepted) => Identity::of(&accepted).ok_or_else(|| {
-            tracing::error!(id = %accepted.id(), "the key's scopes fit in no header");
-            Denied::Failed(Problem::internal())
-        }),
+        Ok(accepted) => {
+            let signed = app.snapshot().assertions.as_ref().map_or(Some(String::new()), |assertions| {
+                assertions.sign(&accepted, wanted.audience.as_deref(), clock::now_seconds())
+            });
+            signed.and_then(|assertion| Identity::of(&accepted, assertion)).ok_or_else(|| {
+                tracing::error!(id = %accepted.id(), "what is to be told of the key fits in no header");
+                Denied::Failed(Problem::internal())
+            })
+        }
         Err(VerifyError::Rejected(Rejection::Scope)) => {
             Err(Denied::Refused(Refusal::InsufficientScope(wanted.scopes.join(" ").into())))
         }

@@ -1,0 +1,100 @@
+//! Signed assertions: what a gateway hears of an accepted key, under a signature that the application behind it checks
+//! itself. So an application believes nobody's headers but bulla's.
+
+mod key;
+
+use bulla::{SourceError, SourceUri, Sources, feed};
+use serde::Serialize;
+use uuid::Uuid;
+
+use self::key::{AssertionKey, Jwk};
+use crate::{config::AssertionConfig, view::accepted::Accepted};
+
+/// The keys, of which the first signs, and what is said in every assertion.
+#[derive(Debug)]
+pub(crate) struct Assertions {
+    keys: Vec<AssertionKey>,
+    issuer: String,
+    audience: String,
+    valid_for: u64,
+}
+
+/// Assertions cannot be signed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AssertionError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("{0} is the key that signs the revocation feed: make one of its own")]
+    FeedKey(SourceUri),
+    #[error("{0} is a key that stands in the list already: every key once")]
+    Twice(SourceUri),
+}
+
+/// What an assertion says: RFC 7519, and of the key what the identity headers say.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: Uuid,
+    aud: &'a str,
+    iat: u64,
+    exp: u64,
+    api_key_id: String,
+    realm: &'a str,
+    scope: String,
+}
+
+/// A JWK set (RFC 7517).
+#[derive(Serialize)]
+pub(crate) struct JwkSet<'a> {
+    keys: Vec<&'a Jwk>,
+}
+
+impl Assertions {
+    /// Opens the keys that the configuration names.
+    pub(crate) fn open(
+        config: &AssertionConfig,
+        feed: Option<feed::VerifyingKey>,
+        sources: &Sources,
+    ) -> Result<Self, AssertionError> {
+        let mut keys: Vec<AssertionKey> = Vec::new();
+        for uri in &config.signing_keys {
+            let key = AssertionKey::open(uri, sources)?;
+            if feed.is_some_and(|feed| feed.to_bytes() == key.public_bytes()) {
+                return Err(AssertionError::FeedKey(uri.clone()));
+            }
+            if keys.iter().any(|other| other.id() == key.id()) {
+                return Err(AssertionError::Twice(uri.clone()));
+            }
+            keys.push(key);
+        }
+        let (issuer, audience) = (config.issuer.clone(), config.audience.clone());
+        Ok(Assertions { keys, issuer, audience, valid_for: config.valid_for.0.as_secs() })
+    }
+
+    /// The assertion about an accepted key at `now`, in Unix seconds, for `audience` or the usual one.
+    pub(crate) fn sign(&self, accepted: &Accepted, audience: Option<&str>, now: u64) -> Option<String> {
+        let (id, most) = (accepted.id(), now + self.valid_for);
+        let realm = id.realm();
+        let claims = Claims {
+            iss: &self.issuer,
+            sub: accepted.app_id(),
+            aud: audience.unwrap_or(&self.audience),
+            iat: now,
+            exp: accepted.expires_at().map_or(most, |expires_at| expires_at.min(most)),
+            api_key_id: id.to_string(),
+            realm: realm.as_str(),
+            scope: accepted.scopes().join(" "),
+        };
+        Some(self.keys.first()?.sign(&serde_json::to_vec(&claims).ok()?))
+    }
+
+    /// The public keys.
+    pub(crate) fn jwks(&self) -> JwkSet<'_> {
+        JwkSet { keys: self.keys.iter().map(AssertionKey::public).collect() }
+    }
+
+    /// The names of the keys, that of the signing one first.
+    pub(crate) fn key_ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(AssertionKey::id)
+    }
+}

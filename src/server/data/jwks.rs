@@ -1,0 +1,22 @@
+//! `GET /.well-known/jwks.json`: the public keys of signed assertions, as a JWK set (RFC 7517).
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+
+use crate::server::{App, problem::Problem};
+
+/// How long an application may go by what it has: a new key has to be published for longer before it signs.
+const CACHED: &str = "public, max-age=300";
+
+pub(super) async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let snapshot = app.snapshot();
+    let assertions = snapshot.assertions.as_ref().ok_or_else(Problem::no_assertions)?;
+    let headers = [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, CACHED)];
+    Ok((headers, Json(assertions.jwks())).into_response())
+}

@@ -128,6 +128,8 @@ const fn envoy(
         without_bulla: "503",
         mistaken_route,
         differs: &[
+            // It looks at what Connection names.
+            ("headers of the gateway, named for removal", "400"),
             // It cleans paths before it looks for the route, and the application gets the clean one.
             ("/orders/../reports/", REPORTS),
             ("/orders//../reports/", "reaches as /orders/reports/7"),

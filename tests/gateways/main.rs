@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(unreachable_pub, reason = "one binary, in which every part is for all tests")]
 
+mod answer;
 mod application;
 mod document;
 mod gateway;
 mod keys;
+mod outcome;
 #[path = "../sources/parts/process.rs"]
 #[allow(dead_code, reason = "each binary uses its part of it")]
 mod process;

@@ -1,4 +1,4 @@
-//! What a client asks of a gateway, byte for byte, and what it hears.
+//! What a client asks of a gateway, byte for byte.
 
 use std::{
     io::{Read, Write},
@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::{application::WEBSOCKET_KEY, keys::Key, programs, running::Running};
+use crate::{answer::Answer, application::WEBSOCKET_KEY, keys::Key, programs, running::Running};
 
 /// A client's request.
 pub struct Question {
@@ -31,13 +31,6 @@ enum Way {
     Http2,
     /// From another address of this machine.
     From(&'static str),
-}
-
-/// What a client hears.
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
 }
 
 impl Question {
@@ -170,24 +163,5 @@ impl Question {
             curl.arg("--header").arg(format!("{name}: {value}"));
         }
         Answer::parse(&programs::run(curl.arg(url)))
-    }
-}
-
-impl Answer {
-    /// Status 0 is no answer.
-    fn parse(text: &str) -> Self {
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-        let mut lines = head.lines();
-        let status = lines.next().and_then(|first| first.split(' ').nth(1)?.parse().ok()).unwrap_or(0);
-        let headers = lines.filter_map(|line| line.split_once(':'));
-        Answer {
-            status,
-            headers: headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect(),
-            body: body.to_owned(),
-        }
-    }
-
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
     }
 }

@@ -38,8 +38,7 @@ impl Running {
     /// Starts with further changes to the gateway's files.
     pub fn start_with(gateway: &'static Gateway, changes: &[(&str, &str)]) -> Self {
         let program = programs::find(gateway.program);
-        let deployment = Deployment::new();
-        deployment.configure("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\"]");
+        let deployment = deployment();
         let server = Server::start(&deployment);
         let data = server.data.address.clone();
         let application = Application::start();
@@ -99,6 +98,17 @@ impl Running {
     }
 }
 
+/// One that believes the gateway, and signs what it says.
+fn deployment() -> Deployment {
+    let deployment = Deployment::new();
+    let key = deployment.new_master(9);
+    deployment.configure("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\"]");
+    deployment.configure("signing_keys = []", &format!("signing_keys = [\"{key}\"]"));
+    deployment.configure("issuer = \"\"", "issuer = \"https://bulla.example\"");
+    deployment.configure("audience = \"\"", "audience = \"shop\"");
+    deployment
+}
+
 fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
@@ -109,8 +119,12 @@ fn place_files(gateway: &Gateway, folder: &Path, changes: &[(&str, &str)]) {
     let here = format!("{}/", folder.display());
     for name in gateway.files {
         let mut text = fs::read_to_string(documented.join(name)).expect("the file of the page");
-        for (from, to) in changes {
-            text = text.replace(from, to);
+        // In two steps, as a port may have another one's digits in it.
+        for (at, (from, _)) in changes.iter().enumerate() {
+            text = text.replace(from, &format!("\0{at}\0"));
+        }
+        for (at, (_, to)) in changes.iter().enumerate() {
+            text = text.replace(&format!("\0{at}\0"), to);
         }
         for elsewhere in ["/etc/nginx/", "/etc/haproxy/", "/etc/traefik/", "/run/haproxy/"] {
             text = text.replace(elsewhere, &here);

@@ -3,15 +3,13 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    application::{self, Seen},
-    gateway::{Empty, Gateway},
+    gateway::Gateway,
     keys::Keys,
-    question::{Answer, Question},
+    outcome::{REACHES, outcome},
+    question::Question,
     running::Running,
 };
 
-/// The request reached the application as it should, and its answer the client.
-const REACHES: &str = "reaches";
 const NO_KEY: &str = "401 Bearer";
 const AMBIGUOUS: &str = "401 Bearer error=\"invalid_request\"";
 const SCOPE: &str = "403 Bearer error=\"insufficient_scope\", scope=\"orders.read\"";
@@ -55,6 +53,11 @@ fn rows(keys: &Keys) -> Vec<Row> {
         ("the client's own identity", forged_identity(orders().bearer()), REACHES),
         ("the same, empty in the answer", forged_identity(Question::new(&keys.forever, "/orders/7").bearer()), REACHES),
         ("aliases of headers", aliases(orders().bearer()), REACHES),
+        (
+            "headers of the gateway, named for removal",
+            orders().bearer().with("Connection", "X-Bulla-App-Id, X-Bulla-Assertion, X-Forwarded-For, X-API-Key"),
+            REACHES,
+        ),
         ("the client's own address", orders().bearer().with("X-Forwarded-For", "192.0.2.9").from("127.0.0.2"), REACHES),
         ("a key bound to an address", Question::new(&keys.bound, "/orders/7").bearer().from("127.0.0.2"), REACHES),
         ("a path like requirements", ask("/orders/realm:test,scope:x?realm:test").bearer(), REACHES),
@@ -162,53 +165,5 @@ fn until_it_reaches(running: &Running, question: &Question) {
         }
         assert!(Instant::now() < deadline, "{outcome}: {}", running.log());
         std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// What becomes of a question: `reaches`, with another target if it has one, or status and challenge, or what is wrong.
-fn outcome(running: &Running, question: &Question) -> String {
-    let answer = question.ask(running);
-    let seen = running.application.seen();
-    if let Some((name, _)) = answer.headers.iter().find(|(name, _)| name.starts_with("x-bulla")) {
-        return format!("the client is told {name}");
-    }
-    match (answer.status, seen.as_slice()) {
-        (200, [seen]) if answer.body.contains(application::BODY) => arrived(running, question, seen),
-        (101, [seen]) if answer.body == "echo" => arrived(running, question, seen),
-        (_, []) => refusal(&answer),
-        (status, seen) => format!("{status}, and {} requests at the application", seen.len()),
-    }
-}
-
-fn refusal(answer: &Answer) -> String {
-    let challenge = answer.header("www-authenticate").unwrap_or_default();
-    format!("{} {challenge}", answer.status).trim().to_owned()
-}
-
-/// Whether the application got the request as it was sent, with the key's identity and without the key.
-fn arrived(running: &Running, question: &Question, seen: &Seen) -> String {
-    let mut expected: Vec<_> = question.key.identity.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    expected.push(("x-forwarded-for", question.client()));
-    let empty = |value: &str| value.is_empty() && running.gateway.empty == Empty::LeftOut;
-    let mut wrong: Vec<_> = expected
-        .into_iter()
-        .map(|(name, value)| (name, if empty(value) { vec![] } else { vec![value] }))
-        .chain([("x-api-key", vec![]), ("authorization", question.authorization.as_deref().into_iter().collect())])
-        .filter(|(name, values)| seen.all(name) != *values)
-        .map(|(name, values)| format!("{name} is {:?}, not {values:?}", seen.all(name)))
-        .collect();
-    if seen.all("x-bulla-assertion").iter().any(|value| !value.is_empty()) {
-        wrong.push("a forged assertion".to_owned());
-    }
-    if (seen.method.as_str(), &seen.body) != (question.method, &question.body) {
-        wrong.push(format!("{} with {} bytes", seen.method, seen.body.len()));
-    }
-    if seen.headers.iter().any(|(_, value)| value.contains(&question.key.text)) {
-        wrong.push("the key gets through".to_owned());
-    }
-    match seen.target == question.target {
-        _ if !wrong.is_empty() => format!("arrives, but {}", wrong.join("; ")),
-        true => REACHES.to_owned(),
-        false => format!("{REACHES} as {}", seen.target),
     }
 }

@@ -15,6 +15,8 @@ pub struct Gateway {
     pub http2: fn(&Path) -> Vec<String>,
     /// What a client gets while there is no bulla.
     pub without_bulla: &'static str,
+    /// What it gets while bulla listens and does not answer, after seconds.
+    pub hanging_bulla: &'static str,
     /// What it gets on a route whose requirements do not parse.
     pub mistaken_route: &'static str,
     /// Rows of the table in which it answers otherwise.
@@ -48,6 +50,7 @@ pub const NGINX: Gateway = Gateway {
         vec!["--http2".to_owned(), "--cacert".to_owned(), certificate]
     },
     without_bulla: "503",
+    hanging_bulla: "503",
     mistaken_route: "503",
     differs: &[
         // It takes 8 KiB for a header, and Authorization once.
@@ -68,6 +71,7 @@ pub const HAPROXY: Gateway = Gateway {
     empty: Empty::Sent,
     http2: without_tls,
     without_bulla: "503",
+    hanging_bulla: "504",
     mistaken_route: "500",
     differs: &[],
 };
@@ -82,6 +86,7 @@ pub const CADDY: Gateway = Gateway {
     empty: Empty::LeftOut,
     http2: without_tls,
     without_bulla: "502",
+    hanging_bulla: "504",
     mistaken_route: "500",
     differs: &[],
 };
@@ -95,6 +100,7 @@ pub const TRAEFIK: Gateway = Gateway {
     empty: Empty::Sent,
     http2: without_tls,
     without_bulla: "500",
+    hanging_bulla: "500",
     mistaken_route: "500",
     differs: &[
         // It cleans paths before it looks for the route.
@@ -126,6 +132,7 @@ const fn envoy(
         empty: Empty::Sent,
         http2: without_tls,
         without_bulla: "503",
+        hanging_bulla: "503",
         mistaken_route,
         differs: &[
             // It looks at what Connection names.

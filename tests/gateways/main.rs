@@ -29,35 +29,29 @@ use gateway::{CADDY, ENVOY_GRPC, ENVOY_HTTP, HAPROXY, NGINX, TRAEFIK};
 #[test]
 fn nginx() {
     table::hold(&NGINX);
-    table::hold_mistaken(&NGINX);
 }
 
 #[test]
 fn haproxy() {
     table::hold(&HAPROXY);
-    table::hold_mistaken(&HAPROXY);
 }
 
 #[test]
 fn caddy() {
     table::hold(&CADDY);
-    table::hold_mistaken(&CADDY);
 }
 
 #[test]
 fn traefik() {
     table::hold(&TRAEFIK);
-    table::hold_mistaken(&TRAEFIK);
 }
 
 #[test]
 fn envoy_over_http() {
     table::hold(&ENVOY_HTTP);
-    table::hold_mistaken(&ENVOY_HTTP);
 }
 
 #[test]
 fn envoy_over_grpc() {
     table::hold(&ENVOY_GRPC);
-    table::hold_mistaken(&ENVOY_GRPC);
 }

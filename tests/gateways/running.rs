@@ -74,6 +74,21 @@ impl Running {
         drop(self.server.take());
     }
 
+    /// Has the service listen and not answer.
+    pub fn stop_server(&self) {
+        self.server().signal("STOP");
+        let threads = format!("/proc/{}/task", self.server().id());
+        let state = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let all_stopped =
+            || fs::read_dir(&threads).expect("its threads").flatten().all(|thread| state(thread).contains("State:\tT"));
+        self.server().until("the standstill", |_| all_stopped());
+    }
+
+    /// Has it go on.
+    pub fn continue_server(&self) {
+        self.server().signal("CONT");
+    }
+
     /// Starts the service again, where it was.
     pub fn start_server(&mut self) {
         self.server = Some(Server::start_on(&self.data, &self.deployment, &[]));

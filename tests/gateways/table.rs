@@ -103,8 +103,15 @@ fn rows(keys: &Keys) -> Vec<Row> {
     ]
 }
 
-/// Holds a gateway to the table.
+/// Holds a gateway to the table, and beside that to refusing what it cannot ask about.
 pub fn hold(gateway: &'static Gateway) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| hold_to_refusing(gateway));
+        hold_to_rows(gateway);
+    });
+}
+
+fn hold_to_rows(gateway: &'static Gateway) {
     let mut running = Running::start(gateway);
     let keys = Keys::issue(&running.deployment);
     let good = Question::new(&keys.good, "/orders/7").bearer();
@@ -146,13 +153,18 @@ pub fn hold(gateway: &'static Gateway) {
     assert!(wrong.is_empty(), "{}:\n{}\n{log}", gateway.program, wrong.join("\n"));
 }
 
-/// Holds a gateway to letting nobody in on a route whose requirements do not parse.
-pub fn hold_mistaken(gateway: &'static Gateway) {
+/// Nobody gets in on a route whose requirements do not parse, and while the service hangs.
+fn hold_to_refusing(gateway: &'static Gateway) {
     let running = Running::start_with(gateway, &[("realm:live,scope:orders.read", "nonsense")]);
     let keys = Keys::issue(&running.deployment);
-    until_it_reaches(&running, &Question::new(&keys.good, "/reports/7").x_api_key());
-    let outcome = outcome(&running, &Question::new(&keys.good, "/orders/7").x_api_key());
-    assert_eq!(outcome, gateway.mistaken_route, "{}", running.log());
+    let right = Question::new(&keys.good, "/reports/7").x_api_key();
+    until_it_reaches(&running, &right);
+    let mistaken = Question::new(&keys.good, "/orders/7").x_api_key();
+    assert_eq!(outcome(&running, &mistaken), gateway.mistaken_route, "{}", running.log());
+    running.stop_server();
+    assert_eq!(outcome(&running, &right), gateway.hanging_bulla, "{}", running.log());
+    running.continue_server();
+    until_it_reaches(&running, &right);
 }
 
 /// Asks until it does.

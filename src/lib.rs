@@ -1,8 +1,10 @@
 //! The service behind the command `bulla`. Other programs embed the library `bulla` instead; what is public here is so for
-//! the command and for the fuzz targets.
+//! the command, the fuzz targets and the benchmarks.
 
 mod action;
 mod assertion;
+#[doc(hidden)]
+pub mod benchmark;
 pub mod cli;
 mod clock;
 mod config;

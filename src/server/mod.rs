@@ -19,7 +19,7 @@ mod revocations;
 mod secrets;
 mod state;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
@@ -29,7 +29,7 @@ use self::{
     refresh::Refresher,
 };
 use crate::{
-    config::Listen,
+    config::{Listen, ServerConfig},
     deployment::{Deployment, DeploymentError},
 };
 
@@ -61,6 +61,25 @@ pub(crate) enum StartError {
     Listen { listen: Listen, error: std::io::Error },
 }
 
+/// Serves `router` alone, on a free port, as it would be served beside others: where, and until when.
+pub(crate) async fn serve_alone(
+    router: Router,
+    config: &ServerConfig,
+    stop: watch::Receiver<bool>,
+) -> io::Result<(Listen, impl Future<Output = ()> + use<>)> {
+    let bound = Bound::bind(&Listen::loopback(0)).await?;
+    Ok((bound.address(), bound.serve(router, limits(config), stop, config.shutdown_grace.0)))
+}
+
+fn limits(config: &ServerConfig) -> Limits {
+    Limits {
+        max_head: config.max_head,
+        head_timeout: config.head_timeout.0,
+        idle_timeout: config.idle_timeout.0,
+        max_connections: config.max_connections,
+    }
+}
+
 impl Server {
     /// Loads everything and then opens the ports. The configuration is read again from `config_path` when something
     /// changes, and at every `hangup`.
@@ -85,12 +104,7 @@ impl Server {
                 Bound::bind(listen).await.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
             listeners.push((bound, router));
         }
-        let limits = Limits {
-            max_head: config.server.max_head,
-            head_timeout: config.server.head_timeout.0,
-            idle_timeout: config.server.idle_timeout.0,
-            max_connections: config.server.max_connections,
-        };
+        let limits = limits(&config.server);
         Ok(Server { app, refresher, listeners, limits, grace: config.server.shutdown_grace.0 })
     }
 

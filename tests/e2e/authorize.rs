@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::support::{
     deployment::{APP, Deployment},
+    envoy::Envoy,
     http::Answer,
     server::Server,
 };
@@ -80,9 +81,50 @@ fn the_key_comes_from_one_header_and_never_from_the_query() {
         (vec![("authorization", &plain), ("x-api-key", &key)], "Bearer error=\"invalid_request\""),
         (vec![("x-api-key", &key), ("x-api-key", &key)], "Bearer error=\"invalid_request\""),
         (vec![("authorization", "Bearer a, Bearer b")], "Bearer error=\"invalid_request\""),
+        (vec![("authorization", &format!("{plain},{plain}"))], "Bearer error=\"invalid_request\""),
+        (vec![("authorization", &format!("{basic}, {basic}"))], "Bearer error=\"invalid_request\""),
+        (vec![("x-api-key", &format!("{key},{key}"))], "Bearer error=\"invalid_request\""),
+        (vec![("x-api-key", &format!("{key}, "))], "Bearer error=\"invalid_request\""),
+        (vec![("x-api-key", &"k".repeat(10 << 10))], "Bearer"),
+        (vec![("authorization", &bearer(&"k".repeat(10 << 10)))], "Bearer"),
     ] {
         let answer = gateway.ask(&format!("/v1/authorize?api_key={key}&access_token={key}"), &headers);
         assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(challenge)), "{headers:?}");
+    }
+}
+
+#[test]
+fn heads_of_any_size_get_an_answer() {
+    let gateway = Gateway::new();
+    let key = gateway.deployment.issue_text("live", &[]);
+    let envoy = Envoy::new(&gateway.server.data);
+    for (size, status) in [(10 << 10, 200), (40 << 10, 431)] {
+        let large = "x".repeat(size);
+        let headers = [("x-api-key", key.as_str()), ("cookie", &large)];
+        assert_eq!(gateway.ask("/v1/authorize", &headers).status, status, "{size}");
+        assert_eq!(envoy.http2("/v1/authorize", &headers).0, status, "{size} over HTTP/2");
+    }
+}
+
+#[test]
+fn http_2_and_upgrades_are_judged_like_anything() {
+    let gateway = Gateway::new();
+    let key = gateway.deployment.issue_text("live", &[]);
+    let envoy = Envoy::new(&gateway.server.data);
+    let (status, headers) = envoy.http2("/v1/authorize/realm:live/any/path?api_key=x", &[("x-api-key", &key)]);
+    assert_eq!((status, headers["x-bulla-app-id"].as_bytes()), (200, APP.as_bytes()));
+    let (status, headers) = envoy.http2("/v1/authorize", &[("x-api-key", &key), ("x-api-key", &key)]);
+    assert_eq!((status, headers["www-authenticate"].as_bytes()), (401, &b"Bearer error=\"invalid_request\""[..]));
+    for (key, status) in [(key.as_str(), "200"), ("x", "401")] {
+        for upgrade in ["upgrade: websocket", "upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__"] {
+            let answer = gateway.server.data.raw(
+                format!(
+                    "GET /v1/authorize HTTP/1.1\r\nhost: x\r\nx-api-key: {key}\r\nconnection: upgrade, close\r\n{upgrade}\r\n\r\n"
+                )
+                .as_bytes(),
+            );
+            assert_eq!(answer.split(' ').nth(1), Some(status), "{upgrade}: {answer}");
+        }
     }
 }
 

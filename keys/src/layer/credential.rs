@@ -89,6 +89,9 @@ fn from_authorization(value: &HeaderValue) -> Option<Text<'_>> {
     let rest = rest.trim_matches(' ');
     if scheme.eq_ignore_ascii_case("bearer") {
         Some(Text::InHeader(rest))
+    } else if scheme.eq_ignore_ascii_case("basic") && rest.contains(',') {
+        // Two of them, joined: not to be read, and to be seen as several.
+        Some(Text::InHeader(rest))
     } else if scheme.eq_ignore_ascii_case("basic") {
         let pair = Zeroizing::new(BASE64.decode(rest).ok()?);
         let pair = std::str::from_utf8(&pair).ok()?;
@@ -126,6 +129,9 @@ mod tests {
         assert_eq!(read_from(&[("authorization", "Basic azr/")], None), "-", "k:\\xff");
         assert_eq!(read_from(&[("authorization", "Basic az")], None), "-", "no base64");
         assert_eq!(read_from(&[("authorization", "Basic azEsazI6")], None), "several", "k1,k2:");
+        assert_eq!(read_from(&[("authorization", "Basic azo=, Basic azo=")], None), "several");
+        assert_eq!(read_from(&[("authorization", "Basic azo=,Bearer k")], None), "several");
+        assert_eq!(read_from(&[("authorization", "Digest k, Bearer k")], None), "-");
         assert_eq!(read_from(&[("authorization", "Digest k")], None), "-");
         assert_eq!(read_from(&[("authorization", "k")], None), "-");
         assert_eq!(read_from(&[("x-api-key", "k")], None), "k");

@@ -16,12 +16,14 @@ use envoy_types::pb::envoy::{
 };
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
+use tower::ServiceExt;
+use ureq::http;
 
 use super::http::Http;
 
 pub struct Envoy {
     runtime: Runtime,
-    client: AuthorizationClient<Channel>,
+    channel: Channel,
 }
 
 /// What a client sent, and through which route.
@@ -101,8 +103,9 @@ impl Question {
 impl Envoy {
     pub fn new(data: &Http) -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let client = runtime.block_on(AuthorizationClient::connect(format!("http://{}", data.address)));
-        Envoy { runtime, client: client.expect("a connection") }
+        let server = Channel::from_shared(format!("http://{}", data.address)).expect("an address");
+        let channel = runtime.block_on(server.connect()).expect("a connection");
+        Envoy { runtime, channel }
     }
 
     pub fn ask(&self, question: Question) -> Verdict {
@@ -110,7 +113,16 @@ impl Envoy {
     }
 
     pub fn send(&self, request: CheckRequest) -> Result<CheckResponse, tonic::Status> {
-        self.runtime.block_on(self.client.clone().check(request)).map(tonic::Response::into_inner)
+        let mut client = AuthorizationClient::new(self.channel.clone());
+        self.runtime.block_on(client.check(request)).map(tonic::Response::into_inner)
+    }
+
+    /// Asks as any client does that speaks HTTP/2.
+    pub fn http2(&self, path: &str, headers: &[(&str, &str)]) -> (u16, http::HeaderMap) {
+        let request = headers.iter().fold(http::Request::get(path), |all, (name, value)| all.header(*name, *value));
+        let request = request.body(tonic::body::Body::empty()).expect("a request");
+        let answer = self.runtime.block_on(self.channel.clone().oneshot(request)).expect("an answer");
+        (answer.status().as_u16(), answer.headers().clone())
     }
 }
 

@@ -25,6 +25,10 @@ mod support;
 mod table;
 
 use gateway::{CADDY, ENVOY_GRPC, ENVOY_HTTP, HAPROXY, NGINX, TRAEFIK};
+use keys::Keys;
+use outcome::outcome;
+use question::Question;
+use running::Running;
 
 #[test]
 fn nginx() {
@@ -34,6 +38,14 @@ fn nginx() {
 #[test]
 fn haproxy() {
     table::hold(&HAPROXY);
+}
+
+#[test]
+fn haproxy_lets_nobody_in_after_an_error_in_lua() {
+    let running = Running::start_with(&HAPROXY, &[("local own, asked", "error('broken') local own, asked")]);
+    let keys = Keys::issue(&running.deployment);
+    assert_eq!(outcome(&running, &Question::new(&keys.good, "/orders/7").bearer()), "404");
+    assert!(running.log().contains("broken"), "{}", running.log());
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! `cargo bench -p bulla --features argon2 --bench secret`: what a secret half adds to a verify, beside the raw cipher,
-//! in one run. Every contender goes once in each round.
+//! in one run, every contender once in each round; and what a flood of keys that are none does to genuine ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "../src/server/secrets/cache.rs"]
 #[allow(dead_code, reason = "the service needs more of it")]
 mod cache;
+#[path = "support/flood.rs"]
+mod flood;
+#[path = "support/forged.rs"]
+mod forged;
 #[path = "support/keyring.rs"]
 mod keyring;
 #[path = "support/raw.rs"]
@@ -91,6 +95,7 @@ fn main() {
         (ONE, Contender::new("argon2id default, fresh memory", || default.matches(&digest).expect("checked"))),
     ];
     run(contenders);
+    flood::run(&keyring, &pepper);
 }
 
 /// What a future comes to that has nothing to wait for.

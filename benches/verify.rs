@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "support/forged.rs"]
+mod forged;
 #[path = "support/keyring.rs"]
 mod keyring;
 #[path = "support/raw.rs"]
@@ -15,6 +17,7 @@ mod rounds;
 use std::sync::Arc;
 
 use bulla::{ApiKey, ApiKeyId, Claims, Expectations, Issuer, Keyring, Request, Revocations, Suite, Verifier};
+use forged::{flip, with_checksum};
 use keyring::{NOW, realm};
 use rounds::{Contender, run};
 
@@ -77,26 +80,6 @@ fn issue_ids(keyring: &Keyring, count: usize) -> Revocations {
     let issuer = Issuer::new(keyring);
     let request = Request { realm: realm(), app_id: keyring::APP, expires_at: None, claims: Claims::new() };
     (0..count).map(|_| -> ApiKeyId { issuer.issue(&request, NOW).expect("an API key").id() }).collect()
-}
-
-/// `text` with the character at `at` exchanged for another of the alphabet.
-fn flip(text: &str, at: usize) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    bytes[at] = if bytes[at] == b'0' { b'1' } else { b'0' };
-    String::from_utf8(bytes).expect("ASCII")
-}
-
-/// `text` with a right checksum in place of its last six characters.
-fn with_checksum(text: &str) -> String {
-    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let checked = &text[..text.len() - 6];
-    let mut value = crc32fast::hash(checked.as_bytes()) as usize;
-    let mut digits = [0u8; 6];
-    for digit in digits.iter_mut().rev() {
-        *digit = ALPHABET[value % 62];
-        value /= 62;
-    }
-    format!("{checked}{}", std::str::from_utf8(&digits).expect("ASCII"))
 }
 
 fn fernet() -> Contender<'static> {

@@ -20,6 +20,7 @@ use crate::{
     imported::HmacKeyError,
     secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
+    tls::ListenerTlsError,
 };
 
 /// What the configuration names, opened.
@@ -50,6 +51,8 @@ pub(crate) enum DeploymentError {
     FeedKey(SourceError),
     #[error("assertion.signing_keys: {0}")]
     Assertion(#[from] AssertionError),
+    #[error(transparent)]
+    Tls(#[from] ListenerTlsError),
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     #[error(transparent)]

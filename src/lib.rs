@@ -19,4 +19,5 @@ mod secret;
 mod server;
 mod store;
 mod telemetry;
+mod tls;
 mod view;

@@ -259,6 +259,6 @@ pub use self::{
         Argon2id, Ceilings, HashMemory, NewSecret, Opened, Pepper, SealBinding, SealBindingError, SecretCheck,
         SecretDigest, SecretHash, SecretHashError, SecretScheme,
     },
-    source::{Binding, KeySource, Problem, SourceError, SourceUri, Sources},
+    source::{Binding, KeySource, Problem, SecretFileError, SourceError, SourceUri, Sources, read_secret_file},
     verifier::{Verified, Verifier},
 };

@@ -37,6 +37,11 @@ impl Actor {
         Actor { name: id.to_string(), address }
     }
 
+    /// Whoever proves to hold the certificate of this name, from this address.
+    pub(crate) fn certificate(name: &str, address: Option<IpAddr>) -> Self {
+        Actor { name: format!("cert:{name}"), address }
+    }
+
     /// The record of something this actor does.
     pub(crate) fn record(&self, at: Timestamp, action: &str, target: Option<String>, detail: Value) -> AuditRecord {
         AuditRecord {

@@ -5,11 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{
-    ConfigArgument, Outcome,
-    client::{Client, ServerArgument},
-    output,
-};
+use super::{ConfigArgument, Outcome, client::ServerArgument, output};
 use crate::view::audit::{AuditPage, LONGEST_PAGE};
 
 /// Show who did what, oldest first.
@@ -34,7 +30,7 @@ pub(super) struct Audit {
 
 impl Audit {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let client = self.server.server.as_deref().map(Client::from_environment).transpose()?;
+        let client = self.server.admin()?;
         let store = if client.is_none() { Some(config.open()?.store()?) } else { None };
         let page = |after: u64, limit: u32| -> Result<Value, super::Failure> {
             Ok(match (&client, &store) {

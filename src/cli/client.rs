@@ -1,18 +1,88 @@
-//! Commands against a running server: `--server URL`, with the admin API key from `BULLA_ADMIN_KEY_FILE`.
+//! Commands against a running server: `--server URL`, with the admin API key from `BULLA_ADMIN_KEY_FILE` or with a client
+//! certificate.
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use serde_json::Value;
-use ureq::Agent;
+use ureq::{
+    Agent,
+    config::ConfigBuilder,
+    tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig},
+    typestate::AgentScope,
+};
 use zeroize::Zeroizing;
+
+use crate::tls::{self, Identity, TlsError};
 
 #[derive(Args)]
 pub(super) struct ServerArgument {
     /// Ask this server instead of the store and keyring that the configuration names; the admin API key is read from the
     /// file that BULLA_ADMIN_KEY_FILE names
     #[arg(long, value_name = "URL")]
-    pub(super) server: Option<String>,
+    server: Option<String>,
+    /// Trust what the authorities in this PEM file vouch for, in the place of the system's
+    #[arg(long, value_name = "FILE", env = "BULLA_CA_FILE")]
+    ca: Option<PathBuf>,
+    /// Show the server this certificate (PEM, with what leads to its authority), which needs no admin API key
+    #[arg(long, value_name = "FILE", env = "BULLA_CLIENT_CERT_FILE")]
+    client_cert: Option<PathBuf>,
+    /// The key of that certificate (PEM), in a file that nobody else may read
+    #[arg(long, value_name = "FILE", env = "BULLA_CLIENT_KEY_FILE")]
+    client_key: Option<PathBuf>,
+}
+
+impl ServerArgument {
+    /// Whether a server is to be asked.
+    pub(super) fn is_given(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// A client for the admin plane, where a server is to be asked: with the key from `BULLA_ADMIN_KEY_FILE`, which only who
+    /// has a certificate can do without.
+    pub(super) fn admin(&self) -> Result<Option<Client>, ClientError> {
+        let Some(client) = self.anonymous()? else { return Ok(None) };
+        let Some(path) = std::env::var_os("BULLA_ADMIN_KEY_FILE").map(PathBuf::from) else {
+            return if self.client_cert.is_some() { Ok(Some(client)) } else { Err(ClientError::NoKeyFile) };
+        };
+        let key = std::fs::read_to_string(&path).map_err(|error| ClientError::KeyFile { path, error })?;
+        Ok(Some(client.showing(&Zeroizing::new(key))))
+    }
+
+    /// A client that shows no API key, where a server is to be asked.
+    pub(super) fn anonymous(&self) -> Result<Option<Client>, ClientError> {
+        let Some(url) = &self.server else { return Ok(None) };
+        let identity = match (&self.client_cert, &self.client_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(Identity::read(certificate, key)?),
+            _ => return Err(ClientError::HalfAnIdentity),
+        };
+        if url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http://")) {
+            return if identity.is_some() { Err(ClientError::NotTls) } else { Ok(Some(Client::anonymous(url))) };
+        }
+        let tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(tls::provider())
+            .root_certs(RootCerts::new_with_certs(&self.roots()?))
+            .client_cert(identity.map(|identity| shown(&identity)).transpose()?)
+            .build();
+        Ok(Some(Client::new(url, Client::patient().tls_config(tls))))
+    }
+
+    fn roots(&self) -> Result<Vec<Certificate<'static>>, ClientError> {
+        let found = match &self.ca {
+            Some(path) => tls::authorities(path)?.0,
+            None => rustls_native_certs::load_native_certs().certs,
+        };
+        Ok(found.iter().map(|certificate| Certificate::from_der(certificate).to_owned()).collect())
+    }
+}
+
+/// A certificate and its key as the HTTP client takes them.
+fn shown(identity: &Identity) -> Result<ClientCert, ClientError> {
+    let refused = |error: ureq::Error| ClientError::Identity(error.to_string());
+    let chain: Vec<_> = identity.certified.cert.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
+    let key = PrivateKey::from_pem(identity.key_pem.as_bytes()).map_err(refused)?;
+    Ok(ClientCert::new_with_certs(&chain, key))
 }
 
 /// A server, and the admin API key to show it.
@@ -25,8 +95,19 @@ pub(super) struct Client {
 /// The server did not answer as wished.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
-    #[error("BULLA_ADMIN_KEY_FILE names no file with the admin API key: set it to the path of one")]
+    #[error(
+        "BULLA_ADMIN_KEY_FILE names no file with the admin API key: set it to the path of one, or give --client-cert and \
+         --client-key"
+    )]
     NoKeyFile,
+    #[error("--client-cert and --client-key go together: a certificate counts for who has its key")]
+    HalfAnIdentity,
+    #[error("a client certificate is shown over TLS alone: write --server https://…")]
+    NotTls,
+    #[error("the client certificate cannot be used: {0}")]
+    Identity(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("cannot read the admin API key from {path}: {error}")]
     KeyFile { path: PathBuf, error: std::io::Error },
     #[error("{url} does not answer: {error}")]
@@ -36,22 +117,27 @@ pub(super) enum ClientError {
 }
 
 impl Client {
-    /// A client that shows no key, as data-plane callers do.
+    /// A client that shows no key, as data-plane callers do, and speaks no TLS.
     pub(super) fn anonymous(url: &str) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(30)));
+        Self::new(url, Self::patient())
+    }
+
+    /// The same, showing this key.
+    pub(super) fn showing(self, key: &str) -> Self {
+        Client { key: Some(Zeroizing::new(key.trim().to_owned())), ..self }
+    }
+
+    fn new(url: &str, config: ConfigBuilder<AgentScope>) -> Self {
         Client { agent: config.build().into(), url: url.trim_end_matches('/').to_owned(), key: None }
     }
 
-    /// A client that shows this key.
-    pub(super) fn with_key(url: &str, key: &str) -> Self {
-        Client { key: Some(Zeroizing::new(key.trim().to_owned())), ..Self::anonymous(url) }
-    }
-
-    /// A client that shows the key from `BULLA_ADMIN_KEY_FILE`.
-    pub(super) fn from_environment(url: &str) -> Result<Self, ClientError> {
-        let path: PathBuf = std::env::var_os("BULLA_ADMIN_KEY_FILE").ok_or(ClientError::NoKeyFile)?.into();
-        let key = std::fs::read_to_string(&path).map_err(|error| ClientError::KeyFile { path, error })?;
-        Ok(Self::with_key(url, &Zeroizing::new(key)))
+    fn patient() -> ConfigBuilder<AgentScope> {
+        Agent::config_builder()
+            .http_status_as_error(false)
+            // A redirect would carry the key to another server.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .timeout_global(Some(Duration::from_secs(30)))
     }
 
     /// `GET path`; the answer's JSON.

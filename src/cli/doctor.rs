@@ -11,9 +11,9 @@ use super::{
     ConfigArgument, Outcome,
     output::{self, BAD, CARE, GOOD},
 };
-use crate::{action::Actor, clock, deployment::Deployment, store::StoreError};
+use crate::{action::Actor, clock, config::Listener, deployment::Deployment, store::StoreError, tls::ListenerTls};
 
-/// Check config, keyring, sources, store, clock and file modes, and say what to do. Exit 0 when nothing is wrong.
+/// Check config, keyring, sources, store, certificates, clock and file modes, and say what to do. Exit 0 when nothing is wrong.
 #[derive(Args)]
 pub(super) struct Doctor {
     /// Print one JSON object
@@ -133,6 +133,7 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
         Ok(None) => note("assertion", Status::Ok, "none: assertion.signing_keys is empty".to_owned()),
         Err(error) => note("assertion", Status::Wrong, error.to_string()),
     }
+    check_certificates(&deployment, clock::now(), &mut note);
     check_modes(&deployment, &mut note);
 }
 
@@ -166,6 +167,30 @@ fn check_sources(
             }
         }
         Err(error) => note("source", Status::Wrong, error.to_string()),
+    }
+}
+
+fn check_certificates(deployment: &Deployment, now: Timestamp, note: &mut impl FnMut(&'static str, Status, String)) {
+    for Listener { plane, tls, .. } in deployment.config.listeners() {
+        let Some(tls) = tls else { continue };
+        match ListenerTls::load(tls) {
+            Ok(loaded) => {
+                let until = loaded.validity.until;
+                let (status, told) = match loaded.validity.trouble(now) {
+                    Some(trouble) => (Status::Wrong, trouble),
+                    None if loaded.validity.ends_soon(now) => {
+                        (Status::Warning, format!("expires at {until}: renew it"))
+                    }
+                    None => (Status::Ok, format!("has its key, and is good until {until}")),
+                };
+                note("certificate", status, format!("[{plane}.tls] {} {told}", tls.certificate.display()));
+            }
+            Err(error) => note("certificate", Status::Wrong, format!("[{plane}.tls]: {error}")),
+        }
+        if tls.client_ca.is_some() && tls.clients.is_empty() {
+            let message = format!("[{plane}.tls] has a client_ca, and no name in [{plane}.tls.clients] has scopes");
+            note("certificate", Status::Warning, message);
+        }
     }
 }
 

@@ -6,11 +6,7 @@ use bulla::{Issuer, Realm};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{
-    ConfigArgument, Outcome,
-    client::{Client, ServerArgument},
-    output,
-};
+use super::{ConfigArgument, Outcome, client::ServerArgument, output};
 use crate::{
     action::{
         Actor,
@@ -70,8 +66,8 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Issue {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let issued = match &self.server.server {
-            Some(url) => Client::from_environment(url)?.post("/v1/api-keys", &self.body())?,
+        let issued = match self.server.admin()? {
+            Some(server) => server.post("/v1/api-keys", &self.body())?,
             None => {
                 let deployment = config.open()?;
                 let store = deployment.store()?;

@@ -87,7 +87,7 @@ fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Re
     output::line(format_args!("{DIM}admin plane{DIM:#} {admin_url}\n"))?;
 
     let request = json!({"realm": "live", "app_id": APP, "expires_in": "90d", "scopes": ["orders.read"]});
-    let issued = Client::with_key(&admin_url, admin_key).post("/v1/api-keys", &request)?;
+    let issued = Client::anonymous(&admin_url).showing(admin_key).post("/v1/api-keys", &request)?;
     let key = issued.get("api_key").and_then(Value::as_str).unwrap_or_default();
     output::line(format_args!("1. issued over HTTP\n   {key}\n"))?;
 

@@ -66,8 +66,8 @@ enum Target {
 impl Revoke {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let target = self.target(config)?;
-        let taken = match &self.server.server {
-            Some(url) => target.ask(&Client::from_environment(url)?, self.reason.as_deref())?,
+        let taken = match self.server.admin()? {
+            Some(server) => target.ask(&server, self.reason.as_deref())?,
             None => {
                 let store = config.open()?.store()?;
                 let (actor, reason) = (Actor::command_line(), take_back::reason(self.reason.clone())?);
@@ -88,7 +88,7 @@ impl Revoke {
                 if self.issued_before.is_some() {
                     return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
                 }
-                let store = if self.server.server.is_none() { Some(config) } else { None };
+                let store = if self.server.is_given() { None } else { Some(config) };
                 Ok(Target::Key(id_of(key, store)?))
             }
             (None, Some(app), realm, before) => Ok(Target::App(app, realm, before)),

@@ -59,8 +59,8 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let text = self.key.read()?;
-        if let Some(url) = &self.server.server {
-            return self.ask(url, &text);
+        if let Some(server) = self.server.anonymous()? {
+            return self.ask(&server, &text);
         }
         let deployment = config.open()?;
         let store = deployment.store()?;
@@ -128,13 +128,13 @@ impl Verify {
         }))
     }
 
-    fn ask(&self, url: &str, text: &str) -> Outcome {
+    fn ask(&self, server: &Client, text: &str) -> Outcome {
         let realms: Vec<&str> = self.realm.iter().map(Realm::as_str).collect();
         let body = json!({
             "api_key": text, "realms": realms, "scopes": self.scope, "audience": self.audience,
             "ip": self.ip.map(|ip| ip.to_string()),
         });
-        let answer = Client::anonymous(url).post("/v1/verify", &body)?;
+        let answer = server.post("/v1/verify", &body)?;
         let active = answer.get("active").and_then(serde_json::Value::as_bool) == Some(true);
         if self.json {
             output::json(&answer)?;

@@ -9,6 +9,30 @@ use std::{
 
 use serde::Deserialize;
 
+use super::TlsConfig;
+
+/// One of the three listeners, as it is called in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plane {
+    Data,
+    Admin,
+    Metrics,
+}
+
+/// A listener as it is configured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listener<'c> {
+    pub(crate) plane: Plane,
+    pub(crate) listen: &'c Listen,
+    pub(crate) unix_mode: UnixMode,
+    pub(crate) tls: Option<&'c TlsConfig>,
+}
+
+/// The mode of a Unix socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct UnixMode(pub(crate) u32);
+
 /// An address to listen on.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -36,6 +60,43 @@ impl Listen {
             Listen::None | Listen::Unix(_) => true,
             Listen::Tcp(address) => address.ip().to_canonical().is_loopback(),
         }
+    }
+}
+
+impl<'c> Listener<'c> {
+    pub(super) fn new(plane: Plane, listen: &'c Listen, unix_mode: UnixMode, tls: Option<&'c TlsConfig>) -> Self {
+        Listener { plane, listen, unix_mode, tls }
+    }
+}
+
+impl Plane {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Plane::Data => "data",
+            Plane::Admin => "admin",
+            Plane::Metrics => "metrics",
+        }
+    }
+}
+
+impl UnixMode {
+    /// Owner and group.
+    pub(crate) const USUAL: UnixMode = UnixMode(0o660);
+}
+
+impl TryFrom<String> for UnixMode {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let digits = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| digits && *mode <= 0o777);
+        mode.map(UnixMode).ok_or_else(|| format!("`{text}` is no mode of a socket: write it in octal, as \"0660\""))
+    }
+}
+
+impl fmt::Display for Plane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -68,6 +129,21 @@ impl fmt::Display for Listen {
             Listen::None => f.write_str("nothing"),
             Listen::Tcp(address) => address.fmt(f),
             Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_are_octal() {
+        for (text, mode) in [("0660", 0o660), ("600", 0o600), ("0777", 0o777)] {
+            assert_eq!(UnixMode::try_from(text.to_owned()), Ok(UnixMode(mode)));
+        }
+        for text in ["", "66", "0690", "1777", "00660", "+660", "rw-"] {
+            assert!(UnixMode::try_from(text.to_owned()).is_err(), "{text}");
         }
     }
 }

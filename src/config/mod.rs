@@ -5,6 +5,7 @@ mod env;
 mod listen;
 mod tables;
 mod time;
+mod tls;
 
 use std::{
     collections::BTreeMap,
@@ -17,13 +18,14 @@ use serde::Deserialize;
 
 pub(crate) use self::{
     client_address::{HeaderField, TrustedProxy},
-    listen::Listen,
+    listen::{Listen, Listener, Plane, UnixMode},
     tables::{
         AdminConfig, AssertionConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level,
         LogConfig, LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy,
         ServerConfig, StoreConfig, VerifyConfig,
     },
     time::{Span, parse_span},
+    tls::{Clients, TlsConfig, TlsVersion},
 };
 
 /// The commented default file, which is the reference.
@@ -106,6 +108,9 @@ impl Config {
         for listen in [&mut config.data.listen, &mut config.admin.listen, &mut config.metrics.listen] {
             listen.start_at(folder);
         }
+        for tls in [&mut config.data.tls, &mut config.admin.tls, &mut config.metrics.tls].into_iter().flatten() {
+            tls.start_at(folder);
+        }
         config.recheck(&path.display().to_string())?;
         Ok(config)
     }
@@ -118,8 +123,21 @@ impl Config {
     /// Takes over where `running` listens, which no reload changes.
     pub(crate) fn listen_as(&mut self, running: &Config) {
         self.data.listen = running.data.listen.clone();
-        self.admin = running.admin.clone();
-        self.metrics = running.metrics.clone();
+        self.admin.listen = running.admin.listen.clone();
+        self.metrics.listen = running.metrics.listen.clone();
+        self.data.unix_mode = running.data.unix_mode;
+        self.admin.unix_mode = running.admin.unix_mode;
+        self.metrics.unix_mode = running.metrics.unix_mode;
+    }
+
+    /// The three listeners.
+    pub(crate) fn listeners(&self) -> [Listener<'_>; 3] {
+        let (data, admin, metrics) = (&self.data, &self.admin, &self.metrics);
+        [
+            Listener::new(Plane::Data, &data.listen, data.unix_mode, data.tls.as_ref()),
+            Listener::new(Plane::Admin, &admin.listen, admin.unix_mode, admin.tls.as_ref()),
+            Listener::new(Plane::Metrics, &metrics.listen, metrics.unix_mode, metrics.tls.as_ref()),
+        ]
     }
 
     /// The realms that issue and verify, the administrators' first.
@@ -153,13 +171,14 @@ impl Config {
         if !self.store.url.starts_with("sqlite:") {
             return Err(format!("store.url is `{}`: known stores are sqlite:PATH", self.store.url));
         }
-        for (name, listen) in
-            [("data", &self.data.listen), ("admin", &self.admin.listen), ("metrics", &self.metrics.listen)]
-        {
-            if !self.server.allow_plaintext && !listen.is_local() {
+        for Listener { plane, listen, tls, .. } in self.listeners() {
+            if let Some(tls) = tls {
+                let is_realm = |realm: &str| self.realms.contains_key(realm);
+                tls.check(plane, is_realm).map_err(|message| format!("[{plane}.tls]: {message}"))?;
+            } else if !self.server.allow_plaintext && !listen.is_local() {
                 return Err(format!(
-                    "{name}.listen is {listen}, which other machines reach, without TLS: listen on a loopback address or a \
-                     Unix socket, or set server.allow_plaintext = true where something else encrypts"
+                    "{plane}.listen is {listen}, which other machines reach, without TLS: write a [{plane}.tls], listen on \
+                     a loopback address or a Unix socket, or set server.allow_plaintext = true where something else encrypts"
                 ));
             }
         }
@@ -251,6 +270,10 @@ mod tests {
                 &DEFAULT.replace("127.0.0.1:8181", listen).replace("allow_plaintext = false", "allow_plaintext = true"),
             );
             assert!(Config::load(&path).is_ok(), "{listen} with allow_plaintext");
+            let tls = "\n[data.tls]\ncertificate = \"tls.crt\"\nkey = \"tls.key\"\n";
+            let (folder, path) = written(&(DEFAULT.replace("127.0.0.1:8181", listen) + tls));
+            let config = Config::load(&path).expect("with TLS");
+            assert_eq!(config.data.tls.map(|tls| tls.key), Some(folder.path().join("tls.key")), "{listen} with TLS");
         }
     }
 }

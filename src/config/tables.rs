@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bulla::{Argon2id, KeyVersion, SecretScheme, SourceUri, Suite};
 use serde::Deserialize;
 
-use super::{HeaderField, Listen, Span, TrustedProxy};
+use super::{HeaderField, Listen, Span, TlsConfig, TrustedProxy, UnixMode};
 use crate::last_used::LastUsed;
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -232,6 +232,8 @@ impl RealmConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct DataConfig {
     pub(crate) listen: Listen,
+    pub(crate) unix_mode: UnixMode,
+    pub(crate) tls: Option<TlsConfig>,
     /// Gateways that are believed when they say where a client is.
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
     /// The header in which they say so.
@@ -242,12 +244,16 @@ pub(crate) struct DataConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct AdminConfig {
     pub(crate) listen: Listen,
+    pub(crate) unix_mode: UnixMode,
+    pub(crate) tls: Option<TlsConfig>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct MetricsConfig {
     pub(crate) listen: Listen,
+    pub(crate) unix_mode: UnixMode,
+    pub(crate) tls: Option<TlsConfig>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -293,6 +299,8 @@ impl Default for DataConfig {
     fn default() -> Self {
         DataConfig {
             listen: Listen::loopback(8181),
+            unix_mode: UnixMode::USUAL,
+            tls: None,
             trusted_proxies: Vec::new(),
             client_address_header: HeaderField::X_FORWARDED_FOR,
         }
@@ -301,13 +309,13 @@ impl Default for DataConfig {
 
 impl Default for AdminConfig {
     fn default() -> Self {
-        AdminConfig { listen: Listen::loopback(8182) }
+        AdminConfig { listen: Listen::loopback(8182), unix_mode: UnixMode::USUAL, tls: None }
     }
 }
 
 impl Default for MetricsConfig {
     fn default() -> Self {
-        MetricsConfig { listen: Listen::loopback(8183) }
+        MetricsConfig { listen: Listen::loopback(8183), unix_mode: UnixMode::USUAL, tls: None }
     }
 }
 

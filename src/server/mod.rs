@@ -25,11 +25,11 @@ use axum::Router;
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{
-    listener::{Bound, Limits},
+    listener::{Bound, Limits, Transport},
     refresh::Refresher,
 };
 use crate::{
-    config::{Listen, ServerConfig},
+    config::{Listen, Listener, Plane, ServerConfig, UnixMode},
     deployment::{Deployment, DeploymentError},
 };
 
@@ -39,7 +39,7 @@ pub(crate) use self::{data::router as data_router, imported::read_on as read_imp
 pub(crate) struct Server {
     app: Arc<App>,
     refresher: Refresher,
-    listeners: Vec<(Bound, Router)>,
+    listeners: Vec<(Bound, Router, Transport)>,
     limits: Limits,
     grace: Duration,
 }
@@ -67,8 +67,8 @@ pub(crate) async fn serve_alone(
     config: &ServerConfig,
     stop: watch::Receiver<bool>,
 ) -> io::Result<(Listen, impl Future<Output = ()> + use<>)> {
-    let bound = Bound::bind(&Listen::loopback(0)).await?;
-    Ok((bound.address(), bound.serve(router, limits(config), stop, config.shutdown_grace.0)))
+    let bound = Bound::bind(&Listen::loopback(0), UnixMode::USUAL).await?;
+    Ok((bound.address(), bound.serve(router, limits(config), Transport::Plain, stop, config.shutdown_grace.0)))
 }
 
 fn limits(config: &ServerConfig) -> Limits {
@@ -95,14 +95,15 @@ impl Server {
         let app = Arc::new(app);
         let refresher = Refresher::new(Arc::clone(&app), config_path, hangup);
         let mut listeners = Vec::new();
-        for (listen, router) in [
-            (&config.data.listen, data::router(Arc::clone(&app))),
-            (&config.admin.listen, admin::router(Arc::clone(&app))),
-            (&config.metrics.listen, data::metrics_router(Arc::clone(&app))),
-        ] {
-            let bound =
-                Bound::bind(listen).await.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
-            listeners.push((bound, router));
+        for Listener { plane, listen, unix_mode, .. } in config.listeners() {
+            let bound = Bound::bind(listen, unix_mode).await;
+            let bound = bound.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
+            let router = match plane {
+                Plane::Data => data::router(Arc::clone(&app)),
+                Plane::Admin => admin::router(Arc::clone(&app)),
+                Plane::Metrics => data::metrics_router(Arc::clone(&app)),
+            };
+            listeners.push((bound, router, Transport::Configured { app: Arc::clone(&app), plane }));
         }
         let limits = limits(&config.server);
         Ok(Server { app, refresher, listeners, limits, grace: config.server.shutdown_grace.0 })
@@ -110,7 +111,7 @@ impl Server {
 
     /// Where it listens.
     pub(crate) fn addresses(&self) -> Addresses {
-        let address = |at: usize| self.listeners.get(at).map_or(Listen::None, |(bound, _)| bound.address());
+        let address = |at: usize| self.listeners.get(at).map_or(Listen::None, |(bound, ..)| bound.address());
         Addresses { data: address(0), admin: address(1), metrics: address(2) }
     }
 
@@ -134,8 +135,8 @@ impl Server {
         });
         let (app, stopped) = (Arc::clone(&self.app), stop.clone());
         tasks.spawn_blocking(move || housekeeping::run(&app, &stopped));
-        for (bound, router) in self.listeners {
-            tasks.spawn(bound.serve(router, self.limits, stop.clone(), self.grace));
+        for (bound, router, transport) in self.listeners {
+            tasks.spawn(bound.serve(router, self.limits, transport, stop.clone(), self.grace));
         }
         while tasks.join_next().await.is_some() {}
         let app = Arc::clone(&self.app);

@@ -70,6 +70,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if let Poll::Ready(shut) = Pin::new(&mut self.stream).poll_shutdown(cx) {
+            return Poll::Ready(shut);
+        }
+        // TLS says goodbye, and who does not read would not let it.
+        self.deadline.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }

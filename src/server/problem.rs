@@ -81,6 +81,13 @@ impl Problem {
             .challenging("Bearer")
     }
 
+    /// A client certificate that counts for nothing, and no API key.
+    pub(super) fn certificate(detail: &str) -> Self {
+        let detail = format!("{detail}, or present an API key of the realm `bulla`");
+        Self::new(StatusCode::UNAUTHORIZED, "certificate", "The client certificate does not count", detail)
+            .challenging("Bearer")
+    }
+
     /// A key that was to end itself, and is none that could.
     pub(super) fn no_such_key() -> Self {
         let detail = "present the API key that is to be revoked, which has to be genuine and in time";

@@ -1,5 +1,5 @@
-//! Keeps keyring and configuration fresh: on SIGHUP, on a changed file, on an interval, and when a presented key names a
-//! version that nobody here knows. What cannot be loaded takes nothing away that is at hand.
+//! Keeps keyring, configuration and certificates fresh: on SIGHUP, on a changed file, on an interval, and when a presented
+//! key names a version that nobody here knows. What cannot be loaded takes nothing away that is at hand.
 
 use std::{
     collections::HashSet,
@@ -138,6 +138,7 @@ impl Refresher {
             (Instant::now() + wait, wait)
         });
         self.app.degraded.note("keyring", error, clock::now());
+        self.app.look_at_certificates();
     }
 }
 
@@ -203,7 +204,7 @@ fn rotate(app: &App, deployment: &Deployment) -> Result<bool, DeploymentError> {
     }
 }
 
-/// The files whose change is seen without anyone announcing it: configuration, keyring, and key files.
+/// The files whose change is seen without anyone announcing it: configuration, keyring, key files, and certificates.
 fn stamps(app: &App, config: &Path) -> Vec<Option<Stamp>> {
     let snapshot = app.snapshot();
     let folder = &snapshot.config.folder;
@@ -212,6 +213,8 @@ fn stamps(app: &App, config: &Path) -> Vec<Option<Stamp>> {
     let mut paths = vec![config.to_owned()];
     paths.extend(keyring.map(|source| folder.join(source.rest())));
     paths.extend(snapshot.document.versions().iter().flat_map(|record| record.sources.iter().filter_map(key_file)));
+    let tls = snapshot.config.listeners().into_iter().filter_map(|listener| listener.tls);
+    paths.extend(tls.flat_map(|tls| tls.files().map(Path::to_owned)));
     paths.iter().map(|path| stamp(path)).collect()
 }
 

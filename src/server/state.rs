@@ -38,6 +38,7 @@ use crate::{
         limit::LineLimit,
         metrics::{Metrics, VersionCounters},
     },
+    tls::Tls,
     view::{accepted::Accepted, verdict::Wanted},
 };
 
@@ -78,6 +79,7 @@ pub(crate) struct Snapshot {
     pub(crate) issuer: Issuer,
     keyring: Keyring,
     pub(super) peppers: Option<Arc<Peppers>>,
+    pub(super) tls: Tls,
     pub(super) assertions: Option<Arc<Assertions>>,
     /// What of the keyring could not be loaded.
     failed: Vec<String>,
@@ -89,6 +91,7 @@ struct Keys {
     keyring: Keyring,
     peppers: Option<Arc<Peppers>>,
     assertions: Option<Arc<Assertions>>,
+    tls: Tls,
 }
 
 /// How a look at configuration and keyring ended.
@@ -105,9 +108,11 @@ impl App {
         let metrics = Metrics::new();
         let (document, keyring) = deployment.keyring(&*store)?;
         let peppers = deployment.peppers(&document)?.map(Arc::new);
+        let tls = Tls::load(&deployment.config)?;
         warn_of_administrators(&*store, peppers.is_some())?;
-        let keys = Keys { keyring, peppers, assertions: deployment.assertions()?.map(Arc::new) };
-        let snapshot = Snapshot::new(&deployment, document, keys, Vec::new(), &metrics);
+        let assertions = deployment.assertions()?.map(Arc::new);
+        let snapshot =
+            Snapshot::new(&deployment, document, Keys { keyring, peppers, assertions, tls }, Vec::new(), &metrics);
         let feed = Feed::load(&deployment)?;
         let secrets = Secrets::load(&deployment.config.secret, &*store)?;
         let config = deployment.config;
@@ -140,6 +145,7 @@ impl App {
         held.forget_destroyed(&app.snapshot().document);
         app.publish(&held);
         drop(held);
+        app.look_at_certificates();
         Ok(app)
     }
 
@@ -155,9 +161,10 @@ impl App {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let document = deployment.document(&*self.store)?;
         let current = self.snapshot.load();
-        let changed = document != current.document || deployment.config != current.config;
+        let (tls, tls_failed) = current.tls.reload(&deployment.config);
+        let changed = document != current.document || deployment.config != current.config || tls != current.tls;
         if !changed && !ask_again && current.failed.is_empty() {
-            return Ok(Reloaded { changed, failed: Vec::new() });
+            return Ok(Reloaded { changed, failed: tls_failed });
         }
         let realms = deployment.config.all_realms();
         let (keyring, failed) = current.keyring.reload(&document, &deployment.sources, &realms, ask_again);
@@ -176,13 +183,25 @@ impl App {
                 current.assertions.clone()
             }
         };
-        let keys = Keys { keyring, peppers, assertions };
+        let keys = Keys { keyring, peppers, assertions, tls };
         let snapshot = Snapshot::new(deployment, document, keys, failed.clone(), &self.metrics);
         let mut held = self.taken_back.hold();
         held.forget_destroyed(&snapshot.document);
         self.snapshot.store(Arc::new(snapshot));
         self.publish(&held);
+        failed.extend(tls_failed);
         Ok(Reloaded { changed, failed })
+    }
+
+    /// Says of certificates that they do not count now, as whoever calls will find.
+    pub(super) fn look_at_certificates(&self) {
+        let (now, snapshot) = (clock::now(), self.snapshot.load());
+        let trouble = snapshot.tls.trouble(now);
+        if self.degraded.note("certificate", trouble.clone(), now)
+            && let Some(trouble) = trouble
+        {
+            tracing::warn!("{trouble}");
+        }
     }
 
     /// Reads what the store's log of revocations has more; it is in force when this returns.
@@ -333,7 +352,7 @@ impl Snapshot {
     fn new(
         deployment: &Deployment,
         document: KeyringDocument,
-        Keys { keyring, peppers, assertions }: Keys,
+        Keys { keyring, peppers, assertions, tls }: Keys,
         failed: Vec<String>,
         metrics: &Metrics,
     ) -> Self {
@@ -343,6 +362,10 @@ impl Snapshot {
             }
             tracing::info!(version = %served.version, source = %served.source, "key version loaded");
         }
+        for (listener, tls) in tls.all() {
+            tracing::info!(%listener, until = %tls.validity.until, "certificate loaded");
+        }
+        metrics.certificates(&tls);
         Snapshot {
             verifier: Verifier::new(&keyring).requiring_secrets(&secret::requiring(&deployment.config)),
             issuer: Issuer::new(&keyring),
@@ -351,6 +374,7 @@ impl Snapshot {
             config: deployment.config.clone(),
             keyring,
             peppers,
+            tls,
             assertions,
             failed,
             document,

@@ -15,7 +15,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::store::SealCount;
+use crate::{config::Plane, store::SealCount, tls::Tls};
 
 /// All metrics of the process.
 pub(crate) struct Metrics {
@@ -42,6 +42,8 @@ pub(crate) struct Metrics {
     imported_keys: Gauge<u64, AtomicU64>,
     pub(crate) imported_accepted: Counter,
     pub(crate) imported_slow_checks: Counter,
+    certificate_expiry: Family<ListenerLabel, Gauge>,
+    handshakes_failed: Family<ListenerLabel, Counter>,
 }
 
 /// One counter for each way a verification ends.
@@ -77,6 +79,11 @@ pub(crate) struct RealmLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ListenerLabel {
+    listener: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -191,6 +198,18 @@ impl Metrics {
             "Argon2id, bcrypt and scrypt hashes computed for imported keys",
             imported_slow_checks.clone(),
         );
+        let certificate_expiry = Family::<ListenerLabel, Gauge>::default();
+        registry.register(
+            "tls_certificate_expiry_seconds",
+            "When the certificate in force expires, in Unix seconds, by listener",
+            certificate_expiry.clone(),
+        );
+        let handshakes_failed = Family::<ListenerLabel, Counter>::default();
+        registry.register(
+            "tls_handshakes_failed",
+            "Connections that ended before TLS stood, by listener",
+            handshakes_failed.clone(),
+        );
         let rejected = Rejection::ALL
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
@@ -220,6 +239,8 @@ impl Metrics {
             imported_keys,
             imported_accepted,
             imported_slow_checks,
+            certificate_expiry,
+            handshakes_failed,
         }
     }
 
@@ -274,6 +295,20 @@ impl Metrics {
     /// Shows how many imported keys there are.
     pub(crate) fn imported_keys(&self, count: usize) {
         self.imported_keys.set(count as u64);
+    }
+
+    /// Shows the certificates in force.
+    pub(crate) fn certificates(&self, tls: &Tls) {
+        for (plane, tls) in tls.all() {
+            let label = ListenerLabel { listener: plane.name() };
+            self.certificate_expiry.get_or_create(&label).set(tls.validity.until.as_second());
+            drop(self.handshakes_failed.get_or_create(&label));
+        }
+    }
+
+    /// Counts a connection on which no TLS came about.
+    pub(crate) fn handshake_failed(&self, plane: Plane) {
+        self.handshakes_failed.get_or_create(&ListenerLabel { listener: plane.name() }).inc();
     }
 
     /// Counts a look at the keyring.

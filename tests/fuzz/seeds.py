@@ -1,4 +1,4 @@
-"""Writes tests/fuzz/corpus and tests/fuzz/sealed.txt from tests/vectors, the same bytes at every run.
+"""Writes tests/fuzz/corpus and tests/fuzz/sealed.txt from tests/vectors and tests/vectors-feed, the same bytes at every run.
 
 The reference implementation takes the keys apart, so nothing here asks the code under test. It needs the package
 `cryptography`. sealed.txt holds realm and body of every key of the vectors that is genuine under the keyring of the target
@@ -216,8 +216,37 @@ def bodies():
     yield "too-large", b"\xff" + json.dumps({"api_key": plain}).encode()
 
 
+# -- Messages of the feed -----------------------------------------------------------------------------------
+def feeds():
+    for path in sorted((HERE.parent / "vectors-feed").glob("*/*.json")):
+        for number, step in enumerate(json.loads(path.read_text())["steps"], 1):
+            message = step.get("message", "")
+            if '"signature"' in message:
+                yield f"{path.stem}-{number}", SIGNED + message[: message.rindex('{"signature"')].encode()
+    yield "whole", AS_IT_STANDS + message.encode()
+
+
+# -- Stored hashes ------------------------------------------------------------------------------------------
+def hashes():
+    salt, digest = "AAECAwQFBgcICQoLDA0ODw", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
+    for name, text in {
+        "hmac": f"$hmac-sha256$keyid=AAAAAQ$-${digest}",
+        "hmac-with-salt": f"$hmac-sha256$keyid=AAAAAQ${salt}${digest}",
+        "argon2id": f"$argon2id$v=19$m=65536,t=3,p=4,keyid=AAAAAQ${salt}${digest}",
+        "owasp": f"$argon2id$v=19$m=19456,t=2,p=1,keyid=AAAAAg${salt}${digest}",
+        "no-version": f"$argon2id$m=65536,t=3,p=4,keyid=AAAAAQ${salt}${digest}",
+        "pepper-0": f"$hmac-sha256$keyid=AAAAAA$-${digest}",
+        "order": f"$argon2id$v=19$t=3,m=65536,p=4,keyid=AAAAAQ${salt}${digest}",
+        "too-dear": f"$argon2id$v=19$m=4294967295,t=3,p=4,keyid=AAAAAQ${salt}${digest}",
+        "trailing-bits": f"$hmac-sha256$keyid=AAAAAR$-${digest}",
+    }.items():
+        yield name, text.encode()
+
+
 sealed()
 write("api_key", api_keys())
 write("claims", claims())
+write("feed", feeds())
 write("keyring", keyrings())
+write("secret_hash", hashes())
 write("verify_body", bodies())

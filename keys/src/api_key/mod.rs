@@ -65,7 +65,7 @@ impl FromStr for ApiKey {
         let parts = Parts::split(text)?;
         let realm = parts.realm.parse().map_err(|_| Rejection::Malformed)?;
         let mut buffer = [0; _];
-        let (id, _) = parts.body(&mut buffer)?;
+        let (id, _) = parts.body(None, &mut buffer)?;
         parts.check_secret()?;
         let id = ApiKeyId::new(realm, *id);
         Ok(ApiKey { text: Zeroizing::new(text.to_owned()), id, has_secret: parts.secret.is_some() })

@@ -33,6 +33,23 @@ pub(crate) struct Parts<'a> {
 /// Room for the longest body, on the stack of whoever decodes one.
 pub(crate) type BodyBuffer = [u8; MAX_BODY_BYTES];
 
+/// What stands in the place of the id, where the realm has so many characters: enough to fetch memory by, and nothing to
+/// believe.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    realm_chars: usize,
+    pub(crate) id: [u8; ID_BYTES],
+}
+
+impl Ahead {
+    #[inline]
+    pub(crate) fn read(text: &str, realm_chars: usize) -> Option<Self> {
+        let (joint, body) = text.as_bytes().get(realm_chars..)?.split_first()?;
+        let id = decode_id(body).filter(|_| *joint == b'_')?;
+        Some(Ahead { realm_chars, id })
+    }
+}
+
 impl<'a> Parts<'a> {
     /// Takes `text` apart: length bounds, then the checksum, then the parts.
     #[inline]
@@ -58,13 +75,26 @@ impl<'a> Parts<'a> {
         Ok(Parts { realm, secret, from_body, body_chars: body.len() })
     }
 
-    /// Decodes the body into `buffer`: the id, and what lies under the seal, to be opened in place.
+    /// Decodes the body into `buffer`: the id, and what lies under the seal, to be opened in place. An id that was read ahead,
+    /// and in the right place, is not decoded again.
     #[inline]
-    pub(crate) fn body<'b>(&self, buffer: &'b mut BodyBuffer) -> Result<(&'b [u8; ID_BYTES], &'b mut [u8]), Rejection> {
-        let body =
-            base62::decode_front(self.from_body.as_bytes(), self.body_chars, buffer).ok_or(Rejection::Malformed)?;
-        let (id, sealed) = body.split_first_chunk_mut::<ID_BYTES>().ok_or(Rejection::Malformed)?;
-        if sealed.len() < Suite::MIN_SEALED { Err(Rejection::Malformed) } else { Ok((id, sealed)) }
+    pub(crate) fn body<'b>(
+        &self,
+        ahead: Option<Ahead>,
+        buffer: &'b mut BodyBuffer,
+    ) -> Result<(&'b [u8; ID_BYTES], &'b mut [u8]), Rejection> {
+        let text = self.from_body.as_bytes();
+        let (id, sealed) = buffer.split_first_chunk_mut::<ID_BYTES>().ok_or(Rejection::Malformed)?;
+        match ahead.filter(|ahead| ahead.realm_chars == self.realm.len()) {
+            Some(ahead) => *id = ahead.id,
+            None => *id = decode_id(text).ok_or(Rejection::Malformed)?,
+        }
+        let chars = self.body_chars.checked_sub(ID_CHARS).ok_or(Rejection::Malformed)?;
+        let sealed = text.get(ID_CHARS..).and_then(|text| base62::decode_front(text, chars, sealed));
+        sealed
+            .filter(|sealed| sealed.len() >= Suite::MIN_SEALED)
+            .map(|sealed| (&*id, sealed))
+            .ok_or(Rejection::Malformed)
     }
 
     /// Holds the secret part, where there is one, to its shape.
@@ -83,6 +113,14 @@ impl<'a> Parts<'a> {
     pub(crate) fn before_secret(&self) -> [&[u8]; 3] {
         [self.realm.as_bytes(), b"_", &self.from_body.as_bytes()[..self.body_chars]]
     }
+}
+
+/// The id at the front of a body.
+#[inline]
+fn decode_id(body: &[u8]) -> Option<[u8; ID_BYTES]> {
+    let mut id = [0; ID_BYTES];
+    base62::decode_front(body, ID_CHARS, &mut id)?;
+    Some(id)
 }
 
 fn split_last(text: &str) -> Result<(&str, &str), Rejection> {
@@ -114,4 +152,35 @@ pub(crate) fn secret_ending(before: u32, secret: &[u8; SECRET_BYTES]) -> Zeroizi
     checksum.update(ending.as_bytes());
     base62::encode_into(&checksum.finalize().to_be_bytes(), &mut ending);
     ending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [&str; 2] = [
+        "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw",
+        "acme_live_00000YsKCmZ9zuH4PcLyd16ixLiyW8RsPDOzajtay2cN5wmccPAZiikEoIHvfjBpQQBEjDlUTBPki3Nz9S0Bb66_B226E8ACFV9\
+         BimeKbrQQkZCPXCR5YebzzD6HkXZFsnFP3z6hnV",
+    ];
+
+    #[test]
+    fn what_is_read_ahead_is_the_id_and_elsewhere_is_none() {
+        for text in KEYS {
+            let (parts, mut buffer) = (Parts::split(text).expect("a key"), [0; _]);
+            let (id, sealed) = parts.body(None, &mut buffer).expect("a body");
+            let ahead = Ahead::read(text, parts.realm.len()).expect("an id");
+            assert_eq!(ahead.id, *id);
+            let mut again = [0; _];
+            assert_eq!(parts.body(Some(ahead), &mut again).expect("a body"), (id, sealed));
+            for elsewhere in (0..=text.len()).filter(|chars| *chars != parts.realm.len()) {
+                let ahead = Ahead::read(text, elsewhere);
+                assert!(ahead.is_none_or(|_| elsewhere > crate::realm::MAX_LEN), "behind {elsewhere} characters");
+            }
+            // What was read in another place than the id's is not taken for it.
+            let wrong = Ahead { realm_chars: 3, id: [7; ID_BYTES] };
+            let mut again = [0; _];
+            assert_eq!(parts.body(Some(wrong), &mut again).expect("a body").0, id);
+        }
+    }
 }

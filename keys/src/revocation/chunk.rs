@@ -1,26 +1,19 @@
-//! A chunk of a table: up to some ten thousand entries in 64 leaves, behind one filter.
+//! A chunk of a table: up to some ten thousand entries in 64 leaves.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::{Range, RangeInclusive},
+    sync::Arc,
+};
 
 use hashbrown::DefaultHashBuilder;
 
-use super::{
-    entry::{Entry, FAN, Key, Operation, block, digit, hash},
-    filter::Filter,
-};
+use super::entry::{Entry, FAN, Key, Operation, block, digit, hash};
 
 /// Entries in the order of their keys. It never has room to spare: a change makes a new leaf anyway.
 type Leaf = Arc<[Entry]>;
 
-/// It lies in its parent, filter and all, so that the way to the filter leads through few and busy places of memory.
 #[derive(Clone)]
 pub(super) struct Chunk {
-    filter: Filter,
-    leaves: Arc<Leaves>,
-}
-
-#[derive(Clone)]
-struct Leaves {
     len: usize,
     leaves: [Leaf; FAN],
 }
@@ -28,16 +21,16 @@ struct Leaves {
 impl Chunk {
     /// A chunk of entries, of which no two have the same key.
     pub(super) fn new(entries: &[Entry], depth: u32, hasher: &DefaultHashBuilder) -> Self {
-        let hashes: Vec<u64> = entries.iter().map(|entry| hash(&entry.key, hasher)).collect();
+        let digits: Vec<usize> = entries.iter().map(|entry| digit(hash(&entry.key, hasher), depth)).collect();
         // All leaves in one buffer, one behind the other: first where each begins, and as it fills, where it ends.
         let (mut ends, mut ordered) = ([0; FAN], entries.to_vec());
-        hashes.iter().for_each(|hash| ends[digit(*hash, depth)] += 1);
+        digits.iter().for_each(|digit| ends[*digit] += 1);
         let mut begin = 0;
         for end in &mut ends {
             begin += std::mem::replace(end, begin);
         }
-        for (entry, hash) in entries.iter().zip(&hashes) {
-            let end = &mut ends[digit(*hash, depth)];
+        for (entry, digit) in entries.iter().zip(&digits) {
+            let end = &mut ends[*digit];
             ordered[*end] = *entry;
             *end += 1;
         }
@@ -49,89 +42,68 @@ impl Chunk {
             leaf.sort_unstable();
             Leaf::from(&*leaf)
         });
-        let filter = Filter::new(entries.len(), hashes.into_iter());
-        Chunk { filter, leaves: Arc::new(Leaves { len: entries.len(), leaves }) }
+        Chunk { len: entries.len(), leaves }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.leaves.len
+        self.len
     }
 
     /// What the children of a branch in this chunk's place would hold.
     pub(super) fn leaves(&self) -> &[Leaf; FAN] {
-        &self.leaves.leaves
-    }
-
-    #[inline]
-    pub(super) fn prefetch(&self, hash: u64) {
-        self.filter.prefetch(hash);
+        &self.leaves
     }
 
     /// The time of a key, where it is here.
-    #[inline]
     pub(super) fn get(&self, key: &Key, hash: u64, depth: u32) -> Option<u32> {
-        if self.filter.may_hold(hash) { self.find(key, hash, depth) } else { None }
-    }
-
-    /// The time of a key that the filter does not rule out. Kept apart, so that the way past it stays short.
-    #[cold]
-    fn find(&self, key: &Key, hash: u64, depth: u32) -> Option<u32> {
-        let leaf = &self.leaves()[digit(hash, depth)];
+        let leaf = &self.leaves[digit(hash, depth)];
         leaf.binary_search_by(|entry| entry.key.cmp(key)).ok().map(|at| leaf[at].time)
     }
 
     /// After `operations`, which are in the order of their hashes. Those on one key keep their order.
-    pub(super) fn with(&self, operations: &mut [Operation], depth: u32, hasher: &DefaultHashBuilder) -> Self {
-        let mut next = Leaves::clone(&self.leaves);
+    pub(super) fn with(&self, operations: &mut [Operation], depth: u32) -> Self {
+        let mut next = self.clone();
         for group in operations.chunk_by_mut(|a, b| digit(a.hash, depth) == digit(b.hash, depth)) {
             let at = digit(group[0].hash, depth);
             next.replace(at, merge(&next.leaves[at], group));
         }
-        let filter = if self.filter.has_room(operations.len()) {
-            let mut filter = self.filter.clone();
-            filter.add(operations.iter().filter(|operation| operation.put.is_some()).map(|put| put.hash));
-            filter
-        } else {
-            next.filter(hasher)
-        };
-        Chunk { filter, leaves: Arc::new(next) }
+        next
     }
 
     /// Without the entries of these leaves that are not to be kept; `None` where all are.
-    pub(super) fn retain(
-        &self,
-        leaves: Range<usize>,
-        keep: &impl Fn(&Entry) -> bool,
-        hasher: &DefaultHashBuilder,
-    ) -> Option<Self> {
+    pub(super) fn retain(&self, leaves: Range<usize>, keep: &impl Fn(&Entry) -> bool) -> Option<Self> {
         let mut next = None;
         for at in leaves {
-            let leaf = &self.leaves()[at];
+            let leaf = &self.leaves[at];
             if !leaf.iter().all(keep) {
-                let next = next.get_or_insert_with(|| Leaves::clone(&self.leaves));
-                next.replace(at, leaf.iter().copied().filter(keep).collect());
+                next.get_or_insert_with(|| self.clone()).replace(at, leaf.iter().copied().filter(keep).collect());
             }
         }
-        next.map(|next| Chunk { filter: next.filter(hasher), leaves: Arc::new(next) })
+        next
     }
 
-    /// The bytes of memory behind it; those in its parent are the parent's.
+    /// Adds the hashes in `range` to `hashes`.
+    pub(super) fn hashes(
+        &self,
+        range: &RangeInclusive<u64>,
+        depth: u32,
+        hasher: &DefaultHashBuilder,
+        hashes: &mut Vec<u64>,
+    ) {
+        for leaf in &self.leaves[digit(*range.start(), depth)..=digit(*range.end(), depth)] {
+            hashes.extend(leaf.iter().map(|entry| hash(&entry.key, hasher)).filter(|hash| range.contains(hash)));
+        }
+    }
+
+    /// The bytes of memory behind it.
     pub(super) fn memory(&self) -> usize {
         let leaf = |leaf: &Leaf| if leaf.is_empty() { 0 } else { block(16 + size_of_val::<[Entry]>(leaf)) };
-        self.filter.memory() + block(16 + size_of::<Leaves>()) + self.leaves().iter().map(leaf).sum::<usize>()
+        block(16 + size_of::<Self>()) + self.leaves.iter().map(leaf).sum::<usize>()
     }
-}
 
-impl Leaves {
     fn replace(&mut self, at: usize, leaf: Leaf) {
         self.len = self.len - self.leaves[at].len() + leaf.len();
         self.leaves[at] = leaf;
-    }
-
-    /// A new filter over all of them.
-    fn filter(&self, hasher: &DefaultHashBuilder) -> Filter {
-        let entries = self.leaves.iter().flat_map(|leaf| leaf.iter());
-        Filter::new(self.len, entries.map(|entry| hash(&entry.key, hasher)))
     }
 }
 

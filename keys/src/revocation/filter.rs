@@ -1,101 +1,134 @@
-//! The filter in front of a chunk: it answers nearly every question about an absent key from one word of memory.
+//! The filter in front of all tables: it answers nearly every question about an absent key from one line of memory, which is
+//! one step away from the state, so that a look-up can have it fetched before it has time to look.
+//!
+//! States share it with those that come of them. A change sets its keys' bits in the words that older states look at too,
+//! before there is a state that needs them; an older one merely sees a few bits too many and looks into its tables in vain.
+//! No bit is ever taken out of a word: what is removed stays until its segment is made anew, which only the new state has.
+//!
+//! So access to the words need not be ordered. Whoever has a state got it from the thread that made it by something that
+//! orders memory, a swap or a lock, and the bits of the state were set before.
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
-use super::entry::block;
+use std::{
+    ops::{Range, RangeInclusive},
+    sync::Arc,
+};
 
-/// Keys per word, at most: 21 bits for each, of which it sets five. Of a thousand absent keys two pass for present, and each
-/// of these costs several misses of the cache.
-const KEYS_PER_WORD: usize = 3;
+use super::{
+    entry::{FAN, block},
+    segment::Segment,
+};
 
-/// A Bloom filter in which all bits of a key lie in one word.
-#[derive(Clone)]
+/// Keys of a segment, on average, at most: making one anew is what a single change may have to wait for.
+const LONGEST: usize = 16 * 1024;
+
+/// Segments by the first bits of the hash, a power of two of them; none where nothing was ever added.
+#[derive(Clone, Default)]
 pub(super) struct Filter {
-    words: Arc<[u64]>,
-    added: usize,
+    // After doubling, two neighbours are the same until one of them is full.
+    segments: Arc<[Segment]>,
+}
+
+/// The keys that a filter is for.
+pub(super) trait Keys {
+    fn count(&self) -> usize;
+
+    /// The hashes that lie in this range, whose length is a power of two and which begins at a multiple of it.
+    fn hashes(&self, range: &RangeInclusive<u64>) -> Vec<u64>;
 }
 
 impl Filter {
-    /// A filter that holds so many keys, with room for a quarter more.
-    pub(super) fn new(keys: usize, hashes: impl Iterator<Item = u64>) -> Self {
-        let words = (keys + keys / 4).div_ceil(KEYS_PER_WORD).max(1);
-        let mut filter = Filter { words: vec![0; words].into(), added: 0 };
-        filter.add(hashes);
+    /// A filter of these keys.
+    pub(super) fn new(keys: &impl Keys) -> Self {
+        let mut filter = Filter::default();
+        if keys.count() > 0 {
+            filter.widen(keys);
+            (0..filter.segments.len()).for_each(|at| filter.renew(at, keys));
+        }
         filter
     }
 
-    /// Whether it takes so many keys more and stays as sharp as promised.
-    pub(super) fn has_room(&self, keys: usize) -> bool {
-        self.added + keys <= self.words.len() * KEYS_PER_WORD
+    #[inline]
+    pub(super) fn is_blank(&self) -> bool {
+        self.segments.is_empty()
     }
 
-    pub(super) fn add(&mut self, hashes: impl Iterator<Item = u64>) {
-        let words = Arc::make_mut(&mut self.words);
-        for hash in hashes {
-            let (at, bits) = place(hash, words.len());
-            words[at] |= bits;
-            self.added += 1;
+    /// Has the processor fetch the line of the key.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        if let Some(segment) = self.segments.get(self.at(hash)) {
+            segment.prefetch(hash);
         }
     }
 
-    /// Has the processor fetch the word of the key.
-    #[inline]
-    pub(super) fn prefetch(&self, hash: u64) {
-        prefetch(&self.words[place(hash, self.words.len()).0]);
-    }
-
-    /// False only for a key that was never added.
+    /// False only for a key that is not there.
     #[inline]
     pub(super) fn may_hold(&self, hash: u64) -> bool {
-        let (at, bits) = place(hash, self.words.len());
-        self.words[at] & bits == bits
+        self.segments.get(self.at(hash)).is_some_and(|segment| segment.may_hold(hash))
     }
 
+    /// After these keys were added. All `keys` include them.
+    pub(super) fn with(&self, added: &[u64], keys: &impl Keys) -> Self {
+        if added.len() > keys.count() / 2 || self.is_too_wide(keys) {
+            return Self::new(keys);
+        }
+        let mut next = self.clone();
+        for hash in added {
+            if !next.segments.get(next.at(*hash)).is_some_and(|segment| segment.add(*hash)) {
+                next.widen(keys);
+                next.renew(next.at(*hash), keys);
+            }
+        }
+        next
+    }
+
+    /// After keys of these parts of `FAN` were removed: those that are left.
+    pub(super) fn without(&self, parts: Range<usize>, keys: &impl Keys) -> Self {
+        if parts.len() == FAN || self.is_too_wide(keys) {
+            return Self::new(keys);
+        }
+        let (mut next, count) = (self.clone(), self.segments.len());
+        for at in parts.start * count / FAN..(parts.end * count).div_ceil(FAN) {
+            next.renew(at, keys);
+        }
+        next
+    }
+
+    /// The bytes of memory behind it.
     pub(super) fn memory(&self) -> usize {
-        block(16 + size_of_val::<[u64]>(&self.words))
+        let segments = self.segments.chunk_by(Segment::is).map(|same| same[0].memory());
+        block(16 + size_of_val::<[Segment]>(&self.segments)) + segments.sum::<usize>()
     }
-}
 
-/// The word, of so many, and in it the bits of a key.
-#[inline]
-fn place(hash: u64, words: usize) -> (usize, u64) {
-    // The hash's first digits are the same for all keys of a chunk; multiplied, every bit of it reaches the top.
-    let spread = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    let at = (spread * words as u64) >> 32;
-    let bits = (0..5).fold(0, |bits, turn| bits | 1 << ((hash >> (6 * turn)) & 63));
-    (at as usize, bits)
-}
-
-/// Has the processor fetch the word, and waits for nothing.
-#[inline]
-fn prefetch(word: &u64) {
-    #[cfg(target_arch = "x86_64")]
-    #[allow(unsafe_code)]
-    // SAFETY: SSE is part of x86-64 itself, and a prefetch is a hint that fails for no address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>((&raw const *word).cast());
+    #[inline]
+    fn at(&self, hash: u64) -> usize {
+        (((hash >> 32) * self.segments.len() as u64) >> 32) as usize
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = word;
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Doubles the segments until they are enough.
+    fn widen(&mut self, keys: &impl Keys) {
+        let enough = keys.count().div_ceil(LONGEST).next_power_of_two();
+        if self.segments.is_empty() {
+            self.segments = Arc::new([Segment::new(&[])]);
+        }
+        let times = enough / self.segments.len();
+        if times > 1 {
+            self.segments =
+                self.segments.iter().flat_map(|segment| std::iter::repeat_n(segment.clone(), times)).collect();
+        }
+    }
 
-    #[test]
-    fn a_full_filter_holds_every_key_and_passes_two_in_a_thousand_others() {
-        // A good hash of 0, 1, 2 and so on.
-        let hash = |number: u64| {
-            let mixed = (number + 1).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            (mixed ^ (mixed >> 29)).wrapping_mul(0x94d0_49bb_1331_11eb).rotate_left(32)
-        };
-        let mut filter = Filter::new(8_000, (0..8_000).map(hash));
-        filter.add((8_000..10_000).map(hash));
-        assert!(!filter.has_room(10));
-        assert!((0..10_000).all(|number| filter.may_hold(hash(number))));
-        let passed = (10_000..110_000).filter(|number| filter.may_hold(hash(*number))).count();
-        assert!(passed < 250, "{passed} of 100,000");
+    /// Whether nearly all keys are gone that its segments are there for.
+    fn is_too_wide(&self, keys: &impl Keys) -> bool {
+        keys.count() < self.segments.len().saturating_sub(1) * LONGEST / 16 || keys.count() == 0
+    }
+
+    /// Makes a segment anew, of the keys that are there now.
+    fn renew(&mut self, at: usize, keys: &impl Keys) {
+        let last = u64::MAX >> self.segments.len().ilog2();
+        let first = at as u64 * last.wrapping_add(1);
+        Arc::make_mut(&mut self.segments)[at] = Segment::new(&keys.hashes(&(first..=first + last)));
     }
 }

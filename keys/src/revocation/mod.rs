@@ -2,7 +2,8 @@
 //!
 //! A snapshot never changes. A change makes a new one that shares all but a few kilobytes with the old one: the tables
 //! are tries, copied along one path. So there is no large base that would be rebuilt now and then, no delta beside it, and
-//! no change that could get lost between them: whoever owns the snapshot applies changes one after another, each to the
+//! no change that could get lost between them. A filter stands before the tables, which all snapshots share: it may say
+//! "perhaps" too often, and a table decides. Whoever owns the snapshot applies changes one after another, each to the
 //! latest snapshot, and swaps each result in. Readers hold a snapshot and wait for nobody.
 
 mod change;
@@ -11,11 +12,13 @@ mod entry;
 mod event;
 mod filter;
 mod log;
+mod look_up;
+mod next;
 mod of_realm;
-mod sought;
+mod segment;
 mod table;
 
-use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
@@ -25,12 +28,7 @@ pub use self::{
     event::RevocationEvent,
     log::{RevocationLog, RevocationLogError},
 };
-use self::{
-    change::Pending,
-    entry::{FAN, Operation},
-    of_realm::OfRealm,
-    table::Table,
-};
+use self::{entry::FAN, filter::Filter, of_realm::OfRealm, table::Table};
 use crate::{ApiKeyId, Realm};
 
 /// Changes that a bulk load applies at once: its working memory is bounded by them.
@@ -54,6 +52,10 @@ const BATCH: usize = 1 << 20;
 pub struct Revocations {
     // Keyed at random, so that nobody can choose ids that crowd one place of a table.
     hasher: DefaultHashBuilder,
+    /// Of all ids and apps in the tables, whatever realm they are of.
+    filter: Filter,
+    /// No rule takes back what was issued from then on.
+    ruled_before: u32,
     apps: Table,
     /// Sorted by realm; none of them empty.
     realms: Arc<[OfRealm]>,
@@ -85,15 +87,15 @@ impl Revocations {
     /// Whether a key of this id, app and time of issue has been taken back, for good or for now.
     #[inline]
     pub fn contains(&self, id: &ApiKeyId, app_id: Uuid, issued_at: u32) -> bool {
-        let sought = self.seek(&id.realm(), id.bytes());
-        self.has(&sought, id.bytes(), app_id, issued_at)
+        self.has(&id.realm(), id.bytes(), app_id, issued_at)
     }
 
     /// The first second whose keys the rules let through, for this app in this realm; 0 where there is no rule. In Unix
     /// seconds: a key that an issuer dates back to before it would be taken back the moment it is made.
     pub fn issued_before(&self, app_id: Uuid, realm: Realm) -> u32 {
-        let everywhere = self.apps.get(app_id.as_bytes(), &self.hasher).unwrap_or(0);
-        everywhere.max(self.of_realm(&realm).map_or(0, |of| of.ruled_out_before(app_id, &self.hasher)))
+        let hash = entry::hash(app_id.as_bytes(), &self.hasher);
+        let everywhere = self.apps.get(app_id.as_bytes(), hash).unwrap_or(0);
+        everywhere.max(self.of_realm(&realm).map_or(0, |of| of.issued_before(app_id, hash)))
     }
 
     /// The state without the ids whose keys have expired at `now`, in Unix seconds. They stay five minutes longer than
@@ -125,13 +127,18 @@ impl Revocations {
     /// nearly all of them.
     pub fn memory(&self) -> usize {
         let realms = entry::block(16 + std::mem::size_of_val::<[OfRealm]>(&self.realms));
-        size_of::<Self>() + self.apps.memory() + realms + self.realms.iter().map(OfRealm::memory).sum::<usize>()
+        let filter = self.filter.memory();
+        size_of::<Self>()
+            + filter
+            + self.apps.memory()
+            + realms
+            + self.realms.iter().map(OfRealm::memory).sum::<usize>()
     }
 
     /// Whether there is nothing to look in.
     #[inline]
     pub(crate) fn is_blank(&self) -> bool {
-        self.realms.is_empty() && self.apps.is_blank()
+        self.filter.is_blank() && self.ruled_before == 0
     }
 
     #[inline]
@@ -141,55 +148,6 @@ impl Revocations {
             return self.realms.iter().find(|of| of.realm == *realm);
         }
         self.realms.binary_search_by(|of| of.realm.cmp(realm)).ok().map(|at| &self.realms[at])
-    }
-
-    fn after(&self, changes: impl Iterator<Item = Change>) -> Self {
-        let (mut state, mut apps, mut realms) = (self.clone(), Vec::new(), BTreeMap::<Realm, Pending>::new());
-        for change in changes {
-            match change {
-                Change::RevokeApp { app_id, realm: None, issued_before } => {
-                    apps.push(Operation::put(app_id.into_bytes(), issued_before, &self.hasher));
-                }
-                Change::ForgetVersion { version } => {
-                    state = state.settled(&mut apps, &mut realms).without_version(version);
-                }
-                Change::Revoke { id, .. } | Change::Suspend { id, .. } | Change::Resume { id } => {
-                    realms.entry(id.realm()).or_default().add(change, &self.hasher);
-                }
-                Change::RevokeApp { realm: Some(realm), .. } | Change::RevokeRealm { realm, .. } => {
-                    realms.entry(realm).or_default().add(change, &self.hasher);
-                }
-            }
-        }
-        state.settled(&mut apps, &mut realms)
-    }
-
-    /// The state after what is pending, which is then pending no more.
-    fn settled(&self, apps: &mut Vec<Operation>, realms: &mut BTreeMap<Realm, Pending>) -> Self {
-        let mut state = self.clone();
-        state.apps = self.apps.with(&mut std::mem::take(apps), &self.hasher);
-        if !realms.is_empty() {
-            let mut all: BTreeMap<Realm, OfRealm> = self.realms.iter().map(|of| (of.realm, of.clone())).collect();
-            for (realm, pending) in std::mem::take(realms) {
-                let of = all.entry(realm).or_insert_with(|| OfRealm::new(realm));
-                *of = of.with(pending, &self.hasher);
-            }
-            state.realms = all.into_values().filter(|of| of.len() > 0).collect();
-        }
-        state
-    }
-
-    fn without_version(&self, version: u32) -> Self {
-        self.map(|of| of.retain(0..FAN, |entry| entry.key[..4] != version.to_be_bytes(), &self.hasher))
-    }
-
-    fn swept(&self, parts: Range<usize>, now: u64) -> Self {
-        self.map(|of| of.retain(parts.clone(), |entry| !entry.has_expired(now), &self.hasher))
-    }
-
-    fn map(&self, change: impl Fn(&OfRealm) -> OfRealm) -> Self {
-        let realms = self.realms.iter().map(change).filter(|of| of.len() > 0).collect();
-        Revocations { realms, ..self.clone() }
     }
 }
 

@@ -1,11 +1,15 @@
 //! What is taken back in one realm.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
 
-use super::{change::Pending, entry::Entry, table::Table};
+use super::{
+    change::Pending,
+    entry::{Entry, Key},
+    table::Table,
+};
 use crate::Realm;
 
 #[derive(Clone)]
@@ -13,9 +17,9 @@ pub(super) struct OfRealm {
     pub(super) realm: Realm,
     /// Everything before this is taken back; 0 is nothing.
     issued_before: u32,
-    pub(super) revoked: Table,
+    revoked: Table,
     /// Apart from the revoked, so that to resume an id is to take it out, whatever else was said of it.
-    pub(super) suspended: Table,
+    suspended: Table,
     apps: Table,
 }
 
@@ -25,16 +29,14 @@ impl OfRealm {
         OfRealm { realm, issued_before: 0, revoked, suspended, apps }
     }
 
-    /// Whether a rule takes back what this app was issued at this time.
-    #[inline]
-    pub(super) fn rules_out(&self, app_id: Uuid, issued_at: u32, hasher: &DefaultHashBuilder) -> bool {
-        issued_at < self.issued_before
-            || self.apps.get(app_id.as_bytes(), hasher).is_some_and(|before| issued_at < before)
+    /// Whether the id is revoked or suspended.
+    pub(super) fn holds(&self, id: &Key, hash: u64) -> bool {
+        self.revoked.get(id, hash).is_some() || self.suspended.get(id, hash).is_some()
     }
 
-    /// The first second at which `rules_out` says no.
-    pub(super) fn ruled_out_before(&self, app_id: Uuid, hasher: &DefaultHashBuilder) -> u32 {
-        self.issued_before.max(self.apps.get(app_id.as_bytes(), hasher).unwrap_or(0))
+    /// The first second whose keys the rules let through, for the app of this hash; 0 where there is no rule.
+    pub(super) fn issued_before(&self, app_id: Uuid, hash: u64) -> u32 {
+        self.issued_before.max(self.apps.get(app_id.as_bytes(), hash).unwrap_or(0))
     }
 
     pub(super) fn with(&self, mut pending: Pending, hasher: &DefaultHashBuilder) -> Self {
@@ -59,6 +61,11 @@ impl OfRealm {
             suspended: self.suspended.retain(parts, &keep, hasher),
             ..self.clone()
         }
+    }
+
+    /// Adds the hashes of ids and apps in `range` to `hashes`.
+    pub(super) fn hashes(&self, range: &RangeInclusive<u64>, hasher: &DefaultHashBuilder, hashes: &mut Vec<u64>) {
+        [&self.revoked, &self.suspended, &self.apps].iter().for_each(|table| table.hashes(range, hasher, hashes));
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,12 +1,15 @@
 //! A table from 16-byte keys to times: a trie over the keys' hashes, of which a change copies one path.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::{Range, RangeInclusive},
+    sync::Arc,
+};
 
 use hashbrown::DefaultHashBuilder;
 
 use super::{
     chunk::Chunk,
-    entry::{Entry, FAN, Key, Operation, block, digit, hash},
+    entry::{Entry, FAN, Key, Operation, block, digit},
 };
 
 /// A longer chunk becomes a branch of 64 chunks; a branch that comes down to a quarter of it becomes a chunk again.
@@ -23,7 +26,7 @@ pub(super) struct Table {
 #[derive(Clone)]
 enum Node {
     Branch(Arc<Branch>),
-    Chunk(Chunk),
+    Chunk(Arc<Chunk>),
 }
 
 #[derive(Clone)]
@@ -33,33 +36,12 @@ struct Branch {
 }
 
 impl Table {
-    #[inline]
-    pub(super) fn get(&self, key: &Key, hasher: &DefaultHashBuilder) -> Option<u32> {
-        if self.is_blank() { None } else { self.find(key, hash(key, hasher)) }
-    }
-
-    /// As `get`, where the hash of the key is at hand.
-    #[inline]
-    pub(super) fn find(&self, key: &Key, hash: u64) -> Option<u32> {
-        let (chunk, depth) = self.chunk(hash)?;
-        chunk.get(key, hash, depth)
-    }
-
-    /// Has the processor fetch what `find` looks at first, and waits for nothing but the way there.
-    #[inline]
-    pub(super) fn prefetch(&self, hash: u64) {
-        if let Some((chunk, _)) = self.chunk(hash) {
-            chunk.prefetch(hash);
-        }
-    }
-
-    /// The chunk that has the key of this hash if any has it, and how deep it lies.
-    #[inline]
-    fn chunk(&self, hash: u64) -> Option<(&Chunk, u32)> {
+    /// The time of the key, whose hash is this.
+    pub(super) fn get(&self, key: &Key, hash: u64) -> Option<u32> {
         let (mut node, mut depth) = (self.root.as_ref()?, 0);
         loop {
             match node {
-                Node::Chunk(chunk) => return Some((chunk, depth)),
+                Node::Chunk(chunk) => return chunk.get(key, hash, depth),
                 Node::Branch(branch) => node = &branch.children[digit(hash, depth)],
             }
             depth += 1;
@@ -90,9 +72,11 @@ impl Table {
         Table { root: root.filter(|root| root.len() > 0) }
     }
 
-    #[inline]
-    pub(super) fn is_blank(&self) -> bool {
-        self.root.is_none()
+    /// Adds the hashes in `range` to `hashes`. Its length is a power of two, and it begins at a multiple of it.
+    pub(super) fn hashes(&self, range: &RangeInclusive<u64>, hasher: &DefaultHashBuilder, hashes: &mut Vec<u64>) {
+        if let Some(root) = &self.root {
+            root.hashes(range, 0, hasher, hashes);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -112,7 +96,7 @@ impl Node {
     /// The chunk, or a branch in its place where it is too long.
     fn of_chunk(chunk: Chunk, depth: u32, hasher: &DefaultHashBuilder) -> Self {
         if chunk.len() <= LONGEST_CHUNK || depth == DEEPEST {
-            return Node::Chunk(chunk);
+            return Node::Chunk(Arc::new(chunk));
         }
         let children = chunk.leaves().each_ref().map(|leaf| Node::new(leaf, depth + 1, hasher));
         Node::Branch(Arc::new(Branch { len: chunk.len(), children }))
@@ -120,7 +104,7 @@ impl Node {
 
     fn with(&self, operations: &mut [Operation], depth: u32, hasher: &DefaultHashBuilder) -> Self {
         match self {
-            Node::Chunk(chunk) => Self::of_chunk(chunk.with(operations, depth, hasher), depth, hasher),
+            Node::Chunk(chunk) => Self::of_chunk(chunk.with(operations, depth), depth, hasher),
             Node::Branch(branch) => {
                 let mut next = Branch::clone(branch);
                 for group in operations.chunk_by_mut(|a, b| digit(a.hash, depth) == digit(b.hash, depth)) {
@@ -140,10 +124,9 @@ impl Node {
         hasher: &DefaultHashBuilder,
     ) -> Self {
         match self {
-            Node::Chunk(chunk) => match chunk.retain(parts, keep, hasher) {
-                Some(chunk) => Node::Chunk(chunk),
-                None => self.clone(),
-            },
+            Node::Chunk(chunk) => {
+                chunk.retain(parts, keep).map_or_else(|| self.clone(), |chunk| Node::Chunk(Arc::new(chunk)))
+            }
             Node::Branch(branch) => {
                 let mut next = Branch::clone(branch);
                 for at in parts {
@@ -163,6 +146,17 @@ impl Node {
         match self {
             Node::Chunk(chunk) => chunk.leaves().iter().for_each(|leaf| entries.extend_from_slice(leaf)),
             Node::Branch(branch) => branch.children.iter().for_each(|child| child.gather(entries)),
+        }
+    }
+
+    fn hashes(&self, range: &RangeInclusive<u64>, depth: u32, hasher: &DefaultHashBuilder, hashes: &mut Vec<u64>) {
+        match self {
+            Node::Chunk(chunk) => chunk.hashes(range, depth, hasher, hashes),
+            // Children inside the range lie in it from the first digit to the last, as it is so long and begins there.
+            Node::Branch(branch) => {
+                let children = digit(*range.start(), depth)..=digit(*range.end(), depth);
+                branch.children[children].iter().for_each(|child| child.hashes(range, depth + 1, hasher, hashes));
+            }
         }
     }
 

@@ -25,6 +25,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 pub use self::{
     error::{Problem, SourceError},
+    secret_file::{SecretFileError, read_secret_file},
     uri::SourceUri,
 };
 use crate::{KeyVersion, KeyringId, derive::Expanded};

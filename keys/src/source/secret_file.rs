@@ -15,6 +15,18 @@ pub(super) const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 /// What went wrong with a file, for the error of the source that needs it.
 pub(super) type Trouble = (Problem, String);
 
+/// A file that cannot be read, or that others may read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SecretFileError(String);
+
+/// Reads a small text file that holds a secret, such as the private key of a certificate, as the key sources read theirs: at
+/// most 8 KiB of UTF-8, and refused where anybody but its owner may read it. What systemd hands a service as a credential is
+/// read, too.
+pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
+    read(path).map_err(|(_, detail)| SecretFileError(detail))
+}
+
 /// Reads a small text file that nobody else may read.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Trouble> {
     let file = open(path)?;

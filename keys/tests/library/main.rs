@@ -22,6 +22,7 @@ mod opening;
 #[cfg(all(feature = "follow", feature = "tower"))]
 mod protected_api;
 mod revocation;
+mod revocation_growth;
 mod revocation_log;
 mod rotation;
 mod secret;

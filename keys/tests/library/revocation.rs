@@ -1,15 +1,7 @@
-//! Revocations against a plain model of them, at their edges, under a writer, and by their own accounting.
+//! Revocations against a plain model of them, at their edges, and by their own accounting.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{collections::HashMap, sync::Arc};
 
-use arc_swap::ArcSwap;
 use bulla::{
     ApiKeyId, Change, Claims, Expectations, Issuer, Realm, Rejection, Request, Revocations, State, Suite, Verifier,
 };
@@ -20,29 +12,29 @@ use crate::{
     fixture::{self, ISSUED, MASTER_7, MASTER_8, Version},
 };
 
-const APP: Uuid = Uuid::from_u128(1);
-const NOW: u32 = ISSUED as u32;
+pub(crate) const APP: Uuid = Uuid::from_u128(1);
+pub(crate) const NOW: u32 = ISSUED as u32;
 /// How long an id outstays its key.
-const CLOCK_DIFFERENCE: u32 = 300;
+pub(crate) const CLOCK_DIFFERENCE: u32 = 300;
 
 /// Numbers that look random and are the same in every run.
-struct Numbers(u64);
+pub(crate) struct Numbers(pub(crate) u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 }
 
 /// The id of the key version and the nonce `number`, in the format's own letters.
-fn id(realm: Realm, version: u32, number: u128) -> ApiKeyId {
+pub(crate) fn id(realm: Realm, version: u32, number: u128) -> ApiKeyId {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let bytes = (u128::from(version) << 96 | number).to_be_bytes();
     let mut text = format!("{realm}_");
@@ -58,7 +50,7 @@ fn id(realm: Realm, version: u32, number: u128) -> ApiKeyId {
     text.parse().unwrap()
 }
 
-fn live() -> Realm {
+pub(crate) fn live() -> Realm {
     fixture::realm("acme_live")
 }
 
@@ -283,31 +275,6 @@ fn the_verifier_heeds_ids_and_rules_to_the_second_and_only_after_the_seal() {
     let forged = Issuer::new(&fixture::keyring(&version(MASTER_8), &realms)).issue(&request, ISSUED).unwrap();
     let change = Change::Revoke { id: forged.id(), expires_at: None };
     assert_eq!(verdict(forged.expose(), change), Some(Rejection::Seal.into()));
-}
-
-#[test]
-fn readers_see_each_swapped_state_whole_while_a_writer_goes_on() {
-    const COUNT: usize = 2_000;
-    let ids: Vec<ApiKeyId> = (0..COUNT as u128 + 1).map(|number| id(live(), 1, number)).collect();
-    let (current, acknowledged) = (ArcSwap::from_pointee(Revocations::default()), AtomicUsize::new(0));
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                while acknowledged.load(Ordering::Acquire) < COUNT {
-                    let (at_least, state) = (acknowledged.load(Ordering::Acquire), current.load());
-                    assert!(state.len() >= at_least, "what was acknowledged holds");
-                    let (held, open) = ids.split_at(state.len());
-                    assert!(held.iter().rev().take(50).all(|id| state.contains(id, APP, NOW)));
-                    assert!(!state.contains(&open[0], APP, NOW));
-                }
-            });
-        }
-        for (at, id) in ids[..COUNT].iter().enumerate() {
-            let next = current.load().with(&[Change::Revoke { id: *id, expires_at: None }]);
-            current.store(Arc::new(next));
-            acknowledged.store(at + 1, Ordering::Release);
-        }
-    });
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use bulla::{ApiKey, Expectations, Keyring, Realm, State, Suite, Verified, Verifier, VerifyError};
+use bulla::{ApiKey, ApiKeyId, Expectations, Keyring, Realm, State, Suite, Verified, Verifier, VerifyError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -92,7 +93,20 @@ fn verdict(vector: &Vector) -> Value {
         expected = expected.address(ip.parse().expect("should be an address"));
     }
     let verifier = Verifier::new(&keyring(vector, &realms));
-    match verifier.verify(&vector.api_key, &expected, vector.now) {
+    let verdict = verdict_of(&verifier, vector, &expected);
+    // The verifier takes another way where anything at all is revoked, and comes to the same.
+    let other: ApiKeyId = "acme_live_0000000000000000000000".parse().expect("should be an id");
+    let heeding = |id| verifier.with_revocations(Arc::new([other, id].into_iter().collect()));
+    assert_eq!(verdict_of(&heeding(other), vector, &expected), verdict);
+    if verdict["verdict"] == "accepted" {
+        let id = vector.api_key.parse::<ApiKey>().expect("should be a key").id();
+        assert_eq!(verdict_of(&heeding(id), vector, &expected)["reason"], "revoked");
+    }
+    verdict
+}
+
+fn verdict_of(verifier: &Verifier, vector: &Vector, expected: &Expectations<'_>) -> Value {
+    match verifier.verify(&vector.api_key, expected, vector.now) {
         Ok(verified) => contents(&verified),
         Err(error @ VerifyError::Rejected(_)) => json!({"verdict": "rejected", "reason": error.code()}),
         Err(error @ VerifyError::SecretUnchecked) => json!({"verdict": "could_not_tell", "reason": error.code()}),

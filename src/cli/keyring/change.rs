@@ -15,7 +15,7 @@ use crate::{
     },
     cli::{
         Failure,
-        client::{Client, ServerArgument},
+        client::ServerArgument,
         output::{self, CARE},
     },
     clock,
@@ -159,8 +159,8 @@ impl LimitArguments {
 
 impl How {
     fn run(self, config: &ConfigArgument, path: String, body: Value, change: Change) -> Outcome {
-        match &self.server.server {
-            Some(url) => report(&Client::from_environment(url)?.post(&path, &body)?, self.json),
+        match self.server.admin()? {
+            Some(server) => report(&server.post(&path, &body)?, self.json),
             None => here(config, self.json, change),
         }
     }

@@ -7,10 +7,7 @@ use clap::Args;
 
 use super::{ConfigArgument, Outcome};
 use crate::{
-    cli::{
-        client::{Client, ServerArgument},
-        output,
-    },
+    cli::{client::ServerArgument, output},
     store::SealCount,
     view::keyring::{KeyringView, VersionView},
 };
@@ -27,8 +24,8 @@ pub(in crate::cli) struct Show {
 
 impl Show {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        if let Some(url) = &self.server.server {
-            output::json(&Client::from_environment(url)?.get("/v1/keyring")?)?;
+        if let Some(server) = self.server.admin()? {
+            output::json(&server.get("/v1/keyring")?)?;
             return Ok(ExitCode::SUCCESS);
         }
         let deployment = config.open()?;

@@ -7,11 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::{
-    cli::{
-        ConfigArgument, Failure, Outcome,
-        client::{Client, ServerArgument},
-        output,
-    },
+    cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, output},
     clock,
     view::ledger::{LONGEST_PAGE, Page, Wanted},
 };
@@ -39,8 +35,8 @@ pub(in crate::cli) struct List {
 
 impl List {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let page = match &self.server.server {
-            Some(url) => Client::from_environment(url)?.get(&format!("/v1/api-keys?{}", self.query()))?,
+        let page = match self.server.admin()? {
+            Some(server) => server.get(&format!("/v1/api-keys?{}", self.query()))?,
             None => {
                 let wanted = Wanted {
                     realm: self.realm,

@@ -7,11 +7,7 @@ use clap::Args;
 
 use crate::{
     action::{Actor, issue::Issuing, reroll},
-    cli::{
-        ConfigArgument, Outcome,
-        client::{Client, ServerArgument},
-        output,
-    },
+    cli::{ConfigArgument, Outcome, client::ServerArgument, output},
     clock,
 };
 
@@ -46,10 +42,10 @@ impl Reroll {
             expires_at: self.expires_at,
             reason: self.reason,
         };
-        let rerolled = match &self.server.server {
-            Some(url) => {
+        let rerolled = match self.server.admin()? {
+            Some(server) => {
                 let body = serde_json::to_value(&how).map_err(std::io::Error::from)?;
-                Client::from_environment(url)?.post(&format!("/v1/api-keys/{}/reroll", self.id), &body)?
+                server.post(&format!("/v1/api-keys/{}/reroll", self.id), &body)?
             }
             None => {
                 let deployment = config.open()?;

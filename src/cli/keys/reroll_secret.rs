@@ -8,11 +8,7 @@ use serde_json::Value;
 
 use crate::{
     action::{Actor, reroll, reroll_secret::RerollSecret},
-    cli::{
-        ConfigArgument, Failure, Outcome, api_key_argument,
-        client::{Client, ServerArgument},
-        output,
-    },
+    cli::{ConfigArgument, Failure, Outcome, api_key_argument, client::ServerArgument, output},
     clock,
 };
 
@@ -38,10 +34,10 @@ impl Reroll {
         let id = key.as_ref().map_or_else(|| text.parse::<ApiKeyId>(), |key| Ok(key.id()));
         let id = id.map_err(|_| Failure::Usage("that is neither an API-key id nor an API key".to_owned()))?;
         let how = RerollSecret { grace: Some(self.grace.clone()) };
-        let mut rerolled = match &self.server.server {
-            Some(url) => {
+        let mut rerolled = match self.server.admin()? {
+            Some(server) => {
                 let body = serde_json::to_value(&how).map_err(std::io::Error::from)?;
-                Client::from_environment(url)?.post(&format!("/v1/api-keys/{id}/reroll-secret"), &body)?
+                server.post(&format!("/v1/api-keys/{id}/reroll-secret"), &body)?
             }
             None => {
                 let deployment = config.open()?;

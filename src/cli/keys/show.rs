@@ -6,11 +6,7 @@ use bulla::ApiKeyId;
 use clap::Args;
 
 use crate::{
-    cli::{
-        ConfigArgument, Failure, Outcome,
-        client::{Client, ServerArgument},
-        output,
-    },
+    cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, output},
     clock,
     view::ledger::ApiKeyView,
 };
@@ -28,8 +24,8 @@ pub(in crate::cli) struct Show {
 
 impl Show {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let key = match &self.server.server {
-            Some(url) => Client::from_environment(url)?.get(&format!("/v1/api-keys/{}", self.id))?,
+        let key = match self.server.admin()? {
+            Some(server) => server.get(&format!("/v1/api-keys/{}", self.id))?,
             None => {
                 let entry = config.open()?.store()?.find(&self.id)?;
                 let entry = entry.ok_or_else(|| Failure::Usage(format!("the ledger has no API key {}", self.id)))?;

@@ -11,11 +11,7 @@ use crate::{
         Actor,
         take_back::{self, TakeBack},
     },
-    cli::{
-        ConfigArgument, Outcome,
-        client::{Client, ServerArgument},
-        output,
-    },
+    cli::{ConfigArgument, Outcome, client::ServerArgument, output},
     clock,
 };
 
@@ -35,11 +31,11 @@ pub(in crate::cli) struct Suspend {
 
 impl Suspend {
     pub(super) fn run(self, config: &ConfigArgument, suspend: bool) -> Outcome {
-        let taken = match &self.server.server {
-            Some(url) => {
+        let taken = match self.server.admin()? {
+            Some(server) => {
                 let action = if suspend { "suspend" } else { "resume" };
                 let path = format!("/v1/api-keys/{}/{action}", self.id);
-                Client::from_environment(url)?.post(&path, &json!({"reason": self.reason}))?
+                server.post(&path, &json!({"reason": self.reason}))?
             }
             None => {
                 let store = config.open()?.store()?;

@@ -1,9 +1,10 @@
-//! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla` and their scopes.
+//! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla`, and scopes, which client certificates
+//! have as well.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use bulla::{ApiKeyId, Realm, VerifyError, layer::Credential};
+use bulla::{Realm, VerifyError, layer::Credential};
 
 use crate::{
     action::Actor,
@@ -24,9 +25,8 @@ pub(crate) struct Permission {
 /// An authenticated caller.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    pub(crate) id: ApiKeyId,
+    actor: Actor,
     scopes: Vec<String>,
-    address: Option<IpAddr>,
 }
 
 impl Permission {
@@ -54,7 +54,7 @@ impl Permission {
     }
 }
 
-/// Who calls, from the request's one credential.
+/// Who calls, by the one API key of the request.
 pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
     let refuse = |problem: Problem| {
         app.metrics.admin_refused.inc();
@@ -68,16 +68,20 @@ pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) ->
     let address = peer.0.map(|peer| peer.ip());
     let wanted = Wanted { realms: vec![Realm::ADMIN], address, ..Wanted::default() };
     match app.verify(text.expose(), &wanted).await {
-        Ok(verified) => Ok(Caller { id: verified.id(), scopes: verified.scopes().to_vec(), address }),
+        Ok(verified) => Ok(Caller::new(Actor::api_key(verified.id(), address), verified.scopes())),
         Err(VerifyError::SecretUnchecked) => Err(Problem::could_not_tell()),
         Err(VerifyError::Rejected(_)) => Err(refuse(Problem::unauthorized())),
     }
 }
 
 impl Caller {
+    pub(super) fn new(actor: Actor, scopes: &[String]) -> Self {
+        Caller { actor, scopes: scopes.to_vec() }
+    }
+
     /// The caller as the audit names it.
     pub(crate) fn actor(&self) -> Actor {
-        Actor::api_key(self.id, self.address)
+        self.actor.clone()
     }
 
     /// The one realm that the caller has the scope for, if it is for one alone.

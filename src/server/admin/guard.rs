@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Extension, MatchedPath, Request, State},
-    http::HeaderMap,
+    http::{HeaderMap, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use bulla::{ApiKey, layer::Credential};
 use serde_json::json;
 
-use super::auth;
+use super::{auth, certificate};
 use crate::{
     action::Actor,
     clock,
@@ -21,21 +21,30 @@ use crate::{
         listener::Peer,
         problem::Kind,
     },
+    tls::ClientCertificate,
 };
 
 /// Identifies the caller, for the endpoint to see as an extension.
 pub(super) async fn guard(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
+    certificate: Option<Extension<Arc<ClientCertificate>>>,
     endpoint: Option<MatchedPath>,
     request: Request,
     next: Next,
 ) -> Response {
     let called = format!("{} {}", request.method(), endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
-    let identified = auth::identify(&app, request.headers(), peer).await;
+    let certificate = certificate.as_deref().map(|certificate| &**certificate);
+    // An API key is chosen for the one request, and counts where there is both, be it good or not.
+    let keyless =
+        [header::AUTHORIZATION.as_str(), "x-api-key"].iter().all(|name| !request.headers().contains_key(*name));
+    let identified = match certificate {
+        Some(certificate) if keyless => certificate::identify(&app, request.headers(), certificate, peer),
+        _ => auth::identify(&app, request.headers(), peer).await,
+    };
     let (actor, presented) = match &identified {
         Ok(caller) => (caller.actor(), None),
-        Err(_) => (Actor::unknown(peer.0.map(|peer| peer.ip())), presented(request.headers())),
+        Err(_) => (Actor::unknown(peer.0.map(|peer| peer.ip())), presented(request.headers(), certificate)),
     };
     let config = &app.config.server;
     let bounds = if identified.is_ok() { Bounds::batch(config) } else { Bounds::single(config) };
@@ -59,10 +68,11 @@ pub(super) async fn guard(
     response
 }
 
-/// The id of the key that was presented, which may be forged.
-fn presented(headers: &HeaderMap) -> Option<String> {
+/// The id of the key that was presented, which may be forged, or the name of the certificate, which is not.
+fn presented(headers: &HeaderMap, certificate: Option<&ClientCertificate>) -> Option<String> {
     match Credential::read(headers, None) {
         Credential::One(text) => text.expose().parse::<ApiKey>().ok().map(|key| key.id().to_string()),
-        _ => None,
+        Credential::None => certificate.map(|certificate| format!("cert:{}", certificate.shown())),
+        Credential::Several => None,
     }
 }

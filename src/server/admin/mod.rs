@@ -2,6 +2,7 @@
 
 mod audit;
 pub(super) mod auth;
+mod certificate;
 mod guard;
 mod issue;
 mod keyring;

@@ -3,17 +3,24 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
+    sync::Arc,
     time::Duration,
 };
 
 use serde_json::Value;
-use ureq::{Agent, http};
+use ureq::{
+    Agent, http,
+    tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig},
+};
+
+use super::authority::{Authority, Issued};
 
 /// One listener of a server.
 #[derive(Clone)]
 pub struct Http {
     agent: Agent,
     pub address: String,
+    scheme: &'static str,
     key: Option<String>,
 }
 
@@ -68,7 +75,23 @@ impl Answer {
 impl Http {
     pub fn new(address: &str) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
-        Http { agent: config.build().into(), address: address.to_owned(), key: None }
+        Http { agent: config.build().into(), address: address.to_owned(), scheme: "http", key: None }
+    }
+
+    /// The same over TLS: the server's certificate has to come from `authority`, and the server sees `client`'s.
+    pub fn over_tls(&self, authority: &Authority, client: Option<&Issued>) -> Self {
+        let roots = [Certificate::from_pem(authority.pem().as_bytes()).expect("a certificate")];
+        let client = client.map(|issued| {
+            let key = PrivateKey::from_pem(&std::fs::read(&issued.key).expect("its key")).expect("a key");
+            ClientCert::new_with_certs(&[Certificate::from_der(&issued.der).to_owned()], key)
+        });
+        let tls = TlsConfig::builder()
+            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .root_certs(RootCerts::new_with_certs(&roots))
+            .client_cert(client);
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+        let agent = config.tls_config(tls.build()).build().into();
+        Http { agent, scheme: "https", ..self.clone() }
     }
 
     /// The same, showing `key`.
@@ -104,7 +127,8 @@ impl Http {
     }
 
     fn try_send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Result<Answer, ureq::Error> {
-        let mut request = http::Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        let mut request =
+            http::Request::builder().method(method).uri(format!("{}://{}{path}", self.scheme, self.address));
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }

@@ -1,5 +1,6 @@
 //! What the tests stand on: throw-away deployments, running servers, HTTP, Envoy's side of gRPC, and the reference implementation.
 
+pub mod authority;
 pub mod command;
 pub mod deployment;
 pub mod envoy;
@@ -7,3 +8,4 @@ pub mod http;
 pub mod mount;
 pub mod reference;
 pub mod server;
+pub mod tls;

@@ -1,0 +1,156 @@
+//! `[data.tls]`, `[admin.tls]`, `[metrics.tls]`: the certificate that a listener shows, and those that open the admin plane.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use bulla::Realm;
+use serde::Deserialize;
+
+use super::Plane;
+
+/// What a scope may begin with, before a colon and a realm.
+const SCOPES: [&str; 6] = ["admin", "issue", "revoke", "keyring", "read", "feed"];
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TlsConfig {
+    /// A chain in PEM, the listener's own certificate first.
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    #[serde(default)]
+    pub(crate) min_version: TlsVersion,
+    /// Who issues client certificates; the admin plane alone asks for them.
+    pub(crate) client_ca: Option<PathBuf>,
+    /// The scopes of a client certificate, by its name.
+    #[serde(default)]
+    pub(crate) clients: Clients,
+}
+
+/// Scopes by the name of a client certificate.
+pub(crate) type Clients = BTreeMap<String, Vec<String>>;
+
+/// The lowest version that is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(try_from = "Written")]
+pub(crate) enum TlsVersion {
+    V1_2,
+    #[default]
+    V1_3,
+}
+
+/// From the environment a version arrives as a number.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Number(f64),
+}
+
+impl TryFrom<Written> for TlsVersion {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        let text = match written {
+            Written::Text(text) => text,
+            Written::Number(number) => number.to_string(),
+        };
+        match text.as_str() {
+            "1.2" => Ok(TlsVersion::V1_2),
+            "1.3" => Ok(TlsVersion::V1_3),
+            _ => Err(format!("`{text}` is no version of TLS that is spoken here: write \"1.3\", or \"1.2\"")),
+        }
+    }
+}
+
+impl TlsConfig {
+    /// Lets relative paths start at `folder`.
+    pub(super) fn start_at(&mut self, folder: &Path) {
+        for path in [&mut self.certificate, &mut self.key].into_iter().chain(&mut self.client_ca) {
+            *path = folder.join(&*path);
+        }
+    }
+
+    /// The files whose content counts.
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        [&self.certificate, &self.key].into_iter().chain(&self.client_ca).map(PathBuf::as_path)
+    }
+
+    /// Refuses what cannot take effect, and a name that does not tell one client from another.
+    pub(super) fn check(&self, plane: Plane, is_realm: impl Fn(&str) -> bool) -> Result<(), String> {
+        if plane != Plane::Admin && (self.client_ca.is_some() || !self.clients.is_empty()) {
+            return Err("client_ca and clients belong under [admin.tls]: no other listener knows clients".to_owned());
+        }
+        if self.client_ca.is_none() && !self.clients.is_empty() {
+            return Err("clients needs client_ca: the file with who issues their certificates".to_owned());
+        }
+        let mut seen: Vec<String> = Vec::new();
+        for (name, scopes) in &self.clients {
+            if name.is_empty() || name.contains(|char: char| char == '*' || char.is_control()) {
+                return Err(format!("clients names `{}`: names are compared as they stand", name.escape_debug()));
+            }
+            let folded = name.to_ascii_lowercase();
+            if seen.contains(&folded) {
+                return Err(format!("clients names `{name}` twice, in different letters"));
+            }
+            seen.push(folded);
+            for scope in scopes {
+                check_scope(scope, &is_realm).map_err(|wrong| format!("clients.\"{name}\": {wrong}"))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A scope that allows nothing is a slip of the pen.
+fn check_scope(scope: &str, is_realm: impl Fn(&str) -> bool) -> Result<(), String> {
+    let (word, realm) = scope.split_once(':').map_or((scope, None), |(word, realm)| (word, Some(realm)));
+    if !SCOPES.contains(&word) {
+        return Err(format!("`{scope}` is no scope; there are {}, each also for one realm", SCOPES.join(", ")));
+    }
+    match realm {
+        Some(realm) if realm == Realm::ADMIN.as_str() => Err(format!("`{scope}` allows nothing: that takes `admin`")),
+        Some(realm) if !is_realm(realm) => Err(format!("`{scope}`: there is no [realms.{realm}]")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(plane: Plane, more: &str) -> Result<(), String> {
+        let text = format!("certificate = 'c'\nkey = 'k'\n{more}");
+        let config: TlsConfig = toml::from_str(&text).map_err(|error| error.to_string())?;
+        config.check(plane, |realm| ["live", "test"].contains(&realm))
+    }
+
+    #[test]
+    fn versions_that_are_spoken() {
+        for (version, good) in [("'1.2'", true), ("'1.3'", true), ("1.2", true), ("'1.1'", false), ("'TLS'", false)] {
+            assert_eq!(checked(Plane::Data, &format!("min_version = {version}")).is_ok(), good, "{version}");
+        }
+        let config: TlsConfig = toml::from_str("certificate = 'c'\nkey = 'k'").expect("the least");
+        assert_eq!(config.min_version, TlsVersion::V1_3);
+    }
+
+    #[test]
+    fn what_could_not_take_effect_or_be_told_apart_is_refused() {
+        let mapping = |entry: &str| checked(Plane::Admin, &format!("client_ca = 'a'\n[clients]\n{entry}"));
+        assert_eq!(mapping("'ops.example' = ['issue:live', 'revoke']\n'spiffe://a/b' = ['admin']"), Ok(()));
+        for (entry, told) in [
+            ("'*.example' = ['read']", "as they stand"),
+            ("'' = ['read']", "as they stand"),
+            ("'ops.example' = ['read']\n'OPS.example' = ['admin']", "twice"),
+            ("'a' = ['isue']", "no scope"),
+            ("'a' = ['issue:prod']", "[realms.prod]"),
+            ("'a' = ['issue:bulla']", "allows nothing"),
+        ] {
+            let error = mapping(entry).expect_err(entry);
+            assert!(error.contains(told), "{entry}: {error}");
+        }
+        assert!(checked(Plane::Data, "client_ca = 'a'").expect_err("another plane").contains("[admin.tls]"));
+        assert!(checked(Plane::Admin, "[clients]\n'a' = ['read']").expect_err("no CA").contains("client_ca"));
+    }
+}

@@ -1,0 +1,75 @@
+//! Callers who show a client certificate in the place of an API key.
+
+use axum::http::{HeaderMap, header};
+
+use super::auth::Caller;
+use crate::{
+    action::Actor,
+    clock,
+    config::Plane,
+    server::{App, listener::Peer, problem::Problem},
+    tls::{ClientCertificate, Mapped},
+};
+
+/// Who calls, by the certificate of the connection. It is judged for every request: by the authorities, the time and the
+/// mapping of now.
+pub(super) fn identify(
+    app: &App,
+    headers: &HeaderMap,
+    certificate: &ClientCertificate,
+    peer: Peer,
+) -> Result<Caller, Problem> {
+    let refuse = |detail: &str| {
+        app.metrics.admin_refused.inc();
+        Err(Problem::certificate(detail))
+    };
+    if from_a_page(headers) {
+        return refuse("a page of another site may have sent this: a browser is to present an API key");
+    }
+    let snapshot = app.snapshot();
+    let (tls, config) = (snapshot.tls.of(Plane::Admin), &snapshot.config.admin.tls);
+    let (Some(tls), Some(config)) = (tls, config) else {
+        return refuse("no client certificates are accepted");
+    };
+    if !tls.vouches_for(certificate, clock::now_seconds()) {
+        return refuse("the client certificate has expired, or its authority is not trusted any more");
+    }
+    match certificate.mapped(&config.clients) {
+        Mapped::One(name, scopes) => Ok(Caller::new(Actor::certificate(name, peer.0.map(|peer| peer.ip())), scopes)),
+        Mapped::Nothing => refuse("the client certificate's name has no scopes; add it to [admin.tls.clients]"),
+        Mapped::Several => {
+            refuse("several names of the client certificate have scopes; leave one in [admin.tls.clients]")
+        }
+    }
+}
+
+/// A browser shows a certificate to a server whichever page has asked for it, so where it says that another site's may have,
+/// or leaves that open, the certificate does not count (Fetch Metadata; RFC 6454, section 7).
+fn from_a_page(headers: &HeaderMap) -> bool {
+    match headers.get("sec-fetch-site") {
+        Some(site) => site != "same-origin" && site != "none",
+        None => headers.contains_key(header::ORIGIN),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_browser_is_believed_only_what_it_says_of_its_own_pages() {
+        for (headers, page) in [
+            (&[][..], false),
+            (&[("sec-fetch-site", "none")], false),
+            (&[("sec-fetch-site", "same-origin"), ("origin", "https://bulla.example")], false),
+            (&[("sec-fetch-site", "same-site")], true),
+            (&[("sec-fetch-site", "cross-site")], true),
+            (&[("origin", "null")], true),
+        ] {
+            let map = headers
+                .iter()
+                .map(|(name, value)| (header::HeaderName::from_static(name), header::HeaderValue::from_static(value)));
+            assert_eq!(from_a_page(&map.collect()), page, "{headers:?}");
+        }
+    }
+}

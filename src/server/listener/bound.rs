@@ -1,0 +1,129 @@
+//! A socket that is listened on, and who is let in from it.
+
+use std::{io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::server::graceful::GracefulShutdown;
+use rustix::fs::Mode;
+use tokio::{
+    net::{TcpListener, TcpSocket, UnixListener, UnixSocket},
+    sync::{Semaphore, watch},
+};
+
+use super::{Limits, Peer, Stream, Transport, connection};
+use crate::config::{Listen, UnixMode};
+
+/// Connections that the system holds until they are accepted, or as many as it allows. Where more arrive at once clients
+/// wait a second before they ask again.
+const BACKLOG: u32 = 4096;
+
+/// A listener with its port open.
+pub(in crate::server) enum Bound {
+    None,
+    Tcp(TcpListener),
+    Unix(UnixListener, std::path::PathBuf),
+}
+
+impl Bound {
+    pub(in crate::server) async fn bind(listen: &Listen, mode: UnixMode) -> io::Result<Self> {
+        match listen {
+            Listen::None => Ok(Bound::None),
+            Listen::Tcp(address) => {
+                let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+                // A restart need not wait for the connections of before to be forgotten.
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                Ok(Bound::Tcp(socket.listen(BACKLOG)?))
+            }
+            Listen::Unix(path) => {
+                remove_stale(path).await?;
+                let socket = UnixSocket::new_stream()?;
+                // Linux makes the file with no more than this; elsewhere nobody gets in before `listen`.
+                let _elsewhere = rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode.0));
+                socket.bind(path)?;
+                std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode.0))?;
+                Ok(Bound::Unix(socket.listen(BACKLOG)?, path.clone()))
+            }
+        }
+    }
+
+    pub(in crate::server) fn address(&self) -> Listen {
+        match self {
+            Bound::None => Listen::None,
+            Bound::Tcp(listener) => listener.local_addr().map_or(Listen::None, Listen::Tcp),
+            Bound::Unix(_, path) => Listen::Unix(path.clone()),
+        }
+    }
+
+    /// Accepts until `stop`, then waits for what is in flight.
+    pub(in crate::server) async fn serve(
+        self,
+        router: Router,
+        limits: Limits,
+        transport: Transport,
+        mut stop: watch::Receiver<bool>,
+        grace: Duration,
+    ) {
+        let places = Arc::new(Semaphore::new(limits.max_connections));
+        let graceful = GracefulShutdown::new();
+        loop {
+            let accepted = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                accepted = self.accept(&places) => accepted,
+            };
+            match accepted {
+                Ok((stream, peer, place)) => {
+                    let (router, transport, watcher) = (router.clone(), transport.clone(), graceful.watcher());
+                    let mut stop = stop.clone();
+                    tokio::spawn(async move {
+                        let secured = tokio::select! {
+                            biased;
+                            secured = transport.secure(stream, limits.head_timeout) => secured,
+                            // Who is still shaking hands has asked for nothing yet.
+                            _ = stop.wait_for(|stop| *stop) => None,
+                        };
+                        if let Some(secured) = secured {
+                            connection::serve(secured, peer, router, limits, watcher).await;
+                        }
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    // Out of descriptors, as a rule: going on at once would only turn the loop hot.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+            tracing::warn!(?grace, "some requests did not finish in time and are dropped");
+        }
+        if let Bound::Unix(_, path) = &self {
+            let _gone_already = std::fs::remove_file(path);
+        }
+    }
+
+    async fn accept(
+        &self,
+        places: &Arc<Semaphore>,
+    ) -> io::Result<(Box<dyn Stream>, Peer, Option<tokio::sync::OwnedSemaphorePermit>)> {
+        let place = Arc::clone(places).acquire_owned().await.ok();
+        match self {
+            Bound::None => std::future::pending().await,
+            Bound::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                stream.set_nodelay(true)?;
+                Ok((Box::new(stream), Peer(Some(peer)), place))
+            }
+            Bound::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), Peer(None), place)),
+        }
+    }
+}
+
+/// Removes a socket file that nobody listens on any more; one in use is left for `bind` to complain about.
+async fn remove_stale(path: &Path) -> io::Result<()> {
+    match tokio::net::UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        _ => Ok(()),
+    }
+}

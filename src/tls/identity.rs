@@ -1,0 +1,62 @@
+//! A certificate chain and its key, from PEM files (RFC 7468).
+
+use std::{path::Path, sync::Arc};
+
+use rustls::{
+    crypto::aws_lc_rs::sign::any_supported_type,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
+use zeroize::Zeroizing;
+
+use super::{TlsError, Validity};
+
+/// Whose the chain is, proven by the key. The text of both is kept for who takes nothing else, and wiped when dropped.
+pub(crate) struct Identity {
+    pub(crate) certified: Arc<CertifiedKey>,
+    pub(crate) validity: Validity,
+    pub(crate) certificate_pem: Vec<u8>,
+    pub(crate) key_pem: Zeroizing<String>,
+}
+
+impl Identity {
+    /// Reads both files; the key's may be read by nobody else.
+    pub(crate) fn read(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
+        let certificate_pem = read(certificate)?;
+        let chain = certificates(certificate, &certificate_pem)?;
+        let validity = chain.first().map(|leaf| Validity::of(leaf)).transpose();
+        let validity = validity.map_err(|error| TlsError::Certificate(certificate.to_owned(), error.to_string()))?;
+        let validity = validity.ok_or_else(|| TlsError::NoCertificate(certificate.to_owned()))?;
+        let key_pem = bulla::read_secret_file(key)?;
+        let der = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map(Zeroizing::new);
+        let der = der.map_err(|_| match key_pem.contains("ENCRYPTED") {
+            true => TlsError::Encrypted(key.to_owned()),
+            false => TlsError::NoKey(key.to_owned()),
+        })?;
+        let signing = any_supported_type(&der).map_err(|_| TlsError::Key(key.to_owned()))?;
+        let certified = CertifiedKey::new(chain, signing);
+        if certified.keys_match().is_err() {
+            return Err(TlsError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() });
+        }
+        Ok(Identity { certified: Arc::new(certified), validity, certificate_pem, key_pem })
+    }
+}
+
+/// The certificates of authorities, one at least, and the text they stand in.
+pub(crate) fn authorities(path: &Path) -> Result<(Vec<CertificateDer<'static>>, Vec<u8>), TlsError> {
+    let pem = read(path)?;
+    Ok((certificates(path, &pem)?, pem))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
+    std::fs::read(path).map_err(|error| TlsError::Read { path: path.to_owned(), error })
+}
+
+fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match all {
+        Ok(none) if none.is_empty() => Err(TlsError::NoCertificate(path.to_owned())),
+        Ok(all) => Ok(all),
+        Err(error) => Err(TlsError::Certificate(path.to_owned(), error.to_string())),
+    }
+}

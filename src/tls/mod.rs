@@ -1,0 +1,26 @@
+//! TLS as the service speaks it (RFC 8446): certificates and keys from files, and what certificates say.
+
+mod client;
+mod error;
+mod identity;
+mod listener;
+mod listeners;
+mod stated;
+
+use std::sync::Arc;
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+
+pub(crate) use self::{
+    client::{ClientCertificate, Mapped},
+    error::TlsError,
+    identity::{Identity, authorities},
+    listener::ListenerTls,
+    listeners::{ListenerTlsError, Tls},
+    stated::Validity,
+};
+
+/// The one provider of cryptography below TLS.
+pub(crate) fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}

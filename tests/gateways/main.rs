@@ -1,0 +1,69 @@
+//! Forward authentication with real gateways: each is started with the file that docs/GATEWAYS.md shows, in front of an
+//! application that notes what reaches it, and answers the same questions (`table.rs`). A gateway that is not installed fails
+//! its test.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(unreachable_pub, reason = "one binary, in which every part is for all tests")]
+
+mod answer;
+mod application;
+mod document;
+mod gateway;
+mod keys;
+mod outcome;
+#[path = "../sources/parts/process.rs"]
+#[allow(dead_code, reason = "each binary uses its part of it")]
+mod process;
+#[path = "../sources/parts/programs.rs"]
+#[allow(dead_code, reason = "each binary uses its part of it")]
+mod programs;
+mod question;
+mod running;
+#[path = "../e2e/support/mod.rs"]
+#[allow(dead_code, reason = "each binary uses its part of it")]
+mod support;
+mod table;
+
+use gateway::{CADDY, ENVOY_GRPC, ENVOY_HTTP, HAPROXY, NGINX, TRAEFIK};
+use keys::Keys;
+use outcome::outcome;
+use question::Question;
+use running::Running;
+
+#[test]
+fn nginx() {
+    table::hold(&NGINX);
+}
+
+#[test]
+fn haproxy() {
+    table::hold(&HAPROXY);
+}
+
+#[test]
+fn haproxy_lets_nobody_in_after_an_error_in_lua() {
+    let running = Running::start_with(&HAPROXY, &[("local own, asked", "error('broken') local own, asked")]);
+    let keys = Keys::issue(&running.deployment);
+    assert_eq!(outcome(&running, &Question::new(&keys.good, "/orders/7").bearer()), "404");
+    assert!(running.log().contains("broken"), "{}", running.log());
+}
+
+#[test]
+fn caddy() {
+    table::hold(&CADDY);
+}
+
+#[test]
+fn traefik() {
+    table::hold(&TRAEFIK);
+}
+
+#[test]
+fn envoy_over_http() {
+    table::hold(&ENVOY_HTTP);
+}
+
+#[test]
+fn envoy_over_grpc() {
+    table::hold(&ENVOY_GRPC);
+}

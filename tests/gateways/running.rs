@@ -1,0 +1,153 @@
+//! A gateway at work: between a client and the application, asking a service of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    application::Application,
+    gateway::Gateway,
+    process::{self, Process},
+    programs,
+    support::{deployment::Deployment, http::Http, server::Server},
+};
+
+pub struct Running {
+    pub gateway: &'static Gateway,
+    pub application: Application,
+    pub deployment: Deployment,
+    /// The gateway, without TLS.
+    pub http: Http,
+    tls_port: u16,
+    server: Option<Server>,
+    /// Where the service is, also when it is started again.
+    data: String,
+    _process: Process,
+    folder: TempDir,
+}
+
+impl Running {
+    pub fn start(gateway: &'static Gateway) -> Self {
+        Self::start_with(gateway, &[])
+    }
+
+    /// Starts with further changes to the gateway's files.
+    pub fn start_with(gateway: &'static Gateway, changes: &[(&str, &str)]) -> Self {
+        let program = programs::find(gateway.program);
+        let deployment = deployment();
+        let server = Server::start(&deployment);
+        let data = server.data.address.clone();
+        let application = Application::start();
+        let folder = tempfile::tempdir().expect("a folder");
+        let (port, tls_port) = (process::free_port(), process::free_port());
+        let service = data.rsplit(':').next().expect("a port").to_owned();
+        let (listen, tls, behind) = (port.to_string(), tls_port.to_string(), application.port.to_string());
+        let ports = [("8080", listen.as_str()), ("8443", &tls), ("8181", &service), ("9000", &behind)];
+        place_files(gateway, folder.path(), &[&ports, changes].concat());
+        let log = log(folder.path());
+        let process = Process::start(&program, |command| (gateway.prepare)(command, folder.path()), &log);
+        process::wait_until(gateway.program, &log, || process::listens(port));
+        Running {
+            gateway,
+            application,
+            deployment,
+            http: Http::new(&format!("127.0.0.1:{port}")),
+            tls_port,
+            server: Some(server),
+            data,
+            _process: process,
+            folder,
+        }
+    }
+
+    /// The service.
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().expect("a running service")
+    }
+
+    /// Ends the service at once, as a crash would.
+    pub fn kill_server(&mut self) {
+        drop(self.server.take());
+    }
+
+    /// Has the service listen and not answer.
+    pub fn stop_server(&self) {
+        self.server().signal("STOP");
+        let threads = format!("/proc/{}/task", self.server().id());
+        let state = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("status")).unwrap_or_default();
+        let all_stopped =
+            || fs::read_dir(&threads).expect("its threads").flatten().all(|thread| state(thread).contains("State:\tT"));
+        self.server().until("the standstill", |_| all_stopped());
+    }
+
+    /// Has it go on.
+    pub fn continue_server(&self) {
+        self.server().signal("CONT");
+    }
+
+    /// Starts the service again, where it was.
+    pub fn start_server(&mut self) {
+        self.server = Some(Server::start_on(&self.data, &self.deployment, &[]));
+    }
+
+    /// Where the gateway's files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where it takes HTTP/2.
+    pub fn http2_url(&self) -> String {
+        match self.gateway.program {
+            "nginx" => format!("https://localhost:{}", self.tls_port),
+            _ => format!("http://{}", self.http.address),
+        }
+    }
+
+    /// What the gateway has written so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(log(self.folder.path())).expect("the log")
+    }
+}
+
+/// One that believes the gateway, and signs what it says.
+fn deployment() -> Deployment {
+    let deployment = Deployment::new();
+    let key = deployment.new_master(9);
+    deployment.configure("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\"]");
+    deployment.configure("signing_keys = []", &format!("signing_keys = [\"{key}\"]"));
+    deployment.configure("issuer = \"\"", "issuer = \"https://bulla.example\"");
+    deployment.configure("audience = \"\"", "audience = \"shop\"");
+    deployment
+}
+
+fn log(folder: &Path) -> PathBuf {
+    folder.join("log")
+}
+
+/// Copies the gateway's files as they are, but for ports and folders, and what else is to change.
+fn place_files(gateway: &Gateway, folder: &Path, changes: &[(&str, &str)]) {
+    let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/gateways");
+    let here = format!("{}/", folder.display());
+    for name in gateway.files {
+        let mut text = fs::read_to_string(documented.join(name)).expect("the file of the page");
+        // In two steps, as a port may have another one's digits in it.
+        for (at, (from, _)) in changes.iter().enumerate() {
+            text = text.replace(from, &format!("\0{at}\0"));
+        }
+        for (at, (_, to)) in changes.iter().enumerate() {
+            text = text.replace(&format!("\0{at}\0"), to);
+        }
+        for elsewhere in ["/etc/nginx/", "/etc/haproxy/", "/etc/traefik/", "/run/haproxy/"] {
+            text = text.replace(elsewhere, &here);
+        }
+        fs::write(folder.join(name), text).expect("written");
+    }
+    let mut openssl = Command::new(programs::find("openssl"));
+    openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]);
+    openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]);
+    programs::run(openssl.arg("-keyout").arg(folder.join("gateway.key")).arg("-out").arg(folder.join("gateway.pem")));
+}

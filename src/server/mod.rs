@@ -10,6 +10,7 @@ mod freshness;
 mod housekeeping;
 mod imported;
 mod listener;
+mod openapi;
 mod patience;
 mod problem;
 mod refresh;

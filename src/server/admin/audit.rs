@@ -11,13 +11,28 @@ use axum::{
 
 use super::auth::{Caller, Permission};
 use crate::{
-    server::{App, blocking, problem::Problem},
+    server::{App, blocking, openapi::problems::Guarded, problem::Problem},
     view::audit::{AuditPage, LONGEST_PAGE, PAGE},
 };
 
 /// The media type of JSON lines.
 const JSON_LINES: &str = "application/x-ndjson";
 
+/// Reads the audit.
+///
+/// Scope `read`. With `Accept: application/x-ndjson` the records are JSON lines.
+#[utoipa::path(
+    get, path = "/v1/audit", operation_id = "audit",
+    params(
+        ("after" = Option<u64>, Query, description = "The number to go on behind; 0 if not said."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 if not said."),
+    ),
+    responses(
+        (status = 200, description = "A page of it.",
+            content((AuditPage = "application/json"), (String = "application/x-ndjson"))),
+        Guarded,
+    )
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,

@@ -11,10 +11,28 @@ use bulla::{ApiKeyId, Realm};
 use super::auth::{Caller, Permission};
 use crate::{
     clock,
-    server::{App, blocking, problem::Problem},
+    schema,
+    server::{
+        App, blocking,
+        openapi::problems::{Guarded, UnknownApiKey},
+        problem::Problem,
+    },
     view::ledger::{ApiKeyView, Page, PageError, Wanted},
 };
 
+/// Lists the ledger.
+///
+/// Scope `read`, or `read:REALM` for that realm. Administrators' keys are shown to administrators alone.
+#[utoipa::path(
+    get, path = "/v1/api-keys", operation_id = "list_api_keys",
+    params(
+        ("realm" = Option<schema::Realm>, Query, description = "This realm alone."),
+        ("app_id" = Option<uuid::Uuid>, Query, description = "This app alone."),
+        ("cursor" = Option<String>, Query, description = "A page's `next_cursor`."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 if not said."),
+    ),
+    responses((status = 200, description = "A page of it, the oldest first.", body = Page), Guarded)
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -32,6 +50,13 @@ pub(super) async fn list(
     })
 }
 
+/// Shows an API key on record.
+///
+/// Scope `read`, or `read:REALM`.
+#[utoipa::path(
+    get, path = "/v1/api-keys/{id}", operation_id = "show_api_key", params(("id" = schema::ApiKeyId, Path)),
+    responses((status = 200, description = "It is on record.", body = ApiKeyView), Guarded, UnknownApiKey)
+)]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,

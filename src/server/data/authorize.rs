@@ -12,11 +12,33 @@ use bulla::{Rejection, VerifyError, layer::Credential};
 
 use super::required::{self, Required};
 use crate::{
-    clock,
-    server::{App, problem::Problem},
+    clock, schema,
+    server::{App, openapi::problems::{CouldNotTell, Misconfigured}, problem::Problem},
     view::{accepted::Accepted, verdict::Wanted},
 };
 
+/// Answers a gateway: may this request pass?
+///
+/// The key is the client's, in one header. What is required stands in the first path segment, which the gateway's own route
+/// sets; what stands behind it and the query are the client's and never read. A segment that does not parse is a 500.
+#[utoipa::path(
+    method(get, put, post, delete, options, head, patch, trace), path = "/v1/authorize/{required}",
+    params(("required" = schema::Required, Path)),
+    responses(
+        (status = 200, description = "It may. Every header is there, and empty where there is nothing to say.", headers(
+            ("X-Bulla-App-Id" = String, description = "Whom the API key belongs to."),
+            ("X-Bulla-Api-Key-Id" = String, description = "The API key's id."),
+            ("X-Bulla-Realm" = String, description = "Its realm."),
+            ("X-Bulla-Scopes" = String, description = "Its scopes, with spaces between them."),
+            ("X-Bulla-Expires-At" = String, description = "When it expires."),
+        )),
+        (status = 401, description = "No key, one that is not accepted, or more than one.", headers(
+            ("WWW-Authenticate" = String, description = "With `error=\"invalid_request\"` where there is more than one."),
+        )),
+        (status = 403, description = "The key lacks a scope.", headers(("WWW-Authenticate" = String))),
+        Misconfigured, CouldNotTell,
+    )
+)]
 pub(super) async fn authorize(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response {
     let required = match requirements(&uri).and_then(|required| known_realms(&app, required)) {
         Ok(required) => required,

@@ -8,14 +8,15 @@ use serde_json::json;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        RefOr, Schema,
-        schema::{Object, ObjectBuilder, Type},
+        Ref, RefOr, Schema,
+        schema::{AnyOfBuilder, KnownFormat, Object, ObjectBuilder, OneOfBuilder, SchemaFormat, Type},
     },
 };
 
 /// Names a kind of value that many requests and answers have.
 macro_rules! kinds {
-    ($($name:ident = $schema:expr;)+) => {$(
+    ($($name:ident = $schema:expr;)+) => {
+        $(
         pub(crate) struct $name;
 
         impl PartialSchema for $name {
@@ -29,7 +30,13 @@ macro_rules! kinds {
                 stringify!($name).into()
             }
         }
-    )+};
+    )+
+
+        /// All of them by name.
+        pub(crate) fn all() -> Vec<(String, RefOr<Schema>)> {
+            vec![$((stringify!($name).to_owned(), $name::schema())),+]
+        }
+    };
 }
 
 kinds! {
@@ -57,24 +64,52 @@ kinds! {
         .schema_type(Type::String)
         .description(Some("What a key version seals with."))
         .enum_values(Some([bulla::Suite::Aes256Gcm, bulla::Suite::Xaes256Gcm].map(|suite| json!(suite))));
-    Span = text("A length of time, such as `90d`, `12h`, `15m` or `30s`.", 100).examples([json!("90d")]);
+    Span = text("A length of time, such as `90d`, `12h`, `15m` or `1d12h`.", 40)
+        .pattern(Some(
+            r"^([0-9]{1,4}w)?([0-9]{1,6}d)?([0-9]{1,7}h)?([0-9]{1,9}m)?([0-9]{1,10}s)?([0-9]{1,12}ms)?$",
+        ))
+        .min_length(Some(2))
+        .examples([json!("7d")]);
+    PageSize = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(1_000));
+    Seq = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some("A place in a sequence."))
+        .minimum(Some(0))
+        .maximum(Some(u64::MAX as usize));
     Required = text(
         "What a gateway's route requires: parts such as `realm:live`, `scope:orders.read`, `aud:shop` and `from:x-api-key`, \
-         joined by commas, in any order, percent-encoded where they have to be; or `-` for the defaults. The realms have to \
-         be configured.",
+         joined by commas, in any order, their values percent-encoded where they have to be; or `-` for the defaults. The \
+         realms have to be configured.",
         4_000,
     )
     .pattern(Some(r"^(-|(realm|scope|aud|from):[^,/]+(,(realm|scope|aud|from):[^,/]+)*)$"))
-    .examples([json!("realm:acme_live,scope:read")]);
+    .examples([json!("-")]);
+    AppId = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    RealmOrNothing = or_nothing::<Realm>();
+    AppIdOrNothing = or_nothing::<AppId>();
+    PageSizeOrNothing = or_nothing::<PageSize>();
+    Address = OneOfBuilder::new()
+        .description(Some("An IPv4 or IPv6 address."))
+        .item(ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Ipv4))))
+        .item(ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Ipv6))));
     IdempotencyKey = text("Drawn anew for each thing to be done, which then is done once.", 255)
-        .pattern(Some("^[!-~]+$"))
+        .pattern(Some(r"^[\t -~]+$"))
         .min_length(Some(1))
         .examples([json!("order-7")]);
-    Note = text("A note for the record: up to 200 characters in one line, and no API key among them.", 200);
+    Note = text("A note for the record: up to 200 characters in one line, and no API key among them.", 200)
+        .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*$"))
+        .examples([json!("leaked")]);
 }
 
 fn text(description: &str, longest: usize) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).description(Some(description)).max_length(Some(longest))
+}
+
+/// For a parameter of a query, for which nothing may be said as well: a form's way of leaving it out.
+fn or_nothing<T: ToSchema>() -> AnyOfBuilder {
+    AnyOfBuilder::new().item(Ref::from_schema_name(T::name())).item(text("Nothing.", 0))
 }
 
 /// `true`.

@@ -74,6 +74,7 @@ pub(crate) struct Changed {
     #[schema(value_type = schema::KeyVersionState)]
     pub(crate) state: State,
     pub(crate) serial: u64,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warning: Option<String>,
 }

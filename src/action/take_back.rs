@@ -37,6 +37,7 @@ pub(crate) struct Taken {
     #[schema(value_type = schema::ApiKeyId)]
     pub(crate) api_key_id: String,
     pub(crate) state: State,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) revoked_at: Option<Timestamp>,
     /// Whether this request made it so.
@@ -53,9 +54,10 @@ pub(crate) struct TakenAll {
 /// A rule about everything issued before some time.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Ruled {
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) app_id: Option<Uuid>,
-    #[schema(value_type = Option<schema::Realm>)]
+    #[schema(value_type = Option<schema::Realm>, nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) realm: Option<String>,
     pub(crate) issued_before: Timestamp,

@@ -17,6 +17,7 @@ mod refresh;
 mod refusals;
 mod revocations;
 mod secrets;
+mod segment;
 mod state;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};

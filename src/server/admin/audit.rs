@@ -11,6 +11,7 @@ use axum::{
 
 use super::auth::{Caller, Permission};
 use crate::{
+    schema,
     server::{App, blocking, openapi::problems::Guarded, problem::Problem},
     view::audit::{AuditPage, LONGEST_PAGE, PAGE},
 };
@@ -24,8 +25,8 @@ const JSON_LINES: &str = "application/x-ndjson";
 #[utoipa::path(
     get, path = "/v1/audit", operation_id = "audit",
     params(
-        ("after" = Option<u64>, Query, description = "The number to go on behind; 0 if not said."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 if not said."),
+        ("after" = Option<schema::Seq>, Query, description = "The number to go on behind; 0 if not said."),
+        ("limit" = Option<schema::PageSize>, Query, description = "At most so many; 100 if not said."),
     ),
     responses(
         (status = 200, description = "A page of it.",

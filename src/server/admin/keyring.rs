@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Path, Request, State},
+    extract::{Extension, Request, State},
     http::StatusCode,
 };
 use bulla::KeyVersion;
@@ -23,6 +23,7 @@ use crate::{
         feed::Feed,
         openapi::problems::{Guarded, KeyringState, MediaType, UnknownVersion},
         problem::Problem,
+        segment::Segment,
     },
     view::keyring::KeyringView,
 };
@@ -75,7 +76,7 @@ pub(super) async fn stage(
 pub(super) async fn activate(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(number): Path<String>,
+    Segment(number): Segment,
     request: Request,
 ) -> Result<Json<Changed>, Problem> {
     let (version, options) = read(&app, &caller, &number, request).await?;
@@ -96,7 +97,7 @@ pub(super) async fn activate(
 pub(super) async fn compromise(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(number): Path<String>,
+    Segment(number): Segment,
     request: Request,
 ) -> Result<Json<Changed>, Problem> {
     let (version, options) = read(&app, &caller, &number, request).await?;
@@ -117,7 +118,7 @@ pub(super) async fn compromise(
 pub(super) async fn destroy(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(number): Path<String>,
+    Segment(number): Segment,
     request: Request,
 ) -> Result<Json<Changed>, Problem> {
     let (version, Nothing {}) = read(&app, &caller, &number, request).await?;

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Path, RawQuery, State},
+    extract::{Extension, RawQuery, State},
 };
 use bulla::{ApiKeyId, Realm};
 
 use super::auth::{Caller, Permission};
 use crate::{
-    clock,
-    schema,
+    clock, schema,
     server::{
         App, blocking,
         openapi::problems::{Guarded, UnknownApiKey},
         problem::Problem,
+        segment::Segment,
     },
     view::ledger::{ApiKeyView, Page, PageError, Wanted},
 };
@@ -26,10 +26,10 @@ use crate::{
 #[utoipa::path(
     get, path = "/v1/api-keys", operation_id = "list_api_keys",
     params(
-        ("realm" = Option<schema::Realm>, Query, description = "This realm alone."),
-        ("app_id" = Option<uuid::Uuid>, Query, description = "This app alone."),
+        ("realm" = Option<schema::RealmOrNothing>, Query, description = "This realm alone."),
+        ("app_id" = Option<schema::AppIdOrNothing>, Query, description = "This app alone."),
         ("cursor" = Option<String>, Query, description = "A page's `next_cursor`."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 if not said."),
+        ("limit" = Option<schema::PageSizeOrNothing>, Query, description = "At most so many; 100 if not said."),
     ),
     responses((status = 200, description = "A page of it, the oldest first.", body = Page), Guarded)
 )]
@@ -60,7 +60,7 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<ApiKeyView>, Problem> {
     let id = parse_id(&id)?;
     caller.needs(&app, Permission::in_realm("read", id.realm()))?;

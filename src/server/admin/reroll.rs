@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 use axum::{
-    extract::{Extension, Path, Request, State},
+    extract::{Extension, Request, State},
     response::Response,
 };
 use bulla::ApiKeyId;
@@ -25,6 +25,7 @@ use crate::{
         body::{self, Bounds},
         openapi::problems::{ApiKeyState, Guarded, MediaType, Policy, UnknownApiKey},
         problem::Problem,
+        segment::Segment,
     },
 };
 
@@ -42,7 +43,7 @@ use crate::{
 pub(super) async fn reroll(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
     let id = permitted(&app, &caller, &id)?;
@@ -73,7 +74,7 @@ pub(super) async fn reroll(
 pub(super) async fn reroll_secret(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
     let id = permitted(&app, &caller, &id)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Path, RawQuery, Request, State},
+    extract::{Extension, RawQuery, Request, State},
 };
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
@@ -27,6 +27,7 @@ use crate::{
         body::{self, Bounds},
         openapi::problems::{ApiKeyState, Guarded, MediaType},
         problem::Problem,
+        segment::Segment,
     },
 };
 
@@ -76,7 +77,7 @@ pub(super) struct Why {
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Taken>, Problem> {
     let id = permitted(&app, &caller, &id)?;
@@ -101,7 +102,7 @@ pub(super) async fn revoke(
 pub(super) async fn suspend(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Json<Taken>, Problem> {
     change(app, caller, &id, request, |take_back, id| take_back.suspend(id)).await
@@ -118,7 +119,7 @@ pub(super) async fn suspend(
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Json<Taken>, Problem> {
     change(app, caller, &id, request, |take_back, id| take_back.resume(id)).await

@@ -13,7 +13,11 @@ use bulla::{Rejection, VerifyError, layer::Credential};
 use super::required::{self, Required};
 use crate::{
     clock, schema,
-    server::{App, openapi::problems::{CouldNotTell, Misconfigured}, problem::Problem},
+    server::{
+        App,
+        openapi::problems::{CouldNotTell, Misconfigured},
+        problem::Problem,
+    },
     view::{accepted::Accepted, verdict::Wanted},
 };
 

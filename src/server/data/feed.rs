@@ -41,14 +41,14 @@ struct Asked {
 /// Reads the revocation feed.
 ///
 /// For verifiers elsewhere, with an API key of the realm `bulla` that has the scope `feed`, or `feed:REALM` for one realm.
-/// Each message is signed. With `Accept: text/event-stream` the answer goes on, an event for each message.
+/// Each message is signed. With `Accept: text/event-stream` the answer goes on, an event for each message; `Last-Event-ID`,
+/// which clients of events send by themselves, then goes before `after`.
 #[utoipa::path(
     get, path = "/v1/revocations",
     params(
-        ("after" = Option<u64>, Query, description = "What the follower has read up to; 0 if not said."),
+        ("after" = Option<schema::Seq>, Query, description = "What the follower has read up to; 0 if not said."),
         ("wait" = Option<schema::Span>, Query, description = "How long to wait where there is nothing new, 60 s at most."),
         ("realm" = Option<schema::Realm>, Query, description = "This realm alone."),
-        ("Last-Event-ID" = Option<u64>, Header, description = "Of events: goes on behind this one, instead of `after`."),
     ),
     responses(
         (status = 200, description = "A message of the feed.", headers(("Cache-Control" = String)),

@@ -31,11 +31,13 @@ pub(super) struct Form {
     /// The API key, or anything else.
     token: String,
     /// The realm that counts; the configured defaults, where none is named.
-    #[schema(value_type = Option<schema::Realm>)]
+    #[schema(value_type = Option<schema::Realm>, nullable = false)]
     realm: Option<String>,
     /// Who was asked.
+    #[schema(nullable = false)]
     audience: Option<String>,
     /// The client's address.
+    #[schema(value_type = Option<schema::Address>, nullable = false)]
     ip: Option<String>,
 }
 
@@ -77,8 +79,10 @@ pub(super) struct ActiveToken {
     #[schema(value_type = schema::ApiKeyId)]
     jti: String,
     iat: u64,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     nbf: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -41,6 +41,7 @@ pub(super) struct Body {
     /// Who asks. A key that is bound to audiences is rejected without.
     audience: Option<String>,
     /// The client's address. A key that is bound to addresses is rejected without.
+    #[schema(value_type = Option<schema::Address>)]
     ip: Option<String>,
 }
 
@@ -49,6 +50,7 @@ pub(super) struct Body {
 pub(super) struct Verification {
     #[serde(flatten)]
     answer: Answer,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     replacement: Option<IssuedApiKey>,
 }

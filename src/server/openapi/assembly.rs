@@ -11,7 +11,10 @@ use utoipa::{
 };
 
 use super::{examples, problems};
-use crate::server::{data::authorize::__path_authorize, problem::Document};
+use crate::{
+    schema,
+    server::{data::authorize::__path_authorize, problem::Document},
+};
 
 /// The ways to show an API key. One is needed, in one header, once.
 const CREDENTIALS: [&str; 3] = ["bearer", "api_key", "basic"];
@@ -24,7 +27,8 @@ issues them and takes them back, and each of its endpoints needs an administrato
 
 /// The two planes: name, where they listen if nothing else is configured, and what they are.
 const DATA: Plane = Plane { name: "data plane", url: "http://127.0.0.1:8181", about: "Verifies API keys." };
-const ADMIN: Plane = Plane { name: "admin plane", url: "http://127.0.0.1:8182", about: "Issues them and takes them back." };
+const ADMIN: Plane =
+    Plane { name: "admin plane", url: "http://127.0.0.1:8182", about: "Issues them and takes them back." };
 
 struct Plane {
     name: &'static str,
@@ -43,12 +47,14 @@ pub(super) fn document(data: OpenApi, admin: OpenApi, own: OpenApi) -> Value {
     let components = document.components.get_or_insert_default();
     components.responses.extend(problems::all().into_iter().map(|(name, response)| (name, response.into())));
     components.responses.insert("HeadTooLarge".to_owned(), head_too_large().build().into());
+    components.schemas.extend(schema::all());
     components.schemas.insert("Problem".to_owned(), Document::schema());
     for (name, scheme) in CREDENTIALS.into_iter().zip(schemes()) {
         components.add_security_scheme(name, scheme);
     }
     let mut document = json!(document);
     document["tags"] = [DATA, ADMIN].map(|plane| json!({"name": plane.name, "description": plane.about})).into();
+    never_null(&mut document["paths"]);
     examples::add(&mut document);
     document
 }
@@ -63,6 +69,23 @@ fn complete(operation: &mut Operation, plane: &Plane) {
         operation.security = Some(CREDENTIALS.map(one).into());
     }
     responses.insert("431".to_owned(), Ref::from_response_name("HeadTooLarge").into());
+}
+
+/// What may be left out of a request, a parameter or a whole body, is not `null` then.
+fn never_null(part: &mut Value) {
+    let null = |of: &Value| *of == json!({"type": "null"}) || of == "null";
+    for key in ["oneOf", "type"] {
+        let Some([there, other]) = part.get(key).and_then(Value::as_array).map(Vec::as_slice) else { continue };
+        if null(other) {
+            let there = there.clone();
+            if key == "type" { part[key] = there } else { *part = there }
+        }
+    }
+    match part {
+        Value::Object(fields) => fields.values_mut().for_each(never_null),
+        Value::Array(parts) => parts.iter_mut().for_each(never_null),
+        _ => {}
+    }
 }
 
 fn head_too_large() -> ResponseBuilder {
@@ -103,7 +126,8 @@ fn methods(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
 /// with a path of the client's behind that.
 pub(in crate::server) fn authorize() -> OpenApi {
     let mut described = OpenApi::default();
-    let (methods, operation) = (<__path_authorize as utoipa::Path>::methods(), <__path_authorize as utoipa::Path>::operation());
+    let (methods, operation) =
+        (<__path_authorize as utoipa::Path>::methods(), <__path_authorize as utoipa::Path>::operation());
     for (path, name) in [("/v1/authorize", "authorize"), (REQUIRED, "authorize_required")] {
         for method in &methods {
             let mut operation = operation.clone();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bulla::{KeyVersion, KeyringError};
 use serde_json::{Value, json};
 use utoipa::{
     IntoResponses,
@@ -13,7 +14,7 @@ use utoipa::{
     },
 };
 
-use crate::server::problem::Problem;
+use crate::{action::ActionError, deployment::DeploymentError, server::problem::Problem};
 
 /// Every problem's media type.
 const MEDIA_TYPE: &str = "application/problem+json";
@@ -59,21 +60,24 @@ answers! {
     Unauthorized: Problem::unauthorized(), Problem::several_credentials();
     Forbidden: Problem::forbidden("issue");
     UnknownApiKey: Problem::unknown_api_key();
-    UnknownVersion: Problem::unknown_version("the keyring has no version 9");
+    UnknownVersion: DeploymentError::from(KeyringError::Unknown(KeyVersion::FIRST)).into();
     TimedOut: Problem::timed_out();
     ApiKeyState: Problem::api_key_state("the API key is revoked for good, and cannot be suspended");
-    KeyringState: Problem::conflict("version 1 is active"), Problem::read_only_keyring("the keyring cannot be written");
+    KeyringState:
+        DeploymentError::from(KeyringError::SameMaster { version: KeyVersion::FIRST, uri: "file:master-1.key".to_owned() })
+            .into(),
+        DeploymentError::KeyringReadOnly("keyring.toml".into()).into();
     AheadOfLog: Problem::ahead_of_log(7, 3);
     TooLarge: Problem::too_large(65_536);
     MediaType: Problem::media_type("application/json");
     Policy: Problem::policy("expires_in: keys of this realm have to expire: name when");
     PolicyOrReused:
         Problem::policy("expires_in: keys of this realm have to expire: name when"),
-        Problem::key_reused("this Idempotency-Key came with another request before: use a new one for each request");
+        ActionError::KeyReused.into();
     Misconfigured: Problem::misconfigured_route("part 1 of the route's requirements names no realm"), Problem::internal();
     Internal: Problem::internal();
     CouldNotTell: Problem::could_not_tell();
-    Unavailable: Problem::could_not_tell(), Problem::unavailable("the store is read-only");
+    Unavailable: Problem::could_not_tell(), Problem::no_feed();
 }
 
 groups! {
@@ -92,13 +96,15 @@ fn reference(name: &str, problems: &[Problem]) -> Responses {
 
 fn response(problems: &[Problem]) -> Response {
     let titles: Vec<&str> = problems.iter().map(|problem| problem.title).collect();
-    let mut response =
-        ResponseBuilder::new().description(format!("{}.", titles.join(", or: "))).content(MEDIA_TYPE, content(problems));
+    let mut response = ResponseBuilder::new()
+        .description(format!("{}.", titles.join(", or: ")))
+        .content(MEDIA_TYPE, content(problems));
     if problems.iter().any(|problem| problem.challenge.is_some()) {
         response = response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(text())).build());
     }
     if problems.iter().any(|problem| problem.again) {
-        let when = HeaderBuilder::new().schema(Some(text())).description(Some("In seconds, where to ask again will do."));
+        let when =
+            HeaderBuilder::new().schema(Some(text())).description(Some("In seconds, where to ask again will do."));
         response = response.header("Retry-After", when.build());
     }
     response.build()

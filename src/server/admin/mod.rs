@@ -29,7 +29,7 @@ pub(super) fn router(app: Arc<App>) -> Router {
 }
 
 /// They, and their description.
-fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
         .routes(routes!(ledger::list, issue::issue))
         .routes(routes!(issue::issue_batch))

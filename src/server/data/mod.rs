@@ -85,7 +85,7 @@ async fn healthy() -> &'static str {
 /// Says whether keys are verified, and what does not work as it should.
 #[utoipa::path(get, path = "/readyz", responses(
     (status = 200, description = "They are.", body = Ready),
-    (status = 503, description = "The snapshot is past `keyring.refuse_after`.", body = Ready),
+    (status = 503, description = "What was taken back is unread for longer than `verify.max_staleness`.", body = Ready),
 ))]
 async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     let snapshot = app.snapshot();

@@ -23,7 +23,8 @@ const CREDENTIALS: [&str; 3] = ["bearer", "api_key", "basic"];
 const REQUIRED: &str = "/v1/authorize/{required}";
 
 const ABOUT: &str = "API keys that verify themselves. The data plane verifies them and answers gateways; the admin plane \
-issues them and takes them back, and each of its endpoints needs an administrator's API key.";
+issues them and takes them back, and each of its endpoints needs an administrator's API key. A path that is none is a 404 of the type \
+`urn:bulla:problem:not-found`, and another method a 405 of the type `urn:bulla:problem:method`, with `Allow`.";
 
 /// The two planes: name, where they listen if nothing else is configured, and what they are.
 const DATA: Plane = Plane { name: "data plane", url: "http://127.0.0.1:8181", about: "Verifies API keys." };

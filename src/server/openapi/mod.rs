@@ -39,3 +39,38 @@ pub(super) fn router(admin: OpenApi) -> Router<Arc<App>> {
 async fn document(Extension(Rendered(document)): Extension<Rendered>) -> ([(HeaderName, &'static str); 1], Bytes) {
     ([(header::CONTENT_TYPE, "application/json")], document)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::{cli::throw_away, deployment::Deployment, server::admin};
+
+    /// The paths of a router, which names them in its `Debug` and in no other way.
+    fn routed(router: &Router) -> BTreeSet<String> {
+        let named = |router: &Router| -> BTreeSet<String> {
+            format!("{router:?}").split('"').filter(|part| part.starts_with('/')).map(str::to_owned).collect()
+        };
+        &named(router) - &named(&Router::new())
+    }
+
+    #[test]
+    fn every_route_is_described_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deployment = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened");
+        let app = Arc::new(App::load(deployment).expect("loaded"));
+
+        let mut described: BTreeSet<String> = admin::routes().into_openapi().paths.paths.into_keys().collect();
+        described.insert("/openapi.json".to_owned());
+        assert_eq!(routed(&admin::router(Arc::clone(&app))), described);
+
+        let described: BTreeSet<String> = data::routes().into_openapi().paths.paths.into_keys().collect();
+        let mut routed = routed(&data::router(app));
+        for taken_together in ["/v1/authorize/", "/v1/authorize/{*rest}"] {
+            assert!(routed.remove(taken_together), "{routed:?}");
+        }
+        routed.insert("/v1/authorize/{required}".to_owned());
+        assert_eq!(routed, described);
+    }
+}

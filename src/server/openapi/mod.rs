@@ -16,7 +16,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(super) use self::assembly::authorize;
-use super::{App, data};
+use super::{App, data, problem::Problem};
 
 /// The document, rendered once.
 #[derive(Clone)]
@@ -26,7 +26,9 @@ struct Rendered(Bytes);
 pub(super) fn router(admin: OpenApi) -> Router<Arc<App>> {
     let (router, own) = OpenApiRouter::default().routes(routes!(document)).split_for_parts();
     let document = assembly::document(data::routes().into_openapi(), admin, own);
-    router.layer(Extension(Rendered(document.to_string().into())))
+    router
+        .method_not_allowed_fallback(|| async { Problem::method() })
+        .layer(Extension(Rendered(document.to_string().into())))
 }
 
 /// Describes the HTTP interface.

@@ -9,12 +9,16 @@ use std::{
 use serde_json::Value;
 use ureq::{Agent, http};
 
+use super::described::{self, Plane};
+
 /// One listener of a server.
 #[derive(Clone)]
 pub struct Http {
     agent: Agent,
     pub address: String,
     key: Option<String>,
+    /// Whose description its answers are held to.
+    plane: Option<Plane>,
 }
 
 /// An answer.
@@ -68,7 +72,12 @@ impl Answer {
 impl Http {
     pub fn new(address: &str) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
-        Http { agent: config.build().into(), address: address.to_owned(), key: None }
+        Http { agent: config.build().into(), address: address.to_owned(), key: None, plane: None }
+    }
+
+    /// The same, whose answers have to be described.
+    pub fn of(self, plane: Plane) -> Self {
+        Http { plane: Some(plane), ..self }
     }
 
     /// The same, showing `key`.
@@ -113,11 +122,15 @@ impl Http {
         }
         let request = request.body(body.to_owned()).expect("a request");
         let mut response = self.agent.run(request)?;
-        Ok(Answer {
+        let answer = Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: response.body_mut().read_to_string()?,
-        })
+        };
+        if let Some(plane) = self.plane {
+            described::check(plane, method, path, &answer);
+        }
+        Ok(answer)
     }
 
     /// The key it shows.

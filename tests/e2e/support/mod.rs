@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod deployment;
+pub mod described;
 pub mod http;
 pub mod mount;
 pub mod reference;

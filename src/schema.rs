@@ -17,20 +17,20 @@ use utoipa::{
 macro_rules! kinds {
     ($($name:ident = $schema:expr;)+) => {
         $(
-        pub(crate) struct $name;
+            pub(crate) struct $name;
 
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                $schema.into()
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    $schema.into()
+                }
             }
-        }
 
-        impl ToSchema for $name {
-            fn name() -> Cow<'static, str> {
-                stringify!($name).into()
+            impl ToSchema for $name {
+                fn name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
             }
-        }
-    )+
+        )+
 
         /// All of them by name.
         pub(crate) fn all() -> Vec<(String, RefOr<Schema>)> {

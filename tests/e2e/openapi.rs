@@ -237,7 +237,9 @@ fn every_described_operation_is_there() {
         let plane = if operation.is_of("data plane") { &server.data } else { &server.admin };
         let path = operation.path.replace("{id}", "nope").replace("{number}", "nope").replace("{required}", "-");
         let answer = plane.request(&operation.method.to_uppercase(), &path, &[], "");
-        assert!(![404, 405].contains(&answer.status), "{} {}", operation.method, operation.path);
+        let there =
+            answer.status != 405 && (answer.status != 404 || operation.described["responses"]["404"].is_object());
+        assert!(there, "{} {}", operation.method, operation.path);
     }
     assert_eq!(server.admin.anonymous().request("POST", "/openapi.json", &[], "").problem(), "method");
     assert_eq!(server.admin.anonymous().get("/openapi.yaml").problem(), "unauthorized");

@@ -1,4 +1,4 @@
-//! The admin plane: issuing, taking back, ledger, audit and keyring. Every request is authenticated.
+//! The admin plane: issuing, taking back, ledger, audit and keyring. Every request is authenticated, but for the description of it all.
 
 mod audit;
 pub(super) mod auth;

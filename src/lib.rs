@@ -16,6 +16,7 @@ mod hardening;
 mod imported;
 mod last_used;
 mod rotation;
+mod schema;
 mod secret;
 mod server;
 mod store;

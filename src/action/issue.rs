@@ -6,6 +6,7 @@ use bulla::{ApiKey, ApiKeyId, IssueError, Issuer, Realm, Request, Suite};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::json;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     clock,
     config::{Config, RealmConfig, SecretPolicy},
-    escrow,
+    escrow, schema,
     secret::{self, NewHash, Peppers},
     store::{Answered, EscrowRow, LedgerRow, NewSecretRow, Store, StoreError, Transaction, transact},
 };
@@ -31,15 +32,19 @@ const MAX_SLOW_BATCH: usize = 100;
 pub(crate) const MAX_BATCH: usize = 1_000;
 
 /// An issued API key as its owner is shown it, this once.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct IssuedApiKey {
+    #[schema(value_type = schema::ApiKey)]
     #[serde(serialize_with = "exposed")]
     pub(crate) api_key: ApiKey,
+    #[schema(value_type = schema::ApiKeyId)]
     pub(crate) api_key_id: String,
+    #[schema(value_type = schema::Realm)]
     pub(crate) realm: String,
     pub(crate) app_id: Uuid,
     pub(crate) version: u32,
     pub(crate) issued_at: Timestamp,
+    #[schema(required)]
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scopes: Vec<String>,
     pub(crate) meta: BTreeMap<String, String>,

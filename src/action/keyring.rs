@@ -5,11 +5,12 @@ use bulla::{Binding, KeyVersion, KeyringDocument, KeyringError, SourceRecord, So
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::Actor;
 use crate::{
     deployment::{Deployment, DeploymentError},
-    rotation,
+    rotation, schema,
     store::Store,
 };
 
@@ -25,25 +26,31 @@ pub(crate) enum Change {
 }
 
 /// A new version, to be opened with everywhere before anything is sealed with it.
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Stage {
+    /// URIs of key sources that hold the same master key; the first that answers counts.
+    #[schema(value_type = Vec<String>, min_items = 1)]
     pub(crate) sources: Vec<SourceUri>,
+    #[schema(value_type = schema::Suite)]
     #[serde(default)]
     pub(crate) suite: Suite,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Activate {
+    /// Go back to a deactivated version.
     pub(crate) rollback: bool,
     /// Refuse unless every verifier must have the version by now.
     pub(crate) require_loaded: bool,
 }
 
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Compromise {
+    /// What is active from then on, where the active version is compromised; without it issuing stops.
+    #[schema(value_type = Option<schema::KeyVersion>)]
     pub(crate) successor: Option<KeyVersion>,
 }
 
@@ -60,11 +67,14 @@ pub(crate) struct Limit {
 }
 
 /// What a change came to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Changed {
+    #[schema(value_type = schema::KeyVersion)]
     pub(crate) version: KeyVersion,
+    #[schema(value_type = schema::KeyVersionState)]
     pub(crate) state: State,
     pub(crate) serial: u64,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warning: Option<String>,
 }

@@ -4,10 +4,14 @@ use bulla::{ApiKeyId, Change, Realm};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ActionError, Actor, check_note, invalid};
-use crate::store::{NewRevocation, State, Store, StoreError, Transaction, transact};
+use crate::{
+    schema,
+    store::{NewRevocation, State, Store, StoreError, Transaction, transact},
+};
 
 /// Ids that one request may revoke.
 pub(crate) const MAX_IDS: usize = 10_000;
@@ -28,10 +32,12 @@ pub(crate) struct TakeBack<'a> {
 }
 
 /// What became of one key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Taken {
+    #[schema(value_type = schema::ApiKeyId)]
     pub(crate) api_key_id: String,
     pub(crate) state: State,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) revoked_at: Option<Timestamp>,
     /// Whether this request made it so.
@@ -39,17 +45,19 @@ pub(crate) struct Taken {
 }
 
 /// What became of several keys.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TakenAll {
     pub(crate) revoked: usize,
     pub(crate) already_revoked: usize,
 }
 
 /// A rule about everything issued before some time.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Ruled {
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) app_id: Option<Uuid>,
+    #[schema(value_type = Option<schema::Realm>, nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) realm: Option<String>,
     pub(crate) issued_before: Timestamp,

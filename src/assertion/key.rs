@@ -8,6 +8,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 /// The key, wiped when dropped. It signs assertions alone.
 pub(super) struct AssertionKey {
@@ -18,7 +19,7 @@ pub(super) struct AssertionKey {
 }
 
 /// The public key (RFC 7517).
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(super) struct Jwk {
     kty: &'static str,
     crv: &'static str,

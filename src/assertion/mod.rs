@@ -5,6 +5,7 @@ mod key;
 
 use bulla::{SourceError, SourceUri, Sources, feed};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use self::key::{AssertionKey, Jwk};
@@ -44,8 +45,9 @@ struct Claims<'a> {
 }
 
 /// A JWK set (RFC 7517).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct JwkSet<'a> {
+    #[schema(value_type = Vec<Jwk>)]
     keys: Vec<&'a Jwk>,
 }
 

@@ -7,13 +7,14 @@ use std::{
 
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Everything that is failing.
 #[derive(Default)]
 pub(crate) struct Degraded(Mutex<BTreeMap<&'static str, Failing>>);
 
 /// Since when, and why, something fails.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Failing {
     pub(crate) what: &'static str,
     pub(crate) since: Timestamp,

@@ -11,12 +11,14 @@ mod freshness;
 mod housekeeping;
 mod imported;
 mod listener;
+mod openapi;
 mod patience;
 mod problem;
 mod refresh;
 mod refusals;
 mod revocations;
 mod secrets;
+mod segment;
 mod state;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};

@@ -7,6 +7,7 @@ use axum::{
 };
 use bulla::{KeyringError, Problem as SourceProblem};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{action::ActionError, deployment::DeploymentError, store::StoreError};
 
@@ -17,22 +18,27 @@ pub(super) struct Kind(pub(super) &'static str);
 /// An error as a client sees it.
 #[derive(Debug)]
 pub(super) struct Problem {
-    status: StatusCode,
+    pub(super) status: StatusCode,
     /// The last part of the `type`.
-    kind: &'static str,
-    title: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) title: &'static str,
     detail: String,
     /// A challenge for `WWW-Authenticate`.
-    challenge: Option<&'static str>,
+    pub(super) challenge: Option<&'static str>,
     /// Whether the same request may do in a second.
-    again: bool,
+    pub(super) again: bool,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+/// A problem as RFC 9457 has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Document<'a> {
+    /// What is wrong, as a stable name.
     r#type: String,
+    /// The same for people.
     title: &'a str,
     status: u16,
+    /// What was wrong this time, and what to do.
     detail: &'a str,
 }
 
@@ -44,6 +50,16 @@ impl Problem {
     fn challenging(mut self, challenge: &'static str) -> Self {
         self.challenge = Some(challenge);
         self
+    }
+
+    /// What a client is shown.
+    pub(super) fn document(&self) -> Document<'_> {
+        Document { r#type: self.r#type(), title: self.title, status: self.status.as_u16(), detail: &self.detail }
+    }
+
+    /// Its name.
+    pub(super) fn r#type(&self) -> String {
+        format!("urn:bulla:problem:{}", self.kind)
     }
 
     /// The request does not parse, or holds what it must not.
@@ -185,13 +201,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document = Document {
-            r#type: format!("urn:bulla:problem:{}", self.kind),
-            title: self.title,
-            status: self.status.as_u16(),
-            detail: &self.detail,
-        };
-        let body = serde_json::to_vec(&document).unwrap_or_default();
+        let body = serde_json::to_vec(&self.document()).unwrap_or_default();
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;
         response.extensions_mut().insert(Kind(self.kind));

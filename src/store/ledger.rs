@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// One API key as it was issued.
@@ -48,7 +49,8 @@ pub(crate) struct LedgerEntry {
 }
 
 /// What a key on record is good for. Whether its key version still opens is the keyring's to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ApiKeyState)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     Active,

@@ -1,6 +1,7 @@
 //! The audit as it is shown.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::store::{AuditEntry, Store, StoreError};
 
@@ -9,10 +10,11 @@ pub(crate) const PAGE: u32 = 100;
 pub(crate) const LONGEST_PAGE: u32 = 1_000;
 
 /// Some of the audit, and where to go on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AuditPage {
     pub(crate) records: Vec<AuditEntry>,
     /// Gives the next page as `after`; none at the end.
+    #[schema(required)]
     pub(crate) next_after: Option<u64>,
 }
 

@@ -5,35 +5,44 @@ use std::collections::BTreeMap;
 use bulla::{KeyringDocument, State, Suite, VersionRecord, feed::VerifyingKey};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::{action::issue::seal_budget, store::SealCount};
+use crate::{action::issue::seal_budget, schema, store::SealCount};
 
 /// A keyring without its wrapped keys.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct KeyringView {
     keyring_id: String,
     serial: u64,
+    #[schema(required)]
     active: Option<u32>,
     /// The public key of the revocation feed, in base64; none where there is no feed.
+    #[schema(required)]
     feed_public_key: Option<String>,
     pub(crate) versions: Vec<VersionView>,
 }
 
 /// One version on record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct VersionView {
     pub(crate) version: u32,
+    #[schema(value_type = schema::KeyVersionState)]
     pub(crate) state: State,
+    #[schema(value_type = schema::Suite)]
     pub(crate) suite: Suite,
     pub(crate) created_at: Timestamp,
+    #[schema(required)]
     pub(crate) activated_at: Option<Timestamp>,
+    #[schema(required)]
     pub(crate) seal_until: Option<Timestamp>,
+    #[schema(required)]
     pub(crate) verify_until: Option<Timestamp>,
     pub(crate) key_check_value: String,
     pub(crate) sources: Vec<String>,
     /// API keys sealed under it, by realm.
     pub(crate) sealed: BTreeMap<String, u64>,
     /// How many each realm may seal, where the suite has a limit.
+    #[schema(required)]
     pub(crate) seal_budget: Option<u64>,
 }
 

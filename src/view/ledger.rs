@@ -6,46 +6,62 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use bulla::Realm;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::store::{LedgerEntry, LedgerFilter, State, Store, StoreError};
+use crate::{
+    schema,
+    store::{LedgerEntry, LedgerFilter, State, Store, StoreError},
+};
 
 /// Rows of a page unless it is said otherwise, and at most.
 pub(crate) const PAGE: u32 = 100;
 pub(crate) const LONGEST_PAGE: u32 = 1_000;
 
 /// Some of the API keys on record, and where to go on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Page {
     pub(crate) api_keys: Vec<ApiKeyView>,
     /// Gives the next page; none at the end.
+    #[schema(required)]
     pub(crate) next_cursor: Option<String>,
 }
 
 /// An API key on record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ApiKeyView {
+    #[schema(value_type = schema::ApiKeyId)]
     pub(crate) api_key_id: String,
+    #[schema(value_type = schema::Realm)]
     pub(crate) realm: String,
     pub(crate) app_id: Uuid,
     pub(crate) version: u32,
     pub(crate) state: State,
+    #[schema(required)]
     pub(crate) name: Option<String>,
     pub(crate) issued_at: Timestamp,
+    #[schema(required)]
     pub(crate) expires_at: Option<Timestamp>,
     /// When it was revoked, or is to be; the time before which a rule takes keys back counts too.
+    #[schema(required)]
     pub(crate) revoked_at: Option<Timestamp>,
+    #[schema(required)]
     pub(crate) revoke_reason: Option<String>,
+    #[schema(required)]
     pub(crate) suspended_at: Option<Timestamp>,
     /// Up to a flush interval behind.
+    #[schema(required)]
     pub(crate) last_used_at: Option<Timestamp>,
     pub(crate) use_count: u64,
     pub(crate) scopes: Vec<String>,
     /// What it is restricted to; none on record for the oldest keys.
+    #[schema(required)]
     pub(crate) audience: Option<Vec<String>>,
+    #[schema(required)]
     pub(crate) cidr: Option<Vec<String>>,
     pub(crate) meta: BTreeMap<String, String>,
     pub(crate) issued_by: String,
+    #[schema(required, value_type = Option<schema::ApiKeyId>)]
     pub(crate) rerolled_from: Option<String>,
 }
 

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, net::IpAddr};
 use bulla::{Expectations, Opened, Realm, Rejection, SecretCheck, Verified, Verifier, VerifyError};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::accepted::Accepted;
-use crate::clock;
+use crate::{clock, schema};
 
 /// What a caller wants of an API key, with owned texts.
 #[derive(Clone, Debug, Default)]
@@ -44,30 +45,38 @@ impl Wanted {
 }
 
 /// The answer: everything about an active key, and of any other only that it is not, or that a scope is missing.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum Answer {
     Active(Box<ActiveKey>),
     Inactive {
+        #[schema(schema_with = schema::no)]
         active: bool,
+        #[schema(schema_with = schema::inactive_error)]
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'static str>,
         /// For operators alone, never for a caller of the data plane.
+        #[schema(ignore)]
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'static str>,
     },
 }
 
 /// An accepted API key.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ActiveKey {
+    #[schema(schema_with = schema::yes)]
     active: bool,
+    #[schema(value_type = schema::ApiKeyId)]
     pub(crate) api_key_id: String,
+    #[schema(value_type = schema::Realm)]
     pub(crate) realm: String,
     pub(crate) app_id: Uuid,
     /// None of an imported key.
+    #[schema(required)]
     pub(crate) version: Option<u32>,
     pub(crate) issued_at: Timestamp,
+    #[schema(required)]
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scopes: Vec<String>,
     pub(crate) meta: BTreeMap<String, String>,

@@ -23,6 +23,7 @@ mod keyring_moves;
 mod last_used;
 mod ledger;
 mod limits;
+mod openapi;
 mod quickstart;
 mod reference;
 mod refresh;

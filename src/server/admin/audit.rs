@@ -11,13 +11,29 @@ use axum::{
 
 use super::auth::{Caller, Permission};
 use crate::{
-    server::{App, blocking, problem::Problem},
+    schema,
+    server::{App, blocking, openapi::problems::Guarded, problem::Problem},
     view::audit::{AuditPage, LONGEST_PAGE, PAGE},
 };
 
 /// The media type of JSON lines.
 const JSON_LINES: &str = "application/x-ndjson";
 
+/// Reads the audit.
+///
+/// Scope `read`. With `Accept: application/x-ndjson` the records are JSON lines.
+#[utoipa::path(
+    get, path = "/v1/audit", operation_id = "audit",
+    params(
+        ("after" = Option<schema::Seq>, Query, description = "The number to go on behind; 0 if not said."),
+        ("limit" = Option<schema::PageSize>, Query, description = "At most so many; 100 if not said."),
+    ),
+    responses(
+        (status = 200, description = "A page of it.",
+            content((AuditPage = "application/json"), (String = "application/x-ndjson"))),
+        Guarded,
+    )
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,

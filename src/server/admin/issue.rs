@@ -10,8 +10,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
 
 use super::auth::{Caller, Permission};
 use crate::{
@@ -19,10 +19,11 @@ use crate::{
         issue::{IdempotencyKey, Issued, IssuedApiKey, Issuing, MAX_BATCH},
         new_api_key::NewApiKey,
     },
-    clock,
+    clock, schema,
     server::{
         App, blocking,
         body::{self, Bounds},
+        openapi::problems::{Guarded, MediaType, PolicyOrReused},
         problem::Problem,
     },
     telemetry::metrics::RealmLabel,
@@ -31,12 +32,46 @@ use crate::{
 /// Longest idempotency key, in characters.
 const LONGEST_IDEMPOTENCY_KEY: usize = 255;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewApiKeys)]
 #[serde(deny_unknown_fields)]
-struct Batch {
+pub(super) struct Batch {
+    #[schema(min_items = 1, max_items = 1000)]
     api_keys: Vec<NewApiKey>,
 }
 
+/// The keys of a batch.
+#[derive(Serialize, ToSchema)]
+pub(super) struct IssuedApiKeys {
+    api_keys: Vec<IssuedApiKey>,
+}
+
+/// What is told of a key that the same request was given before.
+#[derive(Serialize, ToSchema)]
+pub(super) struct IssuedBefore {
+    #[schema(value_type = schema::ApiKeyId)]
+    api_key_id: String,
+}
+
+/// What is told of the keys that the same batch was given before.
+#[derive(Serialize, ToSchema)]
+pub(super) struct AllIssuedBefore {
+    #[schema(value_type = Vec<schema::ApiKeyId>)]
+    api_key_ids: Vec<String>,
+}
+
+/// Issues an API key.
+///
+/// Scope `issue`, or `issue:REALM`. The key is shown this once.
+#[utoipa::path(
+    post, path = "/v1/api-keys", operation_id = "issue", request_body = NewApiKey,
+    params(("Idempotency-Key" = Option<schema::IdempotencyKey>, Header)),
+    responses(
+        (status = 201, description = "It is issued and on record.", body = IssuedApiKey, headers(("Cache-Control" = String))),
+        (status = 200, description = "This request was done before; nobody has the key any more.", body = IssuedBefore),
+        Guarded, MediaType, PolicyOrReused,
+    )
+)]
 pub(super) async fn issue(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -50,10 +85,26 @@ pub(super) async fn issue(
             let key = keys.pop().ok_or_else(Problem::internal)?;
             created(&key)
         }
-        Issued::Before(ids) => Json(json!({"api_key_id": ids.first().map(ToString::to_string)})).into_response(),
+        Issued::Before(ids) => {
+            let id = ids.first().ok_or_else(Problem::internal)?;
+            Json(IssuedBefore { api_key_id: id.to_string() }).into_response()
+        }
     })
 }
 
+/// Issues up to 1,000 API keys, or none.
+///
+/// Scope `issue`, or `issue:REALM` for every realm in it.
+#[utoipa::path(
+    post, path = "/v1/api-keys/batch", operation_id = "issue_batch", request_body = Batch,
+    params(("Idempotency-Key" = Option<schema::IdempotencyKey>, Header)),
+    responses(
+        (status = 201, description = "They are issued, in the order of the request.", body = IssuedApiKeys,
+            headers(("Cache-Control" = String))),
+        (status = 200, description = "This request was done before; nobody has the keys any more.", body = AllIssuedBefore),
+        Guarded, MediaType, PolicyOrReused,
+    )
+)]
 pub(super) async fn issue_batch(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -66,10 +117,10 @@ pub(super) async fn issue_batch(
     }
     let once = idempotency_key(&headers, "/v1/api-keys/batch", &bytes)?;
     Ok(match issue_all(app, caller, batch.api_keys, once).await? {
-        Issued::Now(keys) => created(&json!({"api_keys": keys})),
+        Issued::Now(api_keys) => created(&IssuedApiKeys { api_keys }),
         Issued::Before(ids) => {
-            let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
-            Json(json!({"api_key_ids": ids})).into_response()
+            let api_key_ids = ids.iter().map(ToString::to_string).collect();
+            Json(AllIssuedBefore { api_key_ids }).into_response()
         }
     })
 }

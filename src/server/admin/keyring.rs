@@ -4,27 +4,37 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Path, Request, State},
+    extract::{Extension, Request, State},
     http::StatusCode,
 };
 use bulla::KeyVersion;
 use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::ToSchema;
 
 use super::auth::{Caller, Permission};
 use crate::{
-    action::keyring::{Change, Changed},
+    action::keyring::{Activate, Change, Changed, Compromise, Stage},
     clock,
     deployment::Deployment,
+    schema,
     server::{
         App, blocking,
         body::{self, Bounds},
         feed::Feed,
+        openapi::problems::{Guarded, KeyringState, MediaType, UnknownVersion},
         problem::Problem,
+        segment::Segment,
     },
     view::keyring::KeyringView,
 };
 
-/// `GET /v1/keyring`.
+/// Shows the keyring.
+///
+/// Scope `read` or `keyring`.
+#[utoipa::path(
+    get, path = "/v1/keyring", operation_id = "show_keyring",
+    responses((status = 200, description = "Its versions, without any key.", body = KeyringView), Guarded)
+)]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -35,7 +45,13 @@ pub(super) async fn show(
     Ok(Json(KeyringView::new(&app.snapshot().document, &counts, app.feed.as_ref().map(Feed::public_key))))
 }
 
-/// `POST /v1/keyring/versions`.
+/// Stages a new key version.
+///
+/// Scope `keyring`. Every verifier opens with it before anything is sealed with it.
+#[utoipa::path(
+    post, path = "/v1/keyring/versions", request_body = Stage,
+    responses((status = 201, description = "It is staged.", body = Changed), Guarded, KeyringState, MediaType)
+)]
 pub(super) async fn stage(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -46,41 +62,73 @@ pub(super) async fn stage(
     Ok((StatusCode::CREATED, apply(app, caller, Change::Stage(stage)).await?))
 }
 
-/// `POST /v1/keyring/versions/{n}/activate`.
+/// Seals with this version from now on.
+///
+/// Scope `keyring`. The version before is deactivated.
+#[utoipa::path(
+    post, path = "/v1/keyring/versions/{number}/activate", params(("number" = schema::KeyVersion, Path)),
+    request_body = Option<Activate>,
+    responses(
+        (status = 200, description = "It is active.", body = Changed),
+        Guarded, UnknownVersion, KeyringState, MediaType,
+    )
+)]
 pub(super) async fn activate(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(number): Path<String>,
+    Segment(number): Segment,
     request: Request,
 ) -> Result<Json<Changed>, Problem> {
     let (version, options) = read(&app, &caller, &number, request).await?;
     apply(app, caller, Change::Activate(version, options)).await
 }
 
-/// `POST /v1/keyring/versions/{n}/compromise`.
+/// Gives a version up that somebody else may have.
+///
+/// Scope `keyring`. No API key of it is accepted any more.
+#[utoipa::path(
+    post, path = "/v1/keyring/versions/{number}/compromise", params(("number" = schema::KeyVersion, Path)),
+    request_body = Option<Compromise>,
+    responses(
+        (status = 200, description = "It is compromised.", body = Changed),
+        Guarded, UnknownVersion, KeyringState, MediaType,
+    )
+)]
 pub(super) async fn compromise(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(number): Path<String>,
+    Segment(number): Segment,
     request: Request,
 ) -> Result<Json<Changed>, Problem> {
     let (version, options) = read(&app, &caller, &number, request).await?;
     apply(app, caller, Change::Compromise(version, options)).await
 }
 
-/// `POST /v1/keyring/versions/{n}/destroy`.
+/// Forgets a version's key material.
+///
+/// Scope `keyring`. The body, where there is one, is `{}`.
+#[utoipa::path(
+    post, path = "/v1/keyring/versions/{number}/destroy", params(("number" = schema::KeyVersion, Path)),
+    request_body = Option<Nothing>,
+    responses(
+        (status = 200, description = "It is destroyed.", body = Changed),
+        Guarded, UnknownVersion, KeyringState, MediaType,
+    )
+)]
 pub(super) async fn destroy(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(number): Path<String>,
+    Segment(number): Segment,
     request: Request,
 ) -> Result<Json<Changed>, Problem> {
-    #[derive(Default, Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Nothing {}
     let (version, Nothing {}) = read(&app, &caller, &number, request).await?;
     apply(app, caller, Change::Destroy(version)).await
 }
+
+/// An object without fields.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 /// Which version, and the options, which may be left out.
 async fn read<T: DeserializeOwned + Default>(

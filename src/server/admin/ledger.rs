@@ -4,17 +4,35 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Path, RawQuery, State},
+    extract::{Extension, RawQuery, State},
 };
 use bulla::{ApiKeyId, Realm};
 
 use super::auth::{Caller, Permission};
 use crate::{
-    clock,
-    server::{App, blocking, problem::Problem},
+    clock, schema,
+    server::{
+        App, blocking,
+        openapi::problems::{Guarded, UnknownApiKey},
+        problem::Problem,
+        segment::Segment,
+    },
     view::ledger::{ApiKeyView, Page, PageError, Wanted},
 };
 
+/// Lists the ledger.
+///
+/// Scope `read`, or `read:REALM` for that realm. Administrators' keys are shown to administrators alone.
+#[utoipa::path(
+    get, path = "/v1/api-keys", operation_id = "list_api_keys",
+    params(
+        ("realm" = Option<schema::RealmOrNothing>, Query, description = "This realm alone."),
+        ("app_id" = Option<schema::AppIdOrNothing>, Query, description = "This app alone."),
+        ("cursor" = Option<String>, Query, description = "A page's `next_cursor`."),
+        ("limit" = Option<schema::PageSizeOrNothing>, Query, description = "At most so many; 100 if not said."),
+    ),
+    responses((status = 200, description = "A page of it, the oldest first.", body = Page), Guarded)
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
@@ -32,10 +50,17 @@ pub(super) async fn list(
     })
 }
 
+/// Shows an API key on record.
+///
+/// Scope `read`, or `read:REALM`.
+#[utoipa::path(
+    get, path = "/v1/api-keys/{id}", operation_id = "show_api_key", params(("id" = schema::ApiKeyId, Path)),
+    responses((status = 200, description = "It is on record.", body = ApiKeyView), Guarded, UnknownApiKey)
+)]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
 ) -> Result<Json<ApiKeyView>, Problem> {
     let id = parse_id(&id)?;
     caller.needs(&app, Permission::in_realm("read", id.realm()))?;

@@ -1,4 +1,4 @@
-//! The admin plane: issuing, taking back, ledger, audit and keyring. Every request is authenticated.
+//! The admin plane: issuing, taking back, ledger, audit and keyring. Every request is authenticated, but for the description of it all.
 
 mod audit;
 pub(super) mod auth;
@@ -13,33 +13,39 @@ mod take_back;
 
 use std::sync::Arc;
 
-use axum::{
-    Router, middleware,
-    routing::{get, post},
-};
+use axum::{Router, middleware};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{App, problem::Problem};
+use super::{App, openapi, problem::Problem};
 
-/// The admin plane's endpoints.
+/// The admin plane's endpoints. Nobody unknown gets through to one of them; their description says nothing that this
+/// program's source does not, and is for everybody.
 pub(super) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/api-keys", get(ledger::list).post(issue::issue))
-        .route("/v1/api-keys/batch", post(issue::issue_batch))
-        .route("/v1/api-keys/{id}", get(ledger::show).delete(take_back::revoke))
-        .route("/v1/api-keys/{id}/suspend", post(take_back::suspend))
-        .route("/v1/api-keys/{id}/resume", post(take_back::resume))
-        .route("/v1/api-keys/{id}/reroll", post(reroll::reroll))
-        .route("/v1/api-keys/{id}/reroll-secret", post(reroll::reroll_secret))
-        .route("/v1/api-keys/{id}/reveal", post(reveal::reveal))
-        .route("/v1/revocations", post(take_back::revoke_many))
-        .route("/v1/audit", get(audit::list))
-        .route("/v1/keyring", get(keyring::show))
-        .route("/v1/keyring/versions", post(keyring::stage))
-        .route("/v1/keyring/versions/{number}/activate", post(keyring::activate))
-        .route("/v1/keyring/versions/{number}/compromise", post(keyring::compromise))
-        .route("/v1/keyring/versions/{number}/destroy", post(keyring::destroy))
+    let (router, described) = routes().split_for_parts();
+    router
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .layer(middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
+        .merge(openapi::router(described))
         .with_state(app)
+}
+
+/// They, and their description.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(ledger::list, issue::issue))
+        .routes(routes!(issue::issue_batch))
+        .routes(routes!(ledger::show, take_back::revoke))
+        .routes(routes!(take_back::suspend))
+        .routes(routes!(take_back::resume))
+        .routes(routes!(reroll::reroll))
+        .routes(routes!(reroll::reroll_secret))
+        .routes(routes!(reveal::reveal))
+        .routes(routes!(take_back::revoke_many))
+        .routes(routes!(audit::list))
+        .routes(routes!(keyring::show))
+        .routes(routes!(keyring::stage))
+        .routes(routes!(keyring::activate))
+        .routes(routes!(keyring::compromise))
+        .routes(routes!(keyring::destroy))
 }

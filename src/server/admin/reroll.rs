@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::Guard;
 use axum::{
-    extract::{Extension, Path, Request, State},
+    extract::{Extension, Request, State},
     response::Response,
 };
 use bulla::ApiKeyId;
@@ -15,19 +15,35 @@ use super::{
     issue, ledger,
 };
 use crate::{
-    action::{reroll::Reroll, reroll_secret::RerollSecret},
-    clock,
+    action::{
+        reroll::{Reroll, Rerolled},
+        reroll_secret::{RerollSecret, RerolledSecret},
+    },
+    clock, schema,
     server::{
         App, blocking,
         body::{self, Bounds},
+        openapi::problems::{ApiKeyState, Guarded, MediaType, Policy, UnknownApiKey},
         problem::Problem,
+        segment::Segment,
     },
 };
 
+/// Issues a key like this one.
+///
+/// Scopes `issue` and `revoke`, or both for its realm. The old key is revoked after a grace period.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/reroll", params(("id" = schema::ApiKeyId, Path)),
+    request_body = Option<Reroll>,
+    responses(
+        (status = 201, description = "The new key, shown this once.", body = Rerolled, headers(("Cache-Control" = String))),
+        Guarded, UnknownApiKey, ApiKeyState, MediaType, Policy,
+    )
+)]
 pub(super) async fn reroll(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
     let id = permitted(&app, &caller, &id)?;
@@ -43,10 +59,22 @@ pub(super) async fn reroll(
     Ok(issue::created(&rerolled))
 }
 
+/// Draws a new secret half for a key that stays.
+///
+/// Scopes `issue` and `revoke`, or both for its realm. The old secret half ends after a grace period.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/reroll-secret", params(("id" = schema::ApiKeyId, Path)),
+    request_body = Option<RerollSecret>,
+    responses(
+        (status = 201, description = "The key's new ending, shown this once.", body = RerolledSecret,
+            headers(("Cache-Control" = String))),
+        Guarded, UnknownApiKey, ApiKeyState, MediaType,
+    )
+)]
 pub(super) async fn reroll_secret(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
     let id = permitted(&app, &caller, &id)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Path, Request, State},
+    extract::{Extension, Request, State},
     http::header,
     response::{IntoResponse, Response},
 };
@@ -14,19 +14,33 @@ use super::{
     ledger,
 };
 use crate::{
-    action::reveal::Reveal,
-    clock,
+    action::reveal::{Escrowed, Reveal},
+    clock, schema,
     server::{
         App, blocking,
         body::{self, Bounds},
+        openapi::problems::{ApiKeyState, Guarded, MediaType, UnknownApiKey},
         problem::Problem,
+        segment::Segment,
     },
 };
 
+/// Hands out an API key as it lies in escrow.
+///
+/// Scope `reveal`, or `reveal` for its realm. Only the identity of the escrow's recipient opens it, which the service does not
+/// have.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/reveal", params(("id" = schema::ApiKeyId, Path)),
+    request_body = Option<Reveal>,
+    responses(
+        (status = 200, description = "The API key, encrypted.", body = Escrowed, headers(("Cache-Control" = String))),
+        Guarded, UnknownApiKey, ApiKeyState, MediaType,
+    )
+)]
 pub(super) async fn reveal(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Response, Problem> {
     let id = ledger::parse_id(&id)?;

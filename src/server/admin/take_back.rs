@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Path, RawQuery, Request, State},
-    response::{IntoResponse, Response},
+    extract::{Extension, RawQuery, Request, State},
 };
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{
@@ -19,38 +19,65 @@ use super::{
 use crate::{
     action::{
         ActionError,
-        take_back::{self, MAX_IDS, TakeBack, Taken},
+        take_back::{self, MAX_IDS, Ruled, TakeBack, Taken, TakenAll},
     },
-    clock,
+    clock, schema,
     server::{
         App, blocking,
         body::{self, Bounds},
+        openapi::problems::{ApiKeyState, Guarded, MediaType},
         problem::Problem,
+        segment::Segment,
     },
 };
 
 /// What `POST /v1/revocations` takes back: ids, or what an app or a realm was issued before some time.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Revocation {
+pub(super) struct Revocation {
+    /// These keys, and nothing else is said then.
+    #[schema(value_type = Vec<schema::ApiKeyId>, max_items = 10_000)]
     #[serde(default)]
     ids: Vec<String>,
+    /// Whatever this app was issued before that time, in this realm or in all.
     app_id: Option<Uuid>,
+    /// Without `app_id`: whatever this realm issued before that time.
+    #[schema(value_type = Option<schema::Realm>)]
     realm: Option<String>,
+    /// At most five minutes ahead; until now, where it is not said.
     issued_before: Option<Timestamp>,
+    #[schema(value_type = Option<schema::Note>)]
     reason: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+/// What came of `POST /v1/revocations`: ids, or a rule.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Revoked {
+    All(TakenAll),
+    Ruled(Ruled),
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = Reason)]
 #[serde(deny_unknown_fields, default)]
-struct Why {
+pub(super) struct Why {
+    #[schema(value_type = Option<schema::Note>)]
     reason: Option<String>,
 }
 
+/// Revokes an API key for good.
+///
+/// Scope `revoke`, or `revoke:REALM`. Any well-formed id will do, in the ledger or not. Again is 200 as well.
+#[utoipa::path(
+    delete, path = "/v1/api-keys/{id}",
+    params(("id" = schema::ApiKeyId, Path), ("reason" = Option<schema::Note>, Query)),
+    responses((status = 200, description = "It is revoked, now or already.", body = Taken), Guarded)
+)]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Taken>, Problem> {
     let id = permitted(&app, &caller, &id)?;
@@ -64,19 +91,35 @@ pub(super) async fn revoke(
     take(app, caller, reason, move |take_back| take_back.revoke(id, "api_key.revoke")).await.map(Json)
 }
 
+/// Takes an API key back until it is resumed.
+///
+/// Scope `revoke`, or `revoke:REALM`.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/suspend", params(("id" = schema::ApiKeyId, Path)),
+    request_body = Option<Why>,
+    responses((status = 200, description = "It is suspended.", body = Taken), Guarded, ApiKeyState, MediaType)
+)]
 pub(super) async fn suspend(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Json<Taken>, Problem> {
     change(app, caller, &id, request, |take_back, id| take_back.suspend(id)).await
 }
 
+/// Ends a suspension.
+///
+/// Scope `revoke`, or `revoke:REALM`.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/resume", params(("id" = schema::ApiKeyId, Path)),
+    request_body = Option<Why>,
+    responses((status = 200, description = "It is not suspended any more.", body = Taken), Guarded, ApiKeyState, MediaType)
+)]
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
-    Path(id): Path<String>,
+    Segment(id): Segment,
     request: Request,
 ) -> Result<Json<Taken>, Problem> {
     change(app, caller, &id, request, |take_back, id| take_back.resume(id)).await
@@ -94,11 +137,22 @@ async fn change(
     take(app, caller, why.reason, move |take_back| what(take_back, id)).await.map(Json)
 }
 
+/// Revokes many API keys.
+///
+/// Scope `revoke`, or `revoke:REALM`. Either `ids` alone, or `app_id`, with `realm` for that realm alone, or `realm` with
+/// `issued_before`.
+#[utoipa::path(
+    post, path = "/v1/revocations", request_body = Revocation,
+    responses(
+        (status = 200, description = "How many, or by which rule.", body = Revoked),
+        Guarded, MediaType,
+    )
+)]
 pub(super) async fn revoke_many(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     request: Request,
-) -> Result<Response, Problem> {
+) -> Result<Json<Revoked>, Problem> {
     let wanted: Revocation = body::json(request, Bounds::batch(&app.config.server)).await?;
     let realm = wanted.realm.as_deref().map(str::parse::<Realm>).transpose();
     let realm = realm.map_err(|error| Problem::bad_request(format!("`realm`: {error}")))?;
@@ -108,12 +162,12 @@ pub(super) async fn revoke_many(
             // In every realm means the administrators' too.
             caller.needs(&app, Permission::in_realm("revoke", realm.unwrap_or(Realm::ADMIN)))?;
             let ruled = take(app, caller, wanted.reason, move |take_back| take_back.revoke_app(app_id, realm, before));
-            Ok(Json(ruled.await?).into_response())
+            ruled.await.map(Revoked::Ruled).map(Json)
         }
         (true, None, Some(realm), Some(before)) => {
             caller.needs(&app, Permission::in_realm("revoke", realm))?;
             let ruled = take(app, caller, wanted.reason, move |take_back| take_back.revoke_realm(realm, before));
-            Ok(Json(ruled.await?).into_response())
+            ruled.await.map(Revoked::Ruled).map(Json)
         }
         _ => Err(Problem::bad_request(
             "name `ids` alone, or `app_id` (with `realm` for that realm alone), or `realm` with `issued_before`",
@@ -126,7 +180,7 @@ async fn revoke_ids(
     caller: Caller,
     ids: Vec<String>,
     reason: Option<String>,
-) -> Result<Response, Problem> {
+) -> Result<Json<Revoked>, Problem> {
     if ids.len() > MAX_IDS {
         return Err(Problem::bad_request(format!("`ids` holds {} ids and may hold {MAX_IDS}", ids.len())));
     }
@@ -135,8 +189,7 @@ async fn revoke_ids(
     for id in &ids {
         caller.needs(&app, Permission::in_realm("revoke", id.realm()))?;
     }
-    let all = take(app, caller, reason, move |take_back| take_back.revoke_all(&ids)).await?;
-    Ok(Json(all).into_response())
+    take(app, caller, reason, move |take_back| take_back.revoke_all(&ids)).await.map(Revoked::All).map(Json)
 }
 
 /// The id of a key that the caller may revoke.

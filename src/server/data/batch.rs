@@ -8,12 +8,15 @@ use axum::{
 };
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::verify::accepted_realms;
 use crate::{
+    schema,
     server::{
         App,
         body::{self, Bounds},
+        openapi::problems::JsonBody,
         problem::Problem,
     },
     view::verdict::{Answer, Wanted},
@@ -21,19 +24,31 @@ use crate::{
 
 const MAX_KEYS: usize = 1_000;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = VerifyBatchRequest)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub(super) struct Body {
+    #[schema(max_items = 1000)]
     api_keys: Vec<String>,
+    /// The realms that count; the configured defaults, where none is named.
+    #[schema(value_type = Vec<schema::Realm>)]
     #[serde(default)]
     realms: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Verifications)]
 pub(super) struct Results {
     results: Vec<Answer>,
 }
 
+/// Verifies many API keys.
+///
+/// Each is answered as alone, in the order of the request; one that could not be judged has the error `could_not_tell`.
+#[utoipa::path(
+    post, path = "/v1/verify/batch", request_body = Body,
+    responses((status = 200, description = "One answer for each key.", body = Results), JsonBody)
+)]
 pub(super) async fn verify_batch(State(app): State<Arc<App>>, request: Request) -> Result<Json<Results>, Problem> {
     let body: Body = body::json(request, Bounds::batch(&app.config.server)).await?;
     if body.api_keys.len() > MAX_KEYS {

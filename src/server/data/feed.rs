@@ -13,12 +13,14 @@ use http_body_util::channel::Channel;
 
 use crate::{
     config::parse_span,
+    schema,
     server::{
         App,
         admin::auth::{self, Caller, Permission},
         blocking,
         feed::Signed,
         listener::Peer,
+        openapi::problems::{AheadOfLog, BadRequest, Credential, Internal, Unavailable},
         problem::Problem,
     },
 };
@@ -36,6 +38,24 @@ struct Asked {
     wait: Duration,
 }
 
+/// Reads the revocation feed.
+///
+/// For verifiers elsewhere, with an API key of the realm `bulla` that has the scope `feed`, or `feed:REALM` for one realm.
+/// Each message is signed. With `Accept: text/event-stream` the answer goes on, an event for each message; `Last-Event-ID`,
+/// which clients of events send by themselves, then goes before `after`.
+#[utoipa::path(
+    get, path = "/v1/revocations",
+    params(
+        ("after" = Option<schema::Seq>, Query, description = "What the follower has read up to; 0 if not said."),
+        ("wait" = Option<schema::Span>, Query, description = "How long to wait where there is nothing new, 60 s at most."),
+        ("realm" = Option<schema::Realm>, Query, description = "This realm alone."),
+    ),
+    responses(
+        (status = 200, description = "A message of the feed.", headers(("Cache-Control" = String)),
+            content((String = "application/x-ndjson"), (String = "text/event-stream"))),
+        BadRequest, Credential, AheadOfLog, Internal, Unavailable,
+    )
+)]
 pub(super) async fn revocations(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,

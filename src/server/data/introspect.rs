@@ -8,45 +8,99 @@ use axum::{
     http::HeaderMap,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::verify::accepted_realms;
 use crate::{
+    schema,
     server::{
         App,
         admin::auth::{self, Permission},
         body::{self, Bounds},
         listener::Peer,
+        openapi::problems::{CouldNotTell, Credential, JsonBody},
         problem::Problem,
     },
     view::verdict::{ActiveKey, Wanted},
 };
 
+/// RFC 7662 §2.1, and what a key may be bound to beside it. Further parameters are not read.
+#[derive(ToSchema)]
+#[schema(as = IntrospectionRequest)]
+pub(super) struct Form {
+    /// The API key, or anything else.
+    token: String,
+    /// The realm that counts; the configured defaults, where none is named.
+    #[schema(value_type = Option<schema::Realm>, nullable = false)]
+    realm: Option<String>,
+    /// Who was asked.
+    #[schema(nullable = false)]
+    audience: Option<String>,
+    /// The client's address.
+    #[schema(value_type = Option<schema::Address>, nullable = false)]
+    ip: Option<String>,
+}
+
+impl Form {
+    fn read(body: &[u8]) -> Result<Self, Problem> {
+        let once = |wanted: &str| {
+            let mut values =
+                form_urlencoded::parse(body).filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+            match (values.next(), values.next()) {
+                (value, None) => Ok(value),
+                (_, Some(_)) => Err(Problem::bad_request(format!("the form may hold `{wanted}` once"))),
+            }
+        };
+        let token = once("token")?.ok_or_else(|| Problem::bad_request("the form has to hold `token`"))?;
+        Ok(Form { token, realm: once("realm")?, audience: once("audience")?, ip: once("ip")? })
+    }
+}
+
 /// RFC 7662 §2.2, and what `POST /v1/verify` says beside it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum Introspection {
     Active(Box<ActiveToken>),
-    Inactive { active: bool },
+    Inactive {
+        #[schema(schema_with = schema::no)]
+        active: bool,
+    },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ActiveToken {
     #[serde(flatten)]
     key: ActiveKey,
+    #[schema(schema_with = schema::bearer)]
     token_type: &'static str,
     scope: String,
     client_id: String,
     sub: String,
+    #[schema(value_type = schema::ApiKeyId)]
     jti: String,
     iat: u64,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     nbf: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     aud: Vec<String>,
 }
 
+/// Introspects an API key (RFC 7662).
+///
+/// With an administrator's API key that has the scope `read`. Without `audience` and `ip` a key that is bound to some is
+/// inactive.
+#[utoipa::path(
+    post, path = "/v1/introspect",
+    request_body(content_type = "application/x-www-form-urlencoded", content = Form),
+    responses(
+        (status = 200, description = "Active, or not.", body = Introspection),
+        JsonBody, Credential, CouldNotTell,
+    )
+)]
 pub(super) async fn introspect(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
@@ -55,24 +109,16 @@ pub(super) async fn introspect(
 ) -> Result<Json<Introspection>, Problem> {
     auth::identify(&app, &headers, peer).await?.needs(&app, Permission::anywhere("read"))?;
     let body = body::form(request, Bounds::single(&app.config.server)).await?;
-    let once = |wanted: &str| {
-        let mut values =
-            form_urlencoded::parse(&body).filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
-        match (values.next(), values.next()) {
-            (value, None) => Ok(value),
-            (_, Some(_)) => Err(Problem::bad_request(format!("the form may hold `{wanted}` once"))),
-        }
-    };
-    let token = once("token")?.ok_or_else(|| Problem::bad_request("the form has to hold `token`"))?;
-    let address = once("ip")?.map(|ip| ip.parse()).transpose();
+    let form = Form::read(&body)?;
+    let address = form.ip.map(|ip| ip.parse()).transpose();
     // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.
     let wanted = Wanted {
-        realms: accepted_realms(&app, once("realm")?.as_slice())?,
-        audience: once("audience")?,
+        realms: accepted_realms(&app, form.realm.as_slice())?,
+        audience: form.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
         ..Wanted::default()
     };
-    let answer = match app.judge(&token, &wanted).await {
+    let answer = match app.judge(&form.token, &wanted).await {
         Ok(accepted) => {
             let key = ActiveKey::new(&accepted);
             Introspection::Active(Box::new(ActiveToken {

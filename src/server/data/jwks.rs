@@ -9,11 +9,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::server::{App, problem::Problem};
+use crate::{
+    assertion::JwkSet,
+    server::{App, openapi::problems::NoAssertions, problem::Problem},
+};
 
 /// How long an application may go by what it has: a new key has to be published for longer before it signs.
 const CACHED: &str = "public, max-age=300";
 
+/// Publishes the keys that assertions are signed with.
+#[utoipa::path(get, path = "/.well-known/jwks.json", responses(
+    (status = 200, description = "The public keys, that of the signing one first.", body = JwkSet<'static>,
+        content_type = "application/jwk-set+json", headers(("Cache-Control" = String))),
+    NoAssertions,
+))]
 pub(super) async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let snapshot = app.snapshot();
     let assertions = snapshot.assertions.as_ref().ok_or_else(Problem::no_assertions)?;

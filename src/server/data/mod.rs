@@ -1,6 +1,6 @@
 //! The data plane: verify, authorize, introspect. What a caller may see of a key, and nothing of why not.
 
-mod authorize;
+pub(super) mod authorize;
 mod batch;
 mod feed;
 mod introspect;
@@ -15,31 +15,48 @@ use axum::{
     extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
-    routing::{any, get, post},
+    routing::{any, get},
 };
 use serde::Serialize;
 use tower_http::compression::CompressionLayer;
+use utoipa::ToSchema;
+use utoipa_axum::{
+    router::{OpenApiRouter, UtoipaMethodRouterExt},
+    routes,
+};
 
-use super::{App, blocking, degraded::Failing, problem::Problem};
+use super::{App, blocking, degraded::Failing, openapi, problem::Problem};
 
 /// The data plane's endpoints.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/verify", post(verify::verify))
-        .route("/v1/verify/batch", post(batch::verify_batch))
-        .route("/v1/introspect", post(introspect::introspect))
-        .route("/v1/authorize", any(authorize::authorize))
-        .route("/v1/authorize/", any(authorize::authorize))
-        .route("/v1/authorize/{*rest}", any(authorize::authorize))
+    let (router, _description) = routes().split_for_parts();
+    router
         .route("/envoy.service.auth.v3.Authorization/Check", authorize::ext_authz(&app))
-        .route("/.well-known/jwks.json", get(jwks::jwks))
-        .route("/v1/revocations", get(feed::revocations).layer(CompressionLayer::new()))
-        .route("/v1/self-revoke", post(self_revoke::self_revoke))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .with_state(app)
+}
+
+/// They, and their description.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::default()
+        .routes(routes!(verify::verify))
+        .routes(routes!(batch::verify_batch))
+        .routes(routes!(introspect::introspect))
+        .merge(authorize_routes())
+        .routes(routes!(jwks::jwks))
+        .routes(routes!(feed::revocations).layer(CompressionLayer::new()))
+        .routes(routes!(self_revoke::self_revoke))
+        .routes(routes!(healthy))
+        .routes(routes!(ready))
+}
+
+/// Any method, even one that no description can have, and any path behind what is required.
+fn authorize_routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::authorize())
+        .route("/v1/authorize", any(authorize::authorize))
+        .route("/v1/authorize/", any(authorize::authorize))
+        .route("/v1/authorize/{*rest}", any(authorize::authorize))
 }
 
 /// The metrics listener's one endpoint.
@@ -51,15 +68,27 @@ pub(super) fn metrics_router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-#[derive(Serialize)]
-struct Ready {
+#[derive(Serialize, ToSchema)]
+pub(super) struct Ready {
     ready: bool,
     keyring_serial: u64,
+    #[schema(required)]
     active_version: Option<u32>,
     /// What does not work as it should, while keys are verified all the same.
     degraded: Vec<Failing>,
 }
 
+/// Says that the service is up.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "It is.", body = String)))]
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// Says whether keys are verified, and what does not work as it should.
+#[utoipa::path(get, path = "/readyz", responses(
+    (status = 200, description = "They are.", body = Ready),
+    (status = 503, description = "What was taken back is unread for longer than `verify.max_staleness`.", body = Ready),
+))]
 async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     let snapshot = app.snapshot();
     let active_version = snapshot.document.active().map(|record| record.number.number());

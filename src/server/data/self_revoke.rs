@@ -15,10 +15,22 @@ use crate::{
         take_back::{TakeBack, Taken},
     },
     clock,
-    server::{App, blocking, client_address, listener::Peer, problem::Problem},
+    server::{
+        App, blocking, client_address,
+        listener::Peer,
+        openapi::problems::{Internal, Unauthorized, Unavailable},
+        problem::Problem,
+    },
     view::verdict::Wanted,
 };
 
+/// Ends the API key that is shown.
+///
+/// For good, and whichever realm it is of. Of a key with a secret half all but that is enough.
+#[utoipa::path(
+    post, path = "/v1/self-revoke",
+    responses((status = 200, description = "It is revoked, now or already.", body = Taken), Unauthorized, Internal, Unavailable)
+)]
 pub(super) async fn self_revoke(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,

@@ -8,12 +8,15 @@ use axum::{
 };
 use bulla::Realm;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     action::issue::IssuedApiKey,
+    schema,
     server::{
         App,
         body::{self, Bounds},
+        openapi::problems::{CouldNotTell, JsonBody},
         problem::Problem,
     },
     view::{
@@ -22,27 +25,44 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = VerifyRequest)]
 #[serde(deny_unknown_fields)]
-struct Body {
+pub(super) struct Body {
+    /// What was presented: an API key, or anything else.
     api_key: String,
+    /// The realms that count; the configured defaults, where none is named.
+    #[schema(value_type = Vec<schema::Realm>)]
     #[serde(default)]
     realms: Vec<String>,
+    /// All of these are needed.
     #[serde(default)]
     scopes: Vec<String>,
+    /// Who asks. A key that is bound to audiences is rejected without.
     audience: Option<String>,
+    /// The client's address. A key that is bound to addresses is rejected without.
+    #[schema(value_type = Option<schema::Address>)]
     ip: Option<String>,
 }
 
 /// What a verification answers, and a sealed key for an imported one, this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Verification {
     #[serde(flatten)]
     answer: Answer,
+    #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     replacement: Option<IssuedApiKey>,
 }
 
+/// Verifies an API key.
+///
+/// 200 whether it is accepted or not: `active` tells. Why a key is not active stands in metrics and log alone, but for a
+/// missing scope.
+#[utoipa::path(
+    post, path = "/v1/verify", request_body = Body,
+    responses((status = 200, description = "Accepted, or not.", body = Verification), JsonBody, CouldNotTell)
+)]
 pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Result<Json<Verification>, Problem> {
     let body: Body = body::json(request, Bounds::single(&app.config.server)).await?;
     let address = body.ip.map(|ip| ip.parse::<IpAddr>()).transpose();

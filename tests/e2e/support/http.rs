@@ -15,6 +15,8 @@ use ureq::{
 
 use super::authority::{Authority, Issued};
 
+use super::described::{self, Plane};
+
 /// One listener of a server.
 #[derive(Clone)]
 pub struct Http {
@@ -22,6 +24,8 @@ pub struct Http {
     pub address: String,
     scheme: &'static str,
     key: Option<String>,
+    /// Whose description its answers are held to.
+    plane: Option<Plane>,
 }
 
 /// An answer.
@@ -75,7 +79,12 @@ impl Answer {
 impl Http {
     pub fn new(address: &str) -> Self {
         let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
-        Http { agent: config.build().into(), address: address.to_owned(), scheme: "http", key: None }
+        Http { agent: config.build().into(), address: address.to_owned(), scheme: "http", key: None, plane: None }
+    }
+
+    /// The same, whose answers have to be described.
+    pub fn of(self, plane: Plane) -> Self {
+        Http { plane: Some(plane), ..self }
     }
 
     /// The same over TLS: the server's certificate has to come from `authority`, and the server sees `client`'s.
@@ -137,11 +146,15 @@ impl Http {
         }
         let request = request.body(body.to_owned()).expect("a request");
         let mut response = self.agent.run(request)?;
-        Ok(Answer {
+        let answer = Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: response.body_mut().read_to_string()?,
-        })
+        };
+        if let Some(plane) = self.plane {
+            described::check(plane, method, path, &answer);
+        }
+        Ok(answer)
     }
 
     /// The key it shows.

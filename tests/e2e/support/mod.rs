@@ -3,6 +3,7 @@
 pub mod authority;
 pub mod command;
 pub mod deployment;
+pub mod described;
 pub mod envoy;
 #[cfg(feature = "escrow")]
 pub mod escrow;

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{command::bulla, deployment::Deployment, http::Http};
+use super::{command::bulla, deployment::Deployment, described::Plane, http::Http};
 
 /// How long anything may take that takes milliseconds; a deadline, not an expectation.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -63,13 +63,18 @@ impl Server {
         };
         let url = |name: &str| Http::new(event[name].as_str().expect("an address"));
         Server {
-            data: url("data"),
-            admin: url("admin").bearer(&deployment.admin_key),
+            data: url("data").of(Plane::Data),
+            admin: url("admin").of(Plane::Admin).bearer(&deployment.admin_key),
             metrics: url("metrics"),
             child,
             log,
             reader: Some(reader),
         }
+    }
+
+    /// Where its description is, which is held to nothing.
+    pub fn described_at(&self) -> Http {
+        Http::new(&self.admin.address)
     }
 
     /// The log so far.

@@ -8,8 +8,37 @@ use axum::{
 };
 
 use super::{Denied, judge, requirements};
-use crate::server::{App, client_address};
+use crate::{
+    schema,
+    server::{
+        App, client_address,
+        openapi::problems::{CouldNotTell, Misconfigured},
+    },
+};
 
+/// Answers a gateway: may this request pass?
+///
+/// The key is the client's, in one header. What is required stands in the first path segment, which the gateway's own route
+/// sets; what stands behind it and the query are the client's and never read. A segment that does not parse is a 500.
+#[utoipa::path(
+    method(get, put, post, delete, options, head, patch, trace), path = "/v1/authorize/{required}",
+    params(("required" = schema::Required, Path)),
+    responses(
+        (status = 200, description = "It may. Every header is there, and empty where there is nothing to say.", headers(
+            ("X-Bulla-App-Id" = String, description = "Whom the API key belongs to."),
+            ("X-Bulla-Api-Key-Id" = String, description = "The API key's id."),
+            ("X-Bulla-Realm" = String, description = "Its realm."),
+            ("X-Bulla-Scopes" = String, description = "Its scopes, with spaces between them."),
+            ("X-Bulla-Expires-At" = String, description = "When it expires."),
+            ("X-Bulla-Assertion" = String, description = "All of that, signed: a JWT."),
+        )),
+        (status = 401, description = "No key, one that is not accepted, or more than one.", headers(
+            ("WWW-Authenticate" = String, description = "With `error=\"invalid_request\"` where there is more than one."),
+        )),
+        (status = 403, description = "The key lacks a scope.", headers(("WWW-Authenticate" = String))),
+        Misconfigured, CouldNotTell,
+    )
+)]
 pub(in crate::server::data) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
     let required = match requirements(&app, Ok(route(request.uri().path()))) {
         Ok(required) => required,

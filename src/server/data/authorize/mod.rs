@@ -20,6 +20,8 @@ use crate::{
     view::verdict::Wanted,
 };
 
+/// The description of the route.
+pub(in crate::server) use self::http::__path_authorize;
 pub(super) use self::{grpc::ext_authz, http::authorize};
 
 /// Why a request is not let through.

@@ -1,0 +1,139 @@
+//! What the texts and numbers of requests and answers look like, for the description of the HTTP interface: those whose
+//! types are the library's, or are read with an error that says more than a parser's.
+
+use std::borrow::Cow;
+
+use bulla::State;
+use serde_json::json;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        Ref, RefOr, Schema,
+        schema::{AnyOfBuilder, KnownFormat, Object, ObjectBuilder, OneOfBuilder, SchemaFormat, Type},
+    },
+};
+
+/// Names a kind of value that many requests and answers have.
+macro_rules! kinds {
+    ($($name:ident = $schema:expr;)+) => {
+        $(
+            pub(crate) struct $name;
+
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    $schema.into()
+                }
+            }
+
+            impl ToSchema for $name {
+                fn name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
+            }
+        )+
+
+        /// All of them by name.
+        pub(crate) fn all() -> Vec<(String, RefOr<Schema>)> {
+            vec![$((stringify!($name).to_owned(), $name::schema())),+]
+        }
+    };
+}
+
+kinds! {
+    ApiKey = text("An API key. Whoever holds it may use it.", 512)
+        .examples([json!("acme_live_00000YHqiQd7Eu4eUpRFdL2o5fO0uDZE41dnzlCyuUwj94mSgZIZlOIHIgXJG4piaMGGSIJzHB3e09TuxrYTr9LZGtchLxy3hlYgs")]);
+    // The two groups of eleven characters are numbers below 2^64, which begins with L.
+    ApiKeyId = text("An API key's id: its realm, `_` and 22 characters; a literal prefix of the key, and public.", 47)
+        .pattern(Some(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*_([0-9A-L][0-9A-Za-z]{10}){2}$"))
+        .min_length(Some(25))
+        .examples([json!("acme_live_00000YHqiQd7Eu4eUpRFdL")]);
+    Realm = text("A realm: words of a-z and 0-9 joined by single underscores, beginning with a letter.", 24)
+        .pattern(Some(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"))
+        .min_length(Some(2))
+        .examples([json!("acme_live")]);
+    KeyVersion = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some("The number of a key version."))
+        .minimum(Some(1))
+        .maximum(Some(u32::MAX));
+    KeyVersionState = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("Where a key version is in its life."))
+        .enum_values(Some(State::ALL.map(State::name)));
+    Suite = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("What a key version seals with."))
+        .enum_values(Some([bulla::Suite::Aes256Gcm, bulla::Suite::Xaes256Gcm].map(|suite| json!(suite))));
+    Span = text("A length of time, such as `90d`, `12h`, `15m` or `1d12h`.", 40)
+        .pattern(Some(
+            r"^([0-9]{1,4}w)?([0-9]{1,6}d)?([0-9]{1,7}h)?([0-9]{1,9}m)?([0-9]{1,10}s)?([0-9]{1,12}ms)?$",
+        ))
+        .min_length(Some(2))
+        .examples([json!("7d")]);
+    PageSize = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(1_000));
+    Seq = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some("A place in a sequence."))
+        .minimum(Some(0))
+        .maximum(Some(u64::MAX as usize));
+    Required = text(
+        "What a gateway's route requires: parts such as `realm:live`, `scope:orders.read`, `aud:shop` and `from:x-api-key`, \
+         joined by commas, in any order, their values percent-encoded where they have to be; or `-` for the defaults. The \
+         realms have to be configured.",
+        4_000,
+    )
+    .pattern(Some(r"^(-|(realm|scope|aud|from):[^,/]+(,(realm|scope|aud|from):[^,/]+)*)$"))
+    .examples([json!("-")]);
+    AppId = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Uuid)));
+    RealmOrNothing = or_nothing::<Realm>();
+    AppIdOrNothing = or_nothing::<AppId>();
+    PageSizeOrNothing = or_nothing::<PageSize>();
+    Address = OneOfBuilder::new()
+        .description(Some("An IPv4 or IPv6 address."))
+        .item(ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Ipv4))))
+        .item(ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Ipv6))));
+    IdempotencyKey = text("Drawn anew for each thing to be done, which then is done once.", 255)
+        .pattern(Some(r"^[\t -~]+$"))
+        .min_length(Some(1))
+        .examples([json!("order-7")]);
+    Note = text("A note for the record: up to 200 characters in one line, and no API key among them.", 200)
+        .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*$"))
+        .examples([json!("leaked")]);
+}
+
+fn text(description: &str, longest: usize) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).description(Some(description)).max_length(Some(longest))
+}
+
+/// For a parameter of a query, for which nothing may be said as well: a form's way of leaving it out.
+fn or_nothing<T: ToSchema>() -> AnyOfBuilder {
+    AnyOfBuilder::new().item(Ref::from_schema_name(T::name())).item(text("Nothing.", 0))
+}
+
+/// `true`.
+pub(crate) fn yes() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([true])).build()
+}
+
+/// `false`.
+pub(crate) fn no() -> Object {
+    ObjectBuilder::new().schema_type(Type::Boolean).enum_values(Some([false])).build()
+}
+
+/// The type of every token.
+pub(crate) fn bearer() -> Object {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["Bearer"])).build()
+}
+
+/// Why a key is not active, where a caller may know.
+pub(crate) fn inactive_error() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(
+            "`insufficient_scope`: all is well but a wanted scope. `could_not_tell`, within a batch: ask again.",
+        ))
+        .enum_values(Some(["insufficient_scope", "could_not_tell"]))
+        .build()
+}

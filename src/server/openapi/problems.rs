@@ -1,0 +1,138 @@
+//! The problems that endpoints answer, as their description names them: made of the very problems that are answered.
+
+use std::collections::BTreeMap;
+
+use bulla::{KeyVersion, KeyringError};
+use serde_json::{Value, json};
+use utoipa::{
+    IntoResponses,
+    openapi::{
+        Content, ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        example::ExampleBuilder,
+        header::HeaderBuilder,
+        schema::{AllOfBuilder, ObjectBuilder, Type},
+    },
+};
+
+use crate::{action::ActionError, deployment::DeploymentError, server::problem::Problem};
+
+/// Every problem's media type.
+const MEDIA_TYPE: &str = "application/problem+json";
+
+/// Names the problems that one status can have at an endpoint.
+macro_rules! answers {
+    ($($name:ident: $($problem:expr),+;)+) => {
+        $(
+            pub(in crate::server) struct $name;
+
+            impl IntoResponses for $name {
+                fn responses() -> Responses {
+                    reference(stringify!($name), &[$($problem),+])
+                }
+            }
+        )+
+
+        /// All of them by name, for the document's components.
+        pub(super) fn all() -> Vec<(String, Response)> {
+            vec![$((stringify!($name).to_owned(), response(&[$($problem),+]))),+]
+        }
+    };
+}
+
+/// Joins what endpoints of one kind answer.
+macro_rules! groups {
+    ($($(#[$comment:meta])* $name:ident: $($part:ident),+;)+) => {$(
+        $(#[$comment])*
+        pub(in crate::server) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> Responses {
+                [$($part::responses()),+].into_iter().flatten().collect()
+            }
+        }
+    )+};
+}
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+answers! {
+    BadRequest: Problem::bad_request("unknown field `nope`, expected one of `api_key`, `realms`");
+    Unauthorized: Problem::unauthorized(), Problem::several_credentials();
+    Unidentified:
+        Problem::unauthorized(), Problem::several_credentials(),
+        Problem::certificate("no scopes are mapped to its name");
+    Forbidden: Problem::forbidden("issue");
+    NoAssertions: Problem::no_assertions();
+    UnknownApiKey: Problem::unknown_api_key();
+    UnknownVersion: DeploymentError::from(KeyringError::Unknown(KeyVersion::FIRST)).into();
+    TimedOut: Problem::timed_out();
+    ApiKeyState: Problem::api_key_state("the API key is revoked for good, and cannot be suspended");
+    KeyringState:
+        DeploymentError::from(KeyringError::SameMaster { version: KeyVersion::FIRST, uri: "file:master-1.key".to_owned() })
+            .into(),
+        DeploymentError::KeyringReadOnly("keyring.toml".into()).into();
+    AheadOfLog: Problem::ahead_of_log(7, 3);
+    TooLarge: Problem::too_large(65_536);
+    MediaType: Problem::media_type("application/json");
+    Policy: Problem::policy("expires_in: keys of this realm have to expire: name when");
+    PolicyOrReused:
+        Problem::policy("expires_in: keys of this realm have to expire: name when"),
+        ActionError::KeyReused.into();
+    Misconfigured: Problem::misconfigured_route("part 1 of the route's requirements names no realm"), Problem::internal();
+    Internal: Problem::internal();
+    CouldNotTell: Problem::could_not_tell();
+    Unavailable: Problem::could_not_tell(), Problem::no_feed();
+}
+
+groups! {
+    /// Of a body in JSON, or in a form.
+    JsonBody: BadRequest, TimedOut, TooLarge, MediaType;
+    /// Of an administrator's credential.
+    Credential: Unidentified, Forbidden;
+    /// What the admin plane's guard answers before any endpoint, and what can happen at each.
+    Guarded: BadRequest, Credential, TimedOut, TooLarge, Internal, Unavailable;
+}
+
+fn reference(name: &str, problems: &[Problem]) -> Responses {
+    let status = problems.first().map(|problem| problem.status.as_str().to_owned());
+    status.into_iter().map(|status| (status, Ref::from_response_name(name).into())).collect()
+}
+
+fn response(problems: &[Problem]) -> Response {
+    let titles: Vec<&str> = problems.iter().map(|problem| problem.title).collect();
+    let mut response = ResponseBuilder::new()
+        .description(format!("{}.", titles.join(", or: ")))
+        .content(MEDIA_TYPE, content(problems));
+    if problems.iter().any(|problem| problem.challenge.is_some()) {
+        response = response.header("WWW-Authenticate", HeaderBuilder::new().schema(Some(text())).build());
+    }
+    if problems.iter().any(|problem| problem.again) {
+        let when =
+            HeaderBuilder::new().schema(Some(text())).description(Some("In seconds, where to ask again will do."));
+        response = response.header("Retry-After", when.build());
+    }
+    response.build()
+}
+
+/// The schema of every problem, with the types and the status that it has here.
+fn content(problems: &[Problem]) -> Content {
+    let types = problems.iter().map(Problem::r#type);
+    let statuses = problems.iter().take(1).map(|problem| problem.status.as_u16());
+    let here = ObjectBuilder::new()
+        .property("type", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(types)))
+        .property("status", ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some(statuses)));
+    let schema = AllOfBuilder::new().item(Ref::from_schema_name("Problem")).item(here);
+    let examples = problems.iter().map(|problem| {
+        let example = ExampleBuilder::new().value(Some(shown(problem))).build();
+        (problem.kind.to_owned(), RefOr::T(example))
+    });
+    ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build()
+}
+
+fn shown(problem: &Problem) -> Value {
+    json!(problem.document())
+}
+
+fn text() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String)
+}

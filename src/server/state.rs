@@ -262,7 +262,8 @@ impl App {
         let now = clock::now_seconds();
         let mut verdict = self.verify_sealed(text, wanted, now).await.map(Accepted::Sealed);
         if let Err(VerifyError::Rejected(Rejection::Malformed | Rejection::Checksum)) = verdict
-            && let Some(imported) = self.judge_imported(text, wanted).await
+            // What is rare is boxed, here and below: its state would be copied with that of every request.
+            && let Some(imported) = Box::pin(self.judge_imported(text, wanted)).await
         {
             verdict = imported.map(Accepted::Imported);
         }
@@ -282,7 +283,7 @@ impl App {
         match wanted.open(&self.verifier.load(), text, now) {
             Ok(_) if !self.is_ready() => Err(self.could_not_tell("stale")),
             Ok(Opened::Verified(verified)) => Ok(verified),
-            Ok(Opened::Secret(check)) => match self.prove(text, &check).await {
+            Ok(Opened::Secret(check)) => match Box::pin(self.prove(text, &check)).await {
                 // By now it may have been revoked, and must not come back.
                 Ok(()) => wanted.accept(check, &self.verifier.load(), clock::now_seconds()),
                 Err(error) => Err(error),

@@ -19,11 +19,14 @@ use crate::{
 /// The ways to show an API key. One is needed, in one header, once.
 const CREDENTIALS: [&str; 3] = ["bearer", "api_key", "basic"];
 
+/// What the admin plane takes in place of one, where the configuration has scopes for it.
+const CERTIFICATE: &str = "client_certificate";
+
 /// The path that stands for whatever a gateway appends to what it requires.
 const REQUIRED: &str = "/v1/authorize/{required}";
 
 const ABOUT: &str = "API keys that verify themselves. The data plane verifies them and answers gateways; the admin plane \
-issues them and takes them back, and each of its endpoints needs an administrator's API key. A path that is none is a 404 of the type \
+issues them and takes them back, and each of its endpoints but this description needs an administrator's API key or client certificate. A path that is none is a 404 of the type \
 `urn:bulla:problem:not-found`, and another method a 405 of the type `urn:bulla:problem:method`, with `Allow`.";
 
 /// The two planes: name, where they listen if nothing else is configured, and what they are.
@@ -53,6 +56,7 @@ pub(super) fn document(data: OpenApi, admin: OpenApi, own: OpenApi) -> Value {
     for (name, scheme) in CREDENTIALS.into_iter().zip(schemes()) {
         components.add_security_scheme(name, scheme);
     }
+    components.add_security_scheme(CERTIFICATE, client_certificate());
     let mut document = json!(document);
     document["tags"] = [DATA, ADMIN].map(|plane| json!({"name": plane.name, "description": plane.about})).into();
     never_null(&mut document["paths"]);
@@ -67,7 +71,8 @@ fn complete(operation: &mut Operation, plane: &Plane) {
     let responses = &mut operation.responses.responses;
     if responses.contains_key("401") {
         let one = |name: &str| SecurityRequirement::new(name, Vec::<String>::new());
-        operation.security = Some(CREDENTIALS.map(one).into());
+        let certificate = (plane.name == ADMIN.name).then_some(CERTIFICATE);
+        operation.security = Some(CREDENTIALS.into_iter().chain(certificate).map(one).collect());
     }
     responses.insert("431".to_owned(), Ref::from_response_name("HeadTooLarge").into());
 }
@@ -91,6 +96,11 @@ fn never_null(part: &mut Value) {
 
 fn head_too_large() -> ResponseBuilder {
     ResponseBuilder::new().description("The request's head is larger than `server.max_head`. There is no body.")
+}
+
+fn client_certificate() -> SecurityScheme {
+    let about = "A client certificate whose name has scopes in `[admin.tls.clients]`.".to_owned();
+    SecurityScheme::MutualTls { description: Some(about), deprecated: None, extensions: None }
 }
 
 fn schemes() -> [SecurityScheme; 3] {

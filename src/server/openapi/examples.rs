@@ -67,16 +67,6 @@ fn of(operation: &str) -> Option<(Option<Value>, Value)> {
             Some(json!({"grace": "7d"})),
             json!({"api_key_id": SECRET_ID, "ending": ENDING, "old_secret_until": LATER}),
         ),
-        "reveal" => (
-            Some(json!({"reason": "the customer lost it"})),
-            json!({
-                "api_key_id": SECRET_ID,
-                "recipient": "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
-                "ciphertext": "-----BEGIN AGE ENCRYPTED FILE-----\nYWdlLWVuY3J5cHRpb24ub3JnL3Yx\n-----END AGE ENCRYPTED FILE-----\n",
-                "ending": null,
-                "escrowed_at": ISSUED,
-            }),
-        ),
         "revoke_many" => (Some(json!({"ids": [ID], "reason": "leaked"})), json!({"revoked": 1, "already_revoked": 0})),
         "audit" => (None, json!({"records": [recorded()], "next_after": null})),
         "show_keyring" => (None, keyring()),

@@ -4,11 +4,11 @@
 use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
+    body::Body,
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
-    routing::{MethodRouter, post_service},
+    response::IntoResponse,
+    routing::{MethodRouter, post},
 };
 use bulla::layer::Credential;
 use envoy_types::{
@@ -26,6 +26,7 @@ use envoy_types::{
 };
 use http_body_util::BodyExt;
 use tonic::Code;
+use tower::Service;
 
 use super::{Denied, judge, requirements};
 use crate::server::{
@@ -33,6 +34,7 @@ use crate::server::{
     body::{self, Bounds},
     client_address,
     listener::Peer,
+    problem::Problem,
 };
 
 /// The context extension that says what a route requires. No other name may begin like it.
@@ -42,15 +44,12 @@ const REQUIRED: &str = "bulla";
 pub(in crate::server::data) fn ext_authz(app: &Arc<App>) -> MethodRouter<Arc<App>> {
     let bounds = Bounds::batch(&app.config.server);
     let service = AuthorizationServer::new(ExtAuthz(Arc::clone(app)));
-    post_service(service).layer(middleware::from_fn_with_state(bounds, at_hand))
-}
-
-/// Has the message at hand before it is decoded, which bounds its size and its time.
-async fn at_hand(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
-    match body::at_hand(request, bounds).await {
-        Ok(request) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
+    post(async move |request: Request| {
+        // Before it is decoded, which bounds its size and its time.
+        let request = body::at_hand(request, bounds).await?;
+        let answer = service.clone().call(request).await.unwrap_or_else(|never| match never {});
+        Ok::<_, Problem>(answer.map(Body::new))
+    })
 }
 
 struct ExtAuthz(Arc<App>);
@@ -79,7 +78,7 @@ async fn check(app: &Arc<App>, peer: Option<Peer>, attributes: AttributeContext)
     let headers = credentials(http, required.from.as_ref());
     let identity = judge(app, required, &headers, address).await?;
     Ok(OkHttpResponse {
-        headers: identity.into_headers().map(|(name, value)| set(&name, &value)).collect(),
+        headers: identity.texts().map(|(name, value)| set(name, value)).collect(),
         // The application has no need of the key.
         headers_to_remove: headers.keys().map(ToString::to_string).collect(),
         ..OkHttpResponse::default()
@@ -122,13 +121,9 @@ fn credentials(http: HttpRequest, only: Option<&HeaderName>) -> HeaderMap {
 }
 
 /// A header that takes the place of the client's own.
-fn set(name: &HeaderName, value: &HeaderValue) -> HeaderValueOption {
+fn set(name: &str, value: &str) -> HeaderValueOption {
     HeaderValueOption {
-        header: Some(Value {
-            key: name.to_string(),
-            value: String::from_utf8_lossy(value.as_bytes()).into_owned(),
-            ..Value::default()
-        }),
+        header: Some(Value { key: name.to_owned(), value: value.to_owned(), ..Value::default() }),
         append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
         keep_empty_value: true,
         ..HeaderValueOption::default()
@@ -147,7 +142,11 @@ async fn deny(denied: Denied) -> CheckResponse {
     };
     let response = DeniedHttpResponse {
         status: Some(HttpStatus { code: head.status.as_u16().into() }),
-        headers: head.headers.iter().map(|(name, value)| set(name, value)).collect(),
+        headers: head
+            .headers
+            .iter()
+            .map(|(name, value)| set(name.as_str(), value.to_str().unwrap_or_default()))
+            .collect(),
         body: String::from_utf8_lossy(&body).into_owned(),
     };
     answer(code, HttpResponse::DeniedResponse(response))

@@ -40,7 +40,7 @@ fn main() {
     let server = Server::start(&deployment);
     let signing = signing();
     let signing_server = Server::start(&signing);
-    let empty = Empty::start().expect("a listener");
+    let (empty, same) = (Empty::start(false).expect("a listener"), Empty::start(true).expect("a listener"));
     let folder = tempfile::tempdir().expect("a folder");
     let issue = |deployment: &Deployment| deployment.issue_text("live", &["--scope", "orders.read", "--ttl", "90d"]);
     let (key, signed_key) = (issue(&deployment), issue(&signing));
@@ -57,10 +57,12 @@ fn main() {
     let contender = |name, beside, load| Contender { name, beside, load, seen: Vec::new() };
     let mut contenders = [
         contender("HTTP: empty handler", 0, http(&empty.address, &key)),
+        contender("HTTP: the same answer, unasked", 0, http(&same.address, &key)),
         contender("HTTP: /v1/authorize", 0, http(&server.data.address, &key)),
         contender("HTTP: the same, with an assertion", 0, http(&signing_server.data.address, &signed_key)),
-        contender("gRPC: empty service", 3, grpc(&empty.address, &key, "empty")),
-        contender("gRPC: Check", 3, grpc(&server.data.address, &key, "check")),
+        contender("gRPC: empty service", 4, grpc(&empty.address, &key, "empty")),
+        contender("gRPC: the same answer, unasked", 4, grpc(&same.address, &key, "same")),
+        contender("gRPC: Check", 4, grpc(&server.data.address, &key, "check")),
     ];
     for round in 0..ROUNDS {
         let mut order: Vec<usize> = (0..contenders.len()).collect();

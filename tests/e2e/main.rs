@@ -27,6 +27,7 @@ mod openapi;
 mod quickstart;
 mod reference;
 mod refresh;
+mod replaced;
 mod revocation;
 mod rotation;
 mod scanners;

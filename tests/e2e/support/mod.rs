@@ -8,6 +8,7 @@ pub mod envoy;
 #[cfg(feature = "escrow")]
 pub mod escrow;
 pub mod http;
+pub mod imported;
 pub mod mount;
 pub mod reference;
 pub mod server;

@@ -1,5 +1,6 @@
-//! `cargo bench -p bulla-server --bench authorize`: forward authentication of the real service beside a handler that does
-//! nothing, on the same listener, asked by wrk over HTTP and by h2load over gRPC (Debian: wrk, nghttp2-client).
+//! `cargo bench -p bulla-server --bench authorize`: forward authentication of the real service beside handlers that do
+//! nothing, and nothing but give the same answer, on the same listener, asked by wrk over HTTP and by h2load over gRPC
+//! (Debian: wrk, nghttp2-client).
 //!
 //! Each round loads every contender once for a second, the pairs in turns of order; printed are the medians over the rounds,
 //! and the median of the ratios to the empty handler of the same round, with their 95 % confidence intervals.

@@ -1,6 +1,6 @@
 //! Who was let through, as the application behind the gateway hears it.
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 
 use axum::{
     body::Bytes,
@@ -30,40 +30,36 @@ impl Identity {
     /// What is told of an accepted key, and the same signed where anything signs, for `audience` if the route names one.
     /// `None` if it fits in no header.
     pub(super) fn of(accepted: &Accepted, assertions: Option<&Assertions>, audience: Option<&str>) -> Option<Self> {
-        let (mut text, mut ends) = (String::with_capacity(256), [0; NAMES.len()]);
-        let [app, id, realm, scopes, expires, assertion] = &mut ends;
-        let mut add = |end: &mut usize, value: fmt::Arguments<'_>| {
-            text.write_fmt(value).ok()?;
-            *end = text.len();
-            Some(())
-        };
-        let key = accepted.id();
-        add(app, format_args!("{}", accepted.app_id()))?;
-        add(id, format_args!("{key}"))?;
-        add(realm, format_args!("{}", key.realm()))?;
+        let (mut text, id) = (String::with_capacity(256), accepted.id());
+        write!(text, "{}", accepted.app_id()).ok()?;
+        let app_end = text.len();
+        write!(text, "{id}").ok()?;
+        let id_end = text.len();
+        text.push_str(id.realm().as_str());
+        let realm_end = text.len();
         for (at, scope) in accepted.scopes().iter().enumerate() {
-            add(scopes, format_args!("{}{scope}", if at == 0 { "" } else { " " }))?;
+            text.push_str(if at == 0 { "" } else { " " });
+            text.push_str(scope);
         }
-        *scopes = (*scopes).max(*realm);
-        match accepted.expires_at() {
-            Some(time) => add(expires, format_args!("{}", clock::timestamp(time)))?,
-            None => *expires = *scopes,
+        let scopes_end = text.len();
+        if let Some(time) = accepted.expires_at() {
+            write!(text, "{}", clock::timestamp(time)).ok()?;
         }
-        match assertions {
-            Some(assertions) => {
-                add(assertion, format_args!("{}", assertions.sign(accepted, audience, clock::now_seconds())?))?;
-            }
-            None => *assertion = *expires,
+        let expires_end = text.len();
+        if let Some(assertions) = assertions {
+            text.push_str(&assertions.sign(accepted, audience, clock::now_seconds())?);
         }
+        let ends = [app_end, id_end, realm_end, scopes_end, expires_end, text.len()];
         text.bytes().all(|byte| !byte.is_ascii_control()).then_some(Identity { text, ends })
     }
 
     /// The headers, for HTTP.
     pub(super) fn into_headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let (text, starts) = (Bytes::from(self.text), [0].into_iter().chain(self.ends));
-        let value = move |(start, end)| HeaderValue::from_maybe_shared(text.slice(start..end)).ok();
-        // None is left out: all of the text fits in one.
-        NAMES.iter().cloned().zip(starts.zip(self.ends).map_while(value))
+        let value = move |(start, end)| HeaderValue::from_maybe_shared(text.slice(start..end));
+        // All of the text fits in a header. Even if it did not none would be missing, and let a client's own through.
+        let values = starts.zip(self.ends).map(value).map(|value| value.unwrap_or(HeaderValue::from_static("")));
+        NAMES.iter().cloned().zip(values)
     }
 
     /// Names and values, for gRPC.

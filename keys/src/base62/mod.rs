@@ -57,7 +57,7 @@ pub(crate) fn encode_into(bytes: &[u8], out: &mut String) {
             *digit = ALPHABET[(value % 62) as usize];
             value /= 62;
         }
-        out.extend(digits.iter().map(|digit| char::from(*digit)));
+        out.push_str(std::str::from_utf8(digits).unwrap_or_default());
     }
 }
 

@@ -5,7 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use minicbor::{Decoder, Encoder, data::Type, decode::Error as NotCbor};
+use minicbor::{
+    Decoder, Encoder,
+    data::Type,
+    decode::Error as NotCbor,
+    encode::{Error as NotWritten, Write},
+};
 
 use super::{Cidr, Claims};
 use crate::payload::MAX_CLAIMS;
@@ -36,7 +41,10 @@ enum LoneAudience {
 
 /// The claims' bytes: none for no claims, else one map.
 pub(super) fn encode(claims: &Claims) -> Vec<u8> {
-    encode_as(claims, LoneAudience::Text)
+    let mut bytes = Vec::new();
+    #[allow(clippy::expect_used, reason = "the error type is Infallible")]
+    write(claims, LoneAudience::Text, &mut Encoder::new(&mut bytes)).expect("a Vec takes every byte");
+    bytes
 }
 
 /// Reads what lies behind the fixed part of the plaintext; no bytes are no claims.
@@ -49,7 +57,21 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Claims, BadClaims> {
     }
     let (claims, lone) = read(&mut Decoder::new(bytes))?;
     claims.check().map_err(|_| BadClaims)?;
-    if encode_as(&claims, lone) == bytes { Ok(claims) } else { Err(BadClaims) }
+    let mut rest = Rest(bytes);
+    let written = write(&claims, lone, &mut Encoder::new(&mut rest));
+    if written.is_ok() && rest.0.is_empty() { Ok(claims) } else { Err(BadClaims) }
+}
+
+/// What is left of bytes that are written again: only they themselves can be.
+struct Rest<'b>(&'b [u8]);
+
+impl Write for Rest<'_> {
+    type Error = BadClaims;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), BadClaims> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(BadClaims)?;
+        Ok(())
+    }
 }
 
 fn read(input: &mut Decoder<'_>) -> Result<(Claims, LoneAudience), BadClaims> {
@@ -97,7 +119,8 @@ fn array<'b, T>(
     (0..filled(input.array()?)?).map(|_| item(input)).collect()
 }
 
-fn encode_as(claims: &Claims, lone: LoneAudience) -> Vec<u8> {
+/// Writes no bytes for no claims.
+fn write<W: Write>(claims: &Claims, lone: LoneAudience, out: &mut Encoder<W>) -> Result<(), NotWritten<W::Error>> {
     let entries = [
         !claims.audience.is_empty(),
         claims.not_before.is_some(),
@@ -106,22 +129,10 @@ fn encode_as(claims: &Claims, lone: LoneAudience) -> Vec<u8> {
         claims.secret,
         !claims.meta.is_empty(),
     ];
-    let entries = entries.into_iter().filter(|there| *there).count() as u64;
-    let mut bytes = Vec::new();
-    if entries > 0 {
-        #[allow(clippy::expect_used, reason = "the error type is Infallible")]
-        write(claims, lone, entries, &mut Encoder::new(&mut bytes)).expect("a Vec takes every byte");
-    }
-    bytes
-}
-
-fn write(
-    claims: &Claims,
-    lone: LoneAudience,
-    entries: u64,
-    out: &mut Encoder<&mut Vec<u8>>,
-) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
-    out.map(entries)?;
+    match entries.into_iter().filter(|there| *there).count() {
+        0 => return Ok(()),
+        entries => out.map(entries as u64)?,
+    };
     match claims.audience.as_slice() {
         [] => {}
         [only] if lone == LoneAudience::Text => {
@@ -138,7 +149,7 @@ fn write(
         out.i64(NBF)?.u64(not_before)?;
     }
     if !claims.scopes.is_empty() {
-        out.i64(SCOPE)?.str(&claims.scopes.join(" "))?;
+        out.i64(SCOPE)?.str(&claims.scopes_text())?;
     }
     if !claims.cidr.is_empty() {
         out.i64(CIDR)?.array(claims.cidr.len() as u64)?;

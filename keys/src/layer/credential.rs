@@ -43,12 +43,15 @@ impl<'h> Credential<'h> {
     /// Reads the credential from `headers`: from `Authorization` and `X-API-Key`, or from `only` that header where one is
     /// named. Basic (RFC 7617) carries it as the user name; the password is not looked at.
     pub fn read(headers: &'h HeaderMap, only: Option<&HeaderName>) -> Self {
-        let mut found =
-            Self::headers(only).flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
-        let Some((name, value)) = found.next() else { return Credential::None };
-        if found.next().is_some() {
-            return Credential::Several;
+        let mut found = None;
+        for name in Self::headers(only) {
+            for value in headers.get_all(name) {
+                if found.replace((name, value)).is_some() {
+                    return Credential::Several;
+                }
+            }
         }
+        let Some((name, value)) = found else { return Credential::None };
         let text = match *name == header::AUTHORIZATION {
             true => from_authorization(value),
             false => value.to_str().ok().map(Text::InHeader),

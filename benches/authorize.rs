@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unreachable_pub)]
 
+#[path = "support/empty.rs"]
+mod empty;
 #[path = "support/rounds.rs"]
 mod rounds;
 #[path = "../tests/e2e/support/mod.rs"]
@@ -14,7 +16,7 @@ mod support;
 
 use std::{path::Path, process::Command};
 
-use bulla_server::benchmark::Empty;
+use bulla_server::benchmark::Listener;
 use prost::Message;
 use rounds::median_with_interval;
 use support::{deployment::Deployment, envoy::Question, server::Server};
@@ -41,7 +43,8 @@ fn main() {
     let server = Server::start(&deployment);
     let signing = signing();
     let signing_server = Server::start(&signing);
-    let (empty, same) = (Empty::start(false).expect("a listener"), Empty::start(true).expect("a listener"));
+    let [empty, same] =
+        [empty::nothing(), empty::the_same_answer()].map(|all| Listener::start(all).expect("a listener"));
     let folder = tempfile::tempdir().expect("a folder");
     let issue = |deployment: &Deployment| deployment.issue_text("live", &["--scope", "orders.read", "--ttl", "90d"]);
     let (key, signed_key) = (issue(&deployment), issue(&signing));

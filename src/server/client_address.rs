@@ -8,18 +8,17 @@ use super::listener::Peer;
 use crate::config::{DataConfig, TrustedProxy};
 
 /// Whether `peer` is a gateway that is believed.
-pub(super) fn is_gateway(config: &DataConfig, peer: Option<Peer>) -> bool {
+pub(super) fn is_gateway(config: &DataConfig, peer: Peer) -> bool {
     match peer {
-        Some(Peer(Some(address))) => is_trusted(config, address.ip()),
-        Some(Peer(None)) => config.trusted_proxies.contains(&TrustedProxy::Unix),
-        None => false,
+        Peer(Some(address)) => is_trusted(config, address.ip()),
+        Peer(None) => config.trusted_proxies.contains(&TrustedProxy::Unix),
     }
 }
 
 /// The client's address, as the gateway at the other end says in its header: every proxy adds at the end whom it heard, so the
 /// last address that is no trusted proxy's is the client's, and what stands before it may be the client's invention. Unknown
 /// if nobody who is trusted says it, or if something else stands there before it is found.
-pub(super) fn behind_gateway(config: &DataConfig, peer: Option<Peer>, headers: &HeaderMap) -> Option<IpAddr> {
+pub(super) fn behind_gateway(config: &DataConfig, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
     if !is_gateway(config, peer) {
         return None;
     }
@@ -58,7 +57,7 @@ mod tests {
             headers.append(name, value);
             headers
         });
-        behind_gateway(&config, Some(peer), &headers).map_or("-".to_owned(), |address| address.to_string())
+        behind_gateway(&config, peer, &headers).map_or("-".to_owned(), |address| address.to_string())
     }
 
     #[test]
@@ -115,6 +114,6 @@ mod tests {
             assert_eq!(seen(peer, &["192.0.2.1"]), client, "{peer}");
         }
         let nobody = DataConfig::default();
-        assert!(!is_gateway(&nobody, Some(Peer(None))) && !is_gateway(&nobody, None));
+        assert!(!is_gateway(&nobody, Peer(None)));
     }
 }

@@ -23,11 +23,12 @@ mod state;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, response::Response};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{
-    listener::{Bound, Limits, Transport},
+    data::DataPlane,
+    listener::{Answers, Asked, Bound, Limits, Transport},
     refresh::Refresher,
 };
 use crate::{
@@ -41,9 +42,25 @@ pub(crate) use self::{data::router as data_router, imported::read_on as read_imp
 pub(crate) struct Server {
     app: Arc<App>,
     refresher: Refresher,
-    listeners: Vec<(Bound, Router, Transport)>,
+    listeners: Vec<(Bound, Endpoints, Transport)>,
     limits: Limits,
     grace: Duration,
+}
+
+/// What one listener answers.
+#[derive(Clone)]
+enum Endpoints {
+    Data(DataPlane),
+    Others(Router),
+}
+
+impl Answers for Endpoints {
+    async fn answer(self, asked: Asked) -> Response {
+        match self {
+            Endpoints::Data(plane) => plane.answer(asked).await,
+            Endpoints::Others(router) => router.answer(asked).await,
+        }
+    }
 }
 
 /// Where the service listens, with the ports it was given.
@@ -100,12 +117,12 @@ impl Server {
         for Listener { plane, listen, unix_mode, .. } in config.listeners() {
             let bound = Bound::bind(listen, unix_mode).await;
             let bound = bound.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
-            let router = match plane {
-                Plane::Data => data::router(Arc::clone(&app)),
-                Plane::Admin => admin::router(Arc::clone(&app)),
-                Plane::Metrics => data::metrics_router(Arc::clone(&app)),
+            let endpoints = match plane {
+                Plane::Data => Endpoints::Data(DataPlane::new(Arc::clone(&app))),
+                Plane::Admin => Endpoints::Others(admin::router(Arc::clone(&app))),
+                Plane::Metrics => Endpoints::Others(data::metrics_router(Arc::clone(&app))),
             };
-            listeners.push((bound, router, Transport::Configured { app: Arc::clone(&app), plane }));
+            listeners.push((bound, endpoints, Transport::Configured { app: Arc::clone(&app), plane }));
         }
         let limits = limits(&config.server);
         Ok(Server { app, refresher, listeners, limits, grace: config.server.shutdown_grace.0 })
@@ -137,8 +154,8 @@ impl Server {
         });
         let (app, stopped) = (Arc::clone(&self.app), stop.clone());
         tasks.spawn_blocking(move || housekeeping::run(&app, &stopped));
-        for (bound, router, transport) in self.listeners {
-            tasks.spawn(bound.serve(router, self.limits, transport, stop.clone(), self.grace));
+        for (bound, endpoints, transport) in self.listeners {
+            tasks.spawn(bound.serve(endpoints, self.limits, transport, stop.clone(), self.grace));
         }
         while tasks.join_next().await.is_some() {}
         let app = Arc::clone(&self.app);

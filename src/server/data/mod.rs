@@ -14,8 +14,8 @@ use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header},
-    response::IntoResponse,
-    routing::{any, get},
+    response::{IntoResponse, Response},
+    routing::get,
 };
 use serde::Serialize;
 use tower_http::compression::CompressionLayer;
@@ -25,38 +25,59 @@ use utoipa_axum::{
     routes,
 };
 
-use super::{App, blocking, degraded::Failing, openapi, problem::Problem};
+use super::{
+    App, blocking,
+    degraded::Failing,
+    listener::{Answers, Asked},
+    openapi,
+    problem::Problem,
+};
 
-/// The data plane's endpoints.
+/// The data plane. What gateways ask with every request of their clients is looked for first: a router would take as long as
+/// all the rest of the answer.
+#[derive(Clone)]
+pub(super) struct DataPlane {
+    app: Arc<App>,
+    others: Router,
+}
+
+impl DataPlane {
+    pub(super) fn new(app: Arc<App>) -> Self {
+        DataPlane { others: router(Arc::clone(&app)), app }
+    }
+}
+
+impl Answers for DataPlane {
+    async fn answer(self, asked: Asked) -> Response {
+        match asked.request.uri().path() {
+            path if authorize::is_authorize(path) => authorize::authorize(self.app, asked).await,
+            authorize::EXT_AUTHZ => authorize::ext_authz(self.app, asked).await,
+            _ => self.others.answer(asked).await,
+        }
+    }
+}
+
+/// All but what gateways ask.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let (router, _description) = routes().split_for_parts();
     router
-        .route("/envoy.service.auth.v3.Authorization/Check", authorize::ext_authz(&app))
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .with_state(app)
 }
 
-/// They, and their description.
+/// The endpoints and their description.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::default()
         .routes(routes!(verify::verify))
         .routes(routes!(batch::verify_batch))
         .routes(routes!(introspect::introspect))
-        .merge(authorize_routes())
+        .merge(OpenApiRouter::with_openapi(openapi::authorize()))
         .routes(routes!(jwks::jwks))
         .routes(routes!(feed::revocations).layer(CompressionLayer::new()))
         .routes(routes!(self_revoke::self_revoke))
         .routes(routes!(healthy))
         .routes(routes!(ready))
-}
-
-/// Any method, even one that no description can have, and any path behind what is required.
-fn authorize_routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::authorize())
-        .route("/v1/authorize", any(authorize::authorize))
-        .route("/v1/authorize/", any(authorize::authorize))
-        .route("/v1/authorize/{*rest}", any(authorize::authorize))
 }
 
 /// The metrics listener's one endpoint.

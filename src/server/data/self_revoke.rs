@@ -53,7 +53,7 @@ pub(super) async fn self_revoke(
         },
         (Err(_), Ok(_)) => return Err(Problem::no_such_key()),
     };
-    let told = client_address::behind_gateway(&app.snapshot().config.data, Some(peer), &headers);
+    let told = client_address::behind_gateway(&app.snapshot().config.data, peer, &headers);
     let actor = Actor::api_key(id, told.or(peer.0.map(|peer| peer.ip())));
     let taken = blocking::run(move || {
         let take_back = TakeBack { store: &*app.store, actor: &actor, now: clock::now(), reason: None };

@@ -2,7 +2,6 @@
 
 use std::{io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
-use axum::Router;
 use hyper_util::server::graceful::GracefulShutdown;
 use rustix::fs::Mode;
 use tokio::{
@@ -10,7 +9,7 @@ use tokio::{
     sync::{Semaphore, watch},
 };
 
-use super::{Limits, Peer, Stream, Transport, connection};
+use super::{Answers, Limits, Peer, Stream, Transport, connection};
 use crate::config::{Listen, UnixMode};
 
 /// Connections that the system holds until they are accepted, or as many as it allows. Where more arrive at once clients
@@ -58,7 +57,7 @@ impl Bound {
     /// Accepts until `stop`, then waits for what is in flight.
     pub(in crate::server) async fn serve(
         self,
-        router: Router,
+        answers: impl Answers,
         limits: Limits,
         transport: Transport,
         mut stop: watch::Receiver<bool>,
@@ -73,7 +72,7 @@ impl Bound {
             };
             match accepted {
                 Ok((stream, peer, place)) => {
-                    let (router, transport, watcher) = (router.clone(), transport.clone(), graceful.watcher());
+                    let (answers, transport, watcher) = (answers.clone(), transport.clone(), graceful.watcher());
                     let mut stop = stop.clone();
                     tokio::spawn(async move {
                         let secured = tokio::select! {
@@ -83,7 +82,7 @@ impl Bound {
                             _ = stop.wait_for(|stop| *stop) => None,
                         };
                         if let Some(secured) = secured {
-                            connection::serve(secured, peer, router, limits, watcher).await;
+                            connection::serve(secured, peer, answers, limits, watcher).await;
                         }
                         drop(place);
                     });

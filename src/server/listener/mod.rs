@@ -1,5 +1,6 @@
 //! Listeners: TCP or Unix sockets, TLS or plain text, HTTP/1.1 and HTTP/2, with limits on heads, time and connections.
 
+mod answers;
 mod bound;
 mod connection;
 mod transport;
@@ -8,7 +9,11 @@ use std::{net::SocketAddr, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-pub(super) use self::{bound::Bound, transport::Transport};
+pub(super) use self::{
+    answers::{Answers, Asked},
+    bound::Bound,
+    transport::Transport,
+};
 
 /// What a connection may cost.
 #[derive(Clone, Copy, Debug)]

@@ -1,133 +1,134 @@
 //! gRPC `envoy.service.auth.v3.Authorization/Check`: what is required stands in the route's context extensions, and an
 //! answer says what the client hears, or what becomes of its request's headers.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, str, sync::Arc};
 
 use axum::{
-    body::Body,
-    extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
-    response::IntoResponse,
-    routing::{MethodRouter, post},
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
 };
 use bulla::layer::Credential;
-use envoy_types::{
-    ext_authz::v3::pb::{
-        Address, Authorization, AuthorizationServer, CheckRequest, CheckResponse, DeniedHttpResponse,
-        HeaderAppendAction, HeaderValueOption, HttpResponse, HttpStatus, OkHttpResponse,
-    },
-    pb::{
-        envoy::{
-            config::core::v3::HeaderValue as Value,
-            service::auth::v3::{AttributeContext, attribute_context::HttpRequest},
-        },
-        google::rpc,
-    },
-};
+use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
-use tonic::Code;
-use tower::Service;
+use tonic::{
+    Code,
+    server::{Grpc, UnaryService},
+};
+use tonic_prost::ProstCodec;
 
-use super::{Denied, judge, requirements};
+use super::{
+    Denied, judge,
+    messages::{
+        AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
+        HttpStatus, OkHttpResponse, Status,
+    },
+    requirements,
+};
 use crate::server::{
     App,
     body::{self, Bounds},
     client_address,
-    listener::Peer,
+    listener::{Asked, Peer},
     problem::Problem,
 };
+
+/// Where it is asked for.
+pub(in crate::server::data) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 /// The context extension that says what a route requires. No other name may begin like it.
 const REQUIRED: &str = "bulla";
 
-/// The service, at its path.
-pub(in crate::server::data) fn ext_authz(app: &Arc<App>) -> MethodRouter<Arc<App>> {
-    let bounds = Bounds::batch(&app.config.server);
-    let service = AuthorizationServer::new(ExtAuthz(Arc::clone(app)));
-    post(async move |request: Request| {
-        // Before it is decoded, which bounds its size and its time.
-        let request = body::at_hand(request, bounds).await?;
-        let answer = service.clone().call(request).await.unwrap_or_else(|never| match never {});
-        Ok::<_, Problem>(answer.map(Body::new))
-    })
+/// Answers a gateway: may this request pass?
+pub(in crate::server::data) async fn ext_authz(app: Arc<App>, asked: Asked) -> Response {
+    if asked.request.method() != Method::POST {
+        return ([(header::ALLOW, "POST")], Problem::method()).into_response();
+    }
+    // Before it is decoded, which bounds its size and its time.
+    let request = match body::at_hand(asked.request.map(Body::new), Bounds::batch(&app.config.server)).await {
+        Ok(request) => request,
+        Err(problem) => return problem.into_response(),
+    };
+    let check = Check { app, peer: asked.peer };
+    Grpc::new(ProstCodec::default()).unary(check, request).await.map(Body::new)
 }
 
-struct ExtAuthz(Arc<App>);
+struct Check {
+    app: Arc<App>,
+    peer: Peer,
+}
 
-#[tonic::async_trait]
-impl Authorization for ExtAuthz {
-    async fn check(
-        &self,
-        request: tonic::Request<CheckRequest>,
-    ) -> Result<tonic::Response<CheckResponse>, tonic::Status> {
-        let peer = request.extensions().get().copied();
+impl UnaryService<CheckRequest> for Check {
+    type Response = CheckResponse;
+    type Future = BoxFuture<'static, Result<tonic::Response<CheckResponse>, tonic::Status>>;
+
+    fn call(&mut self, request: tonic::Request<CheckRequest>) -> Self::Future {
+        let (app, peer) = (Arc::clone(&self.app), self.peer);
         let attributes = request.into_inner().attributes.unwrap_or_default();
-        let answer = match check(&self.0, peer, attributes).await {
-            Ok(allowed) => answer(Code::Ok, HttpResponse::OkResponse(allowed)),
-            Err(denied) => deny(denied).await,
-        };
-        Ok(tonic::Response::new(answer))
+        Box::pin(async move {
+            let answer = match check(&app, peer, attributes).await {
+                Ok(allowed) => {
+                    CheckResponse { status: status(Code::Ok), ok_response: Some(allowed), denied_response: None }
+                }
+                Err(denied) => deny(denied).await,
+            };
+            Ok(tonic::Response::new(answer))
+        })
     }
 }
 
-async fn check(app: &Arc<App>, peer: Option<Peer>, attributes: AttributeContext) -> Result<OkHttpResponse, Denied> {
+async fn check(app: &Arc<App>, peer: Peer, attributes: AttributeContext) -> Result<OkHttpResponse, Denied> {
     let required = requirements(app, route(&attributes))?;
     let is_gateway = client_address::is_gateway(&app.snapshot().config.data, peer);
     let address = if is_gateway { source(&attributes) } else { None };
     let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
     let headers = credentials(http, required.from.as_ref());
     let identity = judge(app, required, &headers, address).await?;
+    let set = |(name, value): (&'static HeaderName, _)| HeaderValueOption::set(name.as_str().into(), value);
     Ok(OkHttpResponse {
-        headers: identity.texts().map(|(name, value)| set(name, value)).collect(),
+        headers: identity.into_values().map(set).collect(),
         // The application has no need of the key.
-        headers_to_remove: headers.keys().map(ToString::to_string).collect(),
-        ..OkHttpResponse::default()
+        headers_to_remove: headers.keys().map(bytes_of).collect(),
     })
 }
 
 /// The text of a route.
 fn route(attributes: &AttributeContext) -> Result<Option<&str>, String> {
-    let extensions = &attributes.context_extensions;
-    match extensions.keys().find(|name| name.starts_with(REQUIRED) && *name != REQUIRED) {
-        Some(name) => Err(format!("the route has a context extension `{name}`: all of it belongs into `{REQUIRED}`")),
-        None => Ok(extensions.get(REQUIRED).map(String::as_str)),
+    let mut found = None;
+    for Entry { key, value } in &attributes.context_extensions {
+        if key != REQUIRED && key.starts_with(REQUIRED.as_bytes()) {
+            let name = String::from_utf8_lossy(key);
+            return Err(format!("the route has a context extension `{name}`: all of it belongs into `{REQUIRED}`"));
+        }
+        if key == REQUIRED && found.replace(value).is_some() {
+            return Err(format!("the route has the context extension `{REQUIRED}` twice"));
+        }
     }
+    let text = found.map(|value| str::from_utf8(value));
+    text.transpose().map_err(|_| format!("the context extension `{REQUIRED}` is not UTF-8"))
 }
 
 /// The client's address as Envoy sees it.
 fn source(attributes: &AttributeContext) -> Option<IpAddr> {
-    match attributes.source.as_ref()?.address.as_ref()?.address.as_ref()? {
-        Address::SocketAddress(socket) => socket.address.parse().ok(),
-        _ => None,
-    }
+    attributes.source.as_ref()?.address.as_ref()?.socket_address.as_ref()?.address.parse().ok()
 }
 
 /// The headers that a credential may be in. Envoy has them in a map, or as they came with `encode_raw_headers`.
 fn credentials(http: HttpRequest, only: Option<&HeaderName>) -> HeaderMap {
     let mut found = HeaderMap::new();
-    let mut keep = |name: &str, value: Result<HeaderValue, _>| {
-        if let Some(name) = Credential::headers(only).find(|header| name.eq_ignore_ascii_case(header.as_str())) {
+    let mut keep = |key: &[u8], value: Bytes| {
+        if let Some(name) = Credential::headers(only).find(|name| key.eq_ignore_ascii_case(name.as_str().as_bytes())) {
             // One that cannot be read is no key, but it is there.
-            found.append(name, value.unwrap_or(HeaderValue::from_static("")));
+            found.append(name, HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("")));
         }
     };
-    for (name, value) in http.headers {
-        keep(&name, HeaderValue::try_from(value));
+    for Entry { key, value } in http.headers {
+        keep(&key, value);
     }
-    for Value { key, value, raw_value } in http.header_map.map(|map| map.headers).unwrap_or_default() {
-        keep(&key, HeaderValue::try_from(if raw_value.is_empty() { value.into_bytes() } else { raw_value }));
+    for header in http.header_map.map(|map| map.headers).unwrap_or_default() {
+        keep(&header.key, if header.raw_value.is_empty() { header.value } else { header.raw_value });
     }
     found
-}
-
-/// A header that takes the place of the client's own.
-fn set(name: &str, value: &str) -> HeaderValueOption {
-    HeaderValueOption {
-        header: Some(Value { key: name.to_owned(), value: value.to_owned(), ..Value::default() }),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-        keep_empty_value: true,
-        ..HeaderValueOption::default()
-    }
 }
 
 /// What HTTP would answer, for Envoy to answer. As an error of the service it might be let through.
@@ -140,19 +141,51 @@ async fn deny(denied: Denied) -> CheckResponse {
         StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
         _ => Code::Internal,
     };
-    let response = DeniedHttpResponse {
-        status: Some(HttpStatus { code: head.status.as_u16().into() }),
-        headers: head
-            .headers
-            .iter()
-            .map(|(name, value)| set(name.as_str(), value.to_str().unwrap_or_default()))
-            .collect(),
-        body: String::from_utf8_lossy(&body).into_owned(),
+    let set = |(name, value): (_, &HeaderValue)| {
+        HeaderValueOption::set(bytes_of(name), Bytes::copy_from_slice(value.as_bytes()))
     };
-    answer(code, HttpResponse::DeniedResponse(response))
+    let denied = DeniedHttpResponse {
+        status: Some(HttpStatus { code: head.status.as_u16().into() }),
+        headers: head.headers.iter().map(set).collect(),
+        body,
+    };
+    CheckResponse { status: status(code), ok_response: None, denied_response: Some(denied) }
 }
 
-fn answer(code: Code, response: HttpResponse) -> CheckResponse {
-    let status = rpc::Status { code: code.into(), ..rpc::Status::default() };
-    CheckResponse { status: Some(status), http_response: Some(response), ..CheckResponse::default() }
+fn status(code: Code) -> Option<Status> {
+    Some(Status { code: code.into() })
+}
+
+fn bytes_of(name: &HeaderName) -> Bytes {
+    Bytes::copy_from_slice(name.as_str().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(extensions: &[(&'static str, &'static [u8])]) -> Result<Option<String>, String> {
+        let entry = |(key, value): &(&'static str, &'static [u8])| Entry {
+            key: Bytes::from_static(key.as_bytes()),
+            value: Bytes::from_static(value),
+        };
+        let context_extensions = extensions.iter().map(entry).collect();
+        let attributes = AttributeContext { context_extensions, ..AttributeContext::default() };
+        route(&attributes).map(|text| text.map(str::to_owned))
+    }
+
+    #[test]
+    fn a_route_says_what_it_requires_in_one_context_extension() {
+        assert_eq!(read(&[]), Ok(None));
+        assert_eq!(read(&[("other", b"\xff"), ("bulla", b"realm:live")]), Ok(Some("realm:live".to_owned())));
+        for (wrong, told) in [
+            (&[("bulla", &b"-"[..]), ("bulla", b"-")][..], "twice"),
+            (&[("bulla", b"-"), ("bulla.scope", b"a")], "`bulla.scope`"),
+            (&[("bulla_realm", b"live")], "`bulla_realm`"),
+            (&[("bulla", b"\xff")], "not UTF-8"),
+        ] {
+            let error = read(wrong).expect_err(told);
+            assert!(error.contains(told), "{error}");
+        }
+    }
 }

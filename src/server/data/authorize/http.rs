@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    extract::{Request, State},
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 
 use super::{Denied, judge, requirements};
 use crate::{
     schema,
     server::{
         App, client_address,
+        listener::Asked,
         openapi::problems::{CouldNotTell, Misconfigured},
     },
 };
@@ -39,27 +37,33 @@ use crate::{
         Misconfigured, CouldNotTell,
     )
 )]
-pub(in crate::server::data) async fn authorize(State(app): State<Arc<App>>, request: Request) -> Response {
+pub(in crate::server::data) async fn authorize(app: Arc<App>, Asked { request, peer, .. }: Asked) -> Response {
     let required = match requirements(&app, Ok(route(request.uri().path()))) {
         Ok(required) => required,
         Err(denied) => return denied.into_response(),
     };
-    let peer = request.extensions().get().copied();
     let address = client_address::behind_gateway(&app.snapshot().config.data, peer, request.headers());
     match judge(&app, required, request.headers(), address).await {
         Ok(identity) => {
             let mut response = Response::default();
-            response.headers_mut().extend(identity.into_headers());
+            *response.headers_mut() = identity.into_headers();
             response
         }
         Err(denied) => denied.into_response(),
     }
 }
 
-/// The segment behind `/v1/authorize/`, which the route wrote. What stands behind that, and the query, are the client's and
-/// not looked at.
+const PATH: &str = "/v1/authorize";
+
+/// Whether a request for `path` asks for this, with whatever stands behind it.
+pub(in crate::server::data) fn is_authorize(path: &str) -> bool {
+    path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The segment behind the path, which the route wrote. What stands behind that, and the query, are the client's and not
+/// looked at.
 fn route(path: &str) -> Option<&str> {
-    path.strip_prefix("/v1/authorize/").and_then(|rest| rest.split('/').next())
+    path.strip_prefix(PATH)?.strip_prefix('/')?.split('/').next()
 }
 
 impl IntoResponse for Denied {

@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use axum::{
     body::Bytes,
-    http::{HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue},
 };
+
+use uuid::Uuid;
 
 use crate::{assertion::Assertions, clock, view::accepted::Accepted};
 
@@ -31,7 +33,7 @@ impl Identity {
     /// `None` if it fits in no header.
     pub(super) fn of(accepted: &Accepted, assertions: Option<&Assertions>, audience: Option<&str>) -> Option<Self> {
         let (mut text, id) = (String::with_capacity(256), accepted.id());
-        write!(text, "{}", accepted.app_id()).ok()?;
+        text.push_str(accepted.app_id().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
         let app_end = text.len();
         write!(text, "{id}").ok()?;
         let id_end = text.len();
@@ -42,6 +44,10 @@ impl Identity {
             text.push_str(scope);
         }
         let scopes_end = text.len();
+        // The key's issuer wrote them; everything else is bulla's own.
+        if text[realm_end..].bytes().any(|byte| byte.is_ascii_control()) {
+            return None;
+        }
         if let Some(time) = accepted.expires_at() {
             write!(text, "{}", clock::timestamp(time)).ok()?;
         }
@@ -50,21 +56,22 @@ impl Identity {
             text.push_str(&assertions.sign(accepted, audience, clock::now_seconds())?);
         }
         let ends = [app_end, id_end, realm_end, scopes_end, expires_end, text.len()];
-        text.bytes().all(|byte| !byte.is_ascii_control()).then_some(Identity { text, ends })
+        Some(Identity { text, ends })
     }
 
     /// The headers, for HTTP.
-    pub(super) fn into_headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let (text, starts) = (Bytes::from(self.text), [0].into_iter().chain(self.ends));
-        let value = move |(start, end)| HeaderValue::from_maybe_shared(text.slice(start..end));
-        // All of the text fits in a header. Even if it did not none would be missing, and let a client's own through.
-        let values = starts.zip(self.ends).map(value).map(|value| value.unwrap_or(HeaderValue::from_static("")));
-        NAMES.iter().cloned().zip(values)
+    pub(super) fn into_headers(self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(NAMES.len());
+        for (name, value) in self.into_values() {
+            // All of the text fits in a header. Even if it did not none would be missing, and let a client's own through.
+            headers.insert(name, HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("")));
+        }
+        headers
     }
 
     /// Names and values, for gRPC.
-    pub(super) fn texts(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let starts = [0].into_iter().chain(self.ends);
-        NAMES.iter().map(HeaderName::as_str).zip(starts.zip(self.ends).map(|(start, end)| &self.text[start..end]))
+    pub(super) fn into_values(self) -> impl Iterator<Item = (&'static HeaderName, Bytes)> {
+        let (text, starts) = (Bytes::from(self.text), [0].into_iter().chain(self.ends));
+        NAMES.iter().zip(starts.zip(self.ends).map(move |(start, end)| text.slice(start..end)))
     }
 }

@@ -4,6 +4,7 @@
 mod grpc;
 mod http;
 mod identity;
+mod messages;
 mod required;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
@@ -22,7 +23,10 @@ use crate::{
 
 /// The description of the route.
 pub(in crate::server) use self::http::__path_authorize;
-pub(super) use self::{grpc::ext_authz, http::authorize};
+pub(super) use self::{
+    grpc::{PATH as EXT_AUTHZ, ext_authz},
+    http::{authorize, is_authorize},
+};
 
 /// Why a request is not let through.
 enum Denied {

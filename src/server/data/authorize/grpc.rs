@@ -15,10 +15,9 @@ use tonic::{
     Code,
     server::{Grpc, UnaryService},
 };
-use tonic_prost::ProstCodec;
 
 use super::{
-    Denied, judge,
+    Denied, codec, judge,
     messages::{
         AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
         HttpStatus, OkHttpResponse, Status,
@@ -50,7 +49,7 @@ pub(in crate::server::data) async fn ext_authz(app: Arc<App>, asked: Asked) -> R
         Err(problem) => return problem.into_response(),
     };
     let check = Check { app, peer: asked.peer };
-    Grpc::new(ProstCodec::default()).unary(check, request).await.map(Body::new)
+    Grpc::new(codec::Check).unary(check, request).await.map(Body::new)
 }
 
 struct Check {

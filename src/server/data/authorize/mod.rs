@@ -1,6 +1,7 @@
 //! Forward authentication for gateways: one judgement, asked for over HTTP and over gRPC. The key comes from the client's
 //! header, what is required from the gateway's route.
 
+mod codec;
 mod grpc;
 mod http;
 mod identity;

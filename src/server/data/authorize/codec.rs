@@ -1,0 +1,51 @@
+//! Envoy's messages in gRPC's frames.
+
+use prost::{
+    Message,
+    bytes::{Buf, BufMut},
+};
+use tonic::{
+    Status,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+};
+
+use super::messages::{CheckRequest, CheckResponse};
+
+/// Reads from and writes to plain bytes, in one piece: field by field tonic's buffers take twice as long.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Check;
+
+impl Codec for Check {
+    type Encode = CheckResponse;
+    type Decode = CheckRequest;
+    type Encoder = Check;
+    type Decoder = Check;
+
+    fn encoder(&mut self) -> Check {
+        Check
+    }
+
+    fn decoder(&mut self) -> Check {
+        Check
+    }
+}
+
+impl Decoder for Check {
+    type Item = CheckRequest;
+    type Error = Status;
+
+    fn decode(&mut self, frame: &mut DecodeBuf<'_>) -> Result<Option<CheckRequest>, Status> {
+        let message = CheckRequest::decode(frame.copy_to_bytes(frame.remaining()));
+        message.map(Some).map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+impl Encoder for Check {
+    type Item = CheckResponse;
+    type Error = Status;
+
+    fn encode(&mut self, message: CheckResponse, frame: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        frame.put_slice(&message.encode_to_vec());
+        Ok(())
+    }
+}

@@ -35,28 +35,34 @@ fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/scanners").join(name)
 }
 
-/// The rule for these realms, as its own first lines say.
-fn rule_for(realms: &BTreeSet<String>, folder: &Path) -> PathBuf {
-    let text = std::fs::read_to_string(example("gitleaks.toml")).expect("the rule");
+/// A scanner that `tests/parts` installed, or what it needs.
+fn part(name: &str) -> PathBuf {
+    let part = python().with_file_name(name);
+    assert!(part.exists(), "{} is missing: ./tests/run installs it", part.display());
+    part
+}
+
+/// The rules in this file for these realms, put in as docs/SCANNERS.md says.
+fn rule_for(name: &str, realms: &BTreeSet<String>, folder: &Path) -> PathBuf {
+    let text = std::fs::read_to_string(example(name)).expect("the rule");
     let named: Vec<&str> = realms.iter().map(String::as_str).collect();
     let keywords: Vec<String> = named.iter().map(|realm| format!("\"{realm}_\"")).collect();
     let rule = text.replace("live|test", &named.join("|")).replace("\"live_\", \"test_\"", &keywords.join(", "));
     assert_ne!(rule, text);
-    let path = folder.join("rule.toml");
+    let path = folder.join(name);
     std::fs::write(&path, rule).expect("written");
     path
 }
 
 fn ran(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().expect("the scanner is there: tests/parts installs it");
+    let output = command.stdin(Stdio::null()).output().expect("the scanner starts");
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
 /// What betterleaks finds: places, and the bytes it looked at.
 fn betterleaks(rule: &Path, targets: &[&Path]) -> (Found, u64) {
-    let scanner = python().with_file_name("betterleaks");
     let arguments = ["--isolate-rule", "bulla-api-key", "--jsonl", "--no-banner", "--config"];
-    let out = ran(Command::new(scanner).args(arguments).arg(rule).args(targets));
+    let out = ran(Command::new(part("betterleaks")).args(arguments).arg(rule).args(targets));
     let (mut found, mut bytes) = (Found::new(), 0);
     for line in out.lines() {
         let line: Value = serde_json::from_str(line).expect("a JSON object");
@@ -68,6 +74,17 @@ fn betterleaks(rule: &Path, targets: &[&Path]) -> (Found, u64) {
         }
     }
     (found, bytes)
+}
+
+/// What secretlint finds: places, how many files it looked at, and what it printed.
+fn secretlint(rule: &Path, targets: &[&Path]) -> (Found, usize, String) {
+    let mut command = Command::new(part("node"));
+    command.arg(part("secretlint")).args(["--no-gitignore", "--no-color", "--format", "tap", "--secretlintrc"]);
+    let out = ran(command.arg(rule).args(targets));
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    let found = out.lines().filter_map(|line| line.trim_start().strip_prefix("line: ")).map(number).collect();
+    let files = out.lines().find_map(|line| line.strip_prefix("1..")).map(number).expect("how many files");
+    (found, files, out)
 }
 
 /// What detect-secrets finds by the plugin: places, and how many files it looked at.
@@ -155,9 +172,12 @@ fn scanners_find_every_key() {
     assert!(keys.len() > 300, "{}", keys.len());
     let (folder, file) = written(&keys);
     let all: Found = (1..=keys.len()).collect();
-    let rule = rule_for(&keys.iter().map(|key| realm_of(key)).collect(), folder.path());
-    assert_eq!(betterleaks(&rule, &[&file]).0, all);
+    let realms = keys.iter().map(|key| realm_of(key)).collect();
+    assert_eq!(betterleaks(&rule_for("gitleaks.toml", &realms, folder.path()), &[&file]).0, all);
     assert_eq!(detect_secrets(&file).0, all);
+    let (found, _files, printed) = secretlint(&rule_for("secretlintrc.json", &realms, folder.path()), &[&file]);
+    assert_eq!(found, all);
+    assert!(keys.iter().all(|key| !printed.contains(key.as_str())), "it prints asterisks for what it found");
 }
 
 #[test]
@@ -178,8 +198,9 @@ fn scanners_leave_alone_what_is_no_key() {
     let (folder, file) = written(&no_keys);
     assert_eq!(detect_secrets(&file).0, Found::new(), "it computes the checksum");
     // An expression goes by the shape alone: a wrong checksum is none, and a key with one character more is as good.
-    let rule = rule_for(&BTreeSet::from([realm_of(plain)]), folder.path());
-    assert_eq!(betterleaks(&rule, &[&file]).0, Found::from([2, 3]));
+    let (realm, by_shape) = (BTreeSet::from([realm_of(plain)]), Found::from([2, 3]));
+    assert_eq!(betterleaks(&rule_for("gitleaks.toml", &realm, folder.path()), &[&file]).0, by_shape);
+    assert_eq!(secretlint(&rule_for("secretlintrc.json", &realm, folder.path()), &[&file]).0, by_shape);
 }
 
 #[test]
@@ -189,6 +210,8 @@ fn scanners_find_nothing_in_what_others_wrote() {
     let (sources, python_library) = (home.join("registry/src"), PathBuf::from("/usr/lib/python3"));
     let (found, bytes) = betterleaks(&example("gitleaks.toml"), &[&sources, &python_library]);
     assert!(found.is_empty() && bytes > 100_000_000, "{found:?} in {bytes} bytes");
+    let (found, files, _printed) = secretlint(&example("secretlintrc.json"), &[&sources, &python_library]);
+    assert!(found.is_empty() && files > 10_000, "{found:?} in {files} files");
     let library = python().with_file_name("..").join("lib");
     let library = std::fs::read_dir(library).expect("its folder").next().expect("a version").expect("its name").path();
     let (found, files) = detect_secrets(&library.join("site-packages/pip"));

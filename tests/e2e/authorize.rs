@@ -102,7 +102,7 @@ fn heads_of_any_size_get_an_answer() {
         let large = "x".repeat(size);
         let headers = [("x-api-key", key.as_str()), ("cookie", &large)];
         assert_eq!(gateway.ask("/v1/authorize", &headers).status, status, "{size}");
-        assert_eq!(envoy.http2("/v1/authorize", &headers).0, status, "{size} over HTTP/2");
+        assert_eq!(envoy.http2("GET", "/v1/authorize", &headers).0, status, "{size} over HTTP/2");
     }
 }
 
@@ -111,10 +111,19 @@ fn http_2_and_upgrades_are_judged_like_anything() {
     let gateway = Gateway::new();
     let key = gateway.deployment.issue_text("live", &[]);
     let envoy = Envoy::new(&gateway.server.data);
-    let (status, headers) = envoy.http2("/v1/authorize/realm:live/any/path?api_key=x", &[("x-api-key", &key)]);
+    let asked = "/v1/authorize/realm:live/any/path?api_key=x";
+    let (status, headers, _) = envoy.http2("GET", asked, &[("x-api-key", &key)]);
     assert_eq!((status, headers["x-bulla-app-id"].as_bytes()), (200, APP.as_bytes()));
-    let (status, headers) = envoy.http2("/v1/authorize", &[("x-api-key", &key), ("x-api-key", &key)]);
+    let (status, headers, _) = envoy.http2("GET", "/v1/authorize", &[("x-api-key", &key), ("x-api-key", &key)]);
     assert_eq!((status, headers["www-authenticate"].as_bytes()), (401, &b"Bearer error=\"invalid_request\""[..]));
+    // A gateway asks as its client does.
+    let wrong = "/v1/authorize/nope";
+    let (status, _, length) = envoy.http2("GET", wrong, &[("x-api-key", &key)]);
+    assert!(status == 500 && length > 0);
+    for (path, status) in [(asked, 200), (wrong, 500), ("/envoy.service.auth.v3.Authorization/Check", 405)] {
+        let (heard, headers, length) = envoy.http2("HEAD", path, &[("x-api-key", &key)]);
+        assert_eq!((heard, headers.contains_key("x-bulla-realm"), length), (status, status == 200, 0), "HEAD {path}");
+    }
     for (key, status) in [(key.as_str(), "200"), ("x", "401")] {
         for upgrade in ["upgrade: websocket", "upgrade: h2c\r\nhttp2-settings: AAMAAABkAAQAAP__"] {
             let answer = gateway.server.data.raw(

@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -49,11 +50,14 @@ impl DataPlane {
 
 impl Answers for DataPlane {
     async fn answer(self, asked: Asked) -> Response {
-        match asked.request.uri().path() {
+        let only_head = asked.request.method() == Method::HEAD;
+        let response = match asked.request.uri().path() {
             path if authorize::is_authorize(path) => authorize::authorize(self.app, asked).await,
             authorize::EXT_AUTHZ => authorize::ext_authz(self.app, asked).await,
-            _ => self.others.answer(asked).await,
-        }
+            _ => return self.others.answer(asked).await,
+        };
+        // As a router does it. Over HTTP/2 a body would end the stream as a mistake.
+        if only_head { response.map(|_| Body::empty()) } else { response }
     }
 }
 

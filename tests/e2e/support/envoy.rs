@@ -14,6 +14,7 @@ use envoy_types::pb::envoy::{
         check_response::HttpResponse,
     },
 };
+use http_body_util::BodyExt;
 use tokio::runtime::Runtime;
 use tonic::transport::Channel;
 use tower::ServiceExt;
@@ -117,12 +118,16 @@ impl Envoy {
         self.runtime.block_on(client.check(request)).map(tonic::Response::into_inner)
     }
 
-    /// Asks as any client does that speaks HTTP/2.
-    pub fn http2(&self, path: &str, headers: &[(&str, &str)]) -> (u16, http::HeaderMap) {
-        let request = headers.iter().fold(http::Request::get(path), |all, (name, value)| all.header(*name, *value));
+    /// Asks as any client does that speaks HTTP/2: status, headers, and the length of the body.
+    pub fn http2(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, http::HeaderMap, usize) {
+        let request = http::Request::builder().method(method).uri(path);
+        let request = headers.iter().fold(request, |all, (name, value)| all.header(*name, *value));
         let request = request.body(tonic::body::Body::empty()).expect("a request");
-        let answer = self.runtime.block_on(self.channel.clone().oneshot(request)).expect("an answer");
-        (answer.status().as_u16(), answer.headers().clone())
+        self.runtime.block_on(async {
+            let answer = self.channel.clone().oneshot(request).await.expect("an answer");
+            let (head, body) = answer.into_parts();
+            (head.status.as_u16(), head.headers, body.collect().await.expect("all of the body").to_bytes().len())
+        })
     }
 }
 

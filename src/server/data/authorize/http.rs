@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::response::{IntoResponse, Response};
+use axum::{
+    http::request::Parts,
+    response::{IntoResponse, Response},
+};
 
-use super::{Denied, judge, requirements};
+use super::{Denied, identity::Identity, judge, requirements};
 use crate::{
     schema,
     server::{
         App, client_address,
-        listener::Asked,
+        listener::{Asked, Peer},
         openapi::problems::{CouldNotTell, Misconfigured},
     },
 };
@@ -38,12 +41,8 @@ use crate::{
     )
 )]
 pub(in crate::server::data) async fn authorize(app: Arc<App>, Asked { request, peer, .. }: Asked) -> Response {
-    let required = match requirements(&app, Ok(route(request.uri().path()))) {
-        Ok(required) => required,
-        Err(denied) => return denied.into_response(),
-    };
-    let address = client_address::behind_gateway(&app.snapshot().config.data, peer, request.headers());
-    match judge(&app, required, request.headers(), address).await {
+    let (head, _unread) = request.into_parts();
+    match identify(&app, &head, peer).await {
         Ok(identity) => {
             let mut response = Response::default();
             *response.headers_mut() = identity.into_headers();
@@ -51,6 +50,12 @@ pub(in crate::server::data) async fn authorize(app: Arc<App>, Asked { request, p
         }
         Err(denied) => denied.into_response(),
     }
+}
+
+async fn identify(app: &Arc<App>, head: &Parts, peer: Peer) -> Result<Identity, Denied> {
+    let required = requirements(app, Ok(route(head.uri.path())))?;
+    let address = client_address::behind_gateway(&app.snapshot().config.data, peer, &head.headers);
+    judge(app, required, &head.headers, address).await
 }
 
 const PATH: &str = "/v1/authorize";

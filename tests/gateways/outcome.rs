@@ -53,6 +53,10 @@ fn arrived(running: &Running, question: &Question, seen: &Seen) -> String {
     if (seen.method.as_str(), &seen.body) != (question.method, &question.body) {
         wrong.push(format!("{} with {} bytes", seen.method, seen.body.len()));
     }
+    let asked_for = seen.all("upgrade").first().map(|protocol| protocol.to_ascii_lowercase());
+    if asked_for.as_deref() != question.tunnel() {
+        wrong.push(format!("the application is asked for {asked_for:?}"));
+    }
     if seen.headers.iter().any(|(_, value)| value.contains(&question.key.text)) {
         wrong.push("the key gets through".to_owned());
     }

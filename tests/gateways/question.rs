@@ -27,7 +27,8 @@ pub struct Question {
 enum Way {
     Http1,
     Chunked,
-    WebSocket,
+    /// Asks for another protocol, this one.
+    Upgrade(&'static str),
     Http2,
     /// From another address of this machine.
     From(&'static str),
@@ -82,9 +83,22 @@ impl Question {
     }
 
     pub fn upgrade(self) -> Self {
-        let headers = [("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", WEBSOCKET_KEY)];
-        let question = headers.into_iter().fold(self, |question, (name, value)| question.with(name, value));
-        Question { way: Way::WebSocket, ..question }
+        let headers = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", WEBSOCKET_KEY)];
+        headers.into_iter().fold(self, |question, (name, value)| question.with(name, value)).upgrade_to("websocket")
+    }
+
+    /// Asks for HTTP/2 without TLS, as RFC 7540 had it.
+    pub fn h2c(self) -> Self {
+        self.with("HTTP2-Settings", "AAMAAABkAAQAAP__").upgrade_to("h2c")
+    }
+
+    fn upgrade_to(self, protocol: &'static str) -> Self {
+        Question { way: Way::Upgrade(protocol), ..self.with("Upgrade", protocol) }
+    }
+
+    /// The protocol that an application may hear of, which is a tunnel once it agrees.
+    pub fn tunnel(&self) -> Option<&'static str> {
+        if let Way::Upgrade("websocket") = self.way { Some("websocket") } else { None }
     }
 
     pub fn http2(self) -> Self {
@@ -104,7 +118,7 @@ impl Question {
     pub fn ask(&self, running: &Running) -> Answer {
         match self.way {
             Way::Http1 | Way::Chunked => Answer::parse(&running.http.raw(&self.bytes())),
-            Way::WebSocket => self.over_websocket(running),
+            Way::Upgrade(_) => self.over_upgrade(running),
             Way::Http2 => {
                 let url = format!("{}{}", running.http2_url(), self.target);
                 self.curl((running.gateway.http2)(running.folder()), &url)
@@ -117,7 +131,11 @@ impl Question {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let connection = if matches!(self.way, Way::WebSocket) { "Upgrade" } else { "close" };
+        let connection = match self.way {
+            Way::Upgrade("h2c") => "Upgrade, HTTP2-Settings",
+            Way::Upgrade(_) => "Upgrade",
+            _ => "close",
+        };
         let mut bytes =
             format!("{} {} HTTP/1.1\r\nHost: shop\r\nConnection: {connection}\r\n", self.method, self.target);
         for (name, value) in &self.headers {
@@ -138,7 +156,7 @@ impl Question {
     }
 
     /// Where the upgrade succeeds the answer's body is what came back through the tunnel.
-    fn over_websocket(&self, running: &Running) -> Answer {
+    fn over_upgrade(&self, running: &Running) -> Answer {
         let mut stream = running.http.connect();
         stream.write_all(&self.bytes()).expect("asked");
         let mut answer = Vec::new();
@@ -152,6 +170,10 @@ impl Question {
             let mut echo = [0; 4];
             stream.read_exact(&mut echo).expect("an echo");
             answer.body = String::from_utf8_lossy(&echo).into_owned();
+        } else if let Some(length) = answer.header("content-length") {
+            let mut body = vec![0; length.parse().expect("a length")];
+            stream.read_exact(&mut body).expect("a body");
+            answer.body = String::from_utf8_lossy(&body).into_owned();
         }
         answer
     }

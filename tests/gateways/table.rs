@@ -64,6 +64,7 @@ fn rows(keys: &Keys) -> Vec<Row> {
         ("HTTP/2", orders().bearer().http2(), REACHES),
         ("HTTP/2, identity and aliases", aliases(forged_identity(orders().x_api_key())).http2(), REACHES),
         ("a WebSocket", orders().bearer().upgrade(), REACHES),
+        ("another protocol than a WebSocket", orders().bearer().h2c(), REACHES),
         ("a long header beside the key", orders().bearer().with("Cookie", &long), REACHES),
         ("no key", orders(), NO_KEY),
         ("a forged key", Question::new(&keys.forged, "/orders/7").bearer(), NO_KEY),

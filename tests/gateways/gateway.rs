@@ -107,6 +107,8 @@ pub const TRAEFIK: Gateway = Gateway {
         ("/orders/../reports/", REPORTS),
         ("/orders//../reports/", REPORTS),
         ("/orders/%2e%2e/reports/", REPORTS),
+        // It has no such route.
+        ("/orders/..;/reports/", "404"),
     ],
 };
 
@@ -141,6 +143,7 @@ const fn envoy(
             ("/orders/../reports/", REPORTS),
             ("/orders//../reports/", "reaches as /orders/reports/7"),
             ("/orders/%2e%2e/reports/", REPORTS),
+            ("/orders/..;/reports/", REPORTS),
             ("/orders/..\\reports/", REPORTS),
         ],
     }

@@ -94,6 +94,7 @@ fn rows(keys: &Keys) -> Vec<Row> {
         ("a missing scope", Question::new(&keys.reports, "/orders/7").x_api_key(), SCOPE),
         ("/orders/../reports/", without_reports("/orders/../reports/7"), "400"),
         ("/orders//../reports/", without_reports("/orders//../reports/7"), "400"),
+        ("/orders/..;/reports/", without_reports("/orders/..;/reports/7"), "400"),
         ("/orders/%2e%2e/reports/", without_reports("/orders/%2e%2e/reports/7"), "400"),
         ("/orders/..%2freports/", without_reports("/orders/..%2freports/7"), "400"),
         ("/orders/..%5creports/", without_reports("/orders/..%5creports/7"), "400"),

@@ -1,5 +1,7 @@
 //! Client certificates on the admin plane: whose name is mapped needs no API key, and may do what its scopes allow.
 
+use std::time::{Duration, Instant};
+
 use rcgen::SanType;
 use serde_json::{Value, json};
 
@@ -161,6 +163,21 @@ fn a_changed_mapping_or_authority_counts_at_once_on_open_connections() {
         .server
         .until("the new authority", |_| new.try_request("GET", "/v1/keyring").is_some_and(|got| got.status == 200));
     assert_eq!(open.get("/v1/keyring"), 401);
+}
+
+#[test]
+fn a_certificate_that_expires_counts_no_longer_on_a_connection_that_stays_open() {
+    let world = World::new("\"ops.example\" = [\"read\"]\n");
+    let client = world.clients.client_for("ops.example", 5);
+    let mut open = Connection::open(&world.server.admin, &world.servers, Some(&client));
+    assert_eq!(open.get("/v1/keyring"), 200);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while open.get("/v1/keyring") == 200 {
+        assert!(Instant::now() < deadline, "it goes on to count");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(open.get("/v1/keyring"), 401);
+    assert!(world.with(&client).try_request("GET", "/v1/keyring").is_none(), "refused in the handshake");
 }
 
 #[test]

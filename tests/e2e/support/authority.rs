@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::{Duration, UNIX_EPOCH},
 };
 
 use rcgen::{
@@ -75,6 +76,14 @@ impl Authority {
         let mut params = Self::of_client(name, &[SanType::DnsName(name.try_into().expect("a name"))]);
         params.not_after = date_time_ymd(2020, 1, 1);
         self.issue(params, &self.folder.path().join("expired"))
+    }
+
+    /// A client's certificate that expires so many seconds from now.
+    pub fn client_for(&self, name: &str, seconds: u64) -> Issued {
+        let mut params = Self::of_client(name, &[SanType::DnsName(name.try_into().expect("a name"))]);
+        let now = UNIX_EPOCH.elapsed().expect("the clock");
+        params.not_after = date_time_ymd(1970, 1, 1) + now + Duration::from_secs(seconds);
+        self.issue(params, &self.folder.path().join("brief"))
     }
 
     fn of_client(common: &str, names: &[SanType]) -> CertificateParams {

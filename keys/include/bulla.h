@@ -49,7 +49,7 @@ typedef struct bulla_keyring {
     const char *folder;     /* where relative paths begin, those of sources too; NULL is the working directory */
     const char *const *realms; /* the realms whose keys are to be verified */
     size_t realms_len;
-    const char *const *secret_realms; /* those among them that require a secret half */
+    const char *const *secret_realms; /* those among them that require a secret half; no other may stand here */
     size_t secret_realms_len;
     const char *const *trusted_sources; /* beginnings of source URIs; NULL trusts every source that the keyring names */
     size_t trusted_sources_len;

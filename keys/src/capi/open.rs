@@ -29,6 +29,8 @@ enum OpenError {
     Misuse(#[from] Misuse),
     #[error("{0:?} is no realm: {1}")]
     Realm(String, RealmError),
+    #[error("secret_realms has {0}, which is not among the realms")]
+    SecretRealm(Realm),
     #[error("cannot read the keyring {path}: {error}")]
     Read { path: PathBuf, error: io::Error },
     #[error("mac_source: {0}")]
@@ -109,6 +111,10 @@ unsafe fn open(arguments: &KeyringArguments) -> Result<Verifier, OpenError> {
         )
     };
     let (realms, secret_realms) = (parse(&realms)?, parse(&secret_realms)?);
+    // A slip of the pen there would leave the realm that was meant without what it requires.
+    if let Some(other) = secret_realms.iter().find(|realm| !realms.contains(realm)) {
+        return Err(OpenError::SecretRealm(*other));
+    }
     let mac_source = mac_source.parse::<SourceUri>().map_err(|error| OpenError::MacSource(error.to_string()))?;
     let mut sources = Sources::new(folder);
     if !arguments.trusted_sources.is_null() {

@@ -40,9 +40,10 @@ for line in sys.stdin:
         assert library.bulla_verify(verifier.handle, api_key, len(api_key), byref(wrong), now, byref(verified)) == bulla.FAILED
         assert verified.reason == reason and not verified.api_key_id, (more, verified.reason)
 
-try:
-    bulla.Verifier(library, folder, realms, "file:mac.key", trusted_sources=["exec:"])
-except RuntimeError as error:
-    assert "trusted" in str(error), error
-else:
-    raise AssertionError("a source that is not trusted was opened")
+for more, told in [({"trusted_sources": ["exec:"]}, "trusted"), ({"secret_realms": ["other"]}, "secret_realms has other")]:
+    try:
+        bulla.Verifier(library, folder, realms, "file:mac.key", **more)
+    except RuntimeError as error:
+        assert told in str(error), error
+    else:
+        raise AssertionError(f"opened with {more}")

@@ -1,4 +1,4 @@
-//! The application behind the gateway: it notes every request that reaches it, and echoes what comes over a WebSocket.
+//! The application behind the gateway: it notes every request that reaches it, and echoes what comes after an upgrade.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -70,14 +70,14 @@ impl Application {
 fn serve(mut stream: TcpStream, notes: &Mutex<Vec<Seen>>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let seen = read(&mut reader)?;
-    let upgrade = !seen.all("upgrade").is_empty();
+    let upgrade = seen.all("upgrade").first().map(ToString::to_string);
     notes.lock().expect("the notes").push(seen);
-    if !upgrade {
+    let Some(protocol) = upgrade else {
         return write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len());
-    }
+    };
     write!(
         stream,
-        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: {protocol}\r\n\
          sec-websocket-accept: {WEBSOCKET_ACCEPT}\r\n\r\n"
     )?;
     std::io::copy(&mut reader, &mut stream).map(drop)

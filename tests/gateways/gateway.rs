@@ -109,6 +109,8 @@ pub const TRAEFIK: Gateway = Gateway {
         ("/orders/%2e%2e/reports/", REPORTS),
         // It has no such route.
         ("/orders/..;/reports/", "404"),
+        // HTTP/2 is the one that it does not pass on.
+        ("another protocol in its place", "arrives, but the application is asked for Some(\"irc\")"),
     ],
 };
 
@@ -139,6 +141,8 @@ const fn envoy(
         differs: &[
             // It looks at what Connection names.
             ("headers of the gateway, named for removal", "400"),
+            // It passes on what its configuration names.
+            ("another protocol in its place", "403"),
             // It cleans paths before it looks for the route, and the application gets the clean one.
             ("/orders/../reports/", REPORTS),
             ("/orders//../reports/", "reaches as /orders/reports/7"),

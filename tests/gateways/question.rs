@@ -92,7 +92,8 @@ impl Question {
         self.with("HTTP2-Settings", "AAMAAABkAAQAAP__").upgrade_to("h2c")
     }
 
-    fn upgrade_to(self, protocol: &'static str) -> Self {
+    /// Asks for this protocol.
+    pub fn upgrade_to(self, protocol: &'static str) -> Self {
         Question { way: Way::Upgrade(protocol), ..self.with("Upgrade", protocol) }
     }
 

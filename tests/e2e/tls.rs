@@ -3,8 +3,9 @@
 use std::{
     io::{Read, Write},
     os::unix::{fs::PermissionsExt, net::UnixStream},
-    process::Command,
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::{Duration, Instant},
 };
 
 use bulla::{
@@ -334,6 +335,36 @@ fn the_librarys_follower_hears_over_tls() {
 
 fn now() -> u64 {
     std::time::UNIX_EPOCH.elapsed().expect("a time").as_secs()
+}
+
+#[test]
+fn every_listener_has_a_socket_with_a_mode_of_its_own_and_both_versions_of_http() {
+    let deployment = Deployment::new();
+    let modes = [("data", 0o600), ("admin", 0o640), ("metrics", 0o606)];
+    let mut serve = bulla(deployment.path());
+    serve.arg("serve").stderr(Stdio::null());
+    for (listener, mode) in modes {
+        let field = |name: &str| format!("BULLA_{}__{name}", listener.to_uppercase());
+        serve.env(field("LISTEN"), format!("unix:{listener}.sock")).env(field("UNIX_MODE"), format!("{mode:04o}"));
+    }
+    let mut serving = serve.spawn().expect("bulla starts");
+    let socket = |listener: &str| deployment.file(&format!("{listener}.sock"));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Instant::now() < deadline && modes.iter().any(|(listener, _)| UnixStream::connect(socket(listener)).is_err())
+    {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let seen =
+        modes.map(|(name, _)| (name, socket(name).metadata().map_or(0, |file| file.permissions().mode() & 0o777)));
+    let spoken = ["--http1.1", "--http2-prior-knowledge"].map(|version| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_version} %{http_code}", version]);
+        let ran = curl.arg("--unix-socket").arg(socket("data")).arg("http://bulla/healthz").output();
+        String::from_utf8(ran.expect("curl runs").stdout).expect("text")
+    });
+    serving.kill().and_then(|()| serving.wait()).expect("ended");
+    assert_eq!(seen, modes);
+    assert_eq!(spoken, ["1.1 200", "2 200"]);
 }
 
 #[test]

@@ -30,7 +30,8 @@ pub(super) fn parse(segment: &str) -> Result<Required, String> {
                 Ok(realm) => required.realms.push(realm),
                 Err(_) => return Err(wrong("names no realm")),
             },
-            "scope" => required.scopes.push(value),
+            "scope" if value.bytes().all(is_of_scope) => required.scopes.push(value),
+            "scope" => return Err(wrong("names no scope")),
             "aud" if required.audience.is_none() => required.audience = Some(value),
             "from" if required.from.is_none() => {
                 required.from = Some(value.parse().map_err(|_| wrong("names no header"))?);
@@ -40,6 +41,11 @@ pub(super) fn parse(segment: &str) -> Result<Required, String> {
         }
     }
     Ok(required)
+}
+
+/// Whether a scope token of RFC 6749 may have it; keys have no others.
+fn is_of_scope(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')
 }
 
 /// Percent-decoding (RFC 3986), for values that a path cannot hold as they are.
@@ -87,6 +93,10 @@ mod tests {
             "from:a b",
             "scope:%4",
             "scope:a,",
+            "scope:a%20b",
+            "scope:a%22",
+            "scope:%00",
+            "scope:\u{e9}",
             "--",
         ] {
             assert!(parse(bad).is_err(), "{bad:?}");

@@ -49,6 +49,29 @@ fn a_connection_that_says_too_little_for_too_long_is_closed() {
 }
 
 #[test]
+fn a_body_that_is_not_read_ends_the_connection_and_the_answer_says_so() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    for path in ["/v1/authorize", "/v1/authorize/nope", "/v1/self-revoke", "/v1/nothing", "/healthz"] {
+        for body in ["content-length: 60000", "transfer-encoding: chunked", "expect: 100-continue\r\ncontent-length: 9"]
+        {
+            let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\n{body}\r\n\r\n");
+            let answer = server.data.raw(head.as_bytes());
+            assert!(
+                answer.starts_with("HTTP/1.1 ") && answer.contains("connection: close"),
+                "{path}, {body}: {answer}"
+            );
+        }
+    }
+    let read = server.data.raw(
+        b"POST /v1/verify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{\"api_key\":\"x\"}\
+          POST /v1/authorize HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n\
+          GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    );
+    assert_eq!(read.matches("HTTP/1.1 ").count(), 3, "one that is read, or none, ends nothing: {read}");
+}
+
+#[test]
 fn clients_that_do_not_read_their_answers_are_closed() {
     let deployment = Deployment::new();
     let bounds = [("BULLA_SERVER__MAX_CONNECTIONS", "4"), ("BULLA_SERVER__IDLE_TIMEOUT", "500ms")];
@@ -128,34 +151,6 @@ fn a_server_that_cannot_start_says_why_and_ends_with_2() {
     let keyless = deployment.run(&["serve"]);
     assert_eq!(keyless.code, 2);
     assert!(keyless.err.contains("file:master-1.key"), "{}", keyless.err);
-}
-
-#[test]
-fn unix_sockets_serve_like_ports() {
-    let deployment = Deployment::new();
-    let socket = deployment.file("data.sock");
-    let listen = format!("unix:{}", socket.display());
-    drop(std::os::unix::net::UnixListener::bind(&socket).expect("a stale socket"));
-    let mut child = crate::support::command::bulla(deployment.path())
-        .args(["serve", "--data-listen", &listen, "--admin-listen", "127.0.0.1:0"])
-        .env("BULLA_METRICS__LISTEN", "")
-        .stderr(std::process::Stdio::null())
-        .spawn()
-        .expect("started");
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    let mut stream = loop {
-        match std::os::unix::net::UnixStream::connect(&socket) {
-            Ok(stream) => break stream,
-            Err(error) => assert!(std::time::Instant::now() < deadline, "{error}"),
-        }
-    };
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("written");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer");
-    assert_eq!(status(&answer), "200");
-    let stopped = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(stopped.expect("kill runs").success() && child.wait().expect("it ends").success());
-    assert!(!socket.exists(), "the socket is removed");
 }
 
 #[test]

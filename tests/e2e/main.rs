@@ -36,3 +36,4 @@ mod silence;
 mod support;
 mod tls;
 mod trusted_proxies;
+mod unix_sockets;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Router, body::Body, response::Response};
-use hyper::{Request, body::Incoming};
+use axum::{Router, extract::Request, response::Response};
 use tower::ServiceExt;
 
 use super::Peer;
@@ -11,7 +10,7 @@ use crate::tls::ClientCertificate;
 
 /// A request, and who asks.
 pub(in crate::server) struct Asked {
-    pub(in crate::server) request: Request<Incoming>,
+    pub(in crate::server) request: Request,
     pub(in crate::server) peer: Peer,
     pub(super) client: Option<Arc<ClientCertificate>>,
 }
@@ -23,8 +22,7 @@ pub(in crate::server) trait Answers: Clone + Send + Sync + 'static {
 
 /// Handlers see who asks as extensions of the request.
 impl Answers for Router {
-    async fn answer(self, Asked { request, peer, client }: Asked) -> Response {
-        let mut request = request.map(Body::new);
+    async fn answer(self, Asked { mut request, peer, client }: Asked) -> Response {
         request.extensions_mut().insert(peer);
         if let Some(client) = client {
             request.extensions_mut().insert(client);

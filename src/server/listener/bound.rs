@@ -1,6 +1,12 @@
 //! A socket that is listened on, and who is let in from it.
 
-use std::{io, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper_util::server::graceful::GracefulShutdown;
 use rustix::fs::Mode;
@@ -119,10 +125,12 @@ impl Bound {
     }
 }
 
-/// Removes a socket file that nobody listens on any more; one in use is left for `bind` to complain about.
+/// Removes a socket that nobody listens on any more; one in use, and any other file, is left for `bind` to complain about.
 async fn remove_stale(path: &Path) -> io::Result<()> {
+    // Nobody listens on what is no socket either.
+    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
     match tokio::net::UnixStream::connect(path).await {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(error) if is_socket && error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
         _ => Ok(()),
     }
 }

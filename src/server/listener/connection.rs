@@ -8,7 +8,7 @@ use hyper_util::{
     server::{conn::auto::Builder, graceful::Watcher},
 };
 
-use super::{Answers, Asked, Limits, Peer, transport::Secured};
+use super::{Answers, Asked, Limits, Peer, transport::Secured, unread};
 use crate::server::patience::Patience;
 
 /// Streams that one HTTP/2 connection may have open.
@@ -31,8 +31,9 @@ pub(super) async fn serve(
         .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(Some(Duration::from_secs(20)));
     let service = hyper::service::service_fn(move |request| {
+        let (request, watch) = unread::watch(request);
         let asked = Asked { request, peer, client: client.clone() };
-        answers.clone().answer(asked).map(Ok::<_, Infallible>)
+        answers.clone().answer(asked).map(|response| Ok::<_, Infallible>(watch.seen(response)))
     });
     let stream = Patience::new(stream, limits.head_timeout, limits.idle_timeout);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();

@@ -4,6 +4,7 @@ mod answers;
 mod bound;
 mod connection;
 mod transport;
+mod unread;
 
 use std::{net::SocketAddr, time::Duration};
 

@@ -35,7 +35,8 @@ use crate::server::{
 /// Where it is asked for.
 pub(in crate::server::data) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
-/// The context extension that says what a route requires. No other name may begin like it.
+/// The context extension that says what a route requires. No other name may begin like it, however it is written: a slip
+/// there would have the route require nothing.
 const REQUIRED: &str = "bulla";
 
 /// Answers a gateway: may this request pass?
@@ -44,7 +45,7 @@ pub(in crate::server::data) async fn ext_authz(app: Arc<App>, asked: Asked) -> R
         return ([(header::ALLOW, "POST")], Problem::method()).into_response();
     }
     // Before it is decoded, which bounds its size and its time.
-    let request = match body::at_hand(asked.request.map(Body::new), Bounds::batch(&app.config.server)).await {
+    let request = match body::at_hand(asked.request, Bounds::batch(&app.config.server)).await {
         Ok(request) => request,
         Err(problem) => return problem.into_response(),
     };
@@ -95,7 +96,9 @@ async fn check(app: &Arc<App>, peer: Peer, attributes: AttributeContext) -> Resu
 fn route(attributes: &AttributeContext) -> Result<Option<&str>, String> {
     let mut found = None;
     for Entry { key, value } in &attributes.context_extensions {
-        if key != REQUIRED && key.starts_with(REQUIRED.as_bytes()) {
+        let name = key.trim_ascii();
+        let alike = name.get(..REQUIRED.len()).is_some_and(|start| start.eq_ignore_ascii_case(REQUIRED.as_bytes()));
+        if key != REQUIRED && alike {
             let name = String::from_utf8_lossy(key);
             return Err(format!("the route has a context extension `{name}`: all of it belongs into `{REQUIRED}`"));
         }
@@ -181,6 +184,8 @@ mod tests {
             (&[("bulla", &b"-"[..]), ("bulla", b"-")][..], "twice"),
             (&[("bulla", b"-"), ("bulla.scope", b"a")], "`bulla.scope`"),
             (&[("bulla_realm", b"live")], "`bulla_realm`"),
+            (&[("Bulla", b"realm:live")], "`Bulla`"),
+            (&[(" bulla", b"realm:live")], "` bulla`"),
             (&[("bulla", b"\xff")], "not UTF-8"),
         ] {
             let error = read(wrong).expect_err(told);

@@ -71,9 +71,10 @@ fn serve(mut stream: TcpStream, notes: &Mutex<Vec<Seen>>) -> std::io::Result<()>
     let mut reader = BufReader::new(stream.try_clone()?);
     let seen = read(&mut reader)?;
     let upgrade = seen.all("upgrade").first().map(ToString::to_string);
+    let body = if seen.method == "HEAD" { "" } else { BODY };
     notes.lock().expect("the notes").push(seen);
     let Some(protocol) = upgrade else {
-        return write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{BODY}", BODY.len());
+        return write!(stream, "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", BODY.len());
     };
     write!(
         stream,

@@ -22,6 +22,7 @@ pub fn outcome(running: &Running, question: &Question) -> String {
         return format!("the client is told {name}");
     }
     match (answer.status, seen.as_slice()) {
+        (200, [seen]) if question.method == "HEAD" && answer.body.is_empty() => arrived(running, question, seen),
         (200, [seen]) if answer.body.contains(application::BODY) => arrived(running, question, seen),
         (101, [seen]) if answer.body == "echo" => arrived(running, question, seen),
         (_, []) => refusal(&answer),

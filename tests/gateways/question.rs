@@ -78,6 +78,10 @@ impl Question {
         Question { method: "POST", body: body.to_owned(), ..self }
     }
 
+    pub fn method(self, method: &'static str) -> Self {
+        Question { method, ..self }
+    }
+
     pub fn chunked(self) -> Self {
         Question { way: Way::Chunked, ..self }
     }

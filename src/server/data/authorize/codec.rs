@@ -13,24 +13,24 @@ use super::messages::{CheckRequest, CheckResponse};
 
 /// Reads from and writes to plain bytes, in one piece: field by field tonic's buffers take twice as long.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Check;
+pub(super) struct CheckCodec;
 
-impl Codec for Check {
+impl Codec for CheckCodec {
     type Encode = CheckResponse;
     type Decode = CheckRequest;
-    type Encoder = Check;
-    type Decoder = Check;
+    type Encoder = CheckCodec;
+    type Decoder = CheckCodec;
 
-    fn encoder(&mut self) -> Check {
-        Check
+    fn encoder(&mut self) -> CheckCodec {
+        CheckCodec
     }
 
-    fn decoder(&mut self) -> Check {
-        Check
+    fn decoder(&mut self) -> CheckCodec {
+        CheckCodec
     }
 }
 
-impl Decoder for Check {
+impl Decoder for CheckCodec {
     type Item = CheckRequest;
     type Error = Status;
 
@@ -40,7 +40,7 @@ impl Decoder for Check {
     }
 }
 
-impl Encoder for Check {
+impl Encoder for CheckCodec {
     type Item = CheckResponse;
     type Error = Status;
 

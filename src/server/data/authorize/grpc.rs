@@ -17,7 +17,9 @@ use tonic::{
 };
 
 use super::{
-    Denied, codec, judge,
+    Denied,
+    codec::CheckCodec,
+    judge,
     messages::{
         AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
         HttpStatus, OkHttpResponse, Status,
@@ -50,7 +52,7 @@ pub(in crate::server::data) async fn ext_authz(app: Arc<App>, asked: Asked) -> R
         Err(problem) => return problem.into_response(),
     };
     let check = Check { app, peer: asked.peer };
-    Grpc::new(codec::Check).unary(check, request).await.map(Body::new)
+    Grpc::new(CheckCodec).unary(check, request).await.map(Body::new)
 }
 
 struct Check {

@@ -34,8 +34,8 @@ use super::{
     problem::Problem,
 };
 
-/// The data plane. What gateways ask with every request of their clients is looked for first: a router would take as long as
-/// all the rest of the answer.
+/// The data plane. What gateways ask with every request of their clients is looked for first: a router takes longer to find it
+/// than the key takes to be verified.
 #[derive(Clone)]
 pub(super) struct DataPlane {
     app: Arc<App>,

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    net::TcpListener,
     os::unix::{
         fs::PermissionsExt,
         net::{UnixListener, UnixStream},
@@ -49,7 +50,10 @@ fn unix_sockets_serve_like_ports() {
 fn a_file_that_is_no_socket_is_left_alone() {
     let deployment = Deployment::new();
     let before = std::fs::read(deployment.file("bulla.db")).expect("a store");
-    let ran = deployment.run(&["serve", "--data-listen", "unix:bulla.db", "--admin-listen", "127.0.0.1:0"]);
+    // A port that is taken ends it even where the file did not.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let admin = taken.local_addr().expect("its number").to_string();
+    let ran = deployment.run(&["serve", "--data-listen", "unix:bulla.db", "--admin-listen", &admin]);
     assert!(ran.code == 2 && ran.err.contains("cannot listen on unix:bulla.db"), "{}", ran.err);
     assert_eq!(std::fs::read(deployment.file("bulla.db")).expect("still there"), before);
 }

@@ -127,6 +127,16 @@ impl Claims {
         self.secret
     }
 
+    /// Whether a text is a scope token of RFC 6749, as every scope of a key that is issued is.
+    ///
+    /// ```
+    /// # use bulla::Claims;
+    /// assert!(Claims::is_scope("orders.read") && !Claims::is_scope("orders read") && !Claims::is_scope(""));
+    /// ```
+    pub fn is_scope(text: &str) -> bool {
+        !text.is_empty() && text.bytes().all(is_scope_character)
+    }
+
     /// Whether `wanted` are all granted.
     pub fn grants(&self, wanted: &[&str]) -> bool {
         wanted.iter().all(|wanted| self.scopes.iter().any(|scope| scope == wanted))
@@ -145,7 +155,7 @@ impl Claims {
     /// The encoding to be sealed: no bytes for no claims, else one CBOR map in deterministic encoding (RFC 8949 §4.2.1).
     pub fn to_cbor(&self) -> Result<Vec<u8>, ClaimsError> {
         self.check()?;
-        if let Some(at) = self.scopes.iter().position(|scope| !scope.bytes().all(is_scope_character)) {
+        if let Some(at) = self.scopes.iter().position(|scope| !Self::is_scope(scope)) {
             return Err(ClaimsError::Scope(at + 1));
         }
         let bytes = cbor::encode(self);
@@ -173,7 +183,7 @@ impl Claims {
     }
 }
 
-fn is_scope_character(byte: u8) -> bool {
+pub(crate) fn is_scope_character(byte: u8) -> bool {
     byte.is_ascii_graphic() && byte != b'"' && byte != b'\\'
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderValue, Response, StatusCode, header};
 
-use crate::{Rejection, SharedVerifyError};
+use crate::{Rejection, SharedVerifyError, claims::is_scope_character};
 
 /// Why a request was not let through. It is among the response's extensions too, for logs and metrics outside of the layer.
 ///
@@ -93,7 +93,7 @@ impl Refusal {
 
 /// Scopes with other characters than RFC 6749 allows are left unsaid, as a quote would end the text.
 fn insufficient_scope(scopes: &str) -> HeaderValue {
-    let known = scopes.bytes().all(|byte| (byte.is_ascii_graphic() || byte == b' ') && byte != b'"' && byte != b'\\');
+    let known = scopes.bytes().all(|byte| byte == b' ' || is_scope_character(byte));
     let told = known.then(|| HeaderValue::from_str(&format!(r#"Bearer error="insufficient_scope", scope="{scopes}""#)));
     told.and_then(Result::ok).unwrap_or(HeaderValue::from_static(r#"Bearer error="insufficient_scope""#))
 }

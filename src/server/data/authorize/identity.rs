@@ -6,7 +6,6 @@ use axum::{
     body::Bytes,
     http::{HeaderMap, HeaderName, HeaderValue},
 };
-
 use uuid::Uuid;
 
 use crate::{assertion::Assertions, clock, view::accepted::Accepted};

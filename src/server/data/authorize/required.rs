@@ -2,7 +2,7 @@
 //! context extension of an Envoy's route.
 
 use axum::http::HeaderName;
-use bulla::Realm;
+use bulla::{Claims, Realm};
 
 /// The requirements of a route. Nothing in them means the configured defaults.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(super) fn parse(segment: &str) -> Result<Required, String> {
                 Ok(realm) => required.realms.push(realm),
                 Err(_) => return Err(wrong("names no realm")),
             },
-            "scope" if value.bytes().all(is_of_scope) => required.scopes.push(value),
+            "scope" if Claims::is_scope(&value) => required.scopes.push(value),
             "scope" => return Err(wrong("names no scope")),
             "aud" if required.audience.is_none() => required.audience = Some(value),
             "from" if required.from.is_none() => {
@@ -41,11 +41,6 @@ pub(super) fn parse(segment: &str) -> Result<Required, String> {
         }
     }
     Ok(required)
-}
-
-/// Whether a scope token of RFC 6749 may have it; keys have no others.
-fn is_of_scope(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\')
 }
 
 /// Percent-decoding (RFC 3986), for values that a path cannot hold as they are.

@@ -73,13 +73,13 @@ impl App {
         Ok(Signed { bytes, seq: part.through })
     }
 
-    /// Waits until the log goes beyond `seq`, the service stops, or `limit` has passed.
-    pub(super) async fn log_beyond(self: &Arc<Self>, seq: u64, limit: std::time::Duration) {
+    /// Waits until the log goes beyond `seq`, the service stops, or `limit` has passed, which is `false`.
+    pub(super) async fn log_beyond(self: &Arc<Self>, seq: u64, limit: std::time::Duration) -> bool {
         let (mut newest, mut stopping) = (self.taken_back.newest(), self.stopping.subscribe());
         tokio::select! {
-            _ = newest.wait_for(|newest| *newest > seq) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-            () = tokio::time::sleep(limit) => {}
+            _ = newest.wait_for(|newest| *newest > seq) => true,
+            _ = stopping.wait_for(|stopping| *stopping) => true,
+            () = tokio::time::sleep(limit) => false,
         }
     }
 }

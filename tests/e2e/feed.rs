@@ -193,6 +193,38 @@ fn a_stream_says_in_time_that_nothing_happened() {
 }
 
 #[test]
+fn a_stream_outlives_the_idle_timeout_and_asks_proxies_not_to_buffer() {
+    let deployment = Deployment::new();
+    let environment = [("BULLA_FEED__VALID_FOR", "10m"), ("BULLA_SERVER__IDLE_TIMEOUT", "2s")];
+    let server = Server::start_with(&deployment, &environment);
+    let follower = Follower::new(&deployment, &server, "feed");
+    let key = deployment.issue("live", &[]);
+    let mut stream = follower.feed.stream("/v1/revocations");
+    for header in ["\r\nx-accel-buffering: no\r\n", "\r\ncache-control: no-store\r\n"] {
+        assert!(stream.head.contains(header), "{}", stream.head);
+    }
+    assert_eq!(follower.read(&stream.message()).events(), []);
+    let python = follower.in_python(&server, &["--more", "1", "--stream"]);
+    // Each comes after a second at least, so three of them take longer than the idle timeout.
+    (0..3).for_each(|_| stream.comment());
+    act(&server, &key, "revoke");
+    assert_eq!(follower.read(&stream.message()).events().len(), 1);
+    assert_eq!(state(python)["revoked"].as_array().map(Vec::len), Some(1), "a follower reads comments and goes on");
+}
+
+#[test]
+fn a_wait_ends_while_the_message_before_counts_and_before_the_connection_is_idle() {
+    let deployment = Deployment::new();
+    for (setting, value) in [("BULLA_FEED__VALID_FOR", "4s"), ("BULLA_SERVER__IDLE_TIMEOUT", "3s")] {
+        let server = Server::start_with(&deployment, &[(setting, value)]);
+        let follower = Follower::new(&deployment, &server, "feed");
+        let before = follower.read(&follower.feed.get("/v1/revocations").body);
+        let after = follower.read(&follower.feed.get("/v1/revocations?wait=10m").body);
+        assert!(after.head().this_update <= before.head().next_update, "{setting}");
+    }
+}
+
+#[test]
 fn a_realm_s_follower_hears_of_that_realm_alone() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);

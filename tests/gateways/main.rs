@@ -8,6 +8,7 @@
 mod answer;
 mod application;
 mod document;
+mod feed;
 mod gateway;
 mod keys;
 mod outcome;

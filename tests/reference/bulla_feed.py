@@ -5,7 +5,7 @@ nothing each time. It needs the package `cryptography`.
 
     bulla_feed.py read   --keyring-id HEX --public-key BASE64 [--realm R] [--now T] [FILE | -]…
     bulla_feed.py follow --keyring-id HEX --public-key BASE64 [--realm R] [--api-key-file F] [--stream]
-                         [--more N] [--wait 30s] URL
+                         [--more N] [--wait 25s] URL
 
 `read` takes messages from files or standard input, one behind the other, as they came. `follow` asks a
 server, such as http://127.0.0.1:8181/v1/revocations, until it has everything, and then for N messages more;
@@ -342,7 +342,7 @@ def main():
     live.add_argument("--api-key-file")
     live.add_argument("--stream", action="store_true")
     live.add_argument("--more", type=int, default=0)
-    live.add_argument("--wait", default="30s")
+    live.add_argument("--wait", default="25s")
     live.add_argument("url")
     chosen = options.parse_args()
 

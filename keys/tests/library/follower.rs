@@ -86,7 +86,7 @@ fn what_the_server_tells_reaches_the_verifier_as_soon_as_it_happens() {
     world.server.append(&[revoke(&world.one)]);
     let following = world.follow(WhenStale::GoOn);
     let asked = world.server.asked_from(1);
-    assert!(asked.query.ends_with("after=1&wait=30s"), "{asked:?}");
+    assert!(asked.query.ends_with("after=1&wait=25s"), "{asked:?}");
     assert_eq!(world.verdicts(), ["revoked", "good"]);
     // The follower waits at the server now, and is told at once.
     world.server.append(&[Change::Suspend { id: world.other.id(), expires_at: None }]);
@@ -208,7 +208,7 @@ fn one_realm_is_followed_alone_where_that_is_asked_for() {
     world.server.append(&[revoke(&world.one), revoke(&world.other)]);
     let _following = world.start(world.follower(public_key()).realm(realms()[0]), WhenStale::GoOn);
     let asked = world.server.asked_from(2);
-    assert_eq!(asked.query, "after=2&realm=acme_live&wait=30s");
+    assert_eq!(asked.query, "after=2&realm=acme_live&wait=25s");
     assert_eq!(world.verdicts(), ["revoked", "good"]);
 }
 

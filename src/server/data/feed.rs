@@ -5,11 +5,12 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     body::{Body, Bytes},
     extract::{Extension, RawQuery, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Response},
 };
 use bulla::Realm;
 use http_body_util::channel::Channel;
+use tokio::time::Instant;
 
 use crate::{
     config::parse_span,
@@ -27,8 +28,14 @@ use crate::{
 
 /// The scope that opens the feed.
 const FEED: &str = "feed";
-/// The longest wait that is granted.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The longest wait that is granted. Proxies close an upstream connection after 30 or 60 seconds of silence by default.
+const MAX_WAIT: Duration = Duration::from_secs(25);
+/// The longest silence of a stream, for the same reason.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+/// A comment of server-sent events: it keeps the connection alive and says nothing.
+const COMMENT: Bytes = Bytes::from_static(b":\n\n");
+/// Tells nginx, which buffers an answer until it ends or fills 4 KiB, to send each piece at once.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What a follower asks for.
 #[derive(Default)]
@@ -47,7 +54,7 @@ struct Asked {
     get, path = "/v1/revocations",
     params(
         ("after" = Option<schema::Seq>, Query, description = "What the follower has read up to; 0 if not said."),
-        ("wait" = Option<schema::Span>, Query, description = "How long to wait where there is nothing new, 60 s at most."),
+        ("wait" = Option<schema::Span>, Query, description = "How long to wait where there is nothing new, 25 s at most."),
         ("realm" = Option<schema::Realm>, Query, description = "This realm alone."),
     ),
     responses(
@@ -74,7 +81,7 @@ pub(super) async fn revocations(
         return stream(app, asked).await;
     }
     if !asked.wait.is_zero() {
-        app.log_beyond(asked.after, asked.wait).await;
+        app.log_beyond(asked.after, longest_wait(&app).min(asked.wait)).await;
     }
     let signed = message(&app, asked.realm, asked.after).await?;
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")], signed.bytes)
@@ -90,8 +97,7 @@ impl Asked {
                 "after" => asked.after = value.parse().map_err(|_| wrong("has to be a number"))?,
                 "realm" => asked.realm = Some(value.parse().map_err(|_| wrong("is no realm"))?),
                 "wait" => {
-                    let wait = parse_span(&value).map_err(|error| wrong(&error))?;
-                    asked.wait = wait.0.min(LONGEST_WAIT);
+                    asked.wait = parse_span(&value).map_err(|error| wrong(&error))?.0;
                 }
                 _ => return Err(Problem::bad_request("the query has `after`, `wait` and `realm`, and nothing else")),
             }
@@ -117,19 +123,31 @@ async fn message(app: &Arc<App>, realm: Option<Realm>, after: u64) -> Result<Sig
     blocking::run(move || app.feed_message(realm, after)).await?
 }
 
+/// The longest that a follower waits: its message has to come while the one before counts, and before this server or a
+/// proxy closes a silent connection.
+fn longest_wait(app: &App) -> Duration {
+    MAX_WAIT.min(app.config.feed.valid_for.0 / 2).min(app.config.server.idle_timeout.0 / 2)
+}
+
 /// Messages without an end: at once what there is, then each change as it comes, and one without changes in time before
-/// the last is stale.
+/// the last is stale. A comment comes where the stream would be silent for too long.
 async fn stream(app: Arc<App>, asked: Asked) -> Result<Response, Problem> {
     let first = message(&app, asked.realm, asked.after).await?;
     let (mut sender, body) = Channel::<Bytes>::new(1);
     tokio::spawn(async move {
-        let (mut next, silence) = (first, app.config.feed.valid_for.0 / 2);
+        let mut next = first;
+        let (interval, silence) =
+            (app.config.feed.valid_for.0 / 2, MAX_SILENCE.min(app.config.server.idle_timeout.0 / 2));
         loop {
-            let seq = next.seq;
+            let (seq, due) = (next.seq, Instant::now() + interval);
             if sender.send_data(event(&next).into()).await.is_err() || *app.stopping.borrow() {
                 return;
             }
-            app.log_beyond(seq, silence).await;
+            while !app.log_beyond(seq, silence.min(due - Instant::now())).await && Instant::now() < due {
+                if sender.send_data(COMMENT).await.is_err() {
+                    return;
+                }
+            }
             next = match message(&app, asked.realm, seq).await {
                 Ok(message) if !*app.stopping.borrow() => message,
                 // The client connects again, and hears then what is wrong.
@@ -137,7 +155,8 @@ async fn stream(app: Arc<App>, asked: Asked) -> Result<Response, Problem> {
             };
         }
     });
-    let headers = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+    let headers =
+        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store"), (X_ACCEL_BUFFERING, "no")];
     Ok((headers, Body::new(body)).into_response())
 }
 

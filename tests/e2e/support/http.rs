@@ -37,6 +37,8 @@ pub struct Answer {
 
 /// Server-sent events as they come.
 pub struct Events {
+    /// The answer's head, in lower case.
+    pub head: String,
     lines: BufReader<TcpStream>,
 }
 
@@ -53,6 +55,15 @@ impl Events {
                 None => {}
             }
         }
+    }
+
+    /// Reads a comment, which has to come before any message.
+    pub fn comment(&mut self) {
+        let mut lines = [String::new(), String::new()];
+        for line in &mut lines {
+            self.lines.read_line(line).expect("a line");
+        }
+        assert!(lines[0].starts_with(':') && lines[1] == "\n", "a comment: {lines:?}");
     }
 }
 
@@ -162,7 +173,7 @@ impl Http {
         self.key.as_deref().expect("a key")
     }
 
-    /// Server-sent events.
+    /// Server-sent events, over HTTP/1.0 so that the body comes as it is.
     pub fn stream(&self, path: &str) -> Events {
         self.events(path, "")
     }
@@ -179,15 +190,12 @@ impl Http {
             "GET {path} HTTP/1.0\r\nhost: x\r\nauthorization: Bearer {key}\r\naccept: text/event-stream\r\n{more}\r\n"
         );
         stream.write_all(head.as_bytes()).expect("asked");
-        let mut lines = BufReader::new(stream);
-        let mut line = String::new();
-        lines.read_line(&mut line).expect("a status");
-        assert!(line.contains(" 200 "), "{line}");
-        while line.trim() != "" {
-            line.clear();
-            lines.read_line(&mut line).expect("a header");
+        let (mut lines, mut head) = (BufReader::new(stream), String::new());
+        while !head.ends_with("\r\n\r\n") {
+            assert!(lines.read_line(&mut head).expect("a header") > 0, "the head ended early: {head}");
         }
-        Events { lines }
+        assert!(head.split("\r\n").next().is_some_and(|status| status.contains(" 200 ")), "{head}");
+        Events { head: head.to_ascii_lowercase(), lines }
     }
 
     /// A connection to write bytes to by hand.

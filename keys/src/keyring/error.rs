@@ -167,14 +167,6 @@ impl KeyringError {
         }
     }
 
-    /// The same trouble, told of `version`: of the one that is asked for, not of the one it is compared with.
-    pub(super) fn about(self, version: KeyVersion) -> Self {
-        match self {
-            KeyringError::Source { error, .. } => KeyringError::Source { version, error },
-            other => other,
-        }
-    }
-
     /// Whether a key source did not answer, which may pass; everything else takes someone to mend it.
     pub fn is_unreachable(&self) -> bool {
         match self {

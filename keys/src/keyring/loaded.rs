@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use super::{KeyVersion, KeyringDocument, KeyringError, KeyringId, State, VersionRecord};
+use super::{KeyCheckValue, KeyVersion, KeyringDocument, KeyringError, KeyringId, State, VersionRecord};
 use crate::{
     Realm, SourceUri,
+    derive::key_check_info,
     seal::SealKey,
     source::{KeySource, Sources},
 };
@@ -209,13 +210,9 @@ fn derive(
 ) -> Result<Derived, KeyringError> {
     let mut failed = Vec::new();
     for candidate in &record.sources {
-        let opened = document.open(record.number, candidate, sources).and_then(|source| {
-            let found = document.check_value(&*source, record.number)?;
-            if found != record.key_check_value {
-                return Err(KeyringError::wrong_key(record, &candidate.uri, found));
-            }
-            realms.iter().map(|realm| seal_key(document.id, record, *realm, &*source)).collect()
-        });
+        let opened = document
+            .open(record.number, candidate, sources)
+            .and_then(|source| seal_keys(document.id, record, realms, &candidate.uri, &*source));
         match opened {
             Ok(keys) => {
                 let served = Served { version: record.number, source: candidate.uri.clone(), failed };
@@ -227,15 +224,23 @@ fn derive(
     Err(failed.pop().unwrap_or(KeyringError::NoSource(record.number)))
 }
 
-fn seal_key(
+/// The seal keys of `realms`, if the source's key is the one on record.
+fn seal_keys(
     keyring: KeyringId,
     record: &VersionRecord,
-    realm: Realm,
+    realms: &[Realm],
+    uri: &SourceUri,
     source: &dyn KeySource,
-) -> Result<Arc<SealKey>, KeyringError> {
-    let version = record.number;
-    let expanded = source
-        .expand(&SealKey::info(keyring, record.suite, version, realm))
-        .map_err(|error| KeyringError::Source { version, error })?;
-    Ok(Arc::new(SealKey::new(&expanded, record.suite, version, realm)))
+) -> Result<Vec<Arc<SealKey>>, KeyringError> {
+    let (version, suite) = (record.number, record.suite);
+    let seal_infos = realms.iter().map(|realm| SealKey::info(keyring, suite, version, *realm));
+    let infos: Vec<Vec<u8>> = [key_check_info(keyring, version)].into_iter().chain(seal_infos).collect();
+    let expanded = source.expand_all(&infos).map_err(|error| KeyringError::Source { version, error })?;
+    let mut expanded = expanded.iter();
+    let found = expanded.next().map(KeyCheckValue::of).ok_or(KeyringError::NoSource(version))?;
+    if found != record.key_check_value {
+        return Err(KeyringError::wrong_key(record, uri, found));
+    }
+    let keys = realms.iter().zip(expanded);
+    Ok(keys.map(|(realm, expanded)| Arc::new(SealKey::new(expanded, suite, version, *realm))).collect())
 }

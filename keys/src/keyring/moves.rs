@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::{KeyCheckValue, KeyVersion, KeyringDocument, KeyringError, SourceRecord, State, VersionRecord};
 use crate::{
     Suite,
-    derive::{Expanded, key_check_info},
+    derive::key_check_info,
     source::{Binding, KeySource, Sources},
 };
 
@@ -32,13 +32,19 @@ impl KeyringDocument {
         let mut agreed: Option<(KeyCheckValue, &SourceRecord)> = None;
         for record in &sources {
             let source = self.open(number, record, opener)?;
-            for other in &self.versions {
-                let value = self.check_value(&*source, other.number).map_err(|error| error.about(number))?;
+            let numbers = self.versions.iter().map(|other| other.number).chain([number]);
+            let infos: Vec<Vec<u8>> = numbers.map(|number| key_check_info(self.id, number)).collect();
+            let mut values = source
+                .expand_all(&infos)
+                .map_err(|error| KeyringError::Source { version: number, error })?
+                .into_iter()
+                .map(|expanded| KeyCheckValue::of(&expanded));
+            for (other, value) in self.versions.iter().zip(&mut values) {
                 if value == other.key_check_value {
                     return Err(KeyringError::SameMaster { version: other.number, uri: record.uri.to_string() });
                 }
             }
-            let value = self.check_value(&*source, number)?;
+            let value = values.next().ok_or(KeyringError::NoSource(number))?;
             match agreed {
                 Some((before, first)) if before != value => {
                     return Err(KeyringError::SourcesDiffer(first.uri.to_string(), record.uri.to_string()));
@@ -177,11 +183,8 @@ impl KeyringDocument {
         source: &dyn KeySource,
         version: KeyVersion,
     ) -> Result<KeyCheckValue, KeyringError> {
-        let expanded: Expanded = source
-            .expand(&key_check_info(self.id, version))
-            .map_err(|error| KeyringError::Source { version, error })?;
-        let [a, b, c, d, e, f, g, h, ..] = *expanded.bytes();
-        Ok(KeyCheckValue([a, b, c, d, e, f, g, h]))
+        let expanded = source.expand(&key_check_info(self.id, version));
+        expanded.map(|expanded| KeyCheckValue::of(&expanded)).map_err(|error| KeyringError::Source { version, error })
     }
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{KeyVersion, State};
-use crate::{SourceUri, Suite, hex};
+use crate::{SourceUri, Suite, derive::Expanded, hex};
 
 /// One key version on record. It holds no plaintext key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,14 @@ pub struct SourceRecord {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyCheckValue(pub(super) [u8; 8]);
+
+impl KeyCheckValue {
+    /// What a key expands to under that label, cut.
+    pub(super) fn of(expanded: &Expanded) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = *expanded.bytes();
+        KeyCheckValue([a, b, c, d, e, f, g, h])
+    }
+}
 
 impl TryFrom<String> for KeyCheckValue {
     type Error = &'static str;

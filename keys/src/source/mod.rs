@@ -36,6 +36,12 @@ use crate::{KeyVersion, KeyringId, derive::Expanded};
 pub trait KeySource: Send + Sync {
     /// `HKDF-Expand-SHA256(master, info, 32)` (RFC 5869).
     fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError>;
+
+    /// The same for several `info`s, in their order. A source that is far away, or wants a login, is asked for all of them at
+    /// once where it can.
+    fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<Expanded>, SourceError> {
+        infos.iter().map(|info| self.expand(info)).collect()
+    }
 }
 
 /// What a source is asked to open: which key of which keyring, and the wrapped key where the source keeps none itself.

@@ -1,10 +1,10 @@
 //! A deployment as the configuration describes it: key sources, keyring and store, opened for a command or the service.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bulla::{
@@ -18,6 +18,7 @@ use crate::{
     assertion::{AssertionError, Assertions},
     config::{Config, ConfigError, Span},
     imported::HmacKeyError,
+    keyring_file::{self, Held},
     secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
     tls::ListenerTlsError,
@@ -27,7 +28,12 @@ use crate::{
 pub(crate) struct Deployment {
     pub(crate) config: Config,
     pub(crate) sources: Sources,
+    /// The keyring's MAC key, where it is at hand: nobody needs to ask its source then.
+    pub(crate) mac_key: Option<Arc<MacKey>>,
 }
+
+/// How often a change is worked out anew that asks key sources, because somebody else changed the keyring meanwhile.
+const TRIES: usize = 5;
 
 /// The deployment cannot be opened, or its keyring not changed.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +46,12 @@ pub(crate) enum DeploymentError {
     KeyringWrite { path: PathBuf, error: io::Error },
     #[error("the keyring {0} is read-only here: change it where it is written, and put it in place again")]
     KeyringReadOnly(PathBuf),
+    #[error(
+        "another process has held {lock} for {limit:?}: see which (`fuser {lock}`), and end it if it hangs; the keyring is as it was"
+    )]
+    KeyringLocked { lock: PathBuf, limit: Duration },
+    #[error("the keyring was changed by others again and again while the key sources were asked: try again")]
+    KeyringBusy,
     #[error("keyring.source is `{0}`: known places of the keyring are file:PATH")]
     KeyringPlace(String),
     #[error(
@@ -70,7 +82,7 @@ impl Deployment {
     /// The deployment that `config` describes.
     pub(crate) fn of(config: Config) -> Self {
         let sources = Sources::new(&config.folder).trusting(&config.keyring.trusted_sources);
-        Deployment { config, sources }
+        Deployment { config, sources, mac_key: None }
     }
 
     /// Checks the configuration again, after arguments changed it.
@@ -85,19 +97,43 @@ impl Deployment {
 
     /// The keyring document: authenticated, and held to what the store remembers of it.
     pub(crate) fn document(&self, store: &dyn Store) -> Result<KeyringDocument, DeploymentError> {
-        let path = self.keyring_path()?;
+        self.read(store, |text| self.parse(text)).map(|(document, _)| document)
+    }
+
+    /// The document that `parse` makes of the file.
+    fn read<T>(
+        &self,
+        store: &dyn Store,
+        parse: impl FnOnce(&str) -> Result<(KeyringDocument, T), KeyringError>,
+    ) -> Result<(KeyringDocument, T), DeploymentError> {
         // The memory before the document: a change is written first and remembered then, so what is remembered now cannot
         // be newer than what is read next.
         let memories = store.keyring_memories()?;
-        let text = std::fs::read_to_string(&path).map_err(|error| DeploymentError::KeyringRead { path, error })?;
-        let document = KeyringDocument::parse(&text, &self.config.keyring.mac_source, &self.sources)?;
+        let (document, key) = parse(&keyring_file::read(&self.keyring_path()?)?)?;
         let memory = memories.get(&document.id()).cloned().unwrap_or_default();
         memory.check(&document)?;
         let seen = KeyringMemory::after(&document);
         if seen != memory {
             store.remember_keyring(document.id(), &seen)?;
         }
-        Ok(document)
+        Ok((document, key))
+    }
+
+    /// The document and its key: the one at hand if it is the right one, or what its source says.
+    fn parse(&self, text: &str) -> Result<(KeyringDocument, Arc<MacKey>), KeyringError> {
+        if let Some(key) = &self.mac_key {
+            match KeyringDocument::parse_with(text, key) {
+                Err(KeyringError::MacWrong) => {}
+                parsed => return Ok((parsed?, Arc::clone(key))),
+            }
+        }
+        let key = MacKey::for_document(text, &self.config.keyring.mac_source, &self.sources)?;
+        Ok((KeyringDocument::parse_with(text, &key)?, Arc::new(key)))
+    }
+
+    /// The document under a key that is at hand, without asking any source.
+    pub(crate) fn document_with(&self, store: &dyn Store, key: &MacKey) -> Result<KeyringDocument, DeploymentError> {
+        self.read(store, |text| Ok((KeyringDocument::parse_with(text, key)?, ()))).map(|(document, ())| document)
     }
 
     /// The keyring loaded for all realms: the sources are asked here.
@@ -112,38 +148,57 @@ impl Deployment {
         Ok((document, keyring))
     }
 
-    /// Changes the keyring: reads it, lets `change` at it and puts the new document in its place, one process at a time.
+    /// Changes the keyring: reads it, has `change` change it and puts the new document in its place, one process at a time.
     /// Before that the audit gets what `record` makes of it: a change that cannot be recorded is not made.
+    ///
+    /// A change that asks key sources works without the lock, which a source that hangs would hold: it is worked out again
+    /// where somebody else was first.
     pub(crate) fn change_keyring<T>(
         &self,
         store: &dyn Store,
-        change: impl FnOnce(&mut KeyringDocument, &Sources) -> Result<T, KeyringError>,
+        asks_sources: bool,
+        change: impl Fn(&mut KeyringDocument) -> Result<T, DeploymentError>,
         record: impl FnOnce(&KeyringDocument, &T) -> AuditRecord,
     ) -> Result<(KeyringDocument, T), DeploymentError> {
-        // A link stays a link: what it leads to is replaced.
         let path = self.keyring_path()?;
-        let path = path.canonicalize().map_err(|error| DeploymentError::KeyringRead { path, error })?;
-        let failed = |error| DeploymentError::KeyringWrite { path: path.clone(), error };
-        if path.metadata().is_ok_and(|metadata| metadata.permissions().readonly()) {
-            return Err(DeploymentError::KeyringReadOnly(path));
+        for _ in 0..TRIES {
+            // What is wrong is said before the lock is waited for, and no source is asked once it is held.
+            let (before, key) = self.read(store, |text| self.parse(text))?;
+            let mut document = before.clone();
+            let changed = asks_sources.then(|| change(&mut document)).transpose()?;
+            let held = Held::lock(&path)?;
+            let now = self.document_with(store, &key)?;
+            let changed = match changed {
+                Some(changed) if now == before => changed,
+                Some(_) => continue,
+                None => {
+                    document = now;
+                    change(&mut document)?
+                }
+            };
+            return self.write(&held, store, document, changed, &key, record);
         }
-        let _one_at_a_time = lock(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                DeploymentError::KeyringReadOnly(path.clone())
-            }
-            _ => failed(error),
-        })?;
-        let mut document = self.document(store)?;
-        let changed = change(&mut document, &self.sources)?;
-        let text = self.render(&document)?;
+        Err(DeploymentError::KeyringBusy)
+    }
+
+    fn write<T>(
+        &self,
+        held: &Held,
+        store: &dyn Store,
+        document: KeyringDocument,
+        changed: T,
+        key: &MacKey,
+        record: impl FnOnce(&KeyringDocument, &T) -> AuditRecord,
+    ) -> Result<(KeyringDocument, T), DeploymentError> {
+        let text = document.render(key)?;
         let record = record(&document, &changed);
         transact(store, |transaction| transaction.append_audit(&record))?;
-        if let Err(error) = replace(&path, text.as_bytes()) {
+        if let Err(error) = held.replace(text.as_bytes()) {
             let mut record = record;
             record.action.push_str(".failed");
             record.detail = json!({"error": error.to_string()});
             transact(store, |transaction| transaction.append_audit(&record))?;
-            return Err(failed(error));
+            return Err(error);
         }
         store.remember_keyring(document.id(), &KeyringMemory::after(&document))?;
         Ok((document, changed))
@@ -152,8 +207,10 @@ impl Deployment {
     /// Writes the document of a new keyring, where none may be yet.
     pub(crate) fn write_new_keyring(&self, document: &KeyringDocument) -> Result<(), DeploymentError> {
         let path = self.keyring_path()?;
-        let text = self.render(document)?;
-        write_new(&path, text.as_bytes(), 0o644).map_err(|error| DeploymentError::KeyringWrite { path, error })
+        let key = MacKey::open(&self.config.keyring.mac_source, &self.sources, document.id())?;
+        let text = document.render(&key)?;
+        keyring_file::write_new(&path, text.as_bytes(), 0o644)
+            .map_err(|error| DeploymentError::KeyringWrite { path, error })
     }
 
     /// Where the keyring document is.
@@ -163,11 +220,6 @@ impl Deployment {
             "file" => Ok(self.config.folder.join(source.rest())),
             _ => Err(DeploymentError::KeyringPlace(source.to_string())),
         }
-    }
-
-    /// The key that authenticates the keyring.
-    pub(crate) fn mac_key(&self, document: &KeyringDocument) -> Result<MacKey, KeyringError> {
-        MacKey::open(&self.config.keyring.mac_source, &self.sources, document.id())
     }
 
     /// The versions of the pepper, where there is one.
@@ -190,52 +242,4 @@ impl Deployment {
         let feed = self.feed_key()?.map(|key| key.verifying_key());
         Ok(Some(Assertions::open(&self.config.assertion, feed, &self.sources)?))
     }
-
-    fn render(&self, document: &KeyringDocument) -> Result<String, DeploymentError> {
-        Ok(document.render(&self.mac_key(document)?)?)
-    }
-}
-
-/// Holds off other processes that would change the keyring. The document itself is replaced, so a file beside it is locked.
-fn lock(keyring: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(keyring.with_extension("lock"))?;
-    give_to_owner_of(keyring, &file)?;
-    file.lock()?;
-    Ok(file)
-}
-
-/// Replaces `path` in one step: a reader sees the old document or the new one, also after a crash.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Always of this name: whoever holds the lock overwrites what one that was killed left behind.
-    let new = path.with_extension("new");
-    let mut file = File::create(&new)?;
-    file.write_all(content)?;
-    file.set_permissions(path.metadata()?.permissions())?;
-    give_to_owner_of(path, &file)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
-    File::open(folder)?.sync_all()
-}
-
-/// An administrator who changes the keyring as root leaves it with the user of the service. Others cannot give files away,
-/// and need not.
-fn give_to_owner_of(path: &Path, file: &File) -> io::Result<()> {
-    use std::os::unix::fs::{MetadataExt, fchown};
-    let (owner, given) = (path.metadata()?, file.metadata()?);
-    if (owner.uid(), owner.gid()) == (given.uid(), given.gid()) {
-        return Ok(());
-    }
-    match fchown(file, Some(owner.uid()), Some(owner.gid())) {
-        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Writes a file that must not exist yet, durably.
-pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }

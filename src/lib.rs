@@ -14,6 +14,8 @@ mod escrow;
 pub mod fuzzing;
 mod hardening;
 mod imported;
+mod input_file;
+mod keyring_file;
 mod last_used;
 mod rotation;
 mod schema;

@@ -241,6 +241,8 @@ mod verifier;
 
 #[cfg(any(feature = "follow", feature = "tower"))]
 pub use self::shared::{SharedVerifier, SharedVerifyError};
+#[cfg(unix)]
+pub use self::source::end_programs;
 pub use self::{
     api_key::{ApiKey, ApiKeyId, ApiKeyIdError},
     claims::{Cidr, CidrError, Claims, ClaimsError},
@@ -248,8 +250,8 @@ pub use self::{
     expectations::Expectations,
     issuer::{IssueError, Issuer, Request},
     keyring::{
-        KeyCheckValue, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringIdError, KeyringMemory,
-        MacKey, Served, SourceRecord, State, VersionRecord,
+        Ask, KeyCheckValue, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringIdError,
+        KeyringMemory, MacKey, Served, SourceRecord, State, VersionRecord,
     },
     realm::{Realm, RealmError},
     rejection::{Rejection, VerifyError},
@@ -259,6 +261,9 @@ pub use self::{
         Argon2id, Ceilings, HashMemory, NewSecret, Opened, Pepper, SealBinding, SealBindingError, SecretCheck,
         SecretDigest, SecretHash, SecretHashError, SecretScheme,
     },
-    source::{Binding, KeySource, Problem, SecretFileError, SourceError, SourceUri, Sources, read_secret_file},
+    source::{
+        Binding, KeySource, Problem, SecretFileError, SourceError, SourceUri, Sources, read_regular_file,
+        read_secret_file,
+    },
     verifier::{Verified, Verifier},
 };

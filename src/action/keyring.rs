@@ -96,45 +96,53 @@ impl Change {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Changed, DeploymentError> {
-        let warning = self.not_everywhere(deployment, store, now)?;
-        let change = |document: &mut KeyringDocument, sources: &Sources| match self {
-            Change::Stage(stage) => {
-                let version = stage.apply(document, sources, now)?;
-                document.refuse_mac_key(version, &deployment.mac_key(document)?)?;
-                Ok(version)
-            }
-            Change::Activate(version, activate) => {
-                if activate.rollback {
-                    document.roll_back(*version, now)?;
-                } else {
-                    document.activate(*version, now)?;
+        let sources = &deployment.sources;
+        let change = |document: &mut KeyringDocument| {
+            let warning = self.not_everywhere(deployment, document, now)?;
+            let version = match self {
+                Change::Stage(stage) => {
+                    let version = stage.apply(document, sources, now)?;
+                    document.refuse_mac_key(version, &deployment.config.keyring.mac_source, sources)?;
+                    version
                 }
-                Ok(*version)
-            }
-            Change::Compromise(version, compromise) => {
-                document.compromise(*version, compromise.successor, now)?;
-                Ok(*version)
-            }
-            Change::Destroy(version) => {
-                document.destroy(*version)?;
-                Ok(*version)
-            }
-            Change::Rewrap(version, rewrap) => {
-                rewrap.apply(*version, document, sources)?;
-                Ok(*version)
-            }
-            Change::Limit(version, limit) => {
-                document.limit(*version, limit.seal_until, limit.verify_until)?;
-                Ok(*version)
-            }
+                Change::Activate(version, activate) => {
+                    match activate.rollback {
+                        true => document.roll_back(*version, now)?,
+                        false => document.activate(*version, now)?,
+                    }
+                    *version
+                }
+                Change::Compromise(version, compromise) => {
+                    document.compromise(*version, compromise.successor, now)?;
+                    *version
+                }
+                Change::Destroy(version) => {
+                    document.destroy(*version)?;
+                    *version
+                }
+                Change::Rewrap(version, rewrap) => {
+                    rewrap.apply(*version, document, sources)?;
+                    *version
+                }
+                Change::Limit(version, limit) => {
+                    document.limit(*version, limit.seal_until, limit.verify_until)?;
+                    *version
+                }
+            };
+            Ok((version, warning))
         };
-        let record = |document: &KeyringDocument, version: &KeyVersion| {
+        let record = |document: &KeyringDocument, (version, _): &(KeyVersion, Option<String>)| {
             actor.record(now, self.name(), Some(version.to_string()), self.detail(document))
         };
-        let (document, version) = deployment.change_keyring(store, change, record)?;
+        let (document, (version, warning)) = deployment.change_keyring(store, self.asks_sources(), change, record)?;
         let state = document.version(version).map_or(State::Destroyed, |record| record.state);
         tracing::info!(%version, %state, serial = document.serial(), "keyring changed");
         Ok(Changed { version, state, serial: document.serial(), warning })
+    }
+
+    /// Whether it is only known what comes of it once key sources answered.
+    fn asks_sources(&self) -> bool {
+        matches!(self, Change::Stage(_) | Change::Rewrap(..))
     }
 
     /// Its name in the audit.
@@ -170,12 +178,11 @@ impl Change {
     fn not_everywhere(
         &self,
         deployment: &Deployment,
-        store: &dyn Store,
+        document: &KeyringDocument,
         now: Timestamp,
     ) -> Result<Option<String>, DeploymentError> {
         let Change::Activate(version, activate) = self else { return Ok(None) };
         let interval = deployment.config.keyring.refresh_interval;
-        let document = deployment.document(store)?;
         let Some(record) = document.version(*version).filter(|record| record.state == State::Staged) else {
             return Ok(None);
         };

@@ -13,7 +13,13 @@ use ureq::{
 };
 use zeroize::Zeroizing;
 
-use crate::tls::{self, Identity, TlsError};
+use crate::{
+    input_file,
+    tls::{self, Identity, TlsError},
+};
+
+/// Far more than an API key has.
+const MAX_KEY_FILE: u64 = 8192;
 
 #[derive(Args)]
 pub(super) struct ServerArgument {
@@ -45,8 +51,8 @@ impl ServerArgument {
         let Some(path) = std::env::var_os("BULLA_ADMIN_KEY_FILE").map(PathBuf::from) else {
             return if self.client_cert.is_some() { Ok(Some(client)) } else { Err(ClientError::NoKeyFile) };
         };
-        let key = std::fs::read_to_string(&path).map_err(|error| ClientError::KeyFile { path, error })?;
-        Ok(Some(client.showing(&Zeroizing::new(key))))
+        let key = input_file::read(&path, MAX_KEY_FILE).map_err(|error| ClientError::KeyFile { path, error })?;
+        Ok(Some(client.showing(&key)))
     }
 
     /// A client that shows no API key, where a server is to be asked.

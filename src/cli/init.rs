@@ -21,7 +21,8 @@ use crate::{
     },
     clock,
     config::{Config, DEFAULT},
-    deployment::{Deployment, write_new},
+    deployment::Deployment,
+    keyring_file::write_new,
     store,
 };
 

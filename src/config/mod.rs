@@ -27,6 +27,7 @@ pub(crate) use self::{
     time::{Span, parse_span},
     tls::{Clients, TlsConfig, TlsVersion},
 };
+use crate::input_file;
 
 /// The commented default file, which is the reference.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
@@ -96,7 +97,8 @@ impl Config {
     }
 
     fn load_with(path: &Path, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        let text = input_file::read(path, input_file::MAX_FILE);
+        let text = text.map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         // The file alone first, so that an error shows the line it stands on.
         toml::from_str::<Config>(&text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),

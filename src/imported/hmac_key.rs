@@ -1,9 +1,9 @@
 //! The secret of an HMAC: in a file of its own, never in the table of keys.
 
-use std::{fmt, fs::File, io::Read, path::Path};
+use std::{fmt, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::SourceUri;
+use bulla::{SecretFileError, SourceUri, read_secret_file};
 use hmac::{Hmac, KeyInit};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -11,8 +11,6 @@ use zeroize::Zeroizing;
 use super::Rule;
 use crate::config::Config;
 
-/// Longer than any secret's line.
-const MAX_FILE: u64 = 8192;
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
 
@@ -27,9 +25,7 @@ pub(crate) enum HmacKeyError {
     #[error("imported.hmac_keys: `{0}` is no file:PATH")]
     Scheme(SourceUri),
     #[error("imported.hmac_keys: cannot read {0}: {1}")]
-    Read(SourceUri, std::io::Error),
-    #[error("imported.hmac_keys: {0} may be read by others: `chmod 600` it")]
-    Mode(SourceUri),
+    Read(SourceUri, SecretFileError),
     #[error("imported.hmac_keys: {0} has to hold one line of base64, the secret's bytes")]
     Content(SourceUri),
 }
@@ -48,17 +44,11 @@ impl HmacKey {
 
     /// Reads the secret of a file in `folder`.
     fn open(uri: &SourceUri, folder: &Path) -> Result<Self, HmacKeyError> {
-        use std::os::unix::fs::PermissionsExt;
         if uri.scheme() != "file" {
             return Err(HmacKeyError::Scheme(uri.clone()));
         }
-        let failed = |error| HmacKeyError::Read(uri.clone(), error);
-        let file = File::open(folder.join(uri.rest())).map_err(failed)?;
-        if file.metadata().map_err(failed)?.permissions().mode() & 0o077 != 0 {
-            return Err(HmacKeyError::Mode(uri.clone()));
-        }
-        let mut text = Zeroizing::new(String::with_capacity(MAX_FILE as usize));
-        file.take(MAX_FILE).read_to_string(&mut text).map_err(failed)?;
+        let text = read_secret_file(&folder.join(uri.rest()));
+        let text = text.map_err(|error| HmacKeyError::Read(uri.clone(), error))?;
         let secret = BASE64.decode(text.trim()).ok().filter(|secret| !secret.is_empty());
         secret.map(Self::new).ok_or_else(|| HmacKeyError::Content(uri.clone()))
     }

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bulla::{KeyringError, Problem as SourceProblem};
+use bulla::KeyringError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -254,9 +254,7 @@ impl From<DeploymentError> for Problem {
                 | KeyringError::SourcesDiffer(..)
                 | KeyringError::NoSuccession(_)
                 | KeyringError::MacKeyAsMaster(_) => Problem::bad_request(detail),
-                KeyringError::Source { error, .. } if error.problem() != SourceProblem::Unreachable => {
-                    Problem::bad_request(detail)
-                }
+                KeyringError::Source { error, .. } if !error.problem().can_pass() => Problem::bad_request(detail),
                 _ => Problem::unavailable(detail),
             },
             DeploymentError::Store(error) => error.into(),

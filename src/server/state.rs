@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::{ArcSwap, Guard};
 use bulla::{
-    ApiKey, ApiKeyId, Issuer, Keyring, KeyringDocument, Opened, Realm, Rejection, Verified, Verifier, VerifyError,
+    ApiKey, ApiKeyId, Ask, Issuer, Keyring, KeyringDocument, Opened, Realm, Rejection, Verified, Verifier, VerifyError,
 };
 
 use jiff::SignedDuration;
@@ -167,7 +167,8 @@ impl App {
             return Ok(Reloaded { changed, failed: tls_failed });
         }
         let realms = deployment.config.all_realms();
-        let (keyring, failed) = current.keyring.reload(&document, &deployment.sources, &realms, ask_again);
+        let ask = if ask_again { Ask::All } else { Ask::Missing };
+        let (keyring, failed) = current.keyring.reload(&document, &deployment.sources, &realms, ask);
         let mut failed: Vec<String> = failed.iter().map(ToString::to_string).collect();
         let peppers = match current.peppers(deployment, &document, ask_again) {
             Ok(peppers) => peppers,

@@ -10,6 +10,7 @@ use rustls::{
 use zeroize::Zeroizing;
 
 use super::{TlsError, Validity};
+use crate::input_file;
 
 /// Whose the chain is, proven by the key. The text of both is kept for who takes nothing else, and wiped when dropped.
 pub(crate) struct Identity {
@@ -49,7 +50,8 @@ pub(crate) fn authorities(path: &Path) -> Result<(Vec<CertificateDer<'static>>, 
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).map_err(|error| TlsError::Read { path: path.to_owned(), error })
+    let read = input_file::read_bytes(path, input_file::MAX_FILE).map(|mut bytes| std::mem::take(&mut *bytes));
+    read.map_err(|error| TlsError::Read { path: path.to_owned(), error })
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -2,12 +2,15 @@
 
 use std::{
     ffi::{c_char, c_int},
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use super::{ACCEPTED, FAILED, Misuse, caught, text};
 use crate::{Keyring, KeyringDocument, KeyringError, Realm, RealmError, SourceUri, Sources, Verifier};
+
+/// More than a keyring of ten thousand versions has.
+const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 
 /// `bulla_keyring`.
 #[repr(C)]
@@ -121,7 +124,9 @@ unsafe fn open(arguments: &KeyringArguments) -> Result<Verifier, OpenError> {
         sources = sources.trusting(trusted);
     }
     let path = Path::new(folder).join(path);
-    let document = fs::read_to_string(&path).map_err(|error| OpenError::Read { path, error })?;
+    let document = crate::read_regular_file(&path, MAX_DOCUMENT)
+        .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
+        .map_err(|error| OpenError::Read { path, error })?;
     let document = KeyringDocument::parse(&document, &mac_source, &sources)?;
     Ok(Verifier::new(&Keyring::load(&document, &sources, &realms)?).requiring_secrets(&secret_realms))
 }

@@ -3,6 +3,8 @@
 //! The MAC is HMAC-SHA256 over the exact bytes before the last line, which holds it; its key comes from a source of its
 //! own, so that nobody who knows a master key can sign a document.
 
+use std::fmt;
+
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -29,8 +31,11 @@ pub struct KeyringDocument {
     pub(super) versions: Vec<VersionRecord>,
 }
 
-/// The key that authenticates keyring documents, behind a source of its own.
-pub struct MacKey(Box<dyn KeySource>);
+/// The key that authenticates the documents of one keyring, derived by a source of its own. The source is asked once, here.
+pub struct MacKey {
+    keyring: KeyringId,
+    key: Expanded,
+}
 
 #[derive(Deserialize)]
 struct Head {
@@ -56,15 +61,67 @@ struct MacTable {
 }
 
 impl MacKey {
-    /// Opens the source that the configuration names.
+    /// Asks the source that the configuration names.
     pub fn open(uri: &SourceUri, sources: &Sources, keyring: KeyringId) -> Result<Self, KeyringError> {
-        let binding = Binding { keyring, version: None, wrapped: None };
-        sources.open_configured(uri, binding).map(MacKey).map_err(KeyringError::MacSource)
+        let source = open(uri, sources, keyring)?;
+        let key = source.expand(&keyring_mac_info(keyring)).map_err(KeyringError::MacSource)?;
+        Ok(MacKey { keyring, key })
+    }
+
+    /// The same, for the keyring that `text`, a document which is not yet authenticated, names.
+    pub fn for_document(text: &str, uri: &SourceUri, sources: &Sources) -> Result<Self, KeyringError> {
+        Self::open(uri, sources, Unchecked::parse(text)?.body.keyring_id)
+    }
+
+    /// The keyring whose documents it is for.
+    pub fn keyring(&self) -> KeyringId {
+        self.keyring
     }
 
     fn mac(&self, keyring: KeyringId, bytes: &str) -> Result<Hmac<Sha256>, KeyringError> {
-        let key: Expanded = self.0.expand(&keyring_mac_info(keyring)).map_err(KeyringError::MacSource)?;
-        Ok(key.hmac(bytes.as_bytes()))
+        if keyring == self.keyring { Ok(self.key.hmac(bytes.as_bytes())) } else { Err(KeyringError::MacWrong) }
+    }
+}
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MacKey({})", self.keyring)
+    }
+}
+
+fn open(uri: &SourceUri, sources: &Sources, keyring: KeyringId) -> Result<Box<dyn KeySource>, KeyringError> {
+    let binding = Binding { keyring, version: None, wrapped: None };
+    sources.open_configured(uri, binding).map_err(KeyringError::MacSource)
+}
+
+/// A document that parses, and is not yet authenticated.
+struct Unchecked<'a> {
+    body: Body,
+    signed: &'a str,
+    tag: [u8; 32],
+}
+
+impl<'a> Unchecked<'a> {
+    fn parse(text: &'a str) -> Result<Self, KeyringError> {
+        // First and alone: a newer format has fields that would only look like mistakes here.
+        let Head { format } = read(text)?;
+        if format != FORMAT {
+            return Err(KeyringError::Format(format));
+        }
+        let mut body: Body = read(text)?;
+        let (signed, last) = split_last_line(text).ok_or(KeyringError::MacMissing)?;
+        let tag = body.mac.take().and_then(|table| table.hmac_sha256).ok_or(KeyringError::MacMissing)?;
+        let tag: [u8; 32] = hex::decode(&tag).ok_or(KeyringError::MacMissing)?;
+        // The MAC does not cover its own line, which therefore has one spelling alone.
+        if last == mac_line(&tag) { Ok(Unchecked { body, signed, tag }) } else { Err(KeyringError::MacMissing) }
+    }
+
+    fn check(self, key: &MacKey) -> Result<KeyringDocument, KeyringError> {
+        let Unchecked { body, signed, tag } = self;
+        key.mac(body.keyring_id, signed)?.verify(&tag.into()).map_err(|_| KeyringError::MacWrong)?;
+        let document = KeyringDocument { id: body.keyring_id, serial: body.serial, versions: body.versions };
+        document.check()?;
+        Ok(document)
     }
 }
 
@@ -99,26 +156,16 @@ impl KeyringDocument {
         self.versions.iter().find(|record| record.state == State::Active)
     }
 
-    /// Reads a document and checks its MAC under the key that `mac_source` holds.
+    /// Reads a document and checks its MAC under the key that `mac_source` holds, which is asked for it.
     pub fn parse(text: &str, mac_source: &SourceUri, sources: &Sources) -> Result<Self, KeyringError> {
-        // First and alone: a newer format has fields that would only look like mistakes here.
-        let Head { format } = read(text)?;
-        if format != FORMAT {
-            return Err(KeyringError::Format(format));
-        }
-        let body: Body = read(text)?;
-        let (signed, last) = split_last_line(text).ok_or(KeyringError::MacMissing)?;
-        let tag = body.mac.and_then(|table| table.hmac_sha256).ok_or(KeyringError::MacMissing)?;
-        let tag: [u8; 32] = hex::decode(&tag).ok_or(KeyringError::MacMissing)?;
-        // The MAC does not cover its own line, which therefore has one spelling alone.
-        if last != mac_line(&tag) {
-            return Err(KeyringError::MacMissing);
-        }
-        let key = MacKey::open(mac_source, sources, body.keyring_id)?;
-        key.mac(body.keyring_id, signed)?.verify(&tag.into()).map_err(|_| KeyringError::MacWrong)?;
-        let document = KeyringDocument { id: body.keyring_id, serial: body.serial, versions: body.versions };
-        document.check()?;
-        Ok(document)
+        let unchecked = Unchecked::parse(text)?;
+        let key = MacKey::open(mac_source, sources, unchecked.body.keyring_id)?;
+        unchecked.check(&key)
+    }
+
+    /// Reads a document and checks its MAC under a key that is at hand, without asking any source.
+    pub fn parse_with(text: &str, key: &MacKey) -> Result<Self, KeyringError> {
+        Unchecked::parse(text)?.check(key)
     }
 
     /// The document as text, under a new MAC.
@@ -139,10 +186,16 @@ impl KeyringDocument {
         Ok(text)
     }
 
-    /// Refuses a version whose master key is the key that authenticates the document.
-    pub fn refuse_mac_key(&self, number: KeyVersion, key: &MacKey) -> Result<(), KeyringError> {
+    /// Refuses a version whose master key is the one that `mac_source` holds, which authenticates the document.
+    pub fn refuse_mac_key(
+        &self,
+        number: KeyVersion,
+        mac_source: &SourceUri,
+        sources: &Sources,
+    ) -> Result<(), KeyringError> {
         let record = self.version(number).ok_or(KeyringError::Unknown(number))?;
-        let same = self.check_value(&*key.0, number)? == record.key_check_value;
+        let source = open(mac_source, sources, self.id)?;
+        let same = self.check_value(&*source, number)? == record.key_check_value;
         if same { Err(KeyringError::MacKeyAsMaster(number)) } else { Ok(()) }
     }
 

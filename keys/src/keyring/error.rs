@@ -1,7 +1,7 @@
 //! What is wrong with a keyring, and how to mend it.
 
 use super::{KeyCheckValue, KeyVersion, State, VersionRecord};
-use crate::{Problem, SourceError, SourceUri};
+use crate::{SourceError, SourceUri};
 
 /// A keyring that cannot be read, loaded or changed as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -167,12 +167,13 @@ impl KeyringError {
         }
     }
 
-    /// Whether a key source did not answer, which may pass; everything else takes someone to mend it.
+    /// Whether a key source did not answer, or wants to be left alone for a while, which can pass; everything else takes
+    /// someone to change something.
     pub fn is_unreachable(&self) -> bool {
         match self {
             KeyringError::Source { error, .. }
             | KeyringError::PepperSource { error, .. }
-            | KeyringError::MacSource(error) => error.problem() == Problem::Unreachable,
+            | KeyringError::MacSource(error) => error.problem().can_pass(),
             _ => false,
         }
     }

@@ -3,6 +3,7 @@
 mod document;
 mod error;
 mod id;
+mod load;
 mod loaded;
 mod memory;
 mod moves;
@@ -15,6 +16,7 @@ pub use self::{
     document::{KeyringDocument, MacKey},
     error::KeyringError,
     id::{KeyringId, KeyringIdError},
+    load::Ask,
     loaded::{Keyring, Served},
     memory::KeyringMemory,
     record::{KeyCheckValue, SourceRecord, VersionRecord},

@@ -3,29 +3,26 @@
 //!
 //! Arguments end at spaces; there is no quoting and no shell. A program named with a slash is relative to the folder of the
 //! configuration, which is also the folder it runs in; another one is found by PATH. Whatever it has to say about a failure belongs on
-//! the first line of its standard error, which is shown to operators.
+//! the first line of its standard error, which is shown to operators. It runs in a process group of its own, which is ended as
+//! a whole when there is no answer in time; a child that it leaves behind is not waited for.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::ErrorKind,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc::{self, Receiver},
-    thread,
+    process::Command,
     time::{Duration, Instant},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use zeroize::Zeroizing;
 
-use super::{KeySource, Problem, SourceError, SourceUri, printable};
+use super::{KeySource, Problem, SourceError, SourceUri, exec_process, printable};
 use crate::derive::{Expanded, KEY_BYTES};
 
 /// More than 32 bytes in base64 with any white space around it.
-const MAX_OUTPUT: u64 = 256;
+const MAX_OUTPUT: usize = 256;
 /// Enough of standard error for its first line.
-const MAX_COMPLAINT: u64 = 2048;
-/// How often a running program is looked at.
-const POLL: Duration = Duration::from_millis(5);
+const MAX_COMPLAINT: usize = 2048;
 
 pub(super) struct ExecSource {
     uri: SourceUri,
@@ -54,45 +51,18 @@ impl ExecSource {
         SourceError::new(&self.uri, problem, detail)
     }
 
-    fn start(&self) -> Result<Child, SourceError> {
-        Command::new(&self.program)
-            .args(&self.arguments)
-            .current_dir(&self.folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| {
-                let program = self.program.display();
-                match error.kind() {
-                    ErrorKind::NotFound => {
-                        let detail =
-                            format!("{program} cannot be run: it, or the interpreter on its first line, is not there");
-                        self.fail(Problem::Missing, detail)
-                    }
-                    ErrorKind::PermissionDenied => {
-                        let detail = format!("{program} may not be run by this user: `chmod +x` it");
-                        self.fail(Problem::Denied, detail)
-                    }
-                    _ => self.fail(Problem::Unreachable, format!("{program} cannot be run: {error}")),
-                }
-            })
-    }
-
-    /// Waits for the program's end, and ends it at the deadline.
-    fn wait(&self, child: &mut Child, deadline: Instant) -> Result<ExitStatus, SourceError> {
-        loop {
-            match child.try_wait() {
-                Ok(Some(status)) => return Ok(status),
-                Ok(None) if Instant::now() < deadline => thread::sleep(POLL),
-                Ok(None) => {
-                    // Both can only fail if it has just ended by itself.
-                    let _ = child.kill();
-                    let _ = child.wait();
-                    return Err(self.too_slow());
-                }
-                Err(error) => return Err(self.fail(Problem::Unreachable, format!("waiting for it failed: {error}"))),
+    /// Why the program does not run.
+    fn not_run(&self, error: &std::io::Error) -> SourceError {
+        let program = self.program.display();
+        match error.kind() {
+            ErrorKind::NotFound => {
+                let detail = format!("{program} cannot be run: it, or the interpreter on its first line, is not there");
+                self.fail(Problem::Missing, detail)
             }
+            ErrorKind::PermissionDenied => {
+                self.fail(Problem::Denied, format!("{program} may not be run by this user: `chmod +x` it"))
+            }
+            _ => self.fail(Problem::Unreachable, format!("{program} cannot be run: {error}")),
         }
     }
 
@@ -102,43 +72,28 @@ impl ExecSource {
             format!("it gave no answer within {seconds} s and was ended: run it by hand and see what it waits for");
         self.fail(Problem::Unreachable, detail)
     }
-
-    /// What one of the program's outputs had, once it is closed: as a rule together with the program's end, unless a
-    /// program that this one started still has it.
-    fn output(
-        &self,
-        read: &Receiver<Zeroizing<Vec<u8>>>,
-        deadline: Instant,
-    ) -> Result<Zeroizing<Vec<u8>>, SourceError> {
-        let patience = deadline.saturating_duration_since(Instant::now()).max(POLL);
-        read.recv_timeout(patience).map_err(|_| self.too_slow())
-    }
 }
 
 impl KeySource for ExecSource {
     fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
         let deadline = Instant::now() + self.time_limit;
-        let mut child = self.start()?;
-        let stdout = read_aside(child.stdout.take(), MAX_OUTPUT);
-        let stderr = read_aside(child.stderr.take(), MAX_COMPLAINT);
-        if let Some(mut stdin) = child.stdin.take() {
-            // It fits the pipe. A program that does not read it gets judged by what it prints.
-            let _ = stdin.write_all(format!("{}\n", BASE64.encode(info)).as_bytes());
-        }
-        let status = self.wait(&mut child, deadline)?;
-        if !status.success() {
-            let said = self.output(&stderr, deadline).unwrap_or_default();
-            let said = String::from_utf8_lossy(&said);
+        let input = format!("{}\n", BASE64.encode(info));
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).current_dir(&self.folder);
+        let ran = exec_process::run(&mut command, input.as_bytes(), deadline, MAX_OUTPUT, MAX_COMPLAINT);
+        let finished = ran.map_err(|error| self.not_run(&error))?.ok_or_else(|| self.too_slow())?;
+        if !finished.status.success() {
+            let said = String::from_utf8_lossy(&finished.said);
             let first = said
                 .lines()
                 .map(str::trim)
                 .find(|line| !line.is_empty())
                 .unwrap_or("it said nothing on standard error");
-            return Err(self.fail(Problem::Unreachable, format!("the program failed ({status}): {}", printable(first))));
+            let detail = format!("the program failed ({}): {}", finished.status, printable(first));
+            return Err(self.fail(Problem::Unreachable, detail));
         }
-        let printed = self.output(&stdout, deadline)?;
         let mut key = Zeroizing::new([0; KEY_BYTES]);
-        match BASE64.decode_slice(printed.trim_ascii(), key.as_mut_slice()) {
+        match BASE64.decode_slice(finished.printed.trim_ascii(), key.as_mut_slice()) {
             Ok(KEY_BYTES) => Ok(Expanded::new(key)),
             _ => {
                 let detail =
@@ -147,22 +102,4 @@ impl KeySource for ExecSource {
             }
         }
     }
-}
-
-/// Reads up to `most` bytes on a thread of its own, then the rest into nothing, so that the program does not hang on a full pipe.
-fn read_aside(from: Option<impl Read + Send + 'static>, most: u64) -> Receiver<Zeroizing<Vec<u8>>> {
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || {
-        let capacity = usize::try_from(most).unwrap_or_default() + 1;
-        // Never grown, so that no copy is left behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-        if let Some(mut from) = from {
-            // What could not be read is missing, and then it is no 32 bytes.
-            let _ = from.by_ref().take(most).read_to_end(&mut bytes);
-            let _ = std::io::copy(&mut from, &mut std::io::sink());
-        }
-        // Nobody listens any more after a time-out.
-        let _ = send.send(bytes);
-    });
-    receive
 }

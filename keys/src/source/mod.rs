@@ -2,17 +2,22 @@
 
 #[cfg(feature = "aws-kms")]
 mod aws_kms;
+mod bounded;
 #[cfg(any(feature = "pkcs11", feature = "vault-transit"))]
 mod credential;
 #[cfg(any(feature = "vault-transit", feature = "aws-kms", feature = "follow"))]
 pub(crate) mod endpoint;
 mod error;
+#[cfg(unix)]
 mod exec;
+#[cfg(unix)]
+mod exec_process;
 mod file;
 #[cfg(any(feature = "pkcs11", feature = "vault-transit", feature = "aws-kms"))]
 mod parameters;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
+mod regular_file;
 mod secret_file;
 mod trust;
 mod uri;
@@ -23,8 +28,11 @@ mod wrap;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+#[cfg(unix)]
+pub use self::exec_process::end_programs;
 pub use self::{
     error::{Problem, SourceError},
+    regular_file::read_regular_file,
     secret_file::{SecretFileError, read_secret_file},
     uri::SourceUri,
 };
@@ -63,8 +71,11 @@ pub struct Sources {
     time_limit: Duration,
 }
 
-/// How long a program or a server may take to answer, unless [`Sources::time_limit`] says otherwise.
+/// How long a source may take to answer, unless [`Sources::time_limit`] says otherwise.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// How many values a source is asked for at once that takes them together: few enough for a slow one to keep to its time.
+pub(crate) const AT_ONCE: usize = 32;
 
 impl Sources {
     /// Sources whose relative paths start at `base`, as a rule the folder of the configuration. Every URI is trusted.
@@ -81,9 +92,15 @@ impl Sources {
         Sources { trusted: Some(trusted.into_iter().map(Into::into).collect()), ..self }
     }
 
-    /// How long a program or a server may take to answer: 30 seconds unless said otherwise.
+    /// How long a source may take to answer one question: 30 seconds unless said otherwise. Whatever it is, a file on a disk or
+    /// a driver that hangs too, it is not waited for any longer.
     pub fn time_limit(self, time_limit: Duration) -> Self {
         Sources { time_limit, ..self }
+    }
+
+    /// How long an answer may take.
+    pub(crate) fn limit(&self) -> Duration {
+        self.time_limit
     }
 
     /// Opens the source that `uri` names, if it is trusted.
@@ -103,17 +120,35 @@ impl Sources {
         uri: &SourceUri,
         binding: Binding<'_>,
     ) -> Result<Box<dyn KeySource>, SourceError> {
+        let (own, base, limit) = (uri.clone(), self.base.clone(), self.time_limit);
         match uri.scheme() {
-            "file" => Ok(Box::new(file::FileSource::open(uri, &self.base)?)),
-            "exec" => Ok(Box::new(exec::ExecSource::open(uri, &self.base, self.time_limit)?)),
+            "file" => Ok(Box::new(self.open_file(uri)?)),
+            #[cfg(unix)]
+            "exec" => bounded::source(uri, limit, 1, move || Ok(Box::new(exec::ExecSource::open(&own, &base, limit)?))),
             #[cfg(feature = "pkcs11")]
-            "pkcs11" => Ok(Box::new(pkcs11::Pkcs11Source::open(uri, &self.base)?)),
+            "pkcs11" => {
+                bounded::source(uri, limit, AT_ONCE, move || Ok(Box::new(pkcs11::Pkcs11Source::open(&own, &base)?)))
+            }
             #[cfg(feature = "vault-transit")]
-            "vault-transit" => Ok(Box::new(vault_transit::VaultTransit::open(uri, &self.base, self.time_limit)?)),
+            "vault-transit" => bounded::source(uri, limit, 1, move || {
+                Ok(Box::new(vault_transit::VaultTransit::open(&own, &base, limit)?))
+            }),
             #[cfg(feature = "aws-kms")]
-            "aws-kms" => aws_kms::open(uri, binding, self.time_limit),
+            "aws-kms" => {
+                let wrapped = binding.wrapped.map(<[u8]>::to_vec);
+                let (keyring, version) = (binding.keyring, binding.version);
+                bounded::source(uri, limit, 1, move || {
+                    aws_kms::open(&own, Binding { keyring, version, wrapped: wrapped.as_deref() }, limit)
+                })
+            }
             _ => Err(SourceError::new(uri, Problem::Unsupported, unsupported(uri.scheme()))),
         }
+    }
+
+    /// A file may be on a disk that hangs.
+    fn open_file(&self, uri: &SourceUri) -> Result<file::FileSource, SourceError> {
+        let (own, base) = (uri.clone(), self.base.clone());
+        bounded::once(uri, self.time_limit, move || file::FileSource::open(&own, &base))
     }
 }
 
@@ -122,7 +157,7 @@ impl Sources {
     /// them out: `file:PATH`, one line of base64, mode 0600. The configuration names it, which makes it trusted.
     pub fn key_itself(&self, uri: &SourceUri) -> Result<zeroize::Zeroizing<[u8; 32]>, SourceError> {
         match uri.scheme() {
-            "file" => file::FileSource::open(uri, &self.base).map(file::FileSource::into_key),
+            "file" => self.open_file(uri).map(file::FileSource::into_key),
             _ => {
                 Err(SourceError::new(uri, Problem::Unsupported, "this key has to be in a file: `file:PATH`".to_owned()))
             }

@@ -4,7 +4,7 @@ use std::{env, fs::File, io::Read, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::Problem;
+use super::{Problem, regular_file};
 
 /// Longer than any right content, so that a wrong path does not read a disk into memory.
 const MAX_FILE: u64 = 8192;
@@ -38,25 +38,27 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Trouble> {
     Ok(text)
 }
 
-/// Opens a file, with the trouble told.
+/// Opens a file, with the trouble told. Nothing is waited for: a named pipe, say, is no such file.
 pub(super) fn open(path: &Path) -> Result<File, Trouble> {
-    File::open(path).map_err(|error| {
+    let failed = |error: std::io::Error| {
         let problem = match error.kind() {
             std::io::ErrorKind::NotFound => Problem::Missing,
             std::io::ErrorKind::PermissionDenied => Problem::Denied,
             _ => Problem::Unreachable,
         };
         (problem, format!("cannot open {}: {error}", path.display()))
-    })
+    };
+    let file = regular_file::open(path).map_err(failed)?;
+    match file.metadata().map_err(failed)?.is_file() {
+        true => Ok(file),
+        false => Err((Problem::Malformed, format!("{} is not a file", path.display()))),
+    }
 }
 
 #[cfg(unix)]
 fn check_mode(file: &File, path: &Path) -> Result<(), Trouble> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = file.metadata().map_err(|error| (Problem::Unreachable, error.to_string()))?;
-    if !metadata.is_file() {
-        return Err((Problem::Malformed, "is not a file".to_owned()));
-    }
     let mode = metadata.permissions().mode() & 0o777;
     // systemd lets a service in by an access-control list, whose mask shows as the group's bits.
     let systemd = env::var_os(CREDENTIALS_DIRECTORY).is_some_and(|folder| path.starts_with(folder));

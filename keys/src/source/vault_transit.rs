@@ -115,8 +115,8 @@ impl VaultTransit {
         self.fail(Problem::Unreachable, printable(&detail))
     }
 
-    /// What a status other than 200 means, with what Vault said.
-    fn refusal(&self, status: u16, body: &str) -> SourceError {
+    /// What a status other than 200 means, with what Vault said, and when it wants to be asked again (RFC 9110, 10.2.3).
+    fn refusal(&self, status: u16, body: &str, retry_after: Option<Duration>) -> SourceError {
         let said =
             serde_json::from_str::<Complaint>(body).map(|complaint| complaint.errors.join("; ")).unwrap_or_default();
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -131,13 +131,16 @@ impl VaultTransit {
                 Problem::Denied,
                 "the server refuses this key or key version (min_decryption_version, the key's type, the version's number)".to_owned(),
             ),
+            429 if retry_after.is_some() || said.contains("rate limit") => {
+                (Problem::Busy, "the server's rate limit is reached".to_owned())
+            }
             429 | 472 | 473 => (Problem::Unreachable, "the server is busy, or a standby: name the active one".to_owned()),
             503 if said.contains("sealed") => (Problem::Unreachable, "the server is sealed: unseal it".to_owned()),
             300..=399 => (Problem::Unreachable, "the server sends elsewhere, and the token is not carried there: name the active one".to_owned()),
             _ => (Problem::Unreachable, "the server failed".to_owned()),
         };
         let said = if said.is_empty() { "nothing".to_owned() } else { format!("{:?}", printable(&said)) };
-        self.fail(problem, format!("{what} (status {status}, it says {said})"))
+        self.fail(problem, format!("{what} (status {status}, it says {said})")).with_retry_after(retry_after)
     }
 }
 
@@ -152,7 +155,8 @@ impl KeySource for VaultTransit {
         read.map_err(|error| self.fail(Problem::Unreachable, format!("the answer broke off: {error}")))?;
         let status = response.status().as_u16();
         if status != 200 {
-            return Err(self.refusal(status, &text));
+            let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
+            return Err(self.refusal(status, &text, retry_after.map(Duration::from_secs)));
         }
         let answer = serde_json::from_str::<Answer>(&text).ok();
         let mac = answer.as_ref().and_then(|answer| answer.data.hmac.strip_prefix(&format!("vault:v{version}:")));

@@ -37,7 +37,7 @@ impl Sources {
     /// The master key itself, for nothing but wrapping it.
     fn reveal(&self, uri: &SourceUri, binding: Binding<'_>) -> Result<Zeroizing<[u8; KEY_BYTES]>, SourceError> {
         match uri.scheme() {
-            "file" => file::FileSource::open(uri, &self.base).map(file::FileSource::into_key),
+            "file" => self.open_file(uri).map(file::FileSource::into_key),
             #[cfg(feature = "aws-kms")]
             "aws-kms" => super::aws_kms::reveal(uri, binding, self.time_limit),
             _ => {

@@ -21,6 +21,7 @@ mod moves;
 mod opening;
 #[cfg(all(feature = "follow", feature = "tower"))]
 mod protected_api;
+mod reloading;
 mod revocation;
 mod revocation_growth;
 mod revocation_log;

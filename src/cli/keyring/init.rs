@@ -29,7 +29,7 @@ impl Init {
         let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);
         let stage = Stage { sources: self.source, suite: self.suite };
         let version = stage.apply(&mut document, &deployment.sources, now)?;
-        document.refuse_mac_key(version, &deployment.mac_key(&document)?)?;
+        document.refuse_mac_key(version, &deployment.config.keyring.mac_source, &deployment.sources)?;
         document.activate(version, now)?;
         deployment.write_new_keyring(&document)?;
         show::print(&document, &[], deployment.feed_key()?.map(|key| key.verifying_key()), self.json)

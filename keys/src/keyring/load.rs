@@ -1,0 +1,265 @@
+//! Loading: the sources of all versions are asked at once, and what is at hand stays, whatever a source does.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use super::{
+    KeyCheckValue, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, RealmKeys, Served, VersionRecord,
+    loaded::Loaded,
+};
+use crate::{
+    Problem, Realm, SourceError, SourceUri,
+    derive::{Expanded, key_check_info},
+    seal::SealKey,
+    source::{AT_ONCE, KeySource, Sources},
+};
+
+/// How many versions' sources are asked at the same time.
+const THREADS: usize = 64;
+/// How long a source that does not say for how long is left alone.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Which sources a [`Keyring::reload`] asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Those of versions that are not loaded, or not from a source that the document still names.
+    Missing,
+    /// The same, of this version alone.
+    Version(KeyVersion),
+    /// All of them. Where the keys are at hand, a source is asked whether it still has the right one.
+    All,
+}
+
+/// What is known of one version: a key for each realm, as far as there is one, and the source that served all of them.
+#[derive(Clone)]
+struct Known {
+    keys: Vec<Option<Arc<SealKey>>>,
+    served: Option<Served>,
+}
+
+/// One version whose source is to be asked: its place in the document, and what is known of it.
+type Job<'a> = (usize, &'a VersionRecord, Known);
+
+impl Keyring {
+    /// A keyring without any key, to begin with where a load may have to be tried again: [`Keyring::reload`] keeps what it got.
+    pub fn empty(id: KeyringId) -> Self {
+        Keyring { id, serial: 0, active: None, served: Vec::new(), unloaded: Vec::new(), realms: Arc::new([]) }
+    }
+
+    /// Derives the seal keys of `realms` for every version that opens. All versions' sources are asked at once, those of one
+    /// version in order, and each is held to the key-check value on record.
+    pub fn load(document: &KeyringDocument, sources: &Sources, realms: &[Realm]) -> Result<Self, KeyringError> {
+        let (keyring, mut failed) = Self::empty(document.id).reload(document, sources, realms, Ask::Missing);
+        if failed.is_empty() { Ok(keyring) } else { Err(failed.swap_remove(0)) }
+    }
+
+    /// The keyring of a changed document, with the keys that `loaded` has at hand. No source is asked, so a compromise takes
+    /// effect at once, whatever a source does; versions and realms that have no key yet accept nothing until a
+    /// [`Keyring::reload`] got one.
+    pub fn follow(loaded: &[&Keyring], document: &KeyringDocument, realms: &[Realm]) -> Self {
+        let known = document.versions.iter().map(|record| Known::of(loaded, document.id, record, realms));
+        Self::assemble(document, realms, known.collect())
+    }
+
+    /// Loads what is missing for `document`, and asks the sources that `ask` names. A source that does not serve takes no key
+    /// away that is at hand. What could not be loaded is told.
+    pub fn reload(
+        &self,
+        document: &KeyringDocument,
+        sources: &Sources,
+        realms: &[Realm],
+        ask: Ask,
+    ) -> (Self, Vec<KeyringError>) {
+        let mut known: Vec<Known> =
+            document.versions.iter().map(|record| Known::of(&[self], document.id, record, realms)).collect();
+        let is_asked = |record: &VersionRecord, known: &Known| match ask {
+            Ask::All => true,
+            Ask::Missing => known.served.is_none(),
+            Ask::Version(version) => known.served.is_none() && version == record.number,
+        };
+        let jobs = document.versions.iter().enumerate().filter_map(|(at, record)| {
+            let asked = record.state.opens() && is_asked(record, &known[at]);
+            asked.then(|| (at, record, known[at].clone()))
+        });
+        let mut failed = Vec::new();
+        for (at, answered, error) in ask_all(document, sources, realms, jobs.collect()) {
+            known[at] = answered;
+            failed.extend(error);
+        }
+        (Self::assemble(document, realms, known), failed)
+    }
+
+    fn assemble(document: &KeyringDocument, realms: &[Realm], known: Vec<Known>) -> Self {
+        let (mut served, mut unloaded) = (Vec::new(), Vec::new());
+        let mut loaded: Vec<RealmKeys> =
+            realms.iter().map(|realm| RealmKeys { realm: *realm, versions: Vec::new() }).collect();
+        for (record, known) in document.versions.iter().zip(known) {
+            let mut keys = Vec::new();
+            if record.state.opens() {
+                match known.served {
+                    Some(one) => served.push(one),
+                    None => unloaded.push(record.number),
+                }
+                keys = known.keys;
+            }
+            let shared = Arc::new(record.clone());
+            let verify_until = record.verify_until.map(|time| time.as_second().try_into().unwrap_or(0));
+            let mut keys = keys.into_iter();
+            for realm in &mut loaded {
+                let (record, number) = (Arc::clone(&shared), record.number.number());
+                realm.versions.push(Loaded { record, number, verify_until, key: keys.next().flatten() });
+            }
+        }
+        let active = document.active().map(|record| record.number);
+        Keyring { id: document.id, serial: document.serial, active, served, unloaded, realms: loaded.into() }
+    }
+}
+
+impl Known {
+    /// What the first of `loaded` that has it knows of `record`: the same key of the same keyring. A source that is not on
+    /// record any more serves no longer.
+    fn of(loaded: &[&Keyring], id: KeyringId, record: &VersionRecord, realms: &[Realm]) -> Self {
+        let loaded = || loaded.iter().filter(|keyring| keyring.id == id);
+        let keys = realms.iter().enumerate().map(|(at, realm)| loaded().find_map(|one| one.key(at, *realm, record)));
+        let keys: Vec<_> = keys.collect();
+        let on_record = |served: &&Served| {
+            served.version == record.number && record.sources.iter().any(|source| source.uri == served.source)
+        };
+        let served = loaded().find_map(|keyring| keyring.served.iter().find(on_record));
+        let served = served.filter(|_| keys.iter().all(Option::is_some));
+        Known { keys, served: served.map(|served| Served { failed: Vec::new(), ..served.clone() }) }
+    }
+}
+
+impl Keyring {
+    /// The key of `record` for `realm`, which is at this place as a rule.
+    fn key(&self, at: usize, realm: Realm, record: &VersionRecord) -> Option<Arc<SealKey>> {
+        let here = self.realms.get(at).filter(|keys| keys.realm == realm);
+        let loaded = here.or_else(|| self.realm(realm))?.version(record.number.number())?;
+        let before = &loaded.record;
+        let same = (before.suite, before.key_check_value) == (record.suite, record.key_check_value);
+        loaded.key.clone().filter(|_| same)
+    }
+}
+
+/// Asks for all versions at once, on this thread and others. What each came to, in the order of the document.
+fn ask_all(
+    document: &KeyringDocument,
+    sources: &Sources,
+    realms: &[Realm],
+    jobs: Vec<Job<'_>>,
+) -> Vec<(usize, Known, Option<KeyringError>)> {
+    let others = jobs.len().min(THREADS).saturating_sub(1);
+    let (jobs, done) = (Mutex::new(jobs.into_iter()), Mutex::new(Vec::new()));
+    let work = || {
+        loop {
+            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((at, record, mut known)) = job else { return };
+            let error = ask(document, record, sources, realms, &mut known).err();
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((at, known, error));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..others {
+            // Where there is no thread the others do its work.
+            let _ = thread::Builder::new().name("key version".to_owned()).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(at, ..)| *at);
+    done
+}
+
+/// Asks the version's sources in order until one yields all keys that are missing.
+fn ask(
+    document: &KeyringDocument,
+    record: &VersionRecord,
+    sources: &Sources,
+    realms: &[Realm],
+    known: &mut Known,
+) -> Result<(), KeyringError> {
+    let mut failed = Vec::new();
+    for candidate in &record.sources {
+        let opened = document.open(record.number, candidate, sources);
+        let question = Question { keyring: document.id, record, uri: &candidate.uri, limit: sources.limit() };
+        match opened.and_then(|source| question.fill(&*source, realms, &mut known.keys)) {
+            Ok(()) => {
+                known.served = Some(Served { version: record.number, source: candidate.uri.clone(), failed });
+                return Ok(());
+            }
+            Err(error) => failed.push(error),
+        }
+    }
+    Err(failed.pop().unwrap_or(KeyringError::NoSource(record.number)))
+}
+
+/// What one source is asked for.
+struct Question<'a> {
+    keyring: KeyringId,
+    record: &'a VersionRecord,
+    uri: &'a SourceUri,
+    limit: Duration,
+}
+
+impl Question<'_> {
+    /// Fills in the keys that are missing, if the source's key is the one on record. What was got before a failure stays.
+    fn fill(
+        &self,
+        source: &dyn KeySource,
+        realms: &[Realm],
+        keys: &mut [Option<Arc<SealKey>>],
+    ) -> Result<(), KeyringError> {
+        let (number, suite) = (self.record.number, self.record.suite);
+        let missing: Vec<usize> = (0..keys.len()).filter(|at| keys[*at].is_none()).collect();
+        let (mut left, mut checked) = (missing.as_slice(), false);
+        let (mut at_once, mut left_alone) = (AT_ONCE, Duration::ZERO);
+        while !checked || !left.is_empty() {
+            let (now, later) = left.split_at(left.len().min(at_once - usize::from(!checked)));
+            let check = (!checked).then(|| key_check_info(self.keyring, number));
+            let infos = now.iter().map(|at| SealKey::info(self.keyring, suite, number, realms[*at]));
+            let infos: Vec<Vec<u8>> = check.into_iter().chain(infos).collect();
+            let expanded = match source.expand_all(&infos) {
+                Ok(expanded) => expanded,
+                Err(error) if self.waits(&error, &mut left_alone) => {
+                    // A server that allows few requests at a time may never allow that many.
+                    at_once = (at_once / 2).max(1);
+                    continue;
+                }
+                Err(error) => return Err(KeyringError::Source { version: number, error }),
+            };
+            let mut expanded = expanded.iter();
+            if !checked {
+                self.check(expanded.next())?;
+            }
+            for (at, expanded) in now.iter().zip(expanded) {
+                keys[*at] = Some(Arc::new(SealKey::new(expanded, suite, number, realms[*at])));
+            }
+            (left, checked, left_alone) = (later, true, Duration::ZERO);
+        }
+        Ok(())
+    }
+
+    fn check(&self, expanded: Option<&Expanded>) -> Result<(), KeyringError> {
+        let found = expanded.map(KeyCheckValue::of).ok_or(KeyringError::NoSource(self.record.number))?;
+        if found == self.record.key_check_value {
+            Ok(())
+        } else {
+            Err(KeyringError::wrong_key(self.record, self.uri, found))
+        }
+    }
+
+    /// Leaves a source alone that is busy, for as long as it says. Not where that takes longer than an answer may.
+    fn waits(&self, error: &SourceError, left_alone: &mut Duration) -> bool {
+        let pause = error.retry_after().unwrap_or(PAUSE).max(PAUSE / 10);
+        *left_alone += pause;
+        let waits = error.problem() == Problem::Busy && *left_alone <= self.limit;
+        if waits {
+            thread::sleep(pause);
+        }
+        waits
+    }
+}

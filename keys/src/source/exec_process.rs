@@ -1,0 +1,165 @@
+//! A program in a process group of its own, so that it is ended with all that it started.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    os::{fd::AsFd, unix::process::CommandExt},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    fs::{OFlags, fcntl_setfl},
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+};
+use zeroize::Zeroizing;
+
+/// How often a running program is looked at.
+const POLL: Duration = Duration::from_millis(5);
+/// How much is read in one go.
+const CHUNK: usize = 4096;
+/// How often that is done before the program itself is looked at again, however much it prints.
+const CHUNKS: usize = 64;
+
+/// Groups that run, for a process that ends.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// What is left of a program that ended by itself.
+pub(super) struct Finished {
+    pub(super) status: ExitStatus,
+    /// The beginning of its standard output.
+    pub(super) printed: Zeroizing<Vec<u8>>,
+    /// The beginning of its standard error.
+    pub(super) said: Zeroizing<Vec<u8>>,
+}
+
+/// One output of a program: its first bytes are kept, and the rest is read so that the program does not wait on a full pipe.
+struct Output<R> {
+    from: Option<R>,
+    kept: Zeroizing<Vec<u8>>,
+    most: usize,
+}
+
+/// The group of one program.
+struct Group(Pid);
+
+/// Ends every program that a key source runs at the moment, with all that it started. For a process that is about to end:
+/// what asks for a key then hears that the program failed.
+pub fn end_programs() {
+    for group in running().iter() {
+        // It may have ended by itself.
+        let _ = kill_process_group(*group, Signal::KILL);
+    }
+}
+
+/// Runs a program to its end, or ends it at the deadline; then there is nothing. What it printed until it ended counts; who
+/// still has its outputs after that is ended, and not waited for.
+pub(super) fn run(
+    command: &mut Command,
+    input: &[u8],
+    deadline: Instant,
+    most_printed: usize,
+    most_said: usize,
+) -> io::Result<Option<Finished>> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.process_group(0).spawn()?;
+    let group = Group::of(&child);
+    let outcome = follow(&mut child, &group, input, deadline, (most_printed, most_said));
+    if !matches!(outcome, Ok(Some(_))) {
+        group.end();
+    }
+    drop(group);
+    let status = child.wait()?;
+    Ok(outcome?.map(|(printed, said)| Finished { status, printed, said }))
+}
+
+type Printed = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);
+
+fn follow(
+    child: &mut Child,
+    group: &Group,
+    input: &[u8],
+    deadline: Instant,
+    (most_printed, most_said): (usize, usize),
+) -> io::Result<Option<Printed>> {
+    let mut stdout = Output::new(child.stdout.take(), most_printed)?;
+    let mut stderr = Output::new(child.stderr.take(), most_said)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // It fits the pipe. A program that does not read it gets judged by what it prints.
+        let _ = stdin.write_all(input);
+    }
+    loop {
+        // Looked at before the outputs, so that all is read which it wrote before it ended. It is not reaped yet: until then
+        // its number is nobody else's.
+        let ended =
+            waitid(WaitId::Pid(group.0), WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)?;
+        let emptied = [stdout.read()?, stderr.read()?];
+        if ended.is_some() {
+            if stdout.from.is_some() || stderr.from.is_some() {
+                group.end();
+            }
+            if emptied == [true; 2] {
+                return Ok(Some((stdout.kept, stderr.kept)));
+            }
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        if emptied == [true; 2] {
+            thread::sleep(POLL);
+        }
+    }
+}
+
+impl<R: Read + AsFd> Output<R> {
+    fn new(from: Option<R>, most: usize) -> io::Result<Self> {
+        if let Some(from) = &from {
+            fcntl_setfl(from, OFlags::NONBLOCK)?;
+        }
+        // Never grown, so that no copy is left behind.
+        Ok(Output { from, kept: Zeroizing::new(Vec::with_capacity(most)), most })
+    }
+
+    /// Reads what there is. Whether that was all for now.
+    fn read(&mut self) -> io::Result<bool> {
+        let mut buffer = Zeroizing::new([0; CHUNK]);
+        for _ in 0..CHUNKS {
+            let Some(from) = &mut self.from else { return Ok(true) };
+            match from.read(buffer.as_mut_slice()) {
+                Ok(0) => self.from = None,
+                Ok(length) => {
+                    let kept = length.min(self.most - self.kept.len());
+                    self.kept.extend_from_slice(&buffer[..kept]);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        let group = Pid::from_child(child);
+        running().push(group);
+        Group(group)
+    }
+
+    fn end(&self) {
+        // Everything in it may have ended by itself.
+        let _ = kill_process_group(self.0, Signal::KILL);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        running().retain(|group| *group != self.0);
+    }
+}
+
+fn running() -> MutexGuard<'static, Vec<Pid>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,113 @@
+//! The keyring document as a file: read without waiting, locked for a change, and replaced in one step.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::fs::OFlags;
+
+use crate::deployment::DeploymentError;
+
+/// More than a keyring of ten thousand versions has.
+const MAX_FILE: u64 = 8 * 1024 * 1024;
+/// How long another process may hold the lock: it takes milliseconds, for no source is asked meanwhile.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+/// How often the lock is tried.
+const LOCK_POLL: Duration = Duration::from_millis(20);
+
+/// The text of the document.
+pub(crate) fn read(path: &Path) -> Result<String, DeploymentError> {
+    let failed = |error| DeploymentError::KeyringRead { path: path.to_owned(), error };
+    let text = bulla::read_regular_file(path, MAX_FILE).map_err(failed)?;
+    String::from_utf8(text).map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))
+}
+
+/// The document, held off from other processes that would change it, until this is dropped. The document itself is replaced,
+/// so a file beside it is locked.
+pub(crate) struct Held {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Held {
+    /// Waits for the lock as long as another process may need it. A link stays a link: what it leads to is held.
+    pub(crate) fn lock(path: &Path) -> Result<Self, DeploymentError> {
+        let named = path.to_owned();
+        let path = path.canonicalize().map_err(|error| DeploymentError::KeyringRead { path: named, error })?;
+        if path.metadata().is_ok_and(|metadata| metadata.permissions().readonly()) {
+            return Err(DeploymentError::KeyringReadOnly(path));
+        }
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                DeploymentError::KeyringReadOnly(path.clone())
+            }
+            _ => DeploymentError::KeyringWrite { path: path.clone(), error },
+        };
+        let beside = path.with_extension("lock");
+        let file = for_writing().truncate(false).open(&beside).map_err(failed)?;
+        give_to_owner_of(&path, &file).map_err(failed)?;
+        let deadline = Instant::now() + LOCK_LIMIT;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Held { path, _lock: file }),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(DeploymentError::KeyringLocked { lock: beside, limit: LOCK_LIMIT });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+    }
+
+    /// Replaces the document in one step: a reader sees the old document or the new one, also after a crash.
+    pub(crate) fn replace(&self, content: &[u8]) -> Result<(), DeploymentError> {
+        let failed = |error| DeploymentError::KeyringWrite { path: self.path.clone(), error };
+        self.write(content).map_err(failed)
+    }
+
+    fn write(&self, content: &[u8]) -> io::Result<()> {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Always of this name: the next change overwrites what one that was killed left behind.
+        let new = self.path.with_extension("new");
+        let mut file = for_writing().truncate(true).open(&new)?;
+        file.write_all(content)?;
+        file.set_permissions(self.path.metadata()?.permissions())?;
+        give_to_owner_of(&self.path, &file)?;
+        file.sync_all()?;
+        std::fs::rename(&new, &self.path)?;
+        File::open(folder)?.sync_all()
+    }
+}
+
+/// Opens without waiting: a named pipe in the place of the file would wait for its reader.
+fn for_writing() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+    options
+}
+
+/// An administrator who changes the keyring as root leaves it with the user of the service. Others cannot give files away,
+/// and need not.
+fn give_to_owner_of(path: &Path, file: &File) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let (owner, given) = (path.metadata()?, file.metadata()?);
+    if (owner.uid(), owner.gid()) == (given.uid(), given.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(owner.uid()), Some(owner.gid())) {
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file that must not exist yet, durably.
+pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}

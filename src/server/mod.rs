@@ -3,6 +3,7 @@
 mod admin;
 mod blocking;
 mod body;
+mod bounded;
 mod client_address;
 mod data;
 mod degraded;

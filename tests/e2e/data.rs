@@ -162,3 +162,28 @@ fn health_readiness_and_counters() {
     assert_eq!(server.metric("bulla_verify_rejected_total{reason=\"seal\"}"), 0);
     assert_eq!(server.data.get("/metrics").status, 404, "metrics have a listener of their own");
 }
+
+#[test]
+fn a_request_names_a_bounded_number_of_realms_and_each_counts_once() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let key = deployment.issue_text("live", &[]);
+    let single = |realms: &[String]| server.data.post("/v1/verify", &json!({"api_key": key, "realms": realms}));
+    let batch = |realms: &[String]| server.data.post("/v1/verify/batch", &json!({"api_keys": [key], "realms": realms}));
+    let named = |count: usize| -> Vec<String> { (0..count).map(|at| format!("a{at}")).collect() };
+    let doubled: Vec<String> = named(31).into_iter().chain(vec!["live".to_owned(); 33]).collect();
+    assert_eq!(single(&doubled).json()["active"], true);
+    assert_eq!(batch(&doubled).json()["results"][0]["active"], true);
+    assert_eq!(single(&named(64)).json(), json!({"active": false}), "realms that are not there");
+    for refused in [single(&named(65)), batch(&named(65)), batch(&vec!["aa".to_owned(); 200_000])] {
+        assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-request"));
+        assert!(refused.body.contains("and may name 64"), "{}", refused.body);
+    }
+    let keys = server.data.post("/v1/verify/batch", &json!({"api_keys": vec![""; 300_000]}));
+    assert!(keys.status == 400 && keys.body.contains("holds 300000 keys and may hold 1000"), "{}", keys.body);
+    let tables: String = named(98).iter().map(|name| format!("[realms.{name}]\n")).collect();
+    deployment.configure("[realms.test]", &format!("{tables}[realms.test]"));
+    server.signal("HUP");
+    server.until("as many as are configured", |_| single(&named(100)).status == 200);
+    assert!(single(&named(101)).body.contains("names 101 realms and may name 100"));
+}

@@ -10,12 +10,13 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::verify::accepted_realms;
+use super::realms::{NamedRealms, accepted_realms};
 use crate::{
     schema,
     server::{
         App,
         body::{self, Bounds},
+        bounded::Bounded,
         openapi::problems::JsonBody,
         problem::Problem,
     },
@@ -29,11 +30,12 @@ const MAX_KEYS: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub(super) struct Body {
     #[schema(max_items = 1000)]
-    api_keys: Vec<String>,
-    /// The realms that count; the configured defaults, where none is named.
+    #[schema(value_type = Vec<String>)]
+    api_keys: Bounded<MAX_KEYS>,
+    /// The realms that count; the configured defaults, where none is named. At most 64, or as many as are configured.
     #[schema(value_type = Vec<schema::Realm>)]
     #[serde(default)]
-    realms: Vec<String>,
+    realms: NamedRealms,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -51,14 +53,12 @@ pub(super) struct Results {
 )]
 pub(super) async fn verify_batch(State(app): State<Arc<App>>, request: Request) -> Result<Json<Results>, Problem> {
     let body: Body = body::json(request, Bounds::batch(&app.config.server)).await?;
-    if body.api_keys.len() > MAX_KEYS {
-        return Err(Problem::bad_request(format!(
-            "`api_keys` holds {} keys and may hold {MAX_KEYS}",
-            body.api_keys.len()
-        )));
+    let count = body.api_keys.count();
+    if count > MAX_KEYS {
+        return Err(Problem::bad_request(format!("`api_keys` holds {count} keys and may hold {MAX_KEYS}")));
     }
     let wanted = Wanted { realms: accepted_realms(&app, &body.realms)?, ..Wanted::default() };
-    let verdicts = join_all(body.api_keys.iter().map(|key| app.judge(key, &wanted))).await;
+    let verdicts = join_all(body.api_keys.kept().iter().map(|key| app.judge(key, &wanted))).await;
     let answer = |verdict| Answer::for_caller(verdict).unwrap_or(Answer::COULD_NOT_TELL);
     Ok(Json(Results { results: verdicts.iter().map(answer).collect() }))
 }

@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::verify::accepted_realms;
+use super::realms::accepted_realms;
 use crate::{
     schema,
     server::{
@@ -113,7 +113,7 @@ pub(super) async fn introspect(
     let address = form.ip.map(|ip| ip.parse()).transpose();
     // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.
     let wanted = Wanted {
-        realms: accepted_realms(&app, form.realm.as_slice())?,
+        realms: accepted_realms(&app, &form.realm.into())?,
         audience: form.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
         ..Wanted::default()

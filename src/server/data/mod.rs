@@ -5,6 +5,7 @@ mod batch;
 mod feed;
 mod introspect;
 mod jwks;
+mod realms;
 mod self_revoke;
 mod verify;
 

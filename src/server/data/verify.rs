@@ -6,10 +6,10 @@ use axum::{
     Json,
     extract::{Request, State},
 };
-use bulla::Realm;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::realms::{NamedRealms, accepted_realms};
 use crate::{
     action::issue::IssuedApiKey,
     schema,
@@ -31,10 +31,10 @@ use crate::{
 pub(super) struct Body {
     /// What was presented: an API key, or anything else.
     api_key: String,
-    /// The realms that count; the configured defaults, where none is named.
+    /// The realms that count; the configured defaults, where none is named. At most 64, or as many as are configured.
     #[schema(value_type = Vec<schema::Realm>)]
     #[serde(default)]
-    realms: Vec<String>,
+    realms: NamedRealms,
     /// All of these are needed.
     #[serde(default)]
     scopes: Vec<String>,
@@ -79,15 +79,4 @@ pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Res
         _ => None,
     };
     Ok(Json(Verification { answer, replacement }))
-}
-
-/// The realms that a request names, or the configured default. The administrators' realm is never accepted here.
-pub(super) fn accepted_realms(app: &App, named: &[String]) -> Result<Vec<Realm>, Problem> {
-    if named.is_empty() {
-        return Ok(app.snapshot().default_realms.clone());
-    }
-    let realms: Result<Vec<Realm>, _> = named.iter().map(|name| name.parse()).collect();
-    let mut realms = realms.map_err(|error| Problem::bad_request(format!("`realms`: {error}")))?;
-    realms.retain(|realm| *realm != Realm::ADMIN);
-    Ok(realms)
 }

@@ -1,0 +1,81 @@
+//! Lists in a request's body: so many entries are kept, and the rest is only counted, so that a list that is refused for its
+//! length costs little more than reading past it.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, SeqAccess, Visitor},
+};
+
+/// A list of texts.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Bounded<const MOST: usize> {
+    /// The first `MOST` of them.
+    kept: Vec<String>,
+    count: usize,
+}
+
+impl<const MOST: usize> Bounded<MOST> {
+    /// How many there are.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// All of them, or as many as are kept of too many.
+    pub(super) fn kept(&self) -> &[String] {
+        &self.kept
+    }
+}
+
+impl<const MOST: usize> From<Option<String>> for Bounded<MOST> {
+    fn from(one: Option<String>) -> Self {
+        let kept: Vec<String> = one.into_iter().collect();
+        Bounded { count: kept.len(), kept }
+    }
+}
+
+impl<'de, const MOST: usize> Deserialize<'de> for Bounded<MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Entries::<MOST>)
+    }
+}
+
+struct Entries<const MOST: usize>;
+
+impl<'de, const MOST: usize> Visitor<'de> for Entries<MOST> {
+    type Value = Bounded<MOST>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of texts")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut list = Bounded::default();
+        while list.kept.len() < MOST {
+            let Some(entry) = entries.next_element()? else { return Ok(list) };
+            list.kept.push(entry);
+            list.count += 1;
+        }
+        while entries.next_element::<IgnoredAny>()?.is_some() {
+            list.count += 1;
+        }
+        Ok(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_is_counted_and_not_kept() {
+        let list = |text: &str| serde_json::from_str::<Bounded<3>>(text).map(|list| (list.count(), list.kept().len()));
+        assert_eq!(list("[]").expect("none"), (0, 0));
+        assert_eq!(list(r#"["a","b","c"]"#).expect("all"), (3, 3));
+        assert_eq!(list(r#"["a","b","c","d","e"]"#).expect("too many"), (5, 3));
+        for wrong in ["7", "{}", "[7]", r#"["a""#] {
+            assert!(list(wrong).is_err(), "{wrong}");
+        }
+    }
+}

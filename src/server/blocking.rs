@@ -1,7 +1,9 @@
 //! Work that waits for a disk or a device, off the threads that serve requests.
 
+use std::time::Instant;
+
 use super::problem::Problem;
-use crate::hardening::forget_registers;
+use crate::{hardening::forget_registers, telemetry::limit::LineLimit};
 
 /// Runs `work` on a thread of its own kind, which keeps nothing of it in its registers.
 pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
@@ -11,7 +13,10 @@ pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'st
         result
     });
     worked.await.map_err(|panic| {
-        tracing::error!(%panic, "a task failed");
+        static LINES: LineLimit = LineLimit::new();
+        if let Some(kept_back) = LINES.allow(Instant::now()) {
+            tracing::error!(%panic, kept_back, "a task failed");
+        }
         Problem::internal()
     })
 }

@@ -1,6 +1,6 @@
 //! The revocation feed: what the log of revocations has behind a follower's place, signed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bulla::{
     Realm,
@@ -11,6 +11,7 @@ use super::{App, problem::Problem};
 use crate::{
     clock,
     deployment::{Deployment, DeploymentError},
+    telemetry::limit::LineLimit,
 };
 
 /// What signing takes.
@@ -67,7 +68,10 @@ impl App {
             versions: versions.collect(),
         };
         let bytes = Message::write(&head, &events, &feed.key).map_err(|error| {
-            tracing::error!(%error, "a message of the revocation feed cannot be written");
+            static LINES: LineLimit = LineLimit::new();
+            if let Some(kept_back) = LINES.allow(Instant::now()) {
+                tracing::error!(%error, kept_back, "a message of the revocation feed cannot be written");
+            }
             Problem::internal()
         })?;
         Ok(Signed { bytes, seq: part.through })

@@ -20,6 +20,7 @@ use crate::{
     deployment::DeploymentError,
     imported::{Candidate, CheckError, HmacKey, Key, Known, Set},
     store::Store,
+    telemetry::limit::LineLimit,
     view::verdict::Wanted,
 };
 
@@ -168,7 +169,10 @@ impl App {
 
     fn checked(&self, candidate: &Candidate, checked: Result<bool, CheckError>) -> Result<bool, VerifyError> {
         checked.map_err(|error| {
-            tracing::error!(id = %candidate.key().id, %error, "an imported key could not be judged");
+            static LINES: LineLimit = LineLimit::new();
+            if let Some(kept_back) = LINES.allow(Instant::now()) {
+                tracing::error!(id = %candidate.key().id, %error, kept_back, "an imported key could not be judged");
+            }
             VerifyError::SecretUnchecked
         })
     }

@@ -1,5 +1,7 @@
 //! The one mapping from errors to HTTP: `application/problem+json` (RFC 9457), with a stable `type` and no secret.
 
+use std::time::Instant;
+
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
@@ -9,7 +11,7 @@ use bulla::KeyringError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{action::ActionError, deployment::DeploymentError, store::StoreError};
+use crate::{action::ActionError, deployment::DeploymentError, store::StoreError, telemetry::limit::LineLimit};
 
 /// The last part of an answer's problem type, for whoever looks at answers from outside.
 #[derive(Clone, Copy, Debug)]
@@ -234,8 +236,11 @@ impl From<ActionError> for Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        if !matches!(error, StoreError::BudgetSpent { .. }) {
-            tracing::error!(%error, "the store failed");
+        static LINES: LineLimit = LineLimit::new();
+        if !matches!(error, StoreError::BudgetSpent { .. })
+            && let Some(kept_back) = LINES.allow(Instant::now())
+        {
+            tracing::error!(%error, kept_back, "the store failed");
         }
         Problem::unavailable(error.to_string())
     }
@@ -259,7 +264,10 @@ impl From<DeploymentError> for Problem {
             },
             DeploymentError::Store(error) => error.into(),
             _ => {
-                tracing::error!(error = detail, "the deployment cannot be opened");
+                static LINES: LineLimit = LineLimit::new();
+                if let Some(kept_back) = LINES.allow(Instant::now()) {
+                    tracing::error!(error = detail, kept_back, "the deployment cannot be opened");
+                }
                 Problem::unavailable(detail)
             }
         }

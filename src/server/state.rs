@@ -136,9 +136,9 @@ impl App {
             too_stale: AtomicBool::new(false),
             secrets,
             stopping: watch::Sender::new(false),
-            rejected_lines: LineLimit::new(Instant::now()),
-            route_lines: LineLimit::new(Instant::now()),
-            replacement_lines: LineLimit::new(Instant::now()),
+            rejected_lines: LineLimit::new(),
+            route_lines: LineLimit::new(),
+            replacement_lines: LineLimit::new(),
             config,
         };
         let mut held = app.taken_back.hold();

@@ -1,5 +1,6 @@
 //! Logs and metrics. An API key appears in neither; its id may.
 
+pub(crate) mod excerpt;
 pub(crate) mod limit;
 pub(crate) mod log;
 pub(crate) mod metrics;

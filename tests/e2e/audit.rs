@@ -167,3 +167,25 @@ fn what_cannot_be_recorded_is_not_done() {
     database.execute_batch("DROP TRIGGER no_more").expect("dropped");
     assert_eq!(server.admin.request("DELETE", &format!("/v1/api-keys/{id}"), &[], "").status, 200);
 }
+
+#[test]
+fn what_a_stranger_calls_his_method_is_not_on_record() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    for method in ["A".repeat(30_000), deployment.admin_key.clone(), "PROPFIND".to_owned()] {
+        let answer = server
+            .admin
+            .raw(format!("{method} /v1/keyring HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+    server.admin.raw(b"GET /v1/keyring HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let log = server.stop();
+    let records = gapless(&deployment);
+    let calls = records.iter().filter(|record| record["action"] == "admin.refused");
+    let calls: Vec<&str> = calls.map(|record| record["detail"]["call"].as_str().expect("a call")).collect();
+    let other = "another method /v1/keyring";
+    assert_eq!(calls, [other, other, other, "GET /v1/keyring"]);
+    for told in [log, format!("{records:?}")] {
+        assert!(!told.contains("AAAA") && !told.contains(&deployment.admin_key), "{told}");
+    }
+}

@@ -190,3 +190,18 @@ fn whatever_else_comes_is_no_way_in() {
     assert_ne!(garbage.header("grpc-status"), Some("0"), "{}", garbage.body);
     assert_eq!(gateway.server.data.get("/healthz").status, 200);
 }
+
+#[test]
+fn what_a_route_is_called_by_mistake_fills_no_log_and_shows_no_key() {
+    let gateway = Gateway::new();
+    let admin_key = gateway.deployment.admin_key.clone();
+    let long = format!("bulla{}", "x".repeat(1_000_000));
+    let before = gateway.server.log().len();
+    for name in [long.as_str(), &admin_key, "bulla\n\u{1b}[2J\u{2028}"] {
+        assert_eq!(gateway.ask(Question::default().extension(name, "-")).denied(), (500, None));
+    }
+    let log = gateway.server.stop();
+    assert!(log.contains("`bullaxxxxxxxxxxxxxxxxxxx…`"), "{log}");
+    assert!(!log.contains(&admin_key[..28]) && !log.contains(['\u{1b}', '\u{2028}']), "{log}");
+    assert!(log.len() - before < 2_000, "{} bytes for three lines", log.len() - before);
+}

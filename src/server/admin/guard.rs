@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Extension, MatchedPath, Request, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -21,8 +21,12 @@ use crate::{
         listener::Peer,
         problem::Kind,
     },
+    telemetry::excerpt::excerpt,
     tls::ClientCertificate,
 };
+
+/// As much of a certificate's name as is written down.
+const LONGEST_NAME: usize = 128;
 
 /// Identifies the caller, for the endpoint to see as an extension.
 pub(super) async fn guard(
@@ -33,7 +37,8 @@ pub(super) async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let called = format!("{} {}", request.method(), endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
+    let method = standard(request.method());
+    let called = format!("{method} {}", endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
     let certificate = certificate.as_deref().map(|certificate| &**certificate);
     // An API key is chosen for the one request, and counts where there is both, be it good or not.
     let keyless =
@@ -68,11 +73,30 @@ pub(super) async fn guard(
     response
 }
 
+/// A method that HTTP knows. Any other is a text of the caller's, who may be anybody, of any length; it may even be an API
+/// key.
+fn standard(method: &Method) -> &str {
+    match *method {
+        Method::GET
+        | Method::HEAD
+        | Method::POST
+        | Method::PUT
+        | Method::DELETE
+        | Method::PATCH
+        | Method::OPTIONS
+        | Method::TRACE
+        | Method::CONNECT => method.as_str(),
+        _ => "another method",
+    }
+}
+
 /// The id of the key that was presented, which may be forged, or the name of the certificate, which is not.
 fn presented(headers: &HeaderMap, certificate: Option<&ClientCertificate>) -> Option<String> {
     match Credential::read(headers, None) {
         Credential::One(text) => text.expose().parse::<ApiKey>().ok().map(|key| key.id().to_string()),
-        Credential::None => certificate.map(|certificate| format!("cert:{}", certificate.shown())),
+        Credential::None => {
+            certificate.map(|certificate| format!("cert:{}", excerpt(certificate.shown().as_bytes(), LONGEST_NAME)))
+        }
         Credential::Several => None,
     }
 }

@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use hyper_util::server::graceful::GracefulShutdown;
@@ -16,7 +16,10 @@ use tokio::{
 };
 
 use super::{Answers, Limits, Peer, Stream, Transport, connection};
-use crate::config::{Listen, UnixMode};
+use crate::{
+    config::{Listen, UnixMode},
+    telemetry::limit::LineLimit,
+};
 
 /// Connections that the system holds until they are accepted, or as many as it allows. Where more arrive at once clients
 /// wait a second before they ask again.
@@ -95,7 +98,10 @@ impl Bound {
                 }
                 Err(error) => {
                     // Out of descriptors, as a rule: going on at once would only turn the loop hot.
-                    tracing::warn!(%error, "cannot accept a connection");
+                    static LINES: LineLimit = LineLimit::new();
+                    if let Some(kept_back) = LINES.allow(Instant::now()) {
+                        tracing::warn!(%error, kept_back, "cannot accept a connection");
+                    }
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }

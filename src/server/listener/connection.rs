@@ -1,6 +1,9 @@
 //! One connection: HTTP/1.1 or HTTP/2, within limits.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use hyper_util::{
@@ -9,7 +12,7 @@ use hyper_util::{
 };
 
 use super::{Answers, Asked, Limits, Peer, transport::Secured, unread};
-use crate::server::patience::Patience;
+use crate::{server::patience::Patience, telemetry::limit::LineLimit};
 
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 256;
@@ -38,6 +41,11 @@ pub(super) async fn serve(
     let stream = Patience::new(stream, limits.head_timeout, limits.idle_timeout);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     if let Err(error) = watcher.watch(connection).await {
-        tracing::debug!(%error, "a connection ended early");
+        static LINES: LineLimit = LineLimit::new();
+        if tracing::enabled!(tracing::Level::DEBUG)
+            && let Some(kept_back) = LINES.allow(Instant::now())
+        {
+            tracing::debug!(%error, kept_back, "a connection ended early");
+        }
     }
 }

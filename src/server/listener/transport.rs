@@ -1,11 +1,15 @@
 //! What lies between a socket and HTTP: TLS, as the listener has it at the moment, or nothing.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_rustls::TlsAcceptor;
 
 use super::Stream;
-use crate::{config::Plane, server::App, tls::ClientCertificate};
+use crate::{config::Plane, server::App, telemetry::limit::LineLimit, tls::ClientCertificate};
 
 /// What one listener speaks below HTTP. Each connection gets what is in force when it arrives.
 #[derive(Clone)]
@@ -37,8 +41,13 @@ impl Transport {
                 Some(Secured { stream: Box::new(stream), client })
             }
             Err(error) => {
+                static LINES: LineLimit = LineLimit::new();
                 app.metrics.handshake_failed(*plane);
-                tracing::debug!(listener = %plane, %error, "no TLS came about");
+                if tracing::enabled!(tracing::Level::DEBUG)
+                    && let Some(kept_back) = LINES.allow(Instant::now())
+                {
+                    tracing::debug!(listener = %plane, %error, kept_back, "no TLS came about");
+                }
                 None
             }
         }

@@ -70,7 +70,7 @@ impl Secrets {
             pool: Pool::new(config.memory_mib, config.queue),
             attempts: Arc::new(Attempts::new(config.wrong_per_minute)),
             changed: Mutex::new(Changed { seq: end, newest: HashMap::new() }),
-            broken_lines: LineLimit::new(Instant::now()),
+            broken_lines: LineLimit::new(),
         })
     }
 

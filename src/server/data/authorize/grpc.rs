@@ -33,6 +33,7 @@ use crate::server::{
     listener::{Asked, Peer},
     problem::Problem,
 };
+use crate::telemetry::excerpt::{self, excerpt};
 
 /// Where it is asked for.
 pub(in crate::server::data) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
@@ -101,7 +102,7 @@ fn route(attributes: &AttributeContext) -> Result<Option<&str>, String> {
         let name = key.trim_ascii();
         let alike = name.get(..REQUIRED.len()).is_some_and(|start| start.eq_ignore_ascii_case(REQUIRED.as_bytes()));
         if key != REQUIRED && alike {
-            let name = String::from_utf8_lossy(key);
+            let name = excerpt(key, excerpt::SHORT);
             return Err(format!("the route has a context extension `{name}`: all of it belongs into `{REQUIRED}`"));
         }
         if key == REQUIRED && found.replace(value).is_some() {

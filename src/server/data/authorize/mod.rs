@@ -19,6 +19,7 @@ use bulla::{
 use self::{identity::Identity, required::Required};
 use crate::{
     server::{App, problem::Problem},
+    telemetry::limit::LineLimit,
     view::verdict::Wanted,
 };
 
@@ -74,7 +75,10 @@ async fn judge(
         Ok(accepted) => {
             let identity = Identity::of(&accepted, app.snapshot().assertions.as_deref(), wanted.audience.as_deref());
             identity.ok_or_else(|| {
-                tracing::error!(id = %accepted.id(), "what is to be told of the key fits in no header");
+                static LINES: LineLimit = LineLimit::new();
+                if let Some(kept_back) = LINES.allow(Instant::now()) {
+                    tracing::error!(id = %accepted.id(), kept_back, "what is to be told of the key fits in no header");
+                }
                 Denied::Failed(Problem::internal())
             })
         }

@@ -42,7 +42,7 @@ impl Quickstart {
                 *listen = Listen::loopback(0);
             }
         }
-        log::start(&deployment.config.log);
+        let _last_lines = log::start(&deployment.config.log)?;
         let runtime = Runtime::new()?;
         let hangup = hangup(&runtime)?;
         runtime.block_on(async {

@@ -42,7 +42,7 @@ impl Serve {
             deployment.config.admin.listen = listen;
         }
         deployment.recheck()?;
-        log::start(&deployment.config.log);
+        let _last_lines = log::start(&deployment.config.log)?;
         hardening::harden();
         let runtime = Builder::new_multi_thread().enable_all().on_thread_park(hardening::forget_registers).build()?;
         // Before anything that takes time: a SIGHUP that nobody takes would end the process.

@@ -35,6 +35,7 @@ use self::{
 use crate::{
     config::{Listen, Listener, Plane, ServerConfig, UnixMode},
     deployment::{Deployment, DeploymentError},
+    telemetry::log,
 };
 
 pub(crate) use self::{data::router as data_router, imported::read_on as read_imported, state::App};
@@ -148,6 +149,7 @@ impl Server {
         );
         let mut tasks = JoinSet::new();
         tasks.spawn(self.refresher.run(stop.clone()));
+        tasks.spawn(log::tell_what_is_missing(stop.clone()));
         let (app, mut stopped) = (Arc::clone(&self.app), stop.clone());
         tasks.spawn(async move {
             let _stopped_or_gone = stopped.wait_for(|stop| *stop).await;

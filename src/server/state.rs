@@ -36,6 +36,7 @@ use crate::{
     store::{Store, StoreError},
     telemetry::{
         limit::LineLimit,
+        log,
         metrics::{Metrics, VersionCounters},
     },
     tls::Tls,
@@ -226,6 +227,7 @@ impl App {
         self.metrics.secret_waiting(self.secrets.waiting());
         self.metrics.imported_keys(self.imported.len());
         self.metrics.uses_dropped(self.last_used.dropped());
+        self.metrics.log_lines_dropped(log::dropped());
     }
 
     /// Forgets keys that have expired, in one part of the list after the other.

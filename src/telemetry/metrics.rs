@@ -44,6 +44,7 @@ pub(crate) struct Metrics {
     pub(crate) imported_slow_checks: Counter,
     certificate_expiry: Family<ListenerLabel, Gauge>,
     handshakes_failed: Family<ListenerLabel, Counter>,
+    log_lines_dropped: Counter,
 }
 
 /// One counter for each way a verification ends.
@@ -210,6 +211,12 @@ impl Metrics {
             "Connections that ended before TLS stood, by listener",
             handshakes_failed.clone(),
         );
+        let log_lines_dropped = Counter::default();
+        registry.register(
+            "log_lines_dropped",
+            "Lines of the log that found no room, as nobody read it fast enough",
+            log_lines_dropped.clone(),
+        );
         let rejected = Rejection::ALL
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
@@ -241,6 +248,7 @@ impl Metrics {
             imported_slow_checks,
             certificate_expiry,
             handshakes_failed,
+            log_lines_dropped,
         }
     }
 
@@ -280,6 +288,11 @@ impl Metrics {
     /// Shows how many uses were not recorded.
     pub(crate) fn uses_dropped(&self, dropped: u64) {
         self.uses_dropped.set(dropped);
+    }
+
+    /// Shows how many lines of the log found no room.
+    pub(crate) fn log_lines_dropped(&self, dropped: u64) {
+        self.log_lines_dropped.inner().store(dropped, Ordering::Relaxed);
     }
 
     /// Counts a secret half that could not be checked.

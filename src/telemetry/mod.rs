@@ -4,3 +4,4 @@ pub(crate) mod excerpt;
 pub(crate) mod limit;
 pub(crate) mod log;
 pub(crate) mod metrics;
+mod queue;

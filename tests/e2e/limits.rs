@@ -171,3 +171,31 @@ fn a_flood_of_wrong_keys_and_routes_fills_no_log() {
     assert!((10..FLOOD / 10).contains(&lines("\"not accepted\"")), "{}", lines("\"not accepted\""));
     assert!((10..150).contains(&lines("what does not parse")), "{}", lines("what does not parse"));
 }
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing_and_what_is_missing_is_told() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_LOG__LEVEL", "debug")]);
+    let app = deployment.issue("live", &[])["app_id"].clone();
+    // Each of these has a line, and the pipe has room for some twenty.
+    let fill = || {
+        server.stall_log(true);
+        for _ in 0..6 {
+            let new = json!({"realm": "live", "app_id": app});
+            let issued = server.admin.post("/v1/api-keys/batch", &json!({"api_keys": vec![new; 1_000]}));
+            assert_eq!(issued.status, 201, "{}", issued.body);
+        }
+    };
+    fill();
+    assert_eq!(server.data.get("/healthz").status, 200);
+    server.until("lines without room", |server| server.metric("bulla_log_lines_dropped_total") > 0);
+    server.stall_log(false);
+    server.until("what is missing", |server| server.log().contains("lines of the log were dropped"));
+    fill();
+    // SIGTERM ends it though there is no room for the last lines.
+    let (code, _) = {
+        server.signal("TERM");
+        server.wait()
+    };
+    assert_eq!(code, Some(0));
+}

@@ -3,7 +3,11 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -19,6 +23,8 @@ pub struct Server {
     child: Child,
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
+    /// Whether its log is not read for now.
+    stalled: Arc<AtomicBool>,
     pub data: Http,
     pub admin: Http,
     pub metrics: Http,
@@ -45,14 +51,21 @@ impl Server {
             .expect("bulla starts");
         let log = Arc::new(Mutex::new(String::new()));
         let (found, serving) = mpsc::channel();
+        let stalled = Arc::new(AtomicBool::new(false));
         let reader = {
-            let (log, lines) = (Arc::clone(&log), BufReader::new(child.stderr.take().expect("its log")).lines());
+            let (log, stderr) = (Arc::clone(&log), child.stderr.take().expect("its log"));
+            // Little, so that a log that is not read is full soon.
+            rustix::pipe::fcntl_setpipe_size(&stderr, 4096).expect("a small pipe");
+            let (lines, stalled) = (BufReader::new(stderr).lines(), Arc::clone(&stalled));
             std::thread::spawn(move || {
                 for line in lines.map_while(Result::ok) {
                     log.lock().expect("the log").push_str(&format!("{line}\n"));
                     let event: Value = serde_json::from_str(&line).unwrap_or_default();
                     if event["message"] == "serving" {
                         let _started_already = found.send(event);
+                    }
+                    while stalled.load(Ordering::Relaxed) {
+                        std::thread::sleep(Duration::from_millis(5));
                     }
                 }
             })
@@ -69,6 +82,7 @@ impl Server {
             child,
             log,
             reader: Some(reader),
+            stalled,
         }
     }
 
@@ -80,6 +94,11 @@ impl Server {
     /// The log so far.
     pub fn log(&self) -> String {
         self.log.lock().expect("the log").clone()
+    }
+
+    /// Leaves the log unread, or goes on reading it.
+    pub fn stall_log(&self, stalled: bool) {
+        self.stalled.store(stalled, Ordering::Relaxed);
     }
 
     /// Waits until `done`, which takes milliseconds or a refresh.
@@ -113,6 +132,7 @@ impl Server {
             assert!(Instant::now() < deadline, "the server does not end: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         };
+        self.stall_log(false);
         self.reader.take().expect("the reader").join().expect("the log was read");
         (status.code(), self.log())
     }

@@ -1,0 +1,131 @@
+//! A writer for whom nobody waits: it queues lines for a thread of its own, and drops what finds no room.
+
+use std::{
+    io::{self, Write},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long the end waits for what is still in the queue.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Queues each piece that is written, as one line.
+#[derive(Clone)]
+pub(crate) struct Queue {
+    entries: SyncSender<Entry>,
+    dropped: Arc<AtomicU64>,
+}
+
+enum Entry {
+    Line(Vec<u8>),
+    /// To be answered once all before it is written.
+    End(SyncSender<()>),
+}
+
+/// Waits a moment for the last lines when it is dropped.
+pub(crate) struct LastLines(Queue);
+
+impl Queue {
+    /// Has a thread write to `out`, while at most `most` lines wait for it.
+    pub(crate) fn start(most: usize, out: impl Write + Send + 'static) -> io::Result<(Self, LastLines)> {
+        let (entries, queued) = sync_channel(most);
+        thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&queued, out))?;
+        let queue = Queue { entries, dropped: Arc::default() };
+        Ok((queue.clone(), LastLines(queue)))
+    }
+
+    /// Counts the lines that found no room.
+    pub(crate) fn dropped(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.dropped)
+    }
+}
+
+/// A line that cannot be written is lost, and the next one is tried: there is nobody left to tell.
+fn write_all(queued: &Receiver<Entry>, mut out: impl Write) {
+    for entry in queued {
+        match entry {
+            Entry::Line(line) => drop(out.write_all(&line)),
+            Entry::End(written) => drop(out.flush().map(|()| written.try_send(()))),
+        }
+    }
+}
+
+impl Write for Queue {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if self.entries.try_send(Entry::Line(line.to_vec())).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        let (end, written) = sync_channel(1);
+        let deadline = Instant::now() + LAST_LINES;
+        while self.0.entries.try_send(Entry::End(end.clone())).is_err() {
+            if Instant::now() >= deadline {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _or_too_late = written.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use super::*;
+
+    /// A reader that takes a line whenever it is told to.
+    struct Stalling(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Stalling {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.recv().map_err(io::Error::other)?;
+            self.1.lock().expect("what was written").extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_without_room_are_counted_and_the_others_written_in_order() {
+        let (go_on, stall) = mpsc::channel();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (mut queue, last_lines) = Queue::start(3, Stalling(stall, Arc::clone(&written))).expect("a thread");
+        let dropped = queue.dropped();
+        for line in 0..100_u8 {
+            queue.write_all(&[line]).expect("it never fails");
+        }
+        let lost = dropped.load(Ordering::Relaxed);
+        // One may be with the writer beside those three.
+        assert!(lost == 96 || lost == 97, "{lost}");
+        (0..100).for_each(|_| go_on.send(()).expect("the reader"));
+        drop(last_lines);
+        let expected = if lost == 96 { vec![0, 1, 2, 3] } else { vec![0, 1, 2] };
+        assert_eq!(*written.lock().expect("what was written"), expected);
+    }
+
+    #[test]
+    fn the_end_does_not_wait_for_ever() {
+        let (_never, stall) = mpsc::channel();
+        let (mut queue, last_lines) = Queue::start(1, Stalling(stall, Arc::default())).expect("a thread");
+        queue.write_all(b"lost").expect("it never fails");
+        drop(last_lines);
+    }
+}

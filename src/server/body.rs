@@ -81,7 +81,8 @@ pub(super) async fn form(request: Request, bounds: Bounds) -> Result<Vec<u8>, Pr
     bytes(request, bounds).await
 }
 
-async fn bytes(request: Request, bounds: Bounds) -> Result<Vec<u8>, Problem> {
+/// The body as bytes, of whichever media type.
+pub(super) async fn bytes(request: Request, bounds: Bounds) -> Result<Vec<u8>, Problem> {
     tokio::time::timeout(bounds.time, collect(request, bounds.size)).await.unwrap_or_else(|_| Err(Problem::timed_out()))
 }
 

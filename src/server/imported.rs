@@ -2,7 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bulla::{ApiKey, Realm, Rejection, VerifyError};
+use axum::http::{HeaderMap, HeaderName};
+use bulla::{ApiKey, Realm, Rejection, VerifyError, layer::Credential};
 use zeroize::Zeroizing;
 
 use super::{
@@ -23,6 +24,13 @@ use crate::{
     telemetry::limit::LineLimit,
     view::verdict::Wanted,
 };
+
+/// What becomes of an imported key that is on the list of revocations.
+#[derive(Clone, Copy, PartialEq)]
+enum Revoked {
+    Rejected,
+    Accepted,
+}
 
 /// Rows that are read at a time.
 const CHUNK: u32 = 10_000;
@@ -57,6 +65,13 @@ pub(crate) fn read_on(known: &Known, store: &dyn Store, config: &Config) -> Resu
 }
 
 impl App {
+    /// The one credential of a request. In Basic it is the half that looks like an API key of bulla's or an imported one.
+    pub(super) fn credential<'h>(&self, headers: &'h HeaderMap, only: Option<&HeaderName>) -> Credential<'h> {
+        Credential::read_where(headers, only, |text| {
+            text.parse::<ApiKey>().is_ok() || (self.imported.len() > 0 && !self.imported.recognize(text).is_empty())
+        })
+    }
+
     /// Reads what was imported since the last look.
     pub(super) fn follow_imported(&self) -> Result<(), DeploymentError> {
         let before = self.imported.len();
@@ -74,12 +89,30 @@ impl App {
         text: &str,
         wanted: &Wanted,
     ) -> Option<Result<Arc<Key>, VerifyError>> {
+        self.find_imported(text, wanted, Revoked::Rejected).await
+    }
+
+    /// The imported key that this text is, be it revoked, suspended, or not; `None` where it is none.
+    pub(super) async fn genuine_imported(
+        self: &Arc<Self>,
+        text: &str,
+        wanted: &Wanted,
+    ) -> Option<Result<Arc<Key>, VerifyError>> {
+        self.find_imported(text, wanted, Revoked::Accepted).await
+    }
+
+    async fn find_imported(
+        self: &Arc<Self>,
+        text: &str,
+        wanted: &Wanted,
+        revoked: Revoked,
+    ) -> Option<Result<Arc<Key>, VerifyError>> {
         if self.imported.len() == 0 || text.parse::<ApiKey>().is_ok() {
             return None;
         }
         let mut judged = None;
         for candidate in self.imported.recognize(text) {
-            let verdict = self.judge_candidate(text, candidate, wanted).await;
+            let verdict = self.judge_candidate(text, candidate, wanted, revoked).await;
             if verdict.is_ok() {
                 return Some(verdict);
             }
@@ -97,9 +130,10 @@ impl App {
         text: &str,
         candidate: Candidate,
         wanted: &Wanted,
+        revoked: Revoked,
     ) -> Result<Arc<Key>, VerifyError> {
         let key = Arc::clone(candidate.key());
-        self.holds(&key, wanted)?;
+        self.holds(&key, wanted, revoked)?;
         let slow = candidate.is_slow();
         if !slow && !self.checked(&candidate, candidate.matches())? {
             return Err(Rejection::SecretWrong.into());
@@ -110,18 +144,21 @@ impl App {
         if slow {
             self.prove_imported(text, candidate).await?;
             // That may have taken its time.
-            self.holds(&key, wanted)?;
+            self.holds(&key, wanted, revoked)?;
         }
         key.grants(&wanted.scopes)?;
         Ok(key)
     }
 
-    fn holds(&self, key: &Key, wanted: &Wanted) -> Result<(), Rejection> {
+    fn holds(&self, key: &Key, wanted: &Wanted, revoked: Revoked) -> Result<(), Rejection> {
         let snapshot = self.snapshot();
         let accepting =
             |realm: &Realm| snapshot.config.realms.get(realm.as_str()).is_some_and(|policy| policy.accepts_imported());
         let realms: Vec<Realm> = wanted.realms.iter().copied().filter(accepting).collect();
-        key.holds(&realms, self.verifier().revocations(), clock::now_seconds())
+        match key.holds(&realms, self.verifier().revocations(), clock::now_seconds()) {
+            Err(Rejection::Revoked) if revoked == Revoked::Accepted => Ok(()),
+            held => held,
+        }
     }
 
     /// Whether a slow hash is that of the text, by what is remembered or by the hash.

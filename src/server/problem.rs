@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bulla::KeyringError;
+use bulla::{KeyringError, layer::Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -26,7 +26,7 @@ pub(super) struct Problem {
     pub(super) title: &'static str,
     detail: String,
     /// A challenge for `WWW-Authenticate`.
-    pub(super) challenge: Option<&'static str>,
+    pub(super) challenge: Option<HeaderValue>,
     /// Whether the same request may do in a second.
     pub(super) again: bool,
 }
@@ -49,9 +49,8 @@ impl Problem {
         Problem { status, kind, title, detail: detail.into(), challenge: None, again: false }
     }
 
-    fn challenging(mut self, challenge: &'static str) -> Self {
-        self.challenge = Some(challenge);
-        self
+    fn challenging(self, refusal: &Refusal) -> Self {
+        Problem { challenge: refusal.challenge(None), ..self }
     }
 
     /// What a client is shown.
@@ -94,35 +93,46 @@ impl Problem {
     }
 
     pub(super) fn unauthorized() -> Self {
-        let detail = "present an API key of the realm `bulla` as `Authorization: Bearer …` or in `X-API-Key`";
+        let detail = "present an API key of the realm `bulla` as `Authorization: Bearer …`, as user name or password of \
+            `Authorization: Basic …`, or in `X-API-Key`";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
-            .challenging("Bearer")
+            .challenging(&Refusal::NoCredential)
+    }
+
+    /// A login by Basic that a page of another site may have made a browser send.
+    pub(super) fn login_of_a_page() -> Self {
+        let detail = "a page of another site may have sent this: present the API key as `Authorization: Bearer …` or in \
+            `X-API-Key`, which no browser adds by itself";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
+            .challenging(&Refusal::NoCredential)
     }
 
     /// A client certificate that counts for nothing, and no API key.
     pub(super) fn certificate(detail: &str) -> Self {
         let detail = format!("{detail}, or present an API key of the realm `bulla`");
         Self::new(StatusCode::UNAUTHORIZED, "certificate", "The client certificate does not count", detail)
-            .challenging("Bearer")
+            .challenging(&Refusal::NoCredential)
     }
 
     /// A key that was to end itself, and is none that could.
     pub(super) fn no_such_key() -> Self {
-        let detail = "present the API key that is to be revoked, which has to be genuine and in time";
+        let detail = "present the API key that is to be revoked, which has to be genuine and in time, as `Authorization: \
+            Bearer …`, as user name or password of `Authorization: Basic …`, or in `X-API-Key`";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
-            .challenging("Bearer")
+            .challenging(&Refusal::NoCredential)
     }
 
     pub(super) fn several_credentials() -> Self {
-        let detail = "present one credential, in one header, once";
+        let detail =
+            "present one API key, in one header, once; in `Authorization: Basic …` as user name or as password";
         Self::new(StatusCode::UNAUTHORIZED, "several-credentials", "More than one credential", detail)
-            .challenging("Bearer error=\"invalid_request\"")
+            .challenging(&Refusal::SeveralCredentials)
     }
 
     pub(super) fn forbidden(needed: &str) -> Self {
         let detail = format!("the credential lacks the scope `{needed}`");
         Self::new(StatusCode::FORBIDDEN, "forbidden", "The credential does not allow this", detail)
-            .challenging("Bearer error=\"insufficient_scope\"")
+            .challenging(&Refusal::InsufficientScope("".into()))
     }
 
     /// A key that could not be judged just now.
@@ -213,7 +223,7 @@ impl IntoResponse for Problem {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(challenge) = self.challenge {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

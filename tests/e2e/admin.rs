@@ -20,7 +20,7 @@ fn issuing_needs_an_administrator() {
     ] {
         let answer = caller.post("/v1/api-keys", &body);
         assert_eq!((answer.status, answer.problem().as_str()), (401, "unauthorized"), "{who}");
-        assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{who}");
+        assert_eq!(answer.header("www-authenticate"), Some("Basic realm=\"bulla\", Bearer"), "{who}");
         assert_eq!(caller.get("/v1/keyring").status, 401, "{who}");
     }
     let twice = server.admin.request("GET", "/v1/keyring", &[("x-api-key", &deployment.admin_key)], "");

@@ -18,6 +18,9 @@ const IDENTITY: [&str; 6] = [
     "x-bulla-assertion",
 ];
 
+const UNAUTHORIZED: &str = "Basic realm=\"bulla\", Bearer";
+const AMBIGUOUS: &str = "Basic realm=\"bulla\", Bearer error=\"invalid_request\"";
+
 struct Gateway {
     server: Server,
     deployment: Deployment,
@@ -69,24 +72,47 @@ fn the_key_comes_from_one_header_and_never_from_the_query() {
     let gateway = Gateway::new();
     let key = gateway.deployment.issue_text("live", &[]);
     use base64::{Engine, engine::general_purpose::STANDARD};
-    let (plain, basic) = (bearer(&key), format!("Basic {}", STANDARD.encode(format!("{key}:"))));
-    for headers in [[("authorization", plain.as_str())], [("authorization", &basic)], [("x-api-key", &key)]] {
-        assert_eq!(gateway.ask("/v1/authorize", &headers).status, 200, "{headers:?}");
+    let basic = |pair: &[u8]| format!("Basic {}", STANDARD.encode(pair));
+    let other = gateway.deployment.issue_text("live", &[]);
+    let encoded = key.replace('_', "%5F");
+    let latin_1 = basic(&[key.as_bytes(), b":p\xe4ss"].concat());
+    let (as_password, both) = (basic(format!("alice:{key}").as_bytes()), basic(format!("{key}:{other}").as_bytes()));
+    let (of_oauth, encoded_password) =
+        (basic(format!("{encoded}:%2B").as_bytes()), basic(format!("__token__:{encoded}").as_bytes()));
+    let (plain, basic) = (bearer(&key), basic(format!("{key}:").as_bytes()));
+    for headers in [
+        &[("authorization", plain.as_str())][..],
+        &[("authorization", &basic)],
+        &[("authorization", &latin_1)],
+        &[("authorization", &as_password)],
+        &[("authorization", &of_oauth)],
+        &[("authorization", &encoded_password)],
+        &[("x-api-key", &key)],
+        &[("x-api-key", ""), ("authorization", &plain)],
+        &[("x-api-key", &key), ("authorization", "")],
+        &[("x-api-key", &key), ("authorization", "Bearer")],
+    ] {
+        assert_eq!(gateway.ask("/v1/authorize", headers).status, 200, "{headers:?}");
     }
+    let elsewhere = gateway.ask("/v1/authorize/from:x-api-key", &[("authorization", &plain)]);
+    assert_eq!((elsewhere.status, elsewhere.header("www-authenticate")), (401, Some("Bearer")), "Basic is of no use");
     for (headers, challenge) in [
-        (vec![], "Bearer"),
-        (vec![("x_api_key", key.as_str()), ("x.api.key", &key), ("api-key", &key)], "Bearer"),
-        (vec![("authorization", &key)], "Bearer"),
-        (vec![("authorization", "Bearer nothing")], "Bearer"),
-        (vec![("authorization", &plain), ("x-api-key", &key)], "Bearer error=\"invalid_request\""),
-        (vec![("x-api-key", &key), ("x-api-key", &key)], "Bearer error=\"invalid_request\""),
-        (vec![("authorization", "Bearer a, Bearer b")], "Bearer error=\"invalid_request\""),
-        (vec![("authorization", &format!("{plain},{plain}"))], "Bearer error=\"invalid_request\""),
-        (vec![("authorization", &format!("{basic}, {basic}"))], "Bearer error=\"invalid_request\""),
-        (vec![("x-api-key", &format!("{key},{key}"))], "Bearer error=\"invalid_request\""),
-        (vec![("x-api-key", &format!("{key}, "))], "Bearer error=\"invalid_request\""),
-        (vec![("x-api-key", &"k".repeat(10 << 10))], "Bearer"),
-        (vec![("authorization", &bearer(&"k".repeat(10 << 10)))], "Bearer"),
+        (vec![], UNAUTHORIZED),
+        (vec![("x_api_key", key.as_str()), ("x.api.key", &key), ("api-key", &key)], UNAUTHORIZED),
+        (vec![("authorization", &key)], UNAUTHORIZED),
+        (vec![("authorization", "Bearer nothing")], UNAUTHORIZED),
+        (vec![("authorization", &plain), ("x-api-key", &key)], AMBIGUOUS),
+        (vec![("x-api-key", &key), ("x-api-key", &key)], AMBIGUOUS),
+        (vec![("authorization", "Bearer a, Bearer b")], AMBIGUOUS),
+        (vec![("authorization", &format!("{plain},{plain}"))], AMBIGUOUS),
+        (vec![("authorization", &format!("{basic}, {basic}"))], AMBIGUOUS),
+        (vec![("authorization", &both)], AMBIGUOUS),
+        (vec![("x-api-key", "")], UNAUTHORIZED),
+        (vec![("authorization", "Bearer")], UNAUTHORIZED),
+        (vec![("x-api-key", &format!("{key},{key}"))], AMBIGUOUS),
+        (vec![("x-api-key", &format!("{key}, "))], AMBIGUOUS),
+        (vec![("x-api-key", &"k".repeat(10 << 10))], UNAUTHORIZED),
+        (vec![("authorization", &bearer(&"k".repeat(10 << 10)))], UNAUTHORIZED),
     ] {
         let answer = gateway.ask(&format!("/v1/authorize?api_key={key}&access_token={key}"), &headers);
         assert_eq!((answer.status, answer.header("www-authenticate")), (401, Some(challenge)), "{headers:?}");
@@ -115,7 +141,7 @@ fn http_2_and_upgrades_are_judged_like_anything() {
     let (status, headers, _) = envoy.http2("GET", asked, &[("x-api-key", &key)]);
     assert_eq!((status, headers["x-bulla-app-id"].as_bytes()), (200, APP.as_bytes()));
     let (status, headers, _) = envoy.http2("GET", "/v1/authorize", &[("x-api-key", &key), ("x-api-key", &key)]);
-    assert_eq!((status, headers["www-authenticate"].as_bytes()), (401, &b"Bearer error=\"invalid_request\""[..]));
+    assert_eq!((status, headers["www-authenticate"].as_bytes()), (401, AMBIGUOUS.as_bytes()));
     // A gateway asks as its client does.
     let wrong = "/v1/authorize/nope";
     let (status, _, length) = envoy.http2("GET", wrong, &[("x-api-key", &key)]);
@@ -191,7 +217,7 @@ fn every_bad_key_hears_the_same() {
             (answer.status, answer.header("www-authenticate").map(str::to_owned), answer.body)
         })
         .collect();
-    assert_eq!(answers[0], (401, Some("Bearer".to_owned()), String::new()));
+    assert_eq!(answers[0], (401, Some(UNAUTHORIZED.to_owned()), String::new()));
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     assert_eq!(gateway.server.data.post("/v1/verify", &json!({"api_key": good})).json()["active"], true);
 }

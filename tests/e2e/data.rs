@@ -135,7 +135,7 @@ fn introspection_needs_a_credential_and_speaks_rfc_7662() {
     assert_eq!(introspect(&format!("token={bound}")), json!({"active": false}), "nobody said who and from where");
     assert_eq!(introspect(&format!("token={bound}&audience=shop&ip=10.0.0.1"))["aud"], json!(["shop"]));
     let anonymous = server.data.request("POST", "/v1/introspect", &form, &token);
-    assert_eq!((anonymous.status, anonymous.header("www-authenticate")), (401, Some("Bearer")));
+    assert_eq!((anonymous.status, anonymous.header("www-authenticate")), (401, Some("Basic realm=\"bulla\", Bearer")));
     let not_an_administrator = server.data.bearer(&key).request("POST", "/v1/introspect", &form, &token);
     assert_eq!(not_an_administrator.status, 401, "a presented key opens nothing");
     let reader = deployment.issue_text("bulla", &["--scope", "read"]);

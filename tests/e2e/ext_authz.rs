@@ -9,8 +9,8 @@ use crate::support::{
     server::Server,
 };
 
-const INVALID_REQUEST: (i32, Option<&str>) = (401, Some("Bearer error=\"invalid_request\""));
-const UNAUTHORIZED: (i32, Option<&str>) = (401, Some("Bearer"));
+const INVALID_REQUEST: (i32, Option<&str>) = (401, Some("Basic realm=\"bulla\", Bearer error=\"invalid_request\""));
+const UNAUTHORIZED: (i32, Option<&str>) = (401, Some("Basic realm=\"bulla\", Bearer"));
 
 struct Gateway {
     envoy: Envoy,
@@ -81,6 +81,17 @@ fn one_credential_in_one_header_once_and_never_in_the_query() {
     let gateway = Gateway::new();
     let key = gateway.deployment.issue_text("live", &[]);
     let (other, bearer) = (gateway.deployment.issue_text("test", &[]), format!("Bearer {key}"));
+    let basic = |pair: String| format!("Basic {}", STANDARD.encode(pair));
+    let encoded = key.replace('_', "%5F");
+    for headers in [
+        [("x-api-key", ""), ("authorization", &bearer)],
+        [("x-api-key", &key), ("authorization", "")],
+        [("cookie", "a"), ("authorization", &basic(format!("{encoded}:x")))],
+        [("cookie", "a"), ("authorization", &basic(format!("alice:{key}")))],
+    ] {
+        assert_eq!(gateway.ask(with(&headers)).denied(), (200, None), "{headers:?}");
+    }
+    let both = basic(format!("{key}:{other}"));
     for (headers, denied) in [
         (vec![], UNAUTHORIZED),
         (vec![("x_api_key", key.as_str()), ("x.api.key", &key), ("api-key", &key), ("cookie", &key)], UNAUTHORIZED),
@@ -91,7 +102,7 @@ fn one_credential_in_one_header_once_and_never_in_the_query() {
         (vec![("x-api-key", "x\ny"), ("authorization", &bearer)], INVALID_REQUEST),
         (vec![("x-api-key", &key), ("authorization", &bearer)], INVALID_REQUEST),
         (vec![("x-api-key", &key), ("x-api-key", &key)], INVALID_REQUEST),
-        (vec![("x-api-key", &key), ("x-api-key", "")], INVALID_REQUEST),
+        (vec![("authorization", &both)], INVALID_REQUEST),
         (vec![("authorization", &bearer), ("authorization", &bearer)], INVALID_REQUEST),
         (vec![("X-Api-Key", &key), ("x-api-key", &key)], INVALID_REQUEST),
     ] {
@@ -101,6 +112,7 @@ fn one_credential_in_one_header_once_and_never_in_the_query() {
     let key = key.as_bytes();
     for (raw, denied) in [
         (vec![("x-api-key", key)], (200, None)),
+        (vec![("x-api-key", key), ("x-api-key", b"")], (200, None)),
         (vec![("X-Api-Key", key), ("cookie", &[0xff])], (200, None)),
         (vec![("x-api-key", &[0xff][..])], UNAUTHORIZED),
         (vec![("x-api-key", key), ("x-api-key", key)], INVALID_REQUEST),

@@ -123,10 +123,36 @@ fn an_imported_key_is_a_key_like_any_other() {
     let posted = |what: &str| server.admin.post(&format!("/v1/api-keys/{id}/{what}"), &json!({})).status;
     assert_eq!((posted("suspend"), verify(&server, KEY)), (200, json!({"active": false})));
     assert_eq!((posted("resume"), &verify(&server, KEY)), (200, &active));
-    assert_eq!(server.data.bearer(KEY).post("/v1/self-revoke", &json!({})).status, 200);
+    assert_eq!(posted("suspend"), 200);
+    for changed in [true, false] {
+        let ended = server.data.bearer(KEY).post("/v1/self-revoke", &json!({}));
+        assert_eq!((ended.status, &ended.json()["changed"]), (200, &json!(changed)), "a suspended one, and again");
+    }
+    assert_eq!(server.data.bearer(&format!("{KEY}0")).post("/v1/self-revoke", &json!({})).status, 401);
     assert_eq!(verify(&server, KEY), json!({"active": false}));
     assert_eq!(deployment.run(&["keys", "show", id, "--json"]).ok().json()["state"], "revoked");
     assert!(server.admin.get("/v1/keyring").body.find("\"version\":0").is_none());
+}
+
+#[test]
+fn an_imported_key_is_either_half_of_basic() {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    // What neither Bearer nor X-API-Key could carry is good in Basic.
+    const ODD: &str = "sk/a+b%2Fc=, \u{e9} ";
+    let deployment = Deployment::new();
+    import(&deployment, &[row(&sha256(KEY), json!({})), row(&sha256(ODD), json!({}))], &["--scheme", "sha256"]).ok();
+    let server = Server::start(&deployment);
+    let ask = |pair: String| {
+        let basic = format!("Basic {}", STANDARD.encode(pair));
+        server.data.request("GET", "/v1/authorize", &[("authorization", &basic)], "").status
+    };
+    for key in [KEY, ODD] {
+        assert_eq!(
+            (ask(format!("{key}:")), ask(format!("alice:{key}")), ask(format!("{key}:secret"))),
+            (200, 200, 200)
+        );
+    }
+    assert_eq!((ask(format!("{KEY}:{ODD}")), ask("alice:secret".to_owned())), (401, 401));
 }
 
 #[test]

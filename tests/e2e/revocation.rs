@@ -237,6 +237,40 @@ fn whoever_holds_a_key_can_end_it() {
 }
 
 #[test]
+fn a_request_that_may_name_another_key_ends_none() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let (own, leaked) = (deployment.issue_text("bulla", &["--scope", "read"]), deployment.issue_text("live", &[]));
+    let client = server.data.bearer(&own);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let json = [("content-type", "application/json")];
+    for (query, headers, body) in [
+        ("", &form[..], format!("token={leaked}&token_type_hint=access_token")),
+        ("", &form, "token=".to_owned()),
+        ("", &[], format!("token={leaked}")),
+        ("", &json, json!({"token": leaked}).to_string()),
+        ("", &json, "null".to_owned()),
+        (&format!("?token={leaked}"), &[], String::new()),
+    ] {
+        let refused = client.request("POST", &format!("/v1/self-revoke{query}"), headers, &body);
+        assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-request"), "{query} {body}");
+        let detail = refused.json()["detail"].to_string();
+        assert!(detail.contains("in the header") && !detail.contains(&leaked), "{detail}");
+    }
+    assert!(active(&server, &leaked));
+    let too_large = client.request("POST", "/v1/self-revoke", &form, &"x".repeat(70_000));
+    assert_eq!(too_large.status, 413);
+    let login =
+        format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, format!("{own}:")));
+    let of_a_page = [("authorization", login.as_str()), ("sec-fetch-site", "cross-site")];
+    assert_eq!(server.data.request("POST", "/v1/self-revoke", &of_a_page, "").status, 401, "no browser was asked to");
+    for (headers, body) in [(&form[..], ""), (&[], "\r\n"), (&json, "{}")] {
+        assert_eq!(client.request("POST", "/v1/self-revoke", headers, body).status, 200, "{body:?}");
+    }
+    assert_eq!(server.data.request("POST", "/v1/self-revoke", &of_a_page[..1], "").json()["changed"], false);
+}
+
+#[test]
 fn the_command_line_does_the_same_beside_a_server_and_through_it() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);

@@ -58,6 +58,23 @@ impl Question {
         self.with("Authorization", &value)
     }
 
+    pub fn basic_password(self) -> Self {
+        let value = format!("Basic {}", STANDARD.encode(format!("__token__:{}", self.key.text)));
+        self.with("Authorization", &value)
+    }
+
+    /// As clients of OAuth write it.
+    pub fn basic_form_encoded(self) -> Self {
+        let key = self.key.text.replace('_', "%5F");
+        let value = format!("Basic {}", STANDARD.encode(format!("{key}:x")));
+        self.with("Authorization", &value)
+    }
+
+    pub fn basic_twice(self) -> Self {
+        let value = format!("Basic {}", STANDARD.encode(format!("{0}:{0}", self.key.text)));
+        self.with("Authorization", &value)
+    }
+
     pub fn x_api_key(self) -> Self {
         let value = self.key.text.clone();
         self.with("X-API-Key", &value)

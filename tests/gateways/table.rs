@@ -10,8 +10,10 @@ use crate::{
     running::Running,
 };
 
-const NO_KEY: &str = "401 Bearer";
-const AMBIGUOUS: &str = "401 Bearer error=\"invalid_request\"";
+const NO_KEY: &str = "401 Basic realm=\"bulla\", Bearer";
+/// A route that reads another header than `Authorization` does not challenge for Basic.
+const NO_KEY_IN_THE_HEADER: &str = "401 Bearer";
+const AMBIGUOUS: &str = "401 Basic realm=\"bulla\", Bearer error=\"invalid_request\"";
 const SCOPE: &str = "403 Bearer error=\"insufficient_scope\", scope=\"orders.read\"";
 
 type Row = (&'static str, Question, &'static str);
@@ -45,7 +47,10 @@ fn rows(keys: &Keys) -> Vec<Row> {
     vec![
         ("Bearer", orders().bearer(), REACHES),
         ("Basic", orders().basic(), REACHES),
+        ("Basic, the key as the password", orders().basic_password(), REACHES),
+        ("Basic, form-encoded", orders().basic_form_encoded(), REACHES),
         ("X-API-Key", orders().x_api_key(), REACHES),
+        ("Bearer, and an X-API-Key that is empty", orders().bearer().with("X-API-Key", ""), REACHES),
         ("a key that never expires", Question::new(&keys.forever, "/orders/7").bearer(), REACHES),
         ("a body", orders().bearer().post(&body), REACHES),
         ("a chunked body", orders().bearer().post(&body).chunked(), REACHES),
@@ -86,11 +91,12 @@ fn rows(keys: &Keys) -> Vec<Row> {
             NO_KEY,
         ),
         ("a key in the query", ask(&format!("/orders/7?api_key={0}&access_token={0}", good.text)), NO_KEY),
-        ("a key where another header is read", ask("/reports/7").bearer(), NO_KEY),
+        ("a key where another header is read", ask("/reports/7").bearer(), NO_KEY_IN_THE_HEADER),
         ("a long header for a key", orders().with("X-API-Key", &long), NO_KEY),
         ("HTTP/2, a forged key", Question::new(&keys.forged, "/orders/7").bearer().http2(), NO_KEY),
         ("a WebSocket, a forged key", Question::new(&keys.forged, "/orders/7").bearer().upgrade(), NO_KEY),
         ("two credentials", orders().bearer().x_api_key(), AMBIGUOUS),
+        ("Basic, a key in both halves", orders().basic_twice(), AMBIGUOUS),
         ("X-API-Key twice", orders().x_api_key().x_api_key(), AMBIGUOUS),
         ("Authorization twice", orders().bearer().bearer(), AMBIGUOUS),
         ("two keys with a comma", orders().with("X-API-Key", &format!("{0}, {0}", good.text)), AMBIGUOUS),

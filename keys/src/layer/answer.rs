@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::Response;
+use http::{HeaderName, Response};
 use pin_project_lite::pin_project;
 
 use super::Refusal;
@@ -16,17 +16,18 @@ pin_project! {
     pub struct Answer<F> {
         #[pin]
         inner: Option<F>,
-        refusal: Option<Refusal>,
+        refused: Option<Response<()>>,
     }
 }
 
 impl<F> Answer<F> {
     pub(super) fn of(inner: F) -> Self {
-        Answer { inner: Some(inner), refusal: None }
+        Answer { inner: Some(inner), refused: None }
     }
 
-    pub(super) fn refused(refusal: Refusal) -> Self {
-        Answer { inner: None, refusal: Some(refusal) }
+    /// The key was to be in `only` this header, if one is named.
+    pub(super) fn refused(refusal: Refusal, only: Option<&HeaderName>) -> Self {
+        Answer { inner: None, refused: Some(refusal.into_response(only)) }
     }
 }
 
@@ -39,9 +40,9 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        match (this.inner.as_pin_mut(), this.refusal.take()) {
+        match (this.inner.as_pin_mut(), this.refused.take()) {
             (Some(inner), _) => inner.poll(cx),
-            (None, Some(refusal)) => Poll::Ready(Ok(refusal.into_response())),
+            (None, Some(refused)) => Poll::Ready(Ok(refused.map(|()| B::default()))),
             // Nobody polls a future again that was ready.
             (None, None) => Poll::Pending,
         }

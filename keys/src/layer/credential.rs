@@ -1,11 +1,13 @@
-//! The one credential of a request: from `Authorization: Bearer`, `Authorization: Basic` (as the user name) or `X-API-Key`.
-//! Never from the query, and never one of several.
+//! The one credential of a request: from `Authorization: Bearer`, `Authorization: Basic` or `X-API-Key`. Never from the query,
+//! and never one of several.
 
 use std::fmt;
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use zeroize::Zeroizing;
+
+use super::basic::{self, Basic};
+use crate::ApiKey;
 
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -41,34 +43,55 @@ enum Text<'h> {
 
 impl<'h> Credential<'h> {
     /// Reads the credential from `headers`: from `Authorization` and `X-API-Key`, or from `only` that header where one is
-    /// named. Basic (RFC 7617) carries it as the user name; the password is not looked at.
+    /// named. An empty header is none. Basic (RFC 7617) carries the key as the user name or as the password, whatever the
+    /// other is, form-encoded or as it stands.
     pub fn read(headers: &'h HeaderMap, only: Option<&HeaderName>) -> Self {
-        let mut found = None;
-        for name in Self::headers(only) {
-            for value in headers.get_all(name) {
-                if found.replace((name, value)).is_some() {
-                    return Credential::Several;
-                }
-            }
+        Self::read_where(headers, only, |text| text.parse::<ApiKey>().is_ok())
+    }
+
+    /// As [`read`](Self::read), where `is_key` says which half of Basic is the key, by the shape that keys have.
+    pub fn read_where(headers: &'h HeaderMap, only: Option<&HeaderName>, is_key: impl Fn(&str) -> bool) -> Self {
+        let mut all = Self::all(headers, only);
+        let (Some((name, value)), another) = (all.next(), all.next()) else { return Credential::None };
+        if another.is_some() {
+            return Credential::Several;
         }
-        let Some((name, value)) = found else { return Credential::None };
-        let text = match *name == header::AUTHORIZATION {
-            true => from_authorization(value),
-            false => value.to_str().ok().map(Text::InHeader),
-        };
-        match text.map(Presented) {
-            // No API key has a comma: a proxy joined two headers.
-            Some(text) if text.expose().contains(',') => Credential::Several,
-            Some(text) => Credential::One(text),
-            None => Credential::None,
+        match *name == header::AUTHORIZATION {
+            true => from_authorization(value, is_key),
+            false => value.to_str().map_or(Credential::None, Credential::one),
         }
     }
 
-    /// The headers that [`read`](Self::read) looks at, for whoever takes them off or hands them on.
+    /// Whether any header that [`read`](Self::read) looks at has something in it, be it an API key or not.
+    pub fn is_presented(headers: &'h HeaderMap, only: Option<&HeaderName>) -> bool {
+        Self::all(headers, only).next().is_some()
+    }
+
+    /// The headers that [`read`](Self::read) looks at, for removing them or handing them on.
     pub fn headers(only: Option<&HeaderName>) -> impl Iterator<Item = &HeaderName> {
         let usual = [&header::AUTHORIZATION, &X_API_KEY].into_iter().filter(move |_| only.is_none());
         usual.chain(only)
     }
+
+    fn all<'n>(
+        headers: &'h HeaderMap,
+        only: Option<&'n HeaderName>,
+    ) -> impl Iterator<Item = (&'n HeaderName, &'h HeaderValue)> {
+        let values = |name| headers.get_all(name).iter().map(move |value| (name, value));
+        Self::headers(only).flat_map(values).filter(|(name, value)| !is_empty(name, value))
+    }
+
+    /// No API key has a comma: a proxy joined two headers.
+    fn one(text: &'h str) -> Self {
+        if text.contains(',') { Credential::Several } else { Credential::One(Presented(Text::InHeader(text))) }
+    }
+}
+
+/// Some clients send a header without a key in it beside the one with the key.
+fn is_empty(name: &HeaderName, value: &HeaderValue) -> bool {
+    let value = value.as_bytes().trim_ascii();
+    let is = |scheme: &[u8]| *name == header::AUTHORIZATION && value.eq_ignore_ascii_case(scheme);
+    value.is_empty() || is(b"bearer") || is(b"basic")
 }
 
 impl Presented<'_> {
@@ -87,21 +110,24 @@ impl fmt::Debug for Presented<'_> {
     }
 }
 
-fn from_authorization(value: &HeaderValue) -> Option<Text<'_>> {
-    let (scheme, rest) = value.to_str().ok()?.split_once(' ')?;
+fn from_authorization(value: &HeaderValue, is_key: impl Fn(&str) -> bool) -> Credential<'_> {
+    let Some((scheme, rest)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
+        return Credential::None;
+    };
     let rest = rest.trim_matches(' ');
     if scheme.eq_ignore_ascii_case("bearer") {
-        Some(Text::InHeader(rest))
-    } else if scheme.eq_ignore_ascii_case("basic") && rest.contains(',') {
-        // Two of them, joined: not to be read, and to be seen as several.
-        Some(Text::InHeader(rest))
-    } else if scheme.eq_ignore_ascii_case("basic") {
-        let pair = Zeroizing::new(BASE64.decode(rest).ok()?);
-        let pair = std::str::from_utf8(&pair).ok()?;
-        let user = pair.split_once(':').map_or(pair, |(user, _)| user);
-        Some(Text::Decoded(Zeroizing::new(user.to_owned())))
+        Credential::one(rest)
+    } else if !scheme.eq_ignore_ascii_case("basic") {
+        Credential::None
+    } else if rest.contains(',') {
+        // No base64 has a comma: a proxy joined two headers.
+        Credential::Several
     } else {
-        None
+        match basic::read(rest, is_key) {
+            Basic::None => Credential::None,
+            Basic::One(text) => Credential::One(Presented(Text::Decoded(text))),
+            Basic::Several => Credential::Several,
+        }
     }
 }
 
@@ -129,7 +155,13 @@ mod tests {
         assert_eq!(read_from(&[("authorization", "Basic azo=")], None), "k");
         assert_eq!(read_from(&[("authorization", "Basic azpwYXNz")], None), "k");
         assert_eq!(read_from(&[("authorization", "Basic aw==")], None), "k");
-        assert_eq!(read_from(&[("authorization", "Basic azr/")], None), "-", "k:\\xff");
+        assert_eq!(read_from(&[("authorization", "Basic azr/")], None), "k", "k:\\xff");
+        assert_eq!(read_from(&[("authorization", "Basic /zpr")], None), "-", "\\xff:k");
+        assert_eq!(
+            read_from(&[("authorization", "Basic Ogo=")], None),
+            "\n",
+            "the password, where there is no user name"
+        );
         assert_eq!(read_from(&[("authorization", "Basic az")], None), "-", "no base64");
         assert_eq!(read_from(&[("authorization", "Basic azEsazI6")], None), "several", "k1,k2:");
         assert_eq!(read_from(&[("authorization", "Basic azo=, Basic azo=")], None), "several");
@@ -146,6 +178,39 @@ mod tests {
         assert_eq!(read_from(&[("x-api-key", "k"), ("authorization", "Bearer jwt")], Some("x-api-key")), "k");
         assert_eq!(read_from(&[("x-key", "k")], Some("x-key")), "k");
         assert_eq!(read_from(&[("authorization", "Basic azo=")], Some("authorization")), "k");
+    }
+
+    #[test]
+    fn an_api_key_is_either_half_of_basic_and_never_both() {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        const KEY: &str =
+            "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw";
+        let basic = |pair: &str| read_from(&[("authorization", &format!("Basic {}", STANDARD.encode(pair)))], None);
+        let encoded = KEY.replace('_', "%5F");
+        for pair in
+            [format!("{KEY}:"), format!("{KEY}:x,y"), format!("alice:{KEY}"), format!(":{KEY}"), format!("{encoded}:x")]
+        {
+            assert_eq!(basic(&pair), KEY, "{pair}");
+        }
+        assert_eq!(basic(&format!("{KEY}:{KEY}")), "several");
+        assert_eq!(basic(&format!("{encoded}:{KEY}")), "several");
+        assert_eq!(basic("alice:secret"), "alice", "which is no key either");
+    }
+
+    #[test]
+    fn an_empty_header_is_no_credential() {
+        for empty in [
+            ("x-api-key", ""),
+            ("x-api-key", " "),
+            ("authorization", ""),
+            ("authorization", "Bearer"),
+            ("authorization", "basic "),
+        ] {
+            assert_eq!(read_from(&[empty], None), "-", "{empty:?}");
+            assert_eq!(read_from(&[empty, ("x-api-key", "k")], None), "k", "{empty:?}");
+            assert_eq!(read_from(&[("authorization", "Bearer k"), empty], None), "k", "{empty:?}");
+        }
+        assert_eq!(read_from(&[("authorization", "Digest"), ("x-api-key", "k")], None), "several");
     }
 
     #[test]

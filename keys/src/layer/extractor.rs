@@ -19,6 +19,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Verified {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        Refusal::into_response(self)
+        Refusal::into_response(self, None)
     }
 }

@@ -22,6 +22,7 @@
 //! ```
 
 mod answer;
+mod basic;
 mod credential;
 mod extractor;
 mod refusal;

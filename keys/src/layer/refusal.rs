@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
 use crate::{Rejection, SharedVerifyError, claims::is_scope_character};
 
@@ -10,14 +10,18 @@ use crate::{Rejection, SharedVerifyError, claims::is_scope_character};
 ///
 /// | refusal | status | `WWW-Authenticate` |
 /// |---|---|---|
-/// | `NoCredential` | 401 | `Bearer` |
-/// | `SeveralCredentials` | 401 | `Bearer error="invalid_request"` |
-/// | `Rejected`, whatever the reason | 401 | `Bearer error="invalid_token"` |
+/// | `NoCredential` | 401 | `Basic realm="bulla", Bearer` |
+/// | `SeveralCredentials` | 401 | `Basic realm="bulla", Bearer error="invalid_request"` |
+/// | `Rejected`, whatever the reason | 401 | `Basic realm="bulla", Bearer error="invalid_token"` |
 /// | `InsufficientScope` | 403 | `Bearer error="insufficient_scope", scope="…"`, all that the route wants |
 /// | `SecretUnchecked`, `Stale` | 503 | |
 /// | `NotVerified` | 500 | |
 ///
 /// RFC 6750 has 400 for `invalid_request`; gateways in between turn that into a 500.
+///
+/// A 401 names every scheme that is accepted: git, wget and others send their credential only after a challenge for Basic. It
+/// stands in one header, because some gateways pass on one, and first, because some clients read the first challenge alone.
+/// Where the key is read from another header than `Authorization`, Basic would be of no use, and is left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -68,22 +72,29 @@ impl Refusal {
         }
     }
 
-    /// The challenge that goes with it.
-    pub fn challenge(&self) -> Option<HeaderValue> {
-        match self {
-            Refusal::NoCredential => Some(HeaderValue::from_static("Bearer")),
-            Refusal::SeveralCredentials => Some(HeaderValue::from_static(r#"Bearer error="invalid_request""#)),
-            Refusal::Rejected(_) => Some(HeaderValue::from_static(r#"Bearer error="invalid_token""#)),
-            Refusal::InsufficientScope(scopes) => Some(insufficient_scope(scopes)),
-            Refusal::SecretUnchecked | Refusal::Stale | Refusal::NotVerified => None,
-        }
+    /// The challenge that goes with it, where the key is read as [`Credential::read`](super::Credential::read) does, from
+    /// `only` one header or from all of them.
+    pub fn challenge(&self, only: Option<&HeaderName>) -> Option<HeaderValue> {
+        let basic = only.is_none_or(|only| *only == header::AUTHORIZATION);
+        let challenge = |all, bearer| HeaderValue::from_static(if basic { all } else { bearer });
+        Some(match self {
+            Refusal::NoCredential => challenge(r#"Basic realm="bulla", Bearer"#, "Bearer"),
+            Refusal::SeveralCredentials => {
+                challenge(r#"Basic realm="bulla", Bearer error="invalid_request""#, r#"Bearer error="invalid_request""#)
+            }
+            Refusal::Rejected(_) => {
+                challenge(r#"Basic realm="bulla", Bearer error="invalid_token""#, r#"Bearer error="invalid_token""#)
+            }
+            Refusal::InsufficientScope(scopes) => insufficient_scope(scopes),
+            Refusal::SecretUnchecked | Refusal::Stale | Refusal::NotVerified => return None,
+        })
     }
 
-    /// The response, with an empty body.
-    pub fn into_response<B: Default>(self) -> Response<B> {
+    /// The response, with an empty body. `only` is as for [`challenge`](Self::challenge).
+    pub fn into_response<B: Default>(self, only: Option<&HeaderName>) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = self.status();
-        if let Some(challenge) = self.challenge() {
+        if let Some(challenge) = self.challenge(only) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response.extensions_mut().insert(self);
@@ -91,9 +102,10 @@ impl Refusal {
     }
 }
 
-/// Scopes with other characters than RFC 6749 allows are left unsaid, as a quote would end the text.
+/// Scopes with other characters than RFC 6749 allows are left unsaid, as a quote would end the text. So are none: RFC 6749 has
+/// no empty list.
 fn insufficient_scope(scopes: &str) -> HeaderValue {
-    let known = scopes.bytes().all(|byte| byte == b' ' || is_scope_character(byte));
+    let known = !scopes.is_empty() && scopes.bytes().all(|byte| byte == b' ' || is_scope_character(byte));
     let told = known.then(|| HeaderValue::from_str(&format!(r#"Bearer error="insufficient_scope", scope="{scopes}""#)));
     told.and_then(Result::ok).unwrap_or(HeaderValue::from_static(r#"Bearer error="insufficient_scope""#))
 }

@@ -56,11 +56,11 @@ where
 
     fn call(&mut self, request: Request<B>) -> Answer<S::Future> {
         match request.extensions().get::<Verified>() {
-            None => Answer::refused(Refusal::NotVerified),
+            None => Answer::refused(Refusal::NotVerified, None),
             Some(verified) if self.wanted.iter().all(|wanted| verified.scopes().contains(wanted)) => {
                 Answer::of(self.inner.call(request))
             }
-            Some(_) => Answer::refused(Refusal::InsufficientScope(self.wanted.join(" ").into())),
+            Some(_) => Answer::refused(Refusal::InsufficientScope(self.wanted.join(" ").into()), None),
         }
     }
 }

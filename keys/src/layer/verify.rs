@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderMap, HeaderName, Request, Response, request::Parts};
+use http::{HeaderMap, HeaderName, Request, Response, header::Entry, request::Parts};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -17,8 +17,8 @@ use crate::{Expectations, Realm, SharedVerifier, Verified};
 /// Verifies the API key of every request, in process, and puts the [`Verified`] among the request's extensions. Who comes
 /// without one that holds is answered as [`Refusal`] says.
 ///
-/// The key comes from `Authorization: Bearer`, `Authorization: Basic` (as the user name) or `X-API-Key`, never from the
-/// query, and never is it one of several. Its header does not reach the inner service.
+/// The key comes from `Authorization: Bearer`, `Authorization: Basic` (as the user name or the password) or `X-API-Key`, never
+/// from the query, and never is it one of several. Its header does not reach the inner service.
 ///
 /// The layer asks for no scopes; [`RequireScopes`](super::RequireScopes) does, inside of it.
 #[derive(Clone)]
@@ -111,8 +111,8 @@ impl VerifyLayer {
         for name in Credential::headers(self.header.as_ref()) {
             if !self.keeps_credential {
                 headers.remove(name);
-            } else if let Some(value) = headers.get_mut(name) {
-                value.set_sensitive(true);
+            } else if let Entry::Occupied(mut values) = headers.entry(name) {
+                values.iter_mut().for_each(|value| value.set_sensitive(true));
             }
         }
     }
@@ -147,7 +147,7 @@ where
                 parts.extensions.insert(verified);
                 Answer::of(self.inner.call(Request::from_parts(parts, body)))
             }
-            Err(refusal) => Answer::refused(refusal),
+            Err(refusal) => Answer::refused(refusal, self.layer.header.as_ref()),
         }
     }
 }

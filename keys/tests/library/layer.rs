@@ -103,16 +103,21 @@ fn challenged(status: u16, challenge: &str) -> (u16, Option<String>) {
     (status, Some(challenge.to_owned()))
 }
 
-const INVALID: &str = r#"Bearer error="invalid_token""#;
+const INVALID: &str = r#"Basic realm="bulla", Bearer error="invalid_token""#;
+const UNAUTHORIZED: &str = r#"Basic realm="bulla", Bearer"#;
 
 #[tokio::test]
 async fn a_key_opens_in_every_header_that_may_carry_it() {
     let world = World::new();
     let (api, key) = (api(world.layer()), world.issue(Claims::new()));
-    let basic = format!("Basic {}", BASE64.encode(format!("{key}:ignored")));
-    for (name, value) in
-        [("authorization", format!("Bearer {key}")), ("authorization", basic), (X_API_KEY, key.clone())]
-    {
+    let basic = |pair: &str| format!("Basic {}", BASE64.encode(pair));
+    for (name, value) in [
+        ("authorization", format!("Bearer {key}")),
+        ("authorization", basic(&format!("{key}:ignored"))),
+        ("authorization", basic(&format!("anybody:{key}"))),
+        ("authorization", basic(&format!("{}:", key.replace('_', "%5F")))),
+        (X_API_KEY, key.clone()),
+    ] {
         let response = ask(&api, "/open", &[(name, &value)]).await;
         assert_eq!(response.status(), StatusCode::OK, "{name}");
         assert_eq!(body(response).await, uuid::Uuid::max().to_string());
@@ -124,10 +129,13 @@ async fn no_key_and_several_are_told_apart() {
     let world = World::new();
     let (api, key) = (api(world.layer()), world.issue(Claims::new()));
     let bearer = format!("Bearer {key}");
-    assert_eq!(answer(&api, "/open", &[]).await, challenged(401, "Bearer"));
-    assert_eq!(answer(&api, &format!("/open?api_key={key}&access_token={key}"), &[]).await, challenged(401, "Bearer"));
-    assert_eq!(answer(&api, "/open", &[("authorization", &key)]).await, challenged(401, "Bearer"));
-    let several = challenged(401, r#"Bearer error="invalid_request""#);
+    assert_eq!(answer(&api, "/open", &[]).await, challenged(401, UNAUTHORIZED));
+    assert_eq!(
+        answer(&api, &format!("/open?api_key={key}&access_token={key}"), &[]).await,
+        challenged(401, UNAUTHORIZED)
+    );
+    assert_eq!(answer(&api, "/open", &[("authorization", &key)]).await, challenged(401, UNAUTHORIZED));
+    let several = challenged(401, r#"Basic realm="bulla", Bearer error="invalid_request""#);
     let twice = [("authorization", bearer.as_str()), ("authorization", &bearer)];
     let both = [("authorization", bearer.as_str()), (X_API_KEY, &key)];
     for headers in [twice.as_slice(), &both, &[(X_API_KEY, &format!("{key},{key}"))]] {
@@ -212,8 +220,8 @@ async fn a_route_that_wants_scopes_says_which() {
 
 #[test]
 fn a_scope_that_fits_in_no_challenge_is_left_unsaid() {
-    for scope in ["a\"b", "a\\b", "a\nb", "é"] {
-        let challenge = Refusal::InsufficientScope(scope.into()).challenge().expect("a challenge");
+    for scope in ["", "a\"b", "a\\b", "a\nb", "é"] {
+        let challenge = Refusal::InsufficientScope(scope.into()).challenge(None).expect("a challenge");
         assert_eq!(challenge, r#"Bearer error="insufficient_scope""#, "{scope:?}");
     }
 }
@@ -229,7 +237,7 @@ async fn what_cannot_be_told_is_503() {
     let response = ask(&api, "/open", &[(X_API_KEY, &good)]).await;
     assert_eq!(response.extensions().get(), Some(&Refusal::Stale));
     assert_eq!(answer(&api, "/open", &[(X_API_KEY, "x")]).await, challenged(401, INVALID));
-    assert_eq!(answer(&api, "/open", &[]).await, challenged(401, "Bearer"));
+    assert_eq!(answer(&api, "/open", &[]).await, challenged(401, UNAUTHORIZED));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::http::HeaderMap;
 use bulla::{Realm, VerifyError, layer::Credential};
 
+use super::page;
 use crate::{
     action::Actor,
     server::{App, listener::Peer, problem::Problem},
@@ -60,6 +61,9 @@ pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) ->
         app.metrics.admin_refused.inc();
         problem
     };
+    if page::may_use_a_login(headers) {
+        return Err(refuse(Problem::login_of_a_page()));
+    }
     let text = match Credential::read(headers, None) {
         Credential::One(text) => text,
         Credential::None => return Err(refuse(Problem::unauthorized())),

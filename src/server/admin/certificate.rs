@@ -1,8 +1,8 @@
 //! Callers who show a client certificate in the place of an API key.
 
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 
-use super::auth::Caller;
+use super::{auth::Caller, page};
 use crate::{
     action::Actor,
     clock,
@@ -23,7 +23,7 @@ pub(super) fn identify(
         app.metrics.admin_refused.inc();
         Err(Problem::certificate(detail))
     };
-    if from_a_page(headers) {
+    if page::may_be_of_another_site(headers) {
         return refuse("a page of another site may have sent this: a browser is to present an API key");
     }
     let snapshot = app.snapshot();
@@ -39,37 +39,6 @@ pub(super) fn identify(
         Mapped::Nothing => refuse("the client certificate's name has no scopes; add it to [admin.tls.clients]"),
         Mapped::Several => {
             refuse("several names of the client certificate have scopes; leave one in [admin.tls.clients]")
-        }
-    }
-}
-
-/// A browser shows a certificate to a server whichever page has asked for it, so where it says that another site's may have,
-/// or leaves that open, the certificate does not count (Fetch Metadata; RFC 6454, section 7).
-fn from_a_page(headers: &HeaderMap) -> bool {
-    match headers.get("sec-fetch-site") {
-        Some(site) => site != "same-origin" && site != "none",
-        None => headers.contains_key(header::ORIGIN),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_browser_is_believed_only_what_it_says_of_its_own_pages() {
-        for (headers, page) in [
-            (&[][..], false),
-            (&[("sec-fetch-site", "none")], false),
-            (&[("sec-fetch-site", "same-origin"), ("origin", "https://bulla.example")], false),
-            (&[("sec-fetch-site", "same-site")], true),
-            (&[("sec-fetch-site", "cross-site")], true),
-            (&[("origin", "null")], true),
-        ] {
-            let map = headers
-                .iter()
-                .map(|(name, value)| (header::HeaderName::from_static(name), header::HeaderValue::from_static(value)));
-            assert_eq!(from_a_page(&map.collect()), page, "{headers:?}");
         }
     }
 }

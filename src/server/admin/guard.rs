@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     extract::{Extension, MatchedPath, Request, State},
-    http::{HeaderMap, Method, header},
+    http::{HeaderMap, Method},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -41,8 +41,7 @@ pub(super) async fn guard(
     let called = format!("{method} {}", endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
     let certificate = certificate.as_deref().map(|certificate| &**certificate);
     // An API key is chosen for the one request, and counts where there is both, be it good or not.
-    let keyless =
-        [header::AUTHORIZATION.as_str(), "x-api-key"].iter().all(|name| !request.headers().contains_key(*name));
+    let keyless = !Credential::is_presented(request.headers(), None);
     let identified = match certificate {
         Some(certificate) if keyless => certificate::identify(&app, request.headers(), certificate, peer),
         _ => auth::identify(&app, request.headers(), peer).await,

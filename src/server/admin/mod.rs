@@ -7,6 +7,7 @@ mod guard;
 mod issue;
 mod keyring;
 mod ledger;
+pub(super) mod page;
 mod reroll;
 mod reveal;
 mod take_back;

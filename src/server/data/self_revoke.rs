@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, State},
-    http::HeaderMap,
+    extract::{Extension, Request, State},
 };
 use bulla::{ApiKey, Rejection, VerifyError, layer::Credential};
 
@@ -16,27 +15,50 @@ use crate::{
     },
     clock,
     server::{
-        App, blocking, client_address,
+        App,
+        admin::page,
+        blocking,
+        body::{self, Bounds},
+        client_address,
         listener::Peer,
-        openapi::problems::{Internal, Unauthorized, Unavailable},
+        openapi::problems::{BadRequest, Internal, TimedOut, TooLarge, Unauthorized, Unavailable},
         problem::Problem,
     },
     view::verdict::Wanted,
 };
 
+/// A client of RFC 7009 shows its own key, and names in the body the one that is to end. It must not lose its own and be told
+/// that all is well.
+const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header, and takes neither a body nor a query: a key that \
+    these name would live on. Show the key that is to be revoked in the header, or revoke it by its id on the admin plane \
+    (`DELETE /v1/api-keys/{id}`)";
+
 /// Ends the API key that is shown.
 ///
-/// For good, and whichever realm it is of. Of a key with a secret half all but that is enough.
+/// For good, and whichever realm it is of. Of a key with a secret half all but that is enough. The key is in a header: a
+/// request that may name another one, in its body or in its query, is a 400.
 #[utoipa::path(
     post, path = "/v1/self-revoke",
-    responses((status = 200, description = "It is revoked, now or already.", body = Taken), Unauthorized, Internal, Unavailable)
+    responses(
+        (status = 200, description = "It is revoked, now or already.", body = Taken),
+        BadRequest, Unauthorized, TimedOut, TooLarge, Internal, Unavailable,
+    )
 )]
 pub(super) async fn self_revoke(
     State(app): State<Arc<App>>,
     Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
+    request: Request,
 ) -> Result<Json<Taken>, Problem> {
-    let text = match Credential::read(&headers, None) {
+    let (head, body) = request.into_parts();
+    let (headers, named) = (head.headers, head.uri.query().is_some_and(|query| !query.is_empty()));
+    let body = body::bytes(Request::new(body), Bounds::single(&app.config.server)).await?;
+    if named || !matches!(body.trim_ascii(), b"" | b"{}") {
+        return Err(Problem::bad_request(NAMES_ANOTHER));
+    }
+    if page::may_use_a_login(&headers) {
+        return Err(Problem::login_of_a_page());
+    }
+    let text = match app.credential(&headers, None) {
         Credential::One(text) => text,
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
@@ -46,7 +68,7 @@ pub(super) async fn self_revoke(
     let id = match (app.open(text.expose(), &wanted), text.expose().parse::<ApiKey>()) {
         (Ok(_), Ok(key)) => key.id(),
         (Err(VerifyError::Rejected(rejection)), Ok(key)) if is_genuine(rejection) => key.id(),
-        (_, Err(_)) => match app.judge_imported(text.expose(), &wanted).await {
+        (_, Err(_)) => match app.genuine_imported(text.expose(), &wanted).await {
             Some(Ok(key)) => key.id,
             Some(Err(VerifyError::SecretUnchecked)) => return Err(Problem::could_not_tell()),
             Some(Err(_)) | None => return Err(Problem::no_such_key()),

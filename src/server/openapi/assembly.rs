@@ -108,7 +108,10 @@ fn schemes() -> [SecurityScheme; 3] {
     [
         http(HttpAuthScheme::Bearer, "The API key."),
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-API-Key", "The API key."))),
-        http(HttpAuthScheme::Basic, "The API key as the user name; the password counts for nothing."),
+        http(
+            HttpAuthScheme::Basic,
+            "The API key as the user name or as the password; the other one counts for nothing. It may be form-encoded (RFC 6749, 2.3.1).",
+        ),
     ]
 }
 

@@ -124,7 +124,7 @@ fn credentials(http: HttpRequest, only: Option<&HeaderName>) -> HeaderMap {
     let mut keep = |key: &[u8], value: Bytes| {
         if let Some(name) = Credential::headers(only).find(|name| key.eq_ignore_ascii_case(name.as_str().as_bytes())) {
             // One that cannot be read is no key, but it is there.
-            found.append(name, HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("")));
+            found.append(name, HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("?")));
         }
     };
     for Entry { key, value } in http.headers {

@@ -34,7 +34,7 @@ use crate::{
             ("X-Bulla-Assertion" = String, description = "All of that, signed: a JWT."),
         )),
         (status = 401, description = "No key, one that is not accepted, or more than one.", headers(
-            ("WWW-Authenticate" = String, description = "With `error=\"invalid_request\"` where there is more than one."),
+            ("WWW-Authenticate" = String, description = "Every scheme that the route accepts; with `error=\"invalid_request\"` where there is more than one."),
         )),
         (status = 403, description = "The key lacks a scope.", headers(("WWW-Authenticate" = String))),
         Misconfigured, CouldNotTell,
@@ -74,7 +74,7 @@ fn route(path: &str) -> Option<&str> {
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         match self {
-            Denied::Refused(refusal) => refusal.into_response(),
+            Denied::Refused(refusal, from) => refusal.into_response(from.as_ref()),
             Denied::Failed(problem) => problem.into_response(),
         }
     }

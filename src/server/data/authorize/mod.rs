@@ -10,7 +10,7 @@ mod required;
 
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use bulla::{
     Rejection, VerifyError,
     layer::{Credential, Refusal},
@@ -32,8 +32,8 @@ pub(super) use self::{
 
 /// Why a request is not let through.
 enum Denied {
-    /// For what it brings.
-    Refused(Refusal),
+    /// For what it brings, where the route reads the key from this one header, or from any.
+    Refused(Refusal, Option<HeaderName>),
     /// For what is wrong on our side, or the gateway's.
     Failed(Problem),
 }
@@ -64,10 +64,11 @@ async fn judge(
     headers: &HeaderMap,
     address: Option<IpAddr>,
 ) -> Result<Identity, Denied> {
-    let presented = match Credential::read(headers, required.from.as_ref()) {
+    let from = required.from;
+    let presented = match app.credential(headers, from.as_ref()) {
         Credential::One(presented) => presented,
-        Credential::None => return Err(Denied::Refused(Refusal::NoCredential)),
-        Credential::Several => return Err(Denied::Refused(Refusal::SeveralCredentials)),
+        Credential::None => return Err(Denied::Refused(Refusal::NoCredential, from)),
+        Credential::Several => return Err(Denied::Refused(Refusal::SeveralCredentials, from)),
     };
     let realms = if required.realms.is_empty() { app.snapshot().default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address };
@@ -83,10 +84,10 @@ async fn judge(
             })
         }
         Err(VerifyError::Rejected(Rejection::Scope)) => {
-            Err(Denied::Refused(Refusal::InsufficientScope(wanted.scopes.join(" ").into())))
+            Err(Denied::Refused(Refusal::InsufficientScope(wanted.scopes.join(" ").into()), from))
         }
-        // Whoever tries keys hears the same as who has none.
-        Err(VerifyError::Rejected(_)) => Err(Denied::Refused(Refusal::NoCredential)),
+        // A client that tries keys hears the same as one without a key.
+        Err(VerifyError::Rejected(_)) => Err(Denied::Refused(Refusal::NoCredential, from)),
         Err(VerifyError::SecretUnchecked) => Err(Denied::Failed(Problem::could_not_tell())),
     }
 }

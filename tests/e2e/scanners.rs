@@ -17,7 +17,7 @@ use crate::support::{
 };
 
 /// What keys stand in, in the wild.
-const PLACES: [(&str, &str); 8] = [
+const PLACES: [(&str, &str); 12] = [
     ("API_KEY=", ""),
     ("{\"api_key\": \"", "\", \"next\": 1}"),
     ("authorization: Bearer ", "\\r\\n"),
@@ -26,6 +26,10 @@ const PLACES: [(&str, &str); 8] = [
     ("\"first line\\n", "\\n\""),
     ("(`", "`),"),
     ("key ", "."),
+    ("Use _", "_ here"),
+    ("", "_old"),
+    ("my_", "__"),
+    ("**_", "_**"),
 ];
 
 /// What a scanner found: the lines of a file, from 1.

@@ -23,5 +23,6 @@ mod secret;
 mod server;
 mod store;
 mod telemetry;
+mod text;
 mod tls;
 mod view;

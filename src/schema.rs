@@ -99,7 +99,9 @@ kinds! {
         .min_length(Some(1))
         .examples([json!("order-7")]);
     Note = text("A note for the record: up to 200 characters in one line, and no API key among them.", 200)
-        .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*$"))
+        .pattern(Some(
+            r"^[^\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$",
+        ))
         .examples([json!("leaked")]);
 }
 

@@ -13,11 +13,11 @@ pub(crate) mod reroll_secret;
 pub(crate) mod reveal;
 pub(crate) mod take_back;
 
-use bulla::{ApiKey, ApiKeyId, IssueError, SecretHashError};
+use bulla::{ApiKeyId, IssueError, SecretHashError};
 use jiff::Timestamp;
 
 pub(crate) use self::audit::Actor;
-use crate::{escrow::RecipientError, store::StoreError};
+use crate::{escrow::RecipientError, store::StoreError, text};
 
 /// An action was not done.
 #[derive(Debug, thiserror::Error)]
@@ -59,20 +59,17 @@ fn seconds(at: Timestamp) -> u64 {
 /// Longest text for the record, in characters.
 const LONGEST_NOTE: usize = 200;
 
-/// Holds a text for the record to its bounds. It has no API key in it: somebody took the wrong one from the clipboard, and
-/// nothing that is stored ever holds a key.
-fn check_note(field: &str, text: &str) -> Result<(), ActionError> {
-    let mut words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
-    if text.chars().count() > LONGEST_NOTE || text.chars().any(char::is_control) {
+/// Holds a note for the record to its bounds.
+fn check_note(field: &str, note: &str) -> Result<(), ActionError> {
+    if note.chars().count() > LONGEST_NOTE {
         return Err(invalid(field, format!("it has up to {LONGEST_NOTE} characters in one line")));
     }
-    if words.any(|word| word.parse::<ApiKey>().is_ok()) {
-        return Err(invalid(
-            field,
-            "it holds an API key, which is stored nowhere in the clear: name the key by its id",
-        ));
-    }
-    Ok(())
+    check_text(field, note)
+}
+
+/// Refuses a text that is stored or told again where it is more than one line, or holds an API key.
+fn check_text(field: &str, text: &str) -> Result<(), ActionError> {
+    text::check(text).map_err(|error| invalid(field, error))
 }
 
 fn invalid(field: impl Into<String>, message: impl ToString) -> ActionError {

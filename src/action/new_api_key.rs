@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{ActionError, check_note, invalid, policy, seconds};
+use super::{ActionError, check_note, check_text, invalid, policy, seconds};
 use crate::{
     config::{RealmConfig, parse_span},
     schema,
@@ -109,6 +109,8 @@ impl NewApiKey {
     pub(super) fn into_wish(self, policy: &RealmConfig, now: Timestamp) -> Result<Wish, ActionError> {
         let noted = self.name.iter().chain(self.meta.keys()).chain(self.meta.values()).chain(&self.scopes);
         noted.into_iter().try_for_each(|text| check_note("name, scopes and meta", text))?;
+        let audience = self.audience.into_vec();
+        audience.iter().try_for_each(|text| check_text("audience", text))?;
         let realm = self.realm.parse().map_err(|error| invalid("realm", error))?;
         let app_id = self.app_id.parse().map_err(|_| invalid("app_id", "it has to be a UUID"))?;
         let expires_at = match expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)? {
@@ -120,7 +122,7 @@ impl NewApiKey {
         let cidr: Result<Vec<Cidr>, CidrError> = self.cidr.iter().map(|block| block.parse()).collect();
         let claims = Claims::new()
             .with_scopes(self.scopes)
-            .with_audience(self.audience.into_vec())
+            .with_audience(audience)
             .with_cidr(cidr.map_err(|error| invalid("cidr", error))?)
             .with_meta(self.meta);
         let restrictions = Restrictions {

@@ -36,9 +36,11 @@ pub(super) fn check(policy: &RealmConfig, asked: &Asked<'_>, now: Timestamp) -> 
         return refused("app_id", "the policy of this realm does not list this app".to_owned());
     }
     if let Some(allowed) = &policy.scopes
-        && let Some(at) = asked.scopes.iter().position(|scope| !allowed.iter().any(|allowed| allows(allowed, scope)))
+        && let Some(scope) = asked.scopes.iter().find(|scope| !allowed.iter().any(|allowed| allows(allowed, scope)))
     {
-        return refused("scopes", format!("the policy of this realm does not allow scope number {}", at + 1));
+        let known =
+            if allowed.is_empty() { "no scope at all".to_owned() } else { format!("`{}`", allowed.join("`, `")) };
+        return refused("scopes", format!("the policy of this realm allows {known}, and not `{scope}`"));
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use bulla::{ApiKey, ApiKeyId};
 use clap::Args;
 use zeroize::Zeroizing;
 
@@ -16,20 +17,47 @@ pub(super) struct ApiKeyArgument {
 }
 
 impl ApiKeyArgument {
-    /// The key's text, without white space around it.
+    /// Whether it is the name of a file, and so a slip.
+    pub(super) fn is_file(&self) -> bool {
+        self.key != "-" && std::path::Path::new(&self.key).is_file()
+    }
+
+    /// The key's text.
     pub(super) fn read(&self) -> io::Result<Zeroizing<String>> {
         read(&self.key)
     }
 }
 
-/// What `argument` says, or standard input where it is `-`, without white space around it.
+/// What `argument` says, or standard input where it is `-`. White space around one of bulla's own keys or ids is none of it;
+/// an imported key may end in a blank, so of any other text the line end alone is left out.
 pub(super) fn read(argument: &str) -> io::Result<Zeroizing<String>> {
     if argument != "-" {
-        return Ok(Zeroizing::new(argument.trim().to_owned()));
+        return Ok(Zeroizing::new(bare(argument).to_owned()));
     }
     let mut bytes = Zeroizing::new(Vec::new());
     io::stdin().lock().take(MAX_INPUT).read_to_end(&mut bytes)?;
     // What is not UTF-8 is no API key, and is to be rejected as one.
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    Ok(Zeroizing::new(text.trim().to_owned()))
+    Ok(Zeroizing::new(bare(&text).to_owned()))
+}
+
+fn bare(text: &str) -> &str {
+    let (trimmed, line) = (text.trim(), text.trim_end_matches(['\r', '\n']));
+    let own = trimmed.parse::<ApiKey>().is_ok() || trimmed.parse::<ApiKeyId>().is_ok();
+    if own { trimmed } else { line }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_belong_to_imported_keys_alone() {
+        let key = "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw";
+        for own in [key, &key[..32]] {
+            assert_eq!(bare(&format!(" \t{own} \r\n")), own);
+        }
+        assert_eq!(bare("sk_old_7 \r\n"), "sk_old_7 ");
+        assert_eq!(bare(" sk_old_7"), " sk_old_7");
+    }
 }

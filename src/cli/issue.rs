@@ -6,7 +6,7 @@ use bulla::{Issuer, Realm};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ConfigArgument, Outcome, client::ServerArgument, output};
+use super::{ConfigArgument, Outcome, client::ServerArgument, output, parsers};
 use crate::{
     action::{
         Actor,
@@ -26,7 +26,7 @@ pub(super) struct Issue {
     #[arg(long)]
     realm: Realm,
     /// The app it belongs to, a UUID
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = parsers::app_id)]
     app: uuid::Uuid,
     /// How long it lives, such as 90d, 12h or 15m, or `never` for no expiry; if not said, as the realm has it
     #[arg(long, value_name = "DURATION", conflicts_with = "expires_at")]

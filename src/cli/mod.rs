@@ -1,26 +1,31 @@
 //! The command line: one file per command.
 
+mod admin_key;
 mod api_key_argument;
 mod audit;
 mod client;
 mod completions;
 mod doctor;
+mod id_argument;
 mod init;
 mod inspect;
 mod issue;
 mod keyring;
 mod keys;
 mod output;
+mod parsers;
 mod quickstart;
 #[cfg_attr(not(feature = "escrow"), path = "reveal_left_out.rs")]
 mod reveal;
 mod revoke;
 mod serve;
+mod unix_socket;
+mod usage;
 mod verify;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     action::ActionError,
@@ -127,22 +132,15 @@ type Outcome = Result<ExitCode, Failure>;
 
 /// Runs the command that the arguments name. A failure is exit code 2, as a usage error is.
 pub fn run() -> ExitCode {
-    let Arguments { command, config } = Arguments::parse();
-    let outcome = match command {
-        Command::Quickstart(command) => command.run(),
-        Command::Init(command) => command.run(),
-        Command::Serve(command) => command.run(&config),
-        Command::Issue(command) => command.run(&config),
-        Command::Verify(command) => command.run(&config),
-        Command::Inspect(command) => command.run(),
-        Command::Revoke(command) => command.run(&config),
-        Command::Reveal(command) => command.run(&config),
-        Command::Audit(command) => command.run(&config),
-        Command::Keys(command) => command.run(&config),
-        Command::Keyring(command) => command.run(&config),
-        Command::Doctor(command) => command.run(&config),
-        Command::Completions(command) => command.run(),
+    let mut known = Arguments::command();
+    let arguments = known
+        .try_get_matches_from_mut(std::env::args_os())
+        .and_then(|matches| Ok((Arguments::from_arg_matches(&matches)?, matches)));
+    let (Arguments { command, config }, matches) = match arguments {
+        Ok(arguments) => arguments,
+        Err(error) => usage::without_values(error.format(&mut known)).exit(),
     };
+    let outcome = usage::refuse_keys(&known, &matches).and_then(|()| run_command(command, &config));
     outcome.unwrap_or_else(|failure| {
         match &failure {
             // A closed pipe (`bulla … | head`) is nobody's error.
@@ -151,6 +149,30 @@ pub fn run() -> ExitCode {
         }
         ExitCode::from(2)
     })
+}
+
+fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
+    match command {
+        Command::Quickstart(command) => command.run(),
+        Command::Init(command) => command.run(),
+        Command::Serve(command) => command.run(config),
+        Command::Issue(command) => command.run(config),
+        Command::Verify(command) => command.run(config),
+        Command::Inspect(command) => command.run(),
+        Command::Revoke(command) => command.run(config),
+        Command::Reveal(command) => command.run(config),
+        Command::Audit(command) => command.run(config),
+        Command::Keys(command) => command.run(config),
+        Command::Keyring(command) => command.run(config),
+        Command::Doctor(command) => command.run(config),
+        Command::Completions(command) => command.run(),
+    }
+}
+
+/// The commands and their arguments, for tests that try them all.
+#[doc(hidden)]
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// A deployment in `folder`, for tests; where its configuration is.

@@ -5,6 +5,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::text::{is_obeyed, json_in_one_line, shown};
 
 pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
 pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -13,14 +16,13 @@ pub(super) const DIM: Style = Style::new().dimmed();
 
 /// Text without what a terminal would obey.
 fn plain(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { char::REPLACEMENT_CHARACTER } else { char }).collect()
+    text.chars().map(|char| if is_obeyed(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
 /// Prints `value` as one JSON object on one line.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer(&mut out, value)?;
-    writeln!(out)
+    let line = Zeroizing::new(serde_json::to_string(value)?);
+    writeln!(io::stdout().lock(), "{}", json_in_one_line(&line))
 }
 
 /// Prints names and values in two columns; a row without a value is left out.
@@ -33,18 +35,24 @@ pub(super) fn fields(rows: &[(&str, String)]) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints the fields of a JSON object in two columns, a list joined by spaces.
-pub(super) fn object(value: &Value) -> io::Result<()> {
-    let text = |value: &Value| match value {
+/// A field of a JSON object as text, a list joined by spaces; nothing where there is none.
+pub(super) fn text(of: &Value, name: &str) -> String {
+    of.get(name).map(plain_text).unwrap_or_default()
+}
+
+fn plain_text(value: &Value) -> String {
+    match value {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
-        Value::Array(all) => {
-            let texts = all.iter().map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned));
-            texts.collect::<Vec<_>>().join(" ")
-        }
+        Value::Array(all) => all.iter().map(plain_text).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
-    };
-    let all = value.as_object().into_iter().flatten().map(|(name, value)| (name.replace('_', " "), text(value)));
+    }
+}
+
+/// Prints the fields of a JSON object in two columns, a list joined by spaces.
+pub(super) fn object(value: &Value) -> io::Result<()> {
+    let fields_of = value.as_object().into_iter().flatten();
+    let all = fields_of.map(|(name, value)| (name.replace('_', " "), plain_text(value)));
     let all: Vec<(String, String)> = all.collect();
     fields(&all.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>())
 }
@@ -75,12 +83,13 @@ pub(super) fn line(text: impl std::fmt::Display) -> io::Result<()> {
 
 /// Prints what should be known on standard error.
 pub(super) fn note(text: &impl std::fmt::Display) {
-    let _nowhere_to_complain = writeln!(anstream::stderr().lock(), "{CARE}note:{CARE:#} {text}");
+    let _nowhere_to_complain = writeln!(anstream::stderr().lock(), "{CARE}note:{CARE:#} {}", shown(&text.to_string()));
 }
 
-/// Prints an error on standard error.
+/// Prints an error on standard error. Whatever it quotes, no API key is in it.
 pub(super) fn error(failure: &impl std::fmt::Display) {
-    let _nowhere_to_complain = writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {failure}");
+    let _nowhere_to_complain =
+        writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {}", shown(&failure.to_string()));
 }
 
 /// A duration, a list, or whatever else may be missing.

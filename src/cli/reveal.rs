@@ -7,12 +7,11 @@ use std::{
     process::ExitCode,
 };
 
-use bulla::ApiKeyId;
 use clap::Args;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{ConfigArgument, Failure, Outcome, client::ServerArgument, output};
+use super::{ConfigArgument, Failure, Outcome, client::ServerArgument, id_argument::IdArgument, output};
 use crate::{
     action::{
         Actor,
@@ -35,8 +34,8 @@ Examples:
   age-keygen | age -p -o escrow.age     an identity under a passphrase; prints the recipient
   bulla reveal ID --identity escrow.age --server http://127.0.0.1:8182")]
 pub(super) struct Reveal {
-    /// The API-key id, the public beginning of the key
-    id: ApiKeyId,
+    #[command(flatten)]
+    key: IdArgument,
     /// The identity of the realm's escrow recipient: a file of age under a passphrase
     #[arg(long, value_name = "FILE")]
     identity: PathBuf,
@@ -62,6 +61,7 @@ struct Revealed<'a> {
 
 impl Reveal {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let id = self.key.read(config, &self.server)?;
         let of_identity = |error: &dyn std::fmt::Display| {
             Failure::Usage(format!("the identity {}: {error}", self.identity.display()))
         };
@@ -72,12 +72,12 @@ impl Reveal {
         let escrowed: Escrowed = match self.server.admin()? {
             Some(server) => {
                 let body = serde_json::to_value(&why).map_err(io::Error::from)?;
-                let answer = server.post(&format!("/v1/api-keys/{}/reveal", self.id), &body)?;
+                let answer = server.post(&format!("/v1/api-keys/{id}/reveal"), &body)?;
                 serde_json::from_value(answer).map_err(io::Error::from)?
             }
-            None => why.apply(self.id, &*config.open()?.store()?, &Actor::command_line(), clock::now())?,
+            None => why.apply(id, &*config.open()?.store()?, &Actor::command_line(), clock::now())?,
         };
-        let opened = identity.open(self.id, &escrowed.recipient, &escrowed.ciphertext, escrowed.ending.as_deref());
+        let opened = identity.open(id, &escrowed.recipient, &escrowed.ciphertext, escrowed.ending.as_deref());
         let key = opened.map_err(|error| Failure::Usage(error.to_string()))?;
         if self.json {
             output::json(&Revealed {

@@ -8,11 +8,12 @@ use super::{ConfigArgument, Failure, Outcome};
 #[derive(Args)]
 pub(super) struct Reveal {
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
-    _whatever: Vec<String>,
+    ignored: Vec<String>,
 }
 
 impl Reveal {
     pub(super) fn run(self, _: &ConfigArgument) -> Outcome {
+        drop(self.ignored);
         let what = "this bulla was built without the feature escrow: build it with `--features escrow`";
         Err(Failure::Usage(what.to_owned()))
     }

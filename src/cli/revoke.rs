@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-use bulla::{ApiKey, ApiKeyId, Realm};
+use bulla::{ApiKeyId, Realm};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    ConfigArgument, Failure, Outcome,
+    ConfigArgument, Failure, Outcome, api_key_argument,
     client::{Client, ServerArgument},
-    output,
+    id_argument, output, parsers,
 };
 use crate::{
     action::{
@@ -19,8 +19,6 @@ use crate::{
         take_back::{self, TakeBack},
     },
     clock,
-    imported::Known,
-    server::read_imported,
 };
 
 /// Take back one API key, or everything that an app or a realm was issued before some time. For good.
@@ -37,14 +35,14 @@ pub(super) struct Revoke {
     #[arg(value_name = "ID|KEY|-", required_unless_present_any = ["app", "realm"], conflicts_with_all = ["app", "realm"])]
     key: Option<String>,
     /// Everything this app, a UUID, was issued, in every realm
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = parsers::app_id)]
     app: Option<Uuid>,
     /// Everything this realm issued; with --app, only what the app was issued there
     #[arg(long)]
     realm: Option<Realm>,
     /// Only what was issued before this time, an RFC 3339 time up to five minutes ahead; with --app, all until now if not
     /// said
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parsers::time)]
     issued_before: Option<Timestamp>,
     /// Why, for ledger and audit: up to 200 characters in one line
     #[arg(long)]
@@ -88,8 +86,7 @@ impl Revoke {
                 if self.issued_before.is_some() {
                     return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
                 }
-                let store = if self.server.is_given() { None } else { Some(config) };
-                Ok(Target::Key(id_of(key, store)?))
+                Ok(Target::Key(id_argument::find(&api_key_argument::read(key)?, config, &self.server)?))
             }
             (None, Some(app), realm, before) => Ok(Target::App(app, realm, before)),
             (None, None, Some(realm), Some(before)) => Ok(Target::Realm(realm, before)),
@@ -125,23 +122,4 @@ impl Target {
                 .post("/v1/revocations", &json!({"realm": realm(*of), "issued_before": before, "reason": reason}))?,
         })
     }
-}
-
-/// The id that is meant, from itself or from a whole key; where there is a store at hand, from an imported one, too.
-fn id_of(text: &str, store: Option<&ConfigArgument>) -> Result<ApiKeyId, Failure> {
-    let text = super::api_key_argument::read(text)?;
-    let text = text.trim();
-    if let Ok(id) = text.parse::<ApiKey>().map(|key| key.id()).or_else(|_| text.parse::<ApiKeyId>()) {
-        return Ok(id);
-    }
-    if let Some(config) = store {
-        let (known, deployment) = (Known::default(), config.open()?);
-        read_imported(&known, &*deployment.store()?, &deployment.config)?;
-        let imported = known.recognize(text);
-        if let Some(right) = imported.iter().find(|candidate| candidate.matches() == Ok(true)) {
-            return Ok(right.key().id);
-        }
-    }
-    let what = "that is neither an API-key id (a realm, `_`, 22 characters) nor an API key";
-    Err(Failure::Usage(what.to_owned()))
 }

@@ -4,10 +4,10 @@ use std::{net::IpAddr, process::ExitCode, sync::Arc};
 
 use bulla::{ApiKey, HashMemory, Opened, Realm, Rejection, Revocations, SecretCheck, Verifier, VerifyError};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    ConfigArgument, Outcome,
+    ConfigArgument, Failure, Outcome,
     api_key_argument::ApiKeyArgument,
     client::{Client, ServerArgument},
     output::{self, BAD, CARE, GOOD},
@@ -32,6 +32,8 @@ const COULD_NOT_TELL: u8 = 2;
 /// Verify an API key: exit 0 accepted, 1 rejected, 2 could not tell.
 #[derive(Args)]
 #[command(
+    mut_arg("server", |server| server.help("Ask the data plane of this server, http://HOST:PORT, https://HOST:PORT or unix:PATH, instead of \
+        judging by the keyring and store that the configuration names; it takes no admin API key")),
     after_help = "Examples:\n  bulla verify - < key.txt\n  bulla verify --realm live --scope orders.read --ip 192.0.2.7 - < key.txt"
 )]
 pub(super) struct Verify {
@@ -65,8 +67,17 @@ impl Verify {
         let deployment = config.open()?;
         let store = deployment.store()?;
         let (document, keyring) = deployment.keyring(&*store)?;
-        let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm };
-        let wanted = Wanted { realms, scopes: self.scope, audience: self.audience, address: self.ip };
+        let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm.clone() };
+        let unknown = realms.iter().find(|realm| !deployment.config.all_realms().contains(realm));
+        if let Some(realm) = unknown {
+            return Err(Failure::Usage(format!(
+                "there is no [realms.{realm}] in the configuration: no key of this realm is accepted; `bulla verify` takes \
+                 the realms {}",
+                joined(&deployment.config.all_realms())
+            )));
+        }
+        let (scopes, audience) = (self.scope.clone(), self.audience.clone());
+        let wanted = Wanted { realms, scopes, audience, address: self.ip };
         let (mut taken_back, now) = (Following::default(), clock::now_seconds());
         taken_back.read_on(&*store, now)?;
         let verifier = Verifier::new(&keyring)
@@ -92,27 +103,12 @@ impl Verify {
             }
             sealed => sealed.map(Accepted::Sealed),
         };
+        let answer = serde_json::to_value(Answer::for_operator(&verdict)).map_err(std::io::Error::from)?;
         if self.json {
-            output::json(&Answer::for_operator(&verdict))?;
+            output::json(&answer)?;
         } else {
             match &verdict {
-                Ok(accepted) => {
-                    output::line(format_args!("{GOOD}accepted{GOOD:#}"))?;
-                    output::fields(&[
-                        ("id", accepted.id().to_string()),
-                        ("app", accepted.app_id().to_string()),
-                        (
-                            "key version",
-                            accepted.version().map_or("none: imported".to_owned(), |version| version.to_string()),
-                        ),
-                        ("issued", clock::timestamp(accepted.issued_at()).to_string()),
-                        (
-                            "expires",
-                            accepted.expires_at().map_or("never".to_owned(), |at| clock::timestamp(at).to_string()),
-                        ),
-                        ("scopes", accepted.scopes().join(" ")),
-                    ])?;
-                }
+                Ok(_) => print_accepted(&answer)?,
                 Err(VerifyError::Rejected(reason)) => {
                     output::line(format_args!("{BAD}rejected{BAD:#}  {} ({reason})", reason.code()))?;
                 }
@@ -121,11 +117,40 @@ impl Verify {
                 }
             }
         }
+        if let Err(VerifyError::Rejected(reason)) = &verdict {
+            self.hint(*reason, &text, &wanted.realms);
+        }
         Ok(ExitCode::from(match verdict {
             Ok(_) => 0,
             Err(VerifyError::Rejected(_)) => REJECTED,
             Err(VerifyError::SecretUnchecked) => COULD_NOT_TELL,
         }))
+    }
+
+    /// Says what is often meant by a call that ends so.
+    fn hint(&self, reason: Rejection, text: &str, realms: &[Realm]) {
+        match (reason, text.parse::<ApiKey>()) {
+            (Rejection::Realm, Ok(key)) => {
+                let (realm, defaults) =
+                    (key.id().realm(), if self.realm.is_empty() { " (verify.default_realms)" } else { "" });
+                let accepted = joined(realms);
+                output::note(&format!(
+                    "the key is of the realm `{realm}`; accepted here: {accepted}{defaults}. `--realm {realm}` accepts it"
+                ));
+            }
+            (Rejection::Address, _) if self.ip.is_none() => {
+                output::note(&"the key is bound to addresses, and no address was given: --ip names the client's");
+            }
+            (Rejection::Audience, _) if self.audience.is_none() => {
+                output::note(&"the key is bound to audiences, and none was given: --audience names the caller's");
+            }
+            (Rejection::Malformed, Err(_)) if self.key.is_file() => {
+                output::note(
+                    &"that is the name of a file, not an API key: `bulla verify - < FILE` reads the key from it",
+                );
+            }
+            _ => {}
+        }
     }
 
     fn ask(&self, server: &Client, text: &str) -> Outcome {
@@ -139,12 +164,36 @@ impl Verify {
         if self.json {
             output::json(&answer)?;
         } else if active {
-            output::line(format_args!("{GOOD}accepted{GOOD:#}"))?;
+            print_accepted(&answer)?;
         } else {
-            output::line(format_args!("{BAD}rejected{BAD:#}"))?;
+            let why = output::text(&answer, "error");
+            output::line(format_args!(
+                "{BAD}rejected{BAD:#}  {}",
+                if why.is_empty() { "the server's log says why" } else { &why }
+            ))?;
         }
         Ok(ExitCode::from(if active { 0 } else { REJECTED }))
     }
+}
+
+fn print_accepted(answer: &Value) -> std::io::Result<()> {
+    output::line(format_args!("{GOOD}accepted{GOOD:#}"))?;
+    let or = |name: &str, otherwise: &str| {
+        let text = output::text(answer, name);
+        if text.is_empty() { otherwise.to_owned() } else { text }
+    };
+    output::fields(&[
+        ("id", output::text(answer, "api_key_id")),
+        ("app", output::text(answer, "app_id")),
+        ("key version", or("version", "none: imported")),
+        ("issued", output::text(answer, "issued_at")),
+        ("expires", or("expires_at", "never")),
+        ("scopes", output::text(answer, "scopes")),
+    ])
+}
+
+fn joined(realms: &[Realm]) -> String {
+    realms.iter().map(|realm| format!("`{realm}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Judges a text that may be an imported key, in the order of sealed ones; `None` where it is none.

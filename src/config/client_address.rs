@@ -32,7 +32,7 @@ impl TryFrom<String> for TrustedProxy {
             block => block
                 .parse()
                 .map(TrustedProxy::Block)
-                .map_err(|error| format!("`{block}` is no trusted proxy: {error}; or `unix`")),
+                .map_err(|error| format!("a trusted proxy is an address block or `unix`: {error}")),
         }
     }
 }
@@ -41,6 +41,6 @@ impl TryFrom<String> for HeaderField {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map(HeaderField).map_err(|_| format!("`{text}` is no header's name"))
+        text.parse().map(HeaderField).map_err(|_| "it has to be the name of a header".to_owned())
     }
 }

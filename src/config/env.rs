@@ -1,20 +1,25 @@
 //! The environment laid over the configuration file: `BULLA_TABLE__FIELD`.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, path::Path};
 
 use toml::{Table, Value};
 
-use super::{Config, ConfigError};
+use super::{
+    Config, ConfigError,
+    mistake::{self, Mistake},
+};
+use crate::text;
 
 const PREFIX: &str = "BULLA_";
 
-/// `text` with every `BULLA_TABLE__FIELD` of `variables` in place of what the file says.
+/// `text`, which stands at `path`, with every `BULLA_TABLE__FIELD` of `variables` in place of what the file says.
 pub(super) fn overlay(
+    path: &Path,
     text: &str,
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Config, ConfigError> {
     let fail = |name: &str, message: String| ConfigError::Environment { name: name.to_owned(), message };
-    let mut table: Table = toml::from_str(text).map_err(|error| fail("", error.to_string()))?;
+    let mut table: Table = toml::from_str(text).map_err(|error| fail("", Mistake::new(&error, None).to_string()))?;
     let mut names = Vec::new();
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && name.contains("__")) else { continue };
@@ -23,9 +28,36 @@ pub(super) fn overlay(
         set(&mut table, &path, parse(value)).map_err(|message| fail(name, message))?;
         names.push(name.to_owned());
     }
-    Value::Table(table)
-        .try_into()
-        .map_err(|error: toml::de::Error| fail(&names.join(", "), error.to_string().trim_end().to_owned()))
+    // The variable that set the field, or whichever they may be.
+    let of = |field: Option<&str>| {
+        let set = |name: &&String| field.is_some_and(|field| field.starts_with(&field_of(name)));
+        names.iter().find(set).cloned().unwrap_or_else(|| names.join(", "))
+    };
+    if let Err((field, error)) = mistake::refuse(&table) {
+        let set = names.iter().any(|name| field.starts_with(&field_of(name)));
+        return Err(if set {
+            fail(&of(Some(&field)), error.to_string())
+        } else {
+            ConfigError::Check {
+                origin: path.display().to_string(),
+                message: format!("{}: {error}", text::shown(&field)),
+            }
+        });
+    }
+    Value::Table(table).try_into().map_err(|error: toml::de::Error| {
+        let mistake = Mistake::new(&error, None);
+        let name = of(mistake.field.as_deref());
+        let mut message = mistake.to_string();
+        if error.message().ends_with("expected a string") {
+            message += &format!("; a text that reads as a number or as true or false keeps its quotes: {name}='\"…\"'");
+        }
+        fail(&name, message)
+    })
+}
+
+/// The field that a variable sets.
+fn field_of(name: &str) -> String {
+    name[PREFIX.len()..].replace("__", ".").to_ascii_lowercase()
 }
 
 /// A TOML value where it is one, else a text: `true`, `65536`, `["live"]`, and `127.0.0.1:8181` as it stands.
@@ -56,7 +88,11 @@ mod tests {
     use super::*;
 
     fn with(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        overlay(super::super::DEFAULT, variables.iter().map(|(name, value)| (name.into(), value.into())))
+        overlay(
+            Path::new("bulla.toml"),
+            super::super::DEFAULT,
+            variables.iter().map(|(name, value)| (name.into(), value.into())),
+        )
     }
 
     #[test]
@@ -81,5 +117,32 @@ mod tests {
             let error = with(&[(name, value)]).expect_err("a wrong value").to_string();
             assert!(error.contains(name), "{error}");
         }
+        let error = with(&[("BULLA_ASSERTION__AUDIENCE", "123"), ("BULLA_SERVER__MAX_BODY", "1000")]);
+        let error = error.expect_err("a number").to_string();
+        assert!(error.contains("BULLA_ASSERTION__AUDIENCE='\"…\"'") && !error.contains("MAX_BODY"), "{error}");
+        assert_eq!(with(&[("BULLA_ASSERTION__AUDIENCE", "\"123\"")]).expect("a text").assertion.audience, "123");
+    }
+
+    #[test]
+    fn what_no_setting_can_be_is_refused_and_named() {
+        for (name, value, told) in [
+            ("BULLA_ASSERTION__AUDIENCE", "shop\r", "one line"),
+            ("BULLA_ASSERTION__ISSUER", "\u{202e}pohs", "one line"),
+            ("BULLA_DATA__LISTEN", "unix:x.sock\r", "one line"),
+            ("BULLA_LOG__LEVEL", "warn\r", "one line"),
+            ("BULLA_REALMS__LIVE__SCOPES", "[\"a\\rb\"]", "one line"),
+            (
+                "BULLA_ASSERTION__AUDIENCE",
+                "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw",
+                "an API key",
+            ),
+        ] {
+            let error = with(&[(name, value)]).expect_err("no setting").to_string();
+            assert!(error.contains(name) && error.contains(told), "{error}");
+            assert!(!error.contains(['\r', '\u{202e}']) && !error.contains("BSvX0"), "{error}");
+        }
+        let text = super::super::DEFAULT.replace("audience = \"\"", "audience = \"shop\\u202e\"");
+        let error = overlay(Path::new("bulla.toml"), &text, std::iter::empty()).expect_err("no setting").to_string();
+        assert!(error.contains("bulla.toml: assertion.audience"), "{error}");
     }
 }

@@ -3,6 +3,7 @@
 mod client_address;
 mod env;
 mod listen;
+mod mistake;
 mod tables;
 mod time;
 mod tls;
@@ -15,6 +16,8 @@ use std::{
 
 use bulla::Realm;
 use serde::Deserialize;
+
+use crate::text;
 
 pub(crate) use self::{
     client_address::{HeaderField, TrustedProxy},
@@ -102,9 +105,9 @@ impl Config {
         // The file alone first, so that an error shows the line it stands on.
         toml::from_str::<Config>(&text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
-            message: error.to_string().trim_end().to_owned(),
+            message: mistake::Mistake::new(&error, Some(&text)).to_string(),
         })?;
-        let mut config = env::overlay(&text, variables)?;
+        let mut config = env::overlay(path, &text, variables)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         config.folder = folder.to_owned();
         for listen in [&mut config.data.listen, &mut config.admin.listen, &mut config.metrics.listen] {
@@ -119,7 +122,7 @@ impl Config {
 
     /// Checks what no single field shows; `origin` is where the last change came from.
     pub(crate) fn recheck(&self, origin: &str) -> Result<(), ConfigError> {
-        self.check().map_err(|message| ConfigError::Check { origin: origin.to_owned(), message })
+        self.check().map_err(|message| ConfigError::Check { origin: origin.to_owned(), message: text::shown(&message) })
     }
 
     /// Takes over where `running` listens, which no reload changes.
@@ -171,7 +174,7 @@ impl Config {
             }
         }
         if !self.store.url.starts_with("sqlite:") {
-            return Err(format!("store.url is `{}`: known stores are sqlite:PATH", self.store.url));
+            return Err("store.url has to be sqlite:PATH".to_owned());
         }
         for Listener { plane, listen, tls, .. } in self.listeners() {
             if let Some(tls) = tls {

@@ -18,7 +18,8 @@ impl Span {
 
 /// Reads a length of time; a day is 24 hours.
 pub(crate) fn parse_span(text: &str) -> Result<Span, String> {
-    let fail = || format!("`{text}` is no length of time: write `90d`, `12h`, `15m` or `30s`");
+    // The text is not quoted: it may be anything, an API key too.
+    let fail = || "it has to be a length of time: write `90d`, `12h`, `15m` or `30s`".to_owned();
     let span: jiff::Span = text.parse().map_err(|_| fail())?;
     let duration: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| fail())?;
     Duration::try_from(duration).map(Span).map_err(|_| fail())
@@ -34,7 +35,16 @@ impl TryFrom<String> for Span {
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        const UNITS: [(u64, char); 3] = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
+        let seconds = self.0.as_secs();
+        // Under a minute, and in the rest, seconds are what people count in.
+        let whole = UNITS
+            .iter()
+            .find(|(unit, _)| self.0.subsec_nanos() == 0 && seconds >= *unit && seconds.is_multiple_of(*unit));
+        match whole {
+            Some((unit, name)) => write!(f, "{}{name}", seconds / unit),
+            None => write!(f, "{:?}", self.0),
+        }
     }
 }
 
@@ -48,6 +58,15 @@ mod tests {
             [("90d", 90 * 86_400), ("12h", 43_200), ("15m", 900), ("30s", 30), ("1d12h", 129_600), ("1w", 604_800)]
         {
             assert_eq!(parse_span(text), Ok(Span::seconds(seconds)), "{text}");
+        }
+        for (span, text) in [
+            (Span::seconds(31_536_000), "365d"),
+            (Span::seconds(5_400), "90m"),
+            (Span::seconds(60), "1m"),
+            (Span::seconds(61), "61s"),
+            (Span::seconds(0), "0ns"),
+        ] {
+            assert_eq!(span.to_string(), text);
         }
         for text in ["", "90", "-1d", "d", "1 month", "1y", "1mo"] {
             assert!(parse_span(text).is_err(), "{text}");

@@ -22,7 +22,7 @@ pub(crate) struct HmacKey(Box<Hmac<Sha256>>);
 pub(crate) enum HmacKeyError {
     #[error("imported.hmac_keys has no `{0}`: add it, `{0} = \"file:PATH\"`, one line of base64")]
     Unknown(String),
-    #[error("imported.hmac_keys: `{0}` is no file:PATH")]
+    #[error("imported.hmac_keys: {0} is no file:PATH")]
     Scheme(SourceUri),
     #[error("imported.hmac_keys: cannot read {0}: {1}")]
     Read(SourceUri, SecretFileError),

@@ -11,6 +11,7 @@ use super::{
     rule::{BINARY_ID, MAX_KEY, PublicPart, Rule},
     scheme::Check,
 };
+use crate::text;
 
 const MAX_SALT: usize = 1024;
 const MAX_NAME: usize = 200;
@@ -45,8 +46,17 @@ impl Record {
         let public = public(rule, fields.text("public"))?;
         let check = rule.scheme.check(hash, salt)?;
         let name = fields.text("name").map(str::to_owned);
-        if name.as_deref().is_some_and(|name| !is_note(name)) {
+        if name.as_deref().is_some_and(|name| name.chars().count() > MAX_NAME || text::check(name).is_err()) {
             return Err(Reason::Name);
+        }
+        if fields
+            .scopes
+            .iter()
+            .chain(fields.meta.keys())
+            .chain(fields.meta.values())
+            .any(|one| text::check(one).is_err())
+        {
+            return Err(Reason::Note);
         }
         let (issued_at, expires_at) = (time(&fields, "issued_at")?, time(&fields, "expires_at")?);
         if issued_at.is_some_and(|at| at > now) {
@@ -68,14 +78,6 @@ impl Record {
             (None, Check::Slow(_)) => &[],
         }
     }
-}
-
-/// Whether a text may stand in the ledger: in one line, and without an API key of bulla's in it.
-fn is_note(text: &str) -> bool {
-    let mut words = text.split(|char: char| !(char.is_ascii_alphanumeric() || char == '_'));
-    text.chars().count() <= MAX_NAME
-        && !text.chars().any(char::is_control)
-        && !words.any(|word| word.parse::<ApiKey>().is_ok())
 }
 
 fn salt(rule: &Rule, text: Option<&str>, encoding: SaltEncoding) -> Result<Vec<u8>, Reason> {
@@ -100,7 +102,7 @@ fn public(rule: &Rule, text: Option<&str>) -> Result<Option<Box<[u8]>>, Reason> 
             id.map(|id| Some(id.into())).ok_or(Reason::Public)
         }
         (of, Some(text)) => {
-            let sealed = |text: &str| text.parse::<ApiKey>().is_ok() || text.parse::<ApiKeyId>().is_ok();
+            let sealed = |text: &str| ApiKey::is_within(text) || text.parse::<ApiKeyId>().is_ok();
             if sealed(text) || sealed(&format!("{}{text}", rule.prefix)) {
                 return Err(Reason::PublicSealed);
             }

@@ -30,6 +30,8 @@ pub(crate) enum Reason {
     Expired,
     #[error("`name` has up to 200 characters in one line, and no API key in it")]
     Name,
+    #[error("`scopes` and `meta` are texts in one line, and no API key is in them")]
+    Note,
     #[error("`scopes` and `meta`: {0}")]
     Claims(bulla::ClaimsError),
     #[error("`public` has not the length or the shape that the rule says")]
@@ -66,6 +68,7 @@ impl Reason {
             Reason::Time(_) => "time",
             Reason::Expired => "expired",
             Reason::Name => "name",
+            Reason::Note => "note",
             Reason::Claims(_) => "claims",
             Reason::Public => "public",
             Reason::PublicSurplus => "public_surplus",

@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::text;
+
 /// Everything that is failing.
 #[derive(Default)]
 pub(crate) struct Degraded(Mutex<BTreeMap<&'static str, Failing>>);
@@ -29,7 +31,7 @@ impl Degraded {
             None => all.remove(what).is_some(),
             Some(detail) => {
                 let since = all.get(what).map(|before| before.since);
-                all.insert(what, Failing { what, since: since.unwrap_or(now), detail });
+                all.insert(what, Failing { what, since: since.unwrap_or(now), detail: text::shown(&detail) });
                 since.is_none()
             }
         }

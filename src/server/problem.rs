@@ -7,11 +7,11 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use bulla::{KeyringError, layer::Refusal};
+use bulla::{KeyVersion, KeyringError, Problem as SourceProblem, SourceError, layer::Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{action::ActionError, deployment::DeploymentError, store::StoreError, telemetry::limit::LineLimit};
+use crate::{action::ActionError, deployment::DeploymentError, store::StoreError, telemetry::limit::LineLimit, text};
 
 /// The last part of an answer's problem type, for whoever looks at answers from outside.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +46,9 @@ pub(super) struct Document<'a> {
 
 impl Problem {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Problem { status, kind, title, detail: detail.into(), challenge: None, again: false }
+        // Whatever it quotes, no API key is in it.
+        let detail = text::shown(&detail.into());
+        Problem { status, kind, title, detail, challenge: None, again: false }
     }
 
     fn challenging(self, refusal: &Refusal) -> Self {
@@ -182,6 +184,28 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "The keyring does not allow this now", detail)
     }
 
+    /// A key source that a caller named, and that cannot be used. Which files there are, and what is wrong with one, is told
+    /// in the log alone.
+    fn source(version: KeyVersion, error: &SourceError) -> Self {
+        let uri = error.uri();
+        let file = uri.scheme() == "file";
+        match error.problem() {
+            SourceProblem::Uri | SourceProblem::Unsupported | SourceProblem::Untrusted => {
+                Problem::bad_request(format!("version {version} cannot be loaded: {error}"))
+            }
+            problem if problem.can_pass() && !file => {
+                tracing::warn!(%version, %error, "a key source does not answer");
+                Problem::unavailable(format!("key source {uri} does not answer: the server's log says why"))
+            }
+            _ => {
+                tracing::warn!(%version, %error, "a key source cannot be used");
+                Problem::bad_request(format!(
+                    "key source {uri} yields no key: the server's log, and `bulla keyring stage` there, say why"
+                ))
+            }
+        }
+    }
+
     pub(super) fn read_only_keyring(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "read-only-keyring", "The keyring is read-only here", detail)
     }
@@ -269,7 +293,7 @@ impl From<DeploymentError> for Problem {
                 | KeyringError::SourcesDiffer(..)
                 | KeyringError::NoSuccession(_)
                 | KeyringError::MacKeyAsMaster(_) => Problem::bad_request(detail),
-                KeyringError::Source { error, .. } if !error.problem().can_pass() => Problem::bad_request(detail),
+                KeyringError::Source { version, error } => Problem::source(version, &error),
                 _ => Problem::unavailable(detail),
             },
             DeploymentError::Store(error) => error.into(),

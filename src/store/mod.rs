@@ -34,8 +34,8 @@ pub(crate) use self::{
 /// The store failed. Nothing of what was asked has happened.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    #[error("store.url `{0}`: known stores are sqlite:PATH")]
-    Url(String),
+    #[error("store.url has to be sqlite:PATH")]
+    Url,
     #[error("the store {0} does not exist: `bulla init` makes one")]
     Missing(String),
     #[error("the store {0} was written by a newer bulla (schema {1}): use that one")]
@@ -208,6 +208,6 @@ pub(crate) fn transact<T, E: From<StoreError>>(
 pub(crate) fn open(url: &str, folder: &Path, create: bool) -> Result<Arc<dyn Store>, StoreError> {
     match url.split_once(':') {
         Some(("sqlite", path)) => Ok(Arc::new(sqlite::SqliteStore::open(&folder.join(path), create)?)),
-        _ => Err(StoreError::Url(url.to_owned())),
+        _ => Err(StoreError::Url),
     }
 }

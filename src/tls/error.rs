@@ -9,8 +9,11 @@ pub(crate) enum TlsError {
     Read { path: PathBuf, error: io::Error },
     #[error("{0} holds no PEM certificate (-----BEGIN CERTIFICATE-----)")]
     NoCertificate(PathBuf),
-    #[error("{0} holds a certificate that is none: {1}")]
-    Certificate(PathBuf, String),
+    #[error(
+        "{0} holds no certificate that can be read: each is base64 in lines of its own, between -----BEGIN CERTIFICATE----- and \
+         -----END CERTIFICATE-----, as X.509 has it"
+    )]
+    Certificate(PathBuf),
     #[error(transparent)]
     KeyFile(#[from] bulla::SecretFileError),
     #[error("{0} holds no private key in PEM (PKCS #8, PKCS #1 or SEC 1)")]

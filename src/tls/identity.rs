@@ -26,7 +26,7 @@ impl Identity {
         let certificate_pem = read(certificate)?;
         let chain = certificates(certificate, &certificate_pem)?;
         let validity = chain.first().map(|leaf| Validity::of(leaf)).transpose();
-        let validity = validity.map_err(|error| TlsError::Certificate(certificate.to_owned(), error.to_string()))?;
+        let validity = validity.map_err(|_| TlsError::Certificate(certificate.to_owned()))?;
         let validity = validity.ok_or_else(|| TlsError::NoCertificate(certificate.to_owned()))?;
         let key_pem = bulla::read_secret_file(key)?;
         let der = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map(Zeroizing::new);
@@ -59,6 +59,7 @@ fn certificates(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>,
     match all {
         Ok(none) if none.is_empty() => Err(TlsError::NoCertificate(path.to_owned())),
         Ok(all) => Ok(all),
-        Err(error) => Err(TlsError::Certificate(path.to_owned(), error.to_string())),
+        // The parser's own words quote the line that it stumbled on, which may be of a key.
+        Err(_) => Err(TlsError::Certificate(path.to_owned())),
     }
 }

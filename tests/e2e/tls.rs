@@ -230,7 +230,7 @@ fn no_port_opens_on_files_that_do_not_make_tls() {
             assert!(ran.expect("openssl runs").success());
             replace(&at.file("tls.key"), &std::fs::read_to_string(at.file("sealed.key")).expect("the sealed key"));
         }),
-        ("certificate that is none", &|at| {
+        ("no certificate that can be read", &|at| {
             replace(&at.file("tls.crt"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
         }),
     ];

@@ -2,6 +2,7 @@
 
 pub(crate) mod id;
 pub(crate) mod text;
+mod within;
 
 use std::{fmt, str::FromStr};
 

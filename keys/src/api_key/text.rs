@@ -10,14 +10,17 @@ pub(crate) const MAX_LEN: usize = 512;
 pub(crate) const ID_BYTES: usize = 16;
 pub(crate) const ID_CHARS: usize = base62::text_len(ID_BYTES);
 pub(crate) const SECRET_BYTES: usize = 32;
-const SECRET_CHARS: usize = base62::text_len(SECRET_BYTES);
-const CHECKSUM_CHARS: usize = base62::text_len(4);
+pub(super) const SECRET_CHARS: usize = base62::text_len(SECRET_BYTES);
+pub(super) const CHECKSUM_CHARS: usize = base62::text_len(4);
 /// Characters of what follows the body of a key with a secret half: `_`, the secret and the checksum.
 const SECRET_ENDING_CHARS: usize = 1 + SECRET_CHARS + CHECKSUM_CHARS;
 
 const MIN_BODY_BYTES: usize = ID_BYTES + Suite::MIN_SEALED;
 const MAX_BODY_BYTES: usize = ID_BYTES + Suite::MAX_SEALED;
-const MIN_LEN: usize = crate::realm::MIN_LEN + 1 + base62::text_len(MIN_BODY_BYTES) + CHECKSUM_CHARS;
+/// Characters of the shortest and of the longest body.
+pub(super) const MIN_BODY_CHARS: usize = base62::text_len(MIN_BODY_BYTES);
+pub(super) const MAX_BODY_CHARS: usize = base62::text_len(MAX_BODY_BYTES);
+const MIN_LEN: usize = crate::realm::MIN_LEN + 1 + MIN_BODY_CHARS + CHECKSUM_CHARS;
 
 /// The parts of a text with a right checksum.
 pub(crate) struct Parts<'a> {

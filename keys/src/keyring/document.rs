@@ -217,7 +217,16 @@ impl KeyringDocument {
 }
 
 fn read<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, KeyringError> {
-    toml::from_str(text).map_err(|error| KeyringError::Syntax(error.to_string()))
+    toml::from_str(text).map_err(|error| KeyringError::Syntax(place(text, &error)))
+}
+
+/// Where the parser stumbled. Its own words quote what stands there, and the file may be another one that holds a secret.
+fn place(text: &str, error: &toml::de::Error) -> String {
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return "a field is missing, or is no field of a keyring".to_owned();
+    };
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {}, column {column} is not what a keyring has there", before.matches('\n').count() + 1)
 }
 
 /// The last line, without its end.

@@ -7,8 +7,8 @@ use crate::{SourceError, SourceUri};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyringError {
-    /// Not TOML, an unknown field, or a value of the wrong kind.
-    #[error("the keyring document does not parse: {0}")]
+    /// Not TOML, an unknown field, or a value of the wrong kind: where.
+    #[error("the keyring document does not parse: {0}; restore the last good document")]
     Syntax(String),
     /// A newer document than this program knows.
     #[error("the keyring document has format {0}, and this program knows format 1: use a newer bulla")]

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::ApiKey;
+
 /// The name of a key source, such as `file:master-1.key`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -12,8 +14,8 @@ pub struct SourceUri(String);
 /// A text that names no source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a key source is named `scheme:rest`, such as `file:master-1.key`, on one line without control characters; a PIN never stands \
-     there (`pin-value`), but where `pin-source` says: file:PATH, env:NAME or credential:NAME"
+    "a key source is named `scheme:rest`, such as `file:master-1.key`, on one line without control characters; no API key stands \
+     there, and no PIN (`pin-value`), which is read from where `pin-source` says: file:PATH, env:NAME or credential:NAME"
 )]
 pub struct SourceUriError;
 
@@ -41,7 +43,7 @@ impl FromStr for SourceUri {
         let named = !scheme.is_empty()
             && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte.is_ascii_digit());
         // RFC 7512 has it, but a URI is written down and shown.
-        let secret = text.contains("pin-value");
+        let secret = text.contains("pin-value") || ApiKey::is_within(text);
         if named && !rest.is_empty() && !secret && !text.chars().any(char::is_control) {
             Ok(SourceUri(text.to_owned()))
         } else {

@@ -17,6 +17,7 @@ use crate::{
         Failure,
         client::ServerArgument,
         output::{self, CARE},
+        parsers,
     },
     clock,
 };
@@ -38,7 +39,7 @@ pub(in crate::cli) struct StageArguments {
 
 #[derive(Args)]
 pub(in crate::cli) struct ActivateArguments {
-    #[arg(value_parser = version)]
+    #[arg(value_parser = parsers::version)]
     version: KeyVersion,
     /// Go back to a deactivated version
     #[arg(long)]
@@ -52,10 +53,10 @@ pub(in crate::cli) struct ActivateArguments {
 
 #[derive(Args)]
 pub(in crate::cli) struct CompromiseArguments {
-    #[arg(value_parser = version)]
+    #[arg(value_parser = parsers::version)]
     version: KeyVersion,
     /// The staged or deactivated version that takes the active one's place in the same step
-    #[arg(long, value_parser = version, value_name = "VERSION")]
+    #[arg(long, value_parser = parsers::version, value_name = "VERSION")]
     successor: Option<KeyVersion>,
     #[command(flatten)]
     how: How,
@@ -63,7 +64,7 @@ pub(in crate::cli) struct CompromiseArguments {
 
 #[derive(Args)]
 pub(in crate::cli) struct DestroyArguments {
-    #[arg(value_parser = version)]
+    #[arg(value_parser = parsers::version)]
     version: KeyVersion,
     #[command(flatten)]
     how: How,
@@ -71,7 +72,7 @@ pub(in crate::cli) struct DestroyArguments {
 
 #[derive(Args)]
 pub(in crate::cli) struct RewrapArguments {
-    #[arg(value_parser = version)]
+    #[arg(value_parser = parsers::version)]
     version: KeyVersion,
     /// A source that holds the same master key, or is to wrap it
     #[arg(long, value_name = "URI", required_unless_present = "remove")]
@@ -86,13 +87,13 @@ pub(in crate::cli) struct RewrapArguments {
 
 #[derive(Args)]
 pub(in crate::cli) struct LimitArguments {
-    #[arg(value_parser = version)]
+    #[arg(value_parser = parsers::version)]
     version: KeyVersion,
     /// From when on nothing is sealed with it; without, there is no such time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parsers::time)]
     seal_until: Option<Timestamp>,
     /// From when on nothing sealed with it is accepted; without, there is no such time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = parsers::time)]
     verify_until: Option<Timestamp>,
     /// Print one JSON object
     #[arg(long)]
@@ -106,10 +107,6 @@ struct How {
     json: bool,
     #[command(flatten)]
     server: ServerArgument,
-}
-
-fn version(text: &str) -> Result<KeyVersion, String> {
-    text.parse().ok().and_then(KeyVersion::new).ok_or_else(|| "a key version is a number from 1".to_owned())
 }
 
 impl StageArguments {

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use bulla::{KeyringDocument, feed::VerifyingKey};
 use clap::Args;
+use serde_json::Value;
 
 use super::{ConfigArgument, Outcome};
 use crate::{
     cli::{client::ServerArgument, output},
     store::SealCount,
-    view::keyring::{KeyringView, VersionView},
+    view::keyring::KeyringView,
 };
 
 /// Show the key versions.
@@ -25,8 +26,7 @@ pub(in crate::cli) struct Show {
 impl Show {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         if let Some(server) = self.server.admin()? {
-            output::json(&server.get("/v1/keyring")?)?;
-            return Ok(ExitCode::SUCCESS);
+            return print_view(&server.get("/v1/keyring")?, self.json);
         }
         let deployment = config.open()?;
         let store = deployment.store()?;
@@ -41,36 +41,45 @@ pub(super) fn print(
     feed: Option<VerifyingKey>,
     json: bool,
 ) -> Outcome {
-    let view = KeyringView::new(document, counts, feed);
+    let view = serde_json::to_value(KeyringView::new(document, counts, feed)).map_err(std::io::Error::from)?;
+    print_view(&view, json)
+}
+
+/// The same, wherever the keyring is.
+fn print_view(view: &Value, json: bool) -> Outcome {
     if json {
-        output::json(&view)?;
+        output::json(view)?;
         return Ok(ExitCode::SUCCESS);
     }
     output::fields(&[
-        ("keyring", document.id().to_string()),
-        ("serial", document.serial().to_string()),
-        ("feed public key", feed.map(|key| key.to_string()).unwrap_or_default()),
+        ("keyring", output::text(view, "keyring_id")),
+        ("serial", output::text(view, "serial")),
+        ("feed public key", output::text(view, "feed_public_key")),
     ])?;
     output::line("")?;
-    let rows: Vec<_> = view.versions.iter().map(row).collect();
-    output::table(&["VERSION", "STATE", "SUITE", "CREATED", "VERIFY UNTIL", "SEALED", "SOURCES"], &rows)?;
+    let rows: Vec<_> = view.get("versions").and_then(Value::as_array).into_iter().flatten().map(row).collect();
+    let head = ["VERSION", "STATE", "SUITE", "CREATED", "SEAL UNTIL", "VERIFY UNTIL", "SEALED", "SOURCES"];
+    output::table(&head, &rows)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(version: &VersionView) -> Vec<String> {
+fn row(version: &Value) -> Vec<String> {
     // The budget is each realm's, so the busiest one tells.
-    let most = version.sealed.values().max().copied().unwrap_or(0);
-    let sealed = match version.seal_budget {
+    let sealed = version.get("sealed").and_then(Value::as_object).into_iter().flatten();
+    let most = sealed.filter_map(|(_, count)| count.as_u64()).max().unwrap_or(0);
+    let sealed = match version.get("seal_budget").and_then(Value::as_u64) {
         Some(budget) => format!("{most} of {budget}"),
         None => most.to_string(),
     };
+    let time = |name: &str| output::or_dash(version.get(name).and_then(Value::as_str));
     vec![
-        version.version.to_string(),
-        version.state.to_string(),
-        version.suite.to_string(),
-        version.created_at.to_string(),
-        output::or_dash(version.verify_until),
+        output::text(version, "version"),
+        output::text(version, "state"),
+        output::text(version, "suite"),
+        output::text(version, "created_at"),
+        time("seal_until"),
+        time("verify_until"),
         sealed,
-        version.sources.join(" "),
+        output::text(version, "sources"),
     ]
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::{
-    cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, output},
+    cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, output, parsers},
     clock,
     view::ledger::{LONGEST_PAGE, Page, Wanted},
 };
@@ -18,7 +18,7 @@ pub(in crate::cli) struct List {
     #[arg(long)]
     realm: Option<Realm>,
     /// Only keys of this app, a UUID
-    #[arg(long, value_name = "UUID")]
+    #[arg(long, value_name = "UUID", value_parser = parsers::app_id)]
     app: Option<uuid::Uuid>,
     /// Where to go on: the `next_cursor` of the page before
     #[arg(long)]

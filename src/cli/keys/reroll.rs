@@ -2,19 +2,19 @@
 
 use std::process::ExitCode;
 
-use bulla::{ApiKeyId, Issuer};
+use bulla::Issuer;
 use clap::Args;
 
 use crate::{
     action::{Actor, issue::Issuing, reroll},
-    cli::{ConfigArgument, Outcome, client::ServerArgument, output},
+    cli::{ConfigArgument, Outcome, client::ServerArgument, id_argument::IdArgument, output},
     clock,
 };
 
 #[derive(Args)]
 pub(in crate::cli) struct Reroll {
-    /// The API-key id of the key to replace
-    id: ApiKeyId,
+    #[command(flatten)]
+    key: IdArgument,
     /// How long the old key stays good; 0s for not at all
     #[arg(long, value_name = "DURATION", default_value = reroll::GRACE)]
     grace: String,
@@ -42,10 +42,11 @@ impl Reroll {
             expires_at: self.expires_at,
             reason: self.reason,
         };
+        let id = self.key.read(config, &self.server)?;
         let rerolled = match self.server.admin()? {
             Some(server) => {
                 let body = serde_json::to_value(&how).map_err(std::io::Error::from)?;
-                server.post(&format!("/v1/api-keys/{}/reroll", self.id), &body)?
+                server.post(&format!("/v1/api-keys/{id}/reroll"), &body)?
             }
             None => {
                 let deployment = config.open()?;
@@ -56,7 +57,7 @@ impl Reroll {
                 let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
                 let (config, now) = (&deployment.config, clock::now());
                 let issuing = Issuing { issuer: &issuer, store: &*store, config, peppers, actor: &actor, now };
-                serde_json::to_value(how.apply(self.id, &issuing)?).map_err(std::io::Error::from)?
+                serde_json::to_value(how.apply(id, &issuing)?).map_err(std::io::Error::from)?
             }
         };
         if self.json {

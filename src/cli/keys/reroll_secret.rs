@@ -2,21 +2,25 @@
 
 use std::process::ExitCode;
 
-use bulla::{ApiKey, ApiKeyId};
+use bulla::ApiKey;
 use clap::Args;
 use serde_json::Value;
 
 use crate::{
     action::{Actor, reroll, reroll_secret::RerollSecret},
-    cli::{ConfigArgument, Failure, Outcome, api_key_argument, client::ServerArgument, output},
+    cli::{
+        ConfigArgument, Outcome,
+        client::ServerArgument,
+        id_argument::{self, IdArgument},
+        output,
+    },
     clock,
 };
 
 #[derive(Args)]
 pub(in crate::cli) struct Reroll {
-    /// The API-key id; or `-` to read the whole API key from standard input, and be shown the whole new one
-    #[arg(value_name = "ID|-")]
-    id: String,
+    #[command(flatten)]
+    key: IdArgument,
     /// How long the old secret half stays good; 0s for not at all
     #[arg(long, value_name = "DURATION", default_value = reroll::GRACE)]
     grace: String,
@@ -29,10 +33,8 @@ pub(in crate::cli) struct Reroll {
 
 impl Reroll {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let text = api_key_argument::read(&self.id)?;
-        let key = text.parse::<ApiKey>().ok();
-        let id = key.as_ref().map_or_else(|| text.parse::<ApiKeyId>(), |key| Ok(key.id()));
-        let id = id.map_err(|_| Failure::Usage("that is neither an API-key id nor an API key".to_owned()))?;
+        let text = self.key.text()?;
+        let (key, id) = (text.parse::<ApiKey>().ok(), id_argument::find(&text, config, &self.server)?);
         let how = RerollSecret { grace: Some(self.grace.clone()) };
         let mut rerolled = match self.server.admin()? {
             Some(server) => {

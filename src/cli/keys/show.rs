@@ -2,19 +2,18 @@
 
 use std::process::ExitCode;
 
-use bulla::ApiKeyId;
 use clap::Args;
 
 use crate::{
-    cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, output},
+    cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, id_argument::IdArgument, output},
     clock,
     view::ledger::ApiKeyView,
 };
 
 #[derive(Args)]
 pub(in crate::cli) struct Show {
-    /// The API-key id, the public beginning of a key
-    id: ApiKeyId,
+    #[command(flatten)]
+    key: IdArgument,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -24,11 +23,12 @@ pub(in crate::cli) struct Show {
 
 impl Show {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let id = self.key.read(config, &self.server)?;
         let key = match self.server.admin()? {
-            Some(server) => server.get(&format!("/v1/api-keys/{}", self.id))?,
+            Some(server) => server.get(&format!("/v1/api-keys/{id}"))?,
             None => {
-                let entry = config.open()?.store()?.find(&self.id)?;
-                let entry = entry.ok_or_else(|| Failure::Usage(format!("the ledger has no API key {}", self.id)))?;
+                let entry = config.open()?.store()?.find(&id)?;
+                let entry = entry.ok_or_else(|| Failure::Usage(format!("the ledger has no API key {id}")))?;
                 serde_json::to_value(ApiKeyView::new(entry, clock::now())).map_err(std::io::Error::from)?
             }
         };

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use bulla::ApiKeyId;
 use clap::Args;
 use serde_json::json;
 
@@ -11,14 +10,14 @@ use crate::{
         Actor,
         take_back::{self, TakeBack},
     },
-    cli::{ConfigArgument, Outcome, client::ServerArgument, output},
+    cli::{ConfigArgument, Outcome, client::ServerArgument, id_argument::IdArgument, output},
     clock,
 };
 
 #[derive(Args)]
 pub(in crate::cli) struct Suspend {
-    /// The API-key id, the public beginning of a key
-    id: ApiKeyId,
+    #[command(flatten)]
+    key: IdArgument,
     /// Why, for the audit
     #[arg(long)]
     reason: Option<String>,
@@ -31,17 +30,18 @@ pub(in crate::cli) struct Suspend {
 
 impl Suspend {
     pub(super) fn run(self, config: &ConfigArgument, suspend: bool) -> Outcome {
+        let id = self.key.read(config, &self.server)?;
         let taken = match self.server.admin()? {
             Some(server) => {
                 let action = if suspend { "suspend" } else { "resume" };
-                let path = format!("/v1/api-keys/{}/{action}", self.id);
+                let path = format!("/v1/api-keys/{id}/{action}");
                 server.post(&path, &json!({"reason": self.reason}))?
             }
             None => {
                 let store = config.open()?.store()?;
                 let (actor, reason) = (Actor::command_line(), take_back::reason(self.reason)?);
                 let take_back = TakeBack { store: &*store, actor: &actor, now: clock::now(), reason };
-                let taken = if suspend { take_back.suspend(self.id)? } else { take_back.resume(self.id)? };
+                let taken = if suspend { take_back.suspend(id)? } else { take_back.resume(id)? };
                 serde_json::to_value(taken).map_err(std::io::Error::from)?
             }
         };

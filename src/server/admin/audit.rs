@@ -13,6 +13,7 @@ use super::auth::{Caller, Permission};
 use crate::{
     schema,
     server::{App, blocking, openapi::problems::Guarded, problem::Problem},
+    text::json_in_one_line,
     view::audit::{AuditPage, LONGEST_PAGE, PAGE},
 };
 
@@ -60,7 +61,8 @@ pub(super) async fn list(
     }
     let mut lines = String::new();
     for record in &page.records {
-        lines.push_str(&serde_json::to_string(record).map_err(|_| Problem::internal())?);
+        let line = serde_json::to_string(record).map_err(|_| Problem::internal())?;
+        lines.push_str(&json_in_one_line(&line));
         lines.push('\n');
     }
     Ok(([(header::CONTENT_TYPE, JSON_LINES)], lines).into_response())

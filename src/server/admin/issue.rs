@@ -9,6 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use bulla::ApiKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
@@ -27,6 +28,7 @@ use crate::{
         problem::Problem,
     },
     telemetry::metrics::RealmLabel,
+    text::TextError,
 };
 
 /// Longest idempotency key, in characters.
@@ -179,6 +181,9 @@ fn idempotency_key(headers: &HeaderMap, endpoint: &str, body: &[u8]) -> Result<O
     let key = key.ok_or_else(|| {
         Problem::bad_request(format!("give one Idempotency-Key of 1 to {LONGEST_IDEMPOTENCY_KEY} ASCII characters"))
     })?;
+    if ApiKey::is_within(key) {
+        return Err(Problem::bad_request(format!("Idempotency-Key: {}", TextError::HoldsKey)));
+    }
     let digest = Sha256::new().chain_update(endpoint).chain_update([0]).chain_update(body).finalize();
     let request = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(Some(IdempotencyKey { key: key.to_owned(), request }))

@@ -1,0 +1,46 @@
+//! An API key that a command is about: its id, the whole key, or either on standard input.
+
+use bulla::{ApiKey, ApiKeyId};
+use clap::Args;
+use zeroize::Zeroizing;
+
+use super::{ConfigArgument, Failure, api_key_argument, client::ServerArgument};
+use crate::{imported::Known, server::read_imported};
+
+#[derive(Args)]
+pub(super) struct IdArgument {
+    /// The API-key id, the public beginning of a key; or the whole API key; or `-` to read either from standard input: what
+    /// stands on a command line shows in `ps`
+    #[arg(value_name = "ID|KEY|-")]
+    id: String,
+}
+
+impl IdArgument {
+    /// The id that is meant.
+    pub(super) fn read(&self, config: &ConfigArgument, server: &ServerArgument) -> Result<ApiKeyId, Failure> {
+        find(&api_key_argument::read(&self.id)?, config, server)
+    }
+
+    /// What was given.
+    pub(super) fn text(&self) -> std::io::Result<Zeroizing<String>> {
+        api_key_argument::read(&self.id)
+    }
+}
+
+/// The id that `text` means, from itself or from a whole key; where the store is at hand, from an imported one, too. What it
+/// is instead is not told: it may be a key with a typing error.
+pub(super) fn find(text: &str, config: &ConfigArgument, server: &ServerArgument) -> Result<ApiKeyId, Failure> {
+    if let Ok(id) = text.parse::<ApiKey>().map(|key| key.id()).or_else(|_| text.parse::<ApiKeyId>()) {
+        return Ok(id);
+    }
+    if !server.is_given() {
+        let (known, deployment) = (Known::default(), config.open()?);
+        read_imported(&known, &*deployment.store()?, &deployment.config)?;
+        let imported = known.recognize(text);
+        if let Some(right) = imported.iter().find(|candidate| candidate.matches() == Ok(true)) {
+            return Ok(right.key().id);
+        }
+    }
+    let what = "that is neither an API-key id (a realm, `_`, 22 characters) nor an API key";
+    Err(Failure::Usage(what.to_owned()))
+}

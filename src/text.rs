@@ -1,0 +1,77 @@
+//! Texts that others wrote, and that are stored or shown: what may not stand in them, and how they are shown.
+
+use std::borrow::Cow;
+
+use bulla::ApiKey;
+
+/// Whether a terminal or a reader of lines would obey the character: it controls, ends a line (U+2028, U+2029), or changes
+/// the direction of the text around it (Unicode's Bidi_Control).
+pub(crate) fn is_obeyed(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{2028}' | '\u{2029}')
+        || matches!(char, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Why a text is not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TextError {
+    #[error("it has to be one line, without control characters")]
+    NotOneLine,
+    #[error("it holds an API key, which is stored nowhere in the clear: name the key by its id")]
+    HoldsKey,
+}
+
+/// Holds a text for the record to its bounds: somebody may have taken the wrong text from the clipboard.
+pub(crate) fn check(text: &str) -> Result<(), TextError> {
+    if text.chars().any(is_obeyed) {
+        return Err(TextError::NotOneLine);
+    }
+    if ApiKey::is_within(text) { Err(TextError::HoldsKey) } else { Ok(()) }
+}
+
+/// A text as an error may quote it: characters that would be obeyed are escaped, and an API key is its id alone.
+pub(crate) fn shown(text: &str) -> String {
+    let text = ApiKey::redact(text);
+    let mut shown = String::with_capacity(text.len());
+    for char in text.chars() {
+        if is_obeyed(char) && char != '\n' { shown.extend(char.escape_default()) } else { shown.push(char) }
+    }
+    shown
+}
+
+/// A JSON text in which U+2028 and U+2029 are escaped, as JSON allows: some readers of lines take them for the end of one.
+pub(crate) fn json_in_one_line(json: &str) -> Cow<'_, str> {
+    if json.contains(['\u{2028}', '\u{2029}']) {
+        Cow::Owned(json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))
+    } else {
+        Cow::Borrowed(json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw";
+
+    #[test]
+    fn texts_for_the_record_are_one_line_without_a_key() {
+        for good in ["", "leaked", "é 😀", "a\u{feff}b", "acme_live_00000XzbyFf5rOyRXQyt8V"] {
+            assert_eq!(check(good), Ok(()), "{good:?}");
+        }
+        for bad in ['\n', '\r', '\0', '\u{1b}', '\u{85}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}', '\u{200f}'] {
+            assert_eq!(check(&format!("a{bad}b")), Err(TextError::NotOneLine), "{bad:?}");
+        }
+        for key in [KEY.to_owned(), format!("my_{KEY}"), format!("{KEY}_old"), format!("x{KEY}y")] {
+            assert_eq!(check(&key), Err(TextError::HoldsKey));
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_not_obeyed() {
+        assert_eq!(shown("warn\r"), "warn\\r");
+        assert_eq!(shown("a\u{202e}b\nc"), "a\\u{202e}b\nc", "lines of a message stay");
+        assert_eq!(shown(&format!("{KEY}_x")), "acme_live_00000XzbyFf5rOyRXQyt8V…_x");
+        assert_eq!(json_in_one_line("\"a\u{2028}b\u{2029}\""), "\"a\\u2028b\\u2029\"");
+    }
+}

@@ -9,6 +9,7 @@ use axum::{
 };
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
 
 use super::problem::Problem;
 use crate::config::ServerConfig;
@@ -18,6 +19,8 @@ const MAX_DROPPED: usize = 8 << 20;
 
 /// Longer than the names of all fields, and shorter than every API key.
 const LONGEST_NAME: usize = 32;
+
+const WRONG_KIND: &str = "a value of the wrong kind";
 
 /// What a body may cost.
 #[derive(Clone, Copy)]
@@ -114,7 +117,31 @@ fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Problem>
 
 /// The parser's own words may quote what it stumbled on, which may be an API key: only place and kind are told.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| Problem::bad_request(explain(&error)))
+    serde_json::from_slice(bytes).map_err(|error| {
+        let told = explain(&error);
+        match place::<T>(bytes) {
+            Some(place) if told.starts_with(WRONG_KIND) => Problem::bad_request(format!("`{place}`: {told}")),
+            _ => Problem::bad_request(told),
+        }
+    })
+}
+
+/// Which field holds a value that does not fit, as `api_keys[1].scopes`. Parses again, which only a refused body costs.
+fn place<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
+    let error = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes)).err()?;
+    let mut place = String::new();
+    for segment in error.path() {
+        match segment {
+            Segment::Seq { index } => place += &format!("[{index}]"),
+            // A longer name may be an API key in the wrong place.
+            Segment::Map { key } if key.len() <= LONGEST_NAME => {
+                place += if place.is_empty() { "" } else { "." };
+                place += key;
+            }
+            _ => break,
+        }
+    }
+    Some(place).filter(|place| !place.is_empty() && error.inner().is_data())
 }
 
 fn explain(error: &serde_json::Error) -> String {
@@ -128,7 +155,7 @@ fn explain(error: &serde_json::Error) -> String {
             match (told, name.len() <= LONGEST_NAME) {
                 (true, true) => text,
                 (true, false) => format!("unknown field at {place}"),
-                (false, _) => format!("a value of the wrong kind at {place}"),
+                (false, _) => format!("{WRONG_KIND} at {place}"),
             }
         }
         serde_json::error::Category::Eof => "the JSON ends early, or there is none".to_owned(),
@@ -153,6 +180,20 @@ mod tests {
         ] {
             let error = explain(&serde_json::from_str::<NewApiKey>(body).expect_err("a wrong body"));
             assert!(error.contains(told) && !error.contains("hidden"), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_field_and_never_a_name_as_long_as_an_api_key() {
+        let long = "k".repeat(LONGEST_NAME + 1);
+        for (body, told) in [
+            (r#"{"realm":"live","app_id":"x","scopes":null}"#, Some("scopes")),
+            (r#"{"realm":"live","app_id":"x","scopes":["a",1]}"#, Some("scopes[1]")),
+            (r#"{"realm":"live","app_id":"x","meta":{"plan":1}}"#, Some("meta.plan")),
+            (&format!(r#"{{"realm":"live","app_id":"x","meta":{{"{long}":1}}}}"#), Some("meta")),
+            (r#"{"realm":"live","app_id":"x""#, None),
+        ] {
+            assert_eq!(place::<NewApiKey>(body.as_bytes()).as_deref(), told, "{body}");
         }
     }
 }

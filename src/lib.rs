@@ -15,6 +15,7 @@ pub mod fuzzing;
 mod hardening;
 mod imported;
 mod input_file;
+mod key_time;
 mod keyring_file;
 mod last_used;
 mod rotation;

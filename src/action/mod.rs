@@ -10,6 +10,7 @@ mod policy;
 pub(crate) mod replace;
 pub(crate) mod reroll;
 pub(crate) mod reroll_secret;
+pub(crate) mod restore;
 pub(crate) mod reveal;
 pub(crate) mod take_back;
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{ActionError, check_note, check_text, invalid, policy, seconds};
 use crate::{
     config::{RealmConfig, parse_span},
+    key_time::KeyTime,
     schema,
     store::Restrictions,
 };
@@ -143,6 +144,7 @@ enum Lifetime {
 }
 
 fn expiry(within: Option<&str>, at: Option<&str>, now: Timestamp) -> Result<Lifetime, ActionError> {
+    let field = if at.is_some() { "expires_at" } else { "expires_in" };
     let at = match (within, at) {
         (None, None) => return Ok(Lifetime::Unsaid),
         (Some(_), Some(_)) => return Err(invalid("expires_in", "give `expires_in` or `expires_at`, not both")),
@@ -156,5 +158,6 @@ fn expiry(within: Option<&str>, at: Option<&str>, now: Timestamp) -> Result<Life
             .parse::<Timestamp>()
             .map_err(|_| invalid("expires_at", "it has to be an RFC 3339 time such as 2030-01-31T12:00:00Z"))?,
     };
-    if at.as_second() < 0 { Err(invalid("expires_at", "it lies before 1970")) } else { Ok(Lifetime::Until(at)) }
+    KeyTime::up(at).map_err(|error| invalid(field, error))?;
+    Ok(Lifetime::Until(at))
 }

@@ -6,8 +6,9 @@ use super::{
     ActionError,
     issue::{IssuedApiKey, Issuing, Replaces, good_from},
     new_api_key::{NEVER, NewApiKey},
+    take_back::is_revoked,
 };
-use crate::store::transact;
+use crate::store::{State, transact};
 
 /// Issues a key like the imported one, unless that was done before.
 pub(crate) fn replace(id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Option<IssuedApiKey>, ActionError> {
@@ -25,6 +26,12 @@ pub(crate) fn replace(id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Option<Issu
     let prepared = issuing.prepare(&wish, good_from)?;
     let old = Replaces { id, revoked_at: None, reason: None };
     let first = transact(issuing.store, |transaction| {
+        // It was good when it was presented. A key that was revoked or suspended since then gets no other one.
+        let (entry, logged) = (transaction.find(&id)?, transaction.logged(&id)?);
+        let state = entry.as_ref().map_or(State::Active, |entry| entry.state(issuing.now));
+        if state != State::Active || is_revoked(entry.as_ref(), &logged, issuing.now) || logged.suspended_at.is_some() {
+            return Err(ActionError::Conflict("the imported key is not good any more".to_owned()));
+        }
         let first = transaction.replace_imported(&id, &prepared.issued.api_key.id())?;
         if first {
             issuing.put(transaction, &prepared, "api_key.replace_imported", Some(&old))?;

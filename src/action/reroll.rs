@@ -9,10 +9,11 @@ use super::{
     ActionError, invalid,
     issue::{IssuedApiKey, Issuing, Replaces, good_from},
     new_api_key::{NEVER, NewApiKey, OneOrMany},
-    take_back::{expiry_of, in_whole_seconds},
+    take_back::expiry_of,
 };
 use crate::{
-    config::parse_span,
+    config::{Span, parse_span},
+    key_time::KeyTime,
     schema,
     store::{LedgerEntry, NewRevocation, State, transact},
 };
@@ -53,15 +54,14 @@ impl Reroll {
     pub(crate) fn apply(&self, id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Rerolled, ActionError> {
         let now = issuing.now;
         let grace = parse_span(self.grace.as_deref().unwrap_or(GRACE)).map_err(|error| invalid("grace", error))?;
-        let revoked_at = now.checked_add(grace.0).map_err(|_| invalid("grace", "that is too long"))?;
-        let revoked_at = in_whole_seconds(revoked_at);
+        let revoked_at = ends_at(now, grace)?;
         let reason = super::take_back::reason(self.reason.clone())?;
         let entry = issuing.store.find(&id)?.ok_or(ActionError::Unknown(id))?;
         let secret = !issuing.store.secret_hashes(&id, now)?.is_empty();
         let expires_at = expiry_of(entry.row.expires_at);
         can_be_rerolled(&entry, now)?;
         let wish = issuing.wish(NewApiKey { secret, ..self.like(entry)? })?;
-        let old = Replaces { id, revoked_at: Some(revoked_at), reason };
+        let old = Replaces { id, revoked_at: Some(revoked_at.timestamp()), reason };
         let good_from =
             transact(issuing.store, |transaction| good_from(transaction, wish.request.app_id, wish.request.realm))?;
         let prepared = issuing.prepare(&wish, good_from)?;
@@ -73,7 +73,7 @@ impl Reroll {
             }
             transaction.append_revocation(&NewRevocation {
                 change: Change::Revoke { id, expires_at },
-                effective_at: revoked_at,
+                effective_at: Some(revoked_at).filter(|at| at.timestamp() > now),
                 reason: Some(
                     old.reason.clone().unwrap_or_else(|| format!("rerolled to {}", prepared.issued.api_key_id)),
                 ),
@@ -82,7 +82,7 @@ impl Reroll {
             })?;
             Ok::<_, ActionError>(())
         })?;
-        Ok(Rerolled { issued: prepared.issued, replaces: id.to_string(), revoked_at })
+        Ok(Rerolled { issued: prepared.issued, replaces: id.to_string(), revoked_at: revoked_at.timestamp() })
     }
 
     /// A key like the one on record, but for its secret half.
@@ -110,6 +110,13 @@ impl Reroll {
             ..NewApiKey::plain(row.id.realm(), row.app_id)
         })
     }
+}
+
+/// When a grace period that begins now is over.
+pub(super) fn ends_at(now: Timestamp, grace: Span) -> Result<KeyTime, ActionError> {
+    let too_long = |error: &dyn std::fmt::Display| invalid("grace", format!("that is too long: {error}"));
+    let at = now.checked_add(grace.0).map_err(|error| too_long(&error))?;
+    KeyTime::up(at).map_err(|error| too_long(&error))
 }
 
 fn can_be_rerolled(entry: &LedgerEntry, now: Timestamp) -> Result<(), ActionError> {

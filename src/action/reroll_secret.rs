@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-use super::{ActionError, Actor, invalid, take_back::in_whole_seconds};
+use super::{ActionError, Actor, invalid, reroll::ends_at, take_back::is_revoked};
 use crate::{
     config::{Config, parse_span},
     escrow, schema,
@@ -53,8 +53,7 @@ impl RerollSecret {
     ) -> Result<RerolledSecret, ActionError> {
         let grace = self.grace.as_deref().unwrap_or(super::reroll::GRACE);
         let grace = parse_span(grace).map_err(|error| invalid("grace", error))?;
-        let until = now.checked_add(grace.0).map_err(|_| invalid("grace", "that is too long"))?;
-        let until = in_whole_seconds(until);
+        let until = ends_at(now, grace)?.timestamp();
         let peppers = peppers.ok_or_else(|| invalid("secret", "secret halves need a [pepper] in the configuration"))?;
         let stored = store.secret_hashes(&id, now)?;
         let Some(newest) = stored.first() else {
@@ -71,13 +70,24 @@ impl RerollSecret {
         let escrowed = recipient.map(|to| Ok::<_, ActionError>((to.to_string(), to.encrypt(secret.expose())?)));
         let escrowed = escrowed.transpose()?;
         transact(store, |transaction| {
-            if let Some(entry) = transaction.find(&id)?.filter(|entry| entry.state(now) != State::Active) {
-                let state = entry.state(now).name();
+            let (entry, logged) = (transaction.find(&id)?, transaction.logged(&id)?);
+            let state = match &entry {
+                _ if is_revoked(entry.as_ref(), &logged, now) => State::Revoked,
+                Some(entry) => entry.state(now),
+                None if logged.suspended_at.is_some() => State::Suspended,
+                None => State::Active,
+            };
+            if state != State::Active {
+                let state = state.name();
                 return Err(ActionError::Conflict(format!("the API key is {state}: its secret half is not rerolled")));
             }
-            // Two are good at a time: of those that there were, the newest goes on until its time, the others end.
-            for (at, old) in transaction.secret_hashes(&id, now)?.into_iter().enumerate() {
-                let ends = (at == 0 && until > now).then(|| old.retires_at.map_or(until, |retires| retires.min(until)));
+            // Two are good at a time: of those that there were, the present one goes on until its time, the others end. The
+            // present one has no end; a hash that was made anew for an older one has a higher number, and the same end.
+            let stored = transaction.secret_hashes(&id, now)?;
+            let present = stored.iter().find(|old| old.retires_at.is_none()).or(stored.first()).map(|old| old.seq);
+            for old in stored {
+                let goes_on = Some(old.seq) == present && until > now;
+                let ends = goes_on.then(|| old.retires_at.map_or(until, |retires| retires.min(until)));
                 transaction.retire_secret(old.seq, ends)?;
             }
             transaction.insert_secret(&hash.row(id, peppers, now, None))?;

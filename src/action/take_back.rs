@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use super::{ActionError, Actor, check_note, invalid};
 use crate::{
+    key_time::KeyTime,
     schema,
-    store::{NewRevocation, State, Store, StoreError, Transaction, transact},
+    store::{LedgerEntry, Logged, NewRevocation, State, Store, StoreError, Transaction, transact},
 };
 
 /// Ids that one request may revoke.
@@ -83,6 +84,7 @@ impl TakeBack<'_> {
         })
     }
 
+    /// Goes by the log, which is all that verifiers see: where the log lost a revocation that the ledger has, it is appended.
     fn revoke_in(&self, transaction: &mut dyn Transaction, id: ApiKeyId, action: &str) -> Result<Taken, ActionError> {
         let taken = |revoked_at, changed| Taken {
             api_key_id: id.to_string(),
@@ -90,11 +92,19 @@ impl TakeBack<'_> {
             revoked_at: Some(revoked_at),
             changed,
         };
-        let entry = transaction.find(&id)?;
-        let on_record = entry.as_ref().and_then(|entry| entry.revoked_at);
-        let revoked_at = on_record.or(transaction.taken_back(&id)?.0);
-        if let Some(at) = revoked_at.filter(|at| *at <= self.now) {
-            return Ok(taken(at, false));
+        // A row of the ledger that cannot be read does not keep its key alive.
+        let entry = match transaction.find(&id) {
+            Err(StoreError::Damaged(..)) => None,
+            found => found?,
+        };
+        match transaction.logged(&id)? {
+            Logged { revoked_at: Some(at), in_effect: true, .. } => return Ok(taken(at, false)),
+            Logged { revoked_at: Some(at), .. } if at <= self.now => {
+                // Its time has come by this clock; a clock that is set back does not undo that.
+                transaction.put_in_effect(&id)?;
+                return Ok(taken(at, false));
+            }
+            _ => {}
         }
         let expires_at = expiry_of(entry.and_then(|entry| entry.row.expires_at));
         self.append(transaction, Change::Revoke { id, expires_at }, action, id.to_string(), json!({}))?;
@@ -113,13 +123,14 @@ impl TakeBack<'_> {
 
     fn suspend_or_resume(&self, id: ApiKeyId, suspend: bool) -> Result<Taken, ActionError> {
         transact(self.store, |transaction| {
-            let entry = transaction.find(&id)?;
-            let (revoked_at, suspended_at) = transaction.taken_back(&id)?;
-            if revoked_at.or(entry.as_ref().and_then(|entry| entry.revoked_at)).is_some_and(|at| at <= self.now) {
+            let (entry, logged) = (transaction.find(&id)?, transaction.logged(&id)?);
+            if is_revoked(entry.as_ref(), &logged, self.now) {
                 let what = if suspend { "suspended" } else { "resumed" };
                 return Err(ActionError::Conflict(format!("the API key is revoked for good, and cannot be {what}")));
             }
-            let changed = suspended_at.is_some() != suspend;
+            // Log and ledger may differ where the log lost a row: both are to say what was asked for.
+            let on_record = entry.as_ref().is_some_and(|entry| entry.suspended_at.is_some());
+            let changed = logged.suspended_at.is_some() != suspend || (on_record && !suspend);
             if changed {
                 let expires_at = expiry_of(entry.and_then(|entry| entry.row.expires_at));
                 let (change, action) = if suspend {
@@ -161,17 +172,17 @@ impl TakeBack<'_> {
     ) -> Result<Ruled, ActionError> {
         transact(self.store, |transaction| {
             let before = match issued_before {
-                Some(before) => in_whole_seconds(before),
+                Some(before) => before,
                 None => self.after_all_that_was_issued(transaction, app_id, realm)?,
             };
+            let in_key = KeyTime::up(before).map_err(|error| invalid("issued_before", error))?;
+            let (before, in_key) = (in_key.timestamp(), in_key.seconds());
             if before.duration_since(self.now) > AHEAD {
                 return Err(invalid(
                     "issued_before",
                     "it lies more than five minutes ahead: keys of the time between would be dead",
                 ));
             }
-            let in_key = u32::try_from(before.as_second())
-                .map_err(|_| invalid("issued_before", "it is no time an API key can hold, from 1970 to 2106"))?;
             let name = realm.map(|realm| realm.to_string());
             let ruled = |issued_before, changed| Ruled { app_id, realm: name.clone(), issued_before, changed };
             if let Some(there) = transaction.rule(app_id, realm)?.filter(|there| *there >= before) {
@@ -201,7 +212,7 @@ impl TakeBack<'_> {
         app_id: Option<Uuid>,
         realm: Option<Realm>,
     ) -> Result<Timestamp, StoreError> {
-        let mut latest = in_whole_seconds(self.now);
+        let mut latest = self.now;
         for (app, realm) in [(app_id, realm), (app_id, None), (None, realm)] {
             if app.is_some() || realm.is_some() {
                 latest = latest.max(transaction.rule(app, realm)?.unwrap_or(latest));
@@ -221,7 +232,7 @@ impl TakeBack<'_> {
     ) -> Result<(), StoreError> {
         transaction.append_revocation(&NewRevocation {
             change,
-            effective_at: self.now,
+            effective_at: None,
             reason: self.reason.clone(),
             recorded_at: self.now,
             recorded_by: self.actor.name.clone(),
@@ -258,8 +269,9 @@ pub(super) fn expiry_of(expires_at: Option<Timestamp>) -> Option<u32> {
     expires_at.and_then(|at| u32::try_from(at.as_second()).ok())
 }
 
-/// The time rounded up to a whole second, as times inside keys are compared.
-pub(super) fn in_whole_seconds(at: Timestamp) -> Timestamp {
-    let up = i64::from(at.subsec_nanosecond() > 0);
-    Timestamp::from_second(at.as_second() + up).unwrap_or(Timestamp::MAX)
+/// Whether a key is revoked at `now`: by the log, by the ledger, or by a rule for its app or realm.
+pub(super) fn is_revoked(entry: Option<&LedgerEntry>, logged: &Logged, now: Timestamp) -> bool {
+    logged.in_effect
+        || logged.revoked_at.is_some_and(|at| at <= now)
+        || entry.is_some_and(|entry| entry.state(now) == State::Revoked)
 }

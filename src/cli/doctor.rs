@@ -11,7 +11,14 @@ use super::{
     ConfigArgument, Outcome,
     output::{self, BAD, CARE, GOOD},
 };
-use crate::{action::Actor, clock, config::Listener, deployment::Deployment, store::StoreError, tls::ListenerTls};
+use crate::{
+    action::Actor,
+    clock,
+    config::Listener,
+    deployment::Deployment,
+    store::{Following, Store, StoreError},
+    tls::ListenerTls,
+};
 
 /// Check config, keyring, sources, store, certificates, clock and file modes, and say what to do. Exit 0 when nothing is wrong.
 #[derive(Args)]
@@ -90,6 +97,7 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
         (Err(error), _) | (_, Err(error)) => note("store", Status::Wrong, error.to_string()),
         (Ok(_), Ok(())) => {}
     }
+    check_revocations(&*store, &mut note);
     match deployment.document(&*store) {
         Ok(document) => {
             note(
@@ -135,6 +143,18 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
     }
     check_certificates(&deployment, clock::now(), &mut note);
     check_modes(&deployment, &mut note);
+}
+
+/// Reads the whole log, as the service does at its start.
+fn check_revocations(store: &dyn Store, note: &mut impl FnMut(&'static str, Status, String)) {
+    let mut log = Following::default();
+    match log.read_on(store, clock::now_seconds()) {
+        Ok(_) => match log.damage() {
+            None => note("revocations", Status::Ok, format!("{} in force", log.log.revocations().len())),
+            Some(damage) => note("revocations", Status::Wrong, damage),
+        },
+        Err(error) => note("revocations", Status::Wrong, error.to_string()),
+    }
 }
 
 fn check_clock(document: &KeyringDocument, now: Timestamp, note: &mut impl FnMut(&'static str, Status, String)) {

@@ -80,6 +80,9 @@ impl Verify {
         let wanted = Wanted { realms, scopes, audience, address: self.ip };
         let (mut taken_back, now) = (Following::default(), clock::now_seconds());
         taken_back.read_on(&*store, now)?;
+        if let Some(damage) = taken_back.damage() {
+            output::note(&damage);
+        }
         let verifier = Verifier::new(&keyring)
             .requiring_secrets(&secret::requiring(&deployment.config))
             .with_revocations(Arc::new(taken_back.log.revocations().clone()));

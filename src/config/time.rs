@@ -16,13 +16,22 @@ impl Span {
     }
 }
 
+/// The longest length of time, in seconds: as long as all the time that API keys can hold. With more, sums with the present
+/// time would not fit anywhere.
+const LONGEST: u64 = u32::MAX as u64;
+
 /// Reads a length of time; a day is 24 hours.
 pub(crate) fn parse_span(text: &str) -> Result<Span, String> {
     // The text is not quoted: it may be anything, an API key too.
     let fail = || "it has to be a length of time: write `90d`, `12h`, `15m` or `30s`".to_owned();
     let span: jiff::Span = text.parse().map_err(|_| fail())?;
     let duration: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| fail())?;
-    Duration::try_from(duration).map(Span).map_err(|_| fail())
+    let duration = Duration::try_from(duration).map_err(|_| fail())?;
+    if duration > Duration::from_secs(LONGEST) {
+        let days = LONGEST / 86_400;
+        return Err(format!("it is too long: API keys hold times until 2106, so {days}d is the most"));
+    }
+    Ok(Span(duration))
 }
 
 impl TryFrom<String> for Span {
@@ -68,7 +77,12 @@ mod tests {
         ] {
             assert_eq!(span.to_string(), text);
         }
-        for text in ["", "90", "-1d", "d", "1 month", "1y", "1mo"] {
+        assert_eq!(parse_span("4294967295s"), Ok(Span::seconds(LONGEST)));
+        for text in ["4294967296s", "4294967295001ms", "49711d", "100000d", "7102w", "2000000h", "631107417600s"] {
+            let error = parse_span(text).expect_err(text);
+            assert!(error.contains("too long") && error.contains("49710d"), "{error}");
+        }
+        for text in ["", "90", "-1d", "d", "1 month", "1y", "1mo", "100000000000w", "9223372036854775808s"] {
             assert!(parse_span(text).is_err(), "{text}");
         }
     }

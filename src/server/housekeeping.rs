@@ -3,11 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use bulla::{Revocations, State};
-use jiff::SignedDuration;
 use tokio::sync::watch;
 
-use super::App;
+use super::{App, sweeping::Sweeper};
 use crate::{
     clock,
     store::{StoreError, transact},
@@ -23,10 +21,6 @@ const SWEEP_PART: Duration = Duration::from_secs(10);
 const SWEEP_STORE: Duration = Duration::from_secs(3_600);
 /// How soon something is tried again that failed.
 const SOON: Duration = Duration::from_secs(5);
-/// How much longer than its key a revocation is kept: longer than any verifier's clock may be behind.
-const EXPIRED_FOR: SignedDuration = SignedDuration::from_hours(1);
-/// How long an answer is remembered.
-const ANSWERED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Uses that are written in one transaction: nobody else writes meanwhile.
 const USES: usize = 5_000;
 
@@ -61,13 +55,17 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     let [mut look, mut sweep_part, mut sweep_store] = [LOOK, SWEEP_PART, SWEEP_STORE].map(Chore::new);
     let mut flush = Chore::new(app.config.last_used.flush_interval.0);
     let (mut look_at_hashes, mut hash) = (Chore::new(app.config.secret.look_interval.0), 0);
-    let mut part = 0;
+    let mut sweeper = Sweeper::new(app.store.sweep_clock().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the time of the last sweep cannot be read: nothing is swept");
+        0
+    }));
     sweep_store.soon();
     while !*stop.borrow() {
         std::thread::sleep(COUNT);
         app.last_used.collect();
         if look.is_due() {
             note(app, "revocations", app.catch_up());
+            note(app, "revocation rows", app.look_at_damage());
             app.look_at_staleness();
             note(app, "imported keys", app.follow_imported());
             note(app, "audit", write_refusals(app, false));
@@ -81,10 +79,9 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
             note(app, "secret hashes", looked.map(drop));
         }
         if sweep_part.is_due() {
-            part = (part + 1) % Revocations::PARTS;
-            app.sweep_part(part);
+            note(app, "sweep", sweeper.sweep_part(app));
         }
-        if sweep_store.is_due() && !note(app, "store", sweep(app)) {
+        if sweep_store.is_due() && !note(app, "store", sweeper.sweep_store(app)) {
             sweep_store.soon();
         }
     }
@@ -135,13 +132,4 @@ fn write_uses(app: &App) -> Result<(), StoreError> {
         uses.truncate(rest);
     }
     Ok(())
-}
-
-fn sweep(app: &App) -> Result<(), StoreError> {
-    let now = clock::now();
-    let snapshot = app.snapshot();
-    let destroyed = snapshot.document.versions().iter().filter(|record| record.state == State::Destroyed);
-    let destroyed: Vec<u32> = destroyed.map(|record| record.number.number()).collect();
-    let before = |age: SignedDuration| now.checked_sub(age).unwrap_or(now);
-    app.store.sweep(before(EXPIRED_FOR), &destroyed, before(ANSWERED_FOR), now)
 }

@@ -21,6 +21,7 @@ mod revocations;
 mod secrets;
 mod segment;
 mod state;
+mod sweeping;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 

@@ -46,6 +46,12 @@ impl Held<'_> {
         read
     }
 
+    /// Which rows of the log are damaged now, and how many.
+    pub(super) fn damage(&mut self, store: &dyn Store) -> Result<(usize, Option<String>), StoreError> {
+        self.0.look_at_damaged(store)?;
+        Ok((self.0.damaged(), self.0.damage()))
+    }
+
     /// Forgets keys that have expired, in one of the list's parts.
     pub(super) fn sweep_part(&mut self, part: usize, now: u64) {
         self.0.log.sweep_part(part, now);

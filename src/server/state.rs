@@ -24,6 +24,7 @@ use super::{
     refusals::Refusals,
     revocations::{Held, TakenBack},
     secrets::Secrets,
+    sweeping::Sweeper,
 };
 use crate::{
     assertion::Assertions,
@@ -118,6 +119,9 @@ impl App {
         let secrets = Secrets::load(&deployment.config.secret, &*store)?;
         let config = deployment.config;
         let freshness = Freshness::new(config.keyring.refresh_interval.0);
+        if let Err(error) = Sweeper::new(store.sweep_clock()?).restore_all(&*store, &snapshot.document) {
+            tracing::warn!(%error, "revocations that the log lost could not be appended to it");
+        }
         let taken_back = TakenBack::load(&*store, clock::now_seconds())?;
         let imported = Known::default();
         imported::read_on(&imported, &*store, &config)?;
@@ -220,6 +224,14 @@ impl App {
         read.and(secrets)
     }
 
+    /// What of the store cannot be read, and holds nothing else up.
+    pub(super) fn look_at_damage(&self) -> Result<(), String> {
+        let damage = self.taken_back.hold().damage(&*self.store);
+        let (rows, damage) = damage.map_err(|error| error.to_string())?;
+        self.metrics.damaged_rows("revocations", rows);
+        damage.map_or(Ok(()), Err)
+    }
+
     /// Shows in the metrics what is only known by looking; at the list that takes a walk through it.
     pub(super) fn show_gauges(&self) {
         let list = self.taken_back.hold().list();
@@ -230,10 +242,10 @@ impl App {
         self.metrics.log_lines_dropped(log::dropped());
     }
 
-    /// Forgets keys that have expired, in one part of the list after the other.
-    pub(super) fn sweep_part(&self, part: usize) {
+    /// Forgets keys that had expired at `at`, in Unix seconds, in one part of the list.
+    pub(super) fn sweep_part(&self, part: usize, at: u64) {
         let mut held = self.taken_back.hold();
-        held.sweep_part(part, clock::now_seconds());
+        held.sweep_part(part, at);
         self.publish(&held);
     }
 

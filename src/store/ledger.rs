@@ -41,6 +41,8 @@ pub(crate) struct LedgerEntry {
     /// When its own revocation takes effect, which may lie ahead.
     pub(crate) revoked_at: Option<Timestamp>,
     pub(crate) revoke_reason: Option<String>,
+    /// Whether the log has its revocation in effect, whatever the clock says.
+    pub(crate) revoked_by_log: bool,
     pub(crate) suspended_at: Option<Timestamp>,
     /// A rule takes back what its app or realm was issued before this.
     pub(crate) issued_before: Option<Timestamp>,
@@ -63,7 +65,7 @@ impl LedgerEntry {
     /// The key's state at `now`.
     pub(crate) fn state(&self, now: Timestamp) -> State {
         let ruled_out = self.issued_before.is_some_and(|before| self.row.issued_at < before);
-        if ruled_out || self.revoked_at.is_some_and(|at| at <= now) {
+        if ruled_out || self.revoked_by_log || self.revoked_at.is_some_and(|at| at <= now) {
             State::Revoked
         } else if self.row.expires_at.is_some_and(|at| at <= now) {
             State::Expired

@@ -27,7 +27,7 @@ pub(crate) use self::{
     follow::Following,
     imported::{Imported, Migration, NewImported, StoredSet},
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
-    revocation::{LogPart, NewRevocation},
+    revocation::{DamagedRow, LogPart, Logged, LostRevocation, NewRevocation, RevokedPage},
     secret::{NewSecretRow, SecretChanges, SecretRow},
 };
 
@@ -48,6 +48,9 @@ pub(crate) enum StoreError {
     BudgetSpent { realm: Realm, version: u32, count: u64, budget: u64 },
     #[error("the store failed: {0}")]
     Failed(String),
+    /// One row. It stops nobody from reading the others.
+    #[error("row {1} of {0} is damaged: restore the store from a backup")]
+    Damaged(&'static str, i64),
     /// The transaction's own work ended it.
     #[error("the transaction was given up")]
     GivenUp,
@@ -75,6 +78,16 @@ pub(crate) trait Store: Send + Sync {
 
     /// The log of revocations behind `seq`, at most `limit` of them.
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError>;
+
+    /// Those of these rows of the log that are still damaged.
+    fn still_damaged(&self, rows: &[u64]) -> Result<Vec<u64>, StoreError>;
+
+    /// Up to `limit` keys behind a place of the ledger that are revoked or suspended, and did not expire before
+    /// `expired_before`, held against the log.
+    fn revoked_page(&self, after: i64, limit: u32, expired_before: Timestamp) -> Result<RevokedPage, StoreError>;
+
+    /// The time that sweeps went by last, in Unix seconds.
+    fn sweep_clock(&self) -> Result<u64, StoreError>;
 
     /// At most `limit` audit records with higher numbers than `seq`, in their order.
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;
@@ -115,16 +128,25 @@ pub(crate) trait Store: Send + Sync {
     /// At most `limit` imported keys of a realm that are not revoked, and whose sealed keys have been used.
     fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError>;
 
-    /// Drops what nobody needs any more: revocations of keys that expired before `expired_before` or belong to a destroyed
-    /// version, answers older than `answered_before`, secret halves that are retired, and what is in escrow of keys that
-    /// ended.
-    fn sweep(
-        &self,
-        expired_before: Timestamp,
-        destroyed: &[u32],
-        answered_before: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), StoreError>;
+    /// Has it be for good what has come to its end at `now`: grace periods of revoked keys, and retired secret halves.
+    /// Whether anything had.
+    fn settle(&self, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Drops what nobody needs any more, and remembers the time it went by.
+    fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError>;
+}
+
+/// What a sweep drops. All times are by the sweep clock, which no clock that is ahead for a while can push.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sweep<'a> {
+    /// Now, by the sweep clock: what is in escrow of keys that ended goes.
+    pub(crate) now: Timestamp,
+    /// Revocations of keys that expired before this go.
+    pub(crate) expired_before: Timestamp,
+    /// Revocations of keys of these versions go.
+    pub(crate) destroyed: &'a [u32],
+    /// Answers older than this go.
+    pub(crate) answered_before: Timestamp,
 }
 
 /// What can be done within one transaction.
@@ -132,8 +154,11 @@ pub(crate) trait Transaction {
     /// One key on record.
     fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError>;
 
-    /// The revocation of one id, and its suspension.
-    fn taken_back(&self, id: &ApiKeyId) -> Result<(Option<Timestamp>, Option<Timestamp>), StoreError>;
+    /// What the log says of one id.
+    fn logged(&self, id: &ApiKeyId) -> Result<Logged, StoreError>;
+
+    /// Has the revocation of an id be in effect, whatever the clock says.
+    fn put_in_effect(&mut self, id: &ApiKeyId) -> Result<(), StoreError>;
 
     /// The latest "issued before" of a rule for exactly this app, or every app, in this realm, or every realm.
     fn rule(&self, app_id: Option<Uuid>, realm: Option<Realm>) -> Result<Option<Timestamp>, StoreError>;
@@ -161,6 +186,10 @@ pub(crate) trait Transaction {
 
     /// Has a stored hash count until `at`, or not at all any more. Whether it was there.
     fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError>;
+
+    /// Puts a hash in the place of another one of the same secret half, if that one stands there just as it was read: with the
+    /// same end, above all. Whether it did.
+    fn replace_secret(&mut self, old: &SecretRow, new: &NewSecretRow) -> Result<bool, StoreError>;
 
     /// Stores an API key as its escrow recipient can open it.
     fn insert_escrow(&mut self, row: &EscrowRow) -> Result<(), StoreError>;

@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     revocations: Gauge<u64, AtomicU64>,
     revocation_bytes: Gauge<u64, AtomicU64>,
     uses_dropped: Gauge<u64, AtomicU64>,
+    damaged_rows: Family<TableLabel, Gauge>,
     pub(crate) secret_hashes: Family<HashLabel, Counter>,
     pub(crate) secret_cache_hits: Counter,
     pub(crate) secret_rehashed: Counter,
@@ -60,6 +61,11 @@ pub(crate) struct VersionCounters(Arc<HashMap<u32, Counter>>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VersionLabel {
     version: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TableLabel {
+    table: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -154,6 +160,15 @@ impl Metrics {
             "Uses of API keys since the start that no last use was recorded for, for want of room",
             uses_dropped.clone(),
         );
+        let damaged_rows = Family::<TableLabel, Gauge>::default();
+        registry.register(
+            "store_rows_damaged",
+            "Rows of the store that cannot be read whole, and whose keys are rejected, by table",
+            damaged_rows.clone(),
+        );
+        for table in ["revocations", "imported_keys"] {
+            drop(damaged_rows.get_or_create(&TableLabel { table }));
+        }
         let secret_hashes = Family::<HashLabel, Counter>::default();
         registry.register(
             "secret_hashes",
@@ -237,6 +252,7 @@ impl Metrics {
             revocations,
             revocation_bytes,
             uses_dropped,
+            damaged_rows,
             secret_hashes,
             secret_cache_hits,
             secret_rehashed,
@@ -293,6 +309,11 @@ impl Metrics {
     /// Shows how many lines of the log found no room.
     pub(crate) fn log_lines_dropped(&self, dropped: u64) {
         self.log_lines_dropped.inner().store(dropped, Ordering::Relaxed);
+    }
+
+    /// Shows how many rows of a table are damaged.
+    pub(crate) fn damaged_rows(&self, table: &'static str, count: usize) {
+        self.damaged_rows.get_or_create(&TableLabel { table }).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Counts a secret half that could not be checked.

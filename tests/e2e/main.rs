@@ -12,6 +12,7 @@ mod core_dump;
 mod crash;
 mod data;
 mod doctor;
+mod doors;
 #[cfg(feature = "escrow")]
 mod escrow;
 mod ext_authz;
@@ -24,6 +25,7 @@ mod last_used;
 mod ledger;
 mod limits;
 mod openapi;
+mod permanence;
 mod quickstart;
 mod reference;
 mod refresh;

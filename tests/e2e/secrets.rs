@@ -274,6 +274,35 @@ fn hashes_move_to_another_setting_and_pepper_when_they_are_used() {
 }
 
 #[test]
+fn an_ended_secret_half_whose_hash_is_made_anew_ends_all_the_same() {
+    let deployment = Deployment::new();
+    let first = deployment.issue_text("live", &["--secret"]);
+    deployment.configure("scheme = \"hmac-sha256\"", "scheme = \"argon2id-owasp\"");
+    let server = Server::start(&deployment);
+    let reroll = |grace: &str| {
+        let path = format!("/v1/api-keys/{}/reroll-secret", id_of(&first));
+        let ending = server.admin.post(&path, &json!({"grace": grace})).json()["ending"].clone();
+        format!("{}{}", &first[..first.len() - 51], ending.as_str().expect("an ending"))
+    };
+    let rows = || -> Vec<(bool, bool)> {
+        let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+        let query =
+            "SELECT phc LIKE '$argon2id%', retires_at IS NULL FROM secret_hashes WHERE api_key_id = ?1 ORDER BY seq";
+        let mut query = database.prepare(query).expect("a query");
+        let rows = query.query_map([id_of(&first)], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
+        rows.map(|row| row.expect("a row")).collect()
+    };
+    let second = reroll("1h");
+    assert_eq!(rows(), [(false, false), (true, true)]);
+    // The old one is presented in its grace, and its hash is made anew: a newer row, with the same end.
+    assert_eq!(verify(&server, &first), (200, true));
+    server.until("the hash to be made anew", |_| rows() == [(true, true), (true, false)]);
+    // So the next one ends the oldest, and not the one that its owner has.
+    let third = reroll("1h");
+    assert_eq!([&first, &second, &third].map(|key| verify(&server, key)), [(200, false), (200, true), (200, true)]);
+}
+
+#[test]
 fn a_stored_hash_that_somebody_else_wrote_is_not_used_and_is_reported() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_SECRET__LOOK_INTERVAL", "100ms")]);

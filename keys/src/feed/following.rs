@@ -8,7 +8,7 @@ use std::{
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -116,7 +116,7 @@ fn keep(
     clock: &dyn Fn() -> u64,
     shown: &Mutex<FollowStatus>,
 ) {
-    let mut next = Some(Duration::ZERO);
+    let (mut next, mut swept) = (Some(Duration::ZERO), Instant::now());
     loop {
         let now = clock();
         *shown.lock().unwrap_or_else(PoisonError::into_inner) = keeper.status();
@@ -132,6 +132,7 @@ fn keep(
             Ok(Event::Answer(answer)) => {
                 let random = getrandom::u32().unwrap_or(u32::MAX / 2);
                 next = Some(keeper.take(answer, clock(), random));
+                keeper.sweep(std::mem::replace(&mut swept, Instant::now()).elapsed(), clock());
             }
             Err(RecvTimeoutError::Timeout) => keeper.due(clock()),
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{FollowError, FollowStatus, Followed, Message, VerifyingKey, WhenStale, fetch::Question, pause};
-use crate::{KeyringId, Revocations, SharedVerifier};
+use crate::{KeyringId, Revocations, SharedVerifier, SweepClock};
 
 /// The longest that a server is asked to wait, in seconds. Proxies in between commonly answer 504 after 30.
 const LONGEST_WAIT: u64 = 25;
@@ -24,6 +24,8 @@ pub(super) struct Keeper {
     valid_for: u64,
     /// The part of the list that is swept next.
     part: usize,
+    /// From the first message on.
+    sweep_clock: Option<SweepClock>,
     asked: Option<(Question, u64)>,
     started_at: u64,
 }
@@ -45,6 +47,7 @@ impl Keeper {
             error: None,
             valid_for: 0,
             part: 0,
+            sweep_clock: None,
             asked: None,
             started_at: now,
         };
@@ -66,8 +69,6 @@ impl Keeper {
     /// Takes in an answer; the next question is asked after the pause. `random` is any number.
     pub(super) fn take(&mut self, answer: Result<Vec<u8>, FollowError>, now: u64, random: u32) -> Duration {
         let took = answer.and_then(|bytes| self.apply(&bytes, now));
-        self.followed.sweep_part(self.part, now);
-        self.part = (self.part + 1) % Revocations::PARTS;
         let pause = match took {
             Ok(news) => {
                 (self.failures, self.error) = (0, None);
@@ -90,6 +91,21 @@ impl Keeper {
         if self.followed.due(now) {
             self.publish();
         }
+    }
+
+    /// Sweeps one part of the list, after the program ran for so long since the last time. Neither this machine's clock nor the
+    /// server's alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time for long.
+    pub(super) fn sweep(&mut self, ran: Duration, now: u64) {
+        let signed_at = self.followed.this_update();
+        if signed_at == 0 {
+            return;
+        }
+        let now = now.min(signed_at);
+        let clock = self.sweep_clock.get_or_insert(SweepClock::new(now));
+        clock.advance(ran, now);
+        self.followed.sweep_part(self.part, clock.sweep_at());
+        self.part = (self.part + 1) % Revocations::PARTS;
+        self.publish();
     }
 
     /// When something is due next, in Unix seconds.
@@ -287,6 +303,40 @@ mod tests {
         assert_eq!(ask(&mut keeper, T + 60).0, 9);
         keeper.take(Err(FollowError::Status(BEHIND)), T + 61, HALF);
         assert_eq!(ask(&mut keeper, T + 61).0, 0);
+    }
+
+    #[test]
+    fn a_follower_whose_clock_is_ahead_for_a_while_forgets_nothing() {
+        let mut keeper = keeper();
+        let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse().expect("an id");
+        let (day, year) = (86_400, 365 * 86_400);
+        let change = Change::Revoke { id, expires_at: Some(T as u32 + 3_600) };
+        keeper.take(Ok(message(1, 0, (9, 9), &[RevocationEvent::at_once(9, change)])), T, HALF);
+        let all = |keeper: &mut Keeper, ran: u64, now: u64| {
+            (0..Revocations::PARTS)
+                .for_each(|part| keeper.sweep(Duration::from_secs(if part == 0 { ran } else { 0 }), now));
+            keeper.status().revocations
+        };
+        assert_eq!(all(&mut keeper, 8, T + year), 1, "its own clock");
+        let ahead = |this_update: u64| {
+            let head = Head {
+                keyring_id: keyring_id(),
+                log_id: LogId::from_bytes([1; 16]),
+                realm: None,
+                after: 9,
+                seq: 9,
+                head: 9,
+                this_update,
+                next_update: this_update + 60,
+                keyring_serial: 3,
+                versions: vec![(KeyVersion::FIRST, State::Active)],
+            };
+            Message::write(&head, &[], &signing_key()).expect("a message")
+        };
+        keeper.take(Ok(ahead(T + year)), T + year, HALF);
+        assert_eq!(all(&mut keeper, 8, T + year), 1, "and the server's");
+        assert_eq!(all(&mut keeper, day / 2, T + year), 1);
+        assert_eq!(all(&mut keeper, day / 2, T + year), 0, "it ran for that long");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod look_up;
 mod next;
 mod of_realm;
 mod segment;
+mod sweep_clock;
 mod table;
 
 use std::{fmt, sync::Arc};
@@ -27,6 +28,7 @@ pub use self::{
     change::Change,
     event::RevocationEvent,
     log::{RevocationLog, RevocationLogError},
+    sweep_clock::SweepClock,
 };
 use self::{entry::FAN, filter::Filter, of_realm::OfRealm, table::Table};
 use crate::{ApiKeyId, Realm};
@@ -99,7 +101,8 @@ impl Revocations {
     }
 
     /// The state without the ids whose keys have expired at `now`, in Unix seconds. They stay five minutes longer than
-    /// their keys, so that a verifier whose clock is behind has not forgotten them.
+    /// their keys, so that a verifier whose clock is behind has not forgotten them. A clock that is ahead forgets what is
+    /// still needed: [`SweepClock`] has a time that is safe.
     #[must_use]
     pub fn sweep(&self, now: u64) -> Self {
         self.swept(0..Self::PARTS, now)

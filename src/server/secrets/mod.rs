@@ -240,16 +240,12 @@ impl App {
     /// Puts a hash that was made anew in the old one's place. If it does not work the old one goes on.
     fn replace(&self, id: ApiKeyId, old: &SecretRow, (new, peppers): (&NewHash, &Peppers)) {
         let row = new.row(id, peppers, clock::now(), old.retires_at);
-        let replaced = transact(&*self.store, |transaction| {
-            // Whoever came first has made it anew, or the secret half is another by now.
-            if transaction.retire_secret(old.seq, None)? { transaction.insert_secret(&row) } else { Ok(()) }
-        });
-        match replaced {
-            Ok(()) => self.metrics.secret_rehashed.inc(),
-            Err(error) => {
-                tracing::warn!(%id, %error, "a hash could not be made anew; the old one goes on");
-                0
-            }
-        };
+        // Where the secret half was rerolled meanwhile, or somebody else came first, the row is another one by now: what was
+        // read of it, its end above all, must not come back.
+        match transact(&*self.store, |transaction| transaction.replace_secret(old, &row)) {
+            Ok(true) => drop(self.metrics.secret_rehashed.inc()),
+            Ok(false) => tracing::debug!(%id, "a hash changed while it was made anew"),
+            Err(error) => tracing::warn!(%id, %error, "a hash could not be made anew; the old one goes on"),
+        }
     }
 }

@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::damaged;
-use crate::store::{EscrowRow, NewRevocation, StoreError};
+use crate::{
+    key_time::KeyTime,
+    store::{EscrowRow, NewRevocation, StoreError},
+};
 
 /// Stores a key.
 pub(super) fn insert(connection: &Connection, row: &EscrowRow) -> Result<(), StoreError> {
@@ -66,7 +69,10 @@ pub(super) fn end(connection: &Connection, id: &ApiKeyId, at: Timestamp, now: Ti
 /// Ends what a revocation takes back.
 pub(super) fn end_by(connection: &Connection, new: &NewRevocation) -> Result<(), StoreError> {
     match new.change {
-        Change::Revoke { id, .. } => return end(connection, &id, new.effective_at, new.recorded_at),
+        Change::Revoke { id, .. } => {
+            let at = new.effective_at.map_or(new.recorded_at, KeyTime::timestamp);
+            return end(connection, &id, at, new.recorded_at);
+        }
         Change::RevokeApp { app_id, realm, issued_before } => connection
             .prepare_cached(
                 "DELETE FROM escrow WHERE api_key_id IN (SELECT api_key_id FROM api_keys

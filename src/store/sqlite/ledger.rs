@@ -4,26 +4,30 @@ use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
-use super::damaged;
+use super::{damaged, revocation::IN_EFFECT, revocation_rows::RULED_BEFORE};
 use crate::last_used::Use;
 use crate::store::{LedgerEntry, LedgerFilter, LedgerRow, SealCount, StoreError, ledger::Restrictions};
 
-/// What is read of a key; the rules that take it back stand in the log of revocations.
-const SELECT: &str = "
-    SELECT seq, api_key_id, app_id, name, issued_at, expires_at, scopes, audience, cidr, meta, issued_by, rerolled_from,
-           revoked_at, revoke_reason, suspended_at, last_used_at, use_count,
-           max(coalesce((SELECT max(issued_before) FROM revocations AS rule WHERE rule.app_id = api_keys.app_id
-                         AND (rule.realm IS NULL OR rule.realm = api_keys.realm)), 0),
-               coalesce((SELECT max(issued_before) FROM revocations AS rule
-                         WHERE rule.kind = 'revoke-realm' AND rule.realm = api_keys.realm), 0))
-    FROM api_keys";
+/// What is read of a key. Rules, and whether its revocation is in effect, stand in the log of revocations.
+fn select() -> String {
+    format!(
+        "SELECT seq, api_key_id, app_id, name, issued_at, expires_at, scopes, audience, cidr, meta, issued_by, rerolled_from,
+                revoked_at, revoke_reason, suspended_at, last_used_at, use_count,
+                max(coalesce((SELECT max({RULED_BEFORE}) FROM revocations AS rule WHERE rule.app_id = api_keys.app_id
+                              AND (rule.realm IS NULL OR rule.realm = api_keys.realm)), 0),
+                    coalesce((SELECT max({RULED_BEFORE}) FROM revocations AS rule
+                              WHERE rule.kind = 'revoke-realm' AND rule.realm = api_keys.realm), 0)),
+                coalesce((SELECT max({IN_EFFECT}) FROM revocations AS own WHERE own.api_key_id = api_keys.api_key_id), 0)
+         FROM api_keys"
+    )
+}
 
 /// The keys behind a place, in the order they were recorded.
 pub(super) fn list(connection: &Connection, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError> {
-    let mut query = format!("{SELECT} WHERE seq > :after");
+    let mut query = format!("{} WHERE seq > :after", select());
     let without = filter.without.map(|realm| realm.to_string());
     let (realm, app_id) = (filter.realm.map(|realm| realm.to_string()), filter.app_id.map(|app| app.to_string()));
-    let mut values: Vec<(&str, &dyn ToSql)> = named_params! { ":after": filter.after, ":limit": filter.limit }.to_vec();
+    let mut values: Vec<(&str, &dyn ToSql)> = named_params! { ":after": filter.after }.to_vec();
     if let Some(realm) = &realm {
         query.push_str(" AND realm = :realm");
         values.push((":realm", realm));
@@ -36,15 +40,24 @@ pub(super) fn list(connection: &Connection, filter: &LedgerFilter) -> Result<Vec
         query.push_str(" AND app_id = :app_id");
         values.push((":app_id", app_id));
     }
-    query.push_str(" ORDER BY seq LIMIT :limit");
+    query.push_str(" ORDER BY seq");
     let mut statement = connection.prepare_cached(&query)?;
-    let rows = statement.query_map(values.as_slice(), read)?;
-    rows.map(|row| row.map_err(StoreError::from)?).collect()
+    let mut found = Vec::new();
+    for row in statement.query_map(values.as_slice(), read)? {
+        match row? {
+            Ok(entry) => found.push(entry),
+            Err(error) => tracing::error!(%error, "a row of the ledger is left out of a list"),
+        }
+        if found.len() >= filter.limit as usize {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 /// One key.
 pub(super) fn find(connection: &Connection, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError> {
-    let mut statement = connection.prepare_cached(&format!("{SELECT} WHERE api_key_id = ?1"))?;
+    let mut statement = connection.prepare_cached(&format!("{} WHERE api_key_id = ?1", select()))?;
     statement.query_row([id.to_string()], read).optional()?.transpose()
 }
 
@@ -129,7 +142,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<LedgerEntry, StoreError>> {
     let (scopes, audience, cidr, meta) = (text(6)?, text(7)?, text(8)?, text(9)?);
     let (issued_by, rerolled_from) = (row.get(10)?, text(11)?);
     let (revoked_at, revoke_reason, suspended_at, last_used_at) = (time(12)?, text(13)?, time(14)?, time(15)?);
-    let (use_count, issued_before): (i64, i64) = (row.get(16)?, row.get(17)?);
+    let (use_count, issued_before, revoked_by_log): (i64, i64, bool) = (row.get(16)?, row.get(17)?, row.get(18)?);
     let at = |seconds: Option<i64>| seconds.map(Timestamp::from_second).transpose().ok();
     let list = |json: Option<String>| json.map(|json| serde_json::from_str(&json)).transpose().ok();
     let parse = || -> Option<LedgerEntry> {
@@ -154,6 +167,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<LedgerEntry, StoreError>> {
             row,
             revoked_at: at(revoked_at)?,
             revoke_reason,
+            revoked_by_log,
             suspended_at: at(suspended_at)?,
             issued_before: at((issued_before > 0).then_some(issued_before))?,
             last_used_at: at(last_used_at)?,

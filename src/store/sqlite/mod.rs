@@ -7,7 +7,9 @@ mod imported;
 mod keyring;
 mod ledger;
 mod revocation;
+mod revocation_rows;
 mod secret;
+mod sweep;
 
 use std::{
     collections::HashMap,
@@ -29,9 +31,9 @@ use crate::{
 };
 
 use super::{
-    Answered, AuditEntry, AuditRecord, EscrowRow, Imported, LedgerEntry, LedgerFilter, LedgerRow, LogPart, Migration,
-    NewImported, NewRevocation, NewSecretRow, SealCount, SecretChanges, SecretRow, Store, StoreError, StoredSet,
-    Transaction,
+    Answered, AuditEntry, AuditRecord, EscrowRow, Imported, LedgerEntry, LedgerFilter, LedgerRow, LogPart, Logged,
+    Migration, NewImported, NewRevocation, NewSecretRow, RevokedPage, SealCount, SecretChanges, SecretRow, Store,
+    StoreError, StoredSet, Sweep, Transaction,
 };
 
 pub(super) struct SqliteStore {
@@ -141,7 +143,19 @@ impl Store for SqliteStore {
         // The rows and the latest number have to be of one moment.
         let mut reader = self.reader();
         let transaction = reader.transaction()?;
-        revocation::after(&transaction, seq, limit)
+        revocation_rows::after(&transaction, seq, limit)
+    }
+
+    fn still_damaged(&self, rows: &[u64]) -> Result<Vec<u64>, StoreError> {
+        revocation_rows::still_damaged(&self.reader(), rows)
+    }
+
+    fn revoked_page(&self, after: i64, limit: u32, expired_before: Timestamp) -> Result<RevokedPage, StoreError> {
+        sweep::revoked_page(&self.reader(), after, limit, expired_before)
+    }
+
+    fn sweep_clock(&self) -> Result<u64, StoreError> {
+        sweep::clock(&self.reader())
     }
 
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
@@ -198,19 +212,17 @@ impl Store for SqliteStore {
         imported::taken_over(&self.reader(), realm, limit)
     }
 
-    fn sweep(
-        &self,
-        expired_before: Timestamp,
-        destroyed: &[u32],
-        answered_before: Timestamp,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.write(|connection| {
-            secret::sweep(connection, now)?;
-            escrow::sweep(connection, now)?;
-            revocation::sweep(connection, expired_before, destroyed)?;
-            audit::sweep(connection, answered_before)
-        })
+    fn settle(&self, now: Timestamp) -> Result<bool, StoreError> {
+        // Looked at first where nobody has to wait: as a rule there is nothing.
+        let due = sweep::is_anything_due(&self.reader(), now)?;
+        if due {
+            self.write(|connection| sweep::settle(connection, now))?;
+        }
+        Ok(due)
+    }
+
+    fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError> {
+        self.write(|connection| sweep::sweep(connection, sweep))
     }
 }
 
@@ -222,8 +234,12 @@ impl Transaction for Writing<'_> {
         ledger::find(self.0, id)
     }
 
-    fn taken_back(&self, id: &ApiKeyId) -> Result<(Option<Timestamp>, Option<Timestamp>), StoreError> {
-        revocation::taken_back(self.0, id)
+    fn logged(&self, id: &ApiKeyId) -> Result<Logged, StoreError> {
+        revocation::logged(self.0, id)
+    }
+
+    fn put_in_effect(&mut self, id: &ApiKeyId) -> Result<(), StoreError> {
+        revocation::put_in_effect(self.0, id)
     }
 
     fn rule(&self, app_id: Option<Uuid>, realm: Option<Realm>) -> Result<Option<Timestamp>, StoreError> {
@@ -262,6 +278,10 @@ impl Transaction for Writing<'_> {
         secret::retire(self.0, seq, at)
     }
 
+    fn replace_secret(&mut self, old: &SecretRow, new: &NewSecretRow) -> Result<bool, StoreError> {
+        secret::replace(self.0, old, new)
+    }
+
     fn insert_escrow(&mut self, row: &EscrowRow) -> Result<(), StoreError> {
         escrow::insert(self.0, row)
     }
@@ -292,8 +312,8 @@ impl Transaction for Writing<'_> {
     }
 }
 
-fn damaged(what: &str, row: i64) -> StoreError {
-    StoreError::Failed(format!("row {row} of {what} is damaged: restore the store from a backup"))
+fn damaged(what: &'static str, row: i64) -> StoreError {
+    StoreError::Damaged(what, row)
 }
 
 impl From<rusqlite::Error> for StoreError {

@@ -16,13 +16,16 @@ pub(super) fn of(connection: &Connection, id: &ApiKeyId, now: Timestamp) -> Resu
     let rows = query.query_map(params![id.to_string(), now.as_second()], |row| {
         Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?, row.get(4)?))
     })?;
-    rows.map(|row| {
+    let mut hashes = Vec::new();
+    for row in rows {
         let (seq, phc, binding, retires_at, mac) = row?;
-        let retires_at = retires_at.map(Timestamp::from_second).transpose();
-        let retires_at = retires_at.map_err(|_| damaged("the secret hashes", seq))?;
-        Ok(SecretRow { seq: seq.unsigned_abs(), phc, binding, mac, retires_at })
-    })
-    .collect()
+        match retires_at.map(Timestamp::from_second).transpose() {
+            Ok(retires_at) => hashes.push(SecretRow { seq: seq.unsigned_abs(), phc, binding, mac, retires_at }),
+            // It counts as retired; another secret half of the key may be good.
+            Err(_) => tracing::error!("{}", damaged("the secret hashes", seq)),
+        }
+    }
+    Ok(hashes)
 }
 
 /// Stores a hash.
@@ -54,6 +57,28 @@ pub(super) fn retire(connection: &Connection, seq: u64, at: Option<Timestamp>) -
     Ok(changed > 0)
 }
 
+/// Puts a hash in the place of another one, if that one stands there just as it was read.
+pub(super) fn replace(connection: &Connection, old: &SecretRow, new: &NewSecretRow) -> Result<bool, StoreError> {
+    let removed = connection
+        .prepare_cached(
+            "DELETE FROM secret_hashes
+             WHERE seq = ?1 AND api_key_id = ?2 AND phc = ?3 AND mac = ?4 AND binding = ?5 AND retires_at IS ?6",
+        )?
+        .execute(params![
+            i64::try_from(old.seq).unwrap_or(i64::MAX),
+            new.id.to_string(),
+            old.phc,
+            old.mac,
+            old.binding,
+            old.retires_at.map(Timestamp::as_second),
+        ])?;
+    if removed == 0 {
+        return Ok(false);
+    }
+    insert(connection, new)?;
+    Ok(true)
+}
+
 /// Which keys got a hash behind `seq`.
 pub(super) fn changes(connection: &Connection, seq: u64) -> Result<SecretChanges, StoreError> {
     let mut query = connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'secret_hashes'")?;
@@ -63,13 +88,16 @@ pub(super) fn changes(connection: &Connection, seq: u64) -> Result<SecretChanges
     let rows = query.query_map([i64::try_from(seq).unwrap_or(i64::MAX)], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
     })?;
-    let changed: Result<Vec<_>, StoreError> = rows
-        .map(|row| {
-            let (seq, id) = row?;
-            Ok((seq.unsigned_abs(), id.parse().map_err(|_| damaged("the secret hashes", seq))?))
-        })
-        .collect();
-    Ok(SecretChanges { changed: changed?, end: end.unwrap_or(0).unsigned_abs() })
+    let mut changed = Vec::new();
+    for row in rows {
+        let (seq, id) = row?;
+        match id.parse() {
+            Ok(id) => changed.push((seq.unsigned_abs(), id)),
+            // It is the hash of no key.
+            Err(_) => tracing::error!("{}", damaged("the secret hashes", seq)),
+        }
+    }
+    Ok(SecretChanges { changed, end: end.unwrap_or(0).unsigned_abs() })
 }
 
 /// Up to `limit` hashes behind `seq`, of whatever key, to look at.

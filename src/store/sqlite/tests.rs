@@ -2,7 +2,10 @@ use bulla::{Change, KeyVersion, RevocationEvent};
 use serde_json::json;
 
 use super::{connection::MIGRATIONS, *};
-use crate::store::{Restrictions, State, transact};
+use crate::{
+    key_time::KeyTime,
+    store::{Restrictions, State, transact},
+};
 
 const ONE: &str = "acme_live_00000XzbyFf5rOyRXQyt8V";
 const TWO: &str = "acme_live_00000YHqiQd7Eu4eUpRFdL";
@@ -43,7 +46,7 @@ fn record(store: &SqliteStore, rows: &[LedgerRow], budget: Option<u64>) -> Resul
 fn revocation(change: Change, effective_at: i64) -> NewRevocation {
     NewRevocation {
         change,
-        effective_at: at(effective_at),
+        effective_at: (effective_at > 0).then(|| KeyTime::up(at(effective_at)).expect("it fits")),
         reason: Some("why".to_owned()),
         recorded_at: at(0),
         recorded_by: "test".to_owned(),
@@ -53,6 +56,11 @@ fn revocation(change: Change, effective_at: i64) -> NewRevocation {
 fn append(store: &SqliteStore, change: Change, effective_at: i64) {
     let new = revocation(change, effective_at);
     transact(store, |transaction| transaction.append_revocation(&new)).expect("appended");
+}
+
+/// Sweeps keys that expired before the first time, answers from before the second, and what ended by the third.
+fn sweep(store: &SqliteStore, [expired, answered, now]: [i64; 3], destroyed: &[u32]) -> Result<(), StoreError> {
+    store.sweep(&Sweep { now: at(now), expired_before: at(expired), destroyed, answered_before: at(answered) })
 }
 
 fn log_after(store: &SqliteStore, seq: u64, limit: u32) -> Vec<RevocationEvent> {
@@ -135,13 +143,83 @@ fn the_log_keeps_what_still_says_something() {
     assert_eq!(entry.issued_before, Timestamp::from_second(9).ok());
     assert_eq!([entry.state(at(59)), entry.state(at(60))], [State::Active, State::Revoked]);
 
-    store.sweep(at(501), &[], at(0), at(0)).expect("swept");
+    sweep(&store, [501, 0, 0], &[]).expect("swept");
     assert_eq!(log_after(&store, 2, 100).len(), 3, "the key has expired");
-    store.sweep(at(501), &[7], at(0), at(0)).expect("swept");
+    sweep(&store, [501, 0, 0], &[7]).expect("swept");
     assert_eq!(log_after(&store, 0, 100).len(), 3, "the version is destroyed");
     append(&store, Change::Suspend { id: id(TWO), expires_at: None }, 0);
     let newest = log_after(&store, 0, 100).last().map(|event| event.seq);
     assert_eq!(newest, Some(8), "no number is used twice");
+}
+
+#[test]
+fn a_hash_is_replaced_only_as_it_was_read() {
+    let (_folder, store) = new_store();
+    let new = |phc: &str, retires_at| NewSecretRow {
+        id: id(ONE),
+        phc: phc.to_owned(),
+        binding: "b".to_owned(),
+        mac: "m".to_owned(),
+        created_at: at(0),
+        retires_at,
+    };
+    let write = |work: &mut dyn FnMut(&mut dyn Transaction) -> Result<bool, StoreError>| {
+        transact(&store, |transaction| work(transaction)).expect("written")
+    };
+    let read = || store.secret_hashes(&id(ONE), at(0)).expect("read").remove(0);
+    write(&mut |transaction| transaction.insert_secret(&new("old", None)).map(|()| true));
+    let old = read();
+    // Meanwhile the secret half is rerolled: what is made anew of the row that was read must not live on.
+    write(&mut |transaction| transaction.retire_secret(old.seq, Some(at(1))));
+    assert!(!write(&mut |transaction| transaction.replace_secret(&old, &new("anew", old.retires_at))));
+    assert_eq!((read().phc.as_str(), read().retires_at), ("old", Some(at(1))));
+    let old = read();
+    assert!(!write(
+        &mut |transaction| transaction.replace_secret(&old, &NewSecretRow { id: id(TWO), ..new("anew", None) })
+    ));
+    assert!(write(&mut |transaction| transaction.replace_secret(&old, &new("anew", old.retires_at))));
+    assert_eq!((read().phc.as_str(), read().retires_at), ("anew", Some(at(1))));
+    assert!(!write(&mut |transaction| transaction.replace_secret(&old, &new("twice", old.retires_at))));
+    assert_eq!(store.secret_hashes(&id(ONE), at(1)).expect("read"), [], "it ended");
+}
+
+#[test]
+fn what_ended_is_ended_for_good_whatever_a_clock_says_later() {
+    let (_folder, store) = new_store();
+    record(&store, &[row(ONE), row(TWO)], None).expect("recorded");
+    append(&store, Change::Revoke { id: id(ONE), expires_at: None }, 60);
+    append(&store, Change::Revoke { id: id(TWO), expires_at: None }, 90);
+    assert_eq!([59, 60, 60].map(|now| store.settle(at(now)).expect("settled")), [false, true, false]);
+    let effective: Vec<_> = log_after(&store, 0, 9).iter().map(|event| event.effective_at).collect();
+    assert_eq!(effective, [None, Some(1_795_000_090)]);
+    let state = |text: &str, now| store.find(&id(text)).expect("looked").expect("found").state(at(now));
+    assert_eq!([state(ONE, 0), state(TWO, 0), state(TWO, 90)], [State::Revoked, State::Active, State::Revoked]);
+    assert_eq!(store.sweep_clock().expect("a time"), store.sweep_clock().expect("the same"));
+    sweep(&store, [0, 0, 70], &[]).expect("swept");
+    assert_eq!(store.sweep_clock().expect("a time"), 1_795_000_070);
+}
+
+#[test]
+fn what_the_log_lost_is_found_page_by_page() {
+    let (_folder, store) = new_store();
+    let expiring = LedgerRow { expires_at: Some(at(100)), ..row(TWO) };
+    record(&store, &[row(ONE), expiring], None).expect("recorded");
+    let lost = |after, expired_before| {
+        let page = store.revoked_page(after, 1, at(expired_before)).expect("a page");
+        (page.lost.iter().map(|one| one.id).collect::<Vec<_>>(), page.next)
+    };
+    assert_eq!(lost(0, 0), (vec![], None), "nothing is revoked");
+    append(&store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
+    append(&store, Change::Revoke { id: id(TWO), expires_at: Some(1_795_000_100) }, 0);
+    assert_eq!([lost(0, 0), lost(1, 0), lost(2, 0)], [(vec![], Some(1)), (vec![], Some(2)), (vec![], None)]);
+    store.writer().execute("DELETE FROM revocations", []).expect("lost");
+    assert_eq!([lost(0, 0), lost(1, 0)], [(vec![id(ONE)], Some(1)), (vec![id(TWO)], Some(2))]);
+    assert_eq!(lost(1, 101), (vec![], Some(2)), "its key has expired");
+    let (page, now) = (store.revoked_page(0, 9, at(0)).expect("a page"), at(5));
+    let restored = [(); 2].map(|()| crate::action::restore::restore(&store, &page.lost, now).expect("restored"));
+    assert_eq!((restored, lost(0, 0)), ([2, 0], (vec![], Some(1))));
+    let entry = store.find(&id(TWO)).expect("looked").expect("found");
+    assert_eq!((entry.revoked_at, entry.revoke_reason.as_deref()), (Some(at(0)), Some("why")), "as it was");
 }
 
 #[test]
@@ -183,9 +261,9 @@ fn an_answer_is_remembered_for_its_caller() {
     remember("me").expect("remembered");
     assert_eq!((answers("me"), answers("you")), (Some(answered.clone()), None));
     assert!(remember("me").is_err());
-    store.sweep(at(0), &[], at(0), at(0)).expect("swept");
+    sweep(&store, [0, 0, 0], &[]).expect("swept");
     assert!(answers("me").is_some());
-    store.sweep(at(0), &[], at(1), at(0)).expect("swept");
+    sweep(&store, [0, 1, 0], &[]).expect("swept");
     assert_eq!(answers("me"), None);
 }
 
@@ -232,7 +310,7 @@ fn what_is_in_escrow_goes_with_its_key() {
     );
     let count =
         || -> i64 { store.reader().query_row("SELECT count(*) FROM escrow", [], |row| row.get(0)).expect("a count") };
-    store.sweep(at(0), &[], at(0), at(5)).expect("swept");
+    sweep(&store, [0, 0, 5], &[]).expect("swept");
     assert_eq!(count(), 1);
     transact(&store, |transaction| transaction.renew_escrow(&id(ONE), "an ending")).expect("renewed");
     assert_eq!(found(ONE, 0).and_then(|row| row.ending).as_deref(), Some("an ending"));

@@ -1,7 +1,9 @@
 //! What the tests stand on: throw-away deployments, running servers, HTTP, Envoy's side of gRPC, and the reference implementation.
 
 pub mod authority;
+pub mod clock;
 pub mod command;
+
 pub mod deployment;
 pub mod described;
 pub mod envoy;

@@ -1,0 +1,111 @@
+//! Sweeping out what nobody needs any more, by a time that no wrong clock pushes; and the other way round: revocations that
+//! the log lost, back into it.
+
+use std::time::Instant;
+
+use bulla::{KeyringDocument, Revocations, State, SweepClock};
+use jiff::{SignedDuration, Timestamp};
+
+use super::App;
+use crate::{
+    action::restore::restore,
+    clock,
+    store::{Store, StoreError, Sweep},
+};
+
+/// How long an answer is remembered.
+const ANSWERED_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// Revoked keys of the ledger that are held against the log in one go.
+const PAGE: u32 = 5_000;
+
+/// Where sweeping stands.
+pub(super) struct Sweeper {
+    clock: SweepClock,
+    /// When the clock was advanced last.
+    since: Instant,
+    /// The part of the list in memory that is swept next.
+    part: usize,
+    /// The place in the ledger behind which revoked keys are held against the log next.
+    place: i64,
+}
+
+impl Sweeper {
+    /// Goes on from where the store says that the last one stood.
+    pub(super) fn new(at: u64) -> Self {
+        let mut clock = SweepClock::new(at);
+        clock.advance(std::time::Duration::ZERO, clock::now_seconds());
+        Sweeper { clock, since: Instant::now(), part: 0, place: 0 }
+    }
+
+    fn advance(&mut self) -> Timestamp {
+        let now = Instant::now();
+        self.clock.advance(now - self.since, clock::now_seconds());
+        self.since = now;
+        clock::timestamp(self.clock.now())
+    }
+
+    fn sweep_at(&self) -> Timestamp {
+        clock::timestamp(self.clock.sweep_at())
+    }
+
+    /// A part of the list in memory, and a page of the ledger; and what has come to its end is so for good.
+    pub(super) fn sweep_part(&mut self, app: &App) -> Result<(), StoreError> {
+        let now = self.advance();
+        self.part = (self.part + 1) % Revocations::PARTS;
+        app.sweep_part(self.part, self.clock.sweep_at());
+        app.store.settle(now)?;
+        let page = app.store.revoked_page(self.place, PAGE, self.sweep_at())?;
+        let document = app.snapshot().document.clone();
+        self.place = page.next.unwrap_or(0);
+        let lost: Vec<_> = page.lost.into_iter().filter(|one| !is_destroyed(&document, one.id.version())).collect();
+        if told(restore(&*app.store, &lost, clock::now())?) > 0 {
+            app.catch_up()?;
+        }
+        Ok(())
+    }
+
+    /// The store.
+    pub(super) fn sweep_store(&mut self, app: &App) -> Result<(), StoreError> {
+        let now = self.advance();
+        let destroyed = destroyed(&app.snapshot().document);
+        app.store.sweep(&Sweep {
+            now,
+            expired_before: self.sweep_at(),
+            destroyed: &destroyed,
+            answered_before: now.checked_sub(ANSWERED_FOR).unwrap_or(now),
+        })
+    }
+
+    /// Appends all that the log lost, before it is read for the first time.
+    pub(super) fn restore_all(&self, store: &dyn Store, document: &KeyringDocument) -> Result<(), StoreError> {
+        let (mut place, mut restored) = (Some(0), 0);
+        while let Some(after) = place {
+            let page = store.revoked_page(after, PAGE, self.sweep_at())?;
+            place = page.next;
+            let lost: Vec<_> = page.lost.into_iter().filter(|one| !is_destroyed(document, one.id.version())).collect();
+            restored += restore(store, &lost, clock::now())?;
+        }
+        told(restored);
+        Ok(())
+    }
+}
+
+fn told(restored: usize) -> usize {
+    if restored > 0 {
+        tracing::warn!(
+            restored,
+            "the log of revocations had lost what the ledger calls revoked or suspended: it has it again"
+        );
+    }
+    restored
+}
+
+/// Their keys do not open any more, and the log does not need them.
+fn destroyed(document: &KeyringDocument) -> Vec<u32> {
+    let destroyed = document.versions().iter().filter(|record| record.state == State::Destroyed);
+    destroyed.map(|record| record.number.number()).collect()
+}
+
+fn is_destroyed(document: &KeyringDocument, version: u32) -> bool {
+    destroyed(document).contains(&version)
+}

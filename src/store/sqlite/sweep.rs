@@ -1,0 +1,83 @@
+//! What ends for good, what is dropped, and what the log lost and the ledger still has.
+
+use bulla::ApiKeyId;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::{audit, escrow, secret};
+use crate::store::{LostRevocation, RevokedPage, StoreError, Sweep};
+
+/// The time that sweeps went by last.
+pub(super) fn clock(connection: &Connection) -> Result<u64, StoreError> {
+    let at: i64 = connection.query_row("SELECT coalesce(max(at), 0) FROM sweep_clock", [], |row| row.get(0))?;
+    Ok(u64::try_from(at).unwrap_or(0))
+}
+
+/// Whether anything has come to its end at `now`.
+pub(super) fn is_anything_due(connection: &Connection, now: Timestamp) -> Result<bool, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM revocations WHERE kind = 'revoke' AND in_effect = 0
+                        AND effective_at > recorded_at AND effective_at <= ?1)
+             OR EXISTS (SELECT 1 FROM secret_hashes WHERE retires_at <= ?1)",
+    )?;
+    Ok(query.query_row([now.as_second()], |row| row.get(0))?)
+}
+
+/// Has it be for good.
+pub(super) fn settle(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    connection.execute(
+        "UPDATE revocations SET in_effect = 1 WHERE kind = 'revoke' AND in_effect = 0
+         AND effective_at > recorded_at AND effective_at <= ?1",
+        [now.as_second()],
+    )?;
+    secret::sweep(connection, now)
+}
+
+/// Drops what nobody needs any more.
+pub(super) fn sweep(connection: &Connection, sweep: &Sweep<'_>) -> Result<(), StoreError> {
+    settle(connection, sweep.now)?;
+    escrow::sweep(connection, sweep.now)?;
+    connection.execute("DELETE FROM revocations WHERE expires_at < ?1", [sweep.expired_before.as_second()])?;
+    for version in sweep.destroyed {
+        connection.execute("DELETE FROM revocations WHERE version = ?1", [version])?;
+    }
+    audit::sweep(connection, sweep.answered_before)?;
+    connection.execute("UPDATE sweep_clock SET at = ?1", [sweep.now.as_second()])?;
+    Ok(())
+}
+
+/// Up to `limit` revoked or suspended keys of the ledger behind a place of it, held against the log.
+pub(super) fn revoked_page(
+    connection: &Connection,
+    after: i64,
+    limit: u32,
+    expired_before: Timestamp,
+) -> Result<RevokedPage, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT page.seq, api_key_id, expires_at, revoked_at, revoke_reason,
+                coalesce(expires_at, ?3) >= ?3 AND NOT EXISTS (
+                    SELECT 1 FROM revocations WHERE revocations.api_key_id = page.api_key_id
+                    AND (kind NOT IN ('suspend', 'resume') OR (kind = 'suspend' AND page.revoked_at IS NULL)))
+         FROM (SELECT * FROM api_keys WHERE (revoked_at IS NOT NULL OR suspended_at IS NOT NULL) AND seq > ?1
+               ORDER BY seq LIMIT ?2) AS page",
+    )?;
+    let mut rows = query.query(params![after, limit, expired_before.as_second()])?;
+    let (mut page, mut count, mut last) = (RevokedPage::default(), 0, after);
+    while let Some(row) = rows.next()? {
+        (last, count) = (row.get(0)?, count + 1);
+        if !row.get::<_, bool>(5)? {
+            continue;
+        }
+        let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
+            let at = row.get::<_, Option<i64>>(column)?;
+            Ok(at.map(|at| Timestamp::from_second(at).unwrap_or(Timestamp::MIN)))
+        };
+        let (id, expires_at, revoked_at) = (row.get::<_, String>(1)?, time(2)?, time(3)?);
+        // A row of the ledger without an id that can be read names no key that could be let in.
+        if let Ok(id) = id.parse::<ApiKeyId>() {
+            page.lost.push(LostRevocation { id, expires_at, revoked_at, reason: row.get(4)? });
+        }
+    }
+    page.next = (count == limit).then_some(last);
+    Ok(page)
+}

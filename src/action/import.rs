@@ -1,7 +1,7 @@
 //! Taking in keys that were issued elsewhere.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     io,
 };
 
@@ -43,6 +43,8 @@ pub(crate) struct Summary {
     /// On record already.
     pub(crate) unchanged: u64,
     pub(crate) refused: u64,
+    /// Imported ones whose digest or public part another set of the realm has, too.
+    pub(crate) in_other_sets: u64,
     /// Refused rows by reason.
     pub(crate) reasons: BTreeMap<&'static str, u64>,
 }
@@ -73,6 +75,8 @@ struct Run<'a> {
     summary: Summary,
     /// Of a dry run: what would be on record by now.
     seen: HashMap<ApiKeyId, Check>,
+    /// Digests and public parts of the realm's other sets.
+    elsewhere: HashSet<Box<[u8]>>,
 }
 
 impl Import<'_> {
@@ -84,7 +88,9 @@ impl Import<'_> {
             dry_run: self.dry_run,
             ..Summary::default()
         };
-        let mut run = Run { import: self, set: self.set()?, summary, seen: HashMap::new() };
+        let set = self.set()?;
+        let elsewhere = self.store.imported_elsewhere(self.realm, set.number)?;
+        let mut run = Run { import: self, set, summary, seen: HashMap::new(), elsewhere };
         let mut rows = Vec::new();
         loop {
             let next = reader.next()?;
@@ -175,13 +181,24 @@ impl Run<'_> {
                     };
                 }
                 match outcome {
-                    Imported::New => self.summary.imported += 1,
+                    Imported::New => {
+                        self.summary.imported += 1;
+                        self.summary.in_other_sets += u64::from(self.is_elsewhere(&new));
+                    }
                     Imported::Same => self.summary.unchanged += 1,
                     Imported::Other => self.refuse(&Refusal { line, reason: Reason::OtherHash }, watch)?,
                 }
             }
         }
         Ok(())
+    }
+
+    fn is_elsewhere(&self, new: &NewImported) -> bool {
+        let hash = match &new.check {
+            Check::Fast { digest, .. } => digest.as_slice(),
+            Check::Slow(text) => text.as_bytes(),
+        };
+        self.elsewhere.contains(hash) || new.public.as_ref().is_some_and(|public| self.elsewhere.contains(public))
     }
 
     fn new_imported(&self, id: ApiKeyId, record: Record) -> (u64, NewImported) {

@@ -43,6 +43,10 @@ pub(crate) struct Taken {
     pub(crate) revoked_at: Option<Timestamp>,
     /// Whether this request made it so.
     pub(crate) changed: bool,
+    /// The other ids of the same key, where it was imported under several rules.
+    #[schema(value_type = Vec<schema::ApiKeyId>)]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) also_revoked: Vec<String>,
 }
 
 /// What became of several keys.
@@ -72,6 +76,20 @@ impl TakeBack<'_> {
         transact(self.store, |transaction| self.revoke_in(transaction, id, action))
     }
 
+    /// Revokes a key under all of its ids, of which there is one at least.
+    pub(crate) fn revoke_same(&self, ids: &[ApiKeyId], action: &str) -> Result<Taken, ActionError> {
+        transact(self.store, |transaction| {
+            let all: Result<Vec<Taken>, _> = ids.iter().map(|id| self.revoke_in(transaction, *id, action)).collect();
+            let mut all = all?.into_iter();
+            let mut taken = all.next().ok_or_else(|| invalid("id", "name a key"))?;
+            for other in all {
+                taken.changed |= other.changed;
+                taken.also_revoked.push(other.api_key_id);
+            }
+            Ok(taken)
+        })
+    }
+
     /// Revokes all of these, or none.
     pub(crate) fn revoke_all(&self, ids: &[ApiKeyId]) -> Result<TakenAll, ActionError> {
         transact(self.store, |transaction| {
@@ -91,6 +109,7 @@ impl TakeBack<'_> {
             state: State::Revoked,
             revoked_at: Some(revoked_at),
             changed,
+            also_revoked: Vec::new(),
         };
         // A row of the ledger that cannot be read does not keep its key alive.
         let entry = match transaction.find(&id) {
@@ -145,7 +164,7 @@ impl TakeBack<'_> {
                 None if suspend => State::Suspended,
                 None => State::Active,
             };
-            Ok(Taken { api_key_id: id.to_string(), state, revoked_at: None, changed })
+            Ok(Taken { api_key_id: id.to_string(), state, revoked_at: None, changed, also_revoked: Vec::new() })
         })
     }
 

@@ -56,7 +56,8 @@ pub(super) struct Revoke {
 
 /// What is to be taken back.
 enum Target {
-    Key(ApiKeyId),
+    /// Under all of its ids: one, unless it was imported under several rules.
+    Key(Vec<ApiKeyId>),
     App(Uuid, Option<Realm>, Option<Timestamp>),
     Realm(Realm, Timestamp),
 }
@@ -86,7 +87,7 @@ impl Revoke {
                 if self.issued_before.is_some() {
                     return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
                 }
-                Ok(Target::Key(id_argument::find(&api_key_argument::read(key)?, config, &self.server)?))
+                Ok(Target::Key(id_argument::find_all(&api_key_argument::read(key)?, config, &self.server)?))
             }
             (None, Some(app), realm, before) => Ok(Target::App(app, realm, before)),
             (None, None, Some(realm), Some(before)) => Ok(Target::Realm(realm, before)),
@@ -98,7 +99,7 @@ impl Revoke {
 impl Target {
     fn take_back(&self, take_back: &TakeBack<'_>) -> Result<Value, Failure> {
         let taken = match self {
-            Target::Key(id) => serde_json::to_value(take_back.revoke(*id, "api_key.revoke")?),
+            Target::Key(ids) => serde_json::to_value(take_back.revoke_same(ids, "api_key.revoke")?),
             Target::App(app, realm, before) => serde_json::to_value(take_back.revoke_app(*app, *realm, *before)?),
             Target::Realm(realm, before) => serde_json::to_value(take_back.revoke_realm(*realm, *before)?),
         };
@@ -108,7 +109,8 @@ impl Target {
     fn ask(&self, client: &Client, reason: Option<&str>) -> Result<Value, Failure> {
         let realm = |realm: Realm| realm.to_string();
         Ok(match self {
-            Target::Key(id) => {
+            Target::Key(ids) => {
+                let id = ids.first().ok_or_else(|| Failure::Usage("name a key".to_owned()))?;
                 let query = reason.map(|reason| {
                     form_urlencoded::Serializer::new("?".to_owned()).append_pair("reason", reason).finish()
                 });

@@ -224,11 +224,26 @@ fn judge_imported(
         }
         Ok(Accepted::Imported(Arc::clone(candidate.key())))
     };
-    let mut verdict = None;
-    for candidate in known.recognize(text) {
-        verdict = Some(judge(&candidate));
+    let (candidates, mut verdict) = (known.recognize(text), None);
+    for candidate in &candidates {
+        verdict = Some(judge(candidate));
         if matches!(verdict, Some(Ok(_))) {
             break;
+        }
+    }
+    let Some(Ok(Accepted::Imported(key))) = &verdict else { return Ok(verdict) };
+    // The same key may have been imported under two rules: a rejection of one beats an acceptance of the other.
+    for candidate in candidates.iter().filter(|one| one.key().id.realm() == key.id.realm()) {
+        let held = candidate.key().holds(&realms, taken_back, clock::now_seconds());
+        if let Err(rejection @ (Rejection::Revoked | Rejection::Expired)) = held {
+            match candidate.matches() {
+                Ok(false) => {}
+                Ok(true) => return Ok(Some(Err(rejection.into()))),
+                Err(error) => {
+                    output::note(&error);
+                    return Ok(Some(Err(VerifyError::SecretUnchecked)));
+                }
+            }
         }
     }
     Ok(verdict)

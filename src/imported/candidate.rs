@@ -6,10 +6,12 @@ use zeroize::Zeroizing;
 
 use super::{
     Key,
-    scheme::{Check, SlowError, SlowHash, same},
+    rule::BCRYPT_SEES,
+    scheme::{Check, Scheme, SlowError, SlowHash, same},
 };
 
 /// A key found by its public part or its digest, and what of the presented text is hashed.
+#[derive(Clone)]
 pub(crate) struct Candidate {
     key: Arc<Key>,
     hashed: Zeroizing<Vec<u8>>,
@@ -37,6 +39,15 @@ impl Candidate {
     /// Whether the check takes a thread that may block, behind a limit on how many run at a time.
     pub(crate) fn is_slow(&self) -> bool {
         matches!(self.key.check, Check::Slow(_))
+    }
+
+    /// The bytes that the check goes by: texts of the same ones are right or wrong together.
+    pub(crate) fn counting(&self) -> &[u8] {
+        let seen = match self.key.set.rule.scheme {
+            Scheme::Bcrypt => self.hashed.len().min(BCRYPT_SEES),
+            _ => self.hashed.len(),
+        };
+        &self.hashed[..seen]
     }
 
     /// KiB of memory that the check takes.

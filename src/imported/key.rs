@@ -47,10 +47,15 @@ impl Key {
         if !realms.contains(&self.id.realm()) {
             return Err(Rejection::Realm);
         }
-        if self.expires_at.is_some_and(|at| now >= u64::from(at)) {
+        if self.has_expired(now) {
             return Err(Rejection::Expired);
         }
         if revocations.contains(&self.id, self.app_id, self.issued_at) { Err(Rejection::Revoked) } else { Ok(()) }
+    }
+
+    /// Whether its time is over.
+    pub(crate) fn has_expired(&self, now: u64) -> bool {
+        self.expires_at.is_some_and(|at| now >= u64::from(at))
     }
 
     /// Whether all of `wanted` are among its scopes: what is looked at last.

@@ -29,6 +29,8 @@ pub(crate) struct Known {
     /// The last place in the ledger that was read.
     place: AtomicI64,
     count: AtomicUsize,
+    /// Rows whose keys are rejected: damaged, or hashed so that nearly every secret is right.
+    unusable: AtomicUsize,
 }
 
 impl Default for Known {
@@ -40,6 +42,7 @@ impl Default for Known {
             claims: Mutex::default(),
             place: AtomicI64::new(0),
             count: AtomicUsize::new(0),
+            unusable: AtomicUsize::new(0),
         }
     }
 }
@@ -55,6 +58,17 @@ impl Known {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// How many rows there are whose keys are rejected.
+    pub(crate) fn unusable(&self) -> usize {
+        self.unusable.load(Ordering::Relaxed)
+    }
+
+    /// Goes on behind `place`, with so many rows before it that cannot be read.
+    pub(crate) fn pass(&self, place: i64, damaged: usize) {
+        self.unusable.fetch_add(damaged, Ordering::Relaxed);
+        self.place.fetch_max(place, Ordering::Release);
+    }
+
     /// Whether the set of this number is known.
     pub(crate) fn has_set(&self, number: i64) -> bool {
         self.sets.read().unwrap_or_else(PoisonError::into_inner).iter().any(|set| set.number == number)
@@ -63,6 +77,7 @@ impl Known {
     /// Reads everything anew, from a store in the place of the one before; what is known stays.
     pub(crate) fn restart(&self) {
         self.place.store(0, Ordering::Release);
+        self.unusable.store(0, Ordering::Relaxed);
     }
 
     /// Adds a set, before the first of its keys.
@@ -83,6 +98,12 @@ impl Known {
     }
 
     fn add_one(&self, row: ImportedRow, set: Arc<Set>) {
+        if !set.rule.sees_secret(row.public.as_deref()) {
+            // Taken in before this was refused.
+            tracing::error!(id = %row.id, "an imported key is rejected: bcrypt sees too little of its secret");
+            self.unusable.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let hash = self.hash(set.number, row.found_by());
         let key = Key {
             set,

@@ -45,6 +45,9 @@ impl Record {
         let salt = salt(rule, fields.text("salt"), salts)?;
         let public = public(rule, fields.text("public"))?;
         let check = rule.scheme.check(hash, salt)?;
+        if !rule.sees_secret(public.as_deref()) {
+            return Err(Reason::BcryptReach(rule.before_secret(public.as_deref())));
+        }
         let name = fields.text("name").map(str::to_owned);
         if name.as_deref().is_some_and(|name| name.chars().count() > MAX_NAME || text::check(name).is_err()) {
             return Err(Reason::Name);

@@ -50,6 +50,11 @@ pub(crate) enum Reason {
     SaltSurplus,
     #[error("`salt` is not in the encoding that --salt-encoding says, or empty, or longer than 1024 bytes")]
     Salt,
+    #[error(
+        "bcrypt hashes 72 bytes, and {0} of them stand before the secret: nearly every secret would be right; take a scheme \
+         that sees all, or `--hashed secret` where the old system hashed that alone"
+    )]
+    BcryptReach(usize),
     #[error("another hash is on record for this key")]
     OtherHash,
 }
@@ -78,6 +83,7 @@ impl Reason {
             Reason::TooCostly(_) => "too_costly",
             Reason::SaltSurplus => "salt_surplus",
             Reason::Salt => "salt",
+            Reason::BcryptReach(_) => "bcrypt_reach",
             Reason::OtherHash => "other_hash",
         }
     }

@@ -12,6 +12,10 @@ pub(super) const MAX_KEY: usize = 512;
 /// Bytes of a binary key, and of the id at its front.
 const BINARY_KEY: usize = 32;
 pub(super) const BINARY_ID: usize = 16;
+/// Bytes that bcrypt hashes: of longer keys the rest is any.
+pub(super) const BCRYPT_SEES: usize = 72;
+/// Bytes of a secret that have to be among them, so that nobody guesses it.
+pub(super) const LEAST_SECRET: usize = 16;
 
 /// All that the keys of one set have in common. Stored beside them; two imports of the same rule are one set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +106,23 @@ impl Rule {
         Ok(())
     }
 
+    /// Bytes of what is hashed that stand before the secret, in a key with this public part.
+    pub(super) fn before_secret(&self, public: Option<&[u8]>) -> usize {
+        let separator = match &self.public {
+            PublicPart::Before(separator) => separator.len(),
+            _ => 0,
+        };
+        match self.hashed {
+            Hashed::Whole => self.prefix.len() + public.map_or(0, <[u8]>::len) + separator,
+            Hashed::Secret | Hashed::Bytes => 0,
+        }
+    }
+
+    /// Whether the hash sees enough of the secret: bcrypt sees 72 bytes of all that is hashed.
+    pub(super) fn sees_secret(&self, public: Option<&[u8]>) -> bool {
+        self.scheme != Scheme::Bcrypt || self.before_secret(public) + LEAST_SECRET <= BCRYPT_SEES
+    }
+
     /// Takes a presented text apart; `None` where it is no key of this rule.
     pub(super) fn split<'t>(&self, text: &'t str) -> Option<Split<'t>> {
         if text.len() > MAX_KEY {
@@ -166,6 +187,16 @@ mod tests {
         assert_eq!((split(&dotted, ".c"), split(&dotted, "a."), split(&dotted, "ac")), (None, None, None));
         assert_eq!(split(&first, &format!("sk_{}", "é".repeat(5))), pair("éééé", &format!("sk_{}", "é".repeat(5))));
         assert_eq!(split(&plain, &format!("sk_{}", "a".repeat(MAX_KEY))), None, "longer than any key");
+    }
+
+    #[test]
+    fn bcrypt_has_to_see_enough_of_the_secret() {
+        let whole = rule(Scheme::Bcrypt, "sk_live_", PublicPart::Before("_".to_owned()), Hashed::Whole);
+        let sees = |rule: &Rule, public: usize| rule.sees_secret(Some(&vec![b'a'; public]));
+        assert_eq!([47, 48, 63, 64].map(|public| sees(&whole, public)), [true, false, false, false]);
+        let secret = Rule { hashed: Hashed::Secret, ..whole.clone() };
+        assert!(sees(&secret, 64), "what stands before is not hashed");
+        assert!(sees(&Rule { scheme: Scheme::Argon2id, ..whole }, 64), "others see all");
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
             note(app, "revocation rows", app.look_at_damage());
             app.look_at_staleness();
             note(app, "imported keys", app.follow_imported());
+            note(app, "imported rows", app.look_at_unusable());
             note(app, "audit", write_refusals(app, false));
         }
         if flush.is_due() {

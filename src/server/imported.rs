@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use axum::http::{HeaderMap, HeaderName};
-use bulla::{ApiKey, Realm, Rejection, VerifyError, layer::Credential};
+use bulla::{ApiKey, ApiKeyId, Realm, Rejection, VerifyError, layer::Credential};
 use zeroize::Zeroizing;
 
 use super::{
@@ -25,13 +25,6 @@ use crate::{
     view::verdict::Wanted,
 };
 
-/// What becomes of an imported key that is on the list of revocations.
-#[derive(Clone, Copy, PartialEq)]
-enum Revoked {
-    Rejected,
-    Accepted,
-}
-
 /// Rows that are read at a time.
 const CHUNK: u32 = 10_000;
 
@@ -48,10 +41,9 @@ pub(crate) fn read_on(known: &Known, store: &dyn Store, config: &Config) -> Resu
         known.restart();
     }
     while known.place() < end {
-        let rows = store.imported_after(known.place(), CHUNK)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
+        let part = store.imported_after(known.place(), CHUNK)?;
+        let Some(through) = part.through else { return Ok(()) };
+        let rows = part.rows;
         if rows.iter().any(|row| !known.has_set(row.set)) {
             for set in store.imported_sets()?.into_iter().filter(|set| !known.has_set(set.number)) {
                 let hmac_key = HmacKey::of(&set.rule, config)?;
@@ -60,8 +52,16 @@ pub(crate) fn read_on(known: &Known, store: &dyn Store, config: &Config) -> Resu
             }
         }
         known.add(rows);
+        known.pass(through, part.damaged);
     }
     Ok(())
+}
+
+/// Under what a verdict is remembered: right for one key is not right for another, and texts of which the hash sees the same
+/// are one.
+fn named(verdict: &str, candidate: &Candidate) -> Zeroizing<Vec<u8>> {
+    let name = format!("{verdict} {} ", candidate.key().id);
+    Zeroizing::new([name.as_bytes(), candidate.counting()].concat())
 }
 
 impl App {
@@ -83,57 +83,104 @@ impl App {
         Ok(())
     }
 
-    /// Judges a text that may be an imported key, of each set that it may be one of; `None` where it is none.
+    /// What of the imported keys is rejected for what stands in the store, and holds nothing else up.
+    pub(super) fn look_at_unusable(&self) -> Result<(), String> {
+        let unusable = self.imported.unusable();
+        self.metrics.damaged_rows("imported_keys", unusable);
+        match unusable {
+            0 => Ok(()),
+            _ => Err(format!(
+                "imported keys that are rejected for what stands in their rows: {unusable}; the log names them"
+            )),
+        }
+    }
+
+    /// Judges a text that may be an imported key, of each set that it may be one of; `None` where it is none. A rejection
+    /// in one set beats an acceptance in another of the realm: the same key may have been imported under two rules.
     pub(super) async fn judge_imported(
         self: &Arc<Self>,
         text: &str,
         wanted: &Wanted,
     ) -> Option<Result<Arc<Key>, VerifyError>> {
-        self.find_imported(text, wanted, Revoked::Rejected).await
-    }
-
-    /// The imported key that this text is, be it revoked, suspended, or not; `None` where it is none.
-    pub(super) async fn genuine_imported(
-        self: &Arc<Self>,
-        text: &str,
-        wanted: &Wanted,
-    ) -> Option<Result<Arc<Key>, VerifyError>> {
-        self.find_imported(text, wanted, Revoked::Accepted).await
-    }
-
-    async fn find_imported(
-        self: &Arc<Self>,
-        text: &str,
-        wanted: &Wanted,
-        revoked: Revoked,
-    ) -> Option<Result<Arc<Key>, VerifyError>> {
         if self.imported.len() == 0 || text.parse::<ApiKey>().is_ok() {
             return None;
         }
-        let mut judged = None;
+        let (mut judged, mut accepted, mut ended) = (None, None::<Arc<Key>>, Vec::new());
         for candidate in self.imported.recognize(text) {
-            let verdict = self.judge_candidate(text, candidate, wanted, revoked).await;
-            if verdict.is_ok() {
-                return Some(verdict);
+            let held = self.holds(candidate.key(), wanted);
+            if let Err(rejection @ (Rejection::Revoked | Rejection::Expired)) = held {
+                ended.push((candidate.clone(), rejection));
             }
-            // What could not be judged may be the right one.
-            if !matches!(judged, Some(Err(VerifyError::SecretUnchecked))) {
-                judged = Some(verdict);
+            if accepted.is_some() {
+                continue;
+            }
+            match self.judge_candidate(candidate, wanted).await {
+                Ok(key) => accepted = Some(key),
+                // What could not be judged may be the right one.
+                Err(_) if matches!(judged, Some(Err(VerifyError::SecretUnchecked))) => {}
+                Err(error) => judged = Some(Err(error)),
             }
         }
-        judged
+        let Some(key) = accepted else { return judged };
+        for (candidate, rejection) in ended.iter().filter(|(one, _)| one.key().id.realm() == key.id.realm()) {
+            match self.is_key(candidate).await {
+                Ok(false) => {}
+                Ok(true) => return Some(Err((*rejection).into())),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        Some(Ok(key))
+    }
+
+    /// The keys on record that the text is, in whatever set, revoked and suspended ones included: for the one who wants to
+    /// end it.
+    pub(super) async fn imported_keys_of(self: &Arc<Self>, text: &str) -> Result<Vec<ApiKeyId>, VerifyError> {
+        if self.imported.len() == 0 || text.parse::<ApiKey>().is_ok() {
+            return Ok(Vec::new());
+        }
+        let (mut right, mut unchecked, now) = (Vec::new(), None, clock::now_seconds());
+        for candidate in self.imported.recognize(text) {
+            if candidate.key().has_expired(now) {
+                continue;
+            }
+            match self.is_key(&candidate).await {
+                Ok(true) => right.push(candidate.key().id),
+                Ok(false) => {}
+                Err(error) => unchecked = Some(error),
+            }
+        }
+        match unchecked {
+            Some(error) if right.is_empty() => Err(error),
+            _ => Ok(right),
+        }
+    }
+
+    /// Whether the text is this key, whatever became of it. What is found wrong is remembered, too: whoever presents a good
+    /// key again and again uses up no attempts at another one that has the same public part.
+    async fn is_key(self: &Arc<Self>, candidate: &Candidate) -> Result<bool, VerifyError> {
+        if !candidate.is_slow() {
+            return self.checked(candidate, candidate.matches());
+        }
+        let proofs = &self.secrets.proofs;
+        let not = proofs.name(&*named("not", candidate));
+        if let Some(proof) = proofs.get(&not).await {
+            proofs.renew(not, proof).await;
+            return Ok(false);
+        }
+        match self.prove_imported(candidate.clone()).await {
+            Ok(()) => Ok(true),
+            Err(VerifyError::Rejected(Rejection::SecretWrong)) => {
+                proofs.renew(not, Proof::FOR_GOOD).await;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// In the order of sealed keys: realm, time, revocation, hash, and the scope last.
-    async fn judge_candidate(
-        self: &Arc<Self>,
-        text: &str,
-        candidate: Candidate,
-        wanted: &Wanted,
-        revoked: Revoked,
-    ) -> Result<Arc<Key>, VerifyError> {
+    async fn judge_candidate(self: &Arc<Self>, candidate: Candidate, wanted: &Wanted) -> Result<Arc<Key>, VerifyError> {
         let key = Arc::clone(candidate.key());
-        self.holds(&key, wanted, revoked)?;
+        self.holds(&key, wanted)?;
         let slow = candidate.is_slow();
         if !slow && !self.checked(&candidate, candidate.matches())? {
             return Err(Rejection::SecretWrong.into());
@@ -142,30 +189,26 @@ impl App {
             return Err(self.could_not_tell("stale"));
         }
         if slow {
-            self.prove_imported(text, candidate).await?;
+            self.prove_imported(candidate).await?;
             // That may have taken its time.
-            self.holds(&key, wanted, revoked)?;
+            self.holds(&key, wanted)?;
         }
         key.grants(&wanted.scopes)?;
         Ok(key)
     }
 
-    fn holds(&self, key: &Key, wanted: &Wanted, revoked: Revoked) -> Result<(), Rejection> {
+    fn holds(&self, key: &Key, wanted: &Wanted) -> Result<(), Rejection> {
         let snapshot = self.snapshot();
         let accepting =
             |realm: &Realm| snapshot.config.realms.get(realm.as_str()).is_some_and(|policy| policy.accepts_imported());
         let realms: Vec<Realm> = wanted.realms.iter().copied().filter(accepting).collect();
-        match key.holds(&realms, self.verifier().revocations(), clock::now_seconds()) {
-            Err(Rejection::Revoked) if revoked == Revoked::Accepted => Ok(()),
-            held => held,
-        }
+        key.holds(&realms, self.verifier().revocations(), clock::now_seconds())
     }
 
     /// Whether a slow hash is that of the text, by what is remembered or by the hash.
-    async fn prove_imported(self: &Arc<Self>, text: &str, candidate: Candidate) -> Result<(), VerifyError> {
+    async fn prove_imported(self: &Arc<Self>, candidate: Candidate) -> Result<(), VerifyError> {
         let secrets = &self.secrets;
-        // Right for one key is not right for another.
-        let name = secrets.proofs.name(&Zeroizing::new(format!("{} {text}", candidate.key().id)));
+        let name = secrets.proofs.name(&*named("is", &candidate));
         if let Some(proof) = secrets.proofs.get(&name).await {
             self.metrics.secret_cache_hits.inc();
             // What is presented again and again stays remembered, and good, whoever else tries meanwhile.

@@ -4,7 +4,7 @@ use bulla::Realm;
 use serde::Serialize;
 
 use super::LedgerRow;
-use crate::imported::{Check, Rule};
+use crate::imported::{Check, ImportedRow, Rule};
 
 /// A set of imported keys on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,16 @@ pub(crate) struct StoredSet {
     pub(crate) realm: Realm,
     pub(crate) rule: Rule,
     pub(crate) id_key: [u8; 16],
+}
+
+/// A part of the imported keys.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ImportedPart {
+    pub(crate) rows: Vec<ImportedRow>,
+    /// Rows that cannot be read: no key is good for them.
+    pub(crate) damaged: usize,
+    /// The place of the last of all these, if there is any.
+    pub(crate) through: Option<i64>,
 }
 
 /// A key to be imported.

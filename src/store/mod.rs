@@ -10,22 +10,23 @@ mod revocation;
 mod secret;
 mod sqlite;
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    sync::Arc,
+};
 
 use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{
-    imported::{ImportedRow, Rule},
-    last_used::Use,
-};
+use crate::{imported::Rule, last_used::Use};
 
 pub(crate) use self::{
     audit::{Answered, AuditEntry, AuditRecord},
     escrow::EscrowRow,
     follow::Following,
-    imported::{Imported, Migration, NewImported, StoredSet},
+    imported::{Imported, ImportedPart, Migration, NewImported, StoredSet},
     ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
     revocation::{DamagedRow, LogPart, Logged, LostRevocation, NewRevocation, RevokedPage},
     secret::{NewSecretRow, SecretChanges, SecretRow},
@@ -120,7 +121,10 @@ pub(crate) trait Store: Send + Sync {
     fn imported_end(&self) -> Result<i64, StoreError>;
 
     /// Imported keys behind a place of the ledger, at most `limit` of them, in the order of their places.
-    fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError>;
+    fn imported_after(&self, place: i64, limit: u32) -> Result<ImportedPart, StoreError>;
+
+    /// Digests and public parts of all imported keys of a realm that are not in this set.
+    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError>;
 
     /// How far the imported keys of each realm have come.
     fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError>;

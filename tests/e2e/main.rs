@@ -19,6 +19,7 @@ mod ext_authz;
 mod feed;
 mod full_disk;
 mod imported;
+mod imported_sets;
 mod keyring_attacks;
 mod keyring_moves;
 mod last_used;

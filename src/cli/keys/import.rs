@@ -234,7 +234,16 @@ fn print(summary: &Summary, refusals: &[Refusal]) -> io::Result<()> {
         (head, summary.imported.to_string()),
         ("on record already", summary.unchanged.to_string()),
         ("refused", summary.refused.to_string()),
+        ("in other sets, too", summary.in_other_sets.to_string()),
     ])?;
+    if summary.in_other_sets > 0 {
+        output::note(&format!(
+            "{} of these keys have the digest or the public part of a key that was imported to this realm under another rule. \
+             Where it is the same key it stands in both sets now: `bulla revoke -` with the key ends it in all, and revoking it \
+             in one of them rejects it in the realm",
+            summary.in_other_sets
+        ));
+    }
     if refusals.is_empty() {
         return Ok(());
     }

@@ -65,21 +65,19 @@ pub(super) async fn self_revoke(
     };
     let wanted = Wanted { realms: app.snapshot().config.all_realms(), ..Wanted::default() };
     // Half of a key is enough to end it: its seal is genuine, and hashes would only take time.
-    let id = match (app.open(text.expose(), &wanted), text.expose().parse::<ApiKey>()) {
-        (Ok(_), Ok(key)) => key.id(),
-        (Err(VerifyError::Rejected(rejection)), Ok(key)) if is_genuine(rejection) => key.id(),
-        (_, Err(_)) => match app.genuine_imported(text.expose(), &wanted).await {
-            Some(Ok(key)) => key.id,
-            Some(Err(VerifyError::SecretUnchecked)) => return Err(Problem::could_not_tell()),
-            Some(Err(_)) | None => return Err(Problem::no_such_key()),
-        },
-        (Err(_), Ok(_)) => return Err(Problem::no_such_key()),
+    let ids = match (app.open(text.expose(), &wanted), text.expose().parse::<ApiKey>()) {
+        (Ok(_), Ok(key)) => vec![key.id()],
+        (Err(VerifyError::Rejected(rejection)), Ok(key)) if is_genuine(rejection) => vec![key.id()],
+        // In every set that has it: in another one it would be good.
+        (_, Err(_)) => app.imported_keys_of(text.expose()).await.map_err(|_| Problem::could_not_tell())?,
+        (Err(_), Ok(_)) => Vec::new(),
     };
+    let id = *ids.first().ok_or_else(Problem::no_such_key)?;
     let told = client_address::behind_gateway(&app.snapshot().config.data, peer, &headers);
     let actor = Actor::api_key(id, told.or(peer.0.map(|peer| peer.ip())));
     let taken = blocking::run(move || {
         let take_back = TakeBack { store: &*app.store, actor: &actor, now: clock::now(), reason: None };
-        let taken = take_back.revoke(id, "api_key.self_revoke")?;
+        let taken = take_back.revoke_same(&ids, "api_key.self_revoke")?;
         app.catch_up()?;
         Ok::<_, Problem>(taken)
     });

@@ -38,7 +38,7 @@ impl Proofs {
     }
 
     /// Under what the proof of this API key is kept.
-    pub(crate) fn name(&self, api_key: &str) -> Name {
+    pub(crate) fn name(&self, api_key: impl AsRef<[u8]>) -> Name {
         self.key.clone().chain_update(api_key).finalize().into_bytes().into()
     }
 

@@ -1,5 +1,7 @@
 //! The tables of imported keys.
 
+use std::collections::HashSet;
+
 use bulla::{ApiKeyId, Claims, Realm};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -7,15 +9,22 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{damaged, ledger};
 use crate::{
     imported::{Check, ImportedRow, Rule},
-    store::{Imported, Migration, NewImported, StoreError, StoredSet},
+    store::{Imported, ImportedPart, Migration, NewImported, StoreError, StoredSet},
 };
 
 /// All sets.
 pub(super) fn sets(connection: &Connection) -> Result<Vec<StoredSet>, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT set_id, realm, rule, id_key FROM imported_sets ORDER BY set_id")?;
-    let rows = query.query_map([], read_set)?;
-    rows.map(|row| row.map_err(StoreError::from)?).collect()
+    let mut sets = Vec::new();
+    for row in query.query_map([], read_set)? {
+        match row? {
+            Ok(set) => sets.push(set),
+            // Its keys count as damaged, and those of the others are read.
+            Err(error) => tracing::error!("{error}"),
+        }
+    }
+    Ok(sets)
 }
 
 /// The set of this rule, made unless there is one.
@@ -36,9 +45,9 @@ pub(super) fn set(
 
 fn read_set(row: &Row<'_>) -> rusqlite::Result<Result<StoredSet, StoreError>> {
     let number: i64 = row.get(0)?;
-    let (realm, rule, id_key): (String, String, [u8; 16]) = (row.get(1)?, row.get(2)?, row.get(3)?);
-    Ok(match (realm.parse(), serde_json::from_str(&rule)) {
-        (Ok(realm), Ok(rule)) => Ok(StoredSet { number, realm, rule, id_key }),
+    let (realm, rule): (String, String) = (row.get(1)?, row.get(2)?);
+    Ok(match (realm.parse(), serde_json::from_str(&rule), row.get(3)) {
+        (Ok(realm), Ok(rule), Ok(id_key)) => Ok(StoredSet { number, realm, rule, id_key }),
         _ => Err(damaged("the sets of imported keys", number)),
     })
 }
@@ -68,29 +77,47 @@ fn columns(check: &Check) -> (&[u8], Option<&[u8]>) {
 }
 
 /// Imported keys behind a place of the ledger, at most `limit` of them.
-pub(super) fn after(connection: &Connection, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError> {
+pub(super) fn after(connection: &Connection, place: i64, limit: u32) -> Result<ImportedPart, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT seq, set_id, api_key_id, app_id, issued_at, expires_at, scopes, meta, public, hash, salt, rule,
                 replaced_by IS NOT NULL
          FROM imported_keys JOIN api_keys USING (seq) JOIN imported_sets USING (set_id)
          WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
-    let (mut rules, mut found) = (Vec::<(i64, bool)>::new(), Vec::new());
+    let (mut rules, mut part) = (Vec::<(i64, Option<bool>)>::new(), ImportedPart::default());
     let mut rows = query.query(params![place, limit])?;
     while let Some(row) = rows.next()? {
-        let set: i64 = row.get(1)?;
+        let (place, set): (i64, i64) = (row.get(0)?, row.get(1)?);
         let known = rules.iter().find(|(number, _)| *number == set).map(|(_, slow)| *slow);
-        let slow = match known {
-            Some(slow) => slow,
+        let slow = known.unwrap_or_else(|| {
+            let rule = row.get_ref(11).ok().and_then(|rule| serde_json::from_str::<Rule>(rule.as_str().ok()?).ok());
+            let slow = rule.map(|rule| rule.scheme.is_slow());
+            rules.push((set, slow));
+            slow
+        });
+        part.through = Some(place);
+        match slow.and_then(|slow| read(row, slow).ok().flatten()) {
+            Some(row) => part.rows.push(row),
             None => {
-                let rule: Option<Rule> = serde_json::from_str(row.get_ref(11)?.as_str().unwrap_or_default()).ok();
-                let slow = rule.ok_or_else(|| damaged("the sets of imported keys", set))?.scheme.is_slow();
-                rules.push((set, slow));
-                slow
+                tracing::error!("{}", damaged("imported keys", place));
+                part.damaged += 1;
             }
-        };
-        let place: i64 = row.get(0)?;
-        found.push(read(row, slow)?.ok_or_else(|| damaged("imported keys", place))?);
+        }
+    }
+    Ok(part)
+}
+
+/// Digests and public parts of all keys of a realm that are not in this set.
+pub(super) fn elsewhere(connection: &Connection, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT public, hash FROM imported_keys JOIN imported_sets USING (set_id) WHERE realm = ?1 AND set_id <> ?2",
+    )?;
+    let mut rows = query.query(params![realm.as_str(), set])?;
+    let mut found = HashSet::new();
+    while let Some(row) = rows.next()? {
+        for column in 0..2 {
+            found.extend(row.get_ref(column)?.as_blob_or_null().ok().flatten().map(Into::into));
+        }
     }
     Ok(found)
 }

@@ -12,7 +12,7 @@ mod secret;
 mod sweep;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError,
@@ -25,15 +25,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use uuid::Uuid;
 
-use crate::{
-    imported::{ImportedRow, Rule},
-    last_used::Use,
-};
+use crate::{imported::Rule, last_used::Use};
 
 use super::{
-    Answered, AuditEntry, AuditRecord, EscrowRow, Imported, LedgerEntry, LedgerFilter, LedgerRow, LogPart, Logged,
-    Migration, NewImported, NewRevocation, NewSecretRow, RevokedPage, SealCount, SecretChanges, SecretRow, Store,
-    StoreError, StoredSet, Sweep, Transaction,
+    Answered, AuditEntry, AuditRecord, EscrowRow, Imported, ImportedPart, LedgerEntry, LedgerFilter, LedgerRow,
+    LogPart, Logged, Migration, NewImported, NewRevocation, NewSecretRow, RevokedPage, SealCount, SecretChanges,
+    SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
 };
 
 pub(super) struct SqliteStore {
@@ -200,8 +197,12 @@ impl Store for SqliteStore {
         Ok(self.reader().query_row("SELECT coalesce(max(seq), 0) FROM imported_keys", [], |row| row.get(0))?)
     }
 
-    fn imported_after(&self, place: i64, limit: u32) -> Result<Vec<ImportedRow>, StoreError> {
+    fn imported_after(&self, place: i64, limit: u32) -> Result<ImportedPart, StoreError> {
         imported::after(&self.reader(), place, limit)
+    }
+
+    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
+        imported::elsewhere(&self.reader(), realm, set)
     }
 
     fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError> {

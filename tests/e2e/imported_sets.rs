@@ -1,0 +1,172 @@
+//! One key in two sets of imported keys, and what of a bcrypt key counts.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    deployment::Deployment,
+    imported::{KEY, import, row, sha256, verify},
+    server::Server,
+};
+
+/// The public part of `KEY`, and how it is found.
+const PUBLIC: [&str; 4] = ["--prefix", "sk_live_", "--separator", "_"];
+
+fn bcrypt(text: &str) -> String {
+    bcrypt::hash(text, 4).expect("a hash")
+}
+
+fn active(server: &Server, key: &str) -> bool {
+    verify(server, key)["active"] == true
+}
+
+/// `KEY` in two sets: found by its digest in both.
+fn twice(deployment: &Deployment) {
+    let first = import(deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256", "--prefix", "sk_live_"]);
+    assert_eq!(first.ok().json()["in_other_sets"], 0);
+    let again = import(deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]);
+    let summary = again.ok().json();
+    assert_eq!((&summary["imported"], &summary["in_other_sets"]), (&json!(1), &json!(1)), "it is told");
+}
+
+fn ids(server: &Server) -> Vec<String> {
+    let listed = server.admin.get("/v1/api-keys?realm=live").json();
+    let keys = listed["api_keys"].as_array().expect("keys").iter();
+    keys.map(|key| key["api_key_id"].as_str().expect("an id").to_owned()).collect()
+}
+
+#[test]
+fn a_rejection_in_one_set_beats_an_acceptance_in_another() {
+    let deployment = Deployment::new();
+    twice(&deployment);
+    let with_bcrypt = row(&bcrypt(KEY), json!({"public": "4f9a1c20"}));
+    import(&deployment, &[with_bcrypt], &[&PUBLIC[..], &["--scheme", "bcrypt"]].concat()).ok();
+    let server = Server::start(&deployment);
+    assert!(active(&server, KEY));
+    let (ids, command) = (ids(&server), || deployment.run_with(&["verify", "-"], KEY).code);
+    assert_eq!((ids.len(), command()), (3, 0));
+    for id in &ids {
+        let call = |action: &str| server.admin.post(&format!("/v1/api-keys/{id}/{action}"), &json!({})).status;
+        assert_eq!((call("suspend"), active(&server, KEY), command()), (200, false, 1), "{id}");
+        assert_eq!(server.data.request("GET", "/v1/authorize", &[("x-api-key", KEY)], "").status, 401);
+        assert_eq!((call("resume"), active(&server, KEY), command()), (200, true, 0), "{id}");
+    }
+    // The one that needs a slow hash: once, and then it is remembered.
+    server.admin.request("DELETE", &format!("/v1/api-keys/{}", ids[2]), &[], "");
+    let checks = || server.metric("bulla_imported_slow_checks_total");
+    let before = checks();
+    assert!((0..30).all(|_| !active(&server, KEY)));
+    assert!(checks() <= before + 1, "{} {before}", checks());
+    assert_eq!(server.metric("bulla_verify_could_not_tell_total"), 0);
+}
+
+#[test]
+fn an_expiry_in_one_set_counts_in_all() {
+    let deployment = Deployment::new();
+    twice(&deployment);
+    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+    let first = "UPDATE api_keys SET expires_at = 1790000000 WHERE seq = (SELECT min(seq) FROM imported_keys)";
+    assert_eq!(database.execute(first, []).expect("expired"), 1);
+    let server = Server::start(&deployment);
+    assert_eq!((active(&server, KEY), deployment.run_with(&["verify", "-"], KEY).code), (false, 1));
+}
+
+#[test]
+fn another_key_with_the_same_public_part_is_good_however_often_it_comes() {
+    let deployment = Deployment::new();
+    let other = "sk_live_4f9a1c20_another0Secret0Of0Its0Own";
+    import(&deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok();
+    let with_bcrypt = row(&bcrypt(other), json!({"public": "4f9a1c20"}));
+    import(&deployment, &[with_bcrypt], &[&PUBLIC[..], &["--scheme", "bcrypt"]].concat()).ok();
+    let server = Server::start(&deployment);
+    assert!(active(&server, KEY) && active(&server, other));
+    deployment.run_with(&["revoke", "-"], other).ok();
+    server.until("the revocation", |server| !active(server, other));
+    let before = server.metric("bulla_imported_slow_checks_total");
+    assert!((0..50).all(|_| active(&server, KEY)));
+    assert!(
+        server.metric("bulla_imported_slow_checks_total") <= before + 1,
+        "it is remembered that it is not that one"
+    );
+}
+
+#[test]
+fn who_ends_a_key_ends_it_in_every_set() {
+    let deployment = Deployment::new();
+    twice(&deployment);
+    let server = Server::start(&deployment);
+    let revoke = || deployment.run_with(&["revoke", "-", "--reason", "leaked", "--json"], KEY).ok().json();
+    let taken = revoke();
+    let (all, also) = (ids(&server), taken["also_revoked"].as_array().expect("the other id").clone());
+    assert_eq!((taken["state"].as_str(), &taken["changed"], also.len()), (Some("revoked"), &json!(true), 1));
+    let state = |id: &str| server.admin.get(&format!("/v1/api-keys/{id}")).json()["state"].clone();
+    assert!(all.iter().all(|id| state(id) == "revoked"));
+    server.until("the revocation", |server| !active(server, KEY));
+    assert_eq!(revoke()["changed"], false);
+
+    let deployment = Deployment::new();
+    twice(&deployment);
+    let server = Server::start(&deployment);
+    let end = || server.data.request("POST", "/v1/self-revoke", &[("x-api-key", KEY)], "");
+    // A suspended key is ended, too, and a revoked one again.
+    server.admin.post(&format!("/v1/api-keys/{}/suspend", ids(&server)[0]), &json!({}));
+    let ended = end();
+    assert_eq!((ended.status, &ended.json()["changed"], active(&server, KEY)), (200, &json!(true), false));
+    let state = |id: &str| server.admin.get(&format!("/v1/api-keys/{id}")).json()["state"].clone();
+    assert!(ids(&server).iter().all(|id| state(id) == "revoked"));
+    let again = end();
+    assert_eq!((again.status, &again.json()["changed"]), (200, &json!(false)));
+    let wrong = server.data.request("POST", "/v1/self-revoke", &[("x-api-key", &KEY[1..])], "");
+    assert_eq!(wrong.status, 401);
+}
+
+#[test]
+fn bcrypt_hashes_that_see_too_little_of_the_secret_are_good_for_nothing() {
+    let deployment = Deployment::new();
+    let public = "a".repeat(64);
+    let (key, other) = (format!("sk_live_{public}_the-secret-itself"), format!("sk_live_{public}_anything-at-all"));
+    let hash = bcrypt(&key[..72]);
+    let arguments = [&PUBLIC[..], &["--scheme", "bcrypt"]].concat();
+    let refused = import(&deployment, &[row(&hash, json!({"public": public}))], &arguments);
+    assert_eq!((refused.code, &refused.json()["reasons"]), (1, &json!({"bcrypt_reach": 1})));
+    // One that was taken in before this was refused.
+    let secret = [&arguments[..], &["--hashed", "secret"]].concat();
+    import(&deployment, &[row(&hash, json!({"public": public}))], &secret).ok();
+    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+    let unused = "DELETE FROM imported_sets WHERE set_id NOT IN (SELECT set_id FROM imported_keys)";
+    database.execute(unused, []).expect("the set of the refused row");
+    let whole = "UPDATE imported_sets SET rule = replace(rule, '\"hashed\":\"secret\"', '\"hashed\":\"whole\"')";
+    assert_eq!(database.execute(whole, []).expect("whole"), 1);
+    let server = Server::start(&deployment);
+    assert!(!active(&server, &key) && !active(&server, &other));
+    let told = |server: &Server| server.data.get("/readyz").json()["degraded"][0]["what"].clone();
+    server.until("it is told", |server| told(server) == "imported rows");
+    assert_eq!(server.metric("bulla_store_rows_damaged{table=\"imported_keys\"}"), 1);
+}
+
+#[test]
+fn texts_that_differ_where_bcrypt_does_not_look_cost_one_hash() {
+    let deployment = Deployment::new();
+    let key = format!("{KEY}{}", "x".repeat(60));
+    let imported = row(&bcrypt(&key[..72]), json!({"public": "4f9a1c20"}));
+    import(&deployment, &[imported], &[&PUBLIC[..], &["--scheme", "bcrypt"]].concat()).ok();
+    let server = Server::start(&deployment);
+    for tail in 0..100 {
+        assert!(active(&server, &format!("{}{tail}", &key[..80])), "as the old system took it");
+    }
+    assert_eq!(server.metric("bulla_imported_slow_checks_total"), 1);
+    let wrong = |at: usize| format!("{}Y{}", &key[..at], &key[at + 1..]);
+    assert!(!active(&server, &wrong(71)) && active(&server, &wrong(72)));
+}
+
+#[test]
+fn a_damaged_row_of_an_imported_key_stops_no_other() {
+    let deployment = Deployment::new();
+    let rows: Vec<Value> = ["one", "two", "three"].iter().map(|key| row(&sha256(key), json!({}))).collect();
+    import(&deployment, &rows, &["--scheme", "sha256"]).ok();
+    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+    let damage = "UPDATE api_keys SET app_id = 'nobody' WHERE seq = (SELECT seq FROM imported_keys ORDER BY seq LIMIT 1 OFFSET 1)";
+    assert_eq!(database.execute(damage, []).expect("damaged"), 1);
+    let server = Server::start(&deployment);
+    assert_eq!(["one", "two", "three"].iter().filter(|key| active(&server, key)).count(), 2);
+    server.until("it is told", |server| server.data.get("/readyz").json()["degraded"][0]["what"] == "imported rows");
+}

@@ -55,7 +55,10 @@ fn a_rotated_key_keeps_serving_its_old_version_until_it_is_retired() {
     let second_of_it = crate::contract::document(before, vec![record(&second)], &opener()).expect("it serves");
     assert_ne!(staged.versions()[0].key_check_value, second_of_it.versions()[0].key_check_value);
 
-    bao.bao(&["write", "transit/keys/rotated/config", "min_decryption_version=2"]);
+    // It forbids the HMAC of older versions, too.
+    bao.bao(&["write", "transit/keys/rotated/config", "min_encryption_version=2"]);
+    refused_uri(&first, Problem::Denied, "min_encryption_version");
+    bao.bao(&["write", "transit/keys/rotated/config", "min_encryption_version=0", "min_decryption_version=2"]);
     refused_uri(&first, Problem::Denied, "min_decryption_version");
 }
 
@@ -79,7 +82,17 @@ fn whatever_is_wrong_is_said() {
     refused_uri(&good.replace("key_version=1&", ""), Problem::Uri, "`key_version` is missing");
     refused_uri(&good.replace("&token-source", "&token-sauce"), Problem::Uri, "no parameter `token-sauce`");
     refused_uri(&good.replace("127.0.0.1", "vault.example"), Problem::Uri, "use https");
-    refused_uri(&good.replace("http://", "https://"), Problem::Unreachable, "");
+    refused_uri(&good.replace("http://", "https://"), Problem::Uri, "the server does not speak TLS at this port");
+    let plain_to_tls = good.replace(&bao.url, &bao.tls_url.replace("https://", "http://"));
+    refused_uri(&plain_to_tls, Problem::Uri, "the server speaks TLS at this port: write https://");
+    refused_uri(
+        &uri(bao, "elsewhere/master-1", 1, &token),
+        Problem::Denied,
+        "mount, key or namespace in the URI is another",
+    );
+    bao.bao(&["write", "transit/keys/deleted", "type=hmac", "key_size=32"]);
+    bao.bao(&["delete", "transit/keys/deleted/soft-delete"]);
+    refused_uri(&uri(bao, "transit/deleted", 1, &token), Problem::Denied, "the key is marked as deleted: restore it");
     refused_uri(&format!("{good}&ca-source=file:nothing"), Problem::Missing, "ca-source: cannot open");
     refused_uri(&format!("{good}&namespace=nobody"), Problem::Missing, "namespace not found");
 }

@@ -105,7 +105,12 @@ impl VaultTransit {
         let detail = match error {
             ureq::Error::Timeout(_) => "the server gave no answer in time".to_owned(),
             ureq::Error::HostNotFound => "the server's name is not known here".to_owned(),
-            error if is_tls(&error) => {
+            error if tls_trouble(&error).is_some_and(speaks_no_tls) => {
+                let detail =
+                    "the server does not speak TLS at this port: name the port that does, or, on this machine, http://";
+                return self.fail(Problem::Uri, detail.to_owned());
+            }
+            error if tls_trouble(&error).is_some() || matches!(error, ureq::Error::Tls(_)) => {
                 format!(
                     "no TLS connection: {error}; if the server has a certificate of your own CA, add ca-source=file:PATH"
                 )
@@ -117,19 +122,30 @@ impl VaultTransit {
 
     /// What a status other than 200 means, with what Vault said, and when it wants to be asked again (RFC 9110, 10.2.3).
     fn refusal(&self, status: u16, body: &str, retry_after: Option<Duration>) -> SourceError {
-        let said =
-            serde_json::from_str::<Complaint>(body).map(|complaint| complaint.errors.join("; ")).unwrap_or_default();
+        // What is no JSON is from something in between, or from a server of HTTP.
+        let said = serde_json::from_str::<Complaint>(body)
+            .map_or_else(|_| body.to_owned(), |complaint| complaint.errors.join("; "));
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         let (problem, what) = match status {
             403 => (
                 Problem::Denied,
-                format!("the token is not valid any more, or its policy lacks `update` on {}", self.path),
+                format!(
+                    "the token is not valid any more, or its policy lacks `update` on {}, or mount, key or namespace in the URI is \
+                     another",
+                    self.path
+                ),
             ),
             404 => (Problem::Missing, "there is no Transit engine at this mount, or no such namespace".to_owned()),
             400 if said.contains("not found") => (Problem::Missing, "there is no such Transit key".to_owned()),
+            400 if said.contains("HTTP request to an HTTPS server") => {
+                (Problem::Uri, "the server speaks TLS at this port: write https://".to_owned())
+            }
+            400 if said.contains("deleted") => {
+                (Problem::Denied, "the key is marked as deleted: restore it".to_owned())
+            }
             400 => (
                 Problem::Denied,
-                "the server refuses this key or key version (min_decryption_version, the key's type, the version's number)".to_owned(),
+                "the server refuses this key or key version (min_decryption_version or min_encryption_version is above it, the version's number, the key's type)".to_owned(),
             ),
             429 if retry_after.is_some() || said.contains("rate limit") => {
                 (Problem::Busy, "the server's rate limit is reached".to_owned())
@@ -168,13 +184,18 @@ impl KeySource for VaultTransit {
     }
 }
 
-/// The handshake's own errors come inside those of reading and writing.
-fn is_tls(error: &ureq::Error) -> bool {
+/// The handshake's own errors, which come inside those of reading and writing.
+fn tls_trouble(error: &ureq::Error) -> Option<&rustls::Error> {
     match error {
-        ureq::Error::Tls(_) | ureq::Error::Rustls(_) => true,
-        ureq::Error::Io(error) => error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()),
-        _ => false,
+        ureq::Error::Rustls(error) => Some(error),
+        ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
     }
+}
+
+/// Whether what came back was no TLS at all.
+fn speaks_no_tls(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))
 }
 
 /// `https://HOST/MOUNT/KEY` taken apart; a mount may have slashes of its own.

@@ -8,6 +8,7 @@ use bulla::{Binding, KeyVersion, KeyringId, Problem, SourceRecord, SourceUri};
 use crate::{
     contract::{Contract, opener, record, refused, refused_uri, software},
     parts::{
+        answering::Answering,
         cable::Cable,
         moto::{Moto, REGION},
         world,
@@ -141,6 +142,49 @@ fn whatever_is_wrong_is_said() {
     refused_uri(&good.replace(&format!("region={REGION}&"), ""), Problem::Uri, "no region");
     refused_uri(&good.replace("127.0.0.1", "kms.example"), Problem::Uri, "use https");
     refused_uri(&format!("{good}&colour=red"), Problem::Uri, "no parameter `colour`");
+}
+
+#[test]
+fn what_may_pass_is_told_from_what_is_final() {
+    world::folder();
+    let refused = |status: u16, code: &str, problem, says: &str| {
+        let body = format!("{{\"__type\":\"{code}\",\"message\":\"said\"}}");
+        let kms = Answering::always(status, "application/x-amz-json-1.1", &body);
+        refused_uri(&uri("a-key", "derive", kms.port), problem, says);
+    };
+    for (status, code) in [
+        (400, "ThrottlingException"),
+        (400, "LimitExceededException"),
+        (429, "TooManyRequestsException"),
+        (429, "NobodyKnowsThisOne"),
+    ] {
+        refused(status, code, Problem::Busy, "limits the rate");
+    }
+    for (status, code) in [(500, "InternalFailure"), (503, "ServiceUnavailable"), (503, "NobodyKnowsThisOne")] {
+        refused(status, code, Problem::Unreachable, "failing: try again");
+    }
+    for code in ["IncompleteSignatureException", "MissingAuthenticationTokenException", "RequestExpired"] {
+        refused(400, code, Problem::Denied, "does not take these credentials");
+    }
+    refused(400, "AccessDeniedException", Problem::Denied, "allow kms:GenerateMac");
+    refused(400, "NobodyKnowsThisOne", Problem::Malformed, "refuses the request");
+    let proxy = Answering::always(502, "text/html", "<html>Bad Gateway</html>");
+    refused_uri(&uri("a-key", "derive", proxy.port), Problem::Unreachable, "AWS KMS");
+}
+
+#[test]
+fn each_refusal_names_the_permission_that_is_missing() {
+    world::folder();
+    let kms = Answering::always(400, "application/x-amz-json-1.1", "{\"__type\":\"AccessDeniedException\"}");
+    let parse = |uri: String| uri.parse::<SourceUri>().expect("a URI");
+    let device = parse(uri("a-key", "unwrap", kms.port));
+    let id = KeyringId::random().expect("random");
+    let says = |error: bulla::SourceError, says: &str| assert!(error.to_string().contains(says), "{error}");
+    let made = opener().wrap_new_key(&device, binding(id)).expect_err("it is denied");
+    says(made, "allow kms:GenerateDataKeyWithoutPlaintext");
+    let again = opener().wrap_same_key(&parse("file:master.key".to_owned()), binding(id), &device);
+    says(again.expect_err("it is denied"), "allow kms:Encrypt");
+    refused(&opener(), wrapped(&device.to_string(), "AAAA"), Problem::Denied, "allow kms:Decrypt");
 }
 
 #[test]

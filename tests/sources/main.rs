@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(unreachable_pub, reason = "one binary, in which every part is for all tests")]
 
+mod aws_credentials;
 mod aws_kms;
 mod contract;
 mod exec;

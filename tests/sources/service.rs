@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A deployment that trusts `sources` too.
-fn trusting(sources: &[&str]) -> Deployment {
+pub fn trusting(sources: &[&str]) -> Deployment {
     world::folder();
     let deployment = Deployment::new();
     let all: Vec<String> = ["file:"].iter().chain(sources).map(|one| format!("{one:?}")).collect();

@@ -1,6 +1,7 @@
 //! The real components, one file each: started when a test first needs them, in folders and on ports of their own, and ended
 //! with this process, however it ends.
 
+pub mod answering;
 pub mod cable;
 pub mod moto;
 pub mod openbao;

@@ -4,21 +4,21 @@
 //! `aws-kms:KEY?mode=unwrap`: the master key is a data key in the keyring, opened once by Decrypt, with an encryption context that
 //! ties it to its keyring and version. Credentials come from where AWS programs look for them.
 
+mod trouble;
+
 use std::{collections::HashMap, panic, thread, time::Duration};
 
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_kms::{
     Client,
-    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    error::{ProvideErrorMetadata, SdkError},
     primitives::Blob,
     types::{DataKeySpec, MacAlgorithmSpec},
 };
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 
-use super::{
-    Binding, KeySource, Problem, SourceError, SourceUri, endpoint, one_block, parameters::Parameters, printable,
-};
+use super::{Binding, KeySource, Problem, SourceError, SourceUri, endpoint, one_block, parameters::Parameters};
 use crate::derive::{self, Expanded, KEY_BYTES};
 
 /// Connecting takes this long at most, so that a dead address does not use up the whole time limit.
@@ -105,7 +105,7 @@ impl KeySource for Unwrapped {
 impl KeySource for Kms {
     fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
         let request = self.client.generate_mac().key_id(&self.key_id).mac_algorithm(MacAlgorithmSpec::HmacSha256);
-        let answer = self.call(request.message(Blob::new(one_block(info))).send())?;
+        let answer = self.call("kms:GenerateMac", request.message(Blob::new(one_block(info))).send())?;
         self.key_of(answer.mac).map(Expanded::new)
     }
 }
@@ -127,7 +127,7 @@ impl Kms {
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
         // arn:aws:kms:REGION:ACCOUNT:key/ID
         let in_arn = key_id.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
-        if let Some(region) = query.get("region")?.or(in_arn) {
+        if let Some(region) = query.get("region")?.or(in_arn).filter(|region| !region.is_empty()) {
             config = config.region(Region::new(region.to_owned()));
         }
         if let Some(url) = query.get("endpoint")? {
@@ -138,11 +138,10 @@ impl Kms {
         let runtime =
             runtime.map_err(|error| fail(Problem::Unreachable, format!("no runtime for the AWS client: {error}")))?;
         let config = run(&runtime, config.load());
-        if config.region().is_none() {
-            return Err(fail(
-                Problem::Uri,
-                "no region: add region=…, name the key by its ARN, or set AWS_REGION".to_owned(),
-            ));
+        // An empty AWS_REGION is one to the client, and no address can be made of it.
+        if config.region().is_none_or(|region| region.as_ref().trim().is_empty()) {
+            let detail = "no region, or an empty one: add region=…, name the key by its ARN, or set AWS_REGION";
+            return Err(fail(Problem::Uri, detail.to_owned()));
         }
         Ok(Kms {
             uri: uri.clone(),
@@ -160,7 +159,7 @@ impl Kms {
         })?;
         let context = self.context(binding)?;
         let request = self.client.decrypt().key_id(&self.key_id).set_encryption_context(Some(context));
-        let answer = self.call(request.ciphertext_blob(Blob::new(wrapped)).send())?;
+        let answer = self.call("kms:Decrypt", request.ciphertext_blob(Blob::new(wrapped)).send())?;
         self.key_of(answer.plaintext)
     }
 
@@ -168,14 +167,14 @@ impl Kms {
         let context = self.context(binding)?;
         let request = self.client.generate_data_key_without_plaintext().key_id(&self.key_id);
         let request = request.key_spec(DataKeySpec::Aes256).set_encryption_context(Some(context));
-        let answer = self.call(request.send())?;
+        let answer = self.call("kms:GenerateDataKeyWithoutPlaintext", request.send())?;
         answer.ciphertext_blob.map(Blob::into_inner).ok_or_else(|| self.no_key())
     }
 
     fn encrypt(&self, binding: Binding<'_>, key: &[u8; KEY_BYTES]) -> Result<Vec<u8>, SourceError> {
         let context = self.context(binding)?;
         let request = self.client.encrypt().key_id(&self.key_id).set_encryption_context(Some(context));
-        let answer = self.call(request.plaintext(Blob::new(key.as_slice())).send())?;
+        let answer = self.call("kms:Encrypt", request.plaintext(Blob::new(key.as_slice())).send())?;
         answer.ciphertext_blob.map(Blob::into_inner).ok_or_else(|| self.no_key())
     }
 
@@ -208,14 +207,19 @@ impl Kms {
         SourceError::new(&self.uri, problem, detail)
     }
 
-    fn call<T, E>(&self, request: impl Future<Output = Result<T, SdkError<E>>> + Send) -> Result<T, SourceError>
+    /// Makes a request that takes `permission`.
+    fn call<T, E>(
+        &self,
+        permission: &str,
+        request: impl Future<Output = Result<T, SdkError<E>>> + Send,
+    ) -> Result<T, SourceError>
     where
         T: Send,
         E: ProvideErrorMetadata + std::error::Error + Send + 'static,
     {
         let runtime = self.runtime.as_ref().ok_or_else(|| self.no_key())?;
         run(runtime, request).map_err(|error| {
-            let (problem, detail) = trouble(&error);
+            let (problem, detail) = trouble::of(&error, permission);
             self.fail(problem, detail)
         })
     }
@@ -236,68 +240,4 @@ fn run<T: Send>(runtime: &Runtime, work: impl Future<Output = T> + Send) -> T {
         Ok(result) => result,
         Err(panicked) => panic::resume_unwind(panicked),
     })
-}
-
-fn trouble<E>(error: &SdkError<E>) -> (Problem, String)
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    let SdkError::ServiceError(refusal) = error else {
-        let chain = DisplayErrorContext(error).to_string();
-        let what = match error {
-            SdkError::TimeoutError(_) => "AWS KMS gave no answer in time: see that region and endpoint are right",
-            _ if chain.contains("redentials") => {
-                "there are no AWS credentials here: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role"
-            }
-            _ => "AWS KMS cannot be reached: see that region and endpoint are right, and the network",
-        };
-        let problem = if what.contains("credentials") { Problem::Denied } else { Problem::Unreachable };
-        return (problem, format!("{what} ({})", printable(&chain)));
-    };
-    let code = refusal.err().code().unwrap_or("no code");
-    let (problem, what) = match code {
-        "NotFoundException" => (
-            Problem::Missing,
-            "there is no such key in this account and region: see the key id, `region=` in the URI or AWS_REGION, and whose \
-             credentials these are",
-        ),
-        "AccessDeniedException" => (
-            Problem::Denied,
-            "these credentials may not use the key: allow kms:GenerateMac (derive) or kms:Decrypt (unwrap)",
-        ),
-        "InvalidCiphertextException" => (
-            Problem::Malformed,
-            "the wrapped key does not open: it is damaged, or was wrapped for another keyring or version (encryption context)",
-        ),
-        "IncorrectKeyException" => {
-            (Problem::Missing, "the wrapped key was wrapped under another KMS key: name that one")
-        }
-        "InvalidKeyUsageException" => (
-            Problem::Malformed,
-            "the key is of the wrong kind: mode=derive wants HMAC_256, mode=unwrap SYMMETRIC_DEFAULT",
-        ),
-        "DisabledException" | "KMSInvalidStateException" => {
-            (Problem::Denied, "the key is disabled or about to be deleted: enable it, or cancel the deletion")
-        }
-        "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "ExpiredTokenException"
-        | "IncompleteSignature"
-        | "MissingAuthenticationToken" => (
-            Problem::Denied,
-            "AWS does not take these credentials: they are wrong or have expired, or this machine's clock is",
-        ),
-        "ThrottlingException" | "KeyUnavailableException" | "DependencyTimeoutException" | "KMSInternalException" => {
-            (Problem::Unreachable, "AWS KMS is busy or failing: try again")
-        }
-        _ if refusal.raw().status().as_u16() == 403 => (
-            Problem::Denied,
-            "AWS does not let these credentials use the key: they are wrong, or the permission is missing",
-        ),
-        _ => (Problem::Malformed, "AWS KMS refuses the request: see that the key and the mode are right"),
-    };
-    let said = refusal.err().message().map(printable).filter(|said| !said.is_empty());
-    (problem, format!("{what} ({code}{})", said.map(|said| format!(", {said:?}")).unwrap_or_default()))
 }

@@ -9,11 +9,13 @@ mod aws_kms;
 mod contract;
 mod exec;
 mod file;
+mod modules;
 mod parts;
 mod pkcs11;
 mod service;
 #[path = "../e2e/support/mod.rs"]
 #[allow(dead_code, reason = "each binary uses its part of it")]
 mod support;
+mod tpm_token;
 mod trust;
 mod vault_transit;

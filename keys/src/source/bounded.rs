@@ -16,7 +16,18 @@ use crate::derive::Expanded;
 /// How much longer a source is waited for that has a time limit of its own, whose message says more.
 const MARGIN: Duration = Duration::from_secs(2);
 
-type Answer = Result<Vec<Expanded>, SourceError>;
+/// What the thread is asked.
+enum Question {
+    Expand(Vec<Vec<u8>>),
+    Remarks,
+}
+
+/// What it answers.
+#[derive(Default)]
+struct Answer {
+    expanded: Vec<Expanded>,
+    remarks: Vec<String>,
+}
 
 /// A source behind a thread of its own.
 pub(super) struct Bounded {
@@ -30,8 +41,8 @@ pub(super) struct Bounded {
 
 /// The way to the thread, until a question is abandoned.
 struct Thread {
-    questions: Sender<Vec<Vec<u8>>>,
-    answers: Receiver<Answer>,
+    questions: Sender<Question>,
+    answers: Receiver<Result<Answer, SourceError>>,
     alive: Weak<()>,
     abandoned: bool,
 }
@@ -55,7 +66,7 @@ pub(super) fn source(
 ) -> Result<Box<dyn KeySource>, SourceError> {
     let limit = limit + MARGIN;
     refuse_abandoned(uri)?;
-    let (questions, asked) = mpsc::channel::<Vec<Vec<u8>>>();
+    let (questions, asked) = mpsc::channel::<Question>();
     let (tell, answers) = mpsc::channel();
     let alive = start(uri, move || {
         let source = match open() {
@@ -63,10 +74,10 @@ pub(super) fn source(
             // Nobody listens any more once the question was abandoned, here and below.
             Err(error) => return drop(tell.send(Err(error))),
         };
-        let opened = tell.send(Ok(Vec::new()));
+        let opened = tell.send(Ok(Answer::default()));
         if opened.is_ok() {
-            for infos in asked {
-                if tell.send(source.expand_all(&infos)).is_err() {
+            for question in asked {
+                if tell.send(question.put_to(&*source)).is_err() {
                     return;
                 }
             }
@@ -99,16 +110,34 @@ impl KeySource for Bounded {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::with_capacity(infos.len());
         for infos in infos.chunks(self.at_once) {
-            // A thread that is gone is told by the answer that does not come.
-            let _ = thread.questions.send(infos.to_vec());
-            all.append(&mut thread.answer(&self.uri, self.limit)?);
+            all.append(&mut thread.ask(Question::Expand(infos.to_vec()), &self.uri, self.limit)?.expanded);
         }
         Ok(all)
+    }
+
+    fn remarks(&self) -> Result<Vec<String>, SourceError> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(thread.ask(Question::Remarks, &self.uri, self.limit)?.remarks)
+    }
+}
+
+impl Question {
+    fn put_to(self, source: &dyn KeySource) -> Result<Answer, SourceError> {
+        Ok(match self {
+            Question::Expand(infos) => Answer { expanded: source.expand_all(&infos)?, ..Answer::default() },
+            Question::Remarks => Answer { remarks: source.remarks()?, ..Answer::default() },
+        })
     }
 }
 
 impl Thread {
-    fn answer(&mut self, uri: &SourceUri, limit: Duration) -> Answer {
+    fn ask(&mut self, question: Question, uri: &SourceUri, limit: Duration) -> Result<Answer, SourceError> {
+        // A thread that is gone is told by the answer that does not come.
+        let _ = self.questions.send(question);
+        self.answer(uri, limit)
+    }
+
+    fn answer(&mut self, uri: &SourceUri, limit: Duration) -> Result<Answer, SourceError> {
         if self.abandoned {
             return Err(fail(uri, "it gave no answer before, and is not asked again".to_owned()));
         }

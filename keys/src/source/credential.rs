@@ -31,7 +31,10 @@ pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> R
     };
     let trimmed = secret.trim_end_matches(['\r', '\n']);
     if trimmed.is_empty() {
-        return Err(fail((Problem::Malformed, format!("{pointer} is empty"))));
+        return Err(fail((
+            Problem::Malformed,
+            format!("{pointer} is empty; a source that asks for none is named without {name}"),
+        )));
     }
     Ok(Zeroizing::new(trimmed.to_owned()))
 }

@@ -50,6 +50,11 @@ pub trait KeySource: Send + Sync {
     fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<Expanded>, SourceError> {
         infos.iter().map(|info| self.expand(info)).collect()
     }
+
+    /// What makes the key weaker than it could be, one sentence each, as far as the source tells; for those who look after it.
+    fn remarks(&self) -> Result<Vec<String>, SourceError> {
+        Ok(Vec::new())
+    }
 }
 
 /// What a source is asked to open: which key of which keyring, and the wrapped key where the source keeps none itself.
@@ -126,9 +131,9 @@ impl Sources {
             #[cfg(unix)]
             "exec" => bounded::source(uri, limit, 1, move || Ok(Box::new(exec::ExecSource::open(&own, &base, limit)?))),
             #[cfg(feature = "pkcs11")]
-            "pkcs11" => {
-                bounded::source(uri, limit, AT_ONCE, move || Ok(Box::new(pkcs11::Pkcs11Source::open(&own, &base)?)))
-            }
+            "pkcs11" => bounded::source(uri, limit, AT_ONCE, move || {
+                Ok(Box::new(pkcs11::Pkcs11Source::open(&own, &base, limit)?))
+            }),
             #[cfg(feature = "vault-transit")]
             "vault-transit" => bounded::source(uri, limit, 1, move || {
                 Ok(Box::new(vault_transit::VaultTransit::open(&own, &base, limit)?))

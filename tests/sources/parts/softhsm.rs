@@ -89,6 +89,14 @@ impl SoftHsm {
         programs::run(tool.arg("--usage-sign"));
     }
 
+    /// Puts a key into the token that everyone may read who can open it.
+    pub fn import_weak(&self, label: &str, id: &str) {
+        let mut tool = self.tool();
+        tool.arg("--write-object").arg(world::folder().join("other.raw"));
+        tool.args(["--type", "secrkey", "--label", label, "--id", id, "--usage-sign", "--extractable"]);
+        programs::run(&mut tool);
+    }
+
     /// Puts a key into the token that may not sign, which the tool cannot: it says nothing of what it does not set.
     fn import_that_may_not_sign(&self, label: &str) {
         let hsm = Pkcs11::new(&self.module).expect("it loads");

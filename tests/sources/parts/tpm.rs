@@ -1,6 +1,6 @@
 //! swtpm: a TPM 2.0 in software.
 
-use std::{fs, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use super::{process, process::Process, programs, world};
 
@@ -9,17 +9,25 @@ pub const HANDLE: &str = "0x81000010";
 
 /// A running TPM.
 pub struct Tpm {
+    /// Where its state is.
+    folder: PathBuf,
     port: u16,
     process: Option<Process>,
 }
 
 impl Tpm {
+    /// Starts a new one, with nothing in it.
+    pub fn empty(name: &str) -> Tpm {
+        let folder = world::folder().join(name);
+        fs::create_dir(&folder).expect("writable");
+        let mut tpm = Tpm { folder, port: process::free_pair_of_ports(), process: None };
+        tpm.come_back();
+        tpm
+    }
+
     /// Starts one, with the known key in it.
     pub fn start() -> Tpm {
-        let folder = world::folder();
-        fs::create_dir(folder.join("tpm")).expect("writable");
-        let mut tpm = Tpm { port: process::free_pair_of_ports(), process: None };
-        tpm.come_back();
+        let tpm = Tpm::empty("tpm");
         tpm.tool("tpm2_createprimary", &["-C", "o", "-c", "primary.ctx"]);
         tpm.tool(
             "tpm2_import",
@@ -40,8 +48,7 @@ impl Tpm {
     }
 
     pub fn come_back(&mut self) {
-        let folder = world::folder();
-        let (state, log) = (folder.join("tpm"), folder.join("tpm.log"));
+        let (state, log) = (&self.folder, self.folder.with_extension("log"));
         // Its clients expect it there.
         let (port, control) = (self.port, self.port + 1);
         let prepare = |command: &mut Command| {

@@ -1,0 +1,146 @@
+//! What goes wrong behind PKCS#11, in words, and whether it may pass or a new start of the module may help.
+
+use cryptoki::{
+    context::Function,
+    error::{Error, RvError},
+};
+
+use super::super::{Problem, SourceError, SourceUri};
+
+/// What went wrong.
+pub(super) struct Trouble {
+    problem: Problem,
+    detail: String,
+    /// Whether a new start of the module may help.
+    gone: bool,
+    code: Option<RvError>,
+}
+
+impl Trouble {
+    pub(super) fn new(problem: Problem, detail: String) -> Self {
+        Trouble { problem, detail, gone: false, code: None }
+    }
+
+    pub(super) fn gone(problem: Problem, detail: String) -> Self {
+        Trouble { gone: true, ..Trouble::new(problem, detail) }
+    }
+
+    pub(super) fn may_not_sign(why: &str) -> Self {
+        let detail = format!("the key may not sign: make it with CKA_SIGN (`pkcs11-tool --usage-sign`) ({why})");
+        Trouble::new(Problem::Denied, detail)
+    }
+
+    /// Whether a new start of the module may help: after everything that is no clear answer of the token.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
+    }
+
+    pub(super) fn is_wrong_pin(&self) -> bool {
+        matches!(self.code, Some(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange))
+    }
+
+    /// The same, where the URI has a pin-source: then there was a login, and the advice to add one is wrong.
+    pub(super) fn with_pin_given(self) -> Self {
+        match self.code {
+            Some(RvError::UserNotLoggedIn) => Trouble {
+                detail: "the token did not keep the login: another program logged it out, or the device started anew \
+                         (CKR_USER_NOT_LOGGED_IN)"
+                    .to_owned(),
+                problem: Problem::Unreachable,
+                gone: true,
+                ..self
+            },
+            _ => self,
+        }
+    }
+
+    pub(super) fn of(self, uri: &SourceUri) -> SourceError {
+        SourceError::new(uri, self.problem, self.detail)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        let Error::Pkcs11(code, function) = &error else {
+            return Trouble::new(Problem::Malformed, format!("the PKCS#11 module: {error}"));
+        };
+        if matches!(code, RvError::KeyFunctionNotPermitted) {
+            return Trouble::may_not_sign(&format!("{function}: {code:?}"));
+        }
+        let (problem, what, gone) = match function {
+            Function::Initialize => at_start(code),
+            _ => (known(code).map(|(problem, what)| (problem, what, false))).unwrap_or_else(|| unforeseen(code)),
+        };
+        Trouble { problem, detail: format!("{what} ({function}: {code:?})"), gone, code: Some(*code) }
+    }
+}
+
+/// Of `C_Initialize`, which says little of what it misses.
+fn at_start(code: &RvError) -> (Problem, &'static str, bool) {
+    match code {
+        RvError::ArgumentsBad => (
+            Problem::Malformed,
+            "the module wants parameters to start with, as NSS does: load it through p11-kit-proxy.so, with `x-init-reserved` in \
+             its module file",
+            false,
+        ),
+        RvError::CantLock | RvError::NeedToCreateThreads | RvError::FunctionNotSupported => {
+            (Problem::Malformed, "the module cannot be used by this program", false)
+        }
+        _ => (
+            Problem::Unreachable,
+            "the module did not start: its configuration (environment variables), its files, its device and its daemon have to \
+             be there, and open to this user",
+            true,
+        ),
+    }
+}
+
+/// A clear answer of the token, which a new start does not change.
+fn known(code: &RvError) -> Option<(Problem, &'static str)> {
+    Some(match code {
+        RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => (
+            Problem::Denied,
+            "the PIN is wrong: put the right one where pin-source points; this one is not tried again, as the token would lock \
+             itself",
+        ),
+        RvError::PinLocked => (
+            Problem::Denied,
+            "the PIN is locked: the security officer of the token has to set a new one; a TPM that is locked out lets go after a \
+             time, or at `tpm2_dictionarylockout --clear-lockout`",
+        ),
+        RvError::PinExpired => (Problem::Denied, "the PIN has expired: set a new one"),
+        RvError::UserPinNotInitialized => (Problem::Denied, "the token has no user PIN yet: set one"),
+        RvError::UserNotLoggedIn => (Problem::Denied, "the token wants a login: add pin-source"),
+        RvError::KeyTypeInconsistent | RvError::MechanismInvalid | RvError::KeySizeRange => (
+            Problem::Malformed,
+            "the key or the token cannot do SHA256-HMAC: make a generic secret of 32 bytes, with CKA_SIGN",
+        ),
+        _ => return None,
+    })
+}
+
+fn unforeseen(code: &RvError) -> (Problem, &'static str, bool) {
+    match code {
+        RvError::DeviceError
+        | RvError::DeviceRemoved
+        | RvError::TokenNotPresent
+        | RvError::TokenNotRecognized
+        | RvError::SlotIdInvalid
+        | RvError::SessionHandleInvalid
+        | RvError::SessionClosed
+        | RvError::SessionCount
+        | RvError::KeyHandleInvalid
+        | RvError::ObjectHandleInvalid
+        | RvError::CryptokiNotInitialized => {
+            (Problem::Unreachable, "the device does not answer: see that it, and the path to it, is up", true)
+        }
+        RvError::GeneralError | RvError::FunctionFailed | RvError::HostMemory | RvError::DeviceMemory => (
+            Problem::Unreachable,
+            "the module or its device failed: see that the device, its daemon and the path to it are up; the module's own log \
+             tells more",
+            true,
+        ),
+        _ => (Problem::Malformed, "the PKCS#11 module failed: its own log tells more", true),
+    }
+}

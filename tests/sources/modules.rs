@@ -100,6 +100,14 @@ fn a_module_without_locks_serves() {
 }
 
 #[test]
+fn a_token_whose_clock_is_none_of_pkcs11_is_found_by_its_names() {
+    let beside = Beside::adapted(&[("BULLA_ADAPTER_TIME", "04:15:24")]);
+    let known = beside.known_key();
+    beside.stage_with("token=bulla;manufacturer=SoftHSM%20project;object=master-1", &known).ok();
+    beside.refused("token=nobody;object=master-1", "no such token");
+}
+
+#[test]
 fn a_module_that_does_not_start_says_what_it_needs() {
     let beside = Beside::adapted(&[("SOFTHSM2_CONF", "/nowhere/softhsm2.conf")]);
     beside.refused("token=bulla;object=master-1", "its configuration (environment variables), its files, its device");

@@ -4,6 +4,7 @@
 mod key;
 mod module;
 mod pin;
+mod raw;
 mod token;
 mod trouble;
 
@@ -63,15 +64,16 @@ impl Pkcs11Source {
 
     fn ask<T>(&self, module: &mut InUse<'_>, work: impl Fn(&Key<'_>) -> Result<T, Trouble>) -> Result<T, Trouble> {
         let context = module.context()?;
-        let found = self.token.find(&context)?;
+        let found = self.token.find(&context, module.path())?;
         let session = context.open_ro_session(found.slot)?;
+        let path = module.path();
         let wrong_pins = &mut module.state.wrong_pins;
         let answer =
             Key::open(&session, &self.wanted, &found, self.pin.as_ref(), wrong_pins).and_then(|key| work(&key));
         match (answer, &self.pin) {
             (Err(trouble), Some(pin)) if trouble.is_wrong_pin() => {
                 // The token may tell now how many tries are left.
-                let told = found.facts_now(&context).is_some_and(|facts| facts.tells_tries());
+                let told = found.facts_now(&context, path).is_some_and(|facts| facts.tells_tries());
                 wrong_pins.refused(&found.identity, pin, told);
                 Err(trouble)
             }

@@ -70,7 +70,11 @@ impl Module {
     }
 }
 
-impl InUse<'_> {
+impl<'a> InUse<'a> {
+    pub(super) fn path(&self) -> &'a Path {
+        &self.module.path
+    }
+
     /// Whether it was initialized before this use.
     pub(super) fn is_started(&self) -> bool {
         self.state.started

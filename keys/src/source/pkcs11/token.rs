@@ -1,5 +1,7 @@
 //! Which token: what the URI says of it, and what the token says of itself.
 
+use std::path::Path;
+
 use cryptoki::{
     context::Pkcs11,
     error::Error,
@@ -8,6 +10,7 @@ use cryptoki::{
 
 use super::{
     super::{Problem, SourceError, SourceUri, parameters::Parameters},
+    raw,
     trouble::Trouble,
 };
 
@@ -52,11 +55,11 @@ impl Token {
         Ok(Token { slot, names })
     }
 
-    pub(super) fn find(&self, context: &Pkcs11) -> Result<Found, Trouble> {
+    pub(super) fn find(&self, context: &Pkcs11, path: &Path) -> Result<Found, Trouble> {
         let all = context.get_slots_with_token()?;
         let (mut fitting, mut unreadable) = (Vec::new(), None);
         for slot in all.iter().copied().filter(|slot| self.slot.is_none_or(|id| id == slot.id())) {
-            match Facts::read(context, slot) {
+            match Facts::read(context, path, slot) {
                 Ok(facts) if self.fits(&facts) => fitting.push((slot, Some(facts))),
                 Ok(_) => {}
                 Err(_) if self.names.iter().all(Option::is_none) => fitting.push((slot, None)),
@@ -110,14 +113,18 @@ impl Token {
 
 impl Found {
     /// What the token says now.
-    pub(super) fn facts_now(&self, context: &Pkcs11) -> Option<Facts> {
-        Facts::read(context, self.slot).ok()
+    pub(super) fn facts_now(&self, context: &Pkcs11, path: &Path) -> Option<Facts> {
+        Facts::read(context, path, self.slot).ok()
     }
 }
 
 impl Facts {
-    fn read(context: &Pkcs11, slot: Slot) -> Result<Self, Error> {
-        context.get_token_info(slot).map(|token| Facts::from(&token))
+    fn read(context: &Pkcs11, path: &Path, slot: Slot) -> Result<Self, Error> {
+        let read = context.get_token_info(slot).or_else(|error| match error {
+            Error::Pkcs11(..) => Err(error),
+            _ => raw::token_info_without_time(path, slot).ok_or(error),
+        });
+        read.map(|token| Facts::from(&token))
     }
 
     /// Whether the token lets it be known that tries are used up.

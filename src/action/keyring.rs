@@ -137,7 +137,24 @@ impl Change {
         let (document, (version, warning)) = deployment.change_keyring(store, self.asks_sources(), change, record)?;
         let state = document.version(version).map_or(State::Destroyed, |record| record.state);
         tracing::info!(%version, %state, serial = document.serial(), "keyring changed");
-        Ok(Changed { version, state, serial: document.serial(), warning })
+        let mut changed = Changed { version, state, serial: document.serial(), warning };
+        changed.warn(self.remarks(version, &document, deployment));
+        Ok(changed)
+    }
+
+    /// What the sources that came in say of their keys.
+    fn remarks(&self, version: KeyVersion, document: &KeyringDocument, deployment: &Deployment) -> Vec<String> {
+        let new = match self {
+            Change::Stage(stage) => stage.sources.as_slice(),
+            Change::Rewrap(_, rewrap) => rewrap.add.as_slice(),
+            _ => &[],
+        };
+        let of = |uri| {
+            // It served a moment ago; if it fails now, the next load tells.
+            let remarks = document.remarks(version, uri, &deployment.sources).unwrap_or_default();
+            remarks.into_iter().map(move |remark| format!("{uri}: {remark}"))
+        };
+        new.iter().flat_map(of).collect()
     }
 
     /// Whether it is only known what comes of it once key sources answered.

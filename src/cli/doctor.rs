@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt, path::Path, process::ExitCode};
 
-use bulla::{Keyring, KeyringDocument};
+use bulla::{Binding, Keyring, KeyringDocument, Sources};
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -114,6 +114,7 @@ fn examine(config: &Path, findings: &mut Vec<Finding>) {
             }
             check_clock(&document, clock::now(), &mut note);
             check_sources(&deployment, &document, &mut note);
+            check_other_keys(&deployment, &document, &mut note);
             match deployment.peppers(&document) {
                 Ok(Some(peppers)) => {
                     note("pepper", Status::Ok, format!("version {} for new hashes", peppers.active().version()));
@@ -181,12 +182,40 @@ fn check_sources(
         Ok(keyring) => {
             for served in keyring.served() {
                 note("source", Status::Ok, format!("version {} from {}", served.version, served.source));
+                let remarks = document.remarks(served.version, &served.source, &deployment.sources);
+                for remark in remarks.unwrap_or_default() {
+                    note(
+                        "source",
+                        Status::Warning,
+                        format!("version {} from {}: {remark}", served.version, served.source),
+                    );
+                }
                 for error in &served.failed {
                     note("source", Status::Warning, error.to_string());
                 }
             }
         }
         Err(error) => note("source", Status::Wrong, error.to_string()),
+    }
+}
+
+/// What the sources of the MAC key and of the pepper say of their keys; one that fails is told where it is used.
+fn check_other_keys(
+    deployment: &Deployment,
+    document: &KeyringDocument,
+    note: &mut impl FnMut(&'static str, Status, String),
+) {
+    let peppers = deployment.config.pepper.iter().flat_map(|pepper| pepper.sources.values());
+    let all =
+        [("keyring", &deployment.config.keyring.mac_source)].into_iter().chain(peppers.map(|uri| ("pepper", uri)));
+    // The configuration names them, so its list of trusted sources, which is for those in the keyring, need not.
+    let sources = Sources::new(&deployment.config.folder);
+    let binding = Binding { keyring: document.id(), version: None, wrapped: None };
+    for (check, uri) in all {
+        let remarks = sources.open(uri, binding).and_then(|source| source.remarks());
+        for remark in remarks.unwrap_or_default() {
+            note(check, Status::Warning, format!("{uri}: {remark}"));
+        }
     }
 }
 

@@ -156,3 +156,22 @@ fn a_wrong_pin_is_tried_once_however_often_the_service_asks_again() {
     server.until("the recovery", |server| server.metric("bulla_keyring_refresh_failing") == 0);
     assert_eq!(spy.calls("C_Login") - before, 2);
 }
+
+#[test]
+fn doctor_and_staging_tell_a_key_that_can_leave_its_token() {
+    world::folder();
+    let hsm = SoftHsm::get();
+    hsm.import_weak("weak", "08");
+    let beside = Beside::new(&hsm.module, &[], softhsm::PIN);
+    let says = ["CKA_SENSITIVE is false", "CKA_EXTRACTABLE is true", "CKA_PRIVATE is false"];
+    let staged = beside.stage("token=bulla;object=weak");
+    let warned = staged.ok().json()["warning"].as_str().expect("a warning").to_owned();
+    let examined = beside.run(&["doctor"]);
+    for says in says {
+        assert!(warned.contains(says), "{warned}");
+        assert!(examined.ok().out.contains(says), "{}", examined.out);
+    }
+    let sound = Beside::new(&hsm.module, &[], softhsm::PIN);
+    assert_eq!(sound.stage("token=bulla;object=master-1").ok().json().get("warning"), None);
+    assert!(!sound.run(&["doctor"]).ok().out.contains("CKA_"));
+}

@@ -8,6 +8,7 @@ mod loaded;
 mod memory;
 mod moves;
 mod record;
+mod remarks;
 mod rewrap;
 mod version;
 

@@ -212,13 +212,7 @@ impl Config {
         if self.rotation.automatic && self.rotation.sources.is_empty() {
             return Err("rotation.automatic needs rotation.sources: the URIs of the keys to come".to_owned());
         }
-        if self.server.max_head < 8192 {
-            return Err("server.max_head is at least 8192".to_owned());
-        }
-        if self.server.max_connections == 0 {
-            return Err("server.max_connections is at least 1".to_owned());
-        }
-        Ok(())
+        self.server.check()
     }
 }
 

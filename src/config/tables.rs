@@ -154,6 +154,37 @@ impl AssertionConfig {
     }
 }
 
+impl ServerConfig {
+    /// The memory for bodies, in bytes.
+    pub(crate) fn body_memory(&self) -> usize {
+        (self.body_memory_mib as usize) << 20
+    }
+
+    /// The longest message of an Envoy, which may be told to send the client's body along.
+    pub(crate) fn max_check(&self) -> usize {
+        self.max_batch_body.max(4 << 20)
+    }
+
+    /// Refuses bounds that contradict each other.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.max_head < 8192 {
+            return Err("server.max_head is at least 8192".to_owned());
+        }
+        if self.max_connections == 0 {
+            return Err("server.max_connections is at least 1".to_owned());
+        }
+        let longest = self.max_body.max(self.max_check());
+        if self.body_memory() < longest {
+            let mib = longest.div_ceil(1 << 20);
+            return Err(format!(
+                "server.body_memory_mib is {}, in which the longest body does not fit: {mib} at least",
+                self.body_memory_mib
+            ));
+        }
+        Ok(())
+    }
+}
+
 /// How the last use of each key is recorded.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -268,6 +299,8 @@ pub(crate) struct ServerConfig {
     pub(crate) allow_plaintext: bool,
     pub(crate) max_body: usize,
     pub(crate) max_batch_body: usize,
+    /// The memory that all bodies at a time may take, in MiB.
+    pub(crate) body_memory_mib: u32,
     pub(crate) max_head: usize,
     pub(crate) head_timeout: Span,
     pub(crate) body_timeout: Span,
@@ -331,6 +364,7 @@ impl Default for ServerConfig {
             allow_plaintext: false,
             max_body: 64 << 10,
             max_batch_body: 1 << 20,
+            body_memory_mib: 64,
             max_head: 32 << 10,
             head_timeout: Span::seconds(60),
             body_timeout: Span::seconds(30),

@@ -11,11 +11,8 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
-use super::problem::Problem;
+use super::{budget::NoRoom, problem::Problem};
 use crate::config::ServerConfig;
-
-/// How much of a body that is too large is read before the connection may close on its client.
-const MAX_DROPPED: usize = 8 << 20;
 
 /// Longer than the names of all fields, and shorter than every API key.
 const LONGEST_NAME: usize = 32;
@@ -33,6 +30,11 @@ impl Bounds {
     /// Of a single request.
     pub(super) fn single(config: &ServerConfig) -> Self {
         Bounds { size: config.max_body, time: config.body_timeout.0 }
+    }
+
+    /// Of what an Envoy asks.
+    pub(super) fn check(config: &ServerConfig) -> Self {
+        Bounds { size: config.max_check(), time: config.body_timeout.0 }
     }
 
     /// Of a batch.
@@ -89,24 +91,23 @@ pub(super) async fn bytes(request: Request, bounds: Bounds) -> Result<Vec<u8>, P
     tokio::time::timeout(bounds.time, collect(request, bounds.size)).await.unwrap_or_else(|_| Err(Problem::timed_out()))
 }
 
-/// Reads at most `limit` bytes. Of a larger body some more is read and dropped, since a client that is still writing when
-/// the connection closes sees a reset instead of the answer.
+/// Reads at most `limit` bytes. What becomes of the rest of a larger body is the connection's business.
 async fn collect(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut body = request.into_body();
-    let (mut kept, mut dropped) = (Vec::new(), 0);
+    let mut kept = Vec::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::bad_request("the body ended early"))?;
+        let frame = frame.map_err(|error| match error.into_inner().downcast_ref::<NoRoom>() {
+            Some(NoRoom::Full) => Problem::busy(),
+            Some(NoRoom::Evicted) => Problem::timed_out(),
+            None => Problem::bad_request("the body ended early"),
+        })?;
         let Some(data) = frame.data_ref() else { continue };
-        if dropped == 0 && kept.len() + data.len() <= limit {
-            kept.extend_from_slice(data);
-        } else {
-            dropped += data.len();
-            if dropped > MAX_DROPPED {
-                break;
-            }
+        if kept.len() + data.len() > limit {
+            return Err(Problem::too_large(limit));
         }
+        kept.extend_from_slice(data);
     }
-    if dropped > 0 { Err(Problem::too_large(limit)) } else { Ok(kept) }
+    Ok(kept)
 }
 
 fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Problem> {

@@ -4,9 +4,11 @@ mod admin;
 mod blocking;
 mod body;
 mod bounded;
+mod budget;
 mod client_address;
 mod data;
 mod degraded;
+mod descriptors;
 mod feed;
 mod freshness;
 mod housekeeping;
@@ -29,7 +31,9 @@ use axum::{Router, response::Response};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{
+    budget::Budget,
     data::DataPlane,
+    descriptors::Shares,
     listener::{Answers, Asked, Bound, Limits, Transport},
     refresh::Refresher,
 };
@@ -45,8 +49,7 @@ pub(crate) use self::{data::router as data_router, imported::read_on as read_imp
 pub(crate) struct Server {
     app: Arc<App>,
     refresher: Refresher,
-    listeners: Vec<(Bound, Endpoints, Transport)>,
-    limits: Limits,
+    listeners: Vec<(Bound, Endpoints, Transport, Limits)>,
     grace: Duration,
 }
 
@@ -90,15 +93,26 @@ pub(crate) async fn serve_alone(
     stop: watch::Receiver<bool>,
 ) -> io::Result<(Listen, impl Future<Output = ()> + use<>)> {
     let bound = Bound::bind(&Listen::loopback(0), UnixMode::USUAL).await?;
-    Ok((bound.address(), bound.serve(router, limits(config), Transport::Plain, stop, config.shutdown_grace.0)))
+    Ok((
+        bound.address(),
+        bound.serve(
+            router,
+            limits(config, Budget::new(config.body_memory())),
+            Transport::Plain,
+            stop,
+            config.shutdown_grace.0,
+        ),
+    ))
 }
 
-fn limits(config: &ServerConfig) -> Limits {
+fn limits(config: &ServerConfig, bodies: Arc<Budget>) -> Limits {
     Limits {
         max_head: config.max_head,
         head_timeout: config.head_timeout.0,
+        body_timeout: config.body_timeout.0,
         idle_timeout: config.idle_timeout.0,
         max_connections: config.max_connections,
+        bodies,
     }
 }
 
@@ -116,7 +130,7 @@ impl Server {
         })?;
         let app = Arc::new(app);
         let refresher = Refresher::new(Arc::clone(&app), config_path, hangup);
-        let mut listeners = Vec::new();
+        let (shares, mut listeners) = (Shares::take(&config.server), Vec::new());
         for Listener { plane, listen, unix_mode, .. } in config.listeners() {
             let bound = Bound::bind(listen, unix_mode).await;
             let bound = bound.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
@@ -125,10 +139,11 @@ impl Server {
                 Plane::Admin => Endpoints::Others(admin::router(Arc::clone(&app))),
                 Plane::Metrics => Endpoints::Others(data::metrics_router(Arc::clone(&app))),
             };
-            listeners.push((bound, endpoints, Transport::Configured { app: Arc::clone(&app), plane }));
+            let limits = limits(&config.server, Arc::clone(&app.bodies));
+            let limits = Limits { max_connections: shares.of_plane(plane), ..limits };
+            listeners.push((bound, endpoints, Transport::Configured { app: Arc::clone(&app), plane }, limits));
         }
-        let limits = limits(&config.server);
-        Ok(Server { app, refresher, listeners, limits, grace: config.server.shutdown_grace.0 })
+        Ok(Server { app, refresher, listeners, grace: config.server.shutdown_grace.0 })
     }
 
     /// Where it listens.
@@ -158,8 +173,8 @@ impl Server {
         });
         let (app, stopped) = (Arc::clone(&self.app), stop.clone());
         tasks.spawn_blocking(move || housekeeping::run(&app, &stopped));
-        for (bound, endpoints, transport) in self.listeners {
-            tasks.spawn(bound.serve(endpoints, self.limits, transport, stop.clone(), self.grace));
+        for (bound, endpoints, transport, limits) in self.listeners {
+            tasks.spawn(bound.serve(endpoints, limits, transport, stop.clone(), self.grace));
         }
         while tasks.join_next().await.is_some() {}
         let app = Arc::clone(&self.app);

@@ -144,6 +144,13 @@ impl Problem {
         Problem { again: true, ..again }
     }
 
+    /// A body that there is no memory for.
+    pub(super) fn busy() -> Self {
+        let detail = "bodies of other requests take all the memory that there is for them: try again";
+        let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server has no room for the body", detail);
+        Problem { again: true, ..busy }
+    }
+
     /// The route, and so the operator, asks for something that cannot be.
     pub(super) fn misconfigured_route(detail: impl Into<String>) -> Self {
         Self::new(

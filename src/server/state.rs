@@ -17,6 +17,7 @@ use jiff::SignedDuration;
 use tokio::sync::watch;
 
 use super::{
+    budget::Budget,
     degraded::Degraded,
     feed::Feed,
     freshness::Freshness,
@@ -58,6 +59,8 @@ pub(crate) struct App {
     pub(super) refusals: Refusals,
     pub(super) last_used: LastUsed,
     pub(super) imported: Known,
+    /// The memory for request bodies.
+    pub(super) bodies: Arc<Budget>,
     pub(super) feed: Option<Feed>,
     /// Whether what is known of revocations is older than the configuration allows.
     too_stale: AtomicBool,
@@ -137,6 +140,7 @@ impl App {
             refusals: Refusals::default(),
             last_used: LastUsed::new(config.last_used.max_ids),
             imported,
+            bodies: Budget::new(config.server.body_memory()),
             feed,
             too_stale: AtomicBool::new(false),
             secrets,
@@ -240,6 +244,7 @@ impl App {
         self.metrics.imported_keys(self.imported.len());
         self.metrics.uses_dropped(self.last_used.dropped());
         self.metrics.log_lines_dropped(log::dropped());
+        self.metrics.bodies_refused(self.bodies.refused());
     }
 
     /// Forgets keys that had expired at `at`, in Unix seconds, in one part of the list.

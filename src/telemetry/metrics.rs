@@ -46,6 +46,8 @@ pub(crate) struct Metrics {
     certificate_expiry: Family<ListenerLabel, Gauge>,
     handshakes_failed: Family<ListenerLabel, Counter>,
     log_lines_dropped: Counter,
+    connections_evicted: Family<ListenerLabel, Counter>,
+    bodies_refused: Counter,
 }
 
 /// One counter for each way a verification ends.
@@ -232,6 +234,21 @@ impl Metrics {
             "Lines of the log that found no room, as nobody read it fast enough",
             log_lines_dropped.clone(),
         );
+        let connections_evicted = Family::<ListenerLabel, Counter>::default();
+        registry.register(
+            "connections_evicted",
+            "Connections without a request that were closed for others, by listener",
+            connections_evicted.clone(),
+        );
+        for plane in [Plane::Data, Plane::Admin, Plane::Metrics] {
+            drop(connections_evicted.get_or_create(&ListenerLabel { listener: plane.name() }));
+        }
+        let bodies_refused = Counter::default();
+        registry.register(
+            "bodies_refused",
+            "Request bodies that were refused or ended because the memory for bodies was used up",
+            bodies_refused.clone(),
+        );
         let rejected = Rejection::ALL
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
@@ -265,6 +282,8 @@ impl Metrics {
             certificate_expiry,
             handshakes_failed,
             log_lines_dropped,
+            connections_evicted,
+            bodies_refused,
         }
     }
 
@@ -314,6 +333,16 @@ impl Metrics {
     /// Shows how many rows of a table are damaged.
     pub(crate) fn damaged_rows(&self, table: &'static str, count: usize) {
         self.damaged_rows.get_or_create(&TableLabel { table }).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Shows how many bodies were refused for want of memory.
+    pub(crate) fn bodies_refused(&self, refused: u64) {
+        self.bodies_refused.inner().store(refused, Ordering::Relaxed);
+    }
+
+    /// Counts a connection that made room for another one.
+    pub(crate) fn connection_evicted(&self, plane: Plane) {
+        self.connections_evicted.get_or_create(&ListenerLabel { listener: plane.name() }).inc();
     }
 
     /// Counts a secret half that could not be checked.

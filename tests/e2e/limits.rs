@@ -48,15 +48,61 @@ fn a_connection_that_says_too_little_for_too_long_is_closed() {
     assert!(status(&slow_body) == "408" && slow_body.contains("urn:bulla:problem:timed-out"), "{slow_body}");
 }
 
+const PATHS: [&str; 4] = ["/v1/authorize", "/v1/authorize/nope", "/v1/nothing", "/healthz"];
+
 #[test]
-fn a_body_that_is_not_read_ends_the_connection_and_the_answer_says_so() {
+fn a_body_that_is_not_read_is_drained_and_the_connection_goes_on() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
-    for path in ["/v1/authorize", "/v1/authorize/nope", "/v1/nothing", "/healthz"] {
-        for body in ["content-length: 60000", "transfer-encoding: chunked", "expect: 100-continue\r\ncontent-length: 9"]
-        {
+    let last = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    for path in PATHS {
+        for length in [1, 60_000, 20_000_000] {
+            let body = "x".repeat(length);
+            let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
+            let mut stream = server.data.connect();
+            // The answer is there before the body is, as nobody waits for it.
+            stream.write_all(head.as_bytes()).expect("the head");
+            let mut first = [0; 9];
+            stream.read_exact(&mut first).expect("an answer");
+            for part in body.as_bytes().chunks(4096) {
+                stream.write_all(part).expect("nobody resets the connection");
+            }
+            stream.write_all(last.as_bytes()).expect("the next request");
+            let mut rest = String::new();
+            stream.read_to_string(&mut rest).expect("the next answer");
+            assert!(&first == b"HTTP/1.1 " && rest.matches("HTTP/1.1 ").count() == 1, "{path}, {length}: {rest}");
+        }
+    }
+}
+
+#[test]
+fn a_body_that_cannot_be_drained_ends_the_connection_and_the_answer_says_so() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_SERVER__BODY_TIMEOUT", "1s")]);
+    let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+    for path in PATHS {
+        let ways = [
+            ("transfer-encoding: chunked", 0),
+            ("transfer-encoding: chunked", 100),
+            ("content-length: 100000000", 1_000),
+            ("expect: 100-continue\r\ncontent-length: 9", 0),
+        ];
+        for (body, chunks) in ways {
             let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\n{body}\r\n\r\n");
-            let answer = server.data.raw(head.as_bytes());
+            let mut stream = server.data.connect();
+            stream.write_all(head.as_bytes()).expect("the head");
+            for _ in 0..chunks {
+                // One that is never all there is read for a while after the end was said, and then no more.
+                if stream.write_all(chunk.as_bytes()).is_err() {
+                    break;
+                }
+            }
+            if chunks == 100 {
+                stream.write_all(b"0\r\n\r\n").expect("it is drained");
+            }
+            let mut answer = Vec::new();
+            let _reset = stream.read_to_end(&mut answer);
+            let answer = String::from_utf8_lossy(&answer);
             assert!(
                 answer.starts_with("HTTP/1.1 ") && answer.contains("connection: close"),
                 "{path}, {body}: {answer}"
@@ -69,6 +115,77 @@ fn a_body_that_is_not_read_ends_the_connection_and_the_answer_says_so() {
           GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
     );
     assert_eq!(read.matches("HTTP/1.1 ").count(), 3, "one that is read, or none, ends nothing: {read}");
+}
+
+#[test]
+fn a_request_that_is_refused_while_it_is_written_is_answered() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let head = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "x".repeat(4_000_000));
+    for _ in 0..20 {
+        assert_eq!(status(&server.data.raw(head.as_bytes())), "431");
+    }
+}
+
+#[test]
+fn all_bodies_share_one_budget_and_the_slowest_makes_room() {
+    const MIB: usize = 1 << 20;
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_SERVER__BODY_MEMORY_MIB", "4")]);
+    let key = deployment.issue_text("live", &[]);
+    let body = |length: usize| {
+        let body = json!({"api_keys": [key]}).to_string();
+        format!("{}{}", " ".repeat(length - body.len()), body)
+    };
+    let head = format!(
+        "POST /v1/verify/batch HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {MIB}\r\n\r\n"
+    );
+    let whole = body(MIB);
+    let ask = || status(&server.data.raw(format!("{head}{whole}").as_bytes())).to_owned();
+    assert_eq!(ask(), "200");
+    let slow: Vec<_> = (0..4)
+        .map(|_| {
+            let mut stream = server.data.connect();
+            stream.write_all(format!("{head}{}", &whole[..MIB - 1]).as_bytes()).expect("all but the end");
+            stream
+        })
+        .collect();
+    // As soon as all four are on their way for a second the first of them is ended, and never before.
+    server.until("a refusal", |server| server.metric("bulla_bodies_refused_total") > 0 || ask() == "503");
+    server.until("room", |_| ask() == "200");
+    let mut answers: Vec<String> = Vec::new();
+    for mut stream in slow {
+        let _ended_already = stream.write_all(&whole.as_bytes()[MIB - 1..]);
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answers.push(status(&answer).to_owned());
+    }
+    assert_eq!(answers[0], "408", "the slowest");
+    assert!(answers[1..].contains(&"200".to_owned()), "the others go on: {answers:?}");
+    assert!(server.metric("bulla_bodies_refused_total") > 0);
+}
+
+#[test]
+fn unfinished_bodies_take_no_more_than_their_budget() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_SERVER__BODY_MEMORY_MIB", "8")]);
+    let part = " ".repeat((1 << 20) - 1);
+    let head = "POST /v1/verify/batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1048576\r\n\r\n";
+    let open = |count: usize| -> Vec<std::net::TcpStream> {
+        let opened = (0..count).map(|_| {
+            let mut stream = server.data.connect();
+            let _refused = stream.write_all(format!("{head}{part}").as_bytes());
+            stream
+        });
+        opened.collect()
+    };
+    drop(open(8));
+    let before = server.memory();
+    let held = open(150);
+    assert_eq!(server.data.get("/healthz").status, 200);
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 60 << 10, "150 MiB were sent, of which 8 may be kept: {grown} KiB more");
+    drop(held);
 }
 
 #[test]
@@ -94,22 +211,93 @@ fn clients_that_do_not_read_their_answers_are_closed() {
     drop(held);
 }
 
+/// A connection on which a request is being answered until its body is there.
+fn at_work(server: &Server) -> std::net::TcpStream {
+    let mut stream = server.data.connect();
+    let head = "POST /v1/verify HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n{";
+    stream.write_all(head.as_bytes()).expect("written");
+    stream
+}
+
 #[test]
-fn further_connections_wait_for_a_place() {
+fn further_connections_wait_for_those_at_work() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_SERVER__MAX_CONNECTIONS", "2")]);
     let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    let (held, also_held) = (server.data.connect(), server.data.connect());
+    let held = [at_work(&server), at_work(&server)];
     let mut waiting = server.data.connect();
     waiting.write_all(request).expect("written");
-    waiting.set_read_timeout(Some(std::time::Duration::from_millis(300))).expect("a time-out");
+    waiting.set_read_timeout(Some(std::time::Duration::from_millis(1_500))).expect("a time-out");
     let mut first = [0; 1];
     assert!(waiting.read(&mut first).is_err(), "no place, no answer yet");
-    drop((held, also_held));
+    for mut stream in held {
+        stream.write_all(b"\"api_key\":\"x\"}").expect("the rest");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 200");
+    }
     waiting.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("a time-out");
     let mut answer = String::new();
     waiting.read_to_string(&mut answer).expect("an answer");
     assert_eq!(status(&answer), "200");
+}
+
+#[test]
+fn connections_without_a_request_make_room_for_others() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_SERVER__MAX_CONNECTIONS", "3")]);
+    let working = at_work(&server);
+    let idle = || {
+        let mut stream = server.data.connect();
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").expect("written");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("an answer");
+        stream
+    };
+    let mut kept_alive = idle();
+    let mut silent: Vec<_> = (0..40).map(|_| server.data.connect()).collect();
+    // Each of the silent ones makes room after a second at most, and the one at work stays.
+    assert_eq!(server.data.anonymous().get("/healthz").status, 200);
+    for stream in &mut silent[..30] {
+        let mut nothing = Vec::new();
+        let _reset = stream.read_to_end(&mut nothing);
+        assert!(nothing.is_empty());
+    }
+    assert!(server.metric("bulla_connections_evicted_total{listener=\"data\"}") >= 30);
+    drop(silent);
+    kept_alive.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap_or_default();
+    let mut working = working;
+    working.write_all(b"\"api_key\":\"x\"}").expect("the rest");
+    let mut answer = [0; 12];
+    working.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 200", "a connection at work is never closed for others");
+}
+
+#[test]
+fn connections_to_the_data_plane_cost_the_admin_plane_no_descriptor() {
+    let deployment = Deployment::new();
+    let server = Server::start_limited("-n 256", &deployment);
+    assert!(server.log().contains("the limit of open files allows fewer connections"), "{}", server.log());
+    let held: Vec<_> = (0..300).map(|_| server.data.connect()).collect();
+    let key = deployment.issue("live", &[]);
+    let path = format!("/v1/api-keys/{}", key["api_key_id"].as_str().expect("an id"));
+    for _ in 0..5 {
+        assert_eq!(server.admin.request("DELETE", &path, &[], "").status, 200);
+        assert_eq!(server.metrics.get("/metrics").status, 200);
+        assert_eq!(server.data.anonymous().get("/healthz").status, 200);
+    }
+    assert!(!server.log().contains("cannot accept a connection"), "{}", server.log());
+    drop(held);
+}
+
+#[test]
+fn the_soft_limit_of_open_files_is_raised() {
+    let deployment = Deployment::new();
+    let server = Server::start_limited("-Sn 64", &deployment);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.id())).expect("its limits");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the limit");
+    let soft: u64 = line.split_whitespace().nth(3).and_then(|limit| limit.parse().ok()).expect("a number");
+    assert!(soft > 64, "{line}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod answer;
 mod application;
+mod bodies;
 mod document;
 mod feed;
 mod gateway;

@@ -17,7 +17,7 @@ use crate::{
         App,
         body::{self, Bounds},
         bounded::Bounded,
-        openapi::problems::JsonBody,
+        openapi::problems::{Busy, JsonBody},
         problem::Problem,
     },
     view::verdict::{Answer, Wanted},
@@ -49,7 +49,7 @@ pub(super) struct Results {
 /// Each is answered as alone, in the order of the request; one that could not be judged has the error `could_not_tell`.
 #[utoipa::path(
     post, path = "/v1/verify/batch", request_body = Body,
-    responses((status = 200, description = "One answer for each key.", body = Results), JsonBody)
+    responses((status = 200, description = "One answer for each key.", body = Results), JsonBody, Busy)
 )]
 pub(super) async fn verify_batch(State(app): State<Arc<App>>, request: Request) -> Result<Json<Results>, Problem> {
     let body: Body = body::json(request, Bounds::batch(&app.config.server)).await?;

@@ -16,7 +16,7 @@ use crate::{
     server::{
         App,
         body::{self, Bounds},
-        openapi::problems::{CouldNotTell, JsonBody},
+        openapi::problems::{CouldNotTellOrBusy, JsonBody},
         problem::Problem,
     },
     view::{
@@ -61,7 +61,7 @@ pub(super) struct Verification {
 /// missing scope.
 #[utoipa::path(
     post, path = "/v1/verify", request_body = Body,
-    responses((status = 200, description = "Accepted, or not.", body = Verification), JsonBody, CouldNotTell)
+    responses((status = 200, description = "Accepted, or not.", body = Verification), JsonBody, CouldNotTellOrBusy)
 )]
 pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Result<Json<Verification>, Problem> {
     let body: Body = body::json(request, Bounds::single(&app.config.server)).await?;

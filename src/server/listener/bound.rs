@@ -4,7 +4,6 @@ use std::{
     io,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,10 +11,10 @@ use hyper_util::server::graceful::GracefulShutdown;
 use rustix::fs::Mode;
 use tokio::{
     net::{TcpListener, TcpSocket, UnixListener, UnixSocket},
-    sync::{Semaphore, watch},
+    sync::watch,
 };
 
-use super::{Answers, Limits, Peer, Stream, Transport, connection};
+use super::{Answers, Limits, Peer, Stream, Transport, connection, connections::Connections};
 use crate::{
     config::{Listen, UnixMode},
     telemetry::limit::LineLimit,
@@ -72,28 +71,33 @@ impl Bound {
         mut stop: watch::Receiver<bool>,
         grace: Duration,
     ) {
-        let places = Arc::new(Semaphore::new(limits.max_connections));
+        let connections = Connections::new(limits.max_connections, Instant::now());
         let graceful = GracefulShutdown::new();
         loop {
             let accepted = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
-                accepted = self.accept(&places) => accepted,
+                accepted = self.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer, place)) => {
+                Ok((stream, peer)) => {
+                    let place = tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => break,
+                        place = connections.place(|| transport.note_eviction()) => place,
+                    };
+                    let Some(place) = place else { break };
                     let (answers, transport, watcher) = (answers.clone(), transport.clone(), graceful.watcher());
-                    let mut stop = stop.clone();
+                    let (limits, mut stop) = (limits.clone(), stop.clone());
                     tokio::spawn(async move {
                         let secured = tokio::select! {
                             biased;
                             secured = transport.secure(stream, limits.head_timeout) => secured,
                             // Who is still shaking hands has asked for nothing yet.
                             _ = stop.wait_for(|stop| *stop) => None,
+                            () = place.connection.evicted() => None,
                         };
                         if let Some(secured) = secured {
-                            connection::serve(secured, peer, answers, limits, watcher).await;
+                            connection::serve(secured, place, peer, answers, limits, watcher).await;
                         }
-                        drop(place);
                     });
                 }
                 Err(error) => {
@@ -114,19 +118,15 @@ impl Bound {
         }
     }
 
-    async fn accept(
-        &self,
-        places: &Arc<Semaphore>,
-    ) -> io::Result<(Box<dyn Stream>, Peer, Option<tokio::sync::OwnedSemaphorePermit>)> {
-        let place = Arc::clone(places).acquire_owned().await.ok();
+    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
         match self {
             Bound::None => std::future::pending().await,
             Bound::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok((Box::new(stream), Peer(Some(peer)), place))
+                Ok((Box::new(stream), Peer(Some(peer))))
             }
-            Bound::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), Peer(None), place)),
+            Bound::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), Peer(None))),
         }
     }
 }

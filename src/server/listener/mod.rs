@@ -3,12 +3,16 @@
 mod answers;
 mod bound;
 mod connection;
+mod connections;
+mod lingering;
 mod transport;
 mod unread;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::budget::Budget;
 
 pub(super) use self::{
     answers::{Answers, Asked},
@@ -17,12 +21,15 @@ pub(super) use self::{
 };
 
 /// What a connection may cost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone)]
 pub(super) struct Limits {
     pub(super) max_head: usize,
     pub(super) head_timeout: Duration,
+    pub(super) body_timeout: Duration,
     pub(super) idle_timeout: Duration,
     pub(super) max_connections: usize,
+    /// The memory for bodies, which all listeners share.
+    pub(super) bodies: Arc<Budget>,
 }
 
 /// The other end of a connection; none on a Unix socket.

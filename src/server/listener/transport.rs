@@ -26,6 +26,13 @@ pub(super) struct Secured {
 }
 
 impl Transport {
+    /// Counts a connection that made room for another one.
+    pub(super) fn note_eviction(&self) {
+        if let Transport::Configured { app, plane } = self {
+            app.metrics.connection_evicted(*plane);
+        }
+    }
+
     /// Shakes hands, where TLS is spoken; none where that did not come about within `limit`. Whoever scans ports can cause
     /// that at will, so it is counted and no line at the usual level.
     pub(super) async fn secure(&self, stream: Box<dyn Stream>, limit: Duration) -> Option<Secured> {

@@ -81,7 +81,9 @@ answers! {
     Misconfigured: Problem::misconfigured_route("part 1 of the route's requirements names no realm"), Problem::internal();
     Internal: Problem::internal();
     CouldNotTell: Problem::could_not_tell();
-    Unavailable: Problem::could_not_tell(), Problem::no_feed();
+    Busy: Problem::busy();
+    CouldNotTellOrBusy: Problem::could_not_tell(), Problem::busy();
+    Unavailable: Problem::could_not_tell(), Problem::no_feed(), Problem::busy();
 }
 
 groups! {

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -42,8 +42,22 @@ impl Server {
 
     /// Starts with the data plane on `listen`.
     pub fn start_on(listen: &str, deployment: &Deployment, environment: &[(&str, &str)]) -> Self {
-        let mut child = bulla(deployment.path())
-            .args(["serve", "--data-listen", listen, "--admin-listen", "127.0.0.1:0"])
+        let mut serve = bulla(deployment.path());
+        serve.args(["serve", "--data-listen", listen]);
+        Self::start_as(serve, deployment, environment)
+    }
+
+    /// Starts below limits of open files, as `ulimit` takes them.
+    pub fn start_limited(limit: &str, deployment: &Deployment) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" serve --data-listen 127.0.0.1:0 \"$@\"")]);
+        shell.arg(bulla(deployment.path()).get_program()).current_dir(deployment.path()).env_remove("BULLA_CONFIG");
+        Self::start_as(shell, deployment, &[])
+    }
+
+    fn start_as(mut serve: Command, deployment: &Deployment, environment: &[(&str, &str)]) -> Self {
+        let mut child = serve
+            .args(["--admin-listen", "127.0.0.1:0"])
             .env("BULLA_METRICS__LISTEN", "127.0.0.1:0")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
@@ -113,6 +127,13 @@ impl Server {
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The memory that it has in use, in KiB.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     /// Sends a signal.

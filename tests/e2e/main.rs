@@ -17,6 +17,7 @@ mod doors;
 mod escrow;
 mod ext_authz;
 mod feed;
+mod floods;
 mod full_disk;
 mod imported;
 mod imported_sets;

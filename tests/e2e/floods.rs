@@ -1,0 +1,170 @@
+//! Requests of every kind that needs no key, many of each: the memory of the service stays what it was, and so does the disk.
+
+use std::{
+    io::{Read, Write},
+    sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use crate::support::{
+    deployment::{APP, Deployment, with_checksum},
+    envoy::{Envoy, Question},
+    http::Http,
+    server::Server,
+};
+
+/// Requests of each kind; `BULLA_TEST_FLOOD` sends more.
+fn requests() -> usize {
+    std::env::var("BULLA_TEST_FLOOD").map_or(10_000, |count| count.parse().expect("a number"))
+}
+
+/// Requests that go into one connection.
+const PIPELINED: usize = 100;
+
+/// Differs from request to request, in all floods.
+static NUMBER: AtomicUsize = AtomicUsize::new(0);
+
+/// One kind of request: where to, how many fit into one connection, and its bytes.
+struct Kind<'a> {
+    name: &'static str,
+    to: &'a Http,
+    pipelined: usize,
+    bytes: fn(usize) -> Vec<u8>,
+}
+
+fn request(line: &str, headers: &str, body: &str) -> Vec<u8> {
+    let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+    format!("{line} HTTP/1.1\r\nhost: x\r\n{headers}{length}\r\n{body}").into_bytes()
+}
+
+const JSON: &str = "content-type: application/json\r\n";
+
+/// A key of the service, for forged ones to look like.
+static GENUINE: OnceLock<String> = OnceLock::new();
+
+/// A text with the shape of an API key, and a right checksum: only its seal is wrong.
+fn forged(number: usize) -> String {
+    let genuine = GENUINE.get().expect("a key");
+    with_checksum(&format!("{}{number:0>16}{}", &genuine[..11], &genuine[27..genuine.len() - 6]))
+}
+
+/// HTTP/2 whose streams are reset as soon as they are opened.
+fn rapid_resets(_: usize) -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for stream in (1..400_u32).step_by(2) {
+        bytes.extend([0, 0, 3, 1, 5].iter().copied().chain(stream.to_be_bytes()).chain([0x82, 0x86, 0x84]));
+        bytes.extend([0, 0, 4, 3, 0].iter().copied().chain(stream.to_be_bytes()).chain([0, 0, 0, 8]));
+    }
+    bytes
+}
+
+fn kinds(server: &Server) -> Vec<Kind<'_>> {
+    let (data, admin, metrics) = (&server.data, &server.admin, &server.metrics);
+    let kind = |name, to, bytes| Kind { name, to, pipelined: PIPELINED, bytes };
+    let alone = |name, to, bytes| Kind { name, to, pipelined: 1, bytes };
+    vec![
+        kind("garbage to verify", data, |at| {
+            request("POST /v1/verify", JSON, &format!(r#"{{"api_key":"garbage {at}"}}"#))
+        }),
+        kind("forged keys", data, |at| request("POST /v1/verify", JSON, &format!(r#"{{"api_key":"{}"}}"#, forged(at)))),
+        kind("batches with many realms", data, |at| {
+            let realms = (0..100).map(|number| format!("\"r{at}{number}\"")).collect::<Vec<_>>().join(",");
+            request("POST /v1/verify/batch", JSON, &format!(r#"{{"api_keys":["x"],"realms":[{realms}]}}"#))
+        }),
+        kind("keys at a gateway", data, |at| {
+            request(&format!("GET /v1/authorize/-/{at}"), &format!("x-api-key: {}\r\n", forged(at)), "")
+        }),
+        kind("mistaken routes", data, |at| request(&format!("GET /v1/authorize/nonsense-{at}"), "", "")),
+        kind("self-revocations", data, |at| {
+            request("POST /v1/self-revoke", &format!("x-api-key: {}\r\n", forged(at)), "")
+        }),
+        kind("paths and agents", data, |at| request(&format!("GET /{at}"), &format!("user-agent: agent {at}\r\n"), "")),
+        kind("bodies that nobody reads", data, |at| request(&format!("POST /{at}"), "", &"x".repeat(1_000))),
+        kind("calls of the admin plane", admin, |at| {
+            request(&format!("GET /v1/api-keys/{at}"), &format!("x-api-key: {}\r\n", forged(at)), "")
+        }),
+        kind("methods", admin, |at| request(&format!("METHOD{at}{} /v1/keyring", "X".repeat(500)), "", "")),
+        kind("paths of the metrics", metrics, |at| request(&format!("GET /{at}"), "", "")),
+        alone("no HTTP", data, |at| format!("nonsense {at}\r\n\r\n").into_bytes()),
+        alone("long heads", data, |at| request(&format!("GET /{at}"), &format!("x: {}\r\n", "x".repeat(40_000)), "")),
+        alone("rapid resets", data, rapid_resets),
+    ]
+}
+
+fn send(kind: &Kind<'_>, count: usize) {
+    let connections = count.div_ceil(kind.pipelined);
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while next.fetch_add(1, Ordering::Relaxed) < connections {
+                    let mut bytes = Vec::new();
+                    for _ in 0..kind.pipelined {
+                        bytes.extend((kind.bytes)(NUMBER.fetch_add(1, Ordering::Relaxed)));
+                    }
+                    if kind.pipelined > 1 {
+                        bytes.extend(request("GET /last", "connection: close\r\n", ""));
+                    }
+                    let mut stream = kind.to.connect();
+                    let mut reader = stream.try_clone().expect("its other half");
+                    let answers = std::thread::spawn(move || {
+                        let mut answers = Vec::new();
+                        let _reset = reader.read_to_end(&mut answers);
+                        answers
+                    });
+                    let _refused_already = stream.write_all(&bytes);
+                    if kind.pipelined == 1 {
+                        let _closed_already = stream.shutdown(std::net::Shutdown::Write);
+                    }
+                    let answers = answers.join().expect("the answers");
+                    if kind.pipelined > 1 {
+                        let answered = answers.windows(9).filter(|window| window == b"HTTP/1.1 ").count();
+                        assert_eq!(answered, kind.pipelined + 1, "{}", kind.name);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Routes of an Envoy with a mistake in them, each another one.
+fn ask_envoy(envoy: &Envoy, count: usize) {
+    for _ in 0..count {
+        let name = format!("bulla{}{}", NUMBER.fetch_add(1, Ordering::Relaxed), "x".repeat(2_000));
+        assert_eq!(envoy.ask(Question::default().extension(&name, "-")).denied(), (500, None));
+    }
+}
+
+/// All that the service has written.
+fn written(deployment: &Deployment, server: &Server) -> u64 {
+    let files = std::fs::read_dir(deployment.path()).expect("its folder").flatten();
+    files.map(|file| file.metadata().map_or(0, |file| file.len())).sum::<u64>() + server.log().len() as u64
+}
+
+#[test]
+fn whatever_comes_without_a_key_leaves_memory_and_disk_as_they_were() {
+    let deployment = Deployment::new();
+    let server = Server::start_with(&deployment, &[("BULLA_LOG__LEVEL", "debug")]);
+    let key = GENUINE.get_or_init(|| deployment.issue_text("live", &[]));
+    let envoy = Envoy::new(&server.data);
+    let flood = |divided: usize| {
+        for kind in kinds(&server) {
+            // What takes a connection each is slower.
+            send(&kind, requests() / divided / if kind.pipelined == 1 { 10 } else { 1 });
+        }
+        ask_envoy(&envoy, requests() / divided / 10);
+    };
+    flood(2);
+    let (memory, disk) = (server.memory(), written(&deployment, &server));
+    flood(1);
+    let limit = memory + memory / 10;
+    server.until("the memory of before", |server| server.memory() <= limit);
+    let grown = written(&deployment, &server).saturating_sub(disk);
+    assert!(grown < 1_000_000, "{grown} bytes more on the disk: {}", server.log());
+    let body = serde_json::json!({"api_key": key});
+    assert_eq!(server.data.post("/v1/verify", &body).json()["app_id"], APP);
+    assert!(!server.log().contains(&"x".repeat(100)), "nothing of a stranger's is written as it is");
+    println!("{memory} KiB before, {} after; {grown} bytes more on the disk", server.memory());
+}

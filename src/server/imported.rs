@@ -219,6 +219,7 @@ impl App {
             Ok(_) => Ok(()),
             Err(unproven) => Err(match *unproven {
                 Unproven::Wrong => Rejection::SecretWrong.into(),
+                Unproven::Ended(rejection) => rejection.into(),
                 Unproven::CouldNotTell(why) => self.could_not_tell(why),
             }),
         }
@@ -229,7 +230,9 @@ impl App {
         let attempt = self.secrets.attempts.take(id, Instant::now());
         let attempt = attempt.ok_or(Unproven::CouldNotTell("too_many_wrong"))?;
         let kib = candidate.memory_kib().max(LEAST_SHARE);
-        let share = self.secrets.pool.share(kib).await.map_err(|_| Unproven::CouldNotTell("busy"))?;
+        let key = Arc::clone(candidate.key());
+        let holds = || key.holds(&[id.realm()], self.verifier().revocations(), clock::now_seconds());
+        let share = self.share_while(kib, holds).await?;
         let app = Arc::clone(self);
         let checked = blocking::run(move || {
             app.metrics.imported_slow_checks.inc();

@@ -22,6 +22,7 @@ mod refusals;
 mod revocations;
 mod secrets;
 mod segment;
+mod standing;
 mod state;
 mod sweeping;
 

@@ -221,3 +221,36 @@ fn a_realm_s_policy_is_kept_over_http_and_on_the_command_line() {
         assert!(refused.code == 2 && refused.err.contains(told), "{}", refused.err);
     }
 }
+
+#[test]
+fn a_call_whose_body_arrives_after_its_key_was_ended_is_refused() {
+    use std::io::{Read, Write};
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let caller = deployment.issue("bulla", &["--scope", "issue", "--scope", "read"]);
+    let key = caller["api_key"].as_str().expect("a key");
+    let begin = |plane: &crate::support::http::Http, path: &str, kind: &str, body: &str| {
+        let mut stream = plane.connect();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {key}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{}",
+            body.len(),
+            &body[..body.len() - 1],
+        );
+        stream.write_all(head.as_bytes()).expect("written");
+        (stream, body[body.len() - 1..].to_owned())
+    };
+    let new = json!({"realm": "live", "app_id": APP}).to_string();
+    let issuing = begin(&server.admin, "/v1/api-keys", "application/json", &new);
+    let asking = begin(&server.data, "/v1/introspect", "application/x-www-form-urlencoded", "token=x");
+    // Both callers were identified once a later one was.
+    assert_eq!(server.admin.bearer(key).get("/v1/api-keys").status, 200);
+    std::thread::sleep(std::time::Duration::from_millis(600));
+    let path = format!("/v1/api-keys/{}", caller["api_key_id"].as_str().expect("an id"));
+    assert_eq!(server.admin.request("DELETE", &path, &[], "").status, 200);
+    for (mut stream, rest) in [issuing, asking] {
+        stream.write_all(rest.as_bytes()).expect("the rest");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    }
+}

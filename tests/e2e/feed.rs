@@ -342,3 +342,53 @@ fn a_program_with_the_library_inside_follows_the_real_service() {
     server.until("the revocation", |_| verdict().is_err());
     assert!(following.status().complete && following.status().last_error.is_none());
 }
+
+#[test]
+fn streams_and_waits_end_with_the_key_that_opened_them() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let end = |kind: &str, key: &Value| {
+        let path = format!("/v1/api-keys/{}", key["api_key_id"].as_str().expect("an id"));
+        let answer = match kind {
+            "revoke" => server.admin.request("DELETE", &path, &[], ""),
+            "reroll-secret" => server.admin.post(&format!("{path}/reroll-secret"), &json!({"grace": "0s"})),
+            "suspend" => server.admin.post(&format!("{path}/suspend"), &json!({})),
+            // It ends by itself, and the command is another process.
+            _ if kind == "expire" => return,
+            _ => {
+                deployment.run(&["revoke", key["api_key_id"].as_str().expect("an id")]).ok();
+                return;
+            }
+        };
+        assert!(answer.status < 300, "{kind}: {}", answer.body);
+    };
+    for kind in ["revoke", "suspend", "reroll-secret", "expire", "revoke by the command"] {
+        let life: &[&str] = if kind == "expire" { &["--ttl", "3s"] } else { &[] };
+        let key = deployment.issue("bulla", &[&["--scope", "feed"], life].concat());
+        let follower = server.data.bearer(key["api_key"].as_str().expect("a key"));
+        let mut stream = follower.stream("/v1/revocations");
+        stream.message();
+        let waiting = std::thread::spawn({
+            let follower = follower.clone();
+            move || {
+                // Another follower's revocation may end the wait before the key ends: then it is asked for again.
+                loop {
+                    let seq = follower.get("/v1/revocations");
+                    if seq.status != 200 {
+                        return seq.status;
+                    }
+                    let head: Value = serde_json::from_str(seq.body.lines().next().expect("a head")).expect("JSON");
+                    let answer = follower.get(&format!("/v1/revocations?after={}&wait=25s", head["seq"]));
+                    if answer.status != 200 {
+                        return answer.status;
+                    }
+                }
+            }
+        });
+        end(kind, &key);
+        // Were it to go on it would be silent for ten seconds, and a comment is more than nothing.
+        let rest = stream.rest();
+        assert!(!rest.contains("\n:\n") && !rest.starts_with(':'), "{kind}: {rest}");
+        assert_eq!(waiting.join().expect("an answer"), 401, "{kind}");
+    }
+}

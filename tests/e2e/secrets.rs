@@ -354,3 +354,26 @@ fn administrators_keys_of_old_are_refused_with_a_notice() {
     let new = deployment.issue_text("bulla", &["--scope", "admin"]);
     assert_eq!(server.admin.bearer(&new).get("/v1/keyring").status, 200);
 }
+
+#[test]
+fn keys_that_were_ended_while_they_waited_for_memory_are_not_hashed() {
+    const KEYS: usize = 30;
+    let deployment = Deployment::new();
+    deployment.configure("[realms.live]", "[realms.live]\nsecret_scheme = \"argon2id\"");
+    let server = Server::start_with(&deployment, &[("BULLA_SECRET__MEMORY_MIB", "64")]);
+    let new = json!({"realm": "live", "app_id": APP, "secret": true});
+    let issued = server.admin.post("/v1/api-keys/batch", &json!({"api_keys": vec![new; KEYS]}));
+    let keys: Vec<String> = issued.json()["api_keys"].as_array().expect("keys").iter().map(text).collect();
+    std::thread::scope(|scope| {
+        // One hash takes all the memory: they come one after the other.
+        let asked: Vec<_> = keys.iter().map(|key| scope.spawn(|| verify(&server, key))).collect();
+        server.until("a queue", |server| server.metric("bulla_secret_waiting") > KEYS as u64 / 2);
+        let all = server.admin.post("/v1/revocations", &json!({"app_id": APP, "realm": "live"}));
+        assert_eq!(all.status, 200, "{}", all.body);
+        server.until("the end of the queue", |server| server.metric("bulla_secret_waiting") == 0);
+        let accepted = asked.into_iter().map(|one| one.join().expect("an answer"));
+        let accepted = accepted.filter(|(status, active)| *status == 200 && *active).count();
+        assert!(accepted < KEYS / 2, "{accepted}");
+    });
+    assert!(hashes(&server, "argon2id") < KEYS as u64 * 3 / 4, "{} of {KEYS}", hashes(&server, "argon2id"));
+}

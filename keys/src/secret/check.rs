@@ -49,6 +49,11 @@ impl SecretCheck {
         self.0.verified.app_id()
     }
 
+    /// Whether all but the secret half still holds at `now`, for whoever waits to hash it.
+    pub fn holds(&self, verifier: &Verifier, now: u64) -> Result<(), Rejection> {
+        verifier.check_again(&self.0.verified, now)
+    }
+
     /// What the presented secret half hashes to under `pepper`.
     pub fn digest(&self, pepper: &Pepper) -> SecretDigest {
         pepper.digest(&self.0.secret, &self.0.bound_to)

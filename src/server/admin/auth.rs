@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use bulla::{Realm, VerifyError, layer::Credential};
+use bulla::{
+    Realm, VerifyError,
+    layer::{Credential, Presented},
+};
 
 use super::page;
 use crate::{
@@ -64,18 +67,27 @@ pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) ->
     if page::may_use_a_login(headers) {
         return Err(refuse(Problem::login_of_a_page()));
     }
-    let text = match Credential::read(headers, None) {
-        Credential::One(text) => text,
-        Credential::None => return Err(refuse(Problem::unauthorized())),
-        Credential::Several => return Err(refuse(Problem::several_credentials())),
-    };
+    let text = presented(headers).map_err(refuse)?;
     let address = peer.0.map(|peer| peer.ip());
-    let wanted = Wanted { realms: vec![Realm::ADMIN], address, ..Wanted::default() };
-    match app.verify(text.expose(), &wanted).await {
+    match app.verify(text.expose(), &wanted(peer)).await {
         Ok(verified) => Ok(Caller::new(Actor::api_key(verified.id(), address), verified.scopes())),
         Err(VerifyError::SecretUnchecked) => Err(Problem::could_not_tell()),
         Err(VerifyError::Rejected(_)) => Err(refuse(Problem::unauthorized())),
     }
+}
+
+/// The one credential of a request.
+pub(crate) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
+    match Credential::read(headers, None) {
+        Credential::One(text) => Ok(text),
+        Credential::None => Err(Problem::unauthorized()),
+        Credential::Several => Err(Problem::several_credentials()),
+    }
+}
+
+/// What it has to be: an administrator's, at the address that it is bound to.
+pub(crate) fn wanted(peer: Peer) -> Wanted {
+    Wanted { realms: vec![Realm::ADMIN], address: peer.0.map(|peer| peer.ip()), ..Wanted::default() }
 }
 
 impl Caller {

@@ -1,6 +1,6 @@
 //! What stands before every endpoint of the admin plane: nobody unknown gets through, and what fails is noted.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{Extension, MatchedPath, Request, State},
@@ -11,7 +11,10 @@ use axum::{
 use bulla::{ApiKey, layer::Credential};
 use serde_json::json;
 
-use super::{auth, certificate};
+use super::{
+    auth::{self, Caller},
+    certificate,
+};
 use crate::{
     action::Actor,
     clock,
@@ -19,7 +22,8 @@ use crate::{
         App,
         body::{self, Bounds},
         listener::Peer,
-        problem::Kind,
+        problem::{Kind, Problem},
+        standing::LOOK,
     },
     telemetry::excerpt::excerpt,
     tls::ClientCertificate,
@@ -42,20 +46,29 @@ pub(super) async fn guard(
     let certificate = certificate.as_deref().map(|certificate| &**certificate);
     // An API key is chosen for the one request, and counts where there is both, be it good or not.
     let keyless = !Credential::is_presented(request.headers(), None);
-    let identified = match certificate {
-        Some(certificate) if keyless => certificate::identify(&app, request.headers(), certificate, peer),
-        _ => auth::identify(&app, request.headers(), peer).await,
-    };
+    let certificate_alone = certificate.filter(|_| keyless);
+    let identified = identify(&app, request.headers(), certificate_alone, peer).await;
     let (actor, presented) = match &identified {
         Ok(caller) => (caller.actor(), None),
         Err(_) => (Actor::unknown(peer.0.map(|peer| peer.ip())), presented(request.headers(), certificate)),
     };
     let config = &app.config.server;
     let bounds = if identified.is_ok() { Bounds::batch(config) } else { Bounds::single(config) };
+    let asked = Instant::now();
     let response = match (identified, body::at_hand(request, bounds).await) {
         (Ok(caller), Ok(mut request)) => {
-            request.extensions_mut().insert(caller);
-            next.run(request).await
+            // Who was an administrator when the body began to arrive may be none any more.
+            let caller = match asked.elapsed() {
+                soon if soon < LOOK => Ok(caller),
+                _ => identify(&app, request.headers(), certificate_alone, peer).await,
+            };
+            match caller {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    next.run(request).await
+                }
+                Err(problem) => problem.into_response(),
+            }
         }
         (Err(problem), _) | (_, Err(problem)) => problem.into_response(),
     };
@@ -70,6 +83,18 @@ pub(super) async fn guard(
         });
     }
     response
+}
+
+async fn identify(
+    app: &Arc<App>,
+    headers: &HeaderMap,
+    certificate_alone: Option<&ClientCertificate>,
+    peer: Peer,
+) -> Result<Caller, Problem> {
+    match certificate_alone {
+        Some(certificate) => certificate::identify(app, headers, certificate, peer),
+        None => auth::identify(app, headers, peer).await,
+    }
 }
 
 /// A method that HTTP knows. Any other is a text of the caller's, who may be anybody, of any length; it may even be an API

@@ -1,6 +1,6 @@
 //! `GET /v1/revocations`: the revocation feed, as `docs/FEED.md` has it: at once, after a wait, or as server-sent events.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bulla::Realm;
-use http_body_util::channel::Channel;
+use http_body_util::channel::{Channel, Sender};
 use tokio::time::Instant;
 
 use crate::{
@@ -23,6 +23,7 @@ use crate::{
         listener::Peer,
         openapi::problems::{AheadOfLog, BadRequest, Credential, Internal, Unavailable},
         problem::Problem,
+        standing::{LOOK, Standing},
     },
 };
 
@@ -70,6 +71,7 @@ pub(super) async fn revocations(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let caller = auth::identify(&app, &headers, peer).await?;
+    let mut standing = Standing::of(&headers, peer).ok_or_else(Problem::unauthorized)?;
     let mut asked = Asked::read(query.as_deref().unwrap_or_default())?;
     asked.realm = granted(&app, &caller, asked.realm)?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
@@ -78,10 +80,14 @@ pub(super) async fn revocations(
             let last = last.to_str().ok().and_then(|last| last.parse().ok());
             asked.after = last.ok_or_else(|| Problem::bad_request("Last-Event-ID has to be a number"))?;
         }
-        return stream(app, asked).await;
+        return stream(app, asked, standing).await;
     }
     if !asked.wait.is_zero() {
-        app.log_beyond(asked.after, longest_wait(&app).min(asked.wait)).await;
+        let until = Instant::now() + longest_wait(&app).min(asked.wait);
+        if wait(&app, &mut standing, asked.after, until).await == Waited::Unauthorized {
+            app.metrics.admin_refused.inc();
+            return Err(Problem::unauthorized());
+        }
     }
     let signed = message(&app, asked.realm, asked.after).await?;
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")], signed.bytes)
@@ -123,15 +129,50 @@ async fn message(app: &Arc<App>, realm: Option<Realm>, after: u64) -> Result<Sig
     blocking::run(move || app.feed_message(realm, after)).await?
 }
 
+/// How a wait ended.
+#[derive(PartialEq)]
+enum Waited {
+    /// There is something new, or the service stops.
+    Changed,
+    Nothing,
+    /// The follower's API key is none any more.
+    Unauthorized,
+}
+
+/// Waits for what comes behind `seq`, until some time, and for as long as the follower's key holds.
+async fn wait(app: &Arc<App>, standing: &mut Standing, seq: u64, until: Instant) -> Waited {
+    loop {
+        let changed = app.log_beyond(seq, LOOK.min(until - Instant::now())).await;
+        match standing.holds(app).await {
+            false => return Waited::Unauthorized,
+            true if changed => return Waited::Changed,
+            true if Instant::now() >= until => return Waited::Nothing,
+            true => {}
+        }
+    }
+}
+
+/// Sends a part of a stream, for as long as the follower's key holds. Whether it was sent.
+async fn send(app: &Arc<App>, standing: &mut Standing, sender: &mut Sender<Bytes>, part: Bytes) -> bool {
+    let mut sending = pin!(sender.send_data(part));
+    loop {
+        match tokio::time::timeout(LOOK, sending.as_mut()).await {
+            Ok(sent) => return sent.is_ok(),
+            Err(_) if standing.holds(app).await => {}
+            Err(_) => return false,
+        }
+    }
+}
+
 /// The longest that a follower waits: its message has to come while the one before counts, and before this server or a
 /// proxy closes a silent connection.
 fn longest_wait(app: &App) -> Duration {
     MAX_WAIT.min(app.config.feed.valid_for.0 / 2).min(app.config.server.idle_timeout.0 / 2)
 }
 
-/// Messages without an end: at once what there is, then each change as it comes, and one without changes in time before
+/// Messages without an end but that of the follower's API key: at once what there is, then each change as it comes, and one without changes in time before
 /// the last is stale. A comment comes where the stream would be silent for too long.
-async fn stream(app: Arc<App>, asked: Asked) -> Result<Response, Problem> {
+async fn stream(app: Arc<App>, asked: Asked, mut standing: Standing) -> Result<Response, Problem> {
     let first = message(&app, asked.realm, asked.after).await?;
     let (mut sender, body) = Channel::<Bytes>::new(1);
     tokio::spawn(async move {
@@ -140,11 +181,17 @@ async fn stream(app: Arc<App>, asked: Asked) -> Result<Response, Problem> {
             (app.config.feed.valid_for.0 / 2, MAX_SILENCE.min(app.config.server.idle_timeout.0 / 2));
         loop {
             let (seq, due) = (next.seq, Instant::now() + interval);
-            if sender.send_data(event(&next).into()).await.is_err() || *app.stopping.borrow() {
+            if !send(&app, &mut standing, &mut sender, event(&next).into()).await || *app.stopping.borrow() {
                 return;
             }
-            while !app.log_beyond(seq, silence.min(due - Instant::now())).await && Instant::now() < due {
-                if sender.send_data(COMMENT).await.is_err() {
+            loop {
+                let until = due.min(Instant::now() + silence);
+                match wait(&app, &mut standing, seq, until).await {
+                    Waited::Unauthorized => return,
+                    Waited::Nothing if until < due => {}
+                    Waited::Changed | Waited::Nothing => break,
+                }
+                if !send(&app, &mut standing, &mut sender, COMMENT).await {
                     return;
                 }
             }

@@ -1,6 +1,6 @@
 //! `POST /v1/introspect`: token introspection (RFC 7662) for callers with a credential of their own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Json,
@@ -18,8 +18,9 @@ use crate::{
         admin::auth::{self, Permission},
         body::{self, Bounds},
         listener::Peer,
-        openapi::problems::{CouldNotTell, Credential, JsonBody},
+        openapi::problems::{CouldNotTellOrBusy, Credential, JsonBody},
         problem::Problem,
+        standing::LOOK,
     },
     view::verdict::{ActiveKey, Wanted},
 };
@@ -98,7 +99,7 @@ pub(super) struct ActiveToken {
     request_body(content_type = "application/x-www-form-urlencoded", content = Form),
     responses(
         (status = 200, description = "Active, or not.", body = Introspection),
-        JsonBody, Credential, CouldNotTell,
+        JsonBody, Credential, CouldNotTellOrBusy,
     )
 )]
 pub(super) async fn introspect(
@@ -107,8 +108,14 @@ pub(super) async fn introspect(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Introspection>, Problem> {
-    auth::identify(&app, &headers, peer).await?.needs(&app, Permission::anywhere("read"))?;
+    let permission = Permission::anywhere("read");
+    auth::identify(&app, &headers, peer).await?.needs(&app, permission)?;
+    let asked = Instant::now();
     let body = body::form(request, Bounds::single(&app.config.server)).await?;
+    if asked.elapsed() >= LOOK {
+        // The caller's key may have been ended while the body was on its way.
+        auth::identify(&app, &headers, peer).await?.needs(&app, permission)?;
+    }
     let form = Form::read(&body)?;
     let address = form.ip.map(|ip| ip.parse()).transpose();
     // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.

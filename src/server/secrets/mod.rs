@@ -7,6 +7,7 @@ mod pool;
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
 };
@@ -20,7 +21,7 @@ use self::{
     cache::Proofs,
     pool::{Pool, Share},
 };
-use super::{App, blocking};
+use super::{App, blocking, standing::LOOK};
 use crate::{
     clock,
     config::SecretConfig,
@@ -56,6 +57,8 @@ struct Changed {
 #[derive(Debug)]
 pub(super) enum Unproven {
     Wrong,
+    /// The key was ended while its secret half waited to be hashed.
+    Ended(Rejection),
     CouldNotTell(&'static str),
 }
 
@@ -126,13 +129,14 @@ impl App {
         let Some(peppers) = self.snapshot().peppers.clone() else { return Err(self.could_not_tell("no_pepper")) };
         for _ in 0..TRIES {
             let digests = peppers.digests(check);
-            match secrets.proofs.get_or(name, self.hash(id, Arc::clone(&peppers), digests)).await {
+            match secrets.proofs.get_or(name, self.hash(check, Arc::clone(&peppers), digests)).await {
                 Ok(proof) if secrets.still_holds(&id, proof, clock::now_seconds()) => return Ok(()),
                 // What is stored changed while it was hashed.
                 Ok(_) => secrets.proofs.forget(&name).await,
                 Err(unproven) => {
                     return Err(match *unproven {
                         Unproven::Wrong => Rejection::SecretWrong.into(),
+                        Unproven::Ended(rejection) => rejection.into(),
                         Unproven::CouldNotTell(why) => self.could_not_tell(why),
                     });
                 }
@@ -149,10 +153,11 @@ impl App {
     /// Compares with what is stored, in the memory that there is for it.
     async fn hash(
         self: &Arc<Self>,
-        id: ApiKeyId,
+        check: &SecretCheck,
         peppers: Arc<Peppers>,
         digests: Vec<SecretDigest>,
     ) -> Result<Proof, Unproven> {
+        let id = check.id();
         let attempt = self.secrets.attempts.take(id, Instant::now()).ok_or(Unproven::CouldNotTell("too_many_wrong"))?;
         let app = Arc::clone(self);
         let rows = blocking::run(move || app.store.secret_hashes(&id, clock::now())).await;
@@ -161,7 +166,10 @@ impl App {
         let as_of = stored.newest();
         let share = match stored.memory_kib() {
             0 => None,
-            kib => Some(self.secrets.pool.share(kib).await.map_err(|_| Unproven::CouldNotTell("busy"))?),
+            kib => {
+                let holds = || check.holds(&self.verifier(), clock::now_seconds());
+                Some(self.share_while(kib, holds).await?)
+            }
         };
         let app = Arc::clone(self);
         let found = blocking::run(move || {
@@ -187,6 +195,22 @@ impl App {
                     tracing::error!(%id, error, kept_back, "a stored hash of a secret half cannot be used");
                 }
                 Err(Unproven::CouldNotTell("hash"))
+            }
+        }
+    }
+
+    /// Memory for a slow hash, for as long as the key holds: one that was ended meanwhile takes none.
+    pub(super) async fn share_while(
+        &self,
+        kib: u32,
+        holds: impl Fn() -> Result<(), Rejection>,
+    ) -> Result<Share, Unproven> {
+        let mut waiting = pin!(self.secrets.pool.share(kib));
+        loop {
+            let shared = tokio::time::timeout(LOOK, waiting.as_mut()).await;
+            holds().map_err(Unproven::Ended)?;
+            if let Ok(shared) = shared {
+                return shared.map_err(|_| Unproven::CouldNotTell("busy"));
             }
         }
     }

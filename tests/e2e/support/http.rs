@@ -67,6 +67,15 @@ impl Events {
     }
 }
 
+impl Events {
+    /// What comes until the stream ends.
+    pub fn rest(mut self) -> String {
+        let mut rest = String::new();
+        self.lines.read_to_string(&mut rest).expect("an end");
+        rest
+    }
+}
+
 impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))

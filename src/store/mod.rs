@@ -52,6 +52,9 @@ pub(crate) enum StoreError {
     /// One row. It stops nobody from reading the others.
     #[error("row {1} of {0} is damaged: restore the store from a backup")]
     Damaged(&'static str, i64),
+    /// Another process, or an administrator, exchanged the files under this one.
+    #[error("the store was exchanged: {0}")]
+    Exchanged(String),
     /// The transaction's own work ended it.
     #[error("the transaction was given up")]
     GivenUp,
@@ -64,6 +67,9 @@ pub(crate) trait Store: Send + Sync {
         &self,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
+
+    /// Whether what is open is still what others open, and nobody wrote over it. Writing looks as well.
+    fn look_at_files(&self) -> Result<(), StoreError>;
 
     /// The number of keys on record.
     fn count(&self) -> Result<u64, StoreError>;

@@ -420,19 +420,3 @@ fn a_server_that_cannot_read_its_log_refuses_when_that_lasts_too_long() {
     server.until("the end of it", |server| server.data.get("/readyz").status == 200);
     assert!(active(&server, &key));
 }
-
-#[test]
-fn another_file_in_the_store_s_place_is_opened() {
-    let deployment = Deployment::new();
-    let key = deployment.issue_text("live", &[]);
-    let copy = deployment.file("copy.db");
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    database.execute_batch(&format!("VACUUM INTO '{}'", copy.display())).expect("copied");
-    let server = Server::start(&deployment);
-    for name in ["bulla.db-wal", "bulla.db-shm"] {
-        let _none = std::fs::remove_file(deployment.file(name));
-    }
-    std::fs::rename(&copy, deployment.file("bulla.db")).expect("put in place");
-    deployment.run(&["keys", "suspend", &id_of(&key)]).ok();
-    server.until("what stands in the new file", |server| !active(server, &key));
-}

@@ -1,27 +1,31 @@
 //! Opening the file: as a rule to read and write, and where nothing can be written, to read what is there.
 
-use std::{fs::OpenOptions, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{fs::OpenOptions, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
 
+use super::{files, mark, schema, wal};
 use crate::store::StoreError;
 
 /// The schema's steps; a store counts in `user_version` how many it has.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("../schema-1.sql"),
     include_str!("../schema-2.sql"),
     include_str!("../schema-3.sql"),
     include_str!("../schema-4.sql"),
     include_str!("../schema-5.sql"),
     include_str!("../schema-6.sql"),
+    include_str!("../schema-7.sql"),
 ];
 
 /// KiB of pages that the writer keeps at most: with the usual 2,000 a transaction of thousands of rows writes the same pages
 /// of an index again and again.
 const CACHE_KIB: i64 = 64 * 1024;
 
-/// How long a writer waits for another process's transaction.
+/// How long a writer waits for another process's transaction, and how often it looks whether that has ended: SQLite's own
+/// handler comes to look every 100 ms, and never meets the gap between two of many short transactions.
 const BUSY: Duration = Duration::from_secs(10);
+const BUSY_LOOK: Duration = Duration::from_millis(2);
 
 /// Whether file and folder can be written: SQLite keeps files beside its own.
 pub(super) fn is_writable(path: &Path) -> bool {
@@ -31,29 +35,66 @@ pub(super) fn is_writable(path: &Path) -> bool {
     OpenOptions::new().append(true).open(path).map_or_else(writable, |_| true)
 }
 
-/// Tells one file at this path from another that is put in its place; 0 where there is none.
-pub(super) fn file(path: &Path) -> u64 {
-    path.metadata().map_or(0, |metadata| metadata.ino())
+/// The connections to one store.
+pub(super) struct Connections {
+    pub(super) writer: Connection,
+    /// Only reads.
+    pub(super) reader: Connection,
+    /// Only reads the log of revocations and what else has to be in force at once.
+    pub(super) log: Connection,
 }
 
-/// A connection that writes, and one that only reads.
-pub(super) fn both(path: &Path, read_only: bool) -> Result<[Connection; 2], StoreError> {
-    if read_only {
-        return Ok([reading(path)?, reading(path)?]);
+impl Connections {
+    /// Opens the store at this path, which must not be touched before its write-ahead log was found to be its own.
+    pub(super) fn open(path: &Path, read_only: bool) -> Result<Self, StoreError> {
+        files::refuse_foreign_log(path)?;
+        let opened = if read_only { Self::to_read(path) } else { Self::to_write(path) };
+        opened.map_err(|error| match error {
+            StoreError::Failed(told) => StoreError::Failed(format!("{}: {told}", path.display())),
+            error => error,
+        })
     }
-    let mut writer = writing(path)?;
-    writer.pragma_update(None, "synchronous", "FULL")?;
-    writer.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    migrate(&mut writer, path)?;
-    let reader = writing(path)?;
-    reader.pragma_update(None, "query_only", true)?;
-    Ok([writer, reader])
+
+    fn to_read(path: &Path) -> Result<Self, StoreError> {
+        Ok(Connections { writer: reading(path)?, reader: reading(path)?, log: reading(path)? })
+    }
+
+    fn to_write(path: &Path) -> Result<Self, StoreError> {
+        let mut writer = writing(path)?;
+        writer.pragma_update(None, "synchronous", "FULL")?;
+        writer.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        migrate(&mut writer, path)?;
+        let [reader, log] = [writing(path)?, writing(path)?];
+        for only_reads in [&reader, &log] {
+            only_reads.pragma_update(None, "query_only", true)?;
+        }
+        let connections = Connections { writer, reader, log };
+        // From here on SQLite has all three files open, and knows which mark was there.
+        for connection in connections.all() {
+            mark::read(connection)?;
+        }
+        Ok(connections)
+    }
+
+    /// Every one of them.
+    pub(super) fn all(&self) -> [&Connection; 3] {
+        [&self.writer, &self.reader, &self.log]
+    }
+}
+
+/// Whether the last connection moves the log into the database when it is closed.
+pub(super) fn checkpoint_on_close(connection: &Connection, moves: bool) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !moves).map(drop)
 }
 
 fn writing(path: &Path) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    let looks = BUSY.as_millis() / BUSY_LOOK.as_millis();
+    connection.busy_handler(Some(move |looked: i32| {
+        std::thread::sleep(BUSY_LOOK);
+        u128::try_from(looked).is_ok_and(|looked| looked < looks)
+    }))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
@@ -62,20 +103,22 @@ fn writing(path: &Path) -> Result<Connection, StoreError> {
 /// What a stopped writer has left in the log beside the file is part of it. Without one the file is all there is, and nobody
 /// changes it: SQLite is told so, since it could not lock anything there.
 fn reading(path: &Path) -> Result<Connection, StoreError> {
-    let log = path.with_file_name(format!("{}-wal", path.file_name().unwrap_or_default().to_string_lossy()));
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-    let alone = log.metadata().map_or(true, |log| log.len() == 0);
-    let escaped: String = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    let uri = format!("file:{escaped}{}", if alone { "?immutable=1" } else { "" });
-    let connection = Connection::open_with_flags(uri, flags)?;
+    let database = files::resolved(path);
+    let log = wal::beside(&database, "-wal");
+    let connection = if log.metadata().map_or(true, |log| log.len() == 0) {
+        wal::immutable(&database)?
+    } else {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        Connection::open_with_flags(wal::uri(&database), flags)?
+    };
     connection.set_prepared_statement_cache_capacity(64);
     let done: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     match usize::try_from(done) {
         Ok(done) if done == MIGRATIONS.len() => Ok(connection),
-        Ok(done) if done < MIGRATIONS.len() => Err(StoreError::Failed(format!(
-            "{} was written by an older bulla, and is read-only: make it writable once, so that it can be brought up",
-            path.display()
-        ))),
+        Ok(done) if done < MIGRATIONS.len() => Err(StoreError::Failed(
+            "it was written by an older bulla, and is read-only: make it writable once, so that it can be brought up"
+                .to_owned(),
+        )),
         _ => Err(StoreError::Newer(path.display().to_string(), done)),
     }
 }
@@ -87,7 +130,11 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         return Ok(());
     }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let done: i64 = steps_done(&transaction)?;
+    let cookie = mark::cookie(&transaction)?;
+    let done = match steps_done(&transaction)? {
+        0 => schema::steps_in(&transaction)?,
+        done => done,
+    };
     let steps = usize::try_from(done)
         .ok()
         .and_then(|done| MIGRATIONS.get(done..))
@@ -96,6 +143,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
         transaction.execute_batch(step)?;
     }
     transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
+    mark::renew(&transaction, cookie)?;
     transaction.commit()?;
     Ok(())
 }

@@ -3,20 +3,24 @@
 mod audit;
 mod connection;
 mod escrow;
+mod files;
 mod imported;
 mod keyring;
 mod ledger;
+mod mark;
 mod revocation;
 mod revocation_rows;
+mod schema;
 mod secret;
 mod sweep;
+mod wal;
 
 use std::{
     collections::{HashMap, HashSet},
     path::{Path, PathBuf},
     sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -27,6 +31,7 @@ use uuid::Uuid;
 
 use crate::{imported::Rule, last_used::Use};
 
+use self::{connection::Connections, files::Files};
 use super::{
     Answered, AuditEntry, AuditRecord, EscrowRow, Imported, ImportedPart, LedgerEntry, LedgerFilter, LedgerRow,
     LogPart, Logged, Migration, NewImported, NewRevocation, NewSecretRow, RevokedPage, SealCount, SecretChanges,
@@ -38,10 +43,11 @@ pub(super) struct SqliteStore {
     writer: Mutex<Connection>,
     /// Apart, so that nobody who looks something up waits for a disk that is being written.
     reader: Mutex<Connection>,
-    /// Whether both were opened where nothing can be written.
+    /// Apart, so that no long answer to somebody else delays what was revoked.
+    log: Mutex<Connection>,
+    /// Whether all were opened where nothing can be written.
     read_only: AtomicBool,
-    /// Which file they are of.
-    file: AtomicU64,
+    files: RwLock<Files>,
 }
 
 impl SqliteStore {
@@ -53,53 +59,94 @@ impl SqliteStore {
             create_private(path)?;
         }
         let read_only = !create && !connection::is_writable(path);
-        let [writer, reader] = connection::both(path, read_only)?;
+        let (connections, files) = open(path, read_only)?;
         if read_only {
             tracing::warn!(path = %path.display(), "the store is read-only: keys are verified, and nothing can be changed");
         }
-        let path = path.to_owned();
-        let (writer, reader) = (Mutex::new(writer), Mutex::new(reader));
-        let file = AtomicU64::new(connection::file(&path));
-        Ok(SqliteStore { path, writer, reader, read_only: AtomicBool::new(read_only), file })
+        let Connections { writer, reader, log } = connections;
+        Ok(SqliteStore {
+            path: path.to_owned(),
+            writer: Mutex::new(writer),
+            reader: Mutex::new(reader),
+            log: Mutex::new(log),
+            read_only: AtomicBool::new(read_only),
+            files: RwLock::new(files),
+        })
     }
 
-    fn writer(&self) -> MutexGuard<'_, Connection> {
+    fn reader(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
         self.look_again();
-        // A panic elsewhere leaves no half transaction behind: dropping it rolled it back.
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files(Files::readable)?;
+        Ok(lock(&self.reader))
     }
 
-    fn reader(&self) -> MutexGuard<'_, Connection> {
+    /// For what is followed: of the file that other processes write as well, or not at all.
+    fn log(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
         self.look_again();
-        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files(Files::ours)?;
+        Ok(lock(&self.log))
     }
 
-    /// Opens the store anew where another file was put in its place, and a read-only one once it can be written: from then
-    /// on others may write, and must be heard.
+    fn files<T>(&self, look: impl FnOnce(&Files) -> T) -> T {
+        look(&self.files.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Opens a read-only store anew once it can be written: from then on others may write, and must be heard.
     fn look_again(&self) {
-        let file = connection::file(&self.path);
-        let replaced = file != 0 && file != self.file.load(Ordering::Acquire);
-        let writable = self.read_only.load(Ordering::Acquire) && connection::is_writable(&self.path);
-        if !replaced && !writable {
+        if !self.read_only.load(Ordering::Acquire) || !connection::is_writable(&self.path) {
             return;
         }
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Ok(both) = connection::both(&self.path, false) {
-            [*writer, *reader] = both;
+        let (mut writer, mut reader, mut log) = (lock(&self.writer), lock(&self.reader), lock(&self.log));
+        if !self.read_only.load(Ordering::Acquire) || self.files(Files::ours).is_err() {
+            return;
+        }
+        if let Ok((connections, files)) = open(&self.path, false) {
+            Connections { writer: *writer, reader: *reader, log: *log } = connections;
+            *self.files.write().unwrap_or_else(PoisonError::into_inner) = files;
             self.read_only.store(false, Ordering::Release);
-            self.file.store(file, Ordering::Release);
-            tracing::warn!(path = %self.path.display(), replaced, "the store was opened anew");
+            tracing::info!(path = %self.path.display(), "the store can be written again");
         }
     }
 
     fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let mut connection = self.writer();
+        self.look_again();
+        // A panic elsewhere leaves no half transaction behind: dropping it rolled it back.
+        let mut connection = lock(&self.writer);
+        self.files(Files::ours)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Nobody else writes now.
+        self.files(|files| files.look_at_content(&|| mark::read(&transaction).ok().flatten()))?;
+        let cookie = mark::cookie(&transaction)?;
         let worked = work(&transaction)?;
+        mark::renew(&transaction, cookie)?;
         transaction.commit()?;
+        // What was written to a file that is no longer there is not kept.
+        self.files(Files::ours)?;
         Ok(worked)
     }
+}
+
+impl Drop for SqliteStore {
+    /// The last one to close a store moves the log into it, by default. Not into another state of it.
+    fn drop(&mut self) {
+        let _told_before = Store::look_at_files(self);
+        let sound = self.read_only.load(Ordering::Acquire) || self.files(Files::may_be_closed);
+        for connection in [&self.writer, &self.reader, &self.log] {
+            let _by_default = connection::checkpoint_on_close(&lock(connection), sound);
+        }
+    }
+}
+
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Opens what stands at the path, and notes which files that are.
+fn open(path: &Path, read_only: bool) -> Result<(Connections, Files), StoreError> {
+    let before = files::identity(path);
+    let connections = Connections::open(path, read_only)?;
+    let files = Files::opened(path, before, read_only)?;
+    Ok((connections, files))
 }
 
 /// Ledger rows are nobody else's business; SQLite would follow the umask.
@@ -119,66 +166,72 @@ impl Store for SqliteStore {
         self.write(|connection| work(&mut Writing(connection)))
     }
 
+    fn look_at_files(&self) -> Result<(), StoreError> {
+        self.files(Files::ours)?;
+        let log = lock(&self.log);
+        self.files(|files| files.look_at_content(&|| mark::read(&log).ok().flatten()))
+    }
+
     fn count(&self) -> Result<u64, StoreError> {
-        let count: i64 = self.reader().query_row("SELECT count(*) FROM api_keys", [], |row| row.get(0))?;
+        let count: i64 = self.reader()?.query_row("SELECT count(*) FROM api_keys", [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 
     fn list(&self, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError> {
-        ledger::list(&self.reader(), filter)
+        ledger::list(&*self.reader()?, filter)
     }
 
     fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError> {
-        ledger::find(&self.reader(), id)
+        ledger::find(&*self.reader()?, id)
     }
 
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
-        ledger::seal_counts(&self.reader())
+        ledger::seal_counts(&*self.reader()?)
     }
 
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
         // The rows and the latest number have to be of one moment.
-        let mut reader = self.reader();
-        let transaction = reader.transaction()?;
+        let mut log = self.log()?;
+        let transaction = log.transaction()?;
         revocation_rows::after(&transaction, seq, limit)
     }
 
     fn still_damaged(&self, rows: &[u64]) -> Result<Vec<u64>, StoreError> {
-        revocation_rows::still_damaged(&self.reader(), rows)
+        revocation_rows::still_damaged(&*self.log()?, rows)
     }
 
     fn revoked_page(&self, after: i64, limit: u32, expired_before: Timestamp) -> Result<RevokedPage, StoreError> {
-        sweep::revoked_page(&self.reader(), after, limit, expired_before)
+        sweep::revoked_page(&*self.reader()?, after, limit, expired_before)
     }
 
     fn sweep_clock(&self) -> Result<u64, StoreError> {
-        sweep::clock(&self.reader())
+        sweep::clock(&*self.reader()?)
     }
 
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
-        audit::after(&self.reader(), seq, limit)
+        audit::after(&*self.reader()?, seq, limit)
     }
 
     fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
-        secret::of(&self.reader(), id, now)
+        secret::of(&*self.reader()?, id, now)
     }
 
     fn secret_changes(&self, seq: u64) -> Result<SecretChanges, StoreError> {
-        let mut reader = self.reader();
-        let transaction = reader.transaction()?;
+        let mut log = self.log()?;
+        let transaction = log.transaction()?;
         secret::changes(&transaction, seq)
     }
 
     fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
-        secret::sample(&self.reader(), seq, limit)
+        secret::sample(&*self.reader()?, seq, limit)
     }
 
     fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError> {
-        secret::without(&self.reader(), realm.as_str(), now)
+        secret::without(&*self.reader()?, realm.as_str(), now)
     }
 
     fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
-        keyring::memories(&mut self.reader())
+        keyring::memories(&mut *self.reader()?)
     }
 
     fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError> {
@@ -190,32 +243,32 @@ impl Store for SqliteStore {
     }
 
     fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError> {
-        imported::sets(&self.reader())
+        imported::sets(&*self.reader()?)
     }
 
     fn imported_end(&self) -> Result<i64, StoreError> {
-        Ok(self.reader().query_row("SELECT coalesce(max(seq), 0) FROM imported_keys", [], |row| row.get(0))?)
+        Ok(self.reader()?.query_row("SELECT coalesce(max(seq), 0) FROM imported_keys", [], |row| row.get(0))?)
     }
 
     fn imported_after(&self, place: i64, limit: u32) -> Result<ImportedPart, StoreError> {
-        imported::after(&self.reader(), place, limit)
+        imported::after(&*self.reader()?, place, limit)
     }
 
     fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
-        imported::elsewhere(&self.reader(), realm, set)
+        imported::elsewhere(&*self.reader()?, realm, set)
     }
 
     fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError> {
-        imported::migrations(&self.reader(), realm, now)
+        imported::migrations(&*self.reader()?, realm, now)
     }
 
     fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
-        imported::taken_over(&self.reader(), realm, limit)
+        imported::taken_over(&*self.reader()?, realm, limit)
     }
 
     fn settle(&self, now: Timestamp) -> Result<bool, StoreError> {
         // Looked at first where nobody has to wait: as a rule there is nothing.
-        let due = sweep::is_anything_due(&self.reader(), now)?;
+        let due = sweep::is_anything_due(&*self.reader()?, now)?;
         if due {
             self.write(|connection| sweep::settle(connection, now))?;
         }
@@ -319,15 +372,27 @@ fn damaged(what: &'static str, row: i64) -> StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => StoreError::Failed("the disk is full: free space and try again".to_owned()),
-            Some(ErrorCode::ReadOnly) => {
-                StoreError::Failed("it is read-only: check the file's mode and owner, and the mount".to_owned())
+        let told = match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => "the disk is full: free space and try again",
+            Some(ErrorCode::ReadOnly) => "it is read-only: check the file's mode and owner, and the mount",
+            Some(ErrorCode::SystemIoFailure) => {
+                return StoreError::Failed(format!(
+                    "{error}: the system does not let it be read or written; look for a limit on the size of files (`ulimit \
+                     -f`, LimitFSIZE=), a quota, or a failing disk"
+                ));
             }
-            _ => StoreError::Failed(error.to_string()),
-        }
+            Some(ErrorCode::NotADatabase) => "it is no SQLite database: put the store back from a backup",
+            Some(ErrorCode::DatabaseCorrupt) => {
+                "it is damaged: stop every bulla on it, and put the store back from a backup"
+            }
+            _ => return StoreError::Failed(error.to_string()),
+        };
+        StoreError::Failed(told.to_owned())
     }
 }
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod exchange_tests;

@@ -212,7 +212,7 @@ fn what_the_log_lost_is_found_page_by_page() {
     append(&store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
     append(&store, Change::Revoke { id: id(TWO), expires_at: Some(1_795_000_100) }, 0);
     assert_eq!([lost(0, 0), lost(1, 0), lost(2, 0)], [(vec![], Some(1)), (vec![], Some(2)), (vec![], None)]);
-    store.writer().execute("DELETE FROM revocations", []).expect("lost");
+    super::lock(&store.writer).execute("DELETE FROM revocations", []).expect("lost");
     assert_eq!([lost(0, 0), lost(1, 0)], [(vec![id(ONE)], Some(1)), (vec![id(TWO)], Some(2))]);
     assert_eq!(lost(1, 101), (vec![], Some(2)), "its key has expired");
     let (page, now) = (store.revoked_page(0, 9, at(0)).expect("a page"), at(5));
@@ -243,7 +243,7 @@ fn the_audit_has_no_gap_and_is_never_changed() {
         "REPLACE INTO audit SELECT seq, at, 'x', address, action, target, detail FROM audit WHERE seq = 1",
         "INSERT INTO audit SELECT 7, at, actor, address, action, target, detail FROM audit WHERE seq = 1",
     ] {
-        let refused = store.writer().execute(change, []).expect_err("refused").to_string();
+        let refused = super::lock(&store.writer).execute(change, []).expect_err("refused").to_string();
         assert!(refused.contains("append-only"), "{refused}");
     }
 }
@@ -308,8 +308,13 @@ fn what_is_in_escrow_goes_with_its_key() {
         Some(escrowed(ONE, Some(at(9)))),
         "a revocation that lies further ahead ends it no later"
     );
-    let count =
-        || -> i64 { store.reader().query_row("SELECT count(*) FROM escrow", [], |row| row.get(0)).expect("a count") };
+    let count = || -> i64 {
+        store
+            .reader()
+            .expect("readable")
+            .query_row("SELECT count(*) FROM escrow", [], |row| row.get(0))
+            .expect("a count")
+    };
     sweep(&store, [0, 0, 5], &[]).expect("swept");
     assert_eq!(count(), 1);
     transact(&store, |transaction| transaction.renew_escrow(&id(ONE), "an ending")).expect("renewed");

@@ -1,0 +1,197 @@
+//! The files that a store has open, and whether they are still those that its path leads to.
+//!
+//! SQLite finds the write-ahead log and its index by their names and the database by an open descriptor. Once somebody puts
+//! another file in the place of one of the three, two processes write the same log for different databases, and what one of
+//! them acknowledges is lost or damages the other's.
+
+use std::{
+    fs::Metadata,
+    io::ErrorKind,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
+
+use super::{
+    mark::Mark,
+    wal::{self, Fit},
+};
+use crate::store::StoreError;
+
+/// What to do about each of them.
+const CURE: &str = "nothing is written any more, so that nothing is lost: stop every bulla that has this store open, put the \
+                    right files in place (docs/OPERATIONS.md, \"A restored backup\"), and start again";
+
+/// Device and number of a file.
+type Identity = (u64, u64);
+/// What changes whenever something is written to a file: its length, and the times of its content and of its inode.
+type Stamp = (u64, (i64, i64), (i64, i64));
+
+pub(super) struct Files {
+    /// As the configuration has it; a link may lead elsewhere later.
+    path: PathBuf,
+    database: Identity,
+    /// The log and its index: none where nothing can be written, and SQLite keeps none.
+    beside: Vec<(PathBuf, Identity)>,
+    content: Mutex<Content>,
+}
+
+/// What is known of the database's content.
+struct Content {
+    stamp: Option<Stamp>,
+    /// Why it is no longer the content that the log belongs to. For good: what was read meanwhile may be anything.
+    overwritten: Option<String>,
+}
+
+/// Where the paths lead.
+enum Standing {
+    Ours,
+    /// All three lead elsewhere, or nowhere: what is open can be read, and nobody else reaches it.
+    Apart(String),
+    /// Some of them do: what another process writes now mixes with what is open.
+    Mixed(String),
+}
+
+/// Where the database is, links followed: SQLite keeps its other files there.
+pub(super) fn resolved(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
+/// Refuses to open a database beside a log of another one. Nothing is opened before that by which SQLite could mix them.
+pub(super) fn refuse_foreign_log(path: &Path) -> Result<(), StoreError> {
+    let database = resolved(path);
+    let (log, index) = (wal::beside(&database, "-wal"), wal::beside(&database, "-shm"));
+    let (database, log, index) = (database.display(), log.display(), index.display());
+    match wal::fit(&resolved(path), &|| None) {
+        Ok(Fit::Fits) => Ok(()),
+        Ok(Fit::Foreign) => Err(StoreError::Exchanged(format!(
+            "{log} is not the write-ahead log of {database}, but of another file that was there, or of another state of it; \
+             opened together they would be damaged. If {database} was put there from a backup, stop every bulla on it, and \
+             move {log} and {index} to another folder; keep them until you know that nothing in them is missed. \
+             Otherwise put the file back that the log belongs to"
+        ))),
+        Ok(Fit::Removed) => Err(StoreError::Exchanged(format!(
+            "{log} is missing, and {index} is there, so somebody removed the write-ahead log, and with it the latest changes. \
+             Stop every bulla on this store first: one that still has the log open writes it into {database} when it stops. \
+             Otherwise put {log} back, or, if it is lost for good, move {index} away and do again what was lost \
+             (docs/OPERATIONS.md, \"A restored backup\")"
+        ))),
+        Err(error) => Err(StoreError::Failed(format!("{log}: {error}"))),
+    }
+}
+
+/// The device and number of the file at this path; none where there is none.
+pub(super) fn identity(path: &Path) -> Option<Identity> {
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+fn stamp(metadata: &Metadata) -> Stamp {
+    (metadata.len(), (metadata.mtime(), metadata.mtime_nsec()), (metadata.ctime(), metadata.ctime_nsec()))
+}
+
+impl Files {
+    /// Notes what has just been opened. `before` is what the path led to before that.
+    pub(super) fn opened(path: &Path, before: Option<Identity>, read_only: bool) -> Result<Self, StoreError> {
+        let resolved = resolved(path);
+        let name = if read_only { &[][..] } else { &["-wal", "-shm"][..] };
+        let beside = name.iter().map(|ending| {
+            let path = wal::beside(&resolved, ending);
+            identity(&path).map(|identity| (path, identity))
+        });
+        let beside: Option<Vec<_>> = beside.collect();
+        let (Some(database), Some(beside)) = (identity(path), beside) else {
+            return Err(moved(format!("{} was removed while it was opened", path.display())));
+        };
+        if before.is_some_and(|before| before != database) {
+            return Err(moved(format!("{} was replaced while it was opened", path.display())));
+        }
+        // The content was looked at before: the first look from here on looks again, by what is open.
+        let content = Content { stamp: None, overwritten: None };
+        Ok(Files { path: path.to_owned(), database, beside, content: Mutex::new(content) })
+    }
+
+    fn standing(&self) -> Standing {
+        let (mut ours, mut others) = (0, None);
+        let all = [(&self.path, self.database)].into_iter().chain(self.beside.iter().map(|(path, id)| (path, *id)));
+        for (path, identity) in all {
+            match path.metadata().map(|metadata| (metadata.dev(), metadata.ino())) {
+                Ok(now) if now == identity => ours += 1,
+                // Who may not look does not know.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => ours += 1,
+                Ok(_) => {
+                    others = others.or(Some(format!("{} is another file than the one that is open", path.display())))
+                }
+                Err(_) => others = others.or(Some(format!("{} was removed while it is open", path.display()))),
+            }
+        }
+        match others {
+            None => Standing::Ours,
+            Some(told) if ours == 0 => Standing::Apart(told),
+            Some(told) => Standing::Mixed(told),
+        }
+    }
+
+    /// Whether writing means anything: every path leads to what is open.
+    pub(super) fn ours(&self) -> Result<(), StoreError> {
+        self.not_overwritten()?;
+        match self.standing() {
+            Standing::Ours => Ok(()),
+            Standing::Apart(told) | Standing::Mixed(told) => Err(moved(told)),
+        }
+    }
+
+    /// Whether what is open can still be read.
+    pub(super) fn readable(&self) -> Result<(), StoreError> {
+        self.not_overwritten()?;
+        match self.standing() {
+            Standing::Ours | Standing::Apart(_) => Ok(()),
+            Standing::Mixed(told) => Err(moved(told)),
+        }
+    }
+
+    /// Looks at the database's content where something has been written to it: SQLite only moves the log into it, and whoever
+    /// copied another state over it did not. `seen` is the mark that an open connection sees.
+    pub(super) fn look_at_content(&self, seen: &dyn Fn() -> Option<Mark>) -> Result<(), StoreError> {
+        let Ok(metadata) = self.path.metadata() else { return Ok(()) };
+        let now = Some(stamp(&metadata));
+        if self.beside.is_empty() || self.content().stamp == now {
+            return Ok(());
+        }
+        match wal::fit(&resolved(&self.path), seen) {
+            Ok(Fit::Foreign) => {
+                let told = format!("{} was overwritten while it is open", self.path.display());
+                self.content().overwritten = Some(told.clone());
+                Err(moved(told))
+            }
+            Ok(Fit::Fits) => {
+                self.content().stamp = now;
+                Ok(())
+            }
+            // Shows in where the paths lead.
+            Ok(Fit::Removed) => Ok(()),
+            Err(error) => Err(StoreError::Failed(format!("{}: {error}", self.path.display()))),
+        }
+    }
+
+    /// Whether the log may be moved into the database when it is closed: it is the one that the log belongs to, and nobody
+    /// else can have used the log since it was last ours. A log that was only removed is saved by that.
+    pub(super) fn may_be_closed(&self) -> bool {
+        let unchanged = self.path.metadata().is_ok_and(|metadata| {
+            (metadata.dev(), metadata.ino()) == self.database && self.content().stamp == Some(stamp(&metadata))
+        });
+        let untouched = |path: &Path, ours: Identity| identity(path).is_none_or(|now| now == ours);
+        unchanged && self.not_overwritten().is_ok() && self.beside.iter().all(|(path, ours)| untouched(path, *ours))
+    }
+
+    fn not_overwritten(&self) -> Result<(), StoreError> {
+        self.content().overwritten.clone().map_or(Ok(()), |told| Err(moved(told)))
+    }
+
+    fn content(&self) -> std::sync::MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn moved(told: String) -> StoreError {
+    StoreError::Exchanged(format!("{told}: {CURE}"))
+}

@@ -1,0 +1,232 @@
+//! Whether a write-ahead log belongs to the file that it lies beside. SQLite's own format of the log does not say.
+//!
+//! Format of the log: <https://www.sqlite.org/fileformat2.html#walformat>.
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::mark::{self, Mark};
+
+const HEADER: u64 = 32;
+const FRAME_HEADER: u64 = 24;
+/// The first seven hexadecimal digits; the last one is the order of bytes in checksums.
+const MAGIC: u32 = 0x377f_0682;
+/// A leaf of a table, which is all of a table with one row.
+const LEAF: u8 = 13;
+
+/// How often a log that seems not to belong is looked at again: another process may just be moving it into the file.
+const LOOKS: u32 = 8;
+const BETWEEN: Duration = Duration::from_millis(10);
+/// How often a look is repeated because the log began anew meanwhile.
+const MOST: u32 = 200;
+
+/// The file beside a database whose name ends so.
+pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
+    let name = database.file_name().unwrap_or_default();
+    let mut beside = name.to_owned();
+    beside.push(ending);
+    database.with_file_name(beside)
+}
+
+/// How file and log stand to each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Fit {
+    /// The log is this file's, or there is none.
+    Fits,
+    /// The log holds changes of another file, or of another state of this one.
+    Foreign,
+    /// The log is gone, and its index is there: somebody removed it.
+    Removed,
+}
+
+/// What the committed frames of a log say.
+#[derive(Default)]
+struct Log {
+    header: [u8; HEADER as usize],
+    frames: u64,
+    marks: Vec<Mark>,
+    /// Schema cookies of the first page.
+    cookies: Vec<u32>,
+    /// Whether the schema may have changed before the first mark.
+    early_schema: bool,
+    /// Whether every page of the database is in the log, so that it does not matter what lies under it.
+    whole: bool,
+}
+
+/// What the file alone holds, without the log.
+struct Alone {
+    empty: bool,
+    mark: Option<Mark>,
+    cookie: u32,
+}
+
+/// Looks whether the log beside `database` is its own. `seen` is the mark that an open connection sees, which has to be the
+/// file's where the log has none.
+pub(super) fn fit(database: &Path, seen: &dyn Fn() -> Option<Mark>) -> io::Result<Fit> {
+    let log = beside(database, "-wal");
+    let (mut fit, mut looks) = (Fit::Fits, 0);
+    for _ in 0..MOST {
+        let before = header(&log)?;
+        fit = match &before {
+            None if beside(database, "-shm").metadata().is_ok_and(|index| index.len() > 0) => Fit::Removed,
+            None => return Ok(Fit::Fits),
+            // The file first: what it takes over meanwhile stands in the log.
+            Some(_) => {
+                let (alone, log) = (Alone::read(database), Log::read(&log)?);
+                let fits = alone.map_or(log.frames == 0, |alone| log.fits(&alone, seen));
+                if fits { Fit::Fits } else { Fit::Foreign }
+            }
+        };
+        if header(&log)? == before {
+            if fit == Fit::Fits {
+                return Ok(fit);
+            }
+            looks += 1;
+            if looks == LOOKS {
+                return Ok(fit);
+            }
+        }
+        std::thread::sleep(BETWEEN);
+    }
+    Ok(fit)
+}
+
+/// The header of a log; none where there is no log, and all zero where nothing is in it.
+fn header(log: &Path) -> io::Result<Option<[u8; HEADER as usize]>> {
+    let mut header = [0; HEADER as usize];
+    match File::open(log) {
+        Ok(file) if file.metadata()?.len() >= HEADER => file.read_exact_at(&mut header, 0)?,
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    Ok(Some(header))
+}
+
+fn number(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes)
+}
+
+impl Alone {
+    /// Reads the file as if there was no log. None where it is no database.
+    fn read(database: &Path) -> Option<Self> {
+        if database.metadata().ok()?.len() == 0 {
+            return Some(Alone { empty: true, mark: None, cookie: 0 });
+        }
+        let connection = immutable(database).ok()?;
+        let mark = mark::read(&connection).ok()?;
+        Some(Alone { empty: false, mark, cookie: mark::cookie(&connection).ok()? })
+    }
+}
+
+/// Opens a file that SQLite is told nobody changes: it looks at no log and takes no lock.
+pub(super) fn immutable(database: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(format!("{}?immutable=1", uri(database)), flags)
+}
+
+/// The path as SQLite's URIs have it.
+pub(super) fn uri(database: &Path) -> String {
+    let escaped = database.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    format!("file:{escaped}")
+}
+
+impl Log {
+    fn read(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let (length, mut log) = (file.metadata()?.len(), Log::default());
+        if length < HEADER {
+            return Ok(log);
+        }
+        file.read_exact_at(&mut log.header, 0)?;
+        let page = u64::from(number(&log.header, 8));
+        if number(&log.header, 0) & !1 != MAGIC || page == 0 {
+            return Ok(log);
+        }
+        let (mut pages, mut part) = (HashSet::new(), Log::default());
+        let mut at = HEADER;
+        while at + FRAME_HEADER + page <= length {
+            let mut head = [0; FRAME_HEADER as usize + 12];
+            file.read_exact_at(&mut head, at)?;
+            // Frames from before the log began anew.
+            if head[8..16] != log.header[16..24] {
+                break;
+            }
+            let (number, committed) = (number(&head, 0), number(&head, 4));
+            let content = at + FRAME_HEADER;
+            pages.insert(number);
+            part.frames += 1;
+            if number == 1 {
+                part.cookies.push(cookie(&file, content)?);
+            }
+            part.marks.extend(mark_in(&file, content, &head[FRAME_HEADER as usize..])?);
+            if committed > 0 {
+                log.commit(std::mem::take(&mut part));
+                let within = pages.iter().filter(|number| **number <= committed).count();
+                log.whole = within as u64 >= u64::from(committed) - lock_pages(committed, page);
+            }
+            at = content + page;
+        }
+        Ok(log)
+    }
+
+    fn commit(&mut self, part: Log) {
+        self.early_schema |= self.marks.is_empty() && part.marks.is_empty() && !part.cookies.is_empty();
+        self.frames += part.frames;
+        self.marks.extend(part.marks);
+        self.cookies.extend(part.cookies);
+    }
+
+    fn fits(&self, alone: &Alone, seen: &dyn Fn() -> Option<Mark>) -> bool {
+        if self.frames > 0 && alone.empty {
+            return false;
+        }
+        if self.whole {
+            return true;
+        }
+        let Some(first) = self.marks.first() else {
+            return seen().is_none_or(|seen| alone.mark == Some(seen));
+        };
+        let known = match alone.mark {
+            None => first.previous == [0; 16],
+            Some(mark) => first.previous == mark.token || self.marks.iter().any(|other| other.token == mark.token),
+        };
+        let mut cookies = self.marks.iter().map(|mark| mark.cookie).chain(self.cookies.iter().copied());
+        known && (self.early_schema || cookies.any(|cookie| cookie == alone.cookie))
+    }
+}
+
+/// The schema cookie of a first page.
+fn cookie(file: &File, page: u64) -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    file.read_exact_at(&mut bytes, page + 40)?;
+    Ok(u32::from_be_bytes(bytes))
+}
+
+/// The mark in a page that holds one row, the mark; `head` is how the page begins.
+fn mark_in(file: &File, page: u64, head: &[u8]) -> io::Result<Option<Mark>> {
+    const ROW: [u8; 5] = [mark::BYTES as u8 + 3, 1, 3, 0, (mark::BYTES * 2 + 12) as u8];
+    if head.first() != Some(&LEAF) || head.get(3..5) != Some(&[0, 1]) {
+        return Ok(None);
+    }
+    let cell = u64::from(number(head, 8) >> 16);
+    let mut bytes = [0; ROW.len() + mark::BYTES];
+    match file.read_exact_at(&mut bytes, page + cell) {
+        Ok(()) => Ok(bytes.strip_prefix(&ROW).and_then(Mark::parse)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// SQLite never writes the page that its locks are on, at one gibibyte.
+fn lock_pages(pages: u32, page: u64) -> u64 {
+    u64::from(u64::from(pages) * page > 1 << 30)
+}

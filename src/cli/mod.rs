@@ -19,6 +19,7 @@ mod quickstart;
 mod reveal;
 mod revoke;
 mod serve;
+mod signals;
 mod unix_socket;
 mod usage;
 mod verify;
@@ -132,6 +133,7 @@ type Outcome = Result<ExitCode, Failure>;
 
 /// Runs the command that the arguments name. A failure is exit code 2, as a usage error is.
 pub fn run() -> ExitCode {
+    signals::survive_file_size_limit();
     let mut known = Arguments::command();
     let arguments = known
         .try_get_matches_from_mut(std::env::args_os())

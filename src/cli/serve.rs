@@ -3,6 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
+use signal_hook::consts::SIGXCPU;
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -83,14 +84,19 @@ fn wait_for_sources(deployment: &Deployment) -> Result<(), DeploymentError> {
     }
 }
 
-/// Turns true at the first SIGINT or SIGTERM.
+/// Turns true at the first SIGINT or SIGTERM, and where a limit on the time of the processor is reached, which would end the
+/// process without a word.
 pub(super) fn stop_on_signal() -> std::io::Result<watch::Receiver<bool>> {
     let (stop, stopped) = watch::channel(false);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut out_of_time = signal(SignalKind::from_raw(SIGXCPU))?;
     tokio::spawn(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
+            _ = out_of_time.recv() => {
+                tracing::error!("the limit on the time of the processor is reached (`ulimit -t`, LimitCPU=): a service has none");
+            }
         }
         tracing::info!("stopping");
         // Nobody listens any more when the server has ended by itself.

@@ -1,5 +1,7 @@
 //! A store that cannot be written: changes are refused with a reason, and verifying goes on.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -74,4 +76,46 @@ fn a_read_only_store_refuses_changes_and_goes_on_verifying() {
     server.until("what another process wrote", |server| active(server, &key));
     assert_eq!(server.admin.request("DELETE", &format!("/v1/api-keys/{}", &key[..27]), &[], "").status, 200);
     assert!(!active(&server, &key));
+}
+
+/// Limits the size of files that a process may write.
+fn limit(server: &Server, size: &str) {
+    let id = server.id().to_string();
+    let done = Command::new("prlimit").args(["--pid", &id, &format!("--fsize={size}:unlimited")]).status();
+    assert!(done.expect("prlimit runs").success());
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_a_full_disk_and_not_the_end() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let key = deployment.issue_text("live", &[]);
+    let size = deployment.file("bulla.db-wal").metadata().expect("the log").len() + 100_000;
+    limit(&server, &size.to_string());
+    let batch: Vec<Value> = (0..300).map(|_| json!({"realm": "live", "app_id": APP})).collect();
+    let batch = json!({"api_keys": batch});
+    let refused = (0..20).map(|_| server.admin.post("/v1/api-keys/batch", &batch)).find(|answer| answer.status != 201);
+    let refused = refused.expect("the limit is reached");
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "unavailable"), "{}", refused.body);
+    assert!(refused.body.contains("ulimit -f"), "{}", refused.body);
+    assert!(active(&server, &key));
+    limit(&server, "unlimited");
+    assert_eq!(server.admin.post("/v1/api-keys/batch", &batch).status, 201);
+    server.stop();
+    let command = Command::new("prlimit")
+        .args(["--fsize=4096", env!("CARGO_BIN_EXE_bulla"), "issue", "--realm", "live", "--app", APP])
+        .current_dir(deployment.path())
+        .output()
+        .expect("it runs");
+    assert_eq!(command.status.code(), Some(2), "no signal ends it: {command:?}");
+    assert!(String::from_utf8_lossy(&command.stderr).contains("ulimit -f"), "{command:?}");
+}
+
+#[test]
+fn a_limit_on_the_time_of_the_processor_ends_a_service_in_order() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    server.signal("XCPU");
+    let (code, log) = server.wait();
+    assert!(code == Some(0) && log.contains("ulimit -t") && log.contains("stopped"), "{code:?} {log}");
 }

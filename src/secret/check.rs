@@ -31,7 +31,7 @@ impl Stored {
         for row in rows {
             match intact(id, &row, peppers) {
                 Ok(hash) => stored.hashes.push((row, hash)),
-                Err(error) => stored.broken = Some(error),
+                Err(error) => stored.broken = Some(error.to_string()),
             }
         }
         stored
@@ -75,16 +75,25 @@ impl Stored {
     }
 }
 
+/// Why a stored hash is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Altered {
+    /// It is no hash.
+    #[error("{0}")]
+    Unreadable(String),
+    /// Nobody here can tell.
+    #[error("version {0} of the pepper is not in the configuration")]
+    NoPepper(KeyVersion),
+    /// Its MAC is another, under this version of the pepper.
+    #[error("somebody else wrote it, or changed it, or the pepper is another: look into it, and issue a new key")]
+    Row(KeyVersion),
+}
+
 /// The stored hash, if it is one that this service stored for this key.
-pub(crate) fn intact(id: &ApiKeyId, row: &SecretRow, peppers: &Peppers) -> Result<SecretHash, String> {
-    let hash = SecretHash::parse(&row.phc, &Ceilings::default()).map_err(|error| error.to_string())?;
+pub(crate) fn intact(id: &ApiKeyId, row: &SecretRow, peppers: &Peppers) -> Result<SecretHash, Altered> {
+    let hash = SecretHash::parse(&row.phc, &Ceilings::default());
+    let hash = hash.map_err(|error| Altered::Unreadable(error.to_string()))?;
     let version = hash.pepper_version();
-    let pepper = peppers.find(version);
-    let pepper = pepper.ok_or_else(|| format!("version {version} of the pepper is not in the configuration"))?;
-    if pepper.is_intact(id, &row.phc, &row.binding, &row.mac) {
-        Ok(hash)
-    } else {
-        Err("somebody else wrote it, or changed it, or the pepper is another: look into it, and issue a new key"
-            .to_owned())
-    }
+    let pepper = peppers.find(version).ok_or(Altered::NoPepper(version))?;
+    if pepper.is_intact(id, &row.phc, &row.binding, &row.mac) { Ok(hash) } else { Err(Altered::Row(version)) }
 }

@@ -4,13 +4,15 @@
 mod check;
 mod new;
 mod peppers;
+mod sample;
 
 use bulla::{Realm, SecretScheme};
 
 pub(crate) use self::{
-    check::{Found, Stored, intact},
+    check::{Altered, Found, Stored, intact},
     new::{NewHash, rerolled},
     peppers::Peppers,
+    sample::Sample,
 };
 use crate::config::{Config, SecretPolicy};
 

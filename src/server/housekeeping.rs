@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::{App, sweeping::Sweeper};
+use super::{App, secrets::HashLook, sweeping::Sweeper};
 use crate::{
     clock,
     store::{StoreError, transact},
@@ -40,6 +40,11 @@ impl Chore {
         self.next = Instant::now() + SOON;
     }
 
+    /// Has it done at once.
+    fn now(&mut self) {
+        self.next = Instant::now();
+    }
+
     fn is_due(&mut self) -> bool {
         let now = Instant::now();
         let due = now >= self.next;
@@ -54,12 +59,13 @@ impl Chore {
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     let [mut look, mut sweep_part, mut sweep_store] = [LOOK, SWEEP_PART, SWEEP_STORE].map(Chore::new);
     let mut flush = Chore::new(app.config.last_used.flush_interval.0);
-    let (mut look_at_hashes, mut hash) = (Chore::new(app.config.secret.look_interval.0), 0);
+    let (mut look_at_hashes, mut hashes) = (Chore::new(app.config.secret.look_interval.0), HashLook::default());
     let mut sweeper = Sweeper::new(app.store.sweep_clock().unwrap_or_else(|error| {
         tracing::warn!(%error, "the time of the last sweep cannot be read: nothing is swept");
         0
     }));
     sweep_store.soon();
+    look_at_hashes.now();
     while !*stop.borrow() {
         std::thread::sleep(COUNT);
         app.last_used.collect();
@@ -74,10 +80,8 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
         if flush.is_due() {
             note(app, "last use", write_uses(app));
         }
-        if look_at_hashes.is_due() {
-            let looked = app.look_at_hashes(hash);
-            hash = *looked.as_ref().unwrap_or(&hash);
-            note(app, "secret hashes", looked.map(drop));
+        if look_at_hashes.is_due() || app.has_other_peppers(&hashes) {
+            note(app, "secret hashes", app.look_at_hashes(&mut hashes));
         }
         if sweep_part.is_due() {
             note(app, "sweep", sweeper.sweep_part(app));

@@ -151,6 +151,13 @@ impl Problem {
         Problem { again: true, ..busy }
     }
 
+    /// The same, while stored hashes are found that do not fit: then asking again may not help.
+    pub(super) fn hashes_do_not_fit() -> Self {
+        let detail = "the key could not be judged just now: try again. Stored hashes of secret halves do not fit the pepper, or \
+                      were changed: where trying again does not help, the service's /readyz and log say what does";
+        Problem { detail: detail.into(), ..Self::could_not_tell() }
+    }
+
     /// The route, and so the operator, asks for something that cannot be.
     pub(super) fn misconfigured_route(detail: impl Into<String>) -> Self {
         Self::new(

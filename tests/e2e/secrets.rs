@@ -324,6 +324,27 @@ fn a_stored_hash_that_somebody_else_wrote_is_not_used_and_is_reported() {
 }
 
 #[test]
+fn another_pepper_shows_as_soon_as_the_service_has_it() {
+    let deployment = Deployment::new();
+    let right = std::fs::read(deployment.file("pepper-1.key")).expect("the pepper");
+    let detail = |server: &Server| {
+        let all = server.data.get("/readyz").json()["degraded"].clone();
+        let found = all.as_array().expect("a list").iter().find(|one| one["what"] == "secret hashes").cloned();
+        found.map_or_else(String::new, |one| one["detail"].as_str().expect("a text").to_owned())
+    };
+    std::fs::copy(deployment.file("feed-signing.key"), deployment.file("pepper-1.key")).expect("another one");
+    let server = Server::start(&deployment);
+    server.until("the look at the start", |server| detail(server).contains("another key"));
+    let refused = server.admin.get("/v1/keyring");
+    assert_eq!((refused.status, refused.problem().as_str()), (503, "could-not-tell"));
+    assert!(refused.body.contains("do not fit the pepper") && refused.body.contains("/readyz"), "{}", refused.body);
+    std::fs::write(deployment.file("pepper-1.key"), right).expect("the right one");
+    server.signal("HUP");
+    server.until("the look at the reload", |server| detail(server).is_empty());
+    assert_eq!(server.admin.get("/v1/keyring").status, 200);
+}
+
+#[test]
 fn who_tries_secret_halves_is_let_do_so_a_few_times_a_minute() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_SECRET__WRONG_PER_MINUTE", "3")]);

@@ -71,6 +71,9 @@ pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) ->
     let address = peer.0.map(|peer| peer.ip());
     match app.verify(text.expose(), &wanted(peer)).await {
         Ok(verified) => Ok(Caller::new(Actor::api_key(verified.id(), address), verified.scopes())),
+        Err(VerifyError::SecretUnchecked) if app.degraded.since("secret hashes").is_some() => {
+            Err(Problem::hashes_do_not_fit())
+        }
         Err(VerifyError::SecretUnchecked) => Err(Problem::could_not_tell()),
         Err(VerifyError::Rejected(_)) => Err(refuse(Problem::unauthorized())),
     }

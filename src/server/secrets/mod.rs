@@ -3,6 +3,7 @@
 
 mod attempts;
 mod cache;
+mod look;
 mod pool;
 
 use std::{
@@ -15,12 +16,12 @@ use std::{
 use bulla::{ApiKeyId, Rejection, SecretCheck, SecretDigest, VerifyError};
 use zeroize::Zeroizing;
 
-pub(super) use self::cache::Proof;
 use self::{
     attempts::Attempts,
     cache::Proofs,
     pool::{Pool, Share},
 };
+pub(super) use self::{cache::Proof, look::HashLook};
 use super::{App, blocking, standing::LOOK};
 use crate::{
     clock,
@@ -29,9 +30,6 @@ use crate::{
     store::{SecretRow, Store, StoreError, transact},
     telemetry::{limit::LineLimit, metrics::HashLabel},
 };
-
-/// Stored hashes that are looked at in one go.
-const SAMPLE: u32 = 1_000;
 
 /// How often a secret half is checked that changes meanwhile.
 const TRIES: usize = 3;
@@ -102,19 +100,6 @@ impl Secrets {
 }
 
 impl App {
-    /// Looks at some stored hashes, from where the last look ended, whether they are as they were stored. Where to go on.
-    pub(super) fn look_at_hashes(&self, after: u64) -> Result<u64, StoreError> {
-        let Some(peppers) = self.snapshot().peppers.clone() else { return Ok(0) };
-        let sample = self.store.secret_sample(after, SAMPLE)?;
-        for (id, row) in &sample {
-            if let Err(error) = secret::intact(id, row, &peppers) {
-                self.metrics.secret_hashes_broken.inc();
-                tracing::error!(%id, error, "a stored hash of a secret half is not as it was stored");
-            }
-        }
-        Ok(sample.last().filter(|_| sample.len() == SAMPLE as usize).map_or(0, |(_, row)| row.seq))
-    }
-
     /// Whether the presented secret half is right, by what is remembered or by the stored hashes.
     pub(super) async fn prove(self: &Arc<Self>, text: &str, check: &SecretCheck) -> Result<(), VerifyError> {
         let (secrets, id, now) = (&self.secrets, check.id(), clock::now_seconds());

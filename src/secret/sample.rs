@@ -1,0 +1,83 @@
+//! What a look at stored hashes finds: one that was changed, or a pepper that is another than the one they were made with.
+
+use std::collections::BTreeMap;
+
+use bulla::{ApiKeyId, KeyVersion};
+
+use super::{Altered, Peppers, intact};
+use crate::store::SecretRow;
+
+/// What was found so far.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sample {
+    /// For each version of the pepper: hashes looked at, and those that are not as they were stored.
+    under: BTreeMap<KeyVersion, Looked>,
+    unreadable: usize,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Looked {
+    hashes: usize,
+    altered: usize,
+    missing: bool,
+}
+
+impl Sample {
+    /// Looks at one of them, and notes what is wrong with it.
+    pub(crate) fn look(&mut self, id: &ApiKeyId, row: &SecretRow, peppers: &Peppers) -> Result<(), Altered> {
+        let looked = intact(id, row, peppers);
+        let (version, altered, missing) = match &looked {
+            Ok(hash) => (hash.pepper_version(), false, false),
+            Err(Altered::Row(version)) => (*version, true, false),
+            Err(Altered::NoPepper(version)) => (*version, true, true),
+            Err(Altered::Unreadable(_)) => {
+                self.unreadable += 1;
+                return looked.map(drop);
+            }
+        };
+        let under = self.under.entry(version).or_default();
+        under.hashes += 1;
+        under.altered += usize::from(altered);
+        under.missing |= missing;
+        looked.map(drop)
+    }
+
+    /// What is wrong, and what to do about it; none where every hash is as it was stored.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let mut told: Vec<String> =
+            self.under.iter().filter_map(|(version, looked)| looked.trouble(*version)).collect();
+        if self.unreadable > 0 {
+            told.push(format!(
+                "{} stored hashes of secret halves cannot be read: somebody changed them",
+                self.unreadable
+            ));
+        }
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+}
+
+impl Looked {
+    fn trouble(self, version: KeyVersion) -> Option<String> {
+        let Looked { hashes, altered, missing } = self;
+        if missing {
+            return Some(format!(
+                "{hashes} stored hashes of secret halves are under version {version} of the pepper, which is not in the \
+                 configuration: put it back into [pepper.sources]"
+            ));
+        }
+        // One may have been changed by hand; not all of them.
+        if altered == hashes && hashes > 0 {
+            return Some(format!(
+                "none of the {hashes} stored hashes of secret halves fits version {version} of the pepper: its source holds \
+                 another key than the one they were made with. Put the right one back (docs/SECRETS.md, \"A lost pepper\"): \
+                 until then no key with a secret half can be checked, administrators' included"
+            ));
+        }
+        (altered > 0).then(|| {
+            format!(
+                "{altered} of {hashes} stored hashes of secret halves under version {version} of the pepper are not as they \
+                 were stored: somebody wrote to the store (docs/SECRETS.md, \"Somebody wrote to the store\")"
+            )
+        })
+    }
+}

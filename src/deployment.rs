@@ -1,6 +1,7 @@
 //! A deployment as the configuration describes it: key sources, keyring and store, opened for a command or the service.
 
 use std::{
+    collections::HashMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -8,7 +9,8 @@ use std::{
 };
 
 use bulla::{
-    KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, SourceError, Sources, feed::SigningKey,
+    KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey, SourceError, Sources,
+    feed::SigningKey,
 };
 
 use jiff::Timestamp;
@@ -16,6 +18,7 @@ use serde_json::json;
 
 use crate::{
     assertion::{AssertionError, Assertions},
+    belonging,
     config::{Config, ConfigError, Span},
     imported::HmacKeyError,
     keyring_file::{self, Held},
@@ -40,8 +43,23 @@ const TRIES: usize = 5;
 pub(crate) enum DeploymentError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("cannot read the keyring {path}: {error}; `bulla init` and `bulla keyring init` make one")]
+    #[error(
+        "cannot read the keyring {path}: {error}; put it back from the backup. Only a new deployment makes one: `bulla init` a \
+         whole one, `bulla keyring init` a keyring for a written configuration"
+    )]
     KeyringRead { path: PathBuf, error: io::Error },
+    #[error(
+        "the keyring {path} is gone, and the store knows it ({known}, with {keys} API keys on record): put it back from the \
+         backup. A new keyring over the same master keys is another one, and makes all of these API keys invalid for good"
+    )]
+    KeyringLost { path: PathBuf, known: String, keys: u64 },
+    #[error("the keyring {0} exists, and nothing is overwritten")]
+    KeyringExists(PathBuf),
+    #[error(
+        "the store knows another keyring ({known}, with {keys} API keys on record): put that one back from the backup. A new one \
+         makes all of these API keys invalid for good, also over the same master keys; where that is meant, say --force"
+    )]
+    KeyringKnown { known: String, keys: u64 },
     #[error("cannot write the keyring {path}: {error}")]
     KeyringWrite { path: PathBuf, error: io::Error },
     #[error("the keyring {0} is read-only here: change it where it is written, and put it in place again")]
@@ -109,12 +127,26 @@ impl Deployment {
         // The memory before the document: a change is written first and remembered then, so what is remembered now cannot
         // be newer than what is read next.
         let memories = store.keyring_memories()?;
-        let (document, key) = parse(&keyring_file::read(&self.keyring_path()?)?)?;
+        let path = self.keyring_path()?;
+        let text = match keyring_file::read(&path) {
+            Err(DeploymentError::KeyringRead { error, .. })
+                if error.kind() == io::ErrorKind::NotFound && !memories.is_empty() =>
+            {
+                return Err(DeploymentError::KeyringLost { path, known: names(&memories), keys: store.count()? });
+            }
+            text => text?,
+        };
+        let (document, key) = parse(&text)?;
         let memory = memories.get(&document.id()).cloned().unwrap_or_default();
         memory.check(&document)?;
         let seen = KeyringMemory::after(&document);
         if seen != memory {
             store.remember_keyring(document.id(), &seen)?;
+        }
+        if !memories.contains_key(&document.id())
+            && let Some(trouble) = belonging::other_keyrings(&document, &memories)
+        {
+            tracing::error!("{trouble}");
         }
         Ok((document, key))
     }
@@ -134,6 +166,24 @@ impl Deployment {
     /// The document under a key that is at hand, without asking any source.
     pub(crate) fn document_with(&self, store: &dyn Store, key: &MacKey) -> Result<KeyringDocument, DeploymentError> {
         self.read(store, |text| Ok((KeyringDocument::parse_with(text, key)?, ()))).map(|(document, ())| document)
+    }
+
+    /// Refuses to make a keyring where there is one, and where the store knows one, whose API keys a new one makes invalid.
+    pub(crate) fn refuse_second_keyring(&self) -> Result<(), DeploymentError> {
+        let path = self.keyring_path()?;
+        if path.exists() {
+            return Err(DeploymentError::KeyringExists(path));
+        }
+        let store = match self.store() {
+            Ok(store) => store,
+            Err(DeploymentError::Store(StoreError::Missing(_))) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let memories = store.keyring_memories()?;
+        if memories.is_empty() {
+            return Ok(());
+        }
+        Err(DeploymentError::KeyringKnown { known: names(&memories), keys: store.count()? })
     }
 
     /// The keyring loaded for all realms: the sources are asked here.
@@ -213,6 +263,11 @@ impl Deployment {
             .map_err(|error| DeploymentError::KeyringWrite { path, error })
     }
 
+    /// Where the store is, if it is a file.
+    pub(crate) fn store_path(&self) -> Option<PathBuf> {
+        self.config.store.url.strip_prefix("sqlite:").map(|path| self.config.folder.join(path))
+    }
+
     /// Where the keyring document is.
     pub(crate) fn keyring_path(&self) -> Result<PathBuf, DeploymentError> {
         let source = &self.config.keyring.source;
@@ -242,4 +297,11 @@ impl Deployment {
         let feed = self.feed_key()?.map(|key| key.verifying_key());
         Ok(Some(Assertions::open(&self.config.assertion, feed, &self.sources)?))
     }
+}
+
+/// The ids of keyrings.
+fn names(memories: &HashMap<KeyringId, KeyringMemory>) -> String {
+    let mut ids: Vec<String> = memories.keys().map(ToString::to_string).collect();
+    ids.sort();
+    ids.join(", ")
 }

@@ -1,7 +1,7 @@
 //! The keyring document as a file: read without waiting, locked for a change, and replaced in one step.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{File, Metadata, OpenOptions, TryLockError},
     io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -49,12 +49,14 @@ impl Held {
             _ => DeploymentError::KeyringWrite { path: path.clone(), error },
         };
         let beside = path.with_extension("lock");
-        let file = for_writing().truncate(false).open(&beside).map_err(failed)?;
-        give_to_owner_of(&path, &file).map_err(failed)?;
         let deadline = Instant::now() + LOCK_LIMIT;
         loop {
+            // Anew each time: whoever removes the file while this one waits has others lock another one of the same name.
+            let file = for_writing().truncate(false).open(&beside).map_err(failed)?;
+            give_to_owner_of(&path, &file).map_err(failed)?;
             match file.try_lock() {
-                Ok(()) => return Ok(Held { path, _lock: file }),
+                Ok(()) if is_at(&beside, &file) => return Ok(Held { path, _lock: file }),
+                Ok(()) => {}
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
                 Err(TryLockError::WouldBlock) => {
                     return Err(DeploymentError::KeyringLocked { lock: beside, limit: LOCK_LIMIT });
@@ -79,9 +81,22 @@ impl Held {
         file.set_permissions(self.path.metadata()?.permissions())?;
         give_to_owner_of(&self.path, &file)?;
         file.sync_all()?;
-        std::fs::rename(&new, &self.path)?;
+        std::fs::rename(&new, &self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::ResourceBusy => io::Error::new(
+                error.kind(),
+                "it is mounted without its folder, so no other can be put in its place: mount the folder",
+            ),
+            _ => error,
+        })?;
         File::open(folder)?.sync_all()
     }
+}
+
+/// Whether the path still leads to this file.
+fn is_at(path: &Path, file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    path.metadata().ok().map(identity) == file.metadata().ok().map(identity)
 }
 
 /// Opens without waiting: a named pipe in the place of the file would wait for its reader.

@@ -3,6 +3,7 @@
 
 mod action;
 mod assertion;
+mod belonging;
 #[doc(hidden)]
 pub mod benchmark;
 pub mod cli;

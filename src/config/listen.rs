@@ -54,6 +54,22 @@ impl Listen {
         }
     }
 
+    /// Whether no two listeners can have these.
+    pub(super) fn collides(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Listen::Unix(one), Listen::Unix(other)) => one == other,
+            (Listen::Tcp(one), Listen::Tcp(other)) => {
+                // `[::]` takes IPv4 as well.
+                let takes = |one: &SocketAddr, other: &SocketAddr| {
+                    one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4())
+                };
+                let shared = one.ip() == other.ip() || takes(one, other) || takes(other, one);
+                shared && one.port() == other.port() && one.port() != 0
+            }
+            _ => false,
+        }
+    }
+
     /// Whether only this machine reaches it.
     pub(crate) fn is_local(&self) -> bool {
         match self {

@@ -176,7 +176,16 @@ impl Config {
         if !self.store.url.starts_with("sqlite:") {
             return Err("store.url has to be sqlite:PATH".to_owned());
         }
-        for Listener { plane, listen, tls, .. } in self.listeners() {
+        let listeners = self.listeners();
+        for (at, one) in listeners.iter().enumerate() {
+            if let Some(other) = listeners[..at].iter().find(|other| other.listen.collides(one.listen)) {
+                return Err(format!(
+                    "{}.listen is {} and {}.listen is {}: two listeners cannot share an address, so give each its own",
+                    other.plane, other.listen, one.plane, one.listen
+                ));
+            }
+        }
+        for Listener { plane, listen, tls, .. } in listeners {
             if let Some(tls) = tls {
                 let is_realm = |realm: &str| self.realms.contains_key(realm);
                 tls.check(plane, is_realm).map_err(|message| format!("[{plane}.tls]: {message}"))?;

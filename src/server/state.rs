@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     assertion::Assertions,
-    clock,
+    belonging, clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
     imported::Known,
@@ -115,6 +115,7 @@ impl App {
         let peppers = deployment.peppers(&document)?.map(Arc::new);
         let tls = Tls::load(&deployment.config)?;
         warn_of_administrators(&*store, peppers.is_some())?;
+        belonging::warn(&deployment, &document, &*store, clock::now())?;
         let assertions = deployment.assertions()?.map(Arc::new);
         let snapshot =
             Snapshot::new(&deployment, document, Keys { keyring, peppers, assertions, tls }, Vec::new(), &metrics);

@@ -37,7 +37,10 @@ pub(crate) use self::{
 pub(crate) enum StoreError {
     #[error("store.url has to be sqlite:PATH")]
     Url,
-    #[error("the store {0} does not exist: `bulla init` makes one")]
+    #[error(
+        "the store {0} does not exist: put it back from the backup (docs/OPERATIONS.md, \"A restored backup\"); only a new \
+         deployment, which has issued and revoked nothing, begins with an empty one: `install -m 600 /dev/null {0}`"
+    )]
     Missing(String),
     #[error("the store {0} was written by a newer bulla (schema {1}): use that one")]
     Newer(String, i64),

@@ -186,11 +186,14 @@ fn a_keyring_is_made_for_a_written_configuration() {
     let deployment = Deployment::new();
     let before = deployment.run(&["keyring", "show", "--json"]).json();
     let refused = deployment.run(&["keyring", "init", "--source", "file:master-1.key"]);
-    assert_eq!(refused.code, 2, "a keyring is not overwritten: {}", refused.out);
+    assert!(refused.code == 2 && refused.err.contains("nothing is overwritten"), "{}", refused.err);
     std::fs::remove_file(deployment.file("keyring.toml")).expect("removed");
-    let made =
-        deployment.run(&["keyring", "init", "--source", "file:master-1.key", "--suite", "xaes-256-gcm", "--json"]);
-    let made = made.ok().json();
+    let init = ["keyring", "init", "--source", "file:master-1.key", "--suite", "xaes-256-gcm", "--json"];
+    let lost = deployment.run(&init);
+    let id = before["keyring_id"].as_str().expect("an id");
+    assert!(lost.code == 2 && lost.err.contains(id) && lost.err.contains("backup"), "{}", lost.err);
+    assert!(!deployment.file("keyring.toml").exists(), "nothing was made");
+    let made = deployment.run(&[&init[..], &["--force"]].concat()).ok().json();
     assert_eq!(made["versions"][0]["suite"], "xaes-256-gcm");
     assert_ne!(made["keyring_id"], before["keyring_id"]);
     let key = deployment.issue_text("live", &[]);

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::deployment::Deployment;
+use crate::support::{deployment::Deployment, server::Server};
 
 /// What doctor says is wrong after `spoil` was done to a new deployment.
 fn wrong_after(spoil: impl FnOnce(&Deployment)) -> String {
@@ -37,11 +37,77 @@ fn a_store_that_anyone_may_write() {
 #[test]
 fn a_missing_key_keyring_or_store() {
     for (file, advice) in
-        [("master-1.key", "master-1.key"), ("keyring.toml", "bulla keyring init"), ("bulla.db", "bulla init")]
+        [("master-1.key", "master-1.key"), ("keyring.toml", "put it back from the backup"), ("bulla.db", "put it back")]
     {
         let told = wrong_after(|deployment| std::fs::remove_file(deployment.file(file)).expect("removed"));
         assert!(told.contains(advice), "{file}: {told}");
     }
+}
+
+#[test]
+fn a_keyring_that_is_another_than_the_store_s() {
+    let told = wrong_after(|deployment| {
+        let other = Deployment::new();
+        for file in ["keyring.toml", "keyring-mac.key", "master-1.key", "pepper-1.key"] {
+            std::fs::copy(other.file(file), deployment.file(file)).expect("copied");
+        }
+    });
+    assert!(told.contains("\"keyring\": \"the store also knows") && told.contains("backup"), "{told}");
+}
+
+#[test]
+fn a_pepper_that_is_another_than_the_one_of_the_stored_hashes() {
+    let told = wrong_after(|deployment| {
+        std::fs::copy(deployment.file("feed-signing.key"), deployment.file("pepper-1.key")).expect("copied");
+    });
+    assert!(told.contains("\"pepper\": \"none of the 1 stored hashes") && told.contains("another key"), "{told}");
+}
+
+#[test]
+fn two_listeners_on_one_address() {
+    for (admin, same) in [("127.0.0.1:8181", true), ("127.0.0.1:8184", false), ("[::1]:8181", false)] {
+        let deployment = Deployment::new();
+        deployment.configure("127.0.0.1:8182", admin);
+        let ran = deployment.run(&["doctor"]);
+        assert_eq!(
+            ran.code == 1 && ran.out.contains("data.listen is 127.0.0.1:8181 and admin.listen"),
+            same,
+            "{}",
+            ran.out
+        );
+    }
+}
+
+#[test]
+fn an_empty_store_beside_a_keyring_that_is_older() {
+    let deployment = Deployment::new();
+    let empty = || {
+        for name in ["bulla.db", "bulla.db-wal", "bulla.db-shm"] {
+            let _none = std::fs::remove_file(deployment.file(name));
+        }
+        std::fs::write(deployment.file("bulla.db"), "").expect("written");
+    };
+    empty();
+    let told = deployment.run(&["doctor"]).ok().out.clone();
+    assert!(told.contains("warning  store") && told.contains("the store is empty, and the keyring is from"), "{told}");
+    let log = Server::start(&deployment).stop();
+    assert!(log.contains("the store is empty, and the keyring is from"), "{log}");
+    // The clock cannot be set here, so the keyring is an old one.
+    let sources = bulla::Sources::new(deployment.path());
+    let mac: bulla::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
+    let old = "2026-01-01T00:00:00Z".parse().expect("a time");
+    let source = bulla::SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
+    let mut document = bulla::KeyringDocument::new(bulla::KeyringId::random().expect("random"));
+    let version = document.stage(bulla::Suite::default(), vec![source], &sources, old).expect("staged");
+    document.activate(version, old).expect("activated");
+    let key = bulla::MacKey::open(&mac, &sources, document.id()).expect("the MAC key");
+    std::fs::write(deployment.file("keyring.toml"), document.render(&key).expect("a document")).expect("written");
+    empty();
+    let told = deployment.run(&["doctor"]);
+    assert!(told.code == 1 && told.out.contains("wrong    store"), "{}", told.out);
+    deployment.issue_text("live", &[]);
+    let told = deployment.run(&["doctor"]).ok().out.clone();
+    assert!(told.contains("the store begins at"), "{told}");
 }
 
 #[test]

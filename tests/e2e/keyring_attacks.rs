@@ -120,7 +120,7 @@ fn the_key_of_the_keyrings_mac_is_no_master_key() {
     let staged = deployment.run(&["keyring", "stage", "--source", "file:keyring-mac.key"]);
     assert!(staged.code == 2 && staged.err.contains("authenticates the keyring"), "{}", staged.err);
     std::fs::remove_file(deployment.file("keyring.toml")).expect("removed");
-    let made = deployment.run(&["keyring", "init", "--source", "file:keyring-mac.key"]);
+    let made = deployment.run(&["keyring", "init", "--force", "--source", "file:keyring-mac.key"]);
     assert!(made.code == 2 && made.err.contains("authenticates the keyring"), "{}", made.err);
     assert!(!deployment.file("keyring.toml").exists());
 }

@@ -17,6 +17,9 @@ pub(in crate::cli) struct Init {
     /// The suite that the version pins: aes-256-gcm or xaes-256-gcm
     #[arg(long, default_value_t = Suite::default())]
     suite: Suite,
+    /// Also where the store knows another keyring, whose API keys then are invalid for good
+    #[arg(long)]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -25,6 +28,9 @@ pub(in crate::cli) struct Init {
 impl Init {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let deployment = config.open()?;
+        if !self.force {
+            deployment.refuse_second_keyring()?;
+        }
         let now = clock::now();
         let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);
         let stage = Stage { sources: self.source, suite: self.suite };

@@ -1,0 +1,64 @@
+//! Files: certificates, how they are mounted, and who may write them.
+
+use std::os::unix::fs::PermissionsExt;
+
+use jiff::Timestamp;
+
+use super::Report;
+use crate::{belonging, config::Listener, deployment::Deployment, tls::ListenerTls};
+
+pub(super) fn check_certificates(deployment: &Deployment, now: Timestamp, report: &mut Report) {
+    for Listener { plane, tls, .. } in deployment.config.listeners() {
+        let Some(tls) = tls else { continue };
+        match ListenerTls::load(tls) {
+            Ok(loaded) => {
+                let (until, certificate) = (loaded.validity.until, tls.certificate.display());
+                if let Some(trouble) = loaded.validity.trouble(now) {
+                    report.wrong("certificate", format_args!("[{plane}.tls] {certificate} {trouble}"));
+                } else if loaded.validity.ends_soon(now) {
+                    let told = format_args!("[{plane}.tls] {certificate} expires at {until}: renew it");
+                    report.warning("certificate", told);
+                } else {
+                    let told = format_args!("[{plane}.tls] {certificate} has its key, and is good until {until}");
+                    report.ok("certificate", told);
+                }
+            }
+            Err(error) => report.wrong("certificate", format_args!("[{plane}.tls]: {error}")),
+        }
+        if tls.client_ca.is_some() && tls.clients.is_empty() {
+            let told = format_args!("[{plane}.tls] has a client_ca, and no name in [{plane}.tls.clients] has scopes");
+            report.warning("certificate", told);
+        }
+    }
+}
+
+/// Files that are mounted alone, without the folder that they are in.
+pub(super) fn check_mounts(deployment: &Deployment, report: &mut Report) {
+    let troubles = belonging::lone_mounts(deployment);
+    if troubles.is_empty() {
+        return report.ok("mounts", "neither store nor keyring is mounted without its folder");
+    }
+    for trouble in troubles {
+        report.warning("mounts", trouble);
+    }
+}
+
+/// Files that hold or protect keys; a key file that others may read is an error of its source already.
+pub(super) fn check_modes(deployment: &Deployment, report: &mut Report) {
+    let mut paths = vec![deployment.config.folder.clone()];
+    paths.extend(deployment.keyring_path());
+    paths.extend(deployment.store_path());
+    let mut sound = true;
+    for path in paths {
+        let Ok(metadata) = path.metadata() else { continue };
+        let mode = metadata.permissions().mode() & 0o7777;
+        if mode & 0o002 != 0 {
+            sound = false;
+            report
+                .wrong("modes", format_args!("anyone may write {} (mode {mode:04o}): `chmod o-w` it", path.display()));
+        }
+    }
+    if sound {
+        report.ok("modes", "nobody else may write configuration, keyring or store");
+    }
+}

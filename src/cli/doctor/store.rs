@@ -1,0 +1,47 @@
+//! The store: there, readable and writable.
+
+use std::sync::Arc;
+
+use super::Report;
+use crate::{
+    action::Actor,
+    clock,
+    deployment::Deployment,
+    store::{Following, Store, StoreError},
+};
+
+/// The store, if it can be opened.
+pub(super) fn check(deployment: &Deployment, report: &mut Report) -> Option<Arc<dyn Store>> {
+    let store = match deployment.store() {
+        Ok(store) => store,
+        Err(error) => {
+            report.wrong("store", error);
+            return None;
+        }
+    };
+    // What is written in a transaction that is aborted is not.
+    let trial = Actor::command_line().record(clock::now(), "doctor", None, serde_json::json!({}));
+    let writable = store.transaction(&mut |transaction| {
+        transaction.append_audit(&trial)?;
+        Err(StoreError::GivenUp)
+    });
+    match (store.count(), writable) {
+        (Ok(keys), Err(StoreError::GivenUp)) => report.ok("store", format_args!("{keys} API keys on record")),
+        (Err(error), _) | (_, Err(error)) => report.wrong("store", error),
+        (Ok(_), Ok(())) => {}
+    }
+    check_revocations(&*store, report);
+    Some(store)
+}
+
+/// Reads the whole log, as the service does at its start.
+fn check_revocations(store: &dyn Store, report: &mut Report) {
+    let mut log = Following::default();
+    match log.read_on(store, clock::now_seconds()) {
+        Ok(_) => match log.damage() {
+            None => report.ok("revocations", format_args!("{} in force", log.log.revocations().len())),
+            Some(damage) => report.wrong("revocations", damage),
+        },
+        Err(error) => report.wrong("revocations", error),
+    }
+}

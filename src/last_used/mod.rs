@@ -77,6 +77,12 @@ impl LastUsed {
         }
     }
 
+    /// How many ids were counted and not taken.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.collected().tally.len()
+    }
+
     /// How many uses were not recorded, since the start: for want of room in a buffer, or of ids beyond the bound.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

@@ -50,6 +50,11 @@ impl Tally {
         true
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.uses.len()
+    }
+
     /// The batch. What follows begins anew and without the memory of it.
     pub(super) fn take(&mut self) -> Vec<Use> {
         mem::replace(self, Tally::new(self.most)).uses

@@ -1,5 +1,5 @@
-//! What goes on beside the requests: following the log of revocations, sweeping out what has expired, and writing down what
-//! was gathered in memory. All of it waits for the store, so it has a thread of its own.
+//! What goes on beside the requests: sweeping out what has expired, and writing down what was gathered in memory. All of it waits
+//! for the store, so it has a thread of its own.
 
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,13 @@ use tokio::sync::watch;
 use super::{App, secrets::HashLook, sweeping::Sweeper};
 use crate::{
     clock,
+    last_used::Use,
     store::{StoreError, transact},
 };
 
 /// How often uses are counted.
 const COUNT: Duration = Duration::from_millis(100);
-/// How often the log is looked at for what another process wrote.
+/// How often failed calls are written down, and what another process imported is read.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often one part of the list is swept.
 const SWEEP_PART: Duration = Duration::from_secs(10);
@@ -21,8 +22,13 @@ const SWEEP_PART: Duration = Duration::from_secs(10);
 const SWEEP_STORE: Duration = Duration::from_secs(3_600);
 /// How soon something is tried again that failed.
 const SOON: Duration = Duration::from_secs(5);
-/// Uses that are written in one transaction: nobody else writes meanwhile.
-const USES: usize = 5_000;
+/// How long a transaction of uses may take: nobody else writes meanwhile, and a revocation waits.
+const USES_TAKE: Duration = Duration::from_millis(20);
+/// Uses in one transaction, at first and at the most.
+const USES: usize = 250;
+const MOST_USES: usize = 5_000;
+/// The gap between two of them, in which those who wait get their turn.
+const GAP: Duration = Duration::from_millis(5);
 
 /// Something done again and again.
 struct Chore {
@@ -59,7 +65,8 @@ impl Chore {
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     let [mut look, mut sweep_part, mut sweep_store] = [LOOK, SWEEP_PART, SWEEP_STORE].map(Chore::new);
     let mut flush = Chore::new(app.config.last_used.flush_interval.0);
-    let (mut look_at_hashes, mut hashes) = (Chore::new(app.config.secret.look_interval.0), HashLook::default());
+    let mut look_at_hashes = Chore::new(app.config.secret.look_interval.0);
+    let (mut flushing, mut hashes) = (Flushing::default(), HashLook::default());
     let mut sweeper = Sweeper::new(app.store.sweep_clock().unwrap_or_else(|error| {
         tracing::warn!(%error, "the time of the last sweep cannot be read: nothing is swept");
         0
@@ -67,18 +74,18 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     sweep_store.soon();
     look_at_hashes.now();
     while !*stop.borrow() {
-        std::thread::sleep(COUNT);
+        std::thread::sleep(if flushing.uses.is_empty() { COUNT } else { GAP });
         app.last_used.collect();
         if look.is_due() {
-            note(app, "revocations", app.catch_up());
-            note(app, "revocation rows", app.look_at_damage());
-            app.look_at_staleness();
             note(app, "imported keys", app.follow_imported());
             note(app, "imported rows", app.look_at_unusable());
             note(app, "audit", write_refusals(app, false));
         }
-        if flush.is_due() {
-            note(app, "last use", write_uses(app));
+        if flush.is_due() && flushing.uses.is_empty() {
+            flushing.uses = app.last_used.take();
+        }
+        if !flushing.uses.is_empty() {
+            note(app, "last use", flushing.step(app));
         }
         if look_at_hashes.is_due() || app.has_other_peppers(&hashes) {
             note(app, "secret hashes", app.look_at_hashes(&mut hashes));
@@ -86,20 +93,24 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
         if sweep_part.is_due() {
             note(app, "sweep", sweeper.sweep_part(app));
         }
-        if sweep_store.is_due() && !note(app, "store", sweeper.sweep_store(app)) {
+        if sweep_store.is_due() && !note(app, "store sweep", sweeper.sweep_store(app)) {
             sweep_store.soon();
         }
     }
+    app.last_used.put_back(flushing.uses);
 }
 
 /// Writes down what is still in memory, at the end.
 pub(super) fn finish(app: &App) {
     note(app, "audit", write_refusals(app, true));
-    note(app, "last use", write_uses(app));
+    let mut flushing = Flushing { uses: app.last_used.take(), ..Flushing::default() };
+    while !flushing.uses.is_empty() && note(app, "last use", flushing.step(app)) {
+        std::thread::sleep(GAP);
+    }
 }
 
 /// Notes how a chore went: well, or not.
-fn note(app: &App, what: &'static str, done: Result<(), impl ToString>) -> bool {
+pub(super) fn note(app: &App, what: &'static str, done: Result<(), impl ToString>) -> bool {
     let well = done.is_ok();
     let error = done.err().map(|error| error.to_string());
     let told = error.clone();
@@ -126,15 +137,32 @@ fn write_refusals(app: &App, at_the_end: bool) -> Result<(), StoreError> {
     written
 }
 
-fn write_uses(app: &App) -> Result<(), StoreError> {
-    let mut uses = app.last_used.take();
-    while !uses.is_empty() {
-        let rest = uses.len().saturating_sub(USES);
-        if let Err(error) = app.store.note_uses(&uses[rest..]) {
-            app.last_used.put_back(uses);
+/// Uses on their way into the store.
+struct Flushing {
+    uses: Vec<Use>,
+    /// How many go into one transaction.
+    at_once: usize,
+}
+
+impl Default for Flushing {
+    fn default() -> Self {
+        Flushing { uses: Vec::new(), at_once: USES }
+    }
+}
+
+impl Flushing {
+    /// Writes some of them, as many as take no longer than others should wait. Those that cannot be written are in the next
+    /// flush.
+    fn step(&mut self, app: &App) -> Result<(), StoreError> {
+        let rest = self.uses.len().saturating_sub(self.at_once);
+        let begun = Instant::now();
+        if let Err(error) = app.store.note_uses(&self.uses[rest..]) {
+            app.last_used.put_back(std::mem::take(&mut self.uses));
             return Err(error);
         }
-        uses.truncate(rest);
+        self.uses.truncate(rest);
+        self.at_once =
+            if begun.elapsed() > USES_TAKE { (self.at_once / 2).max(USES) } else { (self.at_once * 2).min(MOST_USES) };
+        Ok(())
     }
-    Ok(())
 }

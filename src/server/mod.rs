@@ -10,6 +10,7 @@ mod data;
 mod degraded;
 mod descriptors;
 mod feed;
+mod following;
 mod freshness;
 mod housekeeping;
 mod imported;
@@ -172,8 +173,10 @@ impl Server {
             let _stopped_or_gone = stopped.wait_for(|stop| *stop).await;
             app.stopping.send_replace(true);
         });
-        let (app, stopped) = (Arc::clone(&self.app), stop.clone());
-        tasks.spawn_blocking(move || housekeeping::run(&app, &stopped));
+        for work in [following::run, housekeeping::run] {
+            let (app, stopped) = (Arc::clone(&self.app), stop.clone());
+            tasks.spawn_blocking(move || work(&app, &stopped));
+        }
         for (bound, endpoints, transport, limits) in self.listeners {
             tasks.spawn(bound.serve(endpoints, limits, transport, stop.clone(), self.grace));
         }

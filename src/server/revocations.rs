@@ -38,6 +38,11 @@ impl TakenBack {
 }
 
 impl Held<'_> {
+    /// Revokes what is due at `now`, in Unix seconds. Whether anything changed.
+    pub(super) fn due(&mut self, now: u64) -> bool {
+        self.0.log.due(now)
+    }
+
     /// Reads what the log has more. Whether anything changed.
     pub(super) fn read_on(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
         let read = self.0.read_on(store, now);

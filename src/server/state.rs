@@ -237,6 +237,14 @@ impl App {
         damage.map_or(Ok(()), Err)
     }
 
+    /// Revokes keys whose grace period is over; no store is needed for that.
+    pub(super) fn end_grace_periods(&self) {
+        let mut held = self.taken_back.hold();
+        if held.due(clock::now_seconds()) {
+            self.publish(&held);
+        }
+    }
+
     /// Shows in the metrics what is only known by looking; at the list that takes a walk through it.
     pub(super) fn show_gauges(&self) {
         let list = self.taken_back.hold().list();

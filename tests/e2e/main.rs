@@ -15,6 +15,7 @@ mod doctor;
 mod doors;
 #[cfg(feature = "escrow")]
 mod escrow;
+mod exchanged_store;
 mod ext_authz;
 mod feed;
 mod floods;

@@ -43,13 +43,31 @@ impl Mount {
     }
 }
 
+/// A file that is mounted in the place of another.
+pub struct Bound(std::path::PathBuf);
+
+impl Mount {
+    /// Mounts `file` where `place` is, which exists.
+    pub fn bind(file: &Path, place: &Path) -> Bound {
+        as_root(&["mount", "--bind", file.to_str().expect("UTF-8"), place.to_str().expect("UTF-8")]);
+        Bound(place.to_owned())
+    }
+}
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        as_root(&["umount", "--lazy", self.0.to_str().expect("UTF-8")]);
+    }
+}
+
 impl Drop for Mount {
     fn drop(&mut self) {
         as_root(&["umount", "--lazy", self.path().to_str().expect("UTF-8")]);
     }
 }
 
-fn as_root(arguments: &[&str]) {
+/// Runs a command as root, who the tests are or may become.
+pub fn as_root(arguments: &[&str]) {
     let root = Command::new("id").arg("-u").output().expect("id runs").stdout == b"0\n";
     let arguments = if root { arguments.to_vec() } else { [&["sudo"], arguments].concat() };
     let done = Command::new(arguments[0]).args(&arguments[1..]).output().expect("the command runs");

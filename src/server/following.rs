@@ -1,0 +1,98 @@
+//! Following the store: what other processes revoked, grace periods that end, and whether the store is still the one that was
+//! opened. None of that may wait for anything else, so it has a thread of its own.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{App, housekeeping::note};
+use crate::clock;
+
+/// How often the store is looked at. What another process wrote is in force after one look.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Runs until `stop`.
+pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        look(app);
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// One look.
+pub(super) fn look(app: &App) {
+    // This takes no store, which may hang.
+    app.end_grace_periods();
+    app.look_at_staleness();
+    look_at_files(app);
+    note(app, "revocations", app.catch_up());
+    note(app, "revocation rows", app.look_at_damage());
+    app.look_at_staleness();
+}
+
+/// Says once that the store was exchanged, and shows it for as long as that lasts.
+fn look_at_files(app: &App) {
+    let error = app.store.look_at_files().err().map(|error| error.to_string());
+    let told = error.clone();
+    if app.degraded.note("store", error, clock::now()) {
+        match told {
+            Some(error) => tracing::error!(error, "nothing can be changed: the store is not the one that was opened"),
+            None => tracing::warn!("the store is the one that was opened again: changes are possible"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bulla::{ApiKeyId, Change};
+
+    use crate::{
+        cli::throw_away,
+        clock,
+        config::Span,
+        deployment::Deployment,
+        last_used::Use,
+        server::housekeeping,
+        store::{NewRevocation, transact},
+    };
+
+    use super::*;
+
+    /// So many that writing them takes longer than anything else here.
+    const USES: usize = 400_000;
+
+    #[test]
+    fn what_another_process_revokes_is_in_force_while_uses_are_still_being_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = throw_away(folder.path()).expect("made");
+        let mut deployment = Deployment::open(&config).expect("opened");
+        deployment.config.last_used.flush_interval = Span(Duration::from_millis(1));
+        let elsewhere = deployment.store().expect("opened");
+        let app = App::load(deployment).expect("loaded");
+        let id = |number: usize| -> ApiKeyId { format!("live_00000X{number:016}").parse().expect("an id") };
+        app.last_used.put_back((0..USES).map(|number| Use { id: id(number), last_used: 1, count: 1 }).collect());
+        let (stop, stopped) = watch::channel(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| housekeeping::run(&app, &stopped));
+            scope.spawn(|| run(&app, &stopped));
+            // The first are on their way once the next flush has nothing to take.
+            while app.last_used.waiting() > 0 {
+                std::thread::yield_now();
+            }
+            let now = clock::now();
+            let revocation = NewRevocation {
+                change: Change::Revoke { id: id(7), expires_at: None },
+                effective_at: None,
+                reason: None,
+                recorded_at: now,
+                recorded_by: "another process".to_owned(),
+            };
+            transact(&*elsewhere, |transaction| transaction.append_revocation(&revocation)).expect("revoked");
+            while !app.verifier().revocations().contains(&id(7), uuid::Uuid::nil(), u32::MAX) {
+                std::thread::yield_now();
+            }
+            stop.send_replace(true);
+        });
+        assert!(app.last_used.waiting() > 0, "the uses were still being written, and what is left is not lost");
+    }
+}

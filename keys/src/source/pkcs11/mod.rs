@@ -15,7 +15,7 @@ use self::{
     module::{InUse, Module},
     pin::Pin,
     token::Token,
-    trouble::Trouble,
+    trouble::{NewStart, Trouble},
 };
 use super::{KeySource, SourceError, SourceUri, credential, one_block, parameters::Parameters};
 use crate::derive::Expanded;
@@ -52,11 +52,16 @@ impl Pkcs11Source {
         let mut module = self.module.use_within(self.time_limit).map_err(|trouble| trouble.of(&self.uri))?;
         let was_started = module.is_started();
         let mut answer = self.ask(&mut module, &work);
-        if was_started && answer.as_ref().is_err_and(Trouble::is_gone) {
+        let again = match answer.as_ref().map_err(Trouble::new_start) {
+            Err(NewStart::Yes) => true,
+            Err(NewStart::IfOld) => was_started,
+            Ok(_) | Err(NewStart::No) => false,
+        };
+        if again {
             module.stop();
             answer = self.ask(&mut module, &work);
         }
-        if answer.as_ref().is_err_and(Trouble::is_gone) {
+        if answer.as_ref().is_err_and(|trouble| trouble.new_start() != NewStart::No) {
             module.stop();
         }
         answer.map_err(|trouble| trouble.of(&self.uri))

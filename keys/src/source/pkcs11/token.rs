@@ -11,7 +11,7 @@ use cryptoki::{
 use super::{
     super::{Problem, SourceError, SourceUri, parameters::Parameters},
     raw,
-    trouble::Trouble,
+    trouble::{NewStart, Trouble},
 };
 
 /// What the URI says of the token; everything said has to fit.
@@ -78,7 +78,7 @@ impl Token {
             }
             (None, _, _) if all.is_empty() => {
                 let detail = "the device does not answer, or has no token: see that it, and the path to it, is up";
-                Err(Trouble::gone(Problem::Unreachable, detail.to_owned()))
+                Err(Trouble::new(Problem::Unreachable, detail.to_owned()).with(NewStart::IfOld))
             }
             (None, _, Some((slot, error))) => {
                 let detail = format!(
@@ -87,13 +87,13 @@ impl Token {
                     slot.id(),
                     slot.id()
                 );
-                Err(Trouble::gone(Problem::Unreachable, detail))
+                Err(Trouble::new(Problem::Unreachable, detail).with(NewStart::Yes))
             }
             (None, _, None) => {
                 let detail = "the module has no such token; `pkcs11-tool --list-token-slots` lists those it has, and only those \
                               whose files this user may read";
                 // A module that was started while the device was away may not look again.
-                Err(Trouble::gone(Problem::Missing, detail.to_owned()))
+                Err(Trouble::new(Problem::Missing, detail.to_owned()).with(NewStart::IfOld))
             }
         }
     }

@@ -11,18 +11,28 @@ use super::super::{Problem, SourceError, SourceUri};
 pub(super) struct Trouble {
     problem: Problem,
     detail: String,
-    /// Whether a new start of the module may help.
-    gone: bool,
+    new_start: NewStart,
     code: Option<RvError>,
+}
+
+/// Whether a new start of the module may help.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum NewStart {
+    /// The token gave a clear answer.
+    No,
+    /// If the module was started some time ago: its device may have been away since.
+    IfOld,
+    /// Even if it was started just now: another process may have changed the token meanwhile.
+    Yes,
 }
 
 impl Trouble {
     pub(super) fn new(problem: Problem, detail: String) -> Self {
-        Trouble { problem, detail, gone: false, code: None }
+        Trouble { problem, detail, new_start: NewStart::No, code: None }
     }
 
-    pub(super) fn gone(problem: Problem, detail: String) -> Self {
-        Trouble { gone: true, ..Trouble::new(problem, detail) }
+    pub(super) fn with(self, new_start: NewStart) -> Self {
+        Trouble { new_start, ..self }
     }
 
     pub(super) fn may_not_sign(why: &str) -> Self {
@@ -30,9 +40,8 @@ impl Trouble {
         Trouble::new(Problem::Denied, detail)
     }
 
-    /// Whether a new start of the module may help: after everything that is no clear answer of the token.
-    pub(super) fn is_gone(&self) -> bool {
-        self.gone
+    pub(super) fn new_start(&self) -> NewStart {
+        self.new_start
     }
 
     pub(super) fn is_wrong_pin(&self) -> bool {
@@ -47,7 +56,7 @@ impl Trouble {
                          (CKR_USER_NOT_LOGGED_IN)"
                     .to_owned(),
                 problem: Problem::Unreachable,
-                gone: true,
+                new_start: NewStart::Yes,
                 ..self
             },
             _ => self,
@@ -67,31 +76,38 @@ impl From<Error> for Trouble {
         if matches!(code, RvError::KeyFunctionNotPermitted) {
             return Trouble::may_not_sign(&format!("{function}: {code:?}"));
         }
-        let (problem, what, gone) = match function {
-            Function::Initialize => at_start(code),
-            _ => (known(code).map(|(problem, what)| (problem, what, false))).unwrap_or_else(|| unforeseen(code)),
+        let ((problem, what), new_start) = match (function, known(code)) {
+            (Function::Initialize, _) => at_start(code),
+            (_, Some(answer)) => (answer, NewStart::No),
+            // A login is made once more only if that is likely to be of use: it may count as a wrong PIN.
+            (Function::Login, None) => (unforeseen(code), NewStart::IfOld),
+            (_, None) => (unforeseen(code), NewStart::Yes),
         };
-        Trouble { problem, detail: format!("{what} ({function}: {code:?})"), gone, code: Some(*code) }
+        Trouble { problem, detail: format!("{what} ({function}: {code:?})"), new_start, code: Some(*code) }
     }
 }
 
 /// Of `C_Initialize`, which says little of what it misses.
-fn at_start(code: &RvError) -> (Problem, &'static str, bool) {
+fn at_start(code: &RvError) -> ((Problem, &'static str), NewStart) {
     match code {
         RvError::ArgumentsBad => (
-            Problem::Malformed,
-            "the module wants parameters to start with, as NSS does: load it through p11-kit-proxy.so, with `x-init-reserved` in \
-             its module file",
-            false,
+            (
+                Problem::Malformed,
+                "the module wants parameters to start with, as NSS does: load it through p11-kit-proxy.so, with \
+                 `x-init-reserved` in its module file",
+            ),
+            NewStart::No,
         ),
         RvError::CantLock | RvError::NeedToCreateThreads | RvError::FunctionNotSupported => {
-            (Problem::Malformed, "the module cannot be used by this program", false)
+            ((Problem::Malformed, "the module cannot be used by this program"), NewStart::No)
         }
         _ => (
-            Problem::Unreachable,
-            "the module did not start: its configuration (environment variables), its files, its device and its daemon have to \
-             be there, and open to this user",
-            true,
+            (
+                Problem::Unreachable,
+                "the module did not start: its configuration (environment variables), its files, its device and its daemon \
+                 have to be there, and open to this user",
+            ),
+            NewStart::IfOld,
         ),
     }
 }
@@ -120,7 +136,7 @@ fn known(code: &RvError) -> Option<(Problem, &'static str)> {
     })
 }
 
-fn unforeseen(code: &RvError) -> (Problem, &'static str, bool) {
+fn unforeseen(code: &RvError) -> (Problem, &'static str) {
     match code {
         RvError::DeviceError
         | RvError::DeviceRemoved
@@ -133,14 +149,13 @@ fn unforeseen(code: &RvError) -> (Problem, &'static str, bool) {
         | RvError::KeyHandleInvalid
         | RvError::ObjectHandleInvalid
         | RvError::CryptokiNotInitialized => {
-            (Problem::Unreachable, "the device does not answer: see that it, and the path to it, is up", true)
+            (Problem::Unreachable, "the device does not answer: see that it, and the path to it, is up")
         }
         RvError::GeneralError | RvError::FunctionFailed | RvError::HostMemory | RvError::DeviceMemory => (
             Problem::Unreachable,
             "the module or its device failed: see that the device, its daemon and the path to it are up; the module's own log \
              tells more",
-            true,
         ),
-        _ => (Problem::Malformed, "the PKCS#11 module failed: its own log tells more", true),
+        _ => (Problem::Malformed, "the PKCS#11 module failed: its own log tells more"),
     }
 }

@@ -77,6 +77,11 @@ pub(crate) enum DeploymentError {
          not seen it yet will reject its API keys"
     )]
     NotEverywhere { version: KeyVersion, staged_at: Timestamp, interval: Span },
+    #[error(
+        "version {version} was staged at {staged_at}, and it is {now} here: one of the two clocks is wrong, so nobody can tell \
+         whether every verifier has it; compare `keyring_serial` in the /readyz of all services before you activate it"
+    )]
+    StagedAhead { version: KeyVersion, staged_at: Timestamp, now: Timestamp },
     #[error("feed.signing_key: {0}")]
     FeedKey(SourceError),
     #[error("assertion.signing_keys: {0}")]
@@ -115,7 +120,15 @@ impl Deployment {
 
     /// The keyring document: authenticated, and held to what the store remembers of it.
     pub(crate) fn document(&self, store: &dyn Store) -> Result<KeyringDocument, DeploymentError> {
-        self.read(store, |text| self.parse(text)).map(|(document, _)| document)
+        self.document_and_key(store).map(|(document, _)| document)
+    }
+
+    /// The same, with the key that authenticates it.
+    pub(crate) fn document_and_key(
+        &self,
+        store: &dyn Store,
+    ) -> Result<(KeyringDocument, Arc<MacKey>), DeploymentError> {
+        self.read(store, |text| self.parse(text))
     }
 
     /// The document that `parse` makes of the file.
@@ -213,7 +226,7 @@ impl Deployment {
         let path = self.keyring_path()?;
         for _ in 0..TRIES {
             // What is wrong is said before the lock is waited for, and no source is asked once it is held.
-            let (before, key) = self.read(store, |text| self.parse(text))?;
+            let (before, key) = self.document_and_key(store)?;
             let mut document = before.clone();
             let changed = asks_sources.then(|| change(&mut document)).transpose()?;
             let held = Held::lock(&path)?;

@@ -29,7 +29,7 @@ impl DataPlane {
     pub fn new() -> Result<Self, Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let deployment = Deployment::open(&throw_away(folder.path())?)?;
-        let router = data_router(Arc::new(App::load(deployment)?));
+        let router = data_router(Arc::new(App::load(deployment, false)?));
         Ok(DataPlane { runtime: Runtime::new()?, router, _folder: folder })
     }
 

@@ -55,6 +55,12 @@ impl Verifier {
         Verifier { revocations, ..self.clone() }
     }
 
+    /// The same verifier with the revocations of another one.
+    #[must_use]
+    pub fn with_revocations_of(&self, other: &Verifier) -> Self {
+        self.with_revocations(Arc::clone(&other.revocations))
+    }
+
     /// What is taken back, for whoever judges other keys by the same list.
     pub fn revocations(&self) -> &Revocations {
         &self.revocations

@@ -162,6 +162,11 @@ impl Change {
         matches!(self, Change::Stage(_) | Change::Rewrap(..))
     }
 
+    /// Whether a version is to be loaded where the change is made, before it is said to be made.
+    pub(crate) fn loads(&self) -> bool {
+        matches!(self, Change::Stage(_) | Change::Activate(..) | Change::Rewrap(..))
+    }
+
     /// Its name in the audit.
     fn name(&self) -> &'static str {
         match self {
@@ -206,7 +211,11 @@ impl Change {
         if rotation::is_everywhere(record.created_at, interval, now) {
             return Ok(None);
         }
-        let early = DeploymentError::NotEverywhere { version: *version, staged_at: record.created_at, interval };
+        let (version, staged_at) = (*version, record.created_at);
+        let early = match staged_at > now {
+            true => DeploymentError::StagedAhead { version, staged_at, now },
+            false => DeploymentError::NotEverywhere { version, staged_at, interval },
+        };
         if activate.require_loaded { Err(early) } else { Ok(Some(early.to_string())) }
     }
 }

@@ -11,12 +11,12 @@ use super::{
     client::{Client, ClientError},
     init,
     output::{self, BAD, DIM, GOOD},
-    serve::{hangup, stop_on_signal},
+    serve::hangup,
 };
 use crate::{
     config::{Level, Listen},
     deployment::Deployment,
-    server::{Addresses, Server},
+    server::{Addresses, Server, shutdown},
     telemetry::log,
 };
 
@@ -43,16 +43,17 @@ impl Quickstart {
             }
         }
         let _last_lines = log::start(&deployment.config.log)?;
+        let grace = deployment.config.server.shutdown_grace.0;
         let runtime = Runtime::new()?;
         let hangup = hangup(&runtime)?;
         runtime.block_on(async {
-            let server = Server::start(deployment, new.config, hangup).await?;
+            let server = Server::start(deployment, new.config, hangup, false).await?;
             let addresses = server.addresses();
             let (stop, stopped) = if self.once {
                 let (stop, stopped) = watch::channel(false);
                 (Some(stop), stopped)
             } else {
-                (None, stop_on_signal()?)
+                (None, shutdown::on_signal(grace)?)
             };
             let serving = tokio::spawn(server.serve(stopped));
             let tour = {

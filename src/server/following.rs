@@ -68,7 +68,7 @@ mod tests {
         let mut deployment = Deployment::open(&config).expect("opened");
         deployment.config.last_used.flush_interval = Span(Duration::from_millis(1));
         let elsewhere = deployment.store().expect("opened");
-        let app = App::load(deployment).expect("loaded");
+        let app = App::load(deployment, false).expect("loaded");
         let id = |number: usize| -> ApiKeyId { format!("live_00000X{number:016}").parse().expect("an id") };
         app.last_used.put_back((0..USES).map(|number| Use { id: id(number), last_used: 1, count: 1 }).collect());
         let (stop, stopped) = watch::channel(false);
@@ -88,7 +88,7 @@ mod tests {
                 recorded_by: "another process".to_owned(),
             };
             transact(&*elsewhere, |transaction| transaction.append_revocation(&revocation)).expect("revoked");
-            while !app.verifier().revocations().contains(&id(7), uuid::Uuid::nil(), u32::MAX) {
+            while !app.snapshot().verifier().revocations().contains(&id(7), uuid::Uuid::nil(), u32::MAX) {
                 std::thread::yield_now();
             }
             stop.send_replace(true);

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::{
     App, blocking,
     secrets::{Proof, Unproven},
+    snapshot::Snapshot,
 };
 use crate::{
     action::{
@@ -99,6 +100,7 @@ impl App {
     /// in one set beats an acceptance in another of the realm: the same key may have been imported under two rules.
     pub(super) async fn judge_imported(
         self: &Arc<Self>,
+        snapshot: &Snapshot,
         text: &str,
         wanted: &Wanted,
     ) -> Option<Result<Arc<Key>, VerifyError>> {
@@ -107,14 +109,14 @@ impl App {
         }
         let (mut judged, mut accepted, mut ended) = (None, None::<Arc<Key>>, Vec::new());
         for candidate in self.imported.recognize(text) {
-            let held = self.holds(candidate.key(), wanted);
+            let held = holds(snapshot, candidate.key(), wanted);
             if let Err(rejection @ (Rejection::Revoked | Rejection::Expired)) = held {
                 ended.push((candidate.clone(), rejection));
             }
             if accepted.is_some() {
                 continue;
             }
-            match self.judge_candidate(candidate, wanted).await {
+            match self.judge_candidate(snapshot, candidate, wanted).await {
                 Ok(key) => accepted = Some(key),
                 // What could not be judged may be the right one.
                 Err(_) if matches!(judged, Some(Err(VerifyError::SecretUnchecked))) => {}
@@ -178,9 +180,14 @@ impl App {
     }
 
     /// In the order of sealed keys: realm, time, revocation, hash, and the scope last.
-    async fn judge_candidate(self: &Arc<Self>, candidate: Candidate, wanted: &Wanted) -> Result<Arc<Key>, VerifyError> {
+    async fn judge_candidate(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        candidate: Candidate,
+        wanted: &Wanted,
+    ) -> Result<Arc<Key>, VerifyError> {
         let key = Arc::clone(candidate.key());
-        self.holds(&key, wanted)?;
+        holds(snapshot, &key, wanted)?;
         let slow = candidate.is_slow();
         if !slow && !self.checked(&candidate, candidate.matches())? {
             return Err(Rejection::SecretWrong.into());
@@ -191,18 +198,10 @@ impl App {
         if slow {
             self.prove_imported(candidate).await?;
             // That may have taken its time.
-            self.holds(&key, wanted)?;
+            holds(&self.snapshot(), &key, wanted)?;
         }
         key.grants(&wanted.scopes)?;
         Ok(key)
-    }
-
-    fn holds(&self, key: &Key, wanted: &Wanted) -> Result<(), Rejection> {
-        let snapshot = self.snapshot();
-        let accepting =
-            |realm: &Realm| snapshot.config.realms.get(realm.as_str()).is_some_and(|policy| policy.accepts_imported());
-        let realms: Vec<Realm> = wanted.realms.iter().copied().filter(accepting).collect();
-        key.holds(&realms, self.verifier().revocations(), clock::now_seconds())
     }
 
     /// Whether a slow hash is that of the text, by what is remembered or by the hash.
@@ -231,7 +230,7 @@ impl App {
         let attempt = attempt.ok_or(Unproven::CouldNotTell("too_many_wrong"))?;
         let kib = candidate.memory_kib().max(LEAST_SHARE);
         let key = Arc::clone(candidate.key());
-        let holds = || key.holds(&[id.realm()], self.verifier().revocations(), clock::now_seconds());
+        let holds = || key.holds(&[id.realm()], self.snapshot().verifier().revocations(), clock::now_seconds());
         let share = self.share_while(kib, holds).await?;
         let app = Arc::clone(self);
         let checked = blocking::run(move || {
@@ -273,7 +272,7 @@ impl App {
                 issuer: &snapshot.issuer,
                 store: &*app.store,
                 config: &snapshot.config,
-                peppers: snapshot.peppers.as_deref(),
+                peppers: snapshot.peppers().map(Arc::as_ref),
                 actor: &actor,
                 now: clock::now(),
             };
@@ -293,4 +292,11 @@ impl App {
             Err(_) => None,
         }
     }
+}
+
+fn holds(snapshot: &Snapshot, key: &Key, wanted: &Wanted) -> Result<(), Rejection> {
+    let accepting =
+        |realm: &Realm| snapshot.config.realms.get(realm.as_str()).is_some_and(|policy| policy.accepts_imported());
+    let realms: Vec<Realm> = wanted.realms.iter().copied().filter(accepting).collect();
+    key.holds(&realms, snapshot.verifier().revocations(), clock::now_seconds())
 }

@@ -10,6 +10,7 @@ mod data;
 mod degraded;
 mod descriptors;
 mod feed;
+mod file_watch;
 mod following;
 mod freshness;
 mod housekeeping;
@@ -20,10 +21,14 @@ mod patience;
 mod problem;
 mod refresh;
 mod refusals;
+mod reload;
 mod revocations;
 mod secrets;
 mod segment;
+pub(crate) mod shutdown;
+mod snapshot;
 mod standing;
+mod start;
 mod state;
 mod sweeping;
 
@@ -119,17 +124,20 @@ fn limits(config: &ServerConfig, bodies: Arc<Budget>) -> Limits {
 }
 
 impl Server {
-    /// Loads everything and then opens the ports. The configuration is read again from `config_path` when something
+    /// Loads everything, with `wait_for_source` once the key sources answer, and then opens the ports. The configuration is read again from `config_path` when something
     /// changes, and at every `hangup`.
     pub(crate) async fn start(
         deployment: Deployment,
         config_path: PathBuf,
         hangup: Signal,
+        wait_for_source: bool,
     ) -> Result<Self, StartError> {
         let config = deployment.config.clone();
-        let app = tokio::task::spawn_blocking(|| App::load(deployment)).await.unwrap_or_else(|panic| {
-            std::panic::resume_unwind(panic.into_panic());
-        })?;
+        let app = tokio::task::spawn_blocking(move || App::load(deployment, wait_for_source)).await.unwrap_or_else(
+            |panic| {
+                std::panic::resume_unwind(panic.into_panic());
+            },
+        )?;
         let app = Arc::new(app);
         let refresher = Refresher::new(Arc::clone(&app), config_path, hangup);
         let (shares, mut listeners) = (Shares::take(&config.server), Vec::new());
@@ -154,8 +162,10 @@ impl Server {
         Addresses { data: address(0), admin: address(1), metrics: address(2) }
     }
 
-    /// Serves until `stop` says so, then finishes what is in flight, for as long as the configuration allows.
+    /// Serves until `stop` says so, then finishes what is in flight, for as long as the configuration allows less what writing
+    /// down needs.
     pub(crate) async fn serve(self, stop: watch::Receiver<bool>) {
+        let grace = shutdown::for_requests(self.grace);
         let addresses = self.addresses();
         tracing::info!(
             data = %addresses.data,
@@ -178,7 +188,7 @@ impl Server {
             tasks.spawn_blocking(move || work(&app, &stopped));
         }
         for (bound, endpoints, transport, limits) in self.listeners {
-            tasks.spawn(bound.serve(endpoints, limits, transport, stop.clone(), self.grace));
+            tasks.spawn(bound.serve(endpoints, limits, transport, stop.clone(), grace));
         }
         while tasks.join_next().await.is_some() {}
         let app = Arc::clone(&self.app);

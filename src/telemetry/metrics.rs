@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bulla::{KeyringDocument, Rejection, VerifyError};
@@ -27,6 +28,7 @@ pub(crate) struct Metrics {
     pub(crate) unknown_version_refreshes: Counter,
     refreshes: Family<OutcomeLabel, Counter>,
     refresh_failing: Gauge,
+    refresh_running: Gauge<u64, AtomicU64>,
     sealed: Family<SealedLabel, Gauge>,
     version_state: Family<VersionStateLabel, Gauge>,
     keyring_serial: Gauge<u64, AtomicU64>,
@@ -139,8 +141,14 @@ impl Metrics {
         let refresh_failing = Gauge::default();
         registry.register(
             "keyring_refresh_failing",
-            "1 while the last look at the keyring failed",
+            "1 while the last look at the keyring failed, or one hangs",
             refresh_failing.clone(),
+        );
+        let refresh_running = Gauge::default();
+        registry.register(
+            "keyring_refresh_running_seconds",
+            "For how long a look at the keyring has been under way; 0 between looks",
+            refresh_running.clone(),
         );
         let sealed = Family::<SealedLabel, Gauge>::default();
         registry.register(
@@ -263,6 +271,7 @@ impl Metrics {
             unknown_version_refreshes,
             refreshes,
             refresh_failing,
+            refresh_running,
             sealed,
             version_state,
             keyring_serial,
@@ -378,7 +387,12 @@ impl Metrics {
     pub(crate) fn refreshed(&self, ok: bool) {
         let outcome = if ok { "ok" } else { "failed" };
         self.refreshes.get_or_create(&OutcomeLabel { outcome }).inc();
-        self.refresh_failing.set(i64::from(!ok));
+    }
+
+    /// Shows for how long a look at the keyring has been under way, and whether the last one failed, or this one hangs.
+    pub(crate) fn refreshing(&self, running: Duration, failing: bool) {
+        self.refresh_running.set(running.as_secs());
+        self.refresh_failing.set(i64::from(failing));
     }
 
     /// Shows how much of the seal budget is used.

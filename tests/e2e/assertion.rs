@@ -194,3 +194,55 @@ fn without_a_key_there_is_none_and_a_clients_own_does_not_get_through() {
     let answer = server.data.get("/.well-known/jwks.json");
     assert_eq!((answer.status, answer.problem().as_str()), (404, "not-found"));
 }
+
+/// The audience of an assertion, which is not checked here.
+fn audience(token: &str) -> Value {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let claims = token.split('.').nth(1).map(|part| URL_SAFE_NO_PAD.decode(part).expect("base64"));
+    serde_json::from_slice::<Value>(&claims.expect("claims")).expect("JSON")["aud"].clone()
+}
+
+#[test]
+fn no_request_mixes_two_states_of_the_configuration() {
+    let deployment = signing(&[1]);
+    let server = Server::start(&deployment);
+    let keys = ["live", "test"].map(|realm| deployment.issue_text(realm, &[]));
+    let states = [("live", "upstreams"), ("test", "others")];
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let allowed = |at: usize| {
+        let answer = server.data.request("GET", "/v1/authorize", &[("x-api-key", &keys[at])], "");
+        (answer.status == 200).then(|| audience(answer.header("x-bulla-assertion").expect("an assertion")))
+    };
+    std::thread::scope(|scope| {
+        let askers: Vec<_> = (0..4)
+            .map(|number| {
+                let (stop, allowed) = (&stop, &allowed);
+                scope.spawn(move || {
+                    let mut seen = 0;
+                    while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                        let at = number % 2;
+                        if let Some(audience) = allowed(at) {
+                            assert_eq!(audience, states[at].1, "the default realms and the audience are of one state");
+                            seen += 1;
+                        }
+                    }
+                    seen
+                })
+            })
+            .collect();
+        for round in 0..40 {
+            let (from, to) = (states[round % 2], states[(round + 1) % 2]);
+            let path = deployment.file("bulla.toml");
+            let text = std::fs::read_to_string(&path).expect("the configuration");
+            let text = text
+                .replace(&format!("default_realms = [\"{}\"]", from.0), &format!("default_realms = [\"{}\"]", to.0))
+                .replace(&format!("audience = \"{}\"", from.1), &format!("audience = \"{}\"", to.1));
+            crate::support::authority::replace(&path, &text);
+            server.signal("HUP");
+            server.until("the other state", |_| allowed((round + 1) % 2).is_some());
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        let seen: u64 = askers.into_iter().map(|asker| asker.join().expect("no request mixed two")).sum();
+        assert!(seen > 100, "{seen}");
+    });
+}

@@ -20,6 +20,7 @@ mod ext_authz;
 mod feed;
 mod floods;
 mod full_disk;
+mod hanging;
 mod imported;
 mod imported_sets;
 mod keyring_attacks;

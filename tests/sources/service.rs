@@ -179,3 +179,181 @@ fn resigned(text: &str, deployment: &Deployment) -> String {
     let mac: String = hmac(&key, signed.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{signed}hmac_sha256 = \"{mac}\"\n")
 }
+
+/// Holds a server as a network that drops its packets would, and everything it started.
+fn hold(server: u32, held: bool) {
+    let signal = if held { "-STOP" } else { "-CONT" };
+    let children = std::process::Command::new("pgrep").args(["-P", &server.to_string()]).output().expect("pgrep runs");
+    let children = String::from_utf8(children.stdout).expect("numbers");
+    for id in children.split_whitespace().chain([server.to_string().as_str()]) {
+        std::process::Command::new("kill").args([signal, id]).status().expect("kill runs");
+    }
+}
+
+#[test]
+fn a_compromise_is_in_force_while_an_hsm_hangs() {
+    world::folder();
+    SoftHsm::get();
+    let p11_kit = P11Kit::start_as("hanging-p11-kit");
+    let module = format!("pkcs11:token=bulla?module-path={}", p11_kit.module);
+    let deployment = trusting(&[&module]);
+    let pin = world::file(deployment.path(), "pin", "1234");
+    let uri =
+        format!("pkcs11:token=bulla;object=master-1?module-path={}&pin-source=file:{}", p11_kit.module, pin.display());
+    let environment = [("P11_KIT_SERVER_ADDRESS", p11_kit.address())];
+    let environment = [(environment[0].0, environment[0].1.as_str()), ("BULLA_SERVER__SHUTDOWN_GRACE", "10s")];
+    let server = Server::start_with(&deployment, &environment);
+    let old = deployment.issue("live", &[])["api_key"].clone();
+    let staged = server.admin.post("/v1/keyring/versions", &json!({"sources": [uri]}));
+    assert_eq!(staged.status, 201, "{}", staged.body);
+    assert_eq!(server.admin.post("/v1/keyring/versions/2/activate", &json!({})).status, 200);
+    let new = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP})).json()["api_key"].clone();
+    assert!(active(&server, &old) && active(&server, &new));
+
+    hold(p11_kit.id(), true);
+    server.signal("HUP");
+    let asking = |server: &Server| {
+        let ready = server.data.get("/readyz").json();
+        ready["degraded"][0]["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("asking the key sources has taken"))
+    };
+    server.until("the word of what hangs", asking);
+    deployment.keyring(&["compromise", "1"]);
+    server.until("the compromise", |server| !active(server, &old));
+    assert!(active(&server, &new), "the other version's keys are at hand");
+    // A command says which source it is, and ends.
+    let mut command = crate::support::command::bulla(deployment.path());
+    command.args(["keyring", "check"]).env("P11_KIT_SERVER_ADDRESS", p11_kit.address());
+    let checked = crate::support::command::finish(&mut command, "");
+    assert_eq!(checked.code, 2);
+    assert!(checked.err.contains("pkcs11:") && checked.err.contains("no answer within"), "{}", checked.err);
+    server.until("the source told", |server| {
+        server.data.get("/readyz").body.contains("no answer within")
+            || server.data.get("/readyz").body.contains("has not answered for")
+    });
+    hold(p11_kit.id(), false);
+    server.until("the recovery", |server| server.metric("bulla_keyring_refresh_failing") == 0);
+
+    hold(p11_kit.id(), true);
+    server.signal("HUP");
+    server.until("the word of what hangs", asking);
+    server.stop();
+    hold(p11_kit.id(), false);
+}
+
+#[test]
+fn versions_at_one_server_that_hangs_are_asked_at_once_and_hold_no_compromise_up() {
+    world::folder();
+    let bao = OpenBao::start("bao-that-hangs");
+    let trusted = format!("vault-transit:{}", bao.url);
+    let deployment = trusting(&[&trusted]);
+    let token = bao.token("hanging", "path \"transit/hmac/*\" { capabilities = [\"update\"] }");
+    for number in 2..6 {
+        bao.bao(&["write", &format!("transit/keys/hanging-{number}"), "type=hmac", "key_size=32"]);
+        let uri = format!(
+            "vault-transit:{}/transit/hanging-{number}?key_version=1&token-source=file:{}",
+            bao.url,
+            token.display()
+        );
+        deployment.keyring(&["stage", "--source", &uri]);
+    }
+    deployment.keyring(&["activate", "5"]);
+    let server = Server::start(&deployment);
+    let new = deployment.issue("live", &[])["api_key"].clone();
+    deployment.keyring(&["activate", "4"]);
+    server.until("the other version", |server| server.data.get("/readyz").json()["active_version"] == 4);
+    hold(bao.id(), true);
+    server.signal("HUP");
+    let compromised = deployment.run(&["keyring", "compromise", "5"]);
+    assert_eq!(compromised.code, 0, "{}", compromised.err);
+    server.until("the compromise", |server| !active(server, &new));
+    server.until("all four told", |server| {
+        let ready = server.data.get("/readyz").body;
+        ["hanging-2", "hanging-3", "hanging-4"].iter().all(|key| ready.contains(key))
+    });
+    server.stop();
+    hold(bao.id(), false);
+}
+
+#[test]
+fn a_rate_limit_is_waited_out_and_starts_nothing_over() {
+    world::folder();
+    let bao = OpenBao::start("bao-with-a-quota");
+    let trusted = format!("vault-transit:{}", bao.url);
+    let deployment = trusting(&[&trusted]);
+    let token = bao.token("quota", "path \"transit/hmac/*\" { capabilities = [\"update\"] }");
+    let uri = format!("vault-transit:{}/transit/master-1?key_version=1&token-source=file:{}", bao.url, token.display());
+    deployment.keyring(&["stage", "--source", &uri]);
+    let mut realms = String::new();
+    for number in 0..60 {
+        realms.push_str(&format!("[realms.r{number}]\n"));
+    }
+    let path = deployment.file("bulla.toml");
+    let text = std::fs::read_to_string(&path).expect("the configuration");
+    std::fs::write(&path, format!("{text}\n{realms}")).expect("written");
+    // Far fewer at a time than there are realms.
+    bao.bao(&["write", "sys/quotas/rate-limit/few", "path=transit", "rate=20", "interval=1s"]);
+    let server = Server::start(&deployment);
+    assert_eq!(server.data.get("/readyz").json()["degraded"], json!([]));
+}
+
+#[test]
+fn a_start_that_waits_for_its_source_ends_at_what_waiting_does_not_change() {
+    world::folder();
+    let bao = OpenBao::start("bao-to-wait-for");
+    let trusted = format!("vault-transit:{}", bao.url);
+    let deployment = trusting(&[&trusted]);
+    let token = bao.token("waiting", "path \"transit/hmac/*\" { capabilities = [\"update\"] }");
+    let uri = format!("vault-transit:{}/transit/master-1?key_version=1&token-source=file:{}", bao.url, token.display());
+    deployment.keyring(&["stage", "--source", &uri]);
+    bao.seal();
+    let mut waiting = Waiting::start(&deployment);
+    waiting.until("waiting for a key source");
+    bao.unseal();
+    waiting.until("serving");
+    waiting.end();
+
+    bao.seal();
+    let mut waiting = Waiting::start(&deployment);
+    waiting.until("waiting for a key source");
+    // A token that is none: nobody waits for that.
+    std::fs::write(&token, "none\n").expect("written");
+    bao.unseal();
+    let (code, said) = waiting.ended();
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("the token is not valid"), "{said}");
+}
+
+/// `bulla serve --wait-for-source`.
+struct Waiting {
+    process: std::process::Child,
+    lines: std::io::Lines<std::io::BufReader<std::process::ChildStderr>>,
+}
+
+impl Waiting {
+    fn start(deployment: &Deployment) -> Self {
+        let mut process = crate::support::command::bulla(deployment.path())
+            .args(["serve", "--wait-for-source", "--data-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"])
+            .env("BULLA_METRICS__LISTEN", "")
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("started");
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(process.stderr.take().expect("its log")));
+        Waiting { process, lines }
+    }
+
+    fn until(&mut self, word: &str) {
+        assert!(self.lines.by_ref().map_while(Result::ok).any(|line| line.contains(word)), "{word}");
+    }
+
+    fn ended(mut self) -> (Option<i32>, String) {
+        let said: Vec<String> = self.lines.by_ref().map_while(Result::ok).collect();
+        (self.process.wait().expect("it ends").code(), said.join("\n"))
+    }
+
+    fn end(mut self) {
+        self.process.kill().expect("it runs");
+        self.process.wait().expect("reaped");
+    }
+}

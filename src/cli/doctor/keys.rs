@@ -4,7 +4,7 @@ use bulla::{Binding, Keyring, KeyringDocument, Sources};
 use jiff::Timestamp;
 
 use super::Report;
-use crate::{belonging, deployment::Deployment, secret::Sample, store::Store};
+use crate::{belonging, deployment::Deployment, rotation, secret::Sample, store::Store};
 
 /// Stored hashes that are held against the pepper: enough to tell another pepper from one damaged row.
 const SAMPLE: u32 = 100;
@@ -41,9 +41,7 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
 }
 
 fn check_clock(document: &KeyringDocument, now: Timestamp, report: &mut Report) {
-    let latest =
-        document.versions().iter().flat_map(|record| [Some(record.created_at), record.activated_at]).flatten().max();
-    match latest.filter(|latest| *latest > now) {
+    match rotation::latest_change(document).filter(|latest| *latest > now) {
         Some(latest) => report.wrong(
             "clock",
             format_args!(

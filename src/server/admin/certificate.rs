@@ -27,7 +27,7 @@ pub(super) fn identify(
         return refuse("a page of another site may have sent this: a browser is to present an API key");
     }
     let snapshot = app.snapshot();
-    let (tls, config) = (snapshot.tls.of(Plane::Admin), &snapshot.config.admin.tls);
+    let (tls, config) = (snapshot.tls().of(Plane::Admin), &snapshot.config.admin.tls);
     let (Some(tls), Some(config)) = (tls, config) else {
         return refuse("no client certificates are accepted");
     };

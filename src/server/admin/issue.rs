@@ -153,7 +153,7 @@ pub(super) fn issuing<T>(app: &App, caller: &Caller, issue: impl FnOnce(&Issuing
         issuer: &snapshot.issuer,
         store: &*app.store,
         config: &snapshot.config,
-        peppers: snapshot.peppers.as_deref(),
+        peppers: snapshot.peppers().map(Arc::as_ref),
         actor: &caller.actor(),
         now: clock::now(),
     })

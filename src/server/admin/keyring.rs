@@ -14,9 +14,7 @@ use utoipa::ToSchema;
 use super::auth::{Caller, Permission};
 use crate::{
     action::keyring::{Activate, Change, Changed, Compromise, Stage},
-    clock,
-    deployment::Deployment,
-    schema,
+    clock, schema,
     server::{
         App, blocking,
         body::{self, Bounds},
@@ -148,12 +146,8 @@ async fn read<T: DeserializeOwned + Default>(
 /// written is done: trouble with taking it up is a warning.
 async fn apply(app: Arc<App>, caller: Caller, change: Change) -> Result<Json<Changed>, Problem> {
     let changed = blocking::run(move || {
-        let deployment = Deployment::of(app.snapshot().config.clone());
-        let mut changed = change.apply(&deployment, &*app.store, &caller.actor(), clock::now())?;
-        match app.reload(&deployment, false) {
-            Ok(reloaded) => changed.warn(reloaded.failed),
-            Err(error) => changed.warn(vec![error.to_string()]),
-        }
+        let mut changed = change.apply(&app.deployment(), &*app.store, &caller.actor(), clock::now())?;
+        changed.warn(app.take_up(change.loads().then_some(changed.version)));
         Ok::<_, Problem>(changed)
     });
     changed.await?.map(Json)

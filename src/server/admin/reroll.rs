@@ -81,7 +81,7 @@ pub(super) async fn reroll_secret(
     let how: RerollSecret = body::optional_json(request, Bounds::single(&app.config.server)).await?;
     let rerolled = blocking::run(move || {
         let snapshot = Guard::into_inner(app.snapshot());
-        let with = (&snapshot.config, snapshot.peppers.as_deref());
+        let with = (&snapshot.config, snapshot.peppers().map(Arc::as_ref));
         let rerolled = how.apply(id, &*app.store, with, &caller.actor(), clock::now())?;
         app.catch_up()?;
         Ok::<_, Problem>(rerolled)

@@ -57,8 +57,9 @@ pub(super) async fn verify_batch(State(app): State<Arc<App>>, request: Request) 
     if count > MAX_KEYS {
         return Err(Problem::bad_request(format!("`api_keys` holds {count} keys and may hold {MAX_KEYS}")));
     }
-    let wanted = Wanted { realms: accepted_realms(&app, &body.realms)?, ..Wanted::default() };
-    let verdicts = join_all(body.api_keys.kept().iter().map(|key| app.judge(key, &wanted))).await;
+    let snapshot = app.snapshot();
+    let wanted = Wanted { realms: accepted_realms(&snapshot, &body.realms)?, ..Wanted::default() };
+    let verdicts = join_all(body.api_keys.kept().iter().map(|key| app.judge(&snapshot, key, &wanted))).await;
     let answer = |verdict| Answer::for_caller(verdict).unwrap_or(Answer::COULD_NOT_TELL);
     Ok(Json(Results { results: verdicts.iter().map(answer).collect() }))
 }

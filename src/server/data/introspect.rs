@@ -117,15 +117,16 @@ pub(super) async fn introspect(
         auth::identify(&app, &headers, peer).await?.needs(&app, permission)?;
     }
     let form = Form::read(&body)?;
+    let snapshot = app.snapshot();
     let address = form.ip.map(|ip| ip.parse()).transpose();
     // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.
     let wanted = Wanted {
-        realms: accepted_realms(&app, &form.realm.into())?,
+        realms: accepted_realms(&snapshot, &form.realm.into())?,
         audience: form.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
         ..Wanted::default()
     };
-    let answer = match app.judge(&form.token, &wanted).await {
+    let answer = match app.judge(&snapshot, &form.token, &wanted).await {
         Ok(accepted) => {
             let key = ActiveKey::new(&accepted);
             Introspection::Active(Box::new(ActiveToken {

@@ -25,7 +25,7 @@ const CACHED: &str = "public, max-age=300";
 ))]
 pub(super) async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let snapshot = app.snapshot();
-    let assertions = snapshot.assertions.as_ref().ok_or_else(Problem::no_assertions)?;
+    let assertions = snapshot.assertions().ok_or_else(Problem::no_assertions)?;
     let headers = [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, CACHED)];
     Ok((headers, Json(assertions.jwks())).into_response())
 }

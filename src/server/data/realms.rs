@@ -2,7 +2,7 @@
 
 use bulla::Realm;
 
-use crate::server::{App, bounded::Bounded, problem::Problem};
+use crate::server::{bounded::Bounded, problem::Problem, snapshot::Snapshot};
 
 /// The most that a request may name where so many are configured. Each text is held against each.
 const MOST: usize = 1_000;
@@ -14,8 +14,7 @@ pub(super) type NamedRealms = Bounded<MOST>;
 
 /// The realms that count: those that are named, each once, or the configured default. One that is not configured has no keys,
 /// and the administrators' is never accepted here.
-pub(super) fn accepted_realms(app: &App, named: &NamedRealms) -> Result<Vec<Realm>, Problem> {
-    let snapshot = app.snapshot();
+pub(super) fn accepted_realms(snapshot: &Snapshot, named: &NamedRealms) -> Result<Vec<Realm>, Problem> {
     if named.count() == 0 {
         return Ok(snapshot.default_realms.clone());
     }

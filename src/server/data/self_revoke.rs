@@ -63,9 +63,10 @@ pub(super) async fn self_revoke(
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
     };
-    let wanted = Wanted { realms: app.snapshot().config.all_realms(), ..Wanted::default() };
+    let snapshot = app.snapshot();
+    let wanted = Wanted { realms: snapshot.config.all_realms(), ..Wanted::default() };
     // Half of a key is enough to end it: its seal is genuine, and hashes would only take time.
-    let ids = match (app.open(text.expose(), &wanted), text.expose().parse::<ApiKey>()) {
+    let ids = match (app.open(&snapshot, text.expose(), &wanted), text.expose().parse::<ApiKey>()) {
         (Ok(_), Ok(key)) => vec![key.id()],
         (Err(VerifyError::Rejected(rejection)), Ok(key)) if is_genuine(rejection) => vec![key.id()],
         // In every set that has it: in another one it would be good.
@@ -73,7 +74,7 @@ pub(super) async fn self_revoke(
         (Err(_), Ok(_)) => Vec::new(),
     };
     let id = *ids.first().ok_or_else(Problem::no_such_key)?;
-    let told = client_address::behind_gateway(&app.snapshot().config.data, peer, &headers);
+    let told = client_address::behind_gateway(&snapshot.config.data, peer, &headers);
     let actor = Actor::api_key(id, told.or(peer.0.map(|peer| peer.ip())));
     let taken = blocking::run(move || {
         let take_back = TakeBack { store: &*app.store, actor: &actor, now: clock::now(), reason: None };

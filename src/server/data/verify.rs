@@ -65,14 +65,15 @@ pub(super) struct Verification {
 )]
 pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Result<Json<Verification>, Problem> {
     let body: Body = body::json(request, Bounds::single(&app.config.server)).await?;
+    let snapshot = app.snapshot();
     let address = body.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
     let wanted = Wanted {
-        realms: accepted_realms(&app, &body.realms)?,
+        realms: accepted_realms(&snapshot, &body.realms)?,
         scopes: body.scopes,
         audience: body.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
     };
-    let verdict = app.judge(&body.api_key, &wanted).await;
+    let verdict = app.judge(&snapshot, &body.api_key, &wanted).await;
     let answer = Answer::for_caller(&verdict).ok_or_else(Problem::could_not_tell)?;
     let replacement = match verdict {
         Ok(Accepted::Imported(key)) => app.replace_imported(key).await,

@@ -38,7 +38,7 @@ impl Transport {
     pub(super) async fn secure(&self, stream: Box<dyn Stream>, limit: Duration) -> Option<Secured> {
         let plain = |stream| Some(Secured { stream, client: None });
         let Transport::Configured { app, plane } = self else { return plain(stream) };
-        let Some(tls) = app.snapshot().tls.of(*plane).cloned() else { return plain(stream) };
+        let Some(tls) = app.snapshot().tls().of(*plane).cloned() else { return plain(stream) };
         let handshake = TlsAcceptor::from(Arc::clone(&tls.config)).accept(stream);
         let shaken =
             tokio::time::timeout(limit, handshake).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));

@@ -61,7 +61,7 @@ mod tests {
     fn every_route_is_described_and_nothing_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let deployment = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened");
-        let app = Arc::new(App::load(deployment).expect("loaded"));
+        let app = Arc::new(App::load(deployment, false).expect("loaded"));
 
         let mut described: BTreeSet<String> = admin::routes().into_openapi().paths.paths.into_keys().collect();
         described.insert("/openapi.json".to_owned());

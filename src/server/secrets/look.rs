@@ -26,7 +26,7 @@ pub(in crate::server) struct HashLook {
 impl App {
     /// Whether other peppers are loaded than those that the look was taken with.
     pub(in crate::server) fn has_other_peppers(&self, look: &HashLook) -> bool {
-        match (&self.snapshot().peppers, &look.peppers) {
+        match (self.snapshot().peppers(), &look.peppers) {
             (Some(now), Some(then)) => !Arc::ptr_eq(now, then),
             (now, then) => now.is_some() != then.is_some(),
         }
@@ -35,7 +35,7 @@ impl App {
     /// Looks at some stored hashes, from where the last look ended. What is wrong with those of this round, or of the last.
     pub(in crate::server) fn look_at_hashes(&self, look: &mut HashLook) -> Result<(), String> {
         if self.has_other_peppers(look) {
-            *look = HashLook { peppers: self.snapshot().peppers.clone(), ..HashLook::default() };
+            *look = HashLook { peppers: self.snapshot().peppers().cloned(), ..HashLook::default() };
         }
         let Some(peppers) = look.peppers.clone() else { return Ok(()) };
         let sample = self.store.secret_sample(look.after, SAMPLE).map_err(|error| error.to_string())?;

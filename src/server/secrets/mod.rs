@@ -22,7 +22,7 @@ use self::{
     pool::{Pool, Share},
 };
 pub(super) use self::{cache::Proof, look::HashLook};
-use super::{App, blocking, standing::LOOK};
+use super::{App, blocking, snapshot::Snapshot, standing::LOOK};
 use crate::{
     clock,
     config::SecretConfig,
@@ -101,7 +101,12 @@ impl Secrets {
 
 impl App {
     /// Whether the presented secret half is right, by what is remembered or by the stored hashes.
-    pub(super) async fn prove(self: &Arc<Self>, text: &str, check: &SecretCheck) -> Result<(), VerifyError> {
+    pub(super) async fn prove(
+        self: &Arc<Self>,
+        snapshot: &Snapshot,
+        text: &str,
+        check: &SecretCheck,
+    ) -> Result<(), VerifyError> {
         let (secrets, id, now) = (&self.secrets, check.id(), clock::now_seconds());
         let name = secrets.proofs.name(text);
         if let Some(proof) = secrets.proofs.get(&name).await {
@@ -111,7 +116,7 @@ impl App {
             }
             secrets.proofs.forget(&name).await;
         }
-        let Some(peppers) = self.snapshot().peppers.clone() else { return Err(self.could_not_tell("no_pepper")) };
+        let Some(peppers) = snapshot.peppers().cloned() else { return Err(self.could_not_tell("no_pepper")) };
         for _ in 0..TRIES {
             let digests = peppers.digests(check);
             match secrets.proofs.get_or(name, self.hash(check, Arc::clone(&peppers), digests)).await {
@@ -152,7 +157,7 @@ impl App {
         let share = match stored.memory_kib() {
             0 => None,
             kib => {
-                let holds = || check.holds(&self.verifier(), clock::now_seconds());
+                let holds = || check.holds(self.snapshot().verifier(), clock::now_seconds());
                 Some(self.share_while(kib, holds).await?)
             }
         };

@@ -75,6 +75,10 @@ impl OpenBao {
     }
 
     /// Ends it, as a crash would.
+    pub fn id(&self) -> u32 {
+        self.process.lock().expect("nobody panics with it").as_ref().expect("it runs").id()
+    }
+
     pub fn kill(&self) {
         *self.process.lock().expect("nobody panics with it") = None;
     }

@@ -34,6 +34,11 @@ impl P11Kit {
         format!("unix:path={}", self.socket.display())
     }
 
+    /// The server's process.
+    pub fn id(&self) -> u32 {
+        self.server.as_ref().expect("it runs").id()
+    }
+
     /// Ends the server, and what it started for each of its clients.
     pub fn go_away(&mut self) {
         if let Some(mut server) = self.server.take() {

@@ -53,9 +53,10 @@ pub(in crate::server::data) async fn authorize(app: Arc<App>, Asked { request, p
 }
 
 async fn identify(app: &Arc<App>, head: &Parts, peer: Peer) -> Result<Identity, Denied> {
-    let required = requirements(app, Ok(route(head.uri.path())))?;
-    let address = client_address::behind_gateway(&app.snapshot().config.data, peer, &head.headers);
-    judge(app, required, &head.headers, address).await
+    let snapshot = app.snapshot();
+    let required = requirements(app, &snapshot, Ok(route(head.uri.path())))?;
+    let address = client_address::behind_gateway(&snapshot.config.data, peer, &head.headers);
+    judge(app, &snapshot, required, &head.headers, address).await
 }
 
 const PATH: &str = "/v1/authorize";

@@ -18,7 +18,7 @@ use bulla::{
 
 use self::{identity::Identity, required::Required};
 use crate::{
-    server::{App, problem::Problem},
+    server::{App, problem::Problem, snapshot::Snapshot},
     telemetry::limit::LineLimit,
     view::verdict::Wanted,
 };
@@ -39,9 +39,9 @@ enum Denied {
 }
 
 /// What the text of a route requires: the defaults where there is none.
-fn requirements(app: &App, route: Result<Option<&str>, String>) -> Result<Required, Denied> {
+fn requirements(app: &App, snapshot: &Snapshot, route: Result<Option<&str>, String>) -> Result<Required, Denied> {
     let required = route.and_then(|text| text.map_or(Ok(Required::default()), required::parse));
-    required.and_then(|required| known_realms(app, required)).map_err(|detail| {
+    required.and_then(|required| known_realms(snapshot, required)).map_err(|detail| {
         if let Some(kept_back) = app.route_lines.allow(Instant::now()) {
             tracing::error!(detail, kept_back, "a gateway's route requires what does not parse");
         }
@@ -50,8 +50,8 @@ fn requirements(app: &App, route: Result<Option<&str>, String>) -> Result<Requir
 }
 
 /// A realm that the configuration does not have is a mistake of the route: no key of it could ever be accepted.
-fn known_realms(app: &App, required: Required) -> Result<Required, String> {
-    match required.realms.iter().find(|realm| !app.snapshot().config.realms.contains_key(realm.as_str())) {
+fn known_realms(snapshot: &Snapshot, required: Required) -> Result<Required, String> {
+    match required.realms.iter().find(|realm| !snapshot.config.realms.contains_key(realm.as_str())) {
         Some(realm) => Err(format!("the route requires the realm `{realm}`, and there is no [realms.{realm}]")),
         None => Ok(required),
     }
@@ -60,6 +60,7 @@ fn known_realms(app: &App, required: Required) -> Result<Required, String> {
 /// Judges a client's request by its headers, and by its address where that is known.
 async fn judge(
     app: &Arc<App>,
+    snapshot: &Snapshot,
     required: Required,
     headers: &HeaderMap,
     address: Option<IpAddr>,
@@ -70,11 +71,11 @@ async fn judge(
         Credential::None => return Err(Denied::Refused(Refusal::NoCredential, from)),
         Credential::Several => return Err(Denied::Refused(Refusal::SeveralCredentials, from)),
     };
-    let realms = if required.realms.is_empty() { app.snapshot().default_realms.clone() } else { required.realms };
+    let realms = if required.realms.is_empty() { snapshot.default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address };
-    match app.judge(presented.expose(), &wanted).await {
+    match app.judge(snapshot, presented.expose(), &wanted).await {
         Ok(accepted) => {
-            let identity = Identity::of(&accepted, app.snapshot().assertions.as_deref(), wanted.audience.as_deref());
+            let identity = Identity::of(&accepted, snapshot.assertions(), wanted.audience.as_deref());
             identity.ok_or_else(|| {
                 static LINES: LineLimit = LineLimit::new();
                 if let Some(kept_back) = LINES.allow(Instant::now()) {

@@ -1,0 +1,132 @@
+//! The second part of a look: asking the key sources, and what else may take its time.
+
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+use bulla::{Ask, KeyringError};
+use serde_json::json;
+
+use super::{Asked, Published, Second, Trigger};
+use crate::{
+    action::{
+        Actor,
+        issue::seal_warning,
+        keyring::{Activate, Change, Stage},
+    },
+    clock,
+    deployment::DeploymentError,
+    rotation::{self, Step},
+    server::App,
+    store::{SealCount, transact},
+};
+
+/// What looks remember for the next ones.
+#[derive(Default)]
+pub(super) struct Seen {
+    rotation: Mutex<rotation::Seen>,
+    /// Realms and versions whose budget was warned of.
+    warned: Mutex<HashSet<(String, u32)>>,
+}
+
+/// The MAC key, what the store is to remember, the key sources, and rotation.
+pub(super) fn take(app: &App, Second { trigger, first }: Second, seen: &Seen, retries: bool) -> Asked {
+    let Published { mut changed, mut failed, wants_mac_key } = first;
+    let mut loaded = true;
+    // What failed before is asked again, or a look that does not ask it would call it well.
+    let again = trigger.asks_all() || retries;
+    if wants_mac_key || again {
+        let asked = app.ask_mac_key().and_then(|()| app.publish_again());
+        match asked {
+            Ok(published) => {
+                changed |= published.changed;
+                failed.extend(published.failed);
+            }
+            Err(error) => {
+                loaded = !wants_mac_key;
+                failed.push(error.to_string());
+            }
+        }
+    }
+    if changed {
+        failed.extend(app.remember().err().map(|error| error.to_string()));
+        app.forget_destroyed();
+    }
+    let asked = app.ask_sources(if again { Ask::All } else { Ask::Missing });
+    changed |= asked.changed;
+    failed.extend(asked.failed);
+    match rotate(app, seen) {
+        Ok(None) => {}
+        Ok(Some(published)) => {
+            changed = true;
+            failed.extend(published);
+        }
+        Err(error) => failed.push(format!("automatic rotation: {error}")),
+    }
+    warn_of_budgets(app, seen);
+    if loaded && (changed || again) {
+        record(app, trigger);
+    }
+    Asked { trigger, loaded, changed, failed }
+}
+
+/// Takes the next step of automatic rotation, if one is due, and takes it up here; what of that failed.
+fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError> {
+    let deployment = app.deployment();
+    let (config, now) = (&deployment.config, clock::now());
+    let step = {
+        let mut seen = seen.rotation.lock().unwrap_or_else(PoisonError::into_inner);
+        let moment = (now, Instant::now());
+        let document = &app.snapshot().document;
+        rotation::next_step(document, &config.rotation, config.keyring.refresh_interval, moment, &mut seen)
+    };
+    let change = match step {
+        None => return Ok(None),
+        Some(Step::NoSourceLeft) => {
+            tracing::warn!(
+                "the active version is due for rotation, and rotation.sources has none that is not in use: add one"
+            );
+            return Ok(None);
+        }
+        Some(Step::Stage(uri)) => Change::Stage(Stage { sources: vec![uri], suite: config.rotation.suite }),
+        // This process has seen it for long enough.
+        Some(Step::Activate(version)) => Change::Activate(version, Activate::default()),
+    };
+    match change.apply(&deployment, &*app.store, &Actor::service(), now) {
+        Ok(_) => {}
+        // Processes that share a keyring may find the same step due: the second one finds it taken.
+        Err(DeploymentError::Keyring(
+            error @ (KeyringError::IllegalMove { .. } | KeyringError::SameMaster { .. } | KeyringError::Unknown(_)),
+        )) => tracing::info!(%error, "another process rotated first"),
+        Err(error) => return Err(error),
+    }
+    let mut failed = app.publish(None)?.failed;
+    failed.extend(app.ask_sources(Ask::Missing).failed);
+    Ok(Some(failed))
+}
+
+/// Says once of each realm and version that more than half of its seal budget is used.
+pub(super) fn warn_of_budgets(app: &App, seen: &Seen) {
+    let Ok(counts) = app.store.seal_counts() else { return };
+    let snapshot = app.snapshot();
+    for SealCount { realm, version, count } in counts {
+        let suite = snapshot.document.versions().iter().find(|record| record.number.number() == version);
+        let half = seal_warning(suite.map(|record| record.suite));
+        let mut warned = seen.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        if half.is_some_and(|half| count >= half) && warned.insert((realm.clone(), version)) {
+            tracing::warn!(realm, version, count, "half of what suite 1 may seal is sealed: plan the next rotation");
+        }
+    }
+}
+
+/// Notes a reload in the audit. It has happened, written down or not.
+fn record(app: &App, trigger: Trigger) {
+    let serial = app.snapshot().document.serial();
+    let detail = json!({"trigger": format!("{trigger:?}").to_lowercase(), "serial": serial});
+    let record = Actor::service().record(clock::now(), "config.reload", None, detail);
+    if let Err(error) = transact(&*app.store, |transaction| transaction.append_audit(&record)) {
+        tracing::warn!(%error, "a reload is missing in the audit");
+    }
+}

@@ -1,0 +1,234 @@
+//! Taking up a changed keyring and configuration, in two steps. What the document says counts at once, with the keys at hand;
+//! then the key sources are asked for what is missing. Nothing that hangs holds up the first step.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use bulla::{Ask, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, SourceUri};
+
+use super::{
+    App,
+    snapshot::{Keys, Loaded},
+};
+use crate::{
+    config::Config,
+    deployment::{Deployment, DeploymentError},
+    keyring_file,
+};
+
+/// What was published.
+pub(crate) struct Published {
+    /// Whether it differs from what was in force before.
+    pub(crate) changed: bool,
+    /// What did not work, and holds nothing else up.
+    pub(crate) failed: Vec<String>,
+}
+
+/// What came of asking the key sources.
+pub(crate) struct Asked {
+    /// Whether there are other certificates.
+    pub(crate) changed: bool,
+    /// What could not be loaded, and holds nothing else up.
+    pub(crate) failed: Vec<String>,
+}
+
+/// The keyring's MAC key, and the source that it came from.
+pub(super) type MacKeyAtHand = Option<(SourceUri, Arc<MacKey>)>;
+
+impl App {
+    /// The deployment as it is now, to change its keyring with what is at hand.
+    pub(crate) fn deployment(&self) -> Deployment {
+        self.deployment_of(self.snapshot().config.clone())
+    }
+
+    fn deployment_of(&self, config: Config) -> Deployment {
+        let at_hand = lock(&self.mac_key);
+        let mac_key = at_hand.as_ref().filter(|(uri, _)| *uri == config.keyring.mac_source);
+        let mac_key = mac_key.map(|(_, key)| Arc::clone(key));
+        Deployment { mac_key, ..Deployment::of(config) }
+    }
+
+    /// Puts the document in force as it is in its place now, with the keys at hand. Neither a key source nor a writer of the
+    /// store is waited for. A configuration is put in force with it if it takes no other keys, and else by the next
+    /// [`App::ask_sources`]. [`KeyringError::MacWrong`] where the MAC key at hand is not the right one: then
+    /// [`App::ask_mac_key`] may find the one that is.
+    pub(crate) fn publish(&self, config: Option<Config>) -> Result<Published, DeploymentError> {
+        // One at a time, from reading to putting in place, or an older document could win over a newer one.
+        let _one_at_a_time = lock(&self.reloading);
+        if let Some(config) = &config {
+            lock(&self.wanted).clone_from(config);
+        }
+        self.publish_alone(config.unwrap_or_else(|| self.snapshot().config.clone()))
+    }
+
+    /// The same with the newest configuration there was.
+    pub(crate) fn publish_again(&self) -> Result<Published, DeploymentError> {
+        let _one_at_a_time = lock(&self.reloading);
+        let config = lock(&self.wanted).clone();
+        self.publish_alone(config)
+    }
+
+    fn publish_alone(&self, config: Config) -> Result<Published, DeploymentError> {
+        let current = self.snapshot.load_full();
+        let deployment = self.deployment_of(config);
+        // A store that cannot be read takes no compromise back: then what this process remembers has to do.
+        let (memories, failed) = match self.store.keyring_memories() {
+            Ok(memories) => (memories, Vec::new()),
+            Err(error) => (HashMap::new(), vec![error.to_string()]),
+        };
+        let document = at_hand(&deployment)?;
+        if document.id() == current.document.id() {
+            KeyringMemory::after(&current.document).check(&document)?;
+        }
+        if let Some(memory) = memories.get(&document.id()) {
+            memory.check(&document)?;
+        }
+        let changed = document != current.document || deployment.config != current.config;
+        if changed {
+            let fits = current.fits(&deployment.config, &document);
+            let config = if fits { deployment.config } else { current.config.clone() };
+            let keyring = Keyring::follow(&[&current.keys.keyring], &document, &config.all_realms());
+            self.put_in_force(config, document, Keys { keyring, ..current.keys.clone() });
+        }
+        Ok(Published { changed, failed })
+    }
+
+    /// Whoever does so holds `reloading`. Revocations may change meanwhile, so the newest list is taken.
+    fn put_in_force(&self, config: Config, document: KeyringDocument, keys: Keys) {
+        self.metrics.certificates(&keys.tls);
+        let loaded = Arc::new(Loaded::new(config, document, keys, &self.metrics));
+        self.snapshot.rcu(|current| Arc::new(current.with_loaded(Arc::clone(&loaded))));
+    }
+
+    /// Asks the source of the MAC key for the key of the document as it is in its place now.
+    pub(crate) fn ask_mac_key(&self) -> Result<(), DeploymentError> {
+        let deployment = Deployment::of(lock(&self.wanted).clone());
+        let config = &deployment.config;
+        let text = keyring_file::read(&deployment.keyring_path()?)?;
+        let key = MacKey::for_document(&text, &config.keyring.mac_source, &deployment.sources)?;
+        // Another key is put in the place of the one at hand only if the document is under it.
+        KeyringDocument::parse_with(&text, &key)?;
+        let at_hand = (config.keyring.mac_source.clone(), Arc::new(key));
+        *lock(&self.mac_key) = Some(at_hand);
+        Ok(())
+    }
+
+    /// Asks key sources, and puts what they yield in force with whatever document is the current one by then. What they do not
+    /// yield is told; it takes nothing away, and holds nothing else up.
+    pub(crate) fn ask_sources(&self, ask: Ask) -> Asked {
+        let before = self.snapshot.load_full();
+        let (again, all) = (ask == Ask::All, !matches!(ask, Ask::Version(_)));
+        let wanted = if all { lock(&self.wanted).clone() } else { before.config.clone() };
+        let fits = before.fits(&wanted, &before.document);
+        let deployment = self.deployment_of(wanted);
+        let wanted = &deployment.config;
+        let realms = wanted.all_realms();
+        let ((keyring, errors), peppers, assertions, (tls, tls_failed)) = thread::scope(|scope| {
+            let others = again || !fits;
+            let peppers = others.then(|| scope.spawn(|| deployment.peppers(&before.document)));
+            let assertions = others.then(|| scope.spawn(|| deployment.assertions()));
+            let keyring = before.keys.keyring.reload(&before.document, &deployment.sources, &realms, ask);
+            let tls = if all { before.keys.tls.reload(wanted) } else { (before.keys.tls.clone(), Vec::new()) };
+            (keyring, peppers.map(joined), assertions.map(joined), tls)
+        });
+        let mut failed: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let peppers = peppers.and_then(|opened| opened.map_err(|error| failed.push(error.to_string())).ok());
+        let assertions = assertions.and_then(|opened| opened.map_err(|error| failed.push(error.to_string())).ok());
+        failed.extend(tls_failed);
+        let changed = tls != before.keys.tls;
+        if again || !fits || changed || !before.keys.keyring.unloaded().is_empty() {
+            report(&keyring, changed.then_some(&tls));
+            let _one_at_a_time = lock(&self.reloading);
+            // By now another document may be in force, or another configuration wanted, which is going to be asked for.
+            let current = self.snapshot.load_full();
+            let is_wanted = all && *lock(&self.wanted) == *wanted;
+            let config = if is_wanted { wanted.clone() } else { current.config.clone() };
+            let document = current.document.clone();
+            let mut keys = current.keys.clone();
+            keys.keyring = Keyring::follow(&[&keyring, &current.keys.keyring], &document, &config.all_realms());
+            if is_wanted {
+                keys.tls = tls;
+                if let Some(peppers) = peppers {
+                    keys.peppers = peppers.map(Arc::new);
+                    keys.peppers_for = (config.pepper.clone(), before.document.id());
+                }
+                if let Some(assertions) = assertions {
+                    keys.assertions = assertions.map(Arc::new);
+                    keys.assertions_for = config.assertion.clone();
+                }
+            }
+            self.put_in_force(config, document, keys);
+        }
+        Asked { changed, failed }
+    }
+
+    /// Takes up a change of the keyring that this process made, and loads this version; what of that failed. It asks no other
+    /// source, so that a compromise is answered at once.
+    pub(crate) fn take_up(&self, loaded: Option<KeyVersion>) -> Vec<String> {
+        let mut failed = match self.publish(None) {
+            Ok(published) => published.failed,
+            Err(error) => vec![error.to_string()],
+        };
+        self.forget_destroyed();
+        if let Some(version) = loaded {
+            failed.extend(self.ask_sources(Ask::Version(version)).failed);
+        }
+        let snapshot = self.snapshot();
+        if let Some(active) = snapshot.keys.keyring.active()
+            && snapshot.keys.keyring.unloaded().contains(&active)
+            && failed.is_empty()
+        {
+            failed.push(format!("version {active} is active and not loaded here yet: its source is going to be asked"));
+        }
+        failed
+    }
+
+    /// Lets the store remember the document in force, so that no process takes an older one.
+    pub(crate) fn remember(&self) -> Result<(), DeploymentError> {
+        let document = self.snapshot().document.clone();
+        let (seen, memories) = (KeyringMemory::after(&document), self.store.keyring_memories()?);
+        if memories.get(&document.id()) != Some(&seen) {
+            self.store.remember_keyring(document.id(), &seen)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets revoked ids of versions that are destroyed: none of their keys opens any more.
+    pub(crate) fn forget_destroyed(&self) {
+        let mut held = self.taken_back.hold();
+        held.forget_destroyed(&self.snapshot().document);
+        self.put_list_in_force(&held);
+    }
+}
+
+/// The document under the MAC key that is at hand, without asking any source.
+fn at_hand(deployment: &Deployment) -> Result<KeyringDocument, DeploymentError> {
+    let text = keyring_file::read(&deployment.keyring_path()?)?;
+    let key = deployment.mac_key.as_ref().ok_or(KeyringError::MacWrong)?;
+    Ok(KeyringDocument::parse_with(&text, key)?)
+}
+
+/// Says which source serves each version, and which certificates there are.
+pub(super) fn report(keyring: &Keyring, tls: Option<&crate::tls::Tls>) {
+    for served in keyring.served() {
+        for error in &served.failed {
+            tracing::warn!(%error, "a key source failed, and the next one in the list served");
+        }
+        tracing::info!(version = %served.version, source = %served.source, "key version loaded");
+    }
+    for (listener, tls) in tls.into_iter().flat_map(|tls| tls.all()) {
+        tracing::info!(%listener, until = %tls.validity.until, "certificate loaded");
+    }
+}
+
+/// What a panic left behind is whole: it is put in place in one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

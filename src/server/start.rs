@@ -1,0 +1,61 @@
+//! What a start needs of key sources, which it may wait for.
+
+use std::{sync::Arc, time::Duration};
+
+use bulla::{Keyring, KeyringDocument, MacKey};
+
+use crate::{
+    deployment::{Deployment, DeploymentError},
+    secret::Peppers,
+    store::Store,
+};
+
+/// The longest wait before the sources are asked again.
+const MOST: Duration = Duration::from_secs(30);
+
+/// What the sources yielded.
+pub(super) struct Started {
+    pub(super) document: KeyringDocument,
+    pub(super) mac_key: Arc<MacKey>,
+    pub(super) keyring: Keyring,
+    pub(super) peppers: Option<Peppers>,
+}
+
+/// Asks the sources of keyring and pepper. With `wait` it asks again while one does not answer, and keeps what it got; what
+/// waiting does not change is an error at once.
+pub(super) fn ask(deployment: &Deployment, store: &dyn Store, wait: bool) -> Result<Started, DeploymentError> {
+    let mut pause = Duration::from_secs(1);
+    let mut so_far = None;
+    loop {
+        match try_once(deployment, store, &mut so_far) {
+            Err(DeploymentError::Keyring(error)) if wait && error.is_unreachable() => {
+                tracing::warn!(%error, retry_in = ?pause, "waiting for a key source");
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(MOST);
+            }
+            asked => return asked,
+        }
+    }
+}
+
+fn try_once(
+    deployment: &Deployment,
+    store: &dyn Store,
+    so_far: &mut Option<Keyring>,
+) -> Result<Started, DeploymentError> {
+    let (document, mac_key) = deployment.document_and_key(store)?;
+    let before = so_far.take().unwrap_or_else(|| Keyring::empty(document.id()));
+    let realms = deployment.config.all_realms();
+    let (keyring, mut failed) = before.reload(&document, &deployment.sources, &realms, bulla::Ask::Missing);
+    if let Some(last) = failed.pop() {
+        *so_far = Some(keyring);
+        // One that waiting does not change comes first.
+        let worst = failed.into_iter().find(|error| !error.is_unreachable());
+        return Err(worst.unwrap_or(last).into());
+    }
+    let peppers = deployment.peppers(&document);
+    if peppers.is_err() {
+        *so_far = Some(keyring.clone());
+    }
+    Ok(Started { peppers: peppers?, document, mac_key, keyring })
+}

@@ -1,11 +1,12 @@
-//! One memory budget for the bodies of all requests, over all listeners, connections and streams. Where it is used up the body
-//! that has been on its way longest makes room, so that slow bodies cost those that are sent at once nothing.
+//! One memory budget for the bodies of all requests, and for answers over HTTP/2 that their clients do not read, over all
+//! listeners, connections and streams. Where it is used up the body that has been on its way longest makes room, so that slow
+//! bodies cost those that are sent at once nothing.
 
 use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -19,22 +20,28 @@ const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// The budget.
 pub(crate) struct Budget {
     most: usize,
+    /// Beside the lock, which bodies that are all there at once never take.
+    used: AtomicUsize,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    used: usize,
     next: u64,
-    /// Bodies that are not all there, the oldest first.
-    reading: BTreeMap<u64, Reading>,
+    /// Bodies that are not all there, or not all sent, the oldest first.
+    under_way: BTreeMap<u64, UnderWay>,
     refused: u64,
 }
 
-struct Reading {
+struct UnderWay {
     since: Instant,
     charged: usize,
-    evicted: Arc<Evicted>,
+    whose: Arc<dyn MakeRoom>,
+}
+
+/// Who ends a body that is under way.
+pub(crate) trait MakeRoom: Send + Sync {
+    fn make_room(&self);
 }
 
 /// Tells the reader of a body to make room.
@@ -44,12 +51,20 @@ struct Evicted {
     reader: AtomicWaker,
 }
 
+impl MakeRoom for Evicted {
+    fn make_room(&self) {
+        self.is.store(true, Ordering::Release);
+        self.reader.wake();
+    }
+}
+
 /// What one body takes, for as long as its request is being answered.
 pub(crate) struct Share {
     budget: Arc<Budget>,
     charged: usize,
-    /// Its number and its sign, once it was found to be on its way.
-    reading: Option<(u64, Arc<Evicted>)>,
+    /// Its number, once it was found to be under way.
+    under_way: Option<u64>,
+    evicted: Option<Arc<Evicted>>,
 }
 
 /// Why a body cannot be had.
@@ -63,17 +78,58 @@ pub(crate) enum NoRoom {
 
 impl Budget {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Budget { most, state: Mutex::default() })
+        Arc::new(Budget { most, used: AtomicUsize::new(0), state: Mutex::default() })
     }
 
     /// A share with nothing in it.
     pub(crate) fn share(self: &Arc<Self>) -> Share {
-        Share { budget: Arc::clone(self), charged: 0, reading: None }
+        Share { budget: Arc::clone(self), charged: 0, under_way: None, evicted: None }
+    }
+
+    /// The share of an answer of so many bytes, until it is sent. `whose` ends it where others need its memory.
+    pub(crate) fn answer(
+        self: &Arc<Self>,
+        bytes: usize,
+        whose: Arc<dyn MakeRoom>,
+        now: Instant,
+    ) -> Result<Share, NoRoom> {
+        let mut share = self.share();
+        share.take(bytes, false, now)?;
+        let mut state = self.state();
+        share.under_way = Some(state.begin(UnderWay { since: now, charged: bytes, whose }));
+        drop(state);
+        Ok(share)
     }
 
     /// How many bodies were refused, or had to make room.
     pub(crate) fn refused(&self) -> u64 {
         self.state().refused
+    }
+
+    /// Takes so much, if there is so much.
+    fn reserve(&self, bytes: usize) -> bool {
+        let within = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most;
+        if !within {
+            self.give_back(bytes);
+        }
+        within
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// Ends the body that has been under way longest, but for `own`, if that is long enough.
+    fn evict_one(&self, state: &mut State, own: Option<u64>, now: Instant) -> bool {
+        let oldest = state.under_way.iter().find(|(number, _)| Some(**number) != own);
+        let late = oldest.filter(|(_, one)| now.saturating_duration_since(one.since) >= ON_ITS_WAY);
+        let Some(number) = late.map(|(number, _)| *number) else { return false };
+        if let Some(body) = state.under_way.remove(&number) {
+            self.give_back(body.charged);
+            state.refused += 1;
+            body.whose.make_room();
+        }
+        true
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,53 +138,47 @@ impl Budget {
 }
 
 impl State {
-    /// Ends the body that has been on its way longest, but for `own`, if that is long enough.
-    fn evict_one(&mut self, own: Option<u64>, now: Instant) -> bool {
-        let oldest = self.reading.iter().find(|(number, _)| Some(**number) != own);
-        let late = oldest.filter(|(_, one)| now.saturating_duration_since(one.since) >= ON_ITS_WAY);
-        let Some(number) = late.map(|(number, _)| *number) else { return false };
-        if let Some(body) = self.reading.remove(&number) {
-            self.used -= body.charged;
-            self.refused += 1;
-            body.evicted.is.store(true, Ordering::Release);
-            body.evicted.reader.wake();
-        }
-        true
+    fn begin(&mut self, body: UnderWay) -> u64 {
+        self.next += 1;
+        self.under_way.insert(self.next, body);
+        self.next
     }
 }
 
 impl Share {
     /// Takes so much more of the budget at `now`. A body of which `more` is to come may have to make room for others.
     pub(crate) fn take(&mut self, bytes: usize, more: bool, now: Instant) -> Result<(), NoRoom> {
+        if self.under_way.is_none() && !more && self.budget.reserve(bytes) {
+            self.charged += bytes;
+            return Ok(());
+        }
         let mut state = self.budget.state();
-        let own = self.reading.as_ref().map(|(number, _)| *number);
-        if own.is_some_and(|own| !state.reading.contains_key(&own)) {
+        let own = self.under_way;
+        if own.is_some_and(|own| !state.under_way.contains_key(&own)) {
             return Err(NoRoom::Evicted);
         }
-        while state.used.saturating_add(bytes) > self.budget.most {
-            if !state.evict_one(own, now) {
+        while !self.budget.reserve(bytes) {
+            if !self.budget.evict_one(&mut state, own, now) {
                 state.refused += 1;
                 return Err(NoRoom::Full);
             }
         }
-        state.used += bytes;
         self.charged += bytes;
         match own {
             Some(own) if more => {
-                if let Some(reading) = state.reading.get_mut(&own) {
-                    reading.charged = self.charged;
+                if let Some(body) = state.under_way.get_mut(&own) {
+                    body.charged = self.charged;
                 }
             }
             Some(own) => {
-                state.reading.remove(&own);
-                self.reading = None;
+                state.under_way.remove(&own);
+                self.under_way = None;
             }
             None if more => {
-                state.next += 1;
-                let (number, evicted) = (state.next, Arc::<Evicted>::default());
-                let reading = Reading { since: now, charged: self.charged, evicted: Arc::clone(&evicted) };
-                state.reading.insert(number, reading);
-                self.reading = Some((number, evicted));
+                let evicted = Arc::<Evicted>::default();
+                let whose = Arc::<Evicted>::clone(&evicted);
+                self.under_way = Some(state.begin(UnderWay { since: now, charged: self.charged, whose }));
+                self.evicted = Some(evicted);
             }
             None => {}
         }
@@ -137,7 +187,7 @@ impl Share {
 
     /// Whether it has to make room; if not, the task is woken when it has to.
     pub(crate) fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
-        let Some((_, evicted)) = &self.reading else { return Poll::Pending };
+        let Some(evicted) = &self.evicted else { return Poll::Pending };
         evicted.reader.register(cx.waker());
         if evicted.is.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -145,10 +195,10 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        let mut state = self.budget.state();
         // Of a body that had to make room everything was given back then.
-        if self.reading.as_ref().is_none_or(|(number, _)| state.reading.remove(number).is_some()) {
-            state.used -= self.charged;
+        let holds = self.under_way.is_none_or(|number| self.budget.state().under_way.remove(&number).is_some());
+        if holds {
+            self.budget.give_back(self.charged);
         }
     }
 }
@@ -177,11 +227,11 @@ mod tests {
         assert_eq!(new.take(20, true, at(1_100)), Ok(()), "the rest of that room");
         assert_eq!(new.take(60, true, at(1_100)), Err(NoRoom::Full), "more than there is beside the finished one");
         assert!(evicted(&younger), "which cost the younger one its room");
-        let used = || budget.state().used;
+        let used = || budget.used.load(Ordering::Relaxed);
         assert_eq!((used(), budget.refused()), (30 + 40, 4));
         assert_eq!(new.take(10, false, at(9_000)), Ok(()));
         assert_eq!(take(30, true, 9_000).err(), Some(NoRoom::Full), "what is all there makes room for nobody");
         drop((done, oldest, younger, new));
-        assert!(used() == 0 && budget.state().reading.is_empty());
+        assert!(used() == 0 && budget.state().under_way.is_empty());
     }
 }

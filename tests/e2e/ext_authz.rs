@@ -194,7 +194,7 @@ fn whatever_else_comes_is_no_way_in() {
     let gateway = Gateway::new();
     let denied = gateway.envoy.send(CheckRequest::default()).expect("an answer");
     assert_eq!(denied.status.map(|status| status.code), Some(16), "no attributes, no key");
-    let large = gateway.envoy.send(with(&[("x", &"x".repeat(2 << 20))]).into_request());
+    let large = gateway.envoy.send(with(&[("x", &"x".repeat(5 << 20))]).into_request());
     assert!(large.is_err(), "{large:?}");
     let path = "/envoy.service.auth.v3.Authorization/Check";
     assert_eq!(gateway.server.data.get(path).status, 405);
@@ -216,4 +216,13 @@ fn what_a_route_is_called_by_mistake_fills_no_log_and_shows_no_key() {
     assert!(log.contains("`bullaxxxxxxxxxxxxxxxxxxx…`"), "{log}");
     assert!(!log.contains(&admin_key[..28]) && !log.contains(['\u{1b}', '\u{2028}']), "{log}");
     assert!(log.len() - before < 2_000, "{} bytes for three lines", log.len() - before);
+}
+
+#[test]
+fn a_message_of_nothing_but_entries_is_refused_before_they_are_made() {
+    let gateway = Gateway::new();
+    let many = (0..10_001).fold(Question::default(), |all, at| all.extension(&format!("other {at}"), "-"));
+    let refused = gateway.envoy.send(many.into_request()).expect_err("too many");
+    assert!(refused.message().contains("more headers or context extensions than 10000"), "{refused}");
+    assert_eq!(gateway.ask(Question::default()).denied(), UNAUTHORIZED);
 }

@@ -128,67 +128,6 @@ fn a_request_that_is_refused_while_it_is_written_is_answered() {
 }
 
 #[test]
-fn all_bodies_share_one_budget_and_the_slowest_makes_room() {
-    const MIB: usize = 1 << 20;
-    let deployment = Deployment::new();
-    let server = Server::start_with(&deployment, &[("BULLA_SERVER__BODY_MEMORY_MIB", "4")]);
-    let key = deployment.issue_text("live", &[]);
-    let body = |length: usize| {
-        let body = json!({"api_keys": [key]}).to_string();
-        format!("{}{}", " ".repeat(length - body.len()), body)
-    };
-    let head = format!(
-        "POST /v1/verify/batch HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {MIB}\r\n\r\n"
-    );
-    let whole = body(MIB);
-    let ask = || status(&server.data.raw(format!("{head}{whole}").as_bytes())).to_owned();
-    assert_eq!(ask(), "200");
-    let slow: Vec<_> = (0..4)
-        .map(|_| {
-            let mut stream = server.data.connect();
-            stream.write_all(format!("{head}{}", &whole[..MIB - 1]).as_bytes()).expect("all but the end");
-            stream
-        })
-        .collect();
-    // As soon as all four are on their way for a second the first of them is ended, and never before.
-    server.until("a refusal", |server| server.metric("bulla_bodies_refused_total") > 0 || ask() == "503");
-    server.until("room", |_| ask() == "200");
-    let mut answers: Vec<String> = Vec::new();
-    for mut stream in slow {
-        let _ended_already = stream.write_all(&whole.as_bytes()[MIB - 1..]);
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
-        answers.push(status(&answer).to_owned());
-    }
-    assert_eq!(answers[0], "408", "the slowest");
-    assert!(answers[1..].contains(&"200".to_owned()), "the others go on: {answers:?}");
-    assert!(server.metric("bulla_bodies_refused_total") > 0);
-}
-
-#[test]
-fn unfinished_bodies_take_no_more_than_their_budget() {
-    let deployment = Deployment::new();
-    let server = Server::start_with(&deployment, &[("BULLA_SERVER__BODY_MEMORY_MIB", "8")]);
-    let part = " ".repeat((1 << 20) - 1);
-    let head = "POST /v1/verify/batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 1048576\r\n\r\n";
-    let open = |count: usize| -> Vec<std::net::TcpStream> {
-        let opened = (0..count).map(|_| {
-            let mut stream = server.data.connect();
-            let _refused = stream.write_all(format!("{head}{part}").as_bytes());
-            stream
-        });
-        opened.collect()
-    };
-    drop(open(8));
-    let before = server.memory();
-    let held = open(150);
-    assert_eq!(server.data.get("/healthz").status, 200);
-    let grown = server.memory().saturating_sub(before);
-    assert!(grown < 60 << 10, "150 MiB were sent, of which 8 may be kept: {grown} KiB more");
-    drop(held);
-}
-
-#[test]
 fn clients_that_do_not_read_their_answers_are_closed() {
     let deployment = Deployment::new();
     let bounds = [("BULLA_SERVER__MAX_CONNECTIONS", "4"), ("BULLA_SERVER__IDLE_TIMEOUT", "500ms")];

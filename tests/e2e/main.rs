@@ -28,6 +28,7 @@ mod keyring_moves;
 mod last_used;
 mod ledger;
 mod limits;
+mod memory;
 mod openapi;
 mod permanence;
 mod quickstart;

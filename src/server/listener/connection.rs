@@ -3,34 +3,25 @@
 use std::{
     convert::Infallible,
     io,
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
-    task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use axum::{
-    body::{Body, Bytes},
-    response::Response,
-};
+use axum::http::Version;
 use futures_util::FutureExt;
-use hyper::body::{Body as _, Frame, SizeHint};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::Watcher},
 };
 
 use super::{
-    Answers, Asked, Limits, Peer,
-    connections::{Asking, Place},
-    lingering::Lingering,
-    transport::Secured,
-    unread,
+    Answers, Asked, Limits, Peer, connections::Place, lingering::Lingering, sending, transport::Secured, unread,
 };
 use crate::{server::patience::Patience, telemetry::limit::LineLimit};
 
 /// Streams that one HTTP/2 connection may have open.
-const MAX_STREAMS: u32 = 256;
+const MAX_STREAMS: u32 = 128;
 
 /// What may be under way of the bodies of one HTTP/2 connection that nobody reads yet.
 const WINDOW: u32 = 256 << 10;
@@ -58,12 +49,13 @@ pub(super) async fn serve(
     let service = {
         let (connection, budget, time) = (Arc::clone(&connection), limits.bodies, limits.body_timeout);
         hyper::service::service_fn(move |request| {
-            let asking = connection.asks();
+            let (asking, budget) = (connection.asks(), Arc::clone(&budget));
+            let is_http2 = request.version() == Version::HTTP_2;
             let (request, watch) = unread::watch(request, &budget);
             let asked = Asked { request, peer, client: client.clone() };
             answers.clone().answer(asked).map(move |response| {
                 let response = watch.answered(response, asking.connection(), time);
-                Ok::<_, Infallible>(until_sent(response, asking))
+                Ok::<_, Infallible>(sending::until_sent(response, asking, is_http2, &budget))
             })
         })
     };
@@ -94,34 +86,4 @@ fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {
         late_head || error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
     };
     std::iter::successors(Some(error), |error| error.source()).any(is_late)
-}
-
-/// A connection is at work for as long as an answer without an end goes on.
-fn until_sent(response: Response, asking: Asking) -> Response {
-    if response.body().size_hint().exact().is_some() {
-        return response;
-    }
-    response.map(|body| Body::new(Sending { body, _asking: asking }))
-}
-
-struct Sending {
-    body: Body,
-    _asking: Asking,
-}
-
-impl hyper::body::Body for Sending {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

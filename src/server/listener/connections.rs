@@ -11,6 +11,8 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::server::budget::MakeRoom;
+
 /// How long a new connection may say nothing when others wait.
 const SILENT: Duration = Duration::from_secs(1);
 /// How long one that was answered may ask for nothing more when others wait. Gateways keep connections for their next request.
@@ -143,6 +145,13 @@ impl Connection {
         let answered = self.answered.load(Ordering::Relaxed);
         let (since, patience) = if answered == 0 { (self.opened, SILENT) } else { (answered, IDLE) };
         (now.saturating_sub(since) >= millis(patience)).then_some((answered != 0, since))
+    }
+}
+
+/// Its client reads no answers.
+impl MakeRoom for Connection {
+    fn make_room(&self) {
+        self.evicted.notify_one();
     }
 }
 

@@ -5,6 +5,7 @@ mod bound;
 mod connection;
 mod connections;
 mod lingering;
+mod sending;
 mod transport;
 mod unread;
 

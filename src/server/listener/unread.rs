@@ -14,7 +14,7 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::Request,
-    http::{HeaderValue, StatusCode, Version, header},
+    http::{HeaderValue, StatusCode, Version, header, request::Parts},
     response::Response,
 };
 use http_body_util::BodyExt;
@@ -43,6 +43,8 @@ struct Slot(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    /// The memory that the head takes, which waits with the body.
+    head: usize,
     /// What nobody wants to read.
     left: Option<Incoming>,
     share: Option<Share>,
@@ -62,7 +64,7 @@ pub(super) fn watch(request: hyper::Request<Incoming>, budget: &Arc<Budget>) -> 
     if body.is_end_stream() {
         return (Request::from_parts(head, Body::empty()), Watch(None));
     }
-    let state = State { share: Some(budget.share()), ..State::default() };
+    let state = State { head: weigh(&head), share: Some(budget.share()), ..State::default() };
     let slot = Arc::new(Slot(Mutex::new(state)));
     let watched = Watched {
         slot: Arc::clone(&slot),
@@ -70,6 +72,14 @@ pub(super) fn watch(request: hyper::Request<Incoming>, budget: &Arc<Budget>) -> 
         expects: head.headers.contains_key(header::EXPECT),
     };
     (Request::from_parts(head, Body::new(Charged { body: Some(body), slot })), Watch(Some(watched)))
+}
+
+/// What a head takes in memory. HTTP/2 packs heads, so that a few bytes may make a long one.
+fn weigh(head: &Parts) -> usize {
+    /// Beside name and value.
+    const ENTRY: usize = 100;
+    let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
+    head.headers.iter().fold(path, |all, (name, value)| all + ENTRY + name.as_str().len() + value.len())
 }
 
 impl Watch {
@@ -129,18 +139,19 @@ impl hyper::body::Body for Charged {
         let (ended, mut state) = (body.is_end_stream(), this.slot.state());
         state.polled = true;
         state.ended |= ended || matches!(frame, Poll::Ready(None));
+        let head = std::mem::take(&mut state.head);
         let Some(share) = &mut state.share else { return frame.map_err(Into::into) };
-        match &frame {
-            Poll::Ready(Some(Ok(frame))) => {
-                let bytes = frame.data_ref().map_or(0, Bytes::len);
-                if let Err(no_room) = share.take(bytes, !ended, Instant::now()) {
-                    return Poll::Ready(Some(Err(no_room.into())));
-                }
-            }
-            Poll::Pending if share.poll_evicted(cx).is_ready() => {
-                return Poll::Ready(Some(Err(NoRoom::Evicted.into())));
-            }
-            _ => {}
+        let bytes = match &frame {
+            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
+            _ => 0,
+        };
+        if bytes + head > 0
+            && let Err(no_room) = share.take(bytes + head, !ended, Instant::now())
+        {
+            return Poll::Ready(Some(Err(no_room.into())));
+        }
+        if frame.is_pending() && share.poll_evicted(cx).is_ready() {
+            return Poll::Ready(Some(Err(NoRoom::Evicted.into())));
         }
         frame.map_err(Into::into)
     }

@@ -9,7 +9,10 @@ use tonic::{
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
-use super::messages::{CheckRequest, CheckResponse};
+use super::{
+    entries,
+    messages::{CheckRequest, CheckResponse},
+};
 
 /// Reads from and writes to plain bytes, in one piece: field by field tonic's buffers take two thirds longer.
 #[derive(Clone, Copy, Default)]
@@ -35,7 +38,13 @@ impl Decoder for CheckCodec {
     type Error = Status;
 
     fn decode(&mut self, frame: &mut DecodeBuf<'_>) -> Result<Option<CheckRequest>, Status> {
-        let message = CheckRequest::decode(frame.copy_to_bytes(frame.remaining()));
+        let bytes = frame.copy_to_bytes(frame.remaining());
+        if entries::too_many(&bytes) {
+            let most = entries::MOST;
+            let detail = format!("the request has more headers or context extensions than {most}: send fewer");
+            return Err(Status::resource_exhausted(detail));
+        }
+        let message = CheckRequest::decode(bytes);
         message.map(Some).map_err(|error| Status::internal(error.to_string()))
     }
 }

@@ -2,6 +2,7 @@
 //! header, what is required from the gateway's route.
 
 mod codec;
+mod entries;
 mod grpc;
 mod http;
 mod identity;

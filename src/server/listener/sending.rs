@@ -1,0 +1,81 @@
+//! Answers on their way. A connection is at work for as long as one without an end goes on; and a long one over HTTP/2, where a
+//! client opens many streams and need not read any, is in the memory budget until it is sent.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use axum::{
+    body::{Body, Bytes},
+    response::{IntoResponse, Response},
+};
+use hyper::body::{Body as _, Frame, SizeHint};
+
+use super::connections::Asking;
+use crate::server::{
+    budget::{Budget, Share},
+    problem::Problem,
+};
+
+/// What is handed on in one piece of an answer that is in the budget, and so the longest that is not.
+const PIECE: usize = 4096;
+
+/// The answer, which keeps what it needs until it is sent.
+pub(super) fn until_sent(response: Response, asking: Asking, is_http2: bool, budget: &Arc<Budget>) -> Response {
+    let share = match response.body().size_hint().exact() {
+        Some(length) if length <= PIECE as u64 || !is_http2 => return response,
+        Some(length) => {
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            match budget.answer(length, Arc::clone(asking.connection()) as _, Instant::now()) {
+                Ok(share) => Some(share),
+                Err(_) => return Problem::busy().into_response(),
+            }
+        }
+        None => None,
+    };
+    response.map(|body| Body::new(Sending { body, piece: Bytes::new(), share, _asking: asking }))
+}
+
+struct Sending {
+    body: Body,
+    /// What of a piece of the body is still to be handed on.
+    piece: Bytes,
+    share: Option<Share>,
+    _asking: Asking,
+}
+
+impl hyper::body::Body for Sending {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.share.is_none() {
+            return Pin::new(&mut self.body).poll_frame(cx);
+        }
+        if self.piece.is_empty() {
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => self.piece = data,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                other => return other,
+            }
+        }
+        let length = self.piece.len().min(PIECE);
+        Poll::Ready(Some(Ok(Frame::data(self.piece.split_to(length)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.piece.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.body.size_hint().exact() {
+            Some(rest) => SizeHint::with_exact(rest + self.piece.len() as u64),
+            None => self.body.size_hint(),
+        }
+    }
+}

@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::support::{
+    command::{bulla, finish},
     deployment::Deployment,
     mount::{Mount, as_root},
     server::Server,
@@ -87,6 +88,8 @@ fn a_service_whose_store_is_exchanged_acknowledges_nothing_and_goes_on_verifying
         assert!(detail.contains(told) && detail.contains("stop"), "{told}: {detail}");
         assert!(degraded(&server, "revocations").is_some(), "what others revoke is not seen");
         assert!(active(&server, &key) && !active(&server, &gone), "{told}");
+        let asking = finish(bulla(deployment.path()).arg("doctor").env("BULLA_DATA__LISTEN", &server.data.address), "");
+        assert!(asking.code == 1 && asking.out.contains("says of `store`"), "{told}: {}", asking.out);
         let doctor = deployment.run(&["doctor"]);
         if let Some(told) = by_doctor {
             assert!(doctor.code == 1 && doctor.out.contains(told), "{}", doctor.out);

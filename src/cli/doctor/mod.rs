@@ -3,6 +3,7 @@
 mod files;
 mod keys;
 mod report;
+mod service;
 mod store;
 
 use std::{path::Path, process::ExitCode};
@@ -78,6 +79,7 @@ fn examine(config: &Path, report: &mut Report) {
         Ok(None) => report.ok("assertion", "none: assertion.signing_keys is empty"),
         Err(error) => report.wrong("assertion", error),
     }
+    service::check(&deployment, report);
     files::check_certificates(&deployment, now, report);
     files::check_mounts(&deployment, report);
     files::check_modes(&deployment, report);

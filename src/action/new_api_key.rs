@@ -11,8 +11,10 @@ use uuid::Uuid;
 use super::{ActionError, check_note, check_text, invalid, policy, seconds};
 use crate::{
     config::{RealmConfig, parse_span},
+    json,
     key_time::KeyTime,
     schema,
+    scope::{Grant, GrantError},
     store::Restrictions,
 };
 
@@ -48,7 +50,7 @@ pub(crate) struct NewApiKey {
     #[serde(default)]
     pub(crate) cidr: Vec<String>,
     /// Notes in the key itself, which every verifier reads.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "json::texts")]
     pub(crate) meta: BTreeMap<String, String>,
     /// Whether it has a secret half.
     #[serde(default)]
@@ -119,6 +121,9 @@ impl NewApiKey {
             Lifetime::Endless => None,
             Lifetime::Until(at) => Some(at),
         };
+        if realm == Realm::ADMIN {
+            check_administrator(&self.scopes)?;
+        }
         policy::check(policy, &policy::Asked { app_id, expires_at, scopes: &self.scopes }, now)?;
         let cidr: Result<Vec<Cidr>, CidrError> = self.cidr.iter().map(|block| block.parse()).collect();
         let claims = Claims::new()
@@ -134,6 +139,15 @@ impl NewApiKey {
         let wish = Wish { request, name: self.name.filter(|name| !name.is_empty()), restrictions };
         Ok(if self.secret { wish.with_secret() } else { wish })
     }
+}
+
+/// Refuses what looks like a scope of the administrators and allows nothing. Other words are for programs of their own.
+fn check_administrator(scopes: &[String]) -> Result<(), ActionError> {
+    let wrong = |scope: &String| match scope.parse::<Grant>() {
+        Err(error @ GrantError::Administrators) => Some(invalid("scopes", format!("`{scope}` {error}"))),
+        _ => None,
+    };
+    scopes.iter().find_map(wrong).map_or(Ok(()), Err)
 }
 
 /// How long a key is asked to live.

@@ -9,7 +9,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use self::key::{AssertionKey, Jwk};
-use crate::{config::AssertionConfig, view::accepted::Accepted};
+use crate::{
+    config::AssertionConfig,
+    view::{accepted::Accepted, verdict::scope_list},
+};
 
 /// The keys, of which the first signs, and what is said in every assertion.
 #[derive(Debug)]
@@ -41,7 +44,8 @@ struct Claims<'a> {
     exp: u64,
     api_key_id: String,
     realm: &'a str,
-    scope: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
 }
 
 /// A JWK set (RFC 7517).
@@ -85,7 +89,7 @@ impl Assertions {
             exp: accepted.expires_at().map_or(most, |expires_at| expires_at.min(most)),
             api_key_id: id.to_string(),
             realm: realm.as_str(),
-            scope: accepted.scopes().join(" "),
+            scope: scope_list(accepted.scopes()),
         };
         Some(self.keys.first()?.sign(&serde_json::to_vec(&claims).ok()?))
     }

@@ -23,6 +23,7 @@ use crate::{
     config::{Config, DEFAULT},
     deployment::Deployment,
     keyring_file::write_new,
+    scope::Scope,
     store,
 };
 
@@ -123,7 +124,7 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     let (_, keyring) = deployment.keyring(&*store)?;
     let administrator = NewApiKey {
         name: Some("first administrator, from bulla init".to_owned()),
-        scopes: vec!["admin".to_owned()],
+        scopes: vec![Scope::Admin.to_string()],
         expires_in: Some(NEVER.to_owned()),
         ..NewApiKey::plain(Realm::ADMIN, uuid::Uuid::new_v4())
     };

@@ -6,7 +6,7 @@ use bulla::{Issuer, Realm};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ConfigArgument, Outcome, client::ServerArgument, output, parsers};
+use super::{ConfigArgument, Failure, Outcome, client::ServerArgument, output, parsers};
 use crate::{
     action::{
         Actor,
@@ -67,7 +67,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 impl Issue {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let issued = match self.server.admin()? {
-            Some(server) => server.post("/v1/api-keys", &self.body())?,
+            Some(server) => server.post("/v1/api-keys", &self.body()?)?,
             None => {
                 let deployment = config.open()?;
                 let store = deployment.store()?;
@@ -82,7 +82,7 @@ impl Issue {
                     actor: &actor,
                     now: clock::now(),
                 };
-                let issued = issuing.one(self.request())?;
+                let issued = issuing.one(self.request()?)?;
                 serde_json::to_value(&issued).map_err(std::io::Error::from)?
             }
         };
@@ -94,27 +94,35 @@ impl Issue {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn request(&self) -> NewApiKey {
-        NewApiKey {
+    fn meta(&self) -> Result<BTreeMap<String, String>, Failure> {
+        let meta: BTreeMap<String, String> = self.meta.iter().cloned().collect();
+        if meta.len() == self.meta.len() {
+            return Ok(meta);
+        }
+        Err(Failure::Usage("--meta names one thing twice: give each name once".to_owned()))
+    }
+
+    fn request(&self) -> Result<NewApiKey, Failure> {
+        Ok(NewApiKey {
             name: self.name.clone(),
             expires_in: self.ttl.clone(),
             expires_at: self.expires_at.clone(),
             scopes: self.scope.clone(),
             audience: OneOrMany::Many(self.audience.clone()),
             cidr: self.cidr.clone(),
-            meta: self.meta.iter().cloned().collect(),
+            meta: self.meta()?,
             secret: self.secret,
             ..NewApiKey::plain(self.realm, self.app)
-        }
+        })
     }
 
-    fn body(&self) -> Value {
-        let meta: BTreeMap<_, _> = self.meta.iter().cloned().collect();
-        json!({
+    fn body(&self) -> Result<Value, Failure> {
+        let meta = self.meta()?;
+        Ok(json!({
             "realm": self.realm.as_str(), "app_id": self.app, "name": self.name, "expires_in": self.ttl,
             "expires_at": self.expires_at, "scopes": self.scope, "audience": self.audience, "cidr": self.cidr,
             "meta": meta, "secret": self.secret,
-        })
+        }))
     }
 }
 

@@ -5,13 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulla::Realm;
 use serde::Deserialize;
 
 use super::Plane;
-
-/// What a scope may begin with, before a colon and a realm.
-const SCOPES: [&str; 6] = ["admin", "issue", "revoke", "keyring", "read", "feed"];
+use crate::scope::Grant;
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -105,13 +102,9 @@ impl TlsConfig {
 
 /// A scope that allows nothing is a slip of the pen.
 fn check_scope(scope: &str, is_realm: impl Fn(&str) -> bool) -> Result<(), String> {
-    let (word, realm) = scope.split_once(':').map_or((scope, None), |(word, realm)| (word, Some(realm)));
-    if !SCOPES.contains(&word) {
-        return Err(format!("`{scope}` is no scope; there are {}, each also for one realm", SCOPES.join(", ")));
-    }
-    match realm {
-        Some(realm) if realm == Realm::ADMIN.as_str() => Err(format!("`{scope}` allows nothing: that takes `admin`")),
-        Some(realm) if !is_realm(realm) => Err(format!("`{scope}`: there is no [realms.{realm}]")),
+    let grant: Grant = scope.parse().map_err(|error| format!("`{scope}` {error}"))?;
+    match grant.realm {
+        Some(realm) if !is_realm(realm.as_str()) => Err(format!("`{scope}`: there is no [realms.{realm}]")),
         _ => Ok(()),
     }
 }
@@ -119,6 +112,7 @@ fn check_scope(scope: &str, is_realm: impl Fn(&str) -> bool) -> Result<(), Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scope::Scope;
 
     fn checked(plane: Plane, more: &str) -> Result<(), String> {
         let text = format!("certificate = 'c'\nkey = 'k'\n{more}");
@@ -139,6 +133,9 @@ mod tests {
     fn what_could_not_take_effect_or_be_told_apart_is_refused() {
         let mapping = |entry: &str| checked(Plane::Admin, &format!("client_ca = 'a'\n[clients]\n{entry}"));
         assert_eq!(mapping("'ops.example' = ['issue:live', 'revoke']\n'spiffe://a/b' = ['admin']"), Ok(()));
+        for scope in Scope::ALL {
+            assert_eq!(mapping(&format!("'a' = ['{scope}', '{scope}:live']")), Ok(()), "whatever a key may hold");
+        }
         for (entry, told) in [
             ("'*.example' = ['read']", "as they stand"),
             ("'' = ['read']", "as they stand"),
@@ -146,6 +143,7 @@ mod tests {
             ("'a' = ['isue']", "no scope"),
             ("'a' = ['issue:prod']", "[realms.prod]"),
             ("'a' = ['issue:bulla']", "allows nothing"),
+            ("'a' = ['issue:']", "for no realm"),
         ] {
             let error = mapping(entry).expect_err(entry);
             assert!(error.contains(told), "{entry}: {error}");

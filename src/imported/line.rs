@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use csv::StringRecord;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::refusal::Reason;
+use crate::json::{self, Unique};
 
 /// The fields that a row may have.
 pub(super) const FIELDS: [&str; 9] =
@@ -35,7 +36,7 @@ impl Line {
     }
 
     pub(super) fn from_json(bytes: &[u8]) -> Result<Self, Reason> {
-        let object: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| Reason::Json)?;
+        let Ok(Unique(Value::Object(object))) = serde_json::from_slice(bytes) else { return Err(Reason::Json) };
         let mut line = Line::default();
         for (name, value) in object {
             let at = FIELDS.iter().position(|field| *field == name).ok_or(Reason::Field)?;
@@ -60,7 +61,12 @@ impl Line {
             match *at {
                 _ if text.is_empty() => {}
                 SCOPES => line.scopes = words(text),
-                META => line.meta = serde_json::from_str(text).map_err(|_| Reason::Type("meta"))?,
+                META => {
+                    let mut meta = serde_json::Deserializer::from_str(text);
+                    line.meta = json::texts(&mut meta)
+                        .and_then(|read| meta.end().map(|()| read))
+                        .map_err(|_| Reason::Type("meta"))?;
+                }
                 at => line.texts[at] = Some(text.to_owned()),
             }
         }

@@ -10,7 +10,7 @@ pub(crate) struct Refusal {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Reason {
-    #[error("the line is no JSON object")]
+    #[error("the line is no JSON object, or a name stands twice in it")]
     Json,
     #[error("the line has not as many fields as the header, or is no UTF-8")]
     Csv,

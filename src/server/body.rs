@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::{budget::NoRoom, problem::Problem};
-use crate::config::ServerConfig;
+use crate::{config::ServerConfig, json::TWICE};
 
 /// Longer than the names of all fields, and shorter than every API key.
 const LONGEST_NAME: usize = 32;
@@ -110,10 +110,17 @@ async fn collect(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
     Ok(kept)
 }
 
+/// The body is read as UTF-8, so no other charset is taken, nor two statements of which each may be the right one.
 fn expect_type(headers: &HeaderMap, wanted: &'static str) -> Result<(), Problem> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case(wanted) { Ok(()) } else { Err(Problem::media_type(wanted)) }
+    let mut given = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (given.next(), given.next()) else { return Err(Problem::media_type(wanted)) };
+    let mut parts = value.to_str().unwrap_or_default().split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let mut parameters = parts.filter_map(|part| part.split_once('='));
+    let in_utf_8 = parameters.all(|(name, value)| {
+        !name.trim().eq_ignore_ascii_case("charset") || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    if essence.eq_ignore_ascii_case(wanted) && in_utf_8 { Ok(()) } else { Err(Problem::media_type(wanted)) }
 }
 
 /// The parser's own words may quote what it stumbled on, which may be an API key: only place and kind are told.
@@ -152,7 +159,8 @@ fn explain(error: &serde_json::Error) -> String {
         serde_json::error::Category::Data => {
             // A name as short as a field's is told; a longer one may be an API key in the wrong place.
             let name = text.split('`').nth(1).unwrap_or_default();
-            let told = ["unknown field", "missing field", "duplicate field"].iter().any(|kind| text.starts_with(kind));
+            let told =
+                ["unknown field", "missing field", "duplicate field", TWICE].iter().any(|kind| text.starts_with(kind));
             match (told, name.len() <= LONGEST_NAME) {
                 (true, true) => text,
                 (true, false) => format!("unknown field at {place}"),
@@ -170,10 +178,30 @@ mod tests {
     use crate::action::new_api_key::NewApiKey;
 
     #[test]
+    fn a_body_has_one_media_type_and_is_in_utf_8() {
+        const JSON: &str = "application/json";
+        let expect = |given: &[&'static str]| {
+            let value = |value| (header::CONTENT_TYPE, header::HeaderValue::from_static(value));
+            let mut headers = HeaderMap::new();
+            headers.extend(given.iter().copied().map(value));
+            expect_type(&headers, JSON).is_ok()
+        };
+        for good in [JSON, "Application/JSON ; charset=UTF-8", "application/json;charset=\"utf-8\"; x=y"] {
+            assert!(expect(&[good]), "{good}");
+        }
+        for bad in ["text/json", "application/json; charset=utf-16", "application/json;Charset=latin1", ""] {
+            assert!(!expect(&[bad]), "{bad}");
+        }
+        assert!(!expect(&[]) && !expect(&[JSON, JSON]) && !expect(&[JSON, "text/plain"]));
+    }
+
+    #[test]
     fn errors_say_what_is_wrong_and_never_quote_values() {
         for (body, told) in [
             (r#"{"realm":"live","app_id":"x","nope":1}"#, "unknown field `nope`"),
             (r#"{"realm":"live"}"#, "missing field `app_id`"),
+            (r#"{"realm":"live","realm":"live"}"#, "duplicate field `realm`"),
+            (r#"{"realm":"live","app_id":"x","meta":{"live_hidden":"a","live_hidden":"b"}}"#, "a name stands twice"),
             (r#"{"realm":"live","app_id":"x","scopes":"live_hidden"}"#, "wrong kind at line 1"),
             (r#"{"realm":"#, "ends early"),
             (r#"{"realm":live_hidden}"#, "not JSON at line 1"),

@@ -19,6 +19,7 @@ mod listener;
 mod openapi;
 mod patience;
 mod problem;
+mod query;
 mod refresh;
 mod refusals;
 mod reload;

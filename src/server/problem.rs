@@ -81,7 +81,7 @@ impl Problem {
     }
 
     pub(super) fn media_type(wanted: &'static str) -> Self {
-        let detail = format!("send the body as `Content-Type: {wanted}`");
+        let detail = format!("send the body as `Content-Type: {wanted}`, in UTF-8, and say so once");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body has the wrong media type", detail)
     }
 

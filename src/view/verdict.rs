@@ -44,6 +44,11 @@ impl Wanted {
     }
 }
 
+/// The scopes as one text (RFC 6749, section 3.3), which has no form for an empty list: clients take `""` for one empty scope.
+pub(crate) fn scope_list(scopes: &[String]) -> Option<String> {
+    (!scopes.is_empty()).then(|| scopes.join(" "))
+}
+
 /// The answer: everything about an active key, and of any other only that it is not, or that a scope is missing.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(untagged)]

@@ -43,7 +43,13 @@ fn scopes_are_as_narrow_as_they_say() {
     assert_eq!(status("issue:live", "test"), 403);
     assert_eq!(status("read", "live"), 403);
     assert_eq!(status("issue", "bulla"), 403, "whoever may issue is not thereby one who makes administrators");
-    assert_eq!(status("issue:bulla", "bulla"), 403);
+    for scope in ["admin", "issue", "revoke", "reveal", "read", "keyring", "feed"] {
+        let scope = format!("{scope}:bulla");
+        let body = json!({"realm": "bulla", "app_id": APP, "scopes": ["read", scope]});
+        let refused = server.admin.post("/v1/api-keys", &body);
+        assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-request"), "{scope}");
+        assert!(refused.body.contains("allows nothing"), "{scope}: {}", refused.body);
+    }
     assert_eq!(status("admin", "bulla"), 201);
     for (scope, status) in [("read", 200), ("keyring", 200), ("admin", 200), ("issue", 403), ("read:live", 403)] {
         let caller = server.admin.bearer(&deployment.issue_text("bulla", &["--scope", scope]));
@@ -105,6 +111,20 @@ fn what_cannot_be_issued_is_a_400_that_says_why() {
     }
     let both = json!({"realm": "live", "app_id": APP, "expires_in": "1d", "expires_at": "2100-01-01T00:00:00Z"});
     assert!(server.admin.post("/v1/api-keys", &both).body.contains("not both"));
+    let json = [("content-type", "application/json")];
+    for (method, path, body, told) in [
+        ("POST", "/v1/api-keys", format!(r#"{{"realm":"live","app_id":"{APP}","meta":{{"k":"1","k":"2"}}}}"#), "twice"),
+        ("POST", "/v1/api-keys", format!(r#"{{"realm":"live","app_id":"{APP}","realm":"test"}}"#), "duplicate field"),
+        ("GET", "/v1/api-keys?limit=1&limit=2", String::new(), "`limit` once"),
+        ("GET", "/v1/audit?after=1&limit=2&after=1", String::new(), "`after` once"),
+        ("DELETE", "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?reason=a&reason=b", String::new(), "`reason` once"),
+    ] {
+        let answer = server.admin.request(method, path, &json, &body);
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-request"), "{path}");
+        assert!(answer.body.contains(told), "{path}: {}", answer.body);
+    }
+    let twice = deployment.run(&["issue", "--realm", "live", "--app", APP, "--meta", "k=1", "--meta", "k=2"]);
+    assert!(twice.code == 2 && twice.err.contains("twice"), "{}", twice.err);
 }
 
 #[test]

@@ -194,6 +194,21 @@ fn authorities_that_cannot_be_read_leave_the_old_ones_in_force() {
 }
 
 #[test]
+fn a_certificate_may_hold_every_scope_that_an_api_key_may() {
+    let world = World::new("\"escrow.example\" = [\"reveal:live\"]\n\"ops.example\" = [\"read\"]\n");
+    let (live, test) = (world.deployment.issue("live", &[]), world.deployment.issue("test", &[]));
+    let reveal = |name: &str, key: &serde_json::Value| {
+        let path = format!("/v1/api-keys/{}/reveal", key["api_key_id"].as_str().expect("an id"));
+        let answer = world.with(&world.clients.client(name)).post(&path, &serde_json::json!({}));
+        (answer.status, answer.problem())
+    };
+    assert_eq!(reveal("escrow.example", &live), (409, "api-key-state".to_owned()), "it may, and nothing is in escrow");
+    for (name, key) in [("escrow.example", &test), ("ops.example", &live)] {
+        assert_eq!(reveal(name, key), (403, "forbidden".to_owned()), "{name}");
+    }
+}
+
+#[test]
 fn a_mapping_that_cannot_be_meant_is_refused() {
     let deployment = Deployment::new();
     let path = deployment.file("bulla.toml");

@@ -103,6 +103,16 @@ fn malformed_requests_get_a_clear_4xx() {
     assert_eq!(server.data.request("POST", "/v1/verify", &json, &deep).status, 400);
     let text = server.data.request("POST", "/v1/verify", &[("content-type", "text/plain")], "{}");
     assert_eq!((text.status, text.problem().as_str()), (415, "media-type"));
+    for types in
+        [&[("content-type", "application/json; charset=utf-16")][..], &[("content-type", "application/json"); 2]]
+    {
+        let answer = server.data.request("POST", "/v1/verify", types, r#"{"api_key":"x"}"#);
+        assert_eq!((answer.status, answer.problem().as_str()), (415, "media-type"), "{types:?}");
+    }
+    let utf_8 = [("content-type", "application/json; charset=\"UTF-8\"")];
+    assert_eq!(server.data.request("POST", "/v1/verify", &utf_8, r#"{"api_key":"x"}"#).status, 200);
+    let hosts = server.data.raw(b"GET /healthz HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\n\r\n");
+    assert!(hosts.starts_with("HTTP/1.1 400 ") && hosts.contains("urn:bulla:problem:bad-request"), "{hosts}");
     for method in ["GET", "PUT", "DELETE"] {
         let wrong = server.data.request(method, "/v1/verify", &[], "");
         assert_eq!((wrong.status, wrong.problem().as_str(), wrong.header("allow")), (405, "method", Some("POST")));
@@ -126,6 +136,18 @@ fn introspection_needs_a_credential_and_speaks_rfc_7662() {
     );
     assert_eq!(answer["exp"].as_u64().expect("exp") - answer["iat"].as_u64().expect("iat"), 3_600);
     assert_eq!(answer["sub"], answer["app_id"]);
+    let without_scopes = format!("token={}", deployment.issue_text("live", &[]));
+    let answer = caller.request("POST", "/v1/introspect", &form, &without_scopes).json();
+    assert_eq!((&answer["active"], answer.get("scope"), &answer["scopes"]), (&json!(true), None, &json!([])));
+    let own = deployment.issue_text("bulla", &["--scope", "read"]);
+    let basic =
+        |pair: String| format!("Basic {}", base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair));
+    for pair in [format!("{}:x", own.replace('_', "%5F")), format!("x:{own}")] {
+        let headers = [form[0], ("authorization", &basic(pair.clone()))];
+        assert_eq!(server.data.request("POST", "/v1/introspect", &headers, "token=x").status, 200, "{pair}");
+    }
+    let of_a_page = [form[0], ("authorization", &basic(format!("{own}:"))), ("origin", "https://evil.example")];
+    assert_eq!(server.data.request("POST", "/v1/introspect", &of_a_page, "token=x").status, 401);
     assert_eq!(caller.request("POST", "/v1/introspect", &form, "token=nothing").json(), json!({"active": false}));
     for body in ["", "tokens=x", "token=a&token=b"] {
         assert_eq!(caller.request("POST", "/v1/introspect", &form, body).problem(), "bad-request", "{body:?}");

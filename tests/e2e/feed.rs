@@ -272,19 +272,27 @@ fn who_may_not_follow_or_asks_wrongly_is_told() {
     assert_eq!((nobody.status, nobody.problem().as_str()), (401, "unauthorized"));
     let user = server.data.bearer(&deployment.issue_text("live", &["--scope", "feed"]));
     assert_eq!(ask(&user, "").status, 401, "a user's key opens nothing");
+    let administrators = deployment.run(&["issue", "--realm", "bulla", "--app", APP, "--scope", "feed:bulla"]);
+    assert!(
+        administrators.code == 2 && administrators.err.contains("`feed:bulla` allows nothing"),
+        "{}",
+        administrators.err
+    );
     for (scope, status) in [("read", 403), ("admin", 200), ("feed", 200), ("feed:nosuch", 200)] {
         let caller = server.data.bearer(&deployment.issue_text("bulla", &["--scope", scope]));
         assert_eq!(ask(&caller, "").status, status, "{scope}");
     }
     let follower = server.data.bearer(&deployment.issue_text("bulla", &["--scope", "feed"]));
-    for query in ["?after=x", "?after=-1", "?wait=soon", "?realm=No", "?before=1"] {
+    for query in ["?after=x", "?after=-1", "?wait=soon", "?realm=No", "?before=1", "?after=1&after=1"] {
         let wrong = ask(&follower, query);
         assert_eq!((wrong.status, wrong.problem().as_str()), (400, "bad-request"), "{query}");
     }
     let ahead = ask(&follower, "?after=7");
     assert_eq!((ahead.status, ahead.problem().as_str()), (409, "ahead-of-log"));
-    let headers = [("accept", "text/event-stream"), ("last-event-id", "x")];
-    assert_eq!(follower.request("GET", "/v1/revocations", &headers, "").status, 400);
+    for last in [&[("last-event-id", "x")][..], &[("last-event-id", "0"); 2]] {
+        let headers = [&[("accept", "text/event-stream")], last].concat();
+        assert_eq!(follower.request("GET", "/v1/revocations", &headers, "").status, 400, "{last:?}");
+    }
     let packed = follower.raw(
         format!(
             "GET /v1/revocations HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept-encoding: gzip\r\nauthorization: Bearer {}\r\n\r\n",

@@ -12,7 +12,8 @@ use axum::{
 use super::auth::{Caller, Permission};
 use crate::{
     schema,
-    server::{App, blocking, openapi::problems::Guarded, problem::Problem},
+    scope::Scope,
+    server::{App, blocking, openapi::problems::Guarded, problem::Problem, query},
     text::json_in_one_line,
     view::audit::{AuditPage, LONGEST_PAGE, PAGE},
 };
@@ -41,16 +42,11 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    caller.needs(&app, Permission::anywhere("read"))?;
-    let (mut after, mut limit) = (0, PAGE);
-    for (name, value) in form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()) {
-        let number = || value.parse::<u64>().map_err(|_| Problem::bad_request(format!("`{name}` has to be a number")));
-        match &*name {
-            "after" => after = number()?,
-            "limit" => limit = number().ok().and_then(|limit| u32::try_from(limit).ok()).unwrap_or(u32::MAX),
-            _ => return Err(Problem::bad_request("the query has `after` and `limit`, and nothing else")),
-        }
-    }
+    caller.needs(&app, Permission::anywhere(Scope::Read))?;
+    let [after, limit] = query::read(query.as_deref(), ["after", "limit"])?;
+    let after = after.map_or(Ok(0), |after| after.parse());
+    let after = after.map_err(|_| Problem::bad_request("`after` has to be a number"))?;
+    let limit = limit.map_or(PAGE, |limit| limit.parse().unwrap_or(u32::MAX));
     if !(1..=LONGEST_PAGE).contains(&limit) {
         return Err(Problem::bad_request(format!("`limit` is 1 to {LONGEST_PAGE}")));
     }

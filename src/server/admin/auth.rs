@@ -12,17 +12,15 @@ use bulla::{
 use super::page;
 use crate::{
     action::Actor,
+    scope::{Grant, Scope},
     server::{App, listener::Peer, problem::Problem},
     view::verdict::Wanted,
 };
 
-/// May do everything.
-const ADMIN: &str = "admin";
-
 /// What a request needs: a scope, for everything or for one realm.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Permission {
-    scope: &'static str,
+    scope: Scope,
     realm: Option<Realm>,
 }
 
@@ -30,31 +28,25 @@ pub(crate) struct Permission {
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     actor: Actor,
-    scopes: Vec<String>,
+    grants: Vec<Grant>,
 }
 
 impl Permission {
     /// `scope`, whichever realm it is for.
-    pub(crate) fn anywhere(scope: &'static str) -> Self {
+    pub(crate) fn anywhere(scope: Scope) -> Self {
         Permission { scope, realm: None }
     }
 
-    /// `scope` for one realm, or for all.
-    pub(crate) fn in_realm(scope: &'static str, realm: Realm) -> Self {
-        Permission { scope, realm: Some(realm) }
+    /// `scope` for one realm, or for all. What concerns the administrators' realm takes an administrator: issuing there makes
+    /// administrators.
+    pub(crate) fn in_realm(scope: Scope, realm: Realm) -> Self {
+        Permission { scope: if realm == Realm::ADMIN { Scope::Admin } else { scope }, realm: Some(realm) }
     }
 
-    /// What has to be held. Who issues for the administrators' realm makes administrators, so that takes one.
-    fn granted_to(&self, scopes: &[String]) -> bool {
-        let held = |wanted: &str| scopes.iter().any(|scope| scope == wanted);
-        match self.realm {
-            Some(Realm::ADMIN) => held(ADMIN),
-            Some(realm) => {
-                let narrowed = |scope: &str| held(&format!("{scope}:{realm}"));
-                held(ADMIN) || held(self.scope) || narrowed(ADMIN) || narrowed(self.scope)
-            }
-            None => held(ADMIN) || held(self.scope),
-        }
+    /// Whether it is among what is held: no grant is for the administrators' realm.
+    fn granted_to(&self, grants: &[Grant]) -> bool {
+        let held = |grant: &Grant| grant.realm.is_none() || grant.realm == self.realm;
+        grants.iter().any(|grant| [self.scope, Scope::Admin].contains(&grant.scope) && held(grant))
     }
 }
 
@@ -94,8 +86,9 @@ pub(crate) fn wanted(peer: Peer) -> Wanted {
 }
 
 impl Caller {
+    /// A caller with these scopes; a text that is none grants nothing.
     pub(super) fn new(actor: Actor, scopes: &[String]) -> Self {
-        Caller { actor, scopes: scopes.to_vec() }
+        Caller { actor, grants: scopes.iter().filter_map(|scope| scope.parse().ok()).collect() }
     }
 
     /// The caller as the audit names it.
@@ -104,16 +97,15 @@ impl Caller {
     }
 
     /// The one realm that the caller has the scope for, if it is for one alone.
-    pub(crate) fn only_realm(&self, scope: &str) -> Option<Realm> {
-        let held = |scope: &str| self.scopes.iter().any(|held| held == scope);
-        let narrowed = |held: &String| held.strip_prefix(scope)?.strip_prefix(':')?.parse::<Realm>().ok();
-        let mut realms = self.scopes.iter().filter_map(narrowed);
-        realms.next().filter(|_| realms.next().is_none() && !held(scope) && !held(ADMIN))
+    pub(crate) fn only_realm(&self, scope: Scope) -> Option<Realm> {
+        let mut realms = self.grants.iter().filter(|grant| grant.scope == scope).filter_map(|grant| grant.realm);
+        let only = realms.next().filter(|_| realms.next().is_none());
+        only.filter(|_| self.lacks(Permission::anywhere(scope)))
     }
 
     /// Whether the caller lacks the permission.
     pub(crate) fn lacks(&self, permission: Permission) -> bool {
-        !permission.granted_to(&self.scopes)
+        !permission.granted_to(&self.grants)
     }
 
     /// Refuses a caller without the permission.
@@ -123,11 +115,11 @@ impl Caller {
 
     /// Refuses a caller without any of the permissions.
     pub(crate) fn needs_one_of(&self, app: &App, permissions: &[Permission]) -> Result<(), Problem> {
-        if permissions.iter().any(|permission| permission.granted_to(&self.scopes)) {
+        if permissions.iter().any(|permission| permission.granted_to(&self.grants)) {
             return Ok(());
         }
         app.metrics.admin_refused.inc();
-        let names = permissions.iter().map(|one| if one.realm == Some(Realm::ADMIN) { ADMIN } else { one.scope });
+        let names = permissions.iter().map(|one| one.scope.name());
         Err(Problem::forbidden(&names.collect::<Vec<_>>().join("` or `")))
     }
 }
@@ -136,23 +128,50 @@ impl Caller {
 mod tests {
     use super::*;
 
+    fn may(scope: &str, permission: Permission) -> bool {
+        !caller(&[scope]).lacks(permission)
+    }
+
+    fn caller(scopes: &[&str]) -> Caller {
+        let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
+        Caller::new(Actor::service(), &scopes)
+    }
+
     #[test]
     fn scopes_grant_what_they_say_and_nothing_more() {
         let live: Realm = "live".parse().expect("a realm");
-        let may = |scope: &str, permission: Permission| permission.granted_to(&[scope.to_owned()]);
-        let issue_live = Permission::in_realm("issue", live);
+        let issue_live = Permission::in_realm(Scope::Issue, live);
         for scope in ["admin", "issue", "issue:live", "admin:live"] {
             assert!(may(scope, issue_live), "{scope}");
         }
         for scope in ["read", "issue:test", "admin:test", "issue:", "issuer", "revoke"] {
             assert!(!may(scope, issue_live), "{scope}");
         }
-        let administrators = Permission::in_realm("issue", Realm::ADMIN);
-        assert!(may("admin", administrators));
-        for scope in ["issue", "issue:bulla", "admin:bulla"] {
-            assert!(!may(scope, administrators), "{scope} would make administrators");
+        for scope in Scope::ALL {
+            let administrators = Permission::in_realm(scope, Realm::ADMIN);
+            assert!(may("admin", administrators));
+            for held in Scope::ALL {
+                let narrow = held != Scope::Admin && may(held.name(), administrators);
+                assert!(!narrow && !may(&format!("{held}:bulla"), administrators), "{held} would make administrators");
+            }
+            assert!(may(scope.name(), Permission::anywhere(scope)));
+            let narrowed = may(&format!("{scope}:live"), Permission::anywhere(scope));
+            assert!(!narrowed, "what concerns all realms needs {scope} for all");
         }
-        assert!(may("read", Permission::anywhere("read")));
-        assert!(!may("read:live", Permission::anywhere("read")), "what concerns all realms needs it for all");
+    }
+
+    #[test]
+    fn a_caller_with_a_scope_for_one_realm_alone_has_that_realm() {
+        let only = |scopes: &[&str]| caller(scopes).only_realm(Scope::Feed).map(|realm| realm.to_string());
+        assert_eq!(only(&["feed:live", "read:test"]).as_deref(), Some("live"));
+        for scopes in [
+            &["feed:live", "feed:test"][..],
+            &["feed:live", "feed"],
+            &["feed:live", "admin"],
+            &["feed:bulla"],
+            &["feed"],
+        ] {
+            assert_eq!(only(scopes), None, "{scopes:?}");
+        }
     }
 }

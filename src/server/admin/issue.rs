@@ -21,6 +21,7 @@ use crate::{
         new_api_key::NewApiKey,
     },
     clock, schema,
+    scope::Scope,
     server::{
         App, blocking,
         body::{self, Bounds},
@@ -135,7 +136,7 @@ async fn issue_all(
 ) -> Result<Issued, Problem> {
     for key in &new {
         let realm = key.realm.parse().map_err(|error| Problem::bad_request(format!("realm: {error}")))?;
-        caller.needs(&app, Permission::in_realm("issue", realm))?;
+        caller.needs(&app, Permission::in_realm(Scope::Issue, realm))?;
     }
     let worker = Arc::clone(&app);
     let issued = blocking::run(move || issuing(&worker, &caller, |issuing| issuing.all(new, once.as_ref())));

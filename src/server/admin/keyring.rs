@@ -15,6 +15,7 @@ use super::auth::{Caller, Permission};
 use crate::{
     action::keyring::{Activate, Change, Changed, Compromise, Stage},
     clock, schema,
+    scope::Scope,
     server::{
         App, blocking,
         body::{self, Bounds},
@@ -37,7 +38,7 @@ pub(super) async fn show(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<KeyringView>, Problem> {
-    caller.needs_one_of(&app, &[Permission::anywhere("read"), Permission::anywhere("keyring")])?;
+    caller.needs_one_of(&app, &[Permission::anywhere(Scope::Read), Permission::anywhere(Scope::Keyring)])?;
     let worker = Arc::clone(&app);
     let counts = blocking::run(move || worker.store.seal_counts()).await??;
     Ok(Json(KeyringView::new(&app.snapshot().document, &counts, app.feed.as_ref().map(Feed::public_key))))
@@ -55,7 +56,7 @@ pub(super) async fn stage(
     Extension(caller): Extension<Caller>,
     request: Request,
 ) -> Result<(StatusCode, Json<Changed>), Problem> {
-    caller.needs(&app, Permission::anywhere("keyring"))?;
+    caller.needs(&app, Permission::anywhere(Scope::Keyring))?;
     let stage = body::json(request, Bounds::single(&app.config.server)).await?;
     Ok((StatusCode::CREATED, apply(app, caller, Change::Stage(stage)).await?))
 }
@@ -135,7 +136,7 @@ async fn read<T: DeserializeOwned + Default>(
     number: &str,
     request: Request,
 ) -> Result<(KeyVersion, T), Problem> {
-    caller.needs(app, Permission::anywhere("keyring"))?;
+    caller.needs(app, Permission::anywhere(Scope::Keyring))?;
     let version = number.parse().ok().and_then(KeyVersion::new);
     let version = version.ok_or_else(|| Problem::bad_request("a key version is a number from 1"))?;
     let options = body::optional_json(request, Bounds::single(&app.config.server)).await?;

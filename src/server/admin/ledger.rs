@@ -1,6 +1,6 @@
 //! `GET /v1/api-keys` and `GET /v1/api-keys/{id}`: the ledger.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Json,
@@ -11,10 +11,12 @@ use bulla::{ApiKeyId, Realm};
 use super::auth::{Caller, Permission};
 use crate::{
     clock, schema,
+    scope::Scope,
     server::{
         App, blocking,
         openapi::problems::{Guarded, UnknownApiKey},
         problem::Problem,
+        query,
         segment::Segment,
     },
     view::ledger::{ApiKeyView, Page, PageError, Wanted},
@@ -38,11 +40,13 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     RawQuery(query): RawQuery,
 ) -> Result<Json<Page>, Problem> {
-    let mut wanted = parse(query.as_deref().unwrap_or_default())?;
-    caller
-        .needs(&app, wanted.realm.map_or(Permission::anywhere("read"), |realm| Permission::in_realm("read", realm)))?;
+    let mut wanted = parse(query.as_deref())?;
+    caller.needs(
+        &app,
+        wanted.realm.map_or(Permission::anywhere(Scope::Read), |realm| Permission::in_realm(Scope::Read, realm)),
+    )?;
     // Whoever may not ask for the administrators' keys does not get them among all others.
-    wanted.without = caller.lacks(Permission::in_realm("read", Realm::ADMIN)).then_some(Realm::ADMIN);
+    wanted.without = caller.lacks(Permission::in_realm(Scope::Read, Realm::ADMIN)).then_some(Realm::ADMIN);
     let page = blocking::run(move || Page::read(&*app.store, &wanted, clock::now())).await?;
     page.map(Json).map_err(|error| match error {
         PageError::Store(error) => error.into(),
@@ -63,7 +67,7 @@ pub(super) async fn show(
     Segment(id): Segment,
 ) -> Result<Json<ApiKeyView>, Problem> {
     let id = parse_id(&id)?;
-    caller.needs(&app, Permission::in_realm("read", id.realm()))?;
+    caller.needs(&app, Permission::in_realm(Scope::Read, id.realm()))?;
     let row = blocking::run(move || app.store.find(&id)).await??;
     row.map(|row| Json(ApiKeyView::new(row, clock::now()))).ok_or_else(Problem::unknown_api_key)
 }
@@ -73,23 +77,16 @@ pub(super) fn parse_id(id: &str) -> Result<ApiKeyId, Problem> {
     id.parse().map_err(|error| Problem::bad_request(format!("{error}")))
 }
 
-fn parse(query: &str) -> Result<Wanted, Problem> {
-    let mut wanted = Wanted::default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let wrong = |what: &str| Problem::bad_request(format!("`{name}` {what}"));
-        match &*name {
-            // An empty value is a form's way of saying nothing.
-            _ if value.is_empty() => {}
-            "realm" => wanted.realm = Some(value.parse().map_err(|_| wrong("is no realm"))?),
-            "app_id" => wanted.app_id = Some(value.parse().map_err(|_| wrong("has to be a UUID"))?),
-            "cursor" => wanted.cursor = Some(value.into_owned()),
-            "limit" => wanted.limit = Some(value.parse().map_err(|_| wrong("has to be a number"))?),
-            _ => {
-                return Err(Problem::bad_request(
-                    "the query has `realm`, `app_id`, `cursor` and `limit`, and nothing else",
-                ));
-            }
-        }
-    }
-    Ok(wanted)
+fn parse(query: Option<&str>) -> Result<Wanted, Problem> {
+    let [realm, app_id, cursor, limit] = query::read(query, ["realm", "app_id", "cursor", "limit"])?;
+    // An empty value is a form's way of saying nothing.
+    let said = |value: Option<Cow<'_, str>>| value.filter(|value| !value.is_empty());
+    let wrong = |what: &str| Problem::bad_request(what);
+    Ok(Wanted {
+        realm: said(realm).map(|realm| realm.parse()).transpose().map_err(|_| wrong("`realm` is no realm"))?,
+        app_id: said(app_id).map(|app| app.parse()).transpose().map_err(|_| wrong("`app_id` has to be a UUID"))?,
+        cursor: said(cursor).map(Cow::into_owned),
+        limit: said(limit).map(|limit| limit.parse()).transpose().map_err(|_| wrong("`limit` has to be a number"))?,
+        ..Wanted::default()
+    })
 }

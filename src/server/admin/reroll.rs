@@ -20,6 +20,7 @@ use crate::{
         reroll_secret::{RerollSecret, RerolledSecret},
     },
     clock, schema,
+    scope::Scope,
     server::{
         App, blocking,
         body::{self, Bounds},
@@ -92,7 +93,7 @@ pub(super) async fn reroll_secret(
 /// The id of a key that the caller may reroll, which is both to issue and to revoke.
 fn permitted(app: &App, caller: &Caller, id: &str) -> Result<ApiKeyId, Problem> {
     let id = ledger::parse_id(id)?;
-    caller.needs(app, Permission::in_realm("issue", id.realm()))?;
-    caller.needs(app, Permission::in_realm("revoke", id.realm()))?;
+    caller.needs(app, Permission::in_realm(Scope::Issue, id.realm()))?;
+    caller.needs(app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     Ok(id)
 }

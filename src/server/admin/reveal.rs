@@ -16,6 +16,7 @@ use super::{
 use crate::{
     action::reveal::{Escrowed, Reveal},
     clock, schema,
+    scope::Scope,
     server::{
         App, blocking,
         body::{self, Bounds},
@@ -44,7 +45,7 @@ pub(super) async fn reveal(
     request: Request,
 ) -> Result<Response, Problem> {
     let id = ledger::parse_id(&id)?;
-    caller.needs(&app, Permission::in_realm("reveal", id.realm()))?;
+    caller.needs(&app, Permission::in_realm(Scope::Reveal, id.realm()))?;
     let why: Reveal = body::optional_json(request, Bounds::single(&app.config.server)).await?;
     let escrowed = blocking::run(move || why.apply(id, &*app.store, &caller.actor(), clock::now())).await??;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(escrowed)).into_response())

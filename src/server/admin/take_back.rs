@@ -1,6 +1,6 @@
 //! Revoking, suspending and resuming keys: `DELETE /v1/api-keys/{id}`, `/suspend`, `/resume`, and `POST /v1/revocations`.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Json,
@@ -22,11 +22,13 @@ use crate::{
         take_back::{self, MAX_IDS, Ruled, TakeBack, Taken, TakenAll},
     },
     clock, schema,
+    scope::Scope,
     server::{
         App, blocking,
         body::{self, Bounds},
         openapi::problems::{ApiKeyState, Guarded, MediaType},
         problem::Problem,
+        query,
         segment::Segment,
     },
 };
@@ -81,13 +83,8 @@ pub(super) async fn revoke(
     RawQuery(query): RawQuery,
 ) -> Result<Json<Taken>, Problem> {
     let id = permitted(&app, &caller, &id)?;
-    let mut reason = None;
-    for (name, value) in form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes()) {
-        match (&*name, &reason) {
-            ("reason", None) => reason = Some(value.into_owned()),
-            _ => return Err(Problem::bad_request("the query has `reason`, once, and nothing else")),
-        }
-    }
+    let [reason] = query::read(query.as_deref(), ["reason"])?;
+    let reason = reason.map(Cow::into_owned);
     take(app, caller, reason, move |take_back| take_back.revoke(id, "api_key.revoke")).await.map(Json)
 }
 
@@ -160,12 +157,12 @@ pub(super) async fn revoke_many(
         (false, None, None, None) => revoke_ids(app, caller, wanted.ids, wanted.reason).await,
         (true, Some(app_id), realm, before) => {
             // In every realm means the administrators' too.
-            caller.needs(&app, Permission::in_realm("revoke", realm.unwrap_or(Realm::ADMIN)))?;
+            caller.needs(&app, Permission::in_realm(Scope::Revoke, realm.unwrap_or(Realm::ADMIN)))?;
             let ruled = take(app, caller, wanted.reason, move |take_back| take_back.revoke_app(app_id, realm, before));
             ruled.await.map(Revoked::Ruled).map(Json)
         }
         (true, None, Some(realm), Some(before)) => {
-            caller.needs(&app, Permission::in_realm("revoke", realm))?;
+            caller.needs(&app, Permission::in_realm(Scope::Revoke, realm))?;
             let ruled = take(app, caller, wanted.reason, move |take_back| take_back.revoke_realm(realm, before));
             ruled.await.map(Revoked::Ruled).map(Json)
         }
@@ -187,7 +184,7 @@ async fn revoke_ids(
     let ids: Result<Vec<ApiKeyId>, _> = ids.iter().map(|id| ledger::parse_id(id)).collect();
     let ids = ids?;
     for id in &ids {
-        caller.needs(&app, Permission::in_realm("revoke", id.realm()))?;
+        caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     }
     take(app, caller, reason, move |take_back| take_back.revoke_all(&ids)).await.map(Revoked::All).map(Json)
 }
@@ -195,7 +192,7 @@ async fn revoke_ids(
 /// The id of a key that the caller may revoke.
 fn permitted(app: &App, caller: &Caller, id: &str) -> Result<ApiKeyId, Problem> {
     let id = ledger::parse_id(id)?;
-    caller.needs(app, Permission::in_realm("revoke", id.realm()))?;
+    caller.needs(app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     Ok(id)
 }
 

@@ -1,6 +1,6 @@
 //! `GET /v1/revocations`: the revocation feed, as `docs/FEED.md` has it: at once, after a wait, or as server-sent events.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::{
     config::parse_span,
     schema,
+    scope::Scope,
     server::{
         App,
         admin::auth::{self, Caller, Permission},
@@ -23,12 +24,11 @@ use crate::{
         listener::Peer,
         openapi::problems::{AheadOfLog, BadRequest, Credential, Internal, Unavailable},
         problem::Problem,
+        query,
         standing::{LOOK, Standing},
     },
 };
 
-/// The scope that opens the feed.
-const FEED: &str = "feed";
 /// The longest wait that is granted. Proxies close an upstream connection after 30 or 60 seconds of silence by default.
 const MAX_WAIT: Duration = Duration::from_secs(25);
 /// The longest silence of a stream, for the same reason.
@@ -72,13 +72,15 @@ pub(super) async fn revocations(
 ) -> Result<Response, Problem> {
     let caller = auth::identify(&app, &headers, peer).await?;
     let mut standing = Standing::of(&headers, peer).ok_or_else(Problem::unauthorized)?;
-    let mut asked = Asked::read(query.as_deref().unwrap_or_default())?;
+    let mut asked = Asked::read(query.as_deref())?;
     asked.realm = granted(&app, &caller, asked.realm)?;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if text(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/event-stream")) {
-        if let Some(last) = headers.get("last-event-id") {
-            let last = last.to_str().ok().and_then(|last| last.parse().ok());
-            asked.after = last.ok_or_else(|| Problem::bad_request("Last-Event-ID has to be a number"))?;
+        let mut last = headers.get_all("last-event-id").iter();
+        if let Some(value) = last.next() {
+            let value = value.to_str().ok().filter(|_| last.next().is_none());
+            let last = value.and_then(|last| last.parse().ok());
+            asked.after = last.ok_or_else(|| Problem::bad_request("Last-Event-ID has to be one number"))?;
         }
         return stream(app, asked, standing).await;
     }
@@ -95,32 +97,29 @@ pub(super) async fn revocations(
 }
 
 impl Asked {
-    fn read(query: &str) -> Result<Self, Problem> {
-        let mut asked = Asked::default();
-        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let wrong = |what: &str| Problem::bad_request(format!("`{name}` {what}"));
-            match &*name {
-                "after" => asked.after = value.parse().map_err(|_| wrong("has to be a number"))?,
-                "realm" => asked.realm = Some(value.parse().map_err(|_| wrong("is no realm"))?),
-                "wait" => {
-                    asked.wait = parse_span(&value).map_err(|error| wrong(&error))?.0;
-                }
-                _ => return Err(Problem::bad_request("the query has `after`, `wait` and `realm`, and nothing else")),
-            }
-        }
-        Ok(asked)
+    fn read(query: Option<&str>) -> Result<Self, Problem> {
+        let [after, wait, realm] = query::read(query, ["after", "wait", "realm"])?;
+        let wrong = |what: String| Problem::bad_request(what);
+        let number = |after: Cow<'_, str>| after.parse().map_err(|_| wrong("`after` has to be a number".to_owned()));
+        let span = |wait: Cow<'_, str>| parse_span(&wait).map_err(|error| wrong(format!("`wait` {error}")));
+        let known = |realm: Cow<'_, str>| realm.parse().map_err(|_| wrong("`realm` is no realm".to_owned()));
+        Ok(Asked {
+            realm: realm.map(known).transpose()?,
+            after: after.map(number).transpose()?.unwrap_or_default(),
+            wait: wait.map(span).transpose()?.map(|wait| wait.0).unwrap_or_default(),
+        })
     }
 }
 
 /// The realm that the messages are about: the one asked for, or all, or the one that the caller has the scope for.
 fn granted(app: &App, caller: &Caller, realm: Option<Realm>) -> Result<Option<Realm>, Problem> {
     if let Some(realm) = realm {
-        caller.needs(app, Permission::in_realm(FEED, realm))?;
+        caller.needs(app, Permission::in_realm(Scope::Feed, realm))?;
         return Ok(Some(realm));
     }
-    match caller.only_realm(FEED) {
+    match caller.only_realm(Scope::Feed) {
         Some(realm) => Ok(Some(realm)),
-        None => caller.needs(app, Permission::anywhere(FEED)).map(|()| None),
+        None => caller.needs(app, Permission::anywhere(Scope::Feed)).map(|()| None),
     }
 }
 

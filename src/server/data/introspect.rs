@@ -7,12 +7,14 @@ use axum::{
     extract::{Extension, Request, State},
     http::HeaderMap,
 };
+use bulla::VerifyError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::realms::accepted_realms;
 use crate::{
     schema,
+    scope::Scope,
     server::{
         App,
         admin::auth::{self, Permission},
@@ -22,7 +24,7 @@ use crate::{
         problem::Problem,
         standing::LOOK,
     },
-    view::verdict::{ActiveKey, Wanted},
+    view::verdict::{ActiveKey, Wanted, scope_list},
 };
 
 /// RFC 7662 §2.1, and what a key may be bound to beside it. Further parameters are not read.
@@ -74,7 +76,10 @@ pub(super) struct ActiveToken {
     key: ActiveKey,
     #[schema(schema_with = schema::bearer)]
     token_type: &'static str,
-    scope: String,
+    /// None where the key has no scopes: RFC 6749 has no empty list.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     client_id: String,
     sub: String,
     #[schema(value_type = schema::ApiKeyId)]
@@ -108,7 +113,7 @@ pub(super) async fn introspect(
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Introspection>, Problem> {
-    let permission = Permission::anywhere("read");
+    let permission = Permission::anywhere(Scope::Read);
     auth::identify(&app, &headers, peer).await?.needs(&app, permission)?;
     let asked = Instant::now();
     let body = body::form(request, Bounds::single(&app.config.server)).await?;
@@ -131,7 +136,7 @@ pub(super) async fn introspect(
             let key = ActiveKey::new(&accepted);
             Introspection::Active(Box::new(ActiveToken {
                 token_type: "Bearer",
-                scope: key.scopes.join(" "),
+                scope: scope_list(&key.scopes),
                 client_id: key.app_id.to_string(),
                 sub: key.app_id.to_string(),
                 jti: key.api_key_id.clone(),
@@ -142,8 +147,8 @@ pub(super) async fn introspect(
                 key,
             }))
         }
-        Err(bulla::VerifyError::SecretUnchecked) => return Err(Problem::could_not_tell()),
-        Err(bulla::VerifyError::Rejected(_)) => Introspection::Inactive { active: false },
+        Err(VerifyError::SecretUnchecked) => return Err(Problem::could_not_tell()),
+        Err(VerifyError::Rejected(_)) => Introspection::Inactive { active: false },
     };
     Ok(Json(answer))
 }

@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::Request, response::Response};
+use axum::{
+    Router,
+    extract::Request,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use tower::ServiceExt;
 
 use super::Peer;
-use crate::tls::ClientCertificate;
+use crate::{server::problem::Problem, tls::ClientCertificate};
 
 /// A request, and who asks.
 pub(in crate::server) struct Asked {
@@ -18,6 +23,14 @@ pub(in crate::server) struct Asked {
 /// One copy answers one request.
 pub(in crate::server) trait Answers: Clone + Send + Sync + 'static {
     fn answer(self, asked: Asked) -> impl Future<Output = Response> + Send;
+}
+
+/// Answers a request that names one host at most: programs on the way may have read another one (RFC 9112, section 3.2).
+pub(super) async fn answer(answers: impl Answers, asked: Asked) -> Response {
+    if asked.request.headers().get_all(header::HOST).iter().count() > 1 {
+        return Problem::bad_request("the request has more than one `Host`").into_response();
+    }
+    answers.answer(asked).await
 }
 
 /// Handlers see who asks as extensions of the request.

@@ -16,7 +16,8 @@ use hyper_util::{
 };
 
 use super::{
-    Answers, Asked, Limits, Peer, connections::Place, lingering::Lingering, sending, transport::Secured, unread,
+    Answers, Asked, Limits, Peer, answers::answer, connections::Place, lingering::Lingering, sending,
+    transport::Secured, unread,
 };
 use crate::{server::patience::Patience, telemetry::limit::LineLimit};
 
@@ -53,7 +54,7 @@ pub(super) async fn serve(
             let is_http2 = request.version() == Version::HTTP_2;
             let (request, watch) = unread::watch(request, &budget);
             let asked = Asked { request, peer, client: client.clone() };
-            answers.clone().answer(asked).map(move |response| {
+            answer(answers.clone(), asked).map(move |response| {
                 let response = watch.answered(response, asking.connection(), time);
                 Ok::<_, Infallible>(sending::until_sent(response, asking, is_http2, &budget))
             })

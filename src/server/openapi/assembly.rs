@@ -13,6 +13,7 @@ use utoipa::{
 use super::{examples, problems};
 use crate::{
     schema,
+    scope::Scope,
     server::{data::authorize::__path_authorize, problem::Document},
 };
 
@@ -104,9 +105,11 @@ fn client_certificate() -> SecurityScheme {
 }
 
 fn schemes() -> [SecurityScheme; 3] {
-    let http = |scheme, about| SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(about)).build());
+    let bearer = format!("The API key. The scopes of administrators' keys are {}.", Scope::names());
+    let http =
+        |scheme, about: &str| SecurityScheme::Http(HttpBuilder::new().scheme(scheme).description(Some(about)).build());
     [
-        http(HttpAuthScheme::Bearer, "The API key."),
+        http(HttpAuthScheme::Bearer, &bearer),
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-API-Key", "The API key."))),
         http(
             HttpAuthScheme::Basic,

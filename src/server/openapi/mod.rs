@@ -47,7 +47,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{cli::throw_away, deployment::Deployment, server::admin};
+    use crate::{cli::throw_away, deployment::Deployment, scope::Grant, server::admin};
 
     /// The paths of a router, which names them in its `Debug` and in no other way.
     fn routed(router: &Router) -> BTreeSet<String> {
@@ -55,6 +55,17 @@ mod tests {
             format!("{router:?}").split('"').filter(|part| part.starts_with('/')).map(str::to_owned).collect()
         };
         &named(router) - &named(&Router::new())
+    }
+
+    #[test]
+    fn descriptions_name_scopes_that_there_are() {
+        let document = serde_json::json!(admin::routes().into_openapi()).to_string();
+        let named = document.split("Scope").skip(1).map(|rest| rest.split('.').next().unwrap_or_default());
+        let scopes: Vec<&str> = named.flat_map(|sentence| sentence.split('`').skip(1).step_by(2)).collect();
+        assert!(scopes.len() > 15, "{scopes:?}");
+        for scope in scopes {
+            assert!(scope.replace("REALM", "live").parse::<Grant>().is_ok(), "{scope}");
+        }
     }
 
     #[test]

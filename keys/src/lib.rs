@@ -219,6 +219,7 @@ mod base62;
 #[cfg(feature = "capi")]
 mod capi;
 mod claims;
+mod clock;
 mod derive;
 mod expectations;
 #[cfg(feature = "follow")]
@@ -246,6 +247,7 @@ pub use self::source::end_programs;
 pub use self::{
     api_key::{ApiKey, ApiKeyId, ApiKeyIdError},
     claims::{Cidr, CidrError, Claims, ClaimsError},
+    clock::CLOCK_DIFFERENCE,
     derive::Expanded,
     expectations::Expectations,
     issuer::{IssueError, Issuer, Request},

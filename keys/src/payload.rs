@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::Rejection;
+use crate::{CLOCK_DIFFERENCE, Rejection};
 
 /// Bytes before the claims.
 pub(crate) const MIN_BYTES: usize = 16 + 4 + 4;
@@ -10,9 +10,6 @@ pub(crate) const MIN_BYTES: usize = 16 + 4 + 4;
 pub(crate) const MAX_CLAIMS: usize = 240;
 /// Bytes of the longest plaintext.
 pub(crate) const MAX_BYTES: usize = MIN_BYTES + MAX_CLAIMS;
-
-/// How far ahead an issuer's clock may run, in seconds.
-const CLOCK_DIFFERENCE: u64 = 300;
 
 /// The fixed part of the plaintext.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

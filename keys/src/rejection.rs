@@ -117,6 +117,12 @@ pub enum VerifyError {
     /// hashes to check it against. Never to be taken for an accepted key; a service answers 503.
     #[error("could not tell: the key has a secret half, and no hashes are at hand to check it")]
     SecretUnchecked,
+    /// Everything else holds, but whether the key was revoked lately is not known. Never to be taken for an accepted key; a
+    /// service answers 503. A [`Verifier`](crate::Verifier) alone, which has no clock for it, never says so.
+    #[error(
+        "could not tell: it is not known what was revoked lately; look why nothing comes from the revocation log or feed"
+    )]
+    Stale,
 }
 
 impl VerifyError {
@@ -125,6 +131,7 @@ impl VerifyError {
         match self {
             VerifyError::Rejected(rejection) => rejection.code(),
             VerifyError::SecretUnchecked => "secret_unchecked",
+            VerifyError::Stale => "stale",
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use crate::{Expectations, KeyVersion, Rejection, Revocations, Verified, Verifier, VerifyError};
+use crate::{Expectations, KeyVersion, Revocations, Verified, Verifier, VerifyError};
 
 /// A handle on the [`Verifier`] of the moment (features `tower` and `follow`). Its clones are handles on the same one.
 ///
@@ -75,42 +75,7 @@ struct TakenBack {
 }
 
 /// Why [`SharedVerifier::verify`] did not end in an accepted key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum SharedVerifyError {
-    /// The key is refused.
-    #[error(transparent)]
-    Rejected(Rejection),
-    /// As [`VerifyError::SecretUnchecked`].
-    #[error("{}", VerifyError::SecretUnchecked)]
-    SecretUnchecked,
-    /// Everything else holds, but whether the key was taken back lately is not known. Never to be taken for an accepted
-    /// key; a service answers 503.
-    #[error(
-        "could not tell: it is not known what was taken back lately; look why nothing comes from the revocation feed"
-    )]
-    Stale,
-}
-
-impl SharedVerifyError {
-    /// The stable name of the reason, for logs, metrics and machines.
-    pub const fn code(self) -> &'static str {
-        match self {
-            SharedVerifyError::Rejected(rejection) => rejection.code(),
-            SharedVerifyError::SecretUnchecked => VerifyError::SecretUnchecked.code(),
-            SharedVerifyError::Stale => "stale",
-        }
-    }
-}
-
-impl From<VerifyError> for SharedVerifyError {
-    fn from(error: VerifyError) -> Self {
-        match error {
-            VerifyError::Rejected(rejection) => SharedVerifyError::Rejected(rejection),
-            VerifyError::SecretUnchecked => SharedVerifyError::SecretUnchecked,
-        }
-    }
-}
+pub type SharedVerifyError = VerifyError;
 
 impl SharedVerifier {
     /// A handle on `verifier`.
@@ -127,7 +92,7 @@ impl SharedVerifier {
 
     /// Says what is taken back: the revocations and the key versions that are refused, in the place of what was said before.
     /// Past `fresh_until`, in Unix seconds, no key is accepted any more until it is said again: its state is
-    /// [`SharedVerifyError::Stale`]. `None` sets no limit.
+    /// [`VerifyError::Stale`]. `None` sets no limit.
     pub fn take_back(&self, revocations: Arc<Revocations>, refused: &[KeyVersion], fresh_until: Option<u64>) {
         let refused = refused.to_vec();
         self.change(|parts| parts.taken_back = Some(TakenBack { revocations, refused, fresh_until }));
@@ -135,11 +100,11 @@ impl SharedVerifier {
 
     /// Verifies `text` at `now`, in Unix seconds, as [`Verifier::verify`] does. Staleness comes last: a key that is refused
     /// anyway is refused.
-    pub fn verify(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Verified, SharedVerifyError> {
+    pub fn verify(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
         let current = self.0.current.load();
         let verified = current.verifier.verify(text, expected, now)?;
         match current.fresh_until {
-            Some(until) if now > until => Err(SharedVerifyError::Stale),
+            Some(until) if now > until => Err(VerifyError::Stale),
             _ => Ok(verified),
         }
     }

@@ -22,7 +22,7 @@ const RETIRED: u32 = 1_000;
 
 /// How far ahead a rule may reach: what verifiers allow their clocks to differ by. A new key is sealed with a time of issue
 /// that the rule lets pass, and verifiers take no time that lies further ahead.
-const AHEAD: SignedDuration = SignedDuration::from_secs(300);
+const AHEAD: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
 
 /// What taking back needs.
 pub(crate) struct TakeBack<'a> {

@@ -115,8 +115,8 @@ impl Verify {
                 Err(VerifyError::Rejected(reason)) => {
                     output::line(format_args!("{BAD}rejected{BAD:#}  {} ({reason})", reason.code()))?;
                 }
-                Err(VerifyError::SecretUnchecked) => {
-                    output::line(format_args!("{CARE}could not tell{CARE:#}  {}", VerifyError::SecretUnchecked))?;
+                Err(error @ (VerifyError::SecretUnchecked | VerifyError::Stale)) => {
+                    output::line(format_args!("{CARE}could not tell{CARE:#}  {error}"))?;
                 }
             }
         }
@@ -126,7 +126,7 @@ impl Verify {
         Ok(ExitCode::from(match verdict {
             Ok(_) => 0,
             Err(VerifyError::Rejected(_)) => REJECTED,
-            Err(VerifyError::SecretUnchecked) => COULD_NOT_TELL,
+            Err(VerifyError::SecretUnchecked | VerifyError::Stale) => COULD_NOT_TELL,
         }))
     }
 

@@ -119,7 +119,7 @@ impl App {
             match self.judge_candidate(snapshot, candidate, wanted).await {
                 Ok(key) => accepted = Some(key),
                 // What could not be judged may be the right one.
-                Err(_) if matches!(judged, Some(Err(VerifyError::SecretUnchecked))) => {}
+                Err(_) if matches!(judged, Some(Err(VerifyError::SecretUnchecked | VerifyError::Stale))) => {}
                 Err(error) => judged = Some(Err(error)),
             }
         }
@@ -193,7 +193,7 @@ impl App {
             return Err(Rejection::SecretWrong.into());
         }
         if !self.is_ready() {
-            return Err(self.could_not_tell("stale"));
+            return Err(VerifyError::Stale);
         }
         if slow {
             self.prove_imported(candidate).await?;

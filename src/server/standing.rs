@@ -40,7 +40,7 @@ impl Standing {
                 true
             }
             Err(VerifyError::Rejected(_)) => false,
-            Err(VerifyError::SecretUnchecked) => self.last_good.elapsed() < UNSURE,
+            Err(VerifyError::SecretUnchecked | VerifyError::Stale) => self.last_good.elapsed() < UNSURE,
         }
     }
 }

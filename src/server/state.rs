@@ -252,7 +252,7 @@ impl App {
         now: u64,
     ) -> Result<Verified, VerifyError> {
         match wanted.open(snapshot.verifier(), text, now) {
-            Ok(_) if !self.is_ready() => Err(self.could_not_tell("stale")),
+            Ok(_) if !self.is_ready() => Err(VerifyError::Stale),
             Ok(Opened::Verified(verified)) => Ok(verified),
             Ok(Opened::Secret(check)) => match Box::pin(self.prove(snapshot, text, &check)).await {
                 // By now it may have been revoked, and must not come back: it has to hold in both states.

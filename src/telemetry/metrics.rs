@@ -1,4 +1,4 @@
-//! Metrics in Prometheus' text format. What is counted per request is an atomic found without a lock.
+//! Metrics for Prometheus and everything that reads its text formats. What is counted per request is an atomic found without a lock.
 
 use std::{
     collections::HashMap,
@@ -16,6 +16,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::exposition::Format;
 use crate::{config::Plane, store::SealCount, tls::Tls};
 
 /// All metrics of the process.
@@ -56,6 +57,8 @@ pub(crate) struct Metrics {
 struct Verdicts {
     rejected: Vec<(Rejection, Counter)>,
     could_not_tell: Counter,
+    /// Those of `could_not_tell` of which only revocations were not known.
+    stale: Counter,
 }
 
 /// The counters of accepted keys by key version, found without a lock.
@@ -119,6 +122,12 @@ impl Metrics {
         registry.register("verify_rejected", "API keys rejected, by reason", rejected.clone());
         let could_not_tell = Counter::default();
         registry.register("verify_could_not_tell", "API keys that could not be judged", could_not_tell.clone());
+        let stale = Counter::default();
+        registry.register(
+            "verify_stale",
+            "API keys that could not be judged because the revocations are older than verify.max_staleness",
+            stale.clone(),
+        );
         let issued = Family::<RealmLabel, Counter>::default();
         registry.register("api_keys_issued", "API keys issued, by realm", issued.clone());
         let admin_refused = Counter::default();
@@ -152,7 +161,7 @@ impl Metrics {
         );
         let sealed = Family::<SealedLabel, Gauge>::default();
         registry.register(
-            "seal_count",
+            "sealed_api_keys",
             "API keys sealed, by realm and key version; suite 1 has a budget",
             sealed.clone(),
         );
@@ -261,7 +270,7 @@ impl Metrics {
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
             .collect();
-        let verdicts = Verdicts { rejected, could_not_tell };
+        let verdicts = Verdicts { rejected, could_not_tell, stale };
         Metrics {
             registry,
             verdicts,
@@ -317,8 +326,10 @@ impl Metrics {
                     counter.inc();
                 }
             }
-            VerifyError::SecretUnchecked => {
+            VerifyError::SecretUnchecked => drop(self.verdicts.could_not_tell.inc()),
+            VerifyError::Stale => {
                 self.verdicts.could_not_tell.inc();
+                self.verdicts.stale.inc();
             }
         }
     }
@@ -404,10 +415,10 @@ impl Metrics {
     }
 
     /// The page at `/metrics`.
-    pub(crate) fn render(&self) -> String {
+    pub(crate) fn render(&self, format: Format) -> String {
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
-            Ok(()) => text,
+            Ok(()) => format.of(text),
             Err(error) => format!("# {error}\n"),
         }
     }

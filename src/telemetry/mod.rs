@@ -1,6 +1,7 @@
 //! Logs and metrics. An API key appears in neither; its id may.
 
 pub(crate) mod excerpt;
+pub(crate) mod exposition;
 pub(crate) mod limit;
 pub(crate) mod log;
 pub(crate) mod metrics;

@@ -101,7 +101,7 @@ impl Answer {
                 error: (*rejection == Rejection::Scope).then_some("insufficient_scope"),
                 reason: None,
             }),
-            Err(VerifyError::SecretUnchecked) => None,
+            Err(VerifyError::SecretUnchecked | VerifyError::Stale) => None,
         }
     }
 

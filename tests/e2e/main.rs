@@ -29,6 +29,7 @@ mod last_used;
 mod ledger;
 mod limits;
 mod memory;
+mod metrics;
 mod openapi;
 mod permanence;
 mod quickstart;

@@ -414,6 +414,10 @@ fn a_server_that_cannot_read_its_log_refuses_when_that_lasts_too_long() {
     server.until("the limit", |server| server.data.get("/readyz").status == 503);
     let answer = server.data.post("/v1/verify", &json!({"api_key": key}));
     assert_eq!((answer.status, answer.problem().as_str()), (503, "could-not-tell"));
+    let metrics = server.metrics.get("/metrics").body;
+    assert!(metrics.contains("\nbulla_verify_stale_total 1\n"), "{metrics}");
+    assert!(metrics.contains("\nbulla_verify_could_not_tell_total 1\n"), "{metrics}");
+    assert!(!metrics.contains("bulla_secret_unchecked_total{"), "no secret half is concerned: {metrics}");
     assert!(!active(&server, &gone), "what is known to be wrong is");
     assert_eq!(server.data.get("/healthz").status, 200);
     database.execute("ALTER TABLE elsewhere RENAME TO revocation_log", []).expect("as before");

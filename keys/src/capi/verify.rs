@@ -93,7 +93,9 @@ unsafe extern "C" fn bulla_verify(
     let (status, result) = match caught(verify) {
         Some(Ok(Ok(result))) => (ACCEPTED, result),
         Some(Ok(Err(error @ VerifyError::Rejected(_)))) => (REJECTED, VerifiedResult::because(error.code())),
-        Some(Ok(Err(error @ VerifyError::SecretUnchecked))) => (COULD_NOT_TELL, VerifiedResult::because(error.code())),
+        Some(Ok(Err(error @ (VerifyError::SecretUnchecked | VerifyError::Stale)))) => {
+            (COULD_NOT_TELL, VerifiedResult::because(error.code()))
+        }
         Some(Err(misuse)) => (FAILED, VerifiedResult::because(misuse.code())),
         None => (FAILED, VerifiedResult::because("panic")),
     };

@@ -1,10 +1,7 @@
 //! What a follower knows: a pure function of the messages that it was given and the times at which it was.
 
 use super::{FeedError, Head, LogId, Message};
-use crate::{KeyVersion, Realm, RevocationLog, Revocations, State};
-
-/// How far two clocks may be apart, in seconds: those of follower and server, and those of two servers of one fleet.
-const CLOCK_DIFFERENCE: u64 = 300;
+use crate::{CLOCK_DIFFERENCE, KeyVersion, Realm, RevocationLog, Revocations, State};
 
 /// The state of one who follows a feed. It only ever knows more: nothing but an event that resumes a key gives it back, and
 /// a version that was compromised or destroyed stays refused.

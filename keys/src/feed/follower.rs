@@ -41,7 +41,7 @@ pub enum WhenStale {
     /// It goes on with what it knows: the API keeps working while the server is away, and what is taken back meanwhile
     /// goes on to be accepted.
     GoOn,
-    /// It accepts nothing ([`SharedVerifyError::Stale`](crate::SharedVerifyError::Stale), 503), from the start until the
+    /// It accepts nothing ([`VerifyError::Stale`](crate::VerifyError::Stale), 503), from the start until the
     /// end of the log is reached, too.
     CouldNotTell,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::{Rejection, SharedVerifyError, claims::is_scope_character};
+use crate::{Rejection, VerifyError, claims::is_scope_character};
 
 /// Why a request was not let through. It is among the response's extensions too, for logs and metrics outside of the layer.
 ///
@@ -110,12 +110,12 @@ fn insufficient_scope(scopes: &str) -> HeaderValue {
     told.and_then(Result::ok).unwrap_or(HeaderValue::from_static(r#"Bearer error="insufficient_scope""#))
 }
 
-impl From<SharedVerifyError> for Refusal {
-    fn from(error: SharedVerifyError) -> Self {
+impl From<VerifyError> for Refusal {
+    fn from(error: VerifyError) -> Self {
         match error {
-            SharedVerifyError::Rejected(rejection) => Refusal::Rejected(rejection),
-            SharedVerifyError::SecretUnchecked => Refusal::SecretUnchecked,
-            SharedVerifyError::Stale => Refusal::Stale,
+            VerifyError::Rejected(rejection) => Refusal::Rejected(rejection),
+            VerifyError::SecretUnchecked => Refusal::SecretUnchecked,
+            VerifyError::Stale => Refusal::Stale,
         }
     }
 }

@@ -4,16 +4,13 @@ use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
 
-use crate::ApiKeyId;
+use crate::{ApiKeyId, CLOCK_DIFFERENCE};
 
 /// An id's bytes, or an app's.
 pub(super) type Key = [u8; 16];
 
 /// The expiry of an id that stays.
 pub(super) const NEVER: u32 = u32::MAX;
-
-/// How far behind a verifier's clock may be, in seconds.
-const CLOCK_DIFFERENCE: u64 = 300;
 
 /// Children of a branch, and leaves of a chunk.
 pub(super) const FAN: usize = 64;

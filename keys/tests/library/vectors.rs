@@ -109,7 +109,9 @@ fn verdict_of(verifier: &Verifier, vector: &Vector, expected: &Expectations<'_>)
     match verifier.verify(&vector.api_key, expected, vector.now) {
         Ok(verified) => contents(&verified),
         Err(error @ VerifyError::Rejected(_)) => json!({"verdict": "rejected", "reason": error.code()}),
-        Err(error @ VerifyError::SecretUnchecked) => json!({"verdict": "could_not_tell", "reason": error.code()}),
+        Err(error @ (VerifyError::SecretUnchecked | VerifyError::Stale)) => {
+            json!({"verdict": "could_not_tell", "reason": error.code()})
+        }
     }
 }
 

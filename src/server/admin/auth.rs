@@ -66,7 +66,7 @@ pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) ->
         Err(VerifyError::SecretUnchecked) if app.degraded.since("secret hashes").is_some() => {
             Err(Problem::hashes_do_not_fit())
         }
-        Err(VerifyError::SecretUnchecked) => Err(Problem::could_not_tell()),
+        Err(VerifyError::SecretUnchecked | VerifyError::Stale) => Err(Problem::could_not_tell()),
         Err(VerifyError::Rejected(_)) => Err(refuse(Problem::unauthorized())),
     }
 }

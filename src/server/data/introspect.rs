@@ -147,7 +147,7 @@ pub(super) async fn introspect(
                 key,
             }))
         }
-        Err(VerifyError::SecretUnchecked) => return Err(Problem::could_not_tell()),
+        Err(VerifyError::SecretUnchecked | VerifyError::Stale) => return Err(Problem::could_not_tell()),
         Err(VerifyError::Rejected(_)) => Introspection::Inactive { active: false },
     };
     Ok(Json(answer))

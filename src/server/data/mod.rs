@@ -15,7 +15,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::State,
-    http::{Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -34,6 +34,7 @@ use super::{
     openapi,
     problem::Problem,
 };
+use crate::telemetry::exposition::Format;
 
 /// The data plane. What gateways ask with every request of their clients is looked for first: a router takes longer to find it
 /// than the key takes to be verified.
@@ -125,7 +126,7 @@ async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
     (status, Json(shown))
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
     let worker = Arc::clone(&app);
     let counts = blocking::run(move || {
         worker.show_gauges();
@@ -136,5 +137,8 @@ async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     if let Ok(Ok(counts)) = counts {
         app.metrics.sealed(&counts);
     }
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], app.metrics.render())
+    let format = Format::accepted(&headers);
+    // A cache in between may not hand one format to a scraper of the other.
+    let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
+    (headers, app.metrics.render(format))
 }

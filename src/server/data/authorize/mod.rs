@@ -90,6 +90,6 @@ async fn judge(
         }
         // A client that tries keys hears the same as one without a key.
         Err(VerifyError::Rejected(_)) => Err(Denied::Refused(Refusal::NoCredential, from)),
-        Err(VerifyError::SecretUnchecked) => Err(Denied::Failed(Problem::could_not_tell())),
+        Err(VerifyError::SecretUnchecked | VerifyError::Stale) => Err(Denied::Failed(Problem::could_not_tell())),
     }
 }

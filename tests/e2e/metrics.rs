@@ -1,0 +1,124 @@
+//! `/metrics` as the programs read it that scrape it.
+
+use std::{
+    io::Write,
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    deployment::{APP, Deployment},
+    http::Http,
+    server::Server,
+};
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const CLASSIC: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A server of which as many metrics as may be have a value.
+fn busy() -> (Deployment, Server) {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let key = deployment.issue_text("live", &[]);
+    assert_eq!(server.data.post("/v1/verify", &json!({"api_key": key})).json()["active"], true);
+    assert_eq!(server.data.post("/v1/verify", &json!({"api_key": "x"})).json()["active"], false);
+    assert_eq!(server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP})).status, 201);
+    assert_eq!(server.admin.anonymous().get("/v1/keyring").status, 401);
+    (deployment, server)
+}
+
+/// The page for this `Accept`, and its media type.
+fn page(server: &Server, accept: &str) -> (String, String) {
+    let answer = server.metrics.request("GET", "/metrics", &[("accept", accept)], "");
+    assert_eq!((answer.status, answer.header("vary")), (200, Some("accept")));
+    (answer.header("content-type").expect("a media type").to_owned(), answer.body)
+}
+
+/// The samples of a page: lines that are no comments.
+fn samples(page: &str) -> Vec<&str> {
+    page.lines().filter(|line| !line.starts_with('#')).collect()
+}
+
+#[test]
+fn a_scraper_gets_the_format_that_it_asks_for() {
+    let (_deployment, server) = busy();
+    let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,\
+                      text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+    let (media_type, open_metrics) = page(&server, prometheus);
+    assert_eq!(media_type, OPEN_METRICS);
+    assert!(open_metrics.ends_with("# EOF\n") && open_metrics.contains("# TYPE bulla_build info\n"), "{open_metrics}");
+    for accept in ["text/plain;version=0.0.4", "text/plain", "*/*", "application/vnd.google.protobuf", "text/html"] {
+        let (media_type, classic) = page(&server, accept);
+        assert_eq!(media_type, CLASSIC, "{accept}");
+        assert_eq!(samples(&classic), samples(&open_metrics), "{accept}");
+    }
+}
+
+#[test]
+fn promtool_finds_nothing_to_say() {
+    let (_deployment, server) = busy();
+    let (_, classic) = page(&server, "text/plain");
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is installed: tests/parts does that");
+    promtool.stdin.take().expect("its input").write_all(classic.as_bytes()).expect("written");
+    let said = promtool.wait_with_output().expect("promtool ends");
+    let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(said.status.success() && out.is_empty() && err.is_empty(), "{out}{err}{classic}");
+}
+
+/// Ends with the test.
+struct Prometheus(Child);
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn prometheus_scrapes_every_sample() {
+    let (deployment, server) = busy();
+    let configuration = format!(
+        "scrape_configs:\n- job_name: bulla\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs:\n  - targets: ['{}']\n",
+        server.metrics.address
+    );
+    let file = deployment.file("prometheus.yml");
+    std::fs::write(&file, configuration).expect("written");
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("free").port();
+    let log = std::fs::File::create(deployment.file("prometheus.log")).expect("a log");
+    let prometheus = Command::new("prometheus")
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", deployment.file("prometheus").display()))
+        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+        .stdout(log.try_clone().expect("the log"))
+        .stderr(log)
+        .spawn();
+    let _prometheus = Prometheus(prometheus.expect("prometheus is installed: tests/parts does that"));
+    let prometheus = Http::new(&format!("127.0.0.1:{port}"));
+    let ask = |path: &str| -> Value {
+        let answer = prometheus.try_request("GET", path).filter(|answer| answer.status == 200);
+        answer.map_or(Value::Null, |answer| answer.json()["data"].clone())
+    };
+    let value = |query: &str| ask(&format!("/api/v1/query?query={query}"))["result"][0]["value"][1].clone();
+    // The administrator's key is verified as well.
+    server.until("a scrape", |_| value("bulla_verify_accepted_total") == "2");
+    assert_eq!(value("up"), "1", "{}", ask("/api/v1/targets"));
+    for (query, expected) in [
+        ("bulla_verify_rejected_total{reason=\"malformed\"}", "1"),
+        ("bulla_api_keys_issued_total", "1"),
+        ("bulla_admin_refused_total", "1"),
+        ("bulla_sealed_api_keys{realm=\"live\"}", "2"),
+        ("bulla_build_info", "1"),
+    ] {
+        let encoded: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        assert_eq!(value(&encoded), expected, "{query}");
+    }
+}

@@ -257,7 +257,7 @@ pub use self::{
     },
     realm::{Realm, RealmError},
     rejection::{Rejection, VerifyError},
-    revocation::{Change, RevocationEvent, RevocationLog, RevocationLogError, Revocations, SweepClock},
+    revocation::{Change, ChangeKind, RevocationEvent, RevocationLog, RevocationLogError, Revocations, SweepClock},
     seal::Suite,
     secret::{
         Argon2id, Ceilings, HashMemory, NewSecret, Opened, Pepper, SealBinding, SealBindingError, SecretCheck,

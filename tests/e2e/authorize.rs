@@ -120,6 +120,19 @@ fn the_key_comes_from_one_header_and_never_from_the_query() {
 }
 
 #[test]
+fn clients_that_wait_for_a_challenge_send_their_credential() {
+    let gateway = Gateway::new();
+    let key = gateway.deployment.issue_text("live", &[]);
+    let url = format!("http://{}/v1/authorize", gateway.server.data.address);
+    for (login, status) in [(format!("alice:{key}"), "200"), (format!("{key}:"), "200"), ("alice:x".to_owned(), "401")]
+    {
+        let curl = ["--silent", "--anyauth", "--output", "/dev/null", "--write-out", "%{http_code}", "--user", &login];
+        let ran = std::process::Command::new("curl").args(curl).arg(&url).output().expect("tests/parts installs curl");
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), status);
+    }
+}
+
+#[test]
 fn heads_of_any_size_get_an_answer() {
     let gateway = Gateway::new();
     let key = gateway.deployment.issue_text("live", &[]);

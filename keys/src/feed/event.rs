@@ -3,9 +3,8 @@
 use std::{fmt::Write, num::NonZeroU64};
 
 use super::{FeedError, line::Line};
-use crate::{ApiKeyId, Change, RevocationEvent};
+use crate::{ApiKeyId, Change, ChangeKind, RevocationEvent};
 
-const KINDS: [&str; 5] = ["revoke", "suspend", "resume", "revoke_app", "revoke_realm"];
 const SEQ: &str = "an integer from 1 to 9007199254740991";
 const ID: &str = "an API-key id";
 const REALM: &str = "a realm";
@@ -14,25 +13,26 @@ const SECONDS: &str = "an integer from 0 to 4294967295, in Unix seconds";
 const EXPIRY: &str = "an integer from 1 to 4294967295, in Unix seconds";
 
 pub(super) fn read(mut line: Line) -> Result<RevocationEvent, FeedError> {
-    let kind = line.only(&KINDS)?;
+    let kind = line.only(ChangeKind::ALL, ChangeKind::name)?;
+    let name = kind.name();
     let seq = line.number("seq", SEQ)?.map(NonZeroU64::get);
     let seq = line.present("seq", seq)?;
     let mut effective_at = None;
     let change = match kind {
-        "revoke" => {
+        ChangeKind::Revoke => {
             effective_at = line.number("effective_at", SECONDS)?;
-            Change::Revoke { id: id(&mut line, kind)?, expires_at: expiry(&mut line)? }
+            Change::Revoke { id: id(&mut line, name)?, expires_at: expiry(&mut line)? }
         }
-        "suspend" => Change::Suspend { id: id(&mut line, kind)?, expires_at: expiry(&mut line)? },
-        "resume" => Change::Resume { id: id(&mut line, kind)? },
-        "revoke_app" => {
-            let app_id = line.text(kind, "a UUID with hyphens, in lower case")?;
-            let app_id = line.present(kind, app_id)?;
+        ChangeKind::Suspend => Change::Suspend { id: id(&mut line, name)?, expires_at: expiry(&mut line)? },
+        ChangeKind::Resume => Change::Resume { id: id(&mut line, name)? },
+        ChangeKind::RevokeApp => {
+            let app_id = line.text(name, "a UUID with hyphens, in lower case")?;
+            let app_id = line.present(name, app_id)?;
             Change::RevokeApp { app_id, realm: line.text("realm", REALM)?, issued_before: before(&mut line)? }
         }
-        _ => {
-            let realm = line.text(kind, REALM)?;
-            Change::RevokeRealm { realm: line.present(kind, realm)?, issued_before: before(&mut line)? }
+        ChangeKind::RevokeRealm => {
+            let realm = line.text(name, REALM)?;
+            Change::RevokeRealm { realm: line.present(name, realm)?, issued_before: before(&mut line)? }
         }
     };
     line.end()?;
@@ -46,16 +46,18 @@ pub(super) fn write(event: &RevocationEvent, text: &mut String) -> Result<(), Fe
     if event.effective_at.is_some() && !matches!(event.change, Change::Revoke { .. }) {
         return Err(FeedError::NoEvent { seq });
     }
+    let kind = event.change.kind().ok_or(FeedError::NoEvent { seq })?.name();
     let what = match event.change {
-        Change::Revoke { id, expires_at } => format!(r#""revoke":"{id}"{}"#, expiry(expires_at)),
-        Change::Suspend { id, expires_at } => format!(r#""suspend":"{id}"{}"#, expiry(expires_at)),
-        Change::Resume { id } => format!(r#""resume":"{id}""#),
+        Change::Revoke { id, expires_at } | Change::Suspend { id, expires_at } => {
+            format!(r#""{kind}":"{id}"{}"#, expiry(expires_at))
+        }
+        Change::Resume { id } => format!(r#""{kind}":"{id}""#),
         Change::RevokeApp { app_id, realm, issued_before } => {
             let realm = realm.map(|realm| format!(r#","realm":"{realm}""#)).unwrap_or_default();
-            format!(r#""revoke_app":"{app_id}"{realm},"issued_before":{issued_before}"#)
+            format!(r#""{kind}":"{app_id}"{realm},"issued_before":{issued_before}"#)
         }
         Change::RevokeRealm { realm, issued_before } => {
-            format!(r#""revoke_realm":"{realm}","issued_before":{issued_before}"#)
+            format!(r#""{kind}":"{realm}","issued_before":{issued_before}"#)
         }
         Change::ForgetVersion { .. } => return Err(FeedError::NoEvent { seq }),
     };
@@ -63,9 +65,9 @@ pub(super) fn write(event: &RevocationEvent, text: &mut String) -> Result<(), Fe
     Ok(())
 }
 
-fn id(line: &mut Line, kind: &'static str) -> Result<ApiKeyId, FeedError> {
-    let id = line.text(kind, ID)?;
-    line.present(kind, id)
+fn id(line: &mut Line, name: &'static str) -> Result<ApiKeyId, FeedError> {
+    let id = line.text(name, ID)?;
+    line.present(name, id)
 }
 
 fn expiry(line: &mut Line) -> Result<Option<u32>, FeedError> {

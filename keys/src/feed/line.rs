@@ -92,11 +92,15 @@ impl Line {
         value.ok_or(FeedError::MissingField { line: self.number, field })
     }
 
-    /// The only one of these fields that is there.
-    pub(super) fn only(&self, names: &[&'static str]) -> Result<&'static str, FeedError> {
-        let mut present = names.iter().filter(|name| self.fields.iter().any(|(field, _)| field == *name));
+    /// The only one of these whose field, by its `name`, is there.
+    pub(super) fn only<T: Copy, const N: usize>(
+        &self,
+        all: [T; N],
+        name: impl Fn(T) -> &'static str,
+    ) -> Result<T, FeedError> {
+        let mut present = all.into_iter().filter(|one| self.fields.iter().any(|(field, _)| field == name(*one)));
         match (present.next(), present.next()) {
-            (Some(name), None) => Ok(name),
+            (Some(one), None) => Ok(one),
             _ => Err(FeedError::UnknownEvent { line: self.number }),
         }
     }

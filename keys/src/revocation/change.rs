@@ -55,7 +55,51 @@ pub enum Change {
     },
 }
 
+/// The kinds of change that a log and the feed have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChangeKind {
+    /// [`Change::Revoke`].
+    Revoke,
+    /// [`Change::Suspend`].
+    Suspend,
+    /// [`Change::Resume`].
+    Resume,
+    /// [`Change::RevokeApp`].
+    RevokeApp,
+    /// [`Change::RevokeRealm`].
+    RevokeRealm,
+}
+
+impl ChangeKind {
+    /// All of them.
+    pub const ALL: [ChangeKind; 5] =
+        [ChangeKind::Revoke, ChangeKind::Suspend, ChangeKind::Resume, ChangeKind::RevokeApp, ChangeKind::RevokeRealm];
+
+    /// Its stable name, as the feed has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ChangeKind::Revoke => "revoke",
+            ChangeKind::Suspend => "suspend",
+            ChangeKind::Resume => "resume",
+            ChangeKind::RevokeApp => "revoke_app",
+            ChangeKind::RevokeRealm => "revoke_realm",
+        }
+    }
+}
+
 impl Change {
+    /// Its kind; none of what no log holds.
+    pub const fn kind(&self) -> Option<ChangeKind> {
+        match self {
+            Change::Revoke { .. } => Some(ChangeKind::Revoke),
+            Change::Suspend { .. } => Some(ChangeKind::Suspend),
+            Change::Resume { .. } => Some(ChangeKind::Resume),
+            Change::RevokeApp { .. } => Some(ChangeKind::RevokeApp),
+            Change::RevokeRealm { .. } => Some(ChangeKind::RevokeRealm),
+            Change::ForgetVersion { .. } => None,
+        }
+    }
+
     /// Whether it can take back a key of this realm, or give one back.
     pub fn concerns(&self, realm: Realm) -> bool {
         match self {

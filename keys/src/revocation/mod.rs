@@ -25,7 +25,7 @@ use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
 
 pub use self::{
-    change::Change,
+    change::{Change, ChangeKind},
     event::RevocationEvent,
     log::{RevocationLog, RevocationLogError},
     sweep_clock::SweepClock,

@@ -77,10 +77,13 @@ pub(super) fn parse_id(id: &str) -> Result<ApiKeyId, Problem> {
     id.parse().map_err(|error| Problem::bad_request(format!("{error}")))
 }
 
+/// An empty value is a form's way of saying nothing.
+fn said(value: Option<Cow<'_, str>>) -> Option<Cow<'_, str>> {
+    value.filter(|value| !value.is_empty())
+}
+
 fn parse(query: Option<&str>) -> Result<Wanted, Problem> {
     let [realm, app_id, cursor, limit] = query::read(query, ["realm", "app_id", "cursor", "limit"])?;
-    // An empty value is a form's way of saying nothing.
-    let said = |value: Option<Cow<'_, str>>| value.filter(|value| !value.is_empty());
     let wrong = |what: &str| Problem::bad_request(what);
     Ok(Wanted {
         realm: said(realm).map(|realm| realm.parse()).transpose().map_err(|_| wrong("`realm` is no realm"))?,

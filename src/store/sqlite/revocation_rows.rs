@@ -11,7 +11,8 @@ const COLUMNS: &str =
     "seq, kind, api_key_id, app_id, realm, issued_before, expires_at, effective_at, recorded_at, in_effect";
 
 /// How far ahead of its record a rule may reach: what verifiers allow their clocks to differ by.
-const AHEAD: i64 = 300;
+const AHEAD: i64 = bulla::CLOCK_DIFFERENCE as i64;
+const _: () = assert!(AHEAD == 300, "RULED_BEFORE says it once more, in SQL");
 
 /// The time before which a rule rejects. In a row that cannot be read it is the latest that such a rule can say.
 pub(super) const RULED_BEFORE: &str = "CASE WHEN rule.issued_before BETWEEN 0 AND 4294967295 THEN rule.issued_before

@@ -1,4 +1,5 @@
-//! Key sources: where master keys live. One joint, [`KeySource`], with one method; each kind of source is one file.
+//! Key sources: where master keys live. One joint, [`KeySource`], of which one method has to be there; each kind of source is
+//! one file or folder.
 
 #[cfg(feature = "aws-kms")]
 mod aws_kms;

@@ -20,7 +20,7 @@ pub(super) fn token_info_without_time(path: &Path, slot: Slot) -> Option<TokenIn
         if library.C_GetFunctionList.is_err() || library.C_GetFunctionList(&mut list) != CKR_OK || list.is_null() {
             return None;
         }
-        (*list).C_GetTokenInfo?(slot.id(), &mut info)
+        (*list).C_GetTokenInfo?(slot.into(), &mut info)
     };
     info.flags &= !CKF_CLOCK_ON_TOKEN;
     if answer == CKR_OK { TokenInfo::try_from(info).ok() } else { None }

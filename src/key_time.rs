@@ -35,6 +35,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_all_times_that_there_are_those_are_taken_that_fit() {
+        // Evenly over everything, and densely about the ends of what fits; by a generator that everybody can repeat.
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut draw = |below: i128| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            i128::from(state >> 11) % below
+        };
+        let second = 1_000_000_000;
+        let (first, last) = (Timestamp::MIN.as_nanosecond(), Timestamp::MAX.as_nanosecond());
+        for turn in 0..200_000 {
+            let nanosecond = match turn % 3 {
+                0 => first + draw((last - first) / second) * second + draw(second),
+                1 => draw(4 * second) - 2 * second,
+                _ => (i128::from(u32::MAX) - 2) * second + draw(4 * second),
+            };
+            let at = Timestamp::from_nanosecond(nanosecond).expect("a time");
+            let up = -(-nanosecond).div_euclid(second);
+            let expected = u32::try_from(up).ok();
+            assert_eq!(KeyTime::up(at).ok().map(KeyTime::seconds), expected, "{at}");
+        }
+    }
+
+    #[test]
     fn only_times_that_fit_are_taken_and_they_are_rounded_up() {
         let up = |text: &str| KeyTime::up(text.parse().expect("a time")).map(KeyTime::seconds).ok();
         for (text, seconds) in [

@@ -26,7 +26,7 @@ pub(crate) fn restore(store: &dyn Store, lost: &[LostRevocation], now: Timestamp
 }
 
 fn restore_one(transaction: &mut dyn Transaction, lost: &LostRevocation, now: Timestamp) -> Result<bool, StoreError> {
-    let LostRevocation { id, expires_at, revoked_at, reason } = lost;
+    let LostRevocation { id, expires_at, revoked_at, reason, .. } = lost;
     let (id, expires_at) = (*id, expiry_of(*expires_at));
     // Somebody may have been faster.
     let Logged { revoked_at: logged, in_effect, suspended_at } = transaction.logged(&id)?;

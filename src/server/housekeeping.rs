@@ -67,10 +67,8 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     let mut flush = Chore::new(app.config.last_used.flush_interval.0);
     let mut look_at_hashes = Chore::new(app.config.secret.look_interval.0);
     let (mut flushing, mut hashes) = (Flushing::default(), HashLook::default());
-    let mut sweeper = Sweeper::new(app.store.sweep_clock().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the time of the last sweep cannot be read: nothing is swept");
-        0
-    }));
+    // From now on it runs; where that fails it is tried again.
+    let mut sweeper = app.store.sweep_clock().ok().map(Sweeper::new);
     sweep_store.soon();
     look_at_hashes.now();
     while !*stop.borrow() {
@@ -91,13 +89,26 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
             note(app, "secret hashes", app.look_at_hashes(&mut hashes));
         }
         if sweep_part.is_due() {
-            note(app, "sweep", sweeper.sweep_part(app));
+            note(app, "sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_part(app)));
         }
-        if sweep_store.is_due() && !note(app, "store sweep", sweeper.sweep_store(app)) {
+        if sweep_store.is_due()
+            && !note(app, "store sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_store(app)))
+        {
             sweep_store.soon();
         }
     }
     app.last_used.put_back(flushing.uses);
+    if let Some(mut sweeper) = sweeper {
+        note(app, "sweep", sweeper.remember(app));
+    }
+}
+
+/// What sweeps, once the store can say where the last one stood.
+fn of<'a>(app: &App, sweeper: &'a mut Option<Sweeper>) -> Result<&'a mut Sweeper, StoreError> {
+    if sweeper.is_none() {
+        *sweeper = Some(Sweeper::new(app.store.sweep_clock()?));
+    }
+    Ok(sweeper.get_or_insert_with(|| Sweeper::new(0)))
 }
 
 /// Writes down what is still in memory, at the end.

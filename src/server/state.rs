@@ -90,10 +90,13 @@ impl App {
         let keys = Keys { keyring, peppers, peppers_for, assertions, assertions_for: config.assertion.clone(), tls };
         let loaded = Loaded::new(config.clone(), document, keys, &metrics);
         let freshness = Freshness::new(config.keyring.refresh_interval.0);
-        if let Err(error) = Sweeper::new(store.sweep_clock()?).restore_all(&*store, &loaded.document) {
-            tracing::warn!(%error, "revocations that the log lost could not be appended to it");
-        }
         let taken_back = TakenBack::load(&*store, clock::now_seconds())?;
+        let list = taken_back.hold().list();
+        match Sweeper::new(store.sweep_clock()?).restore_all(&*store, &loaded.document, &list) {
+            Ok(0) => {}
+            Ok(_) => drop(taken_back.hold().read_on(&*store, clock::now_seconds())?),
+            Err(error) => tracing::warn!(%error, "revocations that the log lost could not be appended to it"),
+        }
         let imported = Known::default();
         imported::read_on(&imported, &*store, &config)?;
         let app = App {

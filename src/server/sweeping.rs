@@ -18,6 +18,9 @@ const ANSWERED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Revoked keys of the ledger that are held against the log in one go.
 const PAGE: u32 = 5_000;
 
+/// How often the time to sweep by is written down, at least.
+const REMEMBERED: u64 = 300;
+
 /// Where sweeping stands.
 pub(super) struct Sweeper {
     clock: SweepClock,
@@ -25,6 +28,8 @@ pub(super) struct Sweeper {
     since: Instant,
     /// The part of the list in memory that is swept next.
     part: usize,
+    /// What of the clock is written down, in Unix seconds.
+    remembered: u64,
     /// The place in the ledger behind which revoked keys are held against the log next.
     place: i64,
 }
@@ -34,7 +39,7 @@ impl Sweeper {
     pub(super) fn new(at: u64) -> Self {
         let mut clock = SweepClock::new(at);
         clock.advance(std::time::Duration::ZERO, clock::now_seconds());
-        Sweeper { clock, since: Instant::now(), part: 0, place: 0 }
+        Sweeper { clock, since: Instant::now(), part: 0, remembered: clock.now(), place: 0 }
     }
 
     fn advance(&mut self) -> Timestamp {
@@ -54,13 +59,24 @@ impl Sweeper {
         self.part = (self.part + 1) % Revocations::PARTS;
         app.sweep_part(self.part, self.clock.sweep_at());
         app.store.settle(now)?;
-        let page = app.store.revoked_page(self.place, PAGE, self.sweep_at())?;
+        if self.clock.now().abs_diff(self.remembered) >= REMEMBERED {
+            self.remember(app)?;
+        }
+        let page = app.store.revoked_page(self.place, PAGE, self.sweep_at(), false)?;
         let document = app.snapshot().document.clone();
         self.place = page.next.unwrap_or(0);
         let lost: Vec<_> = page.lost.into_iter().filter(|one| !is_destroyed(&document, one.id.version())).collect();
         if told(restore(&*app.store, &lost, clock::now())?) > 0 {
             app.catch_up()?;
         }
+        Ok(())
+    }
+
+    /// Writes down where the clock stands.
+    pub(super) fn remember(&mut self, app: &App) -> Result<(), StoreError> {
+        let now = self.advance();
+        app.store.remember_sweep_clock(now)?;
+        self.remembered = self.clock.now();
         Ok(())
     }
 
@@ -76,17 +92,25 @@ impl Sweeper {
         })
     }
 
-    /// Appends all that the log lost, before it is read for the first time.
-    pub(super) fn restore_all(&self, store: &dyn Store, document: &KeyringDocument) -> Result<(), StoreError> {
+    /// Appends all that the log lost, of which this list was just read; how many that were. Looking into the list is quicker
+    /// than asking the log for each key, of which there may be millions.
+    pub(super) fn restore_all(
+        &self,
+        store: &dyn Store,
+        document: &KeyringDocument,
+        list: &Revocations,
+    ) -> Result<usize, StoreError> {
         let (mut place, mut restored) = (Some(0), 0);
         while let Some(after) = place {
-            let page = store.revoked_page(after, PAGE, self.sweep_at())?;
+            let page = store.revoked_page(after, PAGE, self.sweep_at(), true)?;
             place = page.next;
-            let lost: Vec<_> = page.lost.into_iter().filter(|one| !is_destroyed(document, one.id.version())).collect();
+            let mut lost = page.lost;
+            lost.retain(|one| {
+                !list.contains(&one.id, one.app_id, one.issued_at) && !is_destroyed(document, one.id.version())
+            });
             restored += restore(store, &lost, clock::now())?;
         }
-        told(restored);
-        Ok(())
+        Ok(told(restored))
     }
 }
 

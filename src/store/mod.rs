@@ -93,11 +93,20 @@ pub(crate) trait Store: Send + Sync {
     fn still_damaged(&self, rows: &[u64]) -> Result<Vec<u64>, StoreError>;
 
     /// Up to `limit` keys behind a place of the ledger that are revoked or suspended, and did not expire before
-    /// `expired_before`, held against the log.
-    fn revoked_page(&self, after: i64, limit: u32, expired_before: Timestamp) -> Result<RevokedPage, StoreError>;
+    /// `expired_before`: those that the log lost, or all.
+    fn revoked_page(
+        &self,
+        after: i64,
+        limit: u32,
+        expired_before: Timestamp,
+        all: bool,
+    ) -> Result<RevokedPage, StoreError>;
 
     /// The time that sweeps went by last, in Unix seconds.
     fn sweep_clock(&self) -> Result<u64, StoreError>;
+
+    /// Remembers it, so that the next process goes on from there.
+    fn remember_sweep_clock(&self, at: Timestamp) -> Result<(), StoreError>;
 
     /// At most `limit` audit records with higher numbers than `seq`, in their order.
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError>;

@@ -2,6 +2,7 @@
 
 use bulla::{ApiKeyId, Change, RevocationEvent};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::key_time::KeyTime;
 
@@ -52,7 +53,7 @@ pub(crate) struct Logged {
 /// A page of the ledger's revoked and suspended keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RevokedPage {
-    /// Those that the log lost.
+    /// Those that the log lost, or all where the log was not asked.
     pub(crate) lost: Vec<LostRevocation>,
     /// The place in the ledger behind which to go on; `None` at the end.
     pub(crate) next: Option<i64>,
@@ -62,6 +63,9 @@ pub(crate) struct RevokedPage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LostRevocation {
     pub(crate) id: ApiKeyId,
+    pub(crate) app_id: Uuid,
+    /// In Unix seconds.
+    pub(crate) issued_at: u32,
     pub(crate) expires_at: Option<Timestamp>,
     /// When the key was, or is to be, revoked; `None` where it is suspended alone.
     pub(crate) revoked_at: Option<Timestamp>,

@@ -165,15 +165,20 @@ fn a_clock_that_is_set_back_undoes_no_revocation() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let [revoked, rerolled] = [(); 2].map(|()| deployment.issue_text("live", &[]));
+    let secret = deployment.issue_text("live", &["--secret"]);
     revoke(&server, &revoked);
+    server.admin.post(&format!("/v1/api-keys/{}/reroll-secret", id_of(&secret)), &json!({"grace": "1s"}));
     server.admin.post(&format!("/v1/api-keys/{}/reroll", id_of(&rerolled)), &json!({"grace": "1s"}));
     server.until("the end of the grace", |server| !active(server, &rerolled));
     // Within seconds that is written down, so that no clock changes it any more.
     let query = "SELECT count(*) FROM revocations WHERE in_effect = 1";
     server.until("the note of that", |_| number(&deployment, query) == 1);
+    let query = "SELECT count(*) FROM secret_hashes WHERE retires_at IS NOT NULL";
+    server.until("the end of the secret half", |_| number(&deployment, query) == 0);
     server.stop();
     // By two minutes: by more the keys would count as issued in the future.
     let server = start_off_by(&deployment, "-2m");
+    assert!(!active(&server, &secret), "an ended secret half, too");
     for key in [&revoked, &rerolled] {
         assert_eq!((active(&server, key), shown(&server, key)), (false, json!("revoked")));
         for action in ["suspend", "resume"] {

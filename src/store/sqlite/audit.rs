@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::json;
 
 use super::damaged;
 use crate::store::{Answered, AuditEntry, AuditRecord, StoreError};
@@ -33,9 +34,12 @@ pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Vec
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let (seq, at, detail): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(6)?);
-        let (Ok(at), Ok(detail)) = (Timestamp::from_second(at), serde_json::from_str(&detail)) else {
-            return Err(damaged("the audit", seq));
-        };
+        // A record that somebody changed is shown as far as it can be read, and hides no other.
+        let read = Timestamp::from_second(at).ok().zip(serde_json::from_str(&detail).ok());
+        let (at, detail) = read.unwrap_or_else(|| {
+            tracing::error!("{}", damaged("the audit", seq));
+            (Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH), json!({"damaged": true}))
+        });
         let record = AuditRecord {
             at,
             actor: row.get(2)?,

@@ -200,8 +200,18 @@ impl Store for SqliteStore {
         revocation_rows::still_damaged(&*self.log()?, rows)
     }
 
-    fn revoked_page(&self, after: i64, limit: u32, expired_before: Timestamp) -> Result<RevokedPage, StoreError> {
-        sweep::revoked_page(&*self.reader()?, after, limit, expired_before)
+    fn revoked_page(
+        &self,
+        after: i64,
+        limit: u32,
+        expired_before: Timestamp,
+        all: bool,
+    ) -> Result<RevokedPage, StoreError> {
+        sweep::revoked_page(&*self.reader()?, after, limit, expired_before, all)
+    }
+
+    fn remember_sweep_clock(&self, at: Timestamp) -> Result<(), StoreError> {
+        self.write(|connection| sweep::remember_clock(connection, at))
     }
 
     fn sweep_clock(&self) -> Result<u64, StoreError> {

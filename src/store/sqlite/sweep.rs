@@ -2,7 +2,7 @@
 
 use bulla::ApiKeyId;
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::{audit, escrow, secret};
 use crate::store::{LostRevocation, RevokedPage, StoreError, Sweep};
@@ -42,42 +42,55 @@ pub(super) fn sweep(connection: &Connection, sweep: &Sweep<'_>) -> Result<(), St
         connection.execute("DELETE FROM revocations WHERE version = ?1", [version])?;
     }
     audit::sweep(connection, sweep.answered_before)?;
-    connection.execute("UPDATE sweep_clock SET at = ?1", [sweep.now.as_second()])?;
+    remember_clock(connection, sweep.now)
+}
+
+/// Remembers the time to sweep by.
+pub(super) fn remember_clock(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
+    connection.execute("UPDATE sweep_clock SET at = ?1", [at.as_second()])?;
     Ok(())
 }
 
-/// Up to `limit` revoked or suspended keys of the ledger behind a place of it, held against the log.
+/// Up to `limit` revoked or suspended keys of the ledger behind a place of it: those that the log lost, or all.
 pub(super) fn revoked_page(
     connection: &Connection,
     after: i64,
     limit: u32,
     expired_before: Timestamp,
+    all: bool,
 ) -> Result<RevokedPage, StoreError> {
-    let mut query = connection.prepare_cached(
-        "SELECT page.seq, api_key_id, expires_at, revoked_at, revoke_reason,
-                coalesce(expires_at, ?3) >= ?3 AND NOT EXISTS (
-                    SELECT 1 FROM revocations WHERE revocations.api_key_id = page.api_key_id
-                    AND (kind NOT IN ('suspend', 'resume') OR (kind = 'suspend' AND page.revoked_at IS NULL)))
+    let lost = "NOT EXISTS (SELECT 1 FROM revocations WHERE revocations.api_key_id = page.api_key_id
+                            AND (kind NOT IN ('suspend', 'resume') OR (kind = 'suspend' AND page.revoked_at IS NULL)))";
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT page.seq, api_key_id, app_id, issued_at, expires_at, revoked_at, revoke_reason,
+                coalesce(expires_at, ?3) >= ?3 AND {}
          FROM (SELECT * FROM api_keys WHERE (revoked_at IS NOT NULL OR suspended_at IS NOT NULL) AND seq > ?1
                ORDER BY seq LIMIT ?2) AS page",
-    )?;
+        if all { "1" } else { lost }
+    ))?;
     let mut rows = query.query(params![after, limit, expired_before.as_second()])?;
     let (mut page, mut count, mut last) = (RevokedPage::default(), 0, after);
     while let Some(row) = rows.next()? {
         (last, count) = (row.get(0)?, count + 1);
-        if !row.get::<_, bool>(5)? {
-            continue;
-        }
-        let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
-            let at = row.get::<_, Option<i64>>(column)?;
-            Ok(at.map(|at| Timestamp::from_second(at).unwrap_or(Timestamp::MIN)))
-        };
-        let (id, expires_at, revoked_at) = (row.get::<_, String>(1)?, time(2)?, time(3)?);
-        // A row of the ledger without an id that can be read names no key that could be let in.
-        if let Ok(id) = id.parse::<ApiKeyId>() {
-            page.lost.push(LostRevocation { id, expires_at, revoked_at, reason: row.get(4)? });
+        if row.get::<_, bool>(7)? {
+            page.lost.extend(lost_revocation(row)?);
         }
     }
     page.next = (count == limit).then_some(last);
     Ok(page)
+}
+
+/// A row of the ledger without an id that can be read names no key that could be let in. What else cannot be read of it makes
+/// its key stay revoked.
+fn lost_revocation(row: &Row<'_>) -> rusqlite::Result<Option<LostRevocation>> {
+    let text = |column: usize| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
+    let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
+        let at = row.get::<_, Option<i64>>(column)?;
+        Ok(at.map(|at| Timestamp::from_second(at).unwrap_or(Timestamp::MIN)))
+    };
+    let Some(id) = text(1).and_then(|id| id.parse::<ApiKeyId>().ok()) else { return Ok(None) };
+    let app_id = text(2).and_then(|app_id| app_id.parse().ok()).unwrap_or_default();
+    let issued_at = u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX);
+    let (expires_at, revoked_at, reason) = (time(4)?, time(5)?, row.get(6)?);
+    Ok(Some(LostRevocation { id, app_id, issued_at, expires_at, revoked_at, reason }))
 }

@@ -205,7 +205,7 @@ fn what_the_log_lost_is_found_page_by_page() {
     let expiring = LedgerRow { expires_at: Some(at(100)), ..row(TWO) };
     record(&store, &[row(ONE), expiring], None).expect("recorded");
     let lost = |after, expired_before| {
-        let page = store.revoked_page(after, 1, at(expired_before)).expect("a page");
+        let page = store.revoked_page(after, 1, at(expired_before), false).expect("a page");
         (page.lost.iter().map(|one| one.id).collect::<Vec<_>>(), page.next)
     };
     assert_eq!(lost(0, 0), (vec![], None), "nothing is revoked");
@@ -215,7 +215,12 @@ fn what_the_log_lost_is_found_page_by_page() {
     super::lock(&store.writer).execute("DELETE FROM revocations", []).expect("lost");
     assert_eq!([lost(0, 0), lost(1, 0)], [(vec![id(ONE)], Some(1)), (vec![id(TWO)], Some(2))]);
     assert_eq!(lost(1, 101), (vec![], Some(2)), "its key has expired");
-    let (page, now) = (store.revoked_page(0, 9, at(0)).expect("a page"), at(5));
+    let all = store.revoked_page(0, 9, at(0), true).expect("a page").lost;
+    assert_eq!(
+        all.iter().map(|one| (one.app_id, one.issued_at)).collect::<Vec<_>>(),
+        [(Uuid::from_u128(7), 1_795_000_000); 2]
+    );
+    let (page, now) = (store.revoked_page(0, 9, at(0), false).expect("a page"), at(5));
     let restored = [(); 2].map(|()| crate::action::restore::restore(&store, &page.lost, now).expect("restored"));
     assert_eq!((restored, lost(0, 0)), ([2, 0], (vec![], Some(1))));
     let entry = store.find(&id(TWO)).expect("looked").expect("found");

@@ -1,6 +1,9 @@
 //! The versions of the pepper that are loaded.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+};
 
 use bulla::{KeyVersion, KeyringDocument, KeyringError, Pepper, SecretCheck, SecretDigest, Sources};
 
@@ -29,7 +32,11 @@ impl Peppers {
             Pepper::refuse_master_key(uri, sources, version, document)?;
             Pepper::open(uri, sources, document.id(), version)
         };
-        let all: Result<Vec<_>, _> = versions.into_iter().map(open).collect();
+        // All at once: one that does not answer takes its time.
+        let all: Result<Vec<_>, _> = thread::scope(|scope| {
+            let asked: Vec<_> = versions.into_iter().map(|version| scope.spawn(move || open(version))).collect();
+            asked.into_iter().map(|one| one.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        });
         Ok(Peppers { all: all?, active, one_at_a_time: Mutex::new(()) })
     }
 

@@ -101,6 +101,11 @@ impl Budget {
         Ok(share)
     }
 
+    /// How much of it is used.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed) as u64
+    }
+
     /// How many bodies were refused, or had to make room.
     pub(crate) fn refused(&self) -> u64 {
         self.state().refused
@@ -227,11 +232,10 @@ mod tests {
         assert_eq!(new.take(20, true, at(1_100)), Ok(()), "the rest of that room");
         assert_eq!(new.take(60, true, at(1_100)), Err(NoRoom::Full), "more than there is beside the finished one");
         assert!(evicted(&younger), "which cost the younger one its room");
-        let used = || budget.used.load(Ordering::Relaxed);
-        assert_eq!((used(), budget.refused()), (30 + 40, 4));
+        assert_eq!((budget.used(), budget.refused()), (30 + 40, 4));
         assert_eq!(new.take(10, false, at(9_000)), Ok(()));
         assert_eq!(take(30, true, 9_000).err(), Some(NoRoom::Full), "what is all there makes room for nobody");
         drop((done, oldest, younger, new));
-        assert!(used() == 0 && budget.state().under_way.is_empty());
+        assert!(budget.used() == 0 && budget.state().under_way.is_empty());
     }
 }

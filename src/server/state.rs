@@ -181,7 +181,7 @@ impl App {
         self.metrics.imported_keys(self.imported.len());
         self.metrics.uses_dropped(self.last_used.dropped());
         self.metrics.log_lines_dropped(log::dropped());
-        self.metrics.bodies_refused(self.bodies.refused());
+        self.metrics.bodies(self.bodies.used(), self.bodies.refused());
     }
 
     /// Forgets keys that had expired at `at`, in Unix seconds, in one part of the list.

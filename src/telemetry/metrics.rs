@@ -51,6 +51,7 @@ pub(crate) struct Metrics {
     log_lines_dropped: Counter,
     connections_evicted: Family<ListenerLabel, Counter>,
     bodies_refused: Counter,
+    body_memory: Gauge<u64, AtomicU64>,
 }
 
 /// One counter for each way a verification ends.
@@ -266,6 +267,8 @@ impl Metrics {
             "Request bodies that were refused or ended because the memory for bodies was used up",
             bodies_refused.clone(),
         );
+        let body_memory = Gauge::<u64, AtomicU64>::default();
+        registry.register("body_memory_bytes", "Memory that request bodies take of their budget", body_memory.clone());
         let rejected = Rejection::ALL
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
@@ -302,6 +305,7 @@ impl Metrics {
             log_lines_dropped,
             connections_evicted,
             bodies_refused,
+            body_memory,
         }
     }
 
@@ -355,8 +359,9 @@ impl Metrics {
         self.damaged_rows.get_or_create(&TableLabel { table }).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// Shows how many bodies were refused for want of memory.
-    pub(crate) fn bodies_refused(&self, refused: u64) {
+    /// Shows what bodies take of their memory, and how many were refused for want of it.
+    pub(crate) fn bodies(&self, used: u64, refused: u64) {
+        self.body_memory.set(used);
         self.bodies_refused.inner().store(refused, Ordering::Relaxed);
     }
 

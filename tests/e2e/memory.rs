@@ -39,6 +39,8 @@ fn all_bodies_share_one_budget_and_the_slowest_makes_room() {
             stream
         })
         .collect();
+    let (all_there, taken) = (4 * (MIB as u64 - 4096), |server: &Server| server.metric("bulla_body_memory_bytes"));
+    server.until("all four", |server| taken(server) >= all_there);
     // As soon as all four are on their way for a second the oldest of them is ended, and never before.
     server.until("a refusal", |server| server.metric("bulla_bodies_refused_total") > 0 || ask() == "503");
     server.until("room", |_| ask() == "200");
@@ -119,20 +121,24 @@ fn unread_batches(streams: u32) -> Vec<u8> {
 fn answers_that_nobody_reads_share_the_budget() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_SERVER__BODY_MEMORY_MIB", "4")]);
-    let open = || {
-        let mut stream = server.data.connect();
-        // It may be closed for another one while it is written.
-        let _closed = stream.write_all(&unread_batches(80));
-        stream
+    let open = |count: usize| -> Vec<std::net::TcpStream> {
+        let opened = (0..count).map(|_| {
+            let mut stream = server.data.connect();
+            // Twenty fit into the window of a connection that does not hear what the server says.
+            let _closed_for_another = stream.write_all(&unread_batches(20));
+            stream
+        });
+        opened.collect()
     };
-    drop(open());
+    let first = open(150);
+    server.until("no room", |server| server.metric("bulla_bodies_refused_total") >= 100);
     let before = server.memory();
-    let held: Vec<_> = (0..50).map(|_| open()).collect();
-    server.until("no room", |server| server.metric("bulla_bodies_refused_total") >= 2_000);
+    let held = open(300);
+    server.until("no room", |server| server.metric("bulla_bodies_refused_total") >= 500);
     let grown = server.memory().saturating_sub(before);
-    assert!(grown < 40 << 10, "50 times 1.4 MB of answers: {grown} KiB more");
+    assert!(grown < 50 << 10, "300 times 340 KB of answers: {grown} KiB more");
     assert_eq!(server.data.get("/healthz").status, 200);
-    drop(held);
+    drop((first, held));
 }
 
 #[test]

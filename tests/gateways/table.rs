@@ -10,7 +10,7 @@ use crate::{
     running::Running,
 };
 
-const NO_KEY: &str = "401 Basic realm=\"bulla\", Bearer";
+pub const NO_KEY: &str = "401 Basic realm=\"bulla\", Bearer";
 /// A route that reads another header than `Authorization` does not challenge for Basic.
 const NO_KEY_IN_THE_HEADER: &str = "401 Bearer";
 const AMBIGUOUS: &str = "401 Basic realm=\"bulla\", Bearer error=\"invalid_request\"";

@@ -31,7 +31,8 @@ pub(crate) fn read(path: &Path) -> Result<String, DeploymentError> {
 /// so a file beside it is locked.
 pub(crate) struct Held {
     path: PathBuf,
-    _lock: File,
+    beside: PathBuf,
+    lock: File,
 }
 
 impl Held {
@@ -55,7 +56,7 @@ impl Held {
             let file = for_writing().truncate(false).open(&beside).map_err(failed)?;
             give_to_owner_of(&path, &file).map_err(failed)?;
             match file.try_lock() {
-                Ok(()) if is_at(&beside, &file) => return Ok(Held { path, _lock: file }),
+                Ok(()) if is_at(&beside, &file) => return Ok(Held { path, beside, lock: file }),
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
                 Err(TryLockError::WouldBlock) => {
@@ -73,6 +74,11 @@ impl Held {
     }
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
+        // Then another process may be changing the document as well.
+        if !is_at(&self.beside, &self.lock) {
+            let told = format!("{} was removed meanwhile: leave it there, and try again", self.beside.display());
+            return Err(io::Error::other(told));
+        }
         let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // Always of this name: the next change overwrites what one that was killed left behind.
         let new = self.path.with_extension("new");
@@ -125,4 +131,23 @@ pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(content)?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_removed_holds_nobody_off_and_lets_nobody_write() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("keyring.toml");
+        std::fs::write(&path, "old").expect("written");
+        let first = Held::lock(&path).expect("locked");
+        std::fs::remove_file(folder.path().join("keyring.lock")).expect("removed");
+        let second = Held::lock(&path).expect("another file of the same name");
+        let refused = first.replace(b"first").expect_err("it no longer holds the others off").to_string();
+        assert!(refused.contains("keyring.lock was removed"), "{refused}");
+        second.replace(b"second").expect("replaced");
+        assert_eq!(read(&path).expect("the document"), "second");
+    }
 }

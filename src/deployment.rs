@@ -74,7 +74,7 @@ pub(crate) enum DeploymentError {
     KeyringPlace(String),
     #[error(
         "version {version} was staged at {staged_at}, less than the refresh interval of {interval} ago: verifiers that have \
-         not seen it yet will reject its API keys"
+         not seen it yet would reject its API keys; wait, or activate it by force"
     )]
     NotEverywhere { version: KeyVersion, staged_at: Timestamp, interval: Span },
     #[error(

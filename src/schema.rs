@@ -71,6 +71,7 @@ kinds! {
         ))
         .min_length(Some(2))
         .examples([json!("7d")]);
+    Counted = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["active"]));
     PageSize = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(1_000));
     Seq = ObjectBuilder::new()
         .schema_type(Type::Integer)

@@ -13,6 +13,7 @@ use super::{
     ActionError, Actor, invalid,
     new_api_key::{NewApiKey, Wish},
     seconds,
+    take_back::AHEAD,
 };
 use crate::{
     clock,
@@ -190,6 +191,9 @@ impl Issuing<'_> {
         let Wish { request, name, restrictions } = wish;
         // What a rule takes back was issued before now, and this key is not to be: at most seconds lie between.
         let issued_at = good_from.map_or(self.now, |from| from.max(self.now));
+        if let Some(rule) = good_from.filter(|rule| rule.duration_since(self.now) > AHEAD) {
+            return Err(ActionError::RuleAhead { rule, now: self.now });
+        }
         if let Some(from) = good_from.filter(|from| request.expires_at.is_some_and(|at| at <= seconds(*from))) {
             let message = format!("a rule takes back what is issued before {from}: let it live longer");
             return Err(invalid("expires_at", message));

@@ -1,7 +1,9 @@
 //! Changes to the keyring that a person may ask for, on the command line and over the admin plane alike.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::{Binding, KeyVersion, KeyringDocument, KeyringError, SourceRecord, SourceUri, Sources, State, Suite};
+use bulla::{
+    Binding, KeyVersion, KeyringDocument, KeyringError, SourceRecord, SourceUri, Sources, State, Suite, VersionRecord,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -42,8 +44,10 @@ pub(crate) struct Stage {
 pub(crate) struct Activate {
     /// Go back to a deactivated version.
     pub(crate) rollback: bool,
-    /// Refuse unless every verifier must have the version by now.
+    /// What happens anyway; older clients say it.
     pub(crate) require_loaded: bool,
+    /// Activate a version that some verifiers may not have yet: they reject its keys until they do.
+    pub(crate) force: bool,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -62,8 +66,27 @@ pub(crate) struct Rewrap {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Limit {
-    pub(crate) seal_until: Option<Timestamp>,
-    pub(crate) verify_until: Option<Timestamp>,
+    pub(crate) seal_until: Setting,
+    pub(crate) verify_until: Setting,
+}
+
+/// What becomes of one of a version's limits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Setting {
+    Keep,
+    Set(Timestamp),
+    Remove,
+}
+
+impl Setting {
+    /// The limit that was `before` with the setting applied.
+    fn after(self, before: Option<Timestamp>) -> Option<Timestamp> {
+        match self {
+            Setting::Keep => before,
+            Setting::Set(at) => Some(at),
+            Setting::Remove => None,
+        }
+    }
 }
 
 /// What a change came to.
@@ -125,7 +148,9 @@ impl Change {
                     *version
                 }
                 Change::Limit(version, limit) => {
-                    document.limit(*version, limit.seal_until, limit.verify_until)?;
+                    let record = document.version(*version).ok_or(KeyringError::Unknown(*version))?;
+                    let (seal, verify) = (record.seal_until, record.verify_until);
+                    document.limit(*version, limit.seal_until.after(seal), limit.verify_until.after(verify))?;
                     *version
                 }
             };
@@ -188,7 +213,12 @@ impl Change {
             Change::Compromise(_, compromise) => ("successor", json!(compromise.successor)),
             Change::Destroy(_) => return detail,
             Change::Rewrap(_, rewrap) => ("sources", json!({"added": rewrap.add, "removed": rewrap.remove})),
-            Change::Limit(_, limit) => ("until", json!({"seal": limit.seal_until, "verify": limit.verify_until})),
+            Change::Limit(version, _) => {
+                let record = document.version(*version);
+                let until = |limit: fn(&VersionRecord) -> Option<Timestamp>| record.and_then(limit);
+                let (seal, verify) = (until(|record| record.seal_until), until(|record| record.verify_until));
+                ("until", json!({"seal": seal, "verify": verify}))
+            }
         };
         if let Some(detail) = detail.as_object_mut() {
             detail.insert(name.to_owned(), value);
@@ -203,7 +233,7 @@ impl Change {
         document: &KeyringDocument,
         now: Timestamp,
     ) -> Result<Option<String>, DeploymentError> {
-        let Change::Activate(version, activate) = self else { return Ok(None) };
+        let Change::Activate(version, activate @ Activate { rollback: false, .. }) = self else { return Ok(None) };
         let interval = deployment.config.keyring.refresh_interval;
         let Some(record) = document.version(*version).filter(|record| record.state == State::Staged) else {
             return Ok(None);
@@ -216,7 +246,7 @@ impl Change {
             true => DeploymentError::StagedAhead { version, staged_at, now },
             false => DeploymentError::NotEverywhere { version, staged_at, interval },
         };
-        if activate.require_loaded { Err(early) } else { Ok(Some(early.to_string())) }
+        if activate.force && !activate.require_loaded { Ok(Some(early.to_string())) } else { Err(early) }
     }
 }
 

@@ -38,6 +38,12 @@ pub(crate) enum ActionError {
     /// The key is not in the state that the action needs.
     #[error("{0}")]
     Conflict(String),
+    /// A new key would be rejected, for a rule whose time lies ahead of the clock.
+    #[error(
+        "a rule takes back what is issued before {rule}, and it is {now} here: a key of that time would be rejected everywhere. \
+         Set the clock right. If the rule was made by a clock that was ahead: `bulla doctor` says what to do"
+    )]
+    RuleAhead { rule: Timestamp, now: Timestamp },
     /// The keyring or the generator.
     #[error(transparent)]
     Issue(IssueError),

@@ -22,7 +22,7 @@ const RETIRED: u32 = 1_000;
 
 /// How far ahead a rule may reach: what verifiers allow their clocks to differ by. A new key is sealed with a time of issue
 /// that the rule lets pass, and verifiers take no time that lies further ahead.
-const AHEAD: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
+pub(crate) const AHEAD: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
 
 /// What taking back needs.
 pub(crate) struct TakeBack<'a> {
@@ -43,6 +43,8 @@ pub(crate) struct Taken {
     pub(crate) revoked_at: Option<Timestamp>,
     /// Whether this request made it so.
     pub(crate) changed: bool,
+    /// Whether the ledger has the key; where it has not, the id may be mistyped.
+    pub(crate) on_record: bool,
     /// The other ids of the same key, where it was imported under several rules.
     #[schema(value_type = Vec<schema::ApiKeyId>)]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -54,6 +56,8 @@ pub(crate) struct Taken {
 pub(crate) struct TakenAll {
     pub(crate) revoked: usize,
     pub(crate) already_revoked: usize,
+    /// How many of these the ledger does not have: their ids may be mistyped.
+    pub(crate) not_on_record: usize,
 }
 
 /// A rule about everything issued before some time.
@@ -68,6 +72,10 @@ pub(crate) struct Ruled {
     pub(crate) issued_before: Timestamp,
     /// Whether this request made it so; a rule that reaches further was there otherwise.
     pub(crate) changed: bool,
+    /// How many keys on record it is about; none, where app or realm is mistyped.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keys_on_record: Option<u64>,
 }
 
 impl TakeBack<'_> {
@@ -93,10 +101,15 @@ impl TakeBack<'_> {
     /// Revokes all of these, or none.
     pub(crate) fn revoke_all(&self, ids: &[ApiKeyId]) -> Result<TakenAll, ActionError> {
         transact(self.store, |transaction| {
-            let mut all = TakenAll { revoked: 0, already_revoked: 0 };
+            let mut all = TakenAll { revoked: 0, already_revoked: 0, not_on_record: 0 };
             for id in ids {
                 let taken = self.revoke_in(transaction, *id, "api_key.revoke")?;
-                if taken.changed { all.revoked += 1 } else { all.already_revoked += 1 }
+                if taken.changed {
+                    all.revoked += 1
+                } else {
+                    all.already_revoked += 1
+                }
+                all.not_on_record += usize::from(!taken.on_record);
             }
             Ok(all)
         })
@@ -104,17 +117,18 @@ impl TakeBack<'_> {
 
     /// Goes by the log, which is all that verifiers see: where the log lost a revocation that the ledger has, it is appended.
     fn revoke_in(&self, transaction: &mut dyn Transaction, id: ApiKeyId, action: &str) -> Result<Taken, ActionError> {
+        // A row of the ledger that cannot be read does not keep its key alive.
+        let (entry, on_record) = match transaction.find(&id) {
+            Err(StoreError::Damaged(..)) => (None, true),
+            found => found.map(|entry| (entry.clone(), entry.is_some()))?,
+        };
         let taken = |revoked_at, changed| Taken {
             api_key_id: id.to_string(),
             state: State::Revoked,
             revoked_at: Some(revoked_at),
             changed,
+            on_record,
             also_revoked: Vec::new(),
-        };
-        // A row of the ledger that cannot be read does not keep its key alive.
-        let entry = match transaction.find(&id) {
-            Err(StoreError::Damaged(..)) => None,
-            found => found?,
         };
         match transaction.logged(&id)? {
             Logged { revoked_at: Some(at), in_effect: true, .. } => return Ok(taken(at, false)),
@@ -159,12 +173,15 @@ impl TakeBack<'_> {
                 };
                 self.append(transaction, change, action, id.to_string(), json!({}))?;
             }
-            let state = match transaction.find(&id)? {
+            let entry = transaction.find(&id)?;
+            let on_record = entry.is_some();
+            let state = match entry {
                 Some(entry) => entry.state(self.now),
                 None if suspend => State::Suspended,
                 None => State::Active,
             };
-            Ok(Taken { api_key_id: id.to_string(), state, revoked_at: None, changed, also_revoked: Vec::new() })
+            let also_revoked = Vec::new();
+            Ok(Taken { api_key_id: id.to_string(), state, revoked_at: None, changed, on_record, also_revoked })
         })
     }
 
@@ -189,7 +206,7 @@ impl TakeBack<'_> {
         realm: Option<Realm>,
         issued_before: Option<Timestamp>,
     ) -> Result<Ruled, ActionError> {
-        transact(self.store, |transaction| {
+        let mut ruled = transact(self.store, |transaction| {
             let before = match issued_before {
                 Some(before) => before,
                 None => self.after_all_that_was_issued(transaction, app_id, realm)?,
@@ -203,7 +220,13 @@ impl TakeBack<'_> {
                 ));
             }
             let name = realm.map(|realm| realm.to_string());
-            let ruled = |issued_before, changed| Ruled { app_id, realm: name.clone(), issued_before, changed };
+            let ruled = |issued_before, changed| Ruled {
+                app_id,
+                realm: name.clone(),
+                issued_before,
+                changed,
+                keys_on_record: None,
+            };
             if let Some(there) = transaction.rule(app_id, realm)?.filter(|there| *there >= before) {
                 return Ok(ruled(there, false));
             }
@@ -220,7 +243,10 @@ impl TakeBack<'_> {
             let detail = json!({"issued_before": before, "realm": name});
             self.append(transaction, change, action, target, detail)?;
             Ok(ruled(before, true))
-        })
+        })?;
+        // It is done, whether they can be counted or not.
+        ruled.keys_on_record = self.store.count_issued_before(app_id, realm, ruled.issued_before).ok();
+        Ok(ruled)
     }
 
     /// The first second in which nothing has been issued: the next one, or the one behind the time that a rule, which lies

@@ -31,6 +31,8 @@ const MASTER_FILE: &str = "master-1.key";
 const MAC_FILE: &str = "keyring-mac.key";
 const FEED_FILE: &str = "feed-signing.key";
 const PEPPER_FILE: &str = "pepper-1.key";
+/// Where the first admin API key is kept, if it cannot be shown.
+const ADMIN_KEY_FILE: &str = "admin-api.key";
 
 /// Write bulla.toml, a keyring and a store, and print the first admin API key once. Nothing is overwritten.
 #[derive(Args)]
@@ -59,6 +61,7 @@ pub(super) struct NewDeployment {
 
 impl Init {
     pub(super) fn run(self) -> Outcome {
+        output::can_show()?;
         let new = create(&self.dir)?;
         let made = Initialized {
             keyring: self.dir.join("keyring.toml"),
@@ -66,9 +69,32 @@ impl Init {
             config: new.config,
             admin_api_key: new.admin_api_key.to_string(),
         };
+        match self.show(&made) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => Err(self.keep(&made, &error)),
+        }
+    }
+
+    /// Keeps the administrator's key, which could not be shown, in a file.
+    fn keep(&self, made: &Initialized, error: &io::Error) -> Failure {
+        let path = self.dir.join(ADMIN_KEY_FILE);
+        let line = Zeroizing::new(format!("{}\n", made.admin_api_key));
+        Failure::Usage(match write_new(&path, line.as_bytes(), 0o600) {
+            Ok(()) => format!(
+                "the deployment is made, but the first admin API key could not be shown ({error}): it is in {}, with mode 0600",
+                path.display()
+            ),
+            Err(also) => format!(
+                "the deployment is made, but the first admin API key could neither be shown ({error}) nor kept ({also}): issue \
+                 another one with `bulla issue --realm bulla --scope admin --app UUID`, and revoke the lost one, which `bulla \
+                 keys list --realm bulla` shows"
+            ),
+        })
+    }
+
+    fn show(&self, made: &Initialized) -> io::Result<()> {
         if self.json {
-            output::json(&made)?;
-            return Ok(ExitCode::SUCCESS);
+            return output::json(made);
         }
         output::fields(&[
             ("config", made.config.display().to_string()),
@@ -87,8 +113,7 @@ impl Init {
             ("admin API key", made.admin_api_key.clone()),
         ])?;
         output::line("\nThe admin API key is shown this once: keep it in a secret store or a file of mode 0600.")?;
-        output::line(format!("Next: bulla serve --config {}", made.config.display()))?;
-        Ok(ExitCode::SUCCESS)
+        output::line(format!("Next: bulla serve --config {}", made.config.display()))
     }
 }
 

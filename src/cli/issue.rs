@@ -6,7 +6,11 @@ use bulla::{Issuer, Realm};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{ConfigArgument, Failure, Outcome, client::ServerArgument, output, parsers};
+use super::{
+    ConfigArgument, Failure, Outcome,
+    client::{ClientError, ServerArgument},
+    output, parsers, unseen,
+};
 use crate::{
     action::{
         Actor,
@@ -66,7 +70,17 @@ fn pair(text: &str) -> Result<(String, String), String> {
 
 impl Issue {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let issued = match self.server.admin()? {
+        output::can_show()?;
+        let issued = self.issue(config).map_err(in_options)?;
+        let shown = if self.json { output::json(&issued) } else { print(&issued) };
+        match shown {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => Err(unseen::revoke(config, &self.server, &output::text(&issued, "api_key_id"), &error)),
+        }
+    }
+
+    fn issue(&self, config: &ConfigArgument) -> Result<Value, Failure> {
+        Ok(match self.server.admin()? {
             Some(server) => server.post("/v1/api-keys", &self.body()?)?,
             None => {
                 let deployment = config.open()?;
@@ -85,13 +99,7 @@ impl Issue {
                 let issued = issuing.one(self.request()?)?;
                 serde_json::to_value(&issued).map_err(std::io::Error::from)?
             }
-        };
-        if self.json {
-            output::json(&issued)?;
-        } else {
-            print(&issued)?;
-        }
-        Ok(ExitCode::SUCCESS)
+        })
     }
 
     fn meta(&self) -> Result<BTreeMap<String, String>, Failure> {
@@ -123,6 +131,29 @@ impl Issue {
             "expires_at": self.expires_at, "scopes": self.scope, "audience": self.audience, "cidr": self.cidr,
             "meta": meta, "secret": self.secret,
         }))
+    }
+}
+
+/// The failure with the names of options in the place of fields.
+pub(super) fn in_options(failure: Failure) -> Failure {
+    let option = |field: &str| match field {
+        "expires_in" => Some("--ttl"),
+        "expires_at" => Some("--expires-at"),
+        "app_id" => Some("--app"),
+        "scopes" => Some("--scope"),
+        _ => None,
+    };
+    let renamed = |told: &str| {
+        let (field, message) = told.split_once(": ")?;
+        Some(format!("{}: {message}", option(field)?))
+    };
+    match failure {
+        Failure::Action(ref error) => renamed(&error.to_string()).map_or(failure, Failure::Usage),
+        Failure::Client(ClientError::Refused { url, status, detail }) => {
+            let detail = renamed(&detail).unwrap_or(detail);
+            Failure::Client(ClientError::Refused { url, status, detail })
+        }
+        other => other,
     }
 }
 

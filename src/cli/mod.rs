@@ -5,6 +5,7 @@ mod api_key_argument;
 mod audit;
 mod client;
 mod completions;
+mod confirm;
 mod doctor;
 mod id_argument;
 mod init;
@@ -21,6 +22,7 @@ mod revoke;
 mod serve;
 mod signals;
 mod unix_socket;
+mod unseen;
 mod usage;
 mod verify;
 
@@ -97,6 +99,18 @@ impl ConfigArgument {
     fn open(&self) -> Result<Deployment, DeploymentError> {
         Deployment::open(&self.config)
     }
+}
+
+/// Refuses a realm that the configuration does not have: it is mistyped, or `otherwise`.
+fn known_realm(config: &crate::config::Config, realm: bulla::Realm, otherwise: &str) -> Result<(), Failure> {
+    let known = config.all_realms();
+    if known.contains(&realm) {
+        return Ok(());
+    }
+    let names: Vec<String> = known.iter().map(|realm| format!("`{realm}`")).collect();
+    let what =
+        format!("there is no [realms.{realm}] in the configuration, which has {}; {otherwise}", names.join(", "));
+    Err(Failure::Usage(what))
 }
 
 /// What ends a command early.

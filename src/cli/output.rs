@@ -19,6 +19,19 @@ fn plain(text: &str) -> String {
     text.chars().map(|char| if is_obeyed(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
+/// Refuses to go on where standard output is closed, before something is made that is shown once.
+pub(super) fn can_show() -> io::Result<()> {
+    // In the place of a closed one the runtime opens /dev/null for reading and writing.
+    let (status, flags) = (rustix::fs::fstat(io::stdout())?, rustix::fs::fcntl_getfl(io::stdout())?);
+    let device = rustix::fs::FileType::from_raw_mode(status.st_mode).is_char_device().then_some(status.st_rdev);
+    if device == Some(rustix::fs::makedev(1, 3)) && flags.contains(rustix::fs::OFlags::RDWR) {
+        return Err(io::Error::other(
+            "nothing was done: standard output is closed, and what is shown once would be lost",
+        ));
+    }
+    Ok(())
+}
+
 /// Prints `value` as one JSON object on one line.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     let line = Zeroizing::new(serde_json::to_string(value)?);
@@ -47,6 +60,15 @@ fn plain_text(value: &Value) -> String {
         Value::Array(all) => all.iter().map(plain_text).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }
+}
+
+/// The object with a yes or no in the place of a truth.
+pub(super) fn yes_or_no(value: &Value, name: &str) -> Value {
+    let mut value = value.clone();
+    if let Some(truth) = value.get_mut(name) {
+        *truth = if *truth == Value::Bool(true) { "yes" } else { "no" }.into();
+    }
+    value
 }
 
 /// Prints the fields of a JSON object in two columns, a list joined by spaces.

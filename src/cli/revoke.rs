@@ -47,6 +47,9 @@ pub(super) struct Revoke {
     /// Why, for ledger and audit: up to 200 characters in one line
     #[arg(long)]
     reason: Option<String>,
+    /// Do it for a realm that the configuration does not have
+    #[arg(long, requires = "realm")]
+    force: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -66,9 +69,15 @@ impl Revoke {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let target = self.target(config)?;
         let taken = match self.server.admin()? {
-            Some(server) => target.ask(&server, self.reason.as_deref())?,
+            Some(server) => target.ask(&server, self.reason.as_deref(), self.force)?,
             None => {
-                let store = config.open()?.store()?;
+                let deployment = config.open()?;
+                if !self.force {
+                    self.realm.map_or(Ok(()), |realm| {
+                        super::known_realm(&deployment.config, realm, "--force revokes it all the same")
+                    })?;
+                }
+                let store = deployment.store()?;
                 let (actor, reason) = (Actor::command_line(), take_back::reason(self.reason.clone())?);
                 target.take_back(&TakeBack { store: &*store, actor: &actor, now: clock::now(), reason })?
             }
@@ -76,7 +85,10 @@ impl Revoke {
         if self.json {
             output::json(&taken)?;
         } else {
-            output::object(&taken)?;
+            output::object(&output::yes_or_no(&taken, "on_record"))?;
+            if taken.get("on_record") == Some(&json!(false)) || taken.get("keys_on_record") == Some(&json!(0)) {
+                output::note(&"the ledger has no such key: if you expected one, look for a typing error");
+            }
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -106,7 +118,7 @@ impl Target {
         Ok(taken.map_err(std::io::Error::from)?)
     }
 
-    fn ask(&self, client: &Client, reason: Option<&str>) -> Result<Value, Failure> {
+    fn ask(&self, client: &Client, reason: Option<&str>, force: bool) -> Result<Value, Failure> {
         let realm = |realm: Realm| realm.to_string();
         Ok(match self {
             Target::Key(ids) => {
@@ -118,10 +130,10 @@ impl Target {
             }
             Target::App(app, of, before) => client.post(
                 "/v1/revocations",
-                &json!({"app_id": app, "realm": of.map(realm), "issued_before": before, "reason": reason}),
+                &json!({"app_id": app, "realm": of.map(realm), "issued_before": before, "reason": reason, "force": force}),
             )?,
             Target::Realm(of, before) => client
-                .post("/v1/revocations", &json!({"realm": realm(*of), "issued_before": before, "reason": reason}))?,
+                .post("/v1/revocations", &json!({"realm": realm(*of), "issued_before": before, "reason": reason, "force": force}))?,
         })
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{
-    ConfigArgument, Failure, Outcome,
+    ConfigArgument, Outcome,
     api_key_argument::ApiKeyArgument,
     client::{Client, ServerArgument},
     output::{self, BAD, CARE, GOOD},
@@ -68,13 +68,8 @@ impl Verify {
         let store = deployment.store()?;
         let (document, keyring) = deployment.keyring(&*store)?;
         let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm.clone() };
-        let unknown = realms.iter().find(|realm| !deployment.config.all_realms().contains(realm));
-        if let Some(realm) = unknown {
-            return Err(Failure::Usage(format!(
-                "there is no [realms.{realm}] in the configuration: no key of this realm is accepted; `bulla verify` takes \
-                 the realms {}",
-                joined(&deployment.config.all_realms())
-            )));
+        for realm in &realms {
+            super::known_realm(&deployment.config, *realm, "no key of another realm is accepted")?;
         }
         let (scopes, audience) = (self.scope.clone(), self.audience.clone());
         let wanted = Wanted { realms, scopes, audience, address: self.ip };

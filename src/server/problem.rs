@@ -276,6 +276,7 @@ impl From<ActionError> for Problem {
             ActionError::KeyReused => Problem::key_reused(detail),
             ActionError::Unknown(_) => Problem::unknown_api_key(),
             ActionError::Conflict(_) => Problem::api_key_state(detail),
+            ActionError::RuleAhead { .. } => Problem::unavailable(detail),
             ActionError::Issue(_) | ActionError::Secret(_) | ActionError::Escrow(_) => Problem::unavailable(detail),
             ActionError::Store(error) => error.into(),
         }

@@ -83,6 +83,23 @@ pub(crate) trait Store: Send + Sync {
     /// One key on record.
     fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError>;
 
+    /// How many keys on record are active at `now` and of this key version, and how many of them are administrators'.
+    fn count_active(&self, version: u32, now: Timestamp) -> Result<(u64, u64), StoreError>;
+
+    /// How many keys on record a rule about this app or realm concerns: those issued before a time.
+    fn count_issued_before(
+        &self,
+        app_id: Option<Uuid>,
+        realm: Option<Realm>,
+        before: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// Rules that take back what is issued before a time behind `after`: what each is about, and its time.
+    fn rules_behind(&self, after: Timestamp) -> Result<Vec<(String, Timestamp)>, StoreError>;
+
+    /// Whether any key of this realm is on record.
+    fn has_realm(&self, realm: Realm) -> Result<bool, StoreError>;
+
     /// How many keys were sealed, for each realm and version.
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError>;
 
@@ -258,7 +275,14 @@ pub(crate) fn transact<T, E: From<StoreError>>(
 /// Opens the store that `url` names, relative to `folder`. It must exist unless `create`.
 pub(crate) fn open(url: &str, folder: &Path, create: bool) -> Result<Arc<dyn Store>, StoreError> {
     match url.split_once(':') {
-        Some(("sqlite", path)) => Ok(Arc::new(sqlite::SqliteStore::open(&folder.join(path), create)?)),
+        Some(("sqlite", path)) => {
+            let path = folder.join(path);
+            let store = sqlite::SqliteStore::open(&path, create).map_err(|error| match error {
+                StoreError::Failed(told) => StoreError::Failed(format!("{}: {told}", path.display())),
+                other => other,
+            });
+            Ok(Arc::new(store?))
+        }
         _ => Err(StoreError::Url),
     }
 }

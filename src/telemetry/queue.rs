@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bulla::ApiKey;
+
 /// How long the end waits for what is still in the queue.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -57,7 +59,10 @@ fn write_all(queued: &Receiver<Entry>, mut out: impl Write) {
 
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.entries.try_send(Entry::Line(line.to_vec())).is_err() {
+        // Whatever a line says, no API key is in it.
+        let text = String::from_utf8_lossy(line);
+        let line_without_keys = ApiKey::redact(&text).into_owned().into_bytes();
+        if self.entries.try_send(Entry::Line(line_without_keys)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -119,6 +124,19 @@ mod tests {
         drop(last_lines);
         let expected = if lost == 96 { vec![0, 1, 2, 3] } else { vec![0, 1, 2] };
         assert_eq!(*written.lock().expect("what was written"), expected);
+    }
+
+    #[test]
+    fn a_line_has_no_api_key_in_it() {
+        let (go_on, stall) = mpsc::channel();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (mut queue, last_lines) = Queue::start(1, Stalling(stall, Arc::clone(&written))).expect("a thread");
+        let key = "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw";
+        queue.write_all(format!("{{\"error\":\"no file {key}\"}}\n").as_bytes()).expect("it never fails");
+        go_on.send(()).expect("the reader");
+        drop(last_lines);
+        let written = written.lock().expect("what was written");
+        assert_eq!(*written, "{\"error\":\"no file acme_live_00000XzbyFf5rOyRXQyt8V…\"}\n".as_bytes());
     }
 
     #[test]

@@ -7,7 +7,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{action::issue::seal_budget, schema, store::SealCount};
+use crate::{
+    action::issue::seal_budget,
+    schema,
+    store::{SealCount, Store, StoreError},
+};
 
 /// A keyring without its wrapped keys.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,6 +48,18 @@ pub(crate) struct VersionView {
     /// How many each realm may seal, where the suite has a limit.
     #[schema(required)]
     pub(crate) seal_budget: Option<u64>,
+    /// How many API keys on record die with it, where the request asks for `count=active`.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) active_api_keys: Option<ActiveKeys>,
+}
+
+/// Active API keys of a version.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ActiveKeys {
+    pub(crate) all: u64,
+    /// The administrators' among them.
+    pub(crate) administrators: u64,
 }
 
 impl KeyringView {
@@ -55,6 +71,17 @@ impl KeyringView {
             feed_public_key: feed.map(|key| key.to_string()),
             versions: document.versions().iter().map(|record| VersionView::new(record, counts)).collect(),
         }
+    }
+}
+
+impl KeyringView {
+    /// The same with how many keys on record are active at `now`.
+    pub(crate) fn counting(mut self, store: &dyn Store, now: Timestamp) -> Result<Self, StoreError> {
+        for version in &mut self.versions {
+            let (all, administrators) = store.count_active(version.version, now)?;
+            version.active_api_keys = Some(ActiveKeys { all, administrators });
+        }
+        Ok(self)
     }
 }
 
@@ -75,6 +102,7 @@ impl VersionView {
                 .map(|count| (count.realm.clone(), count.count))
                 .collect(),
             seal_budget: seal_budget(Some(record.suite)),
+            active_api_keys: None,
             sources: record.sources.iter().map(|source| source.uri.to_string()).collect(),
         }
     }

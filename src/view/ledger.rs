@@ -83,6 +83,8 @@ pub(crate) enum PageError {
     Cursor,
     #[error("`limit` is 1 to {LONGEST_PAGE}")]
     Limit,
+    #[error("`realm`: there is no realm `{0}` in the configuration, and the ledger has no key of it")]
+    Realm(Realm),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

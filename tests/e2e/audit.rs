@@ -36,7 +36,7 @@ fn every_action_is_on_record() {
     server.admin.post("/v1/revocations", &json!({"realm": "test", "issued_before": "2020-01-01T00:00:00Z"}));
     let uri = deployment.new_master(2);
     server.admin.post("/v1/keyring/versions", &json!({"sources": [uri]}));
-    server.admin.post("/v1/keyring/versions/2/activate", &json!({}));
+    server.admin.post("/v1/keyring/versions/2/activate", &json!({"force": true}));
     server.admin.post("/v1/keyring/versions/1/compromise", &json!({}));
     // The administrator's key was sealed under that version, and is none any more.
     deployment.keyring(&["destroy", "1"]);

@@ -25,9 +25,12 @@ fn a_planned_rotation_and_its_rollback() {
     assert_eq!((&staged["version"], &staged["state"]), (&json!(2), &json!("staged")));
     assert_eq!(deployment.issue("live", &[])["version"], 1, "nothing seals with a staged version");
 
-    let early = deployment.run(&["keyring", "activate", "2", "--require-loaded"]);
-    assert_eq!(early.code, 2);
-    assert!(early.err.contains("refresh interval") && states(&deployment) == ["active", "staged"], "{}", early.err);
+    for safe in [&["keyring", "activate", "2"][..], &["keyring", "activate", "2", "--require-loaded"]] {
+        let early = deployment.run(safe);
+        assert_eq!(early.code, 2, "{}", early.out);
+        assert!(early.err.contains("refresh interval") && early.err.contains("--force"), "{}", early.err);
+        assert_eq!(states(&deployment), ["active", "staged"]);
+    }
     let activated = deployment.keyring(&["activate", "2"]);
     assert!(activated["warning"].as_str().expect("a warning").contains("refresh interval"));
     assert_eq!(states(&deployment), ["deactivated", "active"]);
@@ -36,6 +39,8 @@ fn a_planned_rotation_and_its_rollback() {
     let second = second["api_key"].as_str().expect("a key");
     assert_eq!((verdict(&deployment, &first), verdict(&deployment, second)), (0, 0));
 
+    let back = deployment.run(&["keyring", "activate", "1"]);
+    assert!(back.code == 2 && back.err.contains("`bulla keyring activate 1 --rollback`"), "{}", back.err);
     deployment.keyring(&["activate", "1", "--rollback"]);
     assert_eq!(states(&deployment), ["active", "deactivated"]);
     assert_eq!(deployment.issue("live", &[])["version"], 1);
@@ -69,7 +74,8 @@ fn every_move_that_is_not_in_the_table_is_refused_and_told_what_is() {
         for illegal_move in illegal {
             let arguments = match illegal_move {
                 "rollback" => vec!["keyring", "activate", version, "--rollback"],
-                other => vec!["keyring", other, version],
+                "activate" => vec!["keyring", "activate", version],
+                ends => vec!["keyring", ends, version, "--yes"],
             };
             let ran = deployment.run(&arguments);
             assert_eq!(ran.code, 2, "{version} {illegal_move}: {}", ran.out);
@@ -77,7 +83,7 @@ fn every_move_that_is_not_in_the_table_is_refused_and_told_what_is() {
             assert_eq!(states(&deployment), all, "{version} {illegal_move} changed something");
         }
     }
-    assert!(deployment.run(&["keyring", "destroy", "9"]).err.contains("no version 9"));
+    assert!(deployment.run(&["keyring", "destroy", "9", "--yes"]).err.contains("no version 9"));
     assert!(deployment.run(&["keyring", "destroy", "0"]).err.contains("a number from 1"));
 }
 
@@ -86,14 +92,14 @@ fn compromising_the_active_version_takes_its_successor_along() {
     let deployment = Deployment::new();
     let key = deployment.issue_text("live", &[]);
     deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
-    let unknown = deployment.run(&["keyring", "compromise", "1", "--successor", "7"]);
+    let unknown = deployment.run(&["keyring", "compromise", "1", "--successor", "7", "--yes"]);
     assert_eq!(
         (unknown.code, states(&deployment)),
         (2, vec!["active".to_owned(), "staged".to_owned()]),
         "all or nothing"
     );
     for (version, successor) in [("1", "1"), ("2", "2"), ("2", "1")] {
-        let refused = deployment.run(&["keyring", "compromise", version, "--successor", successor]);
+        let refused = deployment.run(&["keyring", "compromise", version, "--successor", successor, "--yes"]);
         assert!(refused.code == 2 && refused.err.contains("no successor"), "{version} {successor}: {}", refused.err);
     }
     deployment.keyring(&["compromise", "1", "--successor", "2"]);
@@ -119,8 +125,16 @@ fn limits_of_a_version_are_kept() {
     assert_eq!(verdict(&deployment, &key), 0);
     deployment.keyring(&["limit", "1", "--verify-until", "2020-01-01T00:00:00Z"]);
     assert_eq!(verdict(&deployment, &key), 1);
-    deployment.keyring(&["limit", "1"]);
+    let shown = deployment.keyring(&["limit", "1"]);
+    let past = json!("2020-01-01T00:00:00Z");
+    assert_eq!((&shown["seal_until"], &shown["verify_until"]), (&past, &past), "one was not lost to the other");
+    assert_eq!(deployment.keyring(&["limit", "1"])["serial"], shown["serial"], "it only shows");
+    assert_eq!(verdict(&deployment, &key), 1);
+    let kept = deployment.keyring(&["limit", "1", "--no-verify-until"]);
+    assert_eq!((&kept["seal_until"], &kept["verify_until"]), (&past, &json!(null)));
     assert_eq!(verdict(&deployment, &key), 0);
+    deployment.keyring(&["limit", "1", "--no-seal-until"]);
+    deployment.issue("live", &[]);
 }
 
 #[test]
@@ -155,8 +169,10 @@ fn the_admin_plane_makes_the_same_moves() {
     let uri = deployment.new_master(2);
     let (status, staged) = move_to("", json!({"sources": [uri]}));
     assert_eq!((status, &staged["state"]), (201, &json!("staged")));
-    assert_eq!(move_to("/2/activate", json!({"require_loaded": true})).0, 409);
-    let (status, activated) = move_to("/2/activate", json!({}));
+    for safe in [json!({}), json!({"require_loaded": true}), json!({"require_loaded": true, "force": true})] {
+        assert_eq!(move_to("/2/activate", safe.clone()).0, 409, "{safe}");
+    }
+    let (status, activated) = move_to("/2/activate", json!({"force": true}));
     assert_eq!((status, activated["warning"].is_string()), (200, true));
     let issued = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP})).json();
     assert_eq!(issued["version"], 2, "the server that makes the move follows it at once");

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::support::{
     deployment::Deployment,
@@ -159,7 +159,8 @@ fn the_examples_are_taken_and_answered_as_they_say() {
             // The first goes on under the second, and so does an administrator.
             "stage" => drop(deployment.new_master(2)),
             "activate" => {
-                assert_eq!(admin.request("POST", "/v1/keyring/versions/2/activate", &[], "").status, 200);
+                let forced = admin.post("/v1/keyring/versions/2/activate", &json!({"force": true}));
+                assert_eq!(forced.status, 200, "{}", forced.body);
                 admin = admin.bearer(&deployment.issue_text("bulla", &["--scope", "admin"]));
             }
             _ => {}

@@ -69,7 +69,8 @@ fn a_suspended_key_comes_back() {
     let call = |action: &str| server.admin.post(&format!("/v1/api-keys/{}/{action}", id_of(&key)), &json!({})).json();
     for _ in 0..2 {
         assert_eq!(call("suspend")["changed"], true);
-        assert_eq!(call("suspend"), json!({"api_key_id": id_of(&key), "state": "suspended", "changed": false}));
+        let again = json!({"api_key_id": id_of(&key), "state": "suspended", "changed": false, "on_record": true});
+        assert_eq!(call("suspend"), again);
         assert_eq!((active(&server, &key), state(&server, &key)), (false, json!("suspended")));
         assert_eq!(call("resume")["changed"], true);
         assert_eq!(call("resume")["changed"], false);
@@ -137,7 +138,7 @@ fn many_ids_at_once_are_revoked_all_or_none() {
     ids.pop();
     ids.push(ids[0].clone());
     let revoked = server.admin.post("/v1/revocations", &json!({"ids": ids, "reason": "x"})).json();
-    assert_eq!(revoked, json!({"revoked": 3, "already_revoked": 1}));
+    assert_eq!(revoked, json!({"revoked": 3, "already_revoked": 1, "not_on_record": 0}));
     assert!(!keys.iter().any(|key| active(&server, key)));
     let too_many = server.admin.post("/v1/revocations", &json!({"ids": vec![&ids[0]; 10_001]}));
     assert_eq!(too_many.status, 400);

@@ -46,7 +46,7 @@ fn a_running_service_rotates_onto_an_hsm_and_does_not_miss_it_when_it_is_gone() 
 
     let staged = server.admin.post("/v1/keyring/versions", &json!({"sources": [uri]}));
     assert_eq!(staged.status, 201, "{}", staged.body);
-    assert_eq!(server.admin.post("/v1/keyring/versions/2/activate", &json!({})).status, 200);
+    assert_eq!(server.admin.post("/v1/keyring/versions/2/activate", &json!({"force": true})).status, 200);
     let issue = || server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP})).json();
     let second = issue();
     assert_eq!(second["version"], 2);

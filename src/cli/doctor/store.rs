@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Report;
 use crate::{
-    action::Actor,
+    action::{Actor, take_back::AHEAD},
     clock,
     deployment::Deployment,
     store::{Following, Store, StoreError},
@@ -31,7 +31,26 @@ pub(super) fn check(deployment: &Deployment, report: &mut Report) -> Option<Arc<
         (Ok(_), Ok(())) => {}
     }
     check_revocations(&*store, report);
+    check_rules(&*store, report);
     Some(store)
+}
+
+/// Rules that were made by a clock that was ahead: verifiers take no key that is dated as far ahead as a new one would be.
+fn check_rules(store: &dyn Store, report: &mut Report) {
+    let now = clock::now();
+    match store.rules_behind(now.checked_add(AHEAD).unwrap_or(now)) {
+        Ok(rules) => {
+            for (what, rule) in rules {
+                let message = format!(
+                    "the rule about {what} takes back what is issued before {rule}, and it is {now} here: nothing can be issued \
+                     there until then. Set the clock right; if the rule is wrong see \"A rule that lies ahead\" in \
+                     docs/OPERATIONS.md"
+                );
+                report.wrong("revocations", message);
+            }
+        }
+        Err(error) => report.wrong("revocations", error),
+    }
 }
 
 /// Reads the whole log, as the service does at its start.

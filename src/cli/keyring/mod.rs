@@ -19,15 +19,15 @@ pub(super) enum Keyring {
     Check(check::Check),
     /// Add a version: every verifier opens with it, nothing seals with it yet
     Stage(change::StageArguments),
-    /// Make a version the one that seals
+    /// Make a version the one that seals, once every verifier has it
     Activate(change::ActivateArguments),
-    /// Take a version out of use, because its key is known to others
+    /// Reject all API keys of a version for good, because its key is known to others
     Compromise(change::CompromiseArguments),
-    /// Put a version on record as destroyed
+    /// Reject all API keys of a version for good, and forget what the keyring has of its key
     Destroy(change::DestroyArguments),
     /// Add or remove sources that hold the same master key
     Rewrap(change::RewrapArguments),
-    /// Set until when a version seals and verifies
+    /// Show or change until when a version seals and verifies
     Limit(change::LimitArguments),
 }
 

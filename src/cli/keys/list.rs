@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::{
-    cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, output, parsers},
+    cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, known_realm, output, parsers},
     clock,
     view::ledger::{LONGEST_PAGE, Page, Wanted},
 };
@@ -45,7 +45,12 @@ impl List {
                     limit: Some(self.limit),
                     without: None,
                 };
-                let page = Page::read(&*config.open()?.store()?, &wanted, clock::now());
+                let deployment = config.open()?;
+                let store = deployment.store()?;
+                if let Some(realm) = self.realm.filter(|realm| !store.has_realm(*realm).unwrap_or(true)) {
+                    known_realm(&deployment.config, realm, "and the ledger has no key of it")?;
+                }
+                let page = Page::read(&*store, &wanted, clock::now());
                 let page = page.map_err(|error| Failure::Usage(error.to_string()))?;
                 serde_json::to_value(page).map_err(std::io::Error::from)?
             }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{
     action::{Actor, take_back},
-    cli::{ConfigArgument, Outcome, output},
+    cli::{ConfigArgument, Outcome, known_realm, output},
     clock,
     store::Migration,
 };
@@ -31,7 +31,11 @@ pub(in crate::cli) struct Migrate {
 
 impl Migrate {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let (store, now) = (config.open()?.store()?, clock::now());
+        let deployment = config.open()?;
+        let (store, now) = (deployment.store()?, clock::now());
+        if let Some(realm) = self.realm.filter(|realm| !store.has_realm(*realm).unwrap_or(true)) {
+            known_realm(&deployment.config, realm, "and the ledger has no key of it")?;
+        }
         let retired = match self.realm.filter(|_| self.retire) {
             Some(realm) => Some(take_back::retire(&*store, &Actor::command_line(), realm, now)?),
             None => None,

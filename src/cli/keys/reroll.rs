@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::{
     action::{Actor, issue::Issuing, reroll},
-    cli::{ConfigArgument, Outcome, client::ServerArgument, id_argument::IdArgument, output},
+    cli::{ConfigArgument, Outcome, client::ServerArgument, id_argument::IdArgument, output, unseen},
     clock,
 };
 
@@ -42,6 +42,7 @@ impl Reroll {
             expires_at: self.expires_at,
             reason: self.reason,
         };
+        output::can_show()?;
         let id = self.key.read(config, &self.server)?;
         let rerolled = match self.server.admin()? {
             Some(server) => {
@@ -60,12 +61,15 @@ impl Reroll {
                 serde_json::to_value(how.apply(id, &issuing)?).map_err(std::io::Error::from)?
             }
         };
-        if self.json {
-            output::json(&rerolled)?;
+        let shown = if self.json {
+            output::json(&rerolled)
         } else {
-            output::object(&rerolled)?;
-            output::line("\nThe new API key is shown this once: hand it to its owner now.")?;
+            let told = "\nThe new API key is shown this once: hand it to its owner now.";
+            output::object(&rerolled).and_then(|()| output::line(told))
+        };
+        match shown {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(error) => Err(unseen::revoke(config, &self.server, &output::text(&rerolled, "api_key_id"), &error)),
         }
-        Ok(ExitCode::SUCCESS)
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::{
     action::{Actor, reroll, reroll_secret::RerollSecret},
     cli::{
-        ConfigArgument, Outcome,
+        ConfigArgument, Failure, Outcome,
         client::ServerArgument,
         id_argument::{self, IdArgument},
         output,
@@ -33,6 +33,7 @@ pub(in crate::cli) struct Reroll {
 
 impl Reroll {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        output::can_show()?;
         let text = self.key.text()?;
         let (key, id) = (text.parse::<ApiKey>().ok(), id_argument::find(&text, config, &self.server)?);
         let how = RerollSecret { grace: Some(self.grace.clone()) };
@@ -55,12 +56,18 @@ impl Reroll {
             let kept = key.expose().len().saturating_sub(ending.len());
             fields.insert("api_key".to_owned(), format!("{}{ending}", &key.expose()[..kept]).into());
         }
-        if self.json {
-            output::json(&rerolled)?;
+        let shown = if self.json {
+            output::json(&rerolled)
         } else {
-            output::object(&rerolled)?;
-            output::line("\nThe ending takes the place of the API key's last 51 characters. It is shown this once.")?;
-        }
-        Ok(ExitCode::SUCCESS)
+            let told = "\nThe ending takes the place of the API key's last 51 characters. It is shown this once.";
+            output::object(&rerolled).and_then(|()| output::line(told))
+        };
+        shown.map(|()| ExitCode::SUCCESS).map_err(|error| {
+            let until = output::text(&rerolled, "old_secret_until");
+            Failure::Usage(format!(
+                "the new secret half of {id} could not be shown ({error}), and the old one ends at {until}: draw another one \
+                 with `bulla keys reroll-secret {id}`"
+            ))
+        })
     }
 }

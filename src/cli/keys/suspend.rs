@@ -48,7 +48,7 @@ impl Suspend {
         if self.json {
             output::json(&taken)?;
         } else {
-            output::object(&taken)?;
+            output::object(&output::yes_or_no(&taken, "on_record"))?;
         }
         Ok(ExitCode::SUCCESS)
     }

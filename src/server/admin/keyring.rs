@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Request, State},
+    extract::{Extension, RawQuery, Request, State},
     http::StatusCode,
 };
 use bulla::KeyVersion;
@@ -32,16 +32,26 @@ use crate::{
 /// Scope `read` or `keyring`.
 #[utoipa::path(
     get, path = "/v1/keyring", operation_id = "show_keyring",
+    params(("count" = Option<schema::Counted>, Query, description = "Counts the API keys that die with each version, too.")),
     responses((status = 200, description = "Its versions, without any key.", body = KeyringView), Guarded)
 )]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
 ) -> Result<Json<KeyringView>, Problem> {
     caller.needs_one_of(&app, &[Permission::anywhere(Scope::Read), Permission::anywhere(Scope::Keyring)])?;
-    let worker = Arc::clone(&app);
-    let counts = blocking::run(move || worker.store.seal_counts()).await??;
-    Ok(Json(KeyringView::new(&app.snapshot().document, &counts, app.feed.as_ref().map(Feed::public_key))))
+    let counting = match query.as_deref() {
+        None | Some("" | "count=") => false,
+        Some("count=active") => true,
+        Some(_) => return Err(Problem::bad_request("the query is `count=active`, or there is none")),
+    };
+    let shown = blocking::run(move || {
+        let counts = app.store.seal_counts()?;
+        let view = KeyringView::new(&app.snapshot().document, &counts, app.feed.as_ref().map(Feed::public_key));
+        if counting { view.counting(&*app.store, clock::now()) } else { Ok(view) }
+    });
+    Ok(Json(shown.await??))
 }
 
 /// Stages a new key version.

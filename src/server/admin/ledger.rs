@@ -47,7 +47,15 @@ pub(super) async fn list(
     )?;
     // Whoever may not ask for the administrators' keys does not get them among all others.
     wanted.without = caller.lacks(Permission::in_realm(Scope::Read, Realm::ADMIN)).then_some(Realm::ADMIN);
-    let page = blocking::run(move || Page::read(&*app.store, &wanted, clock::now())).await?;
+    let page = blocking::run(move || {
+        let is_known =
+            |realm: Realm| realm == Realm::ADMIN || app.snapshot().config.realms.contains_key(realm.as_str());
+        match wanted.realm.filter(|realm| !is_known(*realm)) {
+            Some(realm) if !app.store.has_realm(realm)? => Err(PageError::Realm(realm)),
+            _ => Page::read(&*app.store, &wanted, clock::now()),
+        }
+    })
+    .await?;
     page.map(Json).map_err(|error| match error {
         PageError::Store(error) => error.into(),
         wrong => Problem::bad_request(wrong.to_string()),

@@ -50,6 +50,9 @@ pub(super) struct Revocation {
     issued_before: Option<Timestamp>,
     #[schema(value_type = Option<schema::Note>)]
     reason: Option<String>,
+    /// For a realm that the configuration does not have.
+    #[serde(default)]
+    force: bool,
 }
 
 /// What came of `POST /v1/revocations`: ids, or a rule.
@@ -153,6 +156,12 @@ pub(super) async fn revoke_many(
     let wanted: Revocation = body::json(request, Bounds::batch(&app.config.server)).await?;
     let realm = wanted.realm.as_deref().map(str::parse::<Realm>).transpose();
     let realm = realm.map_err(|error| Problem::bad_request(format!("`realm`: {error}")))?;
+    let is_known = |realm: Realm| realm == Realm::ADMIN || app.snapshot().config.realms.contains_key(realm.as_str());
+    if let Some(realm) = realm.filter(|realm| !wanted.force && !is_known(*realm)) {
+        return Err(Problem::bad_request(format!(
+            "`realm`: there is no realm `{realm}` in the configuration; with `\"force\":true` it is revoked all the same"
+        )));
+    }
     match (wanted.ids.is_empty(), wanted.app_id, realm, wanted.issued_before) {
         (false, None, None, None) => revoke_ids(app, caller, wanted.ids, wanted.reason).await,
         (true, Some(app_id), realm, before) => {

@@ -12,8 +12,8 @@ const USUAL: usize = 64;
 /// The realms as a request names them.
 pub(super) type NamedRealms = Bounded<MOST>;
 
-/// The realms that count: those that are named, each once, or the configured default. One that is not configured has no keys,
-/// and the administrators' is never accepted here.
+/// The realms that count: those that are named, each once, or the configured default. One that is not configured is a typing
+/// error, and the administrators' is never accepted here.
 pub(super) fn accepted_realms(snapshot: &Snapshot, named: &NamedRealms) -> Result<Vec<Realm>, Problem> {
     if named.count() == 0 {
         return Ok(snapshot.default_realms.clone());
@@ -26,8 +26,10 @@ pub(super) fn accepted_realms(snapshot: &Snapshot, named: &NamedRealms) -> Resul
     let mut accepted = Vec::new();
     for name in named.kept() {
         let realm: Realm = name.parse().map_err(|error| Problem::bad_request(format!("`realms`: {error}")))?;
-        let is_configured = snapshot.config.realms.contains_key(name);
-        if is_configured && realm != Realm::ADMIN && !accepted.contains(&realm) {
+        if realm != Realm::ADMIN && !snapshot.config.realms.contains_key(name) {
+            return Err(Problem::bad_request(format!("`realms`: there is no realm `{name}` in the configuration")));
+        }
+        if realm != Realm::ADMIN && !accepted.contains(&realm) {
             accepted.push(realm);
         }
     }

@@ -67,7 +67,10 @@ fn of(operation: &str) -> Option<(Option<Value>, Value)> {
             Some(json!({"grace": "7d"})),
             json!({"api_key_id": SECRET_ID, "ending": ENDING, "old_secret_until": LATER}),
         ),
-        "revoke_many" => (Some(json!({"ids": [ID], "reason": "leaked"})), json!({"revoked": 1, "already_revoked": 0})),
+        "revoke_many" => (
+            Some(json!({"ids": [ID], "reason": "leaked"})),
+            json!({"revoked": 1, "already_revoked": 0, "not_on_record": 0}),
+        ),
         "audit" => (None, json!({"records": [recorded()], "next_after": null})),
         "show_keyring" => (None, keyring()),
         "stage" => (Some(json!({"sources": ["file:master-2.key"]})), changed(2, "staged")),
@@ -122,6 +125,7 @@ fn taken(state: &str, revoked: bool) -> Value {
         taken["revoked_at"] = LATER.into();
     }
     taken["changed"] = true.into();
+    taken["on_record"] = true.into();
     taken
 }
 

@@ -2,6 +2,7 @@
 
 mod audit;
 mod connection;
+mod counts;
 mod escrow;
 mod files;
 mod imported;
@@ -183,6 +184,27 @@ impl Store for SqliteStore {
 
     fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError> {
         ledger::find(&*self.reader()?, id)
+    }
+
+    fn count_active(&self, version: u32, now: Timestamp) -> Result<(u64, u64), StoreError> {
+        counts::active(&*self.reader()?, version, now)
+    }
+
+    fn count_issued_before(
+        &self,
+        app_id: Option<Uuid>,
+        realm: Option<Realm>,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        counts::issued_before(&*self.reader()?, app_id, realm, before)
+    }
+
+    fn rules_behind(&self, after: Timestamp) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        counts::rules_behind(&*self.reader()?, after)
+    }
+
+    fn has_realm(&self, realm: Realm) -> Result<bool, StoreError> {
+        counts::has_realm(&*self.reader()?, realm)
     }
 
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {

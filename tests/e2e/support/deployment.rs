@@ -77,9 +77,14 @@ impl Deployment {
         format!("file:{name}")
     }
 
-    /// Runs `bulla keyring …`, which has to succeed.
+    /// Runs `bulla keyring …`, which has to succeed, without being asked or made to wait.
     pub fn keyring(&self, arguments: &[&str]) -> Value {
-        self.run(&[&["keyring"], arguments, &["--json"]].concat()).ok().json()
+        let sure: &[&str] = match arguments.first() {
+            Some(&("compromise" | "destroy")) => &["--yes"],
+            Some(&"activate") if !arguments.contains(&"--require-loaded") => &["--force"],
+            _ => &[],
+        };
+        self.run(&[&["keyring"], arguments, sure, &["--json"]].concat()).ok().json()
     }
 
     /// Changes bulla.toml.

@@ -1,6 +1,7 @@
 """Runs a program on a terminal of its own and types a line at every prompt, once nothing that is typed shows any more.
 
-terminal.py LINE PROGRAM [ARGUMENT…]    what the terminal showed, on standard output; the program's exit code
+terminal.py [--echo] LINE PROGRAM [ARGUMENT…]    with --echo what is typed may show;
+                                        what the terminal showed, on standard output; the program's exit code
 """
 
 import os
@@ -9,7 +10,8 @@ import sys
 import termios
 import time
 
-line, program = sys.argv[1], sys.argv[2:]
+echo = sys.argv[1] == "--echo"
+line, program = sys.argv[1 + echo], sys.argv[2 + echo :]
 child, terminal = pty.fork()
 if child == 0:
     os.execvp(program[0], program)
@@ -25,7 +27,7 @@ while True:
     shown += part
     if shown.endswith(b": ") and answered < shown.count(b": "):
         answered = shown.count(b": ")
-        while termios.tcgetattr(terminal)[3] & termios.ECHO:
+        while not echo and termios.tcgetattr(terminal)[3] & termios.ECHO:
             if time.monotonic() > deadline:
                 sys.exit("what is typed would show")
             time.sleep(0.005)

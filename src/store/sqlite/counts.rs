@@ -1,0 +1,62 @@
+//! Counts of the ledger, for people who are to know what a step ends.
+
+use bulla::Realm;
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use uuid::Uuid;
+
+use crate::store::StoreError;
+
+/// How many keys of a version are active, and how many of those are the administrators'.
+pub(super) fn active(connection: &Connection, version: u32, now: Timestamp) -> Result<(u64, u64), StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT count(*), coalesce(sum(realm = ?3), 0) FROM api_keys AS key
+         WHERE version = ?1 AND coalesce(revoked_at, ?2 + 1) > ?2 AND coalesce(expires_at, ?2 + 1) > ?2
+             AND suspended_at IS NULL
+             AND issued_at >= coalesce((SELECT max(issued_before) FROM revocations AS rule WHERE rule.app_id = key.app_id
+                                        AND (rule.realm IS NULL OR rule.realm = key.realm)), 0)
+             AND issued_at >= coalesce((SELECT max(issued_before) FROM revocations AS rule
+                                        WHERE rule.kind = 'revoke-realm' AND rule.realm = key.realm), 0)",
+    )?;
+    let count = |column: usize| move |row: &rusqlite::Row<'_>| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    Ok(query.query_row(params![version, now.as_second(), Realm::ADMIN.as_str()], |row| {
+        Ok((count(0)(row)?, count(1)(row)?))
+    })?)
+}
+
+/// How many keys of an app or a realm were issued before a time.
+pub(super) fn issued_before(
+    connection: &Connection,
+    app_id: Option<Uuid>,
+    realm: Option<Realm>,
+    before: Timestamp,
+) -> Result<u64, StoreError> {
+    let (app_id, realm) = (app_id.map(|app| app.to_string()), realm.map(|realm| realm.to_string()));
+    // One query for each, so that each uses its index.
+    let which = match (&app_id, &realm) {
+        (Some(_), _) => "app_id = ?1 AND (?2 IS NULL OR realm = ?2)",
+        _ => "?1 IS NULL AND realm = ?2",
+    };
+    let count: i64 = connection
+        .prepare_cached(&format!("SELECT count(*) FROM api_keys WHERE {which} AND issued_at < ?3"))?
+        .query_row(params![app_id, realm, before.as_second()], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+/// Whether there is any key of a realm.
+pub(super) fn has_realm(connection: &Connection, realm: Realm) -> Result<bool, StoreError> {
+    let mut query = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM api_keys WHERE realm = ?1)")?;
+    Ok(query.query_row([realm.as_str()], |row| row.get(0))?)
+}
+
+/// The rules whose time lies behind `after`: what each is about, and its time.
+pub(super) fn rules_behind(connection: &Connection, after: Timestamp) -> Result<Vec<(String, Timestamp)>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT CASE WHEN app_id IS NULL THEN 'realm ' || realm WHEN realm IS NULL THEN 'app ' || app_id
+                     ELSE 'app ' || app_id || ' in realm ' || realm END, max(issued_before)
+         FROM revocations WHERE issued_before > ?1 GROUP BY 1 ORDER BY 1",
+    )?;
+    let rows = query.query_map([after.as_second()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    let rules: Vec<(String, i64)> = rows.collect::<Result<_, _>>()?;
+    Ok(rules.into_iter().filter_map(|(what, at)| Some((what, Timestamp::from_second(at).ok()?))).collect())
+}

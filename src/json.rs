@@ -18,8 +18,28 @@ pub(crate) struct Unique(pub(crate) Value);
 
 /// Reads an object of texts.
 pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
-    let Unique(value) = Unique::deserialize(deserializer)?;
-    serde_json::from_value(value).map_err(D::Error::custom)
+    deserializer.deserialize_map(Texts)
+}
+
+/// Reads name by name, so that an error knows where it is.
+struct Texts;
+
+impl<'de> Visitor<'de> for Texts {
+    type Value = BTreeMap<String, String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a map")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut texts = BTreeMap::new();
+        while let Some((name, text)) = object.next_entry::<String, String>()? {
+            if texts.insert(name, text).is_some() {
+                return Err(A::Error::custom(format_args!("{TWICE} in one object")));
+            }
+        }
+        Ok(texts)
+    }
 }
 
 impl<'de> Deserialize<'de> for Unique {

@@ -117,6 +117,17 @@ fn who_ends_a_key_ends_it_in_every_set() {
     assert_eq!((again.status, &again.json()["changed"]), (200, &json!(false)));
     let wrong = server.data.request("POST", "/v1/self-revoke", &[("x-api-key", &KEY[1..])], "");
     assert_eq!(wrong.status, 401);
+
+    // One whose hash is slow, too.
+    let deployment = Deployment::new();
+    let with_bcrypt = row(&bcrypt(KEY), json!({"public": "4f9a1c20"}));
+    import(&deployment, &[with_bcrypt], &[&PUBLIC[..], &["--scheme", "bcrypt"]].concat()).ok();
+    let server = Server::start(&deployment);
+    server.admin.post(&format!("/v1/api-keys/{}/suspend", ids(&server)[0]), &json!({}));
+    for changed in [true, false] {
+        let ended = server.data.request("POST", "/v1/self-revoke", &[("x-api-key", KEY)], "");
+        assert_eq!((ended.status, &ended.json()["changed"]), (200, &json!(changed)));
+    }
 }
 
 #[test]

@@ -89,11 +89,21 @@ pub(super) fn logged(connection: &Connection, id: &ApiKeyId) -> Result<Logged, S
     })?)
 }
 
-/// Has the revocation of an id be in effect, whatever the clock says.
+/// Has the revocation of an id be in effect, whatever the clock says. It gets a new number, so that those hear of it too who
+/// have read it with a time that has not come by their clocks.
 pub(super) fn put_in_effect(connection: &Connection, id: &ApiKeyId) -> Result<(), StoreError> {
+    let id = id.to_string();
     connection
-        .prepare_cached("UPDATE revocations SET in_effect = 1 WHERE api_key_id = ?1 AND kind = 'revoke'")?
-        .execute([id.to_string()])?;
+        .prepare_cached(
+            "INSERT INTO revocations (kind, api_key_id, version, expires_at, effective_at, reason, recorded_at, recorded_by,
+                                      in_effect)
+             SELECT kind, api_key_id, version, expires_at, effective_at, reason, recorded_at, recorded_by, 1
+             FROM revocations WHERE api_key_id = ?1 AND kind = 'revoke' ORDER BY seq DESC LIMIT 1",
+        )?
+        .execute([&id])?;
+    connection
+        .prepare_cached("DELETE FROM revocations WHERE api_key_id = ?1 AND kind = 'revoke' AND seq < ?2")?
+        .execute(params![id, connection.last_insert_rowid()])?;
     Ok(())
 }
 

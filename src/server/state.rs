@@ -74,6 +74,15 @@ impl App {
     /// Opens store and keyring, and asks the key sources; with `wait` until they answer.
     pub(crate) fn load(deployment: Deployment, wait: bool) -> Result<Self, DeploymentError> {
         let store = deployment.store()?;
+        Self::load_with(deployment, store, wait)
+    }
+
+    /// The same on a store that is open.
+    pub(super) fn load_with(
+        deployment: Deployment,
+        store: Arc<dyn Store>,
+        wait: bool,
+    ) -> Result<Self, DeploymentError> {
         let metrics = Metrics::new();
         let Started { document, mac_key, keyring, peppers } = start::ask(&deployment, &*store, wait)?;
         let peppers = peppers.map(Arc::new);
@@ -145,9 +154,7 @@ impl App {
 
     /// Reads what the store's log of revocations has more; it is in force when this returns.
     pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
-        let now = clock::now_seconds();
-        let remembered = self.config.secret.cache_ttl.0.as_secs();
-        let secrets = self.secrets.read_on(&*self.store, remembered, now);
+        let secrets = self.secrets.read_on(&*self.store, self.config.secret.cache_ttl.0);
         let mut held = self.taken_back.hold();
         let read = held.read_on(&*self.store, clock::now_seconds());
         // What was read before a failure counts too.

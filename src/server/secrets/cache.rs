@@ -61,6 +61,12 @@ impl Proofs {
         self.proofs.insert(name, proof).await;
     }
 
+    /// Forgets all proofs, as the time to live does in the end.
+    #[cfg(test)]
+    pub(crate) fn forget_all(&self) {
+        self.proofs.invalidate_all();
+    }
+
     /// Forgets a proof.
     pub(crate) async fn forget(&self, name: &Name) {
         self.proofs.invalidate(name).await;

@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bulla::{ApiKeyId, Rejection, SecretCheck, SecretDigest, VerifyError};
@@ -48,7 +48,8 @@ pub(crate) struct Secrets {
 struct Changed {
     /// Everything that is stored up to here has been seen.
     seq: u64,
-    newest: HashMap<ApiKeyId, (u64, u64)>,
+    /// With when that was heard of, by a clock that nobody sets, as proofs are remembered by.
+    newest: HashMap<ApiKeyId, (u64, Instant)>,
 }
 
 /// Why a secret half was not found right.
@@ -76,20 +77,26 @@ impl Secrets {
     }
 
     /// Hears of secret halves that were changed, here or by another process: proofs from before are proofs no more.
-    pub(super) fn read_on(&self, store: &dyn Store, remembered: u64, now: u64) -> Result<(), StoreError> {
+    pub(super) fn read_on(&self, store: &dyn Store, remembered: Duration) -> Result<(), StoreError> {
+        let now = Instant::now();
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = store.secret_changes(changed.seq)?;
         changed.seq = changes.end;
         for (seq, id) in changes.changed {
             changed.newest.insert(id, (seq, now));
         }
-        changed.newest.retain(|_, (_, at)| *at + 2 * remembered >= now);
+        changed.newest.retain(|_, (_, at)| now.duration_since(*at) <= remembered.saturating_mul(2));
         Ok(())
     }
 
     /// How many checks wait for memory.
     pub(super) fn waiting(&self) -> usize {
         self.pool.waiting()
+    }
+
+    /// Everything that is stored up to this number has been heard of.
+    fn seen(&self) -> u64 {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).seq
     }
 
     fn still_holds(&self, id: &ApiKeyId, proof: Proof, now: u64) -> bool {
@@ -100,6 +107,11 @@ impl Secrets {
 }
 
 impl App {
+    #[cfg(test)]
+    pub(super) fn forget_proofs(&self) {
+        self.secrets.proofs.forget_all();
+    }
+
     /// Whether the presented secret half is right, by what is remembered or by the stored hashes.
     pub(super) async fn prove(
         self: &Arc<Self>,
@@ -149,11 +161,13 @@ impl App {
     ) -> Result<Proof, Unproven> {
         let id = check.id();
         let attempt = self.secrets.attempts.take(id, Instant::now()).ok_or(Unproven::CouldNotTell("too_many_wrong"))?;
+        // Before the rows are read. The newest change may be of a hash that is not among them, as it has ended since.
+        let seen = self.secrets.seen();
         let app = Arc::clone(self);
         let rows = blocking::run(move || app.store.secret_hashes(&id, clock::now())).await;
         let Ok(Ok(rows)) = rows else { return Err(Unproven::CouldNotTell("store")) };
         let stored = Stored::read(&id, rows, &peppers);
-        let as_of = stored.newest();
+        let as_of = stored.newest().max(seen);
         let share = match stored.memory_kib() {
             0 => None,
             kib => {

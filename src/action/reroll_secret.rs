@@ -83,7 +83,8 @@ impl RerollSecret {
             }
             // Two are good at a time: of those that there were, the present one goes on until its time, the others end. The
             // present one has no end; a hash that was made anew for an older one has a higher number, and the same end.
-            let stored = transaction.secret_hashes(&id, now)?;
+            // Those that have ended by this clock, which may be ahead, are looked at too.
+            let stored = transaction.secret_hashes(&id, Timestamp::MIN)?;
             let present = stored.iter().find(|old| old.retires_at.is_none()).or(stored.first()).map(|old| old.seq);
             for old in stored {
                 let goes_on = Some(old.seq) == present && until > now;

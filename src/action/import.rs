@@ -13,6 +13,7 @@ use serde_json::json;
 use super::Actor;
 use crate::{
     imported::{Check, Reader, Reason, Record, Refusal, Rule, Set},
+    key_time::{KeyTime, KeyTimeError},
     store::{Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, transact},
 };
 
@@ -58,6 +59,9 @@ pub(crate) enum ImportError {
     Store(#[from] StoreError),
     #[error("the operating system's generator failed: {0}")]
     Random(getrandom::Error),
+    /// Rows that name no time of issue get the present one.
+    #[error("this machine's clock is wrong, and keys would be imported with a time of issue that no key can have: {0}")]
+    Clock(#[from] KeyTimeError),
 }
 
 /// Who is told of what happens meanwhile.
@@ -82,6 +86,7 @@ struct Run<'a> {
 impl Import<'_> {
     /// Takes in all rows that can be.
     pub(crate) fn run(&self, reader: &mut Reader<'_>, watch: &mut dyn Watch) -> Result<Summary, ImportError> {
+        KeyTime::up(self.now)?;
         let summary = Summary {
             realm: self.realm.to_string(),
             scheme: self.rule.scheme.name(),

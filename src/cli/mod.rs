@@ -196,6 +196,14 @@ pub(crate) fn throw_away(folder: &std::path::Path) -> Result<PathBuf, Box<dyn st
     Ok(init::create(folder)?.config)
 }
 
+/// The same, and the first administrator's API key.
+pub(crate) fn throw_away_with_administrator(
+    folder: &std::path::Path,
+) -> Result<(PathBuf, zeroize::Zeroizing<String>), Box<dyn std::error::Error>> {
+    let new = init::create(folder)?;
+    Ok((new.config, new.admin_api_key))
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;

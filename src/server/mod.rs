@@ -32,6 +32,7 @@ mod standing;
 mod start;
 mod state;
 mod sweeping;
+mod unbound;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -51,7 +52,7 @@ use crate::{
     telemetry::log,
 };
 
-pub(crate) use self::{data::router as data_router, imported::read_on as read_imported, state::App};
+pub(crate) use self::{imported::read_on as read_imported, state::App, unbound::Unbound};
 
 /// The service with its ports open.
 pub(crate) struct Server {

@@ -243,6 +243,167 @@ def hashes():
         yield name, text.encode()
 
 
+# -- The admin plane ----------------------------------------------------------------------------------------
+APP = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab"
+
+
+def admin_bodies():
+    issue, batch, suspend, resume, reroll, reroll_secret, reveal, revocations, stage, activate, destroy, keys, audit, revoke = (
+        bytes([number]) for number in range(14))
+    new = {"realm": "live", "app_id": APP, "name": "a note", "expires_in": "90d", "scopes": ["orders.read"],
+           "audience": ["shop"], "cidr": ["10.0.0.0/8", "2001:db8::/32"], "meta": {"plan": "gold"}, "secret": True}
+    for name, endpoint, body in [
+        ("issue", issue, new), ("issue-least", issue, {"realm": "live", "app_id": APP}),
+        ("issue-at", issue, {"realm": "test", "app_id": APP, "expires_at": "2030-01-31T12:00:00Z", "audience": "shop"}),
+        ("issue-last", issue, {"realm": "live", "app_id": APP, "expires_at": "2106-02-07T06:28:15Z"}),
+        ("issue-too-late", issue, {"realm": "live", "app_id": APP, "expires_at": "9999-12-30T22:00:00Z"}),
+        ("issue-long", issue, {"realm": "live", "app_id": APP, "expires_in": "9223372036854775807s"}),
+        ("issue-bulla", issue, {"realm": "bulla", "app_id": APP, "expires_in": "never", "scopes": ["admin", "issue:live"]}),
+        ("batch", batch, {"api_keys": [new, {"realm": "live", "app_id": APP, "expires_in": "1h"}]}),
+        ("batch-empty", batch, {"api_keys": []}),
+        ("suspend", suspend, {"reason": "leaked"}), ("suspend-empty", suspend, {}), ("resume", resume, {"reason": ""}),
+        ("reroll", reroll, {"grace": "7d", "expires_in": "1d", "reason": "rotation"}),
+        ("reroll-long", reroll, {"grace": "36500d"}), ("reroll-longest", reroll, {"grace": "9223372036854775807s"}),
+        ("reroll-at", reroll, {"grace": "0s", "expires_at": "2030-01-31T12:00:00Z"}),
+        ("reroll-secret", reroll_secret, {"grace": "1d12h"}), ("reroll-secret-long", reroll_secret, {"grace": "2000000d"}),
+        ("reveal", reveal, {"reason": "lost"}),
+        ("revoke-ids", revocations, {"ids": ["live_00000XzbyFf5rOyRXQyt8V"], "reason": "leaked"}),
+        ("revoke-app", revocations, {"app_id": APP, "realm": "live", "issued_before": "2026-11-27T09:00:00Z"}),
+        ("revoke-app-now", revocations, {"app_id": APP}),
+        ("revoke-realm", revocations, {"realm": "test", "issued_before": "1970-01-01T00:00:00.5Z"}),
+        ("revoke-late", revocations, {"realm": "test", "issued_before": "2106-02-07T06:28:16Z"}),
+        ("stage", stage, {"sources": ["file:master-1.key"], "suite": "xaes-256-gcm"}),
+        ("stage-exec", stage, {"sources": ["exec:/bin/true"]}),
+        ("activate", activate, {"rollback": True, "require_loaded": True}), ("destroy", destroy, {}),
+    ]:
+        yield name, endpoint + json.dumps(body, separators=(",", ":")).encode()
+    for name, endpoint, query in [
+        ("list", keys, f"app_id={APP}&realm=live&limit=10&cursor=0"), ("list-empty", keys, "app_id=&realm=&limit="),
+        ("audit", audit, "after=1&limit=1000"), ("audit-last", audit, "after=18446744073709551615"),
+        ("revoke", revoke, "reason=leaked"), ("revoke-plain", revoke, ""),
+    ]:
+        yield name, endpoint + query.encode()
+
+
+# -- Messages of ext_authz ----------------------------------------------------------------------------------
+def field(number, content):
+    content = content.encode() if isinstance(content, str) else content
+    length, written = len(content), b""
+    while length > 127:
+        written, length = written + bytes([length & 127 | 128]), length >> 7
+    return bytes([number << 3 | 2]) + written + bytes([length]) + content
+
+
+def check(extensions=(), headers=(), raw_headers=(), address=None):
+    """envoy.service.auth.v3.CheckRequest."""
+    http = b"".join(field(3, field(1, name) + field(2, value)) for name, value in headers)
+    if raw_headers:
+        http += field(13, b"".join(field(1, field(1, name) + field(3, value)) for name, value in raw_headers))
+    attributes = field(1, field(1, field(1, field(2, address)))) if address else b""
+    attributes += field(4, field(2, http))
+    attributes += b"".join(field(10, field(1, name) + field(2, value)) for name, value in extensions)
+    return field(1, attributes)
+
+
+def checks():
+    framed, bare = b"0", b"1"
+    key = vectors["worked-1-plain"]["api_key"].replace("acme_live", "live")
+    bearer = [("authorization", f"Bearer {key}")]
+    required = [("bulla", "realm:live,scope:orders.read,aud:shop,from:authorization")]
+    for name, message in {
+        "empty": b"", "nothing": check(), "bearer": check(headers=bearer, address="10.1.2.3"),
+        "required": check(required, bearer), "raw": check(required, raw_headers=bearer, address="2001:db8::1"),
+        "defaults": check([("bulla", "-")], [("x-api-key", key)]), "basic": check([], [("authorization", "Basic YTpi")]),
+        "two-keys": check([], bearer + [("x-api-key", key)]), "twice": check([], bearer + bearer),
+        "both": check([], bearer, bearer), "slip": check([("bulla.realm", "live")], bearer),
+        "required-twice": check(required + required, bearer), "required-bad": check([("bulla", "realm:")], bearer),
+        "not-utf-8": check([("bulla", b"\xff")], bearer), "header-not-text": check([], [("x-api-key", b"\x00\xff")]),
+        "other": check([("other", "value")], [("host", "shop.example"), (":path", "/orders?key=1")]),
+        "unknown-field": field(2, "more") + check(required, bearer), "group": b"\x0b\x0c", "cut": check(required, bearer)[:40],
+        "length-of-64-bits": b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+    }.items():
+        yield name, framed + message
+    message = check(required, bearer)
+    frame = b"\0" + len(message).to_bytes(4, "big") + message
+    for name, body in {"frame": frame, "two-frames": frame + frame, "compressed": b"\1" + frame[1:], "no-frame": b"",
+                       "frame-cut": frame[:3], "frame-too-long": b"\0\xff\xff\xff\xff" + message}.items():
+        yield name, bare + body
+
+
+# -- Rows to be imported ------------------------------------------------------------------------------------
+def rows():
+    digest, salt = "2c310d412efe7019f41a361db90a53749cd96831ec08a386c4d6051f6a8a40b4", "000102030405060708090a0b0c0d0e0f"
+    hashes = [digest] * 5 + [
+        "$argon2id$v=19$m=65536,t=3,p=4$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+        "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni",
+        "$scrypt$ln=14,r=8,p=1$AAECAwQFBgcICQoLDA0ODw$AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8",
+    ]
+    publics = [None, "4f9a1c20", "4f9a1c20", "00010203-0405-0607-0809-0a0b0c0d0e0f", None, "4f9a1c20", "4f9a1c20", "4f9a1c20"]
+    whole = {"name": "a note", "issued_at": "2020-01-01T00:00:00Z", "expires_at": 1900000000, "scopes": ["read", "write"],
+             "meta": {"plan": "gold"}}
+    for number, (hash_, public) in enumerate(zip(hashes, publics)):
+        row = {"app_id": APP, "hash": hash_} | ({"public": public} if public else {})
+        if number in (1, 2, 3):
+            row["salt"] = salt
+        more = json.dumps(row) + "\n" + json.dumps(row | whole) + "\n"
+        header = ",".join(row)
+        csv = header + "\n" + ",".join(f'"{row[name]}"' for name in row) + "\n"
+        yield f"jsonl-{number}", bytes([number << 3 | 2]) + more.encode()
+        yield f"csv-{number}", bytes([number << 3 | 3]) + csv.encode()
+    plain = json.dumps({"app_id": APP, "hash": digest})
+    for name, text in {
+        "empty": "", "blank-lines": f"\n \n{plain}\n\n", "no-line-end": plain, "unknown-field": plain[:-1] + ',"a":1}',
+        "twice": plain[:-1] + ',"hash":"00"}', "null": "null", "array": "[]", "deep": "[" * 300, "cut": plain[:30],
+        "expired": plain[:-1] + ',"expires_at":1}', "late": plain[:-1] + ',"expires_at":4294967296}',
+        "before-1970": plain[:-1] + ',"issued_at":-1}', "scopes-text": plain[:-1] + ',"scopes":"read write"}',
+        "hash-base64": plain.replace(digest, "LDENQS7+cBn0GjYduQpTdJzZaDHsCKOGxNYFH2qKQLQ="),
+        "carriage-returns": plain + "\r\n" + plain + "\r\n", "byte-order-mark": "\ufeff" + plain,
+    }.items():
+        yield f"jsonl-{name}", b"\0" + text.encode()
+    for name, text in {
+        "header-alone": "app_id,hash\n", "header-twice": "app_id,hash,hash\n", "header-unknown": "app_id,password\n",
+        "short": f"app_id,hash\n{APP}\n", "quotes": f'app_id,hash,name\n{APP},{digest},"a ""note"", in\ntwo lines"\n',
+        "quote-open": f'app_id,hash\n{APP},"{digest}', "no-header": f"{APP},{digest}\n",
+    }.items():
+        yield f"csv-{name}", b"\1" + text.encode()
+    yield "csv-not-utf-8", b"\1app_id,hash\n\xff,\xff\n"
+    yield "jsonl-not-utf-8", b'\0{"app_id":"\xff"}\n'
+
+
+# -- PEM files ----------------------------------------------------------------------------------------------
+def pems():
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    def made(byte, name):
+        # Ed25519 signs the same bytes the same way each time.
+        key = Ed25519PrivateKey.from_private_bytes(bytes([byte]) * 32)
+        names = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+        builder = x509.CertificateBuilder(names, names, key.public_key(), 7)
+        builder = builder.not_valid_before(datetime.datetime(2026, 1, 1)).not_valid_after(datetime.datetime(2106, 2, 7))
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        return (builder.sign(key, None).public_bytes(Encoding.PEM),
+                key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    (one, one_key), (two, two_key) = made(1, "one.example"), made(2, "two.example")
+    encrypted = one_key.replace(b"PRIVATE", b"ENCRYPTED PRIVATE")
+    for name, files in {
+        "whole": (one, one_key, two), "chain": (one + two, one_key, one + two), "no-authorities": (one, one_key),
+        "other-key": (one, two_key, two), "no-key": (one, b"", two), "key-in-front": (one_key + one, one_key, two),
+        "key-encrypted": (one, encrypted, two), "key-twice": (one, two_key + one_key, two), "none": (b"", b"", b""),
+        "text-around": (b"subject=one\n" + one + b"end\n", b"# a key\n" + one_key, b"\n\n" + two),
+        "carriage-returns": tuple(part.replace(b"\n", b"\r\n") for part in (one, one_key, two)),
+        "no-end": (one[:-20], one_key, two), "line-cut": (one[:100] + one[101:], one_key, two),
+        "byte-order-mark": (b"\xef\xbb\xbf" + one, one_key, two), "certificate-as-key": (one, one, two),
+        "label-trusted": (one.replace(b"CERTIFICATE", b"TRUSTED CERTIFICATE"), one_key, two),
+    }.items():
+        yield name, b"\0".join(files)
+
+
 sealed()
 write("api_key", api_keys())
 write("claims", claims())
@@ -250,3 +411,7 @@ write("feed", feeds())
 write("keyring", keyrings())
 write("secret_hash", hashes())
 write("verify_body", bodies())
+write("admin_body", admin_bodies())
+write("check_message", checks())
+write("import_rows", rows())
+write("pem_files", pems())

@@ -64,7 +64,7 @@ impl Answers for DataPlane {
 }
 
 /// All but what gateways ask.
-pub(crate) fn router(app: Arc<App>) -> Router {
+pub(super) fn router(app: Arc<App>) -> Router {
     let (router, _description) = routes().split_for_parts();
     router
         .fallback(|| async { Problem::not_found() })

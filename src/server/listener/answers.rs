@@ -20,6 +20,13 @@ pub(in crate::server) struct Asked {
     pub(super) client: Option<Arc<ClientCertificate>>,
 }
 
+impl Asked {
+    /// A request that comes from no address, and shows no certificate.
+    pub(in crate::server) fn of_nobody(request: Request) -> Self {
+        Asked { request, peer: Peer(None), client: None }
+    }
+}
+
 /// One copy answers one request.
 pub(in crate::server) trait Answers: Clone + Send + Sync + 'static {
     fn answer(self, asked: Asked) -> impl Future<Output = Response> + Send;

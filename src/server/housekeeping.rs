@@ -148,6 +148,16 @@ fn write_refusals(app: &App, at_the_end: bool) -> Result<(), StoreError> {
     written
 }
 
+/// Writes down when keys were used, all of it.
+#[cfg(test)]
+pub(super) fn write_uses(app: &App) -> Result<(), StoreError> {
+    let mut flushing = Flushing { uses: app.last_used.take(), ..Flushing::default() };
+    while !flushing.uses.is_empty() {
+        flushing.step(app)?;
+    }
+    Ok(())
+}
+
 /// Uses on their way into the store.
 struct Flushing {
     uses: Vec<Use>,

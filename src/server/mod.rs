@@ -27,6 +27,8 @@ mod revocations;
 mod secrets;
 mod segment;
 pub(crate) mod shutdown;
+#[cfg(test)]
+mod simulation;
 mod snapshot;
 mod standing;
 mod start;

@@ -42,6 +42,18 @@ impl Sweeper {
         Sweeper { clock, since: Instant::now(), part: 0, remembered: clock.now(), place: 0 }
     }
 
+    /// The program runs for so long, as a simulation has it.
+    #[cfg(test)]
+    pub(super) fn run_for(&mut self, time: std::time::Duration) {
+        self.clock.advance(time, clock::now_seconds());
+    }
+
+    /// The time that the list in memory is swept by.
+    #[cfg(test)]
+    pub(super) fn sweep_by(&self) -> u64 {
+        self.clock.sweep_at()
+    }
+
     fn advance(&mut self) -> Timestamp {
         let now = Instant::now();
         self.clock.advance(now - self.since, clock::now_seconds());

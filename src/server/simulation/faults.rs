@@ -1,0 +1,287 @@
+//! A store that fails when it is told to, before or after it wrote, and that lets another process in between two of its calls.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    last_used::Use,
+    store::{
+        AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, RevokedPage, SealCount, SecretChanges,
+        SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
+    },
+};
+
+/// What one process's store does wrong.
+#[derive(Default)]
+pub(super) struct Faults(Mutex<Plan>);
+
+#[derive(Default)]
+struct Plan {
+    /// Calls until then, and what happens.
+    fault: Option<(usize, Fault)>,
+    /// Calls until then, and what another process does before the call.
+    intruder: Option<(usize, Intruder)>,
+    /// A fault happened since somebody asked.
+    happened: bool,
+    /// The process died with the fault: nothing works from then on.
+    dead: bool,
+}
+
+/// What another process does.
+pub(super) type Intruder = Box<dyn FnOnce() + Send>;
+
+/// How a call fails.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fault {
+    /// What was to be written is written, and nobody hears of it.
+    pub(super) written: bool,
+    /// The process dies.
+    pub(super) dies: bool,
+}
+
+impl Faults {
+    /// The call after `calls` more fails.
+    pub(super) fn plan(&self, calls: usize, fault: Fault) {
+        self.lock().fault = Some((calls, fault));
+    }
+
+    /// Before the call after `calls` more `intruder` acts.
+    pub(super) fn intrude(&self, calls: usize, intruder: Intruder) {
+        self.lock().intruder = Some((calls, intruder));
+    }
+
+    /// Whether anything went wrong in this step.
+    pub(super) fn happened(&self) -> bool {
+        self.lock().happened
+    }
+
+    /// Nothing more goes wrong than has already.
+    pub(super) fn calm(&self) {
+        let mut plan = self.lock();
+        (plan.fault, plan.intruder) = (None, None);
+    }
+
+    /// The step ends. Whether the process died in it.
+    pub(super) fn end(&self) -> bool {
+        self.calm();
+        let mut plan = self.lock();
+        plan.happened = false;
+        plan.dead
+    }
+
+    /// How the call that begins now fails.
+    fn next(&self) -> Option<Fault> {
+        let intruder = {
+            let mut plan = self.lock();
+            match &mut plan.intruder {
+                Some((0, _)) => plan.intruder.take(),
+                Some((calls, _)) => {
+                    *calls -= 1;
+                    None
+                }
+                None => None,
+            }
+        };
+        if let Some((_, intruder)) = intruder {
+            intruder();
+        }
+        let mut plan = self.lock();
+        if plan.dead {
+            return Some(Fault { written: false, dies: true });
+        }
+        match &mut plan.fault {
+            Some((0, fault)) => {
+                let fault = *fault;
+                (plan.fault, plan.happened, plan.dead) = (None, true, fault.dies);
+                Some(fault)
+            }
+            Some((calls, _)) => {
+                *calls -= 1;
+                None
+            }
+            None => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Plan> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The real store with these faults.
+pub(super) struct FaultyStore {
+    pub(super) real: Arc<dyn Store>,
+    pub(super) faults: Arc<Faults>,
+}
+
+fn failed() -> StoreError {
+    StoreError::Failed("as the simulation wants it".to_owned())
+}
+
+impl FaultyStore {
+    fn read<T>(&self, read: impl FnOnce(&dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.faults.next().is_some() { Err(failed()) } else { read(&*self.real) }
+    }
+
+    fn write<T>(&self, write: impl FnOnce(&dyn Store) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match self.faults.next() {
+            None => write(&*self.real),
+            Some(Fault { written: true, .. }) => write(&*self.real).and_then(|_| Err(failed())),
+            Some(Fault { written: false, .. }) => Err(failed()),
+        }
+    }
+}
+
+impl Store for FaultyStore {
+    fn transaction(
+        &self,
+        work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match self.faults.next() {
+            None => self.real.transaction(work),
+            Some(Fault { written: true, .. }) => self.real.transaction(work).and_then(|()| Err(failed())),
+            // What was written before is undone.
+            Some(Fault { written: false, .. }) => self.real.transaction(&mut |transaction| {
+                work(transaction)?;
+                Err(failed())
+            }),
+        }
+    }
+
+    fn count(&self) -> Result<u64, StoreError> {
+        self.read(|real| real.count())
+    }
+
+    fn list(&self, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError> {
+        self.read(|real| real.list(filter))
+    }
+
+    fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError> {
+        self.read(|real| real.find(id))
+    }
+
+    fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
+        self.read(|real| real.seal_counts())
+    }
+
+    fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
+        self.read(|real| real.revocations_after(seq, limit))
+    }
+
+    fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
+        self.read(|real| real.audit_after(seq, limit))
+    }
+
+    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
+        self.read(|real| real.secret_hashes(id, now))
+    }
+
+    fn secret_changes(&self, seq: u64) -> Result<SecretChanges, StoreError> {
+        self.read(|real| real.secret_changes(seq))
+    }
+
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
+        self.read(|real| real.secret_sample(seq, limit))
+    }
+
+    fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError> {
+        self.read(|real| real.without_secret(realm, now))
+    }
+
+    fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
+        self.read(|real| real.keyring_memories())
+    }
+
+    fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError> {
+        self.write(|real| real.remember_keyring(id, seen))
+    }
+
+    fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError> {
+        self.write(|real| real.note_uses(uses))
+    }
+
+    fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError> {
+        self.read(|real| real.imported_sets())
+    }
+
+    fn imported_end(&self) -> Result<i64, StoreError> {
+        self.read(|real| real.imported_end())
+    }
+
+    fn imported_after(&self, place: i64, limit: u32) -> Result<ImportedPart, StoreError> {
+        self.read(|real| real.imported_after(place, limit))
+    }
+
+    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
+        self.read(|real| real.imported_elsewhere(realm, set))
+    }
+
+    fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError> {
+        self.read(|real| real.migrations(realm, now))
+    }
+
+    fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
+        self.read(|real| real.taken_over(realm, limit))
+    }
+
+    fn count_active(&self, version: u32, now: Timestamp) -> Result<(u64, u64), StoreError> {
+        self.read(|real| real.count_active(version, now))
+    }
+
+    fn count_issued_before(
+        &self,
+        app_id: Option<Uuid>,
+        realm: Option<Realm>,
+        before: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.read(|real| real.count_issued_before(app_id, realm, before))
+    }
+
+    fn rules_behind(&self, after: Timestamp) -> Result<Vec<(String, Timestamp)>, StoreError> {
+        self.read(|real| real.rules_behind(after))
+    }
+
+    fn has_realm(&self, realm: Realm) -> Result<bool, StoreError> {
+        self.read(|real| real.has_realm(realm))
+    }
+
+    fn look_at_files(&self) -> Result<(), StoreError> {
+        self.read(|real| real.look_at_files())
+    }
+
+    fn still_damaged(&self, rows: &[u64]) -> Result<Vec<u64>, StoreError> {
+        self.read(|real| real.still_damaged(rows))
+    }
+
+    fn revoked_page(
+        &self,
+        after: i64,
+        limit: u32,
+        expired_before: Timestamp,
+        all: bool,
+    ) -> Result<RevokedPage, StoreError> {
+        self.read(|real| real.revoked_page(after, limit, expired_before, all))
+    }
+
+    fn remember_sweep_clock(&self, at: Timestamp) -> Result<(), StoreError> {
+        self.write(|real| real.remember_sweep_clock(at))
+    }
+
+    fn sweep_clock(&self) -> Result<u64, StoreError> {
+        self.read(|real| real.sweep_clock())
+    }
+
+    fn settle(&self, now: Timestamp) -> Result<bool, StoreError> {
+        self.write(|real| real.settle(now))
+    }
+
+    fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError> {
+        self.write(|real| real.sweep(sweep))
+    }
+}

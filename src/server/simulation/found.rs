@@ -1,0 +1,95 @@
+//! Faults that the simulation found, each in as few steps as it takes.
+
+use super::{
+    acting::By,
+    keys::realms,
+    world::{BEGINNING, Broken, World},
+};
+
+const ONE: By = By::Process(0);
+const TWO: By = By::Process(1);
+const HOUR: i64 = 3_600;
+
+/// Two processes, and a key with a secret half. Nothing goes wrong by chance.
+fn with_a_key() -> Result<World, Broken> {
+    let mut world = World::new();
+    world.quiet = true;
+    (0..2).try_for_each(|at| world.start(at))?;
+    world.issue_one(ONE, realms()[0], 1, "never", true)?;
+    Ok(world)
+}
+
+fn holds(ran: Result<(), Broken>) {
+    ran.unwrap_or_else(|broken| panic!("{broken}"));
+}
+
+/// The clock of process two is five minutes behind, as it may be. What process one calls revoked is refused there, too.
+#[test]
+fn a_key_whose_grace_period_is_over_for_one_clock_is_revoked_for_all_once_it_is_said() {
+    let ran = || {
+        let mut world = with_a_key()?;
+        world.processes[1].skew = -300;
+        world.reroll_one(ONE, 0, HOUR)?;
+        (0..2).try_for_each(|at| world.look_at(at))?;
+        world.right += HOUR;
+        world.show(world.right);
+        world.revoke_one(ONE, 0, "api_key.revoke")?;
+        world.check_all()?;
+        // Nor does a clock that is set back undo it.
+        world.show(BEGINNING);
+        world.check_all()
+    };
+    holds(ran());
+}
+
+/// The hash of the old secret half is made anew, under a higher number than the new one's, and ends. The new one is found
+/// right all the same.
+#[test]
+fn a_hash_that_was_made_anew_and_has_ended_holds_nobody_up() {
+    let ran = || {
+        let mut world = with_a_key()?;
+        world.pepper()?;
+        world.reroll_secret_of(TWO, 0, 30)?;
+        world.reload_one(0, false)?;
+        world.check_all()?;
+        world.drain_one(0)?;
+        world.look_at(0)?;
+        world.right += 30;
+        world.show(world.right);
+        world.check_all()
+    };
+    holds(ran());
+}
+
+/// A right secret half is remembered for a minute by a clock that nobody sets; that it has ended since is, too.
+#[test]
+fn a_clock_that_jumps_brings_no_secret_half_back() {
+    let ran = || {
+        let mut world = with_a_key()?;
+        world.check_all()?;
+        world.reroll_secret_of(TWO, 0, 0)?;
+        world.look_at(0)?;
+        world.show(world.right + 365 * 24 * HOUR);
+        world.look_at(0)?;
+        world.check_all()
+    };
+    holds(ran());
+}
+
+/// Beyond 2106 nothing is imported: the present is then no time of issue that a key can hold.
+#[test]
+fn a_key_is_not_imported_by_a_clock_beyond_all_times() {
+    let ran = || {
+        let mut world = with_a_key()?;
+        world.show(i64::from(u32::MAX) + 1);
+        world.import()?;
+        world.show(BEGINNING);
+        (0..2).try_for_each(|at| {
+            world.look_at(at)?;
+            world.processes[at].crash();
+            world.start(at)
+        })?;
+        world.check_all()
+    };
+    holds(ran());
+}

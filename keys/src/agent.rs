@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use ureq::{
-    Agent,
+    Agent, Proxy,
     config::ConfigBuilder,
     http::Uri,
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
     typestate::AgentScope,
 };
+
+use crate::proxy;
 
 /// A client for `server`, whose certificate comes from one of `roots`, or from one of the system's.
 pub(crate) fn new(server: &str, roots: Option<Vec<Certificate<'static>>>) -> ConfigBuilder<AgentScope> {
@@ -16,7 +18,9 @@ pub(crate) fn new(server: &str, roots: Option<Vec<Certificate<'static>>>) -> Con
         .http_status_as_error(false)
         // A redirect would carry the secret to another server.
         .max_redirects(0)
-        .max_redirects_will_error(false);
+        .max_redirects_will_error(false)
+        // So may a proxy that the environment names for others.
+        .proxy(chosen_proxy());
     if server.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http")) {
         // It is on this machine, and so must be whatever else sees the secret.
         return config.proxy(None);
@@ -31,6 +35,11 @@ pub(crate) fn new(server: &str, roots: Option<Vec<Certificate<'static>>>) -> Con
         .unversioned_rustls_crypto_provider(provider)
         .build();
     config.tls_config(tls)
+}
+
+/// The chosen proxy. Where the text names none, none is asked.
+fn chosen_proxy() -> Option<Proxy> {
+    proxy::chosen().and_then(|address| Proxy::new(&address).ok())
 }
 
 /// The certificates in a PEM text.

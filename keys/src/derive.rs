@@ -1,4 +1,5 @@
-//! Key derivation: every label of the format, and the one block of HKDF-Expand (RFC 5869) behind them.
+//! Key derivation: the labels of what is derived from a key (what is sealed along, and what secret halves are bound to, have
+//! theirs in `seal` and `secret`), and the one block of HKDF-Expand (RFC 5869) behind them.
 //!
 //! Each value is `HKDF-Expand-SHA256(key, info, 32)`, which is one HMAC: `HMAC-SHA256(key, info ‖ 01)`. So a device that
 //! computes HMAC-SHA256 can derive without giving its key away.

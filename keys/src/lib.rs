@@ -230,6 +230,8 @@ mod keyring;
 #[cfg(feature = "tower")]
 pub mod layer;
 mod payload;
+#[cfg(any(feature = "aws-kms", feature = "follow", feature = "vault-transit"))]
+mod proxy;
 mod realm;
 mod rejection;
 mod revocation;

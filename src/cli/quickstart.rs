@@ -5,6 +5,7 @@ use std::{net::TcpListener, path::Path, process::ExitCode};
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::watch};
+use zeroize::Zeroizing;
 
 use super::{
     Failure, Outcome,
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     config::{Level, Listen},
     deployment::Deployment,
+    keyring_file::write_new,
     server::{Addresses, Server, shutdown},
     telemetry::log,
 };
@@ -101,13 +103,21 @@ fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Re
     output::line(format_args!("   {DIM}{forged}{DIM:#}\n"))?;
 
     if !once {
+        // curl reads keys from files: what stands on its command line shows in `ps`.
+        let file = |name: &str, content: String| {
+            let path = folder.join(name);
+            write_new(&path, Zeroizing::new(content).as_bytes(), 0o600).map(|()| path.display().to_string())
+        };
+        let body = file("verify.json", format!("{{\"api_key\":\"{key}\"}}"))?;
+        let header = file("key.header", format!("Authorization: Bearer {key}\n"))?;
+        let admin = file("admin.header", format!("Authorization: Bearer {admin_key}\n"))?;
         output::line(format_args!("Go on with:\n"))?;
         output::line(format_args!(
-            "  curl -s {data_url}/v1/verify -H 'Content-Type: application/json' \\\n       -d '{{\"api_key\":\"{key}\"}}'\n"
+            "  curl -s {data_url}/v1/verify -H 'Content-Type: application/json' \\\n       -d @{body}\n"
         ))?;
-        output::line(format_args!("  curl -si {data_url}/v1/authorize -H 'Authorization: Bearer {key}'\n"))?;
+        output::line(format_args!("  curl -si {data_url}/v1/authorize -H @{header}\n"))?;
         output::line(format_args!(
-            "  curl -s {admin_url}/v1/api-keys -H 'Authorization: Bearer {admin_key}' \\\n       -H 'Content-Type: application/json' -d '{{\"realm\":\"live\",\"app_id\":\"{APP}\",\"expires_in\":\"1h\"}}'\n"
+            "  curl -s {admin_url}/v1/api-keys -H @{admin} \\\n       -H 'Content-Type: application/json' -d '{{\"realm\":\"live\",\"app_id\":\"{APP}\",\"expires_in\":\"1h\"}}'\n"
         ))?;
         output::line("Serving until Ctrl-C.")?;
     }

@@ -213,7 +213,7 @@ fn a_lock_that_another_process_holds_is_named() {
     let mut line = String::new();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(holder.stdout.take().expect("its output")), &mut line)
         .expect("the lock");
-    let refused = deployment.run(&["keyring", "compromise", "1"]);
+    let refused = deployment.run(&["keyring", "compromise", "1", "--yes"]);
     assert_eq!(refused.code, 2);
     assert!(
         refused.err.contains("another process has held") && refused.err.contains("keyring.lock"),

@@ -38,8 +38,8 @@ fn without_it_goes_on_serving_until_interrupted() {
     assert!(out.iter().any(|line| line.contains("curl -s")), "{out:?}");
 
     // The very body of the first curl line.
-    let body = out.iter().find_map(|line| line.trim().strip_prefix("-d '")).expect("a curl body");
-    let body = serde_json::from_str(body.trim_end_matches('\'')).expect("JSON");
+    let body = out.iter().find_map(|line| line.trim().strip_prefix("-d @")).expect("a curl body");
+    let body = serde_json::from_slice(&std::fs::read(body).expect("the file")).expect("JSON");
     assert_eq!(data.post("/v1/verify", &body).json()["active"], true);
 
     let interrupted = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();

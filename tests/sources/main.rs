@@ -12,6 +12,7 @@ mod file;
 mod modules;
 mod parts;
 mod pkcs11;
+mod proxies;
 mod service;
 #[path = "../e2e/support/mod.rs"]
 #[allow(dead_code, reason = "each binary uses its part of it")]

@@ -206,7 +206,7 @@ fn a_compromise_is_in_force_while_an_hsm_hangs() {
     let old = deployment.issue("live", &[])["api_key"].clone();
     let staged = server.admin.post("/v1/keyring/versions", &json!({"sources": [uri]}));
     assert_eq!(staged.status, 201, "{}", staged.body);
-    assert_eq!(server.admin.post("/v1/keyring/versions/2/activate", &json!({})).status, 200);
+    assert_eq!(server.admin.post("/v1/keyring/versions/2/activate", &json!({"force": true})).status, 200);
     let new = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP})).json()["api_key"].clone();
     assert!(active(&server, &old) && active(&server, &new));
 
@@ -265,7 +265,7 @@ fn versions_at_one_server_that_hangs_are_asked_at_once_and_hold_no_compromise_up
     server.until("the other version", |server| server.data.get("/readyz").json()["active_version"] == 4);
     hold(bao.id(), true);
     server.signal("HUP");
-    let compromised = deployment.run(&["keyring", "compromise", "5"]);
+    let compromised = deployment.run(&["keyring", "compromise", "5", "--yes"]);
     assert_eq!(compromised.code, 0, "{}", compromised.err);
     server.until("the compromise", |server| !active(server, &new));
     server.until("all four told", |server| {

@@ -4,6 +4,7 @@
 //! `aws-kms:KEY?mode=unwrap`: the master key is a data key in the keyring, opened once by Decrypt, with an encryption context that
 //! ties it to its keyring and version. Credentials come from where AWS programs look for them.
 
+mod http;
 mod trouble;
 
 use std::{collections::HashMap, panic, thread, time::Duration};
@@ -123,6 +124,7 @@ impl Kms {
         };
         let timeouts = TimeoutConfig::builder().operation_timeout(time_limit).connect_timeout(CONNECT_LIMIT).build();
         let mut config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http::client())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
         // arn:aws:kms:REGION:ACCOUNT:key/ID

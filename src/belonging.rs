@@ -12,7 +12,7 @@ use crate::{
     store::{LedgerFilter, Store, StoreError},
 };
 
-/// How much later than its keyring a store may begin: whoever sets up both by hand takes some time.
+/// How much later than its keyring a store may begin: an administrator who sets up both by hand takes some time.
 const SET_UP: SignedDuration = SignedDuration::from_hours(24);
 
 /// A store that seems to have taken the place of a lost one.

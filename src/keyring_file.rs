@@ -52,7 +52,7 @@ impl Held {
         let beside = path.with_extension("lock");
         let deadline = Instant::now() + LOCK_LIMIT;
         loop {
-            // Anew each time: whoever removes the file while this one waits has others lock another one of the same name.
+            // Anew each time: after somebody removes the file, others lock another one of the same name.
             let file = for_writing().truncate(false).open(&beside).map_err(failed)?;
             give_to_owner_of(&path, &file).map_err(failed)?;
             match file.try_lock() {

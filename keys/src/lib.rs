@@ -2,7 +2,7 @@
 //!
 //! An API key is `nonce ‖ AES-GCM(app_id) ‖ tag` under a key derived from a master key in a KMS, an HSM or a file. Whoever
 //! holds the derived key verifies locally: no database, no cache, no network. Time and randomness are parameters; times are
-//! Unix seconds, but for those that a keyring document tells people, which are `jiff::Timestamp`s.
+//! Unix seconds; those in a keyring document, which people read, are `jiff::Timestamp`s.
 //!
 //! # Verify
 //!

@@ -124,7 +124,7 @@ impl Budget {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Ends the body that has been under way longest, but for `own`, if that is long enough.
+    /// Ends the body that has been under way longest, except `own`, if that is long enough.
     fn evict_one(&self, state: &mut State, own: Option<u64>, now: Instant) -> bool {
         let oldest = state.under_way.iter().find(|(number, _)| Some(**number) != own);
         let late = oldest.filter(|(_, one)| now.saturating_duration_since(one.since) >= ON_ITS_WAY);

@@ -157,7 +157,7 @@ impl App {
         }
     }
 
-    /// Whether the text is this key, whatever became of it. What is found wrong is remembered, too: whoever presents a good
+    /// Whether the text is this key, whatever became of it. What is found wrong is remembered, too: a client that presents a good
     /// key again and again uses up no attempts at another one that has the same public part.
     async fn is_key(self: &Arc<Self>, candidate: &Candidate) -> Result<bool, VerifyError> {
         if !candidate.is_slow() {

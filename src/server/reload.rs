@@ -96,7 +96,7 @@ impl App {
         Ok(Published { changed, failed })
     }
 
-    /// Whoever does so holds `reloading`. Revocations may change meanwhile, so the newest list is taken.
+    /// The caller holds `reloading`. Revocations may change meanwhile, so the newest list is taken.
     fn put_in_force(&self, config: Config, document: KeyringDocument, keys: Keys) {
         self.metrics.certificates(&keys.tls);
         let loaded = Arc::new(Loaded::new(config, document, keys, &self.metrics));

@@ -15,7 +15,7 @@ use crate::{
 /// One consistent state. A request loads it once and passes it down, so it never judges by two of them.
 pub(crate) struct Snapshot {
     loaded: Arc<Loaded>,
-    /// The keys of that, with what is taken back.
+    /// The keys of that, with the revocations.
     verifier: Verifier,
 }
 
@@ -47,13 +47,13 @@ impl Snapshot {
         Snapshot { verifier: loaded.verifier.with_revocations(revocations), loaded: Arc::new(loaded) }
     }
 
-    /// The same with another list of what is taken back.
+    /// The same with another revocation list.
     pub(super) fn with_revocations(&self, revocations: Arc<Revocations>) -> Self {
         let loaded = Arc::clone(&self.loaded);
         Snapshot { verifier: loaded.verifier.with_revocations(revocations), loaded }
     }
 
-    /// The same list of what is taken back with another state.
+    /// The same revocation list with another state.
     pub(super) fn with_loaded(&self, loaded: Arc<Loaded>) -> Self {
         Snapshot { verifier: loaded.verifier.with_revocations_of(&self.verifier), loaded }
     }

@@ -49,7 +49,7 @@ impl SecretCheck {
         self.0.verified.app_id()
     }
 
-    /// Whether all but the secret half still holds at `now`, for whoever waits to hash it.
+    /// Whether all but the secret half still holds at `now`. A caller that waited for a hash asks again.
     pub fn holds(&self, verifier: &Verifier, now: u64) -> Result<(), Rejection> {
         verifier.check_again(&self.0.verified, now)
     }

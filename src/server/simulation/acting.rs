@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    /// The clock that whoever acts goes by. The command runs where process one does.
+    /// The clock of the process that acts. The command runs where process one does.
     pub(super) fn clock_of(&self, by: By) -> i64 {
         let process = match by {
             By::Process(at) => &self.processes[at],
@@ -77,7 +77,7 @@ impl World {
         let done =
             if answer.is_ok() || !own.is_empty() { effects(self, answer.as_ref().ok(), &own) } else { Vec::new() };
         let theirs = self.leave(&guest);
-        // Whoever stands first in the audit was first.
+        // The first one in the audit was first.
         let theirs_first = place(INTRUDER) < place(&name) || own.is_empty();
         let in_order = if theirs_first { theirs.into_iter().chain(done) } else { done.into_iter().chain(theirs) };
         in_order.for_each(|effect| self.model.apply(effect));

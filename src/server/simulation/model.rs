@@ -54,7 +54,7 @@ pub(super) struct Text {
 /// That something ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct End {
-    /// When, by the clock of whoever looks; at once and for good where there is no time.
+    /// When, by the clock of the process that looks; at once and for good where there is no time.
     pub(super) at: Option<i64>,
     pub(super) since: u64,
     /// Some process's clock has been there. It may have ended for all, or may not, where clocks were set back.

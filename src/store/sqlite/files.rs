@@ -149,8 +149,8 @@ impl Files {
         }
     }
 
-    /// Looks at the database's content where something has been written to it: SQLite only moves the log into it, and whoever
-    /// copied another state over it did not. `seen` is the mark that an open connection sees.
+    /// Looks at the database's content where something has been written to it: SQLite only moves the log into it, and a copy
+    /// of another state over it does more. `seen` is the mark that an open connection sees.
     pub(super) fn look_at_content(&self, seen: &dyn Fn() -> Option<Mark>) -> Result<(), StoreError> {
         let Ok(metadata) = self.path.metadata() else { return Ok(()) };
         let now = Some(stamp(&metadata));

@@ -1,7 +1,7 @@
 //! What a token says of itself, for tokens whose clock does not say the time as PKCS#11 has it: opencryptoki's says `HH:MM:SS`.
 //! cryptoki takes all of a token's information or none, and these tokens could not be found by name.
 
-#![allow(unsafe_code, reason = "no safe interface hands out a token's information but for its time")]
+#![allow(unsafe_code, reason = "no safe interface hands out a token's information without its time")]
 
 use std::{path::Path, ptr};
 

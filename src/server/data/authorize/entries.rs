@@ -18,7 +18,7 @@ pub(super) fn too_many(message: &[u8]) -> bool {
     message.len() > SHORT && PATHS.iter().map(|path| count(message, path)).sum::<usize>() > MOST
 }
 
-/// How often the path is there. What does not parse is left to whoever reads the message.
+/// How often the path is there. The reader of the message refuses what does not parse.
 fn count(mut message: &[u8], path: &[u32]) -> usize {
     let [field, rest @ ..] = path else { return 1 };
     let mut found = 0;

@@ -4,7 +4,7 @@
 use axum::http::HeaderName;
 use bulla::{Claims, Realm};
 
-/// Realms, and scopes, that a route may name. Whoever reaches the data plane may write as many as fit in a request, and every
+/// Realms, and scopes, that a route may name. Any client of the data plane may write as many as fit in a request, and every
 /// one costs something.
 const MOST: usize = 64;
 

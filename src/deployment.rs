@@ -263,7 +263,10 @@ impl Deployment {
             transact(store, |transaction| transaction.append_audit(&record))?;
             return Err(error);
         }
-        store.remember_keyring(document.id(), &KeyringMemory::after(&document))?;
+        // The change is in force; the next process to read the document remembers it.
+        if let Err(error) = store.remember_keyring(document.id(), &KeyringMemory::after(&document)) {
+            tracing::warn!(%error, "the store does not remember a change of the keyring yet");
+        }
         Ok((document, changed))
     }
 

@@ -3,11 +3,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
+    time::Duration,
 };
 
-use bulla::{Ask, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, SourceUri};
+use bulla::{Ask, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey, SourceUri};
 
 use super::{
     App,
@@ -18,6 +19,9 @@ use crate::{
     deployment::{Deployment, DeploymentError},
     keyring_file,
 };
+
+/// How long the store may take to say what it remembers, while a changed keyring waits.
+const MEMORY_LIMIT: Duration = Duration::from_millis(500);
 
 /// What was published.
 pub(crate) struct Published {
@@ -74,11 +78,7 @@ impl App {
     fn publish_alone(&self, config: Config) -> Result<Published, DeploymentError> {
         let current = self.snapshot.load_full();
         let deployment = self.deployment_of(config);
-        // A store that cannot be read takes no compromise back: then what this process remembers has to do.
-        let (memories, failed) = match self.store.keyring_memories() {
-            Ok(memories) => (memories, Vec::new()),
-            Err(error) => (HashMap::new(), vec![error.to_string()]),
-        };
+        let (memories, failed) = self.memories_at_hand();
         let document = at_hand(&deployment)?;
         if document.id() == current.document.id() {
             KeyringMemory::after(&current.document).check(&document)?;
@@ -94,6 +94,23 @@ impl App {
             self.put_in_force(config, document, Keys { keyring, ..current.keys.clone() });
         }
         Ok(Published { changed, failed })
+    }
+
+    /// What the store remembers of keyrings. One that cannot be read, or does not answer, holds no compromise up: then what this
+    /// process remembers has to do.
+    fn memories_at_hand(&self) -> (HashMap<KeyringId, KeyringMemory>, Vec<String>) {
+        let (tell, told) = mpsc::sync_channel(1);
+        let store = Arc::clone(&self.store);
+        let asked = thread::Builder::new().name("keyring memory".to_owned()).spawn(move || {
+            // Nobody waits for a late answer.
+            let _late = tell.send(store.keyring_memories());
+        });
+        match asked.map(|_| told.recv_timeout(MEMORY_LIMIT)) {
+            Ok(Ok(Ok(memories))) => (memories, Vec::new()),
+            Ok(Ok(Err(error))) => (HashMap::new(), vec![error.to_string()]),
+            Ok(Err(_)) => (HashMap::new(), vec!["the store does not say what it remembers of the keyring".to_owned()]),
+            Err(error) => (HashMap::new(), vec![error.to_string()]),
+        }
     }
 
     /// The caller holds `reloading`. Revocations may change meanwhile, so the newest list is taken.

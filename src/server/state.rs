@@ -2,10 +2,10 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use arc_swap::{ArcSwap, Guard};
@@ -60,6 +60,8 @@ pub(crate) struct App {
     pub(super) feed: Option<Feed>,
     /// Whether what is known of revocations is older than the configuration allows.
     too_stale: AtomicBool,
+    /// When the log of revocations was read to its end last.
+    caught_up: Mutex<Instant>,
     pub(super) secrets: Secrets,
     /// Turns true when the service stops: who waits for something goes home.
     pub(super) stopping: watch::Sender<bool>,
@@ -124,6 +126,7 @@ impl App {
             bodies: Budget::new(config.server.body_memory()),
             feed,
             too_stale: AtomicBool::new(false),
+            caught_up: Mutex::new(Instant::now()),
             secrets,
             stopping: watch::Sender::new(false),
             rejected_lines: LineLimit::new(),
@@ -161,7 +164,16 @@ impl App {
         if !matches!(read, Ok(false)) {
             self.put_list_in_force(&held);
         }
-        read.and(secrets)
+        let read = read.and(secrets);
+        if read.is_ok() {
+            *self.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        }
+        read
+    }
+
+    /// How long ago the log of revocations was read to its end, by a clock that nobody sets. A store that hangs shows here.
+    pub(super) fn unread_for(&self) -> Duration {
+        self.caught_up.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// What of the store cannot be read, and holds nothing else up.
@@ -208,9 +220,10 @@ impl App {
     pub(super) fn look_at_staleness(&self) {
         let since = self.degraded.since("revocations");
         let limit = self.snapshot().config.verify.max_staleness.map(|limit| limit.0);
-        let too_stale = since.zip(limit).is_some_and(|(since, limit)| {
+        let failing = since.zip(limit).is_some_and(|(since, limit)| {
             SignedDuration::try_from(limit).is_ok_and(|limit| clock::now().duration_since(since) >= limit)
         });
+        let too_stale = failing || limit.is_some_and(|limit| self.unread_for() >= limit);
         if self.too_stale.swap(too_stale, Ordering::Relaxed) != too_stale {
             tracing::error!(too_stale, "the log of revocations: whether it is unread for longer than is allowed");
         }

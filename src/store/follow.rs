@@ -53,7 +53,8 @@ impl Following {
                 }
             }
             self.log_id = Some(part.log_id);
-            if self.log.at_end() {
+            // A restore in the middle may have moved the end back.
+            if self.log.at_end() || self.log.seq() >= part.end {
                 return Ok(changed);
             }
         }

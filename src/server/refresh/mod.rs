@@ -226,6 +226,13 @@ impl Refresher {
     /// Shows in `/readyz` and metrics how the last look ended, and what hangs.
     fn tell(&self) {
         let now = clock::now();
+        // The thread that follows the log cannot tell that the store holds it up.
+        self.app.look_at_staleness();
+        let unread = self.app.unread_for();
+        if unread > HANGS {
+            let told = format!("reading the log of revocations has taken {} s so far", unread.as_secs());
+            self.app.degraded.note("revocations", Some(told), now);
+        }
         let hangs = |begun: Instant, what: &str| {
             let seconds = begun.elapsed().as_secs();
             (begun.elapsed() > HANGS).then(|| format!("{what} has taken {seconds} s so far"))

@@ -78,12 +78,18 @@ impl Secrets {
 
     /// Hears of secret halves that were changed, here or by another process: proofs from before are proofs no more.
     pub(super) fn read_on(&self, store: &dyn Store, remembered: Duration) -> Result<(), StoreError> {
+        // The store is asked without the lock, which requests take: a store that hangs must not hold them.
+        let before = self.seen();
+        let changes = store.secret_changes(before)?;
         let now = Instant::now();
         let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        let changes = store.secret_changes(changed.seq)?;
-        changed.seq = changes.end;
+        // Behind where it was is another store; otherwise another thread may have read further meanwhile.
+        changed.seq = if changes.end < before { changes.end } else { changed.seq.max(changes.end) };
         for (seq, id) in changes.changed {
-            changed.newest.insert(id, (seq, now));
+            let newest = changed.newest.entry(id).or_insert((seq, now));
+            if seq >= newest.0 {
+                *newest = (seq, now);
+            }
         }
         changed.newest.retain(|_, (_, at)| now.duration_since(*at) <= remembered.saturating_mul(2));
         Ok(())

@@ -38,9 +38,8 @@ pub(super) fn sweep(connection: &Connection, sweep: &Sweep<'_>) -> Result<(), St
     settle(connection, sweep.now)?;
     escrow::sweep(connection, sweep.now)?;
     connection.execute("DELETE FROM revocations WHERE expires_at < ?1", [sweep.expired_before.as_second()])?;
-    for version in sweep.destroyed {
-        connection.execute("DELETE FROM revocations WHERE version = ?1", [version])?;
-    }
+    let destroyed = serde_json::json!(sweep.destroyed).to_string();
+    connection.execute("DELETE FROM revocations WHERE version IN (SELECT value FROM json_each(?1))", [destroyed])?;
     audit::sweep(connection, sweep.answered_before)?;
     remember_clock(connection, sweep.now)
 }

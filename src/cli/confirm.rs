@@ -14,6 +14,11 @@ pub(super) struct Confirmation {
 }
 
 impl Confirmation {
+    /// Whether `--yes` stands, so that nothing is asked. What is only told with the question need not be found out.
+    pub(super) fn is_given(&self) -> bool {
+        self.yes
+    }
+
     /// Goes on where `--yes` stands, or `word` is typed on the terminal after it was told what this `ends`.
     pub(super) fn ask(&self, ends: &str, word: &str) -> Result<(), Failure> {
         if self.yes {

@@ -22,6 +22,11 @@ impl<const MOST: usize> Bounded<MOST> {
         self.count
     }
 
+    /// All of them, unless there are too many.
+    pub(super) fn all(self) -> Option<Vec<String>> {
+        Some(self.kept).filter(|kept| kept.len() == self.count)
+    }
+
     /// All of them, or as many as are kept of too many.
     pub(super) fn kept(&self) -> &[String] {
         &self.kept

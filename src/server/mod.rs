@@ -56,6 +56,9 @@ use crate::{
 
 pub(crate) use self::{imported::read_on as read_imported, state::App, unbound::Unbound};
 
+/// The admin plane's memory for bodies, in bodies of the largest size.
+const ADMIN_BODIES: usize = 8;
+
 /// The service with its ports open.
 pub(crate) struct Server {
     app: Arc<App>,
@@ -153,7 +156,12 @@ impl Server {
                 Plane::Admin => Endpoints::Others(admin::router(Arc::clone(&app))),
                 Plane::Metrics => Endpoints::Others(data::metrics_router(Arc::clone(&app))),
             };
-            let limits = limits(&config.server, Arc::clone(&app.bodies));
+            // What clients without a key send to the data plane must not keep administrators from revoking.
+            let bodies = match plane {
+                Plane::Admin => Budget::new(ADMIN_BODIES * config.server.max_batch_body.max(config.server.max_body)),
+                Plane::Data | Plane::Metrics => Arc::clone(&app.bodies),
+            };
+            let limits = limits(&config.server, bodies);
             let limits = Limits { max_connections: shares.of_plane(plane), ..limits };
             listeners.push((bound, endpoints, Transport::Configured { app: Arc::clone(&app), plane }, limits));
         }

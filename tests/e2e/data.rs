@@ -202,6 +202,10 @@ fn a_request_names_a_bounded_number_of_realms_and_each_counts_once() {
     }
     let keys = server.data.post("/v1/verify/batch", &json!({"api_keys": vec![""; 300_000]}));
     assert!(keys.status == 400 && keys.body.contains("holds 300000 keys and may hold 1000"), "{}", keys.body);
+    let scopes =
+        |count: usize| server.data.post("/v1/verify", &json!({"api_key": key, "scopes": vec!["a"; count]})).json();
+    assert_eq!(scopes(256), json!({"active": false, "error": "insufficient_scope"}));
+    assert!(scopes(257)["detail"].as_str().expect("a problem").contains("may name 256"), "more than any key holds");
     let tables: String = named(98).iter().map(|name| format!("[realms.{name}]\n")).collect();
     deployment.configure("[realms.test]", &format!("{tables}[realms.test]"));
     server.signal("HUP");

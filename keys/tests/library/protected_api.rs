@@ -106,8 +106,8 @@ fn the_example_protects_its_route() {
     let end = feed.append(&[revoke(&to_be_revoked)]);
     feed.asked_from(end);
 
-    let none = (401, "Bearer".to_owned(), String::new());
-    let invalid = (401, r#"Bearer error="invalid_token""#.to_owned(), String::new());
+    let none = (401, r#"Basic realm="bulla", Bearer"#.to_owned(), String::new());
+    let invalid = (401, r#"Basic realm="bulla", Bearer error="invalid_token""#.to_owned(), String::new());
     assert_eq!(api.orders(Some(to_be_revoked.expose())), invalid, "revoked");
     assert_eq!(api.orders(Some(issue(MASTER_8, "live", "orders.read").expose())), invalid, "forged");
     assert_eq!(api.orders(Some(issue(MASTER_7, "test", "orders.read").expose())), invalid, "of another realm");

@@ -52,10 +52,13 @@ pub(super) async fn guard(
         Ok(caller) => (caller.actor(), None),
         Err(_) => (Actor::unknown(peer.0.map(|peer| peer.ip())), presented(request.headers(), certificate)),
     };
-    let config = &app.config.server;
-    let bounds = if identified.is_ok() { Bounds::batch(config) } else { Bounds::single(config) };
     let asked = Instant::now();
-    let response = match (identified, body::at_hand(request, bounds).await) {
+    // A stranger is answered at once: waiting for a body that does not come would hold a place of the admin plane's few.
+    let request = match identified {
+        Ok(_) => body::at_hand(request, Bounds::batch(&app.config.server)).await,
+        Err(_) => Ok(request),
+    };
+    let response = match (identified, request) {
         (Ok(caller), Ok(mut request)) => {
             // Who was an administrator when the body began to arrive may be none any more.
             let caller = match asked.elapsed() {

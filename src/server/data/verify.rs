@@ -16,6 +16,7 @@ use crate::{
     server::{
         App,
         body::{self, Bounds},
+        bounded::Bounded,
         openapi::problems::{CouldNotTellOrBusy, JsonBody},
         problem::Problem,
     },
@@ -24,6 +25,11 @@ use crate::{
         verdict::{Answer, Wanted},
     },
 };
+
+/// A key's claims have room for fewer.
+const MAX_SCOPES: usize = 256;
+
+const TOO_MANY_SCOPES: &str = "`scopes` may name 256 scopes: name each once";
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = VerifyRequest)]
@@ -35,9 +41,10 @@ pub(super) struct Body {
     #[schema(value_type = Vec<schema::Realm>)]
     #[serde(default)]
     realms: NamedRealms,
-    /// All of these are needed.
+    /// All of these are needed. At most 256: no key holds more.
+    #[schema(value_type = Vec<String>)]
     #[serde(default)]
-    scopes: Vec<String>,
+    scopes: Bounded<MAX_SCOPES>,
     /// Who asks. A key that is bound to audiences is rejected without.
     audience: Option<String>,
     /// The client's address. A key that is bound to addresses is rejected without.
@@ -69,7 +76,7 @@ pub(super) async fn verify(State(app): State<Arc<App>>, request: Request) -> Res
     let address = body.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
     let wanted = Wanted {
         realms: accepted_realms(&snapshot, &body.realms)?,
-        scopes: body.scopes,
+        scopes: body.scopes.all().ok_or_else(|| Problem::bad_request(TOO_MANY_SCOPES))?,
         audience: body.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
     };

@@ -20,13 +20,16 @@ use crate::server::{
     problem::Problem,
 };
 
-/// What is handed on in one piece of an answer that is in the budget, and so the longest that is not.
+/// What is handed on in one piece of an answer that is in the budget.
 const PIECE: usize = 4096;
+
+/// The longest answer that is not in the budget: a verdict fits, and all streams of a connection hold 64 KiB of these.
+const UNCHARGED: u64 = 512;
 
 /// The answer, which keeps what it needs until it is sent.
 pub(super) fn until_sent(response: Response, asking: Asking, is_http2: bool, budget: &Arc<Budget>) -> Response {
     let share = match response.body().size_hint().exact() {
-        Some(length) if length <= PIECE as u64 || !is_http2 => return response,
+        Some(length) if length <= UNCHARGED || !is_http2 => return response,
         Some(length) => {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             match budget.answer(length, Arc::clone(asking.connection()) as _, Instant::now()) {

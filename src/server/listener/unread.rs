@@ -145,8 +145,10 @@ impl hyper::body::Body for Charged {
             Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
             _ => 0,
         };
-        if bytes + head > 0
-            && let Err(no_room) = share.take(bytes + head, !ended, Instant::now())
+        // A body without a known length tells its end only behind its last data.
+        let finished = ended || matches!(frame, Poll::Ready(None));
+        if (bytes + head > 0 || finished)
+            && let Err(no_room) = share.take(bytes + head, !finished, Instant::now())
         {
             return Poll::Ready(Some(Err(no_room.into())));
         }

@@ -27,7 +27,7 @@ pub(super) struct Module {
 /// What is known between two uses.
 #[derive(Default)]
 pub(super) struct State {
-    library: Option<Pkcs11>,
+    context: Option<Pkcs11>,
     started: bool,
     /// Whether this file initialized it, and not the program around this library, whose sessions would end with it.
     ours: bool,
@@ -82,9 +82,9 @@ impl<'a> InUse<'a> {
 
     /// The module, loaded and initialized.
     pub(super) fn context(&mut self) -> Result<Pkcs11, Trouble> {
-        let library = match &self.state.library {
+        let library = match &self.state.context {
             Some(library) => library.clone(),
-            None => self.state.library.insert(self.load()?).clone(),
+            None => self.state.context.insert(self.load()?).clone(),
         };
         if self.state.started {
             return Ok(library);
@@ -116,7 +116,7 @@ impl<'a> InUse<'a> {
 
     /// Ends the module's state, so that the next use starts it anew. The library stays loaded: it may have threads.
     pub(super) fn stop(&mut self) {
-        if let Some(library) = self.state.library.clone().filter(|_| self.state.ours) {
+        if let Some(library) = self.state.context.clone().filter(|_| self.state.ours) {
             // A device that is gone may refuse even this; the new start tells.
             let _ = library.finalize();
         }

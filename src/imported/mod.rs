@@ -7,6 +7,7 @@ mod hmac_key;
 mod key;
 mod known;
 mod line;
+mod line_ends;
 mod reader;
 mod record;
 mod refusal;

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::{
     encoding::SaltEncoding,
     line::{FIELDS, Line},
+    line_ends::LineFeeds,
     record::Record,
     refusal::{Reason, Refusal},
     rule::Rule,
@@ -35,7 +36,7 @@ pub(crate) struct Reader<'a> {
 
 enum Lines<'a> {
     Jsonl { input: Box<dyn BufRead + 'a>, bytes: u64, line: u64, buffer: Vec<u8> },
-    Csv { input: Box<csv::Reader<Box<dyn BufRead + 'a>>>, columns: Vec<usize>, record: StringRecord },
+    Csv { input: Box<csv::Reader<LineFeeds<Box<dyn BufRead + 'a>>>>, columns: Vec<usize>, record: StringRecord },
 }
 
 impl<'a> Reader<'a> {
@@ -50,7 +51,7 @@ impl<'a> Reader<'a> {
         let lines = match format {
             Format::Jsonl => Lines::Jsonl { input, bytes: 0, line: 0, buffer: Vec::new() },
             Format::Csv => {
-                let mut input = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(input);
+                let mut input = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(LineFeeds::new(input));
                 let columns = columns(input.headers().map_err(io::Error::from)?)?;
                 Lines::Csv { input: Box::new(input), columns, record: StringRecord::new() }
             }

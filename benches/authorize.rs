@@ -16,7 +16,7 @@ mod support;
 
 use std::{path::Path, process::Command};
 
-use bulla_server::benchmark::Listener;
+use bulla_server::testing::benchmark::Listener;
 use prost::Message;
 use rounds::median_with_interval;
 use support::{deployment::Deployment, envoy::Question, server::Server};

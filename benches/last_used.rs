@@ -35,6 +35,8 @@ use rounds::{Contender, median_with_interval, times_of};
 
 /// Distinct keys, far more than a round verifies.
 const KEYS: usize = 1 << 16;
+/// Distinct ids between two flushes, as the configuration has it.
+const IDS: usize = 1_000_000;
 /// The keys of a service that sees the same ones all the time.
 const HOT: usize = 512;
 /// How often the collector counts.
@@ -55,9 +57,9 @@ fn main() {
 
 /// A million ids, noted and counted as fast as it goes, and what the process is larger by then.
 fn memory() {
-    let used = LastUsed::new(LastUsed::IDS);
+    let used = LastUsed::new(IDS);
     let before = resident();
-    for (at, id) in some_ids(LastUsed::IDS).enumerate() {
+    for (at, id) in some_ids(IDS).enumerate() {
         used.note(id, NOW);
         if at % 10_000 == 0 {
             used.collect();
@@ -66,7 +68,7 @@ fn memory() {
     used.collect();
     let counted = resident() - before;
     let batch = used.take();
-    assert_eq!((batch.len(), used.dropped()), (LastUsed::IDS, 0));
+    assert_eq!((batch.len(), used.dropped()), (IDS, 0));
     let taken = resident() - before;
     println!("a million ids: {:.1} MB counted, {:.1} MB as a batch with the store", mega(counted), mega(taken));
 }
@@ -87,7 +89,7 @@ fn issue(keyring: &Keyring) -> Vec<String> {
 }
 
 fn cost(verifier: &Verifier, texts: &[String]) {
-    let (used, stop) = (LastUsed::new(LastUsed::IDS), AtomicBool::new(false));
+    let (used, stop) = (LastUsed::new(IDS), AtomicBool::new(false));
     let mut times = thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {

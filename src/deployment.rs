@@ -20,6 +20,7 @@ use crate::{
     assertion::{AssertionError, Assertions},
     belonging,
     config::{Config, ConfigError, Span},
+    escrow,
     imported::HmacKeyError,
     keyring_file::{self, Held},
     secret::Peppers,
@@ -57,7 +58,7 @@ pub(crate) enum DeploymentError {
     KeyringExists(PathBuf),
     #[error(
         "the store knows another keyring ({known}, with {keys} API keys on record): put that one back from the backup. A new one \
-         makes all of these API keys invalid for good, also over the same master keys; where that is meant, say --force"
+         makes all of these API keys invalid for good, also over the same master keys"
     )]
     KeyringKnown { known: String, keys: u64 },
     #[error("cannot write the keyring {path}: {error}")]
@@ -96,10 +97,17 @@ pub(crate) enum DeploymentError {
     Store(#[from] StoreError),
 }
 
+/// Reads the configuration at `path`, and refuses one that no deployment can have.
+pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
+    let config = Config::load(path)?;
+    escrow::check(&config, &path.display().to_string())?;
+    Ok(config)
+}
+
 impl Deployment {
     /// Reads the configuration at `path`.
     pub(crate) fn open(path: &Path) -> Result<Self, DeploymentError> {
-        Ok(Self::of(Config::load(path)?))
+        Ok(Self::of(load(path)?))
     }
 
     /// The deployment that `config` describes.

@@ -4,15 +4,11 @@
 mod action;
 mod assertion;
 mod belonging;
-#[doc(hidden)]
-pub mod benchmark;
 pub mod cli;
 mod clock;
 mod config;
 mod deployment;
 mod escrow;
-#[doc(hidden)]
-pub mod fuzzing;
 mod hardening;
 mod imported;
 mod input_file;
@@ -20,13 +16,14 @@ mod json;
 mod key_time;
 mod keyring_file;
 mod last_used;
-mod rotation;
 mod schema;
 mod scope;
 mod secret;
 mod server;
 mod store;
 mod telemetry;
+#[doc(hidden)]
+pub mod testing;
 mod text;
 mod tls;
 mod view;

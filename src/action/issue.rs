@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulla::{ApiKey, ApiKeyId, IssueError, Issuer, Realm, Request, Suite};
+use bulla::{ApiKey, ApiKeyId, IssueError, Issuer, Realm, Request};
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -20,7 +20,10 @@ use crate::{
     config::{Config, RealmConfig, SecretPolicy},
     escrow, schema,
     secret::{self, NewHash, Peppers},
-    store::{Answered, EscrowRow, LedgerRow, NewSecretRow, Store, StoreError, Transaction, transact},
+    store::{
+        EscrowRow, IdempotencyKey, IdempotentAnswer, LedgerRow, NewSecretRow, Store, StoreError, Transaction,
+        seal_budget, transact,
+    },
 };
 
 /// How often an id that is on record already is drawn anew. Twice would be a generator that repeats itself.
@@ -61,14 +64,6 @@ pub(crate) enum Issued {
     Now(Vec<IssuedApiKey>),
     /// With the keys that the same request was given before; they are not shown again.
     Before(Vec<ApiKeyId>),
-}
-
-/// Names a request, so that it is done once however often it comes.
-#[derive(Clone, Debug)]
-pub(crate) struct IdempotencyKey {
-    pub(crate) key: String,
-    /// SHA-256 of endpoint and body, in hex.
-    pub(crate) request: String,
 }
 
 /// What issuing needs.
@@ -158,8 +153,8 @@ impl Issuing<'_> {
                 }
                 if let Some(once) = once {
                     let api_key_ids = prepared.iter().map(|one| one.issued.api_key.id()).collect();
-                    let answered = Answered { request: once.request.clone(), api_key_ids, at: self.now };
-                    transaction.remember_answer(&self.actor.name, &once.key, &answered)?;
+                    let answer = IdempotentAnswer { request: once.request.clone(), api_key_ids, at: self.now };
+                    transaction.remember_answer(&self.actor.name, &once.key, &answer)?;
                 }
                 Ok::<_, ActionError>(None)
             });
@@ -179,7 +174,7 @@ impl Issuing<'_> {
         once: Option<&IdempotencyKey>,
     ) -> Result<Option<Vec<ApiKeyId>>, ActionError> {
         let Some(once) = once else { return Ok(None) };
-        match transaction.answered(&self.actor.name, &once.key)? {
+        match transaction.idempotent_answer(&self.actor.name, &once.key)? {
             Some(before) if before.request == once.request => Ok(Some(before.api_key_ids)),
             Some(_) => Err(ActionError::KeyReused),
             None => Ok(None),
@@ -309,19 +304,6 @@ impl IssuedApiKey {
             api_key,
         }
     }
-}
-
-/// How many keys one realm may seal under one key version of suite 1: SP 800-38D section 8.3 allows 2^32 random nonces.
-const SEAL_LIMIT: u64 = 1 << 32;
-
-/// What a realm may seal under one key version: the last tenth of the limit is left as a margin. Suite 2 has no budget.
-pub(crate) fn seal_budget(suite: Option<Suite>) -> Option<u64> {
-    (suite == Some(Suite::Aes256Gcm)).then_some(SEAL_LIMIT / 10 * 9)
-}
-
-/// From how many on the next rotation is to be planned.
-pub(crate) fn seal_warning(suite: Option<Suite>) -> Option<u64> {
-    (suite == Some(Suite::Aes256Gcm)).then_some(SEAL_LIMIT / 2)
 }
 
 fn refused(error: IssueError) -> ActionError {

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::Actor;
+use super::{Actor, rotation};
 use crate::{
     deployment::{Deployment, DeploymentError},
-    rotation, schema,
+    schema,
     store::Store,
 };
 
@@ -174,12 +174,7 @@ impl Change {
             Change::Rewrap(_, rewrap) => rewrap.add.as_slice(),
             _ => &[],
         };
-        let of = |uri| {
-            // It served a moment ago; if it fails now, the next load tells.
-            let remarks = document.remarks(version, uri, &deployment.sources).unwrap_or_default();
-            remarks.into_iter().map(move |remark| format!("{uri}: {remark}"))
-        };
-        new.iter().flat_map(of).collect()
+        remarks(new, version, document, &deployment.sources)
     }
 
     /// Whether it is only known what comes of it once key sources answered.
@@ -274,6 +269,13 @@ impl Stage {
     }
 }
 
+impl Stage {
+    /// What its sources say of their keys, once it is applied.
+    pub(crate) fn remarks(&self, version: KeyVersion, document: &KeyringDocument, sources: &Sources) -> Vec<String> {
+        remarks(&self.sources, version, document, sources)
+    }
+}
+
 impl Rewrap {
     fn apply(
         &self,
@@ -311,4 +313,14 @@ fn wrap_from(
 ) -> Result<Option<Vec<u8>>, bulla::SourceError> {
     let wrapped = first.wrapped.as_ref().and_then(|text| BASE64.decode(text).ok());
     sources.wrap_same_key(&first.uri, Binding { wrapped: wrapped.as_deref(), ..binding }, to)
+}
+
+/// What these sources of a version say of their keys.
+fn remarks(of: &[SourceUri], version: KeyVersion, document: &KeyringDocument, sources: &Sources) -> Vec<String> {
+    let of_one = |uri| {
+        // It served a moment ago; if it fails now, the next load tells.
+        let remarks = document.remarks(version, uri, sources).unwrap_or_default();
+        remarks.into_iter().map(move |remark| format!("{uri}: {remark}"))
+    };
+    of.iter().flat_map(of_one).collect()
 }

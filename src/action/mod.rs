@@ -12,6 +12,7 @@ pub(crate) mod reroll;
 pub(crate) mod reroll_secret;
 pub(crate) mod restore;
 pub(crate) mod reveal;
+pub(crate) mod rotation;
 pub(crate) mod take_back;
 
 use bulla::{ApiKeyId, IssueError, SecretHashError};

@@ -26,26 +26,48 @@ pub(crate) fn restore(store: &dyn Store, lost: &[LostRevocation], now: Timestamp
 }
 
 fn restore_one(transaction: &mut dyn Transaction, lost: &LostRevocation, now: Timestamp) -> Result<bool, StoreError> {
-    let LostRevocation { id, expires_at, revoked_at, reason, .. } = lost;
-    let (id, expires_at) = (*id, expiry_of(*expires_at));
+    let expires_at = expiry_of(lost.expires_at);
     // Somebody may have been faster.
-    let Logged { revoked_at: logged, in_effect, suspended_at } = transaction.logged(&id)?;
-    let (change, effective_at, recorded_at) = match revoked_at {
-        _ if logged.is_some() || in_effect => return Ok(false),
-        Some(at) if *at > now => (Change::Revoke { id, expires_at }, KeyTime::up(*at).ok(), now),
-        Some(at) => (Change::Revoke { id, expires_at }, None, *at),
-        None if suspended_at.is_some() => return Ok(false),
-        None => (Change::Suspend { id, expires_at }, None, now),
-    };
+    let Logged { revoked_at: logged, in_effect, suspended_at } = transaction.logged(&lost.id)?;
+    if in_effect || logged.is_some_and(|at| at <= now) {
+        return Ok(false);
+    }
+    let mut restored = false;
+    if let (Some(at), None) = (lost.revoked_at, logged) {
+        let change = Change::Revoke { id: lost.id, expires_at };
+        if at <= now {
+            append(transaction, lost, (change, None, at), now)?;
+            return Ok(true);
+        }
+        append(transaction, lost, (change, KeyTime::up(at).ok(), now), now)?;
+        restored = true;
+    }
+    // A key whose grace period runs may be suspended, too.
+    if let (Some(at), None) = (lost.suspended_at, suspended_at) {
+        append(transaction, lost, (Change::Suspend { id: lost.id, expires_at }, None, at.min(now)), now)?;
+        restored = true;
+    }
+    Ok(restored)
+}
+
+/// Appends a change to the log, with its audit record.
+fn append(
+    transaction: &mut dyn Transaction,
+    lost: &LostRevocation,
+    (change, effective_at, recorded_at): (Change, Option<KeyTime>, Timestamp),
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let actor = Actor::service();
+    let (reason, suspends) = (lost.reason.clone(), matches!(change, Change::Suspend { .. }));
     transaction.append_revocation(&NewRevocation {
         change,
         effective_at,
-        reason: reason.clone(),
+        reason: reason.filter(|_| !suspends || lost.revoked_at.is_none()),
         recorded_at,
         recorded_by: actor.name.clone(),
     })?;
+    let revoked_at = lost.revoked_at.filter(|_| !suspends);
     let detail = json!({"revoked_at": revoked_at, "reason": "the log of revocations had lost it"});
-    transaction.append_audit(&actor.record(now, "api_key.restore_revocation", Some(id.to_string()), detail))?;
-    Ok(true)
+    let record = actor.record(now, "api_key.restore_revocation", Some(lost.id.to_string()), detail);
+    transaction.append_audit(&record)
 }

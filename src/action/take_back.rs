@@ -11,7 +11,7 @@ use super::{ActionError, Actor, check_note, invalid};
 use crate::{
     key_time::KeyTime,
     schema,
-    store::{LedgerEntry, Logged, NewRevocation, State, Store, StoreError, Transaction, transact},
+    store::{LedgerEntry, Logged, NewRevocation, State, Store, StoreError, Transaction, audit_action, transact},
 };
 
 /// Ids that one request may revoke.
@@ -140,7 +140,7 @@ impl TakeBack<'_> {
             _ => {}
         }
         let expires_at = expiry_of(entry.and_then(|entry| entry.row.expires_at));
-        self.append(transaction, Change::Revoke { id, expires_at }, action, id.to_string(), json!({}))?;
+        self.append(transaction, Change::Revoke { id, expires_at }, Some(action), id.to_string(), json!({}))?;
         Ok(taken(self.now, true))
     }
 
@@ -166,12 +166,8 @@ impl TakeBack<'_> {
             let changed = logged.suspended_at.is_some() != suspend || (on_record && !suspend);
             if changed {
                 let expires_at = expiry_of(entry.and_then(|entry| entry.row.expires_at));
-                let (change, action) = if suspend {
-                    (Change::Suspend { id, expires_at }, "api_key.suspend")
-                } else {
-                    (Change::Resume { id }, "api_key.resume")
-                };
-                self.append(transaction, change, action, id.to_string(), json!({}))?;
+                let change = if suspend { Change::Suspend { id, expires_at } } else { Change::Resume { id } };
+                self.append(transaction, change, None, id.to_string(), json!({}))?;
             }
             let entry = transaction.find(&id)?;
             let on_record = entry.is_some();
@@ -230,18 +226,15 @@ impl TakeBack<'_> {
             if let Some(there) = transaction.rule(app_id, realm)?.filter(|there| *there >= before) {
                 return Ok(ruled(there, false));
             }
-            let (change, action, target) = match (app_id, realm) {
+            let (change, target) = match (app_id, realm) {
                 (Some(app_id), realm) => {
-                    let change = Change::RevokeApp { app_id, realm, issued_before: in_key };
-                    (change, "app.revoke", app_id.to_string())
+                    (Change::RevokeApp { app_id, realm, issued_before: in_key }, app_id.to_string())
                 }
-                (None, Some(realm)) => {
-                    (Change::RevokeRealm { realm, issued_before: in_key }, "realm.revoke", realm.to_string())
-                }
+                (None, Some(realm)) => (Change::RevokeRealm { realm, issued_before: in_key }, realm.to_string()),
                 (None, None) => return Err(invalid("app_id", "name an app or a realm")),
             };
             let detail = json!({"issued_before": before, "realm": name});
-            self.append(transaction, change, action, target, detail)?;
+            self.append(transaction, change, None, target, detail)?;
             Ok(ruled(before, true))
         })?;
         // It is done, whether they can be counted or not.
@@ -266,12 +259,12 @@ impl TakeBack<'_> {
         Ok(latest.checked_add(SignedDuration::from_secs(1)).unwrap_or(latest))
     }
 
-    /// Appends to the log and to the audit.
+    /// Appends to the log and to the audit, under the usual action of this kind unless another is named.
     fn append(
         &self,
         transaction: &mut dyn Transaction,
         change: Change,
-        action: &str,
+        action: Option<&str>,
         target: String,
         mut detail: Value,
     ) -> Result<(), StoreError> {
@@ -285,6 +278,7 @@ impl TakeBack<'_> {
         if let (Some(reason), Some(detail)) = (&self.reason, detail.as_object_mut()) {
             detail.insert("reason".to_owned(), json!(reason));
         }
+        let action = action.or_else(|| change.kind().map(audit_action)).unwrap_or_default();
         transaction.append_audit(&self.actor.record(self.now, action, Some(target), detail))
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         reveal::{Escrowed, Reveal as Action},
     },
     clock,
-    escrow::Identity,
+    escrow::{Identity, IdentityError},
 };
 
 /// Longest file of identities or with a passphrase.
@@ -67,7 +67,12 @@ impl Reveal {
         };
         let file = File::open(&self.identity).and_then(read).map_err(|error| of_identity(&error))?;
         // Before anything is handed out, which is on record as a reveal.
-        let identity = Identity::unlock(&file, || self.passphrase()).map_err(|error| of_identity(&error))?;
+        let identity = Identity::unlock(&file, || self.passphrase()).map_err(|error| match error {
+            IdentityError::NoPassphrase(_) => of_identity(&format!(
+                "{error}; --passphrase-file FILE takes it from a file, or from standard input as `-`"
+            )),
+            error => of_identity(&error),
+        })?;
         let why = Action { reason: self.reason.clone() };
         let escrowed: Escrowed = match self.server.admin()? {
             Some(server) => {

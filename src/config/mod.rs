@@ -88,6 +88,13 @@ pub(crate) enum ConfigError {
     Check { origin: String, message: String },
 }
 
+impl ConfigError {
+    /// What a check found in the configuration; `origin` is where that came from.
+    pub(crate) fn check(origin: &str, message: &str) -> Self {
+        ConfigError::Check { origin: origin.to_owned(), message: text::shown(message) }
+    }
+}
+
 impl Config {
     /// Reads `path`, lays the environment over it and checks the whole.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
@@ -122,7 +129,7 @@ impl Config {
 
     /// Checks what no single field shows; `origin` is where the last change came from.
     pub(crate) fn recheck(&self, origin: &str) -> Result<(), ConfigError> {
-        self.check().map_err(|message| ConfigError::Check { origin: origin.to_owned(), message: text::shown(&message) })
+        self.check().map_err(|message| ConfigError::check(origin, &message))
     }
 
     /// Takes over where `running` listens, which no reload changes.
@@ -174,7 +181,7 @@ impl Config {
             }
         }
         if !self.store.url.starts_with("sqlite:") {
-            return Err("store.url has to be sqlite:PATH".to_owned());
+            return Err("store.url must be sqlite:PATH".to_owned());
         }
         let listeners = self.listeners();
         for (at, one) in listeners.iter().enumerate() {
@@ -197,7 +204,7 @@ impl Config {
             }
         }
         if self.keyring.refresh_interval.0.is_zero() {
-            return Err("keyring.refresh_interval is longer than nothing".to_owned());
+            return Err("keyring.refresh_interval must be greater than zero".to_owned());
         }
         if let Some(pepper) = &self.pepper
             && !pepper.versions()?.iter().any(|(version, _)| *version == pepper.active)
@@ -209,14 +216,14 @@ impl Config {
             return Err(format!("[realms.{name}] requires secret halves, which need a [pepper]"));
         }
         if self.secret.memory_mib < 64 {
-            return Err("secret.memory_mib is 64 at least: one Argon2id hash takes that much".to_owned());
+            return Err("secret.memory_mib must be at least 64: one Argon2id hash takes that much".to_owned());
         }
         if self.feed.valid_for.0.as_secs() < 2 {
-            return Err("feed.valid_for is 2s at least: followers need time to ask again".to_owned());
+            return Err("feed.valid_for must be at least 2s: followers need time to ask again".to_owned());
         }
         self.assertion.check()?;
         if self.last_used.flush_interval.0.is_zero() {
-            return Err("last_used.flush_interval is longer than nothing".to_owned());
+            return Err("last_used.flush_interval must be greater than zero".to_owned());
         }
         if self.rotation.automatic && self.rotation.sources.is_empty() {
             return Err("rotation.automatic needs rotation.sources: the URIs of the keys to come".to_owned());

@@ -6,7 +6,6 @@ use bulla::{Argon2id, KeyVersion, SecretScheme, SourceUri, Suite};
 use serde::Deserialize;
 
 use super::{HeaderField, Listen, Span, TlsConfig, TrustedProxy, UnixMode};
-use crate::{escrow::Recipient, last_used::LastUsed};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -148,7 +147,7 @@ impl AssertionConfig {
             );
         }
         if self.valid_for.0.as_secs() == 0 {
-            return Err("assertion.valid_for is 1s at least".to_owned());
+            return Err("assertion.valid_for must be at least 1s".to_owned());
         }
         Ok(())
     }
@@ -168,16 +167,16 @@ impl ServerConfig {
     /// Refuses bounds that contradict each other.
     pub(super) fn check(&self) -> Result<(), String> {
         if self.max_head < 8192 {
-            return Err("server.max_head is at least 8192".to_owned());
+            return Err("server.max_head must be at least 8192".to_owned());
         }
         if self.max_connections == 0 {
-            return Err("server.max_connections is at least 1".to_owned());
+            return Err("server.max_connections must be at least 1".to_owned());
         }
         let longest = self.max_body.max(self.max_check());
         if self.body_memory() < longest {
             let mib = longest.div_ceil(1 << 20);
             return Err(format!(
-                "server.body_memory_mib is {}, in which the longest body does not fit: {mib} at least",
+                "server.body_memory_mib is {}, too little for the longest body: it must be at least {mib}",
                 self.body_memory_mib
             ));
         }
@@ -223,8 +222,8 @@ pub(crate) struct RealmConfig {
     pub(crate) accept_imported: Option<bool>,
     /// Whether a sealed key is handed out for an imported one, once, when that is verified.
     pub(crate) replace_imported: bool,
-    /// Whom new keys are encrypted to, so that they can be shown again. A text until it is checked: an error about a field's
-    /// type shows the line, and somebody may have put there what opens the keys.
+    /// Whom new keys are encrypted to, so that they can be shown again; `escrow` parses it. An error of that says nothing of the
+    /// text: somebody may have put there what opens the keys.
     pub(crate) escrow: Option<String>,
 }
 
@@ -251,10 +250,7 @@ impl RealmConfig {
     pub(super) fn check(&self) -> Result<(), String> {
         let nothing = |span: Option<Span>| span.is_some_and(|span| span.0.is_zero());
         if nothing(self.default_ttl) || nothing(self.max_ttl) {
-            return Err("default_ttl and max_ttl are longer than nothing".to_owned());
-        }
-        if let Some(Err(error)) = self.escrow.as_deref().map(str::parse::<Recipient>) {
-            return Err(format!("escrow: {error}"));
+            return Err("default_ttl and max_ttl must be greater than zero".to_owned());
         }
         match (self.default_ttl, self.max_ttl) {
             (Some(usual), Some(most)) if usual.0 > most.0 => {
@@ -408,7 +404,7 @@ impl Default for AssertionConfig {
 
 impl Default for LastUsedConfig {
     fn default() -> Self {
-        LastUsedConfig { flush_interval: Span::seconds(60), max_ids: LastUsed::IDS }
+        LastUsedConfig { flush_interval: Span::seconds(60), max_ids: 1_000_000 }
     }
 }
 

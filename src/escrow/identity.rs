@@ -1,4 +1,4 @@
-//! Opening what was encrypted to a recipient, on the machine of whoever has its identity.
+//! Opening what was encrypted to a recipient, on the machine that has its identity.
 
 use std::{
     io::{self, BufRead, Read},
@@ -26,9 +26,7 @@ pub(crate) enum IdentityError {
          `age -p -o FILE IDENTITY`, and delete the other"
     )]
     Unprotected,
-    #[error(
-        "the passphrase cannot be read: {0}; --passphrase-file names a file that holds it, or `-` for standard input"
-    )]
+    #[error("the passphrase cannot be read: {0}")]
     NoPassphrase(io::Error),
     #[error("the passphrase is wrong")]
     WrongPassphrase,
@@ -36,7 +34,7 @@ pub(crate) enum IdentityError {
         "its passphrase takes 2^{0} of work, and 2^{MOST_WORK} is the most that is done: put it under a passphrase anew"
     )]
     TooMuchWork(u8),
-    #[error("under its passphrase is something else than identities, lines that begin with AGE-SECRET-KEY-1")]
+    #[error("its passphrase opens no identities: there must be lines that begin with AGE-SECRET-KEY-1")]
     NoIdentity,
     #[error("the key is encrypted to {0}, and the identity is of another recipient: name the file of that one")]
     OtherRecipient(String),

@@ -3,16 +3,29 @@
 
 #[cfg(feature = "escrow")]
 mod identity;
-#[cfg_attr(not(feature = "escrow"), path = "left_out.rs")]
+#[cfg_attr(not(feature = "escrow"), path = "disabled.rs")]
 mod recipient;
 
 use bulla::{ApiKey, Realm};
 use jiff::Timestamp;
 
 #[cfg(feature = "escrow")]
-pub(crate) use self::identity::Identity;
+pub(crate) use self::identity::{Identity, IdentityError};
 pub(crate) use self::recipient::{Recipient, RecipientError};
-use crate::{config::Config, store::EscrowRow};
+use crate::{
+    config::{Config, ConfigError},
+    store::EscrowRow,
+};
+
+/// Refuses a recipient that nothing can be encrypted to; `origin` is where the configuration came from.
+pub(crate) fn check(config: &Config, origin: &str) -> Result<(), ConfigError> {
+    for (realm, policy) in &config.realms {
+        if let Some(Err(error)) = policy.escrow.as_deref().map(str::parse::<Recipient>) {
+            return Err(ConfigError::check(origin, &format!("[realms.{realm}]: escrow: {error}")));
+        }
+    }
+    Ok(())
+}
 
 /// Whom a realm's keys are encrypted to, if it is to be possible to show them again.
 pub(crate) fn recipient_of(config: &Config, realm: Realm) -> Result<Option<Recipient>, RecipientError> {

@@ -5,7 +5,6 @@ use base64::{
     alphabet::{STANDARD, URL_SAFE},
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use clap::ValueEnum;
 use zeroize::Zeroizing;
 
 const EITHER_PADDING: GeneralPurposeConfig =
@@ -14,13 +13,13 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(&STANDARD, EITHER_PADDING);
 const BASE64URL: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, EITHER_PADDING);
 
 /// How the salts of a file are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SaltEncoding {
-    /// The bytes of the text itself
+    /// The bytes of the text itself.
     Text,
-    /// Hexadecimal
+    /// Hexadecimal.
     Hex,
-    /// base64 or base64url, with padding or without
+    /// base64 or base64url, with padding or without.
     Base64,
 }
 

@@ -24,7 +24,7 @@ pub(crate) use self::{
     reader::{Format, Reader},
     record::Record,
     refusal::{Reason, Refusal},
-    rule::{Hashed, PublicPart, Rule},
+    rule::{Hashed, PublicPart, Rule, RuleError},
     scheme::{Check, Scheme},
     set::{ImportedRow, Set},
 };

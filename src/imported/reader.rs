@@ -2,7 +2,6 @@
 
 use std::io::{self, BufRead, Read};
 
-use clap::ValueEnum;
 use csv::{ErrorKind, StringRecord};
 use jiff::Timestamp;
 
@@ -18,11 +17,12 @@ use super::{
 /// Longest line of JSON, so that a wrong file is not read into memory.
 const MAX_LINE: usize = 64 << 10;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+/// How rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// One JSON object a line
+    /// One JSON object a line.
     Jsonl,
-    /// Commas, quotes as in RFC 4180, and a header that names the fields
+    /// Commas, quotes as in RFC 4180, and a header that names the fields.
     Csv,
 }
 

@@ -48,11 +48,11 @@ pub(crate) enum Reason {
     TooCostly(String),
     #[error("`salt` is given, and the scheme has none beside the hash")]
     SaltSurplus,
-    #[error("`salt` is not in the encoding that --salt-encoding says, or empty, or longer than 1024 bytes")]
+    #[error("`salt` is empty, longer than 1024 bytes, or not in the encoding that was named for salts")]
     Salt,
     #[error(
         "bcrypt hashes 72 bytes, and {0} of them stand before the secret: nearly every secret would be right; take a scheme \
-         that sees all, or `--hashed secret` where the old system hashed that alone"
+         that sees all, or import the rows as hashes of the secret alone where the old system hashed that"
     )]
     BcryptReach(usize),
     #[error("another hash is on record for this key")]

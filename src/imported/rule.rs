@@ -58,18 +58,18 @@ pub(crate) enum Hashed {
     Bytes,
 }
 
-/// No rule.
+/// A layout that no keys can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RuleError {
-    #[error("{0} finds a row by a public part: say where it is with --public-part or --separator")]
+    #[error("{0} finds a row by the public part of a key: name its place")]
     PublicPartNeeded(Scheme),
-    #[error("sha256-id-key-salt has its public part in the key: leave --public-part, --separator and --prefix out")]
+    #[error("sha256-id-key-salt has its public part in the key: it takes no prefix and no other place")]
     PublicPartGiven,
-    #[error("--public-part is 1 to {MAX_KEY} characters, and --separator is not empty")]
+    #[error("a public part must have 1 to {MAX_KEY} characters, and a separator must not be empty")]
     PublicPartEmpty,
-    #[error("--hashed secret takes --public-part or --separator")]
+    #[error("where only the secret was hashed, the keys need a public part")]
     NothingBefore,
-    #[error("hmac-sha256, and no other scheme, takes --hmac-key with a name in [imported.hmac_keys]")]
+    #[error("hmac-sha256, and no other scheme, takes the name of a key in [imported.hmac_keys]")]
     HmacKey,
 }
 

@@ -39,9 +39,6 @@ struct Counted {
 }
 
 impl LastUsed {
-    /// Distinct ids between two flushes that are enough for most: they take 76 MB.
-    pub(crate) const IDS: usize = 1_000_000;
-
     /// Counts at most `ids` distinct ids between two flushes. Each takes up to 76 bytes, and 65 more while the batch before
     /// is with the store.
     pub(crate) fn new(ids: usize) -> Self {

@@ -115,7 +115,7 @@ impl App {
 
     /// The caller holds `reloading`. Revocations may change meanwhile, so the newest list is taken.
     fn put_in_force(&self, config: Config, document: KeyringDocument, keys: Keys) {
-        self.metrics.certificates(&keys.tls);
+        self.metrics.certificates(keys.tls.expiries());
         let loaded = Arc::new(Loaded::new(config, document, keys, &self.metrics));
         self.snapshot.rcu(|current| Arc::new(current.with_loaded(Arc::clone(&loaded))));
     }

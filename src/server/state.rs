@@ -93,7 +93,7 @@ impl App {
         belonging::warn(&deployment, &document, &*store, clock::now())?;
         let assertions = deployment.assertions()?.map(Arc::new);
         reload::report(&keyring, Some(&tls));
-        metrics.certificates(&tls);
+        metrics.certificates(tls.expiries());
         let feed = Feed::load(&deployment)?;
         let secrets = Secrets::load(&deployment.config.secret, &*store)?;
         let config = deployment.config;

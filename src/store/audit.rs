@@ -1,6 +1,5 @@
-//! The audit: who did what, when and from where; and what was answered to requests that may come again.
+//! The audit: who did what, when and from where.
 
-use bulla::ApiKeyId;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -27,18 +26,8 @@ pub(crate) struct AuditRecord {
 /// One action on record.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct AuditEntry {
-    /// Its number; there are no gaps.
+    /// Its number, without gaps: `sqlite/audit_numbering.rs`.
     pub(crate) seq: u64,
     #[serde(flatten)]
     pub(crate) record: AuditRecord,
-}
-
-/// What was answered to a request with an idempotency key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Answered {
-    /// SHA-256 of endpoint and body, in hex.
-    pub(crate) request: String,
-    /// The keys that were issued.
-    pub(crate) api_key_ids: Vec<ApiKeyId>,
-    pub(crate) at: Timestamp,
 }

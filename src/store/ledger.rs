@@ -102,10 +102,11 @@ pub(crate) struct LedgerFilter {
     pub(crate) limit: u32,
 }
 
-/// How many API keys a realm has sealed under a key version.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SealCount {
-    pub(crate) realm: String,
+/// How many active API keys on record a key version has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ActiveCount {
     pub(crate) version: u32,
-    pub(crate) count: u64,
+    pub(crate) all: u64,
+    /// The administrators' among them.
+    pub(crate) administrators: u64,
 }

@@ -4,9 +4,12 @@
 mod audit;
 mod escrow;
 mod follow;
+mod idempotency;
 mod imported;
 mod ledger;
 mod revocation;
+mod revocation_kind;
+mod seal_budget;
 mod secret;
 mod sqlite;
 
@@ -23,12 +26,15 @@ use uuid::Uuid;
 use crate::{imported::Rule, last_used::Use};
 
 pub(crate) use self::{
-    audit::{Answered, AuditEntry, AuditRecord},
+    audit::{AuditEntry, AuditRecord},
     escrow::EscrowRow,
     follow::Following,
+    idempotency::{IdempotencyKey, IdempotentAnswer},
     imported::{Imported, ImportedPart, Migration, NewImported, StoredSet},
-    ledger::{LedgerEntry, LedgerFilter, LedgerRow, Restrictions, SealCount, State},
+    ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
     revocation::{DamagedRow, LogPart, Logged, LostRevocation, NewRevocation, RevokedPage},
+    revocation_kind::audit_action,
+    seal_budget::{SealCount, seal_budget, seal_warning},
     secret::{NewSecretRow, SecretChanges, SecretRow},
 };
 
@@ -83,8 +89,8 @@ pub(crate) trait Store: Send + Sync {
     /// One key on record.
     fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError>;
 
-    /// How many keys on record are active at `now` and of this key version, and how many of them are administrators'.
-    fn count_active(&self, version: u32, now: Timestamp) -> Result<(u64, u64), StoreError>;
+    /// How many keys on record are active at `now`, for each key version that has any.
+    fn active_counts(&self, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError>;
 
     /// How many keys on record a rule about this app or realm concerns: those issued before a time.
     fn count_issued_before(
@@ -202,8 +208,8 @@ pub(crate) trait Transaction {
     /// The latest "issued before" of a rule for exactly this app, or every app, in this realm, or every realm.
     fn rule(&self, app_id: Option<Uuid>, realm: Option<Realm>) -> Result<Option<Timestamp>, StoreError>;
 
-    /// What was answered to this caller's request of this idempotency key.
-    fn answered(&self, caller: &str, key: &str) -> Result<Option<Answered>, StoreError>;
+    /// What this caller's request of this idempotency key was answered.
+    fn idempotent_answer(&self, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>, StoreError>;
 
     /// Records an issued key. Fails when its realm and version would go over `budget`.
     fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError>;
@@ -248,8 +254,8 @@ pub(crate) trait Transaction {
     /// Appends to the audit.
     fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError>;
 
-    /// Remembers what is answered.
-    fn remember_answer(&mut self, caller: &str, key: &str, answered: &Answered) -> Result<(), StoreError>;
+    /// Remembers an answer, for a request that comes again.
+    fn remember_answer(&mut self, caller: &str, key: &str, answer: &IdempotentAnswer) -> Result<(), StoreError>;
 }
 
 /// Runs `work` in one transaction of `store`; an error of its own undoes what it wrote.

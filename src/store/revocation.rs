@@ -53,13 +53,13 @@ pub(crate) struct Logged {
 /// A page of the ledger's revoked and suspended keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RevokedPage {
-    /// Those that the log lost, or all where the log was not asked.
+    /// Those of which the log lost a revocation or a suspension, or all where the log was not asked.
     pub(crate) lost: Vec<LostRevocation>,
     /// The place in the ledger behind which to go on; `None` at the end.
     pub(crate) next: Option<i64>,
 }
 
-/// A revocation, or a suspension, that the ledger has and the log has not.
+/// A key that the ledger calls revoked or suspended, where the log lost one of the two at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LostRevocation {
     pub(crate) id: ApiKeyId,
@@ -67,7 +67,9 @@ pub(crate) struct LostRevocation {
     /// In Unix seconds.
     pub(crate) issued_at: u32,
     pub(crate) expires_at: Option<Timestamp>,
-    /// When the key was, or is to be, revoked; `None` where it is suspended alone.
+    /// When the key was, or is to be, revoked; `None` where it is only suspended.
     pub(crate) revoked_at: Option<Timestamp>,
+    /// Since when it is suspended, which it may be in the grace period before it is revoked.
+    pub(crate) suspended_at: Option<Timestamp>,
     pub(crate) reason: Option<String>,
 }

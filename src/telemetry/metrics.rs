@@ -10,14 +10,15 @@ use std::{
 };
 
 use bulla::{KeyringDocument, Rejection, VerifyError};
+use jiff::Timestamp;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info},
-    registry::Registry,
+    registry::{Metric, Registry},
 };
 
 use super::exposition::Format;
-use crate::{config::Plane, store::SealCount, tls::Tls};
+use crate::config::Plane;
 
 /// All metrics of the process.
 pub(crate) struct Metrics {
@@ -116,197 +117,127 @@ struct VersionStateLabel {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::with_prefix("bulla");
-        registry.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-        let accepted = Family::<VersionLabel, Counter>::default();
-        registry.register("verify_accepted", "API keys accepted, by key version", accepted.clone());
-        let rejected = Family::<ReasonLabel, Counter>::default();
-        registry.register("verify_rejected", "API keys rejected, by reason", rejected.clone());
-        let could_not_tell = Counter::default();
-        registry.register("verify_could_not_tell", "API keys that could not be judged", could_not_tell.clone());
-        let stale = Counter::default();
-        registry.register(
+        let all = &mut registry;
+        all.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let accepted = register(all, "verify_accepted", "API keys accepted, by key version");
+        let rejected: Family<ReasonLabel, Counter> = register(all, "verify_rejected", "API keys rejected, by reason");
+        let could_not_tell = register(all, "verify_could_not_tell", "API keys that could not be judged");
+        let stale = register(
+            all,
             "verify_stale",
             "API keys that could not be judged because the revocations are older than verify.max_staleness",
-            stale.clone(),
         );
-        let issued = Family::<RealmLabel, Counter>::default();
-        registry.register("api_keys_issued", "API keys issued, by realm", issued.clone());
-        let admin_refused = Counter::default();
-        registry.register(
-            "admin_refused",
-            "Requests to the admin plane without a sufficient credential",
-            admin_refused.clone(),
-        );
-        let unknown_version_refreshes = Counter::default();
-        registry.register(
-            "keyring_unknown_version_refreshes",
-            "Looks at the keyring because a presented key named a version that is not in it",
-            unknown_version_refreshes.clone(),
-        );
-        let refreshes = Family::<OutcomeLabel, Counter>::default();
-        registry.register("keyring_refreshes", "Looks at keyring and configuration, by outcome", refreshes.clone());
-        for outcome in ["ok", "failed"] {
-            drop(refreshes.get_or_create(&OutcomeLabel { outcome }));
-        }
-        let refresh_failing = Gauge::default();
-        registry.register(
-            "keyring_refresh_failing",
-            "1 while the last look at the keyring failed, or one hangs",
-            refresh_failing.clone(),
-        );
-        let refresh_running = Gauge::default();
-        registry.register(
-            "keyring_refresh_running_seconds",
-            "For how long a look at the keyring has been under way; 0 between looks",
-            refresh_running.clone(),
-        );
-        let sealed = Family::<SealedLabel, Gauge>::default();
-        registry.register(
-            "sealed_api_keys",
-            "API keys sealed, by realm and key version; suite 1 has a budget",
-            sealed.clone(),
-        );
-        let version_state = Family::<VersionStateLabel, Gauge>::default();
-        registry.register("key_version_state", "1 for the state a key version is in", version_state.clone());
-        let keyring_serial = Gauge::<u64, AtomicU64>::default();
-        registry.register("keyring_serial", "The serial number of the loaded keyring", keyring_serial.clone());
-        let revocations = Gauge::<u64, AtomicU64>::default();
-        registry.register("revocations", "Revoked ids, suspended ids and rules in force", revocations.clone());
-        let revocation_bytes = Gauge::<u64, AtomicU64>::default();
-        registry.register("revocations_bytes", "Memory that the list of revocations takes", revocation_bytes.clone());
-        let uses_dropped = Gauge::<u64, AtomicU64>::default();
-        registry.register(
-            "uses_dropped",
-            "Uses of API keys since the start that no last use was recorded for, for want of room",
-            uses_dropped.clone(),
-        );
-        let damaged_rows = Family::<TableLabel, Gauge>::default();
-        registry.register(
-            "store_rows_damaged",
-            "Rows of the store that cannot be read whole, and whose keys are rejected, by table",
-            damaged_rows.clone(),
-        );
-        for table in ["revocations", "imported_keys"] {
-            drop(damaged_rows.get_or_create(&TableLabel { table }));
-        }
-        let secret_hashes = Family::<HashLabel, Counter>::default();
-        registry.register(
-            "secret_hashes",
-            "Hashes of secret halves computed for checks, by scheme",
-            secret_hashes.clone(),
-        );
-        for scheme in ["hmac-sha256", "argon2id"] {
-            drop(secret_hashes.get_or_create(&HashLabel { scheme }));
-        }
-        let secret_cache_hits = Counter::default();
-        registry.register(
-            "secret_cache_hits",
-            "Secret halves that were found right a moment ago and not hashed again",
-            secret_cache_hits.clone(),
-        );
-        let secret_rehashed = Counter::default();
-        registry.register(
-            "secret_rehashed",
-            "Stored hashes made anew under another setting or pepper",
-            secret_rehashed.clone(),
-        );
-        let secret_hashes_broken = Counter::default();
-        registry.register(
-            "secret_hashes_broken",
-            "Stored hashes that a look found to be altered, or under a pepper that is not there",
-            secret_hashes_broken.clone(),
-        );
-        let secret_unchecked = Family::<ReasonLabel, Counter>::default();
-        registry.register(
-            "secret_unchecked",
-            "Secret halves that could not be checked, by reason",
-            secret_unchecked.clone(),
-        );
-        let secret_waiting = Gauge::<u64, AtomicU64>::default();
-        registry.register("secret_waiting", "Checks that wait for memory", secret_waiting.clone());
-        let imported_keys = Gauge::<u64, AtomicU64>::default();
-        registry.register("imported_keys", "Imported keys in memory", imported_keys.clone());
-        let imported_accepted = Counter::default();
-        registry.register("imported_accepted", "Imported keys accepted", imported_accepted.clone());
-        let imported_slow_checks = Counter::default();
-        registry.register(
-            "imported_slow_checks",
-            "Argon2id, bcrypt and scrypt hashes computed for imported keys",
-            imported_slow_checks.clone(),
-        );
-        let certificate_expiry = Family::<ListenerLabel, Gauge>::default();
-        registry.register(
-            "tls_certificate_expiry_seconds",
-            "When the certificate in force expires, in Unix seconds, by listener",
-            certificate_expiry.clone(),
-        );
-        let handshakes_failed = Family::<ListenerLabel, Counter>::default();
-        registry.register(
-            "tls_handshakes_failed",
-            "Connections that ended before TLS stood, by listener",
-            handshakes_failed.clone(),
-        );
-        let log_lines_dropped = Counter::default();
-        registry.register(
-            "log_lines_dropped",
-            "Lines of the log that found no room, as nobody read it fast enough",
-            log_lines_dropped.clone(),
-        );
-        let connections_evicted = Family::<ListenerLabel, Counter>::default();
-        registry.register(
-            "connections_evicted",
-            "Connections without a request that were closed for others, by listener",
-            connections_evicted.clone(),
-        );
-        for plane in [Plane::Data, Plane::Admin, Plane::Metrics] {
-            drop(connections_evicted.get_or_create(&ListenerLabel { listener: plane.name() }));
-        }
-        let bodies_refused = Counter::default();
-        registry.register(
-            "bodies_refused",
-            "Request bodies that were refused or ended because the memory for bodies was used up",
-            bodies_refused.clone(),
-        );
-        let body_memory = Gauge::<u64, AtomicU64>::default();
-        registry.register("body_memory_bytes", "Memory that request bodies take of their budget", body_memory.clone());
         let rejected = Rejection::ALL
             .into_iter()
             .map(|reason| (reason, rejected.get_or_create(&ReasonLabel { reason: reason.code() }).clone()))
             .collect();
-        let verdicts = Verdicts { rejected, could_not_tell, stale };
-        Metrics {
-            registry,
-            verdicts,
+        let metrics = Metrics {
+            verdicts: Verdicts { rejected, could_not_tell, stale },
             accepted,
-            issued,
-            admin_refused,
-            unknown_version_refreshes,
-            refreshes,
-            refresh_failing,
-            refresh_running,
-            sealed,
-            version_state,
-            keyring_serial,
-            revocations,
-            revocation_bytes,
-            uses_dropped,
-            damaged_rows,
-            secret_hashes,
-            secret_cache_hits,
-            secret_rehashed,
-            secret_hashes_broken,
-            secret_unchecked,
-            secret_waiting,
-            imported_keys,
-            imported_accepted,
-            imported_slow_checks,
-            certificate_expiry,
-            handshakes_failed,
-            log_lines_dropped,
-            connections_evicted,
-            bodies_refused,
-            body_memory,
+            issued: register(all, "api_keys_issued", "API keys issued, by realm"),
+            admin_refused: register(
+                all,
+                "admin_refused",
+                "Requests to the admin plane without a sufficient credential",
+            ),
+            unknown_version_refreshes: register(
+                all,
+                "keyring_unknown_version_refreshes",
+                "Looks at the keyring because a presented key named a version that is not in it",
+            ),
+            refreshes: register(all, "keyring_refreshes", "Looks at keyring and configuration, by outcome"),
+            refresh_failing: register(
+                all,
+                "keyring_refresh_failing",
+                "1 while the last look at the keyring failed, or one hangs",
+            ),
+            refresh_running: register(
+                all,
+                "keyring_refresh_running_seconds",
+                "For how long a look at the keyring has been under way; 0 between looks",
+            ),
+            sealed: register(all, "sealed_api_keys", "API keys sealed, by realm and key version; suite 1 has a budget"),
+            version_state: register(all, "key_version_state", "1 for the state a key version is in"),
+            keyring_serial: register(all, "keyring_serial", "The serial number of the loaded keyring"),
+            revocations: register(all, "revocations", "Revoked ids, suspended ids and rules in force"),
+            revocation_bytes: register(all, "revocations_bytes", "Memory that the list of revocations takes"),
+            uses_dropped: register(
+                all,
+                "uses_dropped",
+                "Uses of API keys since the start that no last use was recorded for, for want of room",
+            ),
+            damaged_rows: register(
+                all,
+                "store_rows_damaged",
+                "Rows of the store that cannot be read whole, and whose keys are rejected, by table",
+            ),
+            secret_hashes: register(all, "secret_hashes", "Hashes of secret halves computed for checks, by scheme"),
+            secret_cache_hits: register(
+                all,
+                "secret_cache_hits",
+                "Secret halves that were found right a moment ago and not hashed again",
+            ),
+            secret_rehashed: register(
+                all,
+                "secret_rehashed",
+                "Stored hashes made anew under another setting or pepper",
+            ),
+            secret_hashes_broken: register(
+                all,
+                "secret_hashes_broken",
+                "Stored hashes that a look found to be altered, or under a pepper that is not there",
+            ),
+            secret_unchecked: register(all, "secret_unchecked", "Secret halves that could not be checked, by reason"),
+            secret_waiting: register(all, "secret_waiting", "Checks that wait for memory"),
+            imported_keys: register(all, "imported_keys", "Imported keys in memory"),
+            imported_accepted: register(all, "imported_accepted", "Imported keys accepted"),
+            imported_slow_checks: register(
+                all,
+                "imported_slow_checks",
+                "Argon2id, bcrypt and scrypt hashes computed for imported keys",
+            ),
+            certificate_expiry: register(
+                all,
+                "tls_certificate_expiry_seconds",
+                "When the certificate in force expires, in Unix seconds, by listener",
+            ),
+            handshakes_failed: register(
+                all,
+                "tls_handshakes_failed",
+                "Connections that ended before TLS stood, by listener",
+            ),
+            log_lines_dropped: register(
+                all,
+                "log_lines_dropped",
+                "Lines of the log that found no room, as nobody read it fast enough",
+            ),
+            connections_evicted: register(
+                all,
+                "connections_evicted",
+                "Connections without a request that were closed for others, by listener",
+            ),
+            bodies_refused: register(
+                all,
+                "bodies_refused",
+                "Request bodies that were refused or ended because the memory for bodies was used up",
+            ),
+            body_memory: register(all, "body_memory_bytes", "Memory that request bodies take of their budget"),
+            registry,
+        };
+        // Shown from the start, with zero.
+        for outcome in ["ok", "failed"] {
+            drop(metrics.refreshes.get_or_create(&OutcomeLabel { outcome }));
         }
+        for table in ["revocations", "imported_keys"] {
+            drop(metrics.damaged_rows.get_or_create(&TableLabel { table }));
+        }
+        for scheme in ["hmac-sha256", "argon2id"] {
+            drop(metrics.secret_hashes.get_or_create(&HashLabel { scheme }));
+        }
+        for plane in [Plane::Data, Plane::Admin, Plane::Metrics] {
+            drop(metrics.connections_evicted.get_or_create(&ListenerLabel { listener: plane.name() }));
+        }
+        metrics
     }
 
     /// Shows `document` as the loaded keyring, and returns the counters of its versions.
@@ -385,16 +316,16 @@ impl Metrics {
         self.imported_keys.set(count as u64);
     }
 
-    /// Shows the certificates in force.
-    pub(crate) fn certificates(&self, tls: &Tls) {
-        for (plane, tls) in tls.all() {
+    /// Shows when the certificates in force expire.
+    pub(crate) fn certificates(&self, expiries: impl IntoIterator<Item = (Plane, Timestamp)>) {
+        for (plane, expiry) in expiries {
             let label = ListenerLabel { listener: plane.name() };
-            self.certificate_expiry.get_or_create(&label).set(tls.validity.until.as_second());
+            self.certificate_expiry.get_or_create(&label).set(expiry.as_second());
             drop(self.handshakes_failed.get_or_create(&label));
         }
     }
 
-    /// Counts a connection on which no TLS came about.
+    /// Counts a connection whose TLS handshake failed.
     pub(crate) fn handshake_failed(&self, plane: Plane) {
         self.handshakes_failed.get_or_create(&ListenerLabel { listener: plane.name() }).inc();
     }
@@ -411,12 +342,10 @@ impl Metrics {
         self.refresh_failing.set(i64::from(failing));
     }
 
-    /// Shows how much of the seal budget is used.
-    pub(crate) fn sealed(&self, counts: &[SealCount]) {
-        for count in counts {
-            let label = SealedLabel { realm: count.realm.clone(), version: count.version };
-            self.sealed.get_or_create(&label).set(i64::try_from(count.count).unwrap_or(i64::MAX));
-        }
+    /// Shows how much of the seal budget a realm has used under a key version.
+    pub(crate) fn sealed(&self, realm: String, version: u32, count: u64) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.sealed.get_or_create(&SealedLabel { realm, version }).set(count);
     }
 
     /// The page at `/metrics`.
@@ -436,4 +365,11 @@ impl VersionCounters {
             counter.inc();
         }
     }
+}
+
+/// A new metric, shown under this name.
+fn register<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }

@@ -60,6 +60,11 @@ impl Tls {
         self.0.iter().map(|(plane, tls)| (*plane, &**tls))
     }
 
+    /// When each certificate expires.
+    pub(crate) fn expiries(&self) -> impl Iterator<Item = (Plane, Timestamp)> {
+        self.all().map(|(plane, tls)| (plane, tls.validity.until))
+    }
+
     /// Which certificates do not count at `now`, and why.
     pub(crate) fn trouble(&self, now: Timestamp) -> Option<String> {
         let found = self.all().filter_map(|(plane, tls)| {

@@ -8,9 +8,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    action::issue::seal_budget,
     schema,
-    store::{SealCount, Store, StoreError},
+    store::{SealCount, Store, StoreError, seal_budget},
 };
 
 /// A keyring without its wrapped keys.
@@ -77,8 +76,10 @@ impl KeyringView {
 impl KeyringView {
     /// The same with how many keys on record are active at `now`.
     pub(crate) fn counting(mut self, store: &dyn Store, now: Timestamp) -> Result<Self, StoreError> {
+        let counts = store.active_counts(now)?;
         for version in &mut self.versions {
-            let (all, administrators) = store.count_active(version.version, now)?;
+            let count = counts.iter().find(|count| count.version == version.version);
+            let (all, administrators) = count.map_or((0, 0), |count| (count.all, count.administrators));
             version.active_api_keys = Some(ActiveKeys { all, administrators });
         }
         Ok(self)

@@ -149,7 +149,7 @@ fn a_rule_that_lies_ahead_lets_nothing_be_issued_that_nobody_accepts() {
     deployment.run(&["revoke", "--app", APP]).ok();
     let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
     let rule = |seconds: i64| {
-        let ahead = "UPDATE revocations SET issued_before = unixepoch() + ?1 WHERE kind = 'revoke-app'";
+        let ahead = "UPDATE revocations SET issued_before = unixepoch() + ?1 WHERE kind = 'revoke_app'";
         database.execute(ahead, [seconds]).expect("set");
     };
     // As far as clocks may differ a key is dated ahead, and accepted.

@@ -67,7 +67,7 @@ fn a_damaged_row_stops_nobody_and_what_it_names_is_rejected() {
     row("unheard-of", &id_of(&unknown), "NULL", "1");
     row("revoke", "no id", "NULL", "1");
     sql("INSERT INTO revocations (kind, app_id, realm, issued_before, effective_at, recorded_at, recorded_by)
-         VALUES ('revoke-app', '00000000-0000-4000-8000-000000000001', 'live', 99999999999, 1, 1, 'somebody')");
+         VALUES ('revoke_app', '00000000-0000-4000-8000-000000000001', 'live', 99999999999, 1, 1, 'somebody')");
     let all = |server: &Server| [&late, &never, &suspended, &unknown].iter().any(|key| active(server, key));
     server.until("what the rows name", |server| !all(server));
     let told = degraded(&server, "revocation rows").expect("it is told");

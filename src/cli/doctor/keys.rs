@@ -4,7 +4,7 @@ use bulla::{Binding, Keyring, KeyringDocument, Sources};
 use jiff::Timestamp;
 
 use super::Report;
-use crate::{belonging, deployment::Deployment, rotation, secret::Sample, store::Store};
+use crate::{action::rotation, belonging, deployment::Deployment, secret::Sample, store::Store};
 
 /// Stored hashes that are held against the pepper: enough to tell another pepper from one damaged row.
 const SAMPLE: u32 = 100;

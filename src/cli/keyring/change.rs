@@ -243,7 +243,11 @@ impl How {
                 let count = |name: &str| counts.and_then(|counts| number(counts, name)).unwrap_or(0);
                 (count("all"), count("administrators"))
             }
-            None => config.open()?.store()?.count_active(version.number(), clock::now())?,
+            None => {
+                let counts = config.open()?.store()?.active_counts(clock::now())?;
+                let count = counts.into_iter().find(|count| count.version == version.number());
+                count.map_or((0, 0), |count| (count.all, count.administrators))
+            }
         };
         let among = match administrators {
             0 => String::new(),

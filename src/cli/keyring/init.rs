@@ -6,7 +6,12 @@ use bulla::{KeyringDocument, KeyringId, SourceUri, Suite};
 use clap::Args;
 
 use super::{ConfigArgument, Outcome, show};
-use crate::{action::keyring::Stage, clock};
+use crate::{
+    action::keyring::Stage,
+    cli::{Failure, output},
+    clock,
+    deployment::DeploymentError,
+};
 
 /// Make the keyring that the configuration names, with one active version.
 #[derive(Args)]
@@ -29,7 +34,12 @@ impl Init {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let deployment = config.open()?;
         if !self.force {
-            deployment.refuse_second_keyring()?;
+            deployment.refuse_second_keyring().map_err(|error| match error {
+                DeploymentError::KeyringKnown { .. } => {
+                    Failure::Usage(format!("{error}; if that is meant, add --force"))
+                }
+                error => error.into(),
+            })?;
         }
         let now = clock::now();
         let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);
@@ -38,6 +48,9 @@ impl Init {
         document.refuse_mac_key(version, &deployment.config.keyring.mac_source, &deployment.sources)?;
         document.activate(version, now)?;
         deployment.write_new_keyring(&document)?;
+        for warning in stage.remarks(version, &document, &deployment.sources) {
+            output::note(&warning);
+        }
         show::print(&document, &[], deployment.feed_key()?.map(|key| key.verifying_key()), self.json)
     }
 }

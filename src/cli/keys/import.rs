@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::import_arguments::{FormatArgument, SaltArgument, SchemeArgument, with_arguments};
 use crate::{
     action::{
         Actor,
@@ -46,10 +47,10 @@ pub(in crate::cli) struct Import {
     realm: Realm,
     /// How the keys were hashed
     #[arg(long, value_enum)]
-    scheme: Scheme,
+    scheme: SchemeArgument,
     /// How the rows are written; by the file's name, if not said
     #[arg(long, value_enum)]
-    format: Option<Format>,
+    format: Option<FormatArgument>,
     /// What every key begins with, and `public` does not have
     #[arg(long, default_value = "", hide_default_value = true)]
     prefix: String,
@@ -64,7 +65,7 @@ pub(in crate::cli) struct Import {
     hashed: HashedArgument,
     /// How `salt` is written; to be said where rows have one
     #[arg(long, value_enum)]
-    salt_encoding: Option<SaltEncoding>,
+    salt_encoding: Option<SaltArgument>,
     /// Of hmac-sha256: the name of the secret in [imported.hmac_keys]
     #[arg(long, value_name = "NAME")]
     hmac_key: Option<String>,
@@ -92,9 +93,9 @@ impl Import {
         let deployment = config.open()?;
         let rule = self.rule()?;
         self.check(&deployment, &rule)?;
-        let salts = match (self.salt_encoding, self.scheme.has_salt()) {
+        let salts = match (self.salt_encoding, rule.scheme.has_salt()) {
             (None, true) => return Err(usage("say how the salts are written: --salt-encoding text, hex or base64")),
-            (encoding, _) => encoding.unwrap_or(SaltEncoding::Text),
+            (encoding, _) => encoding.map_or(SaltEncoding::Text, SaltEncoding::from),
         };
         let (input, length) = self.open()?;
         let now = clock::now();
@@ -119,7 +120,8 @@ impl Import {
     }
 
     fn rule(&self) -> Result<Rule, Failure> {
-        let binary = self.scheme == Scheme::Sha256IdKeySalt;
+        let scheme = Scheme::from(self.scheme);
+        let binary = scheme == Scheme::Sha256IdKeySalt;
         let public = match (self.public_part, &self.separator) {
             (Some(count), _) => PublicPart::First(count),
             (None, Some(separator)) => PublicPart::Before(separator.clone()),
@@ -132,8 +134,8 @@ impl Import {
             HashedArgument::Secret => Hashed::Secret,
         };
         let (prefix, hmac_key) = (self.prefix.clone(), self.hmac_key.clone());
-        let rule = Rule { scheme: self.scheme, prefix, public, hashed, hmac_key };
-        rule.check().map_err(usage)?;
+        let rule = Rule { scheme, prefix, public, hashed, hmac_key };
+        rule.check().map_err(|error| usage(with_arguments(error)))?;
         Ok(rule)
     }
 
@@ -167,7 +169,7 @@ impl Import {
 
     fn format(&self) -> Format {
         let csv = self.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-        self.format.unwrap_or(if csv { Format::Csv } else { Format::Jsonl })
+        self.format.map_or(if csv { Format::Csv } else { Format::Jsonl }, Format::from)
     }
 }
 

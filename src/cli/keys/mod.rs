@@ -1,6 +1,7 @@
 //! `bulla keys`: the API keys on record.
 
 mod import;
+mod import_arguments;
 mod list;
 mod migrate;
 mod reroll;

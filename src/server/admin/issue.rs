@@ -11,13 +11,12 @@ use axum::{
 };
 use bulla::ApiKey;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::auth::{Caller, Permission};
 use crate::{
     action::{
-        issue::{IdempotencyKey, Issued, IssuedApiKey, Issuing, MAX_BATCH},
+        issue::{Issued, IssuedApiKey, Issuing, MAX_BATCH},
         new_api_key::NewApiKey,
     },
     clock, schema,
@@ -28,6 +27,7 @@ use crate::{
         openapi::problems::{Guarded, MediaType, PolicyOrReused},
         problem::Problem,
     },
+    store::IdempotencyKey,
     telemetry::metrics::RealmLabel,
     text::TextError,
 };
@@ -185,7 +185,5 @@ fn idempotency_key(headers: &HeaderMap, endpoint: &str, body: &[u8]) -> Result<O
     if ApiKey::is_within(key) {
         return Err(Problem::bad_request(format!("Idempotency-Key: {}", TextError::HoldsKey)));
     }
-    let digest = Sha256::new().chain_update(endpoint).chain_update([0]).chain_update(body).finalize();
-    let request = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Some(IdempotencyKey { key: key.to_owned(), request }))
+    Ok(Some(IdempotencyKey::new(key, endpoint, body)))
 }

@@ -135,7 +135,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
     let counts = counts.await;
     // Without the store the counts stay as they were; its failing shows elsewhere.
     if let Ok(Ok(counts)) = counts {
-        app.metrics.sealed(&counts);
+        counts.into_iter().for_each(|count| app.metrics.sealed(count.realm, count.version, count.count));
     }
     let format = Format::accepted(&headers);
     // A cache in between may not hand one format to a scraper of the other.

@@ -25,7 +25,11 @@ use super::{
     App,
     file_watch::{self as files, Watch},
 };
-use crate::{clock, config::Config, deployment::DeploymentError, rotation};
+use crate::{
+    action::rotation,
+    clock,
+    deployment::{self, DeploymentError},
+};
 
 /// The first wait after a failure; it doubles up to the refresh interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -162,7 +166,7 @@ impl Refresher {
         }
         let (app, config) = (Arc::clone(&self.app), self.config.clone());
         self.publishing = Some(Job::start(trigger, move || {
-            let mut config = Config::load(&config)?;
+            let mut config = deployment::load(&config)?;
             config.listen_as(&app.config);
             let (changed, failed, wants_mac_key) = match app.publish(Some(config)) {
                 Ok(published) => (published.changed, published.failed, false),

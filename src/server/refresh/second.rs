@@ -13,14 +13,13 @@ use super::{Asked, Published, Second, Trigger};
 use crate::{
     action::{
         Actor,
-        issue::seal_warning,
         keyring::{Activate, Change, Stage},
+        rotation::{self, Step},
     },
     clock,
     deployment::DeploymentError,
-    rotation::{self, Step},
     server::App,
-    store::{SealCount, transact},
+    store::{SealCount, seal_warning, transact},
 };
 
 /// What looks remember for the next ones.

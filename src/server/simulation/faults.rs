@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::{
     last_used::Use,
     store::{
-        AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, RevokedPage, SealCount, SecretChanges,
-        SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
+        ActiveCount, AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, RevokedPage, SealCount,
+        SecretChanges, SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
     },
 };
 
@@ -230,8 +230,8 @@ impl Store for FaultyStore {
         self.read(|real| real.taken_over(realm, limit))
     }
 
-    fn count_active(&self, version: u32, now: Timestamp) -> Result<(u64, u64), StoreError> {
-        self.read(|real| real.count_active(version, now))
+    fn active_counts(&self, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError> {
+        self.read(|real| real.active_counts(now))
     }
 
     fn count_issued_before(

@@ -1,19 +1,18 @@
-//! The audit's table, and the one of answers.
+//! The audit's table.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 use serde_json::json;
 
-use super::damaged;
-use crate::store::{Answered, AuditEntry, AuditRecord, StoreError};
+use super::{audit_numbering::NEXT, damaged};
+use crate::store::{AuditEntry, AuditRecord, StoreError};
 
 /// Appends a record under the next number.
 pub(super) fn append(connection: &Connection, record: &AuditRecord) -> Result<(), StoreError> {
     connection
-        .prepare_cached(
-            "INSERT INTO audit (seq, at, actor, address, action, target, detail)
-             VALUES ((SELECT coalesce(max(seq), 0) + 1 FROM audit), ?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
+        .prepare_cached(&format!(
+            "INSERT INTO audit (seq, at, actor, address, action, target, detail) VALUES ({NEXT}, ?1, ?2, ?3, ?4, ?5, ?6)"
+        ))?
         .execute(params![
             record.at.as_second(),
             record.actor,
@@ -25,7 +24,7 @@ pub(super) fn append(connection: &Connection, record: &AuditRecord) -> Result<()
     Ok(())
 }
 
-/// What was recorded behind `seq`.
+/// The records with higher numbers than `seq`.
 pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT seq, at, actor, address, action, target, detail FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -51,41 +50,4 @@ pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Vec
         entries.push(AuditEntry { seq: seq.unsigned_abs(), record });
     }
     Ok(entries)
-}
-
-/// What was answered to this caller's request of this key.
-pub(super) fn answered(connection: &Connection, caller: &str, key: &str) -> Result<Option<Answered>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT request, api_key_ids, at FROM idempotency WHERE caller = ?1 AND key = ?2")?;
-    let row = query.query_row([caller, key], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
-    });
-    let Some((request, ids, at)) = row.optional()? else { return Ok(None) };
-    let texts: Vec<String> = serde_json::from_str(&ids).unwrap_or_default();
-    let ids: Result<Vec<_>, _> = texts.iter().map(|id| id.parse()).collect();
-    match (ids, Timestamp::from_second(at)) {
-        (Ok(api_key_ids), Ok(at)) => Ok(Some(Answered { request, api_key_ids, at })),
-        _ => Err(damaged("the answers of", at)),
-    }
-}
-
-/// Remembers what is answered.
-pub(super) fn remember(
-    connection: &Connection,
-    caller: &str,
-    key: &str,
-    answered: &Answered,
-) -> Result<(), StoreError> {
-    let ids: Vec<String> = answered.api_key_ids.iter().map(ToString::to_string).collect();
-    let ids = serde_json::to_string(&ids).map_err(|error| StoreError::Failed(error.to_string()))?;
-    connection
-        .prepare_cached("INSERT INTO idempotency (caller, key, request, api_key_ids, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![caller, key, answered.request, ids, answered.at.as_second()])?;
-    Ok(())
-}
-
-/// Forgets old answers.
-pub(super) fn sweep(connection: &Connection, before: Timestamp) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM idempotency WHERE at < ?1", [before.as_second()])?;
-    Ok(())
 }

@@ -2,21 +2,10 @@
 
 use std::{fs::OpenOptions, path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{files, mark, schema, wal};
+use super::{files, mark, migrations, wal};
 use crate::store::StoreError;
-
-/// The schema's steps; a store counts in `user_version` how many it has.
-pub(super) const MIGRATIONS: [&str; 7] = [
-    include_str!("../schema-1.sql"),
-    include_str!("../schema-2.sql"),
-    include_str!("../schema-3.sql"),
-    include_str!("../schema-4.sql"),
-    include_str!("../schema-5.sql"),
-    include_str!("../schema-6.sql"),
-    include_str!("../schema-7.sql"),
-];
 
 /// KiB of pages that the writer keeps at most: with the usual 2,000 a transaction of thousands of rows writes the same pages
 /// of an index again and again.
@@ -42,6 +31,8 @@ pub(super) struct Connections {
     pub(super) reader: Connection,
     /// Only reads the log of revocations and what else has to be in force at once.
     pub(super) log: Connection,
+    /// Only reads what goes over the whole ledger and may take seconds.
+    pub(super) counter: Connection,
 }
 
 impl Connections {
@@ -56,20 +47,20 @@ impl Connections {
     }
 
     fn to_read(path: &Path) -> Result<Self, StoreError> {
-        Ok(Connections { writer: reading(path)?, reader: reading(path)?, log: reading(path)? })
+        Ok(Connections { writer: reading(path)?, reader: reading(path)?, log: reading(path)?, counter: reading(path)? })
     }
 
     fn to_write(path: &Path) -> Result<Self, StoreError> {
         let mut writer = writing(path)?;
         writer.pragma_update(None, "synchronous", "FULL")?;
         writer.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        migrate(&mut writer, path)?;
-        let [reader, log] = [writing(path)?, writing(path)?];
-        for only_reads in [&reader, &log] {
+        migrations::migrate(&mut writer, path)?;
+        let [reader, log, counter] = [writing(path)?, writing(path)?, writing(path)?];
+        for only_reads in [&reader, &log, &counter] {
             only_reads.pragma_update(None, "query_only", true)?;
         }
-        let connections = Connections { writer, reader, log };
-        // From here on SQLite has all three files open, and knows which mark was there.
+        let connections = Connections { writer, reader, log, counter };
+        // From here on SQLite has all of its files open, and knows which mark was there.
         for connection in connections.all() {
             mark::read(connection)?;
         }
@@ -77,8 +68,8 @@ impl Connections {
     }
 
     /// Every one of them.
-    pub(super) fn all(&self) -> [&Connection; 3] {
-        [&self.writer, &self.reader, &self.log]
+    pub(super) fn all(&self) -> [&Connection; 4] {
+        [&self.writer, &self.reader, &self.log, &self.counter]
     }
 }
 
@@ -112,38 +103,6 @@ fn reading(path: &Path) -> Result<Connection, StoreError> {
         Connection::open_with_flags(wal::uri(&database), flags)?
     };
     connection.set_prepared_statement_cache_capacity(64);
-    let done: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    match usize::try_from(done) {
-        Ok(done) if done == MIGRATIONS.len() => Ok(connection),
-        Ok(done) if done < MIGRATIONS.len() => Err(StoreError::Failed(
-            "it was written by an older bulla, and is read-only: make it writable once, so that it can be brought up"
-                .to_owned(),
-        )),
-        _ => Err(StoreError::Newer(path.display().to_string(), done)),
-    }
-}
-
-fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let steps_done = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
-    // Nothing is written where nothing is to be done: a store on a full disk can still be read.
-    if steps_done(connection)? == MIGRATIONS.len() as i64 {
-        return Ok(());
-    }
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let cookie = mark::cookie(&transaction)?;
-    let done = match steps_done(&transaction)? {
-        0 => schema::steps_in(&transaction)?,
-        done => done,
-    };
-    let steps = usize::try_from(done)
-        .ok()
-        .and_then(|done| MIGRATIONS.get(done..))
-        .ok_or_else(|| StoreError::Newer(path.display().to_string(), done))?;
-    for step in steps {
-        transaction.execute_batch(step)?;
-    }
-    transaction.pragma_update(None, "user_version", MIGRATIONS.len() as i64)?;
-    mark::renew(&transaction, cookie)?;
-    transaction.commit()?;
-    Ok(())
+    migrations::check(&connection, path)?;
+    Ok(connection)
 }

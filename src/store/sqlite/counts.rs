@@ -5,23 +5,25 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use crate::store::StoreError;
+use crate::store::{ActiveCount, StoreError};
 
-/// How many keys of a version are active, and how many of those are the administrators'.
-pub(super) fn active(connection: &Connection, version: u32, now: Timestamp) -> Result<(u64, u64), StoreError> {
+/// How many keys of each version are active, and how many of those are the administrators'. One pass over the ledger.
+pub(super) fn active(connection: &Connection, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT count(*), coalesce(sum(realm = ?3), 0) FROM api_keys AS key
-         WHERE version = ?1 AND coalesce(revoked_at, ?2 + 1) > ?2 AND coalesce(expires_at, ?2 + 1) > ?2
+        "SELECT version, count(*), coalesce(sum(realm = ?2), 0) FROM api_keys AS key
+         WHERE coalesce(revoked_at, ?1 + 1) > ?1 AND coalesce(expires_at, ?1 + 1) > ?1
              AND suspended_at IS NULL
              AND issued_at >= coalesce((SELECT max(issued_before) FROM revocations AS rule WHERE rule.app_id = key.app_id
                                         AND (rule.realm IS NULL OR rule.realm = key.realm)), 0)
              AND issued_at >= coalesce((SELECT max(issued_before) FROM revocations AS rule
-                                        WHERE rule.kind = 'revoke-realm' AND rule.realm = key.realm), 0)",
+                                        WHERE rule.kind = 'revoke_realm' AND rule.realm = key.realm), 0)
+         GROUP BY version",
     )?;
-    let count = |column: usize| move |row: &rusqlite::Row<'_>| row.get::<_, i64>(column).map(i64::unsigned_abs);
-    Ok(query.query_row(params![version, now.as_second(), Realm::ADMIN.as_str()], |row| {
-        Ok((count(0)(row)?, count(1)(row)?))
-    })?)
+    let rows = query.query_map(params![now.as_second(), Realm::ADMIN.as_str()], |row| {
+        let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        Ok(ActiveCount { version: row.get(0)?, all: count(1)?, administrators: count(2)? })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// How many keys of an app or a realm were issued before a time.

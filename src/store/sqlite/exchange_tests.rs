@@ -276,7 +276,7 @@ fn a_dump_of_sql_is_a_store_without_its_number() {
     let store = opened(folder.path()).expect("opened");
     assert_eq!(noted(&store), 1);
     let version: i64 = lock(&store.reader).pragma_query_value(None, "user_version", |row| row.get(0)).expect("read");
-    assert_eq!(version, connection::MIGRATIONS.len() as i64);
+    assert_eq!(version, migrations::STEPS.len() as i64);
     drop(store);
     sql(folder.path(), "PRAGMA user_version = 0; DROP TABLE escrow");
     let error = opened(folder.path()).err().expect("refused").to_string();

@@ -1,12 +1,14 @@
 //! The ledger's table.
 
-use bulla::{ApiKeyId, Realm};
+use bulla::ApiKeyId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
-use super::{damaged, revocation::IN_EFFECT, revocation_rows::RULED_BEFORE};
-use crate::last_used::Use;
-use crate::store::{LedgerEntry, LedgerFilter, LedgerRow, SealCount, StoreError, ledger::Restrictions};
+use super::{damaged, revocation::IN_EFFECT, revocation_rows::RULED_BEFORE, seal_budget};
+use crate::{
+    last_used::Use,
+    store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, ledger::Restrictions},
+};
 
 /// What is read of a key. Rules, and whether its revocation is in effect, stand in the log of revocations.
 fn select() -> String {
@@ -16,7 +18,7 @@ fn select() -> String {
                 max(coalesce((SELECT max({RULED_BEFORE}) FROM revocations AS rule WHERE rule.app_id = api_keys.app_id
                               AND (rule.realm IS NULL OR rule.realm = api_keys.realm)), 0),
                     coalesce((SELECT max({RULED_BEFORE}) FROM revocations AS rule
-                              WHERE rule.kind = 'revoke-realm' AND rule.realm = api_keys.realm), 0)),
+                              WHERE rule.kind = 'revoke_realm' AND rule.realm = api_keys.realm), 0)),
                 coalesce((SELECT max({IN_EFFECT}) FROM revocations AS own WHERE own.api_key_id = api_keys.api_key_id), 0)
          FROM api_keys"
     )
@@ -64,7 +66,7 @@ pub(super) fn find(connection: &Connection, id: &ApiKeyId) -> Result<Option<Ledg
 /// Records a key, and counts it against its realm's and version's budget.
 pub(super) fn insert(connection: &Connection, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
     insert_row(connection, row)?.ok_or(StoreError::Duplicate)?;
-    count_seal(connection, row.id.realm(), row.id.version(), budget)
+    seal_budget::count(connection, row.id.realm(), row.id.version(), budget)
 }
 
 /// Records a key; its place, unless the id is on record already.
@@ -93,31 +95,6 @@ pub(super) fn insert_row(connection: &Connection, row: &LedgerRow) -> Result<Opt
             row.rerolled_from.map(|id| id.to_string()),
         ])?;
     Ok((inserted > 0).then(|| connection.last_insert_rowid()))
-}
-
-fn count_seal(connection: &Connection, realm: Realm, version: u32, budget: Option<u64>) -> Result<(), StoreError> {
-    let count: i64 = connection
-        .prepare_cached(
-            "INSERT INTO seal_counts (realm, version, count) VALUES (?1, ?2, 1)
-             ON CONFLICT (realm, version) DO UPDATE SET count = count + 1 RETURNING count",
-        )?
-        .query_row(params![realm.as_str(), version], |counted| counted.get(0))?;
-    match budget {
-        Some(budget) if count.unsigned_abs() > budget => {
-            Err(StoreError::BudgetSpent { realm, version, count: count.unsigned_abs() - 1, budget })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// How many keys were sealed, for each realm and version.
-pub(super) fn seal_counts(connection: &Connection) -> Result<Vec<SealCount>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT realm, version, count FROM seal_counts ORDER BY version, realm")?;
-    let rows = query.query_map([], |row| {
-        Ok(SealCount { realm: row.get(0)?, version: row.get(1)?, count: row.get::<_, i64>(2)?.unsigned_abs() })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Adds uses; ids that are not on record have none to add to.

@@ -1,19 +1,23 @@
 //! The embedded store: SQLite in WAL mode. The only folder that speaks its dialect.
 
 mod audit;
+mod audit_numbering;
 mod connection;
 mod counts;
 mod escrow;
 mod files;
+mod idempotency;
 mod imported;
 mod keyring;
 mod ledger;
 mod mark;
+mod migrations;
 mod revocation;
 mod revocation_rows;
-mod schema;
+mod seal_budget;
 mod secret;
 mod sweep;
+mod transaction;
 mod wal;
 
 use std::{
@@ -30,14 +34,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use uuid::Uuid;
 
-use crate::{imported::Rule, last_used::Use};
-
-use self::{connection::Connections, files::Files};
+use self::{connection::Connections, files::Files, transaction::Writing};
 use super::{
-    Answered, AuditEntry, AuditRecord, EscrowRow, Imported, ImportedPart, LedgerEntry, LedgerFilter, LedgerRow,
-    LogPart, Logged, Migration, NewImported, NewRevocation, NewSecretRow, RevokedPage, SealCount, SecretChanges,
-    SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
+    ActiveCount, AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, RevokedPage, SealCount,
+    SecretChanges, SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
 };
+use crate::last_used::Use;
 
 pub(super) struct SqliteStore {
     path: PathBuf,
@@ -46,6 +48,8 @@ pub(super) struct SqliteStore {
     reader: Mutex<Connection>,
     /// Apart, so that no long answer to somebody else delays what was revoked.
     log: Mutex<Connection>,
+    /// Apart, so that a count over a million keys blocks nobody.
+    counter: Mutex<Connection>,
     /// Whether all were opened where nothing can be written.
     read_only: AtomicBool,
     files: RwLock<Files>,
@@ -64,12 +68,13 @@ impl SqliteStore {
         if read_only {
             tracing::warn!(path = %path.display(), "the store is read-only: keys are verified, and nothing can be changed");
         }
-        let Connections { writer, reader, log } = connections;
+        let Connections { writer, reader, log, counter } = connections;
         Ok(SqliteStore {
             path: path.to_owned(),
             writer: Mutex::new(writer),
             reader: Mutex::new(reader),
             log: Mutex::new(log),
+            counter: Mutex::new(counter),
             read_only: AtomicBool::new(read_only),
             files: RwLock::new(files),
         })
@@ -79,6 +84,13 @@ impl SqliteStore {
         self.look_again();
         self.files(Files::readable)?;
         Ok(lock(&self.reader))
+    }
+
+    /// For what goes over the whole ledger.
+    fn counter(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
+        self.look_again();
+        self.files(Files::readable)?;
+        Ok(lock(&self.counter))
     }
 
     /// For what is followed: of the file that other processes write as well, or not at all.
@@ -97,12 +109,13 @@ impl SqliteStore {
         if !self.read_only.load(Ordering::Acquire) || !connection::is_writable(&self.path) {
             return;
         }
-        let (mut writer, mut reader, mut log) = (lock(&self.writer), lock(&self.reader), lock(&self.log));
+        let (mut writer, mut reader) = (lock(&self.writer), lock(&self.reader));
+        let (mut log, mut counter) = (lock(&self.log), lock(&self.counter));
         if !self.read_only.load(Ordering::Acquire) || self.files(Files::ours).is_err() {
             return;
         }
         if let Ok((connections, files)) = open(&self.path, false) {
-            Connections { writer: *writer, reader: *reader, log: *log } = connections;
+            Connections { writer: *writer, reader: *reader, log: *log, counter: *counter } = connections;
             *self.files.write().unwrap_or_else(PoisonError::into_inner) = files;
             self.read_only.store(false, Ordering::Release);
             tracing::info!(path = %self.path.display(), "the store can be written again");
@@ -132,7 +145,7 @@ impl Drop for SqliteStore {
     fn drop(&mut self) {
         let _told_before = Store::look_at_files(self);
         let sound = self.read_only.load(Ordering::Acquire) || self.files(Files::may_be_closed);
-        for connection in [&self.writer, &self.reader, &self.log] {
+        for connection in [&self.writer, &self.reader, &self.log, &self.counter] {
             let _by_default = connection::checkpoint_on_close(&lock(connection), sound);
         }
     }
@@ -174,7 +187,7 @@ impl Store for SqliteStore {
     }
 
     fn count(&self) -> Result<u64, StoreError> {
-        let count: i64 = self.reader()?.query_row("SELECT count(*) FROM api_keys", [], |row| row.get(0))?;
+        let count: i64 = self.counter()?.query_row("SELECT count(*) FROM api_keys", [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 
@@ -186,8 +199,8 @@ impl Store for SqliteStore {
         ledger::find(&*self.reader()?, id)
     }
 
-    fn count_active(&self, version: u32, now: Timestamp) -> Result<(u64, u64), StoreError> {
-        counts::active(&*self.reader()?, version, now)
+    fn active_counts(&self, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError> {
+        counts::active(&*self.counter()?, now)
     }
 
     fn count_issued_before(
@@ -196,7 +209,7 @@ impl Store for SqliteStore {
         realm: Option<Realm>,
         before: Timestamp,
     ) -> Result<u64, StoreError> {
-        counts::issued_before(&*self.reader()?, app_id, realm, before)
+        counts::issued_before(&*self.counter()?, app_id, realm, before)
     }
 
     fn rules_behind(&self, after: Timestamp) -> Result<Vec<(String, Timestamp)>, StoreError> {
@@ -208,7 +221,7 @@ impl Store for SqliteStore {
     }
 
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
-        ledger::seal_counts(&*self.reader()?)
+        seal_budget::counts(&*self.reader()?)
     }
 
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
@@ -259,7 +272,7 @@ impl Store for SqliteStore {
     }
 
     fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError> {
-        secret::without(&*self.reader()?, realm.as_str(), now)
+        secret::without(&*self.counter()?, realm.as_str(), now)
     }
 
     fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
@@ -287,11 +300,11 @@ impl Store for SqliteStore {
     }
 
     fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
-        imported::elsewhere(&*self.reader()?, realm, set)
+        imported::elsewhere(&*self.counter()?, realm, set)
     }
 
     fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError> {
-        imported::migrations(&*self.reader()?, realm, now)
+        imported::migrations(&*self.counter()?, realm, now)
     }
 
     fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
@@ -309,92 +322,6 @@ impl Store for SqliteStore {
 
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError> {
         self.write(|connection| sweep::sweep(connection, sweep))
-    }
-}
-
-/// A transaction that has begun.
-struct Writing<'a>(&'a Connection);
-
-impl Transaction for Writing<'_> {
-    fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError> {
-        ledger::find(self.0, id)
-    }
-
-    fn logged(&self, id: &ApiKeyId) -> Result<Logged, StoreError> {
-        revocation::logged(self.0, id)
-    }
-
-    fn put_in_effect(&mut self, id: &ApiKeyId) -> Result<(), StoreError> {
-        revocation::put_in_effect(self.0, id)
-    }
-
-    fn rule(&self, app_id: Option<Uuid>, realm: Option<Realm>) -> Result<Option<Timestamp>, StoreError> {
-        revocation::rule(self.0, app_id, realm)
-    }
-
-    fn answered(&self, caller: &str, key: &str) -> Result<Option<Answered>, StoreError> {
-        audit::answered(self.0, caller, key)
-    }
-
-    fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
-        ledger::insert(self.0, row, budget)
-    }
-
-    fn imported_set(&mut self, realm: Realm, rule: &Rule, id_key: [u8; 16]) -> Result<StoredSet, StoreError> {
-        imported::set(self.0, realm, rule, id_key)
-    }
-
-    fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError> {
-        imported::insert(self.0, new)
-    }
-
-    fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
-        imported::replace(self.0, id, by)
-    }
-
-    fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
-        secret::of(self.0, id, now)
-    }
-
-    fn insert_secret(&mut self, row: &NewSecretRow) -> Result<(), StoreError> {
-        secret::insert(self.0, row)
-    }
-
-    fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError> {
-        secret::retire(self.0, seq, at)
-    }
-
-    fn replace_secret(&mut self, old: &SecretRow, new: &NewSecretRow) -> Result<bool, StoreError> {
-        secret::replace(self.0, old, new)
-    }
-
-    fn insert_escrow(&mut self, row: &EscrowRow) -> Result<(), StoreError> {
-        escrow::insert(self.0, row)
-    }
-
-    fn escrow(&self, id: &ApiKeyId, now: Timestamp) -> Result<Option<EscrowRow>, StoreError> {
-        escrow::find(self.0, id, now)
-    }
-
-    fn renew_escrow(&mut self, id: &ApiKeyId, ending: &str) -> Result<(), StoreError> {
-        escrow::renew(self.0, id, ending)
-    }
-
-    fn end_escrow(&mut self, id: &ApiKeyId, at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
-        escrow::end(self.0, id, at, now)
-    }
-
-    fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError> {
-        escrow::end_by(self.0, revocation)?;
-        revocation::append(self.0, revocation)
-    }
-
-    fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {
-        audit::append(self.0, record)
-    }
-
-    fn remember_answer(&mut self, caller: &str, key: &str, answered: &Answered) -> Result<(), StoreError> {
-        audit::remember(self.0, caller, key, answered)
     }
 }
 

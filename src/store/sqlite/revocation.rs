@@ -1,4 +1,5 @@
-//! The log of revocations: appending, and what it says of one id, app or realm.
+//! The log of revocations: appending, and what it says of one id, app or realm. Its kinds are spelled as in the feed
+//! ([`bulla::ChangeKind::name`]).
 
 use bulla::{ApiKeyId, Change, Realm};
 use jiff::Timestamp;
@@ -41,12 +42,13 @@ pub(super) fn append(connection: &Connection, new: &NewRevocation) -> Result<(),
             .execute(params![app_id.to_string(), realm.map(|realm| realm.to_string()), issued_before]),
         Change::RevokeRealm { realm, issued_before } => connection
             .prepare_cached(
-                "DELETE FROM revocations WHERE kind = 'revoke-realm' AND realm = ?1 AND issued_before <= ?2",
+                "DELETE FROM revocations WHERE kind = 'revoke_realm' AND realm = ?1 AND issued_before <= ?2",
             )?
             .execute(params![realm.as_str(), issued_before]),
         Change::ForgetVersion { .. } => return Ok(()),
     };
     superseded?;
+    let Some(kind) = new.change.kind() else { return Ok(()) };
     let (id, app_id, realm, issued_before, expires_at) = columns(&new.change);
     connection
         .prepare_cached(
@@ -55,7 +57,7 @@ pub(super) fn append(connection: &Connection, new: &NewRevocation) -> Result<(),
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
-            kind(&new.change),
+            kind.name(),
             id.map(|id| id.to_string()),
             id.map(|id| id.version()),
             app_id.map(|app| app.to_string()),
@@ -115,24 +117,14 @@ pub(super) fn rule(
 ) -> Result<Option<Timestamp>, StoreError> {
     // In this form the partial indices serve: each issued key asks for three rules, with the writer held.
     let which = match app_id {
-        Some(_) => "kind = 'revoke-app' AND app_id = ?1 AND realm IS ?2",
-        None => "kind = 'revoke-realm' AND app_id IS ?1 AND realm = ?2",
+        Some(_) => "kind = 'revoke_app' AND app_id = ?1 AND realm IS ?2",
+        None => "kind = 'revoke_realm' AND app_id IS ?1 AND realm = ?2",
     };
     let rules = format!("SELECT max({RULED_BEFORE}) FROM revocations AS rule WHERE {which}");
     let mut query = connection.prepare_cached(&rules)?;
     let (app_id, realm) = (app_id.map(|app| app.to_string()), realm.map(|realm| realm.to_string()));
     let before: Option<i64> = query.query_row(params![app_id, realm], |row| row.get(0))?;
     Ok(before.and_then(|before| Timestamp::from_second(before).ok()))
-}
-
-fn kind(change: &Change) -> &'static str {
-    match change {
-        Change::Revoke { .. } => "revoke",
-        Change::Suspend { .. } => "suspend",
-        Change::Resume { .. } => "resume",
-        Change::RevokeApp { .. } => "revoke-app",
-        Change::RevokeRealm { .. } | Change::ForgetVersion { .. } => "revoke-realm",
-    }
 }
 
 type Columns = (Option<ApiKeyId>, Option<Uuid>, Option<Realm>, Option<u32>, Option<u32>);

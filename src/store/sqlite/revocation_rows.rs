@@ -16,7 +16,7 @@ const _: () = assert!(AHEAD == 300, "RULED_BEFORE says it once more, in SQL");
 
 /// The time before which a rule rejects. In a row that cannot be read it is the latest that such a rule can say.
 pub(super) const RULED_BEFORE: &str = "CASE WHEN rule.issued_before BETWEEN 0 AND 4294967295 THEN rule.issued_before
-         WHEN rule.kind IN ('revoke-app', 'revoke-realm') THEN max(min(rule.recorded_at + 300, 4294967295), 0) END";
+         WHEN rule.kind IN ('revoke_app', 'revoke_realm') THEN max(min(rule.recorded_at + 300, 4294967295), 0) END";
 
 /// A row as it was read.
 enum Read {
@@ -116,7 +116,7 @@ fn read(row: &Row<'_>, seq: u64) -> Read {
             wrong.push("kind");
             Some(RevocationEvent::at_once(seq, Change::Revoke { id, expires_at: None }))
         }
-        (Some("revoke-app"), None) => text(3).and_then(|app_id| app_id.parse::<Uuid>().ok()).map(|app_id| {
+        (Some("revoke_app"), None) => text(3).and_then(|app_id| app_id.parse::<Uuid>().ok()).map(|app_id| {
             let realm = text(4).and_then(|realm| realm.parse::<Realm>().ok());
             if realm.is_none() && !matches!(row.get_ref(4), Ok(ValueRef::Null)) {
                 wrong.push("realm");
@@ -124,7 +124,7 @@ fn read(row: &Row<'_>, seq: u64) -> Read {
             let issued_before = issued_before(row, integer(8), &mut wrong);
             RevocationEvent::at_once(seq, Change::RevokeApp { app_id, realm, issued_before })
         }),
-        (Some("revoke-realm"), None) => text(4).and_then(|realm| realm.parse::<Realm>().ok()).map(|realm| {
+        (Some("revoke_realm"), None) => text(4).and_then(|realm| realm.parse::<Realm>().ok()).map(|realm| {
             let issued_before = issued_before(row, integer(8), &mut wrong);
             RevocationEvent::at_once(seq, Change::RevokeRealm { realm, issued_before })
         }),

@@ -122,7 +122,7 @@ pub(super) fn without(connection: &Connection, realm: &str, now: Timestamp) -> R
         "SELECT count(*) FROM api_keys WHERE realm = ?1 AND (expires_at IS NULL OR expires_at > ?2)
          AND (revoked_at IS NULL OR revoked_at > ?2)
          AND issued_at >= coalesce(
-             (SELECT max(issued_before) FROM revocations WHERE kind = 'revoke-realm' AND realm = ?1), 0)
+             (SELECT max(issued_before) FROM revocations WHERE kind = 'revoke_realm' AND realm = ?1), 0)
          AND NOT EXISTS (SELECT 1 FROM secret_hashes WHERE secret_hashes.api_key_id = api_keys.api_key_id)",
         params![realm, now.as_second()],
         |row| row.get(0),

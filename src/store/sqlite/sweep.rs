@@ -4,7 +4,7 @@ use bulla::ApiKeyId;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{audit, escrow, secret};
+use super::{escrow, idempotency, revocation::IN_EFFECT, secret};
 use crate::store::{LostRevocation, RevokedPage, StoreError, Sweep};
 
 /// The time that sweeps went by last.
@@ -23,13 +23,20 @@ pub(super) fn is_anything_due(connection: &Connection, now: Timestamp) -> Result
     Ok(query.query_row([now.as_second()], |row| row.get(0))?)
 }
 
-/// Has it be for good.
+/// Has it be for good. The revocations get new numbers, so that a process hears of them that has read them with a time that
+/// has not come by its clock, which may be set back meanwhile.
 pub(super) fn settle(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
+    const DUE: &str = "kind = 'revoke' AND in_effect = 0 AND effective_at > recorded_at AND effective_at <= ?1";
     connection.execute(
-        "UPDATE revocations SET in_effect = 1 WHERE kind = 'revoke' AND in_effect = 0
-         AND effective_at > recorded_at AND effective_at <= ?1",
+        &format!(
+            "INSERT INTO revocations (kind, api_key_id, version, expires_at, effective_at, reason, recorded_at, recorded_by,
+                                      in_effect)
+             SELECT kind, api_key_id, version, expires_at, effective_at, reason, recorded_at, recorded_by, 1
+             FROM revocations WHERE {DUE} ORDER BY seq"
+        ),
         [now.as_second()],
     )?;
+    connection.execute(&format!("DELETE FROM revocations WHERE {DUE}"), [now.as_second()])?;
     secret::sweep(connection, now)
 }
 
@@ -40,7 +47,7 @@ pub(super) fn sweep(connection: &Connection, sweep: &Sweep<'_>) -> Result<(), St
     connection.execute("DELETE FROM revocations WHERE expires_at < ?1", [sweep.expired_before.as_second()])?;
     let destroyed = serde_json::json!(sweep.destroyed).to_string();
     connection.execute("DELETE FROM revocations WHERE version IN (SELECT value FROM json_each(?1))", [destroyed])?;
-    audit::sweep(connection, sweep.answered_before)?;
+    idempotency::sweep(connection, sweep.answered_before)?;
     remember_clock(connection, sweep.now)
 }
 
@@ -58,14 +65,23 @@ pub(super) fn revoked_page(
     expired_before: Timestamp,
     all: bool,
 ) -> Result<RevokedPage, StoreError> {
-    let lost = "NOT EXISTS (SELECT 1 FROM revocations WHERE revocations.api_key_id = page.api_key_id
-                            AND (kind NOT IN ('suspend', 'resume') OR (kind = 'suspend' AND page.revoked_at IS NULL)))";
+    let logged = |kinds: &str| {
+        format!("EXISTS (SELECT 1 FROM revocations WHERE revocations.api_key_id = page.api_key_id AND {kinds})")
+    };
+    // A suspension counts until a revocation is in effect, also in the grace period before that.
+    let lost = format!(
+        "((revoked_at IS NOT NULL AND NOT {revoked})
+          OR (suspended_at IS NOT NULL AND NOT {suspended} AND NOT {in_effect}))",
+        revoked = logged("kind NOT IN ('suspend', 'resume')"),
+        suspended = logged("kind = 'suspend'"),
+        in_effect = logged(&format!("({IN_EFFECT}) = 1")),
+    );
     let mut query = connection.prepare_cached(&format!(
         "SELECT page.seq, api_key_id, app_id, issued_at, expires_at, revoked_at, revoke_reason,
-                coalesce(expires_at, ?3) >= ?3 AND {}
+                coalesce(expires_at, ?3) >= ?3 AND {}, suspended_at
          FROM (SELECT * FROM api_keys WHERE (revoked_at IS NOT NULL OR suspended_at IS NOT NULL) AND seq > ?1
                ORDER BY seq LIMIT ?2) AS page",
-        if all { "1" } else { lost }
+        if all { "1" } else { &lost }
     ))?;
     let mut rows = query.query(params![after, limit, expired_before.as_second()])?;
     let (mut page, mut count, mut last) = (RevokedPage::default(), 0, after);
@@ -90,6 +106,6 @@ fn lost_revocation(row: &Row<'_>) -> rusqlite::Result<Option<LostRevocation>> {
     let Some(id) = text(1).and_then(|id| id.parse::<ApiKeyId>().ok()) else { return Ok(None) };
     let app_id = text(2).and_then(|app_id| app_id.parse().ok()).unwrap_or_default();
     let issued_at = u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX);
-    let (expires_at, revoked_at, reason) = (time(4)?, time(5)?, row.get(6)?);
-    Ok(Some(LostRevocation { id, app_id, issued_at, expires_at, revoked_at, reason }))
+    let (expires_at, revoked_at, reason, suspended_at) = (time(4)?, time(5)?, row.get(6)?, time(8)?);
+    Ok(Some(LostRevocation { id, app_id, issued_at, expires_at, revoked_at, suspended_at, reason }))
 }

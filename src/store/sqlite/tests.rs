@@ -1,10 +1,10 @@
 use bulla::{Change, KeyVersion, RevocationEvent};
 use serde_json::json;
 
-use super::{connection::MIGRATIONS, *};
+use super::{migrations::STEPS, *};
 use crate::{
     key_time::KeyTime,
-    store::{Restrictions, State, transact},
+    store::{EscrowRow, IdempotentAnswer, LedgerRow, NewRevocation, NewSecretRow, Restrictions, State, transact},
 };
 
 const ONE: &str = "acme_live_00000XzbyFf5rOyRXQyt8V";
@@ -190,8 +190,9 @@ fn what_ended_is_ended_for_good_whatever_a_clock_says_later() {
     append(&store, Change::Revoke { id: id(ONE), expires_at: None }, 60);
     append(&store, Change::Revoke { id: id(TWO), expires_at: None }, 90);
     assert_eq!([59, 60, 60].map(|now| store.settle(at(now)).expect("settled")), [false, true, false]);
-    let effective: Vec<_> = log_after(&store, 0, 9).iter().map(|event| event.effective_at).collect();
-    assert_eq!(effective, [None, Some(1_795_000_090)]);
+    let effective = |after| -> Vec<_> { log_after(&store, after, 9).iter().map(|event| event.effective_at).collect() };
+    assert_eq!(effective(0), [Some(1_795_000_090), None]);
+    assert_eq!(effective(2), [None], "those hear of it too who had read it with its time");
     let state = |text: &str, now| store.find(&id(text)).expect("looked").expect("found").state(at(now));
     assert_eq!([state(ONE, 0), state(TWO, 0), state(TWO, 90)], [State::Revoked, State::Active, State::Revoked]);
     assert_eq!(store.sweep_clock().expect("a time"), store.sweep_clock().expect("the same"));
@@ -228,6 +229,56 @@ fn what_the_log_lost_is_found_page_by_page() {
 }
 
 #[test]
+fn a_suspension_in_a_grace_period_is_found_where_the_log_lost_it() {
+    let (_folder, store) = new_store();
+    record(&store, &[row(ONE)], None).expect("recorded");
+    append(&store, Change::Revoke { id: id(ONE), expires_at: None }, 60);
+    append(&store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
+    let lose = |kind: &str| {
+        super::lock(&store.writer).execute("DELETE FROM revocations WHERE kind = ?1", [kind]).expect("lost")
+    };
+    let restore = |now| {
+        let lost = store.revoked_page(0, 9, at(0), false).expect("a page").lost;
+        crate::action::restore::restore(&store, &lost, at(now)).expect("restored")
+    };
+    let logged = || {
+        let logged = transact::<_, StoreError>(&store, |transaction| transaction.logged(&id(ONE))).expect("looked");
+        (logged.revoked_at, logged.suspended_at)
+    };
+    assert_eq!(restore(1), 0, "nothing is lost");
+    assert_eq!((lose("suspend"), restore(1), restore(2)), (1, 1, 0));
+    assert_eq!(logged(), (Some(at(60)), Some(at(0))));
+    assert_eq!((lose("revoke"), restore(3), restore(4)), (1, 1, 0));
+    assert_eq!(logged(), (Some(at(60)), Some(at(0))));
+    assert_eq!((lose("revoke") + lose("suspend"), restore(5)), (2, 1));
+    assert_eq!(logged(), (Some(at(60)), Some(at(0))));
+    store.settle(at(60)).expect("settled");
+    assert_eq!((lose("suspend"), restore(61)), (1, 0), "a key that is revoked needs no suspension");
+    let entry = store.find(&id(ONE)).expect("looked").expect("found");
+    assert_eq!((entry.revoke_reason.as_deref(), entry.revoked_at), (Some("why"), Some(at(60))), "as it was");
+}
+
+#[test]
+fn active_keys_are_counted_by_version_in_one_go() {
+    let (_folder, store) = new_store();
+    let administrators = LedgerRow { id: id("bulla_00000XzbyFf5rOyRXQyt8V"), ..row(ONE) };
+    record(&store, &[row(ONE), row(TWO), administrators], None).expect("recorded");
+    let counts = |now| {
+        let counts = store.active_counts(at(now)).expect("counted");
+        counts.iter().map(|count| (count.version, count.all, count.administrators)).collect::<Vec<_>>()
+    };
+    let version = id(ONE).version();
+    assert_eq!(id(TWO).version(), version);
+    assert_eq!(counts(0), [(version, 3, 1)]);
+    append(&store, Change::Revoke { id: id(TWO), expires_at: None }, 60);
+    append(&store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
+    assert_eq!((counts(59), counts(60)), (vec![(version, 2, 1)], vec![(version, 1, 1)]));
+    // A count that goes on for long holds up no look-up.
+    let _long = super::lock(&store.counter);
+    assert!(store.find(&id(ONE)).is_ok_and(|found| found.is_some()));
+}
+
+#[test]
 fn the_audit_has_no_gap_and_is_never_changed() {
     let (_folder, store) = new_store();
     let note = |fail: bool| {
@@ -256,12 +307,12 @@ fn the_audit_has_no_gap_and_is_never_changed() {
 #[test]
 fn an_answer_is_remembered_for_its_caller() {
     let (_folder, store) = new_store();
-    let answered = Answered { request: "r".to_owned(), api_key_ids: vec![id(ONE), id(TWO)], at: at(0) };
+    let answered = IdempotentAnswer { request: "r".to_owned(), api_key_ids: vec![id(ONE), id(TWO)], at: at(0) };
     let remember = |caller: &str| {
         transact(&store, |transaction| transaction.remember_answer(caller, "k", &answered)).map_err(|_| "twice")
     };
     let answers = |caller: &str| {
-        transact::<_, StoreError>(&store, |transaction| transaction.answered(caller, "k")).expect("looked")
+        transact::<_, StoreError>(&store, |transaction| transaction.idempotent_answer(caller, "k")).expect("looked")
     };
     remember("me").expect("remembered");
     assert_eq!((answers("me"), answers("you")), (Some(answered.clone()), None));
@@ -349,7 +400,7 @@ fn a_newer_store_is_left_alone_and_an_older_one_is_brought_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("bulla.db");
     let old = Connection::open(&path).expect("opened");
-    old.execute_batch(MIGRATIONS[0]).expect("the first schema");
+    old.execute_batch(STEPS[0]).expect("the first schema");
     old.pragma_update(None, "user_version", 1).expect("set");
     let insert = "INSERT INTO api_keys (api_key_id, realm, app_id, version, issued_at, scopes, meta, issued_by)
                   VALUES (?1, 'acme_live', '00000000-0000-0000-0000-000000000007', 7, 1795000000, 'a', '{}', 'test')";

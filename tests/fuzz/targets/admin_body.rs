@@ -7,7 +7,7 @@
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use bulla_server::fuzzing::{AdminPlane, ENDPOINTS};
+use bulla_server::testing::fuzzing::{AdminPlane, ENDPOINTS};
 use libfuzzer_sys::fuzz_target;
 
 static ADMIN_PLANE: LazyLock<Mutex<AdminPlane>> =

@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use bulla_server::fuzzing::DataPlane;
+use bulla_server::testing::fuzzing::DataPlane;
 use libfuzzer_sys::fuzz_target;
 
 static DATA_PLANE: LazyLock<DataPlane> = LazyLock::new(|| DataPlane::new().expect("should make a deployment"));

@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use bulla_server::fuzzing::Identities;
+use bulla_server::testing::fuzzing::Identities;
 use libfuzzer_sys::fuzz_target;
 
 static IDENTITIES: LazyLock<Identities> = LazyLock::new(|| Identities::new().expect("should make a folder"));

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use bulla_server::fuzzing::DataPlane;
+use bulla_server::testing::fuzzing::DataPlane;
 use libfuzzer_sys::fuzz_target;
 
 /// What `server.max_body` is unless the configuration says otherwise.

@@ -19,7 +19,7 @@ pub(crate) enum Step {
 }
 
 /// How much the clocks of two machines may differ.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
 
 /// What this process has seen, by a clock that nobody sets. The time of day may jump: a moment of another year must not rotate,
 /// nor hold a rotation up until that year comes.

@@ -1,4 +1,4 @@
-//! In place of recipients, in a build without the feature `escrow`.
+//! Stub in place of recipients, in a build without the feature `escrow`.
 
 use std::{fmt, str::FromStr};
 
@@ -8,8 +8,8 @@ pub(crate) enum Recipient {}
 /// A realm's recipient cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecipientError {
-    #[error("this bulla was built without the feature escrow: build it with `--features escrow`")]
-    LeftOut,
+    #[error("this bulla was built without the feature escrow: use a build that has it")]
+    Disabled,
 }
 
 impl Recipient {
@@ -21,9 +21,9 @@ impl Recipient {
 impl FromStr for Recipient {
     type Err = RecipientError;
 
-    /// Always [`RecipientError::LeftOut`].
+    /// Always [`RecipientError::Disabled`].
     fn from_str(_: &str) -> Result<Self, RecipientError> {
-        Err(RecipientError::LeftOut)
+        Err(RecipientError::Disabled)
     }
 }
 
@@ -43,7 +43,8 @@ mod tests {
         let path = folder.path().join("bulla.toml");
         let named = "[realms.live]\nescrow = \"age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\"\n";
         std::fs::write(&path, DEFAULT.replace("[realms.live]\n", named)).expect("written");
-        let refused = Config::load_file(&path).expect_err("refused").to_string();
+        let config = Config::load_file(&path).expect("a configuration");
+        let refused = crate::escrow::check(&config, "bulla.toml").expect_err("refused").to_string();
         assert!(
             refused.contains("[realms.live]: escrow: this bulla was built without the feature escrow"),
             "{refused}"

@@ -1,29 +1,29 @@
-//! How many steps of the schema a store has had that does not say so: a dump of SQL has everything but the number.
+//! Finds how many steps of the schema a store has had where it does not say so: a dump of SQL has everything but the number.
 
 use std::collections::BTreeSet;
 
 use rusqlite::Connection;
 
-use super::connection::MIGRATIONS;
+use super::STEPS;
 use crate::store::StoreError;
 
 /// The number of steps whose tables, columns, indices and triggers are there; 0 in an empty store.
 pub(super) fn steps_in(store: &Connection) -> Result<i64, StoreError> {
     let mut made = vec![BTreeSet::new()];
     let model = Connection::open_in_memory()?;
-    for step in MIGRATIONS {
+    for step in STEPS {
         model.execute_batch(step)?;
         made.push(names(&model)?);
     }
-    // An index or a view of an administrator's own is none of ours.
-    let all = made.last().cloned().unwrap_or_default();
+    // Indices and views that an administrator added do not count.
+    let all: BTreeSet<_> = made.iter().flatten().cloned().collect();
     let found: BTreeSet<_> = names(store)?.intersection(&all).cloned().collect();
     if let Some(steps) = (0..).zip(&made).find_map(|(steps, made)| (*made == found).then_some(steps)) {
         return Ok(steps);
     }
     Err(StoreError::Failed(
-        "it does not say by which version of its schema it is (`PRAGMA user_version` is 0), and its tables are those of none: \
-         a dump of SQL was not read in to its end; use a copy made by `.backup`"
+        "it does not say which version of the schema it has (`PRAGMA user_version` is 0), and its tables fit no version: a \
+         dump of SQL was not read in to its end; use a copy made by `.backup`"
             .to_owned(),
     ))
 }

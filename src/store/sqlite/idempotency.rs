@@ -1,0 +1,44 @@
+//! The table of answers to requests with an `Idempotency-Key`.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::damaged;
+use crate::store::{IdempotentAnswer, StoreError};
+
+/// What this caller's request of this key was answered.
+pub(super) fn answer(connection: &Connection, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT request, api_key_ids, at FROM idempotency WHERE caller = ?1 AND key = ?2")?;
+    let row = query.query_row([caller, key], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
+    });
+    let Some((request, ids, at)) = row.optional()? else { return Ok(None) };
+    let texts: Vec<String> = serde_json::from_str(&ids).unwrap_or_default();
+    let ids: Result<Vec<_>, _> = texts.iter().map(|id| id.parse()).collect();
+    match (ids, Timestamp::from_second(at)) {
+        (Ok(api_key_ids), Ok(at)) => Ok(Some(IdempotentAnswer { request, api_key_ids, at })),
+        _ => Err(damaged("the answers of", at)),
+    }
+}
+
+/// Remembers an answer.
+pub(super) fn remember(
+    connection: &Connection,
+    caller: &str,
+    key: &str,
+    answer: &IdempotentAnswer,
+) -> Result<(), StoreError> {
+    let ids: Vec<String> = answer.api_key_ids.iter().map(ToString::to_string).collect();
+    let ids = serde_json::to_string(&ids).map_err(|error| StoreError::Failed(error.to_string()))?;
+    connection
+        .prepare_cached("INSERT INTO idempotency (caller, key, request, api_key_ids, at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![caller, key, answer.request, ids, answer.at.as_second()])?;
+    Ok(())
+}
+
+/// Forgets old answers.
+pub(super) fn sweep(connection: &Connection, before: Timestamp) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM idempotency WHERE at < ?1", [before.as_second()])?;
+    Ok(())
+}

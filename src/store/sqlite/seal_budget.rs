@@ -1,0 +1,37 @@
+//! The table of seal counts.
+
+use bulla::Realm;
+use rusqlite::{Connection, params};
+
+use crate::store::{SealCount, StoreError};
+
+/// Counts a sealed key, and refuses it where that exceeds the budget.
+pub(super) fn count(
+    connection: &Connection,
+    realm: Realm,
+    version: u32,
+    budget: Option<u64>,
+) -> Result<(), StoreError> {
+    let count: i64 = connection
+        .prepare_cached(
+            "INSERT INTO seal_counts (realm, version, count) VALUES (?1, ?2, 1)
+             ON CONFLICT (realm, version) DO UPDATE SET count = count + 1 RETURNING count",
+        )?
+        .query_row(params![realm.as_str(), version], |counted| counted.get(0))?;
+    match budget {
+        Some(budget) if count.unsigned_abs() > budget => {
+            Err(StoreError::BudgetSpent { realm, version, count: count.unsigned_abs() - 1, budget })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many keys were sealed, for each realm and version.
+pub(super) fn counts(connection: &Connection) -> Result<Vec<SealCount>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT realm, version, count FROM seal_counts ORDER BY version, realm")?;
+    let rows = query.query_map([], |row| {
+        Ok(SealCount { realm: row.get(0)?, version: row.get(1)?, count: row.get::<_, i64>(2)?.unsigned_abs() })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -11,7 +11,7 @@
 mod empty;
 #[path = "support/rounds.rs"]
 mod rounds;
-#[path = "../tests/e2e/support/mod.rs"]
+#[path = "../tests/support/mod.rs"]
 mod support;
 
 use std::{path::Path, process::Command};

@@ -13,7 +13,7 @@ use crate::support::{
 
 /// Runs `bulla` on a terminal of its own, where `typed` answers each prompt.
 fn on_terminal(deployment: &Deployment, typed: &str, arguments: &[&str]) -> Ran {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/support/terminal.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/terminal.py");
     let mut command = Command::new(python());
     command.args([script.as_os_str(), "--echo".as_ref(), typed.as_ref(), env!("CARGO_BIN_EXE_bulla").as_ref()]);
     finish(command.args(arguments).current_dir(deployment.path()).env_remove("BULLA_CONFIG"), "")

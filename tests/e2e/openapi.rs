@@ -277,7 +277,7 @@ fn what_the_first_runs_found() {
     }
 }
 
-/// `BULLA_SCHEMATHESIS_EXAMPLES=1000 tests/run --test e2e schemathesis` looks for longer, and elsewhere each time.
+/// `BULLA_SCHEMATHESIS_EXAMPLES=1000 tests/run --test service schemathesis` looks for longer, and elsewhere each time.
 #[test]
 fn schemathesis_finds_no_answer_that_is_not_described() {
     let (deployment, server) = serve();

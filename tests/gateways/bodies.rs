@@ -1,6 +1,6 @@
 //! Gateways that send the client's body along: it is not read, and costs no answer.
 
-use crate::{
+use crate::gateways::{
     gateway::{ENVOY_GRPC, ENVOY_HTTP, Gateway, TRAEFIK},
     keys::Keys,
     outcome::{REACHES, outcome},

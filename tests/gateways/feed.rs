@@ -5,14 +5,12 @@ use std::{fs, path::Path, process::Command};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{
+use crate::support::{
+    deployment::Deployment,
+    http::{Events, Http},
     process::{self, Process},
     programs,
-    support::{
-        deployment::Deployment,
-        http::{Events, Http},
-        server::Server,
-    },
+    server::Server,
 };
 
 /// A proxy in front of a server whose messages count for so long that only comments keep a stream alive.

@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use crate::{
+use crate::gateways::{
     answer::Answer,
     application::{self, Seen},
     gateway::Empty,

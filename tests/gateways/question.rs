@@ -7,7 +7,8 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::{answer::Answer, application::WEBSOCKET_KEY, keys::Key, programs, running::Running};
+use crate::gateways::{answer::Answer, application::WEBSOCKET_KEY, keys::Key, running::Running};
+use crate::support::programs;
 
 /// A client's request.
 pub struct Question {

@@ -8,12 +8,13 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{
-    application::Application,
-    gateway::Gateway,
+use crate::gateways::{application::Application, gateway::Gateway};
+use crate::support::{
+    deployment::Deployment,
+    http::Http,
     process::{self, Process},
     programs,
-    support::{deployment::Deployment, http::Http, server::Server},
+    server::Server,
 };
 
 pub struct Running {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{
+use crate::gateways::{
     gateway::Gateway,
     keys::Keys,
     outcome::{REACHES, outcome},

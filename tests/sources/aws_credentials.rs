@@ -7,16 +7,17 @@ use std::{
     process::{Command, Stdio},
 };
 
+use crate::support::{
+    command::{bulla, finish},
+    deployment::Deployment,
+    process,
+};
 use crate::{
     parts::{
         moto::{Moto, REGION},
-        process, world,
+        world,
     },
     service::trusting,
-    support::{
-        command::{bulla, finish},
-        deployment::Deployment,
-    },
 };
 
 fn uri(moto: &Moto) -> String {

@@ -14,7 +14,7 @@ mod parts;
 mod pkcs11;
 mod proxies;
 mod service;
-#[path = "../e2e/support/mod.rs"]
+#[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each binary uses its part of it")]
 mod support;
 mod tpm_token;

@@ -1,6 +1,11 @@
 //! `pkcs11:` with modules that are not as SoftHSM2 is, by the real command and service: NSS's softokn; SoftHSM2 behind an adapter that
 //! makes it say what other modules say; and what calls a module gets, by OpenSC's spy.
 
+use crate::support::{
+    command::{Ran, bulla, finish},
+    deployment::Deployment,
+    server::Server,
+};
 use crate::{
     parts::{
         adapter::{self, Spy},
@@ -9,11 +14,6 @@ use crate::{
         world,
     },
     service::trusting,
-    support::{
-        command::{Ran, bulla, finish},
-        deployment::Deployment,
-        server::Server,
-    },
 };
 
 /// A deployment and a module, with what the module's users need in their environment.

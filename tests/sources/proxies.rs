@@ -3,14 +3,17 @@
 
 use std::process::Command;
 
+use crate::support::{
+    command::{bulla, finish},
+    process,
+};
 use crate::{
     parts::{
         moto::{Moto, REGION},
         openbao::OpenBao,
-        process, world,
+        world,
     },
     service::trusting,
-    support::command::{bulla, finish},
 };
 
 /// The command with proxies in its environment that nothing can be reached by.

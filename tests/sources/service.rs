@@ -3,19 +3,17 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    parts::{
-        moto::{Moto, REGION},
-        openbao::OpenBao,
-        p11_kit::P11Kit,
-        softhsm::SoftHsm,
-        world,
-    },
-    support::{
-        command::run,
-        deployment::{APP, Deployment},
-        server::Server,
-    },
+use crate::parts::{
+    moto::{Moto, REGION},
+    openbao::OpenBao,
+    p11_kit::P11Kit,
+    softhsm::SoftHsm,
+    world,
+};
+use crate::support::{
+    command::run,
+    deployment::{APP, Deployment},
+    server::Server,
 };
 
 /// A deployment that trusts `sources` too.

@@ -7,7 +7,8 @@ use std::{
     sync::OnceLock,
 };
 
-use super::{programs, world};
+use super::world;
+use crate::support::programs;
 
 /// The adapter, compiled; its source says what it does with which variable.
 pub fn adapter() -> &'static str {

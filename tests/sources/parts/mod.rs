@@ -8,8 +8,6 @@ pub mod moto;
 pub mod nss;
 pub mod openbao;
 pub mod p11_kit;
-pub mod process;
-pub mod programs;
 pub mod softhsm;
 pub mod tpm;
 pub mod tpm_token;

@@ -2,7 +2,8 @@
 
 use std::{process::Command, sync::OnceLock};
 
-use super::{process, process::Process, programs, world};
+use super::world;
+use crate::support::{process, process::Process, programs};
 
 pub const REGION: &str = "eu-central-1";
 

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use super::{adapter, programs, world};
+use super::{adapter, world};
+use crate::support::programs;
 
 /// The token's label.
 pub const TOKEN: &str = "NSS%20Certificate%20DB";

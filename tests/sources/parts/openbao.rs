@@ -9,7 +9,8 @@ use std::{
 
 use serde_json::Value;
 
-use super::{process, process::Process, programs, world};
+use super::world;
+use crate::support::{process, process::Process, programs};
 
 /// A running server, unsealed.
 pub struct OpenBao {

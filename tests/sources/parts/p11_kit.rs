@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, process::Command};
 
-use super::{process, process::Process, programs, softhsm, softhsm::SoftHsm, world};
+use super::{softhsm, softhsm::SoftHsm, world};
+use crate::support::{process, process::Process, programs};
 
 /// The running server.
 pub struct P11Kit {

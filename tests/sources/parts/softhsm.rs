@@ -10,7 +10,8 @@ use cryptoki::{
     types::AuthPin,
 };
 
-use super::{programs, world};
+use super::world;
+use crate::support::programs;
 
 pub const TOKEN: &str = "bulla";
 pub const PIN: &str = "1234";

@@ -2,7 +2,8 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use super::{process, process::Process, programs, world};
+use super::world;
+use crate::support::{process, process::Process, programs};
 
 /// Where the known key is.
 pub const HANDLE: &str = "0x81000010";

@@ -2,7 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
-use super::{programs, tpm::Tpm, world};
+use super::{tpm::Tpm, world};
+use crate::support::programs;
 
 pub const PIN: &str = "123456";
 

@@ -2,9 +2,6 @@
 //! application that notes what reaches it, and answers the same questions (`table.rs`). A gateway that is not installed fails
 //! its test.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-#![allow(unreachable_pub, reason = "one binary, in which every part is for all tests")]
-
 mod answer;
 mod application;
 mod bodies;
@@ -13,17 +10,8 @@ mod feed;
 mod gateway;
 mod keys;
 mod outcome;
-#[path = "../sources/parts/process.rs"]
-#[allow(dead_code, reason = "each binary uses its part of it")]
-mod process;
-#[path = "../sources/parts/programs.rs"]
-#[allow(dead_code, reason = "each binary uses its part of it")]
-mod programs;
 mod question;
 mod running;
-#[path = "../e2e/support/mod.rs"]
-#[allow(dead_code, reason = "each binary uses its part of it")]
-mod support;
 mod table;
 
 use gateway::{CADDY, ENVOY_GRPC, ENVOY_HTTP, HAPROXY, NGINX, TRAEFIK};

@@ -1,7 +1,5 @@
 //! End-to-end tests: the real command and the real service, over their command line and their sockets.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub)]
-
 mod admin;
 mod assertion;
 mod audit;
@@ -43,7 +41,6 @@ mod scanners;
 mod secrets;
 mod shown_once;
 mod silence;
-mod support;
 mod tls;
 mod to_server;
 mod trusted_proxies;

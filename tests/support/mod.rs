@@ -12,6 +12,8 @@ pub mod escrow;
 pub mod http;
 pub mod imported;
 pub mod mount;
+pub mod process;
+pub mod programs;
 pub mod reference;
 pub mod server;
 pub mod tls;

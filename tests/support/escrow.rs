@@ -64,7 +64,7 @@ impl Elsewhere {
 
     /// Runs a program on a terminal where the passphrase is typed at each prompt; what the terminal showed.
     pub fn on_terminal(&self, program: impl AsRef<OsStr>, arguments: &[&str]) -> Ran {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/support/terminal.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/terminal.py");
         let mut command = Command::new(python());
         command.arg(script).arg(PASSPHRASE).arg(program.as_ref()).args(arguments).current_dir(self.folder.path());
         finish(command.env_remove("BULLA_CONFIG"), "")

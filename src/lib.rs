@@ -2,6 +2,7 @@
 //! the command, the fuzz targets and the benchmarks.
 
 mod action;
+mod api;
 mod assertion;
 mod belonging;
 pub mod cli;
@@ -16,7 +17,6 @@ mod json;
 mod key_time;
 mod keyring_file;
 mod last_used;
-mod schema;
 mod scope;
 mod secret;
 mod server;
@@ -26,4 +26,3 @@ mod telemetry;
 pub mod testing;
 mod text;
 mod tls;
-mod view;

@@ -1,24 +1,16 @@
 //! Issuing API keys: what may be asked for, sealing, and the ledger rows that must stand before a key is shown.
 
-use std::collections::BTreeMap;
-
 use bulla::{ApiKey, ApiKeyId, IssueError, Issuer, Realm, Request};
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
 use serde_json::json;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{
-    ActionError, Actor, invalid,
-    new_api_key::{NewApiKey, Wish},
-    seconds,
-    take_back::AHEAD,
-};
+use super::{ActionError, Actor, invalid, new_api_key::Wish, seconds, take_back::AHEAD};
 use crate::{
+    api::issue::{IssuedApiKey, NewApiKey},
     clock,
     config::{Config, RealmConfig, SecretPolicy},
-    escrow, schema,
+    escrow,
     secret::{self, NewHash, Peppers},
     store::{
         EscrowRow, IdempotencyKey, IdempotentAnswer, LedgerRow, NewSecretRow, Store, StoreError, Transaction,
@@ -34,29 +26,6 @@ const MAX_SLOW_BATCH: usize = 100;
 
 /// Keys that one request may ask for.
 pub(crate) const MAX_BATCH: usize = 1_000;
-
-/// An issued API key as its owner is shown it, this once.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct IssuedApiKey {
-    #[schema(value_type = schema::ApiKey)]
-    #[serde(serialize_with = "exposed")]
-    pub(crate) api_key: ApiKey,
-    #[schema(value_type = schema::ApiKeyId)]
-    pub(crate) api_key_id: String,
-    #[schema(value_type = schema::Realm)]
-    pub(crate) realm: String,
-    pub(crate) app_id: Uuid,
-    pub(crate) version: u32,
-    pub(crate) issued_at: Timestamp,
-    #[schema(required)]
-    pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) meta: BTreeMap<String, String>,
-}
-
-fn exposed<S: Serializer>(key: &ApiKey, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(key.expose())
-}
 
 /// How a request for keys ended.
 pub(crate) enum Issued {

@@ -2,17 +2,15 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{
-    Binding, KeyVersion, KeyringDocument, KeyringError, SourceRecord, SourceUri, Sources, State, Suite, VersionRecord,
+    Binding, KeyVersion, KeyringDocument, KeyringError, SourceRecord, SourceUri, Sources, State, VersionRecord,
 };
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::ToSchema;
 
 use super::{Actor, rotation};
 use crate::{
+    api::keyring::{Activate, Changed, Compromise, Stage},
     deployment::{Deployment, DeploymentError},
-    schema,
     store::Store,
 };
 
@@ -25,37 +23,6 @@ pub(crate) enum Change {
     Destroy(KeyVersion),
     Rewrap(KeyVersion, Rewrap),
     Limit(KeyVersion, Limit),
-}
-
-/// A new version, to be opened with everywhere before anything is sealed with it.
-#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Stage {
-    /// URIs of key sources that hold the same master key; the first that answers counts.
-    #[schema(value_type = Vec<String>, min_items = 1)]
-    pub(crate) sources: Vec<SourceUri>,
-    #[schema(value_type = schema::Suite)]
-    #[serde(default)]
-    pub(crate) suite: Suite,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Activate {
-    /// Go back to a deactivated version.
-    pub(crate) rollback: bool,
-    /// What happens anyway; older clients say it.
-    pub(crate) require_loaded: bool,
-    /// Activate a version that some verifiers may not have yet: they reject its keys until they do.
-    pub(crate) force: bool,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Compromise {
-    /// What is active from then on, where the active version is compromised; without it issuing stops.
-    #[schema(value_type = Option<schema::KeyVersion>)]
-    pub(crate) successor: Option<KeyVersion>,
 }
 
 #[derive(Clone, Debug)]
@@ -86,27 +53,6 @@ impl Setting {
             Setting::Set(at) => Some(at),
             Setting::Remove => None,
         }
-    }
-}
-
-/// What a change came to.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Changed {
-    #[schema(value_type = schema::KeyVersion)]
-    pub(crate) version: KeyVersion,
-    #[schema(value_type = schema::KeyVersionState)]
-    pub(crate) state: State,
-    pub(crate) serial: u64,
-    #[schema(nullable = false)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) warning: Option<String>,
-}
-
-impl Changed {
-    /// Adds what went wrong after the change was made.
-    pub(crate) fn warn(&mut self, troubles: Vec<String>) {
-        let all: Vec<String> = self.warning.take().into_iter().chain(troubles).collect();
-        self.warning = (!all.is_empty()).then(|| all.join("; "));
     }
 }
 

@@ -4,78 +4,16 @@ use std::collections::BTreeMap;
 
 use bulla::{Cidr, CidrError, Claims, Realm, Request};
 use jiff::Timestamp;
-use serde::Deserialize;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ActionError, check_note, check_text, invalid, policy, seconds};
 use crate::{
+    api::issue::{NEVER, NewApiKey, OneOrMany},
     config::{RealmConfig, parse_span},
-    json,
     key_time::KeyTime,
-    schema,
     scope::{Grant, GrantError},
     store::Restrictions,
 };
-
-/// As a lifetime: no expiry, whatever the realm's default is.
-pub(crate) const NEVER: &str = "never";
-
-/// What a new API key is to be.
-#[derive(Clone, Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NewApiKey {
-    #[schema(value_type = schema::Realm)]
-    pub(crate) realm: String,
-    #[schema(value_type = Uuid)]
-    pub(crate) app_id: String,
-    /// A note for the ledger.
-    #[schema(value_type = Option<schema::Note>)]
-    #[serde(default)]
-    pub(crate) name: Option<String>,
-    /// How long it lives: a length of time, or `never`. Without this and `expires_at` the realm's policy says so.
-    #[serde(default)]
-    pub(crate) expires_in: Option<String>,
-    /// When it expires, instead of `expires_in`.
-    #[schema(value_type = Option<Timestamp>)]
-    #[serde(default)]
-    pub(crate) expires_at: Option<String>,
-    /// What it allows.
-    #[serde(default)]
-    pub(crate) scopes: Vec<String>,
-    /// Whom it may be shown to; nobody is left out, where none is named.
-    #[serde(default)]
-    pub(crate) audience: OneOrMany,
-    /// From which addresses it may be used: blocks such as `10.0.0.0/8`.
-    #[serde(default)]
-    pub(crate) cidr: Vec<String>,
-    /// Notes in the key itself, which every verifier reads.
-    #[serde(default, deserialize_with = "json::texts")]
-    pub(crate) meta: BTreeMap<String, String>,
-    /// Whether it has a secret half.
-    #[serde(default)]
-    pub(crate) secret: bool,
-}
-
-/// A text, or a list of texts.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(untagged, expecting = "`audience` is a text or a list of texts")]
-pub(crate) enum OneOrMany {
-    #[default]
-    None,
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn into_vec(self) -> Vec<String> {
-        match self {
-            OneOrMany::None => Vec::new(),
-            OneOrMany::One(text) => vec![text],
-            OneOrMany::Many(texts) => texts,
-        }
-    }
-}
 
 /// A key that may be issued.
 pub(super) struct Wish {

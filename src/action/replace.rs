@@ -4,11 +4,13 @@ use bulla::ApiKeyId;
 
 use super::{
     ActionError,
-    issue::{IssuedApiKey, Issuing, Replaces, good_from},
-    new_api_key::{NEVER, NewApiKey},
+    issue::{Issuing, Replaces, good_from},
     take_back::is_revoked,
 };
-use crate::store::{State, transact};
+use crate::{
+    api::issue::{IssuedApiKey, NEVER, NewApiKey},
+    store::{State, transact},
+};
 
 /// Issues a key like the imported one, unless that was done before.
 pub(crate) fn replace(id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Option<IssuedApiKey>, ActionError> {

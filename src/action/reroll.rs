@@ -2,52 +2,24 @@
 
 use bulla::{ApiKeyId, Change};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::{
     ActionError, invalid,
-    issue::{IssuedApiKey, Issuing, Replaces, good_from},
-    new_api_key::{NEVER, NewApiKey, OneOrMany},
+    issue::{Issuing, Replaces, good_from},
     take_back::expiry_of,
 };
 use crate::{
+    api::{
+        issue::{NEVER, NewApiKey, OneOrMany},
+        reroll::{Reroll, Rerolled},
+    },
     config::{Span, parse_span},
     key_time::KeyTime,
-    schema,
     store::{LedgerEntry, NewRevocation, State, transact},
 };
 
 /// How long both keys are good, unless it is said otherwise.
 pub(crate) const GRACE: &str = "1d";
-
-/// How a key is to be rerolled.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Reroll {
-    /// How long the old key stays good; `0s` for not at all.
-    #[schema(value_type = Option<schema::Span>)]
-    pub(crate) grace: Option<String>,
-    /// The new key's lifetime, or `never`; as long as the old key's was, where neither this nor `expires_at` is said.
-    pub(crate) expires_in: Option<String>,
-    /// When the new key expires, instead.
-    #[schema(value_type = Option<Timestamp>)]
-    pub(crate) expires_at: Option<String>,
-    #[schema(value_type = Option<schema::Note>)]
-    pub(crate) reason: Option<String>,
-}
-
-/// A new key, and what becomes of the one it replaces.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Rerolled {
-    #[serde(flatten)]
-    pub(crate) issued: IssuedApiKey,
-    /// The key it replaces.
-    #[schema(value_type = schema::ApiKeyId)]
-    pub(crate) replaces: String,
-    /// When that one is revoked.
-    pub(crate) revoked_at: Timestamp,
-}
 
 impl Reroll {
     /// Issues the new key and revokes the old one, both or neither.

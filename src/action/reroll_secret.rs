@@ -2,44 +2,17 @@
 
 use bulla::{ApiKeyId, SealBinding};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
-use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
 use super::{ActionError, Actor, invalid, reroll::ends_at, take_back::is_revoked};
 use crate::{
+    api::reroll::{RerollSecret, RerolledSecret},
     config::{Config, parse_span},
-    escrow, schema,
+    escrow,
     secret::{self, Peppers, intact, rerolled},
     store::{State, Store, transact},
 };
-
-/// How a secret half is to be rerolled.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct RerollSecret {
-    /// How long the old secret half stays good; `0s` for not at all.
-    #[schema(value_type = Option<schema::Span>)]
-    pub(crate) grace: Option<String>,
-}
-
-/// A new secret half, shown this once.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RerolledSecret {
-    #[schema(value_type = schema::ApiKeyId)]
-    pub(crate) api_key_id: String,
-    /// What takes the place of the API key's last 51 characters.
-    #[schema(value_type = String, min_length = 51, max_length = 51)]
-    #[serde(serialize_with = "exposed")]
-    pub(crate) ending: Zeroizing<String>,
-    /// Until when the old secret half is good.
-    pub(crate) old_secret_until: Timestamp,
-}
-
-fn exposed<S: Serializer>(ending: &Zeroizing<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(ending)
-}
 
 impl RerollSecret {
     /// Stores the new hash, and has the old ones end.

@@ -1,39 +1,14 @@
-//! Handing out an API key from escrow, to whoever has the identity that opens it.
+//! Hands out an API key from escrow, still encrypted to the identity of its recipient.
 
 use bulla::ApiKeyId;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use utoipa::ToSchema;
 
 use super::{ActionError, Actor, take_back};
 use crate::{
-    schema,
+    api::reveal::{Escrowed, Reveal},
     store::{State, Store, transact},
 };
-
-/// Why a key is to be shown again.
-#[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Reveal {
-    #[schema(value_type = Option<schema::Note>)]
-    pub(crate) reason: Option<String>,
-}
-
-/// An API key as it lies in escrow: here it is not opened.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
-pub(crate) struct Escrowed {
-    #[schema(value_type = schema::ApiKeyId)]
-    pub(crate) api_key_id: String,
-    /// Whose identity opens it.
-    pub(crate) recipient: String,
-    /// The API key as it was issued, an age file in ASCII armor.
-    pub(crate) ciphertext: String,
-    /// What took the place of its last 51 characters since, written in the same way.
-    #[schema(required)]
-    pub(crate) ending: Option<String>,
-    pub(crate) escrowed_at: Timestamp,
-}
 
 impl Reveal {
     /// Hands it out, with the record of that: neither without the other.

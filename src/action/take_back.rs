@@ -2,15 +2,13 @@
 
 use bulla::{ApiKeyId, Change, Realm};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
 use serde_json::{Value, json};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{ActionError, Actor, check_note, invalid};
 use crate::{
+    api::revoke::{RevocationRule, RevokeManyOutcome, RevokeOutcome},
     key_time::KeyTime,
-    schema,
     store::{LedgerEntry, Logged, NewRevocation, State, Store, StoreError, Transaction, audit_action, transact},
 };
 
@@ -32,62 +30,17 @@ pub(crate) struct TakeBack<'a> {
     pub(crate) reason: Option<String>,
 }
 
-/// What became of one key.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Taken {
-    #[schema(value_type = schema::ApiKeyId)]
-    pub(crate) api_key_id: String,
-    pub(crate) state: State,
-    #[schema(nullable = false)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) revoked_at: Option<Timestamp>,
-    /// Whether this request made it so.
-    pub(crate) changed: bool,
-    /// Whether the ledger has the key; where it has not, the id may be mistyped.
-    pub(crate) on_record: bool,
-    /// The other ids of the same key, where it was imported under several rules.
-    #[schema(value_type = Vec<schema::ApiKeyId>)]
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) also_revoked: Vec<String>,
-}
-
-/// What became of several keys.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct TakenAll {
-    pub(crate) revoked: usize,
-    pub(crate) already_revoked: usize,
-    /// How many of these the ledger does not have: their ids may be mistyped.
-    pub(crate) not_on_record: usize,
-}
-
-/// A rule about everything issued before some time.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Ruled {
-    #[schema(nullable = false)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) app_id: Option<Uuid>,
-    #[schema(value_type = Option<schema::Realm>, nullable = false)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) realm: Option<String>,
-    pub(crate) issued_before: Timestamp,
-    /// Whether this request made it so; a rule that reaches further was there otherwise.
-    pub(crate) changed: bool,
-    /// How many keys on record it is about; none, where app or realm is mistyped.
-    #[schema(nullable = false)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) keys_on_record: Option<u64>,
-}
-
 impl TakeBack<'_> {
     /// Revokes a key for good, whether the ledger knows it or not.
-    pub(crate) fn revoke(&self, id: ApiKeyId, action: &str) -> Result<Taken, ActionError> {
+    pub(crate) fn revoke(&self, id: ApiKeyId, action: &str) -> Result<RevokeOutcome, ActionError> {
         transact(self.store, |transaction| self.revoke_in(transaction, id, action))
     }
 
     /// Revokes a key under all of its ids, of which there is one at least.
-    pub(crate) fn revoke_same(&self, ids: &[ApiKeyId], action: &str) -> Result<Taken, ActionError> {
+    pub(crate) fn revoke_same(&self, ids: &[ApiKeyId], action: &str) -> Result<RevokeOutcome, ActionError> {
         transact(self.store, |transaction| {
-            let all: Result<Vec<Taken>, _> = ids.iter().map(|id| self.revoke_in(transaction, *id, action)).collect();
+            let all: Result<Vec<RevokeOutcome>, _> =
+                ids.iter().map(|id| self.revoke_in(transaction, *id, action)).collect();
             let mut all = all?.into_iter();
             let mut taken = all.next().ok_or_else(|| invalid("id", "name a key"))?;
             for other in all {
@@ -99,9 +52,9 @@ impl TakeBack<'_> {
     }
 
     /// Revokes all of these, or none.
-    pub(crate) fn revoke_all(&self, ids: &[ApiKeyId]) -> Result<TakenAll, ActionError> {
+    pub(crate) fn revoke_all(&self, ids: &[ApiKeyId]) -> Result<RevokeManyOutcome, ActionError> {
         transact(self.store, |transaction| {
-            let mut all = TakenAll { revoked: 0, already_revoked: 0, not_on_record: 0 };
+            let mut all = RevokeManyOutcome { revoked: 0, already_revoked: 0, not_on_record: 0 };
             for id in ids {
                 let taken = self.revoke_in(transaction, *id, "api_key.revoke")?;
                 if taken.changed {
@@ -116,13 +69,18 @@ impl TakeBack<'_> {
     }
 
     /// Goes by the log, which is all that verifiers see: where the log lost a revocation that the ledger has, it is appended.
-    fn revoke_in(&self, transaction: &mut dyn Transaction, id: ApiKeyId, action: &str) -> Result<Taken, ActionError> {
+    fn revoke_in(
+        &self,
+        transaction: &mut dyn Transaction,
+        id: ApiKeyId,
+        action: &str,
+    ) -> Result<RevokeOutcome, ActionError> {
         // A row of the ledger that cannot be read does not keep its key alive.
         let (entry, on_record) = match transaction.find(&id) {
             Err(StoreError::Damaged(..)) => (None, true),
             found => found.map(|entry| (entry.clone(), entry.is_some()))?,
         };
-        let taken = |revoked_at, changed| Taken {
+        let taken = |revoked_at, changed| RevokeOutcome {
             api_key_id: id.to_string(),
             state: State::Revoked,
             revoked_at: Some(revoked_at),
@@ -145,16 +103,16 @@ impl TakeBack<'_> {
     }
 
     /// Takes a key back until it is resumed.
-    pub(crate) fn suspend(&self, id: ApiKeyId) -> Result<Taken, ActionError> {
+    pub(crate) fn suspend(&self, id: ApiKeyId) -> Result<RevokeOutcome, ActionError> {
         self.suspend_or_resume(id, true)
     }
 
     /// Ends a suspension.
-    pub(crate) fn resume(&self, id: ApiKeyId) -> Result<Taken, ActionError> {
+    pub(crate) fn resume(&self, id: ApiKeyId) -> Result<RevokeOutcome, ActionError> {
         self.suspend_or_resume(id, false)
     }
 
-    fn suspend_or_resume(&self, id: ApiKeyId, suspend: bool) -> Result<Taken, ActionError> {
+    fn suspend_or_resume(&self, id: ApiKeyId, suspend: bool) -> Result<RevokeOutcome, ActionError> {
         transact(self.store, |transaction| {
             let (entry, logged) = (transaction.find(&id)?, transaction.logged(&id)?);
             if is_revoked(entry.as_ref(), &logged, self.now) {
@@ -177,7 +135,7 @@ impl TakeBack<'_> {
                 None => State::Active,
             };
             let also_revoked = Vec::new();
-            Ok(Taken { api_key_id: id.to_string(), state, revoked_at: None, changed, on_record, also_revoked })
+            Ok(RevokeOutcome { api_key_id: id.to_string(), state, revoked_at: None, changed, on_record, also_revoked })
         })
     }
 
@@ -187,12 +145,12 @@ impl TakeBack<'_> {
         app_id: Uuid,
         realm: Option<Realm>,
         issued_before: Option<Timestamp>,
-    ) -> Result<Ruled, ActionError> {
+    ) -> Result<RevocationRule, ActionError> {
         self.rule(Some(app_id), realm, issued_before)
     }
 
     /// Takes back what this realm issued before some time.
-    pub(crate) fn revoke_realm(&self, realm: Realm, issued_before: Timestamp) -> Result<Ruled, ActionError> {
+    pub(crate) fn revoke_realm(&self, realm: Realm, issued_before: Timestamp) -> Result<RevocationRule, ActionError> {
         self.rule(None, Some(realm), Some(issued_before))
     }
 
@@ -201,7 +159,7 @@ impl TakeBack<'_> {
         app_id: Option<Uuid>,
         realm: Option<Realm>,
         issued_before: Option<Timestamp>,
-    ) -> Result<Ruled, ActionError> {
+    ) -> Result<RevocationRule, ActionError> {
         let mut ruled = transact(self.store, |transaction| {
             let before = match issued_before {
                 Some(before) => before,
@@ -216,7 +174,7 @@ impl TakeBack<'_> {
                 ));
             }
             let name = realm.map(|realm| realm.to_string());
-            let ruled = |issued_before, changed| Ruled {
+            let ruled = |issued_before, changed| RevocationRule {
                 app_id,
                 realm: name.clone(),
                 issued_before,

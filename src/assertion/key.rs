@@ -5,10 +5,10 @@ use std::fmt;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use bulla::{SourceError, SourceUri, Sources};
 use ed25519_dalek::{Signer, SigningKey};
-use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
+
+use crate::api::jwks::Jwk;
 
 /// The key, wiped when dropped. It signs assertions alone.
 pub(super) struct AssertionKey {
@@ -16,17 +16,6 @@ pub(super) struct AssertionKey {
     public: Jwk,
     /// The header of everything it signs, encoded.
     header: String,
-}
-
-/// The public key (RFC 7517).
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct Jwk {
-    kty: &'static str,
-    crv: &'static str,
-    x: String,
-    kid: String,
-    alg: &'static str,
-    r#use: &'static str,
 }
 
 impl AssertionKey {

@@ -5,13 +5,12 @@ mod key;
 
 use bulla::{SourceError, SourceUri, Sources, feed};
 use serde::Serialize;
-use utoipa::ToSchema;
 use uuid::Uuid;
 
-use self::key::{AssertionKey, Jwk};
+use self::key::AssertionKey;
 use crate::{
+    api::{accepted::Accepted, jwks::JwkSet, verdict::scope_list},
     config::AssertionConfig,
-    view::{accepted::Accepted, verdict::scope_list},
 };
 
 /// The keys, of which the first signs, and what is said in every assertion.
@@ -46,13 +45,6 @@ struct Claims<'a> {
     realm: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
-}
-
-/// A JWK set (RFC 7517).
-#[derive(Serialize, ToSchema)]
-pub(crate) struct JwkSet<'a> {
-    #[schema(value_type = Vec<Jwk>)]
-    keys: Vec<&'a Jwk>,
 }
 
 impl Assertions {

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{ConfigArgument, Outcome, client::ServerArgument, output};
-use crate::view::audit::{AuditPage, LONGEST_PAGE};
+use crate::api::{audit::AuditPage, query::LONGEST_PAGE};
 
 /// Show who did what, oldest first.
 #[derive(Args)]

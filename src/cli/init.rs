@@ -14,11 +14,8 @@ use zeroize::Zeroizing;
 
 use super::{Failure, Outcome, output};
 use crate::{
-    action::{
-        Actor,
-        issue::Issuing,
-        new_api_key::{NEVER, NewApiKey},
-    },
+    action::{Actor, issue::Issuing},
+    api::issue::{NEVER, NewApiKey},
     clock,
     config::{Config, DEFAULT},
     deployment::Deployment,

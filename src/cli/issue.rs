@@ -12,11 +12,8 @@ use super::{
     output, parsers, unseen,
 };
 use crate::{
-    action::{
-        Actor,
-        issue::Issuing,
-        new_api_key::{NewApiKey, OneOrMany},
-    },
+    action::{Actor, issue::Issuing},
+    api::issue::{NewApiKey, OneOrMany},
     clock,
 };
 

@@ -13,10 +13,8 @@ use zeroize::Zeroizing;
 
 use super::{ConfigArgument, Failure, Outcome, client::ServerArgument, id_argument::IdArgument, output};
 use crate::{
-    action::{
-        Actor,
-        reveal::{Escrowed, Reveal as Action},
-    },
+    action::Actor,
+    api::reveal::{Escrowed, Reveal as Action},
     clock,
     escrow::{Identity, IdentityError},
 };

@@ -13,6 +13,10 @@ use super::{
     output::{self, BAD, CARE, GOOD},
 };
 use crate::{
+    api::{
+        accepted::Accepted,
+        verdict::{Answer, Wanted},
+    },
     clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
@@ -20,10 +24,6 @@ use crate::{
     secret::{self, Found, Peppers, Stored},
     server::read_imported,
     store::{Following, Store, StoreError},
-    view::{
-        accepted::Accepted,
-        verdict::{Answer, Wanted},
-    },
 };
 
 const REJECTED: u8 = 1;

@@ -158,6 +158,11 @@ impl Config {
         std::iter::once(Realm::ADMIN).chain(configured).collect()
     }
 
+    /// Whether there is this realm: it is configured, or the administrators'.
+    pub(crate) fn has_realm(&self, realm: Realm) -> bool {
+        realm == Realm::ADMIN || self.realms.contains_key(realm.as_str())
+    }
+
     /// The realms that count where a request names none.
     pub(crate) fn default_realms(&self) -> Vec<Realm> {
         self.verify.default_realms.iter().filter_map(|name| name.parse().ok()).collect()

@@ -6,22 +6,12 @@ use std::{
 };
 
 use jiff::Timestamp;
-use serde::Serialize;
-use utoipa::ToSchema;
 
-use crate::text;
+use crate::{api::health::Failing, text};
 
 /// Everything that is failing.
 #[derive(Default)]
 pub(crate) struct Degraded(Mutex<BTreeMap<&'static str, Failing>>);
-
-/// Since when, and why, something fails.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Failing {
-    pub(crate) what: &'static str,
-    pub(crate) since: Timestamp,
-    pub(crate) detail: String,
-}
 
 impl Degraded {
     /// Notes how `what` went just now. Whether that differs from how it went before.

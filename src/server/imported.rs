@@ -12,18 +12,14 @@ use super::{
     snapshot::Snapshot,
 };
 use crate::{
-    action::{
-        Actor,
-        issue::{IssuedApiKey, Issuing},
-        replace::replace,
-    },
+    action::{Actor, issue::Issuing, replace::replace},
+    api::{issue::IssuedApiKey, verdict::Wanted},
     clock,
     config::Config,
     deployment::DeploymentError,
     imported::{Candidate, CheckError, HmacKey, Key, Known, Set},
     store::Store,
     telemetry::limit::LineLimit,
-    view::verdict::Wanted,
 };
 
 /// Rows that are read at a time.

@@ -1,14 +1,14 @@
 //! The service: data plane, admin plane and metrics, each on a listener of its own.
 
 mod admin;
+mod auth;
 mod blocking;
-mod body;
-mod bounded;
 mod budget;
 mod client_address;
 mod data;
 mod degraded;
 mod descriptors;
+mod extract;
 mod feed;
 mod file_watch;
 mod following;
@@ -19,13 +19,11 @@ mod listener;
 mod openapi;
 mod patience;
 mod problem;
-mod query;
 mod refresh;
 mod refusals;
 mod reload;
 mod revocations;
 mod secrets;
-mod segment;
 pub(crate) mod shutdown;
 #[cfg(test)]
 mod simulation;

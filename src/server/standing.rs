@@ -8,8 +8,8 @@ use bulla::VerifyError;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::{App, admin::auth, listener::Peer};
-use crate::view::verdict::Wanted;
+use super::{App, auth, listener::Peer};
+use crate::api::verdict::Wanted;
 
 /// How often it is looked at: what ends a key ends its streams within a second.
 pub(super) const LOOK: Duration = Duration::from_millis(500);

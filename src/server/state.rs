@@ -28,6 +28,7 @@ use super::{
     sweeping::Sweeper,
 };
 use crate::{
+    api::{accepted::Accepted, verdict::Wanted},
     belonging, clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
@@ -36,7 +37,6 @@ use crate::{
     store::{Store, StoreError},
     telemetry::{limit::LineLimit, log, metrics::Metrics},
     tls::Tls,
-    view::{accepted::Accepted, verdict::Wanted},
 };
 
 /// The state of the service.

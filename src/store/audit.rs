@@ -1,33 +1,27 @@
 //! The audit: who did what, when and from where.
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
 
 /// What is written down of one action.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AuditRecord {
     pub(crate) at: Timestamp,
     /// An API-key id, `cli:` with the user's name, or `service`.
     pub(crate) actor: String,
     /// The address that the actor called from, where it was over a network.
-    #[schema(required)]
     pub(crate) address: Option<String>,
     pub(crate) action: String,
     /// What was acted on: an API-key id, an app, a realm, a key version.
-    #[schema(required)]
     pub(crate) target: Option<String>,
     /// A JSON object with the rest.
-    #[schema(value_type = Object)]
     pub(crate) detail: Value,
 }
 
 /// One action on record.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AuditEntry {
     /// Its number, without gaps: `sqlite/audit_numbering.rs`.
     pub(crate) seq: u64,
-    #[serde(flatten)]
     pub(crate) record: AuditRecord,
 }

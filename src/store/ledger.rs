@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 /// One API key as it was issued.
@@ -51,8 +50,7 @@ pub(crate) struct LedgerEntry {
 }
 
 /// What a key on record is good for. Whether its key version still opens is the keyring's to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[schema(as = ApiKeyState)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     Active,

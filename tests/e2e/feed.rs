@@ -278,12 +278,13 @@ fn who_may_not_follow_or_asks_wrongly_is_told() {
         "{}",
         administrators.err
     );
-    for (scope, status) in [("read", 403), ("admin", 200), ("feed", 200), ("feed:nosuch", 200)] {
+    for (scope, status) in [("read", 403), ("admin", 200), ("feed", 200), ("feed:nosuch", 400)] {
         let caller = server.data.bearer(&deployment.issue_text("bulla", &["--scope", scope]));
         assert_eq!(ask(&caller, "").status, status, "{scope}");
     }
     let follower = server.data.bearer(&deployment.issue_text("bulla", &["--scope", "feed"]));
-    for query in ["?after=x", "?after=-1", "?wait=soon", "?realm=No", "?before=1", "?after=1&after=1"] {
+    for query in ["?after=x", "?after=-1", "?wait=soon", "?realm=No", "?realm=nosuch", "?before=1", "?after=1&after=1"]
+    {
         let wrong = ask(&follower, query);
         assert_eq!((wrong.status, wrong.problem().as_str()), (400, "bad-request"), "{query}");
     }

@@ -11,8 +11,9 @@ use super::{ConfigArgument, Outcome};
 use crate::{
     action::{
         Actor,
-        keyring::{Activate, Change, Compromise, Limit, Rewrap, Setting, Stage},
+        keyring::{Change, Limit, Rewrap, Setting},
     },
+    api::keyring::{Activate, Compromise, Stage},
     cli::{
         Failure,
         client::ServerArgument,

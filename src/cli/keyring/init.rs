@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{ConfigArgument, Outcome, show};
 use crate::{
-    action::keyring::Stage,
+    api::keyring::Stage,
     cli::{Failure, output},
     clock,
     deployment::DeploymentError,

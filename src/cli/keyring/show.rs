@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::{ConfigArgument, Outcome};
 use crate::{
+    api::keyring::KeyringView,
     cli::{client::ServerArgument, output},
     store::SealCount,
-    view::keyring::KeyringView,
 };
 
 /// Show the key versions.

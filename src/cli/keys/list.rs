@@ -7,9 +7,12 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::{
+    api::{
+        ledger::{ApiKeyPage, LedgerQuery},
+        query::LONGEST_PAGE,
+    },
     cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, known_realm, output, parsers},
     clock,
-    view::ledger::{LONGEST_PAGE, Page, Wanted},
 };
 
 #[derive(Args)]
@@ -38,7 +41,7 @@ impl List {
         let page = match self.server.admin()? {
             Some(server) => server.get(&format!("/v1/api-keys?{}", self.query()))?,
             None => {
-                let wanted = Wanted {
+                let wanted = LedgerQuery {
                     realm: self.realm,
                     app_id: self.app,
                     cursor: self.cursor.clone(),
@@ -50,7 +53,7 @@ impl List {
                 if let Some(realm) = self.realm.filter(|realm| !store.has_realm(*realm).unwrap_or(true)) {
                     known_realm(&deployment.config, realm, "and the ledger has no key of it")?;
                 }
-                let page = Page::read(&*store, &wanted, clock::now());
+                let page = ApiKeyPage::read(&*store, &wanted, clock::now());
                 let page = page.map_err(|error| Failure::Usage(error.to_string()))?;
                 serde_json::to_value(page).map_err(std::io::Error::from)?
             }

@@ -7,6 +7,7 @@ use clap::Args;
 
 use crate::{
     action::{Actor, issue::Issuing, reroll},
+    api::reroll::Reroll as Request,
     cli::{ConfigArgument, Outcome, client::ServerArgument, id_argument::IdArgument, output, unseen},
     clock,
 };
@@ -36,12 +37,8 @@ pub(in crate::cli) struct Reroll {
 
 impl Reroll {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let how = reroll::Reroll {
-            grace: Some(self.grace),
-            expires_in: self.ttl,
-            expires_at: self.expires_at,
-            reason: self.reason,
-        };
+        let how =
+            Request { grace: Some(self.grace), expires_in: self.ttl, expires_at: self.expires_at, reason: self.reason };
         output::can_show()?;
         let id = self.key.read(config, &self.server)?;
         let rerolled = match self.server.admin()? {

@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::{
-    action::{Actor, reroll, reroll_secret::RerollSecret},
+    action::{Actor, reroll},
+    api::reroll::RerollSecret,
     cli::{
         ConfigArgument, Failure, Outcome,
         client::ServerArgument,

@@ -5,9 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::{
+    api::ledger::ApiKeyView,
     cli::{ConfigArgument, Failure, Outcome, client::ServerArgument, id_argument::IdArgument, output},
     clock,
-    view::ledger::ApiKeyView,
 };
 
 #[derive(Args)]

@@ -4,18 +4,26 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, RawQuery, State},
+    extract::State,
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 
-use super::auth::{Caller, Permission};
 use crate::{
-    schema,
+    api::{
+        audit::{AuditPage, AuditQuery},
+        query::PAGE,
+        responses::Guarded,
+    },
     scope::Scope,
-    server::{App, blocking, openapi::problems::Guarded, problem::Problem, query},
+    server::{
+        App,
+        auth::{Caller, Permission},
+        blocking,
+        extract::Query,
+        problem::Problem,
+    },
     text::json_in_one_line,
-    view::audit::{AuditPage, LONGEST_PAGE, PAGE},
 };
 
 /// The media type of JSON lines.
@@ -25,11 +33,7 @@ const JSON_LINES: &str = "application/x-ndjson";
 ///
 /// Scope `read`. With `Accept: application/x-ndjson` the records are JSON lines.
 #[utoipa::path(
-    get, path = "/v1/audit", operation_id = "audit",
-    params(
-        ("after" = Option<schema::Seq>, Query, description = "The number to go on behind; 0 if not said."),
-        ("limit" = Option<schema::PageSize>, Query, description = "At most so many; 100 if not said."),
-    ),
+    get, path = "/v1/audit", operation_id = "audit", params(AuditQuery),
     responses(
         (status = 200, description = "A page of it.",
             content((AuditPage = "application/json"), (String = "application/x-ndjson"))),
@@ -38,18 +42,12 @@ const JSON_LINES: &str = "application/x-ndjson";
 )]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(query): RawQuery,
+    caller: Caller,
+    Query(query): Query<AuditQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     caller.needs(&app, Permission::anywhere(Scope::Read))?;
-    let [after, limit] = query::read(query.as_deref(), ["after", "limit"])?;
-    let after = after.map_or(Ok(0), |after| after.parse());
-    let after = after.map_err(|_| Problem::bad_request("`after` has to be a number"))?;
-    let limit = limit.map_or(PAGE, |limit| limit.parse().unwrap_or(u32::MAX));
-    if !(1..=LONGEST_PAGE).contains(&limit) {
-        return Err(Problem::bad_request(format!("`limit` is 1 to {LONGEST_PAGE}")));
-    }
+    let (after, limit) = (query.after.unwrap_or(0), query.limit.unwrap_or(PAGE));
     let page = blocking::run(move || AuditPage::read(&*app.store, after, limit)).await??;
     let accepted = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !accepted.contains(JSON_LINES) {

@@ -1,32 +1,27 @@
-//! `POST /v1/api-keys/{id}/reroll` and `/reroll-secret`: a new key like this one, or a new secret half for its sealed text;
-//! the old one ends after a grace period.
+//! `POST /v1/api-keys/{id}/reroll` and `/reroll-secret`: replaces a key, or its secret half. The old one ends after a grace
+//! period.
 
 use std::sync::Arc;
 
 use arc_swap::Guard;
-use axum::{
-    extract::{Extension, Request, State},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use bulla::ApiKeyId;
 
-use super::{
-    auth::{Caller, Permission},
-    issue, ledger,
-};
+use super::issue;
 use crate::{
-    action::{
-        reroll::{Reroll, Rerolled},
-        reroll_secret::{RerollSecret, RerolledSecret},
+    api::{
+        reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
+        responses::{ApiKeyState, Guarded, MediaType, Policy, UnknownApiKey},
+        schema,
     },
-    clock, schema,
+    clock,
     scope::Scope,
     server::{
-        App, blocking,
-        body::{self, Bounds},
-        openapi::problems::{ApiKeyState, Guarded, MediaType, Policy, UnknownApiKey},
+        App,
+        auth::{Caller, Permission},
+        blocking,
+        extract::{JsonBody, PathParam},
         problem::Problem,
-        segment::Segment,
     },
 };
 
@@ -43,15 +38,15 @@ use crate::{
 )]
 pub(super) async fn reroll(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Segment(id): Segment,
-    request: Request,
+    caller: Caller,
+    PathParam(id): PathParam<ApiKeyId>,
+    body: JsonBody<Reroll>,
 ) -> Result<Response, Problem> {
-    let id = permitted(&app, &caller, &id)?;
-    let how: Reroll = body::optional_json(request, Bounds::single(&app.config.server)).await?;
+    needs_both(&app, &caller, id)?;
+    let request = body.parse_or_default()?;
     let worker = Arc::clone(&app);
     let rerolled = blocking::run(move || {
-        let rerolled = issue::issuing(&worker, &caller, |issuing| how.apply(id, issuing))?;
+        let rerolled = issue::issuing(&worker, &caller, |issuing| request.apply(id, issuing))?;
         worker.catch_up()?;
         Ok::<_, Problem>(rerolled)
     });
@@ -74,26 +69,24 @@ pub(super) async fn reroll(
 )]
 pub(super) async fn reroll_secret(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Segment(id): Segment,
-    request: Request,
+    caller: Caller,
+    PathParam(id): PathParam<ApiKeyId>,
+    body: JsonBody<RerollSecret>,
 ) -> Result<Response, Problem> {
-    let id = permitted(&app, &caller, &id)?;
-    let how: RerollSecret = body::optional_json(request, Bounds::single(&app.config.server)).await?;
+    needs_both(&app, &caller, id)?;
+    let request = body.parse_or_default()?;
     let rerolled = blocking::run(move || {
         let snapshot = Guard::into_inner(app.snapshot());
         let with = (&snapshot.config, snapshot.peppers().map(Arc::as_ref));
-        let rerolled = how.apply(id, &*app.store, with, &caller.actor(), clock::now())?;
+        let rerolled = request.apply(id, &*app.store, with, &caller.actor(), clock::now())?;
         app.catch_up()?;
         Ok::<_, Problem>(rerolled)
     });
     Ok(issue::created(&rerolled.await??))
 }
 
-/// The id of a key that the caller may reroll, which is both to issue and to revoke.
-fn permitted(app: &App, caller: &Caller, id: &str) -> Result<ApiKeyId, Problem> {
-    let id = ledger::parse_id(id)?;
+/// To reroll is both to issue and to revoke.
+fn needs_both(app: &App, caller: &Caller, id: ApiKeyId) -> Result<(), Problem> {
     caller.needs(app, Permission::in_realm(Scope::Issue, id.realm()))?;
-    caller.needs(app, Permission::in_realm(Scope::Revoke, id.realm()))?;
-    Ok(id)
+    caller.needs(app, Permission::in_realm(Scope::Revoke, id.realm()))
 }

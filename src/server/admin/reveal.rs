@@ -1,35 +1,35 @@
-//! `POST /v1/api-keys/{id}/reveal`: an API key as it lies in escrow. The service cannot open it.
+//! `POST /v1/api-keys/{id}/reveal`: hands out an API key from escrow. The service cannot open it.
 
 use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Request, State},
+    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
+use bulla::ApiKeyId;
 
-use super::{
-    auth::{Caller, Permission},
-    ledger,
-};
 use crate::{
-    action::reveal::{Escrowed, Reveal},
-    clock, schema,
+    api::{
+        responses::{ApiKeyState, Guarded, MediaType, UnknownApiKey},
+        reveal::{Escrowed, Reveal},
+        schema,
+    },
+    clock,
     scope::Scope,
     server::{
-        App, blocking,
-        body::{self, Bounds},
-        openapi::problems::{ApiKeyState, Guarded, MediaType, UnknownApiKey},
+        App,
+        auth::{Caller, Permission},
+        blocking,
+        extract::{JsonBody, PathParam},
         problem::Problem,
-        segment::Segment,
     },
 };
 
-/// Hands out an API key as it lies in escrow.
+/// Hands out an API key from escrow.
 ///
-/// Scope `reveal`, or `reveal` for its realm. Only the identity of the escrow's recipient opens it, which the service does not
-/// have.
+/// Scope `reveal`, or `reveal:REALM`. Only the identity of the escrow's recipient opens it, which the service does not have.
 #[utoipa::path(
     post, path = "/v1/api-keys/{id}/reveal", params(("id" = schema::ApiKeyId, Path)),
     request_body = Option<Reveal>,
@@ -40,13 +40,12 @@ use crate::{
 )]
 pub(super) async fn reveal(
     State(app): State<Arc<App>>,
-    Extension(caller): Extension<Caller>,
-    Segment(id): Segment,
-    request: Request,
+    caller: Caller,
+    PathParam(id): PathParam<ApiKeyId>,
+    body: JsonBody<Reveal>,
 ) -> Result<Response, Problem> {
-    let id = ledger::parse_id(&id)?;
     caller.needs(&app, Permission::in_realm(Scope::Reveal, id.realm()))?;
-    let why: Reveal = body::optional_json(request, Bounds::single(&app.config.server)).await?;
-    let escrowed = blocking::run(move || why.apply(id, &*app.store, &caller.actor(), clock::now())).await??;
+    let request = body.parse_or_default()?;
+    let escrowed = blocking::run(move || request.apply(id, &*app.store, &caller.actor(), clock::now())).await??;
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(escrowed)).into_response())
 }

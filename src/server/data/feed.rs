@@ -1,10 +1,10 @@
 //! `GET /v1/revocations`: the revocation feed, as `docs/FEED.md` has it: at once, after a wait, or as server-sent events.
 
-use std::{borrow::Cow, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Extension, RawQuery, State},
+    extract::State,
     http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Response},
 };
@@ -13,18 +13,19 @@ use http_body_util::channel::{Channel, Sender};
 use tokio::time::Instant;
 
 use crate::{
-    config::parse_span,
-    schema,
+    api::{
+        feed::FeedQuery,
+        responses::{AheadOfLog, BadRequest, Credential, Internal, Unavailable},
+    },
     scope::Scope,
     server::{
         App,
-        admin::auth::{self, Caller, Permission},
+        auth::{Caller, Permission},
         blocking,
+        extract::{Query, known_realm},
         feed::Signed,
         listener::Peer,
-        openapi::problems::{AheadOfLog, BadRequest, Credential, Internal, Unavailable},
         problem::Problem,
-        query,
         standing::{LOOK, Standing},
     },
 };
@@ -39,7 +40,6 @@ const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What a follower asks for.
-#[derive(Default)]
 struct Asked {
     realm: Option<Realm>,
     after: u64,
@@ -53,11 +53,7 @@ struct Asked {
 /// which clients of events send by themselves, then goes before `after`.
 #[utoipa::path(
     get, path = "/v1/revocations",
-    params(
-        ("after" = Option<schema::Seq>, Query, description = "What the follower has read up to; 0 if not said."),
-        ("wait" = Option<schema::Span>, Query, description = "How long to wait where there is nothing new, 25 s at most."),
-        ("realm" = Option<schema::Realm>, Query, description = "This realm alone."),
-    ),
+    params(FeedQuery),
     responses(
         (status = 200, description = "A message of the feed.", headers(("Cache-Control" = String)),
             content((String = "application/x-ndjson"), (String = "text/event-stream"))),
@@ -66,14 +62,17 @@ struct Asked {
 )]
 pub(super) async fn revocations(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
-    RawQuery(query): RawQuery,
+    peer: Peer,
+    caller: Caller,
+    Query(query): Query<FeedQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let caller = auth::identify(&app, &headers, peer).await?;
     let mut standing = Standing::of(&headers, peer).ok_or_else(Problem::unauthorized)?;
-    let mut asked = Asked::read(query.as_deref())?;
-    asked.realm = granted(&app, &caller, asked.realm)?;
+    let mut asked = Asked {
+        realm: granted(&app, &caller, query.realm).await?,
+        after: query.after.unwrap_or_default(),
+        wait: query.wait.map(|wait| wait.0).unwrap_or_default(),
+    };
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if text(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/event-stream")) {
         let mut last = headers.get_all("last-event-id").iter();
@@ -96,31 +95,16 @@ pub(super) async fn revocations(
         .into_response())
 }
 
-impl Asked {
-    fn read(query: Option<&str>) -> Result<Self, Problem> {
-        let [after, wait, realm] = query::read(query, ["after", "wait", "realm"])?;
-        let wrong = |what: String| Problem::bad_request(what);
-        let number = |after: Cow<'_, str>| after.parse().map_err(|_| wrong("`after` has to be a number".to_owned()));
-        let span = |wait: Cow<'_, str>| parse_span(&wait).map_err(|error| wrong(format!("`wait` {error}")));
-        let known = |realm: Cow<'_, str>| realm.parse().map_err(|_| wrong("`realm` is no realm".to_owned()));
-        Ok(Asked {
-            realm: realm.map(known).transpose()?,
-            after: after.map(number).transpose()?.unwrap_or_default(),
-            wait: wait.map(span).transpose()?.map(|wait| wait.0).unwrap_or_default(),
-        })
-    }
-}
-
-/// The realm that the messages are about: the one asked for, or all, or the one that the caller has the scope for.
-fn granted(app: &App, caller: &Caller, realm: Option<Realm>) -> Result<Option<Realm>, Problem> {
+/// The realm that the messages are about: the one asked for, or the only one that the caller has the scope for, or all. A
+/// follower of a mistyped realm would never hear of a revocation.
+async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm>) -> Result<Option<Realm>, Problem> {
     if let Some(realm) = realm {
         caller.needs(app, Permission::in_realm(Scope::Feed, realm))?;
-        return Ok(Some(realm));
     }
-    match caller.only_realm(Scope::Feed) {
-        Some(realm) => Ok(Some(realm)),
-        None => caller.needs(app, Permission::anywhere(Scope::Feed)).map(|()| None),
-    }
+    let Some(realm) = realm.or_else(|| caller.only_realm(Scope::Feed)) else {
+        return caller.needs(app, Permission::anywhere(Scope::Feed)).map(|()| None);
+    };
+    known_realm(app, realm).await.map(|()| Some(realm))
 }
 
 async fn message(app: &Arc<App>, realm: Option<Realm>, after: u64) -> Result<Signed, Problem> {

@@ -10,8 +10,8 @@ use axum::{
 };
 
 use crate::{
-    assertion::JwkSet,
-    server::{App, openapi::problems::NoAssertions, problem::Problem},
+    api::{jwks::JwkSet, responses::NoAssertions},
+    server::{App, problem::Problem},
 };
 
 /// How long an application may go by what it has: a new key has to be published for longer before it signs.

@@ -19,9 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use serde::Serialize;
 use tower_http::compression::CompressionLayer;
-use utoipa::ToSchema;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouterExt},
     routes,
@@ -29,12 +27,11 @@ use utoipa_axum::{
 
 use super::{
     App, blocking,
-    degraded::Failing,
     listener::{Answers, Asked},
     openapi,
     problem::Problem,
 };
-use crate::telemetry::exposition::Format;
+use crate::{api::health::Ready, telemetry::exposition::Format};
 
 /// The data plane. What gateways ask with every request of their clients is looked for first: a router takes longer to find it
 /// than the key takes to be verified.
@@ -93,16 +90,6 @@ pub(super) fn metrics_router(app: Arc<App>) -> Router {
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .with_state(app)
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct Ready {
-    ready: bool,
-    keyring_serial: u64,
-    #[schema(required)]
-    active_version: Option<u32>,
-    /// What does not work as it should, while keys are verified all the same.
-    degraded: Vec<Failing>,
 }
 
 /// Says that the service is up.

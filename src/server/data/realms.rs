@@ -2,15 +2,13 @@
 
 use bulla::Realm;
 
-use crate::server::{bounded::Bounded, problem::Problem, snapshot::Snapshot};
+use crate::{
+    api::verify::{MAX_REALMS, NamedRealms},
+    server::{problem::Problem, snapshot::Snapshot},
+};
 
-/// The most that a request may name where so many are configured. Each text is held against each.
-const MOST: usize = 1_000;
-/// What a request may name in any case.
+/// Realms that every request may name, however few are configured.
 const USUAL: usize = 64;
-
-/// The realms as a request names them.
-pub(super) type NamedRealms = Bounded<MOST>;
 
 /// The realms that count: those that are named, each once, or the configured default. One that is not configured is a typing
 /// error, and the administrators' is never accepted here.
@@ -18,7 +16,7 @@ pub(super) fn accepted_realms(snapshot: &Snapshot, named: &NamedRealms) -> Resul
     if named.count() == 0 {
         return Ok(snapshot.default_realms.clone());
     }
-    let most = snapshot.config.realms.len().clamp(USUAL, MOST);
+    let most = snapshot.config.realms.len().clamp(USUAL, MAX_REALMS);
     if named.count() > most {
         let detail = format!("`realms` names {} realms and may name {most}: name each once", named.count());
         return Err(Problem::bad_request(detail));

@@ -4,27 +4,26 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Extension, Request, State},
+    extract::{Request, State},
 };
 use bulla::{ApiKey, Rejection, VerifyError, layer::Credential};
 
 use crate::{
-    action::{
-        Actor,
-        take_back::{TakeBack, Taken},
+    action::{Actor, take_back::TakeBack},
+    api::{
+        responses::{BadRequest, Internal, TimedOut, TooLarge, Unauthorized, Unavailable},
+        revoke::RevokeOutcome,
+        verdict::Wanted,
     },
     clock,
     server::{
         App,
-        admin::page,
-        blocking,
-        body::{self, Bounds},
-        client_address,
+        auth::browser,
+        blocking, client_address,
+        extract::body::{self, Bounds},
         listener::Peer,
-        openapi::problems::{BadRequest, Internal, TimedOut, TooLarge, Unauthorized, Unavailable},
         problem::Problem,
     },
-    view::verdict::Wanted,
 };
 
 /// A client of RFC 7009 shows its own key, and names in the body the one that is to end. It must not lose its own and be told
@@ -40,22 +39,22 @@ const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header, an
 #[utoipa::path(
     post, path = "/v1/self-revoke",
     responses(
-        (status = 200, description = "It is revoked, now or already.", body = Taken),
+        (status = 200, description = "It is revoked, now or already.", body = RevokeOutcome),
         BadRequest, Unauthorized, TimedOut, TooLarge, Internal, Unavailable,
     )
 )]
 pub(super) async fn self_revoke(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    peer: Peer,
     request: Request,
-) -> Result<Json<Taken>, Problem> {
+) -> Result<Json<RevokeOutcome>, Problem> {
     let (head, body) = request.into_parts();
     let (headers, named) = (head.headers, head.uri.query().is_some_and(|query| !query.is_empty()));
     let body = body::bytes(Request::new(body), Bounds::single(&app.config.server)).await?;
     if named || !matches!(body.trim_ascii(), b"" | b"{}") {
         return Err(Problem::bad_request(NAMES_ANOTHER));
     }
-    if page::may_use_a_login(&headers) {
+    if browser::may_use_a_login(&headers) {
         return Err(Problem::login_of_a_page());
     }
     let text = match app.credential(&headers, None) {

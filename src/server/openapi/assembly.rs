@@ -10,11 +10,11 @@ use utoipa::{
     },
 };
 
-use super::{examples, problems};
+use super::examples;
 use crate::{
-    schema,
+    api::{problem::Document, responses, schema},
     scope::Scope,
-    server::{data::authorize::__path_authorize, problem::Document},
+    server::data::authorize::__path_authorize,
 };
 
 /// The ways to show an API key. One is needed, in one header, once.
@@ -50,7 +50,7 @@ pub(super) fn document(data: OpenApi, admin: OpenApi, own: OpenApi) -> Value {
         join(&mut document, described);
     }
     let components = document.components.get_or_insert_default();
-    components.responses.extend(problems::all().into_iter().map(|(name, response)| (name, response.into())));
+    components.responses.extend(responses::all().into_iter().map(|(name, response)| (name, response.into())));
     components.responses.insert("HeadTooLarge".to_owned(), head_too_large().build().into());
     components.schemas.extend(schema::all());
     components.schemas.insert("Problem".to_owned(), Document::schema());

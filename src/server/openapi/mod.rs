@@ -2,7 +2,6 @@
 
 mod assembly;
 mod examples;
-pub(super) mod problems;
 
 use std::sync::Arc;
 

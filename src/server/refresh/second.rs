@@ -13,9 +13,10 @@ use super::{Asked, Published, Second, Trigger};
 use crate::{
     action::{
         Actor,
-        keyring::{Activate, Change, Stage},
+        keyring::Change,
         rotation::{self, Step},
     },
+    api::keyring::{Activate, Stage},
     clock,
     deployment::DeploymentError,
     server::App,

@@ -12,7 +12,8 @@ use super::{
     world::{Broken, World},
 };
 use crate::{
-    action::{ActionError, Actor, issue::Issuing, reroll_secret::RerollSecret, take_back::TakeBack},
+    action::{ActionError, Actor, issue::Issuing, take_back::TakeBack},
+    api::reroll::RerollSecret,
     clock,
     store::{AuditEntry, Store},
 };

@@ -9,7 +9,7 @@ use super::{
     model::{Text, Verdict, View},
     world::{Broken, World},
 };
-use crate::{clock, secret, store::Following, view::verdict::Wanted};
+use crate::{api::verdict::Wanted, clock, secret, store::Following};
 
 /// Texts of one key that are presented, the newest of them.
 const TEXTS: usize = 3;

@@ -17,9 +17,9 @@ use crate::{
     action::{
         Actor,
         import::{Import, Watch},
-        issue::IssuedApiKey,
         replace::replace,
     },
+    api::issue::IssuedApiKey,
     clock,
     imported::{Format, Hashed, PublicPart, Reader, Refusal, Rule, SaltEncoding, Scheme, Set},
 };

@@ -11,12 +11,12 @@ use super::{
     model::{Effect, Key, Text},
     world::{Broken, World},
 };
-use crate::action::{
-    ActionError,
-    issue::{IssuedApiKey, Issuing},
-    new_api_key::NewApiKey,
-    reroll::Reroll,
-    reroll_secret::RerollSecret,
+use crate::{
+    action::{ActionError, issue::Issuing},
+    api::{
+        issue::{IssuedApiKey, NewApiKey},
+        reroll::{Reroll, RerollSecret, Rerolled},
+    },
 };
 
 pub(super) const APPS: [u128; 3] = [1, 2, 3];
@@ -63,7 +63,7 @@ impl World {
         let id = self.model.keys[old].id;
         let how = Reroll { grace: Some(format!("{grace}s")), ..Reroll::default() };
         let at = self.clock_of(by).saturating_add(grace);
-        let effects = |_: &World, rerolled: Option<&crate::action::reroll::Rerolled>, _: &[_]| {
+        let effects = |_: &World, rerolled: Option<&Rerolled>, _: &[_]| {
             let ends = if grace == 0 { Effect::Revoked(old) } else { Effect::RevokedAt(old, at) };
             rerolled.map(|rerolled| key(&rerolled.issued)).into_iter().chain([ends]).collect()
         };

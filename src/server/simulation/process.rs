@@ -13,10 +13,10 @@ use super::{
     model::View,
 };
 use crate::{
+    api::{accepted::Accepted, verdict::Wanted},
     clock,
     deployment::{Deployment, DeploymentError},
     server::{App, sweeping::Sweeper},
-    view::{accepted::Accepted, verdict::Wanted},
 };
 
 pub(super) struct Process {

@@ -13,8 +13,9 @@ use crate::{
     action::{
         ActionError,
         issue::Issuing,
-        take_back::{Ruled, TakeBack, Taken, retire},
+        take_back::{TakeBack, retire},
     },
+    api::revoke::{RevocationRule, RevokeOutcome},
     store::{AuditEntry, State},
 };
 
@@ -73,7 +74,7 @@ impl World {
         match answer {
             // What was done after the answer is not in it.
             _ if self.visited => Ok(()),
-            Ok(Taken { state, .. }) if !states.contains(&state) => {
+            Ok(RevokeOutcome { state, .. }) if !states.contains(&state) => {
                 Err(format!("the answer says {state:?} of a key that is {states:?}: #{key}"))
             }
             Err(ActionError::Conflict(why)) if !states.contains(&State::Revoked) => {
@@ -97,7 +98,7 @@ impl World {
             (None, Some(realm)) => with.revoke_realm(realm, before.unwrap_or(with.now)),
             (app, realm) => with.revoke_app(app.unwrap_or_default(), realm, before),
         };
-        let effects = |_: &World, ruled: Option<&Ruled>, records: &[AuditEntry]| {
+        let effects = |_: &World, ruled: Option<&RevocationRule>, records: &[AuditEntry]| {
             let recorded = || records.last()?.record.detail.get("issued_before")?.as_str()?.parse().ok();
             let before: Option<Timestamp> = ruled.map(|ruled| ruled.issued_before).or_else(recorded);
             before.map(|at| Effect::Ruled { app, realm, before: at.as_second() }).into_iter().collect()

@@ -10,10 +10,8 @@ use super::{
     world::{Broken, MASTERS, World, master},
 };
 use crate::{
-    action::{
-        Actor,
-        keyring::{Activate, Change, Compromise, Stage},
-    },
+    action::{Actor, keyring::Change},
+    api::keyring::{Activate, Compromise, Stage},
     clock,
     config::Config,
     deployment::DeploymentError,

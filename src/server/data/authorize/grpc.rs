@@ -27,9 +27,8 @@ use super::{
     requirements,
 };
 use crate::server::{
-    App,
-    body::{self, Bounds},
-    client_address,
+    App, client_address,
+    extract::body::{self, Bounds},
     listener::{Asked, Peer},
     problem::Problem,
 };
@@ -48,7 +47,7 @@ pub(in crate::server::data) async fn ext_authz(app: Arc<App>, asked: Asked) -> R
         return ([(header::ALLOW, "POST")], Problem::method()).into_response();
     }
     // Before it is decoded, which bounds its size and its time.
-    let request = match body::at_hand(asked.request, Bounds::check(&app.config.server)).await {
+    let request = match body::read_ahead(asked.request, Bounds::check(&app.config.server)).await {
         Ok(request) => request,
         Err(problem) => return problem.into_response(),
     };

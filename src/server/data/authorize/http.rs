@@ -9,11 +9,13 @@ use axum::{
 
 use super::{Denied, identity::Identity, judge, requirements};
 use crate::{
-    schema,
+    api::{
+        responses::{CouldNotTell, Misconfigured},
+        schema,
+    },
     server::{
         App, client_address,
         listener::{Asked, Peer},
-        openapi::problems::{CouldNotTell, Misconfigured},
     },
 };
 

@@ -8,7 +8,7 @@ use axum::{
 };
 use uuid::Uuid;
 
-use crate::{assertion::Assertions, clock, view::accepted::Accepted};
+use crate::{api::accepted::Accepted, assertion::Assertions, clock};
 
 /// The names. All of them are in every answer that lets a request through, empty where there is nothing to say, so that a
 /// client's own never gets through.

@@ -19,9 +19,9 @@ use bulla::{
 
 use self::{identity::Identity, required::Required};
 use crate::{
+    api::verdict::Wanted,
     server::{App, problem::Problem, snapshot::Snapshot},
     telemetry::limit::LineLimit,
-    view::verdict::Wanted,
 };
 
 /// The description of the route.

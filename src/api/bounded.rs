@@ -10,7 +10,7 @@ use serde::{
 
 /// A list of texts.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Bounded<const MOST: usize> {
+pub(crate) struct Bounded<const MOST: usize> {
     /// The first `MOST` of them.
     kept: Vec<String>,
     count: usize,
@@ -18,17 +18,17 @@ pub(super) struct Bounded<const MOST: usize> {
 
 impl<const MOST: usize> Bounded<MOST> {
     /// How many there are.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
     /// All of them, unless there are too many.
-    pub(super) fn all(self) -> Option<Vec<String>> {
+    pub(crate) fn all(self) -> Option<Vec<String>> {
         Some(self.kept).filter(|kept| kept.len() == self.count)
     }
 
     /// All of them, or as many as are kept of too many.
-    pub(super) fn kept(&self) -> &[String] {
+    pub(crate) fn kept(&self) -> &[String] {
         &self.kept
     }
 }

@@ -1,34 +1,32 @@
-//! The ledger as it is shown: on the command line with `--json`, and over the admin plane.
+//! The ledger as it is shown.
 
 use std::collections::BTreeMap;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use bulla::Realm;
 use jiff::Timestamp;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::{
+use super::{
+    query::{self, LONGEST_PAGE, PAGE},
     schema,
-    store::{LedgerEntry, LedgerFilter, State, Store, StoreError},
 };
+use crate::store::{LedgerEntry, LedgerFilter, State, Store, StoreError};
 
-/// Rows of a page unless it is said otherwise, and at most.
-pub(crate) const PAGE: u32 = 100;
-pub(crate) const LONGEST_PAGE: u32 = 1_000;
-
-/// Some of the API keys on record, and where to go on.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Page {
+/// Some of the API keys on record, and the cursor for more.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Page)]
+pub(crate) struct ApiKeyPage {
     pub(crate) api_keys: Vec<ApiKeyView>,
-    /// Gives the next page; none at the end.
+    /// For the next page; null at the end.
     #[schema(required)]
     pub(crate) next_cursor: Option<String>,
 }
 
 /// An API key on record.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct ApiKeyView {
     #[schema(value_type = schema::ApiKeyId)]
     pub(crate) api_key_id: String,
@@ -36,13 +34,14 @@ pub(crate) struct ApiKeyView {
     pub(crate) realm: String,
     pub(crate) app_id: Uuid,
     pub(crate) version: u32,
+    #[schema(value_type = schema::ApiKeyState)]
     pub(crate) state: State,
     #[schema(required)]
     pub(crate) name: Option<String>,
     pub(crate) issued_at: Timestamp,
     #[schema(required)]
     pub(crate) expires_at: Option<Timestamp>,
-    /// When it was revoked, or is to be; the time before which a rule takes keys back counts too.
+    /// When it was revoked, or is to be. For a rule: the time before which the rule revokes keys.
     #[schema(required)]
     pub(crate) revoked_at: Option<Timestamp>,
     #[schema(required)]
@@ -54,7 +53,7 @@ pub(crate) struct ApiKeyView {
     pub(crate) last_used_at: Option<Timestamp>,
     pub(crate) use_count: u64,
     pub(crate) scopes: Vec<String>,
-    /// What it is restricted to; none on record for the oldest keys.
+    /// What it is restricted to; null for the oldest keys, whose restrictions are not on record.
     #[schema(required)]
     pub(crate) audience: Option<Vec<String>>,
     #[schema(required)]
@@ -65,45 +64,57 @@ pub(crate) struct ApiKeyView {
     pub(crate) rerolled_from: Option<String>,
 }
 
-/// Which page is wanted.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
+/// Which page is asked for.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct LedgerQuery {
+    /// This realm alone.
+    #[param(value_type = Option<schema::RealmOrNothing>)]
+    #[serde(deserialize_with = "query::unless_empty")]
     pub(crate) realm: Option<Realm>,
+    /// This app alone.
+    #[param(value_type = Option<schema::AppIdOrNothing>)]
+    #[serde(deserialize_with = "query::unless_empty")]
     pub(crate) app_id: Option<Uuid>,
     /// A realm to leave out.
+    #[serde(skip)]
     pub(crate) without: Option<Realm>,
+    /// A page's `next_cursor`.
+    #[serde(deserialize_with = "query::unless_empty")]
     pub(crate) cursor: Option<String>,
+    /// The most keys of the page; 100 by default.
+    #[param(value_type = Option<schema::PageSizeOrNothing>)]
+    #[serde(deserialize_with = "query::unless_empty")]
     pub(crate) limit: Option<u32>,
 }
 
-/// No page can be given.
+/// Why a page cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PageError {
-    #[error("`cursor` is none that a page gave")]
+    #[error("`cursor` must be the `next_cursor` of a page")]
     Cursor,
-    #[error("`limit` is 1 to {LONGEST_PAGE}")]
+    #[error("`limit` must be 1 to {LONGEST_PAGE}")]
     Limit,
-    #[error("`realm`: there is no realm `{0}` in the configuration, and the ledger has no key of it")]
-    Realm(Realm),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-impl Page {
-    /// Reads the page from `store`. A cursor only says where to go on: whoever forges one sees what he might see anyway.
-    pub(crate) fn read(store: &dyn Store, wanted: &Wanted, now: Timestamp) -> Result<Self, PageError> {
-        let after = wanted.cursor.as_deref().map_or(Some(0), place).ok_or(PageError::Cursor)?;
-        let limit = wanted.limit.unwrap_or(PAGE);
+impl ApiKeyPage {
+    /// Reads the page from `store`. A forged cursor only shows keys that the caller may see anyway.
+    pub(crate) fn read(store: &dyn Store, query: &LedgerQuery, now: Timestamp) -> Result<Self, PageError> {
+        let after = query.cursor.as_deref().map_or(Some(0), place).ok_or(PageError::Cursor)?;
+        let limit = query.limit.unwrap_or(PAGE);
         if !(1..=LONGEST_PAGE).contains(&limit) {
             return Err(PageError::Limit);
         }
-        let Wanted { realm, app_id, without, .. } = *wanted;
+        let LedgerQuery { realm, app_id, without, .. } = *query;
         let filter = LedgerFilter { realm, app_id, without, after, limit: limit + 1 };
         let mut rows = store.list(&filter)?;
         let more = rows.len() > limit as usize;
         rows.truncate(limit as usize);
         let next_cursor = rows.last().filter(|_| more).map(|entry| cursor(entry.place));
-        Ok(Page { api_keys: rows.into_iter().map(|entry| ApiKeyView::new(entry, now)).collect(), next_cursor })
+        Ok(ApiKeyPage { api_keys: rows.into_iter().map(|entry| ApiKeyView::new(entry, now)).collect(), next_cursor })
     }
 }
 

@@ -1,4 +1,4 @@
-//! What stands before every endpoint of the admin plane: nobody unknown gets through, and what fails is noted.
+//! The middleware before every endpoint of the admin plane: it authenticates the caller, reads the body, and notes failed calls.
 
 use std::{sync::Arc, time::Instant};
 
@@ -11,16 +11,13 @@ use axum::{
 use bulla::{ApiKey, layer::Credential};
 use serde_json::json;
 
-use super::{
-    auth::{self, Caller},
-    certificate,
-};
 use crate::{
     action::Actor,
     clock,
     server::{
         App,
-        body::{self, Bounds},
+        auth::{self, Caller, certificate},
+        extract::body::{self, Bounds},
         listener::Peer,
         problem::{Kind, Problem},
         standing::LOOK,
@@ -29,13 +26,13 @@ use crate::{
     tls::ClientCertificate,
 };
 
-/// As much of a certificate's name as is written down.
+/// Bytes of a certificate's name in a record.
 const LONGEST_NAME: usize = 128;
 
-/// Identifies the caller, for the endpoint to see as an extension.
-pub(super) async fn guard(
+/// Identifies the caller, which endpoints take as [`Caller`].
+pub(super) async fn authenticate(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    peer: Peer,
     certificate: Option<Extension<Arc<ClientCertificate>>>,
     endpoint: Option<MatchedPath>,
     request: Request,
@@ -44,7 +41,7 @@ pub(super) async fn guard(
     let method = standard(request.method());
     let called = format!("{method} {}", endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
     let certificate = certificate.as_deref().map(|certificate| &**certificate);
-    // An API key is chosen for the one request, and counts where there is both, be it good or not.
+    // Where there is both the API key counts, whether it is good or not: the client chose it for this request.
     let keyless = !Credential::is_presented(request.headers(), None);
     let certificate_alone = certificate.filter(|_| keyless);
     let identified = identify(&app, request.headers(), certificate_alone, peer).await;
@@ -53,14 +50,15 @@ pub(super) async fn guard(
         Err(_) => (Actor::unknown(peer.0.map(|peer| peer.ip())), presented(request.headers(), certificate)),
     };
     let asked = Instant::now();
-    // A stranger is answered at once: waiting for a body that does not come would hold a place of the admin plane's few.
+    // A stranger is answered at once: to wait for a body that does not come would hold one of the admin plane's few
+    // connections.
     let request = match identified {
-        Ok(_) => body::at_hand(request, Bounds::batch(&app.config.server)).await,
+        Ok(_) => body::read_ahead(request, Bounds::batch(&app.config.server)).await,
         Err(_) => Ok(request),
     };
     let response = match (identified, request) {
         (Ok(caller), Ok(mut request)) => {
-            // Who was an administrator when the body began to arrive may be none any more.
+            // The credential may have ended while the body was on its way.
             let caller = match asked.elapsed() {
                 soon if soon < LOOK => Ok(caller),
                 _ => identify(&app, request.headers(), certificate_alone, peer).await,
@@ -100,8 +98,7 @@ async fn identify(
     }
 }
 
-/// A method that HTTP knows. Any other is a text of the caller's, who may be anybody, of any length; it may even be an API
-/// key.
+/// A method that HTTP knows. Any other is a text of a stranger, of any length, and may be an API key.
 fn standard(method: &Method) -> &str {
     match *method {
         Method::GET

@@ -1,10 +1,10 @@
-//! Requests that a web page made a browser send. A browser adds what it keeps for a server, a client certificate or a login by
-//! Basic, whichever page asks for it.
+//! Cross-site requests of browsers. A browser adds a client certificate or a login by Basic to every request, also to one that
+//! a page of another site made it send.
 
 use axum::http::{HeaderMap, header};
 
 /// Whether another site's page may have sent this (Fetch Metadata; RFC 6454, section 7).
-pub(super) fn may_be_of_another_site(headers: &HeaderMap) -> bool {
+pub(in crate::server) fn may_be_of_another_site(headers: &HeaderMap) -> bool {
     match headers.get("sec-fetch-site") {
         Some(site) => site != "same-origin" && site != "none",
         None => headers.contains_key(header::ORIGIN),
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_browser_is_believed_only_what_it_says_of_its_own_pages() {
+    fn only_requests_of_other_sites_are_suspect() {
         for (headers, page) in [
             (&[][..], false),
             (&[("sec-fetch-site", "none")], false),

@@ -60,6 +60,10 @@ kinds! {
         .schema_type(Type::String)
         .description(Some("Where a key version is in its life."))
         .enum_values(Some(State::ALL.map(State::name)));
+    ApiKeyState = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("What an API key on record is good for. Whether its key version still opens is the keyring's to say."))
+        .enum_values(Some(["active", "suspended", "revoked", "expired"]));
     Suite = ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some("What a key version seals with."))

@@ -8,8 +8,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::accepted::Accepted;
-use crate::{clock, schema};
+use super::{accepted::Accepted, schema};
+use crate::clock;
 
 /// What a caller wants of an API key, with owned texts.
 #[derive(Clone, Debug, Default)]

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use bulla::{KeyVersion, KeyringError};
 use serde_json::{Value, json};
 use utoipa::{
     IntoResponses,
@@ -14,7 +13,7 @@ use utoipa::{
     },
 };
 
-use crate::{action::ActionError, deployment::DeploymentError, server::problem::Problem};
+use super::problem::Problem;
 
 /// Every problem's media type.
 const MEDIA_TYPE: &str = "application/problem+json";
@@ -23,7 +22,7 @@ const MEDIA_TYPE: &str = "application/problem+json";
 macro_rules! answers {
     ($($name:ident: $($problem:expr),+;)+) => {
         $(
-            pub(in crate::server) struct $name;
+            pub(crate) struct $name;
 
             impl IntoResponses for $name {
                 fn responses() -> Responses {
@@ -33,7 +32,7 @@ macro_rules! answers {
         )+
 
         /// All of them by name, for the document's components.
-        pub(super) fn all() -> Vec<(String, Response)> {
+        pub(crate) fn all() -> Vec<(String, Response)> {
             vec![$((stringify!($name).to_owned(), response(&[$($problem),+]))),+]
         }
     };
@@ -43,7 +42,7 @@ macro_rules! answers {
 macro_rules! groups {
     ($($(#[$comment:meta])* $name:ident: $($part:ident),+;)+) => {$(
         $(#[$comment])*
-        pub(in crate::server) struct $name;
+        pub(crate) struct $name;
 
         impl IntoResponses for $name {
             fn responses() -> Responses {
@@ -64,20 +63,19 @@ answers! {
     Forbidden: Problem::forbidden("issue");
     NoAssertions: Problem::no_assertions();
     UnknownApiKey: Problem::unknown_api_key();
-    UnknownVersion: DeploymentError::from(KeyringError::Unknown(KeyVersion::FIRST)).into();
+    UnknownVersion: Problem::unknown_version("the keyring has no version 1: `bulla keyring show` lists those it has");
     TimedOut: Problem::timed_out();
     ApiKeyState: Problem::api_key_state("the API key is revoked for good, and cannot be suspended");
     KeyringState:
-        DeploymentError::from(KeyringError::SameMaster { version: KeyVersion::FIRST, uri: "file:master-1.key".to_owned() })
-            .into(),
-        DeploymentError::KeyringReadOnly("keyring.toml".into()).into();
+        Problem::conflict("file:master-1.key holds the master key that version 1 already has: every version needs a key of its own"),
+        Problem::read_only_keyring("keyring.toml cannot be replaced: change it where it is written, and copy it here");
     AheadOfLog: Problem::ahead_of_log(7, 3);
     TooLarge: Problem::too_large(65_536);
     MediaType: Problem::media_type("application/json");
     Policy: Problem::policy("expires_in: keys of this realm have to expire: name when");
     PolicyOrReused:
         Problem::policy("expires_in: keys of this realm have to expire: name when"),
-        ActionError::KeyReused.into();
+        Problem::key_reused("this Idempotency-Key came with another request before: use a new one for each request");
     Misconfigured: Problem::misconfigured_route("part 1 of the route's requirements names no realm"), Problem::internal();
     Internal: Problem::internal();
     CouldNotTell: Problem::could_not_tell();
@@ -88,7 +86,7 @@ answers! {
 
 groups! {
     /// Of a body in JSON, or in a form.
-    JsonBody: BadRequest, TimedOut, TooLarge, MediaType;
+    BodyProblems: BadRequest, TimedOut, TooLarge, MediaType;
     /// Of an administrator's credential.
     Credential: Unidentified, Forbidden;
     /// What the admin plane's guard answers before any endpoint, and what can happen at each.

@@ -1,8 +1,8 @@
-//! Callers who show a client certificate in the place of an API key.
+//! Callers that authenticate with a client certificate instead of an API key.
 
 use axum::http::HeaderMap;
 
-use super::{auth::Caller, page};
+use super::{Caller, browser};
 use crate::{
     action::Actor,
     clock,
@@ -11,9 +11,9 @@ use crate::{
     tls::{ClientCertificate, Mapped},
 };
 
-/// Who calls, by the certificate of the connection. It is judged for every request: by the authorities, the time and the
-/// mapping of now.
-pub(super) fn identify(
+/// Identifies the caller by the certificate of the connection. Every request checks it anew: authorities, time and mapping
+/// may have changed since the handshake.
+pub(in crate::server) fn identify(
     app: &App,
     headers: &HeaderMap,
     certificate: &ClientCertificate,
@@ -23,8 +23,8 @@ pub(super) fn identify(
         app.metrics.admin_refused.inc();
         Err(Problem::certificate(detail))
     };
-    if page::may_be_of_another_site(headers) {
-        return refuse("a page of another site may have sent this: a browser is to present an API key");
+    if browser::may_be_of_another_site(headers) {
+        return refuse("a page of another site may have sent this: in a browser present an API key");
     }
     let snapshot = app.snapshot();
     let (tls, config) = (snapshot.tls().of(Plane::Admin), &snapshot.config.admin.tls);

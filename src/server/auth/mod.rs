@@ -1,62 +1,67 @@
-//! Who calls the admin plane, and what the caller may do: API keys of the realm `bulla`, and scopes, which client certificates
-//! have as well.
+//! Authentication and authorization of administrators, on both planes: an API key of the realm `bulla`, or on the admin plane
+//! a client certificate, and the scopes that either has.
+
+pub(super) mod browser;
+pub(super) mod certificate;
 
 use std::sync::Arc;
 
-use axum::http::HeaderMap;
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, request::Parts},
+};
 use bulla::{
     Realm, VerifyError,
     layer::{Credential, Presented},
 };
 
-use super::page;
+use super::{App, listener::Peer, problem::Problem};
 use crate::{
     action::Actor,
+    api::verdict::Wanted,
     scope::{Grant, Scope},
-    server::{App, listener::Peer, problem::Problem},
-    view::verdict::Wanted,
 };
 
-/// What a request needs: a scope, for everything or for one realm.
+/// What a request needs: a scope, for all realms or for one.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Permission {
+pub(in crate::server) struct Permission {
     scope: Scope,
     realm: Option<Realm>,
 }
 
 /// An authenticated caller.
 #[derive(Clone, Debug)]
-pub(crate) struct Caller {
+pub(in crate::server) struct Caller {
     actor: Actor,
     grants: Vec<Grant>,
 }
 
 impl Permission {
-    /// `scope`, whichever realm it is for.
-    pub(crate) fn anywhere(scope: Scope) -> Self {
+    /// `scope` for all realms.
+    pub(in crate::server) fn anywhere(scope: Scope) -> Self {
         Permission { scope, realm: None }
     }
 
-    /// `scope` for one realm, or for all. What concerns the administrators' realm takes an administrator: issuing there makes
+    /// `scope` for one realm, or for all. In the administrators' realm only `admin` counts: to issue there makes
     /// administrators.
-    pub(crate) fn in_realm(scope: Scope, realm: Realm) -> Self {
+    pub(in crate::server) fn in_realm(scope: Scope, realm: Realm) -> Self {
         Permission { scope: if realm == Realm::ADMIN { Scope::Admin } else { scope }, realm: Some(realm) }
     }
 
-    /// Whether it is among what is held: no grant is for the administrators' realm.
+    /// Whether one of the grants allows it. No grant is for the administrators' realm.
     fn granted_to(&self, grants: &[Grant]) -> bool {
         let held = |grant: &Grant| grant.realm.is_none() || grant.realm == self.realm;
         grants.iter().any(|grant| [self.scope, Scope::Admin].contains(&grant.scope) && held(grant))
     }
 }
 
-/// Who calls, by the one API key of the request.
-pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
+/// Identifies the caller by the one API key of the request.
+pub(in crate::server) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
     let refuse = |problem: Problem| {
         app.metrics.admin_refused.inc();
         problem
     };
-    if page::may_use_a_login(headers) {
+    if browser::may_use_a_login(headers) {
         return Err(refuse(Problem::login_of_a_page()));
     }
     let text = presented(headers).map_err(refuse)?;
@@ -72,7 +77,7 @@ pub(crate) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) ->
 }
 
 /// The one credential of a request.
-pub(crate) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
+pub(in crate::server) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
     match Credential::read(headers, None) {
         Credential::One(text) => Ok(text),
         Credential::None => Err(Problem::unauthorized()),
@@ -80,41 +85,56 @@ pub(crate) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
     }
 }
 
-/// What it has to be: an administrator's, at the address that it is bound to.
-pub(crate) fn wanted(peer: Peer) -> Wanted {
+/// The expectations: an API key of an administrator, presented from this address.
+pub(in crate::server) fn wanted(peer: Peer) -> Wanted {
     Wanted { realms: vec![Realm::ADMIN], address: peer.0.map(|peer| peer.ip()), ..Wanted::default() }
 }
 
+/// On the admin plane the middleware has identified the caller.
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        match parts.extensions.remove::<Caller>() {
+            Some(caller) => Ok(caller),
+            None => {
+                let peer = Peer::from_request_parts(parts, app).await?;
+                identify(app, &parts.headers, peer).await
+            }
+        }
+    }
+}
+
 impl Caller {
-    /// A caller with these scopes; a text that is none grants nothing.
-    pub(super) fn new(actor: Actor, scopes: &[String]) -> Self {
+    /// A caller with these scopes. Other texts grant nothing.
+    pub(in crate::server) fn new(actor: Actor, scopes: &[String]) -> Self {
         Caller { actor, grants: scopes.iter().filter_map(|scope| scope.parse().ok()).collect() }
     }
 
     /// The caller as the audit names it.
-    pub(crate) fn actor(&self) -> Actor {
+    pub(in crate::server) fn actor(&self) -> Actor {
         self.actor.clone()
     }
 
-    /// The one realm that the caller has the scope for, if it is for one alone.
-    pub(crate) fn only_realm(&self, scope: Scope) -> Option<Realm> {
+    /// The realm that the caller has the scope for, if it is exactly one.
+    pub(in crate::server) fn only_realm(&self, scope: Scope) -> Option<Realm> {
         let mut realms = self.grants.iter().filter(|grant| grant.scope == scope).filter_map(|grant| grant.realm);
         let only = realms.next().filter(|_| realms.next().is_none());
         only.filter(|_| self.lacks(Permission::anywhere(scope)))
     }
 
     /// Whether the caller lacks the permission.
-    pub(crate) fn lacks(&self, permission: Permission) -> bool {
+    pub(in crate::server) fn lacks(&self, permission: Permission) -> bool {
         !permission.granted_to(&self.grants)
     }
 
     /// Refuses a caller without the permission.
-    pub(crate) fn needs(&self, app: &App, permission: Permission) -> Result<(), Problem> {
+    pub(in crate::server) fn needs(&self, app: &App, permission: Permission) -> Result<(), Problem> {
         self.needs_one_of(app, &[permission])
     }
 
     /// Refuses a caller without any of the permissions.
-    pub(crate) fn needs_one_of(&self, app: &App, permissions: &[Permission]) -> Result<(), Problem> {
+    pub(in crate::server) fn needs_one_of(&self, app: &App, permissions: &[Permission]) -> Result<(), Problem> {
         if permissions.iter().any(|permission| permission.granted_to(&self.grants)) {
             return Ok(());
         }

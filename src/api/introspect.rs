@@ -1,0 +1,82 @@
+//! `POST /v1/introspect` (RFC 7662).
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    accepted::Accepted,
+    schema,
+    verdict::{ActiveKey, scope_list},
+};
+
+/// RFC 7662 §2.1, and what a key may be bound to beside it. Other parameters are ignored.
+#[derive(ToSchema)]
+pub(crate) struct IntrospectionRequest {
+    /// The API key, or anything else.
+    pub(crate) token: String,
+    /// The realm to accept; the configured defaults, where none is named.
+    #[schema(value_type = Option<schema::Realm>, nullable = false)]
+    pub(crate) realm: Option<String>,
+    /// Who was asked.
+    #[schema(nullable = false)]
+    pub(crate) audience: Option<String>,
+    /// The client's address.
+    #[schema(value_type = Option<schema::Address>, nullable = false)]
+    pub(crate) ip: Option<String>,
+}
+
+/// RFC 7662 §2.2, and what `POST /v1/verify` says beside it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Introspection {
+    Active(Box<ActiveToken>),
+    Inactive {
+        #[schema(schema_with = schema::no)]
+        active: bool,
+    },
+}
+
+/// An accepted API key, as a token.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ActiveToken {
+    #[serde(flatten)]
+    key: ActiveKey,
+    #[schema(schema_with = schema::bearer)]
+    token_type: &'static str,
+    /// Left out where the key has no scopes: RFC 6749 has no empty list.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    client_id: String,
+    sub: String,
+    #[schema(value_type = schema::ApiKeyId)]
+    jti: String,
+    iat: u64,
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<u64>,
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nbf: Option<u64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    aud: Vec<String>,
+}
+
+impl Introspection {
+    /// The answer about a key that was accepted.
+    pub(crate) fn active(accepted: &Accepted) -> Self {
+        let key = ActiveKey::new(accepted);
+        Introspection::Active(Box::new(ActiveToken {
+            token_type: "Bearer",
+            scope: scope_list(&key.scopes),
+            client_id: key.app_id.to_string(),
+            sub: key.app_id.to_string(),
+            jti: key.api_key_id.clone(),
+            iat: accepted.issued_at(),
+            exp: accepted.expires_at(),
+            nbf: accepted.claims().and_then(|claims| claims.not_before()),
+            aud: accepted.claims().map(|claims| claims.audience().to_vec()).unwrap_or_default(),
+            key,
+        }))
+    }
+}

@@ -1,0 +1,218 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457), with a stable `type` and no secret.
+
+use axum::http::{HeaderValue, StatusCode};
+use bulla::layer::Refusal;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::text;
+
+/// An error as a client sees it.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    pub(crate) status: StatusCode,
+    /// The last part of the `type`.
+    pub(crate) kind: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) detail: String,
+    /// A challenge for `WWW-Authenticate`.
+    pub(crate) challenge: Option<HeaderValue>,
+    /// Whether the same request may do in a second.
+    pub(crate) again: bool,
+}
+
+/// A problem as RFC 9457 has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document<'a> {
+    /// What is wrong, as a stable name.
+    r#type: String,
+    /// The same for people.
+    title: &'a str,
+    status: u16,
+    /// What was wrong this time, and what to do.
+    detail: &'a str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        // Whatever it quotes, no API key is in it.
+        let detail = text::shown(&detail.into());
+        Problem { status, kind, title, detail, challenge: None, again: false }
+    }
+
+    fn challenging(self, refusal: &Refusal) -> Self {
+        Problem { challenge: refusal.challenge(None), ..self }
+    }
+
+    /// What a client is shown.
+    pub(crate) fn document(&self) -> Document<'_> {
+        Document { r#type: self.r#type(), title: self.title, status: self.status.as_u16(), detail: &self.detail }
+    }
+
+    /// Its name.
+    pub(crate) fn r#type(&self) -> String {
+        format!("urn:bulla:problem:{}", self.kind)
+    }
+
+    /// The request does not parse, or holds what it must not.
+    pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request is malformed", detail)
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let detail = format!("the body may have {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is too large", detail)
+    }
+
+    pub(crate) fn timed_out() -> Self {
+        let detail = "the body did not arrive in time";
+        Self::new(StatusCode::REQUEST_TIMEOUT, "timed-out", "The request took too long", detail)
+    }
+
+    pub(crate) fn media_type(wanted: &'static str) -> Self {
+        let detail = format!("send the body as `Content-Type: {wanted}`, in UTF-8, and say so once");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "The body has the wrong media type", detail)
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here", "no endpoint has this path")
+    }
+
+    pub(crate) fn method() -> Self {
+        let detail = "see the Allow header for the methods this endpoint has";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method", "The endpoint does not have this method", detail)
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        let detail = "present an API key of the realm `bulla` as `Authorization: Bearer …`, as user name or password of \
+            `Authorization: Basic …`, or in `X-API-Key`";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
+            .challenging(&Refusal::NoCredential)
+    }
+
+    /// A login by Basic that a page of another site may have made a browser send.
+    pub(crate) fn login_of_a_page() -> Self {
+        let detail = "a page of another site may have sent this: present the API key as `Authorization: Bearer …` or in \
+            `X-API-Key`, which no browser adds by itself";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
+            .challenging(&Refusal::NoCredential)
+    }
+
+    /// A client certificate that counts for nothing, and no API key.
+    pub(crate) fn certificate(detail: &str) -> Self {
+        let detail = format!("{detail}, or present an API key of the realm `bulla`");
+        Self::new(StatusCode::UNAUTHORIZED, "certificate", "The client certificate does not count", detail)
+            .challenging(&Refusal::NoCredential)
+    }
+
+    /// A key that was to end itself, and is none that could.
+    pub(crate) fn no_such_key() -> Self {
+        let detail = "present the API key that is to be revoked, which has to be genuine and in time, as `Authorization: \
+            Bearer …`, as user name or password of `Authorization: Basic …`, or in `X-API-Key`";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
+            .challenging(&Refusal::NoCredential)
+    }
+
+    pub(crate) fn several_credentials() -> Self {
+        let detail =
+            "present one API key, in one header, once; in `Authorization: Basic …` as user name or as password";
+        Self::new(StatusCode::UNAUTHORIZED, "several-credentials", "More than one credential", detail)
+            .challenging(&Refusal::SeveralCredentials)
+    }
+
+    pub(crate) fn forbidden(needed: &str) -> Self {
+        let detail = format!("the credential lacks the scope `{needed}`");
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "The credential does not allow this", detail)
+            .challenging(&Refusal::InsufficientScope("".into()))
+    }
+
+    /// A key that could not be judged just now.
+    pub(crate) fn could_not_tell() -> Self {
+        let detail = "the key could not be judged just now: try again";
+        let again = Self::new(StatusCode::SERVICE_UNAVAILABLE, "could-not-tell", "The key could not be judged", detail);
+        Problem { again: true, ..again }
+    }
+
+    /// A body that there is no memory for.
+    pub(crate) fn busy() -> Self {
+        let detail = "bodies of other requests take all the memory that there is for them: try again";
+        let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server has no room for the body", detail);
+        Problem { again: true, ..busy }
+    }
+
+    /// The same, while stored hashes are found that do not fit: then asking again may not help.
+    pub(crate) fn hashes_do_not_fit() -> Self {
+        let detail = "the key could not be judged just now: try again. Stored hashes of secret halves do not fit the pepper, or \
+                      were changed: where trying again does not help, the service's /readyz and log say what does";
+        Problem { detail: detail.into(), ..Self::could_not_tell() }
+    }
+
+    /// The route, and so the operator, asks for something that cannot be.
+    pub(crate) fn misconfigured_route(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "misconfigured-route",
+            "The gateway's route is misconfigured",
+            detail,
+        )
+    }
+
+    pub(crate) fn unknown_api_key() -> Self {
+        let detail = "the ledger has no API key of this id";
+        Self::new(StatusCode::NOT_FOUND, "unknown-api-key", "There is no such API key on record", detail)
+    }
+
+    pub(crate) fn unknown_version(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown-version", "There is no such key version", detail)
+    }
+
+    /// The realm's policy does not allow it.
+    pub(crate) fn policy(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy", "The realm's policy does not allow this", detail)
+    }
+
+    /// An idempotency key that stands for another request.
+    pub(crate) fn key_reused(detail: impl Into<String>) -> Self {
+        let title = "The Idempotency-Key stands for another request";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", title, detail)
+    }
+
+    /// The API key is not in the state that the action needs.
+    pub(crate) fn api_key_state(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "api-key-state", "The API key does not allow this now", detail)
+    }
+
+    /// The keyring is not in the state that the change needs.
+    pub(crate) fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "The keyring does not allow this now", detail)
+    }
+
+    pub(crate) fn read_only_keyring(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "read-only-keyring", "The keyring is read-only here", detail)
+    }
+
+    pub(crate) fn no_feed() -> Self {
+        Self::unavailable("this server signs no feed: set feed.signing_key in its configuration")
+    }
+
+    pub(crate) fn no_assertions() -> Self {
+        let detail = "this server signs no assertions: set assertion.signing_keys in its configuration";
+        Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here", detail)
+    }
+
+    /// A follower that heard more than this server's log has.
+    pub(crate) fn ahead_of_log(after: u64, end: u64) -> Self {
+        let detail = format!("the log of this server ends at {end}, before {after}: ask again, or start again from 0");
+        Self::new(StatusCode::CONFLICT, "ahead-of-log", "The follower is ahead of this server", detail)
+    }
+
+    pub(crate) fn unavailable(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This cannot be done right now", detail)
+    }
+
+    pub(crate) fn internal() -> Self {
+        let detail = "the server's log says more";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong with the server", detail)
+    }
+}

@@ -1,0 +1,105 @@
+//! Revoking, suspending and resuming: `DELETE /v1/api-keys/{id}`, `/suspend`, `/resume`, and `POST /v1/revocations`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use super::{query, schema};
+use crate::store::State;
+
+/// What `POST /v1/revocations` revokes: ids, or what was issued for an app or in a realm before some time.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Revocation)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RevokeRequest {
+    /// These keys. No other field but `reason` may be given then.
+    #[schema(value_type = Vec<schema::ApiKeyId>, max_items = 10_000)]
+    #[serde(default)]
+    pub(crate) ids: Vec<String>,
+    /// All that was issued for this app before that time, in this realm or in all.
+    pub(crate) app_id: Option<Uuid>,
+    /// Without `app_id`: all that was issued in this realm before that time.
+    #[schema(value_type = Option<schema::Realm>)]
+    pub(crate) realm: Option<String>,
+    /// At most five minutes ahead. With `app_id` the default is now.
+    pub(crate) issued_before: Option<Timestamp>,
+    #[schema(value_type = Option<schema::Note>)]
+    pub(crate) reason: Option<String>,
+    /// Revokes in a realm that the configuration does not have, too.
+    #[serde(default)]
+    pub(crate) force: bool,
+}
+
+/// Why a key is revoked.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RevokeQuery {
+    #[param(value_type = Option<schema::Note>)]
+    #[serde(default, deserialize_with = "query::given")]
+    pub(crate) reason: Option<String>,
+}
+
+/// Why a key is suspended or resumed.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Reason {
+    #[schema(value_type = Option<schema::Note>)]
+    pub(crate) reason: Option<String>,
+}
+
+/// What became of one key.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct RevokeOutcome {
+    #[schema(value_type = schema::ApiKeyId)]
+    pub(crate) api_key_id: String,
+    #[schema(value_type = schema::ApiKeyState)]
+    pub(crate) state: State,
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) revoked_at: Option<Timestamp>,
+    /// Whether this request changed it.
+    pub(crate) changed: bool,
+    /// Whether the ledger has the key. If not, the id may be mistyped.
+    pub(crate) on_record: bool,
+    /// The other ids of the same key, where it was imported under several rules.
+    #[schema(value_type = Vec<schema::ApiKeyId>)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) also_revoked: Vec<String>,
+}
+
+/// What became of several keys.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RevokeManyOutcome {
+    pub(crate) revoked: usize,
+    pub(crate) already_revoked: usize,
+    /// How many of these the ledger does not have: their ids may be mistyped.
+    pub(crate) not_on_record: usize,
+}
+
+/// A rule that revokes everything issued before some time.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct RevocationRule {
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) app_id: Option<Uuid>,
+    #[schema(value_type = Option<schema::Realm>, nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) realm: Option<String>,
+    pub(crate) issued_before: Timestamp,
+    /// Whether this request made the rule. If not, there was one that reaches as far.
+    pub(crate) changed: bool,
+    /// How many keys on record it revokes. If none, app or realm may be mistyped.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keys_on_record: Option<u64>,
+}
+
+/// The answer of `POST /v1/revocations`: for ids, or for a rule.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum RevokeResponse {
+    Many(RevokeManyOutcome),
+    Rule(RevocationRule),
+}

@@ -1,0 +1,168 @@
+//! Revoking, suspending and resuming keys: `DELETE /v1/api-keys/{id}`, `/suspend`, `/resume`, and `POST /v1/revocations`.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use bulla::{ApiKeyId, Realm};
+
+use crate::{
+    action::{
+        ActionError,
+        take_back::{self, MAX_IDS, TakeBack},
+    },
+    api::{
+        responses::{ApiKeyState, Guarded, MediaType},
+        revoke::{Reason, RevokeOutcome, RevokeQuery, RevokeRequest, RevokeResponse},
+        schema,
+    },
+    clock,
+    scope::Scope,
+    server::{
+        App,
+        auth::{Caller, Permission},
+        blocking,
+        extract::{Batch, JsonBody, PathParam, Query},
+        problem::Problem,
+    },
+};
+
+/// Revokes an API key permanently.
+///
+/// Scope `revoke`, or `revoke:REALM`. Any well-formed id is accepted, in the ledger or not. To repeat it is a 200 as well.
+#[utoipa::path(
+    delete, path = "/v1/api-keys/{id}",
+    params(("id" = schema::ApiKeyId, Path), RevokeQuery),
+    responses((status = 200, description = "It is revoked, now or already.", body = RevokeOutcome), Guarded)
+)]
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    PathParam(id): PathParam<ApiKeyId>,
+    Query(query): Query<RevokeQuery>,
+) -> Result<Json<RevokeOutcome>, Problem> {
+    caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
+    apply(app, caller, query.reason, move |take_back| take_back.revoke(id, "api_key.revoke")).await.map(Json)
+}
+
+/// Suspends an API key until it is resumed.
+///
+/// Scope `revoke`, or `revoke:REALM`.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/suspend", params(("id" = schema::ApiKeyId, Path)),
+    request_body = Option<Reason>,
+    responses((status = 200, description = "It is suspended.", body = RevokeOutcome), Guarded, ApiKeyState, MediaType)
+)]
+pub(super) async fn suspend(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    PathParam(id): PathParam<ApiKeyId>,
+    body: JsonBody<Reason>,
+) -> Result<Json<RevokeOutcome>, Problem> {
+    change(app, caller, id, body, |take_back, id| take_back.suspend(id)).await
+}
+
+/// Ends a suspension.
+///
+/// Scope `revoke`, or `revoke:REALM`.
+#[utoipa::path(
+    post, path = "/v1/api-keys/{id}/resume", params(("id" = schema::ApiKeyId, Path)),
+    request_body = Option<Reason>,
+    responses((status = 200, description = "It is not suspended any more.", body = RevokeOutcome), Guarded, ApiKeyState, MediaType)
+)]
+pub(super) async fn resume(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    PathParam(id): PathParam<ApiKeyId>,
+    body: JsonBody<Reason>,
+) -> Result<Json<RevokeOutcome>, Problem> {
+    change(app, caller, id, body, |take_back, id| take_back.resume(id)).await
+}
+
+async fn change(
+    app: Arc<App>,
+    caller: Caller,
+    id: ApiKeyId,
+    body: JsonBody<Reason>,
+    what: fn(TakeBack<'_>, ApiKeyId) -> Result<RevokeOutcome, ActionError>,
+) -> Result<Json<RevokeOutcome>, Problem> {
+    caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
+    let Reason { reason } = body.parse_or_default()?;
+    apply(app, caller, reason, move |take_back| what(take_back, id)).await.map(Json)
+}
+
+/// Revokes many API keys.
+///
+/// Scope `revoke`, or `revoke:REALM`. Either `ids` alone, or `app_id`, with `realm` for that realm alone, or `realm` with
+/// `issued_before`.
+#[utoipa::path(
+    post, path = "/v1/revocations", request_body = RevokeRequest,
+    responses(
+        (status = 200, description = "How many, or by which rule.", body = RevokeResponse),
+        Guarded, MediaType,
+    )
+)]
+pub(super) async fn revoke_many(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: JsonBody<RevokeRequest, Batch>,
+) -> Result<Json<RevokeResponse>, Problem> {
+    let request = body.parse()?;
+    let realm = request.realm.as_deref().map(str::parse::<Realm>).transpose();
+    let realm = realm.map_err(|error| Problem::bad_request(format!("`realm`: {error}")))?;
+    if let Some(realm) = realm.filter(|realm| !request.force && !app.snapshot().config.has_realm(*realm)) {
+        return Err(Problem::bad_request(format!(
+            "`realm`: there is no realm `{realm}` in the configuration; with `\"force\":true` it is revoked all the same"
+        )));
+    }
+    match (request.ids.is_empty(), request.app_id, realm, request.issued_before) {
+        (false, None, None, None) => revoke_ids(app, caller, request.ids, request.reason).await,
+        (true, Some(app_id), realm, before) => {
+            // In every realm means the administrators' too.
+            caller.needs(&app, Permission::in_realm(Scope::Revoke, realm.unwrap_or(Realm::ADMIN)))?;
+            let ruled =
+                apply(app, caller, request.reason, move |take_back| take_back.revoke_app(app_id, realm, before));
+            ruled.await.map(RevokeResponse::Rule).map(Json)
+        }
+        (true, None, Some(realm), Some(before)) => {
+            caller.needs(&app, Permission::in_realm(Scope::Revoke, realm))?;
+            let ruled = apply(app, caller, request.reason, move |take_back| take_back.revoke_realm(realm, before));
+            ruled.await.map(RevokeResponse::Rule).map(Json)
+        }
+        _ => Err(Problem::bad_request(
+            "name `ids` alone, or `app_id` (with `realm` for that realm alone), or `realm` with `issued_before`",
+        )),
+    }
+}
+
+async fn revoke_ids(
+    app: Arc<App>,
+    caller: Caller,
+    ids: Vec<String>,
+    reason: Option<String>,
+) -> Result<Json<RevokeResponse>, Problem> {
+    if ids.len() > MAX_IDS {
+        return Err(Problem::bad_request(format!("`ids` holds {} ids and may hold {MAX_IDS}", ids.len())));
+    }
+    let ids: Result<Vec<ApiKeyId>, _> = ids.iter().map(|id| id.parse()).collect();
+    let ids = ids.map_err(|error| Problem::bad_request(format!("{error}")))?;
+    for id in &ids {
+        caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
+    }
+    apply(app, caller, reason, move |take_back| take_back.revoke_all(&ids)).await.map(RevokeResponse::Many).map(Json)
+}
+
+/// Changes the log, and puts the change in force here before it is acknowledged.
+async fn apply<T: Send + 'static>(
+    app: Arc<App>,
+    caller: Caller,
+    reason: Option<String>,
+    what: impl FnOnce(TakeBack<'_>) -> Result<T, ActionError> + Send + 'static,
+) -> Result<T, Problem> {
+    let reason = take_back::reason(reason)?;
+    blocking::run(move || {
+        let outcome = what(TakeBack { store: &*app.store, actor: &caller.actor(), now: clock::now(), reason })?;
+        app.catch_up()?;
+        Ok(outcome)
+    })
+    .await?
+}

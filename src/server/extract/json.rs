@@ -1,0 +1,179 @@
+//! Bodies in JSON, parsed with an error that says what was wrong.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use axum::{
+    body::HttpBody,
+    extract::{FromRequest, Request},
+    http::HeaderMap,
+};
+use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+
+use super::body::{self, Bounds, expect_type};
+use crate::{
+    json::TWICE,
+    server::{App, problem::Problem},
+};
+
+/// Longer than the names of all fields, and shorter than every API key.
+const LONGEST_NAME: usize = 32;
+
+const JSON: &str = "application/json";
+
+const WRONG_KIND: &str = "a value of the wrong kind";
+
+/// A body that has been read, and is parsed once the endpoint knows that the caller may do what it does.
+pub(in crate::server) struct JsonBody<T, B = Single> {
+    headers: HeaderMap,
+    bytes: Vec<u8>,
+    as_type: PhantomData<(T, B)>,
+}
+
+/// What the body of an endpoint may cost.
+pub(in crate::server) trait Bound: Send {
+    fn of(app: &App) -> Bounds;
+}
+
+/// The bounds of a request for one thing.
+pub(in crate::server) struct Single;
+
+/// The bounds of a batch.
+pub(in crate::server) struct Batch;
+
+impl Bound for Single {
+    fn of(app: &App) -> Bounds {
+        Bounds::single(&app.config.server)
+    }
+}
+
+impl Bound for Batch {
+    fn of(app: &App) -> Bounds {
+        Bounds::batch(&app.config.server)
+    }
+}
+
+impl<T: Send, B: Bound> FromRequest<Arc<App>> for JsonBody<T, B> {
+    type Rejection = Problem;
+
+    async fn from_request(mut request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let headers = std::mem::take(request.headers_mut());
+        if !request.body().is_end_stream() {
+            expect_type(&headers, JSON)?;
+        }
+        Ok(JsonBody { headers, bytes: body::bytes(request, B::of(app)).await?, as_type: PhantomData })
+    }
+}
+
+impl<T, B> JsonBody<T, B> {
+    /// The body as JSON.
+    pub(in crate::server) fn parse(&self) -> Result<T, Problem>
+    where
+        T: DeserializeOwned,
+    {
+        expect_type(&self.headers, JSON)?;
+        parse(&self.bytes)
+    }
+
+    /// Without a body the defaults.
+    pub(in crate::server) fn parse_or_default(&self) -> Result<T, Problem>
+    where
+        T: DeserializeOwned + Default,
+    {
+        if self.bytes.is_empty() { Ok(T::default()) } else { self.parse() }
+    }
+
+    pub(in crate::server) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(in crate::server) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The parser's own message may quote a value, which may be an API key: the problem has place and kind alone.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let told = explain(&error);
+        match place::<T>(bytes) {
+            Some(place) if told.starts_with(WRONG_KIND) => Problem::bad_request(format!("`{place}`: {told}")),
+            _ => Problem::bad_request(told),
+        }
+    })
+}
+
+/// Which field holds a value that does not fit, as `api_keys[1].scopes`. Parses again, which only a refused body costs.
+fn place<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
+    let error = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes)).err()?;
+    let mut place = String::new();
+    for segment in error.path() {
+        match segment {
+            Segment::Seq { index } => place += &format!("[{index}]"),
+            // A longer name may be an API key in the wrong place.
+            Segment::Map { key } if key.len() <= LONGEST_NAME => {
+                place += if place.is_empty() { "" } else { "." };
+                place += key;
+            }
+            _ => break,
+        }
+    }
+    Some(place).filter(|place| !place.is_empty() && error.inner().is_data())
+}
+
+fn explain(error: &serde_json::Error) -> String {
+    let place = format!("line {}, column {}", error.line(), error.column());
+    let text = error.to_string();
+    match error.classify() {
+        serde_json::error::Category::Data => {
+            // A name as short as a field's is told; a longer one may be an API key in the wrong place.
+            let name = text.split('`').nth(1).unwrap_or_default();
+            let told =
+                ["unknown field", "missing field", "duplicate field", TWICE].iter().any(|kind| text.starts_with(kind));
+            match (told, name.len() <= LONGEST_NAME) {
+                (true, true) => text,
+                (true, false) => format!("unknown field at {place}"),
+                (false, _) => format!("{WRONG_KIND} at {place}"),
+            }
+        }
+        serde_json::error::Category::Eof => "the JSON ends early, or there is none".to_owned(),
+        _ => format!("not JSON at {place}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::issue::NewApiKey;
+
+    #[test]
+    fn errors_say_what_is_wrong_and_never_quote_values() {
+        for (body, told) in [
+            (r#"{"realm":"live","app_id":"x","nope":1}"#, "unknown field `nope`"),
+            (r#"{"realm":"live"}"#, "missing field `app_id`"),
+            (r#"{"realm":"live","realm":"live"}"#, "duplicate field `realm`"),
+            (r#"{"realm":"live","app_id":"x","meta":{"live_hidden":"a","live_hidden":"b"}}"#, "a name stands twice"),
+            (r#"{"realm":"live","app_id":"x","scopes":"live_hidden"}"#, "wrong kind at line 1"),
+            (r#"{"realm":"#, "ends early"),
+            (r#"{"realm":live_hidden}"#, "not JSON at line 1"),
+            (r#"{"live_hidden0000000000000000000000000000":1}"#, "unknown field at line 1"),
+        ] {
+            let error = explain(&serde_json::from_str::<NewApiKey>(body).expect_err("a wrong body"));
+            assert!(error.contains(told) && !error.contains("hidden"), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_name_the_field_and_never_a_name_as_long_as_an_api_key() {
+        let long = "k".repeat(LONGEST_NAME + 1);
+        for (body, told) in [
+            (r#"{"realm":"live","app_id":"x","scopes":null}"#, Some("scopes")),
+            (r#"{"realm":"live","app_id":"x","scopes":["a",1]}"#, Some("scopes[1]")),
+            (r#"{"realm":"live","app_id":"x","meta":{"plan":1}}"#, Some("meta.plan")),
+            (&format!(r#"{{"realm":"live","app_id":"x","meta":{{"{long}":1}}}}"#), Some("meta")),
+            (r#"{"realm":"live","app_id":"x""#, None),
+        ] {
+            assert_eq!(place::<NewApiKey>(body.as_bytes()).as_deref(), told, "{body}");
+        }
+    }
+}

@@ -1,52 +1,97 @@
 #!/usr/bin/env python3
-"""Draws docs/revocations.svg from what `--bench revocation` printed, the medians of several runs one behind the other:
+"""Draws the pictures of measurements in docs/.
 
-    for run in 1 2 3; do cargo bench -p bulla --bench revocation; done | benches/plot.py > docs/revocations.svg
+    for run in 1 2 3; do cargo bench -p bulla --bench revocation; done | benches/plot.py revocations > docs/revocations.svg
+    benches/plot.py verify > docs/verify.svg
+
+`revocations` reads what the benchmark printed, and takes the medians of the runs. `verify` reads the table of
+docs/PERFORMANCE.md, and takes the medians of its runs.
 """
 
 import math
+import pathlib
 import re
 import statistics
 import sys
 
-ROW = re.compile(r"^ *(\d+) +(\d+) +[\d.]+ +\d+ +(-?[\d.]+) \(.*?\) +(-?[\d.]+) \(")
+PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "PERFORMANCE.md"
 WIDTH, HEIGHT, LEFT, TOP = 330, 220, 60, 40
+STYLE = """<style>
+  .paper { fill: #fff } text { fill: #1c2733 } .grid { stroke: #ddd } .bound { stroke: #777 } .boundtext { fill: #666 }
+  .first { stroke: #27b } .firsttext { fill: #27b } .second { stroke: #b33 } .secondtext { fill: #b33 }
+  .peer { fill: #9aa9ba } .own { fill: #2e7d43 }
+  @media (prefers-color-scheme: dark) {
+    .paper { fill: #0d1117 } text { fill: #e6edf3 } .grid { stroke: #30363d } .bound { stroke: #8b949e } .boundtext { fill: #a9b8c9 }
+    .first { stroke: #6cb0ff } .firsttext { fill: #6cb0ff } .second { stroke: #ff8f8f } .secondtext { fill: #ff8f8f }
+    .peer { fill: #5d6f83 } .own { fill: #5fbf78 }
+  }
+</style>"""
 
-rows = {}
-for row in filter(None, map(ROW.match, sys.stdin)):
-    ids, *figures = map(float, row.groups())
-    if ids:
-        rows.setdefault(ids, []).append(figures)
-memory, hot, cold = ([(ids, statistics.median(run[at] for run in runs)) for ids, runs in sorted(rows.items())]
-                     for at in range(3))
+
+def picture(width, height, lines):
+    """An SVG that is readable on a light and on a dark page."""
+    print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">')
+    print(STYLE, f'<rect class="paper" width="{width}" height="{height}"/>', *lines, "</svg>", sep="\n")
 
 
 def panel(x, title, ticks, height, lines):
-    """One panel: `height` is where between 0 and 1 a figure stands; a line is its name, colour, dash and points."""
+    """One panel: `height` is where between 0 and 1 a figure stands; a line is its name, class, dash and points."""
     def at(ids, figure):
         return x + WIDTH * (math.log10(ids) - 1) / 6, TOP + HEIGHT * (1 - height(figure))
 
     yield f'<text x="{x}" y="{TOP - 18}" font-weight="bold">{title}</text>'
     for figure, name in ticks:
         _, y = at(10, figure)
-        yield f'<path d="M{x} {y:.1f}h{WIDTH}" stroke="#ddd"/><text x="{x - 6}" y="{y + 4:.1f}" text-anchor="end">{name}</text>'
+        yield f'<path class="grid" d="M{x} {y:.1f}h{WIDTH}"/><text x="{x - 6}" y="{y + 4:.1f}" text-anchor="end">{name}</text>'
     for power, name in enumerate(["10", "100", "1,000", "10 k", "100 k", "1 M", "10 M"], 1):
         yield f'<text x="{at(10 ** power, 1)[0]:.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{name}</text>'
-    for place, (name, colour, dash, points) in enumerate(lines):
+    for place, (name, kind, dash, points) in enumerate(lines):
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in (at(*point) for point in points))
-        yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" stroke-dasharray="{dash}"/>'
-        yield f'<text x="{x + 12}" y="{TOP + 18 + 16 * place}" fill="{colour}">{name}</text>'
+        yield f'<polyline class="{kind}" points="{path}" fill="none" stroke-width="2" stroke-dasharray="{dash}"/>'
+        yield f'<text class="{kind}text" x="{x + 12}" y="{TOP + 18 + 16 * place}">{name}</text>'
 
 
-top = max(0.5, max(figure for _, figure in hot + cold))
-ends = [10, 10 ** 7]
-print(f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH + 3 * LEFT} {HEIGHT + 2 * TOP}" '
-      'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="#fff"/>')
-print("\n".join(panel(LEFT, "cost of a look-up, in parts of raw open, by ids", [(t / 10, f"{t / 10}") for t in range(int(top * 10) + 1)],
-                      lambda figure: max(figure, 0) / top,
-                      [("65,536 keys in turn", "#b33", "none", cold), ("512 keys in turn", "#27b", "none", hot),
-                       ("at most, at a million: 0.15", "#777", "4", [(ids, 0.15) for ids in ends])])))
-print("\n".join(panel(WIDTH + 2 * LEFT, "memory in bytes, by ids", [(10 ** p, name) for p, name in ((3, "1 kB"), (6, "1 MB"), (9, "1 GB"))],
-                      lambda figure: (math.log10(figure) - 2) / 7,
-                      [("measured", "#27b", "none", memory), ("at most: 48 each", "#777", "4", [(ids, 48 * ids) for ids in ends])])))
-print("</svg>")
+def revocations():
+    row = re.compile(r"^ *(\d+) +(\d+) +[\d.]+ +\d+ +(-?[\d.]+) \(.*?\) +(-?[\d.]+) \(")
+    rows = {}
+    for found in filter(None, map(row.match, sys.stdin)):
+        ids, *figures = map(float, found.groups())
+        if ids:
+            rows.setdefault(ids, []).append(figures)
+    memory, hot, cold = ([(ids, statistics.median(run[at] for run in runs)) for ids, runs in sorted(rows.items())]
+                         for at in range(3))
+    top = max(0.5, max(figure for _, figure in hot + cold))
+    ends = [10, 10 ** 7]
+    cost = panel(LEFT, "cost of a look-up, in parts of raw open, by ids", [(t / 10, f"{t / 10}") for t in range(int(top * 10) + 1)],
+                 lambda figure: max(figure, 0) / top,
+                 [("65,536 keys in turn", "second", "none", cold), ("512 keys in turn", "first", "none", hot),
+                  ("at most, at a million: 0.15", "bound", "4", [(ids, 0.15) for ids in ends])])
+    size = panel(WIDTH + 2 * LEFT, "memory in bytes, by ids", [(10 ** p, name) for p, name in ((3, "1 kB"), (6, "1 MB"), (9, "1 GB"))],
+                 lambda figure: (math.log10(figure) - 2) / 7,
+                 [("measured", "first", "none", memory), ("at most: 48 each", "bound", "4", [(ids, 48 * ids) for ids in ends])])
+    picture(2 * WIDTH + 3 * LEFT, HEIGHT + 2 * TOP, [*cost, *size])
+
+
+def verify():
+    table = PAGE.read_text(encoding="utf-8").split("## Verify\n", 1)[1].split("\n\n|", 1)[1].split("\n\n", 1)[0]
+    row = re.compile(r"^\| \**([^|*]+?)\**(?: \([^|]*\))?\** \|(.*)\|$", re.M)
+    times = [(name, statistics.median(int(cell.rsplit(", ", 1)[0].replace(",", "")) for cell in cells.split("|")))
+             for name, cells in row.findall(table) if re.match(r" \d", cells)]
+    shown = [(name, time) for name, time in times if not re.search("forged|garbage|scope|suite", name)]
+    longest = max(time for _, time in shown)
+    left, width, high = 290, 430, 26
+
+    def bars():
+        yield f'<text x="{left}" y="22" font-weight="bold">nanoseconds for one API key, one core; less is better</text>'
+        for place, (name, time) in enumerate(shown):
+            y = 38 + high * place
+            own = name.startswith("bulla")
+            weight = ' font-weight="bold"' if own else ""
+            yield f'<text x="{left - 8}" y="{y + 14}" text-anchor="end"{weight}>{name}</text>'
+            yield f'<rect class="{"own" if own else "peer"}" x="{left}" y="{y}" width="{width * time / longest:.1f}" height="{high - 7}"/>'
+            yield f'<text x="{left + width * time / longest + 6:.1f}" y="{y + 14}"{weight}>{time:,.0f}</text>'
+
+    picture(left + width + 60, 38 + high * len(shown) + 8, bars())
+
+
+{"revocations": revocations, "verify": verify}[sys.argv[1]]()

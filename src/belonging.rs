@@ -60,7 +60,7 @@ pub(crate) fn younger_store(
     let first_record = store.audit_after(0, 1)?.first().map(|entry| entry.record.at);
     let first_key = store.list(&LedgerFilter { limit: 1, ..LedgerFilter::default() })?;
     let first_key = first_key.first().map(|entry| entry.row.issued_at);
-    const RESTORE: &str = "if there was another one, put it back from the backup (docs/OPERATIONS.md, \"A restored backup\"): \
+    const RESTORE: &str = "if there was another one, put it back from the backup (docs/RECOVERY.md, \"A restored backup\"): \
                            what was revoked in it is accepted again, and no secret half can be checked";
     Ok(match [first_record, first_key].into_iter().flatten().min() {
         None => Some(Younger {

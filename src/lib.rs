@@ -26,3 +26,8 @@ mod telemetry;
 pub mod testing;
 mod text;
 mod tls;
+
+/// The README's example of library code, compiled with the other documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

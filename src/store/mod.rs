@@ -44,7 +44,7 @@ pub(crate) enum StoreError {
     #[error("store.url has to be sqlite:PATH")]
     Url,
     #[error(
-        "the store {0} does not exist: put it back from the backup (docs/OPERATIONS.md, \"A restored backup\"); only a new \
+        "the store {0} does not exist: put it back from the backup (docs/RECOVERY.md, \"A restored backup\"); only a new \
          deployment, which has issued and revoked nothing, begins with an empty one: `install -m 600 /dev/null {0}`"
     )]
     Missing(String),

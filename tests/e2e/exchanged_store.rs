@@ -149,7 +149,7 @@ fn what_was_removed_can_be_rescued_while_the_service_runs() {
     assert_eq!(revoke(&server, &key).0, 200);
     remove(&deployment, &FILES);
     server.until("the trouble to show", |server| degraded(server, "store").is_some());
-    // As docs/OPERATIONS.md has it.
+    // As docs/RECOVERY.md has it.
     let script = format!(
         r#"cd {} && mkdir rescued && for fd in /proc/{}/fd/*; do case $(readlink $fd) in
            */bulla.db\ *) cp $fd rescued/bulla.db;; */bulla.db-wal\ *) cp $fd rescued/bulla.db-wal;; esac; done

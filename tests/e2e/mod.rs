@@ -10,6 +10,7 @@ mod core_dump;
 mod crash;
 mod data;
 mod doctor;
+mod documents;
 mod doors;
 #[cfg(feature = "escrow")]
 mod escrow;

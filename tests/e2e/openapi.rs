@@ -257,7 +257,7 @@ fn the_table_of_errors_has_every_problem_and_no_other() {
             described.insert(format!("`{kind}` | {}", example["value"]["status"]));
         }
     }
-    let table = include_str!("../../docs/OPERATIONS.md").lines();
+    let table = include_str!("../../docs/HTTP.md").lines();
     let rows = table.filter_map(|line| line.strip_prefix("| `urn:bulla:problem:"));
     let rows = rows.map(|row| format!("`{}", row.split(" | ").take(2).collect::<Vec<_>>().join(" | ")));
     assert_eq!(rows.collect::<BTreeSet<_>>(), described);

@@ -44,7 +44,7 @@ fn check_rules(store: &dyn Store, report: &mut Report) {
                 let message = format!(
                     "the rule about {what} takes back what is issued before {rule}, and it is {now} here: nothing can be issued \
                      there until then. Set the clock right; if the rule is wrong see \"A rule that lies ahead\" in \
-                     docs/OPERATIONS.md"
+                     docs/RECOVERY.md"
                 );
                 report.wrong("revocations", message);
             }

@@ -20,7 +20,7 @@ use crate::store::StoreError;
 
 /// What to do about each of them.
 const CURE: &str = "nothing is written any more, so that nothing is lost: stop every bulla that has this store open, put the \
-                    right files in place (docs/OPERATIONS.md, \"A restored backup\"), and start again";
+                    right files in place (docs/RECOVERY.md, \"A restored backup\"), and start again";
 
 /// Device and number of a file.
 type Identity = (u64, u64);
@@ -74,7 +74,7 @@ pub(super) fn refuse_foreign_log(path: &Path) -> Result<(), StoreError> {
             "{log} is missing, and {index} is there, so somebody removed the write-ahead log, and with it the latest changes. \
              Stop every bulla on this store first: one that still has the log open writes it into {database} when it stops. \
              Otherwise put {log} back, or, if it is lost for good, move {index} away and do again what was lost \
-             (docs/OPERATIONS.md, \"A restored backup\")"
+             (docs/RECOVERY.md, \"A restored backup\")"
         ))),
         Err(error) => Err(StoreError::Failed(format!("{log}: {error}"))),
     }

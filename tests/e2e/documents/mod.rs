@@ -162,6 +162,51 @@ fn merge(into: &mut toml::Table, from: toml::Table) {
     }
 }
 
+/// The texts in the first cells of the tables below `heading`, in pieces between the marks for what differs.
+fn quoted(page: &str, heading: &str, column: usize) -> Vec<String> {
+    let text = Page::read(page).text;
+    let section = text.split(&format!("\n{heading}\n")).nth(1).and_then(|rest| rest.split("\n## ").next());
+    let rows = section.expect("the section").lines().filter(|line| line.starts_with("| ") && !line.contains("---"));
+    let cells = rows.filter_map(|row| row.split(" | ").nth(column)).map(str::to_owned).collect::<Vec<_>>();
+    let texts = cells.iter().flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let pieces =
+        texts.flat_map(|text| text.split('…')).map(|piece| piece.trim_matches([' ', ':', ';', ',']).to_owned());
+    pieces.filter(|piece| piece.len() > 8).collect()
+}
+
+#[test]
+fn messages_that_the_pages_quote_are_in_the_source() {
+    fn read(folder: &std::path::Path, source: &mut String) {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            match entry.path() {
+                path if path.is_dir() => read(&path, source),
+                path if path.extension().is_some_and(|end| end == "rs") => {
+                    let text = fs::read_to_string(path).expect("a text");
+                    let mut lines = text.split("\\\n");
+                    source.push_str(lines.next().unwrap_or_default());
+                    lines.for_each(|line| source.push_str(line.trim_start()));
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut source = String::new();
+    ["src", "keys/src"].iter().for_each(|folder| read(&page::root().join(folder), &mut source));
+    let tables = [
+        ("docs/OPERATIONS.md", "## Logs", 1),
+        ("docs/OPERATIONS.md", "## Metrics", 0),
+        ("docs/OPERATIONS.md", "## Health and readiness", 0),
+        ("docs/OPERATIONS.md", "## Doctor", 1),
+        ("docs/ADMIN.md", "## The audit", 0),
+    ];
+    let missing: BTreeSet<String> = tables
+        .iter()
+        .flat_map(|(page, heading, column)| quoted(page, heading, *column))
+        .filter(|piece| !source.contains(piece.trim_start_matches("bulla_").trim_end_matches("_total")))
+        .collect();
+    assert!(missing.is_empty(), "no source says {missing:#?}");
+}
+
 #[test]
 fn every_link_and_anchor_resolves() {
     let mut wrong = Vec::new();

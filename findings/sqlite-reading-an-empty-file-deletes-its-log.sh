@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SQLite 3.54.1 (in apsw 3.54.1.0, PyPI) removes the write-ahead log beside an empty database file, also where the database is
-# opened with SQLITE_OPEN_READONLY. Whoever empties a database by mistake (`: > x.db`, a failed copy) has all that was written
+# opened with SQLITE_OPEN_READONLY. After a database was emptied by mistake (`: > x.db`, a failed copy) all that was written
 # last in `x.db-wal`; the first look at it deletes that. Copy `-wal` away before anything opens the file.
 #
 # Seen: before the read-only open: x.db x.db-wal; after it: x.db

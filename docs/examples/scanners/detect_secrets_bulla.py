@@ -2,7 +2,7 @@
 
     detect-secrets scan --all-files --plugin detect_secrets_bulla.py FOLDER
 
-It computes the checksum that every key ends with (docs/FORMAT.md), so what it reports is a key but for one accident in four
+It computes the checksum that every key ends with (docs/FORMAT.md), so its reports are keys, except for one accident in four
 thousand million. Whether the key is genuine, and still good, only `bulla verify` tells.
 """
 

@@ -162,6 +162,16 @@ fn merge(into: &mut toml::Table, from: toml::Table) {
     }
 }
 
+#[test]
+fn the_readme_shows_what_quickstart_prints() {
+    let shown = Page::read("README.md").examples().find(|example| example.language == "text").expect("a transcript").text;
+    let folder = shown.split_whitespace().find(|word| word.starts_with("/tmp/")).expect("the folder").to_owned();
+    let here = tempfile::tempdir().expect("a folder");
+    let printed = command::run(here.path(), &["quickstart", "--once"]);
+    let agrees = transcript::agree(&shown.replace(&folder, "…"), &printed.ok().out, &mut transcript::Ids::new());
+    assert!(agrees, "README shows\n{shown}\nand quickstart prints\n{}", printed.out);
+}
+
 /// The texts in the first cells of the tables below `heading`, in pieces between the marks for what differs.
 fn quoted(page: &str, heading: &str, column: usize) -> Vec<String> {
     let text = Page::read(page).text;

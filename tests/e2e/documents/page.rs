@@ -114,7 +114,7 @@ impl Page {
     }
 
     /// The lines outside of examples, with their numbers.
-    fn prose(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub fn prose(&self) -> impl Iterator<Item = (usize, &str)> {
         let mut inside = false;
         self.text.lines().enumerate().filter_map(move |(at, line)| {
             let fence = line.trim_start().starts_with("```");

@@ -156,3 +156,24 @@ fn every_path_that_a_page_names_is_there() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_map_names_every_folder_and_no_other() {
+    let text = Page::read("docs/ARCHITECTURE.md").text;
+    let map = text.split("\n## Folders\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("the folders");
+    let map = map.split("\n| elsewhere").next().unwrap_or_default();
+    for (table, folder) in map.split("\n| in `").skip(1).zip(["keys/src", "src"]) {
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| `"));
+        let cells = rows.filter_map(|row| row.split(" | ").next());
+        let named: BTreeSet<String> = cells
+            .flat_map(|cell| cell.split([',', ' ', '`']).filter(|name| !name.is_empty()))
+            .map(str::to_owned)
+            .collect();
+        let entries =
+            fs::read_dir(root().join(folder)).expect("a folder").flatten().filter(|entry| entry.path().is_dir());
+        let there: BTreeSet<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let folders: BTreeSet<String> = named.iter().filter(|name| !name.ends_with(".rs")).cloned().collect();
+        assert_eq!(folders, there, "{folder}");
+        assert!(named.iter().all(|name| root().join(folder).join(name).exists()), "{named:?}");
+    }
+}

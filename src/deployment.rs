@@ -22,7 +22,7 @@ use crate::{
     config::{Config, ConfigError, Span},
     escrow,
     imported::HmacKeyError,
-    keyring_file::{self, Held},
+    keyring_file::{self, Held, Replaced},
     secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
     tls::ListenerTlsError,
@@ -63,6 +63,11 @@ pub(crate) enum DeploymentError {
     KeyringKnown { known: String, keys: u64 },
     #[error("cannot write the keyring {path}: {error}")]
     KeyringWrite { path: PathBuf, error: io::Error },
+    #[error(
+        "the keyring {path} is changed, and the change is in force, but the disk did not confirm it ({error}): after a power \
+         failure the keyring may be as it was before. See to the disk, and look at `bulla keyring show`"
+    )]
+    KeyringUnconfirmed { path: PathBuf, error: io::Error },
     #[error("the keyring {0} is read-only here: change it where it is written, and put it in place again")]
     KeyringReadOnly(PathBuf),
     #[error(
@@ -264,18 +269,25 @@ impl Deployment {
         let text = document.render(key)?;
         let record = record(&document, &changed);
         transact(store, |transaction| transaction.append_audit(&record))?;
-        if let Err(error) = held.replace(text.as_bytes()) {
-            let mut record = record;
-            record.action.push_str(".failed");
-            record.detail = json!({"error": error.to_string()});
-            transact(store, |transaction| transaction.append_audit(&record))?;
-            return Err(error);
-        }
+        let unconfirmed = match held.replace(text.as_bytes()) {
+            Ok(Replaced::Durably) => None,
+            Ok(Replaced::Unconfirmed(error)) => {
+                let path = self.keyring_path()?;
+                Some(DeploymentError::KeyringUnconfirmed { path, error })
+            }
+            Err(error) => {
+                let mut record = record;
+                record.action.push_str(".failed");
+                record.detail = json!({"error": error.to_string()});
+                transact(store, |transaction| transaction.append_audit(&record))?;
+                return Err(error);
+            }
+        };
         // The change is in force; the next process to read the document remembers it.
         if let Err(error) = store.remember_keyring(document.id(), &KeyringMemory::after(&document)) {
             tracing::warn!(%error, "the store does not remember a change of the keyring yet");
         }
-        Ok((document, changed))
+        unconfirmed.map_or(Ok((document, changed)), Err)
     }
 
     /// Writes the document of a new keyring, where none may be yet.
@@ -328,4 +340,36 @@ fn names(memories: &HashMap<KeyringId, KeyringMemory>) -> String {
     let mut ids: Vec<String> = memories.keys().map(ToString::to_string).collect();
     ids.sort();
     ids.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use bulla::SourceRecord;
+
+    use super::*;
+    use crate::{action::Actor, cli, clock};
+
+    #[test]
+    fn a_change_that_the_disk_does_not_confirm_is_told_as_the_change_that_it_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = cli::throw_away(folder.path()).expect("a deployment");
+        let deployment = Deployment::open(&config).expect("opened");
+        let store = deployment.store().expect("a store");
+        let (mut document, key) = deployment.document_and_key(&*store).expect("a keyring");
+        let record = SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
+        let staged = document.stage(Default::default(), vec![record], &deployment.sources, clock::now());
+        let record =
+            |_: &KeyringDocument, _: &()| Actor::service().record(clock::now(), "keyring.test", None, json!({}));
+        let held = Held::lock(&deployment.keyring_path().expect("a path")).expect("locked").unconfirmed();
+        let written = deployment.write(&held, &*store, document.clone(), (), &key, record);
+        let error = written.expect_err("not confirmed").to_string();
+        assert!(error.contains("is changed") && error.contains("keyring.toml"), "{staged:?}: {error}");
+        assert_eq!(deployment.document(&*store).expect("the new one"), document);
+        let actions: Vec<_> =
+            store.audit_after(0, 100).expect("the audit").into_iter().map(|one| one.record.action).collect();
+        assert_eq!(actions.last().map(String::as_str), Some("keyring.test"), "no `.failed` behind it: {actions:?}");
+        let names: Vec<_> =
+            std::fs::read_dir(folder.path()).expect("a folder").flatten().map(|one| one.file_name()).collect();
+        assert!(!names.iter().any(|name| name == "keyring.new"), "{names:?}");
+    }
 }

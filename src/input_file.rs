@@ -26,6 +26,23 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
     text.map(Zeroizing::new).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
+/// Reads a text that holds a secret. A file that others may read is refused; a pipe is the writer's alone.
+pub(crate) fn read_secret(path: &Path, most: u64) -> Result<Zeroizing<String>, SecretError> {
+    match path.metadata() {
+        Ok(found) if found.is_file() => Ok(bulla::read_secret_file(path)?),
+        _ => Ok(read(path, most)?),
+    }
+}
+
+/// A text that holds a secret cannot be read, or others may read it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SecretError {
+    #[error(transparent)]
+    File(#[from] bulla::SecretFileError),
+    #[error(transparent)]
+    Pipe(#[from] io::Error),
+}
+
 /// Reads at most `most` bytes; more are an error.
 pub(crate) fn read_bytes(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();

@@ -10,6 +10,7 @@ use std::{
 };
 
 use rustix::fs::OFlags;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::deployment::DeploymentError;
 
@@ -33,6 +34,16 @@ pub(crate) struct Held {
     path: PathBuf,
     beside: PathBuf,
     lock: File,
+    sync_folder: fn(&Path) -> io::Result<()>,
+}
+
+/// How a replacement ended.
+#[derive(Debug)]
+pub(crate) enum Replaced {
+    /// The new document stands, also after a power failure.
+    Durably,
+    /// The new document stands, and the disk did not confirm that it stays: after a power failure the old one may be back.
+    Unconfirmed(io::Error),
 }
 
 impl Held {
@@ -56,7 +67,9 @@ impl Held {
             let file = for_writing().truncate(false).open(&beside).map_err(failed)?;
             give_to_owner_of(&path, &file).map_err(failed)?;
             match file.try_lock() {
-                Ok(()) if is_at(&beside, &file) => return Ok(Held { path, beside, lock: file }),
+                Ok(()) if is_at(&beside, &file) => {
+                    return Ok(Held { path, beside, lock: file, sync_folder });
+                }
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
                 Err(TryLockError::WouldBlock) => {
@@ -67,10 +80,13 @@ impl Held {
         }
     }
 
-    /// Replaces the document in one step: a reader sees the old document or the new one, also after a crash.
-    pub(crate) fn replace(&self, content: &[u8]) -> Result<(), DeploymentError> {
+    /// Replaces the document in one step: a reader sees the old document or the new one, also after a crash. An error is of a
+    /// document that was not replaced.
+    pub(crate) fn replace(&self, content: &[u8]) -> Result<Replaced, DeploymentError> {
         let failed = |error| DeploymentError::KeyringWrite { path: self.path.clone(), error };
-        self.write(content).map_err(failed)
+        self.write(content).map_err(failed)?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Ok((self.sync_folder)(folder).map_or_else(Replaced::Unconfirmed, |()| Replaced::Durably))
     }
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
@@ -79,23 +95,37 @@ impl Held {
             let told = format!("{} was removed meanwhile: leave it there, and try again", self.beside.display());
             return Err(io::Error::other(told));
         }
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // Always of this name: the next change overwrites what one that was killed left behind.
+        // Always of this name, so that a change that was killed leaves one file behind and not many.
         let new = self.path.with_extension("new");
-        let mut file = for_writing().truncate(true).open(&new)?;
+        match std::fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file = OpenOptions::new().write(true).create_new(true).open(&new)?;
+        let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(&new)?);
         file.write_all(content)?;
-        file.set_permissions(self.path.metadata()?.permissions())?;
-        give_to_owner_of(&self.path, &file)?;
-        file.sync_all()?;
-        std::fs::rename(&new, &self.path).map_err(|error| match error.kind() {
+        file.as_file().set_permissions(self.path.metadata()?.permissions())?;
+        give_to_owner_of(&self.path, file.as_file())?;
+        file.as_file().sync_all()?;
+        file.persist(&self.path).map(drop).map_err(|failed| match failed.error.kind() {
             io::ErrorKind::ResourceBusy => io::Error::new(
-                error.kind(),
+                failed.error.kind(),
                 "it is mounted without its folder, so no other can be put in its place: mount the folder",
             ),
-            _ => error,
-        })?;
-        File::open(folder)?.sync_all()
+            _ => failed.error,
+        })
     }
+
+    /// Has the disk confirm no replacement.
+    #[cfg(test)]
+    pub(crate) fn unconfirmed(self) -> Self {
+        Held { sync_folder: |_| Err(io::ErrorKind::StorageFull.into()), ..self }
+    }
+}
+
+/// Has a renamed file of this folder stay renamed after a power failure.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 /// Whether the path still leads to this file.

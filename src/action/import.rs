@@ -7,6 +7,10 @@ use std::{
 
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
+use rand::{
+    TryRng,
+    rngs::{SysError, SysRng},
+};
 use serde::Serialize;
 use serde_json::json;
 
@@ -58,7 +62,7 @@ pub(crate) enum ImportError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the operating system's generator failed: {0}")]
-    Random(getrandom::Error),
+    Random(SysError),
     /// Rows that name no time of issue get the present one.
     #[error("this machine's clock is wrong, and keys would be imported with a time of issue that no key can have: {0}")]
     Clock(#[from] KeyTimeError),
@@ -126,7 +130,7 @@ impl Import<'_> {
     /// The set that the keys belong to. That an import begins is on record before the first of its rows is.
     fn set(&self) -> Result<Set, ImportError> {
         let mut id_key = [0; 16];
-        getrandom::fill(&mut id_key).map_err(ImportError::Random)?;
+        SysRng.try_fill_bytes(&mut id_key).map_err(ImportError::Random)?;
         let stored = self.written(|transaction| transaction.imported_set(self.realm, self.rule, id_key))?;
         if !self.dry_run {
             self.record("keys.import_begin", json!({"rule": self.rule}))?;

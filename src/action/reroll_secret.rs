@@ -2,8 +2,8 @@
 
 use bulla::{ApiKeyId, SealBinding};
 use jiff::Timestamp;
+use secrecy::SecretString;
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::{ActionError, Actor, invalid, reroll::ends_at, take_back::is_revoked};
 use crate::{
@@ -78,7 +78,7 @@ impl RerollSecret {
             transaction.append_audit(&actor.record(now, "api_key.reroll_secret", Some(id.to_string()), detail))?;
             Ok::<_, ActionError>(())
         })?;
-        let ending = Zeroizing::new(secret.expose().to_owned());
+        let ending = SecretString::from(secret.expose());
         Ok(RerolledSecret { api_key_id: id.to_string(), ending, old_secret_until: until })
     }
 }

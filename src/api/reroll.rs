@@ -1,9 +1,9 @@
 //! `POST /v1/api-keys/{id}/reroll` and `/reroll-secret`.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
-use zeroize::Zeroizing;
 
 use super::{issue::IssuedApiKey, schema};
 
@@ -51,16 +51,12 @@ pub(crate) struct RerolledSecret {
     pub(crate) api_key_id: String,
     /// Replaces the API key's last 51 characters.
     #[schema(value_type = String, min_length = 51, max_length = 51)]
-    #[serde(serialize_with = "exposed", deserialize_with = "wiped")]
-    pub(crate) ending: Zeroizing<String>,
+    #[serde(serialize_with = "exposed")]
+    pub(crate) ending: SecretString,
     /// Until when the old secret half is good.
     pub(crate) old_secret_until: Timestamp,
 }
 
-fn exposed<S: Serializer>(ending: &Zeroizing<String>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(ending)
-}
-
-fn wiped<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
-    String::deserialize(deserializer).map(Zeroizing::new)
+fn exposed<S: Serializer>(ending: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(ending.expose_secret())
 }

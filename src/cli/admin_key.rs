@@ -1,11 +1,11 @@
 //! The administrator's API key, from the file that `BULLA_ADMIN_KEY_FILE` names.
 
-use std::{io, path::PathBuf};
+use std::path::PathBuf;
 
 use bulla::{ApiKey, Realm};
 use serde_json::Value;
 
-use crate::input_file;
+use crate::input_file::{self, SecretError};
 
 /// Longer than any right content.
 const MAX_FILE: u64 = 64 << 10;
@@ -19,7 +19,7 @@ pub(super) enum AdminKeyError {
     )]
     Unset,
     #[error("cannot read the admin API key from {path}: {error}")]
-    Read { path: PathBuf, error: io::Error },
+    Read { path: PathBuf, error: SecretError },
     #[error(
         "{0} holds no API key: it has to hold one in one line, or be what `bulla issue --json` or `bulla init --json` printed"
     )]
@@ -31,7 +31,8 @@ pub(super) enum AdminKeyError {
 /// Reads the key: alone in the file, or in the JSON that a command printed.
 pub(super) fn read() -> Result<ApiKey, AdminKeyError> {
     let path = std::env::var_os("BULLA_ADMIN_KEY_FILE").map(PathBuf::from).ok_or(AdminKeyError::Unset)?;
-    let text = input_file::read(&path, MAX_FILE).map_err(|error| AdminKeyError::Read { path: path.clone(), error })?;
+    let text = input_file::read_secret(&path, MAX_FILE);
+    let text = text.map_err(|error| AdminKeyError::Read { path: path.clone(), error })?;
     // Editors of other systems put a byte-order mark in front.
     let text = text.trim_start_matches('\u{feff}').trim();
     let key = text.parse::<ApiKey>().ok().or_else(|| in_json(text)).ok_or_else(|| AdminKeyError::None(path.clone()))?;

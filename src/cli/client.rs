@@ -4,6 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use ureq::{
     Agent, Proxy,
@@ -12,7 +13,6 @@ use ureq::{
     typestate::AgentScope,
     unversioned::resolver::DefaultResolver,
 };
-use zeroize::Zeroizing;
 
 use super::{
     admin_key::{self, AdminKeyError},
@@ -133,7 +133,7 @@ impl ServerArgument {
 /// A certificate and its key as the HTTP client takes them.
 fn shown(identity: &Identity) -> Result<ClientCert, ClientError> {
     let chain: Vec<_> = identity.certified.cert.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
-    let key = PrivateKey::from_pem(identity.key_pem.as_bytes()).map_err(|_| ClientError::Identity)?;
+    let key = PrivateKey::from_pem(identity.key_pem.expose_secret().as_bytes()).map_err(|_| ClientError::Identity)?;
     Ok(ClientCert::new_with_certs(&chain, key))
 }
 
@@ -151,7 +151,7 @@ pub(super) struct Client {
     /// Its address as it is told.
     shown: String,
     plane: Plane,
-    key: Option<Zeroizing<String>>,
+    key: Option<SecretString>,
 }
 
 /// The server did not answer as wished.
@@ -181,7 +181,7 @@ impl Client {
 
     /// The same, showing this key.
     pub(super) fn showing(self, key: &str) -> Self {
-        Client { key: Some(Zeroizing::new(key.trim().to_owned())), ..self }
+        Client { key: Some(SecretString::from(key.trim())), ..self }
     }
 
     fn new(url: &str, config: ConfigBuilder<AgentScope>) -> Self {
@@ -221,7 +221,7 @@ impl Client {
             |error: &dyn std::fmt::Display| ClientError::Unreachable { url: url(), error: error.to_string() };
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {}", key.as_str()));
+            request = request.header("Authorization", format!("Bearer {}", key.expose_secret()));
         }
         let response = match body {
             Some(body) => {

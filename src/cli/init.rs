@@ -9,6 +9,8 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{Issuer, KeyringDocument, KeyringId, Realm, SourceRecord, SourceUri, Suite};
 use clap::Args;
+use rand::{TryRng, rngs::SysRng};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -53,7 +55,7 @@ struct Initialized {
 /// A new deployment, and its first administrator's API key.
 pub(super) struct NewDeployment {
     pub(super) config: PathBuf,
-    pub(super) admin_api_key: Zeroizing<String>,
+    pub(super) admin_api_key: SecretString,
 }
 
 impl Init {
@@ -64,7 +66,7 @@ impl Init {
             keyring: self.dir.join("keyring.toml"),
             store: self.dir.join("bulla.db"),
             config: new.config,
-            admin_api_key: new.admin_api_key.to_string(),
+            admin_api_key: new.admin_api_key.expose_secret().to_owned(),
         };
         match self.show(&made) {
             Ok(()) => Ok(ExitCode::SUCCESS),
@@ -161,13 +163,13 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
         now,
     };
     let issued = issuing.one(administrator)?;
-    Ok(NewDeployment { config: config_path, admin_api_key: Zeroizing::new(issued.api_key.expose().to_owned()) })
+    Ok(NewDeployment { config: config_path, admin_api_key: SecretString::from(issued.api_key.expose()) })
 }
 
 /// One line of base64 of 32 random bytes.
 fn new_key() -> io::Result<Zeroizing<String>> {
     let mut key = Zeroizing::new([0; 32]);
-    getrandom::fill(key.as_mut_slice()).map_err(io::Error::other)?;
+    SysRng.try_fill_bytes(key.as_mut_slice()).map_err(io::Error::other)?;
     let mut line = Zeroizing::new(BASE64.encode(key.as_slice()));
     line.push('\n');
     Ok(line)

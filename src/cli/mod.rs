@@ -199,7 +199,7 @@ pub(crate) fn throw_away(folder: &std::path::Path) -> Result<PathBuf, Box<dyn st
 /// The same, and the first administrator's API key.
 pub(crate) fn throw_away_with_administrator(
     folder: &std::path::Path,
-) -> Result<(PathBuf, zeroize::Zeroizing<String>), Box<dyn std::error::Error>> {
+) -> Result<(PathBuf, secrecy::SecretString), Box<dyn std::error::Error>> {
     let new = init::create(folder)?;
     Ok((new.config, new.admin_api_key))
 }

@@ -3,6 +3,7 @@
 use std::{net::TcpListener, path::Path, process::ExitCode};
 
 use clap::Args;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::watch};
 use zeroize::Zeroizing;
@@ -61,7 +62,7 @@ impl Quickstart {
             let tour = {
                 let (folder, key) = (folder.path().to_owned(), new.admin_api_key.clone());
                 let once = self.once;
-                tokio::task::spawn_blocking(move || tour(&folder, &key, &addresses, once))
+                tokio::task::spawn_blocking(move || tour(&folder, key.expose_secret(), &addresses, once))
             };
             let passed = tour.await.map_err(std::io::Error::other)??;
             if let Some(stop) = stop {

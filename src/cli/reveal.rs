@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::Args;
+use secrecy::SecretString;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -94,14 +95,14 @@ impl Reveal {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn passphrase(&self) -> io::Result<Zeroizing<String>> {
+    fn passphrase(&self) -> io::Result<SecretString> {
         let Some(path) = &self.passphrase_file else {
             let prompt = format!("Passphrase of {}: ", self.identity.display());
-            return rpassword::prompt_password(prompt).map(Zeroizing::new);
+            return rpassword::prompt_password(prompt).map(SecretString::from);
         };
         let bytes = if path == Path::new("-") { read(io::stdin().lock())? } else { read(File::open(path)?)? };
         let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("it is no text"))?;
-        Ok(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned()))
+        Ok(SecretString::from(text.lines().next().unwrap_or_default()))
     }
 }
 

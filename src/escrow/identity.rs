@@ -5,8 +5,9 @@ use std::{
     iter,
 };
 
-use age::{DecryptError, Decryptor, armor::ArmoredReader, scrypt, secrecy::SecretString, x25519};
+use age::{DecryptError, Decryptor, armor::ArmoredReader, scrypt, x25519};
 use bulla::{ApiKey, ApiKeyId};
+use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 /// Longest file of identities, and longest text that is opened with one.
@@ -48,14 +49,14 @@ impl Identity {
     /// Opens a file of identities with its passphrase, for which nobody is asked if the file has none.
     pub(crate) fn unlock(
         file: &[u8],
-        passphrase: impl FnOnce() -> io::Result<Zeroizing<String>>,
+        passphrase: impl FnOnce() -> io::Result<SecretString>,
     ) -> Result<Self, IdentityError> {
         let locked = Decryptor::new_buffered(ArmoredReader::new(file)).map_err(|_| IdentityError::Unprotected)?;
         if !locked.is_scrypt() {
             return Err(IdentityError::Unprotected);
         }
         let passphrase = passphrase().map_err(IdentityError::NoPassphrase)?;
-        let mut by_passphrase = scrypt::Identity::new(SecretString::from(passphrase.as_str()));
+        let mut by_passphrase = scrypt::Identity::new(passphrase);
         by_passphrase.set_max_work_factor(MOST_WORK);
         let lines = read(locked, iter::once(&by_passphrase as _)).map_err(|error| match error {
             DecryptError::ExcessiveWork { required, .. } => IdentityError::TooMuchWork(required),

@@ -27,7 +27,7 @@ impl SaltEncoding {
     pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {
             SaltEncoding::Text => Some(text.as_bytes().to_vec()),
-            SaltEncoding::Hex => hex(text),
+            SaltEncoding::Hex => hex::decode(text).ok(),
             SaltEncoding::Base64 => base64(text),
         }
     }
@@ -36,22 +36,8 @@ impl SaltEncoding {
 /// Exactly `N` bytes, in whichever of the encodings has this length: hexadecimal is always longer.
 pub(super) fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
     // A whole key may stand in here.
-    let bytes = Zeroizing::new(if text.len() == 2 * N { hex(text) } else { base64(text) }?);
+    let bytes = Zeroizing::new(if text.len() == 2 * N { hex::decode(text).ok() } else { base64(text) }?);
     bytes.as_slice().try_into().ok()
-}
-
-/// Hexadecimal of either case.
-pub(super) fn hex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks() else { return None };
-    let mut bytes = Vec::with_capacity(pairs.len());
-    for [high, low] in pairs {
-        bytes.push(digit(*high)? << 4 | digit(*low)?);
-    }
-    Some(bytes)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }
 
 fn base64(text: &str) -> Option<Vec<u8>> {
@@ -77,6 +63,7 @@ mod tests {
         for bad in ["", "fb", &"fb".repeat(31), &"fg".repeat(32), "+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7+/v7-_v7+/s="] {
             assert_eq!(fixed::<32>(bad), None, "{bad:?}");
         }
+        let hex = |text| SaltEncoding::Hex.decode(text);
         assert_eq!((hex("0aF"), hex("0aF0")), (None, Some(vec![0x0a, 0xf0])));
         assert_eq!(SaltEncoding::Text.decode("é"), Some(vec![0xc3, 0xa9]));
     }

@@ -1,10 +1,11 @@
 //! The secret of an HMAC: in a file of its own, never in the table of keys.
 
-use std::{fmt, path::Path};
+use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{SecretFileError, SourceUri, read_secret_file};
 use hmac::{Hmac, KeyInit};
+use secrecy::{ExposeSecret, SecretSlice};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -14,7 +15,8 @@ use crate::config::Config;
 /// Bytes of a block of SHA-256.
 const BLOCK: usize = 64;
 
-/// A secret, ready to hash with. Wiped when dropped.
+/// A secret, ready to hash with. Wiped when dropped; the hash's own `Debug` shows none of it.
+#[derive(Debug)]
 pub(crate) struct HmacKey(Box<Hmac<Sha256>>);
 
 /// The secret cannot be had.
@@ -22,17 +24,17 @@ pub(crate) struct HmacKey(Box<Hmac<Sha256>>);
 pub(crate) enum HmacKeyError {
     #[error("imported.hmac_keys has no `{0}`: add it, `{0} = \"file:PATH\"`, one line of base64")]
     Unknown(String),
-    #[error("imported.hmac_keys: {0} is no file:PATH")]
+    #[error("imported.hmac_keys: {0} must be file:PATH")]
     Scheme(SourceUri),
     #[error("imported.hmac_keys: cannot read {0}: {1}")]
     Read(SourceUri, SecretFileError),
-    #[error("imported.hmac_keys: {0} has to hold one line of base64, the secret's bytes")]
+    #[error("imported.hmac_keys: {0} must hold one line of base64, the secret's bytes")]
     Content(SourceUri),
 }
 
 impl HmacKey {
-    pub(crate) fn new(secret: Vec<u8>) -> Self {
-        HmacKey(Box::new(keyed(&Zeroizing::new(secret))))
+    pub(crate) fn new(secret: SecretSlice<u8>) -> Self {
+        HmacKey(Box::new(keyed(secret.expose_secret())))
     }
 
     /// The secret that `rule` names, where it names one.
@@ -50,7 +52,7 @@ impl HmacKey {
         let text = read_secret_file(&folder.join(uri.rest()));
         let text = text.map_err(|error| HmacKeyError::Read(uri.clone(), error))?;
         let secret = BASE64.decode(text.trim()).ok().filter(|secret| !secret.is_empty());
-        secret.map(Self::new).ok_or_else(|| HmacKeyError::Content(uri.clone()))
+        secret.map(|secret| Self::new(secret.into())).ok_or_else(|| HmacKeyError::Content(uri.clone()))
     }
 
     pub(super) fn mac(&self) -> Hmac<Sha256> {
@@ -68,12 +70,6 @@ pub(super) fn keyed(secret: &[u8]) -> Hmac<Sha256> {
     Hmac::new((&*block).into())
 }
 
-impl fmt::Debug for HmacKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("HmacKey(…)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use hmac::Mac;
@@ -87,8 +83,10 @@ mod tests {
             (b"Jefe".to_vec(), "what do ya want for nothing?", [0x5b, 0xdc, 0xc1, 0x46]),
             (vec![0xaa; 131], "Test Using Larger Than Block-Size Key - Hash Key First", [0x60, 0xe4, 0x31, 0x59]),
         ] {
-            let mac = HmacKey::new(key).mac().chain_update(data).finalize().into_bytes();
+            let mac = HmacKey::new(key.into()).mac().chain_update(data).finalize().into_bytes();
             assert_eq!(mac[..4], expected);
         }
+        let shown = format!("{:?}", HmacKey::new(b"Jefe".to_vec().into()));
+        assert!(!shown.contains("Jefe") && !shown.contains("74"), "{shown}");
     }
 }

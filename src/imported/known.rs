@@ -207,7 +207,7 @@ mod tests {
         let first = || PublicPart::First(8);
         let sets = [
             set(1, Scheme::Sha256, PublicPart::None, None),
-            set(2, Scheme::HmacSha256, PublicPart::None, Some(HmacKey::new(b"secret".to_vec()))),
+            set(2, Scheme::HmacSha256, PublicPart::None, Some(HmacKey::new(b"secret".to_vec().into()))),
             set(3, Scheme::Sha256SaltKey, first(), None),
             set(4, Scheme::Bcrypt, first(), None),
         ];
@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn without_its_secret_nothing_is_said_of_a_key() {
         let known = Known::default();
-        let with = set(1, Scheme::HmacSha256, PublicPart::First(8), Some(HmacKey::new(b"secret".to_vec())));
+        let with = set(1, Scheme::HmacSha256, PublicPart::First(8), Some(HmacKey::new(b"secret".to_vec().into())));
         let row = row(&with, 1, Some("4f9a1c20"), digest(&with, KEY, b""));
         known.add_set(Set { hmac_key: None, ..with });
         known.add(vec![row]);

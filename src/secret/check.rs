@@ -2,7 +2,7 @@
 
 use bulla::{ApiKeyId, Ceilings, HashMemory, KeyVersion, SecretDigest, SecretHash, SecretScheme};
 
-use super::Peppers;
+use super::{Peppers, pepper_rotation};
 use crate::store::SecretRow;
 
 /// The stored hashes of one key.
@@ -66,7 +66,7 @@ impl Stored {
             let digest = digests.iter().find(|digest| digest.pepper_version() == hash.pepper_version());
             let Some(digest) = digest else { continue };
             match hash.matches_in(digest, memory) {
-                Ok(true) => return Found::Right { rehash: hash.needs_rehash(scheme, pepper), row },
+                Ok(true) => return Found::Right { rehash: pepper_rotation::is_due(&hash, scheme, pepper), row },
                 Ok(false) => {}
                 Err(error) => broken = Some(error.to_string()),
             }

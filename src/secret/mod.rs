@@ -3,6 +3,7 @@
 
 mod check;
 mod new;
+mod pepper_rotation;
 mod peppers;
 mod sample;
 
@@ -11,6 +12,7 @@ use bulla::{Realm, SecretScheme};
 pub(crate) use self::{
     check::{Altered, Found, Stored, intact},
     new::{NewHash, rerolled},
+    pepper_rotation::rehash,
     peppers::Peppers,
     sample::Sample,
 };

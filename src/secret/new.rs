@@ -47,7 +47,7 @@ impl NewHash {
     }
 
     /// The same secret half hashed anew, by another setting or under another pepper.
-    pub(crate) fn again(digest: &SecretDigest, binding: &str, scheme: SecretScheme) -> Result<Self, SecretHashError> {
+    pub(super) fn again(digest: &SecretDigest, binding: &str, scheme: SecretScheme) -> Result<Self, SecretHashError> {
         let pepper = digest.pepper_version();
         Ok(NewHash { phc: SecretHash::new(scheme, digest)?.to_phc(), binding: binding.to_owned(), pepper })
     }

@@ -7,17 +7,18 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
+use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::{TlsError, Validity};
 use crate::input_file;
 
-/// Whose the chain is, proven by the key. The text of both is kept for who takes nothing else, and wiped when dropped.
+/// A chain and its key, which belong together. The text of both is kept for libraries that take nothing else.
 pub(crate) struct Identity {
     pub(crate) certified: Arc<CertifiedKey>,
     pub(crate) validity: Validity,
     pub(crate) certificate_pem: Vec<u8>,
-    pub(crate) key_pem: Zeroizing<String>,
+    pub(crate) key_pem: SecretString,
 }
 
 impl Identity {
@@ -39,7 +40,12 @@ impl Identity {
         if certified.keys_match().is_err() {
             return Err(TlsError::Mismatch { certificate: certificate.to_owned(), key: key.to_owned() });
         }
-        Ok(Identity { certified: Arc::new(certified), validity, certificate_pem, key_pem })
+        Ok(Identity {
+            certified: Arc::new(certified),
+            validity,
+            certificate_pem,
+            key_pem: SecretString::from(key_pem.as_str()),
+        })
     }
 }
 

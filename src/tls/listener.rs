@@ -9,6 +9,7 @@ use rustls::{
     sign::SingleCertAndKey,
     version::{TLS12, TLS13},
 };
+use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
 use super::{ClientCertificate, Identity, TlsError, Validity, authorities, provider};
@@ -56,7 +57,8 @@ impl ListenerTls {
         let mut server = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         server.alpn_protocols = PROTOCOLS.iter().map(|name| name.to_vec()).collect();
         let version = format!("{:?}", config.min_version);
-        let read = [&identity.certificate_pem, identity.key_pem.as_bytes(), &authorities, version.as_bytes()];
+        let read =
+            [&identity.certificate_pem, identity.key_pem.expose_secret().as_bytes(), &authorities, version.as_bytes()];
         let digest = read.iter().fold(Sha256::new(), |all, one| all.chain_update(Sha256::digest(one)));
         Ok(ListenerTls {
             config: Arc::new(server),

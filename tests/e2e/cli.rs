@@ -241,8 +241,7 @@ fn help_and_completions_know_every_command() {
 fn commands_work_against_a_server() {
     let deployment = Deployment::new();
     let server = crate::support::server::Server::start(&deployment);
-    let key_file = deployment.file("admin.key");
-    std::fs::write(&key_file, format!("{}\n", deployment.admin_key)).expect("written");
+    let key_file = deployment.secret_file("admin.key", &format!("{}\n", deployment.admin_key));
     let elsewhere = tempfile::tempdir().expect("a folder");
     let admin = format!("http://{}", server.admin.address);
     let data = format!("http://{}", server.data.address);

@@ -60,7 +60,7 @@ fn a_server_tells_the_same() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     deployment.issue("live", &[]);
-    std::fs::write(deployment.file("admin.key"), &deployment.admin_key).expect("written");
+    deployment.secret_file("admin.key", &deployment.admin_key);
     let url = format!("http://{}", server.admin.address);
     let ask = |more: &[&str]| {
         let arguments = [&["keyring", "compromise", "1", "--server", &url], more].concat();

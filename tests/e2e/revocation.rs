@@ -275,8 +275,7 @@ fn a_request_that_may_name_another_key_ends_none() {
 fn the_command_line_does_the_same_beside_a_server_and_through_it() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
-    let key_file = deployment.file("admin.key");
-    std::fs::write(&key_file, &deployment.admin_key).expect("written");
+    let key_file = deployment.secret_file("admin.key", &deployment.admin_key);
     let url = format!("http://{}", server.admin.address);
     let bulla = |arguments: &[&str], through: bool, input: &str| {
         let mut command = crate::support::command::bulla(deployment.path());

@@ -32,7 +32,7 @@ fn ids(deployment: &Deployment) -> Vec<(String, String)> {
 fn a_key_that_cannot_be_shown_is_revoked_and_named() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
-    fs::write(deployment.file("admin.key"), &deployment.admin_key).expect("written");
+    deployment.secret_file("admin.key", &deployment.admin_key);
     let url = format!("http://{}", server.admin.address);
     let issue = ["issue", "--realm", "live", "--app", APP];
     for more in [&[][..], &["--json"], &["--server", &url]] {

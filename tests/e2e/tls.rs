@@ -275,8 +275,7 @@ fn commands_trust_an_authority_of_ones_own() {
     let authority = Authority::new("servers");
     let deployment = deployment(&authority, "");
     let server = Server::start(&deployment);
-    let (ca, key_file) = (authority.file(), deployment.file("admin.key"));
-    replace(&key_file, &deployment.admin_key);
+    let (ca, key_file) = (authority.file(), deployment.secret_file("admin.key", &deployment.admin_key));
     let elsewhere = tempfile::tempdir().expect("a folder");
     let (admin, data) = (format!("https://{}", server.admin.address), format!("https://{}", server.data.address));
     let ca = ca.to_str().expect("a path");

@@ -16,7 +16,7 @@ fn ask(deployment: &Deployment, arguments: &[&str], environment: &[(&str, &str)]
 
 fn with_key() -> (Deployment, Server) {
     let deployment = Deployment::new();
-    std::fs::write(deployment.file("admin.key"), format!("{}\n", deployment.admin_key)).expect("written");
+    deployment.secret_file("admin.key", &format!("{}\n", deployment.admin_key));
     let server = Server::start(&deployment);
     (deployment, server)
 }
@@ -58,7 +58,7 @@ fn no_proxy_of_the_environment_is_asked() {
 #[test]
 fn a_server_on_a_unix_socket_is_asked() {
     let deployment = Deployment::new();
-    std::fs::write(deployment.file("admin.key"), &deployment.admin_key).expect("written");
+    deployment.secret_file("admin.key", &deployment.admin_key);
     deployment.configure("listen = \"127.0.0.1:8182\"", "listen = \"unix:admin.sock\"");
     let mut server = bulla(deployment.path())
         .args(["serve", "--data-listen", "unix:data.sock"])
@@ -99,7 +99,7 @@ fn the_key_file_is_looked_at_before_it_is_sent() {
         format!("{{\n  \"api_key\": \"{key}\",\n  \"realm\": \"bulla\"\n}}\n"),
         format!("{{\"config\":\"x\",\"admin_api_key\":\"{key}\"}}"),
     ] {
-        std::fs::write(deployment.file("admin.key"), &good).expect("written");
+        deployment.secret_file("admin.key", &good);
         ask(&deployment, &list, &[], "").ok();
     }
     let other = deployment.issue_text("live", &[]);
@@ -110,9 +110,15 @@ fn the_key_file_is_looked_at_before_it_is_sent() {
         ("{\"api_key\": 7}".to_owned(), "holds no API key"),
         (other, "of the realm `live`"),
     ] {
-        std::fs::write(deployment.file("admin.key"), &bad).expect("written");
+        deployment.secret_file("admin.key", &bad);
         let refused = ask(&deployment, &list, &[], "");
         assert!(refused.code == 2 && refused.err.contains(told), "{}", refused.err);
+    }
+    let file = deployment.secret_file("admin.key", key);
+    for (mode, read) in [(0o644, false), (0o640, false), (0o400, true)] {
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("its mode");
+        let ran = ask(&deployment, &list, &[], "");
+        assert_eq!((ran.code == 0, ran.err.contains("chmod 600")), (read, !read), "{mode:o}: {}", ran.err);
     }
 }
 

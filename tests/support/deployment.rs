@@ -37,6 +37,14 @@ impl Deployment {
         Deployment { folder: folder.to_owned(), _own: None, admin_key }
     }
 
+    /// Writes a file that holds a secret, which nobody else may read; its path.
+    pub fn secret_file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.file(name);
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its mode");
+        path
+    }
+
     pub fn path(&self) -> &Path {
         &self.folder
     }

@@ -47,7 +47,9 @@ impl Elsewhere {
     /// Runs `bulla reveal`, which asks the server and is given the passphrase.
     pub fn reveal(&self, server: &Server, id: &str, more: &[&str]) -> Ran {
         let url = format!("http://{}", server.admin.address);
-        std::fs::write(self.file("admin.key"), server.admin.key()).expect("written");
+        let key_file = self.file("admin.key");
+        std::fs::write(&key_file, server.admin.key()).expect("written");
+        std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its mode");
         let defaults = [("--identity", "escrow.age"), ("--passphrase-file", "passphrase")];
         let defaults = defaults.iter().filter(|(name, _)| !more.contains(name)).flat_map(|(name, file)| [*name, *file]);
         let mut command = bulla(self.folder.path());

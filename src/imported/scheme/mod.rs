@@ -152,7 +152,7 @@ mod tests {
         let key = b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
         let binary: Vec<u8> = (16..48).collect();
         let (text, bytes): (&[u8], Vec<u8>) = (b"pepper&salt", (0xa0..0xb0).collect());
-        let ours = HmacKey::new(b"an old secret of ours".to_vec());
+        let ours = HmacKey::new(b"an old secret of ours".to_vec().into());
         for (scheme, hashed, salt, expected) in [
             (Scheme::Sha256, &key[..], &[][..], "2c310d412efe7019f41a361db90a53749cd96831ec08a386c4d6051f6a8a40b4"),
             (Scheme::Sha256SaltKey, key, text, "3d95e33fd0a8f17afdc4b79613175413f7c8446a4ec5dafac1b195ffeb2dbe14"),

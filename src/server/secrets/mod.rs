@@ -14,6 +14,7 @@ use std::{
 };
 
 use bulla::{ApiKeyId, Rejection, SecretCheck, SecretDigest, VerifyError};
+use rand::{TryRng, rngs::SysRng};
 use zeroize::Zeroizing;
 
 use self::{
@@ -26,8 +27,8 @@ use super::{App, blocking, snapshot::Snapshot, standing::LOOK};
 use crate::{
     clock,
     config::SecretConfig,
-    secret::{self, Found, NewHash, Peppers, Stored},
-    store::{SecretRow, Store, StoreError, transact},
+    secret::{self, Found, Peppers, Stored},
+    store::{SecretRow, Store, StoreError},
     telemetry::{limit::LineLimit, metrics::HashLabel},
 };
 
@@ -65,7 +66,7 @@ impl Secrets {
     /// Knows the store as it is now.
     pub(super) fn load(config: &SecretConfig, store: &dyn Store) -> Result<Self, StoreError> {
         let mut key = Zeroizing::new([0; 32]);
-        getrandom::fill(key.as_mut_slice()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        SysRng.try_fill_bytes(key.as_mut_slice()).map_err(|error| StoreError::Failed(error.to_string()))?;
         let end = store.secret_changes(u64::MAX >> 1)?.end;
         Ok(Secrets {
             proofs: Proofs::new(&key, config.cache_size, config.cache_ttl.0),
@@ -261,25 +262,14 @@ impl App {
             },
         };
         let made = blocking::run(move || {
-            let active = peppers.active().version();
-            let digest = digests.iter().find(|digest| digest.pepper_version() == active);
-            if let Some(Ok(hash)) = digest.map(|digest| NewHash::again(digest, &old.binding, scheme)) {
-                self.replace(id, &old, (&hash, &peppers));
+            let rehashed = secret::rehash(&*self.store, (id, &old), (&digests, &peppers), scheme, clock::now());
+            match rehashed {
+                Ok(true) => drop(self.metrics.secret_rehashed.inc()),
+                Ok(false) => tracing::debug!(%id, "a hash changed while it was made anew"),
+                Err(error) => tracing::warn!(%id, %error, "a hash could not be made anew; the old one goes on"),
             }
             drop(share);
         });
         drop(made.await);
-    }
-
-    /// Puts a hash that was made anew in the old one's place. If it does not work the old one goes on.
-    fn replace(&self, id: ApiKeyId, old: &SecretRow, (new, peppers): (&NewHash, &Peppers)) {
-        let row = new.row(id, peppers, clock::now(), old.retires_at);
-        // Where the secret half was rerolled meanwhile, or somebody else came first, the row is another one by now: what was
-        // read of it, its end above all, must not come back.
-        match transact(&*self.store, |transaction| transaction.replace_secret(old, &row)) {
-            Ok(true) => drop(self.metrics.secret_rehashed.inc()),
-            Ok(false) => tracing::debug!(%id, "a hash changed while it was made anew"),
-            Err(error) => tracing::warn!(%id, %error, "a hash could not be made anew; the old one goes on"),
-        }
     }
 }

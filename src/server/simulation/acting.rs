@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bulla::Realm;
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::{
@@ -223,7 +224,7 @@ impl World {
                         key,
                         now: now.as_second(),
                         old_until: now.as_second() + grace,
-                        text: format!("{seal}{}", *new.ending),
+                        text: format!("{seal}{}", new.ending.expose_secret()),
                     })
                 }
             };

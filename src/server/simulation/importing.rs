@@ -32,7 +32,7 @@ impl World {
         let (text, live) = (format!("sk_{:032}", self.names), realms()[0]);
         let app = Uuid::from_u128(self.random.pick(&APPS));
         let expires_at = self.random.pick(&[None, None, Some(now + 60), Some(now + 30 * 86_400)]);
-        let digest: String = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest: String = hex::encode(Sha256::digest(&text));
         let row = json!({"app_id": app, "hash": digest, "expires_at": expires_at}).to_string();
         let rule = rule();
         self.tell(format!("{} imports a key that expires {expires_at:?}", self.name(by)));

@@ -4,6 +4,7 @@ use std::fmt;
 
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::{
@@ -86,7 +87,8 @@ impl World {
         let work = |with: &Issuing<'_>| how.apply(id, with.store, (with.config, with.peppers), with.actor, with.now);
         let what = format!("rerolls the secret half of #{key}, grace {grace} s");
         let answer = self.act(by, Some(key), what, work, |world, rerolled, _| {
-            let text = rerolled.map(|new| format!("{}{}", world.seal_of(key), *new.ending)).unwrap_or_default();
+            let text =
+                rerolled.map(|new| format!("{}{}", world.seal_of(key), new.ending.expose_secret())).unwrap_or_default();
             vec![Effect::NewText { key, now, old_until: now.saturating_add(grace), text }]
         })?;
         self.told("a secret half is rerolled", &answer.map(drop));

@@ -4,6 +4,7 @@
 //! mark tells: a log's first mark names the token before it, which is the one that the file itself still has, or the file has
 //! taken over one of the log's own marks.
 
+use rand::{TryRng, rngs::SysRng};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::store::StoreError;
@@ -60,7 +61,7 @@ pub(super) fn cookie(connection: &Connection) -> rusqlite::Result<u32> {
 pub(super) fn renew(connection: &Connection, cookie: u32) -> Result<(), StoreError> {
     let previous = read(connection)?.map_or([0; 16], |mark| mark.token);
     let mut token = [0; 16];
-    getrandom::fill(&mut token).map_err(|error| StoreError::Failed(error.to_string()))?;
+    SysRng.try_fill_bytes(&mut token).map_err(|error| StoreError::Failed(error.to_string()))?;
     let mark = Mark { previous, token, cookie };
     connection
         .prepare_cached("INSERT OR REPLACE INTO store_mark (id, mark) VALUES (1, ?1)")?

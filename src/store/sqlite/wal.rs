@@ -6,11 +6,12 @@ use std::{
     collections::HashSet,
     fs::File,
     io,
-    os::unix::fs::FileExt,
+    os::unix::{ffi::OsStrExt, fs::FileExt},
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use rusqlite::{Connection, OpenFlags};
 
 use super::mark::{self, Mark};
@@ -133,10 +134,12 @@ pub(super) fn immutable(database: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(format!("{}?immutable=1", uri(database)), flags)
 }
 
+/// What a path cannot hold as it is in SQLite's URIs.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#');
+
 /// The path as SQLite's URIs have it.
 pub(super) fn uri(database: &Path) -> String {
-    let escaped = database.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    format!("file:{escaped}")
+    format!("file:{}", percent_encode(database.as_os_str().as_bytes(), ESCAPED))
 }
 
 impl Log {

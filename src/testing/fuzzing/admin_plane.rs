@@ -7,10 +7,10 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use http_body_util::BodyExt;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use zeroize::Zeroizing;
 
 use crate::{
     cli::throw_away_with_administrator,
@@ -47,7 +47,7 @@ pub struct AdminPlane {
     runtime: Runtime,
     app: Arc<App>,
     plane: Unbound,
-    administrator: Zeroizing<String>,
+    administrator: SecretString,
     calls: u32,
     _folder: TempDir,
 }
@@ -113,7 +113,7 @@ impl AdminPlane {
             .method(method)
             .uri(path)
             .header("content-type", "application/json")
-            .header("x-api-key", self.administrator.as_str())
+            .header("x-api-key", self.administrator.expose_secret())
             .body(Body::from(body))?;
         self.runtime.block_on(async {
             let answer = self.plane.answer(request).await;

@@ -1,6 +1,8 @@
 //! What a gateway's route requires, as a text that no client can set: the first path segment behind `/v1/authorize/`, or the
 //! context extension of an Envoy's route.
 
+use std::borrow::Cow;
+
 use axum::http::HeaderName;
 use bulla::{Claims, Realm};
 
@@ -53,22 +55,14 @@ pub(super) fn parse(segment: &str) -> Result<Required, String> {
     Ok(required)
 }
 
-/// Percent-decoding (RFC 3986), for values that a path cannot hold as they are.
+/// Percent-decoding (RFC 3986), for values that a path cannot hold as they are. An escape without two digits is refused.
 fn percent_decode(value: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.as_bytes();
-    while let [first, behind @ ..] = rest {
-        if *first == b'%' {
-            let ([high, low], behind) = behind.split_first_chunk::<2>()?;
-            let digit = |digit: u8| char::from(digit).to_digit(16);
-            bytes.push(u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()?);
-            rest = behind;
-        } else {
-            bytes.push(*first);
-            rest = behind;
-        }
+    let is_escape =
+        |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if !value.split('%').skip(1).all(is_escape) {
+        return None;
     }
-    String::from_utf8(bytes).ok()
+    percent_encoding::percent_decode_str(value).decode_utf8().ok().map(Cow::into_owned)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ pub(crate) fn is_obeyed(char: char) -> bool {
 /// Why a text is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum TextError {
-    #[error("it has to be one line, without control characters")]
+    #[error("it must be one line, without control characters")]
     NotOneLine,
     #[error("it holds an API key, which is stored nowhere in the clear: name the key by its id")]
     HoldsKey,

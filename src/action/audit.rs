@@ -1,4 +1,4 @@
-//! Who acts, and what is written down of it.
+//! The actor of an action, and its audit record.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::store::AuditRecord;
 
-/// Who acts, and from where.
+/// An actor, and its address.
 #[derive(Clone, Debug)]
 pub(crate) struct Actor {
     pub(crate) name: String,
@@ -16,7 +16,7 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Whoever runs the command, by the name that the environment gives.
+    /// The user who runs the command, by the name that the environment gives.
     pub(crate) fn command_line() -> Self {
         let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
         Actor { name: format!("cli:{}", user.as_deref().unwrap_or("unknown")), address: None }
@@ -27,17 +27,17 @@ impl Actor {
         Actor { name: "service".to_owned(), address: None }
     }
 
-    /// Whoever calls from this address without a credential that holds.
+    /// A caller from this address without a valid credential.
     pub(crate) fn unknown(address: Option<IpAddr>) -> Self {
         Actor { name: "unknown".to_owned(), address }
     }
 
-    /// Whoever shows this API key, from this address.
+    /// The caller that shows this API key, from this address.
     pub(crate) fn api_key(id: ApiKeyId, address: Option<IpAddr>) -> Self {
         Actor { name: id.to_string(), address }
     }
 
-    /// Whoever proves to hold the certificate of this name, from this address.
+    /// The caller that holds the certificate of this name, from this address.
     pub(crate) fn certificate(name: &str, address: Option<IpAddr>) -> Self {
         Actor { name: format!("cert:{name}"), address }
     }

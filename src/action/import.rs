@@ -1,4 +1,4 @@
-//! Taking in keys that were issued elsewhere.
+//! Importing keys of other systems.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -16,14 +16,14 @@ use serde_json::json;
 
 use super::Actor;
 use crate::{
-    imported::{Check, Reader, Reason, Record, Refusal, Rule, Set},
+    imported::{Check, KeyLayout, Reader, Record, RowError, RowErrorKind, Set},
     key_time::{KeyTime, KeyTimeError},
     store::{Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, transact},
 };
 
-/// Rows that are sorted by their ids before they are written: neighbours in an index are written together.
+/// Rows sorted by id before they are written: neighbours in an index are written together.
 const SORTED: usize = 100_000;
-/// Rows that are written in one transaction: nobody else writes meanwhile.
+/// Rows written in one transaction, which blocks other writers.
 const WRITTEN: usize = 5_000;
 
 /// An import.
@@ -32,12 +32,12 @@ pub(crate) struct Import<'a> {
     pub(crate) actor: &'a Actor,
     pub(crate) now: Timestamp,
     pub(crate) realm: Realm,
-    pub(crate) rule: &'a Rule,
-    /// Everything as otherwise, and nothing is kept.
+    pub(crate) layout: &'a KeyLayout,
+    /// Does everything, and keeps nothing.
     pub(crate) dry_run: bool,
 }
 
-/// What came of it.
+/// The result of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Summary {
     pub(crate) realm: String,
@@ -48,13 +48,13 @@ pub(crate) struct Summary {
     /// On record already.
     pub(crate) unchanged: u64,
     pub(crate) refused: u64,
-    /// Imported ones whose digest or public part another set of the realm has, too.
+    /// Imported keys whose digest or public part another set of the realm has, too.
     pub(crate) in_other_sets: u64,
-    /// Refused rows by reason.
+    /// Refused rows, by the code of their error.
     pub(crate) reasons: BTreeMap<&'static str, u64>,
 }
 
-/// An import ended early. What was imported stays; the same file again goes on from there.
+/// An import ended early. The imported rows stay; the same file continues from there.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ImportError {
     #[error("cannot go on reading or reporting: {0}")]
@@ -63,37 +63,37 @@ pub(crate) enum ImportError {
     Store(#[from] StoreError),
     #[error("the operating system's generator failed: {0}")]
     Random(SysError),
-    /// Rows that name no time of issue get the present one.
+    /// Rows without a time of issue get the present time.
     #[error("this machine's clock is wrong, and keys would be imported with a time of issue that no key can have: {0}")]
     Clock(#[from] KeyTimeError),
 }
 
-/// Who is told of what happens meanwhile.
-pub(crate) trait Watch {
+/// Receives the progress of an import.
+pub(crate) trait Progress {
     /// A row was refused.
-    fn refused(&mut self, refusal: &Refusal) -> io::Result<()>;
-    /// So many bytes were read, and so many rows.
+    fn refused(&mut self, error: &RowError) -> io::Result<()>;
+    /// So many bytes and rows were read.
     fn read(&mut self, bytes: u64, rows: u64);
 }
 
-/// An import under way.
+/// A running import.
 struct Run<'a> {
     import: &'a Import<'a>,
     set: Set,
     summary: Summary,
-    /// Of a dry run: what would be on record by now.
+    /// In a dry run: the keys that would be on record by now.
     seen: HashMap<ApiKeyId, Check>,
     /// Digests and public parts of the realm's other sets.
     elsewhere: HashSet<Box<[u8]>>,
 }
 
 impl Import<'_> {
-    /// Takes in all rows that can be.
-    pub(crate) fn run(&self, reader: &mut Reader<'_>, watch: &mut dyn Watch) -> Result<Summary, ImportError> {
+    /// Imports every row without an error.
+    pub(crate) fn run(&self, reader: &mut Reader<'_>, progress: &mut dyn Progress) -> Result<Summary, ImportError> {
         KeyTime::up(self.now)?;
         let summary = Summary {
             realm: self.realm.to_string(),
-            scheme: self.rule.scheme.name(),
+            scheme: self.layout.scheme.name(),
             dry_run: self.dry_run,
             ..Summary::default()
         };
@@ -106,15 +106,15 @@ impl Import<'_> {
             let ended = next.is_none();
             match next {
                 Some(Ok(record)) => rows.push((run.set.id_of(record.found_by()), record)),
-                Some(Err(refusal)) => run.refuse(&refusal, watch)?,
+                Some(Err(error)) => run.refuse(&error, progress)?,
                 None => {}
             }
             run.summary.rows += u64::from(!ended);
             if ended || rows.len() == SORTED {
-                run.write(std::mem::take(&mut rows), watch)?;
+                run.write(std::mem::take(&mut rows), progress)?;
             }
             if ended || run.summary.rows.is_multiple_of(1_000) {
-                watch.read(reader.bytes(), run.summary.rows);
+                progress.read(reader.bytes(), run.summary.rows);
             }
             if ended {
                 break;
@@ -127,16 +127,16 @@ impl Import<'_> {
         Ok(run.summary)
     }
 
-    /// The set that the keys belong to. That an import begins is on record before the first of its rows is.
+    /// The set that the keys belong to. The audit has the beginning of an import before its first row.
     fn set(&self) -> Result<Set, ImportError> {
         let mut id_key = [0; 16];
         SysRng.try_fill_bytes(&mut id_key).map_err(ImportError::Random)?;
-        let stored = self.written(|transaction| transaction.imported_set(self.realm, self.rule, id_key))?;
+        let stored = self.written(|transaction| transaction.imported_set(self.realm, self.layout, id_key))?;
         if !self.dry_run {
-            self.record("keys.import_begin", json!({"rule": self.rule}))?;
+            self.record("keys.import_begin", json!({"rule": self.layout}))?;
         }
         let (number, realm, id_key) = (stored.number, stored.realm, stored.id_key);
-        Ok(Set { number, realm, rule: stored.rule, id_key, hmac_key: None })
+        Ok(Set { number, realm, layout: stored.layout, id_key, hmac_key: None })
     }
 
     fn record(&self, action: &str, detail: serde_json::Value) -> Result<(), StoreError> {
@@ -144,7 +144,7 @@ impl Import<'_> {
         transact(self.store, |transaction| transaction.append_audit(&record))
     }
 
-    /// What `work` does in one transaction, which a dry run undoes.
+    /// Runs `work` in one transaction, which a dry run aborts.
     fn written<T>(
         &self,
         work: impl FnOnce(&mut dyn crate::store::Transaction) -> Result<T, StoreError>,
@@ -152,33 +152,33 @@ impl Import<'_> {
         let mut done = None;
         let ended = transact(self.store, |transaction| {
             done = Some(work(transaction)?);
-            if self.dry_run { Err(StoreError::GivenUp) } else { Ok(()) }
+            if self.dry_run { Err(StoreError::Aborted) } else { Ok(()) }
         });
         match (ended, done) {
             (Ok(()), Some(done)) => Ok(done),
-            (Err(StoreError::GivenUp), Some(done)) if self.dry_run => Ok(done),
+            (Err(StoreError::Aborted), Some(done)) if self.dry_run => Ok(done),
             (Err(error), _) => Err(error),
-            (Ok(()), None) => Err(StoreError::GivenUp),
+            (Ok(()), None) => Err(StoreError::Aborted),
         }
     }
 }
 
 impl Run<'_> {
-    fn refuse(&mut self, refusal: &Refusal, watch: &mut dyn Watch) -> Result<(), ImportError> {
+    fn refuse(&mut self, error: &RowError, progress: &mut dyn Progress) -> Result<(), ImportError> {
         self.summary.refused += 1;
-        *self.summary.reasons.entry(refusal.reason.code()).or_default() += 1;
-        Ok(watch.refused(refusal)?)
+        *self.summary.reasons.entry(error.kind.code()).or_default() += 1;
+        Ok(progress.refused(error)?)
     }
 
-    fn write(&mut self, mut rows: Vec<(ApiKeyId, Record)>, watch: &mut dyn Watch) -> Result<(), ImportError> {
-        // Of two rows for one key the first in the file counts: the sort keeps their order.
+    fn write(&mut self, mut rows: Vec<(ApiKeyId, Record)>, progress: &mut dyn Progress) -> Result<(), ImportError> {
+        // Of two rows for one key the first in the file counts: the sort is stable.
         rows.sort_by_key(|(id, _)| *id);
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
             let new: Vec<_> = rows.by_ref().take(WRITTEN).map(|(id, record)| self.new_imported(id, record)).collect();
             let outcomes: Vec<Imported> = self.import.written(|transaction| {
-                // What a dry run undoes is the set, too.
-                transaction.imported_set(self.import.realm, self.import.rule, self.set.id_key)?;
+                // A dry run undid the set, too.
+                transaction.imported_set(self.import.realm, self.import.layout, self.set.id_key)?;
                 new.iter().map(|(_, one)| transaction.insert_imported(one)).collect()
             })?;
             for ((line, new), mut outcome) in new.into_iter().zip(outcomes) {
@@ -195,7 +195,7 @@ impl Run<'_> {
                         self.summary.in_other_sets += u64::from(self.is_elsewhere(&new));
                     }
                     Imported::Same => self.summary.unchanged += 1,
-                    Imported::Other => self.refuse(&Refusal { line, reason: Reason::OtherHash }, watch)?,
+                    Imported::Other => self.refuse(&RowError { line, kind: RowErrorKind::OtherHash }, progress)?,
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Issuing API keys: what may be asked for, sealing, and the ledger rows that must stand before a key is shown.
+//! Issuing API keys: checks the request, seals the key, and records it before it is shown.
 
 use bulla::{ApiKey, ApiKeyId, IssueError, Issuer, Realm, Request};
 use jiff::Timestamp;
@@ -18,24 +18,24 @@ use crate::{
     },
 };
 
-/// How often an id that is on record already is drawn anew. Twice would be a generator that repeats itself.
+/// How often a key is drawn whose id is on record already. A second time would mean a generator that repeats itself.
 const DRAWS: usize = 3;
 
-/// Keys with slow hashes that one request may ask for: some tens of seconds' work.
+/// Keys with slow hashes in one request: some tens of seconds of work.
 const MAX_SLOW_BATCH: usize = 100;
 
-/// Keys that one request may ask for.
+/// Keys in one request.
 pub(crate) const MAX_BATCH: usize = 1_000;
 
-/// How a request for keys ended.
+/// The outcome of a request for keys.
 pub(crate) enum Issued {
-    /// With new keys.
+    /// New keys.
     Now(Vec<IssuedApiKey>),
-    /// With the keys that the same request was given before; they are not shown again.
+    /// The ids of the keys that the same request got before; the keys are not shown again.
     Before(Vec<ApiKeyId>),
 }
 
-/// What issuing needs.
+/// What issuing needs: of the service, of the command, of a test.
 pub(crate) struct Issuing<'a> {
     pub(crate) issuer: &'a Issuer,
     pub(crate) store: &'a dyn Store,
@@ -49,7 +49,7 @@ pub(crate) struct Issuing<'a> {
 /// The key that a new one replaces.
 pub(super) struct Replaces {
     pub(super) id: ApiKeyId,
-    /// When that one is revoked, where it is.
+    /// When that one is revoked, if it is.
     pub(super) revoked_at: Option<Timestamp>,
     pub(super) reason: Option<String>,
 }
@@ -71,8 +71,8 @@ impl Issuing<'_> {
     pub(crate) fn one(&self, new: NewApiKey) -> Result<IssuedApiKey, ActionError> {
         let new = vec![self.wish(new)?];
         match self.record(&new, None)? {
-            Issued::Now(mut keys) => keys.pop().ok_or_else(|| StoreError::GivenUp.into()),
-            Issued::Before(_) => Err(StoreError::GivenUp.into()),
+            Issued::Now(mut keys) => keys.pop().ok_or_else(|| StoreError::Aborted.into()),
+            Issued::Before(_) => Err(StoreError::Aborted.into()),
         }
     }
 
@@ -99,8 +99,8 @@ impl Issuing<'_> {
         let mut draws = 0;
         loop {
             draws += 1;
-            // Sealing, and hashing secret halves, which may take long, hold nobody up: what they are based on is looked at
-            // again when the keys are put on record.
+            // Sealing, and hashing secret halves, may take long, and happen outside the transaction: `put` checks again what
+            // they are based on.
             let prepared = transact(self.store, |transaction| {
                 let before = self.answered(transaction, once)?;
                 let from = |wish: &Wish| good_from(transaction, wish.request.app_id, wish.request.realm);
@@ -136,7 +136,7 @@ impl Issuing<'_> {
         }
     }
 
-    /// What this request was answered before.
+    /// The keys that this request got before.
     fn answered(
         &self,
         transaction: &dyn Transaction,
@@ -153,13 +153,13 @@ impl Issuing<'_> {
     /// Seals a key, hashes its secret half, and encrypts it where its realm has an escrow recipient.
     pub(super) fn prepare(&self, wish: &Wish, good_from: Option<Timestamp>) -> Result<Prepared, ActionError> {
         let Wish { request, name, restrictions } = wish;
-        // What a rule takes back was issued before now, and this key is not to be: at most seconds lie between.
+        // A rule revokes what was issued before its time, which may lie some seconds ahead: the key is dated behind it.
         let issued_at = good_from.map_or(self.now, |from| from.max(self.now));
         if let Some(rule) = good_from.filter(|rule| rule.duration_since(self.now) > AHEAD) {
             return Err(ActionError::RuleAhead { rule, now: self.now });
         }
         if let Some(from) = good_from.filter(|from| request.expires_at.is_some_and(|at| at <= seconds(*from))) {
-            let message = format!("a rule takes back what is issued before {from}: let it live longer");
+            let message = format!("a rule revokes what is issued before {from}: let it live longer");
             return Err(invalid("expires_at", message));
         }
         let api_key = self.issuer.issue(request, seconds(issued_at)).map_err(refused)?;
@@ -227,7 +227,7 @@ impl Issuing<'_> {
         Ok(transaction.append_audit(&record)?)
     }
 
-    /// Reads what is asked for, and holds it to the realm's policy.
+    /// Parses the request, and checks it against the realm's policy.
     pub(super) fn wish(&self, new: NewApiKey) -> Result<Wish, ActionError> {
         let unbound = RealmConfig::default();
         let policy = self.config.realms.get(&new.realm).unwrap_or(&unbound);
@@ -248,7 +248,7 @@ impl Issuing<'_> {
     }
 }
 
-/// The first time from which keys of this app and realm are good, where a rule takes earlier ones back.
+/// The first time of issue that no rule for this app and realm revokes, if there is a rule.
 pub(super) fn good_from(
     transaction: &dyn Transaction,
     app_id: Uuid,

@@ -1,4 +1,4 @@
-//! Changes to the keyring that a person may ask for, on the command line and over the admin plane alike.
+//! Changes of the keyring, by the command and over the admin plane.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{
@@ -37,7 +37,7 @@ pub(crate) struct Limit {
     pub(crate) verify_until: Setting,
 }
 
-/// What becomes of one of a version's limits.
+/// The change of one of a version's limits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Setting {
     Keep,
@@ -113,7 +113,7 @@ impl Change {
         Ok(changed)
     }
 
-    /// What the sources that came in say of their keys.
+    /// Remarks of the added sources about their keys.
     fn remarks(&self, version: KeyVersion, document: &KeyringDocument, deployment: &Deployment) -> Vec<String> {
         let new = match self {
             Change::Stage(stage) => stage.sources.as_slice(),
@@ -123,12 +123,12 @@ impl Change {
         remarks(new, version, document, &deployment.sources)
     }
 
-    /// Whether it is only known what comes of it once key sources answered.
+    /// Whether the result depends on answers of key sources.
     fn asks_sources(&self) -> bool {
         matches!(self, Change::Stage(_) | Change::Rewrap(..))
     }
 
-    /// Whether a version is to be loaded where the change is made, before it is said to be made.
+    /// Whether a version must be loaded here before the change is acknowledged.
     pub(crate) fn loads(&self) -> bool {
         matches!(self, Change::Stage(_) | Change::Activate(..) | Change::Rewrap(..))
     }
@@ -145,7 +145,7 @@ impl Change {
         }
     }
 
-    /// What the audit says beside the version.
+    /// The audit's detail beside the version.
     fn detail(&self, document: &KeyringDocument) -> Value {
         let mut detail = json!({"keyring_id": document.id().to_string(), "serial": document.serial()});
         let (name, value) = match self {
@@ -167,7 +167,7 @@ impl Change {
         detail
     }
 
-    /// An activation that comes before every verifier must have the version is refused or warned of.
+    /// Refuses, or warns of, an activation before every verifier must have the version.
     fn not_everywhere(
         &self,
         deployment: &Deployment,
@@ -216,7 +216,7 @@ impl Stage {
 }
 
 impl Stage {
-    /// What its sources say of their keys, once it is applied.
+    /// Remarks of its sources about their keys, once it is applied.
     pub(crate) fn remarks(&self, version: KeyVersion, document: &KeyringDocument, sources: &Sources) -> Vec<String> {
         remarks(&self.sources, version, document, sources)
     }
@@ -232,7 +232,7 @@ impl Rewrap {
         for uri in &self.add {
             let record = document.version(version).ok_or(KeyringError::Unknown(version))?;
             let binding = Binding { keyring: document.id(), version: Some(version), wrapped: None };
-            // Any of the version's sources may be the one that still works.
+            // The version's first sources may no longer work.
             let mut wrapped = Err(KeyringError::NoSource(version));
             for first in &record.sources {
                 wrapped =
@@ -261,7 +261,7 @@ fn wrap_from(
     sources.wrap_same_key(&first.uri, Binding { wrapped: wrapped.as_deref(), ..binding }, to)
 }
 
-/// What these sources of a version say of their keys.
+/// Remarks of these sources of a version about their keys.
 fn remarks(of: &[SourceUri], version: KeyVersion, document: &KeyringDocument, sources: &Sources) -> Vec<String> {
     let of_one = |uri| {
         // It served a moment ago; if it fails now, the next load tells.

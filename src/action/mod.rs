@@ -24,7 +24,7 @@ use crate::{escrow::RecipientError, store::StoreError, text};
 /// An action was not done.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ActionError {
-    /// What was asked for cannot be: the caller has to change it.
+    /// The request is invalid: the caller must change it.
     #[error("{field}: {message}")]
     Invalid { field: String, message: String },
     /// The realm's policy does not allow it.
@@ -41,7 +41,7 @@ pub(crate) enum ActionError {
     Conflict(String),
     /// A new key would be rejected, for a rule whose time lies ahead of the clock.
     #[error(
-        "a rule takes back what is issued before {rule}, and it is {now} here: a key of that time would be rejected everywhere. \
+        "a rule revokes what is issued before {rule}, and it is {now} here: a key of that time would be rejected everywhere. \
          Set the clock right. If the rule was made by a clock that was ahead: `bulla doctor` says what to do"
     )]
     RuleAhead { rule: Timestamp, now: Timestamp },

@@ -1,4 +1,4 @@
-//! What an administrator asks for in a new API key.
+//! Parses a request for a new API key.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
     store::Restrictions,
 };
 
-/// A key that may be issued.
+/// A request that passed the checks, and may be issued.
 pub(super) struct Wish {
     pub(super) request: Request,
     pub(super) name: Option<String>,
@@ -31,7 +31,7 @@ impl Wish {
 }
 
 impl NewApiKey {
-    /// A key of `realm` for `app_id` that lives as long as is usual there, and claims nothing.
+    /// A key of `realm` for `app_id` with the realm's default lifetime, and without claims.
     pub(crate) fn plain(realm: Realm, app_id: Uuid) -> Self {
         NewApiKey {
             realm: realm.to_string(),
@@ -53,7 +53,7 @@ impl NewApiKey {
         let audience = self.audience.into_vec();
         audience.iter().try_for_each(|text| check_text("audience", text))?;
         let realm = self.realm.parse().map_err(|error| invalid("realm", error))?;
-        let app_id = self.app_id.parse().map_err(|_| invalid("app_id", "it has to be a UUID"))?;
+        let app_id = self.app_id.parse().map_err(|_| invalid("app_id", "it must be a UUID"))?;
         let expires_at = match expiry(self.expires_in.as_deref(), self.expires_at.as_deref(), now)? {
             Lifetime::Unsaid => policy::default_expiry(policy, now),
             Lifetime::Endless => None,
@@ -79,7 +79,7 @@ impl NewApiKey {
     }
 }
 
-/// Refuses what looks like a scope of the administrators and allows nothing. Other words are for programs of their own.
+/// Refuses a word that looks like a scope of the administrators and grants nothing. Other words may be scopes of programs.
 fn check_administrator(scopes: &[String]) -> Result<(), ActionError> {
     let wrong = |scope: &String| match scope.parse::<Grant>() {
         Err(error @ GrantError::Administrators) => Some(invalid("scopes", format!("`{scope}` {error}"))),
@@ -88,7 +88,7 @@ fn check_administrator(scopes: &[String]) -> Result<(), ActionError> {
     scopes.iter().find_map(wrong).map_or(Ok(()), Err)
 }
 
-/// How long a key is asked to live.
+/// The lifetime that was requested.
 enum Lifetime {
     Unsaid,
     Endless,
@@ -103,12 +103,11 @@ fn expiry(within: Option<&str>, at: Option<&str>, now: Timestamp) -> Result<Life
         (Some(NEVER), None) => return Ok(Lifetime::Endless),
         (Some(within), None) => {
             let span = parse_span(within).map_err(|error| invalid("expires_in", error))?;
-            now.checked_add(span.0)
-                .map_err(|_| invalid("expires_in", "that is beyond every time an API key can hold"))?
+            now.checked_add(span.0).map_err(|_| invalid("expires_in", "that is later than an API key can hold"))?
         }
         (None, Some(at)) => at
             .parse::<Timestamp>()
-            .map_err(|_| invalid("expires_at", "it has to be an RFC 3339 time such as 2030-01-31T12:00:00Z"))?,
+            .map_err(|_| invalid("expires_at", "it must be an RFC 3339 time such as 2030-01-31T12:00:00Z"))?,
     };
     KeyTime::up(at).map_err(|error| invalid(field, error))?;
     Ok(Lifetime::Until(at))

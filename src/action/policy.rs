@@ -1,4 +1,4 @@
-//! A realm's issuing policy: how long its keys may live, what they may grant, and whose they may be.
+//! A realm's issuing policy: lifetimes, scopes and apps of its keys.
 
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::ActionError;
 use crate::config::RealmConfig;
 
-/// What the policy is held against.
+/// The parts of a request that the policy checks.
 pub(super) struct Asked<'a> {
     pub(super) app_id: Uuid,
     pub(super) expires_at: Option<Timestamp>,
@@ -23,7 +23,7 @@ pub(super) fn check(policy: &RealmConfig, asked: &Asked<'_>, now: Timestamp) -> 
     let refused = |field: &str, message: String| Err(ActionError::Policy { field: field.to_owned(), message });
     match (asked.expires_at, policy.max_ttl) {
         (None, _) if !policy.may_live_for_ever() => {
-            return refused("expires_in", "keys of this realm have to expire: name when".to_owned());
+            return refused("expires_in", "keys of this realm must expire: name when".to_owned());
         }
         (Some(at), Some(most)) if now.checked_add(most.0).is_ok_and(|latest| at > latest) => {
             return refused("expires_in", format!("keys of this realm live {most} at most"));
@@ -45,7 +45,7 @@ pub(super) fn check(policy: &RealmConfig, asked: &Asked<'_>, now: Timestamp) -> 
     Ok(())
 }
 
-/// `orders.*` allows whatever begins with `orders.`; anything else allows itself.
+/// `orders.*` allows every scope that begins with `orders.`; any other entry allows itself.
 fn allows(allowed: &str, scope: &str) -> bool {
     allowed.strip_suffix('*').map_or(allowed == scope, |beginning| scope.starts_with(beginning))
 }

@@ -1,4 +1,4 @@
-//! A sealed key in place of an imported one: once, and the imported one stays good.
+//! Replacing an imported key with a sealed one: once, and the imported one stays active.
 
 use bulla::ApiKeyId;
 
@@ -28,11 +28,11 @@ pub(crate) fn replace(id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Option<Issu
     let prepared = issuing.prepare(&wish, good_from)?;
     let old = Replaces { id, revoked_at: None, reason: None };
     let first = transact(issuing.store, |transaction| {
-        // It was good when it was presented. A key that was revoked or suspended since then gets no other one.
+        // It was active when it was presented. A key that was revoked or suspended since then is not replaced.
         let (entry, logged) = (transaction.find(&id)?, transaction.logged(&id)?);
         let state = entry.as_ref().map_or(State::Active, |entry| entry.state(issuing.now));
         if state != State::Active || is_revoked(entry.as_ref(), &logged, issuing.now) || logged.suspended_at.is_some() {
-            return Err(ActionError::Conflict("the imported key is not good any more".to_owned()));
+            return Err(ActionError::Conflict("the imported key is no longer active".to_owned()));
         }
         let first = transaction.replace_imported(&id, &prepared.issued.api_key.id())?;
         if first {

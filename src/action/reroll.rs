@@ -18,7 +18,7 @@ use crate::{
     store::{LedgerEntry, NewRevocation, State, transact},
 };
 
-/// How long both keys are good, unless it is said otherwise.
+/// How long both keys are active, by default.
 pub(crate) const GRACE: &str = "1d";
 
 impl Reroll {
@@ -57,13 +57,12 @@ impl Reroll {
         Ok(Rerolled { issued: prepared.issued, replaces: id.to_string(), revoked_at: revoked_at.timestamp() })
     }
 
-    /// A key like the one on record, but for its secret half.
+    /// A key like the one on record, with another secret half.
     fn like(&self, entry: LedgerEntry) -> Result<NewApiKey, ActionError> {
         let row = entry.row;
         let restrictions = row.restrictions.ok_or_else(|| {
             ActionError::Conflict(
-                "the API key is older than the record of what keys are restricted to: issue a new one instead"
-                    .to_owned(),
+                "the API key is older than the record of restrictions: issue a new one instead".to_owned(),
             )
         })?;
         let as_long = match (&self.expires_in, &self.expires_at, row.expires_at) {
@@ -84,7 +83,7 @@ impl Reroll {
     }
 }
 
-/// When a grace period that begins now is over.
+/// The end of a grace period that begins now.
 pub(super) fn ends_at(now: Timestamp, grace: Span) -> Result<KeyTime, ActionError> {
     let too_long = |error: &dyn std::fmt::Display| invalid("grace", format!("that is too long: {error}"));
     let at = now.checked_add(grace.0).map_err(|error| too_long(&error))?;

@@ -1,5 +1,5 @@
-//! Revocations that the ledger has and the log lost, back into the log, which is all that verifiers see. However a row got
-//! lost, a key that the ledger calls revoked is not let in.
+//! Restoring revocations that the ledger has and the log lost: the log is all that verifiers see. However a row was lost, a key
+//! that is revoked in the ledger is rejected.
 
 use bulla::Change;
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use crate::{
     store::{Logged, LostRevocation, NewRevocation, Store, StoreError, Transaction, transact},
 };
 
-/// Appends what is still lost, with an audit record for each; how many that were.
+/// Appends what is still lost, with an audit record for each; the number of keys.
 pub(crate) fn restore(store: &dyn Store, lost: &[LostRevocation], now: Timestamp) -> Result<usize, StoreError> {
     if lost.is_empty() {
         return Ok(0);
@@ -27,7 +27,7 @@ pub(crate) fn restore(store: &dyn Store, lost: &[LostRevocation], now: Timestamp
 
 fn restore_one(transaction: &mut dyn Transaction, lost: &LostRevocation, now: Timestamp) -> Result<bool, StoreError> {
     let expires_at = expiry_of(lost.expires_at);
-    // Somebody may have been faster.
+    // Another process may have restored it.
     let Logged { revoked_at: logged, in_effect, suspended_at } = transaction.logged(&lost.id)?;
     if in_effect || logged.is_some_and(|at| at <= now) {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! Rotation: the moves a person or a program may ask for, and the ones that happen by themselves with age.
+//! Automatic rotation by age, and how long a staged version must wait before it is activated.
 
 use std::{collections::HashMap, time::Instant};
 
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{RotationConfig, Span};
 
-/// What automatic rotation does next.
+/// The next step of automatic rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// Stage a version with this source.
@@ -21,11 +21,11 @@ pub(crate) enum Step {
 /// How much the clocks of two machines may differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
 
-/// What this process has seen, by a clock that nobody sets. The time of day may jump: a moment of another year must not rotate,
-/// nor hold a rotation up until that year comes.
+/// What this process has seen, by the monotonic clock. The time of day may jump: a moment in another year must neither rotate nor
+/// delay a rotation until that year.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
-    /// The active version that is due, and since when it has been so at every look.
+    /// The active version that is due, and since when it has been due at every check.
     due: Option<(KeyVersion, Instant)>,
     /// Staged versions, and when they were first seen.
     staged: HashMap<KeyVersion, Instant>,
@@ -36,8 +36,7 @@ pub(crate) fn is_everywhere(staged_at: Timestamp, interval: Span, now: Timestamp
     age(staged_at, now) > SignedDuration::try_from(interval.0).unwrap_or(SignedDuration::MAX)
 }
 
-/// When the keyring was last changed, if that lies ahead of `now` by more than the clocks of two machines may differ: then one
-/// of the two is wrong.
+/// The last change of the keyring, if it lies further ahead of `now` than clocks may differ: then one of the clocks is wrong.
 pub(crate) fn ahead_of(document: &KeyringDocument, now: Timestamp) -> Option<Timestamp> {
     latest_change(document).filter(|latest| age(now, *latest) > CLOCKS_DIFFER)
 }
@@ -48,8 +47,8 @@ pub(crate) fn latest_change(document: &KeyringDocument) -> Option<Timestamp> {
     changes.flatten().max()
 }
 
-/// What is due at `now`, if rotation is automatic; `at` is the same moment by the clock that nobody sets. The active version has
-/// to be due for an interval, at every look, and a staged one to be there for an interval.
+/// The step that is due at `now`, if rotation is automatic; `at` is the same moment by the monotonic clock. The active version
+/// must be due for an interval, at every check, and a staged one must be there for an interval.
 pub(crate) fn next_step(
     document: &KeyringDocument,
     config: &RotationConfig,
@@ -72,7 +71,7 @@ pub(crate) fn next_step(
         _ => (due.number, at),
     });
     seen.due.filter(|(_, since)| for_an_interval(*since))?;
-    // A version that was staged by hand is as good as one of ours.
+    // A version that was staged by hand counts, too.
     if let Some(first) = staged.first() {
         let is_everywhere = seen.staged.get(first).is_some_and(|since| for_an_interval(*since));
         return is_everywhere.then_some(Step::Activate(*first));

@@ -1,4 +1,4 @@
-//! Taking keys back: for good, for a while, by app and by realm.
+//! Revoking, suspending and resuming: one key, or all of an app or a realm.
 
 use bulla::{ApiKeyId, Change, Realm};
 use jiff::{SignedDuration, Timestamp};
@@ -18,11 +18,11 @@ pub(crate) const MAX_IDS: usize = 10_000;
 /// Imported keys that are retired in one transaction.
 const RETIRED: u32 = 1_000;
 
-/// How far ahead a rule may reach: what verifiers allow their clocks to differ by. A new key is sealed with a time of issue
-/// that the rule lets pass, and verifiers take no time that lies further ahead.
+/// How far ahead a rule may reach: the clock difference that verifiers allow. A new key is dated behind the rule, and verifiers
+/// reject times that lie further ahead.
 pub(crate) const AHEAD: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
 
-/// What taking back needs.
+/// What revoking needs.
 pub(crate) struct TakeBack<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) actor: &'a Actor,
@@ -36,7 +36,7 @@ impl TakeBack<'_> {
         transact(self.store, |transaction| self.revoke_in(transaction, id, action))
     }
 
-    /// Revokes a key under all of its ids, of which there is one at least.
+    /// Revokes a key under all of its ids; it has at least one.
     pub(crate) fn revoke_same(&self, ids: &[ApiKeyId], action: &str) -> Result<RevokeOutcome, ActionError> {
         transact(self.store, |transaction| {
             let all: Result<Vec<RevokeOutcome>, _> =
@@ -68,14 +68,14 @@ impl TakeBack<'_> {
         })
     }
 
-    /// Goes by the log, which is all that verifiers see: where the log lost a revocation that the ledger has, it is appended.
+    /// Revokes by the log, which is all that verifiers see: a revocation that the ledger has and the log lost is appended again.
     fn revoke_in(
         &self,
         transaction: &mut dyn Transaction,
         id: ApiKeyId,
         action: &str,
     ) -> Result<RevokeOutcome, ActionError> {
-        // A row of the ledger that cannot be read does not keep its key alive.
+        // An unreadable row of the ledger does not keep its key alive.
         let (entry, on_record) = match transaction.find(&id) {
             Err(StoreError::Damaged(..)) => (None, true),
             found => found.map(|entry| (entry.clone(), entry.is_some()))?,
@@ -91,7 +91,7 @@ impl TakeBack<'_> {
         match transaction.logged(&id)? {
             Logged { revoked_at: Some(at), in_effect: true, .. } => return Ok(taken(at, false)),
             Logged { revoked_at: Some(at), .. } if at <= self.now => {
-                // Its time has come by this clock; a clock that is set back does not undo that.
+                // It is due by this clock; a clock that is set back does not undo that.
                 transaction.put_in_effect(&id)?;
                 return Ok(taken(at, false));
             }
@@ -102,7 +102,7 @@ impl TakeBack<'_> {
         Ok(taken(self.now, true))
     }
 
-    /// Takes a key back until it is resumed.
+    /// Suspends a key until it is resumed.
     pub(crate) fn suspend(&self, id: ApiKeyId) -> Result<RevokeOutcome, ActionError> {
         self.suspend_or_resume(id, true)
     }
@@ -119,7 +119,7 @@ impl TakeBack<'_> {
                 let what = if suspend { "suspended" } else { "resumed" };
                 return Err(ActionError::Conflict(format!("the API key is revoked for good, and cannot be {what}")));
             }
-            // Log and ledger may differ where the log lost a row: both are to say what was asked for.
+            // Log and ledger differ where the log lost a row: after this both have the new state.
             let on_record = entry.as_ref().is_some_and(|entry| entry.suspended_at.is_some());
             let changed = logged.suspended_at.is_some() != suspend || (on_record && !suspend);
             if changed {
@@ -139,7 +139,7 @@ impl TakeBack<'_> {
         })
     }
 
-    /// Takes back what this app was issued before some time, in one realm or in all; before now, where no time is given.
+    /// Revokes what was issued for this app before a time, in one realm or in all; before now, where no time is given.
     pub(crate) fn revoke_app(
         &self,
         app_id: Uuid,
@@ -149,7 +149,7 @@ impl TakeBack<'_> {
         self.rule(Some(app_id), realm, issued_before)
     }
 
-    /// Takes back what this realm issued before some time.
+    /// Revokes what was issued in this realm before a time.
     pub(crate) fn revoke_realm(&self, realm: Realm, issued_before: Timestamp) -> Result<RevocationRule, ActionError> {
         self.rule(None, Some(realm), Some(issued_before))
     }
@@ -195,13 +195,13 @@ impl TakeBack<'_> {
             self.append(transaction, change, None, target, detail)?;
             Ok(ruled(before, true))
         })?;
-        // It is done, whether they can be counted or not.
+        // The rule stands, whether the keys can be counted or not.
         ruled.keys_on_record = self.store.count_issued_before(app_id, realm, ruled.issued_before).ok();
         Ok(ruled)
     }
 
-    /// The first second in which nothing has been issued: the next one, or the one behind the time that a rule, which lies
-    /// ahead, has moved new keys to.
+    /// The first second in which nothing was issued: the next one, or the one behind a rule that lies ahead, as new keys are
+    /// dated behind it.
     fn after_all_that_was_issued(
         &self,
         transaction: &dyn Transaction,
@@ -254,14 +254,14 @@ pub(crate) fn retire(store: &dyn Store, actor: &Actor, realm: Realm, now: Timest
     }
 }
 
-/// Holds a reason to its bounds; an empty one is none.
+/// Checks a reason; an empty one is no reason.
 pub(crate) fn reason(reason: Option<String>) -> Result<Option<String>, ActionError> {
     let Some(reason) = reason.filter(|reason| !reason.trim().is_empty()) else { return Ok(None) };
     check_note("reason", &reason)?;
     Ok(Some(reason))
 }
 
-/// The expiry as the list of revocations takes it.
+/// The expiry as the revocation list takes it.
 pub(super) fn expiry_of(expires_at: Option<Timestamp>) -> Option<u32> {
     expires_at.and_then(|at| u32::try_from(at.as_second()).ok())
 }

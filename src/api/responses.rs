@@ -72,9 +72,9 @@ answers! {
     AheadOfLog: Problem::ahead_of_log(7, 3);
     TooLarge: Problem::too_large(65_536);
     MediaType: Problem::media_type("application/json");
-    Policy: Problem::policy("expires_in: keys of this realm have to expire: name when");
+    Policy: Problem::policy("expires_in: keys of this realm must expire: name when");
     PolicyOrReused:
-        Problem::policy("expires_in: keys of this realm have to expire: name when"),
+        Problem::policy("expires_in: keys of this realm must expire: name when"),
         Problem::key_reused("this Idempotency-Key came with another request before: use a new one for each request");
     Misconfigured: Problem::misconfigured_route("part 1 of the route's requirements names no realm"), Problem::internal();
     Internal: Problem::internal();

@@ -5,7 +5,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::{ConfigArgument, Failure, api_key_argument, client::ServerArgument, output};
-use crate::{imported::Known, server::read_imported};
+use crate::{imported::ImportedKeys, server::read_imported};
 
 #[derive(Args)]
 pub(super) struct IdArgument {
@@ -40,7 +40,7 @@ pub(super) fn find_all(text: &str, config: &ConfigArgument, server: &ServerArgum
     }
     let mut ids = Vec::new();
     if !server.is_given() {
-        let (known, deployment) = (Known::default(), config.open()?);
+        let (known, deployment) = (ImportedKeys::default(), config.open()?);
         read_imported(&known, &*deployment.store()?, &deployment.config)?;
         for candidate in known.recognize(text) {
             match candidate.matches() {

@@ -20,7 +20,7 @@ use crate::{
     clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
-    imported::{Candidate, Known},
+    imported::{Candidate, ImportedKeys},
     secret::{self, Found, Peppers, Stored},
     server::read_imported,
     store::{Following, Store, StoreError},
@@ -202,7 +202,7 @@ fn judge_imported(
     wanted: &Wanted,
     taken_back: &Revocations,
 ) -> Result<Option<Result<Accepted, VerifyError>>, DeploymentError> {
-    let known = Known::default();
+    let known = ImportedKeys::default();
     read_imported(&known, store, &deployment.config)?;
     let accepting =
         |realm: &&Realm| deployment.config.realms.get(realm.as_str()).is_some_and(|one| one.accepts_imported());

@@ -1,16 +1,16 @@
-//! Who is believed about clients' addresses.
+//! The gateways that are trusted to name clients' addresses.
 
 use axum::http::HeaderName;
 use bulla::Cidr;
 use serde::Deserialize;
 
-/// A gateway that is believed when it says where a client is.
+/// A gateway that is trusted to name the client's address.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) enum TrustedProxy {
-    /// Whoever connects from this block.
+    /// Clients that connect from this block.
     Block(Cidr),
-    /// Whoever connects to a Unix socket.
+    /// Clients that connect to a Unix socket.
     Unix,
 }
 
@@ -41,6 +41,6 @@ impl TryFrom<String> for HeaderField {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        text.parse().map(HeaderField).map_err(|_| "it has to be the name of a header".to_owned())
+        text.parse().map(HeaderField).map_err(|_| "it must be the name of a header".to_owned())
     }
 }

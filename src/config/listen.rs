@@ -106,7 +106,7 @@ impl TryFrom<String> for UnixMode {
     fn try_from(text: String) -> Result<Self, String> {
         let digits = (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
         let mode = u32::from_str_radix(&text, 8).ok().filter(|mode| digits && *mode <= 0o777);
-        mode.map(UnixMode).ok_or_else(|| "it has to be the mode of a socket in octal, as \"0660\"".to_owned())
+        mode.map(UnixMode).ok_or_else(|| "it must be the mode of a socket in octal, as \"0660\"".to_owned())
     }
 }
 
@@ -125,7 +125,7 @@ impl FromStr for Listen {
             Some(path) => Ok(Listen::Unix(path.into())),
             None if text.is_empty() => Ok(Listen::None),
             None => text.parse().map(Listen::Tcp).map_err(|_| {
-                "it has to be an address to listen on: write `127.0.0.1:8181` or `unix:/run/bulla/data.sock`".to_owned()
+                "it must be an address to listen on: write `127.0.0.1:8181` or `unix:/run/bulla/data.sock`".to_owned()
             }),
         }
     }

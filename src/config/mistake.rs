@@ -66,7 +66,7 @@ fn told(message: &str) -> String {
         };
     }
     if message.starts_with("UUID parsing failed") {
-        return "it has to be a UUID".to_owned();
+        return "it must be a UUID".to_owned();
     }
     text::shown(message)
 }
@@ -102,7 +102,7 @@ mod tests {
             ("unknown variant `hunter2`, expected `a` or `b`", "unknown variant, expected `a` or `b`"),
             ("unknown field `lissten`, expected `listen`", "unknown field `lissten`, expected `listen`"),
             ("unknown field `hunter 2`, expected `listen`", "unknown field, expected `listen`"),
-            ("UUID parsing failed: invalid character: found `h` at 0", "it has to be a UUID"),
+            ("UUID parsing failed: invalid character: found `h` at 0", "it must be a UUID"),
             ("missing field `store`", "missing field `store`"),
         ] {
             assert_eq!(told(message), kept);

@@ -23,7 +23,7 @@ const LONGEST: u64 = u32::MAX as u64;
 /// Reads a length of time; a day is 24 hours.
 pub(crate) fn parse_span(text: &str) -> Result<Span, String> {
     // The text is not quoted: it may be anything, an API key too.
-    let fail = || "it has to be a length of time: write `90d`, `12h`, `15m` or `30s`".to_owned();
+    let fail = || "it must be a length of time: write `90d`, `12h`, `15m` or `30s`".to_owned();
     let span: jiff::Span = text.parse().map_err(|_| fail())?;
     let duration: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| fail())?;
     let duration = Duration::try_from(duration).map_err(|_| fail())?;

@@ -56,7 +56,7 @@ impl TryFrom<Written> for TlsVersion {
         match text.as_str() {
             "1.2" => Ok(TlsVersion::V1_2),
             "1.3" => Ok(TlsVersion::V1_3),
-            _ => Err("it has to be a version of TLS that is spoken here: write \"1.3\", or \"1.2\"".to_owned()),
+            _ => Err("it must be a supported version of TLS: write \"1.3\", or \"1.2\"".to_owned()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whom API keys are encrypted to.
+//! The recipient that API keys are encrypted to.
 
 use std::{fmt, str::FromStr};
 
@@ -9,8 +9,8 @@ pub(crate) struct Recipient(age::x25519::Recipient);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RecipientError {
     #[error(
-        "it has to be the recipient of an X25519 identity of age, `age1` and 58 characters. A passphrase is none: the service \
-         would hold what opens the keys. Put the identity under a passphrase instead: docs/ESCROW.md"
+        "it must be the recipient of an X25519 identity of age, `age1` and 58 characters. A passphrase is not allowed: the \
+         service would hold what opens the keys. Put the identity under a passphrase instead: docs/ESCROW.md"
     )]
     NoRecipient,
     #[error(

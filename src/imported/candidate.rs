@@ -1,4 +1,4 @@
-//! A key that a presented text may be, on its way to the check.
+//! A key that a presented text may be, before its hash is checked.
 
 use std::sync::Arc;
 
@@ -6,21 +6,21 @@ use zeroize::Zeroizing;
 
 use super::{
     Key,
-    rule::BCRYPT_SEES,
+    key_layout::BCRYPT_SEES,
     scheme::{Check, Scheme, SlowError, SlowHash, same},
 };
 
-/// A key found by its public part or its digest, and what of the presented text is hashed.
+/// A key that was found by its public part or its digest, and the part of the presented text to hash.
 #[derive(Clone)]
 pub(crate) struct Candidate {
     key: Arc<Key>,
     hashed: Zeroizing<Vec<u8>>,
 }
 
-/// The check could not be made. That says nothing of the key.
+/// The check could not be made, so the key may be right or wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CheckError {
-    #[error("the secret of the HMAC is not loaded")]
+    #[error("the HMAC key is not loaded")]
     NoHmacKey,
     #[error("{0}")]
     Slow(String),
@@ -36,14 +36,14 @@ impl Candidate {
         &self.key
     }
 
-    /// Whether the check takes a thread that may block, behind a limit on how many run at a time.
+    /// Whether the check needs a blocking thread, behind a limit on how many run at a time.
     pub(crate) fn is_slow(&self) -> bool {
         matches!(self.key.check, Check::Slow(_))
     }
 
-    /// The bytes that the check goes by: texts of the same ones are right or wrong together.
+    /// The bytes that the check compares: texts with the same ones are right or wrong together.
     pub(crate) fn counting(&self) -> &[u8] {
-        let seen = match self.key.set.rule.scheme {
+        let seen = match self.key.set.layout.scheme {
             Scheme::Bcrypt => self.hashed.len().min(BCRYPT_SEES),
             _ => self.hashed.len(),
         };
@@ -54,20 +54,20 @@ impl Candidate {
     pub(crate) fn memory_kib(&self) -> u32 {
         match &self.key.check {
             Check::Fast { .. } => 0,
-            Check::Slow(text) => SlowHash::parse(self.key.set.rule.scheme, text).map_or(0, |hash| hash.memory_kib()),
+            Check::Slow(text) => SlowHash::parse(self.key.set.layout.scheme, text).map_or(0, |hash| hash.memory_kib()),
         }
     }
 
-    /// Whether what was presented is the key, in constant time.
+    /// Whether the presented text is the key, in constant time.
     pub(crate) fn matches(&self) -> Result<bool, CheckError> {
         let set = &self.key.set;
         match &self.key.check {
             Check::Fast { digest, salt } => {
-                let found = set.rule.scheme.digest(&self.hashed, salt, set.hmac_key.as_ref());
+                let found = set.layout.scheme.digest(&self.hashed, salt, set.hmac_key.as_ref());
                 found.map(|found| same(&found, digest)).ok_or(CheckError::NoHmacKey)
             }
             Check::Slow(text) => {
-                let hash = SlowHash::parse(set.rule.scheme, text);
+                let hash = SlowHash::parse(set.layout.scheme, text);
                 let hash = hash.map_err(|reason| CheckError::Slow(reason.to_string()))?;
                 hash.matches(&self.hashed).map_err(|error: SlowError| CheckError::Slow(error.to_string()))
             }

@@ -1,4 +1,4 @@
-//! Bytes as people store them: in hexadecimal, or in one of base64's alphabets, with padding or without.
+//! Encodings of bytes in rows: hexadecimal, or one of base64's alphabets, with padding or without.
 
 use base64::{
     Engine,
@@ -33,9 +33,9 @@ impl SaltEncoding {
     }
 }
 
-/// Exactly `N` bytes, in whichever of the encodings has this length: hexadecimal is always longer.
+/// Exactly `N` bytes, in the encoding that has this length: hexadecimal is always longer.
 pub(super) fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // A whole key may stand in here.
+    // This may be a whole key.
     let bytes = Zeroizing::new(if text.len() == 2 * N { hex::decode(text).ok() } else { base64(text) }?);
     bytes.as_slice().try_into().ok()
 }

@@ -1,4 +1,4 @@
-//! The secret of an HMAC: in a file of its own, never in the table of keys.
+//! The secret of imported HMACs, in a file of its own and never in the table of keys.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::Rule;
+use super::KeyLayout;
 use crate::config::Config;
 
 /// Bytes of a block of SHA-256.
@@ -19,7 +19,7 @@ const BLOCK: usize = 64;
 #[derive(Debug)]
 pub(crate) struct HmacKey(Box<Hmac<Sha256>>);
 
-/// The secret cannot be had.
+/// The secret cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HmacKeyError {
     #[error("imported.hmac_keys has no `{0}`: add it, `{0} = \"file:PATH\"`, one line of base64")]
@@ -37,9 +37,9 @@ impl HmacKey {
         HmacKey(Box::new(keyed(secret.expose_secret())))
     }
 
-    /// The secret that `rule` names, where it names one.
-    pub(crate) fn of(rule: &Rule, config: &Config) -> Result<Option<Self>, HmacKeyError> {
-        let Some(name) = &rule.hmac_key else { return Ok(None) };
+    /// The secret that `layout` names, if any.
+    pub(crate) fn of(layout: &KeyLayout, config: &Config) -> Result<Option<Self>, HmacKeyError> {
+        let Some(name) = &layout.hmac_key else { return Ok(None) };
         let uri = config.imported.hmac_keys.get(name).ok_or_else(|| HmacKeyError::Unknown(name.clone()))?;
         Self::open(uri, &config.folder).map(Some)
     }

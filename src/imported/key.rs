@@ -1,4 +1,4 @@
-//! An imported key, and all that is judged of it beside the hash.
+//! An imported key, and every check of it beside the hash.
 
 use std::sync::{
     Arc,
@@ -20,15 +20,15 @@ pub(crate) struct Key {
     pub(crate) issued_at: u32,
     pub(crate) expires_at: Option<u32>,
     pub(super) claims: Option<Arc<Claims>>,
-    /// None where the digest is what finds it.
+    /// `None` where it is found by its digest.
     pub(super) public: Option<Box<[u8]>>,
     pub(super) check: Check,
-    /// Whether a sealed key was handed out for it.
+    /// Whether a sealed key was issued for it.
     pub(super) replaced: AtomicBool,
 }
 
 impl Key {
-    /// By what it is found: the public part, or the digest.
+    /// What finds it: the public part, or the digest.
     pub(super) fn found_by(&self) -> &[u8] {
         match (&self.public, &self.check) {
             (Some(public), _) => public,
@@ -42,7 +42,7 @@ impl Key {
         self.claims.as_deref()
     }
 
-    /// What is looked at before the hash, in the order of sealed keys: realm, time, revocation.
+    /// The checks before the hash, in the order of sealed keys: realm, expiry, revocation.
     pub(crate) fn holds(&self, realms: &[Realm], revocations: &Revocations, now: u64) -> Result<(), Rejection> {
         if !realms.contains(&self.id.realm()) {
             return Err(Rejection::Realm);
@@ -53,24 +53,24 @@ impl Key {
         if revocations.contains(&self.id, self.app_id, self.issued_at) { Err(Rejection::Revoked) } else { Ok(()) }
     }
 
-    /// Whether its time is over.
+    /// Whether it has expired at `now`.
     pub(crate) fn has_expired(&self, now: u64) -> bool {
         self.expires_at.is_some_and(|at| now >= u64::from(at))
     }
 
-    /// Whether all of `wanted` are among its scopes: what is looked at last.
+    /// Whether it has all of the `wanted` scopes: the last check.
     pub(crate) fn grants(&self, wanted: &[String]) -> Result<(), Rejection> {
         let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
         let granted = self.claims().map_or(wanted.is_empty(), |claims| claims.grants(&wanted));
         if granted { Ok(()) } else { Err(Rejection::Scope) }
     }
 
-    /// Whether a sealed key was handed out for it, as far as is known here.
+    /// Whether a sealed key was issued for it, as far as this process knows.
     pub(crate) fn is_replaced(&self) -> bool {
         self.replaced.load(Ordering::Relaxed)
     }
 
-    /// Notes that one was.
+    /// Notes that a sealed key was issued for it.
     pub(crate) fn note_replaced(&self) {
         self.replaced.store(true, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Line ends as one line feed each, whichever way a file has them.
+//! RawRow ends as one line feed each, whichever way a file has them.
 //!
 //! The crate csv counts the line feed of CRLF with the next record, and no line for a carriage return alone: the lines that are
 //! told of refused rows would be too low.

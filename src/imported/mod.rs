@@ -1,17 +1,17 @@
-//! Keys that were issued elsewhere, and of which only hashes are known: read from files, recognized when one is presented,
-//! and checked as they were hashed. `docs/IMPORT.md` says how, to the byte.
+//! Imported keys: issued by another system, with only their hashes known. Files of rows are read, presented keys are recognized
+//! and checked as they were hashed. `docs/IMPORT.md` specifies every byte.
 
 mod candidate;
 mod encoding;
 mod hmac_key;
+mod in_memory;
 mod key;
-mod known;
-mod line;
+mod key_layout;
 mod line_ends;
+mod raw_row;
 mod reader;
 mod record;
-mod refusal;
-mod rule;
+mod row_error;
 mod scheme;
 mod set;
 
@@ -19,12 +19,12 @@ pub(crate) use self::{
     candidate::{Candidate, CheckError},
     encoding::SaltEncoding,
     hmac_key::{HmacKey, HmacKeyError},
+    in_memory::ImportedKeys,
     key::Key,
-    known::Known,
+    key_layout::{Hashed, KeyLayout, KeyLayoutError, PublicPart},
     reader::{Format, Reader},
     record::Record,
-    refusal::{Reason, Refusal},
-    rule::{Hashed, PublicPart, Rule, RuleError},
+    row_error::{RowError, RowErrorKind},
     scheme::{Check, Scheme},
     set::{ImportedRow, Set},
 };

@@ -1,4 +1,4 @@
-//! Files of rows: JSON lines, and CSV whose header names the fields.
+//! Readers of rows: JSON lines, and CSV with a header that names the fields.
 
 use std::io::{self, BufRead, Read};
 
@@ -7,14 +7,14 @@ use jiff::Timestamp;
 
 use super::{
     encoding::SaltEncoding,
-    line::{FIELDS, Line},
+    key_layout::KeyLayout,
     line_ends::LineFeeds,
+    raw_row::{FIELDS, RawRow},
     record::Record,
-    refusal::{Reason, Refusal},
-    rule::Rule,
+    row_error::{RowError, RowErrorKind},
 };
 
-/// Longest line of JSON, so that a wrong file is not read into memory.
+/// Longest line of JSON, so that a wrong file does not fill memory.
 const MAX_LINE: usize = 64 << 10;
 
 /// How rows are written.
@@ -26,10 +26,10 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// Reads rows one after the other, in memory for one.
+/// Reads one row at a time.
 pub(crate) struct Reader<'a> {
     lines: Lines<'a>,
-    rule: &'a Rule,
+    layout: &'a KeyLayout,
     salts: SaltEncoding,
     now: Timestamp,
 }
@@ -40,11 +40,11 @@ enum Lines<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Refuses a CSV header with fields that there are not.
+    /// Refuses a CSV header with unknown fields.
     pub(crate) fn new(
         input: Box<dyn BufRead + 'a>,
         format: Format,
-        rule: &'a Rule,
+        layout: &'a KeyLayout,
         salts: SaltEncoding,
         now: Timestamp,
     ) -> io::Result<Self> {
@@ -56,17 +56,17 @@ impl<'a> Reader<'a> {
                 Lines::Csv { input: Box::new(input), columns, record: StringRecord::new() }
             }
         };
-        Ok(Reader { lines, rule, salts, now })
+        Ok(Reader { lines, layout, salts, now })
     }
 
-    /// The next row, understood or refused; `None` at the end.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Result<Record, Refusal>>> {
+    /// The next row, or why it cannot be imported; `None` at the end.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Result<Record, RowError>>> {
         let Some((line, fields)) = self.lines.next()? else { return Ok(None) };
-        let read = fields.and_then(|fields| Record::read(line, fields, self.rule, self.salts, self.now));
-        Ok(Some(read.map_err(|reason| Refusal { line, reason })))
+        let read = fields.and_then(|fields| Record::read(line, fields, self.layout, self.salts, self.now));
+        Ok(Some(read.map_err(|kind| RowError { line, kind })))
     }
 
-    /// Bytes that were read so far.
+    /// Bytes read so far.
     pub(crate) fn bytes(&self) -> u64 {
         match &self.lines {
             Lines::Jsonl { bytes, .. } => *bytes,
@@ -76,7 +76,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Lines<'_> {
-    fn next(&mut self) -> io::Result<Option<(u64, Result<Line, Reason>)>> {
+    fn next(&mut self) -> io::Result<Option<(u64, Result<RawRow, RowErrorKind>)>> {
         match self {
             Lines::Jsonl { input, bytes, line, buffer } => loop {
                 *line += 1;
@@ -91,10 +91,10 @@ impl Lines<'_> {
                 }
                 *bytes += read as u64;
                 if too_long {
-                    return Ok(Some((*line, Err(Reason::TooLong(MAX_LINE)))));
+                    return Ok(Some((*line, Err(RowErrorKind::TooLong(MAX_LINE)))));
                 }
                 if !buffer.trim_ascii().is_empty() {
-                    return Ok(Some((*line, Line::from_json(buffer.trim_ascii()))));
+                    return Ok(Some((*line, RawRow::from_json(buffer.trim_ascii()))));
                 }
             },
             Lines::Csv { input, columns, record } => {
@@ -103,12 +103,12 @@ impl Lines<'_> {
                     Ok(false) => Ok(None),
                     Ok(true) => {
                         let line = record.position().map_or(begins, csv::Position::line);
-                        Ok(Some((line, Line::from_csv(record, columns))))
+                        Ok(Some((line, RawRow::from_csv(record, columns))))
                     }
                     Err(error) => match error.kind() {
                         ErrorKind::Utf8 { pos, .. } | ErrorKind::UnequalLengths { pos, .. } => {
                             let line = pos.as_ref().map_or(begins, csv::Position::line);
-                            Ok(Some((line, Err(Reason::Csv))))
+                            Ok(Some((line, Err(RowErrorKind::Csv))))
                         }
                         _ => Err(error.into()),
                     },
@@ -122,9 +122,10 @@ fn columns(header: &StringRecord) -> io::Result<Vec<usize>> {
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut columns = Vec::new();
     for (column, name) in header.iter().enumerate() {
-        // What stands there is not told: where the header is missing it is the first row.
+        // The error does not quote the name: without a header it is a value of the first row.
         let at = FIELDS.iter().position(|field| *field == name);
-        let at = at.ok_or_else(|| wrong(format!("column {} of the CSV header: {}", column + 1, Reason::Field)))?;
+        let at =
+            at.ok_or_else(|| wrong(format!("column {} of the CSV header: {}", column + 1, RowErrorKind::Field)))?;
         if columns.contains(&at) {
             return Err(wrong(format!("column {} of the CSV header is a second `{name}`", column + 1)));
         }
@@ -141,30 +142,30 @@ mod tests {
     const APP: &str = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
     const DIGEST: &str = "2c310d412efe7019f41a361db90a53749cd96831ec08a386c4d6051f6a8a40b4";
 
-    fn rule(scheme: Scheme, public: PublicPart) -> Rule {
-        Rule { scheme, prefix: "sk_".to_owned(), public, hashed: Hashed::Whole, hmac_key: None }
+    fn layout(scheme: Scheme, public: PublicPart) -> KeyLayout {
+        KeyLayout { scheme, prefix: "sk_".to_owned(), public, hashed: Hashed::Whole, hmac_key: None }
     }
 
-    fn read(text: &str, format: Format, rule: &Rule) -> Vec<Result<Record, Refusal>> {
+    fn read(text: &str, format: Format, layout: &KeyLayout) -> Vec<Result<Record, RowError>> {
         let now = Timestamp::from_second(1_795_000_000).expect("a time");
         let input = Box::new(text.as_bytes());
-        let mut reader = Reader::new(input, format, rule, SaltEncoding::Hex, now).expect("a reader");
+        let mut reader = Reader::new(input, format, layout, SaltEncoding::Hex, now).expect("a reader");
         let rows = std::iter::from_fn(|| reader.next().expect("read")).collect();
         assert_eq!(reader.bytes(), text.len() as u64);
         rows
     }
 
-    fn reason(text: &str, rule: &Rule) -> &'static str {
-        match &read(text, Format::Jsonl, rule)[..] {
+    fn reason(text: &str, layout: &KeyLayout) -> &'static str {
+        match &read(text, Format::Jsonl, layout)[..] {
             [Ok(_)] => "ok",
-            [Err(refusal)] => refusal.reason.code(),
+            [Err(error)] => error.kind.code(),
             _ => panic!("one row: {text}"),
         }
     }
 
     #[test]
     fn both_formats_say_the_same() {
-        let rule = rule(Scheme::Sha256KeySalt, PublicPart::First(8));
+        let layout = layout(Scheme::Sha256KeySalt, PublicPart::First(8));
         let json = format!(
             "{{\"app_id\":\"{APP}\",\"public\":\"4f9a1c20\",\"hash\":\"{DIGEST}\",\"salt\":\"a0A1\",\"name\":\"a, b\",\
              \"issued_at\":1700000000,\"expires_at\":\"2030-01-01T00:00:00Z\",\"scopes\":[\"a\",\"b\"],\"meta\":{{\"k\":\"v\"}}}}\n\n"
@@ -174,7 +175,7 @@ mod tests {
              4f9a1c20,{DIGEST},{APP},a0a1,\"a, b\",2030-01-01 00:00:00+00,1700000000,a b,\"{{\"\"k\"\":\"\"v\"\"}}\"\n"
         );
         let [json, csv] = [(json, Format::Jsonl), (csv, Format::Csv)].map(|(text, format)| {
-            let mut rows = read(&text, format, &rule);
+            let mut rows = read(&text, format, &layout);
             assert_eq!(rows.len(), 1);
             rows.remove(0).expect("a record")
         });
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn rows_that_cannot_be_are_refused_with_their_line() {
-        let plain = rule(Scheme::Sha256, PublicPart::None);
+        let plain = layout(Scheme::Sha256, PublicPart::None);
         let with = |more: &str| format!("{{\"app_id\":\"{APP}\",\"hash\":\"{DIGEST}\"{more}}}");
         for (row, code) in [
             (with(""), "ok"),
@@ -217,7 +218,7 @@ mod tests {
         ] {
             assert_eq!(reason(&row, &plain), code, "{row:.200}");
         }
-        let salted = rule(Scheme::Sha256SaltKey, PublicPart::First(8));
+        let salted = layout(Scheme::Sha256SaltKey, PublicPart::First(8));
         for (more, code) in [
             (",\"public\":\"4f9a1c20\",\"salt\":\"00\"", "ok"),
             (",\"public\":\"4f9a1c20\"", "missing"),
@@ -227,7 +228,7 @@ mod tests {
         ] {
             assert_eq!(reason(&with(more), &salted), code, "{more}");
         }
-        let slow = rule(Scheme::Bcrypt, PublicPart::Before("_".to_owned()));
+        let slow = layout(Scheme::Bcrypt, PublicPart::Before("_".to_owned()));
         assert_eq!(reason(&with(",\"public\":\"p\""), &slow), "hash_string");
         let rows = read(&format!("{}\n\nno\n{}\n", with(""), with("")), Format::Jsonl, &plain);
         let lines: Vec<_> = rows.iter().map(|row| row.as_ref().map_or_else(|no| no.line, |yes| yes.line)).collect();
@@ -236,20 +237,20 @@ mod tests {
 
     #[test]
     fn a_public_part_cannot_be_taken_for_a_sealed_key() {
-        let slow = Rule { prefix: String::new(), ..rule(Scheme::Bcrypt, PublicPart::Before(".".to_owned())) };
+        let slow = KeyLayout { prefix: String::new(), ..layout(Scheme::Bcrypt, PublicPart::Before(".".to_owned())) };
         let hash = "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";
         let row = |public: &str| format!("{{\"app_id\":\"{APP}\",\"hash\":\"{hash}\",\"public\":\"{public}\"}}");
         let key = "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw";
         assert_eq!(reason(&row(key), &slow), "public_sealed");
         assert_eq!(reason(&row("acme_live_00000XzbyFf5rOyRXQyt8V"), &slow), "public_sealed");
         assert_eq!(reason(&row("acme_live_00000XzbyFf5rOyRXQyt8"), &slow), "ok");
-        let prefixed = Rule { prefix: "acme_".to_owned(), ..slow };
+        let prefixed = KeyLayout { prefix: "acme_".to_owned(), ..slow };
         assert_eq!(reason(&row("live_00000XzbyFf5rOyRXQyt8V"), &prefixed), "public_sealed");
     }
 
     #[test]
     fn csv_is_refused_by_header_or_by_record() {
-        let plain = rule(Scheme::Sha256, PublicPart::None);
+        let plain = layout(Scheme::Sha256, PublicPart::None);
         let now = Timestamp::from_second(0).expect("a time");
         for header in ["app_id,hash,password\n", "app_id,hash,hash\n"] {
             let made = Reader::new(Box::new(header.as_bytes()), Format::Csv, &plain, SaltEncoding::Hex, now);
@@ -258,7 +259,7 @@ mod tests {
         let rows = read(&format!("app_id,hash\n{APP}\n{APP},{DIGEST}\n"), Format::Csv, &plain);
         let told: Vec<_> = rows
             .iter()
-            .map(|row| row.as_ref().map_or_else(|no| (no.line, no.reason.code()), |yes| (yes.line, "ok")))
+            .map(|row| row.as_ref().map_or_else(|no| (no.line, no.kind.code()), |yes| (yes.line, "ok")))
             .collect();
         assert_eq!(told, [(2, "csv"), (3, "ok")]);
     }

@@ -1,4 +1,4 @@
-//! One row understood: whose key it is, how it is found and what it is held against.
+//! One parsed row: the key's app, how the key is found, and the hash to compare with.
 
 use bulla::{ApiKey, ApiKeyId, Claims};
 use jiff::Timestamp;
@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::{
     encoding::{SaltEncoding, fixed},
-    line::Line,
-    refusal::Reason,
-    rule::{BINARY_ID, MAX_KEY, PublicPart, Rule},
+    key_layout::{BINARY_ID, KeyLayout, MAX_KEY, PublicPart},
+    raw_row::RawRow,
+    row_error::RowErrorKind,
     scheme::Check,
 };
 use crate::text;
@@ -19,7 +19,7 @@ const MAX_NAME: usize = 200;
 /// A key that may be imported.
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
-    /// Where its row begins, from 1.
+    /// The line that its row begins on, from 1.
     pub(crate) line: u64,
     /// The public part, unless it is found by its digest.
     pub(crate) public: Option<Box<[u8]>>,
@@ -35,22 +35,22 @@ pub(crate) struct Record {
 impl Record {
     pub(super) fn read(
         line: u64,
-        fields: Line,
-        rule: &Rule,
+        fields: RawRow,
+        layout: &KeyLayout,
         salts: SaltEncoding,
         now: Timestamp,
-    ) -> Result<Self, Reason> {
-        let app_id = fields.needed("app_id")?.parse().map_err(|_| Reason::AppId)?;
+    ) -> Result<Self, RowErrorKind> {
+        let app_id = fields.needed("app_id")?.parse().map_err(|_| RowErrorKind::AppId)?;
         let hash = fields.needed("hash")?;
-        let salt = salt(rule, fields.text("salt"), salts)?;
-        let public = public(rule, fields.text("public"))?;
-        let check = rule.scheme.check(hash, salt)?;
-        if !rule.sees_secret(public.as_deref()) {
-            return Err(Reason::BcryptReach(rule.before_secret(public.as_deref())));
+        let salt = salt(layout, fields.text("salt"), salts)?;
+        let public = public(layout, fields.text("public"))?;
+        let check = layout.scheme.check(hash, salt)?;
+        if !layout.sees_secret(public.as_deref()) {
+            return Err(RowErrorKind::BcryptReach(layout.before_secret(public.as_deref())));
         }
         let name = fields.text("name").map(str::to_owned);
         if name.as_deref().is_some_and(|name| name.chars().count() > MAX_NAME || text::check(name).is_err()) {
-            return Err(Reason::Name);
+            return Err(RowErrorKind::Name);
         }
         if fields
             .scopes
@@ -59,21 +59,21 @@ impl Record {
             .chain(fields.meta.values())
             .any(|one| text::check(one).is_err())
         {
-            return Err(Reason::Note);
+            return Err(RowErrorKind::Note);
         }
         let (issued_at, expires_at) = (time(&fields, "issued_at")?, time(&fields, "expires_at")?);
         if issued_at.is_some_and(|at| at > now) {
-            return Err(Reason::Time("issued_at"));
+            return Err(RowErrorKind::Time("issued_at"));
         }
         if expires_at.is_some_and(|at| at <= now) {
-            return Err(Reason::Expired);
+            return Err(RowErrorKind::Expired);
         }
         let claims = Claims::new().with_scopes(fields.scopes).with_meta(fields.meta);
-        claims.to_cbor().map_err(Reason::Claims)?;
+        claims.to_cbor().map_err(RowErrorKind::Claims)?;
         Ok(Record { line, public, check, app_id, name, issued_at, expires_at, claims })
     }
 
-    /// By what its row is found: the public part, or the digest.
+    /// What finds it: the public part, or the digest.
     pub(crate) fn found_by(&self) -> &[u8] {
         match (&self.public, &self.check) {
             (Some(public), _) => public,
@@ -83,45 +83,45 @@ impl Record {
     }
 }
 
-fn salt(rule: &Rule, text: Option<&str>, encoding: SaltEncoding) -> Result<Vec<u8>, Reason> {
-    match (rule.scheme.has_salt(), text) {
+fn salt(layout: &KeyLayout, text: Option<&str>, encoding: SaltEncoding) -> Result<Vec<u8>, RowErrorKind> {
+    match (layout.scheme.has_salt(), text) {
         (false, None) => Ok(Vec::new()),
-        (false, Some(_)) => Err(Reason::SaltSurplus),
-        (true, None) => Err(Reason::Missing("salt")),
+        (false, Some(_)) => Err(RowErrorKind::SaltSurplus),
+        (true, None) => Err(RowErrorKind::Missing("salt")),
         (true, Some(text)) => {
             let salt = encoding.decode(text).filter(|salt| (1..=MAX_SALT).contains(&salt.len()));
-            salt.ok_or(Reason::Salt)
+            salt.ok_or(RowErrorKind::Salt)
         }
     }
 }
 
-fn public(rule: &Rule, text: Option<&str>) -> Result<Option<Box<[u8]>>, Reason> {
-    match (&rule.public, text) {
+fn public(layout: &KeyLayout, text: Option<&str>) -> Result<Option<Box<[u8]>>, RowErrorKind> {
+    match (&layout.public, text) {
         (PublicPart::None, None) => Ok(None),
-        (PublicPart::None, Some(_)) => Err(Reason::PublicSurplus),
-        (_, None) => Err(Reason::Missing("public")),
+        (PublicPart::None, Some(_)) => Err(RowErrorKind::PublicSurplus),
+        (_, None) => Err(RowErrorKind::Missing("public")),
         (PublicPart::Id, Some(text)) => {
             let id = text.parse::<Uuid>().ok().map(Uuid::into_bytes).or_else(|| fixed::<BINARY_ID>(text));
-            id.map(|id| Some(id.into())).ok_or(Reason::Public)
+            id.map(|id| Some(id.into())).ok_or(RowErrorKind::Public)
         }
         (of, Some(text)) => {
             let sealed = |text: &str| ApiKey::is_within(text) || text.parse::<ApiKeyId>().is_ok();
-            if sealed(text) || sealed(&format!("{}{text}", rule.prefix)) {
-                return Err(Reason::PublicSealed);
+            if sealed(text) || sealed(&format!("{}{text}", layout.prefix)) {
+                return Err(RowErrorKind::PublicSealed);
             }
             let fits = match of {
                 PublicPart::First(count) => text.chars().count() == *count,
                 _ => text.len() < MAX_KEY,
             };
-            if fits { Ok(Some(text.as_bytes().into())) } else { Err(Reason::Public) }
+            if fits { Ok(Some(text.as_bytes().into())) } else { Err(RowErrorKind::Public) }
         }
     }
 }
 
-fn time(fields: &Line, name: &'static str) -> Result<Option<Timestamp>, Reason> {
+fn time(fields: &RawRow, name: &'static str) -> Result<Option<Timestamp>, RowErrorKind> {
     let Some(text) = fields.text(name) else { return Ok(None) };
     let seconds = text.parse::<i64>().ok().map(|seconds| Timestamp::from_second(seconds).ok());
-    let at = seconds.unwrap_or_else(|| text.parse().ok()).ok_or(Reason::Time(name))?;
+    let at = seconds.unwrap_or_else(|| text.parse().ok()).ok_or(RowErrorKind::Time(name))?;
     // Times inside keys are unsigned seconds of 32 bits.
-    if u32::try_from(at.as_second()).is_ok() { Ok(Some(at)) } else { Err(Reason::Time(name)) }
+    if u32::try_from(at.as_second()).is_ok() { Ok(Some(at)) } else { Err(RowErrorKind::Time(name)) }
 }

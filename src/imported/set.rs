@@ -1,10 +1,10 @@
-//! Sets of imported keys: those of one rule in one realm.
+//! Sets of imported keys: all keys of one layout in one realm.
 
 use bulla::{ApiKeyId, Claims, Realm};
 use hmac::Mac;
 use uuid::Uuid;
 
-use super::{HmacKey, Rule, hmac_key::keyed, scheme::Check};
+use super::{HmacKey, KeyLayout, hmac_key::keyed, scheme::Check};
 
 /// One set.
 #[derive(Debug)]
@@ -12,10 +12,10 @@ pub(crate) struct Set {
     /// Its number in the store.
     pub(crate) number: i64,
     pub(crate) realm: Realm,
-    pub(crate) rule: Rule,
-    /// Drawn when the set is made: the ids of its keys say nothing of what they were made of.
+    pub(crate) layout: KeyLayout,
+    /// Random, so that the ids of its keys reveal nothing of the keys.
     pub(crate) id_key: [u8; 16],
-    /// Where the rule names one.
+    /// Where the layout names one.
     pub(crate) hmac_key: Option<HmacKey>,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct ImportedRow {
 }
 
 impl ImportedRow {
-    /// By what it is found: the public part, or the digest.
+    /// What finds it: the public part, or the digest.
     pub(super) fn found_by(&self) -> &[u8] {
         match (&self.public, &self.check) {
             (Some(public), _) => public,
@@ -48,7 +48,7 @@ impl ImportedRow {
 }
 
 impl Set {
-    /// The id of the key that is found by these bytes: the same however often it is imported.
+    /// The id of the key that these bytes find: the same for every import.
     pub(crate) fn id_of(&self, found_by: &[u8]) -> ApiKeyId {
         let digest: [u8; 32] = keyed(&self.id_key).chain_update(found_by).finalize().into_bytes().into();
         ApiKeyId::unsealed(self.realm, digest.first_chunk().copied().unwrap_or_default())

@@ -58,7 +58,7 @@ impl Buffers {
         false
     }
 
-    /// Empties every buffer. `spare` is empty before and after; whoever notes waits for neither this nor `each`.
+    /// Empties every buffer. `spare` is empty before and after. No `push` waits for this or for `each`.
     pub(super) fn drain(&self, spare: &mut Vec<Note>, mut each: impl FnMut(Note)) {
         for Buffer(notes) in &self.0 {
             let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 //!
 //! A note is appended to a buffer behind a lock that is only ever tried. A collector swaps the buffers out and counts; a
 //! flush takes what was counted. A ring of one writer (`rtrb`) for every thread is cheaper in one build and dearer in the
-//! next (docs/PERFORMANCE.md), and has to be allotted in full, told apart from the rings of another `LastUsed`, and given
+//! next (docs/PERFORMANCE.md), and must be allotted in full, told apart from the rings of another `LastUsed`, and given
 //! back when its thread ends. Buffers belong to nobody: threads come and go without a trace, and memory follows what is
 //! noted.
 

@@ -17,7 +17,7 @@ use crate::{
     clock,
     config::Config,
     deployment::DeploymentError,
-    imported::{Candidate, CheckError, HmacKey, Key, Known, Set},
+    imported::{Candidate, CheckError, HmacKey, ImportedKeys, Key, Set},
     store::Store,
     telemetry::limit::LineLimit,
 };
@@ -30,7 +30,7 @@ const CHUNK: u32 = 10_000;
 const LEAST_SHARE: u32 = 32 * 1024;
 
 /// Reads what the store has more than `known`.
-pub(crate) fn read_on(known: &Known, store: &dyn Store, config: &Config) -> Result<(), DeploymentError> {
+pub(crate) fn read_on(known: &ImportedKeys, store: &dyn Store, config: &Config) -> Result<(), DeploymentError> {
     let end = store.imported_end()?;
     if end < known.place() {
         // Another store in this one's place, as a rule a backup.
@@ -43,9 +43,9 @@ pub(crate) fn read_on(known: &Known, store: &dyn Store, config: &Config) -> Resu
         let rows = part.rows;
         if rows.iter().any(|row| !known.has_set(row.set)) {
             for set in store.imported_sets()?.into_iter().filter(|set| !known.has_set(set.number)) {
-                let hmac_key = HmacKey::of(&set.rule, config)?;
-                let (number, realm, rule, id_key) = (set.number, set.realm, set.rule, set.id_key);
-                known.add_set(Set { number, realm, rule, id_key, hmac_key });
+                let hmac_key = HmacKey::of(&set.layout, config)?;
+                let (number, realm, layout, id_key) = (set.number, set.realm, set.layout, set.id_key);
+                known.add_set(Set { number, realm, layout, id_key, hmac_key });
             }
         }
         known.add(rows);

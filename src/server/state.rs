@@ -32,7 +32,7 @@ use crate::{
     belonging, clock,
     config::Config,
     deployment::{Deployment, DeploymentError},
-    imported::Known,
+    imported::ImportedKeys,
     last_used::LastUsed,
     store::{Store, StoreError},
     telemetry::{limit::LineLimit, log, metrics::Metrics},
@@ -54,7 +54,7 @@ pub(crate) struct App {
     pub(crate) degraded: Degraded,
     pub(super) refusals: Refusals,
     pub(super) last_used: LastUsed,
-    pub(super) imported: Known,
+    pub(super) imported: ImportedKeys,
     /// The memory for request bodies.
     pub(super) bodies: Arc<Budget>,
     pub(super) feed: Option<Feed>,
@@ -108,7 +108,7 @@ impl App {
             Ok(_) => drop(taken_back.hold().read_on(&*store, clock::now_seconds())?),
             Err(error) => tracing::warn!(%error, "revocations that the log lost could not be appended to it"),
         }
-        let imported = Known::default();
+        let imported = ImportedKeys::default();
         imported::read_on(&imported, &*store, &config)?;
         let app = App {
             snapshot: ArcSwap::from_pointee(Snapshot::new(loaded, Arc::default())),

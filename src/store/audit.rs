@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// What is written down of one action.
+/// The record of one action.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AuditRecord {
     pub(crate) at: Timestamp,
@@ -12,7 +12,7 @@ pub(crate) struct AuditRecord {
     /// The address that the actor called from, where it was over a network.
     pub(crate) address: Option<String>,
     pub(crate) action: String,
-    /// What was acted on: an API-key id, an app, a realm, a key version.
+    /// The target: an API-key id, an app, a realm, a key version.
     pub(crate) target: Option<String>,
     /// A JSON object with the rest.
     pub(crate) detail: Value,

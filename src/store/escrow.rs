@@ -1,4 +1,4 @@
-//! API keys that can be shown again, by whoever has the identity that they are encrypted to.
+//! API keys in escrow, which the holder of the recipient's identity can read again.
 
 use bulla::ApiKeyId;
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Following the log of revocations: what the service keeps in memory, and what a command looks at once.
+//! Following the revocation log: the service keeps it in memory, a command reads it once.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use bulla::RevocationLog;
 
 use super::{Store, StoreError};
 
-/// Rows that are read from the log at a time.
+/// Rows read from the log at a time.
 const CHUNK: u32 = 50_000;
 
-/// Damaged rows that are kept in mind; more are as bad.
-const DAMAGED: usize = 1_000;
+/// Damaged rows that are remembered.
+const MAX_DAMAGED: usize = 1_000;
 
 /// The log of a store, as far as it has been read.
 #[derive(Default)]
@@ -22,17 +22,17 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    /// Reads what the log has more, and takes back what is due at `now`, in Unix seconds. Whether anything may have changed.
+    /// Reads new entries, and applies revocations that are due at `now`, in Unix seconds. Whether anything may have changed.
     pub(crate) fn read_on(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
         let mut changed = self.log.due(now);
         loop {
             let mut part = store.revocations_after(self.log.seq(), CHUNK)?;
             if self.is_elsewhere(&part.log_id, part.end) {
-                // Another store in this one's place, as a rule a backup. What was taken back stays so.
+                // Another store replaced this one, usually a backup. What was revoked stays revoked.
                 tracing::warn!(
                     read = self.log.seq(),
                     end = part.end,
-                    "the log of revocations was replaced: it is read anew"
+                    "revocation log was replaced, reading it from the beginning"
                 );
                 self.log.restart();
                 self.damaged.clear();
@@ -43,24 +43,20 @@ impl Following {
                 .advance(&part.events, part.through, part.end, now)
                 .map_err(|error| StoreError::Failed(format!("the log of revocations: {error}")))?;
             for row in part.damaged {
-                if self.damaged.len() < DAMAGED && self.damaged.insert(row.seq, row.what.clone()).is_none() {
+                if self.damaged.len() < MAX_DAMAGED && self.damaged.insert(row.seq, row.what.clone()).is_none() {
                     let what = row.what;
-                    tracing::error!(
-                        row = row.seq,
-                        what,
-                        "a row of the log of revocations is damaged; the others are read"
-                    );
+                    tracing::error!(row = row.seq, what, "row of the revocation log is damaged, reading the others");
                 }
             }
             self.log_id = Some(part.log_id);
-            // A restore in the middle may have moved the end back.
+            // A restore meanwhile may have moved the end back.
             if self.log.at_end() || self.log.seq() >= part.end {
                 return Ok(changed);
             }
         }
     }
 
-    /// Forgets damaged rows that were set right or are gone.
+    /// Forgets damaged rows that were repaired or removed.
     pub(crate) fn look_at_damaged(&mut self, store: &dyn Store) -> Result<(), StoreError> {
         if !self.damaged.is_empty() {
             let rows: Vec<u64> = self.damaged.keys().copied().collect();
@@ -75,7 +71,7 @@ impl Following {
         self.damaged.len()
     }
 
-    /// Which rows are damaged, and what to do; `None` where none is.
+    /// The damaged rows, with what to do about them; `None` without any.
     pub(crate) fn damage(&self) -> Option<String> {
         let rows: Vec<String> = self.damaged.iter().take(3).map(|(row, what)| format!("row {row}: {what}")).collect();
         (!rows.is_empty()).then(|| {

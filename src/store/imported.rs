@@ -1,17 +1,17 @@
-//! What the store has of imported keys.
+//! Records of imported keys.
 
 use bulla::Realm;
 use serde::Serialize;
 
 use super::LedgerRow;
-use crate::imported::{Check, ImportedRow, Rule};
+use crate::imported::{Check, ImportedRow, KeyLayout};
 
 /// A set of imported keys on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StoredSet {
     pub(crate) number: i64,
     pub(crate) realm: Realm,
-    pub(crate) rule: Rule,
+    pub(crate) layout: KeyLayout,
     pub(crate) id_key: [u8; 16],
 }
 
@@ -19,9 +19,9 @@ pub(crate) struct StoredSet {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ImportedPart {
     pub(crate) rows: Vec<ImportedRow>,
-    /// Rows that cannot be read: no key is good for them.
+    /// Unreadable rows, for which no key is accepted.
     pub(crate) damaged: usize,
-    /// The place of the last of all these, if there is any.
+    /// The place of the last row of this part, if there is any.
     pub(crate) through: Option<i64>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct NewImported {
     pub(crate) check: Check,
 }
 
-/// What became of a key that was to be imported.
+/// The outcome for one key of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Imported {
     New,
@@ -45,7 +45,7 @@ pub(crate) enum Imported {
     Other,
 }
 
-/// How far the keys of one realm have come.
+/// Progress of one realm's migration to sealed keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Migration {
     pub(crate) realm: String,
@@ -54,7 +54,7 @@ pub(crate) struct Migration {
     pub(crate) active: u64,
     /// Presented at least once since they were imported.
     pub(crate) used: u64,
-    /// A sealed key was handed out for them.
+    /// A sealed key was issued for them.
     pub(crate) replaced: u64,
     /// The sealed key has been used: the imported one can be retired.
     pub(crate) taken_over: u64,

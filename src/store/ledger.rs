@@ -18,23 +18,23 @@ pub(crate) struct LedgerRow {
     pub(crate) scopes: Vec<String>,
     pub(crate) restrictions: Option<Restrictions>,
     pub(crate) meta: BTreeMap<String, String>,
-    /// Who issued it: an API-key id, or `cli:` with the user's name.
+    /// The issuer: an API-key id, or `cli:` with the user's name.
     pub(crate) issued_by: String,
     /// The key that this one replaces.
     pub(crate) rerolled_from: Option<ApiKeyId>,
 }
 
-/// Where a key may be used, as its claims say; none on record for the oldest keys.
+/// The restrictions in a key's claims; not on record for the oldest keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Restrictions {
     pub(crate) audience: Vec<String>,
     pub(crate) cidr: Vec<String>,
 }
 
-/// One API key on record, with what became of it.
+/// One API key on record, with its state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LedgerEntry {
-    /// Its place in the order of issuing.
+    /// Its place in the order of recording.
     pub(crate) place: i64,
     pub(crate) row: LedgerRow,
     /// When its own revocation takes effect, which may lie ahead.
@@ -43,13 +43,13 @@ pub(crate) struct LedgerEntry {
     /// Whether the log has its revocation in effect, whatever the clock says.
     pub(crate) revoked_by_log: bool,
     pub(crate) suspended_at: Option<Timestamp>,
-    /// A rule takes back what its app or realm was issued before this.
+    /// A rule revokes the keys of its app or realm that were issued before this.
     pub(crate) issued_before: Option<Timestamp>,
     pub(crate) last_used_at: Option<Timestamp>,
     pub(crate) use_count: u64,
 }
 
-/// What a key on record is good for. Whether its key version still opens is the keyring's to say.
+/// The state of a key on record. The keyring decides whether its key version still opens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
@@ -87,16 +87,16 @@ impl State {
     }
 }
 
-/// Which keys on record are wanted.
+/// Selects keys on record.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LedgerFilter {
     pub(crate) realm: Option<Realm>,
     pub(crate) app_id: Option<Uuid>,
-    /// A realm to leave out.
+    /// A realm to exclude.
     pub(crate) without: Option<Realm>,
-    /// The place behind which to go on; 0 for the beginning.
+    /// The place behind which to continue; 0 for the beginning.
     pub(crate) after: i64,
-    /// At most so many.
+    /// The most rows.
     pub(crate) limit: u32,
 }
 

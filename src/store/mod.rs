@@ -1,5 +1,5 @@
-//! The store: ledger, revocations, audit and what was answered, off the verify path. It never holds an API key, but where a
-//! realm has an escrow recipient, encrypted to that one.
+//! The store: ledger, revocations, audit and remembered answers, off the verify path. It holds no API key, except encrypted to
+//! the recipient of a realm with escrow. SQL and files are the matter of one folder for each kind of store.
 
 mod audit;
 mod escrow;
@@ -23,7 +23,7 @@ use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{imported::Rule, last_used::Use};
+use crate::{imported::KeyLayout, last_used::Use};
 
 pub(crate) use self::{
     audit::{AuditEntry, AuditRecord},
@@ -38,10 +38,10 @@ pub(crate) use self::{
     secret::{NewSecretRow, SecretChanges, SecretRow},
 };
 
-/// The store failed. Nothing of what was asked has happened.
+/// The store failed, and did nothing of what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    #[error("store.url has to be sqlite:PATH")]
+    #[error("store.url must be sqlite:PATH")]
     Url,
     #[error(
         "the store {0} does not exist: put it back from the backup (docs/RECOVERY.md, \"A restored backup\"); only a new \
@@ -58,32 +58,32 @@ pub(crate) enum StoreError {
     BudgetSpent { realm: Realm, version: u32, count: u64, budget: u64 },
     #[error("the store failed: {0}")]
     Failed(String),
-    /// One row. It stops nobody from reading the others.
+    /// One row is damaged. The others can be read.
     #[error("row {1} of {0} is damaged: restore the store from a backup")]
     Damaged(&'static str, i64),
-    /// Another process, or an administrator, exchanged the files under this one.
+    /// Another process, or an administrator, exchanged the store while it was open.
     #[error("the store was exchanged: {0}")]
     Exchanged(String),
-    /// The transaction's own work ended it.
-    #[error("the transaction was given up")]
-    GivenUp,
+    /// The work of the transaction aborted it.
+    #[error("the transaction was aborted")]
+    Aborted,
 }
 
 /// What every store does.
 pub(crate) trait Store: Send + Sync {
-    /// Lets `work` write in one transaction: when this returns well all of it is durable, and otherwise nothing of it is.
+    /// Lets `work` write in one transaction: after `Ok` all of it is durable, after an error nothing of it happened.
     fn transaction(
         &self,
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
 
-    /// Whether what is open is still what others open, and nobody wrote over it. Writing looks as well.
+    /// Checks that what is open is still the store that others open, and was not overwritten. Each write checks it, too.
     fn look_at_files(&self) -> Result<(), StoreError>;
 
     /// The number of keys on record.
     fn count(&self) -> Result<u64, StoreError>;
 
-    /// Keys on record, in the order of their places.
+    /// Keys on record, in the order in which they were recorded.
     fn list(&self, filter: &LedgerFilter) -> Result<Vec<LedgerEntry>, StoreError>;
 
     /// One key on record.
@@ -92,7 +92,7 @@ pub(crate) trait Store: Send + Sync {
     /// How many keys on record are active at `now`, for each key version that has any.
     fn active_counts(&self, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError>;
 
-    /// How many keys on record a rule about this app or realm concerns: those issued before a time.
+    /// How many keys on record of this app or realm were issued before a time.
     fn count_issued_before(
         &self,
         app_id: Option<Uuid>,
@@ -100,7 +100,7 @@ pub(crate) trait Store: Send + Sync {
         before: Timestamp,
     ) -> Result<u64, StoreError>;
 
-    /// Rules that take back what is issued before a time behind `after`: what each is about, and its time.
+    /// Rules that revoke keys issued before a time later than `after`: what each is about, and its time.
     fn rules_behind(&self, after: Timestamp) -> Result<Vec<(String, Timestamp)>, StoreError>;
 
     /// Whether any key of this realm is on record.
@@ -109,14 +109,14 @@ pub(crate) trait Store: Send + Sync {
     /// How many keys were sealed, for each realm and version.
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError>;
 
-    /// The log of revocations behind `seq`, at most `limit` of them.
+    /// At most `limit` entries of the revocation log with higher numbers than `seq`.
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError>;
 
-    /// Those of these rows of the log that are still damaged.
+    /// The rows of the log, among these, that are still damaged.
     fn still_damaged(&self, rows: &[u64]) -> Result<Vec<u64>, StoreError>;
 
     /// Up to `limit` keys behind a place of the ledger that are revoked or suspended, and did not expire before
-    /// `expired_before`: those that the log lost, or all.
+    /// `expired_before`: with `all` every one, otherwise those whose entries the log lost.
     fn revoked_page(
         &self,
         after: i64,
@@ -125,10 +125,10 @@ pub(crate) trait Store: Send + Sync {
         all: bool,
     ) -> Result<RevokedPage, StoreError>;
 
-    /// The time that sweeps went by last, in Unix seconds.
+    /// The sweep clock as it was remembered last, in Unix seconds.
     fn sweep_clock(&self) -> Result<u64, StoreError>;
 
-    /// Remembers it, so that the next process goes on from there.
+    /// Remembers the sweep clock, from which the next process continues.
     fn remember_sweep_clock(&self, at: Timestamp) -> Result<(), StoreError>;
 
     /// At most `limit` audit records with higher numbers than `seq`, in their order.
@@ -137,22 +137,22 @@ pub(crate) trait Store: Send + Sync {
     /// The stored hashes of one key's secret half that are not retired at `now`, the newest first.
     fn secret_hashes(&self, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError>;
 
-    /// Which keys got another secret half, or another hash of it, behind `seq`.
+    /// Keys that got another secret half, or another hash of it, with higher numbers than `seq`.
     fn secret_changes(&self, seq: u64) -> Result<SecretChanges, StoreError>;
 
-    /// Up to `limit` stored hashes behind `seq`, to look at.
+    /// Up to `limit` stored hashes with higher numbers than `seq`, for an integrity check.
     fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError>;
 
-    /// How many keys of a realm are good at `now` and have no secret half.
+    /// How many keys of a realm are active at `now` and have no secret half.
     fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError>;
 
     /// What is remembered of each keyring.
     fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError>;
 
-    /// Remembers more of a keyring; nothing is ever forgotten.
+    /// Remembers more of a keyring; nothing is forgotten.
     fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError>;
 
-    /// Adds to what is known of when keys were used.
+    /// Adds uses of keys to the ledger.
     fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError>;
 
     /// The sets of imported keys.
@@ -167,34 +167,34 @@ pub(crate) trait Store: Send + Sync {
     /// Digests and public parts of all imported keys of a realm that are not in this set.
     fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError>;
 
-    /// How far the imported keys of each realm have come.
+    /// Progress of the migration from imported to sealed keys, for each realm.
     fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError>;
 
-    /// At most `limit` imported keys of a realm that are not revoked, and whose sealed keys have been used.
+    /// At most `limit` imported keys of a realm that are not revoked, and whose sealed replacements were used.
     fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError>;
 
-    /// Has it be for good what has come to its end at `now`: grace periods of revoked keys, and retired secret halves.
-    /// Whether anything had.
+    /// Makes final what has ended at `now`, whatever a clock says later: grace periods of revoked keys, and retired secret
+    /// halves. Whether anything had ended.
     fn settle(&self, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// Drops what nobody needs any more, and remembers the time it went by.
+    /// Drops what is no longer needed, and remembers the sweep clock.
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError>;
 }
 
-/// What a sweep drops. All times are by the sweep clock, which no clock that is ahead for a while can push.
+/// What a sweep drops. All times are of the sweep clock, which a clock that is ahead for a while does not move.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sweep<'a> {
-    /// Now, by the sweep clock: what is in escrow of keys that ended goes.
+    /// Now: the escrow of keys that ended is dropped.
     pub(crate) now: Timestamp,
-    /// Revocations of keys that expired before this go.
+    /// Revocations of keys that expired before this are dropped.
     pub(crate) expired_before: Timestamp,
-    /// Revocations of keys of these versions go.
+    /// Revocations of keys of these versions are dropped.
     pub(crate) destroyed: &'a [u32],
-    /// Answers older than this go.
+    /// Answers older than this are dropped.
     pub(crate) answered_before: Timestamp,
 }
 
-/// What can be done within one transaction.
+/// The operations of one transaction.
 pub(crate) trait Transaction {
     /// One key on record.
     fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError>;
@@ -202,25 +202,25 @@ pub(crate) trait Transaction {
     /// What the log says of one id.
     fn logged(&self, id: &ApiKeyId) -> Result<Logged, StoreError>;
 
-    /// Has the revocation of an id be in effect, whatever the clock says.
+    /// Puts the revocation of an id in effect, whatever the clock says.
     fn put_in_effect(&mut self, id: &ApiKeyId) -> Result<(), StoreError>;
 
     /// The latest "issued before" of a rule for exactly this app, or every app, in this realm, or every realm.
     fn rule(&self, app_id: Option<Uuid>, realm: Option<Realm>) -> Result<Option<Timestamp>, StoreError>;
 
-    /// What this caller's request of this idempotency key was answered.
+    /// The answer to this caller's request with this idempotency key.
     fn idempotent_answer(&self, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>, StoreError>;
 
-    /// Records an issued key. Fails when its realm and version would go over `budget`.
+    /// Records an issued key. Fails where its realm and version would exceed `budget`.
     fn insert_api_key(&mut self, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError>;
 
-    /// The set of this rule; where there is none, one with this key for its ids is made.
-    fn imported_set(&mut self, realm: Realm, rule: &Rule, id_key: [u8; 16]) -> Result<StoredSet, StoreError>;
+    /// The set of this layout; a new one, with this key for its ids, where there is none.
+    fn imported_set(&mut self, realm: Realm, layout: &KeyLayout, id_key: [u8; 16]) -> Result<StoredSet, StoreError>;
 
     /// Records an imported key, unless it is on record.
     fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError>;
 
-    /// Notes which sealed key was handed out for an imported one. `false` where one was before.
+    /// Notes the sealed key that was issued for an imported one. `false` where one was issued before.
     fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError>;
 
     /// The stored hashes of one key's secret half that are not retired at `now`, the newest first.
@@ -229,32 +229,32 @@ pub(crate) trait Transaction {
     /// Stores the hash of a secret half.
     fn insert_secret(&mut self, row: &NewSecretRow) -> Result<(), StoreError>;
 
-    /// Has a stored hash count until `at`, or not at all any more. Whether it was there.
+    /// Retires a stored hash at `at`, or at once. Whether it was there.
     fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError>;
 
-    /// Puts a hash in the place of another one of the same secret half, if that one stands there just as it was read: with the
-    /// same end, above all. Whether it did.
+    /// Replaces a hash with another one of the same secret half, if it is still as it was read, with the same end above all.
+    /// Whether it did.
     fn replace_secret(&mut self, old: &SecretRow, new: &NewSecretRow) -> Result<bool, StoreError>;
 
-    /// Stores an API key as its escrow recipient can open it.
+    /// Stores an API key as it was encrypted to its escrow recipient.
     fn insert_escrow(&mut self, row: &EscrowRow) -> Result<(), StoreError>;
 
-    /// What is in escrow of one key, unless that has ended at `now`.
+    /// The escrow of one key, unless it has ended at `now`.
     fn escrow(&self, id: &ApiKeyId, now: Timestamp) -> Result<Option<EscrowRow>, StoreError>;
 
-    /// Stores what took the place of the last 51 characters of a key in escrow.
+    /// Stores the text that replaced the last 51 characters of a key in escrow.
     fn renew_escrow(&mut self, id: &ApiKeyId, ending: &str) -> Result<(), StoreError>;
 
-    /// Has what is in escrow of one key be there until `at`.
+    /// Ends the escrow of one key at `at`.
     fn end_escrow(&mut self, id: &ApiKeyId, at: Timestamp, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Appends to the log of revocations, and drops what that makes superfluous.
+    /// Appends to the revocation log, and drops the entries that this supersedes.
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError>;
 
     /// Appends to the audit.
     fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError>;
 
-    /// Remembers an answer, for a request that comes again.
+    /// Remembers an answer, for when the request is repeated.
     fn remember_answer(&mut self, caller: &str, key: &str, answer: &IdempotentAnswer) -> Result<(), StoreError>;
 }
 
@@ -265,16 +265,16 @@ pub(crate) fn transact<T, E: From<StoreError>>(
 ) -> Result<T, E> {
     let (mut work, mut worked) = (Some(work), None);
     let committed = store.transaction(&mut |transaction| {
-        let Some(work) = work.take() else { return Err(StoreError::GivenUp) };
+        let Some(work) = work.take() else { return Err(StoreError::Aborted) };
         let outcome = work(transaction);
-        let verdict = if outcome.is_ok() { Ok(()) } else { Err(StoreError::GivenUp) };
+        let verdict = if outcome.is_ok() { Ok(()) } else { Err(StoreError::Aborted) };
         worked = Some(outcome);
         verdict
     });
     match (committed, worked) {
-        (Ok(()), Some(outcome)) | (Err(StoreError::GivenUp), Some(outcome)) => outcome,
+        (Ok(()), Some(outcome)) | (Err(StoreError::Aborted), Some(outcome)) => outcome,
         (Err(error), _) => Err(error.into()),
-        (Ok(()), None) => Err(StoreError::GivenUp.into()),
+        (Ok(()), None) => Err(StoreError::Aborted.into()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What goes into the log of revocations; what comes out of it is the library's `RevocationEvent`.
+//! Records of the revocation log; its entries are read as the library's `RevocationEvent`.
 
 use bulla::{ApiKeyId, Change, RevocationEvent};
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::key_time::KeyTime;
 #[derive(Clone, Debug)]
 pub(crate) struct NewRevocation {
     pub(crate) change: Change,
-    /// When it takes effect; `None` is at once, whatever the clock says.
+    /// When it takes effect; `None` for at once, whatever the clock says.
     pub(crate) effective_at: Option<KeyTime>,
     pub(crate) reason: Option<String>,
     pub(crate) recorded_at: Timestamp,
@@ -23,28 +23,28 @@ pub(crate) struct LogPart {
     /// The random id of the log, in hex.
     pub(crate) log_id: String,
     pub(crate) events: Vec<RevocationEvent>,
-    /// Rows that bulla did not write, or that somebody changed.
+    /// Rows that bulla did not write, or that were changed.
     pub(crate) damaged: Vec<DamagedRow>,
-    /// Everything that was recorded up to here and still says something is in `events`.
+    /// All entries up to this number that are not superseded are in `events`.
     pub(crate) through: u64,
-    /// The latest number of all.
+    /// The latest number of the log.
     pub(crate) end: u64,
 }
 
-/// A row of the log that cannot be read whole. What it names is rejected: an event says so, where it names anything.
+/// An unreadable row of the log. The id, app or realm that it names is rejected, by an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DamagedRow {
     pub(crate) seq: u64,
-    /// What of it cannot be read, and what is rejected for that.
+    /// The unreadable fields, and what is rejected because of them.
     pub(crate) what: String,
 }
 
-/// What the log says of one id.
+/// The state of one id in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Logged {
-    /// When its revocation takes effect, where the log has one that can be read.
+    /// When its revocation takes effect, where the log has a readable one.
     pub(crate) revoked_at: Option<Timestamp>,
-    /// Whether it is rejected whatever the clock says.
+    /// Whether it is rejected, whatever the clock says.
     pub(crate) in_effect: bool,
     /// Since when it is suspended.
     pub(crate) suspended_at: Option<Timestamp>,
@@ -53,13 +53,13 @@ pub(crate) struct Logged {
 /// A page of the ledger's revoked and suspended keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RevokedPage {
-    /// Those of which the log lost a revocation or a suspension, or all where the log was not asked.
+    /// The keys whose revocation or suspension the log lost, or all keys of the page.
     pub(crate) lost: Vec<LostRevocation>,
     /// The place in the ledger behind which to go on; `None` at the end.
     pub(crate) next: Option<i64>,
 }
 
-/// A key that the ledger calls revoked or suspended, where the log lost one of the two at least.
+/// A key that is revoked or suspended in the ledger, and of which the log lost one of the two at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LostRevocation {
     pub(crate) id: ApiKeyId,

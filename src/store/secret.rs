@@ -10,9 +10,9 @@ pub(crate) struct SecretRow {
     pub(crate) seq: u64,
     pub(crate) phc: String,
     pub(crate) binding: String,
-    /// Shows whether somebody else wrote the row.
+    /// Authenticates the row: bulla wrote it.
     pub(crate) mac: String,
-    /// From when on it counts no more.
+    /// When it stops being accepted.
     pub(crate) retires_at: Option<Timestamp>,
 }
 
@@ -27,7 +27,7 @@ pub(crate) struct NewSecretRow {
     pub(crate) retires_at: Option<Timestamp>,
 }
 
-/// Keys whose secret halves changed, up to a number.
+/// Keys whose secret halves changed, up to `end`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SecretChanges {
     pub(crate) changed: Vec<(u64, ApiKeyId)>,

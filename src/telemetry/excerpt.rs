@@ -1,11 +1,11 @@
-//! What a stranger sent, where a line of the log or a record of the audit has to name it: shortened and escaped.
+//! Excerpts of what strangers sent, shortened and escaped, for lines of the log and records of the audit.
 
-/// Shorter than the id of every API key, so that no excerpt holds more of one than everybody may see.
+/// Shorter than the id of every API key, so that an excerpt holds only the public part of one.
 pub(crate) const SHORT: usize = 24;
 
-/// The first `most` characters of `text`, without any that would move a cursor, end a line or hide what follows.
+/// The first `most` characters of `text`, with those escaped that would move a cursor, end a line or hide text.
 pub(crate) fn excerpt(text: &[u8], most: usize) -> String {
-    // Four bytes are the most that a character takes; the rest of a long text is not even looked at.
+    // A character takes four bytes at most; the rest of a long text is not read.
     let beginning = String::from_utf8_lossy(&text[..text.len().min(most * 4)]);
     let mut shown: String = beginning.chars().take(most).flat_map(char::escape_debug).collect();
     if beginning.chars().count() > most || text.len() > most * 4 {

@@ -1,4 +1,4 @@
-//! The two text formats of `/metrics`: OpenMetrics for a scraper that asks for it, and the classic one for every other.
+//! The two text formats of `/metrics`: OpenMetrics for a scraper that asks for it, and the classic one for all others.
 
 use axum::http::{HeaderMap, header};
 
@@ -13,8 +13,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 const TEXT: &str = "text/plain";
 
 impl Format {
-    /// What `Accept` asks for (RFC 9110, section 12.5.1). Prometheus names OpenMetrics; curl, promtool and older scrapers do
-    /// not, and most of these read the classic format alone.
+    /// The format that `Accept` asks for (RFC 9110, section 12.5.1). Prometheus asks for OpenMetrics. curl, promtool and older
+    /// scrapers do not, and most of these read only the classic format.
     pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         let (mut open_metrics, mut text) = (0.0, 0.0);
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -45,7 +45,7 @@ impl Format {
         }
     }
 
-    /// The page in this format, of one in OpenMetrics.
+    /// Converts a page in OpenMetrics to this format.
     pub(crate) fn of(self, open_metrics: String) -> String {
         match self {
             Format::OpenMetrics => open_metrics,
@@ -54,7 +54,7 @@ impl Format {
     }
 }
 
-/// The same page in the classic format: a family has the name of its samples, there is no type `info`, and no end.
+/// The page in the classic format: a family has the name of its samples, there is no type `info`, and no end marker.
 fn classic(open_metrics: &str) -> String {
     let mut page = String::with_capacity(open_metrics.len());
     let mut help = "";

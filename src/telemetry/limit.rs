@@ -1,4 +1,4 @@
-//! Lines that anybody can provoke are let into the log one a second on average, so that a flood fills no disk.
+//! Limits log lines that clients can provoke to one a second on average, so that a flood fills no disk.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -8,7 +8,7 @@ use std::{
 const WINDOW: Duration = Duration::from_secs(10);
 const LINES: u32 = 10;
 
-/// Bounds one kind of line.
+/// Limits one kind of line.
 pub(crate) struct LineLimit(Mutex<Window>);
 
 struct Window {
@@ -22,7 +22,7 @@ impl LineLimit {
         LineLimit(Mutex::new(Window { begun: None, lines: 0, kept_back: 0 }))
     }
 
-    /// Whether a line may be written at `now`, and how many were kept back since the one before it.
+    /// Whether a line may be written at `now`, and how many were suppressed since the last one.
     pub(crate) fn allow(&self, now: Instant) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if window.begun.is_none_or(|begun| now.duration_since(begun) >= WINDOW) {
@@ -36,7 +36,7 @@ impl LineLimit {
         Some(std::mem::take(&mut window.kept_back))
     }
 
-    /// How many were kept back and not told of, for lines that cannot say it themselves.
+    /// How many were suppressed and not reported, for lines that cannot report it themselves.
     pub(crate) fn take_kept_back(&self) -> u64 {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).kept_back)
     }

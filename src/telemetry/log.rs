@@ -1,7 +1,7 @@
-//! Structured logs on standard error: people's text on a terminal, JSON elsewhere.
+//! Structured logs on standard error: text on a terminal, JSON elsewhere.
 //!
-//! A thread of its own writes them. Who logs only queues a line, so a reader that stalls (a full disk, a container's runtime
-//! under pressure) holds up no request and no stop. Lines without room are dropped and counted.
+//! A thread of its own writes them, and logging only queues a line. So a reader that stalls (a full disk, a container's runtime
+//! under pressure) blocks no request and no shutdown. Lines that find no room are dropped and counted.
 
 use std::{
     io::{self, IsTerminal, stderr},
@@ -26,20 +26,20 @@ use super::{
 };
 use crate::config::{Level, LogConfig, LogFormat};
 
-/// Lines that wait for the reader: some megabytes at most.
-const QUEUE: usize = 4096;
+/// Lines that may wait for the reader: some megabytes.
+const MAX_QUEUED: usize = 4096;
 
-/// How often it is said how many lines are missing, where any are.
-const TELL: Duration = Duration::from_secs(2);
+/// Interval between reports of dropped lines.
+const REPORT_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Counts the lines that found no room. There is one log in a process, and one count.
+/// Counts dropped lines. A process has one log, and one count.
 static DROPPED: OnceLock<Arc<AtomicU64>> = OnceLock::new();
 
-/// Lines of the libraries inside, which clients provoke as they like.
-static OF_LIBRARIES: LineLimit = LineLimit::new();
+/// Limits the lines of libraries, which clients can provoke.
+static LIBRARY_LINES: LineLimit = LineLimit::new();
 
-/// Starts logging, until what it returns is dropped: that waits a second for the last lines to be written. A second start, as
-/// tests and `quickstart` may do, changes nothing.
+/// Starts logging. The returned value waits a second for the last lines when it is dropped. A second start, as in tests and
+/// `quickstart`, changes nothing.
 pub(crate) fn start(config: &LogConfig) -> io::Result<LastLines> {
     let level = match config.level {
         Level::Error => LevelFilter::ERROR,
@@ -53,7 +53,7 @@ pub(crate) fn start(config: &LogConfig) -> io::Result<LastLines> {
         LogFormat::Text => false,
         LogFormat::Auto => !stderr().is_terminal(),
     };
-    let (queue, last_lines) = Queue::start(QUEUE, stderr())?;
+    let (queue, last_lines) = Queue::start(MAX_QUEUED, stderr())?;
     let dropped = queue.dropped();
     let layer = fmt::layer().with_writer(move || queue.clone()).with_target(false);
     let layer =
@@ -61,31 +61,31 @@ pub(crate) fn start(config: &LogConfig) -> io::Result<LastLines> {
     let started = tracing_subscriber::registry().with(layer.with_filter(Lines).with_filter(level)).try_init();
     if started.is_ok() {
         let _only_once = DROPPED.set(dropped);
-        // The usual one writes to standard error by itself, and waits for its reader.
-        std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "a panic, which is a mistake in this program")));
+        // The default hook writes to standard error itself, and waits for the reader.
+        std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic, a bug in this program")));
     }
     Ok(last_lines)
 }
 
-/// How many lines found no room since the start.
+/// Lines dropped since the start.
 pub(crate) fn dropped() -> u64 {
     DROPPED.get().map_or(0, |counter| counter.load(Ordering::Relaxed))
 }
 
-/// Says from time to time how many lines are missing, until `stop` and then once more.
+/// Reports dropped lines at intervals, until `stop` and then once more.
 pub(crate) async fn tell_what_is_missing(mut stop: watch::Receiver<bool>) {
     let mut told = 0;
     loop {
-        let stopped = tokio::time::timeout(TELL, stop.wait_for(|stop| *stop)).await.is_ok();
+        let stopped = tokio::time::timeout(REPORT_INTERVAL, stop.wait_for(|stop| *stop)).await.is_ok();
         let missing = dropped();
         if missing > told {
-            tracing::warn!(lines = missing - told, "lines of the log were dropped: nobody read it fast enough");
-            // Where that line found no room either it is said again.
+            tracing::warn!(lines = missing - told, "log lines were dropped: the log is not read fast enough");
+            // If that line was dropped, too, it is reported again.
             told = if dropped() == missing { missing } else { told };
         }
-        let lines = OF_LIBRARIES.take_kept_back();
+        let lines = LIBRARY_LINES.take_kept_back();
         if lines > 0 {
-            tracing::warn!(lines, "further warnings of the libraries inside were left out");
+            tracing::warn!(lines, "further warnings of libraries were suppressed");
         }
         if stopped {
             return;
@@ -93,8 +93,8 @@ pub(crate) async fn tell_what_is_missing(mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Which lines there are. Libraries may log at debug what passes through them; only bulla's own lines are known to be free of
-/// keys, and to be bounded where anybody can provoke them.
+/// Filters lines. Libraries may log their input at debug; only bulla's own lines hold no keys, and are limited where clients can
+/// provoke them.
 struct Lines;
 
 impl Lines {
@@ -117,6 +117,6 @@ impl<S> Filter<S> for Lines {
     }
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
-        Self::are_own(event.metadata()) || OF_LIBRARIES.allow(Instant::now()).is_some()
+        Self::are_own(event.metadata()) || LIBRARY_LINES.allow(Instant::now()).is_some()
     }
 }

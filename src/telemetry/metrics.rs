@@ -1,4 +1,4 @@
-//! Metrics for Prometheus and everything that reads its text formats. What is counted per request is an atomic found without a lock.
+//! Metrics in the text formats of Prometheus. Counters of the verify path are atomics that are found without a lock.
 
 use std::{
     collections::HashMap,
@@ -59,7 +59,7 @@ pub(crate) struct Metrics {
 struct Verdicts {
     rejected: Vec<(Rejection, Counter)>,
     could_not_tell: Counter,
-    /// Those of `could_not_tell` of which only revocations were not known.
+    /// Those of `could_not_tell` whose revocations were too old.
     stale: Counter,
 }
 
@@ -121,11 +121,11 @@ impl Metrics {
         all.register("build", "The running program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let accepted = register(all, "verify_accepted", "API keys accepted, by key version");
         let rejected: Family<ReasonLabel, Counter> = register(all, "verify_rejected", "API keys rejected, by reason");
-        let could_not_tell = register(all, "verify_could_not_tell", "API keys that could not be judged");
+        let could_not_tell = register(all, "verify_could_not_tell", "API keys that could not be verified");
         let stale = register(
             all,
             "verify_stale",
-            "API keys that could not be judged because the revocations are older than verify.max_staleness",
+            "API keys that could not be verified because the revocations are older than verify.max_staleness",
         );
         let rejected = Rejection::ALL
             .into_iter()
@@ -143,52 +143,48 @@ impl Metrics {
             unknown_version_refreshes: register(
                 all,
                 "keyring_unknown_version_refreshes",
-                "Looks at the keyring because a presented key named a version that is not in it",
+                "Refreshes of the keyring because a presented key named an unknown version",
             ),
-            refreshes: register(all, "keyring_refreshes", "Looks at keyring and configuration, by outcome"),
+            refreshes: register(all, "keyring_refreshes", "Refreshes of keyring and configuration, by outcome"),
             refresh_failing: register(
                 all,
                 "keyring_refresh_failing",
-                "1 while the last look at the keyring failed, or one hangs",
+                "1 while the last refresh of the keyring failed, or one hangs",
             ),
             refresh_running: register(
                 all,
                 "keyring_refresh_running_seconds",
-                "For how long a look at the keyring has been under way; 0 between looks",
+                "How long the current refresh of the keyring has run; 0 between refreshes",
             ),
             sealed: register(all, "sealed_api_keys", "API keys sealed, by realm and key version; suite 1 has a budget"),
             version_state: register(all, "key_version_state", "1 for the state a key version is in"),
             keyring_serial: register(all, "keyring_serial", "The serial number of the loaded keyring"),
             revocations: register(all, "revocations", "Revoked ids, suspended ids and rules in force"),
-            revocation_bytes: register(all, "revocations_bytes", "Memory that the list of revocations takes"),
+            revocation_bytes: register(all, "revocations_bytes", "Memory of the revocation list"),
             uses_dropped: register(
                 all,
                 "uses_dropped",
-                "Uses of API keys since the start that no last use was recorded for, for want of room",
+                "Uses of API keys that were not recorded as last uses because there was no room",
             ),
             damaged_rows: register(
                 all,
                 "store_rows_damaged",
-                "Rows of the store that cannot be read whole, and whose keys are rejected, by table",
+                "Unreadable rows of the store, whose keys are rejected, by table",
             ),
             secret_hashes: register(all, "secret_hashes", "Hashes of secret halves computed for checks, by scheme"),
             secret_cache_hits: register(
                 all,
                 "secret_cache_hits",
-                "Secret halves that were found right a moment ago and not hashed again",
+                "Secret halves that were verified a moment ago and not hashed again",
             ),
-            secret_rehashed: register(
-                all,
-                "secret_rehashed",
-                "Stored hashes made anew under another setting or pepper",
-            ),
+            secret_rehashed: register(all, "secret_rehashed", "Stored hashes replaced under another setting or pepper"),
             secret_hashes_broken: register(
                 all,
                 "secret_hashes_broken",
-                "Stored hashes that a look found to be altered, or under a pepper that is not there",
+                "Stored hashes that an integrity check found altered, or under a missing pepper",
             ),
             secret_unchecked: register(all, "secret_unchecked", "Secret halves that could not be checked, by reason"),
-            secret_waiting: register(all, "secret_waiting", "Checks that wait for memory"),
+            secret_waiting: register(all, "secret_waiting", "Checks of secret halves that wait for memory"),
             imported_keys: register(all, "imported_keys", "Imported keys in memory"),
             imported_accepted: register(all, "imported_accepted", "Imported keys accepted"),
             imported_slow_checks: register(
@@ -201,27 +197,23 @@ impl Metrics {
                 "tls_certificate_expiry_seconds",
                 "When the certificate in force expires, in Unix seconds, by listener",
             ),
-            handshakes_failed: register(
-                all,
-                "tls_handshakes_failed",
-                "Connections that ended before TLS stood, by listener",
-            ),
+            handshakes_failed: register(all, "tls_handshakes_failed", "TLS handshakes that failed, by listener"),
             log_lines_dropped: register(
                 all,
                 "log_lines_dropped",
-                "Lines of the log that found no room, as nobody read it fast enough",
+                "Log lines that were dropped because the log is not read fast enough",
             ),
             connections_evicted: register(
                 all,
                 "connections_evicted",
-                "Connections without a request that were closed for others, by listener",
+                "Connections without a request that were closed to make room, by listener",
             ),
             bodies_refused: register(
                 all,
                 "bodies_refused",
-                "Request bodies that were refused or ended because the memory for bodies was used up",
+                "Request bodies that were refused or ended because their memory budget was used up",
             ),
-            body_memory: register(all, "body_memory_bytes", "Memory that request bodies take of their budget"),
+            body_memory: register(all, "body_memory_bytes", "Memory that request bodies use of their budget"),
             registry,
         };
         // Shown from the start, with zero.
@@ -253,7 +245,7 @@ impl Metrics {
         VersionCounters(Arc::new(counters.collect()))
     }
 
-    /// Counts a verification that did not end in an accepted key.
+    /// Counts a key that was not accepted.
     pub(crate) fn not_accepted(&self, error: VerifyError) {
         match error {
             VerifyError::Rejected(reason) => {
@@ -280,7 +272,7 @@ impl Metrics {
         self.uses_dropped.set(dropped);
     }
 
-    /// Shows how many lines of the log found no room.
+    /// Shows how many log lines were dropped.
     pub(crate) fn log_lines_dropped(&self, dropped: u64) {
         self.log_lines_dropped.inner().store(dropped, Ordering::Relaxed);
     }
@@ -290,13 +282,13 @@ impl Metrics {
         self.damaged_rows.get_or_create(&TableLabel { table }).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// Shows what bodies take of their memory, and how many were refused for want of it.
+    /// Shows the memory that bodies use, and how many were refused because it was used up.
     pub(crate) fn bodies(&self, used: u64, refused: u64) {
         self.body_memory.set(used);
         self.bodies_refused.inner().store(refused, Ordering::Relaxed);
     }
 
-    /// Counts a connection that made room for another one.
+    /// Counts a connection that was closed to make room for another one.
     pub(crate) fn connection_evicted(&self, plane: Plane) {
         self.connections_evicted.get_or_create(&ListenerLabel { listener: plane.name() }).inc();
     }
@@ -330,13 +322,13 @@ impl Metrics {
         self.handshakes_failed.get_or_create(&ListenerLabel { listener: plane.name() }).inc();
     }
 
-    /// Counts a look at the keyring.
+    /// Counts a refresh of the keyring.
     pub(crate) fn refreshed(&self, ok: bool) {
         let outcome = if ok { "ok" } else { "failed" };
         self.refreshes.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
-    /// Shows for how long a look at the keyring has been under way, and whether the last one failed, or this one hangs.
+    /// Shows how long the current refresh has run, and whether the last one failed or this one hangs.
     pub(crate) fn refreshing(&self, running: Duration, failing: bool) {
         self.refresh_running.set(running.as_secs());
         self.refresh_failing.set(i64::from(failing));

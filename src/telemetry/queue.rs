@@ -1,4 +1,4 @@
-//! A writer for whom nobody waits: it queues lines for a thread of its own, and drops what finds no room.
+//! A writer that never blocks: it queues lines for a thread of its own, and drops lines that find no room.
 
 use std::{
     io::{self, Write},
@@ -13,7 +13,7 @@ use std::{
 
 use bulla::ApiKey;
 
-/// How long the end waits for what is still in the queue.
+/// How long shutdown waits for queued lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Queues each piece that is written, as one line.
@@ -25,15 +25,15 @@ pub(crate) struct Queue {
 
 enum Entry {
     Line(Vec<u8>),
-    /// To be answered once all before it is written.
+    /// To be answered once all lines before it are written.
     End(SyncSender<()>),
 }
 
-/// Waits a moment for the last lines when it is dropped.
+/// Waits a moment for queued lines when it is dropped.
 pub(crate) struct LastLines(Queue);
 
 impl Queue {
-    /// Has a thread write to `out`, while at most `most` lines wait for it.
+    /// Starts a thread that writes to `out`, with at most `most` queued lines.
     pub(crate) fn start(most: usize, out: impl Write + Send + 'static) -> io::Result<(Self, LastLines)> {
         let (entries, queued) = sync_channel(most);
         thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&queued, out))?;
@@ -41,13 +41,13 @@ impl Queue {
         Ok((queue.clone(), LastLines(queue)))
     }
 
-    /// Counts the lines that found no room.
+    /// The count of dropped lines.
     pub(crate) fn dropped(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.dropped)
     }
 }
 
-/// A line that cannot be written is lost, and the next one is tried: there is nobody left to tell.
+/// A line that cannot be written is lost, and the next one is tried: there is no place left to report it.
 fn write_all(queued: &Receiver<Entry>, mut out: impl Write) {
     for entry in queued {
         match entry {
@@ -59,7 +59,7 @@ fn write_all(queued: &Receiver<Entry>, mut out: impl Write) {
 
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // Whatever a line says, no API key is in it.
+        // No line holds an API key, whatever it says.
         let text = String::from_utf8_lossy(line);
         let line_without_keys = ApiKey::redact(&text).into_owned().into_bytes();
         if self.entries.try_send(Entry::Line(line_without_keys)).is_err() {

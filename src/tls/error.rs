@@ -1,8 +1,8 @@
-//! Why files do not make TLS, and what to do about it.
+//! Errors of TLS files, with what to do about each.
 
 use std::{io, path::PathBuf};
 
-/// A certificate, a key or authorities that cannot be used.
+/// A certificate, a key or an authority cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsError {
     #[error("cannot read {path}: {error}")]
@@ -10,22 +10,22 @@ pub(crate) enum TlsError {
     #[error("{0} holds no PEM certificate (-----BEGIN CERTIFICATE-----)")]
     NoCertificate(PathBuf),
     #[error(
-        "{0} holds no certificate that can be read: each is base64 in lines of its own, between -----BEGIN CERTIFICATE----- and \
-         -----END CERTIFICATE-----, as X.509 has it"
+        "{0}: invalid certificate: each must be an X.509 certificate in PEM, base64 between -----BEGIN CERTIFICATE----- and \
+         -----END CERTIFICATE-----"
     )]
     Certificate(PathBuf),
     #[error(transparent)]
     KeyFile(#[from] bulla::SecretFileError),
     #[error("{0} holds no private key in PEM (PKCS #8, PKCS #1 or SEC 1)")]
     NoKey(PathBuf),
-    #[error("the key in {0} is encrypted, and nobody is asked for a passphrase: write it decrypted, with mode 0600")]
+    #[error("the key in {0} is encrypted, and no passphrase is asked for: decrypt it, and give the file mode 0600")]
     Encrypted(PathBuf),
-    #[error("{0} holds a key that is none, or of a kind that is not spoken here: use ECDSA P-256, Ed25519 or RSA")]
+    #[error("{0}: not a supported private key (ECDSA P-256, Ed25519, RSA)")]
     Key(PathBuf),
-    #[error("{key} is not the key of the first certificate in {certificate}: put both in place from one issue")]
+    #[error("{key} is not the key of the first certificate in {certificate}: install both from the same issuance")]
     Mismatch { certificate: PathBuf, key: PathBuf },
-    #[error("client certificates cannot be verified by what is in {0}: {1}")]
+    #[error("the authorities in {0} cannot verify client certificates: {1}")]
     Authorities(PathBuf, String),
-    #[error("the TLS library refuses this: {0}")]
+    #[error("the TLS library refused the configuration: {0}")]
     Library(#[from] rustls::Error),
 }

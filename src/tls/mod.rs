@@ -3,9 +3,9 @@
 mod client;
 mod error;
 mod identity;
-mod listener;
-mod listeners;
-mod stated;
+mod reload;
+mod server_config;
+mod validity;
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ pub(crate) use self::{
     client::{ClientCertificate, Mapped},
     error::TlsError,
     identity::{Identity, authorities},
-    listener::ListenerTls,
-    listeners::{ListenerTlsError, Tls},
-    stated::Validity,
+    reload::{ListenerTlsError, Tls},
+    server_config::ListenerTls,
+    validity::Validity,
 };
 
 /// The one provider of cryptography below TLS.

@@ -228,7 +228,7 @@ fn a_realm_s_policy_is_kept_over_http_and_on_the_command_line() {
         assert!(refused.body.contains(field), "{}", refused.body);
     }
     let by_hand = deployment.run(&["issue", "--realm", "live", "--app", APP, "--ttl", "never"]);
-    assert!(by_hand.code == 2 && by_hand.err.contains("have to expire"), "{}", by_hand.err);
+    assert!(by_hand.code == 2 && by_hand.err.contains("must expire"), "{}", by_hand.err);
     assert_eq!(deployment.issue("test", &["--ttl", "never"])["expires_at"], serde_json::Value::Null);
     for (wrong, told) in [
         ("default_ttl = \"91d\"\nmax_ttl = \"90d\"", "longer than max_ttl"),

@@ -160,7 +160,7 @@ fn a_rule_that_lies_ahead_lets_nothing_be_issued_that_nobody_accepts() {
     let before = server.admin.get("/v1/api-keys").body;
     let refused = deployment.run(&["issue", "--realm", "live", "--app", APP]);
     assert_eq!(refused.code, 2, "{}", refused.out);
-    for part in ["a rule takes back what is issued before", "it is ", "Set the clock"] {
+    for part in ["a rule revokes what is issued before", "it is ", "Set the clock"] {
         assert!(refused.err.contains(part), "{part}: {}", refused.err);
     }
     let over_http = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP}));

@@ -16,7 +16,7 @@ pub struct Ran {
 }
 
 impl Ran {
-    /// Standard output as the one JSON object it has to be.
+    /// Standard output as the one JSON object it must be.
     pub fn json(&self) -> Value {
         assert_eq!(self.out.lines().count(), 1, "one line of JSON: {:?} {:?}", self.out, self.err);
         serde_json::from_str(&self.out).expect("a JSON object")

@@ -23,10 +23,10 @@ pub(super) fn check(deployment: &Deployment, report: &mut Report) -> Option<Arc<
     let trial = Actor::command_line().record(clock::now(), "doctor", None, serde_json::json!({}));
     let writable = store.transaction(&mut |transaction| {
         transaction.append_audit(&trial)?;
-        Err(StoreError::GivenUp)
+        Err(StoreError::Aborted)
     });
     match (store.count(), writable) {
-        (Ok(keys), Err(StoreError::GivenUp)) => report.ok("store", format_args!("{keys} API keys on record")),
+        (Ok(keys), Err(StoreError::Aborted)) => report.ok("store", format_args!("{keys} API keys on record")),
         (Err(error), _) | (_, Err(error)) => report.wrong("store", error),
         (Ok(_), Ok(())) => {}
     }

@@ -16,13 +16,13 @@ use super::import_arguments::{FormatArgument, SaltArgument, SchemeArgument, with
 use crate::{
     action::{
         Actor,
-        import::{Import as Action, Summary, Watch},
+        import::{Import as Action, Progress, Summary},
     },
     cli::{ConfigArgument, Failure, Outcome, output},
     clock,
     config::Config,
     deployment::Deployment,
-    imported::{Format, Hashed, HmacKey, PublicPart, Reader, Refusal, Rule, SaltEncoding, Scheme},
+    imported::{Format, Hashed, HmacKey, KeyLayout, PublicPart, Reader, RowError, SaltEncoding, Scheme},
 };
 
 /// Refused rows that are shown; `--report` has them all.
@@ -91,35 +91,35 @@ enum HashedArgument {
 impl Import {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let deployment = config.open()?;
-        let rule = self.rule()?;
-        self.check(&deployment, &rule)?;
-        let salts = match (self.salt_encoding, rule.scheme.has_salt()) {
+        let layout = self.layout()?;
+        self.check(&deployment, &layout)?;
+        let salts = match (self.salt_encoding, layout.scheme.has_salt()) {
             (None, true) => return Err(usage("say how the salts are written: --salt-encoding text, hex or base64")),
             (encoding, _) => encoding.map_or(SaltEncoding::Text, SaltEncoding::from),
         };
         let (input, length) = self.open()?;
         let now = clock::now();
-        let mut reader = Reader::new(input, self.format(), &rule, salts, now)?;
-        let mut watch = Report::new(length, self.report.as_deref().map(File::create).transpose()?);
+        let mut reader = Reader::new(input, self.format(), &layout, salts, now)?;
+        let mut progress = Report::new(length, self.report.as_deref().map(File::create).transpose()?);
         let (store, actor) = (deployment.store()?, Actor::command_line());
         let import =
-            Action { store: &*store, actor: &actor, now, realm: self.realm, rule: &rule, dry_run: self.dry_run };
-        let summary = import.run(&mut reader, &mut watch).map_err(|error| usage(error.to_string()));
-        let refusals = watch.finish()?;
+            Action { store: &*store, actor: &actor, now, realm: self.realm, layout: &layout, dry_run: self.dry_run };
+        let summary = import.run(&mut reader, &mut progress).map_err(|error| usage(error.to_string()));
+        let errors = progress.finish()?;
         let summary = summary?;
         if self.json {
             let mut value = serde_json::to_value(&summary).map_err(io::Error::from)?;
             if let Some(object) = value.as_object_mut() {
-                object.insert("refusals".to_owned(), refusals.iter().map(row).collect());
+                object.insert("refusals".to_owned(), errors.iter().map(row).collect());
             }
             output::json(&value)?;
         } else {
-            print(&summary, &refusals)?;
+            print(&summary, &errors)?;
         }
         Ok(if summary.refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
     }
 
-    fn rule(&self) -> Result<Rule, Failure> {
+    fn layout(&self) -> Result<KeyLayout, Failure> {
         let scheme = Scheme::from(self.scheme);
         let binary = scheme == Scheme::Sha256IdKeySalt;
         let public = match (self.public_part, &self.separator) {
@@ -134,13 +134,13 @@ impl Import {
             HashedArgument::Secret => Hashed::Secret,
         };
         let (prefix, hmac_key) = (self.prefix.clone(), self.hmac_key.clone());
-        let rule = Rule { scheme, prefix, public, hashed, hmac_key };
-        rule.check().map_err(|error| usage(with_arguments(error)))?;
-        Ok(rule)
+        let layout = KeyLayout { scheme, prefix, public, hashed, hmac_key };
+        layout.check().map_err(|error| usage(with_arguments(error)))?;
+        Ok(layout)
     }
 
     /// What could only go wrong when the first of the keys is presented.
-    fn check(&self, deployment: &Deployment, rule: &Rule) -> Result<(), Failure> {
+    fn check(&self, deployment: &Deployment, layout: &KeyLayout) -> Result<(), Failure> {
         let config: &Config = &deployment.config;
         if !config.realms.contains_key(self.realm.as_str()) {
             let realm = self.realm;
@@ -154,7 +154,7 @@ impl Import {
                 self.realm
             )));
         }
-        HmacKey::of(rule, config).map(drop).map_err(usage)
+        HmacKey::of(layout, config).map(drop).map_err(usage)
     }
 
     fn open(&self) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
@@ -182,7 +182,7 @@ struct Report {
     /// Shows nothing where standard error is no terminal.
     bar: ProgressBar,
     file: Option<BufWriter<File>>,
-    first: Vec<Refusal>,
+    first: Vec<RowError>,
 }
 
 impl Report {
@@ -197,7 +197,7 @@ impl Report {
         Report { bar, file: file.map(BufWriter::new), first: Vec::new() }
     }
 
-    fn finish(mut self) -> io::Result<Vec<Refusal>> {
+    fn finish(mut self) -> io::Result<Vec<RowError>> {
         self.bar.finish_and_clear();
         if let Some(file) = &mut self.file {
             file.flush()?;
@@ -206,13 +206,13 @@ impl Report {
     }
 }
 
-impl Watch for Report {
-    fn refused(&mut self, refusal: &Refusal) -> io::Result<()> {
+impl Progress for Report {
+    fn refused(&mut self, error: &RowError) -> io::Result<()> {
         if self.first.len() < SHOWN {
-            self.first.push(refusal.clone());
+            self.first.push(error.clone());
         }
         match &mut self.file {
-            Some(file) => writeln!(file, "{}", row(refusal)),
+            Some(file) => writeln!(file, "{}", row(error)),
             None => Ok(()),
         }
     }
@@ -223,11 +223,11 @@ impl Watch for Report {
     }
 }
 
-fn row(refusal: &Refusal) -> Value {
-    json!({"line": refusal.line, "reason": refusal.reason.code(), "detail": refusal.reason.to_string()})
+fn row(error: &RowError) -> Value {
+    json!({"line": error.line, "reason": error.kind.code(), "detail": error.kind.to_string()})
 }
 
-fn print(summary: &Summary, refusals: &[Refusal]) -> io::Result<()> {
+fn print(summary: &Summary, errors: &[RowError]) -> io::Result<()> {
     let head = if summary.dry_run { "would be imported" } else { "imported" };
     output::fields(&[
         ("realm", summary.realm.clone()),
@@ -240,13 +240,13 @@ fn print(summary: &Summary, refusals: &[Refusal]) -> io::Result<()> {
     ])?;
     if summary.in_other_sets > 0 {
         output::note(&format!(
-            "{} of these keys have the digest or the public part of a key that was imported to this realm under another rule. \
+            "{} of these keys have the digest or the public part of a key that was imported to this realm under another layout. \
              Where it is the same key it stands in both sets now: `bulla revoke -` with the key ends it in all, and revoking it \
              in one of them rejects it in the realm",
             summary.in_other_sets
         ));
     }
-    if refusals.is_empty() {
+    if errors.is_empty() {
         return Ok(());
     }
     output::line("")?;
@@ -254,9 +254,9 @@ fn print(summary: &Summary, refusals: &[Refusal]) -> io::Result<()> {
         summary.reasons.iter().map(|(reason, count)| vec![count.to_string(), (*reason).to_owned()]).collect();
     output::table(&["ROWS", "REFUSED FOR"], &reasons)?;
     output::line("")?;
-    let rows: Vec<_> = refusals.iter().map(|one| vec![one.line.to_string(), one.reason.to_string()]).collect();
+    let rows: Vec<_> = errors.iter().map(|one| vec![one.line.to_string(), one.kind.to_string()]).collect();
     output::table(&["LINE", "WHY"], &rows)?;
-    if summary.refused > refusals.len() as u64 {
+    if summary.refused > errors.len() as u64 {
         output::line("\nThere are more: --report FILE writes them all")?;
     }
     Ok(())

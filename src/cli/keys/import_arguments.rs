@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::imported::{Format, RuleError, SaltEncoding, Scheme};
+use crate::imported::{Format, KeyLayoutError, SaltEncoding, Scheme};
 
 /// `--scheme`.
 #[derive(Clone, Copy, ValueEnum)]
@@ -86,13 +86,13 @@ impl From<SaltArgument> for SaltEncoding {
 }
 
 /// The error with the arguments that set it right.
-pub(super) fn with_arguments(error: RuleError) -> String {
+pub(super) fn with_arguments(error: KeyLayoutError) -> String {
     let arguments = match error {
-        RuleError::PublicPartNeeded(_) => "add --public-part or --separator",
-        RuleError::PublicPartGiven => "leave --public-part, --separator and --prefix out",
-        RuleError::PublicPartEmpty => "change --public-part or --separator",
-        RuleError::NothingBefore => "add --public-part or --separator, or leave `--hashed secret` out",
-        RuleError::HmacKey => "give --hmac-key with this scheme alone",
+        KeyLayoutError::PublicPartNeeded(_) => "add --public-part or --separator",
+        KeyLayoutError::PublicPartGiven => "leave --public-part, --separator and --prefix out",
+        KeyLayoutError::PublicPartEmpty => "change --public-part or --separator",
+        KeyLayoutError::NothingBefore => "add --public-part or --separator, or leave `--hashed secret` out",
+        KeyLayoutError::HmacKey => "give --hmac-key with this scheme alone",
     };
     format!("{error}: {arguments}")
 }

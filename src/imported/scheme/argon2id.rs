@@ -5,7 +5,7 @@ use bulla::{Argon2id, Ceilings};
 use zeroize::Zeroizing;
 
 use super::{SlowError, same, slow::MOST_KIB};
-use crate::imported::refusal::Reason;
+use crate::imported::row_error::RowErrorKind;
 
 #[derive(Clone, Debug)]
 pub(in crate::imported) struct Hash {
@@ -16,24 +16,24 @@ pub(in crate::imported) struct Hash {
 }
 
 impl Hash {
-    pub(super) fn parse(text: &str) -> Result<Self, Reason> {
-        let phc = phc::PasswordHash::new(text).map_err(|_| Reason::HashString)?;
-        let (Some(salt), Some(hash)) = (phc.salt, phc.hash) else { return Err(Reason::HashString) };
+    pub(super) fn parse(text: &str) -> Result<Self, RowErrorKind> {
+        let phc = phc::PasswordHash::new(text).map_err(|_| RowErrorKind::HashString)?;
+        let (Some(salt), Some(hash)) = (phc.salt, phc.hash) else { return Err(RowErrorKind::HashString) };
         if phc.algorithm.as_str() != "argon2id" {
-            return Err(Reason::HashString);
+            return Err(RowErrorKind::HashString);
         }
-        let parameter = |name: &str| phc.params.get_decimal(name).ok_or(Reason::HashString);
+        let parameter = |name: &str| phc.params.get_decimal(name).ok_or(RowErrorKind::HashString);
         let setting = Argon2id { m_kib: parameter("m")?, t: parameter("t")?, p: parameter("p")? };
         // A key identifier or associated data would be part of the hash, and nobody here has them.
         if phc.params.iter().count() != 3 {
-            return Err(Reason::HashString);
+            return Err(RowErrorKind::HashString);
         }
         const { assert!(MOST_KIB == 256 * 1024, "as much as the library's ceilings") }
-        Ceilings::default().check(&setting).map_err(|error| Reason::TooCostly(error.to_string()))?;
+        Ceilings::default().check(&setting).map_err(|error| RowErrorKind::TooCostly(error.to_string()))?;
         let version = match phc.version.unwrap_or(0x10) {
             0x10 => Version::V0x10,
             0x13 => Version::V0x13,
-            _ => return Err(Reason::HashString),
+            _ => return Err(RowErrorKind::HashString),
         };
         Ok(Hash { version, setting, salt: salt.to_vec(), hash: hash.as_bytes().to_vec() })
     }
@@ -90,7 +90,7 @@ mod tests {
             ("argon2id$v=19$m=4,t=2,p=1", true),
         ] {
             let refused = Hash::parse(&format!("${beginning}${salt_and_hash}")).expect_err(beginning);
-            assert_eq!(matches!(refused, Reason::TooCostly(_)), too_costly, "{beginning}");
+            assert_eq!(matches!(refused, RowErrorKind::TooCostly(_)), too_costly, "{beginning}");
         }
     }
 }

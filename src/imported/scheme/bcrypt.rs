@@ -4,7 +4,7 @@
 use bcrypt::{HashParts, hash_with_salt};
 
 use super::{SlowError, same};
-use crate::imported::refusal::Reason;
+use crate::imported::row_error::RowErrorKind;
 
 /// KiB that a check takes.
 pub(super) const MEMORY_KIB: u32 = 8;
@@ -20,18 +20,18 @@ pub(in crate::imported) struct Hash {
 }
 
 impl Hash {
-    pub(super) fn parse(text: &str) -> Result<Self, Reason> {
+    pub(super) fn parse(text: &str) -> Result<Self, RowErrorKind> {
         // `$2x$` marks hashes of a broken implementation.
         if !["$2a$", "$2b$", "$2y$"].iter().any(|version| text.starts_with(version)) {
-            return Err(Reason::HashString);
+            return Err(RowErrorKind::HashString);
         }
-        let parts: HashParts = text.parse().map_err(|_| Reason::HashString)?;
+        let parts: HashParts = text.parse().map_err(|_| RowErrorKind::HashString)?;
         let cost = parts.get_cost();
         if cost > MOST_COST {
-            return Err(Reason::TooCostly(format!("cost {cost} is above the ceiling of {MOST_COST}")));
+            return Err(RowErrorKind::TooCostly(format!("cost {cost} is above the ceiling of {MOST_COST}")));
         }
         if cost < 4 {
-            return Err(Reason::HashString);
+            return Err(RowErrorKind::HashString);
         }
         Ok(Hash { cost, salt: parts.get_salt_raw(), text: parts.to_string() })
     }
@@ -67,9 +67,9 @@ mod tests {
     fn other_strings_and_costs_without_measure_are_refused() {
         let rest = "RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";
         for bad in ["$2x$04$", "$2$04$", "$2b$03$", "$2b$xx$", "$2b$04$x"] {
-            assert_eq!(Hash::parse(&format!("{bad}{rest}")).err(), Some(Reason::HashString), "{bad}");
+            assert_eq!(Hash::parse(&format!("{bad}{rest}")).err(), Some(RowErrorKind::HashString), "{bad}");
         }
-        assert!(matches!(Hash::parse(&format!("$2b$15${rest}")), Err(Reason::TooCostly(_))));
+        assert!(matches!(Hash::parse(&format!("$2b$15${rest}")), Err(RowErrorKind::TooCostly(_))));
         assert!(Hash::parse(&format!("$2b$14${rest}")).is_ok());
     }
 }

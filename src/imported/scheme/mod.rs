@@ -13,7 +13,7 @@ use ctutils::CtEq;
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::slow::{SlowError, SlowHash};
-use super::{HmacKey, encoding, refusal::Reason};
+use super::{HmacKey, encoding, row_error::RowErrorKind};
 
 /// Bytes of a fast scheme's digest.
 pub(super) const DIGEST: usize = 32;
@@ -102,12 +102,12 @@ impl Scheme {
     }
 
     /// Reads the hash of a row; the salt stands apart.
-    pub(super) fn check(self, hash: &str, salt: Vec<u8>) -> Result<Check, Reason> {
+    pub(super) fn check(self, hash: &str, salt: Vec<u8>) -> Result<Check, RowErrorKind> {
         if self.is_slow() {
             SlowHash::parse(self, hash)?;
             return Ok(Check::Slow(hash.into()));
         }
-        let digest = encoding::fixed(hash).ok_or(Reason::Digest)?;
+        let digest = encoding::fixed(hash).ok_or(RowErrorKind::Digest)?;
         Ok(Check::Fast { digest, salt: salt.into() })
     }
 

@@ -5,7 +5,7 @@ use scrypt::Params;
 use zeroize::Zeroizing;
 
 use super::{SlowError, same, slow::MOST_KIB};
-use crate::imported::refusal::Reason;
+use crate::imported::row_error::RowErrorKind;
 
 /// The digits of crypt strings, the low ones first.
 const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -21,26 +21,26 @@ pub(in crate::imported) struct Hash {
 }
 
 impl Hash {
-    pub(super) fn parse(text: &str) -> Result<Self, Reason> {
+    pub(super) fn parse(text: &str) -> Result<Self, RowErrorKind> {
         match text.strip_prefix("$7$") {
             Some(rest) => Self::from_crypt(rest),
             None => Self::from_phc(text),
         }
     }
 
-    fn from_phc(text: &str) -> Result<Self, Reason> {
-        let phc = phc::PasswordHash::new(text).map_err(|_| Reason::HashString)?;
-        let (Some(salt), Some(hash)) = (phc.salt, phc.hash) else { return Err(Reason::HashString) };
+    fn from_phc(text: &str) -> Result<Self, RowErrorKind> {
+        let phc = phc::PasswordHash::new(text).map_err(|_| RowErrorKind::HashString)?;
+        let (Some(salt), Some(hash)) = (phc.salt, phc.hash) else { return Err(RowErrorKind::HashString) };
         if phc.algorithm.as_str() != "scrypt" || phc.version.is_some() || phc.params.iter().count() != 3 {
-            return Err(Reason::HashString);
+            return Err(RowErrorKind::HashString);
         }
-        let parameter = |name: &str| phc.params.get_decimal(name).ok_or(Reason::HashString);
+        let parameter = |name: &str| phc.params.get_decimal(name).ok_or(RowErrorKind::HashString);
         Self::new(parameter("ln")?, parameter("r")?, parameter("p")?, salt.to_vec(), hash.as_bytes().to_vec())
     }
 
-    fn from_crypt(rest: &str) -> Result<Self, Reason> {
-        let (settings, hash) = rest.split_once('$').ok_or(Reason::HashString)?;
-        let (numbers, salt) = settings.as_bytes().split_at_checked(11).ok_or(Reason::HashString)?;
+    fn from_crypt(rest: &str) -> Result<Self, RowErrorKind> {
+        let (settings, hash) = rest.split_once('$').ok_or(RowErrorKind::HashString)?;
+        let (numbers, salt) = settings.as_bytes().split_at_checked(11).ok_or(RowErrorKind::HashString)?;
         let number = |digits: &[u8]| -> Option<u32> {
             let low_first = digits.iter().enumerate();
             low_first.map(|(at, digit)| Some(value(*digit)? << (6 * at))).try_fold(0, |sum, digit| Some(sum | digit?))
@@ -50,23 +50,23 @@ impl Hash {
         match (ln, r, p, bytes) {
             // The salt is the text's own bytes.
             (Some(ln), Some(r), Some(p), Some(hash)) => Self::new(ln, r, p, salt.to_vec(), hash.concat()),
-            _ => Err(Reason::HashString),
+            _ => Err(RowErrorKind::HashString),
         }
     }
 
-    fn new(ln: u32, r: u32, p: u32, salt: Vec<u8>, hash: Vec<u8>) -> Result<Self, Reason> {
-        let blocks = 1u64.checked_shl(ln).filter(|_| ln < 32).ok_or(Reason::HashString)?;
+    fn new(ln: u32, r: u32, p: u32, salt: Vec<u8>, hash: Vec<u8>) -> Result<Self, RowErrorKind> {
+        let blocks = 1u64.checked_shl(ln).filter(|_| ln < 32).ok_or(RowErrorKind::HashString)?;
         let kib = (blocks + u64::from(p)).saturating_mul(u64::from(r)) / 8;
         if kib > MOST_KIB + 1024 || p > MOST_LANES {
-            return Err(Reason::TooCostly(format!(
+            return Err(RowErrorKind::TooCostly(format!(
                 "N = 2^{ln}, r = {r}, p = {p} is above the ceilings of {MOST_KIB} KiB and {MOST_LANES} lanes"
             )));
         }
         if !(16..=64).contains(&hash.len()) || ln == 0 {
-            return Err(Reason::HashString);
+            return Err(RowErrorKind::HashString);
         }
-        let log_n = u8::try_from(ln).map_err(|_| Reason::HashString)?;
-        let params = Params::new(log_n, r, p).map_err(|_| Reason::HashString)?;
+        let log_n = u8::try_from(ln).map_err(|_| RowErrorKind::HashString)?;
+        let params = Params::new(log_n, r, p).map_err(|_| RowErrorKind::HashString)?;
         Ok(Hash { params, memory_kib: u32::try_from(kib).unwrap_or(u32::MAX), salt, hash })
     }
 
@@ -128,11 +128,11 @@ mod tests {
             ("ln=14,r=8,p=17", true),
         ] {
             let refused = Hash::parse(&format!("$scrypt${parameters}{rest}")).expect_err(parameters);
-            assert_eq!(matches!(refused, Reason::TooCostly(_)), too_costly, "{parameters}: {refused}");
+            assert_eq!(matches!(refused, RowErrorKind::TooCostly(_)), too_costly, "{parameters}: {refused}");
         }
         assert!(Hash::parse(&format!("$scrypt$ln=18,r=8,p=1{rest}")).is_ok());
         for bad in ["$7$", "$7$36..../...", "$7$36..../....salt$", "$7$36..../....salt$K3", "$7$36..../....salt$K3.!"] {
-            assert_eq!(Hash::parse(bad).err(), Some(Reason::HashString), "{bad}");
+            assert_eq!(Hash::parse(bad).err(), Some(RowErrorKind::HashString), "{bad}");
         }
     }
 }

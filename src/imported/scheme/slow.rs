@@ -1,9 +1,9 @@
 //! Hashes that take time and memory, both known before one runs.
 
 use super::{Scheme, argon2id, bcrypt, scrypt};
-use crate::imported::refusal::Reason;
+use crate::imported::row_error::RowErrorKind;
 
-/// The most memory that a hash may take, in KiB: whoever wrote the table decides about the checker's memory.
+/// The most memory that a hash may take, in KiB: the table that is imported chooses how much a check takes.
 pub(super) const MOST_KIB: u64 = 256 * 1024;
 
 /// A hash as it was imported.
@@ -25,12 +25,12 @@ pub(in crate::imported) enum SlowError {
 
 impl SlowHash {
     /// Reads the string of a row, and holds it to the ceilings.
-    pub(in crate::imported) fn parse(scheme: Scheme, text: &str) -> Result<Self, Reason> {
+    pub(in crate::imported) fn parse(scheme: Scheme, text: &str) -> Result<Self, RowErrorKind> {
         match scheme {
             Scheme::Argon2id => argon2id::Hash::parse(text).map(SlowHash::Argon2id),
             Scheme::Bcrypt => bcrypt::Hash::parse(text).map(SlowHash::Bcrypt),
             Scheme::Scrypt => scrypt::Hash::parse(text).map(SlowHash::Scrypt),
-            _ => Err(Reason::HashString),
+            _ => Err(RowErrorKind::HashString),
         }
     }
 

@@ -31,7 +31,7 @@ pub(in crate::server) fn identify(
     let (Some(tls), Some(config)) = (tls, config) else {
         return refuse("no client certificates are accepted");
     };
-    if !tls.vouches_for(certificate, clock::now_seconds()) {
+    if !tls.accepts(certificate, clock::now_seconds()) {
         return refuse("the client certificate has expired, or its authority is not trusted any more");
     }
     match certificate.mapped(&config.clients) {

@@ -16,12 +16,12 @@ use super::{
 use crate::{
     action::{
         Actor,
-        import::{Import, Watch},
+        import::{Import, Progress},
         replace::replace,
     },
     api::issue::IssuedApiKey,
     clock,
-    imported::{Format, Hashed, PublicPart, Reader, Refusal, Rule, SaltEncoding, Scheme, Set},
+    imported::{Format, Hashed, KeyLayout, PublicPart, Reader, RowError, SaltEncoding, Scheme, Set},
 };
 
 impl World {
@@ -34,13 +34,13 @@ impl World {
         let expires_at = self.random.pick(&[None, None, Some(now + 60), Some(now + 30 * 86_400)]);
         let digest: String = hex::encode(Sha256::digest(&text));
         let row = json!({"app_id": app, "hash": digest, "expires_at": expires_at}).to_string();
-        let rule = rule();
+        let layout = layout();
         self.tell(format!("{} imports a key that expires {expires_at:?}", self.name(by)));
         let guest = self.disturb(by, None);
-        let done = self.run_import(by, &rule, &row, live);
+        let done = self.run_import(by, &layout, &row, live);
         self.read_audit()?;
         self.take_in(&guest);
-        let id = self.id_of_imported(live, &rule, &text);
+        let id = self.id_of_imported(live, &layout, &text);
         let entry = id.and_then(|id| self.command.store.find(&id).ok().flatten());
         if let (Some(id), Some(entry)) = (id, entry) {
             let (issued_at, texts) = (entry.row.issued_at.as_second(), vec![Text { text, end: None }]);
@@ -57,20 +57,20 @@ impl World {
         }
     }
 
-    fn run_import(&self, by: By, rule: &Rule, row: &str, realm: Realm) -> Result<u64, String> {
+    fn run_import(&self, by: By, layout: &KeyLayout, row: &str, realm: Realm) -> Result<u64, String> {
         self.clock_of(by);
         let (actor, now) = (Actor::certificate(self.name(by), None), clock::now());
         let store = self.store_of(by);
-        let reader = Reader::new(Box::new(row.as_bytes()), Format::Jsonl, rule, SaltEncoding::Text, now);
+        let reader = Reader::new(Box::new(row.as_bytes()), Format::Jsonl, layout, SaltEncoding::Text, now);
         let mut reader = reader.map_err(|error| error.to_string())?;
-        let import = Import { store: &*store, actor: &actor, now, realm, rule, dry_run: false };
+        let import = Import { store: &*store, actor: &actor, now, realm, layout, dry_run: false };
         import.run(&mut reader, &mut Silent).map(|summary| summary.imported).map_err(|error| error.to_string())
     }
 
-    fn id_of_imported(&self, realm: Realm, rule: &Rule, text: &str) -> Option<ApiKeyId> {
+    fn id_of_imported(&self, realm: Realm, layout: &KeyLayout, text: &str) -> Option<ApiKeyId> {
         let sets = self.command.store.imported_sets().ok()?;
-        let stored = sets.into_iter().find(|set| set.realm == realm && set.rule == *rule)?;
-        let set = Set { number: stored.number, realm, rule: stored.rule, id_key: stored.id_key, hmac_key: None };
+        let stored = sets.into_iter().find(|set| set.realm == realm && set.layout == *layout)?;
+        let set = Set { number: stored.number, realm, layout: stored.layout, id_key: stored.id_key, hmac_key: None };
         Some(set.id_of(&Sha256::digest(text)))
     }
 
@@ -87,16 +87,16 @@ impl World {
     }
 }
 
-fn rule() -> Rule {
+fn layout() -> KeyLayout {
     let (public, hashed) = (PublicPart::None, Hashed::Whole);
-    Rule { scheme: Scheme::Sha256, prefix: "sk_".to_owned(), public, hashed, hmac_key: None }
+    KeyLayout { scheme: Scheme::Sha256, prefix: "sk_".to_owned(), public, hashed, hmac_key: None }
 }
 
 /// Tells nobody of what an import does.
 struct Silent;
 
-impl Watch for Silent {
-    fn refused(&mut self, _: &Refusal) -> io::Result<()> {
+impl Progress for Silent {
+    fn refused(&mut self, _: &RowError) -> io::Result<()> {
         Ok(())
     }
 

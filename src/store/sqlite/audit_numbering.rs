@@ -1,7 +1,7 @@
 //! The audit's numbers have no gap: each record takes the number behind the latest, within the transaction that it is about,
 //! so that a rollback takes the number with it.
 //!
-//! The table holds that itself, whoever writes to it: its triggers (`migrations/2.sql`) refuse a record that leaves a gap, a
+//! The table enforces it against every writer: its triggers (`migrations/2.sql`) refuse a record that leaves a gap, a
 //! changed one and a deleted one.
 
 /// The next record's number, in SQL. One transaction writes at a time, so no other takes it.

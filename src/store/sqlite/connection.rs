@@ -1,4 +1,4 @@
-//! Opening the file: as a rule to read and write, and where nothing can be written, to read what is there.
+//! Opens the database: to read and write, or read-only where nothing can be written.
 
 use std::{fs::OpenOptions, path::Path, time::Duration};
 
@@ -7,16 +7,16 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use super::{files, mark, migrations, wal};
 use crate::store::StoreError;
 
-/// KiB of pages that the writer keeps at most: with the usual 2,000 a transaction of thousands of rows writes the same pages
-/// of an index again and again.
+/// Page cache of the writer, in KiB: with SQLite's usual 2,000 a transaction of thousands of rows writes the same index pages
+/// again and again.
 const CACHE_KIB: i64 = 64 * 1024;
 
-/// How long a writer waits for another process's transaction, and how often it looks whether that has ended: SQLite's own
-/// handler comes to look every 100 ms, and never meets the gap between two of many short transactions.
-const BUSY: Duration = Duration::from_secs(10);
-const BUSY_LOOK: Duration = Duration::from_millis(2);
+/// How long a writer waits for another process's transaction, and how often it polls: SQLite's own handler polls every 100 ms,
+/// and misses the gaps between many short transactions.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+const BUSY_POLL: Duration = Duration::from_millis(2);
 
-/// Whether file and folder can be written: SQLite keeps files beside its own.
+/// Whether the database can be written.
 pub(super) fn is_writable(path: &Path) -> bool {
     let writable = |error: std::io::Error| {
         !matches!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
@@ -29,14 +29,14 @@ pub(super) struct Connections {
     pub(super) writer: Connection,
     /// Only reads.
     pub(super) reader: Connection,
-    /// Only reads the log of revocations and what else has to be in force at once.
+    /// Only reads the revocation log, and what else must be in force at once.
     pub(super) log: Connection,
-    /// Only reads what goes over the whole ledger and may take seconds.
+    /// Only counts over the whole ledger, which may take seconds.
     pub(super) counter: Connection,
 }
 
 impl Connections {
-    /// Opens the store at this path, which must not be touched before its write-ahead log was found to be its own.
+    /// Opens the store at this path, after it checked that the write-ahead log belongs to it.
     pub(super) fn open(path: &Path, read_only: bool) -> Result<Self, StoreError> {
         files::refuse_foreign_log(path)?;
         let opened = if read_only { Self::to_read(path) } else { Self::to_write(path) };
@@ -60,14 +60,14 @@ impl Connections {
             only_reads.pragma_update(None, "query_only", true)?;
         }
         let connections = Connections { writer, reader, log, counter };
-        // From here on SQLite has all of its files open, and knows which mark was there.
+        // Now SQLite has all of its files open, and each connection has seen the mark.
         for connection in connections.all() {
             mark::read(connection)?;
         }
         Ok(connections)
     }
 
-    /// Every one of them.
+    /// All connections.
     pub(super) fn all(&self) -> [&Connection; 4] {
         [&self.writer, &self.reader, &self.log, &self.counter]
     }
@@ -81,18 +81,18 @@ pub(super) fn checkpoint_on_close(connection: &Connection, moves: bool) -> rusql
 fn writing(path: &Path) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
-    let looks = BUSY.as_millis() / BUSY_LOOK.as_millis();
-    connection.busy_handler(Some(move |looked: i32| {
-        std::thread::sleep(BUSY_LOOK);
-        u128::try_from(looked).is_ok_and(|looked| looked < looks)
+    let polls = BUSY_TIMEOUT.as_millis() / BUSY_POLL.as_millis();
+    connection.busy_handler(Some(move |polled: i32| {
+        std::thread::sleep(BUSY_POLL);
+        u128::try_from(polled).is_ok_and(|polled| polled < polls)
     }))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
 }
 
-/// What a stopped writer has left in the log beside the file is part of it. Without one the file is all there is, and nobody
-/// changes it: SQLite is told so, since it could not lock anything there.
+/// Opens a read-only store. A log that a stopped writer left beside it is part of it. Without a log the file never changes:
+/// SQLite is told so, since it could not lock anything there.
 fn reading(path: &Path) -> Result<Connection, StoreError> {
     let database = files::resolved(path);
     let log = wal::beside(&database, "-wal");

@@ -1,4 +1,4 @@
-//! Counts of the ledger, for people who are to know what a step ends.
+//! Counts over the ledger, which tell administrators how many keys a step ends.
 
 use bulla::Realm;
 use jiff::Timestamp;
@@ -51,7 +51,7 @@ pub(super) fn has_realm(connection: &Connection, realm: Realm) -> Result<bool, S
     Ok(query.query_row([realm.as_str()], |row| row.get(0))?)
 }
 
-/// The rules whose time lies behind `after`: what each is about, and its time.
+/// The rules with a time later than `after`: what each is about, and its time.
 pub(super) fn rules_behind(connection: &Connection, after: Timestamp) -> Result<Vec<(String, Timestamp)>, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT CASE WHEN app_id IS NULL THEN 'realm ' || realm WHEN realm IS NULL THEN 'app ' || app_id

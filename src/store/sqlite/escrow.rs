@@ -66,7 +66,7 @@ pub(super) fn end(connection: &Connection, id: &ApiKeyId, at: Timestamp, now: Ti
     Ok(())
 }
 
-/// Ends what a revocation takes back.
+/// Ends the escrow of keys that a revocation ends.
 pub(super) fn end_by(connection: &Connection, new: &NewRevocation) -> Result<(), StoreError> {
     match new.change {
         Change::Revoke { id, .. } => {

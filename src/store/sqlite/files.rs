@@ -1,8 +1,8 @@
-//! The files that a store has open, and whether they are still those that its path leads to.
+//! The files that a store has open: checks that its path still leads to them.
 //!
-//! SQLite finds the write-ahead log and its index by their names and the database by an open descriptor. Once somebody puts
-//! another file in the place of one of the three, two processes write the same log for different databases, and what one of
-//! them acknowledges is lost or damages the other's.
+//! SQLite finds the write-ahead log and its index by name, and the database by an open descriptor. When one of the three files
+//! is exchanged, two processes may write the same log for different databases: acknowledged writes of one are lost, or damage
+//! the other's.
 
 use std::{
     fs::Metadata,
@@ -18,20 +18,20 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// What to do about each of them.
+/// What to do about an exchanged file.
 const CURE: &str = "nothing is written any more, so that nothing is lost: stop every bulla that has this store open, put the \
                     right files in place (docs/RECOVERY.md, \"A restored backup\"), and start again";
 
-/// Device and number of a file.
+/// Device and inode of a file.
 type Identity = (u64, u64);
-/// What changes whenever something is written to a file: its length, and the times of its content and of its inode.
+/// Changes with each write to a file: its length, and the times of its content and of its inode.
 type Stamp = (u64, (i64, i64), (i64, i64));
 
 pub(super) struct Files {
-    /// As the configuration has it; a link may lead elsewhere later.
+    /// As configured; a link may lead elsewhere later.
     path: PathBuf,
     database: Identity,
-    /// The log and its index: none where nothing can be written, and SQLite keeps none.
+    /// The log and its index; empty in a read-only store, for which SQLite keeps none.
     beside: Vec<(PathBuf, Identity)>,
     content: Mutex<Content>,
 }
@@ -39,25 +39,25 @@ pub(super) struct Files {
 /// What is known of the database's content.
 struct Content {
     stamp: Option<Stamp>,
-    /// Why it is no longer the content that the log belongs to. For good: what was read meanwhile may be anything.
+    /// Why the log no longer belongs to the content. This is final: anything may have been read meanwhile.
     overwritten: Option<String>,
 }
 
 /// Where the paths lead.
-enum Standing {
+enum Whereabouts {
     Ours,
-    /// All three lead elsewhere, or nowhere: what is open can be read, and nobody else reaches it.
+    /// All three lead elsewhere, or nowhere: the open files can be read, and no other process reaches them.
     Apart(String),
-    /// Some of them do: what another process writes now mixes with what is open.
+    /// Some lead elsewhere: writes of another process mix with the open files.
     Mixed(String),
 }
 
-/// Where the database is, links followed: SQLite keeps its other files there.
+/// The database's path without links: SQLite keeps its other files there.
 pub(super) fn resolved(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or_else(|_| path.to_owned())
 }
 
-/// Refuses to open a database beside a log of another one. Nothing is opened before that by which SQLite could mix them.
+/// Refuses to open a database beside the log of another one. SQLite must not open them before, as it would mix them.
 pub(super) fn refuse_foreign_log(path: &Path) -> Result<(), StoreError> {
     let database = resolved(path);
     let (log, index) = (wal::beside(&database, "-wal"), wal::beside(&database, "-shm"));
@@ -80,7 +80,7 @@ pub(super) fn refuse_foreign_log(path: &Path) -> Result<(), StoreError> {
     }
 }
 
-/// The device and number of the file at this path; none where there is none.
+/// The device and inode of the file at this path, if there is one.
 pub(super) fn identity(path: &Path) -> Option<Identity> {
     path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
@@ -90,7 +90,7 @@ fn stamp(metadata: &Metadata) -> Stamp {
 }
 
 impl Files {
-    /// Notes what has just been opened. `before` is what the path led to before that.
+    /// Notes the files that were just opened. `before` is the file that the path led to before.
     pub(super) fn opened(path: &Path, before: Option<Identity>, read_only: bool) -> Result<Self, StoreError> {
         let resolved = resolved(path);
         let name = if read_only { &[][..] } else { &["-wal", "-shm"][..] };
@@ -105,18 +105,18 @@ impl Files {
         if before.is_some_and(|before| before != database) {
             return Err(moved(format!("{} was replaced while it was opened", path.display())));
         }
-        // The content was looked at before: the first look from here on looks again, by what is open.
+        // The content was checked before it was opened; the first check from here on uses the open connection.
         let content = Content { stamp: None, overwritten: None };
         Ok(Files { path: path.to_owned(), database, beside, content: Mutex::new(content) })
     }
 
-    fn standing(&self) -> Standing {
+    fn whereabouts(&self) -> Whereabouts {
         let (mut ours, mut others) = (0, None);
         let all = [(&self.path, self.database)].into_iter().chain(self.beside.iter().map(|(path, id)| (path, *id)));
         for (path, identity) in all {
             match path.metadata().map(|metadata| (metadata.dev(), metadata.ino())) {
                 Ok(now) if now == identity => ours += 1,
-                // Who may not look does not know.
+                // Without permission nothing is known.
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => ours += 1,
                 Ok(_) => {
                     others = others.or(Some(format!("{} is another file than the one that is open", path.display())))
@@ -125,32 +125,32 @@ impl Files {
             }
         }
         match others {
-            None => Standing::Ours,
-            Some(told) if ours == 0 => Standing::Apart(told),
-            Some(told) => Standing::Mixed(told),
+            None => Whereabouts::Ours,
+            Some(told) if ours == 0 => Whereabouts::Apart(told),
+            Some(told) => Whereabouts::Mixed(told),
         }
     }
 
-    /// Whether writing means anything: every path leads to what is open.
+    /// Checks that every path leads to the open file: otherwise a write is lost.
     pub(super) fn ours(&self) -> Result<(), StoreError> {
         self.not_overwritten()?;
-        match self.standing() {
-            Standing::Ours => Ok(()),
-            Standing::Apart(told) | Standing::Mixed(told) => Err(moved(told)),
+        match self.whereabouts() {
+            Whereabouts::Ours => Ok(()),
+            Whereabouts::Apart(told) | Whereabouts::Mixed(told) => Err(moved(told)),
         }
     }
 
-    /// Whether what is open can still be read.
+    /// Checks that the open files can still be read.
     pub(super) fn readable(&self) -> Result<(), StoreError> {
         self.not_overwritten()?;
-        match self.standing() {
-            Standing::Ours | Standing::Apart(_) => Ok(()),
-            Standing::Mixed(told) => Err(moved(told)),
+        match self.whereabouts() {
+            Whereabouts::Ours | Whereabouts::Apart(_) => Ok(()),
+            Whereabouts::Mixed(told) => Err(moved(told)),
         }
     }
 
-    /// Looks at the database's content where something has been written to it: SQLite only moves the log into it, and a copy
-    /// of another state over it does more. `seen` is the mark that an open connection sees.
+    /// Checks the database's content after something was written to it: SQLite moves the log into it, but a copy over it
+    /// brings another state. `seen` is the mark that an open connection sees.
     pub(super) fn look_at_content(&self, seen: &dyn Fn() -> Option<Mark>) -> Result<(), StoreError> {
         let Ok(metadata) = self.path.metadata() else { return Ok(()) };
         let now = Some(stamp(&metadata));
@@ -167,14 +167,14 @@ impl Files {
                 self.content().stamp = now;
                 Ok(())
             }
-            // Shows in where the paths lead.
+            // The paths show that.
             Ok(Fit::Removed) => Ok(()),
             Err(error) => Err(StoreError::Failed(format!("{}: {error}", self.path.display()))),
         }
     }
 
-    /// Whether the log may be moved into the database when it is closed: it is the one that the log belongs to, and nobody
-    /// else can have used the log since it was last ours. A log that was only removed is saved by that.
+    /// Whether SQLite may move the log into the database on close: the log belongs to the database, and no other process used
+    /// the log since the last check. This saves a log that was only removed.
     pub(super) fn may_be_closed(&self) -> bool {
         let unchanged = self.path.metadata().is_ok_and(|metadata| {
             (metadata.dev(), metadata.ino()) == self.database && self.content().stamp == Some(stamp(&metadata))

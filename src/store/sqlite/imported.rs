@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{damaged, ledger};
 use crate::{
-    imported::{Check, ImportedRow, Rule},
+    imported::{Check, ImportedRow, KeyLayout},
     store::{Imported, ImportedPart, Migration, NewImported, StoreError, StoredSet},
 };
 
@@ -27,14 +27,14 @@ pub(super) fn sets(connection: &Connection) -> Result<Vec<StoredSet>, StoreError
     Ok(sets)
 }
 
-/// The set of this rule, made unless there is one.
+/// The set of this layout, made unless there is one.
 pub(super) fn set(
     connection: &Connection,
     realm: Realm,
-    rule: &Rule,
+    layout: &KeyLayout,
     id_key: [u8; 16],
 ) -> Result<StoredSet, StoreError> {
-    let text = serde_json::to_string(rule).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let text = serde_json::to_string(layout).map_err(|error| StoreError::Failed(error.to_string()))?;
     connection
         .prepare_cached("INSERT INTO imported_sets (realm, rule, id_key) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
         .execute(params![realm.as_str(), text, id_key])?;
@@ -47,7 +47,7 @@ fn read_set(row: &Row<'_>) -> rusqlite::Result<Result<StoredSet, StoreError>> {
     let number: i64 = row.get(0)?;
     let (realm, rule): (String, String) = (row.get(1)?, row.get(2)?);
     Ok(match (realm.parse(), serde_json::from_str(&rule), row.get(3)) {
-        (Ok(realm), Ok(rule), Ok(id_key)) => Ok(StoredSet { number, realm, rule, id_key }),
+        (Ok(realm), Ok(layout), Ok(id_key)) => Ok(StoredSet { number, realm, layout, id_key }),
         _ => Err(damaged("the sets of imported keys", number)),
     })
 }
@@ -84,15 +84,16 @@ pub(super) fn after(connection: &Connection, place: i64, limit: u32) -> Result<I
          FROM imported_keys JOIN api_keys USING (seq) JOIN imported_sets USING (set_id)
          WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
-    let (mut rules, mut part) = (Vec::<(i64, Option<bool>)>::new(), ImportedPart::default());
+    let (mut layouts, mut part) = (Vec::<(i64, Option<bool>)>::new(), ImportedPart::default());
     let mut rows = query.query(params![place, limit])?;
     while let Some(row) = rows.next()? {
         let (place, set): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let known = rules.iter().find(|(number, _)| *number == set).map(|(_, slow)| *slow);
+        let known = layouts.iter().find(|(number, _)| *number == set).map(|(_, slow)| *slow);
         let slow = known.unwrap_or_else(|| {
-            let rule = row.get_ref(11).ok().and_then(|rule| serde_json::from_str::<Rule>(rule.as_str().ok()?).ok());
-            let slow = rule.map(|rule| rule.scheme.is_slow());
-            rules.push((set, slow));
+            let text = row.get_ref(11).ok();
+            let layout = text.and_then(|text| serde_json::from_str::<KeyLayout>(text.as_str().ok()?).ok());
+            let slow = layout.map(|layout| layout.scheme.is_slow());
+            layouts.push((set, slow));
             slow
         });
         part.through = Some(place);
@@ -153,7 +154,7 @@ fn read(row: &Row<'_>, slow: bool) -> rusqlite::Result<Option<ImportedRow>> {
     Ok(parse(row.get(0)?, row.get(1)?, row.get(4)?, row.get(5)?, row.get(12)?))
 }
 
-/// Notes what an imported key was replaced by. `false` where it was replaced before, or is none.
+/// Notes the sealed key that replaced an imported one. `false` where it was replaced before, or is not an imported key.
 pub(super) fn replace(connection: &Connection, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
     let changed = connection
         .prepare_cached(

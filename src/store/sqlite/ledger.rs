@@ -10,7 +10,7 @@ use crate::{
     store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, ledger::Restrictions},
 };
 
-/// What is read of a key. Rules, and whether its revocation is in effect, stand in the log of revocations.
+/// The columns of a key. Rules, and whether its revocation is in effect, are in the revocation log.
 fn select() -> String {
     format!(
         "SELECT seq, api_key_id, app_id, name, issued_at, expires_at, scopes, audience, cidr, meta, issued_by, rerolled_from,
@@ -48,7 +48,7 @@ pub(super) fn list(connection: &Connection, filter: &LedgerFilter) -> Result<Vec
     for row in statement.query_map(values.as_slice(), read)? {
         match row? {
             Ok(entry) => found.push(entry),
-            Err(error) => tracing::error!(%error, "a row of the ledger is left out of a list"),
+            Err(error) => tracing::error!(%error, "row of the ledger is damaged, left out of a list"),
         }
         if found.len() >= filter.limit as usize {
             break;
@@ -63,7 +63,7 @@ pub(super) fn find(connection: &Connection, id: &ApiKeyId) -> Result<Option<Ledg
     statement.query_row([id.to_string()], read).optional()?.transpose()
 }
 
-/// Records a key, and counts it against its realm's and version's budget.
+/// Records a key, and counts it against the budget of its realm and version.
 pub(super) fn insert(connection: &Connection, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
     insert_row(connection, row)?.ok_or(StoreError::Duplicate)?;
     seal_budget::count(connection, row.id.realm(), row.id.version(), budget)
@@ -97,7 +97,7 @@ pub(super) fn insert_row(connection: &Connection, row: &LedgerRow) -> Result<Opt
     Ok((inserted > 0).then(|| connection.last_insert_rowid()))
 }
 
-/// Adds uses; ids that are not on record have none to add to.
+/// Adds uses; ids that are not on record are ignored.
 pub(super) fn note_uses(connection: &Connection, uses: &[Use]) -> Result<(), StoreError> {
     let mut update = connection.prepare_cached(
         "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?2), use_count = use_count + ?3
@@ -110,7 +110,7 @@ pub(super) fn note_uses(connection: &Connection, uses: &[Use]) -> Result<(), Sto
     Ok(())
 }
 
-/// What a row says; the outer error is SQLite's, the inner one a row that bulla did not write.
+/// Reads a row. The outer error is SQLite's, the inner one is of a row that bulla did not write.
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<LedgerEntry, StoreError>> {
     let place: i64 = row.get(0)?;
     let text = |column: usize| row.get::<_, Option<String>>(column);

@@ -44,13 +44,13 @@ use crate::last_used::Use;
 pub(super) struct SqliteStore {
     path: PathBuf,
     writer: Mutex<Connection>,
-    /// Apart, so that nobody who looks something up waits for a disk that is being written.
+    /// Apart, so that no look-up waits for a disk that is being written.
     reader: Mutex<Connection>,
-    /// Apart, so that no long answer to somebody else delays what was revoked.
+    /// Apart, so that no long query delays a revocation.
     log: Mutex<Connection>,
     /// Apart, so that a count over a million keys blocks nobody.
     counter: Mutex<Connection>,
-    /// Whether all were opened where nothing can be written.
+    /// Whether all were opened read-only.
     read_only: AtomicBool,
     files: RwLock<Files>,
 }
@@ -66,7 +66,7 @@ impl SqliteStore {
         let read_only = !create && !connection::is_writable(path);
         let (connections, files) = open(path, read_only)?;
         if read_only {
-            tracing::warn!(path = %path.display(), "the store is read-only: keys are verified, and nothing can be changed");
+            tracing::warn!(path = %path.display(), "store is read-only: keys are verified, nothing can be changed");
         }
         let Connections { writer, reader, log, counter } = connections;
         Ok(SqliteStore {
@@ -86,14 +86,14 @@ impl SqliteStore {
         Ok(lock(&self.reader))
     }
 
-    /// For what goes over the whole ledger.
+    /// For counts over the whole ledger.
     fn counter(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
         self.look_again();
         self.files(Files::readable)?;
         Ok(lock(&self.counter))
     }
 
-    /// For what is followed: of the file that other processes write as well, or not at all.
+    /// For followers: fails where the file is not the one that other processes write.
     fn log(&self) -> Result<MutexGuard<'_, Connection>, StoreError> {
         self.look_again();
         self.files(Files::ours)?;
@@ -104,7 +104,7 @@ impl SqliteStore {
         look(&self.files.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Opens a read-only store anew once it can be written: from then on others may write, and must be heard.
+    /// Reopens a read-only store once it can be written: from then on other processes may write.
     fn look_again(&self) {
         if !self.read_only.load(Ordering::Acquire) || !connection::is_writable(&self.path) {
             return;
@@ -118,30 +118,30 @@ impl SqliteStore {
             Connections { writer: *writer, reader: *reader, log: *log, counter: *counter } = connections;
             *self.files.write().unwrap_or_else(PoisonError::into_inner) = files;
             self.read_only.store(false, Ordering::Release);
-            tracing::info!(path = %self.path.display(), "the store can be written again");
+            tracing::info!(path = %self.path.display(), "store can be written again");
         }
     }
 
     fn write<T>(&self, work: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.look_again();
-        // A panic elsewhere leaves no half transaction behind: dropping it rolled it back.
+        // A panic leaves no half transaction behind: dropping it rolled it back.
         let mut connection = lock(&self.writer);
         self.files(Files::ours)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Nobody else writes now.
+        // No other process writes now.
         self.files(|files| files.look_at_content(&|| mark::read(&transaction).ok().flatten()))?;
         let cookie = mark::cookie(&transaction)?;
         let worked = work(&transaction)?;
         mark::renew(&transaction, cookie)?;
         transaction.commit()?;
-        // What was written to a file that is no longer there is not kept.
+        // A write to a file that was removed is lost.
         self.files(Files::ours)?;
         Ok(worked)
     }
 }
 
 impl Drop for SqliteStore {
-    /// The last one to close a store moves the log into it, by default. Not into another state of it.
+    /// The last connection to close moves the log into the database, unless that is another state of it.
     fn drop(&mut self) {
         let _told_before = Store::look_at_files(self);
         let sound = self.read_only.load(Ordering::Acquire) || self.files(Files::may_be_closed);
@@ -155,7 +155,7 @@ fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
     connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Opens what stands at the path, and notes which files that are.
+/// Opens the store at the path, and notes its files.
 fn open(path: &Path, read_only: bool) -> Result<(Connections, Files), StoreError> {
     let before = files::identity(path);
     let connections = Connections::open(path, read_only)?;
@@ -163,7 +163,7 @@ fn open(path: &Path, read_only: bool) -> Result<(Connections, Files), StoreError
     Ok((connections, files))
 }
 
-/// Ledger rows are nobody else's business; SQLite would follow the umask.
+/// The ledger is private; SQLite would follow the umask.
 fn create_private(path: &Path) -> Result<(), StoreError> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
@@ -225,7 +225,7 @@ impl Store for SqliteStore {
     }
 
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
-        // The rows and the latest number have to be of one moment.
+        // The rows and the latest number must be of one moment.
         let mut log = self.log()?;
         let transaction = log.transaction()?;
         revocation_rows::after(&transaction, seq, limit)
@@ -312,7 +312,7 @@ impl Store for SqliteStore {
     }
 
     fn settle(&self, now: Timestamp) -> Result<bool, StoreError> {
-        // Looked at first where nobody has to wait: as a rule there is nothing.
+        // Looked at first on the reader, which blocks no writer: usually nothing is due.
         let due = sweep::is_anything_due(&*self.reader()?, now)?;
         if due {
             self.write(|connection| sweep::settle(connection, now))?;

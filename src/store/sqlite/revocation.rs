@@ -1,4 +1,4 @@
-//! The log of revocations: appending, and what it says of one id, app or realm. Its kinds are spelled as in the feed
+//! The revocation log: appends to it, and looks up one id, app or realm. Its kinds are spelled as in the feed
 //! ([`bulla::ChangeKind::name`]).
 
 use bulla::{ApiKeyId, Change, Realm};
@@ -9,15 +9,15 @@ use uuid::Uuid;
 use super::revocation_rows::RULED_BEFORE;
 use crate::store::{Logged, NewRevocation, StoreError};
 
-/// Whether a row that names an id rejects it whatever the clock says; NULL for a suspension. So does a row that cannot be read.
+/// Whether a row that names an id rejects it whatever the clock says; NULL for a suspension. An unreadable row rejects it.
 pub(super) const IN_EFFECT: &str = "CASE WHEN kind = 'revoke'
          THEN in_effect <> 0 OR effective_at <= recorded_at OR effective_at NOT BETWEEN 0 AND 4294967295
          WHEN kind NOT IN ('suspend', 'resume') THEN 1 END";
 
-/// Appends, marks the ledger, and drops the rows that say nothing any more.
+/// Appends, marks the ledger, and drops superseded rows.
 pub(super) fn append(connection: &Connection, new: &NewRevocation) -> Result<(), StoreError> {
     let recorded_at = new.recorded_at.as_second();
-    // At once is at the time of the record, however wrong the clock is.
+    // A revocation at once takes effect when it is recorded, however wrong the clock is.
     let effective_at = new.effective_at.map_or(recorded_at, |at| i64::from(at.seconds()));
     let superseded = match new.change {
         Change::Revoke { id, .. } => {
@@ -72,7 +72,7 @@ pub(super) fn append(connection: &Connection, new: &NewRevocation) -> Result<(),
     Ok(())
 }
 
-/// What the log says of one id.
+/// The state of one id in the log.
 pub(super) fn logged(connection: &Connection, id: &ApiKeyId) -> Result<Logged, StoreError> {
     let mut query = connection.prepare_cached(&format!(
         "SELECT max(CASE WHEN kind = 'revoke' AND effective_at BETWEEN 0 AND 4294967295
@@ -91,8 +91,8 @@ pub(super) fn logged(connection: &Connection, id: &ApiKeyId) -> Result<Logged, S
     })?)
 }
 
-/// Has the revocation of an id be in effect, whatever the clock says. It gets a new number, so that those hear of it too who
-/// have read it with a time that has not come by their clocks.
+/// Puts the revocation of an id in effect, whatever the clock says. It gets a new number: a process that read it with a time
+/// ahead of its clock reads it again.
 pub(super) fn put_in_effect(connection: &Connection, id: &ApiKeyId) -> Result<(), StoreError> {
     let id = id.to_string();
     connection
@@ -115,7 +115,7 @@ pub(super) fn rule(
     app_id: Option<Uuid>,
     realm: Option<Realm>,
 ) -> Result<Option<Timestamp>, StoreError> {
-    // In this form the partial indices serve: each issued key asks for three rules, with the writer held.
+    // This form uses the partial indices: each issued key asks for three rules while it holds the writer.
     let which = match app_id {
         Some(_) => "kind = 'revoke_app' AND app_id = ?1 AND realm IS ?2",
         None => "kind = 'revoke_realm' AND app_id IS ?1 AND realm = ?2",

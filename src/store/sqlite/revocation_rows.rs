@@ -1,4 +1,4 @@
-//! Reading the log of revocations. A row that cannot be read whole stops nobody: what it names is rejected, and it is told.
+//! Reads the revocation log. An unreadable row stops no reader: the id, app or realm that it names is rejected, and reported.
 
 use bulla::{ApiKeyId, Change, Realm, RevocationEvent};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
@@ -10,11 +10,11 @@ use crate::store::{DamagedRow, LogPart, StoreError};
 const COLUMNS: &str =
     "seq, kind, api_key_id, app_id, realm, issued_before, expires_at, effective_at, recorded_at, in_effect";
 
-/// How far ahead of its record a rule may reach: what verifiers allow their clocks to differ by.
+/// How far ahead of its record a rule may reach: the clock difference that verifiers allow.
 const AHEAD: i64 = bulla::CLOCK_DIFFERENCE as i64;
-const _: () = assert!(AHEAD == 300, "RULED_BEFORE says it once more, in SQL");
+const _: () = assert!(AHEAD == 300, "RULED_BEFORE repeats it in SQL");
 
-/// The time before which a rule rejects. In a row that cannot be read it is the latest that such a rule can say.
+/// The time before which a rule rejects. For an unreadable row it is the latest time that such a rule can have.
 pub(super) const RULED_BEFORE: &str = "CASE WHEN rule.issued_before BETWEEN 0 AND 4294967295 THEN rule.issued_before
          WHEN rule.kind IN ('revoke_app', 'revoke_realm') THEN max(min(rule.recorded_at + 300, 4294967295), 0) END";
 
@@ -24,7 +24,7 @@ enum Read {
     Damaged(Option<RevocationEvent>, DamagedRow),
 }
 
-/// What was recorded behind `seq`.
+/// At most `limit` entries with higher numbers than `seq`.
 pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0),
@@ -51,7 +51,7 @@ pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Log
     Ok(LogPart { log_id, events, damaged, through, end })
 }
 
-/// Those of these rows that are still damaged.
+/// The rows, among these, that are still damaged.
 pub(super) fn still_damaged(connection: &Connection, rows: &[u64]) -> Result<Vec<u64>, StoreError> {
     let mut query = connection.prepare_cached(&format!("SELECT {COLUMNS} FROM revocations WHERE seq = ?1"))?;
     let mut damaged = Vec::new();
@@ -79,7 +79,7 @@ fn number(row: &Row<'_>, column: usize) -> Number {
     }
 }
 
-/// Reads a row that says something about an id, or a rule.
+/// Reads a row: of an id, or a rule.
 fn read(row: &Row<'_>, seq: u64) -> Read {
     let text = |column: usize| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
     let integer = |column: usize| row.get_ref(column).ok().and_then(|value| value.as_i64().ok());
@@ -143,7 +143,7 @@ fn read(row: &Row<'_>, seq: u64) -> Read {
     }
 }
 
-/// What a damaged row comes to.
+/// The effect of a damaged row.
 fn rejected(change: &Change) -> String {
     match change {
         Change::Suspend { id, .. } => format!("{id} counts as suspended"),
@@ -154,7 +154,7 @@ fn rejected(change: &Change) -> String {
     }
 }
 
-/// The time of a rule. Where it cannot be read it is the latest that the rule can have said when it was recorded.
+/// The time of a rule. Where it is unreadable, it is the latest that the rule could have when it was recorded.
 fn issued_before(row: &Row<'_>, recorded_at: Option<i64>, wrong: &mut Vec<&str>) -> u32 {
     if let Number::Fits(before) = number(row, 5) {
         return before;

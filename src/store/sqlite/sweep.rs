@@ -1,4 +1,4 @@
-//! What ends for good, what is dropped, and what the log lost and the ledger still has.
+//! Sweeping: makes ends final, drops what is no longer needed, and finds revocations that the log lost and the ledger has.
 
 use bulla::ApiKeyId;
 use jiff::Timestamp;
@@ -7,13 +7,13 @@ use rusqlite::{Connection, Row, params};
 use super::{escrow, idempotency, revocation::IN_EFFECT, secret};
 use crate::store::{LostRevocation, RevokedPage, StoreError, Sweep};
 
-/// The time that sweeps went by last.
+/// The sweep clock as it was remembered last.
 pub(super) fn clock(connection: &Connection) -> Result<u64, StoreError> {
     let at: i64 = connection.query_row("SELECT coalesce(max(at), 0) FROM sweep_clock", [], |row| row.get(0))?;
     Ok(u64::try_from(at).unwrap_or(0))
 }
 
-/// Whether anything has come to its end at `now`.
+/// Whether anything has ended at `now` that is not final yet.
 pub(super) fn is_anything_due(connection: &Connection, now: Timestamp) -> Result<bool, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM revocations WHERE kind = 'revoke' AND in_effect = 0
@@ -23,8 +23,8 @@ pub(super) fn is_anything_due(connection: &Connection, now: Timestamp) -> Result
     Ok(query.query_row([now.as_second()], |row| row.get(0))?)
 }
 
-/// Has it be for good. The revocations get new numbers, so that a process hears of them that has read them with a time that
-/// has not come by its clock, which may be set back meanwhile.
+/// Makes what has ended final. The revocations get new numbers: a process that read them with a time ahead of its clock, which
+/// may be set back meanwhile, reads them again.
 pub(super) fn settle(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
     const DUE: &str = "kind = 'revoke' AND in_effect = 0 AND effective_at > recorded_at AND effective_at <= ?1";
     connection.execute(
@@ -40,7 +40,7 @@ pub(super) fn settle(connection: &Connection, now: Timestamp) -> Result<(), Stor
     secret::sweep(connection, now)
 }
 
-/// Drops what nobody needs any more.
+/// Drops what is no longer needed.
 pub(super) fn sweep(connection: &Connection, sweep: &Sweep<'_>) -> Result<(), StoreError> {
     settle(connection, sweep.now)?;
     escrow::sweep(connection, sweep.now)?;
@@ -51,13 +51,13 @@ pub(super) fn sweep(connection: &Connection, sweep: &Sweep<'_>) -> Result<(), St
     remember_clock(connection, sweep.now)
 }
 
-/// Remembers the time to sweep by.
+/// Remembers the sweep clock.
 pub(super) fn remember_clock(connection: &Connection, at: Timestamp) -> Result<(), StoreError> {
     connection.execute("UPDATE sweep_clock SET at = ?1", [at.as_second()])?;
     Ok(())
 }
 
-/// Up to `limit` revoked or suspended keys of the ledger behind a place of it: those that the log lost, or all.
+/// Up to `limit` revoked or suspended keys behind a place of the ledger: all, or those whose entries the log lost.
 pub(super) fn revoked_page(
     connection: &Connection,
     after: i64,
@@ -95,8 +95,7 @@ pub(super) fn revoked_page(
     Ok(page)
 }
 
-/// A row of the ledger without an id that can be read names no key that could be let in. What else cannot be read of it makes
-/// its key stay revoked.
+/// Reads a row. Without a readable id it names no key that could be accepted. Any other unreadable field keeps its key revoked.
 fn lost_revocation(row: &Row<'_>) -> rusqlite::Result<Option<LostRevocation>> {
     let text = |column: usize| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
     let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {

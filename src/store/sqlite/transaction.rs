@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{audit, escrow, idempotency, imported, ledger, revocation, secret};
 use crate::{
-    imported::Rule,
+    imported::KeyLayout,
     store::{
         AuditRecord, EscrowRow, IdempotentAnswer, Imported, LedgerEntry, LedgerRow, Logged, NewImported, NewRevocation,
         NewSecretRow, SecretRow, StoreError, StoredSet, Transaction,
@@ -42,8 +42,8 @@ impl Transaction for Writing<'_> {
         ledger::insert(self.0, row, budget)
     }
 
-    fn imported_set(&mut self, realm: Realm, rule: &Rule, id_key: [u8; 16]) -> Result<StoredSet, StoreError> {
-        imported::set(self.0, realm, rule, id_key)
+    fn imported_set(&mut self, realm: Realm, layout: &KeyLayout, id_key: [u8; 16]) -> Result<StoredSet, StoreError> {
+        imported::set(self.0, realm, layout, id_key)
     }
 
     fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError> {

@@ -1,4 +1,4 @@
-//! Whether a write-ahead log belongs to the file that it lies beside. SQLite's own format of the log does not say.
+//! Tells whether a write-ahead log belongs to the database beside it. SQLite's own format of the log does not say.
 //!
 //! Format of the log: <https://www.sqlite.org/fileformat2.html#walformat>.
 
@@ -18,18 +18,18 @@ use super::mark::{self, Mark};
 
 const HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
-/// The first seven hexadecimal digits; the last one is the order of bytes in checksums.
+/// Without the last bit, which is the byte order of checksums.
 const MAGIC: u32 = 0x377f_0682;
 /// A leaf of a table, which is all of a table with one row.
 const LEAF: u8 = 13;
 
-/// How often a log that seems not to belong is looked at again: another process may just be moving it into the file.
-const LOOKS: u32 = 8;
-const BETWEEN: Duration = Duration::from_millis(10);
-/// How often a look is repeated because the log began anew meanwhile.
-const MOST: u32 = 200;
+/// How often a log that seems foreign is checked again: another process may just be moving it into the database.
+const CHECKS: u32 = 8;
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
+/// How often a check is repeated because the log was restarted meanwhile.
+const MAX_RETRIES: u32 = 200;
 
-/// The file beside a database whose name ends so.
+/// The file beside a database with this ending behind its name.
 pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     let name = database.file_name().unwrap_or_default();
     let mut beside = name.to_owned();
@@ -37,18 +37,18 @@ pub(super) fn beside(database: &Path, ending: &str) -> PathBuf {
     database.with_file_name(beside)
 }
 
-/// How file and log stand to each other.
+/// Whether the log belongs to the database.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Fit {
-    /// The log is this file's, or there is none.
+    /// The log belongs to the database, or does not exist.
     Fits,
-    /// The log holds changes of another file, or of another state of this one.
+    /// The log holds changes of another database, or of another state of this one.
     Foreign,
-    /// The log is gone, and its index is there: somebody removed it.
+    /// The log was removed: its index still exists.
     Removed,
 }
 
-/// What the committed frames of a log say.
+/// The committed frames of a log.
 #[derive(Default)]
 struct Log {
     header: [u8; HEADER as usize],
@@ -58,23 +58,23 @@ struct Log {
     cookies: Vec<u32>,
     /// Whether the schema may have changed before the first mark.
     early_schema: bool,
-    /// Whether every page of the database is in the log, so that it does not matter what lies under it.
+    /// Whether every page of the database is in the log, so that the database under it does not matter.
     whole: bool,
 }
 
-/// What the file alone holds, without the log.
+/// The database without its log.
 struct Alone {
     empty: bool,
     mark: Option<Mark>,
     cookie: u32,
 }
 
-/// Looks whether the log beside `database` is its own. `seen` is the mark that an open connection sees, which has to be the
-/// file's where the log has none.
+/// Checks whether the log beside `database` belongs to it. `seen` is the mark that an open connection sees, which must be the
+/// database's where the log has none.
 pub(super) fn fit(database: &Path, seen: &dyn Fn() -> Option<Mark>) -> io::Result<Fit> {
     let log = beside(database, "-wal");
-    let (mut fit, mut looks) = (Fit::Fits, 0);
-    for _ in 0..MOST {
+    let (mut fit, mut checks) = (Fit::Fits, 0);
+    for _ in 0..MAX_RETRIES {
         let before = header(&log)?;
         fit = match &before {
             None if beside(database, "-shm").metadata().is_ok_and(|index| index.len() > 0) => Fit::Removed,
@@ -90,17 +90,17 @@ pub(super) fn fit(database: &Path, seen: &dyn Fn() -> Option<Mark>) -> io::Resul
             if fit == Fit::Fits {
                 return Ok(fit);
             }
-            looks += 1;
-            if looks == LOOKS {
+            checks += 1;
+            if checks == CHECKS {
                 return Ok(fit);
             }
         }
-        std::thread::sleep(BETWEEN);
+        std::thread::sleep(CHECK_INTERVAL);
     }
     Ok(fit)
 }
 
-/// The header of a log; none where there is no log, and all zero where nothing is in it.
+/// The header of a log; `None` without a log, and zeros in an empty one.
 fn header(log: &Path) -> io::Result<Option<[u8; HEADER as usize]>> {
     let mut header = [0; HEADER as usize];
     match File::open(log) {
@@ -117,7 +117,7 @@ fn number(bytes: &[u8], at: usize) -> u32 {
 }
 
 impl Alone {
-    /// Reads the file as if there was no log. None where it is no database.
+    /// Reads the database as if there was no log. `None` where the file is not a database.
     fn read(database: &Path) -> Option<Self> {
         if database.metadata().ok()?.len() == 0 {
             return Some(Alone { empty: true, mark: None, cookie: 0 });
@@ -128,7 +128,7 @@ impl Alone {
     }
 }
 
-/// Opens a file that SQLite is told nobody changes: it looks at no log and takes no lock.
+/// Opens a file that SQLite is told never changes: it reads no log and takes no lock.
 pub(super) fn immutable(database: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     Connection::open_with_flags(format!("{}?immutable=1", uri(database)), flags)

@@ -2,33 +2,33 @@
 
 use jiff::Timestamp;
 
-use crate::imported::{Format, Hashed, PublicPart, Reader, Rule, SaltEncoding, Scheme};
+use crate::imported::{Format, Hashed, KeyLayout, PublicPart, Reader, SaltEncoding, Scheme};
 
 /// When the rows are read.
 const NOW: i64 = 1_800_000_000;
 
 /// Reads rows as `bulla keys import` does: how many are understood, and how many refused. The bits of `how` choose the
-/// format, how salts are written, and the rule.
+/// format, how salts are written, and the layout.
 pub fn read_rows(how: u8, input: &[u8]) -> (usize, usize) {
     let format = if how & 1 == 0 { Format::Jsonl } else { Format::Csv };
     let salts = [SaltEncoding::Text, SaltEncoding::Hex, SaltEncoding::Base64][usize::from(how >> 1 & 3) % 3];
-    let rule = rule(usize::from(how >> 3 & 15));
+    let layout = layout(usize::from(how >> 3 & 15));
     let now = Timestamp::from_second(NOW).unwrap_or_default();
-    let Ok(mut reader) = Reader::new(Box::new(input), format, &rule, salts, now) else { return (0, 0) };
+    let Ok(mut reader) = Reader::new(Box::new(input), format, &layout, salts, now) else { return (0, 0) };
     let (mut understood, mut refused, mut last) = (0, 0, 0);
     while let Ok(Some(row)) = reader.next() {
-        let line = row.as_ref().map_or_else(|refusal| refusal.line, |record| record.line);
+        let line = row.as_ref().map_or_else(|error| error.line, |record| record.line);
         assert!(line > last, "line {line} comes after line {last}");
         last = line;
         match row {
             Ok(record) => {
                 assert!(record.claims.to_cbor().is_ok(), "a sealed key could not say the same");
                 assert!(record.expires_at.is_none_or(|at| at > now), "it has expired");
-                assert!(rule.scheme.is_slow() || !record.found_by().is_empty(), "nothing finds it");
+                assert!(layout.scheme.is_slow() || !record.found_by().is_empty(), "nothing finds it");
                 understood += 1;
             }
-            Err(refusal) => {
-                assert!(!refusal.reason.code().is_empty() && !refusal.reason.to_string().is_empty());
+            Err(error) => {
+                assert!(!error.kind.code().is_empty() && !error.kind.to_string().is_empty());
                 refused += 1;
             }
         }
@@ -37,7 +37,7 @@ pub fn read_rows(how: u8, input: &[u8]) -> (usize, usize) {
     (understood, refused)
 }
 
-fn rule(which: usize) -> Rule {
+fn layout(which: usize) -> KeyLayout {
     let before = || PublicPart::Before("_".to_owned());
     let rules = [
         (Scheme::Sha256, PublicPart::None, Hashed::Whole),
@@ -52,5 +52,5 @@ fn rule(which: usize) -> Rule {
     let (scheme, public, hashed) = rules[which % rules.len()].clone();
     let prefix = if public == PublicPart::Id { String::new() } else { "sk_".to_owned() };
     let hmac_key = (scheme == Scheme::HmacSha256).then(|| "legacy".to_owned());
-    Rule { scheme, prefix, public, hashed, hmac_key }
+    KeyLayout { scheme, prefix, public, hashed, hmac_key }
 }

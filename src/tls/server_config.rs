@@ -1,4 +1,4 @@
-//! One listener's TLS: what it shows, what it speaks, and who vouches for its clients.
+//! One listener's TLS: its certificate, its versions, and the authorities of its clients.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{ClientCertificate, Identity, TlsError, Validity, authorities, provider};
 use crate::config::{TlsConfig, TlsVersion};
 
-/// What is spoken above TLS, the preferred first (RFC 7301).
+/// The protocols above TLS, the preferred one first (RFC 7301).
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 const NEWER: &[&SupportedProtocolVersion] = &[&TLS13];
@@ -26,7 +26,7 @@ pub(crate) struct ListenerTls {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) validity: Validity,
     clients: Option<Arc<dyn ClientCertVerifier>>,
-    /// Of all that it was made from.
+    /// SHA-256 of all files and settings that it was made from.
     digest: [u8; 32],
 }
 
@@ -41,7 +41,7 @@ impl ListenerTls {
                 let mut roots = RootCertStore::empty();
                 found.into_iter().try_for_each(|authority| roots.add(authority)).map_err(|error| failed(&error))?;
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
-                // Who shows none may have an API key.
+                // A client without a certificate may have an API key.
                 let verifier = verifier.allow_unauthenticated().build();
                 (Some(verifier.map_err(|error| failed(&error))?), pem)
             }
@@ -68,9 +68,9 @@ impl ListenerTls {
         })
     }
 
-    /// Whether the client's certificate is good at `now` (Unix seconds), and one of the authorities vouches for it. The
-    /// handshake has asked that too, but maybe long ago, and of other authorities.
-    pub(crate) fn vouches_for(&self, client: &ClientCertificate, now: u64) -> bool {
+    /// Whether the client's certificate is valid at `now`, in Unix seconds, and leads to one of the authorities. The handshake
+    /// checked that, too, but maybe long ago, and against other authorities.
+    pub(crate) fn accepts(&self, client: &ClientCertificate, now: u64) -> bool {
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
         match (&self.clients, client.chain.split_first()) {
             (Some(verifier), Some((own, others))) => verifier.verify_client_cert(own, others, now).is_ok(),
@@ -79,7 +79,7 @@ impl ListenerTls {
     }
 }
 
-/// Made from the same.
+/// Equal where all files and settings were the same.
 impl PartialEq for ListenerTls {
     fn eq(&self, other: &Self) -> bool {
         self.digest == other.digest

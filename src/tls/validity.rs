@@ -1,4 +1,4 @@
-//! When a certificate is good, by its own word (RFC 5280, section 4.1.2.5).
+//! When a certificate is valid, as it says itself (RFC 5280, section 4.1.2.5).
 
 use jiff::{SignedDuration, Timestamp};
 use rustls::pki_types::CertificateDer;
@@ -10,8 +10,8 @@ use x509_cert::{
 
 use crate::clock;
 
-/// How long before its end a certificate of months is to be renewed; one of days at a third of its life.
-const SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// How long before its expiry a certificate of months is due for renewal; one of days is due at a third of its life.
+const RENEWAL_TIME: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// The first and the last second.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -24,23 +24,24 @@ impl Validity {
     /// What `certificate` says.
     pub(crate) fn of(certificate: &CertificateDer<'_>) -> der::Result<Self> {
         let certificate = Certificate::from_der(certificate)?;
-        let stated = certificate.tbs_certificate().validity();
+        let validity = certificate.tbs_certificate().validity();
         let at = |time: Time| clock::timestamp(time.to_unix_duration().as_secs());
-        Ok(Validity { from: at(stated.not_before), until: at(stated.not_after) })
+        Ok(Validity { from: at(validity.not_before), until: at(validity.not_after) })
     }
 
-    /// Why it does not count at `now`, where it does not.
+    /// Why it is not valid at `now`; `None` where it is.
     pub(crate) fn trouble(&self, now: Timestamp) -> Option<String> {
         if now > self.until {
             return Some(format!("expired at {}: put a new one in place", self.until));
         }
-        (now < self.from).then(|| format!("is good from {} only, and it is {now} here: see to the clock", self.from))
+        (now < self.from)
+            .then(|| format!("is not valid before {}, and it is {now} here: set the clock right", self.from))
     }
 
-    /// Whether it is to be renewed at `now`.
+    /// Whether it is due for renewal at `now`.
     pub(crate) fn ends_soon(&self, now: Timestamp) -> bool {
         let life = self.until.duration_since(self.from);
-        self.until.duration_since(now) < SOON.min(life / 3)
+        self.until.duration_since(now) < RENEWAL_TIME.min(life / 3)
     }
 }
 

@@ -1,11 +1,11 @@
-//! The fields of one row, from a JSON object or a CSV record, nothing of them understood yet.
+//! The fields of one row, from a JSON object or a CSV record, not yet parsed.
 
 use std::collections::BTreeMap;
 
 use csv::StringRecord;
 use serde_json::Value;
 
-use super::refusal::Reason;
+use super::row_error::RowErrorKind;
 use crate::json::{self, Unique};
 
 /// The fields that a row may have.
@@ -14,7 +14,7 @@ pub(super) const FIELDS: [&str; 9] =
 
 /// One row.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Line {
+pub(super) struct RawRow {
     texts: [Option<String>; 7],
     pub(super) scopes: Vec<String>,
     pub(super) meta: BTreeMap<String, String>,
@@ -23,24 +23,24 @@ pub(super) struct Line {
 const SCOPES: usize = 7;
 const META: usize = 8;
 
-impl Line {
-    /// A text field; an empty one is none.
+impl RawRow {
+    /// A text field, unless it is empty.
     pub(super) fn text(&self, name: &'static str) -> Option<&str> {
         let at = FIELDS.iter().position(|field| *field == name)?;
         self.texts.get(at)?.as_deref().filter(|text| !text.is_empty())
     }
 
-    /// A text field that has to be there.
-    pub(super) fn needed(&self, name: &'static str) -> Result<&str, Reason> {
-        self.text(name).ok_or(Reason::Missing(name))
+    /// A text field that must be there.
+    pub(super) fn needed(&self, name: &'static str) -> Result<&str, RowErrorKind> {
+        self.text(name).ok_or(RowErrorKind::Missing(name))
     }
 
-    pub(super) fn from_json(bytes: &[u8]) -> Result<Self, Reason> {
-        let Ok(Unique(Value::Object(object))) = serde_json::from_slice(bytes) else { return Err(Reason::Json) };
-        let mut line = Line::default();
+    pub(super) fn from_json(bytes: &[u8]) -> Result<Self, RowErrorKind> {
+        let Ok(Unique(Value::Object(object))) = serde_json::from_slice(bytes) else { return Err(RowErrorKind::Json) };
+        let mut line = RawRow::default();
         for (name, value) in object {
-            let at = FIELDS.iter().position(|field| *field == name).ok_or(Reason::Field)?;
-            let wrong = || Reason::Type(FIELDS[at]);
+            let at = FIELDS.iter().position(|field| *field == name).ok_or(RowErrorKind::Field)?;
+            let wrong = || RowErrorKind::Type(FIELDS[at]);
             match (at, value) {
                 (_, Value::Null) => {}
                 (SCOPES, Value::String(text)) => line.scopes = words(&text),
@@ -54,9 +54,9 @@ impl Line {
         Ok(line)
     }
 
-    /// `columns` are the fields of the header, by their places in `FIELDS`.
-    pub(super) fn from_csv(record: &StringRecord, columns: &[usize]) -> Result<Self, Reason> {
-        let mut line = Line::default();
+    /// `columns` are the fields of the header, as indices of `FIELDS`.
+    pub(super) fn from_csv(record: &StringRecord, columns: &[usize]) -> Result<Self, RowErrorKind> {
+        let mut line = RawRow::default();
         for (at, text) in columns.iter().zip(record) {
             match *at {
                 _ if text.is_empty() => {}
@@ -65,7 +65,7 @@ impl Line {
                     let mut meta = serde_json::Deserializer::from_str(text);
                     line.meta = json::texts(&mut meta)
                         .and_then(|read| meta.end().map(|()| read))
-                        .map_err(|_| Reason::Type("meta"))?;
+                        .map_err(|_| RowErrorKind::Type("meta"))?;
                 }
                 at => line.texts[at] = Some(text.to_owned()),
             }

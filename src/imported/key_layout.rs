@@ -1,4 +1,4 @@
-//! How the keys of one set look, and what of them was hashed.
+//! The layout of a set's keys: prefix, public part, and the part that was hashed.
 
 use std::borrow::Cow;
 
@@ -7,20 +7,20 @@ use zeroize::Zeroizing;
 
 use super::{encoding, scheme::Scheme};
 
-/// Longer than any presented text that is looked at.
+/// Longest presented text that is checked, in bytes.
 pub(super) const MAX_KEY: usize = 512;
-/// Bytes of a binary key, and of the id at its front.
+/// Bytes of a binary key, and of the id that it begins with.
 const BINARY_KEY: usize = 32;
 pub(super) const BINARY_ID: usize = 16;
-/// Bytes that bcrypt hashes: of longer keys the rest is any.
+/// Bytes that bcrypt hashes: it ignores the rest of longer keys.
 pub(super) const BCRYPT_SEES: usize = 72;
-/// Bytes of a secret that have to be among them, so that nobody guesses it.
+/// Bytes of a secret that must be among them, so that it cannot be guessed.
 pub(super) const LEAST_SECRET: usize = 16;
 
-/// All that the keys of one set have in common. Stored beside them; two imports of the same rule are one set.
+/// All that the keys of one set have in common. Stored beside them; two imports of the same layout are one set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Rule {
+pub(crate) struct KeyLayout {
     pub(crate) scheme: Scheme,
     /// What every key begins with, and no public part does.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -36,7 +36,7 @@ pub(crate) struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PublicPart {
-    /// There is none: the row is found by the digest.
+    /// No public part: the row is found by the digest.
     None,
     /// So many characters behind the prefix.
     First(usize),
@@ -60,7 +60,7 @@ pub(crate) enum Hashed {
 
 /// A layout that no keys can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum RuleError {
+pub(crate) enum KeyLayoutError {
     #[error("{0} finds a row by the public part of a key: name its place")]
     PublicPartNeeded(Scheme),
     #[error("sha256-id-key-salt has its public part in the key: it takes no prefix and no other place")]
@@ -73,35 +73,35 @@ pub(crate) enum RuleError {
     HmacKey,
 }
 
-/// A presented text taken apart by a rule.
+/// A presented text, split by a layout.
 pub(super) struct Split<'t> {
-    /// By which the row is found, unless the digest is.
+    /// Finds the row, unless the digest does.
     pub(super) public: Option<Cow<'t, [u8]>>,
     /// What is hashed.
     pub(super) hashed: Zeroizing<Vec<u8>>,
 }
 
-impl Rule {
-    /// Refuses what does not go together.
-    pub(crate) fn check(&self) -> Result<(), RuleError> {
+impl KeyLayout {
+    /// Refuses a layout whose parts contradict each other.
+    pub(crate) fn check(&self) -> Result<(), KeyLayoutError> {
         let binary = self.scheme == Scheme::Sha256IdKeySalt;
         match &self.public {
-            PublicPart::Id if !binary => return Err(RuleError::PublicPartNeeded(self.scheme)),
+            PublicPart::Id if !binary => return Err(KeyLayoutError::PublicPartNeeded(self.scheme)),
             _ if binary && (self.public != PublicPart::Id || !self.prefix.is_empty()) => {
-                return Err(RuleError::PublicPartGiven);
+                return Err(KeyLayoutError::PublicPartGiven);
             }
             PublicPart::None if !self.scheme.goes_without_public_part() => {
-                return Err(RuleError::PublicPartNeeded(self.scheme));
+                return Err(KeyLayoutError::PublicPartNeeded(self.scheme));
             }
-            PublicPart::First(count) if !(1..=MAX_KEY).contains(count) => return Err(RuleError::PublicPartEmpty),
-            PublicPart::Before(separator) if separator.is_empty() => return Err(RuleError::PublicPartEmpty),
+            PublicPart::First(count) if !(1..=MAX_KEY).contains(count) => return Err(KeyLayoutError::PublicPartEmpty),
+            PublicPart::Before(separator) if separator.is_empty() => return Err(KeyLayoutError::PublicPartEmpty),
             _ => {}
         }
         if self.hashed == Hashed::Secret && self.public == PublicPart::None {
-            return Err(RuleError::NothingBefore);
+            return Err(KeyLayoutError::NothingBefore);
         }
         if self.hmac_key.is_some() != (self.scheme == Scheme::HmacSha256) {
-            return Err(RuleError::HmacKey);
+            return Err(KeyLayoutError::HmacKey);
         }
         Ok(())
     }
@@ -123,7 +123,7 @@ impl Rule {
         self.scheme != Scheme::Bcrypt || self.before_secret(public) + LEAST_SECRET <= BCRYPT_SEES
     }
 
-    /// Takes a presented text apart; `None` where it is no key of this rule.
+    /// Splits a presented text; `None` where it is not a key of this layout.
     pub(super) fn split<'t>(&self, text: &'t str) -> Option<Split<'t>> {
         if text.len() > MAX_KEY {
             return None;
@@ -160,12 +160,12 @@ impl Rule {
 mod tests {
     use super::*;
 
-    fn rule(scheme: Scheme, prefix: &str, public: PublicPart, hashed: Hashed) -> Rule {
-        Rule { scheme, prefix: prefix.to_owned(), public, hashed, hmac_key: None }
+    fn layout(scheme: Scheme, prefix: &str, public: PublicPart, hashed: Hashed) -> KeyLayout {
+        KeyLayout { scheme, prefix: prefix.to_owned(), public, hashed, hmac_key: None }
     }
 
-    fn split(rule: &Rule, text: &str) -> Option<(String, String)> {
-        let split = rule.split(text)?;
+    fn split(layout: &KeyLayout, text: &str) -> Option<(String, String)> {
+        let split = layout.split(text)?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         Some((split.public.map_or_else(|| "-".to_owned(), |public| text(&public)), text(&split.hashed)))
     }
@@ -176,13 +176,13 @@ mod tests {
 
     #[test]
     fn keys_are_taken_apart_as_the_rule_says() {
-        let plain = rule(Scheme::Sha256, "sk_", PublicPart::None, Hashed::Whole);
+        let plain = layout(Scheme::Sha256, "sk_", PublicPart::None, Hashed::Whole);
         assert_eq!(split(&plain, "sk_abc"), pair("-", "sk_abc"));
         assert_eq!((split(&plain, "sk_"), split(&plain, "pk_abc")), (None, None));
-        let first = rule(Scheme::Bcrypt, "sk_", PublicPart::First(4), Hashed::Whole);
+        let first = layout(Scheme::Bcrypt, "sk_", PublicPart::First(4), Hashed::Whole);
         assert_eq!(split(&first, "sk_abcdefg"), pair("abcd", "sk_abcdefg"));
         assert_eq!((split(&first, "sk_abcd"), split(&first, "sk_ab")), (None, None), "nothing is left to be secret");
-        let dotted = rule(Scheme::Bcrypt, "", PublicPart::Before(".".to_owned()), Hashed::Secret);
+        let dotted = layout(Scheme::Bcrypt, "", PublicPart::Before(".".to_owned()), Hashed::Secret);
         assert_eq!(split(&dotted, "a.b.c"), pair("a.b", "c"));
         assert_eq!((split(&dotted, ".c"), split(&dotted, "a."), split(&dotted, "ac")), (None, None, None));
         assert_eq!(split(&first, &format!("sk_{}", "é".repeat(5))), pair("éééé", &format!("sk_{}", "é".repeat(5))));
@@ -191,17 +191,17 @@ mod tests {
 
     #[test]
     fn bcrypt_has_to_see_enough_of_the_secret() {
-        let whole = rule(Scheme::Bcrypt, "sk_live_", PublicPart::Before("_".to_owned()), Hashed::Whole);
-        let sees = |rule: &Rule, public: usize| rule.sees_secret(Some(&vec![b'a'; public]));
+        let whole = layout(Scheme::Bcrypt, "sk_live_", PublicPart::Before("_".to_owned()), Hashed::Whole);
+        let sees = |layout: &KeyLayout, public: usize| layout.sees_secret(Some(&vec![b'a'; public]));
         assert_eq!([47, 48, 63, 64].map(|public| sees(&whole, public)), [true, false, false, false]);
-        let secret = Rule { hashed: Hashed::Secret, ..whole.clone() };
+        let secret = KeyLayout { hashed: Hashed::Secret, ..whole.clone() };
         assert!(sees(&secret, 64), "what stands before is not hashed");
-        assert!(sees(&Rule { scheme: Scheme::Argon2id, ..whole }, 64), "others see all");
+        assert!(sees(&KeyLayout { scheme: Scheme::Argon2id, ..whole }, 64), "others see all");
     }
 
     #[test]
     fn a_binary_key_is_its_bytes_however_they_are_written() {
-        let binary = rule(Scheme::Sha256IdKeySalt, "", PublicPart::Id, Hashed::Bytes);
+        let binary = layout(Scheme::Sha256IdKeySalt, "", PublicPart::Id, Hashed::Bytes);
         let bytes: Vec<u8> = (16..48).collect();
         for text in [
             "101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f",
@@ -218,16 +218,16 @@ mod tests {
     fn what_does_not_go_together_is_refused() {
         let before = || PublicPart::Before("_".to_owned());
         for (scheme, public, hashed, error) in [
-            (Scheme::Bcrypt, PublicPart::None, Hashed::Whole, Some(RuleError::PublicPartNeeded(Scheme::Bcrypt))),
+            (Scheme::Bcrypt, PublicPart::None, Hashed::Whole, Some(KeyLayoutError::PublicPartNeeded(Scheme::Bcrypt))),
             (Scheme::Bcrypt, before(), Hashed::Secret, None),
             (Scheme::Sha256, PublicPart::None, Hashed::Whole, None),
-            (Scheme::Sha256, PublicPart::None, Hashed::Secret, Some(RuleError::NothingBefore)),
-            (Scheme::Sha256, PublicPart::First(0), Hashed::Whole, Some(RuleError::PublicPartEmpty)),
-            (Scheme::Sha256IdKeySalt, before(), Hashed::Whole, Some(RuleError::PublicPartGiven)),
+            (Scheme::Sha256, PublicPart::None, Hashed::Secret, Some(KeyLayoutError::NothingBefore)),
+            (Scheme::Sha256, PublicPart::First(0), Hashed::Whole, Some(KeyLayoutError::PublicPartEmpty)),
+            (Scheme::Sha256IdKeySalt, before(), Hashed::Whole, Some(KeyLayoutError::PublicPartGiven)),
             (Scheme::Sha256IdKeySalt, PublicPart::Id, Hashed::Bytes, None),
-            (Scheme::HmacSha256, PublicPart::None, Hashed::Whole, Some(RuleError::HmacKey)),
+            (Scheme::HmacSha256, PublicPart::None, Hashed::Whole, Some(KeyLayoutError::HmacKey)),
         ] {
-            assert_eq!(rule(scheme, "", public, hashed).check().err(), error, "{scheme}");
+            assert_eq!(layout(scheme, "", public, hashed).check().err(), error, "{scheme}");
         }
     }
 }

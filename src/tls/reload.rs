@@ -1,4 +1,4 @@
-//! TLS of all listeners: loaded before a port opens, and again when files change.
+//! TLS of all listeners: loaded before a port opens, and reloaded when files change.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::{ListenerTls, TlsError};
 use crate::config::{Config, Plane};
 
-/// A listener's TLS cannot be.
+/// A listener's TLS could not be loaded.
 #[derive(Debug, thiserror::Error)]
 #[error("[{plane}.tls]: {error}")]
 pub(crate) struct ListenerTlsError {
@@ -30,8 +30,8 @@ impl Tls {
         loaded.collect::<Result<_, _>>().map(Tls)
     }
 
-    /// The same from the files of now. A listener whose files cannot be used goes on with what it has, and so does one that is
-    /// to begin or end to speak TLS: who calls it has to know before. What that holds up is told.
+    /// TLS from the files as they are now, and what failed. A listener whose files cannot be used keeps what it has. So does
+    /// one whose TLS was added or removed, for its clients must know before.
     pub(crate) fn reload(&self, config: &Config) -> (Self, Vec<String>) {
         let (mut tls, mut failed) = (self.clone(), Vec::new());
         for listener in config.listeners() {
@@ -41,9 +41,13 @@ impl Tls {
                 (Some((_, current)), Some(Ok(loaded))) if **current == loaded => {}
                 (Some((_, current)), Some(Ok(loaded))) => *current = Arc::new(loaded),
                 (_, Some(Err(error))) => failed.push(ListenerTlsError { plane, error }.to_string()),
-                (None, Some(Ok(_))) => failed.push(format!("[{plane}.tls] takes effect when the service starts again")),
+                (None, Some(Ok(_))) => {
+                    failed.push(format!("[{plane}.tls] takes effect at the next start of the service"))
+                }
                 (Some(_), None) => {
-                    failed.push(format!("[{plane}.tls] is gone, and TLS is spoken until the service starts again"));
+                    failed.push(format!(
+                        "[{plane}.tls] was removed, which takes effect at the next start of the service"
+                    ));
                 }
             }
         }
@@ -65,7 +69,7 @@ impl Tls {
         self.all().map(|(plane, tls)| (plane, tls.validity.until))
     }
 
-    /// Which certificates do not count at `now`, and why.
+    /// Which certificates are not valid at `now`, and why.
     pub(crate) fn trouble(&self, now: Timestamp) -> Option<String> {
         let found = self.all().filter_map(|(plane, tls)| {
             tls.validity.trouble(now).map(|trouble| format!("the certificate of [{plane}.tls] {trouble}"))

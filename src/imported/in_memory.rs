@@ -1,7 +1,7 @@
-//! The imported keys in memory, found by what a presented text shows of itself.
+//! The imported keys in memory, found by the public part or the digest of a presented text.
 //!
-//! Keys come in parts and never go: a revoked one is on the list of revocations like any other. Each part of the table has
-//! a lock of its own, so that nobody who looks something up waits longer than it takes to add a few keys.
+//! Keys are added in parts and never removed: a revoked one is on the revocation list like any other. Each part of the table
+//! has a lock of its own, so that a look-up waits no longer than it takes to add a few keys.
 
 use std::{
     collections::HashMap,
@@ -19,23 +19,23 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 const PARTS: usize = 64;
 
 /// All imported keys.
-pub(crate) struct Known {
-    // Keyed at random, so that nobody can choose public parts that crowd one place.
+pub(crate) struct ImportedKeys {
+    // Randomly keyed, so that attackers cannot choose public parts that collide.
     hasher: DefaultHashBuilder,
     sets: RwLock<Vec<Arc<Set>>>,
     parts: [RwLock<HashTable<Arc<Key>>>; PARTS],
-    /// Many keys have the same scopes; by these, and for keys without metadata.
+    /// Shared claims of keys without metadata, by their scopes: many keys have the same.
     claims: Mutex<HashMap<String, Arc<Claims>>>,
-    /// The last place in the ledger that was read.
+    /// The last place of the ledger that was read.
     place: AtomicI64,
     count: AtomicUsize,
-    /// Rows whose keys are rejected: damaged, or hashed so that nearly every secret is right.
+    /// Rows whose keys are rejected: damaged, or hashed so that nearly every secret matches.
     unusable: AtomicUsize,
 }
 
-impl Default for Known {
+impl Default for ImportedKeys {
     fn default() -> Self {
-        Known {
+        ImportedKeys {
             hasher: DefaultHashBuilder::default(),
             sets: RwLock::default(),
             parts: std::array::from_fn(|_| RwLock::default()),
@@ -47,23 +47,23 @@ impl Default for Known {
     }
 }
 
-impl Known {
-    /// The place in the ledger behind which to read on.
+impl ImportedKeys {
+    /// The place of the ledger behind which to continue.
     pub(crate) fn place(&self) -> i64 {
         self.place.load(Ordering::Acquire)
     }
 
-    /// How many there are.
+    /// The number of keys.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
-    /// How many rows there are whose keys are rejected.
+    /// The number of rows whose keys are rejected.
     pub(crate) fn unusable(&self) -> usize {
         self.unusable.load(Ordering::Relaxed)
     }
 
-    /// Goes on behind `place`, with so many rows before it that cannot be read.
+    /// Continues behind `place`, after so many damaged rows.
     pub(crate) fn pass(&self, place: i64, damaged: usize) {
         self.unusable.fetch_add(damaged, Ordering::Relaxed);
         self.place.fetch_max(place, Ordering::Release);
@@ -74,7 +74,7 @@ impl Known {
         self.sets.read().unwrap_or_else(PoisonError::into_inner).iter().any(|set| set.number == number)
     }
 
-    /// Reads everything anew, from a store in the place of the one before; what is known stays.
+    /// Reads everything again, from a store that replaced the one before; known keys stay.
     pub(crate) fn restart(&self) {
         self.place.store(0, Ordering::Release);
         self.unusable.store(0, Ordering::Relaxed);
@@ -85,7 +85,7 @@ impl Known {
         self.sets.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(set));
     }
 
-    /// Adds keys, in the order of their places. Those of sets that are not known are left out.
+    /// Adds keys, in the order of their places. Keys of unknown sets are skipped.
     pub(crate) fn add(&self, rows: Vec<ImportedRow>) {
         let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner).clone();
         for row in rows {
@@ -98,7 +98,7 @@ impl Known {
     }
 
     fn add_one(&self, row: ImportedRow, set: Arc<Set>) {
-        if !set.rule.sees_secret(row.public.as_deref()) {
+        if !set.layout.sees_secret(row.public.as_deref()) {
             // Taken in before this was refused.
             tracing::error!(id = %row.id, "an imported key is rejected: bcrypt sees too little of its secret");
             self.unusable.fetch_add(1, Ordering::Relaxed);
@@ -141,10 +141,10 @@ impl Known {
     }
 
     fn recognize_in(&self, set: &Arc<Set>, text: &str) -> Option<Candidate> {
-        let split = set.rule.split(text)?;
+        let split = set.layout.split(text)?;
         let digest = match &split.public {
             Some(_) => None,
-            None => Some(set.rule.scheme.digest(&split.hashed, &[], set.hmac_key.as_ref())?),
+            None => Some(set.layout.scheme.digest(&split.hashed, &[], set.hmac_key.as_ref())?),
         };
         let found_by = split.public.as_deref().or(digest.as_ref().map(<[u8; _]>::as_slice))?;
         let hash = self.hash(set.number, found_by);
@@ -168,14 +168,14 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    use crate::imported::{Check, Hashed, HmacKey, PublicPart, Rule, Scheme};
+    use crate::imported::{Check, Hashed, HmacKey, KeyLayout, PublicPart, Scheme};
 
     const KEY: &str = "sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
     const BCRYPT: &str = "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";
 
     fn set(number: i64, scheme: Scheme, public: PublicPart, hmac_key: Option<HmacKey>) -> Set {
-        let rule = Rule { scheme, prefix: "sk_live_".to_owned(), public, hashed: Hashed::Whole, hmac_key: None };
-        Set { number, realm: "live".parse().expect("a realm"), rule, id_key: [number as u8; 16], hmac_key }
+        let layout = KeyLayout { scheme, prefix: "sk_live_".to_owned(), public, hashed: Hashed::Whole, hmac_key: None };
+        Set { number, realm: "live".parse().expect("a realm"), layout, id_key: [number as u8; 16], hmac_key }
     }
 
     fn row(set: &Set, place: i64, public: Option<&str>, check: Check) -> ImportedRow {
@@ -197,13 +197,13 @@ mod tests {
     }
 
     fn digest(set: &Set, text: &str, salt: &[u8]) -> Check {
-        let digest = set.rule.scheme.digest(text.as_bytes(), salt, set.hmac_key.as_ref()).expect("fast");
+        let digest = set.layout.scheme.digest(text.as_bytes(), salt, set.hmac_key.as_ref()).expect("fast");
         Check::Fast { digest, salt: salt.into() }
     }
 
     #[test]
     fn keys_are_found_by_digest_or_by_public_part_and_by_nothing_else() {
-        let known = Known::default();
+        let known = ImportedKeys::default();
         let first = || PublicPart::First(8);
         let sets = [
             set(1, Scheme::Sha256, PublicPart::None, None),
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn without_its_secret_nothing_is_said_of_a_key() {
-        let known = Known::default();
+        let known = ImportedKeys::default();
         let with = set(1, Scheme::HmacSha256, PublicPart::First(8), Some(HmacKey::new(b"secret".to_vec().into())));
         let row = row(&with, 1, Some("4f9a1c20"), digest(&with, KEY, b""));
         known.add_set(Set { hmac_key: None, ..with });

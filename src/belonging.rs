@@ -1,5 +1,5 @@
-//! Whether store and keyring belong together, and are where they can be kept. What is found is told at the start of the service
-//! and by doctor.
+//! Checks that store and keyring belong together, and are kept in proper places. The service logs the findings at its start, and
+//! `bulla doctor` prints them.
 
 use std::{collections::HashMap, path::Path};
 
@@ -15,14 +15,14 @@ use crate::{
 /// How much later than its keyring a store may begin: an administrator who sets up both by hand takes some time.
 const SET_UP: SignedDuration = SignedDuration::from_hours(24);
 
-/// A store that seems to have taken the place of a lost one.
+/// A store that seems to have replaced a lost one.
 pub(crate) struct Younger {
     pub(crate) told: String,
-    /// Whether nothing else explains it.
+    /// Whether there is no other explanation.
     pub(crate) certain: bool,
 }
 
-/// Warns at the start of what doctor says as well: nobody may have asked it.
+/// Logs at the start what doctor prints, too: it may not have been run.
 pub(crate) fn warn(
     deployment: &Deployment,
     document: &KeyringDocument,
@@ -36,7 +36,7 @@ pub(crate) fn warn(
     Ok(())
 }
 
-/// What to say where the store knows other keyrings than this one.
+/// The warning where the store knows other keyrings than this one.
 pub(crate) fn other_keyrings(document: &KeyringDocument, known: &HashMap<KeyringId, KeyringMemory>) -> Option<String> {
     let mut others: Vec<String> = known.keys().filter(|id| **id != document.id()).map(ToString::to_string).collect();
     others.sort();
@@ -50,7 +50,7 @@ pub(crate) fn other_keyrings(document: &KeyringDocument, known: &HashMap<Keyring
     })
 }
 
-/// What to say where the store begins later than the keyring: what was revoked before is accepted again.
+/// The warning where the store begins later than the keyring: keys that were revoked before are accepted again.
 pub(crate) fn younger_store(
     document: &KeyringDocument,
     store: &dyn Store,
@@ -75,7 +75,7 @@ pub(crate) fn younger_store(
     })
 }
 
-/// What to say of the store and the keyring where one of them is mounted without its folder.
+/// The warnings where store or keyring is mounted without its folder.
 pub(crate) fn lone_mounts(deployment: &Deployment) -> Vec<String> {
     let store = deployment.store_path().filter(|path| is_mounted_alone(path)).map(|path| {
         format!(
@@ -94,7 +94,7 @@ pub(crate) fn lone_mounts(deployment: &Deployment) -> Vec<String> {
     store.into_iter().chain(keyring).collect()
 }
 
-/// Whether a file is the root of a mount, as far as the system says so.
+/// Whether a file is the root of a mount, as far as the system tells.
 fn is_mounted_alone(path: &Path) -> bool {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     path.is_file()

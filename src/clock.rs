@@ -1,8 +1,8 @@
-//! The one place that asks the operating system for the time.
+//! The clock: the one place that asks the operating system for the time.
 
 use jiff::Timestamp;
 
-/// Now, floored to the second, as everything that is recorded or sealed has it.
+/// Now, rounded down to the second, as in records and keys.
 #[allow(clippy::disallowed_methods, reason = "the one place that may")]
 pub(crate) fn now() -> Timestamp {
     #[cfg(test)]
@@ -17,7 +17,7 @@ pub(crate) fn now_seconds() -> u64 {
     u64::try_from(now().as_second()).unwrap_or(0)
 }
 
-/// Unix seconds as a timestamp; API keys hold none that does not fit.
+/// Unix seconds as a timestamp; all times in API keys fit.
 pub(crate) fn timestamp(seconds: u64) -> Timestamp {
     i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
 }

@@ -1,4 +1,4 @@
-//! A deployment as the configuration describes it: key sources, keyring and store, opened for a command or the service.
+//! A deployment as configured: key sources, keyring and store, opened for a command or the service.
 
 use std::{
     collections::HashMap,
@@ -32,14 +32,14 @@ use crate::{
 pub(crate) struct Deployment {
     pub(crate) config: Config,
     pub(crate) sources: Sources,
-    /// The keyring's MAC key, where it is at hand: nobody needs to ask its source then.
+    /// The keyring's MAC key, if it is loaded: its source need not be asked then.
     pub(crate) mac_key: Option<Arc<MacKey>>,
 }
 
-/// How often a change is worked out anew that asks key sources, because somebody else changed the keyring meanwhile.
+/// How often a change that asks key sources is repeated because another process changed the keyring meanwhile.
 const TRIES: usize = 5;
 
-/// The deployment cannot be opened, or its keyring not changed.
+/// The deployment cannot be opened, or its keyring cannot be changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DeploymentError {
     #[error(transparent)]
@@ -74,9 +74,9 @@ pub(crate) enum DeploymentError {
         "another process has held {lock} for {limit:?}: see which (`fuser {lock}`), and end it if it hangs; the keyring is as it was"
     )]
     KeyringLocked { lock: PathBuf, limit: Duration },
-    #[error("the keyring was changed by others again and again while the key sources were asked: try again")]
+    #[error("other processes kept changing the keyring while the key sources were asked: try again")]
     KeyringBusy,
-    #[error("keyring.source is `{0}`: known places of the keyring are file:PATH")]
+    #[error("keyring.source is `{0}`: it must be file:PATH")]
     KeyringPlace(String),
     #[error(
         "version {version} was staged at {staged_at}, less than the refresh interval of {interval} ago: verifiers that have \
@@ -131,7 +131,7 @@ impl Deployment {
         Ok(store::open(&self.config.store.url, &self.config.folder, false)?)
     }
 
-    /// The keyring document: authenticated, and held to what the store remembers of it.
+    /// The keyring document: authenticated, and not older than the store remembers.
     pub(crate) fn document(&self, store: &dyn Store) -> Result<KeyringDocument, DeploymentError> {
         self.document_and_key(store).map(|(document, _)| document)
     }
@@ -150,8 +150,8 @@ impl Deployment {
         store: &dyn Store,
         parse: impl FnOnce(&str) -> Result<(KeyringDocument, T), KeyringError>,
     ) -> Result<(KeyringDocument, T), DeploymentError> {
-        // The memory before the document: a change is written first and remembered then, so what is remembered now cannot
-        // be newer than what is read next.
+        // The memory before the document: a change is written before it is remembered, so what is remembered now cannot be
+        // newer than what is read next.
         let memories = store.keyring_memories()?;
         let path = self.keyring_path()?;
         let text = match keyring_file::read(&path) {
@@ -177,7 +177,7 @@ impl Deployment {
         Ok((document, key))
     }
 
-    /// The document and its key: the one at hand if it is the right one, or what its source says.
+    /// The document and its key: the loaded one if it fits, otherwise the one of its source.
     fn parse(&self, text: &str) -> Result<(KeyringDocument, Arc<MacKey>), KeyringError> {
         if let Some(key) = &self.mac_key {
             match KeyringDocument::parse_with(text, key) {
@@ -189,12 +189,12 @@ impl Deployment {
         Ok((KeyringDocument::parse_with(text, &key)?, Arc::new(key)))
     }
 
-    /// The document under a key that is at hand, without asking any source.
+    /// The document under a loaded key, without asking any source.
     pub(crate) fn document_with(&self, store: &dyn Store, key: &MacKey) -> Result<KeyringDocument, DeploymentError> {
         self.read(store, |text| Ok((KeyringDocument::parse_with(text, key)?, ()))).map(|(document, ())| document)
     }
 
-    /// Refuses to make a keyring where there is one, and where the store knows one, whose API keys a new one makes invalid.
+    /// Refuses a new keyring where one exists, or where the store knows one: a new one makes its API keys invalid.
     pub(crate) fn refuse_second_keyring(&self) -> Result<(), DeploymentError> {
         let path = self.keyring_path()?;
         if path.exists() {
@@ -224,11 +224,11 @@ impl Deployment {
         Ok((document, keyring))
     }
 
-    /// Changes the keyring: reads it, has `change` change it and puts the new document in its place, one process at a time.
-    /// Before that the audit gets what `record` makes of it: a change that cannot be recorded is not made.
+    /// Changes the keyring: reads it, applies `change` and replaces the document, one process at a time. The audit gets the
+    /// record of `record` first: a change that cannot be recorded is not made.
     ///
-    /// A change that asks key sources works without the lock, which a source that hangs would hold: it is worked out again
-    /// where somebody else was first.
+    /// A change that asks key sources is applied without the lock, as a source that hangs would hold it. It is repeated where
+    /// another process was first.
     pub(crate) fn change_keyring<T>(
         &self,
         store: &dyn Store,
@@ -238,7 +238,7 @@ impl Deployment {
     ) -> Result<(KeyringDocument, T), DeploymentError> {
         let path = self.keyring_path()?;
         for _ in 0..TRIES {
-            // What is wrong is said before the lock is waited for, and no source is asked once it is held.
+            // Errors are reported before the lock is waited for, and no source is asked once it is held.
             let (before, key) = self.document_and_key(store)?;
             let mut document = before.clone();
             let changed = asks_sources.then(|| change(&mut document)).transpose()?;
@@ -283,14 +283,14 @@ impl Deployment {
                 return Err(error);
             }
         };
-        // The change is in force; the next process to read the document remembers it.
+        // The change is in force; the next process that reads the document remembers it.
         if let Err(error) = store.remember_keyring(document.id(), &KeyringMemory::after(&document)) {
-            tracing::warn!(%error, "the store does not remember a change of the keyring yet");
+            tracing::warn!(%error, "store does not remember a change of the keyring yet");
         }
         unconfirmed.map_or(Ok((document, changed)), Err)
     }
 
-    /// Writes the document of a new keyring, where none may be yet.
+    /// Writes the document of a new keyring, where none exists yet.
     pub(crate) fn write_new_keyring(&self, document: &KeyringDocument) -> Result<(), DeploymentError> {
         let path = self.keyring_path()?;
         let key = MacKey::open(&self.config.keyring.mac_source, &self.sources, document.id())?;

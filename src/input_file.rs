@@ -1,4 +1,4 @@
-//! Small files that a person names: a regular file, or a pipe of a shell (`<(…)`, `/dev/stdin`). Neither is waited for without end.
+//! Small files that a user names: a regular file, or a shell's pipe (`<(…)`, `/dev/stdin`). Reading has a deadline.
 
 use std::{
     fs::OpenOptions,
@@ -14,9 +14,9 @@ use rustix::{
 };
 use zeroize::Zeroizing;
 
-/// More than any configuration has, and any bundle of certificates.
+/// Larger than any configuration or bundle of certificates.
 pub(crate) const MAX_FILE: u64 = 16 * 1024 * 1024;
-/// How long a pipe's writer may take.
+/// Deadline for a pipe's writer.
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Reads a text of at most `most` bytes.
@@ -26,7 +26,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
     text.map(Zeroizing::new).map_err(|_| io::Error::new(ErrorKind::InvalidData, "it is not UTF-8"))
 }
 
-/// Reads a text that holds a secret. A file that others may read is refused; a pipe is the writer's alone.
+/// Reads a text that holds a secret. A file that others may read is refused; a pipe is private.
 pub(crate) fn read_secret(path: &Path, most: u64) -> Result<Zeroizing<String>, SecretError> {
     match path.metadata() {
         Ok(found) if found.is_file() => Ok(bulla::read_secret_file(path)?),
@@ -70,7 +70,7 @@ pub(crate) fn read_bytes(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>
     }
 }
 
-/// Waits until a pipe has something, or its writer is done.
+/// Waits until a pipe has data, or its writer has closed it.
 fn wait(file: &std::fs::File, deadline: Instant) -> io::Result<()> {
     let left = Timespec::try_from(deadline.saturating_duration_since(Instant::now())).map_err(io::Error::other)?;
     match poll(&mut [PollFd::new(file, PollFlags::IN)], Some(&left)) {

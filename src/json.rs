@@ -1,5 +1,4 @@
-//! JSON in which no object has a name twice. Readers differ in which of the two they take, so there is no right one (RFC 8259,
-//! section 4).
+//! JSON in which no object has a name twice: parsers differ in which value they take (RFC 8259, section 4).
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,10 +8,10 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// How the message about a name that stands twice begins. It does not quote the name.
+/// The beginning of the message about a repeated name. It does not quote the name.
 pub(crate) const TWICE: &str = "a name stands twice";
 
-/// Any value, without a name twice in it or in what it holds.
+/// Any value without a repeated name, at any depth.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Unique(pub(crate) Value);
 
@@ -21,7 +20,7 @@ pub(crate) fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeM
     deserializer.deserialize_map(Texts)
 }
 
-/// Reads name by name, so that an error knows where it is.
+/// Reads name by name, so that an error knows its field.
 struct Texts;
 
 impl<'de> Visitor<'de> for Texts {

@@ -1,4 +1,4 @@
-//! Times that an API key, and the log of revocations, can hold: Unix seconds of 32 bits.
+//! Times that an API key and the revocation log can hold: Unix seconds of 32 bits.
 
 use jiff::Timestamp;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bulla::Realm;
 
-/// A word that a scope begins with.
+/// The word that a scope begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scope {
     Admin,
@@ -16,14 +16,14 @@ pub(crate) enum Scope {
     Feed,
 }
 
-/// A scope that is held: for everything, or for one realm.
+/// A granted scope: for all realms, or for one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Grant {
     pub(crate) scope: Scope,
     pub(crate) realm: Option<Realm>,
 }
 
-/// A text that grants nothing. The message goes on from the text.
+/// A text that grants nothing. The message follows the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GrantError {
     #[error("is no scope; there are {}, each also for one realm", Scope::names())]

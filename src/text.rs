@@ -1,11 +1,11 @@
-//! Texts that others wrote, and that are stored or shown: what may not stand in them, and how they are shown.
+//! Texts from outside that are stored or shown: which characters they may not have, and how they are escaped.
 
 use std::borrow::Cow;
 
 use bulla::ApiKey;
 
-/// Whether a terminal or a reader of lines would obey the character: it controls, ends a line (U+2028, U+2029), or changes
-/// the direction of the text around it (Unicode's Bidi_Control).
+/// Whether a terminal or a line reader acts on the character: a control, a line end (U+2028, U+2029), or a change of the text's
+/// direction (Unicode's Bidi_Control).
 pub(crate) fn is_obeyed(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{2028}' | '\u{2029}')
@@ -21,7 +21,7 @@ pub(crate) enum TextError {
     HoldsKey,
 }
 
-/// Holds a text for the record to its bounds: somebody may have taken the wrong text from the clipboard.
+/// Checks a text for the record: an administrator may have pasted the wrong one.
 pub(crate) fn check(text: &str) -> Result<(), TextError> {
     if text.chars().any(is_obeyed) {
         return Err(TextError::NotOneLine);
@@ -29,7 +29,7 @@ pub(crate) fn check(text: &str) -> Result<(), TextError> {
     if ApiKey::is_within(text) { Err(TextError::HoldsKey) } else { Ok(()) }
 }
 
-/// A text as an error may quote it: characters that would be obeyed are escaped, and an API key is its id alone.
+/// A text as an error may quote it: control characters are escaped, and an API key is reduced to its id.
 pub(crate) fn shown(text: &str) -> String {
     let text = ApiKey::redact(text);
     let mut shown = String::with_capacity(text.len());
@@ -39,7 +39,7 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
-/// A JSON text in which U+2028 and U+2029 are escaped, as JSON allows: some readers of lines take them for the end of one.
+/// A JSON text with U+2028 and U+2029 escaped, as JSON allows: some line readers take them for line ends.
 pub(crate) fn json_in_one_line(json: &str) -> Cow<'_, str> {
     if json.contains(['\u{2028}', '\u{2029}']) {
         Cow::Owned(json.replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029"))

@@ -1,4 +1,4 @@
-//! A key that signs assertions: Ed25519 (RFC 8032), shown to others as a JWK (RFC 8037).
+//! A key that signs assertions: Ed25519 (RFC 8032), published as a JWK (RFC 8037).
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use sha2::{Digest, Sha256};
 
 use crate::api::jwks::Jwk;
 
-/// The key, wiped when dropped. It signs assertions alone.
+/// The key, wiped when dropped. It signs only assertions.
 pub(super) struct AssertionKey {
     key: Box<SigningKey>,
     public: Jwk,
-    /// The header of everything it signs, encoded.
+    /// The encoded header of its signatures.
     header: String,
 }
 

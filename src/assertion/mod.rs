@@ -1,5 +1,5 @@
-//! Signed assertions: what a gateway hears of an accepted key, under a signature that the application behind it checks
-//! itself. So an application believes nobody's headers but bulla's.
+//! Signed assertions: statements about an accepted key, passed on by a gateway and verified by the application behind it. So the
+//! application need not trust the gateway's headers.
 
 mod key;
 
@@ -13,7 +13,7 @@ use crate::{
     config::AssertionConfig,
 };
 
-/// The keys, of which the first signs, and what is said in every assertion.
+/// The keys, of which the first signs, and the claims that all assertions share.
 #[derive(Debug)]
 pub(crate) struct Assertions {
     keys: Vec<AssertionKey>,
@@ -33,7 +33,7 @@ pub(crate) enum AssertionError {
     Twice(SourceUri),
 }
 
-/// What an assertion says: RFC 7519, and of the key what the identity headers say.
+/// The claims of an assertion: those of RFC 7519, and the key's as in the identity headers.
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
@@ -48,7 +48,7 @@ struct Claims<'a> {
 }
 
 impl Assertions {
-    /// Opens the keys that the configuration names.
+    /// Loads the configured keys.
     pub(crate) fn open(
         config: &AssertionConfig,
         feed: Option<feed::VerifyingKey>,
@@ -69,7 +69,7 @@ impl Assertions {
         Ok(Assertions { keys, issuer, audience, valid_for: config.valid_for.0.as_secs() })
     }
 
-    /// The assertion about an accepted key at `now`, in Unix seconds, for `audience` or the usual one.
+    /// The assertion about an accepted key at `now`, in Unix seconds, for `audience` or the default one.
     pub(crate) fn sign(&self, accepted: &Accepted, audience: Option<&str>, now: u64) -> Option<String> {
         let (id, most) = (accepted.id(), now + self.valid_for);
         let realm = id.realm();
@@ -91,7 +91,7 @@ impl Assertions {
         JwkSet { keys: self.keys.iter().map(AssertionKey::public).collect() }
     }
 
-    /// The names of the keys, that of the signing one first.
+    /// The ids of the keys, the signing one first.
     pub(crate) fn key_ids(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().map(AssertionKey::id)
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// Nobody: this build encrypts to no recipient.
+/// No value exists: this build encrypts to no recipient.
 pub(crate) enum Recipient {}
 
 /// A realm's recipient cannot be used.

@@ -1,4 +1,4 @@
-//! Opening what was encrypted to a recipient, on the machine that has its identity.
+//! Decrypts API keys from escrow, on the machine that has the recipient's identity.
 
 use std::{
     io::{self, BufRead, Read},
@@ -10,16 +10,16 @@ use bulla::{ApiKey, ApiKeyId};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-/// Longest file of identities, and longest text that is opened with one.
-const LONGEST: usize = 64 << 10;
+/// Longest file of identities, and longest decrypted text.
+const MAX_TEXT: usize = 64 << 10;
 
-/// The most work that a passphrase may take, as a power of two: 4 GiB of memory, what the command `age` allows.
-const MOST_WORK: u8 = 22;
+/// The highest work factor of a passphrase, as a power of two: 4 GiB of memory, as the command `age` allows.
+const MAX_WORK: u8 = 22;
 
-/// The identities of a file, one for each recipient there was.
+/// The identities of a file, one for each recipient that was used.
 pub(crate) struct Identity(Vec<x25519::Identity>);
 
-/// An identity cannot be had, or opens nothing.
+/// An identity cannot be read, or does not decrypt.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
     #[error(
@@ -32,7 +32,7 @@ pub(crate) enum IdentityError {
     #[error("the passphrase is wrong")]
     WrongPassphrase,
     #[error(
-        "its passphrase takes 2^{0} of work, and 2^{MOST_WORK} is the most that is done: put it under a passphrase anew"
+        "its passphrase takes 2^{0} of work, and 2^{MAX_WORK} is the most that is done: put it under a passphrase anew"
     )]
     TooMuchWork(u8),
     #[error("its passphrase opens no identities: there must be lines that begin with AGE-SECRET-KEY-1")]
@@ -46,7 +46,7 @@ pub(crate) enum IdentityError {
 }
 
 impl Identity {
-    /// Opens a file of identities with its passphrase, for which nobody is asked if the file has none.
+    /// Decrypts a file of identities with its passphrase, which is asked for only if the file has one.
     pub(crate) fn unlock(
         file: &[u8],
         passphrase: impl FnOnce() -> io::Result<SecretString>,
@@ -57,7 +57,7 @@ impl Identity {
         }
         let passphrase = passphrase().map_err(IdentityError::NoPassphrase)?;
         let mut by_passphrase = scrypt::Identity::new(passphrase);
-        by_passphrase.set_max_work_factor(MOST_WORK);
+        by_passphrase.set_max_work_factor(MAX_WORK);
         let lines = read(locked, iter::once(&by_passphrase as _)).map_err(|error| match error {
             DecryptError::ExcessiveWork { required, .. } => IdentityError::TooMuchWork(required),
             _ => IdentityError::WrongPassphrase,
@@ -67,7 +67,7 @@ impl Identity {
         identities.ok().filter(|all| !all.is_empty()).map(Identity).ok_or(IdentityError::NoIdentity)
     }
 
-    /// The API key of this id from what is stored for it, with the ending that took the place of its own, where one did.
+    /// Decrypts the API key of this id from its escrow, with the ending that replaced its own, if any.
     pub(crate) fn open(
         &self,
         id: ApiKeyId,
@@ -100,13 +100,13 @@ impl Identity {
     }
 }
 
-/// The text inside.
+/// The decrypted text.
 fn read<'a>(
     sealed: Decryptor<impl BufRead>,
     identities: impl Iterator<Item = &'a dyn age::Identity>,
 ) -> Result<Zeroizing<String>, DecryptError> {
     // As much as may come, so that the buffer never moves and leaves a copy behind.
-    let mut text = Zeroizing::new(String::with_capacity(LONGEST));
-    sealed.decrypt(identities)?.take(LONGEST as u64).read_to_string(&mut text)?;
+    let mut text = Zeroizing::new(String::with_capacity(MAX_TEXT));
+    sealed.decrypt(identities)?.take(MAX_TEXT as u64).read_to_string(&mut text)?;
     Ok(text)
 }

@@ -1,4 +1,4 @@
-//! Escrow: API keys that can be shown again, encrypted to a recipient whose identity the service does not have (C2SP
+//! Escrow: API keys that can be revealed again, encrypted to a recipient whose identity the service does not have (C2SP
 //! age-encryption, age v1).
 
 #[cfg(feature = "escrow")]
@@ -17,7 +17,7 @@ use crate::{
     store::EscrowRow,
 };
 
-/// Refuses a recipient that nothing can be encrypted to; `origin` is where the configuration came from.
+/// Refuses an invalid recipient; `origin` is where the configuration came from.
 pub(crate) fn check(config: &Config, origin: &str) -> Result<(), ConfigError> {
     for (realm, policy) in &config.realms {
         if let Some(Err(error)) = policy.escrow.as_deref().map(str::parse::<Recipient>) {
@@ -27,13 +27,13 @@ pub(crate) fn check(config: &Config, origin: &str) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Whom a realm's keys are encrypted to, if it is to be possible to show them again.
+/// The recipient of a realm's keys, if it has escrow.
 pub(crate) fn recipient_of(config: &Config, realm: Realm) -> Result<Option<Recipient>, RecipientError> {
     let named = config.realms.get(realm.as_str()).and_then(|policy| policy.escrow.as_deref());
     named.map(str::parse).transpose()
 }
 
-/// A key that was just issued, as it is stored where its realm names a recipient.
+/// The escrow row of a new key, if its realm names a recipient.
 pub(crate) fn row_of(
     config: &Config,
     key: &ApiKey,

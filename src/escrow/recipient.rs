@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// An X25519 recipient, `age1…`: with it one encrypts, and does not read back.
+/// An X25519 recipient, `age1…`: it encrypts, and cannot decrypt.
 pub(crate) struct Recipient(age::x25519::Recipient);
 
 /// A realm's recipient cannot be used.

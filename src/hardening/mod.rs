@@ -9,13 +9,13 @@ use rustix::{
 
 pub(crate) use self::registers::forget_registers;
 
-/// Which memory a core dump holds, as bits of core(5): none.
+/// The memory in a core dump, as bits of core(5): none.
 const NO_MEMORY: &str = "0";
 
 const UNLOCKED: &str = "keys are not locked in memory and may be swapped out: raise the limit (LimitMEMLOCK=infinity, \
                         `ulimit -l unlimited`), or turn swap off";
 
-/// Hardens the process, and warns of what the system does not allow. Called before any key is read.
+/// Hardens the process, and warns of each measure that the system refuses. Called before any key is read.
 pub(crate) fn harden() {
     if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
         tracing::warn!(%error, "core dumps cannot be turned off");

@@ -1,4 +1,4 @@
-//! Where notes lie until they are counted: buffers that belong to no thread.
+//! Buffers for notes until they are counted. They belong to no thread.
 
 use std::{
     cell::Cell,
@@ -8,9 +8,9 @@ use std::{
 
 use bulla::ApiKeyId;
 
-/// Notes in a buffer at most: 3.7 MB, which only a buffer that has been full once takes.
+/// Most notes in a buffer: 3.7 MB, which a buffer takes once it has been full.
 pub(super) const ROOM: usize = 1 << 16;
-/// More than threads note at the same time.
+/// More than the threads that note at the same time.
 const BUFFERS: usize = 64;
 
 thread_local! {
@@ -39,7 +39,7 @@ impl Buffers {
         Buffers((0..BUFFERS).map(|_| Buffer::default()).collect())
     }
 
-    /// Whether there was room: in the first buffer that nobody else is at. Never waits.
+    /// Adds a note to the first buffer that no other thread uses. Whether there was room. Never waits.
     #[inline]
     pub(super) fn push(&self, note: Note) -> bool {
         let first = FREE.get();

@@ -1,7 +1,7 @@
-//! When each API key was last used, and how often: noted on the way of every accepted key, counted off it.
+//! Last use and use count of each API key: noted on the verify path, counted off it.
 //!
-//! A note is appended to a buffer behind a lock that is only ever tried. A collector swaps the buffers out and counts; a
-//! flush takes what was counted. A ring of one writer (`rtrb`) for every thread is cheaper in one build and dearer in the
+//! A note is appended to a buffer behind a lock that is tried and never waited for. A collector swaps the buffers and counts; a
+//! flush takes the counts. A ring of one writer (`rtrb`) for every thread is cheaper in one build and dearer in the
 //! next (docs/PERFORMANCE.md), and must be allotted in full, told apart from the rings of another `LastUsed`, and given
 //! back when its thread ends. Buffers belong to nobody: threads come and go without a trace, and memory follows what is
 //! noted.
@@ -54,19 +54,19 @@ impl LastUsed {
         }
     }
 
-    /// Counts what was noted. Called some ten times a second, on a thread that may work for a while. In between there is
-    /// room for 65,536 notes in each buffer: so many of a busy thread, which comes to have one to itself.
+    /// Counts the notes. Called some ten times a second, on a thread that may work for a while. In between each buffer has room
+    /// for 65,536 notes, and a busy thread comes to have one to itself.
     pub(crate) fn collect(&self) {
         drop(self.collected());
     }
 
-    /// What was noted until now, each id once and in no order, for the store. Counting begins anew.
+    /// The uses until now, each id once and in no order, for the store. Counting restarts.
     pub(crate) fn take(&self) -> Vec<Use> {
         self.collected().tally.take()
     }
 
-    /// Takes back a batch that the store refused, to be in the next one. The later time of use wins, and counts add up; ids
-    /// beyond the bound are dropped.
+    /// Returns a batch that the store refused to the next one. The later time of use wins, and counts add up; ids beyond the
+    /// bound are dropped.
     pub(crate) fn put_back(&self, uses: Vec<Use>) {
         let mut counted = self.counted();
         for one in uses {
@@ -80,7 +80,7 @@ impl LastUsed {
         self.collected().tally.len()
     }
 
-    /// How many uses were not recorded, since the start: for want of room in a buffer, or of ids beyond the bound.
+    /// Uses that were not recorded since the start: a buffer was full, or the ids exceeded the bound.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }

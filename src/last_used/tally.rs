@@ -1,4 +1,4 @@
-//! Uses counted by id, in a batch as the store takes it.
+//! Counts uses by id, in a batch for the store.
 
 use std::{hash::BuildHasher, mem};
 
@@ -32,7 +32,7 @@ impl Tally {
         Tally { uses: Vec::new(), places: HashTable::new(), hasher: DefaultHashBuilder::default(), most }
     }
 
-    /// Adds to what is known of the id; false for a new one beyond the bound.
+    /// Adds to the id's count; `false` for a new id beyond the bound.
     pub(super) fn add(&mut self, more: Use) -> bool {
         let Tally { uses, places, hasher, most } = self;
         let hash = hasher.hash_one(more.id);
@@ -55,7 +55,7 @@ impl Tally {
         self.uses.len()
     }
 
-    /// The batch. What follows begins anew and without the memory of it.
+    /// Takes the batch. Counting restarts without its memory.
     pub(super) fn take(&mut self) -> Vec<Use> {
         mem::replace(self, Tally::new(self.most)).uses
     }

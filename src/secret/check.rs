@@ -1,4 +1,4 @@
-//! Whether a presented secret half is one of those that are stored.
+//! Checks a presented secret half against the stored hashes.
 
 use bulla::{ApiKeyId, Ceilings, HashMemory, KeyVersion, SecretDigest, SecretHash, SecretScheme};
 
@@ -8,14 +8,14 @@ use crate::store::SecretRow;
 /// The stored hashes of one key.
 pub(crate) struct Stored {
     hashes: Vec<(SecretRow, SecretHash)>,
-    /// Why one of them cannot be used.
+    /// Why one of them cannot be checked.
     broken: Option<String>,
 }
 
-/// How a check ended.
+/// The outcome of a check.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// It is right by this row, which is to be made anew if `rehash`.
+    /// It matches this row, which is to be replaced if `rehash`.
     Right {
         row: SecretRow,
         rehash: bool,
@@ -25,7 +25,7 @@ pub(crate) enum Found {
 }
 
 impl Stored {
-    /// Reads what the store has of this key, the newest first.
+    /// Reads the stored rows of this key, the newest first.
     pub(crate) fn read(id: &ApiKeyId, rows: Vec<SecretRow>, peppers: &Peppers) -> Self {
         let mut stored = Stored { hashes: Vec::new(), broken: None };
         for row in rows {
@@ -47,13 +47,13 @@ impl Stored {
         self.hashes.iter().map(|(row, _)| row.seq).max().unwrap_or(0)
     }
 
-    /// How many hashes a check may compute, of those that cost something.
+    /// How many slow hashes a check may compute.
     pub(crate) fn slow(&self) -> usize {
         self.hashes.iter().filter(|(_, hash)| hash.memory_kib() > 0).count()
     }
 
-    /// Looks for the digest, of which there is one for each version of the pepper. New hashes would be made by `scheme`
-    /// under `pepper`.
+    /// Finds the row that one of the digests matches; there is one digest for each version of the pepper. New hashes are made by
+    /// `scheme` under `pepper`.
     pub(crate) fn find(
         self,
         digests: &[SecretDigest],
@@ -75,21 +75,21 @@ impl Stored {
     }
 }
 
-/// Why a stored hash is not used.
+/// A stored hash is not used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Altered {
-    /// It is no hash.
+    /// It is not a hash string.
     #[error("{0}")]
     Unreadable(String),
-    /// Nobody here can tell.
+    /// It cannot be checked here.
     #[error("version {0} of the pepper is not in the configuration")]
     NoPepper(KeyVersion),
-    /// Its MAC is another, under this version of the pepper.
+    /// Its MAC does not match, under this version of the pepper.
     #[error("somebody else wrote it, or changed it, or the pepper is another: look into it, and issue a new key")]
     Row(KeyVersion),
 }
 
-/// The stored hash, if it is one that this service stored for this key.
+/// The stored hash, if this service stored it for this key.
 pub(crate) fn intact(id: &ApiKeyId, row: &SecretRow, peppers: &Peppers) -> Result<SecretHash, Altered> {
     let hash = SecretHash::parse(&row.phc, &Ceilings::default());
     let hash = hash.map_err(|error| Altered::Unreadable(error.to_string()))?;

@@ -1,5 +1,4 @@
-//! Secret halves: the pepper, how they are hashed, and whether a presented one is right. All of it may take long; the service
-//! has it behind a bound.
+//! Secret halves: the pepper, their hashes, and the check of a presented one. Hashing may take long; the service limits it.
 
 mod check;
 mod new;
@@ -18,7 +17,7 @@ pub(crate) use self::{
 };
 use crate::config::{Config, SecretPolicy};
 
-/// How a realm's secret halves are hashed. The administrators' are always cheap: nobody may hold them up by trying.
+/// The scheme of a realm's secret halves. The administrators' is always fast, so that attackers cannot delay them by guessing.
 pub(crate) fn scheme_of(config: &Config, realm: Realm) -> SecretScheme {
     if realm == Realm::ADMIN {
         return SecretScheme::HmacSha256;
@@ -35,7 +34,7 @@ pub(crate) fn policy_of(config: &Config, realm: Realm) -> SecretPolicy {
     config.realms.get(realm.as_str()).map_or(SecretPolicy::default(), |policy| policy.secret)
 }
 
-/// The realms of which no key without a secret half is accepted.
+/// The realms that accept only keys with a secret half.
 pub(crate) fn requiring(config: &Config) -> Vec<Realm> {
     config.all_realms().into_iter().filter(|realm| policy_of(config, *realm) == SecretPolicy::Required).collect()
 }

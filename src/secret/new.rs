@@ -1,4 +1,4 @@
-//! Hashes of new secret halves, on their way into the store.
+//! Hashes of new secret halves, before they are stored.
 
 use bulla::{ApiKey, ApiKeyId, KeyVersion, SealBinding, SecretDigest, SecretHash, SecretHashError, SecretScheme};
 use jiff::Timestamp;
@@ -10,12 +10,12 @@ use crate::store::NewSecretRow;
 pub(crate) struct NewHash {
     phc: String,
     binding: String,
-    /// Of the row: only once it is known which key it is for.
+    /// The version for the row's MAC, which is made once the key's id is known.
     pepper: KeyVersion,
 }
 
 impl NewHash {
-    /// Hashes the secret half of a key that was just issued; none where it has none.
+    /// Hashes the secret half of a new key; `None` where it has none.
     pub(crate) fn of(key: &ApiKey, peppers: &Peppers, scheme: SecretScheme) -> Result<Option<Self>, SecretHashError> {
         match (key.secret_digest(peppers.active()), key.seal_binding()) {
             (Some(digest), Some(binding)) => Self::make(&digest, &binding, peppers, scheme).map(Some),
@@ -46,14 +46,14 @@ impl NewHash {
         NewSecretRow { id, phc: self.phc.clone(), binding: self.binding.clone(), mac, created_at, retires_at }
     }
 
-    /// The same secret half hashed anew, by another setting or under another pepper.
+    /// Hashes the same secret half again, by another scheme or under another pepper.
     pub(super) fn again(digest: &SecretDigest, binding: &str, scheme: SecretScheme) -> Result<Self, SecretHashError> {
         let pepper = digest.pepper_version();
         Ok(NewHash { phc: SecretHash::new(scheme, digest)?.to_phc(), binding: binding.to_owned(), pepper })
     }
 }
 
-/// A new secret half for the seal that this binding is of: its hash, and the ending that replaces the old key's.
+/// A new secret half for the sealed text of this binding: its hash, and the ending that replaces the old key's.
 pub(crate) fn rerolled(
     binding: &SealBinding,
     peppers: &Peppers,

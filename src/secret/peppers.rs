@@ -1,4 +1,4 @@
-//! The versions of the pepper that are loaded.
+//! The loaded versions of the pepper.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -9,17 +9,17 @@ use bulla::{KeyVersion, KeyringDocument, KeyringError, Pepper, SecretCheck, Secr
 
 use crate::config::PepperConfig;
 
-/// All versions that stored hashes may be under, one of them for new hashes.
+/// All versions that stored hashes may use; the active one is for new hashes.
 #[derive(Debug)]
 pub(crate) struct Peppers {
     all: Vec<Pepper>,
     active: usize,
-    /// New keys' slow hashes are made one after the other: their memory is not of the budget that checks have.
+    /// Slow hashes of new keys are made one at a time: their memory is outside the budget of checks.
     one_at_a_time: Mutex<()>,
 }
 
 impl Peppers {
-    /// Asks the sources that the configuration names.
+    /// Asks the configured sources.
     pub(crate) fn open(
         config: &PepperConfig,
         sources: &Sources,
@@ -40,7 +40,7 @@ impl Peppers {
         Ok(Peppers { all: all?, active, one_at_a_time: Mutex::new(()) })
     }
 
-    /// The one for new hashes.
+    /// The version for new hashes.
     pub(crate) fn active(&self) -> &Pepper {
         &self.all[self.active]
     }
@@ -55,7 +55,7 @@ impl Peppers {
         self.all.iter().find(|pepper| pepper.version() == version)
     }
 
-    /// What the presented secret half hashes to, under each version.
+    /// The digests of the presented secret half, one under each version.
     pub(crate) fn digests(&self, check: &SecretCheck) -> Vec<SecretDigest> {
         self.all.iter().map(|pepper| check.digest(pepper)).collect()
     }

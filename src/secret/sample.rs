@@ -1,4 +1,4 @@
-//! What a look at stored hashes finds: one that was changed, or a pepper that is another than the one they were made with.
+//! Integrity check of stored hashes (scrub): finds hashes that were changed, or that were made with another pepper.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use bulla::{ApiKeyId, KeyVersion};
 use super::{Altered, Peppers, intact};
 use crate::store::SecretRow;
 
-/// What was found so far.
+/// The findings so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
-    /// For each version of the pepper: hashes looked at, and those that are not as they were stored.
+    /// For each version of the pepper: checked hashes, and altered ones among them.
     under: BTreeMap<KeyVersion, Looked>,
     unreadable: usize,
 }
@@ -23,7 +23,7 @@ struct Looked {
 }
 
 impl Sample {
-    /// Looks at one of them, and notes what is wrong with it.
+    /// Checks one hash, and notes what is wrong with it.
     pub(crate) fn look(&mut self, id: &ApiKeyId, row: &SecretRow, peppers: &Peppers) -> Result<(), Altered> {
         let looked = intact(id, row, peppers);
         let (version, altered, missing) = match &looked {
@@ -42,7 +42,7 @@ impl Sample {
         looked.map(drop)
     }
 
-    /// What is wrong, and what to do about it; none where every hash is as it was stored.
+    /// What is wrong, and what to do about it; `None` where every hash is as it was stored.
     pub(crate) fn trouble(&self) -> Option<String> {
         let mut told: Vec<String> =
             self.under.iter().filter_map(|(version, looked)| looked.trouble(*version)).collect();

@@ -1,4 +1,4 @@
-//! An API key given to a command: as an argument, or on standard input, where `ps` does not show it.
+//! The API key that a command reads: an argument, or standard input, which `ps` does not show.
 
 use std::io::{self, Read};
 
@@ -6,7 +6,7 @@ use bulla::{ApiKey, ApiKeyId};
 use clap::Args;
 use zeroize::Zeroizing;
 
-/// Longer than any API key, so that a wrong file is not read to its end.
+/// Longer than any API key, in bytes: of a wrong file no more is read.
 const MAX_INPUT: u64 = 64 << 10;
 
 #[derive(Args)]
@@ -17,7 +17,7 @@ pub(super) struct ApiKeyArgument {
 }
 
 impl ApiKeyArgument {
-    /// Whether it is the name of a file, and so a slip.
+    /// Whether the user gave the name of a file by mistake.
     pub(super) fn is_file(&self) -> bool {
         self.key != "-" && std::path::Path::new(&self.key).is_file()
     }
@@ -28,15 +28,15 @@ impl ApiKeyArgument {
     }
 }
 
-/// What `argument` says, or standard input where it is `-`. White space around one of bulla's own keys or ids is none of it;
-/// an imported key may end in a blank, so of any other text the line end alone is left out.
+/// The argument, or standard input if the argument is `-`. Around a key or id of bulla's own, white space is removed; of any other
+/// text only the line end, because an imported key may end in a blank.
 pub(super) fn read(argument: &str) -> io::Result<Zeroizing<String>> {
     if argument != "-" {
         return Ok(Zeroizing::new(bare(argument).to_owned()));
     }
     let mut bytes = Zeroizing::new(Vec::new());
     io::stdin().lock().take(MAX_INPUT).read_to_end(&mut bytes)?;
-    // What is not UTF-8 is no API key, and is to be rejected as one.
+    // Bytes that are not UTF-8 become a text that is rejected.
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
     Ok(Zeroizing::new(bare(&text).to_owned()))
 }

@@ -3,25 +3,27 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::{Value, json};
 
-use super::{ConfigArgument, Outcome, client::ServerArgument, output};
-use crate::api::{audit::AuditPage, query::LONGEST_PAGE};
+use super::{ConfigArgument, Outcome, backend, client::ServerArgument, output};
+use crate::api::{
+    audit::{AuditPage, AuditRecordView},
+    query::LONGEST_PAGE,
+};
 
-/// Show who did what, oldest first.
+/// Show who did what, oldest first
 #[derive(Args)]
 #[command(after_help = "Example:\n  bulla audit --jsonl > audit.jsonl       all of it, one record a line")]
 pub(super) struct Audit {
-    /// Only records behind this number
+    /// Only records after this number
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     after: u64,
-    /// At most so many; all, if not said
+    /// At most this number of records; the default is all
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     /// Print one JSON object
     #[arg(long, conflicts_with = "jsonl")]
     json: bool,
-    /// Print one JSON object a line, a record each
+    /// Print one JSON object per line, each with one record
     #[arg(long)]
     jsonl: bool,
     #[command(flatten)]
@@ -30,46 +32,37 @@ pub(super) struct Audit {
 
 impl Audit {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let client = self.server.admin()?;
-        let store = if client.is_none() { Some(config.open()?.store()?) } else { None };
-        let page = |after: u64, limit: u32| -> Result<Value, super::Failure> {
-            Ok(match (&client, &store) {
-                (Some(client), _) => client.get(&format!("/v1/audit?after={after}&limit={limit}"))?,
-                (None, Some(store)) => {
-                    serde_json::to_value(AuditPage::read(&**store, after, limit)?).map_err(std::io::Error::from)?
-                }
-                (None, None) => Value::Null,
-            })
-        };
-        let (mut left, mut after, mut records) = (self.limit.unwrap_or(u64::MAX), Some(self.after), Vec::new());
-        while let Some(from) = after.filter(|_| left > 0) {
-            let limit = u32::try_from(left).map_or(LONGEST_PAGE, |left| left.min(LONGEST_PAGE));
-            let mut read = page(from, limit)?;
-            let found = read.get_mut("records").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
-            left -= (found.len() as u64).min(left);
-            after = read.get("next_after").and_then(Value::as_u64);
+        let backend = backend::open(config, &self.server)?;
+        let mut all = AuditPage { records: Vec::new(), next_after: Some(self.after) };
+        let mut left = self.limit.unwrap_or(u64::MAX);
+        while let Some(after) = all.next_after.filter(|_| left > 0) {
+            let page = backend.audit(after, u32::try_from(left).unwrap_or(u32::MAX).min(LONGEST_PAGE))?;
+            left = left.saturating_sub(page.records.len() as u64);
+            all.next_after = page.next_after;
             if self.jsonl {
-                found.iter().try_for_each(output::json)?;
+                page.records.iter().try_for_each(output::json)?;
             } else {
-                records.extend(found);
+                all.records.extend(page.records);
             }
         }
         if self.json {
-            output::json(&json!({"records": records, "next_after": after}))?;
+            output::json(&all)?;
         } else if !self.jsonl {
-            let rows: Vec<_> = records.iter().map(row).collect();
+            let rows: Vec<_> = all.records.iter().map(row).collect();
             output::table(&["SEQ", "AT", "ACTOR", "FROM", "ACTION", "TARGET", "DETAIL"], &rows)?;
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn row(record: &Value) -> Vec<String> {
-    let text = |name: &str| {
-        record.get(name).filter(|value| !value.is_null()).map(|value| match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        })
-    };
-    ["seq", "at", "actor", "address", "action", "target", "detail"].map(|name| output::or_dash(text(name))).to_vec()
+fn row(record: &AuditRecordView) -> Vec<String> {
+    vec![
+        record.seq.to_string(),
+        record.at.to_string(),
+        record.actor.clone(),
+        output::or_dash(record.address.as_ref()),
+        record.action.clone(),
+        output::or_dash(record.target.as_ref()),
+        record.detail.to_string(),
+    ]
 }

@@ -1,10 +1,11 @@
-//! Commands against a running server: `--server URL`, with the admin API key from `BULLA_ADMIN_KEY_FILE` or with a client
+//! The HTTP client of the commands: `--server URL`, with the admin API key from `BULLA_ADMIN_KEY_FILE` or with a client
 //! certificate.
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use ureq::{
     Agent, Proxy,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::tls::{self, Identity, TlsError};
 
-/// Where a server is asked.
+/// The address of a server.
 #[derive(Clone, Debug)]
 enum Address {
     Http(String),
@@ -30,23 +31,25 @@ enum Address {
 
 #[derive(Args)]
 pub(super) struct ServerArgument {
-    /// Ask this server, http://HOST:PORT, https://HOST:PORT or unix:PATH, instead of the store and keyring that the
-    /// configuration names; the admin API key is read from the file that BULLA_ADMIN_KEY_FILE names
-    #[arg(long, value_name = "URL", value_parser = address)]
+    /// Ask this server (http://HOST:PORT, https://HOST:PORT or unix:PATH) instead of the store and keyring that the
+    /// configuration names; BULLA_ADMIN_KEY_FILE names the file with the admin API key
+    #[arg(long, value_name = "URL", value_parser = address, help_heading = HEADING)]
     server: Option<Address>,
-    /// Ask an https:// server through this proxy, http://HOST:PORT; no other proxy is ever asked
-    #[arg(long, value_name = "URL", env = "BULLA_PROXY", hide_env_values = true, value_parser = proxy)]
+    /// Ask an https:// server through this proxy, http://HOST:PORT; the usual proxy variables are ignored
+    #[arg(long, value_name = "URL", env = "BULLA_PROXY", hide_env_values = true, value_parser = proxy, help_heading = HEADING)]
     proxy: Option<Proxy>,
-    /// Trust what the authorities in this PEM file vouch for, in the place of the system's
-    #[arg(long, value_name = "FILE", env = "BULLA_CA_FILE")]
+    /// Trust the authorities in this PEM file instead of the system's
+    #[arg(long, value_name = "FILE", env = "BULLA_CA_FILE", help_heading = HEADING)]
     ca: Option<PathBuf>,
-    /// Show the server this certificate (PEM, with what leads to its authority), which needs no admin API key
-    #[arg(long, value_name = "FILE", env = "BULLA_CLIENT_CERT_FILE")]
+    /// Authenticate with this certificate chain (PEM) instead of an admin API key
+    #[arg(long, value_name = "FILE", env = "BULLA_CLIENT_CERT_FILE", help_heading = HEADING)]
     client_cert: Option<PathBuf>,
-    /// The key of that certificate (PEM), in a file that nobody else may read
-    #[arg(long, value_name = "FILE", env = "BULLA_CLIENT_KEY_FILE")]
+    /// The private key of that certificate (PEM), in a file that only its owner may read
+    #[arg(long, value_name = "FILE", env = "BULLA_CLIENT_KEY_FILE", help_heading = HEADING)]
     client_key: Option<PathBuf>,
 }
+
+const HEADING: &str = "Server options";
 
 /// The text is not repeated: a URL may hold a password.
 fn address(text: &str) -> Result<Address, &'static str> {
@@ -72,24 +75,19 @@ fn proxy(text: &str) -> Result<Proxy, &'static str> {
 }
 
 impl ServerArgument {
-    /// Whether a server is to be asked.
-    pub(super) fn is_given(&self) -> bool {
-        self.server.is_some()
-    }
-
-    /// A client for the admin plane, where a server is to be asked: with the key from `BULLA_ADMIN_KEY_FILE`, which only who
-    /// has a certificate can do without.
+    /// A client for the admin plane, if `--server` was given. It sends the key from `BULLA_ADMIN_KEY_FILE`, which is
+    /// optional with a client certificate.
     pub(super) fn admin(&self) -> Result<Option<Client>, ClientError> {
         let Some(client) = self.client()? else { return Ok(None) };
         let client = Client { plane: Plane::Admin, ..client };
         match admin_key::read() {
-            Ok(key) => Ok(Some(client.showing(key.expose()))),
+            Ok(key) => Ok(Some(client.sending(key.expose()))),
             Err(AdminKeyError::Unset) if self.client_cert.is_some() => Ok(Some(client)),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// A client for the data plane that shows no API key, where a server is to be asked.
+    /// A client for the data plane, if `--server` was given. It sends no admin API key.
     pub(super) fn anonymous(&self) -> Result<Option<Client>, ClientError> {
         self.client()
     }
@@ -116,7 +114,7 @@ impl ServerArgument {
         let tls = TlsConfig::builder()
             .unversioned_rustls_crypto_provider(tls::provider())
             .root_certs(RootCerts::new_with_certs(&self.roots()?))
-            .client_cert(identity.map(|identity| shown(&identity)).transpose()?)
+            .client_cert(identity.map(|identity| client_certificate(&identity)).transpose()?)
             .build();
         Ok(Some(Client::new(url, Client::config().proxy(self.proxy.clone()).tls_config(tls))))
     }
@@ -131,56 +129,74 @@ impl ServerArgument {
 }
 
 /// A certificate and its key as the HTTP client takes them.
-fn shown(identity: &Identity) -> Result<ClientCert, ClientError> {
+fn client_certificate(identity: &Identity) -> Result<ClientCert, ClientError> {
     let chain: Vec<_> = identity.certified.cert.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
     let key = PrivateKey::from_pem(identity.key_pem.expose_secret().as_bytes()).map_err(|_| ClientError::Identity)?;
     Ok(ClientCert::new_with_certs(&chain, key))
 }
 
 /// Which plane a command asks.
-#[derive(Clone, Copy, PartialEq)]
-enum Plane {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Plane {
     Data,
     Admin,
 }
 
-/// A server, and the admin API key to show it.
+/// A server, and the admin API key to send.
 pub(super) struct Client {
     agent: Agent,
     url: String,
-    /// Its address as it is told.
+    /// Its address in errors.
     shown: String,
     plane: Plane,
     key: Option<SecretString>,
 }
 
-/// The server did not answer as wished.
+/// A request to a server failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ClientError {
     #[error(transparent)]
     AdminKey(#[from] AdminKeyError),
-    #[error("--client-cert and --client-key go together: a certificate counts for who has its key")]
+    #[error("--client-cert and --client-key go together: name both")]
     HalfAnIdentity,
-    #[error("a client certificate is shown over TLS alone: write --server https://…")]
+    #[error("a client certificate needs TLS: write --server https://…")]
     NotTls,
-    #[error("the client certificate cannot be used: its key is of a kind that is not spoken here")]
+    #[error("the private key of the client certificate is not supported: use ECDSA P-256, Ed25519 or RSA")]
     Identity,
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("{url} does not answer: {error}")]
     Unreachable { url: String, error: String },
-    #[error("{url} answered {status}: {detail}")]
-    Refused { url: String, status: u16, detail: String },
+    #[error(
+        "the answer of {url} is not what this version of bulla expects ({error}): does the server have another version?"
+    )]
+    Answer { url: String, error: String },
+    #[error("{url} answered {status}: {}", problem.detail)]
+    Refused { url: String, status: u16, plane: Plane, problem: Problem },
+}
+
+/// What the client reads of a problem document (RFC 9457).
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+pub(super) struct Problem {
+    pub(super) r#type: String,
+    pub(super) detail: String,
+}
+
+impl Default for Problem {
+    fn default() -> Self {
+        Problem { r#type: String::new(), detail: "without a reason that bulla knows".to_owned() }
+    }
 }
 
 impl Client {
-    /// A client that shows no key, as data-plane callers do, and speaks no TLS.
+    /// A client without TLS that sends no admin API key.
     pub(super) fn anonymous(url: &str) -> Self {
         Self::new(url, Self::config())
     }
 
-    /// The same, showing this key.
-    pub(super) fn showing(self, key: &str) -> Self {
+    /// The same, sending this key.
+    pub(super) fn sending(self, key: &str) -> Self {
         Client { key: Some(SecretString::from(key.trim())), ..self }
     }
 
@@ -199,50 +215,36 @@ impl Client {
             .timeout_global(Some(Duration::from_secs(30)))
     }
 
-    /// `GET path`; the answer's JSON.
-    pub(super) fn get(&self, path: &str) -> Result<Value, ClientError> {
-        self.send("GET", path, None)
-    }
-
-    /// `POST path` with a JSON body; the answer's JSON.
-    pub(super) fn post(&self, path: &str, body: &Value) -> Result<Value, ClientError> {
-        self.send("POST", path, Some(body))
-    }
-
-    /// `DELETE path`; the answer's JSON.
-    pub(super) fn delete(&self, path: &str) -> Result<Value, ClientError> {
-        self.send("DELETE", path, None)
-    }
-
-    fn send(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value, ClientError> {
-        // Whatever was asked, the query may be somebody's text.
-        let url = || format!("{}{}", self.shown, path.split('?').next().unwrap_or_default());
+    /// Sends a request with a JSON body or none; the answer's JSON.
+    pub(super) fn send<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<T, ClientError> {
+        // The query may hold a text of the user's.
+        let url = format!("{}{}", self.shown, path.split('?').next().unwrap_or_default());
         let unreachable =
-            |error: &dyn std::fmt::Display| ClientError::Unreachable { url: url(), error: error.to_string() };
+            |error: &dyn std::fmt::Display| ClientError::Unreachable { url: url.clone(), error: error.to_string() };
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url));
         if let Some(key) = &self.key {
             request = request.header("Authorization", format!("Bearer {}", key.expose_secret()));
         }
-        let response = match body {
-            Some(body) => {
-                let request = request.header("Content-Type", "application/json").body(body.to_string());
-                request.map_err(|error| unreachable(&error)).map(|request| self.agent.run(request))?
-            }
+        let sent = match body {
+            Some(body) => request
+                .header("Content-Type", "application/json")
+                .body(body.to_string())
+                .map_err(|error| unreachable(&error))
+                .map(|request| self.agent.run(request))?,
             None => request.body(()).map_err(|error| unreachable(&error)).map(|request| self.agent.run(request))?,
         };
-        let mut response = response.map_err(|error| unreachable(&error))?;
+        let mut response = sent.map_err(|error| unreachable(&error))?;
         let status = response.status();
-        let body: Value = response.body_mut().read_json().map_err(|error| unreachable(&error))?;
         if status.is_success() {
-            return Ok(body);
+            let answer = response.body_mut().read_json();
+            return answer.map_err(|error| ClientError::Answer { url, error: error.to_string() });
         }
-        let mut detail = body.get("detail").and_then(Value::as_str).unwrap_or("no detail").to_owned();
-        let unknown = body.get("type").and_then(Value::as_str) == Some("urn:bulla:problem:not-found");
-        match (status.as_u16(), self.plane) {
-            (404, Plane::Admin) if unknown => detail += "; this command asks the admin plane: is that the data plane?",
-            (401, Plane::Data) => detail += "; this command asks the data plane: is that the admin plane?",
-            _ => {}
-        }
-        Err(ClientError::Refused { url: url(), status: status.as_u16(), detail })
+        let problem = response.body_mut().read_json().unwrap_or_else(|_| Problem::default());
+        Err(ClientError::Refused { url, status: status.as_u16(), plane: self.plane, problem })
     }
 }

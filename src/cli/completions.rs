@@ -2,22 +2,23 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::{Arguments, Outcome};
+use super::Outcome;
 
-/// Print a completion script for a shell.
+/// Print a shell completion script
 #[derive(Args)]
 #[command(after_help = "Example:\n  bulla completions bash > /etc/bash_completion.d/bulla")]
 pub(super) struct Completions {
+    /// The shell
     shell: Shell,
 }
 
 impl Completions {
     pub(super) fn run(self) -> Outcome {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Arguments::command(), "bulla", &mut script);
+        clap_complete::generate(self.shell, &mut super::command(), "bulla", &mut script);
         std::io::Write::write_all(&mut std::io::stdout().lock(), &script)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -1,33 +1,33 @@
-//! Asks before what cannot be undone.
+//! Asks before a command ends many API keys.
 
 use std::io::{IsTerminal, Write, stderr, stdin};
 
 use clap::Args;
 
-use super::{Failure, output::CARE};
+use super::{Failure, output::WARNING};
 
 #[derive(Args)]
 pub(super) struct Confirmation {
-    /// Do it without asking; needed where there is no terminal to ask on
+    /// Do it without asking; required without a terminal
     #[arg(long)]
     yes: bool,
 }
 
 impl Confirmation {
-    /// Whether `--yes` stands, so that nothing is asked. What is only told with the question need not be found out.
+    /// Whether `--yes` was given. The command need not count then.
     pub(super) fn is_given(&self) -> bool {
         self.yes
     }
 
-    /// Goes on where `--yes` stands, or `word` is typed on the terminal after it was told what this `ends`.
-    pub(super) fn ask(&self, ends: &str, word: &str) -> Result<(), Failure> {
+    /// Tells `consequences`, and asks for `word` on the terminal. Succeeds if the user types it, or gave `--yes`.
+    pub(super) fn ask(&self, consequences: &str, word: &str) -> Result<(), Failure> {
         if self.yes {
             return Ok(());
         }
         if !stdin().is_terminal() || !stderr().is_terminal() {
-            return Err(Failure::Usage(format!("nothing was done. {ends} It cannot be undone: --yes does it")));
+            return Err(Failure::Usage(format!("nothing was done. {consequences} Add --yes to do it")));
         }
-        write!(anstream::stderr(), "{CARE}{ends}{CARE:#} It cannot be undone. Type `{word}` to do it: ")?;
+        write!(anstream::stderr(), "{WARNING}{consequences}{WARNING:#} Type `{word}` to do it: ")?;
         stderr().flush()?;
         let mut typed = String::new();
         stdin().read_line(&mut typed)?;
@@ -39,7 +39,16 @@ impl Confirmation {
     }
 }
 
-/// A count as people read it: `1,034 active API keys`.
+/// Counted keys as people read it: `1,034 active API keys, including 1 administrator's key`.
+pub(super) fn counted_keys(active: u64, administrators: u64) -> String {
+    let all = counted(active, "active API key");
+    match administrators {
+        0 => all,
+        _ => format!("{all}, including {}", counted(administrators, "administrator's key")),
+    }
+}
+
+/// A count as people read it: `1,034 API keys`.
 pub(super) fn counted(count: u64, one: &str) -> String {
     let digits = count.to_string();
     let mut grouped = String::new();

@@ -7,16 +7,19 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::{Issuer, KeyringDocument, KeyringId, Realm, SourceRecord, SourceUri, Suite};
+use bulla::{KeyringDocument, KeyringId, Realm, SourceRecord, SourceUri, Suite};
 use clap::Args;
 use rand::{TryRng, rngs::SysRng};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Failure, Outcome, output};
+use super::{
+    Failure, Outcome,
+    backend::{Backend, Local},
+    output,
+};
 use crate::{
-    action::{Actor, issue::Issuing},
     api::issue::{NEVER, NewApiKey},
     clock,
     config::{Config, DEFAULT},
@@ -30,13 +33,15 @@ const MASTER_FILE: &str = "master-1.key";
 const MAC_FILE: &str = "keyring-mac.key";
 const FEED_FILE: &str = "feed-signing.key";
 const PEPPER_FILE: &str = "pepper-1.key";
-/// Where the first admin API key is kept, if it cannot be shown.
+/// The file that gets the first admin API key if it cannot be shown.
 const ADMIN_KEY_FILE: &str = "admin-api.key";
 
-/// Write bulla.toml, a keyring and a store, and print the first admin API key once. Nothing is overwritten.
+/// Create a configuration, a keyring and a store; print the first admin API key
+///
+/// Overwrites nothing.
 #[derive(Args)]
 pub(super) struct Init {
-    /// The folder
+    /// The folder to create them in
     #[arg(default_value = ".")]
     dir: PathBuf,
     /// Print one JSON object
@@ -70,23 +75,23 @@ impl Init {
         };
         match self.show(&made) {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            Err(error) => Err(self.keep(&made, &error)),
+            Err(error) => Err(self.save(&made, &error)),
         }
     }
 
-    /// Keeps the administrator's key, which could not be shown, in a file.
-    fn keep(&self, made: &Initialized, error: &io::Error) -> Failure {
+    /// Saves the admin API key, which could not be shown, in a file.
+    fn save(&self, made: &Initialized, error: &io::Error) -> Failure {
         let path = self.dir.join(ADMIN_KEY_FILE);
         let line = Zeroizing::new(format!("{}\n", made.admin_api_key));
         Failure::Usage(match write_new(&path, line.as_bytes(), 0o600) {
             Ok(()) => format!(
-                "the deployment is made, but the first admin API key could not be shown ({error}): it is in {}, with mode 0600",
+                "the deployment was created, but the first admin API key could not be shown ({error}): it is in {}, with mode 0600",
                 path.display()
             ),
             Err(also) => format!(
-                "the deployment is made, but the first admin API key could neither be shown ({error}) nor kept ({also}): issue \
-                 another one with `bulla issue --realm bulla --scope admin --app UUID`, and revoke the lost one, which `bulla \
-                 keys list --realm bulla` shows"
+                "the deployment was created, but the first admin API key could be neither shown ({error}) nor saved ({also}): \
+                 issue another one with `bulla issue --realm bulla --scope admin --app UUID`, and revoke the lost one, which \
+                 `bulla keys list --realm bulla` lists"
             ),
         })
     }
@@ -111,16 +116,16 @@ impl Init {
             ("feed signing key", self.dir.join(FEED_FILE).display().to_string()),
             ("admin API key", made.admin_api_key.clone()),
         ])?;
-        output::line("\nThe admin API key is shown this once: keep it in a secret store or a file of mode 0600.")?;
+        output::line("\nThe admin API key is shown only once: save it in a secret store or in a file of mode 0600.")?;
         output::line(format!("Next: bulla serve --config {}", made.config.display()))
     }
 }
 
-/// Makes a deployment in `folder`: configuration, keyring with one active version, store, and the first administrator.
+/// Creates a deployment in `folder`: configuration, keyring with one active version, store, and the first administrator.
 pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     std::fs::create_dir_all(folder)?;
     let config_path = folder.join("bulla.toml");
-    // All names are looked at first, so that a refusal leaves nothing half made.
+    // Checks all names first, so that a refusal leaves nothing half made.
     for name in ["bulla.toml", "keyring.toml", "bulla.db", MASTER_FILE, MAC_FILE, FEED_FILE, PEPPER_FILE] {
         let path = folder.join(name);
         if path.exists() {
@@ -145,24 +150,13 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     deployment.write_new_keyring(&document)?;
 
     let store = store::open(&deployment.config.store.url, folder, true)?;
-    let (_, keyring) = deployment.keyring(&*store)?;
     let administrator = NewApiKey {
         name: Some("first administrator, from bulla init".to_owned()),
         scopes: vec![Scope::Admin.to_string()],
         expires_in: Some(NEVER.to_owned()),
         ..NewApiKey::plain(Realm::ADMIN, uuid::Uuid::new_v4())
     };
-    let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
-    let peppers = deployment.peppers(&document)?;
-    let issuing = Issuing {
-        issuer: &issuer,
-        store: &*store,
-        config: &deployment.config,
-        peppers: peppers.as_ref(),
-        actor: &actor,
-        now,
-    };
-    let issued = issuing.one(administrator)?;
+    let issued = Local { deployment, store }.issue(administrator)?;
     Ok(NewDeployment { config: config_path, admin_api_key: SecretString::from(issued.api_key.expose()) })
 }
 

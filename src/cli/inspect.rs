@@ -1,4 +1,4 @@
-//! `bulla inspect`: what an API key shows to anyone.
+//! `bulla inspect`: the parts of an API key that anyone can read.
 
 use std::process::ExitCode;
 
@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::{
     Outcome,
     api_key_argument::ApiKeyArgument,
-    output::{self, BAD},
+    output::{self, ERROR},
 };
 
-/// Show what an API key shows without any master key. Whether it is genuine only `verify` tells.
+/// Show what an API key tells without a master key; `verify` tells if it is genuine
 #[derive(Args)]
 pub(super) struct Inspect {
     #[command(flatten)]
@@ -52,9 +52,11 @@ impl Inspect {
                 ("key version", version.to_string()),
                 ("secret half", if *has_secret { "yes" } else { "no" }.to_owned()),
                 ("characters", characters.to_string()),
-                ("checksum", "right (it proves nothing: only `bulla verify` does)".to_owned()),
+                ("checksum", "correct (this proves nothing; `bulla verify` does)".to_owned()),
             ])?,
-            (Inspected::Other { .. }, Err(reason)) => output::line(format_args!("{BAD}no API key{BAD:#}  {reason}"))?,
+            (Inspected::Other { .. }, Err(reason)) => {
+                output::line(format_args!("{ERROR}not an API key{ERROR:#}  {reason}"))?
+            }
             (Inspected::Other { .. }, Ok(_)) => {}
         }
         Ok(ExitCode::from(u8::from(parsed.is_err())))

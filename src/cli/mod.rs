@@ -3,10 +3,14 @@
 mod admin_key;
 mod api_key_argument;
 mod audit;
+mod backend;
 mod client;
+mod common_args;
 mod completions;
 mod confirm;
 mod doctor;
+mod failure;
+mod help;
 mod id_argument;
 mod init;
 mod inspect;
@@ -16,13 +20,13 @@ mod keys;
 mod output;
 mod parsers;
 mod quickstart;
-#[cfg_attr(not(feature = "escrow"), path = "reveal_left_out.rs")]
+#[cfg_attr(not(feature = "escrow"), path = "reveal_disabled.rs")]
 mod reveal;
 mod revoke;
 mod serve;
 mod signals;
+mod undelivered;
 mod unix_socket;
-mod unseen;
 mod usage;
 mod verify;
 
@@ -30,16 +34,12 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::{
-    action::ActionError,
-    deployment::{Deployment, DeploymentError},
-    server::StartError,
-    store::StoreError,
-};
+use self::failure::Failure;
+use crate::deployment::{Deployment, DeploymentError};
 
-/// API keys that verify themselves: sealed with AES-GCM under a versioned master key, verified without a database.
+/// API keys that verify themselves: sealed under a versioned master key, verified without a database
 #[derive(Parser)]
-#[command(name = "bulla", version, max_term_width = 100, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "bulla", version, max_term_width = 100, arg_required_else_help = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -47,47 +47,29 @@ struct Arguments {
     config: ConfigArgument,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  bulla quickstart                                     see it all run, on a throw-away keyring
-  bulla init . && bulla serve                          a deployment in this folder
-  bulla issue --realm live --app UUID --ttl 90d        one API key
-  bulla verify - < key.txt                             0 accepted, 1 rejected, 2 could not tell
-
-Durations read 90d, 12h, 15m; times are RFC 3339. With --json a command prints one JSON object.";
-
+// Each command's first line of help is the documentation of its arguments.
 #[derive(Subcommand)]
 enum Command {
-    /// A throw-away keyring and store, a running server, one key issued and verified over HTTP
     Quickstart(quickstart::Quickstart),
-    /// Write bulla.toml, a keyring and a store, and print the first admin API key once
     Init(init::Init),
-    /// Run the service
     Serve(serve::Serve),
-    /// Issue an API key
+    Doctor(doctor::Doctor),
     Issue(issue::Issue),
-    /// Verify an API key: exit 0 accepted, 1 rejected, 2 could not tell
     Verify(verify::Verify),
-    /// Show what an API key shows without any master key
     Inspect(inspect::Inspect),
-    /// Take back an API key, or what an app or a realm was issued before some time, for good
     Revoke(revoke::Revoke),
-    /// List, show, suspend, resume and reroll the API keys on record, and take in others
-    #[command(subcommand)]
-    Keys(keys::Keys),
     Reveal(reveal::Reveal),
-    /// Show who did what, oldest first
-    Audit(audit::Audit),
-    /// Make, show, check and change the keyring
+    /// Everything about API keys: list, show, suspend, reroll, import …
+    #[command(subcommand, alias = "key")]
+    Keys(keys::Keys),
+    /// Show, check and change the keyring: rotate a master key, end a leaked one
     #[command(subcommand)]
     Keyring(keyring::Keyring),
-    /// Check config, keyring, sources, store, clock and file modes, and say what to do
-    Doctor(doctor::Doctor),
-    /// Print a completion script for a shell
+    Audit(audit::Audit),
     Completions(completions::Completions),
 }
 
-/// Where the configuration is; every command takes it.
+/// The option that every command takes.
 #[derive(Args, Clone)]
 struct ConfigArgument {
     /// The configuration file
@@ -101,67 +83,39 @@ impl ConfigArgument {
     }
 }
 
-/// Refuses a realm that the configuration does not have: it is mistyped, or `otherwise`.
-fn known_realm(config: &crate::config::Config, realm: bulla::Realm, otherwise: &str) -> Result<(), Failure> {
+/// Refuses a realm that the configuration does not have; the error ends with `consequence`.
+fn known_realm(config: &crate::config::Config, realm: bulla::Realm, consequence: &str) -> Result<(), Failure> {
     let known = config.all_realms();
     if known.contains(&realm) {
         return Ok(());
     }
     let names: Vec<String> = known.iter().map(|realm| format!("`{realm}`")).collect();
     let what =
-        format!("there is no [realms.{realm}] in the configuration, which has {}; {otherwise}", names.join(", "));
+        format!("there is no [realms.{realm}] in the configuration, which has {}; {consequence}", names.join(", "));
     Err(Failure::Usage(what))
 }
 
-/// What ends a command early.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Deployment(#[from] DeploymentError),
-    #[error(transparent)]
-    Start(#[from] StartError),
-    #[error(transparent)]
-    Action(#[from] ActionError),
-    #[error(transparent)]
-    Client(#[from] client::ClientError),
-    #[error("{0}")]
-    Io(#[from] std::io::Error),
-    #[error("{0}")]
-    Usage(String),
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        Failure::Deployment(error.into())
-    }
-}
-
-impl From<bulla::KeyringError> for Failure {
-    fn from(error: bulla::KeyringError) -> Self {
-        Failure::Deployment(error.into())
-    }
-}
-
-/// A command ran to its end, with this exit code.
+/// The exit code of a command that ran to its end.
 type Outcome = Result<ExitCode, Failure>;
 
-/// Runs the command that the arguments name. A failure is exit code 2, as a usage error is.
+/// Runs the command that the arguments name. A failure exits with 2, as wrong arguments do.
 pub fn run() -> ExitCode {
     signals::survive_file_size_limit();
-    let mut known = Arguments::command();
+    let mut known = command();
     let arguments = known
         .try_get_matches_from_mut(std::env::args_os())
         .and_then(|matches| Ok((Arguments::from_arg_matches(&matches)?, matches)));
     let (Arguments { command, config }, matches) = match arguments {
         Ok(arguments) => arguments,
-        Err(error) => usage::without_values(error.format(&mut known)).exit(),
+        Err(error) => usage::explained(error.format(&mut known), &known).exit(),
     };
     let outcome = usage::refuse_keys(&known, &matches).and_then(|()| run_command(command, &config));
     outcome.unwrap_or_else(|failure| {
-        match &failure {
-            // A closed pipe (`bulla … | head`) is nobody's error.
-            Failure::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-            _ => output::error(&failure),
+        if !failure.is_closed_pipe() {
+            output::error(&failure.message());
+            if let Some(hint) = failure.hint() {
+                output::hint(&hint);
+            }
         }
         ExitCode::from(2)
     })
@@ -185,18 +139,18 @@ fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
     }
 }
 
-/// The commands and their arguments, for tests that try them all.
+/// The commands and their arguments.
 #[doc(hidden)]
 pub fn command() -> clap::Command {
-    Arguments::command()
+    help::grouped(Arguments::command())
 }
 
-/// A deployment in `folder`, for tests; where its configuration is.
+/// A deployment in `folder`, for tests; the path of its configuration.
 pub(crate) fn throw_away(folder: &std::path::Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
     Ok(init::create(folder)?.config)
 }
 
-/// The same, and the first administrator's API key.
+/// The same, with the first admin API key.
 pub(crate) fn throw_away_with_administrator(
     folder: &std::path::Path,
 ) -> Result<(PathBuf, secrecy::SecretString), Box<dyn std::error::Error>> {
@@ -206,10 +160,8 @@ pub(crate) fn throw_away_with_administrator(
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     #[test]
     fn the_arguments_are_consistent() {
-        super::Arguments::command().debug_assert();
+        super::command().debug_assert();
     }
 }

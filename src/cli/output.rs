@@ -1,32 +1,33 @@
-//! What a command prints: people's text aligned and coloured on a terminal, JSON as one object.
+//! What a command prints: text for people, aligned and coloured on a terminal, or one JSON object.
 
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::text::{is_obeyed, json_in_one_line, shown};
 
-pub(super) const GOOD: Style = AnsiColor::Green.on_default().bold();
-pub(super) const BAD: Style = AnsiColor::Red.on_default().bold();
-pub(super) const CARE: Style = AnsiColor::Yellow.on_default().bold();
+pub(super) const SUCCESS: Style = AnsiColor::Green.on_default().bold();
+pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(super) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub(super) const DIM: Style = Style::new().dimmed();
 
-/// Text without what a terminal would obey.
+/// The text without characters that a terminal obeys.
 fn plain(text: &str) -> String {
     text.chars().map(|char| if is_obeyed(char) { char::REPLACEMENT_CHARACTER } else { char }).collect()
 }
 
-/// Refuses to go on where standard output is closed, before something is made that is shown once.
+/// Fails if standard output is closed, before the command makes something that it shows only once.
 pub(super) fn can_show() -> io::Result<()> {
-    // In the place of a closed one the runtime opens /dev/null for reading and writing.
+    // The runtime replaces a closed one with /dev/null, opened for reading and writing.
     let (status, flags) = (rustix::fs::fstat(io::stdout())?, rustix::fs::fcntl_getfl(io::stdout())?);
     let device = rustix::fs::FileType::from_raw_mode(status.st_mode).is_char_device().then_some(status.st_rdev);
     if device == Some(rustix::fs::makedev(1, 3)) && flags.contains(rustix::fs::OFlags::RDWR) {
         return Err(io::Error::other(
-            "nothing was done: standard output is closed, and what is shown once would be lost",
+            "nothing was done: standard output is closed, so the result, which is shown only once, would be lost",
         ));
     }
     Ok(())
@@ -38,7 +39,7 @@ pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{}", json_in_one_line(&line))
 }
 
-/// Prints names and values in two columns; a row without a value is left out.
+/// Prints names and values in two columns, without the rows whose value is empty.
 pub(super) fn fields(rows: &[(&str, String)]) -> io::Result<()> {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut out = anstream::stdout().lock();
@@ -48,35 +49,22 @@ pub(super) fn fields(rows: &[(&str, String)]) -> io::Result<()> {
     Ok(())
 }
 
-/// A field of a JSON object as text, a list joined by spaces; nothing where there is none.
-pub(super) fn text(of: &Value, name: &str) -> String {
-    of.get(name).map(plain_text).unwrap_or_default()
-}
-
-fn plain_text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Array(all) => all.iter().map(plain_text).collect::<Vec<_>>().join(" "),
-        other => other.to_string(),
-    }
-}
-
-/// The object with a yes or no in the place of a truth.
-pub(super) fn yes_or_no(value: &Value, name: &str) -> Value {
-    let mut value = value.clone();
-    if let Some(truth) = value.get_mut(name) {
-        *truth = if *truth == Value::Bool(true) { "yes" } else { "no" }.into();
-    }
-    value
-}
-
-/// Prints the fields of a JSON object in two columns, a list joined by spaces.
-pub(super) fn object(value: &Value) -> io::Result<()> {
-    let fields_of = value.as_object().into_iter().flatten();
-    let all = fields_of.map(|(name, value)| (name.replace('_', " "), plain_text(value)));
+/// Prints the fields of an object in two columns: a list joined by spaces, a truth as yes or no.
+pub(super) fn object(of: &impl Serialize) -> io::Result<()> {
+    let value = serde_json::to_value(of)?;
+    let all = value.as_object().into_iter().flatten().map(|(name, value)| (name.replace('_', " "), cell(value)));
     let all: Vec<(String, String)> = all.collect();
     fields(&all.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>())
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::Bool(truth) => if *truth { "yes" } else { "no" }.to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(all) => all.iter().map(cell).collect::<Vec<_>>().join(" "),
+        other => other.to_string(),
+    }
 }
 
 /// Prints rows under a head, every column as wide as its widest cell.
@@ -98,23 +86,34 @@ pub(super) fn table(head: &[&str], rows: &[Vec<String>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Prints a line of people's text.
+/// Prints a line for people.
 pub(super) fn line(text: impl std::fmt::Display) -> io::Result<()> {
     writeln!(anstream::stdout().lock(), "{text}")
 }
 
-/// Prints what should be known on standard error.
+/// Prints a note on standard error.
 pub(super) fn note(text: &impl std::fmt::Display) {
-    let _nowhere_to_complain = writeln!(anstream::stderr().lock(), "{CARE}note:{CARE:#} {}", shown(&text.to_string()));
+    let _nowhere_to_complain =
+        writeln!(anstream::stderr().lock(), "{WARNING}note:{WARNING:#} {}", shown(&text.to_string()));
 }
 
-/// Prints an error on standard error. Whatever it quotes, no API key is in it.
+/// Prints an error on standard error. API keys in it are redacted.
 pub(super) fn error(failure: &impl std::fmt::Display) {
     let _nowhere_to_complain =
-        writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {}", shown(&failure.to_string()));
+        writeln!(anstream::stderr().lock(), "{ERROR}error:{ERROR:#} {}", shown(&failure.to_string()));
 }
 
-/// A duration, a list, or whatever else may be missing.
+/// Prints on standard error what to do about an error.
+pub(super) fn hint(text: &impl std::fmt::Display) {
+    let _nowhere_to_complain = writeln!(anstream::stderr().lock(), "{DIM}hint:{DIM:#} {}", shown(&text.to_string()));
+}
+
+/// A value, or a dash in its place.
 pub(super) fn or_dash(value: Option<impl ToString>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+/// A time, or `never`.
+pub(super) fn or_never(time: Option<Timestamp>) -> String {
+    time.map_or_else(|| "never".to_owned(), |time| time.to_string())
 }

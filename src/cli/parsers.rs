@@ -1,4 +1,4 @@
-//! How the values of arguments are read. No error repeats the value: it may be an API key in the wrong place.
+//! Parsers for the values of arguments. No error repeats the value, which may be a misplaced API key.
 
 use bulla::KeyVersion;
 use jiff::Timestamp;
@@ -6,15 +6,16 @@ use uuid::Uuid;
 
 /// An app's id.
 pub(super) fn app_id(text: &str) -> Result<Uuid, &'static str> {
-    text.parse().map_err(|_| "an app is a UUID, such as 3f2b8c1e-9a7d-4d52-8a55-0123456789ab; `uuidgen` makes one")
+    text.parse()
+        .map_err(|_| "an app is a UUID such as 3f2b8c1e-9a7d-4d52-8a55-0123456789ab; `uuidgen` prints a new one")
 }
 
 /// A point in time.
 pub(super) fn time(text: &str) -> Result<Timestamp, &'static str> {
-    text.parse().map_err(|_| "a time is written as in RFC 3339, such as 2030-01-31T12:00:00Z")
+    text.parse().map_err(|_| "write the time as in RFC 3339, such as 2030-01-31T12:00:00Z")
 }
 
 /// The number of a key version.
 pub(super) fn version(text: &str) -> Result<KeyVersion, &'static str> {
-    text.parse().ok().and_then(KeyVersion::new).ok_or("a key version is a number from 1")
+    text.parse().ok().and_then(KeyVersion::new).ok_or("a key version is a number from 1 on")
 }

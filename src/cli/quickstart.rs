@@ -1,21 +1,25 @@
-//! `bulla quickstart`: the main job on a throw-away deployment, with the curl lines to go on with.
+//! `bulla quickstart`: issue and verify on a throw-away deployment, then print curl commands to continue with.
 
 use std::{net::TcpListener, path::Path, process::ExitCode};
 
 use clap::Args;
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 use tokio::{runtime::Runtime, sync::watch};
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
     Failure, Outcome,
-    client::{Client, ClientError},
+    backend::{Backend, Remote},
+    client::Client,
     init,
-    output::{self, BAD, DIM, GOOD},
+    output::{self, DIM, ERROR, SUCCESS},
     serve::hangup,
 };
 use crate::{
+    api::issue::NewApiKey,
     config::{Level, Listen},
     deployment::Deployment,
     keyring_file::write_new,
@@ -23,12 +27,13 @@ use crate::{
     telemetry::log,
 };
 
-const APP: &str = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
+/// The app of the first key.
+const APP: Uuid = Uuid::from_u128(0x3f2b_8c1e_9a7d_4d52_8a55_0123_4567_89ab);
 
-/// A throw-away keyring and store, a running server, one key issued and verified over HTTP, a forged one rejected.
+/// Try it: a throw-away deployment, a server, a key issued, verified and forged
 #[derive(Args)]
 pub(super) struct Quickstart {
-    /// Exit after the checks instead of going on serving
+    /// Exit after the checks instead of serving on
     #[arg(long)]
     once: bool,
 }
@@ -74,7 +79,7 @@ impl Quickstart {
     }
 }
 
-/// Whether the port is to be had. Another program may take it in between, which then is an error like any.
+/// Whether the port is free. If another program takes it before the server does, the server reports that error.
 fn is_free(listen: &Listen) -> bool {
     match listen {
         Listen::Tcp(address) => TcpListener::bind(address).is_ok(),
@@ -82,17 +87,22 @@ fn is_free(listen: &Listen) -> bool {
     }
 }
 
-/// Issues a key, verifies it, forges it and verifies that. Whether all went as it should.
+/// Issues a key, verifies it, and verifies a forged one. Returns whether the verdicts were right.
 fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Result<bool, Failure> {
     let data_url = format!("http://{}", addresses.data);
     let admin_url = format!("http://{}", addresses.admin);
-    output::line(format_args!("{DIM}deployment{DIM:#}  {} (thrown away at the end)", folder.display()))?;
+    output::line(format_args!("{DIM}deployment{DIM:#}  {} (removed at the end)", folder.display()))?;
     output::line(format_args!("{DIM}data plane{DIM:#}  {data_url}"))?;
     output::line(format_args!("{DIM}admin plane{DIM:#} {admin_url}\n"))?;
 
-    let request = json!({"realm": "live", "app_id": APP, "expires_in": "90d", "scopes": ["orders.read"]});
-    let issued = Client::anonymous(&admin_url).showing(admin_key).post("/v1/api-keys", &request)?;
-    let key = issued.get("api_key").and_then(Value::as_str).unwrap_or_default();
+    let live = "live".parse().map_err(std::io::Error::other)?;
+    let new = NewApiKey {
+        expires_in: Some("90d".to_owned()),
+        scopes: vec!["orders.read".to_owned()],
+        ..NewApiKey::plain(live, APP)
+    };
+    let issued = Remote::new(Client::anonymous(&admin_url).sending(admin_key)).issue(new)?;
+    let key = issued.api_key.expose();
     output::line(format_args!("1. issued over HTTP\n   {key}\n"))?;
 
     let verifier = Client::anonymous(&data_url);
@@ -100,11 +110,11 @@ fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Re
     report("2. verified over HTTP, without a database", accepted, "active", "not active")?;
     let forged = forge(key);
     let rejected = !is_active(&verifier, &forged)?;
-    report("3. forged: one character changed, its checksum made right again", rejected, "not active", "active")?;
+    report("3. forged: one character changed, checksum recomputed", rejected, "not active", "active")?;
     output::line(format_args!("   {DIM}{forged}{DIM:#}\n"))?;
 
     if !once {
-        // curl reads keys from files: what stands on its command line shows in `ps`.
+        // curl reads the keys from files, because `ps` shows command lines.
         let file = |name: &str, content: String| {
             let path = folder.join(name);
             write_new(&path, Zeroizing::new(content).as_bytes(), 0o600).map(|()| path.display().to_string())
@@ -112,7 +122,7 @@ fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Re
         let body = file("verify.json", format!("{{\"api_key\":\"{key}\"}}"))?;
         let header = file("key.header", format!("Authorization: Bearer {key}\n"))?;
         let admin = file("admin.header", format!("Authorization: Bearer {admin_key}\n"))?;
-        output::line(format_args!("Go on with:\n"))?;
+        output::line(format_args!("Continue with:\n"))?;
         output::line(format_args!(
             "  curl -s {data_url}/v1/verify -H 'Content-Type: application/json' \\\n       -d @{body}\n"
         ))?;
@@ -125,17 +135,23 @@ fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Re
     Ok(accepted && rejected)
 }
 
-fn is_active(client: &Client, key: &str) -> Result<bool, ClientError> {
-    let answer = client.post("/v1/verify", &json!({"api_key": key}))?;
-    Ok(answer.get("active").and_then(Value::as_bool) == Some(true))
+/// The part of the answer to `/v1/verify` that tells the verdict.
+#[derive(Deserialize)]
+struct Verdict {
+    active: bool,
+}
+
+fn is_active(client: &Client, key: &str) -> Result<bool, Failure> {
+    let verdict: Verdict = client.send("POST", "/v1/verify", Some(&json!({"api_key": key})))?;
+    Ok(verdict.active)
 }
 
 fn report(what: &str, good: bool, if_good: &str, if_bad: &str) -> std::io::Result<()> {
-    let (style, verdict) = if good { (GOOD, if_good) } else { (BAD, if_bad) };
+    let (style, verdict) = if good { (SUCCESS, if_good) } else { (ERROR, if_bad) };
     output::line(format_args!("{what}\n   {style}{verdict}{style:#}\n"))
 }
 
-/// The key with another character in its sealed part, and the checksum of that.
+/// The key with one character of its sealed part changed, and the checksum of that.
 fn forge(key: &str) -> String {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
     let (body, _) = key.split_at(key.len().saturating_sub(6));

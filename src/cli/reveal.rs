@@ -12,43 +12,38 @@ use secrecy::SecretString;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{ConfigArgument, Failure, Outcome, client::ServerArgument, id_argument::IdArgument, output};
+use super::{ConfigArgument, Failure, Outcome, common_args::CommonArgs, id_argument::IdArgument, output};
 use crate::{
-    action::Actor,
-    api::reveal::{Escrowed, Reveal as Action},
-    clock,
+    api,
     escrow::{Identity, IdentityError},
 };
 
-/// Longest file of identities or with a passphrase.
-const LONGEST: u64 = 64 << 10;
+/// Longest file with identities or a passphrase, in bytes.
+const MAX_FILE: u64 = 64 << 10;
 
 /// Show an API key again that was issued into escrow
 #[derive(Args)]
 #[command(after_help = "\
-The identity belongs on a machine of its own, not on the server: there the key is opened. The
-server hands out what it cannot read, and notes that in its audit.
+This command decrypts the key on the machine where it runs. Keep the identity there, and not on the
+server: the server hands out only what it cannot read, and records that in its audit.
 
 Examples:
-  age-keygen | age -p -o escrow.age     an identity under a passphrase; prints the recipient
+  age-keygen | age -p -o escrow.age     create an identity under a passphrase, print its recipient
   bulla reveal ID --identity escrow.age --server http://127.0.0.1:8182")]
 pub(super) struct Reveal {
     #[command(flatten)]
     key: IdArgument,
-    /// The identity of the realm's escrow recipient: a file of age under a passphrase
+    /// The identity of the realm's escrow recipient: an age file, encrypted with a passphrase
     #[arg(long, value_name = "FILE")]
     identity: PathBuf,
-    /// Take the passphrase from the first line of this file, or of standard input where it is `-`, and do not ask for it
+    /// Read the passphrase from the first line of this file, or of standard input (`-`), instead of asking for it
     #[arg(long, value_name = "FILE | -")]
     passphrase_file: Option<PathBuf>,
-    /// Why, for the audit
+    /// The reason, for the audit: one line of up to 200 characters
     #[arg(long)]
     reason: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArgument,
+    common: CommonArgs,
 }
 
 #[derive(Serialize)]
@@ -60,38 +55,25 @@ struct Revealed<'a> {
 
 impl Reveal {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let id = self.key.read(config, &self.server)?;
+        let backend = self.common.open(config)?;
+        let id = self.key.read(&*backend)?;
         let of_identity = |error: &dyn std::fmt::Display| {
             Failure::Usage(format!("the identity {}: {error}", self.identity.display()))
         };
         let file = File::open(&self.identity).and_then(read).map_err(|error| of_identity(&error))?;
-        // Before anything is handed out, which is on record as a reveal.
+        // Unlock first: the backend records each reveal, also one whose identity turns out to be locked.
         let identity = Identity::unlock(&file, || self.passphrase()).map_err(|error| match error {
             IdentityError::NoPassphrase(_) => of_identity(&format!(
-                "{error}; --passphrase-file FILE takes it from a file, or from standard input as `-`"
+                "{error}; --passphrase-file FILE reads it from a file, or from standard input (`-`)"
             )),
             error => of_identity(&error),
         })?;
-        let why = Action { reason: self.reason.clone() };
-        let escrowed: Escrowed = match self.server.admin()? {
-            Some(server) => {
-                let body = serde_json::to_value(&why).map_err(io::Error::from)?;
-                let answer = server.post(&format!("/v1/api-keys/{id}/reveal"), &body)?;
-                serde_json::from_value(answer).map_err(io::Error::from)?
-            }
-            None => why.apply(id, &*config.open()?.store()?, &Actor::command_line(), clock::now())?,
-        };
+        let escrowed = backend.reveal(id, &api::reveal::Reveal { reason: self.reason.clone() })?;
         let opened = identity.open(id, &escrowed.recipient, &escrowed.ciphertext, escrowed.ending.as_deref());
         let key = opened.map_err(|error| Failure::Usage(error.to_string()))?;
-        if self.json {
-            output::json(&Revealed {
-                api_key: key.expose(),
-                api_key_id: &key.id().to_string(),
-                escrowed_at: escrowed.escrowed_at,
-            })?;
-        } else {
-            output::line(key.expose())?;
-        }
+        let revealed =
+            Revealed { api_key: key.expose(), api_key_id: &key.id().to_string(), escrowed_at: escrowed.escrowed_at };
+        self.common.print(&revealed, |revealed| output::line(revealed.api_key))?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -101,14 +83,14 @@ impl Reveal {
             return rpassword::prompt_password(prompt).map(SecretString::from);
         };
         let bytes = if path == Path::new("-") { read(io::stdin().lock())? } else { read(File::open(path)?)? };
-        let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("it is no text"))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| io::Error::other("it is not UTF-8"))?;
         Ok(SecretString::from(text.lines().next().unwrap_or_default()))
     }
 }
 
-/// All of it, if it is not longer than any right content.
+/// Reads up to the limit.
 fn read(input: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST as usize));
-    input.take(LONGEST).read_to_end(&mut bytes)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_FILE as usize));
+    input.take(MAX_FILE).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -2,138 +2,125 @@
 
 use std::process::ExitCode;
 
-use bulla::{ApiKeyId, Realm};
+use bulla::Realm;
 use clap::Args;
 use jiff::Timestamp;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
     ConfigArgument, Failure, Outcome, api_key_argument,
-    client::{Client, ServerArgument},
-    id_argument, output, parsers,
-};
-use crate::{
-    action::{
-        Actor,
-        take_back::{self, TakeBack},
-    },
-    clock,
+    backend::{Backend, Rule},
+    common_args::CommonArgs,
+    confirm::{Confirmation, counted_keys},
+    output, parsers,
 };
 
-/// Take back one API key, or everything that an app or a realm was issued before some time. For good.
+/// Permanently revoke an API key, or all keys of an app or realm issued before a time
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   bulla revoke live_00000XzbyFf5rOyRXQyt8V --reason leaked
   bulla revoke - < leaked-key.txt
   bulla revoke --app 3f2b8c1e-9a7d-4d52-8a55-0123456789ab
-  bulla revoke --realm live --issued-before 2026-11-01T00:00:00Z")]
+  bulla revoke --realm live --issued-before 2026-11-01T00:00:00Z
+
+With --app or --realm the command tells how many keys it ends, and asks. `bulla keys suspend` revokes a key for a while.")]
 pub(super) struct Revoke {
-    /// The API-key id, or the whole API key, or `-` to read either from standard input: what stands on a command line
-    /// shows in `ps`
+    /// The API-key id, the whole API key, or `-` to read either from standard input; `ps` shows what is on a command line
     #[arg(value_name = "ID|KEY|-", required_unless_present_any = ["app", "realm"], conflicts_with_all = ["app", "realm"])]
     key: Option<String>,
-    /// Everything this app, a UUID, was issued, in every realm
+    /// All keys of this app, a UUID, in every realm
     #[arg(long, value_name = "UUID", value_parser = parsers::app_id)]
     app: Option<Uuid>,
-    /// Everything this realm issued; with --app, only what the app was issued there
+    /// All keys of this realm; with --app, only the app's keys of this realm
     #[arg(long)]
     realm: Option<Realm>,
-    /// Only what was issued before this time, an RFC 3339 time up to five minutes ahead; with --app, all until now if not
-    /// said
+    /// Only keys issued before this time, an RFC 3339 time up to five minutes ahead; the default with --app is now
     #[arg(long, value_name = "TIME", value_parser = parsers::time)]
     issued_before: Option<Timestamp>,
-    /// Why, for ledger and audit: up to 200 characters in one line
+    /// The reason, for ledger and audit: one line of up to 200 characters
     #[arg(long)]
     reason: Option<String>,
-    /// Do it for a realm that the configuration does not have
+    /// Revoke also in a realm that the configuration does not have
     #[arg(long, requires = "realm")]
     force: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArgument,
-}
-
-/// What is to be taken back.
-enum Target {
-    /// Under all of its ids: one, unless it was imported under several rules.
-    Key(Vec<ApiKeyId>),
-    App(Uuid, Option<Realm>, Option<Timestamp>),
-    Realm(Realm, Timestamp),
+    confirmation: Confirmation,
+    #[command(flatten)]
+    common: CommonArgs,
 }
 
 impl Revoke {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let target = self.target(config)?;
-        let taken = match self.server.admin()? {
-            Some(server) => target.ask(&server, self.reason.as_deref(), self.force)?,
-            None => {
-                let deployment = config.open()?;
-                if !self.force {
-                    self.realm.map_or(Ok(()), |realm| {
-                        super::known_realm(&deployment.config, realm, "--force revokes it all the same")
-                    })?;
-                }
-                let store = deployment.store()?;
-                let (actor, reason) = (Actor::command_line(), take_back::reason(self.reason.clone())?);
-                target.take_back(&TakeBack { store: &*store, actor: &actor, now: clock::now(), reason })?
-            }
-        };
-        if self.json {
-            output::json(&taken)?;
-        } else {
-            output::object(&output::yes_or_no(&taken, "on_record"))?;
-            if taken.get("on_record") == Some(&json!(false)) || taken.get("keys_on_record") == Some(&json!(0)) {
-                output::note(&"the ledger has no such key: if you expected one, look for a typing error");
-            }
+        match &self.key {
+            Some(key) => self.revoke_one(key, config),
+            None => self.revoke_many(self.rule()?, config),
         }
+    }
+
+    fn revoke_one(&self, key: &str, config: &ConfigArgument) -> Outcome {
+        if self.issued_before.is_some() {
+            return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
+        }
+        let (text, backend) = (api_key_argument::read(key)?, self.common.open(config)?);
+        let revoked = backend.revoke(&backend.ids_of(&text)?, self.reason.clone())?;
+        self.common.print(&revoked, |revoked| {
+            output::object(revoked)?;
+            warn_of_typing_error(!revoked.on_record);
+            Ok(())
+        })?;
         Ok(ExitCode::SUCCESS)
     }
 
-    fn target(&self, config: &ConfigArgument) -> Result<Target, Failure> {
-        match (&self.key, self.app, self.realm, self.issued_before) {
-            (Some(key), ..) => {
-                if self.issued_before.is_some() {
-                    return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
-                }
-                Ok(Target::Key(id_argument::find_all(&api_key_argument::read(key)?, config, &self.server)?))
+    fn revoke_many(&self, rule: Rule, config: &ConfigArgument) -> Outcome {
+        let backend = self.common.open(config)?;
+        self.confirm(&*backend, rule)?;
+        let rule = backend.revoke_many(rule, self.force, self.reason.clone())?;
+        self.common.print(&rule, |rule| {
+            output::object(rule)?;
+            warn_of_typing_error(rule.keys_on_record == Some(0));
+            Ok(())
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn confirm(&self, backend: &dyn Backend, rule: Rule) -> Result<(), Failure> {
+        // With --yes the keys are revoked without waiting for the count.
+        if self.confirmation.is_given() {
+            return Ok(());
+        }
+        let keys = match backend.count_active(rule, self.force)? {
+            Some((active, administrators)) => counted_keys(active, administrators),
+            None => "all API keys".to_owned(),
+        };
+        let (whose, word) = match rule {
+            Rule::App { app_id, realm: None, .. } => {
+                (format!("of the app {app_id} in every realm"), "revoke".to_owned())
             }
-            (None, Some(app), realm, before) => Ok(Target::App(app, realm, before)),
-            (None, None, Some(realm), Some(before)) => Ok(Target::Realm(realm, before)),
-            _ => Err(Failure::Usage("--realm alone takes --issued-before too: say until when".to_owned())),
+            Rule::App { app_id, realm: Some(realm), .. } => {
+                (format!("of the app {app_id} in the realm `{realm}`"), format!("revoke {realm}"))
+            }
+            Rule::Realm { realm, .. } => (format!("of the realm `{realm}`"), format!("revoke {realm}")),
+        };
+        let until = match self.issued_before {
+            Some(before) => format!("issued before {before}"),
+            None => "issued until now".to_owned(),
+        };
+        let told = format!("This permanently revokes {keys} {whose}, {until}. It cannot be undone.");
+        self.confirmation.ask(&told, &word)
+    }
+
+    fn rule(&self) -> Result<Rule, Failure> {
+        match (self.app, self.realm, self.issued_before) {
+            (Some(app_id), realm, before) => Ok(Rule::App { app_id, realm, before }),
+            (None, Some(realm), Some(before)) => Ok(Rule::Realm { realm, before }),
+            _ => Err(Failure::Usage("--realm without --app needs --issued-before: name the time".to_owned())),
         }
     }
 }
 
-impl Target {
-    fn take_back(&self, take_back: &TakeBack<'_>) -> Result<Value, Failure> {
-        let taken = match self {
-            Target::Key(ids) => serde_json::to_value(take_back.revoke_same(ids, "api_key.revoke")?),
-            Target::App(app, realm, before) => serde_json::to_value(take_back.revoke_app(*app, *realm, *before)?),
-            Target::Realm(realm, before) => serde_json::to_value(take_back.revoke_realm(*realm, *before)?),
-        };
-        Ok(taken.map_err(std::io::Error::from)?)
-    }
-
-    fn ask(&self, client: &Client, reason: Option<&str>, force: bool) -> Result<Value, Failure> {
-        let realm = |realm: Realm| realm.to_string();
-        Ok(match self {
-            Target::Key(ids) => {
-                let id = ids.first().ok_or_else(|| Failure::Usage("name a key".to_owned()))?;
-                let query = reason.map(|reason| {
-                    form_urlencoded::Serializer::new("?".to_owned()).append_pair("reason", reason).finish()
-                });
-                client.delete(&format!("/v1/api-keys/{id}{}", query.unwrap_or_default()))?
-            }
-            Target::App(app, of, before) => client.post(
-                "/v1/revocations",
-                &json!({"app_id": app, "realm": of.map(realm), "issued_before": before, "reason": reason, "force": force}),
-            )?,
-            Target::Realm(of, before) => client
-                .post("/v1/revocations", &json!({"realm": realm(*of), "issued_before": before, "reason": reason, "force": force}))?,
-        })
+fn warn_of_typing_error(nothing_on_record: bool) {
+    if nothing_on_record {
+        output::note(&"the ledger has no such key: check for a typing error if you expected one");
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     telemetry::log,
 };
 
-/// Run the service: data plane, admin plane and metrics, until SIGINT or SIGTERM.
+/// Run the service: data plane, admin plane and metrics, until SIGINT or SIGTERM
 #[derive(Args)]
 pub(super) struct Serve {
     /// Where the data plane listens: HOST:PORT or unix:PATH
@@ -25,7 +25,7 @@ pub(super) struct Serve {
     /// Where the admin plane listens: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR")]
     admin_listen: Option<Listen>,
-    /// Wait for key sources that do not answer, instead of ending
+    /// Wait for key sources that do not answer, instead of exiting
     #[arg(long)]
     wait_for_source: bool,
 }
@@ -43,7 +43,7 @@ impl Serve {
         let _last_lines = log::start(&deployment.config.log)?;
         hardening::harden();
         let runtime = Builder::new_multi_thread().enable_all().on_thread_park(hardening::forget_registers).build()?;
-        // Before anything that takes time: a SIGHUP that nobody takes would end the process.
+        // Before anything that takes time: without a handler a SIGHUP ends the process.
         let hangup = hangup(&runtime)?;
         let grace = deployment.config.server.shutdown_grace.0;
         let served = runtime.block_on(async {
@@ -51,14 +51,14 @@ impl Serve {
             server.serve(shutdown::on_signal(grace)?).await;
             Ok(ExitCode::SUCCESS)
         });
-        // Whatever still hangs is not waited for.
+        // Does not wait for tasks that hang.
         runtime.shutdown_background();
         bulla::end_programs();
         served
     }
 }
 
-/// SIGHUP, taken from here on.
+/// Handles SIGHUP from here on.
 pub(super) fn hangup(runtime: &Runtime) -> std::io::Result<Signal> {
     let _inside = runtime.enter();
     signal(SignalKind::hangup())

@@ -1,12 +1,12 @@
-//! Signals that would end a command where an error is enough.
+//! Signals whose default action ends the process, where an error is better.
 
 use std::sync::{Arc, atomic::AtomicBool};
 
 use signal_hook::{consts::SIGXFSZ, flag};
 
-/// A write beyond the limit on the size of files fails from now on, as on a full disk; by default the signal ends the process
-/// without a word. A handler does it and not `SIG_IGN`, because programs that are started would inherit that.
+/// From now on, a write beyond the file-size limit fails like one to a full disk. By default SIGXFSZ ends the process silently. This
+/// installs a handler instead of `SIG_IGN`, which child processes would inherit.
 pub(super) fn survive_file_size_limit() {
-    // Where no handler can be installed everything is as it was.
+    // Without the handler the default action remains.
     let _installed = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }

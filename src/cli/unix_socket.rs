@@ -12,7 +12,7 @@ use ureq::{
     unversioned::transport::{Buffers, ConnectionDetails, Connector, LazyBuffers, NextTimeout, Transport},
 };
 
-/// Connects to this socket, whatever the address of a request says.
+/// Connects to this socket and ignores the address of the request.
 #[derive(Debug)]
 pub(super) struct UnixConnector(pub(super) PathBuf);
 
@@ -50,12 +50,12 @@ impl Transport for UnixTransport {
     }
 
     fn is_open(&mut self) -> bool {
-        // A command asks once or twice: a new connection each time.
+        // A command sends one or two requests, each on a connection of its own.
         false
     }
 }
 
-/// A socket's time limit shows as an operation that would block.
+/// A socket reports a timeout as `WouldBlock`.
 fn in_time(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time"),

@@ -1,21 +1,57 @@
-//! Errors in the arguments, told without their values: what stands in the wrong place may be an API key.
+//! Errors in the arguments: without their values, because a misplaced value may be an API key, and with the command that the
+//! user may have meant.
 
 use bulla::ApiKey;
 use clap::{
     ArgMatches, Command, Error,
+    builder::StyledStr,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use super::Failure;
 
 /// Longer than every option and command, and shorter than every API key.
-const LONGEST_NAME: usize = 32;
+const MAX_NAME: usize = 32;
 
-/// Arguments that take an API key, and where nothing else is read.
+/// Arguments that take an API key, or are not read.
 const FOR_KEYS: [&str; 3] = ["key", "id", "ignored"];
 
-/// The error without what was given; only what could be the name of an option or a command is repeated.
-pub(super) fn without_values(mut error: Error) -> Error {
+/// Words that other tools have for commands of bulla.
+const SYNONYMS: [(&[&str], &str); 6] = [
+    (&["create", "new", "add", "generate"], "bulla issue"),
+    (&["delete", "remove", "rm"], "bulla revoke"),
+    (&["check", "validate"], "bulla verify"),
+    (&["rotate"], "bulla keyring stage` and `bulla keyring activate"),
+    (&["start", "run", "server"], "bulla serve"),
+    (&["log", "logs", "history"], "bulla audit"),
+];
+
+/// The error without the values, and with a tip if a word is a command elsewhere.
+pub(super) fn explained(error: Error, command: &Command) -> Error {
+    let mut error = without_values(error);
+    if error.kind() == ErrorKind::InvalidSubcommand
+        && let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidSubcommand)
+        && let Some(meant) = meant_by(word, command)
+    {
+        let tip = StyledStr::from(format!("`{meant}` does that"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    error
+}
+
+/// The command for a word: one that is nested elsewhere, or has another name.
+fn meant_by(word: &str, command: &Command) -> Option<String> {
+    let nested = command.get_subcommands().find(|group| {
+        group.get_subcommands().any(|one| one.get_name() == word || one.get_all_aliases().any(|alias| alias == word))
+    });
+    let nested = nested.map(|group| format!("bulla {} {word}", group.get_name()));
+    let synonym = || SYNONYMS.iter().find(|(words, _)| words.contains(&word)).map(|(_, name)| (*name).to_owned());
+    // A command of the top level is meant where the user is in the wrong group.
+    let top = command.find_subcommand(word).map(|one| format!("bulla {}", one.get_name()));
+    top.or(nested).or_else(synonym)
+}
+
+fn without_values(mut error: Error) -> Error {
     let hidden = || ContextValue::String("…".to_owned());
     if error.get(ContextKind::InvalidValue).is_some() {
         error.insert(ContextKind::InvalidValue, hidden());
@@ -35,18 +71,17 @@ pub(super) fn without_values(mut error: Error) -> Error {
 }
 
 fn is_name(text: &str) -> bool {
-    text.len() <= LONGEST_NAME && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+    text.len() <= MAX_NAME && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')
 }
 
-/// Refuses an API key in an argument that takes none: it would be stored, or shown, or be a file's name.
+/// Refuses an API key in an argument that takes none, because the command may store or show it.
 pub(super) fn refuse_keys(command: &Command, matches: &ArgMatches) -> Result<(), Failure> {
     for argument in command.get_arguments().filter(|argument| !FOR_KEYS.contains(&argument.get_id().as_str())) {
         let given = matches.try_get_raw(argument.get_id().as_str()).ok().flatten();
         if given.into_iter().flatten().any(|value| ApiKey::is_within(&value.to_string_lossy())) {
             let what = format!(
-                "{} holds an API key, which belongs neither there nor on a command line: `ps` and the shell's history show \
-                 it. Consider whether to revoke it",
-                argument
+                "{argument} takes no API key. `ps` and the shell's history show what is on a command line: consider whether to \
+                 revoke the key"
             );
             return Err(Failure::Usage(what));
         }

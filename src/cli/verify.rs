@@ -10,7 +10,7 @@ use super::{
     ConfigArgument, Outcome,
     api_key_argument::ApiKeyArgument,
     client::{Client, ServerArgument},
-    output::{self, BAD, CARE, GOOD},
+    output::{self, ERROR, SUCCESS, WARNING},
 };
 use crate::{
     api::{
@@ -29,7 +29,7 @@ use crate::{
 const REJECTED: u8 = 1;
 const COULD_NOT_TELL: u8 = 2;
 
-/// Verify an API key: exit 0 accepted, 1 rejected, 2 could not tell.
+/// Verify an API key: exit 0 accepted, 1 rejected, 2 could not tell
 #[derive(Args)]
 #[command(
     mut_arg("server", |server| server.help("Ask the data plane of this server, http://HOST:PORT, https://HOST:PORT or unix:PATH, instead of \
@@ -108,10 +108,10 @@ impl Verify {
             match &verdict {
                 Ok(_) => print_accepted(&answer)?,
                 Err(VerifyError::Rejected(reason)) => {
-                    output::line(format_args!("{BAD}rejected{BAD:#}  {} ({reason})", reason.code()))?;
+                    output::line(format_args!("{ERROR}rejected{ERROR:#}  {} ({reason})", reason.code()))?;
                 }
                 Err(error @ (VerifyError::SecretUnchecked | VerifyError::Stale)) => {
-                    output::line(format_args!("{CARE}could not tell{CARE:#}  {error}"))?;
+                    output::line(format_args!("{WARNING}could not tell{WARNING:#}  {error}"))?;
                 }
             }
         }
@@ -157,16 +157,16 @@ impl Verify {
             "api_key": text, "realms": realms, "scopes": self.scope, "audience": self.audience,
             "ip": self.ip.map(|ip| ip.to_string()),
         });
-        let answer = server.post("/v1/verify", &body)?;
+        let answer = server.send::<Value>("POST", "/v1/verify", Some(&body))?;
         let active = answer.get("active").and_then(serde_json::Value::as_bool) == Some(true);
         if self.json {
             output::json(&answer)?;
         } else if active {
             print_accepted(&answer)?;
         } else {
-            let why = output::text(&answer, "error");
+            let why = text_of(&answer, "error");
             output::line(format_args!(
-                "{BAD}rejected{BAD:#}  {}",
+                "{ERROR}rejected{ERROR:#}  {}",
                 if why.is_empty() { "the server's log says why" } else { &why }
             ))?;
         }
@@ -175,19 +175,28 @@ impl Verify {
 }
 
 fn print_accepted(answer: &Value) -> std::io::Result<()> {
-    output::line(format_args!("{GOOD}accepted{GOOD:#}"))?;
+    output::line(format_args!("{SUCCESS}accepted{SUCCESS:#}"))?;
     let or = |name: &str, otherwise: &str| {
-        let text = output::text(answer, name);
+        let text = text_of(answer, name);
         if text.is_empty() { otherwise.to_owned() } else { text }
     };
     output::fields(&[
-        ("id", output::text(answer, "api_key_id")),
-        ("app", output::text(answer, "app_id")),
+        ("id", text_of(answer, "api_key_id")),
+        ("app", text_of(answer, "app_id")),
         ("key version", or("version", "none: imported")),
-        ("issued", output::text(answer, "issued_at")),
+        ("issued", text_of(answer, "issued_at")),
         ("expires", or("expires_at", "never")),
-        ("scopes", output::text(answer, "scopes")),
+        ("scopes", text_of(answer, "scopes")),
     ])
+}
+
+fn text_of(answer: &Value, name: &str) -> String {
+    match answer.get(name) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
+        Some(other) => other.to_string(),
+    }
 }
 
 fn joined(realms: &[Realm]) -> String {

@@ -92,6 +92,16 @@ pub(crate) trait Store: Send + Sync {
     /// How many keys on record are active at `now`, for each key version that has any.
     fn active_counts(&self, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError>;
 
+    /// How many keys on record, active at `now`, a rule about this app or realm revokes, and how many of them are administrators';
+    /// without a time `before`, all of its keys.
+    fn count_active_issued_before(
+        &self,
+        app_id: Option<Uuid>,
+        realm: Option<Realm>,
+        before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(u64, u64), StoreError>;
+
     /// How many keys on record of this app or realm were issued before a time.
     fn count_issued_before(
         &self,

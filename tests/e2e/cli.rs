@@ -225,16 +225,65 @@ fn help_and_completions_know_every_command() {
     let folder = tempfile::tempdir().expect("a folder");
     let help = run(folder.path(), &["--help"]).ok().out.clone();
     let script = run(folder.path(), &["completions", "bash"]).ok().out.clone();
-    for command in
-        ["quickstart", "init", "serve", "issue", "verify", "inspect", "keys", "keyring", "doctor", "completions"]
-    {
+    for command in [
+        "quickstart",
+        "init",
+        "serve",
+        "doctor",
+        "issue",
+        "verify",
+        "inspect",
+        "revoke",
+        "reveal",
+        "keys",
+        "keyring",
+        "audit",
+        "completions",
+        "help",
+    ] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in {help}");
         assert!(script.contains(command), "{command} in the completions");
     }
     let verify = run(folder.path(), &["verify", "--help"]).ok().out.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(verify.contains("a key on the command line shows in `ps`"), "{verify}");
     assert_eq!(run(folder.path(), &["--version"]).ok().out, format!("bulla {}\n", env!("CARGO_PKG_VERSION")));
+    for heading in ["Start:", "API keys:", "Options:", "Exit codes:", "Environment:"] {
+        assert!(help.contains(&format!("\n{heading}\n")), "{heading} in {help}");
+    }
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     assert_eq!(run(folder.path(), &["nonsense"]).code, 2);
+}
+
+#[test]
+fn a_mistyped_command_is_answered_with_the_right_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (wrong, right) in [
+        (vec!["list"], "`bulla keys list`"),
+        (vec!["reroll-secret"], "`bulla keys reroll-secret`"),
+        (vec!["stage"], "`bulla keyring stage`"),
+        (vec!["keyring", "list"], "`bulla keys list`"),
+        (vec!["keys", "doctor"], "`bulla doctor`"),
+        (vec!["delete"], "`bulla revoke`"),
+        (vec!["rotate"], "`bulla keyring stage`"),
+        (vec!["isue"], "'issue'"),
+        (vec!["keys", "lst"], "'list'"),
+    ] {
+        let ran = run(folder.path(), &wrong);
+        assert_eq!(ran.code, 2, "{wrong:?}: {}", ran.out);
+        assert!(ran.err.contains(right), "{wrong:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn everything_about_keys_is_also_under_keys() {
+    let deployment = Deployment::new();
+    let issued = deployment.run(&["keys", "issue", "--realm", "live", "--app", APP, "--json"]).ok().json();
+    let (key, id) = (issued["api_key"].as_str().expect("a key"), issued["api_key_id"].as_str().expect("an id"));
+    assert_eq!(deployment.run_with(&["keys", "verify", "-"], key).ok().out, deployment.run_with(&["verify"], key).out);
+    assert_eq!(deployment.run_with(&["keys", "inspect"], key).ok().out, deployment.run_with(&["inspect"], key).out);
+    assert_eq!(deployment.run(&["keys", "ls"]).ok().out, deployment.run(&["keys", "list"]).out);
+    deployment.run(&["keys", "revoke", id]).ok();
+    assert_eq!(deployment.run_with(&["verify", "-"], key).code, 1);
 }
 
 #[test]

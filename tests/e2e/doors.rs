@@ -187,7 +187,15 @@ fn whatever_comes_through_the_command_the_log_can_be_read_afterwards() {
         taken += usize::from(clear(&["keys", "reroll-secret", &id_of(&secret), &grace]));
     }
     for time in TIMES {
-        taken += usize::from(clear(&["revoke", "--app", APP, "--realm", "live", &format!("--issued-before={time}")]));
+        taken += usize::from(clear(&[
+            "revoke",
+            "--yes",
+            "--app",
+            APP,
+            "--realm",
+            "live",
+            &format!("--issued-before={time}"),
+        ]));
         let row = json!({"app_id": APP, "hash": "2c310d412efe7019f41a361db90a53749cd96831ec08a386c4d6051f6a8a40b4",
                          "issued_at": time, "expires_at": time});
         let ran =

@@ -89,7 +89,7 @@ fn a_service_whose_store_is_exchanged_acknowledges_nothing_and_goes_on_verifying
         assert!(degraded(&server, "revocations").is_some(), "what others revoke is not seen");
         assert!(active(&server, &key) && !active(&server, &gone), "{told}");
         let asking = finish(bulla(deployment.path()).arg("doctor").env("BULLA_DATA__LISTEN", &server.data.address), "");
-        assert!(asking.code == 1 && asking.out.contains("says of `store`"), "{told}: {}", asking.out);
+        assert!(asking.code == 1 && asking.out.contains("(`store`): "), "{told}: {}", asking.out);
         let doctor = deployment.run(&["doctor"]);
         if let Some(told) = by_doctor {
             assert!(doctor.code == 1 && doctor.out.contains(told), "{}", doctor.out);

@@ -34,7 +34,7 @@ fn compromise_and_destroy_say_how_many_keys_die_and_want_a_word() {
     let gone = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
     gone.execute("UPDATE api_keys SET expires_at = 1 WHERE expires_at IS NOT NULL", []).expect("expired");
 
-    let told = "3 active API keys die, 1 administrator's key among them";
+    let told = "3 active API keys, including 1 administrator's key";
     for arguments in [&["keyring", "compromise", "1"][..], &["keyring", "destroy", "1"]] {
         let refused = deployment.run(arguments);
         assert_eq!(refused.code, 2, "{}", refused.out);
@@ -56,6 +56,41 @@ fn compromise_and_destroy_say_how_many_keys_die_and_want_a_word() {
 }
 
 #[test]
+fn what_ends_many_keys_says_how_many_and_wants_a_word() {
+    let deployment = Deployment::new();
+    for realm in ["live", "live", "test"] {
+        deployment.issue(realm, &[]);
+    }
+    deployment.issue("test", &["--ttl", "30d"]);
+    let past = "2020-01-01T00:00:00Z";
+    let late = "2099-01-01T00:00:00Z";
+    for (arguments, told, word) in [
+        (vec!["revoke", "--app", APP], "4 active API keys of the app", "revoke"),
+        (vec!["revoke", "--app", APP, "--realm", "live"], "2 active API keys of the app", "revoke live"),
+        (vec!["revoke", "--app", APP, "--issued-before", past], "0 active API keys of the app", "revoke"),
+        (vec!["revoke", "--realm", "test", "--issued-before", "2026-01-01T00:00:00Z"], "0 active", "revoke test"),
+        (vec!["keyring", "limit", "1", "--verify-until", past], "5 active API keys, including 1", "limit 1"),
+        (vec!["keyring", "limit", "1", "--verify-until", late], "4 active API keys, including 1", "limit 1"),
+    ] {
+        let refused = deployment.run(&arguments);
+        assert_eq!(refused.code, 2, "{arguments:?}: {}", refused.out);
+        for part in ["nothing was done", told, "--yes"] {
+            assert!(refused.err.contains(part), "{arguments:?} {part}: {}", refused.err);
+        }
+        let wrong = on_terminal(&deployment, "yes", &arguments);
+        assert!(wrong.code == 2 && wrong.out.contains(&format!("Type `{word}`")), "{arguments:?}: {}", wrong.out);
+    }
+    let states = || deployment.run(&["keys", "list", "--json"]).ok().out.matches("\"state\":\"active\"").count();
+    assert_eq!((states(), state(&deployment).as_str()), (5, "active"), "nothing was done");
+    let typed = on_terminal(&deployment, "revoke live", &["revoke", "--app", APP, "--realm", "live"]);
+    assert_eq!((typed.code, states()), (0, 3), "{}", typed.out);
+    // What ends no key is not asked about.
+    deployment.run(&["keyring", "limit", "1", "--seal-until", late]).ok();
+    deployment.run(&["keyring", "limit", "1"]).ok();
+    deployment.run(&["keys", "migrate", "--realm", "live", "--retire"]).ok();
+}
+
+#[test]
 fn a_server_tells_the_same() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
@@ -67,7 +102,11 @@ fn a_server_tells_the_same() {
         finish(bulla(deployment.path()).args(arguments).env("BULLA_ADMIN_KEY_FILE", "admin.key"), "")
     };
     let refused = ask(&[]);
-    assert!(refused.code == 2 && refused.err.contains("2 active API keys die, 1 administrator's"), "{}", refused.err);
+    assert!(
+        refused.code == 2 && refused.err.contains("2 active API keys, including 1 administrator's"),
+        "{}",
+        refused.err
+    );
     assert_eq!(state(&deployment), "active");
     let counted = server.admin.get("/v1/keyring?count=active").json();
     assert_eq!(counted["versions"][0]["active_api_keys"], json!({"all": 2, "administrators": 1}));
@@ -131,10 +170,10 @@ fn a_mistyped_realm_or_id_is_told() {
     let suspended = deployment.run(&["keys", "suspend", "live_000006wc7ZQH5AmEx38IJP"]);
     assert!(suspended.ok().out.contains("on record   no\n"), "{}", suspended.out);
     for (app, count) in [(other, 0), (APP, 1)] {
-        let ruled = deployment.run(&["revoke", "--app", app, "--json"]);
+        let ruled = deployment.run(&["revoke", "--yes", "--app", app, "--json"]);
         assert_eq!(ruled.ok().json()["keys_on_record"], count);
     }
-    let forced = deployment.run(&["revoke", "--app", APP, "--realm", "liv", "--force", "--json"]);
+    let forced = deployment.run(&["revoke", "--yes", "--app", APP, "--realm", "liv", "--force", "--json"]);
     assert_eq!(forced.ok().json()["keys_on_record"], 0);
     let forced = server.admin.post("/v1/revocations", &json!({"realm": "liv", "issued_before": time, "force": true}));
     assert_eq!((forced.status, &forced.json()["keys_on_record"]), (200, &json!(0)));
@@ -146,7 +185,7 @@ fn a_mistyped_realm_or_id_is_told() {
 fn a_rule_that_lies_ahead_lets_nothing_be_issued_that_nobody_accepts() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
-    deployment.run(&["revoke", "--app", APP]).ok();
+    deployment.run(&["revoke", "--yes", "--app", APP]).ok();
     let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
     let rule = |seconds: i64| {
         let ahead = "UPDATE revocations SET issued_before = unixepoch() + ?1 WHERE kind = 'revoke_app'";

@@ -49,8 +49,10 @@ fn a_sealed_key_takes_the_place_of_an_imported_one() {
     server.until("the use of the old key", |_| migrated()["used"] == 1);
     let expected = json!({"realm": "live", "imported": 3, "active": 3, "used": 1, "replaced": 1, "taken_over": 0, "still_in_use": 1});
     assert_eq!(migrated(), expected);
-    let retire =
-        || deployment.run(&["keys", "migrate", "--realm", "live", "--retire", "--json"]).ok().json()["retired"].clone();
+    let retire = || {
+        deployment.run(&["keys", "migrate", "--realm", "live", "--retire", "--yes", "--json"]).ok().json()["retired"]
+            .clone()
+    };
     assert_eq!(retire(), 0, "nobody uses the new one yet");
     assert_eq!(verify(&server, sealed)["active"], true);
     server.until("the use of the new key", |_| migrated()["taken_over"] == 1);

@@ -305,10 +305,10 @@ fn the_command_line_does_the_same_beside_a_server_and_through_it() {
         let found =
             listed["api_keys"].as_array().expect("keys").iter().find(|key| key["api_key_id"] == ids[4].as_str());
         assert_eq!(found.expect("on record")["state"], "active");
-        assert_eq!(bulla(&["revoke", "--app", APP, "--realm", "live"], through, "")["changed"], true);
+        assert_eq!(bulla(&["revoke", "--yes", "--app", APP, "--realm", "live"], through, "")["changed"], true);
         gone(&keys[4]);
         let before = "2020-01-01T00:00:00Z";
-        let ruled = bulla(&["revoke", "--realm", "test", "--issued-before", before], through, "");
+        let ruled = bulla(&["revoke", "--yes", "--realm", "test", "--issued-before", before], through, "");
         assert_eq!(ruled["issued_before"], before);
     }
     for wrong in [&["revoke"][..], &["revoke", "x"], &["revoke", "--realm", "live"], &["keys", "suspend", "x"]] {
@@ -358,7 +358,7 @@ fn the_command_verifies_against_what_is_taken_back() {
     assert_eq!(verdict(), (1, json!("revoked")));
     deployment.run(&["keys", "resume", &id_of(&key)]).ok();
     assert_eq!(verdict().0, 0);
-    deployment.run(&["revoke", "--app", APP]).ok();
+    deployment.run(&["revoke", "--yes", "--app", APP]).ok();
     assert_eq!(verdict(), (1, json!("revoked")));
 }
 

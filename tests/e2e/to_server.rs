@@ -88,6 +88,36 @@ fn a_server_on_a_unix_socket_is_asked() {
 }
 
 #[test]
+fn a_server_prints_what_the_command_prints_without_one() {
+    let (deployment, server) = with_key();
+    let admin = format!("http://{}", server.admin.address);
+    let id = deployment.issue_text("live", &["--ttl", "90d", "--scope", "a", "--meta", "k=v"])[..27].to_owned();
+    let other = deployment.issue_text("test", &["--secret"])[..27].to_owned();
+    deployment.run(&["keys", "suspend", &other, "--reason", "a look"]).ok();
+    let gone = deployment.issue_text("live", &[])[..27].to_owned();
+    deployment.run(&["revoke", &gone]).ok();
+    for command in [
+        vec!["keyring", "show"],
+        vec!["keys", "list"],
+        vec!["keys", "list", "--realm", "test"],
+        vec!["keys", "list", "--limit", "1"],
+        vec!["keys", "show", &id],
+        vec!["keys", "show", &other],
+        vec!["keys", "suspend", &other],
+        vec!["audit"],
+        vec!["audit", "--limit", "2"],
+        vec!["revoke", &gone],
+    ] {
+        for more in [&[][..], &["--json"]] {
+            let command = [&command[..], more].concat();
+            let here = deployment.run(&command);
+            let there = ask(&deployment, &[&command[..], &["--server", &admin]].concat(), &[], "");
+            assert_eq!(here.ok().out, there.ok().out, "{command:?}");
+        }
+    }
+}
+
+#[test]
 fn the_key_file_is_looked_at_before_it_is_sent() {
     let (deployment, server) = with_key();
     let admin = format!("http://{}", server.admin.address);

@@ -88,7 +88,7 @@ impl Deployment {
     /// Runs `bulla keyring …`, which has to succeed, without being asked or made to wait.
     pub fn keyring(&self, arguments: &[&str]) -> Value {
         let sure: &[&str] = match arguments.first() {
-            Some(&("compromise" | "destroy")) => &["--yes"],
+            Some(&("compromise" | "destroy" | "limit")) => &["--yes"],
             Some(&"activate") if !arguments.contains(&"--require-loaded") => &["--force"],
             _ => &[],
         };

@@ -1,4 +1,4 @@
-//! Files: certificates, how they are mounted, and who may write them.
+//! Files: certificates, mounts, and modes.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -19,31 +19,31 @@ pub(super) fn check_certificates(deployment: &Deployment, now: Timestamp, report
                     let told = format_args!("[{plane}.tls] {certificate} expires at {until}: renew it");
                     report.warning("certificate", told);
                 } else {
-                    let told = format_args!("[{plane}.tls] {certificate} has its key, and is good until {until}");
+                    let told = format_args!("[{plane}.tls] {certificate} matches its key and is valid until {until}");
                     report.ok("certificate", told);
                 }
             }
             Err(error) => report.wrong("certificate", format_args!("[{plane}.tls]: {error}")),
         }
         if tls.client_ca.is_some() && tls.clients.is_empty() {
-            let told = format_args!("[{plane}.tls] has a client_ca, and no name in [{plane}.tls.clients] has scopes");
+            let told = format_args!("[{plane}.tls] has a client_ca, but [{plane}.tls.clients] gives no name scopes");
             report.warning("certificate", told);
         }
     }
 }
 
-/// Files that are mounted alone, without the folder that they are in.
+/// Files that are mounted without their folders.
 pub(super) fn check_mounts(deployment: &Deployment, report: &mut Report) {
     let troubles = belonging::lone_mounts(deployment);
     if troubles.is_empty() {
-        return report.ok("mounts", "neither store nor keyring is mounted without its folder");
+        return report.ok("mounts", "store and keyring are mounted with their folders");
     }
     for trouble in troubles {
         report.warning("mounts", trouble);
     }
 }
 
-/// Files that hold or protect keys; a key file that others may read is an error of its source already.
+/// Modes of the files that protect keys. Key sources check the modes of key files themselves.
 pub(super) fn check_modes(deployment: &Deployment, report: &mut Report) {
     let mut paths = vec![deployment.config.folder.clone()];
     paths.extend(deployment.keyring_path());
@@ -54,11 +54,13 @@ pub(super) fn check_modes(deployment: &Deployment, report: &mut Report) {
         let mode = metadata.permissions().mode() & 0o7777;
         if mode & 0o002 != 0 {
             sound = false;
-            report
-                .wrong("modes", format_args!("anyone may write {} (mode {mode:04o}): `chmod o-w` it", path.display()));
+            report.wrong(
+                "modes",
+                format_args!("anyone may write {0} (mode {mode:04o}): run `chmod o-w {0}`", path.display()),
+            );
         }
     }
     if sound {
-        report.ok("modes", "nobody else may write configuration, keyring or store");
+        report.ok("modes", "only owner and group may write configuration, keyring and store");
     }
 }

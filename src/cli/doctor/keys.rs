@@ -1,4 +1,4 @@
-//! Keyring, key sources and pepper, and whether they are those of the store.
+//! Keyring, key sources and pepper, and whether they belong to the store.
 
 use bulla::{Binding, Keyring, KeyringDocument, Sources};
 use jiff::Timestamp;
@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use super::Report;
 use crate::{action::rotation, belonging, deployment::Deployment, secret::Sample, store::Store};
 
-/// Stored hashes that are held against the pepper: enough to tell another pepper from one damaged row.
+/// Stored hashes that are checked with the pepper: enough to tell a wrong pepper from one damaged row.
 const SAMPLE: u32 = 100;
 
-/// Looks at all of them.
+/// Checks all of them.
 pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, report: &mut Report) {
-    // Before the keyring is looked at, which the store then remembers.
+    // Before the keyring is read, because the store then remembers it.
     let known = store.keyring_memories();
     let document = match deployment.document(store) {
         Ok(document) => document,
@@ -19,12 +19,15 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
     };
     report.ok("keyring", format_args!("serial {}, {} versions", document.serial(), document.versions().len()));
     if document.active().is_none() {
-        report.wrong("keyring", "no version is active, so nothing can be issued: activate one");
+        report.wrong(
+            "keyring",
+            "no version is active, so no API key can be issued: activate one with `bulla keyring activate`",
+        );
     }
     if let Ok(known) = known
         && let Some(trouble) = belonging::other_keyrings(&document, &known)
     {
-        // One that the store has never seen before may be a mistake that was just made.
+        // A keyring that the store has never seen is probably a mistake.
         let status = if known.contains_key(&document.id()) { super::Status::Warning } else { super::Status::Wrong };
         report.note("keyring", status, trouble);
     }
@@ -45,7 +48,7 @@ fn check_clock(document: &KeyringDocument, now: Timestamp, report: &mut Report) 
         Some(latest) => report.wrong(
             "clock",
             format_args!(
-                "it is {now} here, and the keyring was changed at {latest}: set the clock (chrony, systemd-timesyncd)"
+                "it is {now} here, but the keyring was changed later, at {latest}: set the clock (chrony, systemd-timesyncd)"
             ),
         ),
         None => report.ok("clock", now),
@@ -71,12 +74,12 @@ fn check_sources(deployment: &Deployment, document: &KeyringDocument, report: &m
     }
 }
 
-/// What the sources of the MAC key and of the pepper say of their keys; one that fails is told where it is used.
+/// Remarks of the sources of the MAC key and of the pepper. Other checks report the sources that fail.
 fn check_other_keys(deployment: &Deployment, document: &KeyringDocument, report: &mut Report) {
     let peppers = deployment.config.pepper.iter().flat_map(|pepper| pepper.sources.values());
     let all =
         [("keyring", &deployment.config.keyring.mac_source)].into_iter().chain(peppers.map(|uri| ("pepper", uri)));
-    // The configuration names them, so its list of trusted sources, which is for those in the keyring, need not.
+    // The configuration names these sources; its list of trusted sources is for the keyring's.
     let sources = Sources::new(&deployment.config.folder);
     let binding = Binding { keyring: document.id(), version: None, wrapped: None };
     for (check, uri) in all {
@@ -87,14 +90,14 @@ fn check_other_keys(deployment: &Deployment, document: &KeyringDocument, report:
     }
 }
 
-/// Opens the pepper, and holds stored hashes against it: another pepper is opened as well as the right one.
+/// Opens the pepper and checks stored hashes with it, because a wrong pepper opens as well.
 fn check_pepper(deployment: &Deployment, document: &KeyringDocument, store: &dyn Store, report: &mut Report) {
     let peppers = match deployment.peppers(document) {
         Ok(Some(peppers)) => peppers,
         Ok(None) => {
             return report.warning(
                 "pepper",
-                "there is no [pepper]: no secret half is issued or checked, an administrator's neither",
+                "there is no [pepper], so no secret half can be issued or checked, not even an administrator's",
             );
         }
         Err(error) => return report.wrong("pepper", error),
@@ -105,13 +108,17 @@ fn check_pepper(deployment: &Deployment, document: &KeyringDocument, store: &dyn
     };
     let mut sample = Sample::default();
     for (id, row) in &rows {
-        let _told_below = sample.look(id, row, &peppers);
+        let _reported_below = sample.look(id, row, &peppers);
     }
     match sample.trouble() {
         Some(trouble) => report.wrong("pepper", trouble),
         None => report.ok(
             "pepper",
-            format_args!("version {} for new hashes; {} stored ones fit", peppers.active().version(), rows.len()),
+            format_args!(
+                "version {} is for new hashes; {} stored hashes match",
+                peppers.active().version(),
+                rows.len()
+            ),
         ),
     }
 }

@@ -1,4 +1,4 @@
-//! `bulla doctor`: looks at everything a deployment stands on, and says what to do about what is wrong.
+//! `bulla doctor`: checks everything that a deployment needs, and says how to fix what is wrong.
 
 mod files;
 mod keys;
@@ -14,11 +14,13 @@ use serde::Serialize;
 use self::report::{Finding, Report, Status};
 use super::{
     ConfigArgument, Outcome,
-    output::{self, BAD, CARE, GOOD},
+    output::{self, ERROR, SUCCESS, WARNING},
 };
 use crate::{clock, deployment::Deployment};
 
-/// Check config, keyring, sources, store, certificates, clock and file modes, and say what to do. Exit 0 when nothing is wrong.
+/// Check configuration, keyring, store, certificates and clock; say what to fix
+///
+/// Exits with 0 if nothing is wrong, with 1 if something is.
 #[derive(Args)]
 pub(super) struct Doctor {
     /// Print one JSON object
@@ -42,9 +44,9 @@ impl Doctor {
         } else {
             for finding in &all.findings {
                 let (style, word) = match finding.status {
-                    Status::Ok => (GOOD, "ok"),
-                    Status::Warning => (CARE, "warning"),
-                    Status::Wrong => (BAD, "wrong"),
+                    Status::Ok => (SUCCESS, "ok"),
+                    Status::Warning => (WARNING, "warning"),
+                    Status::Wrong => (ERROR, "wrong"),
                 };
                 output::line(format_args!("{style}{word:8}{style:#} {:12} {}", finding.check, finding.message))?;
             }
@@ -60,7 +62,7 @@ fn examine(config: &Path, report: &mut Report) {
     };
     report.ok("config", config.display());
     if deployment.config.verify.default_realms.is_empty() {
-        report.warning("config", "verify.default_realms is empty: requests that name no realm are rejected");
+        report.warning("config", "verify.default_realms is empty: a request that names no realm is rejected");
     }
     let now = clock::now();
     if let Some(store) = store::check(&deployment, report) {
@@ -68,7 +70,7 @@ fn examine(config: &Path, report: &mut Report) {
     }
     match deployment.feed_key() {
         Ok(Some(key)) => report.ok("feed", format_args!("signed by {}", key.verifying_key())),
-        Ok(None) => report.ok("feed", "none: feed.signing_key is not set"),
+        Ok(None) => report.ok("feed", "off: feed.signing_key is not set"),
         Err(error) => report.wrong("feed", error),
     }
     match deployment.assertions() {
@@ -76,7 +78,7 @@ fn examine(config: &Path, report: &mut Report) {
             let ids: Vec<&str> = assertions.key_ids().collect();
             report.ok("assertion", format_args!("signed by the first of {}", ids.join(", ")));
         }
-        Ok(None) => report.ok("assertion", "none: assertion.signing_keys is empty"),
+        Ok(None) => report.ok("assertion", "off: assertion.signing_keys is empty"),
         Err(error) => report.wrong("assertion", error),
     }
     service::check(&deployment, report);

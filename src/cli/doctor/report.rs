@@ -1,4 +1,4 @@
-//! What doctor found.
+//! The findings of `bulla doctor`.
 
 use serde::Serialize;
 
@@ -17,7 +17,7 @@ pub(super) struct Finding {
     pub(super) message: String,
 }
 
-/// All findings so far, in their order.
+/// All findings so far, in order.
 #[derive(Default)]
 pub(super) struct Report(pub(super) Vec<Finding>);
 

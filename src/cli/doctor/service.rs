@@ -1,4 +1,4 @@
-//! What the running service says of itself: it may have another store open than the one that lies here.
+//! The health of the running service, which may have another store open than the one here.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use ureq::{Agent, unversioned::resolver::DefaultResolver};
 use super::Report;
 use crate::{cli::unix_socket::UnixConnector, config::Listen, deployment::Deployment};
 
-/// How long it may take to answer.
-const LIMIT: Duration = Duration::from_secs(2);
-/// More than its answer has.
+/// Timeout of the request.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than any answer, in bytes.
 const MAX_ANSWER: u64 = 64 * 1024;
 
 #[derive(Deserialize)]
@@ -26,24 +26,24 @@ struct Failing {
     detail: String,
 }
 
-/// Asks `/readyz` where the configuration has the data plane listen.
+/// Asks `/readyz` at the address that the configuration gives the data plane.
 pub(super) fn check(deployment: &Deployment, report: &mut Report) {
     let data = &deployment.config.data;
     if data.tls.is_some() {
-        return report.ok("service", "not asked over [data.tls]: look at its /readyz");
+        return report.ok("service", "not checked, because it uses [data.tls]: read its /readyz yourself");
     }
     let Some(answer) = ask(&data.listen) else {
-        return report.ok("service", format_args!("none answers at {}", data.listen));
+        return report.ok("service", format_args!("no service answers at {}", data.listen));
     };
     let Ok(ready) = serde_json::from_str::<Ready>(&answer) else {
-        return report.warning("service", format_args!("what answers at {} is not bulla", data.listen));
+        return report.warning("service", format_args!("another program than bulla answers at {}", data.listen));
     };
     if !ready.ready {
-        report.wrong("service", format_args!("the one at {} verifies no key just now", data.listen));
+        report.wrong("service", format_args!("the service at {} is not ready: it verifies no key", data.listen));
     }
     for Failing { what, since, detail } in &ready.degraded {
-        let told = format_args!("the one at {} says of `{what}`, since {since}: {detail}", data.listen);
-        // Nothing can be changed, or what others revoke is not seen.
+        let told = format_args!("the service at {} is degraded since {since} (`{what}`): {detail}", data.listen);
+        // Without these the service changes nothing, or misses revocations.
         if matches!(what.as_str(), "store" | "revocations") {
             report.wrong("service", told);
         } else {
@@ -51,14 +51,14 @@ pub(super) fn check(deployment: &Deployment, report: &mut Report) {
         }
     }
     if ready.ready && ready.degraded.is_empty() {
-        report.ok("service", format_args!("the one at {} finds nothing wrong", data.listen));
+        report.ok("service", format_args!("the service at {} is ready and healthy", data.listen));
     }
 }
 
-/// The answer; none where nobody answers.
+/// The answer, if there is one.
 fn ask(listen: &Listen) -> Option<String> {
-    // Another machine's proxy is none of this.
-    let config = Agent::config_builder().proxy(None).timeout_global(Some(LIMIT)).http_status_as_error(false).build();
+    // No proxy: the service runs on this machine.
+    let config = Agent::config_builder().proxy(None).timeout_global(Some(TIMEOUT)).http_status_as_error(false).build();
     let (agent, host) = match listen {
         Listen::None => return None,
         Listen::Tcp(address) => {

@@ -1,4 +1,4 @@
-//! The store: there, readable and writable.
+//! The store: whether it exists and can be read and written.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     store::{Following, Store, StoreError},
 };
 
-/// The store, if it can be opened.
+/// Checks the store, and returns it if it can be opened.
 pub(super) fn check(deployment: &Deployment, report: &mut Report) -> Option<Arc<dyn Store>> {
     let store = match deployment.store() {
         Ok(store) => store,
@@ -19,7 +19,7 @@ pub(super) fn check(deployment: &Deployment, report: &mut Report) -> Option<Arc<
             return None;
         }
     };
-    // What is written in a transaction that is aborted is not.
+    // Tries to write in a transaction and aborts it.
     let trial = Actor::command_line().record(clock::now(), "doctor", None, serde_json::json!({}));
     let writable = store.transaction(&mut |transaction| {
         transaction.append_audit(&trial)?;
@@ -35,16 +35,15 @@ pub(super) fn check(deployment: &Deployment, report: &mut Report) -> Option<Arc<
     Some(store)
 }
 
-/// Rules that were made by a clock that was ahead: verifiers take no key that is dated as far ahead as a new one would be.
+/// Finds rules of a clock that was ahead. A new key would need a time of issue that verifiers reject as too far ahead.
 fn check_rules(store: &dyn Store, report: &mut Report) {
     let now = clock::now();
     match store.rules_behind(now.checked_add(AHEAD).unwrap_or(now)) {
         Ok(rules) => {
             for (what, rule) in rules {
                 let message = format!(
-                    "the rule about {what} takes back what is issued before {rule}, and it is {now} here: nothing can be issued \
-                     there until then. Set the clock right; if the rule is wrong see \"A rule that lies ahead\" in \
-                     docs/RECOVERY.md"
+                    "a rule revokes what is issued for {what} before {rule}, but it is {now} here: nothing can be issued there until \
+                     then. Set the clock. If the rule is wrong, see \"A rule that lies ahead\" in docs/RECOVERY.md"
                 );
                 report.wrong("revocations", message);
             }

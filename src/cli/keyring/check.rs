@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{ConfigArgument, Outcome};
 use crate::cli::output;
 
-/// Check the document, its MAC, and that every version's source yields the right key.
 #[derive(Args)]
 pub(in crate::cli) struct Check {
     /// Print one JSON object

@@ -1,28 +1,27 @@
 //! `bulla keyring init`.
 
-use std::io;
+use std::{io, process::ExitCode};
 
 use bulla::{KeyringDocument, KeyringId, SourceUri, Suite};
 use clap::Args;
 
 use super::{ConfigArgument, Outcome, show};
 use crate::{
-    api::keyring::Stage,
-    cli::{Failure, output},
+    api::keyring::{KeyringView, Stage},
+    cli::output,
     clock,
-    deployment::DeploymentError,
 };
 
-/// Make the keyring that the configuration names, with one active version.
+/// Create the keyring that the configuration names, with one active version
 #[derive(Args)]
 pub(in crate::cli) struct Init {
-    /// A key source that holds the first master key; several hold the same one
+    /// A key source that holds the first master key; several sources hold the same key
     #[arg(long, required = true, value_name = "URI", num_args = 1..)]
     source: Vec<SourceUri>,
-    /// The suite that the version pins: aes-256-gcm or xaes-256-gcm
+    /// The suite of the version: aes-256-gcm or xaes-256-gcm
     #[arg(long, default_value_t = Suite::default())]
     suite: Suite,
-    /// Also where the store knows another keyring, whose API keys then are invalid for good
+    /// Create it even if the store knows another keyring, whose API keys become permanently invalid
     #[arg(long)]
     force: bool,
     /// Print one JSON object
@@ -34,12 +33,7 @@ impl Init {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let deployment = config.open()?;
         if !self.force {
-            deployment.refuse_second_keyring().map_err(|error| match error {
-                DeploymentError::KeyringKnown { .. } => {
-                    Failure::Usage(format!("{error}; if that is meant, add --force"))
-                }
-                error => error.into(),
-            })?;
+            deployment.refuse_second_keyring()?;
         }
         let now = clock::now();
         let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);
@@ -51,6 +45,13 @@ impl Init {
         for warning in stage.remarks(version, &document, &deployment.sources) {
             output::note(&warning);
         }
-        show::print(&document, &[], deployment.feed_key()?.map(|key| key.verifying_key()), self.json)
+        let feed = deployment.feed_key()?.map(|key| key.verifying_key());
+        let shown = KeyringView::new(&document, &[], feed);
+        if self.json {
+            output::json(&shown)?;
+        } else {
+            show::print(&shown)?;
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,34 +1,44 @@
-//! `bulla keyring`: make, show, check and change the keyring.
+//! `bulla keyring`: create, show, check and change the keyring.
 
-mod change;
+mod activate;
 mod check;
+mod end;
 mod init;
+mod limit;
+mod rewrap;
 mod show;
+mod stage;
+
+use std::io;
 
 use clap::Subcommand;
 
 use super::{ConfigArgument, Outcome};
+use crate::{
+    api::keyring::Changed,
+    cli::output::{self, WARNING},
+};
 
 #[derive(Subcommand)]
 pub(super) enum Keyring {
-    /// Make the keyring that the configuration names, with one active version
+    /// Create the keyring that the configuration names, with one active version
     Init(init::Init),
     /// Show the key versions
     Show(show::Show),
-    /// Check the document, its MAC, and that every version's source yields the right key
+    /// Check the document, its MAC, and that each version's sources yield the right key
     Check(check::Check),
-    /// Add a version: every verifier opens with it, nothing seals with it yet
-    Stage(change::StageArguments),
-    /// Make a version the one that seals, once every verifier has it
-    Activate(change::ActivateArguments),
-    /// Reject all API keys of a version for good, because its key is known to others
-    Compromise(change::CompromiseArguments),
-    /// Reject all API keys of a version for good, and forget what the keyring has of its key
-    Destroy(change::DestroyArguments),
+    /// Add a version that every verifier opens with and nothing seals with yet
+    Stage(stage::Stage),
+    /// Seal with a version from now on, once every verifier has it
+    Activate(activate::Activate),
+    /// Permanently reject all API keys of a version whose master key is known to others
+    Compromise(end::Compromise),
+    /// Permanently reject all API keys of a version and delete its key material from the keyring
+    Destroy(end::Destroy),
     /// Add or remove sources that hold the same master key
-    Rewrap(change::RewrapArguments),
-    /// Show or change until when a version seals and verifies
-    Limit(change::LimitArguments),
+    Rewrap(rewrap::Rewrap),
+    /// Show or set until when a version seals and verifies
+    Limit(limit::Limit),
 }
 
 impl Keyring {
@@ -44,5 +54,18 @@ impl Keyring {
             Keyring::Rewrap(command) => command.run(config),
             Keyring::Limit(command) => command.run(config),
         }
+    }
+}
+
+/// Prints what a change did.
+fn print(changed: &Changed) -> io::Result<()> {
+    output::fields(&[
+        ("version", changed.version.to_string()),
+        ("state", changed.state.to_string()),
+        ("serial", changed.serial.to_string()),
+    ])?;
+    match &changed.warning {
+        Some(warning) => output::line(format_args!("{WARNING}warning:{WARNING:#} {warning}")),
+        None => Ok(()),
     }
 }

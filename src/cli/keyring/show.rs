@@ -1,85 +1,52 @@
 //! `bulla keyring show`.
 
-use std::process::ExitCode;
+use std::{io, process::ExitCode};
 
-use bulla::{KeyringDocument, feed::VerifyingKey};
 use clap::Args;
-use serde_json::Value;
 
 use super::{ConfigArgument, Outcome};
 use crate::{
-    api::keyring::KeyringView,
-    cli::{client::ServerArgument, output},
-    store::SealCount,
+    api::keyring::{KeyringView, VersionView},
+    cli::{common_args::CommonArgs, output},
 };
 
-/// Show the key versions.
+/// Show the key versions
 #[derive(Args)]
 pub(in crate::cli) struct Show {
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArgument,
+    common: CommonArgs,
 }
 
 impl Show {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        if let Some(server) = self.server.admin()? {
-            return print_view(&server.get("/v1/keyring")?, self.json);
-        }
-        let deployment = config.open()?;
-        let store = deployment.store()?;
-        let feed = deployment.feed_key()?.map(|key| key.verifying_key());
-        print(&deployment.document(&*store)?, &store.seal_counts()?, feed, self.json)
+        self.common.print(&self.common.open(config)?.keyring()?, print)?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
-pub(super) fn print(
-    document: &KeyringDocument,
-    counts: &[SealCount],
-    feed: Option<VerifyingKey>,
-    json: bool,
-) -> Outcome {
-    let view = serde_json::to_value(KeyringView::new(document, counts, feed)).map_err(std::io::Error::from)?;
-    print_view(&view, json)
-}
-
-/// The same, wherever the keyring is.
-fn print_view(view: &Value, json: bool) -> Outcome {
-    if json {
-        output::json(view)?;
-        return Ok(ExitCode::SUCCESS);
-    }
+pub(super) fn print(keyring: &KeyringView) -> io::Result<()> {
     output::fields(&[
-        ("keyring", output::text(view, "keyring_id")),
-        ("serial", output::text(view, "serial")),
-        ("feed public key", output::text(view, "feed_public_key")),
+        ("keyring", keyring.keyring_id.clone()),
+        ("serial", keyring.serial.to_string()),
+        ("feed public key", keyring.feed_public_key.clone().unwrap_or_default()),
     ])?;
     output::line("")?;
-    let rows: Vec<_> = view.get("versions").and_then(Value::as_array).into_iter().flatten().map(row).collect();
+    let rows: Vec<_> = keyring.versions.iter().map(row).collect();
     let head = ["VERSION", "STATE", "SUITE", "CREATED", "SEAL UNTIL", "VERIFY UNTIL", "SEALED", "SOURCES"];
-    output::table(&head, &rows)?;
-    Ok(ExitCode::SUCCESS)
+    output::table(&head, &rows)
 }
 
-fn row(version: &Value) -> Vec<String> {
-    // The budget is each realm's, so the busiest one tells.
-    let sealed = version.get("sealed").and_then(Value::as_object).into_iter().flatten();
-    let most = sealed.filter_map(|(_, count)| count.as_u64()).max().unwrap_or(0);
-    let sealed = match version.get("seal_budget").and_then(Value::as_u64) {
-        Some(budget) => format!("{most} of {budget}"),
-        None => most.to_string(),
-    };
-    let time = |name: &str| output::or_dash(version.get(name).and_then(Value::as_str));
+fn row(version: &VersionView) -> Vec<String> {
+    // Each realm has the whole budget, so the busiest realm counts.
+    let most = version.sealed.values().max().copied().unwrap_or(0);
     vec![
-        output::text(version, "version"),
-        output::text(version, "state"),
-        output::text(version, "suite"),
-        output::text(version, "created_at"),
-        time("seal_until"),
-        time("verify_until"),
-        sealed,
-        output::text(version, "sources"),
+        version.version.to_string(),
+        version.state.to_string(),
+        version.suite.to_string(),
+        version.created_at.to_string(),
+        output::or_dash(version.seal_until),
+        output::or_dash(version.verify_until),
+        version.seal_budget.map_or_else(|| most.to_string(), |budget| format!("{most} of {budget}")),
+        version.sources.join(" "),
     ]
 }

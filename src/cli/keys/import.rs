@@ -25,8 +25,9 @@ use crate::{
     imported::{Format, Hashed, HmacKey, KeyLayout, PublicPart, Reader, RowError, SaltEncoding, Scheme},
 };
 
-/// Refused rows that are shown; `--report` has them all.
-const SHOWN: usize = 20;
+/// Refused rows that the command shows; `--report` writes all of them.
+const MAX_SHOWN: usize = 20;
+/// The exit code if rows were refused.
 const REFUSED: u8 = 1;
 
 #[derive(Args)]
@@ -36,43 +37,43 @@ Examples:
   bulla keys import keys.csv --realm live --scheme bcrypt --prefix sk_live_ --separator _
   bulla keys import - --realm live --scheme sha256-id-key-salt --salt-encoding hex < keys.jsonl
 
-A row has app_id and hash, as the scheme needs them public and salt, and if wanted name, issued_at, expires_at, scopes and
-meta. docs/IMPORT.md has every scheme to the byte. Exit 0: all rows are on record; 1: some were refused.")]
+A row has app_id and hash, public and salt if the scheme needs them, and optionally name, issued_at, expires_at, scopes and
+meta. docs/IMPORT.md defines each scheme. Exit 0: all rows are on record; 1: some were refused.")]
 pub(in crate::cli) struct Import {
     /// The rows, or `-` for standard input
     #[arg(value_name = "FILE | -")]
     file: PathBuf,
-    /// The realm whose keys they become
+    /// The realm that the keys belong to from now on
     #[arg(long)]
     realm: Realm,
     /// How the keys were hashed
     #[arg(long, value_enum)]
     scheme: SchemeArgument,
-    /// How the rows are written; by the file's name, if not said
+    /// The format of the rows; the default depends on the name of the file
     #[arg(long, value_enum)]
     format: Option<FormatArgument>,
-    /// What every key begins with, and `public` does not have
+    /// The text that every key begins with, and that `public` lacks
     #[arg(long, default_value = "", hide_default_value = true)]
     prefix: String,
-    /// `public` is so many characters of the key, behind the prefix
+    /// `public` is this number of characters of the key, after the prefix
     #[arg(long, value_name = "CHARACTERS", conflicts_with = "separator")]
     public_part: Option<usize>,
-    /// `public` is what stands before the last of these in the key, behind the prefix
+    /// `public` is the part of the key between the prefix and the last of these separators
     #[arg(long, value_name = "TEXT")]
     separator: Option<String>,
-    /// What of a key was hashed
+    /// The part of a key that was hashed
     #[arg(long, value_enum, default_value = "whole")]
     hashed: HashedArgument,
-    /// How `salt` is written; to be said where rows have one
+    /// The encoding of `salt`; required if rows have one
     #[arg(long, value_enum)]
     salt_encoding: Option<SaltArgument>,
-    /// Of hmac-sha256: the name of the secret in [imported.hmac_keys]
+    /// For hmac-sha256: the name of the secret in [imported.hmac_keys]
     #[arg(long, value_name = "NAME")]
     hmac_key: Option<String>,
-    /// Do all of it and keep nothing
+    /// Check everything and store nothing
     #[arg(long)]
     dry_run: bool,
-    /// Write every refused row's line and reason into this file, as JSON lines
+    /// Write the line and reason of each refused row into this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Print one JSON object
@@ -82,9 +83,9 @@ pub(in crate::cli) struct Import {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum HashedArgument {
-    /// All of it, with the prefix
+    /// The whole key, with the prefix
     Whole,
-    /// What follows the public part and the separator
+    /// The part after the public part and the separator
     Secret,
 }
 
@@ -94,7 +95,7 @@ impl Import {
         let layout = self.layout()?;
         self.check(&deployment, &layout)?;
         let salts = match (self.salt_encoding, layout.scheme.has_salt()) {
-            (None, true) => return Err(usage("say how the salts are written: --salt-encoding text, hex or base64")),
+            (None, true) => return Err(usage("name the encoding of the salts: --salt-encoding text, hex or base64")),
             (encoding, _) => encoding.map_or(SaltEncoding::Text, SaltEncoding::from),
         };
         let (input, length) = self.open()?;
@@ -139,18 +140,18 @@ impl Import {
         Ok(layout)
     }
 
-    /// What could only go wrong when the first of the keys is presented.
+    /// Checks what would otherwise fail only when the first of the keys is presented.
     fn check(&self, deployment: &Deployment, layout: &KeyLayout) -> Result<(), Failure> {
         let config: &Config = &deployment.config;
         if !config.realms.contains_key(self.realm.as_str()) {
             let realm = self.realm;
             return Err(usage(format!(
-                "there is no [realms.{realm}] in the configuration that keys could be imported to"
+                "there is no [realms.{realm}] in the configuration: add it, or name another realm"
             )));
         }
         if !config.realms[self.realm.as_str()].accepts_imported() {
             return Err(usage(format!(
-                "[realms.{}] accepts no imported keys: set accept_imported = true there",
+                "[realms.{}] does not accept imported keys: set accept_imported = true there",
                 self.realm
             )));
         }
@@ -177,9 +178,9 @@ fn usage(what: impl ToString) -> Failure {
     Failure::Usage(what.to_string())
 }
 
-/// What is told while an import runs, and kept for the end of it.
+/// Progress while an import runs, and the refused rows for its end.
 struct Report {
-    /// Shows nothing where standard error is no terminal.
+    /// Shows nothing if standard error is not a terminal.
     bar: ProgressBar,
     file: Option<BufWriter<File>>,
     first: Vec<RowError>,
@@ -208,7 +209,7 @@ impl Report {
 
 impl Progress for Report {
     fn refused(&mut self, error: &RowError) -> io::Result<()> {
-        if self.first.len() < SHOWN {
+        if self.first.len() < MAX_SHOWN {
             self.first.push(error.clone());
         }
         match &mut self.file {
@@ -234,15 +235,15 @@ fn print(summary: &Summary, errors: &[RowError]) -> io::Result<()> {
         ("scheme", summary.scheme.to_owned()),
         ("rows", summary.rows.to_string()),
         (head, summary.imported.to_string()),
-        ("on record already", summary.unchanged.to_string()),
+        ("already on record", summary.unchanged.to_string()),
         ("refused", summary.refused.to_string()),
-        ("in other sets, too", summary.in_other_sets.to_string()),
+        ("also in other sets", summary.in_other_sets.to_string()),
     ])?;
     if summary.in_other_sets > 0 {
         output::note(&format!(
-            "{} of these keys have the digest or the public part of a key that was imported to this realm under another layout. \
-             Where it is the same key it stands in both sets now: `bulla revoke -` with the key ends it in all, and revoking it \
-             in one of them rejects it in the realm",
+            "{} of these keys share their digest or public part with a key that was imported to this realm under another layout. \
+             A key that is in both sets is rejected as soon as it is revoked in one of them; `bulla revoke -` with the key \
+             revokes it in all",
             summary.in_other_sets
         ));
     }
@@ -257,7 +258,7 @@ fn print(summary: &Summary, errors: &[RowError]) -> io::Result<()> {
     let rows: Vec<_> = errors.iter().map(|one| vec![one.line.to_string(), one.kind.to_string()]).collect();
     output::table(&["LINE", "WHY"], &rows)?;
     if summary.refused > errors.len() as u64 {
-        output::line("\nThere are more: --report FILE writes them all")?;
+        output::line("\nThere are more: --report FILE writes all of them")?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! `bulla keys`: the API keys on record.
+//! `bulla keys`: everything about API keys.
 
 mod import;
 mod import_arguments;
@@ -11,26 +11,34 @@ mod suspend;
 
 use clap::Subcommand;
 
-use super::{ConfigArgument, Outcome};
+use super::{ConfigArgument, Outcome, inspect, issue, reveal, revoke, verify};
 
 #[derive(Subcommand)]
 pub(super) enum Keys {
     /// List the API keys on record, oldest first
+    #[command(visible_alias = "ls")]
     List(list::List),
-    /// Show one API key on record
+    /// Show an API key on record
+    #[command(alias = "get")]
     Show(show::Show),
-    /// Take an API key back until it is resumed
+    /// Revoke an API key until it is resumed
     Suspend(suspend::Suspend),
-    /// End a suspension
+    /// End the suspension of an API key
     Resume(suspend::Suspend),
-    /// Issue a new API key like this one, and revoke this one after a grace period
+    /// Replace an API key: issue a new one like it, and revoke the old one after a grace period
     Reroll(reroll::Reroll),
-    /// Take in keys that were issued elsewhere, by their hashes: they verify unchanged
-    Import(import::Import),
-    /// Show how far imported keys are replaced by sealed ones, and retire those that are
-    Migrate(migrate::Migrate),
-    /// Draw a new secret half for an API key, whose sealed text stays as it is
+    /// Replace only the secret half of an API key, whose sealed text stays the same
     RerollSecret(reroll_secret::Reroll),
+    /// Import keys of another system by their hashes, so that they verify unchanged
+    Import(import::Import),
+    /// Show how many imported keys are replaced by sealed ones, and retire those
+    Migrate(migrate::Migrate),
+    // The commands of the top level, whose help is the documentation of their arguments.
+    Issue(issue::Issue),
+    Verify(verify::Verify),
+    Inspect(inspect::Inspect),
+    Revoke(revoke::Revoke),
+    Reveal(reveal::Reveal),
 }
 
 impl Keys {
@@ -38,12 +46,17 @@ impl Keys {
         match self {
             Keys::List(command) => command.run(config),
             Keys::Show(command) => command.run(config),
-            Keys::Suspend(command) => command.run(config, true),
-            Keys::Resume(command) => command.run(config, false),
+            Keys::Suspend(command) => command.suspend(config),
+            Keys::Resume(command) => command.resume(config),
             Keys::Reroll(command) => command.run(config),
+            Keys::RerollSecret(command) => command.run(config),
             Keys::Import(command) => command.run(config),
             Keys::Migrate(command) => command.run(config),
-            Keys::RerollSecret(command) => command.run(config),
+            Keys::Issue(command) => command.run(config),
+            Keys::Verify(command) => command.run(config),
+            Keys::Inspect(command) => command.run(),
+            Keys::Revoke(command) => command.run(config),
+            Keys::Reveal(command) => command.run(config),
         }
     }
 }

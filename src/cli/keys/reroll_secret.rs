@@ -4,71 +4,61 @@ use std::process::ExitCode;
 
 use bulla::ApiKey;
 use clap::Args;
-use serde_json::Value;
+use secrecy::ExposeSecret;
+use serde::Serialize;
 
 use crate::{
-    action::{Actor, reroll},
-    api::reroll::RerollSecret,
-    cli::{
-        ConfigArgument, Failure, Outcome,
-        client::ServerArgument,
-        id_argument::{self, IdArgument},
-        output,
-    },
-    clock,
+    action::reroll,
+    api::reroll::{RerollSecret, RerolledSecret},
+    cli::{ConfigArgument, Failure, Outcome, common_args::CommonArgs, id_argument::IdArgument, output},
 };
 
 #[derive(Args)]
+#[command(after_help = "\
+With the whole key the command prints the whole new key; with an id it prints the new ending, which replaces the last 51
+characters of the key.")]
 pub(in crate::cli) struct Reroll {
     #[command(flatten)]
     key: IdArgument,
-    /// How long the old secret half stays good; 0s for not at all
+    /// How long the old secret half remains valid; 0s ends it at once
     #[arg(long, value_name = "DURATION", default_value = reroll::GRACE)]
     grace: String,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArgument,
+    common: CommonArgs,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    rerolled: RerolledSecret,
+    /// The whole new key, if the whole old key was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<String>,
 }
 
 impl Reroll {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         output::can_show()?;
-        let text = self.key.text()?;
-        let (key, id) = (text.parse::<ApiKey>().ok(), id_argument::find(&text, config, &self.server)?);
-        let how = RerollSecret { grace: Some(self.grace.clone()) };
-        let mut rerolled = match self.server.admin()? {
-            Some(server) => {
-                let body = serde_json::to_value(&how).map_err(std::io::Error::from)?;
-                server.post(&format!("/v1/api-keys/{id}/reroll-secret"), &body)?
-            }
-            None => {
-                let deployment = config.open()?;
-                let store = deployment.store()?;
-                let peppers = deployment.peppers(&deployment.document(&*store)?)?;
-                let with = (&deployment.config, peppers.as_ref());
-                let rerolled = how.apply(id, &*store, with, &Actor::command_line(), clock::now())?;
-                serde_json::to_value(rerolled).map_err(std::io::Error::from)?
-            }
-        };
-        let ending = rerolled.get("ending").and_then(Value::as_str).unwrap_or_default().to_owned();
-        if let (Some(key), Some(fields)) = (key.filter(ApiKey::has_secret), rerolled.as_object_mut()) {
-            let kept = key.expose().len().saturating_sub(ending.len());
-            fields.insert("api_key".to_owned(), format!("{}{ending}", &key.expose()[..kept]).into());
-        }
-        let shown = if self.json {
-            output::json(&rerolled)
-        } else {
-            let told = "\nThe ending takes the place of the API key's last 51 characters. It is shown this once.";
-            output::object(&rerolled).and_then(|()| output::line(told))
-        };
+        let (text, backend) = (self.key.text()?, self.common.open(config)?);
+        let id = backend.id_of(&text)?;
+        let rerolled = backend.reroll_secret(id, &RerollSecret { grace: Some(self.grace) })?;
+        let until = rerolled.old_secret_until;
+        let old = text.parse::<ApiKey>().ok().filter(ApiKey::has_secret);
+        let api_key = old.map(|old| with_ending(&old, rerolled.ending.expose_secret()));
+        let shown = self.common.print(&Shown { rerolled, api_key }, |shown| {
+            output::object(shown)?;
+            output::line("\nThe ending replaces the last 51 characters of the API key. It is shown only once.")
+        });
         shown.map(|()| ExitCode::SUCCESS).map_err(|error| {
-            let until = output::text(&rerolled, "old_secret_until");
             Failure::Usage(format!(
                 "the new secret half of {id} could not be shown ({error}), and the old one ends at {until}: draw another one \
                  with `bulla keys reroll-secret {id}`"
             ))
         })
     }
+}
+
+fn with_ending(old: &ApiKey, ending: &str) -> String {
+    let kept = old.expose().len().saturating_sub(ending.len());
+    format!("{}{ending}", &old.expose()[..kept])
 }

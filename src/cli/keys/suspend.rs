@@ -3,53 +3,32 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
 
-use crate::{
-    action::{
-        Actor,
-        take_back::{self, TakeBack},
-    },
-    cli::{ConfigArgument, Outcome, client::ServerArgument, id_argument::IdArgument, output},
-    clock,
-};
+use crate::cli::{ConfigArgument, Outcome, common_args::CommonArgs, id_argument::IdArgument, output};
 
 #[derive(Args)]
 pub(in crate::cli) struct Suspend {
     #[command(flatten)]
     key: IdArgument,
-    /// Why, for the audit
+    /// The reason, for the audit: one line of up to 200 characters
     #[arg(long)]
     reason: Option<String>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    server: ServerArgument,
+    common: CommonArgs,
 }
 
 impl Suspend {
-    pub(super) fn run(self, config: &ConfigArgument, suspend: bool) -> Outcome {
-        let id = self.key.read(config, &self.server)?;
-        let taken = match self.server.admin()? {
-            Some(server) => {
-                let action = if suspend { "suspend" } else { "resume" };
-                let path = format!("/v1/api-keys/{id}/{action}");
-                server.post(&path, &json!({"reason": self.reason}))?
-            }
-            None => {
-                let store = config.open()?.store()?;
-                let (actor, reason) = (Actor::command_line(), take_back::reason(self.reason)?);
-                let take_back = TakeBack { store: &*store, actor: &actor, now: clock::now(), reason };
-                let taken = if suspend { take_back.suspend(id)? } else { take_back.resume(id)? };
-                serde_json::to_value(taken).map_err(std::io::Error::from)?
-            }
-        };
-        if self.json {
-            output::json(&taken)?;
-        } else {
-            output::object(&output::yes_or_no(&taken, "on_record"))?;
-        }
+    pub(super) fn suspend(self, config: &ConfigArgument) -> Outcome {
+        let backend = self.common.open(config)?;
+        let suspended = backend.suspend(self.key.read(&*backend)?, self.reason)?;
+        self.common.print(&suspended, output::object)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    pub(super) fn resume(self, config: &ConfigArgument) -> Outcome {
+        let backend = self.common.open(config)?;
+        let resumed = backend.resume(self.key.read(&*backend)?, self.reason)?;
+        self.common.print(&resumed, output::object)?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -234,6 +234,16 @@ impl Store for FaultyStore {
         self.read(|real| real.active_counts(now))
     }
 
+    fn count_active_issued_before(
+        &self,
+        app_id: Option<Uuid>,
+        realm: Option<Realm>,
+        before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(u64, u64), StoreError> {
+        self.read(|real| real.count_active_issued_before(app_id, realm, before, now))
+    }
+
     fn count_issued_before(
         &self,
         app_id: Option<Uuid>,

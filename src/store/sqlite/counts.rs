@@ -7,23 +7,46 @@ use uuid::Uuid;
 
 use crate::store::{ActiveCount, StoreError};
 
+/// Whether a key is active at ?1.
+const ACTIVE: &str = "coalesce(revoked_at, ?1 + 1) > ?1 AND coalesce(expires_at, ?1 + 1) > ?1 AND suspended_at IS NULL
+    AND issued_at >= coalesce((SELECT max(issued_before) FROM revocations AS rule WHERE rule.app_id = key.app_id
+                               AND (rule.realm IS NULL OR rule.realm = key.realm)), 0)
+    AND issued_at >= coalesce((SELECT max(issued_before) FROM revocations AS rule
+                               WHERE rule.kind = 'revoke_realm' AND rule.realm = key.realm), 0)";
+
 /// How many keys of each version are active, and how many of those are the administrators'. One pass over the ledger.
 pub(super) fn active(connection: &Connection, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError> {
-    let mut query = connection.prepare_cached(
-        "SELECT version, count(*), coalesce(sum(realm = ?2), 0) FROM api_keys AS key
-         WHERE coalesce(revoked_at, ?1 + 1) > ?1 AND coalesce(expires_at, ?1 + 1) > ?1
-             AND suspended_at IS NULL
-             AND issued_at >= coalesce((SELECT max(issued_before) FROM revocations AS rule WHERE rule.app_id = key.app_id
-                                        AND (rule.realm IS NULL OR rule.realm = key.realm)), 0)
-             AND issued_at >= coalesce((SELECT max(issued_before) FROM revocations AS rule
-                                        WHERE rule.kind = 'revoke_realm' AND rule.realm = key.realm), 0)
-         GROUP BY version",
-    )?;
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT version, count(*), coalesce(sum(realm = ?2), 0) FROM api_keys AS key WHERE {ACTIVE} GROUP BY version"
+    ))?;
     let rows = query.query_map(params![now.as_second(), Realm::ADMIN.as_str()], |row| {
         let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
         Ok(ActiveCount { version: row.get(0)?, all: count(1)?, administrators: count(2)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// How many active keys of an app or a realm were issued before a time, and how many of those are the administrators'.
+pub(super) fn active_issued_before(
+    connection: &Connection,
+    (app_id, realm): (Option<Uuid>, Option<Realm>),
+    before: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<(u64, u64), StoreError> {
+    // One query for each, so that each uses its index.
+    let which = match app_id {
+        Some(_) => "app_id = ?3 AND (?4 IS NULL OR realm = ?4)",
+        None => "?3 IS NULL AND realm = ?4",
+    };
+    let (app_id, realm) = (app_id.map(|app| app.to_string()), realm.map(|realm| realm.to_string()));
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT count(*), coalesce(sum(realm = ?2), 0) FROM api_keys AS key
+         WHERE {which} AND issued_at < coalesce(?5, issued_at + 1) AND {ACTIVE}"
+    ))?;
+    let before = before.map(Timestamp::as_second);
+    let parameters = params![now.as_second(), Realm::ADMIN.as_str(), app_id, realm, before];
+    let count = |row: &rusqlite::Row<'_>, column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    Ok(query.query_row(parameters, |row| Ok((count(row, 0)?, count(row, 1)?)))?)
 }
 
 /// How many keys of an app or a realm were issued before a time.

@@ -203,6 +203,16 @@ impl Store for SqliteStore {
         counts::active(&*self.counter()?, now)
     }
 
+    fn count_active_issued_before(
+        &self,
+        app_id: Option<Uuid>,
+        realm: Option<Realm>,
+        before: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(u64, u64), StoreError> {
+        counts::active_issued_before(&*self.counter()?, (app_id, realm), before, now)
+    }
+
     fn count_issued_before(
         &self,
         app_id: Option<Uuid>,

@@ -1,10 +1,10 @@
-//! In place of `bulla reveal`, in a build without the feature `escrow`.
+//! `bulla reveal` in a build without the feature `escrow`.
 
 use clap::Args;
 
 use super::{ConfigArgument, Failure, Outcome};
 
-/// Show an API key again: not in this build, which is without the feature escrow
+/// Show an API key again (not in this build: it lacks the feature escrow)
 #[derive(Args)]
 pub(super) struct Reveal {
     #[arg(hide = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -14,7 +14,7 @@ pub(super) struct Reveal {
 impl Reveal {
     pub(super) fn run(self, _: &ConfigArgument) -> Outcome {
         drop(self.ignored);
-        let what = "this bulla was built without the feature escrow: build it with `--features escrow`";
+        let what = "this build of bulla lacks the feature escrow: build it with `cargo build --features escrow`";
         Err(Failure::Usage(what.to_owned()))
     }
 }

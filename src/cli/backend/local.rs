@@ -1,0 +1,191 @@
+//! The store and keyring that the configuration names.
+
+use std::sync::Arc;
+
+use bulla::{ApiKeyId, Issuer, KeyVersion, Realm};
+
+use super::{Backend, Rule, id_in, no_id};
+use crate::{
+    action::{
+        ActionError, Actor,
+        issue::Issuing,
+        keyring::Change,
+        take_back::{self, TakeBack},
+    },
+    api::{
+        audit::AuditPage,
+        issue::{IssuedApiKey, NewApiKey},
+        keyring::{Activate, Changed, Compromise, KeyringView, Stage},
+        ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
+        reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
+        reveal::{Escrowed, Reveal},
+        revoke::{RevocationRule, RevokeOutcome},
+    },
+    cli::{ConfigArgument, Failure, known_realm, output},
+    clock,
+    deployment::Deployment,
+    imported::ImportedKeys,
+    server::read_imported,
+    store::Store,
+};
+
+pub(in crate::cli) struct Local {
+    pub(in crate::cli) deployment: Deployment,
+    pub(in crate::cli) store: Arc<dyn Store>,
+}
+
+impl Local {
+    pub(in crate::cli) fn open(config: &ConfigArgument) -> Result<Self, Failure> {
+        let deployment = config.open()?;
+        let store = deployment.store()?;
+        Ok(Local { deployment, store })
+    }
+
+    /// Refuses a realm that neither the configuration nor the ledger has.
+    pub(in crate::cli) fn check_realm(&self, realm: Option<Realm>) -> Result<(), Failure> {
+        match realm.filter(|realm| !self.store.has_realm(*realm).unwrap_or(true)) {
+            Some(realm) => known_realm(&self.deployment.config, realm, "and the ledger has no key of it"),
+            None => Ok(()),
+        }
+    }
+
+    fn check_rule(&self, rule: Rule, force: bool) -> Result<(), Failure> {
+        match rule.realm().filter(|_| !force) {
+            Some(realm) => {
+                known_realm(&self.deployment.config, realm, "--force revokes the keys of such a realm nevertheless")
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Changes the keyring. Some changes are made here alone: a server has no endpoint for them.
+    pub(in crate::cli) fn change_keyring(&self, change: &Change) -> Result<Changed, Failure> {
+        Ok(change.apply(&self.deployment, &*self.store, &Actor::command_line(), clock::now())?)
+    }
+
+    fn issuing<T>(&self, issue: impl FnOnce(&Issuing<'_>) -> Result<T, ActionError>) -> Result<T, Failure> {
+        let (document, keyring) = self.deployment.keyring(&*self.store)?;
+        let peppers = self.deployment.peppers(&document)?;
+        Ok(issue(&Issuing {
+            issuer: &Issuer::new(&keyring),
+            store: &*self.store,
+            config: &self.deployment.config,
+            peppers: peppers.as_ref(),
+            actor: &Actor::command_line(),
+            now: clock::now(),
+        })?)
+    }
+
+    fn revoking<T>(
+        &self,
+        reason: Option<String>,
+        revoke: impl FnOnce(&TakeBack<'_>) -> Result<T, ActionError>,
+    ) -> Result<T, Failure> {
+        let reason = take_back::reason(reason)?;
+        Ok(revoke(&TakeBack { store: &*self.store, actor: &Actor::command_line(), now: clock::now(), reason })?)
+    }
+}
+
+impl Backend for Local {
+    fn ids_of(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
+        if let Some(id) = id_in(text) {
+            return Ok(vec![id]);
+        }
+        let (known, mut ids) = (ImportedKeys::default(), Vec::new());
+        read_imported(&known, &*self.store, &self.deployment.config)?;
+        for candidate in known.recognize(text) {
+            match candidate.matches() {
+                Ok(true) => ids.push(candidate.key().id),
+                Ok(false) => {}
+                Err(error) => output::note(&format!("{}: {error}", candidate.key().id)),
+            }
+        }
+        if ids.is_empty() { Err(no_id()) } else { Ok(ids) }
+    }
+
+    fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure> {
+        self.issuing(|issuing| issuing.one(new))
+    }
+
+    fn list(&self, query: &LedgerQuery) -> Result<ApiKeyPage, Failure> {
+        self.check_realm(query.realm)?;
+        ApiKeyPage::read(&*self.store, query, clock::now()).map_err(|error| Failure::Usage(error.to_string()))
+    }
+
+    fn show(&self, id: ApiKeyId) -> Result<ApiKeyView, Failure> {
+        let entry = self.store.find(&id)?.ok_or(ActionError::Unknown(id))?;
+        Ok(ApiKeyView::new(entry, clock::now()))
+    }
+
+    fn suspend(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure> {
+        self.revoking(reason, |revoking| revoking.suspend(id))
+    }
+
+    fn resume(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure> {
+        self.revoking(reason, |revoking| revoking.resume(id))
+    }
+
+    fn revoke(&self, ids: &[ApiKeyId], reason: Option<String>) -> Result<RevokeOutcome, Failure> {
+        self.revoking(reason, |revoking| revoking.revoke_same(ids, "api_key.revoke"))
+    }
+
+    fn count_active(&self, rule: Rule, force: bool) -> Result<Option<(u64, u64)>, Failure> {
+        self.check_rule(rule, force)?;
+        let (app_id, before) = match rule {
+            Rule::App { app_id, before, .. } => (Some(app_id), before),
+            Rule::Realm { before, .. } => (None, Some(before)),
+        };
+        Ok(Some(self.store.count_active_issued_before(app_id, rule.realm(), before, clock::now())?))
+    }
+
+    fn revoke_many(&self, rule: Rule, force: bool, reason: Option<String>) -> Result<RevocationRule, Failure> {
+        self.check_rule(rule, force)?;
+        self.revoking(reason, |revoking| match rule {
+            Rule::App { app_id, realm, before } => revoking.revoke_app(app_id, realm, before),
+            Rule::Realm { realm, before } => revoking.revoke_realm(realm, before),
+        })
+    }
+
+    fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure> {
+        self.issuing(|issuing| how.apply(id, issuing))
+    }
+
+    fn reroll_secret(&self, id: ApiKeyId, how: &RerollSecret) -> Result<RerolledSecret, Failure> {
+        let peppers = self.deployment.peppers(&self.deployment.document(&*self.store)?)?;
+        let with = (&self.deployment.config, peppers.as_ref());
+        Ok(how.apply(id, &*self.store, with, &Actor::command_line(), clock::now())?)
+    }
+
+    fn reveal(&self, id: ApiKeyId, why: &Reveal) -> Result<Escrowed, Failure> {
+        Ok(why.apply(id, &*self.store, &Actor::command_line(), clock::now())?)
+    }
+
+    fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, Failure> {
+        Ok(AuditPage::read(&*self.store, after, limit)?)
+    }
+
+    fn keyring(&self) -> Result<KeyringView, Failure> {
+        let feed = self.deployment.feed_key()?.map(|key| key.verifying_key());
+        Ok(KeyringView::new(&self.deployment.document(&*self.store)?, &self.store.seal_counts()?, feed))
+    }
+
+    fn counted_keyring(&self) -> Result<KeyringView, Failure> {
+        Ok(self.keyring()?.counting(&*self.store, clock::now())?)
+    }
+
+    fn stage(&self, stage: Stage) -> Result<Changed, Failure> {
+        self.change_keyring(&Change::Stage(stage))
+    }
+
+    fn activate(&self, version: KeyVersion, how: Activate) -> Result<Changed, Failure> {
+        self.change_keyring(&Change::Activate(version, how))
+    }
+
+    fn compromise(&self, version: KeyVersion, how: Compromise) -> Result<Changed, Failure> {
+        self.change_keyring(&Change::Compromise(version, how))
+    }
+
+    fn destroy(&self, version: KeyVersion) -> Result<Changed, Failure> {
+        self.change_keyring(&Change::Destroy(version))
+    }
+}

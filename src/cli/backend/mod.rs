@@ -1,0 +1,93 @@
+//! Where a command works: on the store and keyring that the configuration names, or on a server. The commands cannot tell
+//! which, so both print the same.
+
+mod local;
+mod remote;
+
+use bulla::{ApiKeyId, KeyVersion, Realm};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub(super) use self::{local::Local, remote::Remote};
+use super::{ConfigArgument, Failure, client::ServerArgument};
+use crate::api::{
+    audit::AuditPage,
+    issue::{IssuedApiKey, NewApiKey},
+    keyring::{Activate, Changed, Compromise, KeyringView, Stage},
+    ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
+    reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
+    reveal::{Escrowed, Reveal},
+    revoke::{RevocationRule, RevokeOutcome},
+};
+
+/// One method for each operation of an administrator.
+pub(super) trait Backend {
+    /// The ids that a text means, at least one: several if it is a key that was imported under several rules.
+    fn ids_of(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure>;
+    /// The first of them.
+    fn id_of(&self, text: &str) -> Result<ApiKeyId, Failure> {
+        self.ids_of(text)?.first().copied().ok_or_else(no_id)
+    }
+
+    fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure>;
+    fn list(&self, query: &LedgerQuery) -> Result<ApiKeyPage, Failure>;
+    fn show(&self, id: ApiKeyId) -> Result<ApiKeyView, Failure>;
+    fn suspend(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure>;
+    fn resume(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure>;
+    /// Revokes one key under all of its ids.
+    fn revoke(&self, ids: &[ApiKeyId], reason: Option<String>) -> Result<RevokeOutcome, Failure>;
+    /// How many active keys `revoke_many` ends, and how many of them are administrators'; `None` where the server does not
+    /// tell.
+    fn count_active(&self, rule: Rule, force: bool) -> Result<Option<(u64, u64)>, Failure>;
+    /// Revokes many keys; with `force` also for a realm that the configuration does not have.
+    fn revoke_many(&self, rule: Rule, force: bool, reason: Option<String>) -> Result<RevocationRule, Failure>;
+    fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure>;
+    fn reroll_secret(&self, id: ApiKeyId, how: &RerollSecret) -> Result<RerolledSecret, Failure>;
+    fn reveal(&self, id: ApiKeyId, why: &Reveal) -> Result<Escrowed, Failure>;
+
+    fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, Failure>;
+
+    fn keyring(&self) -> Result<KeyringView, Failure>;
+    /// The same, with the number of active API keys of each version.
+    fn counted_keyring(&self) -> Result<KeyringView, Failure>;
+    fn stage(&self, stage: Stage) -> Result<Changed, Failure>;
+    fn activate(&self, version: KeyVersion, how: Activate) -> Result<Changed, Failure>;
+    fn compromise(&self, version: KeyVersion, how: Compromise) -> Result<Changed, Failure>;
+    fn destroy(&self, version: KeyVersion) -> Result<Changed, Failure>;
+}
+
+/// Which keys to revoke together: all that were issued before a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Rule {
+    /// Of this app, in one realm or in all; until now where no time is given.
+    App { app_id: Uuid, realm: Option<Realm>, before: Option<Timestamp> },
+    /// Of this realm.
+    Realm { realm: Realm, before: Timestamp },
+}
+
+impl Rule {
+    fn realm(self) -> Option<Realm> {
+        match self {
+            Rule::App { realm, .. } => realm,
+            Rule::Realm { realm, .. } => Some(realm),
+        }
+    }
+}
+
+/// The server that `--server` names; without it, what the configuration names.
+pub(super) fn open(config: &ConfigArgument, server: &ServerArgument) -> Result<Box<dyn Backend>, Failure> {
+    Ok(match server.admin()? {
+        Some(client) => Box::new(Remote::new(client)),
+        None => Box::new(Local::open(config)?),
+    })
+}
+
+/// The id that a text names by itself: an id, or a whole key of bulla's own.
+fn id_in(text: &str) -> Option<ApiKeyId> {
+    text.parse::<bulla::ApiKey>().map(|key| key.id()).or_else(|_| text.parse()).ok()
+}
+
+/// The text is not repeated: it may be a key with a typing error.
+fn no_id() -> Failure {
+    Failure::Usage("that is neither an API-key id (a realm, `_`, 22 characters) nor an API key".to_owned())
+}

@@ -1,0 +1,139 @@
+//! A server, over the endpoints of its admin plane.
+
+use bulla::{ApiKeyId, KeyVersion};
+use form_urlencoded::Serializer;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use super::{Backend, Rule, id_in, no_id};
+use crate::{
+    api::{
+        audit::AuditPage,
+        issue::{IssuedApiKey, NewApiKey},
+        keyring::{Activate, Changed, Compromise, KeyringView, Stage},
+        ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
+        reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
+        reveal::{Escrowed, Reveal},
+        revoke::{RevocationRule, RevokeOutcome},
+    },
+    cli::{Failure, client::Client},
+};
+
+pub(in crate::cli) struct Remote(Client);
+
+impl Remote {
+    pub(in crate::cli) fn new(client: Client) -> Self {
+        Remote(client)
+    }
+
+    fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        Ok(self.0.send("GET", path, None)?)
+    }
+
+    fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        let body = serde_json::to_value(body).map_err(std::io::Error::from)?;
+        Ok(self.0.send("POST", path, Some(&body))?)
+    }
+
+    fn change_version(&self, version: KeyVersion, change: &str, body: &impl Serialize) -> Result<Changed, Failure> {
+        self.post(&format!("/v1/keyring/versions/{version}/{change}"), body)
+    }
+}
+
+impl Backend for Remote {
+    /// A server is not asked about imported keys: their texts would have to be sent to it.
+    fn ids_of(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
+        id_in(text).map(|id| vec![id]).ok_or_else(no_id)
+    }
+
+    fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure> {
+        self.post("/v1/api-keys", &new)
+    }
+
+    fn list(&self, query: &LedgerQuery) -> Result<ApiKeyPage, Failure> {
+        let mut text = Serializer::new(String::new());
+        for (name, value) in [
+            ("realm", query.realm.map(|realm| realm.to_string())),
+            ("app_id", query.app_id.map(|app_id| app_id.to_string())),
+            ("cursor", query.cursor.clone()),
+            ("limit", query.limit.map(|limit| limit.to_string())),
+        ] {
+            if let Some(value) = value {
+                text.append_pair(name, &value);
+            }
+        }
+        self.get(&format!("/v1/api-keys?{}", text.finish()))
+    }
+
+    fn show(&self, id: ApiKeyId) -> Result<ApiKeyView, Failure> {
+        self.get(&format!("/v1/api-keys/{id}"))
+    }
+
+    fn suspend(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure> {
+        self.post(&format!("/v1/api-keys/{id}/suspend"), &json!({"reason": reason}))
+    }
+
+    fn resume(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure> {
+        self.post(&format!("/v1/api-keys/{id}/resume"), &json!({"reason": reason}))
+    }
+
+    fn revoke(&self, ids: &[ApiKeyId], reason: Option<String>) -> Result<RevokeOutcome, Failure> {
+        let id = ids.first().ok_or_else(no_id)?;
+        let query = reason.map(|reason| Serializer::new("?".to_owned()).append_pair("reason", &reason).finish());
+        Ok(self.0.send("DELETE", &format!("/v1/api-keys/{id}{}", query.unwrap_or_default()), None)?)
+    }
+
+    fn count_active(&self, _: Rule, _: bool) -> Result<Option<(u64, u64)>, Failure> {
+        Ok(None)
+    }
+
+    fn revoke_many(&self, rule: Rule, force: bool, reason: Option<String>) -> Result<RevocationRule, Failure> {
+        let (app_id, before) = match rule {
+            Rule::App { app_id, before, .. } => (Some(app_id), before),
+            Rule::Realm { before, .. } => (None, Some(before)),
+        };
+        let realm = rule.realm().map(|realm| realm.to_string());
+        let body = json!({"app_id": app_id, "realm": realm, "issued_before": before, "reason": reason, "force": force});
+        self.post("/v1/revocations", &body)
+    }
+
+    fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure> {
+        self.post(&format!("/v1/api-keys/{id}/reroll"), how)
+    }
+
+    fn reroll_secret(&self, id: ApiKeyId, how: &RerollSecret) -> Result<RerolledSecret, Failure> {
+        self.post(&format!("/v1/api-keys/{id}/reroll-secret"), how)
+    }
+
+    fn reveal(&self, id: ApiKeyId, why: &Reveal) -> Result<Escrowed, Failure> {
+        self.post(&format!("/v1/api-keys/{id}/reveal"), why)
+    }
+
+    fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, Failure> {
+        self.get(&format!("/v1/audit?after={after}&limit={limit}"))
+    }
+
+    fn keyring(&self) -> Result<KeyringView, Failure> {
+        self.get("/v1/keyring")
+    }
+
+    fn counted_keyring(&self) -> Result<KeyringView, Failure> {
+        self.get("/v1/keyring?count=active")
+    }
+
+    fn stage(&self, stage: Stage) -> Result<Changed, Failure> {
+        self.post("/v1/keyring/versions", &stage)
+    }
+
+    fn activate(&self, version: KeyVersion, how: Activate) -> Result<Changed, Failure> {
+        self.change_version(version, "activate", &how)
+    }
+
+    fn compromise(&self, version: KeyVersion, how: Compromise) -> Result<Changed, Failure> {
+        self.change_version(version, "compromise", &how)
+    }
+
+    fn destroy(&self, version: KeyVersion) -> Result<Changed, Failure> {
+        self.change_version(version, "destroy", &Value::Object(serde_json::Map::new()))
+    }
+}

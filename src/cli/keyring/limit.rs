@@ -1,0 +1,103 @@
+//! `bulla keyring limit`.
+
+use std::process::ExitCode;
+
+use bulla::KeyVersion;
+use clap::Args;
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{ConfigArgument, Outcome};
+use crate::{
+    action::keyring::{self, Change, Setting},
+    cli::{
+        Failure,
+        backend::Local,
+        confirm::{Confirmation, counted_keys},
+        output, parsers,
+    },
+    clock,
+};
+
+#[derive(Args)]
+#[command(after_help = "\
+Without an option the command shows the limits. If --verify-until ends active API keys, the command tells how many, and asks.")]
+pub(in crate::cli) struct Limit {
+    /// The number of the version
+    #[arg(value_parser = parsers::version)]
+    version: KeyVersion,
+    /// Seal nothing with the version from this time on
+    #[arg(long, value_name = "TIME", value_parser = parsers::time)]
+    seal_until: Option<Timestamp>,
+    /// Reject the API keys of the version from this time on
+    #[arg(long, value_name = "TIME", value_parser = parsers::time)]
+    verify_until: Option<Timestamp>,
+    /// Remove the limit on sealing
+    #[arg(long, conflicts_with = "seal_until")]
+    no_seal_until: bool,
+    /// Remove the limit on verifying
+    #[arg(long, conflicts_with = "verify_until")]
+    no_verify_until: bool,
+    #[command(flatten)]
+    confirmation: Confirmation,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Limit {
+    pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let local = Local::open(config)?;
+        let limit = keyring::Limit {
+            seal_until: setting(self.seal_until, self.no_seal_until),
+            verify_until: setting(self.verify_until, self.no_verify_until),
+        };
+        if let Some(until) = self.verify_until {
+            self.confirm(&local, until)?;
+        }
+        if (limit.seal_until, limit.verify_until) != (Setting::Keep, Setting::Keep) {
+            local.change_keyring(&Change::Limit(self.version, limit))?;
+        }
+        let document = local.deployment.document(&*local.store)?;
+        let record = document.version(self.version).ok_or(bulla::KeyringError::Unknown(self.version))?;
+        if self.json {
+            output::json(&json!({
+                "version": self.version, "state": record.state, "serial": document.serial(),
+                "seal_until": record.seal_until, "verify_until": record.verify_until,
+            }))?;
+        } else {
+            let until = |limit: Option<Timestamp>| limit.map_or("no limit".to_owned(), |at| at.to_string());
+            output::fields(&[
+                ("version", self.version.to_string()),
+                ("state", record.state.to_string()),
+                ("serial", document.serial().to_string()),
+                ("seal until", until(record.seal_until)),
+                ("verify until", until(record.verify_until)),
+            ])?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Asks if the limit ends API keys that are active at that time.
+    fn confirm(&self, local: &Local, until: Timestamp) -> Result<(), Failure> {
+        if self.confirmation.is_given() {
+            return Ok(());
+        }
+        let (version, at) = (self.version, until.max(clock::now()));
+        let counts = local.store.active_counts(at)?;
+        let Some(count) = counts.iter().find(|count| count.version == version.number()) else { return Ok(()) };
+        let told = format!(
+            "This rejects {} of version {version} from {until} on. `bulla keyring limit {version} --no-verify-until` undoes it.",
+            counted_keys(count.all, count.administrators)
+        );
+        self.confirmation.ask(&told, &format!("limit {version}"))
+    }
+}
+
+fn setting(set: Option<Timestamp>, remove: bool) -> Setting {
+    match set {
+        Some(at) => Setting::Set(at),
+        None if remove => Setting::Remove,
+        None => Setting::Keep,
+    }
+}

@@ -27,7 +27,7 @@ use std::{
 use bulla::{
     Argon2id, Claims, Expectations, HashMemory, Issuer, Opened, Request, SecretHash, SecretScheme, Suite, Verifier,
 };
-use cache::{Proof, Proofs};
+use cache::{Proof, SecretCache};
 use keyring::{NOW, realm};
 use rounds::Contender;
 
@@ -61,9 +61,9 @@ fn main() {
     let (mut kept_owasp, mut kept_default) = (kept(&owasp), kept(&default));
     let scoped = Request { claims: Claims::new().with_scopes(["orders.read"]), ..request.clone() };
     let scoped = Issuer::new(&keyring).issue(&scoped, NOW).expect("an API key");
-    let proofs = Proofs::new(&[7; 32], 100_000, Duration::from_secs(3_600));
-    let proof = async { Ok::<_, ()>(Proof { as_of: 1, until: None }) };
-    ready(proofs.get_or(proofs.name(key.expose()), proof)).expect("a proof");
+    let proofs = SecretCache::new(&[7; 32], 100_000, Duration::from_secs(3_600));
+    let proof = async { Ok::<_, ()>(Proof { as_of: 1, end: None }) };
+    ready(proofs.get_or(proofs.key(key.expose()), proof)).expect("a proof");
     let contenders = vec![
         (MANY, raw::open()),
         (
@@ -76,7 +76,7 @@ fn main() {
             MANY,
             Contender::new("open, remembered, accept", || {
                 let check = open();
-                let proof = ready(proofs.get(&proofs.name(key.expose())));
+                let proof = ready(proofs.get(&proofs.key(key.expose())));
                 proof.is_some() && check.accept(&verifier, &expected, NOW).is_ok()
             }),
         ),

@@ -26,6 +26,7 @@ use crate::{
     secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
     tls::ListenerTlsError,
+    verification::ImportedKeysError,
 };
 
 /// What the configuration names, opened.
@@ -107,6 +108,15 @@ pub(crate) fn load(path: &Path) -> Result<Config, ConfigError> {
     let config = Config::load(path)?;
     escrow::check(&config, &path.display().to_string())?;
     Ok(config)
+}
+
+impl From<ImportedKeysError> for DeploymentError {
+    fn from(error: ImportedKeysError) -> Self {
+        match error {
+            ImportedKeysError::Store(error) => error.into(),
+            ImportedKeysError::HmacKey(error) => error.into(),
+        }
+    }
 }
 
 impl Deployment {

@@ -26,6 +26,7 @@ mod telemetry;
 pub mod testing;
 mod text;
 mod tls;
+mod verification;
 
 /// The README's example of library code, compiled with the other documentation.
 #[cfg(doctest)]

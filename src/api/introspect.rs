@@ -4,10 +4,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
-    accepted::Accepted,
     schema,
     verdict::{ActiveKey, scope_list},
 };
+use crate::verification::Accepted;
 
 /// RFC 7662 §2.1, and what a key may be bound to beside it. Other parameters are ignored.
 #[derive(ToSchema)]

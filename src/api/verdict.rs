@@ -1,48 +1,18 @@
 //! What a verification answers, on the command line and over HTTP alike.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
-use bulla::{Expectations, Opened, Realm, Rejection, SecretCheck, Verified, Verifier, VerifyError};
+use bulla::{Rejection, VerifyError};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{accepted::Accepted, schema};
-use crate::clock;
-
-/// What a caller wants of an API key, with owned texts.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) realms: Vec<Realm>,
-    pub(crate) scopes: Vec<String>,
-    pub(crate) audience: Option<String>,
-    pub(crate) address: Option<IpAddr>,
-}
-
-impl Wanted {
-    /// Opens `text` at `now`, in Unix seconds: all but its secret half is judged.
-    pub(crate) fn open(&self, verifier: &Verifier, text: &str, now: u64) -> Result<Opened, VerifyError> {
-        self.expecting(|expected| verifier.open(text, expected, now))
-    }
-
-    /// Accepts an opened key whose secret half was found right.
-    pub(crate) fn accept(&self, check: SecretCheck, verifier: &Verifier, now: u64) -> Result<Verified, VerifyError> {
-        self.expecting(|expected| check.accept(verifier, expected, now))
-    }
-
-    fn expecting<T>(&self, judge: impl FnOnce(&Expectations<'_>) -> T) -> T {
-        let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
-        let mut expected = Expectations::realms(&self.realms).scopes(&scopes);
-        if let Some(audience) = &self.audience {
-            expected = expected.audience(audience);
-        }
-        if let Some(address) = self.address {
-            expected = expected.address(address);
-        }
-        judge(&expected)
-    }
-}
+use super::schema;
+use crate::{
+    clock,
+    verification::{Accepted, Verdict},
+};
 
 /// The scopes as one text (RFC 6749, section 3.3), which has no form for an empty list: clients take `""` for one empty scope.
 pub(crate) fn scope_list(scopes: &[String]) -> Option<String> {
@@ -93,7 +63,7 @@ impl Answer {
         Answer::Inactive { active: false, error: Some("could_not_tell"), reason: None };
 
     /// The answer for a caller. `None` is "could not tell".
-    pub(crate) fn for_caller(verdict: &Result<Accepted, VerifyError>) -> Option<Self> {
+    pub(crate) fn for_caller(verdict: &Verdict) -> Option<Self> {
         match verdict {
             Ok(accepted) => Some(Answer::Active(Box::new(ActiveKey::new(accepted)))),
             Err(VerifyError::Rejected(rejection)) => Some(Answer::Inactive {
@@ -106,7 +76,7 @@ impl Answer {
     }
 
     /// The answer for an operator, with the reason.
-    pub(crate) fn for_operator(verdict: &Result<Accepted, VerifyError>) -> Self {
+    pub(crate) fn for_operator(verdict: &Verdict) -> Self {
         match (Self::for_caller(verdict).unwrap_or(Self::COULD_NOT_TELL), verdict) {
             (Answer::Inactive { active, error, .. }, Err(why)) => {
                 Answer::Inactive { active, error, reason: Some(why.code()) }

@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use self::key::AssertionKey;
 use crate::{
-    api::{accepted::Accepted, jwks::JwkSet, verdict::scope_list},
+    api::{jwks::JwkSet, verdict::scope_list},
     config::AssertionConfig,
+    verification::Accepted,
 };
 
 /// The keys, of which the first signs, and the claims that all assertions share.

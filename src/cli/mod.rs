@@ -17,6 +17,7 @@ mod inspect;
 mod issue;
 mod keyring;
 mod keys;
+mod local_verification;
 mod output;
 mod parsers;
 mod quickstart;

@@ -1,8 +1,8 @@
 //! `bulla verify`.
 
-use std::{net::IpAddr, process::ExitCode, sync::Arc};
+use std::{net::IpAddr, process::ExitCode};
 
-use bulla::{ApiKey, HashMemory, Opened, Realm, Rejection, Revocations, SecretCheck, Verifier, VerifyError};
+use bulla::{ApiKey, Realm, Rejection, VerifyError};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -10,21 +10,10 @@ use super::{
     ConfigArgument, Outcome,
     api_key_argument::ApiKeyArgument,
     client::{Client, ServerArgument},
+    local_verification,
     output::{self, ERROR, SUCCESS, WARNING},
 };
-use crate::{
-    api::{
-        accepted::Accepted,
-        verdict::{Answer, Wanted},
-    },
-    clock,
-    config::Config,
-    deployment::{Deployment, DeploymentError},
-    imported::{Candidate, ImportedKeys},
-    secret::{self, Found, Peppers, Stored},
-    server::read_imported,
-    store::{Following, Store, StoreError},
-};
+use crate::{api::verdict::Answer, verification::Wanted};
 
 const REJECTED: u8 = 1;
 const COULD_NOT_TELL: u8 = 2;
@@ -65,42 +54,13 @@ impl Verify {
             return self.ask(&server, &text);
         }
         let deployment = config.open()?;
-        let store = deployment.store()?;
-        let (document, keyring) = deployment.keyring(&*store)?;
         let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm.clone() };
         for realm in &realms {
             super::known_realm(&deployment.config, *realm, "no key of another realm is accepted")?;
         }
         let (scopes, audience) = (self.scope.clone(), self.audience.clone());
         let wanted = Wanted { realms, scopes, audience, address: self.ip };
-        let (mut taken_back, now) = (Following::default(), clock::now_seconds());
-        taken_back.read_on(&*store, now)?;
-        if let Some(damage) = taken_back.damage() {
-            output::note(&damage);
-        }
-        let verifier = Verifier::new(&keyring)
-            .requiring_secrets(&secret::requiring(&deployment.config))
-            .with_revocations(Arc::new(taken_back.log.revocations().clone()));
-        let verdict = match wanted.open(&verifier, &text, now) {
-            Ok(Opened::Verified(verified)) => Ok(verified),
-            Ok(Opened::Secret(check)) => match deployment.peppers(&document)? {
-                Some(peppers) => match prove(&deployment.config, &*store, &peppers, &check)? {
-                    Ok(()) => wanted.accept(check, &verifier, now),
-                    Err(error) => Err(error),
-                },
-                None => Err(VerifyError::SecretUnchecked),
-            },
-            Err(error) => Err(error),
-        };
-        let verdict = match verdict {
-            Err(VerifyError::Rejected(Rejection::Malformed | Rejection::Checksum))
-                if text.parse::<ApiKey>().is_err() =>
-            {
-                let imported = judge_imported(&deployment, &*store, &text, &wanted, verifier.revocations())?;
-                imported.unwrap_or_else(|| verdict.map(Accepted::Sealed))
-            }
-            sealed => sealed.map(Accepted::Sealed),
-        };
+        let verdict = local_verification::verify(&deployment, &text, &wanted)?;
         let answer = serde_json::to_value(Answer::for_operator(&verdict)).map_err(std::io::Error::from)?;
         if self.json {
             output::json(&answer)?;
@@ -201,73 +161,4 @@ fn text_of(answer: &Value, name: &str) -> String {
 
 fn joined(realms: &[Realm]) -> String {
     realms.iter().map(|realm| format!("`{realm}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// Judges a text that may be an imported key, in the order of sealed ones; `None` where it is none.
-fn judge_imported(
-    deployment: &Deployment,
-    store: &dyn Store,
-    text: &str,
-    wanted: &Wanted,
-    taken_back: &Revocations,
-) -> Result<Option<Result<Accepted, VerifyError>>, DeploymentError> {
-    let known = ImportedKeys::default();
-    read_imported(&known, store, &deployment.config)?;
-    let accepting =
-        |realm: &&Realm| deployment.config.realms.get(realm.as_str()).is_some_and(|one| one.accepts_imported());
-    let realms: Vec<Realm> = wanted.realms.iter().filter(accepting).copied().collect();
-    let judge = |candidate: &Candidate| -> Result<Accepted, VerifyError> {
-        candidate.key().holds(&realms, taken_back, clock::now_seconds())?;
-        match candidate.matches() {
-            Ok(true) => candidate.key().grants(&wanted.scopes)?,
-            Ok(false) => return Err(Rejection::SecretWrong.into()),
-            Err(error) => {
-                output::note(&error);
-                return Err(VerifyError::SecretUnchecked);
-            }
-        }
-        Ok(Accepted::Imported(Arc::clone(candidate.key())))
-    };
-    let (candidates, mut verdict) = (known.recognize(text), None);
-    for candidate in &candidates {
-        verdict = Some(judge(candidate));
-        if matches!(verdict, Some(Ok(_))) {
-            break;
-        }
-    }
-    let Some(Ok(Accepted::Imported(key))) = &verdict else { return Ok(verdict) };
-    // The same key may have been imported under two rules: a rejection of one beats an acceptance of the other.
-    for candidate in candidates.iter().filter(|one| one.key().id.realm() == key.id.realm()) {
-        let held = candidate.key().holds(&realms, taken_back, clock::now_seconds());
-        if let Err(rejection @ (Rejection::Revoked | Rejection::Expired)) = held {
-            match candidate.matches() {
-                Ok(false) => {}
-                Ok(true) => return Ok(Some(Err(rejection.into()))),
-                Err(error) => {
-                    output::note(&error);
-                    return Ok(Some(Err(VerifyError::SecretUnchecked)));
-                }
-            }
-        }
-    }
-    Ok(verdict)
-}
-
-/// Whether the secret half is right by one of the stored hashes.
-fn prove(
-    config: &Config,
-    store: &dyn Store,
-    peppers: &Peppers,
-    check: &SecretCheck,
-) -> Result<Result<(), VerifyError>, StoreError> {
-    let stored = Stored::read(&check.id(), store.secret_hashes(&check.id(), clock::now())?, peppers);
-    let (scheme, active) = (secret::scheme_of(config, check.id().realm()), peppers.active().version());
-    Ok(match stored.find(&peppers.digests(check), &mut HashMemory::default(), scheme, active) {
-        Found::Right { .. } => Ok(()),
-        Found::Wrong => Err(Rejection::SecretWrong.into()),
-        Found::CouldNotTell(error) => {
-            output::note(&error);
-            Err(VerifyError::SecretUnchecked)
-        }
-    })
 }

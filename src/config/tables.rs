@@ -75,7 +75,7 @@ pub(crate) struct SecretConfig {
     pub(crate) cache_ttl: Span,
     pub(crate) cache_size: u64,
     /// How often a thousand stored hashes are looked at, whether they are as they were stored.
-    pub(crate) look_interval: Span,
+    pub(crate) scrub_interval: Span,
     /// Wrong secret halves of one key in a minute, from which on no more are hashed.
     pub(crate) wrong_per_minute: u32,
 }
@@ -379,7 +379,7 @@ impl Default for SecretConfig {
             queue: 1_000,
             cache_ttl: Span::seconds(60),
             cache_size: 100_000,
-            look_interval: Span::seconds(60),
+            scrub_interval: Span::seconds(60),
             wrong_per_minute: 20,
         }
     }

@@ -1,45 +1,46 @@
-//! Following the store: what other processes revoked, grace periods that end, and whether the store is still the one that was
-//! opened. None of that may wait for anything else, so it has a thread of its own.
+//! Following the store: what other processes revoked, and whether the store is still the one that was opened. None of that may
+//! wait for anything else, so it has a thread of its own.
 
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{App, housekeeping::note};
+use super::{App, revocations::HEALTH};
 use crate::clock;
 
-/// How often the store is looked at. What another process wrote is in force after one look.
-const LOOK: Duration = Duration::from_millis(200);
+/// The time between two looks at the store. What another process wrote is in force after one look.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Runs until `stop`.
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     while !*stop.borrow() {
-        look(app);
-        std::thread::sleep(LOOK);
+        poll(app);
+        thread::sleep(POLL_INTERVAL);
     }
 }
 
-/// One look.
-pub(super) fn look(app: &App) {
-    // This takes no store, which may hang.
-    app.end_grace_periods();
-    app.look_at_staleness();
-    look_at_files(app);
-    note(app, "revocations", app.catch_up());
-    note(app, "revocation rows", app.look_at_damage());
-    app.look_at_staleness();
+fn poll(app: &App) {
+    check_files(app);
+    app.health.note_task(HEALTH, app.catch_up());
+    app.health.note_task("revocation rows", check_damage(app));
 }
 
 /// Says once that the store was exchanged, and shows it for as long as that lasts.
-fn look_at_files(app: &App) {
+fn check_files(app: &App) {
     let error = app.store.look_at_files().err().map(|error| error.to_string());
-    let told = error.clone();
-    if app.degraded.note("store", error, clock::now()) {
-        match told {
+    if app.health.note("store", error.clone(), clock::now()) {
+        match error {
             Some(error) => tracing::error!(error, "nothing can be changed: the store is not the one that was opened"),
             None => tracing::warn!("the store is the one that was opened again: changes are possible"),
         }
     }
+}
+
+/// Rows that cannot be read hold nothing else up.
+fn check_damage(app: &App) -> Result<(), String> {
+    let (rows, damage) = app.revocations.check_damage().map_err(|error| error.to_string())?;
+    app.metrics.damaged_rows("revocations", rows);
+    damage.map_or(Ok(()), Err)
 }
 
 #[cfg(test)]
@@ -70,13 +71,15 @@ mod tests {
         let elsewhere = deployment.store().expect("opened");
         let app = App::load(deployment, false).expect("loaded");
         let id = |number: usize| -> ApiKeyId { format!("live_00000X{number:016}").parse().expect("an id") };
-        app.last_used.put_back((0..USES).map(|number| Use { id: id(number), last_used: 1, count: 1 }).collect());
+        app.verification
+            .last_used
+            .put_back((0..USES).map(|number| Use { id: id(number), last_used: 1, count: 1 }).collect());
         let (stop, stopped) = watch::channel(false);
         std::thread::scope(|scope| {
             scope.spawn(|| housekeeping::run(&app, &stopped));
             scope.spawn(|| run(&app, &stopped));
             // The first are on their way once the next flush has nothing to take.
-            while app.last_used.waiting() > 0 {
+            while app.verification.last_used.waiting() > 0 {
                 std::thread::yield_now();
             }
             let now = clock::now();
@@ -93,6 +96,9 @@ mod tests {
             }
             stop.send_replace(true);
         });
-        assert!(app.last_used.waiting() > 0, "the uses were still being written, and what is left is not lost");
+        assert!(
+            app.verification.last_used.waiting() > 0,
+            "the uses were still being written, and what is left is not lost"
+        );
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::{App, secrets::HashLook, sweeping::Sweeper};
+use super::{App, secrets::Scrub, sweeping::Sweeper};
 use crate::{
     clock,
     last_used::Use,
@@ -65,41 +65,43 @@ impl Chore {
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     let [mut look, mut sweep_part, mut sweep_store] = [LOOK, SWEEP_PART, SWEEP_STORE].map(Chore::new);
     let mut flush = Chore::new(app.config.last_used.flush_interval.0);
-    let mut look_at_hashes = Chore::new(app.config.secret.look_interval.0);
-    let (mut flushing, mut hashes) = (Flushing::default(), HashLook::default());
+    let mut scrubbing = Chore::new(app.config.secret.scrub_interval.0);
+    let (mut flushing, mut scrub) = (Flushing::default(), Scrub::default());
     // From now on it runs; where that fails it is tried again.
     let mut sweeper = app.store.sweep_clock().ok().map(Sweeper::new);
     sweep_store.soon();
-    look_at_hashes.now();
+    scrubbing.now();
     while !*stop.borrow() {
         std::thread::sleep(if flushing.uses.is_empty() { COUNT } else { GAP });
-        app.last_used.collect();
+        app.verification.last_used.collect();
         if look.is_due() {
-            note(app, "imported keys", app.follow_imported());
-            note(app, "imported rows", app.look_at_unusable());
-            note(app, "audit", write_refusals(app, false));
+            app.health.note_task("imported keys", app.verification.follow_imported(&*app.store));
+            app.health.note_task("imported rows", app.verification.check_imported_rows());
+            app.health.note_task("audit", write_failed_calls(app, false));
         }
         if flush.is_due() && flushing.uses.is_empty() {
-            flushing.uses = app.last_used.take();
+            flushing.uses = app.verification.last_used.take();
         }
         if !flushing.uses.is_empty() {
-            note(app, "last use", flushing.step(app));
+            app.health.note_task("last use", flushing.step(app));
         }
-        if look_at_hashes.is_due() || app.has_other_peppers(&hashes) {
-            note(app, "secret hashes", app.look_at_hashes(&mut hashes));
+        let snapshot = app.snapshot();
+        if scrubbing.is_due() || scrub.has_other_peppers(snapshot.peppers()) {
+            app.health.note_task("secret hashes", scrub.step(&*app.store, snapshot.peppers(), &app.metrics));
         }
+        drop(snapshot);
         if sweep_part.is_due() {
-            note(app, "sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_part(app)));
+            app.health.note_task("sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_part(app)));
         }
         if sweep_store.is_due()
-            && !note(app, "store sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_store(app)))
+            && !app.health.note_task("store sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_store(app)))
         {
             sweep_store.soon();
         }
     }
-    app.last_used.put_back(flushing.uses);
+    app.verification.last_used.put_back(flushing.uses);
     if let Some(mut sweeper) = sweeper {
-        note(app, "sweep", sweeper.remember(app));
+        app.health.note_task("sweep", sweeper.remember(app));
     }
 }
 
@@ -113,37 +115,23 @@ fn of<'a>(app: &App, sweeper: &'a mut Option<Sweeper>) -> Result<&'a mut Sweeper
 
 /// Writes down what is still in memory, at the end.
 pub(super) fn finish(app: &App) {
-    note(app, "audit", write_refusals(app, true));
-    let mut flushing = Flushing { uses: app.last_used.take(), ..Flushing::default() };
-    while !flushing.uses.is_empty() && note(app, "last use", flushing.step(app)) {
+    app.health.note_task("audit", write_failed_calls(app, true));
+    let mut flushing = Flushing { uses: app.verification.last_used.take(), ..Flushing::default() };
+    while !flushing.uses.is_empty() && app.health.note_task("last use", flushing.step(app)) {
         std::thread::sleep(GAP);
     }
 }
 
-/// Notes how a chore went: well, or not.
-pub(super) fn note(app: &App, what: &'static str, done: Result<(), impl ToString>) -> bool {
-    let well = done.is_ok();
-    let error = done.err().map(|error| error.to_string());
-    let told = error.clone();
-    if app.degraded.note(what, error, clock::now()) {
-        match told {
-            Some(error) => tracing::warn!(what, error, "housekeeping does not get on; it goes on trying"),
-            None => tracing::info!(what, "housekeeping gets on again"),
-        }
-    }
-    well
-}
-
-fn write_refusals(app: &App, at_the_end: bool) -> Result<(), StoreError> {
+fn write_failed_calls(app: &App, at_the_end: bool) -> Result<(), StoreError> {
     let now = clock::now();
-    let records = if at_the_end { app.refusals.take_all(now) } else { app.refusals.take(now) };
+    let records = if at_the_end { app.planes.failed_calls.take_all(now) } else { app.planes.failed_calls.take(now) };
     if records.is_empty() {
         return Ok(());
     }
     let written =
         transact(&*app.store, |transaction| records.iter().try_for_each(|record| transaction.append_audit(record)));
     if written.is_err() {
-        app.refusals.put_back(records);
+        app.planes.failed_calls.put_back(records);
     }
     written
 }
@@ -151,7 +139,7 @@ fn write_refusals(app: &App, at_the_end: bool) -> Result<(), StoreError> {
 /// Writes down when keys were used, all of it.
 #[cfg(test)]
 pub(super) fn write_uses(app: &App) -> Result<(), StoreError> {
-    let mut flushing = Flushing { uses: app.last_used.take(), ..Flushing::default() };
+    let mut flushing = Flushing { uses: app.verification.last_used.take(), ..Flushing::default() };
     while !flushing.uses.is_empty() {
         flushing.step(app)?;
     }
@@ -178,7 +166,7 @@ impl Flushing {
         let rest = self.uses.len().saturating_sub(self.at_once);
         let begun = Instant::now();
         if let Err(error) = app.store.note_uses(&self.uses[rest..]) {
-            app.last_used.put_back(std::mem::take(&mut self.uses));
+            app.verification.last_used.put_back(std::mem::take(&mut self.uses));
             return Err(error);
         }
         self.uses.truncate(rest);

@@ -1,38 +1,45 @@
 //! The service: data plane, admin plane and metrics, each on a listener of its own.
 
 mod admin;
+mod app;
 mod auth;
 mod blocking;
 mod budget;
 mod client_address;
 mod data;
-mod degraded;
+mod deadlines;
 mod descriptors;
+mod door;
 mod extract;
+mod failed_calls;
 mod feed;
 mod file_watch;
 mod following;
-mod freshness;
+mod health;
 mod housekeeping;
-mod imported;
 mod listener;
+mod live;
 mod openapi;
 mod patience;
 mod problem;
 mod refresh;
-mod refusals;
+mod refresh_throttle;
 mod reload;
+#[cfg(test)]
+mod reload_tests;
+mod replacement;
 mod revocations;
 mod secrets;
 pub(crate) mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
-mod standing;
 mod start;
-mod state;
+mod steady_clock;
+mod stream_credential;
 mod sweeping;
 mod unbound;
+mod verification;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -52,7 +59,7 @@ use crate::{
     telemetry::log,
 };
 
-pub(crate) use self::{imported::read_on as read_imported, state::App, unbound::Unbound};
+pub(crate) use self::{app::App, unbound::Unbound};
 
 /// The admin plane's memory for bodies, in bodies of the largest size.
 const ADMIN_BODIES: usize = 8;
@@ -157,7 +164,7 @@ impl Server {
             // What clients without a key send to the data plane must not keep administrators from revoking.
             let bodies = match plane {
                 Plane::Admin => Budget::new(ADMIN_BODIES * config.server.max_batch_body.max(config.server.max_body)),
-                Plane::Data | Plane::Metrics => Arc::clone(&app.bodies),
+                Plane::Data | Plane::Metrics => Arc::clone(&app.planes.bodies),
             };
             let limits = limits(&config.server, bodies);
             let limits = Limits { max_connections: shares.of_plane(plane), ..limits };
@@ -191,9 +198,9 @@ impl Server {
         let (app, mut stopped) = (Arc::clone(&self.app), stop.clone());
         tasks.spawn(async move {
             let _stopped_or_gone = stopped.wait_for(|stop| *stop).await;
-            app.stopping.send_replace(true);
+            app.planes.stopping.send_replace(true);
         });
-        for work in [following::run, housekeeping::run] {
+        for work in [deadlines::run, following::run, housekeeping::run] {
             let (app, stopped) = (Arc::clone(&self.app), stop.clone());
             tasks.spawn_blocking(move || work(&app, &stopped));
         }

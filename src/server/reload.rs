@@ -11,13 +11,16 @@ use std::{
 use bulla::{Ask, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey, SourceUri};
 
 use super::{
-    App,
+    live::Live,
+    revocations::RevocationState,
     snapshot::{Keys, Loaded},
 };
 use crate::{
     config::Config,
     deployment::{Deployment, DeploymentError},
     keyring_file,
+    store::Store,
+    telemetry::metrics::Metrics,
 };
 
 /// How long the store may take to say what it remembers, while a changed keyring waits.
@@ -39,33 +42,55 @@ pub(crate) struct Asked {
     pub(crate) failed: Vec<String>,
 }
 
-/// The keyring's MAC key, and the source that it came from.
-pub(super) type MacKeyAtHand = Option<(SourceUri, Arc<MacKey>)>;
+/// What puts changed configurations and keyrings in force.
+pub(crate) struct Reloader {
+    live: Arc<Live>,
+    revocations: Arc<RevocationState>,
+    store: Arc<dyn Store>,
+    metrics: Arc<Metrics>,
+    /// Held while a snapshot of another keyring or configuration is put in place, and never while a key source is asked.
+    reloading: Mutex<()>,
+    /// The keyring's MAC key, and the source that it came from.
+    mac_key: Mutex<(SourceUri, Arc<MacKey>)>,
+    /// The newest configuration. One that takes other keys is in force once their sources were asked.
+    wanted: Mutex<Config>,
+}
 
-impl App {
+impl Reloader {
+    pub(super) fn new(
+        live: Arc<Live>,
+        revocations: Arc<RevocationState>,
+        store: Arc<dyn Store>,
+        metrics: Arc<Metrics>,
+        mac_key: (SourceUri, Arc<MacKey>),
+    ) -> Self {
+        let wanted = Mutex::new(live.load().config.clone());
+        Reloader { live, revocations, store, metrics, reloading: Mutex::new(()), mac_key: Mutex::new(mac_key), wanted }
+    }
+
     /// The deployment as it is now, to change its keyring with what is at hand.
     pub(crate) fn deployment(&self) -> Deployment {
-        self.deployment_of(self.snapshot().config.clone())
+        self.deployment_of(self.live.load().config.clone())
     }
 
     fn deployment_of(&self, config: Config) -> Deployment {
         let at_hand = lock(&self.mac_key);
-        let mac_key = at_hand.as_ref().filter(|(uri, _)| *uri == config.keyring.mac_source);
-        let mac_key = mac_key.map(|(_, key)| Arc::clone(key));
+        let mac_key = (at_hand.0 == config.keyring.mac_source).then(|| Arc::clone(&at_hand.1));
+        drop(at_hand);
         Deployment { mac_key, ..Deployment::of(config) }
     }
 
     /// Puts the document in force as it is in its place now, with the keys at hand. Neither a key source nor a writer of the
     /// store is waited for. A configuration is put in force with it if it takes no other keys, and else by the next
-    /// [`App::ask_sources`]. [`KeyringError::MacWrong`] where the MAC key at hand is not the right one: then
-    /// [`App::ask_mac_key`] may find the one that is.
+    /// [`Reloader::ask_sources`]. [`KeyringError::MacWrong`] where the MAC key at hand is not the right one: then
+    /// [`Reloader::ask_mac_key`] may find the one that is.
     pub(crate) fn publish(&self, config: Option<Config>) -> Result<Published, DeploymentError> {
         // One at a time, from reading to putting in place, or an older document could win over a newer one.
         let _one_at_a_time = lock(&self.reloading);
         if let Some(config) = &config {
             lock(&self.wanted).clone_from(config);
         }
-        self.publish_alone(config.unwrap_or_else(|| self.snapshot().config.clone()))
+        self.publish_alone(config.unwrap_or_else(|| self.live.load().config.clone()))
     }
 
     /// The same with the newest configuration there was.
@@ -76,7 +101,7 @@ impl App {
     }
 
     fn publish_alone(&self, config: Config) -> Result<Published, DeploymentError> {
-        let current = self.snapshot.load_full();
+        let current = self.live.load_full();
         let deployment = self.deployment_of(config);
         let (memories, failed) = self.memories_at_hand();
         let document = at_hand(&deployment)?;
@@ -113,11 +138,10 @@ impl App {
         }
     }
 
-    /// The caller holds `reloading`. Revocations may change meanwhile, so the newest list is taken.
+    /// The caller holds `reloading`.
     fn put_in_force(&self, config: Config, document: KeyringDocument, keys: Keys) {
         self.metrics.certificates(keys.tls.expiries());
-        let loaded = Arc::new(Loaded::new(config, document, keys, &self.metrics));
-        self.snapshot.rcu(|current| Arc::new(current.with_loaded(Arc::clone(&loaded))));
+        self.live.put_loaded(Loaded::new(config, document, keys, &self.metrics));
     }
 
     /// Asks the source of the MAC key for the key of the document as it is in its place now.
@@ -129,14 +153,14 @@ impl App {
         // Another key is put in the place of the one at hand only if the document is under it.
         KeyringDocument::parse_with(&text, &key)?;
         let at_hand = (config.keyring.mac_source.clone(), Arc::new(key));
-        *lock(&self.mac_key) = Some(at_hand);
+        *lock(&self.mac_key) = at_hand;
         Ok(())
     }
 
     /// Asks key sources, and puts what they yield in force with whatever document is the current one by then. What they do not
     /// yield is told; it takes nothing away, and holds nothing else up.
     pub(crate) fn ask_sources(&self, ask: Ask) -> Asked {
-        let before = self.snapshot.load_full();
+        let before = self.live.load_full();
         let (again, all) = (ask == Ask::All, !matches!(ask, Ask::Version(_)));
         let wanted = if all { lock(&self.wanted).clone() } else { before.config.clone() };
         let fits = before.fits(&wanted, &before.document);
@@ -160,7 +184,7 @@ impl App {
             report(&keyring, changed.then_some(&tls));
             let _one_at_a_time = lock(&self.reloading);
             // By now another document may be in force, or another configuration wanted, which is going to be asked for.
-            let current = self.snapshot.load_full();
+            let current = self.live.load_full();
             let is_wanted = all && *lock(&self.wanted) == *wanted;
             let config = if is_wanted { wanted.clone() } else { current.config.clone() };
             let document = current.document.clone();
@@ -193,7 +217,7 @@ impl App {
         if let Some(version) = loaded {
             failed.extend(self.ask_sources(Ask::Version(version)).failed);
         }
-        let snapshot = self.snapshot();
+        let snapshot = self.live.load();
         if let Some(active) = snapshot.keys.keyring.active()
             && snapshot.keys.keyring.unloaded().contains(&active)
             && failed.is_empty()
@@ -205,7 +229,7 @@ impl App {
 
     /// Lets the store remember the document in force, so that no process takes an older one.
     pub(crate) fn remember(&self) -> Result<(), DeploymentError> {
-        let document = self.snapshot().document.clone();
+        let document = self.live.load().document.clone();
         let (seen, memories) = (KeyringMemory::after(&document), self.store.keyring_memories()?);
         if memories.get(&document.id()) != Some(&seen) {
             self.store.remember_keyring(document.id(), &seen)?;
@@ -215,9 +239,7 @@ impl App {
 
     /// Forgets revoked ids of versions that are destroyed: none of their keys opens any more.
     pub(crate) fn forget_destroyed(&self) {
-        let mut held = self.taken_back.hold();
-        held.forget_destroyed(&self.snapshot().document);
-        self.put_list_in_force(&held);
+        self.revocations.forget_destroyed(&self.live.load().document);
     }
 }
 

@@ -1,76 +1,165 @@
-//! What is taken back, followed from the log in the store: nothing gets into memory by another way, so memory and store
-//! cannot differ for longer than a look.
+//! The revocation log of the store, followed in memory. Nothing gets into memory in another way, so memory and store cannot
+//! differ for longer than a look takes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use bulla::{KeyringDocument, Revocations, State};
+use jiff::SignedDuration;
 use tokio::sync::watch;
 
-use crate::store::{Following, Store, StoreError};
+use super::{health::Health, live::Live};
+use crate::{
+    clock,
+    store::{Following, Store, StoreError},
+};
 
-/// The log of revocations as far as it has been read.
-pub(crate) struct TakenBack {
+/// What [`Health`] calls the reading of the log.
+pub(super) const HEALTH: &str = "revocations";
+
+/// The log as far as it has been read, and the list that is made of it.
+pub(crate) struct RevocationState {
+    live: Arc<Live>,
+    store: Arc<dyn Store>,
+    /// Held while the store is read: one reads at a time.
+    reading: Mutex<()>,
+    /// Held for moments, and never while the store is read: a store that hangs must not keep grace periods from ending.
     log: Mutex<Following>,
-    /// Tells those who wait for more where the log stands.
+    /// Where the log stands, for those who wait for more.
     newest: watch::Sender<u64>,
+    /// When the log was read to its end last.
+    caught_up: Mutex<Instant>,
 }
 
-/// The log, held so that nobody else moves it.
-pub(super) struct Held<'a>(MutexGuard<'a, Following>, &'a watch::Sender<u64>);
+/// The log, held so that nobody else changes it.
+type LogGuard<'a> = MutexGuard<'a, Following>;
 
-impl TakenBack {
-    /// Reads the whole log of `store`.
-    pub(super) fn load(store: &dyn Store, now: u64) -> Result<Self, StoreError> {
-        let taken_back = TakenBack { log: Mutex::default(), newest: watch::Sender::new(0) };
-        taken_back.hold().read_on(store, now)?;
-        Ok(taken_back)
+impl RevocationState {
+    /// Reads the whole log, and puts it in force.
+    pub(super) fn load(live: Arc<Live>, store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let state = RevocationState {
+            live,
+            store,
+            reading: Mutex::default(),
+            log: Mutex::default(),
+            newest: watch::Sender::new(0),
+            caught_up: Mutex::new(Instant::now()),
+        };
+        state.read()?;
+        Ok(state)
     }
 
-    /// Waits for nobody who verifies.
-    pub(super) fn hold(&self) -> Held<'_> {
-        Held(self.log.lock().unwrap_or_else(PoisonError::into_inner), &self.newest)
+    /// Reads what the store's log has more; it is in force when this returns.
+    pub(super) fn read(&self) -> Result<(), StoreError> {
+        let _one_at_a_time = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = self.log().due(clock::now_seconds());
+        let read = self.read_parts(&mut changed);
+        let log = self.log();
+        // What was read before a failure counts, too.
+        if changed || read.is_err() {
+            self.put_in_force(&log);
+        }
+        let place = log.place();
+        drop(log);
+        self.newest.send_if_modified(|newest| std::mem::replace(newest, place) != place);
+        read
+    }
+
+    fn read_parts(&self, changed: &mut bool) -> Result<(), StoreError> {
+        loop {
+            let place = self.log().place();
+            let part = self.store.revocations_after(place, Following::CHUNK)?;
+            let progress = self.log().advance(part, clock::now_seconds())?;
+            *changed |= progress.changed;
+            if progress.at_end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Revokes keys whose grace period is over.
+    pub(super) fn end_grace_periods(&self) {
+        let mut log = self.log();
+        if log.due(clock::now_seconds()) {
+            self.put_in_force(&log);
+        }
+    }
+
+    /// Forgets keys that had expired at `at`, in Unix seconds, in one part of the list.
+    pub(super) fn sweep_part(&self, part: usize, at: u64) {
+        let mut log = self.log();
+        log.log.sweep_part(part, at);
+        self.put_in_force(&log);
+    }
+
+    /// Forgets revoked ids of versions that are destroyed: none of their keys opens any more.
+    pub(super) fn forget_destroyed(&self, document: &KeyringDocument) {
+        let mut log = self.log();
+        for record in document.versions().iter().filter(|record| record.state == State::Destroyed) {
+            log.log.forget_version(record.number.number());
+        }
+        self.put_in_force(&log);
+    }
+
+    /// The rows of the log that cannot be read: how many, and what to do.
+    pub(super) fn check_damage(&self) -> Result<(usize, Option<String>), StoreError> {
+        let rows = self.log().damaged_rows();
+        if !rows.is_empty() {
+            let still = self.store.still_damaged(&rows)?;
+            self.log().forget_repaired(&rows, &still);
+        }
+        let log = self.log();
+        Ok((log.damaged(), log.damage()))
+    }
+
+    /// The list.
+    pub(super) fn list(&self) -> Arc<Revocations> {
+        list(&self.log())
     }
 
     /// Tells of each new place in the log.
     pub(super) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()
     }
-}
 
-impl Held<'_> {
-    /// Revokes what is due at `now`, in Unix seconds. Whether anything changed.
-    pub(super) fn due(&mut self, now: u64) -> bool {
-        self.0.log.due(now)
+    /// Notes that the log was read to its end, and everything that belongs to it.
+    pub(super) fn note_caught_up(&self) {
+        *self.caught_up.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Reads what the log has more. Whether anything changed.
-    pub(super) fn read_on(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
-        let read = self.0.read_on(store, now);
-        let seq = self.0.log.seq();
-        self.1.send_if_modified(|newest| std::mem::replace(newest, seq) != seq);
-        read
+    /// How long ago the log was read to its end, by a monotonic clock. A store that hangs shows here.
+    pub(super) fn unread_for(&self) -> Duration {
+        self.caught_up.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
-    /// Which rows of the log are damaged now, and how many.
-    pub(super) fn damage(&mut self, store: &dyn Store) -> Result<(usize, Option<String>), StoreError> {
-        self.0.look_at_damaged(store)?;
-        Ok((self.0.damaged(), self.0.damage()))
-    }
-
-    /// Forgets keys that have expired, in one of the list's parts.
-    pub(super) fn sweep_part(&mut self, part: usize, now: u64) {
-        self.0.log.sweep_part(part, now);
-    }
-
-    /// Forgets the ids of versions that the keyring has destroyed: none of their keys opens any more.
-    pub(super) fn forget_destroyed(&mut self, document: &KeyringDocument) {
-        for record in document.versions().iter().filter(|record| record.state == State::Destroyed) {
-            self.0.log.forget_version(record.number.number());
+    /// Finds out whether the revocations are too old to accept any key by.
+    pub(super) fn check_staleness(&self, health: &Health) {
+        let since = health.since(HEALTH);
+        let max = self.live.load().config.verify.max_staleness.map(|max| max.0);
+        let failing = since.zip(max).is_some_and(|(since, max)| {
+            SignedDuration::try_from(max).is_ok_and(|max| clock::now().duration_since(since) >= max)
+        });
+        let is_stale = failing || max.is_some_and(|max| self.unread_for() >= max);
+        if self.live.put_staleness(is_stale) {
+            match is_stale {
+                true => tracing::error!("the revocation log is older than verify.max_staleness: no key is accepted"),
+                false => tracing::info!("the revocation log is current again: keys are accepted"),
+            }
         }
     }
 
-    /// The list, for a verifier.
-    pub(super) fn list(&self) -> Arc<Revocations> {
-        Arc::new(self.0.log.revocations().clone())
+    fn log(&self) -> LogGuard<'_> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The caller holds the log, so that no older list wins over a newer one.
+    fn put_in_force(&self, log: &LogGuard<'_>) {
+        self.live.put_revocations(&list(log));
+    }
+}
+
+fn list(log: &LogGuard<'_>) -> Arc<Revocations> {
+    Arc::new(log.log.revocations().clone())
 }

@@ -7,22 +7,28 @@ use bulla::{Issuer, Keyring, KeyringDocument, KeyringId, Realm, Revocations, Ver
 use crate::{
     assertion::Assertions,
     config::{AssertionConfig, Config, PepperConfig},
+    imported::ImportedKeys,
     secret::{self, Peppers},
     telemetry::metrics::{Metrics, VersionCounters},
     tls::Tls,
+    verification::{VerifierState, importing_realms},
 };
 
-/// One consistent state. A request loads it once and passes it down, so it never judges by two of them.
+/// One consistent state. A request loads it once and passes it down, so it never goes by two of them.
 pub(crate) struct Snapshot {
     loaded: Arc<Loaded>,
     /// The keys of that, with the revocations.
     verifier: Verifier,
+    /// Whether the revocations are older than the configuration allows.
+    is_stale: bool,
 }
 
 /// Configuration, keyring and keys.
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) default_realms: Vec<Realm>,
+    /// The realms that accept imported keys.
+    importing: Vec<Realm>,
     pub(crate) document: KeyringDocument,
     pub(crate) issuer: Issuer,
     /// Without revocations.
@@ -43,19 +49,36 @@ pub(super) struct Keys {
 }
 
 impl Snapshot {
-    pub(super) fn new(loaded: Loaded, revocations: Arc<Revocations>) -> Self {
-        Snapshot { verifier: loaded.verifier.with_revocations(revocations), loaded: Arc::new(loaded) }
+    /// With no revocations yet.
+    pub(super) fn new(loaded: Loaded) -> Self {
+        Snapshot { verifier: loaded.verifier.clone(), loaded: Arc::new(loaded), is_stale: false }
     }
 
     /// The same with another revocation list.
     pub(super) fn with_revocations(&self, revocations: Arc<Revocations>) -> Self {
         let loaded = Arc::clone(&self.loaded);
-        Snapshot { verifier: loaded.verifier.with_revocations(revocations), loaded }
+        Snapshot { verifier: loaded.verifier.with_revocations(revocations), loaded, is_stale: self.is_stale }
     }
 
     /// The same revocation list with another state.
     pub(super) fn with_loaded(&self, loaded: Arc<Loaded>) -> Self {
-        Snapshot { verifier: loaded.verifier.with_revocations_of(&self.verifier), loaded }
+        let verifier = loaded.verifier.with_revocations_of(&self.verifier);
+        Snapshot { verifier, loaded, is_stale: self.is_stale }
+    }
+
+    /// The same, where the revocations have become stale, or are not any more.
+    pub(super) fn with_staleness(&self, is_stale: bool) -> Self {
+        Snapshot { loaded: Arc::clone(&self.loaded), verifier: self.verifier.clone(), is_stale }
+    }
+
+    /// What a verification goes by.
+    pub(super) fn state<'s>(&'s self, imported: &'s ImportedKeys) -> VerifierState<'s> {
+        VerifierState { verifier: &self.verifier, is_stale: self.is_stale, imported, importing: &self.importing }
+    }
+
+    /// Whether the revocations are too old to accept any key by.
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     /// What keys are verified by.
@@ -94,14 +117,13 @@ impl Loaded {
             issuer: Issuer::new(&keys.keyring),
             counters: metrics.keyring_loaded(&document),
             default_realms: config.default_realms(),
+            importing: importing_realms(&config),
             config,
             keys,
             document,
         }
     }
-}
 
-impl Loaded {
     /// Whether the keys at hand are those of this configuration and document, so that it can be put in force without asking
     /// anybody. What a configuration changes together takes effect together.
     pub(super) fn fits(&self, config: &Config, document: &KeyringDocument) -> bool {

@@ -1,12 +1,12 @@
 //! Sweeping out what nobody needs any more, by a time that no wrong clock pushes; and the other way round: revocations that
 //! the log lost, back into it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bulla::{KeyringDocument, Revocations, State, SweepClock};
 use jiff::{SignedDuration, Timestamp};
 
-use super::App;
+use super::{App, steady_clock::SteadyClock};
 use crate::{
     action::restore::restore,
     clock,
@@ -24,6 +24,7 @@ const REMEMBERED: u64 = 300;
 /// Where sweeping stands.
 pub(super) struct Sweeper {
     clock: SweepClock,
+    steady: SteadyClock,
     /// When the clock was advanced last.
     since: Instant,
     /// The part of the list in memory that is swept next.
@@ -39,13 +40,14 @@ impl Sweeper {
     pub(super) fn new(at: u64) -> Self {
         let mut clock = SweepClock::new(at);
         clock.advance(std::time::Duration::ZERO, clock::now_seconds());
-        Sweeper { clock, since: Instant::now(), part: 0, remembered: clock.now(), place: 0 }
+        let steady = SteadyClock::new(clock::now_seconds());
+        Sweeper { clock, steady, since: Instant::now(), part: 0, remembered: clock.now(), place: 0 }
     }
 
     /// The program runs for so long, as a simulation has it.
     #[cfg(test)]
-    pub(super) fn run_for(&mut self, time: std::time::Duration) {
-        self.clock.advance(time, clock::now_seconds());
+    pub(super) fn run_for(&mut self, time: Duration) {
+        self.ran(time);
     }
 
     /// The time that the list in memory is swept by.
@@ -56,9 +58,21 @@ impl Sweeper {
 
     fn advance(&mut self) -> Timestamp {
         let now = Instant::now();
-        self.clock.advance(now - self.since, clock::now_seconds());
+        self.ran(now - self.since);
         self.since = now;
         clock::timestamp(self.clock.now())
+    }
+
+    fn ran(&mut self, time: Duration) {
+        let now = clock::now_seconds();
+        self.clock.advance(time, now);
+        self.steady.advance(time, now);
+    }
+
+    /// What has ended by this time has ended for good. The time to sweep by is behind for as long as the program was stopped,
+    /// and a clock that was set back would revive what ended meanwhile; so a clock that runs steadily is believed sooner.
+    fn settle_at(&self) -> Timestamp {
+        clock::timestamp(self.steady.time().unwrap_or(self.clock.now()))
     }
 
     fn sweep_at(&self) -> Timestamp {
@@ -67,10 +81,10 @@ impl Sweeper {
 
     /// A part of the list in memory, and a page of the ledger; and what has come to its end is so for good.
     pub(super) fn sweep_part(&mut self, app: &App) -> Result<(), StoreError> {
-        let now = self.advance();
+        self.advance();
         self.part = (self.part + 1) % Revocations::PARTS;
-        app.sweep_part(self.part, self.clock.sweep_at());
-        app.store.settle(now)?;
+        app.revocations.sweep_part(self.part, self.clock.sweep_at());
+        app.store.settle(self.settle_at())?;
         if self.clock.now().abs_diff(self.remembered) >= REMEMBERED {
             self.remember(app)?;
         }

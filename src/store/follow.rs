@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use bulla::RevocationLog;
 
-use super::{Store, StoreError};
-
-/// Rows read from the log at a time.
-const CHUNK: u32 = 50_000;
+use super::{LogPart, Store, StoreError};
 
 /// Damaged rows that are remembered.
 const MAX_DAMAGED: usize = 1_000;
@@ -21,49 +18,76 @@ pub(crate) struct Following {
     damaged: BTreeMap<u64, String>,
 }
 
+/// What a part of the log brought.
+pub(crate) struct Progress {
+    /// Whether the list may have changed.
+    pub(crate) changed: bool,
+    pub(crate) at_end: bool,
+}
+
 impl Following {
+    /// Rows read from the log at a time.
+    pub(crate) const CHUNK: u32 = 50_000;
+
     /// Reads new entries, and applies revocations that are due at `now`, in Unix seconds. Whether anything may have changed.
     pub(crate) fn read_on(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
-        let mut changed = self.log.due(now);
+        let mut changed = self.due(now);
         loop {
-            let mut part = store.revocations_after(self.log.seq(), CHUNK)?;
-            if self.is_elsewhere(&part.log_id, part.end) {
-                // Another store replaced this one, usually a backup. What was revoked stays revoked.
-                tracing::warn!(
-                    read = self.log.seq(),
-                    end = part.end,
-                    "revocation log was replaced, reading it from the beginning"
-                );
-                self.log.restart();
-                self.damaged.clear();
-                part = store.revocations_after(0, CHUNK)?;
-            }
-            changed |= self
-                .log
-                .advance(&part.events, part.through, part.end, now)
-                .map_err(|error| StoreError::Failed(format!("the log of revocations: {error}")))?;
-            for row in part.damaged {
-                if self.damaged.len() < MAX_DAMAGED && self.damaged.insert(row.seq, row.what.clone()).is_none() {
-                    let what = row.what;
-                    tracing::error!(row = row.seq, what, "row of the revocation log is damaged, reading the others");
-                }
-            }
-            self.log_id = Some(part.log_id);
-            // A restore meanwhile may have moved the end back.
-            if self.log.at_end() || self.log.seq() >= part.end {
+            let progress = self.advance(store.revocations_after(self.place(), Self::CHUNK)?, now)?;
+            changed |= progress.changed;
+            if progress.at_end {
                 return Ok(changed);
             }
         }
     }
 
-    /// Forgets damaged rows that were repaired or removed.
-    pub(crate) fn look_at_damaged(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        if !self.damaged.is_empty() {
-            let rows: Vec<u64> = self.damaged.keys().copied().collect();
-            let still = store.still_damaged(&rows)?;
-            self.damaged.retain(|row, _| still.contains(row));
+    /// The place in the log behind which to read on.
+    pub(crate) fn place(&self) -> u64 {
+        self.log.seq()
+    }
+
+    /// Revokes what is due at `now`, in Unix seconds. Whether anything changed.
+    pub(crate) fn due(&mut self, now: u64) -> bool {
+        self.log.due(now)
+    }
+
+    /// Takes in what was read behind [`Following::place`], at `now`, in Unix seconds.
+    pub(crate) fn advance(&mut self, part: LogPart, now: u64) -> Result<Progress, StoreError> {
+        if self.is_elsewhere(&part.log_id, part.end) {
+            // Another store replaced this one, usually a backup. What was revoked stays revoked.
+            tracing::warn!(
+                read = self.log.seq(),
+                end = part.end,
+                "revocation log was replaced, reading it from the beginning"
+            );
+            self.log.restart();
+            self.damaged.clear();
+            self.log_id = Some(part.log_id);
+            return Ok(Progress { changed: false, at_end: false });
         }
-        Ok(())
+        let changed = self
+            .log
+            .advance(&part.events, part.through, part.end, now)
+            .map_err(|error| StoreError::Failed(format!("the log of revocations: {error}")))?;
+        for row in part.damaged {
+            if self.damaged.len() < MAX_DAMAGED && self.damaged.insert(row.seq, row.what.clone()).is_none() {
+                let what = row.what;
+                tracing::error!(row = row.seq, what, "row of the revocation log is damaged, reading the others");
+            }
+        }
+        self.log_id = Some(part.log_id);
+        // A restore meanwhile may have moved the end back.
+        Ok(Progress { changed, at_end: self.log.at_end() || self.log.seq() >= part.end })
+    }
+
+    /// The rows that are damaged.
+    pub(crate) fn damaged_rows(&self) -> Vec<u64> {
+        self.damaged.keys().copied().collect()
+    }
+
+    /// Forgets those of `rows` that were repaired or deleted, and are not among `still`.
+    pub(crate) fn forget_repaired(&mut self, rows: &[u64], still: &[u64]) {
+        self.damaged.retain(|row, _| still.contains(row) || !rows.contains(row));
     }
 
     /// How many rows are damaged.

@@ -30,6 +30,7 @@ mod ledger;
 mod limits;
 mod memory;
 mod metrics;
+mod one_verdict;
 mod openapi;
 mod permanence;
 mod quickstart;

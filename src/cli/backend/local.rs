@@ -23,10 +23,10 @@ use crate::{
     },
     cli::{ConfigArgument, Failure, known_realm, output},
     clock,
-    deployment::Deployment,
+    deployment::{Deployment, DeploymentError},
     imported::ImportedKeys,
-    server::read_imported,
     store::Store,
+    verification::read_imported_keys,
 };
 
 pub(in crate::cli) struct Local {
@@ -92,7 +92,7 @@ impl Backend for Local {
             return Ok(vec![id]);
         }
         let (known, mut ids) = (ImportedKeys::default(), Vec::new());
-        read_imported(&known, &*self.store, &self.deployment.config)?;
+        read_imported_keys(&known, &*self.store, &self.deployment.config).map_err(DeploymentError::from)?;
         for candidate in known.recognize(text) {
             match candidate.matches() {
                 Ok(true) => ids.push(candidate.key().id),

@@ -20,7 +20,7 @@ use crate::{
         extract::body::{self, Bounds},
         listener::Peer,
         problem::{Kind, Problem},
-        standing::LOOK,
+        stream_credential::RECHECK_INTERVAL,
     },
     telemetry::excerpt::excerpt,
     tls::ClientCertificate,
@@ -60,7 +60,7 @@ pub(super) async fn authenticate(
         (Ok(caller), Ok(mut request)) => {
             // The credential may have ended while the body was on its way.
             let caller = match asked.elapsed() {
-                soon if soon < LOOK => Ok(caller),
+                soon if soon < RECHECK_INTERVAL => Ok(caller),
                 _ => identify(&app, request.headers(), certificate_alone, peer).await,
             };
             match caller {
@@ -75,7 +75,7 @@ pub(super) async fn authenticate(
     };
     if response.status().is_client_error() || response.status().is_server_error() {
         let now = clock::now();
-        app.refusals.note(now, || {
+        app.planes.failed_calls.note(now, || {
             let problem = response.extensions().get::<Kind>().map(|kind| kind.0);
             let detail = json!({
                 "call": called, "status": response.status().as_u16(), "problem": problem, "presented": presented,

@@ -18,8 +18,8 @@ use bulla::{
 use super::{App, listener::Peer, problem::Problem};
 use crate::{
     action::Actor,
-    api::verdict::Wanted,
     scope::{Grant, Scope},
+    verification::Wanted,
 };
 
 /// What a request needs: a scope, for all realms or for one.
@@ -66,9 +66,9 @@ pub(in crate::server) async fn identify(app: &Arc<App>, headers: &HeaderMap, pee
     }
     let text = presented(headers).map_err(refuse)?;
     let address = peer.0.map(|peer| peer.ip());
-    match app.verify(text.expose(), &wanted(peer)).await {
-        Ok(verified) => Ok(Caller::new(Actor::api_key(verified.id(), address), verified.scopes())),
-        Err(VerifyError::SecretUnchecked) if app.degraded.since("secret hashes").is_some() => {
+    match app.verification.verify(&app.live.load_full(), text.expose(), &wanted(peer)).await {
+        Ok(accepted) => Ok(Caller::new(Actor::api_key(accepted.id(), address), accepted.scopes())),
+        Err(VerifyError::SecretUnchecked) if app.health.since("secret hashes").is_some() => {
             Err(Problem::hashes_do_not_fit())
         }
         Err(VerifyError::SecretUnchecked | VerifyError::Stale) => Err(Problem::could_not_tell()),

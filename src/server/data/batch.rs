@@ -9,25 +9,28 @@ use super::realms::accepted_realms;
 use crate::{
     api::{
         responses::{BodyProblems, Busy},
-        verdict::{Answer, Wanted},
+        verdict::Answer,
         verify::{MAX_KEYS, Verifications, VerifyBatchRequest},
     },
     server::{
         App,
+        door::Door,
         extract::{Batch, JsonBody},
         problem::Problem,
     },
+    verification::Wanted,
 };
 
 /// Verifies many API keys.
 ///
-/// Each is answered as alone, in the order of the request; one that could not be judged has the error `could_not_tell`.
+/// Each is answered as alone, in the order of the request; one that could not be verified has the error `could_not_tell`.
 #[utoipa::path(
     post, path = "/v1/verify/batch", request_body = VerifyBatchRequest,
     responses((status = 200, description = "One answer for each key.", body = Verifications), BodyProblems, Busy)
 )]
 pub(super) async fn verify_batch(
     State(app): State<Arc<App>>,
+    door: Door,
     body: JsonBody<VerifyBatchRequest, Batch>,
 ) -> Result<Json<Verifications>, Problem> {
     let request = body.parse()?;
@@ -35,9 +38,10 @@ pub(super) async fn verify_batch(
     if count > MAX_KEYS {
         return Err(Problem::bad_request(format!("`api_keys` holds {count} keys and may hold {MAX_KEYS}")));
     }
-    let snapshot = app.snapshot();
+    let snapshot = door.enter();
     let wanted = Wanted { realms: accepted_realms(&snapshot, &request.realms)?, ..Wanted::default() };
-    let verdicts = join_all(request.api_keys.kept().iter().map(|key| app.judge(&snapshot, key, &wanted))).await;
+    let verdicts =
+        join_all(request.api_keys.kept().iter().map(|key| app.verification.verify(&snapshot, key, &wanted))).await;
     let answer = |verdict| Answer::for_caller(verdict).unwrap_or(Answer::COULD_NOT_TELL);
     Ok(Json(Verifications { results: verdicts.iter().map(answer).collect() }))
 }

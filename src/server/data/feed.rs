@@ -26,7 +26,7 @@ use crate::{
         feed::Signed,
         listener::Peer,
         problem::Problem,
-        standing::{LOOK, Standing},
+        stream_credential::{RECHECK_INTERVAL, StreamCredential},
     },
 };
 
@@ -67,7 +67,7 @@ pub(super) async fn revocations(
     Query(query): Query<FeedQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut standing = Standing::of(&headers, peer).ok_or_else(Problem::unauthorized)?;
+    let mut credential = StreamCredential::of(&headers, peer).ok_or_else(Problem::unauthorized)?;
     let mut asked = Asked {
         realm: granted(&app, &caller, query.realm).await?,
         after: query.after.unwrap_or_default(),
@@ -81,11 +81,11 @@ pub(super) async fn revocations(
             let last = value.and_then(|last| last.parse().ok());
             asked.after = last.ok_or_else(|| Problem::bad_request("Last-Event-ID has to be one number"))?;
         }
-        return stream(app, asked, standing).await;
+        return stream(app, asked, credential).await;
     }
     if !asked.wait.is_zero() {
         let until = Instant::now() + longest_wait(&app).min(asked.wait);
-        if wait(&app, &mut standing, asked.after, until).await == Waited::Unauthorized {
+        if wait(&app, &mut credential, asked.after, until).await == Waited::Unauthorized {
             app.metrics.admin_refused.inc();
             return Err(Problem::unauthorized());
         }
@@ -109,7 +109,11 @@ async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm>) -> Resul
 
 async fn message(app: &Arc<App>, realm: Option<Realm>, after: u64) -> Result<Signed, Problem> {
     let app = Arc::clone(app);
-    blocking::run(move || app.feed_message(realm, after)).await?
+    blocking::run(move || {
+        let feed = app.planes.feed.as_ref().ok_or_else(Problem::no_feed)?;
+        feed.message(realm, after)
+    })
+    .await?
 }
 
 /// How a wait ended.
@@ -118,15 +122,15 @@ enum Waited {
     /// There is something new, or the service stops.
     Changed,
     Nothing,
-    /// The follower's API key is none any more.
+    /// The follower's API key is not accepted any more.
     Unauthorized,
 }
 
 /// Waits for what comes behind `seq`, until some time, and for as long as the follower's key holds.
-async fn wait(app: &Arc<App>, standing: &mut Standing, seq: u64, until: Instant) -> Waited {
+async fn wait(app: &Arc<App>, credential: &mut StreamCredential, seq: u64, until: Instant) -> Waited {
     loop {
-        let changed = app.log_beyond(seq, LOOK.min(until - Instant::now())).await;
-        match standing.holds(app).await {
+        let changed = app.log_beyond(seq, RECHECK_INTERVAL.min(until - Instant::now())).await;
+        match credential.holds(app).await {
             false => return Waited::Unauthorized,
             true if changed => return Waited::Changed,
             true if Instant::now() >= until => return Waited::Nothing,
@@ -136,12 +140,12 @@ async fn wait(app: &Arc<App>, standing: &mut Standing, seq: u64, until: Instant)
 }
 
 /// Sends a part of a stream, for as long as the follower's key holds. Whether it was sent.
-async fn send(app: &Arc<App>, standing: &mut Standing, sender: &mut Sender<Bytes>, part: Bytes) -> bool {
+async fn send(app: &Arc<App>, credential: &mut StreamCredential, sender: &mut Sender<Bytes>, part: Bytes) -> bool {
     let mut sending = pin!(sender.send_data(part));
     loop {
-        match tokio::time::timeout(LOOK, sending.as_mut()).await {
+        match tokio::time::timeout(RECHECK_INTERVAL, sending.as_mut()).await {
             Ok(sent) => return sent.is_ok(),
-            Err(_) if standing.holds(app).await => {}
+            Err(_) if credential.holds(app).await => {}
             Err(_) => return false,
         }
     }
@@ -155,7 +159,7 @@ fn longest_wait(app: &App) -> Duration {
 
 /// Messages without an end but that of the follower's API key: at once what there is, then each change as it comes, and one without changes in time before
 /// the last is stale. A comment comes where the stream would be silent for too long.
-async fn stream(app: Arc<App>, asked: Asked, mut standing: Standing) -> Result<Response, Problem> {
+async fn stream(app: Arc<App>, asked: Asked, mut credential: StreamCredential) -> Result<Response, Problem> {
     let first = message(&app, asked.realm, asked.after).await?;
     let (mut sender, body) = Channel::<Bytes>::new(1);
     tokio::spawn(async move {
@@ -164,22 +168,22 @@ async fn stream(app: Arc<App>, asked: Asked, mut standing: Standing) -> Result<R
             (app.config.feed.valid_for.0 / 2, MAX_SILENCE.min(app.config.server.idle_timeout.0 / 2));
         loop {
             let (seq, due) = (next.seq, Instant::now() + interval);
-            if !send(&app, &mut standing, &mut sender, event(&next).into()).await || *app.stopping.borrow() {
+            if !send(&app, &mut credential, &mut sender, event(&next).into()).await || *app.planes.stopping.borrow() {
                 return;
             }
             loop {
                 let until = due.min(Instant::now() + silence);
-                match wait(&app, &mut standing, seq, until).await {
+                match wait(&app, &mut credential, seq, until).await {
                     Waited::Unauthorized => return,
                     Waited::Nothing if until < due => {}
                     Waited::Changed | Waited::Nothing => break,
                 }
-                if !send(&app, &mut standing, &mut sender, COMMENT).await {
+                if !send(&app, &mut credential, &mut sender, COMMENT).await {
                     return;
                 }
             }
             next = match message(&app, asked.realm, seq).await {
-                Ok(message) if !*app.stopping.borrow() => message,
+                Ok(message) if !*app.planes.stopping.borrow() => message,
                 // The client connects again, and hears then what is wrong.
                 _ => return,
             };

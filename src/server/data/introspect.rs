@@ -14,17 +14,18 @@ use crate::{
     api::{
         introspect::{Introspection, IntrospectionRequest},
         responses::{BodyProblems, CouldNotTellOrBusy, Credential},
-        verdict::Wanted,
     },
     scope::Scope,
     server::{
         App,
         auth::{self, Permission},
+        door::Door,
         extract::body::{self, Bounds},
         listener::Peer,
         problem::Problem,
-        standing::LOOK,
+        stream_credential::RECHECK_INTERVAL,
     },
+    verification::Wanted,
 };
 
 /// Reads the form.
@@ -56,6 +57,7 @@ fn read(body: &[u8]) -> Result<IntrospectionRequest, Problem> {
 pub(super) async fn introspect(
     State(app): State<Arc<App>>,
     peer: Peer,
+    door: Door,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Introspection>, Problem> {
@@ -63,12 +65,12 @@ pub(super) async fn introspect(
     auth::identify(&app, &headers, peer).await?.needs(&app, permission)?;
     let asked = Instant::now();
     let body = body::form(request, Bounds::single(&app.config.server)).await?;
-    if asked.elapsed() >= LOOK {
+    if asked.elapsed() >= RECHECK_INTERVAL {
         // The caller's key may have been ended while the body was on its way.
         auth::identify(&app, &headers, peer).await?.needs(&app, permission)?;
     }
     let form = read(&body)?;
-    let snapshot = app.snapshot();
+    let snapshot = door.enter();
     let address = form.ip.map(|ip| ip.parse()).transpose();
     // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.
     let wanted = Wanted {
@@ -77,7 +79,7 @@ pub(super) async fn introspect(
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
         ..Wanted::default()
     };
-    let answer = match app.judge(&snapshot, &form.token, &wanted).await {
+    let answer = match app.verification.verify(&snapshot, &form.token, &wanted).await {
         Ok(accepted) => Introspection::active(&accepted),
         Err(VerifyError::SecretUnchecked | VerifyError::Stale) => return Err(Problem::could_not_tell()),
         Err(VerifyError::Rejected(_)) => Introspection::Inactive { active: false },

@@ -1,17 +1,14 @@
 //! `GET /.well-known/jwks.json`: the public keys of signed assertions, as a JWK set (RFC 7517).
 
-use std::sync::Arc;
-
 use axum::{
     Json,
-    extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
 
 use crate::{
     api::{jwks::JwkSet, responses::NoAssertions},
-    server::{App, problem::Problem},
+    server::{door::Door, problem::Problem},
 };
 
 /// How long an application may go by what it has: a new key has to be published for longer before it signs.
@@ -23,8 +20,8 @@ const CACHED: &str = "public, max-age=300";
         content_type = "application/jwk-set+json", headers(("Cache-Control" = String))),
     NoAssertions,
 ))]
-pub(super) async fn jwks(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let snapshot = app.snapshot();
+pub(super) async fn jwks(door: Door) -> Result<Response, Problem> {
+    let snapshot = door.enter();
     let assertions = snapshot.assertions().ok_or_else(Problem::no_assertions)?;
     let headers = [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, CACHED)];
     Ok((headers, Json(assertions.jwks())).into_response())

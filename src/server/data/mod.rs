@@ -27,6 +27,7 @@ use utoipa_axum::{
 
 use super::{
     App, blocking,
+    door::Door,
     listener::{Answers, Asked},
     openapi,
     problem::Problem,
@@ -101,15 +102,14 @@ async fn healthy() -> &'static str {
 /// Says whether keys are verified, and what does not work as it should.
 #[utoipa::path(get, path = "/readyz", responses(
     (status = 200, description = "They are.", body = Ready),
-    (status = 503, description = "What was taken back is unread for longer than `verify.max_staleness`.", body = Ready),
+    (status = 503, description = "The revocation log is older than `verify.max_staleness`.", body = Ready),
 ))]
-async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Ready>) {
-    let snapshot = app.snapshot();
+async fn ready(State(app): State<Arc<App>>, door: Door) -> (StatusCode, Json<Ready>) {
+    let snapshot = door.enter();
     let active_version = snapshot.document.active().map(|record| record.number.number());
-    let ready = app.is_ready();
+    let ready = !snapshot.is_stale();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let shown =
-        Ready { ready, keyring_serial: snapshot.document.serial(), active_version, degraded: app.degraded.all() };
+    let shown = Ready { ready, keyring_serial: snapshot.document.serial(), active_version, degraded: app.health.all() };
     (status, Json(shown))
 }
 

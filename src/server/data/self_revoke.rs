@@ -1,4 +1,4 @@
-//! `POST /v1/self-revoke`: whoever holds a key can end it, its finder too.
+//! `POST /v1/self-revoke`: the holder of a key can end it, its finder too.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use axum::{
     Json,
     extract::{Request, State},
 };
-use bulla::{ApiKey, Rejection, VerifyError, layer::Credential};
+use bulla::layer::Credential;
 
 use crate::{
     action::{Actor, take_back::TakeBack},
     api::{
         responses::{BadRequest, Internal, TimedOut, TooLarge, Unauthorized, Unavailable},
         revoke::RevokeOutcome,
-        verdict::Wanted,
     },
     clock,
     server::{
         App,
         auth::browser,
         blocking, client_address,
+        door::Door,
         extract::body::{self, Bounds},
         listener::Peer,
         problem::Problem,
@@ -46,6 +46,7 @@ const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header, an
 pub(super) async fn self_revoke(
     State(app): State<Arc<App>>,
     peer: Peer,
+    door: Door,
     request: Request,
 ) -> Result<Json<RevokeOutcome>, Problem> {
     let (head, body) = request.into_parts();
@@ -57,21 +58,14 @@ pub(super) async fn self_revoke(
     if browser::may_use_a_login(&headers) {
         return Err(Problem::login_of_a_page());
     }
-    let text = match app.credential(&headers, None) {
+    let text = match app.verification.credential(&headers, None) {
         Credential::One(text) => text,
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
     };
-    let snapshot = app.snapshot();
-    let wanted = Wanted { realms: snapshot.config.all_realms(), ..Wanted::default() };
-    // Half of a key is enough to end it: its seal is genuine, and hashes would only take time.
-    let ids = match (app.open(&snapshot, text.expose(), &wanted), text.expose().parse::<ApiKey>()) {
-        (Ok(_), Ok(key)) => vec![key.id()],
-        (Err(VerifyError::Rejected(rejection)), Ok(key)) if is_genuine(rejection) => vec![key.id()],
-        // In every set that has it: in another one it would be good.
-        (_, Err(_)) => app.imported_keys_of(text.expose()).await.map_err(|_| Problem::could_not_tell())?,
-        (Err(_), Ok(_)) => Vec::new(),
-    };
+    let snapshot = door.enter();
+    let ids = app.verification.keys_to_end(&snapshot, text.expose()).await;
+    let ids = ids.map_err(|_| Problem::could_not_tell())?;
     let id = *ids.first().ok_or_else(Problem::no_such_key)?;
     let told = client_address::behind_gateway(&snapshot.config.data, peer, &headers);
     let actor = Actor::api_key(id, told.or(peer.0.map(|peer| peer.ip())));
@@ -82,23 +76,4 @@ pub(super) async fn self_revoke(
         Ok::<_, Problem>(taken)
     });
     taken.await?.map(Json)
-}
-
-/// Whether a key that was rejected for this is one that was issued. Where, for whom and with what it may be used is no
-/// reason to let it live on, and to end a suspended key for good, or a revoked one again, is what was asked for.
-fn is_genuine(rejection: Rejection) -> bool {
-    use Rejection::{Address, Audience, Revoked, SecretMissing, SecretSurplus};
-    matches!(rejection, Revoked | Address | Audience | SecretMissing | SecretSurplus)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_that_comes_before_the_seal_and_the_times_is_genuine() {
-        use Rejection::{Address, Audience, Revoked, SecretMissing, SecretSurplus};
-        let genuine: Vec<Rejection> = Rejection::ALL.into_iter().filter(|one| is_genuine(*one)).collect();
-        assert_eq!(genuine, [Revoked, Address, Audience, SecretMissing, SecretSurplus], "and nothing else");
-    }
 }

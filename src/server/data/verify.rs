@@ -7,30 +7,31 @@ use axum::{Json, extract::State};
 use super::realms::accepted_realms;
 use crate::{
     api::{
-        accepted::Accepted,
         responses::{BodyProblems, CouldNotTellOrBusy},
-        verdict::{Answer, Wanted},
+        verdict::Answer,
         verify::{Verification, VerifyRequest},
     },
-    server::{App, extract::JsonBody, problem::Problem},
+    server::{App, door::Door, extract::JsonBody, problem::Problem, replacement::replace_imported},
+    verification::{Accepted, Wanted},
 };
 
 const TOO_MANY_SCOPES: &str = "`scopes` may name 256 scopes: name each once";
 
 /// Verifies an API key.
 ///
-/// 200 whether it is accepted or not: `active` tells. Why a key is not active stands in metrics and log alone, but for a
-/// missing scope.
+/// 200 whether it is accepted or not: `active` tells. Why a key is not active stands in metrics and log alone,
+/// except for a missing scope.
 #[utoipa::path(
     post, path = "/v1/verify", request_body = VerifyRequest,
     responses((status = 200, description = "Accepted, or not.", body = Verification), BodyProblems, CouldNotTellOrBusy)
 )]
 pub(super) async fn verify(
     State(app): State<Arc<App>>,
+    door: Door,
     body: JsonBody<VerifyRequest>,
 ) -> Result<Json<Verification>, Problem> {
     let request = body.parse()?;
-    let snapshot = app.snapshot();
+    let snapshot = door.enter();
     let address = request.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
     let wanted = Wanted {
         realms: accepted_realms(&snapshot, &request.realms)?,
@@ -38,10 +39,10 @@ pub(super) async fn verify(
         audience: request.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
     };
-    let verdict = app.judge(&snapshot, &request.api_key, &wanted).await;
+    let verdict = app.verification.verify(&snapshot, &request.api_key, &wanted).await;
     let answer = Answer::for_caller(&verdict).ok_or_else(Problem::could_not_tell)?;
     let replacement = match verdict {
-        Ok(Accepted::Imported(key)) => app.replace_imported(key).await,
+        Ok(Accepted::Imported(key)) => replace_imported(&app, snapshot, key).await,
         _ => None,
     };
     Ok(Json(Verification { answer, replacement }))

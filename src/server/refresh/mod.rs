@@ -141,7 +141,7 @@ impl Refresher {
                     continue;
                 }
                 _ = self.hangup.recv() => Trigger::Signal,
-                () = self.app.freshness.wished() => Trigger::UnknownVersion,
+                () = self.app.verification.refresh.requested() => Trigger::UnknownVersion,
                 () = self.documents.changed() => Trigger::File,
                 () = self.keys.changed() => Trigger::File,
                 () = sleep_until(next) => Trigger::Interval,
@@ -168,7 +168,7 @@ impl Refresher {
         self.publishing = Some(Job::start(trigger, move || {
             let mut config = deployment::load(&config)?;
             config.listen_as(&app.config);
-            let (changed, failed, wants_mac_key) = match app.publish(Some(config)) {
+            let (changed, failed, wants_mac_key) = match app.reloader.publish(Some(config)) {
                 Ok(published) => (published.changed, published.failed, false),
                 Err(DeploymentError::Keyring(KeyringError::MacWrong)) => (false, Vec::new(), true),
                 Err(error) => return Err(error),
@@ -224,19 +224,12 @@ impl Refresher {
         });
         self.failed = error;
         self.tell();
-        self.app.look_at_certificates();
+        self.app.check_certificates();
     }
 
     /// Shows in `/readyz` and metrics how the last look ended, and what hangs.
     fn tell(&self) {
         let now = clock::now();
-        // The thread that follows the log cannot tell that the store holds it up.
-        self.app.look_at_staleness();
-        let unread = self.app.unread_for();
-        if unread > HANGS {
-            let told = format!("reading the log of revocations has taken {} s so far", unread.as_secs());
-            self.app.degraded.note("revocations", Some(told), now);
-        }
         let hangs = |begun: Instant, what: &str| {
             let seconds = begun.elapsed().as_secs();
             (begun.elapsed() > HANGS).then(|| format!("{what} has taken {seconds} s so far"))
@@ -247,13 +240,13 @@ impl Refresher {
         let longest = longest.into_iter().flatten().map(|begun| begun.elapsed()).max();
         let told: Vec<String> = [publishing, asking, self.failed.clone()].into_iter().flatten().collect();
         self.app.metrics.refreshing(longest.unwrap_or_default(), !told.is_empty());
-        self.app.degraded.note("keyring", Some(told.join("; ")).filter(|told| !told.is_empty()), now);
+        self.app.health.note("keyring", Some(told.join("; ")).filter(|told| !told.is_empty()), now);
         let behind = rotation::ahead_of(&self.app.snapshot().document, now).map(|latest| {
             format!(
                 "it is {now} here, and the keyring was changed at {latest}: set the clock (chrony, systemd-timesyncd)"
             )
         });
-        if self.app.degraded.note("clock", behind.clone(), now)
+        if self.app.health.note("clock", behind.clone(), now)
             && let Some(behind) = behind
         {
             tracing::warn!("{behind}");

@@ -38,7 +38,7 @@ pub(super) fn take(app: &App, Second { trigger, first }: Second, seen: &Seen, re
     // What failed before is asked again, or a look that does not ask it would call it well.
     let again = trigger.asks_all() || retries;
     if wants_mac_key || again {
-        let asked = app.ask_mac_key().and_then(|()| app.publish_again());
+        let asked = app.reloader.ask_mac_key().and_then(|()| app.reloader.publish_again());
         match asked {
             Ok(published) => {
                 changed |= published.changed;
@@ -51,10 +51,10 @@ pub(super) fn take(app: &App, Second { trigger, first }: Second, seen: &Seen, re
         }
     }
     if changed {
-        failed.extend(app.remember().err().map(|error| error.to_string()));
-        app.forget_destroyed();
+        failed.extend(app.reloader.remember().err().map(|error| error.to_string()));
+        app.reloader.forget_destroyed();
     }
-    let asked = app.ask_sources(if again { Ask::All } else { Ask::Missing });
+    let asked = app.reloader.ask_sources(if again { Ask::All } else { Ask::Missing });
     changed |= asked.changed;
     failed.extend(asked.failed);
     match rotate(app, seen) {
@@ -74,7 +74,7 @@ pub(super) fn take(app: &App, Second { trigger, first }: Second, seen: &Seen, re
 
 /// Takes the next step of automatic rotation, if one is due, and takes it up here; what of that failed.
 fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError> {
-    let deployment = app.deployment();
+    let deployment = app.reloader.deployment();
     let (config, now) = (&deployment.config, clock::now());
     let step = {
         let mut seen = seen.rotation.lock().unwrap_or_else(PoisonError::into_inner);
@@ -102,8 +102,8 @@ fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError
         )) => tracing::info!(%error, "another process rotated first"),
         Err(error) => return Err(error),
     }
-    let mut failed = app.publish(None)?.failed;
-    failed.extend(app.ask_sources(Ask::Missing).failed);
+    let mut failed = app.reloader.publish(None)?.failed;
+    failed.extend(app.reloader.ask_sources(Ask::Missing).failed);
     Ok(Some(failed))
 }
 

@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use bulla::{Opened, Verifier, VerifyError};
+use bulla::{Verifier, VerifyError};
 
 use super::{
     acting::By,
     model::{Text, Verdict, View},
     world::{Broken, World},
 };
-use crate::{api::verdict::Wanted, clock, secret, store::Following};
+use crate::{
+    clock,
+    imported::ImportedKeys,
+    secret,
+    store::Following,
+    verification::{Step, VerifierState, Wanted, decide},
+};
 
 /// Texts of one key that are presented, the newest of them.
 const TEXTS: usize = 3;
@@ -152,8 +158,14 @@ impl World {
             let Some(text) = key.texts.iter().rposition(|text| text.end.is_none() && !text.text.is_empty()) else {
                 continue;
             };
-            let opened = wanted().open(&verifier, &key.texts[text].text, clock::now_seconds());
-            let accepted = matches!(opened, Ok(Opened::Verified(_) | Opened::Secret(_)));
+            let state = VerifierState {
+                verifier: &verifier,
+                is_stale: false,
+                imported: &ImportedKeys::default(),
+                importing: &[],
+            };
+            let step = decide(&state, &key.texts[text].text, &wanted(), clock::now_seconds());
+            let accepted = matches!(step, Step::Done(Ok(_)) | Step::Ask(_));
             let (verdict, why) = self.model.verdict(at, text, &view, now);
             if verdict == Verdict::Refused && accepted {
                 return Err(format!("the command accepts a key in spite of {why}: #{at}: {}", self.words(at)));

@@ -19,7 +19,7 @@ use crate::{
 
 /// What one process's store does wrong.
 #[derive(Default)]
-pub(super) struct Faults(Mutex<Plan>);
+pub(in crate::server) struct Faults(Mutex<Plan>);
 
 #[derive(Default)]
 struct Plan {
@@ -34,7 +34,7 @@ struct Plan {
 }
 
 /// What another process does.
-pub(super) type Intruder = Box<dyn FnOnce() + Send>;
+pub(in crate::server) type Intruder = Box<dyn FnOnce() + Send>;
 
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,7 @@ impl Faults {
     }
 
     /// Before the call after `calls` more `intruder` acts.
-    pub(super) fn intrude(&self, calls: usize, intruder: Intruder) {
+    pub(in crate::server) fn intrude(&self, calls: usize, intruder: Intruder) {
         self.lock().intruder = Some((calls, intruder));
     }
 
@@ -115,9 +115,9 @@ impl Faults {
 }
 
 /// The real store with these faults.
-pub(super) struct FaultyStore {
-    pub(super) real: Arc<dyn Store>,
-    pub(super) faults: Arc<Faults>,
+pub(in crate::server) struct FaultyStore {
+    pub(in crate::server) real: Arc<dyn Store>,
+    pub(in crate::server) faults: Arc<Faults>,
 }
 
 fn failed() -> StoreError {

@@ -30,7 +30,7 @@ impl World {
         if self.right - self.forgotten >= REMEMBERED {
             self.forgotten = self.right;
             let up = self.processes.iter().filter_map(|process| process.up.as_ref());
-            up.for_each(|up| up.app.forget_proofs());
+            up.for_each(|up| up.app.verification.secrets.forget_proofs());
         }
     }
 
@@ -91,7 +91,7 @@ impl World {
         self.clock_of(By::Process(at));
         let change = self.model.changes;
         let Some(up) = &self.processes[at].up else { return Ok(()) };
-        let imported = up.app.follow_imported();
+        let imported = up.app.verification.follow_imported(&*up.app.store);
         let written = if self.random.chance(30) { housekeeping::write_uses(&up.app) } else { Ok(()) };
         self.take_in(&guest);
         self.tell(format!("{} looks at the log", self.processes[at].name));
@@ -114,7 +114,7 @@ impl World {
             up.sweeper.sweep_store(&up.app)
         } else {
             // Where a key lies in the list is by chance, so all of it is swept.
-            (0..Revocations::PARTS).for_each(|part| up.app.sweep_part(part, up.sweeper.sweep_by()));
+            (0..Revocations::PARTS).for_each(|part| up.app.revocations.sweep_part(part, up.sweeper.sweep_by()));
             up.sweeper.sweep_part(&up.app)
         };
         self.take_in(&guest);

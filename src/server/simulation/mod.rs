@@ -6,7 +6,7 @@
 
 mod acting;
 mod check;
-mod faults;
+pub(super) mod faults;
 mod found;
 mod importing;
 mod keys;

@@ -13,10 +13,10 @@ use super::{
     model::View,
 };
 use crate::{
-    api::{accepted::Accepted, verdict::Wanted},
     clock,
     deployment::{Deployment, DeploymentError},
     server::{App, sweeping::Sweeper},
+    verification::{Accepted, Wanted},
 };
 
 pub(super) struct Process {
@@ -79,7 +79,7 @@ impl Up {
     pub(super) fn judge(&self, text: &str, wanted: &Wanted) -> Result<Accepted, VerifyError> {
         self.drain();
         let snapshot = arc_swap::Guard::into_inner(self.app.snapshot());
-        self.runtime.block_on(self.app.judge(&snapshot, text, wanted))
+        self.runtime.block_on(self.app.verification.verify(&snapshot, text, wanted))
     }
 
     /// Lets what was begun beside requests come to its end.

@@ -86,9 +86,9 @@ impl World {
         if let (By::Process(at), Ok(())) = (by, &answer) {
             self.clock_of(by);
             let Some(up) = &self.processes[at].up else { return Ok(()) };
-            let published = up.app.publish(None).map(drop).map_err(|error| error.to_string());
-            up.app.forget_destroyed();
-            up.app.ask_sources(Ask::Missing);
+            let published = up.app.reloader.publish(None).map(drop).map_err(|error| error.to_string());
+            up.app.reloader.forget_destroyed();
+            up.app.reloader.ask_sources(Ask::Missing);
             self.reloaded(at, published)?;
         }
         Ok(())
@@ -98,7 +98,7 @@ impl World {
         self.clock_of(by);
         let (actor, store, now) = (Actor::certificate(self.name(by), None), self.store_of(by), clock::now());
         let deployment = match by {
-            By::Process(at) => self.processes[at].up.as_ref().map(|up| up.app.deployment()),
+            By::Process(at) => self.processes[at].up.as_ref().map(|up| up.app.reloader.deployment()),
             By::Command => None,
         };
         let deployment = deployment.as_ref().unwrap_or(&self.command.deployment);
@@ -221,14 +221,16 @@ impl World {
 fn look(app: &App, config: &Path, ask_again: bool) -> Result<Vec<String>, DeploymentError> {
     let mut config = Config::load(config)?;
     config.listen_as(&app.config);
-    let published = match app.publish(Some(config)) {
-        Err(DeploymentError::Keyring(KeyringError::MacWrong)) => app.ask_mac_key().and_then(|()| app.publish_again()),
+    let published = match app.reloader.publish(Some(config)) {
+        Err(DeploymentError::Keyring(KeyringError::MacWrong)) => {
+            app.reloader.ask_mac_key().and_then(|()| app.reloader.publish_again())
+        }
         published => published,
     };
     let mut failed = published?.failed;
-    failed.extend(app.remember().err().map(|error| error.to_string()));
-    app.forget_destroyed();
-    failed.extend(app.ask_sources(if ask_again { Ask::All } else { Ask::Missing }).failed);
+    failed.extend(app.reloader.remember().err().map(|error| error.to_string()));
+    app.reloader.forget_destroyed();
+    failed.extend(app.reloader.ask_sources(if ask_again { Ask::All } else { Ask::Missing }).failed);
     Ok(failed)
 }
 

@@ -19,12 +19,11 @@ use tonic::{
 use super::{
     Denied,
     codec::CheckCodec,
-    judge,
     messages::{
         AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
         HttpStatus, OkHttpResponse, Status,
     },
-    requirements,
+    requirements, verify,
 };
 use crate::server::{
     App, client_address,
@@ -81,12 +80,12 @@ impl UnaryService<CheckRequest> for Check {
 
 async fn check(app: &Arc<App>, peer: Peer, attributes: AttributeContext) -> Result<OkHttpResponse, Denied> {
     let snapshot = app.snapshot();
-    let required = requirements(app, &snapshot, route(&attributes))?;
+    let required = requirements(&snapshot, route(&attributes))?;
     let is_gateway = client_address::is_gateway(&snapshot.config.data, peer);
     let address = if is_gateway { source(&attributes) } else { None };
     let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
     let headers = credentials(http, required.from.as_ref());
-    let identity = judge(app, &snapshot, required, &headers, address).await?;
+    let identity = verify(&app.verification, &snapshot, required, &headers, address).await?;
     let set = |(name, value): (&'static HeaderName, _)| HeaderValueOption::set(name.as_str().into(), value);
     Ok(OkHttpResponse {
         headers: identity.into_values().map(set).collect(),

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Denied, identity::Identity, judge, requirements};
+use super::{Denied, identity::Identity, requirements, verify};
 use crate::{
     api::{
         responses::{CouldNotTell, Misconfigured},
@@ -56,9 +56,9 @@ pub(in crate::server::data) async fn authorize(app: Arc<App>, Asked { request, p
 
 async fn identify(app: &Arc<App>, head: &Parts, peer: Peer) -> Result<Identity, Denied> {
     let snapshot = app.snapshot();
-    let required = requirements(app, &snapshot, Ok(route(head.uri.path())))?;
+    let required = requirements(&snapshot, Ok(route(head.uri.path())))?;
     let address = client_address::behind_gateway(&snapshot.config.data, peer, &head.headers);
-    judge(app, &snapshot, required, &head.headers, address).await
+    verify(&app.verification, &snapshot, required, &head.headers, address).await
 }
 
 const PATH: &str = "/v1/authorize";

@@ -8,7 +8,7 @@ use axum::{
 };
 use uuid::Uuid;
 
-use crate::{api::accepted::Accepted, assertion::Assertions, clock};
+use crate::{assertion::Assertions, clock, verification::Accepted};
 
 /// The names. All of them are in every answer that lets a request through, empty where there is nothing to say, so that a
 /// client's own never gets through.

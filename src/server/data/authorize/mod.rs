@@ -1,4 +1,4 @@
-//! Forward authentication for gateways: one judgement, asked for over HTTP and over gRPC. The key comes from the client's
+//! Forward authentication for gateways: one verification, over HTTP and over gRPC. The key comes from the client's
 //! header, what is required from the gateway's route.
 
 mod codec;
@@ -9,7 +9,7 @@ mod identity;
 mod messages;
 mod required;
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, time::Instant};
 
 use axum::http::{HeaderMap, HeaderName};
 use bulla::{
@@ -19,9 +19,9 @@ use bulla::{
 
 use self::{identity::Identity, required::Required};
 use crate::{
-    api::verdict::Wanted,
-    server::{App, problem::Problem, snapshot::Snapshot},
+    server::{problem::Problem, snapshot::Snapshot, verification::Verification},
     telemetry::limit::LineLimit,
+    verification::Wanted,
 };
 
 /// The description of the route.
@@ -40,10 +40,11 @@ enum Denied {
 }
 
 /// What the text of a route requires: the defaults where there is none.
-fn requirements(app: &App, snapshot: &Snapshot, route: Result<Option<&str>, String>) -> Result<Required, Denied> {
+fn requirements(snapshot: &Snapshot, route: Result<Option<&str>, String>) -> Result<Required, Denied> {
+    static LINES: LineLimit = LineLimit::new();
     let required = route.and_then(|text| text.map_or(Ok(Required::default()), required::parse));
     required.and_then(|required| known_realms(snapshot, required)).map_err(|detail| {
-        if let Some(kept_back) = app.route_lines.allow(Instant::now()) {
+        if let Some(kept_back) = LINES.allow(Instant::now()) {
             tracing::error!(detail, kept_back, "a gateway's route requires what does not parse");
         }
         Denied::Failed(Problem::misconfigured_route(detail))
@@ -58,23 +59,23 @@ fn known_realms(snapshot: &Snapshot, required: Required) -> Result<Required, Str
     }
 }
 
-/// Judges a client's request by its headers, and by its address where that is known.
-async fn judge(
-    app: &Arc<App>,
+/// Verifies the key in a client's headers, and its address where that is known. What belongs to the route has come before.
+async fn verify(
+    verification: &Verification,
     snapshot: &Snapshot,
     required: Required,
     headers: &HeaderMap,
     address: Option<IpAddr>,
 ) -> Result<Identity, Denied> {
     let from = required.from;
-    let presented = match app.credential(headers, from.as_ref()) {
+    let presented = match verification.credential(headers, from.as_ref()) {
         Credential::One(presented) => presented,
         Credential::None => return Err(Denied::Refused(Refusal::NoCredential, from)),
         Credential::Several => return Err(Denied::Refused(Refusal::SeveralCredentials, from)),
     };
     let realms = if required.realms.is_empty() { snapshot.default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address };
-    match app.judge(snapshot, presented.expose(), &wanted).await {
+    match verification.verify(snapshot, presented.expose(), &wanted).await {
         Ok(accepted) => {
             let identity = Identity::of(&accepted, snapshot.assertions(), wanted.audience.as_deref());
             identity.ok_or_else(|| {

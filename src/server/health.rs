@@ -1,4 +1,4 @@
-//! What does not work as it should while keys are verified all the same.
+//! The health of the service: what fails while keys are still verified.
 
 use std::{
     collections::BTreeMap,
@@ -7,13 +7,13 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{api::health::Failing, text};
+use crate::{api::health::Failing, clock, text};
 
-/// Everything that is failing.
+/// Everything that fails now, by what it is.
 #[derive(Default)]
-pub(crate) struct Degraded(Mutex<BTreeMap<&'static str, Failing>>);
+pub(crate) struct Health(Mutex<BTreeMap<&'static str, Failing>>);
 
-impl Degraded {
+impl Health {
     /// Notes how `what` went just now. Whether that differs from how it went before.
     pub(super) fn note(&self, what: &'static str, error: Option<String>, now: Timestamp) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -27,12 +27,24 @@ impl Degraded {
         }
     }
 
-    /// Since when `what` is failing, if it is.
+    /// Notes how a background task ended, and logs it where that changed. Whether it went well.
+    pub(super) fn note_task(&self, what: &'static str, done: Result<(), impl ToString>) -> bool {
+        let error = done.err().map(|error| error.to_string());
+        if self.note(what, error.clone(), clock::now()) {
+            match &error {
+                Some(error) => tracing::warn!(what, error, "background task failed, retrying"),
+                None => tracing::info!(what, "background task succeeds again"),
+            }
+        }
+        error.is_none()
+    }
+
+    /// Since when `what` fails, if it does.
     pub(super) fn since(&self, what: &str) -> Option<Timestamp> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(what).map(|failing| failing.since)
     }
 
-    /// What is failing now.
+    /// Everything that fails now.
     pub(super) fn all(&self) -> Vec<Failing> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }

@@ -14,7 +14,7 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 
 /// What has failed and is not yet in the audit.
 #[derive(Default)]
-pub(crate) struct Refusals(Mutex<Window>);
+pub(crate) struct FailedCalls(Mutex<Window>);
 
 #[derive(Default)]
 struct Window {
@@ -24,7 +24,7 @@ struct Window {
     pending: Vec<AuditRecord>,
 }
 
-impl Refusals {
+impl FailedCalls {
     /// Notes a failed call; `record` is asked for only if it will be written down.
     pub(super) fn note(&self, now: Timestamp, record: impl FnOnce() -> AuditRecord) {
         let mut window = self.lock();
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn a_flood_is_a_number() {
-        let refusals = Refusals::default();
+        let refusals = FailedCalls::default();
         (0..1_000_000).for_each(|number| refusals.note(at(0), || record(number)));
         let first = refusals.take(at(1));
         assert_eq!(first.len(), ONE_BY_ONE);
@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn what_could_not_be_written_is_kept_and_bounded() {
-        let refusals = Refusals::default();
+        let refusals = FailedCalls::default();
         for number in 0..20 {
             refusals.note(at(0), || record(number));
         }

@@ -1,0 +1,94 @@
+//! Verification by the keyring and store of a deployment, on the command's own thread.
+
+use std::sync::Arc;
+
+use bulla::{ApiKey, HashMemory, KeyringDocument, SecretCheck, Verifier};
+
+use super::output;
+use crate::{
+    clock,
+    deployment::{Deployment, DeploymentError},
+    imported::ImportedKeys,
+    secret::{self, Found, Peppers, Stored},
+    store::{Following, Store, StoreError},
+    verification::{
+        Checked, Question, Step, Verdict, VerifierState, Wanted, decide, importing_realms, read_imported_keys,
+    },
+};
+
+/// What answers the questions of a verification.
+struct Hashes<'d> {
+    deployment: &'d Deployment,
+    store: &'d dyn Store,
+    document: KeyringDocument,
+}
+
+/// Verifies `text` as the service would that this configuration describes. It reads the revocation log itself, so it is never
+/// stale.
+pub(super) fn verify(deployment: &Deployment, text: &str, wanted: &Wanted) -> Result<Verdict, DeploymentError> {
+    let store = &*deployment.store()?;
+    let (document, keyring) = deployment.keyring(store)?;
+    let mut log = Following::default();
+    log.read_on(store, clock::now_seconds())?;
+    if let Some(damage) = log.damage() {
+        output::note(&damage);
+    }
+    let verifier = Verifier::new(&keyring)
+        .requiring_secrets(&secret::requiring(&deployment.config))
+        .with_revocations(Arc::new(log.log.revocations().clone()));
+    let imported = ImportedKeys::default();
+    // There may be millions of them.
+    if text.parse::<ApiKey>().is_err() {
+        read_imported_keys(&imported, store, &deployment.config)?;
+    }
+    let importing = importing_realms(&deployment.config);
+    let state = VerifierState { verifier: &verifier, is_stale: false, imported: &imported, importing: &importing };
+    let hashes = Hashes { deployment, store, document };
+    let mut step = decide(&state, text, wanted, clock::now_seconds());
+    loop {
+        step = match step {
+            Step::Done(verdict) => return Ok(verdict),
+            Step::Ask(pending) => {
+                let checked = hashes.check(pending.question())?;
+                pending.resume(checked, &state, wanted, clock::now_seconds())
+            }
+        }
+    }
+}
+
+impl Hashes<'_> {
+    fn check(&self, question: Question<'_>) -> Result<Checked, DeploymentError> {
+        let candidate = match question {
+            Question::SecretHalf(check) => {
+                let peppers = self.deployment.peppers(&self.document)?;
+                let checked = peppers.map(|peppers| self.find(&peppers, check)).transpose()?;
+                return Ok(checked.unwrap_or(Checked::CouldNotTell));
+            }
+            Question::Imported(candidate) | Question::EndedImported(candidate) => candidate,
+        };
+        Ok(match candidate.matches() {
+            Ok(true) => Checked::Right,
+            Ok(false) => Checked::Wrong,
+            Err(error) => {
+                output::note(&error);
+                Checked::CouldNotTell
+            }
+        })
+    }
+
+    /// Whether the secret half is right by one of the stored hashes.
+    fn find(&self, peppers: &Peppers, check: &SecretCheck) -> Result<Checked, StoreError> {
+        let id = check.id();
+        let stored = Stored::read(&id, self.store.secret_hashes(&id, clock::now())?, peppers);
+        let scheme = secret::scheme_of(&self.deployment.config, id.realm());
+        let active = peppers.active().version();
+        Ok(match stored.find(&peppers.digests(check), &mut HashMemory::default(), scheme, active) {
+            Found::Right { .. } => Checked::Right,
+            Found::Wrong => Checked::Wrong,
+            Found::CouldNotTell(error) => {
+                output::note(&error);
+                Checked::CouldNotTell
+            }
+        })
+    }
+}

@@ -1,0 +1,108 @@
+//! What time alone changes: grace periods end, and the revocation log becomes stale. A store that hangs must not put that off,
+//! so it has a thread of its own, which never reads the store.
+
+use std::{thread, time::Duration};
+
+use tokio::sync::watch;
+
+use super::{App, revocations::HEALTH};
+use crate::clock;
+
+/// The longest that a grace period goes on beyond its end.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How long the log may take to be read before that is shown.
+const HANGS: Duration = Duration::from_secs(5);
+
+/// Runs until `stop`.
+pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
+    let mut hangs = false;
+    while !*stop.borrow() {
+        hangs = poll(app, hangs);
+        thread::sleep(POLL_INTERVAL);
+    }
+}
+
+/// Whether the reading of the log hangs, where it was known before or not.
+fn poll(app: &App, known: bool) -> bool {
+    app.revocations.end_grace_periods();
+    let unread = app.revocations.unread_for();
+    // Where the reading fails instead, the thread that reads says why.
+    let hangs = unread > HANGS && (known || app.health.since(HEALTH).is_none());
+    if hangs {
+        let detail = format!("reading the log of revocations has taken {} s so far", unread.as_secs());
+        app.health.note(HEALTH, Some(detail), clock::now());
+    }
+    app.revocations.check_staleness(&app.health);
+    hangs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use bulla::{ApiKeyId, Change};
+    use jiff::SignedDuration;
+    use uuid::Uuid;
+
+    use crate::{
+        cli::throw_away,
+        deployment::Deployment,
+        key_time::KeyTime,
+        server::simulation::faults::{Faults, FaultyStore},
+        store::{NewRevocation, transact},
+    };
+
+    use super::*;
+
+    /// A deadline, not an expectation.
+    const SOON: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn a_grace_period_ends_while_the_store_hangs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deployment = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened");
+        let (real, faults) = (deployment.store().expect("opened"), Arc::new(Faults::default()));
+        let store = FaultyStore { real: Arc::clone(&real), faults: Arc::clone(&faults) };
+        let app = Arc::new(App::load_with(deployment, Arc::new(store), false).expect("loaded"));
+        let id: ApiKeyId = "live_00000X0000000000000007".parse().expect("an id");
+        let now = clock::now();
+        let revocation = NewRevocation {
+            change: Change::Revoke { id, expires_at: None },
+            effective_at: Some(KeyTime::up(now + SignedDuration::from_secs(2)).expect("a time")),
+            reason: None,
+            recorded_at: now,
+            recorded_by: "an administrator".to_owned(),
+        };
+        transact(&*real, |transaction| transaction.append_revocation(&revocation)).expect("revoked");
+        app.catch_up().expect("read");
+        let is_revoked = move |app: &App| app.snapshot().verifier().revocations().contains(&id, Uuid::nil(), u32::MAX);
+        assert!(!is_revoked(&app), "not yet");
+
+        let (release, hang) = mpsc::channel::<()>();
+        let (entered, waiting) = mpsc::channel();
+        // Behind the first call, which is about secret halves.
+        faults.intrude(
+            1,
+            Box::new(move || {
+                entered.send(()).expect("heard");
+                let _released = hang.recv();
+            }),
+        );
+        let reader = Arc::clone(&app);
+        let reading = thread::spawn(move || reader.catch_up());
+        waiting.recv_timeout(SOON).expect("the store hangs while the log is read");
+        let (tell, told) = mpsc::channel();
+        let poller = Arc::clone(&app);
+        thread::spawn(move || {
+            while !is_revoked(&poller) {
+                poll(&poller, false);
+                thread::sleep(Duration::from_millis(10));
+            }
+            tell.send(()).expect("heard");
+        });
+        told.recv_timeout(SOON).expect("the end of the grace period");
+        assert!(!reading.is_finished(), "the store still hangs");
+        drop(release);
+        reading.join().expect("ended").expect("read");
+    }
+}

@@ -1,0 +1,26 @@
+//! Where a request gets the state that it goes by.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+
+use super::{App, live::Live, snapshot::Snapshot};
+
+/// Lets one request load the state in force, once: a request sees the old state or the new one. It enters when all of its body
+/// is there, which may take as long as the client likes, and passes the snapshot down.
+pub(super) struct Door(Arc<Live>);
+
+impl Door {
+    /// The state of this moment. The door is gone with that.
+    pub(super) fn enter(self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Door {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
+        Ok(Door(Arc::clone(&app.live)))
+    }
+}

@@ -1,0 +1,72 @@
+//! The integrity check of stored hashes (scrub): whether they are as they were stored, before the keys come that need them.
+
+use std::sync::Arc;
+
+use crate::{
+    secret::{Peppers, Sample},
+    store::Store,
+    telemetry::metrics::Metrics,
+};
+
+/// Stored hashes that are checked in one step.
+const SAMPLE: u32 = 1_000;
+/// Of these so many are named in the log: with another pepper all of them are broken.
+const NAMED: usize = 10;
+
+/// How far the check has come.
+#[derive(Default)]
+pub(in crate::server) struct Scrub {
+    peppers: Option<Arc<Peppers>>,
+    /// The last hash that was checked in this round, and what this round has found.
+    after: u64,
+    found: Sample,
+    /// What the round before found, which counts until this one has come around.
+    before: Sample,
+}
+
+impl Scrub {
+    /// Whether these are other peppers than those that the round began with.
+    pub(in crate::server) fn has_other_peppers(&self, peppers: Option<&Arc<Peppers>>) -> bool {
+        match (peppers, &self.peppers) {
+            (Some(now), Some(then)) => !Arc::ptr_eq(now, then),
+            (now, then) => now.is_some() != then.is_some(),
+        }
+    }
+
+    /// Checks some stored hashes, from where the last step ended. An error says what is wrong in this round, or in the one
+    /// before.
+    pub(in crate::server) fn step(
+        &mut self,
+        store: &dyn Store,
+        peppers: Option<&Arc<Peppers>>,
+        metrics: &Metrics,
+    ) -> Result<(), String> {
+        if self.has_other_peppers(peppers) {
+            *self = Scrub { peppers: peppers.cloned(), ..Scrub::default() };
+        }
+        let Some(peppers) = self.peppers.clone() else { return Ok(()) };
+        let sample = store.secret_sample(self.after, SAMPLE).map_err(|error| error.to_string())?;
+        let mut named = 0;
+        for (id, row) in &sample {
+            if let Err(error) = self.found.look(id, row, &peppers) {
+                metrics.secret_hashes_broken.inc();
+                named += 1;
+                if named <= NAMED {
+                    tracing::error!(%id, %error, "a stored hash of a secret half is not as it was stored");
+                }
+            }
+        }
+        if named > NAMED {
+            tracing::error!(more = named - NAMED, "further stored hashes of secret halves are not as they were stored");
+        }
+        let trouble = self.found.trouble().or_else(|| self.before.trouble());
+        self.after = match sample.last() {
+            Some((_, row)) if sample.len() == SAMPLE as usize => row.seq,
+            _ => {
+                self.before = std::mem::take(&mut self.found);
+                0
+            }
+        };
+        trouble.map_or(Ok(()), Err)
+    }
+}

@@ -1,0 +1,46 @@
+//! The credential of a stream, which lasts longer than a request: it is verified again and again, so that the stream ends with
+//! the API key that opened it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::HeaderMap;
+use bulla::VerifyError;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use super::{App, auth, listener::Peer};
+use crate::verification::Wanted;
+
+/// The time between two checks: what ends a key ends its streams within a second.
+pub(super) const RECHECK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How long a key that could not be verified again is still accepted.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// An administrator's API key that was accepted.
+pub(super) struct StreamCredential {
+    text: Zeroizing<String>,
+    wanted: Wanted,
+    last_accepted: Instant,
+}
+
+impl StreamCredential {
+    /// The key in `headers`, which was accepted just now; none where there is none.
+    pub(super) fn of(headers: &HeaderMap, peer: Peer) -> Option<Self> {
+        let text = auth::presented(headers).ok()?;
+        let text = Zeroizing::new(text.expose().to_owned());
+        Some(StreamCredential { text, wanted: auth::wanted(peer), last_accepted: Instant::now() })
+    }
+
+    /// Whether the key is still accepted: it has not expired, and neither it nor its secret half, nor its version, was ended.
+    pub(super) async fn holds(&mut self, app: &Arc<App>) -> bool {
+        match app.verification.verify_again(&self.text, &self.wanted).await {
+            Ok(_) => {
+                self.last_accepted = Instant::now();
+                true
+            }
+            Err(VerifyError::Rejected(_)) => false,
+            Err(VerifyError::SecretUnchecked | VerifyError::Stale) => self.last_accepted.elapsed() < GRACE,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Imported keys, in the order of sealed ones: realm, time, revocation, hash, scopes.
+//!
+//! The same key may have been imported under two rules. So a text may be a key of several sets, and a rejection in one of them
+//! beats an acceptance in another one of the same realm.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bulla::{ApiKey, Realm, Rejection, VerifyError};
+
+use super::{Accepted, Checked, Pending, Question, Step, Verdict, VerifierState, Wanted};
+use crate::imported::{Candidate, Key};
+
+/// The keys that a text may be, while it is not known which.
+pub(crate) struct Search {
+    /// What is asked, and what follows.
+    asked: Candidate,
+    ended: Option<Rejection>,
+    rest: Rest,
+}
+
+/// What is still to be done.
+struct Rest {
+    /// Not looked at yet.
+    candidates: VecDeque<Candidate>,
+    /// Revoked or expired: if the text is one of these, it is rejected, whatever the others say.
+    ended: VecDeque<(Candidate, Rejection)>,
+    accepted: Option<Arc<Key>>,
+    /// The verdict if no key is accepted.
+    failed: VerifyError,
+}
+
+/// Begins to verify a text that is no sealed key, for `rejection`.
+pub(super) fn decide(
+    state: &VerifierState<'_>,
+    text: &str,
+    wanted: &Wanted,
+    now: u64,
+    rejection: Rejection,
+) -> Step<Verdict, Pending> {
+    let candidates = candidates(state, text).into();
+    Rest { candidates, ended: VecDeque::new(), accepted: None, failed: rejection.into() }.next(state, wanted, now)
+}
+
+/// The keys that the text may be, one of each set at most.
+pub(super) fn candidates(state: &VerifierState<'_>, text: &str) -> Vec<Candidate> {
+    if state.imported.len() == 0 || text.parse::<ApiKey>().is_ok() {
+        return Vec::new();
+    }
+    state.imported.recognize(text)
+}
+
+fn holds(state: &VerifierState<'_>, key: &Key, wanted: &Wanted, now: u64) -> Result<(), Rejection> {
+    let accepting = |realm: &&Realm| state.importing.contains(realm);
+    let realms: Vec<Realm> = wanted.realms.iter().filter(accepting).copied().collect();
+    key.holds(&realms, state.verifier.revocations(), now)
+}
+
+fn is_ended(rejection: Rejection) -> bool {
+    matches!(rejection, Rejection::Revoked | Rejection::Expired)
+}
+
+impl Search {
+    pub(super) fn question(&self) -> Question<'_> {
+        match self.ended {
+            None => Question::Imported(&self.asked),
+            Some(_) => Question::EndedImported(&self.asked),
+        }
+    }
+
+    pub(super) fn resume(
+        self,
+        checked: Checked,
+        state: &VerifierState<'_>,
+        wanted: &Wanted,
+        now: u64,
+    ) -> Step<Verdict, Pending> {
+        let Search { asked, ended, mut rest } = self;
+        match (ended, checked) {
+            (Some(_), Checked::Wrong) => {}
+            (Some(rejection), Checked::Right) | (Some(_), Checked::Ended(rejection)) => {
+                return Step::Done(Err(rejection.into()));
+            }
+            (Some(_), Checked::CouldNotTell) => return Step::Done(Err(VerifyError::SecretUnchecked)),
+            (None, Checked::Right) => match holds(state, asked.key(), wanted, now) {
+                Ok(()) => match asked.key().grants(&wanted.scopes) {
+                    Ok(()) => rest.accepted = Some(Arc::clone(asked.key())),
+                    Err(rejection) => rest.fail(rejection.into()),
+                },
+                // That may have taken its time.
+                Err(rejection) => rest.reject(asked, rejection),
+            },
+            (None, Checked::Wrong) => rest.fail(Rejection::SecretWrong.into()),
+            (None, Checked::Ended(rejection)) => rest.reject(asked, rejection),
+            (None, Checked::CouldNotTell) => rest.fail(VerifyError::SecretUnchecked),
+        }
+        rest.next(state, wanted, now)
+    }
+}
+
+impl Rest {
+    fn next(mut self, state: &VerifierState<'_>, wanted: &Wanted, now: u64) -> Step<Verdict, Pending> {
+        while let Some(candidate) = self.candidates.pop_front() {
+            match holds(state, candidate.key(), wanted, now) {
+                Err(rejection) => self.reject(candidate, rejection),
+                Ok(()) if self.accepted.is_some() => {}
+                // Before the hash, which costs much and would decide nothing.
+                Ok(()) if candidate.is_slow() && state.is_stale => self.fail(VerifyError::Stale),
+                Ok(()) => return self.ask(candidate, None),
+            }
+        }
+        let Some(key) = self.accepted.clone() else { return Step::Done(Err(self.failed)) };
+        while let Some((candidate, rejection)) = self.ended.pop_front() {
+            if candidate.key().id.realm() == key.id.realm() {
+                return self.ask(candidate, Some(rejection));
+            }
+        }
+        Step::Done(state.accept(Accepted::Imported(key)))
+    }
+
+    fn ask(self, asked: Candidate, ended: Option<Rejection>) -> Step<Verdict, Pending> {
+        Step::Ask(Pending::Imported(Box::new(Search { asked, ended, rest: self })))
+    }
+
+    fn reject(&mut self, candidate: Candidate, rejection: Rejection) {
+        if is_ended(rejection) {
+            self.ended.push_back((candidate, rejection));
+        }
+        self.fail(rejection.into());
+    }
+
+    /// One that could not be checked may be the right one, so that is not forgotten for another one.
+    fn fail(&mut self, error: VerifyError) {
+        if matches!(self.failed, VerifyError::Rejected(_)) {
+            self.failed = error;
+        }
+    }
+}

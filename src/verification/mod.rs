@@ -1,0 +1,136 @@
+//! Verification of a presented API key. The order of its steps is a security property, so it exists here, once, for every
+//! endpoint and the command:
+//!
+//! 1. open the sealed key: shape, realm, version, seal, times, revocation, address, audience;
+//! 2. reject what cannot be told from revoked, where the revocation log is stale;
+//! 3. check the secret half;
+//! 4. open again: while a hash was computed the key may have expired, or been revoked;
+//! 5. the scopes, and staleness again, as nothing is accepted without.
+//!
+//! A text that is not the text of a sealed key is looked up among the imported keys, and takes the same steps.
+//!
+//! The core is pure: it takes what is known at one moment, and returns a [`Step`]. It never waits. Stored hashes take a store,
+//! memory and time, so the core asks for them with a [`Question`], and a shell answers: the service's asynchronously, the
+//! command's on its own thread.
+
+mod accepted;
+mod ending;
+mod imported;
+mod imported_keys;
+mod wanted;
+
+#[cfg(test)]
+mod tests;
+
+use bulla::{Opened, Realm, Rejection, SecretCheck, Verifier, VerifyError};
+
+pub(crate) use self::{
+    accepted::Accepted,
+    ending::decide_ending,
+    imported_keys::{ImportedKeysError, importing_realms, read_imported_keys},
+    wanted::Wanted,
+};
+use crate::imported::{Candidate, ImportedKeys};
+
+/// What a verification ends with.
+pub(crate) type Verdict = Result<Accepted, VerifyError>;
+
+/// What keys are verified by, at one moment.
+#[derive(Clone, Copy)]
+pub(crate) struct VerifierState<'s> {
+    pub(crate) verifier: &'s Verifier,
+    /// Whether the revocations are older than the configuration allows.
+    pub(crate) is_stale: bool,
+    pub(crate) imported: &'s ImportedKeys,
+    /// The realms that accept imported keys.
+    pub(crate) importing: &'s [Realm],
+}
+
+/// What comes next.
+pub(crate) enum Step<T, P> {
+    /// The result.
+    Done(T),
+    /// The shell answers the question of this, and has it go on.
+    Ask(P),
+}
+
+/// A verification that waits for an answer.
+pub(crate) enum Pending {
+    SecretHalf(SecretCheck),
+    Imported(Box<imported::Search>),
+}
+
+/// What only stored hashes answer.
+pub(crate) enum Question<'q> {
+    /// Is the presented secret half right?
+    SecretHalf(&'q SecretCheck),
+    /// Is the text this key, which holds otherwise?
+    Imported(&'q Candidate),
+    /// Is the text this key, which may have been revoked or have expired?
+    EndedImported(&'q Candidate),
+}
+
+/// What the shell found out of a [`Question`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checked {
+    Right,
+    Wrong,
+    /// The key was revoked, or expired, before its hash was computed.
+    Ended(Rejection),
+    CouldNotTell,
+}
+
+impl VerifierState<'_> {
+    /// The one place where a key is accepted.
+    fn accept(&self, accepted: Accepted) -> Verdict {
+        if self.is_stale { Err(VerifyError::Stale) } else { Ok(accepted) }
+    }
+}
+
+/// Begins to verify `text` at `now`, in Unix seconds.
+pub(crate) fn decide(state: &VerifierState<'_>, text: &str, wanted: &Wanted, now: u64) -> Step<Verdict, Pending> {
+    match wanted.open(state.verifier, text, now) {
+        Ok(Opened::Verified(verified)) => Step::Done(state.accept(Accepted::Sealed(verified))),
+        // Before the hash, which costs much and would decide nothing.
+        Ok(Opened::Secret(_)) if state.is_stale => Step::Done(Err(VerifyError::Stale)),
+        Ok(Opened::Secret(check)) => Step::Ask(Pending::SecretHalf(check)),
+        Err(VerifyError::Rejected(rejection @ (Rejection::Malformed | Rejection::Checksum))) => {
+            imported::decide(state, text, wanted, now, rejection)
+        }
+        Err(error) => Step::Done(Err(error)),
+    }
+}
+
+impl Pending {
+    /// What the shell is to find out.
+    pub(crate) fn question(&self) -> Question<'_> {
+        match self {
+            Pending::SecretHalf(check) => Question::SecretHalf(check),
+            Pending::Imported(search) => search.question(),
+        }
+    }
+
+    /// Goes on with what it found out. `state` and `now` are those of this moment: what was revoked while the shell waited must not
+    /// be accepted.
+    pub(crate) fn resume(
+        self,
+        checked: Checked,
+        state: &VerifierState<'_>,
+        wanted: &Wanted,
+        now: u64,
+    ) -> Step<Verdict, Pending> {
+        let check = match self {
+            Pending::SecretHalf(check) => check,
+            Pending::Imported(search) => return search.resume(checked, state, wanted, now),
+        };
+        Step::Done(match checked {
+            Checked::Right => {
+                let verified = wanted.accept(check, state.verifier, now);
+                verified.and_then(|verified| state.accept(Accepted::Sealed(verified)))
+            }
+            Checked::Wrong => Err(Rejection::SecretWrong.into()),
+            Checked::Ended(rejection) => Err(rejection.into()),
+            Checked::CouldNotTell => Err(VerifyError::SecretUnchecked),
+        })
+    }
+}

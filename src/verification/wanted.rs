@@ -1,0 +1,38 @@
+//! What a caller expects of an API key.
+
+use std::net::IpAddr;
+
+use bulla::{Expectations, Opened, Realm, SecretCheck, Verified, Verifier, VerifyError};
+
+/// What a caller expects of an API key, with owned texts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) realms: Vec<Realm>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) audience: Option<String>,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Wanted {
+    /// Opens `text` at `now`, in Unix seconds: everything is checked but its secret half.
+    pub(super) fn open(&self, verifier: &Verifier, text: &str, now: u64) -> Result<Opened, VerifyError> {
+        self.expecting(|expected| verifier.open(text, expected, now))
+    }
+
+    /// Accepts an opened key whose secret half was found right.
+    pub(super) fn accept(&self, check: SecretCheck, verifier: &Verifier, now: u64) -> Result<Verified, VerifyError> {
+        self.expecting(|expected| check.accept(verifier, expected, now))
+    }
+
+    fn expecting<T>(&self, verify: impl FnOnce(&Expectations<'_>) -> T) -> T {
+        let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
+        let mut expected = Expectations::realms(&self.realms).scopes(&scopes);
+        if let Some(audience) = &self.audience {
+            expected = expected.audience(audience);
+        }
+        if let Some(address) = self.address {
+            expected = expected.address(address);
+        }
+        verify(&expected)
+    }
+}

@@ -1,6 +1,6 @@
-//! One memory budget for the bodies of all requests, and for answers over HTTP/2 that their clients do not read, over all
-//! listeners, connections and streams. Where it is used up the body that has been on its way longest makes room, so that slow
-//! bodies cost those that are sent at once nothing.
+//! One memory budget for the bodies of all requests, for long heads over HTTP/2, and for answers over HTTP/2 that their clients
+//! do not read, over all listeners, connections and streams. When it is used up, the body that has been on its way longest is
+//! evicted, so that slow bodies cost those that are sent at once nothing.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use futures_util::task::AtomicWaker;
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// The budget.
-pub(crate) struct Budget {
+pub(crate) struct MemoryBudget {
     most: usize,
     /// Beside the lock, which bodies that are all there at once never take.
     used: AtomicUsize,
@@ -36,38 +36,38 @@ struct State {
 struct UnderWay {
     since: Instant,
     charged: usize,
-    whose: Arc<dyn MakeRoom>,
+    whose: Arc<dyn Evict>,
 }
 
-/// Who ends a body that is under way.
-pub(crate) trait MakeRoom: Send + Sync {
-    fn make_room(&self);
+/// What ends a body that is on its way.
+pub(crate) trait Evict: Send + Sync {
+    fn evict(&self);
 }
 
-/// Tells the reader of a body to make room.
+/// Tells the reader of a body that it is evicted.
 #[derive(Default)]
 struct Evicted {
     is: AtomicBool,
     reader: AtomicWaker,
 }
 
-impl MakeRoom for Evicted {
-    fn make_room(&self) {
+impl Evict for Evicted {
+    fn evict(&self) {
         self.is.store(true, Ordering::Release);
         self.reader.wake();
     }
 }
 
-/// What one body takes, for as long as its request is being answered.
-pub(crate) struct Share {
-    budget: Arc<Budget>,
+/// What one request takes, until it is answered.
+pub(crate) struct Charge {
+    budget: Arc<MemoryBudget>,
     charged: usize,
     /// Its number, once it was found to be under way.
     under_way: Option<u64>,
     evicted: Option<Arc<Evicted>>,
 }
 
-/// Why a body cannot be had.
+/// Why a request gets no memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoRoom {
     #[error("the memory for bodies is used up")]
@@ -76,29 +76,29 @@ pub(crate) enum NoRoom {
     Evicted,
 }
 
-impl Budget {
+impl MemoryBudget {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Budget { most, used: AtomicUsize::new(0), state: Mutex::default() })
+        Arc::new(MemoryBudget { most, used: AtomicUsize::new(0), state: Mutex::default() })
     }
 
-    /// A share with nothing in it.
-    pub(crate) fn share(self: &Arc<Self>) -> Share {
-        Share { budget: Arc::clone(self), charged: 0, under_way: None, evicted: None }
+    /// A charge of nothing yet.
+    pub(crate) fn charge(self: &Arc<Self>) -> Charge {
+        Charge { budget: Arc::clone(self), charged: 0, under_way: None, evicted: None }
     }
 
-    /// The share of an answer of so many bytes, until it is sent. `whose` ends it where others need its memory.
+    /// The charge of an answer of so many bytes, until it is sent. `whose` is evicted where others need its memory.
     pub(crate) fn answer(
         self: &Arc<Self>,
         bytes: usize,
-        whose: Arc<dyn MakeRoom>,
+        whose: Arc<dyn Evict>,
         now: Instant,
-    ) -> Result<Share, NoRoom> {
-        let mut share = self.share();
-        share.take(bytes, false, now)?;
+    ) -> Result<Charge, NoRoom> {
+        let mut charge = self.charge();
+        charge.take(bytes, false, now)?;
         let mut state = self.state();
-        share.under_way = Some(state.begin(UnderWay { since: now, charged: bytes, whose }));
+        charge.under_way = Some(state.begin(UnderWay { since: now, charged: bytes, whose }));
         drop(state);
-        Ok(share)
+        Ok(charge)
     }
 
     /// How much of it is used.
@@ -106,7 +106,7 @@ impl Budget {
         self.used.load(Ordering::Relaxed) as u64
     }
 
-    /// How many bodies were refused, or had to make room.
+    /// How many bodies were refused, or evicted.
     pub(crate) fn refused(&self) -> u64 {
         self.state().refused
     }
@@ -132,7 +132,7 @@ impl Budget {
         if let Some(body) = state.under_way.remove(&number) {
             self.give_back(body.charged);
             state.refused += 1;
-            body.whose.make_room();
+            body.whose.evict();
         }
         true
     }
@@ -150,8 +150,8 @@ impl State {
     }
 }
 
-impl Share {
-    /// Takes so much more of the budget at `now`. A body of which `more` is to come may have to make room for others.
+impl Charge {
+    /// Takes so much more of the budget at `now`. A body of which `more` is to come may be evicted for others.
     pub(crate) fn take(&mut self, bytes: usize, more: bool, now: Instant) -> Result<(), NoRoom> {
         if self.under_way.is_none() && !more && self.budget.reserve(bytes) {
             self.charged += bytes;
@@ -190,7 +190,7 @@ impl Share {
         Ok(())
     }
 
-    /// Whether it has to make room; if not, the task is woken when it has to.
+    /// Whether it is evicted; if not, the task is woken when it is.
     pub(crate) fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
         let Some(evicted) = &self.evicted else { return Poll::Pending };
         evicted.reader.register(cx.waker());
@@ -198,9 +198,9 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for Charge {
     fn drop(&mut self) {
-        // Of a body that had to make room everything was given back then.
+        // The memory of an evicted body was given back at its eviction.
         let holds = self.under_way.is_none_or(|number| self.budget.state().under_way.remove(&number).is_some());
         if holds {
             self.budget.give_back(self.charged);
@@ -213,15 +213,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_unfinished_body_makes_room_and_no_other() {
-        let (budget, begun) = (Budget::new(100), Instant::now());
+    fn the_oldest_unfinished_body_is_evicted_and_no_other() {
+        let (budget, begun) = (MemoryBudget::new(100), Instant::now());
         let at = |millis| begun + Duration::from_millis(millis);
         let take = |bytes, more, millis| {
-            let mut share = budget.share();
-            share.take(bytes, more, at(millis)).map(|()| share)
+            let mut charge = budget.charge();
+            charge.take(bytes, more, at(millis)).map(|()| charge)
         };
         let cx = Context::from_waker(std::task::Waker::noop());
-        let evicted = |share: &Share| share.poll_evicted(&cx).is_ready();
+        let evicted = |charge: &Charge| charge.poll_evicted(&cx).is_ready();
         let done = take(30, false, 0).expect("room");
         let mut oldest = take(40, true, 1).expect("room");
         let younger = take(30, true, 2).expect("room");

@@ -1,5 +1,5 @@
-//! Calls to the admin plane that failed, for log and audit: each of the first in a minute, and of the rest their number, so
-//! that a flood fills no disk. Metrics count every one.
+//! Failed calls of the admin plane, for log and audit: the first ones of each minute one by one, the others as a number, so that
+//! a flood does not fill a disk. Metrics count every one.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,11 +8,11 @@ use serde_json::json;
 
 use crate::{action::Actor, store::AuditRecord};
 
-/// How many are written down one by one in a minute.
+/// How many of a minute are recorded one by one.
 const ONE_BY_ONE: usize = 30;
 const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 
-/// What has failed and is not yet in the audit.
+/// The calls that are not in the audit yet.
 #[derive(Default)]
 pub(crate) struct FailedCalls(Mutex<Window>);
 
@@ -25,7 +25,7 @@ struct Window {
 }
 
 impl FailedCalls {
-    /// Notes a failed call; `record` is asked for only if it will be written down.
+    /// Notes a failed call. `record` is only called if the call is recorded by itself.
     pub(super) fn note(&self, now: Timestamp, record: impl FnOnce() -> AuditRecord) {
         let mut window = self.lock();
         window.begun.get_or_insert(now);
@@ -39,7 +39,7 @@ impl FailedCalls {
         window.pending.push(record);
     }
 
-    /// What is to be written into the audit at `now`.
+    /// The records for the audit at `now`.
     pub(super) fn take(&self, now: Timestamp) -> Vec<AuditRecord> {
         let mut window = self.lock();
         let mut records = std::mem::take(&mut window.pending);
@@ -50,7 +50,7 @@ impl FailedCalls {
         records
     }
 
-    /// What is to be written at the end, whatever the time.
+    /// The records at the end of the process.
     pub(super) fn take_all(&self, now: Timestamp) -> Vec<AuditRecord> {
         let mut window = std::mem::take(&mut *self.lock());
         let summary = window.begun.and_then(|begun| window.summary(begun, now));
@@ -58,7 +58,7 @@ impl FailedCalls {
         window.pending
     }
 
-    /// Takes back what could not be written; of too much the latest goes.
+    /// Puts back records that could not be written. If there are too many, the latest ones only count.
     pub(super) fn put_back(&self, records: Vec<AuditRecord>) {
         let mut window = self.lock();
         let later = std::mem::replace(&mut window.pending, records);
@@ -96,30 +96,30 @@ mod tests {
 
     #[test]
     fn a_flood_is_a_number() {
-        let refusals = FailedCalls::default();
-        (0..1_000_000).for_each(|number| refusals.note(at(0), || record(number)));
-        let first = refusals.take(at(1));
+        let calls = FailedCalls::default();
+        (0..1_000_000).for_each(|number| calls.note(at(0), || record(number)));
+        let first = calls.take(at(1));
         assert_eq!(first.len(), ONE_BY_ONE);
-        assert_eq!(refusals.take(at(59)), []);
-        let rest = refusals.take(at(60));
+        assert_eq!(calls.take(at(59)), []);
+        let rest = calls.take(at(60));
         assert_eq!(rest.len(), 1);
         assert_eq!(rest[0].detail["failed_calls"], 1_000_000 - ONE_BY_ONE);
-        refusals.note(at(61), || record(7));
-        assert_eq!(refusals.take(at(62)), [record(7)], "a new minute");
+        calls.note(at(61), || record(7));
+        assert_eq!(calls.take(at(62)), [record(7)], "a new minute");
     }
 
     #[test]
     fn what_could_not_be_written_is_kept_and_bounded() {
-        let refusals = FailedCalls::default();
+        let calls = FailedCalls::default();
         for number in 0..20 {
-            refusals.note(at(0), || record(number));
+            calls.note(at(0), || record(number));
         }
-        let taken = refusals.take(at(1));
+        let taken = calls.take(at(1));
         for number in 20..40 {
-            refusals.note(at(1), || record(number));
+            calls.note(at(1), || record(number));
         }
-        refusals.put_back(taken);
-        let again = refusals.take_all(at(2));
+        calls.put_back(taken);
+        let again = calls.take_all(at(2));
         assert_eq!(again[..ONE_BY_ONE], (0..ONE_BY_ONE).map(record).collect::<Vec<_>>());
         assert_eq!(again[ONE_BY_ONE].detail["failed_calls"], 10, "those beyond are counted");
     }

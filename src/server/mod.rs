@@ -20,7 +20,6 @@ mod housekeeping;
 mod listener;
 mod live;
 mod openapi;
-mod patience;
 mod problem;
 mod refresh;
 mod refresh_throttle;
@@ -47,10 +46,10 @@ use axum::{Router, response::Response};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{
-    budget::Budget,
+    budget::MemoryBudget,
     data::DataPlane,
     descriptors::Shares,
-    listener::{Answers, Asked, Bound, Limits, Transport},
+    listener::{Bound, Environment, Limits, PeerRequest, Service, Transport},
     refresh::Refresher,
 };
 use crate::{
@@ -72,19 +71,33 @@ pub(crate) struct Server {
     grace: Duration,
 }
 
-/// What one listener answers.
+/// The endpoints of one listener.
 #[derive(Clone)]
 enum Endpoints {
     Data(DataPlane),
     Others(Router),
 }
 
-impl Answers for Endpoints {
-    async fn answer(self, asked: Asked) -> Response {
+impl Service for Endpoints {
+    async fn call(self, request: PeerRequest) -> Response {
         match self {
-            Endpoints::Data(plane) => plane.answer(asked).await,
-            Endpoints::Others(router) => router.answer(asked).await,
+            Endpoints::Data(plane) => plane.call(request).await,
+            Endpoints::Others(router) => router.call(request).await,
         }
+    }
+}
+
+impl Environment for App {
+    fn tls(&self, plane: Plane) -> Option<Arc<rustls::ServerConfig>> {
+        self.snapshot().tls().of(plane).map(|tls| Arc::clone(&tls.config))
+    }
+
+    fn handshake_failed(&self, plane: Plane) {
+        self.metrics.handshake_failed(plane);
+    }
+
+    fn connection_evicted(&self, plane: Plane) {
+        self.metrics.connection_evicted(plane);
     }
 }
 
@@ -116,7 +129,7 @@ pub(crate) async fn serve_alone(
         bound.address(),
         bound.serve(
             router,
-            limits(config, Budget::new(config.body_memory())),
+            limits(config, MemoryBudget::new(config.body_memory())),
             Transport::Plain,
             stop,
             config.shutdown_grace.0,
@@ -124,7 +137,7 @@ pub(crate) async fn serve_alone(
     ))
 }
 
-fn limits(config: &ServerConfig, bodies: Arc<Budget>) -> Limits {
+fn limits(config: &ServerConfig, bodies: Arc<MemoryBudget>) -> Limits {
     Limits {
         max_head: config.max_head,
         head_timeout: config.head_timeout.0,
@@ -161,14 +174,21 @@ impl Server {
                 Plane::Admin => Endpoints::Others(admin::router(Arc::clone(&app))),
                 Plane::Metrics => Endpoints::Others(data::metrics_router(Arc::clone(&app))),
             };
-            // What clients without a key send to the data plane must not keep administrators from revoking.
+            // Bodies that clients without a key send to the data plane must not keep administrators from revoking.
             let bodies = match plane {
-                Plane::Admin => Budget::new(ADMIN_BODIES * config.server.max_batch_body.max(config.server.max_body)),
+                Plane::Admin => {
+                    MemoryBudget::new(ADMIN_BODIES * config.server.max_batch_body.max(config.server.max_body))
+                }
                 Plane::Data | Plane::Metrics => Arc::clone(&app.planes.bodies),
             };
             let limits = limits(&config.server, bodies);
             let limits = Limits { max_connections: shares.of_plane(plane), ..limits };
-            listeners.push((bound, endpoints, Transport::Configured { app: Arc::clone(&app), plane }, limits));
+            listeners.push((
+                bound,
+                endpoints,
+                Transport::Configured { environment: Arc::clone(&app) as _, plane },
+                limits,
+            ));
         }
         Ok(Server { app, refresher, listeners, grace: config.server.shutdown_grace.0 })
     }

@@ -7,7 +7,7 @@ use axum::{extract::Request, response::Response};
 use super::{
     App, Endpoints, admin,
     data::DataPlane,
-    listener::{Answers, Asked},
+    listener::{PeerRequest, Service},
 };
 
 /// The endpoints of one plane.
@@ -27,6 +27,6 @@ impl Unbound {
 
     /// The answer to a request that comes from no address.
     pub(crate) async fn answer(&self, request: Request) -> Response {
-        self.0.clone().answer(Asked::of_nobody(request)).await
+        self.0.clone().call(PeerRequest::local(request)).await
     }
 }

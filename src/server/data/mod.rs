@@ -28,7 +28,7 @@ use utoipa_axum::{
 use super::{
     App, blocking,
     door::Door,
-    listener::{Answers, Asked},
+    listener::{PeerRequest, Service},
     openapi,
     problem::Problem,
 };
@@ -48,13 +48,13 @@ impl DataPlane {
     }
 }
 
-impl Answers for DataPlane {
-    async fn answer(self, asked: Asked) -> Response {
-        let only_head = asked.request.method() == Method::HEAD;
-        let response = match asked.request.uri().path() {
-            path if authorize::is_authorize(path) => authorize::authorize(self.app, asked).await,
-            authorize::EXT_AUTHZ => authorize::ext_authz(self.app, asked).await,
-            _ => return self.others.answer(asked).await,
+impl Service for DataPlane {
+    async fn call(self, request: PeerRequest) -> Response {
+        let only_head = request.request.method() == Method::HEAD;
+        let response = match request.request.uri().path() {
+            path if authorize::is_authorize(path) => authorize::authorize(self.app, request).await,
+            authorize::EXT_AUTHZ => authorize::ext_authz(self.app, request).await,
+            _ => return self.others.call(request).await,
         };
         // As a router does it. Over HTTP/2 a body would end the stream as a mistake.
         if only_head { response.map(|_| Body::empty()) } else { response }

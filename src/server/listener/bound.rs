@@ -1,4 +1,4 @@
-//! A socket that is listened on, and who is let in from it.
+//! A listening socket, and the loop that accepts its connections.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{Answers, Limits, Peer, Stream, Transport, connection, connections::Connections};
+use super::{Limits, Peer, Service, Stream, Transport, connection, connections::Connections};
 use crate::{
     config::{Listen, UnixMode},
     telemetry::limit::LineLimit,
@@ -65,7 +65,7 @@ impl Bound {
     /// Accepts until `stop`, then waits for what is in flight.
     pub(in crate::server) async fn serve(
         self,
-        answers: impl Answers,
+        endpoints: impl Service,
         limits: Limits,
         transport: Transport,
         mut stop: watch::Receiver<bool>,
@@ -80,28 +80,28 @@ impl Bound {
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    let place = tokio::select! {
+                    let permit = tokio::select! {
                         _ = stop.wait_for(|stop| *stop) => break,
-                        place = connections.place(|| transport.note_eviction()) => place,
+                        permit = connections.permit(|| transport.note_eviction()) => permit,
                     };
-                    let Some(place) = place else { break };
-                    let (answers, transport, watcher) = (answers.clone(), transport.clone(), graceful.watcher());
+                    let Some(permit) = permit else { break };
+                    let (endpoints, transport, watcher) = (endpoints.clone(), transport.clone(), graceful.watcher());
                     let (limits, mut stop) = (limits.clone(), stop.clone());
                     tokio::spawn(async move {
                         let secured = tokio::select! {
                             biased;
                             secured = transport.secure(stream, limits.head_timeout) => secured,
-                            // Who is still shaking hands has asked for nothing yet.
+                            // A client in its handshake has not sent a request yet.
                             _ = stop.wait_for(|stop| *stop) => None,
-                            () = place.connection.evicted() => None,
+                            () = permit.connection.evicted() => None,
                         };
                         if let Some(secured) = secured {
-                            connection::serve(secured, place, peer, answers, limits, watcher).await;
+                            connection::serve(secured, permit, peer, endpoints, limits, watcher).await;
                         }
                     });
                 }
                 Err(error) => {
-                    // Out of descriptors, as a rule: going on at once would only turn the loop hot.
+                    // Usually there are no file descriptors left: to go on at once would only spin.
                     static LINES: LineLimit = LineLimit::new();
                     if let Some(kept_back) = LINES.allow(Instant::now()) {
                         tracing::warn!(%error, kept_back, "cannot accept a connection");
@@ -131,7 +131,7 @@ impl Bound {
     }
 }
 
-/// Removes a socket that nobody listens on any more; one in use, and any other file, is left for `bind` to complain about.
+/// Removes a socket that no process listens on any more. One in use, and any other file, is left: `bind` then fails.
 async fn remove_stale(path: &Path) -> io::Result<()> {
     // Nobody listens on what is no socket either.
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());

@@ -8,31 +8,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::http::Version;
-use futures_util::FutureExt;
+use axum::{http::Version, response::IntoResponse};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::Watcher},
 };
 
 use super::{
-    Answers, Asked, Limits, Peer, answers::answer, connections::Place, lingering::Lingering, sending,
-    transport::Secured, unread,
+    Limits, Peer, PeerRequest, Service, connections::ConnectionPermit, drain, lingering::Lingering, sending,
+    service::answer, timeout::IdleTimeout, transport::Secured,
 };
-use crate::{server::patience::Patience, telemetry::limit::LineLimit};
+use crate::{server::problem::Problem, telemetry::limit::LineLimit};
 
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
 
-/// What may be under way of the bodies of one HTTP/2 connection that nobody reads yet.
+/// What may be on its way of the bodies of one HTTP/2 connection that no handler reads yet.
 const WINDOW: u32 = 256 << 10;
 
-/// Answers requests until the other end has no more, others need the place, or `watcher` says that the service stops.
+/// Answers requests until the client has no more, the connection is evicted, or `watcher` says that the service stops.
 pub(super) async fn serve(
     Secured { stream, client }: Secured,
-    place: Place,
+    permit: ConnectionPermit,
     peer: Peer,
-    answers: impl Answers,
+    endpoints: impl Service,
     limits: Limits,
     watcher: Watcher,
 ) {
@@ -46,21 +45,28 @@ pub(super) async fn serve(
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW)
         .keep_alive_interval(Some(Duration::from_secs(20)));
-    let connection = Arc::clone(&place.connection);
+    let connection = Arc::clone(&permit.connection);
     let service = {
         let (connection, budget, time) = (Arc::clone(&connection), limits.bodies, limits.body_timeout);
         hyper::service::service_fn(move |request| {
-            let (asking, budget) = (connection.asks(), Arc::clone(&budget));
+            let (in_flight, budget) = (connection.begin_request(), Arc::clone(&budget));
             let is_http2 = request.version() == Version::HTTP_2;
-            let (request, watch) = unread::watch(request, &budget);
-            let asked = Asked { request, peer, client: client.clone() };
-            answer(answers.clone(), asked).map(move |response| {
-                let response = watch.answered(response, asking.connection(), time);
-                Ok::<_, Infallible>(sending::until_sent(response, asking, is_http2, &budget))
-            })
+            let (endpoints, client) = (endpoints.clone(), client.clone());
+            // Here and not in the future, which is polled later: the head is decoded now.
+            let watched = drain::watch(request, &budget);
+            async move {
+                let response = match watched {
+                    Ok((request, drain)) => {
+                        let response = answer(endpoints, PeerRequest { request, peer, client }).await;
+                        drain.answered(response, in_flight.connection(), time)
+                    }
+                    Err(_) => Problem::busy().into_response(),
+                };
+                Ok::<_, Infallible>(sending::until_sent(response, in_flight, is_http2, &budget))
+            }
         })
     };
-    let stream = Patience::new(Lingering::new(stream, place), limits.head_timeout, limits.idle_timeout);
+    let stream = IdleTimeout::new(Lingering::new(stream, permit), limits.head_timeout, limits.idle_timeout);
     let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
     let mut serving = pin!(watcher.watch(serving));
     let ended = tokio::select! {
@@ -68,7 +74,7 @@ pub(super) async fn serve(
         () = connection.evicted() => return,
     };
     if let Err(error) = ended {
-        // Of a request that is refused as it stands there may be a rest; a client that is waited for in vain has none.
+        // A client whose request is refused may still be sending it; one that timed out is not.
         if !timed_out(&*error) {
             connection.leaves_unread();
         }

@@ -1,4 +1,4 @@
-//! The connections of one listener: so many at a time. Where all are in use, one that asks for nothing makes room.
+//! The connections of one listener: a limited number. When all are in use, one without a request is evicted for the next.
 
 use std::{
     collections::HashMap,
@@ -11,16 +11,16 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::server::budget::MakeRoom;
+use crate::server::budget::Evict;
 
-/// How long a new connection may say nothing when others wait.
+/// How long a new connection may be silent when others wait.
 const SILENT: Duration = Duration::from_secs(1);
-/// How long one that was answered may ask for nothing more when others wait. Gateways keep connections for their next request.
+/// How long a connection may be idle behind its last answer when others wait. Gateways keep connections for their next request.
 const IDLE: Duration = Duration::from_secs(5);
-/// How often it is looked whether one makes room.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often a new connection that waits looks for one to evict.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Those that are open.
+/// The open ones.
 pub(super) struct Connections {
     permits: Arc<Semaphore>,
     begun: Instant,
@@ -33,38 +33,52 @@ struct Open {
     all: HashMap<u64, Arc<Connection>>,
 }
 
-/// What is known of one of them.
+/// The state of one connection.
 pub(super) struct Connection {
     opened: u64,
     /// When its last request ended, in milliseconds of the listener; 0 before the first one.
     answered: AtomicU64,
     /// Requests that are being answered.
     requests: AtomicU32,
-    evicted: Notify,
-    /// Whether the client may still be sending what nobody reads when it ends.
+    evicted: AtomicBool,
+    eviction: Notify,
+    /// Whether the client may still be sending when the connection ends.
     unread: AtomicBool,
+    /// Whether the connection has ended, and only waits for that.
+    lingering: AtomicBool,
     /// The listener's clock.
     begun: Instant,
 }
 
-/// Room for one connection, which it gives back when it is dropped.
-pub(super) struct Place {
+/// The kinds of connections that can be evicted, in their order.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// It has ended, and waits for a client that may still be sending.
+    Lingering,
+    /// It has not asked for anything.
+    Silent,
+    /// It has been answered.
+    Idle,
+}
+
+/// A permit for one connection.
+pub(super) struct ConnectionPermit {
     connections: Arc<Connections>,
     number: u64,
     pub(super) connection: Arc<Connection>,
     _permit: OwnedSemaphorePermit,
 }
 
-/// A request that is being answered.
-pub(super) struct Asking(Arc<Connection>);
+/// A request in flight.
+pub(super) struct InFlight(Arc<Connection>);
 
 impl Connections {
     pub(super) fn new(most: usize, now: Instant) -> Arc<Self> {
         Arc::new(Connections { permits: Arc::new(Semaphore::new(most)), begun: now, open: Mutex::default() })
     }
 
-    /// Waits for room. `evicted` hears of each connection that makes some.
-    pub(super) async fn place(self: &Arc<Self>, evicted: impl Fn()) -> Option<Place> {
+    /// Waits for a permit. `evicted` is called for each connection that is evicted for it.
+    pub(super) async fn permit(self: &Arc<Self>, evicted: impl Fn()) -> Option<ConnectionPermit> {
         loop {
             if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
                 return Some(self.admit(permit));
@@ -73,19 +87,21 @@ impl Connections {
                 evicted();
             }
             let waiting = Arc::clone(&self.permits).acquire_owned();
-            if let Ok(permit) = tokio::time::timeout(LOOK, waiting).await {
+            if let Ok(permit) = tokio::time::timeout(POLL_INTERVAL, waiting).await {
                 return Some(self.admit(permit.ok()?));
             }
         }
     }
 
-    fn admit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Place {
+    fn admit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> ConnectionPermit {
         let connection = Arc::new(Connection {
             opened: self.at(Instant::now()),
             answered: AtomicU64::new(0),
             requests: AtomicU32::new(0),
-            evicted: Notify::new(),
+            evicted: AtomicBool::new(false),
+            eviction: Notify::new(),
             unread: AtomicBool::new(false),
+            lingering: AtomicBool::new(false),
             begun: self.begun,
         });
         let mut open = self.open();
@@ -93,16 +109,16 @@ impl Connections {
         let number = open.next;
         open.all.insert(number, Arc::clone(&connection));
         drop(open);
-        Place { connections: Arc::clone(self), number, connection, _permit: permit }
+        ConnectionPermit { connections: Arc::clone(self), number, connection, _permit: permit }
     }
 
-    /// Closes the one that has been silent longest, or else the one that has been idle longest.
+    /// Evicts one: that lingers, or else that has been silent longest, or else that has been idle longest.
     fn evict_one(&self, now: Instant) -> bool {
         let now = self.at(now);
         let mut open = self.open();
-        let oldest = open.all.iter().filter_map(|(number, one)| one.is_spare(now).map(|rank| (rank, *number))).min();
+        let oldest = open.all.iter().filter_map(|(number, one)| one.rank(now).map(|rank| (rank, *number))).min();
         let Some(connection) = oldest.and_then(|(_, number)| open.all.remove(&number)) else { return false };
-        connection.evicted.notify_one();
+        connection.evict();
         true
     }
 
@@ -117,14 +133,26 @@ impl Connections {
 
 impl Connection {
     /// Notes a request.
-    pub(super) fn asks(self: &Arc<Self>) -> Asking {
+    pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        Asking(Arc::clone(self))
+        InFlight(Arc::clone(self))
     }
 
-    /// Waits until it has to make room.
+    /// Waits until it is evicted.
     pub(super) async fn evicted(&self) {
-        self.evicted.notified().await;
+        while !self.is_evicted() {
+            self.eviction.notified().await;
+        }
+    }
+
+    /// Whether it was evicted.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.evicted.load(Ordering::Acquire)
+    }
+
+    /// Notes that it has ended, and only waits for what its client is still sending.
+    pub(super) fn linger(&self) {
+        self.lingering.store(true, Ordering::Relaxed);
     }
 
     /// Notes that the client may still be sending when it ends.
@@ -137,32 +165,38 @@ impl Connection {
         self.unread.load(Ordering::Relaxed)
     }
 
-    /// Whether it can make room at `now`: those that never asked go first, and of each kind the one that waits longest.
-    fn is_spare(&self, now: u64) -> Option<(bool, u64)> {
+    /// Its place in the order of eviction, if it can be evicted at `now`: those that linger go first, then those that never
+    /// asked, and of each kind the one that waits longest.
+    fn rank(&self, now: u64) -> Option<(Rank, u64)> {
+        if self.lingering.load(Ordering::Relaxed) {
+            return Some((Rank::Lingering, self.opened));
+        }
         if self.requests.load(Ordering::Relaxed) > 0 {
             return None;
         }
         let answered = self.answered.load(Ordering::Relaxed);
-        let (since, patience) = if answered == 0 { (self.opened, SILENT) } else { (answered, IDLE) };
-        (now.saturating_sub(since) >= millis(patience)).then_some((answered != 0, since))
+        let (rank, since, limit) =
+            if answered == 0 { (Rank::Silent, self.opened, SILENT) } else { (Rank::Idle, answered, IDLE) };
+        (now.saturating_sub(since) >= millis(limit)).then_some((rank, since))
     }
 }
 
-/// Its client reads no answers.
-impl MakeRoom for Connection {
-    fn make_room(&self) {
-        self.evicted.notify_one();
+/// A connection is evicted for another one, or because its client reads no answers.
+impl Evict for Connection {
+    fn evict(&self) {
+        self.evicted.store(true, Ordering::Release);
+        self.eviction.notify_one();
     }
 }
 
-impl Asking {
+impl InFlight {
     /// The connection it came on.
     pub(super) fn connection(&self) -> &Arc<Connection> {
         &self.0
     }
 }
 
-impl Drop for Asking {
+impl Drop for InFlight {
     fn drop(&mut self) {
         let connection = &self.0;
         let now = millis(connection.begun.elapsed());
@@ -171,7 +205,7 @@ impl Drop for Asking {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
         self.connections.open().all.remove(&self.number);
     }
@@ -186,28 +220,41 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_silent_make_room_before_the_idle_and_those_at_work_never() {
+    async fn silent_ones_are_evicted_before_idle_ones_and_working_ones_never() {
         let begun = Instant::now();
         let connections = Connections::new(3, begun);
-        let mut places = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..3 {
-            places.push(connections.place(|| {}).await.expect("room"));
+            permits.push(connections.permit(|| {}).await.expect("room"));
         }
         let at = |seconds| begun + Duration::from_secs(seconds);
-        let working = places[0].connection.asks();
-        drop(places[1].connection.asks());
+        let working = permits[0].connection.begin_request();
+        drop(permits[1].connection.begin_request());
         assert!(!connections.evict_one(begun), "all have just come");
         assert!(connections.evict_one(at(2)), "the silent one");
         assert!(!connections.evict_one(at(2)), "the idle one may be a gateway's");
         assert!(connections.evict_one(at(60)));
         assert!(!connections.evict_one(at(60_000)), "the last is at work");
         for evicted in [2, 1] {
-            places[evicted].connection.evicted().await;
+            permits[evicted].connection.evicted().await;
         }
         drop(working);
         assert!(connections.evict_one(at(120_000)));
         assert_eq!(connections.permits.available_permits(), 0);
-        drop(places);
+        drop(permits);
         assert_eq!((connections.permits.available_permits(), connections.open().all.len()), (3, 0));
+    }
+
+    #[tokio::test]
+    async fn lingering_ones_are_evicted_at_once_and_first() {
+        let begun = Instant::now();
+        let connections = Connections::new(2, begun);
+        let idle = connections.permit(|| {}).await.expect("room");
+        let lingering = connections.permit(|| {}).await.expect("room");
+        drop(idle.connection.begin_request());
+        drop(lingering.connection.begin_request());
+        lingering.connection.linger();
+        assert!(connections.evict_one(begun), "whatever the time");
+        assert!(lingering.connection.is_evicted() && !idle.connection.is_evicted());
     }
 }

@@ -1,5 +1,5 @@
-//! The end of a connection whose client may still be sending. To close it with bytes unread resets it, and the client may lose
-//! the answer that is on its way: first it is said that nothing more comes, and then what still arrives is read for a while.
+//! The end of a connection whose client may still be sending. To close it with unread bytes resets it, and the client may lose
+//! the answer that is on its way. So the sending half is closed first, and what still arrives is read for a while.
 
 use std::{
     io,
@@ -13,17 +13,17 @@ use tokio::{
     runtime::Handle,
 };
 
-use super::{Stream, connections::Place};
+use super::{Stream, connections::ConnectionPermit};
 
-/// How long what still arrives is read.
+/// For how long what still arrives is read.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// A stream that is closed so when it is dropped, if need be. Its place goes with it.
-pub(super) struct Lingering(Option<(Box<dyn Stream>, Place)>);
+/// A stream that is closed in this way when it is dropped, if its client may still be sending. An evicted one is closed at once.
+pub(super) struct Lingering(Option<(Box<dyn Stream>, ConnectionPermit)>);
 
 impl Lingering {
-    pub(super) fn new(stream: Box<dyn Stream>, place: Place) -> Self {
-        Lingering(Some((stream, place)))
+    pub(super) fn new(stream: Box<dyn Stream>, permit: ConnectionPermit) -> Self {
+        Lingering(Some((stream, permit)))
     }
 
     fn poll_on<T>(
@@ -39,13 +39,17 @@ impl Lingering {
 
 impl Drop for Lingering {
     fn drop(&mut self) {
-        let Some((stream, place)) = self.0.take() else { return };
-        if place.connection.has_unread()
+        let Some((stream, permit)) = self.0.take() else { return };
+        if permit.connection.has_unread()
+            && !permit.connection.is_evicted()
             && let Ok(runtime) = Handle::try_current()
         {
+            permit.connection.linger();
             runtime.spawn(async move {
-                let _or_too_long = tokio::time::timeout(LINGER, linger(stream)).await;
-                drop(place);
+                tokio::select! {
+                    _ended_or_too_long = tokio::time::timeout(LINGER, linger(stream)) => {}
+                    () = permit.connection.evicted() => {}
+                }
             });
         }
     }

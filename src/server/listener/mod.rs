@@ -1,27 +1,28 @@
 //! Listeners: TCP or Unix sockets, TLS or plain text, HTTP/1.1 and HTTP/2, with limits on heads, time and connections.
 
-mod answers;
 mod bound;
 mod connection;
 mod connections;
+mod drain;
 mod lingering;
 mod sending;
+mod service;
+mod timeout;
 mod transport;
-mod unread;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::budget::Budget;
+use super::budget::MemoryBudget;
 
 pub(super) use self::{
-    answers::{Answers, Asked},
     bound::Bound,
-    transport::Transport,
+    service::{PeerRequest, Service},
+    transport::{Environment, Transport},
 };
 
-/// What a connection may cost.
+/// Bounds of connections.
 #[derive(Clone)]
 pub(super) struct Limits {
     pub(super) max_head: usize,
@@ -30,10 +31,10 @@ pub(super) struct Limits {
     pub(super) idle_timeout: Duration,
     pub(super) max_connections: usize,
     /// The memory for bodies, which all listeners share.
-    pub(super) bodies: Arc<Budget>,
+    pub(super) bodies: Arc<MemoryBudget>,
 }
 
-/// The other end of a connection; none on a Unix socket.
+/// The address at the other end of a connection; none on a Unix socket.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) Option<SocketAddr>);
 

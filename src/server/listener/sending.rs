@@ -1,5 +1,5 @@
-//! Answers on their way. A connection is at work for as long as one without an end goes on; and a long one over HTTP/2, where a
-//! client opens many streams and need not read any, is in the memory budget until it is sent.
+//! Answers on their way. While a stream without an end goes on, its connection is at work and is not evicted. A long answer over
+//! HTTP/2, where a client opens many streams and need not read any, is charged to the memory budget until it is sent.
 
 use std::{
     pin::Pin,
@@ -14,40 +14,45 @@ use axum::{
 };
 use hyper::body::{Body as _, Frame, SizeHint};
 
-use super::connections::Asking;
+use super::connections::InFlight;
 use crate::server::{
-    budget::{Budget, Share},
+    budget::{Charge, MemoryBudget},
     problem::Problem,
 };
 
-/// What is handed on in one piece of an answer that is in the budget.
+/// What is handed on in one piece of an answer that is charged.
 const PIECE: usize = 4096;
 
-/// The longest answer that is not in the budget: a verdict fits, and all streams of a connection hold 64 KiB of these.
+/// The longest answer that is not charged: a verdict fits, and all streams of a connection hold 64 KiB of these.
 const UNCHARGED: u64 = 512;
 
-/// The answer, which keeps what it needs until it is sent.
-pub(super) fn until_sent(response: Response, asking: Asking, is_http2: bool, budget: &Arc<Budget>) -> Response {
-    let share = match response.body().size_hint().exact() {
+/// The answer, which keeps its charge and its connection at work until it is sent.
+pub(super) fn until_sent(
+    response: Response,
+    in_flight: InFlight,
+    is_http2: bool,
+    budget: &Arc<MemoryBudget>,
+) -> Response {
+    let charge = match response.body().size_hint().exact() {
         Some(length) if length <= UNCHARGED || !is_http2 => return response,
         Some(length) => {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
-            match budget.answer(length, Arc::clone(asking.connection()) as _, Instant::now()) {
-                Ok(share) => Some(share),
+            match budget.answer(length, Arc::clone(in_flight.connection()) as _, Instant::now()) {
+                Ok(charge) => Some(charge),
                 Err(_) => return Problem::busy().into_response(),
             }
         }
         None => None,
     };
-    response.map(|body| Body::new(Sending { body, piece: Bytes::new(), share, _asking: asking }))
+    response.map(|body| Body::new(Sending { body, piece: Bytes::new(), charge, _in_flight: in_flight }))
 }
 
 struct Sending {
     body: Body,
     /// What of a piece of the body is still to be handed on.
     piece: Bytes,
-    share: Option<Share>,
-    _asking: Asking,
+    charge: Option<Charge>,
+    _in_flight: InFlight,
 }
 
 impl hyper::body::Body for Sending {
@@ -55,7 +60,7 @@ impl hyper::body::Body for Sending {
     type Error = axum::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.share.is_none() {
+        if self.charge.is_none() {
             return Pin::new(&mut self.body).poll_frame(cx);
         }
         if self.piece.is_empty() {

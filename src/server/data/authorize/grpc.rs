@@ -28,7 +28,7 @@ use super::{
 use crate::server::{
     App, client_address,
     extract::body::{self, Bounds},
-    listener::{Asked, Peer},
+    listener::{Peer, PeerRequest},
     problem::Problem,
 };
 use crate::telemetry::excerpt::{self, excerpt};
@@ -41,7 +41,7 @@ pub(in crate::server::data) const PATH: &str = "/envoy.service.auth.v3.Authoriza
 const REQUIRED: &str = "bulla";
 
 /// Answers a gateway: may this request pass?
-pub(in crate::server::data) async fn ext_authz(app: Arc<App>, asked: Asked) -> Response {
+pub(in crate::server::data) async fn ext_authz(app: Arc<App>, asked: PeerRequest) -> Response {
     if asked.request.method() != Method::POST {
         return ([(header::ALLOW, "POST")], Problem::method()).into_response();
     }

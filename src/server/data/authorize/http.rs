@@ -15,7 +15,7 @@ use crate::{
     },
     server::{
         App, client_address,
-        listener::{Asked, Peer},
+        listener::{Peer, PeerRequest},
     },
 };
 
@@ -42,7 +42,10 @@ use crate::{
         Misconfigured, CouldNotTell,
     )
 )]
-pub(in crate::server::data) async fn authorize(app: Arc<App>, Asked { request, peer, .. }: Asked) -> Response {
+pub(in crate::server::data) async fn authorize(
+    app: Arc<App>,
+    PeerRequest { request, peer, .. }: PeerRequest,
+) -> Response {
     let (head, _unread) = request.into_parts();
     match identify(&app, &head, peer).await {
         Ok(identity) => {

@@ -1,8 +1,12 @@
-//! Request bodies: what they take of the memory budget, and what becomes of one that nobody reads to its end.
+//! Request bodies: charges them to the memory budget, and drains one that the handler did not read to its end.
 //!
-//! Over HTTP/1.1 what is left of a body lies in the way of the next request. The answer goes out at once, and the rest is
-//! drained behind it, up to a bound: a gateway that is still writing would see a reset in place of its answer. Where that may
-//! not do the connection ends, and the answer has to say so, or a client sends the next request there.
+//! Over HTTP/1.1 the rest of a body lies before the next request. The answer goes out at once, and the rest is drained behind
+//! it, up to a bound: a gateway that is still writing would see a reset instead of its answer. A rest that may be too long ends
+//! the connection, and the answer says so with `Connection: close`, or a client would send the next request there.
+//!
+//! HTTP/2 packs heads, so that a few bytes may make a long one. Long heads are charged as soon as they are decoded, until their
+//! request is answered. The heads of one connection's streams are decoded together, so [`MAX_STREAMS`](super::connection) times
+//! `server.max_head` is what each thread may hold before it has charged them.
 
 use std::{
     pin::Pin,
@@ -21,20 +25,27 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
 use super::connections::Connection;
-use crate::server::budget::{Budget, NoRoom, Share};
+use crate::server::budget::{Charge, MemoryBudget, NoRoom};
 
-/// As much as is drained of a body. Gateways that send bodies along send 20 MB and more.
-const MOST: u64 = 32 << 20;
-/// How long it is waited for more of it.
+/// The most that is drained of a body. Gateways that send bodies along send 20 MB and more.
+const MAX_DRAINED: u64 = 32 << 20;
+/// How long draining waits for more.
 const SILENCE: Duration = Duration::from_secs(5);
+/// The longest head over HTTP/2 that is charged with its body, or not at all: that of a usual request.
+const SHORT_HEAD: usize = 4096;
 
-/// A request's body as the connection sees it; none where there is no body.
-pub(super) struct Watch(Option<Watched>);
+/// The connection's side of a request, until it is answered.
+pub(super) struct BodyDrain {
+    /// Of a request with a body.
+    body: Option<Drained>,
+    /// Of a long head without a body.
+    _head: Option<Charge>,
+}
 
-struct Watched {
+struct Drained {
     slot: Arc<Slot>,
     is_http1: bool,
-    /// Whether the client waits to be told to send it.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     expects: bool,
 }
 
@@ -43,11 +54,11 @@ struct Slot(Mutex<State>);
 
 #[derive(Default)]
 struct State {
-    /// The memory that the head takes, which waits with the body.
+    /// The memory of the head, which is charged with the first of the body.
     head: usize,
-    /// What nobody wants to read.
+    /// What the handler did not read.
     left: Option<Incoming>,
-    share: Option<Share>,
+    charge: Option<Charge>,
     polled: bool,
     ended: bool,
 }
@@ -58,23 +69,33 @@ struct Charged {
     slot: Arc<Slot>,
 }
 
-/// The request for whoever answers it.
-pub(super) fn watch(request: hyper::Request<Incoming>, budget: &Arc<Budget>) -> (Request, Watch) {
+/// The request for the handler. `NoRoom` where the budget has no room for its head.
+pub(super) fn watch(
+    request: hyper::Request<Incoming>,
+    budget: &Arc<MemoryBudget>,
+) -> Result<(Request, BodyDrain), NoRoom> {
     let (head, body) = request.into_parts();
-    if body.is_end_stream() {
-        return (Request::from_parts(head, Body::empty()), Watch(None));
+    let (is_http1, has_body) = (head.version <= Version::HTTP_11, !body.is_end_stream());
+    let mut charge = budget.charge();
+    // HTTP/1.1 has one head at a time, in the connection's own buffer.
+    let weight = if has_body || !is_http1 { weigh(&head) } else { 0 };
+    let is_long = !is_http1 && weight > SHORT_HEAD;
+    if is_long {
+        charge.take(weight, has_body, Instant::now())?;
     }
-    let state = State { head: weigh(&head), share: Some(budget.share()), ..State::default() };
+    if !has_body {
+        let drain = BodyDrain { body: None, _head: is_long.then_some(charge) };
+        return Ok((Request::from_parts(head, Body::empty()), drain));
+    }
+    let state = State { head: if is_long { 0 } else { weight }, charge: Some(charge), ..State::default() };
     let slot = Arc::new(Slot(Mutex::new(state)));
-    let watched = Watched {
-        slot: Arc::clone(&slot),
-        is_http1: head.version <= Version::HTTP_11,
-        expects: head.headers.contains_key(header::EXPECT),
-    };
-    (Request::from_parts(head, Body::new(Charged { body: Some(body), slot })), Watch(Some(watched)))
+    let expects = head.headers.contains_key(header::EXPECT);
+    let drained = Drained { slot: Arc::clone(&slot), is_http1, expects };
+    let body = Body::new(Charged { body: Some(body), slot });
+    Ok((Request::from_parts(head, body), BodyDrain { body: Some(drained), _head: None }))
 }
 
-/// What a head takes in memory. HTTP/2 packs heads, so that a few bytes may make a long one.
+/// What a head takes in memory.
 fn weigh(head: &Parts) -> usize {
     /// Beside name and value.
     const ENTRY: usize = 100;
@@ -82,19 +103,19 @@ fn weigh(head: &Parts) -> usize {
     head.headers.iter().fold(path, |all, (name, value)| all + ENTRY + name.as_str().len() + value.len())
 }
 
-impl Watch {
-    /// The answer, with the end of the connection in it where it has to end. What is left of the body is drained in `time`.
+impl BodyDrain {
+    /// The answer, with `Connection: close` where the connection has to end. The rest of the body is drained within `time`.
     pub(super) fn answered(self, mut response: Response, connection: &Arc<Connection>, time: Duration) -> Response {
-        let Some(Watched { slot, is_http1, expects }) = self.0 else { return response };
+        let Some(Drained { slot, is_http1, expects }) = self.body else { return response };
         let mut state = slot.state();
-        state.share = None;
+        state.charge = None;
         if state.ended || !is_http1 {
             return response;
         }
-        // To ask for a body that the client holds back would have it sent, and one that did not come in time will not.
+        // To read a body that the client holds back would make it send it, and one that did not come in time will not come.
         let waited = response.status() == StatusCode::REQUEST_TIMEOUT;
         let left = state.left.take().filter(|_| !waited && (state.polled || !expects));
-        if left.as_ref().is_none_or(|left| left.size_hint().exact().is_none_or(|rest| rest > MOST)) {
+        if left.as_ref().is_none_or(|left| left.size_hint().exact().is_none_or(|rest| rest > MAX_DRAINED)) {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             connection.leaves_unread();
         }
@@ -110,13 +131,13 @@ async fn drain(mut body: Incoming, connection: Arc<Connection>, time: Duration) 
         let mut dropped = 0;
         while let Ok(Some(Ok(frame))) = tokio::time::timeout(SILENCE, body.frame()).await {
             dropped += frame.data_ref().map_or(0, |data| data.len() as u64);
-            if dropped > MOST {
+            if dropped > MAX_DRAINED {
                 return;
             }
         }
     };
     let _or_too_long = tokio::time::timeout(time, all).await;
-    // Where it was not all, the connection ends with this body, and the client may be at it still.
+    // If that was not all, the connection ends with this body, and the client may still be sending.
     if !body.is_end_stream() {
         connection.leaves_unread();
     }
@@ -140,7 +161,7 @@ impl hyper::body::Body for Charged {
         state.polled = true;
         state.ended |= ended || matches!(frame, Poll::Ready(None));
         let head = std::mem::take(&mut state.head);
-        let Some(share) = &mut state.share else { return frame.map_err(Into::into) };
+        let Some(charge) = &mut state.charge else { return frame.map_err(Into::into) };
         let bytes = match &frame {
             Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
             _ => 0,
@@ -148,11 +169,11 @@ impl hyper::body::Body for Charged {
         // A body without a known length tells its end only behind its last data.
         let finished = ended || matches!(frame, Poll::Ready(None));
         if (bytes + head > 0 || finished)
-            && let Err(no_room) = share.take(bytes + head, !finished, Instant::now())
+            && let Err(no_room) = charge.take(bytes + head, !finished, Instant::now())
         {
             return Poll::Ready(Some(Err(no_room.into())));
         }
-        if frame.is_pending() && share.poll_evicted(cx).is_ready() {
+        if frame.is_pending() && charge.poll_evicted(cx).is_ready() {
             return Poll::Ready(Some(Err(NoRoom::Evicted.into())));
         }
         frame.map_err(Into::into)

@@ -23,6 +23,7 @@ mod openapi;
 mod problem;
 mod refresh;
 mod refresh_throttle;
+mod rejection;
 mod reload;
 #[cfg(test)]
 mod reload_tests;

@@ -15,7 +15,7 @@ use bulla::{
     layer::{Credential, Presented},
 };
 
-use super::{App, listener::Peer, problem::Problem};
+use super::{App, listener::Peer, problem::Problem, rejection};
 use crate::{
     action::Actor,
     scope::{Grant, Scope},
@@ -68,11 +68,8 @@ pub(in crate::server) async fn identify(app: &Arc<App>, headers: &HeaderMap, pee
     let address = peer.0.map(|peer| peer.ip());
     match app.verification.verify(&app.live.load_full(), text.expose(), &wanted(peer)).await {
         Ok(accepted) => Ok(Caller::new(Actor::api_key(accepted.id(), address), accepted.scopes())),
-        Err(VerifyError::SecretUnchecked) if app.health.since("secret hashes").is_some() => {
-            Err(Problem::hashes_do_not_fit())
-        }
-        Err(VerifyError::SecretUnchecked | VerifyError::Stale) => Err(Problem::could_not_tell()),
-        Err(VerifyError::Rejected(_)) => Err(refuse(Problem::unauthorized())),
+        Err(error @ VerifyError::Rejected(_)) => Err(refuse(rejection::of_administrator(error, &app.health))),
+        Err(error) => Err(rejection::of_administrator(error, &app.health)),
     }
 }
 

@@ -7,7 +7,6 @@ use axum::{
     extract::{Request, State},
     http::HeaderMap,
 };
-use bulla::VerifyError;
 
 use super::realms::accepted_realms;
 use crate::{
@@ -23,6 +22,7 @@ use crate::{
         extract::body::{self, Bounds},
         listener::Peer,
         problem::Problem,
+        rejection,
         stream_credential::RECHECK_INTERVAL,
     },
     verification::Wanted,
@@ -81,8 +81,7 @@ pub(super) async fn introspect(
     };
     let answer = match app.verification.verify(&snapshot, &form.token, &wanted).await {
         Ok(accepted) => Introspection::active(&accepted),
-        Err(VerifyError::SecretUnchecked | VerifyError::Stale) => return Err(Problem::could_not_tell()),
-        Err(VerifyError::Rejected(_)) => Introspection::Inactive { active: false },
+        Err(error) => rejection::of_token(error)?,
     };
     Ok(Json(answer))
 }

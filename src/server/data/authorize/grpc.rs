@@ -5,7 +5,7 @@ use std::{net::IpAddr, str, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
 use bulla::layer::Credential;
@@ -17,7 +17,6 @@ use tonic::{
 };
 
 use super::{
-    Denied,
     codec::CheckCodec,
     messages::{
         AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
@@ -30,6 +29,7 @@ use crate::server::{
     extract::body::{self, Bounds},
     listener::{Peer, PeerRequest},
     problem::Problem,
+    rejection::{self, Denied},
 };
 use crate::telemetry::excerpt::{self, excerpt};
 
@@ -139,12 +139,7 @@ fn credentials(http: HttpRequest, only: Option<&HeaderName>) -> HeaderMap {
 async fn deny(denied: Denied) -> CheckResponse {
     let (head, body) = denied.into_response().into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let code = match head.status {
-        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
-        StatusCode::FORBIDDEN => Code::PermissionDenied,
-        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
-        _ => Code::Internal,
-    };
+    let code = rejection::grpc_code(head.status);
     let set = |(name, value): (_, &HeaderValue)| {
         HeaderValueOption::set(bytes_of(name), Bytes::copy_from_slice(value.as_bytes()))
     };

@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Denied, identity::Identity, requirements, verify};
+use super::{identity::Identity, requirements, verify};
 use crate::{
     api::{
         responses::{CouldNotTell, Misconfigured},
@@ -16,6 +16,7 @@ use crate::{
     server::{
         App, client_address,
         listener::{Peer, PeerRequest},
+        rejection::Denied,
     },
 };
 
@@ -75,13 +76,4 @@ pub(in crate::server::data) fn is_authorize(path: &str) -> bool {
 /// looked at.
 fn route(path: &str) -> Option<&str> {
     path.strip_prefix(PATH)?.strip_prefix('/')?.split('/').next()
-}
-
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        match self {
-            Denied::Refused(refusal, from) => refusal.into_response(from.as_ref()),
-            Denied::Failed(problem) => problem.into_response(),
-        }
-    }
 }

@@ -11,15 +11,12 @@ mod required;
 
 use std::{net::IpAddr, time::Instant};
 
-use axum::http::{HeaderMap, HeaderName};
-use bulla::{
-    Rejection, VerifyError,
-    layer::{Credential, Refusal},
-};
+use axum::http::HeaderMap;
+use bulla::layer::{Credential, Refusal};
 
 use self::{identity::Identity, required::Required};
 use crate::{
-    server::{problem::Problem, snapshot::Snapshot, verification::Verification},
+    server::{problem::Problem, rejection::Denied, snapshot::Snapshot, verification::Verification},
     telemetry::limit::LineLimit,
     verification::Wanted,
 };
@@ -30,14 +27,6 @@ pub(super) use self::{
     grpc::{PATH as EXT_AUTHZ, ext_authz},
     http::{authorize, is_authorize},
 };
-
-/// Why a request is not let through.
-enum Denied {
-    /// For what it brings, where the route reads the key from this one header, or from any.
-    Refused(Refusal, Option<HeaderName>),
-    /// For what is wrong on our side, or the gateway's.
-    Failed(Problem),
-}
 
 /// What the text of a route requires: the defaults where there is none.
 fn requirements(snapshot: &Snapshot, route: Result<Option<&str>, String>) -> Result<Required, Denied> {
@@ -86,11 +75,6 @@ async fn verify(
                 Denied::Failed(Problem::internal())
             })
         }
-        Err(VerifyError::Rejected(Rejection::Scope)) => {
-            Err(Denied::Refused(Refusal::InsufficientScope(wanted.scopes.join(" ").into()), from))
-        }
-        // A client that tries keys hears the same as one without a key.
-        Err(VerifyError::Rejected(_)) => Err(Denied::Refused(Refusal::NoCredential, from)),
-        Err(VerifyError::SecretUnchecked | VerifyError::Stale) => Err(Denied::Failed(Problem::could_not_tell())),
+        Err(error) => Err(Denied::by(error, &wanted.scopes, from)),
     }
 }

@@ -123,6 +123,10 @@ pub fn run() -> ExitCode {
 }
 
 fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
+    // The service ends in an order of its own.
+    if !matches!(command, Command::Quickstart(_) | Command::Serve(_)) {
+        signals::end_programs_first();
+    }
     match command {
         Command::Quickstart(command) => command.run(),
         Command::Init(command) => command.run(),

@@ -104,6 +104,23 @@ fn start(deployment: &Deployment, arguments: &[&str]) -> Child {
 }
 
 #[test]
+fn a_signal_that_ends_a_command_ends_its_programs() {
+    use std::os::unix::process::ExitStatusExt;
+    let deployment = Deployment::new();
+    deployment.new_master(2);
+    let program = Program::new(&deployment, "master-2.key", 744);
+    program.hangs();
+    for (name, signal) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        let mut command = start(&deployment, &["keyring", "stage", "--source", &program.uri]);
+        program.until_it_is(true);
+        let sent = Command::new("kill").args([format!("-{name}"), command.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+        assert_eq!(command.wait().expect("it ends").signal(), Some(signal), "{name}");
+        assert!(!program.runs(), "{name}");
+    }
+}
+
+#[test]
 fn a_compromise_is_in_force_while_key_sources_hang_and_sigterm_ends_the_service_and_its_programs() {
     let deployment = Deployment::new();
     let programs = [2, 3].map(|number| {

@@ -1,16 +1,18 @@
 //! `GET /v1/revocations`: the revocation feed, as `docs/FEED.md` has it: at once, after a wait, or as server-sent events.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
-    body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, HeaderName, header},
-    response::{IntoResponse, Response},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, Sse},
+    },
 };
 use bulla::Realm;
-use http_body_util::channel::{Channel, Sender};
-use tokio::time::Instant;
+use futures_util::stream;
+use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     api::{
@@ -34,13 +36,11 @@ use crate::{
 const MAX_WAIT: Duration = Duration::from_secs(25);
 /// The longest silence of a stream, for the same reason.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
-/// A comment of server-sent events: it keeps the connection alive and says nothing.
-const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 /// Tells nginx, which buffers an answer until it ends or fills 4 KiB, to send each piece at once.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// What a follower asks for.
-struct Asked {
+struct Subscription {
     realm: Option<Realm>,
     after: u64,
     wait: Duration,
@@ -68,7 +68,7 @@ pub(super) async fn revocations(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut credential = StreamCredential::of(&headers, peer).ok_or_else(Problem::unauthorized)?;
-    let mut asked = Asked {
+    let mut asked = Subscription {
         realm: granted(&app, &caller, query.realm).await?,
         after: query.after.unwrap_or_default(),
         wait: query.wait.map(|wait| wait.0).unwrap_or_default(),
@@ -81,7 +81,7 @@ pub(super) async fn revocations(
             let last = value.and_then(|last| last.parse().ok());
             asked.after = last.ok_or_else(|| Problem::bad_request("Last-Event-ID has to be one number"))?;
         }
-        return stream(app, asked, credential).await;
+        return subscribe(app, asked, credential).await;
     }
     if !asked.wait.is_zero() {
         let until = Instant::now() + longest_wait(&app).min(asked.wait);
@@ -139,9 +139,9 @@ async fn wait(app: &Arc<App>, credential: &mut StreamCredential, seq: u64, until
     }
 }
 
-/// Sends a part of a stream, for as long as the follower's key holds. Whether it was sent.
-async fn send(app: &Arc<App>, credential: &mut StreamCredential, sender: &mut Sender<Bytes>, part: Bytes) -> bool {
-    let mut sending = pin!(sender.send_data(part));
+/// Sends an event, for as long as the follower's key holds. Whether it was sent.
+async fn send(app: &Arc<App>, credential: &mut StreamCredential, sender: &mpsc::Sender<Event>, event: Event) -> bool {
+    let mut sending = pin!(sender.send(event));
     loop {
         match tokio::time::timeout(RECHECK_INTERVAL, sending.as_mut()).await {
             Ok(sent) => return sent.is_ok(),
@@ -157,18 +157,18 @@ fn longest_wait(app: &App) -> Duration {
     MAX_WAIT.min(app.config.feed.valid_for.0 / 2).min(app.config.server.idle_timeout.0 / 2)
 }
 
-/// Messages without an end but that of the follower's API key: at once what there is, then each change as it comes, and one without changes in time before
-/// the last is stale. A comment comes where the stream would be silent for too long.
-async fn stream(app: Arc<App>, asked: Asked, mut credential: StreamCredential) -> Result<Response, Problem> {
+/// Sends messages until the follower's API key ends: at once what there is, then each change as it comes, and one without changes
+/// before the last is stale. A comment is sent where the stream would be silent for too long.
+async fn subscribe(app: Arc<App>, asked: Subscription, mut credential: StreamCredential) -> Result<Response, Problem> {
     let first = message(&app, asked.realm, asked.after).await?;
-    let (mut sender, body) = Channel::<Bytes>::new(1);
+    let (sender, events) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut next = first;
         let (interval, silence) =
             (app.config.feed.valid_for.0 / 2, MAX_SILENCE.min(app.config.server.idle_timeout.0 / 2));
         loop {
             let (seq, due) = (next.seq, Instant::now() + interval);
-            if !send(&app, &mut credential, &mut sender, event(&next).into()).await || *app.planes.stopping.borrow() {
+            if !send(&app, &mut credential, &sender, event(&next)).await || *app.planes.stopping.borrow() {
                 return;
             }
             loop {
@@ -178,7 +178,7 @@ async fn stream(app: Arc<App>, asked: Asked, mut credential: StreamCredential) -
                     Waited::Nothing if until < due => {}
                     Waited::Changed | Waited::Nothing => break,
                 }
-                if !send(&app, &mut credential, &mut sender, COMMENT).await {
+                if !send(&app, &mut credential, &sender, Event::DEFAULT_KEEP_ALIVE).await {
                     return;
                 }
             }
@@ -189,17 +189,13 @@ async fn stream(app: Arc<App>, asked: Asked, mut credential: StreamCredential) -
             };
         }
     });
-    let headers =
-        [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store"), (X_ACCEL_BUFFERING, "no")];
-    Ok((headers, Body::new(body)).into_response())
+    let events = stream::unfold(events, |mut events| async move {
+        events.recv().await.map(|event| (Ok::<_, Infallible>(event), events))
+    });
+    Ok(([(header::CACHE_CONTROL, "no-store"), (X_ACCEL_BUFFERING, "no")], Sse::new(events)).into_response())
 }
 
-fn event(message: &Signed) -> Vec<u8> {
-    let mut event = format!("id: {}\n", message.seq).into_bytes();
-    for line in message.bytes.split_inclusive(|byte| *byte == b'\n') {
-        event.extend_from_slice(b"data: ");
-        event.extend_from_slice(line);
-    }
-    event.push(b'\n');
-    event
+fn event(message: &Signed) -> Event {
+    let text = String::from_utf8_lossy(&message.bytes);
+    Event::default().id(message.seq.to_string()).data(text.trim_end_matches('\n'))
 }

@@ -1,5 +1,5 @@
-//! Lists in a request's body: so many entries are kept, and the rest is only counted, so that a list that is refused for its
-//! length costs little more than reading past it.
+//! Lists in a request's body. The first entries are kept and the others only counted, so that a list that is refused for its
+//! length costs little.
 
 use std::fmt;
 
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_is_counted_and_not_kept() {
+    fn entries_beyond_the_limit_are_counted_and_not_kept() {
         let list = |text: &str| serde_json::from_str::<Bounded<3>>(text).map(|list| (list.count(), list.kept().len()));
         assert_eq!(list("[]").expect("none"), (0, 0));
         assert_eq!(list(r#"["a","b","c"]"#).expect("all"), (3, 3));

@@ -17,7 +17,7 @@ pub(crate) struct Problem {
     pub(crate) detail: String,
     /// A challenge for `WWW-Authenticate`.
     pub(crate) challenge: Option<HeaderValue>,
-    /// Whether the same request may do in a second.
+    /// Whether the same request may succeed in a second.
     pub(crate) again: bool,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Document<'a> {
 
 impl Problem {
     fn new(status: StatusCode, kind: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        // Whatever it quotes, no API key is in it.
+        // It may quote a text of the client, but no API key.
         let detail = text::shown(&detail.into());
         Problem { status, kind, title, detail, challenge: None, again: false }
     }
@@ -45,7 +45,7 @@ impl Problem {
         Problem { challenge: refusal.challenge(None), ..self }
     }
 
-    /// What a client is shown.
+    /// The document for the client.
     pub(crate) fn document(&self) -> Document<'_> {
         Document { r#type: self.r#type(), title: self.title, status: self.status.as_u16(), detail: &self.detail }
     }
@@ -55,7 +55,7 @@ impl Problem {
         format!("urn:bulla:problem:{}", self.kind)
     }
 
-    /// The request does not parse, or holds what it must not.
+    /// The request cannot be parsed, or holds something that is not allowed.
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", "The request is malformed", detail)
     }
@@ -91,7 +91,7 @@ impl Problem {
             .challenging(&Refusal::NoCredential)
     }
 
-    /// A login by Basic that a page of another site may have made a browser send.
+    /// A login by Basic that a page of another site may have made the browser send.
     pub(crate) fn login_of_a_page() -> Self {
         let detail = "a page of another site may have sent this: present the API key as `Authorization: Bearer …` or in \
             `X-API-Key`, which no browser adds by itself";
@@ -99,14 +99,14 @@ impl Problem {
             .challenging(&Refusal::NoCredential)
     }
 
-    /// A client certificate that counts for nothing, and no API key.
+    /// A client certificate that is not accepted, and no API key.
     pub(crate) fn certificate(detail: &str) -> Self {
         let detail = format!("{detail}, or present an API key of the realm `bulla`");
-        Self::new(StatusCode::UNAUTHORIZED, "certificate", "The client certificate does not count", detail)
+        Self::new(StatusCode::UNAUTHORIZED, "certificate", "The client certificate is not accepted", detail)
             .challenging(&Refusal::NoCredential)
     }
 
-    /// A key that was to end itself, and is none that could.
+    /// A request to revoke its own key, without a key that can be revoked.
     pub(crate) fn no_such_key() -> Self {
         let detail = "present the API key that is to be revoked, which has to be genuine and in time, as `Authorization: \
             Bearer …`, as user name or password of `Authorization: Basic …`, or in `X-API-Key`";
@@ -127,28 +127,29 @@ impl Problem {
             .challenging(&Refusal::InsufficientScope("".into()))
     }
 
-    /// A key that could not be judged just now.
+    /// A key that could not be verified just now.
     pub(crate) fn could_not_tell() -> Self {
-        let detail = "the key could not be judged just now: try again";
-        let again = Self::new(StatusCode::SERVICE_UNAVAILABLE, "could-not-tell", "The key could not be judged", detail);
+        let detail = "the API key could not be verified just now: try again";
+        let again =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "could-not-tell", "The API key could not be verified", detail);
         Problem { again: true, ..again }
     }
 
-    /// A body that there is no memory for.
+    /// A request that there is no memory for.
     pub(crate) fn busy() -> Self {
-        let detail = "bodies of other requests take all the memory that there is for them: try again";
+        let detail = "other requests use all the memory for bodies: try again";
         let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The server has no room for the body", detail);
         Problem { again: true, ..busy }
     }
 
     /// The same, while stored hashes are found that do not fit: then asking again may not help.
     pub(crate) fn hashes_do_not_fit() -> Self {
-        let detail = "the key could not be judged just now: try again. Stored hashes of secret halves do not fit the pepper, or \
+        let detail = "the API key could not be verified just now: try again. Stored hashes of secret halves do not fit the pepper, or \
                       were changed: where trying again does not help, the service's /readyz and log say what does";
         Problem { detail: detail.into(), ..Self::could_not_tell() }
     }
 
-    /// The route, and so the operator, asks for something that cannot be.
+    /// The requirements of a gateway's route are wrong: an error of the operator.
     pub(crate) fn misconfigured_route(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -172,9 +173,9 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy", "The realm's policy does not allow this", detail)
     }
 
-    /// An idempotency key that stands for another request.
+    /// An idempotency key that came with another request.
     pub(crate) fn key_reused(detail: impl Into<String>) -> Self {
-        let title = "The Idempotency-Key stands for another request";
+        let title = "The Idempotency-Key came with another request";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", title, detail)
     }
 
@@ -201,7 +202,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "There is nothing here", detail)
     }
 
-    /// A follower that heard more than this server's log has.
+    /// A follower that is ahead of this server's log.
     pub(crate) fn ahead_of_log(after: u64, end: u64) -> Self {
         let detail = format!("the log of this server ends at {end}, before {after}: ask again, or start again from 0");
         Self::new(StatusCode::CONFLICT, "ahead-of-log", "The follower is ahead of this server", detail)

@@ -1,5 +1,5 @@
-//! What the texts and numbers of requests and answers look like, for the description of the HTTP interface: those whose
-//! types are the library's, or are read with an error that says more than a parser's.
+//! Schemas of texts and numbers in requests and answers, for OpenAPI: of those whose types are the library's, or are parsed by
+//! the service itself for a better error.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-/// Names a kind of value that many requests and answers have.
+/// Schemas with a name, which many requests and answers share.
 macro_rules! kinds {
     ($($name:ident = $schema:expr;)+) => {
         $(
@@ -40,7 +40,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    ApiKey = text("An API key. Whoever holds it may use it.", 512)
+    ApiKey = text("An API key. Anyone who has it can use it.", 512)
         .examples([json!("acme_live_00000YHqiQd7Eu4eUpRFdL2o5fO0uDZE41dnzlCyuUwj94mSgZIZlOIHIgXJG4piaMGGSIJzHB3e09TuxrYTr9LZGtchLxy3hlYgs")]);
     // The two groups of eleven characters are numbers below 2^64, which begins with L.
     ApiKeyId = text("An API key's id: its realm, `_` and 22 characters; a literal prefix of the key, and public.", 47)
@@ -115,7 +115,7 @@ fn text(description: &str, longest: usize) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).description(Some(description)).max_length(Some(longest))
 }
 
-/// For a parameter of a query, for which nothing may be said as well: a form's way of leaving it out.
+/// For a parameter of a query that may be empty: forms send every field.
 fn or_nothing<T: ToSchema>() -> AnyOfBuilder {
     AnyOfBuilder::new().item(Ref::from_schema_name(T::name())).item(text("Nothing.", 0))
 }

@@ -1,4 +1,4 @@
-//! The end of the service, which comes in time whatever hangs: a device, a disk, a log that nobody reads.
+//! Shutdown, which ends in time even if a device, a disk or the reader of the log hangs.
 
 use std::{io, sync::mpsc, thread, time::Duration};
 
@@ -10,12 +10,12 @@ use tokio::{
     sync::watch,
 };
 
-/// What is left of the grace for writing down what is in memory, once the requests were given theirs.
+/// The part of the grace period for writing what is in memory, behind the part for requests.
 const FINISH: Duration = Duration::from_secs(2);
-/// What is left of it for saying that something hangs.
+/// The part of it for the log line that something hangs.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
-/// How long requests in flight may take, of a time of grace.
+/// The part of the grace period for requests in flight.
 pub(crate) fn for_requests(grace: Duration) -> Duration {
     grace - FINISH.min(grace / 4)
 }

@@ -1,4 +1,4 @@
-//! The document as a whole: what the routers describe, joined, and what holds for every endpoint of a plane said once.
+//! The document as a whole: it joins the descriptions of the routers, and adds what holds for every endpoint of a plane.
 
 use serde_json::{Value, json};
 use utoipa::{
@@ -17,23 +17,22 @@ use crate::{
     server::data::authorize::__path_authorize,
 };
 
-/// The ways to show an API key. One is needed, in one header, once.
+/// The ways to present an API key. One is needed, in one header, once.
 const CREDENTIALS: [&str; 3] = ["bearer", "api_key", "basic"];
 
-/// What the admin plane takes in place of one, where the configuration has scopes for it.
+/// Accepted by the admin plane instead, where the configuration has scopes for it.
 const CERTIFICATE: &str = "client_certificate";
 
-/// The path that stands for whatever a gateway appends to what it requires.
+/// The path of the route's requirements, behind which a gateway appends the client's path.
 const REQUIRED: &str = "/v1/authorize/{required}";
 
 const ABOUT: &str = "API keys that verify themselves. The data plane verifies them and answers gateways; the admin plane \
-issues them and takes them back, and each of its endpoints but this description needs an administrator's API key or client certificate. A path that is none is a 404 of the type \
+issues and revokes them, and each of its endpoints except this description needs an administrator's API key or client certificate. An unknown path is a 404 of the type \
 `urn:bulla:problem:not-found`, and another method a 405 of the type `urn:bulla:problem:method`, with `Allow`.";
 
 /// The two planes: name, where they listen if nothing else is configured, and what they are.
 const DATA: Plane = Plane { name: "data plane", url: "http://127.0.0.1:8181", about: "Verifies API keys." };
-const ADMIN: Plane =
-    Plane { name: "admin plane", url: "http://127.0.0.1:8182", about: "Issues them and takes them back." };
+const ADMIN: Plane = Plane { name: "admin plane", url: "http://127.0.0.1:8182", about: "Issues and revokes them." };
 
 struct Plane {
     name: &'static str,
@@ -65,7 +64,7 @@ pub(super) fn document(data: OpenApi, admin: OpenApi, own: OpenApi) -> Value {
     document
 }
 
-/// What holds for an operation whatever it does.
+/// Adds what is the same for all operations of a plane.
 fn complete(operation: &mut Operation, plane: &Plane) {
     operation.tags = Some(vec![plane.name.to_owned()]);
     operation.servers = Some(vec![Server::new(plane.url)]);
@@ -78,7 +77,7 @@ fn complete(operation: &mut Operation, plane: &Plane) {
     responses.insert("431".to_owned(), Ref::from_response_name("HeadTooLarge").into());
 }
 
-/// What may be left out of a request, a parameter or a whole body, is not `null` then.
+/// A parameter or body that may be left out may not be `null`.
 fn never_null(part: &mut Value) {
     let null = |of: &Value| *of == json!({"type": "null"}) || of == "null";
     for key in ["oneOf", "type"] {

@@ -10,13 +10,13 @@ use serde::{
 
 /// A list of texts.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Bounded<const MOST: usize> {
+pub(crate) struct BoundedList<const MOST: usize> {
     /// The first `MOST` of them.
     kept: Vec<String>,
     count: usize,
 }
 
-impl<const MOST: usize> Bounded<MOST> {
+impl<const MOST: usize> BoundedList<MOST> {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.count
@@ -33,14 +33,14 @@ impl<const MOST: usize> Bounded<MOST> {
     }
 }
 
-impl<const MOST: usize> From<Option<String>> for Bounded<MOST> {
+impl<const MOST: usize> From<Option<String>> for BoundedList<MOST> {
     fn from(one: Option<String>) -> Self {
         let kept: Vec<String> = one.into_iter().collect();
-        Bounded { count: kept.len(), kept }
+        BoundedList { count: kept.len(), kept }
     }
 }
 
-impl<'de, const MOST: usize> Deserialize<'de> for Bounded<MOST> {
+impl<'de, const MOST: usize> Deserialize<'de> for BoundedList<MOST> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_seq(Entries::<MOST>)
     }
@@ -49,14 +49,14 @@ impl<'de, const MOST: usize> Deserialize<'de> for Bounded<MOST> {
 struct Entries<const MOST: usize>;
 
 impl<'de, const MOST: usize> Visitor<'de> for Entries<MOST> {
-    type Value = Bounded<MOST>;
+    type Value = BoundedList<MOST>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of texts")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut list = Bounded::default();
+        let mut list = BoundedList::default();
         while list.kept.len() < MOST {
             let Some(entry) = entries.next_element()? else { return Ok(list) };
             list.kept.push(entry);
@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn entries_beyond_the_limit_are_counted_and_not_kept() {
-        let list = |text: &str| serde_json::from_str::<Bounded<3>>(text).map(|list| (list.count(), list.kept().len()));
+        let list =
+            |text: &str| serde_json::from_str::<BoundedList<3>>(text).map(|list| (list.count(), list.kept().len()));
         assert_eq!(list("[]").expect("none"), (0, 0));
         assert_eq!(list(r#"["a","b","c"]"#).expect("all"), (3, 3));
         assert_eq!(list(r#"["a","b","c","d","e"]"#).expect("too many"), (5, 3));

@@ -21,8 +21,9 @@ pub(crate) fn scope_list(scopes: &[String]) -> Option<String> {
 
 /// The answer: everything about an active key, and of any other only that it is not, or that a scope is missing.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Answer)]
 #[serde(untagged)]
-pub(crate) enum Answer {
+pub(crate) enum VerifyAnswer {
     Active(Box<ActiveKey>),
     Inactive {
         #[schema(schema_with = schema::no)]
@@ -57,16 +58,16 @@ pub(crate) struct ActiveKey {
     pub(crate) meta: BTreeMap<String, String>,
 }
 
-impl Answer {
+impl VerifyAnswer {
     /// The answer within a batch for a key that could not be judged; alone it is a 503.
-    pub(crate) const COULD_NOT_TELL: Answer =
-        Answer::Inactive { active: false, error: Some("could_not_tell"), reason: None };
+    pub(crate) const COULD_NOT_TELL: VerifyAnswer =
+        VerifyAnswer::Inactive { active: false, error: Some("could_not_tell"), reason: None };
 
     /// The answer for a caller. `None` is "could not tell".
     pub(crate) fn for_caller(verdict: &Verdict) -> Option<Self> {
         match verdict {
-            Ok(accepted) => Some(Answer::Active(Box::new(ActiveKey::new(accepted)))),
-            Err(VerifyError::Rejected(rejection)) => Some(Answer::Inactive {
+            Ok(accepted) => Some(VerifyAnswer::Active(Box::new(ActiveKey::new(accepted)))),
+            Err(VerifyError::Rejected(rejection)) => Some(VerifyAnswer::Inactive {
                 active: false,
                 error: (*rejection == Rejection::Scope).then_some("insufficient_scope"),
                 reason: None,
@@ -78,8 +79,8 @@ impl Answer {
     /// The answer for an operator, with the reason.
     pub(crate) fn for_operator(verdict: &Verdict) -> Self {
         match (Self::for_caller(verdict).unwrap_or(Self::COULD_NOT_TELL), verdict) {
-            (Answer::Inactive { active, error, .. }, Err(why)) => {
-                Answer::Inactive { active, error, reason: Some(why.code()) }
+            (VerifyAnswer::Inactive { active, error, .. }, Err(why)) => {
+                VerifyAnswer::Inactive { active, error, reason: Some(why.code()) }
             }
             (answer, _) => answer,
         }

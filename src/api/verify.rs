@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{bounded::Bounded, issue::IssuedApiKey, schema, verdict::Answer};
+use super::{bounded::BoundedList, issue::IssuedApiKey, schema, verdict::VerifyAnswer};
 
 /// Scopes that one request may name: no key's claims have room for more.
 pub(crate) const MAX_SCOPES: usize = 256;
@@ -13,7 +13,7 @@ pub(crate) const MAX_KEYS: usize = 1_000;
 pub(crate) const MAX_REALMS: usize = 1_000;
 
 /// The realms as a request names them.
-pub(crate) type NamedRealms = Bounded<MAX_REALMS>;
+pub(crate) type NamedRealms = BoundedList<MAX_REALMS>;
 
 /// The body of `POST /v1/verify`.
 #[derive(Deserialize, ToSchema)]
@@ -28,7 +28,7 @@ pub(crate) struct VerifyRequest {
     /// All of these are needed. At most 256: no key holds more.
     #[schema(value_type = Vec<String>)]
     #[serde(default)]
-    pub(crate) scopes: Bounded<MAX_SCOPES>,
+    pub(crate) scopes: BoundedList<MAX_SCOPES>,
     /// Who asks. A key that is bound to audiences is rejected without.
     pub(crate) audience: Option<String>,
     /// The client's address. A key that is bound to addresses is rejected without.
@@ -40,7 +40,7 @@ pub(crate) struct VerifyRequest {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Verification {
     #[serde(flatten)]
-    pub(crate) answer: Answer,
+    pub(crate) answer: VerifyAnswer,
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) replacement: Option<IssuedApiKey>,
@@ -52,7 +52,7 @@ pub(crate) struct Verification {
 pub(crate) struct VerifyBatchRequest {
     #[schema(max_items = 1000)]
     #[schema(value_type = Vec<String>)]
-    pub(crate) api_keys: Bounded<MAX_KEYS>,
+    pub(crate) api_keys: BoundedList<MAX_KEYS>,
     /// The realms to accept; the configured defaults, where none is named. At most 64, or as many as are configured.
     #[schema(value_type = Vec<schema::Realm>)]
     #[serde(default)]
@@ -62,5 +62,5 @@ pub(crate) struct VerifyBatchRequest {
 /// One answer for each key of a batch.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Verifications {
-    pub(crate) results: Vec<Answer>,
+    pub(crate) results: Vec<VerifyAnswer>,
 }

@@ -13,7 +13,7 @@ use super::{
     local_verification,
     output::{self, ERROR, SUCCESS, WARNING},
 };
-use crate::{api::verdict::Answer, verification::Wanted};
+use crate::{api::verdict::VerifyAnswer, verification::Wanted};
 
 const REJECTED: u8 = 1;
 const COULD_NOT_TELL: u8 = 2;
@@ -61,7 +61,7 @@ impl Verify {
         let (scopes, audience) = (self.scope.clone(), self.audience.clone());
         let wanted = Wanted { realms, scopes, audience, address: self.ip };
         let verdict = local_verification::verify(&deployment, &text, &wanted)?;
-        let answer = serde_json::to_value(Answer::for_operator(&verdict)).map_err(std::io::Error::from)?;
+        let answer = serde_json::to_value(VerifyAnswer::for_operator(&verdict)).map_err(std::io::Error::from)?;
         if self.json {
             output::json(&answer)?;
         } else {

@@ -7,7 +7,7 @@ use bulla::Realm;
 use tokio::sync::watch;
 
 use super::{
-    budget::MemoryBudget,
+    budget::BodyBudget,
     failed_calls::FailedCalls,
     feed::Feed,
     health::Health,
@@ -46,7 +46,7 @@ pub(crate) struct App {
 /// What belongs to the listeners' planes alone.
 pub(super) struct Planes {
     /// The memory for request bodies.
-    pub(super) bodies: Arc<MemoryBudget>,
+    pub(super) bodies: Arc<BodyBudget>,
     /// Calls to the admin plane that failed.
     pub(super) failed_calls: FailedCalls,
     pub(super) feed: Option<Feed>,
@@ -101,7 +101,7 @@ impl App {
         reloader.forget_destroyed();
         let feed = feed_key.map(|key| Feed::new(key, &config.feed, &live, &store, &health));
         let planes = Planes {
-            bodies: MemoryBudget::new(config.server.body_memory()),
+            bodies: BodyBudget::new(config.server.body_memory()),
             failed_calls: FailedCalls::default(),
             feed,
             stopping: watch::Sender::new(false),

@@ -18,15 +18,15 @@ use futures_util::task::AtomicWaker;
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// The budget.
-pub(crate) struct MemoryBudget {
+pub(crate) struct BodyBudget {
     most: usize,
     /// Beside the lock, which bodies that are all there at once never take.
     used: AtomicUsize,
-    state: Mutex<State>,
+    state: Mutex<BudgetState>,
 }
 
 #[derive(Default)]
-struct State {
+struct BudgetState {
     next: u64,
     /// Bodies that are not all there, or not all sent, the oldest first.
     under_way: BTreeMap<u64, UnderWay>,
@@ -60,7 +60,7 @@ impl Evict for Evicted {
 
 /// What one request takes, until it is answered.
 pub(crate) struct Charge {
-    budget: Arc<MemoryBudget>,
+    budget: Arc<BodyBudget>,
     charged: usize,
     /// Its number, once it was found to be under way.
     under_way: Option<u64>,
@@ -76,9 +76,9 @@ pub(crate) enum NoRoom {
     Evicted,
 }
 
-impl MemoryBudget {
+impl BodyBudget {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(MemoryBudget { most, used: AtomicUsize::new(0), state: Mutex::default() })
+        Arc::new(BodyBudget { most, used: AtomicUsize::new(0), state: Mutex::default() })
     }
 
     /// A charge of nothing yet.
@@ -125,7 +125,7 @@ impl MemoryBudget {
     }
 
     /// Ends the body that has been under way longest, except `own`, if that is long enough.
-    fn evict_one(&self, state: &mut State, own: Option<u64>, now: Instant) -> bool {
+    fn evict_one(&self, state: &mut BudgetState, own: Option<u64>, now: Instant) -> bool {
         let oldest = state.under_way.iter().find(|(number, _)| Some(**number) != own);
         let late = oldest.filter(|(_, one)| now.saturating_duration_since(one.since) >= ON_ITS_WAY);
         let Some(number) = late.map(|(number, _)| *number) else { return false };
@@ -137,12 +137,12 @@ impl MemoryBudget {
         true
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BudgetState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl BudgetState {
     fn begin(&mut self, body: UnderWay) -> u64 {
         self.next += 1;
         self.under_way.insert(self.next, body);
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn the_oldest_unfinished_body_is_evicted_and_no_other() {
-        let (budget, begun) = (MemoryBudget::new(100), Instant::now());
+        let (budget, begun) = (BodyBudget::new(100), Instant::now());
         let at = |millis| begun + Duration::from_millis(millis);
         let take = |bytes, more, millis| {
             let mut charge = budget.charge();

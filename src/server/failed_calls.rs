@@ -14,10 +14,10 @@ const WINDOW: SignedDuration = SignedDuration::from_mins(1);
 
 /// The calls that are not in the audit yet.
 #[derive(Default)]
-pub(crate) struct FailedCalls(Mutex<Window>);
+pub(crate) struct FailedCalls(Mutex<Minute>);
 
 #[derive(Default)]
-struct Window {
+struct Minute {
     begun: Option<Timestamp>,
     noted: usize,
     more: u64,
@@ -45,7 +45,7 @@ impl FailedCalls {
         let mut records = std::mem::take(&mut window.pending);
         if let Some(begun) = window.begun.filter(|begun| now.duration_since(*begun) >= WINDOW) {
             records.extend(window.summary(begun, now));
-            *window = Window::default();
+            *window = Minute::default();
         }
         records
     }
@@ -67,12 +67,12 @@ impl FailedCalls {
         window.pending.extend(later.into_iter().take(kept));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Window> {
+    fn lock(&self) -> MutexGuard<'_, Minute> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Window {
+impl Minute {
     fn summary(&self, begun: Timestamp, now: Timestamp) -> Option<AuditRecord> {
         let detail = json!({"failed_calls": self.more, "since": begun});
         (self.more > 0).then(|| {

@@ -47,7 +47,7 @@ use axum::{Router, response::Response};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{
-    budget::MemoryBudget,
+    budget::BodyBudget,
     data::DataPlane,
     descriptors::Shares,
     listener::{Bound, Environment, Limits, PeerRequest, Service, Transport},
@@ -130,7 +130,7 @@ pub(crate) async fn serve_alone(
         bound.address(),
         bound.serve(
             router,
-            limits(config, MemoryBudget::new(config.body_memory())),
+            limits(config, BodyBudget::new(config.body_memory())),
             Transport::Plain,
             stop,
             config.shutdown_grace.0,
@@ -138,7 +138,7 @@ pub(crate) async fn serve_alone(
     ))
 }
 
-fn limits(config: &ServerConfig, bodies: Arc<MemoryBudget>) -> Limits {
+fn limits(config: &ServerConfig, bodies: Arc<BodyBudget>) -> Limits {
     Limits {
         max_head: config.max_head,
         head_timeout: config.head_timeout.0,
@@ -178,7 +178,7 @@ impl Server {
             // Bodies that clients without a key send to the data plane must not keep administrators from revoking.
             let bodies = match plane {
                 Plane::Admin => {
-                    MemoryBudget::new(ADMIN_BODIES * config.server.max_batch_body.max(config.server.max_body))
+                    BodyBudget::new(ADMIN_BODIES * config.server.max_batch_body.max(config.server.max_body))
                 }
                 Plane::Data | Plane::Metrics => Arc::clone(&app.planes.bodies),
             };

@@ -9,7 +9,7 @@ use super::realms::accepted_realms;
 use crate::{
     api::{
         responses::{BodyProblems, Busy},
-        verdict::Answer,
+        verdict::VerifyAnswer,
         verify::{MAX_KEYS, Verifications, VerifyBatchRequest},
     },
     server::{
@@ -42,6 +42,6 @@ pub(super) async fn verify_batch(
     let wanted = Wanted { realms: accepted_realms(&snapshot, &request.realms)?, ..Wanted::default() };
     let verdicts =
         join_all(request.api_keys.kept().iter().map(|key| app.verification.verify(&snapshot, key, &wanted))).await;
-    let answer = |verdict| Answer::for_caller(verdict).unwrap_or(Answer::COULD_NOT_TELL);
+    let answer = |verdict| VerifyAnswer::for_caller(verdict).unwrap_or(VerifyAnswer::COULD_NOT_TELL);
     Ok(Json(Verifications { results: verdicts.iter().map(answer).collect() }))
 }

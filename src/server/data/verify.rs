@@ -8,7 +8,7 @@ use super::realms::accepted_realms;
 use crate::{
     api::{
         responses::{BodyProblems, CouldNotTellOrBusy},
-        verdict::Answer,
+        verdict::VerifyAnswer,
         verify::{Verification, VerifyRequest},
     },
     server::{App, door::Door, extract::JsonBody, problem::Problem, replacement::replace_imported},
@@ -40,7 +40,7 @@ pub(super) async fn verify(
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
     };
     let verdict = app.verification.verify(&snapshot, &request.api_key, &wanted).await;
-    let answer = Answer::for_caller(&verdict).ok_or_else(Problem::could_not_tell)?;
+    let answer = VerifyAnswer::for_caller(&verdict).ok_or_else(Problem::could_not_tell)?;
     let replacement = match verdict {
         Ok(Accepted::Imported(key)) => replace_imported(&app, snapshot, key).await,
         _ => None,

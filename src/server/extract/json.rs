@@ -31,7 +31,7 @@ pub(in crate::server) struct JsonBody<T, B = Single> {
 }
 
 /// What the body of an endpoint may cost.
-pub(in crate::server) trait Bound: Send {
+pub(in crate::server) trait BodyBound: Send {
     fn of(app: &App) -> Bounds;
 }
 
@@ -41,19 +41,19 @@ pub(in crate::server) struct Single;
 /// The bounds of a batch.
 pub(in crate::server) struct Batch;
 
-impl Bound for Single {
+impl BodyBound for Single {
     fn of(app: &App) -> Bounds {
         Bounds::single(&app.config.server)
     }
 }
 
-impl Bound for Batch {
+impl BodyBound for Batch {
     fn of(app: &App) -> Bounds {
         Bounds::batch(&app.config.server)
     }
 }
 
-impl<T: Send, B: Bound> FromRequest<Arc<App>> for JsonBody<T, B> {
+impl<T: Send, B: BodyBound> FromRequest<Arc<App>> for JsonBody<T, B> {
     type Rejection = Problem;
 
     async fn from_request(mut request: Request, app: &Arc<App>) -> Result<Self, Problem> {

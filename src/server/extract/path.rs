@@ -12,12 +12,12 @@ use crate::server::problem::Problem;
 pub(in crate::server) struct PathParam<T>(pub(in crate::server) T);
 
 /// What a segment can hold.
-pub(in crate::server) trait Segment: Sized {
+pub(in crate::server) trait PathSegment: Sized {
     /// The error says what is expected.
     fn parse(segment: &str) -> Result<Self, String>;
 }
 
-impl<S: Send + Sync, T: Segment> FromRequestParts<S> for PathParam<T> {
+impl<S: Send + Sync, T: PathSegment> FromRequestParts<S> for PathParam<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -27,13 +27,13 @@ impl<S: Send + Sync, T: Segment> FromRequestParts<S> for PathParam<T> {
     }
 }
 
-impl Segment for ApiKeyId {
+impl PathSegment for ApiKeyId {
     fn parse(segment: &str) -> Result<Self, String> {
         segment.parse().map_err(|error| format!("{error}"))
     }
 }
 
-impl Segment for KeyVersion {
+impl PathSegment for KeyVersion {
     fn parse(segment: &str) -> Result<Self, String> {
         let version = segment.parse().ok().and_then(KeyVersion::new);
         version.ok_or_else(|| "a key version is a number from 1".to_owned())

@@ -25,7 +25,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
 use super::connections::Connection;
-use crate::server::budget::{Charge, MemoryBudget, NoRoom};
+use crate::server::budget::{BodyBudget, Charge, NoRoom};
 
 /// The most that is drained of a body. Gateways that send bodies along send 20 MB and more.
 const MAX_DRAINED: u64 = 32 << 20;
@@ -50,10 +50,10 @@ struct Drained {
 }
 
 #[derive(Default)]
-struct Slot(Mutex<State>);
+struct Slot(Mutex<BodyState>);
 
 #[derive(Default)]
-struct State {
+struct BodyState {
     /// The memory of the head, which is charged with the first of the body.
     head: usize,
     /// What the handler did not read.
@@ -64,7 +64,7 @@ struct State {
 }
 
 /// The body for the handler.
-struct Charged {
+struct ChargedBody {
     body: Option<Incoming>,
     slot: Arc<Slot>,
 }
@@ -72,7 +72,7 @@ struct Charged {
 /// The request for the handler. `NoRoom` where the budget has no room for its head.
 pub(super) fn watch(
     request: hyper::Request<Incoming>,
-    budget: &Arc<MemoryBudget>,
+    budget: &Arc<BodyBudget>,
 ) -> Result<(Request, BodyDrain), NoRoom> {
     let (head, body) = request.into_parts();
     let (is_http1, has_body) = (head.version <= Version::HTTP_11, !body.is_end_stream());
@@ -87,11 +87,11 @@ pub(super) fn watch(
         let drain = BodyDrain { body: None, _head: is_long.then_some(charge) };
         return Ok((Request::from_parts(head, Body::empty()), drain));
     }
-    let state = State { head: if is_long { 0 } else { weight }, charge: Some(charge), ..State::default() };
+    let state = BodyState { head: if is_long { 0 } else { weight }, charge: Some(charge), ..BodyState::default() };
     let slot = Arc::new(Slot(Mutex::new(state)));
     let expects = head.headers.contains_key(header::EXPECT);
     let drained = Drained { slot: Arc::clone(&slot), is_http1, expects };
-    let body = Body::new(Charged { body: Some(body), slot });
+    let body = Body::new(ChargedBody { body: Some(body), slot });
     Ok((Request::from_parts(head, body), BodyDrain { body: Some(drained), _head: None }))
 }
 
@@ -144,12 +144,12 @@ async fn drain(mut body: Incoming, connection: Arc<Connection>, time: Duration) 
 }
 
 impl Slot {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, BodyState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl hyper::body::Body for Charged {
+impl hyper::body::Body for ChargedBody {
     type Data = Bytes;
     type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -188,7 +188,7 @@ impl hyper::body::Body for Charged {
     }
 }
 
-impl Drop for Charged {
+impl Drop for ChargedBody {
     fn drop(&mut self) {
         let mut state = self.slot.state();
         if !state.ended {

@@ -14,7 +14,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::budget::MemoryBudget;
+use super::budget::BodyBudget;
 
 pub(super) use self::{
     bound::Bound,
@@ -31,7 +31,7 @@ pub(super) struct Limits {
     pub(super) idle_timeout: Duration,
     pub(super) max_connections: usize,
     /// The memory for bodies, which all listeners share.
-    pub(super) bodies: Arc<MemoryBudget>,
+    pub(super) bodies: Arc<BodyBudget>,
 }
 
 /// The address at the other end of a connection; none on a Unix socket.

@@ -16,7 +16,7 @@ use hyper::body::{Body as _, Frame, SizeHint};
 
 use super::connections::InFlight;
 use crate::server::{
-    budget::{Charge, MemoryBudget},
+    budget::{BodyBudget, Charge},
     problem::Problem,
 };
 
@@ -31,7 +31,7 @@ pub(super) fn until_sent(
     response: Response,
     in_flight: InFlight,
     is_http2: bool,
-    budget: &Arc<MemoryBudget>,
+    budget: &Arc<BodyBudget>,
 ) -> Response {
     let charge = match response.body().size_hint().exact() {
         Some(length) if length <= UNCHARGED || !is_http2 => return response,

@@ -50,16 +50,16 @@ pub(in crate::server::data) async fn ext_authz(app: Arc<App>, asked: PeerRequest
         Ok(request) => request,
         Err(problem) => return problem.into_response(),
     };
-    let check = Check { app, peer: asked.peer };
+    let check = CheckService { app, peer: asked.peer };
     Grpc::new(CheckCodec).unary(check, request).await.map(Body::new)
 }
 
-struct Check {
+struct CheckService {
     app: Arc<App>,
     peer: Peer,
 }
 
-impl UnaryService<CheckRequest> for Check {
+impl UnaryService<CheckRequest> for CheckService {
     type Response = CheckResponse;
     type Future = BoxFuture<'static, Result<tonic::Response<CheckResponse>, tonic::Status>>;
 

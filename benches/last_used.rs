@@ -27,7 +27,12 @@ use std::{
     time::Duration,
 };
 
-use bulla::{ApiKeyId, Change, Claims, Expectations, Issuer, Keyring, Request, Suite, Verifier};
+use bulla::{
+    ApiKeyId, Expectations, IssueRequest, Issuer, Verifier,
+    claims::Claims,
+    keyring::{Keyring, Suite},
+    revocation::Change,
+};
 use ids::revocations;
 use keyring::{NOW, realm};
 use last_used::LastUsed;
@@ -84,7 +89,7 @@ fn some_ids(count: usize) -> impl Iterator<Item = ApiKeyId> {
 fn issue(keyring: &Keyring) -> Vec<String> {
     let issuer = Issuer::new(keyring);
     let request =
-        Request { realm: realm(), app_id: keyring::APP, expires_at: Some(NOW + 86_400), claims: Claims::new() };
+        IssueRequest { realm: realm(), app_id: keyring::APP, expires_at: Some(NOW + 86_400), claims: Claims::new() };
     (0..KEYS).map(|_| issuer.issue(&request, NOW).expect("an API key").expose().to_owned()).collect()
 }
 

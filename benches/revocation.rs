@@ -26,7 +26,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bulla::{Change, Claims, Expectations, Issuer, Keyring, Request, Revocations, Suite, Verifier};
+use bulla::{
+    Expectations, IssueRequest, Issuer, Verifier,
+    claims::Claims,
+    keyring::{Keyring, Suite},
+    revocation::{Change, Revocations},
+};
 use ids::revocations;
 use keyring::{NOW, realm};
 use rounds::{Contender, median_with_interval, times};
@@ -54,7 +59,7 @@ fn main() {
 fn issue(keyring: &Keyring) -> Vec<String> {
     let issuer = Issuer::new(keyring);
     let request =
-        Request { realm: realm(), app_id: keyring::APP, expires_at: Some(NOW + 86_400), claims: Claims::new() };
+        IssueRequest { realm: realm(), app_id: keyring::APP, expires_at: Some(NOW + 86_400), claims: Claims::new() };
     (0..KEYS).map(|_| issuer.issue(&request, NOW).expect("an API key").expose().to_owned()).collect()
 }
 

@@ -25,7 +25,10 @@ use std::{
 };
 
 use bulla::{
-    Argon2id, Claims, Expectations, HashMemory, Issuer, Opened, Request, SecretHash, SecretScheme, Suite, Verifier,
+    Expectations, IssueRequest, Issuer, Opened, Verifier,
+    claims::Claims,
+    keyring::Suite,
+    secret::{Argon2id, HashMemory, SecretHash, SecretScheme},
 };
 use cache::{Proof, SecretCache};
 use keyring::{NOW, realm};
@@ -38,7 +41,7 @@ const ONE: u32 = 1;
 
 fn main() {
     let keyring = keyring::load(Suite::Aes256Gcm);
-    let request = Request {
+    let request = IssueRequest {
         realm: realm(),
         app_id: keyring::APP,
         expires_at: Some(NOW + 86_400),
@@ -59,7 +62,7 @@ fn main() {
     let default = hash(SecretScheme::Argon2id(Argon2id::DEFAULT));
     let kept = |stored: &SecretHash| HashMemory::with_kib(stored.memory_kib()).expect("memory");
     let (mut kept_owasp, mut kept_default) = (kept(&owasp), kept(&default));
-    let scoped = Request { claims: Claims::new().with_scopes(["orders.read"]), ..request.clone() };
+    let scoped = IssueRequest { claims: Claims::new().with_scopes(["orders.read"]), ..request.clone() };
     let scoped = Issuer::new(&keyring).issue(&scoped, NOW).expect("an API key");
     let proofs = SecretCache::new(&[7; 32], 100_000, Duration::from_secs(3_600));
     let proof = async { Ok::<_, ()>(Proof { as_of: 1, end: None }) };

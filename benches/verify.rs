@@ -16,7 +16,12 @@ mod rounds;
 
 use std::sync::Arc;
 
-use bulla::{ApiKey, ApiKeyId, Claims, Expectations, Issuer, Keyring, Request, Revocations, Suite, Verifier};
+use bulla::{
+    ApiKey, ApiKeyId, Expectations, IssueRequest, Issuer, Verifier,
+    claims::Claims,
+    keyring::{Keyring, Suite},
+    revocation::Revocations,
+};
 use forged::{flip, with_checksum};
 use keyring::{NOW, realm};
 use rounds::{Contender, run};
@@ -71,14 +76,14 @@ fn main() {
 
 fn issue(keyring: &Keyring, claims: Claims) -> Vec<String> {
     let issuer = Issuer::new(keyring);
-    let request = Request { realm: realm(), app_id: keyring::APP, expires_at: Some(NOW + 86_400), claims };
+    let request = IssueRequest { realm: realm(), app_id: keyring::APP, expires_at: Some(NOW + 86_400), claims };
     let issue = || -> ApiKey { issuer.issue(&request, NOW).expect("an API key") };
     (0..KEYS).map(|_| issue().expose().to_owned()).collect()
 }
 
 fn issue_ids(keyring: &Keyring, count: usize) -> Revocations {
     let issuer = Issuer::new(keyring);
-    let request = Request { realm: realm(), app_id: keyring::APP, expires_at: None, claims: Claims::new() };
+    let request = IssueRequest { realm: realm(), app_id: keyring::APP, expires_at: None, claims: Claims::new() };
     (0..count).map(|_| -> ApiKeyId { issuer.issue(&request, NOW).expect("an API key").id() }).collect()
 }
 

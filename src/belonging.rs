@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, path::Path};
 
-use bulla::{KeyringDocument, KeyringId, KeyringMemory};
+use bulla::keyring::{KeyringDocument, KeyringId, KeyringMemory};
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 

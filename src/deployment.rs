@@ -9,8 +9,9 @@ use std::{
 };
 
 use bulla::{
-    KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey, SourceError, Sources,
     feed::SigningKey,
+    keyring::{KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey},
+    source::{SourceError, Sources},
 };
 
 use jiff::Timestamp;
@@ -354,7 +355,7 @@ fn names(memories: &HashMap<KeyringId, KeyringMemory>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use bulla::SourceRecord;
+    use bulla::keyring::SourceRecord;
 
     use super::*;
     use crate::{action::Actor, cli, clock};

@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Zeroizing<String>> {
 /// Reads a text that holds a secret. A file that others may read is refused; a pipe is private.
 pub(crate) fn read_secret(path: &Path, most: u64) -> Result<Zeroizing<String>, SecretError> {
     match path.metadata() {
-        Ok(found) if found.is_file() => Ok(bulla::read_secret_file(path)?),
+        Ok(found) if found.is_file() => Ok(bulla::source::read_secret_file(path)?),
         _ => Ok(read(path, most)?),
     }
 }
@@ -38,7 +38,7 @@ pub(crate) fn read_secret(path: &Path, most: u64) -> Result<Zeroizing<String>, S
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SecretError {
     #[error(transparent)]
-    File(#[from] bulla::SecretFileError),
+    File(#[from] bulla::source::SecretFileError),
     #[error(transparent)]
     Pipe(#[from] io::Error),
 }

@@ -24,7 +24,7 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 /// The text of the document.
 pub(crate) fn read(path: &Path) -> Result<String, DeploymentError> {
     let failed = |error| DeploymentError::KeyringRead { path: path.to_owned(), error };
-    let text = bulla::read_regular_file(path, MAX_FILE).map_err(failed)?;
+    let text = bulla::source::read_regular_file(path, MAX_FILE).map_err(failed)?;
     String::from_utf8(text).map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))
 }
 

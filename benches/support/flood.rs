@@ -10,8 +10,11 @@ use std::{
 };
 
 use bulla::{
-    Argon2id, Claims, Expectations, HashMemory, Issuer, Keyring, Opened, Pepper, Request, Revocations, SecretHash,
-    SecretScheme, Verifier,
+    Expectations, IssueRequest, Issuer, Opened, Verifier,
+    claims::Claims,
+    keyring::Keyring,
+    revocation::Revocations,
+    secret::{Argon2id, HashMemory, Pepper, SecretHash, SecretScheme},
 };
 
 use crate::{
@@ -31,7 +34,7 @@ pub(crate) fn run(keyring: &Keyring, pepper: &Pepper) {
     let issuer = Issuer::new(keyring);
     let issue = |expires_at| {
         let claims = Claims::new().with_secret();
-        let request = Request { realm: realm(), app_id: keyring::APP, expires_at: Some(expires_at), claims };
+        let request = IssueRequest { realm: realm(), app_id: keyring::APP, expires_at: Some(expires_at), claims };
         issuer.issue(&request, NOW).expect("an API key")
     };
     let genuine = issue(NOW + 86_400);

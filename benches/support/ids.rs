@@ -1,6 +1,6 @@
 //! API-key ids by the million, without sealing a key for each.
 
-use bulla::{ApiKeyId, Change};
+use bulla::{ApiKeyId, revocation::Change};
 
 use crate::keyring::{NOW, REALM};
 

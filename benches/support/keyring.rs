@@ -2,7 +2,12 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use bulla::{KeyVersion, Keyring, KeyringDocument, KeyringId, Pepper, Realm, SourceRecord, Sources, Suite};
+use bulla::{
+    Realm,
+    keyring::{KeyVersion, Keyring, KeyringDocument, KeyringId, SourceRecord, Suite},
+    secret::Pepper,
+    source::Sources,
+};
 
 pub(crate) const REALM: &str = "acme_live";
 pub(crate) const NOW: u64 = 1_795_000_000;

@@ -3,7 +3,11 @@
 use axum::{Router, routing::get};
 use bulla::feed::{Follower, WhenStale};
 use bulla::layer::{RequireScopes, VerifyLayer};
-use bulla::{Keyring, KeyringDocument, SharedVerifier, Sources, Verified, Verifier};
+use bulla::{
+    SharedVerifier, Verified, Verifier,
+    keyring::{Keyring, KeyringDocument},
+    source::Sources,
+};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

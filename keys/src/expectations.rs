@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::Realm;
+use crate::realm::Realm;
 
 /// The realms, scopes, audience and client address that a key is held to.
 ///

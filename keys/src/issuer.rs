@@ -6,9 +6,15 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::{
-    ApiKey, Claims, ClaimsError, Keyring, Realm, Suite,
-    api_key::text::{SECRET_BYTES, assemble},
+    api_key::{
+        ApiKey,
+        text::{SECRET_BYTES, assemble},
+    },
+    claims::{Claims, ClaimsError},
+    keyring::Keyring,
     payload::Payload,
+    realm::Realm,
+    suite::Suite,
 };
 
 /// Issues API keys under one keyring.
@@ -17,9 +23,9 @@ pub struct Issuer {
     keyring: Keyring,
 }
 
-/// What an API key is to say.
+/// What an API key will say.
 #[derive(Clone, Debug)]
-pub struct Request {
+pub struct IssueRequest {
     /// The realm that issues it.
     pub realm: Realm,
     /// The app it belongs to.
@@ -35,18 +41,16 @@ pub struct Request {
 #[non_exhaustive]
 pub enum IssueError {
     /// The keyring was not loaded for this realm.
-    #[error("the realm {0} is not one that this issuer seals for")]
+    #[error("the keyring was not loaded for the realm {0}")]
     Realm(Realm),
     /// No version seals.
-    #[error(
-        "the keyring has no active version: stage and activate one (`bulla keyring stage`, `bulla keyring activate`)"
-    )]
+    #[error("the keyring has no active version: activate one")]
     NoActiveVersion,
     /// The active version is past its `seal_until`.
     #[error("the active version is past its `seal_until`: stage and activate the next one")]
     SealUntil,
     /// A time that 32 bits do not hold.
-    #[error("{0} is no time an API key can hold: seconds from 1970 to 2106-02-07T06:28:15Z")]
+    #[error("an API key cannot hold the time {0}: times reach from 1970 to 2106-02-07T06:28:15Z, in Unix seconds")]
     Time(u64),
     /// It would expire before it begins.
     #[error("the expiry is not after the time of issue")]
@@ -72,7 +76,7 @@ impl Issuer {
 
     /// Issues a key at `now`, in Unix seconds. Its nonce, and its secret half if the claims call for one, come from the
     /// operating system's generator.
-    pub fn issue(&self, request: &Request, now: u64) -> Result<ApiKey, IssueError> {
+    pub fn issue(&self, request: &IssueRequest, now: u64) -> Result<ApiKey, IssueError> {
         self.issue_with(request, now, &mut SysRng)
     }
 
@@ -80,7 +84,7 @@ impl Issuer {
     /// to be a cryptographic generator that never repeats.
     pub fn issue_with<R: TryCryptoRng>(
         &self,
-        request: &Request,
+        request: &IssueRequest,
         now: u64,
         random: &mut R,
     ) -> Result<ApiKey, IssueError> {

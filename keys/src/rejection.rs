@@ -118,7 +118,7 @@ pub enum VerifyError {
     #[error("could not tell: the key has a secret half, and no hashes are at hand to check it")]
     SecretUnchecked,
     /// Everything else holds, but whether the key was revoked lately is not known. Never to be taken for an accepted key; a
-    /// service answers 503. A [`Verifier`](crate::Verifier) alone, which has no clock for it, never says so.
+    /// service answers 503. A [`Verifier`](crate::verifier::Verifier) alone, which has no clock for it, never says so.
     #[error(
         "could not tell: it is not known what was revoked lately; look why nothing comes from the revocation log or feed"
     )]

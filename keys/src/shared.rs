@@ -7,44 +7,40 @@ use std::{
 
 use arc_swap::ArcSwap;
 
-use crate::{Expectations, KeyVersion, Revocations, Verified, Verifier, VerifyError};
+use crate::{
+    expectations::Expectations,
+    key_version::KeyVersion,
+    rejection::VerifyError,
+    revocation::Revocations,
+    verifier::{Verified, Verifier},
+};
 
 /// A handle on the [`Verifier`] of the moment (features `tower` and `follow`). Its clones are handles on the same one.
 ///
 /// Two may replace it, and neither undoes what the other did: [`SharedVerifier::store`] brings a keyring that was loaded
-/// anew, [`SharedVerifier::take_back`] what is revoked. Readers take no lock and wait for nobody.
+/// anew, [`SharedVerifier::set_revocations`] what is revoked. Readers take no lock and wait for nobody.
 ///
 /// ```
-/// # use std::sync::Arc;
-/// # use bulla::*;
-/// # use std::os::unix::fs::PermissionsExt;
-/// # let folder = tempfile::tempdir()?;
-/// # std::fs::write(folder.path().join("master-1.key"), "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")?;
-/// # std::fs::set_permissions(folder.path().join("master-1.key"), std::fs::Permissions::from_mode(0o600))?;
-/// # let now = 1_795_000_000u64;
-/// # let at = jiff::Timestamp::from_second(now as i64)?;
-/// # let sources = Sources::new(folder.path());
-/// # let mut document = KeyringDocument::new(KeyringId::random()?);
-/// # let source = SourceRecord { uri: "file:master-1.key".parse()?, wrapped: None };
-/// # let version = document.stage(Suite::Aes256Gcm, vec![source], &sources, at)?;
-/// # document.activate(version, at)?;
-/// # let realms: [Realm; 1] = ["acme_live".parse()?];
-/// # let keyring = Keyring::load(&document, &sources, &realms)?;
-/// # let request = Request { realm: realms[0], app_id: uuid::Uuid::nil(), expires_at: None, claims: Claims::new() };
-/// # let api_key = Issuer::new(&keyring).issue(&request, now)?;
-/// let shared = SharedVerifier::new(Verifier::new(&keyring));
+/// use std::sync::Arc;
+///
+/// use bulla::{Expectations, Rejection, SharedVerifier, Verifier, VerifyError, revocation::Revocations};
+/// # mod fixture { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/fixture.rs")); }
+/// # let (fixture, now) = (fixture::Fixture::new(), fixture::NOW);
+/// # let (realms, keyring, api_key) = ([fixture.live], &fixture.keyring, fixture.issue());
+///
+/// let shared = SharedVerifier::new(Verifier::new(keyring));
 /// let expected = Expectations::realms(&realms);
 /// assert!(shared.verify(api_key.expose(), &expected, now).is_ok());
 ///
 /// // What is revoked stays so when a keyring is loaded anew.
-/// shared.take_back([api_key.id()].into_iter().collect::<Revocations>().into(), &[], Some(now + 60));
-/// shared.store(Verifier::new(&keyring));
+/// shared.set_revocations([api_key.id()].into_iter().collect::<Revocations>().into(), &[], Some(now + 60));
+/// shared.store(Verifier::new(keyring));
 /// let refused = shared.verify(api_key.expose(), &expected, now);
-/// assert_eq!(refused.err(), Some(SharedVerifyError::Rejected(Rejection::Revoked)));
+/// assert_eq!(refused.err(), Some(VerifyError::Rejected(Rejection::Revoked)));
 ///
 /// // Nothing new came in time: what is revoked now, nobody knows.
-/// shared.take_back(Arc::default(), &[], Some(now + 60));
-/// assert_eq!(shared.verify(api_key.expose(), &expected, now + 61).err(), Some(SharedVerifyError::Stale));
+/// shared.set_revocations(Arc::default(), &[], Some(now + 60));
+/// assert_eq!(shared.verify(api_key.expose(), &expected, now + 61).err(), Some(VerifyError::Stale));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -74,9 +70,6 @@ struct TakenBack {
     fresh_until: Option<u64>,
 }
 
-/// Why [`SharedVerifier::verify`] did not end in an accepted key.
-pub type SharedVerifyError = VerifyError;
-
 impl SharedVerifier {
     /// A handle on `verifier`.
     pub fn new(verifier: Verifier) -> Self {
@@ -84,7 +77,7 @@ impl SharedVerifier {
         SharedVerifier(Arc::new(Shared { current, parts: Mutex::new(Parts { loaded: verifier, taken_back: None }) }))
     }
 
-    /// Puts in the verifier of a keyring that was loaded anew. What [`SharedVerifier::take_back`] said last goes on to hold,
+    /// Puts in the verifier of a keyring that was loaded anew. What [`SharedVerifier::set_revocations`] said last goes on to hold,
     /// in the place of revocations that `verifier` brings itself.
     pub fn store(&self, verifier: Verifier) {
         self.change(|parts| parts.loaded = verifier);
@@ -93,7 +86,7 @@ impl SharedVerifier {
     /// Says what is taken back: the revocations and the key versions that are refused, in the place of what was said before.
     /// Past `fresh_until`, in Unix seconds, no key is accepted any more until it is said again: its state is
     /// [`VerifyError::Stale`]. `None` sets no limit.
-    pub fn take_back(&self, revocations: Arc<Revocations>, refused: &[KeyVersion], fresh_until: Option<u64>) {
+    pub fn set_revocations(&self, revocations: Arc<Revocations>, refused: &[KeyVersion], fresh_until: Option<u64>) {
         let refused = refused.to_vec();
         self.change(|parts| parts.taken_back = Some(TakenBack { revocations, refused, fresh_until }));
     }

@@ -1,6 +1,6 @@
 //! Issuing API keys: checks the request, seals the key, and records it before it is shown.
 
-use bulla::{ApiKey, ApiKeyId, IssueError, Issuer, Realm, Request};
+use bulla::{ApiKey, ApiKeyId, IssueError, IssueRequest, Issuer, Realm};
 use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
@@ -260,7 +260,7 @@ pub(super) fn good_from(
 }
 
 impl IssuedApiKey {
-    fn new(api_key: ApiKey, request: &Request, issued_at: Timestamp) -> Self {
+    fn new(api_key: ApiKey, request: &IssueRequest, issued_at: Timestamp) -> Self {
         IssuedApiKey {
             api_key_id: api_key.id().to_string(),
             realm: request.realm.to_string(),

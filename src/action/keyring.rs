@@ -2,7 +2,8 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{
-    Binding, KeyVersion, KeyringDocument, KeyringError, SourceRecord, SourceUri, Sources, State, VersionRecord,
+    keyring::{KeyVersion, KeyringDocument, KeyringError, SourceRecord, VersionRecord, VersionState},
+    source::{EncryptionContext, SourceUri, Sources},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -106,7 +107,7 @@ impl Change {
             actor.record(now, self.name(), Some(version.to_string()), self.detail(document))
         };
         let (document, (version, warning)) = deployment.change_keyring(store, self.asks_sources(), change, record)?;
-        let state = document.version(version).map_or(State::Destroyed, |record| record.state);
+        let state = document.version(version).map_or(VersionState::Destroyed, |record| record.state);
         tracing::info!(%version, %state, serial = document.serial(), "keyring changed");
         let mut changed = Changed { version, state, serial: document.serial(), warning };
         changed.warn(self.remarks(version, &document, deployment));
@@ -176,7 +177,7 @@ impl Change {
     ) -> Result<Option<String>, DeploymentError> {
         let Change::Activate(version, activate @ Activate { rollback: false, .. }) = self else { return Ok(None) };
         let interval = deployment.config.keyring.refresh_interval;
-        let Some(record) = document.version(*version).filter(|record| record.state == State::Staged) else {
+        let Some(record) = document.version(*version).filter(|record| record.state == VersionState::Staged) else {
             return Ok(None);
         };
         if rotation::is_everywhere(record.created_at, interval, now) {
@@ -200,7 +201,7 @@ impl Stage {
         now: Timestamp,
     ) -> Result<KeyVersion, KeyringError> {
         let version = document.next_version()?;
-        let binding = Binding { keyring: document.id(), version: Some(version), wrapped: None };
+        let binding = EncryptionContext { keyring: document.id(), version: Some(version), wrapped: None };
         let failed = |error| KeyringError::Source { version, error };
         let mut records: Vec<SourceRecord> = Vec::new();
         for uri in &self.sources {
@@ -231,7 +232,7 @@ impl Rewrap {
     ) -> Result<(), KeyringError> {
         for uri in &self.add {
             let record = document.version(version).ok_or(KeyringError::Unknown(version))?;
-            let binding = Binding { keyring: document.id(), version: Some(version), wrapped: None };
+            let binding = EncryptionContext { keyring: document.id(), version: Some(version), wrapped: None };
             // The version's first sources may no longer work.
             let mut wrapped = Err(KeyringError::NoSource(version));
             for first in &record.sources {
@@ -253,12 +254,12 @@ impl Rewrap {
 
 fn wrap_from(
     first: &SourceRecord,
-    binding: Binding<'_>,
+    binding: EncryptionContext<'_>,
     to: &SourceUri,
     sources: &Sources,
-) -> Result<Option<Vec<u8>>, bulla::SourceError> {
+) -> Result<Option<Vec<u8>>, bulla::source::SourceError> {
     let wrapped = first.wrapped.as_ref().and_then(|text| BASE64.decode(text).ok());
-    sources.wrap_same_key(&first.uri, Binding { wrapped: wrapped.as_deref(), ..binding }, to)
+    sources.wrap_same_key(&first.uri, EncryptionContext { wrapped: wrapped.as_deref(), ..binding }, to)
 }
 
 /// Remarks of these sources of a version about their keys.

@@ -15,7 +15,7 @@ pub(crate) mod reveal;
 pub(crate) mod rotation;
 pub(crate) mod take_back;
 
-use bulla::{ApiKeyId, IssueError, SecretHashError};
+use bulla::{ApiKeyId, IssueError, secret::SecretHashError};
 use jiff::Timestamp;
 
 pub(crate) use self::audit::Actor;

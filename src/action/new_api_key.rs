@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use bulla::{Cidr, CidrError, Claims, Realm, Request};
+use bulla::{
+    IssueRequest, Realm,
+    claims::{Cidr, CidrError, Claims},
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -17,7 +20,7 @@ use crate::{
 
 /// A request that passed the checks, and may be issued.
 pub(super) struct Wish {
-    pub(super) request: Request,
+    pub(super) request: IssueRequest,
     pub(super) name: Option<String>,
     pub(super) restrictions: Restrictions,
 }
@@ -73,7 +76,7 @@ impl NewApiKey {
             audience: claims.audience().to_vec(),
             cidr: claims.cidr().iter().map(ToString::to_string).collect(),
         };
-        let request = Request { realm, app_id, expires_at: expires_at.map(seconds), claims };
+        let request = IssueRequest { realm, app_id, expires_at: expires_at.map(seconds), claims };
         let wish = Wish { request, name: self.name.filter(|name| !name.is_empty()), restrictions };
         Ok(if self.secret { wish.with_secret() } else { wish })
     }

@@ -1,6 +1,6 @@
 //! Rerolling: a new key like the old one, which is revoked after a grace period.
 
-use bulla::{ApiKeyId, Change};
+use bulla::{ApiKeyId, revocation::Change};
 use jiff::Timestamp;
 
 use super::{

@@ -1,6 +1,6 @@
 //! Rerolling a secret half: a new one for the same sealed text, and the old one ends after a grace period.
 
-use bulla::{ApiKeyId, SealBinding};
+use bulla::{ApiKeyId, secret::SealBinding};
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::json;

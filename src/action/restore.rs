@@ -1,7 +1,7 @@
 //! Restoring revocations that the ledger has and the log lost: the log is all that verifiers see. However a row was lost, a key
 //! that is revoked in the ledger is rejected.
 
-use bulla::Change;
+use bulla::revocation::Change;
 use jiff::Timestamp;
 use serde_json::json;
 

@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, time::Instant};
 
-use bulla::{KeyVersion, KeyringDocument, SourceUri, State};
+use bulla::{
+    keyring::{KeyVersion, KeyringDocument, VersionState},
+    source::SourceUri,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::{RotationConfig, Span};
@@ -57,7 +60,7 @@ pub(crate) fn next_step(
     seen: &mut Seen,
 ) -> Option<Step> {
     let for_an_interval = |since: Instant| at.saturating_duration_since(since) > interval.0;
-    let staged = document.versions().iter().filter(|record| record.state == State::Staged);
+    let staged = document.versions().iter().filter(|record| record.state == VersionState::Staged);
     let staged: Vec<KeyVersion> = staged.map(|record| record.number).collect();
     seen.staged.retain(|number, _| staged.contains(number));
     for number in &staged {
@@ -89,7 +92,10 @@ fn age(since: Timestamp, now: Timestamp) -> SignedDuration {
 mod tests {
     use std::{os::unix::fs::PermissionsExt, time::Duration};
 
-    use bulla::{KeyringId, SourceRecord, Sources, Suite};
+    use bulla::{
+        keyring::{KeyringId, SourceRecord, Suite},
+        source::Sources,
+    };
     use tempfile::TempDir;
 
     use super::*;

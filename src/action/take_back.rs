@@ -1,6 +1,6 @@
 //! Revoking, suspending and resuming: one key, or all of an app or a realm.
 
-use bulla::{ApiKeyId, Change, Realm};
+use bulla::{ApiKeyId, Realm, revocation::Change};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bulla::{KeyVersion, KeyringDocument, SourceUri, State, Suite, VersionRecord, feed::VerifyingKey};
+use bulla::{
+    feed::VerifyingKey,
+    keyring::{KeyVersion, KeyringDocument, Suite, VersionRecord, VersionState},
+    source::SourceUri,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -31,7 +35,7 @@ pub(crate) struct KeyringView {
 pub(crate) struct VersionView {
     pub(crate) version: u32,
     #[schema(value_type = schema::KeyVersionState)]
-    pub(crate) state: State,
+    pub(crate) state: VersionState,
     #[schema(value_type = schema::Suite)]
     pub(crate) suite: Suite,
     pub(crate) created_at: Timestamp,
@@ -129,7 +133,7 @@ pub(crate) struct Changed {
     #[schema(value_type = schema::KeyVersion)]
     pub(crate) version: KeyVersion,
     #[schema(value_type = schema::KeyVersionState)]
-    pub(crate) state: State,
+    pub(crate) state: VersionState,
     pub(crate) serial: u64,
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use bulla::State;
+use bulla::keyring::VersionState;
 use serde_json::json;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -59,7 +59,7 @@ kinds! {
     KeyVersionState = ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some("Where a key version is in its life."))
-        .enum_values(Some(State::ALL.map(State::name)));
+        .enum_values(Some(VersionState::ALL.map(VersionState::name)));
     ApiKeyState = ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some("What an API key on record is good for. Whether its key version still opens is the keyring's to say."))
@@ -67,7 +67,7 @@ kinds! {
     Suite = ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some("What a key version seals with."))
-        .enum_values(Some([bulla::Suite::Aes256Gcm, bulla::Suite::Xaes256Gcm].map(|suite| json!(suite))));
+        .enum_values(Some([bulla::keyring::Suite::Aes256Gcm, bulla::keyring::Suite::Xaes256Gcm].map(|suite| json!(suite))));
     // So many digits that all of them together end before 2106; longer ones are taken up to there.
     Span = text("A length of time, such as `90d`, `12h`, `15m` or `1d12h`. It has to end before 2106-02-07T06:28:15Z.", 40)
         .pattern(Some(

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
-use bulla::{SourceError, SourceUri, Sources};
+use bulla::source::{SourceError, SourceUri, Sources};
 use ed25519_dalek::{Signer, SigningKey};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -21,7 +21,7 @@ pub(super) struct AssertionKey {
 impl AssertionKey {
     /// The key whose seed is in the file that the configuration names: one line of base64, mode 0600.
     pub(super) fn open(uri: &SourceUri, sources: &Sources) -> Result<Self, SourceError> {
-        let key = Box::new(SigningKey::from_bytes(&*sources.key_itself(uri)?));
+        let key = Box::new(SigningKey::from_bytes(&*sources.signing_seed(uri)?));
         let x = BASE64URL.encode(key.verifying_key().as_bytes());
         // RFC 7638: the members that make the key, in the order of their names.
         let thumbprint = Sha256::digest(json!({"crv": "Ed25519", "kty": "OKP", "x": x}).to_string());

@@ -3,7 +3,10 @@
 
 mod key;
 
-use bulla::{SourceError, SourceUri, Sources, feed};
+use bulla::{
+    feed,
+    source::{SourceError, SourceUri, Sources},
+};
 use serde::Serialize;
 use uuid::Uuid;
 

@@ -1,6 +1,9 @@
 //! How a command fails, and what the user can type next. The domain and the library know neither commands nor options.
 
-use bulla::{IssueError, KeyringError, State};
+use bulla::{
+    IssueError,
+    keyring::{KeyringError, VersionState},
+};
 
 use super::client::{ClientError, Plane};
 use crate::{
@@ -119,7 +122,7 @@ fn of_deployment(error: &DeploymentError) -> Option<String> {
 
 fn of_keyring(error: &KeyringError) -> Option<String> {
     Some(match error {
-        KeyringError::IllegalMove { version, state: State::Deactivated, asked: "activated", .. } => {
+        KeyringError::IllegalMove { version, state: VersionState::Deactivated, asked: "activated", .. } => {
             format!("`bulla keyring activate {version} --rollback` goes back to version {version}")
         }
         KeyringError::Unknown(_) | KeyringError::SourceUnknown { .. } => {

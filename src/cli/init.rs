@@ -7,7 +7,11 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::{KeyringDocument, KeyringId, Realm, SourceRecord, SourceUri, Suite};
+use bulla::{
+    Realm,
+    keyring::{KeyringDocument, KeyringId, SourceRecord, Suite},
+    source::SourceUri,
+};
 use clap::Args;
 use rand::{TryRng, rngs::SysRng};
 use secrecy::{ExposeSecret, SecretString};

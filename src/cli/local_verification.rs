@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bulla::{ApiKey, HashMemory, KeyringDocument, SecretCheck, Verifier};
+use bulla::{ApiKey, SecretCheck, Verifier, keyring::KeyringDocument, secret::HashMemory};
 
 use super::output;
 use crate::{

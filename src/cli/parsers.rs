@@ -1,6 +1,6 @@
 //! Parsers for the values of arguments. No error repeats the value, which may be a misplaced API key.
 
-use bulla::KeyVersion;
+use bulla::keyring::KeyVersion;
 use jiff::Timestamp;
 use uuid::Uuid;
 

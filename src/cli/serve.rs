@@ -53,7 +53,7 @@ impl Serve {
         });
         // Does not wait for tasks that hang.
         runtime.shutdown_background();
-        bulla::end_programs();
+        bulla::source::end_programs();
         served
     }
 }

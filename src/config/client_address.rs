@@ -1,7 +1,7 @@
 //! The gateways that are trusted to name clients' addresses.
 
 use axum::http::HeaderName;
-use bulla::Cidr;
+use bulla::claims::Cidr;
 use serde::Deserialize;
 
 /// A gateway that is trusted to name the client's address.

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use bulla::{Argon2id, KeyVersion, SecretScheme, SourceUri, Suite};
+use bulla::{
+    keyring::{KeyVersion, Suite},
+    secret::{Argon2id, SecretScheme},
+    source::SourceUri,
+};
 use serde::Deserialize;
 
 use super::{HeaderField, Listen, Span, TlsConfig, TrustedProxy, UnixMode};

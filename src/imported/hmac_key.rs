@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::{SecretFileError, SourceUri, read_secret_file};
+use bulla::source::{SecretFileError, SourceUri, read_secret_file};
 use hmac::{Hmac, KeyInit};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::{Digest, Sha256};

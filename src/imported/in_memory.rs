@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{Candidate, ImportedRow, Key, Set, scheme::same};
-use bulla::Claims;
+use bulla::claims::Claims;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 const PARTS: usize = 64;

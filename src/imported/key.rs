@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use bulla::{ApiKeyId, Claims, Realm, Rejection, Revocations};
+use bulla::{ApiKeyId, Realm, Rejection, claims::Claims, revocation::Revocations};
 use uuid::Uuid;
 
 use super::{Set, scheme::Check};

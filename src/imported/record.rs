@@ -1,6 +1,6 @@
 //! One parsed row: the key's app, how the key is found, and the hash to compare with.
 
-use bulla::{ApiKey, ApiKeyId, Claims};
+use bulla::{ApiKey, ApiKeyId, claims::Claims};
 use jiff::Timestamp;
 use uuid::Uuid;
 

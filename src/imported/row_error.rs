@@ -34,7 +34,7 @@ pub(crate) enum RowErrorKind {
     #[error("`scopes` and `meta` must be texts in one line, and hold no API key")]
     Note,
     #[error("`scopes` and `meta`: {0}")]
-    Claims(bulla::ClaimsError),
+    Claims(bulla::claims::ClaimsError),
     #[error("`public` has another length or shape than the public part of these keys")]
     Public,
     #[error("`public` must not be given: these keys are found by their digest")]

@@ -1,6 +1,6 @@
 //! Sets of imported keys: all keys of one layout in one realm.
 
-use bulla::{ApiKeyId, Claims, Realm};
+use bulla::{ApiKeyId, Realm, claims::Claims};
 use hmac::Mac;
 use uuid::Uuid;
 

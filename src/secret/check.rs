@@ -1,6 +1,10 @@
 //! Checks a presented secret half against the stored hashes.
 
-use bulla::{ApiKeyId, Ceilings, HashMemory, KeyVersion, SecretDigest, SecretHash, SecretScheme};
+use bulla::{
+    ApiKeyId,
+    keyring::KeyVersion,
+    secret::{Ceilings, HashMemory, SecretDigest, SecretHash, SecretScheme},
+};
 
 use super::{Peppers, pepper_rotation};
 use crate::store::SecretRow;

@@ -6,7 +6,7 @@ mod pepper_rotation;
 mod peppers;
 mod sample;
 
-use bulla::{Realm, SecretScheme};
+use bulla::{Realm, secret::SecretScheme};
 
 pub(crate) use self::{
     check::{Altered, Found, Stored, intact},

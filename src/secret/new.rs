@@ -1,6 +1,10 @@
 //! Hashes of new secret halves, before they are stored.
 
-use bulla::{ApiKey, ApiKeyId, KeyVersion, SealBinding, SecretDigest, SecretHash, SecretHashError, SecretScheme};
+use bulla::{
+    ApiKey, ApiKeyId,
+    keyring::KeyVersion,
+    secret::{SealBinding, SecretDigest, SecretHash, SecretHashError, SecretScheme},
+};
 use jiff::Timestamp;
 
 use super::Peppers;
@@ -58,7 +62,7 @@ pub(crate) fn rerolled(
     binding: &SealBinding,
     peppers: &Peppers,
     scheme: SecretScheme,
-) -> Result<(NewHash, bulla::NewSecret), SecretHashError> {
+) -> Result<(NewHash, bulla::secret::NewSecret), SecretHashError> {
     let secret = binding.new_secret()?;
     let hash = NewHash::make(&secret.digest(peppers.active()), binding, peppers, scheme)?;
     Ok((hash, secret))

@@ -1,7 +1,11 @@
 //! Pepper rotation: a stored hash moves to the active version of the pepper, and to today's scheme, when its key is next used
 //! and its secret half is at hand. An older version can go once no hash is under it.
 
-use bulla::{ApiKeyId, KeyVersion, SecretDigest, SecretHash, SecretHashError, SecretScheme};
+use bulla::{
+    ApiKeyId,
+    keyring::KeyVersion,
+    secret::{SecretDigest, SecretHash, SecretHashError, SecretScheme},
+};
 use jiff::Timestamp;
 
 use super::{NewHash, Peppers};

@@ -5,7 +5,12 @@ use std::{
     thread,
 };
 
-use bulla::{KeyVersion, KeyringDocument, KeyringError, Pepper, SecretCheck, SecretDigest, Sources};
+use bulla::{
+    SecretCheck,
+    keyring::{KeyVersion, KeyringDocument, KeyringError},
+    secret::{Pepper, SecretDigest},
+    source::Sources,
+};
 
 use crate::config::PepperConfig;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulla::{ApiKeyId, KeyVersion};
+use bulla::{ApiKeyId, keyring::KeyVersion};
 
 use super::{Altered, Peppers, intact};
 use crate::store::SecretRow;

@@ -40,7 +40,7 @@ fn poll(app: &App, known: bool) -> bool {
 mod tests {
     use std::sync::{Arc, mpsc};
 
-    use bulla::{ApiKeyId, Change};
+    use bulla::{ApiKeyId, revocation::Change};
     use jiff::SignedDuration;
     use uuid::Uuid;
 

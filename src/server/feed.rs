@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Instant};
 
 use bulla::{
-    Realm, RevocationEvent,
+    Realm,
     feed::{Head, LogId, Message, SigningKey, VerifyingKey},
+    revocation::RevocationEvent,
 };
 
 use super::{health::Health, live::Live, problem::Problem, revocations};

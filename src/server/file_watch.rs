@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use bulla::SourceRecord;
+use bulla::keyring::SourceRecord;
 use tokio::sync::Notify;
 
 use super::App;

@@ -45,7 +45,7 @@ fn check_damage(app: &App) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use bulla::{ApiKeyId, Change};
+    use bulla::{ApiKeyId, revocation::Change};
 
     use crate::{
         cli::throw_away,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use bulla::Revocations;
+use bulla::revocation::Revocations;
 
 use super::snapshot::{Loaded, Snapshot};
 

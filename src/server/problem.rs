@@ -7,7 +7,10 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use bulla::{KeyVersion, KeyringError, Problem as SourceProblem, SourceError};
+use bulla::{
+    keyring::{KeyVersion, KeyringError},
+    source::{SourceError, SourceErrorKind as SourceProblem},
+};
 
 pub(super) use crate::api::problem::Problem;
 use crate::{action::ActionError, deployment::DeploymentError, store::StoreError, telemetry::limit::LineLimit};
@@ -95,7 +98,7 @@ impl From<DeploymentError> for Problem {
 fn of_source(version: KeyVersion, error: &SourceError) -> Problem {
     let uri = error.uri();
     let file = uri.scheme() == "file";
-    match error.problem() {
+    match error.kind() {
         SourceProblem::Uri | SourceProblem::Unsupported | SourceProblem::Untrusted => {
             Problem::bad_request(format!("version {version} cannot be loaded: {error}"))
         }

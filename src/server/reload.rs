@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use bulla::{Ask, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey, SourceUri};
+use bulla::{
+    keyring::{KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey, Reload},
+    source::SourceUri,
+};
 
 use super::{
     live::Live,
@@ -159,9 +162,9 @@ impl Reloader {
 
     /// Asks key sources, and puts what they yield in force with whatever document is the current one by then. What they do not
     /// yield is told; it takes nothing away, and holds nothing else up.
-    pub(crate) fn ask_sources(&self, ask: Ask) -> Asked {
+    pub(crate) fn ask_sources(&self, ask: Reload) -> Asked {
         let before = self.live.load_full();
-        let (again, all) = (ask == Ask::All, !matches!(ask, Ask::Version(_)));
+        let (again, all) = (ask == Reload::All, !matches!(ask, Reload::Version(_)));
         let wanted = if all { lock(&self.wanted).clone() } else { before.config.clone() };
         let fits = before.fits(&wanted, &before.document);
         let deployment = self.deployment_of(wanted);
@@ -215,7 +218,7 @@ impl Reloader {
         };
         self.forget_destroyed();
         if let Some(version) = loaded {
-            failed.extend(self.ask_sources(Ask::Version(version)).failed);
+            failed.extend(self.ask_sources(Reload::Version(version)).failed);
         }
         let snapshot = self.live.load();
         if let Some(active) = snapshot.keys.keyring.active()
@@ -252,7 +255,7 @@ fn at_hand(deployment: &Deployment) -> Result<KeyringDocument, DeploymentError> 
 
 /// Says which source serves each version, and which certificates there are.
 pub(super) fn report(keyring: &Keyring, tls: Option<&crate::tls::Tls>) {
-    for served in keyring.served() {
+    for served in keyring.source_reports() {
         for error in &served.failed {
             tracing::warn!(%error, "a key source failed, and the next one in the list served");
         }

@@ -15,7 +15,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use bulla::{Ask, Claims, Request};
+use bulla::{IssueRequest, claims::Claims, keyring::Reload};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -41,7 +41,7 @@ fn configured(base: &Config, realm: &str) -> Config {
 fn ask(app: &Arc<App>, realm: &'static str, done: &AtomicBool) -> [usize; 2] {
     let (runtime, plane) = (Runtime::new().expect("a runtime"), Unbound::data(Arc::clone(app)));
     let (realm_of_key, claims) = (realm.parse().expect("a realm"), Claims::new());
-    let request = Request { realm: realm_of_key, app_id: Uuid::nil(), expires_at: None, claims };
+    let request = IssueRequest { realm: realm_of_key, app_id: Uuid::nil(), expires_at: None, claims };
     let key = app.snapshot().issuer.issue(&request, clock::now_seconds()).expect("issued");
     let mut answers = [0, 0];
     while !done.load(Ordering::Relaxed) {
@@ -77,7 +77,7 @@ fn no_request_mixes_two_states() {
         let asking = REALMS.map(|realm| scope.spawn(move || ask(app, realm, done)));
         for reload in 1..=RELOADS {
             app.reloader.publish(Some(configs[reload % 2].clone())).expect("published");
-            assert_eq!(app.reloader.ask_sources(Ask::All).failed, Vec::<String>::new());
+            assert_eq!(app.reloader.ask_sources(Reload::All).failed, Vec::<String>::new());
             std::thread::sleep(HELD);
         }
         done.store(true, Ordering::Relaxed);

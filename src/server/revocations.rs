@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulla::{KeyringDocument, Revocations, State};
+use bulla::{
+    keyring::{KeyringDocument, VersionState},
+    revocation::Revocations,
+};
 use jiff::SignedDuration;
 use tokio::sync::watch;
 
@@ -97,7 +100,7 @@ impl RevocationState {
     /// Forgets revoked ids of versions that are destroyed: none of their keys opens any more.
     pub(super) fn forget_destroyed(&self, document: &KeyringDocument) {
         let mut log = self.log();
-        for record in document.versions().iter().filter(|record| record.state == State::Destroyed) {
+        for record in document.versions().iter().filter(|record| record.state == VersionState::Destroyed) {
             log.log.forget_version(record.number.number());
         }
         self.put_in_force(&log);

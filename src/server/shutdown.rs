@@ -66,7 +66,7 @@ fn end_within(grace: Duration) {
     // On its way out a process runs code of the modules it loaded, which may hang as well.
     let last_words = move || {
         tracing::error!(?grace, "not everything ended in time: last uses and failed calls may not be written down");
-        bulla::end_programs();
+        bulla::source::end_programs();
         // Another thread writes it.
         thread::sleep(last_word / 2);
         std::process::exit(1);
@@ -74,6 +74,6 @@ fn end_within(grace: Duration) {
     // Without a thread there are no last words, and it ends all the same.
     let _unsaid = thread::Builder::new().spawn(last_words);
     thread::sleep(last_word);
-    bulla::end_programs();
+    bulla::source::end_programs();
     let _never_fails = kill_process(getpid(), Signal::KILL);
 }

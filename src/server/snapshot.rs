@@ -2,7 +2,11 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use bulla::{Issuer, Keyring, KeyringDocument, KeyringId, Realm, Revocations, Verifier};
+use bulla::{
+    Issuer, Realm, Verifier,
+    keyring::{Keyring, KeyringDocument, KeyringId},
+    revocation::Revocations,
+};
 
 use crate::{
     assertion::Assertions,

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bulla::{Keyring, KeyringDocument, MacKey};
+use bulla::keyring::{Keyring, KeyringDocument, MacKey};
 
 use crate::{
     deployment::{Deployment, DeploymentError},
@@ -46,7 +46,7 @@ fn try_once(
     let (document, mac_key) = deployment.document_and_key(store)?;
     let before = so_far.take().unwrap_or_else(|| Keyring::empty(document.id()));
     let realms = deployment.config.all_realms();
-    let (keyring, mut failed) = before.reload(&document, &deployment.sources, &realms, bulla::Ask::Missing);
+    let (keyring, mut failed) = before.reload(&document, &deployment.sources, &realms, bulla::keyring::Reload::Missing);
     if let Some(last) = failed.pop() {
         *so_far = Some(keyring);
         // One that waiting does not change comes first.

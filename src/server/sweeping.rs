@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use bulla::{KeyringDocument, Revocations, State, SweepClock};
+use bulla::{
+    keyring::{KeyringDocument, VersionState},
+    revocation::{Revocations, SweepClock},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{App, steady_clock::SteadyClock};
@@ -152,7 +155,7 @@ fn told(restored: usize) -> usize {
 
 /// Their keys do not open any more, and the log does not need them.
 fn destroyed(document: &KeyringDocument) -> Vec<u32> {
-    let destroyed = document.versions().iter().filter(|record| record.state == State::Destroyed);
+    let destroyed = document.versions().iter().filter(|record| record.state == VersionState::Destroyed);
     destroyed.map(|record| record.number.number()).collect()
 }
 

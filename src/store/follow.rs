@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bulla::RevocationLog;
+use bulla::revocation::RevocationLog;
 
 use super::{LogPart, Store, StoreError};
 

@@ -19,7 +19,10 @@ use std::{
     sync::Arc,
 };
 
-use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
+use bulla::{
+    ApiKeyId, Realm,
+    keyring::{KeyringId, KeyringMemory},
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 

@@ -1,6 +1,9 @@
 //! Records of the revocation log; its entries are read as the library's `RevocationEvent`.
 
-use bulla::{ApiKeyId, Change, RevocationEvent};
+use bulla::{
+    ApiKeyId,
+    revocation::{Change, RevocationEvent},
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 

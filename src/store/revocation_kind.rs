@@ -1,7 +1,7 @@
 //! The kinds of revocations by their words. The log's table and the feed have the same one, [`ChangeKind::name`]; the audit has
 //! one of its own, which names what was acted on first, as all its actions do.
 
-use bulla::ChangeKind;
+use bulla::revocation::ChangeKind;
 
 /// The audit's word for an administrator's change of this kind.
 pub(crate) fn audit_action(kind: ChangeKind) -> &'static str {

@@ -2,7 +2,7 @@
 //!
 //! The store counts when it records a key (`sqlite/seal_budget.rs`), and refuses the key that would exceed the budget.
 
-use bulla::Suite;
+use bulla::keyring::Suite;
 
 /// How many keys one realm may seal under one key version of suite 1: SP 800-38D section 8.3 allows 2^32 random nonces.
 const LIMIT: u64 = 1 << 32;

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bulla::{KeyringDocument, Rejection, VerifyError};
+use bulla::{Rejection, VerifyError, keyring::KeyringDocument};
 use jiff::Timestamp;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},

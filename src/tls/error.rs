@@ -15,7 +15,7 @@ pub(crate) enum TlsError {
     )]
     Certificate(PathBuf),
     #[error(transparent)]
-    KeyFile(#[from] bulla::SecretFileError),
+    KeyFile(#[from] bulla::source::SecretFileError),
     #[error("{0} holds no private key in PEM (PKCS #8, PKCS #1 or SEC 1)")]
     NoKey(PathBuf),
     #[error("the key in {0} is encrypted, and no passphrase is asked for: decrypt it, and give the file mode 0600")]

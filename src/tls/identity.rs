@@ -29,7 +29,7 @@ impl Identity {
         let validity = chain.first().map(|leaf| Validity::of(leaf)).transpose();
         let validity = validity.map_err(|_| TlsError::Certificate(certificate.to_owned()))?;
         let validity = validity.ok_or_else(|| TlsError::NoCertificate(certificate.to_owned()))?;
-        let key_pem = bulla::read_secret_file(key)?;
+        let key_pem = bulla::source::read_secret_file(key)?;
         let der = PrivateKeyDer::from_pem_slice(key_pem.as_bytes()).map(Zeroizing::new);
         let der = der.map_err(|_| match key_pem.contains("ENCRYPTED") {
             true => TlsError::Encrypted(key.to_owned()),

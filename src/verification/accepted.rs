@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bulla::{ApiKeyId, Claims, Verified};
+use bulla::{ApiKeyId, Verified, claims::Claims};
 use uuid::Uuid;
 
 use crate::imported::Key;

@@ -3,8 +3,11 @@
 use std::sync::Arc;
 
 use bulla::{
-    ApiKeyId, Claims, Issuer, Keyring, KeyringDocument, KeyringId, Realm, Request, Revocations, SourceRecord, Sources,
-    Suite,
+    ApiKeyId, IssueRequest, Issuer, Realm,
+    claims::Claims,
+    keyring::{Keyring, KeyringDocument, KeyringId, SourceRecord, Suite},
+    revocation::Revocations,
+    source::Sources,
 };
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -44,7 +47,7 @@ impl Keys {
     }
 
     fn issue(&self, claims: Claims) -> (String, ApiKeyId) {
-        let request = Request { realm: realm(), app_id: Uuid::nil(), expires_at: Some(NOW + 60), claims };
+        let request = IssueRequest { realm: realm(), app_id: Uuid::nil(), expires_at: Some(NOW + 60), claims };
         let key = self.issuer.issue(&request, NOW).expect("should be issued");
         (key.expose().to_owned(), key.id())
     }

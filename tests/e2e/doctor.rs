@@ -93,14 +93,14 @@ fn an_empty_store_beside_a_keyring_that_is_older() {
     let log = Server::start(&deployment).stop();
     assert!(log.contains("the store is empty, and the keyring is from"), "{log}");
     // The clock cannot be set here, so the keyring is an old one.
-    let sources = bulla::Sources::new(deployment.path());
-    let mac: bulla::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
+    let sources = bulla::source::Sources::new(deployment.path());
+    let mac: bulla::source::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
     let old = "2026-01-01T00:00:00Z".parse().expect("a time");
-    let source = bulla::SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
-    let mut document = bulla::KeyringDocument::new(bulla::KeyringId::random().expect("random"));
-    let version = document.stage(bulla::Suite::default(), vec![source], &sources, old).expect("staged");
+    let source = bulla::keyring::SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
+    let mut document = bulla::keyring::KeyringDocument::new(bulla::keyring::KeyringId::random().expect("random"));
+    let version = document.stage(bulla::keyring::Suite::default(), vec![source], &sources, old).expect("staged");
     document.activate(version, old).expect("activated");
-    let key = bulla::MacKey::open(&mac, &sources, document.id()).expect("the MAC key");
+    let key = bulla::keyring::MacKey::open(&mac, &sources, document.id()).expect("the MAC key");
     std::fs::write(deployment.file("keyring.toml"), document.render(&key).expect("a document")).expect("written");
     empty();
     let told = deployment.run(&["doctor"]);
@@ -134,15 +134,15 @@ fn a_keyring_from_the_future() {
     let told = wrong_after(|deployment| {
         let path = deployment.file("keyring.toml");
         let text = std::fs::read_to_string(&path).expect("the keyring");
-        let sources = bulla::Sources::new(deployment.path());
-        let mac: bulla::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
-        let before = bulla::KeyringDocument::parse(&text, &mac, &sources).expect("a keyring");
-        let mut document = bulla::KeyringDocument::new(before.id());
-        let source = bulla::SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
+        let sources = bulla::source::Sources::new(deployment.path());
+        let mac: bulla::source::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
+        let before = bulla::keyring::KeyringDocument::parse(&text, &mac, &sources).expect("a keyring");
+        let mut document = bulla::keyring::KeyringDocument::new(before.id());
+        let source = bulla::keyring::SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
         let future = "2100-01-01T00:00:00Z".parse().expect("a time");
-        let version = document.stage(bulla::Suite::default(), vec![source], &sources, future).expect("staged");
+        let version = document.stage(bulla::keyring::Suite::default(), vec![source], &sources, future).expect("staged");
         document.activate(version, future).expect("activated");
-        let key = bulla::MacKey::open(&mac, &sources, before.id()).expect("the MAC key");
+        let key = bulla::keyring::MacKey::open(&mac, &sources, before.id()).expect("the MAC key");
         std::fs::write(&path, document.render(&key).expect("a document")).expect("written");
     });
     assert!(told.contains("clock") && told.contains("chrony"), "{told}");

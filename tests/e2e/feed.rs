@@ -2,7 +2,7 @@
 
 use std::process::{Child, Command, Stdio};
 
-use bulla::feed::{Followed, Message, VerifyingKey};
+use bulla::feed::{FeedState, Message, VerifyingKey};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -17,7 +17,7 @@ struct Follower {
     feed: Http,
     keyring_id: String,
     public_key: String,
-    followed: Followed,
+    followed: FeedState,
 }
 
 impl Follower {
@@ -29,7 +29,7 @@ impl Follower {
             feed: server.data.bearer(&deployment.issue_text("bulla", &["--scope", scope])),
             keyring_id: text("keyring_id"),
             public_key: text("feed_public_key"),
-            followed: Followed::new(realm),
+            followed: FeedState::new(realm),
         }
     }
 
@@ -146,7 +146,7 @@ fn a_follower_that_was_away_catches_up_exactly() {
     assert!(!follower.knows(&before) && follower.knows(&after));
     assert_eq!(follower.followed.revocations().len() as u64, server.metric("bulla_revocations"));
     assert_eq!(follower.catch_up(), 1, "nothing new is a message, too");
-    let restarted = Follower { followed: Followed::new(None), ..follower };
+    let restarted = Follower { followed: FeedState::new(None), ..follower };
     let told = state(restarted.in_python(&server, &[]));
     assert_eq!(told["revoked"].as_array().expect("ids").len(), 24_001);
 }
@@ -257,10 +257,10 @@ fn the_feed_tells_of_key_versions() {
     deployment.keyring(&["compromise", "1"]);
     server.until("the compromise", |_| {
         let message = follower.read(&follower.feed.get("/v1/revocations").body);
-        message.head().versions[0].1 == bulla::State::Compromised
+        message.head().versions[0].1 == bulla::keyring::VersionState::Compromised
     });
     follower.catch_up();
-    assert_eq!(follower.followed.refused(), [bulla::KeyVersion::FIRST]);
+    assert_eq!(follower.followed.refused(), [bulla::keyring::KeyVersion::FIRST]);
 }
 
 #[test]
@@ -313,7 +313,9 @@ fn who_may_not_follow_or_asks_wrongly_is_told() {
 #[test]
 fn a_program_with_the_library_inside_follows_the_real_service() {
     use bulla::{
-        Expectations, Keyring, KeyringDocument, Realm, Rejection, SharedVerifier, SharedVerifyError, Sources, Verifier,
+        Expectations, Realm, Rejection, SharedVerifier, Verifier, VerifyError,
+        keyring::{Keyring, KeyringDocument},
+        source::Sources,
     };
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
@@ -344,7 +346,7 @@ fn a_program_with_the_library_inside_follows_the_real_service() {
     };
     server.until("the first message", |_| verdict().is_ok());
     act(&server, &key, "suspend");
-    server.until("the suspension", |_| verdict() == Err(SharedVerifyError::Rejected(Rejection::Revoked)));
+    server.until("the suspension", |_| verdict() == Err(VerifyError::Rejected(Rejection::Revoked)));
     act(&server, &key, "resume");
     server.until("the resumption", |_| verdict().is_ok());
     act(&server, &key, "revoke");

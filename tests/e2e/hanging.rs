@@ -319,14 +319,14 @@ fn a_keyring_of_another_year_is_told_and_holds_no_rotation_up() {
     let next = deployment.new_master(2);
     // As a clock that jumped for a moment would have staged it.
     let path = deployment.file("keyring.toml");
-    let sources = bulla::Sources::new(deployment.path());
-    let mac: bulla::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
+    let sources = bulla::source::Sources::new(deployment.path());
+    let mac: bulla::source::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
     let text = std::fs::read_to_string(&path).expect("the keyring");
-    let mut document = bulla::KeyringDocument::parse(&text, &mac, &sources).expect("a keyring");
-    let source = bulla::SourceRecord { uri: next.parse().expect("a URI"), wrapped: None };
+    let mut document = bulla::keyring::KeyringDocument::parse(&text, &mac, &sources).expect("a keyring");
+    let source = bulla::keyring::SourceRecord { uri: next.parse().expect("a URI"), wrapped: None };
     let future = "2100-01-01T00:00:00Z".parse().expect("a time");
-    document.stage(bulla::Suite::default(), vec![source], &sources, future).expect("staged");
-    let key = bulla::MacKey::open(&mac, &sources, document.id()).expect("the MAC key");
+    document.stage(bulla::keyring::Suite::default(), vec![source], &sources, future).expect("staged");
+    let key = bulla::keyring::MacKey::open(&mac, &sources, document.id()).expect("the MAC key");
     std::fs::write(&path, document.render(&key).expect("a document")).expect("written");
 
     let refused = deployment.run(&["keyring", "activate", "2", "--require-loaded"]);

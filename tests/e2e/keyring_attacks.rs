@@ -14,14 +14,15 @@ fn put(deployment: &Deployment, text: &str) {
 fn signed_with(
     deployment: &Deployment,
     mac_file: &str,
-    change: impl FnOnce(&mut bulla::KeyringDocument, &bulla::Sources),
+    change: impl FnOnce(&mut bulla::keyring::KeyringDocument, &bulla::source::Sources),
 ) -> String {
-    let sources = bulla::Sources::new(deployment.path());
-    let genuine: bulla::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
-    let mut document = bulla::KeyringDocument::parse(&keyring(deployment), &genuine, &sources).expect("the keyring");
+    let sources = bulla::source::Sources::new(deployment.path());
+    let genuine: bulla::source::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
+    let mut document =
+        bulla::keyring::KeyringDocument::parse(&keyring(deployment), &genuine, &sources).expect("the keyring");
     change(&mut document, &sources);
     let key = format!("file:{mac_file}").parse().expect("a URI");
-    let key = bulla::MacKey::open(&key, &sources, document.id()).expect("a key");
+    let key = bulla::keyring::MacKey::open(&key, &sources, document.id()).expect("a key");
     document.render(&key).expect("a document")
 }
 
@@ -52,9 +53,9 @@ fn a_compromised_version_cannot_be_brought_back_under_a_new_serial() {
     // The strongest attacker: one with the MAC key, who restores the old states and counts the serial on.
     let forged = signed_with(&deployment, "keyring-mac.key", |document, sources| {
         let mac = "file:keyring-mac.key".parse().expect("a URI");
-        *document = bulla::KeyringDocument::parse(&before, &mac, sources).expect("the old keyring");
+        *document = bulla::keyring::KeyringDocument::parse(&before, &mac, sources).expect("the old keyring");
         for _ in 0..5 {
-            document.limit(bulla::KeyVersion::FIRST, None, None).expect("a change that counts the serial on");
+            document.limit(bulla::keyring::KeyVersion::FIRST, None, None).expect("a change that counts the serial on");
         }
     });
     put(&deployment, &forged);
@@ -65,7 +66,7 @@ fn a_compromised_version_cannot_be_brought_back_under_a_new_serial() {
 fn a_master_key_signs_no_document() {
     let deployment = Deployment::new();
     let forged = signed_with(&deployment, "master-1.key", |document, _| {
-        document.limit(bulla::KeyVersion::FIRST, None, None).expect("a change");
+        document.limit(bulla::keyring::KeyVersion::FIRST, None, None).expect("a change");
     });
     put(&deployment, &forged);
     refused(&deployment, "MAC is wrong");
@@ -77,9 +78,9 @@ fn a_key_of_the_attackers_own_is_not_trusted() {
     deployment.configure("trusted_sources = [\"file:\"]", "trusted_sources = [\"file:master-1.key\"]");
     let own = deployment.new_master(2);
     let forged = signed_with(&deployment, "keyring-mac.key", |document, sources| {
-        let source = bulla::SourceRecord { uri: own.parse().expect("a URI"), wrapped: None };
+        let source = bulla::keyring::SourceRecord { uri: own.parse().expect("a URI"), wrapped: None };
         let at = "2026-01-01T00:00:00Z".parse().expect("a time");
-        document.stage(bulla::Suite::default(), vec![source], sources, at).expect("staged");
+        document.stage(bulla::keyring::Suite::default(), vec![source], sources, at).expect("staged");
     });
     put(&deployment, &forged);
     refused(&deployment, "keyring.trusted_sources");

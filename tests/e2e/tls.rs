@@ -7,8 +7,10 @@ use std::{
 };
 
 use bulla::{
-    Keyring, KeyringDocument, SharedVerifier, Sources, Verifier,
+    SharedVerifier, Verifier,
     feed::{Follower, WhenStale},
+    keyring::{Keyring, KeyringDocument},
+    source::Sources,
 };
 use serde_json::json;
 

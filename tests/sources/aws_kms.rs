@@ -3,7 +3,10 @@
 use std::cell::RefCell;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::{Binding, KeyVersion, KeyringId, Problem, SourceRecord, SourceUri};
+use bulla::{
+    keyring::{KeyVersion, KeyringId, SourceRecord},
+    source::{EncryptionContext, SourceErrorKind, SourceUri},
+};
 
 use crate::{
     contract::{Contract, opener, record, refused, refused_uri, software},
@@ -33,8 +36,8 @@ fn context(keyring: KeyringId, version: u32) -> String {
     format!("app=bulla,version={version},keyring={keyring}")
 }
 
-fn binding(keyring: KeyringId) -> Binding<'static> {
-    Binding { keyring, version: Some(KeyVersion::FIRST), wrapped: None }
+fn binding(keyring: KeyringId) -> EncryptionContext<'static> {
+    EncryptionContext { keyring, version: Some(KeyVersion::FIRST), wrapped: None }
 }
 
 #[test]
@@ -88,7 +91,7 @@ fn a_new_key_is_made_wrapped_and_wrapped_again_under_a_second_one() {
     let file = parse("file:master.key".to_owned());
 
     let made = opener.wrap_new_key(&first, binding(id)).expect("KMS makes one").expect("it is wrapped");
-    let bound = Binding { wrapped: Some(&made), ..binding(id) };
+    let bound = EncryptionContext { wrapped: Some(&made), ..binding(id) };
     let again = opener.wrap_same_key(&first, bound, &second).expect("both serve").expect("it is wrapped");
     let sources =
         vec![wrapped(&first.to_string(), &BASE64.encode(&made)), wrapped(&second.to_string(), &BASE64.encode(&again))];
@@ -101,7 +104,7 @@ fn a_new_key_is_made_wrapped_and_wrapped_again_under_a_second_one() {
     assert_eq!(opener.wrap_new_key(&derive, binding(id)), Ok(None), "it keeps its key itself");
     assert_eq!(opener.wrap_new_key(&file, binding(id)), Ok(None), "it keeps its key itself");
     let error = opener.wrap_same_key(&derive, binding(id), &first).expect_err("it does not hand its key out");
-    assert_eq!(error.problem(), Problem::Unsupported);
+    assert_eq!(error.kind(), SourceErrorKind::Unsupported);
 }
 
 #[test]
@@ -112,21 +115,26 @@ fn a_wrapped_key_opens_only_where_it_belongs() {
     let device = uri(&key, "unwrap", moto.port);
     let says = "wrapped for another keyring or version";
     let blob = moto.wrap(&key, "master.raw", &context(id, 2));
-    refused(&opener(), wrapped(&device, &blob), Problem::Malformed, says);
+    refused(&opener(), wrapped(&device, &blob), SourceErrorKind::Malformed, says);
     let blob = moto.wrap(&key, "master.raw", &context(KeyringId::from_bytes([9; 16]), 1));
-    refused(&opener(), wrapped(&device, &blob), Problem::Malformed, says);
+    refused(&opener(), wrapped(&device, &blob), SourceErrorKind::Malformed, says);
 
     let of = |key: &str| moto.wrap(key, "master.raw", "app=bulla");
     let mut bytes = BASE64.decode(of(&key)).expect("base64");
     *bytes.last_mut().expect("not empty") ^= 1;
-    refused(&opener(), wrapped(&device, &BASE64.encode(bytes)), Problem::Malformed, "does not open: it is damaged");
+    refused(
+        &opener(),
+        wrapped(&device, &BASE64.encode(bytes)),
+        SourceErrorKind::Malformed,
+        "does not open: it is damaged",
+    );
     refused(
         &opener(),
         wrapped(&uri("no-such-key", "unwrap", moto.port), &of(&other_key)),
-        Problem::Missing,
+        SourceErrorKind::Missing,
         "no such key",
     );
-    refused(&opener(), record(&device), Problem::Missing, "no wrapped key");
+    refused(&opener(), record(&device), SourceErrorKind::Missing, "no wrapped key");
 }
 
 #[test]
@@ -134,14 +142,18 @@ fn whatever_is_wrong_is_said() {
     let moto = moto();
     let key = moto.hmac_key();
     let good = uri(&key, "derive", moto.port);
-    refused_uri(&uri("no-such-key", "derive", moto.port), Problem::Missing, "no such key in this account and region");
-    refused_uri(&good.replace(REGION, "us-east-1"), Problem::Missing, "no such key in this account and region");
-    refused_uri(&uri(&moto.wrapping_key(), "derive", moto.port), Problem::Malformed, "of the wrong kind");
-    refused_uri(&uri(&key, "sideways", moto.port), Problem::Uri, "mode=derive for");
-    refused_uri(&good.replace("mode=derive&", ""), Problem::Uri, "`mode` is missing");
-    refused_uri(&good.replace(&format!("region={REGION}&"), ""), Problem::Uri, "no region");
-    refused_uri(&good.replace("127.0.0.1", "kms.example"), Problem::Uri, "use https");
-    refused_uri(&format!("{good}&colour=red"), Problem::Uri, "no parameter `colour`");
+    refused_uri(
+        &uri("no-such-key", "derive", moto.port),
+        SourceErrorKind::Missing,
+        "no such key in this account and region",
+    );
+    refused_uri(&good.replace(REGION, "us-east-1"), SourceErrorKind::Missing, "no such key in this account and region");
+    refused_uri(&uri(&moto.wrapping_key(), "derive", moto.port), SourceErrorKind::Malformed, "of the wrong kind");
+    refused_uri(&uri(&key, "sideways", moto.port), SourceErrorKind::Uri, "mode=derive for");
+    refused_uri(&good.replace("mode=derive&", ""), SourceErrorKind::Uri, "`mode` is missing");
+    refused_uri(&good.replace(&format!("region={REGION}&"), ""), SourceErrorKind::Uri, "no region");
+    refused_uri(&good.replace("127.0.0.1", "kms.example"), SourceErrorKind::Uri, "use https");
+    refused_uri(&format!("{good}&colour=red"), SourceErrorKind::Uri, "no parameter `colour`");
 }
 
 #[test]
@@ -158,18 +170,18 @@ fn what_may_pass_is_told_from_what_is_final() {
         (429, "TooManyRequestsException"),
         (429, "NobodyKnowsThisOne"),
     ] {
-        refused(status, code, Problem::Busy, "limits the rate");
+        refused(status, code, SourceErrorKind::Busy, "limits the rate");
     }
     for (status, code) in [(500, "InternalFailure"), (503, "ServiceUnavailable"), (503, "NobodyKnowsThisOne")] {
-        refused(status, code, Problem::Unreachable, "failing: try again");
+        refused(status, code, SourceErrorKind::Unreachable, "failing: try again");
     }
     for code in ["IncompleteSignatureException", "MissingAuthenticationTokenException", "RequestExpired"] {
-        refused(400, code, Problem::Denied, "does not take these credentials");
+        refused(400, code, SourceErrorKind::Denied, "does not take these credentials");
     }
-    refused(400, "AccessDeniedException", Problem::Denied, "allow kms:GenerateMac");
-    refused(400, "NobodyKnowsThisOne", Problem::Malformed, "refuses the request");
+    refused(400, "AccessDeniedException", SourceErrorKind::Denied, "allow kms:GenerateMac");
+    refused(400, "NobodyKnowsThisOne", SourceErrorKind::Malformed, "refuses the request");
     let proxy = Answering::always(502, "text/html", "<html>Bad Gateway</html>");
-    refused_uri(&uri("a-key", "derive", proxy.port), Problem::Unreachable, "AWS KMS");
+    refused_uri(&uri("a-key", "derive", proxy.port), SourceErrorKind::Unreachable, "AWS KMS");
 }
 
 #[test]
@@ -179,12 +191,12 @@ fn each_refusal_names_the_permission_that_is_missing() {
     let parse = |uri: String| uri.parse::<SourceUri>().expect("a URI");
     let device = parse(uri("a-key", "unwrap", kms.port));
     let id = KeyringId::random().expect("random");
-    let says = |error: bulla::SourceError, says: &str| assert!(error.to_string().contains(says), "{error}");
+    let says = |error: bulla::source::SourceError, says: &str| assert!(error.to_string().contains(says), "{error}");
     let made = opener().wrap_new_key(&device, binding(id)).expect_err("it is denied");
     says(made, "allow kms:GenerateDataKeyWithoutPlaintext");
     let again = opener().wrap_same_key(&parse("file:master.key".to_owned()), binding(id), &device);
     says(again.expect_err("it is denied"), "allow kms:Encrypt");
-    refused(&opener(), wrapped(&device.to_string(), "AAAA"), Problem::Denied, "allow kms:Decrypt");
+    refused(&opener(), wrapped(&device.to_string(), "AAAA"), SourceErrorKind::Denied, "allow kms:Decrypt");
 }
 
 #[test]
@@ -210,7 +222,7 @@ fn credentials_that_may_not_use_the_key_are_refused() {
     world::folder();
     let moto = Moto::strict();
     let key = moto.hmac_key();
-    refused_uri(&uri(&key, "derive", moto.port), Problem::Denied, "AWS");
+    refused_uri(&uri(&key, "derive", moto.port), SourceErrorKind::Denied, "AWS");
 }
 
 #[tokio::test]

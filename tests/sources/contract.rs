@@ -1,8 +1,10 @@
 //! What every key source has to do, whatever is behind it.
 
 use bulla::{
-    Claims, Expectations, Issuer, Keyring, KeyringDocument, KeyringError, KeyringId, Problem, Realm, Request,
-    SourceRecord, Sources, Suite, Verifier,
+    Expectations, IssueRequest, Issuer, Realm, Verifier,
+    claims::Claims,
+    keyring::{Keyring, KeyringDocument, KeyringError, KeyringId, SourceRecord, Suite},
+    source::{SourceErrorKind, Sources},
 };
 use jiff::Timestamp;
 
@@ -56,7 +58,7 @@ fn load(document: &KeyringDocument, opener: &Sources) -> Result<Keyring, Keyring
 /// An API key that `issuer` made opens with `verifier`: the two have the same seal key, all of its 32 bytes.
 fn agree(issuer: &Keyring, verifier: &Keyring) {
     let app_id = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");
-    let request = Request { realm: realm(), app_id, expires_at: Some(NOW + 3600), claims: Claims::new() };
+    let request = IssueRequest { realm: realm(), app_id, expires_at: Some(NOW + 3600), claims: Claims::new() };
     let api_key = Issuer::new(issuer).issue(&request, NOW).expect("it issues");
     let realms = [realm()];
     let verified = Verifier::new(verifier).verify(api_key.expose(), &Expectations::realms(&realms), NOW + 1);
@@ -87,7 +89,7 @@ impl Contract<'_> {
         let before = load(&document, &self.opener).expect("it loads");
         gone();
         let error = load(&document, &self.opener).expect_err("the device is gone");
-        expect_source_error(&error, Problem::Unreachable, says);
+        expect_source_error(&error, SourceErrorKind::Unreachable, says);
         agree(&before, &before);
         back();
         let after = load(&document, &self.opener).expect("the device is back");
@@ -105,21 +107,21 @@ impl Contract<'_> {
 }
 
 /// This source does not serve, for this reason, and says so without telling a secret.
-pub fn refused(opener: &Sources, source: SourceRecord, problem: Problem, says: &str) {
+pub fn refused(opener: &Sources, source: SourceRecord, problem: SourceErrorKind, says: &str) {
     let id = KeyringId::random().expect("random");
     let error = document(id, vec![source], opener).expect_err("it must not serve");
     expect_source_error(&error, problem, says);
 }
 
 /// The source that this URI names is refused.
-pub fn refused_uri(uri: &str, problem: Problem, says: &str) {
+pub fn refused_uri(uri: &str, problem: SourceErrorKind, says: &str) {
     refused(&opener(), record(uri), problem, says);
 }
 
-fn expect_source_error(error: &KeyringError, problem: Problem, says: &str) {
+fn expect_source_error(error: &KeyringError, problem: SourceErrorKind, says: &str) {
     let KeyringError::Source { error, .. } = error else { panic!("not the source's fault: {error}") };
     let text = error.to_string();
-    assert_eq!(error.problem(), problem, "{text}");
+    assert_eq!(error.kind(), problem, "{text}");
     assert!(text.contains(says), "{text:?} does not say {says:?}");
     for secret in ["999999", "test-secret-key", world::MASTER_BASE64] {
         assert!(!text.contains(secret), "a secret is in {text:?}");

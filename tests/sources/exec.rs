@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulla::Problem;
+use bulla::source::SourceErrorKind;
 
 use crate::{
     contract::{Contract, opener, record, refused, refused_uri, software},
@@ -45,9 +45,9 @@ fn aws_kms_by_its_command_line() {
     let (device, wrong) = (by_script(&key), by_script(&other));
     Contract { opener: opener(), device: &|_| record(&device), same: &|_| record(&by_sdk), other: &|_| record(&wrong) }
         .same_bytes();
-    refused_uri(&by_script("no-such-key"), Problem::Unreachable, "NotFoundException");
-    refused_uri(&by_script(&moto.wrapping_key()), Problem::Unreachable, "InvalidKeyUsageException");
-    refused_uri(&script, Problem::Unreachable, "usage: aws-kms-mac.sh KEY");
+    refused_uri(&by_script("no-such-key"), SourceErrorKind::Unreachable, "NotFoundException");
+    refused_uri(&by_script(&moto.wrapping_key()), SourceErrorKind::Unreachable, "InvalidKeyUsageException");
+    refused_uri(&script, SourceErrorKind::Unreachable, "usage: aws-kms-mac.sh KEY");
 }
 
 #[test]
@@ -63,10 +63,10 @@ fn an_hsm_by_pkcs11_tool() {
     let (device, other) = (by_script(TOKEN, "01", "pin"), by_script(TOKEN, "02", "pin"));
     Contract { opener: opener(), device: &|_| record(&device), same: &software, other: &|_| record(&other) }
         .same_bytes();
-    refused_uri(&by_script(TOKEN, "01", "wrong-pin"), Problem::Unreachable, "CKR_PIN_INCORRECT");
-    refused_uri(&by_script("nobody", "01", "pin"), Problem::Unreachable, "No slot with token named");
-    refused_uri(&by_script(TOKEN, "99", "pin"), Problem::Unreachable, "error: ");
-    refused_uri(&by_script(TOKEN, "03", "pin"), Problem::Unreachable, "CKR_KEY_TYPE_INCONSISTENT");
+    refused_uri(&by_script(TOKEN, "01", "wrong-pin"), SourceErrorKind::Unreachable, "CKR_PIN_INCORRECT");
+    refused_uri(&by_script("nobody", "01", "pin"), SourceErrorKind::Unreachable, "No slot with token named");
+    refused_uri(&by_script(TOKEN, "99", "pin"), SourceErrorKind::Unreachable, "error: ");
+    refused_uri(&by_script(TOKEN, "03", "pin"), SourceErrorKind::Unreachable, "CKR_KEY_TYPE_INCONSISTENT");
 }
 
 #[test]
@@ -78,7 +78,7 @@ fn a_tpm_by_tpm2_tools() {
     let other = |_| record("file:other.key");
     let contract = Contract { opener: opener(), device: &|_| record(&device), same: &software, other: &other };
     contract.same_bytes();
-    refused_uri(&nothing_there, Problem::Unreachable, "the program failed");
+    refused_uri(&nothing_there, SourceErrorKind::Unreachable, "the program failed");
     let tpm = std::cell::RefCell::new(&mut tpm);
     contract.outage(|| tpm.borrow_mut().go_away(), "the program failed", || tpm.borrow_mut().come_back());
 }
@@ -86,21 +86,21 @@ fn a_tpm_by_tpm2_tools() {
 #[test]
 fn a_program_that_is_missing_or_may_not_run_is_named() {
     world::folder();
-    refused_uri("exec:./nothing.sh", Problem::Missing, "there is no program");
-    refused_uri("exec:no-such-program-anywhere", Problem::Missing, "cannot be run");
-    refused_uri("exec:./master.key", Problem::Denied, "chmod +x");
-    refused_uri("exec: ", Problem::Uri, "names no program");
+    refused_uri("exec:./nothing.sh", SourceErrorKind::Missing, "there is no program");
+    refused_uri("exec:no-such-program-anywhere", SourceErrorKind::Missing, "cannot be run");
+    refused_uri("exec:./master.key", SourceErrorKind::Denied, "chmod +x");
+    refused_uri("exec: ", SourceErrorKind::Uri, "names no program");
 }
 
 #[test]
 fn a_program_that_fails_is_quoted_by_its_first_line_without_control_characters() {
     world::folder();
     let fails = program("fails.sh", "echo >&2; printf 'the \\033[31mHSM\\a is on fire\\nsecond line' >&2; exit 3");
-    refused_uri(&fails, Problem::Unreachable, "(exit status: 3): the [31mHSM is on fire");
+    refused_uri(&fails, SourceErrorKind::Unreachable, "(exit status: 3): the [31mHSM is on fire");
     let silent = program("silent.sh", "exit 1");
-    refused_uri(&silent, Problem::Unreachable, "said nothing");
+    refused_uri(&silent, SourceErrorKind::Unreachable, "said nothing");
     let talks = program("talks.sh", "head -c 1000000 /dev/zero | tr '\\0' x >&2; exit 1");
-    refused_uri(&talks, Problem::Unreachable, "xxx…");
+    refused_uri(&talks, SourceErrorKind::Unreachable, "xxx…");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_program_that_prints_anything_else_is_refused() {
         ("twice.sh", format!("echo {right}; echo {right}")),
         ("endless.sh", format!("echo {right}; yes | head -c 1000000")),
     ] {
-        refused_uri(&program(name, &text), Problem::Malformed, "has to print 32 bytes in base64");
+        refused_uri(&program(name, &text), SourceErrorKind::Malformed, "has to print 32 bytes in base64");
     }
 }
 
@@ -143,7 +143,7 @@ fn a_program_that_hangs_is_ended_with_all_that_it_started() {
     for (name, text) in
         [("hangs.sh", "exec sleep 600".to_owned()), ("child-hangs.sh", format!("sleep {child} | cat; echo never"))]
     {
-        refused(&impatient, record(&program(name, &text)), Problem::Unreachable, "no answer within 0.3 s");
+        refused(&impatient, record(&program(name, &text)), SourceErrorKind::Unreachable, "no answer within 0.3 s");
     }
     wait_for_its_end(&child);
 }
@@ -164,7 +164,7 @@ fn a_program_that_answered_and_ended_has_answered_whatever_its_children_hold() {
     std::fs::write(folder.join("daemon.sh"), format!("setsid sleep \"$2\" &\n{SOFTWARE_HMAC}\n")).expect("written");
     let daemon = mark(633);
     let uri = format!("exec:sh daemon.sh master.raw {daemon}");
-    crate::contract::document(bulla::KeyringId::random().expect("random"), vec![record(&uri)], &opener())
+    crate::contract::document(bulla::keyring::KeyringId::random().expect("random"), vec![record(&uri)], &opener())
         .expect("it answers");
     std::process::Command::new("pkill").args(["-f", &daemon]).status().expect("pkill runs");
 }

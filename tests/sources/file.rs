@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use bulla::Problem;
+use bulla::source::SourceErrorKind;
 
 use crate::{
     contract::{Contract, opener, record, refused_uri, software},
@@ -34,14 +34,14 @@ fn a_file_with_another_key_is_told_from_the_right_one() {
 #[test]
 fn a_file_that_is_missing_open_to_others_or_no_key_is_refused() {
     let folder = world::folder();
-    refused_uri("file:nothing.key", Problem::Missing, "cannot open");
+    refused_uri("file:nothing.key", SourceErrorKind::Missing, "cannot open");
     let open = world::file(folder, "open.key", world::MASTER_BASE64);
     fs::set_permissions(&open, fs::Permissions::from_mode(0o640)).expect("ours");
-    refused_uri("file:open.key", Problem::Denied, "mode 0640");
+    refused_uri("file:open.key", SourceErrorKind::Denied, "mode 0640");
     world::file(folder, "short.key", "AAEC");
-    refused_uri("file:short.key", Problem::Malformed, "base64 of 32 bytes");
-    refused_uri("file:credentials", Problem::Malformed, "is not a file");
-    refused_uri("gcp-kms:key", Problem::Unsupported, "known: file, exec");
+    refused_uri("file:short.key", SourceErrorKind::Malformed, "base64 of 32 bytes");
+    refused_uri("file:credentials", SourceErrorKind::Malformed, "is not a file");
+    refused_uri("gcp-kms:key", SourceErrorKind::Unsupported, "known: file, exec");
 }
 
 #[test]

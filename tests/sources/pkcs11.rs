@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use bulla::Problem;
+use bulla::source::SourceErrorKind;
 
 use crate::{
     contract::{Contract, opener, record, refused_uri, software},
@@ -47,34 +47,38 @@ fn the_pin_comes_from_a_file_the_environment_or_systemd() {
         same_bytes(&format!("pkcs11:token=bulla;object=master-1?pin-source={source}&module-path={module}"), &other);
     }
     let with = |source: &str| format!("pkcs11:token=bulla;object=master-1?module-path={module}{source}");
-    refused_uri(&with("&pin-source=bare"), Problem::Uri, "file:PATH, env:NAME or credential:NAME");
-    assert!(with("&pin-value=999999").parse::<bulla::SourceUri>().is_err());
-    refused_uri(&with("&pin-source=file:nothing"), Problem::Missing, "pin-source: cannot open");
-    refused_uri(&with("&pin-source=env:BULLA_NOTHING"), Problem::Missing, "BULLA_NOTHING is not set");
-    refused_uri(&with("&pin-source=credential:nothing"), Problem::Missing, "cannot open");
-    refused_uri(&with(""), Problem::Missing, "add pin-source");
+    refused_uri(&with("&pin-source=bare"), SourceErrorKind::Uri, "file:PATH, env:NAME or credential:NAME");
+    assert!(with("&pin-value=999999").parse::<bulla::source::SourceUri>().is_err());
+    refused_uri(&with("&pin-source=file:nothing"), SourceErrorKind::Missing, "pin-source: cannot open");
+    refused_uri(&with("&pin-source=env:BULLA_NOTHING"), SourceErrorKind::Missing, "BULLA_NOTHING is not set");
+    refused_uri(&with("&pin-source=credential:nothing"), SourceErrorKind::Missing, "cannot open");
+    refused_uri(&with(""), SourceErrorKind::Missing, "add pin-source");
 }
 
 #[test]
 fn whatever_is_wrong_is_said() {
     let module = &hsm().module;
     let wrong = |path: &str, problem, says| refused_uri(&uri(path, module), problem, says);
-    wrong("token=nobody;object=master-1", Problem::Missing, "no such token");
-    wrong("slot-id=4711;object=master-1", Problem::Missing, "no such token");
-    wrong("token=bulla;object=nothing", Problem::Missing, "no such secret key");
-    wrong("token=bulla;object=aes", Problem::Malformed, "cannot do SHA256-HMAC");
-    wrong("token=bulla;object=short", Problem::Malformed, "has 16 bytes");
-    wrong("token=bulla;object=no-sign", Problem::Denied, "may not sign");
-    wrong("token=bulla;object=twice", Problem::Malformed, "2 such keys");
-    wrong("token=bulla", Problem::Uri, "say which key");
-    wrong("object=master-1", Problem::Uri, "say which token");
-    wrong("token=bulla;token=evil;object=master-1", Problem::Uri, "twice");
-    wrong("token=bulla;objekt=master-1", Problem::Uri, "no parameter `objekt`");
-    wrong("token=bulla;object=%zz", Problem::Uri, "hexadecimal");
+    wrong("token=nobody;object=master-1", SourceErrorKind::Missing, "no such token");
+    wrong("slot-id=4711;object=master-1", SourceErrorKind::Missing, "no such token");
+    wrong("token=bulla;object=nothing", SourceErrorKind::Missing, "no such secret key");
+    wrong("token=bulla;object=aes", SourceErrorKind::Malformed, "cannot do SHA256-HMAC");
+    wrong("token=bulla;object=short", SourceErrorKind::Malformed, "has 16 bytes");
+    wrong("token=bulla;object=no-sign", SourceErrorKind::Denied, "may not sign");
+    wrong("token=bulla;object=twice", SourceErrorKind::Malformed, "2 such keys");
+    wrong("token=bulla", SourceErrorKind::Uri, "say which key");
+    wrong("object=master-1", SourceErrorKind::Uri, "say which token");
+    wrong("token=bulla;token=evil;object=master-1", SourceErrorKind::Uri, "twice");
+    wrong("token=bulla;objekt=master-1", SourceErrorKind::Uri, "no parameter `objekt`");
+    wrong("token=bulla;object=%zz", SourceErrorKind::Uri, "hexadecimal");
     let pin = uri("token=bulla;object=master-1", module).replace("file:pin", "file:wrong-pin");
-    refused_uri(&pin, Problem::Denied, "the PIN is wrong");
-    refused_uri(&uri("token=bulla;object=master-1", "/nowhere/libhsm.so"), Problem::Missing, "cannot be loaded");
-    refused_uri("pkcs11:token=bulla;object=master-1", Problem::Uri, "`module-path` is missing");
+    refused_uri(&pin, SourceErrorKind::Denied, "the PIN is wrong");
+    refused_uri(
+        &uri("token=bulla;object=master-1", "/nowhere/libhsm.so"),
+        SourceErrorKind::Missing,
+        "cannot be loaded",
+    );
+    refused_uri("pkcs11:token=bulla;object=master-1", SourceErrorKind::Uri, "`module-path` is missing");
 }
 
 #[test]
@@ -99,7 +103,7 @@ fn an_hsm_behind_a_server_goes_away_and_comes_back() {
     let contract =
         Contract { opener: opener(), device: &|_| record(&device), same: &software, other: &|_| record(&other) };
     contract.same_bytes();
-    refused_uri(&device.replace("file:pin", "file:wrong-pin"), Problem::Denied, "the PIN is wrong");
+    refused_uri(&device.replace("file:pin", "file:wrong-pin"), SourceErrorKind::Denied, "the PIN is wrong");
     for _ in 0..2 {
         contract.outage(|| server.borrow_mut().go_away(), "does not answer", || server.borrow_mut().come_back());
     }

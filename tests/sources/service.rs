@@ -137,11 +137,11 @@ fn doctor_names_the_mistakes_that_people_make_with_devices() {
     let kms = format!("aws-kms:{}?mode=unwrap&region={REGION}&endpoint={}", moto.wrapping_key(), moto.url());
     let wrong_context = doctor_after(&kms, &kms, |deployment| {
         // Another keyring's wrapped key, in a document that is otherwise in order.
-        let sources = bulla::Sources::new(deployment.path());
-        let mac: bulla::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
+        let sources = bulla::source::Sources::new(deployment.path());
+        let mac: bulla::source::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
         let text = std::fs::read_to_string(deployment.file("keyring.toml")).expect("the keyring");
-        let other = bulla::KeyringId::random().expect("an id").to_string();
-        let id = bulla::KeyringDocument::parse(&text, &mac, &sources).expect("the keyring").id().to_string();
+        let other = bulla::keyring::KeyringId::random().expect("an id").to_string();
+        let id = bulla::keyring::KeyringDocument::parse(&text, &mac, &sources).expect("the keyring").id().to_string();
         let text = resigned(&text.replace(&id, &other), deployment);
         std::fs::write(deployment.file("keyring.toml"), text).expect("written");
     });

@@ -1,6 +1,6 @@
 //! The list of trusted sources, as whoever writes a keyring meets it.
 
-use bulla::Problem;
+use bulla::source::SourceErrorKind;
 
 use crate::{
     contract::{document, opener, record, refused},
@@ -12,20 +12,20 @@ fn a_source_that_the_configuration_does_not_trust_is_not_opened() {
     world::folder();
     let evil = format!("touch {}", world::folder().join("was-run").display());
     let opener = opener().trusting(["file:master.key", "pkcs11:token=bulla"]);
-    let id = bulla::KeyringId::random().expect("random");
+    let id = bulla::keyring::KeyringId::random().expect("random");
     document(id, vec![record("file:master.key")], &opener).expect("it is trusted");
-    refused(&opener, record("file:other.key"), Problem::Untrusted, "add \"file:other.key\"");
-    refused(&opener, record(&format!("exec:{evil}")), Problem::Untrusted, "keyring.trusted_sources");
+    refused(&opener, record("file:other.key"), SourceErrorKind::Untrusted, "add \"file:other.key\"");
+    refused(&opener, record(&format!("exec:{evil}")), SourceErrorKind::Untrusted, "keyring.trusted_sources");
     refused(
         &opener,
         record("pkcs11:token=bulla;object=o?module-path=evil.so"),
-        Problem::Untrusted,
+        SourceErrorKind::Untrusted,
         "module-path=evil.so",
     );
     assert!(!world::folder().join("was-run").exists());
     assert!(opener.wrap_new_key(&"aws-kms:k?mode=unwrap".parse().expect("a URI"), binding(id)).is_err());
 }
 
-fn binding(keyring: bulla::KeyringId) -> bulla::Binding<'static> {
-    bulla::Binding { keyring, version: Some(bulla::KeyVersion::FIRST), wrapped: None }
+fn binding(keyring: bulla::keyring::KeyringId) -> bulla::source::EncryptionContext<'static> {
+    bulla::source::EncryptionContext { keyring, version: Some(bulla::keyring::KeyVersion::FIRST), wrapped: None }
 }

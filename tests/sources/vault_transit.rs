@@ -1,6 +1,6 @@
 //! `vault-transit:` against OpenBao.
 
-use bulla::Problem;
+use bulla::source::SourceErrorKind;
 
 use crate::{
     contract::{Contract, opener, record, refused_uri, software},
@@ -35,8 +35,8 @@ fn it_serves_over_tls_with_the_right_authority_and_no_other() {
     let trusting = format!("{device}&ca-source=file:{}", bao.ca.display());
     let other = |_| record("file:other.key");
     Contract { opener: opener(), device: &|_| record(&trusting), same: &software, other: &other }.same_bytes();
-    refused_uri(&device, Problem::Unreachable, "no TLS connection");
-    refused_uri(&trusting.replace("127.0.0.1", "localhost"), Problem::Unreachable, "no TLS connection");
+    refused_uri(&device, SourceErrorKind::Unreachable, "no TLS connection");
+    refused_uri(&trusting.replace("127.0.0.1", "localhost"), SourceErrorKind::Unreachable, "no TLS connection");
 }
 
 #[test]
@@ -46,8 +46,8 @@ fn a_rotated_key_keeps_serving_its_old_version_until_it_is_retired() {
     let token = bao.token("rotated", POLICY);
     let version = |number| uri(bao, "transit/rotated", number, &token);
     let (first, second) = (version(1), version(2));
-    refused_uri(&second, Problem::Denied, "key version does not exist");
-    let before = bulla::KeyringId::random().expect("random");
+    refused_uri(&second, SourceErrorKind::Denied, "key version does not exist");
+    let before = bulla::keyring::KeyringId::random().expect("random");
     let staged = crate::contract::document(before, vec![record(&first)], &opener()).expect("it serves");
     bao.bao(&["write", "-f", "transit/keys/rotated/rotate"]);
     let after = crate::contract::document(before, vec![record(&first)], &opener()).expect("it serves");
@@ -57,9 +57,9 @@ fn a_rotated_key_keeps_serving_its_old_version_until_it_is_retired() {
 
     // It forbids the HMAC of older versions, too.
     bao.bao(&["write", "transit/keys/rotated/config", "min_encryption_version=2"]);
-    refused_uri(&first, Problem::Denied, "min_encryption_version");
+    refused_uri(&first, SourceErrorKind::Denied, "min_encryption_version");
     bao.bao(&["write", "transit/keys/rotated/config", "min_encryption_version=0", "min_decryption_version=2"]);
-    refused_uri(&first, Problem::Denied, "min_decryption_version");
+    refused_uri(&first, SourceErrorKind::Denied, "min_decryption_version");
 }
 
 #[test]
@@ -71,30 +71,38 @@ fn whatever_is_wrong_is_said() {
     let good = uri(bao, "transit/master-1", 1, &token);
     refused_uri(
         &uri(bao, "transit/master-1", 1, &denied),
-        Problem::Denied,
+        SourceErrorKind::Denied,
         "its policy lacks `update` on transit/hmac/master-1",
     );
-    refused_uri(&uri(bao, "transit/master-1", 1, &bad), Problem::Denied, "the token is not valid");
-    refused_uri(&uri(bao, "transit/nothing", 1, &token), Problem::Missing, "no such Transit key");
-    refused_uri(&uri(bao, "transit/master-1", 0, &token), Problem::Uri, "from 1 up");
-    refused_uri(&uri(bao, "transit", 1, &token), Problem::Uri, "it is named vault-transit:https://");
-    refused_uri(&uri(bao, "transit/../sys", 1, &token), Problem::Uri, "it is named vault-transit:https://");
-    refused_uri(&good.replace("key_version=1&", ""), Problem::Uri, "`key_version` is missing");
-    refused_uri(&good.replace("&token-source", "&token-sauce"), Problem::Uri, "no parameter `token-sauce`");
-    refused_uri(&good.replace("127.0.0.1", "vault.example"), Problem::Uri, "use https");
-    refused_uri(&good.replace("http://", "https://"), Problem::Uri, "the server does not speak TLS at this port");
+    refused_uri(&uri(bao, "transit/master-1", 1, &bad), SourceErrorKind::Denied, "the token is not valid");
+    refused_uri(&uri(bao, "transit/nothing", 1, &token), SourceErrorKind::Missing, "no such Transit key");
+    refused_uri(&uri(bao, "transit/master-1", 0, &token), SourceErrorKind::Uri, "from 1 up");
+    refused_uri(&uri(bao, "transit", 1, &token), SourceErrorKind::Uri, "it is named vault-transit:https://");
+    refused_uri(&uri(bao, "transit/../sys", 1, &token), SourceErrorKind::Uri, "it is named vault-transit:https://");
+    refused_uri(&good.replace("key_version=1&", ""), SourceErrorKind::Uri, "`key_version` is missing");
+    refused_uri(&good.replace("&token-source", "&token-sauce"), SourceErrorKind::Uri, "no parameter `token-sauce`");
+    refused_uri(&good.replace("127.0.0.1", "vault.example"), SourceErrorKind::Uri, "use https");
+    refused_uri(
+        &good.replace("http://", "https://"),
+        SourceErrorKind::Uri,
+        "the server does not speak TLS at this port",
+    );
     let plain_to_tls = good.replace(&bao.url, &bao.tls_url.replace("https://", "http://"));
-    refused_uri(&plain_to_tls, Problem::Uri, "the server speaks TLS at this port: write https://");
+    refused_uri(&plain_to_tls, SourceErrorKind::Uri, "the server speaks TLS at this port: write https://");
     refused_uri(
         &uri(bao, "elsewhere/master-1", 1, &token),
-        Problem::Denied,
+        SourceErrorKind::Denied,
         "mount, key or namespace in the URI is another",
     );
     bao.bao(&["write", "transit/keys/deleted", "type=hmac", "key_size=32"]);
     bao.bao(&["delete", "transit/keys/deleted/soft-delete"]);
-    refused_uri(&uri(bao, "transit/deleted", 1, &token), Problem::Denied, "the key is marked as deleted: restore it");
-    refused_uri(&format!("{good}&ca-source=file:nothing"), Problem::Missing, "ca-source: cannot open");
-    refused_uri(&format!("{good}&namespace=nobody"), Problem::Missing, "namespace not found");
+    refused_uri(
+        &uri(bao, "transit/deleted", 1, &token),
+        SourceErrorKind::Denied,
+        "the key is marked as deleted: restore it",
+    );
+    refused_uri(&format!("{good}&ca-source=file:nothing"), SourceErrorKind::Missing, "ca-source: cannot open");
+    refused_uri(&format!("{good}&namespace=nobody"), SourceErrorKind::Missing, "namespace not found");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use super::text::{ID_BYTES, ID_CHARS};
-use crate::{Realm, base62};
+use crate::{base62, realm::Realm};
 
 /// An API key's id: its realm and 16 bytes, of which the first four are the key version. Written `realm_` and 22
 /// characters, a literal prefix of the key; public, and what logs, ledger and revocations are keyed by.
@@ -33,7 +33,7 @@ impl ApiKeyId {
     }
 
     /// The id of a key that bulla did not seal but is to speak of: to list, suspend and revoke like any other. Its version
-    /// is 0, which no key version has, so it is never the id of an [`ApiKey`](crate::ApiKey) that a verifier accepts. The 12
+    /// is 0, which no key version has, so it is never the id of an [`ApiKey`](crate::api_key::ApiKey) that a verifier accepts. The 12
     /// bytes tell such keys of a realm apart.
     ///
     /// ```

@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 
 pub use self::id::{ApiKeyId, ApiKeyIdError};
 use self::text::Parts;
-use crate::{Pepper, Rejection, SealBinding, SecretDigest};
+use crate::rejection::Rejection;
 
-/// An API key with a right shape and checksum; whether it is genuine only a [`Verifier`](crate::Verifier) tells.
+/// An API key with a right shape and checksum; whether it is genuine only a [`Verifier`](crate::verifier::Verifier) tells.
 ///
 /// It is a credential: wiped when dropped, `Debug` shows its id alone, and the text is only to be had from
 /// [`ApiKey::expose`].
@@ -38,19 +38,6 @@ impl ApiKey {
     /// Whether the text carries a secret half.
     pub fn has_secret(&self) -> bool {
         self.has_secret
-    }
-
-    /// What the secret half hashes to under `pepper`, where the key has one: what a [`SecretHash`](crate::SecretHash) is
-    /// made of.
-    pub fn secret_digest(&self, pepper: &Pepper) -> Option<SecretDigest> {
-        let parts = Parts::split(&self.text).ok()?;
-        Some(pepper.digest(&*parts.secret_half()?, &SealBinding::of(&parts)))
-    }
-
-    /// What the secret half is bound to, where the key has one: all that a ledger keeps for drawing a new one later.
-    pub fn seal_binding(&self) -> Option<SealBinding> {
-        let parts = Parts::split(&self.text).ok()?;
-        parts.secret.map(|_| SealBinding::of(&parts))
     }
 
     /// The text itself. Show it to its owner once, and put it nowhere else.

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::{Rejection, base62, seal::Suite};
+use crate::{base62, rejection::Rejection, suite::Suite};
 
 /// Longest API key in characters.
 pub(crate) const MAX_LEN: usize = 512;

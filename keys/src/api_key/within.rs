@@ -6,7 +6,10 @@ use super::{
     ApiKey,
     text::{CHECKSUM_CHARS, MAX_BODY_CHARS, MIN_BODY_CHARS, SECRET_CHARS},
 };
-use crate::{Realm, base62, realm};
+use crate::{
+    base62,
+    realm::{self, Realm},
+};
 
 impl ApiKey {
     /// Whether an API key stands anywhere in `text`, also right beside letters or underscores: `my_KEY`, `KEY_old`. A key

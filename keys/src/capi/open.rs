@@ -7,7 +7,12 @@ use std::{
 };
 
 use super::{ACCEPTED, FAILED, Misuse, caught, text};
-use crate::{Keyring, KeyringDocument, KeyringError, Realm, RealmError, SourceUri, Sources, Verifier};
+use crate::{
+    keyring::{Keyring, KeyringDocument, KeyringError},
+    realm::{Realm, RealmError},
+    source::{SourceUri, Sources},
+    verifier::Verifier,
+};
 
 /// More than a keyring of ten thousand versions has.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
@@ -124,7 +129,7 @@ unsafe fn open(arguments: &KeyringArguments) -> Result<Verifier, OpenError> {
         sources = sources.trusting(trusted);
     }
     let path = Path::new(folder).join(path);
-    let document = crate::read_regular_file(&path, MAX_DOCUMENT)
+    let document = crate::source::read_regular_file(&path, MAX_DOCUMENT)
         .and_then(|text| String::from_utf8(text).map_err(io::Error::other))
         .map_err(|error| OpenError::Read { path, error })?;
     let document = KeyringDocument::parse(&document, &mac_source, &sources)?;

@@ -6,7 +6,13 @@ use super::{
     ACCEPTED, COULD_NOT_TELL, FAILED, Misuse, REJECTED, caught,
     text::{self, API_KEY_ID_SIZE, REALM_SIZE, REASON_SIZE, SCOPES_SIZE},
 };
-use crate::{ApiKey, Expectations, Realm, Rejection, Verified, Verifier, VerifyError};
+use crate::{
+    api_key::ApiKey,
+    expectations::Expectations,
+    realm::Realm,
+    rejection::{Rejection, VerifyError},
+    verifier::{Verified, Verifier},
+};
 
 /// `bulla_expected`.
 #[repr(C)]

@@ -5,12 +5,12 @@ use std::{fmt, net::IpAddr, str::FromStr};
 /// A block of addresses, with no bit set after the prefix.
 ///
 /// ```
-/// # use bulla::Cidr;
+/// # use bulla::claims::Cidr;
 /// let block: Cidr = "10.20.0.0/16".parse()?;
 /// assert!(block.contains("10.20.30.40".parse().unwrap()));
 /// assert!(block.contains("::ffff:10.20.30.40".parse().unwrap()), "an IPv4-mapped address is its IPv4 address");
 /// assert!("10.20.30.40/16".parse::<Cidr>().is_err(), "host bits");
-/// # Ok::<(), bulla::CidrError>(())
+/// # Ok::<(), bulla::claims::CidrError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Cidr {

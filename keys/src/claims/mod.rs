@@ -1,4 +1,23 @@
 //! Claims: the restrictions and notes that an API key carries under its seal.
+//!
+//! ```
+//! use bulla::{Expectations, IssueRequest, Issuer, Rejection, Verifier, VerifyError, claims::Claims};
+//! # mod fixture { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/fixture.rs")); }
+//! # let (fixture, now) = (fixture::Fixture::new(), fixture::NOW);
+//! # let (live, app_id, keyring) = (fixture.live, fixture.app_id, &fixture.keyring);
+//!
+//! let claims = Claims::new().with_scopes(["orders.read"]).with_audience(["shop"]).with_cidr(["10.0.0.0/8".parse()?]);
+//! let request = IssueRequest { realm: live, app_id, expires_at: None, claims };
+//! let api_key = Issuer::new(keyring).issue(&request, now)?;
+//!
+//! // A bound key is refused unless the caller says who asks, and from where.
+//! let (verifier, realms) = (Verifier::new(keyring), [live]);
+//! let expected = Expectations::realms(&realms).audience("shop").address("10.1.2.3".parse()?);
+//! assert!(verifier.verify(api_key.expose(), &expected.scopes(&["orders.read"]), now).is_ok());
+//! let refused = verifier.verify(api_key.expose(), &expected.scopes(&["orders.write"]), now);
+//! assert_eq!(refused, Err(VerifyError::Rejected(Rejection::Scope)));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod cbor;
 mod cidr;
@@ -7,16 +26,16 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use self::cbor::BadClaims;
 pub use self::cidr::{Cidr, CidrError};
-use crate::{Rejection, payload::MAX_CLAIMS};
+use crate::{payload::MAX_CLAIMS, rejection::Rejection};
 
 /// What an API key carries beside app and times. Every kind of restriction fails closed: a verifier that does not
 /// know it refuses the key.
 ///
 /// ```
-/// # use bulla::Claims;
+/// # use bulla::claims::Claims;
 /// let claims = Claims::new().with_scopes(["orders.read", "orders.write"]).with_audience(["shop"]).with_cidr(["10.0.0.0/8".parse()?]);
 /// assert_eq!(claims.scopes_text(), "orders.read orders.write");
-/// # Ok::<(), bulla::CidrError>(())
+/// # Ok::<(), bulla::claims::CidrError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
@@ -130,7 +149,7 @@ impl Claims {
     /// Whether a text is a scope token of RFC 6749, as every scope of a key that is issued is.
     ///
     /// ```
-    /// # use bulla::Claims;
+    /// # use bulla::claims::Claims;
     /// assert!(Claims::is_scope("orders.read") && !Claims::is_scope("orders read") && !Claims::is_scope(""));
     /// ```
     pub fn is_scope(text: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Why a message is refused, and what to do about it.
 
 use super::LogId;
-use crate::{KeyVersion, KeyringId, Realm};
+use crate::{key_version::KeyVersion, keyring_id::KeyringId, realm::Realm};
 
 /// A message that is refused as a whole: nothing of it counts, and a follower keeps what it has. Lines count from 1, the head.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,10 @@
 use std::{fmt::Write, num::NonZeroU64};
 
 use super::{FeedError, line::Line};
-use crate::{ApiKeyId, Change, ChangeKind, RevocationEvent};
+use crate::{
+    api_key::ApiKeyId,
+    revocation::{Change, ChangeKind, RevocationEvent},
+};
 
 const SEQ: &str = "an integer from 1 to 9007199254740991";
 const ID: &str = "an API-key id";

@@ -8,7 +8,7 @@ use ureq::{
 };
 
 use super::{FollowError, Message};
-use crate::Realm;
+use crate::realm::Realm;
 
 /// How much longer than it is asked to wait a server may take.
 const PATIENCE: Duration = Duration::from_secs(30);

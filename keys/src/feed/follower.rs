@@ -4,13 +4,15 @@ use std::fmt;
 
 use ureq::{http::HeaderValue, tls::Certificate};
 
-use super::{Followed, FollowerError, Following, VerifyingKey, fetch::Feed, following, keeper::Keeper};
-use crate::{ApiKey, KeyringId, Realm, SharedVerifier, agent, source::endpoint};
+use super::{
+    FeedState, FollowerError, FollowerHandle, VerifyingKey, fetch::Feed, follower_state::FollowerState, handle,
+};
+use crate::{agent, api_key::ApiKey, keyring_id::KeyringId, realm::Realm, shared::SharedVerifier, source::endpoint};
 
 /// Follows the revocation feed of a server and keeps a [`SharedVerifier`] current.
 ///
 /// ```no_run
-/// use bulla::{ApiKey, KeyringId, SharedVerifier, feed::{Follower, VerifyingKey, WhenStale}};
+/// use bulla::{ApiKey, SharedVerifier, feed::{Follower, VerifyingKey, WhenStale}, keyring::KeyringId};
 /// # fn start(verifier: &SharedVerifier, keyring_id: KeyringId) -> Result<(), Box<dyn std::error::Error>> {
 ///
 /// let api_key: ApiKey = std::fs::read_to_string("feed-api-key.txt")?.trim().parse()?;
@@ -35,13 +37,13 @@ pub struct Follower {
     roots: Option<Vec<Certificate<'static>>>,
 }
 
-/// What a verifier does while its follower is [stale](Followed::is_stale). There is no right choice for everybody.
+/// What a verifier does while its follower is [stale](FeedState::is_stale). There is no right choice for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum WhenStale {
     /// It goes on with what it knows: the API keeps working while the server is away, and what is taken back meanwhile
     /// goes on to be accepted.
     GoOn,
-    /// It accepts nothing ([`VerifyError::Stale`](crate::VerifyError::Stale), 503), from the start until the
+    /// It accepts nothing ([`VerifyError::Stale`](crate::rejection::VerifyError::Stale), 503), from the start until the
     /// end of the log is reached, too.
     CouldNotTell,
 }
@@ -91,12 +93,12 @@ impl Follower {
         verifier: &SharedVerifier,
         when_stale: WhenStale,
         clock: impl Fn() -> u64 + Send + 'static,
-    ) -> Result<Following, FollowerError> {
+    ) -> Result<FollowerHandle, FollowerError> {
         let agent = agent::new(&self.address, self.roots).build().into();
         let feed = Feed { agent, address: self.address, realm: self.realm, authorization: self.authorization };
         let trusted = (self.keyring_id, self.key);
-        let keeper = Keeper::new(Followed::new(self.realm), trusted, (verifier.clone(), when_stale), clock());
-        following::start(feed, keeper, clock)
+        let state = FollowerState::new(FeedState::new(self.realm), trusted, (verifier.clone(), when_stale), clock());
+        handle::start(feed, state, clock)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{FeedError, LogId, line::Line};
-use crate::{KeyVersion, KeyringId, Realm, State};
+use crate::{key_version::KeyVersion, keyring::VersionState, keyring_id::KeyringId, realm::Realm};
 
 const FORMAT: &str = "feed/1";
 
@@ -33,7 +33,7 @@ pub struct Head {
     /// The serial number of the keyring that `versions` are of.
     pub keyring_serial: u64,
     /// Every key version and its state, in the order of their numbers.
-    pub versions: Vec<(KeyVersion, State)>,
+    pub versions: Vec<(KeyVersion, VersionState)>,
 }
 
 impl Head {
@@ -92,14 +92,15 @@ impl Head {
     }
 }
 
-fn version(mut line: Line) -> Result<(KeyVersion, State), FeedError> {
+fn version(mut line: Line) -> Result<(KeyVersion, VersionState), FeedError> {
     const NUMBER: &str = "an integer from 1 to 4294967295";
     const STATE: &str = "staged, active, deactivated, compromised or destroyed";
     let number = line.number("version", NUMBER)?;
     let number = KeyVersion::new(line.present("version", number)?).ok_or_else(|| line.wrong("version", NUMBER))?;
     let name = line.text::<String>("state", STATE)?;
     let name = line.present("state", name)?;
-    let state = State::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| line.wrong("state", STATE))?;
+    let state =
+        VersionState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| line.wrong("state", STATE))?;
     line.end()?;
     Ok((number, state))
 }

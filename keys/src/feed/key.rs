@@ -6,7 +6,11 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use ed25519_dalek::{SECRET_KEY_LENGTH, Signature, Signer};
 use zeroize::Zeroizing;
 
-use crate::{KeyringId, SourceError, SourceUri, Sources, derive::feed_prefix};
+use crate::{
+    keyring_id::KeyringId,
+    labels,
+    source::{SourceError, SourceUri, Sources},
+};
 
 /// Bytes of a signature.
 pub(super) const SIGNATURE: usize = ed25519_dalek::SIGNATURE_LENGTH;
@@ -33,7 +37,7 @@ impl SigningKey {
 
     /// The key whose seed is in the file that the configuration names: `file:PATH`, one line of base64, mode 0600.
     pub fn open(uri: &SourceUri, sources: &Sources) -> Result<Self, SourceError> {
-        sources.key_itself(uri).map(|seed| Self::from_seed(&seed))
+        sources.signing_seed(uri).map(|seed| Self::from_seed(&seed))
     }
 
     /// The public key that followers need.
@@ -58,7 +62,7 @@ impl VerifyingKey {
 }
 
 fn labelled(keyring: KeyringId, bytes: &[u8]) -> Vec<u8> {
-    [&feed_prefix(keyring), bytes].concat()
+    [&labels::feed(keyring), bytes].concat()
 }
 
 impl FromStr for VerifyingKey {

@@ -4,7 +4,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 
 use super::{FeedError, Head, SigningKey, VerifyingKey, event, key::SIGNATURE, line::Line};
-use crate::{KeyringId, RevocationEvent};
+use crate::{keyring_id::KeyringId, revocation::RevocationEvent};
 
 const BEFORE_SIGNATURE: &str = "{\"signature\":\"";
 const AFTER_SIGNATURE: &str = "\"}\n";

@@ -1,11 +1,11 @@
 //! The revocation feed (feature `follow`): what a service tells verifiers that have no access to its store, in signed
 //! messages, and what these make of it. The format, complete, is `docs/FEED.md`.
 //!
-//! [`Follower`] fetches the messages of a server and keeps a [`SharedVerifier`](crate::SharedVerifier) current. What is below
+//! [`Follower`] fetches the messages of a server and keeps a [`SharedVerifier`](crate::shared::SharedVerifier) current. What is below
 //! it does no I/O:
 //!
 //! ```
-//! use bulla::{KeyVersion, KeyringId, RevocationEvent, Change, State, feed};
+//! use bulla::{feed, keyring::{KeyVersion, KeyringId, VersionState}, revocation::{Change, RevocationEvent}};
 //! # let id: bulla::ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse()?;
 //! # let (app_id, issued_at, now) = (uuid::Uuid::nil(), 1_795_000_000, 1_800_000_000);
 //! # let (keyring_id, log_id) = (KeyringId::from_bytes([1; 16]), feed::LogId::from_bytes([2; 16]));
@@ -30,7 +30,7 @@
 //!
 //! // A follower has the keyring's id and the public key from its configuration, and the time from its clock.
 //! let key: feed::VerifyingKey = public_key.parse()?;
-//! let mut followed = feed::Followed::new(None);
+//! let mut followed = feed::FeedState::new(None);
 //! let applied = followed.apply(&feed::Message::read(&bytes, keyring_id, &key)?, now)?;
 //! assert!(applied.complete);
 //! assert!(followed.revocations().contains(&id, app_id, issued_at));
@@ -38,29 +38,29 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod backoff;
 mod error;
 mod event;
 mod fetch;
 mod follow_error;
-mod followed;
 mod follower;
-mod following;
+mod follower_state;
+mod handle;
 mod head;
-mod keeper;
 mod key;
 mod line;
 mod log_id;
 mod message;
-mod pause;
+mod state;
 
 pub use self::{
     error::FeedError,
     follow_error::{FollowError, FollowerError},
-    followed::{Applied, Followed},
     follower::{Follower, WhenStale},
-    following::{FollowStatus, Following},
+    handle::{FollowStatus, FollowerHandle},
     head::Head,
     key::{SigningKey, VerifyingKey, VerifyingKeyError},
     log_id::{LogId, LogIdError},
     message::Message,
+    state::{Applied, FeedState},
 };

@@ -9,11 +9,11 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::{KeyVersion, KeyringError, KeyringId, State, VersionRecord};
+use super::{KeyVersion, KeyringError, KeyringId, VersionRecord, VersionState};
 use crate::{
-    derive::{Expanded, keyring_mac_info},
-    hex,
-    source::{Binding, KeySource, SourceUri, Sources},
+    derive::DerivedKey,
+    hex, labels,
+    source::{EncryptionContext, KeySource, SourceUri, Sources},
 };
 
 const FORMAT: u32 = 1;
@@ -34,7 +34,7 @@ pub struct KeyringDocument {
 /// The key that authenticates the documents of one keyring, derived by a source of its own. The source is asked once, here.
 pub struct MacKey {
     keyring: KeyringId,
-    key: Expanded,
+    key: DerivedKey,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +64,7 @@ impl MacKey {
     /// Asks the source that the configuration names.
     pub fn open(uri: &SourceUri, sources: &Sources, keyring: KeyringId) -> Result<Self, KeyringError> {
         let source = open(uri, sources, keyring)?;
-        let key = source.expand(&keyring_mac_info(keyring)).map_err(KeyringError::MacSource)?;
+        let key = source.expand(&labels::keyring_mac(keyring)).map_err(KeyringError::MacSource)?;
         Ok(MacKey { keyring, key })
     }
 
@@ -90,8 +90,8 @@ impl fmt::Debug for MacKey {
 }
 
 fn open(uri: &SourceUri, sources: &Sources, keyring: KeyringId) -> Result<Box<dyn KeySource>, KeyringError> {
-    let binding = Binding { keyring, version: None, wrapped: None };
-    sources.open_configured(uri, binding).map_err(KeyringError::MacSource)
+    let context = EncryptionContext { keyring, version: None, wrapped: None };
+    sources.open_configured(uri, context).map_err(KeyringError::MacSource)
 }
 
 /// A document that parses, and is not yet authenticated.
@@ -153,7 +153,7 @@ impl KeyringDocument {
 
     /// The version that seals, where there is one.
     pub fn active(&self) -> Option<&VersionRecord> {
-        self.versions.iter().find(|record| record.state == State::Active)
+        self.versions.iter().find(|record| record.state == VersionState::Active)
     }
 
     /// Reads a document and checks its MAC under the key that `mac_source` holds, which is asked for it.
@@ -208,7 +208,7 @@ impl KeyringDocument {
                 return Err(KeyringError::NoSource(record.number));
             }
         }
-        let mut active = self.versions.iter().filter(|record| record.state == State::Active);
+        let mut active = self.versions.iter().filter(|record| record.state == VersionState::Active);
         match (active.next(), active.next()) {
             (Some(one), Some(two)) => Err(KeyringError::TwoActive(one.number, two.number)),
             _ => Ok(()),

@@ -1,7 +1,7 @@
-//! What is wrong with a keyring, and how to mend it.
+//! What is wrong with a keyring: the fact, and what puts it right. Commands and configuration are the caller's to name.
 
-use super::{KeyCheckValue, KeyVersion, State, VersionRecord};
-use crate::{SourceError, SourceUri};
+use super::{KeyCheckValue, KeyVersion, VersionRecord, VersionState};
+use crate::source::{SourceError, SourceUri};
 
 /// A keyring that cannot be read, loaded or changed as asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,17 +11,17 @@ pub enum KeyringError {
     #[error("the keyring document does not parse: {0}; restore the last good document")]
     Syntax(String),
     /// A newer document than this program knows.
-    #[error("the keyring document has format {0}, and this program knows format 1: use a newer bulla")]
+    #[error("the keyring document has format {0}, and this version of the library reads format 1: use a newer version")]
     Format(u32),
     /// No MAC where it has to stand.
     #[error(
-        "the last line of the keyring document has to be `hmac_sha256 = \"…\"` under `[mac]`: the document is cut off"
+        "the last line of the keyring document must be `hmac_sha256 = \"…\"` under `[mac]`: the document is cut off"
     )]
     MacMissing,
     /// Changed by someone without the MAC key, or checked with another one.
     #[error(
-        "the keyring document's MAC is wrong: it was changed by hand, or `keyring.mac_source` names another key; \
-         change keyrings with `bulla keyring` alone, or restore the last good document"
+        "the keyring document's MAC is wrong: it was changed by hand, or the MAC key is another one; restore the last good \
+         document, or the right MAC key"
     )]
     MacWrong,
     /// Two versions of one number.
@@ -29,18 +29,18 @@ pub enum KeyringError {
     DuplicateVersion(KeyVersion),
     /// More than one active version.
     #[error(
-        "the keyring document has two active versions, {0} and {1}: at most one may be; restore the last good document"
+        "the keyring document has two active versions, {0} and {1}, where at most one is allowed: restore the last good document"
     )]
     TwoActive(KeyVersion, KeyVersion),
     /// A version that cannot be opened by anyone.
-    #[error("version {0} names no key source: a version needs at least one")]
+    #[error("version {0} names no key source: every version needs at least one")]
     NoSource(KeyVersion),
-    /// A source failed, and the version has no other that serves.
+    /// A source failed, and the version has no other source that works.
     #[error("version {version} cannot be loaded: {error}")]
     Source {
         /// The version.
         version: KeyVersion,
-        /// The last source's trouble.
+        /// The last source's error.
         error: SourceError,
     },
     /// The source of the MAC key failed.
@@ -61,14 +61,14 @@ pub enum KeyringError {
         /// What the document says.
         recorded: String,
     },
-    /// A wrapped key that is no base64.
-    #[error("version {0} has a `wrapped` key that is no base64: restore the last good document")]
+    /// A wrapped key that is not base64.
+    #[error("the `wrapped` key of version {0} is not base64: restore the last good document")]
     Wrapped(KeyVersion),
     /// No such version.
-    #[error("the keyring has no version {0}: `bulla keyring show` lists those it has")]
+    #[error("the keyring has no version {0}")]
     Unknown(KeyVersion),
     /// The master key is already in use.
-    #[error("{uri} holds the master key that version {version} already has: every version needs a key of its own")]
+    #[error("{uri} holds the master key that version {version} already has: every version needs its own key")]
     SameMaster {
         /// The version that has it.
         version: KeyVersion,
@@ -84,7 +84,7 @@ pub enum KeyringError {
         /// The version.
         version: KeyVersion,
         /// Its state.
-        state: State,
+        state: VersionState,
         /// What was asked for.
         asked: &'static str,
         /// What is legal from there.
@@ -102,7 +102,7 @@ pub enum KeyringError {
         uri: SourceUri,
     },
     /// The source is not in the version's list.
-    #[error("version {version} has no source {uri}: `bulla keyring show` lists those it has")]
+    #[error("version {version} has no source {uri}")]
     SourceUnknown {
         /// The version.
         version: KeyVersion,
@@ -113,25 +113,25 @@ pub enum KeyringError {
     #[error("version {0} has only this source: add another one first")]
     LastSource(KeyVersion),
     /// A successor for a version that is not the active one, or the version itself.
-    #[error("version {0} has no successor to name: only the active version has one, and it is another version")]
-    NoSuccession(KeyVersion),
-    /// The key of the keyring's own MAC, offered as a master key.
     #[error(
-        "version {0} would have the key that authenticates the keyring as its master key: every purpose needs a key of its own"
+        "version {0} cannot have a successor: only the active version can, and the successor must be another version"
     )]
+    NoSuccession(KeyVersion),
+    /// The key of the keyring's MAC, offered as a master key.
+    #[error("the master key of version {0} is the key that authenticates the keyring: every purpose needs its own key")]
     MacKeyAsMaster(KeyVersion),
     /// The source of a pepper failed.
     #[error("version {version} of the pepper cannot be loaded: {error}")]
     PepperSource {
         /// The pepper's version.
         version: KeyVersion,
-        /// The source's trouble.
+        /// The source's error.
         error: SourceError,
     },
     /// A master key, offered as a pepper.
     #[error(
-        "{uri} holds the master key of version {version}: a pepper has to be another key, or a secret half defends \
-         against nothing once the master key is stolen"
+        "{uri} holds the master key of version {version}: the pepper must be another key, or secret halves protect nothing \
+         once the master key is stolen"
     )]
     MasterAsPepper {
         /// The version whose master key it is.
@@ -141,8 +141,8 @@ pub enum KeyringError {
     },
     /// An older document than one that was seen before.
     #[error(
-        "the keyring document has serial {serial}, and serial {seen} was seen before: it was rolled back; put the newest \
-         document in its place"
+        "the keyring document was rolled back: it has serial {serial}, and serial {seen} was seen before; restore the newest \
+         document"
     )]
     RolledBack {
         /// The document's serial number.
@@ -151,9 +151,7 @@ pub enum KeyringError {
         seen: u64,
     },
     /// A version that was compromised or destroyed opens again, or is gone from the record.
-    #[error(
-        "version {0} was compromised or destroyed, and this document brings it back: put the newest document in its place"
-    )]
+    #[error("version {0} was compromised or destroyed, and this document brings it back: restore the newest document")]
     BroughtBack(KeyVersion),
 }
 
@@ -167,13 +165,12 @@ impl KeyringError {
         }
     }
 
-    /// Whether a key source did not answer, or wants to be left alone for a while, which can pass; everything else takes
-    /// someone to change something.
+    /// Whether a key source did not answer, or limits its rate: that can pass by itself. Every other error needs a change.
     pub fn is_unreachable(&self) -> bool {
         match self {
             KeyringError::Source { error, .. }
             | KeyringError::PepperSource { error, .. }
-            | KeyringError::MacSource(error) => error.problem().can_pass(),
+            | KeyringError::MacSource(error) => error.kind().can_pass(),
             _ => false,
         }
     }

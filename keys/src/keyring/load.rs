@@ -7,24 +7,25 @@ use std::{
 };
 
 use super::{
-    KeyCheckValue, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, RealmKeys, Served, VersionRecord,
-    loaded::Loaded,
+    KeyCheckValue, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, RealmKeys, SourceReport,
+    VersionRecord, loaded::LoadedVersion,
 };
 use crate::{
-    Problem, Realm, SourceError, SourceUri,
-    derive::{Expanded, key_check_info},
+    derive::DerivedKey,
+    labels,
+    realm::Realm,
     seal::SealKey,
-    source::{AT_ONCE, KeySource, Sources},
+    source::{AT_ONCE, KeySource, SourceError, SourceErrorKind, SourceUri, Sources},
 };
 
 /// How many versions' sources are asked at the same time.
 const THREADS: usize = 64;
 /// How long a source that does not say for how long is left alone.
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Which sources a [`Keyring::reload`] asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum Reload {
     /// Those of versions that are not loaded, or not from a source that the document still names.
     Missing,
     /// The same, of this version alone.
@@ -37,7 +38,7 @@ pub enum Ask {
 #[derive(Clone)]
 struct Known {
     keys: Vec<Option<Arc<SealKey>>>,
-    served: Option<Served>,
+    served: Option<SourceReport>,
 }
 
 /// One version whose source is to be asked: its place in the document, and what is known of it.
@@ -52,7 +53,7 @@ impl Keyring {
     /// Derives the seal keys of `realms` for every version that opens. All versions' sources are asked at once, those of one
     /// version in order, and each is held to the key-check value on record.
     pub fn load(document: &KeyringDocument, sources: &Sources, realms: &[Realm]) -> Result<Self, KeyringError> {
-        let (keyring, mut failed) = Self::empty(document.id).reload(document, sources, realms, Ask::Missing);
+        let (keyring, mut failed) = Self::empty(document.id).reload(document, sources, realms, Reload::Missing);
         if failed.is_empty() { Ok(keyring) } else { Err(failed.swap_remove(0)) }
     }
 
@@ -71,14 +72,14 @@ impl Keyring {
         document: &KeyringDocument,
         sources: &Sources,
         realms: &[Realm],
-        ask: Ask,
+        ask: Reload,
     ) -> (Self, Vec<KeyringError>) {
         let mut known: Vec<Known> =
             document.versions.iter().map(|record| Known::of(&[self], document.id, record, realms)).collect();
         let is_asked = |record: &VersionRecord, known: &Known| match ask {
-            Ask::All => true,
-            Ask::Missing => known.served.is_none(),
-            Ask::Version(version) => known.served.is_none() && version == record.number,
+            Reload::All => true,
+            Reload::Missing => known.served.is_none(),
+            Reload::Version(version) => known.served.is_none() && version == record.number,
         };
         let jobs = document.versions.iter().enumerate().filter_map(|(at, record)| {
             let asked = record.state.opens() && is_asked(record, &known[at]);
@@ -110,7 +111,7 @@ impl Keyring {
             let mut keys = keys.into_iter();
             for realm in &mut loaded {
                 let (record, number) = (Arc::clone(&shared), record.number.number());
-                realm.versions.push(Loaded { record, number, verify_until, key: keys.next().flatten() });
+                realm.versions.push(LoadedVersion { record, number, verify_until, key: keys.next().flatten() });
             }
         }
         let active = document.active().map(|record| record.number);
@@ -125,12 +126,12 @@ impl Known {
         let loaded = || loaded.iter().filter(|keyring| keyring.id == id);
         let keys = realms.iter().enumerate().map(|(at, realm)| loaded().find_map(|one| one.key(at, *realm, record)));
         let keys: Vec<_> = keys.collect();
-        let on_record = |served: &&Served| {
+        let on_record = |served: &&SourceReport| {
             served.version == record.number && record.sources.iter().any(|source| source.uri == served.source)
         };
         let served = loaded().find_map(|keyring| keyring.served.iter().find(on_record));
         let served = served.filter(|_| keys.iter().all(Option::is_some));
-        Known { keys, served: served.map(|served| Served { failed: Vec::new(), ..served.clone() }) }
+        Known { keys, served: served.map(|served| SourceReport { failed: Vec::new(), ..served.clone() }) }
     }
 }
 
@@ -188,7 +189,7 @@ fn ask(
         let question = Question { keyring: document.id, record, uri: &candidate.uri, limit: sources.limit() };
         match opened.and_then(|source| question.fill(&*source, realms, &mut known.keys)) {
             Ok(()) => {
-                known.served = Some(Served { version: record.number, source: candidate.uri.clone(), failed });
+                known.served = Some(SourceReport { version: record.number, source: candidate.uri.clone(), failed });
                 return Ok(());
             }
             Err(error) => failed.push(error),
@@ -219,7 +220,7 @@ impl Question<'_> {
         let (mut at_once, mut left_alone) = (AT_ONCE, Duration::ZERO);
         while !checked || !left.is_empty() {
             let (now, later) = left.split_at(left.len().min(at_once - usize::from(!checked)));
-            let check = (!checked).then(|| key_check_info(self.keyring, number));
+            let check = (!checked).then(|| labels::key_check(self.keyring, number));
             let infos = now.iter().map(|at| SealKey::info(self.keyring, suite, number, realms[*at]));
             let infos: Vec<Vec<u8>> = check.into_iter().chain(infos).collect();
             let expanded = match source.expand_all(&infos) {
@@ -243,7 +244,7 @@ impl Question<'_> {
         Ok(())
     }
 
-    fn check(&self, expanded: Option<&Expanded>) -> Result<(), KeyringError> {
+    fn check(&self, expanded: Option<&DerivedKey>) -> Result<(), KeyringError> {
         let found = expanded.map(KeyCheckValue::of).ok_or(KeyringError::NoSource(self.record.number))?;
         if found == self.record.key_check_value {
             Ok(())
@@ -254,9 +255,9 @@ impl Question<'_> {
 
     /// Leaves a source alone that is busy, for as long as it says. Not where that takes longer than an answer may.
     fn waits(&self, error: &SourceError, left_alone: &mut Duration) -> bool {
-        let pause = error.retry_after().unwrap_or(PAUSE).max(PAUSE / 10);
+        let pause = error.retry_after().unwrap_or(RETRY_DELAY).max(RETRY_DELAY / 10);
         *left_alone += pause;
-        let waits = error.problem() == Problem::Busy && *left_alone <= self.limit;
+        let waits = error.kind() == SourceErrorKind::Busy && *left_alone <= self.limit;
         if waits {
             thread::sleep(pause);
         }

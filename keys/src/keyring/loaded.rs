@@ -3,24 +3,24 @@
 
 use std::sync::Arc;
 
-use super::{KeyVersion, KeyringError, KeyringId, State, VersionRecord};
-use crate::{Realm, SourceUri, seal::SealKey};
+use super::{KeyVersion, KeyringError, KeyringId, VersionRecord, VersionState};
+use crate::{realm::Realm, seal::SealKey, source::SourceUri};
 
-/// A keyring with its seal keys, for one [`Issuer`](crate::Issuer) and any number of
-/// [`Verifier`](crate::Verifier)s. Immutable: a changed document is loaded anew.
+/// A keyring with its seal keys, for one [`Issuer`](crate::issuer::Issuer) and any number of
+/// [`Verifier`](crate::verifier::Verifier)s. Immutable: a changed document is loaded anew.
 #[derive(Clone, Debug)]
 pub struct Keyring {
     pub(super) id: KeyringId,
     pub(super) serial: u64,
     pub(super) active: Option<KeyVersion>,
-    pub(super) served: Vec<Served>,
+    pub(super) served: Vec<SourceReport>,
     pub(super) unloaded: Vec<KeyVersion>,
     pub(crate) realms: Arc<[RealmKeys]>,
 }
 
 /// Which source served a version's master key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Served {
+pub struct SourceReport {
     /// The version.
     pub version: KeyVersion,
     /// The source that served.
@@ -33,12 +33,12 @@ pub struct Served {
 #[derive(Debug)]
 pub(crate) struct RealmKeys {
     pub(crate) realm: Realm,
-    pub(crate) versions: Vec<Loaded>,
+    pub(crate) versions: Vec<LoadedVersion>,
 }
 
 /// One version of one realm: its record, and its key unless it must not be used.
 #[derive(Clone, Debug)]
-pub(crate) struct Loaded {
+pub(crate) struct LoadedVersion {
     pub(crate) record: Arc<VersionRecord>,
     pub(crate) number: u32,
     /// Unix seconds; none for no limit.
@@ -63,7 +63,7 @@ impl Keyring {
     }
 
     /// Which source served each version that opens.
-    pub fn served(&self) -> &[Served] {
+    pub fn source_reports(&self) -> &[SourceReport] {
         &self.served
     }
 
@@ -85,25 +85,25 @@ impl Keyring {
 
 impl RealmKeys {
     #[inline]
-    pub(crate) fn version(&self, number: u32) -> Option<&Loaded> {
+    pub(crate) fn version(&self, number: u32) -> Option<&LoadedVersion> {
         self.versions.iter().find(|version| version.number == number)
     }
 
-    pub(crate) fn active(&self) -> Option<&Loaded> {
-        self.versions.iter().find(|version| version.record.state == State::Active)
+    pub(crate) fn active(&self) -> Option<&LoadedVersion> {
+        self.versions.iter().find(|version| version.record.state == VersionState::Active)
     }
 
     /// The same versions, without the keys of these.
     pub(crate) fn without(&self, refused: &[KeyVersion]) -> Self {
         let versions = self.versions.iter().map(|version| {
             let key = version.key.clone().filter(|_| !refused.contains(&version.record.number));
-            Loaded { key, ..version.clone() }
+            LoadedVersion { key, ..version.clone() }
         });
         RealmKeys { realm: self.realm, versions: versions.collect() }
     }
 }
 
-impl Loaded {
+impl LoadedVersion {
     /// The key, if its version still opens at `now`, in Unix seconds.
     #[inline]
     pub(crate) fn key_at(&self, now: u64) -> Option<&SealKey> {

@@ -1,8 +1,35 @@
 //! The keyring: the key versions of a deployment, as a document, and loaded as seal keys ready for use.
+//!
+//! A [`KeyringDocument`] lists the versions and holds no plaintext key; a [`Keyring`] is loaded from it and holds the seal keys.
+//!
+//! ```
+//! use bulla::{
+//!     Expectations, Verifier,
+//!     keyring::{Keyring, SourceRecord, Suite},
+//! };
+//! # mod fixture { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/fixture.rs")); }
+//! # let (mut fixture, now) = (fixture::Fixture::new(), fixture::NOW);
+//! # let (live, api_key) = (fixture.live, fixture.issue());
+//! # let at = jiff::Timestamp::from_second(now as i64)?;
+//! # let (document, sources) = (&mut fixture.document, &fixture.sources);
+//!
+//! // The next version is staged first, so that every verifier opens with it before anything is sealed with it.
+//! let source = SourceRecord { uri: "file:master-2.key".parse()?, wrapped: None };
+//! let next = document.stage(Suite::Xaes256Gcm, vec![source], sources, at)?;
+//! document.activate(next, at)?;
+//!
+//! // A changed document is loaded anew: the sources are asked here, and never for an API key.
+//! let keyring = Keyring::load(document, sources, &[live])?;
+//! let verifier = Verifier::new(&keyring);
+//!
+//! // API keys that were sealed before still open.
+//! let realms = [live];
+//! assert!(verifier.verify(api_key.expose(), &Expectations::realms(&realms), now + 60).is_ok());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod document;
 mod error;
-mod id;
 mod load;
 mod loaded;
 mod memory;
@@ -10,16 +37,20 @@ mod moves;
 mod record;
 mod remarks;
 mod rewrap;
-mod version;
+mod state;
 
 pub(crate) use self::loaded::RealmKeys;
 pub use self::{
     document::{KeyringDocument, MacKey},
     error::KeyringError,
-    id::{KeyringId, KeyringIdError},
-    load::Ask,
-    loaded::{Keyring, Served},
+    load::Reload,
+    loaded::{Keyring, SourceReport},
     memory::KeyringMemory,
     record::{KeyCheckValue, SourceRecord, VersionRecord},
-    version::{KeyVersion, State},
+    state::VersionState,
+};
+pub use crate::{
+    key_version::KeyVersion,
+    keyring_id::{KeyringId, KeyringIdError},
+    suite::Suite,
 };

@@ -3,11 +3,11 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use jiff::Timestamp;
 
-use super::{KeyCheckValue, KeyVersion, KeyringDocument, KeyringError, SourceRecord, State, VersionRecord};
+use super::{KeyCheckValue, KeyVersion, KeyringDocument, KeyringError, SourceRecord, VersionRecord, VersionState};
 use crate::{
-    Suite,
-    derive::key_check_info,
-    source::{Binding, KeySource, Sources},
+    labels,
+    source::{EncryptionContext, KeySource, Sources},
+    suite::Suite,
 };
 
 impl KeyringDocument {
@@ -33,7 +33,7 @@ impl KeyringDocument {
         for record in &sources {
             let source = self.open(number, record, opener)?;
             let numbers = self.versions.iter().map(|other| other.number).chain([number]);
-            let infos: Vec<Vec<u8>> = numbers.map(|number| key_check_info(self.id, number)).collect();
+            let infos: Vec<Vec<u8>> = numbers.map(|number| labels::key_check(self.id, number)).collect();
             let mut values = source
                 .expand_all(&infos)
                 .map_err(|error| KeyringError::Source { version: number, error })?
@@ -56,7 +56,7 @@ impl KeyringDocument {
         let Some((key_check_value, _)) = agreed else { return Err(KeyringError::NoSource(number)) };
         self.versions.push(VersionRecord {
             number,
-            state: State::Staged,
+            state: VersionState::Staged,
             suite,
             created_at: now,
             activated_at: None,
@@ -71,12 +71,12 @@ impl KeyringDocument {
 
     /// Makes a staged version the active one, and deactivates the one before.
     pub fn activate(&mut self, number: KeyVersion, now: Timestamp) -> Result<(), KeyringError> {
-        self.make_active(number, &[State::Staged], "activated", now)
+        self.make_active(number, &[VersionState::Staged], "activated", now)
     }
 
     /// Makes a deactivated version active again, and deactivates the one before.
     pub fn roll_back(&mut self, number: KeyVersion, now: Timestamp) -> Result<(), KeyringError> {
-        self.make_active(number, &[State::Deactivated], "rolled back to", now)
+        self.make_active(number, &[VersionState::Deactivated], "rolled back to", now)
     }
 
     /// Takes a version out of use because its key is known to others. Compromising the active version names the staged or
@@ -88,15 +88,15 @@ impl KeyringDocument {
         now: Timestamp,
     ) -> Result<(), KeyringError> {
         const ASKED: &str = "compromised";
-        self.expect_state(number, &[State::Staged, State::Active, State::Deactivated], ASKED)?;
+        self.expect_state(number, &[VersionState::Staged, VersionState::Active, VersionState::Deactivated], ASKED)?;
         let mut next = self.clone();
         if let Some(successor) = successor {
-            if successor == number || self.version(number).is_none_or(|record| record.state != State::Active) {
+            if successor == number || self.version(number).is_none_or(|record| record.state != VersionState::Active) {
                 return Err(KeyringError::NoSuccession(number));
             }
-            next.make_active(successor, &[State::Staged, State::Deactivated], "its successor", now)?;
+            next.make_active(successor, &[VersionState::Staged, VersionState::Deactivated], "its successor", now)?;
         }
-        next.set_state(number, State::Compromised);
+        next.set_state(number, VersionState::Compromised);
         next.serial = self.serial + 1;
         *self = next;
         Ok(())
@@ -105,8 +105,12 @@ impl KeyringDocument {
     /// Puts a version on record as destroyed, and forgets its wrapped keys. The key in the source itself is for its owner to
     /// delete.
     pub fn destroy(&mut self, number: KeyVersion) -> Result<(), KeyringError> {
-        self.expect_state(number, &[State::Staged, State::Deactivated, State::Compromised], "destroyed")?;
-        self.set_state(number, State::Destroyed);
+        self.expect_state(
+            number,
+            &[VersionState::Staged, VersionState::Deactivated, VersionState::Compromised],
+            "destroyed",
+        )?;
+        self.set_state(number, VersionState::Destroyed);
         for source in self.versions.iter_mut().filter(|record| record.number == number).flat_map(|one| &mut one.sources)
         {
             source.wrapped = None;
@@ -129,7 +133,7 @@ impl KeyringDocument {
         Ok(())
     }
 
-    fn set_state(&mut self, number: KeyVersion, state: State) {
+    fn set_state(&mut self, number: KeyVersion, state: VersionState) {
         for record in self.versions.iter_mut().filter(|record| record.number == number) {
             record.state = state;
         }
@@ -138,24 +142,29 @@ impl KeyringDocument {
     fn make_active(
         &mut self,
         number: KeyVersion,
-        from: &[State],
+        from: &[VersionState],
         asked: &'static str,
         now: Timestamp,
     ) -> Result<(), KeyringError> {
         self.expect_state(number, from, asked)?;
         for record in &mut self.versions {
             if record.number == number {
-                record.state = State::Active;
+                record.state = VersionState::Active;
                 record.activated_at = Some(now);
-            } else if record.state == State::Active {
-                record.state = State::Deactivated;
+            } else if record.state == VersionState::Active {
+                record.state = VersionState::Deactivated;
             }
         }
         self.serial += 1;
         Ok(())
     }
 
-    fn expect_state(&self, number: KeyVersion, legal: &[State], asked: &'static str) -> Result<(), KeyringError> {
+    fn expect_state(
+        &self,
+        number: KeyVersion,
+        legal: &[VersionState],
+        asked: &'static str,
+    ) -> Result<(), KeyringError> {
         let record = self.version(number).ok_or(KeyringError::Unknown(number))?;
         if legal.contains(&record.state) {
             return Ok(());
@@ -173,8 +182,8 @@ impl KeyringDocument {
     ) -> Result<Box<dyn KeySource>, KeyringError> {
         let wrapped = record.wrapped.as_ref().map(|text| BASE64.decode(text)).transpose();
         let wrapped = wrapped.map_err(|_| KeyringError::Wrapped(version))?;
-        let binding = Binding { keyring: self.id, version: Some(version), wrapped: wrapped.as_deref() };
-        opener.open(&record.uri, binding).map_err(|error| KeyringError::Source { version, error })
+        let context = EncryptionContext { keyring: self.id, version: Some(version), wrapped: wrapped.as_deref() };
+        opener.open(&record.uri, context).map_err(|error| KeyringError::Source { version, error })
     }
 
     /// The key-check value that the source's key has as that of `version`.
@@ -183,17 +192,17 @@ impl KeyringDocument {
         source: &dyn KeySource,
         version: KeyVersion,
     ) -> Result<KeyCheckValue, KeyringError> {
-        let expanded = source.expand(&key_check_info(self.id, version));
+        let expanded = source.expand(&labels::key_check(self.id, version));
         expanded.map(|expanded| KeyCheckValue::of(&expanded)).map_err(|error| KeyringError::Source { version, error })
     }
 }
 
-fn legal_moves(state: State) -> &'static str {
+fn legal_moves(state: VersionState) -> &'static str {
     match state {
-        State::Staged => "a staged version can be activated, compromised or destroyed",
-        State::Active => "the active version can be compromised; activating another one deactivates it",
-        State::Deactivated => "a deactivated version can be rolled back to, compromised or destroyed",
-        State::Compromised => "a compromised version can only be destroyed",
-        State::Destroyed => "a destroyed version stays as it is",
+        VersionState::Staged => "a staged version can be activated, compromised or destroyed",
+        VersionState::Active => "the active version can be compromised; activating another one deactivates it",
+        VersionState::Deactivated => "a deactivated version can be rolled back to, compromised or destroyed",
+        VersionState::Compromised => "a compromised version can only be destroyed",
+        VersionState::Destroyed => "a destroyed version stays as it is",
     }
 }

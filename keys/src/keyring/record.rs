@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{KeyVersion, State};
-use crate::{SourceUri, Suite, derive::Expanded, hex};
+use super::{KeyVersion, VersionState};
+use crate::{derive::DerivedKey, hex, source::SourceUri, suite::Suite};
 
 /// One key version on record. It holds no plaintext key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,7 +13,7 @@ pub struct VersionRecord {
     /// 1 and up, never used twice.
     pub number: KeyVersion,
     /// Where the version is in its life.
-    pub state: State,
+    pub state: VersionState,
     /// The algorithm it pins.
     pub suite: Suite,
     /// When it was staged.
@@ -52,7 +52,7 @@ pub struct KeyCheckValue(pub(super) [u8; 8]);
 
 impl KeyCheckValue {
     /// What a key expands to under that label, cut.
-    pub(super) fn of(expanded: &Expanded) -> Self {
+    pub(super) fn of(expanded: &DerivedKey) -> Self {
         let [a, b, c, d, e, f, g, h, ..] = *expanded.bytes();
         KeyCheckValue([a, b, c, d, e, f, g, h])
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use zeroize::Zeroizing;
 
 use super::basic::{self, Basic};
-use crate::ApiKey;
+use crate::api_key::ApiKey;
 
 static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 

@@ -7,7 +7,7 @@ use axum_core::{
 use http::request::Parts;
 
 use super::Refusal;
-use crate::Verified;
+use crate::verifier::Verified;
 
 impl<S: Send + Sync> FromRequestParts<S> for Verified {
     type Rejection = Refusal;

@@ -4,20 +4,18 @@
 //! ```
 //! use axum::{Router, routing::get};
 //! use bulla::{SharedVerifier, Verified, Verifier, layer::{RequireScopes, VerifyLayer}};
-//! # use bulla::*;
-//! # let document = KeyringDocument::new(KeyringId::random()?);
-//! # let live: Realm = "live".parse()?;
-//! # let keyring = Keyring::load(&document, &Sources::new("."), &[live])?;
-//! # let clock = || 1_795_000_000;
+//! # mod fixture { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/fixture.rs")); }
+//! # let fixture = fixture::Fixture::new();
+//! # let (live, keyring, clock) = (fixture.live, &fixture.keyring, || fixture::NOW);
 //!
-//! let verifier = SharedVerifier::new(Verifier::new(&keyring));
+//! let verifier = SharedVerifier::new(Verifier::new(keyring));
 //! let app: Router = Router::new()
 //!     .route("/orders", get(async |key: Verified| format!("the orders of {}", key.app_id())))
 //!     .route_layer(RequireScopes::all(["orders.read"]))
 //!     .layer(VerifyLayer::new(verifier.clone(), [live], clock).audience("shop"));
 //!
-//! // Whoever loads the keyring anew swaps it in, while requests go on.
-//! verifier.store(Verifier::new(&keyring));
+//! // A keyring that was loaded anew is swapped in while requests go on.
+//! verifier.store(Verifier::new(keyring));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

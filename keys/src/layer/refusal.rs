@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 
-use crate::{Rejection, VerifyError, claims::is_scope_character};
+use crate::{
+    claims::is_scope_character,
+    rejection::{Rejection, VerifyError},
+};
 
 /// Why a request was not let through. It is among the response's extensions too, for logs and metrics outside of the layer.
 ///

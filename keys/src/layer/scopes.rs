@@ -10,7 +10,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Answer, Refusal};
-use crate::Verified;
+use crate::verifier::Verified;
 
 /// Lets only keys through that have all of these scopes. It stands inside of a [`VerifyLayer`](super::VerifyLayer), as a rule
 /// around single routes; without one nothing gets through.

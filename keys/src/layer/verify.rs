@@ -12,7 +12,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Answer, Credential, Refusal};
-use crate::{Expectations, Realm, SharedVerifier, Verified};
+use crate::{expectations::Expectations, realm::Realm, shared::SharedVerifier, verifier::Verified};
 
 /// Verifies the API key of every request, in process, and puts the [`Verified`] among the request's extensions. Who comes
 /// without one that holds is answered as [`Refusal`] says.

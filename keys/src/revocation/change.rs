@@ -4,7 +4,7 @@ use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
 
 use super::entry::{NEVER, Operation, key};
-use crate::{ApiKeyId, Realm};
+use crate::{api_key::ApiKeyId, realm::Realm};
 
 /// One change of the revocations. Times are Unix seconds as they stand inside a key.
 ///

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, RevocationEvent, Revocations};
-use crate::ApiKeyId;
+use crate::api_key::ApiKeyId;
 
 /// What a log of revocations comes to, up to one place in it.
 ///
@@ -14,7 +14,7 @@ use crate::ApiKeyId;
 /// resumed that is suspended again behind; so it is resumed once the end is reached, and not let through in between.
 ///
 /// ```
-/// # use bulla::{ApiKeyId, Change, RevocationEvent, RevocationLog};
+/// # use bulla::{ApiKeyId, revocation::{Change, RevocationEvent, RevocationLog}};
 /// # let (app_id, issued_at, now) = (uuid::Uuid::nil(), 1_795_000_000, 1_800_000_000);
 /// let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse()?;
 /// let change = Change::Revoke { id, expires_at: None };

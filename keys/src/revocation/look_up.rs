@@ -6,7 +6,7 @@ use super::{
     Revocations,
     entry::{Key, hash},
 };
-use crate::Realm;
+use crate::realm::Realm;
 
 impl Revocations {
     /// Has the processor fetch what `has` is going to look at, and waits for nothing.
@@ -26,7 +26,7 @@ impl Revocations {
     /// What `has` comes to for an id that the filter does not rule out.
     #[cold]
     fn holds(&self, realm: &Realm, id: &Key, hash: u64) -> bool {
-        self.of_realm(realm).is_some_and(|of| of.holds(id, hash))
+        self.realm_index(realm).is_some_and(|of| of.holds(id, hash))
     }
 
     /// Whether a rule takes back what this app was issued at this time.

@@ -6,6 +6,7 @@
 //! "perhaps" too often, and a table decides. Whoever owns the snapshot applies changes one after another, each to the
 //! latest snapshot, and swaps each result in. Readers hold a snapshot and wait for nobody.
 
+mod apply;
 mod change;
 mod chunk;
 mod entry;
@@ -13,8 +14,7 @@ mod event;
 mod filter;
 mod log;
 mod look_up;
-mod next;
-mod of_realm;
+mod realm_index;
 mod segment;
 mod sweep_clock;
 mod table;
@@ -30,8 +30,8 @@ pub use self::{
     log::{RevocationLog, RevocationLogError},
     sweep_clock::SweepClock,
 };
-use self::{entry::FAN, filter::Filter, of_realm::OfRealm, table::Table};
-use crate::{ApiKeyId, Realm};
+use self::{entry::FAN, filter::Filter, realm_index::RealmIndex, table::Table};
+use crate::{api_key::ApiKeyId, realm::Realm};
 
 /// Changes that a bulk load applies at once: its working memory is bounded by them.
 const BATCH: usize = 1 << 20;
@@ -40,7 +40,7 @@ const BATCH: usize = 1 << 20;
 /// was issued before some time. Cheap to clone. Whoever owns it swaps in a new one when something changes.
 ///
 /// ```
-/// # use bulla::{ApiKeyId, Change, Revocations};
+/// # use bulla::{ApiKeyId, revocation::{Change, Revocations}};
 /// # let app_id = uuid::Uuid::nil();
 /// let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse()?;
 /// let before = Revocations::default();
@@ -60,7 +60,7 @@ pub struct Revocations {
     ruled_before: u32,
     apps: Table,
     /// Sorted by realm; none of them empty.
-    realms: Arc<[OfRealm]>,
+    realms: Arc<[RealmIndex]>,
 }
 
 impl Revocations {
@@ -97,7 +97,7 @@ impl Revocations {
     pub fn issued_before(&self, app_id: Uuid, realm: Realm) -> u32 {
         let hash = entry::hash(app_id.as_bytes(), &self.hasher);
         let everywhere = self.apps.get(app_id.as_bytes(), hash).unwrap_or(0);
-        everywhere.max(self.of_realm(&realm).map_or(0, |of| of.issued_before(app_id, hash)))
+        everywhere.max(self.realm_index(&realm).map_or(0, |of| of.issued_before(app_id, hash)))
     }
 
     /// The state without the ids whose keys have expired at `now`, in Unix seconds. They stay five minutes longer than
@@ -118,7 +118,7 @@ impl Revocations {
 
     /// The number of revoked ids, suspended ids and rules.
     pub fn len(&self) -> usize {
-        self.apps.len() + self.realms.iter().map(OfRealm::len).sum::<usize>()
+        self.apps.len() + self.realms.iter().map(RealmIndex::len).sum::<usize>()
     }
 
     /// Whether nothing is taken back.
@@ -129,13 +129,13 @@ impl Revocations {
     /// The bytes of memory that this state holds, what the allocator adds to each block included. Another state may share
     /// nearly all of them.
     pub fn memory(&self) -> usize {
-        let realms = entry::block(16 + std::mem::size_of_val::<[OfRealm]>(&self.realms));
+        let realms = entry::block(16 + std::mem::size_of_val::<[RealmIndex]>(&self.realms));
         let filter = self.filter.memory();
         size_of::<Self>()
             + filter
             + self.apps.memory()
             + realms
-            + self.realms.iter().map(OfRealm::memory).sum::<usize>()
+            + self.realms.iter().map(RealmIndex::memory).sum::<usize>()
     }
 
     /// Whether there is nothing to look in.
@@ -145,7 +145,7 @@ impl Revocations {
     }
 
     #[inline]
-    fn of_realm(&self, realm: &Realm) -> Option<&OfRealm> {
+    fn realm_index(&self, realm: &Realm) -> Option<&RealmIndex> {
         // Comparing is dearer than stepping on, and realms are few.
         if self.realms.len() <= 8 {
             return self.realms.iter().find(|of| of.realm == *realm);

@@ -17,7 +17,7 @@ const SPEED: u32 = 2;
 ///
 /// ```
 /// # use std::time::Duration;
-/// # use bulla::SweepClock;
+/// # use bulla::revocation::SweepClock;
 /// let now = 1_800_000_000;
 /// let mut clock = SweepClock::new(now);
 /// // Eight seconds later the machine's clock is a year ahead; and then it is right again.
@@ -27,7 +27,7 @@ const SPEED: u32 = 2;
 /// assert_eq!(clock.sweep_at(), now + 9 - 86_400);
 /// ```
 ///
-/// [`Revocations::sweep`]: crate::Revocations::sweep
+/// [`Revocations::sweep`]: crate::revocation::Revocations::sweep
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SweepClock {
     at: u64,
@@ -55,7 +55,7 @@ impl SweepClock {
         self.at
     }
 
-    /// The time for [`Revocations::sweep`](crate::Revocations::sweep), in Unix seconds.
+    /// The time for [`Revocations::sweep`](crate::revocation::Revocations::sweep), in Unix seconds.
     pub const fn sweep_at(&self) -> u64 {
         self.at.saturating_sub(KEPT)
     }

@@ -25,8 +25,10 @@ use polyval::{Polyval, hazmat::FieldElement, universal_hash::UniversalHash};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::{NONCE_IN_ID, TAG};
-use crate::derive::KEY_BYTES;
+use crate::{
+    derive::KEY_BYTES,
+    suite::{NONCE_IN_ID, TAG},
+};
 
 const BLOCK: usize = 16;
 

@@ -7,81 +7,19 @@ use aes_gcm::{
     Aes256Gcm,
     aead::{AeadInOut, KeyInit},
 };
-use serde::{Deserialize, Serialize};
 use xaes_256_gcm::Xaes256Gcm;
 
 use self::gcm::Opener;
-use crate::{KeyVersion, KeyringId, Realm, derive::Expanded, derive::seal_info, payload, realm};
+use crate::{
+    derive::DerivedKey,
+    key_version::KeyVersion,
+    keyring_id::KeyringId,
+    labels::{self, ASSOCIATED},
+    realm::{self, Realm},
+    suite::{NONCE_IN_ID, Suite, TAG},
+};
 
-const TAG: usize = 16;
-const NONCE_IN_ID: usize = 12;
-const AAD_LABEL: &[u8] = b"bulla/v1\0";
-const MAX_AAD: usize = AAD_LABEL.len() + 1 + 4 + realm::MAX_LEN;
-
-/// The algorithm that a key version pins; nothing in an API key chooses one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Suite {
-    /// Suite 1, AES-256-GCM with a random 12-byte nonce: up to 2^32 keys per realm and key version.
-    #[default]
-    #[serde(rename = "aes-256-gcm")]
-    Aes256Gcm,
-    /// Suite 2, XAES-256-GCM with a random 24-byte nonce: minting without a practical limit.
-    #[serde(rename = "xaes-256-gcm")]
-    Xaes256Gcm,
-}
-
-impl Suite {
-    /// Fewest and most bytes of `sealed`, over all suites.
-    pub(crate) const MIN_SEALED: usize = payload::MIN_BYTES + TAG;
-    pub(crate) const MAX_SEALED: usize = NONCE_IN_ID + payload::MAX_BYTES + TAG;
-
-    /// The suite's number in derivation and associated data.
-    pub const fn number(self) -> u8 {
-        match self {
-            Suite::Aes256Gcm => 1,
-            Suite::Xaes256Gcm => 2,
-        }
-    }
-
-    /// The suite's name, as the keyring document writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Suite::Aes256Gcm => "aes-256-gcm",
-            Suite::Xaes256Gcm => "xaes-256-gcm",
-        }
-    }
-
-    /// Bytes of the nonce: the first 12 stand in the id, further ones before the ciphertext.
-    pub(crate) const fn nonce_len(self) -> usize {
-        match self {
-            Suite::Aes256Gcm => NONCE_IN_ID,
-            Suite::Xaes256Gcm => 2 * NONCE_IN_ID,
-        }
-    }
-
-    /// Whether `sealed` bytes can hold a plaintext of this suite.
-    pub(crate) const fn fits(self, sealed: usize) -> bool {
-        let overhead = self.nonce_len() - NONCE_IN_ID + TAG;
-        sealed >= overhead + payload::MIN_BYTES && sealed <= overhead + payload::MAX_BYTES
-    }
-}
-
-impl std::fmt::Display for Suite {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl std::str::FromStr for Suite {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        [Suite::Aes256Gcm, Suite::Xaes256Gcm]
-            .into_iter()
-            .find(|suite| suite.name() == text)
-            .ok_or_else(|| "the suites are `aes-256-gcm` and `xaes-256-gcm`".to_owned())
-    }
-}
+const MAX_AAD: usize = ASSOCIATED.len() + 1 + 4 + realm::MAX_LEN;
 
 /// The seal did not open, or what was to be sealed is too long to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +39,10 @@ pub(crate) struct SealKey {
 
 impl SealKey {
     /// The key of one realm and version, from what [`SealKey::info`] expanded to.
-    pub(crate) fn new(key: &Expanded, suite: Suite, version: KeyVersion, realm: Realm) -> Self {
+    pub(crate) fn new(key: &DerivedKey, suite: Suite, version: KeyVersion, realm: Realm) -> Self {
         let mut aad = [0; MAX_AAD];
         let mut aad_len = 0;
-        for part in [AAD_LABEL, &[suite.number()], &version.to_be_bytes(), realm.as_slice()] {
+        for part in [ASSOCIATED, &[suite.number()], &version.to_be_bytes(), realm.as_slice()] {
             aad[aad_len..aad_len + part.len()].copy_from_slice(part);
             aad_len += part.len();
         }
@@ -120,7 +58,7 @@ impl SealKey {
 
     /// The `info` that a key source expands to this key.
     pub(crate) fn info(keyring: KeyringId, suite: Suite, version: KeyVersion, realm: Realm) -> Vec<u8> {
-        seal_info(keyring, suite, version, realm)
+        labels::seal(keyring, suite, version, realm)
     }
 
     /// Opens `sealed` in place and returns the plaintext inside it.

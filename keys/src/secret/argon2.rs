@@ -3,7 +3,7 @@
 use ::argon2::{Algorithm, Argon2, Block, Params, Version};
 use zeroize::Zeroizing;
 
-use super::{Argon2id, SecretHashError, digest, phc::SALT_BYTES};
+use super::{Argon2id, SecretHashError, digest, scheme::SALT_BYTES};
 
 /// Whether this build has Argon2id.
 pub(super) const IS_THERE: bool = true;

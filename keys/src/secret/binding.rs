@@ -1,15 +1,11 @@
-//! What a secret half is bound to, and new secret halves for an old seal.
+//! What a secret half is bound to.
 
 use std::{fmt, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use getrandom::SysRng;
-use rand_core::TryCryptoRng;
 use sha2::{Digest, Sha256};
-use zeroize::Zeroizing;
 
-use super::{Pepper, SecretDigest, SecretHashError};
-use crate::api_key::text::{Parts, SECRET_BYTES, secret_ending};
+use crate::api_key::{ApiKey, text::Parts};
 
 const DIGEST_BYTES: usize = 32;
 const BYTES: usize = DIGEST_BYTES + 4;
@@ -28,13 +24,6 @@ pub struct SealBinding {
 #[error("a seal binding is 36 bytes in base64: restore the ledger's row, or issue a new key")]
 pub struct SealBindingError;
 
-/// A secret half that was drawn for an old seal: shown to the key's owner once, and stored as a hash.
-pub struct NewSecret {
-    secret: Zeroizing<[u8; SECRET_BYTES]>,
-    ending: Zeroizing<String>,
-    bound_to: SealBinding,
-}
-
 impl SealBinding {
     pub(crate) fn of(parts: &Parts<'_>) -> Self {
         let (mut digest, mut crc) = (Sha256::new(), crc32fast::Hasher::new());
@@ -45,36 +34,20 @@ impl SealBinding {
         SealBinding { digest: digest.finalize().into(), crc: crc.finalize() }
     }
 
+    pub(super) fn crc(&self) -> u32 {
+        self.crc
+    }
+
     pub(super) fn digest(&self) -> &[u8; DIGEST_BYTES] {
         &self.digest
     }
-
-    /// Draws a new secret half from the operating system's generator. The sealed text stays as it is: nothing is sealed
-    /// again under a used nonce.
-    pub fn new_secret(&self) -> Result<NewSecret, SecretHashError> {
-        self.new_secret_with(&mut SysRng)
-    }
-
-    /// Draws a new secret half from `random`, which has to be a cryptographic generator.
-    pub fn new_secret_with<R: TryCryptoRng>(&self, random: &mut R) -> Result<NewSecret, SecretHashError> {
-        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
-        let drawn = random.try_fill_bytes(secret.as_mut_slice());
-        drawn.map_err(|error| SecretHashError::Random(error.to_string()))?;
-        let ending = secret_ending(self.crc, &secret);
-        Ok(NewSecret { secret, ending, bound_to: *self })
-    }
 }
 
-impl NewSecret {
-    /// The last 51 characters of the API key from now on, `_`, the secret half and the checksum, in place of the last 51
-    /// of the old one. Show them to the key's owner once, and put them nowhere else.
-    pub fn expose(&self) -> &str {
-        &self.ending
-    }
-
-    /// What the secret half hashes to under `pepper`: what a [`SecretHash`](crate::SecretHash) is made of.
-    pub fn digest(&self, pepper: &Pepper) -> SecretDigest {
-        pepper.digest(&self.secret, &self.bound_to)
+impl ApiKey {
+    /// What the secret half is bound to, where the key has one: all that a ledger keeps for drawing a new one later.
+    pub fn seal_binding(&self) -> Option<SealBinding> {
+        let parts = Parts::split(self.expose()).ok()?;
+        parts.secret.map(|_| SealBinding::of(&parts))
     }
 }
 
@@ -103,11 +76,5 @@ impl fmt::Display for SealBinding {
 impl fmt::Debug for SealBinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SealBinding(…)")
-    }
-}
-
-impl fmt::Debug for NewSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("NewSecret(…)")
     }
 }

@@ -5,7 +5,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::SealBinding;
-use crate::KeyVersion;
+use crate::key_version::KeyVersion;
 
 /// Bytes of a digest, and of what is stored of it.
 pub(super) const BYTES: usize = 32;

@@ -8,10 +8,11 @@ use rand_core::TryCryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    Argon2id, Ceilings, HashMemory, SecretDigest, SecretHashError, SecretScheme, argon2, digest,
-    phc::{self, SALT_BYTES},
+    Ceilings, HashMemory, SecretDigest, SecretHashError, SecretScheme, argon2, digest,
+    phc::{self, Fields},
+    scheme::{SALT_BYTES, Salted},
 };
-use crate::KeyVersion;
+use crate::key_version::KeyVersion;
 
 /// What is stored of a secret half, under the id of its key: the hash, how it was made, and under which version of the
 /// pepper. Two may be stored for one key, the old and the new, while its owner changes over.
@@ -21,18 +22,7 @@ use crate::KeyVersion;
 ///
 /// [`memory_kib`]: SecretHash::memory_kib
 #[derive(Clone)]
-pub struct SecretHash {
-    pub(super) made: Made,
-    pub(super) pepper: KeyVersion,
-    pub(super) hash: Zeroizing<[u8; digest::BYTES]>,
-}
-
-/// How a stored hash was made of its digest.
-#[derive(Clone, Copy)]
-pub(super) enum Made {
-    HmacSha256,
-    Argon2id { setting: Argon2id, salt: [u8; SALT_BYTES] },
-}
+pub struct SecretHash(Fields);
 
 impl SecretHash {
     /// Hashes a digest under `scheme`, with a salt from the operating system's generator. Takes as long as a check.
@@ -46,39 +36,40 @@ impl SecretHash {
         digest: &SecretDigest,
         random: &mut R,
     ) -> Result<Self, SecretHashError> {
-        let made = match scheme {
-            SecretScheme::HmacSha256 => Made::HmacSha256,
+        let salted = match scheme {
+            SecretScheme::HmacSha256 => Salted::HmacSha256,
             SecretScheme::Argon2id(setting) => {
                 let mut salt = [0; SALT_BYTES];
                 random.try_fill_bytes(&mut salt).map_err(|error| SecretHashError::Random(error.to_string()))?;
-                Made::Argon2id { setting, salt }
+                Salted::Argon2id { setting, salt }
             }
         };
-        let hash = made.hash(digest, &mut HashMemory::default())?;
-        Ok(SecretHash { made, pepper: digest.pepper_version(), hash })
+        let hash = salted.hash(digest, &mut HashMemory::default())?;
+        Ok(SecretHash(Fields { salted, pepper: digest.pepper_version(), hash }))
     }
 
     /// Reads a stored hash: the PHC string that [`SecretHash::to_phc`] wrote, and no other spelling of it.
     pub fn parse(text: &str, ceilings: &Ceilings) -> Result<Self, SecretHashError> {
-        phc::parse(text, ceilings)
+        let fields = phc::parse(text, ceilings)?;
+        match fields.salted.scheme() {
+            SecretScheme::Argon2id(_) if !argon2::IS_THERE => Err(SecretHashError::Disabled),
+            _ => Ok(SecretHash(fields)),
+        }
     }
 
     /// The PHC string to be stored. Keep it out of logs: with the pepper it confirms a secret half.
     pub fn to_phc(&self) -> String {
-        phc::print(self)
+        phc::print(&self.0)
     }
 
     /// How it was made.
     pub fn scheme(&self) -> SecretScheme {
-        match self.made {
-            Made::HmacSha256 => SecretScheme::HmacSha256,
-            Made::Argon2id { setting, .. } => SecretScheme::Argon2id(setting),
-        }
+        self.0.salted.scheme()
     }
 
     /// The version of the pepper that checks it.
     pub fn pepper_version(&self) -> KeyVersion {
-        self.pepper
+        self.0.pepper
     }
 
     /// KiB of memory that a check takes.
@@ -89,7 +80,7 @@ impl SecretHash {
     /// Whether a new hash would be made another way, under another setting or pepper. The hash can be replaced when the
     /// secret half is next presented and found right.
     pub fn needs_rehash(&self, scheme: SecretScheme, pepper: KeyVersion) -> bool {
-        self.scheme() != scheme || self.pepper != pepper
+        self.scheme() != scheme || self.0.pepper != pepper
     }
 
     /// Whether it is the hash of this digest, in constant time. An error is neither: the caller could not tell.
@@ -99,30 +90,30 @@ impl SecretHash {
 
     /// As [`SecretHash::matches`], in memory that is kept from check to check.
     pub fn matches_in(&self, digest: &SecretDigest, memory: &mut HashMemory) -> Result<bool, SecretHashError> {
-        if self.pepper != digest.pepper_version() {
-            let (stored, digest) = (self.pepper, digest.pepper_version());
+        if self.0.pepper != digest.pepper_version() {
+            let (stored, digest) = (self.0.pepper, digest.pepper_version());
             return Err(SecretHashError::OtherPepper { stored, digest });
         }
-        let hash = self.made.hash(digest, memory)?;
-        Ok(self.hash.ct_eq(&*hash).to_bool())
+        let hash = self.0.salted.hash(digest, memory)?;
+        Ok(self.0.hash.ct_eq(&*hash).to_bool())
     }
 }
 
-impl Made {
+impl Salted {
     fn hash(
         &self,
         digest: &SecretDigest,
         memory: &mut HashMemory,
     ) -> Result<Zeroizing<[u8; digest::BYTES]>, SecretHashError> {
         match self {
-            Made::HmacSha256 => Ok(digest.bytes().clone()),
-            Made::Argon2id { setting, salt } => argon2::hash(setting, digest.bytes(), salt, memory),
+            Salted::HmacSha256 => Ok(digest.bytes().clone()),
+            Salted::Argon2id { setting, salt } => argon2::hash(setting, digest.bytes(), salt, memory),
         }
     }
 }
 
 impl fmt::Debug for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SecretHash({}, pepper {}, …)", self.scheme(), self.pepper)
+        write!(f, "SecretHash({}, pepper {}, …)", self.scheme(), self.0.pepper)
     }
 }

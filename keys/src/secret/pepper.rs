@@ -6,10 +6,16 @@ use sha2::Sha256;
 
 use super::{SealBinding, SecretDigest};
 use crate::{
-    ApiKeyId, KeyVersion, KeyringDocument, KeyringError, KeyringId,
-    api_key::text::SECRET_BYTES,
-    derive::{Expanded, pepper_info},
-    source::{Binding, SourceUri, Sources},
+    api_key::{
+        ApiKey, ApiKeyId,
+        text::{Parts, SECRET_BYTES},
+    },
+    derive::DerivedKey,
+    key_version::KeyVersion,
+    keyring::{KeyringDocument, KeyringError},
+    keyring_id::KeyringId,
+    labels::{self, SECRET_ROW},
+    source::{EncryptionContext, SourceUri, Sources},
 };
 
 /// One version of the pepper, loaded. Its source is asked once, here, and never for an API key.
@@ -20,7 +26,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Pepper {
     version: KeyVersion,
-    key: Expanded,
+    key: DerivedKey,
 }
 
 impl Pepper {
@@ -31,9 +37,9 @@ impl Pepper {
         keyring: KeyringId,
         version: KeyVersion,
     ) -> Result<Self, KeyringError> {
-        let binding = Binding { keyring, version: None, wrapped: None };
-        let source = sources.open_configured(uri, binding);
-        let key = source.and_then(|source| source.expand(&pepper_info(keyring, version)));
+        let context = EncryptionContext { keyring, version: None, wrapped: None };
+        let source = sources.open_configured(uri, context);
+        let key = source.and_then(|source| source.expand(&labels::pepper(keyring, version)));
         key.map(|key| Pepper { version, key }).map_err(|error| KeyringError::PepperSource { version, error })
     }
 
@@ -46,8 +52,8 @@ impl Pepper {
         document: &KeyringDocument,
     ) -> Result<(), KeyringError> {
         let failed = |error| KeyringError::PepperSource { version, error };
-        let binding = Binding { keyring: document.id(), version: None, wrapped: None };
-        let source = sources.open_configured(uri, binding).map_err(failed)?;
+        let context = EncryptionContext { keyring: document.id(), version: None, wrapped: None };
+        let source = sources.open_configured(uri, context).map_err(failed)?;
         for record in document.versions() {
             let found = document.check_value(&*source, record.number).map_err(|error| match error {
                 KeyringError::Source { error, .. } => failed(error),
@@ -65,9 +71,9 @@ impl Pepper {
         self.version
     }
 
-    /// Authenticates what a store keeps of a secret half, so that a row that somebody else wrote, or moved to another key,
-    /// shows: HMAC-SHA256 under the pepper over the id, the stored hash and its binding, in base64. What it is over is longer
-    /// than any digest's text and begins otherwise, so neither stands for the other.
+    /// Authenticates what a store keeps of a secret half, so that a row that someone else wrote, or moved to another key,
+    /// shows: HMAC-SHA256 under the pepper over the id, the stored hash and its binding, in base64. The authenticated text is longer
+    /// than any digest's text and begins otherwise, so neither can be taken for the other.
     pub fn row_mac(&self, id: &ApiKeyId, phc: &str, binding: &str) -> String {
         BASE64.encode(self.row(id, phc, binding).finalize().into_bytes())
     }
@@ -79,12 +85,20 @@ impl Pepper {
     }
 
     fn row(&self, id: &ApiKeyId, phc: &str, binding: &str) -> Hmac<Sha256> {
-        let text = format!("bulla secret row\n{id}\n{phc}\n{binding}\n");
+        let text = format!("{SECRET_ROW}\n{id}\n{phc}\n{binding}\n");
         self.key.hmac(text.as_bytes())
     }
 
     /// `h = HMAC-SHA256(P, s ‖ SHA-256(realm "_" body))`.
     pub(crate) fn digest(&self, secret: &[u8; SECRET_BYTES], bound_to: &SealBinding) -> SecretDigest {
         SecretDigest::new(self.key.hmac(secret), bound_to, self.version)
+    }
+}
+
+impl ApiKey {
+    /// What the secret half hashes to under `pepper`, where the key has one: a [`SecretHash`](super::SecretHash) is made of it.
+    pub fn secret_digest(&self, pepper: &Pepper) -> Option<SecretDigest> {
+        let parts = Parts::split(self.expose()).ok()?;
+        Some(pepper.digest(&*parts.secret_half()?, &SealBinding::of(&parts)))
     }
 }

@@ -10,39 +10,47 @@
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as B64};
 use zeroize::Zeroizing;
 
-use super::{Argon2id, Ceilings, SecretHash, SecretHashError as Error, SecretScheme, argon2, digest, hash::Made};
-use crate::KeyVersion;
+use super::{
+    Argon2id, Ceilings, SecretHashError as Error, digest,
+    scheme::{SALT_BYTES, Salted},
+};
+use crate::key_version::KeyVersion;
 
-/// Bytes of an Argon2id salt.
-pub(super) const SALT_BYTES: usize = 16;
+/// The fields of a stored hash.
+#[derive(Clone)]
+pub(super) struct Fields {
+    pub(super) salted: Salted,
+    pub(super) pepper: KeyVersion,
+    pub(super) hash: Zeroizing<[u8; digest::BYTES]>,
+}
 
 /// Longer than the longest stored hash, and short enough to be split without a thought.
 const MAX_LEN: usize = 160;
 const NO_SALT: &str = "-";
 
-pub(super) fn print(stored: &SecretHash) -> String {
+pub(super) fn print(stored: &Fields) -> String {
     let keyid = B64.encode(stored.pepper.to_be_bytes());
-    let (name, hash) = (stored.scheme().name(), B64.encode(stored.hash.as_slice()));
-    match &stored.made {
-        Made::HmacSha256 => format!("${name}$keyid={keyid}${NO_SALT}${hash}"),
-        Made::Argon2id { setting: Argon2id { m_kib, t, p }, salt } => {
+    let (name, hash) = (stored.salted.scheme().name(), B64.encode(stored.hash.as_slice()));
+    match &stored.salted {
+        Salted::HmacSha256 => format!("${name}$keyid={keyid}${NO_SALT}${hash}"),
+        Salted::Argon2id { setting: Argon2id { m_kib, t, p }, salt } => {
             format!("${name}$v=19$m={m_kib},t={t},p={p},keyid={keyid}${}${hash}", B64.encode(salt))
         }
     }
 }
 
-pub(super) fn parse(text: &str, ceilings: &Ceilings) -> Result<SecretHash, Error> {
+pub(super) fn parse(text: &str, ceilings: &Ceilings) -> Result<Fields, Error> {
     if text.len() > MAX_LEN {
         return Err(Error::Shape);
     }
     let fields: Vec<&str> = text.split('$').collect();
-    let (made, keyid, hash) = match *fields.as_slice() {
+    let (salted, keyid, hash) = match *fields.as_slice() {
         ["", "hmac-sha256", parameters, salt, hash] => {
             let [keyid] = values(parameters, ["keyid"])?;
             if salt != NO_SALT {
                 return Err(Error::Salt);
             }
-            (Made::HmacSha256, keyid, hash)
+            (Salted::HmacSha256, keyid, hash)
         }
         ["", "argon2id", version, parameters, salt, hash] => {
             if version != "v=19" {
@@ -51,7 +59,7 @@ pub(super) fn parse(text: &str, ceilings: &Ceilings) -> Result<SecretHash, Error
             let [m, t, p, keyid] = values(parameters, ["m", "t", "p", "keyid"])?;
             let setting = Argon2id { m_kib: decimal(m)?, t: decimal(t)?, p: decimal(p)? };
             ceilings.check(&setting)?;
-            (Made::Argon2id { setting, salt: bytes(salt).ok_or(Error::Salt)? }, keyid, hash)
+            (Salted::Argon2id { setting, salt: bytes::<SALT_BYTES>(salt).ok_or(Error::Salt)? }, keyid, hash)
         }
         ["", "hmac-sha256" | "argon2id", ..] => return Err(Error::Shape),
         ["", name, ..] if !name.is_empty() => return Err(Error::Scheme),
@@ -60,11 +68,7 @@ pub(super) fn parse(text: &str, ceilings: &Ceilings) -> Result<SecretHash, Error
     let version = bytes(keyid).and_then(|number| KeyVersion::new(u32::from_be_bytes(number)));
     let pepper = version.ok_or(Error::KeyId)?;
     let hash = Zeroizing::new(bytes::<{ digest::BYTES }>(hash).ok_or(Error::Hash)?);
-    let stored = SecretHash { made, pepper, hash };
-    match stored.scheme() {
-        SecretScheme::Argon2id(_) if !argon2::IS_THERE => Err(Error::LeftOut),
-        _ => Ok(stored),
-    }
+    Ok(Fields { salted, pepper, hash })
 }
 
 /// The values of exactly these parameters, in this order.

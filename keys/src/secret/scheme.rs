@@ -4,6 +4,9 @@ use std::{fmt, str::FromStr};
 
 use super::SecretHashError;
 
+/// Bytes of an Argon2id salt.
+pub(super) const SALT_BYTES: usize = 16;
+
 /// How the digest of a secret half is turned into what is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -38,10 +41,26 @@ impl fmt::Display for SecretScheme {
     }
 }
 
+/// A scheme, and the salt of one hash.
+#[derive(Clone, Copy)]
+pub(super) enum Salted {
+    HmacSha256,
+    Argon2id { setting: Argon2id, salt: [u8; SALT_BYTES] },
+}
+
+impl Salted {
+    pub(super) fn scheme(&self) -> SecretScheme {
+        match *self {
+            Salted::HmacSha256 => SecretScheme::HmacSha256,
+            Salted::Argon2id { setting, .. } => SecretScheme::Argon2id(setting),
+        }
+    }
+}
+
 /// A setting of Argon2id (RFC 9106).
 ///
 /// ```
-/// # use bulla::Argon2id;
+/// # use bulla::secret::Argon2id;
 /// assert_eq!("default".parse(), Ok(Argon2id::DEFAULT));
 /// assert_eq!("owasp".parse(), Ok(Argon2id { m_kib: 19 * 1024, t: 2, p: 1 }));
 /// ```

@@ -10,8 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{KeySource, Problem, SourceError, SourceUri};
-use crate::derive::Expanded;
+use super::{KeySource, SourceError, SourceErrorKind, SourceUri};
+use crate::derive::DerivedKey;
 
 /// How much longer a source is waited for that has a time limit of its own, whose message says more.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ enum Question {
 /// What it answers.
 #[derive(Default)]
 struct Answer {
-    expanded: Vec<Expanded>,
+    expanded: Vec<DerivedKey>,
     remarks: Vec<String>,
 }
 
@@ -101,12 +101,12 @@ pub(super) fn once<T: Send + 'static>(
 }
 
 impl KeySource for Bounded {
-    fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
+    fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
         let mut expanded = self.expand_all(&[info.to_vec()])?;
         expanded.pop().ok_or_else(|| fail(&self.uri, "it gave no answer".to_owned()))
     }
 
-    fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<Expanded>, SourceError> {
+    fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<DerivedKey>, SourceError> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = Vec::with_capacity(infos.len());
         for infos in infos.chunks(self.at_once) {
@@ -184,7 +184,7 @@ fn abandoned() -> MutexGuard<'static, Vec<Abandoned>> {
 }
 
 fn fail(uri: &SourceUri, detail: String) -> SourceError {
-    SourceError::new(uri, Problem::Unreachable, detail)
+    SourceError::new(uri, SourceErrorKind::Unreachable, detail)
 }
 
 #[cfg(test)]
@@ -199,11 +199,11 @@ mod tests {
     struct Hanging(Mutex<Receiver<()>>);
 
     impl KeySource for Hanging {
-        fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
+        fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
             if info == b"hang" {
                 let _released = self.0.lock().unwrap().recv();
             }
-            Ok(Expanded::new(Zeroizing::new([7; 32])))
+            Ok(DerivedKey::new(Zeroizing::new([7; 32])))
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
         let source = source(&uri, SHORT, 1, move || Ok(Box::new(Hanging(Mutex::new(released))))).unwrap();
         assert_eq!(source.expand_all(&[b"a".to_vec(), b"b".to_vec()]).unwrap().len(), 2);
         let error = source.expand(b"hang").unwrap_err();
-        assert_eq!(error.problem(), Problem::Unreachable);
+        assert_eq!(error.kind(), SourceErrorKind::Unreachable);
         assert!(error.to_string().contains("exec:hanging-for-a-test: it gave no answer within 2.2 s"), "{error}");
         assert!(source.expand(b"a").is_err(), "an answer could be that of the question before");
         let again = once(&uri, SHORT, || Ok(())).unwrap_err();

@@ -9,7 +9,7 @@ use std::{
 use zeroize::Zeroizing;
 
 use super::{
-    Problem, SourceError, SourceUri,
+    SourceError, SourceErrorKind, SourceUri,
     secret_file::{self, CREDENTIALS_DIRECTORY, Trouble},
 };
 
@@ -20,19 +20,19 @@ pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> R
         Some(("file", path)) => secret_file::read(&base.join(path)).map_err(fail)?,
         Some(("credential", name)) => secret_file::read(&credential_path(name).map_err(fail)?).map_err(fail)?,
         Some(("env", variable)) => Zeroizing::new(env::var(variable).map_err(|_| {
-            fail((Problem::Missing, format!("the environment variable {variable} is not set, or is no UTF-8")))
+            fail((SourceErrorKind::Missing, format!("the environment variable {variable} is not set, or is no UTF-8")))
         })?),
         // What stands there may be the secret itself, so it is not repeated.
         _ => {
             let detail =
                 "say where it is, as file:PATH, env:NAME or credential:NAME; it never stands in the URI itself";
-            return Err(fail((Problem::Uri, detail.to_owned())));
+            return Err(fail((SourceErrorKind::Uri, detail.to_owned())));
         }
     };
     let trimmed = secret.trim_end_matches(['\r', '\n']);
     if trimmed.is_empty() {
         return Err(fail((
-            Problem::Malformed,
+            SourceErrorKind::Malformed,
             format!("{pointer} is empty; a source that asks for none is named without {name}"),
         )));
     }
@@ -41,12 +41,12 @@ pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> R
 
 fn credential_path(name: &str) -> Result<PathBuf, Trouble> {
     if name.is_empty() || name.contains('/') || name == ".." {
-        return Err((Problem::Uri, "credential:NAME takes the bare name of a systemd credential".to_owned()));
+        return Err((SourceErrorKind::Uri, "credential:NAME takes the bare name of a systemd credential".to_owned()));
     }
     let folder = env::var_os(CREDENTIALS_DIRECTORY).ok_or_else(|| {
         let detail =
             format!("there are no systemd credentials here: put `LoadCredential={name}:PATH` into the service's unit");
-        (Problem::Missing, detail)
+        (SourceErrorKind::Missing, detail)
     })?;
     Ok(Path::new(&folder).join(name))
 }

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 #[cfg(any(feature = "vault-transit", feature = "aws-kms"))]
-use super::{Problem, SourceError, SourceUri};
+use super::{SourceError, SourceErrorKind, SourceUri};
 
 /// Refuses an address as [`trouble`] does, for a source.
 #[cfg(any(feature = "vault-transit", feature = "aws-kms"))]
 pub(super) fn check(uri: &SourceUri, address: &str) -> Result<(), SourceError> {
-    let fail = |detail: &str| Err(SourceError::new(uri, Problem::Uri, format!("`{address}` {detail}")));
+    let fail = |detail: &str| Err(SourceError::new(uri, SourceErrorKind::Uri, format!("`{address}` {detail}")));
     trouble(address).map_or(Ok(()), fail)
 }
 

@@ -1,18 +1,18 @@
-//! What goes wrong with a key source.
+//! Errors of key sources.
 
 use std::time::Duration;
 
 use super::SourceUri;
 
-/// The kind of trouble, for programs that choose what to do.
+/// The kind of error, for programs that choose what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Problem {
+pub enum SourceErrorKind {
     /// The URI is wrong.
     Uri,
     /// This build has no such kind of source.
     Unsupported,
-    /// The configuration does not list it as a trusted source.
+    /// It is not a trusted source.
     Untrusted,
     /// There is no such key, file, token or program.
     Missing,
@@ -20,16 +20,16 @@ pub enum Problem {
     Denied,
     /// The source does not answer.
     Unreachable,
-    /// The source answers, and wants to be left alone for a while: a rate limit.
+    /// The source answers, and limits the rate of requests.
     Busy,
-    /// The source answered with something that is no key or no derivation.
+    /// The answer is not a key or not a derivation.
     Malformed,
 }
 
-impl Problem {
-    /// Whether it can pass by itself, so that asking again later is of use; everything else takes somebody to change something.
+impl SourceErrorKind {
+    /// Whether it can pass by itself, so that it helps to retry later. Every other error needs a change.
     pub fn can_pass(self) -> bool {
-        matches!(self, Problem::Unreachable | Problem::Busy)
+        matches!(self, SourceErrorKind::Unreachable | SourceErrorKind::Busy)
     }
 }
 
@@ -38,31 +38,31 @@ impl Problem {
 #[error("key source {uri}: {detail}")]
 pub struct SourceError {
     uri: SourceUri,
-    problem: Problem,
+    kind: SourceErrorKind,
     detail: String,
     retry_after: Option<Duration>,
 }
 
 impl SourceError {
-    /// Trouble of the source `uri`; `detail` says what is wrong and how to mend it.
-    pub fn new(uri: &SourceUri, problem: Problem, detail: String) -> Self {
-        SourceError { uri: uri.clone(), problem, detail, retry_after: None }
+    /// An error of the source `uri`; `detail` says what is wrong and what to do.
+    pub fn new(uri: &SourceUri, kind: SourceErrorKind, detail: String) -> Self {
+        SourceError { uri: uri.clone(), kind, detail, retry_after: None }
     }
 
-    /// The same, of a source that says when to ask again.
+    /// The same, from a source that says when to retry.
     #[must_use]
     pub fn with_retry_after(self, retry_after: Option<Duration>) -> Self {
         SourceError { retry_after, ..self }
     }
 
-    /// When the source wants to be asked again, where it says so.
+    /// How long to wait before a retry, where the source says so.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
 
-    /// The kind of trouble.
-    pub fn problem(&self) -> Problem {
-        self.problem
+    /// The kind of error.
+    pub fn kind(&self) -> SourceErrorKind {
+        self.kind
     }
 
     /// The source in question.

@@ -16,8 +16,8 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use zeroize::Zeroizing;
 
-use super::{KeySource, Problem, SourceError, SourceUri, exec_process, printable};
-use crate::derive::{Expanded, KEY_BYTES};
+use super::{KeySource, SourceError, SourceErrorKind, SourceUri, exec_process, printable};
+use crate::derive::{DerivedKey, KEY_BYTES};
 
 /// More than 32 bytes in base64 with any white space around it.
 const MAX_OUTPUT: usize = 256;
@@ -36,18 +36,18 @@ impl ExecSource {
     pub(super) fn open(uri: &SourceUri, base: &Path, time_limit: Duration) -> Result<Self, SourceError> {
         let fail = |problem, detail| SourceError::new(uri, problem, detail);
         let mut words = uri.rest().split(' ').filter(|word| !word.is_empty()).map(str::to_owned);
-        let named = words.next().ok_or_else(|| fail(Problem::Uri, "it names no program".to_owned()))?;
+        let named = words.next().ok_or_else(|| fail(SourceErrorKind::Uri, "it names no program".to_owned()))?;
         // A relative program together with a folder to run in would mean different things on different systems.
         let folder = std::path::absolute(if base.as_os_str().is_empty() { Path::new(".") } else { base })
-            .map_err(|error| fail(Problem::Unreachable, format!("the configuration's folder: {error}")))?;
+            .map_err(|error| fail(SourceErrorKind::Unreachable, format!("the configuration's folder: {error}")))?;
         let program = if named.contains('/') { folder.join(&named) } else { PathBuf::from(&named) };
         if named.contains('/') && !program.is_file() {
-            return Err(fail(Problem::Missing, format!("there is no program {}", program.display())));
+            return Err(fail(SourceErrorKind::Missing, format!("there is no program {}", program.display())));
         }
         Ok(ExecSource { uri: uri.clone(), program, arguments: words.collect(), folder, time_limit })
     }
 
-    fn fail(&self, problem: Problem, detail: String) -> SourceError {
+    fn fail(&self, problem: SourceErrorKind, detail: String) -> SourceError {
         SourceError::new(&self.uri, problem, detail)
     }
 
@@ -57,12 +57,12 @@ impl ExecSource {
         match error.kind() {
             ErrorKind::NotFound => {
                 let detail = format!("{program} cannot be run: it, or the interpreter on its first line, is not there");
-                self.fail(Problem::Missing, detail)
+                self.fail(SourceErrorKind::Missing, detail)
             }
             ErrorKind::PermissionDenied => {
-                self.fail(Problem::Denied, format!("{program} may not be run by this user: `chmod +x` it"))
+                self.fail(SourceErrorKind::Denied, format!("{program} may not be run by this user: `chmod +x` it"))
             }
-            _ => self.fail(Problem::Unreachable, format!("{program} cannot be run: {error}")),
+            _ => self.fail(SourceErrorKind::Unreachable, format!("{program} cannot be run: {error}")),
         }
     }
 
@@ -70,12 +70,12 @@ impl ExecSource {
         let seconds = self.time_limit.as_secs_f32();
         let detail =
             format!("it gave no answer within {seconds} s and was ended: run it by hand and see what it waits for");
-        self.fail(Problem::Unreachable, detail)
+        self.fail(SourceErrorKind::Unreachable, detail)
     }
 }
 
 impl KeySource for ExecSource {
-    fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
+    fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
         let deadline = Instant::now() + self.time_limit;
         let input = format!("{}\n", BASE64.encode(info));
         let mut command = Command::new(&self.program);
@@ -90,15 +90,15 @@ impl KeySource for ExecSource {
                 .find(|line| !line.is_empty())
                 .unwrap_or("it said nothing on standard error");
             let detail = format!("the program failed ({}): {}", finished.status, printable(first));
-            return Err(self.fail(Problem::Unreachable, detail));
+            return Err(self.fail(SourceErrorKind::Unreachable, detail));
         }
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         match BASE64.decode_slice(finished.printed.trim_ascii(), key.as_mut_slice()) {
-            Ok(KEY_BYTES) => Ok(Expanded::new(key)),
+            Ok(KEY_BYTES) => Ok(DerivedKey::new(key)),
             _ => {
                 let detail =
                     "the program has to print 32 bytes in base64, HMAC-SHA256(master, info ‖ 01), and nothing else";
-                Err(self.fail(Problem::Malformed, detail.to_owned()))
+                Err(self.fail(SourceErrorKind::Malformed, detail.to_owned()))
             }
         }
     }

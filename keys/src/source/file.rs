@@ -6,8 +6,8 @@ use std::path::Path;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use zeroize::Zeroizing;
 
-use super::{KeySource, Problem, SourceError, SourceUri, secret_file};
-use crate::derive::{self, Expanded, KEY_BYTES};
+use super::{KeySource, SourceError, SourceErrorKind, SourceUri, secret_file};
+use crate::derive::{self, DerivedKey, KEY_BYTES};
 
 pub(super) struct FileSource {
     key: Zeroizing<[u8; KEY_BYTES]>,
@@ -20,7 +20,7 @@ impl FileSource {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         match BASE64.decode_slice(text.trim_end(), key.as_mut_slice()) {
             Ok(KEY_BYTES) => Ok(FileSource { key }),
-            _ => Err(SourceError::new(uri, Problem::Malformed, unreadable(&path))),
+            _ => Err(SourceError::new(uri, SourceErrorKind::Malformed, unreadable(&path))),
         }
     }
 
@@ -36,7 +36,7 @@ fn unreadable(path: &Path) -> String {
 }
 
 impl KeySource for FileSource {
-    fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
+    fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
         Ok(derive::expand(&self.key, info))
     }
 }

@@ -1,5 +1,22 @@
-//! Key sources: where master keys live. One joint, [`KeySource`], of which one method has to be there; each kind of source is
-//! one file or folder.
+//! Key sources: where master keys live. [`KeySource`] is the one interface; each kind of source is one file or folder.
+//!
+//! ```
+//! use bulla::source::{SourceErrorKind, SourceUri, Sources};
+//! # mod fixture { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/fixture.rs")); }
+//! # let fixture = fixture::Fixture::new();
+//! # let folder = fixture.folder.path();
+//! # let context = bulla::source::EncryptionContext { keyring: fixture.keyring.id(), version: None, wrapped: None };
+//!
+//! // Relative paths begin at this folder; a source that no entry of the list covers is not opened.
+//! let sources = Sources::new(folder).trusting(["file:master-1.key"]);
+//! let trusted: SourceUri = "file:master-1.key".parse()?;
+//! assert!(sources.open(&trusted, context)?.expand(b"a label").is_ok());
+//!
+//! let other: SourceUri = "file:master-2.key".parse()?;
+//! let error = sources.open(&other, context).err().ok_or("it is not trusted")?;
+//! assert_eq!(error.kind(), SourceErrorKind::Untrusted);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #[cfg(feature = "aws-kms")]
 mod aws_kms;
@@ -32,23 +49,24 @@ use std::{fmt, path::PathBuf, time::Duration};
 #[cfg(unix)]
 pub use self::exec_process::end_programs;
 pub use self::{
-    error::{Problem, SourceError},
+    error::{SourceError, SourceErrorKind},
     regular_file::read_regular_file,
     secret_file::{SecretFileError, read_secret_file},
-    uri::SourceUri,
+    uri::{SourceUri, SourceUriError},
 };
-use crate::{KeyVersion, KeyringId, derive::Expanded};
+pub use crate::derive::DerivedKey;
+use crate::{key_version::KeyVersion, keyring_id::KeyringId};
 
 /// A place that holds one 32-byte master key and expands it.
 ///
 /// A device that keeps its key to itself computes `HMAC-SHA256(master, info ‖ 01)`, which is the same.
 pub trait KeySource: Send + Sync {
     /// `HKDF-Expand-SHA256(master, info, 32)` (RFC 5869).
-    fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError>;
+    fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError>;
 
     /// The same for several `info`s, in their order. A source that is far away, or wants a login, is asked for all of them at
     /// once where it can.
-    fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<Expanded>, SourceError> {
+    fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<DerivedKey>, SourceError> {
         infos.iter().map(|info| self.expand(info)).collect()
     }
 
@@ -60,7 +78,7 @@ pub trait KeySource: Send + Sync {
 
 /// What a source is asked to open: which key of which keyring, and the wrapped key where the source keeps none itself.
 #[derive(Clone, Copy)]
-pub struct Binding<'a> {
+pub struct EncryptionContext<'a> {
     /// The keyring.
     pub keyring: KeyringId,
     /// The key version; none for a key that is no master key.
@@ -110,9 +128,9 @@ impl Sources {
     }
 
     /// Opens the source that `uri` names, if it is trusted.
-    pub fn open(&self, uri: &SourceUri, binding: Binding<'_>) -> Result<Box<dyn KeySource>, SourceError> {
+    pub fn open(&self, uri: &SourceUri, context: EncryptionContext<'_>) -> Result<Box<dyn KeySource>, SourceError> {
         self.check_trust(uri)?;
-        self.open_configured(uri, binding)
+        self.open_configured(uri, context)
     }
 
     fn check_trust(&self, uri: &SourceUri) -> Result<(), SourceError> {
@@ -124,7 +142,7 @@ impl Sources {
     pub(crate) fn open_configured(
         &self,
         uri: &SourceUri,
-        binding: Binding<'_>,
+        context: EncryptionContext<'_>,
     ) -> Result<Box<dyn KeySource>, SourceError> {
         let (own, base, limit) = (uri.clone(), self.base.clone(), self.time_limit);
         match uri.scheme() {
@@ -141,13 +159,13 @@ impl Sources {
             }),
             #[cfg(feature = "aws-kms")]
             "aws-kms" => {
-                let wrapped = binding.wrapped.map(<[u8]>::to_vec);
-                let (keyring, version) = (binding.keyring, binding.version);
+                let wrapped = context.wrapped.map(<[u8]>::to_vec);
+                let (keyring, version) = (context.keyring, context.version);
                 bounded::source(uri, limit, 1, move || {
-                    aws_kms::open(&own, Binding { keyring, version, wrapped: wrapped.as_deref() }, limit)
+                    aws_kms::open(&own, EncryptionContext { keyring, version, wrapped: wrapped.as_deref() }, limit)
                 })
             }
-            _ => Err(SourceError::new(uri, Problem::Unsupported, unsupported(uri.scheme()))),
+            _ => Err(SourceError::new(uri, SourceErrorKind::Unsupported, unsupported(uri.scheme()))),
         }
     }
 
@@ -161,12 +179,14 @@ impl Sources {
 impl Sources {
     /// The 32 bytes of a key that is used as it is and derives nothing, such as the seed of a key that signs. Only a file gives
     /// them out: `file:PATH`, one line of base64, mode 0600. The configuration names it, which makes it trusted.
-    pub fn key_itself(&self, uri: &SourceUri) -> Result<zeroize::Zeroizing<[u8; 32]>, SourceError> {
+    pub fn signing_seed(&self, uri: &SourceUri) -> Result<zeroize::Zeroizing<[u8; 32]>, SourceError> {
         match uri.scheme() {
             "file" => self.open_file(uri).map(file::FileSource::into_key),
-            _ => {
-                Err(SourceError::new(uri, Problem::Unsupported, "this key has to be in a file: `file:PATH`".to_owned()))
-            }
+            _ => Err(SourceError::new(
+                uri,
+                SourceErrorKind::Unsupported,
+                "this key has to be in a file: `file:PATH`".to_owned(),
+            )),
         }
     }
 }
@@ -196,8 +216,8 @@ fn printable(text: &str) -> String {
     shown
 }
 
-impl fmt::Debug for Binding<'_> {
+impl fmt::Debug for EncryptionContext<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Binding({} {:?})", self.keyring, self.version)
+        write!(f, "EncryptionContext({} {:?})", self.keyring, self.version)
     }
 }

@@ -1,6 +1,6 @@
 //! The `name=value` parts of a source URI.
 
-use super::{Problem, SourceError, SourceUri};
+use super::{SourceError, SourceErrorKind, SourceUri};
 
 /// The parameters of one URI; none stands there twice, and each is known to the source.
 pub(super) struct Parameters<'a> {
@@ -16,7 +16,7 @@ impl<'a> Parameters<'a> {
         separator: char,
         known: &[&'static str],
     ) -> Result<Self, SourceError> {
-        let fail = |detail| Err(SourceError::new(uri, Problem::Uri, detail));
+        let fail = |detail| Err(SourceError::new(uri, SourceErrorKind::Uri, detail));
         let mut pairs: Vec<(&str, Vec<u8>)> = Vec::new();
         for part in text.split(separator).filter(|part| !part.is_empty()) {
             let Some((name, value)) = part.split_once('=') else {
@@ -44,12 +44,13 @@ impl<'a> Parameters<'a> {
     /// The value of a parameter, as text.
     pub(super) fn get(&self, name: &str) -> Result<Option<&str>, SourceError> {
         let value = self.bytes(name).map(str::from_utf8).transpose();
-        value.map_err(|_| SourceError::new(self.uri, Problem::Uri, format!("the value of `{name}` is no UTF-8")))
+        value
+            .map_err(|_| SourceError::new(self.uri, SourceErrorKind::Uri, format!("the value of `{name}` is no UTF-8")))
     }
 
     /// The value of a parameter that has to be there; `why` is what to do.
     pub(super) fn require(&self, name: &str, why: &str) -> Result<&str, SourceError> {
-        let missing = || SourceError::new(self.uri, Problem::Uri, format!("`{name}` is missing: {why}"));
+        let missing = || SourceError::new(self.uri, SourceErrorKind::Uri, format!("`{name}` is missing: {why}"));
         self.get(name)?.filter(|value| !value.is_empty()).ok_or_else(missing)
     }
 }

@@ -4,7 +4,7 @@ use std::{env, fs::File, io::Read, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{Problem, regular_file};
+use super::{SourceErrorKind, regular_file};
 
 /// Longer than any right content, so that a wrong path does not read a disk into memory.
 const MAX_FILE: u64 = 8192;
@@ -13,7 +13,7 @@ const MAX_FILE: u64 = 8192;
 pub(super) const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
 /// What went wrong with a file, for the error of the source that needs it.
-pub(super) type Trouble = (Problem, String);
+pub(super) type Trouble = (SourceErrorKind, String);
 
 /// A file that cannot be read, or that others may read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -34,7 +34,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Trouble> {
     let mut text = Zeroizing::new(String::with_capacity(MAX_FILE as usize));
     file.take(MAX_FILE)
         .read_to_string(&mut text)
-        .map_err(|error| (Problem::Malformed, format!("{} cannot be read as text: {error}", path.display())))?;
+        .map_err(|error| (SourceErrorKind::Malformed, format!("{} cannot be read as text: {error}", path.display())))?;
     Ok(text)
 }
 
@@ -42,30 +42,30 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Trouble> {
 pub(super) fn open(path: &Path) -> Result<File, Trouble> {
     let failed = |error: std::io::Error| {
         let problem = match error.kind() {
-            std::io::ErrorKind::NotFound => Problem::Missing,
-            std::io::ErrorKind::PermissionDenied => Problem::Denied,
-            _ => Problem::Unreachable,
+            std::io::ErrorKind::NotFound => SourceErrorKind::Missing,
+            std::io::ErrorKind::PermissionDenied => SourceErrorKind::Denied,
+            _ => SourceErrorKind::Unreachable,
         };
         (problem, format!("cannot open {}: {error}", path.display()))
     };
     let file = regular_file::open(path).map_err(failed)?;
     match file.metadata().map_err(failed)?.is_file() {
         true => Ok(file),
-        false => Err((Problem::Malformed, format!("{} is not a file", path.display()))),
+        false => Err((SourceErrorKind::Malformed, format!("{} is not a file", path.display()))),
     }
 }
 
 #[cfg(unix)]
 fn check_mode(file: &File, path: &Path) -> Result<(), Trouble> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = file.metadata().map_err(|error| (Problem::Unreachable, error.to_string()))?;
+    let metadata = file.metadata().map_err(|error| (SourceErrorKind::Unreachable, error.to_string()))?;
     let mode = metadata.permissions().mode() & 0o777;
     // systemd lets a service in by an access-control list, whose mask shows as the group's bits.
     let systemd = env::var_os(CREDENTIALS_DIRECTORY).is_some_and(|folder| path.starts_with(folder));
     if mode & 0o077 == 0 || (systemd && mode & 0o037 == 0) {
         Ok(())
     } else {
-        Err((Problem::Denied, format!("has mode {mode:04o}, so others may read it: `chmod 600` it")))
+        Err((SourceErrorKind::Denied, format!("has mode {mode:04o}, so others may read it: `chmod 600` it")))
     }
 }
 

@@ -1,6 +1,6 @@
-//! Which source URIs are trusted: whoever can write the keyring must not be able to point it at a key of his own.
+//! Which source URIs are trusted: someone who can write the keyring must not be able to point it at their own key.
 
-use super::{Problem, SourceError, SourceUri};
+use super::{SourceError, SourceErrorKind, SourceUri};
 
 /// Parameters that decide who answers, or what code runs. One that the entry does not name is not trusted.
 const DECIDING: [&str; 4] = ["endpoint", "module-path", "ca-source", "namespace"];
@@ -10,11 +10,8 @@ pub(super) fn check(uri: &SourceUri, trusted: &[String]) -> Result<(), SourceErr
     if trusted.iter().any(|entry| covers(entry, uri)) {
         return Ok(());
     }
-    let detail = format!(
-        "it is not among the trusted sources; if it is to be one, add {:?} to keyring.trusted_sources in the configuration",
-        entry_for(uri)
-    );
-    Err(SourceError::new(uri, Problem::Untrusted, detail))
+    let detail = format!("it is not a trusted source; the entry {:?} would cover it", entry_for(uri));
+    Err(SourceError::new(uri, SourceErrorKind::Untrusted, detail))
 }
 
 /// An entry covers a URI that is equal to it; or whose path begins with the entry's, up to a boundary and without climbing
@@ -116,7 +113,7 @@ mod tests {
     fn the_refusal_says_what_to_add() {
         let uri = "pkcs11:token=bulla;object=o?module-path=/m.so&pin-source=env:PIN".parse().unwrap();
         let error = check(&uri, &[]).unwrap_err();
-        assert_eq!(error.problem(), Problem::Untrusted);
+        assert_eq!(error.kind(), SourceErrorKind::Untrusted);
         assert!(error.to_string().contains("\"pkcs11:token=bulla;object=o?module-path=/m.so\""), "{error}");
     }
 }

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ApiKey;
+use crate::api_key::ApiKey;
 
 /// The name of a key source, such as `file:master-1.key`.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -13,12 +13,12 @@ use ureq::{
 use zeroize::Zeroizing;
 
 use super::{
-    KeySource, Problem, SourceError, SourceUri, credential, endpoint, one_block, parameters::Parameters, printable,
-    secret_file,
+    KeySource, SourceError, SourceErrorKind, SourceUri, credential, endpoint, one_block, parameters::Parameters,
+    printable, secret_file,
 };
 use crate::{
     agent,
-    derive::{Expanded, KEY_BYTES},
+    derive::{DerivedKey, KEY_BYTES},
 };
 
 /// Far more than an answer has.
@@ -59,22 +59,29 @@ impl VaultTransit {
         let known = ["key_version", "token-source", "namespace", "ca-source"];
         let query = Parameters::parse(uri, query, '&', &known)?;
         let (server, mount, key) = split(place).ok_or_else(|| {
-            fail(Problem::Uri, "it is named vault-transit:https://HOST[:PORT]/MOUNT/KEY?key_version=N&token-source=…")
+            fail(
+                SourceErrorKind::Uri,
+                "it is named vault-transit:https://HOST[:PORT]/MOUNT/KEY?key_version=N&token-source=…",
+            )
         })?;
         endpoint::check(uri, server)?;
         let why = "without it, a rotation in Vault would change the key; the first is key_version=1";
         let key_version = query.require("key_version", why)?.parse().ok().filter(|number| *number > 0);
-        let key_version = key_version.ok_or_else(|| fail(Problem::Uri, "key_version is a number, from 1 up"))?;
+        let key_version =
+            key_version.ok_or_else(|| fail(SourceErrorKind::Uri, "key_version is a number, from 1 up"))?;
         let pointer =
             query.require("token-source", "file:PATH, env:NAME or credential:NAME, where Vault's token is")?;
         let token = credential::read(uri, "token-source", pointer, base)?;
         let mut token = HeaderValue::from_str(&token).map_err(|_| {
-            fail(Problem::Malformed, "what token-source names is no token: it has characters that no header takes")
+            fail(
+                SourceErrorKind::Malformed,
+                "what token-source names is no token: it has characters that no header takes",
+            )
         })?;
         token.set_sensitive(true);
         let namespace = query.get("namespace")?.map(HeaderValue::from_str).transpose();
         let namespace =
-            namespace.map_err(|_| fail(Problem::Uri, "the namespace has characters that no header takes"))?;
+            namespace.map_err(|_| fail(SourceErrorKind::Uri, "the namespace has characters that no header takes"))?;
         let roots = query.get("ca-source")?.map(|pointer| own_roots(uri, pointer, base)).transpose()?;
         let path = format!("{mount}/hmac/{key}");
         let url = format!("{server}/v1/{path}");
@@ -89,7 +96,7 @@ impl VaultTransit {
         })
     }
 
-    fn fail(&self, problem: Problem, detail: String) -> SourceError {
+    fn fail(&self, problem: SourceErrorKind, detail: String) -> SourceError {
         SourceError::new(&self.uri, problem, detail)
     }
 
@@ -108,7 +115,7 @@ impl VaultTransit {
             error if tls_trouble(&error).is_some_and(speaks_no_tls) => {
                 let detail =
                     "the server does not speak TLS at this port: name the port that does, or, on this machine, http://";
-                return self.fail(Problem::Uri, detail.to_owned());
+                return self.fail(SourceErrorKind::Uri, detail.to_owned());
             }
             error if tls_trouble(&error).is_some() || matches!(error, ureq::Error::Tls(_)) => {
                 format!(
@@ -117,7 +124,7 @@ impl VaultTransit {
             }
             other => format!("the server cannot be reached: {other}"),
         };
-        self.fail(Problem::Unreachable, printable(&detail))
+        self.fail(SourceErrorKind::Unreachable, printable(&detail))
     }
 
     /// What a status other than 200 means, with what Vault said, and when it wants to be asked again (RFC 9110, 10.2.3).
@@ -128,32 +135,32 @@ impl VaultTransit {
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         let (problem, what) = match status {
             403 => (
-                Problem::Denied,
+                SourceErrorKind::Denied,
                 format!(
                     "the token is not valid any more, or its policy lacks `update` on {}, or mount, key or namespace in the URI is \
                      another",
                     self.path
                 ),
             ),
-            404 => (Problem::Missing, "there is no Transit engine at this mount, or no such namespace".to_owned()),
-            400 if said.contains("not found") => (Problem::Missing, "there is no such Transit key".to_owned()),
+            404 => (SourceErrorKind::Missing, "there is no Transit engine at this mount, or no such namespace".to_owned()),
+            400 if said.contains("not found") => (SourceErrorKind::Missing, "there is no such Transit key".to_owned()),
             400 if said.contains("HTTP request to an HTTPS server") => {
-                (Problem::Uri, "the server speaks TLS at this port: write https://".to_owned())
+                (SourceErrorKind::Uri, "the server speaks TLS at this port: write https://".to_owned())
             }
             400 if said.contains("deleted") => {
-                (Problem::Denied, "the key is marked as deleted: restore it".to_owned())
+                (SourceErrorKind::Denied, "the key is marked as deleted: restore it".to_owned())
             }
             400 => (
-                Problem::Denied,
+                SourceErrorKind::Denied,
                 "the server refuses this key or key version (min_decryption_version or min_encryption_version is above it, the version's number, the key's type)".to_owned(),
             ),
             429 if retry_after.is_some() || said.contains("rate limit") => {
-                (Problem::Busy, "the server's rate limit is reached".to_owned())
+                (SourceErrorKind::Busy, "the server's rate limit is reached".to_owned())
             }
-            429 | 472 | 473 => (Problem::Unreachable, "the server is busy, or a standby: name the active one".to_owned()),
-            503 if said.contains("sealed") => (Problem::Unreachable, "the server is sealed: unseal it".to_owned()),
-            300..=399 => (Problem::Unreachable, "the server sends elsewhere, and the token is not carried there: name the active one".to_owned()),
-            _ => (Problem::Unreachable, "the server failed".to_owned()),
+            429 | 472 | 473 => (SourceErrorKind::Unreachable, "the server is busy, or a standby: name the active one".to_owned()),
+            503 if said.contains("sealed") => (SourceErrorKind::Unreachable, "the server is sealed: unseal it".to_owned()),
+            300..=399 => (SourceErrorKind::Unreachable, "the server sends elsewhere, and the token is not carried there: name the active one".to_owned()),
+            _ => (SourceErrorKind::Unreachable, "the server failed".to_owned()),
         };
         let said = if said.is_empty() { "nothing".to_owned() } else { format!("{:?}", printable(&said)) };
         self.fail(problem, format!("{what} (status {status}, it says {said})")).with_retry_after(retry_after)
@@ -161,14 +168,14 @@ impl VaultTransit {
 }
 
 impl KeySource for VaultTransit {
-    fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
+    fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
         let input = BASE64.encode(one_block(info));
         let version = self.key_version;
         let body = format!(r#"{{"algorithm":"sha2-256","input":"{input}","key_version":{version}}}"#);
         let mut response = self.ask(&body).map_err(|error| self.unreachable(error))?;
         let mut text = Zeroizing::new(String::with_capacity(MAX_ANSWER as usize));
         let read = response.body_mut().as_reader().take(MAX_ANSWER).read_to_string(&mut text);
-        read.map_err(|error| self.fail(Problem::Unreachable, format!("the answer broke off: {error}")))?;
+        read.map_err(|error| self.fail(SourceErrorKind::Unreachable, format!("the answer broke off: {error}")))?;
         let status = response.status().as_u16();
         if status != 200 {
             let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
@@ -178,8 +185,11 @@ impl KeySource for VaultTransit {
         let mac = answer.as_ref().and_then(|answer| answer.data.hmac.strip_prefix(&format!("vault:v{version}:")));
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         match mac.map(|mac| BASE64.decode_slice(mac, key.as_mut_slice())) {
-            Some(Ok(KEY_BYTES)) => Ok(Expanded::new(key)),
-            _ => Err(self.fail(Problem::Malformed, "the answer is no HMAC-SHA256 of this key version".to_owned())),
+            Some(Ok(KEY_BYTES)) => Ok(DerivedKey::new(key)),
+            _ => {
+                Err(self
+                    .fail(SourceErrorKind::Malformed, "the answer is no HMAC-SHA256 of this key version".to_owned()))
+            }
         }
     }
 }
@@ -213,13 +223,16 @@ fn split(place: &str) -> Option<(&str, &str, &str)> {
 
 fn own_roots(uri: &SourceUri, pointer: &str, base: &Path) -> Result<Vec<Certificate<'static>>, SourceError> {
     let fail = |problem, detail| SourceError::new(uri, problem, format!("ca-source: {detail}"));
-    let path = pointer.strip_prefix("file:").ok_or_else(|| fail(Problem::Uri, "it is named file:PATH".to_owned()))?;
+    let path =
+        pointer.strip_prefix("file:").ok_or_else(|| fail(SourceErrorKind::Uri, "it is named file:PATH".to_owned()))?;
     let mut pem = Vec::new();
     let file = secret_file::open(&base.join(path)).map_err(|(problem, detail)| fail(problem, detail))?;
-    file.take(1024 * 1024).read_to_end(&mut pem).map_err(|error| fail(Problem::Unreachable, error.to_string()))?;
+    file.take(1024 * 1024)
+        .read_to_end(&mut pem)
+        .map_err(|error| fail(SourceErrorKind::Unreachable, error.to_string()))?;
     let certificates = agent::certificates(&pem);
     if certificates.is_empty() {
-        Err(fail(Problem::Malformed, format!("{path} has no PEM certificate")))
+        Err(fail(SourceErrorKind::Malformed, format!("{path} has no PEM certificate")))
     } else {
         Ok(certificates)
     }

@@ -6,7 +6,12 @@ use std::{
     sync::Arc,
 };
 
-use bulla::{Claims, Expectations, Issuer, Rejection, Request, Revocations, State, Suite, Verifier};
+use bulla::{
+    Expectations, IssueRequest, Issuer, Rejection, Verifier,
+    claims::Claims,
+    keyring::{Suite, VersionState},
+    revocation::Revocations,
+};
 
 use crate::fixture::{self, ISSUED, MASTER_7, MASTER_8, Version};
 
@@ -66,7 +71,7 @@ pub(crate) fn counted<T>(work: impl FnOnce() -> T) -> (T, u64) {
 }
 
 fn version(suite: Suite, master: [u8; 32]) -> [Version; 1] {
-    [Version::new(7, suite, State::Active, master)]
+    [Version::new(7, suite, VersionState::Active, master)]
 }
 
 #[test]
@@ -77,13 +82,14 @@ fn a_key_without_claims_a_forged_one_and_garbage_allocate_nothing() {
         let keyring = fixture::keyring(&version(suite, MASTER_7), &all);
         let forger = Issuer::new(&fixture::keyring(&version(suite, MASTER_8), &all));
         let issuer = Issuer::new(&keyring);
-        let request = |realm| Request { realm, app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
+        let request =
+            |realm| IssueRequest { realm, app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
         let issue = |issuer: &Issuer, request| issuer.issue(&request, ISSUED).expect("should issue");
 
         let good = issue(&issuer, request(all[0]));
         let forged = issue(&forger, request(all[0]));
         let foreign = issue(&issuer, request(all[1]));
-        let expired = issue(&issuer, Request { expires_at: Some(ISSUED + 1), ..request(all[0]) });
+        let expired = issue(&issuer, IssueRequest { expires_at: Some(ISSUED + 1), ..request(all[0]) });
         let revoked = issue(&issuer, request(all[0]));
         let mistyped = good.expose().replacen("acme_live", "acme_life", 1);
         let (long, longest) = ("x".repeat(1_000_000), "_".repeat(512));
@@ -118,7 +124,7 @@ fn a_key_with_claims_does_allocate_so_the_counter_counts() {
     let realms = [fixture::realm("acme_live")];
     let keyring = fixture::keyring(&version(Suite::Aes256Gcm, MASTER_7), &realms);
     let claims = Claims::new().with_scopes(["orders.read"]);
-    let request = Request { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims };
+    let request = IssueRequest { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims };
     let key = Issuer::new(&keyring).issue(&request, ISSUED).expect("should issue");
     let verifier = Verifier::new(&keyring);
     let (result, allocations) = counted(|| verifier.verify(key.expose(), &Expectations::realms(&realms), ISSUED));

@@ -4,8 +4,10 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{
-    ApiKeyId, Change, KeyVersion, KeyringId, Realm, RevocationEvent, State,
-    feed::{FeedError, Followed, Head, LogId, Message, SigningKey, VerifyingKey},
+    ApiKeyId, Realm,
+    feed::{FeedError, FeedState, Head, LogId, Message, SigningKey, VerifyingKey},
+    keyring::{KeyVersion, KeyringId, VersionState},
+    revocation::{Change, RevocationEvent},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -62,7 +64,7 @@ fn id(text: &str) -> ApiKeyId {
     text.parse().unwrap()
 }
 
-fn state(followed: &Followed) -> Value {
+fn state(followed: &FeedState) -> Value {
     let versions = followed.versions().iter();
     json!({
         "log_id": followed.log_id().map(|id| id.to_string()),
@@ -76,7 +78,7 @@ fn state(followed: &Followed) -> Value {
 }
 
 /// What the follower makes of one message; a message that it takes is written again and must mean the same.
-fn apply(followed: &mut Followed, bytes: &[u8], keyring: KeyringId, key: &VerifyingKey, now: u64) -> Value {
+fn apply(followed: &mut FeedState, bytes: &[u8], keyring: KeyringId, key: &VerifyingKey, now: u64) -> Value {
     let before = format!("{:?} {}", followed, followed.revocations().len());
     let applied = Message::read(bytes, keyring, key).and_then(|message| {
         let again = Message::write(message.head(), message.events(), &signing_key())?;
@@ -95,7 +97,7 @@ fn apply(followed: &mut Followed, bytes: &[u8], keyring: KeyringId, key: &Verify
 fn follow(vector: &Vector) -> Result<(), String> {
     let keyring: KeyringId = vector.keyring_id.parse().unwrap();
     let key: VerifyingKey = vector.public_key.parse().unwrap();
-    let mut followed = Followed::new(vector.realm.as_deref().map(fixture::realm));
+    let mut followed = FeedState::new(vector.realm.as_deref().map(fixture::realm));
     let same = |what: &str, got: &Value, expected: &Value| {
         if got == expected { Ok(()) } else { Err(format!("{what}: expected {expected}\n  got {got}")) }
     };
@@ -151,7 +153,10 @@ fn head(after: u64, seq: u64) -> Head {
         this_update: T,
         next_update: T + 60,
         keyring_serial: 3,
-        versions: vec![(KeyVersion::new(7).unwrap(), State::Active), (KeyVersion::new(8).unwrap(), State::Staged)],
+        versions: vec![
+            (KeyVersion::new(7).unwrap(), VersionState::Active),
+            (KeyVersion::new(8).unwrap(), VersionState::Staged),
+        ],
     }
 }
 
@@ -271,7 +276,7 @@ fn no_byte_of_a_message_may_be_another_one() {
 
 #[test]
 fn an_error_says_where_and_what_to_do() {
-    let mut followed = Followed::new(None);
+    let mut followed = FeedState::new(None);
     let mut apply = |head: Head| {
         let bytes = Message::write(&head, &[], &signing_key()).unwrap();
         followed.apply(&read(&bytes).unwrap(), T)
@@ -292,13 +297,13 @@ fn an_error_says_where_and_what_to_do() {
 
 #[test]
 fn a_message_says_whether_anything_changed() {
-    let mut followed = Followed::new(None);
+    let mut followed = FeedState::new(None);
     let mut apply = |head: Head, events: &[RevocationEvent]| {
         let bytes = Message::write(&head, events, &signing_key()).unwrap();
         followed.apply(&read(&bytes).unwrap(), T).unwrap().changed
     };
     let waits = RevocationEvent { effective_at: Some(T as u32 + 1), ..revoke(2) };
-    let burned = vec![(KeyVersion::FIRST, State::Compromised)];
+    let burned = vec![(KeyVersion::FIRST, VersionState::Compromised)];
     assert!(apply(head(0, 1), &[revoke(1)]));
     assert!(!apply(head(1, 1), &[]));
     assert!(!apply(head(1, 2), &[waits]), "its time has not come");
@@ -306,7 +311,7 @@ fn a_message_says_whether_anything_changed() {
     assert!(!apply(Head { versions: burned, ..head(2, 2) }, &[]));
     assert_eq!(followed.log().next_due(), Some(T as u32 + 1));
     assert!(!followed.due(T) && followed.due(T + 1) && !followed.due(T + 1));
-    assert!(!followed.is_stale(T + 60) && followed.is_stale(T + 61) && Followed::new(None).is_stale(0));
+    assert!(!followed.is_stale(T + 60) && followed.is_stale(T + 61) && FeedState::new(None).is_stale(0));
 }
 
 #[test]

@@ -10,8 +10,9 @@ use std::{
 };
 
 use bulla::{
-    Change, KeyVersion, KeyringId, RevocationEvent, State,
     feed::{Head, LogId, Message, SigningKey, VerifyingKey},
+    keyring::{KeyVersion, KeyringId, VersionState},
+    revocation::{Change, RevocationEvent},
 };
 use zeroize::Zeroizing;
 
@@ -32,7 +33,7 @@ pub(crate) fn public_key() -> VerifyingKey {
 pub(crate) struct Log {
     pub(crate) id: [u8; 16],
     pub(crate) events: Vec<RevocationEvent>,
-    pub(crate) versions: Vec<(KeyVersion, State)>,
+    pub(crate) versions: Vec<(KeyVersion, VersionState)>,
     /// Most events of one message.
     pub(crate) page: usize,
     /// Another status than 200.
@@ -68,7 +69,7 @@ impl FeedServer {
         let log = Log {
             id: [0xe0; 16],
             events: Vec::new(),
-            versions: vec![(KeyVersion::new(7).expect("a version"), State::Active)],
+            versions: vec![(KeyVersion::new(7).expect("a version"), VersionState::Active)],
             page: 1000,
             failing: None,
             api_key: api_key.to_owned(),

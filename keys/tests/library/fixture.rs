@@ -4,7 +4,11 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::{Keyring, KeyringDocument, KeyringError, MacKey, Realm, SourceRecord, SourceUri, Sources, State, Suite};
+use bulla::{
+    Realm,
+    keyring::{Keyring, KeyringDocument, KeyringError, MacKey, SourceRecord, Suite, VersionState},
+    source::{SourceUri, Sources},
+};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::Sha256;
@@ -52,7 +56,7 @@ pub(crate) fn hmac(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
 pub(crate) struct Version {
     pub(crate) number: u32,
     pub(crate) suite: Suite,
-    pub(crate) state: State,
+    pub(crate) state: VersionState,
     pub(crate) master: [u8; 32],
     pub(crate) seal_until: Option<u64>,
     pub(crate) verify_until: Option<u64>,
@@ -61,7 +65,7 @@ pub(crate) struct Version {
 
 impl Version {
     /// One source, `file:master-NUMBER.key`, and no limits.
-    pub(crate) fn new(number: u32, suite: Suite, state: State, master: [u8; 32]) -> Self {
+    pub(crate) fn new(number: u32, suite: Suite, state: VersionState, master: [u8; 32]) -> Self {
         let sources = vec![format!("file:master-{number}.key")];
         Version { number, suite, state, master, seal_until: None, verify_until: None, sources }
     }

@@ -6,9 +6,11 @@ use std::sync::{
 };
 
 use bulla::{
-    ApiKey, Change, Claims, Expectations, Issuer, KeyVersion, KeyringId, Realm, Request, SharedVerifier,
-    SharedVerifyError, State, Suite, Verifier,
-    feed::{FollowError, Follower, FollowerError, Following, SigningKey, VerifyingKey, WhenStale},
+    ApiKey, Expectations, IssueRequest, Issuer, Realm, SharedVerifier, Verifier, VerifyError,
+    claims::Claims,
+    feed::{FollowError, Follower, FollowerError, FollowerHandle, SigningKey, VerifyingKey, WhenStale},
+    keyring::{KeyVersion, KeyringId, Suite, VersionState},
+    revocation::Change,
 };
 use zeroize::Zeroizing;
 
@@ -32,9 +34,9 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let keyring = fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7)], &realms());
+        let keyring = fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7)], &realms());
         let issue = |realm| {
-            let request = Request { realm, app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
+            let request = IssueRequest { realm, app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
             Issuer::new(&keyring).issue(&request, ISSUED).expect("should issue")
         };
         let now = Arc::new(AtomicU64::new(ISSUED));
@@ -53,12 +55,12 @@ impl World {
         Follower::new(&self.server.address(), &api_key, KeyringId::from_bytes(KEYRING_ID), key).expect("a follower")
     }
 
-    fn start(&self, follower: Follower, when_stale: WhenStale) -> Following {
+    fn start(&self, follower: Follower, when_stale: WhenStale) -> FollowerHandle {
         let clock = Arc::clone(&self.now);
         follower.start(&self.verifier, when_stale, move || clock.load(Ordering::SeqCst)).expect("should start")
     }
 
-    fn follow(&self, when_stale: WhenStale) -> Following {
+    fn follow(&self, when_stale: WhenStale) -> FollowerHandle {
         self.start(self.follower(public_key()), when_stale)
     }
 
@@ -67,7 +69,7 @@ impl World {
         let now = self.now.load(Ordering::SeqCst);
         [&self.one, &self.other].map(|key| {
             let verified = self.verifier.verify(key.expose(), &Expectations::realms(&realms()), now);
-            verified.map_or_else(SharedVerifyError::code, |_| "good")
+            verified.map_or_else(VerifyError::code, |_| "good")
         })
     }
 }
@@ -104,7 +106,7 @@ fn what_the_server_tells_reaches_the_verifier_as_soon_as_it_happens() {
 #[test]
 fn a_version_that_was_given_up_is_refused_before_the_changed_keyring_is_at_hand() {
     let world = World::new();
-    world.server.change(|log| log.versions = vec![(KeyVersion::new(7).expect("a version"), State::Compromised)]);
+    world.server.change(|log| log.versions = vec![(KeyVersion::new(7).expect("a version"), VersionState::Compromised)]);
     let _following = world.follow(WhenStale::GoOn);
     world.server.append(&[revoke(&world.one)]);
     world.server.asked_from(1);

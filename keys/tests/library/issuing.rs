@@ -3,8 +3,9 @@
 use std::fmt;
 
 use bulla::{
-    Cidr, Claims, ClaimsError, Expectations, IssueError, Issuer, Keyring, Rejection, Request, State, Suite, Verified,
-    Verifier, VerifyError,
+    Expectations, IssueError, IssueRequest, Issuer, Rejection, Verified, Verifier, VerifyError,
+    claims::{Cidr, Claims, ClaimsError},
+    keyring::{Keyring, Suite, VersionState},
 };
 use rand_core::{TryCryptoRng, TryRng};
 use uuid::{Uuid, uuid};
@@ -23,11 +24,11 @@ const WORKED: [&str; 3] = [
 ];
 
 fn keyring(number: u32, suite: Suite, master: [u8; 32]) -> Keyring {
-    fixture::keyring(&[Version::new(number, suite, State::Active, master)], &[fixture::realm("acme_live")])
+    fixture::keyring(&[Version::new(number, suite, VersionState::Active, master)], &[fixture::realm("acme_live")])
 }
 
-fn request(expires_at: Option<u64>, claims: Claims) -> Request {
-    Request { realm: fixture::realm("acme_live"), app_id: APP, expires_at, claims }
+fn request(expires_at: Option<u64>, claims: Claims) -> IssueRequest {
+    IssueRequest { realm: fixture::realm("acme_live"), app_id: APP, expires_at, claims }
 }
 
 fn verify(keyring: &Keyring, text: &str, now: u64) -> Result<Verified, VerifyError> {
@@ -183,7 +184,7 @@ fn a_key_holds_from_its_issue_until_the_second_before_its_expiry() {
 
 #[test]
 fn nothing_is_sealed_from_seal_until_on_and_what_was_sealed_still_opens() {
-    let mut version = Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7);
+    let mut version = Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7);
     version.seal_until = Some(ISSUED);
     let keyring = fixture::keyring(&[version], &[fixture::realm("acme_live")]);
     let issuer = Issuer::new(&keyring);
@@ -196,14 +197,14 @@ fn nothing_is_sealed_from_seal_until_on_and_what_was_sealed_still_opens() {
 
 #[test]
 fn only_an_active_version_seals_and_only_for_the_realms_of_the_keyring() {
-    for state in [State::Staged, State::Deactivated, State::Compromised, State::Destroyed] {
+    for state in [VersionState::Staged, VersionState::Deactivated, VersionState::Compromised, VersionState::Destroyed] {
         let version = Version::new(7, Suite::Aes256Gcm, state, MASTER_7);
         let issuer = Issuer::new(&fixture::keyring(&[version], &[fixture::realm("acme_live")]));
         let error = issuer.issue(&request(None, Claims::new()), ISSUED).err();
         assert_eq!(error, Some(IssueError::NoActiveVersion), "{state}");
     }
     let issuer = Issuer::new(&keyring(7, Suite::Aes256Gcm, MASTER_7));
-    let other = Request { realm: fixture::realm("acme"), ..request(None, Claims::new()) };
+    let other = IssueRequest { realm: fixture::realm("acme"), ..request(None, Claims::new()) };
     assert_eq!(issuer.issue(&other, ISSUED).err(), Some(IssueError::Realm(other.realm)));
 }
 

@@ -1,13 +1,16 @@
 //! Keyring documents: what is read, and what is refused.
 
-use bulla::{KeyVersion, KeyringError, Problem, State, Suite};
+use bulla::{
+    keyring::{KeyVersion, KeyringError, Suite, VersionState},
+    source::SourceErrorKind,
+};
 
 use crate::fixture::{self, Folder, KEYRING_ID, MAC_KEY, MASTER_7, MASTER_8, Version};
 
 fn versions() -> [Version; 2] {
     [
-        Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7),
-        Version::new(8, Suite::Xaes256Gcm, State::Staged, MASTER_8),
+        Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7),
+        Version::new(8, Suite::Xaes256Gcm, VersionState::Staged, MASTER_8),
     ]
 }
 
@@ -150,14 +153,14 @@ fn without_the_mac_key_no_document_is_read() {
     let text = fixture::document(KEYRING_ID, &versions());
     folder.put("mac.key", "", 0o644);
     let problem = |result| match result {
-        Err(KeyringError::MacSource(error)) => error.problem(),
+        Err(KeyringError::MacSource(error)) => error.kind(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(problem(folder.parse(&text)), Problem::Denied);
+    assert_eq!(problem(folder.parse(&text)), SourceErrorKind::Denied);
     folder.put("mac.key", "", 0o600);
-    assert_eq!(problem(folder.parse(&text)), Problem::Malformed);
+    assert_eq!(problem(folder.parse(&text)), SourceErrorKind::Malformed);
     std::fs::remove_file(folder.path("mac.key")).expect("should remove");
-    assert_eq!(problem(folder.parse(&text)), Problem::Missing);
+    assert_eq!(problem(folder.parse(&text)), SourceErrorKind::Missing);
 }
 
 #[test]
@@ -166,11 +169,11 @@ fn versions_that_contradict_each_other_are_refused_under_a_right_mac() {
     let [seven, eight] = versions();
     let parse = |versions: &[Version]| folder.parse(&fixture::document(KEYRING_ID, versions)).err();
 
-    let two_active = [seven.clone(), Version { state: State::Active, ..eight.clone() }];
+    let two_active = [seven.clone(), Version { state: VersionState::Active, ..eight.clone() }];
     assert_eq!(parse(&two_active), Some(KeyringError::TwoActive(number(7), number(8))));
-    let duplicate = [seven.clone(), eight, Version { state: State::Destroyed, ..seven.clone() }];
+    let duplicate = [seven.clone(), eight, Version { state: VersionState::Destroyed, ..seven.clone() }];
     assert_eq!(parse(&duplicate), Some(KeyringError::DuplicateVersion(number(7))));
-    for state in State::ALL {
+    for state in VersionState::ALL {
         let error = parse(&[Version { state, sources: Vec::new(), ..seven.clone() }]);
         assert_eq!(error, state.opens().then_some(KeyringError::NoSource(number(7))), "{state}");
     }

@@ -18,7 +18,9 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{
-    Claims, Issuer, Keyring, Realm, Rejection, Request as KeyRequest, SharedVerifier, State, Suite, Verified, Verifier,
+    IssueRequest as KeyRequest, Issuer, Realm, Rejection, SharedVerifier, Verified, Verifier,
+    claims::Claims,
+    keyring::{Keyring, Suite, VersionState},
     layer::{Refusal, RequireScopes, VerifyLayer},
 };
 use tower::ServiceExt;
@@ -37,8 +39,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let versions = [
-            Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7),
-            Version::new(8, Suite::Xaes256Gcm, State::Staged, MASTER_8),
+            Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7),
+            Version::new(8, Suite::Xaes256Gcm, VersionState::Staged, MASTER_8),
         ];
         let keyring = fixture::keyring(&versions, &[realm(), fixture::realm("acme_test")]);
         let verifier = SharedVerifier::new(Verifier::new(&keyring));
@@ -150,7 +152,7 @@ async fn every_key_that_is_not_good_gets_the_same_answer_and_the_operator_the_re
     let good = world.issue(Claims::new());
     let revoked = world.issue(Claims::new());
     let id = |key: &str| key.parse::<bulla::ApiKey>().expect("a key").id();
-    world.verifier.take_back(Arc::new([id(&revoked)].into_iter().collect()), &[], None);
+    world.verifier.set_revocations(Arc::new([id(&revoked)].into_iter().collect()), &[], None);
     let not_yet = world.issue(Claims::new().with_not_before(ISSUED + 1));
     let elsewhere = world.issue(Claims::new().with_cidr(["10.0.0.0/8".parse().expect("a block")]));
     let of_others = world.issue(Claims::new().with_audience(["bank"]));
@@ -232,7 +234,7 @@ async fn what_cannot_be_told_is_503() {
     let api = api(world.layer());
     let (secret, good) = (world.issue(Claims::new().with_secret()), world.issue(Claims::new()));
     assert_eq!(answer(&api, "/open", &[(X_API_KEY, &secret)]).await, (503, None));
-    world.verifier.take_back(Arc::default(), &[], Some(ISSUED - 1));
+    world.verifier.set_revocations(Arc::default(), &[], Some(ISSUED - 1));
     assert_eq!(answer(&api, "/open", &[(X_API_KEY, &good)]).await, (503, None));
     let response = ask(&api, "/open", &[(X_API_KEY, &good)]).await;
     assert_eq!(response.extensions().get(), Some(&Refusal::Stale));
@@ -293,7 +295,7 @@ async fn the_next_request_meets_the_verifier_that_was_stored_meanwhile() {
     let world = World::new();
     let (api, key) = (api(world.layer()), world.issue(Claims::new()));
     assert_eq!(answer(&api, "/open", &[(X_API_KEY, &key)]).await.0, 200);
-    let compromised = Version::new(7, Suite::Aes256Gcm, State::Compromised, MASTER_7);
+    let compromised = Version::new(7, Suite::Aes256Gcm, VersionState::Compromised, MASTER_7);
     world.verifier.store(Verifier::new(&fixture::keyring(&[compromised], &[realm()])));
     assert_eq!(answer(&api, "/open", &[(X_API_KEY, &key)]).await, challenged(401, INVALID));
 }

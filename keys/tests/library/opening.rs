@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use bulla::{
-    ApiKey, Claims, Expectations, Issuer, KeyVersion, Keyring, Opened, Realm, Rejection, Request, Revocations,
-    SecretCheck, SecretHash, SecretHashError, SecretScheme, State, Suite, Verifier, VerifyError,
+    ApiKey, Expectations, IssueRequest, Issuer, Opened, Realm, Rejection, SecretCheck, Verifier, VerifyError,
+    claims::Claims,
+    keyring::{KeyVersion, Keyring, Suite, VersionState},
+    revocation::Revocations,
+    secret::{SecretHash, SecretHashError, SecretScheme},
 };
 
 use crate::{
@@ -19,13 +22,13 @@ fn live() -> Realm {
 
 /// A keyring of one version, which has the master key of the worked examples and this number.
 fn keyring(number: u32, change: impl FnOnce(&mut Version)) -> Keyring {
-    let mut version = Version::new(number, Suite::Aes256Gcm, State::Active, MASTER_7);
+    let mut version = Version::new(number, Suite::Aes256Gcm, VersionState::Active, MASTER_7);
     change(&mut version);
     fixture::keyring(&[version], &[live(), fixture::realm("acme_test")])
 }
 
 fn issue(realm: Realm, expires_at: Option<u64>, claims: Claims) -> ApiKey {
-    let request = Request { realm, app_id: uuid::Uuid::max(), expires_at, claims };
+    let request = IssueRequest { realm, app_id: uuid::Uuid::max(), expires_at, claims };
     Issuer::new(&keyring(7, |_| {})).issue(&request, ISSUED).expect("should issue")
 }
 
@@ -195,14 +198,14 @@ fn a_key_that_is_taken_back_during_the_check_does_not_come_back() {
     let expected = Expectations::realms(&realms);
     let scope = expected.scopes(&["read"]);
     let version = |number, change: fn(&mut Version)| Verifier::new(&keyring(number, change));
-    let no_realm = Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7);
+    let no_realm = Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7);
     let no_realm = Verifier::new(&fixture::keyring(&[no_realm], &[fixture::realm("acme_test")]));
     for (verifier, now, rejection) in [
         (verifier(), expires - 1, None),
         (verifier(), expires, Some(Rejection::Expired)),
         (verifier(), ISSUED - 301, Some(Rejection::NotYetValid)),
         (revoking(&key), ISSUED, Some(Rejection::Revoked)),
-        (version(7, |version| version.state = State::Compromised), ISSUED, Some(Rejection::VersionRefused)),
+        (version(7, |version| version.state = VersionState::Compromised), ISSUED, Some(Rejection::VersionRefused)),
         (version(7, |version| version.verify_until = Some(ISSUED)), ISSUED, Some(Rejection::VersionRefused)),
         (version(8, |_| {}), ISSUED, Some(Rejection::VersionUnknown)),
         (no_realm, ISSUED, Some(Rejection::Realm)),

@@ -8,7 +8,12 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use bulla::{ApiKey, Change, Claims, Issuer, Keyring, Realm, Request, State, Suite};
+use bulla::{
+    ApiKey, IssueRequest, Issuer, Realm,
+    claims::Claims,
+    keyring::{Keyring, Suite, VersionState},
+    revocation::Change,
+};
 use ureq::{Agent, http::header};
 
 use crate::{
@@ -72,17 +77,19 @@ impl Drop for Api {
 /// Another keyring than the API's, if `master` is another master key.
 fn issue(master: [u8; 32], realm: &str, scope: &str) -> ApiKey {
     let realm: Realm = fixture::realm(realm);
-    let keyring: Keyring =
-        fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, State::Active, master)], std::slice::from_ref(&realm));
+    let keyring: Keyring = fixture::keyring(
+        &[Version::new(7, Suite::Aes256Gcm, VersionState::Active, master)],
+        std::slice::from_ref(&realm),
+    );
     let claims = Claims::new().with_scopes([scope]);
-    let request = Request { realm, app_id: uuid::Uuid::max(), expires_at: Some(now() + 3600), claims };
+    let request = IssueRequest { realm, app_id: uuid::Uuid::max(), expires_at: Some(now() + 3600), claims };
     Issuer::new(&keyring).issue(&request, now()).expect("should issue")
 }
 
 #[test]
 fn the_example_protects_its_route() {
     let folder = Folder::new();
-    let version = Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7);
+    let version = Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7);
     folder.key("master-7.key", &MASTER_7);
     folder.key("keyring-mac.key", &MAC_KEY);
     folder.put("keyring.toml", fixture::document(KEYRING_ID, &[version]), 0o644);

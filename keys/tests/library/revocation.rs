@@ -3,7 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bulla::{
-    ApiKeyId, Change, Claims, Expectations, Issuer, Realm, Rejection, Request, Revocations, State, Suite, Verifier,
+    ApiKeyId, Expectations, IssueRequest, Issuer, Realm, Rejection, Verifier,
+    claims::Claims,
+    keyring::{Suite, VersionState},
+    revocation::{Change, Revocations},
 };
 use uuid::Uuid;
 
@@ -248,9 +251,9 @@ fn an_id_leaves_five_minutes_after_its_key_and_one_of_unknown_expiry_stays() {
 #[test]
 fn the_verifier_heeds_ids_and_rules_to_the_second_and_only_after_the_seal() {
     let realms = [live(), fixture::realm("acme_test")];
-    let version = |master| [Version::new(7, Suite::Aes256Gcm, State::Active, master)];
+    let version = |master| [Version::new(7, Suite::Aes256Gcm, VersionState::Active, master)];
     let keyring = fixture::keyring(&version(MASTER_7), &realms);
-    let request = Request { realm: live(), app_id: APP, expires_at: None, claims: Claims::new() };
+    let request = IssueRequest { realm: live(), app_id: APP, expires_at: None, claims: Claims::new() };
     let key = Issuer::new(&keyring).issue(&request, ISSUED).unwrap();
     let verdict = |text: &str, change| {
         let revocations = Arc::new(Revocations::default().with(&[change]));

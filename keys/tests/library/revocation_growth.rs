@@ -10,7 +10,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bulla::{ApiKeyId, Change, Realm, Revocations};
+use bulla::{
+    ApiKeyId, Realm,
+    revocation::{Change, Revocations},
+};
 
 use crate::{
     fixture,

@@ -3,8 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use bulla::{
-    ApiKeyId, Change, Claims, Expectations, Issuer, KeyVersion, Realm, Rejection, Request, RevocationEvent,
-    RevocationLog, RevocationLogError, Revocations, State, Suite, Verifier,
+    ApiKeyId, Expectations, IssueRequest, Issuer, Realm, Rejection, Verifier,
+    claims::Claims,
+    keyring::{KeyVersion, Suite, VersionState},
+    revocation::{Change, RevocationEvent, RevocationLog, RevocationLogError, Revocations},
 };
 use uuid::Uuid;
 
@@ -247,14 +249,14 @@ fn a_key_issued_from_the_told_second_on_is_good_and_one_before_is_not() {
 #[test]
 fn a_verifier_refuses_the_versions_it_is_told_to_and_no_others() {
     let versions = [
-        Version::new(7, Suite::Aes256Gcm, State::Deactivated, MASTER_7),
-        Version::new(8, Suite::Aes256Gcm, State::Active, MASTER_8),
+        Version::new(7, Suite::Aes256Gcm, VersionState::Deactivated, MASTER_7),
+        Version::new(8, Suite::Aes256Gcm, VersionState::Active, MASTER_8),
     ];
     let realms = [live()];
     let key = |number: usize| {
         let mut version = versions[number].clone();
-        version.state = State::Active;
-        let request = Request { realm: live(), app_id: APP, expires_at: None, claims: Claims::new() };
+        version.state = VersionState::Active;
+        let request = IssueRequest { realm: live(), app_id: APP, expires_at: None, claims: Claims::new() };
         Issuer::new(&fixture::keyring(&[version], &realms)).issue(&request, NOW).unwrap()
     };
     let (seven, eight) = (key(0), key(1));

@@ -1,8 +1,9 @@
 //! Rotation by arithmetic: a fleet in which some have the keyring before a change and some the one after it.
 
 use bulla::{
-    ApiKey, Claims, Expectations, Issuer, KeyVersion, Keyring, KeyringDocument, Realm, Request, State, Suite, Verifier,
-    VerifyError,
+    ApiKey, Expectations, IssueRequest, Issuer, Realm, Verifier, VerifyError,
+    claims::Claims,
+    keyring::{KeyVersion, Keyring, KeyringDocument, Suite, VersionState},
 };
 
 use crate::fixture::{self, Folder, ISSUED, KEYRING_ID, MASTER_7, MASTER_8, Version};
@@ -11,7 +12,7 @@ const LIMIT: u64 = ISSUED + 1000;
 
 fn issue(keyring: &Keyring) -> ApiKey {
     let realm = fixture::realm("acme_live");
-    let request = Request { realm, app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
+    let request = IssueRequest { realm, app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
     Issuer::new(keyring).issue(&request, ISSUED).expect("should issue")
 }
 
@@ -28,7 +29,7 @@ fn a_rotation_in_steps_never_refuses_a_key_of_the_fleet() {
     let at = fixture::time(ISSUED);
     let (one, two) = (KeyVersion::FIRST, KeyVersion::new(2).expect("should be a number"));
 
-    let mut document = KeyringDocument::new(bulla::KeyringId::from_bytes(KEYRING_ID));
+    let mut document = KeyringDocument::new(bulla::keyring::KeyringId::from_bytes(KEYRING_ID));
     let stage = |document: &mut KeyringDocument, name, master, suite| {
         document.stage(suite, vec![folder.key(name, master)], &folder.sources(), at).expect("should stage");
     };
@@ -58,9 +59,9 @@ fn a_rotation_in_steps_never_refuses_a_key_of_the_fleet() {
 fn a_version_opens_in_the_states_that_allow_it_and_before_its_verify_until() {
     let realms = [fixture::realm("acme_live")];
     for suite in [Suite::Aes256Gcm, Suite::Xaes256Gcm] {
-        let active = Version::new(7, suite, State::Active, MASTER_7);
+        let active = Version::new(7, suite, VersionState::Active, MASTER_7);
         let key = issue(&fixture::keyring(std::slice::from_ref(&active), &realms));
-        for state in State::ALL {
+        for state in VersionState::ALL {
             let refused = Some("version_refused");
             let accepted = if state.opens() { None } else { refused };
             let unlimited = fixture::keyring(&[Version { state, ..active.clone() }], &realms);
@@ -77,13 +78,13 @@ fn a_version_opens_in_the_states_that_allow_it_and_before_its_verify_until() {
 #[test]
 fn a_version_past_its_verify_until_leaves_the_others_alone() {
     let realms = [fixture::realm("acme_live")];
-    let old = Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7);
-    let new = Version::new(8, Suite::Xaes256Gcm, State::Active, MASTER_8);
+    let old = Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7);
+    let new = Version::new(8, Suite::Xaes256Gcm, VersionState::Active, MASTER_8);
     let (old_key, new_key) = (
         issue(&fixture::keyring(std::slice::from_ref(&old), &realms)),
         issue(&fixture::keyring(std::slice::from_ref(&new), &realms)),
     );
-    let old = Version { state: State::Deactivated, verify_until: Some(LIMIT), ..old };
+    let old = Version { state: VersionState::Deactivated, verify_until: Some(LIMIT), ..old };
     let both = fixture::keyring(&[old, new], &realms);
     assert_eq!((reason(&both, &old_key, LIMIT - 1), reason(&both, &new_key, LIMIT - 1)), (None, None));
     assert_eq!((reason(&both, &old_key, LIMIT), reason(&both, &new_key, LIMIT)), (Some("version_refused"), None));

@@ -1,8 +1,10 @@
 //! Secret halves: drawn, hashed, stored, read again and replaced.
 
 use bulla::{
-    ApiKey, Argon2id, Ceilings, Claims, IssueError, Issuer, KeyVersion, Keyring, KeyringError, KeyringId, Pepper,
-    Request, SealBinding, SecretDigest, SecretHash, SecretHashError, SecretScheme, State, Suite,
+    ApiKey, IssueError, IssueRequest, Issuer,
+    claims::Claims,
+    keyring::{KeyVersion, Keyring, KeyringError, KeyringId, Suite, VersionState},
+    secret::{Argon2id, Ceilings, Pepper, SealBinding, SecretDigest, SecretHash, SecretHashError, SecretScheme},
 };
 use uuid::{Uuid, uuid};
 
@@ -50,13 +52,13 @@ pub(crate) fn worked_pepper() -> Pepper {
 
 fn keyring(realms: &[&str]) -> Keyring {
     let realms: Vec<_> = realms.iter().map(|name| fixture::realm(name)).collect();
-    fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7)], &realms)
+    fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7)], &realms)
 }
 
 /// A key with a secret half, from this nonce and this secret.
 fn issue(realm: &str, app_id: Uuid, nonce: u8, secret: [u8; 32]) -> ApiKey {
     let request =
-        Request { realm: fixture::realm(realm), app_id, expires_at: None, claims: Claims::new().with_secret() };
+        IssueRequest { realm: fixture::realm(realm), app_id, expires_at: None, claims: Claims::new().with_secret() };
     let random = [&fixture::counting::<24>(nonce)[..], &secret].concat();
     let issuer = Issuer::new(&keyring(&["acme_live", "acme_test"]));
     issuer.issue_with(&request, ISSUED, &mut Fixed(&random)).expect("should issue")
@@ -88,7 +90,7 @@ fn base64(bytes: &[u8]) -> String {
 #[test]
 fn a_secret_half_and_its_claim_go_together() {
     let issuer = Issuer::new(&keyring(&["acme_live"]));
-    let request = |claims| Request { realm: fixture::realm("acme_live"), app_id: APP, expires_at: None, claims };
+    let request = |claims| IssueRequest { realm: fixture::realm("acme_live"), app_id: APP, expires_at: None, claims };
     let with = issuer.issue(&request(Claims::new().with_secret()), ISSUED).expect("should issue");
     let without = issuer.issue(&request(Claims::new()), ISSUED).expect("should issue");
     assert!(with.has_secret() && with.seal_binding().is_some() && with.secret_digest(&worked_pepper()).is_some());
@@ -140,8 +142,8 @@ fn a_hash_is_of_one_version_of_one_pepper() {
 fn a_master_key_is_no_pepper() {
     let folder = Folder::new();
     let document = folder.document(&[
-        Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7),
-        Version::new(8, Suite::Aes256Gcm, State::Compromised, PEPPER),
+        Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7),
+        Version::new(8, Suite::Aes256Gcm, VersionState::Compromised, PEPPER),
     ]);
     let refuse =
         |name: &str| Pepper::refuse_master_key(&fixture::uri(name), &folder.sources(), KeyVersion::FIRST, &document);
@@ -282,7 +284,7 @@ fn a_stored_hash_costs_no_more_than_the_ceilings() {
     assert_eq!(SecretHash::parse(text, &ceilings).err(), cfg!(not(feature = "argon2")).then_some(LEFT_OUT));
 }
 
-const LEFT_OUT: SecretHashError = SecretHashError::LeftOut;
+const LEFT_OUT: SecretHashError = SecretHashError::Disabled;
 
 #[cfg(not(feature = "argon2"))]
 #[test]
@@ -297,7 +299,7 @@ fn a_build_without_argon2_says_that_it_cannot_check() {
 
 #[cfg(feature = "argon2")]
 mod argon2 {
-    use bulla::HashMemory;
+    use bulla::secret::HashMemory;
 
     use super::*;
 

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use bulla::{
-    ApiKey, Claims, Expectations, Issuer, KeyVersion, Realm, Rejection, Request, Revocations, SharedVerifier,
-    SharedVerifyError, State, Suite, Verifier, VerifyError,
+    ApiKey, Expectations, IssueRequest, Issuer, Realm, Rejection, SharedVerifier, Verifier, VerifyError,
+    claims::Claims,
+    keyring::{KeyVersion, Suite, VersionState},
+    revocation::Revocations,
 };
 
 use crate::fixture::{self, ISSUED, MASTER_7, MASTER_8, Version};
@@ -22,18 +24,18 @@ fn verifier_and_keys(claims: &Claims) -> (Verifier, ApiKey, ApiKey) {
             [Version::new(7, Suite::Aes256Gcm, seven, MASTER_7), Version::new(8, Suite::Xaes256Gcm, eight, MASTER_8)];
         let keyring = fixture::keyring(&versions, &realms());
         let request =
-            Request { realm: realms()[0], app_id: uuid::Uuid::max(), expires_at: None, claims: claims.clone() };
+            IssueRequest { realm: realms()[0], app_id: uuid::Uuid::max(), expires_at: None, claims: claims.clone() };
         let key = Issuer::new(&keyring).issue(&request, ISSUED).expect("should issue");
         (Verifier::new(&keyring), key)
     };
-    let (_, of_seven) = issue(State::Active, State::Staged);
-    let (verifier, of_eight) = issue(State::Deactivated, State::Active);
+    let (_, of_seven) = issue(VersionState::Active, VersionState::Staged);
+    let (verifier, of_eight) = issue(VersionState::Deactivated, VersionState::Active);
     (verifier, of_seven, of_eight)
 }
 
 fn verdict(shared: &SharedVerifier, key: &ApiKey, now: u64) -> Result<(), &'static str> {
     let verified = shared.verify(key.expose(), &Expectations::realms(&realms()), now);
-    verified.map(|verified| assert_eq!(verified.id(), key.id())).map_err(SharedVerifyError::code)
+    verified.map(|verified| assert_eq!(verified.id(), key.id())).map_err(VerifyError::code)
 }
 
 fn revoking(key: &ApiKey) -> Arc<Revocations> {
@@ -47,14 +49,14 @@ fn what_is_taken_back_outlives_a_keyring_that_is_loaded_anew() {
     let handle = shared.clone();
     assert_eq!((verdict(&shared, &seven, NOW), verdict(&shared, &eight, NOW)), (Ok(()), Ok(())));
 
-    shared.take_back(revoking(&eight), &[KeyVersion::new(7).expect("a version")], None);
+    shared.set_revocations(revoking(&eight), &[KeyVersion::new(7).expect("a version")], None);
     let refused = (Err("version_refused"), Err("revoked"));
     assert_eq!((verdict(&handle, &seven, NOW), verdict(&handle, &eight, NOW)), refused, "its clones are the same");
     handle.store(verifier.clone());
     assert_eq!((verdict(&shared, &seven, NOW), verdict(&shared, &eight, NOW)), refused);
 
     // What is said next stands in the place of what was said before, and versions are given back with it.
-    shared.take_back(Arc::default(), &[], None);
+    shared.set_revocations(Arc::default(), &[], None);
     assert_eq!((verdict(&shared, &seven, NOW), verdict(&shared, &eight, NOW)), (Ok(()), Ok(())));
 }
 
@@ -63,7 +65,7 @@ fn revocations_of_the_verifier_itself_hold_until_others_are_told() {
     let (verifier, seven, eight) = verifier_and_keys(&Claims::new());
     let shared = SharedVerifier::new(verifier.with_revocations(revoking(&seven)));
     assert_eq!((verdict(&shared, &seven, NOW), verdict(&shared, &eight, NOW)), (Err("revoked"), Ok(())));
-    shared.take_back(revoking(&eight), &[], None);
+    shared.set_revocations(revoking(&eight), &[], None);
     assert_eq!((verdict(&shared, &seven, NOW), verdict(&shared, &eight, NOW)), (Ok(()), Err("revoked")));
 }
 
@@ -71,13 +73,13 @@ fn revocations_of_the_verifier_itself_hold_until_others_are_told() {
 fn a_stale_verifier_accepts_nothing_and_still_refuses_what_it_can() {
     let (verifier, seven, eight) = verifier_and_keys(&Claims::new());
     let shared = SharedVerifier::new(verifier.clone());
-    shared.take_back(revoking(&eight), &[], Some(NOW));
+    shared.set_revocations(revoking(&eight), &[], Some(NOW));
     assert_eq!(verdict(&shared, &seven, NOW), Ok(()), "the last second counts");
     assert_eq!(verdict(&shared, &seven, NOW + 1), Err("stale"));
     assert_eq!(verdict(&shared, &eight, NOW + 1), Err("revoked"));
     shared.store(verifier);
     assert_eq!(verdict(&shared, &seven, NOW + 1), Err("stale"), "a keyring says nothing of revocations");
-    shared.take_back(Arc::default(), &[], None);
+    shared.set_revocations(Arc::default(), &[], None);
     assert_eq!(verdict(&shared, &seven, u64::MAX), Ok(()));
 }
 
@@ -85,9 +87,9 @@ fn a_stale_verifier_accepts_nothing_and_still_refuses_what_it_can() {
 fn a_secret_half_is_as_unchecked_as_with_a_verifier() {
     let (verifier, _, key) = verifier_and_keys(&Claims::new().with_secret());
     let refused = SharedVerifier::new(verifier).verify(key.expose(), &Expectations::realms(&realms()), NOW);
-    assert_eq!(refused.clone().err(), Some(SharedVerifyError::SecretUnchecked));
+    assert_eq!(refused.clone().err(), Some(VerifyError::SecretUnchecked));
     assert_eq!(refused.expect_err("refused").to_string(), VerifyError::SecretUnchecked.to_string());
     for rejection in Rejection::ALL {
-        assert_eq!(SharedVerifyError::from(VerifyError::from(rejection)).code(), rejection.code());
+        assert_eq!(VerifyError::from(VerifyError::from(rejection)).code(), rejection.code());
     }
 }

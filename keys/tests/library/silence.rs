@@ -4,8 +4,11 @@ use std::{fmt::Display, marker::PhantomData};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{
-    ApiKey, Ceilings, Claims, Expanded, Expectations, IssueError, Issuer, Keyring, KeyringError, MacKey, NewSecret,
-    Opened, Pepper, Rejection, Request, SecretCheck, SecretDigest, SecretHash, SecretScheme, State, Suite, Verifier,
+    ApiKey, Expectations, IssueError, IssueRequest, Issuer, Opened, Rejection, SecretCheck, Verifier,
+    claims::Claims,
+    keyring::{Keyring, KeyringError, MacKey, Suite, VersionState},
+    secret::{Ceilings, NewSecret, Pepper, SecretDigest, SecretHash, SecretScheme},
+    source::DerivedKey,
 };
 
 use crate::{
@@ -46,16 +49,16 @@ fn say_nothing(shown: &[String], secrets: &[String]) {
 fn nothing_that_holds_keys_shows_them() {
     let folder = Folder::new();
     let document = folder.document(&[
-        Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7),
-        Version::new(8, Suite::Xaes256Gcm, State::Staged, MASTER_8),
+        Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7),
+        Version::new(8, Suite::Xaes256Gcm, VersionState::Staged, MASTER_8),
     ]);
     let realms = [fixture::realm("acme_live")];
     let keyring = Keyring::load(&document, &folder.sources(), &realms).expect("should load");
     let (issuer, verifier) = (Issuer::new(&keyring), Verifier::new(&keyring));
-    let request = Request { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
+    let request = IssueRequest { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
     let key = issuer.issue(&request, ISSUED).expect("should issue");
     let verified = verifier.verify(key.expose(), &Expectations::realms(&realms), ISSUED).expect("should verify");
-    let expanded = Expanded::new(zeroize::Zeroizing::new(MASTER_7));
+    let expanded = DerivedKey::new(zeroize::Zeroizing::new(MASTER_7));
 
     let seal_keys = [seal_key(&MASTER_7, Suite::Aes256Gcm, 7), seal_key(&MASTER_8, Suite::Xaes256Gcm, 8)];
     let mut secrets: Vec<String> =
@@ -84,9 +87,9 @@ fn nothing_that_holds_keys_shows_them() {
 #[test]
 fn nothing_that_holds_a_secret_half_or_a_pepper_shows_it() {
     let realms = [fixture::realm("acme_live")];
-    let keyring = fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7)], &realms);
+    let keyring = fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7)], &realms);
     let claims = Claims::new().with_secret();
-    let request = Request { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims };
+    let request = IssueRequest { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims };
     let key = Issuer::new(&keyring).issue(&request, ISSUED).expect("should issue");
     let (binding, pepper) = (key.seal_binding().expect("should have a secret half"), worked_pepper());
     let new_secret = binding.new_secret().expect("should draw");
@@ -123,7 +126,7 @@ fn nothing_that_holds_a_secret_half_or_a_pepper_shows_it() {
 #[test]
 fn no_error_shows_the_key_that_it_is_about() {
     let folder = Folder::new();
-    let versions = [Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7)];
+    let versions = [Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7)];
     let mut document = folder.document(&versions);
     let load = || Keyring::load(&document, &folder.sources(), &[fixture::realm("acme_live")]).err();
     let mut errors: Vec<KeyringError> = Vec::new();
@@ -156,9 +159,9 @@ fn no_error_shows_the_key_that_it_is_about() {
 #[test]
 fn no_rejection_shows_the_text_that_was_refused() {
     let realms = [fixture::realm("acme_live")];
-    let keyring = fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7)], &realms);
+    let keyring = fixture::keyring(&[Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7)], &realms);
     let claims = Claims::new();
-    let request = Request { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims };
+    let request = IssueRequest { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims };
     let key = Issuer::new(&keyring).issue(&request, ISSUED).expect("should issue");
     let shown: Vec<String> = [(key.expose(), 0), (&key.expose()[1..], ISSUED), (&key.expose()[40..], ISSUED)]
         .map(|(text, now)| {
@@ -189,7 +192,7 @@ impl<T: Display> Shown<T> {
 #[test]
 fn nothing_that_holds_a_key_can_be_put_into_a_text_at_all() {
     const { assert!(Shown::<IssueError>::IS && Shown::<bulla::ApiKeyId>::IS) }
-    const { assert!(!Shown::<ApiKey>::IS && !Shown::<Expanded>::IS && !Shown::<MacKey>::IS) }
+    const { assert!(!Shown::<ApiKey>::IS && !Shown::<DerivedKey>::IS && !Shown::<MacKey>::IS) }
     const { assert!(!Shown::<Pepper>::IS && !Shown::<SecretDigest>::IS && !Shown::<SecretHash>::IS) }
     const { assert!(!Shown::<NewSecret>::IS && !Shown::<SecretCheck>::IS && !Shown::<Opened>::IS) }
     const { assert!(!Shown::<Keyring>::IS && !Shown::<Issuer>::IS && !Shown::<Verifier>::IS) }

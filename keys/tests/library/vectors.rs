@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use bulla::{ApiKey, ApiKeyId, Expectations, Keyring, Realm, State, Suite, Verified, Verifier, VerifyError};
+use bulla::{
+    ApiKey, ApiKeyId, Expectations, Realm, Verified, Verifier, VerifyError,
+    keyring::{Keyring, Suite, VersionState},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -61,7 +64,8 @@ pub(crate) fn folder(vector: &Vector) -> Folder {
     let id = bytes(&vector.keyring_id);
     let folder = Folder::new();
     let versions = vector.versions.iter().map(|version| {
-        let state = State::ALL.into_iter().find(|state| state.name() == version.state).expect("should be a state");
+        let state =
+            VersionState::ALL.into_iter().find(|state| state.name() == version.state).expect("should be a state");
         let suite = [Suite::Aes256Gcm, Suite::Xaes256Gcm].into_iter().find(|suite| suite.number() == version.suite);
         let suite = suite.expect("should be a suite");
         let mut written = fixture::Version::new(version.version, suite, state, bytes(&version.master));

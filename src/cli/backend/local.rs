@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bulla::{ApiKeyId, Issuer, KeyVersion, Realm};
+use bulla::{ApiKeyId, Issuer, Realm, keyring::KeyVersion};
 
 use super::{Backend, Rule, id_in, no_id};
 use crate::{

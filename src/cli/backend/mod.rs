@@ -4,7 +4,7 @@
 mod local;
 mod remote;
 
-use bulla::{ApiKeyId, KeyVersion, Realm};
+use bulla::{ApiKeyId, Realm, keyring::KeyVersion};
 use jiff::Timestamp;
 use uuid::Uuid;
 

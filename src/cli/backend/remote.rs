@@ -1,6 +1,6 @@
 //! A server, over the endpoints of its admin plane.
 
-use bulla::{ApiKeyId, KeyVersion};
+use bulla::{ApiKeyId, keyring::KeyVersion};
 use form_urlencoded::Serializer;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};

@@ -1,6 +1,9 @@
 //! Keyring, key sources and pepper, and whether they belong to the store.
 
-use bulla::{Binding, Keyring, KeyringDocument, Sources};
+use bulla::{
+    keyring::{Keyring, KeyringDocument},
+    source::{EncryptionContext, Sources},
+};
 use jiff::Timestamp;
 
 use super::Report;
@@ -58,7 +61,7 @@ fn check_clock(document: &KeyringDocument, now: Timestamp, report: &mut Report) 
 fn check_sources(deployment: &Deployment, document: &KeyringDocument, report: &mut Report) {
     match Keyring::load(document, &deployment.sources, &deployment.config.all_realms()) {
         Ok(keyring) => {
-            for served in keyring.served() {
+            for served in keyring.source_reports() {
                 report.ok("source", format_args!("version {} from {}", served.version, served.source));
                 let remarks = document.remarks(served.version, &served.source, &deployment.sources);
                 for remark in remarks.unwrap_or_default() {
@@ -81,7 +84,7 @@ fn check_other_keys(deployment: &Deployment, document: &KeyringDocument, report:
         [("keyring", &deployment.config.keyring.mac_source)].into_iter().chain(peppers.map(|uri| ("pepper", uri)));
     // The configuration names these sources; its list of trusted sources is for the keyring's.
     let sources = Sources::new(&deployment.config.folder);
-    let binding = Binding { keyring: document.id(), version: None, wrapped: None };
+    let binding = EncryptionContext { keyring: document.id(), version: None, wrapped: None };
     for (check, uri) in all {
         let remarks = sources.open(uri, binding).and_then(|source| source.remarks());
         for remark in remarks.unwrap_or_default() {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bulla::KeyVersion;
+use bulla::keyring::KeyVersion;
 use clap::Args;
 
 use super::{ConfigArgument, Outcome, print};

@@ -32,7 +32,7 @@ impl Check {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let deployment = config.open()?;
         let (_, keyring) = deployment.keyring(&*deployment.store()?)?;
-        let served = keyring.served().iter().map(|served| Served {
+        let served = keyring.source_reports().iter().map(|served| Served {
             version: served.version.number(),
             source: served.source.to_string(),
             failed: served.failed.iter().map(ToString::to_string).collect(),

@@ -2,7 +2,10 @@
 
 use std::{io, process::ExitCode};
 
-use bulla::{KeyringDocument, KeyringId, SourceUri, Suite};
+use bulla::{
+    keyring::{KeyringDocument, KeyringId, Suite},
+    source::SourceUri,
+};
 use clap::Args;
 
 use super::{ConfigArgument, Outcome, show};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bulla::KeyVersion;
+use bulla::keyring::KeyVersion;
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::json;
@@ -59,7 +59,7 @@ impl Limit {
             local.change_keyring(&Change::Limit(self.version, limit))?;
         }
         let document = local.deployment.document(&*local.store)?;
-        let record = document.version(self.version).ok_or(bulla::KeyringError::Unknown(self.version))?;
+        let record = document.version(self.version).ok_or(bulla::keyring::KeyringError::Unknown(self.version))?;
         if self.json {
             output::json(&json!({
                 "version": self.version, "state": record.state, "serial": document.serial(),

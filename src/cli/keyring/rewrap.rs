@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bulla::{KeyVersion, SourceUri};
+use bulla::{keyring::KeyVersion, source::SourceUri};
 use clap::Args;
 
 use super::{ConfigArgument, Outcome, print};

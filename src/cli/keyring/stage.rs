@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use bulla::{SourceUri, Suite};
+use bulla::{keyring::Suite, source::SourceUri};
 use clap::Args;
 
 use super::{ConfigArgument, Outcome, print};

@@ -1,7 +1,7 @@
 //! Argon2id (RFC 9106) as PHC strings: `$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH`, and those of version 16 (0x10).
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use bulla::{Argon2id, Ceilings};
+use bulla::secret::{Argon2id, Ceilings};
 use zeroize::Zeroizing;
 
 use super::{SlowError, same, slow::MOST_KIB};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use bulla::KeyVersion;
+use bulla::keyring::KeyVersion;
 
 use crate::{
     action::keyring::Change,

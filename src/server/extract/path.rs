@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
-use bulla::{ApiKeyId, KeyVersion};
+use bulla::{ApiKeyId, keyring::KeyVersion};
 
 use crate::server::problem::Problem;
 

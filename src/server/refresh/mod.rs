@@ -10,7 +10,7 @@ mod second;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use bulla::KeyringError;
+use bulla::keyring::KeyringError;
 use tokio::{
     signal::unix::Signal,
     sync::watch,

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use bulla::{Ask, KeyringError};
+use bulla::keyring::{KeyringError, Reload};
 use serde_json::json;
 
 use super::{Asked, Published, Second, Trigger};
@@ -54,7 +54,7 @@ pub(super) fn take(app: &App, Second { trigger, first }: Second, seen: &Seen, re
         failed.extend(app.reloader.remember().err().map(|error| error.to_string()));
         app.reloader.forget_destroyed();
     }
-    let asked = app.reloader.ask_sources(if again { Ask::All } else { Ask::Missing });
+    let asked = app.reloader.ask_sources(if again { Reload::All } else { Reload::Missing });
     changed |= asked.changed;
     failed.extend(asked.failed);
     match rotate(app, seen) {
@@ -103,7 +103,7 @@ fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError
         Err(error) => return Err(error),
     }
     let mut failed = app.reloader.publish(None)?.failed;
-    failed.extend(app.reloader.ask_sources(Ask::Missing).failed);
+    failed.extend(app.reloader.ask_sources(Reload::Missing).failed);
     Ok(Some(failed))
 }
 

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use bulla::HashMemory;
+use bulla::secret::HashMemory;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Memory for slow hashes, in KiB.

@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulla::{ApiKeyId, HashMemory, Rejection, SecretCheck, SecretDigest};
+use bulla::{
+    ApiKeyId, Rejection, SecretCheck,
+    secret::{HashMemory, SecretDigest},
+};
 use rand::{TryRng, rngs::SysRng};
 use zeroize::Zeroizing;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bulla::{ApiKeyId, SecretDigest};
+use bulla::{ApiKeyId, secret::SecretDigest};
 
 use super::SecretChecks;
 use crate::{

@@ -179,6 +179,6 @@ impl World {
 
     /// The command has what it read last.
     fn command_opens(&self) -> std::collections::BTreeMap<u32, bool> {
-        self.command.keyring.served().iter().map(|served| (served.version.number(), true)).collect()
+        self.command.keyring.source_reports().iter().map(|served| (served.version.number(), true)).collect()
     }
 }

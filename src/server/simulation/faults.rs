@@ -5,7 +5,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
+use bulla::{
+    ApiKeyId, Realm,
+    keyring::{KeyringId, KeyringMemory},
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 

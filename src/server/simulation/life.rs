@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write, path::PathBuf, time::Duration};
 
-use bulla::{Revocations, State};
+use bulla::{keyring::VersionState, revocation::Revocations};
 
 use super::{
     acting::By,
@@ -163,9 +163,9 @@ impl World {
 
     /// Starts a process. It has to start where everything that it needs is there.
     pub(super) fn start(&mut self, at: usize) -> Result<(), Broken> {
-        let opening = (1..)
-            .zip(&self.model.versions)
-            .filter(|(_, state)| matches!(state, State::Staged | State::Active | State::Deactivated));
+        let opening = (1..).zip(&self.model.versions).filter(|(_, state)| {
+            matches!(state, VersionState::Staged | VersionState::Active | VersionState::Deactivated)
+        });
         let needed = opening.map(|(version, _)| master(version));
         let needed: Vec<String> =
             needed.chain(["mac.key", "pepper-1.key", "pepper-2.key"].map(str::to_owned)).collect();

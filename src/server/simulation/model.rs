@@ -22,7 +22,7 @@ pub(super) struct Model {
     pub(super) keys: Vec<Key>,
     pub(super) rules: Vec<Rule>,
     /// The state of version 1, 2, 3 …
-    pub(super) versions: Vec<bulla::State>,
+    pub(super) versions: Vec<bulla::keyring::VersionState>,
     /// The number of the last change.
     pub(super) changes: u64,
     /// The latest time that any clock showed.
@@ -208,7 +208,9 @@ impl Model {
     pub(super) fn states(&self, key: usize, now: i64) -> Vec<State> {
         let one = &self.keys[key];
         let version = one.id.version().checked_sub(1).and_then(|at| self.versions.get(at as usize));
-        if version == Some(&bulla::State::Destroyed) || one.expires_at.is_some_and(|at| at <= self.latest) {
+        if version == Some(&bulla::keyring::VersionState::Destroyed)
+            || one.expires_at.is_some_and(|at| at <= self.latest)
+        {
             // Nothing accepts it any more, and sweeping may have dropped why. A clock that is set back then shows less.
             return vec![State::Revoked, State::Expired, State::Suspended, State::Active];
         }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::{Ask, KeyVersion, KeyringError, State, Suite};
+use bulla::keyring::{KeyVersion, KeyringError, Reload, Suite, VersionState};
 
 use super::{
     acting::By,
@@ -88,7 +88,7 @@ impl World {
             let Some(up) = &self.processes[at].up else { return Ok(()) };
             let published = up.app.reloader.publish(None).map(drop).map_err(|error| error.to_string());
             up.app.reloader.forget_destroyed();
-            up.app.reloader.ask_sources(Ask::Missing);
+            up.app.reloader.ask_sources(Reload::Missing);
             self.reloaded(at, published)?;
         }
         Ok(())
@@ -106,41 +106,44 @@ impl World {
     }
 
     /// The states after a move, if it is a legal one.
-    fn moved(&self, change: &Change) -> Option<Vec<State>> {
+    fn moved(&self, change: &Change) -> Option<Vec<VersionState>> {
         let mut states = self.model.versions.clone();
         let at = |version: &KeyVersion| version.number() as usize - 1;
-        let activate = |states: &mut Vec<State>, version: usize, from: &[State]| {
+        let activate = |states: &mut Vec<VersionState>, version: usize, from: &[VersionState]| {
             let legal = from.contains(states.get(version)?);
             states
                 .iter_mut()
-                .filter(|state| legal && **state == State::Active)
-                .for_each(|one| *one = State::Deactivated);
-            legal.then(|| states[version] = State::Active)
+                .filter(|state| legal && **state == VersionState::Active)
+                .for_each(|one| *one = VersionState::Deactivated);
+            legal.then(|| states[version] = VersionState::Active)
         };
         match change {
-            Change::Stage(_) => states.push(State::Staged),
+            Change::Stage(_) => states.push(VersionState::Staged),
             Change::Activate(version, how) => {
-                let from = if how.rollback { State::Deactivated } else { State::Staged };
+                let from = if how.rollback { VersionState::Deactivated } else { VersionState::Staged };
                 activate(&mut states, at(version), &[from])?;
             }
             Change::Compromise(version, how) => {
                 let before = states[at(version)];
-                if matches!(before, State::Compromised | State::Destroyed) {
+                if matches!(before, VersionState::Compromised | VersionState::Destroyed) {
                     return None;
                 }
                 if let Some(successor) = &how.successor {
-                    if before != State::Active || successor == version {
+                    if before != VersionState::Active || successor == version {
                         return None;
                     }
-                    activate(&mut states, at(successor), &[State::Staged, State::Deactivated])?;
+                    activate(&mut states, at(successor), &[VersionState::Staged, VersionState::Deactivated])?;
                 }
-                states[at(version)] = State::Compromised;
+                states[at(version)] = VersionState::Compromised;
             }
             Change::Destroy(version) => {
-                if !matches!(states[at(version)], State::Staged | State::Deactivated | State::Compromised) {
+                if !matches!(
+                    states[at(version)],
+                    VersionState::Staged | VersionState::Deactivated | VersionState::Compromised
+                ) {
                     return None;
                 }
-                states[at(version)] = State::Destroyed;
+                states[at(version)] = VersionState::Destroyed;
             }
             Change::Rewrap(..) | Change::Limit(..) => return None,
         }
@@ -230,7 +233,7 @@ fn look(app: &App, config: &Path, ask_again: bool) -> Result<Vec<String>, Deploy
     let mut failed = published?.failed;
     failed.extend(app.reloader.remember().err().map(|error| error.to_string()));
     app.reloader.forget_destroyed();
-    failed.extend(app.reloader.ask_sources(if ask_again { Ask::All } else { Ask::Missing }).failed);
+    failed.extend(app.reloader.ask_sources(if ask_again { Reload::All } else { Reload::Missing }).failed);
     Ok(failed)
 }
 

@@ -7,7 +7,10 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::{Issuer, KeyVersion, Keyring, KeyringDocument, KeyringId, SourceRecord, State, Suite};
+use bulla::{
+    Issuer,
+    keyring::{KeyVersion, Keyring, KeyringDocument, KeyringId, SourceRecord, Suite, VersionState},
+};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -109,7 +112,7 @@ impl World {
         clock::simulated::set(&processes[0].clock);
         make(folder.path());
         let command = Command::open(&folder.path().join("bulla.toml")).expect("should open");
-        let model = Model { versions: vec![State::Active], ..Model::default() };
+        let model = Model { versions: vec![VersionState::Active], ..Model::default() };
         World {
             random: Random::of(0, 0),
             model,
@@ -178,10 +181,13 @@ impl World {
     /// What a process that reads the keyring now knows of its versions. Keys that are at hand are kept.
     pub(super) fn keyring_seen(&self, before: &BTreeMap<u32, bool>) -> BTreeMap<u32, bool> {
         let versions = (1..).zip(&self.model.versions);
-        let opens = |(version, state): (u32, &State)| {
+        let opens = |(version, state): (u32, &VersionState)| {
             let opened = before.get(&version).is_some_and(|opens| *opens);
             let at_hand = opened || !self.gone.contains(&master(version));
-            (version, matches!(state, State::Staged | State::Active | State::Deactivated) && at_hand)
+            (
+                version,
+                matches!(state, VersionState::Staged | VersionState::Active | VersionState::Deactivated) && at_hand,
+            )
         };
         versions.map(opens).collect()
     }

@@ -1,6 +1,6 @@
 //! The table of API keys that can be shown again. A key that ends leaves it in the same transaction.
 
-use bulla::{ApiKeyId, Change};
+use bulla::{ApiKeyId, revocation::Change};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 

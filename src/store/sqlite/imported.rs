@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use bulla::{ApiKeyId, Claims, Realm};
+use bulla::{ApiKeyId, Realm, claims::Claims};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bulla::{KeyVersion, KeyringId, KeyringMemory};
+use bulla::keyring::{KeyVersion, KeyringId, KeyringMemory};
 use rusqlite::{Connection, Row, params};
 
 use crate::store::StoreError;
@@ -19,7 +19,7 @@ pub(super) fn memories(connection: &mut Connection) -> Result<HashMap<KeyringId,
     let mut burned = transaction.prepare("SELECT keyring_id, version FROM keyring_burned ORDER BY version")?;
     let mut rows = burned.query([])?;
     while let Some(row) = rows.next()? {
-        memories.entry(keyring_id(row)?).or_default().burned.extend(KeyVersion::new(row.get(1)?));
+        memories.entry(keyring_id(row)?).or_default().closed.extend(KeyVersion::new(row.get(1)?));
     }
     Ok(memories)
 }
@@ -32,7 +32,7 @@ pub(super) fn remember(connection: &Connection, id: KeyringId, seen: &KeyringMem
          ON CONFLICT (keyring_id) DO UPDATE SET serial = max(serial, excluded.serial)",
         params![id, i64::try_from(seen.serial).unwrap_or(i64::MAX)],
     )?;
-    for version in &seen.burned {
+    for version in &seen.closed {
         connection.execute(
             "INSERT OR IGNORE INTO keyring_burned (keyring_id, version) VALUES (?1, ?2)",
             params![id, version.number()],

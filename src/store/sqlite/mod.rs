@@ -29,7 +29,10 @@ use std::{
     },
 };
 
-use bulla::{ApiKeyId, KeyringId, KeyringMemory, Realm};
+use bulla::{
+    ApiKeyId, Realm,
+    keyring::{KeyringId, KeyringMemory},
+};
 use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use uuid::Uuid;

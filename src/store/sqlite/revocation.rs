@@ -1,7 +1,7 @@
 //! The revocation log: appends to it, and looks up one id, app or realm. Its kinds are spelled as in the feed
-//! ([`bulla::ChangeKind::name`]).
+//! ([`bulla::revocation::ChangeKind::name`]).
 
-use bulla::{ApiKeyId, Change, Realm};
+use bulla::{ApiKeyId, Realm, revocation::Change};
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;

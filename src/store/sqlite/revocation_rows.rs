@@ -1,6 +1,9 @@
 //! Reads the revocation log. An unreadable row stops no reader: the id, app or realm that it names is rejected, and reported.
 
-use bulla::{ApiKeyId, Change, Realm, RevocationEvent};
+use bulla::{
+    ApiKeyId, Realm,
+    revocation::{Change, RevocationEvent},
+};
 use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 use uuid::Uuid;
 

@@ -1,4 +1,7 @@
-use bulla::{Change, KeyVersion, RevocationEvent};
+use bulla::{
+    keyring::KeyVersion,
+    revocation::{Change, RevocationEvent},
+};
 use serde_json::json;
 
 use super::{migrations::STEPS, *};
@@ -389,9 +392,9 @@ fn what_is_remembered_of_a_keyring_only_grows() {
     let id = KeyringId::from_bytes([1; 16]);
     assert!(store.keyring_memories().expect("nothing yet").is_empty());
     let version = |number| KeyVersion::new(number).expect("a number");
-    store.remember_keyring(id, &KeyringMemory { serial: 5, burned: vec![version(2)] }).expect("remembered");
-    store.remember_keyring(id, &KeyringMemory { serial: 3, burned: vec![version(1)] }).expect("remembered");
-    let memory = KeyringMemory { serial: 5, burned: vec![version(1), version(2)] };
+    store.remember_keyring(id, &KeyringMemory { serial: 5, closed: vec![version(2)] }).expect("remembered");
+    store.remember_keyring(id, &KeyringMemory { serial: 3, closed: vec![version(1)] }).expect("remembered");
+    let memory = KeyringMemory { serial: 5, closed: vec![version(1), version(2)] };
     assert_eq!(store.keyring_memories().expect("a memory"), HashMap::from([(id, memory)]));
 }
 

@@ -4,7 +4,10 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::{KeyringDocument, KeyringError, KeyringId, MacKey, SourceUri, Sources};
+use bulla::{
+    keyring::{KeyringDocument, KeyringError, KeyringId, MacKey},
+    source::{SourceUri, Sources},
+};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tempfile::TempDir;

@@ -11,7 +11,7 @@ use std::{
     sync::LazyLock,
 };
 
-use bulla::{ApiKey, Expectations, Keyring, Realm, Verifier, VerifyError};
+use bulla::{ApiKey, Expectations, Realm, Verifier, VerifyError, keyring::Keyring};
 use bulla_fuzz::{Folder, KEYRING_ID, base62, counting, expand, with_checksum, with_mac_line};
 use libfuzzer_sys::{Corpus, fuzz_target};
 

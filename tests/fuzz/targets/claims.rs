@@ -2,7 +2,10 @@
 
 #![no_main]
 
-use bulla::{Claims, ClaimsError, Rejection};
+use bulla::{
+    Rejection,
+    claims::{Claims, ClaimsError},
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -9,8 +9,9 @@ use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{
-    Change, KeyringId,
-    feed::{Followed, Message, SigningKey},
+    feed::{FeedState, Message, SigningKey},
+    keyring::KeyringId,
+    revocation::Change,
 };
 use bulla_fuzz::{KEYRING_ID, counting};
 use ed25519_dalek::Signer;
@@ -38,7 +39,7 @@ fuzz_target!(|input: &[u8]| {
 /// Nothing is revoked at once and not taken back, and a message that comes again changes nothing.
 fn follow(message: &Message) {
     let (head, now) = (message.head(), message.head().this_update);
-    let mut followed = Followed::new(head.realm);
+    let mut followed = FeedState::new(head.realm);
     if followed.apply(message, now).is_err() {
         return;
     }

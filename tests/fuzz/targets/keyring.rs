@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use bulla::{KeyringDocument, KeyringError};
+use bulla::keyring::{KeyringDocument, KeyringError};
 use bulla_fuzz::{Folder, mac_line, with_mac_line};
 use libfuzzer_sys::{Corpus, fuzz_target};
 

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use bulla::{Argon2id, Ceilings, SecretHash, SecretScheme};
+use bulla::secret::{Argon2id, Ceilings, SecretHash, SecretScheme};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

@@ -19,8 +19,10 @@ use aws_sdk_kms::{
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
 
-use super::{Binding, KeySource, Problem, SourceError, SourceUri, endpoint, one_block, parameters::Parameters};
-use crate::derive::{self, Expanded, KEY_BYTES};
+use super::{
+    EncryptionContext, KeySource, SourceError, SourceErrorKind, SourceUri, endpoint, one_block, parameters::Parameters,
+};
+use crate::derive::{self, DerivedKey, KEY_BYTES};
 
 /// Connecting takes this long at most, so that a dead address does not use up the whole time limit.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -32,49 +34,53 @@ type Key = Zeroizing<[u8; KEY_BYTES]>;
 /// Opens the source that `uri` names.
 pub(super) fn open(
     uri: &SourceUri,
-    binding: Binding<'_>,
+    context: EncryptionContext<'_>,
     time_limit: Duration,
 ) -> Result<Box<dyn KeySource>, SourceError> {
     let kms = Kms::connect(uri, time_limit)?;
     match kms.mode {
         Mode::Derive => Ok(Box::new(kms)),
-        Mode::Unwrap => Ok(Box::new(Unwrapped { key: kms.decrypt(binding)? })),
+        Mode::Unwrap => Ok(Box::new(Unwrapped { key: kms.decrypt(context)? })),
     }
 }
 
 /// A new master key, as the KMS wrapped it: nobody sees it in the clear. None where the KMS keeps the key itself.
 pub(super) fn wrap_new_key(
     uri: &SourceUri,
-    binding: Binding<'_>,
+    context: EncryptionContext<'_>,
     time_limit: Duration,
 ) -> Result<Option<Vec<u8>>, SourceError> {
     let kms = Kms::connect(uri, time_limit)?;
     match kms.mode {
         Mode::Derive => Ok(None),
-        Mode::Unwrap => kms.generate(binding).map(Some),
+        Mode::Unwrap => kms.generate(context).map(Some),
     }
 }
 
 /// The same master key, wrapped by this KMS key too. None where the KMS keeps the key itself.
 pub(super) fn wrap(
     uri: &SourceUri,
-    binding: Binding<'_>,
+    context: EncryptionContext<'_>,
     key: impl FnOnce() -> Result<Key, SourceError>,
     time_limit: Duration,
 ) -> Result<Option<Vec<u8>>, SourceError> {
     let kms = Kms::connect(uri, time_limit)?;
     match kms.mode {
         Mode::Derive => Ok(None),
-        Mode::Unwrap => kms.encrypt(binding, &*key()?).map(Some),
+        Mode::Unwrap => kms.encrypt(context, &*key()?).map(Some),
     }
 }
 
 /// The master key that the keyring has wrapped, in the clear; for wrapping it once more.
-pub(super) fn reveal(uri: &SourceUri, binding: Binding<'_>, time_limit: Duration) -> Result<Key, SourceError> {
+pub(super) fn reveal(
+    uri: &SourceUri,
+    context: EncryptionContext<'_>,
+    time_limit: Duration,
+) -> Result<Key, SourceError> {
     let kms = Kms::connect(uri, time_limit)?;
     match kms.mode {
-        Mode::Derive => Err(kms.fail(Problem::Unsupported, "the KMS keeps this key to itself".to_owned())),
-        Mode::Unwrap => kms.decrypt(binding),
+        Mode::Derive => Err(kms.fail(SourceErrorKind::Unsupported, "the KMS keeps this key to itself".to_owned())),
+        Mode::Unwrap => kms.decrypt(context),
     }
 }
 
@@ -98,16 +104,16 @@ struct Unwrapped {
 }
 
 impl KeySource for Unwrapped {
-    fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
+    fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
         Ok(derive::expand(&self.key, info))
     }
 }
 
 impl KeySource for Kms {
-    fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
+    fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
         let request = self.client.generate_mac().key_id(&self.key_id).mac_algorithm(MacAlgorithmSpec::HmacSha256);
         let answer = self.call("kms:GenerateMac", request.message(Blob::new(one_block(info))).send())?;
-        self.key_of(answer.mac).map(Expanded::new)
+        self.key_of(answer.mac).map(DerivedKey::new)
     }
 }
 
@@ -120,7 +126,7 @@ impl Kms {
         let mode = match query.require("mode", why)? {
             "derive" => Mode::Derive,
             "unwrap" => Mode::Unwrap,
-            _ => return Err(fail(Problem::Uri, why.to_owned())),
+            _ => return Err(fail(SourceErrorKind::Uri, why.to_owned())),
         };
         let timeouts = TimeoutConfig::builder().operation_timeout(time_limit).connect_timeout(CONNECT_LIMIT).build();
         let mut config = aws_config::defaults(BehaviorVersion::latest())
@@ -137,13 +143,13 @@ impl Kms {
             config = config.endpoint_url(url);
         }
         let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime =
-            runtime.map_err(|error| fail(Problem::Unreachable, format!("no runtime for the AWS client: {error}")))?;
+        let runtime = runtime
+            .map_err(|error| fail(SourceErrorKind::Unreachable, format!("no runtime for the AWS client: {error}")))?;
         let config = run(&runtime, config.load());
         // An empty AWS_REGION is one to the client, and no address can be made of it.
         if config.region().is_none_or(|region| region.as_ref().trim().is_empty()) {
             let detail = "no region, or an empty one: add region=…, name the key by its ARN, or set AWS_REGION";
-            return Err(fail(Problem::Uri, detail.to_owned()));
+            return Err(fail(SourceErrorKind::Uri, detail.to_owned()));
         }
         Ok(Kms {
             uri: uri.clone(),
@@ -154,40 +160,40 @@ impl Kms {
         })
     }
 
-    fn decrypt(&self, binding: Binding<'_>) -> Result<Key, SourceError> {
-        let wrapped = binding.wrapped.ok_or_else(|| {
+    fn decrypt(&self, context: EncryptionContext<'_>) -> Result<Key, SourceError> {
+        let wrapped = context.wrapped.ok_or_else(|| {
             let detail = "the keyring has no wrapped key for it: stage a version with this source, or use mode=derive";
-            self.fail(Problem::Missing, detail.to_owned())
+            self.fail(SourceErrorKind::Missing, detail.to_owned())
         })?;
-        let context = self.context(binding)?;
+        let context = self.context(context)?;
         let request = self.client.decrypt().key_id(&self.key_id).set_encryption_context(Some(context));
         let answer = self.call("kms:Decrypt", request.ciphertext_blob(Blob::new(wrapped)).send())?;
         self.key_of(answer.plaintext)
     }
 
-    fn generate(&self, binding: Binding<'_>) -> Result<Vec<u8>, SourceError> {
-        let context = self.context(binding)?;
+    fn generate(&self, context: EncryptionContext<'_>) -> Result<Vec<u8>, SourceError> {
+        let context = self.context(context)?;
         let request = self.client.generate_data_key_without_plaintext().key_id(&self.key_id);
         let request = request.key_spec(DataKeySpec::Aes256).set_encryption_context(Some(context));
         let answer = self.call("kms:GenerateDataKeyWithoutPlaintext", request.send())?;
         answer.ciphertext_blob.map(Blob::into_inner).ok_or_else(|| self.no_key())
     }
 
-    fn encrypt(&self, binding: Binding<'_>, key: &[u8; KEY_BYTES]) -> Result<Vec<u8>, SourceError> {
-        let context = self.context(binding)?;
+    fn encrypt(&self, context: EncryptionContext<'_>, key: &[u8; KEY_BYTES]) -> Result<Vec<u8>, SourceError> {
+        let context = self.context(context)?;
         let request = self.client.encrypt().key_id(&self.key_id).set_encryption_context(Some(context));
         let answer = self.call("kms:Encrypt", request.plaintext(Blob::new(key.as_slice())).send())?;
         answer.ciphertext_blob.map(Blob::into_inner).ok_or_else(|| self.no_key())
     }
 
     /// What a wrapped key is tied to: moved to another keyring or version, it does not open.
-    fn context(&self, binding: Binding<'_>) -> Result<HashMap<String, String>, SourceError> {
-        let version = binding.version.ok_or_else(|| {
+    fn context(&self, context: EncryptionContext<'_>) -> Result<HashMap<String, String>, SourceError> {
+        let version = context.version.ok_or_else(|| {
             let detail = "mode=unwrap is for the master keys of a keyring; use mode=derive, or another source, here";
-            self.fail(Problem::Uri, detail.to_owned())
+            self.fail(SourceErrorKind::Uri, detail.to_owned())
         })?;
         let pairs =
-            [("app", "bulla".to_owned()), ("version", version.to_string()), ("keyring", binding.keyring.to_string())];
+            [("app", "bulla".to_owned()), ("version", version.to_string()), ("keyring", context.keyring.to_string())];
         Ok(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
@@ -202,10 +208,10 @@ impl Kms {
     }
 
     fn no_key(&self) -> SourceError {
-        self.fail(Problem::Malformed, "AWS KMS answered with something that is no key of 32 bytes".to_owned())
+        self.fail(SourceErrorKind::Malformed, "AWS KMS answered with something that is no key of 32 bytes".to_owned())
     }
 
-    fn fail(&self, problem: Problem, detail: String) -> SourceError {
+    fn fail(&self, problem: SourceErrorKind, detail: String) -> SourceError {
         SourceError::new(&self.uri, problem, detail)
     }
 

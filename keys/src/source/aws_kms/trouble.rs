@@ -6,10 +6,10 @@ use aws_config::meta::ProviderChainError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-use super::super::{Problem, printable};
+use super::super::{SourceErrorKind, printable};
 
 /// What `error` means for a caller who needs `permission`.
-pub(super) fn of<E>(error: &SdkError<E>, permission: &str) -> (Problem, String)
+pub(super) fn of<E>(error: &SdkError<E>, permission: &str) -> (SourceErrorKind, String)
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -25,45 +25,47 @@ where
     }
     let (problem, what) = match error {
         SdkError::ConstructionFailure(_) => {
-            (Problem::Uri, "the request cannot be made: see that key, region and endpoint are written right")
+            (SourceErrorKind::Uri, "the request cannot be made: see that key, region and endpoint are written right")
         }
         SdkError::TimeoutError(_) => {
-            (Problem::Unreachable, "AWS KMS gave no answer in time: see that region and endpoint are right")
+            (SourceErrorKind::Unreachable, "AWS KMS gave no answer in time: see that region and endpoint are right")
         }
-        SdkError::ResponseError(_) => {
-            (Problem::Unreachable, "something else than AWS KMS answered: see that the endpoint is right, and proxies")
-        }
-        _ => {
-            (Problem::Unreachable, "AWS KMS cannot be reached: see that region and endpoint are right, and the network")
-        }
+        SdkError::ResponseError(_) => (
+            SourceErrorKind::Unreachable,
+            "something else than AWS KMS answered: see that the endpoint is right, and proxies",
+        ),
+        _ => (
+            SourceErrorKind::Unreachable,
+            "AWS KMS cannot be reached: see that region and endpoint are right, and the network",
+        ),
     };
     (problem, format!("{what} ({})", printable(&DisplayErrorContext(error).to_string())))
 }
 
 /// What an answer of the service itself means.
-fn refused(code: &str, status: u16, permission: &str) -> (Problem, String) {
+fn refused(code: &str, status: u16, permission: &str) -> (SourceErrorKind, String) {
     let (problem, what) = match code {
         "NotFoundException" => (
-            Problem::Missing,
+            SourceErrorKind::Missing,
             "there is no such key in this account and region: see the key id, `region=` in the URI or AWS_REGION, and whose \
              credentials these are",
         ),
         "AccessDeniedException" => {
-            return (Problem::Denied, format!("these credentials may not use the key: allow {permission}"));
+            return (SourceErrorKind::Denied, format!("these credentials may not use the key: allow {permission}"));
         }
         "InvalidCiphertextException" => (
-            Problem::Malformed,
+            SourceErrorKind::Malformed,
             "the wrapped key does not open: it is damaged, or was wrapped for another keyring or version (encryption context)",
         ),
         "IncorrectKeyException" => {
-            (Problem::Missing, "the wrapped key was wrapped under another KMS key: name that one")
+            (SourceErrorKind::Missing, "the wrapped key was wrapped under another KMS key: name that one")
         }
         "InvalidKeyUsageException" => (
-            Problem::Malformed,
+            SourceErrorKind::Malformed,
             "the key is of the wrong kind: mode=derive wants HMAC_256, mode=unwrap SYMMETRIC_DEFAULT",
         ),
         "DisabledException" | "KMSInvalidStateException" => {
-            (Problem::Denied, "the key is disabled or about to be deleted: enable it, or cancel the deletion")
+            (SourceErrorKind::Denied, "the key is disabled or about to be deleted: enable it, or cancel the deletion")
         }
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
@@ -76,7 +78,7 @@ fn refused(code: &str, status: u16, permission: &str) -> (Problem, String) {
         | "IncompleteSignatureException"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException" => (
-            Problem::Denied,
+            SourceErrorKind::Denied,
             "AWS does not take these credentials: they are wrong or have expired, or this machine's clock is wrong",
         ),
         "ThrottlingException"
@@ -85,25 +87,25 @@ fn refused(code: &str, status: u16, permission: &str) -> (Problem, String) {
         | "RequestThrottled"
         | "RequestThrottledException"
         | "RequestLimitExceeded"
-        | "LimitExceededException" => (Problem::Busy, "AWS KMS limits the rate of requests"),
+        | "LimitExceededException" => (SourceErrorKind::Busy, "AWS KMS limits the rate of requests"),
         "KeyUnavailableException"
         | "DependencyTimeoutException"
         | "KMSInternalException"
         | "InternalFailure"
-        | "ServiceUnavailable" => (Problem::Unreachable, "AWS KMS is failing: try again"),
-        _ if status == 429 => (Problem::Busy, "AWS KMS limits the rate of requests"),
-        _ if status >= 500 => (Problem::Unreachable, "AWS KMS is failing: try again"),
+        | "ServiceUnavailable" => (SourceErrorKind::Unreachable, "AWS KMS is failing: try again"),
+        _ if status == 429 => (SourceErrorKind::Busy, "AWS KMS limits the rate of requests"),
+        _ if status >= 500 => (SourceErrorKind::Unreachable, "AWS KMS is failing: try again"),
         _ if status == 403 => (
-            Problem::Denied,
+            SourceErrorKind::Denied,
             "AWS does not let these credentials use the key: they are wrong, or the permission is missing",
         ),
-        _ => (Problem::Malformed, "AWS KMS refuses the request: see that the key and the mode are right"),
+        _ => (SourceErrorKind::Malformed, "AWS KMS refuses the request: see that the key and the mode are right"),
     };
     (problem, what.to_owned())
 }
 
 /// There are no credentials, or the place they come from does not give them.
-fn no_credentials(error: &CredentialsError) -> (Problem, String) {
+fn no_credentials(error: &CredentialsError) -> (SourceErrorKind, String) {
     let reason = causes(error).last().map(ToString::to_string).unwrap_or_default();
     let reason = printable(&reason.split_whitespace().collect::<Vec<_>>().join(" "));
     let advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role";
@@ -112,27 +114,27 @@ fn no_credentials(error: &CredentialsError) -> (Problem, String) {
             "the AWS profile wants a login by SSO, which a service cannot make: {advice}; credential_process in a profile works, \
              too ({reason})"
         );
-        return (Problem::Denied, detail);
+        return (SourceErrorKind::Denied, detail);
     }
     match error {
         CredentialsError::CredentialsNotLoaded(_) if metadata_service_is_silent(error) => (
-            Problem::Unreachable,
+            SourceErrorKind::Unreachable,
             format!(
                 "no AWS credentials: this machine's metadata service does not answer, and there are no others: {advice} \
                  ({reason})"
             ),
         ),
         CredentialsError::CredentialsNotLoaded(_) => {
-            (Problem::Denied, format!("there are no AWS credentials here: {advice} ({reason})"))
+            (SourceErrorKind::Denied, format!("there are no AWS credentials here: {advice} ({reason})"))
         }
         CredentialsError::InvalidConfiguration(_) => {
-            (Problem::Denied, format!("the AWS credentials are set up wrongly: {reason}"))
+            (SourceErrorKind::Denied, format!("the AWS credentials are set up wrongly: {reason}"))
         }
         _ if ["AccessDenied", "InvalidIdentityToken"].iter().any(|code| reason.contains(code)) => {
-            (Problem::Denied, format!("AWS gives no credentials: {reason}"))
+            (SourceErrorKind::Denied, format!("AWS gives no credentials: {reason}"))
         }
         _ => (
-            Problem::Unreachable,
+            SourceErrorKind::Unreachable,
             format!("no AWS credentials at the moment: what is to give them failed or does not answer: {reason}"),
         ),
     }

@@ -9,7 +9,7 @@ use cryptoki::{
 use zeroize::Zeroizing;
 
 use super::{
-    super::{Problem, SourceError, SourceUri, parameters::Parameters},
+    super::{SourceError, SourceErrorKind, SourceUri, parameters::Parameters},
     pin::{Pin, WrongPins},
     token::Found,
     trouble::Trouble,
@@ -45,7 +45,7 @@ impl Wanted {
         object.extend(path.bytes("id").map(|id| Attribute::Id(id.to_vec())));
         if object.len() == 1 || path.get("type")?.is_some_and(|kind| kind != "secret-key") {
             let detail = "say which key, with object=LABEL or id=%01; it is of type=secret-key";
-            return Err(SourceError::new(uri, Problem::Uri, detail.to_owned()));
+            return Err(SourceError::new(uri, SourceErrorKind::Uri, detail.to_owned()));
         }
         Ok(Wanted(object))
     }
@@ -77,18 +77,18 @@ impl<'a> Key<'a> {
                 let detail = format!(
                     "the token has no such secret key{hint}; `pkcs11-tool --list-objects --login` lists what it has"
                 );
-                return Err(Trouble::new(Problem::Missing, detail));
+                return Err(Trouble::new(SourceErrorKind::Missing, detail));
             }
             _ => {
                 let detail = format!("the token has {} such keys: add id=%.. to say which", keys.len());
-                return Err(Trouble::new(Problem::Malformed, detail));
+                return Err(Trouble::new(SourceErrorKind::Malformed, detail));
             }
         };
         let traits = Traits::read(session, handle);
         match traits {
             Traits { length: Some(length), .. } if length != KEY_BYTES as u64 => {
                 let detail = format!("the key has {length} bytes: make a generic secret of 32");
-                Err(Trouble::new(Problem::Malformed, detail))
+                Err(Trouble::new(SourceErrorKind::Malformed, detail))
             }
             Traits { sign: Some(false), .. } => Err(Trouble::may_not_sign("its CKA_SIGN is false")),
             traits => Ok(Key { session, pin, handle, traits }),
@@ -104,7 +104,7 @@ impl<'a> Key<'a> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         if mac.len() != KEY_BYTES {
             let detail = format!("the HSM returned {} bytes for an HMAC of 32", mac.len());
-            return Err(Trouble::new(Problem::Malformed, detail));
+            return Err(Trouble::new(SourceErrorKind::Malformed, detail));
         }
         bytes.copy_from_slice(&mac);
         Ok(bytes)

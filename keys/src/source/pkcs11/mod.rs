@@ -18,7 +18,7 @@ use self::{
     trouble::{NewStart, Trouble},
 };
 use super::{KeySource, SourceError, SourceUri, credential, one_block, parameters::Parameters};
-use crate::derive::Expanded;
+use crate::derive::DerivedKey;
 
 pub(super) struct Pkcs11Source {
     uri: SourceUri,
@@ -89,14 +89,14 @@ impl Pkcs11Source {
 }
 
 impl KeySource for Pkcs11Source {
-    fn expand(&self, info: &[u8]) -> Result<Expanded, SourceError> {
+    fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
         let message = one_block(info);
-        self.with_key(|key| key.hmac(&message)).map(Expanded::new)
+        self.with_key(|key| key.hmac(&message)).map(DerivedKey::new)
     }
 
-    fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<Expanded>, SourceError> {
+    fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<DerivedKey>, SourceError> {
         let messages: Vec<Vec<u8>> = infos.iter().map(|info| one_block(info)).collect();
-        self.with_key(|key| messages.iter().map(|message| key.hmac(message).map(Expanded::new)).collect())
+        self.with_key(|key| messages.iter().map(|message| key.hmac(message).map(DerivedKey::new)).collect())
     }
 
     fn remarks(&self) -> Result<Vec<String>, SourceError> {

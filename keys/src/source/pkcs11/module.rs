@@ -12,7 +12,7 @@ use cryptoki::{
     error::{Error, RvError},
 };
 
-use super::{super::Problem, pin::WrongPins, trouble::Trouble};
+use super::{super::SourceErrorKind, pin::WrongPins, trouble::Trouble};
 
 static MODULES: Mutex<Vec<(PathBuf, Arc<Module>)>> = Mutex::new(Vec::new());
 
@@ -64,7 +64,7 @@ impl Module {
         let state = idle.take().ok_or_else(|| {
             let detail = "the device does not answer: an earlier call to its PKCS#11 module has not returned; see that the \
                           device, and the path to it, is up";
-            Trouble::new(Problem::Unreachable, detail.to_owned())
+            Trouble::new(SourceErrorKind::Unreachable, detail.to_owned())
         })?;
         Ok(InUse { module: self, state })
     }
@@ -108,7 +108,7 @@ impl<'a> InUse<'a> {
         Pkcs11::new(&self.module.path).map_err(|error| match error {
             Error::LibraryLoading(error) => {
                 let detail = format!("module-path {} cannot be loaded: {error}", self.module.path.display());
-                Trouble::new(Problem::Missing, detail)
+                Trouble::new(SourceErrorKind::Missing, detail)
             }
             other => other.into(),
         })

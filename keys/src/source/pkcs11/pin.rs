@@ -7,7 +7,7 @@ use std::{
 
 use cryptoki::types::AuthPin;
 
-use super::{super::Problem, token::Found, trouble::Trouble};
+use super::{super::SourceErrorKind, token::Found, trouble::Trouble};
 
 /// Where a token does not tell how many tries are left, this many wrong PINs are tried before a right one; many tokens allow three.
 const MOST_WRONG: usize = 2;
@@ -46,7 +46,7 @@ impl Pin {
 impl WrongPins {
     /// Refuses a PIN that must not be tried on this token.
     pub(super) fn check(&self, found: &Found, pin: &Pin) -> Result<(), Trouble> {
-        let refuse = |detail: &str| Err(Trouble::new(Problem::Denied, detail.to_owned()));
+        let refuse = |detail: &str| Err(Trouble::new(SourceErrorKind::Denied, detail.to_owned()));
         if self.wrong.iter().any(|wrong| wrong.token == found.identity && wrong.digest == pin.digest) {
             return refuse(
                 "the PIN is wrong, and is not tried again, so that the token does not lock itself: put the right one where \

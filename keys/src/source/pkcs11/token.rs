@@ -9,7 +9,7 @@ use cryptoki::{
 };
 
 use super::{
-    super::{Problem, SourceError, SourceUri, parameters::Parameters},
+    super::{SourceError, SourceErrorKind, SourceUri, parameters::Parameters},
     raw,
     trouble::{NewStart, Trouble},
 };
@@ -41,7 +41,7 @@ pub(super) struct Facts {
 
 impl Token {
     pub(super) fn parse(uri: &SourceUri, path: &Parameters<'_>) -> Result<Self, SourceError> {
-        let fail = |detail: &str| Err(SourceError::new(uri, Problem::Uri, detail.to_owned()));
+        let fail = |detail: &str| Err(SourceError::new(uri, SourceErrorKind::Uri, detail.to_owned()));
         let slot = match path.get("slot-id")?.map(str::parse) {
             Some(Err(_)) => return fail("slot-id is a decimal number"),
             Some(Ok(slot)) => Some(slot),
@@ -74,11 +74,11 @@ impl Token {
             (Some(_), false, _) => {
                 let detail =
                     "several tokens fit: add serial=, manufacturer=, model= or slot-id=, whichever tells them apart";
-                Err(Trouble::new(Problem::Malformed, detail.to_owned()))
+                Err(Trouble::new(SourceErrorKind::Malformed, detail.to_owned()))
             }
             (None, _, _) if all.is_empty() => {
                 let detail = "the device does not answer, or has no token: see that it, and the path to it, is up";
-                Err(Trouble::new(Problem::Unreachable, detail.to_owned()).with(NewStart::IfOld))
+                Err(Trouble::new(SourceErrorKind::Unreachable, detail.to_owned()).with(NewStart::IfOld))
             }
             (None, _, Some((slot, error))) => {
                 let detail = format!(
@@ -87,14 +87,14 @@ impl Token {
                     slot.id(),
                     slot.id()
                 );
-                Err(Trouble::new(Problem::Unreachable, detail).with(NewStart::Yes))
+                Err(Trouble::new(SourceErrorKind::Unreachable, detail).with(NewStart::Yes))
             }
             (None, _, None) => {
                 let detail = "the module has no such token; `pkcs11-tool --list-token-slots` lists those it has, and only those \
                               whose files this user may read";
                 // A module that was started while the device was away may not look again; SoftHSM2 leaves out a token that another
                 // process is writing.
-                Err(Trouble::new(Problem::Missing, detail.to_owned()).with(NewStart::Yes))
+                Err(Trouble::new(SourceErrorKind::Missing, detail.to_owned()).with(NewStart::Yes))
             }
         }
     }

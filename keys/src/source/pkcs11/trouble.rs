@@ -5,11 +5,11 @@ use cryptoki::{
     error::{Error, RvError},
 };
 
-use super::super::{Problem, SourceError, SourceUri};
+use super::super::{SourceError, SourceErrorKind, SourceUri};
 
 /// What went wrong.
 pub(super) struct Trouble {
-    problem: Problem,
+    problem: SourceErrorKind,
     detail: String,
     new_start: NewStart,
     code: Option<RvError>,
@@ -27,7 +27,7 @@ pub(super) enum NewStart {
 }
 
 impl Trouble {
-    pub(super) fn new(problem: Problem, detail: String) -> Self {
+    pub(super) fn new(problem: SourceErrorKind, detail: String) -> Self {
         Trouble { problem, detail, new_start: NewStart::No, code: None }
     }
 
@@ -37,7 +37,7 @@ impl Trouble {
 
     pub(super) fn may_not_sign(why: &str) -> Self {
         let detail = format!("the key may not sign: make it with CKA_SIGN (`pkcs11-tool --usage-sign`) ({why})");
-        Trouble::new(Problem::Denied, detail)
+        Trouble::new(SourceErrorKind::Denied, detail)
     }
 
     pub(super) fn new_start(&self) -> NewStart {
@@ -55,7 +55,7 @@ impl Trouble {
                 detail: "the token did not keep the login: another program logged it out, or the device started anew \
                          (CKR_USER_NOT_LOGGED_IN)"
                     .to_owned(),
-                problem: Problem::Unreachable,
+                problem: SourceErrorKind::Unreachable,
                 new_start: NewStart::Yes,
                 ..self
             },
@@ -71,7 +71,7 @@ impl Trouble {
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         let Error::Pkcs11(code, function) = &error else {
-            return Trouble::new(Problem::Malformed, format!("the PKCS#11 module: {error}"));
+            return Trouble::new(SourceErrorKind::Malformed, format!("the PKCS#11 module: {error}"));
         };
         if matches!(code, RvError::KeyFunctionNotPermitted) {
             return Trouble::may_not_sign(&format!("{function}: {code:?}"));
@@ -88,22 +88,22 @@ impl From<Error> for Trouble {
 }
 
 /// Of `C_Initialize`, which says little of what it misses.
-fn at_start(code: &RvError) -> ((Problem, &'static str), NewStart) {
+fn at_start(code: &RvError) -> ((SourceErrorKind, &'static str), NewStart) {
     match code {
         RvError::ArgumentsBad => (
             (
-                Problem::Malformed,
+                SourceErrorKind::Malformed,
                 "the module wants parameters to start with, as NSS does: load it through p11-kit-proxy.so, with \
                  `x-init-reserved` in its module file",
             ),
             NewStart::No,
         ),
         RvError::CantLock | RvError::NeedToCreateThreads | RvError::FunctionNotSupported => {
-            ((Problem::Malformed, "the module cannot be used by this program"), NewStart::No)
+            ((SourceErrorKind::Malformed, "the module cannot be used by this program"), NewStart::No)
         }
         _ => (
             (
-                Problem::Unreachable,
+                SourceErrorKind::Unreachable,
                 "the module did not start: its configuration (environment variables), its files, its device and its daemon \
                  have to be there, and open to this user",
             ),
@@ -113,30 +113,30 @@ fn at_start(code: &RvError) -> ((Problem, &'static str), NewStart) {
 }
 
 /// A clear answer of the token, which a new start does not change.
-fn known(code: &RvError) -> Option<(Problem, &'static str)> {
+fn known(code: &RvError) -> Option<(SourceErrorKind, &'static str)> {
     Some(match code {
         RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange => (
-            Problem::Denied,
+            SourceErrorKind::Denied,
             "the PIN is wrong: put the right one where pin-source points; this one is not tried again, as the token would lock \
              itself",
         ),
         RvError::PinLocked => (
-            Problem::Denied,
+            SourceErrorKind::Denied,
             "the PIN is locked: the security officer of the token has to set a new one; a TPM that is locked out lets go after a \
              time, or at `tpm2_dictionarylockout --clear-lockout`",
         ),
-        RvError::PinExpired => (Problem::Denied, "the PIN has expired: set a new one"),
-        RvError::UserPinNotInitialized => (Problem::Denied, "the token has no user PIN yet: set one"),
-        RvError::UserNotLoggedIn => (Problem::Denied, "the token wants a login: add pin-source"),
+        RvError::PinExpired => (SourceErrorKind::Denied, "the PIN has expired: set a new one"),
+        RvError::UserPinNotInitialized => (SourceErrorKind::Denied, "the token has no user PIN yet: set one"),
+        RvError::UserNotLoggedIn => (SourceErrorKind::Denied, "the token wants a login: add pin-source"),
         RvError::KeyTypeInconsistent | RvError::MechanismInvalid | RvError::KeySizeRange => (
-            Problem::Malformed,
+            SourceErrorKind::Malformed,
             "the key or the token cannot do SHA256-HMAC: make a generic secret of 32 bytes, with CKA_SIGN",
         ),
         _ => return None,
     })
 }
 
-fn unforeseen(code: &RvError) -> (Problem, &'static str) {
+fn unforeseen(code: &RvError) -> (SourceErrorKind, &'static str) {
     match code {
         RvError::DeviceError
         | RvError::DeviceRemoved
@@ -149,13 +149,13 @@ fn unforeseen(code: &RvError) -> (Problem, &'static str) {
         | RvError::KeyHandleInvalid
         | RvError::ObjectHandleInvalid
         | RvError::CryptokiNotInitialized => {
-            (Problem::Unreachable, "the device does not answer: see that it, and the path to it, is up")
+            (SourceErrorKind::Unreachable, "the device does not answer: see that it, and the path to it, is up")
         }
         RvError::GeneralError | RvError::FunctionFailed | RvError::HostMemory | RvError::DeviceMemory => (
-            Problem::Unreachable,
+            SourceErrorKind::Unreachable,
             "the module or its device failed: see that the device, its daemon and the path to it are up; the module's own log \
              tells more",
         ),
-        _ => (Problem::Malformed, "the PKCS#11 module failed: its own log tells more"),
+        _ => (SourceErrorKind::Malformed, "the PKCS#11 module failed: its own log tells more"),
     }
 }

@@ -9,7 +9,11 @@ use std::{
     sync::LazyLock,
 };
 
-use bulla::{ApiKey, Claims, Issuer, Keyring, Request, State, Suite};
+use bulla::{
+    ApiKey, IssueRequest, Issuer,
+    claims::Claims,
+    keyring::{Keyring, Suite, VersionState},
+};
 use serde_json::Value;
 
 use crate::{
@@ -152,7 +156,7 @@ fn the_program_that_the_documentation_shows_tells_good_keys_from_others() {
     let demo = folder.path().join("demo");
     fs::create_dir(&demo).expect("should make a folder");
     let keyring = Folder::new();
-    let document = keyring.document(&[Version::new(7, Suite::Aes256Gcm, State::Active, MASTER_7)]);
+    let document = keyring.document(&[Version::new(7, Suite::Aes256Gcm, VersionState::Active, MASTER_7)]);
     let text = document.render(&keyring.mac_key(&document)).expect("should render");
     keyring.put("keyring.toml", text, 0o644);
     for (from, to) in
@@ -166,7 +170,7 @@ fn the_program_that_the_documentation_shows_tells_good_keys_from_others() {
     let now = std::time::UNIX_EPOCH.elapsed().expect("the clock").as_secs();
     let issue = |scope| {
         let claims = Claims::new().with_scopes([scope]);
-        let request = Request { realm: live, app_id: uuid::Uuid::max(), expires_at: None, claims };
+        let request = IssueRequest { realm: live, app_id: uuid::Uuid::max(), expires_at: None, claims };
         Issuer::new(&issuing).issue(&request, now).expect("should issue")
     };
     let (good, other) = (issue("orders.read"), issue("orders.write"));

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use axum::http::HeaderName;
-use bulla::{Claims, Realm};
+use bulla::{Realm, claims::Claims};
 
 /// Realms, and scopes, that a route may name. Any client of the data plane may write as many as fit in a request, and every
 /// one costs something.

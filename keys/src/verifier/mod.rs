@@ -1,18 +1,25 @@
 //! The verifier: a pure function of text, snapshot and now. No I/O, no lock; no allocation for a key without claims.
 
+mod secret_check;
+
 use std::sync::Arc;
 
 use uuid::Uuid;
 
+pub use self::secret_check::{Opened, SecretCheck};
 use crate::{
-    ApiKeyId, Claims, Expectations, KeyVersion, Keyring, Opened, Realm, Rejection, Revocations, SecretCheck,
-    VerifyError,
     api_key::{
-        self,
+        self, ApiKeyId,
         text::{Ahead, Parts},
     },
-    keyring::RealmKeys,
+    claims::Claims,
+    expectations::Expectations,
+    key_version::KeyVersion,
+    keyring::{Keyring, RealmKeys},
     payload::Payload,
+    realm::Realm,
+    rejection::{Rejection, VerifyError},
+    revocation::Revocations,
 };
 
 /// Verifies API keys under one keyring and one state of the revocations.

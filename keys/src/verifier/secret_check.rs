@@ -5,10 +5,15 @@ use std::fmt;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Pepper, SealBinding, SecretDigest, SecretHash, SecretHashError};
+use super::{Verified, Verifier};
 use crate::{
-    ApiKeyId, Expectations, Rejection, Verified, Verifier, VerifyError,
-    api_key::text::{Parts, SECRET_BYTES},
+    api_key::{
+        ApiKeyId,
+        text::{Parts, SECRET_BYTES},
+    },
+    expectations::Expectations,
+    rejection::{Rejection, VerifyError},
+    secret::{Pepper, SealBinding, SecretDigest, SecretHash, SecretHashError},
 };
 
 /// What [`Verifier::open`] makes of a key that holds.

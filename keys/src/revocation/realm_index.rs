@@ -10,10 +10,10 @@ use super::{
     entry::{Entry, Key},
     table::Table,
 };
-use crate::Realm;
+use crate::realm::Realm;
 
 #[derive(Clone)]
-pub(super) struct OfRealm {
+pub(super) struct RealmIndex {
     pub(super) realm: Realm,
     /// Everything before this is taken back; 0 is nothing.
     issued_before: u32,
@@ -23,10 +23,10 @@ pub(super) struct OfRealm {
     apps: Table,
 }
 
-impl OfRealm {
+impl RealmIndex {
     pub(super) fn new(realm: Realm) -> Self {
         let [revoked, suspended, apps] = Default::default();
-        OfRealm { realm, issued_before: 0, revoked, suspended, apps }
+        RealmIndex { realm, issued_before: 0, revoked, suspended, apps }
     }
 
     /// Whether the id is revoked or suspended.
@@ -40,7 +40,7 @@ impl OfRealm {
     }
 
     pub(super) fn with(&self, mut pending: Pending, hasher: &DefaultHashBuilder) -> Self {
-        OfRealm {
+        RealmIndex {
             realm: self.realm,
             issued_before: self.issued_before.max(pending.issued_before),
             revoked: self.revoked.with(&mut pending.revoked, hasher),
@@ -56,7 +56,7 @@ impl OfRealm {
         keep: impl Fn(&Entry) -> bool,
         hasher: &DefaultHashBuilder,
     ) -> Self {
-        OfRealm {
+        RealmIndex {
             revoked: self.revoked.retain(parts.clone(), &keep, hasher),
             suspended: self.suspended.retain(parts, &keep, hasher),
             ..self.clone()

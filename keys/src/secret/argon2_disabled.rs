@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Argon2id, SecretHashError, digest, phc::SALT_BYTES};
+use super::{Argon2id, SecretHashError, digest, scheme::SALT_BYTES};
 
 /// Whether this build has Argon2id.
 pub(super) const IS_THERE: bool = false;
@@ -12,9 +12,9 @@ pub(super) const IS_THERE: bool = false;
 pub struct HashMemory(());
 
 impl HashMemory {
-    /// Always [`SecretHashError::LeftOut`].
+    /// Always [`SecretHashError::Disabled`].
     pub fn with_kib(_: u32) -> Result<Self, SecretHashError> {
-        Err(SecretHashError::LeftOut)
+        Err(SecretHashError::Disabled)
     }
 }
 
@@ -24,5 +24,5 @@ pub(super) fn hash(
     _: &[u8; SALT_BYTES],
     _: &mut HashMemory,
 ) -> Result<Zeroizing<[u8; digest::BYTES]>, SecretHashError> {
-    Err(SecretHashError::LeftOut)
+    Err(SecretHashError::Disabled)
 }

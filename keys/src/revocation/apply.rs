@@ -10,9 +10,9 @@ use super::{
     change::Pending,
     entry::{FAN, Operation},
     filter::Keys,
-    of_realm::OfRealm,
+    realm_index::RealmIndex,
 };
-use crate::Realm;
+use crate::realm::Realm;
 
 impl Revocations {
     pub(super) fn after(&self, changes: impl Iterator<Item = Change>) -> Self {
@@ -47,9 +47,9 @@ impl Revocations {
         let added: Vec<u64> = operations.filter(|one| one.put.is_some()).map(|put| put.hash).collect();
         state.apps = self.apps.with(&mut std::mem::take(apps), &self.hasher);
         if !realms.is_empty() {
-            let mut all: BTreeMap<Realm, OfRealm> = self.realms.iter().map(|of| (of.realm, of.clone())).collect();
+            let mut all: BTreeMap<Realm, RealmIndex> = self.realms.iter().map(|of| (of.realm, of.clone())).collect();
             for (realm, pending) in std::mem::take(realms) {
-                let of = all.entry(realm).or_insert_with(|| OfRealm::new(realm));
+                let of = all.entry(realm).or_insert_with(|| RealmIndex::new(realm));
                 *of = of.with(pending, &self.hasher);
             }
             state.realms = all.into_values().filter(|of| of.len() > 0).collect();
@@ -67,7 +67,7 @@ impl Revocations {
     }
 
     /// The state with less in these parts of its tables.
-    fn retain(&self, parts: Range<usize>, change: impl Fn(&OfRealm) -> OfRealm) -> Self {
+    fn retain(&self, parts: Range<usize>, change: impl Fn(&RealmIndex) -> RealmIndex) -> Self {
         let realms = self.realms.iter().map(change).filter(|of| of.len() > 0).collect();
         let mut state = Revocations { realms, ..self.clone() };
         if state.len() < self.len() {

@@ -2,8 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{FollowError, FollowStatus, Followed, Message, VerifyingKey, WhenStale, fetch::Question, pause};
-use crate::{KeyringId, Revocations, SharedVerifier, SweepClock};
+use super::{FeedState, FollowError, FollowStatus, Message, VerifyingKey, WhenStale, backoff, fetch::Question};
+use crate::{
+    keyring_id::KeyringId,
+    revocation::{Revocations, SweepClock},
+    shared::SharedVerifier,
+};
 
 /// The longest that a server is asked to wait, in seconds. Proxies in between commonly answer 504 after 30.
 const LONGEST_WAIT: u64 = 25;
@@ -11,12 +15,12 @@ const LONGEST_WAIT: u64 = 25;
 /// Another node's log ends before the follower's place.
 const BEHIND: u16 = 409;
 
-pub(super) struct Keeper {
+pub(super) struct FollowerState {
     pub(super) keyring_id: KeyringId,
     pub(super) key: VerifyingKey,
     pub(super) verifier: SharedVerifier,
     pub(super) when_stale: WhenStale,
-    followed: Followed,
+    followed: FeedState,
     /// In a row.
     failures: u32,
     error: Option<FollowError>,
@@ -30,14 +34,14 @@ pub(super) struct Keeper {
     started_at: u64,
 }
 
-impl Keeper {
+impl FollowerState {
     pub(super) fn new(
-        followed: Followed,
+        followed: FeedState,
         (keyring_id, key): (KeyringId, VerifyingKey),
         (verifier, when_stale): (SharedVerifier, WhenStale),
         now: u64,
     ) -> Self {
-        let keeper = Keeper {
+        let follower = FollowerState {
             keyring_id,
             key,
             verifier,
@@ -51,8 +55,8 @@ impl Keeper {
             asked: None,
             started_at: now,
         };
-        keeper.publish();
-        keeper
+        follower.publish();
+        follower
     }
 
     /// What to ask next, at `now` in Unix seconds.
@@ -73,13 +77,13 @@ impl Keeper {
             Ok(news) => {
                 (self.failures, self.error) = (0, None);
                 // A server that does not wait is not asked without a rest.
-                if news || self.has_waited(now) { Duration::ZERO } else { pause::after(1, random) }
+                if news || self.has_waited(now) { Duration::ZERO } else { backoff::after(1, random) }
             }
             Err(error) => {
                 self.begin_anew_after(&error, now);
                 self.failures = self.failures.saturating_add(1);
                 self.error = Some(error);
-                pause::after(self.failures, random)
+                backoff::after(self.failures, random)
             }
         };
         self.publish();
@@ -160,7 +164,11 @@ impl Keeper {
             WhenStale::GoOn => None,
             WhenStale::CouldNotTell => Some(self.followed.next_update().unwrap_or(0)),
         };
-        self.verifier.take_back(Arc::new(self.followed.revocations().clone()), self.followed.refused(), fresh_until);
+        self.verifier.set_revocations(
+            Arc::new(self.followed.revocations().clone()),
+            self.followed.refused(),
+            fresh_until,
+        );
     }
 }
 
@@ -170,8 +178,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        ApiKeyId, Change, KeyVersion, Keyring, KeyringDocument, RevocationEvent, Sources, State, Verifier,
+        api_key::ApiKeyId,
         feed::{FeedError, Head, LogId, SigningKey},
+        key_version::KeyVersion,
+        keyring::{Keyring, KeyringDocument, VersionState},
+        revocation::{Change, RevocationEvent},
+        source::Sources,
+        verifier::Verifier,
     };
 
     const T: u64 = 1_800_000_000;
@@ -186,12 +199,12 @@ mod tests {
         KeyringId::from_bytes([1; 16])
     }
 
-    fn keeper() -> Keeper {
+    fn follower() -> FollowerState {
         let document = KeyringDocument::new(keyring_id());
         let keyring = Keyring::load(&document, &Sources::new("."), &[]).expect("an empty keyring");
         let verifier = SharedVerifier::new(Verifier::new(&keyring));
         let trusted = (keyring_id(), signing_key().verifying_key());
-        Keeper::new(Followed::new(None), trusted, (verifier, WhenStale::GoOn), T)
+        FollowerState::new(FeedState::new(None), trusted, (verifier, WhenStale::GoOn), T)
     }
 
     /// A message of the log with this byte as its id.
@@ -216,7 +229,7 @@ mod tests {
             this_update: T,
             next_update: T + seconds,
             keyring_serial: 3,
-            versions: vec![(KeyVersion::FIRST, State::Active)],
+            versions: vec![(KeyVersion::FIRST, VersionState::Active)],
         };
         Message::write(&head, events, &signing_key()).expect("a message")
     }
@@ -226,98 +239,98 @@ mod tests {
         RevocationEvent { effective_at, ..RevocationEvent::at_once(seq, Change::Revoke { id, expires_at: None }) }
     }
 
-    fn ask(keeper: &mut Keeper, now: u64) -> (u64, u64) {
-        let Question { after, wait } = keeper.question(now);
+    fn ask(follower: &mut FollowerState, now: u64) -> (u64, u64) {
+        let Question { after, wait } = follower.question(now);
         (after, wait)
     }
 
     #[test]
     fn it_asks_at_once_until_the_end_and_then_waits() {
-        let mut keeper = keeper();
-        assert_eq!(keeper.status().stale_since(T), Some(T), "from the start");
-        assert_eq!(ask(&mut keeper, T), (0, 0));
-        assert_eq!(keeper.take(Ok(message(1, 0, (5, 9), &[revoke(5, None)])), T, HALF), Duration::ZERO);
-        assert_eq!((ask(&mut keeper, T), keeper.status().complete), ((5, 0), false));
-        assert_eq!(keeper.take(Ok(message(1, 5, (9, 9), &[])), T, HALF), Duration::ZERO);
-        assert_eq!((ask(&mut keeper, T), keeper.status().complete), ((9, 25), true));
-        let status = keeper.status();
+        let mut follower = follower();
+        assert_eq!(follower.status().stale_since(T), Some(T), "from the start");
+        assert_eq!(ask(&mut follower, T), (0, 0));
+        assert_eq!(follower.take(Ok(message(1, 0, (5, 9), &[revoke(5, None)])), T, HALF), Duration::ZERO);
+        assert_eq!((ask(&mut follower, T), follower.status().complete), ((5, 0), false));
+        assert_eq!(follower.take(Ok(message(1, 5, (9, 9), &[])), T, HALF), Duration::ZERO);
+        assert_eq!((ask(&mut follower, T), follower.status().complete), ((9, 25), true));
+        let status = follower.status();
         assert_eq!((status.seq, status.revocations, status.keyring_serial), (9, 1, 3));
         assert_eq!((status.stale_since(T + 60), status.stale_since(T + 61)), (None, Some(T + 61)));
-        assert_eq!(keeper.take(Ok(message_valid_for(20, 1, 9, (10, 10), &[])), T, HALF), Duration::ZERO);
-        assert_eq!(ask(&mut keeper, T), (10, 10), "half the time that the message counts");
+        assert_eq!(follower.take(Ok(message_valid_for(20, 1, 9, (10, 10), &[])), T, HALF), Duration::ZERO);
+        assert_eq!(ask(&mut follower, T), (10, 10), "half the time that the message counts");
     }
 
     #[test]
     fn a_server_that_answers_nothing_new_without_waiting_is_given_a_rest() {
-        let mut keeper = keeper();
+        let mut follower = follower();
         let nothing = || Ok(message(1, 9, (9, 9), &[]));
-        ask(&mut keeper, T);
-        keeper.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
-        assert_eq!(ask(&mut keeper, T), (9, 25));
-        assert_eq!(keeper.take(nothing(), T + 11, HALF), SECOND);
-        ask(&mut keeper, T + 20);
-        assert_eq!(keeper.take(nothing(), T + 35, HALF), Duration::ZERO);
+        ask(&mut follower, T);
+        follower.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
+        assert_eq!(ask(&mut follower, T), (9, 25));
+        assert_eq!(follower.take(nothing(), T + 11, HALF), SECOND);
+        ask(&mut follower, T + 20);
+        assert_eq!(follower.take(nothing(), T + 35, HALF), Duration::ZERO);
         // Nor does one get on that has more and does not give it.
-        ask(&mut keeper, T + 35);
-        assert_eq!(keeper.take(Ok(message(1, 9, (9, 12), &[])), T + 35, HALF), SECOND);
-        assert_eq!((ask(&mut keeper, T + 36), keeper.status().complete), ((9, 0), false));
+        ask(&mut follower, T + 35);
+        assert_eq!(follower.take(Ok(message(1, 9, (9, 12), &[])), T + 35, HALF), SECOND);
+        assert_eq!((ask(&mut follower, T + 36), follower.status().complete), ((9, 0), false));
     }
 
     #[test]
     fn failures_in_a_row_take_longer_and_one_answer_ends_them() {
-        let mut keeper = keeper();
+        let mut follower = follower();
         let mut pauses = Vec::new();
         for error in [FollowError::Status(503), FollowError::Unreachable("away".into()), FollowError::Status(401)] {
-            pauses.push(keeper.take(Err(error), T, HALF));
+            pauses.push(follower.take(Err(error), T, HALF));
         }
         assert_eq!(pauses, [SECOND, 2 * SECOND, 4 * SECOND]);
-        let status = keeper.status();
+        let status = follower.status();
         assert_eq!((status.failures, status.last_error.map(|error| error.code())), (3, Some("status")));
         let mut cut_off = message(1, 0, (9, 9), &[revoke(9, None)]);
         cut_off.pop();
-        assert_eq!(keeper.take(Ok(cut_off), T, HALF), 8 * SECOND);
-        assert_eq!((keeper.status().revocations, keeper.status().seq), (0, 0));
-        keeper.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
-        assert_eq!((keeper.status().failures, keeper.status().last_error.is_none()), (0, true));
-        assert_eq!(ask(&mut keeper, T), (9, 25));
-        assert_eq!(keeper.take(Err(FollowError::Status(503)), T, HALF), SECOND);
-        assert_eq!(ask(&mut keeper, T), (9, 0), "it may be stale, and is not to wait for news");
+        assert_eq!(follower.take(Ok(cut_off), T, HALF), 8 * SECOND);
+        assert_eq!((follower.status().revocations, follower.status().seq), (0, 0));
+        follower.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
+        assert_eq!((follower.status().failures, follower.status().last_error.is_none()), (0, true));
+        assert_eq!(ask(&mut follower, T), (9, 25));
+        assert_eq!(follower.take(Err(FollowError::Status(503)), T, HALF), SECOND);
+        assert_eq!(ask(&mut follower, T), (9, 0), "it may be stale, and is not to wait for news");
     }
 
     #[test]
     fn of_another_log_it_begins_at_nought_and_keeps_what_is_revoked() {
-        let mut keeper = keeper();
-        keeper.take(Ok(message(1, 0, (9, 9), &[revoke(9, None)])), T, HALF);
-        assert_eq!(keeper.take(Ok(message(2, 9, (10, 10), &[])), T, HALF), SECOND);
-        assert!(matches!(keeper.status().last_error, Some(FollowError::Refused(FeedError::OtherLog { .. }))));
-        assert_eq!((ask(&mut keeper, T), keeper.status().complete), ((0, 0), false));
-        keeper.take(Ok(message(2, 0, (2, 2), &[])), T, HALF);
-        assert_eq!((keeper.status().seq, keeper.status().revocations, keeper.status().complete), (2, 1, true));
+        let mut follower = follower();
+        follower.take(Ok(message(1, 0, (9, 9), &[revoke(9, None)])), T, HALF);
+        assert_eq!(follower.take(Ok(message(2, 9, (10, 10), &[])), T, HALF), SECOND);
+        assert!(matches!(follower.status().last_error, Some(FollowError::Refused(FeedError::OtherLog { .. }))));
+        assert_eq!((ask(&mut follower, T), follower.status().complete), ((0, 0), false));
+        follower.take(Ok(message(2, 0, (2, 2), &[])), T, HALF);
+        assert_eq!((follower.status().seq, follower.status().revocations, follower.status().complete), (2, 1, true));
     }
 
     #[test]
     fn a_node_that_is_behind_is_asked_again_and_begun_anew_once_the_state_is_stale() {
-        let mut keeper = keeper();
-        keeper.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
-        keeper.take(Err(FollowError::Status(BEHIND)), T + 60, HALF);
-        assert_eq!(ask(&mut keeper, T + 60).0, 9);
-        keeper.take(Err(FollowError::Status(BEHIND)), T + 61, HALF);
-        assert_eq!(ask(&mut keeper, T + 61).0, 0);
+        let mut follower = follower();
+        follower.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
+        follower.take(Err(FollowError::Status(BEHIND)), T + 60, HALF);
+        assert_eq!(ask(&mut follower, T + 60).0, 9);
+        follower.take(Err(FollowError::Status(BEHIND)), T + 61, HALF);
+        assert_eq!(ask(&mut follower, T + 61).0, 0);
     }
 
     #[test]
     fn a_follower_whose_clock_is_ahead_for_a_while_forgets_nothing() {
-        let mut keeper = keeper();
+        let mut follower = follower();
         let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse().expect("an id");
         let (day, year) = (86_400, 365 * 86_400);
         let change = Change::Revoke { id, expires_at: Some(T as u32 + 3_600) };
-        keeper.take(Ok(message(1, 0, (9, 9), &[RevocationEvent::at_once(9, change)])), T, HALF);
-        let all = |keeper: &mut Keeper, ran: u64, now: u64| {
+        follower.take(Ok(message(1, 0, (9, 9), &[RevocationEvent::at_once(9, change)])), T, HALF);
+        let all = |follower: &mut FollowerState, ran: u64, now: u64| {
             (0..Revocations::PARTS)
-                .for_each(|part| keeper.sweep(Duration::from_secs(if part == 0 { ran } else { 0 }), now));
-            keeper.status().revocations
+                .for_each(|part| follower.sweep(Duration::from_secs(if part == 0 { ran } else { 0 }), now));
+            follower.status().revocations
         };
-        assert_eq!(all(&mut keeper, 8, T + year), 1, "its own clock");
+        assert_eq!(all(&mut follower, 8, T + year), 1, "its own clock");
         let ahead = |this_update: u64| {
             let head = Head {
                 keyring_id: keyring_id(),
@@ -329,24 +342,24 @@ mod tests {
                 this_update,
                 next_update: this_update + 60,
                 keyring_serial: 3,
-                versions: vec![(KeyVersion::FIRST, State::Active)],
+                versions: vec![(KeyVersion::FIRST, VersionState::Active)],
             };
             Message::write(&head, &[], &signing_key()).expect("a message")
         };
-        keeper.take(Ok(ahead(T + year)), T + year, HALF);
-        assert_eq!(all(&mut keeper, 8, T + year), 1, "and the server's");
-        assert_eq!(all(&mut keeper, day / 2, T + year), 1);
-        assert_eq!(all(&mut keeper, day / 2, T + year), 0, "it ran for that long");
+        follower.take(Ok(ahead(T + year)), T + year, HALF);
+        assert_eq!(all(&mut follower, 8, T + year), 1, "and the server's");
+        assert_eq!(all(&mut follower, day / 2, T + year), 1);
+        assert_eq!(all(&mut follower, day / 2, T + year), 0, "it ran for that long");
     }
 
     #[test]
     fn what_waits_for_its_time_is_taken_back_without_another_message() {
-        let mut keeper = keeper();
-        keeper.take(Ok(message(1, 0, (9, 9), &[revoke(9, Some(T as u32 + 50))])), T, HALF);
-        assert_eq!((keeper.next_due(), keeper.status().revocations), (Some(T + 50), 0));
-        keeper.due(T + 49);
-        assert_eq!(keeper.status().revocations, 0);
-        keeper.due(T + 50);
-        assert_eq!((keeper.next_due(), keeper.status().revocations), (None, 1));
+        let mut follower = follower();
+        follower.take(Ok(message(1, 0, (9, 9), &[revoke(9, Some(T as u32 + 50))])), T, HALF);
+        assert_eq!((follower.next_due(), follower.status().revocations), (Some(T + 50), 0));
+        follower.due(T + 49);
+        assert_eq!(follower.status().revocations, 0);
+        follower.due(T + 50);
+        assert_eq!((follower.next_due(), follower.status().revocations), (None, 1));
     }
 }

@@ -14,17 +14,17 @@ use std::{
 use super::{
     FollowError, FollowerError,
     fetch::{Feed, Question},
-    keeper::Keeper,
+    follower_state::FollowerState,
 };
 
 /// The longest time until the clock is looked at again: it may have been set meanwhile.
-const LOOK: u64 = 60;
+const POLL_INTERVAL: u64 = 60;
 
 /// A follower at work. When it is dropped it changes nothing any more; what it said last goes on to hold, and gets stale in its
 /// time where [`WhenStale::CouldNotTell`](super::WhenStale::CouldNotTell) was chosen.
-pub struct Following {
+pub struct FollowerHandle {
     events: Sender<Event>,
-    keeper: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
     status: Arc<Mutex<FollowStatus>>,
 }
 
@@ -41,7 +41,7 @@ pub struct FollowStatus {
     /// When it began, in Unix seconds.
     pub started_at: u64,
     /// The serial number of the newest keyring that was spoken of: with a larger one than
-    /// [`Keyring::serial`](crate::Keyring::serial) the verifier's own is behind.
+    /// [`Keyring::serial`](crate::keyring::Keyring::serial) the verifier's own is behind.
     pub keyring_serial: u64,
     /// The number of revoked ids, suspended ids and rules.
     pub revocations: usize,
@@ -59,18 +59,18 @@ impl FollowStatus {
     }
 }
 
-impl Following {
+impl FollowerHandle {
     /// How it stands.
     pub fn status(&self) -> FollowStatus {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl Drop for Following {
+impl Drop for FollowerHandle {
     fn drop(&mut self) {
         // It waits for nothing but this. The other thread ends when its question is answered, and nobody hears the answer.
         let _gone_already = self.events.send(Event::Stop);
-        let _panicked = self.keeper.take().map(JoinHandle::join);
+        let _panicked = self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -84,17 +84,17 @@ type Task = (Duration, Question);
 
 pub(super) fn start(
     feed: Feed,
-    mut keeper: Keeper,
+    mut state: FollowerState,
     clock: impl Fn() -> u64 + Send + 'static,
-) -> Result<Following, FollowerError> {
+) -> Result<FollowerHandle, FollowerError> {
     let (events, answers) = mpsc::channel();
     let (tasks, asked) = mpsc::channel();
-    let status = Arc::new(Mutex::new(keeper.status()));
+    let status = Arc::new(Mutex::new(state.status()));
     let (answering, shown) = (events.clone(), Arc::clone(&status));
     thread::Builder::new().name("bulla-feed".to_owned()).spawn(move || ask(&feed, &asked, &answering))?;
-    let keep = move || keep(&mut keeper, &answers, &tasks, &clock, &shown);
-    let keeper = thread::Builder::new().name("bulla-follow".to_owned()).spawn(keep)?;
-    Ok(Following { events, keeper: Some(keeper), status })
+    let run = move || run(&mut state, &answers, &tasks, &clock, &shown);
+    let thread = thread::Builder::new().name("bulla-follow".to_owned()).spawn(run)?;
+    Ok(FollowerHandle { events, thread: Some(thread), status })
 }
 
 fn ask(feed: &Feed, asked: &Receiver<Task>, answers: &Sender<Event>) {
@@ -109,8 +109,8 @@ fn ask(feed: &Feed, asked: &Receiver<Task>, answers: &Sender<Event>) {
     }
 }
 
-fn keep(
-    keeper: &mut Keeper,
+fn run(
+    state: &mut FollowerState,
     answers: &Receiver<Event>,
     tasks: &Sender<Task>,
     clock: &dyn Fn() -> u64,
@@ -119,29 +119,29 @@ fn keep(
     let (mut next, mut swept) = (Some(Duration::ZERO), Instant::now());
     loop {
         let now = clock();
-        *shown.lock().unwrap_or_else(PoisonError::into_inner) = keeper.status();
+        *shown.lock().unwrap_or_else(PoisonError::into_inner) = state.status();
         if let Some(pause) = next.take() {
             // It is asked when the pause is over, and the server's wait counts from then.
-            let question = keeper.question(now.saturating_add(pause.as_secs()));
+            let question = state.question(now.saturating_add(pause.as_secs()));
             if tasks.send((pause, question)).is_err() {
                 return;
             }
         }
-        let until_due = keeper.next_due().map_or(LOOK, |due| due.saturating_sub(now).clamp(1, LOOK));
+        let until_due = state.next_due().map_or(POLL_INTERVAL, |due| due.saturating_sub(now).clamp(1, POLL_INTERVAL));
         match answers.recv_timeout(Duration::from_secs(until_due)) {
             Ok(Event::Answer(answer)) => {
                 let random = getrandom::u32().unwrap_or(u32::MAX / 2);
-                next = Some(keeper.take(answer, clock(), random));
-                keeper.sweep(std::mem::replace(&mut swept, Instant::now()).elapsed(), clock());
+                next = Some(state.take(answer, clock(), random));
+                state.sweep(std::mem::replace(&mut swept, Instant::now()).elapsed(), clock());
             }
-            Err(RecvTimeoutError::Timeout) => keeper.due(clock()),
+            Err(RecvTimeoutError::Timeout) => state.due(clock()),
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }
 
-impl fmt::Debug for Following {
+impl fmt::Debug for FollowerHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Following").field("status", &self.status()).finish_non_exhaustive()
+        f.debug_struct("FollowerHandle").field("status", &self.status()).finish_non_exhaustive()
     }
 }

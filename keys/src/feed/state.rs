@@ -1,19 +1,25 @@
 //! What a follower knows: a pure function of the messages that it was given and the times at which it was.
 
 use super::{FeedError, Head, LogId, Message};
-use crate::{CLOCK_DIFFERENCE, KeyVersion, Realm, RevocationLog, Revocations, State};
+use crate::{
+    clock::CLOCK_DIFFERENCE,
+    key_version::KeyVersion,
+    keyring::VersionState,
+    realm::Realm,
+    revocation::{RevocationLog, Revocations},
+};
 
 /// The state of one who follows a feed. It only ever knows more: nothing but an event that resumes a key gives it back, and
 /// a version that was compromised or destroyed stays refused.
 #[derive(Clone, Debug)]
-pub struct Followed {
+pub struct FeedState {
     realm: Option<Realm>,
     log_id: Option<LogId>,
     log: RevocationLog,
     this_update: u64,
     next_update: Option<u64>,
     keyring_serial: u64,
-    versions: Vec<(KeyVersion, State)>,
+    versions: Vec<(KeyVersion, VersionState)>,
     refused: Vec<KeyVersion>,
 }
 
@@ -26,10 +32,10 @@ pub struct Applied {
     pub changed: bool,
 }
 
-impl Followed {
+impl FeedState {
     /// One who has heard nothing yet, of one realm or (`None`) of every one.
     pub fn new(realm: Option<Realm>) -> Self {
-        Followed {
+        FeedState {
             realm,
             log_id: None,
             log: RevocationLog::default(),
@@ -118,11 +124,11 @@ impl Followed {
     }
 
     /// That keyring's versions and their states.
-    pub fn versions(&self) -> &[(KeyVersion, State)] {
+    pub fn versions(&self) -> &[(KeyVersion, VersionState)] {
         &self.versions
     }
 
-    /// Every version that was ever said to be compromised or destroyed: for [`Verifier::refusing`](crate::Verifier::refusing).
+    /// Every version that was ever said to be compromised or destroyed: for [`Verifier::refusing`](crate::verifier::Verifier::refusing).
     pub fn refused(&self) -> &[KeyVersion] {
         &self.refused
     }

@@ -1,7 +1,8 @@
-//! A verifier that every request reads and few replace: whoever loads keyrings, and whoever follows what is taken back.
+//! A verifier that every request reads and that is replaced now and then: by new keyrings, and by new revocations.
 
 use std::{
     fmt,
+    ops::RangeInclusive,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -12,13 +13,13 @@ use crate::{
     key_version::KeyVersion,
     rejection::VerifyError,
     revocation::Revocations,
-    verifier::{Verified, Verifier},
+    verifier::{Opened, SecretCheck, Verified, Verifier},
 };
 
 /// A handle on the [`Verifier`] of the moment (features `tower` and `follow`). Its clones are handles on the same one.
 ///
-/// Two may replace it, and neither undoes what the other did: [`SharedVerifier::store`] brings a keyring that was loaded
-/// anew, [`SharedVerifier::set_revocations`] what is revoked. Readers take no lock and wait for nobody.
+/// Two calls replace it, and neither undoes the other: [`SharedVerifier::store`] brings a keyring that was loaded anew,
+/// [`SharedVerifier::set_revocations`] the revocations. Readers take no lock and never wait.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -32,14 +33,14 @@ use crate::{
 /// let expected = Expectations::realms(&realms);
 /// assert!(shared.verify(api_key.expose(), &expected, now).is_ok());
 ///
-/// // What is revoked stays so when a keyring is loaded anew.
-/// shared.set_revocations([api_key.id()].into_iter().collect::<Revocations>().into(), &[], Some(now + 60));
+/// // Revocations stay in force when a keyring is loaded anew.
+/// shared.set_revocations([api_key.id()].into_iter().collect::<Revocations>().into(), &[], Some(now..=now + 60));
 /// shared.store(Verifier::new(keyring));
 /// let refused = shared.verify(api_key.expose(), &expected, now);
 /// assert_eq!(refused.err(), Some(VerifyError::Rejected(Rejection::Revoked)));
 ///
-/// // Nothing new came in time: what is revoked now, nobody knows.
-/// shared.set_revocations(Arc::default(), &[], Some(now + 60));
+/// // Nothing new came in time: the revocations are stale.
+/// shared.set_revocations(Arc::default(), &[], Some(now..=now + 60));
 /// assert_eq!(shared.verify(api_key.expose(), &expected, now + 61).err(), Some(VerifyError::Stale));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -54,52 +55,71 @@ struct Shared {
 /// What a request reads.
 struct Current {
     verifier: Verifier,
-    /// Unix seconds; none for no limit.
-    fresh_until: Option<u64>,
+    /// Unix seconds; `None` for no limit.
+    fresh: Option<RangeInclusive<u64>>,
 }
 
 /// What `Current` is made of.
 struct Parts {
     loaded: Verifier,
-    taken_back: Option<TakenBack>,
+    revoked: Option<RevocationState>,
 }
 
-struct TakenBack {
+struct RevocationState {
     revocations: Arc<Revocations>,
     refused: Vec<KeyVersion>,
-    fresh_until: Option<u64>,
+    fresh: Option<RangeInclusive<u64>>,
 }
 
 impl SharedVerifier {
     /// A handle on `verifier`.
     pub fn new(verifier: Verifier) -> Self {
-        let current = ArcSwap::from_pointee(Current { verifier: verifier.clone(), fresh_until: None });
-        SharedVerifier(Arc::new(Shared { current, parts: Mutex::new(Parts { loaded: verifier, taken_back: None }) }))
+        let current = ArcSwap::from_pointee(Current { verifier: verifier.clone(), fresh: None });
+        SharedVerifier(Arc::new(Shared { current, parts: Mutex::new(Parts { loaded: verifier, revoked: None }) }))
     }
 
-    /// Puts in the verifier of a keyring that was loaded anew. What [`SharedVerifier::set_revocations`] said last goes on to hold,
-    /// in the place of revocations that `verifier` brings itself.
+    /// Replaces the verifier after a keyring was loaded anew. The last [`SharedVerifier::set_revocations`] stays in force, in the
+    /// place of revocations that `verifier` brings itself.
     pub fn store(&self, verifier: Verifier) {
         self.change(|parts| parts.loaded = verifier);
     }
 
-    /// Says what is taken back: the revocations and the key versions that are refused, in the place of what was said before.
-    /// Past `fresh_until`, in Unix seconds, no key is accepted any more until it is said again: its state is
-    /// [`VerifyError::Stale`]. `None` sets no limit.
-    pub fn set_revocations(&self, revocations: Arc<Revocations>, refused: &[KeyVersion], fresh_until: Option<u64>) {
+    /// Replaces the revocations and the refused key versions. Outside of `fresh`, in Unix seconds, no key is accepted
+    /// ([`VerifyError::Stale`]) until the next call. `None` sets no limit.
+    pub fn set_revocations(
+        &self,
+        revocations: Arc<Revocations>,
+        refused: &[KeyVersion],
+        fresh: Option<RangeInclusive<u64>>,
+    ) {
         let refused = refused.to_vec();
-        self.change(|parts| parts.taken_back = Some(TakenBack { revocations, refused, fresh_until }));
+        self.change(|parts| parts.revoked = Some(RevocationState { revocations, refused, fresh }));
     }
 
-    /// Verifies `text` at `now`, in Unix seconds, as [`Verifier::verify`] does. Staleness comes last: a key that is refused
-    /// anyway is refused.
+    /// Verifies `text` at `now`, in Unix seconds, as [`Verifier::verify`] does. Staleness comes last: a key that is rejected
+    /// anyway is rejected.
     pub fn verify(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
         let current = self.0.current.load();
         let verified = current.verifier.verify(text, expected, now)?;
-        match current.fresh_until {
-            Some(until) if now > until => Err(VerifyError::Stale),
-            _ => Ok(verified),
-        }
+        current.check_fresh(now)?;
+        Ok(verified)
+    }
+
+    /// Opens `text` as [`Verifier::open`] does, for a caller that has the hashes of secret halves. Staleness comes before the
+    /// secret half; [`SharedVerifier::accept`] ends the check of one.
+    pub fn open(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Opened, VerifyError> {
+        let current = self.0.current.load();
+        let opened = current.verifier.open(text, expected, now)?;
+        current.check_fresh(now)?;
+        Ok(opened)
+    }
+
+    /// Accepts a key after a stored hash matched, as [`SecretCheck::accept`] does, by the verifier of this moment.
+    pub fn accept(&self, check: SecretCheck, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
+        let current = self.0.current.load();
+        let verified = check.accept(&current.verifier, expected, now)?;
+        current.check_fresh(now)?;
+        Ok(verified)
     }
 
     fn change(&self, change: impl FnOnce(&mut Parts)) {
@@ -109,13 +129,22 @@ impl SharedVerifier {
     }
 }
 
+impl Current {
+    fn check_fresh(&self, now: u64) -> Result<(), VerifyError> {
+        match &self.fresh {
+            Some(fresh) if !fresh.contains(&now) => Err(VerifyError::Stale),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Parts {
     fn current(&self) -> Current {
-        let Some(TakenBack { revocations, refused, fresh_until }) = &self.taken_back else {
-            return Current { verifier: self.loaded.clone(), fresh_until: None };
+        let Some(RevocationState { revocations, refused, fresh }) = &self.revoked else {
+            return Current { verifier: self.loaded.clone(), fresh: None };
         };
         let verifier = self.loaded.with_revocations(Arc::clone(revocations)).refusing(refused);
-        Current { verifier, fresh_until: *fresh_until }
+        Current { verifier, fresh: fresh.clone() }
     }
 }
 
@@ -123,6 +152,6 @@ impl fmt::Debug for SharedVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let current = self.0.current.load();
         let mut shown = f.debug_struct("SharedVerifier");
-        shown.field("verifier", &current.verifier).field("fresh_until", &current.fresh_until).finish()
+        shown.field("verifier", &current.verifier).field("fresh", &current.fresh).finish()
     }
 }

@@ -226,6 +226,22 @@ def reading_on():
            [(message(revoke(1, ONE), this_update=T + 300, next_update=T + 360), T, True)], [(ONE, T, True)])
 
 
+def clocks_ahead():
+    year = 365 * 86_400
+    first = (message(revoke(9, ONE), seq=12, this_update=T + year, next_update=T + year + 60), T + year, True)
+    accept("clocks-were-ahead", "The server's clock and the follower's were a year ahead: once they are right it goes on.",
+           [first, (message(revoke(13, THREE), after=12), T, True)], [(ONE, T, True), (THREE, T, True)])
+    accept("clocks-were-ahead-before-the-end", "And what was fresh by the wrong clocks is so no more.",
+           [first, (message(revoke(13, THREE), after=12, head=14), T, False)], [(ONE, T, True), (THREE, T, True)])
+    accept("clocks-were-ahead-and-are-again", "A message by a clock that is still ahead is refused as any other.",
+           [first, (message(**NEXT, this_update=T + 301, next_update=T + 361), T, "future"),
+            (message(**NEXT), T, True)], [(ONE, T, True)])
+    accept("clocks-were-a-little-ahead", "By 300 seconds the clocks may be apart, and the order of messages holds.",
+           [(message(revoke(9, ONE), seq=12, this_update=T + 300, next_update=T + 360), T, True),
+            (message(**NEXT, this_update=T - 1, next_update=T + 59), T, "older"),
+            (message(**NEXT, this_update=T - 1, next_update=T + 59), T - 1, True)], [(ONE, T, True)])
+
+
 def scheduled():
     later, sooner = revoke(1, ONE, effective_at=T + 100), revoke(2, ONE, effective_at=T + 50)
     at = [(ONE, T + 49, False), (ONE, T + 50, True), (ONE, T + 100, True)]
@@ -602,7 +618,7 @@ def check_page():
 
 
 def main():
-    for group in (worked, json_accepted, reading_on, scheduled, suspended, restarts, versions, rules, unsigned,
+    for group in (worked, json_accepted, reading_on, clocks_ahead, scheduled, suspended, restarts, versions, rules, unsigned,
                   signatures,
                   not_objects, fields, values, meaning, states):
         group()

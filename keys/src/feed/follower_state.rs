@@ -1,6 +1,6 @@
-//! What a follower makes of answers, and of time that passes: a state without threads, sockets or clock.
+//! The follower's state: what follows from answers and from time that passes, without threads, sockets or clock.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use super::{FeedState, FollowError, FollowStatus, Message, VerifyingKey, WhenStale, backoff, fetch::Question};
 use crate::{
@@ -9,22 +9,25 @@ use crate::{
     shared::SharedVerifier,
 };
 
-/// The longest that a server is asked to wait, in seconds. Proxies in between commonly answer 504 after 30.
-const LONGEST_WAIT: u64 = 25;
+/// The longest wait that the server is asked for, in seconds. Proxies commonly answer 504 after 30.
+const MAX_WAIT: u64 = 25;
 
 /// Another node's log ends before the follower's place.
 const BEHIND: u16 = 409;
+
+/// No time at all: the state is not fresh before the end of the log was reached.
+const NEVER: RangeInclusive<u64> = RangeInclusive::new(1, 0);
 
 pub(super) struct FollowerState {
     pub(super) keyring_id: KeyringId,
     pub(super) key: VerifyingKey,
     pub(super) verifier: SharedVerifier,
     pub(super) when_stale: WhenStale,
-    followed: FeedState,
-    /// In a row.
+    feed: FeedState,
+    /// Failed questions in a row.
     failures: u32,
     error: Option<FollowError>,
-    /// How long the newest message says how things stand, in seconds.
+    /// How long the newest message is valid, in seconds.
     valid_for: u64,
     /// The part of the list that is swept next.
     part: usize,
@@ -36,7 +39,7 @@ pub(super) struct FollowerState {
 
 impl FollowerState {
     pub(super) fn new(
-        followed: FeedState,
+        feed: FeedState,
         (keyring_id, key): (KeyringId, VerifyingKey),
         (verifier, when_stale): (SharedVerifier, WhenStale),
         now: u64,
@@ -46,7 +49,7 @@ impl FollowerState {
             key,
             verifier,
             when_stale,
-            followed,
+            feed,
             failures: 0,
             error: None,
             valid_for: 0,
@@ -61,26 +64,26 @@ impl FollowerState {
 
     /// What to ask next, at `now` in Unix seconds.
     pub(super) fn question(&mut self, now: u64) -> Question {
-        // Half as long as the newest message says how things stand, so that the next one comes while it does. After a failure
-        // the state may be stale, and an answer is worth more than news.
+        // Half the validity of the newest message, so that the next one comes in time. After a failure the state may be stale,
+        // and an answer is worth more than news.
         let at_rest = self.is_complete() && self.failures == 0;
-        let wait = if at_rest { LONGEST_WAIT.min(self.valid_for / 2) } else { 0 };
-        let question = Question { after: self.followed.seq(), wait };
+        let wait = if at_rest { MAX_WAIT.min(self.valid_for / 2) } else { 0 };
+        let question = Question { after: self.feed.seq(), wait };
         self.asked = Some((question, now));
         question
     }
 
-    /// Takes in an answer; the next question is asked after the pause. `random` is any number.
+    /// Applies an answer. Returns how long to wait before the next question; `random` is the jitter.
     pub(super) fn take(&mut self, answer: Result<Vec<u8>, FollowError>, now: u64, random: u32) -> Duration {
         let took = answer.and_then(|bytes| self.apply(&bytes, now));
         let pause = match took {
             Ok(news) => {
                 (self.failures, self.error) = (0, None);
-                // A server that does not wait is not asked without a rest.
+                // A server that answers at once is asked again after a delay.
                 if news || self.has_waited(now) { Duration::ZERO } else { backoff::after(1, random) }
             }
             Err(error) => {
-                self.begin_anew_after(&error, now);
+                self.restart_after(&error, now);
                 self.failures = self.failures.saturating_add(1);
                 self.error = Some(error);
                 backoff::after(self.failures, random)
@@ -90,41 +93,41 @@ impl FollowerState {
         pause
     }
 
-    /// Takes back what is due at `now`, in Unix seconds.
+    /// Revokes what is due at `now`, in Unix seconds.
     pub(super) fn due(&mut self, now: u64) {
-        if self.followed.due(now) {
+        if self.feed.due(now) {
             self.publish();
         }
     }
 
-    /// Sweeps one part of the list, after the program ran for so long since the last time. Neither this machine's clock nor the
-    /// server's alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time for long.
+    /// Sweeps one part of the list; `ran` is the running time since the last call. Neither this machine's clock nor the server's
+    /// alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time for long.
     pub(super) fn sweep(&mut self, ran: Duration, now: u64) {
-        let signed_at = self.followed.this_update();
+        let signed_at = self.feed.this_update();
         if signed_at == 0 {
             return;
         }
         let now = now.min(signed_at);
         let clock = self.sweep_clock.get_or_insert(SweepClock::new(now));
         clock.advance(ran, now);
-        self.followed.sweep_part(self.part, clock.sweep_at());
+        self.feed.sweep_part(self.part, clock.sweep_at());
         self.part = (self.part + 1) % Revocations::PARTS;
         self.publish();
     }
 
-    /// When something is due next, in Unix seconds.
+    /// When the next revocation is due, in Unix seconds.
     pub(super) fn next_due(&self) -> Option<u64> {
-        self.followed.log().next_due().map(u64::from)
+        self.feed.log().next_due().map(u64::from)
     }
 
     pub(super) fn status(&self) -> FollowStatus {
         FollowStatus {
-            seq: self.followed.seq(),
+            seq: self.feed.seq(),
             complete: self.is_complete(),
-            fresh_until: self.followed.next_update(),
+            fresh: self.feed.fresh(),
             started_at: self.started_at,
-            keyring_serial: self.followed.keyring_serial(),
-            revocations: self.followed.revocations().len(),
+            keyring_serial: self.feed.keyring_serial(),
+            revocations: self.feed.revocations().len(),
             failures: self.failures,
             last_error: self.error.clone(),
         }
@@ -132,17 +135,17 @@ impl FollowerState {
 
     /// Whether it goes on from here.
     fn apply(&mut self, bytes: &[u8], now: u64) -> Result<bool, FollowError> {
-        let before = self.followed.seq();
+        let before = self.feed.seq();
         let message = Message::read(bytes, self.keyring_id, &self.key)?;
-        self.followed.apply(&message, now)?;
+        self.feed.apply(&message, now)?;
         let head = message.head();
         self.valid_for = head.next_update - head.this_update;
-        Ok(self.followed.seq() > before)
+        Ok(self.feed.seq() > before)
     }
 
-    /// One who begins anew does not know yet where the end is.
+    /// A follower that begins anew does not know yet where the end is.
     fn is_complete(&self) -> bool {
-        self.followed.log_id().is_some() && self.followed.log().at_end()
+        self.feed.log_id().is_some() && self.feed.log().at_end()
     }
 
     fn has_waited(&self, now: u64) -> bool {
@@ -150,25 +153,22 @@ impl FollowerState {
     }
 
     /// Another log, or one that lost its end: the follower's place means nothing in it.
-    fn begin_anew_after(&mut self, error: &FollowError, now: u64) {
+    fn restart_after(&mut self, error: &FollowError, now: u64) {
         match error {
-            FollowError::Refused(super::FeedError::OtherLog { .. }) => self.followed.restart(),
-            // It may be one node that lags behind the others. It is not, if nobody knew better until now.
-            FollowError::Status(BEHIND) if self.followed.is_stale(now) => self.followed.restart(),
+            FollowError::Refused(super::FeedError::OtherLog { .. }) => self.feed.restart(),
+            // One node may lag behind the others; once the state is stale, no node is ahead of this one.
+            FollowError::Status(BEHIND) if self.feed.is_stale(now) => self.feed.restart(),
             _ => {}
         }
     }
 
     fn publish(&self) {
-        let fresh_until = match self.when_stale {
+        let fresh = match self.when_stale {
             WhenStale::GoOn => None,
-            WhenStale::CouldNotTell => Some(self.followed.next_update().unwrap_or(0)),
+            WhenStale::CouldNotTell => Some(self.feed.fresh().unwrap_or(NEVER)),
         };
-        self.verifier.set_revocations(
-            Arc::new(self.followed.revocations().clone()),
-            self.followed.refused(),
-            fresh_until,
-        );
+        let revocations = Arc::new(self.feed.revocations().clone());
+        self.verifier.set_revocations(revocations, self.feed.refused(), fresh);
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_answers_nothing_new_without_waiting_is_given_a_rest() {
+    fn a_server_that_answers_nothing_new_without_waiting_is_asked_again_after_a_delay() {
         let mut follower = follower();
         let nothing = || Ok(message(1, 9, (9, 9), &[]));
         ask(&mut follower, T);
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn of_another_log_it_begins_at_nought_and_keeps_what_is_revoked() {
+    fn another_log_is_read_from_zero_and_revocations_stay() {
         let mut follower = follower();
         follower.take(Ok(message(1, 0, (9, 9), &[revoke(9, None)])), T, HALF);
         assert_eq!(follower.take(Ok(message(2, 9, (10, 10), &[])), T, HALF), SECOND);
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_its_time_is_taken_back_without_another_message() {
+    fn a_scheduled_revocation_takes_effect_without_another_message() {
         let mut follower = follower();
         follower.take(Ok(message(1, 0, (9, 9), &[revoke(9, Some(T as u32 + 50))])), T, HALF);
         assert_eq!((follower.next_due(), follower.status().revocations), (Some(T + 50), 0));

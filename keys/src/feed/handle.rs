@@ -1,8 +1,9 @@
-//! A follower at work: one thread that waits for the server, one that keeps what came and watches the time. So a revocation
-//! takes effect when it is due, whatever the server does.
+//! The follower's threads: one waits for the server, one applies messages and watches the time. So a revocation takes effect
+//! when it is due, whatever the server does.
 
 use std::{
     fmt,
+    ops::RangeInclusive,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -17,18 +18,18 @@ use super::{
     follower_state::FollowerState,
 };
 
-/// The longest time until the clock is looked at again: it may have been set meanwhile.
+/// The longest time in seconds until the clock is read again: it may have been set meanwhile.
 const POLL_INTERVAL: u64 = 60;
 
-/// A follower at work. When it is dropped it changes nothing any more; what it said last goes on to hold, and gets stale in its
-/// time where [`WhenStale::CouldNotTell`](super::WhenStale::CouldNotTell) was chosen.
+/// A running follower. When it is dropped it changes nothing any more: the last revocations stay in force, and become stale in time
+/// where [`WhenStale::CouldNotTell`](super::WhenStale::CouldNotTell) was chosen.
 pub struct FollowerHandle {
     events: Sender<Event>,
     thread: Option<JoinHandle<()>>,
     status: Arc<Mutex<FollowStatus>>,
 }
 
-/// How a follower stands.
+/// The status of a follower.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FollowStatus {
@@ -36,31 +37,32 @@ pub struct FollowStatus {
     pub seq: u64,
     /// Whether that was the end of the log when the last message was signed.
     pub complete: bool,
-    /// Until when the state counts as fresh, in Unix seconds, once the end of the log was reached.
-    pub fresh_until: Option<u64>,
+    /// When the state is fresh, in Unix seconds, once the end of the log was reached.
+    pub fresh: Option<RangeInclusive<u64>>,
     /// When it began, in Unix seconds.
     pub started_at: u64,
-    /// The serial number of the newest keyring that was spoken of: with a larger one than
+    /// The serial number of the newest keyring that a message named: with a larger one than
     /// [`Keyring::serial`](crate::keyring::Keyring::serial) the verifier's own is behind.
     pub keyring_serial: u64,
     /// The number of revoked ids, suspended ids and rules.
     pub revocations: usize,
-    /// Questions in a row that brought nothing.
+    /// Failed questions in a row.
     pub failures: u32,
-    /// Why the last one brought nothing.
+    /// Why the last question failed.
     pub last_error: Option<FollowError>,
 }
 
 impl FollowStatus {
-    /// Since when it cannot be told any more how things stand, where it cannot at `now`. Both are Unix seconds.
+    /// Since when the state is stale, where it is stale at `now`. Both are Unix seconds. Before the end of the log was reached that
+    /// is the start; after a clock was set back it is not known, and told as `now`.
     pub fn stale_since(&self, now: u64) -> Option<u64> {
-        let since = self.fresh_until.map_or(self.started_at, |until| until.saturating_add(1));
-        (self.fresh_until.is_none() || now >= since).then_some(since)
+        let Some(fresh) = &self.fresh else { return Some(self.started_at) };
+        (!fresh.contains(&now)).then(|| fresh.end().saturating_add(1).min(now))
     }
 }
 
 impl FollowerHandle {
-    /// How it stands.
+    /// The status.
     pub fn status(&self) -> FollowStatus {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -68,7 +70,7 @@ impl FollowerHandle {
 
 impl Drop for FollowerHandle {
     fn drop(&mut self) {
-        // It waits for nothing but this. The other thread ends when its question is answered, and nobody hears the answer.
+        // It waits for nothing else. The other thread ends when its question is answered, and its answer is dropped.
         let _gone_already = self.events.send(Event::Stop);
         let _panicked = self.thread.take().map(JoinHandle::join);
     }
@@ -79,7 +81,7 @@ enum Event {
     Stop,
 }
 
-/// A question, to be asked after a pause.
+/// A question, and how long to wait before it is asked.
 type Task = (Duration, Question);
 
 pub(super) fn start(

@@ -1,4 +1,6 @@
-//! What a follower knows: a pure function of the messages that it was given and the times at which it was.
+//! What a follower knows: a pure function of the messages it received and the times at which it received them.
+
+use std::ops::RangeInclusive;
 
 use super::{FeedError, Head, LogId, Message};
 use crate::{
@@ -9,8 +11,8 @@ use crate::{
     revocation::{RevocationLog, Revocations},
 };
 
-/// The state of one who follows a feed. It only ever knows more: nothing but an event that resumes a key gives it back, and
-/// a version that was compromised or destroyed stays refused.
+/// The state of a follower. It only ever knows more: only an event that resumes a key ends its suspension, and a version that
+/// was compromised or destroyed stays refused.
 #[derive(Clone, Debug)]
 pub struct FeedState {
     realm: Option<Realm>,
@@ -33,7 +35,7 @@ pub struct Applied {
 }
 
 impl FeedState {
-    /// One who has heard nothing yet, of one realm or (`None`) of every one.
+    /// A follower of one realm or (`None`) of every realm, before its first message.
     pub fn new(realm: Option<Realm>) -> Self {
         FeedState {
             realm,
@@ -47,7 +49,7 @@ impl FeedState {
         }
     }
 
-    /// Takes in the message that goes on from here; `now` is in Unix seconds. Of one that is refused nothing counts.
+    /// Applies the message that goes on from here; `now` is in Unix seconds. A refused message changes nothing.
     pub fn apply(&mut self, message: &Message, now: u64) -> Result<Applied, FeedError> {
         let head = message.head();
         self.check(head, now)?;
@@ -56,16 +58,18 @@ impl FeedState {
         let changed = advanced.map_err(|_| FeedError::NotNext { after, seq })?;
         self.log_id = Some(head.log_id);
         let complete = self.log.at_end();
-        if head.this_update >= self.this_update {
+        let was_ahead = self.is_ahead(now);
+        if was_ahead || head.this_update >= self.this_update {
             self.this_update = head.this_update;
-            // Whoever has not reached the end does not know how things stand now.
-            self.next_update = if complete { Some(head.next_update) } else { self.next_update };
+            // Before the end of the log the present state is not known.
+            let before = self.next_update.filter(|_| !was_ahead);
+            self.next_update = if complete { Some(head.next_update) } else { before };
         }
         let refuses_more = self.note_versions(head);
         Ok(Applied { complete, changed: changed || refuses_more })
     }
 
-    /// Takes back what is due at `now`, in Unix seconds. Whether the revocations changed.
+    /// Revokes what is due at `now`, in Unix seconds. Whether the revocations changed.
     pub fn due(&mut self, now: u64) -> bool {
         self.log.due(now)
     }
@@ -75,37 +79,47 @@ impl FeedState {
         self.log.sweep_part(part, now);
     }
 
-    /// Forgets the place in the log, and nothing else, after [`FeedError::OtherLog`]: the next message is to come from the
+    /// Forgets the place in the log, and nothing else, after [`FeedError::OtherLog`]: the next message must come from the
     /// beginning.
     pub fn restart(&mut self) {
         self.log.restart();
         self.log_id = None;
     }
 
-    /// The place in the log: what came after it is to be fetched next.
+    /// The place in the log: fetch what came after it next.
     pub fn seq(&self) -> u64 {
         self.log.seq()
     }
 
-    /// The log, once a message of it came.
+    /// The log's id, after its first message.
     pub fn log_id(&self) -> Option<LogId> {
         self.log_id
     }
 
-    /// What is taken back. Cheap to clone.
+    /// The revocations. Cheap to clone.
     pub fn revocations(&self) -> &Revocations {
         self.log.revocations()
     }
 
-    /// The state behind it, with what waits for its time.
+    /// The state of the log, with the revocations that wait for their time.
     pub fn log(&self) -> &RevocationLog {
         &self.log
     }
 
-    /// Whether it cannot be told any more how things stand at `now`, in Unix seconds: a message is overdue, or the end of
-    /// the log was never reached.
+    /// Whether the state is stale at `now`, in Unix seconds: a message is overdue, the end of the log was never reached, or the
+    /// newest message was signed by a clock that is ahead of `now`.
     pub fn is_stale(&self, now: u64) -> bool {
-        self.next_update.is_none_or(|next_update| now > next_update)
+        self.fresh().is_none_or(|fresh| !fresh.contains(&now))
+    }
+
+    /// When the state is fresh, in Unix seconds, once the end of the log was reached.
+    pub fn fresh(&self) -> Option<RangeInclusive<u64>> {
+        Some(self.this_update.saturating_sub(CLOCK_DIFFERENCE)..=self.next_update?)
+    }
+
+    /// Whether the newest message was signed by a clock that is ahead of `now`. When it came, the follower's clock was ahead, too.
+    fn is_ahead(&self, now: u64) -> bool {
+        self.this_update > now.saturating_add(CLOCK_DIFFERENCE)
     }
 
     /// When the newest message was signed, in Unix seconds; 0 before the first.
@@ -113,12 +127,12 @@ impl FeedState {
         self.this_update
     }
 
-    /// Until when the state counts as fresh, in Unix seconds, once the end of the log was reached.
+    /// When a newer message is overdue, in Unix seconds, once the end of the log was reached.
     pub fn next_update(&self) -> Option<u64> {
         self.next_update
     }
 
-    /// The serial number of the newest keyring that was spoken of.
+    /// The serial number of the newest keyring that a message named.
     pub fn keyring_serial(&self) -> u64 {
         self.keyring_serial
     }
@@ -128,7 +142,7 @@ impl FeedState {
         &self.versions
     }
 
-    /// Every version that was ever said to be compromised or destroyed: for [`Verifier::refusing`](crate::verifier::Verifier::refusing).
+    /// Every version that a message named as compromised or destroyed: for [`Verifier::refusing`](crate::verifier::Verifier::refusing).
     pub fn refused(&self) -> &[KeyVersion] {
         &self.refused
     }
@@ -144,7 +158,7 @@ impl FeedState {
         if after != self.log.seq() {
             return Err(FeedError::NotNext { after, seq: self.log.seq() });
         }
-        if this_update.saturating_add(CLOCK_DIFFERENCE) < self.this_update {
+        if this_update.saturating_add(CLOCK_DIFFERENCE) < self.this_update && !self.is_ahead(now) {
             return Err(FeedError::Older { this_update, seen: self.this_update });
         }
         if this_update > now.saturating_add(CLOCK_DIFFERENCE) {
@@ -153,12 +167,11 @@ impl FeedState {
         Ok(())
     }
 
-    /// Whether there are more versions to refuse than before. A server that has an older keyring than another one of its
-    /// fleet says nothing new.
+    /// Whether there are more versions to refuse than before. The versions of an older keyring than the newest are not noted.
     fn note_versions(&mut self, head: &Head) -> bool {
         let before = self.refused.len();
-        let given_up = head.versions.iter().filter(|(_, state)| !state.opens()).map(|(version, _)| *version);
-        self.refused.extend(given_up);
+        let closed = head.versions.iter().filter(|(_, state)| !state.opens()).map(|(version, _)| *version);
+        self.refused.extend(closed);
         self.refused.sort_unstable();
         self.refused.dedup();
         if head.keyring_serial >= self.keyring_serial {

@@ -315,6 +315,21 @@ fn a_message_says_whether_anything_changed() {
 }
 
 #[test]
+fn a_state_signed_by_a_clock_that_was_ahead_is_stale_until_the_next_message() {
+    let (year, mut state) = (365 * 86_400, FeedState::new(None));
+    let apply = |state: &mut FeedState, head: Head, now: u64| {
+        let bytes = Message::write(&head, &[], &signing_key()).unwrap();
+        state.apply(&read(&bytes).unwrap(), now)
+    };
+    let ahead = Head { this_update: T + year, next_update: T + year + 60, ..head(0, 12) };
+    apply(&mut state, ahead, T + year).unwrap();
+    assert_eq!([T, T + year - 301].map(|now| state.is_stale(now)), [true; 2]);
+    assert_eq!([T + year - 300, T + year + 60].map(|now| state.is_stale(now)), [false; 2]);
+    apply(&mut state, head(12, 12), T).unwrap();
+    assert_eq!([T - 301, T - 300, T + 60, T + 61].map(|now| state.is_stale(now)), [true, false, false, true]);
+}
+
+#[test]
 fn public_keys_have_one_spelling_and_weak_ones_are_refused() {
     let key = signing_key().verifying_key();
     let text = key.to_string();

@@ -99,7 +99,7 @@ fn what_the_server_tells_reaches_the_verifier_as_soon_as_it_happens() {
     assert_eq!(world.verdicts(), ["revoked", "good"]);
     let status = following.status();
     assert_eq!((status.seq, status.complete, status.revocations, status.failures), (4, true, 1, 0));
-    assert_eq!((status.fresh_until, status.keyring_serial), (Some(ISSUED + 60), 3));
+    assert_eq!((status.fresh.as_ref().map(|fresh| *fresh.end()), status.keyring_serial), (Some(ISSUED + 60), 3));
     assert_eq!(status.stale_since(ISSUED), None);
 }
 

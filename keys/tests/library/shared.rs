@@ -73,7 +73,7 @@ fn revocations_of_the_verifier_itself_hold_until_others_are_told() {
 fn a_stale_verifier_accepts_nothing_and_still_refuses_what_it_can() {
     let (verifier, seven, eight) = verifier_and_keys(&Claims::new());
     let shared = SharedVerifier::new(verifier.clone());
-    shared.set_revocations(revoking(&eight), &[], Some(NOW));
+    shared.set_revocations(revoking(&eight), &[], Some(0..=NOW));
     assert_eq!(verdict(&shared, &seven, NOW), Ok(()), "the last second counts");
     assert_eq!(verdict(&shared, &seven, NOW + 1), Err("stale"));
     assert_eq!(verdict(&shared, &eight, NOW + 1), Err("revoked"));

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
 use crate::{
+    clock,
     deployment::Deployment,
     store::{LedgerFilter, Store, StoreError},
 };
@@ -56,7 +57,9 @@ pub(crate) fn younger_store(
     store: &dyn Store,
     now: Timestamp,
 ) -> Result<Option<Younger>, StoreError> {
-    let Some(made) = document.versions().iter().map(|record| record.created_at).min() else { return Ok(None) };
+    let Some(made) = document.versions().iter().map(|record| clock::timestamp(record.created_at)).min() else {
+        return Ok(None);
+    };
     let first_record = store.audit_after(0, 1)?.first().map(|entry| entry.record.at);
     let first_key = store.list(&LedgerFilter { limit: 1, ..LedgerFilter::default() })?;
     let first_key = first_key.first().map(|entry| entry.row.issued_at);

@@ -14,7 +14,12 @@ pub(crate) fn now() -> Timestamp {
 
 /// Now in whole Unix seconds, as the library takes it.
 pub(crate) fn now_seconds() -> u64 {
-    u64::try_from(now().as_second()).unwrap_or(0)
+    seconds(now())
+}
+
+/// A timestamp in whole Unix seconds, as the library takes it.
+pub(crate) fn seconds(time: Timestamp) -> u64 {
+    u64::try_from(time.as_second()).unwrap_or(0)
 }
 
 /// Unix seconds as a timestamp; all times in API keys fit.

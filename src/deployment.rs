@@ -368,7 +368,7 @@ mod tests {
         let store = deployment.store().expect("a store");
         let (mut document, key) = deployment.document_and_key(&*store).expect("a keyring");
         let record = SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
-        let staged = document.stage(Default::default(), vec![record], &deployment.sources, clock::now());
+        let staged = document.stage(Default::default(), vec![record], &deployment.sources, clock::now_seconds());
         let record =
             |_: &KeyringDocument, _: &()| Actor::service().record(clock::now(), "keyring.test", None, json!({}));
         let held = Held::lock(&deployment.keyring_path().expect("a path")).expect("locked").unconfirmed();

@@ -25,9 +25,8 @@ pub(crate) fn load(suite: Suite) -> Keyring {
     let sources = Sources::new(folder.path());
     let mut document = KeyringDocument::new(KeyringId::from_bytes([0xa0; 16]));
     let source = SourceRecord { uri: "file:master.key".parse().expect("a URI"), wrapped: None };
-    let at = jiff::Timestamp::from_second(NOW as i64).expect("a time");
-    let version = document.stage(suite, vec![source], &sources, at).expect("staged");
-    document.activate(version, at).expect("activated");
+    let version = document.stage(suite, vec![source], &sources, NOW).expect("staged");
+    document.activate(version, NOW).expect("activated");
     Keyring::load(&document, &sources, &[realm()]).expect("loaded")
 }
 

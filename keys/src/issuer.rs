@@ -91,7 +91,7 @@ impl Issuer {
         let keys = self.keyring.realm(request.realm).ok_or(IssueError::Realm(request.realm))?;
         let version = keys.active().ok_or(IssueError::NoActiveVersion)?;
         let key = version.key.as_ref().ok_or(IssueError::NoActiveVersion)?;
-        if version.record.seal_until.is_some_and(|until| until.as_second() <= i64::try_from(now).unwrap_or(i64::MAX)) {
+        if version.record.seal_until.is_some_and(|until| until <= now) {
             return Err(IssueError::SealUntil);
         }
         let time = |time: u64| u32::try_from(time).map_err(|_| IssueError::Time(time));

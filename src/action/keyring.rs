@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::{Actor, rotation};
 use crate::{
     api::keyring::{Activate, Changed, Compromise, Stage},
+    clock,
     deployment::{Deployment, DeploymentError},
     store::Store,
 };
@@ -47,11 +48,11 @@ pub(crate) enum Setting {
 }
 
 impl Setting {
-    /// The limit that was `before` with the setting applied.
-    fn after(self, before: Option<Timestamp>) -> Option<Timestamp> {
+    /// The limit that was `before` with the setting applied, in Unix seconds.
+    fn after(self, before: Option<u64>) -> Option<u64> {
         match self {
             Setting::Keep => before,
-            Setting::Set(at) => Some(at),
+            Setting::Set(at) => Some(clock::seconds(at)),
             Setting::Remove => None,
         }
     }
@@ -77,13 +78,13 @@ impl Change {
                 }
                 Change::Activate(version, activate) => {
                     match activate.rollback {
-                        true => document.roll_back(*version, now)?,
-                        false => document.activate(*version, now)?,
+                        true => document.roll_back(*version, clock::seconds(now))?,
+                        false => document.activate(*version, clock::seconds(now))?,
                     }
                     *version
                 }
                 Change::Compromise(version, compromise) => {
-                    document.compromise(*version, compromise.successor, now)?;
+                    document.compromise(*version, compromise.successor, clock::seconds(now))?;
                     *version
                 }
                 Change::Destroy(version) => {
@@ -157,7 +158,7 @@ impl Change {
             Change::Rewrap(_, rewrap) => ("sources", json!({"added": rewrap.add, "removed": rewrap.remove})),
             Change::Limit(version, _) => {
                 let record = document.version(*version);
-                let until = |limit: fn(&VersionRecord) -> Option<Timestamp>| record.and_then(limit);
+                let until = |limit: fn(&VersionRecord) -> Option<u64>| record.and_then(limit).map(clock::timestamp);
                 let (seal, verify) = (until(|record| record.seal_until), until(|record| record.verify_until));
                 ("until", json!({"seal": seal, "verify": verify}))
             }
@@ -180,10 +181,10 @@ impl Change {
         let Some(record) = document.version(*version).filter(|record| record.state == VersionState::Staged) else {
             return Ok(None);
         };
-        if rotation::is_everywhere(record.created_at, interval, now) {
+        let (version, staged_at) = (*version, clock::timestamp(record.created_at));
+        if rotation::is_everywhere(staged_at, interval, now) {
             return Ok(None);
         }
-        let (version, staged_at) = (*version, record.created_at);
         let early = match staged_at > now {
             true => DeploymentError::StagedAhead { version, staged_at, now },
             false => DeploymentError::NotEverywhere { version, staged_at, interval },
@@ -212,7 +213,7 @@ impl Stage {
             };
             records.push(SourceRecord { uri: uri.clone(), wrapped: wrapped.map(|wrapped| BASE64.encode(wrapped)) });
         }
-        document.stage(self.suite, records, sources, now)
+        document.stage(self.suite, records, sources, clock::seconds(now))
     }
 }
 

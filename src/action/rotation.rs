@@ -8,7 +8,10 @@ use bulla::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{RotationConfig, Span};
+use crate::{
+    clock,
+    config::{RotationConfig, Span},
+};
 
 /// The next step of automatic rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +50,7 @@ pub(crate) fn ahead_of(document: &KeyringDocument, now: Timestamp) -> Option<Tim
 /// When a version was last staged or activated.
 pub(crate) fn latest_change(document: &KeyringDocument) -> Option<Timestamp> {
     let changes = document.versions().iter().flat_map(|record| [Some(record.created_at), record.activated_at]);
-    changes.flatten().max()
+    changes.flatten().max().map(clock::timestamp)
 }
 
 /// The step that is due at `now`, if rotation is automatic; `at` is the same moment by the monotonic clock. The active version
@@ -68,7 +71,8 @@ pub(crate) fn next_step(
     }
     let every = SignedDuration::try_from(config.every.0).unwrap_or(SignedDuration::MAX);
     let active = document.active().filter(|_| config.automatic);
-    let due = active.filter(|active| age(active.activated_at.unwrap_or(active.created_at), now) >= every);
+    let due =
+        active.filter(|active| age(clock::timestamp(active.activated_at.unwrap_or(active.created_at)), now) >= every);
     seen.due = due.map(|due| match seen.due {
         Some((number, since)) if number == due.number => (number, since),
         _ => (due.number, at),
@@ -137,14 +141,14 @@ mod tests {
             let document = KeyringDocument::new(KeyringId::from_bytes([1; 16]));
             let mut rotating = Rotating { folder, document, config, seen: Seen::default(), start: Instant::now() };
             let one = rotating.stage(1, at(0));
-            rotating.document.activate(one, at(0)).expect("activated");
+            rotating.document.activate(one, clock::seconds(at(0))).expect("activated");
             rotating
         }
 
         fn stage(&mut self, number: u32, now: Timestamp) -> KeyVersion {
             let record = SourceRecord { uri: uri(number), wrapped: None };
             let sources = Sources::new(self.folder.path());
-            self.document.stage(Suite::default(), vec![record], &sources, now).expect("staged")
+            self.document.stage(Suite::default(), vec![record], &sources, clock::seconds(now)).expect("staged")
         }
 
         /// What is due when the process has run for `ran` seconds and the clock says `now`.
@@ -169,7 +173,7 @@ mod tests {
         assert_eq!(rotating.look(162, at(90 * DAY + 161)), None);
         assert_eq!(rotating.look(222, at(90 * DAY + 221)), None, "not every verifier has it yet");
         assert_eq!(rotating.look(223, at(90 * DAY + 222)), Some(Step::Activate(two)));
-        rotating.document.activate(two, at(90 * DAY + 222)).expect("activated");
+        rotating.document.activate(two, clock::seconds(at(90 * DAY + 222))).expect("activated");
         assert_eq!(rotating.look(300, at(180 * DAY)), None);
         assert_eq!(rotating.look(400, at(180 * DAY + 222)), None);
         assert_eq!(rotating.look(461, at(180 * DAY + 283)), Some(Step::NoSourceLeft));

@@ -15,7 +15,10 @@ use super::{
     query::{self, Parameter},
     schema,
 };
-use crate::store::{SealCount, Store, StoreError, seal_budget};
+use crate::{
+    clock,
+    store::{SealCount, Store, StoreError, seal_budget},
+};
 
 /// A keyring without its wrapped keys.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -177,10 +180,10 @@ impl VersionView {
             version: record.number.number(),
             state: record.state,
             suite: record.suite,
-            created_at: record.created_at,
-            activated_at: record.activated_at,
-            seal_until: record.seal_until,
-            verify_until: record.verify_until,
+            created_at: clock::timestamp(record.created_at),
+            activated_at: record.activated_at.map(clock::timestamp),
+            seal_until: record.seal_until.map(clock::timestamp),
+            verify_until: record.verify_until.map(clock::timestamp),
             key_check_value: record.key_check_value.to_string(),
             sealed: counts
                 .iter()

@@ -95,7 +95,7 @@ fn an_empty_store_beside_a_keyring_that_is_older() {
     // The clock cannot be set here, so the keyring is an old one.
     let sources = bulla::source::Sources::new(deployment.path());
     let mac: bulla::source::SourceUri = "file:keyring-mac.key".parse().expect("a URI");
-    let old = "2026-01-01T00:00:00Z".parse().expect("a time");
+    let old = 1_767_225_600;
     let source = bulla::keyring::SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
     let mut document = bulla::keyring::KeyringDocument::new(bulla::keyring::KeyringId::random().expect("random"));
     let version = document.stage(bulla::keyring::Suite::default(), vec![source], &sources, old).expect("staged");
@@ -139,7 +139,7 @@ fn a_keyring_from_the_future() {
         let before = bulla::keyring::KeyringDocument::parse(&text, &mac, &sources).expect("a keyring");
         let mut document = bulla::keyring::KeyringDocument::new(before.id());
         let source = bulla::keyring::SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
-        let future = "2100-01-01T00:00:00Z".parse().expect("a time");
+        let future = 4_102_444_800;
         let version = document.stage(bulla::keyring::Suite::default(), vec![source], &sources, future).expect("staged");
         document.activate(version, future).expect("activated");
         let key = bulla::keyring::MacKey::open(&mac, &sources, before.id()).expect("the MAC key");

@@ -324,8 +324,8 @@ fn a_keyring_of_another_year_is_told_and_holds_no_rotation_up() {
     let text = std::fs::read_to_string(&path).expect("the keyring");
     let mut document = bulla::keyring::KeyringDocument::parse(&text, &mac, &sources).expect("a keyring");
     let source = bulla::keyring::SourceRecord { uri: next.parse().expect("a URI"), wrapped: None };
-    let future = "2100-01-01T00:00:00Z".parse().expect("a time");
-    document.stage(bulla::keyring::Suite::default(), vec![source], &sources, future).expect("staged");
+    let year_2100 = 4_102_444_800;
+    document.stage(bulla::keyring::Suite::default(), vec![source], &sources, year_2100).expect("staged");
     let key = bulla::keyring::MacKey::open(&mac, &sources, document.id()).expect("the MAC key");
     std::fs::write(&path, document.render(&key).expect("a document")).expect("written");
 

@@ -79,8 +79,7 @@ fn a_key_of_the_attackers_own_is_not_trusted() {
     let own = deployment.new_master(2);
     let forged = signed_with(&deployment, "keyring-mac.key", |document, sources| {
         let source = bulla::keyring::SourceRecord { uri: own.parse().expect("a URI"), wrapped: None };
-        let at = "2026-01-01T00:00:00Z".parse().expect("a time");
-        document.stage(bulla::keyring::Suite::default(), vec![source], sources, at).expect("staged");
+        document.stage(bulla::keyring::Suite::default(), vec![source], sources, 1_767_225_600).expect("staged");
     });
     put(&deployment, &forged);
     refused(&deployment, "keyring.trusted_sources");

@@ -6,7 +6,6 @@ use bulla::{
     keyring::{Keyring, KeyringDocument, KeyringError, KeyringId, SourceRecord, Suite},
     source::{SourceErrorKind, Sources},
 };
-use jiff::Timestamp;
 
 use crate::parts::world;
 
@@ -45,9 +44,8 @@ fn realm() -> Realm {
 /// A keyring whose first and active version has these sources.
 pub fn document(id: KeyringId, sources: Vec<SourceRecord>, opener: &Sources) -> Result<KeyringDocument, KeyringError> {
     let mut document = KeyringDocument::new(id);
-    let at = Timestamp::from_second(NOW as i64).expect("a time");
-    let version = document.stage(Suite::Aes256Gcm, sources, opener, at)?;
-    document.activate(version, at)?;
+    let version = document.stage(Suite::Aes256Gcm, sources, opener, NOW)?;
+    document.activate(version, NOW)?;
     Ok(document)
 }
 

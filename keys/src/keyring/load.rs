@@ -107,10 +107,10 @@ impl Keyring {
                 keys = known.keys;
             }
             let shared = Arc::new(record.clone());
-            let verify_until = record.verify_until.map(|time| time.as_second().try_into().unwrap_or(0));
             let mut keys = keys.into_iter();
             for realm in &mut loaded {
-                let (record, number) = (Arc::clone(&shared), record.number.number());
+                let (number, verify_until) = (record.number.number(), record.verify_until);
+                let record = Arc::clone(&shared);
                 realm.versions.push(LoadedVersion { record, number, verify_until, key: keys.next().flatten() });
             }
         }

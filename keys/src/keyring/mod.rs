@@ -10,13 +10,12 @@
 //! # mod fixture { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/fixture.rs")); }
 //! # let (mut fixture, now) = (fixture::Fixture::new(), fixture::NOW);
 //! # let (live, api_key) = (fixture.live, fixture.issue());
-//! # let at = jiff::Timestamp::from_second(now as i64)?;
 //! # let (document, sources) = (&mut fixture.document, &fixture.sources);
 //!
 //! // The next version is staged first, so that every verifier opens with it before anything is sealed with it.
 //! let source = SourceRecord { uri: "file:master-2.key".parse()?, wrapped: None };
-//! let next = document.stage(Suite::Xaes256Gcm, vec![source], sources, at)?;
-//! document.activate(next, at)?;
+//! let next = document.stage(Suite::Xaes256Gcm, vec![source], sources, now)?;
+//! document.activate(next, now)?;
 //!
 //! // A changed document is loaded anew: the sources are asked here, and never for an API key.
 //! let keyring = Keyring::load(document, sources, &[live])?;
@@ -38,6 +37,7 @@ mod record;
 mod remarks;
 mod rewrap;
 mod state;
+mod time;
 
 pub(crate) use self::loaded::RealmKeys;
 pub use self::{

@@ -1,7 +1,6 @@
 //! The life of a key version: the legal moves, and no others (NIST SP 800-57 part 1, section 7).
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use jiff::Timestamp;
 
 use super::{KeyCheckValue, KeyVersion, KeyringDocument, KeyringError, SourceRecord, VersionRecord, VersionState};
 use crate::{
@@ -19,14 +18,14 @@ impl KeyringDocument {
         }
     }
 
-    /// Adds a version, staged, after its sources were asked: all must hold one and the same master key, which no other
-    /// version may have.
+    /// Adds a version, staged, after its sources were asked: all must hold the same master key, which no other version may have.
+    /// Here and below `now` is in Unix seconds.
     pub fn stage(
         &mut self,
         suite: Suite,
         sources: Vec<SourceRecord>,
         opener: &Sources,
-        now: Timestamp,
+        now: u64,
     ) -> Result<KeyVersion, KeyringError> {
         let number = self.next_version()?;
         let mut agreed: Option<(KeyCheckValue, &SourceRecord)> = None;
@@ -70,12 +69,12 @@ impl KeyringDocument {
     }
 
     /// Makes a staged version the active one, and deactivates the one before.
-    pub fn activate(&mut self, number: KeyVersion, now: Timestamp) -> Result<(), KeyringError> {
+    pub fn activate(&mut self, number: KeyVersion, now: u64) -> Result<(), KeyringError> {
         self.make_active(number, &[VersionState::Staged], "activated", now)
     }
 
     /// Makes a deactivated version active again, and deactivates the one before.
-    pub fn roll_back(&mut self, number: KeyVersion, now: Timestamp) -> Result<(), KeyringError> {
+    pub fn roll_back(&mut self, number: KeyVersion, now: u64) -> Result<(), KeyringError> {
         self.make_active(number, &[VersionState::Deactivated], "rolled back to", now)
     }
 
@@ -85,7 +84,7 @@ impl KeyringDocument {
         &mut self,
         number: KeyVersion,
         successor: Option<KeyVersion>,
-        now: Timestamp,
+        now: u64,
     ) -> Result<(), KeyringError> {
         const ASKED: &str = "compromised";
         self.expect_state(number, &[VersionState::Staged, VersionState::Active, VersionState::Deactivated], ASKED)?;
@@ -119,12 +118,12 @@ impl KeyringDocument {
         Ok(())
     }
 
-    /// Sets until when a version seals and until when it verifies; `None` for no limit.
+    /// Sets until when a version seals and until when it verifies, in Unix seconds; `None` for no limit.
     pub fn limit(
         &mut self,
         number: KeyVersion,
-        seal_until: Option<Timestamp>,
-        verify_until: Option<Timestamp>,
+        seal_until: Option<u64>,
+        verify_until: Option<u64>,
     ) -> Result<(), KeyringError> {
         let record = self.versions.iter_mut().find(|record| record.number == number);
         let record = record.ok_or(KeyringError::Unknown(number))?;
@@ -144,7 +143,7 @@ impl KeyringDocument {
         number: KeyVersion,
         from: &[VersionState],
         asked: &'static str,
-        now: Timestamp,
+        now: u64,
     ) -> Result<(), KeyringError> {
         self.expect_state(number, from, asked)?;
         for record in &mut self.versions {

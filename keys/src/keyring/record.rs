@@ -1,12 +1,11 @@
 //! What the keyring document says of one key version.
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{KeyVersion, VersionState};
+use super::{KeyVersion, VersionState, time};
 use crate::{derive::DerivedKey, hex, source::SourceUri, suite::Suite};
 
-/// One key version on record. It holds no plaintext key.
+/// One key version on record. It holds no plaintext key. Times are Unix seconds; the document has them in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VersionRecord {
@@ -17,16 +16,17 @@ pub struct VersionRecord {
     /// The algorithm it pins.
     pub suite: Suite,
     /// When it was staged.
-    pub created_at: Timestamp,
+    #[serde(with = "time")]
+    pub created_at: u64,
     /// When it was last activated.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub activated_at: Option<Timestamp>,
-    /// From when on nothing is sealed with it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seal_until: Option<Timestamp>,
-    /// From when on nothing sealed with it is accepted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub verify_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
+    pub activated_at: Option<u64>,
+    /// From then on nothing is sealed with it.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
+    pub seal_until: Option<u64>,
+    /// From then on nothing sealed with it is accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "time::optional")]
+    pub verify_until: Option<u64>,
     /// Tells a wrong master key behind a right name.
     pub key_check_value: KeyCheckValue,
     /// The sources that hold this version's master key, in the order they are tried.

@@ -32,11 +32,11 @@ impl Fixture {
             fs::write(&path, key).expect("a key file");
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("its mode");
         }
-        let (sources, at) = (Sources::new(folder.path()), jiff::Timestamp::from_second(NOW as i64).expect("a time"));
+        let sources = Sources::new(folder.path());
         let mut document = KeyringDocument::new(KeyringId::random().expect("an id"));
         let source = SourceRecord { uri: "file:master-1.key".parse().expect("a URI"), wrapped: None };
-        let version = document.stage(Suite::Aes256Gcm, vec![source], &sources, at).expect("staged");
-        document.activate(version, at).expect("activated");
+        let version = document.stage(Suite::Aes256Gcm, vec![source], &sources, NOW).expect("staged");
+        document.activate(version, NOW).expect("activated");
         let live: Realm = "acme_live".parse().expect("a realm");
         let keyring = Keyring::load(&document, &sources, &[live]).expect("loaded");
         let app_id = uuid::uuid!("3f2b8c1e-9a7d-4d52-8a55-0123456789ab");

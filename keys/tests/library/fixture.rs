@@ -37,7 +37,7 @@ pub(crate) fn realm(name: &str) -> Realm {
     name.parse().expect("should be a realm")
 }
 
-pub(crate) fn time(seconds: u64) -> Timestamp {
+fn time(seconds: u64) -> Timestamp {
     Timestamp::from_second(seconds.try_into().expect("should fit")).expect("should be a time")
 }
 

@@ -1,11 +1,10 @@
 //! The life of a key version: every legal move, and every illegal one, which changes nothing.
 
 use bulla::keyring::{KeyVersion, KeyringDocument, KeyringError, KeyringId, Suite, VersionState};
-use jiff::Timestamp;
 
 use crate::fixture::{self, Folder, ISSUED, KEYRING_ID, MASTER_7, MASTER_8, Version};
 
-type Move = fn(&mut KeyringDocument, KeyVersion, Timestamp) -> Result<(), KeyringError>;
+type Move = fn(&mut KeyringDocument, KeyVersion, u64) -> Result<(), KeyringError>;
 const MOVES: [(Move, VersionState, &str); 2] = [
     (KeyringDocument::activate, VersionState::Staged, "activated"),
     (KeyringDocument::roll_back, VersionState::Deactivated, "rolled back to"),
@@ -26,12 +25,12 @@ fn each_move_is_legal_from_one_state_and_changes_nothing_from_the_others() {
         for state in VersionState::ALL {
             let mut document = folder.document(&[Version::new(7, Suite::Aes256Gcm, state, MASTER_7)]);
             let before = document.clone();
-            let result = make(&mut document, number(7), fixture::time(ISSUED));
+            let result = make(&mut document, number(7), ISSUED);
             if state == legal {
                 assert_eq!(result, Ok(()), "{state} is {name}");
                 assert_eq!((states(&document), document.serial()), (vec![VersionState::Active], before.serial() + 1));
                 let record = document.active().expect("should have an active version");
-                assert_eq!(record.activated_at, Some(fixture::time(ISSUED)));
+                assert_eq!(record.activated_at, Some(ISSUED));
             } else {
                 assert_eq!(document, before);
                 match result.expect_err("should be an illegal move") {
@@ -55,7 +54,7 @@ fn whatever_becomes_active_deactivates_the_one_before() {
             Version::new(8, Suite::Xaes256Gcm, from, MASTER_8),
             Version::new(9, Suite::Aes256Gcm, VersionState::Compromised, [9; 32]),
         ]);
-        make(&mut document, number(8), fixture::time(ISSUED)).expect("should be legal");
+        make(&mut document, number(8), ISSUED).expect("should be legal");
         assert_eq!(states(&document), [VersionState::Deactivated, VersionState::Active, VersionState::Compromised]);
     }
 }
@@ -66,7 +65,7 @@ fn a_version_that_is_not_there_cannot_be_moved() {
     for (make, ..) in MOVES {
         let mut document = folder.document(&[Version::new(7, Suite::Aes256Gcm, VersionState::Staged, MASTER_7)]);
         let before = document.clone();
-        assert_eq!(make(&mut document, number(8), fixture::time(ISSUED)), Err(KeyringError::Unknown(number(8))));
+        assert_eq!(make(&mut document, number(8), ISSUED), Err(KeyringError::Unknown(number(8))));
         assert_eq!(document, before);
     }
 }
@@ -74,7 +73,7 @@ fn a_version_that_is_not_there_cannot_be_moved() {
 #[test]
 fn staging_takes_the_number_after_the_highest() {
     let folder = Folder::new();
-    let at = fixture::time(ISSUED);
+    let at = ISSUED;
     let mut empty = KeyringDocument::new(KeyringId::from_bytes(KEYRING_ID));
     let source = folder.key("first.key", &MASTER_8);
     assert_eq!(empty.stage(Suite::Xaes256Gcm, vec![source.clone()], &folder.sources(), at), Ok(KeyVersion::FIRST));
@@ -96,7 +95,7 @@ fn refused(
     sources: Vec<bulla::keyring::SourceRecord>,
 ) -> KeyringError {
     let before = document.clone();
-    let result = document.stage(Suite::Aes256Gcm, sources, &folder.sources(), fixture::time(ISSUED));
+    let result = document.stage(Suite::Aes256Gcm, sources, &folder.sources(), ISSUED);
     assert_eq!(*document, before);
     result.expect_err("should be refused")
 }
@@ -125,7 +124,7 @@ fn the_sources_of_one_version_hold_one_key() {
         refused(&mut document, &folder, vec![one.clone(), copy.clone(), two]),
         KeyringError::SourcesDiffer("file:one.key".to_owned(), "file:two.key".to_owned())
     );
-    let staged = document.stage(Suite::Aes256Gcm, vec![one, copy], &folder.sources(), fixture::time(ISSUED));
+    let staged = document.stage(Suite::Aes256Gcm, vec![one, copy], &folder.sources(), ISSUED);
     assert_eq!(staged, Ok(KeyVersion::FIRST));
 }
 

@@ -26,7 +26,7 @@ fn a_rotation_in_steps_never_refuses_a_key_of_the_fleet() {
     let folder = Folder::new();
     let realms = [fixture::realm("acme_live")];
     let load = |document: &KeyringDocument| Keyring::load(document, &folder.sources(), &realms).expect("should load");
-    let at = fixture::time(ISSUED);
+    let at = ISSUED;
     let (one, two) = (KeyVersion::FIRST, KeyVersion::new(2).expect("should be a number"));
 
     let mut document = KeyringDocument::new(bulla::keyring::KeyringId::from_bytes(KEYRING_ID));

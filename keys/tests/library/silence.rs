@@ -144,7 +144,7 @@ fn no_error_shows_the_key_that_it_is_about() {
     let (same, other) = (folder.key("same.key", &MASTER_7), folder.key("other.key", &MASTER_8));
     let third = folder.key("third.key", &[3; 32]);
     for sources in [vec![same], vec![other, third]] {
-        errors.extend(document.stage(Suite::Aes256Gcm, sources, &folder.sources(), fixture::time(ISSUED)).err());
+        errors.extend(document.stage(Suite::Aes256Gcm, sources, &folder.sources(), ISSUED).err());
     }
     let text = fixture::document(KEYRING_ID, &versions);
     folder.put("mac.key", BASE64.encode(MAC_KEY) + "\nmore", 0o600);

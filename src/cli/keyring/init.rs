@@ -43,7 +43,7 @@ impl Init {
         let stage = Stage { sources: self.source, suite: self.suite };
         let version = stage.apply(&mut document, &deployment.sources, now)?;
         document.refuse_mac_key(version, &deployment.config.keyring.mac_source, &deployment.sources)?;
-        document.activate(version, now)?;
+        document.activate(version, clock::seconds(now))?;
         deployment.write_new_keyring(&document)?;
         for warning in stage.remarks(version, &document, &deployment.sources) {
             output::note(&warning);

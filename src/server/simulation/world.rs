@@ -11,7 +11,6 @@ use bulla::{
     Issuer,
     keyring::{KeyVersion, Keyring, KeyringDocument, KeyringId, SourceRecord, Suite, VersionState},
 };
-use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::{model::Model, process::Process, random::Random};
@@ -213,7 +212,7 @@ fn make(folder: &Path) {
     key("pepper-2.key", 102);
     std::fs::write(folder.join("bulla.toml"), config(1)).expect("should write");
     let deployment = Deployment::open(&folder.join("bulla.toml")).expect("should open");
-    let now = Timestamp::from_second(BEGINNING).expect("should be a time");
+    let now = u64::try_from(BEGINNING).expect("should be a time");
     let mut document = KeyringDocument::new(KeyringId::from_bytes([1; 16]));
     let source = SourceRecord { uri: format!("file:{}", master(1)).parse().expect("should be a URI"), wrapped: None };
     let staged = document.stage(Suite::default(), vec![source], &deployment.sources, now);

@@ -5,6 +5,7 @@
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -12,16 +13,17 @@ use zeroize::Zeroizing;
 pub(crate) const KEY_BYTES: usize = 32;
 
 /// What a key source hands out: `HKDF-Expand(master, info)`, wiped when dropped.
-pub struct DerivedKey(Zeroizing<[u8; KEY_BYTES]>);
+#[derive(Debug)]
+pub struct DerivedKey(SecretBox<[u8; KEY_BYTES]>);
 
 impl DerivedKey {
     /// Takes over 32 derived bytes, as a device returned them.
     pub fn new(bytes: Zeroizing<[u8; 32]>) -> Self {
-        DerivedKey(bytes)
+        DerivedKey(SecretBox::init_with_mut(|key: &mut [u8; KEY_BYTES]| key.copy_from_slice(&*bytes)))
     }
 
     pub(crate) fn bytes(&self) -> &[u8; KEY_BYTES] {
-        &self.0
+        self.0.expose_secret()
     }
 
     /// HMAC-SHA256 (RFC 2104) under this key, over `bytes`.
@@ -33,20 +35,15 @@ impl DerivedKey {
     }
 }
 
-impl std::fmt::Debug for DerivedKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DerivedKey(…)")
-    }
-}
-
 /// `HKDF-Expand-SHA256(PRK = key, info, 32)`, for sources that hold the key in memory.
 pub(crate) fn expand(key: &[u8; KEY_BYTES], info: &[u8]) -> DerivedKey {
-    let mut okm = Zeroizing::new([0; KEY_BYTES]);
     #[allow(clippy::expect_used, reason = "32 bytes are a pseudorandom key and one block for every input")]
-    Hkdf::<Sha256>::from_prk(key)
-        .and_then(|hkdf| hkdf.expand(info, okm.as_mut_slice()).map_err(|_| hkdf::InvalidPrkLength))
-        .expect("one block from a 32-byte key");
-    DerivedKey(okm)
+    let expand = |okm: &mut [u8; KEY_BYTES]| {
+        Hkdf::<Sha256>::from_prk(key)
+            .and_then(|hkdf| hkdf.expand(info, okm).map_err(|_| hkdf::InvalidPrkLength))
+            .expect("one block from a 32-byte key");
+    };
+    DerivedKey(SecretBox::init_with_mut(expand))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! The issuer: seals new API keys under the active version.
 
-use getrandom::SysRng;
-use rand_core::TryCryptoRng;
+use rand::{TryCryptoRng, rngs::SysRng};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 

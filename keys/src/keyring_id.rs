@@ -4,12 +4,14 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::random::{self, RandomError};
+
 /// 16 random bytes, drawn when the keyring is made and kept for its life; written in hex.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct KeyringId([u8; 16]);
 
-/// A text that is no keyring id.
+/// The text is not a keyring id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a keyring id is 32 hexadecimal digits")]
 pub struct KeyringIdError;
@@ -21,10 +23,8 @@ impl KeyringId {
     }
 
     /// A new id from the operating system's generator.
-    pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        Ok(KeyringId(bytes))
+    pub fn random() -> Result<Self, RandomError> {
+        random::bytes().map(KeyringId)
     }
 
     pub(crate) fn as_bytes(&self) -> &[u8; 16] {
@@ -36,7 +36,9 @@ impl FromStr for KeyringId {
     type Err = KeyringIdError;
 
     fn from_str(text: &str) -> Result<Self, KeyringIdError> {
-        crate::hex::decode(text).map(KeyringId).ok_or(KeyringIdError)
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| KeyringIdError)?;
+        Ok(KeyringId(bytes))
     }
 }
 
@@ -56,7 +58,7 @@ impl From<KeyringId> for String {
 
 impl fmt::Display for KeyringId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&crate::hex::encode(&self.0))
+        f.write_str(&hex::encode(self.0))
     }
 }
 

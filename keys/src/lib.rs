@@ -79,7 +79,6 @@ mod derive;
 mod expectations;
 #[cfg(feature = "follow")]
 pub mod feed;
-mod hex;
 mod issuer;
 mod key_version;
 pub mod keyring;
@@ -90,6 +89,7 @@ pub mod layer;
 mod payload;
 #[cfg(any(feature = "aws-kms", feature = "follow", feature = "vault-transit"))]
 mod proxy;
+mod random;
 mod realm;
 mod rejection;
 pub mod revocation;
@@ -101,6 +101,10 @@ pub mod source;
 mod suite;
 mod verifier;
 
+/// The traits of [`Issuer::issue_with`] come from this version of the crate.
+#[doc(no_inline)]
+pub use rand;
+
 #[cfg(any(feature = "follow", feature = "tower"))]
 pub use self::shared::SharedVerifier;
 pub use self::{
@@ -108,6 +112,7 @@ pub use self::{
     clock::CLOCK_DIFFERENCE,
     expectations::Expectations,
     issuer::{IssueError, IssueRequest, Issuer},
+    random::RandomError,
     realm::{Realm, RealmError},
     rejection::{Rejection, VerifyError},
     verifier::{Opened, SecretCheck, Verified, Verifier},

@@ -1,6 +1,11 @@
-//! The lines of a message that take something back, or give it back.
+//! The lines of a message that revoke, suspend or resume.
 
-use std::{fmt::Write, num::NonZeroU64};
+use std::num::NonZeroU64;
+
+use serde::{
+    Serialize, Serializer,
+    ser::{Error, SerializeMap},
+};
 
 use super::{FeedError, line::Line};
 use crate::{
@@ -42,30 +47,51 @@ pub(super) fn read(mut line: Line) -> Result<RevocationEvent, FeedError> {
     Ok(RevocationEvent { seq, change, effective_at })
 }
 
-pub(super) fn write(event: &RevocationEvent, text: &mut String) -> Result<(), FeedError> {
-    let seq = event.seq;
-    let at = |field: &str, time: Option<u32>| time.map(|time| format!(r#","{field}":{time}"#)).unwrap_or_default();
-    let expiry = |expires_at: Option<u32>| at("expires_at", expires_at.filter(|expires_at| *expires_at != 0));
-    if event.effective_at.is_some() && !matches!(event.change, Change::Revoke { .. }) {
-        return Err(FeedError::NoEvent { seq });
+pub(super) fn write(event: &RevocationEvent) -> Result<String, FeedError> {
+    let no_event = || FeedError::NoEvent { seq: event.seq };
+    let kind = event.change.kind().ok_or_else(no_event)?;
+    if event.effective_at.is_some() && kind != ChangeKind::Revoke {
+        return Err(no_event());
     }
-    let kind = event.change.kind().ok_or(FeedError::NoEvent { seq })?.name();
-    let what = match event.change {
-        Change::Revoke { id, expires_at } | Change::Suspend { id, expires_at } => {
-            format!(r#""{kind}":"{id}"{}"#, expiry(expires_at))
+    serde_json::to_string(&EventText { event, kind: kind.name() }).map_err(|_| no_event())
+}
+
+/// The line, its fields in their order: the number, the kind with what it concerns, and the rest.
+struct EventText<'a> {
+    event: &'a RevocationEvent,
+    kind: &'static str,
+}
+
+impl Serialize for EventText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_map(None)?;
+        line.serialize_entry("seq", &self.event.seq)?;
+        match self.event.change {
+            Change::Revoke { id, expires_at } | Change::Suspend { id, expires_at } => {
+                line.serialize_entry(self.kind, &id.to_string())?;
+                if let Some(expires_at) = expires_at.filter(|expires_at| *expires_at != 0) {
+                    line.serialize_entry("expires_at", &expires_at)?;
+                }
+            }
+            Change::Resume { id } => line.serialize_entry(self.kind, &id.to_string())?,
+            Change::RevokeApp { app_id, realm, issued_before } => {
+                line.serialize_entry(self.kind, &app_id.to_string())?;
+                if let Some(realm) = &realm {
+                    line.serialize_entry("realm", realm.as_str())?;
+                }
+                line.serialize_entry("issued_before", &issued_before)?;
+            }
+            Change::RevokeRealm { realm, issued_before } => {
+                line.serialize_entry(self.kind, realm.as_str())?;
+                line.serialize_entry("issued_before", &issued_before)?;
+            }
+            Change::ForgetVersion { .. } => return Err(S::Error::custom("a feed does not carry it")),
         }
-        Change::Resume { id } => format!(r#""{kind}":"{id}""#),
-        Change::RevokeApp { app_id, realm, issued_before } => {
-            let realm = realm.map(|realm| format!(r#","realm":"{realm}""#)).unwrap_or_default();
-            format!(r#""{kind}":"{app_id}"{realm},"issued_before":{issued_before}"#)
+        if let Some(effective_at) = self.event.effective_at {
+            line.serialize_entry("effective_at", &effective_at)?;
         }
-        Change::RevokeRealm { realm, issued_before } => {
-            format!(r#""{kind}":"{realm}","issued_before":{issued_before}"#)
-        }
-        Change::ForgetVersion { .. } => return Err(FeedError::NoEvent { seq }),
-    };
-    let _infallible = write!(text, r#"{{"seq":{seq},{what}{}}}"#, at("effective_at", event.effective_at));
-    Ok(())
+        line.end()
+    }
 }
 
 fn id(line: &mut Line, name: &'static str) -> Result<ApiKeyId, FeedError> {

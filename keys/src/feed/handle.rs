@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rand::{TryRng, rngs::SysRng};
+
 use super::{
     FollowError, FollowerError,
     fetch::{Feed, Question},
@@ -132,7 +134,7 @@ fn run(
         let until_due = state.next_due().map_or(POLL_INTERVAL, |due| due.saturating_sub(now).clamp(1, POLL_INTERVAL));
         match answers.recv_timeout(Duration::from_secs(until_due)) {
             Ok(Event::Answer(answer)) => {
-                let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+                let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
                 next = Some(state.take(answer, clock(), random));
                 state.sweep(std::mem::replace(&mut swept, Instant::now()).elapsed(), clock());
             }

@@ -1,6 +1,6 @@
 //! A message's first line: what it is about, from where to where, and until when it counts.
 
-use std::fmt::Write;
+use serde::Serialize;
 
 use super::{FeedError, LogId, line::Line};
 use crate::{key_version::KeyVersion, keyring::VersionState, keyring_id::KeyringId, realm::Realm};
@@ -74,22 +74,48 @@ impl Head {
         }
     }
 
-    pub(super) fn write(&self, text: &mut String) {
-        let Head { keyring_id, log_id, after, seq, head, this_update, next_update, keyring_serial, .. } = self;
-        let realm = self.realm.map(|realm| format!(r#""realm":"{realm}","#)).unwrap_or_default();
-        let versions: Vec<String> = self
-            .versions
-            .iter()
-            .map(|(version, state)| format!(r#"{{"version":{version},"state":"{state}"}}"#))
-            .collect();
-        let _infallible = write!(
-            text,
-            "{{\"bulla\":\"{FORMAT}\",\"keyring_id\":\"{keyring_id}\",\"log_id\":\"{log_id}\",{realm}\"after\":{after},\
-             \"seq\":{seq},\"head\":{head},\"this_update\":{this_update},\"next_update\":{next_update},\
-             \"keyring_serial\":{keyring_serial},\"versions\":[{}]}}",
-            versions.join(",")
-        );
+    pub(super) fn write(&self) -> String {
+        let Head { after, seq, head, this_update, next_update, keyring_serial, .. } = *self;
+        let versions = self.versions.iter().map(|(version, state)| VersionText { version: *version, state: *state });
+        let line = HeadText {
+            bulla: FORMAT,
+            keyring_id: self.keyring_id.to_string(),
+            log_id: self.log_id.to_string(),
+            realm: self.realm.as_ref().map(Realm::as_str),
+            after,
+            seq,
+            head,
+            this_update,
+            next_update,
+            keyring_serial,
+            versions: versions.collect(),
+        };
+        // It cannot fail: every key is a text. No reader takes an empty line.
+        serde_json::to_string(&line).unwrap_or_default()
     }
+}
+
+/// The line, its fields in their order.
+#[derive(Serialize)]
+struct HeadText<'a> {
+    bulla: &'a str,
+    keyring_id: String,
+    log_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    realm: Option<&'a str>,
+    after: u64,
+    seq: u64,
+    head: u64,
+    this_update: u64,
+    next_update: u64,
+    keyring_serial: u64,
+    versions: Vec<VersionText>,
+}
+
+#[derive(Serialize)]
+struct VersionText {
+    version: KeyVersion,
+    state: VersionState,
 }
 
 fn version(mut line: Line) -> Result<(KeyVersion, VersionState), FeedError> {

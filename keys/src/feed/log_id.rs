@@ -1,15 +1,15 @@
-//! The log's id, by which a follower sees that its place in one log is no place in another.
+//! The log's id: a follower's place in one log means nothing in another.
 
 use std::{fmt, str::FromStr};
 
-use crate::hex;
+use crate::random::{self, RandomError};
 
 /// 16 random bytes, drawn when a log of revocations begins and again whenever it may have lost events, as a store that was
 /// restored from a backup has; written in hex.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogId([u8; 16]);
 
-/// A text that is no log id.
+/// The text is not a log id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a log id is 32 hexadecimal digits")]
 pub struct LogIdError;
@@ -21,10 +21,8 @@ impl LogId {
     }
 
     /// A new id from the operating system's generator.
-    pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        Ok(LogId(bytes))
+    pub fn random() -> Result<Self, RandomError> {
+        random::bytes().map(LogId)
     }
 }
 
@@ -32,13 +30,15 @@ impl FromStr for LogId {
     type Err = LogIdError;
 
     fn from_str(text: &str) -> Result<Self, LogIdError> {
-        hex::decode(text).map(LogId).ok_or(LogIdError)
+        let mut bytes = [0; 16];
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| LogIdError)?;
+        Ok(LogId(bytes))
     }
 }
 
 impl fmt::Display for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0))
+        f.write_str(&hex::encode(self.0))
     }
 }
 

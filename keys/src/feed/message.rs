@@ -41,11 +41,9 @@ impl Message {
     /// Writes and signs a message. What no follower would take is not signed.
     pub fn write(head: &Head, events: &[RevocationEvent], key: &SigningKey) -> Result<Vec<u8>, FeedError> {
         let mut text = String::with_capacity(1024 + 128 * events.len());
-        head.write(&mut text);
-        text.push('\n');
+        text.extend([&head.write(), "\n"]);
         for event in events {
-            event::write(event, &mut text)?;
-            text.push('\n');
+            text.extend([&event::write(event)?, "\n"]);
         }
         Self::parse(text.as_bytes())?;
         let signature = BASE64.encode(key.sign(head.keyring_id, text.as_bytes()));

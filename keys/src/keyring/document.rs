@@ -3,8 +3,6 @@
 //! The MAC is HMAC-SHA256 over the exact bytes before the last line, which holds it; its key comes from a source of its
 //! own, so that nobody who knows a master key can sign a document.
 
-use std::fmt;
-
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -12,7 +10,7 @@ use sha2::Sha256;
 use super::{KeyVersion, KeyringError, KeyringId, VersionRecord, VersionState};
 use crate::{
     derive::DerivedKey,
-    hex, labels,
+    labels,
     source::{EncryptionContext, KeySource, SourceUri, Sources},
 };
 
@@ -32,6 +30,7 @@ pub struct KeyringDocument {
 }
 
 /// The key that authenticates the documents of one keyring, derived by a source of its own. The source is asked once, here.
+#[derive(Debug)]
 pub struct MacKey {
     keyring: KeyringId,
     key: DerivedKey,
@@ -83,12 +82,6 @@ impl MacKey {
     }
 }
 
-impl fmt::Debug for MacKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MacKey({})", self.keyring)
-    }
-}
-
 fn open(uri: &SourceUri, sources: &Sources, keyring: KeyringId) -> Result<Box<dyn KeySource>, KeyringError> {
     let context = EncryptionContext { keyring, version: None, wrapped: None };
     sources.open_configured(uri, context).map_err(KeyringError::MacSource)
@@ -111,7 +104,9 @@ impl<'a> Unchecked<'a> {
         let mut body: Body = read(text)?;
         let (signed, last) = split_last_line(text).ok_or(KeyringError::MacMissing)?;
         let tag = body.mac.take().and_then(|table| table.hmac_sha256).ok_or(KeyringError::MacMissing)?;
-        let tag: [u8; 32] = hex::decode(&tag).ok_or(KeyringError::MacMissing)?;
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(&tag, &mut bytes).map_err(|_| KeyringError::MacMissing)?;
+        let tag = bytes;
         // The MAC does not cover its own line, which therefore has one spelling alone.
         if last == mac_line(&tag) { Ok(Unchecked { body, signed, tag }) } else { Err(KeyringError::MacMissing) }
     }

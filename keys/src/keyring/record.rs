@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{KeyVersion, VersionState, time};
-use crate::{derive::DerivedKey, hex, source::SourceUri, suite::Suite};
+use crate::{derive::DerivedKey, source::SourceUri, suite::Suite};
 
 /// One key version on record. It holds no plaintext key. Times are Unix seconds; the document has them in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,19 +62,21 @@ impl TryFrom<String> for KeyCheckValue {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, &'static str> {
-        hex::decode(&text).map(KeyCheckValue).ok_or("a key-check value is 16 hexadecimal digits")
+        let mut value = [0; 8];
+        hex::decode_to_slice(&text, &mut value).map_err(|_| "a key-check value is 16 hexadecimal digits")?;
+        Ok(KeyCheckValue(value))
     }
 }
 
 impl From<KeyCheckValue> for String {
     fn from(value: KeyCheckValue) -> String {
-        hex::encode(&value.0)
+        hex::encode(value.0)
     }
 }
 
 impl std::fmt::Display for KeyCheckValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(&hex::encode(&self.0))
+        f.pad(&hex::encode(self.0))
     }
 }
 

@@ -21,8 +21,8 @@ use aes::{
         inout::InOutBuf,
     },
 };
+use ctutils::CtEq;
 use polyval::{Polyval, hazmat::FieldElement, universal_hash::UniversalHash};
-use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 use crate::{
@@ -79,7 +79,7 @@ impl Opener {
         // inc32 is addition here: the counter would wrap after 2^32 - 1 blocks of text, and no key has more than 17.
         let [mask, stream @ ..] = self.stream(nonce, 1);
         // T = S ⊕ E(J0)
-        if !bool::from(tag.ct_eq(&(hash ^ mask))) {
+        if !tag.ct_eq(&(hash ^ mask)).to_bool() {
             return None;
         }
         // P = C ⊕ (E(inc32(J0)) ‖ …)

@@ -3,8 +3,7 @@
 use std::fmt;
 
 use ctutils::CtEq;
-use getrandom::SysRng;
-use rand_core::TryCryptoRng;
+use rand::{TryCryptoRng, rngs::SysRng};
 use zeroize::Zeroizing;
 
 use super::{

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use getrandom::SysRng;
-use rand_core::TryCryptoRng;
+use rand::{TryCryptoRng, rngs::SysRng};
 use zeroize::Zeroizing;
 
 use super::{Pepper, SealBinding, SecretDigest, SecretHashError};

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::{
@@ -13,14 +14,14 @@ use super::{
     secret_file::{self, CREDENTIALS_DIRECTORY, Trouble},
 };
 
-/// Reads the secret that the parameter `name` of `uri` points to. Line ends behind it are no part of it.
-pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> Result<Zeroizing<String>, SourceError> {
+/// Reads the secret that the parameter `name` of `uri` points to, without the line end behind it.
+pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> Result<SecretString, SourceError> {
     let fail = |(problem, detail): Trouble| SourceError::new(uri, problem, format!("{name}: {detail}"));
     let secret = match pointer.split_once(':') {
         Some(("file", path)) => secret_file::read(&base.join(path)).map_err(fail)?,
         Some(("credential", name)) => secret_file::read(&credential_path(name).map_err(fail)?).map_err(fail)?,
         Some(("env", variable)) => Zeroizing::new(env::var(variable).map_err(|_| {
-            fail((SourceErrorKind::Missing, format!("the environment variable {variable} is not set, or is no UTF-8")))
+            fail((SourceErrorKind::Missing, format!("the environment variable {variable} is not set, or is not UTF-8")))
         })?),
         // What stands there may be the secret itself, so it is not repeated.
         _ => {
@@ -36,7 +37,7 @@ pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> R
             format!("{pointer} is empty; a source that asks for none is named without {name}"),
         )));
     }
-    Ok(Zeroizing::new(trimmed.to_owned()))
+    Ok(SecretString::from(trimmed))
 }
 
 fn credential_path(name: &str) -> Result<PathBuf, Trouble> {

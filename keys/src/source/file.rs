@@ -4,30 +4,34 @@
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use secrecy::{ExposeSecret, SecretBox};
 use zeroize::Zeroizing;
 
 use super::{KeySource, SourceError, SourceErrorKind, SourceUri, secret_file};
 use crate::derive::{self, DerivedKey, KEY_BYTES};
 
 pub(super) struct FileSource {
-    key: Zeroizing<[u8; KEY_BYTES]>,
+    key: SecretBox<[u8; KEY_BYTES]>,
 }
 
 impl FileSource {
     pub(super) fn open(uri: &SourceUri, base: &Path) -> Result<Self, SourceError> {
         let path = base.join(uri.rest());
         let text = secret_file::read(&path).map_err(|(problem, detail)| SourceError::new(uri, problem, detail))?;
-        let mut key = Zeroizing::new([0; KEY_BYTES]);
-        match BASE64.decode_slice(text.trim_end(), key.as_mut_slice()) {
-            Ok(KEY_BYTES) => Ok(FileSource { key }),
-            _ => Err(SourceError::new(uri, SourceErrorKind::Malformed, unreadable(&path))),
+        let read = |key: &mut [u8; KEY_BYTES]| BASE64.decode_slice(text.trim_end(), key) == Ok(KEY_BYTES);
+        let mut is_key = false;
+        let key = SecretBox::init_with_mut(|key| is_key = read(key));
+        if is_key {
+            Ok(FileSource { key })
+        } else {
+            Err(SourceError::new(uri, SourceErrorKind::Malformed, unreadable(&path)))
         }
     }
 
     /// The key itself, for a source that wraps it, or to sign with.
     #[cfg_attr(not(any(feature = "aws-kms", feature = "follow")), allow(dead_code, reason = "nobody else needs it"))]
     pub(super) fn into_key(self) -> Zeroizing<[u8; KEY_BYTES]> {
-        self.key
+        Zeroizing::new(*self.key.expose_secret())
     }
 }
 
@@ -37,6 +41,6 @@ fn unreadable(path: &Path) -> String {
 
 impl KeySource for FileSource {
     fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
-        Ok(derive::expand(&self.key, info))
+        Ok(derive::expand(self.key.expose_secret(), info))
     }
 }

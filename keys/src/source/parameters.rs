@@ -1,8 +1,10 @@
 //! The `name=value` parts of a source URI.
 
+use percent_encoding::percent_decode_str;
+
 use super::{SourceError, SourceErrorKind, SourceUri};
 
-/// The parameters of one URI; none stands there twice, and each is known to the source.
+/// The parameters of one URI, each known to the source and there at most once.
 pub(super) struct Parameters<'a> {
     uri: &'a SourceUri,
     pairs: Vec<(&'a str, Vec<u8>)>,
@@ -20,13 +22,13 @@ impl<'a> Parameters<'a> {
         let mut pairs: Vec<(&str, Vec<u8>)> = Vec::new();
         for part in text.split(separator).filter(|part| !part.is_empty()) {
             let Some((name, value)) = part.split_once('=') else {
-                return fail(format!("`{part}` is no name=value"));
+                return fail(format!("`{part}` is not name=value"));
             };
             if !known.contains(&name) {
                 return fail(format!("there is no parameter `{name}` here; known: {}", known.join(", ")));
             }
             if pairs.iter().any(|(before, _)| *before == name) {
-                return fail(format!("`{name}` stands there twice"));
+                return fail(format!("`{name}` is there twice"));
             }
             let Some(value) = decode(value) else {
                 return fail(format!("the value of `{name}` has a `%` without two hexadecimal digits"));
@@ -44,8 +46,9 @@ impl<'a> Parameters<'a> {
     /// The value of a parameter, as text.
     pub(super) fn get(&self, name: &str) -> Result<Option<&str>, SourceError> {
         let value = self.bytes(name).map(str::from_utf8).transpose();
-        value
-            .map_err(|_| SourceError::new(self.uri, SourceErrorKind::Uri, format!("the value of `{name}` is no UTF-8")))
+        value.map_err(|_| {
+            SourceError::new(self.uri, SourceErrorKind::Uri, format!("the value of `{name}` is not UTF-8"))
+        })
     }
 
     /// The value of a parameter that has to be there; `why` is what to do.
@@ -55,22 +58,11 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// The bytes of a percent-encoded text.
+/// The bytes of a percent-encoded text, unless a `%` is followed by something else than two hexadecimal digits.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        if *first != b'%' {
-            bytes.push(*first);
-            rest = tail;
-            continue;
-        }
-        let [high, low, tail @ ..] = tail else { return None };
-        let digit = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        bytes.push(digit(*high)? << 4 | digit(*low)?);
-        rest = tail;
-    }
-    Some(bytes)
+    let is_escape =
+        |tail: &str| tail.as_bytes().first_chunk::<2>().is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
+    text.split('%').skip(1).all(is_escape).then(|| percent_decode_str(text).collect())
 }
 
 #[cfg(test)]

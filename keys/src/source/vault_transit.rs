@@ -4,6 +4,7 @@
 use std::{io::Read, path::Path, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
 use ureq::{
     Agent,
@@ -72,11 +73,9 @@ impl VaultTransit {
         let pointer =
             query.require("token-source", "file:PATH, env:NAME or credential:NAME, where Vault's token is")?;
         let token = credential::read(uri, "token-source", pointer, base)?;
-        let mut token = HeaderValue::from_str(&token).map_err(|_| {
-            fail(
-                SourceErrorKind::Malformed,
-                "what token-source names is no token: it has characters that no header takes",
-            )
+        let mut token = HeaderValue::from_str(token.expose_secret()).map_err(|_| {
+            let detail = "token-source does not name a token: it has characters that a header cannot hold";
+            fail(SourceErrorKind::Malformed, detail)
         })?;
         token.set_sensitive(true);
         let namespace = query.get("namespace")?.map(HeaderValue::from_str).transpose();

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use bulla::rand::{TryCryptoRng, TryRng};
 use bulla::{
     Expectations, IssueError, IssueRequest, Issuer, Rejection, Verified, Verifier, VerifyError,
     claims::{Cidr, Claims, ClaimsError},
     keyring::{Keyring, Suite, VersionState},
 };
-use rand_core::{TryCryptoRng, TryRng};
 use uuid::{Uuid, uuid};
 
 use crate::fixture::{self, ISSUED, MASTER_7, MASTER_8, Version};

@@ -40,7 +40,7 @@ impl Pkcs11Source {
         let wanted = Wanted::parse(uri, &path)?;
         let module = query.require("module-path", "give the HSM's PKCS#11 library, module-path=/usr/lib/….so")?;
         let pin = match query.get("pin-source")? {
-            Some(pointer) => Some(Pin::new(&credential::read(uri, "pin-source", pointer, base)?)),
+            Some(pointer) => Some(Pin::new(credential::read(uri, "pin-source", pointer, base)?)),
             None => None,
         };
         Ok(Pkcs11Source { uri: uri.clone(), module: Module::shared(module, base), token, wanted, pin, time_limit })

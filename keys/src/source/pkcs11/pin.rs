@@ -6,11 +6,12 @@ use std::{
 };
 
 use cryptoki::types::AuthPin;
+use secrecy::ExposeSecret;
 
 use super::{super::SourceErrorKind, token::Found, trouble::Trouble};
 
 /// Where a token does not tell how many tries are left, this many wrong PINs are tried before a right one; many tokens allow three.
-const MOST_WRONG: usize = 2;
+const MAX_WRONG: usize = 2;
 
 /// A PIN to log in with.
 pub(super) struct Pin {
@@ -38,8 +39,9 @@ struct Wrong {
 }
 
 impl Pin {
-    pub(super) fn new(text: &str) -> Self {
-        Pin { text: AuthPin::from(text), digest: SALT.hash_one(text) }
+    pub(super) fn new(text: AuthPin) -> Self {
+        let digest = SALT.hash_one(text.expose_secret());
+        Pin { text, digest }
     }
 }
 
@@ -60,7 +62,7 @@ impl WrongPins {
         }
         // The tries of a TPM are those of all its tokens. The PIN that a token took last is no guess.
         let taken = self.taken.iter().any(|(token, digest)| *token == found.identity && *digest == pin.digest);
-        if !taken && self.wrong.iter().filter(|wrong| !wrong.told).count() >= MOST_WRONG {
+        if !taken && self.wrong.iter().filter(|wrong| !wrong.told).count() >= MAX_WRONG {
             return refuse(
                 "several PINs were wrong, and the token does not tell how many more lock it, so none is tried: see that \
                  pin-source points to the right one, and start this program anew",
@@ -92,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_wrong_pin_is_tried_once_for_each_token_until_it_takes_one() {
-        let (mut memory, token, wrong, right) = (WrongPins::default(), found("a"), Pin::new("1111"), Pin::new("2222"));
+        let (mut memory, token, wrong, right) =
+            (WrongPins::default(), found("a"), Pin::new("1111".into()), Pin::new("2222".into()));
         memory.refused("a", &wrong, true);
         assert!(memory.check(&token, &wrong).is_err());
         assert!(memory.check(&found("b"), &wrong).is_ok());
@@ -104,13 +107,13 @@ mod tests {
     #[test]
     fn a_token_that_does_not_count_is_counted_for() {
         let mut memory = WrongPins::default();
-        memory.taken("b", &Pin::new("2222"));
+        memory.taken("b", &Pin::new("2222".into()));
         for (at, told) in [(0, true), (1, false), (2, false)] {
-            assert!(memory.check(&found("a"), &Pin::new("3333")).is_ok(), "{at}");
-            memory.refused("a", &Pin::new(&at.to_string()), told);
+            assert!(memory.check(&found("a"), &Pin::new("3333".into())).is_ok(), "{at}");
+            memory.refused("a", &Pin::new(at.to_string().into()), told);
         }
-        assert!(memory.check(&found("a"), &Pin::new("3333")).is_err());
-        assert!(memory.check(&found("b"), &Pin::new("3333")).is_err(), "a TPM counts for all its tokens");
-        assert!(memory.check(&found("b"), &Pin::new("2222")).is_ok(), "it is known to be right");
+        assert!(memory.check(&found("a"), &Pin::new("3333".into())).is_err());
+        assert!(memory.check(&found("b"), &Pin::new("3333".into())).is_err(), "a TPM counts for all its tokens");
+        assert!(memory.check(&found("b"), &Pin::new("2222".into())).is_ok(), "it is known to be right");
     }
 }

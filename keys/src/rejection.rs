@@ -1,13 +1,13 @@
-//! Why an API key was refused: a reason for the operator, and one and the same answer for the caller.
+//! Why an API key was rejected: a reason for the operator, and the same answer for every caller.
 
 /// Why an API key is not accepted.
 ///
 /// The reason is for the operator's log and metrics. A caller hears only "no", with the one exception of
-/// [`Rejection::Scope`], which only a key that is good otherwise can reach.
+/// [`Rejection::Scope`], which only a key that passes every other check can reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// The text has not the shape of an API key.
+    /// The text does not have the shape of an API key.
     #[error("this is not the text of an API key")]
     Malformed,
     /// The last six characters are not the checksum of those before: a typing error, or a truncation.
@@ -20,7 +20,7 @@ pub enum Rejection {
     #[error("the key version is not in the keyring")]
     VersionUnknown,
     /// The key version is compromised, destroyed or past its `verify_until`.
-    #[error("the key version does not accept any more")]
+    #[error("the key version is no longer accepted")]
     VersionRefused,
     /// The seal does not open: forged, altered, or sealed under another key.
     #[error("the seal does not open: forged or altered")]
@@ -47,13 +47,13 @@ pub enum Rejection {
     #[error("the secret half is missing")]
     SecretMissing,
     /// A secret half was presented with a key that has none.
-    #[error("a secret half where the key has none")]
+    #[error("unexpected secret half: the key has none")]
     SecretSurplus,
     /// The key has no secret half, and its realm requires one: forged by someone who has the seal key, or issued before
     /// the realm required it.
     #[error("the realm requires a secret half, and the key has none")]
     SecretRequired,
-    /// The secret half is none of those whose hashes are stored for this key.
+    /// The secret half fits none of the hashes that are stored for this key.
     #[error("the secret half is wrong")]
     SecretWrong,
     /// A wanted scope is not among the key's.
@@ -62,7 +62,7 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// Every reason, in the order in which they are looked for.
+    /// Every reason, in the order of the checks.
     pub const ALL: [Rejection; 17] = [
         Rejection::Malformed,
         Rejection::Checksum,
@@ -114,8 +114,8 @@ pub enum VerifyError {
     #[error(transparent)]
     Rejected(#[from] Rejection),
     /// Everything else holds, but the key has a secret half (or its realm requires one) and this verifier has no
-    /// hashes to check it against. Never to be taken for an accepted key; a service answers 503.
-    #[error("could not tell: the key has a secret half, and no hashes are at hand to check it")]
+    /// hashes to check it against. Never treat it as accepted; a service answers 503.
+    #[error("could not tell: the key has a secret half, and this verifier has no hashes to check it")]
     SecretUnchecked,
     /// Everything else holds, but whether the key was revoked lately is not known. Never to be taken for an accepted key; a
     /// service answers 503. A [`Verifier`](crate::verifier::Verifier) alone, which has no clock for it, never says so.

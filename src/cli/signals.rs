@@ -27,7 +27,7 @@ pub(super) fn end_programs_first() {
     for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
         // Without the handler the signal ends the process alone.
         let _installed = on(signal, move || {
-            bulla::end_programs();
+            bulla::source::end_programs();
             let _never_returns = emulate_default_handler(signal);
         });
     }

@@ -15,7 +15,7 @@ fn a_source_that_the_configuration_does_not_trust_is_not_opened() {
     let id = bulla::keyring::KeyringId::random().expect("random");
     document(id, vec![record("file:master.key")], &opener).expect("it is trusted");
     refused(&opener, record("file:other.key"), SourceErrorKind::Untrusted, "add \"file:other.key\"");
-    refused(&opener, record(&format!("exec:{evil}")), SourceErrorKind::Untrusted, "keyring.trusted_sources");
+    refused(&opener, record(&format!("exec:{evil}")), SourceErrorKind::Untrusted, "it is not a trusted source");
     refused(
         &opener,
         record("pkcs11:token=bulla;object=o?module-path=evil.so"),

@@ -145,12 +145,12 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     write_new(&config_path, DEFAULT.as_bytes(), 0o644)?;
     let deployment = Deployment::of(Config::load_file(&config_path).map_err(crate::deployment::DeploymentError::from)?);
 
-    let (now, staged_at) = (clock::now(), clock::now_seconds());
+    let now = clock::now_seconds();
     let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);
     let uri: SourceUri = format!("file:{MASTER_FILE}").parse().map_err(|error| Failure::Usage(format!("{error}")))?;
     let source = SourceRecord { uri, wrapped: None };
-    let version = document.stage(Suite::default(), vec![source], &deployment.sources, staged_at)?;
-    document.activate(version, staged_at)?;
+    let version = document.stage(Suite::default(), vec![source], &deployment.sources, now)?;
+    document.activate(version, now)?;
     deployment.write_new_keyring(&document)?;
 
     let store = store::open(&deployment.config.store.url, folder, true)?;

@@ -9,7 +9,6 @@ use bulla::{
     revocation::Revocations,
     source::Sources,
 };
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::*;
@@ -37,7 +36,7 @@ impl Keys {
             0o600,
         )
         .expect("should write");
-        let (sources, at) = (Sources::new(folder.path()), Timestamp::from_second(NOW as i64 - 9).expect("a time"));
+        let (sources, at) = (Sources::new(folder.path()), NOW - 9);
         let mut document = KeyringDocument::new(KeyringId::from_bytes([1; 16]));
         let source = SourceRecord { uri: "file:master.key".parse().expect("a URI"), wrapped: None };
         let version = document.stage(Suite::default(), vec![source], &sources, at).expect("should be staged");

@@ -90,6 +90,6 @@ fn a_secret_half_is_as_unchecked_as_with_a_verifier() {
     assert_eq!(refused.clone().err(), Some(VerifyError::SecretUnchecked));
     assert_eq!(refused.expect_err("refused").to_string(), VerifyError::SecretUnchecked.to_string());
     for rejection in Rejection::ALL {
-        assert_eq!(VerifyError::from(VerifyError::from(rejection)).code(), rejection.code());
+        assert_eq!(VerifyError::from(rejection).code(), rejection.code());
     }
 }

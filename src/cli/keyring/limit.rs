@@ -63,10 +63,11 @@ impl Limit {
         if self.json {
             output::json(&json!({
                 "version": self.version, "state": record.state, "serial": document.serial(),
-                "seal_until": record.seal_until, "verify_until": record.verify_until,
+                "seal_until": record.seal_until.map(clock::timestamp),
+                "verify_until": record.verify_until.map(clock::timestamp),
             }))?;
         } else {
-            let until = |limit: Option<Timestamp>| limit.map_or("no limit".to_owned(), |at| at.to_string());
+            let until = |limit: Option<u64>| limit.map_or("no limit".to_owned(), |at| clock::timestamp(at).to_string());
             output::fields(&[
                 ("version", self.version.to_string()),
                 ("state", record.state.to_string()),

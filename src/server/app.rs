@@ -17,7 +17,7 @@ use super::{
     snapshot::{Keys, Loaded, Snapshot},
     start::{self, Started},
     sweeping::Sweeper,
-    verification::Verification,
+    verification::KeyVerifier,
 };
 use crate::{
     belonging, clock,
@@ -34,7 +34,7 @@ pub(crate) struct App {
     pub(super) live: Arc<Live>,
     pub(super) revocations: Arc<RevocationState>,
     pub(super) reloader: Reloader,
-    pub(super) verification: Verification,
+    pub(super) verification: KeyVerifier,
     pub(super) planes: Planes,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) metrics: Arc<Metrics>,
@@ -89,7 +89,7 @@ impl App {
             Ok(_) => revocations.read()?,
             Err(error) => tracing::warn!(%error, "revocations that the log lost could not be appended to it"),
         }
-        let verification = Verification::load(Arc::clone(&live), Arc::clone(&store), Arc::clone(&metrics))?;
+        let verification = KeyVerifier::load(Arc::clone(&live), Arc::clone(&store), Arc::clone(&metrics))?;
         let mac_key = (config.keyring.mac_source.clone(), mac_key);
         let reloader = Reloader::new(
             Arc::clone(&live),

@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 
 use super::App;
 
-/// How often the files are looked at for a change.
-const LOOK: Duration = Duration::from_millis(500);
+/// The time between two looks at the files.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// What tells a changed file from the one seen before.
 type Stamp = (SystemTime, u64, u64);
@@ -33,7 +33,7 @@ impl Watch {
                 if before.replace(now.clone()).is_some_and(|before| before != now) {
                     told.notify_one();
                 }
-                thread::sleep(LOOK);
+                thread::sleep(POLL_INTERVAL);
             }
         };
         if let Err(error) = thread::Builder::new().name("watch".to_owned()).spawn(look) {

@@ -1,5 +1,5 @@
-//! What goes on beside the requests: sweeping out what has expired, and writing down what was gathered in memory. All of it waits
-//! for the store, so it has a thread of its own.
+//! Background tasks: they sweep what has expired, and write down uses and failed calls. All of them wait for the store, so they
+//! have a thread of their own.
 
 use std::time::{Duration, Instant};
 
@@ -12,41 +12,41 @@ use crate::{
     store::{StoreError, transact},
 };
 
-/// How often uses are counted.
-const COUNT: Duration = Duration::from_millis(100);
-/// How often failed calls are written down, and what another process imported is read.
-const LOOK: Duration = Duration::from_millis(500);
-/// How often one part of the list is swept.
-const SWEEP_PART: Duration = Duration::from_secs(10);
-/// How often the store is swept.
-const SWEEP_STORE: Duration = Duration::from_secs(3_600);
-/// How soon something is tried again that failed.
-const SOON: Duration = Duration::from_secs(5);
-/// How long a transaction of uses may take: nobody else writes meanwhile, and a revocation waits.
-const USES_TAKE: Duration = Duration::from_millis(20);
+/// The time between two collections of uses.
+const COLLECT_INTERVAL: Duration = Duration::from_millis(100);
+/// The time between two writes of failed calls, and two looks for keys that another process imported.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// The time between two sweeps of the list in memory, of one part each.
+const SWEEP_PART_INTERVAL: Duration = Duration::from_secs(10);
+/// The time between two sweeps of the store.
+const SWEEP_STORE_INTERVAL: Duration = Duration::from_secs(3_600);
+/// The time until a task that failed runs again.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
+/// How long a transaction of uses may take: it keeps all other writes waiting, revocations among them.
+const MAX_TRANSACTION: Duration = Duration::from_millis(20);
 /// Uses in one transaction, at first and at the most.
-const USES: usize = 250;
-const MOST_USES: usize = 5_000;
+const FIRST_USES: usize = 250;
+const MAX_USES: usize = 5_000;
 /// The gap between two of them, in which those who wait get their turn.
 const GAP: Duration = Duration::from_millis(5);
 
-/// Something done again and again.
-struct Chore {
+/// A task that runs at intervals.
+struct Task {
     every: Duration,
     next: Instant,
 }
 
-impl Chore {
+impl Task {
     fn new(every: Duration) -> Self {
-        Chore { every, next: Instant::now() + every }
+        Task { every, next: Instant::now() + every }
     }
 
-    /// Has it done sooner: it did not get on.
+    /// Runs it again soon, as it failed.
     fn soon(&mut self) {
-        self.next = Instant::now() + SOON;
+        self.next = Instant::now() + RETRY_DELAY;
     }
 
-    /// Has it done at once.
+    /// Runs it at once.
     fn now(&mut self) {
         self.next = Instant::now();
     }
@@ -63,16 +63,17 @@ impl Chore {
 
 /// Runs until `stop`.
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
-    let [mut look, mut sweep_part, mut sweep_store] = [LOOK, SWEEP_PART, SWEEP_STORE].map(Chore::new);
-    let mut flush = Chore::new(app.config.last_used.flush_interval.0);
-    let mut scrubbing = Chore::new(app.config.secret.scrub_interval.0);
+    let [mut look, mut sweep_part, mut sweep_store] =
+        [POLL_INTERVAL, SWEEP_PART_INTERVAL, SWEEP_STORE_INTERVAL].map(Task::new);
+    let mut flush = Task::new(app.config.last_used.flush_interval.0);
+    let mut scrubbing = Task::new(app.config.secret.scrub_interval.0);
     let (mut flushing, mut scrub) = (Flushing::default(), Scrub::default());
     // From now on it runs; where that fails it is tried again.
     let mut sweeper = app.store.sweep_clock().ok().map(Sweeper::new);
     sweep_store.soon();
     scrubbing.now();
     while !*stop.borrow() {
-        std::thread::sleep(if flushing.uses.is_empty() { COUNT } else { GAP });
+        std::thread::sleep(if flushing.uses.is_empty() { COLLECT_INTERVAL } else { GAP });
         app.verification.last_used.collect();
         if look.is_due() {
             app.health.note_task("imported keys", app.verification.follow_imported(&*app.store));
@@ -155,7 +156,7 @@ struct Flushing {
 
 impl Default for Flushing {
     fn default() -> Self {
-        Flushing { uses: Vec::new(), at_once: USES }
+        Flushing { uses: Vec::new(), at_once: FIRST_USES }
     }
 }
 
@@ -170,8 +171,11 @@ impl Flushing {
             return Err(error);
         }
         self.uses.truncate(rest);
-        self.at_once =
-            if begun.elapsed() > USES_TAKE { (self.at_once / 2).max(USES) } else { (self.at_once * 2).min(MOST_USES) };
+        self.at_once = if begun.elapsed() > MAX_TRANSACTION {
+            (self.at_once / 2).max(FIRST_USES)
+        } else {
+            (self.at_once * 2).min(MAX_USES)
+        };
         Ok(())
     }
 }

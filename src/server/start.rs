@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The longest wait before the sources are asked again.
-const MOST: Duration = Duration::from_secs(30);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
 /// What the sources yielded.
 pub(super) struct Started {
@@ -24,14 +24,14 @@ pub(super) struct Started {
 /// Asks the sources of keyring and pepper. With `wait` it asks again while one does not answer, and keeps what it got; what
 /// waiting does not change is an error at once.
 pub(super) fn ask(deployment: &Deployment, store: &dyn Store, wait: bool) -> Result<Started, DeploymentError> {
-    let mut pause = Duration::from_secs(1);
+    let mut delay = Duration::from_secs(1);
     let mut so_far = None;
     loop {
         match try_once(deployment, store, &mut so_far) {
             Err(DeploymentError::Keyring(error)) if wait && error.is_unreachable() => {
-                tracing::warn!(%error, retry_in = ?pause, "waiting for a key source");
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(MOST);
+                tracing::warn!(%error, retry_in = ?delay, "waiting for a key source");
+                std::thread::sleep(delay);
+                delay = (delay * 2).min(MAX_RETRY_DELAY);
             }
             asked => return asked,
         }

@@ -1,5 +1,5 @@
-//! Sweeping out what nobody needs any more, by a time that no wrong clock pushes; and the other way round: revocations that
-//! the log lost, back into it.
+//! Sweeping rows that nobody needs any more, by a time that a wrong clock cannot push. And the opposite: revocations that the
+//! log lost are appended to it again.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ use crate::{
 
 /// How long an answer is remembered.
 const ANSWERED_FOR: SignedDuration = SignedDuration::from_hours(24);
-/// Revoked keys of the ledger that are held against the log in one go.
+/// Revoked keys of the ledger that are compared with the log in one step.
 const PAGE: u32 = 5_000;
 
 /// How often the time to sweep by is written down, at least.
@@ -34,7 +34,7 @@ pub(super) struct Sweeper {
     part: usize,
     /// What of the clock is written down, in Unix seconds.
     remembered: u64,
-    /// The place in the ledger behind which revoked keys are held against the log next.
+    /// The place in the ledger behind which revoked keys are compared with the log next.
     place: i64,
 }
 
@@ -95,7 +95,7 @@ impl Sweeper {
         let document = app.snapshot().document.clone();
         self.place = page.next.unwrap_or(0);
         let lost: Vec<_> = page.lost.into_iter().filter(|one| !is_destroyed(&document, one.id.version())).collect();
-        if told(restore(&*app.store, &lost, clock::now())?) > 0 {
+        if log_restored(restore(&*app.store, &lost, clock::now())?) > 0 {
             app.catch_up()?;
         }
         Ok(())
@@ -139,11 +139,11 @@ impl Sweeper {
             });
             restored += restore(store, &lost, clock::now())?;
         }
-        Ok(told(restored))
+        Ok(log_restored(restored))
     }
 }
 
-fn told(restored: usize) -> usize {
+fn log_restored(restored: usize) -> usize {
     if restored > 0 {
         tracing::warn!(
             restored,

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// What a verification takes beside the snapshot that its request goes by.
-pub(crate) struct Verification {
+pub(crate) struct KeyVerifier {
     live: Arc<Live>,
     metrics: Arc<Metrics>,
     pub(super) secrets: Arc<SecretChecks>,
@@ -31,7 +31,7 @@ pub(crate) struct Verification {
     pub(super) refresh: RefreshThrottle,
 }
 
-impl Verification {
+impl KeyVerifier {
     /// Knows the store as it is now.
     pub(super) fn load(
         live: Arc<Live>,
@@ -42,7 +42,7 @@ impl Verification {
         read_imported_keys(&imported, &*store, &snapshot.config)?;
         let config = &snapshot.config;
         let secrets = SecretChecks::load(&config.secret, Arc::clone(&live), store, Arc::clone(&metrics))?;
-        Ok(Verification {
+        Ok(KeyVerifier {
             live,
             metrics,
             secrets: Arc::new(secrets),
@@ -92,7 +92,7 @@ impl Verification {
         }
     }
 
-    /// The keys that the text is, for a holder who wants to end them, whatever became of them.
+    /// The keys that the text is, for a holder who wants to end them. Revoked and suspended ones count.
     pub(super) async fn keys_to_end(&self, snapshot: &Snapshot, text: &str) -> Result<Vec<ApiKeyId>, VerifyError> {
         let realms = snapshot.config.all_realms();
         let mut step = decide_ending(&snapshot.state(&self.imported), text, realms, clock::now_seconds());

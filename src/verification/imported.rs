@@ -22,7 +22,7 @@ pub(crate) struct Search {
 struct Rest {
     /// Not looked at yet.
     candidates: VecDeque<Candidate>,
-    /// Revoked or expired: if the text is one of these, it is rejected, whatever the others say.
+    /// Revoked or expired: if the text is one of these, it is rejected, even if another one would be accepted.
     ended: VecDeque<(Candidate, Rejection)>,
     accepted: Option<Arc<Key>>,
     /// The verdict if no key is accepted.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Realms that every request may name, however few are configured.
-const USUAL: usize = 64;
+const MAX_USUAL_REALMS: usize = 64;
 
 /// The realms that count: those that are named, each once, or the configured default. One that is not configured is a typing
 /// error, and the administrators' is never accepted here.
@@ -16,7 +16,7 @@ pub(super) fn accepted_realms(snapshot: &Snapshot, named: &NamedRealms) -> Resul
     if named.count() == 0 {
         return Ok(snapshot.default_realms.clone());
     }
-    let most = snapshot.config.realms.len().clamp(USUAL, MAX_REALMS);
+    let most = snapshot.config.realms.len().clamp(MAX_USUAL_REALMS, MAX_REALMS);
     if named.count() > most {
         let detail = format!("`realms` names {} realms and may name {most}: name each once", named.count());
         return Err(Problem::bad_request(detail));

@@ -1,5 +1,5 @@
-//! Keeps keyring, configuration and certificates fresh: on SIGHUP, on a changed file, on an interval, and when a presented
-//! key names a version that nobody here knows. What cannot be loaded takes nothing away that is at hand.
+//! Reloads keyring, configuration and certificates: on SIGHUP, when a file changes, at an interval, and when a presented key
+//! names an unknown version. What was loaded before stays in force if it cannot be loaded again.
 //!
 //! A look has two parts, each on a thread that may hang for itself. The first puts in force what configuration and keyring say,
 //! with the keys at hand. The second asks key sources, and takes the next step of rotation. While one of them hangs the other
@@ -31,11 +31,11 @@ use crate::{
     deployment::{self, DeploymentError},
 };
 
-/// The first wait after a failure; it doubles up to the refresh interval.
+/// The first retry delay; it doubles up to the refresh interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// How often it is looked whether a part of a look hangs.
+/// The time between two checks for a part of a look that hangs.
 const TICK: Duration = Duration::from_millis(500);
-/// How long a part of a look may take before it is told.
+/// How long a part of a look may take before `/readyz` shows it.
 const HANGS: Duration = Duration::from_secs(5);
 
 /// Why a look is taken.
@@ -48,7 +48,7 @@ enum Trigger {
     Retry,
 }
 
-/// The loop that keeps one process fresh.
+/// The loop that reloads.
 pub(super) struct Refresher {
     app: Arc<App>,
     config: PathBuf,
@@ -57,32 +57,32 @@ pub(super) struct Refresher {
     keys: Watch,
     retry: Option<(Instant, Duration)>,
     /// The first part of a look, and the reason for the next one.
-    publishing: Option<Job<Result<Published, DeploymentError>>>,
+    publishing: Option<Job<Result<FirstOutcome, DeploymentError>>>,
     publish_next: Option<Trigger>,
     /// The second part, and the next one.
-    asking: Option<Job<Asked>>,
-    ask_next: Option<Second>,
+    asking: Option<Job<LookOutcome>>,
+    ask_next: Option<SecondPart>,
     /// How the last look ended.
     failed: Option<String>,
     seen: Arc<Seen>,
 }
 
-/// What came of the first part.
-struct Published {
+/// How the first part ended.
+struct FirstOutcome {
     changed: bool,
     failed: Vec<String>,
     /// The document may be under another MAC key than the one at hand.
     wants_mac_key: bool,
 }
 
-/// What the second part has to do.
-struct Second {
+/// The work of the second part.
+struct SecondPart {
     trigger: Trigger,
-    first: Published,
+    first: FirstOutcome,
 }
 
-/// What came of the second part, and so of the look.
-struct Asked {
+/// How the second part ended, and so the look.
+struct LookOutcome {
     trigger: Trigger,
     /// Whether configuration and keyring could be read.
     loaded: bool,
@@ -91,7 +91,7 @@ struct Asked {
 }
 
 impl Trigger {
-    /// Whether sources are asked also for what is at hand.
+    /// Whether sources are asked for keys that are loaded, too.
     fn asks_all(self) -> bool {
         matches!(self, Trigger::Signal | Trigger::Retry)
     }
@@ -129,7 +129,7 @@ impl Refresher {
         let (app, seen) = (Arc::clone(&self.app), Arc::clone(&self.seen));
         let _first = Job::start(Trigger::Interval, move || second::warn_of_budgets(&app, &seen));
         loop {
-            let retry = self.retry.map_or_else(far, |(at, _)| at);
+            let retry = self.retry.map_or_else(never, |(at, _)| at);
             let trigger = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 (trigger, published) = end_of(&mut self.publishing) => {
@@ -147,7 +147,7 @@ impl Refresher {
                 () = sleep_until(next) => Trigger::Interval,
                 () = sleep_until(retry), if self.retry.is_some() => Trigger::Retry,
                 () = tokio::time::sleep(TICK) => {
-                    self.tell();
+                    self.report_health();
                     continue;
                 }
             };
@@ -159,7 +159,7 @@ impl Refresher {
     /// Begins a look, or has one begin when the one that is under way ends.
     fn look(&mut self, trigger: Trigger) {
         // The end of this look says when the next one is due.
-        self.retry = self.retry.map(|(_, wait)| (far(), wait));
+        self.retry = self.retry.map(|(_, wait)| (never(), wait));
         if self.publishing.is_some() {
             self.publish_next = Some(trigger.or(self.publish_next));
             return;
@@ -173,15 +173,15 @@ impl Refresher {
                 Err(DeploymentError::Keyring(KeyringError::MacWrong)) => (false, Vec::new(), true),
                 Err(error) => return Err(error),
             };
-            Ok(Published { changed, failed, wants_mac_key })
+            Ok(FirstOutcome { changed, failed, wants_mac_key })
         }));
     }
 
-    fn published(&mut self, trigger: Trigger, published: Option<Result<Published, DeploymentError>>) {
+    fn published(&mut self, trigger: Trigger, published: Option<Result<FirstOutcome, DeploymentError>>) {
         match published {
-            Some(Ok(first)) => self.ask(Second { trigger, first }),
-            Some(Err(error)) => self.finish(nothing(trigger, error.to_string())),
-            None => self.finish(nothing(trigger, DEFECT.to_owned())),
+            Some(Ok(first)) => self.ask(SecondPart { trigger, first }),
+            Some(Err(error)) => self.finish(failed_look(trigger, error.to_string())),
+            None => self.finish(failed_look(trigger, DEFECT.to_owned())),
         }
         if let Some(next) = self.publish_next.take() {
             self.look(next);
@@ -189,27 +189,27 @@ impl Refresher {
     }
 
     /// Begins the second part, or has one begin when the one that is under way ends.
-    fn ask(&mut self, second: Second) {
+    fn ask(&mut self, second: SecondPart) {
         if self.asking.is_some() {
             let before = self.ask_next.take();
             let trigger = second.trigger.or(before.as_ref().map(|before| before.trigger));
             let changed = second.first.changed || before.is_some_and(|before| before.first.changed);
-            self.ask_next = Some(Second { trigger, first: Published { changed, ..second.first } });
+            self.ask_next = Some(SecondPart { trigger, first: FirstOutcome { changed, ..second.first } });
             return;
         }
         let (app, seen, retries) = (Arc::clone(&self.app), Arc::clone(&self.seen), self.retry.is_some());
         self.asking = Some(Job::start(second.trigger, move || second::take(&app, second, &seen, retries)));
     }
 
-    fn asked(&mut self, trigger: Trigger, asked: Option<Asked>) {
-        self.finish(asked.unwrap_or_else(|| nothing(trigger, DEFECT.to_owned())));
+    fn asked(&mut self, trigger: Trigger, asked: Option<LookOutcome>) {
+        self.finish(asked.unwrap_or_else(|| failed_look(trigger, DEFECT.to_owned())));
         if let Some(next) = self.ask_next.take() {
             self.ask(next);
         }
     }
 
     /// Says how a look ended, and when the next one is due if it failed.
-    fn finish(&mut self, Asked { trigger, loaded, changed, failed }: Asked) {
+    fn finish(&mut self, LookOutcome { trigger, loaded, changed, failed }: LookOutcome) {
         let error = Some(failed.join("; ")).filter(|failed| !failed.is_empty());
         if loaded && (changed || trigger.asks_all() || self.retry.is_some()) {
             let serial = self.app.snapshot().document.serial();
@@ -223,16 +223,16 @@ impl Refresher {
             (Instant::now() + wait, wait)
         });
         self.failed = error;
-        self.tell();
+        self.report_health();
         self.app.check_certificates();
     }
 
     /// Shows in `/readyz` and metrics how the last look ended, and what hangs.
-    fn tell(&self) {
+    fn report_health(&self) {
         let now = clock::now();
         let hangs = |begun: Instant, what: &str| {
             let seconds = begun.elapsed().as_secs();
-            (begun.elapsed() > HANGS).then(|| format!("{what} has taken {seconds} s so far"))
+            (begun.elapsed() > HANGS).then(|| format!("{what} has taken {seconds} s so never"))
         };
         let publishing = self.publishing.as_ref().and_then(|job| hangs(job.begun, "reading configuration and keyring"));
         let asking = self.asking.as_ref().and_then(|job| hangs(job.begun, "asking the key sources"));
@@ -254,14 +254,14 @@ impl Refresher {
     }
 }
 
-/// A time that does not come.
-fn far() -> Instant {
+/// A time that never comes.
+fn never() -> Instant {
     Instant::now() + Duration::from_secs(86_400)
 }
 
-const DEFECT: &str = "a look ended in a defect: the log says more";
+const DEFECT: &str = "a look panicked: see the log, and report it";
 
-/// A look that came to nothing.
-fn nothing(trigger: Trigger, error: String) -> Asked {
-    Asked { trigger, loaded: false, changed: false, failed: vec![error] }
+/// A look that failed.
+fn failed_look(trigger: Trigger, error: String) -> LookOutcome {
+    LookOutcome { trigger, loaded: false, changed: false, failed: vec![error] }
 }

@@ -9,7 +9,7 @@ use std::{
 use bulla::keyring::{KeyringError, Reload};
 use serde_json::json;
 
-use super::{Asked, Published, Second, Trigger};
+use super::{FirstOutcome, LookOutcome, SecondPart, Trigger};
 use crate::{
     action::{
         Actor,
@@ -32,8 +32,8 @@ pub(super) struct Seen {
 }
 
 /// The MAC key, what the store is to remember, the key sources, and rotation.
-pub(super) fn take(app: &App, Second { trigger, first }: Second, seen: &Seen, retries: bool) -> Asked {
-    let Published { mut changed, mut failed, wants_mac_key } = first;
+pub(super) fn take(app: &App, SecondPart { trigger, first }: SecondPart, seen: &Seen, retries: bool) -> LookOutcome {
+    let FirstOutcome { mut changed, mut failed, wants_mac_key } = first;
     let mut loaded = true;
     // What failed before is asked again, or a look that does not ask it would call it well.
     let again = trigger.asks_all() || retries;
@@ -69,7 +69,7 @@ pub(super) fn take(app: &App, Second { trigger, first }: Second, seen: &Seen, re
     if loaded && (changed || again) {
         record(app, trigger);
     }
-    Asked { trigger, loaded, changed, failed }
+    LookOutcome { trigger, loaded, changed, failed }
 }
 
 /// Takes the next step of automatic rotation, if one is due, and takes it up here; what of that failed.

@@ -1,5 +1,5 @@
-//! How often a hash is computed for what turns out wrong: so many times for each key, whoever tries. The sealed half of a key
-//! may be in many hands, and the public part of an imported one is public.
+//! The limit on wrong attempts at each key, no matter who tries: a hash is costly. The sealed half of a key may be in many
+//! hands, and the public part of an imported one is public.
 
 use std::{
     collections::HashMap,
@@ -9,23 +9,23 @@ use std::{
 
 use bulla::ApiKeyId;
 
-/// Keys with attempts that are kept at least; of more, those that have all of theirs back are forgotten.
-const KEPT: usize = 1_000;
+/// So many keys are remembered in any case. Of more, those that have all their attempts back are forgotten.
+const MIN_REMEMBERED: usize = 1_000;
 
 /// The attempts at every key.
 pub(crate) struct Attempts {
-    /// Wrong ones at once.
-    most: u32,
-    /// How long until one more is let through.
-    one_more: Duration,
+    /// Wrong attempts that are let through at once.
+    burst: u32,
+    /// The time until one more is let through.
+    refill: Duration,
     all: Mutex<All>,
 }
 
 #[derive(Default)]
 struct All {
     of: HashMap<ApiKeyId, Of>,
-    /// How many there may be before those that have all back are looked for.
-    most: usize,
+    /// How many there may be before those that have all attempts back are forgotten.
+    max: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ struct Of {
     since: Instant,
 }
 
-/// One attempt at a key. Given back when dropped, unless it was a wrong one.
+/// One attempt at a key. It is given back when dropped, unless it was wrong.
 pub(crate) struct Attempt {
     attempts: Arc<Attempts>,
     id: ApiKeyId,
@@ -45,21 +45,21 @@ pub(crate) struct Attempt {
 impl Attempts {
     /// Lets so many wrong ones through at once, and as many more in a minute.
     pub(crate) fn new(per_minute: u32) -> Self {
-        let one_more = Duration::from_secs(60) / per_minute.max(1);
-        Attempts { most: per_minute, one_more, all: Mutex::default() }
+        let refill = Duration::from_secs(60) / per_minute.max(1);
+        Attempts { burst: per_minute, refill, all: Mutex::default() }
     }
 
     /// One of the key's attempts at `now`, if it has any left. Taken before the hash, so that many at the same time are as
     /// many attempts.
     pub(crate) fn take(self: &Arc<Self>, id: ApiKeyId, now: Instant) -> Option<Attempt> {
         let mut all = self.all();
-        if all.of.len() >= all.most.max(KEPT) {
+        if all.of.len() >= all.max.max(MIN_REMEMBERED) {
             all.of.retain(|_, of| self.at(*of, now).spent > 0);
-            all.most = all.of.len() * 2;
+            all.max = all.of.len() * 2;
         }
         let of = all.of.entry(id).or_insert(Of { spent: 0, since: now });
         *of = self.at(*of, now);
-        if of.spent >= self.most {
+        if of.spent >= self.burst {
             return None;
         }
         of.spent += 1;
@@ -67,10 +67,10 @@ impl Attempts {
     }
 
     fn at(&self, of: Of, now: Instant) -> Of {
-        let passed = now.saturating_duration_since(of.since).as_nanos() / self.one_more.as_nanos();
+        let passed = now.saturating_duration_since(of.since).as_nanos() / self.refill.as_nanos();
         let back = u32::try_from(passed).unwrap_or(u32::MAX);
         match of.spent.checked_sub(back) {
-            Some(spent) if spent > 0 => Of { spent, since: of.since + self.one_more * back },
+            Some(spent) if spent > 0 => Of { spent, since: of.since + self.refill * back },
             _ => Of { spent: 0, since: now },
         }
     }
@@ -81,7 +81,7 @@ impl Attempts {
 }
 
 impl Attempt {
-    /// It was a wrong one.
+    /// The attempt was wrong.
     pub(crate) fn spend(mut self) {
         self.wrong = true;
     }
@@ -116,7 +116,7 @@ mod tests {
         assert_eq!([wrong(id(1), 0), wrong(id(1), 5), wrong(id(2), 5)], [10, 0, 10]);
         assert_eq!([wrong(id(1), 6), wrong(id(1), 11), wrong(id(1), 12)], [1, 0, 1]);
         let right = |seconds| (0..100).filter(|_| attempts.take(id(3), at(seconds)).is_some()).count();
-        assert_eq!(right(12), 100, "right ones are no wrong ones");
+        assert_eq!(right(12), 100, "right ones do not count");
         let under_way: Vec<_> = (0..100).filter_map(|_| attempts.take(id(3), at(12))).collect();
         assert_eq!((under_way.len(), right(12)), (10, 0), "until it is known, each may be a wrong one");
         drop(under_way);

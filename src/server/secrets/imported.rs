@@ -32,7 +32,7 @@ impl SecretChecks {
         let key = self.cache.key(&*named("is", candidate));
         if let Some(proof) = self.cache.get(&key).await {
             self.metrics.secret_cache_hits.inc();
-            // What is presented again and again stays remembered, whoever else tries meanwhile.
+            // A key that is presented again and again stays remembered, no matter who else tries meanwhile.
             self.cache.renew(key, proof).await;
             return Checked::Right;
         }
@@ -95,7 +95,7 @@ impl SecretChecks {
             Err(error) => {
                 static LINES: LineLimit = LineLimit::new();
                 if let Some(kept_back) = LINES.allow(Instant::now()) {
-                    tracing::error!(id = %candidate.key().id, %error, kept_back, "an imported key could not be judged");
+                    tracing::error!(id = %candidate.key().id, %error, kept_back, "imported key could not be checked");
                 }
                 Checked::CouldNotTell
             }

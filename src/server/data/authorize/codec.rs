@@ -40,7 +40,7 @@ impl Decoder for CheckCodec {
     fn decode(&mut self, frame: &mut DecodeBuf<'_>) -> Result<Option<CheckRequest>, Status> {
         let bytes = frame.copy_to_bytes(frame.remaining());
         if entries::too_many(&bytes) {
-            let most = entries::MOST;
+            let most = entries::MAX_ENTRIES;
             let detail = format!("the request has more headers or context extensions than {most}: send fewer");
             return Err(Status::resource_exhausted(detail));
         }

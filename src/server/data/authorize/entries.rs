@@ -4,7 +4,7 @@
 use prost::encoding::{WireType, decode_key, decode_varint, skip_field};
 
 /// Entries that a message may have. An Envoy sends 100 headers by default, and 8,192 at most.
-pub(super) const MOST: usize = 10_000;
+pub(super) const MAX_ENTRIES: usize = 10_000;
 
 /// Shorter messages cannot make much of their bytes.
 const SHORT: usize = 64 << 10;
@@ -15,7 +15,7 @@ const PATHS: [&[u32]; 3] = [&[1, 4, 2, 3], &[1, 4, 2, 13, 1], &[1, 10]];
 
 /// Whether `message` has more entries than it may have.
 pub(super) fn too_many(message: &[u8]) -> bool {
-    message.len() > SHORT && PATHS.iter().map(|path| count(message, path)).sum::<usize>() > MOST
+    message.len() > SHORT && PATHS.iter().map(|path| count(message, path)).sum::<usize>() > MAX_ENTRIES
 }
 
 /// How often the path is there. The reader of the message refuses what does not parse.
@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn entries_are_counted_wherever_they_are() {
         let long = "x".repeat(70_000);
-        for (headers, raw, extensions) in [(MOST + 1, 0, 0), (0, MOST + 1, 0), (0, 0, MOST + 1), (4_000, 4_000, 2_001)]
+        for (headers, raw, extensions) in
+            [(MAX_ENTRIES + 1, 0, 0), (0, MAX_ENTRIES + 1, 0), (0, 0, MAX_ENTRIES + 1), (4_000, 4_000, 2_001)]
         {
             assert!(too_many(&message(headers, raw, extensions, "b/c/d/e/f/g")), "{headers} {raw} {extensions}");
         }

@@ -16,7 +16,7 @@ use bulla::layer::{Credential, Refusal};
 
 use self::{identity::Identity, required::Required};
 use crate::{
-    server::{problem::Problem, rejection::Denied, snapshot::Snapshot, verification::Verification},
+    server::{problem::Problem, rejection::Denied, snapshot::Snapshot, verification::KeyVerifier},
     telemetry::limit::LineLimit,
     verification::Wanted,
 };
@@ -50,7 +50,7 @@ fn known_realms(snapshot: &Snapshot, required: Required) -> Result<Required, Str
 
 /// Verifies the key in a client's headers, and its address where that is known. What belongs to the route has come before.
 async fn verify(
-    verification: &Verification,
+    verification: &KeyVerifier,
     snapshot: &Snapshot,
     required: Required,
     headers: &HeaderMap,

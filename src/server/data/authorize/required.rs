@@ -6,9 +6,9 @@ use std::borrow::Cow;
 use axum::http::HeaderName;
 use bulla::{Realm, claims::Claims};
 
-/// Realms, and scopes, that a route may name. Any client of the data plane may write as many as fit in a request, and every
-/// one costs something.
-const MOST: usize = 64;
+/// The most realms, and scopes, that a route may name. Any client of the data plane may send as many as fit in a request, and
+/// each one costs something.
+const MAX_NAMES: usize = 64;
 
 /// The requirements of a route. Nothing in them means the configured defaults.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -34,13 +34,13 @@ pub(super) fn parse(segment: &str) -> Result<Required, String> {
             "realm" => match value.parse::<Realm>() {
                 Ok(Realm::ADMIN) => return Err(wrong("names the realm `bulla`, whose keys are never accepted here")),
                 Ok(realm) if required.realms.contains(&realm) => {}
-                Ok(_) if required.realms.len() == MOST => return Err(wrong("is one realm too many")),
+                Ok(_) if required.realms.len() == MAX_NAMES => return Err(wrong("is one realm too many")),
                 Ok(realm) => required.realms.push(realm),
                 Err(_) => return Err(wrong("names no realm")),
             },
             "scope" if Claims::is_scope(&value) => match &required.scopes {
                 scopes if scopes.contains(&value) => {}
-                scopes if scopes.len() == MOST => return Err(wrong("is one scope too many")),
+                scopes if scopes.len() == MAX_NAMES => return Err(wrong("is one scope too many")),
                 _ => required.scopes.push(value),
             },
             "scope" => return Err(wrong("names no scope")),
@@ -106,8 +106,8 @@ mod tests {
     fn a_route_names_a_bounded_number_of_realms_and_scopes() {
         let named = |kind: &str, most: usize| (0..most).map(|at| format!("{kind}:a{at}")).collect::<Vec<_>>().join(",");
         for kind in ["realm", "scope"] {
-            assert!(parse(&named(kind, MOST)).is_ok(), "{kind}");
-            let error = parse(&named(kind, MOST + 1)).expect_err("one too many");
+            assert!(parse(&named(kind, MAX_NAMES)).is_ok(), "{kind}");
+            let error = parse(&named(kind, MAX_NAMES + 1)).expect_err("one too many");
             assert_eq!(error, format!("part 65 of the route's requirements is one {kind} too many"));
         }
         assert_eq!(parse("realm:live,".repeat(9_999).trim_end_matches(',')).expect("one").realms.len(), 1);

@@ -14,7 +14,7 @@ use crate::support::{
     server::Server,
 };
 
-const OFF: &str = "signing_keys = []\n# What";
+const OFF: &str = "signing_keys = []\n# The issuer";
 
 /// A deployment that signs with these keys, made of these bytes.
 fn signing(keys: &[u8]) -> Deployment {

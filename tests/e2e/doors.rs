@@ -219,7 +219,7 @@ fn whatever_stands_in_the_configuration_it_is_taken_or_named() {
     for name in [
         "BULLA_KEYRING__REFRESH_INTERVAL",
         "BULLA_SECRET__CACHE_TTL",
-        "BULLA_SECRET__LOOK_INTERVAL",
+        "BULLA_SECRET__SCRUB_INTERVAL",
         "BULLA_FEED__VALID_FOR",
         "BULLA_ASSERTION__VALID_FOR",
         "BULLA_LAST_USED__FLUSH_INTERVAL",

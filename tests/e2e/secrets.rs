@@ -305,7 +305,7 @@ fn an_ended_secret_half_whose_hash_is_made_anew_ends_all_the_same() {
 #[test]
 fn a_stored_hash_that_somebody_else_wrote_is_not_used_and_is_reported() {
     let deployment = Deployment::new();
-    let server = Server::start_with(&deployment, &[("BULLA_SECRET__LOOK_INTERVAL", "100ms")]);
+    let server = Server::start_with(&deployment, &[("BULLA_SECRET__SCRUB_INTERVAL", "100ms")]);
     let (one, two) = (deployment.issue_text("live", &["--secret"]), deployment.issue_text("live", &["--secret"]));
     let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
     let changed = database.execute(

@@ -110,7 +110,7 @@ pub use self::shared::SharedVerifier;
 pub use self::{
     api_key::{ApiKey, ApiKeyId, ApiKeyIdError},
     clock::CLOCK_DIFFERENCE,
-    expectations::Expectations,
+    expectations::{Expectations, OwnedExpectations, Scopes},
     issuer::{IssueError, IssueRequest, Issuer},
     random::RandomError,
     realm::{Realm, RealmError},

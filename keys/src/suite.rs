@@ -13,6 +13,7 @@ pub(crate) const NONCE_IN_ID: usize = 12;
 
 /// The algorithm that a key version pins; nothing in an API key chooses one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Suite {
     /// Suite 1, AES-256-GCM with a random 12-byte nonce: up to 2^32 keys per realm and key version.
     #[default]

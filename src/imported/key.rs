@@ -60,8 +60,7 @@ impl Key {
 
     /// Whether it has all of the `wanted` scopes: the last check.
     pub(crate) fn grants(&self, wanted: &[String]) -> Result<(), Rejection> {
-        let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
-        let granted = self.claims().map_or(wanted.is_empty(), |claims| claims.grants(&wanted));
+        let granted = self.claims().map_or(wanted.is_empty(), |claims| claims.grants(wanted));
         if granted { Ok(()) } else { Err(Rejection::Scope) }
     }
 

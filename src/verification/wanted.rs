@@ -16,23 +16,22 @@ pub(crate) struct Wanted {
 impl Wanted {
     /// Opens `text` at `now`, in Unix seconds: everything is checked but its secret half.
     pub(super) fn open(&self, verifier: &Verifier, text: &str, now: u64) -> Result<Opened, VerifyError> {
-        self.expecting(|expected| verifier.open(text, expected, now))
+        verifier.open(text, &self.expectations(), now)
     }
 
     /// Accepts an opened key whose secret half was found right.
     pub(super) fn accept(&self, check: SecretCheck, verifier: &Verifier, now: u64) -> Result<Verified, VerifyError> {
-        self.expecting(|expected| check.accept(verifier, expected, now))
+        check.accept(verifier, &self.expectations(), now)
     }
 
-    fn expecting<T>(&self, verify: impl FnOnce(&Expectations<'_>) -> T) -> T {
-        let scopes: Vec<&str> = self.scopes.iter().map(String::as_str).collect();
-        let mut expected = Expectations::realms(&self.realms).scopes(&scopes);
+    fn expectations(&self) -> Expectations<'_> {
+        let mut expected = Expectations::realms(&self.realms).scopes(&self.scopes);
         if let Some(audience) = &self.audience {
             expected = expected.audience(audience);
         }
         if let Some(address) = self.address {
             expected = expected.address(address);
         }
-        verify(&expected)
+        expected
     }
 }

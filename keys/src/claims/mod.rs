@@ -156,9 +156,9 @@ impl Claims {
         !text.is_empty() && text.bytes().all(is_scope_character)
     }
 
-    /// Whether `wanted` are all granted.
-    pub fn grants(&self, wanted: &[&str]) -> bool {
-        wanted.iter().all(|wanted| self.scopes.iter().any(|scope| scope == wanted))
+    /// Whether all of the `wanted` scopes are granted.
+    pub fn grants<S: AsRef<str>>(&self, wanted: &[S]) -> bool {
+        wanted.iter().all(|wanted| self.scopes.iter().any(|scope| scope == wanted.as_ref()))
     }
 
     /// Whether the caller's `audience` is one of the key's. A restricted key is refused where none was given.

@@ -39,6 +39,7 @@ pub struct Follower {
 
 /// What a verifier does while its follower is [stale](FeedState::is_stale). There is no right choice for everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum WhenStale {
     /// It goes on with what it knows: the API keeps working while the server is away, and what is taken back meanwhile
     /// goes on to be accepted.

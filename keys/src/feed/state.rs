@@ -27,6 +27,7 @@ pub struct FeedState {
 
 /// What a message brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Applied {
     /// Whether the end of the log is reached; else there is more to fetch at once.
     pub complete: bool,

@@ -25,6 +25,7 @@ const RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// Which sources a [`Keyring::reload`] asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reload {
     /// Those of versions that are not loaded, or not from a source that the document still names.
     Missing,

@@ -20,6 +20,7 @@ pub struct Keyring {
 
 /// Which source served a version's master key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SourceReport {
     /// The version.
     pub version: KeyVersion,

@@ -8,6 +8,7 @@ use crate::{derive::DerivedKey, source::SourceUri, suite::Suite};
 /// One key version on record. It holds no plaintext key. Times are Unix seconds; the document has them in RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct VersionRecord {
     /// 1 and up, never used twice.
     pub number: KeyVersion,

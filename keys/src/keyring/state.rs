@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The state of a key version; the last four are the words of NIST SP 800-57.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum VersionState {
     /// Every verifier has it and opens with it; nothing seals with it yet.
     Staged,

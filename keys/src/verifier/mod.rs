@@ -216,10 +216,7 @@ impl Verified {
     /// The last step: only a key that is good otherwise ever hears of scopes.
     #[inline(always)]
     pub(crate) fn granting(self, expected: &Expectations<'_>) -> Result<Self, VerifyError> {
-        let granted = match self.claims() {
-            Some(claims) => claims.grants(expected.scopes),
-            None => expected.scopes.is_empty(),
-        };
+        let granted = expected.scopes.are_granted_by(self.claims());
         if granted { Ok(self) } else { Err(Rejection::Scope.into()) }
     }
 }

@@ -9,7 +9,7 @@
 
 #[path = "support/empty.rs"]
 mod empty;
-#[path = "support/rounds.rs"]
+#[path = "../keys/benches/support/rounds.rs"]
 mod rounds;
 #[path = "../tests/support/mod.rs"]
 mod support;

@@ -1,4 +1,4 @@
-//! `cargo bench -p bulla --bench last_used`: what noting the use of an accepted key costs beside verifying it, while a
+//! `cargo bench -p bulla-server --bench last_used`: what noting the use of an accepted key costs beside verifying it, while a
 //! collector counts on another core, and what a million noted ids take.
 //!
 //! Costs are paired: each round verifies without, with and again without a note, and the difference is taken within the
@@ -6,17 +6,13 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "support/ids.rs"]
+#[path = "../keys/benches/support/ids.rs"]
 mod ids;
-#[path = "support/keyring.rs"]
+#[path = "../keys/benches/support/keyring.rs"]
 mod keyring;
-// The service's own file, which needs nothing else of the service.
-#[allow(dead_code, unused_imports, reason = "the service uses the rest, and its tests are not run here")]
-#[path = "../src/last_used/mod.rs"]
-mod last_used;
-#[path = "support/raw.rs"]
+#[path = "../keys/benches/support/raw.rs"]
 mod raw;
-#[path = "support/rounds.rs"]
+#[path = "../keys/benches/support/rounds.rs"]
 mod rounds;
 
 use std::{
@@ -33,9 +29,9 @@ use bulla::{
     keyring::{Keyring, Suite},
     revocation::Change,
 };
+use bulla_server::testing::benchmark::LastUsed;
 use ids::revocations;
 use keyring::{NOW, realm};
-use last_used::LastUsed;
 use rounds::{Contender, median_with_interval, times_of};
 
 /// Distinct keys, far more than a round verifies.
@@ -73,7 +69,7 @@ fn memory() {
     used.collect();
     let counted = resident() - before;
     let batch = used.take();
-    assert_eq!((batch.len(), used.dropped()), (IDS, 0));
+    assert_eq!((batch.keys(), used.dropped()), (IDS, 0));
     let taken = resident() - before;
     println!("a million ids: {:.1} MB counted, {:.1} MB as a batch with the store", mega(counted), mega(taken));
 }
@@ -107,8 +103,7 @@ fn cost(verifier: &Verifier, texts: &[String]) {
         times
     });
     let uses = used.take();
-    let count: u64 = uses.iter().map(|one| one.count).sum();
-    assert_eq!((uses.len(), count, used.dropped()), (texts.len(), ROUNDS as u64 * u64::from(STEPS), 0));
+    assert_eq!((uses.keys(), uses.uses(), used.dropped()), (texts.len(), ROUNDS as u64 * u64::from(STEPS), 0));
 
     let cost = |round: usize| (times[3][round] - (times[2][round] + times[4][round]) / 2.0) / times[0][round];
     let (low, middle, high) = median_with_interval(&mut (0..ROUNDS).map(cost).collect::<Vec<_>>());

@@ -1,20 +1,17 @@
-//! `cargo bench -p bulla --features argon2 --bench secret`: what a secret half adds to a verify, beside the raw cipher,
-//! in one run, every contender once in each round; and what a flood of keys that are none does to genuine ones.
+//! `cargo bench -p bulla-server --bench secret`: what a secret half adds to a verify, beside the raw cipher,
+//! in one run, every contender once in each round; and what a flood of forged keys does to genuine ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../src/server/secrets/cache.rs"]
-#[allow(dead_code, reason = "the service needs more of it")]
-mod cache;
 #[path = "support/flood.rs"]
 mod flood;
-#[path = "support/forged.rs"]
+#[path = "../keys/benches/support/forged.rs"]
 mod forged;
-#[path = "support/keyring.rs"]
+#[path = "../keys/benches/support/keyring.rs"]
 mod keyring;
-#[path = "support/raw.rs"]
+#[path = "../keys/benches/support/raw.rs"]
 mod raw;
-#[path = "support/rounds.rs"]
+#[path = "../keys/benches/support/rounds.rs"]
 mod rounds;
 
 use std::{
@@ -30,7 +27,7 @@ use bulla::{
     keyring::Suite,
     secret::{Argon2id, HashMemory, SecretHash, SecretScheme},
 };
-use cache::{Proof, SecretCache};
+use bulla_server::testing::benchmark::SecretCache;
 use keyring::{NOW, realm};
 use rounds::Contender;
 
@@ -64,9 +61,8 @@ fn main() {
     let (mut kept_owasp, mut kept_default) = (kept(&owasp), kept(&default));
     let scoped = IssueRequest { claims: Claims::new().with_scopes(["orders.read"]), ..request.clone() };
     let scoped = Issuer::new(&keyring).issue(&scoped, NOW).expect("an API key");
-    let proofs = SecretCache::new(&[7; 32], 100_000, Duration::from_secs(3_600));
-    let proof = async { Ok::<_, ()>(Proof { as_of: 1, end: None }) };
-    ready(proofs.get_or(proofs.key(key.expose()), proof)).expect("a proof");
+    let remembered = SecretCache::new(100_000, Duration::from_secs(3_600));
+    ready(remembered.remember(key.expose()));
     let contenders = vec![
         (MANY, raw::open()),
         (
@@ -79,8 +75,7 @@ fn main() {
             MANY,
             Contender::new("open, remembered, accept", || {
                 let check = open();
-                let proof = ready(proofs.get(&proofs.key(key.expose())));
-                proof.is_some() && check.accept(&verifier, &expected, NOW).is_ok()
+                ready(remembered.holds(key.expose())) && check.accept(&verifier, &expected, NOW).is_ok()
             }),
         ),
         (MANY, Contender::new("open, up to the secret half", || open().id() == key.id())),

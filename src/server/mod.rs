@@ -29,7 +29,7 @@ mod reload;
 mod reload_tests;
 mod replacement;
 mod revocations;
-mod secrets;
+pub(crate) mod secrets;
 pub(crate) mod shutdown;
 #[cfg(test)]
 mod simulation;

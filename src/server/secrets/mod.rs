@@ -2,7 +2,7 @@
 //! else about a key holds.
 
 mod attempts;
-mod cache;
+pub(crate) mod cache;
 mod changes;
 mod imported;
 mod memory;

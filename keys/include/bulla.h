@@ -7,7 +7,7 @@
  *
  * It verifies, and reads the id of a key. It issues nothing, and does not follow the revocation feed.
  *
- * Every text that goes in is UTF-8 and ends in a NUL, but for API keys, which have a length. The library keeps nothing
+ * Every text that goes in is UTF-8 and ends in a NUL, except API keys, which have a length. The library keeps nothing
  * that it is given, and allocates nothing that the caller has to give back but the verifier. No function unwinds into its
  * caller. The library reads no clock: times are Unix seconds.
  */

@@ -79,8 +79,8 @@ impl Issuer {
         self.issue_with(request, now, &mut SysRng)
     }
 
-    /// Issues a key whose nonce and secret half come from `random`, in this order. The same nonce twice under one key gives both texts away: `random` has
-    /// to be a cryptographic generator that never repeats.
+    /// Issues a key whose nonce and secret half come from `random`, in this order. The same nonce twice under one key gives both texts away: `random` must
+    /// be a cryptographic generator that never repeats.
     pub fn issue_with<R: TryCryptoRng>(
         &self,
         request: &IssueRequest,

@@ -13,7 +13,7 @@ impl KeyVersion {
     /// The first version of a keyring.
     pub const FIRST: KeyVersion = KeyVersion(NonZeroU32::MIN);
 
-    /// The version of this number; there is none of number 0.
+    /// The version of this number; `None` for 0.
     pub const fn new(number: u32) -> Option<Self> {
         match NonZeroU32::new(number) {
             Some(number) => Some(KeyVersion(number)),

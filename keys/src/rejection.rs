@@ -119,9 +119,7 @@ pub enum VerifyError {
     SecretUnchecked,
     /// Everything else holds, but whether the key was revoked lately is not known. Never to be taken for an accepted key; a
     /// service answers 503. A [`Verifier`](crate::verifier::Verifier) alone, which has no clock for it, never says so.
-    #[error(
-        "could not tell: it is not known what was revoked lately; look why nothing comes from the revocation log or feed"
-    )]
+    #[error("could not tell: the revocations are stale; find out why nothing comes from the revocation log or feed")]
     Stale,
 }
 

@@ -1,4 +1,4 @@
-//! Texts that look like API keys and are none.
+//! Forged texts that look like API keys.
 
 /// `text` with the character at `at` exchanged for another of the alphabet.
 pub(crate) fn flip(text: &str, at: usize) -> String {

@@ -33,7 +33,7 @@ pub(crate) struct Parts<'a> {
     body_chars: usize,
 }
 
-/// Room for the longest body, on the stack of whoever decodes one.
+/// Room for the longest body, on the stack of its decoder.
 pub(crate) type BodyBuffer = [u8; MAX_BODY_BYTES];
 
 /// What stands in the place of the id, where the realm has so many characters: enough to fetch memory by, and nothing to

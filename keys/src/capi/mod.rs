@@ -29,9 +29,9 @@ enum Misuse {
     NullPointer,
     #[error("a text is not UTF-8")]
     NotUtf8,
-    #[error("a text that is to be a realm is none")]
+    #[error("a text is not a realm")]
     NotARealm,
-    #[error("a text that is to be an address is none")]
+    #[error("a text is not an address")]
     NotAnAddress,
     #[error("the key's contents do not fit into the structure")]
     DoesNotFit,

@@ -107,7 +107,7 @@ fn read(input: &mut Decoder<'_>) -> Result<(Claims, LoneAudience), BadClaims> {
     Ok((claims, lone))
 }
 
-/// The number of entries of a map or array: known beforehand, and not nought.
+/// The number of entries of a map or array: known beforehand, and not zero.
 fn filled(length: Option<u64>) -> Result<u64, BadClaims> {
     length.filter(|length| *length > 0).ok_or(BadClaims)
 }

@@ -104,7 +104,7 @@ impl Claims {
         self
     }
 
-    /// Notes in the key itself, readable for whoever verifies it.
+    /// Notes in the key itself, readable by every verifier.
     #[must_use]
     pub fn with_meta<K: Into<String>, V: Into<String>>(mut self, meta: impl IntoIterator<Item = (K, V)>) -> Self {
         self.meta = meta.into_iter().map(|(name, value)| (name.into(), value.into())).collect();

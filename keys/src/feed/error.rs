@@ -12,8 +12,8 @@ pub enum FeedError {
         "a message of {0} bytes is too long, the limit is 4194304: this is no feed, or fetch fewer events at a time"
     )]
     TooLong(usize),
-    /// No signature where it has to stand.
-    #[error("the last line of the message is no signature: it was cut off, or this is no feed; fetch it again")]
+    /// No signature in the last line.
+    #[error("the last line of the message is not a signature: it was cut off, or this is not a feed; fetch it again")]
     Unsigned,
     /// The signature does not fit message, keyring and key.
     #[error(
@@ -21,7 +21,7 @@ pub enum FeedError {
          compare keyring id and public key with the server's"
     )]
     Signature,
-    /// A line that is no JSON object.
+    /// A line that is not a JSON object.
     #[error("line {line} of the message is not one JSON object and its line feed: the server is broken")]
     NotAnObject {
         /// The line.
@@ -35,10 +35,10 @@ pub enum FeedError {
         /// The field.
         field: String,
     },
-    /// Another format than this program knows.
-    #[error("the message has the format {0:?}, and this program knows \"feed/1\": use a newer bulla")]
+    /// Another format than this version knows.
+    #[error("the message has the format {0:?}, and this version knows \"feed/1\": use a newer version")]
     Format(String),
-    /// A field that has to be there.
+    /// A required field is missing.
     #[error("line {line} of the message lacks the field `{field}`: the server is broken")]
     MissingField {
         /// The line.
@@ -46,8 +46,8 @@ pub enum FeedError {
         /// The field.
         field: &'static str,
     },
-    /// A field that this program does not know, and so cannot heed.
-    #[error("line {line} of the message has the unknown field {field:?}: use a newer bulla")]
+    /// A field that this version does not know.
+    #[error("line {line} of the message has the unknown field {field:?}: use a newer version")]
     UnknownField {
         /// The line.
         line: usize,
@@ -55,7 +55,7 @@ pub enum FeedError {
         field: String,
     },
     /// A field of another kind, or out of its range.
-    #[error("line {line} of the message: `{field}` is to be {expected}; use a newer bulla, or mend the server")]
+    #[error("line {line} of the message: `{field}` must be {expected}; use a newer version, or fix the server")]
     WrongValue {
         /// The line.
         line: usize,
@@ -97,7 +97,7 @@ pub enum FeedError {
     #[error("a message of {0} events is too long, the limit is 10000: the server is broken")]
     TooManyEvents(usize),
     /// An event of no known kind, or of several.
-    #[error("line {line} of the message is no event that this program knows: use a newer bulla")]
+    #[error("line {line} of the message is not an event that this version knows: use a newer version")]
     UnknownEvent {
         /// The line.
         line: usize,
@@ -120,7 +120,7 @@ pub enum FeedError {
         /// The place that it goes to.
         through: u64,
     },
-    /// An event that is no business of the one realm that the message is about.
+    /// An event that does not concern the one realm that the message is about.
     #[error("the message is about the realm {realm}, and its event {seq} about another one: the server is broken")]
     EventRealm {
         /// The event's number.

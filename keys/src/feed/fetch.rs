@@ -10,8 +10,8 @@ use ureq::{
 use super::{FollowError, Message};
 use crate::realm::Realm;
 
-/// How much longer than it is asked to wait a server may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How much longer than the requested wait the server may take.
+const EXTRA_TIME: Duration = Duration::from_secs(30);
 
 pub(super) struct Feed {
     pub(super) agent: Agent,
@@ -34,7 +34,7 @@ impl Feed {
     /// The bytes of a message, not looked at yet.
     pub(super) fn ask(&self, question: Question) -> Result<Vec<u8>, FollowError> {
         let failed = |error: &dyn std::fmt::Display| FollowError::Unreachable(error.to_string().into());
-        let limit = PATIENCE + Duration::from_secs(question.wait);
+        let limit = EXTRA_TIME + Duration::from_secs(question.wait);
         let request = self.agent.get(self.url(question)).header("Authorization", self.authorization.clone());
         let asked = request.config().timeout_global(Some(limit)).build().call();
         let mut response = asked.map_err(|error| failed(&error))?;

@@ -4,34 +4,34 @@ use std::{io, sync::Arc};
 
 use super::FeedError;
 
-/// A [`Follower`](super::Follower) that cannot be.
+/// A [`Follower`](super::Follower) cannot start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FollowerError {
-    /// The address is none, or is not one that an API key may be sent to.
-    #[error("the feed's address `{address}` {trouble}")]
+    /// Not an address, or not one that an API key may be sent to.
+    #[error("the feed's address `{address}` {fault}")]
     Address {
         /// The address.
         address: String,
         /// What is wrong with it.
-        trouble: &'static str,
+        fault: &'static str,
     },
-    /// No certificate in what is to be the trusted ones.
-    #[error("there is no PEM certificate in what the feed's server is to be checked by")]
+    /// The trusted roots hold no certificate.
+    #[error("the trusted roots hold no PEM certificate")]
     NoCertificate,
     /// The system starts no thread.
     #[error("cannot start the follower's threads: {0}")]
     Thread(#[from] io::Error),
 }
 
-/// Why a follower's last question brought nothing. It asks again, and keeps what it has meanwhile.
+/// Why a follower's last question failed. It asks again, and keeps its state meanwhile.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FollowError {
     /// No answer, or one that broke off.
     #[error("the feed cannot be reached: {0}")]
     Unreachable(Arc<str>),
-    /// An answer that is no message.
+    /// An answer that is not a message.
     #[error("the feed's server answers {0}: {hint}", hint = hint(*.0))]
     Status(u16),
     /// A message that was refused.
@@ -60,7 +60,7 @@ fn hint(status: u16) -> &'static str {
         409 => {
             "this node's log ends before the follower's place; another node is ahead of it, or its store was restored"
         }
-        503 => "it does not know itself how things stand, or signs no feed",
+        503 => "its own state is stale, or it signs no feed",
         _ => "look into its log",
     }
 }

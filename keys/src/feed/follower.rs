@@ -1,4 +1,4 @@
-//! The follower: who it asks, and what its verifier does when nothing comes.
+//! The follower: which server it asks, and what its verifier does when no answer comes.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ use crate::{agent, api_key::ApiKey, keyring_id::KeyringId, realm::Realm, shared:
 ///
 /// // For logs and metrics, now and then:
 /// if let Some(since) = following.status().stale_since(clock()) {
-///     eprintln!("what was taken back since {since} is not known: {:?}", following.status().last_error);
+///     eprintln!("revocations since {since} are not known: {:?}", following.status().last_error);
 /// }
 /// # Ok(())
 /// # }
@@ -37,12 +37,12 @@ pub struct Follower {
     roots: Option<Vec<Certificate<'static>>>,
 }
 
-/// What a verifier does while its follower is [stale](FeedState::is_stale). There is no right choice for everybody.
+/// What a verifier does while its follower is [stale](FeedState::is_stale). Neither choice is right for everyone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WhenStale {
-    /// It goes on with what it knows: the API keeps working while the server is away, and what is taken back meanwhile
-    /// goes on to be accepted.
+    /// It goes on with what it knows: the API keeps working while the server is away, and keys that are revoked meanwhile
+    /// are still accepted.
     GoOn,
     /// It accepts nothing ([`VerifyError::Stale`](crate::rejection::VerifyError::Stale), 503), from the start until the
     /// end of the log is reached, too.
@@ -50,7 +50,7 @@ pub enum WhenStale {
 }
 
 impl Follower {
-    /// One who asks at `address`, which ends in `/v1/revocations`, with an API key of the realm `bulla` and the scope `feed`,
+    /// A follower of the feed at `address`, which ends in `/v1/revocations`, with an API key of the realm `bulla` and the scope `feed`,
     /// and trusts what `key` signs for this keyring. The address is https, or on this machine.
     pub fn new(
         address: &str,
@@ -58,9 +58,9 @@ impl Follower {
         keyring_id: KeyringId,
         key: VerifyingKey,
     ) -> Result<Self, FollowerError> {
-        let wrong = |trouble| FollowerError::Address { address: address.to_owned(), trouble };
-        if let Some(trouble) = endpoint::trouble(address) {
-            return Err(wrong(trouble));
+        let wrong = |fault| FollowerError::Address { address: address.to_owned(), fault };
+        if let Some(fault) = endpoint::fault(address) {
+            return Err(wrong(fault));
         }
         if address.contains(['?', '#']) {
             return Err(wrong("has a query: the follower writes that itself"));
@@ -72,8 +72,8 @@ impl Follower {
         Ok(Follower { address: address.to_owned(), authorization, keyring_id, key, realm: None, roots: None })
     }
 
-    /// Follows one realm, with an API key of the scope `feed:REALM` (or `feed`). The keys of other realms are not taken back
-    /// then, so it is for a verifier of this realm alone.
+    /// Follows one realm, with an API key of the scope `feed:REALM` (or `feed`). It does not revoke keys of other realms,
+    /// so it is for a verifier of this realm alone.
     #[must_use]
     pub fn realm(self, realm: Realm) -> Self {
         Follower { realm: Some(realm), ..self }

@@ -15,7 +15,7 @@ use crate::{
     labels,
     realm::Realm,
     seal::SealKey,
-    source::{AT_ONCE, KeySource, SourceError, SourceErrorKind, SourceUri, Sources},
+    source::{KeySource, MAX_BATCH, SourceError, SourceErrorKind, SourceUri, Sources},
 };
 
 /// How many versions' sources are asked at the same time.
@@ -218,7 +218,7 @@ impl Question<'_> {
         let (number, suite) = (self.record.number, self.record.suite);
         let missing: Vec<usize> = (0..keys.len()).filter(|at| keys[*at].is_none()).collect();
         let (mut left, mut checked) = (missing.as_slice(), false);
-        let (mut at_once, mut left_alone) = (AT_ONCE, Duration::ZERO);
+        let (mut at_once, mut left_alone) = (MAX_BATCH, Duration::ZERO);
         while !checked || !left.is_empty() {
             let (now, later) = left.split_at(left.len().min(at_once - usize::from(!checked)));
             let check = (!checked).then(|| labels::key_check(self.keyring, number));

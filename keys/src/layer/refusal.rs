@@ -38,10 +38,10 @@ pub enum Refusal {
     #[error("rejected: {0}")]
     Rejected(Rejection),
     /// The key has a secret half, or its realm requires one, and there are no hashes here to check it against.
-    #[error("could not tell: the key has a secret half, and no hashes are at hand to check it")]
+    #[error("could not tell: the key has a secret half, and this verifier has no hashes to check it")]
     SecretUnchecked,
-    /// It is not known whether the key was taken back lately.
-    #[error("could not tell: it is not known what was taken back lately")]
+    /// It is not known whether the key was revoked lately.
+    #[error("could not tell: the revocations are stale")]
     Stale,
     /// The key is good, and lacks one of these scopes, which are separated by spaces.
     #[error("the key lacks one of the scopes {0:?}")]

@@ -1,4 +1,4 @@
-//! Changes of what is taken back, as an owner hands them in.
+//! Changes of the revocations, as their owner makes them.
 
 use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
@@ -13,14 +13,14 @@ use crate::{api_key::ApiKeyId, realm::Realm};
 /// a key that was issued in that very second is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// Takes one key back for good.
+    /// Revokes one key for good.
     Revoke {
         /// The key's id.
         id: ApiKeyId,
         /// When it expires.
         expires_at: Option<u32>,
     },
-    /// Takes one key back until it is resumed.
+    /// Suspends one key until it is resumed.
     Suspend {
         /// The key's id.
         id: ApiKeyId,
@@ -32,7 +32,7 @@ pub enum Change {
         /// The key's id.
         id: ApiKeyId,
     },
-    /// Takes back everything that an app was issued before some time.
+    /// Revokes every key that an app was issued before some time.
     RevokeApp {
         /// The app.
         app_id: Uuid,
@@ -41,7 +41,7 @@ pub enum Change {
         /// The first second whose keys are good.
         issued_before: u32,
     },
-    /// Takes back everything that a realm issued before some time.
+    /// Revokes every key that a realm issued before some time.
     RevokeRealm {
         /// The realm.
         realm: Realm,
@@ -100,7 +100,7 @@ impl Change {
         }
     }
 
-    /// Whether it can take back a key of this realm, or give one back.
+    /// Whether it can revoke, suspend or resume a key of this realm.
     pub fn concerns(&self, realm: Realm) -> bool {
         match self {
             Change::Revoke { id, .. } | Change::Suspend { id, .. } | Change::Resume { id } => id.realm() == realm,

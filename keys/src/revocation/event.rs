@@ -9,7 +9,7 @@ pub struct RevocationEvent {
     pub seq: u64,
     /// What changes.
     pub change: Change,
-    /// When it takes effect, in Unix seconds by the clock of whoever reads the log; `None` is at once. Only
+    /// When it takes effect, in Unix seconds by the reader's clock; `None` is at once. Only
     /// `Change::Revoke` can wait; everything else takes effect at once whatever stands here.
     pub effective_at: Option<u32>,
 }

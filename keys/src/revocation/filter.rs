@@ -22,7 +22,7 @@ use super::{
 };
 
 /// Keys of a segment, on average, at most: making one anew is what a single change may have to wait for.
-const LONGEST: usize = 16 * 1024;
+const MAX_KEYS: usize = 16 * 1024;
 
 /// Segments by the first bits of the hash, a power of two of them; none where nothing was ever added.
 #[derive(Clone, Default)]
@@ -109,7 +109,7 @@ impl Filter {
 
     /// Doubles the segments until they are enough.
     fn widen(&mut self, keys: &impl Keys) {
-        let enough = keys.count().div_ceil(LONGEST).next_power_of_two();
+        let enough = keys.count().div_ceil(MAX_KEYS).next_power_of_two();
         if self.segments.is_empty() {
             self.segments = Arc::new([Segment::new(&[])]);
         }
@@ -122,7 +122,7 @@ impl Filter {
 
     /// Whether nearly all keys are gone that its segments are there for.
     fn is_too_wide(&self, keys: &impl Keys) -> bool {
-        keys.count() < self.segments.len().saturating_sub(1) * LONGEST / 16 || keys.count() == 0
+        keys.count() < self.segments.len().saturating_sub(1) * MAX_KEYS / 16 || keys.count() == 0
     }
 
     /// Makes a segment anew, of the keys that are there now.

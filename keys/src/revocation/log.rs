@@ -1,4 +1,4 @@
-//! The state at one place of a log of revocations: what is taken back, and what is going to be.
+//! The state at one place of a revocation log: what is revoked, and what will be.
 //!
 //! The service that owns the log and everybody who follows it keep the same state, and read it forward by the same steps.
 
@@ -22,7 +22,7 @@ use crate::api_key::ApiKeyId;
 /// log.advance(&[RevocationEvent { seq: 7, change, effective_at: Some(1_800_003_600) }], 7, 7, now)?;
 /// assert!(!log.revocations().contains(&id, app_id, issued_at));
 ///
-/// // Whoever owns the log comes back when something is due.
+/// // The owner of the log comes back when a revocation is due.
 /// assert_eq!(log.next_due(), Some(1_800_003_600));
 /// assert!(log.due(now + 3_600));
 /// assert!(log.revocations().contains(&id, app_id, issued_at));
@@ -61,7 +61,7 @@ impl RevocationLog {
         self.seq == self.end
     }
 
-    /// What is taken back. Cheap to clone.
+    /// The revocations. Cheap to clone.
     pub fn revocations(&self) -> &Revocations {
         &self.revocations
     }
@@ -110,12 +110,12 @@ impl RevocationLog {
             }
             changes.push(event.change);
         }
-        Ok(self.take_back(changes, now))
+        Ok(self.change(changes, now))
     }
 
-    /// Takes back what is due at `now`, in Unix seconds. Whether `revocations` changed.
+    /// Revokes what is due at `now`, in Unix seconds. Whether `revocations` changed.
     pub fn due(&mut self, now: u64) -> bool {
-        self.take_back(Vec::new(), now)
+        self.change(Vec::new(), now)
     }
 
     /// When the next scheduled revocation takes effect, in Unix seconds.
@@ -140,7 +140,7 @@ impl RevocationLog {
         self.revocations = self.revocations.sweep_part(part, now);
     }
 
-    /// Goes back to the beginning of the log, or of another one in its place, and keeps everything that is taken back, now or
+    /// Goes back to the beginning of the log, or of another one in its place, and keeps everything that is revoked, now or
     /// at its time: only an event that resumes a key ever gives it back.
     pub fn restart(&mut self) {
         (self.seq, self.end) = (0, 0);
@@ -158,7 +158,7 @@ impl RevocationLog {
     }
 
     /// Makes these changes, and those that are due.
-    fn take_back(&mut self, mut changes: Vec<Change>, now: u64) -> bool {
+    fn change(&mut self, mut changes: Vec<Change>, now: u64) -> bool {
         while let Some(entry) = self.scheduled.first_entry().filter(|entry| u64::from(entry.key().0) <= now) {
             let ((_, id), expires_at) = entry.remove_entry();
             changes.push(Change::Revoke { id, expires_at });

@@ -15,7 +15,7 @@ impl Revocations {
         self.filter.prefetch(hash(id, &self.hasher));
     }
 
-    /// Whether the key has been taken back, which takes what only its seal says.
+    /// Whether the key is revoked. It needs fields that only the opened seal has.
     #[inline(never)]
     pub(crate) fn has(&self, realm: &Realm, id: &Key, app_id: Uuid, issued_at: u32) -> bool {
         let hash = hash(id, &self.hasher);
@@ -29,7 +29,7 @@ impl Revocations {
         self.realm_index(realm).is_some_and(|of| of.holds(id, hash))
     }
 
-    /// Whether a rule takes back what this app was issued at this time.
+    /// Whether a rule revokes what this app was issued at this time.
     #[inline(never)]
     fn rules_out(&self, realm: &Realm, app_id: Uuid, issued_at: u32) -> bool {
         issued_at < self.issued_before(app_id, *realm)

@@ -1,9 +1,9 @@
-//! Revocations: what has been taken back, consulted after a seal opened.
+//! Revocations: which API keys are revoked or suspended, looked up after a seal opened.
 //!
 //! A snapshot never changes. A change makes a new one that shares all but a few kilobytes with the old one: the tables
 //! are tries, copied along one path. So there is no large base that would be rebuilt now and then, no delta beside it, and
 //! no change that could get lost between them. A filter stands before the tables, which all snapshots share: it may say
-//! "perhaps" too often, and a table decides. Whoever owns the snapshot applies changes one after another, each to the
+//! "perhaps" too often, and a table decides. The owner of the snapshot applies changes one after another, each to the
 //! latest snapshot, and swaps each result in. Readers hold a snapshot and wait for nobody.
 
 mod apply;
@@ -36,8 +36,8 @@ use crate::{api_key::ApiKeyId, realm::Realm};
 /// Changes that a bulk load applies at once: its working memory is bounded by them.
 const BATCH: usize = 1 << 20;
 
-/// An immutable state of what is taken back: single ids, suspended ids, and rules for everything that an app or a realm
-/// was issued before some time. Cheap to clone. Whoever owns it swaps in a new one when something changes.
+/// An immutable state of the revocations: single ids, suspended ids, and rules for everything that an app or a realm
+/// was issued before some time. Cheap to clone. Its owner swaps in a new one when something changes.
 ///
 /// ```
 /// # use bulla::{ApiKeyId, revocation::{Change, Revocations}};
@@ -56,7 +56,7 @@ pub struct Revocations {
     hasher: DefaultHashBuilder,
     /// Of all ids and apps in the tables, whatever realm they are of.
     filter: Filter,
-    /// No rule takes back what was issued from then on.
+    /// No rule revokes a key that was issued from then on.
     ruled_before: u32,
     apps: Table,
     /// Sorted by realm; none of them empty.
@@ -86,14 +86,14 @@ impl Revocations {
         self.after(changes.iter().copied())
     }
 
-    /// Whether a key of this id, app and time of issue has been taken back, for good or for now.
+    /// Whether a key of this id, app and time of issue is revoked or suspended.
     #[inline]
     pub fn contains(&self, id: &ApiKeyId, app_id: Uuid, issued_at: u32) -> bool {
         self.has(&id.realm(), id.bytes(), app_id, issued_at)
     }
 
     /// The first second whose keys the rules let through, for this app in this realm; 0 where there is no rule. In Unix
-    /// seconds: a key that an issuer dates back to before it would be taken back the moment it is made.
+    /// seconds: a key that an issuer dates back to before it would be revoked the moment it is made.
     pub fn issued_before(&self, app_id: Uuid, realm: Realm) -> u32 {
         let hash = entry::hash(app_id.as_bytes(), &self.hasher);
         let everywhere = self.apps.get(app_id.as_bytes(), hash).unwrap_or(0);
@@ -121,7 +121,7 @@ impl Revocations {
         self.apps.len() + self.realms.iter().map(RealmIndex::len).sum::<usize>()
     }
 
-    /// Whether nothing is taken back.
+    /// Whether nothing is revoked or suspended.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -1,4 +1,4 @@
-//! What is taken back in one realm.
+//! The revocations of one realm.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -15,7 +15,7 @@ use crate::realm::Realm;
 #[derive(Clone)]
 pub(super) struct RealmIndex {
     pub(super) realm: Realm,
-    /// Everything before this is taken back; 0 is nothing.
+    /// Every key issued before this is revoked; 0 is none.
     issued_before: u32,
     revoked: Table,
     /// Apart from the revoked, so that to resume an id is to take it out, whatever else was said of it.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 /// How long an id stays after its key expired, in seconds.
-const KEPT: u64 = 24 * 3_600;
+const GRACE: u64 = 24 * 3_600;
 
 /// How much faster than the running time it goes where it is behind.
-const SPEED: u32 = 2;
+const MAX_SPEED: u32 = 2;
 
 /// The time to sweep a list of revocations by, which is never ahead of the clock, and advances at most twice as fast as the
 /// program runs.
@@ -44,7 +44,7 @@ impl SweepClock {
     /// Advances by the time that the program ran since the last call, by a clock that nobody sets, and never beyond `now`, in
     /// Unix seconds. Where it stands then.
     pub fn advance(&mut self, ran: Duration, now: u64) -> u64 {
-        let gained = self.rest.saturating_add(ran.saturating_mul(SPEED));
+        let gained = self.rest.saturating_add(ran.saturating_mul(MAX_SPEED));
         self.rest = Duration::from_nanos(u64::from(gained.subsec_nanos()));
         self.at = self.at.saturating_add(gained.as_secs()).min(now);
         self.at
@@ -57,7 +57,7 @@ impl SweepClock {
 
     /// The time for [`Revocations::sweep`](crate::revocation::Revocations::sweep), in Unix seconds.
     pub const fn sweep_at(&self) -> u64 {
-        self.at.saturating_sub(KEPT)
+        self.at.saturating_sub(GRACE)
     }
 }
 

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::{Argon2id, SecretHashError, digest, scheme::SALT_BYTES};
 
 /// Whether this build has Argon2id.
-pub(super) const IS_THERE: bool = true;
+pub(super) const IS_ENABLED: bool = true;
 
 /// Memory that hashes are computed in, to be kept from one to the next: taking fresh pages from the operating system costs
 /// a large part of a hash's time. It grows to the largest that was needed, and holds nothing by which a digest or a

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::{Argon2id, SecretHashError, digest, scheme::SALT_BYTES};
 
 /// Whether this build has Argon2id.
-pub(super) const IS_THERE: bool = false;
+pub(super) const IS_ENABLED: bool = false;
 
 /// Memory that hashes are computed in. This build has no hash that needs any.
 #[derive(Debug, Default)]

@@ -51,7 +51,7 @@ impl SecretHash {
     pub fn parse(text: &str, ceilings: &Ceilings) -> Result<Self, SecretHashError> {
         let fields = phc::parse(text, ceilings)?;
         match fields.salted.scheme() {
-            SecretScheme::Argon2id(_) if !argon2::IS_THERE => Err(SecretHashError::Disabled),
+            SecretScheme::Argon2id(_) if !argon2::IS_ENABLED => Err(SecretHashError::Disabled),
             _ => Ok(SecretHash(fields)),
         }
     }

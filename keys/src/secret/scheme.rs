@@ -82,8 +82,8 @@ impl Argon2id {
 
     /// Refuses what Argon2 does not take.
     pub fn check(&self) -> Result<(), SecretHashError> {
-        const MOST_LANES: u32 = 0xff_ffff;
-        let right = self.t >= 1 && (1..=MOST_LANES).contains(&self.p) && self.m_kib >= 8 * self.p;
+        const MAX_LANES: u32 = 0xff_ffff;
+        let right = self.t >= 1 && (1..=MAX_LANES).contains(&self.p) && self.m_kib >= 8 * self.p;
         if right { Ok(()) } else { Err(SecretHashError::Setting) }
     }
 }
@@ -100,7 +100,7 @@ impl FromStr for Argon2id {
     }
 }
 
-/// The most that a stored hash may cost to check: whoever can write to the store must not be able to have a checker take
+/// The most that a stored hash may cost to check: someone who can write to the store must not be able to make a checker take
 /// all memory and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ceilings {

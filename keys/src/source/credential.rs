@@ -11,12 +11,12 @@ use zeroize::Zeroizing;
 
 use super::{
     SourceError, SourceErrorKind, SourceUri,
-    secret_file::{self, CREDENTIALS_DIRECTORY, Trouble},
+    secret_file::{self, CREDENTIALS_DIRECTORY, FileError},
 };
 
 /// Reads the secret that the parameter `name` of `uri` points to, without the line end behind it.
 pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> Result<SecretString, SourceError> {
-    let fail = |(problem, detail): Trouble| SourceError::new(uri, problem, format!("{name}: {detail}"));
+    let fail = |(problem, detail): FileError| SourceError::new(uri, problem, format!("{name}: {detail}"));
     let secret = match pointer.split_once(':') {
         Some(("file", path)) => secret_file::read(&base.join(path)).map_err(fail)?,
         Some(("credential", name)) => secret_file::read(&credential_path(name).map_err(fail)?).map_err(fail)?,
@@ -40,7 +40,7 @@ pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> R
     Ok(SecretString::from(trimmed))
 }
 
-fn credential_path(name: &str) -> Result<PathBuf, Trouble> {
+fn credential_path(name: &str) -> Result<PathBuf, FileError> {
     if name.is_empty() || name.contains('/') || name == ".." {
         return Err((SourceErrorKind::Uri, "credential:NAME takes the bare name of a systemd credential".to_owned()));
     }

@@ -5,15 +5,15 @@ use std::net::IpAddr;
 #[cfg(any(feature = "vault-transit", feature = "aws-kms"))]
 use super::{SourceError, SourceErrorKind, SourceUri};
 
-/// Refuses an address as [`trouble`] does, for a source.
+/// Refuses an address as [`fault`] does, for a source.
 #[cfg(any(feature = "vault-transit", feature = "aws-kms"))]
 pub(super) fn check(uri: &SourceUri, address: &str) -> Result<(), SourceError> {
     let fail = |detail: &str| Err(SourceError::new(uri, SourceErrorKind::Uri, format!("`{address}` {detail}")));
-    trouble(address).map_or(Ok(()), fail)
+    fault(address).map_or(Ok(()), fail)
 }
 
 /// What is wrong with an address that is neither `https://HOST` nor on this machine, or that hides its host behind a user name.
-pub(crate) fn trouble(address: &str) -> Option<&'static str> {
+pub(crate) fn fault(address: &str) -> Option<&'static str> {
     let (scheme, rest) = address.split_once("://").unwrap_or_default();
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(&byte);
@@ -45,7 +45,7 @@ mod tests {
         for good in
             ["https://vault:8200", "https://v.example/", "http://127.0.0.1:8200", "http://localhost", "http://[::1]:1"]
         {
-            assert_eq!(trouble(good), None, "{good}");
+            assert_eq!(fault(good), None, "{good}");
         }
         for bad in [
             "http://vault",
@@ -56,7 +56,7 @@ mod tests {
             "ftp://localhost",
             "x",
         ] {
-            assert!(trouble(bad).is_some(), "{bad}");
+            assert!(fault(bad).is_some(), "{bad}");
         }
     }
 }

@@ -99,7 +99,7 @@ pub struct Sources {
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// How many values a source is asked for at once that takes them together: few enough for a slow one to keep to its time.
-pub(crate) const AT_ONCE: usize = 32;
+pub(crate) const MAX_BATCH: usize = 32;
 
 impl Sources {
     /// Sources whose relative paths start at `base`, as a rule the folder of the configuration. Every URI is trusted.
@@ -107,7 +107,7 @@ impl Sources {
         Sources { base: base.into(), trusted: None, time_limit: TIME_LIMIT }
     }
 
-    /// Opens only what one of these entries covers, so that whoever can change the keyring does not choose the key.
+    /// Opens only what one of these entries covers, so that someone who can change the keyring cannot choose the key.
     ///
     /// An entry is a URI, or its beginning up to a boundary (`:` behind the scheme, `/`, `;`, `?`): `file:keys` covers
     /// `file:keys/a` and neither `file:keys-b` nor `file:keys/../b`; a program is covered with exactly its arguments. Parameters that
@@ -150,7 +150,7 @@ impl Sources {
             #[cfg(unix)]
             "exec" => bounded::source(uri, limit, 1, move || Ok(Box::new(exec::ExecSource::open(&own, &base, limit)?))),
             #[cfg(feature = "pkcs11")]
-            "pkcs11" => bounded::source(uri, limit, AT_ONCE, move || {
+            "pkcs11" => bounded::source(uri, limit, MAX_BATCH, move || {
                 Ok(Box::new(pkcs11::Pkcs11Source::open(&own, &base, limit)?))
             }),
             #[cfg(feature = "vault-transit")]
@@ -208,9 +208,9 @@ fn one_block(info: &[u8]) -> Vec<u8> {
 
 /// What a program or a server said, fit to be shown: bounded, and without control characters.
 fn printable(text: &str) -> String {
-    const MOST: usize = 300;
-    let mut shown: String = text.chars().filter(|char| !char.is_control()).take(MOST).collect();
-    if text.chars().nth(MOST).is_some() {
+    const MAX_CHARS: usize = 300;
+    let mut shown: String = text.chars().filter(|char| !char.is_control()).take(MAX_CHARS).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
         shown.push('…');
     }
     shown

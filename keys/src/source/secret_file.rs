@@ -12,8 +12,8 @@ const MAX_FILE: u64 = 8192;
 /// Names the folder in which systemd puts a service's credentials.
 pub(super) const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
-/// What went wrong with a file, for the error of the source that needs it.
-pub(super) type Trouble = (SourceErrorKind, String);
+/// The error of a file, for the source that needs it.
+pub(super) type FileError = (SourceErrorKind, String);
 
 /// A file that cannot be read, or that others may read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -21,14 +21,14 @@ pub(super) type Trouble = (SourceErrorKind, String);
 pub struct SecretFileError(String);
 
 /// Reads a small text file that holds a secret, such as the private key of a certificate, as the key sources read theirs: at
-/// most 8 KiB of UTF-8, and refused where anybody but its owner may read it. What systemd hands a service as a credential is
+/// most 8 KiB of UTF-8, and refused where anyone except its owner may read it. What systemd hands a service as a credential is
 /// read, too.
 pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     read(path).map_err(|(_, detail)| SecretFileError(detail))
 }
 
 /// Reads a small text file that nobody else may read.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Trouble> {
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, FileError> {
     let file = open(path)?;
     check_mode(&file, path).map_err(|(problem, detail)| (problem, format!("{} {detail}", path.display())))?;
     let mut text = Zeroizing::new(String::with_capacity(MAX_FILE as usize));
@@ -38,8 +38,8 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, Trouble> {
     Ok(text)
 }
 
-/// Opens a file, with the trouble told. Nothing is waited for: a named pipe, say, is no such file.
-pub(super) fn open(path: &Path) -> Result<File, Trouble> {
+/// Opens a file. It never waits: a named pipe, for example, is not a regular file.
+pub(super) fn open(path: &Path) -> Result<File, FileError> {
     let failed = |error: std::io::Error| {
         let problem = match error.kind() {
             std::io::ErrorKind::NotFound => SourceErrorKind::Missing,
@@ -56,7 +56,7 @@ pub(super) fn open(path: &Path) -> Result<File, Trouble> {
 }
 
 #[cfg(unix)]
-fn check_mode(file: &File, path: &Path) -> Result<(), Trouble> {
+fn check_mode(file: &File, path: &Path) -> Result<(), FileError> {
     use std::os::unix::fs::PermissionsExt;
     let metadata = file.metadata().map_err(|error| (SourceErrorKind::Unreachable, error.to_string()))?;
     let mode = metadata.permissions().mode() & 0o777;
@@ -70,6 +70,6 @@ fn check_mode(file: &File, path: &Path) -> Result<(), Trouble> {
 }
 
 #[cfg(not(unix))]
-fn check_mode(_: &File, _: &Path) -> Result<(), Trouble> {
+fn check_mode(_: &File, _: &Path) -> Result<(), FileError> {
     Ok(())
 }

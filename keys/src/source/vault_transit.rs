@@ -111,12 +111,12 @@ impl VaultTransit {
         let detail = match error {
             ureq::Error::Timeout(_) => "the server gave no answer in time".to_owned(),
             ureq::Error::HostNotFound => "the server's name is not known here".to_owned(),
-            error if tls_trouble(&error).is_some_and(speaks_no_tls) => {
+            error if tls_error(&error).is_some_and(speaks_no_tls) => {
                 let detail =
                     "the server does not speak TLS at this port: name the port that does, or, on this machine, http://";
                 return self.fail(SourceErrorKind::Uri, detail.to_owned());
             }
-            error if tls_trouble(&error).is_some() || matches!(error, ureq::Error::Tls(_)) => {
+            error if tls_error(&error).is_some() || matches!(error, ureq::Error::Tls(_)) => {
                 format!(
                     "no TLS connection: {error}; if the server has a certificate of your own CA, add ca-source=file:PATH"
                 )
@@ -194,7 +194,7 @@ impl KeySource for VaultTransit {
 }
 
 /// The handshake's own errors, which come inside those of reading and writing.
-fn tls_trouble(error: &ureq::Error) -> Option<&rustls::Error> {
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     match error {
         ureq::Error::Rustls(error) => Some(error),
         ureq::Error::Io(error) => error.get_ref()?.downcast_ref(),

@@ -1,4 +1,4 @@
-//! Wrapped keys, for sources that keep none themselves: whoever stages a version asks here for what the keyring is to hold.
+//! Wrapped keys, for sources that do not keep the key: the wrapped key goes into the keyring when a version is staged.
 
 use zeroize::Zeroizing;
 

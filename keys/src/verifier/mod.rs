@@ -24,7 +24,7 @@ use crate::{
 
 /// Verifies API keys under one keyring and one state of the revocations.
 ///
-/// Cheap to clone and to share; whoever owns it swaps in a new one when keyring or revocations change.
+/// Cheap to clone and to share; its owner swaps in a new one when keyring or revocations change.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     realms: Arc<[RealmKeys]>,
@@ -68,7 +68,7 @@ impl Verifier {
         self.with_revocations(Arc::clone(&other.revocations))
     }
 
-    /// What is taken back, for whoever judges other keys by the same list.
+    /// The revocations, for callers that check other keys by the same list.
     pub fn revocations(&self) -> &Revocations {
         &self.revocations
     }
@@ -82,7 +82,7 @@ impl Verifier {
 
     /// The same verifier without the keys of these versions: API keys that name them are
     /// [`Rejection::VersionRefused`]. For versions that a feed tells to be compromised or destroyed before the changed
-    /// keyring is at hand. Whoever loads a keyring anew says it again.
+    /// keyring is loaded. Call it again after every load of a keyring.
     #[must_use]
     pub fn refusing(&self, versions: &[KeyVersion]) -> Self {
         let realms = self.realms.iter().map(|keys| keys.without(versions)).collect();

@@ -1,4 +1,4 @@
-//! A key that holds but for its secret half, between the seal and the hash.
+//! A key of which only the secret half is left to check, between the seal and the hash.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use crate::{
 pub enum Opened {
     /// An accepted key: it has no secret half, and its realm requires none.
     Verified(Verified),
-    /// A key that holds but for its secret half, and for the scopes, which are judged after it.
+    /// A key of which only the secret half is left to check, and the scopes after it.
     Secret(SecretCheck),
 }
 

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use crate::fixture::KEYRING_ID;
 
 /// Longer than anything here takes: a test that gets nothing by then fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(crate) fn signing_key() -> SigningKey {
     SigningKey::from_seed(&Zeroizing::new([9; 32]))
@@ -123,7 +123,7 @@ impl FeedServer {
                     return asked;
                 }
             }
-            let (next, waited) = self.shared.changed.wait_timeout(log, PATIENCE).expect("no test has panicked");
+            let (next, waited) = self.shared.changed.wait_timeout(log, TIMEOUT).expect("no test has panicked");
             assert!(!waited.timed_out(), "nobody asks for what comes after {after}");
             log = next;
         }
@@ -173,7 +173,7 @@ impl Shared {
         self.changed.notify_all();
         if value("wait").is_some() {
             let idle = |log: &mut Log| log.end() <= after && log.failing.is_none() && !log.stopping;
-            log = self.changed.wait_timeout_while(log, PATIENCE, idle).expect("no test has panicked").0;
+            log = self.changed.wait_timeout_while(log, TIMEOUT, idle).expect("no test has panicked").0;
         }
         let authorized = head.iter().any(|line| {
             line.split_once(": ").is_some_and(|(name, value)| {

@@ -104,7 +104,7 @@ fn what_the_server_tells_reaches_the_verifier_as_soon_as_it_happens() {
 }
 
 #[test]
-fn a_version_that_was_given_up_is_refused_before_the_changed_keyring_is_at_hand() {
+fn a_closed_version_is_refused_before_the_changed_keyring_is_loaded() {
     let world = World::new();
     world.server.change(|log| log.versions = vec![(KeyVersion::new(7).expect("a version"), VersionState::Compromised)]);
     let _following = world.follow(WhenStale::GoOn);

@@ -192,7 +192,7 @@ fn the_secret_half_comes_after_everything_but_the_scope() {
 }
 
 #[test]
-fn a_key_that_is_taken_back_during_the_check_does_not_come_back() {
+fn a_key_that_is_revoked_during_the_check_stays_rejected() {
     let (realms, expires) = ([live()], ISSUED + 100);
     let key = issue(live(), Some(expires), Claims::new().with_secret());
     let expected = Expectations::realms(&realms);

@@ -101,7 +101,7 @@ fn the_example_protects_its_route() {
     feed.change(|log| log.failing = Some(503));
     let api = Api::start(&folder, &feed);
     feed.asked_from(0);
-    assert_eq!(api.orders(Some(good.expose())).0, 503, "what is taken back it does not know yet");
+    assert_eq!(api.orders(Some(good.expose())).0, 503, "it does not know the revocations yet");
     feed.change(|log| log.failing = None);
     let end = feed.append(&[revoke(&issue(MASTER_7, "live", "orders.read"))]);
     feed.asked_from(end);

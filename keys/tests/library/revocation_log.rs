@@ -141,7 +141,7 @@ fn a_scheduled_revocation_takes_effect_in_its_second_and_the_earlier_one_counts(
     assert!(holds(&log, 0) && holds(&log, 1), "its time has come, or it was overtaken");
     log.advance(&[revoke(4, 2, Some(TIME + 5))], 4, 4, NOW).unwrap();
     log.advance(&[], 4, 4, NOW + 5).unwrap();
-    assert!(holds(&log, 2), "what is due is taken back on the occasion");
+    assert!(holds(&log, 2), "what is due is revoked on the occasion");
 }
 
 #[test]

@@ -46,7 +46,7 @@ fn a_rotation_in_steps_never_refuses_a_key_of_the_fleet() {
     for (issued, issuer) in steps.iter().enumerate() {
         let key = issue(issuer);
         for (held, verifier) in steps.iter().enumerate() {
-            // Whoever is two changes behind never heard of version 2: that is what staging is for.
+            // A verifier that is two changes behind never heard of version 2: staging is for that.
             let expected = (issued == 2 && held == 0).then_some("version_unknown");
             assert_eq!(reason(verifier, &key, ISSUED), expected, "issued at step {issued}, verified at step {held}");
         }

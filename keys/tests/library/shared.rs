@@ -43,7 +43,7 @@ fn revoking(key: &ApiKey) -> Arc<Revocations> {
 }
 
 #[test]
-fn what_is_taken_back_outlives_a_keyring_that_is_loaded_anew() {
+fn revocations_outlive_a_keyring_that_is_loaded_anew() {
     let (verifier, seven, eight) = verifier_and_keys(&Claims::new());
     let shared = SharedVerifier::new(verifier.clone());
     let handle = shared.clone();

@@ -43,7 +43,7 @@ fn it_holds_every_key_and_stays_sharp_through_every_doubling() {
     let (mut filter, mut keys) = (Filter::default(), Plain::new());
     assert!(filter.is_blank() && !filter.may_hold(hash(0)));
     let mut widths = BTreeSet::new();
-    for number in 0..5 * LONGEST as u64 {
+    for number in 0..5 * MAX_KEYS as u64 {
         add(&mut filter, &mut keys, number);
         if widths.insert(filter.segments.len()) || number % 10_000 == 0 {
             assert!(holds_all(&filter, &keys), "{number}");
@@ -58,18 +58,18 @@ fn it_holds_every_key_and_stays_sharp_through_every_doubling() {
 #[test]
 fn lines_of_history_from_one_base_share_its_words_and_none_loses_a_key() {
     let (mut base, mut keys) = (Filter::default(), Plain::new());
-    (0..LONGEST as u64).for_each(|number| add(&mut base, &mut keys, number));
+    (0..MAX_KEYS as u64).for_each(|number| add(&mut base, &mut keys, number));
     // More lines than the base has room for, all of one key; and two that go on beyond a doubling.
-    for line in 0..LONGEST as u64 / 2 {
+    for line in 0..MAX_KEYS as u64 / 2 {
         let (number, mut keys) = (1_000_000 + line, Plain::new());
         keys.extend([hash(number), hash(line)]);
-        let of_line = base.with(&[hash(number)], &Padded(&keys, LONGEST));
+        let of_line = base.with(&[hash(number)], &Padded(&keys, MAX_KEYS));
         assert!(of_line.may_hold(hash(number)) && of_line.may_hold(hash(line)));
     }
     assert!(holds_all(&base, &keys));
     assert!(passed(&base) < 250, "the base is never filled beyond its measure: {} of 100,000", passed(&base));
     let mut lines = [2_000_000, 3_000_000].map(|first| (first, base.clone(), keys.clone()));
-    for step in 0..LONGEST as u64 {
+    for step in 0..MAX_KEYS as u64 {
         for (first, filter, keys) in &mut lines {
             add(filter, keys, *first + step);
         }
@@ -96,7 +96,7 @@ impl Keys for Padded<'_> {
 #[test]
 fn what_is_removed_gives_its_memory_back_and_may_come_again() {
     let (mut filter, mut keys) = (Filter::default(), Plain::new());
-    keys.extend((0..6 * LONGEST as u64).map(hash));
+    keys.extend((0..6 * MAX_KEYS as u64).map(hash));
     filter = filter.with(&Vec::from_iter(keys.iter().copied()), &keys);
     assert_eq!(filter.segments.len(), 8);
     let (before, all) = (filter.clone(), keys.clone());

@@ -4,8 +4,8 @@
 //! `aws-kms:KEY?mode=unwrap`: the master key is a data key in the keyring, opened once by Decrypt, with an encryption context that
 //! ties it to its keyring and version. Credentials come from where AWS programs look for them.
 
+mod error;
 mod http;
-mod trouble;
 
 use std::{collections::HashMap, panic, thread, time::Duration};
 
@@ -227,7 +227,7 @@ impl Kms {
     {
         let runtime = self.runtime.as_ref().ok_or_else(|| self.no_key())?;
         run(runtime, request).map_err(|error| {
-            let (problem, detail) = trouble::of(&error, permission);
+            let (problem, detail) = error::of(&error, permission);
             self.fail(problem, detail)
         })
     }
@@ -235,7 +235,7 @@ impl Kms {
 
 impl Drop for Kms {
     fn drop(&mut self) {
-        // Whoever drops it may be inside a runtime of its own, where waiting for this one would panic.
+        // The caller may drop it inside a runtime of its own, where waiting for this one would panic.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 
 use super::{
     super::{SourceError, SourceErrorKind, SourceUri, parameters::Parameters},
+    error::Pkcs11Error,
     pin::{Pin, WrongPins},
     token::Found,
-    trouble::Trouble,
 };
 use crate::derive::KEY_BYTES;
 
@@ -59,7 +59,7 @@ impl<'a> Key<'a> {
         found: &Found,
         pin: Option<&'a Pin>,
         wrong_pins: &mut WrongPins,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, Pkcs11Error> {
         let mut log_in = || pin.map_or(Ok(()), |pin| log_in(session, found, pin, wrong_pins));
         let asks_for_login = found.facts.as_ref().is_none_or(|facts| facts.login_required);
         if asks_for_login {
@@ -77,25 +77,25 @@ impl<'a> Key<'a> {
                 let detail = format!(
                     "the token has no such secret key{hint}; `pkcs11-tool --list-objects --login` lists what it has"
                 );
-                return Err(Trouble::new(SourceErrorKind::Missing, detail));
+                return Err(Pkcs11Error::new(SourceErrorKind::Missing, detail));
             }
             _ => {
                 let detail = format!("the token has {} such keys: add id=%.. to say which", keys.len());
-                return Err(Trouble::new(SourceErrorKind::Malformed, detail));
+                return Err(Pkcs11Error::new(SourceErrorKind::Malformed, detail));
             }
         };
         let traits = Traits::read(session, handle);
         match traits {
             Traits { length: Some(length), .. } if length != KEY_BYTES as u64 => {
                 let detail = format!("the key has {length} bytes: make a generic secret of 32");
-                Err(Trouble::new(SourceErrorKind::Malformed, detail))
+                Err(Pkcs11Error::new(SourceErrorKind::Malformed, detail))
             }
-            Traits { sign: Some(false), .. } => Err(Trouble::may_not_sign("its CKA_SIGN is false")),
+            Traits { sign: Some(false), .. } => Err(Pkcs11Error::may_not_sign("its CKA_SIGN is false")),
             traits => Ok(Key { session, pin, handle, traits }),
         }
     }
 
-    pub(super) fn hmac(&self, message: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>, Trouble> {
+    pub(super) fn hmac(&self, message: &[u8]) -> Result<Zeroizing<[u8; KEY_BYTES]>, Pkcs11Error> {
         let mac = match self.pin {
             Some(pin) if self.traits.always_authenticate => self.hmac_after_login(pin, message)?,
             _ => self.session.sign(&Mechanism::Sha256Hmac, self.handle, message)?,
@@ -104,14 +104,14 @@ impl<'a> Key<'a> {
         let mut bytes = Zeroizing::new([0; KEY_BYTES]);
         if mac.len() != KEY_BYTES {
             let detail = format!("the HSM returned {} bytes for an HMAC of 32", mac.len());
-            return Err(Trouble::new(SourceErrorKind::Malformed, detail));
+            return Err(Pkcs11Error::new(SourceErrorKind::Malformed, detail));
         }
         bytes.copy_from_slice(&mac);
         Ok(bytes)
     }
 
     /// CKA_ALWAYS_AUTHENTICATE: each use of the key takes a login of its own, behind the start of the operation.
-    fn hmac_after_login(&self, pin: &Pin, message: &[u8]) -> Result<Vec<u8>, Trouble> {
+    fn hmac_after_login(&self, pin: &Pin, message: &[u8]) -> Result<Vec<u8>, Pkcs11Error> {
         self.session.sign_init(&Mechanism::Sha256Hmac, self.handle)?;
         self.session.login(UserType::ContextSpecific, Some(&pin.text))?;
         self.session.sign_update(message)?;
@@ -140,7 +140,7 @@ impl<'a> Key<'a> {
     }
 }
 
-fn log_in(session: &Session, found: &Found, pin: &Pin, wrong_pins: &mut WrongPins) -> Result<(), Trouble> {
+fn log_in(session: &Session, found: &Found, pin: &Pin, wrong_pins: &mut WrongPins) -> Result<(), Pkcs11Error> {
     wrong_pins.check(found, pin)?;
     match session.login(UserType::User, Some(&pin.text)) {
         Ok(()) => {

@@ -1,21 +1,21 @@
 //! `pkcs11:token=T;object=O?module-path=M&pin-source=file:P` (RFC 7512): the master key is a non-extractable generic secret in an
 //! HSM, which computes CKM_SHA256_HMAC with it and never gives it away.
 
+mod error;
 mod key;
 mod module;
 mod pin;
 mod raw;
 mod token;
-mod trouble;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use self::{
+    error::{NewStart, Pkcs11Error},
     key::{Key, Wanted},
     module::{InUse, Module},
     pin::Pin,
     token::Token,
-    trouble::{NewStart, Trouble},
 };
 use super::{KeySource, SourceError, SourceUri, credential, one_block, parameters::Parameters};
 use crate::derive::DerivedKey;
@@ -48,11 +48,11 @@ impl Pkcs11Source {
 
     /// Does `work` with the key, in one session with one login. After an error that nobody foresaw the module is started anew, once:
     /// one that was started before its device went away may not find it again.
-    fn with_key<T>(&self, work: impl Fn(&Key<'_>) -> Result<T, Trouble>) -> Result<T, SourceError> {
-        let mut module = self.module.use_within(self.time_limit).map_err(|trouble| trouble.of(&self.uri))?;
+    fn with_key<T>(&self, work: impl Fn(&Key<'_>) -> Result<T, Pkcs11Error>) -> Result<T, SourceError> {
+        let mut module = self.module.use_within(self.time_limit).map_err(|error| error.of(&self.uri))?;
         let was_started = module.is_started();
         let mut answer = self.ask(&mut module, &work);
-        let again = match answer.as_ref().map_err(Trouble::new_start) {
+        let again = match answer.as_ref().map_err(Pkcs11Error::new_start) {
             Err(NewStart::Yes) => true,
             Err(NewStart::IfOld) => was_started,
             Ok(_) | Err(NewStart::No) => false,
@@ -61,13 +61,17 @@ impl Pkcs11Source {
             module.stop();
             answer = self.ask(&mut module, &work);
         }
-        if answer.as_ref().is_err_and(|trouble| trouble.new_start() != NewStart::No) {
+        if answer.as_ref().is_err_and(|error| error.new_start() != NewStart::No) {
             module.stop();
         }
-        answer.map_err(|trouble| trouble.of(&self.uri))
+        answer.map_err(|error| error.of(&self.uri))
     }
 
-    fn ask<T>(&self, module: &mut InUse<'_>, work: impl Fn(&Key<'_>) -> Result<T, Trouble>) -> Result<T, Trouble> {
+    fn ask<T>(
+        &self,
+        module: &mut InUse<'_>,
+        work: impl Fn(&Key<'_>) -> Result<T, Pkcs11Error>,
+    ) -> Result<T, Pkcs11Error> {
         let context = module.context()?;
         let found = self.token.find(&context, module.path())?;
         let session = context.open_ro_session(found.slot)?;
@@ -76,13 +80,13 @@ impl Pkcs11Source {
         let answer =
             Key::open(&session, &self.wanted, &found, self.pin.as_ref(), wrong_pins).and_then(|key| work(&key));
         match (answer, &self.pin) {
-            (Err(trouble), Some(pin)) if trouble.is_wrong_pin() => {
+            (Err(error), Some(pin)) if error.is_wrong_pin() => {
                 // The token may tell now how many tries are left.
                 let told = found.facts_now(&context, path).is_some_and(|facts| facts.tells_tries());
                 wrong_pins.refused(&found.identity, pin, told);
-                Err(trouble)
+                Err(error)
             }
-            (Err(trouble), Some(_)) => Err(trouble.with_pin_given()),
+            (Err(error), Some(_)) => Err(error.with_pin_given()),
             (answer, _) => answer,
         }
     }

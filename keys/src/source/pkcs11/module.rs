@@ -12,7 +12,7 @@ use cryptoki::{
     error::{Error, RvError},
 };
 
-use super::{super::SourceErrorKind, pin::WrongPins, trouble::Trouble};
+use super::{super::SourceErrorKind, error::Pkcs11Error, pin::WrongPins};
 
 static MODULES: Mutex<Vec<(PathBuf, Arc<Module>)>> = Mutex::new(Vec::new());
 
@@ -57,14 +57,14 @@ impl Module {
     }
 
     /// Waits for the callers before, at most for `limit`.
-    pub(super) fn use_within(&self, limit: Duration) -> Result<InUse<'_>, Trouble> {
+    pub(super) fn use_within(&self, limit: Duration) -> Result<InUse<'_>, Pkcs11Error> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.returned.wait_timeout_while(idle, limit, |idle| idle.is_none());
         let (mut idle, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let state = idle.take().ok_or_else(|| {
             let detail = "the device does not answer: an earlier call to its PKCS#11 module has not returned; see that the \
                           device, and the path to it, is up";
-            Trouble::new(SourceErrorKind::Unreachable, detail.to_owned())
+            Pkcs11Error::new(SourceErrorKind::Unreachable, detail.to_owned())
         })?;
         Ok(InUse { module: self, state })
     }
@@ -81,7 +81,7 @@ impl<'a> InUse<'a> {
     }
 
     /// The module, loaded and initialized.
-    pub(super) fn context(&mut self) -> Result<Pkcs11, Trouble> {
+    pub(super) fn context(&mut self) -> Result<Pkcs11, Pkcs11Error> {
         let library = match &self.state.context {
             Some(library) => library.clone(),
             None => self.state.context.insert(self.load()?).clone(),
@@ -104,11 +104,11 @@ impl<'a> InUse<'a> {
         Ok(library)
     }
 
-    fn load(&self) -> Result<Pkcs11, Trouble> {
+    fn load(&self) -> Result<Pkcs11, Pkcs11Error> {
         Pkcs11::new(&self.module.path).map_err(|error| match error {
             Error::LibraryLoading(error) => {
                 let detail = format!("module-path {} cannot be loaded: {error}", self.module.path.display());
-                Trouble::new(SourceErrorKind::Missing, detail)
+                Pkcs11Error::new(SourceErrorKind::Missing, detail)
             }
             other => other.into(),
         })

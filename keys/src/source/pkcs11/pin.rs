@@ -8,7 +8,7 @@ use std::{
 use cryptoki::types::AuthPin;
 use secrecy::ExposeSecret;
 
-use super::{super::SourceErrorKind, token::Found, trouble::Trouble};
+use super::{super::SourceErrorKind, error::Pkcs11Error, token::Found};
 
 /// Where a token does not tell how many tries are left, this many wrong PINs are tried before a right one; many tokens allow three.
 const MAX_WRONG: usize = 2;
@@ -47,8 +47,8 @@ impl Pin {
 
 impl WrongPins {
     /// Refuses a PIN that must not be tried on this token.
-    pub(super) fn check(&self, found: &Found, pin: &Pin) -> Result<(), Trouble> {
-        let refuse = |detail: &str| Err(Trouble::new(SourceErrorKind::Denied, detail.to_owned()));
+    pub(super) fn check(&self, found: &Found, pin: &Pin) -> Result<(), Pkcs11Error> {
+        let refuse = |detail: &str| Err(Pkcs11Error::new(SourceErrorKind::Denied, detail.to_owned()));
         if self.wrong.iter().any(|wrong| wrong.token == found.identity && wrong.digest == pin.digest) {
             return refuse(
                 "the PIN is wrong, and is not tried again, so that the token does not lock itself: put the right one where \

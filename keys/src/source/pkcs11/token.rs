@@ -10,8 +10,8 @@ use cryptoki::{
 
 use super::{
     super::{SourceError, SourceErrorKind, SourceUri, parameters::Parameters},
+    error::{NewStart, Pkcs11Error},
     raw,
-    trouble::{NewStart, Trouble},
 };
 
 /// What the URI says of the token; everything said has to fit.
@@ -55,7 +55,7 @@ impl Token {
         Ok(Token { slot, names })
     }
 
-    pub(super) fn find(&self, context: &Pkcs11, path: &Path) -> Result<Found, Trouble> {
+    pub(super) fn find(&self, context: &Pkcs11, path: &Path) -> Result<Found, Pkcs11Error> {
         let all = context.get_slots_with_token()?;
         let (mut fitting, mut unreadable) = (Vec::new(), None);
         for slot in all.iter().copied().filter(|slot| self.slot.is_none_or(|id| id == slot.id())) {
@@ -74,11 +74,11 @@ impl Token {
             (Some(_), false, _) => {
                 let detail =
                     "several tokens fit: add serial=, manufacturer=, model= or slot-id=, whichever tells them apart";
-                Err(Trouble::new(SourceErrorKind::Malformed, detail.to_owned()))
+                Err(Pkcs11Error::new(SourceErrorKind::Malformed, detail.to_owned()))
             }
             (None, _, _) if all.is_empty() => {
                 let detail = "the device does not answer, or has no token: see that it, and the path to it, is up";
-                Err(Trouble::new(SourceErrorKind::Unreachable, detail.to_owned()).with(NewStart::IfOld))
+                Err(Pkcs11Error::new(SourceErrorKind::Unreachable, detail.to_owned()).with(NewStart::IfOld))
             }
             (None, _, Some((slot, error))) => {
                 let detail = format!(
@@ -87,14 +87,14 @@ impl Token {
                     slot.id(),
                     slot.id()
                 );
-                Err(Trouble::new(SourceErrorKind::Unreachable, detail).with(NewStart::Yes))
+                Err(Pkcs11Error::new(SourceErrorKind::Unreachable, detail).with(NewStart::Yes))
             }
             (None, _, None) => {
                 let detail = "the module has no such token; `pkcs11-tool --list-token-slots` lists those it has, and only those \
                               whose files this user may read";
                 // A module that was started while the device was away may not look again; SoftHSM2 leaves out a token that another
                 // process is writing.
-                Err(Trouble::new(SourceErrorKind::Missing, detail.to_owned()).with(NewStart::Yes))
+                Err(Pkcs11Error::new(SourceErrorKind::Missing, detail.to_owned()).with(NewStart::Yes))
             }
         }
     }

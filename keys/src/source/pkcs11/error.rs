@@ -8,7 +8,7 @@ use cryptoki::{
 use super::super::{SourceError, SourceErrorKind, SourceUri};
 
 /// What went wrong.
-pub(super) struct Trouble {
+pub(super) struct Pkcs11Error {
     problem: SourceErrorKind,
     detail: String,
     new_start: NewStart,
@@ -26,18 +26,18 @@ pub(super) enum NewStart {
     Yes,
 }
 
-impl Trouble {
+impl Pkcs11Error {
     pub(super) fn new(problem: SourceErrorKind, detail: String) -> Self {
-        Trouble { problem, detail, new_start: NewStart::No, code: None }
+        Pkcs11Error { problem, detail, new_start: NewStart::No, code: None }
     }
 
     pub(super) fn with(self, new_start: NewStart) -> Self {
-        Trouble { new_start, ..self }
+        Pkcs11Error { new_start, ..self }
     }
 
     pub(super) fn may_not_sign(why: &str) -> Self {
         let detail = format!("the key may not sign: make it with CKA_SIGN (`pkcs11-tool --usage-sign`) ({why})");
-        Trouble::new(SourceErrorKind::Denied, detail)
+        Pkcs11Error::new(SourceErrorKind::Denied, detail)
     }
 
     pub(super) fn new_start(&self) -> NewStart {
@@ -51,7 +51,7 @@ impl Trouble {
     /// The same, where the URI has a pin-source: then there was a login, and the advice to add one is wrong.
     pub(super) fn with_pin_given(self) -> Self {
         match self.code {
-            Some(RvError::UserNotLoggedIn) => Trouble {
+            Some(RvError::UserNotLoggedIn) => Pkcs11Error {
                 detail: "the token did not keep the login: another program logged it out, or the device started anew \
                          (CKR_USER_NOT_LOGGED_IN)"
                     .to_owned(),
@@ -68,13 +68,13 @@ impl Trouble {
     }
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for Pkcs11Error {
     fn from(error: Error) -> Self {
         let Error::Pkcs11(code, function) = &error else {
-            return Trouble::new(SourceErrorKind::Malformed, format!("the PKCS#11 module: {error}"));
+            return Pkcs11Error::new(SourceErrorKind::Malformed, format!("the PKCS#11 module: {error}"));
         };
         if matches!(code, RvError::KeyFunctionNotPermitted) {
-            return Trouble::may_not_sign(&format!("{function}: {code:?}"));
+            return Pkcs11Error::may_not_sign(&format!("{function}: {code:?}"));
         }
         let ((problem, what), new_start) = match (function, known(code)) {
             (Function::Initialize, _) => at_start(code),
@@ -83,7 +83,7 @@ impl From<Error> for Trouble {
             (Function::Login, None) => (unforeseen(code), NewStart::IfOld),
             (_, None) => (unforeseen(code), NewStart::Yes),
         };
-        Trouble { problem, detail: format!("{what} ({function}: {code:?})"), new_start, code: Some(*code) }
+        Pkcs11Error { problem, detail: format!("{what} ({function}: {code:?})"), new_start, code: Some(*code) }
     }
 }
 

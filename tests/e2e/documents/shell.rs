@@ -14,6 +14,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::transcript::Ids;
+use crate::support::programs;
 
 /// How long a command may take.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -23,6 +24,14 @@ const PORTS: [(&str, &str); 3] =
 /// Waits are as long as the pages say at most, and the keyring's interval, a minute on the pages, is shorter than this.
 const PREAMBLE: &str = r#"
 set -o pipefail
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+until_it_answers() { local n; for n in $(seq 300); do "$@" > /dev/null 2>&1 && return; command sleep 0.1; done; return 1; }
+simulate_aws() {
+  local port=$(free_port)
+  moto_server -H 127.0.0.1 -p $port > /dev/null 2>&1 &
+  export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none
+  until_it_answers curl -sf $AWS_ENDPOINT_URL/moto-api/
+}
 sleep() { local for=${1%.*}; command sleep $((for > 5 ? 5 : for)); }
 stands_for() { printf '%s %s\n' "$1" "$2" >> "$STANDS_FOR"; }
 "#;
@@ -51,8 +60,11 @@ impl Shell {
         let address = |listener: &TcpListener| listener.local_addr().expect("its address").to_string();
         let ports: Vec<_> =
             PORTS.iter().zip(&free).map(|((port, _), own)| (format!("127.0.0.1:{port}"), address(own))).collect();
-        let programs = Path::new(env!("CARGO_BIN_EXE_bulla")).parent().expect("its folder");
-        let path = format!("{}:{}", programs.display(), std::env::var("PATH").expect("PATH"));
+        let built = Path::new(env!("CARGO_BIN_EXE_bulla")).parent().expect("its folder");
+        let (bao, parts) = (programs::find("bao"), programs::folder().join("bin"));
+        let folders = [built, bao.parent().expect("its folder"), &parts];
+        let path = folders.map(|folder| folder.display().to_string()).join(":");
+        let path = format!("{path}:{}", std::env::var("PATH").expect("PATH"));
         let mut bash = Command::new("bash");
         bash.args(["--noprofile", "--norc"]).current_dir(&work).process_group(0);
         bash.env_clear().env("PATH", path).env("HOME", folder.path()).env("LANG", "C.UTF-8").env("USER", "root");

@@ -12,7 +12,7 @@ enum Piece {
     Id(String),
     Key,
     Time,
-    Uuid,
+    Uuid(String),
     Bytes,
     Number,
     /// An HTTP status of a refusal.
@@ -52,7 +52,9 @@ pub fn agree(documented: &str, printed: &str, ids: &mut Ids) -> bool {
     }
     for (segment, from) in found {
         for (documented, printed) in segment.iter().zip(&printed[from..]) {
-            if let (Piece::Id(documented), Piece::Id(printed)) = (documented, printed) {
+            if let (Piece::Id(documented), Piece::Id(printed)) | (Piece::Uuid(documented), Piece::Uuid(printed)) =
+                (documented, printed)
+            {
                 ids.insert(documented.clone(), printed.clone());
             }
         }
@@ -63,7 +65,7 @@ pub fn agree(documented: &str, printed: &str, ids: &mut Ids) -> bool {
 fn fits(segment: &[Piece], printed: &[Piece]) -> bool {
     segment.len() <= printed.len()
         && segment.iter().zip(printed).all(|pair| match pair {
-            (Piece::Id(_), Piece::Id(_)) => true,
+            (Piece::Id(_), Piece::Id(_)) | (Piece::Uuid(_), Piece::Uuid(_)) => true,
             (one, other) => one == other,
         })
 }
@@ -90,7 +92,7 @@ fn next(rest: &str, character: char) -> (Option<Piece>, usize) {
         ("0000-00-00T00:00:00.", Piece::Time),
         ("0000-00-00T00:00:00", Piece::Time),
         ("0000-00-00 00:00:00", Piece::Time),
-        ("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", Piece::Uuid),
+        ("xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx", Piece::Uuid(rest.chars().take(36).collect())),
     ] {
         if has_shape(rest, shape) {
             let fraction =

@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{query, schema};
+use super::{keyring::ActiveKeys, query, schema};
 use crate::store::State;
 
 /// What `POST /v1/revocations` revokes: ids, or what was issued for an app or in a realm before some time.
-#[derive(Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[schema(as = Revocation)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RevokeRequest {
@@ -29,6 +29,9 @@ pub(crate) struct RevokeRequest {
     /// Revokes in a realm that the configuration does not have, too.
     #[serde(default)]
     pub(crate) force: bool,
+    /// Revokes nothing, and answers how many active keys the request would revoke. Not with `ids`.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
 }
 
 /// Why a key is revoked.
@@ -96,10 +99,11 @@ pub(crate) struct RevocationRule {
     pub(crate) keys_on_record: Option<u64>,
 }
 
-/// The answer of `POST /v1/revocations`: for ids, or for a rule.
+/// The answer of `POST /v1/revocations`: for ids, for a rule, or for a dry run.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 pub(crate) enum RevokeResponse {
     Many(RevokeManyOutcome),
     Rule(RevocationRule),
+    Count(ActiveKeys),
 }

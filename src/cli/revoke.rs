@@ -89,10 +89,8 @@ impl Revoke {
         if self.confirmation.is_given() {
             return Ok(());
         }
-        let keys = match backend.count_active(rule, self.force)? {
-            Some((active, administrators)) => counted_keys(active, administrators),
-            None => "all API keys".to_owned(),
-        };
+        let active = backend.count_active(rule, self.force)?;
+        let keys = counted_keys(active.all, active.administrators);
         let (whose, word) = match rule {
             Rule::App { app_id, realm: None, .. } => {
                 (format!("of the app {app_id} in every realm"), "revoke".to_owned())

@@ -112,6 +112,18 @@ fn a_server_tells_the_same() {
     assert_eq!(counted["versions"][0]["active_api_keys"], json!({"all": 2, "administrators": 1}));
     assert!(server.admin.get("/v1/keyring").json()["versions"][0]["active_api_keys"].is_null());
     assert_eq!(server.admin.get("/v1/keyring?count=all").status, 400);
+    let revoke = |more: &[&str]| {
+        let arguments = [&["revoke", "--app", APP, "--realm", "live", "--server", &url], more].concat();
+        finish(bulla(deployment.path()).args(arguments).env("BULLA_ADMIN_KEY_FILE", "admin.key"), "")
+    };
+    let refused = revoke(&[]);
+    assert!(refused.code == 2 && refused.err.contains("revokes 1 active API key of the app"), "{}", refused.err);
+    let counted = |body| server.admin.post("/v1/revocations", &body);
+    let all = counted(json!({"app_id": APP, "dry_run": true})).json();
+    assert_eq!(all, json!({"all": 1, "administrators": 0}), "nothing was revoked");
+    assert_eq!(counted(json!({"ids": ["live_000008TjPJsKU3Hu4SJ9qc"], "dry_run": true})).status, 400);
+    revoke(&["--yes"]).ok();
+    assert_eq!(counted(json!({"app_id": APP, "dry_run": true})).json()["all"], 0);
     ask(&["--yes"]).ok();
     assert_eq!(state(&deployment), "compromised");
 }

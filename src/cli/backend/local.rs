@@ -15,7 +15,7 @@ use crate::{
     api::{
         audit::AuditPage,
         issue::{IssuedApiKey, NewApiKey},
-        keyring::{Activate, Changed, Compromise, KeyringView, Stage},
+        keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
         ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
         reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
         reveal::{Escrowed, Reveal},
@@ -129,13 +129,15 @@ impl Backend for Local {
         self.revoking(reason, |revoking| revoking.revoke_same(ids, "api_key.revoke"))
     }
 
-    fn count_active(&self, rule: Rule, force: bool) -> Result<Option<(u64, u64)>, Failure> {
+    fn count_active(&self, rule: Rule, force: bool) -> Result<ActiveKeys, Failure> {
         self.check_rule(rule, force)?;
         let (app_id, before) = match rule {
             Rule::App { app_id, before, .. } => (Some(app_id), before),
             Rule::Realm { before, .. } => (None, Some(before)),
         };
-        Ok(Some(self.store.count_active_issued_before(app_id, rule.realm(), before, clock::now())?))
+        let counted = self.store.count_active_issued_before(app_id, rule.realm(), before, clock::now())?;
+        let (all, administrators) = counted;
+        Ok(ActiveKeys { all, administrators })
     }
 
     fn revoke_many(&self, rule: Rule, force: bool, reason: Option<String>) -> Result<RevocationRule, Failure> {

@@ -13,7 +13,7 @@ use super::{ConfigArgument, Failure, client::ServerArgument};
 use crate::api::{
     audit::AuditPage,
     issue::{IssuedApiKey, NewApiKey},
-    keyring::{Activate, Changed, Compromise, KeyringView, Stage},
+    keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
     ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
     reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
     reveal::{Escrowed, Reveal},
@@ -36,9 +36,8 @@ pub(super) trait Backend {
     fn resume(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure>;
     /// Revokes one key under all of its ids.
     fn revoke(&self, ids: &[ApiKeyId], reason: Option<String>) -> Result<RevokeOutcome, Failure>;
-    /// How many active keys `revoke_many` ends, and how many of them are administrators'; `None` where the server does not
-    /// tell.
-    fn count_active(&self, rule: Rule, force: bool) -> Result<Option<(u64, u64)>, Failure>;
+    /// Counts the active keys that `revoke_many` would revoke.
+    fn count_active(&self, rule: Rule, force: bool) -> Result<ActiveKeys, Failure>;
     /// Revokes many keys; with `force` also for a realm that the configuration does not have.
     fn revoke_many(&self, rule: Rule, force: bool, reason: Option<String>) -> Result<RevocationRule, Failure>;
     fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure>;

@@ -10,11 +10,11 @@ use crate::{
     api::{
         audit::AuditPage,
         issue::{IssuedApiKey, NewApiKey},
-        keyring::{Activate, Changed, Compromise, KeyringView, Stage},
+        keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
         ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
         reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
         reveal::{Escrowed, Reveal},
-        revoke::{RevocationRule, RevokeOutcome},
+        revoke::{RevocationRule, RevokeOutcome, RevokeRequest},
     },
     cli::{Failure, client::Client},
 };
@@ -83,18 +83,12 @@ impl Backend for Remote {
         Ok(self.0.send("DELETE", &format!("/v1/api-keys/{id}{}", query.unwrap_or_default()), None)?)
     }
 
-    fn count_active(&self, _: Rule, _: bool) -> Result<Option<(u64, u64)>, Failure> {
-        Ok(None)
+    fn count_active(&self, rule: Rule, force: bool) -> Result<ActiveKeys, Failure> {
+        self.post("/v1/revocations", &RevokeRequest { dry_run: true, ..request(rule, force) })
     }
 
     fn revoke_many(&self, rule: Rule, force: bool, reason: Option<String>) -> Result<RevocationRule, Failure> {
-        let (app_id, before) = match rule {
-            Rule::App { app_id, before, .. } => (Some(app_id), before),
-            Rule::Realm { before, .. } => (None, Some(before)),
-        };
-        let realm = rule.realm().map(|realm| realm.to_string());
-        let body = json!({"app_id": app_id, "realm": realm, "issued_before": before, "reason": reason, "force": force});
-        self.post("/v1/revocations", &body)
+        self.post("/v1/revocations", &RevokeRequest { reason, ..request(rule, force) })
     }
 
     fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure> {
@@ -136,4 +130,13 @@ impl Backend for Remote {
     fn destroy(&self, version: KeyVersion) -> Result<Changed, Failure> {
         self.change_version(version, "destroy", &Value::Object(serde_json::Map::new()))
     }
+}
+
+fn request(rule: Rule, force: bool) -> RevokeRequest {
+    let (app_id, issued_before) = match rule {
+        Rule::App { app_id, before, .. } => (Some(app_id), before),
+        Rule::Realm { before, .. } => (None, Some(before)),
+    };
+    let realm = rule.realm().map(|realm| realm.to_string());
+    RevokeRequest { app_id, realm, issued_before, force, ..RevokeRequest::default() }
 }

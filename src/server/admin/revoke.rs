@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use bulla::{ApiKeyId, Realm};
+use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::{
     action::{
@@ -11,6 +13,7 @@ use crate::{
         take_back::{self, MAX_IDS, TakeBack},
     },
     api::{
+        keyring::ActiveKeys,
         responses::{ApiKeyState, Guarded, MediaType},
         revoke::{Reason, RevokeOutcome, RevokeQuery, RevokeRequest, RevokeResponse},
         schema,
@@ -93,11 +96,11 @@ async fn change(
 /// Revokes many API keys.
 ///
 /// Scope `revoke`, or `revoke:REALM`. Either `ids` alone, or `app_id`, with `realm` for that realm alone, or `realm` with
-/// `issued_before`.
+/// `issued_before`. A dry run only counts.
 #[utoipa::path(
     post, path = "/v1/revocations", request_body = RevokeRequest,
     responses(
-        (status = 200, description = "How many, or by which rule.", body = RevokeResponse),
+        (status = 200, description = "How many, or by which rule; for a dry run, how many active keys.", body = RevokeResponse),
         Guarded, MediaType,
     )
 )]
@@ -115,16 +118,25 @@ pub(super) async fn revoke_many(
         )));
     }
     match (request.ids.is_empty(), request.app_id, realm, request.issued_before) {
+        (false, ..) if request.dry_run => {
+            Err(Problem::bad_request("`dry_run` goes with `app_id` or `realm`, not with `ids`"))
+        }
         (false, None, None, None) => revoke_ids(app, caller, request.ids, request.reason).await,
         (true, Some(app_id), realm, before) => {
             // In every realm means the administrators' too.
             caller.needs(&app, Permission::in_realm(Scope::Revoke, realm.unwrap_or(Realm::ADMIN)))?;
+            if request.dry_run {
+                return count(app, Some(app_id), realm, before).await;
+            }
             let ruled =
                 apply(app, caller, request.reason, move |take_back| take_back.revoke_app(app_id, realm, before));
             ruled.await.map(RevokeResponse::Rule).map(Json)
         }
         (true, None, Some(realm), Some(before)) => {
             caller.needs(&app, Permission::in_realm(Scope::Revoke, realm))?;
+            if request.dry_run {
+                return count(app, None, Some(realm), Some(before)).await;
+            }
             let ruled = apply(app, caller, request.reason, move |take_back| take_back.revoke_realm(realm, before));
             ruled.await.map(RevokeResponse::Rule).map(Json)
         }
@@ -132,6 +144,19 @@ pub(super) async fn revoke_many(
             "name `ids` alone, or `app_id` (with `realm` for that realm alone), or `realm` with `issued_before`",
         )),
     }
+}
+
+/// Counts the active keys that a rule would revoke.
+async fn count(
+    app: Arc<App>,
+    app_id: Option<Uuid>,
+    realm: Option<Realm>,
+    before: Option<Timestamp>,
+) -> Result<Json<RevokeResponse>, Problem> {
+    let counted =
+        blocking::run(move || app.store.count_active_issued_before(app_id, realm, before, clock::now())).await??;
+    let (all, administrators) = counted;
+    Ok(Json(RevokeResponse::Count(ActiveKeys { all, administrators })))
 }
 
 async fn revoke_ids(

@@ -1,10 +1,10 @@
 //! What a verification answers, on the command line and over HTTP alike.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use bulla::{Rejection, VerifyError};
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -20,7 +20,7 @@ pub(crate) fn scope_list(scopes: &[String]) -> Option<String> {
 }
 
 /// The answer: everything about an active key, and of any other only that it is not, or that a scope is missing.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[schema(as = Answer)]
 #[serde(untagged)]
 pub(crate) enum VerifyAnswer {
@@ -30,16 +30,16 @@ pub(crate) enum VerifyAnswer {
         active: bool,
         #[schema(schema_with = schema::inactive_error)]
         #[serde(skip_serializing_if = "Option::is_none")]
-        error: Option<&'static str>,
+        error: Option<Cow<'static, str>>,
         /// For operators alone, never for a caller of the data plane.
         #[schema(ignore)]
         #[serde(skip_serializing_if = "Option::is_none")]
-        reason: Option<&'static str>,
+        reason: Option<Cow<'static, str>>,
     },
 }
 
 /// An accepted API key.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub(crate) struct ActiveKey {
     #[schema(schema_with = schema::yes)]
     active: bool,
@@ -58,10 +58,13 @@ pub(crate) struct ActiveKey {
     pub(crate) meta: BTreeMap<String, String>,
 }
 
+/// Why a key is not active that lacks only scopes, as callers are told.
+pub(crate) const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
+
 impl VerifyAnswer {
     /// The answer within a batch for a key that could not be judged; alone it is a 503.
     pub(crate) const COULD_NOT_TELL: VerifyAnswer =
-        VerifyAnswer::Inactive { active: false, error: Some("could_not_tell"), reason: None };
+        VerifyAnswer::Inactive { active: false, error: Some(Cow::Borrowed("could_not_tell")), reason: None };
 
     /// The answer for a caller. `None` is "could not tell".
     pub(crate) fn for_caller(verdict: &Verdict) -> Option<Self> {
@@ -69,7 +72,7 @@ impl VerifyAnswer {
             Ok(accepted) => Some(VerifyAnswer::Active(Box::new(ActiveKey::new(accepted)))),
             Err(VerifyError::Rejected(rejection)) => Some(VerifyAnswer::Inactive {
                 active: false,
-                error: (*rejection == Rejection::Scope).then_some("insufficient_scope"),
+                error: (*rejection == Rejection::Scope).then_some(INSUFFICIENT_SCOPE.into()),
                 reason: None,
             }),
             Err(VerifyError::SecretUnchecked | VerifyError::Stale) => None,
@@ -80,7 +83,7 @@ impl VerifyAnswer {
     pub(crate) fn for_operator(verdict: &Verdict) -> Self {
         match (Self::for_caller(verdict).unwrap_or(Self::COULD_NOT_TELL), verdict) {
             (VerifyAnswer::Inactive { active, error, .. }, Err(why)) => {
-                VerifyAnswer::Inactive { active, error, reason: Some(why.code()) }
+                VerifyAnswer::Inactive { active, error, reason: Some(why.code().into()) }
             }
             (answer, _) => answer,
         }

@@ -37,7 +37,7 @@ pub(crate) struct VerifyRequest {
 }
 
 /// The answer, and a sealed key for an imported one, this once.
-#[derive(Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub(crate) struct Verification {
     #[serde(flatten)]
     pub(crate) answer: VerifyAnswer,

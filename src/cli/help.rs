@@ -23,7 +23,7 @@ Durations read 90d, 12h, 15m; times are RFC 3339. With --json a command prints o
 
 Exit codes:
   0  done; verify: accepted; doctor: nothing is wrong
-  1  verify: rejected; inspect: not an API key; doctor: something is wrong; keys import: rows were refused
+  1  verify: rejected; inspect: not an API key; doctor: something is wrong; keys import: refused rows
   2  not done; verify: could not tell; wrong arguments
 
 Environment:

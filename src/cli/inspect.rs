@@ -12,7 +12,7 @@ use super::{
     output::{self, ERROR},
 };
 
-/// Show what an API key tells without a master key; `verify` tells if it is genuine
+/// Show the public parts of an API key; this needs no master key and proves nothing
 #[derive(Args)]
 pub(super) struct Inspect {
     #[command(flatten)]

@@ -1,19 +1,26 @@
 //! `bulla verify`.
 
-use std::{net::IpAddr, process::ExitCode};
+use std::{io, net::IpAddr, process::ExitCode};
 
 use bulla::{ApiKey, Realm, Rejection, VerifyError};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     ConfigArgument, Outcome,
     api_key_argument::ApiKeyArgument,
-    client::{Client, ServerArgument},
+    client::{Client, ClientError, ServerArgument},
     local_verification,
     output::{self, ERROR, SUCCESS, WARNING},
 };
-use crate::{api::verdict::VerifyAnswer, verification::Wanted};
+use crate::{
+    api::{
+        issue::IssuedApiKey,
+        verdict::{ActiveKey, INSUFFICIENT_SCOPE, VerifyAnswer},
+        verify::Verification,
+    },
+    verification::Wanted,
+};
 
 const REJECTED: u8 = 1;
 const COULD_NOT_TELL: u8 = 2;
@@ -21,23 +28,23 @@ const COULD_NOT_TELL: u8 = 2;
 /// Verify an API key: exit 0 accepted, 1 rejected, 2 could not tell
 #[derive(Args)]
 #[command(
-    mut_arg("server", |server| server.help("Ask the data plane of this server, http://HOST:PORT, https://HOST:PORT or unix:PATH, instead of \
-        judging by the keyring and store that the configuration names; it takes no admin API key")),
+    mut_arg("server", |server| server.help("Ask the data plane of this server (http://HOST:PORT, https://HOST:PORT or unix:PATH) instead of \
+        the keyring and store that the configuration names; it needs no admin API key")),
     after_help = "Examples:\n  bulla verify - < key.txt\n  bulla verify --realm live --scope orders.read --ip 192.0.2.7 - < key.txt"
 )]
 pub(super) struct Verify {
     #[command(flatten)]
     key: ApiKeyArgument,
-    /// A realm to accept; without any, the configured default counts
+    /// A realm to accept (repeatable); the default is verify.default_realms
     #[arg(long, value_name = "REALM")]
     realm: Vec<Realm>,
-    /// A scope that is needed; all of them are
+    /// A scope that the key must grant (repeatable)
     #[arg(long, value_name = "SCOPE")]
     scope: Vec<String>,
-    /// The audience that the caller is
+    /// The audience that the key must be for
     #[arg(long)]
     audience: Option<String>,
-    /// The client's address
+    /// The address of the client
     #[arg(long, value_name = "ADDRESS")]
     ip: Option<IpAddr>,
     /// Print one JSON object
@@ -50,9 +57,13 @@ pub(super) struct Verify {
 impl Verify {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let text = self.key.read()?;
-        if let Some(server) = self.server.anonymous()? {
-            return self.ask(&server, &text);
+        match self.server.anonymous()? {
+            Some(server) => self.ask(&server, &text),
+            None => self.verify(config, &text),
         }
+    }
+
+    fn verify(&self, config: &ConfigArgument, text: &str) -> Outcome {
         let deployment = config.open()?;
         let realms = if self.realm.is_empty() { deployment.config.default_realms() } else { self.realm.clone() };
         for realm in &realms {
@@ -60,32 +71,68 @@ impl Verify {
         }
         let (scopes, audience) = (self.scope.clone(), self.audience.clone());
         let wanted = Wanted { realms, scopes, audience, address: self.ip };
-        let verdict = local_verification::verify(&deployment, &text, &wanted)?;
-        let answer = serde_json::to_value(VerifyAnswer::for_operator(&verdict)).map_err(std::io::Error::from)?;
+        let verdict = local_verification::verify(&deployment, text, &wanted)?;
+        let verification = Verification { answer: VerifyAnswer::for_operator(&verdict), replacement: None };
+        let why = verdict.err().map(|error| match error {
+            VerifyError::Rejected(reason) => Why::Rejected(Some(reason)),
+            error @ (VerifyError::SecretUnchecked | VerifyError::Stale) => Why::CouldNotTell(error.to_string()),
+        });
+        let told = self.tell(&verification, why.as_ref());
+        if let Some(Why::Rejected(Some(reason))) = why {
+            self.hint(reason, text, &wanted.realms);
+        }
+        told
+    }
+
+    fn ask(&self, server: &Client, text: &str) -> Outcome {
+        let realms: Vec<&str> = self.realm.iter().map(Realm::as_str).collect();
+        let body = json!({
+            "api_key": text, "realms": realms, "scopes": self.scope, "audience": self.audience,
+            "ip": self.ip.map(|ip| ip.to_string()),
+        });
+        let verification: Verification = match server.send("POST", "/v1/verify", Some(&body)) {
+            Err(ClientError::Refused { problem, .. }) if problem.r#type == "urn:bulla:problem:could-not-tell" => {
+                let verification = Verification { answer: VerifyAnswer::COULD_NOT_TELL, replacement: None };
+                return self.tell(&verification, Some(&Why::CouldNotTell(problem.detail)));
+            }
+            answer => answer?,
+        };
+        let why = match &verification.answer {
+            VerifyAnswer::Active(_) => None,
+            VerifyAnswer::Inactive { error, .. } => {
+                Some(Why::Rejected((error.as_deref() == Some(INSUFFICIENT_SCOPE)).then_some(Rejection::Scope)))
+            }
+        };
+        self.tell(&verification, why.as_ref())
+    }
+
+    /// Prints the answer, and why the key is not accepted.
+    fn tell(&self, verification: &Verification, why: Option<&Why>) -> Outcome {
         if self.json {
-            output::json(&answer)?;
+            output::json(verification)?;
         } else {
-            match &verdict {
-                Ok(_) => print_accepted(&answer)?,
-                Err(VerifyError::Rejected(reason)) => {
+            match (&verification.answer, why) {
+                (VerifyAnswer::Active(key), _) => print_accepted(key, verification.replacement.as_ref())?,
+                (_, Some(Why::Rejected(Some(reason)))) => {
                     output::line(format_args!("{ERROR}rejected{ERROR:#}  {} ({reason})", reason.code()))?;
                 }
-                Err(error @ (VerifyError::SecretUnchecked | VerifyError::Stale)) => {
+                (_, Some(Why::CouldNotTell(error))) => {
                     output::line(format_args!("{WARNING}could not tell{WARNING:#}  {error}"))?;
+                }
+                // Servers do not tell their callers.
+                (_, Some(Why::Rejected(None)) | None) => {
+                    output::line(format_args!("{ERROR}rejected{ERROR:#}  the server's log says why"))?;
                 }
             }
         }
-        if let Err(VerifyError::Rejected(reason)) = &verdict {
-            self.hint(*reason, &text, &wanted.realms);
-        }
-        Ok(ExitCode::from(match verdict {
-            Ok(_) => 0,
-            Err(VerifyError::Rejected(_)) => REJECTED,
-            Err(VerifyError::SecretUnchecked | VerifyError::Stale) => COULD_NOT_TELL,
+        Ok(ExitCode::from(match why {
+            None => 0,
+            Some(Why::Rejected(_)) => REJECTED,
+            Some(Why::CouldNotTell(_)) => COULD_NOT_TELL,
         }))
     }
 
-    /// Says what is often meant by a call that ends so.
+    /// Notes what the user may have forgotten.
     fn hint(&self, reason: Rejection, text: &str, realms: &[Realm]) {
         match (reason, text.parse::<ApiKey>()) {
             (Rejection::Realm, Ok(key)) => {
@@ -97,10 +144,10 @@ impl Verify {
                 ));
             }
             (Rejection::Address, _) if self.ip.is_none() => {
-                output::note(&"the key is bound to addresses, and no address was given: --ip names the client's");
+                output::note(&"the key is restricted to addresses: --ip names the client's");
             }
             (Rejection::Audience, _) if self.audience.is_none() => {
-                output::note(&"the key is bound to audiences, and none was given: --audience names the caller's");
+                output::note(&"the key is restricted to audiences: --audience names the caller's");
             }
             (Rejection::Malformed, Err(_)) if self.key.is_file() => {
                 output::note(
@@ -110,52 +157,29 @@ impl Verify {
             _ => {}
         }
     }
-
-    fn ask(&self, server: &Client, text: &str) -> Outcome {
-        let realms: Vec<&str> = self.realm.iter().map(Realm::as_str).collect();
-        let body = json!({
-            "api_key": text, "realms": realms, "scopes": self.scope, "audience": self.audience,
-            "ip": self.ip.map(|ip| ip.to_string()),
-        });
-        let answer = server.send::<Value>("POST", "/v1/verify", Some(&body))?;
-        let active = answer.get("active").and_then(serde_json::Value::as_bool) == Some(true);
-        if self.json {
-            output::json(&answer)?;
-        } else if active {
-            print_accepted(&answer)?;
-        } else {
-            let why = text_of(&answer, "error");
-            output::line(format_args!(
-                "{ERROR}rejected{ERROR:#}  {}",
-                if why.is_empty() { "the server's log says why" } else { &why }
-            ))?;
-        }
-        Ok(ExitCode::from(if active { 0 } else { REJECTED }))
-    }
 }
 
-fn print_accepted(answer: &Value) -> std::io::Result<()> {
+/// Why a key is not accepted.
+enum Why {
+    /// For this reason, if it is known.
+    Rejected(Option<Rejection>),
+    CouldNotTell(String),
+}
+
+fn print_accepted(key: &ActiveKey, replacement: Option<&IssuedApiKey>) -> io::Result<()> {
     output::line(format_args!("{SUCCESS}accepted{SUCCESS:#}"))?;
-    let or = |name: &str, otherwise: &str| {
-        let text = text_of(answer, name);
-        if text.is_empty() { otherwise.to_owned() } else { text }
-    };
     output::fields(&[
-        ("id", text_of(answer, "api_key_id")),
-        ("app", text_of(answer, "app_id")),
-        ("key version", or("version", "none: imported")),
-        ("issued", text_of(answer, "issued_at")),
-        ("expires", or("expires_at", "never")),
-        ("scopes", text_of(answer, "scopes")),
-    ])
-}
-
-fn text_of(answer: &Value, name: &str) -> String {
-    match answer.get(name) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" "),
-        Some(other) => other.to_string(),
+        ("id", key.api_key_id.clone()),
+        ("app", key.app_id.to_string()),
+        ("key version", key.version.map_or_else(|| "none: imported".to_owned(), |version| version.to_string())),
+        ("issued", key.issued_at.to_string()),
+        ("expires", output::or_never(key.expires_at)),
+        ("scopes", key.scopes.join(" ")),
+        ("replaced by", replacement.map_or_else(String::new, |new| new.api_key.expose().to_owned())),
+    ])?;
+    match replacement {
+        Some(_) => output::line("\nThe new API key is shown only once: give it to its owner now."),
+        None => Ok(()),
     }
 }
 

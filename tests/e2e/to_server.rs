@@ -115,6 +115,19 @@ fn a_server_prints_what_the_command_prints_without_one() {
             assert_eq!(here.ok().out, there.ok().out, "{command:?}");
         }
     }
+    let data = format!("http://{}", server.data.address);
+    let key = deployment.issue_text("live", &["--scope", "a"]);
+    for (more, code, output) in [
+        (&[][..], 0, "accepted\n"),
+        (&["--json"], 0, "{\"active\":true"),
+        (&["--scope", "b"], 1, "rejected  scope ("),
+        (&["--scope", "a"], 0, "accepted\n"),
+    ] {
+        let here = deployment.run_with(&[&["verify", "-"], more].concat(), &key);
+        let there = ask(&deployment, &[&["verify", "-", "--server", &data], more].concat(), &[], &key);
+        assert_eq!((here.code, &here.out), (there.code, &there.out), "{more:?}");
+        assert!(here.code == code && here.out.starts_with(output), "{more:?}: {}", here.out);
+    }
 }
 
 #[test]

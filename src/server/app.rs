@@ -87,7 +87,7 @@ impl App {
         match Sweeper::new(store.sweep_clock()?).restore_all(&*store, &live.load().document, &list) {
             Ok(0) => {}
             Ok(_) => revocations.read()?,
-            Err(error) => tracing::warn!(%error, "revocations that the log lost could not be appended to it"),
+            Err(error) => tracing::warn!(%error, "appending lost revocations to the revocation log failed"),
         }
         let verification = KeyVerifier::load(Arc::clone(&live), Arc::clone(&store), Arc::clone(&metrics))?;
         let mac_key = (config.keyring.mac_source.clone(), mac_key);

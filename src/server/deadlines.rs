@@ -29,7 +29,7 @@ fn poll(app: &App, known: bool) -> bool {
     // Where the reading fails instead, the thread that reads says why.
     let hangs = unread > HANGS && (known || app.health.since(HEALTH).is_none());
     if hangs {
-        let detail = format!("reading the log of revocations has taken {} s so far", unread.as_secs());
+        let detail = format!("reading the revocation log has taken {} s so far", unread.as_secs());
         app.health.note(HEALTH, Some(detail), clock::now());
     }
     app.revocations.check_staleness(&app.health);

@@ -1,4 +1,4 @@
-//! Files whose change is seen without anyone announcing it.
+//! Watches files for changes.
 
 use std::{
     path::{Path, PathBuf},
@@ -15,10 +15,10 @@ use super::App;
 /// The time between two looks at the files.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What tells a changed file from the one seen before.
+/// Tells a changed file from the one before.
 type Stamp = (SystemTime, u64, u64);
 
-/// Tells of each change of some files.
+/// Notifies of each change of some files.
 pub(super) struct Watch(Arc<Notify>);
 
 impl Watch {

@@ -30,8 +30,8 @@ fn check_files(app: &App) {
     let error = app.store.look_at_files().err().map(|error| error.to_string());
     if app.health.note("store", error.clone(), clock::now()) {
         match error {
-            Some(error) => tracing::error!(error, "nothing can be changed: the store is not the one that was opened"),
-            None => tracing::warn!("the store is the one that was opened again: changes are possible"),
+            Some(error) => tracing::error!(error, "store was exchanged, refusing changes"),
+            None => tracing::warn!("store is the opened one again, allowing changes"),
         }
     }
 }

@@ -231,7 +231,7 @@ impl Server {
         while tasks.join_next().await.is_some() {}
         let app = Arc::clone(&self.app);
         if let Err(panic) = tokio::task::spawn_blocking(move || housekeeping::finish(&app)).await {
-            tracing::error!(%panic, "what was still in memory is lost");
+            tracing::error!(%panic, "uses and failed calls in memory are lost");
         }
         tracing::info!("stopped");
     }

@@ -1,5 +1,5 @@
-//! Taking up a changed keyring and configuration, in two steps. What the document says counts at once, with the keys at hand;
-//! then the key sources are asked for what is missing. Nothing that hangs holds up the first step.
+//! Loads a changed keyring and configuration, in two steps. The first puts the document in force at once, with the keys that are
+//! loaded. The second asks the key sources for missing keys. A source that hangs does not delay the first step.
 
 use std::{
     collections::HashMap,
@@ -26,26 +26,26 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// How long the store may take to say what it remembers, while a changed keyring waits.
+/// How long a changed keyring waits for the store's memory of it.
 const MEMORY_LIMIT: Duration = Duration::from_millis(500);
 
-/// What was published.
+/// The result of publishing.
 pub(crate) struct Published {
     /// Whether it differs from what was in force before.
     pub(crate) changed: bool,
-    /// What did not work, and holds nothing else up.
+    /// Errors that do not stop the rest.
     pub(crate) failed: Vec<String>,
 }
 
-/// What came of asking the key sources.
+/// The result of asking the key sources.
 pub(crate) struct Asked {
-    /// Whether there are other certificates.
+    /// Whether the certificates changed.
     pub(crate) changed: bool,
-    /// What could not be loaded, and holds nothing else up.
+    /// Errors that do not stop the rest.
     pub(crate) failed: Vec<String>,
 }
 
-/// What puts changed configurations and keyrings in force.
+/// Puts changed configurations and keyrings in force.
 pub(crate) struct Reloader {
     live: Arc<Live>,
     revocations: Arc<RevocationState>,
@@ -71,7 +71,7 @@ impl Reloader {
         Reloader { live, revocations, store, metrics, reloading: Mutex::new(()), mac_key: Mutex::new(mac_key), wanted }
     }
 
-    /// The deployment as it is now, to change its keyring with what is at hand.
+    /// The deployment as it is now, with the MAC key that is loaded, for changes of the keyring.
     pub(crate) fn deployment(&self) -> Deployment {
         self.deployment_of(self.live.load().config.clone())
     }
@@ -83,10 +83,10 @@ impl Reloader {
         Deployment { mac_key, ..Deployment::of(config) }
     }
 
-    /// Puts the document in force as it is in its place now, with the keys at hand. Neither a key source nor a writer of the
-    /// store is waited for. A configuration is put in force with it if it takes no other keys, and else by the next
-    /// [`Reloader::ask_sources`]. [`KeyringError::MacWrong`] where the MAC key at hand is not the right one: then
-    /// [`Reloader::ask_mac_key`] may find the one that is.
+    /// Reads the keyring document and puts it in force, with the keys that are loaded. It waits neither for a key source nor for
+    /// a writer of the store. A configuration that needs other keys is put in force by the next [`Reloader::ask_sources`], any
+    /// other one at once. [`KeyringError::MacWrong`] means that the document is under another MAC key than the loaded one: see
+    /// [`Reloader::ask_mac_key`].
     pub(crate) fn publish(&self, config: Option<Config>) -> Result<Published, DeploymentError> {
         // One at a time, from reading to putting in place, or an older document could win over a newer one.
         let _one_at_a_time = lock(&self.reloading);
@@ -96,7 +96,7 @@ impl Reloader {
         self.publish_alone(config.unwrap_or_else(|| self.live.load().config.clone()))
     }
 
-    /// The same with the newest configuration there was.
+    /// The same with the newest configuration.
     pub(crate) fn publish_again(&self) -> Result<Published, DeploymentError> {
         let _one_at_a_time = lock(&self.reloading);
         let config = lock(&self.wanted).clone();
@@ -124,8 +124,8 @@ impl Reloader {
         Ok(Published { changed, failed })
     }
 
-    /// What the store remembers of keyrings. One that cannot be read, or does not answer, holds no compromise up: then what this
-    /// process remembers has to do.
+    /// What the store remembers of keyrings. A store that fails or hangs must not delay a compromise: then the memory of this
+    /// process suffices.
     fn memories_at_hand(&self) -> (HashMap<KeyringId, KeyringMemory>, Vec<String>) {
         let (tell, told) = mpsc::sync_channel(1);
         let store = Arc::clone(&self.store);
@@ -160,8 +160,8 @@ impl Reloader {
         Ok(())
     }
 
-    /// Asks key sources, and puts what they yield in force with whatever document is the current one by then. What they do not
-    /// yield is told; it takes nothing away, and holds nothing else up.
+    /// Asks key sources, and puts their keys in force with the document that is current by then. Errors are returned; keys that
+    /// are loaded stay in force.
     pub(crate) fn ask_sources(&self, ask: Reload) -> Asked {
         let before = self.live.load_full();
         let (again, all) = (ask == Reload::All, !matches!(ask, Reload::Version(_)));
@@ -186,7 +186,7 @@ impl Reloader {
         if again || !fits || changed || !before.keys.keyring.unloaded().is_empty() {
             report(&keyring, changed.then_some(&tls));
             let _one_at_a_time = lock(&self.reloading);
-            // By now another document may be in force, or another configuration wanted, which is going to be asked for.
+            // By now another document may be in force, or another configuration may be wanted, which is asked for next.
             let current = self.live.load_full();
             let is_wanted = all && *lock(&self.wanted) == *wanted;
             let config = if is_wanted { wanted.clone() } else { current.config.clone() };
@@ -209,8 +209,8 @@ impl Reloader {
         Asked { changed, failed }
     }
 
-    /// Takes up a change of the keyring that this process made, and loads this version; what of that failed. It asks no other
-    /// source, so that a compromise is answered at once.
+    /// Puts a change of the keyring in force that this process made, and loads this version. It asks no other source, so that a
+    /// compromise is answered at once. Returns errors.
     pub(crate) fn take_up(&self, loaded: Option<KeyVersion>) -> Vec<String> {
         let mut failed = match self.publish(None) {
             Ok(published) => published.failed,
@@ -246,14 +246,14 @@ impl Reloader {
     }
 }
 
-/// The document under the MAC key that is at hand, without asking any source.
+/// The document under the loaded MAC key, without asking a source.
 fn at_hand(deployment: &Deployment) -> Result<KeyringDocument, DeploymentError> {
     let text = keyring_file::read(&deployment.keyring_path()?)?;
     let key = deployment.mac_key.as_ref().ok_or(KeyringError::MacWrong)?;
     Ok(KeyringDocument::parse_with(&text, key)?)
 }
 
-/// Says which source serves each version, and which certificates there are.
+/// Logs the source of each version, and the certificates.
 pub(super) fn report(keyring: &Keyring, tls: Option<&crate::tls::Tls>) {
     for served in keyring.source_reports() {
         for error in &served.failed {
@@ -266,7 +266,7 @@ pub(super) fn report(keyring: &Keyring, tls: Option<&crate::tls::Tls>) {
     }
 }
 
-/// What a panic left behind is whole: it is put in place in one step.
+/// The value is whole even after a panic: it is replaced in one step.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

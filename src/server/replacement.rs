@@ -39,7 +39,7 @@ pub(super) async fn replace_imported(app: &Arc<App>, snapshot: Arc<Snapshot>, ke
         Ok(Err(error)) => {
             static LINES: LineLimit = LineLimit::new();
             if let Some(kept_back) = LINES.allow(Instant::now()) {
-                tracing::warn!(%id, %error, kept_back, "no replacement could be issued for an imported key");
+                tracing::warn!(%id, %error, kept_back, "issuing a replacement for an imported key failed");
             }
             None
         }

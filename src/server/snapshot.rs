@@ -1,4 +1,4 @@
-//! What requests see: one state of configuration, keys and revocations, swapped as a whole.
+//! The state that requests see: configuration, keys and revocations, replaced as a whole.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -21,7 +21,7 @@ use crate::{
 /// One consistent state. A request loads it once and passes it down, so it never goes by two of them.
 pub(crate) struct Snapshot {
     loaded: Arc<Loaded>,
-    /// The keys of that, with the revocations.
+    /// With the keys of `loaded`, and the revocations.
     verifier: Verifier,
     /// Whether the revocations are older than the configuration allows.
     is_stale: bool,
@@ -41,7 +41,7 @@ pub(crate) struct Loaded {
     pub(super) counters: VersionCounters,
 }
 
-/// The keys of a state, and what they were opened for: the configuration may be ahead of them while sources are asked.
+/// The keys of a state, and the settings that they were opened for: the configuration may be newer while sources are asked.
 #[derive(Clone)]
 pub(super) struct Keys {
     pub(super) keyring: Keyring,
@@ -128,8 +128,8 @@ impl Loaded {
         }
     }
 
-    /// Whether the keys at hand are those of this configuration and document, so that it can be put in force without asking
-    /// anybody. What a configuration changes together takes effect together.
+    /// Whether the loaded keys are those of this configuration and document, so that it can be put in force without asking a
+    /// source. All changes of a configuration take effect together.
     pub(super) fn fits(&self, config: &Config, document: &KeyringDocument) -> bool {
         let tls = |config: &Config| [&config.data.tls, &config.admin.tls, &config.metrics.tls].map(Clone::clone);
         self.keys.peppers_for == (config.pepper.clone(), document.id())

@@ -1,4 +1,4 @@
-//! What a start needs of key sources, which it may wait for.
+//! Asks the key sources at the start, and waits for them if that is wanted.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,10 +10,10 @@ use crate::{
     store::Store,
 };
 
-/// The longest wait before the sources are asked again.
+/// The longest retry delay.
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(30);
 
-/// What the sources yielded.
+/// The keys of the sources.
 pub(super) struct Started {
     pub(super) document: KeyringDocument,
     pub(super) mac_key: Arc<MacKey>,
@@ -49,7 +49,7 @@ fn try_once(
     let (keyring, mut failed) = before.reload(&document, &deployment.sources, &realms, bulla::keyring::Reload::Missing);
     if let Some(last) = failed.pop() {
         *so_far = Some(keyring);
-        // One that waiting does not change comes first.
+        // An error that waiting does not change comes first.
         let worst = failed.into_iter().find(|error| !error.is_unreachable());
         return Err(worst.unwrap_or(last).into());
     }

@@ -21,7 +21,7 @@ const ANSWERED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Revoked keys of the ledger that are compared with the log in one step.
 const PAGE: u32 = 5_000;
 
-/// How often the time to sweep by is written down, at least.
+/// The time to sweep by is written down at least this often, in seconds.
 const REMEMBERED: u64 = 300;
 
 /// Where sweeping stands.
@@ -32,7 +32,7 @@ pub(super) struct Sweeper {
     since: Instant,
     /// The part of the list in memory that is swept next.
     part: usize,
-    /// What of the clock is written down, in Unix seconds.
+    /// The time that was written down last, in Unix seconds.
     remembered: u64,
     /// The place in the ledger behind which revoked keys are compared with the log next.
     place: i64,
@@ -72,8 +72,9 @@ impl Sweeper {
         self.steady.advance(time, now);
     }
 
-    /// What has ended by this time has ended for good. The time to sweep by is behind for as long as the program was stopped,
-    /// and a clock that was set back would revive what ended meanwhile; so a clock that runs steadily is believed sooner.
+    /// Grace periods that ended by this time have ended for good. After a pause of the process the time to sweep by is behind by
+    /// the length of the pause, and a clock that is set back would revive what ended meanwhile. A clock that runs steadily is
+    /// believed sooner.
     fn settle_at(&self) -> Timestamp {
         clock::timestamp(self.steady.time().unwrap_or(self.clock.now()))
     }
@@ -82,7 +83,7 @@ impl Sweeper {
         clock::timestamp(self.clock.sweep_at())
     }
 
-    /// A part of the list in memory, and a page of the ledger; and what has come to its end is so for good.
+    /// Sweeps a part of the list in memory, settles what has ended, and compares a page of the ledger with the log.
     pub(super) fn sweep_part(&mut self, app: &App) -> Result<(), StoreError> {
         self.advance();
         self.part = (self.part + 1) % Revocations::PARTS;
@@ -109,7 +110,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// The store.
+    /// Sweeps the store.
     pub(super) fn sweep_store(&mut self, app: &App) -> Result<(), StoreError> {
         let now = self.advance();
         let destroyed = destroyed(&app.snapshot().document);
@@ -121,8 +122,8 @@ impl Sweeper {
         })
     }
 
-    /// Appends all that the log lost, of which this list was just read; how many that were. Looking into the list is quicker
-    /// than asking the log for each key, of which there may be millions.
+    /// Appends everything that the log lost; `list` was just read from it. Returns the number of entries. A look into the list
+    /// is quicker than a query for each key, of which there may be millions.
     pub(super) fn restore_all(
         &self,
         store: &dyn Store,
@@ -145,10 +146,7 @@ impl Sweeper {
 
 fn log_restored(restored: usize) -> usize {
     if restored > 0 {
-        tracing::warn!(
-            restored,
-            "the log of revocations had lost what the ledger calls revoked or suspended: it has it again"
-        );
+        tracing::warn!(restored, "revocation log had lost entries of the ledger, appended them again");
     }
     restored
 }

@@ -212,7 +212,7 @@ fn a_route_that_does_not_parse_lets_nobody_in_and_is_logged() {
     }
     gateway.ask(&format!("/v1/authorize/{key}/x"), &[("x-api-key", &key)]);
     let log = gateway.server.stop();
-    assert!(log.contains("a gateway's route requires what does not parse"), "{log}");
+    assert!(log.contains("requirements of a gateway's route do not parse"), "{log}");
     assert!(!log.contains(&key), "what stands there may be a client's, and secret");
 }
 

@@ -97,7 +97,7 @@ fn a_service_whose_store_is_exchanged_acknowledges_nothing_and_goes_on_verifying
             assert!(by_hand.code == 2 && by_hand.err.contains(told), "{}", by_hand.err);
         }
         let log = server.stop();
-        assert_eq!(log.matches("the store is not the one that was opened").count(), 1, "{log}");
+        assert_eq!(log.matches("store was exchanged, refusing changes").count(), 1, "{log}");
     }
 }
 

@@ -162,7 +162,7 @@ fn a_route_that_does_not_parse_lets_nobody_in_and_is_logged() {
         assert!(body.contains("urn:bulla:problem:misconfigured-route"), "{body}");
     }
     let log = gateway.server.stop();
-    assert!(log.contains("a gateway's route requires what does not parse"), "{log}");
+    assert!(log.contains("requirements of a gateway's route do not parse"), "{log}");
     assert!(log.contains("bulla_scope") && !log.contains(&key), "{log}");
 }
 

@@ -1,4 +1,4 @@
-//! `GET /v1/revocations`: the revocation feed, as `docs/FEED.md` has it: at once, after a wait, or as server-sent events.
+//! `GET /v1/revocations`: the revocation feed of `docs/FEED.md`: at once, after a wait, or as server-sent events.
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
@@ -32,14 +32,14 @@ use crate::{
     },
 };
 
-/// The longest wait that is granted. Proxies close an upstream connection after 30 or 60 seconds of silence by default.
+/// The longest wait. Proxies close an upstream connection after 30 or 60 seconds of silence by default.
 const MAX_WAIT: Duration = Duration::from_secs(25);
 /// The longest silence of a stream, for the same reason.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
 /// Tells nginx, which buffers an answer until it ends or fills 4 KiB, to send each piece at once.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// What a follower asks for.
+/// The question of a follower.
 struct Subscription {
     realm: Option<Realm>,
     after: u64,
@@ -126,7 +126,7 @@ enum Waited {
     Unauthorized,
 }
 
-/// Waits for what comes behind `seq`, until some time, and for as long as the follower's key holds.
+/// Waits for entries behind `seq`, until a deadline, and only while the follower's key is accepted.
 async fn wait(app: &Arc<App>, credential: &mut StreamCredential, seq: u64, until: Instant) -> Waited {
     loop {
         let changed = app.log_beyond(seq, RECHECK_INTERVAL.min(until - Instant::now())).await;
@@ -139,7 +139,7 @@ async fn wait(app: &Arc<App>, credential: &mut StreamCredential, seq: u64, until
     }
 }
 
-/// Sends an event, for as long as the follower's key holds. Whether it was sent.
+/// Sends an event, and only while the follower's key is accepted. Whether it was sent.
 async fn send(app: &Arc<App>, credential: &mut StreamCredential, sender: &mpsc::Sender<Event>, event: Event) -> bool {
     let mut sending = pin!(sender.send(event));
     loop {
@@ -151,14 +151,14 @@ async fn send(app: &Arc<App>, credential: &mut StreamCredential, sender: &mpsc::
     }
 }
 
-/// The longest that a follower waits: its message has to come while the one before counts, and before this server or a
-/// proxy closes a silent connection.
+/// The longest wait of a follower: its message must come before the last one is stale, and before this server or a proxy closes
+/// a silent connection.
 fn longest_wait(app: &App) -> Duration {
     MAX_WAIT.min(app.config.feed.valid_for.0 / 2).min(app.config.server.idle_timeout.0 / 2)
 }
 
-/// Sends messages until the follower's API key ends: at once what there is, then each change as it comes, and one without changes
-/// before the last is stale. A comment is sent where the stream would be silent for too long.
+/// Sends messages until the follower's API key ends: the first one at once, then one for each change, and one without changes
+/// before the last one is stale. A comment is sent if the stream would be silent for too long.
 async fn subscribe(app: Arc<App>, asked: Subscription, mut credential: StreamCredential) -> Result<Response, Problem> {
     let first = message(&app, asked.realm, asked.after).await?;
     let (sender, events) = mpsc::channel(1);
@@ -184,7 +184,7 @@ async fn subscribe(app: Arc<App>, asked: Subscription, mut credential: StreamCre
             }
             next = match message(&app, asked.realm, seq).await {
                 Ok(message) if !*app.planes.stopping.borrow() => message,
-                // The client connects again, and hears then what is wrong.
+                // The client connects again, and gets the error then.
                 _ => return,
             };
         }

@@ -11,7 +11,7 @@ use crate::{
     server::{door::Door, problem::Problem},
 };
 
-/// How long an application may go by what it has: a new key has to be published for longer before it signs.
+/// How long an application may cache the keys: publish a new key for longer before it signs.
 const CACHED: &str = "public, max-age=300";
 
 /// Publishes the keys that assertions are signed with.

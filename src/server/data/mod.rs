@@ -1,4 +1,4 @@
-//! The data plane: verify, authorize, introspect. What a caller may see of a key, and nothing of why not.
+//! The data plane: verify, authorize, introspect. A caller hears whether a key is accepted, and not why not.
 
 pub(super) mod authorize;
 mod batch;
@@ -34,8 +34,8 @@ use super::{
 };
 use crate::{api::health::Ready, telemetry::exposition::Format};
 
-/// The data plane. What gateways ask with every request of their clients is looked for first: a router takes longer to find it
-/// than the key takes to be verified.
+/// The data plane. The endpoints of gateways come before the router, which takes longer to find them than a key takes to be
+/// verified.
 #[derive(Clone)]
 pub(super) struct DataPlane {
     app: Arc<App>,
@@ -56,12 +56,12 @@ impl Service for DataPlane {
             authorize::EXT_AUTHZ => authorize::ext_authz(self.app, request).await,
             _ => return self.others.call(request).await,
         };
-        // As a router does it. Over HTTP/2 a body would end the stream as a mistake.
+        // As a router does it. Over HTTP/2 a body would end the stream with an error.
         if only_head { response.map(|_| Body::empty()) } else { response }
     }
 }
 
-/// All but what gateways ask.
+/// The endpoints except those of gateways.
 pub(super) fn router(app: Arc<App>) -> Router {
     let (router, _description) = routes().split_for_parts();
     router
@@ -120,12 +120,12 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
         worker.store.seal_counts()
     });
     let counts = counts.await;
-    // Without the store the counts stay as they were; its failing shows elsewhere.
+    // Without the store the counts stay as they were; `/readyz` shows that it fails.
     if let Ok(Ok(counts)) = counts {
         counts.into_iter().for_each(|count| app.metrics.sealed(count.realm, count.version, count.count));
     }
     let format = Format::accepted(&headers);
-    // A cache in between may not hand one format to a scraper of the other.
+    // A cache must not give one format to a scraper of the other.
     let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
     (headers, app.metrics.render(format))
 }

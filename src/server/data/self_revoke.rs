@@ -1,4 +1,4 @@
-//! `POST /v1/self-revoke`: the holder of a key can end it, its finder too.
+//! `POST /v1/self-revoke`: everybody who holds a key can revoke it, also someone who found it.
 
 use std::sync::Arc;
 
@@ -26,16 +26,16 @@ use crate::{
     },
 };
 
-/// A client of RFC 7009 shows its own key, and names in the body the one that is to end. It must not lose its own and be told
-/// that all is well.
+/// A client of RFC 7009 authenticates with its own key, and names another one in the body. It must not revoke its own key by
+/// mistake.
 const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header, and takes neither a body nor a query: a key that \
     these name would live on. Show the key that is to be revoked in the header, or revoke it by its id on the admin plane \
     (`DELETE /v1/api-keys/{id}`)";
 
-/// Ends the API key that is shown.
+/// Revokes the presented API key.
 ///
-/// For good, and whichever realm it is of. Of a key with a secret half all but that is enough. The key is in a header: a
-/// request that may name another one, in its body or in its query, is a 400.
+/// Revokes it for good, in any realm. A key with a secret half can be presented without it. The key is in a header: a request
+/// that may name another one, in its body or in its query, is a 400.
 #[utoipa::path(
     post, path = "/v1/self-revoke",
     responses(

@@ -1,4 +1,4 @@
-//! Work on a thread of its own, which may hang for itself.
+//! Work on a thread of its own, which may hang.
 
 use std::thread;
 
@@ -7,7 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 use super::Trigger;
 use crate::hardening::forget_registers;
 
-/// Work on a thread that nobody waits for at the end.
+/// Work on a thread of its own. The process does not wait for it when it stops.
 pub(super) struct Job<T> {
     trigger: Trigger,
     pub(super) begun: Instant,
@@ -17,7 +17,7 @@ pub(super) struct Job<T> {
 impl<T: Send + 'static> Job<T> {
     pub(super) fn start(trigger: Trigger, work: impl FnOnce() -> T + Send + 'static) -> Self {
         let (tell, done) = oneshot::channel();
-        // Where there is no thread the sender is dropped, which is told as a failure.
+        // Without a thread the sender is dropped, which counts as a failure.
         let _started = thread::Builder::new().name("keyring".to_owned()).spawn(move || {
             let result = work();
             forget_registers();

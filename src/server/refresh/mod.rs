@@ -1,9 +1,9 @@
 //! Reloads keyring, configuration and certificates: on SIGHUP, when a file changes, at an interval, and when a presented key
 //! names an unknown version. What was loaded before stays in force if it cannot be loaded again.
 //!
-//! A look has two parts, each on a thread that may hang for itself. The first puts in force what configuration and keyring say,
-//! with the keys at hand. The second asks key sources, and takes the next step of rotation. While one of them hangs the other
-//! goes on, and `/readyz` says so.
+//! A look has two parts, each on a thread of its own. The first puts configuration and keyring in force, with the keys that are
+//! loaded. The second asks key sources, and takes the next step of rotation. While one hangs the other goes on, and `/readyz`
+//! shows it.
 
 mod job;
 mod second;
@@ -71,7 +71,7 @@ pub(super) struct Refresher {
 struct FirstOutcome {
     changed: bool,
     failed: Vec<String>,
-    /// The document may be under another MAC key than the one at hand.
+    /// The document may be under another MAC key than the loaded one.
     wants_mac_key: bool,
 }
 
@@ -156,7 +156,7 @@ impl Refresher {
         }
     }
 
-    /// Begins a look, or has one begin when the one that is under way ends.
+    /// Begins a look, now or when the current one ends.
     fn look(&mut self, trigger: Trigger) {
         // The end of this look says when the next one is due.
         self.retry = self.retry.map(|(_, wait)| (never(), wait));
@@ -188,7 +188,7 @@ impl Refresher {
         }
     }
 
-    /// Begins the second part, or has one begin when the one that is under way ends.
+    /// Begins the second part, now or when the current one ends.
     fn ask(&mut self, second: SecondPart) {
         if self.asking.is_some() {
             let before = self.ask_next.take();
@@ -219,7 +219,7 @@ impl Refresher {
         self.retry = error.as_ref().map(|error| {
             let most = self.app.config.keyring.refresh_interval.0.max(FIRST_RETRY);
             let wait = self.retry.map_or(FIRST_RETRY, |(_, before)| (before * 2).min(most));
-            tracing::warn!(?trigger, %error, retry_in = ?wait, "not all of keyring and configuration could be loaded");
+            tracing::warn!(?trigger, %error, retry_in = ?wait, "reload failed in part, retrying");
             (Instant::now() + wait, wait)
         });
         self.failed = error;

@@ -1,4 +1,4 @@
-//! The second part of a look: asking the key sources, and what else may take its time.
+//! The second part of a look: everything that may take long. It asks the key sources, and rotates.
 
 use std::{
     collections::HashSet,
@@ -23,7 +23,7 @@ use crate::{
     store::{SealCount, seal_warning, transact},
 };
 
-/// What looks remember for the next ones.
+/// What looks remember.
 #[derive(Default)]
 pub(super) struct Seen {
     rotation: Mutex<rotation::Seen>,
@@ -35,7 +35,7 @@ pub(super) struct Seen {
 pub(super) fn take(app: &App, SecondPart { trigger, first }: SecondPart, seen: &Seen, retries: bool) -> LookOutcome {
     let FirstOutcome { mut changed, mut failed, wants_mac_key } = first;
     let mut loaded = true;
-    // What failed before is asked again, or a look that does not ask it would call it well.
+    // A source that failed before is asked again, or a look that does not ask it would report success.
     let again = trigger.asks_all() || retries;
     if wants_mac_key || again {
         let asked = app.reloader.ask_mac_key().and_then(|()| app.reloader.publish_again());
@@ -72,7 +72,7 @@ pub(super) fn take(app: &App, SecondPart { trigger, first }: SecondPart, seen: &
     LookOutcome { trigger, loaded, changed, failed }
 }
 
-/// Takes the next step of automatic rotation, if one is due, and takes it up here; what of that failed.
+/// Takes the next step of automatic rotation, if one is due, and loads the result. Returns errors.
 fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError> {
     let deployment = app.reloader.deployment();
     let (config, now) = (&deployment.config, clock::now());
@@ -91,7 +91,7 @@ fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError
             return Ok(None);
         }
         Some(Step::Stage(uri)) => Change::Stage(Stage { sources: vec![uri], suite: config.rotation.suite }),
-        // This process has seen it staged for an interval, by a clock that nobody sets: the time on record adds nothing.
+        // This process has seen it staged for an interval, by a monotonic clock: the time on record adds nothing.
         Some(Step::Activate(version)) => Change::Activate(version, Activate { force: true, ..Activate::default() }),
     };
     match change.apply(&deployment, &*app.store, &Actor::service(), now) {
@@ -121,12 +121,12 @@ pub(super) fn warn_of_budgets(app: &App, seen: &Seen) {
     }
 }
 
-/// Notes a reload in the audit. It has happened, written down or not.
+/// Appends a reload to the audit. The reload counts even if that fails.
 fn record(app: &App, trigger: Trigger) {
     let serial = app.snapshot().document.serial();
     let detail = json!({"trigger": format!("{trigger:?}").to_lowercase(), "serial": serial});
     let record = Actor::service().record(clock::now(), "config.reload", None, detail);
     if let Err(error) = transact(&*app.store, |transaction| transaction.append_audit(&record)) {
-        tracing::warn!(%error, "a reload is missing in the audit");
+        tracing::warn!(%error, "audit record of a reload is missing");
     }
 }

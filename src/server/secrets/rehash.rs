@@ -32,8 +32,8 @@ impl SecretChecks {
         let made = blocking::run(move || {
             match secret::rehash(&*self.store, (id, &old), (&digests, &peppers), scheme, clock::now()) {
                 Ok(true) => drop(self.metrics.secret_rehashed.inc()),
-                Ok(false) => tracing::debug!(%id, "a hash changed while it was made anew"),
-                Err(error) => tracing::warn!(%id, %error, "a hash could not be made anew; the old one goes on"),
+                Ok(false) => tracing::debug!(%id, "hash changed during its rehash"),
+                Err(error) => tracing::warn!(%id, %error, "rehash failed, keeping the old hash"),
             }
             drop(permit);
         });

@@ -52,12 +52,12 @@ impl Scrub {
                 metrics.secret_hashes_broken.inc();
                 named += 1;
                 if named <= NAMED {
-                    tracing::error!(%id, %error, "a stored hash of a secret half is not as it was stored");
+                    tracing::error!(%id, %error, "stored hash of a secret half fails its integrity check");
                 }
             }
         }
         if named > NAMED {
-            tracing::error!(more = named - NAMED, "further stored hashes of secret halves are not as they were stored");
+            tracing::error!(more = named - NAMED, "more stored hashes of secret halves fail their integrity check");
         }
         let trouble = self.found.trouble().or_else(|| self.before.trouble());
         self.after = match sample.last() {

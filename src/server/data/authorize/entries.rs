@@ -1,12 +1,12 @@
-//! How much a message makes of its bytes: two of them are an entry of a map, which takes sixty in memory. So entries are counted
-//! before any is made.
+//! A limit on entries: two bytes of a message may be an entry of a map, which takes sixty bytes in memory. So entries are counted
+//! before the message is read.
 
 use prost::encoding::{WireType, decode_key, decode_varint, skip_field};
 
-/// Entries that a message may have. An Envoy sends 100 headers by default, and 8,192 at most.
+/// The most entries of a message. Envoy sends 100 headers by default, and at most 8,192.
 pub(super) const MAX_ENTRIES: usize = 10_000;
 
-/// Shorter messages cannot make much of their bytes.
+/// The entries of shorter messages do not take much memory.
 const SHORT: usize = 64 << 10;
 
 /// The fields that lead to entries, from a whole message on, and what they lead to: attributes; request, http, headers; the
@@ -18,7 +18,7 @@ pub(super) fn too_many(message: &[u8]) -> bool {
     message.len() > SHORT && PATHS.iter().map(|path| count(message, path)).sum::<usize>() > MAX_ENTRIES
 }
 
-/// How often the path is there. The reader of the message refuses what does not parse.
+/// How often the path occurs. Reading the message fails later if it does not parse.
 fn count(mut message: &[u8], path: &[u32]) -> usize {
     let [field, rest @ ..] = path else { return 1 };
     let mut found = 0;

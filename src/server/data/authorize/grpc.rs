@@ -1,5 +1,5 @@
-//! gRPC `envoy.service.auth.v3.Authorization/Check`: what is required stands in the route's context extensions, and an
-//! answer says what the client hears, or what becomes of its request's headers.
+//! gRPC `envoy.service.auth.v3.Authorization/Check`: the requirements are in the route's context extensions. The answer holds the
+//! response for the client, or changes of the request's headers.
 
 use std::{net::IpAddr, str, sync::Arc};
 
@@ -33,11 +33,11 @@ use crate::server::{
 };
 use crate::telemetry::excerpt::{self, excerpt};
 
-/// Where it is asked for.
+/// The path of the method.
 pub(in crate::server::data) const PATH: &str = "/envoy.service.auth.v3.Authorization/Check";
 
-/// The context extension that says what a route requires. No other name may begin like it, however it is written: a slip
-/// there would have the route require nothing.
+/// The context extension with the requirements of a route. No other name may begin with it, in any case: with a typing error
+/// the route would require nothing.
 const REQUIRED: &str = "bulla";
 
 /// Answers a gateway: may this request pass?
@@ -89,7 +89,7 @@ async fn check(app: &Arc<App>, peer: Peer, attributes: AttributeContext) -> Resu
     let set = |(name, value): (&'static HeaderName, _)| HeaderValueOption::set(name.as_str().into(), value);
     Ok(OkHttpResponse {
         headers: identity.into_values().map(set).collect(),
-        // The application has no need of the key.
+        // The application does not need the key.
         headers_to_remove: headers.keys().map(bytes_of).collect(),
     })
 }
@@ -122,7 +122,7 @@ fn credentials(http: HttpRequest, only: Option<&HeaderName>) -> HeaderMap {
     let mut found = HeaderMap::new();
     let mut keep = |key: &[u8], value: Bytes| {
         if let Some(name) = Credential::headers(only).find(|name| key.eq_ignore_ascii_case(name.as_str().as_bytes())) {
-            // One that cannot be read is no key, but it is there.
+            // A value that cannot be read is not a key, but it counts as a credential.
             found.append(name, HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("?")));
         }
     };
@@ -135,7 +135,7 @@ fn credentials(http: HttpRequest, only: Option<&HeaderName>) -> HeaderMap {
     found
 }
 
-/// What HTTP would answer, for Envoy to answer. As an error of the service it might be let through.
+/// The answer of HTTP, for Envoy to send. If it were an error of gRPC, Envoy might let the request through.
 async fn deny(denied: Denied) -> CheckResponse {
     let (head, body) = denied.into_response().into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();

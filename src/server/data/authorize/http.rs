@@ -1,4 +1,4 @@
-//! `ANY /v1/authorize`: what is required stands in the path, and every answer in status and headers.
+//! `ANY /v1/authorize`: the requirements are in the path, the answer in status and headers.
 
 use std::sync::Arc;
 
@@ -72,8 +72,7 @@ pub(in crate::server::data) fn is_authorize(path: &str) -> bool {
     path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The segment behind the path, which the route wrote. What stands behind that, and the query, are the client's and not
-/// looked at.
+/// The segment behind the path, which the route set. Everything behind it, and the query, are the client's and ignored.
 fn route(path: &str) -> Option<&str> {
     path.strip_prefix(PATH)?.strip_prefix('/')?.split('/').next()
 }

@@ -1,4 +1,4 @@
-//! Who was let through, as the application behind the gateway hears it.
+//! The identity headers, for the application behind the gateway.
 
 use std::fmt::Write;
 
@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::{assertion::Assertions, clock, verification::Accepted};
 
-/// The names. All of them are in every answer that lets a request through, empty where there is nothing to say, so that a
-/// client's own never gets through.
+/// The names. An answer that lets a request through has all of them, empty if need be, so that a client's own headers never get
+/// through.
 static NAMES: [HeaderName; 6] = [
     HeaderName::from_static("x-bulla-app-id"),
     HeaderName::from_static("x-bulla-api-key-id"),
@@ -21,15 +21,15 @@ static NAMES: [HeaderName; 6] = [
     HeaderName::from_static("x-bulla-assertion"),
 ];
 
-/// The values, one behind the other: nearly every request asks for them, and so they are written in one piece.
+/// The values in one text, as nearly every request needs them.
 pub(super) struct Identity {
     text: String,
     ends: [usize; NAMES.len()],
 }
 
 impl Identity {
-    /// What is told of an accepted key, and the same signed where anything signs, for `audience` if the route names one.
-    /// `None` if it fits in no header.
+    /// The identity of an accepted key, with an assertion if there are signing keys, for `audience` if the route names one.
+    /// `None` if it does not fit into headers.
     pub(super) fn of(accepted: &Accepted, assertions: Option<&Assertions>, audience: Option<&str>) -> Option<Self> {
         let (mut text, id) = (String::with_capacity(256), accepted.id());
         text.push_str(accepted.app_id().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
@@ -62,7 +62,7 @@ impl Identity {
     pub(super) fn into_headers(self) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(NAMES.len());
         for (name, value) in self.into_values() {
-            // All of the text fits in a header. Even if it did not none would be missing, and let a client's own through.
+            // The text fits into headers. Even if it did not, no header would be missing.
             headers.insert(name, HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("")));
         }
         headers

@@ -1,8 +1,7 @@
-//! What counts here of the messages of `envoy.service.auth.v3`, with their names and numbers there. An Envoy sends a good deal
-//! more about a request; reading protocol buffers skips what a message does not name, and that is most of what a whole one
-//! would cost.
+//! The fields of `envoy.service.auth.v3` that count here, with their names and numbers. Envoy sends much more about a request;
+//! fields that a message does not name are skipped, which saves most of the cost of reading one.
 //!
-//! Texts are `Bytes`, which is the same on the wire: they are parts of what was read, and copied nowhere.
+//! Texts are `Bytes`, which is the same on the wire: they are slices of the request, without a copy.
 
 use std::fmt;
 

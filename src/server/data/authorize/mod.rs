@@ -28,19 +28,19 @@ pub(super) use self::{
     http::{authorize, is_authorize},
 };
 
-/// What the text of a route requires: the defaults where there is none.
+/// Reads the requirements of a route; the defaults without a text.
 fn requirements(snapshot: &Snapshot, route: Result<Option<&str>, String>) -> Result<Required, Denied> {
     static LINES: LineLimit = LineLimit::new();
     let required = route.and_then(|text| text.map_or(Ok(Required::default()), required::parse));
     required.and_then(|required| known_realms(snapshot, required)).map_err(|detail| {
         if let Some(kept_back) = LINES.allow(Instant::now()) {
-            tracing::error!(detail, kept_back, "a gateway's route requires what does not parse");
+            tracing::error!(detail, kept_back, "requirements of a gateway's route do not parse");
         }
         Denied::Failed(Problem::misconfigured_route(detail))
     })
 }
 
-/// A realm that the configuration does not have is a mistake of the route: no key of it could ever be accepted.
+/// An unknown realm is an error of the route: no key of it could ever be accepted.
 fn known_realms(snapshot: &Snapshot, required: Required) -> Result<Required, String> {
     match required.realms.iter().find(|realm| !snapshot.config.realms.contains_key(realm.as_str())) {
         Some(realm) => Err(format!("the route requires the realm `{realm}`, and there is no [realms.{realm}]")),
@@ -48,7 +48,7 @@ fn known_realms(snapshot: &Snapshot, required: Required) -> Result<Required, Str
     }
 }
 
-/// Verifies the key in a client's headers, and its address where that is known. What belongs to the route has come before.
+/// Verifies the key in a client's headers, by its address if that is known.
 async fn verify(
     verification: &KeyVerifier,
     snapshot: &Snapshot,
@@ -70,7 +70,7 @@ async fn verify(
             identity.ok_or_else(|| {
                 static LINES: LineLimit = LineLimit::new();
                 if let Some(kept_back) = LINES.allow(Instant::now()) {
-                    tracing::error!(id = %accepted.id(), kept_back, "what is to be told of the key fits in no header");
+                    tracing::error!(id = %accepted.id(), kept_back, "identity of the key does not fit into headers");
                 }
                 Denied::Failed(Problem::internal())
             })

@@ -1,5 +1,5 @@
-//! What a gateway's route requires, as a text that no client can set: the first path segment behind `/v1/authorize/`, or the
-//! context extension of an Envoy's route.
+//! The requirements of a gateway's route, a text that no client can set: the first path segment behind `/v1/authorize/`, or the
+//! context extension of a route in Envoy.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use bulla::{Realm, claims::Claims};
 /// each one costs something.
 const MAX_NAMES: usize = 64;
 
-/// The requirements of a route. Nothing in them means the configured defaults.
+/// The requirements of a route. Without any, the configured defaults count.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Required {
     pub(super) realms: Vec<Realm>,
@@ -19,8 +19,8 @@ pub(super) struct Required {
     pub(super) from: Option<HeaderName>,
 }
 
-/// Reads `realm:live,scope:orders.read,aud:shop,from:x-api-key`, any part in any order, or `-`. An error says which part is
-/// wrong without quoting it: on a route that lacks its segment a client's path stands there, and a key might in that.
+/// Reads `realm:live,scope:orders.read,aud:shop,from:x-api-key`, any part in any order, or `-`. An error names the wrong
+/// part by its number, without a quote: if the route lacks its segment, the text is a client's path, which may hold a key.
 pub(super) fn parse(segment: &str) -> Result<Required, String> {
     let mut required = Required::default();
     if segment == "-" {

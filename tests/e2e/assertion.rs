@@ -30,7 +30,7 @@ fn signing(keys: &[u8]) -> Deployment {
 
 fn listed(keys: &[u8]) -> String {
     let uris: Vec<String> = keys.iter().map(|byte| format!("\"file:assertion-{byte}.key\"")).collect();
-    format!("signing_keys = [{}]\n# What", uris.join(", "))
+    format!("signing_keys = [{}]\n# The issuer", uris.join(", "))
 }
 
 fn write_key(deployment: &Deployment, byte: u8) {

@@ -260,7 +260,7 @@ fn a_realm_names_a_recipient_and_nothing_that_opens() {
     let identity = identity.lines().last().expect("a line");
     let broken = elsewhere.recipient.replace("age1", "age1q");
     for (named, why) in
-        [(identity, "take it off this machine"), (PASSPHRASE, "A passphrase is none"), (&broken, "age1")]
+        [(identity, "take it off this machine"), (PASSPHRASE, "A passphrase is not allowed"), (&broken, "age1")]
     {
         deployment.configure("[realms.test]", &format!("[realms.test]\nescrow = \"{named}\""));
         let ran = deployment.run(&["keys", "list"]);

@@ -152,8 +152,8 @@ fn tls_begins_and_ends_with_the_service_alone() {
     let moved = text.replace("[data.tls]", "[metrics.tls]");
     replace(&deployment.file("bulla.toml"), &moved);
     let degraded = |data: &Http| data.get("/readyz").json()["degraded"].to_string();
-    server.until("the reload", |_| degraded(&data).contains("[data.tls] is gone"));
-    assert!(degraded(&data).contains("[metrics.tls] takes effect when"), "{}", degraded(&data));
+    server.until("the reload", |_| degraded(&data).contains("[data.tls] was removed"));
+    assert!(degraded(&data).contains("[metrics.tls] takes effect at"), "{}", degraded(&data));
     assert_eq!(server.metrics.get("/metrics").status, 200, "still without TLS");
 }
 
@@ -232,7 +232,7 @@ fn no_port_opens_on_files_that_do_not_make_tls() {
             assert!(ran.expect("openssl runs").success());
             replace(&at.file("tls.key"), &std::fs::read_to_string(at.file("sealed.key")).expect("the sealed key"));
         }),
-        ("no certificate that can be read", &|at| {
+        ("invalid certificate", &|at| {
             replace(&at.file("tls.crt"), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
         }),
     ];

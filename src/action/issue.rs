@@ -1,11 +1,11 @@
-//! Issuing API keys: checks the request, seals the key, and records it before it is shown.
+//! IssueContext API keys: checks the request, seals the key, and records it before it is shown.
 
 use bulla::{ApiKey, ApiKeyId, IssueError, IssueRequest, Issuer, Realm};
 use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{ActionError, Actor, invalid, new_api_key::Wish, seconds, take_back::AHEAD};
+use super::{ActionError, Actor, invalid, new_api_key::ApprovedKey, revoke::AHEAD, seconds};
 use crate::{
     api::issue::{IssuedApiKey, NewApiKey},
     clock,
@@ -36,7 +36,7 @@ pub(crate) enum Issued {
 }
 
 /// What issuing needs: of the service, of the command, of a test.
-pub(crate) struct Issuing<'a> {
+pub(crate) struct IssueContext<'a> {
     pub(crate) issuer: &'a Issuer,
     pub(crate) store: &'a dyn Store,
     pub(crate) config: &'a Config,
@@ -62,14 +62,14 @@ pub(super) struct Prepared {
     escrow: Option<EscrowRow>,
 }
 
-impl Issuing<'_> {
+impl IssueContext<'_> {
     fn requires(&self, realm: &str) -> bool {
         realm.parse().is_ok_and(|realm| secret::policy_of(self.config, realm) == SecretPolicy::Required)
     }
 
     /// Issues one key. It is on record before it is returned.
     pub(crate) fn one(&self, new: NewApiKey) -> Result<IssuedApiKey, ActionError> {
-        let new = vec![self.wish(new)?];
+        let new = vec![self.approve(new)?];
         match self.record(&new, None)? {
             Issued::Now(mut keys) => keys.pop().ok_or_else(|| StoreError::Aborted.into()),
             Issued::Before(_) => Err(StoreError::Aborted.into()),
@@ -79,7 +79,7 @@ impl Issuing<'_> {
     /// Issues all of these keys, or none.
     pub(crate) fn all(&self, new: Vec<NewApiKey>, once: Option<&IdempotencyKey>) -> Result<Issued, ActionError> {
         let single = new.len() == 1;
-        let mut wishes = Vec::with_capacity(new.len());
+        let mut approved = Vec::with_capacity(new.len());
         let slow = |new: &NewApiKey| {
             let realm = new.realm.parse().ok().filter(|_| new.secret || self.requires(&new.realm));
             realm.is_some_and(|realm| secret::scheme_of(self.config, realm).memory_kib() > 0)
@@ -89,13 +89,13 @@ impl Issuing<'_> {
             return Err(invalid("api_keys", message));
         }
         for (at, one) in new.into_iter().enumerate() {
-            let wish = self.wish(one).map_err(|error| if single { error } else { error.at(at) });
-            wishes.push(wish?);
+            let one = self.approve(one).map_err(|error| if single { error } else { error.at(at) });
+            approved.push(one?);
         }
-        self.record(&wishes, once)
+        self.record(&approved, once)
     }
 
-    fn record(&self, wishes: &[Wish], once: Option<&IdempotencyKey>) -> Result<Issued, ActionError> {
+    fn record(&self, approved: &[ApprovedKey], once: Option<&IdempotencyKey>) -> Result<Issued, ActionError> {
         let mut draws = 0;
         loop {
             draws += 1;
@@ -103,15 +103,16 @@ impl Issuing<'_> {
             // they are based on.
             let prepared = transact(self.store, |transaction| {
                 let before = self.answered(transaction, once)?;
-                let from = |wish: &Wish| good_from(transaction, wish.request.app_id, wish.request.realm);
-                Ok::<_, ActionError>((before, wishes.iter().map(from).collect::<Result<Vec<_>, _>>()?))
+                let from =
+                    |approved: &ApprovedKey| good_from(transaction, approved.request.app_id, approved.request.realm);
+                Ok::<_, ActionError>((before, approved.iter().map(from).collect::<Result<Vec<_>, _>>()?))
             })?;
             let good_from = match prepared {
                 (Some(before), _) => return Ok(Issued::Before(before)),
                 (None, good_from) => good_from,
             };
             let prepared: Result<Vec<_>, _> =
-                wishes.iter().zip(good_from).map(|(wish, from)| self.prepare(wish, from)).collect();
+                approved.iter().zip(good_from).map(|(approved, from)| self.prepare(approved, from)).collect();
             let prepared = prepared?;
             let recorded = transact(self.store, |transaction| {
                 if let Some(before) = self.answered(transaction, once)? {
@@ -151,8 +152,12 @@ impl Issuing<'_> {
     }
 
     /// Seals a key, hashes its secret half, and encrypts it where its realm has an escrow recipient.
-    pub(super) fn prepare(&self, wish: &Wish, good_from: Option<Timestamp>) -> Result<Prepared, ActionError> {
-        let Wish { request, name, restrictions } = wish;
+    pub(super) fn prepare(
+        &self,
+        approved: &ApprovedKey,
+        good_from: Option<Timestamp>,
+    ) -> Result<Prepared, ActionError> {
+        let ApprovedKey { request, name, restrictions } = approved;
         // A rule revokes what was issued before its time, which may lie some seconds ahead: the key is dated behind it.
         let issued_at = good_from.map_or(self.now, |from| from.max(self.now));
         if let Some(rule) = good_from.filter(|rule| rule.duration_since(self.now) > AHEAD) {
@@ -228,12 +233,12 @@ impl Issuing<'_> {
     }
 
     /// Parses the request, and checks it against the realm's policy.
-    pub(super) fn wish(&self, new: NewApiKey) -> Result<Wish, ActionError> {
+    pub(super) fn approve(&self, new: NewApiKey) -> Result<ApprovedKey, ActionError> {
         let unbound = RealmConfig::default();
         let policy = self.config.realms.get(&new.realm).unwrap_or(&unbound);
-        let wish = new.into_wish(policy, self.now)?;
-        let secret = wish.request.claims.has_secret();
-        match (secret::policy_of(self.config, wish.request.realm), secret) {
+        let approved = new.approve(policy, self.now)?;
+        let secret = approved.request.claims.has_secret();
+        match (secret::policy_of(self.config, approved.request.realm), secret) {
             (SecretPolicy::Off, true) => Err(ActionError::Policy {
                 field: "secret".to_owned(),
                 message: "keys of this realm have no secret halves".to_owned(),
@@ -242,8 +247,8 @@ impl Issuing<'_> {
                 "secret",
                 "secret halves need a [pepper] in the configuration: a version, and its key source",
             )),
-            (SecretPolicy::Required, false) => Ok(wish.with_secret()),
-            _ => Ok(wish),
+            (SecretPolicy::Required, false) => Ok(approved.with_secret()),
+            _ => Ok(approved),
         }
     }
 }

@@ -12,8 +12,8 @@ pub(crate) mod reroll;
 pub(crate) mod reroll_secret;
 pub(crate) mod restore;
 pub(crate) mod reveal;
+pub(crate) mod revoke;
 pub(crate) mod rotation;
-pub(crate) mod take_back;
 
 use bulla::{ApiKeyId, IssueError, secret::SecretHashError};
 use jiff::Timestamp;

@@ -19,13 +19,13 @@ use crate::{
 };
 
 /// A request that passed the checks, and may be issued.
-pub(super) struct Wish {
+pub(super) struct ApprovedKey {
     pub(super) request: IssueRequest,
     pub(super) name: Option<String>,
     pub(super) restrictions: Restrictions,
 }
 
-impl Wish {
+impl ApprovedKey {
     /// The same with a secret half.
     pub(super) fn with_secret(mut self) -> Self {
         self.request.claims = self.request.claims.with_secret();
@@ -50,7 +50,7 @@ impl NewApiKey {
         }
     }
 
-    pub(super) fn into_wish(self, policy: &RealmConfig, now: Timestamp) -> Result<Wish, ActionError> {
+    pub(super) fn approve(self, policy: &RealmConfig, now: Timestamp) -> Result<ApprovedKey, ActionError> {
         let noted = self.name.iter().chain(self.meta.keys()).chain(self.meta.values()).chain(&self.scopes);
         noted.into_iter().try_for_each(|text| check_note("name, scopes and meta", text))?;
         let audience = self.audience.into_vec();
@@ -77,8 +77,8 @@ impl NewApiKey {
             cidr: claims.cidr().iter().map(ToString::to_string).collect(),
         };
         let request = IssueRequest { realm, app_id, expires_at: expires_at.map(seconds), claims };
-        let wish = Wish { request, name: self.name.filter(|name| !name.is_empty()), restrictions };
-        Ok(if self.secret { wish.with_secret() } else { wish })
+        let approved = ApprovedKey { request, name: self.name.filter(|name| !name.is_empty()), restrictions };
+        Ok(if self.secret { approved.with_secret() } else { approved })
     }
 }
 

@@ -4,8 +4,8 @@ use bulla::ApiKeyId;
 
 use super::{
     ActionError,
-    issue::{Issuing, Replaces, good_from},
-    take_back::is_revoked,
+    issue::{IssueContext, Replaces, good_from},
+    revoke::is_revoked,
 };
 use crate::{
     api::issue::{IssuedApiKey, NEVER, NewApiKey},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Issues a key like the imported one, unless that was done before.
-pub(crate) fn replace(id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Option<IssuedApiKey>, ActionError> {
+pub(crate) fn replace(id: ApiKeyId, issuing: &IssueContext<'_>) -> Result<Option<IssuedApiKey>, ActionError> {
     let row = issuing.store.find(&id)?.ok_or(ActionError::Unknown(id))?.row;
     let new = NewApiKey {
         name: row.name,
@@ -23,9 +23,9 @@ pub(crate) fn replace(id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Option<Issu
         meta: row.meta,
         ..NewApiKey::plain(id.realm(), row.app_id)
     };
-    let wish = issuing.wish(new)?;
+    let approved = issuing.approve(new)?;
     let good_from = transact(issuing.store, |transaction| good_from(transaction, row.app_id, id.realm()))?;
-    let prepared = issuing.prepare(&wish, good_from)?;
+    let prepared = issuing.prepare(&approved, good_from)?;
     let old = Replaces { id, revoked_at: None, reason: None };
     let first = transact(issuing.store, |transaction| {
         // It was active when it was presented. A key that was revoked or suspended since then is not replaced.

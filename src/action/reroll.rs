@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use super::{
     ActionError, invalid,
-    issue::{Issuing, Replaces, good_from},
-    take_back::expiry_of,
+    issue::{IssueContext, Replaces, good_from},
+    revoke::expiry_of,
 };
 use crate::{
     api::{
@@ -23,20 +23,21 @@ pub(crate) const GRACE: &str = "1d";
 
 impl Reroll {
     /// Issues the new key and revokes the old one, both or neither.
-    pub(crate) fn apply(&self, id: ApiKeyId, issuing: &Issuing<'_>) -> Result<Rerolled, ActionError> {
+    pub(crate) fn apply(&self, id: ApiKeyId, issuing: &IssueContext<'_>) -> Result<Rerolled, ActionError> {
         let now = issuing.now;
         let grace = parse_span(self.grace.as_deref().unwrap_or(GRACE)).map_err(|error| invalid("grace", error))?;
         let revoked_at = ends_at(now, grace)?;
-        let reason = super::take_back::reason(self.reason.clone())?;
+        let reason = super::revoke::reason(self.reason.clone())?;
         let entry = issuing.store.find(&id)?.ok_or(ActionError::Unknown(id))?;
         let secret = !issuing.store.secret_hashes(&id, now)?.is_empty();
         let expires_at = expiry_of(entry.row.expires_at);
         can_be_rerolled(&entry, now)?;
-        let wish = issuing.wish(NewApiKey { secret, ..self.like(entry)? })?;
+        let approved = issuing.approve(NewApiKey { secret, ..self.like(entry)? })?;
         let old = Replaces { id, revoked_at: Some(revoked_at.timestamp()), reason };
-        let good_from =
-            transact(issuing.store, |transaction| good_from(transaction, wish.request.app_id, wish.request.realm))?;
-        let prepared = issuing.prepare(&wish, good_from)?;
+        let good_from = transact(issuing.store, |transaction| {
+            good_from(transaction, approved.request.app_id, approved.request.realm)
+        })?;
+        let prepared = issuing.prepare(&approved, good_from)?;
         transact(issuing.store, |transaction| {
             can_be_rerolled(&transaction.find(&id)?.ok_or(ActionError::Unknown(id))?, now)?;
             issuing.put(transaction, &prepared, "api_key.reroll", Some(&old))?;

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::{ActionError, Actor, invalid, reroll::ends_at, take_back::is_revoked};
+use super::{ActionError, Actor, invalid, reroll::ends_at, revoke::is_revoked};
 use crate::{
     api::reroll::{RerollSecret, RerolledSecret},
     config::{Config, parse_span},

@@ -5,7 +5,7 @@ use bulla::revocation::Change;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{Actor, take_back::expiry_of};
+use super::{Actor, revoke::expiry_of};
 use crate::{
     key_time::KeyTime,
     store::{Logged, LostRevocation, NewRevocation, Store, StoreError, Transaction, transact},

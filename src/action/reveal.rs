@@ -4,7 +4,7 @@ use bulla::ApiKeyId;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{ActionError, Actor, take_back};
+use super::{ActionError, Actor, revoke};
 use crate::{
     api::reveal::{Escrowed, Reveal},
     store::{State, Store, transact},
@@ -19,7 +19,7 @@ impl Reveal {
         actor: &Actor,
         now: Timestamp,
     ) -> Result<Escrowed, ActionError> {
-        let reason = take_back::reason(self.reason.clone())?;
+        let reason = revoke::reason(self.reason.clone())?;
         transact(store, |transaction| {
             let state = transaction.find(&id)?.ok_or(ActionError::Unknown(id))?.state(now);
             if state != State::Active {

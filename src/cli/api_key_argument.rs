@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use bulla::{ApiKey, ApiKeyId};
 use clap::Args;
+use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 /// Longer than any API key, in bytes: of a wrong file no more is read.
@@ -23,22 +24,22 @@ impl ApiKeyArgument {
     }
 
     /// The key's text.
-    pub(super) fn read(&self) -> io::Result<Zeroizing<String>> {
+    pub(super) fn read(&self) -> io::Result<SecretString> {
         read(&self.key)
     }
 }
 
 /// The argument, or standard input if the argument is `-`. Around a key or id of bulla's own, white space is removed; of any other
 /// text only the line end, because an imported key may end in a blank.
-pub(super) fn read(argument: &str) -> io::Result<Zeroizing<String>> {
+pub(super) fn read(argument: &str) -> io::Result<SecretString> {
     if argument != "-" {
-        return Ok(Zeroizing::new(bare(argument).to_owned()));
+        return Ok(SecretString::from(bare(argument)));
     }
     let mut bytes = Zeroizing::new(Vec::new());
     io::stdin().lock().take(MAX_INPUT).read_to_end(&mut bytes)?;
     // Bytes that are not UTF-8 become a text that is rejected.
     let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
-    Ok(Zeroizing::new(bare(&text).to_owned()))
+    Ok(SecretString::from(bare(&text)))
 }
 
 fn bare(text: &str) -> &str {

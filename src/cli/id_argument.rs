@@ -2,7 +2,7 @@
 
 use bulla::ApiKeyId;
 use clap::Args;
-use zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{Failure, api_key_argument, backend::Backend};
 
@@ -17,11 +17,11 @@ pub(super) struct IdArgument {
 impl IdArgument {
     /// The id of the key.
     pub(super) fn read(&self, backend: &dyn Backend) -> Result<ApiKeyId, Failure> {
-        backend.id_of(&self.text()?)
+        backend.id_of(self.text()?.expose_secret())
     }
 
     /// The text that was given.
-    pub(super) fn text(&self) -> std::io::Result<Zeroizing<String>> {
+    pub(super) fn text(&self) -> std::io::Result<SecretString> {
         api_key_argument::read(&self.id)
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use bulla::ApiKey;
 use clap::Args;
+use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use super::{
@@ -32,6 +33,7 @@ enum Inspected {
 impl Inspect {
     pub(super) fn run(self) -> Outcome {
         let text = self.key.read()?;
+        let text = text.expose_secret();
         let parsed = text.parse::<ApiKey>();
         let inspected = match &parsed {
             Ok(key) => Inspected::ApiKey {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use bulla::Realm;
 use clap::Args;
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::{
@@ -63,7 +64,7 @@ impl Revoke {
             return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
         }
         let (text, backend) = (api_key_argument::read(key)?, self.common.open(config)?);
-        let revoked = backend.revoke(&backend.ids_of(&text)?, self.reason.clone())?;
+        let revoked = backend.revoke(&backend.ids_of(text.expose_secret())?, self.reason.clone())?;
         self.common.print(&revoked, |revoked| {
             output::object(revoked)?;
             warn_of_typing_error(!revoked.on_record);

@@ -4,6 +4,7 @@ use std::{io, net::IpAddr, process::ExitCode};
 
 use bulla::{ApiKey, Realm, Rejection, VerifyError};
 use clap::Args;
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use super::{
@@ -58,8 +59,8 @@ impl Verify {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let text = self.key.read()?;
         match self.server.anonymous()? {
-            Some(server) => self.ask(&server, &text),
-            None => self.verify(config, &text),
+            Some(server) => self.ask(&server, text.expose_secret()),
+            None => self.verify(config, text.expose_secret()),
         }
     }
 

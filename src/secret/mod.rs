@@ -4,7 +4,7 @@ mod check;
 mod new;
 mod pepper_rotation;
 mod peppers;
-mod sample;
+mod scrub;
 
 use bulla::{Realm, secret::SecretScheme};
 
@@ -13,7 +13,7 @@ pub(crate) use self::{
     new::{NewHash, rerolled},
     pepper_rotation::rehash,
     peppers::Peppers,
-    sample::Sample,
+    scrub::ScrubFindings,
 };
 use crate::config::{Config, SecretPolicy};
 

@@ -27,7 +27,7 @@ fn poll(app: &App) {
 
 /// Says once that the store was exchanged, and shows it for as long as that lasts.
 fn check_files(app: &App) {
-    let error = app.store.look_at_files().err().map(|error| error.to_string());
+    let error = app.store.check_files().err().map(|error| error.to_string());
     if app.health.note("store", error.clone(), clock::now()) {
         match error {
             Some(error) => tracing::error!(error, "store was exchanged, refusing changes"),

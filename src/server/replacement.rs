@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{App, blocking, snapshot::Snapshot};
 use crate::{
-    action::{Actor, issue::Issuing, replace::replace},
+    action::{Actor, issue::IssueContext, replace::replace},
     api::issue::IssuedApiKey,
     clock,
     imported::Key,
@@ -21,7 +21,7 @@ pub(super) async fn replace_imported(app: &Arc<App>, snapshot: Arc<Snapshot>, ke
     let (store, id) = (Arc::clone(&app.store), key.id);
     let replaced = blocking::run(move || {
         let actor = Actor::service();
-        let issuing = Issuing {
+        let issuing = IssueContext {
             issuer: &snapshot.issuer,
             store: &*store,
             config: &snapshot.config,

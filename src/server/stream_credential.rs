@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::http::HeaderMap;
 use bulla::VerifyError;
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
-use zeroize::Zeroizing;
 
 use super::{App, auth, listener::Peer};
 use crate::verification::Wanted;
@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// An administrator's API key that was accepted.
 pub(super) struct StreamCredential {
-    text: Zeroizing<String>,
+    text: SecretString,
     wanted: Wanted,
     last_accepted: Instant,
 }
@@ -28,13 +28,13 @@ impl StreamCredential {
     /// The key in `headers`, which was accepted just now; none where there is none.
     pub(super) fn of(headers: &HeaderMap, peer: Peer) -> Option<Self> {
         let text = auth::presented(headers).ok()?;
-        let text = Zeroizing::new(text.expose().to_owned());
+        let text = SecretString::from(text.expose());
         Some(StreamCredential { text, wanted: auth::wanted(peer), last_accepted: Instant::now() })
     }
 
     /// Whether the key is still accepted: it has not expired, and neither it nor its secret half, nor its version, was ended.
     pub(super) async fn holds(&mut self, app: &Arc<App>) -> bool {
-        match app.verification.verify_again(&self.text, &self.wanted).await {
+        match app.verification.verify_again(self.text.expose_secret(), &self.wanted).await {
             Ok(_) => {
                 self.last_accepted = Instant::now();
                 true

@@ -81,7 +81,7 @@ pub(crate) trait Store: Send + Sync {
     ) -> Result<(), StoreError>;
 
     /// Checks that what is open is still the store that others open, and was not overwritten. Each write checks it, too.
-    fn look_at_files(&self) -> Result<(), StoreError>;
+    fn check_files(&self) -> Result<(), StoreError>;
 
     /// The number of keys on record.
     fn count(&self) -> Result<u64, StoreError>;

@@ -8,9 +8,9 @@ use super::{Backend, Rule, id_in, no_id};
 use crate::{
     action::{
         ActionError, Actor,
-        issue::Issuing,
+        issue::IssueContext,
         keyring::Change,
-        take_back::{self, TakeBack},
+        revoke::{self, RevokeContext},
     },
     api::{
         audit::AuditPage,
@@ -63,10 +63,10 @@ impl Local {
         Ok(change.apply(&self.deployment, &*self.store, &Actor::command_line(), clock::now())?)
     }
 
-    fn issuing<T>(&self, issue: impl FnOnce(&Issuing<'_>) -> Result<T, ActionError>) -> Result<T, Failure> {
+    fn issuing<T>(&self, issue: impl FnOnce(&IssueContext<'_>) -> Result<T, ActionError>) -> Result<T, Failure> {
         let (document, keyring) = self.deployment.keyring(&*self.store)?;
         let peppers = self.deployment.peppers(&document)?;
-        Ok(issue(&Issuing {
+        Ok(issue(&IssueContext {
             issuer: &Issuer::new(&keyring),
             store: &*self.store,
             config: &self.deployment.config,
@@ -79,10 +79,10 @@ impl Local {
     fn revoking<T>(
         &self,
         reason: Option<String>,
-        revoke: impl FnOnce(&TakeBack<'_>) -> Result<T, ActionError>,
+        revoke: impl FnOnce(&RevokeContext<'_>) -> Result<T, ActionError>,
     ) -> Result<T, Failure> {
-        let reason = take_back::reason(reason)?;
-        Ok(revoke(&TakeBack { store: &*self.store, actor: &Actor::command_line(), now: clock::now(), reason })?)
+        let reason = revoke::reason(reason)?;
+        Ok(revoke(&RevokeContext { store: &*self.store, actor: &Actor::command_line(), now: clock::now(), reason })?)
     }
 }
 

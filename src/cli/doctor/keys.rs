@@ -7,7 +7,7 @@ use bulla::{
 use jiff::Timestamp;
 
 use super::Report;
-use crate::{action::rotation, belonging, deployment::Deployment, secret::Sample, store::Store};
+use crate::{action::rotation, belonging, deployment::Deployment, secret::ScrubFindings, store::Store};
 
 /// Stored hashes that are checked with the pepper: enough to tell a wrong pepper from one damaged row.
 const SAMPLE: u32 = 100;
@@ -109,9 +109,9 @@ fn check_pepper(deployment: &Deployment, document: &KeyringDocument, store: &dyn
         Ok(rows) => rows,
         Err(error) => return report.wrong("pepper", error),
     };
-    let mut sample = Sample::default();
+    let mut sample = ScrubFindings::default();
     for (id, row) in &rows {
-        let _reported_below = sample.look(id, row, &peppers);
+        let _reported_below = sample.check(id, row, &peppers);
     }
     match sample.trouble() {
         Some(trouble) => report.wrong("pepper", trouble),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Report;
 use crate::{
-    action::{Actor, take_back::AHEAD},
+    action::{Actor, revoke::AHEAD},
     clock,
     deployment::Deployment,
     store::{Following, Store, StoreError},

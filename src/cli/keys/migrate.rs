@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::{
-    action::{Actor, take_back},
+    action::{Actor, revoke},
     cli::{
         ConfigArgument, Failure, Outcome,
         backend::Local,
@@ -51,7 +51,7 @@ impl Migrate {
         let retired = match self.realm.filter(|_| self.retire) {
             Some(realm) => {
                 self.confirm(&local, realm)?;
-                Some(take_back::retire(&**store, &Actor::command_line(), realm, now)?)
+                Some(revoke::retire(&**store, &Actor::command_line(), realm, now)?)
             }
             None => None,
         };

@@ -40,10 +40,10 @@ impl Reroll {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         output::can_show()?;
         let (text, backend) = (self.key.text()?, self.common.open(config)?);
-        let id = backend.id_of(&text)?;
+        let id = backend.id_of(text.expose_secret())?;
         let rerolled = backend.reroll_secret(id, &RerollSecret { grace: Some(self.grace) })?;
         let until = rerolled.old_secret_until;
-        let old = text.parse::<ApiKey>().ok().filter(ApiKey::has_secret);
+        let old = text.expose_secret().parse::<ApiKey>().ok().filter(ApiKey::has_secret);
         let api_key = old.map(|old| with_ending(&old, rerolled.ending.expose_secret()));
         let shown = self.common.print(&Shown { rerolled, api_key }, |shown| {
             output::object(shown)?;

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::idempotency;
 use crate::{
-    action::issue::{Issued, Issuing, MAX_BATCH},
+    action::issue::{IssueContext, Issued, MAX_BATCH},
     api::{
         issue::{AllIssuedBefore, IssuedApiKey, IssuedApiKeys, IssuedBefore, NewApiKey, NewApiKeys},
         responses::{Guarded, MediaType, PolicyOrReused},
@@ -115,9 +115,9 @@ async fn issue_all(
 }
 
 /// Runs `issue` with what it needs: this caller, and the state of this moment.
-pub(super) fn issuing<T>(app: &App, caller: &Caller, issue: impl FnOnce(&Issuing<'_>) -> T) -> T {
+pub(super) fn issuing<T>(app: &App, caller: &Caller, issue: impl FnOnce(&IssueContext<'_>) -> T) -> T {
     let snapshot = Guard::into_inner(app.snapshot());
-    issue(&Issuing {
+    issue(&IssueContext {
         issuer: &snapshot.issuer,
         store: &*app.store,
         config: &snapshot.config,

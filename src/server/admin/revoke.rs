@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     action::{
         ActionError,
-        take_back::{self, MAX_IDS, TakeBack},
+        revoke::{self, MAX_IDS, RevokeContext},
     },
     api::{
         keyring::ActiveKeys,
@@ -44,7 +44,7 @@ pub(super) async fn revoke(
     Query(query): Query<RevokeQuery>,
 ) -> Result<Json<RevokeOutcome>, Problem> {
     caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
-    apply(app, caller, query.reason, move |take_back| take_back.revoke(id, "api_key.revoke")).await.map(Json)
+    apply(app, caller, query.reason, move |context| context.revoke(id, "api_key.revoke")).await.map(Json)
 }
 
 /// Suspends an API key until it is resumed.
@@ -61,7 +61,7 @@ pub(super) async fn suspend(
     PathParam(id): PathParam<ApiKeyId>,
     body: JsonBody<Reason>,
 ) -> Result<Json<RevokeOutcome>, Problem> {
-    change(app, caller, id, body, |take_back, id| take_back.suspend(id)).await
+    change(app, caller, id, body, |context, id| context.suspend(id)).await
 }
 
 /// Ends a suspension.
@@ -78,7 +78,7 @@ pub(super) async fn resume(
     PathParam(id): PathParam<ApiKeyId>,
     body: JsonBody<Reason>,
 ) -> Result<Json<RevokeOutcome>, Problem> {
-    change(app, caller, id, body, |take_back, id| take_back.resume(id)).await
+    change(app, caller, id, body, |context, id| context.resume(id)).await
 }
 
 async fn change(
@@ -86,11 +86,11 @@ async fn change(
     caller: Caller,
     id: ApiKeyId,
     body: JsonBody<Reason>,
-    what: fn(TakeBack<'_>, ApiKeyId) -> Result<RevokeOutcome, ActionError>,
+    what: fn(RevokeContext<'_>, ApiKeyId) -> Result<RevokeOutcome, ActionError>,
 ) -> Result<Json<RevokeOutcome>, Problem> {
     caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     let Reason { reason } = body.parse_or_default()?;
-    apply(app, caller, reason, move |take_back| what(take_back, id)).await.map(Json)
+    apply(app, caller, reason, move |context| what(context, id)).await.map(Json)
 }
 
 /// Revokes many API keys.
@@ -128,8 +128,7 @@ pub(super) async fn revoke_many(
             if request.dry_run {
                 return count(app, Some(app_id), realm, before).await;
             }
-            let ruled =
-                apply(app, caller, request.reason, move |take_back| take_back.revoke_app(app_id, realm, before));
+            let ruled = apply(app, caller, request.reason, move |context| context.revoke_app(app_id, realm, before));
             ruled.await.map(RevokeResponse::Rule).map(Json)
         }
         (true, None, Some(realm), Some(before)) => {
@@ -137,7 +136,7 @@ pub(super) async fn revoke_many(
             if request.dry_run {
                 return count(app, None, Some(realm), Some(before)).await;
             }
-            let ruled = apply(app, caller, request.reason, move |take_back| take_back.revoke_realm(realm, before));
+            let ruled = apply(app, caller, request.reason, move |context| context.revoke_realm(realm, before));
             ruled.await.map(RevokeResponse::Rule).map(Json)
         }
         _ => Err(Problem::bad_request(
@@ -173,7 +172,7 @@ async fn revoke_ids(
     for id in &ids {
         caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     }
-    apply(app, caller, reason, move |take_back| take_back.revoke_all(&ids)).await.map(RevokeResponse::Many).map(Json)
+    apply(app, caller, reason, move |context| context.revoke_all(&ids)).await.map(RevokeResponse::Many).map(Json)
 }
 
 /// Changes the log, and puts the change in force here before it is acknowledged.
@@ -181,11 +180,11 @@ async fn apply<T: Send + 'static>(
     app: Arc<App>,
     caller: Caller,
     reason: Option<String>,
-    what: impl FnOnce(TakeBack<'_>) -> Result<T, ActionError> + Send + 'static,
+    what: impl FnOnce(RevokeContext<'_>) -> Result<T, ActionError> + Send + 'static,
 ) -> Result<T, Problem> {
-    let reason = take_back::reason(reason)?;
+    let reason = revoke::reason(reason)?;
     blocking::run(move || {
-        let outcome = what(TakeBack { store: &*app.store, actor: &caller.actor(), now: clock::now(), reason })?;
+        let outcome = what(RevokeContext { store: &*app.store, actor: &caller.actor(), now: clock::now(), reason })?;
         app.catch_up()?;
         Ok(outcome)
     })

@@ -9,7 +9,7 @@ use axum::{
 use bulla::layer::Credential;
 
 use crate::{
-    action::{Actor, take_back::TakeBack},
+    action::{Actor, revoke::RevokeContext},
     api::{
         responses::{BadRequest, Internal, TimedOut, TooLarge, Unauthorized, Unavailable},
         revoke::RevokeOutcome,
@@ -70,8 +70,8 @@ pub(super) async fn self_revoke(
     let told = client_address::behind_gateway(&snapshot.config.data, peer, &headers);
     let actor = Actor::api_key(id, told.or(peer.0.map(|peer| peer.ip())));
     let taken = blocking::run(move || {
-        let take_back = TakeBack { store: &*app.store, actor: &actor, now: clock::now(), reason: None };
-        let taken = take_back.revoke_same(&ids, "api_key.self_revoke")?;
+        let context = RevokeContext { store: &*app.store, actor: &actor, now: clock::now(), reason: None };
+        let taken = context.revoke_same(&ids, "api_key.self_revoke")?;
         app.catch_up()?;
         Ok::<_, Problem>(taken)
     });

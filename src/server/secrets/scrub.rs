@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    secret::{Peppers, Sample},
+    secret::{Peppers, ScrubFindings},
     store::Store,
     telemetry::metrics::Metrics,
 };
@@ -19,9 +19,9 @@ pub(in crate::server) struct Scrub {
     peppers: Option<Arc<Peppers>>,
     /// The last hash that was checked in this round, and what this round has found.
     after: u64,
-    found: Sample,
+    found: ScrubFindings,
     /// What the round before found, which counts until this one has come around.
-    before: Sample,
+    before: ScrubFindings,
 }
 
 impl Scrub {
@@ -48,7 +48,7 @@ impl Scrub {
         let sample = store.secret_sample(self.after, SAMPLE).map_err(|error| error.to_string())?;
         let mut named = 0;
         for (id, row) in &sample {
-            if let Err(error) = self.found.look(id, row, &peppers) {
+            if let Err(error) = self.found.check(id, row, &peppers) {
                 metrics.secret_hashes_broken.inc();
                 named += 1;
                 if named <= NAMED {

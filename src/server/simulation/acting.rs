@@ -13,7 +13,7 @@ use super::{
     world::{Broken, World},
 };
 use crate::{
-    action::{ActionError, Actor, issue::Issuing, take_back::TakeBack},
+    action::{ActionError, Actor, issue::IssueContext, revoke::RevokeContext},
     api::reroll::RerollSecret,
     clock,
     store::{AuditEntry, Store},
@@ -66,7 +66,7 @@ impl World {
         by: By,
         target: Option<usize>,
         what: impl std::fmt::Display,
-        work: impl FnOnce(&Issuing<'_>) -> Result<T, ActionError>,
+        work: impl FnOnce(&IssueContext<'_>) -> Result<T, ActionError>,
         effects: impl FnOnce(&World, Option<&T>, &[AuditEntry]) -> Vec<Effect>,
     ) -> Result<Result<T, ActionError>, Broken> {
         self.touched.extend(target);
@@ -123,7 +123,7 @@ impl World {
         up.map_or_else(|| Arc::clone(&self.command.store), |up| Arc::clone(&up.app.store))
     }
 
-    fn run<T>(&self, by: By, work: impl FnOnce(&Issuing<'_>) -> Result<T, ActionError>) -> Result<T, ActionError> {
+    fn run<T>(&self, by: By, work: impl FnOnce(&IssueContext<'_>) -> Result<T, ActionError>) -> Result<T, ActionError> {
         self.clock_of(by);
         let (actor, now) = (Actor::certificate(self.name(by), None), clock::now());
         let up = match by {
@@ -132,7 +132,7 @@ impl World {
         };
         let Some(up) = up else {
             let command = &self.command;
-            return work(&Issuing {
+            return work(&IssueContext {
                 issuer: &command.issuer,
                 store: &*command.store,
                 config: &command.deployment.config,
@@ -142,7 +142,7 @@ impl World {
             });
         };
         let snapshot = arc_swap::Guard::into_inner(up.app.snapshot());
-        work(&Issuing {
+        work(&IssueContext {
             issuer: &snapshot.issuer,
             store: &*up.app.store,
             config: &snapshot.config,
@@ -211,12 +211,12 @@ impl World {
         ));
         let act = move || {
             let (actor, now) = (Actor::certificate(INTRUDER, None), clock::now());
-            let take_back = TakeBack { store: &*store, actor: &actor, now, reason: None };
+            let context = RevokeContext { store: &*store, actor: &actor, now, reason: None };
             let effect = match kind {
-                0 => take_back.revoke(id, "api_key.revoke").ok().map(|_| Effect::Revoked(key)),
-                1 => take_back.suspend(id).ok().map(|_| Effect::Suspended(key, true)),
-                2 => take_back.resume(id).ok().map(|_| Effect::Suspended(key, false)),
-                3 => rule(&take_back, app, realm),
+                0 => context.revoke(id, "api_key.revoke").ok().map(|_| Effect::Revoked(key)),
+                1 => context.suspend(id).ok().map(|_| Effect::Suspended(key, true)),
+                2 => context.resume(id).ok().map(|_| Effect::Suspended(key, false)),
+                3 => rule(&context, app, realm),
                 _ => {
                     let how = RerollSecret { grace: Some(format!("{grace}s")) };
                     let rerolled = how.apply(id, &*store, (&config, Some(&peppers)), &actor, now).ok();
@@ -248,8 +248,8 @@ impl World {
     }
 }
 
-fn rule(take_back: &TakeBack<'_>, app: Uuid, realm: Realm) -> Option<Effect> {
-    let before = Timestamp::from_second(take_back.now.as_second()).ok();
-    let ruled = take_back.revoke_app(app, Some(realm), before).ok()?;
+fn rule(context: &RevokeContext<'_>, app: Uuid, realm: Realm) -> Option<Effect> {
+    let before = Timestamp::from_second(context.now.as_second()).ok();
+    let ruled = context.revoke_app(app, Some(realm), before).ok()?;
     Some(Effect::Ruled { app: Some(app), realm: Some(realm), before: ruled.issued_before.as_second() })
 }

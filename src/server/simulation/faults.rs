@@ -264,8 +264,8 @@ impl Store for FaultyStore {
         self.read(|real| real.has_realm(realm))
     }
 
-    fn look_at_files(&self) -> Result<(), StoreError> {
-        self.read(|real| real.look_at_files())
+    fn check_files(&self) -> Result<(), StoreError> {
+        self.read(|real| real.check_files())
     }
 
     fn still_damaged(&self, rows: &[u64]) -> Result<Vec<u64>, StoreError> {

@@ -13,7 +13,7 @@ use super::{
     world::{Broken, World},
 };
 use crate::{
-    action::{ActionError, issue::Issuing},
+    action::{ActionError, issue::IssueContext},
     api::{
         issue::{IssuedApiKey, NewApiKey},
         reroll::{Reroll, RerollSecret, Rerolled},
@@ -84,7 +84,8 @@ impl World {
         let id = self.model.keys[key].id;
         let how = RerollSecret { grace: Some(format!("{grace}s")) };
         let now = self.clock_of(by);
-        let work = |with: &Issuing<'_>| how.apply(id, with.store, (with.config, with.peppers), with.actor, with.now);
+        let work =
+            |with: &IssueContext<'_>| how.apply(id, with.store, (with.config, with.peppers), with.actor, with.now);
         let what = format!("rerolls the secret half of #{key}, grace {grace} s");
         let answer = self.act(by, Some(key), what, work, |world, rerolled, _| {
             let text =

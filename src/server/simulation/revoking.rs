@@ -12,8 +12,8 @@ use super::{
 use crate::{
     action::{
         ActionError,
-        issue::Issuing,
-        take_back::{TakeBack, retire},
+        issue::IssueContext,
+        revoke::{RevokeContext, retire},
     },
     api::revoke::{RevocationRule, RevokeOutcome},
     store::{AuditEntry, State},
@@ -65,7 +65,7 @@ impl World {
     fn suspend_or_resume(&mut self, suspend: bool) -> Result<(), Broken> {
         let Some(key) = self.any_key() else { return Ok(()) };
         let (by, id) = (self.somebody(), self.model.keys[key].id);
-        let work = |with: TakeBack<'_>| if suspend { with.suspend(id) } else { with.resume(id) };
+        let work = |with: RevokeContext<'_>| if suspend { with.suspend(id) } else { with.resume(id) };
         let what = format!("{} #{key}", if suspend { "suspends" } else { "resumes" });
         let effects = |_: &World, _: Option<&_>, _: &[_]| vec![Effect::Suspended(key, suspend)];
         let answer = self.act(by, Some(key), what, |with| work(taking(with)), effects)?;
@@ -94,7 +94,7 @@ impl World {
             1 => (Some(app), None),
             _ => (Some(app), Some(realm)),
         };
-        let work = |with: TakeBack<'_>| match (app, realm) {
+        let work = |with: RevokeContext<'_>| match (app, realm) {
             (None, Some(realm)) => with.revoke_realm(realm, before.unwrap_or(with.now)),
             (app, realm) => with.revoke_app(app.unwrap_or_default(), realm, before),
         };
@@ -116,7 +116,7 @@ impl World {
             let targets = records.iter().filter_map(|entry| entry.record.target.as_deref());
             targets.filter_map(|id| world.key_of(id)).map(Effect::Revoked).collect()
         };
-        let work = |with: &Issuing<'_>| retire(with.store, with.actor, live, with.now);
+        let work = |with: &IssueContext<'_>| retire(with.store, with.actor, live, with.now);
         let answer = self.act(by, None, "retires imported keys", work, effects)?;
         self.told("imported keys are retired", &answer);
         Ok(())
@@ -127,6 +127,6 @@ impl World {
     }
 }
 
-fn taking<'a>(with: &'a Issuing<'_>) -> TakeBack<'a> {
-    TakeBack { store: with.store, actor: with.actor, now: with.now, reason: None }
+fn taking<'a>(with: &'a IssueContext<'_>) -> RevokeContext<'a> {
+    RevokeContext { store: with.store, actor: with.actor, now: with.now, reason: None }
 }

@@ -132,7 +132,7 @@ fn a_restore_through_sqlite_needs_no_other_file() {
     assert_eq!(noted(&opened(crashed(folder.path()).path()).expect("all of it is in the log")), 1);
     note(&store).expect("the service goes on");
     assert_eq!(noted(&opened(crashed(folder.path()).path()).expect("as before")), 2);
-    store.look_at_files().expect("nothing was exchanged");
+    store.check_files().expect("nothing was exchanged");
 }
 
 #[test]
@@ -187,10 +187,10 @@ fn what_is_exchanged_under_an_open_store_ends_writing() {
     for (told, readable, exchange) in exchanges {
         let (folder, store) = new_store();
         note(&store).expect("noted");
-        store.look_at_files().expect("nothing was exchanged");
+        store.check_files().expect("nothing was exchanged");
         exchange(folder.path());
         for refused in [
-            refused(store.look_at_files()),
+            refused(store.check_files()),
             refused(note(&store)),
             refused(store.revocations_after(0, 1)),
             refused(store.secret_changes(0)),
@@ -212,7 +212,7 @@ fn a_log_that_was_removed_is_moved_into_the_store_when_it_is_closed_unless_anoth
     for another in [false, true] {
         let (folder, store) = new_store();
         note(&store).expect("noted");
-        store.look_at_files().expect("nothing was exchanged");
+        store.check_files().expect("nothing was exchanged");
         let log = std::fs::read(folder.path().join(WAL)).expect("the log");
         std::fs::remove_file(folder.path().join(WAL)).expect("removed");
         if another {
@@ -258,7 +258,7 @@ fn nobody_mistakes_a_log_that_is_just_being_written_for_a_foreign_one() {
                 for _ in 0..30 {
                     note(store).expect("the one that stays open");
                     note(&opened(folder.path()).expect("one that comes and goes")).expect("noted");
-                    store.look_at_files().expect("nothing was exchanged");
+                    store.check_files().expect("nothing was exchanged");
                 }
                 done.fetch_add(1, Ordering::AcqRel);
             });

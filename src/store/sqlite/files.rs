@@ -151,7 +151,7 @@ impl Files {
 
     /// Checks the database's content after something was written to it: SQLite moves the log into it, but a copy over it
     /// brings another state. `seen` is the mark that an open connection sees.
-    pub(super) fn look_at_content(&self, seen: &dyn Fn() -> Option<Mark>) -> Result<(), StoreError> {
+    pub(super) fn check_content(&self, seen: &dyn Fn() -> Option<Mark>) -> Result<(), StoreError> {
         let Ok(metadata) = self.path.metadata() else { return Ok(()) };
         let now = Some(stamp(&metadata));
         if self.beside.is_empty() || self.content().stamp == now {

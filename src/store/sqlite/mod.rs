@@ -132,7 +132,7 @@ impl SqliteStore {
         self.files(Files::ours)?;
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // No other process writes now.
-        self.files(|files| files.look_at_content(&|| mark::read(&transaction).ok().flatten()))?;
+        self.files(|files| files.check_content(&|| mark::read(&transaction).ok().flatten()))?;
         let cookie = mark::cookie(&transaction)?;
         let worked = work(&transaction)?;
         mark::renew(&transaction, cookie)?;
@@ -146,7 +146,7 @@ impl SqliteStore {
 impl Drop for SqliteStore {
     /// The last connection to close moves the log into the database, unless that is another state of it.
     fn drop(&mut self) {
-        let _told_before = Store::look_at_files(self);
+        let _told_before = Store::check_files(self);
         let sound = self.read_only.load(Ordering::Acquire) || self.files(Files::may_be_closed);
         for connection in [&self.writer, &self.reader, &self.log, &self.counter] {
             let _by_default = connection::checkpoint_on_close(&lock(connection), sound);
@@ -183,10 +183,10 @@ impl Store for SqliteStore {
         self.write(|connection| work(&mut Writing(connection)))
     }
 
-    fn look_at_files(&self) -> Result<(), StoreError> {
+    fn check_files(&self) -> Result<(), StoreError> {
         self.files(Files::ours)?;
         let log = lock(&self.log);
-        self.files(|files| files.look_at_content(&|| mark::read(&log).ok().flatten()))
+        self.files(|files| files.check_content(&|| mark::read(&log).ok().flatten()))
     }
 
     fn count(&self) -> Result<u64, StoreError> {

@@ -9,43 +9,43 @@ use crate::store::SecretRow;
 
 /// The findings so far.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sample {
+pub(crate) struct ScrubFindings {
     /// For each version of the pepper: checked hashes, and altered ones among them.
-    under: BTreeMap<KeyVersion, Looked>,
+    under: BTreeMap<KeyVersion, Checked>,
     unreadable: usize,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Looked {
+struct Checked {
     hashes: usize,
     altered: usize,
     missing: bool,
 }
 
-impl Sample {
+impl ScrubFindings {
     /// Checks one hash, and notes what is wrong with it.
-    pub(crate) fn look(&mut self, id: &ApiKeyId, row: &SecretRow, peppers: &Peppers) -> Result<(), Altered> {
-        let looked = intact(id, row, peppers);
-        let (version, altered, missing) = match &looked {
+    pub(crate) fn check(&mut self, id: &ApiKeyId, row: &SecretRow, peppers: &Peppers) -> Result<(), Altered> {
+        let checked = intact(id, row, peppers);
+        let (version, altered, missing) = match &checked {
             Ok(hash) => (hash.pepper_version(), false, false),
             Err(Altered::Row(version)) => (*version, true, false),
             Err(Altered::NoPepper(version)) => (*version, true, true),
             Err(Altered::Unreadable(_)) => {
                 self.unreadable += 1;
-                return looked.map(drop);
+                return checked.map(drop);
             }
         };
         let under = self.under.entry(version).or_default();
         under.hashes += 1;
         under.altered += usize::from(altered);
         under.missing |= missing;
-        looked.map(drop)
+        checked.map(drop)
     }
 
     /// What is wrong, and what to do about it; `None` where every hash is as it was stored.
     pub(crate) fn trouble(&self) -> Option<String> {
         let mut told: Vec<String> =
-            self.under.iter().filter_map(|(version, looked)| looked.trouble(*version)).collect();
+            self.under.iter().filter_map(|(version, checked)| checked.trouble(*version)).collect();
         if self.unreadable > 0 {
             told.push(format!(
                 "{} stored hashes of secret halves cannot be read: somebody changed them",
@@ -56,9 +56,9 @@ impl Sample {
     }
 }
 
-impl Looked {
+impl Checked {
     fn trouble(self, version: KeyVersion) -> Option<String> {
-        let Looked { hashes, altered, missing } = self;
+        let Checked { hashes, altered, missing } = self;
         if missing {
             return Some(format!(
                 "{hashes} stored hashes of secret halves are under version {version} of the pepper, which is not in the \

@@ -23,14 +23,14 @@ const RETIRED: u32 = 1_000;
 pub(crate) const AHEAD: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
 
 /// What revoking needs.
-pub(crate) struct TakeBack<'a> {
+pub(crate) struct RevokeContext<'a> {
     pub(crate) store: &'a dyn Store,
     pub(crate) actor: &'a Actor,
     pub(crate) now: Timestamp,
     pub(crate) reason: Option<String>,
 }
 
-impl TakeBack<'_> {
+impl RevokeContext<'_> {
     /// Revokes a key for good, whether the ledger knows it or not.
     pub(crate) fn revoke(&self, id: ApiKeyId, action: &str) -> Result<RevokeOutcome, ActionError> {
         transact(self.store, |transaction| self.revoke_in(transaction, id, action))
@@ -42,12 +42,12 @@ impl TakeBack<'_> {
             let all: Result<Vec<RevokeOutcome>, _> =
                 ids.iter().map(|id| self.revoke_in(transaction, *id, action)).collect();
             let mut all = all?.into_iter();
-            let mut taken = all.next().ok_or_else(|| invalid("id", "name a key"))?;
+            let mut outcome = all.next().ok_or_else(|| invalid("id", "name a key"))?;
             for other in all {
-                taken.changed |= other.changed;
-                taken.also_revoked.push(other.api_key_id);
+                outcome.changed |= other.changed;
+                outcome.also_revoked.push(other.api_key_id);
             }
-            Ok(taken)
+            Ok(outcome)
         })
     }
 
@@ -56,13 +56,13 @@ impl TakeBack<'_> {
         transact(self.store, |transaction| {
             let mut all = RevokeManyOutcome { revoked: 0, already_revoked: 0, not_on_record: 0 };
             for id in ids {
-                let taken = self.revoke_in(transaction, *id, "api_key.revoke")?;
-                if taken.changed {
+                let outcome = self.revoke_in(transaction, *id, "api_key.revoke")?;
+                if outcome.changed {
                     all.revoked += 1
                 } else {
                     all.already_revoked += 1
                 }
-                all.not_on_record += usize::from(!taken.on_record);
+                all.not_on_record += usize::from(!outcome.on_record);
             }
             Ok(all)
         })
@@ -80,7 +80,7 @@ impl TakeBack<'_> {
             Err(StoreError::Damaged(..)) => (None, true),
             found => found.map(|entry| (entry.clone(), entry.is_some()))?,
         };
-        let taken = |revoked_at, changed| RevokeOutcome {
+        let outcome = |revoked_at, changed| RevokeOutcome {
             api_key_id: id.to_string(),
             state: State::Revoked,
             revoked_at: Some(revoked_at),
@@ -89,17 +89,17 @@ impl TakeBack<'_> {
             also_revoked: Vec::new(),
         };
         match transaction.logged(&id)? {
-            Logged { revoked_at: Some(at), in_effect: true, .. } => return Ok(taken(at, false)),
+            Logged { revoked_at: Some(at), in_effect: true, .. } => return Ok(outcome(at, false)),
             Logged { revoked_at: Some(at), .. } if at <= self.now => {
                 // It is due by this clock; a clock that is set back does not undo that.
                 transaction.put_in_effect(&id)?;
-                return Ok(taken(at, false));
+                return Ok(outcome(at, false));
             }
             _ => {}
         }
         let expires_at = expiry_of(entry.and_then(|entry| entry.row.expires_at));
         self.append(transaction, Change::Revoke { id, expires_at }, Some(action), id.to_string(), json!({}))?;
-        Ok(taken(self.now, true))
+        Ok(outcome(self.now, true))
     }
 
     /// Suspends a key until it is resumed.
@@ -243,11 +243,11 @@ impl TakeBack<'_> {
 
 /// Revokes the imported keys of a realm whose sealed keys have been used; how many.
 pub(crate) fn retire(store: &dyn Store, actor: &Actor, realm: Realm, now: Timestamp) -> Result<usize, ActionError> {
-    let take_back = TakeBack { store, actor, now, reason: Some("replaced by a sealed key".to_owned()) };
+    let context = RevokeContext { store, actor, now, reason: Some("replaced by a sealed key".to_owned()) };
     let mut retired = 0;
     loop {
         let ids = store.taken_over(realm, RETIRED)?;
-        match take_back.revoke_all(&ids)?.revoked {
+        match context.revoke_all(&ids)?.revoked {
             0 => return Ok(retired),
             revoked => retired += revoked,
         }

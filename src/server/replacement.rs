@@ -4,9 +4,8 @@ use std::{sync::Arc, time::Instant};
 
 use super::{App, blocking, snapshot::Snapshot};
 use crate::{
-    action::{Actor, issue::IssueContext, replace::replace},
+    action::{Actor, replace::replace},
     api::issue::IssuedApiKey,
-    clock,
     imported::Key,
     telemetry::limit::LineLimit,
 };
@@ -21,15 +20,7 @@ pub(super) async fn replace_imported(app: &Arc<App>, snapshot: Arc<Snapshot>, ke
     let (store, id) = (Arc::clone(&app.store), key.id);
     let replaced = blocking::run(move || {
         let actor = Actor::service();
-        let issuing = IssueContext {
-            issuer: &snapshot.issuer,
-            store: &*store,
-            config: &snapshot.config,
-            peppers: snapshot.peppers().map(Arc::as_ref),
-            actor: &actor,
-            now: clock::now(),
-        };
-        replace(id, &issuing)
+        replace(id, &snapshot.issue_context(&*store, &actor))
     });
     match replaced.await {
         Ok(Ok(issued)) => {

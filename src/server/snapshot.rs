@@ -9,10 +9,13 @@ use bulla::{
 };
 
 use crate::{
+    action::{Actor, issue::IssueContext},
     assertion::Assertions,
+    clock,
     config::{AssertionConfig, Config, PepperConfig},
     imported::ImportedKeys,
     secret::{self, Peppers},
+    store::Store,
     telemetry::metrics::{Metrics, VersionCounters},
     tls::Tls,
     verification::{VerifierState, importing_realms},
@@ -93,6 +96,18 @@ impl Snapshot {
     /// The versions of the pepper.
     pub(super) fn peppers(&self) -> Option<&Arc<Peppers>> {
         self.keys.peppers.as_ref()
+    }
+
+    /// What issuing by this state needs.
+    pub(super) fn issue_context<'s>(&'s self, store: &'s dyn Store, actor: &'s Actor) -> IssueContext<'s> {
+        IssueContext {
+            issuer: &self.issuer,
+            store,
+            config: &self.config,
+            peppers: self.peppers().map(Arc::as_ref),
+            actor,
+            now: clock::now(),
+        }
     }
 
     /// What signs assertions.

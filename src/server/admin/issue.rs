@@ -19,7 +19,6 @@ use crate::{
         responses::{Guarded, MediaType, PolicyOrReused},
         schema,
     },
-    clock,
     scope::Scope,
     server::{
         App,
@@ -117,14 +116,7 @@ async fn issue_all(
 /// Runs `issue` with what it needs: this caller, and the state of this moment.
 pub(super) fn issuing<T>(app: &App, caller: &Caller, issue: impl FnOnce(&IssueContext<'_>) -> T) -> T {
     let snapshot = Guard::into_inner(app.snapshot());
-    issue(&IssueContext {
-        issuer: &snapshot.issuer,
-        store: &*app.store,
-        config: &snapshot.config,
-        peppers: snapshot.peppers().map(Arc::as_ref),
-        actor: &caller.actor(),
-        now: clock::now(),
-    })
+    issue(&snapshot.issue_context(&*app.store, &caller.actor()))
 }
 
 /// Counts an issued key.

@@ -142,14 +142,7 @@ impl World {
             });
         };
         let snapshot = arc_swap::Guard::into_inner(up.app.snapshot());
-        work(&IssueContext {
-            issuer: &snapshot.issuer,
-            store: &*up.app.store,
-            config: &snapshot.config,
-            peppers: snapshot.peppers().map(Arc::as_ref),
-            actor: &actor,
-            now,
-        })
+        work(&snapshot.issue_context(&*up.app.store, &actor))
     }
 
     /// The records of the audit that are new. There is no gap before them, and none between.

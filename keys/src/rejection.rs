@@ -107,7 +107,7 @@ impl Rejection {
     }
 }
 
-/// Why verification did not end in an accepted key.
+/// Why verification did not end in an accepted key. Exhaustive on purpose: the compiler shows a caller every verdict there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum VerifyError {
     /// The key is refused.

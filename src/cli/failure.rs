@@ -3,6 +3,7 @@
 use bulla::{
     IssueError,
     keyring::{KeyringError, VersionState},
+    source::SourceErrorKind,
 };
 
 use super::client::{ClientError, Plane};
@@ -127,6 +128,9 @@ fn of_keyring(error: &KeyringError) -> Option<String> {
         }
         KeyringError::Unknown(_) | KeyringError::SourceUnknown { .. } => {
             "`bulla keyring show` lists the versions and their sources".to_owned()
+        }
+        KeyringError::Source { error, .. } if error.kind() == SourceErrorKind::Untrusted => {
+            "`keyring.trusted_sources` in the configuration lists the sources that a keyring may name".to_owned()
         }
         KeyringError::MacWrong => "only `bulla keyring` may change the keyring".to_owned(),
         _ => return None,

@@ -116,7 +116,7 @@ fn a_signal_that_ends_a_command_ends_its_programs() {
         let sent = Command::new("kill").args([format!("-{name}"), command.id().to_string()]).status();
         assert!(sent.expect("kill runs").success());
         assert_eq!(command.wait().expect("it ends").signal(), Some(signal), "{name}");
-        program.until_it_is(false);
+        assert!(!program.runs(), "{name}");
     }
 }
 

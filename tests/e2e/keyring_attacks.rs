@@ -87,6 +87,7 @@ fn a_key_of_the_attackers_own_is_not_trusted() {
     staged.configure("trusted_sources = [\"file:\"]", "trusted_sources = [\"file:master-1.key\"]");
     let ran = staged.run(&["keyring", "stage", "--source", &staged.new_master(2)]);
     assert!(ran.code == 2 && ran.err.contains("it is not a trusted source"), "{}", ran.err);
+    assert!(ran.err.contains("`keyring.trusted_sources` in the configuration"), "{}", ran.err);
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::{
     secret::{Pepper, SealBinding, SecretDigest, SecretHash, SecretHashError},
 };
 
-/// What [`Verifier::open`] makes of a key that holds.
+/// The result of [`Verifier::open`] for a key that was not rejected. Exhaustive on purpose: no step may be passed over.
 #[derive(Debug)]
 pub enum Opened {
     /// An accepted key: it has no secret half, and its realm requires none.

@@ -76,18 +76,16 @@ pub(super) fn watch(
 ) -> Result<(Request, BodyDrain), NoRoom> {
     let (head, body) = request.into_parts();
     let (is_http1, has_body) = (head.version <= Version::HTTP_11, !body.is_end_stream());
+    let mut charge = budget.charge();
     // HTTP/1.1 has one head at a time, in the connection's own buffer.
     let weight = if has_body || !is_http1 { weigh(&head) } else { 0 };
     let is_long = !is_http1 && weight > SHORT_HEAD;
-    if !has_body && !is_long {
-        return Ok((Request::from_parts(head, Body::empty()), BodyDrain { body: None, _head: None }));
-    }
-    let mut charge = budget.charge();
     if is_long {
         charge.take(weight, has_body, Instant::now())?;
     }
     if !has_body {
-        return Ok((Request::from_parts(head, Body::empty()), BodyDrain { body: None, _head: Some(charge) }));
+        let drain = BodyDrain { body: None, _head: is_long.then_some(charge) };
+        return Ok((Request::from_parts(head, Body::empty()), drain));
     }
     let state = BodyState { head: if is_long { 0 } else { weight }, charge: Some(charge), ..BodyState::default() };
     let slot = Arc::new(Slot(Mutex::new(state)));

@@ -2,12 +2,9 @@
 
 use axum::{Router, routing::get};
 use bulla::feed::{Follower, WhenStale};
+use bulla::keyring::{Keyring, KeyringDocument};
 use bulla::layer::{RequireScopes, VerifyLayer};
-use bulla::{
-    SharedVerifier, Verified, Verifier,
-    keyring::{Keyring, KeyringDocument},
-    source::Sources,
-};
+use bulla::{SharedVerifier, Verified, Verifier, source::Sources};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

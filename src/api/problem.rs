@@ -142,7 +142,7 @@ impl Problem {
         Problem { again: true, ..busy }
     }
 
-    /// The same, while stored hashes are found that do not fit: then asking again may not help.
+    /// The same, while there are stored hashes that do not fit the pepper: to ask again may not help.
     pub(crate) fn hashes_do_not_fit() -> Self {
         let detail = "the API key could not be verified just now: try again. Stored hashes of secret halves do not fit the pepper, or \
                       were changed: where trying again does not help, the service's /readyz and log say what does";

@@ -1,4 +1,4 @@
-//! The problems that endpoints answer, as their description names them: made of the very problems that are answered.
+//! The problems that endpoints answer, as their description names them. They are made of the problems themselves.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ macro_rules! answers {
     };
 }
 
-/// Joins what endpoints of one kind answer.
+/// Joins the problems of endpoints of one kind.
 macro_rules! groups {
     ($($(#[$comment:meta])* $name:ident: $($part:ident),+;)+) => {$(
         $(#[$comment])*
@@ -89,7 +89,7 @@ groups! {
     BodyProblems: BadRequest, TimedOut, TooLarge, MediaType;
     /// Of an administrator's credential.
     Credential: Unidentified, Forbidden;
-    /// What the admin plane's guard answers before any endpoint, and what can happen at each.
+    /// Of the admin plane's middleware, and of every endpoint behind it.
     Guarded: BadRequest, Credential, TimedOut, TooLarge, Internal, Unavailable;
 }
 

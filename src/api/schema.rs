@@ -68,7 +68,7 @@ kinds! {
         .schema_type(Type::String)
         .description(Some("What a key version seals with."))
         .enum_values(Some([bulla::keyring::Suite::Aes256Gcm, bulla::keyring::Suite::Xaes256Gcm].map(|suite| json!(suite))));
-    // So many digits that all of them together end before 2106; longer ones are taken up to there.
+    // With so few digits every sum ends before 2106. Longer ones are accepted up to then.
     Span = text("A length of time, such as `90d`, `12h`, `15m` or `1d12h`. It has to end before 2106-02-07T06:28:15Z.", 40)
         .pattern(Some(
             r"^([0-9]{1,3}w)?([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,6}m)?([0-9]{1,8}s)?([0-9]{1,9}ms)?$",

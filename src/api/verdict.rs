@@ -1,4 +1,4 @@
-//! What a verification answers, on the command line and over HTTP alike.
+//! The answer of a verification, on the command line and over HTTP.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -48,7 +48,7 @@ pub(crate) struct ActiveKey {
     #[schema(value_type = schema::Realm)]
     pub(crate) realm: String,
     pub(crate) app_id: Uuid,
-    /// None of an imported key.
+    /// Null for an imported key.
     #[schema(required)]
     pub(crate) version: Option<u32>,
     pub(crate) issued_at: Timestamp,
@@ -62,7 +62,7 @@ pub(crate) struct ActiveKey {
 pub(crate) const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
 
 impl VerifyAnswer {
-    /// The answer within a batch for a key that could not be judged; alone it is a 503.
+    /// The answer within a batch for a key that could not be verified; alone it is a 503.
     pub(crate) const COULD_NOT_TELL: VerifyAnswer =
         VerifyAnswer::Inactive { active: false, error: Some(Cow::Borrowed("could_not_tell")), reason: None };
 

@@ -1,11 +1,11 @@
-//! Work that waits for a disk or a device, off the threads that serve requests.
+//! Runs work that waits for a disk or a device outside the threads that serve requests.
 
 use std::time::Instant;
 
 use super::problem::Problem;
 use crate::{hardening::forget_registers, telemetry::limit::LineLimit};
 
-/// Runs `work` on a thread of its own kind, which keeps nothing of it in its registers.
+/// Runs `work` on a thread that may block, and then clears the vector registers of that thread.
 pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
     let worked = tokio::task::spawn_blocking(move || {
         let result = work();

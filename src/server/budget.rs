@@ -20,7 +20,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// The budget.
 pub(crate) struct BodyBudget {
     most: usize,
-    /// Beside the lock, which bodies that are all there at once never take.
+    /// Outside the lock, which complete bodies never take.
     used: AtomicUsize,
     state: Mutex<BudgetState>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct BodyBudget {
 #[derive(Default)]
 struct BudgetState {
     next: u64,
-    /// Bodies that are not all there, or not all sent, the oldest first.
+    /// Bodies that have not arrived, or have not been sent, completely; the oldest first.
     under_way: BTreeMap<u64, UnderWay>,
     refused: u64,
 }
@@ -62,7 +62,7 @@ impl Evict for Evicted {
 pub(crate) struct Charge {
     budget: Arc<BodyBudget>,
     charged: usize,
-    /// Its number, once it was found to be under way.
+    /// Its number among those under way, if it is one of them.
     under_way: Option<u64>,
     evicted: Option<Arc<Evicted>>,
 }
@@ -86,7 +86,7 @@ impl BodyBudget {
         Charge { budget: Arc::clone(self), charged: 0, under_way: None, evicted: None }
     }
 
-    /// The charge of an answer of so many bytes, until it is sent. `whose` is evicted where others need its memory.
+    /// The charge of an answer of this length, until it is sent. `whose` is evicted where others need its memory.
     pub(crate) fn answer(
         self: &Arc<Self>,
         bytes: usize,
@@ -111,7 +111,7 @@ impl BodyBudget {
         self.state().refused
     }
 
-    /// Takes so much, if there is so much.
+    /// Takes `bytes`, if they are available.
     fn reserve(&self, bytes: usize) -> bool {
         let within = self.used.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) <= self.most;
         if !within {
@@ -124,7 +124,7 @@ impl BodyBudget {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Ends the body that has been under way longest, except `own`, if that is long enough.
+    /// Evicts the body that has been under way longest, except `own`, if that is long enough.
     fn evict_one(&self, state: &mut BudgetState, own: Option<u64>, now: Instant) -> bool {
         let oldest = state.under_way.iter().find(|(number, _)| Some(**number) != own);
         let late = oldest.filter(|(_, one)| now.saturating_duration_since(one.since) >= ON_ITS_WAY);
@@ -151,7 +151,7 @@ impl BudgetState {
 }
 
 impl Charge {
-    /// Takes so much more of the budget at `now`. A body of which `more` is to come may be evicted for others.
+    /// Takes `bytes` more of the budget at `now`. A body of which `more` is to come may be evicted for others.
     pub(crate) fn take(&mut self, bytes: usize, more: bool, now: Instant) -> Result<(), NoRoom> {
         if self.under_way.is_none() && !more && self.budget.reserve(bytes) {
             self.charged += bytes;

@@ -1,4 +1,4 @@
-//! Where a client is that stands behind a gateway: a gateway says so, and only one that the configuration trusts is believed.
+//! The address of a client behind a gateway: the gateway tells it, and only gateways that the configuration trusts are believed.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use super::listener::Peer;
 use crate::config::{DataConfig, TrustedProxy};
 
-/// Whether `peer` is a gateway that is believed.
+/// Whether `peer` is a trusted gateway.
 pub(super) fn is_gateway(config: &DataConfig, peer: Peer) -> bool {
     match peer {
         Peer(Some(address)) => is_trusted(config, address.ip()),
@@ -15,9 +15,9 @@ pub(super) fn is_gateway(config: &DataConfig, peer: Peer) -> bool {
     }
 }
 
-/// The client's address, as the gateway at the other end says in its header: every proxy adds at the end whom it heard, so the
-/// last address that is no trusted proxy's is the client's, and what stands before it may be the client's invention. Unknown
-/// if nobody who is trusted says it, or if something else stands there before it is found.
+/// The client's address, from the header of the gateway at the other end. Every proxy appends the address of its own peer, so the
+/// last address that is not a trusted proxy's is the client's; the client may have made up those before it. `None` if the peer
+/// is not trusted, or if something that is not an address comes first.
 pub(super) fn behind_gateway(config: &DataConfig, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
     if !is_gateway(config, peer) {
         return None;
@@ -32,7 +32,7 @@ fn is_trusted(config: &DataConfig, address: IpAddr) -> bool {
     config.trusted_proxies.iter().any(|proxy| matches!(proxy, TrustedProxy::Block(block) if block.contains(address)))
 }
 
-/// An address, as proxies write it: alone, in brackets, or with a port.
+/// Parses an address as proxies write it: alone, in brackets, or with a port.
 fn parse(entry: &str) -> Option<IpAddr> {
     let bracketed = || entry.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
     let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());

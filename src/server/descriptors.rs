@@ -1,11 +1,11 @@
-//! File descriptors: as many as the system allows are taken, and shared out, so that connections to one listener never cost
-//! another one, or the store, theirs.
+//! File descriptors: raises the soft limit as far as the system allows, and divides it among the listeners, so that connections to
+//! one listener take none from another one or from the store.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::{Plane, ServerConfig};
 
-/// What the store, key sources, files and threads take.
+/// Reserved for the store, key sources, files and threads.
 const OWN: u64 = 128;
 
 /// How many connections each listener may have.
@@ -17,13 +17,13 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Raises the soft limit as far as it is needed and allowed, and shares it out.
+    /// Raises the soft limit as far as it is needed and allowed, and divides it.
     pub(super) fn take(config: &ServerConfig) -> Self {
         let most = config.max_connections;
         let wanted = (most as u64).saturating_mul(3).saturating_add(OWN);
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let raised = Rlimit { current: Some(maximum.map_or(wanted, |maximum| maximum.min(wanted))), maximum };
-        // No more than is needed: programs that are run inherit it, and some close as many as there may be.
+        // Not further than needed: child processes inherit the limit, and some close every possible descriptor.
         let limit = match current {
             Some(soft) if soft < wanted => match setrlimit(Resource::Nofile, raised) {
                 Ok(()) => raised.current,
@@ -46,7 +46,7 @@ impl Shares {
         shares
     }
 
-    /// An eighth is the admin plane's and a sixteenth the metrics', whatever goes on at the data plane.
+    /// The admin plane has an eighth and the metrics a sixteenth, however busy the data plane is.
     fn of(limit: u64, most: usize) -> Self {
         let left = limit - OWN.min(limit / 2);
         let (admin, metrics) = (left / 8, left / 16);

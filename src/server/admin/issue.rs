@@ -125,7 +125,7 @@ pub(super) fn count(app: &App, issued: &IssuedApiKey) {
     tracing::debug!(id = issued.api_key_id, app_id = %issued.app_id, "issued");
 }
 
-/// 201 with what is shown this once. No cache may keep it.
+/// 201 with an answer that is shown this once. No cache may keep it.
 pub(super) fn created(shown: &impl Serialize) -> Response {
     let mut response = (StatusCode::CREATED, Json(shown)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -41,7 +41,7 @@ pub(super) async fn authenticate(
     let method = standard(request.method());
     let called = format!("{method} {}", endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
     let certificate = certificate.as_deref().map(|certificate| &**certificate);
-    // Where there is both the API key counts, whether it is good or not: the client chose it for this request.
+    // With an API key the certificate does not count, even if the key is rejected: the client chose the key for this request.
     let keyless = !Credential::is_presented(request.headers(), None);
     let certificate_alone = certificate.filter(|_| keyless);
     let identified = identify(&app, request.headers(), certificate_alone, peer).await;
@@ -114,7 +114,7 @@ fn standard(method: &Method) -> &str {
     }
 }
 
-/// The id of the key that was presented, which may be forged, or the name of the certificate, which is not.
+/// The id of the presented key, which may be forged, or the name of the certificate, which is genuine.
 fn presented(headers: &HeaderMap, certificate: Option<&ClientCertificate>) -> Option<String> {
     match Credential::read(headers, None) {
         Credential::One(text) => text.expose().parse::<ApiKey>().ok().map(|key| key.id().to_string()),

@@ -123,7 +123,7 @@ pub(super) async fn revoke_many(
         }
         (false, None, None, None) => revoke_ids(app, caller, request.ids, request.reason).await,
         (true, Some(app_id), realm, before) => {
-            // In every realm means the administrators' too.
+            // Every realm includes the administrators'.
             caller.needs(&app, Permission::in_realm(Scope::Revoke, realm.unwrap_or(Realm::ADMIN)))?;
             if request.dry_run {
                 return count(app, Some(app_id), realm, before).await;

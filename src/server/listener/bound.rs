@@ -20,8 +20,8 @@ use crate::{
     telemetry::limit::LineLimit,
 };
 
-/// Connections that the system holds until they are accepted, or as many as it allows. Where more arrive at once clients
-/// wait a second before they ask again.
+/// Connections that the kernel queues until they are accepted. If more arrive at once, their clients wait a second before they
+/// try again.
 const BACKLOG: u32 = 4096;
 
 /// A listener with its port open.
@@ -37,7 +37,7 @@ impl Bound {
             Listen::None => Ok(Bound::None),
             Listen::Tcp(address) => {
                 let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-                // A restart need not wait for the connections of before to be forgotten.
+                // A restart does not wait for the kernel to forget old connections.
                 socket.set_reuseaddr(true)?;
                 socket.bind(*address)?;
                 Ok(Bound::Tcp(socket.listen(BACKLOG)?))
@@ -45,7 +45,7 @@ impl Bound {
             Listen::Unix(path) => {
                 remove_stale(path).await?;
                 let socket = UnixSocket::new_stream()?;
-                // Linux makes the file with no more than this; elsewhere nobody gets in before `listen`.
+                // Linux creates the file with this mode; elsewhere nothing connects before `listen`.
                 let _elsewhere = rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode.0));
                 socket.bind(path)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode.0))?;
@@ -133,7 +133,7 @@ impl Bound {
 
 /// Removes a socket that no process listens on any more. One in use, and any other file, is left: `bind` then fails.
 async fn remove_stale(path: &Path) -> io::Result<()> {
-    // Nobody listens on what is no socket either.
+    // A connection to another kind of file is refused, too.
     let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
     match tokio::net::UnixStream::connect(path).await {
         Err(error) if is_socket && error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),

@@ -23,7 +23,7 @@ use crate::{server::problem::Problem, telemetry::limit::LineLimit};
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
 
-/// What may be on its way of the bodies of one HTTP/2 connection that no handler reads yet.
+/// Bytes of bodies that one HTTP/2 connection may send before a handler reads them.
 const WINDOW: u32 = 256 << 10;
 
 /// Answers requests until the client has no more, the connection is evicted, or `watcher` says that the service stops.
@@ -52,7 +52,7 @@ pub(super) async fn serve(
             let (in_flight, budget) = (connection.begin_request(), Arc::clone(&budget));
             let is_http2 = request.version() == Version::HTTP_2;
             let (endpoints, client) = (endpoints.clone(), client.clone());
-            // Here and not in the future, which is polled later: the head is decoded now.
+            // Here, because the head is decoded already, and the future is polled later.
             let watched = drain::watch(request, &budget);
             async move {
                 let response = match watched {

@@ -20,7 +20,7 @@ const IDLE: Duration = Duration::from_secs(5);
 /// How often a new connection that waits looks for one to evict.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The open ones.
+/// The connections that are open.
 pub(super) struct Connections {
     permits: Arc<Semaphore>,
     begun: Instant,
@@ -44,7 +44,7 @@ pub(super) struct Connection {
     eviction: Notify,
     /// Whether the client may still be sending when the connection ends.
     unread: AtomicBool,
-    /// Whether the connection has ended, and only waits for that.
+    /// Whether it has ended, and waits for that.
     lingering: AtomicBool,
     /// The listener's clock.
     begun: Instant,
@@ -112,7 +112,7 @@ impl Connections {
         ConnectionPermit { connections: Arc::clone(self), number, connection, _permit: permit }
     }
 
-    /// Evicts one: that lingers, or else that has been silent longest, or else that has been idle longest.
+    /// Evicts one: one that lingers, or else the one that has been silent longest, or else the one that has been idle longest.
     fn evict_one(&self, now: Instant) -> bool {
         let now = self.at(now);
         let mut open = self.open();
@@ -150,7 +150,7 @@ impl Connection {
         self.evicted.load(Ordering::Acquire)
     }
 
-    /// Notes that it has ended, and only waits for what its client is still sending.
+    /// Notes that it has ended, and waits for a client that may still be sending.
     pub(super) fn linger(&self) {
         self.lingering.store(true, Ordering::Relaxed);
     }
@@ -190,7 +190,7 @@ impl Evict for Connection {
 }
 
 impl InFlight {
-    /// The connection it came on.
+    /// The connection of the request.
     pub(super) fn connection(&self) -> &Arc<Connection> {
         &self.0
     }

@@ -31,7 +31,7 @@ use crate::server::budget::{BodyBudget, Charge, NoRoom};
 const MAX_DRAINED: u64 = 32 << 20;
 /// How long draining waits for more.
 const SILENCE: Duration = Duration::from_secs(5);
-/// The longest head over HTTP/2 that is charged with its body, or not at all: that of a usual request.
+/// A head over HTTP/2 up to this size is charged with its body, or not at all. That of a usual request is shorter.
 const SHORT_HEAD: usize = 4096;
 
 /// The connection's side of a request, until it is answered.
@@ -56,7 +56,7 @@ struct Slot(Mutex<BodyState>);
 struct BodyState {
     /// The memory of the head, which is charged with the first of the body.
     head: usize,
-    /// What the handler did not read.
+    /// The rest that the handler did not read.
     left: Option<Incoming>,
     charge: Option<Charge>,
     polled: bool,
@@ -69,7 +69,7 @@ struct ChargedBody {
     slot: Arc<Slot>,
 }
 
-/// The request for the handler. `NoRoom` where the budget has no room for its head.
+/// The request for the handler. `NoRoom` if the budget has no room for its head.
 pub(super) fn watch(
     request: hyper::Request<Incoming>,
     budget: &Arc<BodyBudget>,
@@ -95,9 +95,9 @@ pub(super) fn watch(
     Ok((Request::from_parts(head, body), BodyDrain { body: Some(drained), _head: None }))
 }
 
-/// What a head takes in memory.
+/// The memory of a head.
 fn weigh(head: &Parts) -> usize {
-    /// Beside name and value.
+    /// The memory of an entry without name and value.
     const ENTRY: usize = 100;
     let path = head.uri.path_and_query().map_or(0, |path| path.as_str().len());
     head.headers.iter().fold(path, |all, (name, value)| all + ENTRY + name.as_str().len() + value.len())

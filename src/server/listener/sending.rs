@@ -20,7 +20,7 @@ use crate::server::{
     problem::Problem,
 };
 
-/// What is handed on in one piece of an answer that is charged.
+/// The size of one piece of an answer that is charged.
 const PIECE: usize = 4096;
 
 /// The longest answer that is not charged: a verdict fits, and all streams of a connection hold 64 KiB of these.
@@ -49,7 +49,7 @@ pub(super) fn until_sent(
 
 struct Sending {
     body: Body,
-    /// What of a piece of the body is still to be handed on.
+    /// The rest of a frame of the body.
     piece: Bytes,
     charge: Option<Charge>,
     _in_flight: InFlight,

@@ -15,7 +15,7 @@ use tokio::{
 /// The length of HTTP/2's preface (RFC 9113 §3.4). No HTTP/1.1 request with its `Host` is shorter.
 const FIRST_BYTES: usize = 24;
 
-/// A stream whose reads and writes fail when nothing moves in time.
+/// A stream whose reads and writes fail with `TimedOut` when the client does nothing in time.
 pub(super) struct IdleTimeout<S> {
     stream: S,
     idle: Duration,

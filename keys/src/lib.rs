@@ -21,7 +21,7 @@
 //! let verified = verifier.verify(header, &Expectations::realms(&realms), now + 60)?;
 //! assert_eq!(verified.app_id(), app_id);
 //!
-//! // A forged key is rejected before any I/O, because there is none.
+//! // A forged key is rejected, without any I/O.
 //! assert!(verifier.verify(&header.replace('a', "b"), &Expectations::realms(&realms), now + 60).is_err());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -43,7 +43,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # Where to go on
+//! # Modules
 //!
 //! | module | what is in it |
 //! |---|---|

@@ -79,7 +79,7 @@ impl SharedVerifier {
     }
 
     /// Replaces the verifier after a keyring was loaded anew. The last [`SharedVerifier::set_revocations`] stays in force, in the
-    /// place of revocations that `verifier` brings itself.
+    /// place of the revocations in `verifier`.
     pub fn store(&self, verifier: Verifier) {
         self.change(|parts| parts.loaded = verifier);
     }

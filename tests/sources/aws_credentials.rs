@@ -109,7 +109,7 @@ fn a_service_waits_for_a_metadata_service_and_not_for_a_setting() {
     let container = format!("http://127.0.0.1:{}/credentials", process::free_port());
     let said = waits(bare(&deployment).env("AWS_REGION", REGION).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", container));
     let said = said.expect("the container's credentials may come up");
-    assert!(said.contains("what is to give them failed or does not answer"), "{said}");
+    assert!(said.contains("their provider failed or does not answer"), "{said}");
     let none = waits(bare(&deployment).env("AWS_REGION", REGION).env("AWS_EC2_METADATA_DISABLED", "true"));
     let none = none.expect_err("no credentials come by themselves");
     assert!(none.contains("there are no AWS credentials here"), "{none}");

@@ -114,7 +114,7 @@ fn a_program_that_prints_anything_else_is_refused() {
         ("twice.sh", format!("echo {right}; echo {right}")),
         ("endless.sh", format!("echo {right}; yes | head -c 1000000")),
     ] {
-        refused_uri(&program(name, &text), SourceErrorKind::Malformed, "has to print 32 bytes in base64");
+        refused_uri(&program(name, &text), SourceErrorKind::Malformed, "must print 32 bytes in base64");
     }
 }
 

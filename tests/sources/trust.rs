@@ -14,7 +14,12 @@ fn a_source_that_the_configuration_does_not_trust_is_not_opened() {
     let opener = opener().trusting(["file:master.key", "pkcs11:token=bulla"]);
     let id = bulla::keyring::KeyringId::random().expect("random");
     document(id, vec![record("file:master.key")], &opener).expect("it is trusted");
-    refused(&opener, record("file:other.key"), SourceErrorKind::Untrusted, "add \"file:other.key\"");
+    refused(
+        &opener,
+        record("file:other.key"),
+        SourceErrorKind::Untrusted,
+        "the entry \"file:other.key\" would cover it",
+    );
     refused(&opener, record(&format!("exec:{evil}")), SourceErrorKind::Untrusted, "it is not a trusted source");
     refused(
         &opener,

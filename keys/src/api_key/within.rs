@@ -1,4 +1,4 @@
-//! API keys inside other texts: a note that somebody pasted one into, an error that quotes what it was given.
+//! API keys inside other texts: a note with a pasted key, an error that quotes its input.
 
 use std::{borrow::Cow, ops::Range};
 

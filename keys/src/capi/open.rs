@@ -35,7 +35,7 @@ pub(super) struct KeyringArguments {
 enum OpenError {
     #[error(transparent)]
     Misuse(#[from] Misuse),
-    #[error("{0:?} is no realm: {1}")]
+    #[error("{0:?} is not a realm: {1}")]
     Realm(String, RealmError),
     #[error("secret_realms has {0}, which is not among the realms")]
     SecretRealm(Realm),

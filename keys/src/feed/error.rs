@@ -9,7 +9,7 @@ use crate::{key_version::KeyVersion, keyring_id::KeyringId, realm::Realm};
 pub enum FeedError {
     /// More bytes than a message may have.
     #[error(
-        "a message of {0} bytes is too long, the limit is 4194304: this is no feed, or fetch fewer events at a time"
+        "a message of {0} bytes is too long, the limit is 4194304: this is not a feed, or fetch fewer events at a time"
     )]
     TooLong(usize),
     /// No signature in the last line.

@@ -17,7 +17,7 @@ const SEQ: &str = "an integer from 1 to 9007199254740991";
 const ID: &str = "an API-key id";
 const REALM: &str = "a realm";
 const SECONDS: &str = "an integer from 0 to 4294967295, in Unix seconds";
-/// There is one way to say that a key never expires, or that nobody knows: not to say anything.
+/// The field is absent for a key that never expires, or whose expiry is not known.
 const EXPIRY: &str = "an integer from 1 to 4294967295, in Unix seconds";
 
 pub(super) fn read(mut line: Line) -> Result<RevocationEvent, FeedError> {

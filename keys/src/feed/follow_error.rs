@@ -54,7 +54,7 @@ fn hint(status: u16) -> &'static str {
     match status {
         300..=399 => "it sends elsewhere, and the API key is not carried there; name the right address",
         400 => "it does not understand the question; use a newer server",
-        401 => "the API key is not accepted; it has to be a good one of the realm `bulla`",
+        401 => "the API key is not accepted: use a valid one of the realm `bulla`",
         403 => "the API key lacks the scope `feed`, or `feed:` and the followed realm",
         404 => "there is no feed at this address; it ends in /v1/revocations on the data plane",
         409 => {

@@ -41,7 +41,7 @@ pub struct Follower {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WhenStale {
-    /// It goes on with what it knows: the API keeps working while the server is away, and keys that are revoked meanwhile
+    /// It keeps its state: the API keeps working while the server is away, and keys that are revoked meanwhile
     /// are still accepted.
     GoOn,
     /// It accepts nothing ([`VerifyError::Stale`](crate::rejection::VerifyError::Stale), 503), from the start until the
@@ -87,7 +87,7 @@ impl Follower {
         }
     }
 
-    /// Begins to follow, on threads of its own, until what is returned is dropped. The clock tells Unix seconds: this library
+    /// Begins to follow, on threads of its own, until the handle is dropped. The clock tells Unix seconds: this library
     /// reads none itself.
     pub fn start(
         self,

@@ -1,5 +1,4 @@
-//! The revocation feed (feature `follow`): what a service tells verifiers that have no access to its store, in signed
-//! messages, and what these make of it. The format, complete, is `docs/FEED.md`.
+//! The revocation feed (feature `follow`): signed messages of a service to verifiers that have no access to its store. The format, complete, is `docs/FEED.md`.
 //!
 //! [`Follower`] fetches the messages of a server and keeps a [`SharedVerifier`](crate::shared::SharedVerifier) current. What is below
 //! it does no I/O:

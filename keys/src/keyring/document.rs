@@ -1,7 +1,7 @@
 //! The keyring document: TOML on disk or in the store, without any plaintext key, under a MAC.
 //!
 //! The MAC is HMAC-SHA256 over the exact bytes before the last line, which holds it; its key comes from a source of its
-//! own, so that nobody who knows a master key can sign a document.
+//! own, so that a master key alone signs no document.
 
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
@@ -158,7 +158,7 @@ impl KeyringDocument {
         unchecked.check(&key)
     }
 
-    /// Reads a document and checks its MAC under a key that is at hand, without asking any source.
+    /// Reads a document and checks its MAC under a key that is loaded, without asking any source.
     pub fn parse_with(text: &str, key: &MacKey) -> Result<Self, KeyringError> {
         Unchecked::parse(text)?.check(key)
     }
@@ -218,10 +218,10 @@ fn read<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, KeyringError> {
 /// Where the parser stumbled. Its own words quote what stands there, and the file may be another one that holds a secret.
 fn place(text: &str, error: &toml::de::Error) -> String {
     let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
-        return "a field is missing, or is no field of a keyring".to_owned();
+        return "a field is missing or unknown".to_owned();
     };
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-    format!("line {}, column {column} is not what a keyring has there", before.matches('\n').count() + 1)
+    format!("line {}, column {column} is not a keyring field or value", before.matches('\n').count() + 1)
 }
 
 /// The last line, without its end.

@@ -1,4 +1,4 @@
-//! Loading: the sources of all versions are asked at once, and what is at hand stays, whatever a source does.
+//! Loading: the sources of all versions are asked at once. A key that is loaded stays loaded, even if its source fails.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -31,7 +31,7 @@ pub enum Reload {
     Missing,
     /// The same, of this version alone.
     Version(KeyVersion),
-    /// All of them. Where the keys are at hand, a source is asked whether it still has the right one.
+    /// All of them. Where the keys are loaded, a source is asked whether it still has the right one.
     All,
 }
 
@@ -58,7 +58,7 @@ impl Keyring {
         if failed.is_empty() { Ok(keyring) } else { Err(failed.swap_remove(0)) }
     }
 
-    /// The keyring of a changed document, with the keys that `loaded` has at hand. No source is asked, so a compromise takes
+    /// The keyring of a changed document, with the keys that `loaded` has. No source is asked, so a compromise takes
     /// effect at once, whatever a source does; versions and realms that have no key yet accept nothing until a
     /// [`Keyring::reload`] got one.
     pub fn follow(loaded: &[&Keyring], document: &KeyringDocument, realms: &[Realm]) -> Self {
@@ -67,7 +67,7 @@ impl Keyring {
     }
 
     /// Loads what is missing for `document`, and asks the sources that `ask` names. A source that does not serve takes no key
-    /// away that is at hand. What could not be loaded is told.
+    /// away that is loaded. Returns the errors of the versions that could not be loaded.
     pub fn reload(
         &self,
         document: &KeyringDocument,

@@ -1,4 +1,4 @@
-//! What a version's sources say of its master key, for those who look after it.
+//! Remarks of a version's sources on its master key, for administrators.
 
 use super::{KeyVersion, KeyringDocument, KeyringError};
 use crate::source::{SourceUri, Sources};

@@ -25,7 +25,7 @@ impl<F> Answer<F> {
         Answer { inner: Some(inner), refused: None }
     }
 
-    /// The key was to be in `only` this header, if one is named.
+    /// The key must be in `only` this header, if one is named.
     pub(super) fn refused(refusal: Refusal, only: Option<&HeaderName>) -> Self {
         Answer { inner: None, refused: Some(refusal.into_response(only)) }
     }

@@ -34,7 +34,7 @@ pub enum Refusal {
     /// More than one was.
     #[error("more than one credential was presented")]
     SeveralCredentials,
-    /// The key is not accepted. The reason is for the operator, and the client hears none.
+    /// The key is not accepted. The reason is for the operator; the client gets none.
     #[error("rejected: {0}")]
     Rejected(Rejection),
     /// The key has a secret half, or its realm requires one, and there are no hashes here to check it against.

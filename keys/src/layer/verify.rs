@@ -1,4 +1,4 @@
-//! The layer that lets nobody through without an API key that holds.
+//! The layer that verifies the API key of every request.
 
 use std::{
     fmt,
@@ -14,8 +14,8 @@ use tower_service::Service;
 use super::{Answer, Credential, Refusal};
 use crate::{expectations::Expectations, realm::Realm, shared::SharedVerifier, verifier::Verified};
 
-/// Verifies the API key of every request, in process, and puts the [`Verified`] among the request's extensions. Who comes
-/// without one that holds is answered as [`Refusal`] says.
+/// Verifies the API key of every request, in process, and puts the [`Verified`] among the request's extensions. A request
+/// without a valid key is answered as [`Refusal`] says.
 ///
 /// The key comes from `Authorization: Bearer`, `Authorization: Basic` (as the user name or the password) or `X-API-Key`, never
 /// from the query, and never is it one of several. Its header does not reach the inner service.

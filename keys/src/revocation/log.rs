@@ -31,7 +31,7 @@ use crate::api_key::ApiKeyId;
 #[derive(Clone, Debug, Default)]
 pub struct RevocationLog {
     seq: u64,
-    /// The farthest that anybody said it goes.
+    /// The highest end that any message named.
     end: u64,
     revocations: Revocations,
     /// Resumed on the way to the end.
@@ -40,7 +40,7 @@ pub struct RevocationLog {
     scheduled: BTreeMap<(u32, ApiKeyId), Option<u32>>,
 }
 
-/// Events that do not go on where the log stands. Nothing of them was taken.
+/// Events that do not follow the log's place. None of them was applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a revocation log stands at {after} and cannot go on with {seq}: read it from {after} on, in order")]
 pub struct RevocationLogError {
@@ -56,7 +56,7 @@ impl RevocationLog {
         self.seq
     }
 
-    /// Whether this is the end of the log, as far as was told.
+    /// Whether this is the end of the log, as far as it is known.
     pub fn at_end(&self) -> bool {
         self.seq == self.end
     }

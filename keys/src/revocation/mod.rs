@@ -4,7 +4,7 @@
 //! are tries, copied along one path. So there is no large base that would be rebuilt now and then, no delta beside it, and
 //! no change that could get lost between them. A filter stands before the tables, which all snapshots share: it may say
 //! "perhaps" too often, and a table decides. The owner of the snapshot applies changes one after another, each to the
-//! latest snapshot, and swaps each result in. Readers hold a snapshot and wait for nobody.
+//! latest snapshot, and swaps each result in. Readers hold a snapshot and never wait.
 
 mod apply;
 mod change;
@@ -52,7 +52,7 @@ const BATCH: usize = 1 << 20;
 /// ```
 #[derive(Clone, Default)]
 pub struct Revocations {
-    // Keyed at random, so that nobody can choose ids that crowd one place of a table.
+    // Keyed at random, so that an attacker cannot choose ids that crowd one place of a table.
     hasher: DefaultHashBuilder,
     /// Of all ids and apps in the tables, whatever realm they are of.
     filter: Filter,
@@ -155,7 +155,7 @@ impl Revocations {
 }
 
 impl FromIterator<ApiKeyId> for Revocations {
-    /// Revokes ids whose keys' expiry nobody knows.
+    /// Revokes ids of keys whose expiry is not known.
     fn from_iter<T: IntoIterator<Item = ApiKeyId>>(ids: T) -> Self {
         Revocations::from_changes(ids.into_iter().map(|id| Change::Revoke { id, expires_at: None }))
     }

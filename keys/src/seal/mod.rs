@@ -21,7 +21,7 @@ use crate::{
 
 const MAX_AAD: usize = ASSOCIATED.len() + 1 + 4 + realm::MAX_LEN;
 
-/// The seal did not open, or what was to be sealed is too long to be.
+/// The seal did not open, or the text is too long to be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SealBroken;
 

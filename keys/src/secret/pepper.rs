@@ -1,4 +1,4 @@
-//! The pepper: the key without which nobody makes or checks the hash of a secret half.
+//! The pepper: the key that every hash of a secret half needs.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use hmac::{Hmac, Mac};

@@ -18,7 +18,7 @@ pub(crate) fn fault(address: &str) -> Option<&'static str> {
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:[]".contains(&byte);
     if authority.is_empty() || !authority.bytes().all(known) {
-        return Some("is no address such as https://host:8200");
+        return Some("is not an address such as https://host:8200");
     }
     match scheme {
         "https" => None,

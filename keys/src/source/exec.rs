@@ -97,7 +97,7 @@ impl KeySource for ExecSource {
             Ok(KEY_BYTES) => Ok(DerivedKey::new(key)),
             _ => {
                 let detail =
-                    "the program has to print 32 bytes in base64, HMAC-SHA256(master, info ‖ 01), and nothing else";
+                    "the program must print 32 bytes in base64, HMAC-SHA256(master, info ‖ 01), and nothing else";
                 Err(self.fail(SourceErrorKind::Malformed, detail.to_owned()))
             }
         }

@@ -70,7 +70,7 @@ pub trait KeySource: Send + Sync {
         infos.iter().map(|info| self.expand(info)).collect()
     }
 
-    /// What makes the key weaker than it could be, one sentence each, as far as the source tells; for those who look after it.
+    /// What makes the key weaker than it could be, one sentence each, as far as the source says it; for administrators.
     fn remarks(&self) -> Result<Vec<String>, SourceError> {
         Ok(Vec::new())
     }
@@ -185,7 +185,7 @@ impl Sources {
             _ => Err(SourceError::new(
                 uri,
                 SourceErrorKind::Unsupported,
-                "this key has to be in a file: `file:PATH`".to_owned(),
+                "this key must be in a file: `file:PATH`".to_owned(),
             )),
         }
     }

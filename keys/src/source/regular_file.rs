@@ -24,7 +24,7 @@ pub fn read_regular_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if content.len() as u64 > most { Err(too_large()) } else { Ok(content) }
 }
 
-/// Opens a file for reading without waiting for anybody. What it is has to be looked at before it is read.
+/// Opens a file for reading, and never waits. The caller checks its kind before it reads.
 #[cfg(unix)]
 pub(super) fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;

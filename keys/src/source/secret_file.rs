@@ -1,4 +1,4 @@
-//! Small files that hold a secret: read only if nobody else can.
+//! Small files that hold a secret: read only if no other user can read them.
 
 use std::{env, fs::File, io::Read, path::Path};
 
@@ -27,7 +27,7 @@ pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileErro
     read(path).map_err(|(_, detail)| SecretFileError(detail))
 }
 
-/// Reads a small text file that nobody else may read.
+/// Reads a small text file that no other user may read.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, FileError> {
     let file = open(path)?;
     check_mode(&file, path).map_err(|(problem, detail)| (problem, format!("{} {detail}", path.display())))?;

@@ -185,10 +185,8 @@ impl KeySource for VaultTransit {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         match mac.map(|mac| BASE64.decode_slice(mac, key.as_mut_slice())) {
             Some(Ok(KEY_BYTES)) => Ok(DerivedKey::new(key)),
-            _ => {
-                Err(self
-                    .fail(SourceErrorKind::Malformed, "the answer is no HMAC-SHA256 of this key version".to_owned()))
-            }
+            _ => Err(self
+                .fail(SourceErrorKind::Malformed, "the answer is not an HMAC-SHA256 of this key version".to_owned())),
         }
     }
 }

@@ -81,7 +81,7 @@ impl Verifier {
     }
 
     /// The same verifier without the keys of these versions: API keys that name them are
-    /// [`Rejection::VersionRefused`]. For versions that a feed tells to be compromised or destroyed before the changed
+    /// [`Rejection::VersionRefused`]. For versions that a feed names as compromised or destroyed before the changed
     /// keyring is loaded. Call it again after every load of a keyring.
     #[must_use]
     pub fn refusing(&self, versions: &[KeyVersion]) -> Self {
@@ -213,7 +213,7 @@ impl Verified {
         self.claims().map_or(&[], Claims::scopes)
     }
 
-    /// The last step: only a key that is good otherwise ever hears of scopes.
+    /// The last step: only a key that passes every other check gets an answer about scopes.
     #[inline(always)]
     pub(crate) fn granting(self, expected: &Expectations<'_>) -> Result<Self, VerifyError> {
         let granted = expected.scopes.are_granted_by(self.claims());

@@ -135,7 +135,7 @@ fn no_credentials(error: &CredentialsError) -> (SourceErrorKind, String) {
         }
         _ => (
             SourceErrorKind::Unreachable,
-            format!("no AWS credentials at the moment: what is to give them failed or does not answer: {reason}"),
+            format!("no AWS credentials at the moment: their provider failed or does not answer: {reason}"),
         ),
     }
 }

@@ -208,7 +208,7 @@ impl Kms {
     }
 
     fn no_key(&self) -> SourceError {
-        self.fail(SourceErrorKind::Malformed, "AWS KMS answered with something that is no key of 32 bytes".to_owned())
+        self.fail(SourceErrorKind::Malformed, "the answer of AWS KMS is not a key of 32 bytes".to_owned())
     }
 
     fn fail(&self, problem: SourceErrorKind, detail: String) -> SourceError {

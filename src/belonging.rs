@@ -82,7 +82,7 @@ pub(crate) fn younger_store(
 pub(crate) fn lone_mounts(deployment: &Deployment) -> Vec<String> {
     let store = deployment.store_path().filter(|path| is_mounted_alone(path)).map(|path| {
         format!(
-            "{} is mounted without its folder: the latest changes, revocations among them, stand in {0}-wal beside it, which is \
+            "{} is mounted without its folder: the latest changes, revocations among them, are in {0}-wal beside it, which is \
              elsewhere and goes with the container. Mount the folder",
             path.display()
         )

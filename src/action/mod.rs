@@ -1,5 +1,5 @@
-//! What an administrator can do, on the command line and over the admin plane alike. Each action is one transaction of the
-//! store, its audit record within it: an action that cannot be recorded is not done.
+//! The actions of administrators, by the command and over the admin plane. Each action is one transaction of the store with its
+//! audit record: an action that cannot be recorded is not done.
 
 pub(crate) mod audit;
 pub(crate) mod import;
@@ -39,7 +39,7 @@ pub(crate) enum ActionError {
     /// The key is not in the state that the action needs.
     #[error("{0}")]
     Conflict(String),
-    /// A new key would be rejected, for a rule whose time lies ahead of the clock.
+    /// A new key would be rejected by a rule whose time lies ahead of the clock.
     #[error(
         "a rule revokes what is issued before {rule}, and it is {now} here: a key of that time would be rejected everywhere. \
          Set the clock right. If the rule was made by a clock that was ahead: `bulla doctor` says what to do"
@@ -64,18 +64,18 @@ fn seconds(at: Timestamp) -> u64 {
     u64::try_from(at.as_second()).unwrap_or(0)
 }
 
-/// Longest text for the record, in characters.
-const LONGEST_NOTE: usize = 200;
+/// Longest note for the record, in characters.
+const MAX_NOTE: usize = 200;
 
-/// Holds a note for the record to its bounds.
+/// Checks a note for the record.
 fn check_note(field: &str, note: &str) -> Result<(), ActionError> {
-    if note.chars().count() > LONGEST_NOTE {
-        return Err(invalid(field, format!("it has up to {LONGEST_NOTE} characters in one line")));
+    if note.chars().count() > MAX_NOTE {
+        return Err(invalid(field, format!("it must have at most {MAX_NOTE} characters in one line")));
     }
     check_text(field, note)
 }
 
-/// Refuses a text that is stored or told again where it is more than one line, or holds an API key.
+/// Refuses a text for record or output that has more than one line, or holds an API key.
 fn check_text(field: &str, text: &str) -> Result<(), ActionError> {
     text::check(text).map_err(|error| invalid(field, error))
 }
@@ -85,7 +85,7 @@ fn invalid(field: impl Into<String>, message: impl ToString) -> ActionError {
 }
 
 impl ActionError {
-    /// The error of one of several that were asked for.
+    /// The error of one key of several in a request.
     fn at(self, at: usize) -> Self {
         match self {
             ActionError::Invalid { field, message } => invalid(format!("api_keys[{at}].{field}"), message),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl RerollSecret {
-    /// Stores the new hash, and has the old ones end.
+    /// Stores the new hash, and ends the old ones.
     pub(crate) fn apply(
         &self,
         id: ApiKeyId,
@@ -35,7 +35,7 @@ impl RerollSecret {
                 None => ActionError::Unknown(id),
             });
         };
-        // What somebody else wrote there could be of a text of his own.
+        // A row of another writer could bind the secret half to their own text.
         intact(&id, newest, peppers).map_err(|error| ActionError::Conflict(format!("the stored hash: {error}")))?;
         let binding: SealBinding = newest.binding.parse().map_err(|error| ActionError::Conflict(format!("{error}")))?;
         let (hash, secret) = rerolled(&binding, peppers, secret::scheme_of(config, id.realm()))?;
@@ -54,9 +54,9 @@ impl RerollSecret {
                 let state = state.name();
                 return Err(ActionError::Conflict(format!("the API key is {state}: its secret half is not rerolled")));
             }
-            // Two are good at a time: of those that there were, the present one goes on until its time, the others end. The
-            // present one has no end; a hash that was made anew for an older one has a higher number, and the same end.
-            // Those that have ended by this clock, which may be ahead, are looked at too.
+            // Two are valid at a time: the present one stays valid until its grace period ends, older ones end now. The present
+            // one has no end; a hash that replaced an older one has a higher number, and the same end. Hashes that have ended by
+            // this clock, which may be ahead, are included.
             let stored = transaction.secret_hashes(&id, Timestamp::MIN)?;
             let present = stored.iter().find(|old| old.retires_at.is_none()).or(stored.first()).map(|old| old.seq);
             for old in stored {
@@ -70,7 +70,7 @@ impl RerollSecret {
                     Some((recipient, ending)) if *recipient == row.recipient => {
                         transaction.renew_escrow(&id, ending)?
                     }
-                    // What is there opens to the old key, which is good until then.
+                    // The escrow has the old key, which is valid until then.
                     _ => transaction.end_escrow(&id, until, now)?,
                 }
             }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl Reveal {
-    /// Hands it out, with the record of that: neither without the other.
+    /// Hands it out with its audit record: neither without the other.
     pub(crate) fn apply(
         &self,
         id: ApiKeyId,

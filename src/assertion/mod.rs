@@ -31,9 +31,9 @@ pub(crate) struct Assertions {
 pub(crate) enum AssertionError {
     #[error(transparent)]
     Source(#[from] SourceError),
-    #[error("{0} is the key that signs the revocation feed: make one of its own")]
+    #[error("{0} is the key that signs the revocation feed: assertions need a key of their own")]
     FeedKey(SourceUri),
-    #[error("{0} is a key that stands in the list already: every key once")]
+    #[error("{0} is in the list twice: list every key once")]
     Twice(SourceUri),
 }
 

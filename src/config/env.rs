@@ -1,4 +1,4 @@
-//! The environment laid over the configuration file: `BULLA_TABLE__FIELD`.
+//! Environment variables that override the configuration file: `BULLA_TABLE__FIELD`.
 
 use std::{ffi::OsString, path::Path};
 
@@ -12,7 +12,7 @@ use crate::text;
 
 const PREFIX: &str = "BULLA_";
 
-/// `text`, which stands at `path`, with every `BULLA_TABLE__FIELD` of `variables` in place of what the file says.
+/// Parses `text`, the file at `path`, with every `BULLA_TABLE__FIELD` of `variables` instead of the file's field.
 pub(super) fn overlay(
     path: &Path,
     text: &str,
@@ -28,7 +28,7 @@ pub(super) fn overlay(
         set(&mut table, &path, parse(value)).map_err(|message| fail(name, message))?;
         names.push(name.to_owned());
     }
-    // The variable that set the field, or whichever they may be.
+    // The variable that set the field, or all of them where that is unknown.
     let of = |field: Option<&str>| {
         let set = |name: &&String| field.is_some_and(|field| field.starts_with(&field_of(name)));
         names.iter().find(set).cloned().unwrap_or_else(|| names.join(", "))
@@ -60,7 +60,7 @@ fn field_of(name: &str) -> String {
     name[PREFIX.len()..].replace("__", ".").to_ascii_lowercase()
 }
 
-/// A TOML value where it is one, else a text: `true`, `65536`, `["live"]`, and `127.0.0.1:8181` as it stands.
+/// A TOML value if it is one, otherwise a text: `true`, `65536`, `["live"]`, and `127.0.0.1:8181` as a text.
 fn parse(value: &str) -> Value {
     toml::from_str::<Table>(&format!("value = {value}"))
         .ok()

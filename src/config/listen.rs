@@ -1,4 +1,4 @@
-//! Where a listener listens: `HOST:PORT` or `unix:PATH`.
+//! Addresses of listeners: `HOST:PORT` or `unix:PATH`.
 
 use std::{
     fmt,
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::TlsConfig;
 
-/// One of the three listeners, as it is called in the configuration.
+/// One of the three listeners, by its name in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plane {
     Data,
@@ -19,7 +19,7 @@ pub(crate) enum Plane {
     Metrics,
 }
 
-/// A listener as it is configured.
+/// A configured listener.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Listener<'c> {
     pub(crate) plane: Plane,
@@ -47,14 +47,14 @@ impl Listen {
         Listen::Tcp(([127, 0, 0, 1], port).into())
     }
 
-    /// Lets a relative socket path start at `folder`, as every path of the configuration does.
+    /// Resolves a relative socket path from `folder`, like every path of the configuration.
     pub(crate) fn start_at(&mut self, folder: &Path) {
         if let Listen::Unix(path) = self {
             *path = folder.join(&*path);
         }
     }
 
-    /// Whether no two listeners can have these.
+    /// Whether two listeners cannot have these at a time.
     pub(super) fn collides(&self, other: &Self) -> bool {
         match (self, other) {
             (Listen::Unix(one), Listen::Unix(other)) => one == other,
@@ -70,7 +70,7 @@ impl Listen {
         }
     }
 
-    /// Whether only this machine reaches it.
+    /// Whether only this machine can connect to it.
     pub(crate) fn is_local(&self) -> bool {
         match self {
             Listen::None | Listen::Unix(_) => true,

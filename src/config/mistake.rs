@@ -1,4 +1,4 @@
-//! What is wrong in a configuration, told without what stands there: the file may be another one, and hold a secret.
+//! Errors of a configuration file, without its values: the file may be the wrong one, and hold a secret.
 
 use toml::{Table, Value};
 
@@ -7,7 +7,7 @@ use crate::text;
 /// Longer than the names of all fields, and shorter than every API key.
 const LONGEST_NAME: usize = 32;
 
-/// A mistake, and where it is.
+/// An error, and its place.
 pub(super) struct Mistake {
     /// The field, such as `data.listen`, where the parser knows it.
     pub(super) field: Option<String>,
@@ -15,7 +15,7 @@ pub(super) struct Mistake {
 }
 
 impl Mistake {
-    /// What the parser found in `text`: the place, and its words without any value.
+    /// The parser's error in `text`: its place, and its message without any value.
     pub(super) fn new(error: &toml::de::Error, text: Option<&str>) -> Self {
         let shown = error.to_string();
         let field = shown.lines().find_map(|line| line.strip_prefix("in `")?.strip_suffix('`')).map(text::shown);
@@ -43,7 +43,7 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
-/// The parser's message without the value that it quotes. All messages of bulla's own types quote none.
+/// The parser's message without the value that it quotes. Messages of bulla's own types quote no value.
 fn told(message: &str) -> String {
     if let Some((kind, rest)) = ["invalid type: ", "invalid value: "]
         .iter()
@@ -56,7 +56,7 @@ fn told(message: &str) -> String {
     for kind in ["unknown variant", "unknown field"] {
         let Some(rest) = message.strip_prefix(kind).and_then(|rest| rest.strip_prefix(" `")) else { continue };
         let (name, expected) = rest.rsplit_once("`, ").map_or((rest, ""), |_| {
-            // The name may hold what separates the two.
+            // The name may contain the separator.
             rest.rfind("`, expected").map_or((rest, ""), |at| (&rest[..at], &rest[at + 3..]))
         });
         return if kind == "unknown field" && is_name(name) {
@@ -71,8 +71,8 @@ fn told(message: &str) -> String {
     text::shown(message)
 }
 
-/// Refuses a setting that no setting can be: with a control character, which an editor or a shell left behind, or with an API
-/// key. The field, and what is wrong with it.
+/// Refuses a setting with a control character, which an editor or a shell left behind, or with an API key. The error has the
+/// field.
 pub(super) fn refuse(table: &Table) -> Result<(), (String, text::TextError)> {
     walk("", &Value::Table(table.clone()))
 }

@@ -73,7 +73,7 @@ pub(crate) struct Config {
     pub(crate) folder: PathBuf,
 }
 
-/// The configuration cannot be used.
+/// The configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
     #[error(
@@ -89,19 +89,19 @@ pub(crate) enum ConfigError {
 }
 
 impl ConfigError {
-    /// What a check found in the configuration; `origin` is where that came from.
+    /// A check of the configuration failed; `origin` is the file, or what changed it.
     pub(crate) fn check(origin: &str, message: &str) -> Self {
         ConfigError::Check { origin: origin.to_owned(), message: text::shown(message) }
     }
 }
 
 impl Config {
-    /// Reads `path`, lays the environment over it and checks the whole.
+    /// Reads `path`, applies the environment, and checks the result.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         Self::load_with(path, std::env::vars_os())
     }
 
-    /// Reads `path` alone.
+    /// Reads `path` without the environment.
     pub(crate) fn load_file(path: &Path) -> Result<Self, ConfigError> {
         Self::load_with(path, std::iter::empty())
     }
@@ -109,7 +109,7 @@ impl Config {
     fn load_with(path: &Path, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let text = input_file::read(path, input_file::MAX_FILE);
         let text = text.map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
-        // The file alone first, so that an error shows the line it stands on.
+        // The file without the environment first, so that an error shows its line.
         toml::from_str::<Config>(&text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
             message: mistake::Mistake::new(&error, Some(&text)).to_string(),
@@ -127,12 +127,12 @@ impl Config {
         Ok(config)
     }
 
-    /// Checks what no single field shows; `origin` is where the last change came from.
+    /// Checks fields against each other; `origin` is where the last change came from.
     pub(crate) fn recheck(&self, origin: &str) -> Result<(), ConfigError> {
         self.check().map_err(|message| ConfigError::check(origin, &message))
     }
 
-    /// Takes over where `running` listens, which no reload changes.
+    /// Keeps the addresses of `running`, which no reload changes.
     pub(crate) fn listen_as(&mut self, running: &Config) {
         self.data.listen = running.data.listen.clone();
         self.admin.listen = running.admin.listen.clone();
@@ -163,7 +163,7 @@ impl Config {
         realm == Realm::ADMIN || self.realms.contains_key(realm.as_str())
     }
 
-    /// The realms that count where a request names none.
+    /// The realms that are accepted where a request names none.
     pub(crate) fn default_realms(&self) -> Vec<Realm> {
         self.verify.default_realms.iter().filter_map(|name| name.parse().ok()).collect()
     }
@@ -173,7 +173,8 @@ impl Config {
             let realm: Realm = name.parse().map_err(|error| format!("[realms.{name}]: {error}"))?;
             if realm == Realm::ADMIN {
                 return Err(
-                    "[realms.bulla]: this realm is the administrators' and always there; remove the table".to_owned()
+                    "[realms.bulla]: this realm belongs to the administrators and always exists; remove the table"
+                        .to_owned(),
                 );
             }
             self.realms[name].check().map_err(|message| format!("[realms.{name}]: {message}"))?;
@@ -214,11 +215,11 @@ impl Config {
         if let Some(pepper) = &self.pepper
             && !pepper.versions()?.iter().any(|(version, _)| *version == pepper.active)
         {
-            return Err(format!("pepper.active is {}, and pepper.sources has no such version", pepper.active));
+            return Err(format!("pepper.active is {}, but pepper.sources has no such version: add it", pepper.active));
         }
         let required = self.realms.iter().find(|(_, realm)| realm.secret == SecretPolicy::Required);
         if let (Some((name, _)), None) = (required, &self.pepper) {
-            return Err(format!("[realms.{name}] requires secret halves, which need a [pepper]"));
+            return Err(format!("[realms.{name}] requires secret halves, which need a [pepper]: add one"));
         }
         if self.secret.memory_mib < 64 {
             return Err("secret.memory_mib must be at least 64: one Argon2id hash takes that much".to_owned());
@@ -231,7 +232,7 @@ impl Config {
             return Err("last_used.flush_interval must be greater than zero".to_owned());
         }
         if self.rotation.automatic && self.rotation.sources.is_empty() {
-            return Err("rotation.automatic needs rotation.sources: the URIs of the keys to come".to_owned());
+            return Err("rotation.automatic needs rotation.sources: the URIs of the next keys".to_owned());
         }
         self.server.check()
     }

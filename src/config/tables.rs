@@ -1,4 +1,4 @@
-//! The tables of `bulla.toml` and their defaults. `default.toml` shows them all; a test holds the two together.
+//! The tables of `bulla.toml` and their defaults. `default.toml` shows them all; a test compares the two.
 
 use std::collections::BTreeMap;
 
@@ -71,16 +71,16 @@ impl PepperConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct SecretConfig {
     pub(crate) scheme: Scheme,
-    /// The memory that all Argon2id hashes at a time may take, in MiB.
+    /// Memory for all Argon2id hashes at a time, in MiB.
     pub(crate) memory_mib: u32,
     /// Checks that may wait for it.
     pub(crate) queue: usize,
-    /// How long a right secret half need not be hashed again.
+    /// How long a verified secret half is not hashed again.
     pub(crate) cache_ttl: Span,
     pub(crate) cache_size: u64,
     /// How often a thousand stored hashes are looked at, whether they are as they were stored.
     pub(crate) scrub_interval: Span,
-    /// Wrong secret halves of one key in a minute, from which on no more are hashed.
+    /// Wrong secret halves of one key per minute, after which no more are hashed.
     pub(crate) wrong_per_minute: u32,
 }
 
@@ -109,12 +109,12 @@ impl Scheme {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum SecretPolicy {
-    /// None is issued.
+    /// No key gets one.
     Off,
-    /// Those that were asked for have one.
+    /// A key gets one on request.
     #[default]
     Optional,
-    /// All that are issued have one, and no other is accepted.
+    /// Every key gets one, and no other key is accepted.
     Required,
 }
 
@@ -124,7 +124,7 @@ pub(crate) enum SecretPolicy {
 pub(crate) struct FeedConfig {
     /// The seed of the key that signs it; without one there is no feed.
     pub(crate) signing_key: Option<SourceUri>,
-    /// How long a message says how things stand.
+    /// How long a message is valid.
     pub(crate) valid_for: Span,
 }
 
@@ -141,7 +141,7 @@ pub(crate) struct AssertionConfig {
 }
 
 impl AssertionConfig {
-    /// Refuses assertions that nobody could hold to anything.
+    /// Refuses assertions without an issuer or an audience, which no application could check.
     pub(super) fn check(&self) -> Result<(), String> {
         if !self.signing_keys.is_empty() && (self.issuer.is_empty() || self.audience.is_empty()) {
             return Err(
@@ -163,7 +163,7 @@ impl ServerConfig {
         (self.body_memory_mib as usize) << 20
     }
 
-    /// The longest message of an Envoy, which may be told to send the client's body along.
+    /// The longest message of Envoy, which may include the client's body.
     pub(crate) fn max_check(&self) -> usize {
         self.max_batch_body.max(4 << 20)
     }
@@ -202,7 +202,7 @@ pub(crate) struct LastUsedConfig {
 pub(crate) struct VerifyConfig {
     #[serde(default)]
     pub(crate) default_realms: Vec<String>,
-    /// For how long keys are judged while the log of revocations cannot be read; without it, for ever.
+    /// How long keys are verified while the revocation log cannot be read; unlimited by default.
     #[serde(default)]
     pub(crate) max_staleness: Option<Span>,
 }
@@ -211,41 +211,42 @@ pub(crate) struct VerifyConfig {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RealmConfig {
-    /// How long a key lives whose request names no expiry.
+    /// The lifetime of a key whose request names no expiry.
     pub(crate) default_ttl: Option<Span>,
-    /// How long a key may live.
+    /// The longest lifetime of a key.
     pub(crate) max_ttl: Option<Span>,
     pub(crate) allow_forever: Option<bool>,
-    /// The scopes that a key may have; one that ends in `*` stands for all that begin so.
+    /// The scopes that a key may have; an entry that ends in `*` allows every scope that begins with it.
     pub(crate) scopes: Option<Vec<String>>,
     pub(crate) app_ids: Option<Vec<uuid::Uuid>>,
     pub(crate) secret: SecretPolicy,
-    /// The scheme of this realm's secret halves, where it is another.
+    /// The scheme of this realm's secret halves, if it differs from the default.
     pub(crate) secret_scheme: Option<Scheme>,
-    /// Whether imported keys count; where it is not said, they do unless secret halves are required.
+    /// Whether imported keys are accepted; by default, unless secret halves are required.
     pub(crate) accept_imported: Option<bool>,
-    /// Whether a sealed key is handed out for an imported one, once, when that is verified.
+    /// Whether a sealed key is issued for an imported one, once, when that is verified.
     pub(crate) replace_imported: bool,
-    /// Whom new keys are encrypted to, so that they can be shown again; `escrow` parses it. An error of that says nothing of the
-    /// text: somebody may have put there what opens the keys.
+    /// The recipient that new keys are encrypted to; the module `escrow` parses it. Its errors do not quote the text, which may be
+    /// an identity.
     pub(crate) escrow: Option<String>,
 }
 
-/// Keys that were issued elsewhere.
+/// Imported keys.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ImportedConfig {
-    /// The secrets of HMACs, by the names that imports give them.
+    /// The secrets of HMACs, by the names that imports use.
     pub(crate) hmac_keys: BTreeMap<String, SourceUri>,
 }
 
 impl RealmConfig {
-    /// Whether a key may have no expiry: where it is not said, unless there is a maximum.
+    /// Whether a key may have no expiry; by default, unless there is a maximum.
     pub(crate) fn may_live_for_ever(&self) -> bool {
         self.allow_forever.unwrap_or(self.max_ttl.is_none())
     }
 
-    /// Whether imported keys count: where secret halves are required the store alone is to make no key.
+    /// Whether imported keys are accepted: where secret halves are required, write access to the store must not suffice to make a
+    /// key.
     pub(crate) fn accepts_imported(&self) -> bool {
         self.accept_imported.unwrap_or(self.secret != SecretPolicy::Required)
     }
@@ -258,7 +259,8 @@ impl RealmConfig {
         }
         match (self.default_ttl, self.max_ttl) {
             (Some(usual), Some(most)) if usual.0 > most.0 => {
-                Err("default_ttl is longer than max_ttl: a key would be refused for its default".to_owned())
+                Err("default_ttl must not be longer than max_ttl: keys with the default lifetime would be refused"
+                    .to_owned())
             }
             _ => Ok(()),
         }
@@ -271,9 +273,9 @@ pub(crate) struct DataConfig {
     pub(crate) listen: Listen,
     pub(crate) unix_mode: UnixMode,
     pub(crate) tls: Option<TlsConfig>,
-    /// Gateways that are believed when they say where a client is.
+    /// Gateways that are trusted to name the client's address.
     pub(crate) trusted_proxies: Vec<TrustedProxy>,
-    /// The header in which they say so.
+    /// The header in which they name it.
     pub(crate) client_address_header: HeaderField,
 }
 
@@ -299,7 +301,7 @@ pub(crate) struct ServerConfig {
     pub(crate) allow_plaintext: bool,
     pub(crate) max_body: usize,
     pub(crate) max_batch_body: usize,
-    /// The memory that all bodies at a time may take, in MiB.
+    /// Memory for all bodies at a time, in MiB.
     pub(crate) body_memory_mib: u32,
     pub(crate) max_head: usize,
     pub(crate) head_timeout: Span,

@@ -1,4 +1,4 @@
-//! Durations as people write them: `90d`, `12h`, `15m`.
+//! Durations in the configuration and in requests: `90d`, `12h`, `15m`.
 
 use std::{fmt, time::Duration};
 
@@ -16,13 +16,12 @@ impl Span {
     }
 }
 
-/// The longest length of time, in seconds: as long as all the time that API keys can hold. With more, sums with the present
-/// time would not fit anywhere.
+/// The longest length of time, in seconds: the range of times in API keys. Sums of the present time with more would overflow.
 const LONGEST: u64 = u32::MAX as u64;
 
 /// Reads a length of time; a day is 24 hours.
 pub(crate) fn parse_span(text: &str) -> Result<Span, String> {
-    // The text is not quoted: it may be anything, an API key too.
+    // The error does not quote the text: it may be an API key.
     let fail = || "it must be a length of time: write `90d`, `12h`, `15m` or `30s`".to_owned();
     let span: jiff::Span = text.parse().map_err(|_| fail())?;
     let duration: SignedDuration = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| fail())?;
@@ -46,7 +45,7 @@ impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const UNITS: [(u64, char); 3] = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
         let seconds = self.0.as_secs();
-        // Under a minute, and in the rest, seconds are what people count in.
+        // Below a minute, and in the remainder, seconds are the usual unit.
         let whole = UNITS
             .iter()
             .find(|(unit, _)| self.0.subsec_nanos() == 0 && seconds >= *unit && seconds.is_multiple_of(*unit));

@@ -32,7 +32,7 @@ pub(crate) enum IdentityError {
     #[error("the passphrase is wrong")]
     WrongPassphrase,
     #[error(
-        "its passphrase takes 2^{0} of work, and 2^{MAX_WORK} is the most that is done: put it under a passphrase anew"
+        "its passphrase has a work factor of 2^{0}, and at most 2^{MAX_WORK} is allowed: encrypt it again with a passphrase"
     )]
     TooMuchWork(u8),
     #[error("its passphrase opens no identities: there must be lines that begin with AGE-SECRET-KEY-1")]

@@ -15,7 +15,7 @@ pub(super) const BINARY_ID: usize = 16;
 /// Bytes that bcrypt hashes: it ignores the rest of longer keys.
 pub(super) const BCRYPT_SEES: usize = 72;
 /// Bytes of a secret that must be among them, so that it cannot be guessed.
-pub(super) const LEAST_SECRET: usize = 16;
+pub(super) const MIN_SECRET: usize = 16;
 
 /// All that the keys of one set have in common. Stored beside them; two imports of the same layout are one set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,7 +120,7 @@ impl KeyLayout {
 
     /// Whether the hash sees enough of the secret: bcrypt sees 72 bytes of all that is hashed.
     pub(super) fn sees_secret(&self, public: Option<&[u8]>) -> bool {
-        self.scheme != Scheme::Bcrypt || self.before_secret(public) + LEAST_SECRET <= BCRYPT_SEES
+        self.scheme != Scheme::Bcrypt || self.before_secret(public) + MIN_SECRET <= BCRYPT_SEES
     }
 
     /// Splits a presented text; `None` where it is not a key of this layout.

@@ -1,7 +1,7 @@
-//! RawRow ends as one line feed each, whichever way a file has them.
+//! Turns every kind of line end into one line feed.
 //!
-//! The crate csv counts the line feed of CRLF with the next record, and no line for a carriage return alone: the lines that are
-//! told of refused rows would be too low.
+//! The crate csv counts the line feed of CRLF with the next record, and no line for a carriage return alone: the line numbers of
+//! refused rows would be too low.
 
 use std::io::{self, BufRead, Read};
 

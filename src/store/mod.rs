@@ -171,7 +171,7 @@ pub(crate) trait Store: Send + Sync {
     /// The sets of imported keys.
     fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError>;
 
-    /// The place of the last imported key in the ledger; 0 where there is none.
+    /// The place of the last imported key in the ledger; 0 without one.
     fn imported_end(&self) -> Result<i64, StoreError>;
 
     /// Imported keys behind a place of the ledger, at most `limit` of them, in the order of their places.

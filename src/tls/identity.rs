@@ -49,7 +49,7 @@ impl Identity {
     }
 }
 
-/// The certificates of authorities, one at least, and the text they stand in.
+/// The certificates of authorities, at least one, and the PEM text.
 pub(crate) fn authorities(path: &Path) -> Result<(Vec<CertificateDer<'static>>, Vec<u8>), TlsError> {
     let pem = read(path)?;
     Ok((certificates(path, &pem)?, pem))

@@ -168,7 +168,7 @@ fn a_key_that_cannot_be_had_is_an_error_at_the_start_and_changes_nothing_later()
     assert!(feed.expect("copied") > 0);
     for (list, complaint) in [
         (listed(&[2]), "is the key that signs the revocation feed"),
-        (listed(&[1, 1]), "stands in the list already"),
+        (listed(&[1, 1]), "is in the list twice"),
         (listed(&[4]), "cannot open"),
     ] {
         deployment.configure(&listed(&[1]), &list);

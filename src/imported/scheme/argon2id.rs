@@ -4,7 +4,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use bulla::secret::{Argon2id, Ceilings};
 use zeroize::Zeroizing;
 
-use super::{SlowError, same, slow::MOST_KIB};
+use super::{SlowError, same, slow::MAX_KIB};
 use crate::imported::row_error::RowErrorKind;
 
 #[derive(Clone, Debug)]
@@ -24,11 +24,11 @@ impl Hash {
         }
         let parameter = |name: &str| phc.params.get_decimal(name).ok_or(RowErrorKind::HashString);
         let setting = Argon2id { m_kib: parameter("m")?, t: parameter("t")?, p: parameter("p")? };
-        // A key identifier or associated data would be part of the hash, and nobody here has them.
+        // A key identifier or associated data would be part of the hash, and is unknown here.
         if phc.params.iter().count() != 3 {
             return Err(RowErrorKind::HashString);
         }
-        const { assert!(MOST_KIB == 256 * 1024, "as much as the library's ceilings") }
+        const { assert!(MAX_KIB == 256 * 1024, "as much as the library's ceilings") }
         Ceilings::default().check(&setting).map_err(|error| RowErrorKind::TooCostly(error.to_string()))?;
         let version = match phc.version.unwrap_or(0x10) {
             0x10 => Version::V0x10,

@@ -1,5 +1,5 @@
-//! bcrypt as crypt strings, `$2b$12$` with 22 characters of salt and 31 of hash, and those of `$2a$` and `$2y$`. As everywhere,
-//! what is behind the 72nd byte of a key does not count.
+//! bcrypt as crypt strings, `$2b$12$` with 22 characters of salt and 31 of hash, and those of `$2a$` and `$2y$`. bcrypt
+//! ignores all bytes after the 72nd.
 
 use bcrypt::{HashParts, hash_with_salt};
 
@@ -9,7 +9,7 @@ use crate::imported::row_error::RowErrorKind;
 /// KiB that a check takes.
 pub(super) const MEMORY_KIB: u32 = 8;
 /// Each step doubles the time; this one takes a second.
-const MOST_COST: u32 = 14;
+const MAX_COST: u32 = 14;
 
 #[derive(Clone, Debug)]
 pub(in crate::imported) struct Hash {
@@ -27,8 +27,8 @@ impl Hash {
         }
         let parts: HashParts = text.parse().map_err(|_| RowErrorKind::HashString)?;
         let cost = parts.get_cost();
-        if cost > MOST_COST {
-            return Err(RowErrorKind::TooCostly(format!("cost {cost} is above the ceiling of {MOST_COST}")));
+        if cost > MAX_COST {
+            return Err(RowErrorKind::TooCostly(format!("cost {cost} is above the ceiling of {MAX_COST}")));
         }
         if cost < 4 {
             return Err(RowErrorKind::HashString);

@@ -1,4 +1,4 @@
-//! How imported keys were hashed: one file for each way.
+//! Hash schemes of imported keys, one file each.
 
 mod argon2id;
 mod bcrypt;
@@ -46,15 +46,15 @@ pub(crate) enum Scheme {
     Scrypt,
 }
 
-/// What a presented key is held against.
+/// The stored hash of a key, which a presented one is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     Fast {
         digest: [u8; DIGEST],
-        /// Empty where there is none.
+        /// Empty without a salt.
         salt: Box<[u8]>,
     },
-    /// A hash that takes time and memory, as the string it was imported as.
+    /// A hash that takes time and memory, as the imported string.
     Slow(Box<str>),
 }
 
@@ -86,7 +86,7 @@ impl Scheme {
         }
     }
 
-    /// Whether a check takes a thread and memory of its own.
+    /// Whether a check needs a thread and memory of its own.
     pub(crate) fn is_slow(self) -> bool {
         matches!(self, Scheme::Argon2id | Scheme::Bcrypt | Scheme::Scrypt)
     }
@@ -101,7 +101,7 @@ impl Scheme {
         matches!(self, Scheme::Sha256 | Scheme::HmacSha256)
     }
 
-    /// Reads the hash of a row; the salt stands apart.
+    /// Reads the hash of a row, with its salt.
     pub(super) fn check(self, hash: &str, salt: Vec<u8>) -> Result<Check, RowErrorKind> {
         if self.is_slow() {
             SlowHash::parse(self, hash)?;
@@ -111,12 +111,12 @@ impl Scheme {
         Ok(Check::Fast { digest, salt: salt.into() })
     }
 
-    /// The digest of what was presented, by a fast scheme.
+    /// The digest of a presented text, by a fast scheme.
     pub(super) fn digest(self, hashed: &[u8], salt: &[u8], key: Option<&HmacKey>) -> Option<[u8; DIGEST]> {
         match self {
             Scheme::Sha256 => Some(sha256::digest([hashed])),
             Scheme::Sha256SaltKey => Some(sha256::digest([salt, hashed])),
-            // Of a binary key what is hashed is id and key, in this order.
+            // Of a binary key, id and key are hashed, in this order.
             Scheme::Sha256KeySalt | Scheme::Sha256IdKeySalt => Some(sha256::digest([hashed, salt])),
             Scheme::HmacSha256 => key.map(|key| hmac::digest(key, hashed)),
             Scheme::Argon2id | Scheme::Bcrypt | Scheme::Scrypt => None,
@@ -124,7 +124,7 @@ impl Scheme {
     }
 }
 
-/// Whether two digests are the same, in constant time.
+/// Whether two digests are equal, in constant time.
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     one.ct_eq(other).to_bool()
 }

@@ -4,13 +4,13 @@
 use scrypt::Params;
 use zeroize::Zeroizing;
 
-use super::{SlowError, same, slow::MOST_KIB};
+use super::{SlowError, same, slow::MAX_KIB};
 use crate::imported::row_error::RowErrorKind;
 
 /// The digits of crypt strings, the low ones first.
 const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Lanes run one after the other: each takes the time of the whole.
-const MOST_LANES: u32 = 16;
+const MAX_LANES: u32 = 16;
 
 #[derive(Clone, Debug)]
 pub(in crate::imported) struct Hash {
@@ -57,9 +57,9 @@ impl Hash {
     fn new(ln: u32, r: u32, p: u32, salt: Vec<u8>, hash: Vec<u8>) -> Result<Self, RowErrorKind> {
         let blocks = 1u64.checked_shl(ln).filter(|_| ln < 32).ok_or(RowErrorKind::HashString)?;
         let kib = (blocks + u64::from(p)).saturating_mul(u64::from(r)) / 8;
-        if kib > MOST_KIB + 1024 || p > MOST_LANES {
+        if kib > MAX_KIB + 1024 || p > MAX_LANES {
             return Err(RowErrorKind::TooCostly(format!(
-                "N = 2^{ln}, r = {r}, p = {p} is above the ceilings of {MOST_KIB} KiB and {MOST_LANES} lanes"
+                "N = 2^{ln}, r = {r}, p = {p} is above the ceilings of {MAX_KIB} KiB and {MAX_LANES} lanes"
             )));
         }
         if !(16..=64).contains(&hash.len()) || ln == 0 {

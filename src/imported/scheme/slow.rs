@@ -4,7 +4,7 @@ use super::{Scheme, argon2id, bcrypt, scrypt};
 use crate::imported::row_error::RowErrorKind;
 
 /// The most memory that a hash may take, in KiB: the table that is imported chooses how much a check takes.
-pub(super) const MOST_KIB: u64 = 256 * 1024;
+pub(super) const MAX_KIB: u64 = 256 * 1024;
 
 /// A hash as it was imported.
 #[derive(Clone, Debug)]
@@ -14,7 +14,7 @@ pub(in crate::imported) enum SlowHash {
     Scrypt(scrypt::Hash),
 }
 
-/// A hash could not be computed. That says nothing of the key.
+/// A hash could not be computed, so the key may be right or wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::imported) enum SlowError {
     #[error("there is not enough memory for a hash of {0} KiB")]
@@ -24,7 +24,7 @@ pub(in crate::imported) enum SlowError {
 }
 
 impl SlowHash {
-    /// Reads the string of a row, and holds it to the ceilings.
+    /// Parses the string of a row, and checks it against the ceilings.
     pub(in crate::imported) fn parse(scheme: Scheme, text: &str) -> Result<Self, RowErrorKind> {
         match scheme {
             Scheme::Argon2id => argon2id::Hash::parse(text).map(SlowHash::Argon2id),
@@ -34,7 +34,7 @@ impl SlowHash {
         }
     }
 
-    /// KiB of memory that a check takes.
+    /// Memory of a check, in KiB.
     pub(in crate::imported) fn memory_kib(&self) -> u32 {
         match self {
             SlowHash::Argon2id(hash) => hash.memory_kib(),
@@ -43,7 +43,7 @@ impl SlowHash {
         }
     }
 
-    /// Whether it is the hash of these bytes. Takes from milliseconds to a second.
+    /// Whether it is the hash of these bytes. Takes milliseconds to a second.
     pub(in crate::imported) fn matches(&self, hashed: &[u8]) -> Result<bool, SlowError> {
         match self {
             SlowHash::Argon2id(hash) => hash.matches(hashed),

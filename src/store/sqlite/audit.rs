@@ -33,7 +33,7 @@ pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Vec
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let (seq, at, detail): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(6)?);
-        // A record that somebody changed is shown as far as it can be read, and hides no other.
+        // A record that was changed is shown as far as it is readable, and hides no other.
         let read = Timestamp::from_second(at).ok().zip(serde_json::from_str(&detail).ok());
         let (at, detail) = read.unwrap_or_else(|| {
             tracing::error!("{}", damaged("the audit", seq));

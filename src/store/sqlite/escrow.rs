@@ -1,4 +1,4 @@
-//! The table of API keys that can be shown again. A key that ends leaves it in the same transaction.
+//! The escrow table. A key that ends is removed from it in the same transaction.
 
 use bulla::{ApiKeyId, revocation::Change};
 use jiff::Timestamp;
@@ -45,7 +45,7 @@ pub(super) fn find(connection: &Connection, id: &ApiKeyId, now: Timestamp) -> Re
     row.optional()?.transpose()
 }
 
-/// Stores what took the place of the key's ending.
+/// Stores the text that replaced the key's ending.
 pub(super) fn renew(connection: &Connection, id: &ApiKeyId, ending: &str) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE escrow SET ending = ?2 WHERE api_key_id = ?1")?
@@ -53,7 +53,7 @@ pub(super) fn renew(connection: &Connection, id: &ApiKeyId, ending: &str) -> Res
     Ok(())
 }
 
-/// Has a key be of no use from `at` on.
+/// Ends the escrow of a key at `at`.
 pub(super) fn end(connection: &Connection, id: &ApiKeyId, at: Timestamp, now: Timestamp) -> Result<(), StoreError> {
     let id = id.to_string();
     if at <= now {
@@ -79,7 +79,7 @@ pub(super) fn end_by(connection: &Connection, new: &NewRevocation) -> Result<(),
                  WHERE app_id = ?1 AND realm = coalesce(?2, realm) AND issued_at < ?3)",
             )?
             .execute(params![app_id.to_string(), realm.map(|realm| realm.to_string()), issued_before])?,
-        // A realm may have many keys, and none of them in escrow.
+        // A realm may have many keys without escrow.
         Change::RevokeRealm { realm, issued_before } => connection
             .prepare_cached(
                 "DELETE FROM escrow WHERE EXISTS (SELECT 1 FROM api_keys AS key

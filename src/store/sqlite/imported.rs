@@ -20,14 +20,14 @@ pub(super) fn sets(connection: &Connection) -> Result<Vec<StoredSet>, StoreError
     for row in query.query_map([], read_set)? {
         match row? {
             Ok(set) => sets.push(set),
-            // Its keys count as damaged, and those of the others are read.
+            // Its keys count as damaged; the keys of other sets are read.
             Err(error) => tracing::error!("{error}"),
         }
     }
     Ok(sets)
 }
 
-/// The set of this layout, made unless there is one.
+/// The set of this layout, which is made if it does not exist.
 pub(super) fn set(
     connection: &Connection,
     realm: Realm,
@@ -52,7 +52,7 @@ fn read_set(row: &Row<'_>) -> rusqlite::Result<Result<StoredSet, StoreError>> {
     })
 }
 
-/// Records a key, unless it is there.
+/// Records a key, unless it is on record.
 pub(super) fn insert(connection: &Connection, new: &NewImported) -> Result<Imported, StoreError> {
     let (hash, salt) = columns(&new.check);
     let Some(place) = ledger::insert_row(connection, &new.row)? else {
@@ -165,7 +165,7 @@ pub(super) fn replace(connection: &Connection, id: &ApiKeyId, by: &ApiKeyId) -> 
     Ok(changed == 1)
 }
 
-/// How far each realm has come.
+/// Progress of each realm's migration.
 pub(super) fn migrations(
     connection: &Connection,
     realm: Option<Realm>,
@@ -200,7 +200,7 @@ pub(super) fn migrations(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// At most `limit` imported keys that are not revoked, and whose sealed keys have been used.
+/// At most `limit` imported keys that are not revoked, and whose sealed replacements were used.
 pub(super) fn taken_over(connection: &Connection, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT key.api_key_id FROM imported_keys JOIN api_keys AS key USING (seq)
@@ -210,5 +210,5 @@ pub(super) fn taken_over(connection: &Connection, realm: Realm, limit: u32) -> R
     )?;
     let rows = query.query_map(params![realm.as_str(), limit], |row| row.get::<_, String>(0))?;
     let ids: Result<Vec<String>, _> = rows.collect();
-    ids?.iter().map(|id| id.parse().map_err(|_| StoreError::Failed(format!("{id} is no API-key id")))).collect()
+    ids?.iter().map(|id| id.parse().map_err(|_| StoreError::Failed(format!("{id} is not an API-key id")))).collect()
 }

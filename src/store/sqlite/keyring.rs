@@ -1,4 +1,4 @@
-//! What is remembered of keyrings.
+//! The memory of keyrings.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use crate::store::StoreError;
 
-/// What is remembered of each keyring.
+/// The memory of each keyring.
 pub(super) fn memories(connection: &mut Connection) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
     let transaction = connection.transaction()?;
     let mut memories: HashMap<KeyringId, KeyringMemory> = HashMap::new();
@@ -43,5 +43,6 @@ pub(super) fn remember(connection: &Connection, id: KeyringId, seen: &KeyringMem
 
 fn keyring_id(row: &Row<'_>) -> Result<KeyringId, StoreError> {
     let text: String = row.get(0)?;
-    text.parse().map_err(|_| StoreError::Failed(format!("`{text}` is remembered, which is no keyring id")))
+    text.parse()
+        .map_err(|_| StoreError::Failed(format!("the memory of keyrings has `{text}`, which is not a keyring id")))
 }

@@ -1,8 +1,8 @@
 //! The mark of a store: a random token that every write transaction replaces.
 //!
-//! SQLite lays a write-ahead log over whatever file lies beside it, and damages a file that the log was not written for. The
-//! mark tells: a log's first mark names the token before it, which is the one that the file itself still has, or the file has
-//! taken over one of the log's own marks.
+//! SQLite applies a write-ahead log to the database beside it, and damages a database that the log was not written for. The mark
+//! shows that: the first mark in a log names the token before it, which the database itself still has, unless it already has one
+//! of the log's own marks.
 
 use rand::{TryRng, rngs::SysRng};
 use rusqlite::{Connection, OptionalExtension};
@@ -11,7 +11,7 @@ use crate::store::StoreError;
 
 /// Bytes of a mark in the store.
 pub(super) const BYTES: usize = 52;
-/// How each begins, so that it is recognized in a page.
+/// The beginning of each mark, by which it is recognized in a page.
 pub(super) const MAGIC: &[u8; 16] = b"bulla store mark";
 
 /// A token of a mark; all zero before the first.
@@ -29,7 +29,7 @@ pub(super) struct Mark {
 }
 
 impl Mark {
-    /// What the bytes say; none where bulla has not written them.
+    /// Parses a mark; `None` where bulla has not written it.
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         let (previous, rest) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
         let (token, rest) = rest.split_first_chunk()?;
@@ -41,7 +41,7 @@ impl Mark {
     }
 }
 
-/// The mark that a connection sees; none in a store that has none yet.
+/// The mark that a connection sees; `None` in a store without one.
 pub(super) fn read(connection: &Connection) -> rusqlite::Result<Option<Mark>> {
     let exists = "SELECT 1 FROM sqlite_schema WHERE name = 'store_mark'";
     if connection.prepare_cached(exists)?.query_row([], |_| Ok(())).optional()?.is_none() {

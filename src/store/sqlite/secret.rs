@@ -21,7 +21,7 @@ pub(super) fn of(connection: &Connection, id: &ApiKeyId, now: Timestamp) -> Resu
         let (seq, phc, binding, retires_at, mac) = row?;
         match retires_at.map(Timestamp::from_second).transpose() {
             Ok(retires_at) => hashes.push(SecretRow { seq: seq.unsigned_abs(), phc, binding, mac, retires_at }),
-            // It counts as retired; another secret half of the key may be good.
+            // It counts as retired; another secret half of the key may be valid.
             Err(_) => tracing::error!("{}", damaged("the secret hashes", seq)),
         }
     }
@@ -45,7 +45,7 @@ pub(super) fn insert(connection: &Connection, row: &NewSecretRow) -> Result<(), 
     Ok(())
 }
 
-/// Has a hash count until `at`, or not at all any more.
+/// Retires a hash at `at`, or at once.
 pub(super) fn retire(connection: &Connection, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError> {
     let seq = i64::try_from(seq).unwrap_or(i64::MAX);
     let changed = match at {
@@ -57,7 +57,7 @@ pub(super) fn retire(connection: &Connection, seq: u64, at: Option<Timestamp>) -
     Ok(changed > 0)
 }
 
-/// Puts a hash in the place of another one, if that one stands there just as it was read.
+/// Replaces a hash, if it is still as it was read.
 pub(super) fn replace(connection: &Connection, old: &SecretRow, new: &NewSecretRow) -> Result<bool, StoreError> {
     let removed = connection
         .prepare_cached(
@@ -79,7 +79,7 @@ pub(super) fn replace(connection: &Connection, old: &SecretRow, new: &NewSecretR
     Ok(true)
 }
 
-/// Which keys got a hash behind `seq`.
+/// Keys that got a hash with a higher number than `seq`.
 pub(super) fn changes(connection: &Connection, seq: u64) -> Result<SecretChanges, StoreError> {
     let mut query = connection.prepare_cached("SELECT seq FROM sqlite_sequence WHERE name = 'secret_hashes'")?;
     let end: Option<i64> = query.query_row([], |row| row.get(0)).optional()?;
@@ -93,14 +93,14 @@ pub(super) fn changes(connection: &Connection, seq: u64) -> Result<SecretChanges
         let (seq, id) = row?;
         match id.parse() {
             Ok(id) => changed.push((seq.unsigned_abs(), id)),
-            // It is the hash of no key.
+            // The id is unreadable: it is no key's hash.
             Err(_) => tracing::error!("{}", damaged("the secret hashes", seq)),
         }
     }
     Ok(SecretChanges { changed, end: end.unwrap_or(0).unsigned_abs() })
 }
 
-/// Up to `limit` hashes behind `seq`, of whatever key, to look at.
+/// Up to `limit` hashes of any key with higher numbers than `seq`, for an integrity check.
 pub(super) fn sample(connection: &Connection, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT seq, api_key_id, phc, binding, mac FROM secret_hashes WHERE seq > ?1 ORDER BY seq LIMIT ?2",
@@ -116,7 +116,7 @@ pub(super) fn sample(connection: &Connection, seq: u64, limit: u32) -> Result<Ve
     .collect()
 }
 
-/// How many keys of a realm are good and have no secret half.
+/// How many keys of a realm are active and have no secret half.
 pub(super) fn without(connection: &Connection, realm: &str, now: Timestamp) -> Result<u64, StoreError> {
     let count: i64 = connection.query_row(
         "SELECT count(*) FROM api_keys WHERE realm = ?1 AND (expires_at IS NULL OR expires_at > ?2)
@@ -130,7 +130,7 @@ pub(super) fn without(connection: &Connection, realm: &str, now: Timestamp) -> R
     Ok(count.unsigned_abs())
 }
 
-/// Drops hashes that are retired.
+/// Drops retired hashes.
 pub(super) fn sweep(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
     connection.execute("DELETE FROM secret_hashes WHERE retires_at <= ?1", [now.as_second()])?;
     Ok(())

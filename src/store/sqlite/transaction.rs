@@ -1,4 +1,4 @@
-//! A transaction: each method is one statement or few, in the file of the table that it writes.
+//! A transaction: each method is a few statements in the file of its table.
 
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;

@@ -79,7 +79,7 @@ pub(super) fn fit(database: &Path, seen: &dyn Fn() -> Option<Mark>) -> io::Resul
         fit = match &before {
             None if beside(database, "-shm").metadata().is_ok_and(|index| index.len() > 0) => Fit::Removed,
             None => return Ok(Fit::Fits),
-            // The file first: what it takes over meanwhile stands in the log.
+            // The database first: frames that move into it meanwhile are still in the log.
             Some(_) => {
                 let (alone, log) = (Alone::read(database), Log::read(&log)?);
                 let fits = alone.map_or(log.frames == 0, |alone| log.fits(&alone, seen));
@@ -159,7 +159,7 @@ impl Log {
         while at + FRAME_HEADER + page <= length {
             let mut head = [0; FRAME_HEADER as usize + 12];
             file.read_exact_at(&mut head, at)?;
-            // Frames from before the log began anew.
+            // Frames from before the log was restarted.
             if head[8..16] != log.header[16..24] {
                 break;
             }

@@ -20,7 +20,7 @@ use crate::{
     store::Following,
 };
 
-/// The endpoints that take a body or a query. `{}` stands for the id of a key that holds.
+/// The endpoints that take a body or a query. `{}` is replaced with the id of an active key.
 pub const ENDPOINTS: [(Method, &str); 14] = [
     (Method::POST, "/v1/api-keys"),
     (Method::POST, "/v1/api-keys/batch"),
@@ -38,7 +38,7 @@ pub const ENDPOINTS: [(Method, &str); 14] = [
     (Method::DELETE, "/v1/api-keys/{}?"),
 ];
 
-/// Calls after which the deployment is made anew: it grows.
+/// Calls after which the deployment is replaced, as it grows.
 const CALLS: u32 = 5_000;
 const APP: &str = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
 
@@ -98,7 +98,7 @@ impl AdminPlane {
         let body = json!({"realm": "live", "app_id": APP, "expires_in": "1d", "secret": true}).to_string();
         let (status, answer) = self.send(&Method::POST, "/v1/api-keys", body.into_bytes())?;
         let answer: Value = serde_json::from_slice(&answer)?;
-        // Without an active version, or under a rule that lies ahead, there is none.
+        // Without an active version, or under a rule that lies ahead, no key is issued.
         let id = answer.get("api_key_id").and_then(Value::as_str).filter(|_| status == StatusCode::CREATED);
         Ok(id.unwrap_or("live_0000000000000000000000").to_owned())
     }
@@ -123,7 +123,7 @@ impl AdminPlane {
     }
 }
 
-/// The bytes as the query of a request; those that cannot stand in one are escaped.
+/// The bytes as the query of a request; those that a query cannot have are escaped.
 fn query(input: &[u8]) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"&=%._-+:~".contains(&byte);
     input.iter().map(|byte| if plain(*byte) { char::from(*byte).to_string() } else { format!("%{byte:02x}") }).collect()

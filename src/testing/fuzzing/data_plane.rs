@@ -54,7 +54,7 @@ impl DataPlane {
         self.runtime.block_on(async {
             let (head, body) = self.plane.answer(request).await.into_parts();
             let collected = body.collect().await?;
-            // Where there is no message the status stands in front.
+            // Without a message the status comes first.
             let grpc = grpc_status(&head.headers).or_else(|| collected.trailers().and_then(grpc_status));
             Ok(GrpcAnswer { http: head.status, grpc, message: collected.to_bytes().to_vec() })
         })

@@ -320,7 +320,7 @@ fn a_stored_hash_that_somebody_else_wrote_is_not_used_and_is_reported() {
     assert_eq!((reroll.status, reroll.problem().as_str()), (409, "api-key-state"), "no new half for somebody's text");
     server.until("the report", |server| server.metric("bulla_secret_hashes_broken_total") > 0);
     let log = server.stop();
-    assert!(log.contains("not as it was stored") && log.contains(&id_of(&two)), "{log}");
+    assert!(log.contains("fails its integrity check") && log.contains(&id_of(&two)), "{log}");
 }
 
 #[test]

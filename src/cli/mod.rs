@@ -111,6 +111,7 @@ pub fn run() -> ExitCode {
         Err(error) => usage::explained(error.format(&mut known), &known).exit(),
     };
     let outcome = usage::refuse_keys(&known, &matches).and_then(|()| run_command(command, &config));
+    signals::wait_if_ending();
     outcome.unwrap_or_else(|failure| {
         if !failure.is_closed_pipe() {
             output::error(&failure.message());

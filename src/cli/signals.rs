@@ -3,7 +3,10 @@
 use std::{
     io::Read,
     os::unix::net::UnixStream,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -20,6 +23,9 @@ pub(super) fn survive_file_size_limit() {
     let _installed = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
+/// Whether a signal is about to end the process.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
 /// From now on a signal that ends the process first ends the programs that key sources run. These are in process groups of their
 /// own, which Ctrl-C does not reach.
 pub(super) fn end_programs_first() {
@@ -27,9 +33,18 @@ pub(super) fn end_programs_first() {
     for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
         // Without the handler the signal ends the process alone.
         let _installed = on(signal, move || {
+            ENDING.store(true, Ordering::Release);
             bulla::source::end_programs();
             let _never_returns = emulate_default_handler(signal);
         });
+    }
+}
+
+/// Waits for the end, if a signal is about to end the process: the command sees that its program ended, and would exit with an
+/// error before.
+pub(super) fn wait_if_ending() {
+    while ENDING.load(Ordering::Acquire) {
+        thread::park();
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
     config::{Config, ConfigError, Span},
     escrow,
     imported::HmacKeyError,
-    keyring_file::{self, Held, Replaced},
+    keyring_file::{self, KeyringLock, Replaced},
     secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
     tls::ListenerTlsError,
@@ -253,7 +253,7 @@ impl Deployment {
             let (before, key) = self.document_and_key(store)?;
             let mut document = before.clone();
             let changed = asks_sources.then(|| change(&mut document)).transpose()?;
-            let held = Held::lock(&path)?;
+            let held = KeyringLock::lock(&path)?;
             let now = self.document_with(store, &key)?;
             let changed = match changed {
                 Some(changed) if now == before => changed,
@@ -270,7 +270,7 @@ impl Deployment {
 
     fn write<T>(
         &self,
-        held: &Held,
+        held: &KeyringLock,
         store: &dyn Store,
         document: KeyringDocument,
         changed: T,
@@ -371,7 +371,7 @@ mod tests {
         let staged = document.stage(Default::default(), vec![record], &deployment.sources, clock::now_seconds());
         let record =
             |_: &KeyringDocument, _: &()| Actor::service().record(clock::now(), "keyring.test", None, json!({}));
-        let held = Held::lock(&deployment.keyring_path().expect("a path")).expect("locked").unconfirmed();
+        let held = KeyringLock::lock(&deployment.keyring_path().expect("a path")).expect("locked").unconfirmed();
         let written = deployment.write(&held, &*store, document.clone(), (), &key, record);
         let error = written.expect_err("not confirmed").to_string();
         assert!(error.contains("is changed") && error.contains("keyring.toml"), "{staged:?}: {error}");

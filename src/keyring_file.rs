@@ -1,4 +1,4 @@
-//! The keyring document as a file: read without waiting, locked for a change, and replaced in one step.
+//! The file with the keyring document: it is read without blocking, locked for a change, and replaced atomically.
 
 use std::{
     fs::{File, Metadata, OpenOptions, TryLockError},
@@ -14,12 +14,12 @@ use tempfile::{NamedTempFile, TempPath};
 
 use crate::deployment::DeploymentError;
 
-/// More than a keyring of ten thousand versions has.
+/// Larger than a keyring of ten thousand versions, in bytes.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
-/// How long another process may hold the lock: it takes milliseconds, for no source is asked meanwhile.
-const LOCK_LIMIT: Duration = Duration::from_secs(10);
-/// How often the lock is tried.
-const LOCK_POLL: Duration = Duration::from_millis(20);
+/// How long to wait for the lock. A change holds it for milliseconds, because it asks no key source meanwhile.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Interval between attempts to lock.
+const LOCK_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The text of the document.
 pub(crate) fn read(path: &Path) -> Result<String, DeploymentError> {
@@ -28,9 +28,9 @@ pub(crate) fn read(path: &Path) -> Result<String, DeploymentError> {
     String::from_utf8(text).map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))
 }
 
-/// The document, held off from other processes that would change it, until this is dropped. The document itself is replaced,
-/// so a file beside it is locked.
-pub(crate) struct Held {
+/// An exclusive lock on the document, released when this is dropped. A change replaces the document, so the lock is on a file
+/// beside it.
+pub(crate) struct KeyringLock {
     path: PathBuf,
     beside: PathBuf,
     lock: File,
@@ -40,14 +40,14 @@ pub(crate) struct Held {
 /// How a replacement ended.
 #[derive(Debug)]
 pub(crate) enum Replaced {
-    /// The new document stands, also after a power failure.
+    /// The new document is in place, also after a power failure.
     Durably,
-    /// The new document stands, and the disk did not confirm that it stays: after a power failure the old one may be back.
+    /// The new document is in place, but the disk did not confirm it: after a power failure the old one may be back.
     Unconfirmed(io::Error),
 }
 
-impl Held {
-    /// Waits for the lock as long as another process may need it. A link stays a link: what it leads to is held.
+impl KeyringLock {
+    /// Waits for the lock. A symbolic link stays one: the lock is on the file that it points to.
     pub(crate) fn lock(path: &Path) -> Result<Self, DeploymentError> {
         let named = path.to_owned();
         let path = path.canonicalize().map_err(|error| DeploymentError::KeyringRead { path: named, error })?;
@@ -61,27 +61,27 @@ impl Held {
             _ => DeploymentError::KeyringWrite { path: path.clone(), error },
         };
         let beside = path.with_extension("lock");
-        let deadline = Instant::now() + LOCK_LIMIT;
+        let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
-            // Anew each time: after somebody removes the file, others lock another one of the same name.
+            // Opens the file again each time: another process may have removed it and locked a new one.
             let file = for_writing().truncate(false).open(&beside).map_err(failed)?;
-            give_to_owner_of(&path, &file).map_err(failed)?;
+            copy_owner(&path, &file).map_err(failed)?;
             match file.try_lock() {
                 Ok(()) if is_at(&beside, &file) => {
-                    return Ok(Held { path, beside, lock: file, sync_folder });
+                    return Ok(KeyringLock { path, beside, lock: file, sync_folder });
                 }
                 Ok(()) => {}
-                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(LOCK_POLL_INTERVAL),
                 Err(TryLockError::WouldBlock) => {
-                    return Err(DeploymentError::KeyringLocked { lock: beside, limit: LOCK_LIMIT });
+                    return Err(DeploymentError::KeyringLocked { lock: beside, limit: LOCK_TIMEOUT });
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
     }
 
-    /// Replaces the document in one step: a reader sees the old document or the new one, also after a crash. An error is of a
-    /// document that was not replaced.
+    /// Replaces the document atomically: a reader sees the old document or the new one, also after a crash. After an error the
+    /// old document is in place.
     pub(crate) fn replace(&self, content: &[u8]) -> Result<Replaced, DeploymentError> {
         let failed = |error| DeploymentError::KeyringWrite { path: self.path.clone(), error };
         self.write(content).map_err(failed)?;
@@ -90,12 +90,13 @@ impl Held {
     }
 
     fn write(&self, content: &[u8]) -> io::Result<()> {
-        // Then another process may be changing the document as well.
+        // Without the lock file another process may change the document at the same time.
         if !is_at(&self.beside, &self.lock) {
-            let told = format!("{} was removed meanwhile: leave it there, and try again", self.beside.display());
+            let told =
+                format!("{} was removed during the change: do not remove it, and try again", self.beside.display());
             return Err(io::Error::other(told));
         }
-        // Always of this name, so that a change that was killed leaves one file behind and not many.
+        // Always the same name, so that killed changes leave at most one file behind.
         let new = self.path.with_extension("new");
         match std::fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -105,25 +106,25 @@ impl Held {
         let mut file = NamedTempFile::from_parts(file, TempPath::try_from_path(&new)?);
         file.write_all(content)?;
         file.as_file().set_permissions(self.path.metadata()?.permissions())?;
-        give_to_owner_of(&self.path, file.as_file())?;
+        copy_owner(&self.path, file.as_file())?;
         file.as_file().sync_all()?;
         file.persist(&self.path).map(drop).map_err(|failed| match failed.error.kind() {
             io::ErrorKind::ResourceBusy => io::Error::new(
                 failed.error.kind(),
-                "it is mounted without its folder, so no other can be put in its place: mount the folder",
+                "the file is mounted without its folder, so it cannot be replaced: mount the folder",
             ),
             _ => failed.error,
         })
     }
 
-    /// Has the disk confirm no replacement.
+    /// Simulates a disk that confirms no replacement.
     #[cfg(test)]
     pub(crate) fn unconfirmed(self) -> Self {
-        Held { sync_folder: |_| Err(io::ErrorKind::StorageFull.into()), ..self }
+        KeyringLock { sync_folder: |_| Err(io::ErrorKind::StorageFull.into()), ..self }
     }
 }
 
-/// Has a renamed file of this folder stay renamed after a power failure.
+/// Makes renames in this folder durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -135,16 +136,16 @@ fn is_at(path: &Path, file: &File) -> bool {
     path.metadata().ok().map(identity) == file.metadata().ok().map(identity)
 }
 
-/// Opens without waiting: a named pipe in the place of the file would wait for its reader.
+/// Opens without blocking: opening a named pipe would wait for its reader.
 fn for_writing() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
     options
 }
 
-/// An administrator who changes the keyring as root leaves it with the user of the service. Others cannot give files away,
+/// Gives a file that root created the owner of the keyring, so that the service can read it. Other users cannot change owners,
 /// and need not.
-fn give_to_owner_of(path: &Path, file: &File) -> io::Result<()> {
+fn copy_owner(path: &Path, file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
     let (owner, given) = (path.metadata()?, file.metadata()?);
     if (owner.uid(), owner.gid()) == (given.uid(), given.gid()) {
@@ -156,7 +157,7 @@ fn give_to_owner_of(path: &Path, file: &File) -> io::Result<()> {
     }
 }
 
-/// Writes a file that must not exist yet, durably.
+/// Creates a file durably; fails if it exists.
 pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(content)?;
@@ -168,14 +169,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_was_removed_holds_nobody_off_and_lets_nobody_write() {
+    fn a_removed_lock_excludes_no_process_and_allows_no_write() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("keyring.toml");
         std::fs::write(&path, "old").expect("written");
-        let first = Held::lock(&path).expect("locked");
+        let first = KeyringLock::lock(&path).expect("locked");
         std::fs::remove_file(folder.path().join("keyring.lock")).expect("removed");
-        let second = Held::lock(&path).expect("another file of the same name");
-        let refused = first.replace(b"first").expect_err("it no longer holds the others off").to_string();
+        let second = KeyringLock::lock(&path).expect("another file of the same name");
+        let refused = first.replace(b"first").expect_err("it excludes no other process").to_string();
         assert!(refused.contains("keyring.lock was removed"), "{refused}");
         second.replace(b"second").expect("replaced");
         assert_eq!(read(&path).expect("the document"), "second");

@@ -29,7 +29,7 @@ impl ApiKeyArgument {
     }
 }
 
-/// The argument, or standard input if the argument is `-`. Around a key or id of bulla's own, white space is removed; of any other
+/// The argument, or standard input if the argument is `-`. Removes white space around a key or id of bulla's own; from any other
 /// text only the line end, because an imported key may end in a blank.
 pub(super) fn read(argument: &str) -> io::Result<SecretString> {
     if argument != "-" {

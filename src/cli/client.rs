@@ -51,7 +51,7 @@ pub(super) struct ServerArgument {
 
 const HEADING: &str = "Server options";
 
-/// The text is not repeated: a URL may hold a password.
+/// Parses the address. The error does not repeat the text, because a URL may hold a password.
 fn address(text: &str) -> Result<Address, &'static str> {
     const WRONG: &str = "a server is http://HOST:PORT, https://HOST:PORT or unix:PATH";
     if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
@@ -168,7 +168,7 @@ pub(super) enum ClientError {
     #[error("{url} does not answer: {error}")]
     Unreachable { url: String, error: String },
     #[error(
-        "the answer of {url} is not what this version of bulla expects ({error}): does the server have another version?"
+        "{url} answered in a form that this version of bulla does not know ({error}): compare the versions of command and server"
     )]
     Answer { url: String, error: String },
     #[error("{url} answered {status}: {}", problem.detail)]
@@ -185,7 +185,7 @@ pub(super) struct Problem {
 
 impl Default for Problem {
     fn default() -> Self {
-        Problem { r#type: String::new(), detail: "without a reason that bulla knows".to_owned() }
+        Problem { r#type: String::new(), detail: "no reason in the form that bulla sends".to_owned() }
     }
 }
 
@@ -208,7 +208,7 @@ impl Client {
     fn config() -> ConfigBuilder<AgentScope> {
         Agent::config_builder()
             .http_status_as_error(false)
-            // A redirect would carry the key to another server, and so would a proxy that the environment names.
+            // A redirect, or a proxy that the environment names, would send the key to another server.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
@@ -222,7 +222,7 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> Result<T, ClientError> {
-        // The query may hold a text of the user's.
+        // Without the query, which may hold a text of the user.
         let url = format!("{}{}", self.shown, path.split('?').next().unwrap_or_default());
         let unreachable =
             |error: &dyn std::fmt::Display| ClientError::Unreachable { url: url.clone(), error: error.to_string() };

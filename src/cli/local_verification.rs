@@ -16,15 +16,14 @@ use crate::{
     },
 };
 
-/// What answers the questions of a verification.
+/// The hashes that a verification asks for.
 struct Hashes<'d> {
     deployment: &'d Deployment,
     store: &'d dyn Store,
     document: KeyringDocument,
 }
 
-/// Verifies `text` as the service would that this configuration describes. It reads the revocation log itself, so it is never
-/// stale.
+/// Verifies `text` as a service with this configuration does. It reads the revocation log itself, so it is never stale.
 pub(super) fn verify(deployment: &Deployment, text: &str, wanted: &Wanted) -> Result<Verdict, DeploymentError> {
     let store = &*deployment.store()?;
     let (document, keyring) = deployment.keyring(store)?;
@@ -37,7 +36,7 @@ pub(super) fn verify(deployment: &Deployment, text: &str, wanted: &Wanted) -> Re
         .requiring_secrets(&secret::requiring(&deployment.config))
         .with_revocations(Arc::new(log.log.revocations().clone()));
     let imported = ImportedKeys::default();
-    // There may be millions of them.
+    // A store may hold millions of imported keys, so they are read only for a text that is not one of bulla's own keys.
     if text.parse::<ApiKey>().is_err() {
         read_imported_keys(&imported, store, &deployment.config)?;
     }

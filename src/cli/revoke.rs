@@ -120,6 +120,6 @@ impl Revoke {
 
 fn warn_of_typing_error(nothing_on_record: bool) {
     if nothing_on_record {
-        output::note(&"the ledger has no such key: check for a typing error if you expected one");
+        output::note(&"the ledger has no such key: if you expected one, look for a typing error");
     }
 }

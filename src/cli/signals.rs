@@ -1,4 +1,4 @@
-//! Signals: which of them end a command, and what is done before.
+//! Signals that end a command, and what happens first.
 
 use std::{
     io::Read,
@@ -16,8 +16,8 @@ use signal_hook::{
     low_level::{emulate_default_handler, pipe},
 };
 
-/// From now on, a write beyond the file-size limit fails like one to a full disk. By default SIGXFSZ ends the process silently. This
-/// installs a handler instead of `SIG_IGN`, which child processes would inherit.
+/// From now on, a write beyond the file-size limit fails like one to a full disk. By default SIGXFSZ ends the process silently.
+/// This installs a handler instead of `SIG_IGN`, which child processes would inherit.
 pub(super) fn survive_file_size_limit() {
     // Without the handler the default action remains.
     let _installed = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
@@ -26,8 +26,8 @@ pub(super) fn survive_file_size_limit() {
 /// Whether a signal is about to end the process.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// From now on a signal that ends the process first ends the programs that key sources run. These are in process groups of their
-/// own, which Ctrl-C does not reach.
+/// From now on, a signal that ends the process first ends the programs that key sources run. Ctrl-C does not reach those
+/// programs, because each is in a process group of its own.
 pub(super) fn end_programs_first() {
     let ignored = ignored();
     for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
@@ -40,22 +40,22 @@ pub(super) fn end_programs_first() {
     }
 }
 
-/// Waits for the end, if a signal is about to end the process: the command sees that its program ended, and would exit with an
-/// error before.
+/// Waits for the end if a signal is about to end the process. Otherwise the command would see that its program ended, and exit
+/// with an error first.
 pub(super) fn wait_if_ending() {
     while ENDING.load(Ordering::Acquire) {
         thread::park();
     }
 }
 
-/// The signals that are ignored, by `nohup` for one, as bits: they have to stay so.
+/// The ignored signals as bits, such as `nohup` sets: they must stay ignored.
 fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Calls `then` on a thread of its own after the signal: a handler may do next to nothing.
+/// Calls `then` on a thread of its own after the signal, because a signal handler may do very little.
 fn on(signal: i32, then: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let (mut receiver, sender) = UnixStream::pair()?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {

@@ -95,8 +95,8 @@ pub(crate) trait Store: Send + Sync {
     /// How many keys on record are active at `now`, for each key version that has any.
     fn active_counts(&self, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError>;
 
-    /// How many keys on record, active at `now`, a rule about this app or realm revokes, and how many of them are administrators';
-    /// without a time `before`, all of its keys.
+    /// How many keys on record that are active at `now` a rule about this app or realm revokes, and how many of those are
+    /// administrators'. Without a time `before`, the rule is about all of its keys.
     fn count_active_issued_before(
         &self,
         app_id: Option<Uuid>,

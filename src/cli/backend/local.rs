@@ -44,7 +44,7 @@ impl Local {
     /// Refuses a realm that neither the configuration nor the ledger has.
     pub(in crate::cli) fn check_realm(&self, realm: Option<Realm>) -> Result<(), Failure> {
         match realm.filter(|realm| !self.store.has_realm(*realm).unwrap_or(true)) {
-            Some(realm) => known_realm(&self.deployment.config, realm, "and the ledger has no key of it"),
+            Some(realm) => known_realm(&self.deployment.config, realm, "the ledger has no key of this realm either"),
             None => Ok(()),
         }
     }
@@ -58,7 +58,7 @@ impl Local {
         }
     }
 
-    /// Changes the keyring. Some changes are made here alone: a server has no endpoint for them.
+    /// Changes the keyring. The service has no endpoints for some of these changes.
     pub(in crate::cli) fn change_keyring(&self, change: &Change) -> Result<Changed, Failure> {
         Ok(change.apply(&self.deployment, &*self.store, &Actor::command_line(), clock::now())?)
     }

@@ -1,5 +1,5 @@
-//! Where a command works: on the store and keyring that the configuration names, or on a server. The commands cannot tell
-//! which, so both print the same.
+//! Where a command works: on the store and keyring that the configuration names, or on a server. A command does not know
+//! which of them it uses, so it prints the same for both.
 
 mod local;
 mod remote;
@@ -22,9 +22,9 @@ use crate::api::{
 
 /// One method for each operation of an administrator.
 pub(super) trait Backend {
-    /// The ids that a text means, at least one: several if it is a key that was imported under several rules.
+    /// The ids of a key, at least one. A key that was imported under several rules has several.
     fn ids_of(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure>;
-    /// The first of them.
+    /// The first of these ids.
     fn id_of(&self, text: &str) -> Result<ApiKeyId, Failure> {
         self.ids_of(text)?.first().copied().ok_or_else(no_id)
     }
@@ -81,12 +81,12 @@ pub(super) fn open(config: &ConfigArgument, server: &ServerArgument) -> Result<B
     })
 }
 
-/// The id that a text names by itself: an id, or a whole key of bulla's own.
+/// The id in a text that is an id, or a whole key of bulla's own.
 fn id_in(text: &str) -> Option<ApiKeyId> {
     text.parse::<bulla::ApiKey>().map(|key| key.id()).or_else(|_| text.parse()).ok()
 }
 
-/// The text is not repeated: it may be a key with a typing error.
+/// The error does not repeat the text, which may be a key with a typing error.
 fn no_id() -> Failure {
     Failure::Usage("that is neither an API-key id (a realm, `_`, 22 characters) nor an API key".to_owned())
 }

@@ -41,7 +41,7 @@ impl Remote {
 }
 
 impl Backend for Remote {
-    /// A server is not asked about imported keys: their texts would have to be sent to it.
+    /// Only parses the text. To ask the server about an imported key would send it the key.
     fn ids_of(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
         id_in(text).map(|id| vec![id]).ok_or_else(no_id)
     }

@@ -7,7 +7,9 @@ use bulla::{
 use jiff::Timestamp;
 
 use super::Report;
-use crate::{action::rotation, belonging, deployment::Deployment, secret::ScrubFindings, store::Store};
+use crate::{
+    action::rotation, belonging, cli::confirm::counted, deployment::Deployment, secret::ScrubFindings, store::Store,
+};
 
 /// Stored hashes that are checked with the pepper: enough to tell a wrong pepper from one damaged row.
 const SAMPLE: u32 = 100;
@@ -20,7 +22,8 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
         Ok(document) => document,
         Err(error) => return report.wrong("keyring", error),
     };
-    report.ok("keyring", format_args!("serial {}, {} versions", document.serial(), document.versions().len()));
+    let versions = counted(document.versions().len() as u64, "version");
+    report.ok("keyring", format_args!("serial {}, {versions}", document.serial()));
     if document.active().is_none() {
         report.wrong(
             "keyring",

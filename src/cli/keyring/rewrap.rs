@@ -1,4 +1,4 @@
-//! `bulla keyring rewrap`, which needs the key sources and so works here alone.
+//! `bulla keyring rewrap`. The service has no endpoint for it.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! What `bulla keys import` takes by name: the schemes, formats and encodings of imported keys, with the help for each.
+//! The values of the options of `bulla keys import`: schemes, formats and encodings, each with its help.
 
 use clap::ValueEnum;
 
@@ -34,7 +34,7 @@ pub(super) enum SchemeArgument {
 /// `--format`.
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum FormatArgument {
-    /// One JSON object a line
+    /// One JSON object per line
     Jsonl,
     /// Commas, quotes as in RFC 4180, and a header that names the fields
     Csv,
@@ -85,14 +85,14 @@ impl From<SaltArgument> for SaltEncoding {
     }
 }
 
-/// The error with the arguments that set it right.
+/// The error, and the options that fix it.
 pub(super) fn with_arguments(error: KeyLayoutError) -> String {
     let arguments = match error {
         KeyLayoutError::PublicPartNeeded(_) => "add --public-part or --separator",
         KeyLayoutError::PublicPartGiven => "leave --public-part, --separator and --prefix out",
         KeyLayoutError::PublicPartEmpty => "change --public-part or --separator",
         KeyLayoutError::NothingBefore => "add --public-part or --separator, or leave `--hashed secret` out",
-        KeyLayoutError::HmacKey => "give --hmac-key with this scheme alone",
+        KeyLayoutError::HmacKey => "use --hmac-key with the scheme hmac-sha256, and only with that",
     };
     format!("{error}: {arguments}")
 }

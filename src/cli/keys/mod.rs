@@ -21,7 +21,7 @@ pub(super) enum Keys {
     /// Show an API key on record
     #[command(alias = "get")]
     Show(show::Show),
-    /// Revoke an API key until it is resumed
+    /// Suspend an API key: it is rejected until it is resumed
     Suspend(suspend::Suspend),
     /// End the suspension of an API key
     Resume(suspend::Suspend),

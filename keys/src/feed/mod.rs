@@ -1,7 +1,8 @@
-//! The revocation feed (feature `follow`): signed messages of a service to verifiers that have no access to its store. The format, complete, is `docs/FEED.md`.
+//! The revocation feed (feature `follow`): signed messages of a service to verifiers that have no access to its store.
+//! `docs/FEED.md` is the format.
 //!
-//! [`Follower`] fetches the messages of a server and keeps a [`SharedVerifier`](crate::shared::SharedVerifier) current. What is below
-//! it does no I/O:
+//! [`Follower`] fetches the messages of a server and keeps a [`SharedVerifier`](crate::shared::SharedVerifier) current. The types
+//! below it do no I/O:
 //!
 //! ```
 //! use bulla::{feed, keyring::{KeyVersion, KeyringId, VersionState}, revocation::{Change, RevocationEvent}};
@@ -22,18 +23,18 @@
 //!     this_update: now,
 //!     next_update: now + 60,
 //!     keyring_serial: 3,
-//!     versions: vec![(KeyVersion::FIRST, State::Active)],
+//!     versions: vec![(KeyVersion::FIRST, VersionState::Active)],
 //! };
 //! let event = RevocationEvent::at_once(17, Change::Revoke { id, expires_at: None });
 //! let bytes = feed::Message::write(&head, &[event], &signing_key)?;
 //!
 //! // A follower has the keyring's id and the public key from its configuration, and the time from its clock.
 //! let key: feed::VerifyingKey = public_key.parse()?;
-//! let mut followed = feed::FeedState::new(None);
-//! let applied = followed.apply(&feed::Message::read(&bytes, keyring_id, &key)?, now)?;
+//! let mut state = feed::FeedState::new(None);
+//! let applied = state.apply(&feed::Message::read(&bytes, keyring_id, &key)?, now)?;
 //! assert!(applied.complete);
-//! assert!(followed.revocations().contains(&id, app_id, issued_at));
-//! assert!(!followed.is_stale(now + 60) && followed.is_stale(now + 61));
+//! assert!(state.revocations().contains(&id, app_id, issued_at));
+//! assert!(!state.is_stale(now + 60) && state.is_stale(now + 61));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

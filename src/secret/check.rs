@@ -89,7 +89,9 @@ pub(crate) enum Altered {
     #[error("version {0} of the pepper is not in the configuration")]
     NoPepper(KeyVersion),
     /// Its MAC does not match, under this version of the pepper.
-    #[error("somebody else wrote it, or changed it, or the pepper is another: look into it, and issue a new key")]
+    #[error(
+        "bulla did not write it as it is, or the pepper is another one: find out who changed the store, and issue a new key"
+    )]
     Row(KeyVersion),
 }
 

@@ -276,5 +276,5 @@ fn a_realm_names_a_recipient_and_nothing_that_opens() {
     }
     deployment
         .configure("[realms.test]", &format!("[realms.bulla]\nescrow = \"{}\"\n[realms.test]", elsewhere.recipient));
-    refused(&deployment.run(&["keys", "list"]), "administrators'");
+    refused(&deployment.run(&["keys", "list"]), "belongs to the administrators");
 }

@@ -42,7 +42,7 @@ fn scopes_are_as_narrow_as_they_say() {
     assert_eq!(status("issue:live", "live"), 201);
     assert_eq!(status("issue:live", "test"), 403);
     assert_eq!(status("read", "live"), 403);
-    assert_eq!(status("issue", "bulla"), 403, "whoever may issue is not thereby one who makes administrators");
+    assert_eq!(status("issue", "bulla"), 403, "the scope `issue` does not allow making administrators");
     for scope in ["admin", "issue", "revoke", "reveal", "read", "keyring", "feed"] {
         let scope = format!("{scope}:bulla");
         let body = json!({"realm": "bulla", "app_id": APP, "scopes": ["read", scope]});

@@ -1,4 +1,4 @@
-//! Escrow: keys that can be shown again, by whoever has the identity and its passphrase, and by nobody else.
+//! Escrow: keys can be shown again with the identity and its passphrase, and with nothing else.
 
 use std::process::Command;
 
@@ -170,7 +170,7 @@ fn what_has_ended_leaves_the_escrow() {
     new_key(&server, json!({"app_id": other_app}));
     assert_eq!(left(), 3);
     server.admin.post("/v1/revocations", &json!({"app_id": APP, "realm": "live"}));
-    assert_eq!((left(), ask(&suspended)), (1, state.clone()), "but for the other app's");
+    assert_eq!((left(), ask(&suspended)), (1, state.clone()), "all except the other app's");
     server.admin.post("/v1/revocations", &json!({"app_id": other_app}));
     assert_eq!(left(), 0);
     let unknown = server.admin.post("/v1/api-keys/live_0000000000000000000000/reveal", &json!({}));

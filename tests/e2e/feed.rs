@@ -1,4 +1,4 @@
-//! The revocation feed: followers that share no store with the server hear what was taken back, and nothing else is true.
+//! The revocation feed: followers that share no store with the server hear of every revocation, and accept only what the server signed.
 
 use std::process::{Child, Command, Stdio};
 

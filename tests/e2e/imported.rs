@@ -336,7 +336,7 @@ fn a_flood_of_wrong_keys_costs_a_few_slow_hashes_and_shuts_nobody_out() {
     assert!(judged >= 10 && judged <= allowed, "{judged} of 130, and {allowed} were allowed");
     assert_eq!(checks(), 1 + judged);
     for _ in 0..20 {
-        assert_eq!(verify(&server, KEY)["active"], true, "whoever was right before still is");
+        assert_eq!(verify(&server, KEY)["active"], true, "a key that was accepted before still is");
         let unknown = verify(&server, "sk_live_4f9a1c21_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf");
         assert_eq!(unknown["active"], false, "and for a key that nobody has nothing is hashed");
     }

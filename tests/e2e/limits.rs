@@ -24,7 +24,7 @@ fn bodies_heads_and_header_time_are_bounded() {
     let head = format!("GET /healthz HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n", "x".repeat(40_000));
     assert_eq!(status(&server.data.raw(head.as_bytes())), "431");
     let slow = server.data.raw(b"GET /healthz HTTP/1.1\r\nhost: x\r\n");
-    assert!(slow.is_empty() || status(&slow) == "408", "a head that does not arrive is given up: {slow:?}");
+    assert!(slow.is_empty() || status(&slow) == "408", "a head that does not arrive ends its connection: {slow:?}");
     assert_eq!(status(&server.data.raw(b"nonsense\r\n\r\n")), "400");
     assert_eq!(server.data.get("/healthz").status, 200);
 }

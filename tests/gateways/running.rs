@@ -129,7 +129,7 @@ fn log(folder: &Path) -> PathBuf {
     folder.join("log")
 }
 
-/// Copies the gateway's files as they are, but for ports and folders, and what else is to change.
+/// Copies the gateway's files with other ports and folders, and with what else is to change.
 fn place_files(gateway: &Gateway, folder: &Path, changes: &[(&str, &str)]) {
     let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/gateways");
     let here = format!("{}/", folder.display());

@@ -1,4 +1,4 @@
-//! What clients ask, and what becomes of it: the same for every gateway, but for the rows in which one says that it differs.
+//! What clients ask, and the outcome: the same for every gateway. A row says where one differs.
 
 use std::time::{Duration, Instant};
 

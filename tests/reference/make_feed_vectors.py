@@ -98,7 +98,7 @@ RESTART = "restart"
 
 def case(path, why, steps, asks=(), realm=None):
     """steps: RESTART, or (message, now, what is expected of it: True for complete, False for more to come, or the
-    reason why it is refused). asks: (id, at, whether it is taken back) and perhaps the app and the time of issue."""
+    reason why it is refused). asks: (id, at, whether it is revoked) and perhaps the app and the time of issue."""
     follower = feed.Follower(KEYRING_ID, base64.b64decode(PUBLIC_KEY), realm)
     written = []
     for step in steps:

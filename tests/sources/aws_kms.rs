@@ -76,7 +76,7 @@ fn a_kms_goes_away_and_comes_back() {
     let other = |_| record("file:other.key");
     let contract =
         Contract { opener: opener(), device: &|_| record(&device), same: &|_| record(&device), other: &other };
-    contract.outage(|| cable.borrow_mut().cut(), "AWS KMS cannot be reached", || cable.borrow_mut().mend());
+    contract.outage(|| cable.borrow_mut().cut(), "AWS KMS cannot be reached", || cable.borrow_mut().repair());
 }
 
 #[test]

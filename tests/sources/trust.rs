@@ -1,4 +1,4 @@
-//! The list of trusted sources, as whoever writes a keyring meets it.
+//! The list of trusted sources, as an author of a keyring meets it.
 
 use bulla::source::SourceErrorKind;
 

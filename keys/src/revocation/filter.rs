@@ -5,8 +5,8 @@
 //! before there is a state that needs them; an older one merely sees a few bits too many and looks into its tables in vain.
 //! No bit is ever taken out of a word: what is removed stays until its segment is made anew, which only the new state has.
 //!
-//! So access to the words need not be ordered. Whoever has a state got it from the thread that made it by something that
-//! orders memory, a swap or a lock, and the bits of the state were set before.
+//! So access to the words need not be ordered. A reader gets a state from the thread that made it through a swap or a lock, which
+//! orders memory, and the bits of the state were set before.
 
 #[cfg(test)]
 mod tests;

@@ -39,7 +39,7 @@ const BATCH: usize = 4;
 /// A key and its associated data. Cipher and hash wipe themselves when dropped.
 pub(super) struct Opener {
     aes: Aes256Enc,
-    /// The hash of the associated data but for its last block, which fills up the first batch.
+    /// The hash of the associated data without its last block, which fills up the first batch.
     before: Polyval,
     last: u128,
     associated_bits: u64,
@@ -137,8 +137,8 @@ fn reverse(block: u128) -> Block {
     block.to_le_bytes().into()
 }
 
-/// What the cipher does to a batch: as `encrypt_blocks` goes about it, but for a number of blocks that the compiler knows, so
-/// that it leaves out the preparations for long texts.
+/// What the cipher does to a batch: like `encrypt_blocks`, for a number of blocks that the compiler knows, so that
+/// it leaves out the preparations for long texts.
 struct Batch<'a> {
     nonce: &'a [u8; NONCE_IN_ID],
     counter: u32,

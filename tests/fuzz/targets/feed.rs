@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
     follow(&message);
 });
 
-/// Nothing is revoked at once and not taken back, and a message that comes again changes nothing.
+/// Nothing is both revoked and accepted, and a message that comes again changes nothing.
 fn follow(message: &Message) {
     let (head, now) = (message.head(), message.head().this_update);
     let mut followed = FeedState::new(head.realm);

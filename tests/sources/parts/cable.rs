@@ -1,4 +1,4 @@
-//! A cable between a source and a server, that a test can cut and mend: for servers which forget their keys when they are ended.
+//! A cable between a source and a server, that a test can cut and repair: for servers which forget their keys when they are ended.
 
 use std::{
     io,
@@ -24,7 +24,7 @@ impl Cable {
     /// A cable to the server on this port.
     pub fn to(server: u16) -> Cable {
         let mut cable = Cable { port: 0, server, whole: Arc::default(), streams: Arc::default(), listening: None };
-        cable.mend();
+        cable.repair();
         cable
     }
 
@@ -41,7 +41,7 @@ impl Cable {
     }
 
     /// Listens again, on the same port.
-    pub fn mend(&mut self) {
+    pub fn repair(&mut self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the port is free");
         listener.set_nonblocking(true).expect("a socket");
         self.port = listener.local_addr().expect("bound").port();

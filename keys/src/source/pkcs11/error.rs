@@ -44,6 +44,10 @@ impl Pkcs11Error {
         self.new_start
     }
 
+    pub(super) fn is_missing(&self) -> bool {
+        self.problem == SourceErrorKind::Missing
+    }
+
     pub(super) fn is_wrong_pin(&self) -> bool {
         matches!(self.code, Some(RvError::PinIncorrect | RvError::PinInvalid | RvError::PinLenRange))
     }

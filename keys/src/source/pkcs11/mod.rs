@@ -8,7 +8,7 @@ mod pin;
 mod raw;
 mod token;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, thread, time::Duration};
 
 use self::{
     error::{NewStart, Pkcs11Error},
@@ -19,6 +19,9 @@ use self::{
 };
 use super::{KeySource, SourceError, SourceUri, credential, one_block, parameters::Parameters};
 use crate::derive::DerivedKey;
+
+/// How long another process may write a token, in which SoftHSM2 hides it.
+const HIDDEN_FOR: Duration = Duration::from_millis(50);
 
 pub(super) struct Pkcs11Source {
     uri: SourceUri,
@@ -47,7 +50,8 @@ impl Pkcs11Source {
     }
 
     /// Does `work` with the key, in one session with one login. After an error that nobody foresaw the module is started anew, once:
-    /// one that was started before its device went away may not find it again.
+    /// one that was started before its device went away may not find it again. A token that is missing gets some time first, because
+    /// SoftHSM2 hides a token for as long as another process writes it.
     fn with_key<T>(&self, work: impl Fn(&Key<'_>) -> Result<T, Pkcs11Error>) -> Result<T, SourceError> {
         let mut module = self.module.use_within(self.time_limit).map_err(|error| error.of(&self.uri))?;
         let was_started = module.is_started();
@@ -59,6 +63,9 @@ impl Pkcs11Source {
         };
         if again {
             module.stop();
+            if answer.as_ref().is_err_and(|error| error.is_missing()) {
+                thread::sleep(HIDDEN_FOR);
+            }
             answer = self.ask(&mut module, &work);
         }
         if answer.as_ref().is_err_and(|error| error.new_start() != NewStart::No) {

@@ -20,7 +20,7 @@ use self::{
 use super::{KeySource, SourceError, SourceUri, credential, one_block, parameters::Parameters};
 use crate::derive::DerivedKey;
 
-/// How long another process may write a token, in which SoftHSM2 hides it.
+/// How long a missing token gets until the second try. SoftHSM2 leaves a token out while another process writes it.
 const HIDDEN_FOR: Duration = Duration::from_millis(50);
 
 pub(super) struct Pkcs11Source {
@@ -50,8 +50,7 @@ impl Pkcs11Source {
     }
 
     /// Does `work` with the key, in one session with one login. After an error that nobody foresaw the module is started anew, once:
-    /// one that was started before its device went away may not find it again. A token that is missing gets some time first, because
-    /// SoftHSM2 hides a token for as long as another process writes it.
+    /// one that was started before its device went away may not find it again. A missing token gets [`HIDDEN_FOR`] first.
     fn with_key<T>(&self, work: impl Fn(&Key<'_>) -> Result<T, Pkcs11Error>) -> Result<T, SourceError> {
         let mut module = self.module.use_within(self.time_limit).map_err(|error| error.of(&self.uri))?;
         let was_started = module.is_started();

@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use ureq::{
     Agent, Proxy,
-    config::ConfigBuilder,
+    config::{Config, ConfigBuilder},
     http::Uri,
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
     typestate::AgentScope,
+    unversioned::{
+        resolver::DefaultResolver,
+        transport::{ConnectProxyConnector, Connector, RustlsConnector},
+    },
 };
 
-use crate::proxy;
+use crate::{proxy, tcp::TcpConnector};
 
-/// A client for `server`, whose certificate comes from one of `roots`, or from one of the system's.
+/// The settings of a client for `server`, whose certificate comes from one of `roots`, or from one of the system's.
 pub(crate) fn new(server: &str, roots: Option<Vec<Certificate<'static>>>) -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
@@ -35,6 +39,12 @@ pub(crate) fn new(server: &str, roots: Option<Vec<Certificate<'static>>>) -> Con
         .unversioned_rustls_crypto_provider(provider)
         .build();
     config.tls_config(tls)
+}
+
+/// The client. Its connections notice a server that is gone.
+pub(crate) fn build(config: Config) -> Agent {
+    let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector).chain(RustlsConnector::default());
+    Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
 /// The chosen proxy. Where the text names none, none is asked.

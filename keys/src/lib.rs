@@ -99,6 +99,8 @@ pub mod secret;
 mod shared;
 pub mod source;
 mod suite;
+#[cfg(any(feature = "follow", feature = "vault-transit"))]
+mod tcp;
 mod verifier;
 
 /// The traits of [`Issuer::issue_with`] come from this version of the crate.

@@ -16,6 +16,7 @@ mod doors;
 mod escrow;
 mod exchanged_store;
 mod ext_authz;
+mod faults;
 mod feed;
 mod floods;
 mod full_disk;

@@ -55,10 +55,16 @@ impl Authority {
 
     /// The same, good until the beginning of `year`.
     pub fn serve_until(&self, deployment: &Deployment, year: i32) -> Issued {
-        let mut params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("names");
+        self.server(&["127.0.0.1", "localhost"], year, &deployment.file("tls"))
+    }
+
+    /// A server's certificate for these names, good until the beginning of `year`, in `PATH.crt` and `PATH.key`.
+    pub fn server(&self, names: &[&str], year: i32, path: &Path) -> Issued {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("names");
         params.not_after = date_time_ymd(year, 1, 1);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.issue(params, &deployment.file("tls"))
+        self.issue(params, path)
     }
 
     /// A client's certificate with a DNS name.

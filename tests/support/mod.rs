@@ -12,6 +12,7 @@ pub mod escrow;
 pub mod http;
 pub mod imported;
 pub mod mount;
+pub mod netns;
 pub mod process;
 pub mod programs;
 pub mod reference;

@@ -44,7 +44,7 @@ impl Server {
     pub fn start_on(listen: &str, deployment: &Deployment, environment: &[(&str, &str)]) -> Self {
         let mut serve = bulla(deployment.path());
         serve.args(["serve", "--data-listen", listen]);
-        Self::start_as(serve, deployment, environment)
+        Self::start_as(serve, &deployment.admin_key, environment)
     }
 
     /// Starts below limits of open files, as `ulimit` takes them.
@@ -52,10 +52,11 @@ impl Server {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" serve --data-listen 127.0.0.1:0 \"$@\"")]);
         shell.arg(bulla(deployment.path()).get_program()).current_dir(deployment.path()).env_remove("BULLA_CONFIG");
-        Self::start_as(shell, deployment, &[])
+        Self::start_as(shell, &deployment.admin_key, &[])
     }
 
-    fn start_as(mut serve: Command, deployment: &Deployment, environment: &[(&str, &str)]) -> Self {
+    /// Starts what `serve` starts, with the admin plane and the metrics on ports of their own.
+    pub fn start_as(mut serve: Command, admin_key: &str, environment: &[(&str, &str)]) -> Self {
         let mut child = serve
             .args(["--admin-listen", "127.0.0.1:0"])
             .env("BULLA_METRICS__LISTEN", "127.0.0.1:0")
@@ -91,7 +92,7 @@ impl Server {
         let url = |name: &str| Http::new(event[name].as_str().expect("an address"));
         Server {
             data: url("data").of(Plane::Data),
-            admin: url("admin").of(Plane::Admin).bearer(&deployment.admin_key),
+            admin: url("admin").of(Plane::Admin).bearer(admin_key),
             metrics: url("metrics"),
             child,
             log,

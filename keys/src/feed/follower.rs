@@ -95,7 +95,7 @@ impl Follower {
         when_stale: WhenStale,
         clock: impl Fn() -> u64 + Send + 'static,
     ) -> Result<FollowerHandle, FollowerError> {
-        let agent = agent::new(&self.address, self.roots).build().into();
+        let agent = agent::build(agent::new(&self.address, self.roots).build());
         let feed = Feed { agent, address: self.address, realm: self.realm, authorization: self.authorization };
         let trusted = (self.keyring_id, self.key);
         let state = FollowerState::new(FeedState::new(self.realm), trusted, (verifier.clone(), when_stale), clock());

@@ -14,7 +14,7 @@ use tokio::{
     sync::watch,
 };
 
-use super::{Limits, Peer, Service, Stream, Transport, connection, connections::Connections};
+use super::{Limits, Peer, Service, Stream, Transport, connection, connections::Connections, keepalive};
 use crate::{
     config::{Listen, UnixMode},
     telemetry::limit::LineLimit,
@@ -39,6 +39,8 @@ impl Bound {
                 let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
                 // A restart does not wait for the kernel to forget old connections.
                 socket.set_reuseaddr(true)?;
+                // Connections have the options of the socket that they come from.
+                keepalive::notice_lost_clients(&socket)?;
                 socket.bind(*address)?;
                 Ok(Bound::Tcp(socket.listen(BACKLOG)?))
             }

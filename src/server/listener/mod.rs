@@ -4,6 +4,7 @@ mod bound;
 mod connection;
 mod connections;
 mod drain;
+mod keepalive;
 mod lingering;
 mod sending;
 mod service;

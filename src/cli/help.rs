@@ -6,7 +6,7 @@ use clap::Command;
 
 /// The commands of each group, in the order that the help shows.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Start", &["quickstart", "init", "serve", "doctor"]),
+    ("Start", &["quickstart", "init", "serve", "status", "doctor"]),
     ("API keys", &["issue", "verify", "inspect", "revoke", "reveal", "keys"]),
     ("Master keys and records", &["keyring", "audit"]),
     ("Other", &["completions", "help"]),
@@ -23,7 +23,7 @@ Durations read 90d, 12h, 15m; times are RFC 3339. With --json a command prints o
 
 Exit codes:
   0  done; verify: accepted; doctor: nothing is wrong
-  1  verify: rejected; inspect: not an API key; doctor: something is wrong; keys import: refused rows
+  1  verify: rejected; inspect: not an API key; doctor: something is wrong; status: not ready; keys import: refused rows
   2  not done; verify: could not tell; wrong arguments
 
 Environment:

@@ -21,11 +21,13 @@ mod local_verification;
 mod output;
 mod parsers;
 mod quickstart;
+mod readiness;
 #[cfg_attr(not(feature = "escrow"), path = "reveal_disabled.rs")]
 mod reveal;
 mod revoke;
 mod serve;
 mod signals;
+mod status;
 mod undelivered;
 mod unix_socket;
 mod usage;
@@ -55,6 +57,7 @@ enum Command {
     Init(init::Init),
     Serve(serve::Serve),
     Doctor(doctor::Doctor),
+    Status(status::Status),
     Issue(issue::Issue),
     Verify(verify::Verify),
     Inspect(inspect::Inspect),
@@ -141,6 +144,7 @@ fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
         Command::Keys(command) => command.run(config),
         Command::Keyring(command) => command.run(config),
         Command::Doctor(command) => command.run(config),
+        Command::Status(command) => command.run(config),
         Command::Completions(command) => command.run(),
     }
 }

@@ -229,6 +229,7 @@ fn help_and_completions_know_every_command() {
         "quickstart",
         "init",
         "serve",
+        "status",
         "doctor",
         "issue",
         "verify",

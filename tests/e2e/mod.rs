@@ -44,6 +44,7 @@ mod scanners;
 mod secrets;
 mod shown_once;
 mod silence;
+mod status;
 mod tls;
 mod to_server;
 mod trusted_proxies;

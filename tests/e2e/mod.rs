@@ -9,6 +9,7 @@ mod client_certificates;
 mod core_dump;
 mod crash;
 mod data;
+mod deploy;
 mod doctor;
 mod documents;
 mod doors;

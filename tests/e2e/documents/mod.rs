@@ -37,6 +37,7 @@ pages! {
     architecture_runs: "docs/ARCHITECTURE.md",
     changelog_runs: "docs/CHANGELOG.md",
     contributing_runs: "CONTRIBUTING.md",
+    deployment_runs: "docs/DEPLOYMENT.md",
     design_runs: "docs/DESIGN.md",
     embedding_runs: "docs/EMBEDDING.md",
     escrow_runs: "docs/ESCROW.md",

@@ -1,0 +1,183 @@
+//! The Helm chart, rendered by Helm, and what it renders, held to the schemas of Kubernetes and to the service.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+
+use super::{example, root::Root, text};
+use crate::support::{
+    authority::Authority,
+    programs::{find, folder, run, try_run},
+    server::Server,
+};
+
+/// What stands beside the defaults in the checks.
+fn variants() -> [Value; 4] {
+    [
+        json!({}),
+        json!({"tls": {"secretName": ""}, "networkPolicy": {"enabled": false}, "serviceMonitor": {"enabled": false}}),
+        json!({"image": {"tag": "1.0", "pullSecrets": ["registry"]}, "replicas": 5, "nodeSelector": {"disk": "ssd"},
+            "podAnnotations": {"a": "b"}, "tolerations": [{"key": "spot", "operator": "Exists"}], "listen": "[::]",
+            "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/bulla"}},
+            "serviceMonitor": {"labels": {"release": "prometheus"}}}),
+        json!({"keyring": {"configMap": ""}, "env": [{"name": "BULLA_LOG__LEVEL", "value": "debug"}]}),
+    ]
+}
+
+fn render(values: &Value) -> Output {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/helm_render.py");
+    let mut python = Command::new(folder().join("bin/python"));
+    python.arg(script).arg(example("helm/bulla")).args(["bulla", "bulla", &values.to_string()]);
+    try_run(&mut python)
+}
+
+fn rendered(values: &Value) -> String {
+    let output = render(values);
+    assert!(output.status.success(), "{values}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+/// What kubernetes-validate says, and whether all is well; it reads no network.
+fn validate(manifests: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("manifests.yaml");
+    std::fs::write(&file, manifests).expect("written");
+    let output = try_run(Command::new(find("kubernetes-validate")).arg("--strict").arg(&file));
+    (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// The manifests as JSON.
+fn documents(manifests: &str) -> Vec<Value> {
+    let script = "import json, sys, yaml; json.dump(list(yaml.safe_load_all(sys.argv[1])), sys.stdout)";
+    let all = run(Command::new(folder().join("bin/python")).args(["-c", script, manifests]));
+    serde_json::from_str(&all).expect("JSON")
+}
+
+fn of_kind<'a>(documents: &'a [Value], kind: &str) -> &'a Value {
+    documents.iter().find(|document| document["kind"] == kind).unwrap_or_else(|| panic!("a {kind}"))
+}
+
+#[test]
+fn what_the_chart_renders_is_what_kubernetes_takes() {
+    for values in variants() {
+        let manifests = rendered(&values);
+        let (valid, said) = validate(&manifests);
+        assert!(valid, "{values}: {said}");
+        // The operator's resource is of no version of Kubernetes.
+        let unknown: Vec<&str> = said.lines().filter(|line| line.starts_with("WARN")).collect();
+        assert!(unknown.iter().all(|line| line.contains("ServiceMonitor")), "{unknown:?}");
+    }
+    let broken = rendered(&json!({})).replace("failureThreshold: 3", "failureThreshold: many");
+    assert!(!validate(&broken).0, "a wrong type is found");
+    let unknown = rendered(&json!({})).replace("readOnlyRootFilesystem:", "readOnlyRootFileSystem:");
+    assert!(!validate(&unknown).0, "an unknown field is found");
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused() {
+    for values in [json!({"replicas": "three"}), json!({"repliccas": 3}), json!({"image": {"pullPolicy": "Perhaps"}})] {
+        let output = render(&values);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && said.contains("schema"), "{values}: {said}");
+    }
+}
+
+#[test]
+fn the_manifests_without_helm_are_what_the_chart_renders() {
+    let head = text("kubernetes/bulla.yaml");
+    let (comment, manifests) = head.split_once("---\n").expect("manifests");
+    assert!(comment.lines().all(|line| line.starts_with('#')));
+    assert_eq!(format!("---\n{manifests}"), rendered(&json!({})), "render them again: the page says how");
+    let (valid, said) = validate(&text("kubernetes/namespace.yaml"));
+    assert!(valid, "{said}");
+}
+
+#[test]
+fn selectors_ports_and_names_fit_together() {
+    let documents = documents(&rendered(&json!({})));
+    let deployment = &of_kind(&documents, "Deployment")["spec"];
+    let labels = deployment["template"]["metadata"]["labels"].as_object().expect("labels");
+    let selects =
+        |selector: &Value| selector.as_object().expect("labels").iter().all(|(name, value)| labels[name] == *value);
+    assert!(selects(&deployment["selector"]["matchLabels"]) && deployment["replicas"] == 3);
+    for kind in ["PodDisruptionBudget", "NetworkPolicy"] {
+        let spec = &of_kind(&documents, kind)["spec"];
+        let selector = spec.get("selector").or(spec.get("podSelector")).expect("a selector");
+        assert!(selects(&selector["matchLabels"]), "{kind}");
+    }
+    let container = &deployment["template"]["spec"]["containers"][0];
+    let ports: Vec<&str> = container["ports"]
+        .as_array()
+        .expect("ports")
+        .iter()
+        .map(|port| port["name"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(ports, ["data", "admin", "metrics"]);
+    let services: Vec<&Value> = documents.iter().filter(|document| document["kind"] == "Service").collect();
+    assert_eq!(services.len(), 3);
+    for service in &services {
+        assert!(
+            selects(&service["spec"]["selector"])
+                && ports.contains(&service["spec"]["ports"][0]["targetPort"].as_str().expect("a port"))
+        );
+    }
+    // The monitor finds the service of the metrics by its labels, and the port by its name.
+    let monitor = &of_kind(&documents, "ServiceMonitor")["spec"];
+    let wanted = monitor["selector"]["matchLabels"].as_object().expect("labels");
+    let found: Vec<_> = services
+        .iter()
+        .filter(|service| wanted.iter().all(|(name, value)| service["metadata"]["labels"][name] == *value))
+        .map(|service| service["spec"]["ports"][0]["name"].clone())
+        .collect();
+    assert_eq!(found, [monitor["endpoints"][0]["port"].clone()]);
+}
+
+/// The pod's arguments, environment and files, with the folders moved and ports of its own, and SQLite in the place of
+/// PostgreSQL.
+#[test]
+fn the_service_starts_from_the_manifests() {
+    let (root, documents) = (Root::new(), documents(&rendered(&json!({}))));
+    let pod = &of_kind(&documents, "Deployment")["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let mounted = |name: &str| {
+        let mounts = container["volumeMounts"].as_array().expect("mounts");
+        let mount = mounts.iter().find(|mount| mount["name"] == name).unwrap_or_else(|| panic!("{name} is mounted"));
+        mount["mountPath"].as_str().expect("a path").to_owned()
+    };
+    let config = of_kind(&documents, "ConfigMap")["data"]["bulla.toml"].as_str().expect("a configuration");
+    root.mount(&mounted("config"), &[("bulla.toml", root.moved(config))]);
+    let names = ["master-1.key", "keyring-mac.key", "pepper-1.key", "feed-signing.key"];
+    let keys: Vec<(&str, String)> = (1..).zip(names).map(|(at, name)| (name, Root::key(at))).collect();
+    root.mount(&mounted("secret-keys"), &keys);
+    let authority = Authority::new("servers");
+    let issued = authority.server(&["127.0.0.1"], 4000, &root.path("/issued"));
+    let read = |path| std::fs::read_to_string(path).expect("PEM");
+    root.mount(&mounted("tls"), &[("tls.crt", read(issued.certificate)), ("tls.key", read(issued.key))]);
+    let mut environment: Vec<(String, String)> = container["env"]
+        .as_array()
+        .expect("variables")
+        .iter()
+        .map(|variable| (variable["name"].as_str().expect("a name"), variable["value"].as_str().expect("a value")))
+        .map(|(name, value)| (name.to_owned(), value.replace("0.0.0.0:8181", "127.0.0.1:0")))
+        .collect();
+    environment.push(("BULLA_STORE__URL".to_owned(), "sqlite:/var/lib/bulla/bulla.db".to_owned()));
+    std::fs::write(root.path("/var/lib/bulla/bulla.db"), "").expect("a store");
+    std::fs::create_dir_all(root.path(&mounted("keyring"))).expect("a folder");
+    let admin = root.set_up(&environment, &format!("file:{}/master-1.key", mounted("secret-keys")));
+
+    let mut serve = root.bulla(&environment);
+    serve.args(container["args"].as_array().expect("arguments").iter().map(|word| word.as_str().expect("a word")));
+    let server = Server::start_as(serve, &admin, &[]);
+    let data = server.data.over_tls(&authority, None);
+    for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+        let asked = &container[probe]["httpGet"];
+        assert_eq!((&asked["port"], &asked["scheme"]), (&json!("data"), &json!("HTTPS")));
+        assert_eq!(data.get(asked["path"].as_str().expect("a path")).status, 200, "{probe}");
+    }
+    // As people look, and as a container without a kubelet is looked at.
+    root.run(&environment, &["status", "--data-listen", &server.data.address]).ok();
+    root.run(&environment, &["status", "--alive", "--data-listen", &server.data.address]).ok();
+}

@@ -6,7 +6,7 @@ use ureq::{
     Agent, Proxy,
     config::{Config, ConfigBuilder},
     http::Uri,
-    tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
+    tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem},
     typestate::AgentScope,
     unversioned::{
         resolver::DefaultResolver,
@@ -16,8 +16,13 @@ use ureq::{
 
 use crate::{proxy, tcp::TcpConnector};
 
-/// The settings of a client for `server`, whose certificate comes from one of `roots`, or from one of the system's.
-pub(crate) fn new(server: &str, roots: Option<Vec<Certificate<'static>>>) -> ConfigBuilder<AgentScope> {
+/// The settings of a client for `server`, whose certificate comes from one of `roots`, or from one of the system's. It shows `identity` where the
+/// server asks for a certificate.
+pub(crate) fn new(
+    server: &str,
+    roots: Option<Vec<Certificate<'static>>>,
+    identity: Option<ClientCert>,
+) -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()
         .http_status_as_error(false)
         // A redirect would carry the secret to another server.
@@ -36,6 +41,7 @@ pub(crate) fn new(server: &str, roots: Option<Vec<Certificate<'static>>>) -> Con
     });
     let tls = TlsConfig::builder()
         .root_certs(RootCerts::new_with_certs(&roots))
+        .client_cert(identity)
         .unversioned_rustls_crypto_provider(provider)
         .build();
     config.tls_config(tls)
@@ -60,4 +66,12 @@ pub(crate) fn certificates(pem: &[u8]) -> Vec<Certificate<'static>> {
             _ => None,
         })
         .collect()
+}
+
+/// A client certificate: a chain in PEM, its own certificate first, and its key.
+#[cfg(feature = "follow")]
+pub(crate) fn identity(chain: &[u8], key: &[u8]) -> Option<ClientCert> {
+    let chain = certificates(chain);
+    let key = PrivateKey::from_pem(key).ok()?;
+    (!chain.is_empty()).then(|| ClientCert::new_with_certs(&chain, key))
 }

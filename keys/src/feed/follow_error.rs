@@ -19,6 +19,9 @@ pub enum FollowerError {
     /// The trusted roots hold no certificate.
     #[error("the trusted roots hold no PEM certificate")]
     NoCertificate,
+    /// The client certificate cannot be used.
+    #[error("the client certificate or its key is not PEM: give the chain, its own certificate first, and the key")]
+    NoIdentity,
     /// The system starts no thread.
     #[error("cannot start the follower's threads: {0}")]
     Thread(#[from] io::Error),
@@ -40,6 +43,9 @@ pub enum FollowError {
 }
 
 impl FollowError {
+    /// The source's log ends before the follower's place.
+    pub const BEHIND: FollowError = FollowError::Status(409);
+
     /// The stable name of the reason, for logs, metrics and machines.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -2,12 +2,10 @@
 
 use std::fmt;
 
-use ureq::{http::HeaderValue, tls::Certificate};
-
 use super::{
-    FeedState, FollowerError, FollowerHandle, VerifyingKey, fetch::Feed, follower_state::FollowerState, handle,
+    FeedState, FollowerError, FollowerHandle, HttpSource, VerifyingKey, follower_state::FollowerState, handle,
 };
-use crate::{agent, api_key::ApiKey, keyring_id::KeyringId, realm::Realm, shared::SharedVerifier, source::endpoint};
+use crate::{api_key::ApiKey, keyring_id::KeyringId, realm::Realm, shared::SharedVerifier};
 
 /// Follows the revocation feed of a server and keeps a [`SharedVerifier`] current.
 ///
@@ -29,12 +27,10 @@ use crate::{agent, api_key::ApiKey, keyring_id::KeyringId, realm::Realm, shared:
 /// # }
 /// ```
 pub struct Follower {
-    address: String,
-    authorization: HeaderValue,
+    source: HttpSource,
     keyring_id: KeyringId,
     key: VerifyingKey,
     realm: Option<Realm>,
-    roots: Option<Vec<Certificate<'static>>>,
 }
 
 /// What a verifier does while its follower is [stale](FeedState::is_stale). Neither choice is right for everyone.
@@ -58,33 +54,19 @@ impl Follower {
         keyring_id: KeyringId,
         key: VerifyingKey,
     ) -> Result<Self, FollowerError> {
-        let wrong = |fault| FollowerError::Address { address: address.to_owned(), fault };
-        if let Some(fault) = endpoint::fault(address) {
-            return Err(wrong(fault));
-        }
-        if address.contains(['?', '#']) {
-            return Err(wrong("has a query: the follower writes that itself"));
-        }
-        let text = zeroize::Zeroizing::new(format!("Bearer {}", api_key.expose()));
-        let mut authorization = HeaderValue::from_str(&text)
-            .map_err(|_| wrong("cannot be asked with this API key: it fits in no header"))?;
-        authorization.set_sensitive(true);
-        Ok(Follower { address: address.to_owned(), authorization, keyring_id, key, realm: None, roots: None })
+        Ok(Follower { source: HttpSource::new(address, api_key)?, keyring_id, key, realm: None })
     }
 
     /// Follows one realm, with an API key of the scope `feed:REALM` (or `feed`). It does not revoke keys of other realms,
     /// so it is for a verifier of this realm alone.
     #[must_use]
     pub fn realm(self, realm: Realm) -> Self {
-        Follower { realm: Some(realm), ..self }
+        Follower { source: self.source.realm(Some(realm)), realm: Some(realm), ..self }
     }
 
     /// Trusts servers whose certificate comes from one of these, in PEM, in the place of the system's.
     pub fn trusting_roots(self, pem: &[u8]) -> Result<Self, FollowerError> {
-        match agent::certificates(pem) {
-            none if none.is_empty() => Err(FollowerError::NoCertificate),
-            roots => Ok(Follower { roots: Some(roots), ..self }),
-        }
+        Ok(Follower { source: self.source.trusting_roots(pem)?, ..self })
     }
 
     /// Begins to follow, on threads of its own, until the handle is dropped. The clock tells Unix seconds: this library
@@ -95,18 +77,15 @@ impl Follower {
         when_stale: WhenStale,
         clock: impl Fn() -> u64 + Send + 'static,
     ) -> Result<FollowerHandle, FollowerError> {
-        let agent = agent::build(agent::new(&self.address, self.roots).build());
-        let feed = Feed { agent, address: self.address, realm: self.realm, authorization: self.authorization };
         let trusted = (self.keyring_id, self.key);
         let state = FollowerState::new(FeedState::new(self.realm), trusted, (verifier.clone(), when_stale), clock());
-        handle::start(feed, state, clock)
+        handle::start(Box::new(self.source), state, clock)
     }
 }
 
 impl fmt::Debug for Follower {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Follower");
-        shown.field("address", &self.address).field("keyring_id", &self.keyring_id).field("realm", &self.realm);
-        shown.finish_non_exhaustive()
+        shown.field("source", &self.source).field("keyring_id", &self.keyring_id).finish_non_exhaustive()
     }
 }

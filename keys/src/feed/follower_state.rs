@@ -68,7 +68,7 @@ impl FollowerState {
         // and an answer is worth more than news.
         let at_rest = self.is_complete() && self.failures == 0;
         let wait = if at_rest { MAX_WAIT.min(self.valid_for / 2) } else { 0 };
-        let question = Question { after: self.feed.seq(), wait };
+        let question = Question { after: self.feed.seq(), log_id: self.feed.log_id(), wait };
         self.asked = Some((question, now));
         question
     }
@@ -240,7 +240,7 @@ mod tests {
     }
 
     fn ask(follower: &mut FollowerState, now: u64) -> (u64, u64) {
-        let Question { after, wait } = follower.question(now);
+        let Question { after, wait, .. } = follower.question(now);
         (after, wait)
     }
 

@@ -14,11 +14,7 @@ use std::{
 
 use rand::{TryRng, rngs::SysRng};
 
-use super::{
-    FollowError, FollowerError,
-    fetch::{Feed, Question},
-    follower_state::FollowerState,
-};
+use super::{FollowError, FollowerError, MessageSource, fetch::Question, follower_state::FollowerState};
 
 /// The longest time in seconds until the clock is read again: it may have been set meanwhile.
 const POLL_INTERVAL: u64 = 60;
@@ -87,7 +83,7 @@ enum Event {
 type Task = (Duration, Question);
 
 pub(super) fn start(
-    feed: Feed,
+    source: Box<dyn MessageSource>,
     mut state: FollowerState,
     clock: impl Fn() -> u64 + Send + 'static,
 ) -> Result<FollowerHandle, FollowerError> {
@@ -95,19 +91,19 @@ pub(super) fn start(
     let (tasks, asked) = mpsc::channel();
     let status = Arc::new(Mutex::new(state.status()));
     let (answering, shown) = (events.clone(), Arc::clone(&status));
-    thread::Builder::new().name("bulla-feed".to_owned()).spawn(move || ask(&feed, &asked, &answering))?;
+    thread::Builder::new().name("bulla-feed".to_owned()).spawn(move || ask(&*source, &asked, &answering))?;
     let run = move || run(&mut state, &answers, &tasks, &clock, &shown);
     let thread = thread::Builder::new().name("bulla-follow".to_owned()).spawn(run)?;
     Ok(FollowerHandle { events, thread: Some(thread), status })
 }
 
-fn ask(feed: &Feed, asked: &Receiver<Task>, answers: &Sender<Event>) {
+fn ask(source: &dyn MessageSource, asked: &Receiver<Task>, answers: &Sender<Event>) {
     while let Ok((pause, question)) = asked.recv() {
         // Nothing else comes before the answer, unless the follower is dropped.
         if !pause.is_zero() && asked.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
             return;
         }
-        if answers.send(Event::Answer(feed.ask(question))).is_err() {
+        if answers.send(Event::Answer(source.ask(&question))).is_err() {
             return;
         }
     }

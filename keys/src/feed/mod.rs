@@ -51,10 +51,12 @@ mod key;
 mod line;
 mod log_id;
 mod message;
+mod source;
 mod state;
 
 pub use self::{
     error::FeedError,
+    fetch::{HttpSource, Question},
     follow_error::{FollowError, FollowerError},
     follower::{Follower, WhenStale},
     handle::{FollowStatus, FollowerHandle},
@@ -62,5 +64,6 @@ pub use self::{
     key::{SigningKey, VerifyingKey, VerifyingKeyError},
     log_id::{LogId, LogIdError},
     message::Message,
+    source::MessageSource,
     state::{Applied, FeedState},
 };

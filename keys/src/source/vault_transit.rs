@@ -86,7 +86,7 @@ impl VaultTransit {
         let url = format!("{server}/v1/{path}");
         Ok(VaultTransit {
             uri: uri.clone(),
-            agent: agent::build(agent::new(server, roots).timeout_global(Some(time_limit)).build()),
+            agent: agent::build(agent::new(server, roots, None).timeout_global(Some(time_limit)).build()),
             url,
             path,
             key_version,

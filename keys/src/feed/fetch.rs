@@ -8,7 +8,7 @@ use ureq::{
     tls::{Certificate, ClientCert},
 };
 
-use super::{FollowError, FollowerError, LogId, Message, MessageSource};
+use super::{Answer, FollowError, FollowerError, LogId, Message, MessageSource};
 use crate::{agent, api_key::ApiKey, realm::Realm, source::endpoint};
 
 /// How much longer than the requested wait the server may take.
@@ -98,7 +98,7 @@ impl MessageSource for HttpSource {
         &self.address
     }
 
-    fn ask(&self, question: &Question) -> Result<Vec<u8>, FollowError> {
+    fn ask(&self, question: &Question) -> Result<Answer, FollowError> {
         let failed = |error: &dyn fmt::Display| FollowError::Unreachable(error.to_string().into());
         let limit = EXTRA_TIME + Duration::from_secs(question.wait);
         let request = self.agent().get(self.url(question)).header("Authorization", self.authorization.clone());
@@ -111,7 +111,7 @@ impl MessageSource for HttpSource {
         // One more than may be, so that too many are seen to be.
         let body = response.body_mut().as_reader().take(Message::MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
         body.map_err(|error| failed(&error))?;
-        Ok(bytes)
+        Ok(Answer::Next(bytes))
     }
 }
 

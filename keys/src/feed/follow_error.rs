@@ -37,6 +37,14 @@ pub enum FollowError {
     /// An answer that is not a message.
     #[error("the feed's server answers {0}: {hint}", hint = hint(*.0))]
     Status(u16),
+    /// A published file that is missing or broken.
+    #[error("the published feed's `{name}` cannot be used: {why}")]
+    Published {
+        /// The file's name.
+        name: Arc<str>,
+        /// What is wrong with it.
+        why: Arc<str>,
+    },
     /// A message that was refused.
     #[error(transparent)]
     Refused(#[from] FeedError),
@@ -51,6 +59,7 @@ impl FollowError {
         match self {
             FollowError::Unreachable(_) => "unreachable",
             FollowError::Status(_) => "status",
+            FollowError::Published { .. } => "published",
             FollowError::Refused(error) => error.code(),
         }
     }

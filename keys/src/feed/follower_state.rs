@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-use super::{FeedState, FollowError, FollowStatus, Message, VerifyingKey, WhenStale, backoff, fetch::Question};
+use super::{Answer, FeedState, FollowError, FollowStatus, VerifyingKey, WhenStale, backoff, fetch::Question};
 use crate::{
     keyring_id::KeyringId,
     revocation::{Revocations, SweepClock},
@@ -74,8 +74,8 @@ impl FollowerState {
     }
 
     /// Applies an answer. Returns how long to wait before the next question; `random` is the jitter.
-    pub(super) fn take(&mut self, answer: Result<Vec<u8>, FollowError>, now: u64, random: u32) -> Duration {
-        let took = answer.and_then(|bytes| self.apply(&bytes, now));
+    pub(super) fn take(&mut self, answer: Result<Answer, FollowError>, now: u64, random: u32) -> Duration {
+        let took = answer.and_then(|answer| self.apply(&answer, now));
         let pause = match took {
             Ok(news) => {
                 (self.failures, self.error) = (0, None);
@@ -134,11 +134,10 @@ impl FollowerState {
     }
 
     /// Whether it goes on from here.
-    fn apply(&mut self, bytes: &[u8], now: u64) -> Result<bool, FollowError> {
+    fn apply(&mut self, answer: &Answer, now: u64) -> Result<bool, FollowError> {
         let before = self.feed.seq();
-        let message = Message::read(bytes, self.keyring_id, &self.key)?;
-        self.feed.apply(&message, now)?;
-        let head = message.head();
+        let (_, newest) = answer.apply(&mut self.feed, (self.keyring_id, &self.key), now)?;
+        let head = newest.head();
         self.valid_for = head.next_update - head.this_update;
         Ok(self.feed.seq() > before)
     }
@@ -179,7 +178,7 @@ mod tests {
     use super::*;
     use crate::{
         api_key::ApiKeyId,
-        feed::{FeedError, Head, LogId, SigningKey},
+        feed::{FeedError, Head, LogId, Message, SigningKey},
         key_version::KeyVersion,
         keyring::{Keyring, KeyringDocument, VersionState},
         revocation::{Change, RevocationEvent},
@@ -239,6 +238,10 @@ mod tests {
         RevocationEvent { effective_at, ..RevocationEvent::at_once(seq, Change::Revoke { id, expires_at: None }) }
     }
 
+    fn next(bytes: Vec<u8>) -> Result<Answer, FollowError> {
+        Ok(Answer::Next(bytes))
+    }
+
     fn ask(follower: &mut FollowerState, now: u64) -> (u64, u64) {
         let Question { after, wait, .. } = follower.question(now);
         (after, wait)
@@ -249,30 +252,30 @@ mod tests {
         let mut follower = follower();
         assert_eq!(follower.status().stale_since(T), Some(T), "from the start");
         assert_eq!(ask(&mut follower, T), (0, 0));
-        assert_eq!(follower.take(Ok(message(1, 0, (5, 9), &[revoke(5, None)])), T, HALF), Duration::ZERO);
+        assert_eq!(follower.take(next(message(1, 0, (5, 9), &[revoke(5, None)])), T, HALF), Duration::ZERO);
         assert_eq!((ask(&mut follower, T), follower.status().complete), ((5, 0), false));
-        assert_eq!(follower.take(Ok(message(1, 5, (9, 9), &[])), T, HALF), Duration::ZERO);
+        assert_eq!(follower.take(next(message(1, 5, (9, 9), &[])), T, HALF), Duration::ZERO);
         assert_eq!((ask(&mut follower, T), follower.status().complete), ((9, 25), true));
         let status = follower.status();
         assert_eq!((status.seq, status.revocations, status.keyring_serial), (9, 1, 3));
         assert_eq!((status.stale_since(T + 60), status.stale_since(T + 61)), (None, Some(T + 61)));
-        assert_eq!(follower.take(Ok(message_valid_for(20, 1, 9, (10, 10), &[])), T, HALF), Duration::ZERO);
+        assert_eq!(follower.take(next(message_valid_for(20, 1, 9, (10, 10), &[])), T, HALF), Duration::ZERO);
         assert_eq!(ask(&mut follower, T), (10, 10), "half the time that the message counts");
     }
 
     #[test]
     fn a_server_that_answers_nothing_new_without_waiting_is_asked_again_after_a_delay() {
         let mut follower = follower();
-        let nothing = || Ok(message(1, 9, (9, 9), &[]));
+        let nothing = || next(message(1, 9, (9, 9), &[]));
         ask(&mut follower, T);
-        follower.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
+        follower.take(next(message(1, 0, (9, 9), &[])), T, HALF);
         assert_eq!(ask(&mut follower, T), (9, 25));
         assert_eq!(follower.take(nothing(), T + 11, HALF), SECOND);
         ask(&mut follower, T + 20);
         assert_eq!(follower.take(nothing(), T + 35, HALF), Duration::ZERO);
         // Nor does one get on that has more and does not give it.
         ask(&mut follower, T + 35);
-        assert_eq!(follower.take(Ok(message(1, 9, (9, 12), &[])), T + 35, HALF), SECOND);
+        assert_eq!(follower.take(next(message(1, 9, (9, 12), &[])), T + 35, HALF), SECOND);
         assert_eq!((ask(&mut follower, T + 36), follower.status().complete), ((9, 0), false));
     }
 
@@ -288,9 +291,9 @@ mod tests {
         assert_eq!((status.failures, status.last_error.map(|error| error.code())), (3, Some("status")));
         let mut cut_off = message(1, 0, (9, 9), &[revoke(9, None)]);
         cut_off.pop();
-        assert_eq!(follower.take(Ok(cut_off), T, HALF), 8 * SECOND);
+        assert_eq!(follower.take(next(cut_off), T, HALF), 8 * SECOND);
         assert_eq!((follower.status().revocations, follower.status().seq), (0, 0));
-        follower.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
+        follower.take(next(message(1, 0, (9, 9), &[])), T, HALF);
         assert_eq!((follower.status().failures, follower.status().last_error.is_none()), (0, true));
         assert_eq!(ask(&mut follower, T), (9, 25));
         assert_eq!(follower.take(Err(FollowError::Status(503)), T, HALF), SECOND);
@@ -300,18 +303,34 @@ mod tests {
     #[test]
     fn another_log_is_read_from_zero_and_revocations_stay() {
         let mut follower = follower();
-        follower.take(Ok(message(1, 0, (9, 9), &[revoke(9, None)])), T, HALF);
-        assert_eq!(follower.take(Ok(message(2, 9, (10, 10), &[])), T, HALF), SECOND);
+        follower.take(next(message(1, 0, (9, 9), &[revoke(9, None)])), T, HALF);
+        assert_eq!(follower.take(next(message(2, 9, (10, 10), &[])), T, HALF), SECOND);
         assert!(matches!(follower.status().last_error, Some(FollowError::Refused(FeedError::OtherLog { .. }))));
         assert_eq!((ask(&mut follower, T), follower.status().complete), ((0, 0), false));
-        follower.take(Ok(message(2, 0, (2, 2), &[])), T, HALF);
+        follower.take(next(message(2, 0, (2, 2), &[])), T, HALF);
         assert_eq!((follower.status().seq, follower.status().revocations, follower.status().complete), (2, 1, true));
+    }
+
+    #[test]
+    fn old_parts_lead_to_the_newest_message_and_make_nothing_fresh() {
+        let mut follower = follower();
+        let part = |after, end, events: &[RevocationEvent]| {
+            let (part, newest) = (message(1, after, end, events), message(1, 9, (9, 9), &[]));
+            Ok(Answer::Part { part, newest })
+        };
+        assert_eq!(follower.take(part(0, (5, 5), &[revoke(4, None)]), T, HALF), Duration::ZERO);
+        let status = follower.status();
+        assert_eq!((status.seq, status.complete, status.fresh, status.revocations), (5, false, None, 1));
+        assert_eq!(follower.take(part(3, (9, 9), &[revoke(4, None), revoke(8, None)]), T, HALF), Duration::ZERO);
+        assert_eq!((follower.status().seq, follower.status().fresh), (9, None));
+        follower.take(next(message(1, 9, (9, 9), &[])), T, HALF);
+        assert_eq!(follower.status().stale_since(T + 60), None);
     }
 
     #[test]
     fn a_node_that_is_behind_is_asked_again_and_begun_anew_once_the_state_is_stale() {
         let mut follower = follower();
-        follower.take(Ok(message(1, 0, (9, 9), &[])), T, HALF);
+        follower.take(next(message(1, 0, (9, 9), &[])), T, HALF);
         follower.take(Err(FollowError::Status(BEHIND)), T + 60, HALF);
         assert_eq!(ask(&mut follower, T + 60).0, 9);
         follower.take(Err(FollowError::Status(BEHIND)), T + 61, HALF);
@@ -324,7 +343,7 @@ mod tests {
         let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse().expect("an id");
         let (day, year) = (86_400, 365 * 86_400);
         let change = Change::Revoke { id, expires_at: Some(T as u32 + 3_600) };
-        follower.take(Ok(message(1, 0, (9, 9), &[RevocationEvent::at_once(9, change)])), T, HALF);
+        follower.take(next(message(1, 0, (9, 9), &[RevocationEvent::at_once(9, change)])), T, HALF);
         let all = |follower: &mut FollowerState, ran: u64, now: u64| {
             (0..Revocations::PARTS)
                 .for_each(|part| follower.sweep(Duration::from_secs(if part == 0 { ran } else { 0 }), now));
@@ -346,7 +365,7 @@ mod tests {
             };
             Message::write(&head, &[], &signing_key()).expect("a message")
         };
-        follower.take(Ok(ahead(T + year)), T + year, HALF);
+        follower.take(next(ahead(T + year)), T + year, HALF);
         assert_eq!(all(&mut follower, 8, T + year), 1, "and the server's");
         assert_eq!(all(&mut follower, day / 2, T + year), 1);
         assert_eq!(all(&mut follower, day / 2, T + year), 0, "it ran for that long");
@@ -355,7 +374,7 @@ mod tests {
     #[test]
     fn a_scheduled_revocation_takes_effect_without_another_message() {
         let mut follower = follower();
-        follower.take(Ok(message(1, 0, (9, 9), &[revoke(9, Some(T as u32 + 50))])), T, HALF);
+        follower.take(next(message(1, 0, (9, 9), &[revoke(9, Some(T as u32 + 50))])), T, HALF);
         assert_eq!((follower.next_due(), follower.status().revocations), (Some(T + 50), 0));
         follower.due(T + 49);
         assert_eq!(follower.status().revocations, 0);

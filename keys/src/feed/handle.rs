@@ -14,7 +14,7 @@ use std::{
 
 use rand::{TryRng, rngs::SysRng};
 
-use super::{FollowError, FollowerError, MessageSource, fetch::Question, follower_state::FollowerState};
+use super::{Answer, FollowError, FollowerError, MessageSource, fetch::Question, follower_state::FollowerState};
 
 /// The longest time in seconds until the clock is read again: it may have been set meanwhile.
 const POLL_INTERVAL: u64 = 60;
@@ -75,7 +75,7 @@ impl Drop for FollowerHandle {
 }
 
 enum Event {
-    Answer(Result<Vec<u8>, FollowError>),
+    Answer(Result<Answer, FollowError>),
     Stop,
 }
 

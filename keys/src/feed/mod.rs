@@ -53,6 +53,7 @@ mod log_id;
 mod message;
 mod source;
 mod state;
+pub mod static_feed;
 
 pub use self::{
     error::FeedError,
@@ -64,6 +65,6 @@ pub use self::{
     key::{SigningKey, VerifyingKey, VerifyingKeyError},
     log_id::{LogId, LogIdError},
     message::Message,
-    source::MessageSource,
+    source::{Answer, MessageSource},
     state::{Applied, FeedState},
 };

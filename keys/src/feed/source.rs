@@ -1,6 +1,7 @@
 //! Where messages come from.
 
-use super::{FollowError, fetch::Question};
+use super::{Applied, FeedError, FeedState, FollowError, Message, VerifyingKey, fetch::Question};
+use crate::keyring_id::KeyringId;
 
 /// A source of messages: a node, a relay, or files that anyone can serve. It looks into none of them and need not be trusted: who
 /// asks checks each.
@@ -8,9 +9,46 @@ pub trait MessageSource: Send + Sync {
     /// Its name for logs and metrics: an address, without any credential.
     fn name(&self) -> &str;
 
-    /// The bytes of the message that goes on from `question.after`. A source that has nothing newer waits for news for up to
+    /// What goes on from `question.after`. A source that has nothing newer waits for news for up to
     /// `question.wait` where it can, and answers with a message without events then.
     ///
     /// It blocks. A source that is behind the question answers [`FollowError::BEHIND`].
-    fn ask(&self, question: &Question) -> Result<Vec<u8>, FollowError>;
+    fn ask(&self, question: &Question) -> Result<Answer, FollowError>;
+}
+
+/// What a source has, in bytes that nobody has checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The message that goes on from the place.
+    Next(Vec<u8>),
+    /// A message on the way to the newest one, which may be old and may begin before the place; and the newest one.
+    Part {
+        /// The message to apply.
+        part: Vec<u8>,
+        /// The one that says where the log ends.
+        newest: Vec<u8>,
+    },
+}
+
+impl Answer {
+    /// Checks what came by the keyring's id and its feed's public key, and applies it to `state` at `now`, in Unix seconds. With the
+    /// newest message that was in it.
+    pub fn apply(
+        &self,
+        state: &mut FeedState,
+        (keyring_id, key): (KeyringId, &VerifyingKey),
+        now: u64,
+    ) -> Result<(Applied, Message), FeedError> {
+        let read = |bytes| Message::read(bytes, keyring_id, key);
+        match self {
+            Answer::Next(bytes) => {
+                let message = read(bytes)?;
+                Ok((state.apply(&message, now)?, message))
+            }
+            Answer::Part { part, newest } => {
+                let (part, newest) = (read(part)?, read(newest)?);
+                Ok((state.catch_up(&part, &newest, now)?, newest))
+            }
+        }
+    }
 }

@@ -70,6 +70,31 @@ impl FeedState {
         Ok(Applied { complete, changed: changed || refuses_more })
     }
 
+    /// Applies a message that may have been signed long ago, on the way to the place that `newest` goes on from. It begins at
+    /// this state's place or before, and what is known already is skipped. Nothing becomes fresh by it: apply `newest` once its
+    /// place is reached. A refused message changes nothing.
+    pub fn catch_up(&mut self, part: &Message, newest: &Message, now: u64) -> Result<Applied, FeedError> {
+        let (part, events, newest) = (part.head(), part.events(), newest.head());
+        let seq = self.log.seq();
+        self.check_all_but_place(newest, now)?;
+        if part.realm != self.realm {
+            return Err(FeedError::OtherRealm { found: part.realm, expected: self.realm });
+        }
+        if part.log_id != newest.log_id {
+            return Err(FeedError::OtherLog { found: part.log_id, expected: newest.log_id });
+        }
+        if part.after > seq || part.seq < seq || part.seq > newest.after {
+            return Err(FeedError::NotNext { after: part.after, seq });
+        }
+        // That the log goes on to there keeps the part from ending a suspension that was renewed behind it.
+        let news = &events[events.partition_point(|event| event.seq <= seq)..];
+        let advanced = self.log.advance(news, part.seq, newest.head, now);
+        let changed = advanced.map_err(|_| FeedError::NotNext { after: part.after, seq })?;
+        self.log_id = Some(newest.log_id);
+        let refuses_more = self.note_versions(part) | self.note_versions(newest);
+        Ok(Applied { complete: false, changed: changed || refuses_more })
+    }
+
     /// Revokes what is due at `now`, in Unix seconds. Whether the revocations changed.
     pub fn due(&mut self, now: u64) -> bool {
         self.log.due(now)
@@ -149,15 +174,20 @@ impl FeedState {
     }
 
     fn check(&self, head: &Head, now: u64) -> Result<(), FeedError> {
-        let &Head { log_id, realm, after, this_update, .. } = head;
+        self.check_all_but_place(head, now)?;
+        match (head.after, self.log.seq()) {
+            (after, seq) if after != seq => Err(FeedError::NotNext { after, seq }),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_all_but_place(&self, head: &Head, now: u64) -> Result<(), FeedError> {
+        let &Head { log_id, realm, this_update, .. } = head;
         if realm != self.realm {
             return Err(FeedError::OtherRealm { found: realm, expected: self.realm });
         }
         if let Some(expected) = self.log_id.filter(|expected| *expected != log_id) {
             return Err(FeedError::OtherLog { found: log_id, expected });
-        }
-        if after != self.log.seq() {
-            return Err(FeedError::NotNext { after, seq: self.log.seq() });
         }
         if this_update.saturating_add(CLOCK_DIFFERENCE) < self.this_update && !self.is_ahead(now) {
             return Err(FeedError::Older { this_update, seen: self.this_update });

@@ -1,0 +1,131 @@
+//! Published files: fetched from a server, or read from a folder of this machine.
+
+use std::{
+    fmt, fs,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::OnceLock,
+    time::Duration,
+};
+
+use ureq::{
+    Agent,
+    http::{HeaderValue, StatusCode, header},
+    tls::Certificate,
+};
+
+use crate::{
+    agent,
+    feed::{FollowError, FollowerError},
+    source::endpoint,
+};
+
+/// The longest time until an answer is complete.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
+
+/// Where the files are.
+pub(super) struct Files {
+    /// The folder, with the slash at its end.
+    folder: String,
+    place: Place,
+}
+
+enum Place {
+    Here(PathBuf),
+    Server {
+        /// Made at the first question: the system's roots are read for it.
+        agent: OnceLock<Agent>,
+        roots: Option<Vec<Certificate<'static>>>,
+    },
+}
+
+/// An object, and what its server calls this state of it.
+pub(super) type Object = (Vec<u8>, Option<HeaderValue>);
+
+impl Files {
+    /// The files in the folder of the object `name`, whose address this is.
+    pub(super) fn beside(address: &str, name: &str) -> Result<Self, FollowerError> {
+        let wrong = |fault| FollowerError::Address { address: address.to_owned(), fault };
+        let folder = address.strip_suffix(name).filter(|folder| folder.ends_with('/'));
+        let folder = folder.ok_or_else(|| wrong("is not the one of a published feed, which ends in /head"))?.to_owned();
+        if let Some(path) = folder.strip_prefix("file:") {
+            return Ok(Files { place: Place::Here(path.into()), folder });
+        }
+        match endpoint::fault(address) {
+            Some(fault) => Err(wrong(fault)),
+            None if address.contains(['?', '#']) => Err(wrong("has a query, and published files have none")),
+            None => Ok(Files { folder, place: Place::Server { agent: OnceLock::new(), roots: None } }),
+        }
+    }
+
+    pub(super) fn trusting_roots(self, pem: &[u8]) -> Result<Self, FollowerError> {
+        match (agent::certificates(pem), self.place) {
+            (none, _) if none.is_empty() => Err(FollowerError::NoCertificate),
+            (roots, Place::Server { agent, .. }) => {
+                Ok(Files { place: Place::Server { agent, roots: Some(roots) }, folder: self.folder })
+            }
+            (_, place) => Ok(Files { place, folder: self.folder }),
+        }
+    }
+
+    /// An object of at most so many bytes, or one byte more of a longer one; none where it is still as `known`.
+    pub(super) fn get(
+        &self,
+        name: &str,
+        known: Option<&HeaderValue>,
+        most: usize,
+    ) -> Result<Option<Object>, FollowError> {
+        match &self.place {
+            Place::Here(folder) => match read(&folder.join(name), most) {
+                Ok(bytes) => Ok(Some((bytes, None))),
+                Err(error) => Err(unusable(name, error)),
+            },
+            Place::Server { agent, roots } => self.fetch(
+                agent.get_or_init(|| agent::build(agent::new(&self.folder, roots.clone(), None).build())),
+                name,
+                known,
+                most,
+            ),
+        }
+    }
+
+    fn fetch(
+        &self,
+        agent: &Agent,
+        name: &str,
+        known: Option<&HeaderValue>,
+        most: usize,
+    ) -> Result<Option<Object>, FollowError> {
+        let unreachable = |error: &dyn fmt::Display| FollowError::Unreachable(error.to_string().into());
+        let mut request = agent.get(format!("{}{name}", self.folder));
+        if let Some(known) = known {
+            request = request.header(header::IF_NONE_MATCH, known.clone());
+        }
+        let asked = request.config().timeout_global(Some(TIME_LIMIT)).build().call();
+        let mut response = asked.map_err(|error| unreachable(&error))?;
+        match response.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_MODIFIED if known.is_some() => return Ok(None),
+            status => return Err(unusable(name, format_args!("the answer is {status}"))),
+        }
+        let tag = response.headers().get(header::ETAG).cloned();
+        let bytes = limited(response.body_mut().as_reader(), most).map_err(|error| unreachable(&error))?;
+        Ok(Some((bytes, tag)))
+    }
+}
+
+fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    limited(fs::File::open(path)?, most)
+}
+
+/// One more than may be, so that too many are seen to be.
+fn limited(from: impl Read, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A published file that is missing or broken.
+pub(super) fn unusable(name: &str, why: impl fmt::Display) -> FollowError {
+    FollowError::Published { name: name.into(), why: why.to_string().into() }
+}

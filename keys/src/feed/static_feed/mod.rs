@@ -1,0 +1,25 @@
+//! The static form of the feed: signed messages as files that any file server, bucket or CDN can serve. `docs/FEED.md`, section
+//! "Static form", is the format; `bulla feed publish` writes it.
+//!
+//! A follower reads the head object again and again, and each file once. What it is told counts by the signatures of the messages
+//! alone.
+
+mod file_name;
+mod files;
+mod head_object;
+mod source;
+
+pub use self::{
+    file_name::{BaseName, FileName, FileNameError},
+    head_object::{HeadObject, HeadObjectError, read_base, write_base},
+    source::PublishedSource,
+};
+
+/// The name of the head object.
+pub const HEAD: &str = "head";
+
+/// The folder of all other files.
+pub const FILES: &str = "files";
+
+#[cfg(test)]
+mod tests;

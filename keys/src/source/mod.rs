@@ -46,6 +46,8 @@ mod wrap;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+#[cfg(feature = "aws-kms")]
+pub use self::aws_kms::{AwsRequest, AwsSigner, AwsSignerError};
 #[cfg(unix)]
 pub use self::exec_process::end_programs;
 pub use self::{

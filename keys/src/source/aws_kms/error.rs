@@ -105,7 +105,7 @@ fn refused(code: &str, status: u16, permission: &str) -> (SourceErrorKind, Strin
 }
 
 /// There are no credentials, or the place they come from does not give them.
-fn no_credentials(error: &CredentialsError) -> (SourceErrorKind, String) {
+pub(super) fn no_credentials(error: &CredentialsError) -> (SourceErrorKind, String) {
     let reason = causes(error).last().map(ToString::to_string).unwrap_or_default();
     let reason = printable(&reason.split_whitespace().collect::<Vec<_>>().join(" "));
     let advice = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role";

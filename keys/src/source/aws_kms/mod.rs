@@ -6,9 +6,11 @@
 
 mod error;
 mod http;
+mod signer;
 
 use std::{collections::HashMap, panic, thread, time::Duration};
 
+pub use self::signer::{AwsRequest, AwsSigner, AwsSignerError};
 use aws_config::{BehaviorVersion, Region, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_sdk_kms::{
     Client,

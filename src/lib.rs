@@ -17,6 +17,7 @@ mod json;
 mod key_time;
 mod keyring_file;
 mod last_used;
+mod publication;
 mod scope;
 mod secret;
 mod server;

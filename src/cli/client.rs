@@ -3,6 +3,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use bulla::{
+    Realm,
+    feed::{FollowerError, HttpSource},
+};
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -92,6 +96,24 @@ impl ServerArgument {
         self.client()
     }
 
+    /// The revocation feed of the data plane, if `--server` was given, with the API key from `BULLA_ADMIN_KEY_FILE`.
+    pub(super) fn feed(&self, realm: Option<Realm>) -> Result<Option<HttpSource>, ClientError> {
+        let Some(address) = &self.server else { return Ok(None) };
+        let (Address::Http(url) | Address::Https(url)) = address else { return Err(ClientError::FeedOverSocket) };
+        let mut source = HttpSource::new(&format!("{url}/v1/revocations"), &admin_key::read()?)?.realm(realm);
+        if let Some(path) = &self.ca {
+            source = source.trusting_roots(&tls::authorities(path)?.1)?;
+        }
+        match (&self.client_cert, &self.client_key) {
+            (None, None) => Ok(Some(source)),
+            (Some(certificate), Some(key)) => {
+                let identity = Identity::read(certificate, key)?;
+                Ok(Some(source.showing(&identity.certificate_pem, identity.key_pem.expose_secret().as_bytes())?))
+            }
+            _ => Err(ClientError::HalfAnIdentity),
+        }
+    }
+
     fn client(&self) -> Result<Option<Client>, ClientError> {
         let Some(address) = &self.server else { return Ok(None) };
         let identity = match (&self.client_cert, &self.client_key) {
@@ -165,6 +187,10 @@ pub(super) enum ClientError {
     Identity,
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error("the feed is read over http:// or https://, not over a Unix socket: write --server http://127.0.0.1:PORT")]
+    FeedOverSocket,
+    #[error(transparent)]
+    Feed(#[from] FollowerError),
     #[error("{url} does not answer: {error}")]
     Unreachable { url: String, error: String },
     #[error(

@@ -8,7 +8,12 @@ use bulla::{
 
 use super::client::{ClientError, Plane};
 use crate::{
-    action::ActionError, config::ConfigError, deployment::DeploymentError, server::StartError, store::StoreError,
+    action::ActionError,
+    config::ConfigError,
+    deployment::DeploymentError,
+    publication::{PlaceError, PublishError},
+    server::StartError,
+    store::StoreError,
 };
 
 /// An error that ends a command.
@@ -22,6 +27,10 @@ pub(super) enum Failure {
     Action(#[from] ActionError),
     #[error(transparent)]
     Client(#[from] ClientError),
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
     #[error("{0}")]

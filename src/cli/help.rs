@@ -8,7 +8,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["quickstart", "init", "serve", "status", "doctor"]),
     ("API keys", &["issue", "verify", "inspect", "revoke", "reveal", "keys"]),
-    ("Master keys and records", &["keyring", "audit"]),
+    ("Master keys and records", &["keyring", "audit", "feed"]),
     ("Other", &["completions", "help"]),
 ];
 

@@ -10,6 +10,7 @@ mod completions;
 mod confirm;
 mod doctor;
 mod failure;
+mod feed;
 mod help;
 mod id_argument;
 mod init;
@@ -70,6 +71,9 @@ enum Command {
     #[command(subcommand)]
     Keyring(keyring::Keyring),
     Audit(audit::Audit),
+    /// The revocation feed as files, for followers that ask no node
+    #[command(subcommand)]
+    Feed(feed::Feed),
     Completions(completions::Completions),
 }
 
@@ -143,6 +147,7 @@ fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
         Command::Audit(command) => command.run(config),
         Command::Keys(command) => command.run(config),
         Command::Keyring(command) => command.run(config),
+        Command::Feed(command) => command.run(config),
         Command::Doctor(command) => command.run(config),
         Command::Status(command) => command.run(config),
         Command::Completions(command) => command.run(),

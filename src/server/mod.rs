@@ -119,13 +119,14 @@ pub(crate) enum StartError {
     Listen { listen: Listen, error: std::io::Error },
 }
 
-/// Serves `router` alone, on a free port, as it would be served beside others: where, and until when.
+/// Serves `router` alone, as it would be served beside others: where, and until when.
 pub(crate) async fn serve_alone(
     router: Router,
+    listen: &Listen,
     config: &ServerConfig,
     stop: watch::Receiver<bool>,
 ) -> io::Result<(Listen, impl Future<Output = ()> + use<>)> {
-    let bound = Bound::bind(&Listen::loopback(0), UnixMode::USUAL).await?;
+    let bound = Bound::bind(listen, UnixMode::USUAL).await?;
     Ok((
         bound.address(),
         bound.serve(

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    config::ServerConfig,
+    config::{Listen, ServerConfig},
     hardening,
     last_used::{self, Use},
     server::{
@@ -33,7 +33,8 @@ impl Listener {
     pub fn start(router: Router) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().enable_all().on_thread_park(hardening::forget_registers).build()?;
         let (stop, stopped) = watch::channel(false);
-        let (address, serving) = runtime.block_on(server::serve_alone(router, &ServerConfig::default(), stopped))?;
+        let (address, serving) =
+            runtime.block_on(server::serve_alone(router, &Listen::loopback(0), &ServerConfig::default(), stopped))?;
         runtime.spawn(serving);
         Ok(Listener { address: address.to_string(), _stop: stop, _runtime: runtime })
     }

@@ -35,6 +35,7 @@ mod metrics;
 mod one_verdict;
 mod openapi;
 mod permanence;
+mod publication;
 mod quickstart;
 mod reference;
 mod refresh;

@@ -13,6 +13,7 @@ mod modules;
 mod parts;
 mod pkcs11;
 mod proxies;
+mod published;
 mod service;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each binary uses its part of it")]

@@ -55,6 +55,7 @@ pages! {
     scanners_runs: "docs/SCANNERS.md",
     secrets_runs: "docs/SECRETS.md",
     security_runs: "docs/SECURITY.md",
+    static_feed_runs: "docs/STATIC_FEED.md",
     testing_runs: "docs/TESTING.md",
     threats_runs: "docs/THREATS.md",
     tls_runs: "docs/TLS.md",

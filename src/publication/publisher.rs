@@ -1,0 +1,318 @@
+//! The publisher: asks for what is new, writes it, and replaces the head object. Whatever it finds in place it goes on from, so that
+//! it may be stopped at any moment, and two may run.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use bulla::{
+    Realm,
+    feed::{
+        Answer, FeedError, FollowError, Head, LogId, Message, MessageSource, Question, VerifyingKey,
+        static_feed::{FILES, FileName, HEAD, HeadObject, HeadObjectError, read_base},
+    },
+    keyring::KeyringId,
+};
+
+use super::{
+    PublisherMetrics,
+    draft::Draft,
+    place::{Caching, Place, PlaceError, Replaced, Tag},
+    unused::Unused,
+};
+use crate::clock;
+
+/// How far two clocks may be apart, in seconds, as for followers.
+const CLOCK_DIFFERENCE: u64 = 300;
+/// The shortest time between two head objects: what is revoked meanwhile goes into one file.
+const SHORTEST: Duration = Duration::from_millis(250);
+
+/// Whose messages are published.
+pub(crate) struct Trusted {
+    pub(crate) keyring_id: KeyringId,
+    pub(crate) key: VerifyingKey,
+    pub(crate) realm: Option<Realm>,
+}
+
+/// How it is published.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    /// The longest time between two head objects.
+    pub(crate) interval: Duration,
+    /// How long a file stays that no head object names any more.
+    pub(crate) keep: Duration,
+    /// How often all files are made anew, without what counts no more.
+    pub(crate) renew: Duration,
+}
+
+/// Nothing could be published this time.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PublishError {
+    #[error(transparent)]
+    Source(#[from] FollowError),
+    #[error("the message that came is refused: {0}")]
+    Refused(#[from] FeedError),
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error("{place} has a `{name}` that is none of a feed ({error}): publish in another place, or remove it")]
+    Foreign { place: String, name: String, error: HeadObjectError },
+    #[error(
+        "{place} has the feed of another keyring, or one that another key signed ({error}): publish in another place"
+    )]
+    OtherFeed { place: String, error: FeedError },
+    #[error("{place} has the feed of {found}, and this is the one of {wanted}: publish in another place")]
+    OtherRealm { place: String, found: String, wanted: String },
+    #[error(
+        "the log ends at {seq}, and up to {published} is published already: the node is behind, and is asked again"
+    )]
+    Behind { seq: u64, published: u64 },
+    #[error("the newest message was signed at {signed}, before the published one at {published}: a clock is behind")]
+    Older { signed: u64, published: u64 },
+    #[error("another publisher was first: its head object counts, and this one goes on from there")]
+    Conflict,
+}
+
+/// Publishes one feed in one place.
+pub(crate) struct Publisher {
+    source: Box<dyn MessageSource>,
+    place: Box<dyn Place>,
+    trusted: Trusted,
+    settings: Settings,
+    metrics: PublisherMetrics,
+    published: Option<(Draft, Tag)>,
+    unused: Unused,
+    /// A file is missing that the head object names.
+    broken: bool,
+}
+
+/// What is published now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) log_id: LogId,
+    pub(crate) seq: u64,
+    pub(crate) this_update: u64,
+    pub(crate) next_update: u64,
+    pub(crate) files: usize,
+    pub(crate) bytes: usize,
+}
+
+impl Publisher {
+    pub(crate) fn new(
+        source: Box<dyn MessageSource>,
+        place: Box<dyn Place>,
+        trusted: Trusted,
+        settings: Settings,
+        metrics: PublisherMetrics,
+    ) -> Self {
+        let unused = Unused::new(settings.keep);
+        Publisher { source, place, trusted, settings, metrics, published: None, unused, broken: false }
+    }
+
+    /// Where it publishes, for people.
+    pub(crate) fn shown(&self) -> String {
+        self.place.shown()
+    }
+
+    /// Publishes again and again.
+    pub(crate) fn run(mut self) -> ! {
+        let (mut delay, mut place) = (SHORTEST, 0);
+        loop {
+            let began = Instant::now();
+            match self.publish(self.settings.interval).and_then(|published| self.tidy().map(|_| published)) {
+                Ok(published) => {
+                    // A source that does not wait for news is not asked more often for that.
+                    let rest = self.settings.interval.saturating_sub(began.elapsed());
+                    delay = if published.seq == place { rest.max(SHORTEST) } else { SHORTEST };
+                    place = published.seq;
+                }
+                Err(error) => {
+                    delay =
+                        (delay * 2).clamp(Duration::from_secs(1), self.settings.interval.max(Duration::from_secs(1)));
+                    match error {
+                        PublishError::Conflict => tracing::info!("another publisher was first"),
+                        error => tracing::warn!(%error, retry_in = ?delay, "publishing the feed failed"),
+                    }
+                }
+            }
+            thread::sleep(delay);
+        }
+    }
+
+    /// Publishes once, after waiting for news for up to `wait`.
+    pub(crate) fn publish(&mut self, wait: Duration) -> Result<Published, PublishError> {
+        let published = self.publish_once(wait);
+        self.metrics.tried(published.as_ref());
+        published
+    }
+
+    /// Removes files that nobody can need any more, and finds out whether those are there that somebody needs. If one is not, all
+    /// are made anew the next time.
+    pub(crate) fn tidy(&mut self) -> Result<bool, PublishError> {
+        let Some((draft, _)) = &self.published else { return Ok(true) };
+        if let Some(missing) = self.unused.tidy(&*self.place, draft, clock::now_seconds())? {
+            tracing::warn!(missing, "a published file is gone, publishing all files anew");
+            self.broken = true;
+        }
+        Ok(!self.broken)
+    }
+
+    fn publish_once(&mut self, wait: Duration) -> Result<Published, PublishError> {
+        if self.published.is_none() {
+            self.published = self.read()?;
+        }
+        let now = clock::now_seconds();
+        let due = |draft: &Draft| draft.base_since.saturating_add(self.settings.renew.as_secs()) <= now;
+        let mut draft = match &self.published {
+            Some((draft, _)) if !self.broken && !due(draft) => self.go_on(draft.clone(), wait)?,
+            Some((draft, _)) => self.renew(draft)?,
+            None => self.begin()?,
+        };
+        draft.settle();
+        self.put(draft, now)
+    }
+
+    /// What is in place.
+    fn read(&self) -> Result<Option<(Draft, Tag)>, PublishError> {
+        let Some((bytes, tag)) = self.place.read(HEAD)? else { return Ok(None) };
+        let foreign = |name: &str, error| PublishError::Foreign { place: self.shown(), name: name.to_owned(), error };
+        let HeadObject { base, base_since, files, newest } =
+            HeadObject::read(&bytes).map_err(|error| foreign(HEAD, error))?;
+        let message = Message::read(&newest, self.trusted.keyring_id, &self.trusted.key)
+            .map_err(|error| PublishError::OtherFeed { place: self.shown(), error })?;
+        let head = message.head().clone();
+        if head.realm != self.trusted.realm {
+            let (found, wanted) = (about(head.realm), about(self.trusted.realm));
+            return Err(PublishError::OtherRealm { place: self.shown(), found, wanted });
+        }
+        let mut draft =
+            Draft { files, newest: Some((newest, head.clone())), ..Draft::new(head.log_id, base_since.unwrap_or(0)) };
+        if let Some(base) = base {
+            let name = format!("{FILES}/{base}");
+            match self.place.read(&name)? {
+                Some((bytes, _)) if base.names(&bytes) => {
+                    draft.base = read_base(&bytes).map_err(|error| foreign(&name, error))?;
+                }
+                // All is made anew.
+                _ => draft.base_since = 0,
+            }
+        }
+        Ok(Some((draft, tag)))
+    }
+
+    /// Everything from the beginning of the log.
+    fn begin(&self) -> Result<Draft, PublishError> {
+        let (_, head) = self.ask(None, 0, Duration::ZERO)?;
+        self.read_on(Draft::new(head.log_id, clock::now_seconds()), Duration::ZERO)
+    }
+
+    /// Everything from the beginning of the log, without the events that count no more.
+    fn renew(&self, before: &Draft) -> Result<Draft, PublishError> {
+        let all = self.begin()?;
+        if all.log_id != before.log_id || self.broken {
+            return Ok(all);
+        }
+        // The newest of the old files stay beside it: most followers are somewhere in these.
+        let draft = Draft { files: before.tail(), base: all.files, ..all };
+        self.read_on(draft, Duration::ZERO)
+    }
+
+    /// What came after that, and the files in a better order.
+    fn go_on(&self, draft: Draft, wait: Duration) -> Result<Draft, PublishError> {
+        let (log_id, place) = (draft.log_id, draft.place());
+        let mut draft = match self.read_on(draft, wait) {
+            // The node is behind, or has another log by now.
+            Err(PublishError::Source(FollowError::Status(409))) => {
+                let (_, head) = self.ask(None, 0, Duration::ZERO)?;
+                if head.log_id == log_id {
+                    return Err(PublishError::Behind { seq: head.head, published: place });
+                }
+                return self.begin_another(log_id);
+            }
+            Err(PublishError::Refused(FeedError::OtherLog { .. })) => return self.begin_another(log_id),
+            read => read?,
+        };
+        while draft.take_back() {
+            draft = self.read_on(draft, Duration::ZERO)?;
+        }
+        Ok(draft)
+    }
+
+    fn begin_another(&self, before: LogId) -> Result<Draft, PublishError> {
+        let draft = self.begin()?;
+        tracing::warn!(%before, now = %draft.log_id, "the server began a new log, publishing all files anew");
+        Ok(draft)
+    }
+
+    /// Reads on to the end of the log, and writes what came as files.
+    fn read_on(&self, mut draft: Draft, mut wait: Duration) -> Result<Draft, PublishError> {
+        loop {
+            let (bytes, head) = self.ask(Some(draft.log_id), draft.place(), wait)?;
+            wait = Duration::ZERO;
+            if head.seq == head.after {
+                draft.newest = Some((bytes, head));
+                return Ok(draft);
+            }
+            let name = FileName::of(head.after, head.seq, &bytes);
+            self.place.create(&format!("{FILES}/{name}"), &bytes)?;
+            self.metrics.wrote(bytes.len());
+            draft.files.push(name);
+        }
+    }
+
+    /// The message that goes on from `after`.
+    fn ask(&self, log_id: Option<LogId>, after: u64, wait: Duration) -> Result<(Vec<u8>, Head), PublishError> {
+        let Answer::Next(bytes) = self.source.ask(&Question { after, log_id, wait: wait.as_secs() })? else {
+            return Err(FeedError::NotNext { after, seq: after }.into());
+        };
+        let message = Message::read(&bytes, self.trusted.keyring_id, &self.trusted.key)?;
+        let head = message.head().clone();
+        if head.realm != self.trusted.realm {
+            return Err(FeedError::OtherRealm { found: head.realm, expected: self.trusted.realm }.into());
+        }
+        if let Some(expected) = log_id.filter(|expected| *expected != head.log_id) {
+            return Err(FeedError::OtherLog { found: head.log_id, expected }.into());
+        }
+        if head.after != after {
+            return Err(FeedError::NotNext { after: head.after, seq: after }.into());
+        }
+        Ok((bytes, head))
+    }
+
+    /// Puts the head object in place, if nobody else has done so meanwhile and nothing goes back by it.
+    fn put(&mut self, draft: Draft, now: u64) -> Result<Published, PublishError> {
+        let Some((object, (_, head))) = draft.head_object().zip(draft.newest.clone()) else {
+            return Err(PublishError::Conflict);
+        };
+        let before = self.published.as_ref();
+        if let Some((_, known)) = before.and_then(|(draft, _)| draft.newest.as_ref()) {
+            let published = known.this_update;
+            if head.this_update < published && published <= now.saturating_add(CLOCK_DIFFERENCE) {
+                return Err(PublishError::Older { signed: head.this_update, published });
+            }
+        }
+        let known = before.and_then(|(draft, _)| draft.list());
+        if let Some((name, bytes)) = draft.list().filter(|list| known.as_ref() != Some(list)) {
+            self.place.create(&format!("{FILES}/{name}"), &bytes)?;
+        }
+        let bytes = object.write();
+        match self.place.replace(HEAD, &bytes, Caching::Briefly, before.map(|(_, tag)| tag))? {
+            Replaced::Done(tag) => {
+                let files = draft.base.iter().chain(&draft.files);
+                let (files, bytes) = files.fold((0, 0), |(files, bytes), file| (files + 1, bytes + file.bytes()));
+                let Head { log_id, seq, this_update, next_update, .. } = head;
+                self.published = Some((draft, tag));
+                self.broken = false;
+                Ok(Published { log_id, seq, this_update, next_update, files, bytes })
+            }
+            Replaced::Changed => {
+                self.published = None;
+                Err(PublishError::Conflict)
+            }
+        }
+    }
+}
+
+fn about(realm: Option<Realm>) -> String {
+    realm.map_or_else(|| "every realm".to_owned(), |realm| format!("the realm {realm}"))
+}

@@ -44,6 +44,7 @@ mod verification;
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{Router, response::Response};
+use futures_util::{FutureExt, future::Either};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{
@@ -80,10 +81,10 @@ enum Endpoints {
 }
 
 impl Service for Endpoints {
-    async fn call(self, request: PeerRequest) -> Response {
+    fn call(self, request: PeerRequest) -> impl Future<Output = Response> + Send {
         match self {
-            Endpoints::Data(plane) => plane.call(request).await,
-            Endpoints::Others(router) => router.call(request).await,
+            Endpoints::Data(plane) => Either::Left(plane.call(request)),
+            Endpoints::Others(router) => Either::Right(router.call(request).boxed()),
         }
     }
 }

@@ -19,6 +19,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures_util::{FutureExt, future::Either};
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouterExt},
@@ -49,15 +50,16 @@ impl DataPlane {
 }
 
 impl Service for DataPlane {
-    async fn call(self, request: PeerRequest) -> Response {
+    fn call(self, request: PeerRequest) -> impl Future<Output = Response> + Send {
         let only_head = request.request.method() == Method::HEAD;
-        let response = match request.request.uri().path() {
-            path if authorize::is_authorize(path) => authorize::authorize(self.app, request).await,
-            authorize::EXT_AUTHZ => authorize::ext_authz(self.app, request).await,
-            _ => return self.others.call(request).await,
+        // Boxed, so that `authorize` alone decides how much is copied for it.
+        let answer = match request.request.uri().path() {
+            path if authorize::is_authorize(path) => Either::Left(authorize::authorize(self.app, request)),
+            authorize::EXT_AUTHZ => Either::Right(authorize::ext_authz(self.app, request).boxed()),
+            _ => return Either::Right(self.others.call(request).boxed()),
         };
         // As a router does it. Over HTTP/2 a body would end the stream with an error.
-        if only_head { response.map(|_| Body::empty()) } else { response }
+        Either::Left(answer.map(move |answer| if only_head { answer.map(|_| Body::empty()) } else { answer }))
     }
 }
 

@@ -9,6 +9,10 @@ use std::{
 };
 
 use axum::{http::Version, response::IntoResponse};
+use futures_util::{
+    FutureExt,
+    future::{self, Either},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::Watcher},
@@ -53,17 +57,19 @@ pub(super) async fn serve(
             let is_http2 = request.version() == Version::HTTP_2;
             let (endpoints, client) = (endpoints.clone(), client.clone());
             // Here, because the head is decoded already, and the future is polled later.
-            let watched = drain::watch(request, &budget);
-            async move {
-                let response = match watched {
-                    Ok((request, drain)) => {
-                        let response = answer(endpoints, PeerRequest { request, peer, client }).await;
-                        drain.answered(response, in_flight.connection(), time)
-                    }
-                    Err(_) => Problem::busy().into_response(),
+            let (answer, drain) = match drain::watch(request, &budget) {
+                Ok((request, drain)) => {
+                    (Either::Left(answer(endpoints, PeerRequest { request, peer, client })), Some(drain))
+                }
+                Err(_) => (Either::Right(future::ready(Problem::busy().into_response())), None),
+            };
+            answer.map(move |response| {
+                let response = match drain {
+                    Some(drain) => drain.answered(response, in_flight.connection(), time),
+                    None => response,
                 };
                 Ok::<_, Infallible>(sending::until_sent(response, in_flight, is_http2, &budget))
-            }
+            })
         })
     };
     let stream = IdleTimeout::new(Lingering::new(stream, permit), limits.head_timeout, limits.idle_timeout);

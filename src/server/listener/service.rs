@@ -8,6 +8,10 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use futures_util::{
+    FutureExt,
+    future::{self, Either},
+};
 use tower::ServiceExt;
 
 use super::Peer;
@@ -27,26 +31,30 @@ impl PeerRequest {
     }
 }
 
-/// One copy answers one request.
+/// One copy answers one request. A future is copied several times before it is first polled, and an `async fn` holds its arguments
+/// twice. A service that passes a request on is therefore a function that returns the next one's future.
 pub(in crate::server) trait Service: Clone + Send + Sync + 'static {
     fn call(self, request: PeerRequest) -> impl Future<Output = Response> + Send;
 }
 
 /// Answers a request that names one host at most: programs on the way may have read another one (RFC 9112, section 3.2).
-pub(super) async fn answer(service: impl Service, request: PeerRequest) -> Response {
-    if request.request.headers().get_all(header::HOST).iter().count() > 1 {
-        return Problem::bad_request("the request has more than one `Host`").into_response();
+pub(super) fn answer(service: impl Service, request: PeerRequest) -> impl Future<Output = Response> + Send {
+    match request.request.headers().get_all(header::HOST).iter().nth(1) {
+        Some(_) => {
+            let refusal = Problem::bad_request("the request has more than one `Host`").into_response();
+            Either::Left(future::ready(refusal))
+        }
+        None => Either::Right(service.call(request)),
     }
-    service.call(request).await
 }
 
 /// Handlers see peer and certificate as extensions of the request.
 impl Service for Router {
-    async fn call(self, PeerRequest { mut request, peer, client }: PeerRequest) -> Response {
+    fn call(self, PeerRequest { mut request, peer, client }: PeerRequest) -> impl Future<Output = Response> + Send {
         request.extensions_mut().insert(peer);
         if let Some(client) = client {
             request.extensions_mut().insert(client);
         }
-        self.oneshot(request).await.unwrap_or_else(|never| match never {})
+        self.oneshot(request).map(|answer| answer.unwrap_or_else(|never| match never {}))
     }
 }

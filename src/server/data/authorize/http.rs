@@ -43,18 +43,20 @@ use crate::{
         Misconfigured, CouldNotTell,
     )
 )]
-pub(in crate::server::data) async fn authorize(
+pub(in crate::server::data) fn authorize(
     app: Arc<App>,
     PeerRequest { request, peer, .. }: PeerRequest,
-) -> Response {
+) -> impl Future<Output = Response> + Send {
     let (head, _unread) = request.into_parts();
-    match identify(&app, &head, peer).await {
-        Ok(identity) => {
-            let mut response = Response::default();
-            *response.headers_mut() = identity.into_headers();
-            response
+    async move {
+        match identify(&app, &head, peer).await {
+            Ok(identity) => {
+                let mut response = Response::default();
+                *response.headers_mut() = identity.into_headers();
+                response
+            }
+            Err(denied) => denied.into_response(),
         }
-        Err(denied) => denied.into_response(),
     }
 }
 

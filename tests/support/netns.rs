@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeSet,
     fs::File,
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::Path,
     process::Command,
     sync::atomic::{AtomicU8, AtomicU32, Ordering},
@@ -117,10 +118,35 @@ impl Host {
 
     /// Established TCP connections, their own port and the other's.
     pub fn connections(&self) -> Vec<(u16, u16)> {
+        let second = |pair: &str| u64::from_str_radix(pair.split(':').nth(1).expect("a port"), 16).expect("a number");
+        let port = |end: &str| u16::try_from(second(end)).expect("a port");
+        self.established(|row| (port(row[1]), port(row[2])))
+    }
+
+    /// Bytes that were written to these connections, and that the other end has not taken.
+    pub fn unsent(&self) -> u64 {
+        let first = |pair: &str| u64::from_str_radix(pair.split(':').next().expect("a queue"), 16).expect("a number");
+        self.established(|row| first(row[4])).into_iter().sum()
+    }
+
+    fn established<T>(&self, of_row: impl Fn(&[&str]) -> T) -> Vec<T> {
         let table = self.inside(|| std::fs::read_to_string("/proc/thread-self/net/tcp").expect("its connections"));
-        let port = |end: &str| u16::from_str_radix(end.split(':').nth(1).expect("a port"), 16).expect("a number");
         let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
-        rows.filter(|row| row[3] == "01").map(|row| (port(row[1]), port(row[2]))).collect()
+        rows.filter(|row| row[3] == "01").map(|row| of_row(&row)).collect()
+    }
+
+    /// Lets this host's `port` lead to a server on the machine itself, for as long as the process runs.
+    pub fn lead(&self, port: u16, to: SocketAddr) {
+        let address = format!("{}:{port}", self.address);
+        let listener = self.inside(|| TcpListener::bind(&address)).expect("a free port");
+        // The listener and its connections are the host's, wherever they are used; this thread's own are the machine's.
+        thread::spawn(move || {
+            for here in listener.incoming().flatten() {
+                let Ok(there) = TcpStream::connect(to) else { continue };
+                carry(&here, &there);
+                carry(&there, &here);
+            }
+        });
     }
 }
 
@@ -135,6 +161,15 @@ impl Drop for Network {
     fn drop(&mut self) {
         let _gone = try_run(Command::new(find("ip")).args(["netns", "del", &self.switch]));
     }
+}
+
+/// Copies what one connection sends to another, and closes both at the end.
+fn carry(from: &TcpStream, into: &TcpStream) {
+    let [mut from, mut into] = [from, into].map(|stream| stream.try_clone().expect("a descriptor"));
+    thread::spawn(move || {
+        let _ended = std::io::copy(&mut from, &mut into);
+        let _closed = [&from, &into].map(|stream| stream.shutdown(Shutdown::Both));
+    });
 }
 
 fn ip(arguments: &[&str]) {

@@ -23,7 +23,7 @@ fn variants() -> [Value; 4] {
             "podAnnotations": {"a": "b"}, "tolerations": [{"key": "spot", "operator": "Exists"}], "listen": "[::]",
             "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/bulla"}},
             "serviceMonitor": {"labels": {"release": "prometheus"}}}),
-        json!({"keyring": {"configMap": ""}, "env": [{"name": "BULLA_LOG__LEVEL", "value": "debug"}]}),
+        json!({"configMaps": {"keyring": null}, "admin": false, "env": [{"name": "BULLA_LOG__LEVEL", "value": "debug"}]}),
     ]
 }
 
@@ -115,7 +115,7 @@ fn selectors_ports_and_names_fit_together() {
         .iter()
         .map(|port| port["name"].as_str().expect("a name"))
         .collect();
-    assert_eq!(ports, ["data", "admin", "metrics"]);
+    assert_eq!(ports, ["admin", "data", "metrics"]);
     let services: Vec<&Value> = documents.iter().filter(|document| document["kind"] == "Service").collect();
     assert_eq!(services.len(), 3);
     for service in &services {
@@ -165,7 +165,7 @@ fn the_service_starts_from_the_manifests() {
         .collect();
     environment.push(("BULLA_STORE__URL".to_owned(), "sqlite:/var/lib/bulla/bulla.db".to_owned()));
     std::fs::write(root.path("/var/lib/bulla/bulla.db"), "").expect("a store");
-    std::fs::create_dir_all(root.path(&mounted("keyring"))).expect("a folder");
+    std::fs::create_dir_all(root.path(&mounted("files-keyring"))).expect("a folder");
     let admin = root.set_up(&environment, &format!("file:{}/master-1.key", mounted("secret-keys")));
 
     let mut serve = root.bulla(&environment);

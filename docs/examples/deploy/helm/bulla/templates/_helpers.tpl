@@ -15,3 +15,10 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
+
+{{- /* The planes that there are, as JSON: their names and ports. */}}
+{{- define "bulla.planes" -}}
+{{- $planes := dict "data" 8181 "metrics" 8183 }}
+{{- if .Values.admin }}{{ $_ := set $planes "admin" 8182 }}{{ end }}
+{{- toJson $planes }}
+{{- end }}

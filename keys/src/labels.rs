@@ -43,6 +43,26 @@ pub(crate) fn feed(keyring: KeyringId) -> Vec<u8> {
     label("bulla/v1 feed", keyring)
 }
 
+/// Stands before the signed bytes of an export.
+#[cfg(feature = "follow")]
+pub(crate) fn signed_export(keyring: KeyringId) -> Vec<u8> {
+    label("bulla/v1 signed-export", keyring)
+}
+
+/// `info` of the HPKE that an export is sealed with.
+#[cfg(feature = "follow")]
+pub(crate) fn export(keyring: KeyringId, realm: Realm) -> Vec<u8> {
+    let mut info = label("bulla/v1 export", keyring);
+    info.extend(realm.as_slice());
+    info
+}
+
+/// `info` of the key that authenticates what an edge keeps on disk.
+#[cfg(feature = "follow")]
+pub(crate) fn edge_state(keyring: KeyringId) -> Vec<u8> {
+    label("bulla/v1 edge-state", keyring)
+}
+
 fn label(name: &str, keyring: KeyringId) -> Vec<u8> {
     let mut info = name.as_bytes().to_vec();
     info.push(0);

@@ -79,6 +79,8 @@ mod derive;
 mod expectations;
 #[cfg(feature = "follow")]
 pub mod feed;
+#[cfg(feature = "follow")]
+mod feed_key;
 mod issuer;
 mod key_version;
 pub mod keyring;

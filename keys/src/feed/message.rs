@@ -3,8 +3,8 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 
-use super::{FeedError, Head, SigningKey, VerifyingKey, event, key::SIGNATURE, line::Line};
-use crate::{keyring_id::KeyringId, revocation::RevocationEvent};
+use super::{FeedError, Head, SigningKey, VerifyingKey, event, line::Line};
+use crate::{feed_key::SIGNATURE, keyring_id::KeyringId, revocation::RevocationEvent};
 
 const BEFORE_SIGNATURE: &str = "{\"signature\":\"";
 const AFTER_SIGNATURE: &str = "\"}\n";

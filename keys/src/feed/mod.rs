@@ -47,7 +47,6 @@ mod follower;
 mod follower_state;
 mod handle;
 mod head;
-mod key;
 mod line;
 mod log_id;
 mod message;
@@ -62,9 +61,9 @@ pub use self::{
     follower::{Follower, WhenStale},
     handle::{FollowStatus, FollowerHandle},
     head::Head,
-    key::{SigningKey, VerifyingKey, VerifyingKeyError},
     log_id::{LogId, LogIdError},
     message::Message,
     source::{Answer, MessageSource},
     state::{Applied, FeedState},
 };
+pub use crate::feed_key::{SigningKey, VerifyingKey, VerifyingKeyError};

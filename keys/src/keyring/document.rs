@@ -126,6 +126,12 @@ impl KeyringDocument {
         KeyringDocument { id, serial: 0, versions: Vec::new() }
     }
 
+    /// What is known of a keyring whose document is elsewhere.
+    #[cfg(feature = "follow")]
+    pub(super) fn known(id: KeyringId, serial: u64, versions: Vec<VersionRecord>) -> Self {
+        KeyringDocument { id, serial, versions }
+    }
+
     /// The keyring's id.
     pub fn id(&self) -> KeyringId {
         self.id

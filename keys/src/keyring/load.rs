@@ -188,7 +188,8 @@ fn ask(
     for candidate in &record.sources {
         let opened = document.open(record.number, candidate, sources);
         let question = Question { keyring: document.id, record, uri: &candidate.uri, limit: sources.limit() };
-        match opened.and_then(|source| question.fill(&*source, realms, &mut known.keys)) {
+        let make = |key: &DerivedKey, realm| Arc::new(SealKey::new(key, record.suite, record.number, realm));
+        match opened.and_then(|source| question.fill(&*source, realms, &mut known.keys, make)) {
             Ok(()) => {
                 known.served = Some(SourceReport { version: record.number, source: candidate.uri.clone(), failed });
                 return Ok(());
@@ -197,6 +198,29 @@ fn ask(
         }
     }
     Err(failed.pop().unwrap_or(KeyringError::NoSource(record.number)))
+}
+
+/// One realm's derived key of a version, from the first of its sources that serves.
+#[cfg(feature = "follow")]
+pub(super) fn derive_one(
+    document: &KeyringDocument,
+    record: &VersionRecord,
+    sources: &Sources,
+    realm: Realm,
+) -> Result<DerivedKey, KeyringError> {
+    let (mut failed, copy) = (None, |key: &DerivedKey, _| DerivedKey::new(zeroize::Zeroizing::new(*key.bytes())));
+    for candidate in &record.sources {
+        let opened = document.open(record.number, candidate, sources);
+        let question = Question { keyring: document.id, record, uri: &candidate.uri, limit: sources.limit() };
+        let mut key = [None];
+        let filled = opened.and_then(|source| question.fill(&*source, &[realm], &mut key, copy));
+        match (filled, key) {
+            (Ok(()), [Some(key)]) => return Ok(key),
+            (Ok(()), _) => {}
+            (Err(error), _) => failed = Some(error),
+        }
+    }
+    Err(failed.unwrap_or(KeyringError::NoSource(record.number)))
 }
 
 /// What one source is asked for.
@@ -209,11 +233,12 @@ struct Question<'a> {
 
 impl Question<'_> {
     /// Fills in the keys that are missing, if the source's key is the one on record. What was got before a failure stays.
-    fn fill(
+    fn fill<K>(
         &self,
         source: &dyn KeySource,
         realms: &[Realm],
-        keys: &mut [Option<Arc<SealKey>>],
+        keys: &mut [Option<K>],
+        make: impl Fn(&DerivedKey, Realm) -> K,
     ) -> Result<(), KeyringError> {
         let (number, suite) = (self.record.number, self.record.suite);
         let missing: Vec<usize> = (0..keys.len()).filter(|at| keys[*at].is_none()).collect();
@@ -238,7 +263,7 @@ impl Question<'_> {
                 self.check(expanded.next())?;
             }
             for (at, expanded) in now.iter().zip(expanded) {
-                keys[*at] = Some(Arc::new(SealKey::new(expanded, suite, number, realms[*at])));
+                keys[*at] = Some(make(expanded, realms[*at]));
             }
             (left, checked, left_alone) = (later, true, Duration::ZERO);
         }

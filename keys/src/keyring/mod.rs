@@ -29,6 +29,8 @@
 
 mod document;
 mod error;
+#[cfg(feature = "follow")]
+mod export;
 mod load;
 mod loaded;
 mod memory;
@@ -39,6 +41,8 @@ mod rewrap;
 mod state;
 mod time;
 
+#[cfg(feature = "follow")]
+pub use self::export::{EdgeKey, EdgeMac, ExportError, ExportedKeyring, RealmExport, Recipient};
 pub(crate) use self::loaded::RealmKeys;
 pub use self::{
     document::{KeyringDocument, MacKey},

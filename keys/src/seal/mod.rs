@@ -1,7 +1,9 @@
-//! The seal: AES-256-GCM (NIST SP 800-38D) and XAES-256-GCM (C2SP) over an API key's plaintext. The only folder that
-//! names a cipher.
+//! The seal: AES-256-GCM (NIST SP 800-38D) and XAES-256-GCM (C2SP) over an API key's plaintext, and HPKE to an edge. The only
+//! folder that names a cipher.
 
 mod gcm;
+#[cfg(feature = "follow")]
+pub(crate) mod hpke;
 
 use aes_gcm::{
     Aes256Gcm,

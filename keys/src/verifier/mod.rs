@@ -7,6 +7,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 pub use self::secret_check::{Opened, SecretCheck};
+#[cfg(feature = "follow")]
+use crate::keyring::ExportedKeyring;
 use crate::{
     api_key::{
         self, ApiKeyId,
@@ -54,6 +56,14 @@ impl Verifier {
     /// A verifier for the realms that the keyring was loaded for, with nothing revoked.
     pub fn new(keyring: &Keyring) -> Self {
         Verifier { realms: Arc::clone(&keyring.realms), revocations: Arc::default(), requiring: Arc::default() }
+    }
+
+    /// A verifier for the realms that an edge has exports of, with nothing revoked. Realms whose exports say so require secret
+    /// halves.
+    #[cfg(feature = "follow")]
+    pub fn of_exports(keyring: &ExportedKeyring) -> Self {
+        let (realms, requiring) = (Arc::clone(&keyring.realms), Arc::clone(&keyring.requiring));
+        Verifier { realms, revocations: Arc::default(), requiring }
     }
 
     /// The same verifier with other revocations.

@@ -6,6 +6,8 @@ mod allocation;
 #[cfg(feature = "capi")]
 mod capi;
 #[cfg(feature = "follow")]
+mod exports;
+#[cfg(feature = "follow")]
 mod feed;
 #[cfg(feature = "follow")]
 mod feed_server;

@@ -1,4 +1,4 @@
-//! The feed's keys: Ed25519 (RFC 8032), and of no use for anything else, because what they sign begins with the feed's label.
+//! The feed's keys: Ed25519 (RFC 8032). What they sign begins with a label: that of the feed's messages, or of exports.
 
 use std::{fmt, str::FromStr};
 
@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Bytes of a signature.
-pub(super) const SIGNATURE: usize = ed25519_dalek::SIGNATURE_LENGTH;
+pub(crate) const SIGNATURE: usize = ed25519_dalek::SIGNATURE_LENGTH;
 
-/// The key that signs a feed, wiped when dropped. It signs feeds alone.
+/// The key that signs a feed, and exports for those who follow it; wiped when dropped.
 pub struct SigningKey(Box<ed25519_dalek::SigningKey>);
 
 /// The public key of a feed, as followers configure it: 32 bytes, written in base64 (RFC 4648).
@@ -45,8 +45,12 @@ impl SigningKey {
         VerifyingKey(self.0.verifying_key())
     }
 
-    pub(super) fn sign(&self, keyring: KeyringId, bytes: &[u8]) -> [u8; SIGNATURE] {
-        self.0.sign(&labelled(keyring, bytes)).to_bytes()
+    pub(crate) fn sign(&self, keyring: KeyringId, bytes: &[u8]) -> [u8; SIGNATURE] {
+        self.0.sign(&[&labels::feed(keyring), bytes].concat()).to_bytes()
+    }
+
+    pub(crate) fn sign_export(&self, keyring: KeyringId, bytes: &[u8]) -> [u8; SIGNATURE] {
+        self.0.sign(&[&labels::signed_export(keyring), bytes].concat()).to_bytes()
     }
 }
 
@@ -56,13 +60,15 @@ impl VerifyingKey {
         self.0.to_bytes()
     }
 
-    pub(super) fn verifies(&self, keyring: KeyringId, bytes: &[u8], signature: &[u8; SIGNATURE]) -> bool {
-        self.0.verify_strict(&labelled(keyring, bytes), &Signature::from_bytes(signature)).is_ok()
+    pub(crate) fn verifies(&self, keyring: KeyringId, bytes: &[u8], signature: &[u8; SIGNATURE]) -> bool {
+        let labelled = [&labels::feed(keyring), bytes].concat();
+        self.0.verify_strict(&labelled, &Signature::from_bytes(signature)).is_ok()
     }
-}
 
-fn labelled(keyring: KeyringId, bytes: &[u8]) -> Vec<u8> {
-    [&labels::feed(keyring), bytes].concat()
+    pub(crate) fn verifies_export(&self, keyring: KeyringId, bytes: &[u8], signature: &[u8; SIGNATURE]) -> bool {
+        let labelled = [&labels::signed_export(keyring), bytes].concat();
+        self.0.verify_strict(&labelled, &Signature::from_bytes(signature)).is_ok()
+    }
 }
 
 impl FromStr for VerifyingKey {

@@ -1,57 +1,62 @@
-//! The service: the parts that its planes and background tasks share.
+//! A node: the service with a store and a keyring. What it verifies by is in its [`Core`].
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
-use arc_swap::Guard;
+use axum::extract::FromRef;
 use bulla::Realm;
 use tokio::sync::watch;
 
 use super::{
+    auth::Callers,
     budget::BodyBudget,
+    core::{Core, CoreParts},
     failed_calls::FailedCalls,
     feed::Feed,
     health::Health,
     live::Live,
     reload::{self, Reloader},
+    replacement::FromStore,
     revocations::RevocationState,
-    snapshot::{Keys, Loaded, Snapshot},
+    secrets::SecretChecks,
+    snapshot::{Keys, Loaded},
     start::{self, Started},
     sweeping::Sweeper,
     verification::KeyVerifier,
 };
 use crate::{
     belonging, clock,
-    config::Config,
     deployment::{Deployment, DeploymentError},
     store::{Store, StoreError},
-    telemetry::{log, metrics::Metrics},
+    telemetry::metrics::Metrics,
     tls::Tls,
+    verification::read_imported_keys,
 };
 
-/// The parts of the service.
+/// The parts of a node.
 pub(crate) struct App {
-    /// The state in force, and what replaces it.
-    pub(super) live: Arc<Live>,
+    pub(super) core: Core,
     pub(super) revocations: Arc<RevocationState>,
     pub(super) reloader: Reloader,
-    pub(super) verification: KeyVerifier,
-    pub(super) planes: Planes,
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) health: Arc<Health>,
-    /// The configuration at the start, for what a running process cannot change.
-    pub(crate) config: Config,
-}
-
-/// What belongs to the listeners' planes alone.
-pub(super) struct Planes {
-    /// The memory for request bodies.
-    pub(super) bodies: Arc<BodyBudget>,
+    pub(super) secrets: Arc<SecretChecks>,
     /// Calls to the admin plane that failed.
     pub(super) failed_calls: FailedCalls,
     pub(super) feed: Option<Feed>,
-    /// Turns true when the service stops: requests that wait for something end.
-    pub(super) stopping: watch::Sender<bool>,
+    pub(crate) store: Arc<dyn Store>,
+}
+
+impl Deref for App {
+    type Target = CoreParts;
+
+    fn deref(&self) -> &CoreParts {
+        &self.core
+    }
+}
+
+/// The endpoints of the data plane that a node and an edge have see the core alone.
+impl FromRef<Arc<App>> for Core {
+    fn from_ref(app: &Arc<App>) -> Self {
+        app.core.clone()
+    }
 }
 
 impl App {
@@ -89,7 +94,11 @@ impl App {
             Ok(_) => revocations.read()?,
             Err(error) => tracing::warn!(%error, "appending lost revocations to the revocation log failed"),
         }
-        let verification = KeyVerifier::load(Arc::clone(&live), Arc::clone(&store), Arc::clone(&metrics))?;
+        let secrets = SecretChecks::load(&config.secret, Arc::clone(&live), Arc::clone(&store), Arc::clone(&metrics))?;
+        let secrets = Arc::new(secrets);
+        let behind = FromStore { secrets: Arc::clone(&secrets), store: Arc::clone(&store) };
+        let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind));
+        read_imported_keys(&verification.imported, &*store, &config)?;
         let mac_key = (config.keyring.mac_source.clone(), mac_key);
         let reloader = Reloader::new(
             Arc::clone(&live),
@@ -100,55 +109,23 @@ impl App {
         );
         reloader.forget_destroyed();
         let feed = feed_key.map(|key| Feed::new(key, &config.feed, &live, &store, &health));
-        let planes = Planes {
-            bodies: BodyBudget::new(config.server.body_memory()),
-            failed_calls: FailedCalls::default(),
-            feed,
-            stopping: watch::Sender::new(false),
-        };
-        let app = App { live, revocations, reloader, verification, planes, store, metrics, health, config };
-        app.check_certificates();
-        Ok(app)
-    }
-
-    /// The state of this moment.
-    pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
-        self.live.load()
-    }
-
-    /// Warns of certificates that are not valid now: clients refuse them.
-    pub(super) fn check_certificates(&self) {
-        let (now, snapshot) = (clock::now(), self.live.load());
-        let trouble = snapshot.tls().trouble(now);
-        if self.health.note("certificate", trouble.clone(), now)
-            && let Some(trouble) = trouble
-        {
-            tracing::warn!("{trouble}");
-        }
+        let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
+        let callers = Callers::Administrators;
+        let core = Core::new(CoreParts { live, verification, callers, bodies, stopping, metrics, health, config });
+        Ok(App { core, revocations, reloader, secrets, failed_calls: FailedCalls::default(), feed, store })
     }
 
     /// Reads what the store's revocation log has more, and which secret halves were changed; it is in force when this returns.
     pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
-        let secrets = self.verification.follow_secrets(self.config.secret.cache_ttl.0);
+        let secrets = self.secrets.follow(self.config.secret.cache_ttl.0);
         self.revocations.read().and(secrets)?;
         self.revocations.note_caught_up();
         Ok(())
     }
 
-    /// Shows in the metrics what is only known by counting; of the revocations that takes a walk through the list.
-    pub(super) fn show_gauges(&self) {
-        let list = self.revocations.list();
-        self.metrics.revocations(list.len(), list.memory());
-        self.metrics.secret_waiting(self.verification.secrets.waiting());
-        self.metrics.imported_keys(self.verification.imported.len());
-        self.metrics.uses_dropped(self.verification.last_used.dropped());
-        self.metrics.log_lines_dropped(log::dropped());
-        self.metrics.bodies(self.planes.bodies.used(), self.planes.bodies.refused());
-    }
-
     /// Waits until the revocation log goes beyond `seq`, the service stops, or `limit` has passed, which is `false`.
     pub(super) async fn log_beyond(&self, seq: u64, limit: Duration) -> bool {
-        let (mut newest, mut stopping) = (self.revocations.newest(), self.planes.stopping.subscribe());
+        let (mut newest, mut stopping) = (self.revocations.newest(), self.stopping.subscribe());
         tokio::select! {
             _ = newest.wait_for(|newest| *newest > seq) => true,
             _ = stopping.wait_for(|stopping| *stopping) => true,

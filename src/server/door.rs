@@ -2,9 +2,12 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
 
-use super::{App, live::Live, snapshot::Snapshot};
+use super::{core::Core, live::Live, snapshot::Snapshot};
 
 /// Lets one request load the state in force, once: a request sees the old state or the new one. It enters when all of its body
 /// is there, which may take as long as the client likes, and passes the snapshot down.
@@ -17,10 +20,13 @@ impl Door {
     }
 }
 
-impl FromRequestParts<Arc<App>> for Door {
+impl<S: Send + Sync> FromRequestParts<S> for Door
+where
+    Core: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(_: &mut Parts, app: &Arc<App>) -> Result<Self, Self::Rejection> {
-        Ok(Door(Arc::clone(&app.live)))
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Door(Arc::clone(&Core::from_ref(state).live)))
     }
 }

@@ -125,14 +125,14 @@ pub(super) fn finish(app: &App) {
 
 fn write_failed_calls(app: &App, at_the_end: bool) -> Result<(), StoreError> {
     let now = clock::now();
-    let records = if at_the_end { app.planes.failed_calls.take_all(now) } else { app.planes.failed_calls.take(now) };
+    let records = if at_the_end { app.failed_calls.take_all(now) } else { app.failed_calls.take(now) };
     if records.is_empty() {
         return Ok(());
     }
     let written =
         transact(&*app.store, |transaction| records.iter().try_for_each(|record| transaction.append_audit(record)));
     if written.is_err() {
-        app.planes.failed_calls.put_back(records);
+        app.failed_calls.put_back(records);
     }
     written
 }

@@ -6,6 +6,7 @@ mod auth;
 mod blocking;
 mod budget;
 mod client_address;
+mod core;
 mod data;
 mod deadlines;
 mod descriptors;
@@ -29,6 +30,7 @@ mod reload;
 mod reload_tests;
 mod replacement;
 mod revocations;
+mod role;
 pub(crate) mod secrets;
 pub(crate) mod shutdown;
 #[cfg(test)]
@@ -41,22 +43,23 @@ mod sweeping;
 mod unbound;
 mod verification;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{io, sync::Arc};
 
 use axum::{Router, response::Response};
 use futures_util::{FutureExt, future::Either};
-use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet};
 
 use self::{
     budget::BodyBudget,
+    core::Core,
     data::DataPlane,
     descriptors::Shares,
     listener::{Bound, Environment, Limits, PeerRequest, Service, Transport},
-    refresh::Refresher,
+    role::Role,
 };
 use crate::{
     config::{Listen, Listener, Plane, ServerConfig, UnixMode},
-    deployment::{Deployment, DeploymentError},
+    deployment::DeploymentError,
     telemetry::log,
 };
 
@@ -67,10 +70,17 @@ const ADMIN_BODIES: usize = 8;
 
 /// The service with its ports open.
 pub(crate) struct Server {
-    app: Arc<App>,
-    refresher: Refresher,
-    listeners: Vec<(Bound, Endpoints, Transport, Limits)>,
-    grace: Duration,
+    core: Core,
+    role: Box<dyn Role>,
+    listeners: Vec<Open>,
+}
+
+/// A listener with its port open.
+struct Open {
+    plane: Plane,
+    bound: Bound,
+    endpoints: Endpoints,
+    limits: Limits,
 }
 
 /// The endpoints of one listener.
@@ -89,7 +99,7 @@ impl Service for Endpoints {
     }
 }
 
-impl Environment for App {
+impl Environment for Core {
     fn tls(&self, plane: Plane) -> Option<Arc<rustls::ServerConfig>> {
         self.snapshot().tls().of(plane).map(|tls| Arc::clone(&tls.config))
     }
@@ -152,87 +162,64 @@ fn limits(config: &ServerConfig, bodies: Arc<BodyBudget>) -> Limits {
 }
 
 impl Server {
-    /// Loads everything, with `wait_for_source` once the key sources answer, and then opens the ports. The configuration is read again from `config_path` when something
-    /// changes, and at every `hangup`.
-    pub(crate) async fn start(
-        deployment: Deployment,
-        config_path: PathBuf,
-        hangup: Signal,
-        wait_for_source: bool,
-    ) -> Result<Self, StartError> {
-        let config = deployment.config.clone();
-        let app = tokio::task::spawn_blocking(move || App::load(deployment, wait_for_source)).await.unwrap_or_else(
-            |panic| {
-                std::panic::resume_unwind(panic.into_panic());
-            },
-        )?;
-        let app = Arc::new(app);
-        let refresher = Refresher::new(Arc::clone(&app), config_path, hangup);
+    /// Opens the ports of a role.
+    async fn open(core: Core, role: Box<dyn Role>) -> Result<Self, StartError> {
+        let config = &core.config;
         let (shares, mut listeners) = (Shares::take(&config.server), Vec::new());
         for Listener { plane, listen, unix_mode, .. } in config.listeners() {
+            let Some(endpoints) = role.endpoints(plane) else { continue };
             let bound = Bound::bind(listen, unix_mode).await;
             let bound = bound.map_err(|error| StartError::Listen { listen: listen.clone(), error })?;
-            let endpoints = match plane {
-                Plane::Data => Endpoints::Data(DataPlane::new(Arc::clone(&app))),
-                Plane::Admin => Endpoints::Others(admin::router(Arc::clone(&app))),
-                Plane::Metrics => Endpoints::Others(data::metrics_router(Arc::clone(&app))),
-            };
             // Bodies that clients without a key send to the data plane must not keep administrators from revoking.
             let bodies = match plane {
                 Plane::Admin => {
                     BodyBudget::new(ADMIN_BODIES * config.server.max_batch_body.max(config.server.max_body))
                 }
-                Plane::Data | Plane::Metrics => Arc::clone(&app.planes.bodies),
+                Plane::Data | Plane::Metrics => Arc::clone(&core.bodies),
             };
-            let limits = limits(&config.server, bodies);
-            let limits = Limits { max_connections: shares.of_plane(plane), ..limits };
-            listeners.push((
-                bound,
-                endpoints,
-                Transport::Configured { environment: Arc::clone(&app) as _, plane },
-                limits,
-            ));
+            let limits = Limits { max_connections: shares.of_plane(plane), ..limits(&config.server, bodies) };
+            listeners.push(Open { plane, bound, endpoints, limits });
         }
-        Ok(Server { app, refresher, listeners, grace: config.server.shutdown_grace.0 })
+        Ok(Server { core, role, listeners })
     }
 
     /// Where it listens.
     pub(crate) fn addresses(&self) -> Addresses {
-        let address = |at: usize| self.listeners.get(at).map_or(Listen::None, |(bound, ..)| bound.address());
-        Addresses { data: address(0), admin: address(1), metrics: address(2) }
+        let address = |plane: Plane| {
+            let open = self.listeners.iter().find(|open| open.plane == plane);
+            open.map_or(Listen::None, |open| open.bound.address())
+        };
+        Addresses { data: address(Plane::Data), admin: address(Plane::Admin), metrics: address(Plane::Metrics) }
     }
 
     /// Serves until `stop` says so, then finishes what is in flight, for as long as the configuration allows less what writing
     /// down needs.
-    pub(crate) async fn serve(self, stop: watch::Receiver<bool>) {
-        let grace = shutdown::for_requests(self.grace);
+    pub(crate) async fn serve(mut self, stop: watch::Receiver<bool>) {
+        let grace = shutdown::for_requests(self.core.config.server.shutdown_grace.0);
         let addresses = self.addresses();
         tracing::info!(
             data = %addresses.data,
             admin = %addresses.admin,
             metrics = %addresses.metrics,
-            keyring = %self.app.snapshot().document.id(),
-            serial = self.app.snapshot().document.serial(),
+            keyring = %self.core.snapshot().document.id(),
+            serial = self.core.snapshot().document.serial(),
             "serving"
         );
         let mut tasks = JoinSet::new();
-        tasks.spawn(self.refresher.run(stop.clone()));
+        self.role.start(&mut tasks, &stop);
         tasks.spawn(log::tell_what_is_missing(stop.clone()));
-        let (app, mut stopped) = (Arc::clone(&self.app), stop.clone());
+        let (core, mut stopped) = (self.core.clone(), stop.clone());
         tasks.spawn(async move {
             let _stopped_or_gone = stopped.wait_for(|stop| *stop).await;
-            app.planes.stopping.send_replace(true);
+            core.stopping.send_replace(true);
         });
-        for work in [deadlines::run, following::run, housekeeping::run] {
-            let (app, stopped) = (Arc::clone(&self.app), stop.clone());
-            tasks.spawn_blocking(move || work(&app, &stopped));
-        }
-        for (bound, endpoints, transport, limits) in self.listeners {
+        for Open { plane, bound, endpoints, limits } in self.listeners {
+            let transport = Transport::Configured { environment: Arc::new(self.core.clone()), plane };
             tasks.spawn(bound.serve(endpoints, limits, transport, stop.clone(), grace));
         }
         while tasks.join_next().await.is_some() {}
-        let app = Arc::clone(&self.app);
-        if let Err(panic) = tokio::task::spawn_blocking(move || housekeeping::finish(&app)).await {
+        let role = self.role;
+        if let Err(panic) = tokio::task::spawn_blocking(move || role.finish()).await {
             tracing::error!(%panic, "uses and failed calls in memory are lost");
         }
         tracing::info!("stopped");

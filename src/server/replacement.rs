@@ -1,23 +1,49 @@
-//! A sealed key for an imported one that was just accepted.
+//! What a node's store knows for a verification: stored hashes, and a sealed key for an imported one that was just accepted.
 
 use std::{sync::Arc, time::Instant};
 
-use super::{App, blocking, snapshot::Snapshot};
+use futures_util::future::BoxFuture;
+
+use super::{blocking, secrets::SecretChecks, snapshot::Snapshot, verification::Behind};
 use crate::{
     action::{Actor, replace::replace},
     api::issue::IssuedApiKey,
     imported::Key,
+    store::Store,
     telemetry::limit::LineLimit,
+    verification::{Checked, Question},
 };
+
+/// A node's store.
+pub(super) struct FromStore {
+    pub(super) secrets: Arc<SecretChecks>,
+    pub(super) store: Arc<dyn Store>,
+}
+
+impl Behind for FromStore {
+    fn check<'a>(&'a self, snapshot: &'a Snapshot, text: &'a str, question: Question<'a>) -> BoxFuture<'a, Checked> {
+        Box::pin(async move {
+            match question {
+                Question::SecretHalf(check) => self.secrets.check(snapshot.peppers(), text, check).await,
+                Question::Imported(candidate) => self.secrets.check_imported(candidate).await,
+                Question::EndedImported(candidate) => self.secrets.check_ended_imported(candidate).await,
+            }
+        })
+    }
+
+    fn replacement(&self, snapshot: Arc<Snapshot>, key: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>> {
+        Box::pin(replace_imported(&self.store, snapshot, key))
+    }
+}
 
 /// Issues one, where the realm of the key hands out such, and none was handed out before. If it cannot be issued, the
 /// verification holds all the same.
-pub(super) async fn replace_imported(app: &Arc<App>, snapshot: Arc<Snapshot>, key: Arc<Key>) -> Option<IssuedApiKey> {
+async fn replace_imported(store: &Arc<dyn Store>, snapshot: Arc<Snapshot>, key: Arc<Key>) -> Option<IssuedApiKey> {
     let policy = snapshot.config.realms.get(key.id.realm().as_str()).is_some_and(|one| one.replace_imported);
     if !policy || key.is_replaced() {
         return None;
     }
-    let (store, id) = (Arc::clone(&app.store), key.id);
+    let (store, id) = (Arc::clone(store), key.id);
     let replaced = blocking::run(move || {
         let actor = Actor::service();
         replace(id, &snapshot.issue_context(&*store, &actor))

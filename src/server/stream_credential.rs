@@ -1,14 +1,14 @@
 //! The credential of a stream, which lasts longer than a request: it is verified again and again, so that the stream ends with
 //! the API key that opened it.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::http::HeaderMap;
 use bulla::VerifyError;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::{App, auth, listener::Peer};
+use super::{auth, core::CoreParts, listener::Peer};
 use crate::verification::Wanted;
 
 /// The time between two checks: what ends a key ends its streams within a second.
@@ -33,8 +33,8 @@ impl StreamCredential {
     }
 
     /// Whether the key is still accepted: it has not expired, and neither it nor its secret half, nor its version, was ended.
-    pub(super) async fn holds(&mut self, app: &Arc<App>) -> bool {
-        match app.verification.verify_again(self.text.expose_secret(), &self.wanted).await {
+    pub(super) async fn holds(&mut self, core: &CoreParts) -> bool {
+        match core.verification.verify_again(self.text.expose_secret(), &self.wanted).await {
             Ok(_) => {
                 self.last_accepted = Instant::now();
                 true

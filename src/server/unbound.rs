@@ -17,7 +17,7 @@ pub(crate) struct Unbound(Endpoints);
 impl Unbound {
     /// The data plane.
     pub(crate) fn data(app: Arc<App>) -> Self {
-        Unbound(Endpoints::Data(DataPlane::new(app)))
+        Unbound(Endpoints::Data(DataPlane::of_node(app)))
     }
 
     /// The admin plane.

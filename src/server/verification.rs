@@ -8,48 +8,47 @@ use std::{
 
 use axum::http::{HeaderMap, HeaderName};
 use bulla::{ApiKey, ApiKeyId, Rejection, VerifyError, layer::Credential};
+use futures_util::future::BoxFuture;
 
-use super::{live::Live, refresh_throttle::RefreshThrottle, secrets::SecretChecks, snapshot::Snapshot};
+use super::{live::Live, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
 use crate::{
+    api::issue::IssuedApiKey,
     clock,
-    imported::ImportedKeys,
+    imported::{ImportedKeys, Key},
     last_used::LastUsed,
-    store::{Store, StoreError},
+    store::Store,
     telemetry::{limit::LineLimit, metrics::Metrics},
     verification::{
         Checked, ImportedKeysError, Pending, Question, Step, Verdict, Wanted, decide, decide_ending, read_imported_keys,
     },
 };
 
+/// What stands behind a verifier: it knows stored hashes, or knows whom to ask.
+pub(super) trait Behind: Send + Sync {
+    /// Answers the question about `text`.
+    fn check<'a>(&'a self, snapshot: &'a Snapshot, text: &'a str, question: Question<'a>) -> BoxFuture<'a, Checked>;
+
+    /// A sealed key in the place of an imported one that was just accepted, where its realm hands out such.
+    fn replacement(&self, snapshot: Arc<Snapshot>, key: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>>;
+}
+
 /// What a verification takes beside the snapshot that its request goes by.
 pub(crate) struct KeyVerifier {
     live: Arc<Live>,
     metrics: Arc<Metrics>,
-    pub(super) secrets: Arc<SecretChecks>,
+    behind: Box<dyn Behind>,
     pub(super) imported: ImportedKeys,
     pub(super) last_used: LastUsed,
     pub(super) refresh: RefreshThrottle,
 }
 
 impl KeyVerifier {
-    /// Knows the store as it is now.
-    pub(super) fn load(
-        live: Arc<Live>,
-        store: Arc<dyn Store>,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, ImportedKeysError> {
-        let (snapshot, imported) = (live.load_full(), ImportedKeys::default());
-        read_imported_keys(&imported, &*store, &snapshot.config)?;
-        let config = &snapshot.config;
-        let secrets = SecretChecks::load(&config.secret, Arc::clone(&live), store, Arc::clone(&metrics))?;
-        Ok(KeyVerifier {
-            live,
-            metrics,
-            secrets: Arc::new(secrets),
-            imported,
-            last_used: LastUsed::new(config.last_used.max_ids),
-            refresh: RefreshThrottle::new(config.keyring.refresh_interval.0),
-        })
+    /// Without imported keys.
+    pub(super) fn new(live: Arc<Live>, metrics: Arc<Metrics>, behind: Box<dyn Behind>) -> Self {
+        let snapshot = live.load_full();
+        let last_used = LastUsed::new(snapshot.config.last_used.max_ids);
+        let refresh = RefreshThrottle::new(snapshot.config.keyring.refresh_interval.0);
+        KeyVerifier { live, metrics, behind, imported: ImportedKeys::default(), last_used, refresh }
     }
 
     /// The one credential of a request. In Basic it is the half that looks like an API key, or like an imported one.
@@ -82,7 +81,7 @@ impl KeyVerifier {
 
     async fn find_out(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, mut pending: Pending) -> Verdict {
         loop {
-            let checked = self.check(snapshot, text, pending.question()).await;
+            let checked = self.behind.check(snapshot, text, pending.question()).await;
             // By now the key may have been revoked: it has to hold in the state of the request, and in the one in force.
             let current = self.live.load_full();
             match pending.resume(checked, &current.state(&self.imported), wanted, clock::now_seconds()) {
@@ -100,19 +99,16 @@ impl KeyVerifier {
             step = match step {
                 Step::Done(ids) => return ids,
                 Step::Ask(pending) => {
-                    let checked = self.check(snapshot, text, pending.question()).await;
+                    let checked = self.behind.check(snapshot, text, pending.question()).await;
                     pending.resume(checked)
                 }
             }
         }
     }
 
-    async fn check(&self, snapshot: &Snapshot, text: &str, question: Question<'_>) -> Checked {
-        match question {
-            Question::SecretHalf(check) => self.secrets.check(snapshot.peppers(), text, check).await,
-            Question::Imported(candidate) => self.secrets.check_imported(candidate).await,
-            Question::EndedImported(candidate) => self.secrets.check_ended_imported(candidate).await,
-        }
+    /// A sealed key for an imported one that was just accepted.
+    pub(super) async fn replacement(&self, snapshot: Arc<Snapshot>, key: Arc<Key>) -> Option<IssuedApiKey> {
+        self.behind.replacement(snapshot, key).await
     }
 
     fn count(&self, snapshot: &Snapshot, verdict: &Verdict, text: &str, now: u64) {
@@ -139,11 +135,6 @@ impl KeyVerifier {
                 }
             }
         }
-    }
-
-    /// Reads which secret halves were changed.
-    pub(super) fn follow_secrets(&self, remembered: Duration) -> Result<(), StoreError> {
-        self.secrets.follow(remembered)
     }
 
     /// Reads what was imported since the last look.

@@ -40,7 +40,7 @@ pub(super) async fn show(
     caller.needs_one_of(&app, &[Permission::anywhere(Scope::Read), Permission::anywhere(Scope::Keyring)])?;
     let shown = blocking::run(move || {
         let counts = app.store.seal_counts()?;
-        let view = KeyringView::new(&app.snapshot().document, &counts, app.planes.feed.as_ref().map(Feed::public_key));
+        let view = KeyringView::new(&app.snapshot().document, &counts, app.feed.as_ref().map(Feed::public_key));
         match query.count {
             Some(Counted::Active) => view.counting(&*app.store, clock::now()),
             None => Ok(view),

@@ -75,7 +75,7 @@ pub(super) async fn authenticate(
     };
     if response.status().is_client_error() || response.status().is_server_error() {
         let now = clock::now();
-        app.planes.failed_calls.note(now, || {
+        app.failed_calls.note(now, || {
             let problem = response.extensions().get::<Kind>().map(|kind| kind.0);
             let detail = json!({
                 "call": called, "status": response.status().as_u16(), "problem": problem, "presented": presented,

@@ -7,26 +7,26 @@ use crate::{
     action::Actor,
     clock,
     config::Plane,
-    server::{App, listener::Peer, problem::Problem},
+    server::{core::CoreParts, listener::Peer, problem::Problem},
     tls::{ClientCertificate, Mapped},
 };
 
 /// Identifies the caller by the certificate of the connection. Every request checks it anew: authorities, time and mapping
 /// may have changed since the handshake.
 pub(in crate::server) fn identify(
-    app: &App,
+    core: &CoreParts,
     headers: &HeaderMap,
     certificate: &ClientCertificate,
     peer: Peer,
 ) -> Result<Caller, Problem> {
     let refuse = |detail: &str| {
-        app.metrics.admin_refused.inc();
+        core.metrics.admin_refused.inc();
         Err(Problem::certificate(detail))
     };
     if browser::may_be_of_another_site(headers) {
         return refuse("a page of another site may have sent this: in a browser present an API key");
     }
-    let snapshot = app.snapshot();
+    let snapshot = core.snapshot();
     let (tls, config) = (snapshot.tls().of(Plane::Admin), &snapshot.config.admin.tls);
     let (Some(tls), Some(config)) = (tls, config) else {
         return refuse("no client certificates are accepted");

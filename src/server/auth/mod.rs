@@ -2,6 +2,7 @@
 //! a client certificate, and the scopes that either has.
 
 pub(super) mod browser;
+mod callers;
 pub(super) mod certificate;
 
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use bulla::{
     layer::{Credential, Presented},
 };
 
-use super::{App, listener::Peer, problem::Problem, rejection};
+pub(super) use self::callers::Callers;
+use super::{App, core::CoreParts, listener::Peer, problem::Problem, rejection};
 use crate::{
     action::Actor,
     scope::{Grant, Scope},
@@ -56,9 +58,9 @@ impl Permission {
 }
 
 /// Identifies the caller by the one API key of the request.
-pub(in crate::server) async fn identify(app: &Arc<App>, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
+pub(in crate::server) async fn identify(core: &CoreParts, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
     let refuse = |problem: Problem| {
-        app.metrics.admin_refused.inc();
+        core.metrics.admin_refused.inc();
         problem
     };
     if browser::may_use_a_login(headers) {
@@ -66,10 +68,10 @@ pub(in crate::server) async fn identify(app: &Arc<App>, headers: &HeaderMap, pee
     }
     let text = presented(headers).map_err(refuse)?;
     let address = peer.0.map(|peer| peer.ip());
-    match app.verification.verify(&app.live.load_full(), text.expose(), &wanted(peer)).await {
+    match core.verification.verify(&core.live.load_full(), text.expose(), &wanted(peer)).await {
         Ok(accepted) => Ok(Caller::new(Actor::api_key(accepted.id(), address), accepted.scopes())),
-        Err(error @ VerifyError::Rejected(_)) => Err(refuse(rejection::of_administrator(error, &app.health))),
-        Err(error) => Err(rejection::of_administrator(error, &app.health)),
+        Err(error @ VerifyError::Rejected(_)) => Err(refuse(rejection::of_administrator(error, &core.health))),
+        Err(error) => Err(rejection::of_administrator(error, &core.health)),
     }
 }
 
@@ -126,16 +128,16 @@ impl Caller {
     }
 
     /// Refuses a caller without the permission.
-    pub(in crate::server) fn needs(&self, app: &App, permission: Permission) -> Result<(), Problem> {
-        self.needs_one_of(app, &[permission])
+    pub(in crate::server) fn needs(&self, core: &CoreParts, permission: Permission) -> Result<(), Problem> {
+        self.needs_one_of(core, &[permission])
     }
 
     /// Refuses a caller without any of the permissions.
-    pub(in crate::server) fn needs_one_of(&self, app: &App, permissions: &[Permission]) -> Result<(), Problem> {
+    pub(in crate::server) fn needs_one_of(&self, core: &CoreParts, permissions: &[Permission]) -> Result<(), Problem> {
         if permissions.iter().any(|permission| permission.granted_to(&self.grants)) {
             return Ok(());
         }
-        app.metrics.admin_refused.inc();
+        core.metrics.admin_refused.inc();
         let names = permissions.iter().map(|one| one.scope.name());
         Err(Problem::forbidden(&names.collect::<Vec<_>>().join("` or `")))
     }

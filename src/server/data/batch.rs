@@ -1,7 +1,5 @@
 //! `POST /v1/verify/batch`: up to 1,000 keys, each answered as `verify` would.
 
-use std::sync::Arc;
-
 use axum::{Json, extract::State};
 use futures_util::future::join_all;
 
@@ -13,7 +11,7 @@ use crate::{
         verify::{MAX_KEYS, Verifications, VerifyBatchRequest},
     },
     server::{
-        App,
+        core::Core,
         door::Door,
         extract::{Batch, JsonBody},
         problem::Problem,
@@ -29,7 +27,7 @@ use crate::{
     responses((status = 200, description = "One answer for each key.", body = Verifications), BodyProblems, Busy)
 )]
 pub(super) async fn verify_batch(
-    State(app): State<Arc<App>>,
+    State(core): State<Core>,
     door: Door,
     body: JsonBody<VerifyBatchRequest, Batch>,
 ) -> Result<Json<Verifications>, Problem> {
@@ -41,7 +39,7 @@ pub(super) async fn verify_batch(
     let snapshot = door.enter();
     let wanted = Wanted { realms: accepted_realms(&snapshot, &request.realms)?, ..Wanted::default() };
     let verdicts =
-        join_all(request.api_keys.kept().iter().map(|key| app.verification.verify(&snapshot, key, &wanted))).await;
+        join_all(request.api_keys.kept().iter().map(|key| core.verification.verify(&snapshot, key, &wanted))).await;
     let answer = |verdict| VerifyAnswer::for_caller(verdict).unwrap_or(VerifyAnswer::COULD_NOT_TELL);
     Ok(Json(Verifications { results: verdicts.iter().map(answer).collect() }))
 }

@@ -110,7 +110,7 @@ async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm>) -> Resul
 async fn message(app: &Arc<App>, realm: Option<Realm>, after: u64) -> Result<Signed, Problem> {
     let app = Arc::clone(app);
     blocking::run(move || {
-        let feed = app.planes.feed.as_ref().ok_or_else(Problem::no_feed)?;
+        let feed = app.feed.as_ref().ok_or_else(Problem::no_feed)?;
         feed.message(realm, after)
     })
     .await?
@@ -168,7 +168,7 @@ async fn subscribe(app: Arc<App>, asked: Subscription, mut credential: StreamCre
             (app.config.feed.valid_for.0 / 2, MAX_SILENCE.min(app.config.server.idle_timeout.0 / 2));
         loop {
             let (seq, due) = (next.seq, Instant::now() + interval);
-            if !send(&app, &mut credential, &sender, event(&next)).await || *app.planes.stopping.borrow() {
+            if !send(&app, &mut credential, &sender, event(&next)).await || *app.stopping.borrow() {
                 return;
             }
             loop {
@@ -183,7 +183,7 @@ async fn subscribe(app: Arc<App>, asked: Subscription, mut credential: StreamCre
                 }
             }
             next = match message(&app, asked.realm, seq).await {
-                Ok(message) if !*app.planes.stopping.borrow() => message,
+                Ok(message) if !*app.stopping.borrow() => message,
                 // The client connects again, and gets the error then.
                 _ => return,
             };

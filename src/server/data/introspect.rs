@@ -1,6 +1,6 @@
 //! `POST /v1/introspect`: token introspection (RFC 7662) for callers with a credential of their own.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use axum::{
     Json,
@@ -16,8 +16,8 @@ use crate::{
     },
     scope::Scope,
     server::{
-        App,
-        auth::{self, Permission},
+        auth::Permission,
+        core::Core,
         door::Door,
         extract::body::{self, Bounds},
         listener::Peer,
@@ -55,19 +55,19 @@ fn read(body: &[u8]) -> Result<IntrospectionRequest, Problem> {
     )
 )]
 pub(super) async fn introspect(
-    State(app): State<Arc<App>>,
+    State(core): State<Core>,
     peer: Peer,
     door: Door,
     headers: HeaderMap,
     request: Request,
 ) -> Result<Json<Introspection>, Problem> {
     let permission = Permission::anywhere(Scope::Read);
-    auth::identify(&app, &headers, peer).await?.needs(&app, permission)?;
+    core.callers.identify(&core, &headers, peer).await?.needs(&core, permission)?;
     let asked = Instant::now();
-    let body = body::form(request, Bounds::single(&app.config.server)).await?;
+    let body = body::form(request, Bounds::single(&core.config.server)).await?;
     if asked.elapsed() >= RECHECK_INTERVAL {
         // The caller's key may have been ended while the body was on its way.
-        auth::identify(&app, &headers, peer).await?.needs(&app, permission)?;
+        core.callers.identify(&core, &headers, peer).await?.needs(&core, permission)?;
     }
     let form = read(&body)?;
     let snapshot = door.enter();
@@ -79,7 +79,7 @@ pub(super) async fn introspect(
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
         ..Wanted::default()
     };
-    let answer = match app.verification.verify(&snapshot, &form.token, &wanted).await {
+    let answer = match core.verification.verify(&snapshot, &form.token, &wanted).await {
         Ok(accepted) => Introspection::active(&accepted),
         Err(error) => rejection::of_token(error)?,
     };

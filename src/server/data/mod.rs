@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     body::Body,
-    extract::State,
+    extract::{FromRef, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -28,6 +28,7 @@ use utoipa_axum::{
 
 use super::{
     App, blocking,
+    core::{Core, CoreParts},
     door::Door,
     listener::{PeerRequest, Service},
     openapi,
@@ -39,13 +40,13 @@ use crate::{api::health::Ready, telemetry::exposition::Format};
 /// verified.
 #[derive(Clone)]
 pub(super) struct DataPlane {
-    app: Arc<App>,
+    core: Core,
     others: Router,
 }
 
 impl DataPlane {
-    pub(super) fn new(app: Arc<App>) -> Self {
-        DataPlane { others: router(Arc::clone(&app)), app }
+    pub(super) fn of_node(app: Arc<App>) -> Self {
+        DataPlane { core: app.core.clone(), others: router(app) }
     }
 }
 
@@ -54,8 +55,8 @@ impl Service for DataPlane {
         let only_head = request.request.method() == Method::HEAD;
         // Boxed, so that `authorize` alone decides how much is copied for it.
         let answer = match request.request.uri().path() {
-            path if authorize::is_authorize(path) => Either::Left(authorize::authorize(self.app, request)),
-            authorize::EXT_AUTHZ => Either::Right(authorize::ext_authz(self.app, request).boxed()),
+            path if authorize::is_authorize(path) => Either::Left(authorize::authorize(self.core, request)),
+            authorize::EXT_AUTHZ => Either::Right(authorize::ext_authz(self.core, request).boxed()),
             _ => return Either::Right(self.others.call(request).boxed()),
         };
         // As a router does it. Over HTTP/2 a body would end the stream with an error.
@@ -66,33 +67,41 @@ impl Service for DataPlane {
 /// The endpoints except those of gateways.
 pub(super) fn router(app: Arc<App>) -> Router {
     let (router, _description) = routes().split_for_parts();
-    router
-        .fallback(|| async { Problem::not_found() })
-        .method_not_allowed_fallback(|| async { Problem::method() })
-        .with_state(app)
+    with_fallbacks(router, app)
 }
 
-/// The endpoints and their description.
+/// The endpoints of a node and their description.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    verifying_routes()
+        .routes(routes!(feed::revocations).layer(CompressionLayer::new()))
+        .routes(routes!(self_revoke::self_revoke))
+}
+
+/// Those that verify, which need neither store nor keyring.
+fn verifying_routes<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S>
+where
+    Core: FromRef<S>,
+{
     OpenApiRouter::default()
         .routes(routes!(verify::verify))
         .routes(routes!(batch::verify_batch))
         .routes(routes!(introspect::introspect))
         .merge(OpenApiRouter::with_openapi(openapi::authorize()))
         .routes(routes!(jwks::jwks))
-        .routes(routes!(feed::revocations).layer(CompressionLayer::new()))
-        .routes(routes!(self_revoke::self_revoke))
         .routes(routes!(healthy))
         .routes(routes!(ready))
 }
 
 /// The metrics listener's one endpoint.
 pub(super) fn metrics_router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/metrics", get(metrics))
+    with_fallbacks(Router::new().route("/metrics", get(metrics)), app)
+}
+
+fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>, state: S) -> Router {
+    router
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method() })
-        .with_state(app)
+        .with_state(state)
 }
 
 /// Says that the service is up.
@@ -106,12 +115,13 @@ async fn healthy() -> &'static str {
     (status = 200, description = "They are.", body = Ready),
     (status = 503, description = "The revocation log is older than `verify.max_staleness`.", body = Ready),
 ))]
-async fn ready(State(app): State<Arc<App>>, door: Door) -> (StatusCode, Json<Ready>) {
+async fn ready(State(core): State<Core>, door: Door) -> (StatusCode, Json<Ready>) {
     let snapshot = door.enter();
     let active_version = snapshot.document.active().map(|record| record.number.number());
     let ready = !snapshot.is_stale();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let shown = Ready { ready, keyring_serial: snapshot.document.serial(), active_version, degraded: app.health.all() };
+    let shown =
+        Ready { ready, keyring_serial: snapshot.document.serial(), active_version, degraded: core.health.all() };
     (status, Json(shown))
 }
 
@@ -119,6 +129,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
     let worker = Arc::clone(&app);
     let counts = blocking::run(move || {
         worker.show_gauges();
+        worker.metrics.secret_waiting(worker.secrets.waiting());
         worker.store.seal_counts()
     });
     let counts = counts.await;
@@ -126,8 +137,12 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
     if let Ok(Ok(counts)) = counts {
         counts.into_iter().for_each(|count| app.metrics.sealed(count.realm, count.version, count.count));
     }
-    let format = Format::accepted(&headers);
+    exposition(&app, &headers)
+}
+
+fn exposition(core: &CoreParts, headers: &HeaderMap) -> impl IntoResponse + use<> {
+    let format = Format::accepted(headers);
     // A cache must not give one format to a scraper of the other.
     let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
-    (headers, app.metrics.render(format))
+    (headers, core.metrics.render(format))
 }

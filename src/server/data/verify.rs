@@ -1,6 +1,6 @@
 //! `POST /v1/verify`.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use axum::{Json, extract::State};
 
@@ -11,7 +11,7 @@ use crate::{
         verdict::VerifyAnswer,
         verify::{Verification, VerifyRequest},
     },
-    server::{App, door::Door, extract::JsonBody, problem::Problem, replacement::replace_imported},
+    server::{core::Core, door::Door, extract::JsonBody, problem::Problem},
     verification::{Accepted, Wanted},
 };
 
@@ -26,7 +26,7 @@ const TOO_MANY_SCOPES: &str = "`scopes` may name 256 scopes: name each once";
     responses((status = 200, description = "Accepted, or not.", body = Verification), BodyProblems, CouldNotTellOrBusy)
 )]
 pub(super) async fn verify(
-    State(app): State<Arc<App>>,
+    State(core): State<Core>,
     door: Door,
     body: JsonBody<VerifyRequest>,
 ) -> Result<Json<Verification>, Problem> {
@@ -39,10 +39,10 @@ pub(super) async fn verify(
         audience: request.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
     };
-    let verdict = app.verification.verify(&snapshot, &request.api_key, &wanted).await;
+    let verdict = core.verification.verify(&snapshot, &request.api_key, &wanted).await;
     let answer = VerifyAnswer::for_caller(&verdict).ok_or_else(Problem::could_not_tell)?;
     let replacement = match verdict {
-        Ok(Accepted::Imported(key)) => replace_imported(&app, snapshot, key).await,
+        Ok(Accepted::Imported(key)) => core.verification.replacement(snapshot, key).await,
         _ => None,
     };
     Ok(Json(Verification { answer, replacement }))

@@ -1,10 +1,10 @@
 //! Bodies in JSON, parsed with an error that says what was wrong.
 
-use std::{marker::PhantomData, sync::Arc};
+use std::marker::PhantomData;
 
 use axum::{
     body::HttpBody,
-    extract::{FromRequest, Request},
+    extract::{FromRef, FromRequest, Request},
     http::HeaderMap,
 };
 use serde::de::DeserializeOwned;
@@ -12,8 +12,9 @@ use serde_path_to_error::Segment;
 
 use super::body::{self, Bounds, expect_type};
 use crate::{
+    config::ServerConfig,
     json::TWICE,
-    server::{App, problem::Problem},
+    server::{core::Core, problem::Problem},
 };
 
 /// Longer than the names of all fields, and shorter than every API key.
@@ -32,7 +33,7 @@ pub(in crate::server) struct JsonBody<T, B = Single> {
 
 /// What the body of an endpoint may cost.
 pub(in crate::server) trait BodyBound: Send {
-    fn of(app: &App) -> Bounds;
+    fn of(config: &ServerConfig) -> Bounds;
 }
 
 /// The bounds of a request for one thing.
@@ -42,26 +43,30 @@ pub(in crate::server) struct Single;
 pub(in crate::server) struct Batch;
 
 impl BodyBound for Single {
-    fn of(app: &App) -> Bounds {
-        Bounds::single(&app.config.server)
+    fn of(config: &ServerConfig) -> Bounds {
+        Bounds::single(config)
     }
 }
 
 impl BodyBound for Batch {
-    fn of(app: &App) -> Bounds {
-        Bounds::batch(&app.config.server)
+    fn of(config: &ServerConfig) -> Bounds {
+        Bounds::batch(config)
     }
 }
 
-impl<T: Send, B: BodyBound> FromRequest<Arc<App>> for JsonBody<T, B> {
+impl<S: Send + Sync, T: Send, B: BodyBound> FromRequest<S> for JsonBody<T, B>
+where
+    Core: FromRef<S>,
+{
     type Rejection = Problem;
 
-    async fn from_request(mut request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+    async fn from_request(mut request: Request, state: &S) -> Result<Self, Problem> {
+        let bounds = B::of(&Core::from_ref(state).config.server);
         let headers = std::mem::take(request.headers_mut());
         if !request.body().is_end_stream() {
             expect_type(&headers, JSON)?;
         }
-        Ok(JsonBody { headers, bytes: body::bytes(request, B::of(app)).await?, as_type: PhantomData })
+        Ok(JsonBody { headers, bytes: body::bytes(request, bounds).await?, as_type: PhantomData })
     }
 }
 

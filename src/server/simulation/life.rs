@@ -30,7 +30,7 @@ impl World {
         if self.right - self.forgotten >= REMEMBERED {
             self.forgotten = self.right;
             let up = self.processes.iter().filter_map(|process| process.up.as_ref());
-            up.for_each(|up| up.app.verification.secrets.forget_proofs());
+            up.for_each(|up| up.app.secrets.forget_proofs());
         }
     }
 

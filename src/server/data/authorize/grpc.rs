@@ -1,7 +1,7 @@
 //! gRPC `envoy.service.auth.v3.Authorization/Check`: the requirements are in the route's context extensions. The answer holds the
 //! response for the client, or changes of the request's headers.
 
-use std::{net::IpAddr, str, sync::Arc};
+use std::{net::IpAddr, str};
 
 use axum::{
     body::{Body, Bytes},
@@ -25,7 +25,8 @@ use super::{
     requirements, verify,
 };
 use crate::server::{
-    App, client_address,
+    client_address,
+    core::Core,
     extract::body::{self, Bounds},
     listener::{Peer, PeerRequest},
     problem::Problem,
@@ -41,21 +42,21 @@ pub(in crate::server::data) const PATH: &str = "/envoy.service.auth.v3.Authoriza
 const REQUIRED: &str = "bulla";
 
 /// Answers a gateway: may this request pass?
-pub(in crate::server::data) async fn ext_authz(app: Arc<App>, asked: PeerRequest) -> Response {
+pub(in crate::server::data) async fn ext_authz(core: Core, asked: PeerRequest) -> Response {
     if asked.request.method() != Method::POST {
         return ([(header::ALLOW, "POST")], Problem::method()).into_response();
     }
     // Before it is decoded, which bounds its size and its time.
-    let request = match body::read_ahead(asked.request, Bounds::check(&app.config.server)).await {
+    let request = match body::read_ahead(asked.request, Bounds::check(&core.config.server)).await {
         Ok(request) => request,
         Err(problem) => return problem.into_response(),
     };
-    let check = CheckService { app, peer: asked.peer };
+    let check = CheckService { core, peer: asked.peer };
     Grpc::new(CheckCodec).unary(check, request).await.map(Body::new)
 }
 
 struct CheckService {
-    app: Arc<App>,
+    core: Core,
     peer: Peer,
 }
 
@@ -64,10 +65,10 @@ impl UnaryService<CheckRequest> for CheckService {
     type Future = BoxFuture<'static, Result<tonic::Response<CheckResponse>, tonic::Status>>;
 
     fn call(&mut self, request: tonic::Request<CheckRequest>) -> Self::Future {
-        let (app, peer) = (Arc::clone(&self.app), self.peer);
+        let (core, peer) = (self.core.clone(), self.peer);
         let attributes = request.into_inner().attributes.unwrap_or_default();
         Box::pin(async move {
-            let answer = match check(&app, peer, attributes).await {
+            let answer = match check(&core, peer, attributes).await {
                 Ok(allowed) => {
                     CheckResponse { status: status(Code::Ok), ok_response: Some(allowed), denied_response: None }
                 }
@@ -78,14 +79,14 @@ impl UnaryService<CheckRequest> for CheckService {
     }
 }
 
-async fn check(app: &Arc<App>, peer: Peer, attributes: AttributeContext) -> Result<OkHttpResponse, Denied> {
-    let snapshot = app.snapshot();
+async fn check(core: &Core, peer: Peer, attributes: AttributeContext) -> Result<OkHttpResponse, Denied> {
+    let snapshot = core.snapshot();
     let required = requirements(&snapshot, route(&attributes))?;
     let is_gateway = client_address::is_gateway(&snapshot.config.data, peer);
     let address = if is_gateway { source(&attributes) } else { None };
     let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
     let headers = credentials(http, required.from.as_ref());
-    let identity = verify(&app.verification, &snapshot, required, &headers, address).await?;
+    let identity = verify(&core.verification, &snapshot, required, &headers, address).await?;
     let set = |(name, value): (&'static HeaderName, _)| HeaderValueOption::set(name.as_str().into(), value);
     Ok(OkHttpResponse {
         headers: identity.into_values().map(set).collect(),

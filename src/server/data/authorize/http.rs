@@ -1,7 +1,5 @@
 //! `ANY /v1/authorize`: the requirements are in the path, the answer in status and headers.
 
-use std::sync::Arc;
-
 use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
@@ -14,7 +12,8 @@ use crate::{
         schema,
     },
     server::{
-        App, client_address,
+        client_address,
+        core::Core,
         listener::{Peer, PeerRequest},
         rejection::Denied,
     },
@@ -44,12 +43,12 @@ use crate::{
     )
 )]
 pub(in crate::server::data) fn authorize(
-    app: Arc<App>,
+    core: Core,
     PeerRequest { request, peer, .. }: PeerRequest,
 ) -> impl Future<Output = Response> + Send {
     let (head, _unread) = request.into_parts();
     async move {
-        match identify(&app, &head, peer).await {
+        match identify(&core, &head, peer).await {
             Ok(identity) => {
                 let mut response = Response::default();
                 *response.headers_mut() = identity.into_headers();
@@ -60,11 +59,11 @@ pub(in crate::server::data) fn authorize(
     }
 }
 
-async fn identify(app: &Arc<App>, head: &Parts, peer: Peer) -> Result<Identity, Denied> {
-    let snapshot = app.snapshot();
+async fn identify(core: &Core, head: &Parts, peer: Peer) -> Result<Identity, Denied> {
+    let snapshot = core.snapshot();
     let required = requirements(&snapshot, Ok(route(head.uri.path())))?;
     let address = client_address::behind_gateway(&snapshot.config.data, peer, &head.headers);
-    verify(&app.verification, &snapshot, required, &head.headers, address).await
+    verify(&core.verification, &snapshot, required, &head.headers, address).await
 }
 
 const PATH: &str = "/v1/authorize";

@@ -1,0 +1,70 @@
+//! What makes a node a node: the endpoints of its listeners, and its work beside them.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
+
+use super::refresh::Refresher;
+use super::{App, Endpoints, Server, StartError, admin, data, data::DataPlane, deadlines, following, housekeeping};
+use crate::{config::Plane, deployment::Deployment};
+
+/// A role of the service.
+pub(super) trait Role: Send {
+    /// The endpoints of a listener; none where the role has no such plane.
+    fn endpoints(&self, plane: Plane) -> Option<Endpoints>;
+
+    /// Starts the work that goes on until `stop`.
+    fn start(&mut self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>);
+
+    /// Writes down what is still in memory. All requests are answered.
+    fn finish(&self);
+}
+
+/// A node: the service with a store and a keyring.
+struct Node {
+    app: Arc<App>,
+    refresher: Option<Refresher>,
+}
+
+impl Role for Node {
+    fn endpoints(&self, plane: Plane) -> Option<Endpoints> {
+        let app = Arc::clone(&self.app);
+        Some(match plane {
+            Plane::Data => Endpoints::Data(DataPlane::of_node(app)),
+            Plane::Admin => Endpoints::Others(admin::router(app)),
+            Plane::Metrics => Endpoints::Others(data::metrics_router(app)),
+        })
+    }
+
+    fn start(&mut self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) {
+        if let Some(refresher) = self.refresher.take() {
+            tasks.spawn(refresher.run(stop.clone()));
+        }
+        for work in [deadlines::run, following::run, housekeeping::run] {
+            let (app, stopped) = (Arc::clone(&self.app), stop.clone());
+            tasks.spawn_blocking(move || work(&app, &stopped));
+        }
+    }
+
+    fn finish(&self) {
+        housekeeping::finish(&self.app);
+    }
+}
+
+impl Server {
+    /// Loads everything, with `wait_for_source` once the key sources answer, and then opens the ports. The configuration is read
+    /// again from `config_path` when something changes, and at every `hangup`.
+    pub(crate) async fn start(
+        deployment: Deployment,
+        config_path: PathBuf,
+        hangup: Signal,
+        wait_for_source: bool,
+    ) -> Result<Self, StartError> {
+        let loading = tokio::task::spawn_blocking(move || App::load(deployment, wait_for_source));
+        let app = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let app = Arc::new(app);
+        let refresher = Refresher::new(Arc::clone(&app), config_path, hangup);
+        let core = app.core.clone();
+        Server::open(core, Box::new(Node { app, refresher: Some(refresher) })).await
+    }
+}

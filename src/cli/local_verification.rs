@@ -12,7 +12,7 @@ use crate::{
     secret::{self, Found, Peppers, Stored},
     store::{Following, Store, StoreError},
     verification::{
-        Checked, Question, Step, Verdict, VerifierState, Wanted, decide, importing_realms, read_imported_keys,
+        Checked, Question, Stale, Step, Verdict, VerifierState, Wanted, decide, importing_realms, read_imported_keys,
     },
 };
 
@@ -41,7 +41,8 @@ pub(super) fn verify(deployment: &Deployment, text: &str, wanted: &Wanted) -> Re
         read_imported_keys(&imported, store, &deployment.config)?;
     }
     let importing = importing_realms(&deployment.config);
-    let state = VerifierState { verifier: &verifier, is_stale: false, imported: &imported, importing: &importing };
+    let state =
+        VerifierState { verifier: &verifier, stale: &Stale::Nothing, imported: &imported, importing: &importing };
     let hashes = Hashes { deployment, store, document };
     let mut step = decide(&state, text, wanted, clock::now_seconds());
     loop {

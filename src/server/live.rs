@@ -7,6 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 use bulla::revocation::Revocations;
 
 use super::snapshot::{Loaded, Snapshot};
+use crate::verification::Stale;
 
 /// The snapshot in force. Each way of replacing a part of it keeps what the others put in.
 pub(crate) struct Live(ArcSwap<Snapshot>);
@@ -37,12 +38,12 @@ impl Live {
         self.0.rcu(|current| Arc::new(current.with_loaded(Arc::clone(&loaded))));
     }
 
-    /// Says whether the revocations are too old to accept any key by. Whether that was not known before.
-    pub(super) fn put_staleness(&self, is_stale: bool) -> bool {
-        let before = self.0.rcu(|current| match current.is_stale() == is_stale {
+    /// Says for which realms the revocations are too old to accept a key by. Whether that was not known before.
+    pub(super) fn put_staleness(&self, stale: &Stale) -> bool {
+        let before = self.0.rcu(|current| match current.stale() == stale {
             true => Arc::clone(current),
-            false => Arc::new(current.with_staleness(is_stale)),
+            false => Arc::new(current.with_staleness(stale.clone())),
         });
-        before.is_stale() != is_stale
+        before.stale() != stale
     }
 }

@@ -17,6 +17,7 @@ use super::{health::Health, live::Live};
 use crate::{
     clock,
     store::{Following, Store, StoreError},
+    verification::Stale,
 };
 
 /// What [`Health`] calls the reading of the log.
@@ -145,7 +146,7 @@ impl RevocationState {
             SignedDuration::try_from(max).is_ok_and(|max| clock::now().duration_since(since) >= max)
         });
         let is_stale = failing || max.is_some_and(|max| self.unread_for() >= max);
-        if self.live.put_staleness(is_stale) {
+        if self.live.put_staleness(&Stale::all(is_stale)) {
             match is_stale {
                 true => tracing::error!("the revocation log is older than verify.max_staleness: no key is accepted"),
                 false => tracing::info!("the revocation log is current again: keys are accepted"),

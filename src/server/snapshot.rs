@@ -18,7 +18,7 @@ use crate::{
     store::Store,
     telemetry::metrics::{Metrics, VersionCounters},
     tls::Tls,
-    verification::{VerifierState, importing_realms},
+    verification::{Stale, VerifierState, importing_realms},
 };
 
 /// One consistent state. A request loads it once and passes it down, so it never goes by two of them.
@@ -26,8 +26,8 @@ pub(crate) struct Snapshot {
     loaded: Arc<Loaded>,
     /// With the keys of `loaded`, and the revocations.
     verifier: Verifier,
-    /// Whether the revocations are older than the configuration allows.
-    is_stale: bool,
+    /// The realms whose revocations are older than the configuration allows.
+    stale: Stale,
 }
 
 /// Configuration, keyring and keys.
@@ -58,34 +58,34 @@ pub(super) struct Keys {
 impl Snapshot {
     /// With no revocations yet.
     pub(super) fn new(loaded: Loaded) -> Self {
-        Snapshot { verifier: loaded.verifier.clone(), loaded: Arc::new(loaded), is_stale: false }
+        Snapshot { verifier: loaded.verifier.clone(), loaded: Arc::new(loaded), stale: Stale::Nothing }
     }
 
     /// The same with another revocation list.
     pub(super) fn with_revocations(&self, revocations: Arc<Revocations>) -> Self {
         let loaded = Arc::clone(&self.loaded);
-        Snapshot { verifier: loaded.verifier.with_revocations(revocations), loaded, is_stale: self.is_stale }
+        Snapshot { verifier: loaded.verifier.with_revocations(revocations), loaded, stale: self.stale.clone() }
     }
 
     /// The same revocation list with another state.
     pub(super) fn with_loaded(&self, loaded: Arc<Loaded>) -> Self {
         let verifier = loaded.verifier.with_revocations_of(&self.verifier);
-        Snapshot { verifier, loaded, is_stale: self.is_stale }
+        Snapshot { verifier, loaded, stale: self.stale.clone() }
     }
 
     /// The same, where the revocations have become stale, or are not any more.
-    pub(super) fn with_staleness(&self, is_stale: bool) -> Self {
-        Snapshot { loaded: Arc::clone(&self.loaded), verifier: self.verifier.clone(), is_stale }
+    pub(super) fn with_staleness(&self, stale: Stale) -> Self {
+        Snapshot { loaded: Arc::clone(&self.loaded), verifier: self.verifier.clone(), stale }
     }
 
     /// What a verification goes by.
     pub(super) fn state<'s>(&'s self, imported: &'s ImportedKeys) -> VerifierState<'s> {
-        VerifierState { verifier: &self.verifier, is_stale: self.is_stale, imported, importing: &self.importing }
+        VerifierState { verifier: &self.verifier, stale: &self.stale, imported, importing: &self.importing }
     }
 
-    /// Whether the revocations are too old to accept any key by.
-    pub(super) fn is_stale(&self) -> bool {
-        self.is_stale
+    /// The realms whose revocations are too old to accept a key by.
+    pub(super) fn stale(&self) -> &Stale {
+        &self.stale
     }
 
     /// What keys are verified by.

@@ -104,7 +104,9 @@ impl Rest {
                 Err(rejection) => self.reject(candidate, rejection),
                 Ok(()) if self.accepted.is_some() => {}
                 // Before the hash, which costs much and would decide nothing.
-                Ok(()) if candidate.is_slow() && state.is_stale => self.fail(VerifyError::Stale),
+                Ok(()) if candidate.is_slow() && state.stale.covers(candidate.key().id.realm()) => {
+                    self.fail(VerifyError::Stale);
+                }
                 Ok(()) => return self.ask(candidate, None),
             }
         }

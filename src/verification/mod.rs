@@ -17,6 +17,7 @@ mod accepted;
 mod ending;
 mod imported;
 mod imported_keys;
+mod stale;
 mod wanted;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub(crate) use self::{
     accepted::Accepted,
     ending::decide_ending,
     imported_keys::{ImportedKeysError, importing_realms, read_imported_keys},
+    stale::Stale,
     wanted::Wanted,
 };
 use crate::imported::{Candidate, ImportedKeys};
@@ -39,8 +41,8 @@ pub(crate) type Verdict = Result<Accepted, VerifyError>;
 #[derive(Clone, Copy)]
 pub(crate) struct VerifierState<'s> {
     pub(crate) verifier: &'s Verifier,
-    /// Whether the revocations are older than the configuration allows.
-    pub(crate) is_stale: bool,
+    /// The realms whose revocations are older than the configuration allows.
+    pub(crate) stale: &'s Stale,
     pub(crate) imported: &'s ImportedKeys,
     /// The realms that accept imported keys.
     pub(crate) importing: &'s [Realm],
@@ -83,7 +85,7 @@ pub(crate) enum Checked {
 impl VerifierState<'_> {
     /// The one place where a key is accepted.
     fn accept(&self, accepted: Accepted) -> Verdict {
-        if self.is_stale { Err(VerifyError::Stale) } else { Ok(accepted) }
+        if self.stale.covers(accepted.id().realm()) { Err(VerifyError::Stale) } else { Ok(accepted) }
     }
 }
 
@@ -92,7 +94,7 @@ pub(crate) fn decide(state: &VerifierState<'_>, text: &str, wanted: &Wanted, now
     match wanted.open(state.verifier, text, now) {
         Ok(Opened::Verified(verified)) => Step::Done(state.accept(Accepted::Sealed(verified))),
         // Before the hash, which costs much and would decide nothing.
-        Ok(Opened::Secret(_)) if state.is_stale => Step::Done(Err(VerifyError::Stale)),
+        Ok(Opened::Secret(check)) if state.stale.covers(check.id().realm()) => Step::Done(Err(VerifyError::Stale)),
         Ok(Opened::Secret(check)) => Step::Ask(Pending::SecretHalf(check)),
         Err(VerifyError::Rejected(rejection @ (Rejection::Malformed | Rejection::Checksum))) => {
             imported::decide(state, text, wanted, now, rejection)

@@ -56,7 +56,7 @@ impl Keys {
 struct Moment {
     verifier: Verifier,
     imported: ImportedKeys,
-    is_stale: bool,
+    stale: Stale,
 }
 
 impl Moment {
@@ -67,13 +67,13 @@ impl Moment {
         for number in [1, 2] {
             add_imported(&imported, number);
         }
-        Moment { verifier, imported, is_stale }
+        Moment { verifier, imported, stale: Stale::all(is_stale) }
     }
 
     fn state(&self) -> VerifierState<'_> {
         static REALMS: std::sync::OnceLock<[Realm; 1]> = std::sync::OnceLock::new();
         let importing = REALMS.get_or_init(|| [realm()]);
-        VerifierState { verifier: &self.verifier, is_stale: self.is_stale, imported: &self.imported, importing }
+        VerifierState { verifier: &self.verifier, stale: &self.stale, imported: &self.imported, importing }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     imported::ImportedKeys,
     secret,
     store::Following,
-    verification::{Step, VerifierState, Wanted, decide},
+    verification::{Stale, Step, VerifierState, Wanted, decide},
 };
 
 /// Texts of one key that are presented, the newest of them.
@@ -160,7 +160,7 @@ impl World {
             };
             let state = VerifierState {
                 verifier: &verifier,
-                is_stale: false,
+                stale: &Stale::Nothing,
                 imported: &ImportedKeys::default(),
                 importing: &[],
             };

@@ -20,6 +20,10 @@ impl LogId {
         LogId(bytes)
     }
 
+    pub(super) fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// A new id from the operating system's generator.
     pub fn random() -> Result<Self, RandomError> {
         random::bytes().map(LogId)

@@ -50,6 +50,7 @@ mod head;
 mod line;
 mod log_id;
 mod message;
+mod saved;
 mod source;
 mod state;
 pub mod static_feed;
@@ -63,6 +64,7 @@ pub use self::{
     head::Head,
     log_id::{LogId, LogIdError},
     message::Message,
+    saved::SavedStateError,
     source::{Answer, MessageSource},
     state::{Applied, FeedState},
 };

@@ -15,14 +15,14 @@ use crate::{
 /// was compromised or destroyed stays refused.
 #[derive(Clone, Debug)]
 pub struct FeedState {
-    realm: Option<Realm>,
-    log_id: Option<LogId>,
-    log: RevocationLog,
-    this_update: u64,
-    next_update: Option<u64>,
-    keyring_serial: u64,
-    versions: Vec<(KeyVersion, VersionState)>,
-    refused: Vec<KeyVersion>,
+    pub(super) realm: Option<Realm>,
+    pub(super) log_id: Option<LogId>,
+    pub(super) log: RevocationLog,
+    pub(super) this_update: u64,
+    pub(super) next_update: Option<u64>,
+    pub(super) keyring_serial: u64,
+    pub(super) versions: Vec<(KeyVersion, VersionState)>,
+    pub(super) refused: Vec<KeyVersion>,
 }
 
 /// What a message brought.

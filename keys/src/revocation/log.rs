@@ -147,6 +147,36 @@ impl RevocationLog {
         self.resumed.clear();
     }
 
+    /// Shows all that is in force and all that waits, as changes that make the same from nothing, with their times.
+    #[cfg(feature = "follow")]
+    pub(crate) fn for_each(&self, show: &mut dyn FnMut(Change, Option<u32>)) {
+        self.revocations.for_each(&mut |kind, realm, entry| {
+            if let Some(change) = super::entries::change(kind, realm, entry) {
+                show(change, None);
+            }
+        });
+        self.scheduled.iter().for_each(|((at, id), expires_at)| {
+            show(Change::Revoke { id: *id, expires_at: *expires_at }, Some(*at));
+        });
+    }
+
+    /// The log at its end, `seq`, with what [`RevocationLog::for_each`] showed there.
+    #[cfg(feature = "follow")]
+    pub(crate) fn restored(seq: u64, shown: impl Iterator<Item = (Change, Option<u32>)>, now: u64) -> Self {
+        let mut log = RevocationLog { seq, end: seq, ..RevocationLog::default() };
+        let at_once = shown.filter_map(|(change, effective_at)| match (change, effective_at) {
+            (Change::Revoke { id, expires_at }, Some(at)) => {
+                log.schedule(at, id, expires_at);
+                None
+            }
+            (change, _) => Some(change),
+        });
+        let revocations = Revocations::from_changes(at_once);
+        log.revocations = revocations;
+        log.due(now);
+        log
+    }
+
     fn schedule(&mut self, at: u32, id: ApiKeyId, expires_at: Option<u32>) {
         let expires_at = expires_at.filter(|expires_at| *expires_at != 0);
         let known = self.scheduled.entry((at, id)).or_insert(expires_at);

@@ -9,6 +9,8 @@
 mod apply;
 mod change;
 mod chunk;
+#[cfg(feature = "follow")]
+mod entries;
 mod entry;
 mod event;
 mod filter;

@@ -49,6 +49,18 @@ impl RealmIndex {
         }
     }
 
+    /// Shows every entry with its kind, in no order; a rule about the realm has no key.
+    #[cfg(feature = "follow")]
+    pub(super) fn for_each(&self, show: &mut dyn FnMut(super::ChangeKind, &Entry)) {
+        use super::ChangeKind;
+        if self.issued_before > 0 {
+            show(ChangeKind::RevokeRealm, &Entry { key: [0; 16], time: self.issued_before });
+        }
+        self.revoked.for_each(&mut |entry| show(ChangeKind::Revoke, entry));
+        self.suspended.for_each(&mut |entry| show(ChangeKind::Suspend, entry));
+        self.apps.for_each(&mut |entry| show(ChangeKind::RevokeApp, entry));
+    }
+
     /// Only the ids that are to be kept, as far as they lie in these parts; rules stay.
     pub(super) fn retain(
         &self,

@@ -79,6 +79,14 @@ impl Table {
         }
     }
 
+    /// Shows every entry, in no order.
+    #[cfg(feature = "follow")]
+    pub(super) fn for_each(&self, show: &mut dyn FnMut(&Entry)) {
+        if let Some(root) = &self.root {
+            root.for_each(show);
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.root.as_ref().map_or(0, Node::len)
     }
@@ -157,6 +165,14 @@ impl Node {
                 let children = digit(*range.start(), depth)..=digit(*range.end(), depth);
                 branch.children[children].iter().for_each(|child| child.hashes(range, depth + 1, hasher, hashes));
             }
+        }
+    }
+
+    #[cfg(feature = "follow")]
+    fn for_each(&self, show: &mut dyn FnMut(&Entry)) {
+        match self {
+            Node::Chunk(chunk) => chunk.leaves().iter().flat_map(|leaf| leaf.iter()).for_each(show),
+            Node::Branch(branch) => branch.children.iter().for_each(|child| child.for_each(show)),
         }
     }
 

@@ -28,6 +28,8 @@ mod revocation;
 mod revocation_growth;
 mod revocation_log;
 mod rotation;
+#[cfg(feature = "follow")]
+mod saved_state;
 mod secret;
 #[cfg(any(feature = "follow", feature = "tower"))]
 mod shared;

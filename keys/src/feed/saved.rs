@@ -1,0 +1,214 @@
+//! A follower's state as bytes, for one that survives a restart without its server. Who stores them authenticates them: unlike
+//! messages they carry no proof of their own.
+
+use uuid::Uuid;
+
+use super::{FeedState, LogId};
+use crate::{
+    api_key::ApiKeyId,
+    key_version::KeyVersion,
+    keyring::VersionState,
+    realm::Realm,
+    revocation::{Change, RevocationLog},
+};
+
+const FORMAT: u8 = 1;
+
+/// Bytes that are no saved state of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("these bytes are no state of a follower of this version")]
+pub struct SavedStateError;
+
+impl FeedState {
+    /// The state as bytes, once the end of the log was reached; before that there is nothing to go on from.
+    pub fn save(&self) -> Option<Vec<u8>> {
+        let log_id = self.log_id.filter(|_| self.log.at_end() && self.next_update.is_some())?;
+        let mut out = Out(Vec::with_capacity(256 + 24 * self.log.revocations().len()));
+        out.byte(FORMAT);
+        out.realm(self.realm);
+        out.0.extend(log_id.as_bytes());
+        [self.log.seq(), self.this_update, self.next_update?, self.keyring_serial].map(|number| out.number(number));
+        out.number(self.versions.len() as u64);
+        for (version, state) in &self.versions {
+            out.time(version.number());
+            out.byte(state_number(*state)?);
+        }
+        out.number(self.refused.len() as u64);
+        self.refused.iter().for_each(|version| out.time(version.number()));
+        let mut realm = None;
+        self.log.for_each(&mut |change, effective_at| out.change(change, effective_at, &mut realm));
+        Some(out.0)
+    }
+
+    /// The state of these bytes, for a follower of this realm or of every realm; `now` is in Unix seconds.
+    pub fn restore(realm: Option<Realm>, bytes: &[u8], now: u64) -> Result<Self, SavedStateError> {
+        let mut rest = In(bytes);
+        if rest.byte()? != FORMAT || rest.realm()? != realm {
+            return Err(SavedStateError);
+        }
+        let mut state = FeedState::new(realm);
+        state.log_id = Some(LogId::from_bytes(rest.take()?));
+        let [seq, this_update, next_update, keyring_serial] = [(); 4].map(|()| rest.number());
+        (state.this_update, state.next_update, state.keyring_serial) =
+            (this_update?, Some(next_update?), keyring_serial?);
+        for _ in 0..rest.number()? {
+            let version = rest.version()?;
+            let number = usize::from(rest.byte()?);
+            state.versions.push((version, *VersionState::ALL.get(number).ok_or(SavedStateError)?));
+        }
+        for _ in 0..rest.number()? {
+            state.refused.push(rest.version()?);
+        }
+        let (mut realm, mut broken) = (None, false);
+        let statements = std::iter::from_fn(|| {
+            let next = (!rest.0.is_empty()).then(|| rest.change(&mut realm)).transpose();
+            next.unwrap_or_else(|_| {
+                broken = true;
+                None
+            })
+        });
+        state.log = RevocationLog::restored(seq?, statements, now);
+        if broken { Err(SavedStateError) } else { Ok(state) }
+    }
+}
+
+fn state_number(state: VersionState) -> Option<u8> {
+    VersionState::ALL.iter().position(|one| *one == state).and_then(|at| u8::try_from(at).ok())
+}
+
+/// What a statement is about.
+mod tag {
+    pub(super) const REALM: u8 = 0;
+    pub(super) const REVOKE: u8 = 1;
+    pub(super) const REVOKE_LATER: u8 = 2;
+    pub(super) const SUSPEND: u8 = 3;
+    pub(super) const APP_EVERYWHERE: u8 = 4;
+    pub(super) const APP: u8 = 5;
+    pub(super) const RULE: u8 = 6;
+}
+
+struct Out(Vec<u8>);
+
+impl Out {
+    fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    fn time(&mut self, time: u32) {
+        self.0.extend(time.to_be_bytes());
+    }
+
+    fn number(&mut self, number: u64) {
+        self.0.extend(number.to_be_bytes());
+    }
+
+    fn realm(&mut self, realm: Option<Realm>) {
+        let name = realm.as_ref().map(Realm::as_slice).unwrap_or_default();
+        // A name has 24 bytes at most.
+        self.byte(name.len() as u8);
+        self.0.extend(name);
+    }
+
+    fn change(&mut self, change: Change, effective_at: Option<u32>, current: &mut Option<Realm>) {
+        let of = match change {
+            Change::Revoke { id, .. } | Change::Suspend { id, .. } | Change::Resume { id } => Some(id.realm()),
+            Change::RevokeApp { realm, .. } => realm,
+            Change::RevokeRealm { realm, .. } => Some(realm),
+            Change::ForgetVersion { .. } => None,
+        };
+        if of.is_some() && of != *current {
+            self.byte(tag::REALM);
+            self.realm(of);
+            *current = of;
+        }
+        let (tag, key, time): (u8, &[u8], u32) = match (&change, effective_at) {
+            (Change::Revoke { id, expires_at }, None) => (tag::REVOKE, id.bytes(), expires_at.unwrap_or_default()),
+            (Change::Revoke { id, expires_at }, Some(at)) => {
+                self.byte(tag::REVOKE_LATER);
+                self.time(at);
+                self.0.extend(id.bytes());
+                return self.time(expires_at.unwrap_or_default());
+            }
+            (Change::Suspend { id, expires_at }, _) => (tag::SUSPEND, id.bytes(), expires_at.unwrap_or_default()),
+            (Change::RevokeApp { app_id, realm, issued_before }, _) => {
+                (if realm.is_some() { tag::APP } else { tag::APP_EVERYWHERE }, app_id.as_bytes(), *issued_before)
+            }
+            (Change::RevokeRealm { issued_before, .. }, _) => (tag::RULE, &[], *issued_before),
+            (Change::Resume { .. } | Change::ForgetVersion { .. }, _) => return,
+        };
+        self.byte(tag);
+        self.0.extend(key);
+        self.time(time);
+    }
+}
+
+struct In<'b>(&'b [u8]);
+
+impl In<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], SavedStateError> {
+        let (first, rest) = self.0.split_first_chunk::<N>().ok_or(SavedStateError)?;
+        self.0 = rest;
+        Ok(*first)
+    }
+
+    fn byte(&mut self) -> Result<u8, SavedStateError> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    fn time(&mut self) -> Result<u32, SavedStateError> {
+        self.take().map(u32::from_be_bytes)
+    }
+
+    fn number(&mut self) -> Result<u64, SavedStateError> {
+        self.take().map(u64::from_be_bytes)
+    }
+
+    fn version(&mut self) -> Result<KeyVersion, SavedStateError> {
+        KeyVersion::new(self.time()?).ok_or(SavedStateError)
+    }
+
+    fn realm(&mut self) -> Result<Option<Realm>, SavedStateError> {
+        let length = usize::from(self.byte()?);
+        let (name, rest) = self.0.split_at_checked(length).ok_or(SavedStateError)?;
+        self.0 = rest;
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let name = std::str::from_utf8(name).map_err(|_| SavedStateError)?;
+        name.parse().map(Some).map_err(|_| SavedStateError)
+    }
+
+    /// The next statement, and when it takes effect.
+    fn change(&mut self, current: &mut Option<Realm>) -> Result<(Change, Option<u32>), SavedStateError> {
+        loop {
+            let tag = self.byte()?;
+            if tag == tag::REALM {
+                *current = self.realm()?;
+                continue;
+            }
+            if tag == tag::APP_EVERYWHERE {
+                let app_id = Uuid::from_bytes(self.take()?);
+                return Ok((Change::RevokeApp { app_id, realm: None, issued_before: self.time()? }, None));
+            }
+            let realm = current.ok_or(SavedStateError)?;
+            let expiry = |time: u32| Some(time).filter(|time| *time != 0);
+            return Ok(match tag {
+                tag::REVOKE | tag::REVOKE_LATER => {
+                    let effective_at = (tag == tag::REVOKE_LATER).then(|| self.time()).transpose()?;
+                    let id = ApiKeyId::new(realm, self.take()?);
+                    (Change::Revoke { id, expires_at: expiry(self.time()?) }, effective_at)
+                }
+                tag::SUSPEND => {
+                    let id = ApiKeyId::new(realm, self.take()?);
+                    (Change::Suspend { id, expires_at: expiry(self.time()?) }, None)
+                }
+                tag::APP => {
+                    let app_id = Uuid::from_bytes(self.take()?);
+                    (Change::RevokeApp { app_id, realm: Some(realm), issued_before: self.time()? }, None)
+                }
+                tag::RULE => (Change::RevokeRealm { realm, issued_before: self.time()? }, None),
+                _ => return Err(SavedStateError),
+            });
+        }
+    }
+}

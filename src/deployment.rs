@@ -10,7 +10,7 @@ use std::{
 
 use bulla::{
     feed::SigningKey,
-    keyring::{KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey},
+    keyring::{ExportError, KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey},
     source::{SourceError, Sources},
 };
 
@@ -92,6 +92,10 @@ pub(crate) enum DeploymentError {
     StagedAhead { version: KeyVersion, staged_at: Timestamp, now: Timestamp },
     #[error("feed.signing_key: {0}")]
     FeedKey(SourceError),
+    #[error("an export is signed by the feed's key, which edges trust, and feed.signing_key is not set: set it")]
+    ExportUnsigned,
+    #[error(transparent)]
+    Export(#[from] ExportError),
     #[error("assertion.signing_keys: {0}")]
     Assertion(#[from] AssertionError),
     #[error(transparent)]

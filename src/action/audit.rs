@@ -42,6 +42,11 @@ impl Actor {
         Actor { name: format!("cert:{name}"), address }
     }
 
+    /// The caller that an edge's configuration lists by this name, from this address.
+    pub(crate) fn listed(name: &str, address: Option<IpAddr>) -> Self {
+        Actor { name: format!("caller:{name}"), address }
+    }
+
     /// The record of something this actor does.
     pub(crate) fn record(&self, at: Timestamp, action: &str, target: Option<String>, detail: Value) -> AuditRecord {
         AuditRecord {

@@ -2,6 +2,7 @@
 //! audit record: an action that cannot be recorded is not done.
 
 pub(crate) mod audit;
+pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod issue;
 pub(crate) mod keyring;

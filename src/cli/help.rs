@@ -8,7 +8,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["quickstart", "init", "serve", "status", "doctor"]),
     ("API keys", &["issue", "verify", "inspect", "revoke", "reveal", "keys"]),
-    ("Master keys and records", &["keyring", "audit", "feed"]),
+    ("Master keys and records", &["keyring", "edge", "audit", "feed"]),
     ("Other", &["completions", "help"]),
 ];
 

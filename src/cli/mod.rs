@@ -9,6 +9,7 @@ mod common_args;
 mod completions;
 mod confirm;
 mod doctor;
+mod edge;
 mod failure;
 mod feed;
 mod help;
@@ -70,6 +71,9 @@ enum Command {
     /// Show, check and change the keyring: rotate a master key, end a leaked one
     #[command(subcommand)]
     Keyring(keyring::Keyring),
+    /// Set up an edge: a verifier elsewhere, without store and keyring
+    #[command(subcommand)]
+    Edge(edge::Edge),
     Audit(audit::Audit),
     /// The revocation feed as files, for followers that ask no node
     #[command(subcommand)]
@@ -147,6 +151,7 @@ fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
         Command::Audit(command) => command.run(config),
         Command::Keys(command) => command.run(config),
         Command::Keyring(command) => command.run(config),
+        Command::Edge(command) => command.run(config),
         Command::Feed(command) => command.run(config),
         Command::Doctor(command) => command.run(config),
         Command::Status(command) => command.run(config),

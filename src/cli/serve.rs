@@ -2,15 +2,16 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::{ConfigArgument, Outcome};
+use super::{ConfigArgument, Failure, Outcome};
 use crate::{
     config::Listen,
+    deployment::Deployment,
     hardening,
     server::{Server, shutdown},
     telemetry::log,
@@ -19,6 +20,12 @@ use crate::{
 /// Run the service: data plane, admin plane and metrics, until SIGINT or SIGTERM
 #[derive(Args)]
 pub(super) struct Serve {
+    /// What this process is
+    #[arg(long, value_enum, default_value_t = Role::Node)]
+    role: Role,
+    /// The nodes or relays whose feed a verifier follows, instead of follow.sources
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    follow: Vec<String>,
     /// Where the data plane listens: HOST:PORT or unix:PATH
     #[arg(long, value_name = "ADDR")]
     data_listen: Option<Listen>,
@@ -30,9 +37,19 @@ pub(super) struct Serve {
     wait_for_source: bool,
 }
 
+/// The roles of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// Everything, on a store and a keyring
+    Node,
+    /// An edge: it verifies by exported keys and a feed, without a store
+    Verifier,
+}
+
 impl Serve {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let mut deployment = config.open()?;
+        self.check_role(&mut deployment)?;
         if let Some(listen) = self.data_listen {
             deployment.config.data.listen = listen;
         }
@@ -47,7 +64,11 @@ impl Serve {
         let hangup = hangup(&runtime)?;
         let grace = deployment.config.server.shutdown_grace.0;
         let served = runtime.block_on(async {
-            let server = Server::start(deployment, config.config.clone(), hangup, self.wait_for_source).await?;
+            let path = config.config.clone();
+            let server = match self.role {
+                Role::Node => Server::start(deployment, path, hangup, self.wait_for_source).await?,
+                Role::Verifier => Server::start_edge(deployment.config, path, hangup).await?,
+            };
             server.serve(shutdown::on_signal(grace)?).await;
             Ok(ExitCode::SUCCESS)
         });
@@ -55,6 +76,27 @@ impl Serve {
         runtime.shutdown_background();
         bulla::source::end_programs();
         served
+    }
+}
+
+impl Serve {
+    /// Refuses a role that the configuration is not for, and names its sources.
+    fn check_role(&self, deployment: &mut Deployment) -> Result<(), Failure> {
+        let told = match (self.role, &mut deployment.config.follow) {
+            (Role::Node, None) if self.follow.is_empty() => return Ok(()),
+            (Role::Node, None) => "--follow is for --role verifier: a node reads its store",
+            (Role::Node, Some(_)) => "this is the configuration of an edge, for it has a [follow]: add --role verifier",
+            (Role::Verifier, None) => {
+                "this is the configuration of a node, for it has no [follow]: `bulla edge init` makes that of an edge"
+            }
+            (Role::Verifier, Some(follow)) => {
+                if !self.follow.is_empty() {
+                    follow.sources.clone_from(&self.follow);
+                }
+                return Ok(());
+            }
+        };
+        Err(Failure::Usage(told.to_owned()))
     }
 }
 

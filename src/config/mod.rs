@@ -2,6 +2,7 @@
 
 mod client_address;
 mod env;
+mod follow;
 mod listen;
 mod mistake;
 mod tables;
@@ -21,6 +22,7 @@ use crate::text;
 
 pub(crate) use self::{
     client_address::{HeaderField, TrustedProxy},
+    follow::{FollowConfig, OnStale},
     listen::{Listen, Listener, Plane, UnixMode},
     tables::{
         AdminConfig, AssertionConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level,
@@ -34,6 +36,9 @@ use crate::input_file;
 
 /// The commented default file, which is the reference.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
+
+/// The commented file of an edge, with places for what each has of its own.
+pub(crate) const EDGE: &str = include_str!("edge.toml");
 
 /// The configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -58,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) verify: VerifyConfig,
     #[serde(default)]
     pub(crate) realms: BTreeMap<String, RealmConfig>,
+    /// Of an edge alone.
+    pub(crate) follow: Option<FollowConfig>,
     #[serde(default)]
     pub(crate) data: DataConfig,
     #[serde(default)]
@@ -109,6 +116,7 @@ impl Config {
     fn load_with(path: &Path, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
         let text = input_file::read(path, input_file::MAX_FILE);
         let text = text.map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        let text = follow::complete(&text);
         // The file without the environment first, so that an error shows its line.
         toml::from_str::<Config>(&text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
@@ -122,6 +130,9 @@ impl Config {
         }
         for tls in [&mut config.data.tls, &mut config.admin.tls, &mut config.metrics.tls].into_iter().flatten() {
             tls.start_at(folder);
+        }
+        if let Some(follow) = &mut config.follow {
+            follow.start_at(folder);
         }
         config.recheck(&path.display().to_string())?;
         Ok(config)
@@ -186,7 +197,10 @@ impl Config {
                 ));
             }
         }
-        if !self.store.url.starts_with("sqlite:") {
+        if let Some(follow) = &self.follow {
+            follow::check_alone(self)?;
+            follow.check(|realm| self.realms.contains_key(realm))?;
+        } else if !self.store.url.starts_with("sqlite:") {
             return Err("store.url must be sqlite:PATH".to_owned());
         }
         let listeners = self.listeners();
@@ -201,7 +215,8 @@ impl Config {
         for Listener { plane, listen, tls, .. } in listeners {
             if let Some(tls) = tls {
                 let is_realm = |realm: &str| self.realms.contains_key(realm);
-                tls.check(plane, is_realm).map_err(|message| format!("[{plane}.tls]: {message}"))?;
+                tls.check(plane, self.follow.is_some(), is_realm)
+                    .map_err(|message| format!("[{plane}.tls]: {message}"))?;
             } else if !self.server.allow_plaintext && !listen.is_local() {
                 return Err(format!(
                     "{plane}.listen is {listen}, which other machines reach, without TLS: write a [{plane}.tls], listen on \
@@ -242,7 +257,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
+    pub(super) fn written(text: &str) -> (tempfile::TempDir, PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("bulla.toml");
         std::fs::write(&path, text).expect("written");

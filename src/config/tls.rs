@@ -75,9 +75,13 @@ impl TlsConfig {
     }
 
     /// Refuses what cannot take effect, and a name that does not tell one client from another.
-    pub(super) fn check(&self, plane: Plane, is_realm: impl Fn(&str) -> bool) -> Result<(), String> {
-        if plane != Plane::Admin && (self.client_ca.is_some() || !self.clients.is_empty()) {
-            return Err("client_ca and clients belong under [admin.tls]: no other listener knows clients".to_owned());
+    pub(super) fn check(&self, plane: Plane, is_edge: bool, is_realm: impl Fn(&str) -> bool) -> Result<(), String> {
+        // An edge has no administrators; those who introspect there may have certificates.
+        let knows_clients = if is_edge { Plane::Data } else { Plane::Admin };
+        if plane != knows_clients && (self.client_ca.is_some() || !self.clients.is_empty()) {
+            return Err(format!(
+                "client_ca and clients belong under [{knows_clients}.tls]: no other listener knows clients"
+            ));
         }
         if self.client_ca.is_none() && !self.clients.is_empty() {
             return Err("clients needs client_ca: the file with who issues their certificates".to_owned());
@@ -117,7 +121,7 @@ mod tests {
     fn checked(plane: Plane, more: &str) -> Result<(), String> {
         let text = format!("certificate = 'c'\nkey = 'k'\n{more}");
         let config: TlsConfig = toml::from_str(&text).map_err(|error| error.to_string())?;
-        config.check(plane, |realm| ["live", "test"].contains(&realm))
+        config.check(plane, false, |realm| ["live", "test"].contains(&realm))
     }
 
     #[test]

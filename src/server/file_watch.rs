@@ -22,13 +22,16 @@ type Stamp = (SystemTime, u64, u64);
 pub(super) struct Watch(Arc<Notify>);
 
 impl Watch {
-    /// Looks at the files that `paths` names for as long as `app` lives, on a thread of its own: a disk may hang.
-    pub(super) fn start(app: &Arc<App>, paths: impl Fn(&App) -> Vec<PathBuf> + Send + 'static) -> Self {
+    /// Looks at the files that `paths` names for as long as `owner` lives, on a thread of its own: a disk may hang.
+    pub(super) fn start<T: Send + Sync + 'static>(
+        owner: &Arc<T>,
+        paths: impl Fn(&T) -> Vec<PathBuf> + Send + 'static,
+    ) -> Self {
         let notify = Arc::new(Notify::new());
-        let (told, weak) = (Arc::clone(&notify), Arc::downgrade(app));
+        let (told, weak) = (Arc::clone(&notify), Arc::downgrade(owner));
         let mut before = None;
         let look = move || {
-            while let Some(paths) = weak.upgrade().map(|app| paths(&app)) {
+            while let Some(paths) = weak.upgrade().map(|owner| paths(&owner)) {
                 let now: Vec<_> = paths.iter().map(|path| stamp(path)).collect();
                 if before.replace(now.clone()).is_some_and(|before| before != now) {
                     told.notify_one();

@@ -11,6 +11,7 @@ mod data;
 mod deadlines;
 mod descriptors;
 mod door;
+pub(crate) mod edge;
 mod extract;
 mod failed_calls;
 mod feed;
@@ -126,6 +127,8 @@ pub(crate) struct Addresses {
 pub(crate) enum StartError {
     #[error(transparent)]
     Deployment(#[from] DeploymentError),
+    #[error(transparent)]
+    Edge(#[from] edge::EdgeError),
     #[error("cannot listen on {listen}: {error}")]
     Listen { listen: Listen, error: std::io::Error },
 }
@@ -218,7 +221,7 @@ impl Server {
             tasks.spawn(bound.serve(endpoints, limits, transport, stop.clone(), grace));
         }
         while tasks.join_next().await.is_some() {}
-        let role = self.role;
+        let mut role = self.role;
         if let Err(panic) = tokio::task::spawn_blocking(move || role.finish()).await {
             tracing::error!(%panic, "uses and failed calls in memory are lost");
         }

@@ -1,12 +1,21 @@
-//! What makes a node a node: the endpoints of its listeners, and its work beside them.
+//! What makes a node a node, and an edge an edge: the endpoints of the listeners, and the work beside them.
 
 use std::{path::PathBuf, sync::Arc};
 
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
-use super::refresh::Refresher;
-use super::{App, Endpoints, Server, StartError, admin, data, data::DataPlane, deadlines, following, housekeeping};
-use crate::{config::Plane, deployment::Deployment};
+use super::{
+    App, Endpoints, Server, StartError, admin,
+    data::{self, DataPlane},
+    deadlines,
+    edge::Edge,
+    following, housekeeping,
+    refresh::Refresher,
+};
+use crate::{
+    config::{Config, Plane},
+    deployment::Deployment,
+};
 
 /// A role of the service.
 pub(super) trait Role: Send {
@@ -17,7 +26,7 @@ pub(super) trait Role: Send {
     fn start(&mut self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>);
 
     /// Writes down what is still in memory. All requests are answered.
-    fn finish(&self);
+    fn finish(&mut self);
 }
 
 /// A node: the service with a store and a keyring.
@@ -46,12 +55,38 @@ impl Role for Node {
         }
     }
 
-    fn finish(&self) {
+    fn finish(&mut self) {
         housekeeping::finish(&self.app);
     }
 }
 
+impl Role for Edge {
+    fn endpoints(&self, plane: Plane) -> Option<Endpoints> {
+        match plane {
+            Plane::Data => Some(Endpoints::Data(DataPlane::of_edge(self.core.clone()))),
+            // Nothing can be administered here.
+            Plane::Admin => None,
+            Plane::Metrics => Some(Endpoints::Others(data::metrics_router_of_edge(self.core.clone()))),
+        }
+    }
+
+    fn start(&mut self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) {
+        Edge::start(self, tasks, stop);
+    }
+
+    fn finish(&mut self) {
+        Edge::finish(self);
+    }
+}
+
 impl Server {
+    /// Loads an edge, and opens its ports: `docs/EDGES.md`.
+    pub(crate) async fn start_edge(config: Config, config_path: PathBuf, hangup: Signal) -> Result<Self, StartError> {
+        let loading = tokio::task::spawn_blocking(move || Edge::load(config, config_path, hangup));
+        let edge = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        Server::open(edge.core.clone(), Box::new(edge)).await
+    }
+
     /// Loads everything, with `wait_for_source` once the key sources answer, and then opens the ports. The configuration is read
     /// again from `config_path` when something changes, and at every `hangup`.
     pub(crate) async fn start(

@@ -4,7 +4,8 @@ use std::{ops::Deref, sync::Arc};
 
 use bulla::{
     Issuer, Realm, Verifier,
-    keyring::{Keyring, KeyringDocument, KeyringId},
+    feed::FeedState,
+    keyring::{ExportedKeyring, Keyring, KeyringDocument, KeyringId},
     revocation::Revocations,
 };
 
@@ -13,6 +14,7 @@ use crate::{
     assertion::Assertions,
     clock,
     config::{AssertionConfig, Config, PepperConfig},
+    deployment::{Deployment, DeploymentError},
     imported::ImportedKeys,
     secret::{self, Peppers},
     store::Store,
@@ -53,6 +55,38 @@ pub(super) struct Keys {
     pub(super) assertions: Option<Arc<Assertions>>,
     pub(super) assertions_for: AssertionConfig,
     pub(super) tls: Tls,
+}
+
+/// What an edge loads beside its exports.
+#[derive(Clone)]
+pub(super) struct EdgeParts {
+    pub(super) config: Config,
+    pub(super) tls: Tls,
+    assertions: Option<Arc<Assertions>>,
+}
+
+impl EdgeParts {
+    /// Reads the files that `config` names.
+    pub(super) fn load(config: Config) -> Result<Self, DeploymentError> {
+        let tls = Tls::load(&config)?;
+        let deployment = Deployment::of(config);
+        let assertions = deployment.assertions()?.map(Arc::new);
+        Ok(EdgeParts { config: deployment.config, tls, assertions })
+    }
+
+    /// The same for a changed configuration and changed files, and what failed: that stays as it was.
+    pub(super) fn reload(&self, config: Config) -> (Self, Vec<String>) {
+        let (tls, mut failed) = self.tls.reload(&config);
+        let deployment = Deployment::of(config);
+        let assertions = match deployment.assertions() {
+            Ok(assertions) => assertions.map(Arc::new),
+            Err(error) => {
+                failed.push(error.to_string());
+                self.assertions.clone()
+            }
+        };
+        (EdgeParts { config: deployment.config, tls, assertions }, failed)
+    }
 }
 
 impl Snapshot {
@@ -137,6 +171,31 @@ impl Loaded {
             counters: metrics.keyring_loaded(&document),
             default_realms: config.default_realms(),
             importing: importing_realms(&config),
+            config,
+            keys,
+            document,
+        }
+    }
+
+    /// What an edge verifies by. It has nothing to issue with: its issuer has no key, and its document is what exports and feed
+    /// say of the versions.
+    pub(super) fn of_edge(parts: &EdgeParts, exported: &ExportedKeyring, feed: &FeedState, metrics: &Metrics) -> Self {
+        let EdgeParts { config, tls, assertions } = parts.clone();
+        let document = exported.document(feed.keyring_serial(), feed.versions());
+        let keys = Keys {
+            keyring: Keyring::empty(exported.id()),
+            peppers: None,
+            peppers_for: (None, exported.id()),
+            assertions,
+            assertions_for: config.assertion.clone(),
+            tls,
+        };
+        Loaded {
+            verifier: Verifier::of_exports(exported).refusing(feed.refused()),
+            issuer: Issuer::new(&keys.keyring),
+            counters: metrics.keyring_loaded(&document),
+            default_realms: config.default_realms(),
+            importing: Vec::new(),
             config,
             keys,
             document,

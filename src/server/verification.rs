@@ -1,10 +1,7 @@
 //! Verification in the service: the shell that answers the questions of [`crate::verification`] without blocking, and counts
 //! how each one ended.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use axum::http::{HeaderMap, HeaderName};
 use bulla::{ApiKey, ApiKeyId, Rejection, VerifyError, layer::Credential};

@@ -17,7 +17,7 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-use super::exposition::Format;
+use super::{exposition::Format, follow_metrics::FollowMetrics};
 use crate::config::Plane;
 
 /// All metrics of the process.
@@ -232,6 +232,12 @@ impl Metrics {
         metrics
     }
 
+    /// The same of an edge, with how it follows.
+    pub(crate) fn with_follow(mut self) -> (Self, FollowMetrics) {
+        let follow = FollowMetrics::new(&mut self.registry);
+        (self, follow)
+    }
+
     /// Shows `document` as the loaded keyring, and returns the counters of its versions.
     pub(crate) fn keyring_loaded(&self, document: &KeyringDocument) -> VersionCounters {
         self.keyring_serial.inner().store(document.serial(), Ordering::Relaxed);
@@ -360,7 +366,7 @@ impl VersionCounters {
 }
 
 /// A new metric, shown under this name.
-fn register<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
+pub(super) fn register<M: Metric + Clone + Default>(registry: &mut Registry, name: &str, help: &str) -> M {
     let metric = M::default();
     registry.register(name, help, metric.clone());
     metric

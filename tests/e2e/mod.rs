@@ -13,6 +13,9 @@ mod deploy;
 mod doctor;
 mod documents;
 mod doors;
+mod edge_exports;
+mod edge_state;
+mod edges;
 #[cfg(feature = "escrow")]
 mod escrow;
 mod exchanged_store;

@@ -1,9 +1,11 @@
-//! Every endpoint that verifies API keys, and the command, say the same of the same key, and for the same reason.
+//! Every endpoint that verifies API keys, on a node and on an edge, and the command, say the same of the same key, and for the same
+//! reason.
 
 use serde_json::{Value, json};
 
 use crate::support::{
     deployment::{APP, Deployment, altered, with_checksum},
+    edge::Edge,
     envoy::{Envoy, Question},
     imported::{KEY, import, row, sha256},
     server::Server,
@@ -14,6 +16,8 @@ const FORM: [(&str, &str); 1] = [("content-type", "application/x-www-form-urlenc
 const ACTIVE: &str = "active";
 /// Not told by the reason but by the status.
 const STALE: &str = "stale";
+/// The same, and no reason is counted for it: an edge has no hashes of secret halves.
+const UNCHECKED: &str = "unchecked";
 
 /// A text, what a caller wants of it, and what is to come of it.
 struct Case {
@@ -36,8 +40,22 @@ struct Said {
 
 struct World {
     deployment: Deployment,
+    node: Place,
+    edge: Place,
+    _folder: Edge,
+}
+
+/// A process that verifies, and a caller who may introspect there.
+struct Place {
     server: Server,
     envoy: Envoy,
+    caller: String,
+}
+
+impl Place {
+    fn new(server: Server, caller: &str) -> Self {
+        Place { envoy: Envoy::new(&server.data), server, caller: caller.to_owned() }
+    }
 }
 
 fn id_of(text: &str) -> String {
@@ -52,15 +70,23 @@ impl World {
     fn new() -> Self {
         let deployment = Deployment::new();
         deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"1s\"");
-        let server = Server::start(&deployment);
-        World { envoy: Envoy::new(&server.data), server, deployment }
+        deployment.configure("valid_for = \"60s\"\n\n[assertion]", "valid_for = \"2s\"\n\n[assertion]");
+        let node = Server::start(&deployment);
+        let folder = Edge::new(&deployment, &[&format!("http://{}", node.data.address)], &["live"]);
+        folder.configure("max_stale = \"1h\"", "max_stale = \"4s\"");
+        let made = folder.run(&["edge", "caller", "test", "--json"]).ok().json();
+        let line = made["line"].as_str().expect("a line");
+        folder.configure("[follow.callers]\n", &format!("[follow.callers]\n{line}\n"));
+        let edge = Place::new(folder.start(), made["token"].as_str().expect("a token"));
+        edge.server.until("the first message", |edge| edge.data.get("/readyz").status == 200);
+        World { node: Place::new(node, &deployment.admin_key), edge, _folder: folder, deployment }
     }
 
     fn cases(&self) -> Vec<Case> {
-        let issue = |more: &[&str]| self.deployment.issue_text("live", more);
+        let (server, issue) = (&self.node.server, |more: &[&str]| self.deployment.issue_text("live", more));
         let revoke = |text: &str| {
             let path = format!("/v1/api-keys/{}", id_of(text));
-            assert_eq!(self.server.admin.request("DELETE", &path, &[], "").status, 200);
+            assert_eq!(server.admin.request("DELETE", &path, &[], "").status, 200);
         };
         let case = |name, text: &str, expected, ends| Case {
             name,
@@ -74,10 +100,10 @@ impl World {
         let (revoked, suspended) = (issue(&[]), issue(&[]));
         revoke(&revoked);
         let path = format!("/v1/api-keys/{}/suspend", id_of(&suspended));
-        assert_eq!(self.server.admin.post(&path, &json!({})).status, 200);
+        assert_eq!(server.admin.post(&path, &json!({})).status, 200);
         let expired = issue(&["--ttl", "1s"]);
         let bound = issue(&["--audience", "shop"]);
-        let secret = self.server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP, "secret": true}));
+        let secret = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP, "secret": true}));
         let secret = secret.json()["api_key"].as_str().expect("a key").to_owned();
         let place = secret.len() - 20;
         let wrong_secret = altered(&secret, place, another(&secret[place..=place]));
@@ -92,12 +118,12 @@ impl World {
             &["--scheme", "sha256"],
         )
         .ok();
-        self.server.until("the import", |server| {
+        server.until("the import", |server| {
             server.data.post("/v1/verify", &json!({"api_key": ended})).json()["active"] == true
         });
-        let gone = self.server.data.post("/v1/verify", &json!({"api_key": ended})).json()["api_key_id"].clone();
+        let gone = server.data.post("/v1/verify", &json!({"api_key": ended})).json()["api_key_id"].clone();
         let path = format!("/v1/api-keys/{}", gone.as_str().expect("an id"));
-        assert_eq!(self.server.admin.request("DELETE", &path, &[], "").status, 200);
+        assert_eq!(server.admin.request("DELETE", &path, &[], "").status, 200);
         std::thread::sleep(std::time::Duration::from_secs(2));
         let scoped = |scope| Case { scope: Some(scope), ..case("a scope", &good, ACTIVE, 200) };
         vec![
@@ -125,6 +151,19 @@ impl World {
         ]
     }
 
+    fn command(&self, case: &Case) -> Said {
+        let mut arguments = vec!["verify", "-", "--json"];
+        arguments.extend(case.scope.iter().flat_map(|scope| ["--scope", scope]));
+        arguments.extend(case.audience.iter().flat_map(|audience| ["--audience", audience]));
+        let ran = self.deployment.run_with(&arguments, &case.text);
+        let answer: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out));
+        let verdict = by_answer(200, &answer);
+        assert_eq!(ran.code, if verdict == ACTIVE { 0 } else { 1 }, "{}", ran.out);
+        Said { verdict, reason: answer["reason"].as_str().unwrap_or_default().to_owned() }
+    }
+}
+
+impl Place {
     /// What every endpoint of the data plane says that can be asked this.
     fn asked(&self, case: &Case) -> Vec<(&'static str, Said)> {
         let Case { text, scope, audience, .. } = case;
@@ -168,26 +207,15 @@ impl World {
         said
     }
 
-    /// What introspection says, which takes a credential of its own, and so is no use while nothing is accepted.
+    /// What introspection says, which takes a credential of its own, and so is no use on a node while nothing is accepted.
     fn introspected(&self, case: &Case) -> Said {
         let form =
             format!("token={}{}", case.text, case.audience.map(|it| format!("&audience={it}")).unwrap_or_default());
-        let reader = self.server.data.bearer(&self.deployment.admin_key);
+        let reader = self.server.data.bearer(&self.caller);
         self.counted(|| {
             let answer = reader.request("POST", "/v1/introspect", &FORM, &form);
             by_answer(answer.status, &answer.json())
         })
-    }
-
-    fn command(&self, case: &Case) -> Said {
-        let mut arguments = vec!["verify", "-", "--json"];
-        arguments.extend(case.scope.iter().flat_map(|scope| ["--scope", scope]));
-        arguments.extend(case.audience.iter().flat_map(|audience| ["--audience", audience]));
-        let ran = self.deployment.run_with(&arguments, &case.text);
-        let answer: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out));
-        let verdict = by_answer(200, &answer);
-        assert_eq!(ran.code, if verdict == ACTIVE { 0 } else { 1 }, "{}", ran.out);
-        Said { verdict, reason: answer["reason"].as_str().unwrap_or_default().to_owned() }
     }
 
     /// The verdict, and the one reason that the metrics count meanwhile.
@@ -237,44 +265,73 @@ fn by_status(status: i32) -> &'static str {
 fn said(expected: &'static str) -> Said {
     let verdict = match expected {
         ACTIVE | STALE | "scope" => expected,
+        UNCHECKED => STALE,
         _ => "inactive",
     };
-    Said { verdict, reason: if expected == ACTIVE { String::new() } else { expected.to_owned() } }
+    Said { verdict, reason: if [ACTIVE, UNCHECKED].contains(&expected) { String::new() } else { expected.to_owned() } }
+}
+
+/// What an edge says, which knows neither hashes nor imported keys.
+fn at_edge(case: &Case) -> &'static str {
+    match case.name {
+        "a secret half" | "a wrong secret half" => UNCHECKED,
+        "imported" | "imported and revoked" => "malformed",
+        _ => case.expected,
+    }
+}
+
+/// Where nothing is accepted. No hash is computed in vain. What is refused anyway is refused.
+fn while_stale(expected: &'static str) -> &'static str {
+    if matches!(expected, ACTIVE | UNCHECKED | "secret_wrong") { STALE } else { expected }
 }
 
 #[test]
 fn every_way_of_verifying_says_the_same() {
     let world = World::new();
     let cases = world.cases();
+    let (node, edge) = (&world.node, &world.edge);
+    edge.server.until("what was revoked", |edge| {
+        let page = |server: &Server| server.data.get("/readyz").json()["degraded"].to_string();
+        page(edge) == "[]"
+    });
     for case in &cases {
-        for (way, heard) in world.asked(case) {
-            assert_eq!(heard, said(case.expected), "{way}: {}", case.name);
-        }
-        if case.scope.is_none() {
-            assert_eq!(world.introspected(case), said(case.expected), "introspect: {}", case.name);
+        for (place, expected) in [(node, case.expected), (edge, at_edge(case))] {
+            for (way, heard) in place.asked(case) {
+                assert_eq!(heard, said(expected), "{way}: {}", case.name);
+            }
+            if case.scope.is_none() {
+                assert_eq!(place.introspected(case), said(expected), "introspect: {}", case.name);
+            }
         }
         assert_eq!(world.command(case), said(case.expected), "bulla verify: {}", case.name);
-        let as_administrator = world.server.admin.bearer(&case.text).get("/v1/keyring").status;
+        let as_administrator = node.server.admin.bearer(&case.text).get("/v1/keyring").status;
         let is_administrator = case.name == "an administrator's";
         assert_eq!(as_administrator, if is_administrator { 200 } else { 401 }, "the admin plane: {}", case.name);
     }
 
     let database = rusqlite::Connection::open(world.deployment.file("bulla.db")).expect("the store");
     database.execute("ALTER TABLE revocation_log RENAME TO elsewhere", []).expect("a log that cannot be read");
-    world.server.until("the limit", |server| server.data.get("/readyz").status == 503);
+    for place in [node, edge] {
+        place.server.until("the limit", |server| server.data.get("/readyz").status == 503);
+    }
     for case in &cases {
-        // No hash is computed in vain. What is refused anyway is refused.
-        let expected = if matches!(case.expected, ACTIVE | "secret_wrong") { STALE } else { case.expected };
-        for (way, heard) in world.asked(case) {
-            assert_eq!(heard, said(expected), "{way}, stale: {}", case.name);
+        for (place, expected) in [(node, case.expected), (edge, at_edge(case))] {
+            for (way, heard) in place.asked(case) {
+                assert_eq!(heard, said(while_stale(expected)), "{way}, stale: {}", case.name);
+            }
+        }
+        if case.scope.is_none() {
+            assert_eq!(edge.introspected(case), said(while_stale(at_edge(case))), "introspect, stale: {}", case.name);
         }
     }
-    assert_eq!(world.server.admin.get("/v1/keyring").status, 503, "an administrator's, stale");
+    assert_eq!(node.server.admin.get("/v1/keyring").status, 503, "an administrator's, stale");
     database.execute("ALTER TABLE elsewhere RENAME TO revocation_log", []).expect("as before");
-    world.server.until("the end of it", |server| server.data.get("/readyz").status == 200);
+    for place in [node, edge] {
+        place.server.until("the end of it", |server| server.data.get("/readyz").status == 200);
+    }
 
     for case in &cases {
-        let ended = world.server.data.request("POST", "/v1/self-revoke", &[("x-api-key", &case.text)], "");
+        let ended = node.server.data.request("POST", "/v1/self-revoke", &[("x-api-key", &case.text)], "");
         assert_eq!(ended.status, case.ends, "self-revoke: {}", case.name);
     }
 }

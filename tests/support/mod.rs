@@ -6,6 +6,7 @@ pub mod command;
 
 pub mod deployment;
 pub mod described;
+pub mod edge;
 pub mod envoy;
 #[cfg(feature = "escrow")]
 pub mod escrow;

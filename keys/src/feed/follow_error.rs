@@ -54,6 +54,11 @@ impl FollowError {
     /// The source's log ends before the follower's place.
     pub const BEHIND: FollowError = FollowError::Status(409);
 
+    /// Whether the source is behind.
+    pub const fn is_behind(&self) -> bool {
+        matches!(self, FollowError::Status(409))
+    }
+
     /// The stable name of the reason, for logs, metrics and machines.
     pub const fn code(&self) -> &'static str {
         match self {

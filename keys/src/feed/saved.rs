@@ -27,7 +27,9 @@ impl FeedState {
         out.byte(FORMAT);
         out.realm(self.realm);
         out.0.extend(log_id.as_bytes());
-        [self.log.seq(), self.this_update, self.next_update?, self.keyring_serial].map(|number| out.number(number));
+        for number in [self.log.seq(), self.this_update, self.next_update?, self.keyring_serial] {
+            out.number(number);
+        }
         out.number(self.versions.len() as u64);
         for (version, state) in &self.versions {
             out.time(version.number());

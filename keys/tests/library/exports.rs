@@ -38,7 +38,7 @@ impl Deployment {
         }
         let sources = Sources::new(folder.path());
         let mut document = KeyringDocument::new(KeyringId::from_bytes([id; 16]));
-        let mut stage = |document: &mut KeyringDocument, number: u8, suite| {
+        let stage = |document: &mut KeyringDocument, number: u8, suite| {
             document.stage(suite, vec![source(number)], &sources, ISSUED - 100).expect("staged")
         };
         for number in [4, 1, 2] {
@@ -205,5 +205,5 @@ fn an_edge_key_is_read_as_it_was_written_and_in_no_other_way() {
     }
     assert_eq!(secret.parse::<bulla::keyring::Recipient>(), Err(ExportError::SecretAsRecipient));
     let shown = format!("{key:?} {:?}", key.mac(keyring));
-    assert!(!shown.contains(&secret[18..40]), "{shown}");
+    assert!(!shown.contains(&secret[70..90]), "{shown}");
 }

@@ -42,7 +42,8 @@ fn follower(of: Option<Realm>) -> FeedState {
     let mut events: Vec<_> = (1..).zip(events).map(|(seq, change)| RevocationEvent::at_once(seq, change)).collect();
     let later = Change::Revoke { id: id("live", 5), expires_at };
     events.push(RevocationEvent { seq: 20, change: later, effective_at: Some(T as u32 + 50) });
-    let versions = vec![(KeyVersion::FIRST, VersionState::Compromised), (KeyVersion::new(2).expect("2"), VersionState::Active)];
+    let versions =
+        vec![(KeyVersion::FIRST, VersionState::Compromised), (KeyVersion::new(2).expect("2"), VersionState::Active)];
     let head = Head {
         keyring_id,
         log_id: LogId::from_bytes([2; 16]),

@@ -1,5 +1,6 @@
 //! `bulla doctor`: checks everything that a deployment needs, and says how to fix what is wrong.
 
+mod edge;
 mod files;
 mod keys;
 mod report;
@@ -65,6 +66,13 @@ fn examine(config: &Path, report: &mut Report) {
         report.warning("config", "verify.default_realms is empty: a request that names no realm is rejected");
     }
     let now = clock::now();
+    if let Some(follow) = deployment.config.follow.clone() {
+        edge::check(&deployment.config, &follow, now, report);
+        check_assertions(&deployment, report);
+        service::check(&deployment, report);
+        files::check_certificates(&deployment, now, report);
+        return files::check_modes(&deployment, report);
+    }
     if let Some(store) = store::check(&deployment, report) {
         keys::check(&deployment, &*store, now, report);
     }
@@ -73,6 +81,14 @@ fn examine(config: &Path, report: &mut Report) {
         Ok(None) => report.ok("feed", "off: feed.signing_key is not set"),
         Err(error) => report.wrong("feed", error),
     }
+    check_assertions(&deployment, report);
+    service::check(&deployment, report);
+    files::check_certificates(&deployment, now, report);
+    files::check_mounts(&deployment, report);
+    files::check_modes(&deployment, report);
+}
+
+fn check_assertions(deployment: &Deployment, report: &mut Report) {
     match deployment.assertions() {
         Ok(Some(assertions)) => {
             let ids: Vec<&str> = assertions.key_ids().collect();
@@ -81,8 +97,4 @@ fn examine(config: &Path, report: &mut Report) {
         Ok(None) => report.ok("assertion", "off: assertion.signing_keys is empty"),
         Err(error) => report.wrong("assertion", error),
     }
-    service::check(&deployment, report);
-    files::check_certificates(&deployment, now, report);
-    files::check_mounts(&deployment, report);
-    files::check_modes(&deployment, report);
 }

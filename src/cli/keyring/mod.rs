@@ -3,6 +3,7 @@
 mod activate;
 mod check;
 mod end;
+mod export;
 mod init;
 mod limit;
 mod rewrap;
@@ -39,6 +40,8 @@ pub(super) enum Keyring {
     Rewrap(rewrap::Rewrap),
     /// Show or set until when a version seals and verifies
     Limit(limit::Limit),
+    /// Export one realm's keys to an edge, sealed to the edge's own key
+    Export(export::Export),
 }
 
 impl Keyring {
@@ -53,6 +56,7 @@ impl Keyring {
             Keyring::Destroy(command) => command.run(config),
             Keyring::Rewrap(command) => command.run(config),
             Keyring::Limit(command) => command.run(config),
+            Keyring::Export(command) => command.run(config),
         }
     }
 }

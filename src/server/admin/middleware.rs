@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::{
     action::Actor,
     clock,
+    config::Plane,
     server::{
         App,
         auth::{self, Caller, certificate},
@@ -93,7 +94,7 @@ async fn identify(
     peer: Peer,
 ) -> Result<Caller, Problem> {
     match certificate_alone {
-        Some(certificate) => certificate::identify(app, headers, certificate, peer),
+        Some(certificate) => certificate::identify(app, headers, certificate, peer, Plane::Admin),
         None => auth::identify(app, headers, peer).await,
     }
 }

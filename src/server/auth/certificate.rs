@@ -18,6 +18,7 @@ pub(in crate::server) fn identify(
     headers: &HeaderMap,
     certificate: &ClientCertificate,
     peer: Peer,
+    plane: Plane,
 ) -> Result<Caller, Problem> {
     let refuse = |detail: &str| {
         core.metrics.admin_refused.inc();
@@ -27,8 +28,8 @@ pub(in crate::server) fn identify(
         return refuse("a page of another site may have sent this: in a browser present an API key");
     }
     let snapshot = core.snapshot();
-    let (tls, config) = (snapshot.tls().of(Plane::Admin), &snapshot.config.admin.tls);
-    let (Some(tls), Some(config)) = (tls, config) else {
+    let config = snapshot.config.listeners().into_iter().find(|listener| listener.plane == plane);
+    let (Some(tls), Some(config)) = (snapshot.tls().of(plane), config.and_then(|listener| listener.tls)) else {
         return refuse("no client certificates are accepted");
     };
     if !tls.accepts(certificate, clock::now_seconds()) {
@@ -36,9 +37,11 @@ pub(in crate::server) fn identify(
     }
     match certificate.mapped(&config.clients) {
         Mapped::One(name, scopes) => Ok(Caller::new(Actor::certificate(name, peer.0.map(|peer| peer.ip())), scopes)),
-        Mapped::Nothing => refuse("the client certificate's name has no scopes; add it to [admin.tls.clients]"),
+        Mapped::Nothing => {
+            refuse(&format!("the client certificate's name has no scopes; add it to [{plane}.tls.clients]"))
+        }
         Mapped::Several => {
-            refuse("several names of the client certificate have scopes; leave one in [admin.tls.clients]")
+            refuse(&format!("several names of the client certificate have scopes; leave one in [{plane}.tls.clients]"))
         }
     }
 }

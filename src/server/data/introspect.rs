@@ -1,10 +1,10 @@
 //! `POST /v1/introspect`: token introspection (RFC 7662) for callers with a credential of their own.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::{Extension, Request, State},
     http::HeaderMap,
 };
 
@@ -25,6 +25,7 @@ use crate::{
         rejection,
         stream_credential::RECHECK_INTERVAL,
     },
+    tls::ClientCertificate,
     verification::Wanted,
 };
 
@@ -59,15 +60,17 @@ pub(super) async fn introspect(
     peer: Peer,
     door: Door,
     headers: HeaderMap,
+    client: Option<Extension<Arc<ClientCertificate>>>,
     request: Request,
 ) -> Result<Json<Introspection>, Problem> {
     let permission = Permission::anywhere(Scope::Read);
-    core.callers.identify(&core, &headers, peer).await?.needs(&core, permission)?;
+    let client = client.as_deref().map(|client| &**client);
+    core.callers.identify(&core, &headers, client, peer).await?.needs(&core, permission)?;
     let asked = Instant::now();
     let body = body::form(request, Bounds::single(&core.config.server)).await?;
     if asked.elapsed() >= RECHECK_INTERVAL {
         // The caller's key may have been ended while the body was on its way.
-        core.callers.identify(&core, &headers, peer).await?.needs(&core, permission)?;
+        core.callers.identify(&core, &headers, client, peer).await?.needs(&core, permission)?;
     }
     let form = read(&body)?;
     let snapshot = door.enter();

@@ -48,6 +48,12 @@ impl DataPlane {
     pub(super) fn of_node(app: Arc<App>) -> Self {
         DataPlane { core: app.core.clone(), others: router(app) }
     }
+
+    /// That of an edge: what verifies, and nothing else.
+    pub(super) fn of_edge(core: Core) -> Self {
+        let (router, _description) = verifying_routes().split_for_parts();
+        DataPlane { others: with_fallbacks(router, core.clone()), core }
+    }
 }
 
 impl Service for DataPlane {
@@ -95,6 +101,17 @@ where
 /// The metrics listener's one endpoint.
 pub(super) fn metrics_router(app: Arc<App>) -> Router {
     with_fallbacks(Router::new().route("/metrics", get(metrics)), app)
+}
+
+/// The same of an edge.
+pub(super) fn metrics_router_of_edge(core: Core) -> Router {
+    async fn metrics(State(core): State<Core>, headers: HeaderMap) -> impl IntoResponse {
+        let worker = core.clone();
+        // Without the thread the gauges stay as they were.
+        let _shown = blocking::run(move || worker.show_gauges()).await;
+        exposition(&core, &headers)
+    }
+    with_fallbacks(Router::new().route("/metrics", get(metrics)), core)
 }
 
 fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>, state: S) -> Router {

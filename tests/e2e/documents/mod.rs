@@ -39,6 +39,7 @@ pages! {
     contributing_runs: "CONTRIBUTING.md",
     deployment_runs: "docs/DEPLOYMENT.md",
     design_runs: "docs/DESIGN.md",
+    edges_run: "docs/EDGES.md",
     embedding_runs: "docs/EMBEDDING.md",
     escrow_runs: "docs/ESCROW.md",
     feed_runs: "docs/FEED.md",

@@ -39,6 +39,12 @@ fn configuration(fragment: &str) -> Option<String> {
         Ok(fragment) => fragment,
         Err(error) => return Some(error.to_string()),
     };
+    if fragment.contains_key("follow") {
+        // An edge's, which shares nothing with a node's. Its key is not here; that is told once the rest was read.
+        fs::write(deployment.file("bulla.toml"), fragment.to_string()).expect("written");
+        let ran = deployment.run(&["edge", "recipient"]);
+        return (!ran.err.contains("edge.key")).then_some(ran.err);
+    }
     merge(&mut whole, fragment);
     fs::write(deployment.file("bulla.toml"), whole.to_string()).expect("written");
     let ran = deployment.run(&["keys", "list"]);

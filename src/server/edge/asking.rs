@@ -1,0 +1,40 @@
+//! One thread for each source: it asks, waits, and hands on what comes.
+
+use std::{
+    sync::{Arc, Weak, mpsc},
+    thread,
+};
+
+use arc_swap::ArcSwap;
+use bulla::feed::MessageSource;
+use rand::{TryRng, rngs::SysRng};
+
+use super::follower::Follower;
+
+/// The sources, of which each may be opened anew.
+pub(super) type Sources = Arc<[ArcSwap<Arc<dyn MessageSource>>]>;
+
+/// Asks until the sender of `stop` is gone. The process does not wait for a question that is on its way.
+pub(super) fn start(follower: &Arc<Follower>, sources: &Sources) -> std::io::Result<Vec<mpsc::Sender<()>>> {
+    let start_one = |number: usize| {
+        let (stop, stopped) = mpsc::channel();
+        let (follower, sources) = (Arc::downgrade(follower), Arc::clone(sources));
+        let ask = move || ask(&follower, &sources, number, &stopped);
+        thread::Builder::new().name(format!("feed {number}")).spawn(ask).map(|_| stop)
+    };
+    (0..sources.len()).map(start_one).collect()
+}
+
+fn ask(follower: &Weak<Follower>, sources: &Sources, number: usize, stopped: &mpsc::Receiver<()>) {
+    loop {
+        let Some(question) = follower.upgrade().map(|follower| follower.question(number)) else { return };
+        let source = sources[number].load_full();
+        let answer = source.ask(&question);
+        let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
+        let Some(pause) = follower.upgrade().map(|follower| follower.take(number, answer, random)) else { return };
+        match stopped.recv_timeout(pause) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The last good state on disk, for a start without any source.
+//!
+//! ```text
+//! state    "bulla edge state 1\n" ‖ generation ‖ the state ‖ MAC over all that
+//! journal  "bulla edge journal 1\n" ‖ generation, then for each message since:
+//!          length u32be ‖ the message as it came ‖ MAC over generation ‖ its number u64be ‖ the message
+//! ```
+//!
+//! The MACs are under a key derived from the edge's own. A whole state replaces the one before atomically, with a new generation; a
+//! journal of another generation is older than the state beside it, and does not count.
+
+mod writer;
+
+use std::{
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use bulla::{
+    feed::{FeedError, FeedState, Message},
+    keyring::{EdgeKey, EdgeMac},
+};
+use rand::{TryRng, rngs::SysRng};
+
+pub(super) use self::writer::Writer;
+use super::EdgeError;
+use crate::config::FollowConfig;
+
+const STATE: &[u8] = b"bulla edge state 1\n";
+const JOURNAL: &[u8] = b"bulla edge journal 1\n";
+const TAG: usize = 32;
+
+type Generation = [u8; 16];
+
+/// The folder, which this process alone uses.
+pub(super) struct StateFolder {
+    folder: PathBuf,
+    _lock: Option<File>,
+    mac: EdgeMac,
+}
+
+/// What was in the folder.
+#[derive(Default)]
+pub(crate) struct Kept {
+    pub(crate) state: Option<FeedState>,
+    /// Why something in it was not used.
+    pub(crate) trouble: Option<String>,
+}
+
+/// The journal that goes on from the state on disk.
+struct Journal {
+    file: File,
+    generation: Generation,
+    records: u64,
+    bytes: u64,
+}
+
+impl StateFolder {
+    /// Makes the folder where it is missing, and locks it.
+    pub(super) fn open(follow: &FollowConfig, key: &EdgeKey) -> Result<Self, EdgeError> {
+        let folder = follow.state.clone();
+        let failed = |error| EdgeError::State { path: folder.clone(), error };
+        DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"));
+        let lock = lock.map_err(failed)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(StateFolder { _lock: Some(lock), ..StateFolder::to_read(follow, key) }),
+            Err(TryLockError::WouldBlock) => Err(EdgeError::StateLocked(folder)),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+
+    /// The folder of an edge that may run, to look into.
+    pub(super) fn to_read(follow: &FollowConfig, key: &EdgeKey) -> Self {
+        StateFolder { folder: follow.state.clone(), _lock: None, mac: key.mac(follow.keyring_id) }
+    }
+
+    /// What this edge is called: the name that was drawn at its first start.
+    pub(super) fn name(&self) -> Result<String, EdgeError> {
+        let path = self.folder.join("name");
+        let failed = |error| EdgeError::State { path: path.clone(), error };
+        match std::fs::read_to_string(&path) {
+            Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        let mut random = [0; 4];
+        SysRng.try_fill_bytes(&mut random).map_err(|error| failed(io::Error::other(error)))?;
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = Some(host.trim()).filter(|host| !host.is_empty()).unwrap_or("edge");
+        let name = format!("{host}-{}", hex::encode(random));
+        self.replace("name", &[name.as_bytes(), b"\n"]).map_err(failed)?;
+        Ok(name)
+    }
+
+    /// The last good state, with everything that the journal has more. What was changed, torn or made by another edge is not used.
+    pub(super) fn load(&self, follow: &FollowConfig, now: u64) -> Kept {
+        let told = |what: &str| Some(format!("{}: {what}", self.folder.join("state").display()));
+        let bytes = match std::fs::read(self.folder.join("state")) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Kept::default(),
+            Err(error) => return Kept { trouble: told(&error.to_string()), ..Kept::default() },
+        };
+        let Some((generation, saved)) = self.checked(&bytes) else {
+            return Kept {
+                trouble: told("it was changed, or another edge made it; it is not used"),
+                ..Kept::default()
+            };
+        };
+        let Ok(mut state) = FeedState::restore(follow.realm, saved, now) else {
+            let trouble = told("another version of bulla made it, or it is about other realms; it is not used");
+            return Kept { trouble, ..Kept::default() };
+        };
+        let trouble = match std::fs::read(self.folder.join("journal")) {
+            Ok(bytes) => self.replay(&bytes, generation, follow, &mut state).err(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(error.to_string()),
+        };
+        Kept { state: Some(state), trouble: trouble.and_then(|trouble| told(&format!("its journal: {trouble}"))) }
+    }
+
+    /// Generation and state, if the MAC holds.
+    fn checked<'b>(&self, bytes: &'b [u8]) -> Option<(Generation, &'b [u8])> {
+        let (signed, tag) = bytes.split_last_chunk::<TAG>()?;
+        let rest = signed.strip_prefix(STATE).filter(|_| self.mac.verifies(signed, tag))?;
+        rest.split_first_chunk().map(|(generation, saved)| (*generation, saved))
+    }
+
+    /// Applies each message as it was applied when it came: FEED.md.
+    fn replay(
+        &self,
+        bytes: &[u8],
+        generation: Generation,
+        follow: &FollowConfig,
+        state: &mut FeedState,
+    ) -> Result<(), String> {
+        let Some(mut rest) = bytes.strip_prefix(JOURNAL).and_then(|rest| rest.strip_prefix(&generation)) else {
+            return Ok(());
+        };
+        let mut number = 0_u64;
+        while let Some((length, more)) = rest.split_first_chunk() {
+            let length = u32::from_be_bytes(*length) as usize;
+            // What a crash tore off the end had not been confirmed.
+            let Some((bytes, (tag, more))) =
+                more.split_at_checked(length).and_then(|(bytes, more)| Some((bytes, more.split_first_chunk::<TAG>()?)))
+            else {
+                return Ok(());
+            };
+            if !self.mac.verifies(&record(&generation, number, bytes), tag) {
+                return Err(format!("message {number} was changed; those behind it are not used"));
+            }
+            let message = Message::read(bytes, follow.keyring_id, &follow.public_key);
+            let message = message.map_err(|error| format!("message {number} is refused: {error}"))?;
+            let at = message.head().this_update;
+            let applied = match state.apply(&message, at) {
+                Err(FeedError::OtherLog { .. }) => {
+                    state.restart();
+                    state.apply(&message, at)
+                }
+                applied => applied,
+            };
+            applied.map_err(|error| format!("message {number} is refused: {error}"))?;
+            (rest, number) = (more, number + 1);
+        }
+        Ok(())
+    }
+
+    /// Puts a whole state in place, and an empty journal that goes on from it.
+    fn put(&self, saved: &[u8]) -> io::Result<Journal> {
+        let mut generation = Generation::default();
+        SysRng.try_fill_bytes(&mut generation).map_err(io::Error::other)?;
+        let mut signed = Vec::with_capacity(STATE.len() + generation.len() + saved.len());
+        [STATE, &generation, saved].into_iter().for_each(|part| signed.extend_from_slice(part));
+        let tag = self.mac.tag(&signed);
+        self.replace("state", &[&signed, &tag])?;
+        self.replace("journal", &[JOURNAL, &generation])?;
+        let file = OpenOptions::new().append(true).open(self.folder.join("journal"))?;
+        Ok(Journal { file, generation, records: 0, bytes: 0 })
+    }
+
+    /// Adds one message to the journal; it is on disk when this returns.
+    fn append(&self, journal: &mut Journal, message: &[u8]) -> io::Result<()> {
+        let tag = self.mac.tag(&record(&journal.generation, journal.records, message));
+        let length = u32::try_from(message.len()).map_err(io::Error::other)?.to_be_bytes();
+        let record = [&length, message, &tag].concat();
+        journal.file.write_all(&record)?;
+        journal.file.sync_data()?;
+        (journal.records, journal.bytes) = (journal.records + 1, journal.bytes + record.len() as u64);
+        Ok(())
+    }
+
+    /// Replaces a file: a reader sees the old one or the new one, also after a power failure.
+    fn replace(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
+        // Always the same name, so that killed writers leave one file behind at most.
+        let new = self.folder.join(format!("{name}.new"));
+        let written = (|| {
+            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+            parts.iter().try_for_each(|part| file.write_all(part))?;
+            file.sync_all()?;
+            std::fs::rename(&new, self.folder.join(name))
+        })();
+        if written.is_err() {
+            // Its room is needed for the next try.
+            let _gone_already = std::fs::remove_file(&new);
+        }
+        written.and_then(|()| sync_folder(&self.folder))
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn record(generation: &Generation, number: u64, message: &[u8]) -> Vec<u8> {
+    [generation.as_slice(), &number.to_be_bytes(), message].concat()
+}

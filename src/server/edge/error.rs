@@ -1,0 +1,47 @@
+//! Why an edge cannot start.
+
+use std::{io, path::PathBuf};
+
+use bulla::{
+    feed::FollowerError,
+    keyring::{ExportError, Recipient},
+    source::SecretFileError,
+};
+
+use crate::deployment::DeploymentError;
+
+/// An edge cannot start: what is missing, and where it comes from.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum EdgeError {
+    #[error("the configuration has no [follow]: `bulla edge init` writes one, docs/EDGES.md shows it")]
+    NoFollow,
+    #[error("follow.sources is empty: name the nodes or relays whose feed this edge follows, or give --follow URL")]
+    NoSource,
+    #[error("the configuration has no [realms.NAME]: name the realms that this edge verifies")]
+    NoRealm,
+    #[error("{0}")]
+    SecretFile(#[from] SecretFileError),
+    #[error("{path}: {error}")]
+    Key { path: PathBuf, error: ExportError },
+    #[error(
+        "follow.api_key is not set, and {0} is asked with an API key: issue one with the scope feed, and name its file"
+    )]
+    NoApiKey(String),
+    #[error("{0} holds no API key: one line, as `bulla issue` prints it")]
+    ApiKey(PathBuf),
+    #[error("cannot read {path}: {error}")]
+    Read { path: PathBuf, error: io::Error },
+    #[error(transparent)]
+    Source(#[from] FollowerError),
+    #[error(
+        "there is no export of the realm {realm} for this edge in {folder}{failed}: make one where the keyring is, with \
+         `bulla keyring export --realm {realm} --to {recipient} --out {realm}.export`, and put it there"
+    )]
+    NoExport { realm: bulla::Realm, folder: PathBuf, recipient: Recipient, failed: String },
+    #[error("the folder {path} for the state cannot be used: {error}")]
+    State { path: PathBuf, error: io::Error },
+    #[error("another process has the state in {0}: each edge needs a folder of its own")]
+    StateLocked(PathBuf),
+    #[error(transparent)]
+    Parts(#[from] DeploymentError),
+}

@@ -1,0 +1,245 @@
+//! What an edge knows: the state of the feed, from whichever source told first, and the exports. Whatever changes is put in force
+//! here, one change after another.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bulla::{
+    feed::{Answer, FeedError, FeedState, FollowError, LogId, Question, VerifyingKey},
+    keyring::{ExportedKeyring, KeyringId},
+    revocation::{Revocations, SweepClock},
+};
+
+use super::{disk::Writer, exports::Exports, pause, source_state::SourceState};
+use crate::{
+    clock,
+    server::{health::Health, live::Live, snapshot::EdgeParts},
+    telemetry::{follow_metrics::FollowMetrics, metrics::Metrics},
+};
+
+/// The longest wait that a source is asked for, in seconds. Proxies commonly answer 504 after 30.
+const MAX_WAIT: u64 = 25;
+
+/// The follower of an edge.
+pub(crate) struct Follower {
+    pub(super) live: Arc<Live>,
+    pub(super) health: Arc<Health>,
+    pub(super) shown: FollowMetrics,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) writer: Writer,
+    /// The keyring that is followed, and what signs its feed.
+    trusted: (KeyringId, VerifyingKey),
+    state: Mutex<State>,
+}
+
+/// What is known.
+pub(super) struct State {
+    pub(super) feed: FeedState,
+    pub(super) parts: EdgeParts,
+    pub(super) exports: Exports,
+    pub(super) keyring: ExportedKeyring,
+    pub(super) sources: Vec<SourceState>,
+    /// How long the newest message is valid, in seconds.
+    valid_for: u64,
+    /// When the newest message that reached the end of the log came, by a monotonic clock; none before one came.
+    pub(super) heard: Option<Instant>,
+    /// When that message was signed, in Unix seconds.
+    pub(super) current: Option<u64>,
+    /// Logs that were left for another one.
+    left: Vec<LogId>,
+    part: usize,
+    sweep_clock: Option<SweepClock>,
+}
+
+/// What an answer came to.
+pub(super) enum Took {
+    /// It goes on from here.
+    News,
+    /// Nothing that was not known.
+    Nothing,
+}
+
+impl Follower {
+    pub(super) fn new(
+        (live, health): (Arc<Live>, Arc<Health>),
+        (metrics, shown): (Arc<Metrics>, FollowMetrics),
+        trusted: (KeyringId, VerifyingKey),
+        (feed, parts, exports): (FeedState, EdgeParts, Exports),
+        sources: Vec<SourceState>,
+    ) -> Self {
+        let state = State {
+            keyring: exports.keyring(trusted.0),
+            current: feed.log_id().map(|_| feed.this_update()),
+            feed,
+            parts,
+            exports,
+            sources,
+            valid_for: 0,
+            heard: None,
+            left: Vec::new(),
+            part: 0,
+            sweep_clock: None,
+        };
+        Follower { live, health, shown, metrics, writer: Writer::default(), trusted, state: Mutex::new(state) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What to ask a source next.
+    pub(super) fn question(&self, source: usize) -> Question {
+        let mut state = self.lock();
+        let rests = state.is_complete() && state.sources[source].is_well();
+        // Half the validity of the newest message, so that the next one comes in time. After a failure the state may be stale, and
+        // an answer is worth more than news.
+        let wait = if rests { state.sources[source].wait(MAX_WAIT.min(state.valid_for / 2)) } else { 0 };
+        let question = Question { after: state.feed.seq(), log_id: state.feed.log_id(), wait };
+        state.sources[source].asked(wait);
+        question
+    }
+
+    /// Takes a source's answer to a question that began at `after`. Returns how long to wait before the next question; `random` is
+    /// the jitter.
+    pub(super) fn take(&self, source: usize, answer: Result<Answer, FollowError>, random: u32) -> Duration {
+        let now = clock::now_seconds();
+        let took = answer.and_then(|answer| self.apply(answer, now));
+        let mut state = self.lock();
+        let pause = match took {
+            Ok(Took::News) => {
+                state.sources[source].answered();
+                Duration::ZERO
+            }
+            Ok(Took::Nothing) => {
+                let has_waited = state.sources[source].answered();
+                if has_waited { Duration::ZERO } else { pause::short(random) }
+            }
+            Err(error) => {
+                if let FollowError::Refused(refused) = &error {
+                    self.shown.refused(refused.code());
+                }
+                let behind = error.is_behind();
+                // One node may lag behind the others; once the state is stale, no source is ahead of this one.
+                if behind && state.feed.is_stale(now) {
+                    state.restart();
+                }
+                let failures = state.sources[source].failed(error);
+                if behind { pause::short(random) } else { pause::after_failures(failures, random) }
+            }
+        };
+        self.show(&state, now);
+        pause
+    }
+
+    fn apply(&self, answer: Answer, now: u64) -> Result<Took, FollowError> {
+        let mut state = self.lock();
+        let before = (state.feed.seq(), state.feed.keyring_serial(), state.feed.refused().len());
+        let (applied, message) = match answer.apply(&mut state.feed, (self.trusted.0, &self.trusted.1), now) {
+            Ok(applied) => applied,
+            // Another source was first.
+            Err(FeedError::NotNext { after, seq }) if after < seq => return Ok(Took::Nothing),
+            Err(FeedError::OtherLog { found, .. }) if state.may_change_to(found, now) => {
+                state.restart();
+                return Ok(Took::Nothing);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        state.valid_for = message.head().next_update - message.head().this_update;
+        if applied.complete {
+            (state.heard, state.current) = (Some(Instant::now()), Some(state.feed.this_update()));
+        }
+        let after = (state.feed.seq(), state.feed.keyring_serial(), state.feed.refused().len());
+        if (before.1, before.2) != (after.1, after.2) {
+            self.put_loaded(&state);
+        }
+        if applied.changed {
+            self.put_revocations(&state);
+        }
+        self.judge(&state, now);
+        drop(state);
+        match answer {
+            Answer::Next(bytes) => self.writer.add(&bytes.into()),
+            // What is on the way to the end is written down as a whole there.
+            Answer::Part { .. } => self.writer.whole(),
+        }
+        Ok(if after.0 > before.0 { Took::News } else { Took::Nothing })
+    }
+
+    /// Puts what was kept on disk in force.
+    pub(super) fn begin(&self) {
+        let (now, state) = (clock::now_seconds(), self.lock());
+        self.put_loaded(&state);
+        self.put_revocations(&state);
+        self.judge(&state, now);
+        self.show(&state, now);
+    }
+
+    /// Revokes what is due, and judges how old the state is.
+    pub(super) fn tick(&self) {
+        let (now, mut state) = (clock::now_seconds(), self.lock());
+        if state.feed.due(now) {
+            self.put_revocations(&state);
+        }
+        self.judge(&state, now);
+        self.show(&state, now);
+    }
+
+    /// Sweeps one part of the list; `ran` is the running time since the last call. Neither this machine's clock nor the server's
+    /// alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time for long.
+    pub(super) fn sweep(&self, ran: Duration) {
+        let (now, mut state) = (clock::now_seconds(), self.lock());
+        let signed_at = state.feed.this_update();
+        if signed_at == 0 {
+            return;
+        }
+        let now = now.min(signed_at);
+        let clock = state.sweep_clock.get_or_insert(SweepClock::new(now));
+        clock.advance(ran, now);
+        let (at, part) = (clock.sweep_at(), state.part);
+        state.feed.sweep_part(part, at);
+        state.part = (part + 1) % Revocations::PARTS;
+        self.put_revocations(&state);
+    }
+
+    /// Puts another configuration, and exports that were read anew, in force.
+    pub(super) fn put(&self, parts: EdgeParts, exports: Exports) {
+        let (keyring, now, mut state) = (exports.keyring(self.trusted.0), clock::now_seconds(), self.lock());
+        (state.parts, state.exports, state.keyring) = (parts, exports, keyring);
+        self.put_loaded(&state);
+        self.judge(&state, now);
+        self.show(&state, now);
+    }
+
+    /// Configuration, certificates and assertions as they are, and the exports.
+    pub(super) fn parts(&self) -> (EdgeParts, Exports) {
+        let state = self.lock();
+        (state.parts.clone(), state.exports.clone())
+    }
+
+    /// The state for the disk.
+    pub(super) fn save(&self) -> Option<Vec<u8>> {
+        let feed = self.lock().feed.clone();
+        feed.save()
+    }
+}
+
+impl State {
+    /// A follower that begins anew does not know yet where the end is.
+    fn is_complete(&self) -> bool {
+        self.feed.log_id().is_some() && self.feed.log().at_end()
+    }
+
+    /// Another log is followed where nobody knows this one any more. Two sources at different logs must not have a follower go to
+    /// and fro, so one that was left is only followed again once the state is stale.
+    fn may_change_to(&self, log: LogId, now: u64) -> bool {
+        !self.left.contains(&log) || self.feed.is_stale(now)
+    }
+
+    /// Forgets the place, and nothing else.
+    fn restart(&mut self) {
+        self.left.extend(self.feed.log_id());
+        self.feed.restart();
+    }
+}

@@ -1,0 +1,127 @@
+//! How old the state is, and what follows; what is put in force, and what is shown.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bulla::{CLOCK_DIFFERENCE, Realm};
+
+use super::{
+    exports::realms_of,
+    follower::{Follower, State},
+};
+use crate::{
+    clock,
+    config::{FollowConfig, OnStale},
+    server::snapshot::Loaded,
+    verification::Stale,
+};
+
+impl Follower {
+    /// The caller holds the state, so that no older list wins over a newer one.
+    pub(super) fn put_revocations(&self, state: &State) {
+        self.live.put_revocations(&Arc::new(state.feed.revocations().clone()));
+    }
+
+    /// Puts exports, versions and configuration in force, with the revocations that are.
+    pub(super) fn put_loaded(&self, state: &State) {
+        self.live.put_loaded(Loaded::of_edge(&state.parts, &state.keyring, &state.feed, &self.metrics));
+    }
+
+    /// Finds out for which realms the state is too old.
+    pub(super) fn judge(&self, state: &State, now: u64) {
+        let stale = state.stale(now);
+        if self.live.put_staleness(&stale) {
+            match stale {
+                Stale::Nothing => tracing::info!("revocations are known well enough: keys are accepted"),
+                Stale::Everything => {
+                    tracing::error!("revocations are not known, or older than follow.max_stale: no key is accepted")
+                }
+                Stale::Realms(realms) => {
+                    tracing::error!(
+                        ?realms,
+                        "revocations are older than follow.max_stale: no key of these realms is accepted"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Shows in metrics and `/readyz` how things stand.
+    pub(super) fn show(&self, state: &State, now: u64) {
+        let at = clock::timestamp(now);
+        self.shown.state(state.age(now), state.feed.seq(), state.feed.keyring_serial());
+        let failing: Vec<String> = state
+            .sources
+            .iter()
+            .filter_map(|source| source.error.as_ref().map(|error| format!("{}: {error}", source.name)))
+            .collect();
+        self.shown.sources_failing(failing.len());
+        let overdue = state.feed.is_stale(now).then(|| match state.current {
+            None => "nothing has come yet: no key is accepted".to_owned(),
+            Some(current) => format!(
+                "nothing has come since {}: what was revoked since is not known here",
+                clock::timestamp(current)
+            ),
+        });
+        self.note("follow", overdue, at);
+        self.note("follow source", Some(failing.join("; ")).filter(|told| !told.is_empty()), at);
+        self.note("key export", state.export_trouble(), at);
+    }
+
+    fn note(&self, what: &'static str, trouble: Option<String>, at: jiff::Timestamp) {
+        if self.health.note(what, trouble.clone(), at) {
+            match trouble {
+                Some(error) => tracing::warn!(what, error, "edge is degraded"),
+                None => tracing::info!(what, "edge is well again"),
+            }
+        }
+    }
+}
+
+impl State {
+    /// How old the state is, in seconds, by the clock that says more; none before anything came.
+    fn age(&self, now: u64) -> Option<u64> {
+        let by_clock = now.saturating_sub(self.current?);
+        Some(self.heard.map_or(by_clock, |heard| by_clock.max(heard.elapsed().as_secs())))
+    }
+
+    /// The realms whose keys are not to be accepted now.
+    fn stale(&self, now: u64) -> Stale {
+        let (Some(age), Some(follow)) = (self.age(now), &self.parts.config.follow) else { return Stale::Everything };
+        // What a clock signed that was ahead of this one says nothing of now.
+        if self.feed.this_update() > now.saturating_add(CLOCK_DIFFERENCE) {
+            return Stale::Everything;
+        }
+        let is_stale = |realm: &Realm| {
+            let (max_stale, on_stale) = follow.staleness_of(*realm);
+            on_stale == OnStale::Refuse && age > max_stale.0.as_secs()
+        };
+        let (stale, current): (Vec<Realm>, Vec<Realm>) = realms_of(&self.parts.config).partition(is_stale);
+        match (stale.is_empty(), current.is_empty()) {
+            (true, _) => Stale::Nothing,
+            (false, true) => Stale::Everything,
+            (false, false) => Stale::Realms(stale.into()),
+        }
+    }
+
+    /// What is wrong with the exports, and what to do.
+    fn export_trouble(&self) -> Option<String> {
+        let mut told = self.exports.failed.clone();
+        let mut missing = BTreeMap::<Realm, Vec<String>>::new();
+        for (realm, version) in self.keyring.missing(self.feed.versions()) {
+            missing.entry(realm).or_default().push(version.to_string());
+        }
+        for (realm, versions) in missing {
+            told.push(format!(
+                "the export of the realm {realm} lacks key version {}, whose API keys are rejected here: make it anew where the \
+                 keyring is, with `bulla keyring export --realm {realm}`, and put it into follow.exports",
+                versions.join(", ")
+            ));
+        }
+        Some(told.join("; ")).filter(|told| !told.is_empty())
+    }
+}
+
+/// The table that makes a configuration an edge's.
+pub(super) fn follow_of(config: &crate::config::Config) -> Result<&FollowConfig, super::EdgeError> {
+    config.follow.as_ref().ok_or(super::EdgeError::NoFollow)
+}

@@ -1,0 +1,170 @@
+//! An edge: a verifier without store and keyring. It follows the feed of nodes, verifies by exported keys, and keeps the last good
+//! state on disk: `docs/EDGES.md`.
+
+mod asking;
+mod disk;
+mod error;
+mod exports;
+mod follower;
+mod in_force;
+mod no_store;
+mod pause;
+mod reload;
+mod source_state;
+mod sources;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use bulla::{feed::FeedState, keyring::EdgeKey};
+use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
+
+use self::{
+    asking::Sources, disk::StateFolder, follower::Follower, in_force::follow_of, no_store::NoStore, reload::Reload,
+    source_state::SourceState,
+};
+pub(crate) use self::{
+    disk::Kept,
+    error::EdgeError,
+    exports::{Exports, read_edge_key, realms_of},
+    sources::open_all as open_sources,
+};
+use super::{
+    auth::Callers,
+    budget::BodyBudget,
+    core::{Core, CoreParts},
+    health::Health,
+    live::Live,
+    snapshot::{EdgeParts, Loaded},
+    verification::KeyVerifier,
+};
+use crate::{
+    clock,
+    config::{Config, FollowConfig},
+    telemetry::metrics::Metrics,
+};
+
+/// The time between two looks at the clock: what is due, and how old the state is.
+const TICK: Duration = Duration::from_millis(200);
+/// The time between two sweeps of the list, of one part each.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What an edge keeps on disk, which may run meanwhile.
+pub(crate) fn kept(follow: &FollowConfig, key: &EdgeKey, now: u64) -> Kept {
+    StateFolder::to_read(follow, key).load(follow, now)
+}
+
+/// The parts of an edge.
+pub(super) struct Edge {
+    pub(super) core: Core,
+    follower: Arc<Follower>,
+    sources: Sources,
+    folder: Option<StateFolder>,
+    reload: Option<Reload>,
+    asking: Vec<mpsc::Sender<()>>,
+    writing: Option<thread::JoinHandle<()>>,
+}
+
+impl Edge {
+    /// Reads key, exports and what was kept. No source is asked yet.
+    pub(super) fn load(config: Config, config_path: PathBuf, hangup: Signal) -> Result<Self, EdgeError> {
+        let follow = follow_of(&config)?.clone();
+        if realms_of(&config).next().is_none() {
+            return Err(EdgeError::NoRealm);
+        }
+        let key = read_edge_key(&follow)?;
+        let exports = Exports::read(&config, &follow, &key, Exports::default());
+        exports.check_complete(realms_of(&config), &follow, &key)?;
+        let opened = sources::open_all(&follow)?;
+        let folder = StateFolder::open(&follow, &key)?;
+        let kept = folder.load(&follow, clock::now_seconds());
+        if let Some(trouble) = kept.trouble {
+            tracing::error!("{trouble}");
+        }
+        let (metrics, shown) = Metrics::new().with_follow();
+        let metrics = Arc::new(metrics);
+        let parts = EdgeParts::load(config)?;
+        metrics.certificates(parts.tls.expiries());
+        let (config, feed) = (parts.config.clone(), kept.state.unwrap_or_else(|| FeedState::new(follow.realm)));
+        let keyring = exports.keyring(follow.keyring_id);
+        let live = Arc::new(Live::new(Loaded::of_edge(&parts, &keyring, &feed, &metrics)));
+        let health = Arc::new(Health::default());
+        let names = opened.iter().map(|source| SourceState::new(source.name())).collect();
+        let trusted = (follow.keyring_id, follow.public_key);
+        let follower = Follower::new(
+            (Arc::clone(&live), Arc::clone(&health)),
+            (Arc::clone(&metrics), shown),
+            trusted,
+            (feed, parts, exports),
+            names,
+        );
+        follower.begin();
+        let name = follow.name.clone().map_or_else(|| folder.name(), Ok)?;
+        tracing::info!(name, seq = follower.lock().feed.seq(), recipient = %key.recipient(), "edge follows");
+        let follower = Arc::new(follower);
+        let verification =
+            KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(NoStore(Arc::clone(&metrics))));
+        let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
+        let callers = Callers::Listed;
+        let core = Core::new(CoreParts { live, verification, callers, bodies, stopping, metrics, health, config });
+        let sources: Sources = opened.into_iter().map(ArcSwap::from_pointee).collect();
+        let reload = Reload::new(core.clone(), Arc::clone(&follower), Arc::clone(&sources), key, config_path, hangup);
+        Ok(Edge {
+            core,
+            follower,
+            sources,
+            folder: Some(folder),
+            reload: Some(reload),
+            asking: Vec::new(),
+            writing: None,
+        })
+    }
+
+    /// Begins to follow, and to write down.
+    pub(super) fn start(&mut self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) {
+        match asking::start(&self.follower, &self.sources) {
+            Ok(asking) => self.asking = asking,
+            Err(error) => tracing::error!(%error, "not every source has a thread"),
+        }
+        if let Some(folder) = self.folder.take() {
+            let follower = Arc::clone(&self.follower);
+            let write = move || follower.writer.run(&folder, &follower.health, || follower.save());
+            match thread::Builder::new().name("edge state".to_owned()).spawn(write) {
+                Ok(writing) => self.writing = Some(writing),
+                Err(error) => tracing::error!(%error, "the state is not kept: there is no thread for it"),
+            }
+            self.follower.writer.whole();
+        }
+        if let Some(reload) = self.reload.take() {
+            tasks.spawn(reload.run(stop.clone()));
+        }
+        let (follower, core, stopped) = (Arc::clone(&self.follower), self.core.clone(), stop.clone());
+        tasks.spawn_blocking(move || {
+            let mut swept = Instant::now();
+            while !*stopped.borrow() {
+                thread::sleep(TICK);
+                core.verification.last_used.collect();
+                follower.tick();
+                if swept.elapsed() >= SWEEP_INTERVAL {
+                    follower.sweep(std::mem::replace(&mut swept, Instant::now()).elapsed());
+                }
+            }
+        });
+    }
+
+    /// Ends what goes on, and waits until the state is on disk.
+    pub(super) fn finish(&mut self) {
+        self.asking.clear();
+        self.follower.writer.stop();
+        if let Some(writing) = self.writing.take()
+            && writing.join().is_err()
+        {
+            tracing::error!("writing the state down panicked: see the log, and report it");
+        }
+    }
+}

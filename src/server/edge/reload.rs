@@ -1,0 +1,131 @@
+//! Loads what changed: configuration, exports, certificates and the API key for the feed; on SIGHUP, when a file changes, at an
+//! interval, and when a presented key names an unknown version.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bulla::keyring::EdgeKey;
+use tokio::{
+    signal::unix::Signal,
+    sync::watch,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    asking::Sources,
+    exports::{Exports, files},
+    follower::Follower,
+    in_force::follow_of,
+    sources,
+};
+use crate::{
+    deployment,
+    server::{blocking, core::Core, file_watch::Watch},
+};
+
+/// What [`Health`](crate::server::health::Health) calls a look at the files.
+const HEALTH: &str = "configuration";
+
+/// The loop that reloads.
+pub(super) struct Reload {
+    what: Arc<What>,
+    watch: Watch,
+    hangup: Signal,
+}
+
+/// What is read, and where it goes.
+struct What {
+    core: Core,
+    follower: Arc<Follower>,
+    sources: Sources,
+    key: EdgeKey,
+    config: PathBuf,
+}
+
+impl Reload {
+    pub(super) fn new(
+        core: Core,
+        follower: Arc<Follower>,
+        sources: Sources,
+        key: EdgeKey,
+        config: PathBuf,
+        hangup: Signal,
+    ) -> Self {
+        let what = Arc::new(What { core, follower, sources, key, config });
+        Reload { watch: Watch::start(&what, What::paths), what, hangup }
+    }
+
+    /// Runs until `stop`.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let interval = self.what.core.config.keyring.refresh_interval.0;
+        let mut next = Instant::now() + interval;
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                _ = self.hangup.recv() => {}
+                () = self.what.core.verification.refresh.requested() => {}
+                () = self.watch.changed() => {}
+                () = sleep_until(next) => {}
+            }
+            let what = Arc::clone(&self.what);
+            let looked = blocking::run(move || what.look()).await;
+            self.what.core.health.note_task(HEALTH, looked.unwrap_or_else(|_| Err("a look panicked".to_owned())));
+            next = Instant::now() + interval;
+        }
+    }
+}
+
+impl What {
+    /// Reads everything again. What cannot be read stays as it was.
+    fn look(&self) -> Result<(), String> {
+        let running = &self.core.config;
+        let mut config = deployment::load(&self.config).map_err(|error| error.to_string())?;
+        config.listen_as(running);
+        let before = follow_of(running).map_err(|error| error.to_string())?;
+        let mut follow = follow_of(&config).map_err(|error| error.to_string())?.clone();
+        // The command line may have named them.
+        follow.sources.clone_from(&before.sources);
+        let fixed = |follow: &crate::config::FollowConfig| {
+            (follow.keyring_id, follow.public_key, follow.realm, follow.key.clone(), follow.state.clone())
+        };
+        if fixed(&follow) != fixed(before) {
+            return Err(
+                "another keyring_id, public_key, realm, key or state of [follow] takes effect at the next start"
+                    .to_owned(),
+            );
+        }
+        config.follow = Some(follow.clone());
+        // No file is read while the follower is held up by it.
+        let (parts, exports) = self.follower.parts();
+        let (parts, mut failed) = parts.reload(config.clone());
+        match sources::open_all(&follow) {
+            Ok(opened) => opened.into_iter().zip(self.sources.iter()).for_each(|(new, old)| old.store(Arc::new(new))),
+            Err(error) => failed.push(error.to_string()),
+        }
+        self.core.metrics.certificates(parts.tls.expiries());
+        self.follower.put(parts, Exports::read(&config, &follow, &self.key, exports));
+        self.core.check_certificates();
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
+    }
+
+    /// The files whose content counts.
+    fn paths(&self) -> Vec<PathBuf> {
+        let snapshot = self.core.snapshot();
+        let mut paths = vec![self.config.clone()];
+        if let Some(follow) = &snapshot.config.follow {
+            paths.push(follow.exports.clone());
+            paths.extend(files(&follow.exports));
+            paths.extend(
+                [&follow.api_key, &follow.roots, &follow.client_certificate, &follow.client_key]
+                    .into_iter()
+                    .flatten()
+                    .cloned(),
+            );
+        }
+        let tls = snapshot.config.listeners().into_iter().filter_map(|listener| listener.tls);
+        paths.extend(tls.flat_map(|tls| tls.files().map(Path::to_owned)));
+        paths
+    }
+}

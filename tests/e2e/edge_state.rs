@@ -1,0 +1,149 @@
+//! What an edge keeps on disk: it starts from there without any node, and takes nothing else for it.
+
+use super::edges::{could_not_tell, free_port, is_active, is_refused, ready, revoke};
+use crate::support::{deployment::Deployment, edge::Edge, mount::Mount, server::Server};
+
+/// A node at a fixed address, an edge that followed it, and a key that was revoked meanwhile.
+struct World {
+    deployment: Deployment,
+    address: String,
+    edge: Edge,
+    good: String,
+    revoked: String,
+}
+
+impl World {
+    fn new(max_stale: &str) -> Self {
+        let deployment = Deployment::new();
+        deployment.configure("valid_for = \"60s\"\n\n[assertion]", "valid_for = \"2s\"\n\n[assertion]");
+        let address = free_port();
+        let edge = Edge::new(&deployment, &[&format!("http://{address}")], &["live"]);
+        edge.configure("max_stale = \"1h\"", &format!("max_stale = \"{max_stale}\""));
+        let [good, revoked] = [(); 2].map(|()| deployment.issue_text("live", &[]));
+        World { deployment, address, edge, good, revoked }
+    }
+
+    fn node(&self) -> Server {
+        Server::start_on(&self.address, &self.deployment, &[])
+    }
+
+    /// Follows until the revocation is on disk; the node is gone then.
+    fn follow(&self) {
+        let (node, edge) = (self.node(), self.edge.start());
+        edge.until("the first message", |edge| ready(edge).0);
+        revoke(&node, &self.revoked);
+        edge.until("the revocation", |edge| is_refused(edge, &self.revoked));
+        // As a crash ends it: what was heard is on disk already, not only at an orderly end.
+        let on_disk = || std::fs::metadata(self.edge.file("state/journal")).map_or(0, |file| file.len());
+        edge.until("the journal", |_| on_disk() > 400);
+        edge.signal("KILL");
+    }
+}
+
+#[test]
+fn an_edge_starts_from_disk_without_a_node_until_the_state_is_too_old() {
+    let world = World::new("8s");
+    world.follow();
+    let edge = world.edge.start();
+    let (is_ready, told) = ready(&edge);
+    assert!(is_ready, "{told}");
+    assert!(is_active(&edge, &world.good) && is_refused(&edge, &world.revoked));
+    edge.until("that it is degraded", |edge| ready(edge).1.contains("\"follow\""));
+    assert!(ready(&edge).0 && is_active(&edge, &world.good), "ready, and degraded");
+    edge.until("the end of that", |edge| could_not_tell(edge, &world.good));
+    assert!(!ready(&edge).0 && is_refused(&edge, &world.revoked));
+    let _node = world.node();
+    edge.until("a node", |edge| ready(edge) == (true, "[]".to_owned()) && is_active(edge, &world.good));
+}
+
+#[test]
+fn without_a_node_and_without_a_state_nothing_is_accepted() {
+    let world = World::new("1h");
+    let edge = world.edge.start();
+    assert!(could_not_tell(&edge, &world.good) && !ready(&edge).0);
+    assert!(ready(&edge).1.contains("nothing has come yet"));
+    assert!(is_refused(&edge, "nothing"), "what is refused anyway is refused");
+    assert_eq!(edge.data.get("/healthz").status, 200);
+    let _node = world.node();
+    edge.until("a node", |edge| ready(edge) == (true, "[]".to_owned()) && is_active(edge, &world.good));
+}
+
+#[test]
+fn an_older_state_holds_until_a_node_is_heard_and_a_stranger_s_is_not_used() {
+    let world = World::new("1h");
+    let copies = tempfile::tempdir().expect("a folder");
+    let (older, own) = (copies.path().join("older"), copies.path().join("own"));
+    {
+        let (_node, edge) = (world.node(), world.edge.start());
+        edge.until("the first message", |edge| ready(edge).0);
+        edge.stop();
+        world.edge.copy_state(&older);
+    }
+    world.follow();
+    world.edge.copy_state(&own);
+
+    // An older one, as a restored backup has it: what it says is true, and not all.
+    world.edge.restore_state(&older);
+    let edge = world.edge.start();
+    assert!(is_active(&edge, &world.revoked), "this state does not know better");
+    let node = world.node();
+    edge.until("the revocation", |edge| is_refused(edge, &world.revoked));
+    edge.stop();
+    node.stop();
+
+    // One that was changed, or made by another edge, is none.
+    let state = std::fs::read(own.join("state")).expect("the state");
+    for at in [0, 25, state.len() / 2, state.len() - 1] {
+        world.edge.restore_state(&own);
+        let mut changed = state.clone();
+        changed[at] ^= 1;
+        std::fs::write(world.edge.file("state/state"), changed).expect("written");
+        let edge = world.edge.start();
+        assert!(could_not_tell(&edge, &world.good) && !ready(&edge).0, "{at}");
+        let log = edge.stop();
+        assert!(log.contains("it was changed, or another edge made it"), "{log}");
+    }
+    let other = Edge::new(&world.deployment, &[&format!("http://{}", world.address)], &["live"]);
+    std::fs::create_dir_all(other.file("state")).expect("a folder");
+    other.restore_state(&own);
+    assert!(could_not_tell(&other.start(), &world.good));
+
+    // Of a torn journal the whole messages count.
+    world.edge.restore_state(&own);
+    let journal = world.edge.file("state/journal");
+    let bytes = std::fs::read(&journal).expect("the journal");
+    std::fs::write(&journal, &bytes[..bytes.len() - 7]).expect("written");
+    let edge = world.edge.start();
+    assert!(is_active(&edge, &world.good) && ready(&edge).0);
+}
+
+#[test]
+fn one_folder_is_one_edge_s() {
+    let world = World::new("1h");
+    let _edge = world.edge.start();
+    let second = world.edge.run(&["serve", "--role", "verifier", "--data-listen", "127.0.0.1:0"]);
+    assert!(second.code == 2 && second.err.contains("another process has the state"), "{}", second.err);
+}
+
+#[test]
+fn a_full_disk_keeps_no_revocation_from_an_edge_and_shows() {
+    let world = World::new("1h");
+    let mount = Mount::new("1m");
+    world.edge.configure("state = \"state\"", &format!("state = {:?}", mount.path()));
+    let (node, edge) = (world.node(), world.edge.start());
+    edge.until("the first message", |edge| ready(edge) == (true, "[]".to_owned()));
+    mount.fill();
+    revoke(&node, &world.revoked);
+    edge.until("the revocation", |edge| is_refused(edge, &world.revoked));
+    edge.until("the trouble", |edge| ready(edge).1.contains("edge state"));
+    let (is_ready, told) = ready(&edge);
+    assert!(is_ready && told.contains("after a restart without any source"), "{told}");
+    assert!(is_active(&edge, &world.good));
+    mount.make_room();
+    edge.until("its end", |edge| !ready(edge).1.contains("edge state"));
+    edge.signal("KILL");
+    edge.wait();
+    node.stop();
+    let edge = world.edge.start();
+    assert!(is_refused(&edge, &world.revoked) && is_active(&edge, &world.good), "it is on disk");
+}

@@ -86,6 +86,11 @@ pub(crate) enum DeploymentError {
     )]
     NotEverywhere { version: KeyVersion, staged_at: Timestamp, interval: Span },
     #[error(
+        "version {version} is not loaded by {names}: they would reject its API keys. See `bulla fleet`; one that is gone for good \
+         is forgotten with `bulla fleet forget NAME`"
+    )]
+    NotLoaded { version: KeyVersion, names: String },
+    #[error(
         "version {version} was staged at {staged_at}, and it is {now} here: one of the two clocks is wrong, so nobody can tell \
          whether every verifier has it; compare `keyring_serial` in the /readyz of all services before you activate it"
     )]

@@ -122,6 +122,11 @@ impl SharedVerifier {
         Ok(verified)
     }
 
+    /// The verifier of this moment. Staleness is not in it.
+    pub fn verifier(&self) -> Verifier {
+        self.0.current.load().verifier.clone()
+    }
+
     fn change(&self, change: impl FnOnce(&mut Parts)) {
         let mut parts = self.0.parts.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut parts);

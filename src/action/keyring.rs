@@ -8,7 +8,7 @@ use bulla::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Actor, rotation};
+use super::{Actor, fleet, rotation};
 use crate::{
     api::keyring::{Activate, Changed, Compromise, Stage},
     clock,
@@ -70,6 +70,8 @@ impl Change {
         let sources = &deployment.sources;
         let change = |document: &mut KeyringDocument| {
             let warning = self.not_everywhere(deployment, document, now)?;
+            let lacking = self.not_loaded(deployment, store, now)?;
+            let warning = warning.into_iter().chain(lacking).reduce(|one, other| format!("{one}; {other}"));
             let version = match self {
                 Change::Stage(stage) => {
                     let version = stage.apply(document, sources, now)?;
@@ -190,6 +192,26 @@ impl Change {
             false => DeploymentError::NotEverywhere { version, staged_at, interval },
         };
         if activate.force && !activate.require_loaded { Ok(Some(early.to_string())) } else { Err(early) }
+    }
+
+    /// Refuses, or warns of, an activation while a registered node or follower reports that it has not loaded the version.
+    fn not_loaded(
+        &self,
+        deployment: &Deployment,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<Option<String>, DeploymentError> {
+        let Change::Activate(version, activate) = self else { return Ok(None) };
+        match fleet::lacking(store, *version, &deployment.config.fleet, now) {
+            Ok(None) => Ok(None),
+            Ok(Some(names)) => {
+                let error = DeploymentError::NotLoaded { version: *version, names };
+                if activate.require_loaded { Err(error) } else { Ok(Some(error.to_string())) }
+            }
+            Err(error) if activate.require_loaded => Err(error.into()),
+            // It is a remark alone.
+            Err(_) => Ok(None),
+        }
     }
 }
 

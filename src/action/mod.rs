@@ -3,6 +3,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod export;
+pub(crate) mod fleet;
 pub(crate) mod import;
 pub(crate) mod issue;
 pub(crate) mod keyring;

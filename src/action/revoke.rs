@@ -54,7 +54,7 @@ impl RevokeContext<'_> {
     /// Revokes all of these, or none.
     pub(crate) fn revoke_all(&self, ids: &[ApiKeyId]) -> Result<RevokeManyOutcome, ActionError> {
         transact(self.store, |transaction| {
-            let mut all = RevokeManyOutcome { revoked: 0, already_revoked: 0, not_on_record: 0 };
+            let mut all = RevokeManyOutcome { revoked: 0, already_revoked: 0, not_on_record: 0, propagation: None };
             for id in ids {
                 let outcome = self.revoke_in(transaction, *id, "api_key.revoke")?;
                 if outcome.changed {
@@ -87,6 +87,7 @@ impl RevokeContext<'_> {
             changed,
             on_record,
             also_revoked: Vec::new(),
+            propagation: None,
         };
         match transaction.logged(&id)? {
             Logged { revoked_at: Some(at), in_effect: true, .. } => return Ok(outcome(at, false)),
@@ -134,8 +135,15 @@ impl RevokeContext<'_> {
                 None if suspend => State::Suspended,
                 None => State::Active,
             };
-            let also_revoked = Vec::new();
-            Ok(RevokeOutcome { api_key_id: id.to_string(), state, revoked_at: None, changed, on_record, also_revoked })
+            Ok(RevokeOutcome {
+                api_key_id: id.to_string(),
+                state,
+                revoked_at: None,
+                changed,
+                on_record,
+                also_revoked: Vec::new(),
+                propagation: None,
+            })
         })
     }
 
@@ -180,6 +188,7 @@ impl RevokeContext<'_> {
                 issued_before,
                 changed,
                 keys_on_record: None,
+                propagation: None,
             };
             if let Some(there) = transaction.rule(app_id, realm)?.filter(|there| *there >= before) {
                 return Ok(ruled(there, false));

@@ -110,7 +110,7 @@ pub(crate) struct Stage {
 pub(crate) struct Activate {
     /// Go back to a deactivated version.
     pub(crate) rollback: bool,
-    /// The default. Older clients send it, and it cancels `force`.
+    /// Refuses while a registered node or follower reports that it has not loaded the version. It cancels `force`.
     pub(crate) require_loaded: bool,
     /// Activate a version that some verifiers may not have yet: they reject its keys until they do.
     pub(crate) force: bool,

@@ -4,6 +4,8 @@
 pub(crate) mod audit;
 pub(crate) mod bounded;
 pub(crate) mod feed;
+pub(crate) mod fleet;
+pub(crate) mod followers;
 pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod issue;
@@ -11,6 +13,7 @@ pub(crate) mod jwks;
 pub(crate) mod keyring;
 pub(crate) mod ledger;
 pub(crate) mod problem;
+pub(crate) mod propagation;
 pub(crate) mod query;
 pub(crate) mod reroll;
 pub(crate) mod responses;

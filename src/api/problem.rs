@@ -189,6 +189,15 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", "The keyring does not allow this now", detail)
     }
 
+    /// A follower's name that another app registered.
+    pub(crate) fn name_taken(name: &str) -> Self {
+        let detail = format!(
+            "the name `{name}` is registered by a node or by the API key of another app: name the follower otherwise, or, if the \
+             old one is gone, `bulla fleet forget {name}`"
+        );
+        Self::new(StatusCode::CONFLICT, "name-taken", "The follower's name is taken", detail)
+    }
+
     pub(crate) fn read_only_keyring(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "read-only-keyring", "The keyring is read-only here", detail)
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{keyring::ActiveKeys, query, schema};
-use crate::store::State;
+use super::{keyring::ActiveKeys, propagation::Propagation, query, schema};
+use crate::{config::Span, store::State};
 
 /// What `POST /v1/revocations` revokes: ids, or what was issued for an app or in a realm before some time.
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -34,7 +34,7 @@ pub(crate) struct RevokeRequest {
     pub(crate) dry_run: bool,
 }
 
-/// Why a key is revoked.
+/// Why a key is revoked, and whether to wait for the fleet.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -42,6 +42,10 @@ pub(crate) struct RevokeQuery {
     #[param(value_type = Option<schema::Note>)]
     #[serde(default, deserialize_with = "query::given")]
     pub(crate) reason: Option<String>,
+    /// Waits until every registered node and follower has it in force, or for this long, 60 s at most.
+    #[param(value_type = Option<schema::Span>)]
+    #[serde(default, deserialize_with = "query::given")]
+    pub(crate) wait: Option<Span>,
 }
 
 /// Why a key is suspended or resumed.
@@ -53,7 +57,7 @@ pub(crate) struct Reason {
 }
 
 /// What became of one key.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct RevokeOutcome {
     #[schema(value_type = schema::ApiKeyId)]
     pub(crate) api_key_id: String,
@@ -70,6 +74,10 @@ pub(crate) struct RevokeOutcome {
     #[schema(value_type = Vec<schema::ApiKeyId>)]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) also_revoked: Vec<String>,
+    /// Who has it in force, where the request waited for that.
+    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) propagation: Option<Propagation>,
 }
 
 /// What became of several keys.
@@ -79,10 +87,14 @@ pub(crate) struct RevokeManyOutcome {
     pub(crate) already_revoked: usize,
     /// How many of these the ledger does not have: their ids may be mistyped.
     pub(crate) not_on_record: usize,
+    /// Who has it in force, where the request waited for that.
+    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) propagation: Option<Propagation>,
 }
 
 /// A rule that revokes everything issued before some time.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct RevocationRule {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +109,10 @@ pub(crate) struct RevocationRule {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) keys_on_record: Option<u64>,
+    /// Who has it in force, where the request waited for that.
+    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) propagation: Option<Propagation>,
 }
 
 /// The answer of `POST /v1/revocations`: for ids, for a rule, or for a dry run.
@@ -106,4 +122,40 @@ pub(crate) enum RevokeResponse {
     Many(RevokeManyOutcome),
     Rule(RevocationRule),
     Count(ActiveKeys),
+}
+
+/// An outcome that can tell who has it in force.
+pub(crate) trait Propagates {
+    /// Adds who has.
+    fn set_propagation(&mut self, propagation: Propagation);
+}
+
+impl Propagates for RevokeOutcome {
+    fn set_propagation(&mut self, propagation: Propagation) {
+        self.propagation = Some(propagation);
+    }
+}
+
+impl Propagates for RevokeManyOutcome {
+    fn set_propagation(&mut self, propagation: Propagation) {
+        self.propagation = Some(propagation);
+    }
+}
+
+impl Propagates for RevocationRule {
+    fn set_propagation(&mut self, propagation: Propagation) {
+        self.propagation = Some(propagation);
+    }
+}
+
+impl From<RevokeManyOutcome> for RevokeResponse {
+    fn from(outcome: RevokeManyOutcome) -> Self {
+        RevokeResponse::Many(outcome)
+    }
+}
+
+impl From<RevocationRule> for RevokeResponse {
+    fn from(rule: RevocationRule) -> Self {
+        RevokeResponse::Rule(rule)
+    }
 }

@@ -82,6 +82,33 @@ kinds! {
         .description(Some("A place in a sequence."))
         .minimum(Some(0))
         .maximum(Some(u64::MAX as usize));
+    KeyTime = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some("A time in Unix seconds, in the range of times in API keys."))
+        .minimum(Some(0))
+        .maximum(Some(u32::MAX));
+    UseCount = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(u32::MAX));
+    LogId = text("The id of a revocation log, in hexadecimal.", 32)
+        .pattern(Some(r"^[0-9a-f]{32}$"))
+        .min_length(Some(32))
+        .examples([json!("e0e1e2e3e4e5e6e7e8e9eaebecedeeef")]);
+    FollowerName = text("The name of a node or follower.", 128)
+        .pattern(Some(r"^[A-Za-z0-9._:@-]+$"))
+        .min_length(Some(1))
+        .examples([json!("edge-1")]);
+    MemberRole = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some("A service on the store, or what kind of follower it is."))
+        .enum_values(Some(crate::store::Role::ALL.map(crate::store::Role::name)));
+    FeedFormat = text("A format of the revocation feed.", 32)
+        .pattern(Some(r"^[a-z0-9./_-]+$"))
+        .min_length(Some(1))
+        .examples([json!("feed/1")]);
+    FeedNumber = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some("A number that every JSON reader has exactly."))
+        .minimum(Some(0))
+        .maximum(Some(9_007_199_254_740_991_usize));
     Required = text(
         "What a gateway's route requires: parts such as `realm:live`, `scope:orders.read`, `aud:shop` and `from:x-api-key`, \
          joined by commas, in any order, their values percent-encoded where they have to be; or `-` for the defaults. The \

@@ -55,6 +55,9 @@ pub(super) struct ServerArgument {
 
 const HEADING: &str = "Server options";
 
+/// Timeout of a request that the server answers at once.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Parses the address. The error does not repeat the text, because a URL may hold a password.
 fn address(text: &str) -> Result<Address, &'static str> {
     const WRONG: &str = "a server is http://HOST:PORT, https://HOST:PORT or unix:PATH";
@@ -238,7 +241,11 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
-            .timeout_global(Some(Duration::from_secs(30)))
+            .timeout_global(Some(TIMEOUT))
+    }
+
+    fn within<B: ureq::AsSendBody>(&self, request: ureq::http::Request<B>, wait: Duration) -> ureq::http::Request<B> {
+        self.agent.configure_request(request).timeout_global(Some(TIMEOUT + wait)).build()
     }
 
     /// Sends a request with a JSON body or none; the answer's JSON.
@@ -247,6 +254,17 @@ impl Client {
         method: &str,
         path: &str,
         body: Option<&Value>,
+    ) -> Result<T, ClientError> {
+        self.send_and_wait(method, path, body, Duration::ZERO)
+    }
+
+    /// The same, where the server may take longer by `wait`.
+    pub(super) fn send_and_wait<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        wait: Duration,
     ) -> Result<T, ClientError> {
         // Without the query, which may hold a text of the user.
         let url = format!("{}{}", self.shown, path.split('?').next().unwrap_or_default());
@@ -261,8 +279,11 @@ impl Client {
                 .header("Content-Type", "application/json")
                 .body(body.to_string())
                 .map_err(|error| unreachable(&error))
-                .map(|request| self.agent.run(request))?,
-            None => request.body(()).map_err(|error| unreachable(&error)).map(|request| self.agent.run(request))?,
+                .map(|request| self.agent.run(self.within(request, wait)))?,
+            None => request
+                .body(())
+                .map_err(|error| unreachable(&error))
+                .map(|request| self.agent.run(self.within(request, wait)))?,
         };
         let mut response = sent.map_err(|error| unreachable(&error))?;
         let status = response.status();

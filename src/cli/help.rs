@@ -8,7 +8,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["quickstart", "init", "serve", "status", "doctor"]),
     ("API keys", &["issue", "verify", "inspect", "revoke", "reveal", "keys"]),
-    ("Master keys and records", &["keyring", "edge", "audit", "feed"]),
+    ("Master keys, fleet and records", &["keyring", "fleet", "edge", "audit", "feed"]),
     ("Other", &["completions", "help"]),
 ];
 
@@ -25,6 +25,7 @@ Exit codes:
   0  done; verify: accepted; doctor: nothing is wrong
   1  verify: rejected; inspect: not an API key; doctor: something is wrong; status: not ready; keys import: refused rows
   2  not done; verify: could not tell; wrong arguments
+  3  revoke --wait: revoked, and not in force everywhere yet
 
 Environment:
   BULLA_CONFIG          the configuration file, instead of --config

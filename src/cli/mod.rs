@@ -12,6 +12,7 @@ mod doctor;
 mod edge;
 mod failure;
 mod feed;
+mod fleet;
 mod help;
 mod id_argument;
 mod init;
@@ -22,6 +23,7 @@ mod keys;
 mod local_verification;
 mod output;
 mod parsers;
+mod propagation;
 mod quickstart;
 mod readiness;
 #[cfg_attr(not(feature = "escrow"), path = "reveal_disabled.rs")]
@@ -71,6 +73,7 @@ enum Command {
     /// Show, check and change the keyring: rotate a master key, end a leaked one
     #[command(subcommand)]
     Keyring(keyring::Keyring),
+    Fleet(fleet::Fleet),
     /// Set up an edge: a verifier elsewhere, without store and keyring
     #[command(subcommand)]
     Edge(edge::Edge),
@@ -148,6 +151,7 @@ fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
         Command::Inspect(command) => command.run(),
         Command::Revoke(command) => command.run(config),
         Command::Reveal(command) => command.run(config),
+        Command::Fleet(command) => command.run(config),
         Command::Audit(command) => command.run(config),
         Command::Keys(command) => command.run(config),
         Command::Keyring(command) => command.run(config),

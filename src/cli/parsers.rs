@@ -1,8 +1,12 @@
 //! Parsers for the values of arguments. No error repeats the value, which may be a misplaced API key.
 
+use std::time::Duration;
+
 use bulla::keyring::KeyVersion;
 use jiff::Timestamp;
 use uuid::Uuid;
+
+use crate::{api::propagation::MAX_WAIT, config::parse_span};
 
 /// An app's id.
 pub(super) fn app_id(text: &str) -> Result<Uuid, &'static str> {
@@ -18,4 +22,11 @@ pub(super) fn time(text: &str) -> Result<Timestamp, &'static str> {
 /// The number of a key version.
 pub(super) fn version(text: &str) -> Result<KeyVersion, &'static str> {
     text.parse().ok().and_then(KeyVersion::new).ok_or("a key version is a number from 1 on")
+}
+
+/// How long to wait for the fleet.
+pub(super) fn wait(text: &str) -> Result<Duration, &'static str> {
+    let wait = parse_span(text).ok().filter(|wait| wait.0 <= MAX_WAIT);
+    wait.map(|wait| wait.0)
+        .ok_or("a wait is a length of time up to 60s, such as 30s; to wait longer, run the command again")
 }

@@ -1,6 +1,6 @@
 //! `bulla revoke`.
 
-use std::process::ExitCode;
+use std::time::Duration;
 
 use bulla::Realm;
 use clap::Args;
@@ -13,14 +13,16 @@ use super::{
     backend::{Backend, Rule},
     common_args::CommonArgs,
     confirm::{Confirmation, counted_keys},
-    output, parsers,
+    output, parsers, propagation,
 };
+use crate::api::revoke::{RevocationRule, RevokeOutcome};
 
 /// Permanently revoke an API key, or all keys of an app or realm issued before a time
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   bulla revoke live_00000XzbyFf5rOyRXQyt8V --reason leaked
+  bulla revoke live_00000XzbyFf5rOyRXQyt8V --wait       until it is rejected everywhere
   bulla revoke - < leaked-key.txt
   bulla revoke --app 3f2b8c1e-9a7d-4d52-8a55-0123456789ab
   bulla revoke --realm live --issued-before 2026-11-01T00:00:00Z
@@ -45,6 +47,12 @@ pub(super) struct Revoke {
     /// Revoke also in a realm that the configuration does not have
     #[arg(long, requires = "realm")]
     force: bool,
+    /// Wait until every registered node and follower has it in force, up to 60s; exit with 3 and name the others if some have not
+    #[arg(
+        long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
+        value_parser = parsers::wait
+    )]
+    wait: Option<Duration>,
     #[command(flatten)]
     confirmation: Confirmation,
     #[command(flatten)]
@@ -64,25 +72,25 @@ impl Revoke {
             return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
         }
         let (text, backend) = (api_key_argument::read(key)?, self.common.open(config)?);
-        let revoked = backend.revoke(&backend.ids_of(text.expose_secret())?, self.reason.clone())?;
+        let revoked = backend.revoke(&backend.ids_of(text.expose_secret())?, self.reason.clone(), self.wait)?;
         self.common.print(&revoked, |revoked| {
-            output::object(revoked)?;
+            output::object(&RevokeOutcome { propagation: None, ..revoked.clone() })?;
             warn_of_typing_error(!revoked.on_record);
-            Ok(())
+            revoked.propagation.as_ref().map_or(Ok(()), propagation::print)
         })?;
-        Ok(ExitCode::SUCCESS)
+        Ok(propagation::exit_code(revoked.propagation.as_ref()))
     }
 
     fn revoke_many(&self, rule: Rule, config: &ConfigArgument) -> Outcome {
         let backend = self.common.open(config)?;
         self.confirm(&*backend, rule)?;
-        let rule = backend.revoke_many(rule, self.force, self.reason.clone())?;
+        let rule = backend.revoke_many(rule, self.force, self.reason.clone(), self.wait)?;
         self.common.print(&rule, |rule| {
-            output::object(rule)?;
+            output::object(&RevocationRule { propagation: None, ..rule.clone() })?;
             warn_of_typing_error(rule.keys_on_record == Some(0));
-            Ok(())
+            rule.propagation.as_ref().map_or(Ok(()), propagation::print)
         })?;
-        Ok(ExitCode::SUCCESS)
+        Ok(propagation::exit_code(rule.propagation.as_ref()))
     }
 
     fn confirm(&self, backend: &dyn Backend, rule: Rule) -> Result<(), Failure> {

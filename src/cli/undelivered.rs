@@ -8,8 +8,10 @@ const REASON: &str = "it could not be shown to anybody";
 
 /// Revokes the key with this id; the failure that tells it.
 pub(super) fn revoke(backend: &dyn Backend, id: &str, error: &io::Error) -> Failure {
-    let revoked =
-        backend.ids_of(id).and_then(|ids| backend.revoke(&ids, Some(REASON.to_owned()))).map(|_already_or_now| ());
+    let revoked = backend
+        .ids_of(id)
+        .and_then(|ids| backend.revoke(&ids, Some(REASON.to_owned()), None))
+        .map(|_already_or_now| ());
     let outcome = match revoked {
         Ok(()) => "it is revoked".to_owned(),
         Err(failure) => format!("it could not be revoked either ({failure}): run `bulla revoke {id}`"),

@@ -2,6 +2,7 @@
 
 mod client_address;
 mod env;
+mod fleet;
 mod follow;
 mod listen;
 mod mistake;
@@ -22,6 +23,7 @@ use crate::text;
 
 pub(crate) use self::{
     client_address::{HeaderField, TrustedProxy},
+    fleet::FleetConfig,
     follow::{FollowConfig, OnStale},
     listen::{Listen, Listener, Plane, UnixMode},
     tables::{
@@ -53,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) secret: SecretConfig,
     #[serde(default)]
     pub(crate) feed: FeedConfig,
+    #[serde(default)]
+    pub(crate) fleet: FleetConfig,
     #[serde(default)]
     pub(crate) assertion: AssertionConfig,
     #[serde(default)]
@@ -242,6 +246,7 @@ impl Config {
         if self.feed.valid_for.0.as_secs() < 2 {
             return Err("feed.valid_for must be at least 2s: followers need time to ask again".to_owned());
         }
+        self.fleet.check()?;
         self.assertion.check()?;
         if self.last_used.flush_interval.0.is_zero() {
             return Err("last_used.flush_interval must be greater than zero".to_owned());
@@ -280,6 +285,7 @@ mod tests {
         assert_eq!(config.imported, bare.imported);
         assert_eq!(config.assertion, bare.assertion);
         assert_eq!(config.feed.valid_for, bare.feed.valid_for);
+        assert_eq!(config.fleet, bare.fleet);
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));
         assert_eq!(config.data, bare.data);
         assert_eq!(config.admin.listen, bare.admin.listen);

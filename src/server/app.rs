@@ -12,6 +12,7 @@ use super::{
     core::{Core, CoreParts},
     failed_calls::FailedCalls,
     feed::Feed,
+    fleet::FleetRegistry,
     health::Health,
     live::Live,
     reload::{self, Reloader},
@@ -24,7 +25,7 @@ use super::{
     verification::KeyVerifier,
 };
 use crate::{
-    belonging, clock,
+    action, belonging, clock,
     deployment::{Deployment, DeploymentError},
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
@@ -38,6 +39,7 @@ pub(crate) struct App {
     pub(super) revocations: Arc<RevocationState>,
     pub(super) reloader: Reloader,
     pub(super) secrets: Arc<SecretChecks>,
+    pub(super) fleet: FleetRegistry,
     /// Calls to the admin plane that failed.
     pub(super) failed_calls: FailedCalls,
     pub(super) feed: Option<Feed>,
@@ -109,10 +111,11 @@ impl App {
         );
         reloader.forget_destroyed();
         let feed = feed_key.map(|key| Feed::new(key, &config.feed, &live, &store, &health));
+        let fleet = FleetRegistry::new(Arc::clone(&store), &config.fleet);
         let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
         let callers = Callers::Administrators;
         let core = Core::new(CoreParts { live, verification, callers, bodies, stopping, metrics, health, config });
-        Ok(App { core, revocations, reloader, secrets, failed_calls: FailedCalls::default(), feed, store })
+        Ok(App { core, revocations, reloader, secrets, fleet, failed_calls: FailedCalls::default(), feed, store })
     }
 
     /// Reads what the store's revocation log has more, and which secret halves were changed; it is in force when this returns.
@@ -120,6 +123,15 @@ impl App {
         let secrets = self.secrets.follow(self.config.secret.cache_ttl.0);
         self.revocations.read().and(secrets)?;
         self.revocations.note_caught_up();
+        Ok(())
+    }
+
+    /// Shows who is registered. Reads the store.
+    pub(super) fn show_fleet(&self) -> Result<(), StoreError> {
+        let now = clock::now();
+        let active = self.snapshot().document.active().map(|record| record.number.number());
+        let census = action::fleet::census(&*self.store, &self.config.fleet, active, now)?;
+        self.metrics.fleet(&census.counts, census.lowest.unwrap_or_default(), self.revocations.place().1);
         Ok(())
     }
 

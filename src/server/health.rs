@@ -44,6 +44,11 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(what).map(|failing| failing.since)
     }
 
+    /// Why `what` fails, if it does.
+    pub(super) fn detail(&self, what: &str) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(what).map(|failing| failing.detail.clone())
+    }
+
     /// Everything that fails now.
     pub(super) fn all(&self) -> Vec<Failing> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::{App, secrets::Scrub, sweeping::Sweeper};
 use crate::{
+    action::fleet,
     clock,
     last_used::Use,
     store::{StoreError, transact},
@@ -20,6 +21,8 @@ const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const SWEEP_PART_INTERVAL: Duration = Duration::from_secs(10);
 /// The time between two sweeps of the store.
 const SWEEP_STORE_INTERVAL: Duration = Duration::from_secs(3_600);
+/// The time between two removals of nodes and followers that do not report any more.
+const FORGET_INTERVAL: Duration = Duration::from_secs(600);
 /// The time until a task that failed runs again.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long a transaction of uses may take: it keeps all other writes waiting, revocations among them.
@@ -63,8 +66,8 @@ impl Task {
 
 /// Runs until `stop`.
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
-    let [mut look, mut sweep_part, mut sweep_store] =
-        [POLL_INTERVAL, SWEEP_PART_INTERVAL, SWEEP_STORE_INTERVAL].map(Task::new);
+    let [mut look, mut sweep_part, mut sweep_store, mut forget] =
+        [POLL_INTERVAL, SWEEP_PART_INTERVAL, SWEEP_STORE_INTERVAL, FORGET_INTERVAL].map(Task::new);
     let mut flush = Task::new(app.config.last_used.flush_interval.0);
     let mut scrubbing = Task::new(app.config.secret.scrub_interval.0);
     let (mut flushing, mut scrub) = (Flushing::default(), Scrub::default());
@@ -93,6 +96,10 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
         drop(snapshot);
         if sweep_part.is_due() {
             app.health.note_task("sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_part(app)));
+        }
+        if forget.is_due() {
+            let heard_after = fleet::heard_after(app.config.fleet.forget_after, clock::now());
+            app.health.note_task("fleet sweep", app.store.drop_followers(heard_after));
         }
         if sweep_store.is_due()
             && !app.health.note_task("store sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_store(app)))

@@ -16,6 +16,7 @@ mod extract;
 mod failed_calls;
 mod feed;
 mod file_watch;
+mod fleet;
 mod following;
 mod health;
 mod housekeeping;
@@ -209,7 +210,7 @@ impl Server {
             "serving"
         );
         let mut tasks = JoinSet::new();
-        self.role.start(&mut tasks, &stop);
+        self.role.start(&mut tasks, &addresses, &stop);
         tasks.spawn(log::tell_what_is_missing(stop.clone()));
         let (core, mut stopped) = (self.core.clone(), stop.clone());
         tasks.spawn(async move {

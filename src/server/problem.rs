@@ -70,7 +70,9 @@ impl From<DeploymentError> for Problem {
         let detail = error.to_string();
         match error {
             DeploymentError::KeyringReadOnly(_) => Problem::read_only_keyring(detail),
-            DeploymentError::NotEverywhere { .. } | DeploymentError::StagedAhead { .. } => Problem::conflict(detail),
+            DeploymentError::NotEverywhere { .. }
+            | DeploymentError::NotLoaded { .. }
+            | DeploymentError::StagedAhead { .. } => Problem::conflict(detail),
             DeploymentError::Keyring(error) => match error {
                 KeyringError::Unknown(_) => Problem::unknown_version(detail),
                 KeyringError::IllegalMove { .. } | KeyringError::SameMaster { .. } => Problem::conflict(detail),

@@ -123,6 +123,12 @@ impl RevocationState {
         list(&self.log())
     }
 
+    /// The log, and the place up to which it is in force.
+    pub(super) fn place(&self) -> (Option<String>, u64) {
+        let log = self.log();
+        (log.log_id().map(str::to_owned), log.place())
+    }
+
     /// Tells of each new place in the log.
     pub(super) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()

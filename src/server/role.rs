@@ -5,11 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use super::{
-    App, Endpoints, Server, StartError, admin,
+    Addresses, App, Endpoints, Server, StartError, admin,
     data::{self, DataPlane},
     deadlines,
     edge::Edge,
-    following, housekeeping,
+    fleet, following, housekeeping,
     refresh::Refresher,
 };
 use crate::{
@@ -23,7 +23,7 @@ pub(super) trait Role: Send {
     fn endpoints(&self, plane: Plane) -> Option<Endpoints>;
 
     /// Starts the work that goes on until `stop`.
-    fn start(&mut self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>);
+    fn start(&mut self, tasks: &mut JoinSet<()>, addresses: &Addresses, stop: &watch::Receiver<bool>);
 
     /// Writes down what is still in memory. All requests are answered.
     fn finish(&mut self);
@@ -45,7 +45,8 @@ impl Role for Node {
         })
     }
 
-    fn start(&mut self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) {
+    fn start(&mut self, tasks: &mut JoinSet<()>, addresses: &Addresses, stop: &watch::Receiver<bool>) {
+        tasks.spawn(fleet::run(Arc::clone(&self.app), addresses.clone(), stop.clone()));
         if let Some(refresher) = self.refresher.take() {
             tasks.spawn(refresher.run(stop.clone()));
         }
@@ -57,6 +58,7 @@ impl Role for Node {
 
     fn finish(&mut self) {
         housekeeping::finish(&self.app);
+        fleet::leave(&self.app);
     }
 }
 
@@ -70,7 +72,7 @@ impl Role for Edge {
         }
     }
 
-    fn start(&mut self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) {
+    fn start(&mut self, tasks: &mut JoinSet<()>, _: &Addresses, stop: &watch::Receiver<bool>) {
         Edge::start(self, tasks, stop);
     }
 

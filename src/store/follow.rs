@@ -46,6 +46,11 @@ impl Following {
         self.log.seq()
     }
 
+    /// The id of the log that was read.
+    pub(crate) fn log_id(&self) -> Option<&str> {
+        self.log_id.as_deref()
+    }
+
     /// Revokes what is due at `now`, in Unix seconds. Whether anything changed.
     pub(crate) fn due(&mut self, now: u64) -> bool {
         self.log.due(now)

@@ -4,6 +4,7 @@
 mod audit;
 mod escrow;
 mod follow;
+mod followers;
 mod idempotency;
 mod imported;
 mod ledger;
@@ -32,6 +33,7 @@ pub(crate) use self::{
     audit::{AuditEntry, AuditRecord},
     escrow::EscrowRow,
     follow::Following,
+    followers::{FollowerRow, FollowerStore, LogPlace, Role, Short},
     idempotency::{IdempotencyKey, IdempotentAnswer},
     imported::{Imported, ImportedPart, Migration, NewImported, StoredSet},
     ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
@@ -73,7 +75,7 @@ pub(crate) enum StoreError {
 }
 
 /// What every store does.
-pub(crate) trait Store: Send + Sync {
+pub(crate) trait Store: FollowerStore + Send + Sync {
     /// Lets `work` write in one transaction: after `Ok` all of it is durable, after an error nothing of it happened.
     fn transaction(
         &self,
@@ -263,6 +265,9 @@ pub(crate) trait Transaction {
 
     /// Appends to the revocation log, and drops the entries that this supersedes.
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError>;
+
+    /// Removes a member of the fleet. Whether there was one of this name.
+    fn forget_follower(&mut self, name: &str) -> Result<bool, StoreError>;
 
     /// Appends to the audit.
     fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError>;

@@ -53,6 +53,9 @@ pub(crate) struct Metrics {
     connections_evicted: Family<ListenerLabel, Counter>,
     bodies_refused: Counter,
     body_memory: Gauge<u64, AtomicU64>,
+    followers: Family<MemberLabel, Gauge>,
+    lowest_place: Gauge<u64, AtomicU64>,
+    log_place: Gauge<u64, AtomicU64>,
 }
 
 /// One counter for each way a verification ends.
@@ -111,6 +114,12 @@ struct SealedLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VersionStateLabel {
     version: u32,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MemberLabel {
+    role: &'static str,
     state: &'static str,
 }
 
@@ -214,6 +223,17 @@ impl Metrics {
                 "Request bodies that were refused or ended because their memory budget was used up",
             ),
             body_memory: register(all, "body_memory_bytes", "Memory that request bodies use of their budget"),
+            followers: register(all, "followers", "Registered nodes and followers, by role and state"),
+            lowest_place: register(
+                all,
+                "followers_lowest_place",
+                "The lowest place in the revocation log that a registered node or follower has reported",
+            ),
+            log_place: register(
+                all,
+                "revocation_log_place",
+                "The place in the revocation log up to which it is in force here",
+            ),
             registry,
         };
         // Shown from the start, with zero.
@@ -292,6 +312,15 @@ impl Metrics {
     pub(crate) fn bodies(&self, used: u64, refused: u64) {
         self.body_memory.set(used);
         self.bodies_refused.inner().store(refused, Ordering::Relaxed);
+    }
+
+    /// Shows who is registered, by role and state, the lowest place among them, and the place here.
+    pub(crate) fn fleet(&self, members: &[((&'static str, &'static str), i64)], lowest: u64, here: u64) {
+        for ((role, state), count) in members {
+            self.followers.get_or_create(&MemberLabel { role, state }).set(*count);
+        }
+        self.lowest_place.set(lowest);
+        self.log_place.set(here);
     }
 
     /// Counts a connection that was closed to make room for another one.

@@ -22,6 +22,7 @@ mod exchanged_store;
 mod ext_authz;
 mod faults;
 mod feed;
+mod fleet;
 mod floods;
 mod full_disk;
 mod hanging;

@@ -23,7 +23,7 @@ const REALM: &str = "acme_live";
 const MAPS: [&str; 3] = ["detail", "meta", "sealed"];
 
 /// Every operation that has an example, in an order in which all can be done.
-const OPERATIONS: [&str; 22] = [
+const OPERATIONS: [&str; 26] = [
     "healthy",
     "ready",
     "verify",
@@ -40,6 +40,10 @@ const OPERATIONS: [&str; 22] = [
     "revoke_many",
     "revoke",
     "self_revoke",
+    "report_followers",
+    "report_uses",
+    "list_followers",
+    "forget_follower",
     "audit",
     "show_keyring",
     "stage",
@@ -190,10 +194,10 @@ fn send(operation: &Operation<'_>, document: &Value, server: &Server, admin: &Ht
     let plane = match (operation.is_of("data plane"), operation.id()) {
         (false, _) => admin.clone(),
         (true, "self_revoke") => server.data.bearer(&text("api_key")),
-        (true, "introspect") => server.data.bearer(admin.key()),
+        (true, "introspect" | "report_followers" | "report_uses") => server.data.bearer(admin.key()),
         (true, _) => server.data.clone(),
     };
-    let path = operation.path.replace("{id}", &text("api_key_id")).replace("{number}", "1");
+    let path = operation.path.replace("{id}", &text("api_key_id")).replace("{number}", "1").replace("{name}", "edge-1");
     let (media_type, body) = operation.request().map_or(("", String::new()), |(media_type, described)| {
         let example = replaced(&described["example"]);
         let form = |fields: Map<String, Value>| {
@@ -236,7 +240,12 @@ fn every_described_operation_is_there() {
     let (_deployment, server) = serve();
     for operation in operations(&document(&server)) {
         let plane = if operation.is_of("data plane") { &server.data } else { &server.admin };
-        let path = operation.path.replace("{id}", "nope").replace("{number}", "nope").replace("{required}", "-");
+        let path = operation
+            .path
+            .replace("{id}", "nope")
+            .replace("{number}", "nope")
+            .replace("{name}", "nope")
+            .replace("{required}", "-");
         let answer = plane.request(&operation.method.to_uppercase(), &path, &[], "");
         let there =
             answer.status != 405 && (answer.status != 404 || operation.described["responses"]["404"].is_object());

@@ -13,6 +13,8 @@ use crate::{agent, api_key::ApiKey, realm::Realm, source::endpoint};
 
 /// How much longer than the requested wait the server may take.
 const EXTRA_TIME: Duration = Duration::from_secs(30);
+/// Timeout of one report.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,7 @@ pub struct Question {
 }
 
 /// A node or a relay, asked over HTTP.
+#[derive(Clone)]
 pub struct HttpSource {
     /// Made at the first question: the system's roots are read for it.
     agent: OnceLock<Agent>,
@@ -74,6 +77,20 @@ impl HttpSource {
     pub fn showing(self, chain: &[u8], key: &[u8]) -> Result<Self, FollowerError> {
         let identity = Some(agent::identity(chain, key).ok_or(FollowerError::NoIdentity)?);
         Ok(HttpSource { identity, ..self })
+    }
+
+    /// Posts reports of followers to it, in the form of [`FollowerReport::body`](super::FollowerReport::body).
+    pub fn report(&self, body: &str) -> Result<(), FollowError> {
+        let request = self.agent().post(self.followers()).header("Authorization", self.authorization.clone());
+        let request = request.header("Content-Type", "application/json");
+        let answer = request.config().timeout_global(Some(REPORT_TIMEOUT)).build().send(body);
+        let answer = answer.map_err(|error| FollowError::Unreachable(error.to_string().into()))?;
+        if answer.status().is_success() { Ok(()) } else { Err(FollowError::Status(answer.status().as_u16())) }
+    }
+
+    /// Where followers report: beside the feed.
+    fn followers(&self) -> String {
+        format!("{}/v1/followers", self.address.strip_suffix("/v1/revocations").unwrap_or(&self.address))
     }
 
     fn agent(&self) -> &Agent {

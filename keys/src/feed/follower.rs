@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{
     FeedState, FollowerError, FollowerHandle, HttpSource, VerifyingKey, follower_state::FollowerState, handle,
+    reporting::Reporting,
 };
 use crate::{api_key::ApiKey, keyring_id::KeyringId, realm::Realm, shared::SharedVerifier};
 
@@ -31,6 +32,7 @@ pub struct Follower {
     keyring_id: KeyringId,
     key: VerifyingKey,
     realm: Option<Realm>,
+    report_as: Option<String>,
 }
 
 /// What a verifier does while its follower is [stale](FeedState::is_stale). Neither choice is right for everyone.
@@ -54,7 +56,7 @@ impl Follower {
         keyring_id: KeyringId,
         key: VerifyingKey,
     ) -> Result<Self, FollowerError> {
-        Ok(Follower { source: HttpSource::new(address, api_key)?, keyring_id, key, realm: None })
+        Ok(Follower { source: HttpSource::new(address, api_key)?, keyring_id, key, realm: None, report_as: None })
     }
 
     /// Follows one realm, with an API key of the scope `feed:REALM` (or `feed`). It does not revoke keys of other realms,
@@ -69,6 +71,14 @@ impl Follower {
         Ok(Follower { source: self.source.trusting_roots(pem)?, ..self })
     }
 
+    /// Reports its place to the server under this name, so that the server's operator sees it in `bulla fleet`, and `bulla revoke
+    /// --wait` waits for it. The name is this program's alone and stays over a restart: up to 128 of `A-Z`, `a-z`, `0-9`, `.`, `_`,
+    /// `:`, `-` and `@`.
+    #[must_use]
+    pub fn reporting_as(self, name: impl Into<String>) -> Self {
+        Follower { report_as: Some(name.into()), ..self }
+    }
+
     /// Begins to follow, on threads of its own, until the handle is dropped. The clock tells Unix seconds: this library
     /// reads none itself.
     pub fn start(
@@ -77,9 +87,11 @@ impl Follower {
         when_stale: WhenStale,
         clock: impl Fn() -> u64 + Send + 'static,
     ) -> Result<FollowerHandle, FollowerError> {
+        let reporting =
+            self.report_as.map(|name| Reporting { name, verifier: verifier.clone(), source: self.source.clone() });
         let trusted = (self.keyring_id, self.key);
         let state = FollowerState::new(FeedState::new(self.realm), trusted, (verifier.clone(), when_stale), clock());
-        handle::start(Box::new(self.source), state, clock)
+        handle::start(Box::new(self.source), state, reporting, clock)
     }
 }
 

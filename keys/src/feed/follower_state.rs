@@ -24,6 +24,8 @@ pub(super) struct FollowerState {
     pub(super) verifier: SharedVerifier,
     pub(super) when_stale: WhenStale,
     feed: FeedState,
+    /// Messages that were refused.
+    refused: u64,
     /// Failed questions in a row.
     failures: u32,
     error: Option<FollowError>,
@@ -50,6 +52,7 @@ impl FollowerState {
             verifier,
             when_stale,
             feed,
+            refused: 0,
             failures: 0,
             error: None,
             valid_for: 0,
@@ -84,6 +87,7 @@ impl FollowerState {
             }
             Err(error) => {
                 self.restart_after(&error, now);
+                self.refused += u64::from(matches!(error, FollowError::Refused(_)));
                 self.failures = self.failures.saturating_add(1);
                 self.error = Some(error);
                 backoff::after(self.failures, random)
@@ -122,12 +126,15 @@ impl FollowerState {
 
     pub(super) fn status(&self) -> FollowStatus {
         FollowStatus {
+            log_id: self.feed.log_id(),
             seq: self.feed.seq(),
             complete: self.is_complete(),
+            this_update: self.feed.this_update(),
             fresh: self.feed.fresh(),
             started_at: self.started_at,
             keyring_serial: self.feed.keyring_serial(),
             revocations: self.feed.revocations().len(),
+            refused: self.refused,
             failures: self.failures,
             last_error: self.error.clone(),
         }

@@ -14,7 +14,10 @@ use std::{
 
 use rand::{TryRng, rngs::SysRng};
 
-use super::{Answer, FollowError, FollowerError, MessageSource, fetch::Question, follower_state::FollowerState};
+use super::{
+    Answer, FollowError, FollowerError, LogId, MessageSource, Reporter, fetch::Question, follower_state::FollowerState,
+    reporting::Reporting,
+};
 
 /// The longest time in seconds until the clock is read again: it may have been set meanwhile.
 const POLL_INTERVAL: u64 = 60;
@@ -25,16 +28,21 @@ pub struct FollowerHandle {
     events: Sender<Event>,
     thread: Option<JoinHandle<()>>,
     status: Arc<Mutex<FollowStatus>>,
+    reporter: Option<Arc<Reporter>>,
 }
 
 /// The status of a follower.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FollowStatus {
+    /// The log, after the first message.
+    pub log_id: Option<LogId>,
     /// The place in the log.
     pub seq: u64,
     /// Whether that was the end of the log when the last message was signed.
     pub complete: bool,
+    /// When the newest message was signed, in Unix seconds; 0 before the first.
+    pub this_update: u64,
     /// When the state is fresh, in Unix seconds, once the end of the log was reached.
     pub fresh: Option<RangeInclusive<u64>>,
     /// When it began, in Unix seconds.
@@ -44,6 +52,8 @@ pub struct FollowStatus {
     pub keyring_serial: u64,
     /// The number of revoked ids, suspended ids and rules.
     pub revocations: usize,
+    /// Messages that were refused since it began.
+    pub refused: u64,
     /// Failed questions in a row.
     pub failures: u32,
     /// Why the last question failed.
@@ -63,6 +73,11 @@ impl FollowerHandle {
     /// The status.
     pub fn status(&self) -> FollowStatus {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Why its last report failed, where it [reports](super::Follower::reporting_as) and that failed.
+    pub fn report_error(&self) -> Option<FollowError> {
+        self.reporter.as_ref().and_then(|reporter| reporter.last_error())
     }
 }
 
@@ -85,6 +100,7 @@ type Task = (Duration, Question);
 pub(super) fn start(
     source: Box<dyn MessageSource>,
     mut state: FollowerState,
+    reporting: Option<Reporting>,
     clock: impl Fn() -> u64 + Send + 'static,
 ) -> Result<FollowerHandle, FollowerError> {
     let (events, answers) = mpsc::channel();
@@ -92,9 +108,11 @@ pub(super) fn start(
     let status = Arc::new(Mutex::new(state.status()));
     let (answering, shown) = (events.clone(), Arc::clone(&status));
     thread::Builder::new().name("bulla-feed".to_owned()).spawn(move || ask(&*source, &asked, &answering))?;
+    let reporter = reporting.map(|reporting| reporting.start(Arc::clone(&status))).transpose()?.map(Arc::new);
+    let shown = (shown, reporter.clone());
     let run = move || run(&mut state, &answers, &tasks, &clock, &shown);
     let thread = thread::Builder::new().name("bulla-follow".to_owned()).spawn(run)?;
-    Ok(FollowerHandle { events, thread: Some(thread), status })
+    Ok(FollowerHandle { events, thread: Some(thread), status, reporter })
 }
 
 fn ask(source: &dyn MessageSource, asked: &Receiver<Task>, answers: &Sender<Event>) {
@@ -114,12 +132,15 @@ fn run(
     answers: &Receiver<Event>,
     tasks: &Sender<Task>,
     clock: &dyn Fn() -> u64,
-    shown: &Mutex<FollowStatus>,
+    (shown, reporter): &(Arc<Mutex<FollowStatus>>, Option<Arc<Reporter>>),
 ) {
     let (mut next, mut swept) = (Some(Duration::ZERO), Instant::now());
     loop {
         let now = clock();
         *shown.lock().unwrap_or_else(PoisonError::into_inner) = state.status();
+        if let Some(reporter) = reporter {
+            reporter.changed();
+        }
         if let Some(pause) = next.take() {
             // It is asked when the pause is over, and the server's wait counts from then.
             let question = state.question(now.saturating_add(pause.as_secs()));

@@ -7,6 +7,9 @@ use crate::{key_version::KeyVersion, keyring::VersionState, keyring_id::KeyringI
 
 const FORMAT: &str = "feed/1";
 
+/// The formats that this version reads.
+pub const FORMATS: [&str; 1] = [FORMAT];
+
 const PLACE: &str = "an integer from 0 to 9007199254740991";
 const TIME: &str = "a time in Unix seconds";
 const VERSIONS: &str = "a list of objects with `version` and `state`";

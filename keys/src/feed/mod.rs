@@ -50,6 +50,8 @@ mod head;
 mod line;
 mod log_id;
 mod message;
+mod report;
+mod reporting;
 mod saved;
 mod source;
 mod state;
@@ -61,9 +63,10 @@ pub use self::{
     follow_error::{FollowError, FollowerError},
     follower::{Follower, WhenStale},
     handle::{FollowStatus, FollowerHandle},
-    head::Head,
+    head::{FORMATS, Head},
     log_id::{LogId, LogIdError},
     message::Message,
+    report::{FollowerReport, FollowerRole, Reporter},
     saved::SavedStateError,
     source::{Answer, MessageSource},
     state::{Applied, FeedState},

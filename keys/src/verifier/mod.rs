@@ -83,6 +83,22 @@ impl Verifier {
         &self.revocations
     }
 
+    /// The realms whose API keys it opens.
+    pub fn realms(&self) -> impl Iterator<Item = Realm> + '_ {
+        self.realms.iter().map(|keys| keys.realm)
+    }
+
+    /// The key versions that it opens API keys with, in each of its realms.
+    pub fn versions(&self) -> Vec<KeyVersion> {
+        let opening = |keys: &RealmKeys| {
+            let loaded = keys.versions.iter().filter(|version| version.key.is_some());
+            loaded.map(|version| version.record.number).collect::<Vec<_>>()
+        };
+        let mut realms = self.realms.iter().map(opening);
+        let first = realms.next().unwrap_or_default();
+        realms.fold(first, |all, here| all.into_iter().filter(|version| here.contains(version)).collect())
+    }
+
     /// The same verifier for realms that require secret halves. It accepts no key of theirs that has none, which is what
     /// stops forgery by someone who has the seal key.
     #[must_use]

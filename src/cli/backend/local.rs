@@ -1,25 +1,26 @@
 //! The store and keyring that the configuration names.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bulla::{ApiKeyId, Issuer, Realm, keyring::KeyVersion};
 
 use super::{Backend, Rule, id_in, no_id};
 use crate::{
     action::{
-        ActionError, Actor,
+        ActionError, Actor, fleet,
         issue::IssueContext,
         keyring::Change,
         revoke::{self, RevokeContext},
     },
     api::{
         audit::AuditPage,
+        fleet::{Fleet, FollowersQuery, Forgotten},
         issue::{IssuedApiKey, NewApiKey},
         keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
         ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
         reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
         reveal::{Escrowed, Reveal},
-        revoke::{RevocationRule, RevokeOutcome},
+        revoke::{Propagates, RevocationRule, RevokeOutcome},
     },
     cli::{ConfigArgument, Failure, known_realm, output},
     clock,
@@ -76,6 +77,14 @@ impl Local {
         })?)
     }
 
+    /// The outcome of a change, once the fleet has it in force or the wait is over.
+    fn waited<T: Propagates>(&self, mut outcome: T, wait: Option<Duration>) -> T {
+        if let Some(wait) = wait {
+            outcome.set_propagation(fleet::reached_by_all(&*self.store, &self.deployment.config.fleet, wait));
+        }
+        outcome
+    }
+
     fn revoking<T>(
         &self,
         reason: Option<String>,
@@ -125,8 +134,14 @@ impl Backend for Local {
         self.revoking(reason, |revoking| revoking.resume(id))
     }
 
-    fn revoke(&self, ids: &[ApiKeyId], reason: Option<String>) -> Result<RevokeOutcome, Failure> {
-        self.revoking(reason, |revoking| revoking.revoke_same(ids, "api_key.revoke"))
+    fn revoke(
+        &self,
+        ids: &[ApiKeyId],
+        reason: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<RevokeOutcome, Failure> {
+        let revoked = self.revoking(reason, |revoking| revoking.revoke_same(ids, "api_key.revoke"))?;
+        Ok(self.waited(revoked, wait))
     }
 
     fn count_active(&self, rule: Rule, force: bool) -> Result<ActiveKeys, Failure> {
@@ -140,12 +155,19 @@ impl Backend for Local {
         Ok(ActiveKeys { all, administrators })
     }
 
-    fn revoke_many(&self, rule: Rule, force: bool, reason: Option<String>) -> Result<RevocationRule, Failure> {
+    fn revoke_many(
+        &self,
+        rule: Rule,
+        force: bool,
+        reason: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<RevocationRule, Failure> {
         self.check_rule(rule, force)?;
-        self.revoking(reason, |revoking| match rule {
+        let ruled = self.revoking(reason, |revoking| match rule {
             Rule::App { app_id, realm, before } => revoking.revoke_app(app_id, realm, before),
             Rule::Realm { realm, before } => revoking.revoke_realm(realm, before),
-        })
+        })?;
+        Ok(self.waited(ruled, wait))
     }
 
     fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure> {
@@ -160,6 +182,19 @@ impl Backend for Local {
 
     fn reveal(&self, id: ApiKeyId, why: &Reveal) -> Result<Escrowed, Failure> {
         Ok(why.apply(id, &*self.store, &Actor::command_line(), clock::now())?)
+    }
+
+    fn fleet(&self, query: &FollowersQuery) -> Result<Fleet, Failure> {
+        // Without the keyring the fleet shows all the same.
+        let document = self.deployment.document(&*self.store).ok();
+        let active = document.and_then(|document| document.active().map(|record| record.number.number()));
+        let now = clock::now();
+        let heard_after = fleet::heard_after(self.deployment.config.fleet.forget_after, now);
+        Ok(Fleet::read(&*self.store, query, active, (now, heard_after))?)
+    }
+
+    fn forget_follower(&self, name: &str) -> Result<Forgotten, Failure> {
+        Ok(fleet::forget(&*self.store, &Actor::command_line(), name, clock::now())?)
     }
 
     fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, Failure> {

@@ -4,6 +4,8 @@
 mod local;
 mod remote;
 
+use std::time::Duration;
+
 use bulla::{ApiKeyId, Realm, keyring::KeyVersion};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -12,6 +14,7 @@ pub(super) use self::{local::Local, remote::Remote};
 use super::{ConfigArgument, Failure, client::ServerArgument};
 use crate::api::{
     audit::AuditPage,
+    fleet::{Fleet, FollowersQuery, Forgotten},
     issue::{IssuedApiKey, NewApiKey},
     keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
     ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
@@ -34,16 +37,31 @@ pub(super) trait Backend {
     fn show(&self, id: ApiKeyId) -> Result<ApiKeyView, Failure>;
     fn suspend(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure>;
     fn resume(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure>;
-    /// Revokes one key under all of its ids.
-    fn revoke(&self, ids: &[ApiKeyId], reason: Option<String>) -> Result<RevokeOutcome, Failure>;
+    /// Revokes one key under all of its ids; with `wait` it waits for the fleet.
+    fn revoke(
+        &self,
+        ids: &[ApiKeyId],
+        reason: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<RevokeOutcome, Failure>;
     /// Counts the active keys that `revoke_many` would revoke.
     fn count_active(&self, rule: Rule, force: bool) -> Result<ActiveKeys, Failure>;
     /// Revokes many keys; with `force` also for a realm that the configuration does not have.
-    fn revoke_many(&self, rule: Rule, force: bool, reason: Option<String>) -> Result<RevocationRule, Failure>;
+    fn revoke_many(
+        &self,
+        rule: Rule,
+        force: bool,
+        reason: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<RevocationRule, Failure>;
     fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure>;
     fn reroll_secret(&self, id: ApiKeyId, how: &RerollSecret) -> Result<RerolledSecret, Failure>;
     #[cfg_attr(not(feature = "escrow"), expect(dead_code, reason = "only `bulla reveal` asks for it"))]
     fn reveal(&self, id: ApiKeyId, why: &Reveal) -> Result<Escrowed, Failure>;
+
+    /// A page of the nodes and followers.
+    fn fleet(&self, query: &FollowersQuery) -> Result<Fleet, Failure>;
+    fn forget_follower(&self, name: &str) -> Result<Forgotten, Failure>;
 
     fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, Failure>;
 

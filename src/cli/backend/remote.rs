@@ -1,5 +1,7 @@
 //! A server, over the endpoints of its admin plane.
 
+use std::time::Duration;
+
 use bulla::{ApiKeyId, keyring::KeyVersion};
 use form_urlencoded::Serializer;
 use serde::{Serialize, de::DeserializeOwned};
@@ -9,6 +11,8 @@ use super::{Backend, Rule, id_in, no_id};
 use crate::{
     api::{
         audit::AuditPage,
+        fleet::{Fleet, FollowersQuery, Forgotten},
+        followers,
         issue::{IssuedApiKey, NewApiKey},
         keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
         ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
@@ -77,18 +81,36 @@ impl Backend for Remote {
         self.post(&format!("/v1/api-keys/{id}/resume"), &json!({"reason": reason}))
     }
 
-    fn revoke(&self, ids: &[ApiKeyId], reason: Option<String>) -> Result<RevokeOutcome, Failure> {
+    fn revoke(
+        &self,
+        ids: &[ApiKeyId],
+        reason: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<RevokeOutcome, Failure> {
         let id = ids.first().ok_or_else(no_id)?;
-        let query = reason.map(|reason| Serializer::new("?".to_owned()).append_pair("reason", &reason).finish());
-        Ok(self.0.send("DELETE", &format!("/v1/api-keys/{id}{}", query.unwrap_or_default()), None)?)
+        let mut query = Serializer::new(String::new());
+        query.extend_pairs(reason.map(|reason| ("reason", reason)));
+        query.extend_pairs(wait.map(|wait| ("wait", format!("{}ms", wait.as_millis()))));
+        let path = format!("/v1/api-keys/{id}?{}", query.finish());
+        Ok(self.0.send_and_wait("DELETE", &path, None, wait.unwrap_or_default())?)
     }
 
     fn count_active(&self, rule: Rule, force: bool) -> Result<ActiveKeys, Failure> {
         self.post("/v1/revocations", &RevokeRequest { dry_run: true, ..request(rule, force) })
     }
 
-    fn revoke_many(&self, rule: Rule, force: bool, reason: Option<String>) -> Result<RevocationRule, Failure> {
-        self.post("/v1/revocations", &RevokeRequest { reason, ..request(rule, force) })
+    fn revoke_many(
+        &self,
+        rule: Rule,
+        force: bool,
+        reason: Option<String>,
+        wait: Option<Duration>,
+    ) -> Result<RevocationRule, Failure> {
+        let body =
+            serde_json::to_value(RevokeRequest { reason, ..request(rule, force) }).map_err(std::io::Error::from)?;
+        let query = wait.map(|wait| format!("?wait={}ms", wait.as_millis())).unwrap_or_default();
+        let path = format!("/v1/revocations{query}");
+        Ok(self.0.send_and_wait("POST", &path, Some(&body), wait.unwrap_or_default())?)
     }
 
     fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure> {
@@ -101,6 +123,18 @@ impl Backend for Remote {
 
     fn reveal(&self, id: ApiKeyId, why: &Reveal) -> Result<Escrowed, Failure> {
         self.post(&format!("/v1/api-keys/{id}/reveal"), why)
+    }
+
+    fn fleet(&self, query: &FollowersQuery) -> Result<Fleet, Failure> {
+        let mut text = Serializer::new(String::new());
+        text.extend_pairs(query.after.as_ref().map(|after| ("after", after)));
+        self.get(&format!("/v1/followers?{}", text.finish()))
+    }
+
+    fn forget_follower(&self, name: &str) -> Result<Forgotten, Failure> {
+        // Only what a name may hold, so that it stays one segment of the path.
+        followers::check_name(name).map_err(Failure::Usage)?;
+        Ok(self.0.send("DELETE", &format!("/v1/followers/{name}"), None)?)
     }
 
     fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, Failure> {

@@ -2,6 +2,7 @@
 
 mod edge;
 mod files;
+mod fleet;
 mod keys;
 mod report;
 mod service;
@@ -75,6 +76,7 @@ fn examine(config: &Path, report: &mut Report) {
     }
     if let Some(store) = store::check(&deployment, report) {
         keys::check(&deployment, &*store, now, report);
+        fleet::check(&deployment, &*store, now, report);
     }
     match deployment.feed_key() {
         Ok(Some(key)) => report.ok("feed", format_args!("signed by {}", key.verifying_key())),

@@ -23,8 +23,9 @@ pub(in crate::cli) struct Activate {
     /// API keys until they have
     #[arg(long)]
     force: bool,
-    /// The default: refuse such a version
-    #[arg(long, hide = true, conflicts_with = "force")]
+    /// Refuse also while a node or follower in `bulla fleet` has not loaded the version, and name them; without this option the
+    /// command warns
+    #[arg(long, conflicts_with = "force")]
     require_loaded: bool,
     #[command(flatten)]
     common: CommonArgs,

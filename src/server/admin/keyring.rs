@@ -138,6 +138,7 @@ async fn apply(app: Arc<App>, caller: Caller, change: Change) -> Result<Json<Cha
     let changed = blocking::run(move || {
         let mut changed = change.apply(&app.reloader.deployment(), &*app.store, &caller.actor(), clock::now())?;
         changed.warn(app.reloader.take_up(change.loads().then_some(changed.version)));
+        app.fleet.wake();
         Ok::<_, Problem>(changed)
     });
     changed.await?.map(Json)

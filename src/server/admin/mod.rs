@@ -2,6 +2,7 @@
 //! description of the plane itself.
 
 mod audit;
+mod fleet;
 mod idempotency;
 mod issue;
 mod keyring;
@@ -43,6 +44,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(reveal::reveal))
         .routes(routes!(revoke::revoke_many))
         .routes(routes!(audit::list))
+        .routes(routes!(fleet::list))
+        .routes(routes!(fleet::forget))
         .routes(routes!(keyring::show))
         .routes(routes!(keyring::stage))
         .routes(routes!(keyring::activate))

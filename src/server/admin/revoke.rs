@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -14,17 +14,20 @@ use crate::{
     },
     api::{
         keyring::ActiveKeys,
+        propagation::WaitQuery,
         responses::{ApiKeyState, Guarded, MediaType},
-        revoke::{Reason, RevokeOutcome, RevokeQuery, RevokeRequest, RevokeResponse},
+        revoke::{Propagates, Reason, RevokeOutcome, RevokeQuery, RevokeRequest, RevokeResponse},
         schema,
     },
     clock,
+    config::Span,
     scope::Scope,
     server::{
         App,
         auth::{Caller, Permission},
         blocking,
         extract::{Batch, JsonBody, PathParam, Query},
+        fleet,
         problem::Problem,
     },
 };
@@ -35,62 +38,76 @@ use crate::{
 #[utoipa::path(
     delete, path = "/v1/api-keys/{id}",
     params(("id" = schema::ApiKeyId, Path), RevokeQuery),
-    responses((status = 200, description = "It is revoked, now or already.", body = RevokeOutcome), Guarded)
+    responses(
+        (status = 200, description = "It is revoked, now or already.", body = RevokeOutcome),
+        (status = 202, description = "It is revoked, and not in force everywhere yet.", body = RevokeOutcome),
+        Guarded,
+    )
 )]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(id): PathParam<ApiKeyId>,
     Query(query): Query<RevokeQuery>,
-) -> Result<Json<RevokeOutcome>, Problem> {
+) -> Result<(StatusCode, Json<RevokeOutcome>), Problem> {
     caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
-    apply(app, caller, query.reason, move |context| context.revoke(id, "api_key.revoke")).await.map(Json)
+    apply(app, caller, (query.reason, query.wait), move |context| context.revoke(id, "api_key.revoke")).await
 }
 
 /// Suspends an API key until it is resumed.
 ///
 /// Scope `revoke`, or `revoke:REALM`.
 #[utoipa::path(
-    post, path = "/v1/api-keys/{id}/suspend", params(("id" = schema::ApiKeyId, Path)),
+    post, path = "/v1/api-keys/{id}/suspend", params(("id" = schema::ApiKeyId, Path), WaitQuery),
     request_body = Option<Reason>,
-    responses((status = 200, description = "It is suspended.", body = RevokeOutcome), Guarded, ApiKeyState, MediaType)
+    responses(
+        (status = 200, description = "It is suspended.", body = RevokeOutcome),
+        (status = 202, description = "The same, and not in force everywhere yet.", body = RevokeOutcome),
+        Guarded, ApiKeyState, MediaType,
+    )
 )]
 pub(super) async fn suspend(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(id): PathParam<ApiKeyId>,
+    Query(query): Query<WaitQuery>,
     body: JsonBody<Reason>,
-) -> Result<Json<RevokeOutcome>, Problem> {
-    change(app, caller, id, body, |context, id| context.suspend(id)).await
+) -> Result<(StatusCode, Json<RevokeOutcome>), Problem> {
+    change(app, caller, id, (body, query.wait), |context, id| context.suspend(id)).await
 }
 
 /// Ends a suspension.
 ///
 /// Scope `revoke`, or `revoke:REALM`.
 #[utoipa::path(
-    post, path = "/v1/api-keys/{id}/resume", params(("id" = schema::ApiKeyId, Path)),
+    post, path = "/v1/api-keys/{id}/resume", params(("id" = schema::ApiKeyId, Path), WaitQuery),
     request_body = Option<Reason>,
-    responses((status = 200, description = "It is not suspended any more.", body = RevokeOutcome), Guarded, ApiKeyState, MediaType)
+    responses(
+        (status = 200, description = "It is not suspended any more.", body = RevokeOutcome),
+        (status = 202, description = "The same, and not in force everywhere yet.", body = RevokeOutcome),
+        Guarded, ApiKeyState, MediaType,
+    )
 )]
 pub(super) async fn resume(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(id): PathParam<ApiKeyId>,
+    Query(query): Query<WaitQuery>,
     body: JsonBody<Reason>,
-) -> Result<Json<RevokeOutcome>, Problem> {
-    change(app, caller, id, body, |context, id| context.resume(id)).await
+) -> Result<(StatusCode, Json<RevokeOutcome>), Problem> {
+    change(app, caller, id, (body, query.wait), |context, id| context.resume(id)).await
 }
 
 async fn change(
     app: Arc<App>,
     caller: Caller,
     id: ApiKeyId,
-    body: JsonBody<Reason>,
+    (body, wait): (JsonBody<Reason>, Option<Span>),
     what: fn(RevokeContext<'_>, ApiKeyId) -> Result<RevokeOutcome, ActionError>,
-) -> Result<Json<RevokeOutcome>, Problem> {
+) -> Result<(StatusCode, Json<RevokeOutcome>), Problem> {
     caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     let Reason { reason } = body.parse_or_default()?;
-    apply(app, caller, reason, move |context| what(context, id)).await.map(Json)
+    apply(app, caller, (reason, wait), move |context| what(context, id)).await
 }
 
 /// Revokes many API keys.
@@ -98,17 +115,19 @@ async fn change(
 /// Scope `revoke`, or `revoke:REALM`. Either `ids` alone, or `app_id`, with `realm` for that realm alone, or `realm` with
 /// `issued_before`. A dry run only counts.
 #[utoipa::path(
-    post, path = "/v1/revocations", request_body = RevokeRequest,
+    post, path = "/v1/revocations", params(WaitQuery), request_body = RevokeRequest,
     responses(
         (status = 200, description = "How many, or by which rule; for a dry run, how many active keys.", body = RevokeResponse),
+        (status = 202, description = "The same, and not in force everywhere yet.", body = RevokeResponse),
         Guarded, MediaType,
     )
 )]
 pub(super) async fn revoke_many(
     State(app): State<Arc<App>>,
     caller: Caller,
+    Query(WaitQuery { wait }): Query<WaitQuery>,
     body: JsonBody<RevokeRequest, Batch>,
-) -> Result<Json<RevokeResponse>, Problem> {
+) -> Result<(StatusCode, Json<RevokeResponse>), Problem> {
     let request = body.parse()?;
     let realm = request.realm.as_deref().map(str::parse::<Realm>).transpose();
     let realm = realm.map_err(|error| Problem::bad_request(format!("`realm`: {error}")))?;
@@ -121,23 +140,23 @@ pub(super) async fn revoke_many(
         (false, ..) if request.dry_run => {
             Err(Problem::bad_request("`dry_run` goes with `app_id` or `realm`, not with `ids`"))
         }
-        (false, None, None, None) => revoke_ids(app, caller, request.ids, request.reason).await,
+        (false, None, None, None) => revoke_ids(app, caller, request.ids, (request.reason, wait)).await,
         (true, Some(app_id), realm, before) => {
             // Every realm includes the administrators'.
             caller.needs(&app, Permission::in_realm(Scope::Revoke, realm.unwrap_or(Realm::ADMIN)))?;
             if request.dry_run {
                 return count(app, Some(app_id), realm, before).await;
             }
-            let ruled = apply(app, caller, request.reason, move |context| context.revoke_app(app_id, realm, before));
-            ruled.await.map(RevokeResponse::Rule).map(Json)
+            let how = (request.reason, wait);
+            as_response(apply(app, caller, how, move |context| context.revoke_app(app_id, realm, before)).await)
         }
         (true, None, Some(realm), Some(before)) => {
             caller.needs(&app, Permission::in_realm(Scope::Revoke, realm))?;
             if request.dry_run {
                 return count(app, None, Some(realm), Some(before)).await;
             }
-            let ruled = apply(app, caller, request.reason, move |context| context.revoke_realm(realm, before));
-            ruled.await.map(RevokeResponse::Rule).map(Json)
+            let how = (request.reason, wait);
+            as_response(apply(app, caller, how, move |context| context.revoke_realm(realm, before)).await)
         }
         _ => Err(Problem::bad_request(
             "name `ids` alone, or `app_id` (with `realm` for that realm alone), or `realm` with `issued_before`",
@@ -151,19 +170,19 @@ async fn count(
     app_id: Option<Uuid>,
     realm: Option<Realm>,
     before: Option<Timestamp>,
-) -> Result<Json<RevokeResponse>, Problem> {
+) -> Result<(StatusCode, Json<RevokeResponse>), Problem> {
     let counted =
         blocking::run(move || app.store.count_active_issued_before(app_id, realm, before, clock::now())).await??;
     let (all, administrators) = counted;
-    Ok(Json(RevokeResponse::Count(ActiveKeys { all, administrators })))
+    Ok((StatusCode::OK, Json(RevokeResponse::Count(ActiveKeys { all, administrators }))))
 }
 
 async fn revoke_ids(
     app: Arc<App>,
     caller: Caller,
     ids: Vec<String>,
-    reason: Option<String>,
-) -> Result<Json<RevokeResponse>, Problem> {
+    how: (Option<String>, Option<Span>),
+) -> Result<(StatusCode, Json<RevokeResponse>), Problem> {
     if ids.len() > MAX_IDS {
         return Err(Problem::bad_request(format!("`ids` holds {} ids and may hold {MAX_IDS}", ids.len())));
     }
@@ -172,21 +191,33 @@ async fn revoke_ids(
     for id in &ids {
         caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     }
-    apply(app, caller, reason, move |context| context.revoke_all(&ids)).await.map(RevokeResponse::Many).map(Json)
+    as_response(apply(app, caller, how, move |context| context.revoke_all(&ids)).await)
 }
 
-/// Changes the log, and puts the change in force here before it is acknowledged.
-async fn apply<T: Send + 'static>(
+/// Changes the log, and puts the change in force here before it is acknowledged; with a wait everywhere, or 202.
+async fn apply<T: Propagates + Send + 'static>(
     app: Arc<App>,
     caller: Caller,
-    reason: Option<String>,
+    (reason, wait): (Option<String>, Option<Span>),
     what: impl FnOnce(RevokeContext<'_>) -> Result<T, ActionError> + Send + 'static,
-) -> Result<T, Problem> {
+) -> Result<(StatusCode, Json<T>), Problem> {
     let reason = revoke::reason(reason)?;
-    blocking::run(move || {
-        let outcome = what(RevokeContext { store: &*app.store, actor: &caller.actor(), now: clock::now(), reason })?;
-        app.catch_up()?;
-        Ok(outcome)
-    })
-    .await?
+    let worker = Arc::clone(&app);
+    let outcome = blocking::run(move || {
+        let outcome = what(RevokeContext { store: &*worker.store, actor: &caller.actor(), now: clock::now(), reason })?;
+        worker.catch_up()?;
+        Ok::<_, Problem>(outcome)
+    });
+    let mut outcome = outcome.await??;
+    let Some(wait) = wait else { return Ok((StatusCode::OK, Json(outcome))) };
+    let propagation = fleet::reached_by_all(&app, wait.0).await;
+    let status = if propagation.is_complete() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    outcome.set_propagation(propagation);
+    Ok((status, Json(outcome)))
+}
+
+fn as_response<T: Into<RevokeResponse>>(
+    outcome: Result<(StatusCode, Json<T>), Problem>,
+) -> Result<(StatusCode, Json<RevokeResponse>), Problem> {
+    outcome.map(|(status, Json(outcome))| (status, Json(outcome.into())))
 }

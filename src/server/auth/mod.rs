@@ -15,6 +15,7 @@ use bulla::{
     Realm, VerifyError,
     layer::{Credential, Presented},
 };
+use uuid::Uuid;
 
 pub(super) use self::callers::Callers;
 use super::{App, core::CoreParts, listener::Peer, problem::Problem, rejection};
@@ -35,6 +36,8 @@ pub(in crate::server) struct Permission {
 #[derive(Clone, Debug)]
 pub(in crate::server) struct Caller {
     actor: Actor,
+    /// The app of its API key.
+    app_id: Option<Uuid>,
     grants: Vec<Grant>,
 }
 
@@ -69,7 +72,10 @@ pub(in crate::server) async fn identify(core: &CoreParts, headers: &HeaderMap, p
     let text = presented(headers).map_err(refuse)?;
     let address = peer.0.map(|peer| peer.ip());
     match core.verification.verify(&core.live.load_full(), text.expose(), &wanted(peer)).await {
-        Ok(accepted) => Ok(Caller::new(Actor::api_key(accepted.id(), address), accepted.scopes())),
+        Ok(accepted) => Ok(Caller {
+            app_id: Some(accepted.app_id()),
+            ..Caller::new(Actor::api_key(accepted.id(), address), accepted.scopes())
+        }),
         Err(error @ VerifyError::Rejected(_)) => Err(refuse(rejection::of_administrator(error, &core.health))),
         Err(error) => Err(rejection::of_administrator(error, &core.health)),
     }
@@ -107,12 +113,17 @@ impl FromRequestParts<Arc<App>> for Caller {
 impl Caller {
     /// A caller with these scopes. Other texts grant nothing.
     pub(in crate::server) fn new(actor: Actor, scopes: &[String]) -> Self {
-        Caller { actor, grants: scopes.iter().filter_map(|scope| scope.parse().ok()).collect() }
+        Caller { actor, app_id: None, grants: scopes.iter().filter_map(|scope| scope.parse().ok()).collect() }
     }
 
     /// The caller as the audit names it.
     pub(in crate::server) fn actor(&self) -> Actor {
         self.actor.clone()
+    }
+
+    /// The app of the caller's API key; none of one with a certificate.
+    pub(in crate::server) fn app_id(&self) -> Option<Uuid> {
+        self.app_id
     }
 
     /// The realm that the caller has the scope for, if it is exactly one.
@@ -125,6 +136,12 @@ impl Caller {
     /// Whether the caller lacks the permission.
     pub(in crate::server) fn lacks(&self, permission: Permission) -> bool {
         !permission.granted_to(&self.grants)
+    }
+
+    /// Refuses a caller that has the scope neither for all realms nor for one.
+    pub(in crate::server) fn needs_for_some_realm(&self, core: &CoreParts, scope: Scope) -> Result<(), Problem> {
+        let held = self.grants.iter().find(|grant| grant.scope == scope).and_then(|grant| grant.realm);
+        self.needs(core, Permission { scope, realm: held })
     }
 
     /// Refuses a caller without the permission.

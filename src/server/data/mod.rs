@@ -3,6 +3,7 @@
 pub(super) mod authorize;
 mod batch;
 mod feed;
+mod followers;
 mod introspect;
 mod jwks;
 mod realms;
@@ -80,6 +81,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     verifying_routes()
         .routes(routes!(feed::revocations).layer(CompressionLayer::new()))
+        .routes(routes!(followers::report))
+        .routes(routes!(followers::uses))
         .routes(routes!(self_revoke::self_revoke))
 }
 
@@ -147,6 +150,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
     let counts = blocking::run(move || {
         worker.show_gauges();
         worker.metrics.secret_waiting(worker.secrets.waiting());
+        worker.show_fleet()?;
         worker.store.seal_counts()
     });
     let counts = counts.await;

@@ -11,7 +11,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 
 pub(super) use self::{
     json::{Batch, JsonBody},
-    path::PathParam,
+    path::{PathParam, PathSegment},
     query::Query,
     realm::known_realm,
 };

@@ -15,6 +15,8 @@ const ID: &str = "acme_live_00000YHqiQd7Eu4eUpRFdL";
 const OLD_ID: &str = "acme_live_00000XzbyFf5rOyRXQyt8V";
 /// Of its third, with that key's ending.
 const SECRET_ID: &str = "acme_live_00000YsKCmZ9zuH4PcLyd1";
+/// Of a revocation log.
+const LOG_ID: &str = "e0e1e2e3e4e5e6e7e8e9eaebecedeeef";
 const ENDING: &str = "_B226E8ACFV9BimeKbrQQkZCPXCR5YebzzD6HkXZFsnFP3z6hnV";
 
 /// Puts an example beside what it is one of.
@@ -71,6 +73,13 @@ fn of(operation: &str) -> Option<(Option<Value>, Value)> {
             Some(json!({"ids": [ID], "reason": "leaked"})),
             json!({"revoked": 1, "already_revoked": 0, "not_on_record": 0}),
         ),
+        "report_followers" => (Some(json!({"followers": [reported()]})), json!({"noted": 1})),
+        "report_uses" => (
+            Some(json!({"uses": [{"api_key_id": ID, "last_used_at": 1_795_000_000, "count": 3}]})),
+            json!({"noted": 1}),
+        ),
+        "list_followers" => (None, fleet()),
+        "forget_follower" => (None, json!({"name": "edge-1", "changed": true})),
         "audit" => (None, json!({"records": [recorded()], "next_after": null})),
         "show_keyring" => (None, keyring()),
         "stage" => (Some(json!({"sources": ["file:master-2.key"]})), changed(2, "staged")),
@@ -86,6 +95,27 @@ fn active() -> Value {
         "active": true, "api_key_id": ID, "realm": "acme_live", "app_id": APP, "version": 7, "issued_at": ISSUED,
         "expires_at": null, "scopes": ["read", "write"], "meta": {},
     })
+}
+
+/// A follower as it reports itself.
+fn reported() -> Value {
+    json!({
+        "name": "edge-1", "role": "edge", "version": "0.1.0", "formats": ["feed/1"], "log_id": LOG_ID, "seq": 17,
+        "this_update": 1_795_000_000, "keyring_serial": 2, "versions": [7], "realms": ["acme_live"], "refused": 0,
+        "started_at": 1_795_000_000,
+    })
+}
+
+fn fleet() -> Value {
+    let mut shown = reported();
+    let more = json!({
+        "address": "192.0.2.7", "state": "current", "trouble": null, "this_update": ISSUED, "last_error": null,
+        "started_at": ISSUED, "last_contact": ISSUED,
+    });
+    if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
+        shown.extend(more);
+    }
+    json!({"log_id": LOG_ID, "end": 17, "followers": [shown], "next_after": null})
 }
 
 fn introspected() -> Value {

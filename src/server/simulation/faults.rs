@@ -15,8 +15,9 @@ use uuid::Uuid;
 use crate::{
     last_used::Use,
     store::{
-        ActiveCount, AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, RevokedPage, SealCount,
-        SecretChanges, SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
+        ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedPart, LedgerEntry, LedgerFilter, LogPart,
+        LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, Short, Store, StoreError, StoredSet,
+        Sweep, Transaction,
     },
 };
 
@@ -138,6 +139,42 @@ impl FaultyStore {
             Some(Fault { written: true, .. }) => write(&*self.real).and_then(|_| Err(failed())),
             Some(Fault { written: false, .. }) => Err(failed()),
         }
+    }
+}
+
+impl FollowerStore for FaultyStore {
+    fn log_end(&self) -> Result<LogPlace, StoreError> {
+        self.read(|real| real.log_end())
+    }
+
+    fn followers(&self, after: &str, limit: u32, heard_after: Timestamp) -> Result<Vec<FollowerRow>, StoreError> {
+        self.read(|real| real.followers(after, limit, heard_after))
+    }
+
+    fn followers_short_of(
+        &self,
+        log_id: &str,
+        seq: u64,
+        limit: u32,
+        heard_after: Timestamp,
+    ) -> Result<Short, StoreError> {
+        self.read(|real| real.followers_short_of(log_id, seq, limit, heard_after))
+    }
+
+    fn follower_owners(&self, names: &[String], heard_after: Timestamp) -> Result<Vec<(String, String)>, StoreError> {
+        self.read(|real| real.follower_owners(names, heard_after))
+    }
+
+    fn note_followers(&self, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
+        self.write(|real| real.note_followers(rows, heard_after))
+    }
+
+    fn remove_follower(&self, name: &str, owner: &str) -> Result<(), StoreError> {
+        self.write(|real| real.remove_follower(name, owner))
+    }
+
+    fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError> {
+        self.write(|real| real.drop_followers(heard_after))
     }
 }
 

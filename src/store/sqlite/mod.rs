@@ -6,6 +6,7 @@ mod connection;
 mod counts;
 mod escrow;
 mod files;
+mod followers;
 mod idempotency;
 mod imported;
 mod keyring;
@@ -39,8 +40,9 @@ use uuid::Uuid;
 
 use self::{connection::Connections, files::Files, transaction::Writing};
 use super::{
-    ActiveCount, AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, RevokedPage, SealCount,
-    SecretChanges, SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
+    ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedPart, LedgerEntry, LedgerFilter, LogPart, LogPlace,
+    Migration, RevokedPage, SealCount, SecretChanges, SecretRow, Short, Store, StoreError, StoredSet, Sweep,
+    Transaction,
 };
 use crate::last_used::Use;
 
@@ -335,6 +337,47 @@ impl Store for SqliteStore {
 
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError> {
         self.write(|connection| sweep::sweep(connection, sweep))
+    }
+}
+
+impl FollowerStore for SqliteStore {
+    fn log_end(&self) -> Result<LogPlace, StoreError> {
+        followers::log_end(&*self.log()?)
+    }
+
+    fn followers(&self, after: &str, limit: u32, heard_after: Timestamp) -> Result<Vec<FollowerRow>, StoreError> {
+        followers::list(&*self.reader()?, after, limit, heard_after)
+    }
+
+    fn followers_short_of(
+        &self,
+        log_id: &str,
+        seq: u64,
+        limit: u32,
+        heard_after: Timestamp,
+    ) -> Result<Short, StoreError> {
+        let mut reader = self.reader()?;
+        let transaction = reader.transaction()?;
+        followers::short_of(&transaction, log_id, seq, limit, heard_after)
+    }
+
+    fn follower_owners(&self, names: &[String], heard_after: Timestamp) -> Result<Vec<(String, String)>, StoreError> {
+        followers::owners(&*self.reader()?, names, heard_after)
+    }
+
+    fn note_followers(&self, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
+        self.write(|connection| followers::note(connection, rows, heard_after))
+    }
+
+    fn remove_follower(&self, name: &str, owner: &str) -> Result<(), StoreError> {
+        self.write(|connection| followers::remove(connection, name, Some(owner)).map(drop))
+    }
+
+    fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError> {
+        if followers::has_silent(&*self.reader()?, heard_after)? {
+            self.write(|connection| followers::drop_silent(connection, heard_after))?;
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use super::{audit, escrow, idempotency, imported, ledger, revocation, secret};
+use super::{audit, escrow, followers, idempotency, imported, ledger, revocation, secret};
 use crate::{
     imported::KeyLayout,
     store::{
@@ -89,6 +89,10 @@ impl Transaction for Writing<'_> {
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError> {
         escrow::end_by(self.0, revocation)?;
         revocation::append(self.0, revocation)
+    }
+
+    fn forget_follower(&mut self, name: &str) -> Result<bool, StoreError> {
+        followers::remove(self.0, name, None)
     }
 
     fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {

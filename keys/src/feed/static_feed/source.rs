@@ -83,7 +83,7 @@ impl PublishedSource {
     ) -> Result<FollowerHandle, FollowerError> {
         let (trusted, followed) = (self.trusted, (verifier.clone(), when_stale));
         let state = FollowerState::new(FeedState::new(realm), trusted, followed, clock());
-        handle::start(Box::new(self), state, clock)
+        handle::start(Box::new(self), state, None, clock)
     }
 
     /// Looks at the head object. One that is older than what is known comes from a cache that is behind, and counts only where

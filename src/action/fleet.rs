@@ -1,0 +1,128 @@
+//! The fleet: who has a revocation in force, who has loaded a key version, and forgetting one that is gone for good.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use bulla::keyring::KeyVersion;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use super::{ActionError, Actor, invalid};
+use crate::{
+    api::{
+        fleet::{Condition, Forgotten, SILENCE, condition},
+        followers,
+        propagation::{MAX_NAMED, Propagation},
+    },
+    clock,
+    config::{FleetConfig, Span},
+    store::{LogPlace, Role, Store, StoreError, transact},
+};
+
+/// How often a command that waits looks into the store.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// Names in a message.
+const MAX_NAMES: usize = 5;
+
+/// A member of the fleet that did not report since this is not registered any more.
+pub(crate) fn heard_after(forget_after: Span, now: Timestamp) -> Timestamp {
+    let span = SignedDuration::try_from(forget_after.0).unwrap_or(SignedDuration::MAX);
+    now.checked_sub(span).unwrap_or(Timestamp::MIN)
+}
+
+/// Who has reached a place of the log.
+pub(crate) fn propagation(
+    store: &dyn Store,
+    goal: &LogPlace,
+    config: &FleetConfig,
+    now: Timestamp,
+) -> Result<Propagation, StoreError> {
+    let heard_after = heard_after(config.forget_after, now);
+    let short = store.followers_short_of(&goal.log_id, goal.seq, MAX_NAMED, heard_after)?;
+    Ok(Propagation::new(goal, short, now))
+}
+
+/// Waits until every member has the whole log of this moment in force, for `limit` at most. A command hears of reports only by
+/// looking into the store.
+pub(crate) fn reached_by_all(store: &dyn Store, config: &FleetConfig, limit: Duration) -> Propagation {
+    let begun = Instant::now();
+    let goal = match store.log_end() {
+        Ok(end) => LogPlace { newest_at: Some(clock::now()), ..end },
+        Err(error) => {
+            let nowhere = LogPlace { log_id: String::new(), seq: 0, newest_at: None };
+            return Propagation::unknown(&nowhere, error.to_string());
+        }
+    };
+    loop {
+        let looked = propagation(store, &goal, config, clock::now());
+        let over = begun.elapsed() >= limit;
+        match looked {
+            Ok(propagation) if over || propagation.is_complete() => return propagation,
+            Err(error) if over => return Propagation::unknown(&goal, error.to_string()),
+            _ => std::thread::sleep(LOOK_INTERVAL.min(limit.saturating_sub(begun.elapsed()))),
+        }
+    }
+}
+
+/// Who has not loaded a key version, for a message; `None` if everybody has.
+pub(crate) fn lacking(
+    store: &dyn Store,
+    version: KeyVersion,
+    config: &FleetConfig,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let (mut names, mut count) = (Vec::new(), 0_usize);
+    store.each_follower(heard_after(config.forget_after, now), &mut |row| {
+        if row.versions.contains(&version.number()) {
+            return;
+        }
+        count += 1;
+        if names.len() < MAX_NAMES {
+            let silent = now.duration_since(row.last_contact) > SILENCE;
+            let since = if silent { format!(", silent since {}", row.last_contact) } else { String::new() };
+            names.push(format!("{} ({}{since})", row.name, row.role.name()));
+        }
+    })?;
+    if count > names.len() {
+        names.push(format!("and {} more", count - names.len()));
+    }
+    Ok((count > 0).then(|| names.join(", ")))
+}
+
+/// How many are registered, by role and state, and the lowest place among them.
+pub(crate) struct Census {
+    pub(crate) counts: Vec<((&'static str, &'static str), i64)>,
+    pub(crate) lowest: Option<u64>,
+}
+
+/// Counts those that are registered. Roles and states that nobody has are zero.
+pub(crate) fn census(
+    store: &dyn Store,
+    config: &FleetConfig,
+    active: Option<u32>,
+    now: Timestamp,
+) -> Result<Census, StoreError> {
+    let states = |role: Role| Condition::ALL.map(|state| ((role.name(), state.name()), 0));
+    let mut counts: BTreeMap<_, i64> = Role::ALL.into_iter().flat_map(states).collect();
+    let (end, mut lowest) = (store.log_end()?, None);
+    store.each_follower(heard_after(config.forget_after, now), &mut |row| {
+        let (state, _) = condition(&row, &end, active, now);
+        *counts.entry((row.role.name(), state.name())).or_default() += 1;
+        lowest = Some(lowest.map_or(row.seq, |lowest: u64| lowest.min(row.seq)));
+    })?;
+    Ok(Census { counts: counts.into_iter().collect(), lowest })
+}
+
+/// Forgets a member that is gone for good. One that still reports is there again with its next report.
+pub(crate) fn forget(store: &dyn Store, actor: &Actor, name: &str, now: Timestamp) -> Result<Forgotten, ActionError> {
+    followers::check_name(name).map_err(|error| invalid("name", error.trim_start_matches("name: ")))?;
+    transact(store, |transaction| {
+        let changed = transaction.forget_follower(name)?;
+        if changed {
+            transaction.append_audit(&actor.record(now, "follower.forget", Some(name.to_owned()), json!({})))?;
+        }
+        Ok(Forgotten { name: name.to_owned(), changed })
+    })
+}

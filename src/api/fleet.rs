@@ -1,0 +1,294 @@
+//! The fleet as it is shown: nodes and followers, and what is wrong with each.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    query::{self, LONGEST_PAGE},
+    schema,
+};
+use crate::{
+    clock,
+    store::{FollowerRow, LogPlace, Role, Store, StoreError},
+};
+
+/// From when on a member that does not report is one to look at. Nodes and followers report every ten seconds, and of what has not
+/// changed the store hears every twenty.
+pub(crate) const SILENCE: SignedDuration = SignedDuration::from_secs(60);
+/// How long a revocation may take to reach a member before that is one to look at.
+const DELAY: SignedDuration = SignedDuration::from_secs(5);
+/// The age at which a state is old, even where the log goes on all the time.
+const OLD: SignedDuration = SignedDuration::from_secs(60);
+
+/// Which page is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FollowersQuery {
+    /// The name behind which the page begins.
+    #[param(value_type = Option<schema::FollowerName>)]
+    #[serde(default, deserialize_with = "query::given")]
+    pub(crate) after: Option<String>,
+    /// The most members of the page; 1,000 by default.
+    #[param(value_type = Option<schema::PageSize>)]
+    #[serde(default, deserialize_with = "query::given")]
+    pub(crate) limit: Option<u32>,
+}
+
+/// Some of the fleet, and where more begins.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Fleet {
+    /// The revocation log, and its end.
+    #[schema(value_type = schema::LogId)]
+    pub(crate) log_id: String,
+    pub(crate) end: u64,
+    pub(crate) followers: Vec<FollowerView>,
+    /// For the next page, as `after`; null at the end.
+    #[schema(required)]
+    pub(crate) next_after: Option<String>,
+}
+
+/// A node or a follower.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = Follower)]
+pub(crate) struct FollowerView {
+    pub(crate) name: String,
+    #[schema(value_type = schema::MemberRole)]
+    pub(crate) role: Role,
+    #[schema(required)]
+    pub(crate) address: Option<String>,
+    pub(crate) version: String,
+    pub(crate) state: Condition,
+    /// What is wrong, and what to do; null where nothing is.
+    #[schema(required)]
+    pub(crate) trouble: Option<String>,
+    #[schema(required)]
+    pub(crate) log_id: Option<String>,
+    pub(crate) seq: u64,
+    /// When its state was signed; of a node, when it read the log last.
+    #[schema(required)]
+    pub(crate) this_update: Option<Timestamp>,
+    pub(crate) keyring_serial: u64,
+    pub(crate) versions: Vec<u32>,
+    pub(crate) realms: Vec<String>,
+    pub(crate) formats: Vec<String>,
+    pub(crate) refused: u64,
+    #[schema(required)]
+    pub(crate) last_error: Option<String>,
+    #[schema(required)]
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) last_contact: Timestamp,
+}
+
+/// How a member of the fleet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Condition {
+    /// All is well.
+    Current,
+    /// It has not read the end of the log, and had the time to.
+    Behind,
+    /// Its last question failed, or it refused the answer.
+    Failing,
+    /// It has not applied a message yet.
+    Starting,
+    /// It follows another log.
+    OtherLog,
+    /// It cannot open the API keys that are issued now.
+    LacksVersion,
+    /// It has not reported for a minute.
+    Silent,
+}
+
+impl Condition {
+    pub(crate) const ALL: [Condition; 7] = [
+        Condition::Current,
+        Condition::Behind,
+        Condition::Failing,
+        Condition::Starting,
+        Condition::OtherLog,
+        Condition::LacksVersion,
+        Condition::Silent,
+    ];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Condition::Current => "current",
+            Condition::Behind => "behind",
+            Condition::Failing => "failing",
+            Condition::Starting => "starting",
+            Condition::OtherLog => "other_log",
+            Condition::LacksVersion => "lacks_version",
+            Condition::Silent => "silent",
+        }
+    }
+}
+
+/// How a member is at `now`, where the log ends at `end` and keys are sealed with `active`; and why it is not current.
+pub(crate) fn condition(
+    row: &FollowerRow,
+    end: &LogPlace,
+    active: Option<u32>,
+    now: Timestamp,
+) -> (Condition, Option<String>) {
+    let behind = end.seq.saturating_sub(row.seq);
+    let is_old = |at: Timestamp, limit| now.duration_since(at) > limit;
+    let signed_at = clock::timestamp(row.this_update);
+    let late = behind > 0 && (end.newest_at.is_none_or(|at| is_old(at, DELAY)) || is_old(signed_at, OLD));
+    let (condition, why) = if is_old(row.last_contact, SILENCE) {
+        let from = if row.role == Role::Node { "reach the store" } else { "reach a node" };
+        (
+            Condition::Silent,
+            format!(
+                "it has not reported since {}: it stopped, or cannot {from}. Until it is back it accepts what it accepted then; \
+                 if it is gone for good, `bulla fleet forget {}`",
+                row.last_contact, row.name
+            ),
+        )
+    } else if let Some(error) = &row.last_error {
+        (Condition::Failing, format!("it hears nothing new: {error}"))
+    } else if row.log_id.is_none() {
+        (Condition::Starting, "it has not applied a message of the feed yet".to_owned())
+    } else if row.log_id.as_deref() != Some(&end.log_id) {
+        (
+            Condition::OtherLog,
+            "it follows another log than this store's, and starts again once it hears of this one".to_owned(),
+        )
+    } else if late {
+        (Condition::Behind, format!("it is at {} of {}, and had the time to go on: look at its log", row.seq, end.seq))
+    } else if let Some(active) = active.filter(|active| !row.versions.contains(active)) {
+        (
+            Condition::LacksVersion,
+            format!("it has not loaded key version {active}, which is active, and rejects its API keys"),
+        )
+    } else {
+        return (Condition::Current, None);
+    };
+    (condition, Some(why))
+}
+
+impl FollowerView {
+    fn new(row: FollowerRow, end: &LogPlace, active: Option<u32>, now: Timestamp) -> Self {
+        let (state, trouble) = condition(&row, end, active, now);
+        let time = |seconds: u64| (seconds > 0).then(|| clock::timestamp(seconds));
+        FollowerView {
+            state,
+            trouble,
+            this_update: time(row.this_update),
+            started_at: time(row.started_at),
+            name: row.name,
+            role: row.role,
+            address: row.address,
+            version: row.version,
+            log_id: row.log_id,
+            seq: row.seq,
+            keyring_serial: row.keyring_serial,
+            versions: row.versions,
+            realms: row.realms,
+            formats: row.formats,
+            refused: row.refused,
+            last_error: row.last_error,
+            last_contact: row.last_contact,
+        }
+    }
+}
+
+impl Fleet {
+    /// A page of those that were heard of since `heard_after`.
+    pub(crate) fn read(
+        store: &dyn Store,
+        query: &FollowersQuery,
+        active: Option<u32>,
+        (now, heard_after): (Timestamp, Timestamp),
+    ) -> Result<Self, StoreError> {
+        let limit = query.limit.unwrap_or(LONGEST_PAGE);
+        let mut rows = store.followers(query.after.as_deref().unwrap_or_default(), limit + 1, heard_after)?;
+        // After the rows: none of them can be ahead of the end.
+        let end = store.log_end()?;
+        let more = rows.len() > limit as usize;
+        rows.truncate(limit as usize);
+        Ok(Fleet {
+            next_after: rows.last().filter(|_| more).map(|row| row.name.clone()),
+            followers: rows.into_iter().map(|row| FollowerView::new(row, &end, active, now)).collect(),
+            log_id: end.log_id,
+            end: end.seq,
+        })
+    }
+}
+
+/// What `bulla fleet forget` did.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Forgotten {
+    pub(crate) name: String,
+    /// Whether there was one of this name.
+    pub(crate) changed: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + seconds).expect("a time")
+    }
+
+    /// One that reported at 0 that it is at 5 of the log `a`, by a message of that time.
+    fn row() -> FollowerRow {
+        FollowerRow {
+            name: "edge-1".to_owned(),
+            role: Role::Edge,
+            owner: "an app".to_owned(),
+            address: None,
+            version: "0.1.0".to_owned(),
+            formats: Vec::new(),
+            log_id: Some("a".to_owned()),
+            seq: 5,
+            this_update: clock::seconds(at(0)),
+            keyring_serial: 2,
+            versions: vec![1],
+            realms: Vec::new(),
+            refused: 0,
+            last_error: None,
+            started_at: 0,
+            last_contact: at(0),
+        }
+    }
+
+    fn end(seq: u64, newest: i64) -> LogPlace {
+        LogPlace { log_id: "a".to_owned(), seq, newest_at: Some(at(newest)) }
+    }
+
+    fn is(row: &FollowerRow, end: &LogPlace, active: u32, now: i64) -> Condition {
+        let (condition, why) = condition(row, end, Some(active), at(now));
+        assert_eq!(condition == Condition::Current, why.is_none(), "{why:?}");
+        condition
+    }
+
+    #[test]
+    fn a_follower_is_late_once_it_had_the_time_to_go_on() {
+        assert_eq!(is(&row(), &end(5, -100), 1, 30), Condition::Current);
+        assert_eq!(is(&row(), &end(6, 30), 1, 35), Condition::Current, "it is on its way");
+        assert_eq!(is(&row(), &end(6, 30), 1, 36), Condition::Behind);
+        let stuck = FollowerRow { last_contact: at(90), ..row() };
+        assert_eq!(is(&stuck, &end(900, 60), 1, 60), Condition::Current);
+        assert_eq!(is(&stuck, &end(900, 61), 1, 61), Condition::Behind, "a log that always goes on hides nobody");
+        let nothing = LogPlace { newest_at: None, ..end(6, 0) };
+        assert_eq!(is(&row(), &nothing, 1, 1), Condition::Behind, "what was there has been dropped long ago");
+    }
+
+    #[test]
+    fn the_worst_trouble_is_told() {
+        let well = end(5, 0);
+        assert_eq!(is(&row(), &well, 2, 1), Condition::LacksVersion);
+        let other = FollowerRow { log_id: Some("b".to_owned()), ..row() };
+        assert_eq!(is(&other, &well, 2, 1), Condition::OtherLog);
+        let new = FollowerRow { log_id: None, ..row() };
+        assert_eq!(is(&new, &well, 2, 1), Condition::Starting);
+        let failing = FollowerRow { last_error: Some("no route".to_owned()), ..new };
+        assert_eq!(is(&failing, &well, 2, 60), Condition::Failing);
+        assert_eq!(is(&failing, &well, 2, 61), Condition::Silent);
+        let (_, told) = condition(&FollowerRow { role: Role::Node, ..row() }, &well, None, at(61));
+        assert!(told.expect("why").contains("cannot reach the store"));
+    }
+}

@@ -1,0 +1,196 @@
+//! `POST /v1/followers`: what followers report about themselves, and `POST /v1/followers/uses`.
+
+use bulla::{Realm, feed::LogId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::schema;
+use crate::{
+    store::{FollowerRow, Role},
+    text,
+};
+
+/// Followers in one request.
+pub(crate) const MAX_FOLLOWERS: usize = 1_000;
+/// Uses in one request.
+pub(crate) const MAX_USES: usize = 5_000;
+/// Characters of a name.
+const MAX_NAME: usize = 128;
+/// Characters of another text.
+const MAX_TEXT: usize = 300;
+const MAX_FORMATS: usize = 16;
+const MAX_FORMAT: usize = 32;
+const MAX_VERSIONS: usize = 1_000;
+const MAX_REALMS: usize = 1_000;
+/// As in the feed, so that every JSON reader has exactly the same number.
+const MAX_NUMBER: u64 = (1 << 53) - 1;
+
+/// Reports of followers: of one, or those that a relay collected.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FollowerReports {
+    #[schema(min_items = 1, max_items = 1_000)]
+    pub(crate) followers: Vec<FollowerReport>,
+}
+
+/// A follower as it reports itself.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FollowerReport {
+    /// Its name, the same after a restart.
+    #[schema(value_type = schema::FollowerName)]
+    pub(crate) name: String,
+    pub(crate) role: FollowerRole,
+    /// Where it serves; by default the address that the report comes from.
+    #[schema(value_type = Option<schema::Note>)]
+    pub(crate) address: Option<String>,
+    /// The version of the program.
+    #[schema(value_type = schema::Note)]
+    pub(crate) version: String,
+    /// The formats of the feed that it reads.
+    #[schema(value_type = Vec<schema::FeedFormat>, max_items = 16)]
+    pub(crate) formats: Vec<String>,
+    /// The log that it follows, once it has applied a message.
+    #[schema(value_type = Option<schema::LogId>)]
+    pub(crate) log_id: Option<String>,
+    /// The place in that log up to which everything is in force.
+    #[schema(value_type = schema::FeedNumber)]
+    pub(crate) seq: u64,
+    /// When the newest message that it applied was signed, in Unix seconds; 0 before the first.
+    #[schema(value_type = schema::FeedNumber)]
+    pub(crate) this_update: u64,
+    /// The serial number of the newest keyring that it knows of.
+    #[schema(value_type = schema::FeedNumber)]
+    pub(crate) keyring_serial: u64,
+    /// The key versions that it opens API keys with.
+    #[schema(value_type = Vec<schema::KeyVersion>, max_items = 1_000)]
+    pub(crate) versions: Vec<u32>,
+    /// The realms that it verifies.
+    #[schema(value_type = Vec<schema::Realm>, max_items = 1_000)]
+    pub(crate) realms: Vec<String>,
+    /// Messages that it refused since it began.
+    #[schema(value_type = schema::FeedNumber)]
+    pub(crate) refused: u64,
+    /// Why it heard nothing last time, where it did not.
+    #[schema(value_type = Option<schema::Note>)]
+    pub(crate) last_error: Option<String>,
+    /// When it began, in Unix seconds.
+    #[schema(value_type = Option<schema::FeedNumber>)]
+    #[serde(default)]
+    pub(crate) started_at: u64,
+}
+
+/// What kind of follower reports.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum FollowerRole {
+    Edge,
+    Relay,
+    Library,
+}
+
+/// How many reports were noted.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Noted {
+    pub(crate) noted: usize,
+}
+
+/// Uses of API keys at followers.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FollowerUses {
+    #[schema(min_items = 1, max_items = 5_000)]
+    pub(crate) uses: Vec<FollowerUse>,
+}
+
+/// Uses of one API key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FollowerUse {
+    #[schema(value_type = schema::ApiKeyId)]
+    pub(crate) api_key_id: String,
+    /// In Unix seconds.
+    #[schema(value_type = schema::KeyTime)]
+    pub(crate) last_used_at: u32,
+    /// How many since the last report.
+    #[schema(value_type = schema::UseCount)]
+    pub(crate) count: u32,
+}
+
+impl FollowerReport {
+    /// The row for the store, reported by `owner` at `now`. An error begins with the field.
+    pub(crate) fn row(self, owner: &str, from: Option<String>, now: Timestamp) -> Result<FollowerRow, String> {
+        check_name(&self.name)?;
+        for (field, text) in
+            [("address", &self.address), ("version", &Some(self.version.clone())), ("last_error", &self.last_error)]
+        {
+            check_text(field, text.as_deref().unwrap_or_default())?;
+        }
+        let numbers = [self.seq, self.this_update, self.keyring_serial, self.refused, self.started_at];
+        let fields = ["seq", "this_update", "keyring_serial", "refused", "started_at"];
+        if let Some((field, _)) = fields.iter().zip(numbers).find(|(_, number)| *number > MAX_NUMBER) {
+            return Err(format!("{field}: it must be at most {MAX_NUMBER}"));
+        }
+        for (field, count, most) in [
+            ("formats", self.formats.len(), MAX_FORMATS),
+            ("versions", self.versions.len(), MAX_VERSIONS),
+            ("realms", self.realms.len(), MAX_REALMS),
+        ] {
+            if count > most {
+                return Err(format!("{field}: it has {count} entries, and may have {most}"));
+            }
+        }
+        let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"./_-".contains(&byte);
+        if self.formats.iter().any(|one| one.is_empty() || one.len() > MAX_FORMAT || !one.bytes().all(good)) {
+            return Err(format!("formats: each is 1 to {MAX_FORMAT} of a-z, 0-9, `.`, `/`, `_` and `-`"));
+        }
+        if self.versions.contains(&0) {
+            return Err("versions: key versions are numbers from 1".to_owned());
+        }
+        if self.realms.iter().any(|realm| realm.parse::<Realm>().is_err()) {
+            return Err("realms: one is no realm".to_owned());
+        }
+        let log_id = self.log_id.map(|id| id.parse::<LogId>()).transpose();
+        Ok(FollowerRow {
+            role: match self.role {
+                FollowerRole::Edge => Role::Edge,
+                FollowerRole::Relay => Role::Relay,
+                FollowerRole::Library => Role::Library,
+            },
+            owner: owner.to_owned(),
+            address: self.address.or(from),
+            log_id: log_id.map_err(|error| format!("log_id: {error}"))?.map(|id| id.to_string()),
+            name: self.name,
+            version: self.version,
+            formats: self.formats,
+            seq: self.seq,
+            this_update: self.this_update,
+            keyring_serial: self.keyring_serial,
+            versions: self.versions,
+            realms: self.realms,
+            refused: self.refused,
+            last_error: self.last_error.filter(|error| !error.is_empty()),
+            started_at: self.started_at,
+            last_contact: now,
+        })
+    }
+}
+
+/// Checks the name of a node or follower. The error begins with the field, and does not quote the text.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-@".contains(&byte);
+    if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(good) {
+        return Err(format!(
+            "name: it must be 1 to {MAX_NAME} of the letters A-Z and a-z, digits, `.`, `_`, `:`, `-` and `@`"
+        ));
+    }
+    text::check(name).map_err(|error| format!("name: {error}"))
+}
+
+fn check_text(field: &str, text: &str) -> Result<(), String> {
+    if text.chars().count() > MAX_TEXT {
+        return Err(format!("{field}: it must have at most {MAX_TEXT} characters"));
+    }
+    text::check(text).map_err(|error| format!("{field}: {error}"))
+}

@@ -1,0 +1,73 @@
+//! `GET /v1/followers` and `DELETE /v1/followers/{name}`: the nodes and followers that are registered.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+
+use crate::{
+    action::fleet,
+    api::{
+        fleet::{Fleet, FollowersQuery, Forgotten},
+        followers::check_name,
+        responses::Guarded,
+        schema,
+    },
+    clock,
+    scope::Scope,
+    server::{
+        App,
+        auth::{Caller, Permission},
+        blocking,
+        extract::{PathParam, PathSegment, Query},
+        problem::Problem,
+    },
+};
+
+/// The name of a node or follower.
+pub(super) struct MemberName(String);
+
+impl PathSegment for MemberName {
+    fn parse(segment: &str) -> Result<Self, String> {
+        check_name(segment).map(|()| MemberName(segment.to_owned()))
+    }
+}
+
+/// Lists the nodes on this store and the followers of the feed.
+///
+/// Scope `read`. Each with its place in the log, the key versions and realms that it verifies, and what is wrong with it.
+#[utoipa::path(
+    get, path = "/v1/followers", operation_id = "list_followers", params(FollowersQuery),
+    responses((status = 200, description = "A page of them, by name.", body = Fleet), Guarded)
+)]
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<FollowersQuery>,
+) -> Result<Json<Fleet>, Problem> {
+    caller.needs(&app, Permission::anywhere(Scope::Read))?;
+    let page = blocking::run(move || {
+        let now = clock::now();
+        let active = app.snapshot().document.active().map(|record| record.number.number());
+        let heard_after = fleet::heard_after(app.config.fleet.forget_after, now);
+        Fleet::read(&*app.store, &query, active, (now, heard_after))
+    });
+    Ok(Json(page.await??))
+}
+
+/// Forgets a node or follower that is gone for good.
+///
+/// Scope `admin`. Nothing waits for it any more. One that still reports is there again with its next report.
+#[utoipa::path(
+    delete, path = "/v1/followers/{name}", operation_id = "forget_follower",
+    params(("name" = schema::FollowerName, Path)),
+    responses((status = 200, description = "It is forgotten, or there was none of this name.", body = Forgotten), Guarded)
+)]
+pub(super) async fn forget(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    PathParam(name): PathParam<MemberName>,
+) -> Result<Json<Forgotten>, Problem> {
+    caller.needs(&app, Permission::anywhere(Scope::Admin))?;
+    let forgotten = blocking::run(move || fleet::forget(&*app.store, &caller.actor(), &name.0, clock::now()));
+    Ok(Json(forgotten.await??))
+}

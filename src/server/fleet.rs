@@ -1,0 +1,376 @@
+//! The registry of the fleet: what followers report to this node, and this node itself, on the way into the store. Several
+//! reports are one write.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use tokio::sync::{Notify, watch};
+
+use super::{Addresses, App};
+use crate::{
+    action::fleet,
+    api::propagation::{MAX_WAIT, Propagation},
+    clock,
+    config::{FleetConfig, Listen},
+    store::{FollowerRow, LogPlace, Role, Store, StoreError},
+};
+
+/// The shortest time between two writes.
+const WRITE_INTERVAL: Duration = Duration::from_millis(200);
+/// How often this node looks whether anything about it changed that nobody announces, as its keyring.
+const TICK: Duration = Duration::from_secs(1);
+/// How often the store hears of a member about which nothing changed.
+const CONTACT_INTERVAL: Duration = Duration::from_secs(20);
+/// The time until a write that failed is tried again.
+const RETRY_DELAY: Duration = Duration::from_secs(5);
+/// How long the owner of a name is remembered; somebody may have it forgotten meanwhile.
+const OWNER_TTL: Duration = Duration::from_secs(60);
+/// How often those who wait look for what other nodes wrote.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Nodes and followers that are registered at most.
+const MAX_REGISTERED: u64 = 50_000;
+/// The owner of nodes' names.
+const NODES: &str = "node";
+/// What [`super::health::Health`] calls the writing.
+const HEALTH: &str = "fleet";
+
+/// Why a report is refused.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// Another app's API key, or a node, registered this name.
+    Taken(String),
+    Full,
+    Store(StoreError),
+}
+
+/// The reports to this node.
+pub(super) struct FleetRegistry {
+    store: Arc<dyn Store>,
+    config: FleetConfig,
+    started_at: u64,
+    /// Name and address of this node, once it serves.
+    node: OnceLock<(String, String)>,
+    state: Mutex<State>,
+    changed: Notify,
+    /// The number of writes.
+    written: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct State {
+    known: HashMap<String, Known>,
+    waiting: HashMap<String, FollowerRow>,
+}
+
+/// A member that reports to this node.
+struct Known {
+    owner: String,
+    looked_at: Instant,
+    /// What was written last, and when.
+    written: Option<(FollowerRow, Instant)>,
+}
+
+impl FleetRegistry {
+    pub(super) fn new(store: Arc<dyn Store>, config: &FleetConfig) -> Self {
+        FleetRegistry {
+            store,
+            config: config.clone(),
+            started_at: clock::now_seconds(),
+            node: OnceLock::new(),
+            state: Mutex::default(),
+            changed: Notify::new(),
+            written: watch::Sender::new(0),
+        }
+    }
+
+    /// Notes reports of followers. Reads the store where one is new.
+    pub(super) fn note(&self, rows: Vec<FollowerRow>, now: Timestamp) -> Result<(), Refused> {
+        self.look_up(&rows, now)?;
+        let mut state = self.state();
+        if let Some(taken) =
+            rows.iter().find(|row| state.known.get(&row.name).is_some_and(|one| one.owner != row.owner))
+        {
+            return Err(Refused::Taken(taken.name.clone()));
+        }
+        for row in rows {
+            state.put(row);
+        }
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Finds out whose names these are.
+    fn look_up(&self, rows: &[FollowerRow], now: Timestamp) -> Result<(), Refused> {
+        let unknown: HashSet<String> = {
+            let state = self.state();
+            let fresh = |name: &str| state.known.get(name).is_some_and(|one| one.looked_at.elapsed() < OWNER_TTL);
+            rows.iter().filter(|row| !fresh(&row.name)).map(|row| row.name.clone()).collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let heard_after = fleet::heard_after(self.config.forget_after, now);
+        let owners: HashMap<_, _> = self
+            .store
+            .follower_owners(&unknown.iter().cloned().collect::<Vec<_>>(), heard_after)
+            .map_err(Refused::Store)?
+            .into_iter()
+            .collect();
+        let new = unknown.len().saturating_sub(owners.len()) as u64;
+        if new > 0 {
+            let registered = self.store.followers_short_of("", 0, 0, heard_after).map_err(Refused::Store)?.registered;
+            if registered + new > MAX_REGISTERED {
+                return Err(Refused::Full);
+            }
+        }
+        let mut state = self.state();
+        for row in rows.iter().filter(|row| unknown.contains(&row.name)) {
+            let owner = owners.get(&row.name).unwrap_or(&row.owner).clone();
+            let known = state.known.entry(row.name.clone());
+            let known = known.or_insert(Known { owner: String::new(), looked_at: Instant::now(), written: None });
+            // One that was forgotten is written again.
+            if !owners.contains_key(&row.name) {
+                known.written = None;
+            }
+            (known.owner, known.looked_at) = (owner, Instant::now());
+        }
+        Ok(())
+    }
+
+    /// Takes up what changed about this node soon.
+    pub(super) fn wake(&self) {
+        self.changed.notify_one();
+    }
+
+    /// This node as it is now, once it serves.
+    fn this_node(&self, app: &App) -> Option<FollowerRow> {
+        let (name, address) = self.node.get()?.clone();
+        let (log_id, seq) = app.revocations.place();
+        let (snapshot, now) = (app.snapshot(), clock::now());
+        let verifier = snapshot.verifier();
+        Some(FollowerRow {
+            name,
+            role: Role::Node,
+            owner: NODES.to_owned(),
+            address: Some(address),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            formats: bulla::feed::FORMATS.map(str::to_owned).to_vec(),
+            log_id,
+            seq,
+            this_update: clock::seconds(now).saturating_sub(app.revocations.unread_for().as_secs()),
+            keyring_serial: snapshot.document.serial(),
+            versions: verifier.versions().iter().map(|version| version.number()).collect(),
+            realms: verifier.realms().map(|realm| realm.to_string()).collect(),
+            refused: 0,
+            last_error: app.health.detail(super::revocations::HEALTH),
+            started_at: self.started_at,
+            last_contact: now,
+        })
+    }
+
+    /// Writes what changed. Whether it wrote anything.
+    fn flush(&self, app: &App) -> Result<bool, StoreError> {
+        let node = self.this_node(app);
+        let rows: Vec<FollowerRow> = {
+            let mut state = self.state();
+            if let Some(node) = node {
+                state.put(node);
+            }
+            state.waiting.drain().map(|(_, row)| row).collect()
+        };
+        if rows.is_empty() {
+            return Ok(false);
+        }
+        let heard_after = fleet::heard_after(self.config.forget_after, clock::now());
+        let written = self.store.note_followers(&rows, heard_after);
+        let mut state = self.state();
+        for row in rows {
+            match &written {
+                Ok(()) => {
+                    if let Some(known) = state.known.get_mut(&row.name) {
+                        known.written = Some((row, Instant::now()));
+                    }
+                }
+                // A later report is there already.
+                Err(_) => drop(state.waiting.entry(row.name.clone()).or_insert(row)),
+            }
+        }
+        drop(state);
+        written?;
+        self.written.send_modify(|count| *count += 1);
+        Ok(true)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Has a report written, unless the store has the same from a moment ago.
+    fn put(&mut self, row: FollowerRow) {
+        let fresh = Known { owner: row.owner.clone(), looked_at: Instant::now(), written: None };
+        let known = self.known.entry(row.name.clone()).or_insert(fresh);
+        let same = known.written.as_ref().is_some_and(|(before, at)| {
+            // What a node read, and found nothing in, is no news.
+            let this_update = if row.role == Role::Node { before.this_update } else { row.this_update };
+            let now = FollowerRow { last_contact: before.last_contact, this_update, ..row.clone() };
+            *before == now && at.elapsed() < CONTACT_INTERVAL
+        });
+        if !same {
+            self.waiting.insert(row.name.clone(), row);
+        }
+    }
+}
+
+/// The name of the node at this address: the host's name, and the port.
+fn default_name(data: &Listen) -> String {
+    let uname = rustix::system::uname();
+    let host = uname.nodename().to_string_lossy().into_owned();
+    let place = match data {
+        Listen::Tcp(address) => format!(":{}", address.port()),
+        other => format!(":{other}"),
+    };
+    let name =
+        format!("{host}{place}").replace(|char: char| !char.is_ascii_alphanumeric() && !"._:-@".contains(char), "-");
+    name.chars().take(128).collect()
+}
+
+/// Registers this node, and writes what is reported, until `stop`.
+pub(super) async fn run(app: Arc<App>, addresses: Addresses, mut stop: watch::Receiver<bool>) {
+    let configured = Some(app.config.fleet.name.clone()).filter(|name| !name.is_empty());
+    let name = configured.unwrap_or_else(|| default_name(&addresses.data));
+    let _only_here = app.fleet.node.set((name, addresses.data.to_string()));
+    let mut newest = app.revocations.newest();
+    app.fleet.wake();
+    loop {
+        tokio::select! {
+            () = app.fleet.changed.notified() => {}
+            _ = newest.changed() => {}
+            () = tokio::time::sleep(TICK) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let worker = Arc::clone(&app);
+        let written = tokio::task::spawn_blocking(move || worker.fleet.flush(&worker)).await;
+        let pause = match written.map_err(|panic| StoreError::Failed(panic.to_string())).flatten() {
+            Ok(wrote) => {
+                if wrote {
+                    app.health.note_task(HEALTH, Ok::<_, StoreError>(()));
+                }
+                if wrote { WRITE_INTERVAL } else { Duration::ZERO }
+            }
+            Err(error) => {
+                app.health.note_task(HEALTH, Err(error));
+                RETRY_DELAY
+            }
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// Takes this node out of the registry when it has stopped: it verifies nothing any more.
+pub(super) fn leave(app: &App) {
+    if let Some((name, _)) = app.fleet.node.get()
+        && let Err(error) = app.store.remove_follower(name, NODES)
+    {
+        tracing::warn!(%error, "this node stays registered");
+    }
+}
+
+/// Waits until every registered node and follower has the whole log of this moment in force, for `limit` at most.
+pub(super) async fn reached_by_all(app: &Arc<App>, limit: Duration) -> Propagation {
+    let deadline = tokio::time::Instant::now() + limit.min(MAX_WAIT).min(app.config.server.idle_timeout.0 / 2);
+    let (log_id, seq) = app.revocations.place();
+    let goal = Arc::new(LogPlace { log_id: log_id.unwrap_or_default(), seq, newest_at: Some(clock::now()) });
+    let (mut written, mut stopping) = (app.fleet.written.subscribe(), app.stopping.subscribe());
+    loop {
+        written.mark_unchanged();
+        let (worker, place) = (Arc::clone(app), Arc::clone(&goal));
+        let look = move || fleet::propagation(&*worker.store, &place, &worker.config.fleet, clock::now());
+        let looked = super::blocking::run(look).await;
+        let over = tokio::time::Instant::now() >= deadline || *stopping.borrow();
+        match looked {
+            Ok(Ok(propagation)) if over || propagation.is_complete() => return propagation,
+            Ok(Err(error)) if over => return Propagation::unknown(&goal, error.to_string()),
+            Err(_) => return Propagation::unknown(&goal, "this server's log says more".to_owned()),
+            Ok(_) => {}
+        }
+        let next = deadline.min(tokio::time::Instant::now() + POLL_INTERVAL);
+        tokio::select! {
+            _ = written.changed() => {}
+            () = tokio::time::sleep_until(next) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli::throw_away, deployment::Deployment};
+
+    fn row(name: &str, owner: &str, seq: u64) -> FollowerRow {
+        FollowerRow {
+            name: name.to_owned(),
+            role: Role::Edge,
+            owner: owner.to_owned(),
+            address: None,
+            version: "0.1.0".to_owned(),
+            formats: Vec::new(),
+            log_id: None,
+            seq,
+            this_update: 0,
+            keyring_serial: 2,
+            versions: Vec::new(),
+            realms: Vec::new(),
+            refused: 0,
+            last_error: None,
+            started_at: 0,
+            last_contact: clock::now(),
+        }
+    }
+
+    #[test]
+    fn reports_are_written_together_and_what_is_no_news_is_not_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deployment = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened");
+        let app = App::load(deployment, false).expect("loaded");
+        let note = |rows: &[FollowerRow]| app.fleet.note(rows.to_vec(), clock::now());
+        let places = || {
+            let rows = app.store.followers("", 10, Timestamp::MIN).expect("read");
+            rows.into_iter().map(|row| (row.name, row.seq)).collect::<Vec<_>>()
+        };
+        let named = |name: &str, seq| (name.to_owned(), seq);
+        for seq in 1..=3 {
+            note(&[row("a", "one", seq), row("b", "one", seq)]).expect("noted");
+        }
+        assert_eq!(places(), []);
+        assert!(app.fleet.flush(&app).expect("written"));
+        assert_eq!(places(), [named("a", 3), named("b", 3)], "the last report of each");
+        assert!(!app.fleet.flush(&app).expect("nothing"), "there is nothing to write");
+        note(&[row("a", "one", 3), row("b", "one", 4)]).expect("noted");
+        assert_eq!(app.fleet.state().waiting.len(), 1, "that it is where it was a moment ago is no news");
+        assert!(app.fleet.flush(&app).expect("written"));
+        assert_eq!(places(), [named("a", 3), named("b", 4)]);
+
+        assert!(matches!(note(&[row("c", "two", 1), row("a", "two", 9)]), Err(Refused::Taken(name)) if name == "a"));
+        assert!(app.fleet.state().waiting.is_empty(), "all of a request, or nothing");
+        assert!(app.fleet.node.get().is_none(), "no node serves here");
+    }
+
+    #[test]
+    fn a_node_is_called_after_its_host_and_port() {
+        let name = default_name(&Listen::loopback(8181));
+        assert!(name.ends_with(":8181") && crate::api::followers::check_name(&name).is_ok(), "{name}");
+        let socket = default_name(&Listen::Unix("/run/bulla/data.sock".into()));
+        assert!(socket.ends_with("unix:-run-bulla-data.sock") && crate::api::followers::check_name(&socket).is_ok());
+    }
+}

@@ -1,0 +1,181 @@
+//! The table of the fleet.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::damaged;
+use crate::store::{FollowerRow, LogPlace, Role, Short, StoreError};
+
+/// The columns that `read` takes, in its order.
+const COLUMNS: &str =
+    "name, role, owner, address, version, formats, log_id, seq, this_update, keyring_serial, versions, realms,
+     refused, last_error, started_at, last_contact";
+
+/// Whether a row has not reached the place ?2 of the log ?1.
+const SHORT: &str = "(log_id IS NOT ?1 OR seq < ?2)";
+
+/// The end of the revocation log.
+pub(super) fn log_end(connection: &Connection) -> Result<LogPlace, StoreError> {
+    let log_id = connection.prepare_cached("SELECT log_id FROM revocation_log")?.query_row([], |row| row.get(0))?;
+    let mut query = connection.prepare_cached(
+        "SELECT max(coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0),
+                    coalesce((SELECT max(seq) FROM revocations), 0)),
+                (SELECT recorded_at FROM revocations ORDER BY seq DESC LIMIT 1)",
+    )?;
+    let (seq, newest): (i64, Option<i64>) = query.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let newest_at = newest.and_then(|at| Timestamp::from_second(at).ok());
+    Ok(LogPlace { log_id, seq: seq.unsigned_abs(), newest_at })
+}
+
+/// At most `limit` members behind a name.
+pub(super) fn list(
+    connection: &Connection,
+    after: &str,
+    limit: u32,
+    heard_after: Timestamp,
+) -> Result<Vec<FollowerRow>, StoreError> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM followers WHERE name > ?1 AND last_contact > ?2 ORDER BY name LIMIT ?3"
+    ))?;
+    let mut rows = query.query(params![after, heard_after.as_second(), limit])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(read(row)?);
+    }
+    Ok(all)
+}
+
+/// Those that have not reached a place.
+pub(super) fn short_of(
+    connection: &Connection,
+    log_id: &str,
+    seq: u64,
+    limit: u32,
+    heard_after: Timestamp,
+) -> Result<Short, StoreError> {
+    let (seq, heard_after) = (number(seq), heard_after.as_second());
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT count(*), coalesce(sum(role <> 'node'), 0), coalesce(sum{SHORT}, 0) FROM followers WHERE last_contact > ?3"
+    ))?;
+    let count = |row: &Row<'_>, column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    let mut short = query.query_row(params![log_id, seq, heard_after], |row| {
+        Ok(Short { registered: count(row, 0)?, followers: count(row, 1)?, missing: count(row, 2)?, rows: Vec::new() })
+    })?;
+    if short.missing > 0 {
+        let mut query = connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM followers WHERE last_contact > ?3 AND {SHORT} ORDER BY name LIMIT ?4"
+        ))?;
+        let mut rows = query.query(params![log_id, seq, heard_after, limit])?;
+        while let Some(row) = rows.next()? {
+            short.rows.push(read(row)?);
+        }
+    }
+    Ok(short)
+}
+
+/// The owners of those names that are registered.
+pub(super) fn owners(
+    connection: &Connection,
+    names: &[String],
+    heard_after: Timestamp,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT owner FROM followers WHERE name = ?1 AND last_contact > ?2")?;
+    let mut owners = Vec::new();
+    for name in names {
+        let owner: Option<String> =
+            query.query_row(params![name, heard_after.as_second()], |row| row.get(0)).optional()?;
+        owners.extend(owner.map(|owner| (name.clone(), owner)));
+    }
+    Ok(owners)
+}
+
+/// Notes what members reported.
+pub(super) fn note(connection: &Connection, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
+    let mut note = connection.prepare_cached(&format!(
+        "INSERT INTO followers ({COLUMNS})
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+         ON CONFLICT (name) DO UPDATE SET
+             role = excluded.role, owner = excluded.owner, address = excluded.address, version = excluded.version,
+             formats = excluded.formats, log_id = excluded.log_id,
+             seq = CASE WHEN log_id IS excluded.log_id AND started_at = excluded.started_at
+                   THEN max(seq, excluded.seq) ELSE excluded.seq END,
+             this_update = excluded.this_update, keyring_serial = excluded.keyring_serial, versions = excluded.versions,
+             realms = excluded.realms, refused = excluded.refused, last_error = excluded.last_error,
+             started_at = excluded.started_at, last_contact = excluded.last_contact
+         WHERE owner = excluded.owner OR excluded.owner = 'node' OR last_contact <= ?17"
+    ))?;
+    for row in rows {
+        note.execute(params![
+            row.name,
+            row.role.name(),
+            row.owner,
+            row.address,
+            row.version,
+            list_of(&row.formats)?,
+            row.log_id,
+            number(row.seq),
+            number(row.this_update),
+            number(row.keyring_serial),
+            list_of(&row.versions)?,
+            list_of(&row.realms)?,
+            number(row.refused),
+            row.last_error,
+            number(row.started_at),
+            row.last_contact.as_second(),
+            heard_after.as_second(),
+        ])?;
+    }
+    Ok(())
+}
+
+/// Removes the row of a name; of this owner, where one is given. Whether there was one.
+pub(super) fn remove(connection: &Connection, name: &str, owner: Option<&str>) -> Result<bool, StoreError> {
+    let mut remove =
+        connection.prepare_cached("DELETE FROM followers WHERE name = ?1 AND owner = coalesce(?2, owner)")?;
+    Ok(remove.execute(params![name, owner])? > 0)
+}
+
+/// Whether anybody is in the table that was not heard of for this long.
+pub(super) fn has_silent(connection: &Connection, heard_after: Timestamp) -> Result<bool, StoreError> {
+    let mut query = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM followers WHERE last_contact <= ?1)")?;
+    Ok(query.query_row([heard_after.as_second()], |row| row.get(0))?)
+}
+
+/// Removes those.
+pub(super) fn drop_silent(connection: &Connection, heard_after: Timestamp) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM followers WHERE last_contact <= ?1", [heard_after.as_second()])?;
+    Ok(())
+}
+
+fn read(row: &Row<'_>) -> Result<FollowerRow, StoreError> {
+    let text = |column| row.get::<_, String>(column);
+    let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
+    let broken = || damaged("followers", 0);
+    Ok(FollowerRow {
+        name: text(0)?,
+        role: Role::parse(&text(1)?).ok_or_else(broken)?,
+        owner: text(2)?,
+        address: row.get(3)?,
+        version: text(4)?,
+        formats: serde_json::from_str(&text(5)?).map_err(|_| broken())?,
+        log_id: row.get(6)?,
+        seq: count(7)?,
+        this_update: count(8)?,
+        keyring_serial: count(9)?,
+        versions: serde_json::from_str(&text(10)?).map_err(|_| broken())?,
+        realms: serde_json::from_str(&text(11)?).map_err(|_| broken())?,
+        refused: count(12)?,
+        last_error: row.get(13)?,
+        started_at: count(14)?,
+        last_contact: Timestamp::from_second(row.get(15)?).map_err(|_| broken())?,
+    })
+}
+
+/// As a JSON array.
+fn list_of<T: serde::Serialize>(list: &[T]) -> Result<String, StoreError> {
+    serde_json::to_string(list).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

@@ -1,4 +1,4 @@
-//! `GET /v1/revocations`.
+//! `GET /v1/revocations` and the snapshots beside it.
 
 use bulla::Realm;
 use serde::Deserialize;
@@ -20,6 +20,17 @@ pub(crate) struct FeedQuery {
     #[param(value_type = Option<schema::Span>)]
     #[serde(deserialize_with = "query::given")]
     pub(crate) wait: Option<Span>,
+    /// This realm alone.
+    #[param(value_type = Option<schema::Realm>)]
+    #[serde(deserialize_with = "query::given")]
+    pub(crate) realm: Option<Realm>,
+}
+
+/// Which snapshot a follower asks for.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SnapshotQuery {
     /// This realm alone.
     #[param(value_type = Option<schema::Realm>)]
     #[serde(deserialize_with = "query::given")]

@@ -212,6 +212,12 @@ impl Problem {
     }
 
     /// A follower that is ahead of this server's log.
+    pub(crate) fn no_snapshot() -> Self {
+        let detail =
+            "no snapshot has a body of this name, or it was replaced by a newer one: ask for the manifest again";
+        Self::new(StatusCode::NOT_FOUND, "no-snapshot", "There is no such snapshot", detail)
+    }
+
     pub(crate) fn ahead_of_log(after: u64, end: u64) -> Self {
         let detail = format!("the log of this server ends at {end}, before {after}: ask again, or start again from 0");
         Self::new(StatusCode::CONFLICT, "ahead-of-log", "The follower is ahead of this server", detail)

@@ -70,6 +70,7 @@ answers! {
         Problem::conflict("file:master-1.key holds the master key that version 1 already has: every version needs a key of its own"),
         Problem::read_only_keyring("keyring.toml cannot be replaced: change it where it is written, and copy it here");
     NameTaken: Problem::name_taken("edge-1");
+    NoSnapshot: Problem::no_snapshot();
     AheadOfLog: Problem::ahead_of_log(7, 3);
     TooLarge: Problem::too_large(65_536);
     MediaType: Problem::media_type("application/json");

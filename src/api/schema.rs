@@ -51,6 +51,7 @@ kinds! {
         .pattern(Some(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"))
         .min_length(Some(2))
         .examples([json!("acme_live")]);
+    SnapshotName = text("The name of a snapshot's body: 64 hexadecimal digits.", 64).pattern(Some("^[0-9a-f]{64}$"));
     KeyVersion = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .description(Some("The number of a key version."))

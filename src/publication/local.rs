@@ -9,7 +9,7 @@ use std::{
 
 use bulla::{
     Realm,
-    feed::{Answer, FollowError, Head, Message, MessageSource, Question, SigningKey},
+    feed::{Answer, FollowError, Format, Head, Message, MessageSource, Question, SigningKey},
     keyring::MacKey,
 };
 
@@ -68,6 +68,7 @@ impl LocalLog {
         let events = self.realm.map_or_else(|| part.events.clone(), concerns);
         let now = clock::now_seconds();
         let head = Head {
+            format: Format::V1,
             keyring_id: document.id(),
             log_id: part.log_id.parse().map_err(failed)?,
             realm: self.realm,
@@ -78,6 +79,7 @@ impl LocalLog {
             next_update: now + self.deployment.config.feed.valid_for.0.as_secs(),
             keyring_serial: document.serial(),
             versions: document.versions().iter().map(|record| (record.number, record.state)).collect(),
+            live: None,
         };
         Ok(Message::write(&head, &events, &self.key)?)
     }

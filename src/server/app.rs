@@ -110,7 +110,7 @@ impl App {
             mac_key,
         );
         reloader.forget_destroyed();
-        let feed = feed_key.map(|key| Feed::new(key, &config.feed, &live, &store, &health));
+        let feed = feed_key.map(|key| Feed::new(key, &config.feed, &live, &revocations, &store, &health));
         let fleet = FleetRegistry::new(Arc::clone(&store), &config.fleet);
         let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
         let callers = Callers::Administrators;

@@ -4,11 +4,18 @@ use std::{sync::Arc, time::Instant};
 
 use bulla::{
     Realm,
-    feed::{Head, LogId, Message, SigningKey, VerifyingKey},
+    feed::{FeedError, Format, Head, LogId, Message, SigningKey, Snapshot, SnapshotHead, VerifyingKey},
+    keyring::{KeyVersion, KeyringDocument, VersionState},
     revocation::RevocationEvent,
 };
 
-use super::{health::Health, live::Live, problem::Problem, revocations};
+use super::{
+    health::Health,
+    live::Live,
+    problem::Problem,
+    revocations::{self, RevocationState},
+    snapshots::{Snapshots, Written},
+};
 use crate::{clock, config::FeedConfig, store::Store, telemetry::limit::LineLimit};
 
 /// What signs the feed, and what it reads.
@@ -16,8 +23,21 @@ pub(crate) struct Feed {
     key: SigningKey,
     valid_for: u64,
     live: Arc<Live>,
+    revocations: Arc<RevocationState>,
     store: Arc<dyn Store>,
     health: Arc<Health>,
+    pub(super) snapshots: Snapshots,
+}
+
+/// What a follower asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Question {
+    /// The newest format that it reads.
+    pub(super) format: Format,
+    /// One realm, or all.
+    pub(super) realm: Option<Realm>,
+    /// The place in the log behind which to begin.
+    pub(super) after: u64,
 }
 
 /// One message for a follower.
@@ -32,22 +52,23 @@ impl Feed {
         key: SigningKey,
         config: &FeedConfig,
         live: &Arc<Live>,
+        revocations: &Arc<RevocationState>,
         store: &Arc<dyn Store>,
         health: &Arc<Health>,
     ) -> Self {
         let (live, store, health) = (Arc::clone(live), Arc::clone(store), Arc::clone(health));
-        Feed { key, valid_for: config.valid_for.0.as_secs(), live, store, health }
+        let valid_for = config.valid_for.0.as_secs();
+        let (revocations, snapshots) = (Arc::clone(revocations), Snapshots::default());
+        Feed { key, valid_for, live, revocations, store, health, snapshots }
     }
 
     pub(super) fn public_key(&self) -> VerifyingKey {
         self.key.verifying_key()
     }
 
-    /// What happened behind `after`, in one realm or in all. Reads the store.
-    pub(super) fn message(&self, realm: Option<Realm>, after: u64) -> Result<Signed, Problem> {
-        if self.health.since(revocations::HEALTH).is_some() {
-            return Err(Problem::unavailable("this server cannot read its own log of revocations at the moment"));
-        }
+    /// What happened behind a place. Reads the store.
+    pub(super) fn message(&self, Question { format, realm, after }: Question) -> Result<Signed, Problem> {
+        self.check_health()?;
         let part = self.store.revocations_after(after, Message::MAX_EVENTS as u32)?;
         if after > part.end {
             return Err(Problem::ahead_of_log(after, part.end));
@@ -56,8 +77,11 @@ impl Feed {
         let concerns = |event: &RevocationEvent| realm.is_none_or(|realm| event.change.concerns(realm));
         let events: Vec<_> = part.events.into_iter().filter(concerns).collect();
         let (snapshot, now) = (self.live.load(), clock::now_seconds());
-        let versions = snapshot.document.versions().iter().map(|record| (record.number, record.state));
+        let versions = versions(&snapshot.document);
+        let at_end = format >= Format::V2 && part.through == part.end;
+        let live = at_end.then(|| self.revocations.live(&part.log_id, part.end, realm, now, &versions)).flatten();
         let head = Head {
+            format,
             keyring_id: snapshot.document.id(),
             log_id,
             realm,
@@ -67,15 +91,50 @@ impl Feed {
             this_update: now,
             next_update: now + self.valid_for,
             keyring_serial: snapshot.document.serial(),
-            versions: versions.collect(),
+            versions,
+            live,
         };
-        let bytes = Message::write(&head, &events, &self.key).map_err(|error| {
-            static LINES: LineLimit = LineLimit::new();
-            if let Some(kept_back) = LINES.allow(Instant::now()) {
-                tracing::error!(%error, kept_back, "a message of the revocation feed cannot be written");
-            }
-            Problem::internal()
-        })?;
+        let bytes = Message::write(&head, &events, &self.key).map_err(unwritten)?;
         Ok(Signed { bytes, seq: part.through })
     }
+
+    /// Writes down what the log says, in one realm or in all. That takes a second for each few millions of keys.
+    pub(super) fn write_snapshot(&self, realm: Option<Realm>) -> Result<Written, Problem> {
+        self.check_health()?;
+        let (log_id, log) = self.revocations.log_to_write().ok_or_else(|| {
+            Problem::unavailable("rows of this server's log of revocations are damaged: read the log itself")
+        })?;
+        let document = self.live.load().document.clone();
+        let head = SnapshotHead {
+            keyring_id: document.id(),
+            log_id: log_id.parse().map_err(|_| Problem::internal())?,
+            realm,
+            this_update: clock::now_seconds(),
+            keyring_serial: document.serial(),
+            versions: versions(&document),
+        };
+        let (manifest, body) = Snapshot::write(&head, &log, &self.key).map_err(unwritten)?;
+        let snapshot = Snapshot::read(&manifest, head.keyring_id, &self.public_key()).map_err(unwritten)?;
+        let name = snapshot.name();
+        Ok(Written { realm, log_id, seq: log.seq(), name, manifest: manifest.into(), body: body.into() })
+    }
+
+    fn check_health(&self) -> Result<(), Problem> {
+        match self.health.since(revocations::HEALTH) {
+            Some(_) => Err(Problem::unavailable("this server cannot read its own log of revocations at the moment")),
+            None => Ok(()),
+        }
+    }
+}
+
+fn versions(document: &KeyringDocument) -> Vec<(KeyVersion, VersionState)> {
+    document.versions().iter().map(|record| (record.number, record.state)).collect()
+}
+
+fn unwritten(error: FeedError) -> Problem {
+    static LINES: LineLimit = LineLimit::new();
+    if let Some(kept_back) = LINES.allow(Instant::now()) {
+        tracing::error!(%error, kept_back, "a message of the revocation feed cannot be written");
+    }
+    Problem::internal()
 }

@@ -38,6 +38,7 @@ pub(crate) mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
+mod snapshots;
 mod start;
 mod steady_clock;
 mod stream_credential;

@@ -7,8 +7,9 @@ use std::{
 };
 
 use bulla::{
-    keyring::{KeyringDocument, VersionState},
-    revocation::Revocations,
+    Realm,
+    keyring::{KeyVersion, KeyringDocument, VersionState},
+    revocation::{LiveSet, RevocationLog, Revocations},
 };
 use jiff::SignedDuration;
 use tokio::sync::watch;
@@ -127,6 +128,28 @@ impl RevocationState {
     pub(super) fn place(&self) -> (Option<String>, u64) {
         let log = self.log();
         (log.log_id().map(str::to_owned), log.place())
+    }
+
+    /// What the log comes to at a place, for a message signed at `now`; `None` where memory is at another place.
+    pub(super) fn live(
+        &self,
+        log_id: &str,
+        seq: u64,
+        realm: Option<Realm>,
+        now: u64,
+        versions: &[(KeyVersion, VersionState)],
+    ) -> Option<LiveSet> {
+        let destroyed = versions.iter().filter(|(_, state)| *state == VersionState::Destroyed);
+        let destroyed: Vec<u32> = destroyed.map(|(version, _)| version.number()).collect();
+        let log = self.log();
+        log.is_at(log_id, seq).then(|| log.log.live(realm, LiveSet::from_day_of(now), &destroyed))
+    }
+
+    /// The log as far as it has been read, to be written down; `None` while rows of it are damaged.
+    pub(super) fn log_to_write(&self) -> Option<(String, RevocationLog)> {
+        let log = self.log();
+        let log_id = log.log_id()?.to_owned();
+        log.is_at(&log_id, log.place()).then(|| (log_id, log.log.clone()))
     }
 
     /// Tells of each new place in the log.

@@ -51,6 +51,11 @@ impl Following {
         self.log_id.as_deref()
     }
 
+    /// Whether everything up to this place of this log, and nothing else, has been read.
+    pub(crate) fn is_at(&self, log_id: &str, seq: u64) -> bool {
+        self.log_id.as_deref() == Some(log_id) && self.log.seq() == seq && self.damaged.is_empty()
+    }
+
     /// Revokes what is due at `now`, in Unix seconds. Whether anything changed.
     pub(crate) fn due(&mut self, now: u64) -> bool {
         self.log.due(now)

@@ -3,6 +3,8 @@
 It is there to be compared with, not to be put into production: it forgets no expired key and starts from
 nothing each time. It needs the package `cryptography`.
 
+It reads both formats. With `follow` and a long log it begins with a snapshot (`bulla_snapshot.py`).
+
     bulla_feed.py read   --keyring-id HEX --public-key BASE64 [--realm R] [--now T] [FILE | -]…
     bulla_feed.py follow --keyring-id HEX --public-key BASE64 [--realm R] [--api-key-file F] [--stream]
                          [--more N] [--wait 25s] URL
@@ -14,6 +16,7 @@ message that is refused adds `"refused": REASON` and exits with 1; no answer exi
 """
 import argparse
 import base64
+import hashlib
 import json
 import os
 import re
@@ -22,16 +25,19 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 import zlib
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from bulla_reference import REALM, from_base62
+from bulla_reference import base62 as to_base62
 from bulla_reference import Refused as NotBase62
 
 MAX_BYTES, MAX_EVENTS = 4 << 20, 10_000
 MAX_NUMBER, MAX_U32 = 2**53 - 1, 2**32 - 1
+FORMATS, DAY, NEVER = ("feed/1", "feed/2"), 86400, 2**32 - 1
 SKEW = 300  # seconds by which two clocks may be apart
 STATES = ("staged", "active", "deactivated", "compromised", "destroyed")
 REFUSED_STATES = ("compromised", "destroyed")
@@ -50,8 +56,8 @@ def require(condition, reason):
 
 
 # -- A message ----------------------------------------------------------------------------------------------
-def read_message(message: bytes, keyring_id: bytes, public_key: bytes):
-    """(head, events) as dictionaries, or Refused."""
+def open_signed(message: bytes, keyring_id: bytes, public_key: bytes) -> bytes:
+    """The signed bytes, or Refused."""
     require(len(message) <= MAX_BYTES, "too_long")
     start = message.rfind(b"\n", 0, -1) + 1
     signed, last = message[:start], SIGNATURE_LINE.fullmatch(message[start:])
@@ -63,7 +69,12 @@ def read_message(message: bytes, keyring_id: bytes, public_key: bytes):
         key.verify(signature, b"bulla/v1 feed\0" + keyring_id + signed)
     except InvalidSignature:
         raise Refused("signature") from None
+    return signed
 
+
+def read_message(message: bytes, keyring_id: bytes, public_key: bytes):
+    """(head, events) as dictionaries, or Refused."""
+    signed = open_signed(message, keyring_id, public_key)
     lines = signed[:-1].split(b"\n")
     head = read_head(read_object(lines[0]))
     require(len(lines) - 1 <= MAX_EVENTS, "too_many_events")
@@ -99,12 +110,23 @@ def read_object(line: bytes) -> dict:
 
 def read_head(head: dict) -> dict:
     take(head, "bulla", lambda value: isinstance(value, str))
-    require(head["bulla"] == "feed/1", "format")
+    require(head["bulla"] in FORMATS, "format")
     fields = {"bulla", "keyring_id", "log_id", *NUMBERS, "versions"}
-    require(set(head) <= fields | {"realm"}, "unknown_field")
+    with_live = {"live"} if head["bulla"] != "feed/1" and head.get("seq") == head.get("head") else set()
+    require(set(head) <= fields | {"realm"} | with_live, "unknown_field")
+    read_common(head, NUMBERS)
+    if "live" in head:
+        read_live(head["live"])
+    require(head["after"] <= head["seq"] <= head["head"], "range")
+    require(head["this_update"] <= head["next_update"], "times")
+    return head
+
+
+def read_common(head: dict, numbers):
+    """What the heads of messages and snapshots have in common."""
     for field in ("keyring_id", "log_id"):
         take(head, field, lambda value: matches(r"[0-9a-f]{32}", value))
-    for field in NUMBERS:
+    for field in numbers:
         take(head, field, is_number)
     take(head, "realm", is_realm, optional=True)
     take(head, "versions", lambda value: isinstance(value, list) and all(isinstance(v, dict) for v in value))
@@ -112,11 +134,16 @@ def read_head(head: dict) -> dict:
         require(set(version) <= {"version", "state"}, "unknown_field")
         take(version, "version", lambda value: is_number(value, 1, MAX_U32))
         take(version, "state", lambda value: isinstance(value, str) and value in STATES)
-    require(head["after"] <= head["seq"] <= head["head"], "range")
-    require(head["this_update"] <= head["next_update"], "times")
-    numbers = [version["version"] for version in head["versions"]]
-    require(numbers == sorted(set(numbers)), "version_order")
-    return head
+    order = [version["version"] for version in head["versions"]]
+    require(order == sorted(set(order)), "version_order")
+
+
+def read_live(live):
+    require(isinstance(live, dict), "wrong_value")
+    require(set(live) <= {"from", "count", "digest"}, "unknown_field")
+    take(live, "from", lambda value: is_number(value) and value % DAY == 0)
+    take(live, "count", is_number)
+    take(live, "digest", lambda value: matches(r"[0-9a-f]{32}", value))
 
 
 def read_event(event: dict) -> dict:
@@ -160,6 +187,9 @@ def is_id(value):
     except NotBase62:
         return False
 
+def uuid_text(raw: bytes) -> str:
+    return str(uuid.UUID(bytes=raw))
+
 def realm_of(api_key_id):
     return api_key_id.rpartition("_")[0]
 
@@ -174,15 +204,64 @@ def concerns(event, realm):
     return realm_of(next(event[kind] for kind in KINDS if kind in event)) == realm
 
 
+# -- What a log says ----------------------------------------------------------------------------------------
+class Log:
+    """Every entry since the log's beginning, whatever the follower knew before: what the live set is of."""
+
+    def __init__(self):
+        self.revoked, self.suspended, self.resumed = {}, {}, set()  # revoked: id to (expiry, when)
+        self.apps, self.realms = {}, {}
+
+    def take_in(self, event):
+        expiry = event.get("expires_at", NEVER)
+        if "revoke" in event:
+            known, at = self.revoked.get(event["revoke"], (0, event.get("effective_at", 0)))
+            self.revoked[event["revoke"]] = max(known, expiry), min(at, event.get("effective_at", 0))
+        elif "suspend" in event:
+            self.suspended[event["suspend"]] = max(self.suspended.get(event["suspend"], 0), expiry)
+            self.resumed.discard(event["suspend"])
+        elif "resume" in event:
+            self.resumed.add(event["resume"])
+        elif "revoke_app" in event:
+            later(self.apps, (event["revoke_app"], event.get("realm")), event["issued_before"])
+        else:
+            later(self.realms, event["revoke_realm"], event["issued_before"])
+
+    def live(self, day: int, destroyed) -> dict:
+        """At the end of the log, where what is resumed is not suspended any more."""
+        ids = [(1, i, expiry) for i, (expiry, _) in self.revoked.items()]
+        ids += [(2, i, expiry) for i, expiry in self.suspended.items() if i not in self.resumed]
+        hashed = [bytes([kind]) + from_base62(i.rpartition("_")[2]) + realm_of(i).encode() for kind, i, expiry in ids
+                  if expiry >= day and version_of(i) not in destroyed]
+        hashed += [b"\3" + uuid.UUID(app).bytes + before.to_bytes(4, "big") + (realm or "").encode()
+                   for (app, realm), before in self.apps.items() if before]
+        hashed += [b"\4" + before.to_bytes(4, "big") + realm.encode() for realm, before in self.realms.items() if before]
+        total = sum(int.from_bytes(hashlib.sha256(entry).digest()[:16], "big") for entry in hashed)
+        return {"from": day, "count": len(hashed), "digest": f"{total % 2**128:032x}"}
+
+    def put_in_force(self, follower):
+        follower.revoked = {i: at for i, (_, at) in self.revoked.items()}
+        follower.suspended = {i: True for i in self.suspended if i not in self.resumed}
+        follower.apps, follower.realms = dict(self.apps), dict(self.realms)
+
+
+def later(rules, key, before):
+    rules[key] = max(rules.get(key, 0), before)
+
+
 # -- A follower ---------------------------------------------------------------------------------------------
 class Follower:
     def __init__(self, keyring_id: bytes, public_key: bytes, realm=None):
         self.keyring_id, self.public_key, self.realm = keyring_id, public_key, realm
         self.log_id, self.seq, self.end = None, 0, 0
-        self.this_update, self.next_update = 0, None
+        self.this_update, self.fresh_until, self.fresh_by = 0, None, 0
         self.keyring_serial, self.versions, self.refused = 0, [], set()
-        self.revoked, self.suspended, self.resumed = {}, set(), set()  # revoked: id to when
+        self.revoked, self.suspended, self.resumed = {}, {}, set()  # id to when; id to its key's expiry
         self.apps, self.realms = {}, {}  # (app, realm or None) and realm, to the first second that is good
+        self.log = Log()
+        self.diverged, self.has_diverged = 0, False
+        # Where it started again, while what it knew was of one log; or whether it was of several.
+        self.restarted_from, self.is_mixed = None, False
 
     def apply(self, message: bytes, now: int) -> bool:
         """Takes in a message. Whether everything is known now that there was when it was signed."""
@@ -195,49 +274,91 @@ class Follower:
         require(ahead or head["this_update"] + SKEW >= self.this_update, "older")
         require(head["this_update"] <= now + SKEW, "future")
 
+        self.has_diverged, self.format = False, head["bulla"]
         self.log_id, self.seq, self.end = head["log_id"], head["seq"], max(self.end, head["head"])
         for event in events:
-            self.take_in(event, now)
+            self.take_in(event)
+            self.log.take_in(event)
         if self.is_complete():
-            self.suspended -= self.resumed
+            for api_key_id in self.resumed:
+                self.suspended.pop(api_key_id, None)
             self.resumed = set()
-        if ahead or head["this_update"] >= self.this_update:
-            self.this_update = head["this_update"]
-            if self.is_complete():
-                self.next_update = head["next_update"]
-            elif ahead:
-                self.next_update = None
-        if head["keyring_serial"] >= self.keyring_serial:
-            self.keyring_serial, self.versions = head["keyring_serial"], head["versions"]
-        self.refused |= {v["version"] for v in head["versions"] if v["state"] in REFUSED_STATES}
+        self.note_time(head, now, ahead)
+        self.note_versions(head)
+        if self.is_complete() and "live" in head:
+            self.compare(head)
         return self.is_complete()
 
-    def take_in(self, event, now):
-        def later(rules, key):
-            rules[key] = max(rules.get(key, 0), event["issued_before"])
+    def note_time(self, head, now, ahead):
+        complete, this_update = self.is_complete(), head["this_update"]
+        if complete and (self.fresh_until is None or this_update > self.fresh_by or self.fresh_by > now + SKEW):
+            validity, late = head["next_update"] - this_update, max(0, now - this_update - SKEW)
+            self.fresh_until, self.fresh_by = max(now - 1, now + validity - late), this_update
+        elif ahead and not complete:
+            self.fresh_until = None
+        if ahead or this_update >= self.this_update:
+            self.this_update = this_update
 
+    def compare(self, head):
+        """Whether the follower has diverged: then it starts again."""
+        destroyed = {version["version"] for version in head["versions"] if version["state"] == "destroyed"}
+        ours = self.log.live(head["live"]["from"], destroyed)
+        self.has_diverged = ours != head["live"]
+        if not self.has_diverged and self.restarted_from and self.restarted_from[0] == self.log_id:
+            if self.restarted_from[1] <= self.seq:
+                self.log.put_in_force(self)
+                self.restarted_from = None
+        self.diverged += self.has_diverged
+
+    def take_in(self, event):
         if "revoke" in event:
             effective_at = event.get("effective_at", 0)
             self.revoked[event["revoke"]] = min(self.revoked.get(event["revoke"], effective_at), effective_at)
         elif "suspend" in event:
-            self.suspended.add(event["suspend"])
+            self.suspended[event["suspend"]] = True
             self.resumed.discard(event["suspend"])
         elif "resume" in event:
             self.resumed.add(event["resume"])
         elif "revoke_app" in event:
-            later(self.apps, (event["revoke_app"], event.get("realm")))
+            later(self.apps, (event["revoke_app"], event.get("realm")), event["issued_before"])
         else:
-            later(self.realms, event["revoke_realm"])
+            later(self.realms, event["revoke_realm"], event["issued_before"])
+
+    def load(self, head, log):
+        """Goes to the place of a snapshot. What was known before a restart stays in force."""
+        if self.restarted_from is None and not self.is_mixed:
+            self.revoked, self.suspended, self.apps, self.realms = {}, {}, {}, {}
+        for api_key_id, (_, at) in log.revoked.items():
+            self.revoked[api_key_id] = min(self.revoked.get(api_key_id, at), at)
+        self.suspended |= {api_key_id: True for api_key_id in log.suspended}
+        for rules, more in ((self.apps, log.apps), (self.realms, log.realms)):
+            for key, before in more.items():
+                later(rules, key, before)
+        self.log, self.log_id, self.seq, self.end = log, head["log_id"], head["seq"], max(self.end, head["seq"])
+        self.note_versions(head)
+
+    def note_versions(self, head):
+        if head["keyring_serial"] >= self.keyring_serial:
+            self.keyring_serial, self.versions = head["keyring_serial"], head["versions"]
+        self.refused |= {v["version"] for v in head["versions"] if v["state"] in REFUSED_STATES}
 
     def restart(self):
-        """Before starting again from 0 after "other_log"."""
+        """Before starting again from 0 after "other_log", or where it diverged."""
+        if self.log_id is not None:
+            # What is known of two logs is not given up.
+            mixed = bool(self.restarted_from) and self.restarted_from[0] != self.log_id
+            place = max(self.seq, self.restarted_from[1] if self.restarted_from else 0)
+            self.is_mixed = self.is_mixed or mixed
+            self.restarted_from = None if self.is_mixed else (self.log_id, place)
         self.log_id, self.seq, self.end, self.resumed = None, 0, 0, set()
+        self.log, self.has_diverged = Log(), False
 
     def is_complete(self) -> bool:
         return self.log_id is not None and self.seq == self.end
 
     def is_stale(self, now) -> bool:
-        return self.next_update is None or now > self.next_update or self.this_update > now + SKEW
+        """By a clock that is never set; this follower has none, and takes the one that everyone has."""
+        return self.fresh_until is None or now > self.fresh_until or self.this_update > now + SKEW
 
     def is_taken_back(self, api_key_id, app_id, issued_at, now) -> bool:
         realm = realm_of(api_key_id)
@@ -251,7 +372,7 @@ class Follower:
     def state(self) -> dict:
         return {
             "log_id": self.log_id, "seq": self.seq, "complete": self.is_complete(),
-            "this_update": self.this_update, "next_update": self.next_update,
+            "this_update": self.this_update, "fresh_until": self.fresh_until, "diverged": self.diverged,
             "keyring_serial": self.keyring_serial, "versions": self.versions, "refused_versions": sorted(self.refused),
             "revoked": [{"id": i, "effective_at": at or None} for i, at in sorted(self.revoked.items())],
             "suspended": sorted(self.suspended),
@@ -273,13 +394,29 @@ def split_messages(stream: bytes):
         yield stream[start:]
 
 
-def open_feed(url, api_key, after, wait=None, accept="application/x-ndjson"):
-    query = {"after": after} | ({"wait": wait} if wait else {})
-    headers = {"Authorization": f"Bearer {api_key}", "Accept": accept}
-    if accept != "text/event-stream":
-        headers["Accept-Encoding"] = "gzip"
-    request = urllib.request.Request(f"{url}?{urllib.parse.urlencode(query)}", headers=headers)
+ACCEPT = ", ".join(f"application/vnd.bulla.feed+ndjson;version={version}" for version in (2, 1))
+
+
+def get(url, api_key, **headers):
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {api_key}"} | headers)
     return urllib.request.urlopen(request, timeout=90)
+
+
+def open_feed(url, api_key, after, wait=None, stream=False):
+    query = {"after": after} | ({"wait": wait} if wait else {})
+    more = {"Accept": "text/event-stream;version=2"} if stream else {"Accept": ACCEPT, "Accept-Encoding": "gzip"}
+    return get(f"{url}?{urllib.parse.urlencode(query)}", api_key, **more)
+
+
+def fetch_snapshot(follower, url, api_key):
+    """Goes to the place of the newest snapshot, or Refused, or OSError."""
+    import bulla_snapshot
+    with get(f"{url}/snapshot", api_key) as response:
+        manifest = response.read(MAX_BYTES + 1)
+    head = bulla_snapshot.read_manifest(manifest, follower.keyring_id, follower.public_key)
+    with get(f"{url}/snapshots/{bulla_snapshot.name(head)}", api_key) as response:
+        body = response.read()
+    bulla_snapshot.load(follower, manifest, body, int(time.time()))
 
 
 def fetch(url, api_key, after, wait=None) -> bytes:
@@ -292,7 +429,7 @@ def fetch(url, api_key, after, wait=None) -> bytes:
 
 def stream_messages(url, api_key, after):
     """The messages of server-sent events. Their numbers are for reconnecting, which this does not do."""
-    with open_feed(url, api_key, after, accept="text/event-stream") as response:
+    with open_feed(url, api_key, after, stream=True) as response:
         message, size = [], 0
         for line in response:
             line = line.rstrip(b"\r\n")
@@ -324,6 +461,13 @@ def follow(follower, url, api_key, more, wait, stream):
                 raise
             follower.restart()
             restarted = True
+            continue
+        if follower.has_diverged and not restarted:
+            follower.restart()
+            restarted = True
+            continue
+        if before == 0 and not complete and follower.format == "feed/2":
+            fetch_snapshot(follower, url, api_key)
             continue
         if complete:
             if more == 0:

@@ -7,13 +7,16 @@ reference's word, for others to be compared with. With --check nothing is writte
 as they are.
 """
 import base64
+import hashlib
 import json
 import pathlib
 import sys
+import uuid
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import bulla_feed as feed
+import bulla_snapshot
 
 HERE = pathlib.Path(__file__).resolve().parent
 VECTORS = HERE.parent / "vectors-feed"
@@ -26,6 +29,7 @@ PUBLIC_KEY = base64.b64encode(Ed25519PrivateKey.from_private_bytes(SEED).public_
 LABEL = b"bulla/v1 feed\0"
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 T = 1800000000
+DAY = 86400
 ISSUED = 1795000000
 APP, OTHER_APP = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab", "3f2b8c1e-9a7d-4d52-8a55-0123456789ac"
 # The API-key ids of FORMAT.md's worked examples; and others, in other realms.
@@ -87,18 +91,29 @@ def resume(seq, api_key_id) -> dict:
     return {"seq": seq, "resume": api_key_id}
 
 
+def live(*entries, day=T // DAY * DAY) -> dict:
+    """The live set of these entries, each as the bytes that are hashed."""
+    total = sum(int.from_bytes(hashlib.sha256(entry).digest()[:16], "big") for entry in entries)
+    return {"from": day, "count": len(entries), "digest": f"{total % 2**128:032x}"}
+
+
+def one_id(kind, api_key_id) -> bytes:
+    realm, _, body = api_key_id.rpartition("_")
+    return bytes([kind]) + feed.from_base62(body) + realm.encode()
+
+
 # What nearly every refused message comes after, so that there is something to be kept.
 FIRST = message(revoke(9, ONE), suspend(12, TWO))
 NEXT = dict(after=12)
 
 
 # -- Cases --------------------------------------------------------------------------------------------------
-RESTART = "restart"
+RESTART, DIVERGED = "restart", "diverged"
 
 
 def case(path, why, steps, asks=(), realm=None):
-    """steps: RESTART, or (message, now, what is expected of it: True for complete, False for more to come, or the
-    reason why it is refused). asks: (id, at, whether it is revoked) and perhaps the app and the time of issue."""
+    """steps: RESTART, or (message, now, what is expected of it: True for complete, False for more to come, DIVERGED, or
+    the reason why it is refused), or (manifest, body, now, None or the reason why it is refused). asks: (id, at, whether it is revoked) and perhaps the app and the time of issue."""
     follower = feed.Follower(KEYRING_ID, base64.b64decode(PUBLIC_KEY), realm)
     written = []
     for step in steps:
@@ -106,10 +121,14 @@ def case(path, why, steps, asks=(), realm=None):
             follower.restart()
             written.append({"restart": True})
             continue
+        if len(step) == 4:
+            written.append(load(follower, path, *step))
+            continue
         raw, now, expected = step
         before = json.dumps(follower.state())
         try:
             outcome = follower.apply(raw, now)
+            outcome = DIVERGED if follower.has_diverged else outcome
         except feed.Refused as refused:
             outcome = str(refused)
             assert json.dumps(follower.state()) == before, path
@@ -118,7 +137,10 @@ def case(path, why, steps, asks=(), realm=None):
             text = {"message": raw.decode()}
         except UnicodeDecodeError:
             text = {"message_base64": base64.b64encode(raw).decode()}
-        verdict = {"refused": outcome} if isinstance(outcome, str) else {"refused": None, "complete": outcome}
+        if outcome == DIVERGED:
+            verdict = {"refused": None, "complete": True, "diverged": True}
+        else:
+            verdict = {"refused": outcome} if isinstance(outcome, str) else {"refused": None, "complete": outcome}
         written.append({"now": now, **text, "expect": verdict})
     asked = []
     for api_key_id, at, expected, *of in asks:
@@ -127,11 +149,23 @@ def case(path, why, steps, asks=(), realm=None):
         asked.append({"id": api_key_id, "app_id": app_id, "issued_at": issued_at, "at": at, "taken_back": expected})
     assert [ask["at"] for ask in asked] == sorted(ask["at"] for ask in asked), path
     state = follower.state()
-    fields = ("log_id", "seq", "this_update", "next_update", "keyring_serial", "versions", "refused_versions")
+    fields = ("log_id", "seq", "this_update", "fresh_until", "keyring_serial", "versions", "refused_versions")
     assert path not in cases, path
     cases[path] = {"why": why, "keyring_id": KEYRING_ID.hex(), "public_key": PUBLIC_KEY, "realm": realm,
                    "steps": written,
                    "expect": {field: state[field] for field in fields}, "asks": asked}
+
+
+def load(follower, path, manifest, body, now, expected):
+    before, outcome = json.dumps(follower.state()), None
+    try:
+        bulla_snapshot.load(follower, manifest, body, now)
+    except feed.Refused as refused:
+        outcome = str(refused)
+        assert json.dumps(follower.state()) == before, path
+    assert outcome == expected, (path, outcome, expected)
+    return {"now": now, "manifest": manifest.decode(), "body_base64": base64.b64encode(body).decode(),
+            "expect": {"refused": outcome}}
 
 
 def accept(name, why, steps, asks=(), **more):
@@ -159,6 +193,13 @@ WORKED_3 = message(revoke(2, ONE, expires_at=1826536000), revoke(5, TWO, effecti
                    versions=[{"version": 7, "state": "compromised"}, {"version": 8, "state": "active"}])
 
 
+# Of the third again, in format 2: of the ids one is revoked and one waits, and one rule is of every realm.
+WORKED_4 = message(bulla="feed/2", realm="acme_live", after=14, keyring_serial=4, this_update=T + 2, next_update=T + 62,
+                   live=live(one_id(1, ONE), one_id(1, TWO),
+                             b"\3" + uuid.UUID(OTHER_APP).bytes + T.to_bytes(4, "big")),
+                   versions=[{"version": 7, "state": "compromised"}, {"version": 8, "state": "active"}])
+
+
 def worked():
     steps = [(WORKED_1, T, False), (WORKED_2, T + 1, True)]
     accept("worked-1-2", "The first two messages of the page, one after the other.", steps,
@@ -172,6 +213,8 @@ def worked():
     accept("worked-3", "The third message of the page: one realm alone.", [(WORKED_3, T + 1, True)],
            [(ONE, T + 1, True), (TWO, T + 1, False), (THREE, T + 1, False), (EIGHT, T + 1, True, OTHER_APP, T - 1),
             (TWO, T + 3600, True)], realm="acme_live")
+    accept("worked-3-4", "The third and the fourth message of the page: they agree on what counts.",
+           [(WORKED_3, T + 1, True), (WORKED_4, T + 2, True)], [(ONE, T + 2, True)], realm="acme_live")
 
 
 def json_accepted():
@@ -308,6 +351,190 @@ def restarts():
     accept("restart-keeps-versions", "What was compromised stays so in a new log.",
            [(message(versions=[{"version": 7, "state": "compromised"}]), T, True), RESTART,
             (message(**other, keyring_serial=9), T + 5, True)])
+
+
+def live_sets():
+    two, after = dict(bulla="feed/2"), dict(bulla="feed/2", after=12)
+    ids = [one_id(1, ONE), one_id(2, TWO)]
+    accept("live-of-ids", "A revoked and a suspended id.",
+           [(message(revoke(9, ONE), suspend(12, TWO), live=live(*ids), **two), T, True)], [(ONE, T, True)])
+    accept("live-left-out", "A server may leave it out at the end of the log, too.",
+           [(message(revoke(9, ONE), suspend(12, TWO), **two), T, True)], [(ONE, T, True)])
+    accept("live-after-format-1", "What was read in format 1 counts as well.",
+           [(FIRST, T, True), (message(live=live(*ids), **after), T, True)])
+    accept("live-of-nothing", "The empty set has its digest, too.", [(message(live=live(), **two), T, True)])
+    accept("live-of-both", "One id that is revoked and suspended is two entries; said twice it is no third.",
+           [(message(suspend(1, ONE), revoke(2, ONE), revoke(3, ONE), suspend(4, ONE),
+                     live=live(one_id(1, ONE), one_id(2, ONE)), **two), T, True)])
+    accept("live-of-rules", "Rules count with their time, and not if that is 0.",
+           [(message({"seq": 1, "revoke_app": APP, "issued_before": 7}, {"seq": 2, "revoke_app": APP, "issued_before": 9},
+                     {"seq": 3, "revoke_app": APP, "realm": "acme", "issued_before": 2**32 - 1},
+                     {"seq": 4, "revoke_realm": "acme", "issued_before": T},
+                     {"seq": 5, "revoke_realm": "acme_test", "issued_before": 0},
+                     {"seq": 6, "revoke_app": OTHER_APP, "issued_before": 0},
+                     live=live(b"\3" + uuid.UUID(APP).bytes + bytes([0, 0, 0, 9]),
+                               b"\3" + uuid.UUID(APP).bytes + b"\xff" * 4 + b"acme",
+                               b"\4" + T.to_bytes(4, "big") + b"acme"), **two), T, True)])
+    accept("live-before-it-takes-effect", "A revoked id counts from its event on; once more at once is the same entry.",
+           [(message(revoke(1, ONE, effective_at=T + 9), live=live(one_id(1, ONE)), **two), T, True),
+            (message(revoke(2, ONE), after=1, live=live(one_id(1, ONE)), **two), T, True),
+            (message(revoke(3, ONE, effective_at=T + 5), after=2, live=live(one_id(1, ONE)), **two), T, True)],
+           [(ONE, T, True)])
+    today = T // DAY * DAY
+    accept("live-without-the-expired", "Only ids whose keys expire on that day or later count.",
+           [(message(revoke(1, ONE, expires_at=today - 1), suspend(2, TWO, expires_at=today), revoke(3, THREE),
+                     live=live(one_id(2, TWO), one_id(1, THREE)), **two), T, True)])
+    accept("live-by-the-latest-expiry", "Of two expiries the later counts, and none is the latest.",
+           [(message(revoke(1, ONE, expires_at=today), revoke(2, ONE, expires_at=1), revoke(3, TWO),
+                     revoke(4, TWO, expires_at=1), revoke(5, THREE, expires_at=1, effective_at=T + 9),
+                     revoke(6, THREE, expires_at=today), live=live(*(one_id(1, i) for i in (ONE, TWO, THREE))), **two),
+             T, True)])
+    accept("live-without-destroyed-versions", "Ids of a destroyed version do not count; rules do.",
+           [(message(revoke(1, ONE), revoke(2, EIGHT), {"seq": 3, "revoke_realm": "acme", "issued_before": T},
+                     versions=[{"version": 7, "state": "destroyed"}, {"version": 8, "state": "compromised"}],
+                     live=live(one_id(1, EIGHT), b"\4" + T.to_bytes(4, "big") + b"acme"), **two), T, True)])
+    accept("live-after-a-resume", "What is resumed on the way does not count at the end.",
+           [(message(suspend(1, ONE), resume(2, ONE), suspend(3, TWO), head=4, **two), T, False),
+            (message(resume(4, TWO), after=3, live=live(), **two), T, True)], [(ONE, T, False), (TWO, T, False)])
+    accept("live-of-one-realm", "In one realm, with rules of every realm.",
+           [(message(revoke(1, ONE), {"seq": 2, "revoke_app": APP, "issued_before": 7}, realm="acme_live",
+                     live=live(one_id(1, ONE), b"\3" + uuid.UUID(APP).bytes + bytes([0, 0, 0, 7])), **two), T, True)],
+           realm="acme_live")
+    wrong = live(*ids) | {"digest": "0" * 32}
+    accept("diverged-digest", "Another digest: the message counts, and the follower starts again.",
+           [(FIRST, T, True), (message(revoke(13, THREE), live=wrong, **after), T, DIVERGED), RESTART,
+            (message(revoke(9, ONE), suspend(12, TWO), revoke(13, THREE), live=live(*ids, one_id(1, THREE)), **two), T,
+             True)], [(ONE, T, True), (TWO, T, True), (THREE, T, True)])
+    accept("diverged-count", "Another count.", [(FIRST, T, True), (message(live=live(*ids) | {"count": 3}, **after), T,
+                                                                   DIVERGED)], [(ONE, T, True), (TWO, T, True)])
+    accept("diverged-missed-a-resume", "Read again to where it was, the log says that a key is not suspended.",
+           [(FIRST, T, True), (message(live=live(ids[0]), **after), T, DIVERGED), RESTART,
+            (message(revoke(9, ONE), resume(11, TWO), seq=12, live=live(ids[0]), **two), T, True)],
+           [(ONE, T, True), (TWO, T, False)])
+    accept("diverged-not-confirmed", "Without the digest nothing is given up that was known.",
+           [(FIRST, T, True), RESTART, (message(revoke(9, ONE), seq=12, **two), T, True)], [(TWO, T, True)])
+    accept("diverged-not-far-enough", "Nor before the place that had been reached.",
+           [(FIRST, T, True), RESTART, (message(revoke(9, ONE), seq=11, live=live(ids[0]), **two), T, True)],
+           [(TWO, T, True)])
+    accept("diverged-in-another-log", "Nor by another log.",
+           [(FIRST, T, True), RESTART, (message(revoke(9, ONE), seq=12, live=live(ids[0]), log_id=OTHER_LOG, **two), T, True),
+            (message(live=live(ids[0]), log_id=OTHER_LOG, **after), T, True)], [(TWO, T, True)])
+    for name, reason, value in (
+            ("null", "wrong_value", "null"), ("list", "wrong_value", [live(*ids)]),
+            ("not-a-day", "wrong_value", live(*ids) | {"from": T + 1}),
+            ("digest-upper-case", "wrong_value", live(*ids) | {"digest": "AB" * 16}),
+            ("digest-short", "wrong_value", live(*ids) | {"digest": "ab" * 15}),
+            ("count-negative", "wrong_value", live(*ids) | {"count": -1}),
+            ("without-count", "missing_field", {"from": 0, "digest": "ab" * 16}),
+            ("more", "unknown_field", live(*ids) | {"realm": "acme"})):
+        text = line(head(**after, seq=13)).decode()[:-1] + ',"live":' + (value if value == "null" else json.dumps(value)) + "}"
+        refuse(reason, f"live-{name}", "The live set has one spelling.", lines(text, revoke(13, THREE)))
+    refuse("unknown_field", "live-in-format-1", "Format 1 does not have it.", message(live=live(*ids), **NEXT))
+    refuse("unknown_field", "live-before-the-end", "It is of the log's end.",
+           message(revoke(13, THREE), head=14, live=live(*ids), **after))
+
+
+# -- Snapshots ----------------------------------------------------------------------------------------------
+TODAY, KEPT = T // DAY, 49710
+
+
+def snapshot(*chunks, entries, seq=12, body=None, **changes):
+    """(manifest, body) of these chunks, each a list of groups or bytes; `entries` are the live set's."""
+    chunks = [chunk if isinstance(chunk, bytes) else bulla_snapshot.write_body([chunk])[0] for chunk in chunks]
+    fields = {"bulla": "snapshot/2", "keyring_id": KEYRING_ID.hex(), "log_id": LOG, "realm": None, "seq": seq,
+              "this_update": T, "keyring_serial": 3, "versions": VERSIONS, "live": live(*entries),
+              "chunks": [{"bytes": len(chunk), "sha256": hashlib.sha256(chunk).hexdigest()} for chunk in chunks]}
+    fields |= changes
+    return lines({field: value for field, value in fields.items() if value is not None}), body or b"".join(chunks)
+
+
+def ids_of(kind, realm, day, *api_key_ids, version=7):
+    return kind, realm, version, day, [bulla_snapshot.id_record(api_key_id) for api_key_id in api_key_ids]
+
+
+def snapshots():
+    begin = (message(revoke(1, THREE, expires_at=T + DAY), seq=1, head=12, bulla="feed/2"), T, False)
+    ids = ids_of(1, "acme_live", KEPT, ONE), ids_of(2, "acme_live", TODAY, TWO)
+    entries = one_id(1, ONE), one_id(2, TWO)
+    good = snapshot(ids, entries=entries)
+    after = (message(bulla="feed/2", after=12, live=live(*entries)), T, True)
+    asks = [(ONE, T, True), (TWO, T, True), (THREE, T, False)]
+    accept("snapshot", "In the place of what the follower had read; the next message says that there is no more.",
+           [begin, (*good, T, None), after], asks)
+    accept("snapshot-first", "Nothing was read before it.", [(*good, T, None), after], asks)
+    accept("snapshot-in-chunks", "A group may go on in another chunk.",
+           [(*snapshot([ids[0]], [ids[1], ids_of(1, "acme_live", KEPT, THREE)], entries=(*entries, one_id(1, THREE))), T,
+             None)], [(ONE, T, True), (TWO, T, True), (THREE, T, True)])
+    accept("snapshot-of-nothing", "It has no chunks.", [begin, (*snapshot(entries=()), T, None)], [(THREE, T, False)])
+    accept("snapshot-empty-group", "A group of no records.",
+           [(*snapshot([ids_of(1, "acme_live", KEPT)], entries=()), T, None)])
+    rules = [(3, "", 0, 0, [uuid.UUID(APP).bytes + bytes([0, 0, 0, 9])]),
+             (3, "acme", 0, 0, [uuid.UUID(OTHER_APP).bytes + T.to_bytes(4, "big")]),
+             (4, "acme_test", 0, 0, [T.to_bytes(4, "big")])]
+    accept("snapshot-rules", "Rules of apps, everywhere and in one realm, and of a realm.",
+           [(*snapshot(rules, entries=(b"\3" + rules[0][4][0], b"\3" + rules[1][4][0] + b"acme",
+                                       b"\4" + rules[2][4][0] + b"acme_test")), T, None)],
+           [(SHORT, T, True, APP, 8), (SHORT, T, False, APP, 9), (SHORT, T, True, OTHER_APP, T - 1),
+            (ONE, T, False, OTHER_APP, T - 1), (TEST, T, True, OTHER_APP, T - 1), (TEST, T, False, OTHER_APP, T)])
+    waiting = (5, "acme_live", 7, KEPT, [bulla_snapshot.id_record(TWO) + (T + 9).to_bytes(4, "big")])
+    accept("snapshot-waiting", "A revoked id that waits for its time.",
+           [(*snapshot([waiting], entries=(one_id(1, TWO),)), T, None)], [(TWO, T + 8, False), (TWO, T + 9, True)])
+    old = ids_of(1, "acme_live", TODAY - 1, THREE)
+    accept("snapshot-expired", "What expired before the day is loaded, and does not count.",
+           [(*snapshot([*ids, old], entries=entries), T, None), after], [(THREE, T, True)])
+    accept("snapshot-older", "An older one is as good: what came after it follows.",
+           [(message(seq=1, head=12, bulla="feed/2"), T, False), (*snapshot(ids, entries=entries, this_update=T - 99999), T, None),
+            after], asks)
+    accept("snapshot-of-one-realm", "With rules of every realm.",
+           [(*snapshot([ids[0], rules[0]], entries=(entries[0], b"\3" + rules[0][4][0]), realm="acme_live"), T, None)],
+           [(ONE, T, True), (EIGHT, T, True, APP, 8)], realm="acme_live")
+    accept("snapshot-after-a-restart", "What was known before stays in force until the log is confirmed.",
+           [(message(suspend(1, THREE), seq=12), T, True), RESTART, (*good, T, None)],
+           [(ONE, T, True), (TWO, T, True), (THREE, T, True)])
+    accept("snapshot-after-a-restart-confirmed", "And then not.",
+           [(message(suspend(1, THREE), seq=12), T, True), RESTART, (*good, T, None), after], asks)
+
+    def no(reason, name, why, manifest, body, now=T, realm=None):
+        case(f"refused/snapshot-{name}.json", why, [begin, (manifest, body, now, reason)] if realm is None else
+             [(manifest, body, now, reason)], [(ONE, T, False)], realm=realm)
+
+    no("chunk", "cut-off", "The body is too short.", good[0], good[1][:-1])
+    no("chunk", "too-long", "The body is too long.", good[0], good[1] + b"\0")
+    no("chunk", "altered", "A bit was changed.", good[0], bytes([good[1][0] ^ 2]) + good[1][1:])
+    no("live", "digest", "It does not come to what the manifest says.", *snapshot(ids, entries=entries[:1]))
+    no("live", "twice", "An id twice.", *snapshot([*ids, ids[0]], entries=entries))
+    raw = bulla_snapshot.write_body([ids])[0]
+    for name, chunk in {
+            "kind": bytes([6]) + raw[1:], "kind-0": bytes(13), "cut-head": raw[:5], "cut-records": raw[:-1],
+            "count": raw[:17] + b"\xff\xff\xff\xff" + raw[21:], "realm-upper-case": raw.replace(b"acme", b"Acme"),
+            "realm-not-text": raw.replace(b"acme", b"\xffcme"), "no-realm": raw[:1] + b"\0" + raw[11:],
+            "rule-with-version": bulla_snapshot.write_body([[(4, "acme", 1, 0, [bytes(4)])]])[0],
+            "rule-with-day": bulla_snapshot.write_body([[(4, "acme", 0, 1, [bytes(4)])]])[0]}.items():
+        no("group", "group-" + name, "A chunk that does not consist of groups.", *snapshot(chunk, entries=entries))
+    no("group", "group-other-realm", "A group about another realm.",
+       *snapshot([ids_of(1, "acme_test", KEPT, TEST)], entries=(), realm="acme_live"), realm="acme_live")
+    no("other_realm", "every-realm", "It was not asked for.", *good, realm="acme_live")
+    no("other_realm", "one-realm", "It leaves things out.", *snapshot(entries=(), realm="acme_live"))
+    no("other_log", "other-log", "Of another log.", *snapshot(ids, entries=entries, log_id=OTHER_LOG))
+    no("not_next", "behind", "It is behind the follower.", *snapshot(entries=(), seq=0))
+    no("future", "future", "Made 301 seconds from now.", *snapshot(ids, entries=entries, this_update=T + 301))
+    no("signature", "signature", "Signed by another key.",
+       sign(good[0][:good[0].rindex(b"{")], seed=OTHER_SEED), good[1])
+    no("format", "message", "A message is no manifest.", message(bulla="feed/2"), b"")
+    no("format", "newer", "A newer format.", *snapshot(entries=(), bulla="snapshot/3"))
+    no("other_keyring", "keyring", "Of another keyring.", *snapshot(entries=(), keyring_id=OTHER_KEYRING.hex()))
+    no("missing_field", "without-live", "It has to say what it comes to.", *snapshot(entries=(), live=None))
+    no("missing_field", "without-chunks", "It has to have them.", *snapshot(entries=(), chunks=None))
+    no("unknown_field", "field", "A field that it does not have.", *snapshot(entries=(), next_update=T + 60))
+    no("wrong_value", "chunk-empty", "A chunk has a byte at least.",
+       *snapshot(entries=(), chunks=[{"bytes": 0, "sha256": "0" * 64}]))
+    no("wrong_value", "chunk-long", "And at most 1048576.",
+       *snapshot(entries=(), chunks=[{"bytes": 1048577, "sha256": "0" * 64}]))
+    no("wrong_value", "chunk-upper-case", "Hexadecimal digits are in lower case.",
+       *snapshot(entries=(), chunks=[{"bytes": 1, "sha256": "A" * 64}]))
+    no("unknown_field", "chunk-field", "A field that a chunk does not have.",
+       *snapshot(entries=(), chunks=[{"bytes": 1, "sha256": "0" * 64, "name": 1}]))
+    case("refused/manifest-as-message.json", "A manifest is no message.", [(good[0], T, "format")], [(ONE, T, False)])
 
 
 def versions():
@@ -532,7 +759,7 @@ def values():
 
 def meaning():
     refuse("format", "format-newer", "A newer format, whatever else it says.",
-           lines({"bulla": "feed/2", "next": {"a": 1.5}}))
+           lines({"bulla": "feed/3", "next": {"a": 1.5}}))
     refuse("format", "format-case", "The name has one spelling.", message(**NEXT, bulla="Feed/1"))
     refuse("other_keyring", "other-keyring", "Signed for this keyring, and names another one.",
            message(**NEXT, keyring_id=OTHER_KEYRING.hex()))
@@ -605,7 +832,7 @@ def check_limits():
 def check_page():
     """The page and this program have the same messages."""
     page = PAGE.read_text(encoding="utf-8")
-    for worked_message in (WORKED_1, WORKED_2, WORKED_3):
+    for worked_message in (WORKED_1, WORKED_2, WORKED_3, WORKED_4):
         block = "".join(f"    {text}\n" for text in worked_message.decode().splitlines())
         assert block in page, f"docs/FEED.md lacks\n{block}"
     signed = WORKED_1[:WORKED_1.rindex(b"{")]
@@ -618,13 +845,13 @@ def check_page():
 
 
 def main():
-    for group in (worked, json_accepted, reading_on, clocks_ahead, scheduled, suspended, restarts, versions, rules, unsigned,
-                  signatures,
+    for group in (worked, json_accepted, reading_on, clocks_ahead, scheduled, suspended, restarts, live_sets, snapshots, versions, rules,
+                  unsigned, signatures,
                   not_objects, fields, values, meaning, states):
         group()
     check_limits()
     if "--worked" in sys.argv[1:]:
-        for worked_message in (WORKED_1, WORKED_2, WORKED_3):
+        for worked_message in (WORKED_1, WORKED_2, WORKED_3, WORKED_4):
             print("".join(f"    {text}\n" for text in worked_message.decode().splitlines()))
         signed = WORKED_1[:WORKED_1.rindex(b"{")]
         print(PUBLIC_KEY, base64.b64decode(PUBLIC_KEY).hex(), (LABEL + KEYRING_ID).hex(), len(signed),

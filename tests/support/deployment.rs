@@ -31,6 +31,16 @@ impl Deployment {
         Self::in_folder(mount.path())
     }
 
+    /// The same again, in a folder of its own: of a deployment that nothing serves.
+    pub fn copy(&self) -> Self {
+        let own = tempfile::tempdir().expect("a folder");
+        for file in std::fs::read_dir(self.path()).expect("a folder") {
+            let file = file.expect("a file");
+            std::fs::copy(file.path(), own.path().join(file.file_name())).expect("copied");
+        }
+        Deployment { folder: own.path().to_owned(), _own: Some(own), admin_key: self.admin_key.clone() }
+    }
+
     fn in_folder(folder: &Path) -> Self {
         let made = run(folder, &["init", "--json"]);
         let admin_key = made.ok().json()["admin_api_key"].as_str().expect("the admin API key").to_owned();

@@ -39,7 +39,34 @@ pub struct Answer {
 pub struct Events {
     /// The answer's head, in lower case.
     pub head: String,
-    lines: BufReader<TcpStream>,
+    lines: BufReader<Body>,
+}
+
+/// An answer's body, without the chunks in which it comes.
+struct Body {
+    stream: BufReader<TcpStream>,
+    /// What is left of the chunk; `None` where it comes as it is.
+    chunk: Option<usize>,
+}
+
+impl Read for Body {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some(left) = &mut self.chunk else { return self.stream.read(buffer) };
+        if *left == 0 {
+            let mut size = String::new();
+            while size.trim().is_empty() {
+                size.clear();
+                if self.stream.read_line(&mut size)? == 0 {
+                    return Ok(0);
+                }
+            }
+            *left = usize::from_str_radix(size.trim(), 16).expect("a size");
+        }
+        let most = buffer.len().min(*left);
+        let read = self.stream.read(&mut buffer[..most])?;
+        *left -= read;
+        Ok(read)
+    }
 }
 
 impl Events {
@@ -182,7 +209,7 @@ impl Http {
         self.key.as_deref().expect("a key")
     }
 
-    /// Server-sent events, over HTTP/1.0 so that the body comes as it is.
+    /// Server-sent events.
     pub fn stream(&self, path: &str) -> Events {
         self.events(path, "")
     }
@@ -196,15 +223,17 @@ impl Http {
         let mut stream = self.connect();
         let key = self.key();
         let head = format!(
-            "GET {path} HTTP/1.0\r\nhost: x\r\nauthorization: Bearer {key}\r\naccept: text/event-stream\r\n{more}\r\n"
+            "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\naccept: text/event-stream\r\n{more}\r\n"
         );
         stream.write_all(head.as_bytes()).expect("asked");
-        let (mut lines, mut head) = (BufReader::new(stream), String::new());
+        let (mut stream, mut head) = (BufReader::new(stream), String::new());
         while !head.ends_with("\r\n\r\n") {
-            assert!(lines.read_line(&mut head).expect("a header") > 0, "the head ended early: {head}");
+            assert!(stream.read_line(&mut head).expect("a header") > 0, "the head ended early: {head}");
         }
         assert!(head.split("\r\n").next().is_some_and(|status| status.contains(" 200 ")), "{head}");
-        Events { head: head.to_ascii_lowercase(), lines }
+        let head = head.to_ascii_lowercase();
+        let chunk = head.contains("transfer-encoding: chunked").then_some(0);
+        Events { head, lines: BufReader::new(Body { stream, chunk }) }
     }
 
     /// A connection to write bytes to by hand.

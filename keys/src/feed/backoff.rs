@@ -1,16 +1,30 @@
-//! Backoff: how long a follower waits after a failure, with jitter.
+//! How long a follower waits before it asks again.
 
 use std::time::Duration;
 
-/// The delay doubles with every failure, from one second up to this.
-const MAX_SECONDS: u64 = 60;
+/// The bound of the first delay in seconds; it doubles with every failure up to the last.
+const FIRST: u64 = 4;
+const LAST: u64 = 60;
 
-/// The delay after so many failures in a row, at least one, with up to half of it less or more: `random` picks, so that the
-/// followers of a server that was away do not all return in one second.
+/// The delay after so many failures in a row, at least one: anything between 0 and the bound, as `random` picks. So the followers
+/// of a server that was away do not all return in one second.
 pub(super) fn after(failures: u32, random: u32) -> Duration {
-    let seconds = 1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(MAX_SECONDS).clamp(1, MAX_SECONDS);
-    let millis = seconds * 1000;
-    Duration::from_millis(millis / 2 + ((millis * u64::from(random)) >> 32))
+    let doubled = FIRST.saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(LAST));
+    up_to(Duration::from_secs(doubled.min(LAST)), random)
+}
+
+/// A second or so, before a server is asked again that had nothing new and did not wait for it.
+pub(super) fn pause(random: u32) -> Duration {
+    Duration::from_millis(500) + soon(random)
+}
+
+/// Less than a second: another node may know already.
+pub(super) fn soon(random: u32) -> Duration {
+    up_to(Duration::from_secs(1), random)
+}
+
+fn up_to(bound: Duration, random: u32) -> Duration {
+    Duration::from_millis((bound.as_secs() * 1000 * u64::from(random)) >> 32)
 }
 
 #[cfg(test)]
@@ -18,15 +32,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_double_up_to_a_minute_and_vary_by_half() {
-        let delays = |failures| (after(failures, 0).as_millis(), after(failures, 1 << 31), after(failures, u32::MAX));
-        let seconds = Duration::from_secs;
-        assert_eq!(delays(1), (500, seconds(1), Duration::from_millis(1499)));
-        assert_eq!(delays(2), (1000, seconds(2), Duration::from_millis(2999)));
-        assert_eq!(delays(6), (16_000, seconds(32), Duration::from_millis(47_999)));
-        for many in [7, 8, 64, 65, u32::MAX] {
-            assert_eq!(delays(many), (30_000, seconds(60), Duration::from_millis(89_999)), "{many}");
+    fn delays_are_anything_up_to_a_bound_that_doubles_up_to_a_minute() {
+        let delays = |failures| [0, 1 << 31, u32::MAX].map(|random| after(failures, random).as_millis());
+        assert_eq!(delays(1), [0, 2_000, 3_999]);
+        assert_eq!(delays(2), [0, 4_000, 7_999]);
+        assert_eq!(delays(4), [0, 16_000, 31_999]);
+        for many in [5, 8, 62, 64, 65, u32::MAX] {
+            assert_eq!(delays(many), [0, 30_000, 59_999], "{many}");
         }
-        assert_eq!(after(0, 1 << 31), seconds(1));
+        assert_eq!(delays(0), delays(1));
+        assert_eq!([0, 1 << 31].map(pause), [Duration::from_millis(500), Duration::from_secs(1)]);
+    }
+
+    #[test]
+    fn a_thousand_followers_do_not_come_back_in_one_second() {
+        let mut seconds = [0; 4];
+        for follower in 0..1_000_u32 {
+            seconds[after(1, follower.wrapping_mul(0x9e37_79b9)).as_secs() as usize] += 1;
+        }
+        assert!(seconds.iter().all(|come| (200..300).contains(come)), "{seconds:?}");
     }
 }

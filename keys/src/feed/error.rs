@@ -36,7 +36,7 @@ pub enum FeedError {
         field: String,
     },
     /// Another format than this version knows.
-    #[error("the message has the format {0:?}, and this version knows \"feed/1\": use a newer version")]
+    #[error("the message has the format {0:?}, and this version knows \"feed/1\" and \"feed/2\": use a newer version")]
     Format(String),
     /// A required field is missing.
     #[error("line {line} of the message lacks the field `{field}`: the server is broken")]
@@ -178,6 +178,21 @@ pub enum FeedError {
         /// When the newest was made.
         seen: u64,
     },
+    /// A chunk of a snapshot that is not the one whose hash the manifest has.
+    #[error("chunk {chunk} of the snapshot is not what its manifest says: it was cut off or altered; fetch it again")]
+    Chunk {
+        /// The chunk; 0 is the first.
+        chunk: usize,
+    },
+    /// A chunk that the server made wrong.
+    #[error("chunk {chunk} of the snapshot does not consist of groups that this version knows: use a newer version")]
+    Group {
+        /// The chunk; 0 is the first.
+        chunk: usize,
+    },
+    /// A snapshot that does not come to what its manifest says.
+    #[error("the snapshot does not come to the count and digest of its manifest: the server is broken")]
+    Live,
     /// Made in the future.
     #[error("the message was made at {this_update} and it is {now}: set the follower's clock, or the server's")]
     Future {
@@ -223,6 +238,9 @@ impl FeedError {
             FeedError::OtherLog { .. } => "other_log",
             FeedError::NotNext { .. } => "not_next",
             FeedError::Older { .. } => "older",
+            FeedError::Chunk { .. } => "chunk",
+            FeedError::Group { .. } => "group",
+            FeedError::Live => "live",
             FeedError::Future { .. } => "future",
         }
     }

@@ -3,18 +3,26 @@
 use std::{fmt, io::Read, sync::OnceLock, time::Duration};
 
 use ureq::{
-    Agent,
-    http::{HeaderValue, StatusCode},
+    Agent, Body,
+    http::{HeaderValue, Response, StatusCode},
     tls::{Certificate, ClientCert},
 };
 
-use super::{Answer, FollowError, FollowerError, LogId, Message, MessageSource};
-use crate::{agent, api_key::ApiKey, realm::Realm, source::endpoint};
+use super::{
+    Answer, FeedError, FollowError, FollowerError, Format, LoadedSnapshot, LogId, Message, MessageSource, Snapshot,
+    SnapshotLoad, VerifyingKey,
+};
+use crate::{agent, api_key::ApiKey, keyring_id::KeyringId, realm::Realm, source::endpoint};
 
 /// How much longer than the requested wait the server may take.
 const EXTRA_TIME: Duration = Duration::from_secs(30);
 /// Timeout of one report.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest time for what a snapshot has; then it goes on in another answer.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(600);
+/// Failures in a row, without a chunk between them, after which a snapshot is given up; and the pause after each.
+const RETRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// What to ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,15 +106,45 @@ impl HttpSource {
         self.agent.get_or_init(new)
     }
 
-    fn url(&self, Question { after, wait, .. }: &Question) -> String {
-        let mut url = format!("{}?after={after}", self.address);
-        if let Some(realm) = self.realm {
-            url += &format!("&realm={realm}");
+    fn url(&self, path: &str, query: &str) -> String {
+        let realm = self.realm.map(|realm| format!("realm={realm}")).unwrap_or_default();
+        let (before, between) = match (query, realm.as_str()) {
+            ("", "") => ("", ""),
+            ("", _) | (_, "") => ("?", ""),
+            _ => ("?", "&"),
+        };
+        format!("{}{path}{before}{query}{between}{realm}", self.address)
+    }
+
+    fn get(&self, url: &str, headers: &[(&str, &str)], limit: Duration) -> Result<Response<Body>, FollowError> {
+        let mut request = self.agent().get(url).header("Authorization", self.authorization.clone());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
-        if *wait > 0 {
-            url += &format!("&wait={wait}s");
+        let response = request.config().timeout_global(Some(limit)).build().call().map_err(unreachable)?;
+        match response.status() {
+            StatusCode::OK | StatusCode::PARTIAL_CONTENT => Ok(response),
+            status => Err(FollowError::Status(status.as_u16())),
         }
-        url
+    }
+
+    /// Loads chunks from where it stands, to the last.
+    fn chunks(&self, url: &str, load: &mut SnapshotLoad) -> Result<(), FollowError> {
+        let Some(next) = load.next_range() else { return Ok(()) };
+        let mut response = self.get(url, &[("Range", &format!("bytes={}-", next.start))], LONGEST_DOWNLOAD)?;
+        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+        let mut body = response.body_mut().as_reader();
+        if !is_part {
+            // A server that knows no ranges sends everything.
+            std::io::copy(&mut (&mut body).take(next.start as u64), &mut std::io::sink()).map_err(unreachable)?;
+        }
+        let mut chunk = Vec::new();
+        while let Some(range) = load.next_range() {
+            chunk.resize(range.len(), 0);
+            body.read_exact(&mut chunk).map_err(unreachable)?;
+            load.chunk(&chunk)?;
+        }
+        Ok(())
     }
 }
 
@@ -116,20 +154,45 @@ impl MessageSource for HttpSource {
     }
 
     fn ask(&self, question: &Question) -> Result<Answer, FollowError> {
-        let failed = |error: &dyn fmt::Display| FollowError::Unreachable(error.to_string().into());
-        let limit = EXTRA_TIME + Duration::from_secs(question.wait);
-        let request = self.agent().get(self.url(question)).header("Authorization", self.authorization.clone());
-        let asked = request.config().timeout_global(Some(limit)).build().call();
-        let mut response = asked.map_err(|error| failed(&error))?;
-        if response.status() != StatusCode::OK {
-            return Err(FollowError::Status(response.status().as_u16()));
+        let (mut query, wait) = (format!("after={}", question.after), question.wait);
+        if wait > 0 {
+            query += &format!("&wait={wait}s");
         }
-        let mut bytes = Vec::new();
-        // One more than may be, so that too many are seen to be.
-        let body = response.body_mut().as_reader().take(Message::MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
-        body.map_err(|error| failed(&error))?;
-        Ok(Answer::Next(bytes))
+        let limit = EXTRA_TIME + Duration::from_secs(wait);
+        read_whole(self.get(&self.url("", &query), &[("Accept", Format::ACCEPT)], limit)?).map(Answer::Next)
     }
+
+    /// A download that is cut off goes on at the chunk that was not whole.
+    fn snapshot(&self, (keyring_id, key): (KeyringId, &VerifyingKey)) -> Result<LoadedSnapshot, FollowError> {
+        let manifest = read_whole(self.get(&self.url("/snapshot", ""), &[], EXTRA_TIME)?)?;
+        let mut load = SnapshotLoad::new(Snapshot::read(&manifest, keyring_id, key)?);
+        let url = self.url(&format!("/snapshots/{}", load.snapshot().name()), "");
+        let mut failures = 0;
+        while let Some(next) = load.next_range() {
+            let Err(error) = self.chunks(&url, &mut load) else { continue };
+            let went_on = load.next_range().is_some_and(|range| range.start > next.start);
+            failures = if went_on { 1 } else { failures + 1 };
+            // A snapshot that the server made wrong is so the next time, and one that is gone stays so.
+            let for_good = matches!(error, FollowError::Refused(FeedError::Group { .. }) | FollowError::Status(404));
+            if for_good || failures > RETRIES {
+                return Err(error);
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(load.finish()?)
+    }
+}
+
+/// The body, as far as a message may be long, and one byte more, so that a longer one is seen to be.
+fn read_whole(mut response: Response<Body>) -> Result<Vec<u8>, FollowError> {
+    let mut bytes = Vec::new();
+    let body = response.body_mut().as_reader().take(Message::MAX_BYTES as u64 + 1).read_to_end(&mut bytes);
+    body.map_err(unreachable)?;
+    Ok(bytes)
+}
+
+fn unreachable(error: impl fmt::Display) -> FollowError {
+    FollowError::Unreachable(error.to_string().into())
 }
 
 impl fmt::Debug for HttpSource {

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::{
-    FeedState, FollowerError, FollowerHandle, HttpSource, VerifyingKey, follower_state::FollowerState, handle,
+    FeedState, FollowerError, FollowerHandle, HttpSource, VerifyingKey,
+    follower_state::{FollowerState, Moment},
+    handle,
     reporting::Reporting,
 };
 use crate::{api_key::ApiKey, keyring_id::KeyringId, realm::Realm, shared::SharedVerifier};
@@ -90,7 +92,8 @@ impl Follower {
         let reporting =
             self.report_as.map(|name| Reporting { name, verifier: verifier.clone(), source: self.source.clone() });
         let trusted = (self.keyring_id, self.key);
-        let state = FollowerState::new(FeedState::new(self.realm), trusted, (verifier.clone(), when_stale), clock());
+        let followed = (verifier.clone(), when_stale);
+        let state = FollowerState::new(FeedState::new(self.realm), trusted, followed, Moment::first(clock()));
         handle::start(Box::new(self.source), state, reporting, clock)
     }
 }

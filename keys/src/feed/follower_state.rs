@@ -2,7 +2,10 @@
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-use super::{Answer, FeedState, FollowError, FollowStatus, VerifyingKey, WhenStale, backoff, fetch::Question};
+use super::{
+    Answer, FeedError, FeedState, FollowError, FollowStatus, Format, LoadedSnapshot, VerifyingKey, WhenStale, backoff,
+    fetch::Question,
+};
 use crate::{
     keyring_id::KeyringId,
     revocation::{Revocations, SweepClock},
@@ -15,8 +18,29 @@ const MAX_WAIT: u64 = 25;
 /// Another node's log ends before the follower's place.
 const BEHIND: u16 = 409;
 
+/// A proxy had no answer for too long.
+const GATEWAY_TIMEOUT: u16 = 504;
+
+/// A follower that diverged starts again at once, and then not before so long; longer each time, up to an hour.
+const RESTART_INTERVAL: Duration = Duration::from_secs(60);
+const LONGEST_RESTART_INTERVAL: Duration = Duration::from_secs(3600);
+
 /// No time at all: the state is not fresh before the end of the log was reached.
 const NEVER: RangeInclusive<u64> = RangeInclusive::new(1, 0);
+
+/// A moment: what the clock shows, in Unix seconds, and for how long the follower has run, by a clock that nobody sets.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    pub(super) now: u64,
+    pub(super) ran: Duration,
+}
+
+impl Moment {
+    /// The one at which the follower begins.
+    pub(super) fn first(now: u64) -> Self {
+        Moment { now, ran: Duration::ZERO }
+    }
+}
 
 pub(super) struct FollowerState {
     pub(super) keyring_id: KeyringId,
@@ -31,11 +55,26 @@ pub(super) struct FollowerState {
     error: Option<FollowError>,
     /// How long the newest message is valid, in seconds.
     valid_for: u64,
+    /// Until when the state is fresh, by the running time.
+    fresh_until: Option<Duration>,
+    /// The last second of what the verifier was told is fresh.
+    shown_until: u64,
+    /// The longest wait to ask for, in seconds.
+    longest_wait: u64,
+    /// How often the server knew something else.
+    diverged: u64,
+    /// When it may start again after it diverged, by the running time, and how long it waits the next time.
+    restart: (Duration, Duration),
     /// The part of the list that is swept next.
     part: usize,
     /// From the first message on.
     sweep_clock: Option<SweepClock>,
-    asked: Option<(Question, u64)>,
+    /// Whether the log is so long that a snapshot is fetched in its place.
+    wants_snapshot: bool,
+    /// Whether what came last is a snapshot: another message says whether there is more.
+    loaded: bool,
+    /// The last question, and when it is asked.
+    asked: Option<(Question, Duration)>,
     started_at: u64,
 }
 
@@ -44,9 +83,9 @@ impl FollowerState {
         feed: FeedState,
         (keyring_id, key): (KeyringId, VerifyingKey),
         (verifier, when_stale): (SharedVerifier, WhenStale),
-        now: u64,
+        at: Moment,
     ) -> Self {
-        let follower = FollowerState {
+        let mut follower = FollowerState {
             keyring_id,
             key,
             verifier,
@@ -56,97 +95,155 @@ impl FollowerState {
             failures: 0,
             error: None,
             valid_for: 0,
+            fresh_until: None,
+            shown_until: 0,
+            longest_wait: MAX_WAIT,
+            diverged: 0,
+            restart: (Duration::ZERO, RESTART_INTERVAL),
             part: 0,
             sweep_clock: None,
+            wants_snapshot: false,
+            loaded: false,
             asked: None,
-            started_at: now,
+            started_at: at.now,
         };
-        follower.publish();
+        follower.publish(at);
         follower
     }
 
-    /// What to ask next, at `now` in Unix seconds.
-    pub(super) fn question(&mut self, now: u64) -> Question {
+    /// What to ask after this pause.
+    pub(super) fn question(&mut self, at: Moment, pause: Duration) -> Question {
         // Half the validity of the newest message, so that the next one comes in time. After a failure the state may be stale,
         // and an answer is worth more than news.
-        let at_rest = self.is_complete() && self.failures == 0;
-        let wait = if at_rest { MAX_WAIT.min(self.valid_for / 2) } else { 0 };
+        let at_rest = self.is_complete() && self.failures == 0 && !self.loaded;
+        let wait = if at_rest { self.longest_wait.min(self.valid_for / 2) } else { 0 };
         let question = Question { after: self.feed.seq(), log_id: self.feed.log_id(), wait };
-        self.asked = Some((question, now));
+        self.asked = Some((question, at.ran + pause));
         question
     }
 
     /// Applies an answer. Returns how long to wait before the next question; `random` is the jitter.
-    pub(super) fn take(&mut self, answer: Result<Answer, FollowError>, now: u64, random: u32) -> Duration {
-        let took = answer.and_then(|answer| self.apply(&answer, now));
+    pub(super) fn take(&mut self, answer: Result<Answer, FollowError>, at: Moment, random: u32) -> Duration {
+        let took = answer.and_then(|answer| self.apply(&answer, at));
         let pause = match took {
             Ok(news) => {
                 (self.failures, self.error) = (0, None);
                 // A server that answers at once is asked again after a delay.
-                if news || self.has_waited(now) { Duration::ZERO } else { backoff::after(1, random) }
+                if news || self.has_waited(at) { Duration::ZERO } else { backoff::pause(random) }
+            }
+            // One node may lag behind the others, which is no failure. Once the state is stale, no node is ahead of this one.
+            Err(FollowError::Status(BEHIND)) => {
+                if self.is_stale(at) {
+                    self.feed.restart();
+                }
+                backoff::soon(random)
             }
             Err(error) => {
-                self.restart_after(&error, now);
-                self.refused += u64::from(matches!(error, FollowError::Refused(_)));
-                self.failures = self.failures.saturating_add(1);
+                self.note_failure(&error);
                 self.error = Some(error);
                 backoff::after(self.failures, random)
             }
         };
-        self.publish();
+        self.publish(at);
         pause
     }
 
-    /// Revokes what is due at `now`, in Unix seconds.
-    pub(super) fn due(&mut self, now: u64) {
-        if self.feed.due(now) {
-            self.publish();
+    /// Whether to fetch a snapshot, once.
+    pub(super) fn wants_snapshot(&mut self) -> bool {
+        std::mem::take(&mut self.wants_snapshot)
+    }
+
+    /// Takes a snapshot in the place of the log's beginning. Without it the log is read on.
+    pub(super) fn load(&mut self, snapshot: Result<LoadedSnapshot, FollowError>, at: Moment) {
+        let loaded = snapshot.and_then(|loaded| Ok(self.feed.load(loaded, at.now)?));
+        self.loaded = loaded.is_ok();
+        if let Err(error) = loaded {
+            self.refused += u64::from(matches!(error, FollowError::Refused(_)));
+            self.error = Some(error);
+        }
+        self.publish(at);
+    }
+
+    /// Time has passed: revokes what is due, and tells the verifier where a clock was set.
+    pub(super) fn tick(&mut self, at: Moment) {
+        let moved = self.when_stale == WhenStale::CouldNotTell
+            && self.fresh(at).is_some_and(|fresh| fresh.end().abs_diff(self.shown_until) > 1);
+        if self.feed.due(at.now) || moved {
+            self.publish(at);
         }
     }
 
     /// Sweeps one part of the list; `ran` is the running time since the last call. Neither this machine's clock nor the server's
     /// alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time for long.
-    pub(super) fn sweep(&mut self, ran: Duration, now: u64) {
+    pub(super) fn sweep(&mut self, ran: Duration, at: Moment) {
         let signed_at = self.feed.this_update();
         if signed_at == 0 {
             return;
         }
-        let now = now.min(signed_at);
+        let now = at.now.min(signed_at);
         let clock = self.sweep_clock.get_or_insert(SweepClock::new(now));
         clock.advance(ran, now);
         self.feed.sweep_part(self.part, clock.sweep_at());
         self.part = (self.part + 1) % Revocations::PARTS;
-        self.publish();
+        self.publish(at);
     }
 
-    /// When the next revocation is due, in Unix seconds.
-    pub(super) fn next_due(&self) -> Option<u64> {
-        self.feed.log().next_due().map(u64::from)
-    }
-
-    pub(super) fn status(&self) -> FollowStatus {
+    pub(super) fn status(&self, at: Moment) -> FollowStatus {
         FollowStatus {
             log_id: self.feed.log_id(),
             seq: self.feed.seq(),
-            complete: self.is_complete(),
             this_update: self.feed.this_update(),
-            fresh: self.feed.fresh(),
+            complete: self.is_complete(),
+            fresh: self.fresh(at),
             started_at: self.started_at,
             keyring_serial: self.feed.keyring_serial(),
             revocations: self.feed.revocations().len(),
             refused: self.refused,
             failures: self.failures,
+            diverged: self.diverged,
             last_error: self.error.clone(),
         }
     }
 
     /// Whether it goes on from here.
-    fn apply(&mut self, answer: &Answer, now: u64) -> Result<bool, FollowError> {
+    fn apply(&mut self, answer: &Answer, at: Moment) -> Result<bool, FollowError> {
         let before = self.feed.seq();
-        let (_, newest) = answer.apply(&mut self.feed, (self.keyring_id, &self.key), now)?;
+        let (applied, newest) = answer.apply(&mut self.feed, (self.keyring_id, &self.key), at.now)?;
         let head = newest.head();
+        self.loaded = false;
+        self.wants_snapshot = head.format >= Format::V2 && head.after == 0 && head.seq < head.head;
         self.valid_for = head.next_update - head.this_update;
-        Ok(self.feed.seq() > before)
+        if let Some(seconds) = applied.fresh_for {
+            self.fresh_until = Some(at.ran + Duration::from_secs(seconds));
+        }
+        let news = self.feed.seq() > before;
+        Ok(if applied.diverged { self.start_again(at) || news } else { news })
+    }
+
+    /// It knows something else than the server. Whether it starts again now.
+    fn start_again(&mut self, at: Moment) -> bool {
+        self.diverged += 1;
+        let (from, interval) = self.restart;
+        let may = at.ran >= from;
+        if may {
+            self.restart = (at.ran + interval, (2 * interval).min(LONGEST_RESTART_INTERVAL));
+            self.feed.restart();
+        }
+        may
+    }
+
+    /// Until when the state is fresh, in seconds of the clock as it is set now.
+    fn fresh(&self, at: Moment) -> Option<RangeInclusive<u64>> {
+        let (fresh, until) = (self.feed.fresh()?, self.fresh_until?);
+        let end = match until.checked_sub(at.ran) {
+            Some(left) => at.now.saturating_add(left.as_secs() + u64::from(left.subsec_nanos() > 0)),
+            None => at.now.saturating_sub((at.ran - until).as_secs().max(1)),
+        };
+        Some(*fresh.start()..=end)
+    }
+
+    fn is_stale(&self, at: Moment) -> bool {
+        self.fresh(at).is_none_or(|fresh| !fresh.contains(&at.now))
     }
 
     /// A follower that begins anew does not know yet where the end is.
@@ -154,238 +251,38 @@ impl FollowerState {
         self.feed.log_id().is_some() && self.feed.log().at_end()
     }
 
-    fn has_waited(&self, now: u64) -> bool {
-        self.asked.is_some_and(|(question, at)| now.saturating_sub(at) >= (question.wait / 2).max(1))
+    fn has_waited(&self, at: Moment) -> bool {
+        self.asked.is_some_and(|(question, asked)| at.ran.saturating_sub(asked).as_secs() >= (question.wait / 2).max(1))
     }
 
-    /// Another log, or one that lost its end: the follower's place means nothing in it.
-    fn restart_after(&mut self, error: &FollowError, now: u64) {
+    fn note_failure(&mut self, error: &FollowError) {
+        self.failures = self.failures.saturating_add(1);
         match error {
-            FollowError::Refused(super::FeedError::OtherLog { .. }) => self.feed.restart(),
-            // One node may lag behind the others; once the state is stale, no node is ahead of this one.
-            FollowError::Status(BEHIND) if self.feed.is_stale(now) => self.feed.restart(),
+            FollowError::Refused(error) => {
+                self.refused += 1;
+                // Its place means nothing in another log.
+                if matches!(error, FeedError::OtherLog { .. }) {
+                    self.feed.restart();
+                }
+            }
+            FollowError::Status(GATEWAY_TIMEOUT) => {
+                let asked = self.asked.map_or(0, |(question, _)| question.wait);
+                self.longest_wait = if asked > 1 { asked / 2 } else { self.longest_wait };
+            }
             _ => {}
         }
     }
 
-    fn publish(&self) {
+    fn publish(&mut self, at: Moment) {
         let fresh = match self.when_stale {
             WhenStale::GoOn => None,
-            WhenStale::CouldNotTell => Some(self.feed.fresh().unwrap_or(NEVER)),
+            WhenStale::CouldNotTell => Some(self.fresh(at).unwrap_or(NEVER)),
         };
+        self.shown_until = fresh.as_ref().map_or(0, |fresh| *fresh.end());
         let revocations = Arc::new(self.feed.revocations().clone());
         self.verifier.set_revocations(revocations, self.feed.refused(), fresh);
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use zeroize::Zeroizing;
-
-    use super::*;
-    use crate::{
-        api_key::ApiKeyId,
-        feed::{FeedError, Head, LogId, Message, SigningKey},
-        key_version::KeyVersion,
-        keyring::{Keyring, KeyringDocument, VersionState},
-        revocation::{Change, RevocationEvent},
-        source::Sources,
-        verifier::Verifier,
-    };
-
-    const T: u64 = 1_800_000_000;
-    const HALF: u32 = u32::MAX / 2 + 1;
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn signing_key() -> SigningKey {
-        SigningKey::from_seed(&Zeroizing::new([7; 32]))
-    }
-
-    fn keyring_id() -> KeyringId {
-        KeyringId::from_bytes([1; 16])
-    }
-
-    fn follower() -> FollowerState {
-        let document = KeyringDocument::new(keyring_id());
-        let keyring = Keyring::load(&document, &Sources::new("."), &[]).expect("an empty keyring");
-        let verifier = SharedVerifier::new(Verifier::new(&keyring));
-        let trusted = (keyring_id(), signing_key().verifying_key());
-        FollowerState::new(FeedState::new(None), trusted, (verifier, WhenStale::GoOn), T)
-    }
-
-    /// A message of the log with this byte as its id.
-    fn message(log: u8, after: u64, end: (u64, u64), events: &[RevocationEvent]) -> Vec<u8> {
-        message_valid_for(60, log, after, end, events)
-    }
-
-    fn message_valid_for(
-        seconds: u64,
-        log: u8,
-        after: u64,
-        (seq, head): (u64, u64),
-        events: &[RevocationEvent],
-    ) -> Vec<u8> {
-        let head = Head {
-            keyring_id: keyring_id(),
-            log_id: LogId::from_bytes([log; 16]),
-            realm: None,
-            after,
-            seq,
-            head,
-            this_update: T,
-            next_update: T + seconds,
-            keyring_serial: 3,
-            versions: vec![(KeyVersion::FIRST, VersionState::Active)],
-        };
-        Message::write(&head, events, &signing_key()).expect("a message")
-    }
-
-    fn revoke(seq: u64, effective_at: Option<u32>) -> RevocationEvent {
-        let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse().expect("an id");
-        RevocationEvent { effective_at, ..RevocationEvent::at_once(seq, Change::Revoke { id, expires_at: None }) }
-    }
-
-    fn next(bytes: Vec<u8>) -> Result<Answer, FollowError> {
-        Ok(Answer::Next(bytes))
-    }
-
-    fn ask(follower: &mut FollowerState, now: u64) -> (u64, u64) {
-        let Question { after, wait, .. } = follower.question(now);
-        (after, wait)
-    }
-
-    #[test]
-    fn it_asks_at_once_until_the_end_and_then_waits() {
-        let mut follower = follower();
-        assert_eq!(follower.status().stale_since(T), Some(T), "from the start");
-        assert_eq!(ask(&mut follower, T), (0, 0));
-        assert_eq!(follower.take(next(message(1, 0, (5, 9), &[revoke(5, None)])), T, HALF), Duration::ZERO);
-        assert_eq!((ask(&mut follower, T), follower.status().complete), ((5, 0), false));
-        assert_eq!(follower.take(next(message(1, 5, (9, 9), &[])), T, HALF), Duration::ZERO);
-        assert_eq!((ask(&mut follower, T), follower.status().complete), ((9, 25), true));
-        let status = follower.status();
-        assert_eq!((status.seq, status.revocations, status.keyring_serial), (9, 1, 3));
-        assert_eq!((status.stale_since(T + 60), status.stale_since(T + 61)), (None, Some(T + 61)));
-        assert_eq!(follower.take(next(message_valid_for(20, 1, 9, (10, 10), &[])), T, HALF), Duration::ZERO);
-        assert_eq!(ask(&mut follower, T), (10, 10), "half the time that the message counts");
-    }
-
-    #[test]
-    fn a_server_that_answers_nothing_new_without_waiting_is_asked_again_after_a_delay() {
-        let mut follower = follower();
-        let nothing = || next(message(1, 9, (9, 9), &[]));
-        ask(&mut follower, T);
-        follower.take(next(message(1, 0, (9, 9), &[])), T, HALF);
-        assert_eq!(ask(&mut follower, T), (9, 25));
-        assert_eq!(follower.take(nothing(), T + 11, HALF), SECOND);
-        ask(&mut follower, T + 20);
-        assert_eq!(follower.take(nothing(), T + 35, HALF), Duration::ZERO);
-        // Nor does one get on that has more and does not give it.
-        ask(&mut follower, T + 35);
-        assert_eq!(follower.take(next(message(1, 9, (9, 12), &[])), T + 35, HALF), SECOND);
-        assert_eq!((ask(&mut follower, T + 36), follower.status().complete), ((9, 0), false));
-    }
-
-    #[test]
-    fn failures_in_a_row_take_longer_and_one_answer_ends_them() {
-        let mut follower = follower();
-        let mut pauses = Vec::new();
-        for error in [FollowError::Status(503), FollowError::Unreachable("away".into()), FollowError::Status(401)] {
-            pauses.push(follower.take(Err(error), T, HALF));
-        }
-        assert_eq!(pauses, [SECOND, 2 * SECOND, 4 * SECOND]);
-        let status = follower.status();
-        assert_eq!((status.failures, status.last_error.map(|error| error.code())), (3, Some("status")));
-        let mut cut_off = message(1, 0, (9, 9), &[revoke(9, None)]);
-        cut_off.pop();
-        assert_eq!(follower.take(next(cut_off), T, HALF), 8 * SECOND);
-        assert_eq!((follower.status().revocations, follower.status().seq), (0, 0));
-        follower.take(next(message(1, 0, (9, 9), &[])), T, HALF);
-        assert_eq!((follower.status().failures, follower.status().last_error.is_none()), (0, true));
-        assert_eq!(ask(&mut follower, T), (9, 25));
-        assert_eq!(follower.take(Err(FollowError::Status(503)), T, HALF), SECOND);
-        assert_eq!(ask(&mut follower, T), (9, 0), "it may be stale, and is not to wait for news");
-    }
-
-    #[test]
-    fn another_log_is_read_from_zero_and_revocations_stay() {
-        let mut follower = follower();
-        follower.take(next(message(1, 0, (9, 9), &[revoke(9, None)])), T, HALF);
-        assert_eq!(follower.take(next(message(2, 9, (10, 10), &[])), T, HALF), SECOND);
-        assert!(matches!(follower.status().last_error, Some(FollowError::Refused(FeedError::OtherLog { .. }))));
-        assert_eq!((ask(&mut follower, T), follower.status().complete), ((0, 0), false));
-        follower.take(next(message(2, 0, (2, 2), &[])), T, HALF);
-        assert_eq!((follower.status().seq, follower.status().revocations, follower.status().complete), (2, 1, true));
-    }
-
-    #[test]
-    fn old_parts_lead_to_the_newest_message_and_make_nothing_fresh() {
-        let mut follower = follower();
-        let part = |after, end, events: &[RevocationEvent]| {
-            let (part, newest) = (message(1, after, end, events), message(1, 9, (9, 9), &[]));
-            Ok(Answer::Part { part, newest })
-        };
-        assert_eq!(follower.take(part(0, (5, 5), &[revoke(4, None)]), T, HALF), Duration::ZERO);
-        let status = follower.status();
-        assert_eq!((status.seq, status.complete, status.fresh, status.revocations), (5, false, None, 1));
-        assert_eq!(follower.take(part(3, (9, 9), &[revoke(4, None), revoke(8, None)]), T, HALF), Duration::ZERO);
-        assert_eq!((follower.status().seq, follower.status().fresh), (9, None));
-        follower.take(next(message(1, 9, (9, 9), &[])), T, HALF);
-        assert_eq!(follower.status().stale_since(T + 60), None);
-    }
-
-    #[test]
-    fn a_node_that_is_behind_is_asked_again_and_begun_anew_once_the_state_is_stale() {
-        let mut follower = follower();
-        follower.take(next(message(1, 0, (9, 9), &[])), T, HALF);
-        follower.take(Err(FollowError::Status(BEHIND)), T + 60, HALF);
-        assert_eq!(ask(&mut follower, T + 60).0, 9);
-        follower.take(Err(FollowError::Status(BEHIND)), T + 61, HALF);
-        assert_eq!(ask(&mut follower, T + 61).0, 0);
-    }
-
-    #[test]
-    fn a_follower_whose_clock_is_ahead_for_a_while_forgets_nothing() {
-        let mut follower = follower();
-        let id: ApiKeyId = "acme_live_00000XzbyFf5rOyRXQyt8V".parse().expect("an id");
-        let (day, year) = (86_400, 365 * 86_400);
-        let change = Change::Revoke { id, expires_at: Some(T as u32 + 3_600) };
-        follower.take(next(message(1, 0, (9, 9), &[RevocationEvent::at_once(9, change)])), T, HALF);
-        let all = |follower: &mut FollowerState, ran: u64, now: u64| {
-            (0..Revocations::PARTS)
-                .for_each(|part| follower.sweep(Duration::from_secs(if part == 0 { ran } else { 0 }), now));
-            follower.status().revocations
-        };
-        assert_eq!(all(&mut follower, 8, T + year), 1, "its own clock");
-        let ahead = |this_update: u64| {
-            let head = Head {
-                keyring_id: keyring_id(),
-                log_id: LogId::from_bytes([1; 16]),
-                realm: None,
-                after: 9,
-                seq: 9,
-                head: 9,
-                this_update,
-                next_update: this_update + 60,
-                keyring_serial: 3,
-                versions: vec![(KeyVersion::FIRST, VersionState::Active)],
-            };
-            Message::write(&head, &[], &signing_key()).expect("a message")
-        };
-        follower.take(next(ahead(T + year)), T + year, HALF);
-        assert_eq!(all(&mut follower, 8, T + year), 1, "and the server's");
-        assert_eq!(all(&mut follower, day / 2, T + year), 1);
-        assert_eq!(all(&mut follower, day / 2, T + year), 0, "it ran for that long");
-    }
-
-    #[test]
-    fn a_scheduled_revocation_takes_effect_without_another_message() {
-        let mut follower = follower();
-        follower.take(next(message(1, 0, (9, 9), &[revoke(9, Some(T as u32 + 50))])), T, HALF);
-        assert_eq!((follower.next_due(), follower.status().revocations), (Some(T + 50), 0));
-        follower.due(T + 49);
-        assert_eq!(follower.status().revocations, 0);
-        follower.due(T + 50);
-        assert_eq!((follower.next_due(), follower.status().revocations), (None, 1));
-    }
-}
+mod tests;

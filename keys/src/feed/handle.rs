@@ -15,12 +15,15 @@ use std::{
 use rand::{TryRng, rngs::SysRng};
 
 use super::{
-    Answer, FollowError, FollowerError, LogId, MessageSource, Reporter, fetch::Question, follower_state::FollowerState,
+    Answer, FollowError, FollowerError, LoadedSnapshot, LogId, MessageSource, Reporter, VerifyingKey,
+    fetch::Question,
+    follower_state::{FollowerState, Moment},
     reporting::Reporting,
 };
+use crate::keyring_id::KeyringId;
 
-/// The longest time in seconds until the clock is read again: it may have been set meanwhile.
-const POLL_INTERVAL: u64 = 60;
+/// The longest time until the clock is read again: it may have been set meanwhile.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A running follower. When it is dropped it changes nothing any more: the last revocations stay in force, and become stale in time
 /// where [`WhenStale::CouldNotTell`](super::WhenStale::CouldNotTell) was chosen.
@@ -39,11 +42,11 @@ pub struct FollowStatus {
     pub log_id: Option<LogId>,
     /// The place in the log.
     pub seq: u64,
-    /// Whether that was the end of the log when the last message was signed.
-    pub complete: bool,
     /// When the newest message was signed, in Unix seconds; 0 before the first.
     pub this_update: u64,
-    /// When the state is fresh, in Unix seconds, once the end of the log was reached.
+    /// Whether that was the end of the log when the last message was signed.
+    pub complete: bool,
+    /// When the state is fresh, in Unix seconds of the clock as it was set a second ago, once the end of the log was reached.
     pub fresh: Option<RangeInclusive<u64>>,
     /// When it began, in Unix seconds.
     pub started_at: u64,
@@ -56,6 +59,8 @@ pub struct FollowStatus {
     pub refused: u64,
     /// Failed questions in a row.
     pub failures: u32,
+    /// How often the server knew something else at the same place; the follower started again.
+    pub diverged: u64,
     /// Why the last question failed.
     pub last_error: Option<FollowError>,
 }
@@ -91,11 +96,18 @@ impl Drop for FollowerHandle {
 
 enum Event {
     Answer(Result<Answer, FollowError>),
+    Snapshot(Result<Box<LoadedSnapshot>, FollowError>),
     Stop,
 }
 
-/// A question, and how long to wait before it is asked.
-type Task = (Duration, Question);
+/// What to ask, and how long to wait before that.
+type Task = (Duration, Asking);
+
+#[derive(PartialEq)]
+enum Asking {
+    Messages(Question),
+    Snapshot,
+}
 
 pub(super) fn start(
     source: Box<dyn MessageSource>,
@@ -105,9 +117,10 @@ pub(super) fn start(
 ) -> Result<FollowerHandle, FollowerError> {
     let (events, answers) = mpsc::channel();
     let (tasks, asked) = mpsc::channel();
-    let status = Arc::new(Mutex::new(state.status()));
+    let status = Arc::new(Mutex::new(state.status(Moment::first(clock()))));
+    let trusted = (state.keyring_id, state.key);
     let (answering, shown) = (events.clone(), Arc::clone(&status));
-    thread::Builder::new().name("bulla-feed".to_owned()).spawn(move || ask(&*source, &asked, &answering))?;
+    thread::Builder::new().name("bulla-feed".to_owned()).spawn(move || ask(&*source, trusted, &asked, &answering))?;
     let reporter = reporting.map(|reporting| reporting.start(Arc::clone(&status))).transpose()?.map(Arc::new);
     let shown = (shown, reporter.clone());
     let run = move || run(&mut state, &answers, &tasks, &clock, &shown);
@@ -115,13 +128,22 @@ pub(super) fn start(
     Ok(FollowerHandle { events, thread: Some(thread), status, reporter })
 }
 
-fn ask(source: &dyn MessageSource, asked: &Receiver<Task>, answers: &Sender<Event>) {
-    while let Ok((pause, question)) = asked.recv() {
+fn ask(
+    source: &dyn MessageSource,
+    (keyring_id, key): (KeyringId, VerifyingKey),
+    asked: &Receiver<Task>,
+    answers: &Sender<Event>,
+) {
+    while let Ok((pause, asking)) = asked.recv() {
         // Nothing else comes before the answer, unless the follower is dropped.
         if !pause.is_zero() && asked.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
             return;
         }
-        if answers.send(Event::Answer(source.ask(&question))).is_err() {
+        let answer = match asking {
+            Asking::Messages(question) => Event::Answer(source.ask(&question)),
+            Asking::Snapshot => Event::Snapshot(source.snapshot((keyring_id, &key)).map(Box::new)),
+        };
+        if answers.send(answer).is_err() {
             return;
         }
     }
@@ -134,28 +156,39 @@ fn run(
     clock: &dyn Fn() -> u64,
     (shown, reporter): &(Arc<Mutex<FollowStatus>>, Option<Arc<Reporter>>),
 ) {
-    let (mut next, mut swept) = (Some(Duration::ZERO), Instant::now());
+    // What is to be reported.
+    let mut news = true;
+    let (mut next, mut swept, began) = (Some(Duration::ZERO), Instant::now(), Instant::now());
+    let moment = || Moment { now: clock(), ran: began.elapsed() };
     loop {
-        let now = clock();
-        *shown.lock().unwrap_or_else(PoisonError::into_inner) = state.status();
-        if let Some(reporter) = reporter {
+        let at = moment();
+        *shown.lock().unwrap_or_else(PoisonError::into_inner) = state.status(at);
+        if let Some(reporter) = reporter.as_ref().filter(|_| std::mem::take(&mut news)) {
             reporter.changed();
         }
         if let Some(pause) = next.take() {
             // It is asked when the pause is over, and the server's wait counts from then.
-            let question = state.question(now.saturating_add(pause.as_secs()));
-            if tasks.send((pause, question)).is_err() {
+            let asking = match state.wants_snapshot() {
+                true => Asking::Snapshot,
+                false => Asking::Messages(state.question(at, pause)),
+            };
+            if tasks.send((pause, asking)).is_err() {
                 return;
             }
         }
-        let until_due = state.next_due().map_or(POLL_INTERVAL, |due| due.saturating_sub(now).clamp(1, POLL_INTERVAL));
-        match answers.recv_timeout(Duration::from_secs(until_due)) {
+        let event = answers.recv_timeout(POLL_INTERVAL);
+        news |= event.is_ok();
+        match event {
+            Ok(Event::Snapshot(snapshot)) => {
+                state.load(snapshot.map(|loaded| *loaded), moment());
+                next = Some(Duration::ZERO);
+            }
             Ok(Event::Answer(answer)) => {
                 let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
-                next = Some(state.take(answer, clock(), random));
-                state.sweep(std::mem::replace(&mut swept, Instant::now()).elapsed(), clock());
+                next = Some(state.take(answer, moment(), random));
+                state.sweep(std::mem::replace(&mut swept, Instant::now()).elapsed(), moment());
             }
-            Err(RecvTimeoutError::Timeout) => state.due(clock()),
+            Err(RecvTimeoutError::Timeout) => state.tick(moment()),
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }

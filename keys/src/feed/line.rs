@@ -74,6 +74,15 @@ impl Line {
         })
     }
 
+    /// Takes an object.
+    pub(super) fn object(&mut self, field: &'static str, expected: &'static str) -> Result<Option<Line>, FeedError> {
+        let object = self.take(field, expected, |value| match value {
+            Value::Object(fields) => Some(fields),
+            _ => None,
+        })?;
+        object.map(|fields| Line::new(self.number, fields)).transpose()
+    }
+
     /// Takes a list of objects.
     pub(super) fn objects(&mut self, field: &'static str, expected: &'static str) -> Result<Vec<Line>, FeedError> {
         let objects = self.take(field, expected, |value| {

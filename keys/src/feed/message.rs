@@ -1,13 +1,7 @@
-//! A message: head, events and signature, read and written. The signature is over the exact bytes before the last line,
-//! which holds it, and is looked at before anything else is.
+//! A message: head, events and signature, read and written.
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-
-use super::{FeedError, Head, SigningKey, VerifyingKey, event, line::Line};
-use crate::{feed_key::SIGNATURE, keyring_id::KeyringId, revocation::RevocationEvent};
-
-const BEFORE_SIGNATURE: &str = "{\"signature\":\"";
-const AFTER_SIGNATURE: &str = "\"}\n";
+use super::{FeedError, Head, SigningKey, VerifyingKey, envelope, event, line::Line};
+use crate::{keyring_id::KeyringId, revocation::RevocationEvent};
 
 /// A message of the feed whose signature holds, and whose every line is known and makes sense.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +18,7 @@ impl Message {
 
     /// Reads a message of this keyring's feed.
     pub fn read(bytes: &[u8], keyring_id: KeyringId, key: &VerifyingKey) -> Result<Self, FeedError> {
-        if bytes.len() > Self::MAX_BYTES {
-            return Err(FeedError::TooLong(bytes.len()));
-        }
-        let (signed, signature) = split(bytes).ok_or(FeedError::Unsigned)?;
-        if !key.verifies(keyring_id, signed, &signature) {
-            return Err(FeedError::Signature);
-        }
-        let message = Self::parse(signed)?;
+        let message = Self::parse(envelope::open(bytes, keyring_id, key)?)?;
         if message.head.keyring_id != keyring_id {
             return Err(FeedError::OtherKeyring { found: message.head.keyring_id, expected: keyring_id });
         }
@@ -46,9 +33,7 @@ impl Message {
             text.extend([&event::write(event)?, "\n"]);
         }
         Self::parse(text.as_bytes())?;
-        let signature = BASE64.encode(key.sign(head.keyring_id, text.as_bytes()));
-        text.extend([BEFORE_SIGNATURE, &signature, AFTER_SIGNATURE]);
-        if text.len() > Self::MAX_BYTES { Err(FeedError::TooLong(text.len())) } else { Ok(text.into_bytes()) }
+        envelope::seal(text, head.keyring_id, key)
     }
 
     /// The head.
@@ -86,12 +71,4 @@ impl Message {
         }
         Ok(Message { head, events })
     }
-}
-
-/// The bytes before the last line, and the signature in it. That line is not signed, and so has one spelling alone.
-fn split(bytes: &[u8]) -> Option<(&[u8], [u8; SIGNATURE])> {
-    let at = bytes.strip_suffix(b"\n")?.iter().rposition(|byte| *byte == b'\n')? + 1;
-    let (signed, last) = bytes.split_at(at);
-    let text = last.strip_prefix(BEFORE_SIGNATURE.as_bytes())?.strip_suffix(AFTER_SIGNATURE.as_bytes())?;
-    Some((signed, BASE64.decode(text).ok()?.try_into().ok()?))
 }

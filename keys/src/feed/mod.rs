@@ -14,6 +14,7 @@
 //!
 //! // The service writes what happened behind the follower's place in the log.
 //! let head = feed::Head {
+//!     format: feed::Format::V1,
 //!     keyring_id,
 //!     log_id,
 //!     realm: None,
@@ -24,6 +25,7 @@
 //!     next_update: now + 60,
 //!     keyring_serial: 3,
 //!     versions: vec![(KeyVersion::FIRST, VersionState::Active)],
+//!     live: None,
 //! };
 //! let event = RevocationEvent::at_once(17, Change::Revoke { id, expires_at: None });
 //! let bytes = feed::Message::write(&head, &[event], &signing_key)?;
@@ -39,12 +41,14 @@
 //! ```
 
 mod backoff;
+mod envelope;
 mod error;
 mod event;
 mod fetch;
 mod follow_error;
 mod follower;
 mod follower_state;
+mod format;
 mod handle;
 mod head;
 mod line;
@@ -53,6 +57,7 @@ mod message;
 mod report;
 mod reporting;
 mod saved;
+mod snapshot;
 mod source;
 mod state;
 pub mod static_feed;
@@ -62,12 +67,14 @@ pub use self::{
     fetch::{HttpSource, Question},
     follow_error::{FollowError, FollowerError},
     follower::{Follower, WhenStale},
+    format::{FORMATS, Format},
     handle::{FollowStatus, FollowerHandle},
-    head::{FORMATS, Head},
+    head::Head,
     log_id::{LogId, LogIdError},
     message::Message,
     report::{FollowerReport, FollowerRole, Reporter},
     saved::SavedStateError,
+    snapshot::{LoadedSnapshot, Snapshot, SnapshotHead, SnapshotLoad},
     source::{Answer, MessageSource},
     state::{Applied, FeedState},
 };

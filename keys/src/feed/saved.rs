@@ -22,12 +22,12 @@ pub struct SavedStateError;
 impl FeedState {
     /// The state as bytes, once the end of the log was reached; before that there is nothing to go on from.
     pub fn save(&self) -> Option<Vec<u8>> {
-        let log_id = self.log_id.filter(|_| self.log.at_end() && self.next_update.is_some())?;
+        let log_id = self.log_id.filter(|_| self.log.at_end() && self.fresh_until.is_some())?;
         let mut out = Out(Vec::with_capacity(256 + 24 * self.log.revocations().len()));
         out.byte(FORMAT);
         out.realm(self.realm);
         out.0.extend(log_id.as_bytes());
-        for number in [self.log.seq(), self.this_update, self.next_update?, self.keyring_serial] {
+        for number in [self.log.seq(), self.this_update, self.fresh_until?, self.keyring_serial] {
             out.number(number);
         }
         out.number(self.versions.len() as u64);
@@ -50,9 +50,10 @@ impl FeedState {
         }
         let mut state = FeedState::new(realm);
         state.log_id = Some(LogId::from_bytes(rest.take()?));
-        let [seq, this_update, next_update, keyring_serial] = [(); 4].map(|()| rest.number());
-        (state.this_update, state.next_update, state.keyring_serial) =
-            (this_update?, Some(next_update?), keyring_serial?);
+        let [seq, this_update, fresh_until, keyring_serial] = [(); 4].map(|()| rest.number());
+        (state.this_update, state.fresh_until, state.keyring_serial) =
+            (this_update?, Some(fresh_until?), keyring_serial?);
+        state.fresh_by = state.this_update;
         for _ in 0..rest.number()? {
             let version = rest.version()?;
             let number = usize::from(rest.byte()?);

@@ -1,6 +1,6 @@
 //! Where messages come from.
 
-use super::{Applied, FeedError, FeedState, FollowError, Message, VerifyingKey, fetch::Question};
+use super::{Applied, FeedError, FeedState, FollowError, LoadedSnapshot, Message, VerifyingKey, fetch::Question};
 use crate::keyring_id::KeyringId;
 
 /// A source of messages: a node, a relay, or files that anyone can serve. It looks into none of them and need not be trusted: who
@@ -14,6 +14,12 @@ pub trait MessageSource: Send + Sync {
     ///
     /// It blocks. A source that is behind the question answers [`FollowError::BEHIND`].
     fn ask(&self, question: &Question) -> Result<Answer, FollowError>;
+
+    /// The newest snapshot, whole and checked by the keyring's id and its feed's public key. A source that has none answers
+    /// `FollowError::Status(404)`, and the log is read on.
+    fn snapshot(&self, _by: (KeyringId, &VerifyingKey)) -> Result<LoadedSnapshot, FollowError> {
+        Err(FollowError::Status(404))
+    }
 }
 
 /// What a source has, in bytes that nobody has checked.

@@ -2,13 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use super::{FeedError, Head, LogId, Message};
+use super::{FeedError, Head, LoadedSnapshot, LogId, Message};
 use crate::{
     clock::CLOCK_DIFFERENCE,
     key_version::KeyVersion,
     keyring::VersionState,
     realm::Realm,
-    revocation::{RevocationLog, Revocations},
+    revocation::{LiveSet, RevocationLog, Revocations},
 };
 
 /// The state of a follower. It only ever knows more: only an event that resumes a key ends its suspension, and a version that
@@ -18,8 +18,13 @@ pub struct FeedState {
     pub(super) realm: Option<Realm>,
     pub(super) log_id: Option<LogId>,
     pub(super) log: RevocationLog,
+    /// The place from which it started again, where everything that it knew was of that one log.
+    restarted_from: Option<(LogId, u64)>,
     pub(super) this_update: u64,
-    pub(super) next_update: Option<u64>,
+    /// Until when it is fresh, by the follower's own clock.
+    pub(super) fresh_until: Option<u64>,
+    /// When the message was signed that it is fresh by.
+    pub(super) fresh_by: u64,
     pub(super) keyring_serial: u64,
     pub(super) versions: Vec<(KeyVersion, VersionState)>,
     pub(super) refused: Vec<KeyVersion>,
@@ -33,6 +38,10 @@ pub struct Applied {
     pub complete: bool,
     /// Whether the revocations, or the refused versions, may have changed.
     pub changed: bool,
+    /// Whether the follower does not know what the server does: it has to [start again](FeedState::restart), and counts it.
+    pub diverged: bool,
+    /// For how many seconds from now on the message makes the state fresh, where it does.
+    pub fresh_for: Option<u64>,
 }
 
 impl FeedState {
@@ -42,8 +51,10 @@ impl FeedState {
             realm,
             log_id: None,
             log: RevocationLog::default(),
+            restarted_from: None,
             this_update: 0,
-            next_update: None,
+            fresh_until: None,
+            fresh_by: 0,
             keyring_serial: 0,
             versions: Vec::new(),
             refused: Vec::new(),
@@ -59,15 +70,49 @@ impl FeedState {
         let changed = advanced.map_err(|_| FeedError::NotNext { after, seq })?;
         self.log_id = Some(head.log_id);
         let complete = self.log.at_end();
+        let fresh_for = self.note_time(head, complete, now);
+        let refuses_more = self.note_versions(head.keyring_serial, &head.versions);
+        let same = head.live.filter(|_| complete).map(|live| live == self.live(live.from, &head.versions));
+        if same == Some(true) {
+            self.forget_what_came_before(head);
+        }
+        Ok(Applied { complete, changed: changed || refuses_more, diverged: same == Some(false), fresh_for })
+    }
+
+    /// What the log comes to at this place, from a day's first second on: what a server at the same place puts into its
+    /// [`Head`].
+    pub fn live(&self, from: u64, versions: &[(KeyVersion, VersionState)]) -> LiveSet {
+        let destroyed = versions.iter().filter(|(_, state)| *state == VersionState::Destroyed);
+        let destroyed: Vec<u32> = destroyed.map(|(version, _)| version.number()).collect();
+        self.log.live(self.realm, from, &destroyed)
+    }
+
+    /// The message counts from now on, by the follower's own clock, and for less if that shows that it was long on its way.
+    fn note_time(&mut self, head: &Head, complete: bool, now: u64) -> Option<u64> {
+        let mut fresh_for = None;
         let was_ahead = self.is_ahead(now);
+        let fresh_by_is_ahead = self.fresh_by > now.saturating_add(CLOCK_DIFFERENCE);
+        if complete && (self.fresh_until.is_none() || head.this_update > self.fresh_by || fresh_by_is_ahead) {
+            let late = now.saturating_sub(head.this_update).saturating_sub(CLOCK_DIFFERENCE);
+            let left = (head.next_update - head.this_update).checked_sub(late);
+            self.fresh_until = Some(left.map_or(now.saturating_sub(1), |left| now.saturating_add(left)));
+            self.fresh_by = head.this_update;
+            fresh_for = Some(left.unwrap_or(0));
+        } else if !complete && was_ahead {
+            // Before the end of the log the present state is not known.
+            self.fresh_until = None;
+        }
         if was_ahead || head.this_update >= self.this_update {
             self.this_update = head.this_update;
-            // Before the end of the log the present state is not known.
-            let before = self.next_update.filter(|_| !was_ahead);
-            self.next_update = if complete { Some(head.next_update) } else { before };
         }
-        let refuses_more = self.note_versions(head);
-        Ok(Applied { complete, changed: changed || refuses_more })
+        fresh_for
+    }
+
+    /// The same log was read again, to where it was read before or beyond: what it does not say any more is over.
+    fn forget_what_came_before(&mut self, head: &Head) {
+        if self.restarted_from.take_if(|(log_id, seq)| *log_id == head.log_id && *seq <= head.seq).is_some() {
+            self.log.forget_kept();
+        }
     }
 
     /// Applies a message that may have been signed long ago, on the way to the place that `newest` goes on from. It begins at
@@ -91,8 +136,27 @@ impl FeedState {
         let advanced = self.log.advance(news, part.seq, newest.head, now);
         let changed = advanced.map_err(|_| FeedError::NotNext { after: part.after, seq })?;
         self.log_id = Some(newest.log_id);
-        let refuses_more = self.note_versions(part) | self.note_versions(newest);
-        Ok(Applied { complete: false, changed: changed || refuses_more })
+        let refuses_more = self.note_versions(part.keyring_serial, &part.versions)
+            | self.note_versions(newest.keyring_serial, &newest.versions);
+        Ok(Applied { complete: false, changed: changed || refuses_more, diverged: false, fresh_for: None })
+    }
+
+    /// Goes to the place of a snapshot that is not before its own; `now` is in Unix seconds. A refused snapshot changes nothing.
+    /// Nothing is fresh by a snapshot: the next message says whether there is more.
+    pub fn load(&mut self, loaded: LoadedSnapshot, now: u64) -> Result<(), FeedError> {
+        let LoadedSnapshot { snapshot, bulk } = loaded;
+        let head = snapshot.head();
+        self.check_source(head.realm, head.log_id)?;
+        if snapshot.seq() < self.log.seq() {
+            return Err(FeedError::NotNext { after: snapshot.seq(), seq: self.log.seq() });
+        }
+        if head.this_update > now.saturating_add(CLOCK_DIFFERENCE) {
+            return Err(FeedError::Future { this_update: head.this_update, now });
+        }
+        self.log.load(bulk, snapshot.seq(), now);
+        self.log_id = Some(head.log_id);
+        self.note_versions(head.keyring_serial, &head.versions);
+        Ok(())
     }
 
     /// Revokes what is due at `now`, in Unix seconds. Whether the revocations changed.
@@ -105,11 +169,20 @@ impl FeedState {
         self.log.sweep_part(part, now);
     }
 
-    /// Forgets the place in the log, and nothing else, after [`FeedError::OtherLog`]: the next message must come from the
-    /// beginning.
+    /// Forgets the place in the log, and nothing else, after [`FeedError::OtherLog`] or where it [diverged](Applied::diverged):
+    /// the next message must come from the beginning. What was known stays in force. Once the same log is read to where it was
+    /// read before and the server confirms what it came to, that alone counts.
     pub fn restart(&mut self) {
+        if let Some(log_id) = self.log_id.take() {
+            let place = (log_id, self.log.seq());
+            // Whoever started again on the way knows things of two logs, or of an earlier beginning.
+            self.restarted_from = match self.restarted_from.take() {
+                None if !self.log.keeps_more() => Some(place),
+                Some((before, seq)) if before == log_id => Some((log_id, seq.max(place.1))),
+                _ => None,
+            };
+        }
         self.log.restart();
-        self.log_id = None;
     }
 
     /// The place in the log: fetch what came after it next.
@@ -138,9 +211,10 @@ impl FeedState {
         self.fresh().is_none_or(|fresh| !fresh.contains(&now))
     }
 
-    /// When the state is fresh, in Unix seconds, once the end of the log was reached.
+    /// When the state is fresh, in Unix seconds of the follower's clock, once the end of the log was reached. Whoever has a clock
+    /// that nobody sets counts the seconds from the last message to the end of it.
     pub fn fresh(&self) -> Option<RangeInclusive<u64>> {
-        Some(self.this_update.saturating_sub(CLOCK_DIFFERENCE)..=self.next_update?)
+        Some(self.this_update.saturating_sub(CLOCK_DIFFERENCE)..=self.fresh_until?)
     }
 
     /// Whether the newest message was signed by a clock that is ahead of `now`. When it came, the follower's clock was ahead, too.
@@ -153,9 +227,9 @@ impl FeedState {
         self.this_update
     }
 
-    /// When a newer message is overdue, in Unix seconds, once the end of the log was reached.
-    pub fn next_update(&self) -> Option<u64> {
-        self.next_update
+    /// When a newer message is overdue, in Unix seconds of the follower's clock, once the end of the log was reached.
+    pub fn fresh_until(&self) -> Option<u64> {
+        self.fresh_until
     }
 
     /// The serial number of the newest keyring that a message named.
@@ -183,12 +257,7 @@ impl FeedState {
 
     fn check_all_but_place(&self, head: &Head, now: u64) -> Result<(), FeedError> {
         let &Head { log_id, realm, this_update, .. } = head;
-        if realm != self.realm {
-            return Err(FeedError::OtherRealm { found: realm, expected: self.realm });
-        }
-        if let Some(expected) = self.log_id.filter(|expected| *expected != log_id) {
-            return Err(FeedError::OtherLog { found: log_id, expected });
-        }
+        self.check_source(realm, log_id)?;
         if this_update.saturating_add(CLOCK_DIFFERENCE) < self.this_update && !self.is_ahead(now) {
             return Err(FeedError::Older { this_update, seen: self.this_update });
         }
@@ -198,15 +267,25 @@ impl FeedState {
         Ok(())
     }
 
+    fn check_source(&self, realm: Option<Realm>, log_id: LogId) -> Result<(), FeedError> {
+        if realm != self.realm {
+            return Err(FeedError::OtherRealm { found: realm, expected: self.realm });
+        }
+        match self.log_id.filter(|expected| *expected != log_id) {
+            Some(expected) => Err(FeedError::OtherLog { found: log_id, expected }),
+            None => Ok(()),
+        }
+    }
+
     /// Whether there are more versions to refuse than before. The versions of an older keyring than the newest are not noted.
-    fn note_versions(&mut self, head: &Head) -> bool {
+    fn note_versions(&mut self, serial: u64, versions: &[(KeyVersion, VersionState)]) -> bool {
         let before = self.refused.len();
-        let closed = head.versions.iter().filter(|(_, state)| !state.opens()).map(|(version, _)| *version);
+        let closed = versions.iter().filter(|(_, state)| !state.opens()).map(|(version, _)| *version);
         self.refused.extend(closed);
         self.refused.sort_unstable();
         self.refused.dedup();
-        if head.keyring_serial >= self.keyring_serial {
-            (self.keyring_serial, self.versions) = (head.keyring_serial, head.versions.clone());
+        if serial >= self.keyring_serial {
+            (self.keyring_serial, self.versions) = (serial, versions.to_vec());
         }
         self.refused.len() > before
     }

@@ -6,16 +6,18 @@ use std::{
 };
 
 use super::{
-    Change, Revocations,
+    Change, ChangeKind, Revocations,
     change::Pending,
     entry::{FAN, Operation},
     filter::Keys,
+    live_set::{Counted, Counter},
     realm_index::RealmIndex,
 };
 use crate::realm::Realm;
 
 impl Revocations {
-    pub(super) fn after(&self, changes: impl Iterator<Item = Change>) -> Self {
+    /// The state after these changes; `counter` hears of each entry.
+    pub(super) fn after(&self, changes: impl Iterator<Item = Change>, counter: &mut Counter<'_>) -> Self {
         let (mut state, mut apps, mut realms) = (self.clone(), Vec::new(), BTreeMap::<Realm, Pending>::new());
         for change in changes {
             match change {
@@ -23,7 +25,8 @@ impl Revocations {
                     apps.push(Operation::put(app_id.into_bytes(), issued_before, &self.hasher));
                 }
                 Change::ForgetVersion { version } => {
-                    state = state.settled(&mut apps, &mut realms).without_version(version);
+                    state = state.settled(&mut apps, &mut realms, counter).without_version(version);
+                    counter.forget_version(version);
                 }
                 Change::Revoke { id, .. } | Change::Suspend { id, .. } | Change::Resume { id } => {
                     realms.entry(id.realm()).or_default().add(change, &self.hasher);
@@ -36,21 +39,28 @@ impl Revocations {
                 state.ruled_before = state.ruled_before.max(issued_before);
             }
         }
-        state.settled(&mut apps, &mut realms)
+        state.settled(&mut apps, &mut realms, counter)
     }
 
     /// The state after what is pending, which is then pending no more.
-    fn settled(&self, apps: &mut Vec<Operation>, realms: &mut BTreeMap<Realm, Pending>) -> Self {
+    fn settled(
+        &self,
+        apps: &mut Vec<Operation>,
+        realms: &mut BTreeMap<Realm, Pending>,
+        counter: &mut Counter<'_>,
+    ) -> Self {
         let mut state = self.clone();
         let of_realms = realms.values().flat_map(|pending| [&pending.revoked, &pending.suspended, &pending.apps]);
         let operations = of_realms.flatten().chain(&*apps);
         let added: Vec<u64> = operations.filter(|one| one.put.is_some()).map(|put| put.hash).collect();
-        state.apps = self.apps.with(&mut std::mem::take(apps), &self.hasher);
+        state.apps = self.apps.with(&mut std::mem::take(apps), &self.hasher, &mut |key, before, after| {
+            counter.change(Counted { kind: ChangeKind::RevokeApp, realm: None, key }, before, after);
+        });
         if !realms.is_empty() {
             let mut all: BTreeMap<Realm, RealmIndex> = self.realms.iter().map(|of| (of.realm, of.clone())).collect();
             for (realm, pending) in std::mem::take(realms) {
                 let of = all.entry(realm).or_insert_with(|| RealmIndex::new(realm));
-                *of = of.with(pending, &self.hasher);
+                *of = of.with(pending, &self.hasher, counter);
             }
             state.realms = all.into_values().filter(|of| of.len() > 0).collect();
         }

@@ -57,7 +57,7 @@ pub enum Change {
 }
 
 /// The kinds of change that a log and the feed have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ChangeKind {
     /// [`Change::Revoke`].
     Revoke,

@@ -7,7 +7,7 @@ use std::{
 
 use hashbrown::DefaultHashBuilder;
 
-use super::entry::{Entry, FAN, Key, Operation, block, digit, hash};
+use super::entry::{Entry, FAN, Key, Operation, Told, block, digit, hash};
 
 /// Entries in the order of their keys. It never has room to spare: a change makes a new leaf anyway.
 type Leaf = Arc<[Entry]>;
@@ -60,12 +60,12 @@ impl Chunk {
         leaf.binary_search_by(|entry| entry.key.cmp(key)).ok().map(|at| leaf[at].time)
     }
 
-    /// After `operations`, which are in the order of their hashes. Those on one key keep their order.
-    pub(super) fn with(&self, operations: &mut [Operation], depth: u32) -> Self {
+    /// After `operations`, which are in the order of their hashes. Those on one key keep their order. `told` hears of each key.
+    pub(super) fn with(&self, operations: &mut [Operation], depth: u32, told: Told<'_>) -> Self {
         let mut next = self.clone();
         for group in operations.chunk_by_mut(|a, b| digit(a.hash, depth) == digit(b.hash, depth)) {
             let at = digit(group[0].hash, depth);
-            next.replace(at, merge(&next.leaves[at], group));
+            next.replace(at, merge(&next.leaves[at], group, told));
         }
         next
     }
@@ -107,7 +107,7 @@ impl Chunk {
     }
 }
 
-fn merge(leaf: &[Entry], operations: &mut [Operation]) -> Leaf {
+fn merge(leaf: &[Entry], operations: &mut [Operation], told: Told<'_>) -> Leaf {
     operations.sort_by_key(|operation| operation.key);
     let (mut merged, mut rest) = (Vec::with_capacity(leaf.len() + operations.len()), leaf);
     for operations in operations.chunk_by(|a, b| a.key == b.key) {
@@ -116,6 +116,7 @@ fn merge(leaf: &[Entry], operations: &mut [Operation]) -> Leaf {
         let (same, after) = from.split_at(from.partition_point(|entry| entry.key == key));
         let old = same.first().map(|entry| entry.time);
         let time = operations.iter().fold(old, |time, operation| operation.put.and_then(|put| time.max(Some(put))));
+        told(&key, old, time);
         merged.extend_from_slice(before);
         merged.extend(time.map(|time| Entry { key, time }));
         rest = after;

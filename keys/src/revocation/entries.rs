@@ -1,8 +1,8 @@
-//! Every entry of a state: for writing one down.
+//! Every entry of a state: for comparing two of them, and for writing one down.
 
 use super::{
     Change, ChangeKind, Revocations,
-    entry::{Entry, NEVER},
+    entry::{Entry, NEVER, hash},
 };
 use crate::{api_key::ApiKeyId, realm::Realm};
 
@@ -14,6 +14,22 @@ impl Revocations {
         for of in self.realms.iter() {
             of.for_each(&mut |kind, entry| show(kind, Some(of.realm), entry));
         }
+    }
+
+    /// What there is in this state and not in the other, or there with an earlier time: the changes that add it.
+    pub(super) fn beyond(&self, other: &Revocations) -> Vec<Change> {
+        let mut changes = Vec::new();
+        self.for_each(&mut |kind, realm, entry| {
+            let hash = hash(&entry.key, &other.hasher);
+            let there = match realm {
+                Some(realm) => other.realm_index(&realm).and_then(|of| of.time(kind, &entry.key, hash)),
+                None => other.apps.get(&entry.key, hash),
+            };
+            if there.is_none_or(|there| there < entry.time) {
+                changes.extend(change(kind, realm, entry));
+            }
+        });
+        changes
     }
 }
 

@@ -12,6 +12,9 @@ pub(super) type Key = [u8; 16];
 /// The expiry of an id that stays.
 pub(super) const NEVER: u32 = u32::MAX;
 
+/// Hears of the keys that a change concerns: the time of each before and after it, `None` where it is not there.
+pub(super) type Told<'a> = &'a mut dyn FnMut(&Key, Option<u32>, Option<u32>);
+
 /// Children of a branch, and leaves of a chunk.
 pub(super) const FAN: usize = 64;
 

@@ -2,10 +2,12 @@
 //!
 //! The service that owns the log and everybody who follows it keep the same state, and read it forward by the same steps.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use super::{Change, RevocationEvent, Revocations};
-use crate::api_key::ApiKeyId;
+use super::{
+    Change, RevocationEvent, Revocations,
+    known::Known,
+    live_set::{LiveSet, Tally},
+};
+use crate::{api_key::ApiKeyId, realm::Realm};
 
 /// What a log of revocations comes to, up to one place in it.
 ///
@@ -30,14 +32,15 @@ use crate::api_key::ApiKeyId;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct RevocationLog {
-    seq: u64,
+    pub(super) seq: u64,
     /// The highest end that any message named.
-    end: u64,
-    revocations: Revocations,
-    /// Resumed on the way to the end.
-    resumed: BTreeSet<ApiKeyId>,
-    /// By the time at which they take effect; with the expiry of the key, `None` for one that stays.
-    scheduled: BTreeMap<(u32, ApiKeyId), Option<u32>>,
+    pub(super) end: u64,
+    /// What this log says since its beginning.
+    pub(super) known: Known,
+    /// The sums over that.
+    pub(super) tally: Tally,
+    /// After a restart, what is in force: what this log says, and what was known before.
+    pub(super) kept: Option<Known>,
 }
 
 /// Events that do not follow the log's place. None of them was applied.
@@ -61,9 +64,15 @@ impl RevocationLog {
         self.seq == self.end
     }
 
-    /// The revocations. Cheap to clone.
+    /// The revocations in force. Cheap to clone.
     pub fn revocations(&self) -> &Revocations {
-        &self.revocations
+        &self.in_force().revocations
+    }
+
+    /// What the log comes to at this place, in one realm or in all: what counts from a day's first second `from` on, in Unix
+    /// seconds. Ids of the key versions `without` do not count: no key of theirs opens any more.
+    pub fn live(&self, realm: Option<Realm>, from: u64, without: &[u32]) -> LiveSet {
+        self.tally.live(realm, from, without)
     }
 
     /// Reads on: `events` are all there are behind the place in the log, up to and with `through`; the log goes to `end` at
@@ -88,114 +97,108 @@ impl RevocationLog {
         self.seq = through;
         self.end = self.end.max(end).max(through);
         let at_end = self.at_end();
-        let mut changes = Vec::with_capacity(events.len());
-        if at_end {
-            changes.extend(std::mem::take(&mut self.resumed).into_iter().map(|id| Change::Resume { id }));
-        }
-        for event in events {
-            match (event.change, event.effective_at) {
-                (Change::Revoke { id, expires_at }, Some(at)) => {
-                    self.schedule(at, id, expires_at);
-                    continue;
-                }
-                (Change::Resume { id }, _) if !at_end => {
-                    self.resumed.insert(id);
-                    continue;
-                }
-                (Change::Suspend { id, .. }, _) => {
-                    self.resumed.remove(&id);
-                }
-                (Change::ForgetVersion { version }, _) => self.unschedule(version),
-                _ => {}
+        let mut changed = self.known.advance(events, at_end, now, Some(&mut self.tally));
+        if let Some(kept) = &mut self.kept {
+            changed |= kept.advance(events, at_end, now, None);
+            if at_end {
+                self.keep_only_more(now);
             }
-            changes.push(event.change);
         }
-        Ok(self.change(changes, now))
+        Ok(changed)
     }
 
     /// Revokes what is due at `now`, in Unix seconds. Whether `revocations` changed.
     pub fn due(&mut self, now: u64) -> bool {
-        self.change(Vec::new(), now)
+        let changed = self.known.due(now, Some(&mut self.tally));
+        self.kept.as_mut().map_or(changed, |kept| kept.due(now, None) || changed)
     }
 
     /// When the next scheduled revocation takes effect, in Unix seconds.
     pub fn next_due(&self) -> Option<u32> {
-        self.scheduled.first_key_value().map(|((at, _), _)| *at)
+        self.in_force().waiting.next_due()
     }
 
     /// The revocations that wait for their time, in its order: the key's id, and the time in Unix seconds.
     pub fn scheduled(&self) -> impl Iterator<Item = (ApiKeyId, u32)> + '_ {
-        self.scheduled.keys().map(|(at, id)| (*id, *at))
+        self.in_force().waiting.iter()
     }
 
     /// Drops every id of a key version of which no key opens any more, those that wait included. Only for an owner whose
     /// verifiers refuse that version.
     pub fn forget_version(&mut self, version: u32) {
-        self.unschedule(version);
-        self.revocations = self.revocations.with(&[Change::ForgetVersion { version }]);
+        self.tally.forget_version(version);
+        for known in [Some(&mut self.known), self.kept.as_mut()].into_iter().flatten() {
+            known.waiting.forget_version(version);
+            known.revocations = known.revocations.with(&[Change::ForgetVersion { version }]);
+        }
     }
 
     /// Sweeps one part of the list, as [`Revocations::sweep_part`] does.
     pub fn sweep_part(&mut self, part: usize, now: u64) {
-        self.revocations = self.revocations.sweep_part(part, now);
+        self.tally.forget_before(now);
+        for known in [Some(&mut self.known), self.kept.as_mut()].into_iter().flatten() {
+            known.revocations = known.revocations.sweep_part(part, now);
+        }
     }
 
     /// Goes back to the beginning of the log, or of another one in its place, and keeps everything that is revoked, now or
     /// at its time: only an event that resumes a key ever gives it back.
     pub fn restart(&mut self) {
-        (self.seq, self.end) = (0, 0);
-        self.resumed.clear();
+        (self.seq, self.end, self.tally) = (0, 0, Tally::default());
+        let known = std::mem::take(&mut self.known);
+        let kept = self.kept.get_or_insert(known);
+        kept.resumed.clear();
     }
 
     /// Shows all that is in force and all that waits, as changes that make the same from nothing, with their times.
     #[cfg(feature = "follow")]
     pub(crate) fn for_each(&self, show: &mut dyn FnMut(Change, Option<u32>)) {
-        self.revocations.for_each(&mut |kind, realm, entry| {
+        let Known { revocations, waiting, .. } = self.in_force();
+        revocations.for_each(&mut |kind, realm, entry| {
             if let Some(change) = super::entries::change(kind, realm, entry) {
                 show(change, None);
             }
         });
-        self.scheduled.iter().for_each(|((at, id), expires_at)| {
-            show(Change::Revoke { id: *id, expires_at: *expires_at }, Some(*at));
-        });
+        for (id, at) in waiting.iter() {
+            let expires_at = waiting.get(&id).and_then(|(_, expires_at)| expires_at);
+            show(Change::Revoke { id, expires_at }, Some(at));
+        }
     }
 
     /// The log at its end, `seq`, with what [`RevocationLog::for_each`] showed there.
     #[cfg(feature = "follow")]
     pub(crate) fn restored(seq: u64, shown: impl Iterator<Item = (Change, Option<u32>)>, now: u64) -> Self {
-        let mut log = RevocationLog { seq, end: seq, ..RevocationLog::default() };
-        let at_once = shown.filter_map(|(change, effective_at)| match (change, effective_at) {
-            (Change::Revoke { id, expires_at }, Some(at)) => {
-                log.schedule(at, id, expires_at);
-                None
-            }
-            (change, _) => Some(change),
-        });
-        let revocations = Revocations::from_changes(at_once);
-        log.revocations = revocations;
+        let mut bulk = super::Bulk::default();
+        shown.for_each(|(change, effective_at)| bulk.change(change, effective_at));
+        let (known, tally) = bulk.build();
+        let mut log = RevocationLog { seq, end: seq, known, tally, kept: None };
         log.due(now);
         log
     }
 
-    fn schedule(&mut self, at: u32, id: ApiKeyId, expires_at: Option<u32>) {
-        let expires_at = expires_at.filter(|expires_at| *expires_at != 0);
-        let known = self.scheduled.entry((at, id)).or_insert(expires_at);
-        *known = known.zip(expires_at).map(|(one, other)| one.max(other));
+    /// Whether there is more in force than what this log says.
+    #[cfg(feature = "follow")]
+    pub(crate) fn keeps_more(&self) -> bool {
+        self.kept.is_some()
     }
 
-    fn unschedule(&mut self, version: u32) {
-        self.scheduled.retain(|(_, id), _| id.version() != version);
+    /// Forgets what this log does not say, for an owner who knows that it says everything.
+    #[cfg(feature = "follow")]
+    pub(crate) fn forget_kept(&mut self) {
+        self.kept = None;
     }
 
-    /// Makes these changes, and those that are due.
-    fn change(&mut self, mut changes: Vec<Change>, now: u64) -> bool {
-        while let Some(entry) = self.scheduled.first_entry().filter(|entry| u64::from(entry.key().0) <= now) {
-            let ((_, id), expires_at) = entry.remove_entry();
-            changes.push(Change::Revoke { id, expires_at });
+    /// At the end of the log: what is in force shares everything with what the log says, but for what was known before alone.
+    pub(super) fn keep_only_more(&mut self, now: u64) {
+        let Some((changes, waiting)) = self.kept.take().map(|kept| kept.beyond(&self.known)) else { return };
+        if !changes.is_empty() || !waiting.is_empty() {
+            let mut kept = self.known.clone();
+            kept.add(&changes, waiting, now);
+            self.kept = Some(kept);
         }
-        if !changes.is_empty() {
-            self.revocations = self.revocations.with(&changes);
-        }
-        !changes.is_empty()
+    }
+
+    fn in_force(&self) -> &Known {
+        self.kept.as_ref().unwrap_or(&self.known)
     }
 }

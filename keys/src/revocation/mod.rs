@@ -7,32 +7,41 @@
 //! latest snapshot, and swaps each result in. Readers hold a snapshot and never wait.
 
 mod apply;
+#[cfg(feature = "follow")]
+mod bulk;
 mod change;
 mod chunk;
-#[cfg(feature = "follow")]
 mod entries;
 mod entry;
 mod event;
 mod filter;
+mod known;
+mod live_set;
 mod log;
 mod look_up;
 mod realm_index;
 mod segment;
+#[cfg(feature = "follow")]
+mod snapshot;
 mod sweep_clock;
 mod table;
+mod waiting;
 
 use std::{fmt, sync::Arc};
 
 use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
 
+#[cfg(feature = "follow")]
+pub(crate) use self::{bulk::Bulk, snapshot::SnapshotEntry};
 pub use self::{
     change::{Change, ChangeKind},
     event::RevocationEvent,
+    live_set::{LiveDigest, LiveDigestError, LiveSet},
     log::{RevocationLog, RevocationLogError},
     sweep_clock::SweepClock,
 };
-use self::{entry::FAN, filter::Filter, realm_index::RealmIndex, table::Table};
+use self::{entry::FAN, filter::Filter, live_set::Counter, realm_index::RealmIndex, table::Table};
 use crate::{api_key::ApiKeyId, realm::Realm};
 
 /// Changes that a bulk load applies at once: its working memory is bounded by them.
@@ -77,7 +86,7 @@ impl Revocations {
             if batch.peek().is_none() {
                 return revocations;
             }
-            revocations = revocations.after(batch);
+            revocations = revocations.after(batch, &mut Counter::none());
         }
     }
 
@@ -85,7 +94,7 @@ impl Revocations {
     /// list; `Change::ForgetVersion` alone walks through all ids.
     #[must_use]
     pub fn with(&self, changes: &[Change]) -> Self {
-        self.after(changes.iter().copied())
+        self.after(changes.iter().copied(), &mut Counter::none())
     }
 
     /// Whether a key of this id, app and time of issue is revoked or suspended.
@@ -138,6 +147,12 @@ impl Revocations {
             + self.apps.memory()
             + realms
             + self.realms.iter().map(RealmIndex::memory).sum::<usize>()
+    }
+
+    /// The time of an id in the table of this kind.
+    fn time(&self, kind: ChangeKind, id: &ApiKeyId) -> Option<u32> {
+        let hash = entry::hash(id.bytes(), &self.hasher);
+        self.realm_index(&id.realm()).filter(|_| self.filter.may_hold(hash))?.time(kind, id.bytes(), hash)
     }
 
     /// Whether there is nothing to look in.

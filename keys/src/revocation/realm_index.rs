@@ -6,8 +6,10 @@ use hashbrown::DefaultHashBuilder;
 use uuid::Uuid;
 
 use super::{
+    ChangeKind,
     change::Pending,
-    entry::{Entry, Key},
+    entry::{Entry, Key, Operation},
+    live_set::{Counted, Counter},
     table::Table,
 };
 use crate::realm::Realm;
@@ -39,26 +41,55 @@ impl RealmIndex {
         self.issued_before.max(self.apps.get(app_id.as_bytes(), hash).unwrap_or(0))
     }
 
-    pub(super) fn with(&self, mut pending: Pending, hasher: &DefaultHashBuilder) -> Self {
+    pub(super) fn with(&self, mut pending: Pending, hasher: &DefaultHashBuilder, counter: &mut Counter<'_>) -> Self {
+        let (realm, issued_before) = (Some(self.realm), self.issued_before.max(pending.issued_before));
+        let rule = Counted { kind: ChangeKind::RevokeRealm, realm, key: &[0; 16] };
+        counter.change(rule, Some(self.issued_before), Some(issued_before));
+        let mut put = |kind, table: &Table, operations: &mut [Operation]| {
+            table.with(operations, hasher, &mut |key, before, after| {
+                counter.change(Counted { kind, realm, key }, before, after);
+            })
+        };
         RealmIndex {
             realm: self.realm,
-            issued_before: self.issued_before.max(pending.issued_before),
-            revoked: self.revoked.with(&mut pending.revoked, hasher),
-            suspended: self.suspended.with(&mut pending.suspended, hasher),
-            apps: self.apps.with(&mut pending.apps, hasher),
+            issued_before,
+            revoked: put(ChangeKind::Revoke, &self.revoked, &mut pending.revoked),
+            suspended: put(ChangeKind::Suspend, &self.suspended, &mut pending.suspended),
+            apps: put(ChangeKind::RevokeApp, &self.apps, &mut pending.apps),
+        }
+    }
+
+    /// Puts in what there is of one kind.
+    #[cfg(feature = "follow")]
+    pub(super) fn set(&mut self, kind: ChangeKind, latest: u32, table: impl FnOnce() -> Table) {
+        match kind {
+            ChangeKind::Revoke => self.revoked = table(),
+            ChangeKind::Suspend => self.suspended = table(),
+            ChangeKind::RevokeApp => self.apps = table(),
+            ChangeKind::RevokeRealm => self.issued_before = latest,
+            ChangeKind::Resume => {}
         }
     }
 
     /// Shows every entry with its kind, in no order; a rule about the realm has no key.
-    #[cfg(feature = "follow")]
-    pub(super) fn for_each(&self, show: &mut dyn FnMut(super::ChangeKind, &Entry)) {
-        use super::ChangeKind;
+    pub(super) fn for_each(&self, show: &mut dyn FnMut(ChangeKind, &Entry)) {
         if self.issued_before > 0 {
             show(ChangeKind::RevokeRealm, &Entry { key: [0; 16], time: self.issued_before });
         }
         self.revoked.for_each(&mut |entry| show(ChangeKind::Revoke, entry));
         self.suspended.for_each(&mut |entry| show(ChangeKind::Suspend, entry));
         self.apps.for_each(&mut |entry| show(ChangeKind::RevokeApp, entry));
+    }
+
+    /// The time of an entry of this kind.
+    pub(super) fn time(&self, kind: ChangeKind, key: &Key, hash: u64) -> Option<u32> {
+        match kind {
+            ChangeKind::Revoke => self.revoked.get(key, hash),
+            ChangeKind::Suspend => self.suspended.get(key, hash),
+            ChangeKind::RevokeApp => self.apps.get(key, hash),
+            ChangeKind::RevokeRealm => Some(self.issued_before).filter(|before| *before > 0),
+            ChangeKind::Resume => None,
+        }
     }
 
     /// Only the ids that are to be kept, as far as they lie in these parts; rules stay.

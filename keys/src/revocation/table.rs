@@ -9,11 +9,11 @@ use hashbrown::DefaultHashBuilder;
 
 use super::{
     chunk::Chunk,
-    entry::{Entry, FAN, Key, Operation, block, digit},
+    entry::{Entry, FAN, Key, Operation, Told, block, digit},
 };
 
 /// A longer chunk becomes a branch of 64 chunks; a branch that comes down to a quarter of it becomes a chunk again.
-const LONGEST_CHUNK: usize = 24 * 1024;
+pub(super) const LONGEST_CHUNK: usize = 24 * 1024;
 
 /// Where chunks grow without end: no hash has digits enough for more, and none that is worth its name comes here.
 const DEEPEST: u32 = 8;
@@ -36,6 +36,22 @@ struct Branch {
 }
 
 impl Table {
+    /// A table of entries, of which no two have the same key: no more than a chunk holds.
+    #[cfg(feature = "follow")]
+    pub(super) fn of_few(entries: &[Entry], hasher: &DefaultHashBuilder) -> Self {
+        Table { root: Some(Node::new(entries, 0, hasher)).filter(|root| root.len() > 0) }
+    }
+
+    /// The same, of more entries, `FAN` parts of them by the first digit of their hashes.
+    #[cfg(feature = "follow")]
+    pub(super) fn of_many(parts: Vec<Vec<Entry>>, hasher: &DefaultHashBuilder) -> Self {
+        let len = parts.iter().map(Vec::len).sum();
+        // A part is gone once its node is there.
+        let mut parts = parts.into_iter();
+        let children = std::array::from_fn(|_| Node::new(&parts.next().unwrap_or_default(), 1, hasher));
+        Table { root: Some(Node::Branch(Arc::new(Branch { len, children }))) }
+    }
+
     /// The time of the key, whose hash is this.
     pub(super) fn get(&self, key: &Key, hash: u64) -> Option<u32> {
         let (mut node, mut depth) = (self.root.as_ref()?, 0);
@@ -48,15 +64,15 @@ impl Table {
         }
     }
 
-    /// After `operations`; those on one key count in their order.
-    pub(super) fn with(&self, operations: &mut [Operation], hasher: &DefaultHashBuilder) -> Self {
+    /// After `operations`; those on one key count in their order. `told` hears of each key.
+    pub(super) fn with(&self, operations: &mut [Operation], hasher: &DefaultHashBuilder, told: Told<'_>) -> Self {
         if operations.is_empty() {
             return self.clone();
         }
         operations.sort_by_key(|operation| operation.hash);
         let root = match &self.root {
-            Some(root) => root.with(operations, 0, hasher),
-            None => Node::new(&[], 0, hasher).with(operations, 0, hasher),
+            Some(root) => root.with(operations, 0, hasher, told),
+            None => Node::new(&[], 0, hasher).with(operations, 0, hasher, told),
         };
         Table { root: Some(root).filter(|root| root.len() > 0) }
     }
@@ -80,7 +96,6 @@ impl Table {
     }
 
     /// Shows every entry, in no order.
-    #[cfg(feature = "follow")]
     pub(super) fn for_each(&self, show: &mut dyn FnMut(&Entry)) {
         if let Some(root) = &self.root {
             root.for_each(show);
@@ -110,14 +125,14 @@ impl Node {
         Node::Branch(Arc::new(Branch { len: chunk.len(), children }))
     }
 
-    fn with(&self, operations: &mut [Operation], depth: u32, hasher: &DefaultHashBuilder) -> Self {
+    fn with(&self, operations: &mut [Operation], depth: u32, hasher: &DefaultHashBuilder, told: Told<'_>) -> Self {
         match self {
-            Node::Chunk(chunk) => Self::of_chunk(chunk.with(operations, depth), depth, hasher),
+            Node::Chunk(chunk) => Self::of_chunk(chunk.with(operations, depth, told), depth, hasher),
             Node::Branch(branch) => {
                 let mut next = Branch::clone(branch);
                 for group in operations.chunk_by_mut(|a, b| digit(a.hash, depth) == digit(b.hash, depth)) {
                     let at = digit(group[0].hash, depth);
-                    next.replace(at, next.children[at].with(group, depth + 1, hasher));
+                    next.replace(at, next.children[at].with(group, depth + 1, hasher, told));
                 }
                 Node::Branch(Arc::new(next))
             }
@@ -168,7 +183,6 @@ impl Node {
         }
     }
 
-    #[cfg(feature = "follow")]
     fn for_each(&self, show: &mut dyn FnMut(&Entry)) {
         match self {
             Node::Chunk(chunk) => chunk.leaves().iter().flat_map(|leaf| leaf.iter()).for_each(show),

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{
     ApiKeyId, Realm,
-    feed::{FeedError, FeedState, Head, LogId, Message, SigningKey, VerifyingKey},
+    feed::{FeedError, FeedState, Format, Head, LogId, Message, SigningKey, Snapshot, SnapshotLoad, VerifyingKey},
     keyring::{KeyVersion, KeyringId, VersionState},
     revocation::{Change, RevocationEvent},
 };
@@ -37,6 +37,7 @@ enum Step {
     Restart { restart: bool },
     Text { now: u64, message: String, expect: Value },
     Bytes { now: u64, message_base64: String, expect: Value },
+    Snapshot { now: u64, manifest: String, body_base64: String, expect: Value },
 }
 
 #[derive(Deserialize)]
@@ -70,7 +71,7 @@ fn state(followed: &FeedState) -> Value {
         "log_id": followed.log_id().map(|id| id.to_string()),
         "seq": followed.seq(),
         "this_update": followed.this_update(),
-        "next_update": followed.next_update(),
+        "fresh_until": followed.fresh_until(),
         "keyring_serial": followed.keyring_serial(),
         "versions": versions.map(|(version, state)| json!({"version": version, "state": state})).collect::<Vec<_>>(),
         "refused_versions": followed.refused(),
@@ -86,12 +87,43 @@ fn apply(followed: &mut FeedState, bytes: &[u8], keyring: KeyringId, key: &Verif
         followed.apply(&message, now)
     });
     match applied {
+        Ok(applied) if applied.diverged => json!({"refused": null, "complete": applied.complete, "diverged": true}),
         Ok(applied) => json!({"refused": null, "complete": applied.complete}),
         Err(error) => {
             assert_eq!(format!("{:?} {}", followed, followed.revocations().len()), before);
             json!({"refused": error.code()})
         }
     }
+}
+
+/// What the follower makes of a snapshot.
+fn load(
+    followed: &mut FeedState,
+    manifest: &str,
+    body: &[u8],
+    keyring: KeyringId,
+    key: &VerifyingKey,
+    now: u64,
+) -> Value {
+    let before = format!("{:?} {}", followed, followed.revocations().len());
+    let loaded = Snapshot::read(manifest.as_bytes(), keyring, key).and_then(|snapshot| {
+        let mut load = SnapshotLoad::new(snapshot);
+        let mut rest = body;
+        while let Some(range) = load.next_range() {
+            let (chunk, after) = rest.split_at(range.len().min(rest.len()));
+            load.chunk(chunk)?;
+            rest = after;
+        }
+        // A body that goes on is another one.
+        if !rest.is_empty() {
+            return Err(FeedError::Chunk { chunk: usize::MAX });
+        }
+        followed.load(load.finish()?, now)
+    });
+    if let Err(error) = &loaded {
+        assert_eq!(format!("{:?} {}", followed, followed.revocations().len()), before, "{error}");
+    }
+    json!({"refused": loaded.err().map(|error| error.code())})
 }
 
 fn follow(vector: &Vector) -> Result<(), String> {
@@ -109,6 +141,11 @@ fn follow(vector: &Vector) -> Result<(), String> {
                 continue;
             }
             Step::Text { now, message, expect } => (message.clone().into_bytes(), *now, expect),
+            Step::Snapshot { now, manifest, body_base64, expect } => {
+                let body = BASE64.decode(body_base64).unwrap();
+                same("a snapshot", &load(&mut followed, manifest, &body, keyring, &key, *now), expect)?;
+                continue;
+            }
             Step::Bytes { now, message_base64, expect } => (BASE64.decode(message_base64).unwrap(), *now, expect),
         };
         same("a message", &apply(&mut followed, &bytes, keyring, &key, now), expect)?;
@@ -144,6 +181,7 @@ fn keyring_id() -> KeyringId {
 
 fn head(after: u64, seq: u64) -> Head {
     Head {
+        format: Format::V1,
         keyring_id: keyring_id(),
         log_id: LogId::from_bytes(counting(0xe0)),
         realm: None,
@@ -157,6 +195,7 @@ fn head(after: u64, seq: u64) -> Head {
             (KeyVersion::new(7).unwrap(), VersionState::Active),
             (KeyVersion::new(8).unwrap(), VersionState::Staged),
         ],
+        live: None,
     }
 }
 
@@ -189,7 +228,7 @@ fn every_reason_has_a_vector_or_is_tested_here_and_stands_on_the_page() {
     let told = |vector: Vector| {
         vector.steps.into_iter().filter_map(|step| match step {
             Step::Text { expect, .. } | Step::Bytes { expect, .. } => expect["refused"].as_str().map(str::to_owned),
-            Step::Restart { .. } => None,
+            Step::Restart { .. } | Step::Snapshot { .. } => None,
         })
     };
     let mut reasons: BTreeSet<String> = vectors().into_iter().flat_map(|(_, vector)| told(vector)).collect();

@@ -10,9 +10,9 @@ use std::{
 };
 
 use bulla::{
-    feed::{Head, LogId, Message, SigningKey, VerifyingKey},
+    feed::{Format, Head, LogId, Message, SigningKey, Snapshot, SnapshotHead, VerifyingKey},
     keyring::{KeyVersion, KeyringId, VersionState},
-    revocation::{Change, RevocationEvent},
+    revocation::{Change, RevocationEvent, RevocationLog},
 };
 use zeroize::Zeroizing;
 
@@ -34,8 +34,15 @@ pub(crate) struct Log {
     pub(crate) id: [u8; 16],
     pub(crate) events: Vec<RevocationEvent>,
     pub(crate) versions: Vec<(KeyVersion, VersionState)>,
+    pub(crate) format: Format,
+    /// How long a message counts, in seconds.
+    pub(crate) valid_for: u64,
     /// Most events of one message.
     pub(crate) page: usize,
+    /// Most bytes of a snapshot's body in one answer; then the line breaks.
+    pub(crate) cut: usize,
+    /// A message, whatever it is, that is sent in the place of the next one.
+    pub(crate) instead: Option<Vec<u8>>,
     /// Another status than 200.
     pub(crate) failing: Option<u16>,
     /// The API key that opens the feed.
@@ -70,7 +77,11 @@ impl FeedServer {
             id: [0xe0; 16],
             events: Vec::new(),
             versions: vec![(KeyVersion::new(7).expect("a version"), VersionState::Active)],
+            format: Format::V1,
+            valid_for: 60,
             page: 1000,
+            cut: usize::MAX,
+            instead: None,
             failing: None,
             api_key: api_key.to_owned(),
             asked: VecDeque::new(),
@@ -140,6 +151,7 @@ impl Log {
         let behind = self.events.iter().filter(|event| event.seq > after);
         let part: Vec<_> = behind.take(self.page).copied().collect();
         let head = Head {
+            format: self.format,
             keyring_id: KeyringId::from_bytes(KEYRING_ID),
             log_id: LogId::from_bytes(self.id),
             realm,
@@ -147,13 +159,29 @@ impl Log {
             seq: part.last().map_or(after, |event| event.seq),
             head: self.end(),
             this_update: now,
-            next_update: now + 60,
+            next_update: now + self.valid_for,
             keyring_serial: 3,
             versions: self.versions.clone(),
+            live: None,
         };
         let concerns = |event: &RevocationEvent| realm.is_none_or(|realm| event.change.concerns(realm));
         let part: Vec<_> = part.into_iter().filter(concerns).collect();
         Message::write(&head, &part, &signing_key()).expect("a message")
+    }
+
+    /// The manifest and the body.
+    fn snapshot(&self, now: u64) -> (Vec<u8>, Vec<u8>) {
+        let mut log = RevocationLog::default();
+        log.advance(&self.events, self.end(), self.end(), now).expect("in order");
+        let head = SnapshotHead {
+            keyring_id: KeyringId::from_bytes(KEYRING_ID),
+            log_id: LogId::from_bytes(self.id),
+            realm: None,
+            this_update: now,
+            keyring_serial: 3,
+            versions: self.versions.clone(),
+        };
+        Snapshot::write(&head, &log, &signing_key()).expect("a snapshot")
     }
 }
 
@@ -165,6 +193,9 @@ impl Shared {
     fn answer(&self, mut stream: &TcpStream) {
         let head: Vec<String> =
             BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        if head.first().is_some_and(|line| line.contains("/snapshot")) {
+            return self.answer_snapshot(stream, &head);
+        }
         let Some(query) = head.first().and_then(|line| line.split([' ', '?']).nth(2)) else { return };
         let value = |name: &str| query.split('&').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
         let after: u64 = value("after").expect("`after`").parse().expect("a number");
@@ -186,10 +217,35 @@ impl Shared {
             None if after > log.end() => 409,
             None => 200,
         };
-        let body = if status == 200 { log.message(after, value("realm"), (self.clock)()) } else { Vec::new() };
+        let instead = log.instead.take_if(|_| status == 200);
+        let message = || log.message(after, value("realm"), (self.clock)());
+        let body = if status == 200 { instead.unwrap_or_else(message) } else { Vec::new() };
         drop(log);
         let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
         let _gone = stream.write_all(&[head.as_bytes(), &body].concat());
+        let _gone = stream.shutdown(Shutdown::Both);
+    }
+}
+
+impl Shared {
+    fn answer_snapshot(&self, mut stream: &TcpStream, head: &[String]) {
+        let mut log = self.lock();
+        let (manifest, body) = log.snapshot((self.clock)());
+        let line = head[0].clone();
+        let range =
+            head.iter().find_map(|line| line.to_ascii_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
+        let from: usize = range.map_or(0, |range| range.trim_end_matches('-').parse().expect("a place"));
+        log.asked.push_back(Asked { after: from as u64, query: line.clone() });
+        let cut = log.cut;
+        drop(log);
+        self.changed.notify_all();
+        let (status, body) = match line.contains("/snapshots/") {
+            true => (206, &body[from..]),
+            false => (200, &manifest[..]),
+        };
+        let head = format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let sent = &body[..body.len().min(if status == 206 { cut } else { usize::MAX })];
+        let _gone = stream.write_all(&[head.as_bytes(), sent].concat());
         let _gone = stream.shutdown(Shutdown::Both);
     }
 }

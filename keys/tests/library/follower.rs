@@ -8,7 +8,7 @@ use std::sync::{
 use bulla::{
     ApiKey, Expectations, IssueRequest, Issuer, Realm, SharedVerifier, Verifier, VerifyError,
     claims::Claims,
-    feed::{FollowError, Follower, FollowerError, FollowerHandle, SigningKey, VerifyingKey, WhenStale},
+    feed::{FollowError, Follower, FollowerError, FollowerHandle, Format, SigningKey, VerifyingKey, WhenStale},
     keyring::{KeyVersion, KeyringId, Suite, VersionState},
     revocation::Change,
 };
@@ -140,11 +140,18 @@ fn until_the_end_of_the_log_and_past_its_time_a_cautious_verifier_accepts_nothin
     world.server.asked_from(0);
     world.server.change(|log| log.failing = None);
     world.server.append(&[revoke(&world.one)]);
+    world.server.change(|log| log.valid_for = 10);
     world.server.asked_from(1);
+    world.server.change(|log| log.failing = Some(503));
     assert_eq!(world.verdicts(), ["revoked", "good"]);
-    world.now.store(ISSUED + 61, Ordering::SeqCst);
+    // The clock stands still, and is set forward: the time that passes is what counts.
+    world.now.store(ISSUED + 1000, Ordering::SeqCst);
+    while following.status().fresh.is_none_or(|fresh| *fresh.end() < ISSUED + 1000) {
+        std::thread::yield_now();
+    }
+    assert_eq!(world.verdicts(), ["revoked", "good"]);
+    became_stale(&world, &following);
     assert_eq!(world.verdicts(), ["revoked", "stale"]);
-    assert_eq!(following.status().stale_since(ISSUED + 61), Some(ISSUED + 61));
     // Dropping it gives nothing back.
     drop(following);
     assert_eq!(world.verdicts(), ["revoked", "stale"]);
@@ -156,10 +163,18 @@ fn one_that_goes_on_accepts_what_it_knows_nothing_against() {
     world.server.append(&[revoke(&world.one)]);
     let following = world.follow(WhenStale::GoOn);
     assert_eq!(world.verdicts()[1], "good");
+    world.server.change(|log| log.valid_for = 1);
     world.server.asked_from(1);
-    world.now.store(ISSUED + 61, Ordering::SeqCst);
+    world.server.change(|log| log.failing = Some(503));
+    became_stale(&world, &following);
     assert_eq!(world.verdicts(), ["revoked", "good"]);
-    assert_eq!(following.status().stale_since(ISSUED + 61), Some(ISSUED + 61));
+}
+
+/// Waits until the follower is stale.
+fn became_stale(world: &World, following: &FollowerHandle) {
+    while following.status().stale_since(world.now.load(Ordering::SeqCst)).is_none() {
+        std::thread::yield_now();
+    }
 }
 
 #[test]
@@ -210,7 +225,7 @@ fn one_realm_is_followed_alone_where_that_is_asked_for() {
     world.server.append(&[revoke(&world.one), revoke(&world.other)]);
     let _following = world.start(world.follower(public_key()).realm(realms()[0]), WhenStale::GoOn);
     let asked = world.server.asked_from(2);
-    assert_eq!(asked.query, "after=2&realm=acme_live&wait=25s");
+    assert_eq!(asked.query, "after=2&wait=25s&realm=acme_live");
     assert_eq!(world.verdicts(), ["revoked", "good"]);
 }
 
@@ -243,4 +258,57 @@ fn the_api_key_goes_to_no_address_where_others_could_read_it() {
     let good = new("https://bulla.example/v1/revocations").expect("a follower");
     assert!(!format!("{good:?}").contains(&FEED_API_KEY[32..]), "{good:?}");
     assert!(matches!(good.trusting_roots(b"no certificate"), Err(FollowerError::NoCertificate)));
+}
+
+#[test]
+fn a_long_log_is_begun_with_a_snapshot_that_goes_on_where_it_was_cut_off() {
+    let world = World::new();
+    let many = (0..200_000_u64).map(|number| {
+        let id = format!("acme_live_00000X{number:016}").parse().expect("an id");
+        Change::Revoke { id, expires_at: None }
+    });
+    world.server.append(&many.collect::<Vec<_>>());
+    world.server.append(&[revoke(&world.one)]);
+    world.server.change(|log| (log.format, log.cut) = (Format::V2, 1_200_000));
+    let following = world.follow(WhenStale::GoOn);
+    let asked = world.server.asked_from(200_001);
+    assert!(!asked.query.contains("wait"), "is there more? {asked:?}");
+    assert!(world.server.asked_from(200_001).query.contains("wait"));
+    assert_eq!(world.verdicts(), ["revoked", "good"]);
+    let status = following.status();
+    assert_eq!((status.seq, status.complete, status.revocations), (200_001, true, 200_001));
+    assert_eq!((status.refused, status.diverged, status.failures), (0, 0, 0));
+}
+
+#[test]
+fn without_a_snapshot_a_long_log_is_read_on() {
+    let world = World::new();
+    world.server.append(&[revoke(&world.one), revoke(&world.other)]);
+    // Its body never comes whole.
+    world.server.change(|log| (log.format, log.page, log.cut) = (Format::V2, 1, 10));
+    let following = world.follow(WhenStale::GoOn);
+    world.server.asked_from(2);
+    assert_eq!(world.verdicts(), ["revoked", "revoked"]);
+    assert_eq!(following.status().failures, 0);
+}
+
+#[test]
+fn a_refused_message_is_counted_and_seen_and_the_last_good_state_stays() {
+    for format in Format::ALL {
+        let world = World::new();
+        world.server.change(|log| log.format = format);
+        world.server.append(&[revoke(&world.one)]);
+        let following = world.follow(WhenStale::CouldNotTell);
+        world.server.asked_from(1);
+        // It waits at the server, and gets this.
+        world.server.change(|log| log.instead = Some(b"{\"bulla\":\"feed/9\"}\n".to_vec()));
+        world.server.append(&[revoke(&world.other)]);
+        let status = std::iter::repeat_with(|| following.status()).find(|status| status.refused > 0).expect("refused");
+        assert_eq!((status.refused, status.last_error.map(|error| error.code())), (1, Some("unsigned")));
+        assert_eq!((status.seq, status.complete), (1, true));
+        assert_eq!(world.verdicts(), ["revoked", "good"]);
+        world.server.asked_from(2);
+        assert_eq!(world.verdicts(), ["revoked", "revoked"]);
+        assert_eq!((following.status().refused, following.status().failures), (1, 0));
+    }
 }

@@ -21,6 +21,8 @@ mod layer;
 mod loading;
 mod moves;
 mod opening;
+#[cfg(feature = "follow")]
+mod poison;
 #[cfg(all(feature = "follow", feature = "tower"))]
 mod protected_api;
 mod reloading;

@@ -2,7 +2,7 @@
 
 use bulla::{
     ApiKeyId, Realm,
-    feed::{FeedState, Head, LogId, Message, SavedStateError, SigningKey},
+    feed::{FeedState, Format, Head, LogId, Message, SavedStateError, SigningKey},
     keyring::{KeyVersion, KeyringId, VersionState},
     revocation::{Change, RevocationEvent},
 };
@@ -45,6 +45,7 @@ fn follower(of: Option<Realm>) -> FeedState {
     let versions =
         vec![(KeyVersion::FIRST, VersionState::Compromised), (KeyVersion::new(2).expect("2"), VersionState::Active)];
     let head = Head {
+        format: Format::V1,
         keyring_id,
         log_id: LogId::from_bytes([2; 16]),
         realm: of,
@@ -55,6 +56,7 @@ fn follower(of: Option<Realm>) -> FeedState {
         next_update: T + 60,
         keyring_serial: 9,
         versions,
+        live: None,
     };
     let mut state = FeedState::new(of);
     let message = Message::write(&head, &events, &key).expect("written");
@@ -113,6 +115,7 @@ fn a_follower_goes_on_from_a_saved_state() {
     let (key, keyring_id) = (SigningKey::from_seed(&Zeroizing::new([7; 32])), KeyringId::from_bytes([1; 16]));
     let mut restored = FeedState::restore(None, &follower(None).save().expect("saved"), T).expect("restored");
     let head = Head {
+        format: Format::V1,
         keyring_id,
         log_id: LogId::from_bytes([2; 16]),
         realm: None,
@@ -123,6 +126,7 @@ fn a_follower_goes_on_from_a_saved_state() {
         next_update: T + 90,
         keyring_serial: 9,
         versions: vec![(KeyVersion::FIRST, VersionState::Compromised)],
+        live: None,
     };
     let event = RevocationEvent::at_once(22, Change::Resume { id: id("live", 3) });
     let message = Message::write(&head, &[event], &key).expect("written");

@@ -10,7 +10,7 @@ use axum::{
         sse::{Event, Sse},
     },
 };
-use bulla::Realm;
+use bulla::{Realm, feed::Format};
 use futures_util::stream;
 use tokio::{sync::mpsc, time::Instant};
 
@@ -25,7 +25,7 @@ use crate::{
         auth::{Caller, Permission},
         blocking,
         extract::{Query, known_realm},
-        feed::Signed,
+        feed::{Question, Signed},
         listener::Peer,
         problem::Problem,
         stream_credential::{RECHECK_INTERVAL, StreamCredential},
@@ -36,27 +36,24 @@ use crate::{
 const MAX_WAIT: Duration = Duration::from_secs(25);
 /// The longest silence of a stream, for the same reason.
 const MAX_SILENCE: Duration = Duration::from_secs(10);
+/// How long a follower waits for this node to get to a place that it reached at another one.
+const LONGEST_LAG: Duration = Duration::from_secs(1);
 /// Tells nginx, which buffers an answer until it ends or fills 4 KiB, to send each piece at once.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// The question of a follower.
-struct Subscription {
-    realm: Option<Realm>,
-    after: u64,
-    wait: Duration,
-}
 
 /// Reads the revocation feed.
 ///
 /// For verifiers elsewhere, with an API key of the realm `bulla` that has the scope `feed`, or `feed:REALM` for one realm.
-/// Each message is signed. With `Accept: text/event-stream` the answer goes on, an event for each message; `Last-Event-ID`,
+/// Each message is signed, and of the newest format that `Accept` names and this server writes: the first, if it names none. With
+/// `Accept: text/event-stream` the answer goes on, an event for each message; `Last-Event-ID`,
 /// which clients of events send by themselves, then goes before `after`.
 #[utoipa::path(
     get, path = "/v1/revocations",
     params(FeedQuery),
     responses(
         (status = 200, description = "A message of the feed.", headers(("Cache-Control" = String)),
-            content((String = "application/x-ndjson"), (String = "text/event-stream"))),
+            content((String = "application/x-ndjson"), (String = "application/vnd.bulla.feed+ndjson"),
+                (String = "text/event-stream"))),
         BadRequest, Credential, AheadOfLog, Internal, Unavailable,
     )
 )]
@@ -68,36 +65,44 @@ pub(super) async fn revocations(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut credential = StreamCredential::of(&headers, peer).ok_or_else(Problem::unauthorized)?;
-    let mut asked = Subscription {
-        realm: granted(&app, &caller, query.realm).await?,
-        after: query.after.unwrap_or_default(),
-        wait: query.wait.map(|wait| wait.0).unwrap_or_default(),
-    };
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    if text(header::ACCEPT).is_some_and(|accepted| accepted.contains("text/event-stream")) {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let accepted = accepted.collect::<Vec<_>>().join(",");
+    let format = Format::accepted(&accepted).ok_or_else(|| {
+        Problem::bad_request("Accept names no format of the feed that this server writes: it writes versions 1 and 2")
+    })?;
+    let mut asked =
+        Question { format, realm: granted(&app, &caller, query.realm).await?, after: query.after.unwrap_or_default() };
+    let is_stream = accepted.contains("text/event-stream");
+    if is_stream {
         let mut last = headers.get_all("last-event-id").iter();
         if let Some(value) = last.next() {
             let value = value.to_str().ok().filter(|_| last.next().is_none());
             let last = value.and_then(|last| last.parse().ok());
             asked.after = last.ok_or_else(|| Problem::bad_request("Last-Event-ID has to be one number"))?;
         }
+    }
+    // Another node may be ahead of this one for a moment.
+    if asked.after > 0 {
+        app.log_beyond(asked.after - 1, LONGEST_LAG).await;
+    }
+    if is_stream {
         return subscribe(app, asked, credential).await;
     }
-    if !asked.wait.is_zero() {
-        let until = Instant::now() + longest_wait(&app).min(asked.wait);
+    if let Some(wished) = query.wait.map(|wait| wait.0).filter(|wished| !wished.is_zero()) {
+        let until = Instant::now() + longest_wait(&app).min(wished);
         if wait(&app, &mut credential, asked.after, until).await == Waited::Unauthorized {
             app.metrics.admin_refused.inc();
             return Err(Problem::unauthorized());
         }
     }
-    let signed = message(&app, asked.realm, asked.after).await?;
-    Ok(([(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")], signed.bytes)
+    let signed = message(&app, asked).await?;
+    Ok(([(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")], signed.bytes)
         .into_response())
 }
 
 /// The realm that the messages are about: the one asked for, or the only one that the caller has the scope for, or all. A
 /// follower of a mistyped realm would never hear of a revocation.
-async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm>) -> Result<Option<Realm>, Problem> {
+pub(super) async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm>) -> Result<Option<Realm>, Problem> {
     if let Some(realm) = realm {
         caller.needs(app, Permission::in_realm(Scope::Feed, realm))?;
     }
@@ -107,11 +112,11 @@ async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm>) -> Resul
     known_realm(app, realm).await.map(|()| Some(realm))
 }
 
-async fn message(app: &Arc<App>, realm: Option<Realm>, after: u64) -> Result<Signed, Problem> {
+async fn message(app: &Arc<App>, question: Question) -> Result<Signed, Problem> {
     let app = Arc::clone(app);
     blocking::run(move || {
         let feed = app.feed.as_ref().ok_or_else(Problem::no_feed)?;
-        feed.message(realm, after)
+        feed.message(question)
     })
     .await?
 }
@@ -159,8 +164,8 @@ fn longest_wait(app: &App) -> Duration {
 
 /// Sends messages until the follower's API key ends: the first one at once, then one for each change, and one without changes
 /// before the last one is stale. A comment is sent if the stream would be silent for too long.
-async fn subscribe(app: Arc<App>, asked: Subscription, mut credential: StreamCredential) -> Result<Response, Problem> {
-    let first = message(&app, asked.realm, asked.after).await?;
+async fn subscribe(app: Arc<App>, asked: Question, mut credential: StreamCredential) -> Result<Response, Problem> {
+    let first = message(&app, asked).await?;
     let (sender, events) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut next = first;
@@ -182,7 +187,7 @@ async fn subscribe(app: Arc<App>, asked: Subscription, mut credential: StreamCre
                     return;
                 }
             }
-            next = match message(&app, asked.realm, seq).await {
+            next = match message(&app, Question { after: seq, ..asked }).await {
                 Ok(message) if !*app.stopping.borrow() => message,
                 // The client connects again, and gets the error then.
                 _ => return,

@@ -8,6 +8,7 @@ mod introspect;
 mod jwks;
 mod realms;
 mod self_revoke;
+mod snapshot;
 mod verify;
 
 use std::sync::Arc;
@@ -81,6 +82,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     verifying_routes()
         .routes(routes!(feed::revocations).layer(CompressionLayer::new()))
+        .routes(routes!(snapshot::snapshot_manifest))
+        .routes(routes!(snapshot::snapshot_body))
         .routes(routes!(followers::report))
         .routes(routes!(followers::uses))
         .routes(routes!(self_revoke::self_revoke))

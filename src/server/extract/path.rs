@@ -27,6 +27,12 @@ impl<S: Send + Sync, T: PathSegment> FromRequestParts<S> for PathParam<T> {
     }
 }
 
+impl PathSegment for String {
+    fn parse(segment: &str) -> Result<Self, String> {
+        Ok(segment.to_owned())
+    }
+}
+
 impl PathSegment for ApiKeyId {
     fn parse(segment: &str) -> Result<Self, String> {
         segment.parse().map_err(|error| format!("{error}"))

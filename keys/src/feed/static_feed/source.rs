@@ -18,7 +18,9 @@ use super::{
 use crate::{
     feed::{
         Answer, FeedState, FollowError, FollowerError, FollowerHandle, Message, MessageSource, Question, VerifyingKey,
-        WhenStale, follower_state::FollowerState, handle,
+        WhenStale,
+        follower_state::{FollowerState, Moment},
+        handle,
     },
     keyring_id::KeyringId,
     realm::Realm,
@@ -82,7 +84,7 @@ impl PublishedSource {
         clock: impl Fn() -> u64 + Send + 'static,
     ) -> Result<FollowerHandle, FollowerError> {
         let (trusted, followed) = (self.trusted, (verifier.clone(), when_stale));
-        let state = FollowerState::new(FeedState::new(realm), trusted, followed, clock());
+        let state = FollowerState::new(FeedState::new(realm), trusted, followed, Moment::first(clock()));
         handle::start(Box::new(self), state, None, clock)
     }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{BaseName, FileName, HeadObject, PublishedSource, write_base};
 use crate::{
     api_key::ApiKeyId,
-    feed::{Answer, FeedState, FollowError, Head, LogId, Message, MessageSource, Question, SigningKey},
+    feed::{Answer, FeedState, FollowError, Format, Head, LogId, Message, MessageSource, Question, SigningKey},
     key_version::KeyVersion,
     keyring::VersionState,
     keyring_id::KeyringId,
@@ -32,6 +32,7 @@ fn id() -> ApiKeyId {
 /// A message that was the newest one at `at`, with these changes at these places.
 fn message(log: u8, after: u64, seq: u64, at: u64, changes: &[(u64, Change)]) -> Vec<u8> {
     let head = Head {
+        format: Format::V1,
         keyring_id: keyring_id(),
         log_id: LogId::from_bytes([log; 16]),
         realm: None,
@@ -42,6 +43,7 @@ fn message(log: u8, after: u64, seq: u64, at: u64, changes: &[(u64, Change)]) ->
         next_update: at + 60,
         keyring_serial: 3,
         versions: vec![(KeyVersion::FIRST, VersionState::Active)],
+        live: None,
     };
     let events: Vec<_> = changes.iter().map(|(seq, change)| RevocationEvent::at_once(*seq, *change)).collect();
     Message::write(&head, &events, &key()).expect("a message")

@@ -1,0 +1,160 @@
+//! `GET /v1/revocations/snapshot` and `/v1/revocations/snapshots/NAME`: the snapshots of `docs/FEED.md`.
+
+use std::{ops::Range, sync::Arc};
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::feed::granted;
+use crate::{
+    api::{
+        feed::SnapshotQuery,
+        responses::{BadRequest, Credential, Internal, NoSnapshot, Unavailable},
+        schema,
+    },
+    server::{
+        App,
+        auth::Caller,
+        blocking,
+        extract::{PathParam, Query},
+        problem::Problem,
+    },
+};
+
+/// Reads the manifest of a snapshot of the revocation feed.
+///
+/// For followers that begin: it names a body that holds everything which the log says at one place, in few bytes. Signed as a
+/// message is, and with the same authorization.
+#[utoipa::path(
+    get, path = "/v1/revocations/snapshot",
+    params(SnapshotQuery),
+    responses(
+        (status = 200, description = "The manifest.", headers(("Cache-Control" = String)),
+            content((String = "application/x-ndjson"))),
+        BadRequest, Credential, Internal, Unavailable,
+    )
+)]
+pub(super) async fn snapshot_manifest(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<SnapshotQuery>,
+) -> Result<Response, Problem> {
+    let realm = granted(&app, &caller, query.realm).await?;
+    let feed = app.feed.as_ref().ok_or_else(Problem::no_feed)?;
+    let (log_id, end) = app.revocations.place();
+    let log_id = log_id.ok_or_else(Problem::internal)?;
+    let write = || {
+        let app = Arc::clone(&app);
+        async move { blocking::run(move || app.feed.as_ref().ok_or_else(Problem::no_feed)?.write_snapshot(realm)).await? }
+    };
+    let written = feed.snapshots.newest(realm, (&log_id, end), write).await?;
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
+    Ok((headers, written.manifest.clone()).into_response())
+}
+
+/// Reads the body of a snapshot.
+///
+/// The manifest has the SHA-256 of each of its chunks. `Range` reads on from where a download was cut off.
+#[utoipa::path(
+    get, path = "/v1/revocations/snapshots/{name}",
+    params(("name" = inline(schema::SnapshotName), Path, description = "The name of the body, as the manifest gives it."), SnapshotQuery),
+    responses(
+        (status = 200, description = "The body.", headers(("ETag" = String), ("Accept-Ranges" = String)),
+            content((Vec<u8> = "application/octet-stream"))),
+        (status = 206, description = "The part of it that `Range` names.", headers(("Content-Range" = String)),
+            content((Vec<u8> = "application/octet-stream"))),
+        (status = 416, description = "The body has no such part.", headers(("Content-Range" = String))),
+        BadRequest, Credential, NoSnapshot, Internal, Unavailable,
+    )
+)]
+pub(super) async fn snapshot_body(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    PathParam(name): PathParam<String>,
+    Query(query): Query<SnapshotQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let realm = granted(&app, &caller, query.realm).await?;
+    let feed = app.feed.as_ref().ok_or_else(Problem::no_feed)?;
+    let written = feed.snapshots.named(realm, &name).ok_or_else(Problem::no_snapshot)?;
+    let tag = format!("\"{name}\"");
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|condition| condition == tag));
+    let (body, whole) = (&written.body, written.body.len());
+    let (status, part, range) = match range.map_or(Asked::All, |range| asked(range, whole)) {
+        Asked::All => (StatusCode::OK, body.clone(), None),
+        Asked::Part(part) => {
+            let range = format!("bytes {}-{}/{whole}", part.start, part.end - 1);
+            (StatusCode::PARTIAL_CONTENT, body.slice(part), Some(range))
+        }
+        Asked::Outside => (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new(), Some(format!("bytes */{whole}"))),
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CACHE_CONTROL, "private, max-age=86400, immutable"),
+        (header::ACCEPT_RANGES, "bytes"),
+        (header::ETAG, &tag),
+    ];
+    Ok((status, headers, range.map(|range| [(header::CONTENT_RANGE, range)]), part).into_response())
+}
+
+/// What a header `Range` asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Asked {
+    /// It is not understood, or of several parts, and not heeded.
+    All,
+    Part(Range<usize>),
+    Outside,
+}
+
+fn asked(range: &str, length: usize) -> Asked {
+    let part = range.trim().strip_prefix("bytes=").and_then(|part| part.split_once('-'));
+    let number = |text: &str| text.trim().parse::<usize>().ok();
+    let (first, last) = match part {
+        Some(("", last)) => match number(last) {
+            Some(last) => (length.saturating_sub(last), length),
+            None => return Asked::All,
+        },
+        Some((first, "")) => match number(first) {
+            Some(first) => (first, length),
+            None => return Asked::All,
+        },
+        Some((first, last)) => match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => (first, last.saturating_add(1).min(length)),
+            _ => return Asked::All,
+        },
+        None => return Asked::All,
+    };
+    if first < last { Asked::Part(first..last) } else { Asked::Outside }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_range_is_served_and_what_is_not_understood_is_not_heeded() {
+        for (range, expected) in [
+            ("bytes=0-", Asked::Part(0..10)),
+            ("bytes=4-", Asked::Part(4..10)),
+            ("bytes=4-4", Asked::Part(4..5)),
+            ("bytes=4-99", Asked::Part(4..10)),
+            ("bytes=-3", Asked::Part(7..10)),
+            ("bytes=-99", Asked::Part(0..10)),
+            ("bytes=10-", Asked::Outside),
+            ("bytes=10-12", Asked::Outside),
+            ("bytes=-0", Asked::Outside),
+            ("bytes=5-4", Asked::All),
+            ("bytes=0-1,4-5", Asked::All),
+            ("bytes=a-5", Asked::All),
+            ("lines=1-2", Asked::All),
+            ("bytes", Asked::All),
+        ] {
+            assert_eq!(asked(range, 10), expected, "{range}");
+        }
+    }
+}

@@ -41,8 +41,13 @@ pub(super) fn verify(deployment: &Deployment, text: &str, wanted: &Wanted) -> Re
         read_imported_keys(&imported, store, &deployment.config)?;
     }
     let importing = importing_realms(&deployment.config);
-    let state =
-        VerifierState { verifier: &verifier, stale: &Stale::Nothing, imported: &imported, importing: &importing };
+    let state = VerifierState {
+        verifier: &verifier,
+        stale: &Stale::Nothing,
+        imported: &imported,
+        importing: &importing,
+        missing: &[],
+    };
     let hashes = Hashes { deployment, store, document };
     let mut step = decide(&state, text, wanted, clock::now_seconds());
     loop {

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use bulla::{
     Issuer, Realm, Verifier,
     feed::FeedState,
-    keyring::{ExportedKeyring, Keyring, KeyringDocument, KeyringId},
+    keyring::{ExportedKeyring, KeyVersion, Keyring, KeyringDocument, KeyringId},
     revocation::Revocations,
 };
 
@@ -38,6 +38,8 @@ pub(crate) struct Loaded {
     pub(crate) default_realms: Vec<Realm>,
     /// The realms that accept imported keys.
     importing: Vec<Realm>,
+    /// Key versions that an edge has heard of and has no keys of.
+    missing: Vec<(Realm, KeyVersion)>,
     pub(crate) document: KeyringDocument,
     pub(crate) issuer: Issuer,
     /// Without revocations.
@@ -114,7 +116,8 @@ impl Snapshot {
 
     /// What a verification goes by.
     pub(super) fn state<'s>(&'s self, imported: &'s ImportedKeys) -> VerifierState<'s> {
-        VerifierState { verifier: &self.verifier, stale: &self.stale, imported, importing: &self.importing }
+        let (verifier, stale) = (&self.verifier, &self.stale);
+        VerifierState { verifier, stale, imported, importing: &self.importing, missing: &self.missing }
     }
 
     /// The realms whose revocations are too old to accept a key by.
@@ -171,6 +174,7 @@ impl Loaded {
             counters: metrics.keyring_loaded(&document),
             default_realms: config.default_realms(),
             importing: importing_realms(&config),
+            missing: Vec::new(),
             config,
             keys,
             document,
@@ -196,6 +200,7 @@ impl Loaded {
             counters: metrics.keyring_loaded(&document),
             default_realms: config.default_realms(),
             importing: Vec::new(),
+            missing: exported.missing(feed.versions()),
             config,
             keys,
             document,

@@ -23,7 +23,7 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
-use bulla::{Opened, Realm, Rejection, SecretCheck, Verifier, VerifyError};
+use bulla::{ApiKey, ApiKeyId, Opened, Realm, Rejection, SecretCheck, Verifier, VerifyError, keyring::KeyVersion};
 
 pub(crate) use self::{
     accepted::Accepted,
@@ -46,6 +46,8 @@ pub(crate) struct VerifierState<'s> {
     pub(crate) imported: &'s ImportedKeys,
     /// The realms that accept imported keys.
     pub(crate) importing: &'s [Realm],
+    /// Key versions that exist, and whose keys are missing here: an edge has no new export yet.
+    pub(crate) missing: &'s [(Realm, KeyVersion)],
 }
 
 /// What comes next.
@@ -87,6 +89,14 @@ impl VerifierState<'_> {
     fn accept(&self, accepted: Accepted) -> Verdict {
         if self.stale.covers(accepted.id().realm()) { Err(VerifyError::Stale) } else { Ok(accepted) }
     }
+
+    /// Whether the text names a key version that is only unknown here.
+    fn is_missing(&self, text: &str) -> bool {
+        let names = |id: ApiKeyId| {
+            self.missing.iter().any(|(realm, version)| (*realm, version.number()) == (id.realm(), id.version()))
+        };
+        !self.missing.is_empty() && text.parse::<ApiKey>().is_ok_and(|key| names(key.id()))
+    }
 }
 
 /// Begins to verify `text` at `now`, in Unix seconds.
@@ -98,6 +108,10 @@ pub(crate) fn decide(state: &VerifierState<'_>, text: &str, wanted: &Wanted, now
         Ok(Opened::Secret(check)) => Step::Ask(Pending::SecretHalf(check)),
         Err(VerifyError::Rejected(rejection @ (Rejection::Malformed | Rejection::Checksum))) => {
             imported::decide(state, text, wanted, now, rejection)
+        }
+        // It may be a good key: whoever has the version can tell.
+        Err(VerifyError::Rejected(Rejection::VersionUnknown)) if state.is_missing(text) => {
+            Step::Done(Err(VerifyError::Stale))
         }
         Err(error) => Step::Done(Err(error)),
     }

@@ -73,7 +73,13 @@ impl Moment {
     fn state(&self) -> VerifierState<'_> {
         static REALMS: std::sync::OnceLock<[Realm; 1]> = std::sync::OnceLock::new();
         let importing = REALMS.get_or_init(|| [realm()]);
-        VerifierState { verifier: &self.verifier, stale: &self.stale, imported: &self.imported, importing }
+        VerifierState {
+            verifier: &self.verifier,
+            stale: &self.stale,
+            imported: &self.imported,
+            importing,
+            missing: &[],
+        }
     }
 }
 

@@ -216,3 +216,22 @@ fn of_several_sources_one_that_answers_is_enough_and_the_others_show() {
     assert_eq!(edge.metric("bulla_follow_sources_failing"), 2);
     assert!(!ready(&edge).1.contains("\"follow\""), "it is not overdue");
 }
+
+#[test]
+fn a_published_feed_is_followed_like_a_node() {
+    let deployment = Deployment::new();
+    let published = tempfile::tempdir().expect("a folder");
+    let path = published.path().to_str().expect("UTF-8");
+    let revoked = deployment.issue_text("live", &[]);
+    let good = deployment.issue_text("live", &[]);
+    deployment.run(&["revoke", &id(&revoked)]).ok();
+    deployment.run(&["feed", "publish", "--once", path]).ok();
+    let folder = Edge::new(&deployment, &[&format!("file:{path}/head")], &["live"]);
+    std::fs::remove_file(folder.file("feed-api.key")).expect("it needs none");
+    let edge = folder.start();
+    edge.until("the files", |edge| ready(edge) == (true, "[]".to_owned()));
+    assert!(is_active(&edge, &good) && is_refused(&edge, &revoked));
+    deployment.run(&["revoke", &id(&good)]).ok();
+    deployment.run(&["feed", "publish", "--once", path]).ok();
+    edge.until("the next ones", |edge| is_refused(edge, &good));
+}

@@ -131,10 +131,15 @@ enum Waited {
     Unauthorized,
 }
 
-/// Waits for entries behind `seq`, until a deadline, and only while the follower's key is accepted.
+/// Waits for entries behind `seq`, or for another keyring, until a deadline, and only while the follower's key is accepted.
 async fn wait(app: &Arc<App>, credential: &mut StreamCredential, seq: u64, until: Instant) -> Waited {
+    let mut keyrings = app.live.keyrings();
     loop {
-        let changed = app.log_beyond(seq, RECHECK_INTERVAL.min(until - Instant::now())).await;
+        // A compromise is news, too.
+        let changed = tokio::select! {
+            changed = app.log_beyond(seq, RECHECK_INTERVAL.min(until - Instant::now())) => changed,
+            changed = keyrings.changed() => changed.is_ok(),
+        };
         match credential.holds(app).await {
             false => return Waited::Unauthorized,
             true if changed => return Waited::Changed,

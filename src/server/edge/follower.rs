@@ -164,7 +164,7 @@ impl Follower {
             // What is on the way to the end is written down as a whole there.
             Answer::Part { .. } => self.writer.whole(),
         }
-        Ok(if after.0 > before.0 { Took::News } else { Took::Nothing })
+        Ok(if (after.0, after.1) > (before.0, before.1) { Took::News } else { Took::Nothing })
     }
 
     /// Puts what was kept on disk in force.

@@ -112,7 +112,7 @@ impl State {
         }
         for (realm, versions) in missing {
             told.push(format!(
-                "the export of the realm {realm} lacks key version {}, whose API keys are rejected here: make it anew where the \
+                "the export of the realm {realm} lacks key version {}, whose API keys it cannot tell: make it anew where the \
                  keyring is, with `bulla keyring export --realm {realm}`, and put it into follow.exports",
                 versions.join(", ")
             ));

@@ -163,6 +163,7 @@ impl World {
                 stale: &Stale::Nothing,
                 imported: &ImportedKeys::default(),
                 importing: &[],
+                missing: &[],
             };
             let step = decide(&state, &key.texts[text].text, &wanted(), clock::now_seconds());
             let accepted = matches!(step, Step::Done(Ok(_)) | Step::Ask(_));

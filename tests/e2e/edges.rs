@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
+    command::{bulla, finish},
     deployment::{APP, Deployment},
     edge::Edge,
     envoy::{Envoy, Question},
@@ -234,4 +235,38 @@ fn a_published_feed_is_followed_like_a_node() {
     deployment.run(&["revoke", &id(&good)]).ok();
     deployment.run(&["feed", "publish", "--once", path]).ok();
     edge.until("the next ones", |edge| is_refused(edge, &good));
+}
+
+#[test]
+fn an_edge_reports_its_place_and_the_uses_of_keys() {
+    let deployment = Deployment::new();
+    let node = Server::start_with(&deployment, &[("BULLA_LAST_USED__FLUSH_INTERVAL", "100ms")]);
+    let folder = Edge::new(&deployment, &[&at(&node.data.address)], &["live"]);
+    folder.configure("# name = \"edge-1\"", "name = \"edge-1\"");
+    let edge = folder.start_with(&[("BULLA_LAST_USED__FLUSH_INTERVAL", "100ms")]);
+    let shown = || {
+        let fleet = deployment.run(&["fleet", "--json"]).ok().json().to_string();
+        fleet.contains("\"edge-1\"") && fleet.contains("\"edge\"")
+    };
+    edge.until("that it is registered", |_| shown());
+    let key = deployment.issue_text("live", &[]);
+    edge.until("the first message", |edge| ready(edge).0);
+    assert!((0..3).all(|_| is_active(&edge, &key)));
+    edge.until("the uses", |_| node.admin.get(&format!("/v1/api-keys/{}", id(&key))).json()["use_count"] == 3);
+
+    // A revocation that waits hears of the edge, and knows when it is gone.
+    let url = at(&node.admin.address);
+    deployment.secret_file("admin-api.key", &deployment.admin_key);
+    let revoke = |key: &str, wait: &str| {
+        let mut command = bulla(deployment.path());
+        command.args(["revoke", &id(key), "--wait", wait, "--server", &url]);
+        finish(command.env("BULLA_ADMIN_KEY_FILE", deployment.file("admin-api.key")), "")
+    };
+    let other = deployment.issue_text("live", &[]);
+    let ran = revoke(&key, "20s");
+    assert_eq!(ran.code, 0, "{} {}", ran.out, ran.err);
+    assert!(is_refused(&edge, &key), "it is in force there when the command returns");
+    edge.signal("KILL");
+    let ran = revoke(&other, "2s");
+    assert!(ran.code == 3 && format!("{}{}", ran.out, ran.err).contains("edge-1"), "{} {}", ran.out, ran.err);
 }

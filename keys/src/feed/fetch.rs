@@ -89,16 +89,22 @@ impl HttpSource {
 
     /// Posts reports of followers to it, in the form of [`FollowerReport::body`](super::FollowerReport::body).
     pub fn report(&self, body: &str) -> Result<(), FollowError> {
-        let request = self.agent().post(self.followers()).header("Authorization", self.authorization.clone());
+        self.post("/v1/followers", body)
+    }
+
+    /// Posts uses of API keys at a follower to it: `POST /v1/followers/uses` of `docs/FEED.md`.
+    pub fn report_uses(&self, body: &str) -> Result<(), FollowError> {
+        self.post("/v1/followers/uses", body)
+    }
+
+    /// Posts to an endpoint beside the feed.
+    fn post(&self, path: &str, body: &str) -> Result<(), FollowError> {
+        let server = self.address.strip_suffix("/v1/revocations").unwrap_or(&self.address);
+        let request = self.agent().post(format!("{server}{path}")).header("Authorization", self.authorization.clone());
         let request = request.header("Content-Type", "application/json");
         let answer = request.config().timeout_global(Some(REPORT_TIMEOUT)).build().send(body);
         let answer = answer.map_err(|error| FollowError::Unreachable(error.to_string().into()))?;
         if answer.status().is_success() { Ok(()) } else { Err(FollowError::Status(answer.status().as_u16())) }
-    }
-
-    /// Where followers report: beside the feed.
-    fn followers(&self) -> String {
-        format!("{}/v1/followers", self.address.strip_suffix("/v1/revocations").unwrap_or(&self.address))
     }
 
     fn agent(&self) -> &Agent {

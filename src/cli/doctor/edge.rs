@@ -64,7 +64,8 @@ fn check_sources(follow: &FollowConfig, kept: Option<FeedState>, now: u64, repor
         }
     };
     let mut newest = kept;
-    for source in sources {
+    for opened in sources {
+        let source = &opened.source;
         let mut state = newest.clone().unwrap_or_else(|| FeedState::new(follow.realm));
         let question = Question { after: state.seq(), log_id: state.log_id(), wait: 0 };
         let trusted = (follow.keyring_id, &follow.public_key);

@@ -6,13 +6,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bulla::feed::MessageSource;
 use rand::{TryRng, rngs::SysRng};
 
-use super::follower::Follower;
+use super::{follower::Follower, sources::Opened};
 
 /// The sources, of which each may be opened anew.
-pub(super) type Sources = Arc<[ArcSwap<Arc<dyn MessageSource>>]>;
+pub(super) type Sources = Arc<[ArcSwap<Opened>]>;
 
 /// Asks until the sender of `stop` is gone. The process does not wait for a question that is on its way.
 pub(super) fn start(follower: &Arc<Follower>, sources: &Sources) -> std::io::Result<Vec<mpsc::Sender<()>>> {
@@ -28,8 +27,8 @@ pub(super) fn start(follower: &Arc<Follower>, sources: &Sources) -> std::io::Res
 fn ask(follower: &Weak<Follower>, sources: &Sources, number: usize, stopped: &mpsc::Receiver<()>) {
     loop {
         let Some(question) = follower.upgrade().map(|follower| follower.question(number)) else { return };
-        let source = sources[number].load_full();
-        let answer = source.ask(&question);
+        let opened = sources[number].load_full();
+        let answer = opened.source.ask(&question);
         let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
         let Some(pause) = follower.upgrade().map(|follower| follower.take(number, answer, random)) else { return };
         match stopped.recv_timeout(pause) {

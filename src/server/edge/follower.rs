@@ -2,12 +2,12 @@
 //! here, one change after another.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
 use bulla::{
-    feed::{Answer, FeedError, FeedState, FollowError, LogId, Question, VerifyingKey},
+    feed::{Answer, FeedError, FeedState, FollowError, LogId, Question, Reporter, VerifyingKey},
     keyring::{ExportedKeyring, KeyringId},
     revocation::{Revocations, SweepClock},
 };
@@ -29,6 +29,8 @@ pub(crate) struct Follower {
     pub(super) shown: FollowMetrics,
     pub(super) metrics: Arc<Metrics>,
     pub(super) writer: Writer,
+    /// Hears of every change; set once where there is a node to report to.
+    pub(super) reporter: OnceLock<Reporter>,
     /// The keyring that is followed, and what signs its feed.
     trusted: (KeyringId, VerifyingKey),
     state: Mutex<State>,
@@ -47,6 +49,8 @@ pub(super) struct State {
     pub(super) heard: Option<Instant>,
     /// When that message was signed, in Unix seconds.
     pub(super) current: Option<u64>,
+    /// Messages that were refused.
+    pub(super) refused: u64,
     /// Logs that were left for another one.
     left: Vec<LogId>,
     part: usize,
@@ -78,11 +82,13 @@ impl Follower {
             sources,
             valid_for: 0,
             heard: None,
+            refused: 0,
             left: Vec::new(),
             part: 0,
             sweep_clock: None,
         };
-        Follower { live, health, shown, metrics, writer: Writer::default(), trusted, state: Mutex::new(state) }
+        let (writer, reporter, state) = (Writer::default(), OnceLock::new(), Mutex::new(state));
+        Follower { live, health, shown, metrics, writer, reporter, trusted, state }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -119,6 +125,7 @@ impl Follower {
             Err(error) => {
                 if let FollowError::Refused(refused) = &error {
                     self.shown.refused(refused.code());
+                    state.refused += 1;
                 }
                 let behind = error.is_behind();
                 // One node may lag behind the others; once the state is stale, no source is ahead of this one.
@@ -159,6 +166,9 @@ impl Follower {
         }
         self.judge(&state, now);
         drop(state);
+        if let Some(reporter) = self.reporter.get() {
+            reporter.changed();
+        }
         match answer {
             Answer::Next(bytes) => self.writer.add(&bytes.into()),
             // What is on the way to the end is written down as a whole there.

@@ -10,6 +10,7 @@ mod in_force;
 mod no_store;
 mod pause;
 mod reload;
+mod report;
 mod source_state;
 mod sources;
 
@@ -65,6 +66,7 @@ pub(super) struct Edge {
     follower: Arc<Follower>,
     sources: Sources,
     folder: Option<StateFolder>,
+    name: String,
     reload: Option<Reload>,
     asking: Vec<mpsc::Sender<()>>,
     writing: Option<thread::JoinHandle<()>>,
@@ -94,7 +96,7 @@ impl Edge {
         let keyring = exports.keyring(follow.keyring_id);
         let live = Arc::new(Live::new(Loaded::of_edge(&parts, &keyring, &feed, &metrics)));
         let health = Arc::new(Health::default());
-        let names = opened.iter().map(|source| SourceState::new(source.name())).collect();
+        let names = opened.iter().map(|opened| SourceState::new(opened.source.name())).collect();
         let trusted = (follow.keyring_id, follow.public_key);
         let follower = Follower::new(
             (Arc::clone(&live), Arc::clone(&health)),
@@ -119,6 +121,7 @@ impl Edge {
             follower,
             sources,
             folder: Some(folder),
+            name,
             reload: Some(reload),
             asking: Vec::new(),
             writing: None,
@@ -131,6 +134,16 @@ impl Edge {
             Ok(asking) => self.asking = asking,
             Err(error) => tracing::error!(%error, "not every source has a thread"),
         }
+        match report::start(&self.follower, &self.sources, self.name.clone()) {
+            Ok(Some(reporter)) => {
+                // It is set nowhere else.
+                let _set_already = self.follower.reporter.set(reporter);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the fleet hears nothing of this edge: there is no thread for it"),
+        }
+        let (core, sources, stopped) = (self.core.clone(), Arc::clone(&self.sources), stop.clone());
+        tasks.spawn_blocking(move || report::report_uses(&core, &sources, &stopped));
         if let Some(folder) = self.folder.take() {
             let follower = Arc::clone(&self.follower);
             let write = move || follower.writer.run(&folder, &follower.health, || follower.save());
@@ -143,12 +156,11 @@ impl Edge {
         if let Some(reload) = self.reload.take() {
             tasks.spawn(reload.run(stop.clone()));
         }
-        let (follower, core, stopped) = (Arc::clone(&self.follower), self.core.clone(), stop.clone());
+        let (follower, stopped) = (Arc::clone(&self.follower), stop.clone());
         tasks.spawn_blocking(move || {
             let mut swept = Instant::now();
             while !*stopped.borrow() {
                 thread::sleep(TICK);
-                core.verification.last_used.collect();
                 follower.tick();
                 if swept.elapsed() >= SWEEP_INTERVAL {
                     follower.sweep(std::mem::replace(&mut swept, Instant::now()).elapsed());

@@ -13,21 +13,28 @@ use crate::{config::FollowConfig, input_file};
 
 const FEED: &str = "/v1/revocations";
 
+/// A source that was opened.
+pub(crate) struct Opened {
+    pub(crate) source: Arc<dyn MessageSource>,
+    /// The same, where it is a node or a relay: it takes reports.
+    pub(super) node: Option<Arc<HttpSource>>,
+}
+
 /// All of them, in their order.
-pub(crate) fn open_all(follow: &FollowConfig) -> Result<Vec<Arc<dyn MessageSource>>, EdgeError> {
+pub(crate) fn open_all(follow: &FollowConfig) -> Result<Vec<Opened>, EdgeError> {
     if follow.sources.is_empty() {
         return Err(EdgeError::NoSource);
     }
     follow.sources.iter().map(|url| open(url, follow)).collect()
 }
 
-fn open(url: &str, follow: &FollowConfig) -> Result<Arc<dyn MessageSource>, EdgeError> {
+fn open(url: &str, follow: &FollowConfig) -> Result<Opened, EdgeError> {
     if is_published(url) {
         let mut source = PublishedSource::new(url, follow.keyring_id, follow.public_key)?;
         if let Some(roots) = &follow.roots {
             source = source.trusting_roots(&read(roots)?)?;
         }
-        return Ok(Arc::new(source));
+        return Ok(Opened { source: Arc::new(source), node: None });
     }
     let path = follow.api_key.as_ref().ok_or_else(|| EdgeError::NoApiKey(url.to_owned()))?;
     let api_key: ApiKey = read_secret_file(path)?.trim().parse().map_err(|_| EdgeError::ApiKey(path.clone()))?;
@@ -38,7 +45,8 @@ fn open(url: &str, follow: &FollowConfig) -> Result<Arc<dyn MessageSource>, Edge
     if let (Some(chain), Some(key)) = (&follow.client_certificate, &follow.client_key) {
         source = source.showing(&read(chain)?, read_secret_file(key)?.as_bytes())?;
     }
-    Ok(Arc::new(source))
+    let node = Arc::new(source);
+    Ok(Opened { source: Arc::clone(&node) as _, node: Some(node) })
 }
 
 /// Whether this names the files of `bulla feed publish`, which take no API key.

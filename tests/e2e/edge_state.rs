@@ -1,6 +1,6 @@
 //! What an edge keeps on disk: it starts from there without any node, and takes nothing else for it.
 
-use super::edges::{could_not_tell, free_port, is_active, is_refused, ready, revoke};
+use super::edges::{OFTEN, could_not_tell, free_port, is_active, is_refused, ready, revoke};
 use crate::support::{deployment::Deployment, edge::Edge, mount::Mount, server::Server};
 
 /// A node at a fixed address, an edge that followed it, and a key that was revoked meanwhile.
@@ -15,7 +15,6 @@ struct World {
 impl World {
     fn new(max_stale: &str) -> Self {
         let deployment = Deployment::new();
-        deployment.configure("valid_for = \"60s\"\n\n[assertion]", "valid_for = \"2s\"\n\n[assertion]");
         let address = free_port();
         let edge = Edge::new(&deployment, &[&format!("http://{address}")], &["live"]);
         edge.configure("max_stale = \"1h\"", &format!("max_stale = \"{max_stale}\""));
@@ -24,7 +23,7 @@ impl World {
     }
 
     fn node(&self) -> Server {
-        Server::start_on(&self.address, &self.deployment, &[])
+        Server::start_on(&self.address, &self.deployment, &OFTEN)
     }
 
     /// Follows until the revocation is on disk; the node is gone then.

@@ -70,8 +70,7 @@ impl World {
     fn new() -> Self {
         let deployment = Deployment::new();
         deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"1s\"");
-        deployment.configure("valid_for = \"60s\"\n\n[assertion]", "valid_for = \"2s\"\n\n[assertion]");
-        let node = Server::start(&deployment);
+        let node = Server::start_with(&deployment, &super::edges::OFTEN);
         let folder = Edge::new(&deployment, &[&format!("http://{}", node.data.address)], &["live"]);
         folder.configure("max_stale = \"1h\"", "max_stale = \"4s\"");
         let made = folder.run(&["edge", "caller", "test", "--json"]).ok().json();

@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::{
     assertion::{AssertionError, Assertions},
     belonging,
-    config::{Config, ConfigError, Span},
+    config::{Config, ConfigError, Span, StoreUrl},
     escrow,
     imported::HmacKeyError,
     keyring_file::{self, KeyringLock, Replaced},
@@ -148,7 +148,7 @@ impl Deployment {
 
     /// The store, which must exist.
     pub(crate) fn store(&self) -> Result<Arc<dyn Store>, DeploymentError> {
-        Ok(store::open(&self.config.store.url, &self.config.folder, false)?)
+        Ok(store::open(&self.config.store, &self.config.folder, false)?)
     }
 
     /// The keyring document: authenticated, and not older than the store remembers.
@@ -222,7 +222,7 @@ impl Deployment {
         }
         let store = match self.store() {
             Ok(store) => store,
-            Err(DeploymentError::Store(StoreError::Missing(_))) => return Ok(()),
+            Err(DeploymentError::Store(StoreError::Missing(_) | StoreError::NoSchema(_))) => return Ok(()),
             Err(error) => return Err(error),
         };
         let memories = store.keyring_memories()?;
@@ -321,7 +321,10 @@ impl Deployment {
 
     /// Where the store is, if it is a file.
     pub(crate) fn store_path(&self) -> Option<PathBuf> {
-        self.config.store.url.strip_prefix("sqlite:").map(|path| self.config.folder.join(path))
+        match self.config.store.parsed() {
+            Ok(StoreUrl::Sqlite(path)) => Some(self.config.folder.join(path)),
+            _ => None,
+        }
     }
 
     /// Where the keyring document is.

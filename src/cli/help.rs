@@ -8,7 +8,7 @@ use clap::Command;
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["quickstart", "init", "serve", "status", "doctor"]),
     ("API keys", &["issue", "verify", "inspect", "revoke", "reveal", "keys"]),
-    ("Master keys, fleet and records", &["keyring", "fleet", "edge", "audit", "feed"]),
+    ("Master keys, fleet and records", &["keyring", "fleet", "edge", "audit", "store", "feed"]),
     ("Other", &["completions", "help"]),
 ];
 

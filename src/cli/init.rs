@@ -4,6 +4,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
@@ -26,17 +27,19 @@ use super::{
 use crate::{
     api::issue::{NEVER, NewApiKey},
     clock,
-    config::{Config, DEFAULT},
+    config::{Config, DEFAULT, StoreUrl},
     deployment::Deployment,
     keyring_file::write_new,
     scope::Scope,
-    store,
+    store::{self, Store},
 };
 
 const MASTER_FILE: &str = "master-1.key";
 const MAC_FILE: &str = "keyring-mac.key";
 const FEED_FILE: &str = "feed-signing.key";
 const PEPPER_FILE: &str = "pepper-1.key";
+/// The store in the default configuration.
+const SQLITE: &str = "url = \"sqlite:bulla.db\"";
 /// The file that gets the first admin API key if it cannot be shown.
 const ADMIN_KEY_FILE: &str = "admin-api.key";
 
@@ -48,6 +51,15 @@ pub(super) struct Init {
     /// The folder to create them in
     #[arg(default_value = ".")]
     dir: PathBuf,
+    /// A PostgreSQL database for the store: postgres://ROLE@HOST/DATABASE
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
+    /// Where the role's password is: file:PATH (from DIR), env:NAME or credential:NAME
+    #[arg(long, value_name = "WHERE", requires = "store")]
+    store_password: Option<String>,
+    /// The authority that issues the database server's certificate
+    #[arg(long, value_name = "FILE", requires = "store")]
+    store_ca: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -57,7 +69,7 @@ pub(super) struct Init {
 struct Initialized {
     config: PathBuf,
     keyring: PathBuf,
-    store: PathBuf,
+    store: String,
     admin_api_key: String,
 }
 
@@ -70,10 +82,11 @@ pub(super) struct NewDeployment {
 impl Init {
     pub(super) fn run(self) -> Outcome {
         output::can_show()?;
-        let new = create(&self.dir)?;
+        let text = self.configuration()?;
+        let new = create(&self.dir, &text)?;
         let made = Initialized {
             keyring: self.dir.join("keyring.toml"),
-            store: self.dir.join("bulla.db"),
+            store: self.store.clone().unwrap_or_else(|| self.dir.join("bulla.db").display().to_string()),
             config: new.config,
             admin_api_key: new.admin_api_key.expose_secret().to_owned(),
         };
@@ -81,6 +94,23 @@ impl Init {
             Ok(()) => Ok(ExitCode::SUCCESS),
             Err(error) => Err(self.save(&made, &error)),
         }
+    }
+
+    /// The configuration, with the store that was named.
+    fn configuration(&self) -> Result<String, Failure> {
+        let Some(url) = &self.store else { return Ok(DEFAULT.to_owned()) };
+        let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+        let mut store = format!("url = {}", quoted(url));
+        if let Some(password) = &self.store_password {
+            store += &format!("\npassword = {}", quoted(password));
+        }
+        let mut text = DEFAULT.replace(SQLITE, &store);
+        if let Some(ca) = &self.store_ca {
+            let ca = std::path::absolute(ca)?;
+            let ca = ca.to_str().ok_or_else(|| Failure::Usage("--store-ca: the path is not UTF-8".to_owned()))?;
+            text = text.replace("\n[pepper]\n", &format!("\n[store.tls]\nca = {}\n\n[pepper]\n", quoted(ca)));
+        }
+        Ok(text)
     }
 
     /// Saves the admin API key, which could not be shown, in a file.
@@ -107,7 +137,7 @@ impl Init {
         output::fields(&[
             ("config", made.config.display().to_string()),
             ("keyring", made.keyring.display().to_string()),
-            ("store", made.store.display().to_string()),
+            ("store", made.store.clone()),
             (
                 "master key",
                 format!(
@@ -126,7 +156,7 @@ impl Init {
 }
 
 /// Creates a deployment in `folder`: configuration, keyring with one active version, store, and the first administrator.
-pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
+pub(super) fn create(folder: &Path, configuration: &str) -> Result<NewDeployment, Failure> {
     std::fs::create_dir_all(folder)?;
     let config_path = folder.join("bulla.toml");
     // Checks all names first, so that a refusal leaves nothing half made.
@@ -139,10 +169,11 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
             )));
         }
     }
+    let store = server_of(configuration, folder)?;
     for name in [MASTER_FILE, MAC_FILE, FEED_FILE, PEPPER_FILE] {
         write_new(&folder.join(name), new_key()?.as_bytes(), 0o600)?;
     }
-    write_new(&config_path, DEFAULT.as_bytes(), 0o644)?;
+    write_new(&config_path, configuration.as_bytes(), 0o644)?;
     let deployment = Deployment::of(Config::load_file(&config_path).map_err(crate::deployment::DeploymentError::from)?);
 
     let now = clock::now_seconds();
@@ -153,7 +184,10 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     document.activate(version, now)?;
     deployment.write_new_keyring(&document)?;
 
-    let store = store::open(&deployment.config.store.url, folder, true)?;
+    let store = match store {
+        Some(store) => store,
+        None => store::open(&deployment.config.store, folder, true)?,
+    };
     let administrator = NewApiKey {
         name: Some("first administrator, from bulla init".to_owned()),
         scopes: vec![Scope::Admin.to_string()],
@@ -162,6 +196,24 @@ pub(super) fn create(folder: &Path) -> Result<NewDeployment, Failure> {
     };
     let issued = Local { deployment, store }.issue(administrator)?;
     Ok(NewDeployment { config: config_path, admin_api_key: SecretString::from(issued.api_key.expose()) })
+}
+
+/// The store on a server, if it is on one: opened before anything is written, and refused where it is in use.
+fn server_of(configuration: &str, folder: &Path) -> Result<Option<Arc<dyn Store>>, Failure> {
+    let config: Config = toml::from_str(configuration).map_err(io::Error::other)?;
+    config.store.check("--store").map_err(crate::deployment::DeploymentError::from)?;
+    if matches!(config.store.parsed(), Ok(StoreUrl::Sqlite(_))) {
+        return Ok(None);
+    }
+    let store = store::open(&config.store, folder, true)?;
+    if store.count()? > 0 || !store.keyring_memories()?.is_empty() {
+        return Err(Failure::Usage(
+            "this database holds the store of a deployment, and init makes a new one: name another database. A further node of \
+             that deployment gets a copy of its folder instead"
+                .to_owned(),
+        ));
+    }
+    Ok(Some(store))
 }
 
 /// One line of base64 of 32 random bytes.

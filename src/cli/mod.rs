@@ -32,6 +32,7 @@ mod revoke;
 mod serve;
 mod signals;
 mod status;
+mod store;
 mod undelivered;
 mod unix_socket;
 mod usage;
@@ -81,6 +82,9 @@ enum Command {
     /// The revocation feed as files, for followers that ask no node
     #[command(subcommand)]
     Feed(feed::Feed),
+    /// Make, migrate and move the database behind the service
+    #[command(subcommand)]
+    Store(store::Store),
     Completions(completions::Completions),
 }
 
@@ -153,6 +157,7 @@ fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
         Command::Reveal(command) => command.run(config),
         Command::Fleet(command) => command.run(config),
         Command::Audit(command) => command.run(config),
+        Command::Store(command) => command.run(config),
         Command::Keys(command) => command.run(config),
         Command::Keyring(command) => command.run(config),
         Command::Edge(command) => command.run(config),
@@ -171,14 +176,14 @@ pub fn command() -> clap::Command {
 
 /// A deployment in `folder`, for tests; the path of its configuration.
 pub(crate) fn throw_away(folder: &std::path::Path) -> Result<PathBuf, Box<dyn std::error::Error>> {
-    Ok(init::create(folder)?.config)
+    Ok(init::create(folder, crate::config::DEFAULT)?.config)
 }
 
 /// The same, with the first admin API key.
 pub(crate) fn throw_away_with_administrator(
     folder: &std::path::Path,
 ) -> Result<(PathBuf, secrecy::SecretString), Box<dyn std::error::Error>> {
-    let new = init::create(folder)?;
+    let new = init::create(folder, crate::config::DEFAULT)?;
     Ok((new.config, new.admin_api_key))
 }
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     api::issue::NewApiKey,
-    config::{Level, Listen},
+    config::{DEFAULT, Level, Listen},
     deployment::Deployment,
     keyring_file::write_new,
     server::{Addresses, Server, shutdown},
@@ -41,7 +41,7 @@ pub(super) struct Quickstart {
 impl Quickstart {
     pub(super) fn run(self) -> Outcome {
         let folder = tempfile::Builder::new().prefix("bulla-quickstart-").tempdir()?;
-        let new = init::create(folder.path())?;
+        let new = init::create(folder.path(), DEFAULT)?;
         let mut deployment = Deployment::open(&new.config)?;
         deployment.config.log.level = Level::Warn;
         deployment.config.metrics.listen = Listen::None;

@@ -6,6 +6,8 @@ mod fleet;
 mod follow;
 mod listen;
 mod mistake;
+mod postgres_url;
+mod store;
 mod tables;
 mod time;
 mod tls;
@@ -26,10 +28,12 @@ pub(crate) use self::{
     fleet::FleetConfig,
     follow::{FollowConfig, OnStale},
     listen::{Listen, Listener, Plane, UnixMode},
+    postgres_url::PostgresUrl,
+    store::{StoreConfig, StoreTls, StoreUrl},
     tables::{
         AdminConfig, AssertionConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level,
         LogConfig, LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy,
-        ServerConfig, StoreConfig, VerifyConfig,
+        ServerConfig, VerifyConfig,
     },
     time::{Span, parse_span},
     tls::{Clients, TlsConfig, TlsVersion},
@@ -138,6 +142,7 @@ impl Config {
         if let Some(follow) = &mut config.follow {
             follow.start_at(folder);
         }
+        config.store.start_at(folder);
         config.recheck(&path.display().to_string())?;
         Ok(config)
     }
@@ -204,8 +209,8 @@ impl Config {
         if let Some(follow) = &self.follow {
             follow::check_alone(self)?;
             follow.check(|realm| self.realms.contains_key(realm))?;
-        } else if !self.store.url.starts_with("sqlite:") {
-            return Err("store.url must be sqlite:PATH".to_owned());
+        } else {
+            self.store.contradiction()?;
         }
         let listeners = self.listeners();
         for (at, one) in listeners.iter().enumerate() {
@@ -280,6 +285,7 @@ mod tests {
         assert_eq!(format!("{:?}", config.server), format!("{:?}", bare.server));
         assert_eq!(format!("{:?}", config.keyring), format!("{:?}", bare.keyring));
         assert_eq!(format!("{:?}", config.rotation), format!("{:?}", bare.rotation));
+        assert_eq!(config.store, bare.store);
         assert_eq!(config.secret, bare.secret);
         assert_eq!(config.last_used, bare.last_used);
         assert_eq!(config.imported, bare.imported);

@@ -41,12 +41,6 @@ pub(crate) struct RotationConfig {
     pub(crate) suite: Suite,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct StoreConfig {
-    pub(crate) url: String,
-}
-
 /// The key in every hash of a secret half, versioned.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

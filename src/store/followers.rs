@@ -161,4 +161,4 @@ pub(crate) trait FollowerStore {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,8 +8,10 @@ mod followers;
 mod idempotency;
 mod imported;
 mod ledger;
+mod postgres;
 mod revocation;
 mod revocation_kind;
+mod rows;
 mod seal_budget;
 mod secret;
 mod sqlite;
@@ -27,7 +29,11 @@ use bulla::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{imported::KeyLayout, last_used::Use};
+use crate::{
+    config::{StoreConfig, StoreUrl},
+    imported::KeyLayout,
+    last_used::Use,
+};
 
 pub(crate) use self::{
     audit::{AuditEntry, AuditRecord},
@@ -43,16 +49,21 @@ pub(crate) use self::{
     secret::{NewSecretRow, SecretChanges, SecretRow},
 };
 
-/// The store failed, and did nothing of what it was asked.
+/// The store failed, and did nothing of what it was asked; only after [`StoreError::Uncertain`] nobody knows.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
-    #[error("store.url must be sqlite:PATH")]
-    Url,
+    #[error("{0}")]
+    Url(String),
     #[error(
         "the store {0} does not exist: put it back from the backup (docs/RECOVERY.md, \"A restored backup\"); only a new \
          deployment, which has issued and revoked nothing, begins with an empty one: `install -m 600 /dev/null {0}`"
     )]
     Missing(String),
+    #[error(
+        "{0} has no schema `bulla`: name the right database, or restore it from the backup (docs/RECOVERY.md); only a new \
+         deployment begins with an empty one: `bulla init --store`, or `CREATE SCHEMA bulla`"
+    )]
+    NoSchema(String),
     #[error("the store {0} was written by a newer bulla (schema {1}): use that one")]
     Newer(String, i64),
     #[error("an API key of this id is on record already")]
@@ -63,6 +74,9 @@ pub(crate) enum StoreError {
     BudgetSpent { realm: Realm, version: u32, count: u64, budget: u64 },
     #[error("the store failed: {0}")]
     Failed(String),
+    /// The answer to a commit was lost: the transaction was done or undone, and only looking again tells.
+    #[error("the store may or may not have done this, look again before you repeat it: {0}")]
+    Uncertain(String),
     /// One row is damaged. The others can be read.
     #[error("row {1} of {0} is damaged: restore the store from a backup")]
     Damaged(&'static str, i64),
@@ -296,10 +310,10 @@ pub(crate) fn transact<T, E: From<StoreError>>(
     }
 }
 
-/// Opens the store that `url` names, relative to `folder`. It must exist unless `create`.
-pub(crate) fn open(url: &str, folder: &Path, create: bool) -> Result<Arc<dyn Store>, StoreError> {
-    match url.split_once(':') {
-        Some(("sqlite", path)) => {
+/// Opens the store that the configuration names, relative to `folder`. It must exist unless `create`.
+pub(crate) fn open(config: &StoreConfig, folder: &Path, create: bool) -> Result<Arc<dyn Store>, StoreError> {
+    match config.parsed().map_err(StoreError::Url)? {
+        StoreUrl::Sqlite(path) => {
             let path = folder.join(path);
             let store = sqlite::SqliteStore::open(&path, create).map_err(|error| match error {
                 StoreError::Failed(told) => StoreError::Failed(format!("{}: {told}", path.display())),
@@ -307,6 +321,14 @@ pub(crate) fn open(url: &str, folder: &Path, create: bool) -> Result<Arc<dyn Sto
             });
             Ok(Arc::new(store?))
         }
-        _ => Err(StoreError::Url),
+        StoreUrl::Postgres(url) => Ok(Arc::new(postgres::PostgresStore::open(*url, config, folder, create)?)),
     }
 }
+
+#[cfg(test)]
+mod contract;
+
+#[cfg(test)]
+#[path = "../../tests/support/postgres.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests of the command use more of it")]
+mod test_postgres;

@@ -39,6 +39,7 @@ mod metrics;
 mod one_verdict;
 mod openapi;
 mod permanence;
+mod postgres;
 mod publication;
 mod quickstart;
 mod reference;

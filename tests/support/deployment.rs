@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::{
     command::{Ran, run, run_with},
     mount::Mount,
+    postgres::Postgres,
 };
 
 pub const APP: &str = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
@@ -20,9 +21,21 @@ pub struct Deployment {
 }
 
 impl Deployment {
+    /// One with a store in a file; with BULLA_TEST_STORE=postgres, in a database of the shared server.
     pub fn new() -> Self {
+        if std::env::var_os("BULLA_TEST_STORE").is_some_and(|store| store == "postgres") {
+            let server = Postgres::shared();
+            return Self::on_store(&server.url(&server.new_database()));
+        }
         let own = tempfile::tempdir().expect("a folder");
         let deployment = Self::in_folder(own.path());
+        Deployment { _own: Some(own), ..deployment }
+    }
+
+    /// One with its store in this database.
+    pub fn on_store(url: &str) -> Self {
+        let own = tempfile::tempdir().expect("a folder");
+        let deployment = Self::made_by(own.path(), &["init", "--json", "--store", url]);
         Deployment { _own: Some(own), ..deployment }
     }
 
@@ -42,7 +55,11 @@ impl Deployment {
     }
 
     fn in_folder(folder: &Path) -> Self {
-        let made = run(folder, &["init", "--json"]);
+        Self::made_by(folder, &["init", "--json"])
+    }
+
+    fn made_by(folder: &Path, init: &[&str]) -> Self {
+        let made = run(folder, init);
         let admin_key = made.ok().json()["admin_api_key"].as_str().expect("the admin API key").to_owned();
         Deployment { folder: folder.to_owned(), _own: None, admin_key }
     }

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::{model::Model, process::Process, random::Random};
 use crate::{
     clock,
+    config::StoreConfig,
     deployment::{Deployment, DeploymentError},
     keyring_file::write_new,
     secret::Peppers,
@@ -89,7 +90,7 @@ impl Command {
 
     /// Lets go of the store. In its place is another, which nobody uses.
     pub(super) fn close(&mut self) {
-        let spare = store::open("sqlite:spare.db", &self.deployment.config.folder, true);
+        let spare = store::open(&StoreConfig::at("sqlite:spare.db"), &self.deployment.config.folder, true);
         self.store = spare.expect("should make a store");
     }
 
@@ -219,7 +220,7 @@ fn make(folder: &Path) {
     assert_eq!(staged.expect("should be staged"), KeyVersion::FIRST);
     document.activate(KeyVersion::FIRST, now).expect("should be activated");
     deployment.write_new_keyring(&document).expect("should write");
-    drop(store::open(&deployment.config.store.url, folder, true).expect("should make a store"));
+    drop(store::open(&deployment.config.store, folder, true).expect("should make a store"));
 }
 
 fn config(pepper: u32) -> String {

@@ -2,14 +2,17 @@
 
 use std::collections::HashSet;
 
-use bulla::{ApiKeyId, Realm, claims::Claims};
+use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{damaged, ledger};
 use crate::{
-    imported::{Check, ImportedRow, KeyLayout},
-    store::{Imported, ImportedPart, Migration, NewImported, StoreError, StoredSet},
+    imported::{ImportedRow, KeyLayout},
+    store::{
+        Imported, ImportedPart, Migration, NewImported, StoreError, StoredSet,
+        rows::{ImportedColumns, check_columns},
+    },
 };
 
 /// All sets.
@@ -54,7 +57,7 @@ fn read_set(row: &Row<'_>) -> rusqlite::Result<Result<StoredSet, StoreError>> {
 
 /// Records a key, unless it is on record.
 pub(super) fn insert(connection: &Connection, new: &NewImported) -> Result<Imported, StoreError> {
-    let (hash, salt) = columns(&new.check);
+    let (hash, salt) = check_columns(&new.check);
     let Some(place) = ledger::insert_row(connection, &new.row)? else {
         let mut query = connection.prepare_cached(
             "SELECT hash = ?2 AND salt IS ?3 FROM imported_keys JOIN api_keys USING (seq) WHERE api_key_id = ?1",
@@ -67,13 +70,6 @@ pub(super) fn insert(connection: &Connection, new: &NewImported) -> Result<Impor
         .prepare_cached("INSERT INTO imported_keys (seq, set_id, public, hash, salt) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![place, new.set, new.public.as_deref(), hash, salt])?;
     Ok(Imported::New)
-}
-
-fn columns(check: &Check) -> (&[u8], Option<&[u8]>) {
-    match check {
-        Check::Fast { digest, salt } => (digest, Some(&**salt).filter(|salt| !salt.is_empty())),
-        Check::Slow(text) => (text.as_bytes(), None),
-    }
 }
 
 /// Imported keys behind a place of the ledger, at most `limit` of them.
@@ -126,32 +122,21 @@ pub(super) fn elsewhere(connection: &Connection, realm: Realm, set: i64) -> Resu
 fn read(row: &Row<'_>, slow: bool) -> rusqlite::Result<Option<ImportedRow>> {
     let bytes = |column: usize| -> rusqlite::Result<Option<&[u8]>> { Ok(row.get_ref(column)?.as_blob_or_null()?) };
     let text = |column: usize| -> rusqlite::Result<&str> { Ok(row.get_ref(column)?.as_str()?) };
-    let (hash, salt, public) = (bytes(9)?.unwrap_or_default(), bytes(10)?.unwrap_or_default(), bytes(8)?);
-    let (id, app_id, scopes, meta) = (text(2)?, text(3)?, text(6)?, text(7)?);
-    let parse = |place, set, issued_at, expires_at, replaced| {
-        let check = if slow {
-            Check::Slow(std::str::from_utf8(hash).ok()?.into())
-        } else {
-            Check::Fast { digest: hash.try_into().ok()?, salt: salt.into() }
-        };
-        let mut claims = Claims::new().with_scopes(scopes.split_whitespace());
-        if meta != "{}" {
-            claims = claims.with_meta(serde_json::from_str::<std::collections::BTreeMap<String, String>>(meta).ok()?);
-        }
-        Some(ImportedRow {
-            place,
-            set,
-            id: id.parse().ok()?,
-            app_id: app_id.parse().ok()?,
-            issued_at,
-            expires_at,
-            claims,
-            public: public.map(Into::into),
-            check,
-            replaced,
-        })
+    let columns = ImportedColumns {
+        place: row.get(0)?,
+        set: row.get(1)?,
+        id: text(2)?,
+        app_id: text(3)?,
+        issued_at: row.get(4)?,
+        expires_at: row.get(5)?,
+        scopes: text(6)?,
+        meta: text(7)?,
+        public: bytes(8)?,
+        hash: bytes(9)?.unwrap_or_default(),
+        salt: bytes(10)?.unwrap_or_default(),
+        replaced: row.get(12)?,
     };
-    Ok(parse(row.get(0)?, row.get(1)?, row.get(4)?, row.get(5)?, row.get(12)?))
+    Ok(columns.row(slow))
 }
 
 /// Notes the sealed key that replaced an imported one. `false` where it was replaced before, or is not an imported key.

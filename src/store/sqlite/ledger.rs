@@ -4,10 +4,10 @@ use bulla::ApiKeyId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
-use super::{damaged, revocation::IN_EFFECT, revocation_rows::RULED_BEFORE, seal_budget};
+use super::{revocation::IN_EFFECT, revocation_rows::RULED_BEFORE, seal_budget};
 use crate::{
     last_used::Use,
-    store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, ledger::Restrictions},
+    store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, rows::LedgerColumns},
 };
 
 /// The columns of a key. Rules, and whether its revocation is in effect, are in the revocation log.
@@ -112,44 +112,26 @@ pub(super) fn note_uses(connection: &Connection, uses: &[Use]) -> Result<(), Sto
 
 /// Reads a row. The outer error is SQLite's, the inner one is of a row that bulla did not write.
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<LedgerEntry, StoreError>> {
-    let place: i64 = row.get(0)?;
-    let text = |column: usize| row.get::<_, Option<String>>(column);
-    let time = |column: usize| row.get::<_, Option<i64>>(column);
-    let (id, app_id, name, issued_at, expires_at) = (text(1)?, text(2)?, text(3)?, time(4)?, time(5)?);
-    let (scopes, audience, cidr, meta) = (text(6)?, text(7)?, text(8)?, text(9)?);
-    let (issued_by, rerolled_from) = (row.get(10)?, text(11)?);
-    let (revoked_at, revoke_reason, suspended_at, last_used_at) = (time(12)?, text(13)?, time(14)?, time(15)?);
-    let (use_count, issued_before, revoked_by_log): (i64, i64, bool) = (row.get(16)?, row.get(17)?, row.get(18)?);
-    let at = |seconds: Option<i64>| seconds.map(Timestamp::from_second).transpose().ok();
-    let list = |json: Option<String>| json.map(|json| serde_json::from_str(&json)).transpose().ok();
-    let parse = || -> Option<LedgerEntry> {
-        let restrictions = match (list(audience)?, list(cidr)?) {
-            (Some(audience), Some(cidr)) => Some(Restrictions { audience, cidr }),
-            _ => None,
-        };
-        let row = LedgerRow {
-            id: id?.parse().ok()?,
-            app_id: app_id?.parse().ok()?,
-            name,
-            issued_at: at(issued_at)??,
-            expires_at: at(expires_at)?,
-            scopes: scopes?.split_whitespace().map(str::to_owned).collect(),
-            restrictions,
-            meta: serde_json::from_str(&meta?).ok()?,
-            issued_by,
-            rerolled_from: rerolled_from.map(|id| id.parse()).transpose().ok()?,
-        };
-        Some(LedgerEntry {
-            place,
-            row,
-            revoked_at: at(revoked_at)?,
-            revoke_reason,
-            revoked_by_log,
-            suspended_at: at(suspended_at)?,
-            issued_before: at((issued_before > 0).then_some(issued_before))?,
-            last_used_at: at(last_used_at)?,
-            use_count: use_count.unsigned_abs(),
-        })
+    let columns = LedgerColumns {
+        place: row.get(0)?,
+        id: row.get(1)?,
+        app_id: row.get(2)?,
+        name: row.get(3)?,
+        issued_at: row.get(4)?,
+        expires_at: row.get(5)?,
+        scopes: row.get(6)?,
+        audience: row.get(7)?,
+        cidr: row.get(8)?,
+        meta: row.get(9)?,
+        issued_by: row.get(10)?,
+        rerolled_from: row.get(11)?,
+        revoked_at: row.get(12)?,
+        revoke_reason: row.get(13)?,
+        suspended_at: row.get(14)?,
+        last_used_at: row.get(15)?,
+        use_count: row.get(16)?,
+        issued_before: row.get(17)?,
+        revoked_by_log: row.get(18)?,
     };
-    Ok(parse().ok_or_else(|| damaged("the ledger", place)))
+    Ok(columns.entry())
 }

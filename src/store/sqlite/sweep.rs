@@ -1,11 +1,10 @@
 //! Sweeping: makes ends final, drops what is no longer needed, and finds revocations that the log lost and the ledger has.
 
-use bulla::ApiKeyId;
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::{escrow, idempotency, revocation::IN_EFFECT, secret};
-use crate::store::{LostRevocation, RevokedPage, StoreError, Sweep};
+use crate::store::{LostRevocation, RevokedPage, StoreError, Sweep, rows::LostColumns};
 
 /// The sweep clock as it was remembered last.
 pub(super) fn clock(connection: &Connection) -> Result<u64, StoreError> {
@@ -95,16 +94,16 @@ pub(super) fn revoked_page(
     Ok(page)
 }
 
-/// Reads a row. Without a readable id it names no key that could be accepted. Any other unreadable field keeps its key revoked.
 fn lost_revocation(row: &Row<'_>) -> rusqlite::Result<Option<LostRevocation>> {
     let text = |column: usize| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
-    let time = |column: usize| -> rusqlite::Result<Option<Timestamp>> {
-        let at = row.get::<_, Option<i64>>(column)?;
-        Ok(at.map(|at| Timestamp::from_second(at).unwrap_or(Timestamp::MIN)))
+    let columns = LostColumns {
+        id: text(1),
+        app_id: text(2),
+        issued_at: row.get(3)?,
+        expires_at: row.get(4)?,
+        revoked_at: row.get(5)?,
+        reason: row.get(6)?,
+        suspended_at: row.get(8)?,
     };
-    let Some(id) = text(1).and_then(|id| id.parse::<ApiKeyId>().ok()) else { return Ok(None) };
-    let app_id = text(2).and_then(|app_id| app_id.parse().ok()).unwrap_or_default();
-    let issued_at = u32::try_from(row.get::<_, i64>(3)?).unwrap_or(u32::MAX);
-    let (expires_at, revoked_at, reason, suspended_at) = (time(4)?, time(5)?, row.get(6)?, time(8)?);
-    Ok(Some(LostRevocation { id, app_id, issued_at, expires_at, revoked_at, suspended_at, reason }))
+    Ok(columns.revocation())
 }

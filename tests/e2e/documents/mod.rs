@@ -51,6 +51,7 @@ pages! {
     keyring_runs: "docs/KEYRING.md",
     operations_runs: "docs/OPERATIONS.md",
     performance_runs: "docs/PERFORMANCE.md",
+    postgresql_runs: "docs/POSTGRESQL.md",
     readme_runs: "README.md",
     recovery_runs: "docs/RECOVERY.md",
     scanners_runs: "docs/SCANNERS.md",

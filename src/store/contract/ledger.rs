@@ -1,0 +1,131 @@
+//! Keys on record, their budget, their counts and their uses.
+
+use super::*;
+
+pub(super) fn rows_are_recorded_all_or_none(place: &Place) {
+    let store = &*place.store;
+    let (one, two) = (row(ONE), row(TWO));
+    record(store, std::slice::from_ref(&one), None).expect("recorded");
+    assert!(matches!(record(store, &[two.clone(), one.clone()], None), Err(StoreError::Duplicate)));
+    assert_eq!(store.count().expect("a count"), 1, "the batch with a duplicate left nothing behind");
+    record(store, std::slice::from_ref(&two), None).expect("recorded");
+    let store = &*place.again();
+    assert_eq!(store.count().expect("a count"), 2);
+    assert_eq!(store.find(&two.id).expect("found").map(|entry| entry.row), Some(two.clone()));
+    assert_eq!(store.find(&id("acme_live_0000000000000000000000")).expect("looked"), None);
+    let list = |after, limit| {
+        let entries = store.list(&LedgerFilter { after, limit, ..LedgerFilter::default() }).expect("a page");
+        entries.into_iter().map(|entry| entry.row).collect::<Vec<_>>()
+    };
+    assert_eq!((list(0, 10), list(0, 1), list(1, 10)), (vec![one.clone(), two.clone()], vec![one], vec![two]));
+    let elsewhere = LedgerFilter { realm: "live".parse().ok(), limit: 10, ..LedgerFilter::default() };
+    assert_eq!(store.list(&elsewhere).expect("a page"), []);
+}
+
+pub(super) fn a_budget_is_counted_per_realm_and_version_and_never_exceeded(place: &Place) {
+    let store = &*place.store;
+    record(store, &[row(ONE), row("acme_test_00000XzbyFf5rOyRXQyt8V")], Some(1)).expect("one of each realm");
+    let spent = record(store, &[row(TWO)], Some(1));
+    assert!(matches!(spent, Err(StoreError::BudgetSpent { count: 1, budget: 1, version: 7, .. })), "{spent:?}");
+    assert_eq!(store.count().expect("a count"), 2, "nothing was recorded over the budget");
+    record(store, &[row(TWO)], Some(2)).expect("within the budget");
+    let counts = store.seal_counts().expect("counts");
+    assert_eq!(
+        counts.iter().map(|one| (one.realm.as_str(), one.count)).collect::<Vec<_>>(),
+        [("acme_live", 2), ("acme_test", 1)]
+    );
+}
+
+pub(super) fn active_keys_are_counted_by_version_in_one_go(place: &Place) {
+    let store = &*place.store;
+    let administrators = LedgerRow { id: id("bulla_00000XzbyFf5rOyRXQyt8V"), ..row(ONE) };
+    record(store, &[row(ONE), row(TWO), administrators], None).expect("recorded");
+    let counts = |now| {
+        let counts = store.active_counts(at(now)).expect("counted");
+        counts.iter().map(|count| (count.version, count.all, count.administrators)).collect::<Vec<_>>()
+    };
+    let version = id(ONE).version();
+    assert_eq!(id(TWO).version(), version);
+    assert_eq!(counts(0), [(version, 3, 1)]);
+    append(store, Change::Revoke { id: id(TWO), expires_at: None }, 60);
+    append(store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
+    assert_eq!((counts(59), counts(60)), (vec![(version, 2, 1)], vec![(version, 1, 1)]));
+}
+
+pub(super) fn uses_add_up(place: &Place) {
+    let store = &*place.store;
+    record(store, &[row(ONE)], None).expect("recorded");
+    let used = |text, seconds: u64, count| Use { id: id(text), last_used: 1_795_000_000 + seconds, count };
+    store.note_uses(&[used(ONE, 5, 2), used(TWO, 5, 1)]).expect("noted");
+    store.note_uses(&[used(ONE, 3, 1)]).expect("noted");
+    let entry = store.find(&id(ONE)).expect("looked").expect("found");
+    assert_eq!((entry.last_used_at, entry.use_count), (Some(at(5)), 3));
+}
+
+pub(super) fn lists_are_filtered_and_damaged_rows_left_out(place: &Place) {
+    let store = &*place.store;
+    let texts = [
+        "acme_live_00000XzbyFf5rOyRXQyt8V",
+        "acme_test_00000XzbyFf5rOyRXQyt8V",
+        "bulla_00000XzbyFf5rOyRXQyt8V",
+        "acme_live_00000YHqiQd7Eu4eUpRFdL",
+    ];
+    let mut rows: Vec<LedgerRow> = texts.into_iter().map(row).collect();
+    rows[3].app_id = Uuid::from_u128(8);
+    rows[3].rerolled_from = Some(id(ONE));
+    rows[3].restrictions = None;
+    rows[3].expires_at = Some(at(9));
+    record(store, &rows, None).expect("recorded");
+    let places = |filter: LedgerFilter| -> Vec<i64> {
+        store.list(&filter).expect("a page").iter().map(|entry| entry.place).collect()
+    };
+    let any = || LedgerFilter { limit: 10, ..LedgerFilter::default() };
+    let (realm, without) = ("acme_live".parse().ok(), "bulla".parse().ok());
+    assert_eq!(places(LedgerFilter { realm, ..any() }), [1, 4]);
+    assert_eq!(places(LedgerFilter { without, ..any() }), [1, 2, 4]);
+    assert_eq!(places(LedgerFilter { app_id: Some(Uuid::from_u128(8)), ..any() }), [4]);
+    assert_eq!(places(LedgerFilter { realm, app_id: Some(Uuid::from_u128(7)), after: 1, ..any() }), [0; 0]);
+    assert_eq!(store.find(&id(TWO)).expect("looked").map(|entry| entry.row), Some(rows[3].clone()));
+    place.sql("UPDATE api_keys SET meta = 'x' WHERE seq = 2");
+    assert_eq!(places(LedgerFilter { limit: 2, ..LedgerFilter::default() }), [1, 3], "another row takes its place");
+    assert_eq!(places(any()), [1, 3, 4]);
+    assert!(matches!(store.find(&rows[1].id), Err(StoreError::Damaged(_, 2))));
+}
+
+pub(super) fn rules_and_realms_are_counted(place: &Place) {
+    let store = &*place.store;
+    let other = LedgerRow { app_id: Uuid::from_u128(8), issued_at: at(50), ..row(TWO) };
+    record(store, &[row(ONE), other, row("bulla_00000XzbyFf5rOyRXQyt8V")], None).expect("recorded");
+    let (app, realm) = (Some(Uuid::from_u128(7)), Some(id(ONE).realm()));
+    let before = |app, realm, seconds| store.count_issued_before(app, realm, at(seconds)).expect("counted");
+    assert_eq!([before(app, None, 1), before(app, realm, 1), before(None, realm, 51)], [2, 1, 2]);
+    assert_eq!([before(app, None, 0), before(None, realm, 50)], [0, 1]);
+    let active = |app, realm, seconds: Option<i64>| {
+        store.count_active_issued_before(app, realm, seconds.map(at), at(60)).expect("counted")
+    };
+    assert_eq!([active(app, None, None), active(app, realm, None)], [(2, 1), (1, 0)]);
+    assert_eq!([active(None, realm, Some(50)), active(None, realm, Some(51))], [(1, 0), (2, 0)]);
+    assert!(store.has_realm(id(ONE).realm()).expect("looked"));
+    assert!(!store.has_realm("nobody".parse().expect("a realm")).expect("looked"));
+    let seconds = u32::try_from(at(10).as_second()).expect("it fits");
+    append(store, Change::RevokeApp { app_id: Uuid::from_u128(7), realm: None, issued_before: seconds }, 0);
+    append(store, Change::RevokeApp { app_id: Uuid::from_u128(7), realm, issued_before: seconds + 1 }, 0);
+    append(store, Change::RevokeRealm { realm: id(ONE).realm(), issued_before: seconds }, 0);
+    let app = Uuid::from_u128(7);
+    assert_eq!(
+        store.rules_behind(at(9)).expect("the rules"),
+        [
+            (format!("app {app}"), at(10)),
+            (format!("app {app} in realm acme_live"), at(11)),
+            ("realm acme_live".to_owned(), at(10))
+        ]
+    );
+    assert_eq!(store.rules_behind(at(10)).expect("the rules").len(), 1);
+    assert_eq!(active(Some(app), None, None), (0, 0));
+    assert_eq!(store.without_secret(id(ONE).realm(), at(60)).expect("counted"), 1);
+    let rule = |app_id, realm| {
+        transact::<_, StoreError>(store, |transaction| transaction.rule(app_id, realm)).expect("looked")
+    };
+    assert_eq!([rule(Some(app), None), rule(Some(app), realm), rule(None, realm)], [at(10), at(11), at(10)].map(Some));
+    assert_eq!([rule(Some(Uuid::from_u128(9)), None), rule(None, "acme_test".parse().ok())], [None, None]);
+}

@@ -1,0 +1,113 @@
+//! What every store does: one set of tests, run over each.
+
+mod fleet;
+mod imported;
+mod ledger;
+mod place;
+mod records;
+mod revocation;
+
+use std::collections::HashMap;
+
+use bulla::{
+    ApiKeyId,
+    keyring::{KeyVersion, KeyringId, KeyringMemory},
+    revocation::{Change, RevocationEvent},
+};
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+use self::place::Place;
+use super::*;
+use crate::key_time::KeyTime;
+
+const ONE: &str = "acme_live_00000XzbyFf5rOyRXQyt8V";
+const TWO: &str = "acme_live_00000YHqiQd7Eu4eUpRFdL";
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + seconds).expect("a time")
+}
+
+fn id(text: &str) -> ApiKeyId {
+    text.parse().expect("an id")
+}
+
+fn row(text: &str) -> LedgerRow {
+    LedgerRow {
+        id: id(text),
+        app_id: Uuid::from_u128(7),
+        name: Some("a name".to_owned()),
+        issued_at: at(0),
+        expires_at: None,
+        scopes: vec!["a".to_owned(), "b".to_owned()],
+        restrictions: Some(Restrictions { audience: vec!["shop".to_owned()], cidr: Vec::new() }),
+        meta: [("k".to_owned(), "v".to_owned())].into(),
+        issued_by: "test".to_owned(),
+        rerolled_from: None,
+    }
+}
+
+fn record(store: &dyn Store, rows: &[LedgerRow], budget: Option<u64>) -> Result<(), StoreError> {
+    transact(store, |transaction| rows.iter().try_for_each(|row| transaction.insert_api_key(row, budget)))
+}
+
+fn revocation(change: Change, effective_at: i64) -> NewRevocation {
+    NewRevocation {
+        change,
+        effective_at: (effective_at > 0).then(|| KeyTime::up(at(effective_at)).expect("it fits")),
+        reason: Some("why".to_owned()),
+        recorded_at: at(0),
+        recorded_by: "test".to_owned(),
+    }
+}
+
+fn append(store: &dyn Store, change: Change, effective_at: i64) {
+    let new = revocation(change, effective_at);
+    transact(store, |transaction| transaction.append_revocation(&new)).expect("appended");
+}
+
+/// Sweeps keys that expired before the first time, answers from before the second, and what ended by the third.
+fn sweep(store: &dyn Store, [expired, answered, now]: [i64; 3], destroyed: &[u32]) -> Result<(), StoreError> {
+    store.sweep(&Sweep { now: at(now), expired_before: at(expired), destroyed, answered_before: at(answered) })
+}
+
+fn log_after(store: &dyn Store, seq: u64, limit: u32) -> Vec<RevocationEvent> {
+    store.revocations_after(seq, limit).expect("the log").events
+}
+
+/// Runs each test over each store.
+macro_rules! over_each_store {
+    ($($folder:ident::$test:ident),* $(,)?) => {
+        mod in_sqlite {
+            $(#[test] fn $test() { super::$folder::$test(&super::Place::sqlite()); })*
+        }
+        mod in_postgres {
+            $(#[test] fn $test() { super::$folder::$test(&super::Place::postgres()); })*
+        }
+    };
+}
+
+over_each_store!(
+    ledger::rows_are_recorded_all_or_none,
+    ledger::a_budget_is_counted_per_realm_and_version_and_never_exceeded,
+    ledger::active_keys_are_counted_by_version_in_one_go,
+    ledger::lists_are_filtered_and_damaged_rows_left_out,
+    ledger::rules_and_realms_are_counted,
+    ledger::uses_add_up,
+    revocation::the_log_keeps_what_still_says_something,
+    revocation::what_ended_is_ended_for_good_whatever_a_clock_says_later,
+    revocation::what_the_log_lost_is_found_page_by_page,
+    revocation::a_suspension_in_a_grace_period_is_found_where_the_log_lost_it,
+    revocation::a_damaged_row_rejects_what_it_names,
+    revocation::a_revocation_is_put_in_effect_under_a_new_number,
+    records::a_hash_is_replaced_only_as_it_was_read,
+    records::changed_hashes_are_told_by_their_numbers,
+    records::the_audit_has_no_gap_and_is_never_changed,
+    records::an_answer_is_remembered_for_its_caller,
+    records::what_is_in_escrow_goes_with_its_key,
+    records::what_is_remembered_of_a_keyring_only_grows,
+    fleet::the_fleet_is_kept,
+    imported::keys_are_imported_once_and_read_page_by_page,
+    imported::migrations_count_what_is_taken_over,
+);

@@ -1,0 +1,221 @@
+//! The table of the fleet. Nodes write it without the lock: a report has no number.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::{
+    PostgresStore,
+    counts::count,
+    damaged,
+    params::{Param, param, params},
+    pool::Lane,
+    session::Session,
+};
+use crate::store::{FollowerRow, FollowerStore, LogPlace, Role, Short, StoreError};
+
+/// The columns that `read` takes, in its order.
+const COLUMNS: &str =
+    "name, role, owner, address, version, formats, log_id, seq, this_update, keyring_serial, versions, realms,
+     refused, last_error, started_at, last_contact";
+
+/// Whether a row has not reached the place $2 of the log $1.
+const SHORT: &str = "(log_id IS DISTINCT FROM $1 OR seq < $2)";
+
+impl FollowerStore for PostgresStore {
+    fn log_end(&self) -> Result<LogPlace, StoreError> {
+        self.read(Lane::Log, |session| {
+            let row = session.only(
+                "SELECT log_id, revocation_seq, (SELECT recorded_at FROM bulla.revocations ORDER BY seq DESC LIMIT 1),
+                        mark, needs, pg_is_in_recovery()
+                 FROM bulla.store WHERE id = 1",
+                &[],
+            )?;
+            self.mark.compare(row.get(3), row.get(4), row.get(5))?;
+            let newest_at = row.get::<_, Option<i64>>(2).and_then(|at| Timestamp::from_second(at).ok());
+            Ok(LogPlace { log_id: row.get(0), seq: count(&row, 1), newest_at })
+        })
+    }
+
+    fn followers(&self, after: &str, limit: u32, heard_after: Timestamp) -> Result<Vec<FollowerRow>, StoreError> {
+        self.read(Lane::Read, |session| {
+            let rows = session.query(
+                &format!(
+                    "SELECT {COLUMNS} FROM bulla.followers WHERE name > $1 AND last_contact > $2 ORDER BY name LIMIT $3"
+                ),
+                &params![after, heard_after.as_second(), i64::from(limit)],
+            )?;
+            rows.iter().map(read).collect()
+        })
+    }
+
+    fn followers_short_of(
+        &self,
+        log_id: &str,
+        seq: u64,
+        limit: u32,
+        heard_after: Timestamp,
+    ) -> Result<Short, StoreError> {
+        self.read(Lane::Read, |session| short_of(session, log_id, seq, limit, heard_after))
+    }
+
+    fn follower_owners(&self, names: &[String], heard_after: Timestamp) -> Result<Vec<(String, String)>, StoreError> {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.read(Lane::Read, |session| {
+            let rows = session.query(
+                "SELECT name, owner FROM bulla.followers WHERE name = ANY ($1) AND last_contact > $2 ORDER BY name",
+                &params![names, heard_after.as_second()],
+            )?;
+            Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+        })
+    }
+
+    fn note_followers(&self, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
+        self.pool.run(Lane::Read, |session| self.mark.check(session), |session, ()| note(session, rows, heard_after))
+    }
+
+    fn remove_follower(&self, name: &str, owner: &str) -> Result<(), StoreError> {
+        self.read(Lane::Read, |session| {
+            let delete = "DELETE FROM bulla.followers WHERE name = $1 AND owner = $2";
+            session.execute(delete, &params![name, owner]).map(drop)
+        })
+    }
+
+    fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError> {
+        self.read(Lane::Read, |session| {
+            let delete = "DELETE FROM bulla.followers WHERE last_contact <= $1";
+            session.execute(delete, &params![heard_after.as_second()]).map(drop)
+        })
+    }
+}
+
+/// Removes the row of a name. Whether there was one.
+pub(super) fn forget(session: &Session, name: &str) -> Result<bool, StoreError> {
+    Ok(session.execute("DELETE FROM bulla.followers WHERE name = $1", &params![name])? > 0)
+}
+
+/// Those that have not reached a place.
+fn short_of(
+    session: &Session,
+    log_id: &str,
+    seq: u64,
+    limit: u32,
+    heard_after: Timestamp,
+) -> Result<Short, StoreError> {
+    // One statement, so that numbers and rows are of one moment: the numbers stand in each row, and alone where there is none.
+    let rows = session.query(
+        &format!(
+            "WITH heard AS (SELECT * FROM bulla.followers WHERE last_contact > $3)
+             SELECT {COLUMNS}, registered, members, missing
+             FROM (SELECT count(*) AS registered, count(*) FILTER (WHERE role <> 'node') AS members,
+                          count(*) FILTER (WHERE {SHORT}) AS missing FROM heard) AS numbers
+                  LEFT JOIN (SELECT * FROM heard WHERE {SHORT} ORDER BY name LIMIT $4) AS short ON true
+             ORDER BY name"
+        ),
+        &params![log_id, number(seq), heard_after.as_second(), i64::from(limit)],
+    )?;
+    let Some(first) = rows.first() else { return Ok(Short::default()) };
+    let mut short = Short {
+        registered: count(first, 16),
+        followers: count(first, 17),
+        missing: count(first, 18),
+        rows: Vec::new(),
+    };
+    let there = rows.iter().filter(|row| row.get::<_, Option<&str>>(0).is_some());
+    short.rows = there.map(read).collect::<Result<_, _>>()?;
+    Ok(short)
+}
+
+/// Notes what members reported. The rows are locked in the order of their names, so that two nodes never wait for each other.
+fn note(session: &Session, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
+    let mut names = HashSet::new();
+    // Of several reports of one member the last one counts.
+    let mut rows: Vec<&FollowerRow> = rows.iter().rev().filter(|row| names.insert(row.name.as_str())).collect();
+    rows.sort_by(|one, other| one.name.cmp(&other.name));
+    let texts =
+        |text: fn(&FollowerRow) -> Option<&str>| -> Vec<Option<&str>> { rows.iter().map(|row| text(row)).collect() };
+    let numbers = |of: fn(&FollowerRow) -> u64| -> Vec<i64> { rows.iter().map(|row| number(of(row))).collect() };
+    let lists = |list: fn(&FollowerRow) -> Result<String, StoreError>| -> Result<Vec<String>, StoreError> {
+        rows.iter().map(|row| list(row)).collect()
+    };
+    let contacts: Vec<i64> = rows.iter().map(|row| row.last_contact.as_second()).collect();
+    let (name, role) = (texts(|row| Some(&row.name)), texts(|row| Some(row.role.name())));
+    let (owner, address) = (texts(|row| Some(&row.owner)), texts(|row| row.address.as_deref()));
+    let (version, log_id) = (texts(|row| Some(&row.version)), texts(|row| row.log_id.as_deref()));
+    let (formats, versions) = (lists(|row| list_of(&row.formats))?, lists(|row| list_of(&row.versions))?);
+    let (realms, last_error) = (lists(|row| list_of(&row.realms))?, texts(|row| row.last_error.as_deref()));
+    let (seq, this_update) = (numbers(|row| row.seq), numbers(|row| row.this_update));
+    let (serial, refused) = (numbers(|row| row.keyring_serial), numbers(|row| row.refused));
+    let (started, heard_after) = (numbers(|row| row.started_at), heard_after.as_second());
+    let values: [Param<'_>; 17] = [
+        param(&name),
+        param(&role),
+        param(&owner),
+        param(&address),
+        param(&version),
+        param(&formats),
+        param(&log_id),
+        param(&seq),
+        param(&this_update),
+        param(&serial),
+        param(&versions),
+        param(&realms),
+        param(&refused),
+        param(&last_error),
+        param(&started),
+        param(&contacts),
+        param(&heard_after),
+    ];
+    session.execute(
+        &format!(
+            "INSERT INTO bulla.followers AS known ({COLUMNS})
+             SELECT {COLUMNS} FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                 AS row ({COLUMNS}) ORDER BY name COLLATE \"C\"
+             ON CONFLICT (name) DO UPDATE SET
+                 role = excluded.role, owner = excluded.owner, address = excluded.address, version = excluded.version,
+                 formats = excluded.formats, log_id = excluded.log_id,
+                 seq = CASE WHEN known.log_id IS NOT DISTINCT FROM excluded.log_id
+                                 AND known.started_at = excluded.started_at
+                       THEN greatest(known.seq, excluded.seq) ELSE excluded.seq END,
+                 this_update = excluded.this_update, keyring_serial = excluded.keyring_serial,
+                 versions = excluded.versions, realms = excluded.realms, refused = excluded.refused,
+                 last_error = excluded.last_error, started_at = excluded.started_at,
+                 last_contact = excluded.last_contact
+             WHERE known.owner = excluded.owner OR excluded.owner = 'node' OR known.last_contact <= $17"
+        ),
+        &values,
+    )?;
+    Ok(())
+}
+
+fn read(row: &Row) -> Result<FollowerRow, StoreError> {
+    let broken = || damaged("followers", 0);
+    Ok(FollowerRow {
+        name: row.get(0),
+        role: Role::parse(row.get(1)).ok_or_else(broken)?,
+        owner: row.get(2),
+        address: row.get(3),
+        version: row.get(4),
+        formats: serde_json::from_str(row.get(5)).map_err(|_| broken())?,
+        log_id: row.get(6),
+        seq: count(row, 7),
+        this_update: count(row, 8),
+        keyring_serial: count(row, 9),
+        versions: serde_json::from_str(row.get(10)).map_err(|_| broken())?,
+        realms: serde_json::from_str(row.get(11)).map_err(|_| broken())?,
+        refused: count(row, 12),
+        last_error: row.get(13),
+        started_at: count(row, 14),
+        last_contact: Timestamp::from_second(row.get(15)).map_err(|_| broken())?,
+    })
+}
+
+/// As a JSON array.
+fn list_of<T: serde::Serialize>(list: &[T]) -> Result<String, StoreError> {
+    serde_json::to_string(list).map_err(|error| StoreError::Failed(error.to_string()))
+}
+
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

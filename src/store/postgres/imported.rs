@@ -1,0 +1,207 @@
+//! The tables of imported keys.
+
+use std::collections::HashSet;
+
+use bulla::{ApiKeyId, Realm};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::{counts::count, damaged, ledger, params::param, params::params, session::Session, transaction::Writing};
+use crate::{
+    imported::{ImportedRow, KeyLayout},
+    store::{
+        Imported, ImportedPart, Migration, NewImported, StoreError, StoredSet,
+        rows::{ImportedColumns, check_columns},
+    },
+};
+
+/// All sets.
+pub(super) fn sets(session: &Session) -> Result<Vec<StoredSet>, StoreError> {
+    let rows = session.query("SELECT set_id, realm, rule, id_key FROM bulla.imported_sets ORDER BY set_id", &[])?;
+    let sets = rows.iter().filter_map(|row| match read_set(row) {
+        Ok(set) => Some(set),
+        // Its keys count as damaged; the keys of other sets are read.
+        Err(error) => {
+            tracing::error!("{error}");
+            None
+        }
+    });
+    Ok(sets.collect())
+}
+
+/// The set of this layout, which is made if it does not exist.
+pub(super) fn set(
+    writing: &mut Writing<'_>,
+    realm: Realm,
+    layout: &KeyLayout,
+    id_key: [u8; 16],
+) -> Result<StoredSet, StoreError> {
+    let text = serde_json::to_string(layout).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let session = writing.writes();
+    session.execute(
+        "INSERT INTO bulla.imported_sets (set_id, realm, rule, id_key)
+         SELECT coalesce(max(set_id), 0) + 1, $1, $2, $3 FROM bulla.imported_sets ON CONFLICT (realm, rule) DO NOTHING",
+        &params![realm.as_str(), text, id_key.as_slice()],
+    )?;
+    let row = session.only(
+        "SELECT set_id, realm, rule, id_key FROM bulla.imported_sets WHERE realm = $1 AND rule = $2",
+        &params![realm.as_str(), text],
+    )?;
+    read_set(&row)
+}
+
+fn read_set(row: &Row) -> Result<StoredSet, StoreError> {
+    let (number, realm, rule, id_key): (i64, &str, &str, &[u8]) = (row.get(0), row.get(1), row.get(2), row.get(3));
+    match (realm.parse(), serde_json::from_str(rule), id_key.try_into()) {
+        (Ok(realm), Ok(layout), Ok(id_key)) => Ok(StoredSet { number, realm, layout, id_key }),
+        _ => Err(damaged("the sets of imported keys", number)),
+    }
+}
+
+/// Records a key, unless it is on record.
+pub(super) fn insert(writing: &mut Writing<'_>, new: &NewImported) -> Result<Imported, StoreError> {
+    let (hash, salt) = check_columns(&new.check);
+    let public = new.public.as_deref();
+    let columns = ledger::Columns::of(&new.row, writing.numbers.key + 1)?;
+    let mut values = columns.params().to_vec();
+    values.extend([param(&new.set), param(&public), param(&hash), param(&salt)]);
+    let session = writing.writes();
+    let inserted = session.execute(
+        &format!(
+            "WITH key AS ({} RETURNING seq)
+             INSERT INTO bulla.imported_keys (seq, set_id, public, hash, salt) SELECT seq, $15, $16, $17, $18 FROM key",
+            ledger::INSERT
+        ),
+        &values,
+    )?;
+    if inserted > 0 {
+        writing.numbers.key += 1;
+        return Ok(Imported::New);
+    }
+    let same = session.first(
+        "SELECT hash = $2 AND salt IS NOT DISTINCT FROM $3
+         FROM bulla.imported_keys JOIN bulla.api_keys USING (seq) WHERE api_key_id = $1",
+        &params![new.row.id.to_string(), hash, salt],
+    )?;
+    Ok(if same.is_some_and(|row| row.get(0)) { Imported::Same } else { Imported::Other })
+}
+
+/// The place of the last imported key.
+pub(super) fn end(session: &Session) -> Result<i64, StoreError> {
+    Ok(session.only("SELECT coalesce(max(seq), 0) FROM bulla.imported_keys", &[])?.get(0))
+}
+
+/// Imported keys behind a place of the ledger, at most `limit` of them.
+pub(super) fn after(session: &Session, place: i64, limit: u32) -> Result<ImportedPart, StoreError> {
+    let rows = session.query(
+        "SELECT seq, set_id, api_key_id, app_id, issued_at, expires_at, scopes, meta, public, hash, salt,
+                replaced_by IS NOT NULL
+         FROM bulla.imported_keys JOIN bulla.api_keys USING (seq) WHERE seq > $1 ORDER BY seq LIMIT $2",
+        &params![place, i64::from(limit)],
+    )?;
+    // Of each set whether its scheme is slow; a set that cannot be read has no readable keys.
+    let rules = session.query("SELECT set_id, rule FROM bulla.imported_sets", &[])?;
+    let slow: Vec<(i64, bool)> = rules
+        .iter()
+        .filter_map(|row| Some((row.get(0), serde_json::from_str::<KeyLayout>(row.get(1)).ok()?.scheme.is_slow())))
+        .collect();
+    let mut part = ImportedPart::default();
+    for row in &rows {
+        let (place, set): (i64, i64) = (row.get(0), row.get(1));
+        part.through = Some(place);
+        let slow = slow.iter().find(|(number, _)| *number == set).map(|(_, slow)| *slow);
+        match slow.and_then(|slow| read(row, slow)) {
+            Some(row) => part.rows.push(row),
+            None => {
+                tracing::error!("{}", damaged("imported keys", place));
+                part.damaged += 1;
+            }
+        }
+    }
+    Ok(part)
+}
+
+fn read(row: &Row, slow: bool) -> Option<ImportedRow> {
+    let columns = ImportedColumns {
+        place: row.get(0),
+        set: row.get(1),
+        id: row.get(2),
+        app_id: row.get(3),
+        issued_at: row.get(4),
+        expires_at: row.get(5),
+        scopes: row.get(6),
+        meta: row.get(7),
+        public: row.get(8),
+        hash: row.get(9),
+        salt: row.get::<_, Option<&[u8]>>(10).unwrap_or_default(),
+        replaced: row.get(11),
+    };
+    columns.row(slow)
+}
+
+/// Digests and public parts of all keys of a realm that are not in this set.
+pub(super) fn elsewhere(session: &Session, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
+    let rows = session.query(
+        "SELECT public, hash FROM bulla.imported_keys JOIN bulla.imported_sets USING (set_id)
+         WHERE realm = $1 AND set_id <> $2",
+        &params![realm.as_str(), set],
+    )?;
+    let bytes =
+        |row: &Row| [row.get::<_, Option<&[u8]>>(0).map(Box::from), row.get::<_, Option<&[u8]>>(1).map(Box::from)];
+    Ok(rows.iter().flat_map(bytes).flatten().collect())
+}
+
+/// Notes the sealed key that replaced an imported one. `false` where it was replaced before, or is not an imported key.
+pub(super) fn replace(session: &Session, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
+    let changed = session.execute(
+        "UPDATE bulla.imported_keys SET replaced_by = $2
+         WHERE seq = (SELECT seq FROM bulla.api_keys WHERE api_key_id = $1) AND replaced_by IS NULL",
+        &params![id.to_string(), by.to_string()],
+    )?;
+    Ok(changed == 1)
+}
+
+/// Progress of each realm's migration.
+pub(super) fn migrations(
+    session: &Session,
+    realm: Option<Realm>,
+    now: Timestamp,
+) -> Result<Vec<Migration>, StoreError> {
+    let rows = session.query(
+        "SELECT realm, count(*), count(*) FILTER (WHERE active), count(*) FILTER (WHERE used), count(replaced_by),
+                count(*) FILTER (WHERE taken_over), count(*) FILTER (WHERE active AND used AND NOT taken_over)
+         FROM (SELECT key.realm COLLATE \"C\" AS realm, imported_keys.replaced_by,
+                      (key.revoked_at IS NULL OR key.revoked_at > $2)
+                          AND (key.expires_at IS NULL OR key.expires_at > $2) AS active,
+                      key.last_used_at IS NOT NULL AS used,
+                      new.last_used_at IS NOT NULL AS taken_over
+               FROM bulla.imported_keys JOIN bulla.api_keys AS key USING (seq)
+                    LEFT JOIN bulla.api_keys AS new ON new.api_key_id = imported_keys.replaced_by
+               WHERE $1 IS NULL OR key.realm = $1) AS old
+         GROUP BY realm ORDER BY realm",
+        &params![realm.map(|realm| realm.to_string()), now.as_second()],
+    )?;
+    let migrations = rows.iter().map(|row| Migration {
+        realm: row.get(0),
+        imported: count(row, 1),
+        active: count(row, 2),
+        used: count(row, 3),
+        replaced: count(row, 4),
+        taken_over: count(row, 5),
+        still_in_use: count(row, 6),
+    });
+    Ok(migrations.collect())
+}
+
+/// At most `limit` imported keys that are not revoked, and whose sealed replacements were used.
+pub(super) fn taken_over(session: &Session, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
+    let rows = session.query(
+        "SELECT key.api_key_id FROM bulla.imported_keys JOIN bulla.api_keys AS key USING (seq)
+                JOIN bulla.api_keys AS new ON new.api_key_id = imported_keys.replaced_by
+         WHERE key.realm = $1 AND key.revoked_at IS NULL AND new.last_used_at IS NOT NULL
+         ORDER BY key.seq LIMIT $2",
+        &params![realm.as_str(), i64::from(limit)],
+    )?;
+    let id = |text: &str| text.parse().map_err(|_| StoreError::Failed(format!("{text} is not an API-key id")));
+    rows.iter().map(|row| id(row.get(0))).collect()
+}

@@ -1,0 +1,83 @@
+//! The server as it is configured: address, role, password, TLS and limits.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use zeroize::Zeroizing;
+
+use super::tls::Connector;
+use crate::{
+    config::{PostgresUrl, StoreConfig, StoreTls},
+    store::StoreError,
+};
+
+/// What a connection needs.
+pub(super) struct Server {
+    pub(super) url: PostgresUrl,
+    pub(super) tls: Connector,
+    password: Option<String>,
+    /// The folder that relative paths start from.
+    folder: PathBuf,
+    pub(super) connect_timeout: Duration,
+    pub(super) statement_timeout: Duration,
+    pub(super) statement_cache: bool,
+}
+
+impl Server {
+    /// The server of the configuration in `folder`.
+    pub(super) fn new(url: PostgresUrl, config: &StoreConfig, folder: &Path) -> Result<Self, StoreError> {
+        let files = config.tls.clone().unwrap_or_default();
+        let absolute = |path: Option<PathBuf>| path.map(|path| folder.join(path));
+        let files =
+            StoreTls { ca: absolute(files.ca), certificate: absolute(files.certificate), key: absolute(files.key) };
+        let tls =
+            Connector::new(url.tls(), &files).map_err(|error| StoreError::Failed(format!("[store.tls]: {error}")))?;
+        Ok(Server {
+            url,
+            tls,
+            password: config.password.clone(),
+            folder: folder.to_owned(),
+            connect_timeout: config.connect_timeout.0,
+            statement_timeout: config.statement_timeout.0,
+            statement_cache: config.statement_cache,
+        })
+    }
+
+    /// What the driver connects with. The password is read each time, so that a new one counts at once.
+    pub(super) fn config(&self) -> Result<tokio_postgres::Config, StoreError> {
+        let mut config = self.url.config().clone();
+        if let Some(pointer) = &self.password {
+            let password =
+                self.read(pointer).map_err(|wrong| StoreError::Failed(format!("store.password: {wrong}")))?;
+            config.password(password.trim_end_matches(['\r', '\n']));
+        }
+        config.connect_timeout(self.connect_timeout);
+        // Without these a lost way to the server shows after two hours where nothing is sent, and after fifteen minutes otherwise.
+        config.keepalives(true).keepalives_idle(Duration::from_secs(10));
+        config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
+        config.tcp_user_timeout(Duration::from_secs(20));
+        Ok(config)
+    }
+
+    fn read(&self, pointer: &str) -> Result<Zeroizing<String>, String> {
+        let file = |path: &Path| bulla::source::read_secret_file(path).map_err(|error| error.to_string());
+        match pointer.split_once(':') {
+            Some(("file", path)) => file(&self.folder.join(path)),
+            Some(("env", name)) => {
+                env::var(name).map(Zeroizing::new).map_err(|_| format!("the environment variable {name} is not set"))
+            }
+            Some(("credential", name)) => {
+                let folder = env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
+                    format!("systemd hands over no credentials: write LoadCredential={name}:PATH into the unit")
+                })?;
+                // A name is no path.
+                let name = Path::new(name).file_name().ok_or("a credential has a name without `/`")?;
+                file(&Path::new(&folder).join(name))
+            }
+            _ => Err("it must be file:PATH, env:NAME or credential:NAME".to_owned()),
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Several nodes on one PostgreSQL database: what one of them does counts at all, and no node keeps anything for itself.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::support::{
+    command::{bulla, finish, run},
+    deployment::{APP, Deployment},
+    imported,
+    postgres::Postgres,
+    server::Server,
+};
+
+/// A deployment in a new database of its own on the shared server, and the database's name.
+fn deployed() -> (Deployment, String) {
+    let database = Postgres::shared().new_database();
+    (Deployment::on_store(&Postgres::shared().url(&database)), database)
+}
+
+fn active(server: &Server, key: &str) -> bool {
+    let answer = server.data.post("/v1/verify", &json!({"api_key": key}));
+    answer.json()["active"].as_bool().expect("a verdict")
+}
+
+fn id_of(key: &str) -> String {
+    key.parse::<bulla::ApiKey>().expect("an API key").id().to_string()
+}
+
+/// Issues a key at a node.
+fn issue(server: &Server) -> String {
+    let issued = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP}));
+    assert_eq!(issued.status, 201, "{}", issued.body);
+    issued.json()["api_key"].as_str().expect("an API key").to_owned()
+}
+
+#[test]
+fn a_revocation_at_one_node_is_in_force_at_the_others_within_a_second() {
+    let (deployment, _) = deployed();
+    let nodes = [(); 2].map(|()| Server::start(&deployment));
+    let mut slowest = Duration::ZERO;
+    for round in 0..10 {
+        let (one, other) = (&nodes[round % 2], &nodes[(round + 1) % 2]);
+        let key = issue(one);
+        assert!(active(one, &key) && active(other, &key), "issued at one, accepted at both");
+        let revoked = one.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(&key)), &[], "");
+        assert_eq!(revoked.status, 200, "{}", revoked.body);
+        let acknowledged = Instant::now();
+        assert!(!active(one, &key), "where it was revoked, at once");
+        other.until("the other one follows", |other| !active(other, &key));
+        slowest = slowest.max(acknowledged.elapsed());
+    }
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    println!("revoked at one node, refused at the other within {slowest:?}");
+    for node in nodes {
+        let ready = node.data.get("/readyz");
+        assert_eq!((ready.status, &ready.json()["degraded"]), (200, &json!([])), "{}", ready.body);
+        node.stop();
+    }
+    let restarted = Server::start(&deployment);
+    assert!(active(&restarted, &issue(&restarted)));
+}
+
+#[test]
+fn doctor_is_content_and_says_what_is_wrong() {
+    let (deployment, database) = deployed();
+    let told = deployment.run(&["doctor"]);
+    assert!(told.ok().out.contains("1 API keys on record"), "{}", told.out);
+    Postgres::shared().psql(&database, "DROP TABLE bulla.audit");
+    let told = deployment.run(&["doctor"]);
+    assert!(told.code == 1 && told.out.contains("PostgreSQL") && told.out.contains(&database), "{}", told.out);
+}
+
+#[test]
+fn init_refuses_a_database_that_is_in_use_and_serve_one_that_is_none() {
+    let (_deployment, database) = deployed();
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = Postgres::shared().url(&database);
+    let refused = run(folder.path(), &["init", "--store", &url]);
+    assert!(refused.code == 2 && refused.err.contains("another database"), "{}", refused.err);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0, "nothing is half made");
+    let other = Postgres::shared().new_database();
+    let elsewhere = Postgres::shared().url(&other);
+    let deployment = Deployment::new();
+    deployment.configure("url = \"sqlite:bulla.db\"", &format!("url = \"{elsewhere}\""));
+    let refused = deployment.run(&["serve"]);
+    assert!(refused.code == 2 && refused.err.contains("no schema `bulla`"), "{}", refused.err);
+    let password = run(folder.path(), &["init", "--store", "postgres://bulla:hunter2@db.example/keys"]);
+    assert!(password.code == 2 && password.err.contains("--store"), "{}", password.err);
+    assert!(!password.err.contains("hunter2") && !password.out.contains("hunter2"), "{}", password.err);
+}
+
+#[test]
+fn the_roles_of_the_documentation_do_their_work_and_nothing_else() {
+    let server = Postgres::start(&["fsync=off"]);
+    let database = server.new_database();
+    let folder = tempfile::tempdir().expect("a folder");
+    let migrated = run(folder.path(), &["store", "migrate", "--store", &server.url(&database)]);
+    migrated.ok();
+    let roles = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples/postgresql/roles.sql"));
+    for _ in 0..2 {
+        server.psql(&database, roles.as_deref().expect("the example"));
+    }
+    let deployment = Deployment::on_store(&server.url_of("bulla", &database));
+
+    // The life of a deployment, as the service's role.
+    let service = Server::start(&deployment);
+    let key = issue(&service);
+    let id = id_of(&key);
+    assert!(active(&service, &key));
+    for (path, body) in [("suspend", json!({})), ("resume", json!({})), ("reroll", json!({"grace": "1h"}))] {
+        let answer = service.admin.post(&format!("/v1/api-keys/{id}/{path}"), &body);
+        assert!(answer.status < 300, "{path}: {}", answer.body);
+    }
+    let revoked = service.admin.request("DELETE", &format!("/v1/api-keys/{id}"), &[], "");
+    assert_eq!(revoked.status, 200, "{}", revoked.body);
+    let secret = json!({"realm": "live", "app_id": APP, "secret": true});
+    let headers = [("idempotency-key", "k"), ("content-type", "application/json")];
+    for _ in 0..2 {
+        let issued = service.admin.request("POST", "/v1/api-keys", &headers, &secret.to_string());
+        assert!([200, 201, 409].contains(&issued.status), "{}", issued.body);
+    }
+    let row = imported::row(&imported::sha256(imported::KEY), json!({}));
+    imported::import(&deployment, &[row], &["--scheme", "sha256"]).ok();
+    service.stop();
+    deployment.run(&["doctor"]).ok();
+
+    let refused = |role: &str, sql: &str| {
+        let output = server.psql_as(role, &database, sql);
+        assert!(!output.status.success(), "{role} may: {sql}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    for sql in [
+        "UPDATE bulla.audit SET actor = 'x'",
+        "DELETE FROM bulla.audit",
+        "TRUNCATE bulla.audit",
+        "DELETE FROM bulla.api_keys",
+        "ALTER TABLE bulla.audit DISABLE TRIGGER ALL",
+        "DROP TABLE bulla.escrow",
+        "CREATE TABLE bulla.other ()",
+    ] {
+        let told = refused("bulla", sql);
+        assert!(told.contains("permission denied") || told.contains("must be owner"), "{sql}: {told}");
+    }
+    let read = server.psql_as("bulla_reader", &database, "SELECT count(*) > 3 FROM bulla.audit");
+    assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "t", "{}", String::from_utf8_lossy(&read.stderr));
+    for sql in ["secret_hashes", "escrow", "imported_keys", "imported_sets"] {
+        assert!(refused("bulla_reader", &format!("SELECT * FROM bulla.{sql}")).contains("permission denied"));
+    }
+    let tables = server.psql(
+        &database,
+        "SELECT string_agg(relname, ' ') FROM pg_class WHERE relkind = 'r' AND relnamespace = 'bulla'::regnamespace",
+    );
+    for table in tables.split(' ') {
+        for sql in [format!("DELETE FROM bulla.{table}"), format!("INSERT INTO bulla.{table} DEFAULT VALUES")] {
+            refused("bulla_reader", &format!("SET default_transaction_read_only = off; {sql}"));
+        }
+    }
+    for sql in ["UPDATE bulla.audit SET actor = 'x'", "DELETE FROM bulla.audit", "TRUNCATE bulla.audit"] {
+        assert!(refused("postgres", sql).contains("append-only"), "the owner, too");
+    }
+    // A role without rights is told by name, with what to do.
+    server.psql(&database, "CREATE ROLE stranger LOGIN");
+    let text = std::fs::read_to_string(deployment.file("bulla.toml")).expect("the configuration");
+    std::fs::write(deployment.file("bulla.toml"), text.replace("//bulla@", "//stranger@")).expect("written");
+    let told = finish(bulla(deployment.path()).args(["keys", "list"]), "").err;
+    assert!(told.contains("role stranger") && told.contains("roles.sql"), "{told}");
+}

@@ -77,8 +77,7 @@ pub(crate) struct FollowerReport {
     pub(crate) last_error: Option<String>,
     /// When it began, in Unix seconds.
     #[schema(value_type = Option<schema::FeedNumber>)]
-    #[serde(default)]
-    pub(crate) started_at: u64,
+    pub(crate) started_at: Option<u64>,
 }
 
 /// What kind of follower reports.
@@ -127,7 +126,8 @@ impl FollowerReport {
         {
             check_text(field, text.as_deref().unwrap_or_default())?;
         }
-        let numbers = [self.seq, self.this_update, self.keyring_serial, self.refused, self.started_at];
+        let started_at = self.started_at.unwrap_or_default();
+        let numbers = [self.seq, self.this_update, self.keyring_serial, self.refused, started_at];
         let fields = ["seq", "this_update", "keyring_serial", "refused", "started_at"];
         if let Some((field, _)) = fields.iter().zip(numbers).find(|(_, number)| *number > MAX_NUMBER) {
             return Err(format!("{field}: it must be at most {MAX_NUMBER}"));
@@ -171,7 +171,7 @@ impl FollowerReport {
             realms: self.realms,
             refused: self.refused,
             last_error: self.last_error.filter(|error| !error.is_empty()),
-            started_at: self.started_at,
+            started_at,
             last_contact: now,
         })
     }

@@ -11,7 +11,7 @@ use crate::{
     clock,
 };
 
-/// Show the nodes on the store and the followers of the feed: place in the log, keys, trouble
+/// Show the nodes on the store and the followers of the feed, and who is in trouble
 #[derive(Args)]
 #[command(
     args_conflicts_with_subcommands = true,

@@ -29,6 +29,8 @@ const CONTACT_INTERVAL: Duration = Duration::from_secs(20);
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long the owner of a name is remembered; somebody may have it forgotten meanwhile.
 const OWNER_TTL: Duration = Duration::from_secs(60);
+/// How long a member that reports no more is remembered.
+const KEPT_FOR: Duration = Duration::from_secs(600);
 /// How often those who wait look for what other nodes wrote.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Nodes and followers that are registered at most.
@@ -64,6 +66,8 @@ pub(super) struct FleetRegistry {
 struct State {
     known: HashMap<String, Known>,
     waiting: HashMap<String, FollowerRow>,
+    /// When those that went elsewhere were dropped last.
+    dropped_at: Option<Instant>,
 }
 
 /// A member that reports to this node.
@@ -178,6 +182,7 @@ impl FleetRegistry {
         let node = self.this_node(app);
         let rows: Vec<FollowerRow> = {
             let mut state = self.state();
+            state.drop_absent();
             if let Some(node) = node {
                 state.put(node);
             }
@@ -212,6 +217,14 @@ impl FleetRegistry {
 }
 
 impl State {
+    /// Drops, now and then, those that report to another node by now, or to nobody.
+    fn drop_absent(&mut self) {
+        if self.dropped_at.is_none_or(|at| at.elapsed() > OWNER_TTL) {
+            self.known.retain(|_, one| one.looked_at.elapsed() < KEPT_FOR);
+            self.dropped_at = Some(Instant::now());
+        }
+    }
+
     /// Has a report written, unless the store has the same from a moment ago.
     fn put(&mut self, row: FollowerRow) {
         let fresh = Known { owner: row.owner.clone(), looked_at: Instant::now(), written: None };

@@ -41,6 +41,9 @@ pub(crate) struct FollowConfig {
     /// What is shown to a source that asks for a certificate.
     pub(crate) client_certificate: Option<PathBuf>,
     pub(crate) client_key: Option<PathBuf>,
+    /// Whether a node is asked about secret halves.
+    #[serde(default)]
+    pub(crate) ask_secrets: bool,
     /// What the fleet calls this edge.
     pub(crate) name: Option<String>,
     /// How old the state may become before `on_stale` counts.

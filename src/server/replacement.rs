@@ -11,7 +11,7 @@ use crate::{
     imported::Key,
     store::Store,
     telemetry::limit::LineLimit,
-    verification::{Checked, Question},
+    verification::{Checked, Question, Wanted},
 };
 
 /// A node's store.
@@ -21,7 +21,13 @@ pub(super) struct FromStore {
 }
 
 impl Behind for FromStore {
-    fn check<'a>(&'a self, snapshot: &'a Snapshot, text: &'a str, question: Question<'a>) -> BoxFuture<'a, Checked> {
+    fn check<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        text: &'a str,
+        _: &'a Wanted,
+        question: Question<'a>,
+    ) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             match question {
                 Question::SecretHalf(check) => self.secrets.check(snapshot.peppers(), text, check).await,

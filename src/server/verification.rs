@@ -22,8 +22,14 @@ use crate::{
 
 /// What stands behind a verifier: it knows stored hashes, or knows whom to ask.
 pub(super) trait Behind: Send + Sync {
-    /// Answers the question about `text`.
-    fn check<'a>(&'a self, snapshot: &'a Snapshot, text: &'a str, question: Question<'a>) -> BoxFuture<'a, Checked>;
+    /// Answers the question about `text`, of which the caller expects this.
+    fn check<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        text: &'a str,
+        wanted: &'a Wanted,
+        question: Question<'a>,
+    ) -> BoxFuture<'a, Checked>;
 
     /// A sealed key in the place of an imported one that was just accepted, where its realm hands out such.
     fn replacement(&self, snapshot: Arc<Snapshot>, key: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>>;
@@ -78,7 +84,7 @@ impl KeyVerifier {
 
     async fn find_out(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, mut pending: Pending) -> Verdict {
         loop {
-            let checked = self.behind.check(snapshot, text, pending.question()).await;
+            let checked = self.behind.check(snapshot, text, wanted, pending.question()).await;
             // By now the key may have been revoked: it has to hold in the state of the request, and in the one in force.
             let current = self.live.load_full();
             match pending.resume(checked, &current.state(&self.imported), wanted, clock::now_seconds()) {
@@ -96,7 +102,7 @@ impl KeyVerifier {
             step = match step {
                 Step::Done(ids) => return ids,
                 Step::Ask(pending) => {
-                    let checked = self.behind.check(snapshot, text, pending.question()).await;
+                    let checked = self.behind.check(snapshot, text, &Wanted::default(), pending.question()).await;
                     pending.resume(checked)
                 }
             }

@@ -17,6 +17,7 @@ pub(crate) struct FollowMetrics {
     keyring_serial: Gauge<u64, AtomicU64>,
     sources_failing: Gauge<u64, AtomicU64>,
     refused: Family<ReasonLabel, Counter>,
+    diverged: Counter,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,6 +44,11 @@ impl FollowMetrics {
                 "follow_sources_failing",
                 "Sources whose last answer was none, or was refused",
             ),
+            diverged: register(
+                registry,
+                "follow_diverged",
+                "How often the state differed from that of a source at the same place",
+            ),
             refused: register(registry, "follow_refused", "Messages of the feed that were refused, by reason"),
         }
     }
@@ -57,6 +63,11 @@ impl FollowMetrics {
     /// Shows how many sources fail.
     pub(crate) fn sources_failing(&self, count: usize) {
         self.sources_failing.set(count as u64);
+    }
+
+    /// Counts that the state differs from a source's.
+    pub(crate) fn diverged(&self) {
+        self.diverged.inc();
     }
 
     /// Counts a message that was refused.

@@ -16,6 +16,10 @@ use crate::{agent, api_key::ApiKey, keyring_id::KeyringId, realm::Realm, source:
 
 /// How much longer than the requested wait the server may take.
 const EXTRA_TIME: Duration = Duration::from_secs(30);
+/// Timeout of a verification, for which a request waits.
+const VERIFY_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than any verdict, in bytes.
+const MAX_VERDICT: u64 = 64 << 10;
 /// Timeout of one report.
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time for what a snapshot has; then it goes on in another answer.
@@ -97,10 +101,28 @@ impl HttpSource {
         self.post("/v1/followers/uses", body)
     }
 
+    /// Whether it accepts an API key: `POST /v1/verify` with this body. It needs no credential.
+    pub fn verify(&self, body: &str) -> Result<bool, FollowError> {
+        let failed = |error: &dyn fmt::Display| FollowError::Unreachable(error.to_string().into());
+        let request = self.agent().post(self.beside("/v1/verify")).header("Content-Type", "application/json");
+        let answer = request.config().timeout_global(Some(VERIFY_TIMEOUT)).build().send(body);
+        let mut answer = answer.map_err(|error| failed(&error))?;
+        if answer.status() != StatusCode::OK {
+            return Err(FollowError::Status(answer.status().as_u16()));
+        }
+        let text = answer.body_mut().with_config().limit(MAX_VERDICT).read_to_string();
+        let verdict: serde_json::Value =
+            serde_json::from_str(&text.map_err(|error| failed(&error))?).map_err(|error| failed(&error))?;
+        verdict["active"].as_bool().ok_or_else(|| failed(&"it answers something else than a verdict"))
+    }
+
+    fn beside(&self, path: &str) -> String {
+        format!("{}{path}", self.address.strip_suffix("/v1/revocations").unwrap_or(&self.address))
+    }
+
     /// Posts to an endpoint beside the feed.
     fn post(&self, path: &str, body: &str) -> Result<(), FollowError> {
-        let server = self.address.strip_suffix("/v1/revocations").unwrap_or(&self.address);
-        let request = self.agent().post(format!("{server}{path}")).header("Authorization", self.authorization.clone());
+        let request = self.agent().post(self.beside(path)).header("Authorization", self.authorization.clone());
         let request = request.header("Content-Type", "application/json");
         let answer = request.config().timeout_global(Some(REPORT_TIMEOUT)).build().send(body);
         let answer = answer.map_err(|error| FollowError::Unreachable(error.to_string().into()))?;

@@ -31,6 +31,11 @@ fn ask(follower: &Weak<Follower>, sources: &Sources, number: usize, stopped: &mp
         let answer = opened.source.ask(&question);
         let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
         let Some(pause) = follower.upgrade().map(|follower| follower.take(number, answer, random)) else { return };
+        if follower.upgrade().is_some_and(|follower| follower.wants_snapshot(number)) {
+            let Some(trusted) = follower.upgrade().map(|follower| follower.trusted) else { return };
+            let snapshot = opened.source.snapshot((trusted.0, &trusted.1));
+            let Some(()) = follower.upgrade().map(|follower| follower.load(number, snapshot)) else { return };
+        }
         match stopped.recv_timeout(pause) {
             Err(mpsc::RecvTimeoutError::Timeout) => {}
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => return,

@@ -42,6 +42,8 @@ pub(crate) enum EdgeError {
     State { path: PathBuf, error: io::Error },
     #[error("another process has the state in {0}: each edge needs a folder of its own")]
     StateLocked(PathBuf),
+    #[error("the system's random generator failed: {0}")]
+    Random(io::Error),
     #[error(transparent)]
     Parts(#[from] DeploymentError),
 }

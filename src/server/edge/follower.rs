@@ -7,7 +7,9 @@ use std::{
 };
 
 use bulla::{
-    feed::{Answer, FeedError, FeedState, FollowError, LogId, Question, Reporter, VerifyingKey},
+    feed::{
+        Answer, FeedError, FeedState, FollowError, Format, LoadedSnapshot, LogId, Question, Reporter, VerifyingKey,
+    },
     keyring::{ExportedKeyring, KeyringId},
     revocation::{Revocations, SweepClock},
 };
@@ -22,6 +24,10 @@ use crate::{
 /// The longest wait that a source is asked for, in seconds. Proxies commonly answer 504 after 30.
 const MAX_WAIT: u64 = 25;
 
+/// A follower that diverged starts again at once, and then not before so long; longer each time, up to an hour.
+const RESTART_INTERVAL: Duration = Duration::from_secs(60);
+const LONGEST_RESTART_INTERVAL: Duration = Duration::from_secs(3_600);
+
 /// The follower of an edge.
 pub(crate) struct Follower {
     pub(super) live: Arc<Live>,
@@ -32,7 +38,7 @@ pub(crate) struct Follower {
     /// Hears of every change; set once where there is a node to report to.
     pub(super) reporter: OnceLock<Reporter>,
     /// The keyring that is followed, and what signs its feed.
-    trusted: (KeyringId, VerifyingKey),
+    pub(super) trusted: (KeyringId, VerifyingKey),
     state: Mutex<State>,
 }
 
@@ -51,6 +57,12 @@ pub(super) struct State {
     pub(super) current: Option<u64>,
     /// Messages that were refused.
     pub(super) refused: u64,
+    /// The source whose snapshot is fetched, as the log is long.
+    wants_snapshot: Option<usize>,
+    /// Whether what came last is a snapshot: another message says whether there is more.
+    loaded: bool,
+    /// Before when it does not start again because it diverged, and how long it waits the next time.
+    restart: (Option<Instant>, Duration),
     /// Logs that were left for another one.
     left: Vec<LogId>,
     part: usize,
@@ -83,6 +95,9 @@ impl Follower {
             valid_for: 0,
             heard: None,
             refused: 0,
+            wants_snapshot: None,
+            loaded: false,
+            restart: (None, RESTART_INTERVAL),
             left: Vec::new(),
             part: 0,
             sweep_clock: None,
@@ -98,7 +113,7 @@ impl Follower {
     /// What to ask a source next.
     pub(super) fn question(&self, source: usize) -> Question {
         let mut state = self.lock();
-        let rests = state.is_complete() && state.sources[source].is_well();
+        let rests = state.is_complete() && state.sources[source].is_well() && !state.loaded;
         // Half the validity of the newest message, so that the next one comes in time. After a failure the state may be stale, and
         // an answer is worth more than news.
         let wait = if rests { state.sources[source].wait(MAX_WAIT.min(state.valid_for / 2)) } else { 0 };
@@ -111,7 +126,7 @@ impl Follower {
     /// the jitter.
     pub(super) fn take(&self, source: usize, answer: Result<Answer, FollowError>, random: u32) -> Duration {
         let now = clock::now_seconds();
-        let took = answer.and_then(|answer| self.apply(answer, now));
+        let took = answer.and_then(|answer| self.apply(source, answer, now));
         let mut state = self.lock();
         let pause = match took {
             Ok(Took::News) => {
@@ -131,6 +146,7 @@ impl Follower {
                 // One node may lag behind the others; once the state is stale, no source is ahead of this one.
                 if behind && state.feed.is_stale(now) {
                     state.restart();
+                    self.writer.whole();
                 }
                 let failures = state.sources[source].failed(error);
                 if behind { pause::short(random) } else { pause::after_failures(failures, random) }
@@ -140,7 +156,7 @@ impl Follower {
         pause
     }
 
-    fn apply(&self, answer: Answer, now: u64) -> Result<Took, FollowError> {
+    fn apply(&self, source: usize, answer: Answer, now: u64) -> Result<Took, FollowError> {
         let mut state = self.lock();
         let before = (state.feed.seq(), state.feed.keyring_serial(), state.feed.refused().len());
         let (applied, message) = match answer.apply(&mut state.feed, (self.trusted.0, &self.trusted.1), now) {
@@ -149,11 +165,17 @@ impl Follower {
             Err(FeedError::NotNext { after, seq }) if after < seq => return Ok(Took::Nothing),
             Err(FeedError::OtherLog { found, .. }) if state.may_change_to(found, now) => {
                 state.restart();
+                self.writer.whole();
                 return Ok(Took::Nothing);
             }
             Err(error) => return Err(error.into()),
         };
-        state.valid_for = message.head().next_update - message.head().this_update;
+        let head = message.head();
+        state.valid_for = head.next_update - head.this_update;
+        state.loaded = false;
+        if head.format >= Format::V2 && head.after == 0 && head.seq < head.head {
+            state.wants_snapshot = Some(source);
+        }
         if applied.complete {
             (state.heard, state.current) = (Some(Instant::now()), Some(state.feed.this_update()));
         }
@@ -165,16 +187,62 @@ impl Follower {
             self.put_revocations(&state);
         }
         self.judge(&state, now);
+        let diverged = applied.diverged && self.start_again(&mut state);
         drop(state);
         if let Some(reporter) = self.reporter.get() {
             reporter.changed();
         }
         match answer {
-            Answer::Next(bytes) => self.writer.add(&bytes.into()),
+            Answer::Next(bytes) if !diverged => self.writer.add(&bytes.into()),
             // What is on the way to the end is written down as a whole there.
-            Answer::Part { .. } => self.writer.whole(),
+            _ => self.writer.whole(),
         }
-        Ok(if (after.0, after.1) > (before.0, before.1) { Took::News } else { Took::Nothing })
+        Ok(if diverged || (after.0, after.1) > (before.0, before.1) { Took::News } else { Took::Nothing })
+    }
+
+    /// It knows something else than a source that is at the same place. Whether it starts again now; everything that it knows stays
+    /// in force.
+    fn start_again(&self, state: &mut State) -> bool {
+        self.shown.diverged();
+        let (from, interval) = state.restart;
+        let may = from.is_none_or(|from| Instant::now() >= from);
+        if may {
+            tracing::warn!(
+                seq = state.feed.seq(),
+                "state differs from the source's, reading the log from its beginning"
+            );
+            state.restart = (Some(Instant::now() + interval), (2 * interval).min(LONGEST_RESTART_INTERVAL));
+            state.feed.restart();
+        }
+        may
+    }
+
+    /// Whether this source is to be asked for a snapshot, once.
+    pub(super) fn wants_snapshot(&self, source: usize) -> bool {
+        self.lock().wants_snapshot.take_if(|wanted| *wanted == source).is_some()
+    }
+
+    /// Takes a snapshot in the place of the log's beginning. Without one the log is read on.
+    pub(super) fn load(&self, source: usize, snapshot: Result<LoadedSnapshot, FollowError>) {
+        let (now, mut state) = (clock::now_seconds(), self.lock());
+        match snapshot.and_then(|loaded| Ok(state.feed.load(loaded, now)?)) {
+            Ok(()) => {
+                state.loaded = true;
+                self.put_loaded(&state);
+                self.put_revocations(&state);
+                self.writer.whole();
+            }
+            // A source that has none, or another one was quicker.
+            Err(FollowError::Status(404) | FollowError::Refused(FeedError::NotNext { .. })) => {}
+            Err(error) => {
+                if let FollowError::Refused(refused) = &error {
+                    self.shown.refused(refused.code());
+                    state.refused += 1;
+                }
+                state.sources[source].failed(error);
+            }
+        }
+        self.show(&state, now);
     }
 
     /// Puts what was kept on disk in force.

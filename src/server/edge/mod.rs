@@ -2,12 +2,12 @@
 //! state on disk: `docs/EDGES.md`.
 
 mod asking;
+mod behind;
 mod disk;
 mod error;
 mod exports;
 mod follower;
 mod in_force;
-mod no_store;
 mod pause;
 mod reload;
 mod report;
@@ -26,7 +26,7 @@ use bulla::{feed::FeedState, keyring::EdgeKey};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{
-    asking::Sources, disk::StateFolder, follower::Follower, in_force::follow_of, no_store::NoStore, reload::Reload,
+    asking::Sources, behind::BehindEdge, disk::StateFolder, follower::Follower, in_force::follow_of, reload::Reload,
     source_state::SourceState,
 };
 pub(crate) use self::{
@@ -109,12 +109,13 @@ impl Edge {
         let name = follow.name.clone().map_or_else(|| folder.name(), Ok)?;
         tracing::info!(name, seq = follower.lock().feed.seq(), recipient = %key.recipient(), "edge follows");
         let follower = Arc::new(follower);
-        let verification =
-            KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(NoStore(Arc::clone(&metrics))));
+        let sources: Sources = opened.into_iter().map(ArcSwap::from_pointee).collect();
+        let asked = follow.ask_secrets.then(|| Arc::clone(&sources));
+        let behind = BehindEdge::new(Arc::clone(&metrics), asked, &config.secret).map_err(EdgeError::Random)?;
+        let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind));
         let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
         let callers = Callers::Listed;
         let core = Core::new(CoreParts { live, verification, callers, bodies, stopping, metrics, health, config });
-        let sources: Sources = opened.into_iter().map(ArcSwap::from_pointee).collect();
         let reload = Reload::new(core.clone(), Arc::clone(&follower), Arc::clone(&sources), key, config_path, hangup);
         Ok(Edge {
             core,

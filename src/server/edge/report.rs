@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulla::feed::{FORMATS, FollowError, FollowerReport, FollowerRole, Reporter};
+use bulla::feed::{FORMATS, FollowError, FollowerReport, FollowerRole, HttpSource, Reporter};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -25,21 +25,20 @@ pub(super) fn start(follower: &Arc<Follower>, sources: &Sources, name: String) -
     }
     let (follower, sources, started_at) = (Arc::downgrade(follower), Arc::clone(sources), clock::now_seconds());
     let report = move || report(&follower, &name, started_at).into_iter().collect();
-    Reporter::start(report, move |body| to_one(&sources, |node| node.report(body))).map(Some)
+    Reporter::start(report, move |body| first_node(&sources, |node| node.report(body)).unwrap_or(Ok(()))).map(Some)
 }
 
-/// Sends to the first node that takes it: all of them write into one store.
-fn to_one(
+/// What the first node says that answers: all of them have one store. None where no source is a node.
+pub(super) fn first_node<T>(
     sources: &Sources,
-    send: impl Fn(&bulla::feed::HttpSource) -> Result<(), FollowError>,
-) -> Result<(), FollowError> {
-    let mut failed = Ok(());
+    ask: impl Fn(&HttpSource) -> Result<T, FollowError>,
+) -> Option<Result<T, FollowError>> {
+    let mut failed = None;
     for source in sources.iter() {
-        if let Some(node) = &source.load().node {
-            match send(node) {
-                Ok(()) => return Ok(()),
-                Err(error) => failed = Err(error),
-            }
+        match source.load().node.as_ref().map(|node| ask(node)) {
+            Some(Ok(answer)) => return Some(Ok(answer)),
+            Some(Err(error)) => failed = Some(Err(error)),
+            None => {}
         }
     }
     failed
@@ -91,7 +90,7 @@ fn flush(core: &Core, sources: &Sources) -> Result<(), FollowError> {
     while !uses.is_empty() {
         let rest = uses.len().saturating_sub(MOST_USES);
         let body = json!({"uses": uses[rest..].iter().map(shown).collect::<Vec<_>>()}).to_string();
-        if let Err(error) = to_one(sources, |node| node.report_uses(&body)) {
+        if let Err(error) = first_node(sources, |node| node.report_uses(&body)).unwrap_or(Ok(())) {
             core.verification.last_used.put_back(uses);
             return Err(error);
         }

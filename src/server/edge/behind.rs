@@ -1,0 +1,92 @@
+//! What stands behind an edge's verifier: no store, and a node where it may ask one.
+
+use std::{io, sync::Arc};
+
+use bulla::SecretCheck;
+use futures_util::future::BoxFuture;
+use rand::{TryRng, rngs::SysRng};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{asking::Sources, report::first_node};
+use crate::{
+    api::issue::IssuedApiKey,
+    config::SecretConfig,
+    imported::Key,
+    server::{
+        blocking,
+        secrets::cache::{Proof, SecretCache},
+        snapshot::Snapshot,
+        verification::Behind,
+    },
+    telemetry::metrics::Metrics,
+    verification::{Checked, Question, Wanted},
+};
+
+/// An edge has no store: a key with a secret half is "could not tell" there, unless a node is asked.
+pub(super) struct BehindEdge {
+    metrics: Arc<Metrics>,
+    /// The sources, where their nodes may be asked.
+    asked: Option<Sources>,
+    /// What a node found right a moment ago.
+    cache: SecretCache,
+}
+
+impl BehindEdge {
+    pub(super) fn new(metrics: Arc<Metrics>, asked: Option<Sources>, config: &SecretConfig) -> io::Result<Self> {
+        let mut key = Zeroizing::new([0; 32]);
+        SysRng.try_fill_bytes(key.as_mut_slice()).map_err(io::Error::other)?;
+        Ok(BehindEdge { metrics, asked, cache: SecretCache::new(&key, config.cache_size, config.cache_ttl.0) })
+    }
+
+    /// Everything about the key holds but for its secret half. A node says whether it accepts the whole: of what the caller expects
+    /// it hears all but the scopes, which are judged here.
+    async fn ask(&self, sources: &Sources, text: &str, wanted: &Wanted, check: &SecretCheck) -> Checked {
+        let key = self.cache.key(text);
+        if self.cache.get(&key).await.is_some() {
+            self.metrics.secret_cache_hits.inc();
+            return Checked::Right;
+        }
+        let question = json!({
+            "api_key": text,
+            "realms": [check.id().realm().as_str()],
+            "audience": wanted.audience,
+            "ip": wanted.address.map(|address| address.to_string()),
+        });
+        let (body, sources) = (Zeroizing::new(question.to_string()), Arc::clone(sources));
+        match blocking::run(move || first_node(&sources, |node| node.verify(&body))).await {
+            Ok(Some(Ok(true))) => {
+                self.cache.renew(key, Proof::FOR_GOOD).await;
+                Checked::Right
+            }
+            Ok(Some(Ok(false))) => Checked::Wrong,
+            _ => self.could_not_tell("node"),
+        }
+    }
+
+    fn could_not_tell(&self, why: &'static str) -> Checked {
+        self.metrics.secret_unchecked(why);
+        Checked::CouldNotTell
+    }
+}
+
+impl Behind for BehindEdge {
+    fn check<'a>(
+        &'a self,
+        _: &'a Snapshot,
+        text: &'a str,
+        wanted: &'a Wanted,
+        question: Question<'a>,
+    ) -> BoxFuture<'a, Checked> {
+        Box::pin(async move {
+            match (question, &self.asked) {
+                (Question::SecretHalf(check), Some(sources)) => self.ask(sources, text, wanted, check).await,
+                _ => self.could_not_tell("edge"),
+            }
+        })
+    }
+
+    fn replacement(&self, _: Arc<Snapshot>, _: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>> {
+        Box::pin(async { None })
+    }
+}

@@ -39,6 +39,10 @@ impl FeedState {
         self.refused.iter().for_each(|version| out.time(version.number()));
         let mut realm = None;
         self.log.for_each(&mut |change, effective_at| out.change(change, effective_at, &mut realm));
+        out.byte(tag::MORE);
+        for (change, effective_at) in self.log.more() {
+            out.change(change, effective_at, &mut realm);
+        }
         Some(out.0)
     }
 
@@ -64,13 +68,17 @@ impl FeedState {
         }
         let (mut realm, mut broken) = (None, false);
         let statements = std::iter::from_fn(|| {
-            let next = (!rest.0.is_empty()).then(|| rest.change(&mut realm)).transpose();
-            next.unwrap_or_else(|_| {
+            rest.change(&mut realm).unwrap_or_else(|_| {
                 broken = true;
                 None
             })
         });
         state.log = RevocationLog::restored(seq?, statements, now);
+        let mut more = Vec::new();
+        while !broken && !rest.0.is_empty() {
+            more.push(rest.change(&mut realm)?.ok_or(SavedStateError)?);
+        }
+        state.log.keep(more, now);
         if broken { Err(SavedStateError) } else { Ok(state) }
     }
 }
@@ -88,6 +96,8 @@ mod tag {
     pub(super) const APP_EVERYWHERE: u8 = 4;
     pub(super) const APP: u8 = 5;
     pub(super) const RULE: u8 = 6;
+    /// What follows is in force, and not said by the log.
+    pub(super) const MORE: u8 = 7;
 }
 
 struct Out(Vec<u8>);
@@ -181,21 +191,24 @@ impl In<'_> {
         name.parse().map(Some).map_err(|_| SavedStateError)
     }
 
-    /// The next statement, and when it takes effect.
-    fn change(&mut self, current: &mut Option<Realm>) -> Result<(Change, Option<u32>), SavedStateError> {
+    /// The next statement, and when it takes effect; none at the end of what the log says.
+    fn change(&mut self, current: &mut Option<Realm>) -> Result<Option<(Change, Option<u32>)>, SavedStateError> {
         loop {
             let tag = self.byte()?;
             if tag == tag::REALM {
                 *current = self.realm()?;
                 continue;
             }
+            if tag == tag::MORE {
+                return Ok(None);
+            }
             if tag == tag::APP_EVERYWHERE {
                 let app_id = Uuid::from_bytes(self.take()?);
-                return Ok((Change::RevokeApp { app_id, realm: None, issued_before: self.time()? }, None));
+                return Ok(Some((Change::RevokeApp { app_id, realm: None, issued_before: self.time()? }, None)));
             }
             let realm = current.ok_or(SavedStateError)?;
             let expiry = |time: u32| Some(time).filter(|time| *time != 0);
-            return Ok(match tag {
+            return Ok(Some(match tag {
                 tag::REVOKE | tag::REVOKE_LATER => {
                     let effective_at = (tag == tag::REVOKE_LATER).then(|| self.time()).transpose()?;
                     let id = ApiKeyId::new(realm, self.take()?);
@@ -211,7 +224,7 @@ impl In<'_> {
                 }
                 tag::RULE => (Change::RevokeRealm { realm, issued_before: self.time()? }, None),
                 _ => return Err(SavedStateError),
-            });
+            }));
         }
     }
 }

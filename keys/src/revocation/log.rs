@@ -150,10 +150,10 @@ impl RevocationLog {
         kept.resumed.clear();
     }
 
-    /// Shows all that is in force and all that waits, as changes that make the same from nothing, with their times.
+    /// Shows all that this log says, and all of it that waits, as changes that make the same from nothing, with their times.
     #[cfg(feature = "follow")]
     pub(crate) fn for_each(&self, show: &mut dyn FnMut(Change, Option<u32>)) {
-        let Known { revocations, waiting, .. } = self.in_force();
+        let Known { revocations, waiting, .. } = &self.known;
         revocations.for_each(&mut |kind, realm, entry| {
             if let Some(change) = super::entries::change(kind, realm, entry) {
                 show(change, None);
@@ -162,6 +162,31 @@ impl RevocationLog {
         for (id, at) in waiting.iter() {
             let expires_at = waiting.get(&id).and_then(|(_, expires_at)| expires_at);
             show(Change::Revoke { id, expires_at }, Some(at));
+        }
+    }
+
+    /// What is in force besides: known from before a restart, and not said by this log. As changes with their times.
+    #[cfg(feature = "follow")]
+    pub(crate) fn more(&self) -> Vec<(Change, Option<u32>)> {
+        let (changes, waiting) = self.kept.as_ref().map(|kept| kept.beyond(&self.known)).unwrap_or_default();
+        let later = waiting.into_iter().map(|(at, id, expires_at)| (Change::Revoke { id, expires_at }, Some(at)));
+        changes.into_iter().map(|change| (change, None)).chain(later).collect()
+    }
+
+    /// Keeps in force what [`RevocationLog::more`] had.
+    #[cfg(feature = "follow")]
+    pub(crate) fn keep(&mut self, more: Vec<(Change, Option<u32>)>, now: u64) {
+        let (mut changes, mut waiting) = (Vec::new(), Vec::new());
+        for (change, effective_at) in more {
+            match (change, effective_at) {
+                (Change::Revoke { id, expires_at }, Some(at)) => waiting.push((at, id, expires_at)),
+                (change, _) => changes.push(change),
+            }
+        }
+        if !changes.is_empty() || !waiting.is_empty() {
+            let mut kept = self.known.clone();
+            kept.add(&changes, waiting, now);
+            self.kept = Some(kept);
         }
     }
 

@@ -137,6 +137,49 @@ fn a_follower_goes_on_from_a_saved_state() {
 }
 
 #[test]
+fn what_another_log_said_stays_apart_and_in_force() {
+    let (key, keyring_id) = (SigningKey::from_seed(&Zeroizing::new([7; 32])), KeyringId::from_bytes([1; 16]));
+    let head = |this_update: u64| Head {
+        format: Format::V2,
+        keyring_id,
+        log_id: LogId::from_bytes([3; 16]),
+        realm: None,
+        after: 0,
+        seq: 4,
+        head: 4,
+        this_update,
+        next_update: this_update + 60,
+        keyring_serial: 9,
+        versions: vec![(KeyVersion::FIRST, VersionState::Active)],
+        live: None,
+    };
+    let events = [RevocationEvent::at_once(4, Change::Revoke { id: id("test", 9), expires_at: None })];
+    let read = |head: &Head, events: &[RevocationEvent]| {
+        let bytes = Message::write(head, events, &key).expect("written");
+        Message::read(&bytes, keyring_id, &key.verifying_key()).expect("read")
+    };
+    let first = read(&Head { format: Format::V1, ..head(T + 1) }, &events);
+    // What a server at that place says of it.
+    let mut server = FeedState::new(None);
+    server.apply(&first, T + 1).expect("applied");
+    let live = server.live(0, &head(T).versions);
+
+    let mut state = follower(None);
+    state.restart();
+    state.apply(&first, T + 1).expect("another log");
+    let mut restored = FeedState::restore(None, &state.save().expect("saved"), T + 1).expect("restored");
+    let knows = |state: &FeedState, id: ApiKeyId| state.revocations().contains(&id, app(9), 1_000);
+    assert!(knows(&restored, id("live", 1)) && knows(&restored, id("test", 9)));
+    assert_eq!(said(&mut restored.clone()), said(&mut state.clone()));
+    let next = read(&Head { after: 4, live: Some(live), ..head(T + 2) }, &[]);
+    assert!(!restored.apply(&next, T + 2).expect("the next one").diverged, "the log alone is compared");
+    assert!(knows(&restored, id("live", 1)), "and what another one said stays");
+    assert!(!knows(&restored, id("live", 5)), "not yet");
+    restored.due(T + 50);
+    assert!(knows(&restored, id("live", 5)), "also what waits");
+}
+
+#[test]
 fn before_the_end_of_the_log_there_is_nothing_to_save() {
     let mut state = FeedState::new(None);
     assert_eq!(state.save(), None);

@@ -157,7 +157,7 @@ pub(crate) fn condition(
         )
     } else if late {
         (Condition::Behind, format!("it is at {} of {}, and had the time to go on: look at its log", row.seq, end.seq))
-    } else if let Some(active) = active.filter(|active| !row.versions.contains(active)) {
+    } else if let Some(active) = active.filter(|active| row.role != Role::Relay && !row.versions.contains(active)) {
         (
             Condition::LacksVersion,
             format!("it has not loaded key version {active}, which is active, and rejects its API keys"),

@@ -35,7 +35,7 @@ pub(crate) struct FollowerReports {
 }
 
 /// A follower as it reports itself.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FollowerReport {
     /// Its name, the same after a restart.
@@ -44,6 +44,7 @@ pub(crate) struct FollowerReport {
     pub(crate) role: FollowerRole,
     /// Where it serves; by default the address that the report comes from.
     #[schema(value_type = Option<schema::Note>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<String>,
     /// The version of the program.
     #[schema(value_type = schema::Note)]
@@ -53,6 +54,7 @@ pub(crate) struct FollowerReport {
     pub(crate) formats: Vec<String>,
     /// The log that it follows, once it has applied a message.
     #[schema(value_type = Option<schema::LogId>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) log_id: Option<String>,
     /// The place in that log up to which everything is in force.
     #[schema(value_type = schema::FeedNumber)]
@@ -74,6 +76,7 @@ pub(crate) struct FollowerReport {
     pub(crate) refused: u64,
     /// Why it heard nothing last time, where it did not.
     #[schema(value_type = Option<schema::Note>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_error: Option<String>,
     /// When it began, in Unix seconds.
     #[schema(value_type = Option<schema::FeedNumber>)]
@@ -81,7 +84,7 @@ pub(crate) struct FollowerReport {
 }
 
 /// What kind of follower reports.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum FollowerRole {
     Edge,
@@ -96,7 +99,7 @@ pub(crate) struct Noted {
 }
 
 /// Uses of API keys at followers.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FollowerUses {
     #[schema(min_items = 1, max_items = 5_000)]
@@ -104,7 +107,7 @@ pub(crate) struct FollowerUses {
 }
 
 /// Uses of one API key.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FollowerUse {
     #[schema(value_type = schema::ApiKeyId)]

@@ -44,6 +44,8 @@ enum Role {
     Node,
     /// An edge: it verifies by exported keys and a feed, without a store
     Verifier,
+    /// A relay: it fans the feed of nodes out to many followers, without any key that signs or verifies
+    Relay,
 }
 
 impl Serve {
@@ -68,6 +70,7 @@ impl Serve {
             let server = match self.role {
                 Role::Node => Server::start(deployment, path, hangup, self.wait_for_source).await?,
                 Role::Verifier => Server::start_edge(deployment.config, path, hangup).await?,
+                Role::Relay => Server::start_relay(deployment.config, path, hangup).await?,
             };
             server.serve(shutdown::on_signal(grace)?).await;
             Ok(ExitCode::SUCCESS)
@@ -84,12 +87,14 @@ impl Serve {
     fn check_role(&self, deployment: &mut Deployment) -> Result<(), Failure> {
         let told = match (self.role, &mut deployment.config.follow) {
             (Role::Node, None) if self.follow.is_empty() => return Ok(()),
-            (Role::Node, None) => "--follow is for --role verifier: a node reads its store",
-            (Role::Node, Some(_)) => "this is the configuration of an edge, for it has a [follow]: add --role verifier",
-            (Role::Verifier, None) => {
+            (Role::Node, None) => "--follow is for --role verifier and --role relay: a node reads its store",
+            (Role::Node, Some(_)) => {
+                "this is the configuration of an edge or a relay, for it has a [follow]: add --role verifier or --role relay"
+            }
+            (Role::Verifier | Role::Relay, None) => {
                 "this is the configuration of a node, for it has no [follow]: `bulla edge init` makes that of an edge"
             }
-            (Role::Verifier, Some(follow)) => {
+            (Role::Verifier | Role::Relay, Some(follow)) => {
                 if !self.follow.is_empty() {
                     follow.sources.clone_from(&self.follow);
                 }

@@ -54,7 +54,10 @@ pub(crate) struct FollowConfig {
     /// The same for single realms.
     #[serde(default)]
     pub(crate) realms: BTreeMap<String, FollowedRealm>,
-    /// Who may introspect: names, and the SHA-256 of their tokens.
+    /// Whether a relay lets everybody read who reaches it.
+    #[serde(default)]
+    pub(crate) open: bool,
+    /// Who may introspect, or of a relay read: names, and the SHA-256 of their tokens.
     #[serde(default)]
     pub(crate) callers: BTreeMap<String, TokenHash>,
 }

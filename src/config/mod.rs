@@ -209,6 +209,13 @@ impl Config {
         if let Some(follow) = &self.follow {
             follow::check_alone(self)?;
             follow.check(|realm| self.realms.contains_key(realm))?;
+            if follow.open && !self.data.listen.is_local() {
+                return Err(format!(
+                    "follow.open lets everybody read who reaches data.listen, which is {}: listen on a loopback address or a Unix \
+                     socket, or list the callers in [follow.callers]",
+                    self.data.listen
+                ));
+            }
         } else {
             self.store.contradiction()?;
         }

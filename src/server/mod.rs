@@ -27,6 +27,7 @@ mod problem;
 mod refresh;
 mod refresh_throttle;
 mod rejection;
+mod relay;
 mod reload;
 #[cfg(test)]
 mod reload_tests;

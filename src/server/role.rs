@@ -1,4 +1,4 @@
-//! What makes a node a node, and an edge an edge: the endpoints of the listeners, and the work beside them.
+//! What makes a node a node, an edge an edge and a relay a relay: the endpoints of the listeners, and the work beside them.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,6 +11,7 @@ use super::{
     edge::Edge,
     fleet, following, housekeeping,
     refresh::Refresher,
+    relay::Relay,
 };
 use crate::{
     config::{Config, Plane},
@@ -82,6 +83,13 @@ impl Role for Edge {
 }
 
 impl Server {
+    /// Loads a relay, and opens its ports: `docs/RELAY.md`.
+    pub(crate) async fn start_relay(config: Config, config_path: PathBuf, hangup: Signal) -> Result<Self, StartError> {
+        let loading = tokio::task::spawn_blocking(move || Relay::load(config, config_path, hangup));
+        let relay = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        Server::open(relay.core.clone(), Box::new(relay)).await
+    }
+
     /// Loads an edge, and opens its ports: `docs/EDGES.md`.
     pub(crate) async fn start_edge(config: Config, config_path: PathBuf, hangup: Signal) -> Result<Self, StartError> {
         let loading = tokio::task::spawn_blocking(move || Edge::load(config, config_path, hangup));

@@ -44,6 +44,7 @@ mod publication;
 mod quickstart;
 mod reference;
 mod refresh;
+mod relay;
 mod replaced;
 mod revocation;
 mod rotation;

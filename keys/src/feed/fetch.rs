@@ -46,6 +46,8 @@ pub struct HttpSource {
     agent: OnceLock<Agent>,
     address: String,
     realm: Option<Realm>,
+    /// The one format that is asked for; without it the newest that the server writes.
+    format: Option<Format>,
     /// Marked as sensitive.
     authorization: HeaderValue,
     roots: Option<Vec<Certificate<'static>>>,
@@ -56,6 +58,11 @@ impl HttpSource {
     /// The feed at `address`, which ends in `/v1/revocations`, with an API key of the realm `bulla` and the scope `feed`. The address
     /// is https, or on this machine.
     pub fn new(address: &str, api_key: &ApiKey) -> Result<Self, FollowerError> {
+        Self::with_token(address, api_key.expose())
+    }
+
+    /// The feed at a relay, which knows its followers by tokens of its own.
+    pub fn with_token(address: &str, token: &str) -> Result<Self, FollowerError> {
         let wrong = |fault| FollowerError::Address { address: address.to_owned(), fault };
         if let Some(fault) = endpoint::fault(address) {
             return Err(wrong(fault));
@@ -63,18 +70,24 @@ impl HttpSource {
         if address.contains(['?', '#']) {
             return Err(wrong("has a query: the follower writes that itself"));
         }
-        let text = zeroize::Zeroizing::new(format!("Bearer {}", api_key.expose()));
+        let text = zeroize::Zeroizing::new(format!("Bearer {token}"));
         let mut authorization = HeaderValue::from_str(&text)
-            .map_err(|_| wrong("cannot be asked with this API key: it fits in no header"))?;
+            .map_err(|_| wrong("cannot be asked with this API key or token: it fits in no header"))?;
         authorization.set_sensitive(true);
         let (agent, address) = (OnceLock::new(), address.to_owned());
-        Ok(HttpSource { agent, address, realm: None, authorization, roots: None, identity: None })
+        Ok(HttpSource { agent, address, realm: None, format: None, authorization, roots: None, identity: None })
     }
 
     /// Asks for the messages about one realm, with an API key of the scope `feed:REALM` (or `feed`).
     #[must_use]
     pub fn realm(self, realm: Option<Realm>) -> Self {
         HttpSource { realm, ..self }
+    }
+
+    /// Asks for messages of this format alone.
+    #[must_use]
+    pub fn format(self, format: Format) -> Self {
+        HttpSource { format: Some(format), ..self }
     }
 
     /// Trusts servers whose certificate comes from one of these, in PEM, in the place of the system's.
@@ -187,7 +200,8 @@ impl MessageSource for HttpSource {
             query += &format!("&wait={wait}s");
         }
         let limit = EXTRA_TIME + Duration::from_secs(wait);
-        read_whole(self.get(&self.url("", &query), &[("Accept", Format::ACCEPT)], limit)?).map(Answer::Next)
+        let accept = self.format.map_or(Format::ACCEPT, Format::content_type);
+        read_whole(self.get(&self.url("", &query), &[("Accept", accept)], limit)?).map(Answer::Next)
     }
 
     /// A download that is cut off goes on at the chunk that was not whole.

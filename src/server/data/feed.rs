@@ -39,7 +39,7 @@ const MAX_SILENCE: Duration = Duration::from_secs(10);
 /// How long a follower waits for this node to get to a place that it reached at another one.
 const LONGEST_LAG: Duration = Duration::from_secs(1);
 /// Tells nginx, which buffers an answer until it ends or fills 4 KiB, to send each piece at once.
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(in crate::server) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Reads the revocation feed.
 ///

@@ -2,7 +2,7 @@
 
 pub(super) mod authorize;
 mod batch;
-mod feed;
+pub(super) mod feed;
 mod followers;
 mod introspect;
 mod jwks;
@@ -120,7 +120,7 @@ pub(super) fn metrics_router_of_edge(core: Core) -> Router {
     with_fallbacks(Router::new().route("/metrics", get(metrics)), core)
 }
 
-fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>, state: S) -> Router {
+pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>, state: S) -> Router {
     router
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method() })

@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// An edge has no store: a key with a secret half is "could not tell" there, unless a node is asked.
-pub(super) struct BehindEdge {
+pub(in crate::server) struct BehindEdge {
     metrics: Arc<Metrics>,
     /// The sources, where their nodes may be asked.
     asked: Option<Sources>,
@@ -33,7 +33,11 @@ pub(super) struct BehindEdge {
 }
 
 impl BehindEdge {
-    pub(super) fn new(metrics: Arc<Metrics>, asked: Option<Sources>, config: &SecretConfig) -> io::Result<Self> {
+    pub(in crate::server) fn new(
+        metrics: Arc<Metrics>,
+        asked: Option<Sources>,
+        config: &SecretConfig,
+    ) -> io::Result<Self> {
         let mut key = Zeroizing::new([0; 32]);
         SysRng.try_fill_bytes(key.as_mut_slice()).map_err(io::Error::other)?;
         Ok(BehindEdge { metrics, asked, cache: SecretCache::new(&key, config.cache_size, config.cache_ttl.0) })

@@ -27,7 +27,9 @@ pub(crate) enum EdgeError {
         "follow.api_key is not set, and {0} is asked with an API key: issue one with the scope feed, and name its file"
     )]
     NoApiKey(String),
-    #[error("{0} holds no API key: one line, as `bulla issue` prints it")]
+    #[error(
+        "{0} holds no API key, as `bulla issue` prints it, and no token of a relay, as `bulla edge caller` does: one line"
+    )]
     ApiKey(PathBuf),
     #[error("cannot read {path}: {error}")]
     Read { path: PathBuf, error: io::Error },
@@ -46,4 +48,8 @@ pub(crate) enum EdgeError {
     Random(io::Error),
     #[error(transparent)]
     Parts(#[from] DeploymentError),
+    #[error("this relay follows the feeds of as many realms as it can: ask for one of those, or for none")]
+    TooManyStreams,
+    #[error("the system starts no thread: {0}")]
+    Thread(io::Error),
 }

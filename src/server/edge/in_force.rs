@@ -122,6 +122,6 @@ impl State {
 }
 
 /// The table that makes a configuration an edge's.
-pub(super) fn follow_of(config: &crate::config::Config) -> Result<&FollowConfig, super::EdgeError> {
+pub(in crate::server) fn follow_of(config: &crate::config::Config) -> Result<&FollowConfig, super::EdgeError> {
     config.follow.as_ref().ok_or(super::EdgeError::NoFollow)
 }

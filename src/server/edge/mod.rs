@@ -25,10 +25,8 @@ use arc_swap::ArcSwap;
 use bulla::{feed::FeedState, keyring::EdgeKey};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
-use self::{
-    asking::Sources, behind::BehindEdge, disk::StateFolder, follower::Follower, in_force::follow_of, reload::Reload,
-    source_state::SourceState,
-};
+use self::{asking::Sources, disk::StateFolder, follower::Follower, reload::Reload, source_state::SourceState};
+pub(super) use self::{behind::BehindEdge, in_force::follow_of};
 pub(crate) use self::{
     disk::Kept,
     error::EdgeError,

@@ -12,12 +12,14 @@ use super::EdgeError;
 use crate::{config::FollowConfig, input_file};
 
 const FEED: &str = "/v1/revocations";
+/// How the tokens of `bulla edge caller` begin.
+const TOKEN: &str = "caller-";
 
 /// A source that was opened.
 pub(crate) struct Opened {
     pub(crate) source: Arc<dyn MessageSource>,
     /// The same, where it is a node or a relay: it takes reports.
-    pub(super) node: Option<Arc<HttpSource>>,
+    pub(in crate::server) node: Option<Arc<HttpSource>>,
 }
 
 /// All of them, in their order.
@@ -37,8 +39,13 @@ fn open(url: &str, follow: &FollowConfig) -> Result<Opened, EdgeError> {
         return Ok(Opened { source: Arc::new(source), node: None });
     }
     let path = follow.api_key.as_ref().ok_or_else(|| EdgeError::NoApiKey(url.to_owned()))?;
-    let api_key: ApiKey = read_secret_file(path)?.trim().parse().map_err(|_| EdgeError::ApiKey(path.clone()))?;
-    let mut source = HttpSource::new(&address(url), &api_key)?.realm(follow.realm);
+    let text = read_secret_file(path)?;
+    let token = text.trim();
+    // Nothing else is sent anywhere: the file may be another one.
+    if token.parse::<ApiKey>().is_err() && !token.starts_with(TOKEN) {
+        return Err(EdgeError::ApiKey(path.clone()));
+    }
+    let mut source = HttpSource::with_token(&address(url), token)?.realm(follow.realm);
     if let Some(roots) = &follow.roots {
         source = source.trusting_roots(&read(roots)?)?;
     }

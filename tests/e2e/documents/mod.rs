@@ -54,6 +54,7 @@ pages! {
     postgresql_runs: "docs/POSTGRESQL.md",
     readme_runs: "README.md",
     recovery_runs: "docs/RECOVERY.md",
+    relay_runs: "docs/RELAY.md",
     scanners_runs: "docs/SCANNERS.md",
     secrets_runs: "docs/SECRETS.md",
     security_runs: "docs/SECURITY.md",

@@ -1,0 +1,148 @@
+//! What followers of a relay report: collected, and sent on to a node in batches. The relay reports itself with them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bulla::feed::{FORMATS, FollowError, HttpSource};
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::streams::Streams;
+use crate::{
+    api::followers::{FollowerReport, FollowerRole, MAX_FOLLOWERS},
+    clock,
+    server::health::Health,
+};
+
+/// The time between two batches. So long a report waits at most where the node takes it.
+const INTERVAL: Duration = Duration::from_millis(200);
+/// The time between two reports of the relay itself, where nothing changes.
+const OWN_INTERVAL: Duration = Duration::from_secs(10);
+/// The time until a node that failed is tried again.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Reports that wait, and where they go.
+pub(super) struct Reports {
+    /// The nodes, or relays, that this relay follows.
+    nodes: Vec<Arc<HttpSource>>,
+    name: String,
+    started_at: u64,
+    /// The newest of each follower.
+    waiting: Mutex<BTreeMap<String, FollowerReport>>,
+}
+
+impl Reports {
+    pub(super) fn new(nodes: Vec<Arc<HttpSource>>, name: String) -> Self {
+        Reports { nodes, name, started_at: clock::now_seconds(), waiting: Mutex::default() }
+    }
+
+    /// Takes reports, which are checked. False where too many followers wait already.
+    pub(super) fn add(&self, reports: Vec<FollowerReport>) -> bool {
+        let mut waiting = self.lock();
+        if waiting.len() + reports.len() > 100 * MAX_FOLLOWERS {
+            return false;
+        }
+        waiting.extend(reports.into_iter().map(|report| (report.name.clone(), report)));
+        true
+    }
+
+    /// Sends uses of API keys on at once. It blocks.
+    pub(super) fn pass_uses(&self, body: &str) -> Result<(), FollowError> {
+        self.to_one(|node| node.report_uses(body))
+    }
+
+    /// Sends what waits, until `stop`.
+    pub(super) fn run(&self, streams: &Streams, address: &str, health: &Health, stop: &watch::Receiver<bool>) {
+        let mut own: Option<(u64, Instant)> = None;
+        while !*stop.borrow() {
+            let (_, seq) = streams.place(clock::now_seconds());
+            if own.is_none_or(|(known, at)| known != seq || at.elapsed() >= OWN_INTERVAL) {
+                own = Some((seq, Instant::now()));
+                self.add(vec![self.own(streams, address)]);
+            }
+            let sent = self.send();
+            let pause = if sent.is_ok() { INTERVAL } else { RETRY };
+            health.note_task("reports of followers", sent);
+            thread::sleep(pause);
+        }
+    }
+
+    /// Sends one batch. What fails waits on, unless something newer came meanwhile.
+    fn send(&self) -> Result<(), FollowError> {
+        let batch: Vec<FollowerReport> = {
+            let mut waiting = self.lock();
+            let names: Vec<String> = waiting.keys().take(MAX_FOLLOWERS).cloned().collect();
+            names.iter().filter_map(|name| waiting.remove(name)).collect()
+        };
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let sent = match self.post(&batch) {
+            // One of them is at fault, and no other is to suffer for it.
+            Err(FollowError::Status(400 | 409)) if batch.len() > 1 => {
+                batch.iter().map(|one| self.post(std::slice::from_ref(one))).fold(Ok(()), Result::or)
+            }
+            sent => sent,
+        };
+        if matches!(&sent, Err(error) if !matches!(error, FollowError::Status(400 | 409))) {
+            let mut waiting = self.lock();
+            for report in batch {
+                waiting.entry(report.name.clone()).or_insert(report);
+            }
+        }
+        sent
+    }
+
+    fn post(&self, batch: &[FollowerReport]) -> Result<(), FollowError> {
+        let body = json!({"followers": batch}).to_string();
+        self.to_one(|node| node.report(&body))
+    }
+
+    /// Sends to the first node that takes it: all of them write into one store.
+    fn to_one(&self, send: impl Fn(&HttpSource) -> Result<(), FollowError>) -> Result<(), FollowError> {
+        let mut failed = FollowError::Status(503);
+        for node in &self.nodes {
+            match send(node) {
+                Ok(()) => return Ok(()),
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    fn own(&self, streams: &Streams, address: &str) -> FollowerReport {
+        let newest = streams.newest();
+        FollowerReport {
+            name: self.name.clone(),
+            role: FollowerRole::Relay,
+            address: Some(address.to_owned()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            formats: FORMATS.map(str::to_owned).to_vec(),
+            log_id: newest.as_ref().map(|newest| newest.log_id.to_string()),
+            seq: newest.as_ref().map_or(0, |newest| newest.seq),
+            this_update: newest.as_ref().map_or(0, |newest| newest.this_update),
+            keyring_serial: 0,
+            versions: Vec::new(),
+            realms: Vec::new(),
+            refused: 0,
+            last_error: streams.trouble().map(|error| error.chars().take(300).collect()),
+            started_at: Some(self.started_at),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, FollowerReport>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the fleet calls a relay that has no name of its own.
+pub(super) fn default_name() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host: String =
+        host.trim().chars().filter(|char| char.is_ascii_alphanumeric() || "._-".contains(*char)).collect();
+    format!("relay@{}", if host.is_empty() { "host" } else { &host })
+}

@@ -1,0 +1,145 @@
+//! The feed of one realm, or of all: where the log ends, the newest message, and what leads there.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use axum::body::Bytes;
+use bulla::feed::{FollowError, Format, LogId};
+use rand::{TryRng, rngs::SysRng};
+use tokio::sync::watch;
+
+use super::{
+    parts::{Part, Parts},
+    upstream::{Received, Upstream},
+};
+use crate::server::blocking;
+
+/// The longest wait that a source is asked for, in seconds. It is how old a message may be that a follower gets after a wait.
+const MAX_WAIT: u64 = 10;
+
+/// The newest message: it goes on from the end of the log, and has no events.
+#[derive(Clone)]
+pub(super) struct Newest {
+    pub(super) bytes: Bytes,
+    pub(super) log_id: LogId,
+    pub(super) seq: u64,
+    pub(super) this_update: u64,
+    pub(super) format: Format,
+    /// How long it counts, and from when.
+    pub(super) validity: Duration,
+    heard: Instant,
+}
+
+impl Newest {
+    /// Whether it still counts for those who have it already.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.heard.elapsed() <= self.validity
+    }
+}
+
+pub(super) struct Stream {
+    upstream: Arc<Upstream>,
+    newest: watch::Sender<Option<Newest>>,
+    parts: Parts,
+    error: Mutex<Option<FollowError>>,
+}
+
+impl Stream {
+    /// Begins to follow, on a thread of its own, for as long as somebody has the stream.
+    pub(super) fn start(upstream: Upstream) -> std::io::Result<Arc<Self>> {
+        let stream = Arc::new(Stream {
+            upstream: Arc::new(upstream),
+            newest: watch::Sender::new(None),
+            parts: Parts::default(),
+            error: Mutex::default(),
+        });
+        let followed = Arc::downgrade(&stream);
+        let follow = move || {
+            let mut failures = 0;
+            while let Some(stream) = followed.upgrade() {
+                let went_on = stream.follow();
+                failures = if went_on.is_ok() { 0 } else { failures + 1 };
+                *stream.error.lock().unwrap_or_else(PoisonError::into_inner) = went_on.err();
+                drop(stream);
+                if failures > 0 {
+                    thread::sleep(delay(failures));
+                }
+            }
+        };
+        thread::Builder::new().name("relay".to_owned()).spawn(follow)?;
+        Ok(stream)
+    }
+
+    /// Tells of each newest message.
+    pub(super) fn newest(&self) -> watch::Receiver<Option<Newest>> {
+        self.newest.subscribe()
+    }
+
+    /// Why the last question failed, if it did.
+    pub(super) fn error(&self) -> Option<FollowError> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The message that goes on from a place before the end.
+    pub(super) async fn part(&self, log_id: LogId, after: u64) -> Result<Part, FollowError> {
+        let ask = async || {
+            let upstream = Arc::clone(&self.upstream);
+            let asked = blocking::run(move || upstream.ask(Some(log_id), after, 0)).await;
+            let received = asked.map_err(|_| FollowError::Status(503))??;
+            Ok(Part { bytes: received.bytes, format: received.head.format, seq: received.head.seq })
+        };
+        self.parts.get(log_id, after, ask).await
+    }
+
+    /// Waits for news once, and reads on to the end of the log.
+    fn follow(&self) -> Result<(), FollowError> {
+        let known = self.newest.borrow().clone();
+        let (mut place, wait) = match &known {
+            Some(newest) => (newest.seq, MAX_WAIT.min(newest.validity.as_secs() / 6).max(1)),
+            None => (self.upstream.ask(None, 0, 0)?.head.head, 0),
+        };
+        let mut received = match self.upstream.ask(known.as_ref().map(|newest| newest.log_id), place, wait) {
+            // A node that is behind, or a new log that is not as long yet.
+            Err(error) if error.is_behind() => self.begin_another(known.as_ref(), error)?,
+            received => received?,
+        };
+        loop {
+            let Received { bytes, head } = received;
+            if head.seq == head.after {
+                let newest = Newest {
+                    bytes,
+                    log_id: head.log_id,
+                    seq: head.seq,
+                    this_update: head.this_update,
+                    format: head.format,
+                    validity: Duration::from_secs(head.next_update - head.this_update),
+                    heard: Instant::now(),
+                };
+                self.newest.send_replace(Some(newest));
+                return Ok(());
+            }
+            self.parts.put(head.log_id, head.after, Part { bytes, format: head.format, seq: head.seq });
+            place = head.seq;
+            received = self.upstream.ask(Some(head.log_id), place, 0)?;
+        }
+    }
+
+    /// The end of a log that is another one than before; else the error.
+    fn begin_another(&self, known: Option<&Newest>, error: FollowError) -> Result<Received, FollowError> {
+        let first = self.upstream.ask(None, 0, 0)?.head;
+        if known.is_some_and(|known| known.log_id == first.log_id) {
+            return Err(error);
+        }
+        self.upstream.ask(Some(first.log_id), first.head, 0)
+    }
+}
+
+/// From half a second up to half a minute, with full jitter.
+fn delay(failures: u32) -> Duration {
+    let most = Duration::from_millis(500).saturating_mul(1 << failures.min(7)).min(Duration::from_secs(30));
+    let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
+    Duration::from_millis(100) + most.mul_f64(f64::from(random) / f64::from(u32::MAX))
+}

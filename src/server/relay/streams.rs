@@ -1,0 +1,129 @@
+//! The streams of a relay: one for each realm that somebody asked for, and one for all realms.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bulla::{
+    Realm,
+    feed::{FollowError, Format, MessageSource},
+};
+
+use super::{
+    stream::{Newest, Stream},
+    upstream::Upstream,
+};
+use crate::{
+    config::FollowConfig,
+    server::{
+        edge::{self, EdgeError},
+        problem::Problem,
+    },
+};
+
+/// How long a follower waits for the first message of its stream.
+const FIRST_MESSAGE: Duration = Duration::from_secs(10);
+/// The most streams. Those that are refused upstream do not stay.
+const MAX_STREAMS: usize = 64;
+
+/// What each is about.
+type All = HashMap<(Option<Realm>, Format), Arc<Stream>>;
+
+pub(super) struct Streams {
+    follow: FollowConfig,
+    all: Mutex<All>,
+}
+
+impl Streams {
+    pub(super) fn new(follow: FollowConfig) -> Self {
+        Streams { follow, all: Mutex::default() }
+    }
+
+    /// The stream of a realm, or of all, once its first message is there.
+    pub(super) async fn of(&self, realm: Option<Realm>, format: Format) -> Result<(Arc<Stream>, Newest), Problem> {
+        // As a node does for an API key of one realm.
+        let realm = realm.or(self.follow.realm);
+        let stream = self.get((realm, format)).map_err(|error| {
+            tracing::error!(%error, "a stream of the feed cannot be followed");
+            Problem::unavailable("this relay cannot follow the feed")
+        })?;
+        let mut newest = stream.newest();
+        let first = tokio::time::timeout(FIRST_MESSAGE, newest.wait_for(Option::is_some)).await;
+        if let Ok(Ok(newest)) = first
+            && let Some(newest) = newest.clone()
+        {
+            return Ok((stream, newest));
+        }
+        match stream.error() {
+            Some(FollowError::Status(401 | 403)) => {
+                self.forget((realm, format));
+                Err(Problem::unavailable("this relay's own API key does not open the feed of that realm"))
+            }
+            _ => Err(Problem::unavailable("this relay has no message of its source yet")),
+        }
+    }
+
+    /// Begins with the stream that the configuration names.
+    pub(super) fn start(&self) -> Result<(), EdgeError> {
+        self.get((self.follow.realm, Format::NEWEST)).map(drop)
+    }
+}
+
+impl Streams {
+    /// Whether the stream that the configuration names has a message that still counts.
+    pub(super) fn is_fresh(&self) -> bool {
+        self.newest().is_some_and(|newest| newest.is_fresh())
+    }
+
+    /// What does not work, one sentence for each stream.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let told = |((realm, _), stream): (&(Option<Realm>, Format), &Arc<Stream>)| {
+            let about = realm.map_or_else(|| "every realm".to_owned(), |realm| format!("the realm {realm}"));
+            stream.error().map(|error| format!("the feed of {about}: {error}"))
+        };
+        let told: Vec<String> = self.lock().iter().filter_map(told).collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
+    /// Age and place of the stream that the configuration names.
+    pub(super) fn place(&self, now: u64) -> (Option<u64>, u64) {
+        let newest = self.newest();
+        let age = newest.as_ref().map(|newest| now.saturating_sub(newest.this_update));
+        (age, newest.map_or(0, |newest| newest.seq))
+    }
+
+    /// The newest message of that stream.
+    pub(super) fn newest(&self) -> Option<Newest> {
+        let stream = self.lock().get(&(self.follow.realm, Format::NEWEST)).cloned()?;
+        stream.newest().borrow().clone()
+    }
+
+    fn get(&self, (realm, format): (Option<Realm>, Format)) -> Result<Arc<Stream>, EdgeError> {
+        let mut all = self.lock();
+        if let Some(stream) = all.get(&(realm, format)) {
+            return Ok(Arc::clone(stream));
+        }
+        if all.len() >= MAX_STREAMS {
+            return Err(EdgeError::TooManyStreams);
+        }
+        let opened = edge::open_sources(&FollowConfig { realm, ..self.follow.clone() })?;
+        let nodes = opened.into_iter().filter_map(|opened| opened.node);
+        let sources = nodes.map(|node| Arc::new((*node).clone().format(format)) as Arc<dyn MessageSource>).collect();
+        let trusted = (self.follow.keyring_id, self.follow.public_key);
+        let stream = Stream::start(Upstream::new(sources, trusted, realm)).map_err(EdgeError::Thread)?;
+        all.insert((realm, format), Arc::clone(&stream));
+        Ok(stream)
+    }
+
+    fn forget(&self, (realm, format): (Option<Realm>, Format)) {
+        if realm != self.follow.realm {
+            self.lock().remove(&(realm, format));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, All> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,206 @@
+//! A relay: it hands the feed of a node on, byte for byte, to followers that it knows.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    deployment::Deployment,
+    http::{Answer, Http},
+    process::{self, Process},
+    reference,
+    server::Server,
+};
+
+/// A node, and a relay that follows it.
+struct Relayed {
+    deployment: Deployment,
+    node: Option<Server>,
+    folder: tempfile::TempDir,
+    port: u16,
+    metrics: u16,
+    token: String,
+    relay: Option<Process>,
+}
+
+impl Relayed {
+    fn new(scope: &str, more: &str) -> Self {
+        let deployment = Deployment::new();
+        let node = Server::start(&deployment);
+        let folder = tempfile::tempdir().expect("a folder");
+        let shown = deployment.keyring(&["show"]);
+        let text = |name: &str| shown[name].as_str().expect(name).to_owned();
+        let made = deployment.run(&["edge", "caller", "follower", "--json"]).ok().json();
+        let (port, metrics) = (process::free_port(), process::free_port());
+        let config = format!(
+            "[follow]\nsources = [\"http://{}\"]\nkeyring_id = \"{}\"\npublic_key = \"{}\"\napi_key = \"feed.key\"\n{}\n\
+             [follow.callers]\n{}\n[data]\nlisten = \"127.0.0.1:{port}\"\n[metrics]\nlisten = \"127.0.0.1:{metrics}\"\n",
+            node.data.address,
+            text("keyring_id"),
+            text("feed_public_key"),
+            more,
+            made["line"].as_str().expect("a line"),
+        );
+        fs::write(folder.path().join("bulla.toml"), config).expect("written");
+        let key = folder.path().join("feed.key");
+        fs::copy(deployment.secret_file("feed.key", &deployment.issue_text("bulla", &["--scope", scope])), &key)
+            .expect("copied");
+        let token = made["token"].as_str().expect("a token").to_owned();
+        let mut relayed = Relayed { deployment, node: Some(node), folder, port, metrics, token, relay: None };
+        relayed.start();
+        relayed
+    }
+
+    fn start(&mut self) {
+        let (folder, log) = (self.folder.path(), self.folder.path().join("log"));
+        let prepare = |command: &mut Command| {
+            command.args(["serve", "--role", "relay", "--config"]).arg(folder.join("bulla.toml"));
+        };
+        self.relay = Some(Process::start(Path::new(env!("CARGO_BIN_EXE_bulla")), prepare, &log));
+        process::wait_until("the relay", &log, || process::listens(self.port));
+    }
+
+    fn relay(&self) -> Http {
+        Http::new(&format!("127.0.0.1:{}", self.port)).bearer(&self.token)
+    }
+
+    fn node(&self) -> &Server {
+        self.node.as_ref().expect("a running node")
+    }
+
+    /// Revokes so many keys that nobody has issued.
+    fn revoke(&self, from: usize, keys: usize) {
+        let ids: Vec<String> = (from..from + keys).map(|at| format!("live_00000X{at:016}")).collect();
+        for some in ids.chunks(8_000) {
+            assert_eq!(self.node().admin.post("/v1/revocations", &json!({"ids": some})).status, 200);
+        }
+    }
+
+    /// The state of the follower in Python, which reads from the relay.
+    fn in_python(&self) -> Value {
+        let shown = self.deployment.keyring(&["show"]);
+        let output = Command::new(reference::python())
+            .arg(reference::script("bulla_feed.py"))
+            .args(["follow", "--keyring-id", shown["keyring_id"].as_str().expect("an id")])
+            .args(["--public-key", shown["feed_public_key"].as_str().expect("a key")])
+            .arg(format!("http://127.0.0.1:{}/v1/revocations", self.port))
+            .env("BULLA_FEED_API_KEY", &self.token)
+            .output()
+            .expect("Python runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("a state")
+    }
+
+    fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !done() {
+            let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "{what} does not come about: {}", log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+fn head(message: &Answer) -> Value {
+    assert_eq!(message.status, 200, "{}", message.body);
+    serde_json::from_str(message.body.lines().next().expect("a head")).expect("JSON")
+}
+
+#[test]
+fn a_relay_hands_on_what_it_got() {
+    let relayed = Relayed::new("feed", "");
+    relayed.revoke(0, 25_000);
+    relayed.until("the end of the log", || relayed.relay().get("/v1/revocations?after=25000").status == 200);
+    let told = relayed.in_python();
+    assert_eq!((told["revoked"].as_array().map(Vec::len), &told["complete"]), (Some(25_000), &json!(true)));
+
+    let relay = relayed.relay();
+    let waiting: Vec<_> = (0..50)
+        .map(|_| {
+            let relay = relay.clone();
+            std::thread::spawn(move || relay.get("/v1/revocations?after=25000&wait=25s").body)
+        })
+        .collect();
+    std::thread::sleep(Duration::from_millis(500));
+    relayed.revoke(25_000, 1);
+    let got: Vec<String> = waiting.into_iter().map(|one| one.join().expect("an answer")).collect();
+    assert!(got[0].contains("\"revoke\":\"live_00000X0000000000025000\""), "{}", got[0]);
+    assert!(got.iter().all(|one| *one == got[0]), "the same bytes for all, of one signature");
+    let mut stream = relay.stream("/v1/revocations?after=25000");
+    assert_eq!(stream.message(), got[0]);
+    relayed.revoke(25_001, 1);
+    assert!(stream.message().contains("25001"));
+}
+
+#[test]
+fn a_relay_knows_its_followers_and_the_realms_that_it_may_read() {
+    let relayed = Relayed::new("feed:live", "realm = \"live\"\n[realms.live]");
+    let relay = relayed.relay();
+    relayed.until("the first message", || relay.get("/v1/revocations?realm=live").status == 200);
+    let anonymous = Http::new(&format!("127.0.0.1:{}", relayed.port));
+    for stranger in [anonymous.clone(), anonymous.bearer("caller-wrong")] {
+        assert_eq!(stranger.get("/v1/revocations?realm=live").status, 401);
+    }
+    let refused = relay.get("/v1/revocations?realm=test");
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.body.contains("own API key does not open the feed"), "{}", refused.body);
+    for (wrong, status) in [("after=x", 400), ("colour=red", 400), ("realm=live&after=99", 409)] {
+        assert_eq!(relay.get(&format!("/v1/revocations?{wrong}")).status, status, "{wrong}");
+    }
+    for missing in ["/v1/verify", "/v1/introspect", "/v1/api-keys"] {
+        assert_eq!(relay.get(missing).status, 404, "{missing}");
+    }
+}
+
+#[test]
+fn a_relay_reports_its_followers_and_itself() {
+    let relayed = Relayed::new("feed", "name = \"relay-1\"");
+    let relay = relayed.relay();
+    let follower = |name: &str, seq: u64| {
+        json!({
+            "name": name, "role": "library", "version": "1", "formats": ["feed/1"], "seq": seq, "this_update": 0,
+            "keyring_serial": 0, "versions": [1], "realms": ["live"], "refused": 0,
+        })
+    };
+    let reported = relay.post("/v1/followers", &json!({"followers": [follower("one", 0), follower("two", 0)]}));
+    assert_eq!((reported.status, &reported.json()["noted"]), (200, &json!(2)), "{}", reported.body);
+    let fleet = || relayed.node().admin.get("/v1/followers").json();
+    let named = |name: &str| -> Option<Value> {
+        fleet()["followers"].as_array().expect("a list").iter().find(|one| one["name"] == name).cloned()
+    };
+    relayed.until("the reports", || ["one", "two", "relay-1"].iter().all(|name| named(name).is_some()));
+    assert_eq!(named("relay-1").expect("it is there")["role"], "relay");
+    assert_eq!(named("one").expect("it is there")["address"], "127.0.0.1", "its own, and not the relay's");
+    relayed.revoke(0, 1);
+    relayed.until("the relay's place", || named("relay-1").is_some_and(|relay| relay["seq"] == 1));
+    relayed.until("the relay's state", || named("relay-1").is_some_and(|relay| relay["state"] == "current"));
+    let wrong = relay.post("/v1/followers", &json!({"followers": [follower("a name", 0)]}));
+    assert_eq!(wrong.status, 400, "{}", wrong.body);
+    let uses = json!({"uses": [{"api_key_id": "live_00000X0000000000000001", "last_used_at": 1, "count": 1}]});
+    assert_eq!(relay.post("/v1/followers/uses", &uses).status, 200);
+}
+
+#[test]
+fn a_relay_outlives_its_node_and_says_how_it_is() {
+    let mut relayed = Relayed::new("feed", "");
+    relayed.revoke(0, 3);
+    let relay = relayed.relay();
+    relayed.until("the revocations", || relay.get("/v1/revocations?after=3").status == 200);
+    assert_eq!(relay.get("/readyz").status, 200);
+    let (address, first) = (relayed.node().data.address.clone(), relay.get("/v1/revocations").body);
+    drop(relayed.node.take());
+    relayed.until("the trouble", || relay.get("/readyz").body.contains("follow source"));
+    assert_eq!(relay.get("/v1/revocations").body, first, "what it has, it hands on");
+    assert_eq!(head(&relay.get("/v1/revocations?after=3"))["seq"], 3);
+    relayed.node = Some(Server::start_on(&address, &relayed.deployment, &[]));
+    relayed.until("the way back", || !relay.get("/readyz").body.contains("follow source"));
+    relayed.revoke(3, 1);
+    relayed.until("the next one", || head(&relay.get("/v1/revocations?after=3"))["seq"] == 4);
+    let metrics = Http::new(&format!("127.0.0.1:{}", relayed.metrics));
+    relayed.until("the metric", || metrics.get("/metrics").body.contains("bulla_follow_seq 4"));
+}

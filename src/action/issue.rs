@@ -13,7 +13,7 @@ use crate::{
     escrow,
     secret::{self, NewHash, Peppers},
     store::{
-        EscrowRow, IdempotencyKey, IdempotentAnswer, LedgerRow, NewSecretRow, Store, StoreError, Transaction,
+        EscrowRow, IdempotencyKey, IdempotentAnswer, LedgerRow, NewSecretRow, Store, StoreError, Transaction, look,
         seal_budget, transact,
     },
 };
@@ -101,7 +101,7 @@ impl IssueContext<'_> {
             draws += 1;
             // Sealing, and hashing secret halves, may take long, and happen outside the transaction: `put` checks again what
             // they are based on.
-            let prepared = transact(self.store, |transaction| {
+            let prepared = look(self.store, |transaction| {
                 let before = self.answered(transaction, once)?;
                 let from =
                     |approved: &ApprovedKey| good_from(transaction, approved.request.app_id, approved.request.realm);

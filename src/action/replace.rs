@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     api::issue::{IssuedApiKey, NEVER, NewApiKey},
-    store::{State, transact},
+    store::{State, look, transact},
 };
 
 /// Issues a key like the imported one, unless that was done before.
@@ -24,7 +24,7 @@ pub(crate) fn replace(id: ApiKeyId, issuing: &IssueContext<'_>) -> Result<Option
         ..NewApiKey::plain(id.realm(), row.app_id)
     };
     let approved = issuing.approve(new)?;
-    let good_from = transact(issuing.store, |transaction| good_from(transaction, row.app_id, id.realm()))?;
+    let good_from = look(issuing.store, |transaction| good_from(transaction, row.app_id, id.realm()))?;
     let prepared = issuing.prepare(&approved, good_from)?;
     let old = Replaces { id, revoked_at: None, reason: None };
     let first = transact(issuing.store, |transaction| {

@@ -208,6 +208,11 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
 
     /// Drops what is no longer needed, and remembers the sweep clock.
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError>;
+
+    /// Lets `work` read, of this moment or a later one: what it read may have changed when a transaction begins.
+    fn look(&self, work: &mut dyn FnMut(&dyn Transaction) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.transaction(&mut |transaction| work(transaction))
+    }
 }
 
 /// What a sweep drops. All times are of the sweep clock, which a clock that is ahead for a while does not move.
@@ -308,6 +313,20 @@ pub(crate) fn transact<T, E: From<StoreError>>(
         (Err(error), _) => Err(error.into()),
         (Ok(()), None) => Err(StoreError::Aborted.into()),
     }
+}
+
+/// Reads ahead of a transaction of `store`, which has to look again at what may have changed. Nobody waits for it.
+pub(crate) fn look<T, E: From<StoreError>>(
+    store: &dyn Store,
+    work: impl Fn(&dyn Transaction) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut worked = None;
+    let looked = store.look(&mut |transaction| {
+        worked = Some(work(transaction));
+        Ok(())
+    });
+    looked?;
+    worked.unwrap_or(Err(StoreError::Aborted.into()))
 }
 
 /// Opens the store that the configuration names, relative to `folder`. It must exist unless `create`.

@@ -14,7 +14,7 @@ const LOCK: &str = "SELECT mark, needs, key_seq, revocation_seq, secret_seq,
     FROM bulla.store WHERE id = 1 FOR UPDATE";
 
 /// The latest numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Numbers {
     pub(super) key: i64,
     pub(super) revocation: i64,

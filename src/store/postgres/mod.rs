@@ -38,7 +38,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use self::{
-    head::Mark,
+    head::{Mark, Numbers},
     pool::{Lane, Pool},
     server::Server,
     session::Session,
@@ -266,6 +266,12 @@ impl Store for PostgresStore {
 
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError> {
         self.write(|writing| sweep::sweep(writing, sweep))
+    }
+
+    fn look(&self, work: &mut dyn FnMut(&dyn Transaction) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        // Without the lock, and each statement for itself.
+        let looking = |session: &Session| Ok(session.is_usable());
+        self.pool.run(Lane::Read, looking, |session, _| work(&Writing::new(session, Numbers::default())))
     }
 }
 

@@ -2,6 +2,7 @@
 //! the recipient of a realm with escrow. SQL and files are the matter of one folder for each kind of store.
 
 mod audit;
+mod copy;
 mod escrow;
 mod follow;
 mod followers;
@@ -37,6 +38,7 @@ use crate::{
 
 pub(crate) use self::{
     audit::{AuditEntry, AuditRecord},
+    copy::copy,
     escrow::EscrowRow,
     follow::Following,
     followers::{FollowerRow, FollowerStore, LogPlace, Role, Short},
@@ -48,6 +50,9 @@ pub(crate) use self::{
     seal_budget::{SealCount, seal_budget, seal_warning},
     secret::{NewSecretRow, SecretChanges, SecretRow},
 };
+
+#[cfg(test)]
+pub(crate) use self::copy::Source as CopySource;
 
 /// The store failed, and did nothing of what it was asked; only after [`StoreError::Uncertain`] nobody knows.
 #[derive(Debug, thiserror::Error)]
@@ -209,6 +214,14 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// Drops what is no longer needed, and remembers the sweep clock.
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError>;
 
+    /// Its rows as they are, for a copy.
+    fn as_source(&self) -> &dyn copy::Source;
+
+    /// The same, of a store that may become a copy.
+    fn as_target(&self) -> Option<&dyn copy::Target> {
+        None
+    }
+
     /// Lets `work` read, of this moment or a later one: what it read may have changed when a transaction begins.
     fn look(&self, work: &mut dyn FnMut(&dyn Transaction) -> Result<(), StoreError>) -> Result<(), StoreError> {
         self.transaction(&mut |transaction| work(transaction))
@@ -327,6 +340,16 @@ pub(crate) fn look<T, E: From<StoreError>>(
     });
     looked?;
     worked.unwrap_or(Err(StoreError::Aborted.into()))
+}
+
+/// Opens the database that a copy is made in, or was begun in.
+pub(crate) fn open_target(config: &StoreConfig, folder: &Path) -> Result<Arc<dyn Store>, StoreError> {
+    match config.parsed().map_err(StoreError::Url)? {
+        StoreUrl::Postgres(url) => Ok(Arc::new(postgres::PostgresStore::open_target(*url, config, folder)?)),
+        StoreUrl::Sqlite(_) => {
+            Err(StoreError::Url("a copy is made into PostgreSQL; a file is copied by `.backup`".to_owned()))
+        }
+    }
 }
 
 /// Opens the store that the configuration names, relative to `folder`. It must exist unless `create`.

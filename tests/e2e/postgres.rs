@@ -81,7 +81,7 @@ fn init_refuses_a_database_that_is_in_use_and_serve_one_that_is_none() {
     assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 0, "nothing is half made");
     let other = Postgres::shared().new_database();
     let elsewhere = Postgres::shared().url(&other);
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     deployment.configure("url = \"sqlite:bulla.db\"", &format!("url = \"{elsewhere}\""));
     let refused = deployment.run(&["serve"]);
     assert!(refused.code == 2 && refused.err.contains("no schema `bulla`"), "{}", refused.err);
@@ -165,4 +165,28 @@ fn the_roles_of_the_documentation_do_their_work_and_nothing_else() {
     std::fs::write(deployment.file("bulla.toml"), text.replace("//bulla@", "//stranger@")).expect("written");
     let told = finish(bulla(deployment.path()).args(["keys", "list"]), "").err;
     assert!(told.contains("role stranger") && told.contains("roles.sql"), "{told}");
+}
+
+#[test]
+fn a_deployment_moves_from_its_file_into_a_database() {
+    let deployment = Deployment::on_file();
+    let server = Server::start(&deployment);
+    let (kept, revoked) = (issue(&server), issue(&server));
+    let gone = server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(&revoked)), &[], "");
+    assert_eq!(gone.status, 200, "{}", gone.body);
+    server.stop();
+    let url = Postgres::shared().url(&Postgres::shared().new_database());
+    let audit = deployment.run(&["audit", "--json"]).ok().json();
+    let copied = deployment.run(&["store", "copy", "--to", &url, "--json"]).ok().json();
+    assert_eq!(copied["rows"], copied["changed"], "{copied}");
+    assert_eq!(deployment.run(&["store", "copy", "--to", &url, "--json"]).ok().json()["changed"], 0);
+    deployment.configure("sqlite:bulla.db", &url);
+    assert_eq!(deployment.run(&["audit", "--json"]).ok().json(), audit);
+    let server = Server::start(&deployment);
+    assert!(active(&server, &kept) && !active(&server, &revoked));
+    issue(&server);
+    server.stop();
+    deployment.configure(&url, "sqlite:bulla.db");
+    let refused = deployment.run(&["store", "copy", "--to", &url]);
+    assert!(refused.code == 2 && refused.err.contains("in use since"), "{}", refused.err);
 }

@@ -27,6 +27,11 @@ impl Deployment {
             let server = Postgres::shared();
             return Self::on_store(&server.url(&server.new_database()));
         }
+        Self::on_file()
+    }
+
+    /// One with a store in a file.
+    pub fn on_file() -> Self {
         let own = tempfile::tempdir().expect("a folder");
         let deployment = Self::in_folder(own.path());
         Deployment { _own: Some(own), ..deployment }

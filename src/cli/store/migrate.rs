@@ -4,10 +4,9 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 
-use super::super::{ConfigArgument, Outcome, output};
+use super::server_arguments::ServerOfStore;
 use crate::{
-    config::{StoreConfig, StoreTls},
-    deployment::DeploymentError,
+    cli::{ConfigArgument, Outcome, output},
     store,
 };
 
@@ -19,12 +18,8 @@ pub(in crate::cli) struct Migrate {
     /// The database, as the role that owns the tables: postgres://ROLE@HOST/DATABASE; by default the configuration's
     #[arg(long, value_name = "URL")]
     store: Option<String>,
-    /// Where the role's password is: file:PATH, env:NAME or credential:NAME
-    #[arg(long, value_name = "WHERE", requires = "store")]
-    store_password: Option<String>,
-    /// The authority that issues the database server's certificate
-    #[arg(long, value_name = "FILE", requires = "store")]
-    store_ca: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerOfStore,
 }
 
 impl Migrate {
@@ -34,12 +29,7 @@ impl Migrate {
                 let deployment = config.open()?;
                 (deployment.config.store, deployment.config.folder)
             }
-            Some(url) => {
-                let tls = self.store_ca.map(|ca| StoreTls { ca: Some(ca), ..StoreTls::default() });
-                let store = StoreConfig { password: self.store_password, tls, ..StoreConfig::at(&url) };
-                store.check("--store").map_err(DeploymentError::from)?;
-                (store, PathBuf::from("."))
-            }
+            Some(url) => (self.server.store(&url, "--store")?, PathBuf::from(".")),
         };
         store::open(&store, &folder, true)?;
         output::line("The store's tables are those of this version.")?;

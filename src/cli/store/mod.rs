@@ -1,6 +1,8 @@
 //! `bulla store`: the database behind the service.
 
+mod copy;
 mod migrate;
+mod server_arguments;
 
 use clap::Subcommand;
 
@@ -9,12 +11,14 @@ use super::{ConfigArgument, Outcome};
 #[derive(Subcommand)]
 pub(super) enum Store {
     Migrate(migrate::Migrate),
+    Copy(copy::Copy),
 }
 
 impl Store {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         match self {
             Store::Migrate(command) => command.run(config),
+            Store::Copy(command) => command.run(config),
         }
     }
 }

@@ -334,4 +334,8 @@ impl Store for FaultyStore {
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError> {
         self.write(|real| real.sweep(sweep))
     }
+
+    fn as_source(&self) -> &dyn crate::store::CopySource {
+        self.real.as_source()
+    }
 }

@@ -3,7 +3,7 @@
 
 use tokio_postgres::Row;
 
-use super::{migrations::STEPS, session::Session};
+use super::{copy::UNFINISHED, migrations::STEPS, session::Session};
 use crate::store::StoreError;
 
 /// Takes the lock. A commit in it waits for the disk, and for a synchronous standby where there is one, whatever the role's or
@@ -26,11 +26,9 @@ pub(super) struct Numbers {
 pub(super) struct Mark(pub(super) String);
 
 impl Mark {
-    /// The mark of the store behind this connection.
+    /// The mark of the store behind this connection, which is not checked otherwise.
     pub(super) fn read(session: &Session) -> Result<Self, StoreError> {
-        let row = session.only("SELECT mark, needs FROM bulla.store WHERE id = 1", &[])?;
-        refuse_newer(row.get(1))?;
-        Ok(Mark(row.get(0)))
+        Ok(Mark(session.only("SELECT mark FROM bulla.store WHERE id = 1", &[])?.get(0)))
     }
 
     /// Checks that this connection leads to the store with this mark, and that we know its schema.
@@ -77,6 +75,12 @@ impl Mark {
 fn refuse_newer(needs: i64) -> Result<(), StoreError> {
     if usize::try_from(needs).is_ok_and(|needs| needs <= STEPS.len()) {
         return Ok(());
+    }
+    if needs == UNFINISHED {
+        return Err(StoreError::Failed(
+            "the store is half a copy of another one: run `bulla store copy` again, which goes on where it was"
+                .to_owned(),
+        ));
     }
     Err(StoreError::Newer("in PostgreSQL".to_owned(), needs))
 }

@@ -4,6 +4,7 @@
 //! are not ours.
 
 mod audit;
+mod copy;
 mod counts;
 mod error;
 mod escrow;
@@ -47,6 +48,7 @@ use self::{
 use super::{
     ActiveCount, AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, RevokedPage, SealCount,
     SecretChanges, SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
+    copy::{Source, Target},
 };
 use crate::{
     config::{PostgresUrl, StoreConfig},
@@ -69,6 +71,17 @@ impl PostgresStore {
         folder: &Path,
         create: bool,
     ) -> Result<Self, StoreError> {
+        let store = Self::connect(url, config, folder, create)?;
+        store.read(Lane::Log, |session| store.mark.check(session))?;
+        Ok(store)
+    }
+
+    /// Opens the database that a copy is made in, or was begun in.
+    pub(super) fn open_target(url: PostgresUrl, config: &StoreConfig, folder: &Path) -> Result<Self, StoreError> {
+        Self::connect(url, config, folder, true)
+    }
+
+    fn connect(url: PostgresUrl, config: &StoreConfig, folder: &Path, create: bool) -> Result<Self, StoreError> {
         let shown = url.clone();
         let pool = Pool::new(Server::new(url, config, folder)?, config.connections);
         let mark = pool.run(
@@ -266,6 +279,14 @@ impl Store for PostgresStore {
 
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError> {
         self.write(|writing| sweep::sweep(writing, sweep))
+    }
+
+    fn as_source(&self) -> &dyn Source {
+        self
+    }
+
+    fn as_target(&self) -> Option<&dyn Target> {
+        Some(self)
     }
 
     fn look(&self, work: &mut dyn FnMut(&dyn Transaction) -> Result<(), StoreError>) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 mod audit;
 mod audit_numbering;
 mod connection;
+mod copy;
 mod counts;
 mod escrow;
 mod files;
@@ -42,7 +43,7 @@ use self::{connection::Connections, files::Files, transaction::Writing};
 use super::{
     ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedPart, LedgerEntry, LedgerFilter, LogPart, LogPlace,
     Migration, RevokedPage, SealCount, SecretChanges, SecretRow, Short, Store, StoreError, StoredSet, Sweep,
-    Transaction,
+    Transaction, copy::Source,
 };
 use crate::last_used::Use;
 
@@ -337,6 +338,10 @@ impl Store for SqliteStore {
 
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError> {
         self.write(|connection| sweep::sweep(connection, sweep))
+    }
+
+    fn as_source(&self) -> &dyn Source {
+        self
     }
 }
 

@@ -1,0 +1,210 @@
+//! A copy of a store in another one, row by row. It can be interrupted and goes on; until it is whole and verified nobody else
+//! works on it.
+
+mod merge;
+mod tables;
+
+use self::merge::{Change, Merge};
+pub(super) use self::tables::{Kind, RawRow, TABLES, Table, Value};
+use super::{Store, StoreError};
+
+/// Rows that are read or written at a time.
+const PAGE: usize = 1_000;
+
+/// What of a store is in no row of its tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Head {
+    pub(super) log_id: String,
+    /// The latest numbers of keys, revocations and hashes of secret halves.
+    pub(super) key: i64,
+    pub(super) revocation: i64,
+    pub(super) secret: i64,
+    pub(super) sweep_clock: i64,
+}
+
+/// A store whose rows can be read as they are.
+pub(crate) trait Source {
+    /// What is in no row.
+    fn head(&self) -> Result<Head, StoreError>;
+
+    /// How many rows a table has.
+    fn rows(&self, table: &Table) -> Result<u64, StoreError>;
+
+    /// At most `limit` rows behind the one with this key, in the order of keys.
+    fn page(&self, table: &Table, behind: Option<&[Value]>, limit: usize) -> Result<Vec<RawRow>, StoreError>;
+}
+
+/// A store that may become a copy.
+pub(crate) trait Target: Source {
+    /// Where a copy of the store with this head stands here.
+    fn state(&self, head: &Head) -> Result<Stand, StoreError>;
+
+    /// Keeps everybody else off, and makes this the copy of the store with this head.
+    fn begin(&self, head: &Head) -> Result<(), StoreError>;
+
+    /// Writes rows, also over those with their keys.
+    fn put(&self, table: &Table, rows: &[RawRow]) -> Result<(), StoreError>;
+
+    /// Removes the rows with these keys.
+    fn remove(&self, table: &Table, keys: &[RawRow]) -> Result<(), StoreError>;
+
+    /// Opens it to everybody: it is whole.
+    fn finish(&self, head: &Head) -> Result<(), StoreError>;
+}
+
+/// Where a copy stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stand {
+    /// Nobody used this store.
+    New,
+    /// A copy of this source was begun.
+    Begun,
+    /// It is a copy of this source, and in use perhaps.
+    Finished,
+    /// It holds something else.
+    Other,
+}
+
+/// A copy that is not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CopyError {
+    #[error("the target holds another store: name an empty database; nothing there was changed")]
+    Other,
+    #[error(
+        "the target was a whole copy of this store, and differs from it now in {0}: one of the two was in use since. Nothing was \
+         changed; to begin anew, drop the target's schema `bulla`"
+    )]
+    InUse(String),
+    #[error(
+        "the source is being written ({0} changed meanwhile): stop every bulla on it, and run this again; it goes on where it is"
+    )]
+    Changed(String),
+    #[error("copies are made into PostgreSQL; a file of SQLite is copied by `.backup`")]
+    NoTarget,
+    #[error("from: {0}")]
+    From(StoreError),
+    #[error("to: {0}")]
+    To(StoreError),
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Copied {
+    /// Rows of the source, all of which the target has.
+    pub(crate) rows: u64,
+    /// Those that this run wrote or removed.
+    pub(crate) changed: u64,
+}
+
+/// Copies `from` to `to`, and compares every row. `progress` gets the rows that are done, and how many there are to do.
+pub(crate) fn copy(from: &dyn Store, to: &dyn Store, progress: &mut dyn FnMut(u64, u64)) -> Result<Copied, CopyError> {
+    let target = to.as_target().ok_or(CopyError::NoTarget)?;
+    let source = from.as_source();
+    let head = source.head().map_err(CopyError::From)?;
+    let stand = target.state(&head).map_err(CopyError::To)?;
+    match stand {
+        Stand::Other => return Err(CopyError::Other),
+        Stand::New => target.begin(&head).map_err(CopyError::To)?,
+        Stand::Begun | Stand::Finished => {}
+    }
+    let mut rows = 0;
+    for table in &TABLES {
+        rows += source.rows(table).map_err(CopyError::From)?;
+    }
+    // Each row is looked at twice: to write it, and to see that it is there.
+    let (mut done, mut changed) = (0, 0);
+    if stand != Stand::Finished {
+        for table in &TABLES {
+            changed += write(source, target, table, &mut || {
+                done += 1;
+                progress(done, rows * 2);
+            })?;
+        }
+    }
+    done = if stand == Stand::Finished { 0 } else { done };
+    let total = if stand == Stand::Finished { rows } else { rows * 2 };
+    for table in &TABLES {
+        let different = compare(source, target, table, &mut || {
+            done += 1;
+            progress(done, total);
+        })?;
+        match different {
+            Some(what) if stand == Stand::Finished => return Err(CopyError::InUse(what)),
+            Some(what) => return Err(CopyError::Changed(what)),
+            None => {}
+        }
+    }
+    if source.head().map_err(CopyError::From)? != head {
+        return Err(CopyError::Changed("a number".to_owned()));
+    }
+    if stand != Stand::Finished {
+        target.finish(&head).map_err(CopyError::To)?;
+    }
+    Ok(Copied { rows, changed })
+}
+
+/// Makes the target's rows those of the source; how many changed.
+fn write(source: &dyn Source, target: &dyn Target, table: &Table, each: &mut dyn FnMut()) -> Result<u64, CopyError> {
+    let (mut put, mut remove, mut changed) = (Vec::new(), Vec::new(), 0);
+    let mut merge = Merge::new(source, target, table, PAGE);
+    loop {
+        let change = merge.next()?;
+        let ended = change.is_none();
+        match change {
+            Some(Change::Missing(row) | Change::Different(row)) => put.push(row),
+            Some(Change::TooMuch(key)) => remove.push(key),
+            Some(Change::Same) | None => {}
+        }
+        if merge.passed_source() {
+            each();
+        }
+        if put.len() >= PAGE || (ended && !put.is_empty()) {
+            target.put(table, &put).map_err(CopyError::To)?;
+            changed += put.len() as u64;
+            put.clear();
+        }
+        if remove.len() >= PAGE || (ended && !remove.is_empty()) {
+            target.remove(table, &remove).map_err(CopyError::To)?;
+            changed += remove.len() as u64;
+            remove.clear();
+        }
+        if ended {
+            return Ok(changed);
+        }
+    }
+}
+
+/// The first difference between the two, if there is any.
+fn compare(
+    source: &dyn Source,
+    target: &dyn Target,
+    table: &Table,
+    each: &mut dyn FnMut(),
+) -> Result<Option<String>, CopyError> {
+    let mut merge = Merge::new(source, target, table, PAGE);
+    while let Some(change) = merge.next()? {
+        if merge.passed_source() {
+            each();
+        }
+        let key = match change {
+            Change::Same => continue,
+            Change::TooMuch(key) => key,
+            Change::Missing(row) | Change::Different(row) => row[..table.key].to_vec(),
+        };
+        return Ok(Some(format!("a row of {}, {}", table.name, shown(&key))));
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests;
+
+/// A key, as an error names it.
+fn shown(key: &[Value]) -> String {
+    let one = |value: &Value| match value {
+        Value::Integer(number) => number.to_string(),
+        Value::Text(text) => crate::text::shown(text),
+        Value::Null | Value::Bytes(_) => "…".to_owned(),
+    };
+    key.iter().map(one).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,150 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    config::StoreConfig,
+    store::{AuditRecord, open, open_target, test_postgres::Postgres, transact},
+};
+
+const KEYS: u64 = 2_500;
+const FILL: &str = "
+    WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 2500)
+    INSERT INTO api_keys (api_key_id, realm, app_id, version, name, issued_at, scopes, meta, issued_by, use_count)
+    SELECT 'acme_live_' || n, 'acme_live', 'an app', 7, CASE WHEN n % 3 = 0 THEN 'Ünïcode ''n'' \"more\" \\' || n END, n, 'a b',
+           '{}', 'test', n % 7
+    FROM number;
+    INSERT INTO seal_counts VALUES ('acme_live', 7, 2500), ('acme', 1, 3), ('Acme', 1, 4), ('äcme', 1, 5);
+    INSERT INTO keyring_memory VALUES ('k', 5);
+    INSERT INTO keyring_burned VALUES ('k', 2), ('k', 1), ('K', 1);
+    INSERT INTO revocations (kind, api_key_id, effective_at, recorded_at, recorded_by)
+    SELECT 'revoke', api_key_id, 9, 9, 'test' FROM api_keys LIMIT 1500;
+    DELETE FROM revocations WHERE seq = 1500;
+    INSERT INTO idempotency VALUES ('me', 'b', 'r', '[]', 1), ('me', 'A', 'r', '[]', 1), ('me', 'ä', 'r', '[]', 1);
+    INSERT INTO secret_hashes (api_key_id, phc, mac, binding, created_at) VALUES ('x', 'p', 'm', 'b', 1);
+    INSERT INTO imported_sets VALUES (1, 'acme_live', '{}', x'000102');
+    INSERT INTO imported_keys VALUES (3, 1, NULL, x'ff00', NULL, NULL), (4, 1, x'01', x'ff01', x'', 'y');
+    INSERT INTO escrow VALUES ('x', 'age1', 'sealed', NULL, 1, NULL);
+";
+
+fn source() -> (TempDir, Arc<dyn Store>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = open(&StoreConfig::at("sqlite:bulla.db"), folder.path(), true).expect("a store");
+    sql(&folder, FILL);
+    for _ in 0..3 {
+        note(&*store);
+    }
+    (folder, store)
+}
+
+fn sql(folder: &TempDir, text: &str) {
+    Connection::open(folder.path().join("bulla.db")).expect("opened").execute_batch(text).expect("done");
+}
+
+fn note(store: &dyn Store) {
+    let record: AuditRecord = crate::action::Actor::service().record(
+        jiff::Timestamp::UNIX_EPOCH,
+        "test",
+        None,
+        serde_json::json!({"a": "ä"}),
+    );
+    transact::<_, StoreError>(store, |transaction| transaction.append_audit(&record)).expect("noted");
+}
+
+struct Place {
+    config: StoreConfig,
+}
+
+impl Place {
+    fn new() -> Self {
+        Place { config: StoreConfig::at(&Postgres::shared().url(&Postgres::shared().new_database())) }
+    }
+
+    fn target(&self) -> Arc<dyn Store> {
+        open_target(&self.config, "/".as_ref()).expect("a target")
+    }
+
+    /// As a service opens it.
+    fn opened(&self) -> Result<Arc<dyn Store>, StoreError> {
+        open(&self.config, "/".as_ref(), false)
+    }
+
+    fn copy(&self, from: &dyn Store) -> Result<Copied, CopyError> {
+        copy(from, &*self.target(), &mut |_, _| {})
+    }
+}
+
+/// All rows of a store.
+fn all(store: &dyn Store) -> Vec<Vec<RawRow>> {
+    let page = |table| store.as_source().page(table, None, 100_000).expect("its rows");
+    TABLES.iter().map(page).collect()
+}
+
+#[test]
+fn a_copy_has_every_row_and_goes_on_with_the_numbers() {
+    let ((_folder, from), place) = (source(), Place::new());
+    let mut last = (0, 0);
+    let copied = copy(&*from, &*place.target(), &mut |done, total| last = (done, total)).expect("copied");
+    assert_eq!((copied.changed, copied.rows), (copied.rows, KEYS + 4 + 1 + 3 + 1499 + 3 + 3 + 1 + 1 + 2 + 1));
+    assert_eq!(last, (copied.rows * 2, copied.rows * 2), "each row was written and looked at");
+    let to = place.opened().expect("a store");
+    assert!(all(&*from) == all(&*to));
+    assert_eq!(from.as_source().head().expect("its head"), to.as_source().head().expect("its head"));
+    let part = to.revocations_after(1_499, 9).expect("the log");
+    assert_eq!((part.end, part.log_id), (1_500, from.revocations_after(0, 1).expect("the log").log_id));
+    assert_eq!(place.copy(&*from).expect("it is one").changed, 0, "again, and nothing is to be done");
+    note(&*to);
+    assert_eq!(to.audit_after(3, 9).expect("the audit")[0].seq, 4);
+    assert!(matches!(place.copy(&*from), Err(CopyError::InUse(what)) if what.contains("audit, 4")));
+    assert!(all(&*from) != all(&*to), "what is in use is left as it is");
+}
+
+#[test]
+fn an_interrupted_copy_is_nobodys_store_and_goes_on() {
+    let ((folder, from), place) = (source(), Place::new());
+    let interrupted = catch_unwind(AssertUnwindSafe(|| {
+        copy(&*from, &*place.target(), &mut |done, _| assert!(done < 3_200, "the power fails"))
+    }));
+    assert!(interrupted.is_err());
+    let refused = place.opened().err().expect("refused").to_string();
+    assert!(refused.contains("bulla store copy"), "{refused}");
+    // The source was in use meanwhile.
+    sql(&folder, "UPDATE api_keys SET use_count = 99 WHERE seq = 5; DELETE FROM revocations WHERE seq < 100");
+    note(&*from);
+    let copied = place.copy(&*from).expect("copied");
+    assert!(copied.changed < 3_000, "it goes on: {}", copied.changed);
+    assert!(all(&*from) == all(&*place.opened().expect("a store")));
+}
+
+#[test]
+fn a_target_that_holds_something_else_is_refused_and_left_alone() {
+    let (_folder, from) = source();
+    let used = Place::new();
+    note(&*open(&used.config, "/".as_ref(), true).expect("a store"));
+    assert!(matches!(used.copy(&*from), Err(CopyError::Other)));
+    assert_eq!(used.opened().expect("as before").audit_after(0, 9).expect("the audit").len(), 1);
+    let place = Place::new();
+    place.copy(&*from).expect("copied");
+    let (_other_folder, other) = source();
+    assert!(matches!(place.copy(&*other), Err(CopyError::Other)), "a copy of another store");
+    assert!(matches!(copy(&*from, &*other, &mut |_, _| {}), Err(CopyError::NoTarget)));
+}
+
+#[test]
+fn a_source_that_is_written_meanwhile_makes_no_copy() {
+    let ((folder, from), place) = (source(), Place::new());
+    let changed = copy(&*from, &*place.target(), &mut |done, total| {
+        if done == total / 2 {
+            sql(&folder, "UPDATE api_keys SET use_count = 99 WHERE seq = 5");
+        }
+    });
+    assert!(matches!(changed, Err(CopyError::Changed(what)) if what.contains("api_keys, 5")));
+    assert!(place.opened().is_err(), "it is not whole");
+    assert_eq!(place.copy(&*from).expect("now").changed, 1);
+    assert!(all(&*from) == all(&*place.opened().expect("a store")));
+}

@@ -179,6 +179,12 @@ pub(crate) fn throw_away(folder: &std::path::Path) -> Result<PathBuf, Box<dyn st
     Ok(init::create(folder, crate::config::DEFAULT)?.config)
 }
 
+/// The same, with its store at `url`.
+pub(crate) fn throw_away_on(folder: &std::path::Path, url: &str) -> Result<PathBuf, Box<dyn std::error::Error>> {
+    let configuration = crate::config::DEFAULT.replace("sqlite:bulla.db", url);
+    Ok(init::create(folder, &configuration)?.config)
+}
+
 /// The same, with the first admin API key.
 pub(crate) fn throw_away_with_administrator(
     folder: &std::path::Path,

@@ -2,3 +2,4 @@
 
 pub mod benchmark;
 pub mod fuzzing;
+pub mod issuing;

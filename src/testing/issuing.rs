@@ -1,0 +1,47 @@
+//! A deployment that issues, on any store, for benchmarks.
+
+use std::{error::Error, path::Path, sync::Arc};
+
+use bulla::{Issuer, Realm};
+use uuid::Uuid;
+
+use crate::{
+    action::{Actor, issue::IssueContext},
+    api::issue::NewApiKey,
+    cli, clock,
+    deployment::Deployment,
+    store::Store,
+};
+
+/// What issues: with ledger and audit, as the service does it.
+pub struct Issuing {
+    deployment: Deployment,
+    store: Arc<dyn Store>,
+    issuer: Issuer,
+    actor: Actor,
+}
+
+impl Issuing {
+    /// A new deployment in `folder`, with its store at `url`.
+    pub fn new(folder: &Path, url: &str) -> Result<Self, Box<dyn Error>> {
+        let deployment = Deployment::open(&cli::throw_away_on(folder, url)?)?;
+        let store = deployment.store()?;
+        let (_, keyring) = deployment.keyring(&*store)?;
+        Ok(Issuing { issuer: Issuer::new(&keyring), deployment, store, actor: Actor::service() })
+    }
+
+    /// Issues one key.
+    pub fn issue(&self, app_id: Uuid) -> Result<(), Box<dyn Error>> {
+        let realm: Realm = "live".parse()?;
+        let context = IssueContext {
+            issuer: &self.issuer,
+            store: &*self.store,
+            config: &self.deployment.config,
+            peppers: None,
+            actor: &self.actor,
+            now: clock::now(),
+        };
+        context.one(NewApiKey::plain(realm, app_id))?;
+        Ok(())
+    }
+}

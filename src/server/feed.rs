@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
+use axum::body::Bytes;
 use bulla::{
     Realm,
     feed::{FeedError, Format, Head, LogId, Message, SigningKey, Snapshot, SnapshotHead, VerifyingKey},
@@ -13,6 +14,7 @@ use super::{
     health::Health,
     live::Live,
     problem::Problem,
+    recent_messages::{Moment, RecentMessages},
     revocations::{self, RevocationState},
     snapshots::{Snapshots, Written},
 };
@@ -26,6 +28,7 @@ pub(crate) struct Feed {
     revocations: Arc<RevocationState>,
     store: Arc<dyn Store>,
     health: Arc<Health>,
+    recent: RecentMessages,
     pub(super) snapshots: Snapshots,
 }
 
@@ -42,7 +45,7 @@ pub(super) struct Question {
 
 /// One message for a follower.
 pub(super) struct Signed {
-    pub(super) bytes: Vec<u8>,
+    pub(super) bytes: Bytes,
     /// The follower's place after it.
     pub(super) seq: u64,
 }
@@ -59,17 +62,43 @@ impl Feed {
         let (live, store, health) = (Arc::clone(live), Arc::clone(store), Arc::clone(health));
         let valid_for = config.valid_for.0.as_secs();
         let (revocations, snapshots) = (Arc::clone(revocations), Snapshots::default());
-        Feed { key, valid_for, live, revocations, store, health, snapshots }
+        Feed { key, valid_for, live, revocations, store, health, recent: RecentMessages::default(), snapshots }
     }
 
     pub(super) fn public_key(&self) -> VerifyingKey {
         self.key.verifying_key()
     }
 
+    /// The answer, if it was signed a moment ago for another follower. Waits for nothing.
+    pub(super) fn recent(&self, question: &Question) -> Option<Arc<Signed>> {
+        self.recent.get(self.moment(), question).filter(|_| self.check_health().is_ok())
+    }
+
     /// What happened behind a place. Reads the store.
-    pub(super) fn message(&self, Question { format, realm, after }: Question) -> Result<Signed, Problem> {
+    pub(super) fn message(&self, question: Question) -> Result<Arc<Signed>, Problem> {
+        let moment = self.moment();
+        if let Some(signed) = self.recent.get(moment, &question) {
+            return Ok(signed);
+        }
+        let signed = Arc::new(self.write(question)?);
+        self.recent.put(moment, question, &signed);
+        Ok(signed)
+    }
+
+    fn moment(&self) -> Moment {
+        let keyring_serial = self.live.load().document.serial();
+        Moment { now: clock::now_seconds(), place: self.revocations.newest_place(), keyring_serial }
+    }
+
+    fn write(&self, Question { format, realm, after }: Question) -> Result<Signed, Problem> {
         self.check_health()?;
         let part = self.store.revocations_after(after, Message::MAX_EVENTS as u32)?;
+        if let Some(event) = part.events.iter().find(|event| Format::of(&event.change) > format) {
+            let seq = event.seq;
+            return Err(Problem::unavailable(format!(
+                "event {seq} of the log needs a newer format than was asked for"
+            )));
+        }
         if after > part.end {
             return Err(Problem::ahead_of_log(after, part.end));
         }
@@ -95,7 +124,7 @@ impl Feed {
             live,
         };
         let bytes = Message::write(&head, &events, &self.key).map_err(unwritten)?;
-        Ok(Signed { bytes, seq: part.through })
+        Ok(Signed { bytes: bytes.into(), seq: part.through })
     }
 
     /// Writes down what the log says, in one realm or in all. That takes a second for each few millions of keys.

@@ -24,6 +24,7 @@ mod listener;
 mod live;
 mod openapi;
 mod problem;
+mod recent_messages;
 mod refresh;
 mod refresh_throttle;
 mod rejection;

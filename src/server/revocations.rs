@@ -152,6 +152,11 @@ impl RevocationState {
         log.is_at(&log_id, log.place()).then(|| (log_id, log.log.clone()))
     }
 
+    /// The newest place that is in force.
+    pub(super) fn newest_place(&self) -> u64 {
+        *self.newest.borrow()
+    }
+
     /// Tells of each new place in the log.
     pub(super) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.subscribe()

@@ -220,7 +220,7 @@ fn the_worked_messages_are_written_to_the_letter() {
             written += 1;
         }
     }
-    assert_eq!(written, 4);
+    assert_eq!(written, 6);
 }
 
 #[test]
@@ -341,7 +341,8 @@ fn a_message_says_whether_anything_changed() {
         let bytes = Message::write(&head, events, &signing_key()).unwrap();
         followed.apply(&read(&bytes).unwrap(), T).unwrap().changed
     };
-    let waits = RevocationEvent { effective_at: Some(T as u32 + 1), ..revoke(2) };
+    let other = Change::Revoke { id: id("acme_live_00000YHqiQd7Eu4eUpRFdL"), expires_at: None };
+    let waits = RevocationEvent { effective_at: Some(T as u32 + 1), ..RevocationEvent::at_once(2, other) };
     let burned = vec![(KeyVersion::FIRST, VersionState::Compromised)];
     assert!(apply(head(0, 1), &[revoke(1)]));
     assert!(!apply(head(1, 1), &[]));

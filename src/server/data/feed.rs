@@ -96,7 +96,7 @@ pub(super) async fn revocations(
         }
     }
     let signed = message(&app, asked).await?;
-    Ok(([(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")], signed.bytes)
+    Ok(([(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")], signed.bytes.clone())
         .into_response())
 }
 
@@ -112,7 +112,10 @@ pub(super) async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm
     known_realm(app, realm).await.map(|()| Some(realm))
 }
 
-async fn message(app: &Arc<App>, question: Question) -> Result<Signed, Problem> {
+async fn message(app: &Arc<App>, question: Question) -> Result<Arc<Signed>, Problem> {
+    if let Some(signed) = app.feed.as_ref().and_then(|feed| feed.recent(&question)) {
+        return Ok(signed);
+    }
     let app = Arc::clone(app);
     blocking::run(move || {
         let feed = app.feed.as_ref().ok_or_else(Problem::no_feed)?;

@@ -66,12 +66,14 @@ impl Bulk {
     }
 
     /// What the entries come to.
-    pub(super) fn tally(&self) -> &Tally {
+    pub(super) fn tally(&mut self) -> &Tally {
+        self.tally.settle();
         &self.tally
     }
 
     /// The state.
     pub(super) fn build(mut self) -> (Known, Tally) {
+        self.tally.settle();
         let mut revocations = Revocations { hasher: self.hasher, ..Revocations::default() };
         let mut realms = BTreeMap::<Realm, RealmIndex>::new();
         for ((realm, kind), entries) in self.tables {
@@ -93,7 +95,7 @@ impl Bulk {
     }
 
     fn count(&mut self, kind: ChangeKind, realm: Option<Realm>, key: &Key, time: u32) {
-        self.tally.change(Counted { kind, realm, key }, None, Some(time));
+        self.tally.add(Counted { kind, realm, key }, time);
     }
 
     fn put(&mut self, kind: ChangeKind, realm: Option<Realm>, entry: Entry) {

@@ -70,6 +70,9 @@ impl fmt::Debug for LiveDigest {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     sums: BTreeMap<Bucket, Sum>,
+    /// What was added to one of them last, and is not in it yet: entries that are loaded come one bucket after the other.
+    #[cfg(feature = "follow")]
+    latest: Option<(Bucket, Sum)>,
 }
 
 /// Realm, key version and day of expiry.
@@ -131,6 +134,26 @@ impl Tally {
         if let Some((bucket, digest)) = after.and_then(|time| entry.at(time)) {
             let sum = self.sums.entry(bucket).or_default();
             *sum = Sum { count: sum.count.wrapping_add(1), digest: sum.digest.wrapping_add(digest) };
+        }
+    }
+
+    /// An entry is there that was not.
+    #[cfg(feature = "follow")]
+    pub(super) fn add(&mut self, entry: Counted<'_>, time: u32) {
+        let Some((bucket, digest)) = entry.at(time) else { return };
+        if self.latest.is_none_or(|(latest, _)| latest != bucket) {
+            self.settle();
+        }
+        let (_, sum) = self.latest.get_or_insert((bucket, Sum::default()));
+        *sum = Sum { count: sum.count.wrapping_add(1), digest: sum.digest.wrapping_add(digest) };
+    }
+
+    /// Sums up what was added.
+    #[cfg(feature = "follow")]
+    pub(super) fn settle(&mut self) {
+        if let Some((bucket, added)) = self.latest.take() {
+            let sum = self.sums.entry(bucket).or_default();
+            *sum = Sum { count: sum.count.wrapping_add(added.count), digest: sum.digest.wrapping_add(added.digest) };
         }
     }
 

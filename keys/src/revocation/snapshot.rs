@@ -28,7 +28,7 @@ impl Bulk {
     }
 
     /// What the entries come to, as [`RevocationLog::live`] says it.
-    pub(crate) fn live(&self, realm: Option<Realm>, from: u64, without: &[u32]) -> LiveSet {
+    pub(crate) fn live(&mut self, realm: Option<Realm>, from: u64, without: &[u32]) -> LiveSet {
         self.tally().live(realm, from, without)
     }
 }

@@ -51,7 +51,12 @@ impl Group {
 
     /// The entry of one record, which has the group's length.
     fn entry(&self, record: &[u8]) -> Option<SnapshotEntry> {
-        let id = || -> Option<[u8; 16]> { [&self.version.to_be_bytes(), record.get(..12)?].concat().try_into().ok() };
+        let id = || {
+            let mut id = [0; 16];
+            id[..4].copy_from_slice(&self.version.to_be_bytes());
+            id[4..].copy_from_slice(record.get(..12)?);
+            Some(id)
+        };
         let time = |from: usize| Some(u32::from_be_bytes(record.get(from..from + 4)?.try_into().ok()?));
         // The last second of the day.
         let expires_at = u32::try_from((u64::from(self.day) + 1) * DAY - 1).unwrap_or(u32::MAX);

@@ -54,7 +54,7 @@ impl SnapshotLoad {
     }
 
     /// The whole, if it comes to what the manifest says.
-    pub fn finish(self) -> Result<LoadedSnapshot, FeedError> {
+    pub fn finish(mut self) -> Result<LoadedSnapshot, FeedError> {
         if self.at < self.snapshot.chunks.len() {
             return Err(FeedError::Chunk { chunk: self.at });
         }

@@ -18,7 +18,7 @@ pub(crate) const MAX_USES: usize = 5_000;
 /// Characters of a name.
 const MAX_NAME: usize = 128;
 /// Characters of another text.
-const MAX_TEXT: usize = 300;
+const MAX_TEXT: usize = 200;
 const MAX_FORMATS: usize = 16;
 const MAX_FORMAT: usize = 32;
 const MAX_VERSIONS: usize = 1_000;

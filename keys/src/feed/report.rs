@@ -70,7 +70,7 @@ pub struct FollowerReport {
     pub realms: Vec<Realm>,
     /// Messages that it refused since it began.
     pub refused: u64,
-    /// Why its last question failed, where it did, in up to 300 characters.
+    /// Why its last question failed, where it did, in up to 200 characters.
     pub last_error: Option<String>,
 }
 
@@ -94,7 +94,7 @@ impl FollowerReport {
             "realms": self.realms.iter().map(Realm::as_str).collect::<Vec<_>>(),
             "refused": self.refused,
         });
-        let cut = |text: &String| text.chars().filter(|char| !char.is_control()).take(300).collect::<String>();
+        let cut = |text: &String| text.chars().filter(|char| !char.is_control()).take(200).collect::<String>();
         let more = [
             ("address", self.address.clone()),
             ("log_id", self.log_id.map(|id| id.to_string())),
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!((first["role"].as_str(), first["seq"].as_u64()), (Some("edge"), Some(3)));
         assert_eq!((&first["versions"], &first["realms"]), (&json!([1]), &json!(["live"])));
         assert!(["address", "log_id", "last_error"].iter().all(|name| first.get(name).is_none()), "{first}");
-        assert_eq!(body["followers"][1]["last_error"], format!("a{}", "é".repeat(299)));
+        assert_eq!(body["followers"][1]["last_error"], format!("a{}", "é".repeat(199)));
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Confirmation {
         if typed.trim() == word {
             Ok(())
         } else {
-            Err(Failure::Usage(format!("nothing was done: that is not `{word}`")))
+            Err(Failure::Undone(format!("nothing was done: that is not `{word}`")))
         }
     }
 }

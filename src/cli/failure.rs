@@ -16,6 +16,9 @@ use crate::{
     store::StoreError,
 };
 
+/// The exit code of wrong arguments.
+pub(super) const WRONG_ARGUMENTS: u8 = 64;
+
 /// An error that ends a command.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
@@ -33,8 +36,12 @@ pub(super) enum Failure {
     Publish(#[from] PublishError),
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// The arguments are wrong, each or together.
     #[error("{0}")]
     Usage(String),
+    /// The command could not be done, or not to its end.
+    #[error("{0}")]
+    Undone(String),
 }
 
 impl From<StoreError> for Failure {
@@ -50,6 +57,11 @@ impl From<KeyringError> for Failure {
 }
 
 impl Failure {
+    /// The exit code: wrong arguments have one of their own (EX_USAGE of sysexits.h).
+    pub(super) fn exit_code(&self) -> u8 {
+        if matches!(self, Failure::Usage(_)) { WRONG_ARGUMENTS } else { 2 }
+    }
+
     /// A closed pipe (`bulla … | head`) is not an error to report.
     pub(super) fn is_closed_pipe(&self) -> bool {
         matches!(self, Failure::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe)

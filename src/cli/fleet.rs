@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
-use super::{ConfigArgument, Outcome, common_args::CommonArgs, confirm::Confirmation, output};
+use super::{ConfigArgument, Outcome, common_args::CommonArgs, confirm::Confirmation, output, parsers};
 use crate::{
     api::fleet::{Fleet as Page, FollowerView, FollowersQuery},
     clock,
@@ -38,6 +38,7 @@ enum FleetCommand {
 #[derive(Args)]
 struct Forget {
     /// The name that `bulla fleet` shows
+    #[arg(value_parser = parsers::member)]
     name: String,
     #[command(flatten)]
     confirmation: Confirmation,

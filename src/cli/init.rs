@@ -117,7 +117,7 @@ impl Init {
     fn save(&self, made: &Initialized, error: &io::Error) -> Failure {
         let path = self.dir.join(ADMIN_KEY_FILE);
         let line = Zeroizing::new(format!("{}\n", made.admin_api_key));
-        Failure::Usage(match write_new(&path, line.as_bytes(), 0o600) {
+        Failure::Undone(match write_new(&path, line.as_bytes(), 0o600) {
             Ok(()) => format!(
                 "the deployment was created, but the first admin API key could not be shown ({error}): it is in {}, with mode 0600",
                 path.display()
@@ -163,7 +163,7 @@ pub(super) fn create(folder: &Path, configuration: &str) -> Result<NewDeployment
     for name in ["bulla.toml", "keyring.toml", "bulla.db", MASTER_FILE, MAC_FILE, FEED_FILE, PEPPER_FILE] {
         let path = folder.join(name);
         if path.exists() {
-            return Err(Failure::Usage(format!(
+            return Err(Failure::Undone(format!(
                 "{} exists, and init overwrites nothing: name another folder",
                 path.display()
             )));
@@ -178,7 +178,7 @@ pub(super) fn create(folder: &Path, configuration: &str) -> Result<NewDeployment
 
     let now = clock::now_seconds();
     let mut document = KeyringDocument::new(KeyringId::random().map_err(io::Error::other)?);
-    let uri: SourceUri = format!("file:{MASTER_FILE}").parse().map_err(|error| Failure::Usage(format!("{error}")))?;
+    let uri: SourceUri = format!("file:{MASTER_FILE}").parse().map_err(|error| Failure::Undone(format!("{error}")))?;
     let source = SourceRecord { uri, wrapped: None };
     let version = document.stage(Suite::default(), vec![source], &deployment.sources, now)?;
     document.activate(version, now)?;
@@ -207,7 +207,7 @@ fn server_of(configuration: &str, folder: &Path) -> Result<Option<Arc<dyn Store>
     }
     let store = store::open(&config.store, folder, true)?;
     if store.count()? > 0 || !store.keyring_memories()?.is_empty() {
-        return Err(Failure::Usage(
+        return Err(Failure::Undone(
             "this database holds the store of a deployment, and init makes a new one: name another database. A further node of \
              that deployment gets a copy of its folder instead"
                 .to_owned(),

@@ -111,13 +111,13 @@ fn known_realm(config: &crate::config::Config, realm: bulla::Realm, consequence:
     let names: Vec<String> = known.iter().map(|realm| format!("`{realm}`")).collect();
     let what =
         format!("there is no [realms.{realm}] in the configuration, which has {}; {consequence}", names.join(", "));
-    Err(Failure::Usage(what))
+    Err(Failure::Undone(what))
 }
 
 /// The exit code of a command that ran to its end.
 type Outcome = Result<ExitCode, Failure>;
 
-/// Runs the command that the arguments name. A failure exits with 2, as wrong arguments do.
+/// Runs the command that the arguments name. A failure exits with 2, and wrong arguments with 64.
 pub fn run() -> ExitCode {
     signals::survive_file_size_limit();
     let mut known = command();
@@ -126,7 +126,13 @@ pub fn run() -> ExitCode {
         .and_then(|matches| Ok((Arguments::from_arg_matches(&matches)?, matches)));
     let (Arguments { command, config }, matches) = match arguments {
         Ok(arguments) => arguments,
-        Err(error) => usage::explained(error.format(&mut known), &known).exit(),
+        Err(error) => {
+            let error = usage::explained(error.format(&mut known), &known);
+            let code = if error.use_stderr() { failure::WRONG_ARGUMENTS } else { 0 };
+            // Nobody hears that nobody reads.
+            let _closed_pipe = error.print();
+            return ExitCode::from(code);
+        }
     };
     let outcome = usage::refuse_keys(&known, &matches).and_then(|()| run_command(command, &config));
     signals::wait_if_ending();
@@ -137,7 +143,7 @@ pub fn run() -> ExitCode {
                 output::hint(&hint);
             }
         }
-        ExitCode::from(2)
+        ExitCode::from(failure.exit_code())
     })
 }
 

@@ -6,7 +6,10 @@ use bulla::keyring::KeyVersion;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{api::propagation::MAX_WAIT, config::parse_span};
+use crate::{
+    api::{followers::check_name, propagation::MAX_WAIT},
+    config::parse_span,
+};
 
 /// An app's id.
 pub(super) fn app_id(text: &str) -> Result<Uuid, &'static str> {
@@ -29,4 +32,9 @@ pub(super) fn wait(text: &str) -> Result<Duration, &'static str> {
     let wait = parse_span(text).ok().filter(|wait| wait.0 <= MAX_WAIT);
     wait.map(|wait| wait.0)
         .ok_or("a wait is a length of time up to 60s, such as 30s; to wait longer, run the command again")
+}
+
+/// The name of a node or follower.
+pub(super) fn member(text: &str) -> Result<String, String> {
+    check_name(text).map(|()| text.to_owned()).map_err(|error| error.trim_start_matches("name: ").to_owned())
 }

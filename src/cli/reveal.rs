@@ -58,7 +58,7 @@ impl Reveal {
         let backend = self.common.open(config)?;
         let id = self.key.read(&*backend)?;
         let of_identity = |error: &dyn std::fmt::Display| {
-            Failure::Usage(format!("the identity {}: {error}", self.identity.display()))
+            Failure::Undone(format!("the identity {}: {error}", self.identity.display()))
         };
         let file = File::open(&self.identity).and_then(read).map_err(|error| of_identity(&error))?;
         // Unlock first: the backend records each reveal, also one whose identity turns out to be locked.
@@ -70,7 +70,7 @@ impl Reveal {
         })?;
         let escrowed = backend.reveal(id, &api::reveal::Reveal { reason: self.reason.clone() })?;
         let opened = identity.open(id, &escrowed.recipient, &escrowed.ciphertext, escrowed.ending.as_deref());
-        let key = opened.map_err(|error| Failure::Usage(error.to_string()))?;
+        let key = opened.map_err(|error| Failure::Undone(error.to_string()))?;
         let revealed =
             Revealed { api_key: key.expose(), api_key_id: &key.id().to_string(), escrowed_at: escrowed.escrowed_at };
         self.common.print(&revealed, |revealed| output::line(revealed.api_key))?;

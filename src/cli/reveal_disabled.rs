@@ -15,6 +15,6 @@ impl Reveal {
     pub(super) fn run(self, _: &ConfigArgument) -> Outcome {
         drop(self.ignored);
         let what = "this build of bulla lacks the feature escrow: build it with `cargo build --features escrow`";
-        Err(Failure::Usage(what.to_owned()))
+        Err(Failure::Undone(what.to_owned()))
     }
 }

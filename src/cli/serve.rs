@@ -101,7 +101,7 @@ impl Serve {
                 return Ok(());
             }
         };
-        Err(Failure::Usage(told.to_owned()))
+        Err(Failure::Undone(told.to_owned()))
     }
 }
 

@@ -16,5 +16,5 @@ pub(super) fn revoke(backend: &dyn Backend, id: &str, error: &io::Error) -> Fail
         Ok(()) => "it is revoked".to_owned(),
         Err(failure) => format!("it could not be revoked either ({failure}): run `bulla revoke {id}`"),
     };
-    Failure::Usage(format!("the API key {id} was issued but could not be shown ({error}): {outcome}"))
+    Failure::Undone(format!("the API key {id} was issued but could not be shown ({error}): {outcome}"))
 }

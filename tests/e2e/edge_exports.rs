@@ -43,11 +43,11 @@ fn an_export_is_on_record_and_shows_nothing() {
     let again = export(&["--realm", "live", "--out", path]);
     assert!(again.code == 2 && again.err.contains("nothing is overwritten"), "{}", again.err);
     let mistyped = deployment.run(&["keyring", "export", "--realm", "live", "--to", &edge.recipient[..58]]);
-    assert!(mistyped.code == 2 && mistyped.err.contains("mistyped or cut off"), "{}", mistyped.err);
+    assert!(mistyped.code == 64 && mistyped.err.contains("mistyped or cut off"), "{}", mistyped.err);
     let secret = std::fs::read_to_string(edge.file("edge.key")).expect("the key");
     let secret = secret.lines().nth(1).expect("the secret");
     let slip = deployment.run(&["keyring", "export", "--realm", "live", "--to", secret]);
-    assert!(slip.code == 2 && slip.err.contains("stays on the edge") && !slip.err.contains(secret), "{}", slip.err);
+    assert!(slip.code == 64 && slip.err.contains("stays on the edge") && !slip.err.contains(secret), "{}", slip.err);
     let unsigned = Deployment::new();
     unsigned.configure("signing_key = \"file:feed-signing.key\"", "");
     let unsigned = unsigned.run(&["keyring", "export", "--realm", "live", "--to", &edge.recipient]);

@@ -154,7 +154,7 @@ fn what_has_not_heard_of_it_is_named_and_the_command_exits_with_3() {
 
     // Whoever forgets it has to mean it.
     let careless = ask(&deployment, &["fleet", "forget", "gone"]);
-    assert!(careless.code != 0 && careless.err.contains("--yes"), "{}", careless.err);
+    assert!(careless.code == 64 && careless.err.contains("--yes"), "{}", careless.err);
     ask(&deployment, &["fleet", "forget", "gone", "--yes", "--server", &admin]).ok();
     assert!(ask(&deployment, &["fleet", "forget", "gone", "--yes"]).ok().out.contains("changed  no"));
     let audit = server.admin.get("/v1/audit?limit=1000").json()["records"].as_array().expect("records").clone();
@@ -166,7 +166,7 @@ fn what_has_not_heard_of_it_is_named_and_the_command_exits_with_3() {
     let nobody = ask(&deployment, &["revoke", &id, "--wait"]);
     assert!(nobody.ok().out.contains("nobody is registered"), "{}", nobody.out);
     let long = ask(&deployment, &["revoke", &id, "--wait=2m"]);
-    assert!(long.code != 0 && long.err.contains("up to 60s"), "{}", long.err);
+    assert!(long.code == 64 && long.err.contains("up to 60s"), "{}", long.err);
 }
 
 #[test]

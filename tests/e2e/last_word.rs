@@ -37,7 +37,7 @@ fn compromise_and_destroy_say_how_many_keys_die_and_want_a_word() {
     let told = "3 active API keys, including 1 administrator's key";
     for arguments in [&["keyring", "compromise", "1"][..], &["keyring", "destroy", "1"]] {
         let refused = deployment.run(arguments);
-        assert_eq!(refused.code, 2, "{}", refused.out);
+        assert_eq!(refused.code, 64, "{}", refused.out);
         for part in ["nothing was done", told, "--yes"] {
             assert!(refused.err.contains(part), "{part}: {}", refused.err);
         }
@@ -73,7 +73,7 @@ fn what_ends_many_keys_says_how_many_and_wants_a_word() {
         (vec!["keyring", "limit", "1", "--verify-until", late], "4 active API keys, including 1", "limit 1"),
     ] {
         let refused = deployment.run(&arguments);
-        assert_eq!(refused.code, 2, "{arguments:?}: {}", refused.out);
+        assert_eq!(refused.code, 64, "{arguments:?}: {}", refused.out);
         for part in ["nothing was done", told, "--yes"] {
             assert!(refused.err.contains(part), "{arguments:?} {part}: {}", refused.err);
         }
@@ -103,7 +103,7 @@ fn a_server_tells_the_same() {
     };
     let refused = ask(&[]);
     assert!(
-        refused.code == 2 && refused.err.contains("2 active API keys, including 1 administrator's"),
+        refused.code == 64 && refused.err.contains("2 active API keys, including 1 administrator's"),
         "{}",
         refused.err
     );
@@ -117,7 +117,7 @@ fn a_server_tells_the_same() {
         finish(bulla(deployment.path()).args(arguments).env("BULLA_ADMIN_KEY_FILE", "admin.key"), "")
     };
     let refused = revoke(&[]);
-    assert!(refused.code == 2 && refused.err.contains("revokes 1 active API key of the app"), "{}", refused.err);
+    assert!(refused.code == 64 && refused.err.contains("revokes 1 active API key of the app"), "{}", refused.err);
     let counted = |body| server.admin.post("/v1/revocations", &body);
     let all = counted(json!({"app_id": APP, "dry_run": true})).json();
     assert_eq!(all, json!({"all": 1, "administrators": 0}), "nothing was revoked");

@@ -17,7 +17,7 @@ use crate::{
         fleet::{Fleet, FollowersQuery, Forgotten},
         issue::{IssuedApiKey, NewApiKey},
         keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
-        ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
+        ledger::{ApiKeyPage, ApiKeyView, LedgerQuery, PageError},
         reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
         reveal::{Escrowed, Reveal},
         revoke::{Propagates, RevocationRule, RevokeOutcome},
@@ -118,7 +118,10 @@ impl Backend for Local {
 
     fn list(&self, query: &LedgerQuery) -> Result<ApiKeyPage, Failure> {
         self.check_realm(query.realm)?;
-        ApiKeyPage::read(&*self.store, query, clock::now()).map_err(|error| Failure::Usage(error.to_string()))
+        ApiKeyPage::read(&*self.store, query, clock::now()).map_err(|error| match error {
+            PageError::Store(error) => error.into(),
+            error => Failure::Usage(error.to_string()),
+        })
     }
 
     fn show(&self, id: ApiKeyId) -> Result<ApiKeyView, Failure> {

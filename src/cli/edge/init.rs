@@ -66,7 +66,7 @@ impl Init {
         for path in [&config, &key] {
             if path.exists() {
                 let told = format!("{} exists, and init overwrites nothing: name another folder", path.display());
-                return Err(Failure::Usage(told));
+                return Err(Failure::Undone(told));
             }
         }
         let edge_key = EdgeKey::generate().map_err(DeploymentError::from)?;

@@ -86,7 +86,7 @@ impl Publish {
             let router = metrics.router();
             let (address, serving) = runtime
                 .block_on(server::serve_alone(router, listen, &ServerConfig::default(), stop))
-                .map_err(|error| Failure::Usage(format!("cannot listen on {listen}: {error}")))?;
+                .map_err(|error| Failure::Undone(format!("cannot listen on {listen}: {error}")))?;
             runtime.spawn(serving);
             tracing::info!(place = publisher.shown(), metrics = %address, "publishing the feed");
         } else {
@@ -135,7 +135,7 @@ impl Publish {
         let log_config = deployment.config.log.clone();
         let Some(log) = LocalLog::open(deployment, self.realm)? else {
             let what = "this deployment signs no feed: set feed.signing_key, or name a node with --server";
-            return Err(Failure::Usage(what.to_owned()));
+            return Err(Failure::Undone(what.to_owned()));
         };
         let trusted = Trusted { keyring_id: log.keyring_id()?, key: log.public_key(), realm: self.realm };
         Ok((Box::new(log), trusted, log_config))

@@ -37,7 +37,7 @@ impl Export {
         let Local { deployment, store } = Local::open(config)?;
         known_realm(&deployment.config, self.realm, "an edge verifies realms that are configured here")?;
         if let Some(path) = self.out.as_ref().filter(|path| path.exists()) {
-            return Err(Failure::Usage(format!(
+            return Err(Failure::Undone(format!(
                 "{} exists, and nothing is overwritten: name another file",
                 path.display()
             )));

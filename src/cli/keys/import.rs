@@ -105,7 +105,7 @@ impl Import {
         let (store, actor) = (deployment.store()?, Actor::command_line());
         let import =
             Action { store: &*store, actor: &actor, now, realm: self.realm, layout: &layout, dry_run: self.dry_run };
-        let summary = import.run(&mut reader, &mut progress).map_err(|error| usage(error.to_string()));
+        let summary = import.run(&mut reader, &mut progress).map_err(|error| undone(error.to_string()));
         let errors = progress.finish()?;
         let summary = summary?;
         if self.json {
@@ -145,24 +145,24 @@ impl Import {
         let config: &Config = &deployment.config;
         if !config.realms.contains_key(self.realm.as_str()) {
             let realm = self.realm;
-            return Err(usage(format!(
+            return Err(undone(format!(
                 "there is no [realms.{realm}] in the configuration: add it, or name another realm"
             )));
         }
         if !config.realms[self.realm.as_str()].accepts_imported() {
-            return Err(usage(format!(
+            return Err(undone(format!(
                 "[realms.{}] does not accept imported keys: set accept_imported = true there",
                 self.realm
             )));
         }
-        HmacKey::of(layout, config).map(drop).map_err(usage)
+        HmacKey::of(layout, config).map(drop).map_err(undone)
     }
 
     fn open(&self) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
         if self.file.as_os_str() == "-" {
             return Ok((Box::new(BufReader::new(io::stdin())), None));
         }
-        let named = |error: io::Error| usage(format!("cannot read {}: {error}", self.file.display()));
+        let named = |error: io::Error| undone(format!("cannot read {}: {error}", self.file.display()));
         let file = File::open(&self.file).map_err(named)?;
         let length = file.metadata().map_err(named)?.len();
         Ok((Box::new(BufReader::with_capacity(1 << 16, file)), Some(length)))
@@ -176,6 +176,10 @@ impl Import {
 
 fn usage(what: impl ToString) -> Failure {
     Failure::Usage(what.to_string())
+}
+
+fn undone(what: impl ToString) -> Failure {
+    Failure::Undone(what.to_string())
 }
 
 /// Progress while an import runs, and the refused rows for its end.

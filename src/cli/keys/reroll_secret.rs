@@ -50,7 +50,7 @@ impl Reroll {
             output::line("\nThe ending replaces the last 51 characters of the API key. It is shown only once.")
         });
         shown.map(|()| ExitCode::SUCCESS).map_err(|error| {
-            Failure::Usage(format!(
+            Failure::Undone(format!(
                 "the new secret half of {id} could not be shown ({error}), and the old one ends at {until}: draw another one \
                  with `bulla keys reroll-secret {id}`"
             ))

@@ -58,7 +58,7 @@ impl Copy {
             bar.set_position(done);
         });
         bar.finish_and_clear();
-        let copied = copied.map_err(|error| Failure::Usage(error.to_string()))?;
+        let copied = copied.map_err(|error| Failure::Undone(error.to_string()))?;
         if self.json {
             output::json(&json!({"rows": copied.rows, "changed": copied.changed}))?;
         } else {

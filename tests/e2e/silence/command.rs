@@ -77,7 +77,7 @@ fn no_argument_of_any_command_stores_or_repeats_a_key() {
                 let name = argument.get_id().as_str();
                 let with = format!("{words:?} with {name}");
                 if !FOR_KEYS.contains(&name) {
-                    assert_eq!(ran.code, 2, "{with}: {} {}", ran.out, ran.err);
+                    assert_eq!(ran.code, 64, "{with}: {} {}", ran.out, ran.err);
                 }
                 places.add(with, ran.out + &ran.err);
                 tried += 1;
@@ -93,7 +93,7 @@ fn no_argument_of_any_command_stores_or_repeats_a_key() {
         let option = format!("--{key}");
         let line: Vec<&str> = words.iter().map(String::as_str).chain([&*option]).collect();
         let ran = run(deployment.path(), &line);
-        assert_eq!(ran.code, 2, "{words:?} with an option that there is not");
+        assert_eq!(ran.code, 64, "{words:?} with an option that there is not");
         places.add(format!("{words:?} with --KEY"), ran.out + &ran.err);
         for variable in arguments.iter().filter_map(|argument| argument.get_env()) {
             let line: Vec<&str> = words.iter().map(String::as_str).collect();
@@ -103,7 +103,7 @@ fn no_argument_of_any_command_stores_or_repeats_a_key() {
     }
     for line in [vec![&*key], vec!["keys", &*key], vec!["keyring", &*key], vec!["completions", &*key]] {
         let ran = run(deployment.path(), &line);
-        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert_eq!(ran.code, 64, "{}", ran.err);
         places.add("no command", ran.out + &ran.err);
     }
     assert!(tried > 300, "{tried}");

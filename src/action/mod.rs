@@ -13,6 +13,7 @@ pub(crate) mod replace;
 pub(crate) mod reroll;
 pub(crate) mod reroll_secret;
 pub(crate) mod restore;
+pub(crate) mod restore_end;
 pub(crate) mod reveal;
 pub(crate) mod revoke;
 pub(crate) mod rotation;

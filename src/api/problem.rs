@@ -227,6 +227,13 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This cannot be done right now", detail)
     }
 
+    /// A change whose commit was sent, and not confirmed.
+    pub(crate) fn may_have_happened(detail: impl Into<String>) -> Self {
+        let title = "Whether this was done is not known yet";
+        let again = Self::new(StatusCode::SERVICE_UNAVAILABLE, "may-have-happened", title, detail);
+        Problem { again: true, ..again }
+    }
+
     pub(crate) fn internal() -> Self {
         let detail = "the server's log says more";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something is wrong with the server", detail)

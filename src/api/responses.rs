@@ -83,7 +83,10 @@ answers! {
     CouldNotTell: Problem::could_not_tell();
     Busy: Problem::busy();
     CouldNotTellOrBusy: Problem::could_not_tell(), Problem::busy();
-    Unavailable: Problem::could_not_tell(), Problem::no_feed(), Problem::busy();
+    Unavailable: Problem::could_not_tell(), Problem::no_feed(), Problem::busy(), Problem::may_have_happened(
+        "this may have happened: PostgreSQL did not answer the commit within 10 s. Repeat the request, with its Idempotency-Key \
+         where it had one: it is not done twice. Without a key, look into the ledger first (`bulla keys list`)"
+    );
 }
 
 groups! {

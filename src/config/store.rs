@@ -10,6 +10,8 @@ use super::{ConfigError, PostgresUrl, Span};
 #[serde(deny_unknown_fields)]
 pub(crate) struct StoreConfig {
     pub(crate) url: String,
+    /// Where notifications come from, if not from `url`: the server itself, where a pooler stands before it.
+    pub(crate) listen_url: Option<String>,
     /// Where the password is: `file:PATH`, `env:NAME` or `credential:NAME`.
     pub(crate) password: Option<String>,
     pub(crate) tls: Option<StoreTls>,
@@ -66,6 +68,7 @@ impl StoreConfig {
     pub(crate) fn at(url: &str) -> Self {
         StoreConfig {
             url: url.to_owned(),
+            listen_url: None,
             password: None,
             tls: None,
             connections: connections(),
@@ -87,6 +90,12 @@ impl StoreConfig {
         }
     }
 
+    /// Where notifications come from, if not from `url`. An error does not quote the URL, which may hold a password.
+    pub(crate) fn listens_at(&self) -> Result<Option<PostgresUrl>, String> {
+        let url = self.listen_url.as_deref().map(PostgresUrl::parse).transpose();
+        url.map_err(|wrong| format!("store.listen_url: {wrong}"))
+    }
+
     /// The paths of TLS start at `folder`.
     pub(super) fn start_at(&mut self, folder: &Path) {
         let Some(tls) = &mut self.tls else { return };
@@ -103,11 +112,13 @@ impl StoreConfig {
     pub(super) fn contradiction(&self) -> Result<(), String> {
         let url = match self.parsed()? {
             StoreUrl::Postgres(url) => url,
-            StoreUrl::Sqlite(_) if self.password.is_some() || self.tls.is_some() => {
-                return Err("store.password and [store.tls] are for a postgres:// URL: remove them".to_owned());
+            StoreUrl::Sqlite(_) if self.password.is_some() || self.tls.is_some() || self.listen_url.is_some() => {
+                return Err("store.listen_url, store.password and [store.tls] are for a postgres:// URL: remove them"
+                    .to_owned());
             }
             StoreUrl::Sqlite(_) => return Ok(()),
         };
+        self.listens_at()?;
         let pointer = |text: &String| matches!(text.split_once(':'), Some(("file" | "env" | "credential", _)));
         if self.password.as_ref().is_some_and(|password| !pointer(password)) {
             // What stands there may be the password itself.

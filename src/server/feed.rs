@@ -99,8 +99,9 @@ impl Feed {
                 "event {seq} of the log needs a newer format than was asked for"
             )));
         }
-        if after > part.end {
-            return Err(Problem::ahead_of_log(after, part.end));
+        // Who follows an earlier log learns of this one by its id.
+        if after > part.kept && !part.of_earlier_log {
+            return Err(Problem::ahead_of_log(after, part.kept));
         }
         let log_id: LogId = part.log_id.parse().map_err(|_| Problem::internal())?;
         let concerns = |event: &RevocationEvent| realm.is_none_or(|realm| event.change.concerns(realm));

@@ -1,21 +1,28 @@
 //! Following the store: what other processes revoked, and whether the store is still the one that was opened. None of that may
-//! wait for anything else, so it has a thread of its own.
+//! wait for anything else, so it has a thread of its own. A database may say when there is something; that is a hint, and the
+//! log is read every few seconds without it.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::{App, revocations::HEALTH};
 use crate::clock;
 
-/// The time between two looks at the store. What another process wrote is in force after one look.
+/// The time between two looks at a store that does not say when there is something. What another process wrote is in force after
+/// one look.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// What `/readyz` calls it if the store should say when there is something, and does not.
+const NOTIFICATIONS: &str = "notifications";
 
 /// Runs until `stop`.
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     while !*stop.borrow() {
         poll(app);
-        thread::sleep(POLL_INTERVAL);
+        while !app.store.wait_for_news(POLL_INTERVAL) && !*stop.borrow() {
+            check_notifications(app);
+        }
     }
 }
 
@@ -23,6 +30,19 @@ fn poll(app: &App) {
     check_files(app);
     app.health.note_task(HEALTH, app.catch_up());
     app.health.note_task("revocation rows", check_damage(app));
+    check_notifications(app);
+}
+
+/// The log is polled meanwhile, which takes longer, and costs the database more.
+fn check_notifications(app: &App) {
+    let why = app.store.why_polling();
+    app.metrics.store_polled(why.is_some());
+    if app.health.note(NOTIFICATIONS, why.clone(), clock::now()) {
+        match why {
+            Some(why) => tracing::warn!(why, "no notifications of the database, polling the revocation log"),
+            None => tracing::info!("notifications of the database arrive"),
+        }
+    }
 }
 
 /// Says once that the store was exchanged, and shows it for as long as that lasts.

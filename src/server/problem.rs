@@ -61,7 +61,10 @@ impl From<StoreError> for Problem {
         {
             tracing::error!(%error, kept_back, "the store failed");
         }
-        Problem::unavailable(error.to_string())
+        match error {
+            StoreError::Uncertain(_) => Problem::may_have_happened(error.to_string()),
+            _ => Problem::unavailable(error.to_string()),
+        }
     }
 }
 

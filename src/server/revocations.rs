@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use super::{health::Health, live::Live};
 use crate::{
+    action::restore_end::restore_end,
     clock,
     store::{Following, Store, StoreError},
     verification::Stale,
@@ -78,10 +79,27 @@ impl RevocationState {
             let part = self.store.revocations_after(place, Following::CHUNK)?;
             let progress = self.log().advance(part, clock::now_seconds())?;
             *changed |= progress.changed;
-            if progress.at_end {
+            if !self.write_lost_end()? && progress.at_end {
                 return Ok(());
             }
         }
+    }
+
+    /// Appends again what the log lost in a failover after it was read here, to a new log, which all followers read from the
+    /// beginning. Whether there was anything.
+    fn write_lost_end(&self) -> Result<bool, StoreError> {
+        let Some(lost) = self.log().lost() else { return Ok(false) };
+        if self.store.begin_new_log(&lost.log_id, lost.place)? {
+            let restored = restore_end(&*self.store, &lost.events, clock::now())?;
+            tracing::error!(
+                place = lost.place,
+                lost = lost.events.len(),
+                restored,
+                "the database lost the end of the revocation log: a new log begins, with what is remembered of it"
+            );
+        }
+        self.log().forget_lost();
+        Ok(true)
     }
 
     /// Revokes keys whose grace period is over.

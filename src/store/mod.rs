@@ -21,6 +21,7 @@ use std::{
     collections::{HashMap, HashSet},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use bulla::{
@@ -45,7 +46,7 @@ pub(crate) use self::{
     idempotency::{IdempotencyKey, IdempotentAnswer},
     imported::{Imported, ImportedPart, Migration, NewImported, StoredSet},
     ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
-    revocation::{DamagedRow, LogPart, Logged, LostRevocation, NewRevocation, RevokedPage},
+    revocation::{DamagedRow, LogPart, Logged, LostEnd, LostRevocation, NewRevocation, RevokedPage},
     revocation_kind::audit_action,
     seal_budget::{SealCount, seal_budget, seal_warning},
     secret::{NewSecretRow, SecretChanges, SecretRow},
@@ -79,8 +80,11 @@ pub(crate) enum StoreError {
     BudgetSpent { realm: Realm, version: u32, count: u64, budget: u64 },
     #[error("the store failed: {0}")]
     Failed(String),
-    /// The answer to a commit was lost: the transaction was done or undone, and only looking again tells.
-    #[error("the store may or may not have done this, look again before you repeat it: {0}")]
+    /// The commit was sent, and its answer did not come, or did not say that the change is durable.
+    #[error(
+        "this may have happened: {0}. Repeat the request, with its Idempotency-Key where it had one: it is not done twice. \
+         Without a key, look into the ledger first (`bulla keys list`)"
+    )]
     Uncertain(String),
     /// One row is damaged. The others can be read.
     #[error("row {1} of {0} is damaged: restore the store from a backup")]
@@ -91,6 +95,26 @@ pub(crate) enum StoreError {
     /// The work of the transaction aborted it.
     #[error("the transaction was aborted")]
     Aborted,
+}
+
+/// What an administrator should know of how a store is set up.
+#[derive(Debug)]
+pub(crate) struct Remark {
+    /// Whether it is as it should be.
+    pub(crate) good: bool,
+    pub(crate) told: String,
+}
+
+impl Remark {
+    /// All is well.
+    pub(crate) fn good(told: String) -> Self {
+        Remark { good: true, told }
+    }
+
+    /// Something should be otherwise.
+    pub(crate) fn warning(told: String) -> Self {
+        Remark { good: false, told }
+    }
 }
 
 /// What every store does.
@@ -145,6 +169,28 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
 
     /// At most `limit` entries of the revocation log with higher numbers than `seq`.
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError>;
+
+    /// Replaces the id of this log, which lost its end, so that everybody who follows it reads from the beginning, and gives no
+    /// number up to `place` again. Nothing where another process did that before. `false` where a store cannot lose an end.
+    fn begin_new_log(&self, _log_id: &str, _place: u64) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// What an administrator should know of how the store is set up.
+    fn remarks(&self) -> Result<Vec<Remark>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Waits until another process may have appended to the log, for `most` at the longest. Whether to read the log now.
+    fn wait_for_news(&self, most: Duration) -> bool {
+        std::thread::sleep(most);
+        true
+    }
+
+    /// Why the log is polled where notifications of other processes were wanted; `None` where all is as it should be.
+    fn why_polling(&self) -> Option<String> {
+        None
+    }
 
     /// The rows of the log, among these, that are still damaged.
     fn still_damaged(&self, rows: &[u64]) -> Result<Vec<u64>, StoreError>;

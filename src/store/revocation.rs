@@ -32,6 +32,22 @@ pub(crate) struct LogPart {
     pub(crate) through: u64,
     /// The latest number of the log.
     pub(crate) end: u64,
+    /// The place that was asked for, as far as this log ever had it. It is before that place where the log lost its end, in a
+    /// failover or a restore.
+    pub(crate) kept: u64,
+    /// Whether the rest of that place was lost before this log began: whoever stands there follows another log.
+    pub(crate) of_earlier_log: bool,
+}
+
+/// The end of a log that its database lost after it was read here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LostEnd {
+    /// The log that had it.
+    pub(crate) log_id: String,
+    /// How far that log was read.
+    pub(crate) place: u64,
+    /// What was lost, as far as it is remembered.
+    pub(crate) events: Vec<RevocationEvent>,
 }
 
 /// An unreadable row of the log. The id, app or realm that it names is rejected, by an event.

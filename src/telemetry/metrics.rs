@@ -36,6 +36,7 @@ pub(crate) struct Metrics {
     keyring_serial: Gauge<u64, AtomicU64>,
     revocations: Gauge<u64, AtomicU64>,
     revocation_bytes: Gauge<u64, AtomicU64>,
+    store_polled: Gauge,
     uses_dropped: Gauge<u64, AtomicU64>,
     damaged_rows: Family<TableLabel, Gauge>,
     pub(crate) secret_hashes: Family<HashLabel, Counter>,
@@ -170,6 +171,11 @@ impl Metrics {
             keyring_serial: register(all, "keyring_serial", "The serial number of the loaded keyring"),
             revocations: register(all, "revocations", "Revoked ids, suspended ids and rules in force"),
             revocation_bytes: register(all, "revocations_bytes", "Memory of the revocation list"),
+            store_polled: register(
+                all,
+                "store_polled",
+                "1 while the revocation log is polled because notifications of the database do not arrive",
+            ),
             uses_dropped: register(
                 all,
                 "uses_dropped",
@@ -291,6 +297,11 @@ impl Metrics {
     pub(crate) fn revocations(&self, len: usize, bytes: usize) {
         self.revocations.set(len as u64);
         self.revocation_bytes.set(bytes as u64);
+    }
+
+    /// Shows whether the log is polled although the database could say when there is something.
+    pub(crate) fn store_polled(&self, polled: bool) {
+        self.store_polled.set(i64::from(polled));
     }
 
     /// Shows how many uses were not recorded.

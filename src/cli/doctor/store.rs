@@ -7,7 +7,7 @@ use crate::{
     action::{Actor, revoke::AHEAD},
     clock,
     deployment::Deployment,
-    store::{Following, Store, StoreError},
+    store::{Following, Remark, Store, StoreError},
 };
 
 /// Checks the store, and returns it if it can be opened.
@@ -29,6 +29,14 @@ pub(super) fn check(deployment: &Deployment, report: &mut Report) -> Option<Arc<
         (Ok(keys), Err(StoreError::Aborted)) => report.ok("store", format_args!("{keys} API keys on record")),
         (Err(error), _) | (_, Err(error)) => report.wrong("store", error),
         (Ok(_), Ok(())) => {}
+    }
+    match store.remarks() {
+        Ok(remarks) => {
+            for Remark { good, told } in remarks {
+                if good { report.ok("store", told) } else { report.warning("store", told) }
+            }
+        }
+        Err(error) => report.wrong("store", error),
     }
     check_revocations(&*store, report);
     check_rules(&*store, report);

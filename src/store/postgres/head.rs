@@ -3,15 +3,26 @@
 
 use tokio_postgres::Row;
 
-use super::{copy::UNFINISHED, migrations::STEPS, session::Session};
+use super::{
+    copy::UNFINISHED,
+    era::{self, now},
+    migrations::STEPS,
+    session::Session,
+};
 use crate::store::StoreError;
 
 /// Takes the lock. A commit in it waits for the disk, and for a synchronous standby where there is one, whatever the role's or
 /// the database's default says.
-const LOCK: &str = "SELECT mark, needs, key_seq, revocation_seq, secret_seq,
+const LOCK: &str = concat!(
+    "SELECT mark, needs, key_seq, revocation_seq, secret_seq, CASE WHEN era IS DISTINCT FROM ",
+    now!(),
+    " THEN ",
+    now!(),
+    " END,
            set_config('synchronous_commit', CASE WHEN current_setting('synchronous_commit') IN ('off', 'local') THEN 'on'
                                                  ELSE current_setting('synchronous_commit') END, true)
-    FROM bulla.store WHERE id = 1 FOR UPDATE";
+    FROM bulla.store WHERE id = 1 FOR UPDATE"
+);
 
 /// The latest numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +74,10 @@ impl Mark {
                 || StoreError::Failed("the store's table `store` has no row: restore it from a backup".to_owned());
             let row: Row = row.ok_or_else(missing)?;
             self.compare(row.get(0), row.get(1), false)?;
-            Ok(Numbers { key: row.get(2), revocation: row.get(3), secret: row.get(4) })
+            match row.get::<_, Option<&str>>(5) {
+                None => Ok(Numbers { key: row.get(2), revocation: row.get(3), secret: row.get(4) }),
+                Some(new) => era::enter(session, new),
+            }
         });
         if begun.is_err() {
             session.rollback();

@@ -6,6 +6,7 @@
 mod audit;
 mod copy;
 mod counts;
+mod era;
 mod error;
 mod escrow;
 mod followers;
@@ -15,8 +16,10 @@ mod imported;
 mod keyring;
 mod ledger;
 mod migrations;
+mod news;
 mod params;
 mod pool;
+mod remarks;
 mod revocation;
 mod revocation_rows;
 mod secret;
@@ -29,6 +32,8 @@ mod transaction;
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use bulla::{
@@ -40,14 +45,15 @@ use uuid::Uuid;
 
 use self::{
     head::{Mark, Numbers},
+    news::Subscription,
     pool::{Lane, Pool},
     server::Server,
     session::Session,
     transaction::Writing,
 };
 use super::{
-    ActiveCount, AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, RevokedPage, SealCount,
-    SecretChanges, SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
+    ActiveCount, AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, Remark, RevokedPage,
+    SealCount, SecretChanges, SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
     copy::{Source, Target},
 };
 use crate::{
@@ -56,7 +62,11 @@ use crate::{
 };
 
 pub(super) struct PostgresStore {
-    pool: Pool,
+    pool: Arc<Pool>,
+    /// Where notifications come from.
+    listen: Arc<Server>,
+    /// For a service, which waits for news.
+    news: OnceLock<Subscription>,
     /// What the opened store is told by.
     mark: Mark,
     /// How each transaction begins.
@@ -83,7 +93,9 @@ impl PostgresStore {
 
     fn connect(url: PostgresUrl, config: &StoreConfig, folder: &Path, create: bool) -> Result<Self, StoreError> {
         let shown = url.clone();
-        let pool = Pool::new(Server::new(url, config, folder)?, config.connections);
+        let listen = config.listens_at().map_err(StoreError::Url)?.unwrap_or_else(|| url.clone());
+        let listen = Arc::new(Server::new(listen, config, folder)?);
+        let pool = Arc::new(Pool::new(Server::new(url, config, folder)?, config.connections));
         let mark = pool.run(
             Lane::Log,
             |_| Ok(()),
@@ -98,7 +110,7 @@ impl PostgresStore {
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {limit}; \
              SET LOCAL idle_in_transaction_session_timeout = {limit}"
         );
-        Ok(PostgresStore { pool, mark, begin })
+        Ok(PostgresStore { pool, listen, news: OnceLock::new(), mark, begin })
     }
 
     /// Reads on a connection of this kind; again on another one where the first one turns out to be lost.
@@ -187,6 +199,24 @@ impl Store for PostgresStore {
 
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
         self.read(Lane::Log, |session| revocation_rows::after(session, &self.mark, seq, limit))
+    }
+
+    fn begin_new_log(&self, log_id: &str, place: u64) -> Result<bool, StoreError> {
+        self.write(|writing| era::begin_new_log(writing, log_id, place)).map(|()| true)
+    }
+
+    fn wait_for_news(&self, most: Duration) -> bool {
+        self.news.get_or_init(|| Subscription::new(&self.listen, &self.pool)).wait(most)
+    }
+
+    fn why_polling(&self) -> Option<String> {
+        self.news.get().and_then(|news| news.why_polling())
+    }
+
+    fn remarks(&self) -> Result<Vec<Remark>, StoreError> {
+        let mut remarks = self.read(Lane::Read, remarks::of_failover)?;
+        remarks.push(news::remark(&self.listen, &self.pool));
+        Ok(remarks)
     }
 
     fn still_damaged(&self, rows: &[u64]) -> Result<Vec<u64>, StoreError> {
@@ -300,5 +330,7 @@ fn damaged(what: &'static str, row: i64) -> StoreError {
     StoreError::Damaged(what, row)
 }
 
+#[cfg(test)]
+mod order_tests;
 #[cfg(test)]
 mod tests;

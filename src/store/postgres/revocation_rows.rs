@@ -2,7 +2,7 @@
 
 use tokio_postgres::Row;
 
-use super::{head::Mark, params::params, session::Session};
+use super::{era::KEPT, head::Mark, params::params, session::Session};
 use crate::store::{
     LogPart, StoreError,
     rows::{Read, RevocationColumns},
@@ -19,12 +19,14 @@ pub(super) const RULED_BEFORE: &str = "CASE WHEN rule.issued_before BETWEEN 0 AN
 
 /// At most `limit` entries with higher numbers than `seq`.
 pub(super) fn after(session: &Session, mark: &Mark, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
-    // One statement, so that all is of one moment: the row of the store first, which has neither kind nor number.
+    // One statement, so that all is of one moment: the row of the store first, which has neither kind nor number. A row that somebody
+    // inserted by hand may have a higher number than any that was given.
     let mut rows = session.query(
         &format!(
             "SELECT NULL::bigint AS seq, log_id AS kind, mark AS api_key_id, NULL AS app_id, NULL AS realm,
-                    needs AS issued_before, revocation_seq AS expires_at, 0::bigint AS effective_at,
-                    0::bigint AS recorded_at, pg_is_in_recovery()::int::bigint AS in_effect
+                    needs AS issued_before, greatest(revocation_seq, (SELECT max(seq) FROM bulla.revocations)) AS expires_at,
+                    {KEPT} AS effective_at,
+                    log_begun AS recorded_at, pg_is_in_recovery()::int::bigint AS in_effect
              FROM bulla.store WHERE id = 1
              UNION ALL
              (SELECT {COLUMNS} FROM bulla.revocations WHERE seq > $1 ORDER BY seq LIMIT $2)
@@ -50,8 +52,9 @@ pub(super) fn after(session: &Session, mark: &Mark, seq: u64, limit: u32) -> Res
         }
     }
     let through = if rows.len() == limit as usize { last } else { end };
-    // A row that somebody inserted by hand has a higher number than any that was given.
-    Ok(LogPart { log_id: head.get(1), events, damaged, through, end: end.max(last) })
+    let kept = head.get::<_, i64>(7).unsigned_abs().min(seq).min(end);
+    let of_earlier_log = kept < seq && kept < head.get::<_, i64>(8).unsigned_abs();
+    Ok(LogPart { log_id: head.get(1), events, damaged, through, end, kept, of_earlier_log })
 }
 
 /// The rows, among these, that are still damaged.

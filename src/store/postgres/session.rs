@@ -17,7 +17,11 @@ use tokio::{
     task::{block_in_place, yield_now},
     time::timeout,
 };
-use tokio_postgres::{AsyncMessage, Client, Connection, Row, Socket, Statement, error::SqlState, types::Type};
+use tokio_postgres::{
+    AsyncMessage, Client, Connection, Row, Socket, Statement,
+    error::{Severity, SqlState},
+    types::Type,
+};
 
 use super::{
     error::{self, Fault},
@@ -70,6 +74,8 @@ pub(super) struct Session {
     statements: RefCell<HashMap<String, Statement>>,
     /// Warnings that the server sent beside its answers.
     warnings: RefCell<Vec<String>>,
+    /// Payloads of notifications.
+    heard: RefCell<Vec<String>>,
     /// The code of the last refusal.
     refused: RefCell<Option<SqlState>>,
     since: Instant,
@@ -105,6 +111,7 @@ impl Session {
             server: Arc::clone(server),
             statements: RefCell::default(),
             warnings: RefCell::default(),
+            heard: RefCell::default(),
             refused: RefCell::default(),
             since: Instant::now(),
             lost: Cell::new(false),
@@ -237,6 +244,18 @@ impl Session {
         }
     }
 
+    /// The payloads of notifications that arrive until the first does, or `limit` has passed.
+    pub(super) fn notifications(&self, limit: Duration) -> Result<Vec<String>, StoreError> {
+        let first = poll_fn(|_| match self.heard.borrow().is_empty() {
+            true => Poll::Pending,
+            false => Poll::Ready(Ok(())),
+        });
+        match self.drive(limit, first) {
+            Ok(()) | Err(Fault::Silent) => Ok(self.heard.take()),
+            Err(fault) => Err(self.note(fault)),
+        }
+    }
+
     /// Undoes the transaction. Where that fails the connection is closed, which undoes it, too.
     pub(super) fn rollback(&self) {
         if self.is_usable() && self.batch("ROLLBACK").is_err() {
@@ -342,12 +361,17 @@ impl Session {
     }
 
     fn hear(&self, message: AsyncMessage) {
-        if let AsyncMessage::Notice(notice) = message
-            && notice.severity() == "WARNING"
-        {
-            let told = format!("{} ({})", notice.message(), notice.code().code());
-            tracing::warn!(warning = told, "PostgreSQL warns");
-            self.warnings.borrow_mut().push(told);
+        match message {
+            // The other form of the severity is in the language of the server.
+            AsyncMessage::Notice(notice) if notice.parsed_severity() == Some(Severity::Warning) => {
+                let told = format!("{} ({})", notice.message(), notice.code().code());
+                tracing::warn!(warning = told, "PostgreSQL warns");
+                self.warnings.borrow_mut().push(told);
+            }
+            AsyncMessage::Notification(notification) => {
+                self.heard.borrow_mut().push(notification.payload().to_owned());
+            }
+            _ => {}
         }
     }
 }

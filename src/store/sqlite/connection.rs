@@ -13,7 +13,7 @@ const CACHE_KIB: i64 = 64 * 1024;
 
 /// How long a writer waits for another process's transaction, and how often it polls: SQLite's own handler polls every 100 ms,
 /// and misses the gaps between many short transactions.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_POLL: Duration = Duration::from_millis(2);
 
 /// Whether the database can be written.

@@ -415,4 +415,7 @@ impl From<rusqlite::Error> for StoreError {
 mod tests;
 
 #[cfg(test)]
+mod checkpoint_tests;
+
+#[cfg(test)]
 mod exchange_tests;

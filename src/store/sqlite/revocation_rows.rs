@@ -39,7 +39,7 @@ pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Log
         }
     }
     let through = if count == limit { last } else { end };
-    Ok(LogPart { log_id, events, damaged, through, end })
+    Ok(LogPart { log_id, events, damaged, through, end, kept: seq.min(end), of_earlier_log: false })
 }
 
 /// The rows, among these, that are still damaged.

@@ -9,10 +9,13 @@ CREATE TABLE bulla.store (
     key_seq        bigint NOT NULL, -- the latest numbers of the tables below
     revocation_seq bigint NOT NULL,
     secret_seq     bigint NOT NULL,
+    era            text,            -- the cluster and its timeline at the last write: era.rs
+    log_begun      bigint NOT NULL DEFAULT 0, -- the number behind which this revocation log began
+    ends           bigint[] NOT NULL DEFAULT '{}', -- where the revocation log ended in each era before
     audit_seq      bigint NOT NULL,
     sweep_clock    bigint NOT NULL  -- the time that sweeps go by: src/store/sqlite/migrations/6.sql says why it is not the clock
 ) WITH (fillfactor = 10);
-INSERT INTO bulla.store
+INSERT INTO bulla.store (id, mark, log_id, needs, key_seq, revocation_seq, secret_seq, audit_seq, sweep_clock)
 VALUES (1, replace(gen_random_uuid()::text, '-', ''), replace(gen_random_uuid()::text, '-', ''), 0, 0, 0, 0, 0,
         floor(extract(epoch FROM clock_timestamp()))::bigint);
 

@@ -1,0 +1,243 @@
+//! News: another process appended to the revocation log. The database's notifications are a hint; poolers, failovers and logical
+//! replicas lose them without a sign. So this process notifies itself by another connection, again and again, and while that does
+//! not arrive, the log is polled.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use rand::{TryRng, rngs::SysRng};
+
+use super::{
+    params::params,
+    pool::{Lane, Pool},
+    server::Server,
+    session::Session,
+};
+use crate::store::{Remark, StoreError};
+
+/// How often the way of a notification is proved. The connection is kept alive by that, too: proxies close one that is silent for
+/// 30 s.
+const PROVE_INTERVAL: Duration = Duration::from_secs(12);
+/// How long a proof may be on its way.
+const PROOF_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a proof counts.
+const PROVED_FOR: Duration = Duration::from_secs(20);
+/// How long the first proof may take until the lack of it is told.
+const START: Duration = Duration::from_secs(5);
+/// The log is read this often in any case.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// The time between two checks whether the store was closed.
+const SLICE: Duration = Duration::from_millis(500);
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// A server that went away comes back.
+const RETRY: Duration = Duration::from_secs(5);
+/// A pooler that drops notifications goes on doing so, and keeps each LISTEN on one of its connections.
+const RETRY_UNPROVED: Duration = Duration::from_secs(60);
+
+const LISTEN: &str = "LISTEN bulla_revocations";
+/// Waits for no standby. While a revocation's commit waits for one, it holds a lock that all notifications need.
+const PROVE: &str =
+    "SELECT set_config('synchronous_commit', 'off', true), pg_notify('bulla_revocations', 'proof ' || $1)";
+
+/// What is heard, until this is dropped.
+pub(super) struct Subscription(Arc<News>);
+
+/// What is known of other processes' appends.
+struct News {
+    state: Mutex<State>,
+    came: Condvar,
+    closed: AtomicBool,
+    since: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    came: bool,
+    looked: Option<Instant>,
+    proved: Option<Instant>,
+    why: Option<Unheard>,
+}
+
+/// Why nothing is heard.
+#[derive(Debug, thiserror::Error)]
+enum Unheard {
+    /// The connection failed.
+    #[error("the connection that listens for notifications: {0}")]
+    Failed(#[from] StoreError),
+    /// A notification of our own did not arrive.
+    #[error(
+        "PostgreSQL's notifications do not arrive: one that this process sent itself did not within {:?}. A pooler in transaction mode \
+         drops them: name the server itself in store.listen_url",
+        PROOF_TIMEOUT
+    )]
+    Unproved,
+}
+
+/// A connection that listens.
+struct Listener<'a> {
+    session: Session,
+    /// What hears of appends.
+    tell: &'a dyn Fn(),
+}
+
+impl Subscription {
+    /// Listens on a connection to `server`, on a thread of its own; proofs go by `pool`.
+    pub(super) fn new(server: &Arc<Server>, pool: &Arc<Pool>) -> Self {
+        let news = Arc::new(News {
+            state: Mutex::default(),
+            came: Condvar::new(),
+            closed: AtomicBool::new(false),
+            since: Instant::now(),
+        });
+        let (listening, server, pool) = (Arc::clone(&news), Arc::clone(server), Arc::clone(pool));
+        thread::spawn(move || listening.run(&server, &pool));
+        Subscription(news)
+    }
+
+    /// Waits for news, for `most` at the longest. Whether to read the log.
+    pub(super) fn wait(&self, most: Duration) -> bool {
+        let waited = self.0.came.wait_timeout_while(self.0.state(), most, |state| !state.came);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let is_due = state.looked.is_none_or(|looked| looked.elapsed() >= LOOK_INTERVAL);
+        let look = state.came || is_due || !state.is_proved();
+        if look {
+            (state.came, state.looked) = (false, Some(Instant::now()));
+        }
+        look
+    }
+
+    /// Why the log is polled.
+    pub(super) fn why_polling(&self) -> Option<String> {
+        let state = self.0.state();
+        if state.is_proved() || self.0.since.elapsed() < START {
+            return None;
+        }
+        Some(state.why.as_ref().unwrap_or(&Unheard::Unproved).to_string())
+    }
+}
+
+impl Drop for Subscription {
+    /// Ends the thread.
+    fn drop(&mut self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+    }
+}
+
+impl News {
+    fn run(&self, server: &Arc<Server>, pool: &Pool) {
+        let mut retry = FIRST_RETRY;
+        while !self.is_closed() {
+            let begun = Instant::now();
+            let why = match self.follow(server, pool) {
+                Ok(()) => return,
+                Err(why) => why,
+            };
+            // One that worked for a while is tried again at once.
+            if begun.elapsed() > PROVED_FOR {
+                retry = FIRST_RETRY;
+            }
+            let longest = if matches!(why, Unheard::Unproved) { RETRY_UNPROVED } else { RETRY };
+            {
+                let mut state = self.state();
+                (state.proved, state.why) = (None, Some(why));
+            }
+            let until = Instant::now() + retry;
+            while Instant::now() < until && !self.is_closed() {
+                thread::sleep(SLICE.min(until.saturating_duration_since(Instant::now())));
+            }
+            retry = (retry * 2).min(longest);
+        }
+    }
+
+    /// Listens until something is wrong, or the store is closed.
+    fn follow(&self, server: &Arc<Server>, pool: &Pool) -> Result<(), Unheard> {
+        let tell = || self.tell();
+        let listener = Listener::open(server, &tell)?;
+        // What was sent before this is lost.
+        self.tell();
+        while !self.is_closed() {
+            listener.prove(pool)?;
+            {
+                let mut state = self.state();
+                (state.proved, state.why) = (Some(Instant::now()), None);
+            }
+            let until = Instant::now() + PROVE_INTERVAL;
+            while Instant::now() < until && !self.is_closed() {
+                listener.hear(SLICE, "")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&self) {
+        self.state().came = true;
+        self.came.notify_all();
+    }
+
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_proved(&self) -> bool {
+        self.proved.is_some_and(|at| at.elapsed() < PROVED_FOR)
+    }
+}
+
+impl<'a> Listener<'a> {
+    fn open(server: &Arc<Server>, tell: &'a dyn Fn()) -> Result<Self, StoreError> {
+        let session = Session::connect(server)?;
+        session.batch(LISTEN)?;
+        Ok(Listener { session, tell })
+    }
+
+    /// Sends a notification by another connection, and waits for it on this one.
+    fn prove(&self, pool: &Pool) -> Result<(), Unheard> {
+        let mut token = [0; 8];
+        SysRng.try_fill_bytes(&mut token).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let token = hex::encode(token);
+        pool.run(Lane::Read, |_| Ok(()), |sender, ()| sender.query(PROVE, &params![token]))?;
+        let deadline = Instant::now() + PROOF_TIMEOUT;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.hear(left, &token)? {
+                return Ok(());
+            }
+            if left.is_zero() {
+                return Err(Unheard::Unproved);
+            }
+        }
+    }
+
+    /// Listens for so long, or until something arrives. Whether the proof with this token did.
+    fn hear(&self, limit: Duration, token: &str) -> Result<bool, StoreError> {
+        let mut proved = false;
+        for payload in self.session.notifications(limit)? {
+            match payload.strip_prefix("proof ") {
+                Some(of) => proved |= of == token,
+                None => (self.tell)(),
+            }
+        }
+        Ok(proved)
+    }
+}
+
+/// Whether notifications arrive now.
+pub(super) fn remark(server: &Arc<Server>, pool: &Pool) -> Remark {
+    let proved = Listener::open(server, &|| {}).map_err(Unheard::from).and_then(|listener| listener.prove(pool));
+    match proved {
+        Ok(()) => Remark::good("notifications arrive".to_owned()),
+        Err(why) => Remark::warning(why.to_string()),
+    }
+}

@@ -8,6 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::support::{
+    authority::{Authority, Issued, replace},
     command::{bulla, finish},
     deployment::{APP, Deployment, altered},
     edge::Edge,
@@ -305,4 +306,30 @@ fn an_edge_that_may_asks_a_node_about_secret_halves() {
     assert!(is_active(&edge, &secret), "what was right is remembered");
     assert!(could_not_tell(&edge, &unseen));
     assert_eq!(edge.metric("bulla_secret_unchecked_total{reason=\"node\"}"), 1);
+}
+
+#[test]
+fn a_client_certificate_may_introspect_at_an_edge() {
+    let (servers, clients, deployment) = (Authority::new("servers"), Authority::new("clients"), Deployment::new());
+    let node = Server::start(&deployment);
+    let folder = Edge::new(&deployment, &[&at(&node.data.address)], &["live"]);
+    servers.server(&["127.0.0.1", "localhost"], 4000, &folder.file("tls"));
+    replace(&folder.file("clients.crt"), &clients.pem());
+    let tls = "[data.tls]\ncertificate = \"tls.crt\"\nkey = \"tls.key\"\nclient_ca = \"clients.crt\"\n[data.tls.clients]\n\
+        \"gateway.example\" = [\"read\"]\n\"other.example\" = [\"revoke\"]\n";
+    folder.configure("[data]\nlisten = \"127.0.0.1:8181\"\n", &format!("[data]\nlisten = \"127.0.0.1:8181\"\n{tls}"));
+    let edge = folder.start();
+    edge.until("the first message", |edge| edge.data.over_tls(&servers, None).get("/readyz").status == 200);
+    let form = format!("token={}", deployment.issue_text("live", &[]));
+    let introspect = |client: Option<&Issued>| {
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        edge.data.over_tls(&servers, client).request("POST", "/v1/introspect", &headers, &form)
+    };
+    let gateway = introspect(Some(&clients.client("gateway.example")));
+    assert_eq!((gateway.status, &gateway.json()["active"]), (200, &json!(true)), "{}", gateway.body);
+    assert_eq!(introspect(Some(&clients.client("other.example"))).status, 403, "its scopes do not allow it");
+    for client in [None, Some(clients.client("stranger.example"))] {
+        let refused = introspect(client.as_ref());
+        assert!([401, 403].contains(&refused.status), "{}", refused.body);
+    }
 }

@@ -43,11 +43,11 @@ pub(crate) struct FollowerReport {
     pub(crate) name: String,
     pub(crate) role: FollowerRole,
     /// Where it serves; by default the address that the report comes from.
-    #[schema(value_type = Option<schema::Note>)]
+    #[schema(value_type = Option<schema::ReportText>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) address: Option<String>,
     /// The version of the program.
-    #[schema(value_type = schema::Note)]
+    #[schema(value_type = schema::ReportText)]
     pub(crate) version: String,
     /// The formats of the feed that it reads.
     #[schema(value_type = Vec<schema::FeedFormat>, max_items = 16)]
@@ -75,7 +75,7 @@ pub(crate) struct FollowerReport {
     #[schema(value_type = schema::FeedNumber)]
     pub(crate) refused: u64,
     /// Why it heard nothing last time, where it did not.
-    #[schema(value_type = Option<schema::Note>)]
+    #[schema(value_type = Option<schema::ReportText>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_error: Option<String>,
     /// When it began, in Unix seconds.

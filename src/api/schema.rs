@@ -137,6 +137,11 @@ kinds! {
             r"^[^\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$",
         ))
         .examples([json!("leaked")]);
+    ReportText = text("Up to 300 characters in one line, and no API key among them.", 300)
+        .pattern(Some(
+            r"^[^\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$",
+        ))
+        .examples([json!("0.1.0")]);
 }
 
 fn text(description: &str, longest: usize) -> ObjectBuilder {

@@ -125,6 +125,22 @@ fn followers_in_two_languages_hear_what_the_server_knows() {
     assert_eq!(told["realms"][0]["realm"], "test");
 }
 
+/// Followers share messages of one moment, and each revocation is a new moment.
+#[test]
+fn a_message_is_never_older_than_what_the_node_has_acknowledged() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let mut follower = Follower::new(&deployment, &server, "feed");
+    let keys: Vec<Value> = (0..20).map(|_| deployment.issue("live", &[])).collect();
+    for key in &keys {
+        let before = follower.feed.get(&format!("/v1/revocations?after={}", follower.followed.seq()));
+        assert_eq!(before.status, 200);
+        act(&server, key, "revoke");
+        follower.catch_up();
+        assert!(follower.knows(key));
+    }
+}
+
 #[test]
 fn a_follower_that_was_away_catches_up_exactly() {
     let deployment = Deployment::new();

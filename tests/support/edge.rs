@@ -1,6 +1,9 @@
 //! An edge beside a deployment: a folder that `bulla edge init` made, with an export of each realm and an API key for the feed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -83,9 +86,14 @@ impl Edge {
 
     /// Starts with further environment variables.
     pub fn start_with(&self, environment: &[(&str, &str)]) -> Server {
+        Server::start_as(self.serve(), "", environment)
+    }
+
+    /// The command that starts it.
+    pub fn serve(&self) -> Command {
         let mut serve = bulla(self.path());
         serve.args(["serve", "--role", "verifier", "--data-listen", "127.0.0.1:0"]);
-        Server::start_as(serve, "", environment)
+        serve
     }
 
     /// Copies the state as it is on disk.

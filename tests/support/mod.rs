@@ -14,6 +14,7 @@ pub mod http;
 pub mod imported;
 pub mod mount;
 pub mod netns;
+pub mod on_hosts;
 pub mod postgres;
 pub mod process;
 pub mod programs;

@@ -1,0 +1,59 @@
+//! A node that loses its database, while others keep it.
+
+use super::{Truth, World, until};
+use crate::support::{on_hosts::Verdict, postgres::Postgres};
+
+#[test]
+fn a_node_that_is_cut_off_from_the_database_verifies_on_and_hears_of_everything_afterwards() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let (world, store) = World::on_postgres("4s", &postgres);
+    let [left, right, near, far] = [(); 4].map(|()| world.network.host());
+    let nodes = [&left, &right].map(|host| world.node(host));
+    let edges = [&near, &far].map(|host| world.edge(host, &[&left, &right]));
+    let edges = edges.each_ref().map(|edge| edge.start());
+    let mut truth = Truth::new(&nodes[0]);
+    until("both edges and the other node know the first revocation", || {
+        edges.iter().all(|edge| truth.is_known(|key| edge.verdict(key))) && truth.is_known(|key| nodes[1].verdict(key))
+    });
+
+    // The left node and its edge have each other, and nobody else.
+    world.network.divide(&[&left, &near]);
+    truth.revoke_at(&nodes[1]);
+    until("the edge on the database's side knows the next one", || truth.is_known(|key| edges[1].verdict(key)));
+    until("the node without a database says so", || {
+        assert!(truth.is_kept(1, |key| nodes[0].verdict(key)), "it verifies on, and forgets nothing");
+        assert!(truth.is_kept(1, |key| edges[0].verdict(key)), "and so does its edge");
+        nodes[0].ready()["degraded"].to_string().contains("revocations")
+    });
+
+    world.network.heal(&[&left, &near]);
+    until("everyone knows everything, from the moment the network is whole", || {
+        nodes.iter().all(|node| truth.is_known(|key| node.verdict(key)))
+            && edges.iter().all(|edge| truth.is_known(|key| edge.verdict(key)))
+    });
+    truth.revoke_at(&nodes[0]);
+    until("both edges know what the node revokes that was cut off", || {
+        edges.iter().all(|edge| truth.is_known(|key| edge.verdict(key)))
+    });
+    assert!(edges.iter().all(|edge| edge.verdict(&truth.good) == Verdict::Accepted));
+    drop(store);
+}
+
+#[test]
+fn nothing_is_lost_when_the_database_restarts_under_load() {
+    let mut postgres = Postgres::start(&[]);
+    let (world, _store) = World::on_postgres("60s", &postgres);
+    let (here, away) = (world.network.host(), world.network.host());
+    let node = world.node(&here);
+    let edge = world.edge(&away, &[&here]).start();
+    let mut truth = Truth::new(&node);
+    until("the edge knows the first revocation", || truth.is_known(|key| edge.verdict(key)));
+    truth.revoke_at(&node);
+    postgres.stop("immediate");
+    assert!(truth.is_known(|key| node.verdict(key)), "a node verifies without its database");
+    postgres.run();
+    until("the node revokes again", || node.try_issue().is_some());
+    truth.revoke_at(&node);
+    until("the edge knows everything", || truth.is_known(|key| edge.verdict(key)));
+    assert_eq!(edge.verdict(&truth.good), Verdict::Accepted);
+}

@@ -10,13 +10,17 @@ use serde_json::{Value, json};
 use super::{example, root::Root, text};
 use crate::support::{
     authority::Authority,
+    deployment::Deployment,
+    edge::Edge,
+    postgres::Postgres,
     programs::{find, folder, run, try_run},
     server::Server,
 };
 
 /// What stands beside the defaults in the checks.
-fn variants() -> [Value; 4] {
+fn variants() -> [Value; 5] {
     [
+        edge_values(),
         json!({}),
         json!({"tls": {"secretName": ""}, "networkPolicy": {"enabled": false}, "serviceMonitor": {"enabled": false}}),
         json!({"image": {"tag": "1.0", "pullSecrets": ["registry"]}, "replicas": 5, "nodeSelector": {"disk": "ssd"},
@@ -135,41 +139,31 @@ fn selectors_ports_and_names_fit_together() {
     assert_eq!(found, [monitor["endpoints"][0]["port"].clone()]);
 }
 
-/// The pod's arguments, environment and files, with the folders moved and ports of its own, and SQLite in the place of
-/// PostgreSQL.
+/// The pod's arguments, environment and files, with the folders moved and ports of its own, and a PostgreSQL that speaks TLS.
 #[test]
 fn the_service_starts_from_the_manifests() {
     let (root, documents) = (Root::new(), documents(&rendered(&json!({}))));
-    let pod = &of_kind(&documents, "Deployment")["spec"]["template"]["spec"];
-    let container = &pod["containers"][0];
-    let mounted = |name: &str| {
-        let mounts = container["volumeMounts"].as_array().expect("mounts");
-        let mount = mounts.iter().find(|mount| mount["name"] == name).unwrap_or_else(|| panic!("{name} is mounted"));
-        mount["mountPath"].as_str().expect("a path").to_owned()
-    };
+    let container = &of_kind(&documents, "Deployment")["spec"]["template"]["spec"]["containers"][0];
+    let mounted = |name: &str| mount(container, name);
     let config = of_kind(&documents, "ConfigMap")["data"]["bulla.toml"].as_str().expect("a configuration");
     root.mount(&mounted("config"), &[("bulla.toml", root.moved(config))]);
     let names = ["master-1.key", "keyring-mac.key", "pepper-1.key", "feed-signing.key"];
     let keys: Vec<(&str, String)> = (1..).zip(names).map(|(at, name)| (name, Root::key(at))).collect();
     root.mount(&mounted("secret-keys"), &keys);
     let authority = Authority::new("servers");
-    let issued = authority.server(&["127.0.0.1"], 4000, &root.path("/issued"));
-    let read = |path| std::fs::read_to_string(path).expect("PEM");
-    root.mount(&mounted("tls"), &[("tls.crt", read(issued.certificate)), ("tls.key", read(issued.key))]);
-    let mut environment: Vec<(String, String)> = container["env"]
-        .as_array()
-        .expect("variables")
-        .iter()
-        .map(|variable| (variable["name"].as_str().expect("a name"), variable["value"].as_str().expect("a value")))
-        .map(|(name, value)| (name.to_owned(), value.replace("0.0.0.0:8181", "127.0.0.1:0")))
-        .collect();
-    environment.push(("BULLA_STORE__URL".to_owned(), "sqlite:/var/lib/bulla/bulla.db".to_owned()));
-    std::fs::write(root.path("/var/lib/bulla/bulla.db"), "").expect("a store");
+    mount_certificate(&root, &authority, container);
+    let mut environment = environment(container);
+    let postgres = postgres(&root, &authority);
+    let secret = [("password", "none is asked for\n".to_owned()), ("ca.crt", authority.pem())];
+    root.mount(&mounted("secret-postgresql"), &secret);
+    let url = format!("{}?sslmode=verify-full", postgres.tcp_url("postgres", "postgres"));
+    environment.push(("BULLA_STORE__URL".to_owned(), url));
+    root.run(&environment, &["store", "migrate"]).ok();
     std::fs::create_dir_all(root.path(&mounted("files-keyring"))).expect("a folder");
     let admin = root.set_up(&environment, &format!("file:{}/master-1.key", mounted("secret-keys")));
 
     let mut serve = root.bulla(&environment);
-    serve.args(container["args"].as_array().expect("arguments").iter().map(|word| word.as_str().expect("a word")));
+    serve.args(arguments(container));
     let server = Server::start_as(serve, &admin, &[]);
     let data = server.data.over_tls(&authority, None);
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
@@ -180,4 +174,83 @@ fn the_service_starts_from_the_manifests() {
     // As people look, and as a container without a kubelet is looked at.
     root.run(&environment, &["status", "--data-listen", &server.data.address]).ok();
     root.run(&environment, &["status", "--alive", "--data-listen", &server.data.address]).ok();
+}
+
+/// An edge's pod, with a real node in the place of the nodes' service.
+#[test]
+fn an_edge_starts_from_the_manifests() {
+    let deployment = Deployment::new();
+    let node = Server::start(&deployment);
+    let (root, documents) = (Root::new(), documents(&rendered(&edge_values())));
+    assert!(
+        documents.iter().all(|document| !document["metadata"]["name"].as_str().expect("a name").ends_with("-admin"))
+    );
+    let container = &of_kind(&documents, "Deployment")["spec"]["template"]["spec"]["containers"][0];
+    let shown = deployment.keyring(&["show"]);
+    let config = of_kind(&documents, "ConfigMap")["data"]["bulla.toml"].as_str().expect("a configuration");
+    let config = config
+        .replace("https://bulla-data.bulla.svc:8181", &format!("http://{}", node.data.address))
+        .replace("a0a1a2a3a4a5a6a7a8a9aaabacadaeaf", shown["keyring_id"].as_str().expect("an id"))
+        .replace("A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=", shown["feed_public_key"].as_str().expect("a key"));
+    root.mount(&mount(container, "config"), &[("bulla.toml", root.moved(&config))]);
+    let files = Edge::new(&deployment, &["https://bulla.example:8181"], &["live"]);
+    let read = |name: &str| std::fs::read_to_string(files.file(name)).expect("text");
+    root.mount(&mount(container, "files-exports"), &[("live.export", read("exports/live.export"))]);
+    let authority = Authority::new("servers");
+    let secrets = [("edge.key", read("edge.key")), ("feed-api.key", read("feed-api.key")), ("ca.crt", authority.pem())];
+    root.mount(&mount(container, "secret-edge"), &secrets);
+    mount_certificate(&root, &authority, container);
+    let mut serve = root.bulla(&environment(container));
+    serve.args(arguments(container));
+    let server = Server::start_as(serve, "", &[]);
+    let data = server.data.over_tls(&authority, None);
+    let key = deployment.issue_text("live", &[]);
+    server.until("the first message", |_| data.post("/v1/verify", &json!({"api_key": key})).status == 200);
+    assert_eq!(data.post("/v1/verify", &json!({"api_key": key})).json()["active"], true);
+    root.run(&environment(container), &["status", "--data-listen", &server.data.address]).ok();
+}
+
+/// The values of the example for an edge.
+fn edge_values() -> Value {
+    let script = "import json, sys, yaml; json.dump(yaml.safe_load(sys.argv[1]), sys.stdout)";
+    let values = text("helm/bulla/values-edge.yaml");
+    serde_json::from_str(&run(Command::new(folder().join("bin/python")).args(["-c", script, &values]))).expect("JSON")
+}
+
+/// Where a volume is mounted.
+fn mount(container: &Value, name: &str) -> String {
+    let mounts = container["volumeMounts"].as_array().expect("mounts");
+    let mount = mounts.iter().find(|mount| mount["name"] == name).unwrap_or_else(|| panic!("{name} is mounted"));
+    mount["mountPath"].as_str().expect("a path").to_owned()
+}
+
+/// A container's variables, with a port that is free.
+fn environment(container: &Value) -> Vec<(String, String)> {
+    let all = container["env"].as_array().expect("variables").iter();
+    all.map(|variable| (variable["name"].as_str().expect("a name"), variable["value"].as_str().expect("a value")))
+        .map(|(name, value)| (name.to_owned(), value.replace("0.0.0.0:8181", "127.0.0.1:0")))
+        .collect()
+}
+
+fn arguments(container: &Value) -> impl Iterator<Item = &str> {
+    container["args"].as_array().expect("arguments").iter().map(|word| word.as_str().expect("a word"))
+}
+
+/// A server whose certificate comes from `authority`.
+fn postgres(root: &Root, authority: &Authority) -> Postgres {
+    let issued = authority.server(&["127.0.0.1"], 4000, &root.path("/database"));
+    let mut postgres = Postgres::start(&["fsync=off"]);
+    for (name, path) in [("server.crt", issued.certificate), ("server.key", issued.key)] {
+        postgres.replace(name, &std::fs::read_to_string(path).expect("PEM"));
+    }
+    postgres.configure("postgresql.conf", "ssl = on\n");
+    postgres.stop("fast");
+    postgres.run();
+    postgres
+}
+
+fn mount_certificate(root: &Root, authority: &Authority, container: &Value) {
+    let issued = authority.server(&["127.0.0.1"], 4000, &root.path("/issued"));
+    let read = |path| std::fs::read_to_string(path).expect("PEM");
+    root.mount(&mount(container, "tls"), &[("tls.crt", read(issued.certificate)), ("tls.key", read(issued.key))]);
 }

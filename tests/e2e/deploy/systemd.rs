@@ -6,11 +6,13 @@ use serde_json::json;
 
 use super::{example, root::Root, text};
 use crate::support::{
+    deployment::{APP, Deployment},
+    edge::Edge,
     programs::{find, run, try_run},
     server::Server,
 };
 
-const UNITS: [&str; 1] = ["systemd/bulla.service"];
+const UNITS: [&str; 2] = ["systemd/bulla.service", "systemd/bulla-edge.service"];
 
 /// The most that `systemd-analyze security` may find exposed, in tenths: 2.0 of 10.
 const THRESHOLD: &str = "--threshold=20";
@@ -53,37 +55,81 @@ fn the_units_expose_little_and_parse() {
 fn the_service_starts_from_the_unit_and_makes_no_system_call_that_it_forbids() {
     let (root, unit) = (Root::new(), text("systemd/bulla.service"));
     root.write("/etc/bulla/bulla.toml", &root.moved(&text("systemd/bulla.toml")));
-    let credentials = root.path("/run/credentials/bulla.service");
-    std::fs::create_dir_all(&credentials).expect("a folder");
-    for (at, credential) in (1..).zip(settings(&unit, "LoadCredential")) {
-        let (name, source) = credential.split_once(':').expect("a name and a file");
-        assert_eq!(source, format!("/etc/bulla/keys/{name}"));
-        root.secret(&credentials.join(name), &Root::key(at));
-    }
+    give_credentials(&root, &unit, "/run/credentials/bulla.service", |name| {
+        Root::key(name.bytes().fold(0, |key: u8, byte| key.wrapping_mul(31).wrapping_add(byte)))
+    });
     std::fs::write(root.path("/var/lib/bulla/bulla.db"), "").expect("a store");
-    let mut environment: Vec<(String, String)> = settings(&unit, "Environment")
-        .iter()
-        .map(|variable| variable.split_once('=').expect("a variable"))
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect();
-    environment.push(("CREDENTIALS_DIRECTORY".to_owned(), "/run/credentials/bulla.service".to_owned()));
+    let environment = environment(&unit, "/run/credentials/bulla.service");
     let admin = root.set_up(&environment, "file:/run/credentials/bulla.service/master-1.key");
 
-    let trace = root.path("trace");
-    let exec = settings(&unit, "ExecStart")[0].split(' ').collect::<Vec<_>>();
-    assert_eq!(exec[0], "/usr/local/bin/bulla");
-    let plain = root.bulla(&environment);
-    let mut traced = Command::new(find("strace"));
-    traced.args(["-D", "-f", "-qq", "-o"]).arg(&trace).arg(plain.get_program()).args(&exec[1..]);
-    traced.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let server = Server::start_as(traced, &admin, &[("BULLA_DATA__LISTEN", "127.0.0.1:0")]);
-    let key = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": crate::support::deployment::APP}));
+    let server = start_traced(&root, &unit, &environment, &admin);
+    let key = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP}));
     let verified = server.data.post("/v1/verify", &json!({"api_key": key.json()["api_key"]}));
     assert_eq!(verified.json()["active"], true);
     server.signal("HUP");
     server.until("a reload", |server| server.metric("bulla_keyring_refreshes_total{outcome=\"ok\"}") > 0);
     server.stop();
 
+    assert_allowed(&root, &unit);
+}
+
+#[test]
+fn an_edge_starts_from_its_unit_and_makes_no_system_call_that_it_forbids() {
+    let (root, unit, deployment) = (Root::new(), text("systemd/bulla-edge.service"), Deployment::new());
+    let node = Server::start(&deployment);
+    let files = Edge::new(&deployment, &["https://bulla-1.example:8181"], &["live"]);
+    let shown = deployment.keyring(&["show"]);
+    let config = text("systemd/edge.toml")
+        .replace(
+            "https://bulla-1.example:8181\", \"https://bulla-2.example:8181",
+            &format!("http://{}", node.data.address),
+        )
+        .replace("a0a1a2a3a4a5a6a7a8a9aaabacadaeaf", shown["keyring_id"].as_str().expect("an id"))
+        .replace("A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=", shown["feed_public_key"].as_str().expect("a key"));
+    root.write("/etc/bulla/edge.toml", &root.moved(&config));
+    let read = |name: &str| std::fs::read_to_string(files.file(name)).expect("text");
+    root.write("/etc/bulla/exports/live.export", &read("exports/live.export"));
+    give_credentials(&root, &unit, "/run/credentials/bulla-edge.service", |name| read(name));
+    let environment = environment(&unit, "/run/credentials/bulla-edge.service");
+    let server = start_traced(&root, &unit, &environment, "");
+    let key = deployment.issue_text("live", &[]);
+    server.until("the first message", |server| server.data.post("/v1/verify", &json!({"api_key": key})).status == 200);
+    server.stop();
+    assert_allowed(&root, &unit);
+}
+
+/// Puts the unit's credentials where systemd would.
+fn give_credentials(root: &Root, unit: &str, folder: &str, content: impl Fn(&str) -> String) {
+    let credentials = root.path(folder);
+    std::fs::create_dir_all(&credentials).expect("a folder");
+    for credential in settings(unit, "LoadCredential") {
+        let (name, source) = credential.split_once(':').expect("a name and a file");
+        assert_eq!(source, format!("/etc/bulla/keys/{name}"));
+        root.secret(&credentials.join(name), &content(name));
+    }
+}
+
+/// The unit's variables, and the one that systemd adds.
+fn environment(unit: &str, credentials: &str) -> Vec<(String, String)> {
+    let own = settings(unit, "Environment");
+    let all = own.iter().map(|variable| variable.split_once('=').expect("a variable"));
+    let all = all.chain([("CREDENTIALS_DIRECTORY", credentials)]);
+    all.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Starts what the unit starts, and writes its system calls to the file `trace`.
+fn start_traced(root: &Root, unit: &str, environment: &[(String, String)], admin: &str) -> Server {
+    let exec = settings(unit, "ExecStart")[0].split(' ').collect::<Vec<_>>();
+    assert_eq!(exec[0], "/usr/local/bin/bulla");
+    let plain = root.bulla(environment);
+    let mut traced = Command::new(find("strace"));
+    traced.args(["-D", "-f", "-qq", "-o"]).arg(root.path("trace")).arg(plain.get_program()).args(&exec[1..]);
+    traced.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Server::start_as(traced, admin, &[("BULLA_DATA__LISTEN", "127.0.0.1:0")])
+}
+
+fn assert_allowed(root: &Root, unit: &str) {
+    let trace = root.path("trace");
     let trace = std::fs::read_to_string(trace).expect("the trace");
     let called: BTreeSet<&str> = trace
         .lines()
@@ -92,7 +138,7 @@ fn the_service_starts_from_the_unit_and_makes_no_system_call_that_it_forbids() {
         .filter(|name| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'))
         .collect();
     assert!(called.contains("mlockall") && called.contains("fsync"), "{called:?}");
-    let allowed = allowed(&unit);
+    let allowed = allowed(unit);
     // SQLite gives a new file to the owner of the folder if it is root.
     let forbidden: Vec<_> = called.iter().filter(|name| **name != "fchown" && !allowed.contains(**name)).collect();
     assert!(forbidden.is_empty(), "the unit forbids {forbidden:?}");

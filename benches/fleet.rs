@@ -26,7 +26,8 @@ const TIMED: usize = 20;
 /// A follower's wait here, and a real one's.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
 const LONG_WAIT: f64 = 25.0;
-/// How long the traffic is counted, at these rates of revocations a second.
+/// The followers whose traffic is counted, for how long, and at which rates of revocations a second.
+const COUNTED_FOLLOWERS: usize = 200;
 const COUNTED: Duration = Duration::from_secs(20);
 const RATES: [f64; 3] = [0.0, 0.25, 1.0];
 
@@ -44,7 +45,6 @@ fn main() {
     // Not held to the description, which takes time.
     let admin = server.described_at().bearer(&deployment.admin_key);
     let mut node = Node { server, admin, revoked: 0, drawn: 1 };
-    let largest = COUNTS[COUNTS.len() - 1];
     let bare = node.server.memory();
     println!("followers  memory, MB  CPU an answer, µs  to the first, ms  to half  to 99 %  to the last, modelled");
     let mut costs = Costs { answer: 0.0, question: 0.0, event: 0.0, work: 0.0, memory: 0.0 };
@@ -83,8 +83,8 @@ fn main() {
 
     println!("\nrevocations/s  answers/s of one follower, modelled  bytes/s of one follower, modelled");
     for rate in RATES {
-        let followers = Followers::start(largest, &trust, SHORT_WAIT);
-        followers.all_at(node.revoked, largest);
+        let followers = Followers::start(COUNTED_FOLLOWERS, &trust, SHORT_WAIT);
+        followers.all_at(node.revoked, COUNTED_FOLLOWERS);
         let (begun, before, revoked) = (Instant::now(), followers.counted(), node.revoked);
         while begun.elapsed() < COUNTED {
             if rate == 0.0 {
@@ -101,7 +101,8 @@ fn main() {
         }
         let seconds = begun.elapsed().as_secs_f64();
         let after = followers.counted();
-        let one: Vec<f64> = after.iter().zip(before).map(|(after, before)| (after - before) / largest as f64).collect();
+        let one: Vec<f64> =
+            after.iter().zip(before).map(|(after, before)| (after - before) / COUNTED_FOLLOWERS as f64).collect();
         if rate == 0.0 {
             (costs.answer, costs.question) = (one[1] / one[0], one[2] / one[0]);
         }
@@ -110,8 +111,13 @@ fn main() {
         if rate > 0.0 && costs.event == 0.0 {
             costs.event = (one[1] - one[0] * costs.answer) / (came * seconds);
         }
-        let fleet =
-            Fleet { edges: largest as f64, servers: 1.0, cores: 1.0, rate: came, wait: SHORT_WAIT.as_secs_f64() };
+        let fleet = Fleet {
+            edges: COUNTED_FOLLOWERS as f64,
+            servers: 1.0,
+            cores: 1.0,
+            rate: came,
+            wait: SHORT_WAIT.as_secs_f64(),
+        };
         println!(
             "{came:>13.2}  {:>25.3}, {:<8.3}  {:>21.0}, {:<8.0}",
             one[0] / seconds,

@@ -3,9 +3,10 @@
 
     for run in 1 2 3; do cargo bench -p bulla --bench revocation; done | benches/plot.py revocations > docs/revocations.svg
     benches/plot.py verify > docs/verify.svg
+    cargo bench -p bulla-server --bench propagation | benches/plot.py propagation > docs/propagation.svg
 
 `revocations` reads what the benchmark printed, and takes the medians of the runs. `verify` reads the table of
-docs/PERFORMANCE.md, and takes the medians of its runs.
+docs/PERFORMANCE.md, and takes the medians of its runs. `propagation` reads what the benchmark printed.
 """
 
 import math
@@ -94,4 +95,32 @@ def verify():
     picture(left + width + 60, 38 + high * len(shown) + 8, bars())
 
 
-{"revocations": revocations, "verify": verify}[sys.argv[1]]()
+def propagation():
+    row = re.compile(r"^plot\t(.+)\t(\d+)\t([\d.]+)$")
+    lines = {}
+    for name, percent, time in (found.groups() for found in map(row.match, sys.stdin) if found):
+        lines.setdefault(name, []).append((int(percent), max(float(time), 1)))
+    width, kinds = 2 * WIDTH, [("first", "none"), ("first", "4"), ("second", "none"), ("second", "4")]
+
+    def at(percent, time):
+        return LEFT + width * percent / 100, TOP + HEIGHT * (1 - math.log10(time) / 3.3)
+
+    def figure():
+        yield f'<text x="{LEFT}" y="{TOP - 18}" font-weight="bold">milliseconds from the acknowledgement until it is refused</text>'
+        for time in (1, 10, 100, 1000):
+            _, y = at(0, time)
+            yield f'<path class="grid" d="M{LEFT} {y:.1f}h{width}"/><text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{time:,}</text>'
+        for percent in (0, 25, 50, 75, 90, 99):
+            yield f'<text x="{at(percent, 1)[0]:.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{percent} %</text>'
+        x, y = at(99, 1000)
+        yield f'<path class="bound" d="M{LEFT} {y:.1f}H{x:.1f}V{TOP + HEIGHT}" fill="none" stroke-dasharray="4"/>'
+        for place, ((name, points), (kind, dash)) in enumerate(zip(lines.items(), kinds)):
+            path = " ".join(f"{px:.1f},{py:.1f}" for px, py in (at(*point) for point in points))
+            yield f'<polyline class="{kind}" points="{path}" fill="none" stroke-width="2" stroke-dasharray="{dash}"/>'
+            yield f'<text class="{kind}text" x="{LEFT + 12}" y="{TOP + 32 + 16 * place}">{name}{" (dashed)" if dash != "none" else ""}</text>'
+        yield f'<text class="boundtext" x="{x - 6:.1f}" y="{y - 6:.1f}" text-anchor="end">at most, at 99 %: 1 s</text>'
+
+    picture(width + 2 * LEFT, HEIGHT + 2 * TOP, figure())
+
+
+{"propagation": propagation, "revocations": revocations, "verify": verify}[sys.argv[1]]()

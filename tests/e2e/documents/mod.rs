@@ -55,6 +55,7 @@ pages! {
     readme_runs: "README.md",
     recovery_runs: "docs/RECOVERY.md",
     relay_runs: "docs/RELAY.md",
+    scale_runs: "docs/SCALE.md",
     scanners_runs: "docs/SCANNERS.md",
     secrets_runs: "docs/SECRETS.md",
     security_runs: "docs/SECURITY.md",

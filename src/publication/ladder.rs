@@ -9,9 +9,11 @@ const SIZES: [u64; 4] = [8, 64, 512, 4096];
 
 /// The first of the last files that are merged, by how many places of the log each has, in their order.
 pub(super) fn merge_from(places: &[u64]) -> Option<usize> {
-    SIZES.into_iter().find_map(|size| {
+    let smallest = [0].into_iter().chain(SIZES);
+    smallest.zip(SIZES).find_map(|(from, size)| {
         let first = places.iter().rposition(|places| *places >= size).map_or(0, |larger| larger + 1);
-        (places.len() - first >= FAN).then_some(first)
+        // Smaller ones between them are merged with them, and do not count.
+        (places[first..].iter().filter(|places| **places >= from).count() >= FAN).then_some(first)
     })
 }
 

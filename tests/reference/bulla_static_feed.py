@@ -85,14 +85,14 @@ def catch_up(follower, part, newest, now):
     follower.log_id, follower.seq, follower.end = last["log_id"], head["seq"], max(follower.end, last["head"])
     for event in events:
         if event["seq"] > before:
-            follower.take_in(event, now)
+            follower.take_in(event)
+            follower.log.take_in(event)
     if follower.is_complete():
-        follower.suspended -= follower.resumed
+        for api_key_id in follower.resumed:
+            follower.suspended.pop(api_key_id, None)
         follower.resumed = set()
     for one in (head, last):
-        if one["keyring_serial"] >= follower.keyring_serial:
-            follower.keyring_serial, follower.versions = one["keyring_serial"], one["versions"]
-        follower.refused |= {v["version"] for v in one["versions"] if v["state"] in ("compromised", "destroyed")}
+        follower.note_versions(one)
 
 
 def follow(follower, files, now):

@@ -209,14 +209,15 @@ impl Subscription {
             return Err(Problem::ahead_of_log(self.after, newest.seq));
         }
         if self.after < newest.seq {
-            let part = self.stream.part(newest.log_id, self.after).await;
+            let part = self.stream.part(newest.log_id, self.after, newest.seq).await;
             let part = part.map_err(|_| Problem::unavailable("this relay cannot reach its source at the moment"))?;
             return Ok((part, newest));
         }
         if !newest.is_fresh() {
             return Err(Problem::unavailable("this relay has heard nothing of its source for too long"));
         }
-        Ok((Part { bytes: newest.bytes.clone(), format: newest.format, seq: newest.seq }, newest))
+        let (bytes, format, seq) = (newest.bytes.clone(), newest.format, newest.seq);
+        Ok((Part { bytes, format, seq, is_end: true }, newest))
     }
 
     /// Sends messages until the client goes: the first one at once, then one for each change, and one without changes before the last

@@ -22,6 +22,8 @@ pub(super) struct Part {
     pub(super) format: Format,
     /// A follower's place after it.
     pub(super) seq: u64,
+    /// Whether that was the end of the log.
+    pub(super) is_end: bool,
 }
 
 /// A message, or the one question for it that is under way.
@@ -47,11 +49,17 @@ impl Parts {
         &self,
         log_id: LogId,
         after: u64,
+        end: u64,
         ask: impl AsyncFnOnce() -> Result<Part, E>,
     ) -> Result<Part, E> {
         let slot = {
             let mut all = self.lock();
             shorten(&mut all);
+            // Nobody is told of an end that is none any more.
+            let is_over = |slot: &Slot| slot.get().is_some_and(|part| part.is_end && part.seq < end);
+            if all.get(&(log_id, after)).is_some_and(|(slot, _)| is_over(slot)) {
+                all.remove(&(log_id, after));
+            }
             let (slot, _) = all.entry((log_id, after)).or_insert_with(|| (Slot::default(), Instant::now()));
             Arc::clone(slot)
         };
@@ -83,7 +91,7 @@ mod tests {
     const LOG: LogId = LogId::from_bytes([1; 16]);
 
     fn part(bytes: impl Into<Bytes>) -> Part {
-        Part { bytes: bytes.into(), format: Format::V1, seq: 9 }
+        Part { bytes: bytes.into(), format: Format::V1, seq: 9, is_end: true }
     }
 
     #[tokio::test]
@@ -96,12 +104,13 @@ mod tests {
                 _ => Ok(part("message")),
             }
         };
-        assert_eq!(parts.get(LOG, 5, &ask).await, Err("away"));
-        let both = tokio::join!(parts.get(LOG, 5, &ask), parts.get(LOG, 5, &ask));
+        assert_eq!(parts.get(LOG, 5, 9, &ask).await, Err("away"));
+        let both = tokio::join!(parts.get(LOG, 5, 9, &ask), parts.get(LOG, 5, 9, &ask));
         assert_eq!(both, (Ok(part("message")), Ok(part("message"))));
         assert_eq!(asked.load(Ordering::SeqCst), 2);
         parts.put(LOG, 5, part("newer"));
-        assert_eq!(parts.get(LOG, 5, &ask).await, Ok(part("newer")));
+        assert_eq!(parts.get(LOG, 5, 9, &ask).await, Ok(part("newer")));
+        assert_eq!(parts.get(LOG, 5, 10, &ask).await, Ok(part("message")), "the log goes on");
     }
 
     #[tokio::test]
@@ -110,7 +119,7 @@ mod tests {
         for after in 0..6 {
             parts.put(LOG, after, part(vec![0; MAX_BYTES / 4]));
         }
-        let kept = async |after| parts.get(LOG, after, async || Err::<Part, ()>(())).await.is_ok();
+        let kept = async |after| parts.get(LOG, after, 9, async || Err::<Part, ()>(())).await.is_ok();
         assert!(!kept(0).await && !kept(1).await && kept(2).await && kept(5).await);
     }
 }

@@ -84,14 +84,14 @@ impl Stream {
     }
 
     /// The message that goes on from a place before the end.
-    pub(super) async fn part(&self, log_id: LogId, after: u64) -> Result<Part, FollowError> {
+    pub(super) async fn part(&self, log_id: LogId, after: u64, end: u64) -> Result<Part, FollowError> {
         let ask = async || {
             let upstream = Arc::clone(&self.upstream);
             let asked = blocking::run(move || upstream.ask(Some(log_id), after, 0)).await;
             let received = asked.map_err(|_| FollowError::Status(503))??;
-            Ok(Part { bytes: received.bytes, format: received.head.format, seq: received.head.seq })
+            Ok(part_of(received))
         };
-        self.parts.get(log_id, after, ask).await
+        self.parts.get(log_id, after, end, ask).await
     }
 
     /// Waits for news once, and reads on to the end of the log.
@@ -121,9 +121,10 @@ impl Stream {
                 self.newest.send_replace(Some(newest));
                 return Ok(());
             }
-            self.parts.put(head.log_id, head.after, Part { bytes, format: head.format, seq: head.seq });
+            let (log_id, after) = (head.log_id, head.after);
             place = head.seq;
-            received = self.upstream.ask(Some(head.log_id), place, 0)?;
+            self.parts.put(log_id, after, part_of(Received { bytes, head }));
+            received = self.upstream.ask(Some(log_id), place, 0)?;
         }
     }
 
@@ -135,6 +136,10 @@ impl Stream {
         }
         self.upstream.ask(Some(first.log_id), first.head, 0)
     }
+}
+
+fn part_of(Received { bytes, head }: Received) -> Part {
+    Part { bytes, format: head.format, seq: head.seq, is_end: head.seq == head.head }
 }
 
 /// From half a second up to half a minute, with full jitter.

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(unreachable_pub, reason = "one binary, in which every part is for all tests")]
 
+mod cluster;
 mod e2e;
 mod gateways;
 #[allow(dead_code, reason = "each binary uses its part of it")]

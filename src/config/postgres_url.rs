@@ -75,8 +75,11 @@ impl PostgresUrl {
             }
         };
         config.ssl_mode(if tls { SslMode::Require } else { SslMode::Disable });
-        // A standby is no store: it takes no write, and may be behind.
-        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        // A standby is no store: it takes no write, and may be behind. The store asks one server itself: pgpool lets a standby answer
+        // what the driver asks.
+        if config.get_hosts().len() > 1 {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         if config.get_application_name().is_none() {
             config.application_name("bulla");
         }

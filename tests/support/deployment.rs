@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{
-    command::{Ran, run, run_with},
+    command::{Ran, bulla, finish, run, run_with},
     mount::Mount,
     postgres::Postgres,
 };
@@ -87,6 +87,11 @@ impl Deployment {
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
         run(self.path(), arguments)
+    }
+
+    /// Runs with further environment variables.
+    pub fn run_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Ran {
+        finish(bulla(self.path()).args(arguments).envs(environment.iter().copied()), "")
     }
 
     pub fn run_with(&self, arguments: &[&str], input: &str) -> Ran {

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod clock;
+pub mod cluster;
 pub mod command;
 
 pub mod deployment;
@@ -18,6 +19,7 @@ pub mod on_hosts;
 pub mod postgres;
 pub mod process;
 pub mod programs;
+pub mod proxy;
 pub mod reference;
 pub mod server;
 pub mod tls;

@@ -40,18 +40,24 @@ impl Postgres {
 
     /// A new one with these settings.
     pub fn start(settings: &[&str]) -> Postgres {
+        let initdb = |data: &Path| {
+            as_postgres(&program("initdb"))
+                .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
+                .arg(data)
+                .output()
+        };
+        Postgres::made(initdb, settings)
+    }
+
+    /// One with these settings, whose data folder `make` makes.
+    pub fn made(make: impl FnOnce(&Path) -> std::io::Result<Output>, settings: &[&str]) -> Postgres {
         let folder = tempfile::Builder::new().prefix("bulla-pg-").tempdir().expect("a folder").keep();
         let mut server = Postgres { folder, port: free_port(), running: None };
         if is_root() {
             let chown = Command::new("chown").arg("postgres:").arg(&server.folder).status();
             assert!(chown.is_ok_and(|status| status.success()), "the user `postgres` of the package postgresql exists");
         }
-        let data = server.data();
-        let made = as_postgres(&program("initdb"))
-            .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
-            .arg(&data)
-            .output();
-        checked("initdb", made);
+        checked("the data folder", make(&server.data()));
         let own = format!(
             "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '{}'\nmax_connections = 200\nlogging_collector = \
              off\nshared_buffers = 32MB\n{}\n",
@@ -231,7 +237,7 @@ pub fn as_postgres(program: &Path) -> Command {
     command
 }
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 

@@ -118,6 +118,7 @@ impl Session {
             given_up: Cell::new(false),
         };
         session.check_server()?;
+        session.refuse_standby()?;
         Ok(session)
     }
 
@@ -139,6 +140,17 @@ impl Session {
                 "PostgreSQL {place} is encoded in {other}: make the database anew with ENCODING 'UTF8'"
             ))),
         }
+    }
+
+    /// Refuses a standby. Of several servers the driver has chosen the one that takes writes.
+    fn refuse_standby(&self) -> Result<(), StoreError> {
+        if self.only("SELECT pg_is_in_recovery()", &[])?.get(0) {
+            return Err(StoreError::Failed(format!(
+                "PostgreSQL {}: it is a standby, which takes no write and may be behind: name the primary",
+                self.server.url.place()
+            )));
+        }
+        Ok(())
     }
 
     /// How long it is open.

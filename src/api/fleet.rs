@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    query::{self, LONGEST_PAGE},
+    followers::check_name,
+    query::{self, LONGEST_PAGE, Parameter},
     schema,
 };
 use crate::{
@@ -29,11 +30,22 @@ pub(crate) struct FollowersQuery {
     /// The name behind which the page begins.
     #[param(value_type = Option<schema::FollowerName>)]
     #[serde(default, deserialize_with = "query::given")]
-    pub(crate) after: Option<String>,
+    pub(crate) after: Option<MemberName>,
     /// The most members of the page; 1,000 by default.
     #[param(value_type = Option<schema::PageSize>)]
     #[serde(default, deserialize_with = "query::given")]
     pub(crate) limit: Option<u32>,
+}
+
+/// The name of a node or follower.
+#[derive(Debug)]
+pub(crate) struct MemberName(pub(crate) String);
+
+impl Parameter for MemberName {
+    fn parse(text: &str) -> Result<Self, String> {
+        check_name(text).map_err(|error| error.trim_start_matches("name: it ").to_owned())?;
+        Ok(MemberName(text.to_owned()))
+    }
 }
 
 /// Some of the fleet, and where more begins.
@@ -203,7 +215,8 @@ impl Fleet {
         (now, heard_after): (Timestamp, Timestamp),
     ) -> Result<Self, StoreError> {
         let limit = query.limit.unwrap_or(LONGEST_PAGE);
-        let mut rows = store.followers(query.after.as_deref().unwrap_or_default(), limit + 1, heard_after)?;
+        let mut rows =
+            store.followers(query.after.as_ref().map_or("", |after| after.0.as_str()), limit + 1, heard_after)?;
         // After the rows: none of them can be ahead of the end.
         let end = store.log_end()?;
         let more = rows.len() > limit as usize;

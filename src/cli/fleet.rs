@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{ConfigArgument, Outcome, common_args::CommonArgs, confirm::Confirmation, output, parsers};
 use crate::{
-    api::fleet::{Fleet as Page, FollowerView, FollowersQuery},
+    api::fleet::{Fleet as Page, FollowerView, FollowersQuery, MemberName},
     clock,
 };
 
@@ -55,7 +55,7 @@ impl Fleet {
         let mut query = FollowersQuery { after: None, limit: None };
         let mut all = backend.fleet(&query)?;
         while let Some(after) = all.next_after.take() {
-            query.after = Some(after);
+            query.after = Some(MemberName(after));
             let Page { followers, next_after, .. } = backend.fleet(&query)?;
             all.followers.extend(followers);
             all.next_after = next_after;

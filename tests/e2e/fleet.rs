@@ -224,6 +224,8 @@ fn a_name_belongs_to_the_app_that_registered_it() {
     assert_eq!(send(&of_live, &report("edge-4")).status, 200, "a key for one realm reports as well");
     let admin_reader = server.admin.bearer(reader.key());
     assert_eq!(admin_reader.get("/v1/followers?limit=1").status, 200);
+    let wrong = admin_reader.get("/v1/followers?after=a%20b");
+    assert!(wrong.problem() == "bad-request" && wrong.body.contains("`after` must be 1 to 128"), "{}", wrong.body);
     assert_eq!(admin_reader.request("DELETE", "/v1/followers/edge-1", &[], "").problem(), "forbidden");
 }
 

@@ -126,7 +126,7 @@ impl Backend for Remote {
 
     fn fleet(&self, query: &FollowersQuery) -> Result<Fleet, Failure> {
         let mut text = Serializer::new(String::new());
-        text.extend_pairs(query.after.as_ref().map(|after| ("after", after)));
+        text.extend_pairs(query.after.as_ref().map(|after| ("after", &after.0)));
         self.get(&format!("/v1/followers?{}", text.finish()))
     }
 

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::Report;
 use crate::{
     action::fleet,
-    api::fleet::{Fleet, FollowersQuery},
+    api::fleet::{Fleet, FollowersQuery, MemberName},
     deployment::Deployment,
     store::Store,
 };
@@ -35,7 +35,7 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
         if page.next_after.is_none() {
             break;
         }
-        query.after = page.next_after;
+        query.after = page.next_after.map(MemberName);
     }
     match (count, troubled) {
         (0, _) => report.ok("fleet", "no node or follower is registered"),

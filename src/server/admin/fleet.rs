@@ -7,7 +7,7 @@ use axum::{Json, extract::State};
 use crate::{
     action::fleet,
     api::{
-        fleet::{Fleet, FollowersQuery, Forgotten},
+        fleet::{Fleet, FollowersQuery, Forgotten, MemberName},
         followers::check_name,
         responses::Guarded,
         schema,
@@ -22,9 +22,6 @@ use crate::{
         problem::Problem,
     },
 };
-
-/// The name of a node or follower.
-pub(super) struct MemberName(String);
 
 impl PathSegment for MemberName {
     fn parse(segment: &str) -> Result<Self, String> {

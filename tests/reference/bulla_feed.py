@@ -467,7 +467,12 @@ def follow(follower, url, api_key, more, wait, stream):
             restarted = True
             continue
         if before == 0 and not complete and follower.format == "feed/2":
-            fetch_snapshot(follower, url, api_key)
+            try:
+                fetch_snapshot(follower, url, api_key)
+            except urllib.error.HTTPError as error:
+                if error.code != 404:
+                    raise
+                # This server has none, or not any more: the log says the same.
             continue
         if complete:
             if more == 0:

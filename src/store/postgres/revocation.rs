@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{params::params, revocation_rows::RULED_BEFORE, session::Session, transaction::Writing};
-use crate::store::{Logged, NewRevocation, StoreError};
+use crate::store::{Logged, NewRevocation, StoreError, rows::change_columns};
 
 /// Whether a row that names an id rejects it whatever the clock says; NULL for a suspension. An unreadable row rejects it.
 pub(super) const IN_EFFECT: &str = "CASE WHEN kind = 'revoke'
@@ -50,7 +50,7 @@ pub(super) fn append(writing: &mut Writing<'_>, new: &NewRevocation) -> Result<(
         Change::ForgetVersion { .. } => return Ok(()),
     };
     let Some(kind) = new.change.kind() else { return Ok(()) };
-    let (id, app_id, realm, issued_before, expires_at) = columns(&new.change);
+    let (id, app_id, realm, issued_before, expires_at) = change_columns(&new.change);
     writing.numbers.revocation += 1;
     session.execute(
         "INSERT INTO bulla.revocations (seq, kind, api_key_id, version, app_id, realm, issued_before, expires_at,
@@ -127,18 +127,4 @@ pub(super) fn rule(
         &params![app_id, realm],
     )?;
     Ok(row.get::<_, Option<i64>>(0).and_then(|before| Timestamp::from_second(before).ok()))
-}
-
-type Columns = (Option<ApiKeyId>, Option<Uuid>, Option<Realm>, Option<u32>, Option<u32>);
-
-fn columns(change: &Change) -> Columns {
-    match *change {
-        Change::Revoke { id, expires_at } | Change::Suspend { id, expires_at } => {
-            (Some(id), None, None, None, expires_at)
-        }
-        Change::Resume { id } => (Some(id), None, None, None, None),
-        Change::RevokeApp { app_id, realm, issued_before } => (None, Some(app_id), realm, Some(issued_before), None),
-        Change::RevokeRealm { realm, issued_before } => (None, None, Some(realm), Some(issued_before), None),
-        Change::ForgetVersion { .. } => (None, None, None, None, None),
-    }
 }

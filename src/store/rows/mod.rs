@@ -10,5 +10,5 @@ pub(super) use self::{
     imported::{ImportedColumns, check_columns},
     ledger::LedgerColumns,
     lost::LostColumns,
-    revocation::{Field, Read, RevocationColumns},
+    revocation::{Field, Read, RevocationColumns, change_columns},
 };

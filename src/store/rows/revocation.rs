@@ -161,3 +161,19 @@ fn rejected(change: &Change) -> String {
         Change::ForgetVersion { .. } => String::new(),
     }
 }
+
+/// Id, app, realm, `issued_before` and `expires_at` of a change, as columns of its row.
+pub(in crate::store) type ChangeColumns = (Option<ApiKeyId>, Option<Uuid>, Option<Realm>, Option<u32>, Option<u32>);
+
+/// The columns that a change writes.
+pub(in crate::store) fn change_columns(change: &Change) -> ChangeColumns {
+    match *change {
+        Change::Revoke { id, expires_at } | Change::Suspend { id, expires_at } => {
+            (Some(id), None, None, None, expires_at)
+        }
+        Change::Resume { id } => (Some(id), None, None, None, None),
+        Change::RevokeApp { app_id, realm, issued_before } => (None, Some(app_id), realm, Some(issued_before), None),
+        Change::RevokeRealm { realm, issued_before } => (None, None, Some(realm), Some(issued_before), None),
+        Change::ForgetVersion { .. } => (None, None, None, None, None),
+    }
+}

@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::revocation_rows::RULED_BEFORE;
-use crate::store::{Logged, NewRevocation, StoreError};
+use crate::store::{Logged, NewRevocation, StoreError, rows::change_columns};
 
 /// Whether a row that names an id rejects it whatever the clock says; NULL for a suspension. An unreadable row rejects it.
 pub(super) const IN_EFFECT: &str = "CASE WHEN kind = 'revoke'
@@ -49,7 +49,7 @@ pub(super) fn append(connection: &Connection, new: &NewRevocation) -> Result<(),
     };
     superseded?;
     let Some(kind) = new.change.kind() else { return Ok(()) };
-    let (id, app_id, realm, issued_before, expires_at) = columns(&new.change);
+    let (id, app_id, realm, issued_before, expires_at) = change_columns(&new.change);
     connection
         .prepare_cached(
             "INSERT INTO revocations (kind, api_key_id, version, app_id, realm, issued_before, expires_at, effective_at,
@@ -125,18 +125,4 @@ pub(super) fn rule(
     let (app_id, realm) = (app_id.map(|app| app.to_string()), realm.map(|realm| realm.to_string()));
     let before: Option<i64> = query.query_row(params![app_id, realm], |row| row.get(0))?;
     Ok(before.and_then(|before| Timestamp::from_second(before).ok()))
-}
-
-type Columns = (Option<ApiKeyId>, Option<Uuid>, Option<Realm>, Option<u32>, Option<u32>);
-
-fn columns(change: &Change) -> Columns {
-    match *change {
-        Change::Revoke { id, expires_at } | Change::Suspend { id, expires_at } => {
-            (Some(id), None, None, None, expires_at)
-        }
-        Change::Resume { id } => (Some(id), None, None, None, None),
-        Change::RevokeApp { app_id, realm, issued_before } => (None, Some(app_id), realm, Some(issued_before), None),
-        Change::RevokeRealm { realm, issued_before } => (None, None, Some(realm), Some(issued_before), None),
-        Change::ForgetVersion { .. } => (None, None, None, None, None),
-    }
 }

@@ -109,7 +109,7 @@ pub(crate) fn decide(state: &VerifierState<'_>, text: &str, wanted: &Wanted, now
         Err(VerifyError::Rejected(rejection @ (Rejection::Malformed | Rejection::Checksum))) => {
             imported::decide(state, text, wanted, now, rejection)
         }
-        // It may be a good key: whoever has the version can tell.
+        // It may be a good key: a verifier that has the version can tell.
         Err(VerifyError::Rejected(Rejection::VersionUnknown)) if state.is_missing(text) => {
             Step::Done(Err(VerifyError::Stale))
         }

@@ -152,7 +152,7 @@ fn what_has_not_heard_of_it_is_named_and_the_command_exits_with_3() {
         "only where it was asked"
     );
 
-    // Whoever forgets it has to mean it.
+    // To forget it needs a confirmation.
     let careless = ask(&deployment, &["fleet", "forget", "gone"]);
     assert!(careless.code == 64 && careless.err.contains("--yes"), "{}", careless.err);
     ask(&deployment, &["fleet", "forget", "gone", "--yes", "--server", &admin]).ok();

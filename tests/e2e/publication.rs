@@ -377,7 +377,7 @@ fn a_cache_that_serves_stale_heads_and_keeps_files_for_ever_makes_no_follower_wr
         });
     }
     println!("a revocation reached five followers through the cache after {:?}", began.elapsed());
-    // The disk is asked for each file once, whoever reads it.
+    // The disk is asked for each file once, however many read it.
     let asked = fs::read_to_string(folder.path().join("origin.log")).expect("the log");
     let files: Vec<&str> = asked.lines().filter_map(|line| line.split("/feed/files/").nth(1)).collect();
     let mut once = files.clone();

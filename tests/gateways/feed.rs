@@ -155,7 +155,7 @@ fn haproxy() {
     proxied.passes_the_feed_on(30);
 }
 
-/// A route, and nothing else that a proxy needs to pass requests on, but for the lines that are said.
+/// A route, and nothing else that a proxy needs to pass requests on, except the lines that are said.
 const ENVOY: &str = r#"static_resources:
   listeners:
     - address: { socket_address: { address: 127.0.0.1, port_value: LISTEN } }

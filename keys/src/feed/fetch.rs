@@ -24,7 +24,7 @@ const MAX_VERDICT: u64 = 64 << 10;
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time for what a snapshot has; then it goes on in another answer.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(600);
-/// Failures in a row, without a chunk between them, after which a snapshot is given up; and the pause after each.
+/// A snapshot is abandoned after this many failures in a row, without a chunk between them; and the pause after each.
 const RETRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(500);
 

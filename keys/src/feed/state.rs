@@ -175,7 +175,7 @@ impl FeedState {
     pub fn restart(&mut self) {
         if let Some(log_id) = self.log_id.take() {
             let place = (log_id, self.log.seq());
-            // Whoever started again on the way knows things of two logs, or of an earlier beginning.
+            // A follower that started again on the way knows things of two logs, or of an earlier beginning.
             self.restarted_from = match self.restarted_from.take() {
                 None if !self.log.keeps_more() => Some(place),
                 Some((before, seq)) if before == log_id => Some((log_id, seq.max(place.1))),
@@ -211,8 +211,8 @@ impl FeedState {
         self.fresh().is_none_or(|fresh| !fresh.contains(&now))
     }
 
-    /// When the state is fresh, in Unix seconds of the follower's clock, once the end of the log was reached. Whoever has a clock
-    /// that nobody sets counts the seconds from the last message to the end of it.
+    /// When the state is fresh, in Unix seconds of the follower's clock, once the end of the log was reached. A caller with a
+    /// clock that nobody sets counts the seconds from the last message to the end of it.
     pub fn fresh(&self) -> Option<RangeInclusive<u64>> {
         Some(self.this_update.saturating_sub(CLOCK_DIFFERENCE)..=self.fresh_until?)
     }

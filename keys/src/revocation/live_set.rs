@@ -1,4 +1,4 @@
-//! The live set: what a log of revocations comes to at one place, as a count and a digest. Whoever read the same log computes
+//! The live set: what a log of revocations comes to at one place, as a count and a digest. Everyone who has read the same log computes
 //! the same, in whatever order and in however many steps, and whatever has been forgotten of expired keys.
 
 use std::{collections::BTreeMap, fmt};

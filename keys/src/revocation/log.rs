@@ -213,7 +213,7 @@ impl RevocationLog {
         self.kept = None;
     }
 
-    /// At the end of the log: what is in force shares everything with what the log says, but for what was known before alone.
+    /// At the end of the log: what is in force shares everything with what the log says, except what was known before alone.
     pub(super) fn keep_only_more(&mut self, now: u64) {
         let Some((changes, waiting)) = self.kept.take().map(|kept| kept.beyond(&self.known)) else { return };
         if !changes.is_empty() || !waiting.is_empty() {

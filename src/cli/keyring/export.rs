@@ -15,8 +15,8 @@ use crate::{
 
 #[derive(Args)]
 #[command(after_help = "\
-The export is sealed to the edge, and of no use to anybody else. The edge can then verify keys of the realm, and whoever takes
-the edge's key can make some: see docs/THREATS.md. Make it again when a version was staged.
+The export is sealed to the edge, and of no use to anybody else. The edge can then verify keys of the realm, and attackers who
+take the edge's key can make some: see docs/THREATS.md. Make it again when a version was staged.
 
 Example:
   bulla keyring export --realm live --to bulla-edge-… --out live.export")]

@@ -41,7 +41,7 @@ impl Upstream {
         let first = self.current.load(Ordering::Relaxed);
         let mut failed = None;
         for number in (0..self.sources.len()).map(|at| (first + at) % self.sources.len()) {
-            // Only the first waits: whoever fails over has waited already.
+            // Only the first waits: a question that fails over has waited already.
             let wait = if failed.is_none() { wait } else { 0 };
             let asked = self.sources[number].ask(&Question { after, log_id, wait });
             match asked.and_then(|answer| self.check(answer, after)) {

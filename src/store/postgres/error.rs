@@ -14,7 +14,7 @@ pub(super) enum Fault {
     Refused(tokio_postgres::Error),
     /// The connection is gone.
     Lost(String),
-    /// No answer in time. The connection was given up.
+    /// No answer in time. The connection was dropped.
     Silent,
 }
 

@@ -20,12 +20,12 @@ const SECRET: &str = "BULLA-EDGE-SECRET-";
 const TRIAL: &[u8] = b"bulla/v1 edge-key";
 const CHECKSUM: usize = 4;
 
-/// The public half of an edge's key: whoever has it can seal to the edge, and open nothing. Its text begins with `bulla-edge-`
+/// The public half of an edge's key: its holder can seal to the edge, and open nothing. Its text begins with `bulla-edge-`
 /// and ends with a checksum.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Recipient(pub(super) [u8; HPKE_KEY]);
 
-/// An edge's key pair, wiped when dropped. Whoever has it has the seal keys of every export to it.
+/// An edge's key pair, wiped when dropped. Its holder has the seal keys of every export to it.
 pub struct EdgeKey {
     public: [u8; HPKE_KEY],
     private: Zeroizing<[u8; HPKE_KEY]>,

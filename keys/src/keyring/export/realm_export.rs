@@ -31,7 +31,7 @@ const FORMAT: &str = "export/1";
 /// The seal keys of one realm: of every version that opens, with what the keyring says of the versions. Nothing of a master key
 /// is in it, nor of another realm.
 ///
-/// It is symmetric all the same: whoever has it can make API keys of the realm. [`RealmExport::seal`] encrypts it to one edge.
+/// It is symmetric all the same: its holder can make API keys of the realm. [`RealmExport::seal`] encrypts it to one edge.
 pub struct RealmExport {
     keyring: KeyringId,
     serial: u64,

@@ -4,11 +4,14 @@
     for run in 1 2 3; do cargo bench -p bulla --bench revocation; done | benches/plot.py revocations > docs/revocations.svg
     benches/plot.py verify > docs/verify.svg
     cargo bench -p bulla-server --bench propagation | benches/plot.py propagation > docs/propagation.svg
+    benches/plot.py gateways < docs/gateways.json > docs/gateways.svg
 
 `revocations` reads what the benchmark printed, and takes the medians of the runs. `verify` reads the table of
-docs/PERFORMANCE.md, and takes the medians of its runs. `propagation` reads what the benchmark printed.
+docs/PERFORMANCE.md, and takes the medians of its runs. `propagation` reads what the benchmark printed, `gateways` the
+figures that `benches/gateways` wrote.
 """
 
+import json
 import math
 import pathlib
 import re
@@ -123,4 +126,35 @@ def propagation():
     picture(width + 2 * LEFT, HEIGHT + 2 * TOP, figure())
 
 
-{"propagation": propagation, "revocations": revocations, "verify": verify}[sys.argv[1]]()
+def gateways():
+    rows = [row for row in json.load(sys.stdin)["rows"] if row["kind"] != "plain"]
+    classes = {"own": "peer", "forward": "secondtext", "module": "own"}
+    left, width, high = 250, 330, 22
+    panels = [("requests per second, plain gateway = 1", "ratio", 1.05, "{:.2f}"), ("processor µs added to a request", "added", 80, "{:+.1f}")]
+
+    def bars():
+        y = 26
+        for gateway in dict.fromkeys(row["gateway"] for row in rows):
+            yield f'<text x="12" y="{y + 16}" font-weight="bold">{gateway}</text>'
+            for row in (row for row in rows if row["gateway"] == gateway):
+                yield f'<text x="{left - 8}" y="{y + 15}" text-anchor="end">{row["setting"]}</text>'
+                for place, (_, field, full, form) in enumerate(panels):
+                    x, figure = left + place * (width + 70), row[field]
+                    middle, low, top = (max(0, min(figure[end], full)) * width / full for end in ("median", "min", "max"))
+                    yield f'<rect class="{classes[row["kind"]]}" x="{x}" y="{y + 2}" width="{middle:.1f}" height="{high - 6}"/>'
+                    yield f'<path class="bound" d="M{x + low:.1f} {y + high / 2 - 1}H{x + top:.1f}"/>'
+                    yield f'<text x="{x + max(middle, top) + 6:.1f}" y="{y + 15}">{form.format(figure["median"])}</text>'
+                y += high
+            y += 10
+        for place, (title, *_) in enumerate(panels):
+            yield f'<text x="{left + place * (width + 70)}" y="18" font-weight="bold">{title}</text>'
+        legend = [("peer", "the gateway's own check"), ("secondtext", "it asks bulla"), ("own", "bulla inside")]
+        for place, (kind, name) in enumerate(legend):
+            x = left + 190 * place
+            yield f'<rect class="{kind}" x="{x}" y="{y + 4}" width="12" height="12"/><text x="{x + 18}" y="{y + 14}">{name}</text>'
+
+    gaps = 10 * len({row["gateway"] for row in rows})
+    picture(left + 2 * (width + 70), 26 + high * len(rows) + gaps + 28, bars())
+
+
+{"gateways": gateways, "propagation": propagation, "revocations": revocations, "verify": verify}[sys.argv[1]]()

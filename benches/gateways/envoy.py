@@ -1,0 +1,72 @@
+"""Envoy, with one worker."""
+
+import json
+
+from parts import REQUIRED, found, jwt, many_keys
+from setting import Setting
+
+EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
+
+
+def cluster(name, port, http2=False):
+    endpoint = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+    made = {"name": name, "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}}
+    if http2:
+        made["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+            "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+            "explicit_http_config": {"http2_protocol_options": {}}}}
+    return made
+
+
+def filter_of(name, kind, **fields):
+    return {"name": f"envoy.filters.http.{name}", "typed_config": {"@type": f"{EXTENSIONS}.http.{kind}", **fields}}
+
+
+def configuration(port, filters, clusters, route):
+    filters = [*filters, filter_of("router", "router.v3.Router")]
+    route = {"match": {"prefix": "/"}, "direct_response": {"status": 200}, **route}
+    manager = {"@type": f"{EXTENSIONS}.network.http_connection_manager.v3.HttpConnectionManager", "stat_prefix": "gateway",
+               "use_remote_address": True, "http_filters": filters,
+               "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]}}
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    listener = {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}, "filter_chains": [chain]}
+    return json.dumps({"static_resources": {"listeners": [listener], "clusters": clusters}})
+
+
+def gateway(parts, name, filters=(), clusters=(), route=(), files=(), environment=None, **more):
+    program = found(parts.folder_of_parts / "bin/envoy", "envoy")
+
+    def start(folder, port):
+        for file, text in files:
+            (folder / file).write_text(text.replace("FOLDER", str(folder)))
+        text = configuration(port, filters, list(clusters), dict(route)).replace("FOLDER", str(folder))
+        (folder / "envoy.json").write_text(text)
+        return [program, "-c", folder / "envoy.json", "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
+
+    return Setting("Envoy", name, start, parts.good, environment=environment or {}, **more)
+
+
+def settings(parts):
+    yield gateway(parts, "plain", kind="plain")
+    keys = [{"key": key, "client": f"app-{at}"} for at, key in enumerate(many_keys(parts.good.key))]
+    api_key_auth = filter_of("api_key_auth", "api_key_auth.v3.ApiKeyAuth", credentials=keys,
+        key_sources=[{"header": "authorization"}], forwarding={"header": "x-bulla-app-id", "hide_credentials": True})
+    yield gateway(parts, "api_key_auth, 1,000 keys", [api_key_auth], kind="own")
+    token, key_set = jwt(parts.folder)
+    jwt_authn = filter_of("jwt_authn", "jwt_authn.v3.JwtAuthentication", providers={"bulla": {
+        "issuer": "https://bulla.example", "local_jwks": {"inline_string": key_set}, "forward": False,
+        "claim_to_headers": [{"header_name": "x-bulla-app-id", "claim_name": "sub"}]}},
+        rules=[{"match": {"prefix": "/"}, "requires": {"provider_name": "bulla"}}])
+    yield gateway(parts, "jwt_authn, RS256", [jwt_authn], kind="own", shows=[f"Authorization: Bearer {token}"])
+    context = {"envoy.filters.http.ext_authz": {"@type": f"{EXTENSIONS}.http.ext_authz.v3.ExtAuthzPerRoute",
+                                                "check_settings": {"context_extensions": {"bulla": REQUIRED}}}}
+    allowed = {"patterns": [{"exact": "authorization"}, {"exact": "x-api-key"}]}
+    common = {"failure_mode_allow": False, "transport_api_version": "V3", "allowed_headers": allowed}
+    grpc = filter_of("ext_authz", "ext_authz.v3.ExtAuthz", grpc_service={"envoy_grpc": {"cluster_name": "bulla"}, "timeout": "5s"}, **common)
+    yield gateway(parts, "ext_authz, gRPC", [grpc], [cluster("bulla", parts.service.port, http2=True)],
+                  {"typed_per_filter_config": context}, kind="forward")
+    http = filter_of("ext_authz", "ext_authz.v3.ExtAuthz", http_service={
+        "path_prefix": f"/v1/authorize/{REQUIRED}", "server_uri": {"uri": "http://127.0.0.1", "cluster": "bulla", "timeout": "5s"},
+        "authorization_response": {"allowed_upstream_headers": {"patterns": [{"prefix": "x-bulla-"}]}}}, **common)
+    yield gateway(parts, "ext_authz, HTTP", [http], [cluster("bulla", parts.service.port)],
+                  {"request_headers_to_remove": ["authorization", "x-api-key"]}, kind="forward")

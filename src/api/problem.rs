@@ -1,7 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457), with a stable `type` and no secret.
 
 use axum::http::{HeaderValue, StatusCode};
-use bulla::layer::Refusal;
+use bulla::layer::{CredentialRules, Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -42,7 +42,7 @@ impl Problem {
     }
 
     fn challenging(self, refusal: &Refusal) -> Self {
-        Problem { challenge: refusal.challenge(None), ..self }
+        Problem { challenge: refusal.challenge(CredentialRules::usual()), ..self }
     }
 
     /// The document for the client.

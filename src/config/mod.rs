@@ -4,6 +4,7 @@ mod client_address;
 mod env;
 mod fleet;
 mod follow;
+mod headers;
 mod listen;
 mod mistake;
 mod postgres_url;
@@ -27,6 +28,7 @@ pub(crate) use self::{
     client_address::{HeaderField, TrustedProxy},
     fleet::FleetConfig,
     follow::{FollowConfig, OnStale},
+    headers::KeyHeaders,
     listen::{Listen, Listener, Plane, UnixMode},
     postgres_url::PostgresUrl,
     store::{StoreConfig, StoreTls, StoreUrl},

@@ -9,7 +9,7 @@ use bulla::{
 };
 use serde::Deserialize;
 
-use super::{HeaderField, Listen, Span, TlsConfig, TrustedProxy, UnixMode};
+use super::{HeaderField, KeyHeaders, Listen, Span, TlsConfig, TrustedProxy, UnixMode};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -220,6 +220,8 @@ pub(crate) struct RealmConfig {
     pub(crate) accept_imported: Option<bool>,
     /// Whether a sealed key is issued for an imported one, once, when that is verified.
     pub(crate) replace_imported: bool,
+    /// Where gateways' clients send its keys; in the usual headers by default.
+    pub(crate) headers: Option<KeyHeaders>,
     /// The recipient that new keys are encrypted to; the module `escrow` parses it. Its errors do not quote the text, which may be
     /// an identity.
     pub(crate) escrow: Option<String>,

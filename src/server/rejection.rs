@@ -10,10 +10,13 @@
 //! [`Refusal`], for embedders as well. The reason of a rejection is for the operator: no client hears it.
 
 use axum::{
-    http::{HeaderName, StatusCode},
-    response::{IntoResponse, Response},
+    http::{HeaderValue, StatusCode, header},
+    response::{AppendHeaders, IntoResponse, Response},
 };
-use bulla::{Rejection, VerifyError, layer::Refusal};
+use bulla::{
+    Rejection, VerifyError,
+    layer::{CredentialRules, Refusal},
+};
 use tonic::Code;
 
 use super::{health::Health, problem::Problem};
@@ -21,21 +24,27 @@ use crate::api::introspect::Introspection;
 
 /// A gateway's request that is not let through.
 pub(super) enum Denied {
-    /// For its credential, where the route reads the key from this one header, or from any.
-    Refused(Refusal, Option<HeaderName>),
+    /// For its credential, with the challenge of the route.
+    Refused(Refusal, Option<HeaderValue>),
     /// For an error of ours, or of the gateway's route.
     Failed(Problem),
 }
 
 impl Denied {
+    /// For its credential, on a route that reads keys by these rules.
+    pub(super) fn refused(refusal: Refusal, rules: &CredentialRules) -> Self {
+        let challenge = refusal.challenge(rules);
+        Denied::Refused(refusal, challenge)
+    }
+
     /// For an API key that was not accepted, on a route that requires these scopes.
-    pub(super) fn by(error: VerifyError, scopes: &[String], from: Option<HeaderName>) -> Self {
+    pub(super) fn by(error: VerifyError, scopes: &[String], rules: &CredentialRules) -> Self {
         match error {
             VerifyError::Rejected(Rejection::Scope) => {
-                Denied::Refused(Refusal::InsufficientScope(scopes.join(" ").into()), from)
+                Denied::refused(Refusal::InsufficientScope(scopes.join(" ").into()), rules)
             }
             // A client that tries keys hears the same as one without a key.
-            VerifyError::Rejected(_) => Denied::Refused(Refusal::NoCredential, from),
+            VerifyError::Rejected(_) => Denied::refused(Refusal::NoCredential, rules),
             VerifyError::SecretUnchecked | VerifyError::Stale => Denied::Failed(Problem::could_not_tell()),
         }
     }
@@ -44,7 +53,10 @@ impl Denied {
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
         match self {
-            Denied::Refused(refusal, from) => refusal.into_response(from.as_ref()),
+            Denied::Refused(refusal, challenge) => {
+                let challenge = challenge.map(|challenge| (header::WWW_AUTHENTICATE, challenge));
+                (refusal.status(), AppendHeaders(challenge)).into_response()
+            }
             Denied::Failed(problem) => problem.into_response(),
         }
     }
@@ -82,7 +94,7 @@ mod tests {
     use super::*;
 
     fn denied(error: VerifyError) -> (u16, Code) {
-        let status = Denied::by(error, &["read".to_owned()], None).into_response().status();
+        let status = Denied::by(error, &["read".to_owned()], CredentialRules::usual()).into_response().status();
         (status.as_u16(), grpc_code(status))
     }
 

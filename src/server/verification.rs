@@ -3,8 +3,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::http::{HeaderMap, HeaderName};
-use bulla::{ApiKey, ApiKeyId, Rejection, VerifyError, layer::Credential};
+use axum::http::HeaderMap;
+use bulla::{
+    ApiKey, ApiKeyId, Rejection, VerifyError,
+    layer::{Credential, CredentialRules},
+};
 use futures_util::future::BoxFuture;
 
 use super::{live::Live, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
@@ -55,8 +58,8 @@ impl KeyVerifier {
     }
 
     /// The one credential of a request. In Basic it is the half that looks like an API key, or like an imported one.
-    pub(super) fn credential<'h>(&self, headers: &'h HeaderMap, only: Option<&HeaderName>) -> Credential<'h> {
-        Credential::read_where(headers, only, |text| {
+    pub(super) fn credential<'h>(&self, headers: &'h HeaderMap, rules: &CredentialRules) -> Credential<'h> {
+        rules.read(headers, |text| {
             text.parse::<ApiKey>().is_ok() || (self.imported.len() > 0 && !self.imported.recognize(text).is_empty())
         })
     }

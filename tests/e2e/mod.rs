@@ -26,6 +26,7 @@ mod fleet;
 mod floods;
 mod full_disk;
 mod hanging;
+mod headers;
 mod imported;
 mod imported_sets;
 mod keyring_attacks;

@@ -5,6 +5,7 @@
 mod answer;
 mod application;
 mod bodies;
+mod clients;
 mod document;
 mod feed;
 mod gateway;

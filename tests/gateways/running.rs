@@ -48,7 +48,7 @@ impl Running {
         let service = data.rsplit(':').next().expect("a port").to_owned();
         let (listen, tls, behind) = (port.to_string(), tls_port.to_string(), application.port.to_string());
         let ports = [("8080", listen.as_str()), ("8443", &tls), ("8181", &service), ("9000", &behind)];
-        place_files(gateway, folder.path(), &[&ports, changes].concat());
+        place_files(gateway, folder.path(), &[changes, &ports].concat());
         let log = log(folder.path());
         let process = Process::start(&program, |command| (gateway.prepare)(command, folder.path()), &log);
         process::wait_until(gateway.program, &log, || process::listens(port));

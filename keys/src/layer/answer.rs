@@ -5,10 +5,10 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{HeaderName, Response};
+use http::Response;
 use pin_project_lite::pin_project;
 
-use super::Refusal;
+use super::{CredentialRules, Refusal};
 
 pin_project! {
     /// The response of a service behind [`VerifyLayer`](super::VerifyLayer) or [`RequireScopes`](super::RequireScopes).
@@ -25,9 +25,8 @@ impl<F> Answer<F> {
         Answer { inner: Some(inner), refused: None }
     }
 
-    /// The key must be in `only` this header, if one is named.
-    pub(super) fn refused(refusal: Refusal, only: Option<&HeaderName>) -> Self {
-        Answer { inner: None, refused: Some(refusal.into_response(only)) }
+    pub(super) fn refused(refusal: Refusal, rules: &CredentialRules) -> Self {
+        Answer { inner: None, refused: Some(refusal.into_response(rules)) }
     }
 }
 

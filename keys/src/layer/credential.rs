@@ -1,27 +1,27 @@
-//! The one credential of a request: from `Authorization: Bearer`, `Authorization: Basic` or `X-API-Key`. Never from the query,
-//! and never one of several.
+//! The one credential of a request: from the headers that the rules name. Never from the query, and never one of several.
 
 use std::fmt;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::HeaderMap;
 use zeroize::Zeroizing;
 
-use super::basic::{self, Basic};
+use super::{
+    CredentialRules,
+    basic::{self, Basic},
+};
 use crate::api_key::ApiKey;
-
-static X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// What a request presents.
 ///
 /// ```
-/// use bulla::layer::Credential;
+/// use bulla::layer::{Credential, CredentialRules};
 /// # use http::{HeaderMap, HeaderValue, header};
-/// let mut headers = HeaderMap::new();
-/// assert!(matches!(Credential::read(&headers, None), Credential::None));
+/// let (mut headers, usual) = (HeaderMap::new(), CredentialRules::usual());
+/// assert!(matches!(Credential::read(&headers, usual), Credential::None));
 /// headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer acme_live_0000"));
-/// assert!(matches!(Credential::read(&headers, None), Credential::One(text) if text.expose() == "acme_live_0000"));
+/// assert!(matches!(Credential::read(&headers, usual), Credential::One(text) if text.expose() == "acme_live_0000"));
 /// headers.insert("x-api-key", HeaderValue::from_static("acme_live_0001"));
-/// assert!(matches!(Credential::read(&headers, None), Credential::Several));
+/// assert!(matches!(Credential::read(&headers, usual), Credential::Several));
 /// ```
 #[derive(Debug)]
 pub enum Credential<'h> {
@@ -36,62 +36,57 @@ pub enum Credential<'h> {
 /// A text that was presented as an API key. It may be one, so `Debug` does not show it.
 pub struct Presented<'h>(Text<'h>);
 
-enum Text<'h> {
+pub(super) enum Text<'h> {
     InHeader(&'h str),
     Decoded(Zeroizing<String>),
 }
 
 impl<'h> Credential<'h> {
-    /// Reads the credential from `headers`: from `Authorization` and `X-API-Key`, or from `only` that header where one is
-    /// named. An empty header is none. Basic (RFC 7617) carries the key as the user name or as the password, whatever the
-    /// other is, form-encoded or as it stands.
-    pub fn read(headers: &'h HeaderMap, only: Option<&HeaderName>) -> Self {
-        Self::read_where(headers, only, |text| text.parse::<ApiKey>().is_ok())
-    }
-
-    /// As [`read`](Self::read), where `is_key` says which half of Basic is the key, by the shape that keys have.
-    pub fn read_where(headers: &'h HeaderMap, only: Option<&HeaderName>, is_key: impl Fn(&str) -> bool) -> Self {
-        let mut all = Self::all(headers, only);
-        let (Some((name, value)), another) = (all.next(), all.next()) else { return Credential::None };
-        if another.is_some() {
-            return Credential::Several;
-        }
-        match *name == header::AUTHORIZATION {
-            true => from_authorization(value, is_key),
-            false => value.to_str().map_or(Credential::None, Credential::one),
-        }
-    }
-
-    /// Whether any header that [`read`](Self::read) looks at has something in it, be it an API key or not.
-    pub fn is_presented(headers: &'h HeaderMap, only: Option<&HeaderName>) -> bool {
-        Self::all(headers, only).next().is_some()
-    }
-
-    /// The headers that [`read`](Self::read) looks at, for removing them or handing them on.
-    pub fn headers(only: Option<&HeaderName>) -> impl Iterator<Item = &HeaderName> {
-        let usual = [&header::AUTHORIZATION, &X_API_KEY].into_iter().filter(move |_| only.is_none());
-        usual.chain(only)
-    }
-
-    fn all<'n>(
-        headers: &'h HeaderMap,
-        only: Option<&'n HeaderName>,
-    ) -> impl Iterator<Item = (&'n HeaderName, &'h HeaderValue)> {
-        let values = |name| headers.get_all(name).iter().map(move |value| (name, value));
-        Self::headers(only).flat_map(values).filter(|(name, value)| !is_empty(name, value))
-    }
-
-    /// No API key has a comma: a proxy joined two headers.
-    fn one(text: &'h str) -> Self {
-        if text.contains(',') { Credential::Several } else { Credential::One(Presented(Text::InHeader(text))) }
+    /// Reads the credential from `headers` by these rules. An empty header is none. Basic (RFC 7617) carries the key as the user
+    /// name or as the password, whatever the other is, form-encoded or as it stands.
+    pub fn read(headers: &'h HeaderMap, rules: &CredentialRules) -> Self {
+        rules.read(headers, |text| text.parse::<ApiKey>().is_ok())
     }
 }
 
-/// Some clients send a header without a key in it beside the one with the key.
-fn is_empty(name: &HeaderName, value: &HeaderValue) -> bool {
-    let value = value.as_bytes().trim_ascii();
-    let is = |scheme: &[u8]| *name == header::AUTHORIZATION && value.eq_ignore_ascii_case(scheme);
-    value.is_empty() || is(b"bearer") || is(b"basic")
+/// What one form finds in a value.
+pub(super) enum Found<'v> {
+    /// Nothing that could be an API key.
+    None,
+    One(Text<'v>),
+    Several,
+}
+
+impl<'v> Found<'v> {
+    /// No API key has a comma: a proxy joined two headers.
+    pub(super) fn one(text: &'v str) -> Self {
+        if text.contains(',') { Found::Several } else { Found::One(Text::InHeader(text)) }
+    }
+
+    /// In the base64 text of Basic.
+    pub(super) fn in_basic(text: &str, is_key: impl Fn(&str) -> bool) -> Self {
+        // No base64 has a comma: a proxy joined two headers.
+        if text.contains(',') {
+            return Found::Several;
+        }
+        match basic::read(text, is_key) {
+            Basic::None => Found::None,
+            Basic::One(text) => Found::One(Text::Decoded(text)),
+            Basic::Several => Found::Several,
+        }
+    }
+
+    pub(super) fn is_some(&self) -> bool {
+        !matches!(self, Found::None)
+    }
+
+    pub(super) fn credential(self) -> Credential<'v> {
+        match self {
+            Found::None => Credential::None,
+            Found::One(text) => Credential::One(Presented(text)),
+            Found::Several => Credential::Several,
+        }
+    }
 }
 
 impl Presented<'_> {
@@ -110,29 +105,10 @@ impl fmt::Debug for Presented<'_> {
     }
 }
 
-fn from_authorization(value: &HeaderValue, is_key: impl Fn(&str) -> bool) -> Credential<'_> {
-    let Some((scheme, rest)) = value.to_str().ok().and_then(|value| value.split_once(' ')) else {
-        return Credential::None;
-    };
-    let rest = rest.trim_matches(' ');
-    if scheme.eq_ignore_ascii_case("bearer") {
-        Credential::one(rest)
-    } else if !scheme.eq_ignore_ascii_case("basic") {
-        Credential::None
-    } else if rest.contains(',') {
-        // No base64 has a comma: a proxy joined two headers.
-        Credential::Several
-    } else {
-        match basic::read(rest, is_key) {
-            Basic::None => Credential::None,
-            Basic::One(text) => Credential::One(Presented(Text::Decoded(text))),
-            Basic::Several => Credential::Several,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue, header};
+
     use super::*;
 
     fn read_from(headers: &[(&str, &str)], only: Option<&str>) -> String {
@@ -140,7 +116,9 @@ mod tests {
         for (name, value) in headers {
             all.append(name.parse::<HeaderName>().expect("a name"), value.parse().expect("a value"));
         }
-        match Credential::read(&all, only.map(|name| name.parse().expect("a name")).as_ref()) {
+        let usual = CredentialRules::usual().clone();
+        match Credential::read(&all, &only.map_or(usual, |name| CredentialRules::header(name.parse().expect("a name"))))
+        {
             Credential::None => "-".to_owned(),
             Credential::One(text) => text.expose().to_owned(),
             Credential::Several => "several".to_owned(),
@@ -216,7 +194,7 @@ mod tests {
     #[test]
     fn what_was_presented_is_not_shown() {
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static("Basic c2VjcmV0Og=="))]);
-        let credential = Credential::read(&headers, None);
+        let credential = Credential::read(&headers, CredentialRules::usual());
         assert_eq!(format!("{credential:?}"), "One(Presented(…))");
     }
 }

@@ -6,7 +6,7 @@ use axum_core::{
 };
 use http::request::Parts;
 
-use super::Refusal;
+use super::{CredentialRules, Refusal};
 use crate::verifier::Verified;
 
 impl<S: Send + Sync> FromRequestParts<S> for Verified {
@@ -19,6 +19,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Verified {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        Refusal::into_response(self, None)
+        Refusal::into_response(self, CredentialRules::usual())
     }
 }

@@ -23,7 +23,9 @@ mod answer;
 mod basic;
 mod credential;
 mod extractor;
+mod presets;
 mod refusal;
+mod rules;
 mod scopes;
 mod verify;
 
@@ -31,6 +33,7 @@ pub use self::{
     answer::Answer,
     credential::{Credential, Presented},
     refusal::Refusal,
+    rules::{CredentialRules, RulesError},
     scopes::{RequireScopes, ScopedService},
     verify::{VerifyLayer, VerifyService},
 };

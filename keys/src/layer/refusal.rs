@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, Response, StatusCode, header};
 
+use super::CredentialRules;
 use crate::{
     claims::is_scope_character,
     rejection::{Rejection, VerifyError},
@@ -24,7 +25,7 @@ use crate::{
 ///
 /// A 401 names every scheme that is accepted: git, wget and others send their credential only after a challenge for Basic. It
 /// stands in one header, because some gateways pass on one, and first, because some clients read the first challenge alone.
-/// Where the key is read from another header than `Authorization`, Basic would be of no use, and is left out.
+/// Shown are the usual rules; what others accept is in [`CredentialRules`]. Without a scheme in `Authorization` it is `Bearer`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -75,29 +76,22 @@ impl Refusal {
         }
     }
 
-    /// The challenge that goes with it, where the key is read as [`Credential::read`](super::Credential::read) does, from
-    /// `only` one header or from all of them.
-    pub fn challenge(&self, only: Option<&HeaderName>) -> Option<HeaderValue> {
-        let basic = only.is_none_or(|only| *only == header::AUTHORIZATION);
-        let challenge = |all, bearer| HeaderValue::from_static(if basic { all } else { bearer });
+    /// The challenge that goes with it, where the key is read by these rules.
+    pub fn challenge(&self, rules: &CredentialRules) -> Option<HeaderValue> {
         Some(match self {
-            Refusal::NoCredential => challenge(r#"Basic realm="bulla", Bearer"#, "Bearer"),
-            Refusal::SeveralCredentials => {
-                challenge(r#"Basic realm="bulla", Bearer error="invalid_request""#, r#"Bearer error="invalid_request""#)
-            }
-            Refusal::Rejected(_) => {
-                challenge(r#"Basic realm="bulla", Bearer error="invalid_token""#, r#"Bearer error="invalid_token""#)
-            }
+            Refusal::NoCredential => rules.challenge(None),
+            Refusal::SeveralCredentials => rules.challenge(Some("invalid_request")),
+            Refusal::Rejected(_) => rules.challenge(Some("invalid_token")),
             Refusal::InsufficientScope(scopes) => insufficient_scope(scopes),
             Refusal::SecretUnchecked | Refusal::Stale | Refusal::NotVerified => return None,
         })
     }
 
-    /// The response, with an empty body. `only` is as for [`challenge`](Self::challenge).
-    pub fn into_response<B: Default>(self, only: Option<&HeaderName>) -> Response<B> {
+    /// The response, with an empty body, where the key is read by these rules.
+    pub fn into_response<B: Default>(self, rules: &CredentialRules) -> Response<B> {
         let mut response = Response::new(B::default());
         *response.status_mut() = self.status();
-        if let Some(challenge) = self.challenge(only) {
+        if let Some(challenge) = self.challenge(rules) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response.extensions_mut().insert(self);

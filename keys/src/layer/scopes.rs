@@ -9,7 +9,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Answer, Refusal};
+use super::{Answer, CredentialRules, Refusal};
 use crate::verifier::Verified;
 
 /// Lets only keys through that have all of these scopes. It stands inside of a [`VerifyLayer`](super::VerifyLayer), as a rule
@@ -56,11 +56,14 @@ where
 
     fn call(&mut self, request: Request<B>) -> Answer<S::Future> {
         match request.extensions().get::<Verified>() {
-            None => Answer::refused(Refusal::NotVerified, None),
+            None => Answer::refused(Refusal::NotVerified, CredentialRules::usual()),
             Some(verified) if self.wanted.iter().all(|wanted| verified.scopes().contains(wanted)) => {
                 Answer::of(self.inner.call(request))
             }
-            Some(_) => Answer::refused(Refusal::InsufficientScope(self.wanted.join(" ").into()), None),
+            Some(_) => {
+                let refusal = Refusal::InsufficientScope(self.wanted.join(" ").into());
+                Answer::refused(refusal, CredentialRules::usual())
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderName, Request, Response, header::Entry, request::Par
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Answer, Credential, Refusal};
+use super::{Answer, Credential, CredentialRules, Refusal};
 use crate::{expectations::Expectations, realm::Realm, shared::SharedVerifier, verifier::Verified};
 
 /// Verifies the API key of every request, in process, and puts the [`Verified`] among the request's extensions. A request
@@ -28,7 +28,7 @@ pub struct VerifyLayer {
     clock: Arc<dyn Fn() -> u64 + Send + Sync>,
     audience: Option<Arc<str>>,
     address: Option<Arc<AddressOf>>,
-    header: Option<HeaderName>,
+    rules: CredentialRules,
     keeps_credential: bool,
 }
 
@@ -59,7 +59,7 @@ impl VerifyLayer {
             clock: Arc::new(clock),
             audience: None,
             address: None,
-            header: None,
+            rules: CredentialRules::usual().clone(),
             keeps_credential: false,
         }
     }
@@ -82,7 +82,13 @@ impl VerifyLayer {
     /// Reads the key from this header alone. Others go through untouched.
     #[must_use]
     pub fn header(self, name: HeaderName) -> Self {
-        VerifyLayer { header: Some(name), ..self }
+        self.credentials(CredentialRules::header(name))
+    }
+
+    /// Reads the key by these rules, for clients that send it in another form. Headers that they do not name go through untouched.
+    #[must_use]
+    pub fn credentials(self, rules: CredentialRules) -> Self {
+        VerifyLayer { rules, ..self }
     }
 
     /// Leaves the header with the key in the request, marked as sensitive: for an inner service that hands it on.
@@ -92,7 +98,7 @@ impl VerifyLayer {
     }
 
     fn verify(&self, parts: &Parts) -> Result<Verified, Refusal> {
-        let presented = match Credential::read(&parts.headers, self.header.as_ref()) {
+        let presented = match Credential::read(&parts.headers, &self.rules) {
             Credential::One(presented) => presented,
             Credential::None => return Err(Refusal::NoCredential),
             Credential::Several => return Err(Refusal::SeveralCredentials),
@@ -108,7 +114,7 @@ impl VerifyLayer {
     }
 
     fn put_away(&self, headers: &mut HeaderMap) {
-        for name in Credential::headers(self.header.as_ref()) {
+        for name in self.rules.headers() {
             if !self.keeps_credential {
                 headers.remove(name);
             } else if let Entry::Occupied(mut values) = headers.entry(name) {
@@ -147,7 +153,7 @@ where
                 parts.extensions.insert(verified);
                 Answer::of(self.inner.call(Request::from_parts(parts, body)))
             }
-            Err(refusal) => Answer::refused(refusal, self.layer.header.as_ref()),
+            Err(refusal) => Answer::refused(refusal, &self.layer.rules),
         }
     }
 }
@@ -155,7 +161,7 @@ where
 impl fmt::Debug for VerifyLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("VerifyLayer");
-        shown.field("realms", &self.realms).field("audience", &self.audience).field("header", &self.header);
+        shown.field("realms", &self.realms).field("audience", &self.audience).field("credentials", &self.rules);
         shown.finish_non_exhaustive()
     }
 }

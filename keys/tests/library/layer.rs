@@ -21,7 +21,7 @@ use bulla::{
     IssueRequest as KeyRequest, Issuer, Realm, Rejection, SharedVerifier, Verified, Verifier,
     claims::Claims,
     keyring::{Keyring, Suite, VersionState},
-    layer::{Refusal, RequireScopes, VerifyLayer},
+    layer::{CredentialRules, Refusal, RequireScopes, VerifyLayer},
 };
 use tower::ServiceExt;
 
@@ -223,7 +223,8 @@ async fn a_route_that_wants_scopes_says_which() {
 #[test]
 fn a_scope_that_fits_in_no_challenge_is_left_unsaid() {
     for scope in ["", "a\"b", "a\\b", "a\nb", "é"] {
-        let challenge = Refusal::InsufficientScope(scope.into()).challenge(None).expect("a challenge");
+        let challenge =
+            Refusal::InsufficientScope(scope.into()).challenge(CredentialRules::usual()).expect("a challenge");
         assert_eq!(challenge, r#"Bearer error="insufficient_scope""#, "{scope:?}");
     }
 }

@@ -8,7 +8,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use bulla::{ApiKey, layer::Credential};
+use bulla::{
+    ApiKey,
+    layer::{Credential, CredentialRules},
+};
 use serde_json::json;
 
 use crate::{
@@ -43,7 +46,7 @@ pub(super) async fn authenticate(
     let called = format!("{method} {}", endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
     let certificate = certificate.as_deref().map(|certificate| &**certificate);
     // With an API key the certificate does not count, even if the key is rejected: the client chose the key for this request.
-    let keyless = !Credential::is_presented(request.headers(), None);
+    let keyless = !CredentialRules::usual().is_presented(request.headers());
     let certificate_alone = certificate.filter(|_| keyless);
     let identified = identify(&app, request.headers(), certificate_alone, peer).await;
     let (actor, presented) = match &identified {
@@ -117,7 +120,7 @@ fn standard(method: &Method) -> &str {
 
 /// The id of the presented key, which may be forged, or the name of the certificate, which is genuine.
 fn presented(headers: &HeaderMap, certificate: Option<&ClientCertificate>) -> Option<String> {
-    match Credential::read(headers, None) {
+    match Credential::read(headers, CredentialRules::usual()) {
         Credential::One(text) => text.expose().parse::<ApiKey>().ok().map(|key| key.id().to_string()),
         Credential::None => {
             certificate.map(|certificate| format!("cert:{}", excerpt(certificate.shown().as_bytes(), LONGEST_NAME)))

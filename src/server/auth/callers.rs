@@ -1,6 +1,7 @@
 //! Who may introspect API keys on the data plane.
 
 use axum::http::HeaderMap;
+use bulla::layer::CredentialRules;
 use ctutils::CtEq;
 use sha2::{Digest, Sha256};
 
@@ -32,7 +33,7 @@ impl Callers {
     ) -> Result<Caller, Problem> {
         match self {
             Callers::Administrators => identify(core, headers, peer).await,
-            Callers::Listed => match client.filter(|_| !bulla::layer::Credential::is_presented(headers, None)) {
+            Callers::Listed => match client.filter(|_| !CredentialRules::usual().is_presented(headers)) {
                 Some(client) => certificate::identify(core, headers, client, peer, Plane::Data),
                 None => listed(core, headers, peer),
             },

@@ -13,7 +13,7 @@ use axum::{
 };
 use bulla::{
     Realm, VerifyError,
-    layer::{Credential, Presented},
+    layer::{Credential, CredentialRules, Presented},
 };
 use uuid::Uuid;
 
@@ -83,7 +83,7 @@ pub(in crate::server) async fn identify(core: &CoreParts, headers: &HeaderMap, p
 
 /// The one credential of a request.
 pub(in crate::server) fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
-    match Credential::read(headers, None) {
+    match Credential::read(headers, CredentialRules::usual()) {
         Credential::One(text) => Ok(text),
         Credential::None => Err(Problem::unauthorized()),
         Credential::Several => Err(Problem::several_credentials()),

@@ -58,12 +58,14 @@ pub(super) async fn self_revoke(
     if browser::may_use_a_login(&headers) {
         return Err(Problem::login_of_a_page());
     }
-    let text = match app.verification.credential(&headers, None) {
+    let snapshot = door.enter();
+    // In any realm: its holder sends it as to the API.
+    let rules = snapshot.config.credential_rules(&snapshot.config.all_realms());
+    let text = match app.verification.credential(&headers, &rules) {
         Credential::One(text) => text,
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
     };
-    let snapshot = door.enter();
     let ids = app.verification.keys_to_end(&snapshot, text.expose()).await;
     let ids = ids.map_err(|_| Problem::could_not_tell())?;
     let id = *ids.first().ok_or_else(Problem::no_such_key)?;

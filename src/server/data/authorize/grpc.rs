@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
-use bulla::layer::Credential;
+use bulla::layer::CredentialRules;
 use futures_util::future::BoxFuture;
 use http_body_util::BodyExt;
 use tonic::{
@@ -81,12 +81,13 @@ impl UnaryService<CheckRequest> for CheckService {
 
 async fn check(core: &Core, peer: Peer, attributes: AttributeContext) -> Result<OkHttpResponse, Denied> {
     let snapshot = core.snapshot();
-    let required = requirements(&snapshot, route(&attributes))?;
+    let mut required = requirements(&snapshot, route(&attributes))?;
     let is_gateway = client_address::is_gateway(&snapshot.config.data, peer);
     let address = if is_gateway { source(&attributes) } else { None };
     let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
-    let headers = credentials(http, required.from.as_ref());
-    let identity = verify(&core.verification, &snapshot, required, &headers, address).await?;
+    let rules = required.take_rules(&snapshot.config, &snapshot.default_realms);
+    let headers = credentials(http, &rules);
+    let identity = verify(&core.verification, &snapshot, required, &rules, &headers, address).await?;
     let set = |(name, value): (&'static HeaderName, _)| HeaderValueOption::set(name.as_str().into(), value);
     Ok(OkHttpResponse {
         headers: identity.into_values().map(set).collect(),
@@ -119,10 +120,10 @@ fn source(attributes: &AttributeContext) -> Option<IpAddr> {
 }
 
 /// The headers that a credential may be in. Envoy has them in a map, or as they came with `encode_raw_headers`.
-fn credentials(http: HttpRequest, only: Option<&HeaderName>) -> HeaderMap {
+fn credentials(http: HttpRequest, rules: &CredentialRules) -> HeaderMap {
     let mut found = HeaderMap::new();
     let mut keep = |key: &[u8], value: Bytes| {
-        if let Some(name) = Credential::headers(only).find(|name| key.eq_ignore_ascii_case(name.as_str().as_bytes())) {
+        if let Some(name) = rules.headers().find(|name| key.eq_ignore_ascii_case(name.as_str().as_bytes())) {
             // A value that cannot be read is not a key, but it counts as a credential.
             found.append(name, HeaderValue::from_maybe_shared(value).unwrap_or(HeaderValue::from_static("?")));
         }

@@ -61,9 +61,10 @@ pub(in crate::server::data) fn authorize(
 
 async fn identify(core: &Core, head: &Parts, peer: Peer) -> Result<Identity, Denied> {
     let snapshot = core.snapshot();
-    let required = requirements(&snapshot, Ok(route(head.uri.path())))?;
+    let mut required = requirements(&snapshot, Ok(route(head.uri.path())))?;
     let address = client_address::behind_gateway(&snapshot.config.data, peer, &head.headers);
-    verify(&core.verification, &snapshot, required, &head.headers, address).await
+    let rules = required.take_rules(&snapshot.config, &snapshot.default_realms);
+    verify(&core.verification, &snapshot, required, &rules, &head.headers, address).await
 }
 
 const PATH: &str = "/v1/authorize";

@@ -12,7 +12,7 @@ mod required;
 use std::{net::IpAddr, time::Instant};
 
 use axum::http::HeaderMap;
-use bulla::layer::{Credential, Refusal};
+use bulla::layer::{Credential, CredentialRules, Refusal};
 
 use self::{identity::Identity, required::Required};
 use crate::{
@@ -53,14 +53,14 @@ async fn verify(
     verification: &KeyVerifier,
     snapshot: &Snapshot,
     required: Required,
+    rules: &CredentialRules,
     headers: &HeaderMap,
     address: Option<IpAddr>,
 ) -> Result<Identity, Denied> {
-    let from = required.from;
-    let presented = match verification.credential(headers, from.as_ref()) {
+    let presented = match verification.credential(headers, rules) {
         Credential::One(presented) => presented,
-        Credential::None => return Err(Denied::Refused(Refusal::NoCredential, from)),
-        Credential::Several => return Err(Denied::Refused(Refusal::SeveralCredentials, from)),
+        Credential::None => return Err(Denied::refused(Refusal::NoCredential, rules)),
+        Credential::Several => return Err(Denied::refused(Refusal::SeveralCredentials, rules)),
     };
     let realms = if required.realms.is_empty() { snapshot.default_realms.clone() } else { required.realms };
     let wanted = Wanted { realms, scopes: required.scopes, audience: required.audience, address };
@@ -75,6 +75,6 @@ async fn verify(
                 Denied::Failed(Problem::internal())
             })
         }
-        Err(error) => Err(Denied::by(error, &wanted.scopes, from)),
+        Err(error) => Err(Denied::by(error, &wanted.scopes, rules)),
     }
 }

@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-use axum::http::HeaderName;
-use bulla::{Realm, claims::Claims};
+use bulla::{Realm, claims::Claims, layer::CredentialRules};
+
+use crate::config::Config;
 
 /// The most realms, and scopes, that a route may name. Any client of the data plane may send as many as fit in a request, and
 /// each one costs something.
@@ -16,10 +17,19 @@ pub(super) struct Required {
     pub(super) realms: Vec<Realm>,
     pub(super) scopes: Vec<String>,
     pub(super) audience: Option<String>,
-    pub(super) from: Option<HeaderName>,
+    /// Where the key is read from; where the realms say, without it.
+    from: Option<CredentialRules>,
 }
 
-/// Reads `realm:live,scope:orders.read,aud:shop,from:x-api-key`, any part in any order, or `-`. An error names the wrong
+impl Required {
+    /// Where the key is read from, if a request names no realm, in one of these.
+    pub(super) fn take_rules<'c>(&mut self, config: &'c Config, default_realms: &[Realm]) -> Cow<'c, CredentialRules> {
+        let realms = if self.realms.is_empty() { default_realms } else { &self.realms };
+        self.from.take().map_or_else(|| config.credential_rules(realms), Cow::Owned)
+    }
+}
+
+/// Reads `realm:live,scope:orders.read,aud:shop,from:x-api-key,like:jupyterhub`, any part in any order, or `-`. An error names the wrong
 /// part by its number, without a quote: if the route lacks its segment, the text is a client's path, which may hold a key.
 pub(super) fn parse(segment: &str) -> Result<Required, String> {
     let mut required = Required::default();
@@ -45,11 +55,12 @@ pub(super) fn parse(segment: &str) -> Result<Required, String> {
             },
             "scope" => return Err(wrong("names no scope")),
             "aud" if required.audience.is_none() => required.audience = Some(value),
-            "from" if required.from.is_none() => {
-                required.from = Some(value.parse().map_err(|_| wrong("names no header"))?);
+            "from" | "like" => {
+                let rules = required.from.get_or_insert_with(CredentialRules::none);
+                rules.add(name, &value).map_err(|error| wrong(&error.to_string()))?;
             }
-            "aud" | "from" => return Err(wrong("stands there twice")),
-            _ => return Err(wrong("is none of realm, scope, aud and from")),
+            "aud" => return Err(wrong("stands there twice")),
+            _ => return Err(wrong("is none of realm, scope, aud, from and like")),
         }
     }
     Ok(required)
@@ -75,7 +86,7 @@ mod tests {
         assert_eq!(all.realms, ["live".parse().expect("a realm")]);
         assert_eq!(all.scopes, ["a", "b"]);
         assert_eq!(all.audience.as_deref(), Some("https://shop"));
-        assert_eq!(all.from.as_ref().map(HeaderName::as_str), Some("x-api-key"));
+        assert_eq!(all.from, Some(CredentialRules::header("x-api-key".parse().expect("a header"))));
         assert_eq!(parse("-"), Ok(Required::default()));
     }
 
@@ -90,6 +101,8 @@ mod tests {
             "nope:1",
             "aud:a,aud:b",
             "from:a b",
+            "from:authorization=a%00",
+            "like:nothing",
             "scope:%4",
             "scope:a,",
             "scope:a%20b",

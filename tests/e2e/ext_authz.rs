@@ -1,7 +1,11 @@
 //! gRPC `envoy.service.auth.v3.Authorization/Check`, over HTTP/2 on the data plane's own port.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use envoy_types::pb::envoy::service::auth::v3::CheckRequest;
+use envoy_types::pb::{
+    envoy::service::auth::v3::CheckRequest,
+    google::protobuf::{Value as ProtobufValue, value::Kind},
+};
+use serde_json::{Value, json};
 
 use crate::support::{
     deployment::{APP, Deployment},
@@ -52,6 +56,43 @@ fn every_identity_header_takes_the_place_of_the_clients_own() {
         assert_eq!(told, [APP, issued["api_key_id"].as_str().expect("an id"), "live", scopes, expires_at, ""]);
         let Verdict::Allowed { set, .. } = &answer else { unreachable!() };
         assert_eq!(set.len(), told.len(), "{set:?}");
+    }
+}
+
+#[test]
+fn an_accepted_key_is_described_in_dynamic_metadata() {
+    let gateway = Gateway::new();
+    let described = |text: &str, route: &str| {
+        let question = with(&[("x-api-key", text)]).route(route);
+        let answer = gateway.envoy.send(question.into_request()).expect("an answer");
+        answer.dynamic_metadata.map(|metadata| json(Kind::StructValue(metadata)))
+    };
+    let bare = gateway.deployment.issue("live", &[]);
+    let text = |issued: &Value| issued["api_key"].as_str().expect("a key").to_owned();
+    let expected = json!({"app_id": APP, "api_key_id": bare["api_key_id"], "realm": "live", "scopes": []});
+    assert_eq!(described(&text(&bare), "-"), Some(expected));
+    let more = ["--scope", "a", "--scope", "b", "--meta", "plan=gold", "--meta", "limit=100/minute"];
+    let full = gateway.deployment.issue("live", &more);
+    let expected = json!({
+        "app_id": APP, "api_key_id": full["api_key_id"], "realm": "live", "scopes": ["a", "b"],
+        "meta": {"limit": "100/minute", "plan": "gold"}, "limit": {"requests_per_unit": 100.0, "unit": "MINUTE"},
+    });
+    assert_eq!(described(&text(&full), "-"), Some(expected));
+    // Nothing is said about a key that is not accepted.
+    assert_eq!(described("x", "-"), None);
+    assert_eq!(described(&text(&full), "scope:c"), None);
+    assert_eq!(described(&text(&full), "nonsense"), None);
+}
+
+fn json(kind: Kind) -> Value {
+    let of = |value: ProtobufValue| value.kind.map_or(Value::Null, json);
+    match kind {
+        Kind::NullValue(_) => Value::Null,
+        Kind::NumberValue(number) => number.into(),
+        Kind::StringValue(text) => text.into(),
+        Kind::BoolValue(yes) => yes.into(),
+        Kind::StructValue(fields) => fields.fields.into_iter().map(|(name, value)| (name, of(value))).collect(),
+        Kind::ListValue(list) => list.values.into_iter().map(of).collect(),
     }
 }
 

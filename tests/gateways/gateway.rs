@@ -122,7 +122,16 @@ pub const ENVOY_GRPC: Gateway = envoy(&["envoy-grpc.yaml"], "500", |command, fol
     command.arg("-c").arg(folder.join("envoy-grpc.yaml")).args(ENVOY);
 });
 
-const ENVOY: [&str; 5] = ["--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"];
+const ENVOY: [&str; 7] = [
+    "--concurrency",
+    "1",
+    "--disable-hot-restart",
+    "--log-level",
+    "warning",
+    // Of access logs.
+    "--file-flush-interval-msec",
+    "50",
+];
 
 const fn envoy(
     files: &'static [&'static str],

@@ -61,7 +61,7 @@ impl Keys {
 }
 
 impl Key {
-    fn new(issued: &Value) -> Self {
+    pub fn new(issued: &Value) -> Self {
         let text = |name: &str| issued[name].as_str().unwrap_or_default().to_owned();
         let scopes: Vec<_> = issued["scopes"].as_array().into_iter().flatten().flat_map(Value::as_str).collect();
         Key {

@@ -12,6 +12,7 @@ mod gateway;
 mod keys;
 mod outcome;
 mod question;
+mod rate_limits;
 mod running;
 mod table;
 

@@ -180,7 +180,7 @@ fn hold_to_refusing(gateway: &'static Gateway) {
 }
 
 /// Asks until it does.
-fn until_it_reaches(running: &Running, question: &Question) {
+pub fn until_it_reaches(running: &Running, question: &Question) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let outcome = outcome(running, question);

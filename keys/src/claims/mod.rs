@@ -21,11 +21,15 @@
 
 mod cbor;
 mod cidr;
+mod envoy;
 
 use std::{collections::BTreeMap, net::IpAddr};
 
 use self::cbor::BadClaims;
-pub use self::cidr::{Cidr, CidrError};
+pub use self::{
+    cidr::{Cidr, CidrError},
+    envoy::append_envoy_metadata,
+};
 use crate::{payload::MAX_CLAIMS, rejection::Rejection};
 
 /// What an API key carries beside app and times. Every kind of restriction fails closed: a verifier that does not

@@ -69,9 +69,12 @@ impl UnaryService<CheckRequest> for CheckService {
         let attributes = request.into_inner().attributes.unwrap_or_default();
         Box::pin(async move {
             let answer = match check(&core, peer, attributes).await {
-                Ok(allowed) => {
-                    CheckResponse { status: status(Code::Ok), ok_response: Some(allowed), denied_response: None }
-                }
+                Ok((allowed, dynamic_metadata)) => CheckResponse {
+                    status: status(Code::Ok),
+                    ok_response: Some(allowed),
+                    denied_response: None,
+                    dynamic_metadata,
+                },
                 Err(denied) => deny(denied).await,
             };
             Ok(tonic::Response::new(answer))
@@ -79,7 +82,7 @@ impl UnaryService<CheckRequest> for CheckService {
     }
 }
 
-async fn check(core: &Core, peer: Peer, attributes: AttributeContext) -> Result<OkHttpResponse, Denied> {
+async fn check(core: &Core, peer: Peer, attributes: AttributeContext) -> Result<(OkHttpResponse, Bytes), Denied> {
     let snapshot = core.snapshot();
     let mut required = requirements(&snapshot, route(&attributes))?;
     let is_gateway = client_address::is_gateway(&snapshot.config.data, peer);
@@ -87,13 +90,15 @@ async fn check(core: &Core, peer: Peer, attributes: AttributeContext) -> Result<
     let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
     let rules = required.take_rules(&snapshot.config, &snapshot.default_realms);
     let headers = credentials(http, &rules);
-    let identity = verify(&core.verification, &snapshot, required, &rules, &headers, address).await?;
+    let (accepted, identity) = verify(&core.verification, &snapshot, required, &rules, &headers, address).await?;
+    let metadata = identity.metadata(&accepted);
     let set = |(name, value): (&'static HeaderName, _)| HeaderValueOption::set(name.as_str().into(), value);
-    Ok(OkHttpResponse {
+    let allowed = OkHttpResponse {
         headers: identity.into_values().map(set).collect(),
         // The application does not need the key.
         headers_to_remove: headers.keys().map(bytes_of).collect(),
-    })
+    };
+    Ok((allowed, metadata))
 }
 
 /// The text of a route.
@@ -150,7 +155,8 @@ async fn deny(denied: Denied) -> CheckResponse {
         headers: head.headers.iter().map(set).collect(),
         body,
     };
-    CheckResponse { status: status(code), ok_response: None, denied_response: Some(denied) }
+    let dynamic_metadata = Bytes::new();
+    CheckResponse { status: status(code), ok_response: None, denied_response: Some(denied), dynamic_metadata }
 }
 
 fn status(code: Code) -> Option<Status> {

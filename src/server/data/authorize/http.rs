@@ -64,7 +64,8 @@ async fn identify(core: &Core, head: &Parts, peer: Peer) -> Result<Identity, Den
     let mut required = requirements(&snapshot, Ok(route(head.uri.path())))?;
     let address = client_address::behind_gateway(&snapshot.config.data, peer, &head.headers);
     let rules = required.take_rules(&snapshot.config, &snapshot.default_realms);
-    verify(&core.verification, &snapshot, required, &rules, &head.headers, address).await
+    let (_accepted, identity) = verify(&core.verification, &snapshot, required, &rules, &head.headers, address).await?;
+    Ok(identity)
 }
 
 const PATH: &str = "/v1/authorize";

@@ -6,6 +6,7 @@ use axum::{
     body::Bytes,
     http::{HeaderMap, HeaderName, HeaderValue},
 };
+use bulla::claims::{Claims, append_envoy_metadata};
 use uuid::Uuid;
 
 use crate::{assertion::Assertions, clock, verification::Accepted};
@@ -56,6 +57,18 @@ impl Identity {
         }
         let ends = [app_end, id_end, realm_end, scopes_end, expires_end, text.len()];
         Some(Identity { text, ends })
+    }
+
+    /// What Envoy's rate limits and access logs read: a `google.protobuf.Struct`, encoded.
+    pub(super) fn metadata(&self, accepted: &Accepted) -> Bytes {
+        let [app_end, id_end, realm_end, ..] = self.ends;
+        let (app_id, id, realm) = (&self.text[..app_end], &self.text[app_end..id_end], &self.text[id_end..realm_end]);
+        let mut encoded = Vec::with_capacity(256);
+        let scopes = accepted.scopes().iter().map(String::as_str);
+        let meta =
+            accepted.claims().into_iter().flat_map(Claims::meta).map(|(name, note)| (name.as_str(), note.as_str()));
+        append_envoy_metadata(&mut encoded, app_id, id, realm, scopes, meta);
+        encoded.into()
     }
 
     /// The headers, for HTTP.

@@ -95,6 +95,9 @@ pub(super) struct CheckResponse {
     pub(super) denied_response: Option<DeniedHttpResponse>,
     #[prost(message, optional, tag = "3")]
     pub(super) ok_response: Option<OkHttpResponse>,
+    /// A `google.protobuf.Struct`, encoded, which is the same on the wire.
+    #[prost(bytes = "bytes", tag = "4")]
+    pub(super) dynamic_metadata: Bytes,
 }
 
 /// `google.rpc.Status`.

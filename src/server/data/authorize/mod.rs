@@ -18,7 +18,7 @@ use self::{identity::Identity, required::Required};
 use crate::{
     server::{problem::Problem, rejection::Denied, snapshot::Snapshot, verification::KeyVerifier},
     telemetry::limit::LineLimit,
-    verification::Wanted,
+    verification::{Accepted, Wanted},
 };
 
 /// The description of the route.
@@ -56,7 +56,7 @@ async fn verify(
     rules: &CredentialRules,
     headers: &HeaderMap,
     address: Option<IpAddr>,
-) -> Result<Identity, Denied> {
+) -> Result<(Accepted, Identity), Denied> {
     let presented = match verification.credential(headers, rules) {
         Credential::One(presented) => presented,
         Credential::None => return Err(Denied::refused(Refusal::NoCredential, rules)),
@@ -67,13 +67,14 @@ async fn verify(
     match verification.verify(snapshot, presented.expose(), &wanted).await {
         Ok(accepted) => {
             let identity = Identity::of(&accepted, snapshot.assertions(), wanted.audience.as_deref());
-            identity.ok_or_else(|| {
+            let identity = identity.ok_or_else(|| {
                 static LINES: LineLimit = LineLimit::new();
                 if let Some(kept_back) = LINES.allow(Instant::now()) {
                     tracing::error!(id = %accepted.id(), kept_back, "identity of the key does not fit into headers");
                 }
                 Denied::Failed(Problem::internal())
-            })
+            })?;
+            Ok((accepted, identity))
         }
         Err(error) => Err(Denied::by(error, &wanted.scopes, rules)),
     }

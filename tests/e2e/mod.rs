@@ -25,6 +25,7 @@ mod feed;
 mod fleet;
 mod floods;
 mod full_disk;
+mod grpc;
 mod hanging;
 mod headers;
 mod imported;

@@ -4,6 +4,7 @@ pub(super) mod authorize;
 mod batch;
 pub(super) mod feed;
 mod followers;
+mod grpc;
 mod introspect;
 mod jwks;
 mod realms;
@@ -65,6 +66,7 @@ impl Service for DataPlane {
         let answer = match request.request.uri().path() {
             path if authorize::is_authorize(path) => Either::Left(authorize::authorize(self.core, request)),
             authorize::EXT_AUTHZ => Either::Right(authorize::ext_authz(self.core, request).boxed()),
+            _ if grpc::is_grpc(request.request.headers()) => Either::Right(grpc::answer(self.core, request).boxed()),
             _ => return Either::Right(self.others.call(request).boxed()),
         };
         // As a router does it. Over HTTP/2 a body would end the stream with an error.

@@ -27,6 +27,7 @@ use super::{
 use crate::server::{
     client_address,
     core::Core,
+    data::grpc,
     extract::body::{self, Bounds},
     listener::{Peer, PeerRequest},
     problem::Problem,
@@ -49,7 +50,7 @@ pub(in crate::server::data) async fn ext_authz(core: Core, asked: PeerRequest) -
     // Before it is decoded, which bounds its size and its time.
     let request = match body::read_ahead(asked.request, Bounds::check(&core.config.server)).await {
         Ok(request) => request,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => return grpc::refuse(&problem),
     };
     let check = CheckService { core, peer: asked.peer };
     Grpc::new(CheckCodec).unary(check, request).await.map(Body::new)

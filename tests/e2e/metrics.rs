@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use crate::support::{
     deployment::{APP, Deployment},
     http::Http,
+    process::{self, Process},
+    programs,
     server::Server,
 };
 
@@ -80,6 +82,79 @@ impl Drop for Prometheus {
         let _ended_already = self.0.kill();
         let _reaped = self.0.wait();
     }
+}
+
+#[test]
+fn the_parsers_of_python_know_the_type_of_every_family() {
+    const SCRIPT: &str = "\
+import sys
+from prometheus_client import openmetrics, parser
+import prometheus_client.openmetrics.parser
+read = openmetrics.parser if sys.argv[1] == 'openmetrics' else parser
+for family in read.text_string_to_metric_families(sys.stdin.read()):
+    print(family.name, family.type, len(family.samples), bool(family.documentation))
+";
+    let (_deployment, server) = busy();
+    let mut families = Vec::new();
+    for (format, accept) in [("openmetrics", "application/openmetrics-text"), ("classic", "text/plain")] {
+        let (_, shown) = page(&server, accept);
+        let mut parser = Command::new(crate::support::reference::python())
+            .args(["-c", SCRIPT, format])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        parser.stdin.take().expect("its input").write_all(shown.as_bytes()).expect("written");
+        let said = parser.wait_with_output().expect("it ends");
+        assert!(said.status.success(), "{format}");
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        let mut samples_read = 0;
+        for line in said.lines() {
+            let [name, kind, count, documented] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+            assert!(["counter", "gauge", "info", "histogram", "summary"].contains(&kind), "{format}: {line}");
+            assert_eq!(documented, "True", "{format}: {name} has a text");
+            samples_read += count.parse::<usize>().expect("a number");
+        }
+        assert_eq!(samples_read, samples(&shown).len(), "{format}: {said}");
+        families.push(said.lines().count());
+    }
+    assert_eq!(families[0], families[1], "both formats have the same families");
+}
+
+#[test]
+fn victoria_metrics_scrapes_every_sample() {
+    let (deployment, server) = busy();
+    let configuration = format!(
+        "scrape_configs:\n- job_name: bulla\n  scrape_interval: 1s\n  static_configs:\n  - targets: ['{}']\n",
+        server.metrics.address
+    );
+    let file = deployment.file("scrape.yml");
+    std::fs::write(&file, configuration).expect("written");
+    let port = process::free_port();
+    let log = deployment.file("victoria.log");
+    let _scraper = Process::start(
+        &programs::find("victoria-metrics"),
+        |command| {
+            command.arg(format!("-promscrape.config={}", file.display()));
+            command.arg(format!("-storageDataPath={}", deployment.file("victoria").display()));
+            command.arg(format!("-httpListenAddr=127.0.0.1:{port}"));
+            command.arg("-memory.allowedBytes=64MB");
+        },
+        &log,
+    );
+    process::wait_until("victoria-metrics", &log, || process::listens(port));
+    let http = Http::new(&format!("127.0.0.1:{port}"));
+    let (_, shown) = page(&server, "text/plain");
+    let name = |sample: &&str| sample.split(['{', ' ']).next().unwrap_or_default().to_owned();
+    let expected: std::collections::BTreeSet<String> = samples(&shown).iter().map(name).collect();
+    let known = || -> Vec<String> {
+        let answer = http.get("/api/v1/label/__name__/values").json();
+        answer["data"].as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
+    };
+    server.until("a scrape", |_| known().contains(&"bulla_build_info".to_owned()));
+    let known = known();
+    let missing: Vec<_> = expected.iter().filter(|name| !known.contains(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

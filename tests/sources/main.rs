@@ -10,6 +10,7 @@ mod contract;
 mod exec;
 mod file;
 mod modules;
+mod opencryptoki;
 mod parts;
 mod pkcs11;
 mod proxies;

@@ -7,5 +7,6 @@
 mod cluster;
 mod e2e;
 mod gateways;
+mod servers;
 #[allow(dead_code, reason = "each binary uses its part of it")]
 mod support;

@@ -25,6 +25,22 @@ pub(crate) struct IntrospectionRequest {
     pub(crate) ip: Option<String>,
 }
 
+/// RFC 7009 §2.1. Other parameters are ignored.
+#[derive(ToSchema)]
+pub(crate) struct RevocationRequest {
+    /// The API key, or anything else.
+    pub(crate) token: String,
+}
+
+/// What an answer takes beside the key.
+pub(crate) struct Context<'a> {
+    pub(crate) issuer: Option<&'a str>,
+    /// In Unix seconds.
+    pub(crate) now: u64,
+    /// How far from now `exp` may be, in seconds; zero for no bound.
+    pub(crate) max_exp: u64,
+}
+
 /// RFC 7662 §2.2, and what `POST /v1/verify` says beside it.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
@@ -48,10 +64,17 @@ pub(crate) struct ActiveToken {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     client_id: String,
+    /// The key's metadata `username`; without it, the app.
+    username: String,
     sub: String,
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iss: Option<String>,
     #[schema(value_type = schema::ApiKeyId)]
     jti: String,
     iat: u64,
+    /// How long a client may keep the answer: `introspection.max_exp` from now, or when the key expires if that is earlier.
+    /// `expires_at` has the key's own.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,
@@ -64,16 +87,19 @@ pub(crate) struct ActiveToken {
 
 impl Introspection {
     /// The answer about a key that was accepted.
-    pub(crate) fn active(accepted: &Accepted) -> Self {
+    pub(crate) fn active(accepted: &Accepted, Context { issuer, now, max_exp }: Context<'_>) -> Self {
         let key = ActiveKey::new(accepted);
+        let until = (max_exp > 0).then(|| now + max_exp);
         Introspection::Active(Box::new(ActiveToken {
             token_type: "Bearer",
             scope: scope_list(&key.scopes),
             client_id: key.app_id.to_string(),
+            username: key.meta.get("username").cloned().unwrap_or_else(|| key.app_id.to_string()),
             sub: key.app_id.to_string(),
+            iss: issuer.map(str::to_owned),
             jti: key.api_key_id.clone(),
             iat: accepted.issued_at(),
-            exp: accepted.expires_at(),
+            exp: accepted.expires_at().into_iter().chain(until).min(),
             nbf: accepted.claims().and_then(|claims| claims.not_before()),
             aud: accepted.claims().map(|claims| claims.audience().to_vec()).unwrap_or_default(),
             key,

@@ -62,6 +62,7 @@ answers! {
         Problem::certificate("no scopes are mapped to its name");
     Forbidden: Problem::forbidden("issue");
     NoAssertions: Problem::no_assertions();
+    NoEndpoint: Problem::not_found();
     UnknownApiKey: Problem::unknown_api_key();
     UnknownVersion: Problem::unknown_version("the keyring has no version 1: `bulla keyring show` lists those it has");
     TimedOut: Problem::timed_out();

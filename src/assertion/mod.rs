@@ -10,10 +10,10 @@ use bulla::{
 use serde::Serialize;
 use uuid::Uuid;
 
-use self::key::AssertionKey;
+use self::key::{AssertionKey, Kind};
 use crate::{
     api::{jwks::JwkSet, verdict::scope_list},
-    config::AssertionConfig,
+    config::{AssertionConfig, SigningKeyConfig},
     verification::Accepted,
 };
 
@@ -31,6 +31,8 @@ pub(crate) struct Assertions {
 pub(crate) enum AssertionError {
     #[error(transparent)]
     Source(#[from] SourceError),
+    #[error("{0} holds no number that is a key of ES256: make another one, `head -c 32 /dev/urandom | base64`")]
+    Unusable(SourceUri),
     #[error("{0} is the key that signs the revocation feed: assertions need a key of their own")]
     FeedKey(SourceUri),
     #[error("{0} is in the list twice: list every key once")]
@@ -59,12 +61,12 @@ impl Assertions {
         sources: &Sources,
     ) -> Result<Self, AssertionError> {
         let mut keys: Vec<AssertionKey> = Vec::new();
-        for uri in &config.signing_keys {
-            let key = AssertionKey::open(uri, sources)?;
-            if feed.is_some_and(|feed| feed.to_bytes() == key.public_bytes()) {
+        for SigningKeyConfig { source: uri, algorithm } in &config.signing_keys {
+            let key = AssertionKey::open(uri, *algorithm, sources)?;
+            if feed.is_some_and(|feed| feed.to_bytes() == key.seed_id()) {
                 return Err(AssertionError::FeedKey(uri.clone()));
             }
-            if keys.iter().any(|other| other.id() == key.id()) {
+            if keys.iter().any(|other| other.seed_id() == key.seed_id()) {
                 return Err(AssertionError::Twice(uri.clone()));
             }
             keys.push(key);
@@ -87,7 +89,31 @@ impl Assertions {
             realm: realm.as_str(),
             scope: scope_list(accepted.scopes()),
         };
-        Some(self.keys.first()?.sign(&serde_json::to_vec(&claims).ok()?))
+        self.keys.first()?.sign(Kind::Assertion, &serde_json::to_vec(&claims).ok()?)
+    }
+
+    /// A signed answer of introspection (RFC 9701) for the caller `client`.
+    pub(crate) fn sign_introspection(
+        &self,
+        issuer: &str,
+        client: &str,
+        now: u64,
+        answer: &impl Serialize,
+    ) -> Option<String> {
+        #[derive(Serialize)]
+        struct Signed<'a, T> {
+            iss: &'a str,
+            aud: &'a str,
+            iat: u64,
+            token_introspection: &'a T,
+        }
+        let claims = Signed { iss: issuer, aud: client, iat: now, token_introspection: answer };
+        self.keys.first()?.sign(Kind::Introspection, &serde_json::to_vec(&claims).ok()?)
+    }
+
+    /// The algorithm of the key that signs.
+    pub(crate) fn algorithm(&self) -> Option<&'static str> {
+        Some(self.keys.first()?.public().alg)
     }
 
     /// The public keys.

@@ -248,6 +248,26 @@ impl Client {
         self.agent.configure_request(request).timeout_global(Some(TIMEOUT + wait)).build()
     }
 
+    /// Asks with these headers; the answer, whatever its status.
+    pub(super) fn ask(
+        &self,
+        path: &str,
+        headers: &[(String, String)],
+    ) -> Result<ureq::http::Response<ureq::Body>, ClientError> {
+        let unreachable = |error: &dyn std::fmt::Display| ClientError::Unreachable {
+            url: self.shown.clone(),
+            error: error.to_string(),
+        };
+        let mut request = ureq::http::Request::builder().uri(format!("{}{path}", self.url));
+        for (name, value) in headers {
+            // A value that no header can hold is no key, but it counts as a credential.
+            let value = ureq::http::HeaderValue::from_str(value).unwrap_or(ureq::http::HeaderValue::from_static("?"));
+            request = request.header(name, value);
+        }
+        let request = request.body(()).map_err(|error| unreachable(&error))?;
+        self.agent.run(request).map_err(|error| unreachable(&error))
+    }
+
     /// Sends a request with a JSON body or none; the answer's JSON.
     pub(super) fn send<T: DeserializeOwned>(
         &self,

@@ -9,7 +9,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Start", &["quickstart", "init", "serve", "status", "doctor"]),
     ("API keys", &["issue", "verify", "inspect", "revoke", "reveal", "keys"]),
     ("Master keys, fleet and records", &["keyring", "fleet", "edge", "audit", "store", "feed"]),
-    ("Other", &["completions", "help"]),
+    ("Other", &["helper", "completions", "help"]),
 ];
 
 const MORE: &str = "\

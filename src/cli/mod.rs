@@ -14,6 +14,7 @@ mod failure;
 mod feed;
 mod fleet;
 mod help;
+mod helper;
 mod id_argument;
 mod init;
 mod inspect;
@@ -85,6 +86,9 @@ enum Command {
     /// Make, migrate and move the database behind the service
     #[command(subcommand)]
     Store(store::Store),
+    /// Answer servers that do not ask over HTTP: squid, lighttpd, Apache
+    #[command(subcommand)]
+    Helper(helper::Helper),
     Completions(completions::Completions),
 }
 
@@ -170,6 +174,7 @@ fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
         Command::Feed(command) => command.run(config),
         Command::Doctor(command) => command.run(config),
         Command::Status(command) => command.run(config),
+        Command::Helper(command) => command.run(),
         Command::Completions(command) => command.run(),
     }
 }

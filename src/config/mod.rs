@@ -1,10 +1,12 @@
 //! `bulla.toml`: parsed and checked as a whole before anything else happens.
 
+mod assertion;
 mod client_address;
 mod env;
 mod fleet;
 mod follow;
 mod headers;
+mod introspection;
 mod listen;
 mod mistake;
 mod postgres_url;
@@ -25,17 +27,19 @@ use serde::Deserialize;
 use crate::text;
 
 pub(crate) use self::{
+    assertion::{Algorithm, AssertionConfig, SigningKeyConfig},
     client_address::{HeaderField, TrustedProxy},
     fleet::FleetConfig,
     follow::{FollowConfig, OnStale},
     headers::KeyHeaders,
+    introspection::IntrospectionConfig,
     listen::{Listen, Listener, Plane, UnixMode},
     postgres_url::PostgresUrl,
     store::{StoreConfig, StoreTls, StoreUrl},
     tables::{
-        AdminConfig, AssertionConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level,
-        LogConfig, LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy,
-        ServerConfig, VerifyConfig,
+        AdminConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig,
+        LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy, ServerConfig,
+        VerifyConfig,
     },
     time::{Span, parse_span},
     tls::{Clients, TlsConfig, TlsVersion},
@@ -65,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) fleet: FleetConfig,
     #[serde(default)]
     pub(crate) assertion: AssertionConfig,
+    #[serde(default)]
+    pub(crate) introspection: IntrospectionConfig,
     #[serde(default)]
     pub(crate) last_used: LastUsedConfig,
     #[serde(default)]
@@ -262,6 +268,7 @@ impl Config {
         }
         self.fleet.check()?;
         self.assertion.check()?;
+        self.introspection.check()?;
         if self.last_used.flush_interval.0.is_zero() {
             return Err("last_used.flush_interval must be greater than zero".to_owned());
         }
@@ -299,6 +306,7 @@ mod tests {
         assert_eq!(config.last_used, bare.last_used);
         assert_eq!(config.imported, bare.imported);
         assert_eq!(config.assertion, bare.assertion);
+        assert_eq!(config.introspection, bare.introspection);
         assert_eq!(config.feed.valid_for, bare.feed.valid_for);
         assert_eq!(config.fleet, bare.fleet);
         assert_eq!(format!("{:?}", config.log), format!("{:?}", bare.log));

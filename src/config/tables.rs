@@ -122,35 +122,6 @@ pub(crate) struct FeedConfig {
     pub(crate) valid_for: Span,
 }
 
-/// Signed assertions about accepted keys.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct AssertionConfig {
-    /// The seeds of the keys: the first signs, all are published. Without one there are no assertions.
-    pub(crate) signing_keys: Vec<SourceUri>,
-    pub(crate) issuer: String,
-    /// The audience where the route names none.
-    pub(crate) audience: String,
-    pub(crate) valid_for: Span,
-}
-
-impl AssertionConfig {
-    /// Refuses assertions without an issuer or an audience, which no application could check.
-    pub(super) fn check(&self) -> Result<(), String> {
-        if !self.signing_keys.is_empty() && (self.issuer.is_empty() || self.audience.is_empty()) {
-            return Err(
-                "assertion.signing_keys needs assertion.issuer and assertion.audience, which applications compare \
-                 with what they expect"
-                    .to_owned(),
-            );
-        }
-        if self.valid_for.0.as_secs() == 0 {
-            return Err("assertion.valid_for must be at least 1s".to_owned());
-        }
-        Ok(())
-    }
-}
-
 impl ServerConfig {
     /// The memory for bodies, in bytes.
     pub(crate) fn body_memory(&self) -> usize {
@@ -390,17 +361,6 @@ impl Default for SecretConfig {
 impl Default for FeedConfig {
     fn default() -> Self {
         FeedConfig { signing_key: None, valid_for: Span::seconds(60) }
-    }
-}
-
-impl Default for AssertionConfig {
-    fn default() -> Self {
-        AssertionConfig {
-            signing_keys: Vec::new(),
-            issuer: String::new(),
-            audience: String::new(),
-            valid_for: Span::seconds(60),
-        }
     }
 }
 

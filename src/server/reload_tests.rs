@@ -15,7 +15,7 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use bulla::{IssueRequest, claims::Claims, keyring::Reload};
+use bulla::{IssueRequest, claims::Claims, keyring::Reload, source::SourceUri};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
@@ -32,7 +32,8 @@ const REALMS: [&str; 2] = ["live", "test"];
 fn configured(base: &Config, realm: &str) -> Config {
     let mut config = base.clone();
     config.verify.default_realms = vec![realm.to_owned()];
-    config.assertion.signing_keys = vec![format!("file:assertion-{realm}.key").parse().expect("a URI")];
+    config.assertion.signing_keys =
+        vec![format!("file:assertion-{realm}.key").parse::<SourceUri>().expect("a URI").into()];
     (config.assertion.issuer, config.assertion.audience) = (realm.to_owned(), realm.to_owned());
     config
 }

@@ -38,6 +38,7 @@ mod ledger;
 mod limits;
 mod memory;
 mod metrics;
+mod oauth;
 mod one_verdict;
 mod openapi;
 mod permanence;

@@ -23,12 +23,13 @@ const REALM: &str = "acme_live";
 const MAPS: [&str; 3] = ["detail", "meta", "sealed"];
 
 /// Every operation that has an example, in an order in which all can be done.
-const OPERATIONS: [&str; 26] = [
+const OPERATIONS: [&str; 27] = [
     "healthy",
     "ready",
     "verify",
     "verify_batch",
     "introspect",
+    "oauth_metadata",
     "issue",
     "issue_batch",
     "list_api_keys",

@@ -3,7 +3,7 @@
 //! its test.
 
 mod answer;
-mod application;
+pub mod application;
 mod bodies;
 mod clients;
 mod document;
@@ -11,6 +11,7 @@ mod feed;
 mod gateway;
 mod keys;
 mod outcome;
+mod preflight;
 mod question;
 mod rate_limits;
 mod running;
@@ -21,6 +22,8 @@ use keys::Keys;
 use outcome::outcome;
 use question::Question;
 use running::Running;
+
+use crate::support::process;
 
 #[test]
 fn nginx() {
@@ -53,6 +56,25 @@ fn traefik() {
 #[test]
 fn envoy_over_http() {
     table::hold(&ENVOY_HTTP);
+}
+
+#[test]
+fn envoy_checks_the_health_of_bulla_over_grpc() {
+    const CLUSTER: &str = "    - name: bulla\n";
+    let checks = "      health_checks: [{timeout: 1s, interval: 1s, no_traffic_interval: 1s, unhealthy_threshold: 1, \
+                  healthy_threshold: 1, grpc_health_check: {}}]\n      \
+                  common_lb_config: {healthy_panic_threshold: {value: 0}}\n";
+    let mut running = Running::start_with(&ENVOY_GRPC, &[(CLUSTER, &format!("{CLUSTER}{checks}"))]);
+    let keys = Keys::issue(&running.deployment);
+    let ask = |running: &Running| outcome(running, &Question::new(&keys.good, "/orders/7").bearer());
+    let until = |running: &Running, expected: &str| {
+        process::wait_until("envoy's check", &running.folder().join("log"), || ask(running) == expected);
+    };
+    until(&running, outcome::REACHES);
+    running.kill_server();
+    until(&running, "503");
+    running.start_server();
+    until(&running, outcome::REACHES);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Who may introspect API keys on the data plane.
 
 use axum::http::HeaderMap;
-use bulla::layer::CredentialRules;
+use bulla::{
+    ApiKey,
+    layer::{Credential, CredentialRules},
+};
 use ctutils::CtEq;
 use sha2::{Digest, Sha256};
 
-use super::{Caller, browser, certificate, identify, presented};
+use super::{Caller, browser, certificate, identify, identify_by};
 use crate::{
     action::Actor,
     config::Plane,
@@ -39,9 +42,30 @@ impl Callers {
             },
         }
     }
+
+    /// Identifies the caller by a credential that a form holds.
+    pub(in crate::server) async fn identify_by(
+        &self,
+        core: &CoreParts,
+        text: &str,
+        peer: Peer,
+    ) -> Result<Caller, Problem> {
+        match self {
+            Callers::Administrators => identify_by(core, text, peer).await,
+            Callers::Listed => listed_by(core, text, peer),
+        }
+    }
+
+    /// Whether this may be a caller's credential: one of two texts is.
+    pub(in crate::server) fn knows(&self, core: &CoreParts, text: &str) -> bool {
+        match self {
+            Callers::Administrators => text.parse::<ApiKey>().is_ok(),
+            Callers::Listed => name_of(core, text).is_some(),
+        }
+    }
 }
 
-/// The caller whose token this is.
+/// The caller whose token is in the headers.
 fn listed(core: &CoreParts, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
     let refuse = |problem: Problem| {
         core.metrics.admin_refused.inc();
@@ -50,18 +74,28 @@ fn listed(core: &CoreParts, headers: &HeaderMap, peer: Peer) -> Result<Caller, P
     if browser::may_use_a_login(headers) {
         return Err(refuse(Problem::login_of_a_page()));
     }
-    let token = presented(headers).map_err(refuse)?;
-    let hash: [u8; 32] = Sha256::digest(token.expose()).into();
+    match CredentialRules::usual().read(headers, |text| name_of(core, text).is_some()) {
+        Credential::One(token) => listed_by(core, token.expose(), peer),
+        Credential::None => Err(refuse(Problem::unauthorized())),
+        Credential::Several => Err(refuse(Problem::several_credentials())),
+    }
+}
+
+/// The caller whose token this is.
+fn listed_by(core: &CoreParts, token: &str, peer: Peer) -> Result<Caller, Problem> {
+    let name = name_of(core, token).ok_or_else(|| {
+        core.metrics.admin_refused.inc();
+        Problem::unauthorized()
+    })?;
+    let actor = Actor::listed(&name, peer.0.map(|peer| peer.ip()));
+    Ok(Caller::new(actor, &[Scope::Read.to_string()]))
+}
+
+/// What the configuration calls the holder of this token.
+fn name_of(core: &CoreParts, token: &str) -> Option<String> {
+    let hash: [u8; 32] = Sha256::digest(token).into();
     let snapshot = core.snapshot();
     let callers = snapshot.config.follow.iter().flat_map(|follow| &follow.callers);
-    let mut found = None;
     // All are compared, so that the time says nothing.
-    for (name, known) in callers {
-        if known.0.ct_eq(&hash).to_bool() {
-            found = Some(name);
-        }
-    }
-    let name = found.ok_or_else(|| refuse(Problem::unauthorized()))?;
-    let actor = Actor::listed(name, peer.0.map(|peer| peer.ip()));
-    Ok(Caller::new(actor, &[Scope::Read.to_string()]))
+    callers.fold(None, |found, (name, known)| if known.0.ct_eq(&hash).to_bool() { Some(name.clone()) } else { found })
 }

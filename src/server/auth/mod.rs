@@ -70,8 +70,17 @@ pub(in crate::server) async fn identify(core: &CoreParts, headers: &HeaderMap, p
         return Err(refuse(Problem::login_of_a_page()));
     }
     let text = presented(headers).map_err(refuse)?;
+    identify_by(core, text.expose(), peer).await
+}
+
+/// Identifies the caller by its API key.
+async fn identify_by(core: &CoreParts, text: &str, peer: Peer) -> Result<Caller, Problem> {
+    let refuse = |problem: Problem| {
+        core.metrics.admin_refused.inc();
+        problem
+    };
     let address = peer.0.map(|peer| peer.ip());
-    match core.verification.verify(&core.live.load_full(), text.expose(), &wanted(peer)).await {
+    match core.verification.verify(&core.live.load_full(), text, &wanted(peer)).await {
         Ok(accepted) => Ok(Caller {
             app_id: Some(accepted.app_id()),
             ..Caller::new(Actor::api_key(accepted.id(), address), accepted.scopes())
@@ -121,6 +130,12 @@ impl Caller {
         self.actor.clone()
     }
 
+    /// What the configuration calls it: the id of its API key, or the name of its token or certificate.
+    pub(in crate::server) fn name(&self) -> String {
+        let name = &self.actor.name;
+        ["caller:", "cert:"].into_iter().find_map(|kind| name.strip_prefix(kind)).unwrap_or(name).to_owned()
+    }
+
     /// The app of the caller's API key; none of one with a certificate.
     pub(in crate::server) fn app_id(&self) -> Option<Uuid> {
         self.app_id
@@ -155,8 +170,9 @@ impl Caller {
             return Ok(());
         }
         core.metrics.admin_refused.inc();
-        let names = permissions.iter().map(|one| one.scope.name());
-        Err(Problem::forbidden(&names.collect::<Vec<_>>().join("` or `")))
+        let mut names: Vec<_> = permissions.iter().map(|one| one.scope.name()).collect();
+        names.dedup();
+        Err(Problem::forbidden(&names.join("` or `")))
     }
 }
 

@@ -5,8 +5,9 @@ mod batch;
 pub(super) mod feed;
 mod followers;
 mod grpc;
-mod introspect;
 mod jwks;
+mod oauth;
+mod rabbitmq;
 mod realms;
 mod self_revoke;
 mod snapshot;
@@ -55,6 +56,7 @@ impl DataPlane {
     /// That of an edge: what verifies, and nothing else.
     pub(super) fn of_edge(core: Core) -> Self {
         let (router, _description) = verifying_routes().split_for_parts();
+        let router = router.route("/.well-known/oauth-authorization-server", get(oauth::metadata::of_edge));
         DataPlane { others: with_fallbacks(router, core.clone()), core }
     }
 }
@@ -89,6 +91,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(followers::report))
         .routes(routes!(followers::uses))
         .routes(routes!(self_revoke::self_revoke))
+        .routes(routes!(oauth::revoke::revoke))
+        .routes(routes!(oauth::metadata::of_node))
 }
 
 /// Those that verify, which need neither store nor keyring.
@@ -99,7 +103,8 @@ where
     OpenApiRouter::default()
         .routes(routes!(verify::verify))
         .routes(routes!(batch::verify_batch))
-        .routes(routes!(introspect::introspect))
+        .routes(routes!(oauth::introspect::introspect))
+        .routes(routes!(rabbitmq::rabbitmq))
         .merge(OpenApiRouter::with_openapi(openapi::authorize()))
         .routes(routes!(jwks::jwks))
         .routes(routes!(healthy))

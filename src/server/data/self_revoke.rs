@@ -30,7 +30,7 @@ use crate::{
 /// mistake.
 const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header, and takes neither a body nor a query: a key that \
     these name would live on. Show the key that is to be revoked in the header, or revoke it by its id on the admin plane \
-    (`DELETE /v1/api-keys/{id}`)";
+    (`DELETE /v1/api-keys/{id}`). A client of RFC 7009 asks at `POST /v1/revoke`";
 
 /// Revokes the presented API key.
 ///

@@ -50,6 +50,7 @@ fn of(operation: &str) -> Option<(Option<Value>, Value)> {
             json!({"results": [active(), {"active": false}]}),
         ),
         "introspect" => (Some(json!({"token": KEY, "realm": "acme_live"})), introspected()),
+        "oauth_metadata" => (None, metadata()),
         "self_revoke" | "revoke" => (None, taken("revoked", true)),
         "healthy" => (None, json!("ok\n")),
         "ready" => (None, json!({"ready": true, "keyring_serial": 2, "active_version": 1, "degraded": []})),
@@ -118,10 +119,22 @@ fn fleet() -> Value {
     json!({"log_id": LOG_ID, "end": 17, "followers": [shown], "next_after": null})
 }
 
+/// What clients of OAuth 2.0 are told, without assertions.
+fn metadata() -> Value {
+    let methods = ["client_secret_basic", "client_secret_post"];
+    json!({
+        "issuer": "https://bulla.example", "response_types_supported": [], "grant_types_supported": [],
+        "introspection_endpoint": "https://bulla.example/v1/introspect",
+        "introspection_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint": "https://bulla.example/v1/revoke", "revocation_endpoint_auth_methods_supported": methods,
+    })
+}
+
 fn introspected() -> Value {
     let mut token = active();
     let more = json!({
-        "token_type": "Bearer", "scope": "read write", "client_id": APP, "sub": APP, "jti": ID, "iat": 1_795_000_000,
+        "token_type": "Bearer", "scope": "read write", "client_id": APP, "username": APP, "sub": APP, "jti": ID, "iat": 1_795_000_000,
+        "exp": 1_795_000_060,
     });
     if let (Some(token), Value::Object(more)) = (token.as_object_mut(), more) {
         token.extend(more);

@@ -60,6 +60,7 @@ pages! {
     scanners_runs: "docs/SCANNERS.md",
     secrets_runs: "docs/SECRETS.md",
     security_runs: "docs/SECURITY.md",
+    servers_run: "docs/SERVERS.md",
     static_feed_runs: "docs/STATIC_FEED.md",
     testing_runs: "docs/TESTING.md",
     threats_runs: "docs/THREATS.md",

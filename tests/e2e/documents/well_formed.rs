@@ -17,7 +17,7 @@ pub fn well_formed(example: &Example) -> Option<String> {
         }),
         "toml" if example.not_run.is_none() => configuration(&example.text).and_then(said),
         "console" | "sh" | "toml" | "text" | "http" | "rust" | "python" | "csv" | "ini" | "nginx" | "haproxy"
-        | "lua" | "caddyfile" | "yaml" => None,
+        | "lua" | "caddyfile" | "yaml" | "apache" | "javascript" => None,
         other => said(format!("{other:?} is no language of these pages")),
     }
 }

@@ -14,7 +14,7 @@ use std::{net::IpAddr, time::Instant};
 use axum::http::HeaderMap;
 use bulla::layer::{Credential, CredentialRules, Refusal};
 
-use self::{identity::Identity, required::Required};
+use self::identity::Identity;
 use crate::{
     server::{problem::Problem, rejection::Denied, snapshot::Snapshot, verification::KeyVerifier},
     telemetry::limit::LineLimit,
@@ -26,7 +26,13 @@ pub(in crate::server) use self::http::__path_authorize;
 pub(super) use self::{
     grpc::{PATH as EXT_AUTHZ, ext_authz},
     http::{authorize, is_authorize},
+    required::Required,
 };
+
+/// Reads the requirements of a server that asks in another way.
+pub(super) fn requirements_of(snapshot: &Snapshot, text: &str) -> Result<Required, Denied> {
+    requirements(snapshot, Ok(Some(text)))
+}
 
 /// Reads the requirements of a route; the defaults without a text.
 fn requirements(snapshot: &Snapshot, route: Result<Option<&str>, String>) -> Result<Required, Denied> {

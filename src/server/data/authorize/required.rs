@@ -13,10 +13,10 @@ const MAX_NAMES: usize = 64;
 
 /// The requirements of a route. Without any, the configured defaults count.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Required {
-    pub(super) realms: Vec<Realm>,
-    pub(super) scopes: Vec<String>,
-    pub(super) audience: Option<String>,
+pub(in crate::server::data) struct Required {
+    pub(in crate::server::data) realms: Vec<Realm>,
+    pub(in crate::server::data) scopes: Vec<String>,
+    pub(in crate::server::data) audience: Option<String>,
     /// Where the key is read from; where the realms say, without it.
     from: Option<CredentialRules>,
 }

@@ -1,0 +1,26 @@
+//! `bulla helper`: programs between bulla and servers that ask in another way than over HTTP.
+
+mod authorize;
+mod fastcgi;
+mod squid;
+
+use clap::Subcommand;
+
+use super::Outcome;
+
+#[derive(Subcommand)]
+pub(super) enum Helper {
+    /// Answer squid, which runs this as a program for Basic or for an external ACL
+    Squid(squid::Squid),
+    /// Answer lighttpd, Apache and others as a FastCGI authorizer
+    Fastcgi(fastcgi::Fastcgi),
+}
+
+impl Helper {
+    pub(super) fn run(self) -> Outcome {
+        match self {
+            Helper::Squid(command) => command.run(),
+            Helper::Fastcgi(command) => command.run(),
+        }
+    }
+}

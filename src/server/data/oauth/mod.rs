@@ -1,0 +1,173 @@
+//! The endpoints that clients of OAuth 2.0 speak: introspection (RFC 7662), revocation (RFC 7009), and where both are (RFC 8414).
+//! A client presents an API key of the realm `bulla`, as `client_secret_basic` or `client_secret_post` say (RFC 6749, section
+//! 2.3.1), or as everywhere else.
+
+pub(super) mod introspect;
+pub(super) mod metadata;
+pub(super) mod revoke;
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Json,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bulla::layer::{Credential, CredentialRules};
+use serde::Serialize;
+
+use crate::{
+    api::problem::Document,
+    server::{
+        auth::{Caller, Permission},
+        core::CoreParts,
+        extract::body::{self, Bounds},
+        listener::Peer,
+        problem::Problem,
+        stream_credential::RECHECK_INTERVAL,
+    },
+    tls::ClientCertificate,
+};
+
+/// No cache keeps what is said about a key.
+const NO_STORE: (header::HeaderName, HeaderValue) = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+
+/// A problem with the members of RFC 6749, section 5.2, beside its own.
+pub(super) struct OauthProblem(Problem);
+
+impl From<Problem> for OauthProblem {
+    fn from(problem: Problem) -> Self {
+        OauthProblem(problem)
+    }
+}
+
+impl IntoResponse for OauthProblem {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            #[serde(flatten)]
+            problem: Document<'a>,
+            error: &'static str,
+            error_description: &'a str,
+        }
+        let OauthProblem(problem) = self;
+        let error = match problem.status {
+            StatusCode::UNAUTHORIZED => "invalid_client",
+            StatusCode::FORBIDDEN => "unauthorized_client",
+            StatusCode::SERVICE_UNAVAILABLE => "temporarily_unavailable",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request",
+        };
+        let body = serde_json::to_vec(&Body { problem: problem.document(), error, error_description: &problem.detail });
+        let body = body.unwrap_or_default();
+        let (mut head, _same) = problem.into_response().into_parts();
+        head.headers.extend([NO_STORE]);
+        Response::from_parts(head, body.into())
+    }
+}
+
+/// A form with the client's credential or without it, from a client that was identified.
+pub(super) struct Asked {
+    pub(super) caller: Caller,
+    /// What the client calls itself, where that is not its API key.
+    pub(super) client_id: Option<String>,
+    pub(super) form: Form,
+}
+
+/// A form.
+pub(in crate::server::data) struct Form(Vec<u8>);
+
+impl Form {
+    /// Reads a body of this media type.
+    pub(in crate::server::data) async fn read(request: Request, bounds: Bounds) -> Result<Self, Problem> {
+        body::form(request, bounds).await.map(Form)
+    }
+
+    /// The value of a field that may be there once.
+    pub(in crate::server::data) fn once(&self, wanted: &str) -> Result<Option<String>, Problem> {
+        let mut values =
+            form_urlencoded::parse(&self.0).filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
+        match (values.next(), values.next()) {
+            (value, None) => Ok(value),
+            (_, Some(_)) => Err(Problem::bad_request(format!("the form may hold `{wanted}` once"))),
+        }
+    }
+}
+
+/// Reads the form of a client that has one of the permissions.
+pub(super) async fn ask(
+    core: &CoreParts,
+    headers: &HeaderMap,
+    client: Option<&Arc<ClientCertificate>>,
+    peer: Peer,
+    request: Request,
+    permissions: &[Permission],
+) -> Result<Asked, Problem> {
+    let client = client.map(|client| &**client);
+    let bounds = Bounds::single(&core.config.server);
+    // A certificate counts where no API key is presented; so the form may be a client's that posts its key.
+    let in_header = CredentialRules::usual().is_presented(headers) || client.is_some();
+    if !in_header {
+        // Whatever else is wrong with it, the request has no credential.
+        let form = Form::read(request, bounds).await.map_err(|problem| match problem.status {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => refused(core),
+            _ => problem,
+        })?;
+        let (caller, client_id) = posted(core, &form, peer).await?;
+        caller.needs_one_of(core, permissions)?;
+        return Ok(Asked { caller, client_id, form });
+    }
+    let mut caller = core.callers.identify(core, headers, client, peer).await?;
+    caller.needs_one_of(core, permissions)?;
+    let asked = Instant::now();
+    let form = Form::read(request, bounds).await?;
+    if asked.elapsed() >= RECHECK_INTERVAL {
+        // The caller's key may have been ended while the body was on its way.
+        caller = core.callers.identify(core, headers, client, peer).await?;
+        caller.needs_one_of(core, permissions)?;
+    }
+    let name = match CredentialRules::usual().read(headers, |text| core.callers.knows(core, text)) {
+        Credential::One(key) => user_name(headers).filter(|name| name != key.expose()),
+        _ => None,
+    };
+    Ok(Asked { caller, client_id: name.or(form.once("client_id")?.filter(|id| !id.is_empty())), form })
+}
+
+/// `client_secret_post`: the API key is `client_id` or `client_secret`, whatever the other one is.
+async fn posted(core: &CoreParts, form: &Form, peer: Peer) -> Result<(Caller, Option<String>), Problem> {
+    let (id, secret) = (form.once("client_id")?.unwrap_or_default(), form.once("client_secret")?.unwrap_or_default());
+    let (key, name) = match (core.callers.knows(core, &id), core.callers.knows(core, &secret)) {
+        (true, true) => return Err(Problem::several_credentials()),
+        (true, false) => (id, None),
+        (false, _) if !secret.is_empty() => (secret, Some(id).filter(|id| !id.is_empty())),
+        (false, _) => (id, None),
+    };
+    if key.is_empty() {
+        return Err(refused(core));
+    }
+    Ok((core.callers.identify_by(core, &key, peer).await?, name))
+}
+
+fn refused(core: &CoreParts) -> Problem {
+    core.metrics.admin_refused.inc();
+    Problem::unauthorized()
+}
+
+/// The user name of Basic, decoded.
+fn user_name(headers: &HeaderMap) -> Option<String> {
+    use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let encoded = value.split_once(' ').filter(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))?.1;
+    let pair = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
+    let name = pair.split_once(':')?.0;
+    // Form-encoded (RFC 6749, section 2.3.1), which a plain name is, too.
+    let pair = format!("{name}=");
+    let (decoded, _) = form_urlencoded::parse(pair.as_bytes()).next()?;
+    (!decoded.is_empty()).then(|| decoded.into_owned())
+}
+
+/// An answer in JSON, which no cache keeps.
+fn answer(body: impl Serialize) -> Response {
+    ([NO_STORE], Json(body)).into_response()
+}

@@ -1,0 +1,67 @@
+//! `POST /v1/revoke`: token revocation (RFC 7009), by a client that may revoke.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Extension, Request, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+
+use super::{Asked, NO_STORE, OauthProblem, ask};
+use crate::{
+    action::revoke::RevokeContext,
+    api::{
+        introspect::RevocationRequest,
+        responses::{BodyProblems, Credential, Internal, Unavailable},
+    },
+    clock,
+    scope::Scope,
+    server::{App, auth::Permission, blocking, door::Door, listener::Peer, problem::Problem},
+    tls::ClientCertificate,
+};
+
+/// Revokes an API key (RFC 7009).
+///
+/// With an administrator's API key that has the scope `revoke`, for all realms or for that of the key. A text that is no genuine API
+/// key is answered alike, with 200 and no body.
+#[utoipa::path(
+    post, path = "/v1/revoke", operation_id = "revoke_token",
+    request_body(content_type = "application/x-www-form-urlencoded", content = RevocationRequest),
+    responses(
+        (status = 200, description = "It is revoked, or never was a key.", headers(("Cache-Control" = String))),
+        BodyProblems, Credential, Internal, Unavailable,
+    )
+)]
+pub(in crate::server::data) async fn revoke(
+    State(app): State<Arc<App>>,
+    peer: Peer,
+    door: Door,
+    headers: HeaderMap,
+    client: Option<Extension<Arc<ClientCertificate>>>,
+    request: Request,
+) -> Result<Response, OauthProblem> {
+    let client = client.map(|Extension(client)| client);
+    // For which realm shows when the key is known.
+    let realms = app.config.all_realms();
+    let one: Vec<_> = realms.iter().map(|realm| Permission::in_realm(Scope::Revoke, *realm)).collect();
+    let Asked { caller, form, .. } = ask(&app, &headers, client.as_ref(), peer, request, &one).await?;
+    let token = form.once("token")?.ok_or_else(|| Problem::bad_request("the form has to hold `token`"))?;
+    let RevocationRequest { token } = RevocationRequest { token };
+    let snapshot = door.enter();
+    let ids = app.verification.keys_to_end(&snapshot, &token).await.map_err(|_| Problem::could_not_tell())?;
+    for id in &ids {
+        caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
+    }
+    if !ids.is_empty() {
+        let actor = caller.actor();
+        let revoked = blocking::run(move || {
+            let context = RevokeContext { store: &*app.store, actor: &actor, now: clock::now(), reason: None };
+            context.revoke_same(&ids, "api_key.revoke")?;
+            app.catch_up()?;
+            Ok::<_, Problem>(())
+        });
+        revoked.await??;
+    }
+    Ok((StatusCode::OK, [NO_STORE]).into_response())
+}

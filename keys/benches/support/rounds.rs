@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, time::Instant};
 
-const ROUNDS: usize = 301;
+pub(crate) const ROUNDS: usize = 301;
 const ITERATIONS: u32 = 2_000;
 
 pub(crate) struct Contender<'a> {
@@ -59,16 +59,19 @@ pub(crate) fn times_of(contenders: &mut [Contender<'_>], rounds: usize, steps: u
     times
 }
 
-/// Runs the contenders and prints medians and the ratios to the first.
+/// Runs the contenders for so many rounds and prints medians and the ratios to the first two.
 #[allow(dead_code, reason = "not every benchmark prints the contenders one by one")]
-pub(crate) fn run(mut contenders: Vec<Contender<'_>>) {
-    let times = times(&mut contenders);
-    println!("{:<40} {:>10} {:>24}", "", "ns median", "ratio to the first (95 %)");
+pub(crate) fn run(mut contenders: Vec<Contender<'_>>, rounds: usize) {
+    let times = times_of(&mut contenders, rounds, ITERATIONS);
+    println!("{:<40} {:>10}    ratio to the first, and to the second (95 %)", "", "ns median");
     for (contender, own) in contenders.iter().zip(&times) {
-        let mut ratios: Vec<f64> = own.iter().zip(&times[0]).map(|(own, first)| own / first).collect();
-        let (low, middle, high) = median_with_interval(&mut ratios);
+        let ratio = |to: usize| {
+            let mut ratios: Vec<f64> = own.iter().zip(&times[to]).map(|(own, other)| own / other).collect();
+            let (low, middle, high) = median_with_interval(&mut ratios);
+            format!("{middle:.2} ({low:.2} … {high:.2})")
+        };
         let (_, time, _) = median_with_interval(&mut own.clone());
-        println!("{:<40} {time:>10.0} {middle:>10.2} ({low:.2} … {high:.2})", contender.name);
+        println!("{:<40} {time:>10.1}    {}    {}", contender.name, ratio(0), ratio(1));
     }
 }
 

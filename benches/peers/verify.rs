@@ -1,18 +1,21 @@
-//! `cargo bench -p bulla --bench verify`: bulla's verify beside the raw cipher and its peers, in one run on one core.
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml`: bulla's verify beside the bare ciphers of three libraries and
+//! beside tokens of others, in one run on one core.
 //!
 //! Each round times every contender once, in turn; printed are the median over the rounds and the median of the ratios
-//! to the raw cipher of the same round, so that a drifting clock speed touches all alike.
+//! to `aes-gcm` and to `ring` of the same round, so that a drifting clock speed touches all alike. Built with
+//! `--no-default-features` it leaves the tokens of others out. An argument sets the rounds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "support/forged.rs"]
+mod ciphers;
+#[path = "../../keys/benches/support/forged.rs"]
 mod forged;
-#[path = "support/keyring.rs"]
+#[path = "../../keys/benches/support/keyring.rs"]
 mod keyring;
-#[path = "support/raw.rs"]
-mod raw;
-#[path = "support/rounds.rs"]
+#[path = "../../keys/benches/support/rounds.rs"]
 mod rounds;
+#[cfg(feature = "tokens")]
+mod tokens;
 
 use std::sync::Arc;
 
@@ -46,7 +49,9 @@ fn main() {
     let scoped_expected = expected.scopes(&["orders.read"]);
 
     let mut contenders = vec![
-        raw::open(),
+        ciphers::aes_gcm(),
+        ciphers::ring(),
+        ciphers::aws_lc(),
         Contender::over("bulla verify, accepted", accepted.clone(), |text| empty.verify(text, &expected, NOW).is_ok()),
     ];
     contenders.push(Contender::over("bulla verify, accepted, 1 M revoked", accepted, |text| {
@@ -67,11 +72,18 @@ fn main() {
     contenders.push(Contender::over("bulla verify, accepted, one scope", scoped, |text| {
         empty.verify(text, &scoped_expected, NOW).is_ok()
     }));
+    let bound = Claims::new().with_scopes(["orders.read", "orders.write"]).with_audience(["shop.example.com"]);
+    let bound_expected = expected.scopes(&["orders.read"]).audience("shop.example.com");
+    contenders.push(Contender::over("bulla verify, scopes, audience, expiry", issue(&suite1, bound), |text| {
+        empty.verify(text, &bound_expected, NOW).is_ok()
+    }));
     contenders.push(Contender::over("bulla verify, accepted, suite 2", issue(&suite2, Claims::new()), |text| {
         xaes.verify(text, &expected, NOW).is_ok()
     }));
-    contenders.extend([fernet(), branca(), paseto(), jwt()]);
-    run(contenders);
+    #[cfg(feature = "tokens")]
+    contenders.extend(tokens::all());
+    let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok());
+    run(contenders, rounds.unwrap_or(rounds::ROUNDS));
 }
 
 fn issue(keyring: &Keyring, claims: Claims) -> Vec<String> {
@@ -85,48 +97,4 @@ fn issue_ids(keyring: &Keyring, count: usize) -> Revocations {
     let issuer = Issuer::new(keyring);
     let request = IssueRequest { realm: realm(), app_id: keyring::APP, expires_at: None, claims: Claims::new() };
     (0..count).map(|_| -> ApiKeyId { issuer.issue(&request, NOW).expect("an API key").id() }).collect()
-}
-
-fn fernet() -> Contender<'static> {
-    let cipher = fernet::Fernet::new(&fernet::Fernet::generate_key()).expect("a key");
-    let tokens: Vec<String> = (0..KEYS).map(|_| cipher.encrypt(keyring::APP.as_bytes())).collect();
-    Contender::over("Fernet (fernet 0.2)", tokens, move |token| cipher.decrypt(token).is_ok())
-}
-
-fn branca() -> Contender<'static> {
-    let key = [7; 32];
-    let tokens =
-        (0..KEYS).map(|_| branca::encode(keyring::APP.as_bytes(), &key, NOW as u32).expect("a token")).collect();
-    Contender::over("Branca (branca 0.10)", tokens, move |token| branca::decode(token, &key, 0).is_ok())
-}
-
-fn paseto() -> Contender<'static> {
-    use pasetors::{
-        Local,
-        keys::SymmetricKey,
-        token::UntrustedToken,
-        version4::{LocalToken, V4},
-    };
-    let key = SymmetricKey::<V4>::from(&[7; 32]).expect("a key");
-    // A PASETO's message is UTF-8.
-    let seal = || LocalToken::encrypt(&key, keyring::APP.to_string().as_bytes(), None, None).expect("a token");
-    let tokens = (0..KEYS).map(|_| seal()).collect();
-    Contender::over("PASETO v4.local (pasetors 0.8)", tokens, move |token| {
-        let token = UntrustedToken::<Local, V4>::try_from(token).expect("a token");
-        LocalToken::decrypt(&key, &token, None, None).is_ok()
-    })
-}
-
-fn jwt() -> Contender<'static> {
-    use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
-    #[derive(serde::Serialize, serde::Deserialize)]
-    struct Body {
-        sub: String,
-        exp: u64,
-    }
-    let body = Body { sub: keyring::APP.to_string(), exp: u64::from(u32::MAX) };
-    let seal = || encode(&Header::default(), &body, &EncodingKey::from_secret(&[7; 32])).expect("a token");
-    let tokens: Vec<String> = (0..KEYS).map(|_| seal()).collect();
-    let (key, rules) = (DecodingKey::from_secret(&[7; 32]), Validation::new(Algorithm::HS256));
-    Contender::over("JWT HS256 (jsonwebtoken 11)", tokens, move |token| decode::<Body>(token, &key, &rules).is_ok())
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{claims::Claims, realm::Realm};
+use crate::{claims::View, realm::Realm};
 
 /// The realms, scopes, audience and client address that a key must fit. It borrows its texts; [`OwnedExpectations`] keeps them.
 ///
@@ -101,13 +101,11 @@ impl OwnedExpectations {
 
 impl Scopes<'_> {
     /// Whether a key with these claims has all of them.
-    #[inline]
-    pub(crate) fn are_granted_by(&self, claims: Option<&Claims>) -> bool {
-        match (&self.0, claims) {
-            (List::Borrowed(wanted), Some(claims)) => claims.grants(wanted),
-            (List::Owned(wanted), Some(claims)) => claims.grants(wanted),
-            (List::Borrowed(wanted), None) => wanted.is_empty(),
-            (List::Owned(wanted), None) => wanted.is_empty(),
+    #[inline(always)]
+    pub(crate) fn are_granted_by(&self, claims: &View<'_>) -> bool {
+        match &self.0 {
+            List::Borrowed(wanted) => claims.grants(wanted),
+            List::Owned(wanted) => claims.grants(wanted),
         }
     }
 }

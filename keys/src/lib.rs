@@ -103,6 +103,7 @@ pub mod source;
 mod suite;
 #[cfg(any(feature = "follow", feature = "vault-transit"))]
 mod tcp;
+mod vector;
 mod verifier;
 
 /// The traits of [`Issuer::issue_with`] come from this version of the crate.

@@ -9,6 +9,7 @@ use crate::imported::Key;
 
 /// An accepted API key.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "in a box an accepted key would be allocated")]
 pub(crate) enum Accepted {
     Sealed(Verified),
     Imported(Arc<Key>),

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 pub use self::id::{ApiKeyId, ApiKeyIdError};
 use self::text::Parts;
-use crate::rejection::Rejection;
+use crate::{rejection::Rejection, vector::Body};
 
 /// An API key with a right shape and checksum; only a [`Verifier`](crate::verifier::Verifier) finds out whether it is genuine.
 ///
@@ -51,11 +51,11 @@ impl FromStr for ApiKey {
 
     fn from_str(text: &str) -> Result<Self, Rejection> {
         let parts = Parts::split(text)?;
-        let realm = parts.realm.parse().map_err(|_| Rejection::Malformed)?;
-        let mut buffer = [0; _];
-        let (id, _) = parts.body(None, &mut buffer)?;
+        let realm = parts.realm().ok_or(Rejection::Malformed)?;
+        let mut body = Body::new();
+        parts.body(&mut body)?;
         parts.check_secret()?;
-        let id = ApiKeyId::new(realm, *id);
+        let id = ApiKeyId::new(realm, *body.id());
         Ok(ApiKey { text: Zeroizing::new(text.to_owned()), id, has_secret: parts.secret.is_some() })
     }
 }

@@ -3,17 +3,17 @@
 
 #[cfg(test)]
 use super::GROUP_DIGITS;
+use super::{NO_DIGIT, VALUES};
+#[cfg(target_arch = "x86_64")]
+use crate::vector;
 
 /// The value of the group at the front of `text`, or `None` when a character is no digit or the value exceeds 64 bits.
 #[inline(always)]
 pub(super) fn decode_group(text: &[u8]) -> Option<u64> {
     #[cfg(target_arch = "x86_64")]
     {
-        #[allow(unsafe_code)]
-        // SAFETY: SSE2 is part of x86-64 itself.
-        unsafe {
-            vector::decode_group(text)
-        }
+        let (eight, three) = vector::decode_group(text)?;
+        join(eight, three)
     }
     #[cfg(not(target_arch = "x86_64"))]
     {
@@ -21,77 +21,28 @@ pub(super) fn decode_group(text: &[u8]) -> Option<u64> {
     }
 }
 
+/// The value of the last digits of `text`, at most 10 of them.
+#[inline(always)]
+pub(super) fn decode_last(text: &[u8], digits: usize) -> Option<u64> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(window) = text.last_chunk() {
+        let (eight, three) = vector::decode_last(window, digits)?;
+        return join(eight, three);
+    }
+    one_by_one(text.get(text.len().checked_sub(digits)?..)?)
+}
+
+fn one_by_one(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0u64, |value, character| match VALUES[usize::from(*character)] {
+        NO_DIGIT => None,
+        digit => value.checked_mul(62)?.checked_add(u64::from(digit)),
+    })
+}
+
 /// Eight digits and three make the value; only this last step can exceed 64 bits, since 62^11 does and 62^10 does not.
 #[inline(always)]
 fn join(eight: u64, three: u64) -> Option<u64> {
     eight.checked_mul(62u64.pow(3))?.checked_add(three)
-}
-
-#[cfg(target_arch = "x86_64")]
-mod vector {
-    use std::arch::x86_64::{
-        __m128i, _mm_add_epi16, _mm_and_si128, _mm_andnot_si128, _mm_cmpgt_epi8, _mm_cvtsi128_si64, _mm_madd_epi16,
-        _mm_movemask_epi8, _mm_mullo_epi16, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8, _mm_setr_epi8, _mm_setr_epi16,
-        _mm_srli_epi16, _mm_sub_epi8, _mm_unpackhi_epi64,
-    };
-
-    use super::{super::GROUP_DIGITS, join};
-
-    const WIDTH: usize = 16;
-    const ALL_DIGITS: i32 = (1 << GROUP_DIGITS) - 1;
-
-    #[inline]
-    #[target_feature(enable = "sse2")]
-    pub(super) fn decode_group(text: &[u8]) -> Option<u64> {
-        let characters = match text.first_chunk::<WIDTH>() {
-            Some(window) => load(window),
-            None => load(&padded(text)),
-        };
-        // Bytes from 0x80 are negative here, and so in none of the ranges.
-        let above = |byte: u8| _mm_cmpgt_epi8(characters, _mm_set1_epi8(byte as i8));
-        let (upper, lower) = (above(b'A' - 1), above(b'a' - 1));
-        let inside = _mm_or_si128(
-            _mm_andnot_si128(above(b'9'), above(b'0' - 1)),
-            _mm_or_si128(_mm_andnot_si128(above(b'Z'), upper), _mm_andnot_si128(above(b'z'), lower)),
-        );
-        if _mm_movemask_epi8(inside) & ALL_DIGITS != ALL_DIGITS {
-            return None;
-        }
-        // 'A' comes 7 characters after the place of digit 10, 'a' 6 more after that of digit 36.
-        let letters = _mm_or_si128(
-            _mm_and_si128(_mm_andnot_si128(lower, upper), _mm_set1_epi8(7)),
-            _mm_and_si128(lower, _mm_set1_epi8(13)),
-        );
-        let digits = _mm_sub_epi8(_mm_sub_epi8(characters, _mm_set1_epi8(b'0' as i8)), letters);
-        let digits = _mm_and_si128(digits, _mm_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0));
-        // Pairs of digits in 16 bits, the eleventh alone; then four, four and the last three in 32 bits.
-        let first = _mm_and_si128(digits, _mm_setr_epi16(0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff));
-        let pairs = _mm_add_epi16(
-            _mm_mullo_epi16(first, _mm_setr_epi16(62, 62, 62, 62, 62, 1, 0, 0)),
-            _mm_srli_epi16::<8>(digits),
-        );
-        const SQUARE: i16 = 62 * 62;
-        let fours = _mm_madd_epi16(pairs, _mm_setr_epi16(SQUARE, 1, SQUARE, 1, 62, 1, 0, 0));
-        let eight = _mm_cvtsi128_si64(fours) as u64;
-        let three = _mm_cvtsi128_si64(_mm_unpackhi_epi64(fours, fours)) as u64;
-        join((eight & 0xffff_ffff) * 62u64.pow(4) + (eight >> 32), three)
-    }
-
-    #[inline]
-    #[target_feature(enable = "sse2")]
-    fn load(window: &[u8; WIDTH]) -> __m128i {
-        let both = u128::from_le_bytes(*window);
-        _mm_set_epi64x((both >> 64) as i64, both as i64)
-    }
-
-    /// A short rest of the text, filled up; characters that are missing are no digits.
-    #[inline]
-    fn padded(rest: &[u8]) -> [u8; WIDTH] {
-        let mut window = [0; WIDTH];
-        let length = rest.len().min(WIDTH);
-        window[..length].copy_from_slice(&rest[..length]);
-        window
-    }
 }
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
@@ -144,6 +95,22 @@ mod tests {
                 ALPHABET[(state >> 33) as usize % 62]
             });
             assert_eq!(decode_group(&group), table::decode_group(&group), "{group:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_digits_are_judged_alike_in_a_window_and_alone() {
+        for digits in 1..=10 {
+            for byte in 0..=255u8 {
+                for place in 0..digits {
+                    let mut text = [&b"_~!AzA9zZ{/:\xff[0"[..], &vec![b'y'; digits]].concat();
+                    let at = text.len() - digits + place;
+                    text[at] = byte;
+                    let alone = &text[text.len() - digits..];
+                    assert_eq!(decode_last(&text, digits), decode_last(alone, digits), "{byte:#x} in place {place}");
+                    assert_eq!(decode_last(alone, digits).is_some(), ALPHABET.contains(&byte));
+                }
+            }
         }
     }
 

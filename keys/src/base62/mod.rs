@@ -4,19 +4,20 @@
 mod group;
 
 use self::group::decode_group;
+use crate::vector::{self, Body, Level, ROOM};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Digits that a group of 0 to 8 bytes takes.
 const DIGITS: [usize; 9] = [0, 2, 3, 5, 6, 7, 9, 10, 11];
 
-const GROUP_BYTES: usize = 8;
-const GROUP_DIGITS: usize = 11;
+pub(crate) const GROUP_BYTES: usize = 8;
+pub(crate) const GROUP_DIGITS: usize = 11;
 
 /// Marks a character outside the alphabet; no digit has this bit, so the OR of many look-ups tells.
-const NO_DIGIT: u8 = 0x80;
+pub(crate) const NO_DIGIT: u8 = 0x80;
 
-const VALUES: [u8; 256] = {
+pub(crate) const VALUES: [u8; 256] = {
     let mut values = [NO_DIGIT; 256];
     let mut digit = 0;
     while digit < ALPHABET.len() {
@@ -65,43 +66,56 @@ pub(crate) fn encode_into(bytes: &[u8], out: &mut String) {
 /// fit.
 #[inline]
 pub(crate) fn decode_into<'a>(text: &[u8], out: &'a mut [u8]) -> Option<&'a mut [u8]> {
-    decode_front(text, text.len(), out)
+    let out = out.get_mut(..byte_len(text.len())?)?;
+    let (slots, last) = out.as_chunks_mut::<GROUP_BYTES>();
+    let rest = decode_slots(text, slots)?;
+    if !last.is_empty() {
+        let value = decode_last(text, rest.len(), last.len())?;
+        last.copy_from_slice(&value.to_be_bytes()[GROUP_BYTES - last.len()..]);
+    }
+    Some(out)
 }
 
-/// As [`decode_into`], of the first `chars` characters of `text`. What stands behind them is not looked at, but its
-/// being there spares copying the last groups.
-#[inline]
-pub(crate) fn decode_front<'a>(text: &[u8], chars: usize, out: &'a mut [u8]) -> Option<&'a mut [u8]> {
+/// Decodes the first `chars` characters of `text`, and returns how many bytes they hold. What stands behind them is not looked
+/// at, nor is it of any meaning what then stands behind the bytes.
+#[inline(always)]
+pub(crate) fn decode_body(level: Level, text: &[u8], chars: usize, body: &mut Body) -> Option<usize> {
     let length = byte_len(chars)?;
-    let out = out.get_mut(..length)?;
-    let (slots, last) = out.as_chunks_mut::<GROUP_BYTES>();
+    let (groups, last) = (length / GROUP_BYTES, length % GROUP_BYTES);
+    if length > ROOM - GROUP_BYTES || chars > text.len() {
+        return None;
+    }
+    let bytes = body.prepare(length);
+    match vector::decode_groups(level, text, groups, bytes) {
+        Some(decoded) => decoded?,
+        None => {
+            let (slots, _) = bytes.as_chunks_mut();
+            decode_slots(text, &mut slots[..groups])?;
+        }
+    }
+    if last > 0 {
+        let value = decode_last(&text[..chars], chars % GROUP_DIGITS, last)?;
+        let (slots, _) = bytes.as_chunks_mut();
+        *slots.get_mut(groups)? = (value << (8 * (GROUP_BYTES - last))).to_be_bytes();
+    }
+    Some(length)
+}
+
+/// Decodes groups into these slots, and returns what follows them.
+#[inline]
+fn decode_slots<'t>(text: &'t [u8], slots: &mut [[u8; GROUP_BYTES]]) -> Option<&'t [u8]> {
     let mut rest = text;
     for slot in slots {
         *slot = decode_group(rest)?.to_be_bytes();
         rest = rest.get(GROUP_DIGITS..)?;
     }
-    if !last.is_empty() {
-        decode_rest(rest.get(..chars % GROUP_DIGITS)?, last)?;
-    }
-    Some(out)
+    Some(rest)
 }
 
-/// The last group, of 2 to 10 digits for 1 to 7 bytes.
-#[inline]
-fn decode_rest(digits: &[u8], out: &mut [u8]) -> Option<()> {
-    let mut value = 0u64;
-    for character in digits {
-        let digit = VALUES[*character as usize];
-        if digit & NO_DIGIT != 0 {
-            return None;
-        }
-        value = value * 62 + u64::from(digit);
-    }
-    if value >> (8 * out.len()) != 0 {
-        return None;
-    }
-    out.copy_from_slice(&value.to_be_bytes()[GROUP_BYTES - out.len()..]);
-    Some(())
+/// The value of a last group: so many digits at the end of `text`, 2 to 10 for 1 to 7 bytes.
+#[inline(always)]
+pub(crate) fn decode_last(text: &[u8], digits: usize, bytes: usize) -> Option<u64> {
+    group::decode_last(text, digits).filter(|value| value >> (8 * bytes) == 0)
 }
 
 #[cfg(test)]

@@ -22,10 +22,11 @@
 mod cbor;
 mod cidr;
 mod envoy;
+mod view;
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::collections::BTreeMap;
 
-use self::cbor::BadClaims;
+pub(crate) use self::view::View;
 pub use self::{
     cidr::{Cidr, CidrError},
     envoy::append_envoy_metadata,
@@ -165,16 +166,6 @@ impl Claims {
         wanted.iter().all(|wanted| self.scopes.iter().any(|scope| scope == wanted.as_ref()))
     }
 
-    /// Whether the caller's `audience` is one of the key's. A restricted key is refused where none was given.
-    pub(crate) fn is_for(&self, audience: Option<&str>) -> bool {
-        self.audience.is_empty() || audience.is_some_and(|caller| self.audience.iter().any(|one| one == caller))
-    }
-
-    /// Whether the client's `address` is allowed. A restricted key is refused where none was given.
-    pub(crate) fn is_from(&self, address: Option<IpAddr>) -> bool {
-        self.cidr.is_empty() || address.is_some_and(|client| self.cidr.iter().any(|block| block.contains(client)))
-    }
-
     /// The encoding to be sealed: no bytes for no claims, else one CBOR map in deterministic encoding (RFC 8949 §4.2.1).
     pub fn to_cbor(&self) -> Result<Vec<u8>, ClaimsError> {
         self.check()?;
@@ -188,7 +179,7 @@ impl Claims {
     /// Reads what [`Claims::to_cbor`] wrote, or any other issuer. Everything that is not exactly as the format says is a
     /// [`Rejection::Claims`].
     pub fn from_cbor(bytes: &[u8]) -> Result<Self, Rejection> {
-        cbor::decode(bytes).map_err(|BadClaims| Rejection::Claims)
+        View::read(bytes).map(Claims::from).ok_or(Rejection::Claims)
     }
 
     fn check(&self) -> Result<(), ClaimsError> {
@@ -203,6 +194,19 @@ impl Claims {
             return Err(ClaimsError::Empty("a name or value of the metadata"));
         }
         Ok(())
+    }
+}
+
+impl From<View<'_>> for Claims {
+    fn from(view: View<'_>) -> Self {
+        Claims {
+            audience: view.audience().map(str::to_owned).collect(),
+            not_before: view.not_before(),
+            scopes: view.scopes().map(str::to_owned).collect(),
+            cidr: view.cidr().collect(),
+            secret: view.has_secret(),
+            meta: view.meta().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        }
     }
 }
 

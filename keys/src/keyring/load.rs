@@ -115,6 +115,8 @@ impl Keyring {
                 realm.versions.push(LoadedVersion { record, number, verify_until, key: keys.next().flatten() });
             }
         }
+        loaded.iter_mut().for_each(RealmKeys::sort);
+        loaded.sort_by_key(|keys| keys.realm);
         let active = document.active().map(|record| record.number);
         Keyring { id: document.id, serial: document.serial, active, served, unloaded, realms: loaded.into() }
     }

@@ -15,6 +15,7 @@ pub struct Keyring {
     pub(super) active: Option<KeyVersion>,
     pub(super) served: Vec<SourceReport>,
     pub(super) unloaded: Vec<KeyVersion>,
+    /// In the order of their names.
     pub(crate) realms: Arc<[RealmKeys]>,
 }
 
@@ -34,6 +35,7 @@ pub struct SourceReport {
 #[derive(Debug)]
 pub(crate) struct RealmKeys {
     pub(crate) realm: Realm,
+    /// In the order of their numbers.
     pub(crate) versions: Vec<LoadedVersion>,
 }
 
@@ -80,14 +82,36 @@ impl Keyring {
 
     /// The keys of one realm.
     pub(crate) fn realm(&self, realm: Realm) -> Option<&RealmKeys> {
-        self.realms.iter().find(|keys| keys.realm == realm)
+        RealmKeys::find(&self.realms, &realm)
     }
 }
 
 impl RealmKeys {
+    /// Those of this realm, among all in the order of their names.
+    #[inline]
+    pub(crate) fn find<'r>(all: &'r [RealmKeys], realm: &Realm) -> Option<&'r RealmKeys> {
+        // Comparing is dearer than stepping on, and realms are few.
+        if all.len() <= 8 {
+            return all.iter().find(|keys| keys.realm == *realm);
+        }
+        all.binary_search_by(|keys| keys.realm.cmp(realm)).ok().map(|at| &all[at])
+    }
+
+    /// Brings the versions into the order of their numbers, which a document has them in anyway.
+    pub(super) fn sort(&mut self) {
+        self.versions.sort_by_key(|version| version.number);
+    }
+
     #[inline]
     pub(crate) fn version(&self, number: u32) -> Option<&LoadedVersion> {
-        self.versions.iter().find(|version| version.number == number)
+        // They are in the order of their numbers, which mostly follow one another.
+        let first = self.versions.first()?.number;
+        match self.versions.get(number.wrapping_sub(first) as usize) {
+            Some(version) if version.number == number => Some(version),
+            _ => {
+                self.versions.binary_search_by_key(&number, |version| version.number).ok().map(|at| &self.versions[at])
+            }
+        }
     }
 
     pub(crate) fn active(&self) -> Option<&LoadedVersion> {

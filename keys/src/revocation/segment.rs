@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use super::entry::block;
+use crate::vector;
 
 /// Keys per line, at most: 15 bits for each, of which it sets six. Of a thousand absent keys two pass for present, and each of
 /// these costs several misses of the cache. Yet longer segments cost more than they spare, as more of them is in no cache.
@@ -68,7 +69,7 @@ impl Segment {
     /// Has the processor fetch the line of the key.
     #[inline]
     pub(super) fn prefetch(&self, hash: u64) {
-        prefetch(&self.lines[self.place(hash).line]);
+        vector::prefetch(&self.lines[self.place(hash).line]);
     }
 
     /// False only for a key that was never added.
@@ -102,20 +103,6 @@ impl Segment {
         let word = |from: u32| (hash >> from) as usize % (WORDS / 2);
         Place { line: line as usize, words: [(word(36), bits(0)), (WORDS / 2 + word(38), bits(18))] }
     }
-}
-
-/// Has the processor fetch the line, and waits for nothing.
-#[inline]
-fn prefetch(line: &Line) {
-    #[cfg(target_arch = "x86_64")]
-    #[allow(unsafe_code)]
-    // SAFETY: SSE is part of x86-64 itself, and a prefetch is a hint that fails for no address.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>((&raw const *line).cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }
 
 #[cfg(test)]

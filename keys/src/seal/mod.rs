@@ -11,7 +11,6 @@ use aes_gcm::{
 };
 use xaes_256_gcm::Xaes256Gcm;
 
-use self::gcm::Opener;
 use crate::{
     derive::DerivedKey,
     key_version::KeyVersion,
@@ -19,6 +18,7 @@ use crate::{
     labels::{self, ASSOCIATED},
     realm::{self, Realm},
     suite::{NONCE_IN_ID, Suite, TAG},
+    vector::{self, Body, GcmOpener, ID, Level, XaesOpener},
 };
 
 const MAX_AAD: usize = ASSOCIATED.len() + 1 + 4 + realm::MAX_LEN;
@@ -29,7 +29,14 @@ pub(crate) struct SealBroken;
 
 enum Cipher {
     Aes256Gcm { sealer: Box<Aes256Gcm>, opener: Opener },
-    Xaes256Gcm(Xaes256Gcm),
+    Xaes256Gcm { cipher: Box<Xaes256Gcm>, opener: Option<XaesOpener> },
+}
+
+/// What opens suite 1. Where the processor has instructions for it they are spelled out for what keys look like; elsewhere
+/// there are the crates.
+enum Opener {
+    Vector(GcmOpener),
+    Portable(Box<gcm::Opener>),
 }
 
 /// What HKDF derives for one realm and key version: it seals and opens, and shows itself to no one.
@@ -48,12 +55,19 @@ impl SealKey {
             aad[aad_len..aad_len + part.len()].copy_from_slice(part);
             aad_len += part.len();
         }
+        let (level, associated) = (Level::here(), &aad[..aad_len]);
         let cipher = match suite {
             Suite::Aes256Gcm => Cipher::Aes256Gcm {
                 sealer: Box::new(Aes256Gcm::new(key.bytes().into())),
-                opener: Opener::new(key.bytes(), &aad[..aad_len]),
+                opener: match GcmOpener::new(level, key.bytes(), associated) {
+                    Some(opener) => Opener::Vector(opener),
+                    None => Opener::Portable(Box::new(gcm::Opener::new(key.bytes(), associated))),
+                },
             },
-            Suite::Xaes256Gcm => Cipher::Xaes256Gcm(Xaes256Gcm::new(key.bytes().into())),
+            Suite::Xaes256Gcm => Cipher::Xaes256Gcm {
+                cipher: Box::new(Xaes256Gcm::new(key.bytes().into())),
+                opener: XaesOpener::new(level, key.bytes(), associated),
+            },
         };
         SealKey { cipher, aad, aad_len }
     }
@@ -63,20 +77,68 @@ impl SealKey {
         labels::seal(keyring, suite, version, realm)
     }
 
-    /// Opens `sealed` in place and returns the plaintext inside it.
+    /// Whether so many bytes can hold a plaintext of its suite.
     #[inline]
-    pub(crate) fn open<'a>(&self, nonce: &[u8; NONCE_IN_ID], sealed: &'a mut [u8]) -> Result<&'a [u8], SealBroken> {
-        let aad = &self.aad[..self.aad_len];
+    pub(crate) fn fits(&self, sealed: usize) -> bool {
+        match self.cipher {
+            Cipher::Aes256Gcm { .. } => Suite::Aes256Gcm.fits(sealed),
+            Cipher::Xaes256Gcm { .. } => Suite::Xaes256Gcm.fits(sealed),
+        }
+    }
+
+    /// Opens so many bytes behind the body's id in place and returns the plaintext inside them.
+    #[inline(always)]
+    pub(crate) fn open<'a>(&self, body: &'a mut Body, sealed: usize) -> Result<&'a [u8], SealBroken> {
+        let opened = match &self.cipher {
+            Cipher::Aes256Gcm { opener: Opener::Vector(opener), .. } => opener.open(body, sealed),
+            Cipher::Xaes256Gcm { opener: Some(opener), .. } => opener.open(body, sealed),
+            _ => self.open_portably(body, sealed).is_some(),
+        };
+        if opened { Ok(self.opened(body, sealed)) } else { Err(SealBroken) }
+    }
+
+    /// The same for several bodies, each by its own key; side by side where all are of suite 1 and the processor can.
+    pub(crate) fn open_all<const N: usize>(
+        keys: [&SealKey; N],
+        bodies: &mut [Body; N],
+        sealed: [usize; N],
+    ) -> [bool; N] {
+        let mut openers = [None; N];
+        for (opener, key) in openers.iter_mut().zip(keys) {
+            if let Cipher::Aes256Gcm { opener: Opener::Vector(one), .. } = &key.cipher {
+                *opener = Some(one);
+            }
+        }
+        if let Some(first) = openers.first().copied().flatten()
+            && openers.iter().all(Option::is_some)
+        {
+            return vector::open_side_by_side(openers.map(|opener| opener.unwrap_or(first)), bodies, sealed);
+        }
+        std::array::from_fn(|at| keys[at].open(&mut bodies[at], sealed[at]).is_ok())
+    }
+
+    /// The plaintext in a body that was opened.
+    #[inline]
+    pub(crate) fn opened<'a>(&self, body: &'a Body, sealed: usize) -> &'a [u8] {
+        let before = match &self.cipher {
+            Cipher::Aes256Gcm { .. } => 0,
+            Cipher::Xaes256Gcm { .. } => NONCE_IN_ID,
+        };
+        body.bytes().get(ID + before..(ID + sealed).saturating_sub(TAG)).unwrap_or_default()
+    }
+
+    /// What crates do where the processor has nothing for it.
+    #[inline(never)]
+    fn open_portably(&self, body: &mut Body, sealed: usize) -> Option<()> {
+        let (nonce, sealed) = body.nonce_and_sealed(sealed)?;
         match &self.cipher {
-            Cipher::Aes256Gcm { opener, .. } => opener.open(nonce, sealed).ok_or(SealBroken),
-            Cipher::Xaes256Gcm(cipher) => {
-                let (rest, sealed) = sealed.split_first_chunk_mut::<NONCE_IN_ID>().ok_or(SealBroken)?;
-                let (text, tag) = sealed.split_last_chunk_mut::<TAG>().ok_or(SealBroken)?;
-                let nonce = both(nonce, rest);
-                cipher
-                    .decrypt_inout_detached((&nonce).into(), aad, (&mut *text).into(), (&*tag).into())
-                    .map_err(|_| SealBroken)?;
-                Ok(text)
+            Cipher::Aes256Gcm { opener: Opener::Portable(opener), .. } => opener.open(nonce, sealed).map(|_| ()),
+            Cipher::Aes256Gcm { opener: Opener::Vector(_), .. } => None,
+            Cipher::Xaes256Gcm { cipher, .. } => {
+                let (rest, sealed) = sealed.split_first_chunk_mut::<NONCE_IN_ID>()?;
+                let (text, tag) = sealed.split_last_chunk_mut::<TAG>()?;
+                let (nonce, aad) = (both(nonce, rest), &self.aad[..self.aad_len]);
+                cipher.decrypt_inout_detached((&nonce).into(), aad, text.into(), (&*tag).into()).ok()
             }
         }
     }
@@ -95,7 +157,7 @@ impl SealKey {
                 sealed.extend(plaintext);
                 sealer.encrypt_inout_detached(nonce.into(), aad, sealed.as_mut_slice().into())
             }
-            Cipher::Xaes256Gcm(cipher) => {
+            Cipher::Xaes256Gcm { cipher, .. } => {
                 sealed.extend(rest);
                 sealed.extend(plaintext);
                 let nonce = both(nonce, rest);

@@ -27,10 +27,8 @@ pub struct SealBindingError;
 impl SealBinding {
     pub(crate) fn of(parts: &Parts<'_>) -> Self {
         let (mut digest, mut crc) = (Sha256::new(), crc32fast::Hasher::new());
-        for piece in parts.before_secret() {
-            digest.update(piece);
-            crc.update(piece);
-        }
+        digest.update(parts.before_secret());
+        crc.update(parts.before_secret());
         SealBinding { digest: digest.finalize().into(), crc: crc.finalize() }
     }
 

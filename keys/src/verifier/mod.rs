@@ -1,20 +1,21 @@
-//! The verifier: a pure function of text, snapshot and now. No I/O, no lock; no allocation for a key without claims.
+//! The verifier: a pure function of text, snapshot and now. No I/O, no lock, no allocation.
 
+mod batch;
 mod secret_check;
+mod verified;
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
-pub use self::secret_check::{Opened, SecretCheck};
+use self::verified::SealedClaims;
+pub use self::{
+    secret_check::{Opened, SecretCheck},
+    verified::Verified,
+};
 #[cfg(feature = "follow")]
 use crate::keyring::ExportedKeyring;
 use crate::{
-    api_key::{
-        self, ApiKeyId,
-        text::{Ahead, Parts},
-    },
-    claims::Claims,
+    api_key::{self, ApiKeyId, text::Parts},
+    claims::View,
     expectations::Expectations,
     key_version::KeyVersion,
     keyring::{Keyring, RealmKeys},
@@ -22,6 +23,8 @@ use crate::{
     realm::Realm,
     rejection::{Rejection, VerifyError},
     revocation::Revocations,
+    seal::SealKey,
+    vector::Body,
 };
 
 /// Verifies API keys under one keyring and one state of the revocations.
@@ -35,21 +38,48 @@ pub struct Verifier {
     requiring: Arc<[Realm]>,
 }
 
-/// An API key that holds: genuine, in time, not revoked, and as the caller expects.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    id: ApiKeyId,
-    payload: Payload,
-    claims: Option<Box<Claims>>,
-}
-
 /// What is left to judge of a key that is genuine, in time, not revoked, and for this caller.
 enum Left<'t> {
-    Scope,
+    /// Whether it has the scopes, which is looked at last.
+    Scope { granted: bool },
     /// First a secret half, which the key should have and has not.
     SecretRequired,
     /// First the secret half.
     Secret(Parts<'t>),
+}
+
+/// A key of which all but this is judged.
+struct Judged<'t> {
+    id: ApiKeyId,
+    payload: Payload,
+    /// The claims.
+    sealed: &'t [u8],
+    left: Left<'t>,
+}
+
+impl Judged<'_> {
+    #[inline(always)]
+    fn verified(&self) -> Verified {
+        Verified { id: self.id, payload: self.payload, claims: SealedClaims::new(self.sealed) }
+    }
+
+    /// The verdict of a caller that has no hashes of secret halves.
+    #[inline(always)]
+    fn without_secret(self) -> Result<Verified, VerifyError> {
+        match self.left {
+            Left::Scope { granted: true } => Ok(self.verified()),
+            Left::Scope { granted: false } => Err(Rejection::Scope.into()),
+            Left::SecretRequired | Left::Secret(_) => Err(VerifyError::SecretUnchecked),
+        }
+    }
+}
+
+/// A text up to its seal.
+struct Read<'k, 't> {
+    parts: Parts<'t>,
+    id: ApiKeyId,
+    key: &'k SealKey,
+    sealed: usize,
 }
 
 impl Verifier {
@@ -119,19 +149,19 @@ impl Verifier {
     /// audience, secret half, scope, in this order. It has no hashes of secret halves, so a key that has one, or whose
     /// realm requires one, is [`VerifyError::SecretUnchecked`]; see [`Verifier::open`].
     pub fn verify(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
-        match self.examine(text, expected, now)? {
-            (verified, Left::Scope) => verified.granting(expected),
-            (_, Left::SecretRequired | Left::Secret(_)) => Err(VerifyError::SecretUnchecked),
-        }
+        self.examine(text, expected, now, &mut Body::new()).and_then(Judged::without_secret)
     }
 
     /// As [`Verifier::verify`], for a caller that has the hashes of secret halves: a key that has one comes back as a
     /// [`SecretCheck`] when all that stands before the secret half in the order holds.
     pub fn open(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Opened, VerifyError> {
-        match self.examine(text, expected, now)? {
-            (verified, Left::Scope) => verified.granting(expected).map(Opened::Verified),
-            (_, Left::SecretRequired) => Err(Rejection::SecretRequired.into()),
-            (verified, Left::Secret(parts)) => Ok(Opened::Secret(SecretCheck::new(verified, &parts)?)),
+        let mut body = Body::new();
+        let judged = self.examine(text, expected, now, &mut body)?;
+        match &judged.left {
+            Left::Scope { granted: true } => Ok(Opened::Verified(judged.verified())),
+            Left::Scope { granted: false } => Err(Rejection::Scope.into()),
+            Left::SecretRequired => Err(Rejection::SecretRequired.into()),
+            Left::Secret(parts) => Ok(Opened::Secret(SecretCheck::new(judged.verified(), parts)?)),
         }
     }
 
@@ -141,108 +171,87 @@ impl Verifier {
         text: &'t str,
         expected: &Expectations<'_>,
         now: u64,
-    ) -> Result<(Verified, Left<'t>), VerifyError> {
-        let ahead = if self.revocations.is_blank() { None } else { self.fetch_ahead(text, expected.realms) };
+        body: &'t mut Body,
+    ) -> Result<Judged<'t>, VerifyError> {
+        let read = self.read(text, expected, now, body)?;
+        let plaintext = read.key.open(body, read.sealed).map_err(|_| Rejection::Seal)?;
+        self.judge(read, plaintext, expected, now)
+    }
+
+    /// What comes before the seal: shape and checksum, realm, version. Decodes the body.
+    #[inline(always)]
+    fn read<'t>(
+        &self,
+        text: &'t str,
+        expected: &Expectations<'_>,
+        now: u64,
+        body: &mut Body,
+    ) -> Result<Read<'_, 't>, VerifyError> {
         let parts = Parts::split(text)?;
-        let mut buffer = [0; _];
-        let (id, sealed) = parts.body(ahead, &mut buffer)?;
+        let sealed = parts.body(body)?;
+        let id = *body.id();
+        if !self.revocations.is_blank() {
+            // Memory takes longer than all that comes before the look-up.
+            self.revocations.prefetch(&id);
+        }
         parts.check_secret()?;
 
-        let Some(realm) = expected.realms.iter().find(|realm| realm.as_slice() == parts.realm.as_bytes()) else {
+        let presumed = parts.presumed_realm();
+        let Some(realm) = presumed.and_then(|presumed| expected.realms.iter().find(|realm| **realm == presumed)) else {
             // The grammar only matters for the reason here: an accepted realm keeps to it.
-            return Err(parts.realm.parse::<Realm>().map_or(Rejection::Malformed, |_| Rejection::Realm).into());
+            return Err(parts.realm().map_or(Rejection::Malformed, |_| Rejection::Realm).into());
         };
-        let keys = self.realms.iter().find(|keys| keys.realm == *realm).ok_or(Rejection::Realm)?;
-
-        let (number, nonce) = api_key::id::split(id);
+        let keys = RealmKeys::find(&self.realms, realm).ok_or(Rejection::Realm)?;
+        let (number, _) = api_key::id::split(&id);
         let version = keys.version(number).ok_or(Rejection::VersionUnknown)?;
         let key = version.key_at(now).ok_or(Rejection::VersionRefused)?;
-        if !version.record.suite.fits(sealed.len()) {
+        if !key.fits(sealed) {
             return Err(Rejection::Malformed.into());
         }
+        Ok(Read { parts, id: ApiKeyId::new(*realm, id), key, sealed })
+    }
 
-        let plaintext = key.open(nonce, sealed).map_err(|_| Rejection::Seal)?;
-        let (payload, claims) = Payload::decode(plaintext).ok_or(Rejection::Claims)?;
-        let claims = match claims {
-            [] => None,
-            bytes => Some(Box::new(Claims::from_cbor(bytes)?)),
-        };
-
-        payload.check_time(claims.as_ref().and_then(|claims| claims.not_before()), now)?;
-        if !self.revocations.is_blank() && self.revocations.has(realm, id, payload.app_id, payload.issued_at) {
+    /// What comes after the seal.
+    #[inline(always)]
+    fn judge<'t>(
+        &self,
+        read: Read<'_, 't>,
+        plaintext: &'t [u8],
+        expected: &Expectations<'_>,
+        now: u64,
+    ) -> Result<Judged<'t>, VerifyError> {
+        let Read { parts, id, .. } = read;
+        let (payload, sealed) = Payload::decode(plaintext).ok_or(Rejection::Claims)?;
+        let claims = View::read(sealed).ok_or(Rejection::Claims)?;
+        payload.check_time(claims.not_before(), now)?;
+        if !self.revocations.is_blank() && self.revocations.contains(&id, payload.app_id, payload.issued_at) {
             return Err(Rejection::Revoked.into());
         }
-        if claims.as_ref().is_some_and(|claims| !claims.is_from(expected.address)) {
+        if !claims.is_from(expected.address) {
             return Err(Rejection::Address.into());
         }
-        if claims.as_ref().is_some_and(|claims| !claims.is_for(expected.audience)) {
+        if !claims.is_for(expected.audience) {
             return Err(Rejection::Audience.into());
         }
-        let left = match (claims.as_ref().is_some_and(|claims| claims.has_secret()), parts.secret.is_some()) {
-            (false, false) if self.requiring.contains(realm) => Left::SecretRequired,
-            (false, false) => Left::Scope,
+        let left = match (claims.has_secret(), parts.secret.is_some()) {
+            (false, false) if !self.requiring.is_empty() && self.requiring.contains(&id.realm()) => {
+                Left::SecretRequired
+            }
+            (false, false) => Left::Scope { granted: expected.scopes.are_granted_by(&claims) },
             (true, false) => return Err(Rejection::SecretMissing.into()),
             (false, true) => return Err(Rejection::SecretSurplus.into()),
             (true, true) => Left::Secret(parts),
         };
-        Ok((Verified { id: ApiKeyId::new(*realm, *id), payload, claims }, left))
-    }
-
-    /// Has the processor fetch what the revocations are going to look at, by what looks like the id. Memory takes longer than
-    /// all the rest of a verify, so this comes before anything else; where the text is no key it was in vain.
-    // Not inlined, nor is the look-up: they would cost keys something where nothing is revoked at all.
-    #[inline(never)]
-    fn fetch_ahead(&self, text: &str, realms: &[Realm]) -> Option<Ahead> {
-        let ahead = realms.iter().find_map(|realm| Ahead::read(text, realm.as_slice().len()));
-        ahead.inspect(|ahead| self.revocations.prefetch(&ahead.id))
+        Ok(Judged { id, payload, sealed, left })
     }
 
     /// Whether a key that was opened before still holds, by this verifier's keyring and revocations.
     pub(crate) fn check_again(&self, opened: &Verified, now: u64) -> Result<(), Rejection> {
         let Verified { id, payload, claims } = opened;
-        let keys = self.realms.iter().find(|keys| keys.realm == id.realm()).ok_or(Rejection::Realm)?;
+        let keys = RealmKeys::find(&self.realms, &id.realm()).ok_or(Rejection::Realm)?;
         let version = keys.version(id.version()).ok_or(Rejection::VersionUnknown)?;
         version.key_at(now).ok_or(Rejection::VersionRefused)?;
-        payload.check_time(claims.as_ref().and_then(|claims| claims.not_before()), now)?;
+        payload.check_time(claims.as_ref().and_then(SealedClaims::not_before), now)?;
         if self.revocations.contains(id, payload.app_id, payload.issued_at) { Err(Rejection::Revoked) } else { Ok(()) }
-    }
-}
-
-impl Verified {
-    /// The API-key id.
-    pub fn id(&self) -> ApiKeyId {
-        self.id
-    }
-
-    /// The app the key belongs to.
-    pub fn app_id(&self) -> Uuid {
-        self.payload.app_id
-    }
-
-    /// When it was issued, in Unix seconds.
-    pub fn issued_at(&self) -> u64 {
-        self.payload.issued_at.into()
-    }
-
-    /// When it expires, in Unix seconds; `None` is never.
-    pub fn expires_at(&self) -> Option<u64> {
-        (self.payload.expires_at != 0).then(|| self.payload.expires_at.into())
-    }
-
-    /// The claims, where it has any.
-    pub fn claims(&self) -> Option<&Claims> {
-        self.claims.as_deref()
-    }
-
-    /// The scopes, none where it has none.
-    pub fn scopes(&self) -> &[String] {
-        self.claims().map_or(&[], Claims::scopes)
-    }
-
-    /// The last step: only a key that passes every other check gets an answer about scopes.
-    #[inline(always)]
-    pub(crate) fn granting(self, expected: &Expectations<'_>) -> Result<Self, VerifyError> {
-        let granted = expected.scopes.are_granted_by(self.claims());
-        if granted { Ok(self) } else { Err(Rejection::Scope.into()) }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
 
 /// The result of [`Verifier::open`] for a key that was not rejected. Exhaustive on purpose: no step may be passed over.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "in a box an accepted key would be allocated")]
 pub enum Opened {
     /// An accepted key: it has no secret half, and its realm requires none.
     Verified(Verified),

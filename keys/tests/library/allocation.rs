@@ -120,14 +120,40 @@ fn a_key_without_claims_a_forged_one_and_garbage_allocate_nothing() {
 }
 
 #[test]
-fn a_key_with_claims_does_allocate_so_the_counter_counts() {
+fn a_key_with_claims_allocates_nothing_until_someone_asks_for_them() {
     let realms = [fixture::realm("acme_live")];
     let keyring = fixture::keyring(&version(Suite::Aes256Gcm, MASTER_7), &realms);
-    let claims = Claims::new().with_scopes(["orders.read"]);
-    let request = IssueRequest { realm: realms[0], app_id: uuid::Uuid::max(), expires_at: None, claims };
+    let claims = Claims::new()
+        .with_scopes(["orders.read", "orders.write"])
+        .with_audience(["shop", "books"])
+        .with_cidr(["10.0.0.0/8".parse().expect("a block"), "2001:db8::/32".parse().expect("a block")])
+        .with_not_before(ISSUED)
+        .with_meta([
+            ("plan", "gold"),
+            ("tenant", "of a name that is long enough to make the claims as long as they may be, or nearly so"),
+        ]);
+    let request = IssueRequest {
+        realm: realms[0],
+        app_id: uuid::Uuid::max(),
+        expires_at: Some(ISSUED + 60),
+        claims: claims.clone(),
+    };
     let key = Issuer::new(&keyring).issue(&request, ISSUED).expect("should issue");
     let verifier = Verifier::new(&keyring);
-    let (result, allocations) = counted(|| verifier.verify(key.expose(), &Expectations::realms(&realms), ISSUED));
-    assert!(result.is_ok());
-    assert!(allocations > 0);
+    let expected = Expectations::realms(&realms).audience("books").address("10.1.2.3".parse().expect("an address"));
+    for (wanted, rejection) in [(["orders.write"], None), (["orders.delete"], Some(Rejection::Scope))] {
+        let (result, allocations) = counted(|| verifier.verify(key.expose(), &expected.scopes(&wanted), ISSUED));
+        assert_eq!(result.err(), rejection.map(Into::into));
+        assert_eq!(allocations, 0, "{wanted:?}");
+    }
+    let verified = verifier.verify(key.expose(), &expected, ISSUED).expect("should hold");
+    let (scopes, allocations) = counted(|| verified.scopes_text());
+    assert_eq!((scopes, allocations), ("orders.read orders.write", 0));
+    let (notes, allocations) = counted(|| verified.meta().map(|(name, value)| name.len() + value.len()).sum::<usize>());
+    assert!(notes > 80 && allocations == 0);
+    let (first, allocations) = counted(|| verified.claims());
+    assert_eq!(first, Some(&claims));
+    assert!(allocations > 0, "so the counter counts");
+    let (again, allocations) = counted(|| verified.claims());
+    assert_eq!((again, allocations), (Some(&claims), 0));
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic)]
 
 mod allocation;
+mod batch;
 #[cfg(feature = "capi")]
 mod capi;
 #[cfg(feature = "follow")]

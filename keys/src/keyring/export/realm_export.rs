@@ -206,7 +206,9 @@ impl RealmExport {
             key: key.as_ref().map(|key| Arc::new(SealKey::new(key, record.suite, record.number, realm))),
             record: Arc::new(record.clone()),
         });
-        RealmKeys { realm, versions: loaded.collect() }
+        let mut keys = RealmKeys { realm, versions: loaded.collect() };
+        keys.sort();
+        keys
     }
 }
 

@@ -5,10 +5,11 @@
     benches/plot.py verify > docs/verify.svg
     cargo bench -p bulla-server --bench propagation | benches/plot.py propagation > docs/propagation.svg
     benches/plot.py gateways < docs/gateways.json > docs/gateways.svg
+    cargo bench -p bulla --bench growth | grep ^grow > docs/growth.tsv; benches/plot.py growth < docs/growth.tsv > docs/growth.svg
 
 `revocations` reads what the benchmark printed, and takes the medians of the runs. `verify` reads the table of
 docs/PERFORMANCE.md, and takes the medians of its runs. `propagation` reads what the benchmark printed, `gateways` the
-figures that `benches/gateways` wrote.
+figures that `benches/gateways` wrote, `growth` the lines that the benchmark printed.
 """
 
 import json
@@ -157,4 +158,38 @@ def gateways():
     picture(left + 2 * (width + 70), 26 + high * len(rows) + gaps + 28, bars())
 
 
-{"gateways": gateways, "propagation": propagation, "revocations": revocations, "verify": verify}[sys.argv[1]]()
+def growth():
+    names = {"list": "ids revoked", "claims": "bytes of claims", "realms": "realms", "versions": "key versions"}
+    rows = {}
+    for line in sys.stdin:
+        _, plot, size, _, ratio, memory = line.rstrip("\n").split("\t")
+        rows.setdefault(plot, []).append((int(size), float(ratio), int(memory)))
+    side, top = 210, max(2.0, max(ratio for points in rows.values() for _, ratio, _ in points))
+
+    def panels():
+        for place, (plot, points) in enumerate(rows.items()):
+            x = LEFT + place * (side + LEFT)
+            # Sizes that go up by tens stand on a logarithmic axis, with none at its left end.
+            tens = points[-1][0] >= 1000
+            scale = (lambda size: math.log10(max(size, 1))) if tens else float
+            def across(size, x=x, scale=scale, last=points[-1][0]):
+                return x + side * scale(size) / scale(last)
+            yield f'<text x="{x}" y="{TOP - 18}" font-weight="bold">{names[plot]}</text>'
+            for tick in range(int(top) + 1):
+                y = TOP + HEIGHT * (1 - tick / top)
+                yield f'<path class="grid" d="M{x} {y:.1f}h{side}"/><text x="{x - 6}" y="{y + 4:.1f}" text-anchor="end">{tick}</text>'
+            line = " ".join(f"{across(size):.1f},{TOP + HEIGHT * (1 - ratio / top):.1f}" for size, ratio, _ in points)
+            yield f'<polyline class="first" points="{line}" fill="none" stroke-width="2"/>'
+            for at, (size, ratio, memory) in enumerate(points):
+                name = next((f"{size // n:,}{unit}" for n, unit in ((10 ** 6, " M"), (10 ** 3, " k")) if size >= n), size)
+                if tens or at % 2 == 0 or at == len(points) - 1:
+                    yield f'<text x="{across(size):.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{name}</text>'
+            last = points[-1]
+            if plot != "claims":
+                yield f'<text class="boundtext" x="{x + side}" y="{TOP + HEIGHT + 36}" text-anchor="end">{last[2] / 1e6:.1f} MB at the right end</text>'
+
+    lines = [f'<text x="{LEFT}" y="{TOP + HEIGHT + 56}">time of a verify, as ratio to the smallest size</text>']
+    picture(len(rows) * (side + LEFT) + LEFT, HEIGHT + TOP + 70, [*panels(), *lines])
+
+
+{"gateways": gateways, "growth": growth, "propagation": propagation, "revocations": revocations, "verify": verify}[sys.argv[1]]()

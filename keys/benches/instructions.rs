@@ -1,0 +1,67 @@
+//! One verify of each kind, for `.ci/instructions`, which counts the instructions of [`counted`] by callgrind.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/forged.rs"]
+mod forged;
+#[path = "support/ids.rs"]
+mod ids;
+#[path = "support/keyring.rs"]
+mod keyring;
+
+use std::{hint::black_box, sync::Arc};
+
+use bulla::{
+    Expectations, IssueRequest, Issuer, Verifier,
+    claims::Claims,
+    keyring::{Keyring, Suite},
+    revocation::Revocations,
+};
+use forged::{flip, with_checksum};
+use keyring::{NOW, realm};
+
+/// Verifies that are counted; as many before them are not, so that what is done once is not in the count.
+const COUNT: usize = 64;
+
+fn main() {
+    let kind = std::env::args().nth(1).unwrap_or_default();
+    let (suite1, suite2) = (keyring::load(Suite::Aes256Gcm), keyring::load(Suite::Xaes256Gcm));
+    let bound = Claims::new().with_scopes(["orders.read", "orders.write"]).with_audience(["shop.example.com"]);
+    let realms = [realm()];
+    let plain = Expectations::realms(&realms);
+    let empty = Verifier::new(&suite1);
+    let (verifier, texts, expected) = match kind.as_str() {
+        "accepted" => (empty, issue(&suite1, Claims::new()), plain),
+        "revocations" => {
+            let list = Revocations::from_changes(ids::revocations(0).take(1_000));
+            (empty.with_revocations(Arc::new(list)), issue(&suite1, Claims::new()), plain)
+        }
+        "claims" => (empty, issue(&suite1, bound), plain.scopes(&["orders.read"]).audience("shop.example.com")),
+        "suite2" => (Verifier::new(&suite2), issue(&suite2, Claims::new()), plain),
+        "forged" => {
+            let texts = issue(&suite1, Claims::new());
+            (empty, texts.iter().map(|text| with_checksum(&flip(text, 40))).collect(), plain)
+        }
+        "garbage" => (empty, issue(&suite1, Claims::new()).iter().map(|text| flip(text, 60)).collect(), plain),
+        other => panic!("no kind `{other}`"),
+    };
+    let accepted = !matches!(kind.as_str(), "forged" | "garbage");
+    for text in &texts[..COUNT] {
+        assert_eq!(verifier.verify(text, &expected, NOW).is_ok(), accepted);
+    }
+    for text in &texts[COUNT..] {
+        assert_eq!(counted(&verifier, text, &expected), accepted);
+    }
+}
+
+/// What callgrind counts.
+#[inline(never)]
+fn counted(verifier: &Verifier, text: &str, expected: &Expectations<'_>) -> bool {
+    black_box(verifier.verify(black_box(text), expected, NOW)).is_ok()
+}
+
+fn issue(keyring: &Keyring, claims: Claims) -> Vec<String> {
+    let issuer = Issuer::new(keyring);
+    let request = IssueRequest { realm: realm(), app_id: keyring::APP, expires_at: Some(NOW + 86_400), claims };
+    (0..2 * COUNT).map(|_| issuer.issue(&request, NOW).expect("an API key").expose().to_owned()).collect()
+}

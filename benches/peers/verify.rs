@@ -3,7 +3,8 @@
 //!
 //! Each round times every contender once, in turn; printed are the median over the rounds and the median of the ratios
 //! to `aes-gcm` and to `ring` of the same round, so that a drifting clock speed touches all alike. Built with
-//! `--no-default-features` it leaves the tokens of others out. An argument sets the rounds.
+//! `--no-default-features` it leaves the tokens of others out. An argument sets the rounds; `threads` in its place
+//! measures two threads beside one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -14,10 +15,11 @@ mod forged;
 mod keyring;
 #[path = "../../keys/benches/support/rounds.rs"]
 mod rounds;
+mod threads;
 #[cfg(feature = "tokens")]
 mod tokens;
 
-use std::sync::Arc;
+use std::{hint::black_box, sync::Arc};
 
 use bulla::{
     ApiKey, ApiKeyId, Expectations, IssueRequest, Issuer, Verifier,
@@ -31,6 +33,8 @@ use rounds::{Contender, run};
 
 /// Distinct keys that each contender walks through, so that no branch predictor learns a single text by heart.
 const KEYS: usize = 512;
+/// Keys of a batch.
+const BATCH: usize = 1_000;
 
 fn main() {
     let suite1 = keyring::load(Suite::Aes256Gcm);
@@ -80,10 +84,37 @@ fn main() {
     contenders.push(Contender::over("bulla verify, accepted, suite 2", issue(&suite2, Claims::new()), |text| {
         xaes.verify(text, &expected, NOW).is_ok()
     }));
+    let batched: Vec<String> =
+        (0..BATCH.div_ceil(KEYS)).flat_map(|_| issue(&suite1, Claims::new())).take(BATCH).collect();
+    contenders.push(batch("bulla verify_batch of 1,000, each", &empty, &batched));
+    contenders.push(batch("bulla verify_batch of 1,000, each, 1 M revoked", &full, &batched));
+    contenders.push(Contender::over("bulla verify, the same 1,000 one by one", batched.clone(), |text| {
+        empty.verify(text, &expected, NOW).is_ok()
+    }));
     #[cfg(feature = "tokens")]
     contenders.extend(tokens::all());
+    if std::env::args().nth(1).is_some_and(|mode| mode == "threads") {
+        return threads::run(&empty, &batched);
+    }
     let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok());
     run(contenders, rounds.unwrap_or(rounds::ROUNDS));
+}
+
+/// Verifies all texts at once, and then says so for each.
+fn batch<'a>(name: &str, verifier: &'a Verifier, texts: &'a [String]) -> Contender<'a> {
+    let (mut at, mut accepted) = (0, 0);
+    Contender::new(name, move || {
+        if at == 0 {
+            accepted = 0;
+            let realms = [realm()];
+            let texts = black_box(texts).iter().map(String::as_str);
+            verifier.verify_batch(texts, &Expectations::realms(&realms), NOW, |verdict| {
+                accepted += usize::from(black_box(verdict).is_ok());
+            });
+        }
+        at = (at + 1) % texts.len();
+        accepted == texts.len()
+    })
 }
 
 fn issue(keyring: &Keyring, claims: Claims) -> Vec<String> {

@@ -78,7 +78,8 @@ def revocations():
 
 
 def verify():
-    table = PAGE.read_text(encoding="utf-8").split("## Verify\n", 1)[1].split("\n\n|", 1)[1].split("\n\n", 1)[0]
+    section = PAGE.read_text(encoding="utf-8").split("## Verify\n", 1)[1].split("\n## ", 1)[0]
+    table = next(table for table in section.split("\n\n") if "| Fernet" in table)
     row = re.compile(r"^\| \**([^|*]+?)\**(?: \([^|]*\))?\** \|(.*)\|$", re.M)
     times = [(name, statistics.median(int(cell.rsplit(", ", 1)[0].replace(",", "")) for cell in cells.split("|")))
              for name, cells in row.findall(table) if re.match(r" \d", cells)]

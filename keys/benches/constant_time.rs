@@ -6,7 +6,7 @@
 //! other programs. The largest |t| counts. Over 4.5 there may be a difference, over 10 there is one. More measurements
 //! make a difference show, and no number of them proves that there is none.
 //!
-//! Two of the pairs must differ: they show that a difference of this kind would be seen.
+//! One pair of each suite must differ: it shows that a difference of this kind would be seen.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

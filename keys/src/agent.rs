@@ -14,7 +14,7 @@ use ureq::{
     },
 };
 
-use crate::{proxy, tcp::TcpConnector};
+use crate::{interrupt::Interrupt, proxy, tcp::TcpConnector};
 
 /// The settings of a client for `server`, whose certificate comes from one of `roots`, or from one of the system's. It shows `identity` where the
 /// server asks for a certificate.
@@ -47,9 +47,10 @@ pub(crate) fn new(
     config.tls_config(tls)
 }
 
-/// The client. Its connections notice a server that is gone.
-pub(crate) fn build(config: Config) -> Agent {
-    let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector).chain(RustlsConnector::default());
+/// The client. Its connections notice a server that is gone, and end when they are interrupted.
+pub(crate) fn build(config: Config, interrupt: &Interrupt) -> Agent {
+    let tcp = TcpConnector(interrupt.clone());
+    let connector = ().chain(ConnectProxyConnector::default()).chain(tcp).chain(RustlsConnector::default());
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 

@@ -53,6 +53,7 @@
 //! | [`secret`] | secret halves, which a thief of a master key cannot forge |
 //! | [`revocation`] | which API keys are revoked or suspended |
 //! | `feed` (feature `follow`) | the signed revocation feed, and a follower that keeps a verifier current |
+//! | `gateway` (feature `gateway`) | what a gateway's module needs: opened once, current by itself, with ready answers |
 //! | `layer` (feature `tower`) | a `tower` layer that verifies in process |
 //!
 //! # Features
@@ -65,6 +66,7 @@
 //! | `aws-kms`, `pkcs11`, `vault-transit` | key sources |
 //! | `capi` | the functions of `include/bulla.h`, for programs in other languages |
 //! | `follow` | the module `feed`: the signed revocation feed, and a follower that keeps a verifier current |
+//! | `gateway` | the module `gateway`: settings, follower, credentials and answers for modules inside gateways |
 //! | `tower` | the module `layer`: a `tower` layer that verifies in process, required scopes, an axum extractor |
 
 #[cfg(any(feature = "follow", feature = "vault-transit"))]
@@ -81,12 +83,16 @@ mod expectations;
 pub mod feed;
 #[cfg(feature = "follow")]
 mod feed_key;
+#[cfg(feature = "gateway")]
+pub mod gateway;
+#[cfg(any(feature = "follow", feature = "vault-transit"))]
+mod interrupt;
 mod issuer;
 mod key_version;
 pub mod keyring;
 mod keyring_id;
 mod labels;
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "gateway", feature = "tower"))]
 pub mod layer;
 mod payload;
 #[cfg(any(feature = "aws-kms", feature = "follow", feature = "vault-transit"))]

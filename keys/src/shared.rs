@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use crate::{
     expectations::Expectations,
     key_version::KeyVersion,
+    realm::Realm,
     rejection::VerifyError,
     revocation::Revocations,
     verifier::{Opened, SecretCheck, Verified, Verifier},
@@ -55,8 +56,17 @@ struct Shared {
 /// What a request reads.
 struct Current {
     verifier: Verifier,
-    /// Unix seconds; `None` for no limit.
-    fresh: Option<RangeInclusive<u64>>,
+    fresh: Fresh,
+}
+
+/// When keys are accepted, in Unix seconds.
+#[derive(Clone, Debug)]
+pub(crate) enum Fresh {
+    Always,
+    Within(RangeInclusive<u64>),
+    /// Each realm has times of its own. Keys of any other are not accepted.
+    #[cfg(feature = "gateway")]
+    Realms(Box<[(Realm, RangeInclusive<u64>)]>),
 }
 
 /// What `Current` is made of.
@@ -68,13 +78,13 @@ struct Parts {
 struct RevocationState {
     revocations: Arc<Revocations>,
     refused: Vec<KeyVersion>,
-    fresh: Option<RangeInclusive<u64>>,
+    fresh: Fresh,
 }
 
 impl SharedVerifier {
     /// A handle on `verifier`.
     pub fn new(verifier: Verifier) -> Self {
-        let current = ArcSwap::from_pointee(Current { verifier: verifier.clone(), fresh: None });
+        let current = ArcSwap::from_pointee(Current { verifier: verifier.clone(), fresh: Fresh::Always });
         SharedVerifier(Arc::new(Shared { current, parts: Mutex::new(Parts { loaded: verifier, revoked: None }) }))
     }
 
@@ -92,6 +102,11 @@ impl SharedVerifier {
         refused: &[KeyVersion],
         fresh: Option<RangeInclusive<u64>>,
     ) {
+        self.follow(revocations, refused, fresh.map_or(Fresh::Always, Fresh::Within));
+    }
+
+    /// The same, where realms may have limits of their own.
+    pub(crate) fn follow(&self, revocations: Arc<Revocations>, refused: &[KeyVersion], fresh: Fresh) {
         let refused = refused.to_vec();
         self.change(|parts| parts.revoked = Some(RevocationState { revocations, refused, fresh }));
     }
@@ -101,7 +116,7 @@ impl SharedVerifier {
     pub fn verify(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
         let current = self.0.current.load();
         let verified = current.verifier.verify(text, expected, now)?;
-        current.check_fresh(now)?;
+        current.check_fresh(verified.id().realm(), now)?;
         Ok(verified)
     }
 
@@ -110,7 +125,11 @@ impl SharedVerifier {
     pub fn open(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Opened, VerifyError> {
         let current = self.0.current.load();
         let opened = current.verifier.open(text, expected, now)?;
-        current.check_fresh(now)?;
+        let id = match &opened {
+            Opened::Verified(verified) => verified.id(),
+            Opened::Secret(check) => check.id(),
+        };
+        current.check_fresh(id.realm(), now)?;
         Ok(opened)
     }
 
@@ -118,7 +137,7 @@ impl SharedVerifier {
     pub fn accept(&self, check: SecretCheck, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
         let current = self.0.current.load();
         let verified = check.accept(&current.verifier, expected, now)?;
-        current.check_fresh(now)?;
+        current.check_fresh(verified.id().realm(), now)?;
         Ok(verified)
     }
 
@@ -135,18 +154,22 @@ impl SharedVerifier {
 }
 
 impl Current {
-    fn check_fresh(&self, now: u64) -> Result<(), VerifyError> {
-        match &self.fresh {
-            Some(fresh) if !fresh.contains(&now) => Err(VerifyError::Stale),
-            _ => Ok(()),
-        }
+    #[cfg_attr(not(feature = "gateway"), allow(unused_variables, reason = "one limit holds for all realms"))]
+    fn check_fresh(&self, realm: Realm, now: u64) -> Result<(), VerifyError> {
+        let fresh = match &self.fresh {
+            Fresh::Always => return Ok(()),
+            Fresh::Within(fresh) => Some(fresh),
+            #[cfg(feature = "gateway")]
+            Fresh::Realms(realms) => realms.iter().find(|(one, _)| *one == realm).map(|(_, fresh)| fresh),
+        };
+        if fresh.is_some_and(|fresh| fresh.contains(&now)) { Ok(()) } else { Err(VerifyError::Stale) }
     }
 }
 
 impl Parts {
     fn current(&self) -> Current {
         let Some(RevocationState { revocations, refused, fresh }) = &self.revoked else {
-            return Current { verifier: self.loaded.clone(), fresh: None };
+            return Current { verifier: self.loaded.clone(), fresh: Fresh::Always };
         };
         let verifier = self.loaded.with_revocations(Arc::clone(revocations)).refusing(refused);
         Current { verifier, fresh: fresh.clone() }

@@ -5,6 +5,7 @@ use std::{
     fmt,
     io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -12,6 +13,8 @@ use ureq::{
     Error, Timeout,
     unversioned::transport::{Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport},
 };
+
+use crate::interrupt::{self, Interrupt};
 
 /// How long a peer may not acknowledge what was sent, be it data or a probe.
 pub(crate) const GONE: Duration = Duration::from_secs(20);
@@ -22,11 +25,10 @@ const NEXT_PROBE: Duration = Duration::from_secs(5);
 const PROBES: u32 = 3;
 
 /// Connects by TCP, unless a connector before it, such as a proxy's, has a connection already.
-#[derive(Debug)]
-pub(crate) struct TcpConnector;
+pub(crate) struct TcpConnector(pub(crate) Interrupt);
 
 pub(crate) struct TcpTransport {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     buffers: LazyBuffers,
 }
 
@@ -38,10 +40,12 @@ impl<In: Transport> Connector<In> for TcpConnector {
             return Ok(Some(Either::A(connected)));
         }
         let limit = details.timeout.not_zero().map(|limit| *limit);
-        let stream = connect(&details.addrs, limit).map_err(|error| match error.kind() {
+        let stream = connect(&details.addrs, limit, &self.0).map_err(|error| match error.kind() {
             io::ErrorKind::TimedOut => Error::Timeout(Timeout::Connect),
             _ => Error::Io(error),
         })?;
+        let stream = Arc::new(stream);
+        self.0.watch(&stream)?;
         let config = details.config;
         let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
         Ok(Some(Either::B(TcpTransport { stream, buffers })))
@@ -49,18 +53,14 @@ impl<In: Transport> Connector<In> for TcpConnector {
 }
 
 /// Connects to the first of the addresses that answers. Each has an equal share of the time that is left.
-fn connect(addresses: &[SocketAddr], limit: Option<Duration>) -> io::Result<TcpStream> {
+fn connect(addresses: &[SocketAddr], limit: Option<Duration>, interrupt: &Interrupt) -> io::Result<TcpStream> {
     let begun = Instant::now();
     let mut failed = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (at, address) in addresses.iter().enumerate() {
         let rest = u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
         let share = limit.map(|limit| limit.saturating_sub(begun.elapsed()) / rest);
-        let connected = match share {
-            // A limit of nothing at all is an error of its own.
-            Some(share) => TcpStream::connect_timeout(address, share.max(Duration::from_millis(10))),
-            None => TcpStream::connect(address),
-        };
-        match connected {
+        // A limit of nothing at all is an error of its own.
+        match open(address, share.map(|share| share.max(Duration::from_millis(10))), interrupt) {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
                 notice_lost_peer(&stream)?;
@@ -70,6 +70,55 @@ fn connect(addresses: &[SocketAddr], limit: Option<Duration>) -> io::Result<TcpS
         }
     }
     Err(failed)
+}
+
+/// How long a connection on its way is waited for before the interrupt is looked at again.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Connects to one address, and looks now and then whether that is still wanted.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn open(address: &SocketAddr, limit: Option<Duration>, interrupt: &Interrupt) -> io::Result<TcpStream> {
+    use rustix::{
+        event::{PollFd, PollFlags, Timespec, poll},
+        io::Errno,
+        net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt::socket_error},
+    };
+
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK, None)?;
+    let begun = Instant::now();
+    match connect(&socket, address) {
+        Ok(()) => {}
+        Err(Errno::INPROGRESS) => loop {
+            if interrupt.is_stopped() {
+                return Err(interrupt::stopped());
+            }
+            let left = limit.map_or(LOOK, |limit| limit.saturating_sub(begun.elapsed()).min(LOOK));
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            let left = Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
+            match poll(&mut [PollFd::new(&socket, PollFlags::OUT)], Some(&left)) {
+                Ok(0) | Err(Errno::INTR) => {}
+                Ok(_) => break socket_error(&socket)??,
+                Err(error) => return Err(error.into()),
+            }
+        },
+        Err(error) => return Err(error.into()),
+    }
+    let stream = TcpStream::from(socket);
+    stream.set_nonblocking(false)?;
+    Ok(stream)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn open(address: &SocketAddr, limit: Option<Duration>, interrupt: &Interrupt) -> io::Result<TcpStream> {
+    match limit {
+        _ if interrupt.is_stopped() => Err(interrupt::stopped()),
+        Some(limit) => TcpStream::connect_timeout(address, limit),
+        None => TcpStream::connect(address),
+    }
 }
 
 #[cfg(unix)]
@@ -118,14 +167,14 @@ impl Transport for TcpTransport {
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
         let timeout = timeout.for_write();
         self.stream.set_write_timeout(left(timeout)?)?;
-        self.stream.write_all(&self.buffers.output()[..amount]).map_err(|error| in_time(error, timeout))
+        (&*self.stream).write_all(&self.buffers.output()[..amount]).map_err(|error| in_time(error, timeout))
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let timeout = timeout.for_read();
         self.stream.set_read_timeout(left(timeout)?)?;
         let read = loop {
-            match self.stream.read(self.buffers.input_append_buf()) {
+            match (&*self.stream).read(self.buffers.input_append_buf()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 read => break read.map_err(|error| in_time(error, timeout))?,
             }
@@ -143,6 +192,12 @@ impl Transport for TcpTransport {
             Ok::<_, io::Error>(matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock))
         };
         quiet(&self.stream).unwrap_or(false)
+    }
+}
+
+impl fmt::Debug for TcpConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TcpConnector")
     }
 }
 
@@ -164,7 +219,8 @@ mod tests {
         use rustix::net::sockopt;
 
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let stream = connect(&[server.local_addr().expect("its address")], None).expect("a connection");
+        let stream =
+            connect(&[server.local_addr().expect("its address")], None, &Interrupt::default()).expect("a connection");
         assert!(sockopt::socket_keepalive(&stream).expect("an option"));
         assert_eq!(sockopt::tcp_keepidle(&stream).expect("an option"), FIRST_PROBE);
         assert_eq!(sockopt::tcp_keepintvl(&stream).expect("an option"), NEXT_PROBE);
@@ -177,9 +233,10 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").expect("a port");
         let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
         let open = server.local_addr().expect("its address");
-        let limit = Some(Duration::from_secs(5));
-        assert_eq!(connect(&[closed, open], limit).expect("the second").peer_addr().expect("its address"), open);
-        assert_eq!(connect(&[closed], limit).expect_err("nobody").kind(), io::ErrorKind::ConnectionRefused);
-        assert_eq!(connect(&[], limit).expect_err("none").kind(), io::ErrorKind::AddrNotAvailable);
+        let interrupt = Interrupt::default();
+        let connect = |addresses: &[SocketAddr]| connect(addresses, Some(Duration::from_secs(5)), &interrupt);
+        assert_eq!(connect(&[closed, open]).expect("the second").peer_addr().expect("its address"), open);
+        assert_eq!(connect(&[closed]).expect_err("nobody").kind(), io::ErrorKind::ConnectionRefused);
+        assert_eq!(connect(&[]).expect_err("none").kind(), io::ErrorKind::AddrNotAvailable);
     }
 }

@@ -87,6 +87,11 @@ impl FromStr for ApiKeyId {
 
 impl fmt::Display for ApiKeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.width().is_none() && f.precision().is_none() {
+            f.write_str(self.realm.as_str())?;
+            f.write_str("_")?;
+            return base62::encode_groups(&self.bytes, |digits| f.write_str(digits));
+        }
         let mut text = String::with_capacity(super::text::MAX_LEN);
         text.push_str(self.realm.as_str());
         text.push('_');

@@ -3,6 +3,8 @@
 
 mod group;
 
+use std::convert::Infallible;
+
 use self::group::decode_group;
 use crate::vector::{self, Body, Level, ROOM};
 
@@ -50,6 +52,15 @@ pub(crate) const fn byte_len(chars: usize) -> Option<usize> {
 
 /// Appends the text of `bytes`.
 pub(crate) fn encode_into(bytes: &[u8], out: &mut String) {
+    let push = |digits: &str| {
+        out.push_str(digits);
+        Ok::<(), Infallible>(())
+    };
+    let Ok(()) = encode_groups(bytes, push);
+}
+
+/// Hands the base62 text of `bytes` to `put`, group by group, without allocating.
+pub(crate) fn encode_groups<E>(bytes: &[u8], mut put: impl FnMut(&str) -> Result<(), E>) -> Result<(), E> {
     for group in bytes.chunks(GROUP_BYTES) {
         let mut value = group.iter().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
         let mut text = [0u8; GROUP_DIGITS];
@@ -58,8 +69,9 @@ pub(crate) fn encode_into(bytes: &[u8], out: &mut String) {
             *digit = ALPHABET[(value % 62) as usize];
             value /= 62;
         }
-        out.push_str(std::str::from_utf8(digits).unwrap_or_default());
+        put(std::str::from_utf8(digits).unwrap_or_default())?;
     }
+    Ok(())
 }
 
 /// Decodes `text` into the front of `out` and returns that part, or `None` when `text` is no base62 text or does not

@@ -107,7 +107,7 @@ impl<'b> View<'b> {
         self.scopes.split(' ').filter(|scope| !scope.is_empty())
     }
 
-    pub(super) fn audience(&self) -> impl Iterator<Item = &'b str> + use<'b> {
+    pub(crate) fn audience(&self) -> impl Iterator<Item = &'b str> + use<'b> {
         self.audience.texts()
     }
 

@@ -12,7 +12,7 @@ use super::{
     Answer, FeedError, FollowError, FollowerError, Format, LoadedSnapshot, LogId, Message, MessageSource, Snapshot,
     SnapshotLoad, VerifyingKey,
 };
-use crate::{agent, api_key::ApiKey, keyring_id::KeyringId, realm::Realm, source::endpoint};
+use crate::{agent, api_key::ApiKey, interrupt::Interrupt, keyring_id::KeyringId, realm::Realm, source::endpoint};
 
 /// How much longer than the requested wait the server may take.
 const EXTRA_TIME: Duration = Duration::from_secs(30);
@@ -52,11 +52,15 @@ pub struct HttpSource {
     authorization: HeaderValue,
     roots: Option<Vec<Certificate<'static>>>,
     identity: Option<ClientCert>,
+    interrupt: Interrupt,
 }
 
+/// Where the feed is on a node and on a relay.
+const FEED: &str = "/v1/revocations";
+
 impl HttpSource {
-    /// The feed at `address`, which ends in `/v1/revocations`, with an API key of the realm `bulla` and the scope `feed`. The address
-    /// is https, or on this machine.
+    /// The feed at `address`, with `/v1/revocations` at its end or without, and an API key of the realm `bulla` and the scope `feed`.
+    /// The address is https, or on this machine.
     pub fn new(address: &str, api_key: &ApiKey) -> Result<Self, FollowerError> {
         Self::with_token(address, api_key.expose())
     }
@@ -74,8 +78,16 @@ impl HttpSource {
         let mut authorization = HeaderValue::from_str(&text)
             .map_err(|_| wrong("cannot be asked with this API key or token: it fits in no header"))?;
         authorization.set_sensitive(true);
-        let (agent, address) = (OnceLock::new(), address.to_owned());
-        Ok(HttpSource { agent, address, realm: None, format: None, authorization, roots: None, identity: None })
+        Ok(HttpSource {
+            agent: OnceLock::new(),
+            address: whole(address),
+            realm: None,
+            format: None,
+            authorization,
+            roots: None,
+            identity: None,
+            interrupt: Interrupt::default(),
+        })
     }
 
     /// Asks for the messages about one realm, with an API key of the scope `feed:REALM` (or `feed`).
@@ -130,7 +142,7 @@ impl HttpSource {
     }
 
     fn beside(&self, path: &str) -> String {
-        format!("{}{path}", self.address.strip_suffix("/v1/revocations").unwrap_or(&self.address))
+        format!("{}{path}", self.address.strip_suffix(FEED).unwrap_or(&self.address))
     }
 
     /// Posts to an endpoint beside the feed.
@@ -143,7 +155,10 @@ impl HttpSource {
     }
 
     fn agent(&self) -> &Agent {
-        let new = || agent::build(agent::new(&self.address, self.roots.clone(), self.identity.clone()).build());
+        let new = || {
+            let config = agent::new(&self.address, self.roots.clone(), self.identity.clone()).build();
+            agent::build(config, &self.interrupt)
+        };
         self.agent.get_or_init(new)
     }
 
@@ -219,10 +234,20 @@ impl MessageSource for HttpSource {
             if for_good || failures > RETRIES {
                 return Err(error);
             }
-            std::thread::sleep(PAUSE);
+            self.interrupt.pause(PAUSE).map_err(unreachable)?;
         }
         Ok(load.finish()?)
     }
+
+    fn stop(&self) {
+        self.interrupt.stop();
+    }
+}
+
+/// The feed's address at a server that is named with it or without.
+fn whole(address: &str) -> String {
+    let bare = address.trim_end_matches('/');
+    if bare.ends_with(FEED) { bare.to_owned() } else { format!("{bare}{FEED}") }
 }
 
 /// The body, as far as a message may be long, and one byte more, so that a longer one is seen to be.
@@ -241,5 +266,20 @@ impl fmt::Debug for HttpSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("HttpSource");
         shown.field("address", &self.address).field("realm", &self.realm).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_named_with_the_feed_s_path_or_without() {
+        for url in
+            ["https://a:8181", "https://a:8181/", "https://a:8181/v1/revocations", "https://a:8181/v1/revocations/"]
+        {
+            assert_eq!(whole(url), "https://a:8181/v1/revocations");
+        }
+        assert_eq!(whole("https://a/bulla"), "https://a/bulla/v1/revocations");
     }
 }

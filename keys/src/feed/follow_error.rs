@@ -22,6 +22,15 @@ pub enum FollowerError {
     /// The client certificate cannot be used.
     #[error("the client certificate or its key is not PEM: give the chain, its own certificate first, and the key")]
     NoIdentity,
+    /// A server is asked with an API key, and there is none.
+    #[error("{0} is asked with an API key: issue one with the scope feed, and name its file")]
+    NoCredential(String),
+    /// Not an API key, and no token of a relay.
+    #[error(
+        "the feed's credential is no API key, as `bulla issue` prints it, and no token of a relay, as `bulla edge caller` does: \
+         one line"
+    )]
+    Credential,
     /// The system starts no thread.
     #[error("cannot start the follower's threads: {0}")]
     Thread(#[from] io::Error),

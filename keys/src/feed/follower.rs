@@ -1,6 +1,6 @@
 //! The follower: which server it asks, and what its verifier does when no answer comes.
 
-use std::fmt;
+use std::{fmt, sync::Arc, time::Instant};
 
 use super::{
     FeedState, FollowerError, FollowerHandle, HttpSource, VerifyingKey,
@@ -50,7 +50,7 @@ pub enum WhenStale {
 }
 
 impl Follower {
-    /// A follower of the feed at `address`, which ends in `/v1/revocations`, with an API key of the realm `bulla` and the scope `feed`,
+    /// A follower of the feed at `address`, with `/v1/revocations` at its end or without, with an API key of the realm `bulla` and the scope `feed`,
     /// and trusts what `key` signs for this keyring. The address is https, or on this machine.
     pub fn new(
         address: &str,
@@ -94,7 +94,7 @@ impl Follower {
         let trusted = (self.keyring_id, self.key);
         let followed = (verifier.clone(), when_stale);
         let state = FollowerState::new(FeedState::new(self.realm), trusted, followed, Moment::first(clock()));
-        handle::start(Box::new(self.source), state, reporting, clock)
+        handle::start(Arc::new(self.source), state.shared(), reporting, Instant::now(), clock)
     }
 }
 

@@ -1,15 +1,21 @@
 //! The follower's state: what follows from answers and from time that passes, without threads, sockets or clock.
 
-use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use super::{
     Answer, FeedError, FeedState, FollowError, FollowStatus, Format, LoadedSnapshot, VerifyingKey, WhenStale, backoff,
     fetch::Question,
 };
 use crate::{
+    clock::CLOCK_DIFFERENCE,
     keyring_id::KeyringId,
+    realm::Realm,
     revocation::{Revocations, SweepClock},
-    shared::SharedVerifier,
+    shared::{Fresh, SharedVerifier},
 };
 
 /// The longest wait that the server is asked for, in seconds. Proxies commonly answer 504 after 30.
@@ -30,24 +36,42 @@ const NEVER: RangeInclusive<u64> = RangeInclusive::new(1, 0);
 
 /// A moment: what the clock shows, in Unix seconds, and for how long the follower has run, by a clock that nobody sets.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) now: u64,
-    pub(super) ran: Duration,
+pub(crate) struct Moment {
+    pub(crate) now: u64,
+    pub(crate) ran: Duration,
 }
 
 impl Moment {
     /// The one at which the follower begins.
-    pub(super) fn first(now: u64) -> Self {
+    pub(crate) fn first(now: u64) -> Self {
         Moment { now, ran: Duration::ZERO }
     }
 }
 
-pub(super) struct FollowerState {
+/// What the verifier does while the state is old.
+#[derive(Clone, Debug)]
+pub(crate) enum StalePolicy {
+    Of(WhenStale),
+    /// For how many seconds after the newest message keys of these realms are accepted. Keys of any other realm are not.
+    #[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "gateways have it"))]
+    Realms(Arc<[(Realm, u64)]>),
+}
+
+impl From<WhenStale> for StalePolicy {
+    fn from(when_stale: WhenStale) -> Self {
+        StalePolicy::Of(when_stale)
+    }
+}
+
+pub(crate) struct FollowerState {
     pub(super) keyring_id: KeyringId,
     pub(super) key: VerifyingKey,
     pub(super) verifier: SharedVerifier,
-    pub(super) when_stale: WhenStale,
+    policy: StalePolicy,
     feed: FeedState,
+    /// When the newest message was signed that reached the end of the log, in Unix seconds, and when it came, by the running time;
+    /// that of a restored state came before.
+    current: Option<(u64, Option<Duration>)>,
     /// Messages that were refused.
     refused: u64,
     /// Failed questions in a row.
@@ -76,20 +100,24 @@ pub(super) struct FollowerState {
     /// The last question, and when it is asked.
     asked: Option<(Question, Duration)>,
     started_at: u64,
+    /// Keeps the state on disk.
+    #[cfg(feature = "gateway")]
+    keeper: Option<Arc<super::StateWriter>>,
 }
 
 impl FollowerState {
-    pub(super) fn new(
+    pub(crate) fn new(
         feed: FeedState,
         (keyring_id, key): (KeyringId, VerifyingKey),
-        (verifier, when_stale): (SharedVerifier, WhenStale),
+        (verifier, policy): (SharedVerifier, impl Into<StalePolicy>),
         at: Moment,
     ) -> Self {
         let mut follower = FollowerState {
             keyring_id,
             key,
             verifier,
-            when_stale,
+            policy: policy.into(),
+            current: feed.log_id().map(|_| (feed.this_update(), None)),
             feed,
             refused: 0,
             failures: 0,
@@ -106,13 +134,20 @@ impl FollowerState {
             loaded: false,
             asked: None,
             started_at: at.now,
+            #[cfg(feature = "gateway")]
+            keeper: None,
         };
         follower.publish(at);
         follower
     }
 
+    /// For the threads that share it.
+    pub(crate) fn shared(self) -> Arc<Mutex<Self>> {
+        Arc::new(Mutex::new(self))
+    }
+
     /// What to ask after this pause.
-    pub(super) fn question(&mut self, at: Moment, pause: Duration) -> Question {
+    pub(crate) fn question(&mut self, at: Moment, pause: Duration) -> Question {
         // Half the validity of the newest message, so that the next one comes in time. After a failure the state may be stale,
         // and an answer is worth more than news.
         let at_rest = self.is_complete() && self.failures == 0 && !self.loaded;
@@ -123,7 +158,7 @@ impl FollowerState {
     }
 
     /// Applies an answer. Returns how long to wait before the next question; `random` is the jitter.
-    pub(super) fn take(&mut self, answer: Result<Answer, FollowError>, at: Moment, random: u32) -> Duration {
+    pub(crate) fn take(&mut self, answer: Result<Answer, FollowError>, at: Moment, random: u32) -> Duration {
         let took = answer.and_then(|answer| self.apply(&answer, at));
         let pause = match took {
             Ok(news) => {
@@ -148,6 +183,18 @@ impl FollowerState {
         pause
     }
 
+    /// Applies a message that the host fetched.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn apply_message(&mut self, message: &[u8], at: Moment) -> Result<(), FollowError> {
+        let applied = self.apply(&Answer::Next(message.to_vec()), at);
+        match &applied {
+            Ok(_) => (self.failures, self.error) = (0, None),
+            Err(error) => self.note_failure(error),
+        }
+        self.publish(at);
+        applied.map(drop)
+    }
+
     /// Whether to fetch a snapshot, once.
     pub(super) fn wants_snapshot(&mut self) -> bool {
         std::mem::take(&mut self.wants_snapshot)
@@ -157,6 +204,7 @@ impl FollowerState {
     pub(super) fn load(&mut self, snapshot: Result<LoadedSnapshot, FollowError>, at: Moment) {
         let loaded = snapshot.and_then(|loaded| Ok(self.feed.load(loaded, at.now)?));
         self.loaded = loaded.is_ok();
+        self.keep(None);
         if let Err(error) = loaded {
             self.refused += u64::from(matches!(error, FollowError::Refused(_)));
             self.error = Some(error);
@@ -165,9 +213,8 @@ impl FollowerState {
     }
 
     /// Time has passed: revokes what is due, and tells the verifier where a clock was set.
-    pub(super) fn tick(&mut self, at: Moment) {
-        let moved = self.when_stale == WhenStale::CouldNotTell
-            && self.fresh(at).is_some_and(|fresh| fresh.end().abs_diff(self.shown_until) > 1);
+    pub(crate) fn tick(&mut self, at: Moment) {
+        let moved = self.shown_until(at).is_some_and(|until| until.abs_diff(self.shown_until) > 1);
         if self.feed.due(at.now) || moved {
             self.publish(at);
         }
@@ -175,7 +222,7 @@ impl FollowerState {
 
     /// Sweeps one part of the list; `ran` is the running time since the last call. Neither this machine's clock nor the server's
     /// alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time for long.
-    pub(super) fn sweep(&mut self, ran: Duration, at: Moment) {
+    pub(crate) fn sweep(&mut self, ran: Duration, at: Moment) {
         let signed_at = self.feed.this_update();
         if signed_at == 0 {
             return;
@@ -188,7 +235,7 @@ impl FollowerState {
         self.publish(at);
     }
 
-    pub(super) fn status(&self, at: Moment) -> FollowStatus {
+    pub(crate) fn status(&self, at: Moment) -> FollowStatus {
         FollowStatus {
             log_id: self.feed.log_id(),
             seq: self.feed.seq(),
@@ -213,9 +260,13 @@ impl FollowerState {
         self.loaded = false;
         self.wants_snapshot = head.format >= Format::V2 && head.after == 0 && head.seq < head.head;
         self.valid_for = head.next_update - head.this_update;
+        if applied.complete {
+            self.current = Some((self.feed.this_update(), Some(at.ran)));
+        }
         if let Some(seconds) = applied.fresh_for {
             self.fresh_until = Some(at.ran + Duration::from_secs(seconds));
         }
+        self.keep(Some(answer).filter(|_| !applied.diverged));
         let news = self.feed.seq() > before;
         Ok(if applied.diverged { self.start_again(at) || news } else { news })
     }
@@ -274,13 +325,73 @@ impl FollowerState {
     }
 
     fn publish(&mut self, at: Moment) {
-        let fresh = match self.when_stale {
-            WhenStale::GoOn => None,
-            WhenStale::CouldNotTell => Some(self.fresh(at).unwrap_or(NEVER)),
+        let fresh = match &self.policy {
+            StalePolicy::Of(WhenStale::GoOn) => Fresh::Always,
+            StalePolicy::Of(WhenStale::CouldNotTell) => Fresh::Within(self.fresh(at).unwrap_or(NEVER)),
+            #[cfg(feature = "gateway")]
+            StalePolicy::Realms(realms) => {
+                let within = |(realm, limit): &(Realm, u64)| (*realm, self.within(*limit, at));
+                Fresh::Realms(realms.iter().map(within).collect())
+            }
+            #[cfg(not(feature = "gateway"))]
+            StalePolicy::Realms(_) => Fresh::Within(NEVER),
         };
-        self.shown_until = fresh.as_ref().map_or(0, |fresh| *fresh.end());
+        self.shown_until = self.shown_until(at).unwrap_or_default();
         let revocations = Arc::new(self.feed.revocations().clone());
-        self.verifier.set_revocations(revocations, self.feed.refused(), fresh);
+        self.verifier.follow(revocations, self.feed.refused(), fresh);
+    }
+
+    /// Has the state be kept on disk from now on.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn keep_by(&mut self, keeper: Option<Arc<super::StateWriter>>) {
+        self.keeper = keeper;
+    }
+
+    /// The state for the disk, once the end of the log was reached.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn save(&self) -> Option<Vec<u8>> {
+        self.feed.save()
+    }
+
+    /// Writes a message down that was applied; what is on the way to the end is written as a whole.
+    #[cfg_attr(
+        not(feature = "gateway"),
+        allow(unused_variables, clippy::unused_self, reason = "only gateways keep it")
+    )]
+    fn keep(&self, answer: Option<&Answer>) {
+        #[cfg(feature = "gateway")]
+        if let Some(keeper) = &self.keeper {
+            match answer {
+                Some(Answer::Next(bytes)) => keeper.add(&bytes.as_slice().into()),
+                _ => keeper.whole(),
+            }
+        }
+    }
+
+    /// The last second of what the verifier is told is fresh; it moves when a clock is set. None where nothing depends on it.
+    fn shown_until(&self, at: Moment) -> Option<u64> {
+        match &self.policy {
+            StalePolicy::Of(WhenStale::GoOn) => None,
+            StalePolicy::Of(WhenStale::CouldNotTell) => self.fresh(at).map(|fresh| *fresh.end()),
+            StalePolicy::Realms(_) => Some(*self.within(0, at).end()),
+        }
+    }
+
+    /// When the state is not older than so many seconds, by the clock that says more.
+    fn within(&self, limit: u64, at: Moment) -> RangeInclusive<u64> {
+        let Some((signed_at, came)) = self.current else { return NEVER };
+        let by_running = came.map_or(u64::MAX, |came| {
+            at.now.saturating_add(limit).saturating_sub(at.ran.saturating_sub(came).as_secs())
+        });
+        signed_at.saturating_sub(CLOCK_DIFFERENCE)..=signed_at.saturating_add(limit).min(by_running)
+    }
+
+    /// How old the state is, in seconds; none before the end of the log was reached.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn age(&self, at: Moment) -> Option<u64> {
+        let (signed_at, came) = self.current?;
+        let by_running = came.map_or(0, |came| at.ran.saturating_sub(came).as_secs());
+        Some(at.now.saturating_sub(signed_at).max(by_running))
     }
 }
 

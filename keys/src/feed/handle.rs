@@ -5,7 +5,7 @@ use std::{
     fmt,
     ops::RangeInclusive,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
@@ -25,11 +25,13 @@ use crate::keyring_id::KeyringId;
 /// The longest time until the clock is read again: it may have been set meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A running follower. When it is dropped it changes nothing any more: the last revocations stay in force, and become stale in time
-/// where [`WhenStale::CouldNotTell`](super::WhenStale::CouldNotTell) was chosen.
+/// A running follower. When it is dropped its threads end at once, also where they wait for the server, and it changes nothing any
+/// more: the last revocations stay in force, and become stale in time where
+/// [`WhenStale::CouldNotTell`](super::WhenStale::CouldNotTell) was chosen.
 pub struct FollowerHandle {
     events: Sender<Event>,
-    thread: Option<JoinHandle<()>>,
+    source: Arc<dyn MessageSource>,
+    threads: Vec<JoinHandle<()>>,
     status: Arc<Mutex<FollowStatus>>,
     reporter: Option<Arc<Reporter>>,
 }
@@ -88,9 +90,14 @@ impl FollowerHandle {
 
 impl Drop for FollowerHandle {
     fn drop(&mut self) {
-        // It waits for nothing else. The other thread ends when its question is answered, and its answer is dropped.
         let _gone_already = self.events.send(Event::Stop);
-        let _panicked = self.thread.take().map(JoinHandle::join);
+        self.source.stop();
+        if let Some(reporter) = self.reporter.take() {
+            reporter.stop();
+        }
+        for thread in self.threads.drain(..) {
+            let _panicked = thread.join();
+        }
     }
 }
 
@@ -109,23 +116,33 @@ enum Asking {
     Snapshot,
 }
 
-pub(super) fn start(
-    source: Box<dyn MessageSource>,
-    mut state: FollowerState,
+/// Begins to ask. The state has run since `began`.
+pub(crate) fn start(
+    source: Arc<dyn MessageSource>,
+    state: Arc<Mutex<FollowerState>>,
     reporting: Option<Reporting>,
+    began: Instant,
     clock: impl Fn() -> u64 + Send + 'static,
 ) -> Result<FollowerHandle, FollowerError> {
     let (events, answers) = mpsc::channel();
     let (tasks, asked) = mpsc::channel();
-    let status = Arc::new(Mutex::new(state.status(Moment::first(clock()))));
-    let trusted = (state.keyring_id, state.key);
-    let (answering, shown) = (events.clone(), Arc::clone(&status));
-    thread::Builder::new().name("bulla-feed".to_owned()).spawn(move || ask(&*source, trusted, &asked, &answering))?;
-    let reporter = reporting.map(|reporting| reporting.start(Arc::clone(&status))).transpose()?.map(Arc::new);
-    let shown = (shown, reporter.clone());
-    let run = move || run(&mut state, &answers, &tasks, &clock, &shown);
-    let thread = thread::Builder::new().name("bulla-follow".to_owned()).spawn(run)?;
-    Ok(FollowerHandle { events, thread: Some(thread), status, reporter })
+    let locked = lock(&state);
+    let status = Arc::new(Mutex::new(locked.status(Moment { now: clock(), ran: began.elapsed() })));
+    let trusted = (locked.keyring_id, locked.key);
+    drop(locked);
+    let (answering, shown, asking) = (events.clone(), Arc::clone(&status), Arc::clone(&source));
+    let ask = move || ask(&*asking, trusted, &asked, &answering);
+    let mut handle = FollowerHandle { events, source, threads: Vec::new(), status, reporter: None };
+    handle.threads.push(thread::Builder::new().name("bulla-feed".to_owned()).spawn(ask)?);
+    let reporter = reporting.map(|reporting| reporting.start(Arc::clone(&handle.status))).transpose()?.map(Arc::new);
+    handle.reporter.clone_from(&reporter);
+    let run = move || run(&state, &answers, &tasks, (&clock, began), &(shown, reporter));
+    handle.threads.push(thread::Builder::new().name("bulla-follow".to_owned()).spawn(run)?);
+    Ok(handle)
+}
+
+fn lock(state: &Mutex<FollowerState>) -> MutexGuard<'_, FollowerState> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn ask(
@@ -150,28 +167,30 @@ fn ask(
 }
 
 fn run(
-    state: &mut FollowerState,
+    state: &Mutex<FollowerState>,
     answers: &Receiver<Event>,
     tasks: &Sender<Task>,
-    clock: &dyn Fn() -> u64,
+    (clock, began): (&dyn Fn() -> u64, Instant),
     (shown, reporter): &(Arc<Mutex<FollowStatus>>, Option<Arc<Reporter>>),
 ) {
     // What is to be reported.
     let mut news = true;
-    let (mut next, mut swept, began) = (Some(Duration::ZERO), Instant::now(), Instant::now());
+    let (mut next, mut swept) = (Some(Duration::ZERO), Instant::now());
     let moment = || Moment { now: clock(), ran: began.elapsed() };
     loop {
         let at = moment();
-        *shown.lock().unwrap_or_else(PoisonError::into_inner) = state.status(at);
+        *shown.lock().unwrap_or_else(PoisonError::into_inner) = lock(state).status(at);
         if let Some(reporter) = reporter.as_ref().filter(|_| std::mem::take(&mut news)) {
             reporter.changed();
         }
         if let Some(pause) = next.take() {
             // It is asked when the pause is over, and the server's wait counts from then.
+            let mut state = lock(state);
             let asking = match state.wants_snapshot() {
                 true => Asking::Snapshot,
                 false => Asking::Messages(state.question(at, pause)),
             };
+            drop(state);
             if tasks.send((pause, asking)).is_err() {
                 return;
             }
@@ -180,15 +199,16 @@ fn run(
         news |= event.is_ok();
         match event {
             Ok(Event::Snapshot(snapshot)) => {
-                state.load(snapshot.map(|loaded| *loaded), moment());
+                lock(state).load(snapshot.map(|loaded| *loaded), moment());
                 next = Some(Duration::ZERO);
             }
             Ok(Event::Answer(answer)) => {
                 let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
+                let mut state = lock(state);
                 next = Some(state.take(answer, moment(), random));
                 state.sweep(std::mem::replace(&mut swept, Instant::now()).elapsed(), moment());
             }
-            Err(RecvTimeoutError::Timeout) => state.tick(moment()),
+            Err(RecvTimeoutError::Timeout) => lock(state).tick(moment()),
             Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
         }
     }

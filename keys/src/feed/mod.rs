@@ -44,13 +44,17 @@ mod backoff;
 mod envelope;
 mod error;
 mod event;
+#[cfg(feature = "gateway")]
+mod failover;
 mod fetch;
 mod follow_error;
 mod follower;
-mod follower_state;
+pub(crate) mod follower_state;
 mod format;
-mod handle;
+pub(crate) mod handle;
 mod head;
+#[cfg(unix)]
+mod kept;
 mod line;
 mod log_id;
 mod message;
@@ -59,9 +63,14 @@ mod reporting;
 mod saved;
 mod snapshot;
 mod source;
+mod source_access;
 mod state;
 pub mod static_feed;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::failover::Failover;
+#[cfg(unix)]
+pub use self::kept::{KeptState, StateFolder, StateFolderError, StateWriter};
 pub use self::{
     error::FeedError,
     fetch::{HttpSource, Question},
@@ -76,6 +85,7 @@ pub use self::{
     saved::SavedStateError,
     snapshot::{LoadedSnapshot, Snapshot, SnapshotHead, SnapshotLoad},
     source::{Answer, MessageSource},
+    source_access::{OpenedSource, SourceAccess},
     state::{Applied, FeedState},
 };
 pub use crate::feed_key::{SigningKey, VerifyingKey, VerifyingKeyError};

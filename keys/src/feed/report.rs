@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -109,7 +109,7 @@ impl FollowerReport {
 
 /// Reports on a thread of its own until it is dropped: at once, soon after each [`Reporter::changed`], and every ten seconds. After
 /// a failure it waits longer each time, with jitter.
-pub struct Reporter(Arc<Signal>);
+pub struct Reporter(Arc<Signal>, Mutex<Option<JoinHandle<()>>>);
 
 #[derive(Default)]
 struct Signal {
@@ -146,8 +146,20 @@ impl Reporter {
                 }
             }
         };
-        thread::Builder::new().name("bulla-report".to_owned()).spawn(run)?;
-        Ok(Reporter(signal))
+        let thread = thread::Builder::new().name("bulla-report".to_owned()).spawn(run)?;
+        Ok(Reporter(signal, Mutex::new(Some(thread))))
+    }
+
+    /// Ends, and waits for a report that is on its way.
+    pub(super) fn stop(&self) {
+        self.end();
+        let thread = self.1.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _panicked = thread.map(JoinHandle::join);
+    }
+
+    fn end(&self) {
+        self.0.state().stopped = true;
+        self.0.changed.notify_all();
     }
 
     /// Says that there is something new to report.
@@ -165,8 +177,7 @@ impl Reporter {
 impl Drop for Reporter {
     /// Does not wait for a report that is on its way.
     fn drop(&mut self) {
-        self.0.state().stopped = true;
-        self.0.changed.notify_all();
+        self.end();
     }
 }
 

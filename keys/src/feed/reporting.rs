@@ -9,7 +9,7 @@ use super::{FORMATS, FollowStatus, FollowerReport, FollowerRole, HttpSource, Rep
 use crate::shared::SharedVerifier;
 
 /// A follower that is to report.
-pub(super) struct Reporting {
+pub(crate) struct Reporting {
     pub(super) name: String,
     pub(super) verifier: SharedVerifier,
     pub(super) source: HttpSource,

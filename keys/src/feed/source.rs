@@ -20,6 +20,9 @@ pub trait MessageSource: Send + Sync {
     fn snapshot(&self, _by: (KeyringId, &VerifyingKey)) -> Result<LoadedSnapshot, FollowError> {
         Err(FollowError::Status(404))
     }
+
+    /// Ends a question that is on its way, and every later one at once: who asks wants no answer any more.
+    fn stop(&self) {}
 }
 
 /// What a source has, in bytes that nobody has checked.

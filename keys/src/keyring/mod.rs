@@ -42,7 +42,7 @@ mod state;
 mod time;
 
 #[cfg(feature = "follow")]
-pub use self::export::{EdgeKey, EdgeMac, ExportError, ExportedKeyring, RealmExport, Recipient};
+pub use self::export::{EdgeKey, EdgeMac, ExportError, ExportedKeyring, Exports, RealmExport, Recipient};
 pub(crate) use self::loaded::RealmKeys;
 pub use self::{
     document::{KeyringDocument, MacKey},

@@ -19,21 +19,28 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(feature = "tower")]
 mod answer;
 mod basic;
 mod credential;
+#[cfg(feature = "tower")]
 mod extractor;
 mod presets;
 mod refusal;
 mod rules;
+#[cfg(feature = "tower")]
 mod scopes;
+#[cfg(feature = "tower")]
 mod verify;
 
+#[cfg(feature = "tower")]
 pub use self::{
     answer::Answer,
+    scopes::{RequireScopes, ScopedService},
+    verify::{VerifyLayer, VerifyService},
+};
+pub use self::{
     credential::{Credential, Presented},
     refusal::Refusal,
     rules::{CredentialRules, RulesError},
-    scopes::{RequireScopes, ScopedService},
-    verify::{VerifyLayer, VerifyService},
 };

@@ -175,7 +175,7 @@ impl CredentialRules {
         self.headers().flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value.as_bytes())))
     }
 
-    fn read_one<'s, 'v>(
+    pub(crate) fn read_one<'s, 'v>(
         &'s self,
         values: impl Iterator<Item = (&'s HeaderName, &'v [u8])>,
         is_key: impl Fn(&str) -> bool,
@@ -195,7 +195,7 @@ impl CredentialRules {
     }
 
     /// Some clients send a header without a key in it beside the one with the key.
-    fn is_empty(&self, name: &HeaderName, value: &[u8]) -> bool {
+    pub(crate) fn is_empty(&self, name: &HeaderName, value: &[u8]) -> bool {
         let value = value.trim_ascii();
         // As nearly every value is.
         if value.len() > MAX_SCHEME {

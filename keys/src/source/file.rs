@@ -18,13 +18,18 @@ impl FileSource {
     pub(super) fn open(uri: &SourceUri, base: &Path) -> Result<Self, SourceError> {
         let path = base.join(uri.rest());
         let text = secret_file::read(&path).map_err(|(problem, detail)| SourceError::new(uri, problem, detail))?;
-        let read = |key: &mut [u8; KEY_BYTES]| BASE64.decode_slice(text.trim_end(), key) == Ok(KEY_BYTES);
+        Self::of_bytes(uri, &path, text.as_bytes())
+    }
+
+    /// The key in the content of such a file.
+    pub(super) fn of_bytes(uri: &SourceUri, path: &Path, text: &[u8]) -> Result<Self, SourceError> {
+        let read = |key: &mut [u8; KEY_BYTES]| BASE64.decode_slice(text.trim_ascii_end(), key) == Ok(KEY_BYTES);
         let mut is_key = false;
         let key = SecretBox::init_with_mut(|key| is_key = read(key));
         if is_key {
             Ok(FileSource { key })
         } else {
-            Err(SourceError::new(uri, SourceErrorKind::Malformed, unreadable(&path)))
+            Err(SourceError::new(uri, SourceErrorKind::Malformed, unreadable(path)))
         }
     }
 

@@ -20,6 +20,14 @@ pub(super) type FileError = (SourceErrorKind, String);
 #[error("{0}")]
 pub struct SecretFileError(String);
 
+#[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "only gateways hand files over"))]
+impl SecretFileError {
+    /// What was handed over under this name is no text.
+    pub(super) fn not_text(name: &str) -> Self {
+        SecretFileError(format!("{name}, which was handed over, is not UTF-8"))
+    }
+}
+
 /// Reads a small text file that holds a secret, such as the private key of a certificate, as the key sources read theirs: at
 /// most 8 KiB of UTF-8, and refused where anyone except its owner may read it. What systemd hands a service as a credential is
 /// read, too.

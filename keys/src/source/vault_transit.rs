@@ -20,6 +20,7 @@ use super::{
 use crate::{
     agent,
     derive::{DerivedKey, KEY_BYTES},
+    interrupt::Interrupt,
 };
 
 /// Far more than an answer has.
@@ -86,7 +87,10 @@ impl VaultTransit {
         let url = format!("{server}/v1/{path}");
         Ok(VaultTransit {
             uri: uri.clone(),
-            agent: agent::build(agent::new(server, roots, None).timeout_global(Some(time_limit)).build()),
+            agent: agent::build(
+                agent::new(server, roots, None).timeout_global(Some(time_limit)).build(),
+                &Interrupt::default(),
+            ),
             url,
             path,
             key_version,

@@ -90,6 +90,11 @@ impl Verified {
         self.view().scopes_text()
     }
 
+    /// The audiences of its claims.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.view().audience()
+    }
+
     /// The notes of its claims, shorter names first.
     pub fn meta(&self) -> impl Iterator<Item = (&str, &str)> {
         self.view().meta()

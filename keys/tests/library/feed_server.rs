@@ -125,6 +125,12 @@ impl FeedServer {
         end
     }
 
+    /// The message that goes on from `after`.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn message(&self, after: u64, now: u64) -> Vec<u8> {
+        self.shared.lock().message(after, None, now)
+    }
+
     /// Waits for a question that goes on from `after`, which shows that everything up to there was taken in.
     pub(crate) fn asked_from(&self, after: u64) -> Asked {
         let mut log = self.shared.lock();

@@ -15,6 +15,8 @@ mod feed_server;
 mod fixture;
 #[cfg(feature = "follow")]
 mod follower;
+#[cfg(feature = "gateway")]
+mod gateway;
 mod issuing;
 mod keyring;
 #[cfg(feature = "tower")]

@@ -1,13 +1,16 @@
 //! An edge: its key, its exports, the state on disk, and whether its sources answer with what it trusts.
 
-use bulla::feed::{FeedState, Question};
+use bulla::{
+    feed::{FeedState, Question},
+    keyring::Exports,
+};
 use jiff::Timestamp;
 
 use super::Report;
 use crate::{
     clock,
     config::{Config, FollowConfig},
-    server::edge::{Exports, kept, open_sources, read_edge_key, realms_of},
+    server::edge::{check_complete, kept, open_sources, read_edge_key, read_exports, realms_of},
 };
 
 pub(super) fn check(config: &Config, follow: &FollowConfig, now: Timestamp, report: &mut Report) {
@@ -16,9 +19,9 @@ pub(super) fn check(config: &Config, follow: &FollowConfig, now: Timestamp, repo
         Err(error) => return report.wrong("edge key", error),
     };
     report.ok("edge key", format_args!("its recipient is {}", key.recipient()));
-    let exports = Exports::read(config, follow, &key, Exports::default());
-    exports.failed.iter().for_each(|failed| report.wrong("exports", failed));
-    if let Err(error) = exports.check_complete(realms_of(config), follow, &key) {
+    let exports = read_exports(config, follow, &key, Exports::default());
+    exports.failed().iter().for_each(|failed| report.wrong("exports", failed));
+    if let Err(error) = check_complete(&exports, realms_of(config), follow, &key) {
         report.wrong("exports", error);
     }
     let kept = kept(follow, &key, clock::seconds(now));

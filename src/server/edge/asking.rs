@@ -6,12 +6,13 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use bulla::feed::OpenedSource;
 use rand::{TryRng, rngs::SysRng};
 
-use super::{follower::Follower, sources::Opened};
+use super::follower::Follower;
 
 /// The sources, of which each may be opened anew.
-pub(super) type Sources = Arc<[ArcSwap<Opened>]>;
+pub(super) type Sources = Arc<[ArcSwap<OpenedSource>]>;
 
 /// Asks until the sender of `stop` is gone. The process does not wait for a question that is on its way.
 pub(super) fn start(follower: &Arc<Follower>, sources: &Sources) -> std::io::Result<Vec<mpsc::Sender<()>>> {

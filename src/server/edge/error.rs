@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use bulla::{
-    feed::FollowerError,
+    feed::{FollowerError, StateFolderError},
     keyring::{ExportError, Recipient},
     source::SecretFileError,
 };
@@ -40,10 +40,8 @@ pub(crate) enum EdgeError {
          `bulla keyring export --realm {realm} --to {recipient} --out {realm}.export`, and put it there"
     )]
     NoExport { realm: bulla::Realm, folder: PathBuf, recipient: Recipient, failed: String },
-    #[error("the folder {path} for the state cannot be used: {error}")]
-    State { path: PathBuf, error: io::Error },
-    #[error("another process has the state in {0}: each edge needs a folder of its own")]
-    StateLocked(PathBuf),
+    #[error(transparent)]
+    State(#[from] StateFolderError),
     #[error("the system's random generator failed: {0}")]
     Random(io::Error),
     #[error(transparent)]

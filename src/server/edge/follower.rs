@@ -8,13 +8,14 @@ use std::{
 
 use bulla::{
     feed::{
-        Answer, FeedError, FeedState, FollowError, Format, LoadedSnapshot, LogId, Question, Reporter, VerifyingKey,
+        Answer, FeedError, FeedState, FollowError, Format, LoadedSnapshot, LogId, Question, Reporter, StateWriter,
+        VerifyingKey,
     },
-    keyring::{ExportedKeyring, KeyringId},
+    keyring::{ExportedKeyring, Exports, KeyringId},
     revocation::{Revocations, SweepClock},
 };
 
-use super::{disk::Writer, exports::Exports, pause, source_state::SourceState};
+use super::{pause, source_state::SourceState};
 use crate::{
     clock,
     server::{health::Health, live::Live, snapshot::EdgeParts},
@@ -34,7 +35,7 @@ pub(crate) struct Follower {
     pub(super) health: Arc<Health>,
     pub(super) shown: FollowMetrics,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) writer: Writer,
+    pub(super) writer: StateWriter,
     /// Hears of every change; set once where there is a node to report to.
     pub(super) reporter: OnceLock<Reporter>,
     /// The keyring that is followed, and what signs its feed.
@@ -102,7 +103,7 @@ impl Follower {
             part: 0,
             sweep_clock: None,
         };
-        let (writer, reporter, state) = (Writer::default(), OnceLock::new(), Mutex::new(state));
+        let (writer, reporter, state) = (StateWriter::default(), OnceLock::new(), Mutex::new(state));
         Follower { live, health, shown, metrics, writer, reporter, trusted, state }
     }
 

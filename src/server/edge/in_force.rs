@@ -105,7 +105,7 @@ impl State {
 
     /// What is wrong with the exports, and what to do.
     fn export_trouble(&self) -> Option<String> {
-        let mut told = self.exports.failed.clone();
+        let mut told = self.exports.failed().to_vec();
         let mut missing = BTreeMap::<Realm, Vec<String>>::new();
         for (realm, version) in self.keyring.missing(self.feed.versions()) {
             missing.entry(realm).or_default().push(version.to_string());

@@ -3,7 +3,6 @@
 
 mod asking;
 mod behind;
-mod disk;
 mod error;
 mod exports;
 mod follower;
@@ -22,15 +21,17 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bulla::{feed::FeedState, keyring::EdgeKey};
+use bulla::{
+    feed::{FeedState, KeptState, StateFolder, VerifyingKey},
+    keyring::{EdgeKey, Exports, KeyringId},
+};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
-use self::{asking::Sources, disk::StateFolder, follower::Follower, reload::Reload, source_state::SourceState};
+use self::{asking::Sources, follower::Follower, reload::Reload, source_state::SourceState};
 pub(super) use self::{behind::BehindEdge, in_force::follow_of};
 pub(crate) use self::{
-    disk::Kept,
     error::EdgeError,
-    exports::{Exports, read_edge_key, realms_of},
+    exports::{check_complete, read_edge_key, read_exports, realms_of},
     sources::open_all as open_sources,
 };
 use super::{
@@ -53,9 +54,17 @@ const TICK: Duration = Duration::from_millis(200);
 /// The time between two sweeps of the list, of one part each.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
+/// What [`Health`] calls the state on disk.
+const STATE: &str = "edge state";
+
 /// What an edge keeps on disk, which may run meanwhile.
-pub(crate) fn kept(follow: &FollowConfig, key: &EdgeKey, now: u64) -> Kept {
-    StateFolder::to_read(follow, key).load(follow, now)
+pub(crate) fn kept(follow: &FollowConfig, key: &EdgeKey, now: u64) -> KeptState {
+    StateFolder::to_read(&follow.state, key.mac(follow.keyring_id)).load(follow.realm, trusted(follow), now)
+}
+
+/// The keyring that is followed, and what signs its feed.
+fn trusted(follow: &FollowConfig) -> (KeyringId, &VerifyingKey) {
+    (follow.keyring_id, &follow.public_key)
 }
 
 /// The parts of an edge.
@@ -78,11 +87,11 @@ impl Edge {
             return Err(EdgeError::NoRealm);
         }
         let key = read_edge_key(&follow)?;
-        let exports = Exports::read(&config, &follow, &key, Exports::default());
-        exports.check_complete(realms_of(&config), &follow, &key)?;
+        let exports = read_exports(&config, &follow, &key, Exports::default());
+        check_complete(&exports, realms_of(&config), &follow, &key)?;
         let opened = sources::open_all(&follow)?;
-        let folder = StateFolder::open(&follow, &key)?;
-        let kept = folder.load(&follow, clock::now_seconds());
+        let folder = StateFolder::open(&follow.state, key.mac(follow.keyring_id))?;
+        let kept = folder.load(follow.realm, trusted(&follow), clock::now_seconds());
         if let Some(trouble) = kept.trouble {
             tracing::error!("{trouble}");
         }
@@ -95,11 +104,10 @@ impl Edge {
         let live = Arc::new(Live::new(Loaded::of_edge(&parts, &keyring, &feed, &metrics)));
         let health = Arc::new(Health::default());
         let names = opened.iter().map(|opened| SourceState::new(opened.source.name())).collect();
-        let trusted = (follow.keyring_id, follow.public_key);
         let follower = Follower::new(
             (Arc::clone(&live), Arc::clone(&health)),
             (Arc::clone(&metrics), shown),
-            trusted,
+            (follow.keyring_id, follow.public_key),
             (feed, parts, exports),
             names,
         );
@@ -145,7 +153,12 @@ impl Edge {
         tasks.spawn_blocking(move || report::report_uses(&core, &sources, &stopped));
         if let Some(folder) = self.folder.take() {
             let follower = Arc::clone(&self.follower);
-            let write = move || follower.writer.run(&folder, &follower.health, || follower.save());
+            let write = move || {
+                let note = |written| {
+                    follower.health.note_task(STATE, written);
+                };
+                follower.writer.run(&folder, note, || follower.save());
+            };
             match thread::Builder::new().name("edge state".to_owned()).spawn(write) {
                 Ok(writing) => self.writing = Some(writing),
                 Err(error) => tracing::error!(%error, "the state is not kept: there is no thread for it"),

@@ -6,20 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use bulla::keyring::EdgeKey;
+use bulla::keyring::{EdgeKey, Exports};
 use tokio::{
     signal::unix::Signal,
     sync::watch,
     time::{Instant, sleep_until},
 };
 
-use super::{
-    asking::Sources,
-    exports::{Exports, files},
-    follower::Follower,
-    in_force::follow_of,
-    sources,
-};
+use super::{asking::Sources, exports::read_exports, follower::Follower, in_force::follow_of, sources};
 use crate::{
     deployment,
     server::{blocking, core::Core, file_watch::Watch},
@@ -105,7 +99,7 @@ impl What {
             Err(error) => failed.push(error.to_string()),
         }
         self.core.metrics.certificates(parts.tls.expiries());
-        self.follower.put(parts, Exports::read(&config, &follow, &self.key, exports));
+        self.follower.put(parts, read_exports(&config, &follow, &self.key, exports));
         self.core.check_certificates();
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
     }
@@ -116,7 +110,7 @@ impl What {
         let mut paths = vec![self.config.clone()];
         if let Some(follow) = &snapshot.config.follow {
             paths.push(follow.exports.clone());
-            paths.extend(files(&follow.exports));
+            paths.extend(Exports::files(&follow.exports));
             paths.extend(
                 [&follow.api_key, &follow.roots, &follow.client_certificate, &follow.client_key]
                     .into_iter()

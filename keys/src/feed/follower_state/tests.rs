@@ -197,7 +197,7 @@ fn after_a_504_it_asks_for_half_the_wait() {
 
 #[test]
 fn staleness_is_counted_by_the_running_time_whatever_becomes_of_the_clock() {
-    let mut follower = FollowerState { when_stale: WhenStale::CouldNotTell, ..follower() };
+    let mut follower = FollowerState { policy: WhenStale::CouldNotTell.into(), ..follower() };
     let moment = |now: u64, ran: u64| Moment { now, ran: Duration::from_secs(ran) };
     // The clock is four minutes ahead of the server's.
     follower.take(next(message(1, 0, (9, 9), &[])), moment(T + 240, 0), HALF);

@@ -17,6 +17,7 @@ use ureq::{
 use crate::{
     agent,
     feed::{FollowError, FollowerError},
+    interrupt::Interrupt,
     source::endpoint,
 };
 
@@ -28,6 +29,7 @@ pub(super) struct Files {
     /// The folder, with the slash at its end.
     folder: String,
     place: Place,
+    interrupt: Interrupt,
 }
 
 enum Place {
@@ -49,23 +51,37 @@ impl Files {
         let folder = address.strip_suffix(name).filter(|folder| folder.ends_with('/'));
         let folder = folder.ok_or_else(|| wrong("is not the one of a published feed, which ends in /head"))?.to_owned();
         if let Some(path) = folder.strip_prefix("file:") {
-            return Ok(Files { place: Place::Here(path.into()), folder });
+            return Ok(Files { place: Place::Here(path.into()), folder, interrupt: Interrupt::default() });
         }
         match endpoint::fault(address) {
             Some(fault) => Err(wrong(fault)),
             None if address.contains(['?', '#']) => Err(wrong("has a query, and published files have none")),
-            None => Ok(Files { folder, place: Place::Server { agent: OnceLock::new(), roots: None } }),
+            None => {
+                let place = Place::Server { agent: OnceLock::new(), roots: None };
+                Ok(Files { folder, place, interrupt: Interrupt::default() })
+            }
         }
     }
 
     pub(super) fn trusting_roots(self, pem: &[u8]) -> Result<Self, FollowerError> {
-        match (agent::certificates(pem), self.place) {
+        let Files { place, folder, interrupt } = self;
+        let rest = Files { place: Place::Here(PathBuf::new()), folder, interrupt };
+        match (agent::certificates(pem), place) {
             (none, _) if none.is_empty() => Err(FollowerError::NoCertificate),
             (roots, Place::Server { agent, .. }) => {
-                Ok(Files { place: Place::Server { agent, roots: Some(roots) }, folder: self.folder })
+                Ok(Files { place: Place::Server { agent, roots: Some(roots) }, ..rest })
             }
-            (_, place) => Ok(Files { place, folder: self.folder }),
+            (_, place) => Ok(Files { place, ..rest }),
         }
+    }
+
+    /// Waits, unless it is stopped.
+    pub(super) fn pause(&self, pause: Duration) -> Result<(), FollowError> {
+        self.interrupt.pause(pause).map_err(|error| FollowError::Unreachable(error.to_string().into()))
+    }
+
+    pub(super) fn stop(&self) {
+        self.interrupt.stop();
     }
 
     /// An object of at most so many bytes, or one byte more of a longer one; none where it is still as `known`.
@@ -81,7 +97,9 @@ impl Files {
                 Err(error) => Err(unusable(name, error)),
             },
             Place::Server { agent, roots } => self.fetch(
-                agent.get_or_init(|| agent::build(agent::new(&self.folder, roots.clone(), None).build())),
+                agent.get_or_init(|| {
+                    agent::build(agent::new(&self.folder, roots.clone(), None).build(), &self.interrupt)
+                }),
                 name,
                 known,
                 most,

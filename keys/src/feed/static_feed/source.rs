@@ -2,8 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
-    thread,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -85,7 +84,7 @@ impl PublishedSource {
     ) -> Result<FollowerHandle, FollowerError> {
         let (trusted, followed) = (self.trusted, (verifier.clone(), when_stale));
         let state = FollowerState::new(FeedState::new(realm), trusted, followed, Moment::first(clock()));
-        handle::start(Box::new(self), state, None, clock)
+        handle::start(Arc::new(self), state.shared(), None, Instant::now(), clock)
     }
 
     /// Looks at the head object. One that is older than what is known comes from a cache that is behind, and counts only where
@@ -110,7 +109,7 @@ impl PublishedSource {
             if left.is_zero() {
                 break;
             }
-            thread::sleep(varied(self.interval).min(left));
+            self.files.pause(varied(self.interval).min(left))?;
             self.look(seen, false)?;
         }
         Ok(())
@@ -179,6 +178,10 @@ impl MessageSource for PublishedSource {
             Some(newest) => Ok(Answer::Next(newest.object.newest.clone())),
             None => Err(nothing_behind(question.after)),
         }
+    }
+
+    fn stop(&self) {
+        self.files.stop();
     }
 }
 

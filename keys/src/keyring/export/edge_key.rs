@@ -1,6 +1,6 @@
 //! An edge's key pair: keys of a realm are sealed to its public half.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use hmac::Mac;
@@ -32,7 +32,8 @@ pub struct EdgeKey {
 }
 
 /// Authenticates what an edge keeps on its own disk, under a key derived from the edge's private one.
-pub struct EdgeMac(DerivedKey);
+#[derive(Clone)]
+pub struct EdgeMac(Arc<DerivedKey>);
 
 impl EdgeKey {
     /// A new one, from the operating system's generator.
@@ -71,7 +72,7 @@ impl EdgeKey {
 
     /// What authenticates this edge's own files about one keyring.
     pub fn mac(&self, keyring: KeyringId) -> EdgeMac {
-        EdgeMac(expand(&self.private, &labels::edge_state(keyring)))
+        EdgeMac(expand(&self.private, &labels::edge_state(keyring)).into())
     }
 
     pub(super) fn open(&self, info: &[u8], sealed: Sealed) -> Result<Zeroizing<Vec<u8>>, ExportError> {
@@ -80,6 +81,12 @@ impl EdgeKey {
 }
 
 impl EdgeMac {
+    /// Under a key that was derived elsewhere.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn of(key: DerivedKey) -> Self {
+        EdgeMac(key.into())
+    }
+
     /// The tag of these bytes: HMAC-SHA256.
     pub fn tag(&self, bytes: &[u8]) -> [u8; 32] {
         self.0.hmac(bytes).finalize().into_bytes().into()

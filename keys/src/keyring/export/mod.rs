@@ -28,11 +28,13 @@
 mod edge_key;
 mod error;
 mod exported;
+mod folder;
 mod realm_export;
 
 pub use self::{
     edge_key::{EdgeKey, EdgeMac, Recipient},
     error::ExportError,
     exported::ExportedKeyring,
+    folder::Exports,
     realm_export::RealmExport,
 };

@@ -22,6 +22,7 @@ use super::{
         AttributeContext, CheckRequest, CheckResponse, DeniedHttpResponse, Entry, HeaderValueOption, HttpRequest,
         HttpStatus, OkHttpResponse, Status,
     },
+    required::take_rules,
     requirements, verify,
 };
 use crate::server::{
@@ -89,7 +90,7 @@ async fn check(core: &Core, peer: Peer, attributes: AttributeContext) -> Result<
     let is_gateway = client_address::is_gateway(&snapshot.config.data, peer);
     let address = if is_gateway { source(&attributes) } else { None };
     let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
-    let rules = required.take_rules(&snapshot.config, &snapshot.default_realms);
+    let rules = take_rules(&mut required, &snapshot.config, &snapshot.default_realms);
     let headers = credentials(http, &rules);
     let (accepted, identity) = verify(&core.verification, &snapshot, required, &rules, &headers, address).await?;
     let metadata = identity.metadata(&accepted);

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{identity::Identity, requirements, verify};
+use super::{identity::Identity, required::take_rules, requirements, verify};
 use crate::{
     api::{
         responses::{CouldNotTell, Misconfigured},
@@ -63,7 +63,7 @@ async fn identify(core: &Core, head: &Parts, peer: Peer) -> Result<Identity, Den
     let snapshot = core.snapshot();
     let mut required = requirements(&snapshot, Ok(route(head.uri.path())))?;
     let address = client_address::behind_gateway(&snapshot.config.data, peer, &head.headers);
-    let rules = required.take_rules(&snapshot.config, &snapshot.default_realms);
+    let rules = take_rules(&mut required, &snapshot.config, &snapshot.default_realms);
     let (_accepted, identity) = verify(&core.verification, &snapshot, required, &rules, &head.headers, address).await?;
     Ok(identity)
 }

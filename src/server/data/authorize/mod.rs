@@ -12,7 +12,10 @@ mod required;
 use std::{net::IpAddr, time::Instant};
 
 use axum::http::HeaderMap;
-use bulla::layer::{Credential, CredentialRules, Refusal};
+use bulla::{
+    gateway::Required,
+    layer::{Credential, CredentialRules, Refusal},
+};
 
 use self::identity::Identity;
 use crate::{
@@ -26,7 +29,6 @@ pub(in crate::server) use self::http::__path_authorize;
 pub(super) use self::{
     grpc::{PATH as EXT_AUTHZ, ext_authz},
     http::{authorize, is_authorize},
-    required::Required,
 };
 
 /// Reads the requirements of a server that asks in another way.
@@ -37,7 +39,8 @@ pub(super) fn requirements_of(snapshot: &Snapshot, text: &str) -> Result<Require
 /// Reads the requirements of a route; the defaults without a text.
 fn requirements(snapshot: &Snapshot, route: Result<Option<&str>, String>) -> Result<Required, Denied> {
     static LINES: LineLimit = LineLimit::new();
-    let required = route.and_then(|text| text.map_or(Ok(Required::default()), required::parse));
+    let parse = |text: &str| Required::parse(text).map_err(|error| error.to_string());
+    let required = route.and_then(|text| text.map_or(Ok(Required::default()), parse));
     required.and_then(|required| known_realms(snapshot, required)).map_err(|detail| {
         if let Some(kept_back) = LINES.allow(Instant::now()) {
             tracing::error!(detail, kept_back, "requirements of a gateway's route do not parse");

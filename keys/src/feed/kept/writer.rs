@@ -6,10 +6,7 @@ use std::{
 };
 
 use super::{Journal, StateFolder};
-use crate::server::health::Health;
 
-/// What [`Health`] calls the state on disk.
-const HEALTH: &str = "edge state";
 /// A journal that is longer than this, and than half of the state, is replaced by a whole state.
 const LONGEST_JOURNAL: u64 = 1 << 20;
 /// Messages that may wait for a slow disk, in bytes. More are dropped, and the whole state is written instead.
@@ -17,14 +14,14 @@ const MOST_WAITING: usize = 64 << 20;
 /// The time until a disk that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
-/// What is to be written.
-#[derive(Default)]
-pub(in crate::server::edge) struct Writer {
+/// What is to be written of a follower's state.
+#[derive(Debug, Default)]
+pub struct StateWriter {
     waiting: Mutex<Waiting>,
     wake: Condvar,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Waiting {
     messages: Vec<Arc<[u8]>>,
     bytes: usize,
@@ -33,9 +30,9 @@ struct Waiting {
     stop: bool,
 }
 
-impl Writer {
+impl StateWriter {
     /// Adds a message that was applied.
-    pub(in crate::server::edge) fn add(&self, message: &Arc<[u8]>) {
+    pub fn add(&self, message: &Arc<[u8]>) {
         let mut waiting = self.lock();
         if waiting.bytes + message.len() > MOST_WAITING {
             waiting.messages.clear();
@@ -48,24 +45,20 @@ impl Writer {
     }
 
     /// Asks for the whole state.
-    pub(in crate::server::edge) fn whole(&self) {
+    pub fn whole(&self) {
         self.lock().whole = true;
         self.wake.notify_all();
     }
 
     /// Ends the writer, once everything is written.
-    pub(in crate::server::edge) fn stop(&self) {
+    pub fn stop(&self) {
         self.lock().stop = true;
         self.wake.notify_all();
     }
 
-    /// Writes until it is stopped. `save` gives the whole state, where there is one to go on from.
-    pub(in crate::server::edge) fn run(
-        &self,
-        folder: &StateFolder,
-        health: &Health,
-        save: impl Fn() -> Option<Vec<u8>>,
-    ) {
+    /// Writes until it is stopped. `save` gives the whole state, where there is one to go on from; `note` hears whether it could be
+    /// written.
+    pub fn run(&self, folder: &StateFolder, note: impl Fn(Result<(), String>), save: impl Fn() -> Option<Vec<u8>>) {
         let (mut journal, mut size, mut failed) = (None, 0_u64, false);
         loop {
             let (messages, whole, stop) = self.next(failed);
@@ -88,7 +81,7 @@ impl Writer {
                 // Its end may be torn.
                 journal = None;
             }
-            health.note_task(HEALTH, written.map_err(|error| {
+            note(written.map_err(|error| {
                 format!("the state cannot be kept ({error}): keys are verified, but after a restart without any source they are not")
             }));
             if stop {

@@ -1,4 +1,4 @@
-//! The last good state on disk, for a start without any source.
+//! A follower's last good state on disk, for a start without any source.
 //!
 //! ```text
 //! state    "bulla edge state 1\n" ‖ generation ‖ the state ‖ MAC over all that
@@ -6,7 +6,7 @@
 //!          length u32be ‖ the message as it came ‖ MAC over generation ‖ its number u64be ‖ the message
 //! ```
 //!
-//! The MACs are under a key derived from the edge's own. A whole state replaces the one before atomically, with a new generation; a
+//! The MACs are under a key of the follower's own. A whole state replaces the one before atomically, with a new generation; a
 //! journal of another generation is older than the state beside it, and does not count.
 
 mod writer;
@@ -18,15 +18,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use bulla::{
-    feed::{FeedError, FeedState, Message},
-    keyring::{EdgeKey, EdgeMac},
-};
 use rand::{TryRng, rngs::SysRng};
 
-pub(super) use self::writer::Writer;
-use super::EdgeError;
-use crate::config::FollowConfig;
+pub use self::writer::StateWriter;
+use super::{FeedError, FeedState, Message, VerifyingKey};
+use crate::{keyring::EdgeMac, keyring_id::KeyringId, realm::Realm};
 
 const STATE: &[u8] = b"bulla edge state 1\n";
 const JOURNAL: &[u8] = b"bulla edge journal 1\n";
@@ -34,19 +30,37 @@ const TAG: usize = 32;
 
 type Generation = [u8; 16];
 
-/// The folder, which this process alone uses.
-pub(super) struct StateFolder {
+/// The folder of a follower's last good state, which this process alone writes.
+pub struct StateFolder {
     folder: PathBuf,
     _lock: Option<File>,
     mac: EdgeMac,
 }
 
+/// A folder that the state cannot be kept in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateFolderError {
+    /// It cannot be made, read or written.
+    #[error("the folder {path} for the state cannot be used: {error}")]
+    Unusable {
+        /// The folder, or a file in it.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// Another process writes it.
+    #[error("another process has the state in {0}: each edge needs a folder of its own")]
+    Locked(PathBuf),
+}
+
 /// What was in the folder.
-#[derive(Default)]
-pub(crate) struct Kept {
-    pub(crate) state: Option<FeedState>,
+#[derive(Debug, Default)]
+pub struct KeptState {
+    /// The state.
+    pub state: Option<FeedState>,
     /// Why something in it was not used.
-    pub(crate) trouble: Option<String>,
+    pub trouble: Option<String>,
 }
 
 /// The journal that goes on from the state on disk.
@@ -59,28 +73,28 @@ struct Journal {
 
 impl StateFolder {
     /// Makes the folder where it is missing, and locks it.
-    pub(super) fn open(follow: &FollowConfig, key: &EdgeKey) -> Result<Self, EdgeError> {
-        let folder = follow.state.clone();
-        let failed = |error| EdgeError::State { path: folder.clone(), error };
+    pub fn open(folder: impl Into<PathBuf>, mac: EdgeMac) -> Result<Self, StateFolderError> {
+        let folder = folder.into();
+        let failed = |error| StateFolderError::Unusable { path: folder.clone(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
         let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"));
         let lock = lock.map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(StateFolder { _lock: Some(lock), ..StateFolder::to_read(follow, key) }),
-            Err(TryLockError::WouldBlock) => Err(EdgeError::StateLocked(folder)),
+            Ok(()) => Ok(StateFolder { folder, _lock: Some(lock), mac }),
+            Err(TryLockError::WouldBlock) => Err(StateFolderError::Locked(folder)),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
 
-    /// The folder of an edge that may run, to look into.
-    pub(super) fn to_read(follow: &FollowConfig, key: &EdgeKey) -> Self {
-        StateFolder { folder: follow.state.clone(), _lock: None, mac: key.mac(follow.keyring_id) }
+    /// The folder of a follower that may run, to look into.
+    pub fn to_read(folder: impl Into<PathBuf>, mac: EdgeMac) -> Self {
+        StateFolder { folder: folder.into(), _lock: None, mac }
     }
 
     /// What this edge is called: the name that was drawn at its first start.
-    pub(super) fn name(&self) -> Result<String, EdgeError> {
+    pub fn name(&self) -> Result<String, StateFolderError> {
         let path = self.folder.join("name");
-        let failed = |error| EdgeError::State { path: path.clone(), error };
+        let failed = |error| StateFolderError::Unusable { path: path.clone(), error };
         match std::fs::read_to_string(&path) {
             Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
@@ -96,29 +110,29 @@ impl StateFolder {
     }
 
     /// The last good state, with everything that the journal has more. What was changed, torn or made by another edge is not used.
-    pub(super) fn load(&self, follow: &FollowConfig, now: u64) -> Kept {
+    pub fn load(&self, realm: Option<Realm>, trusted: (KeyringId, &VerifyingKey), now: u64) -> KeptState {
         let told = |what: &str| Some(format!("{}: {what}", self.folder.join("state").display()));
         let bytes = match std::fs::read(self.folder.join("state")) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Kept::default(),
-            Err(error) => return Kept { trouble: told(&error.to_string()), ..Kept::default() },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return KeptState::default(),
+            Err(error) => return KeptState { trouble: told(&error.to_string()), ..KeptState::default() },
         };
         let Some((generation, saved)) = self.checked(&bytes) else {
-            return Kept {
+            return KeptState {
                 trouble: told("it was changed, or another edge made it; it is not used"),
-                ..Kept::default()
+                ..KeptState::default()
             };
         };
-        let Ok(mut state) = FeedState::restore(follow.realm, saved, now) else {
+        let Ok(mut state) = FeedState::restore(realm, saved, now) else {
             let trouble = told("another version of bulla made it, or it is about other realms; it is not used");
-            return Kept { trouble, ..Kept::default() };
+            return KeptState { trouble, ..KeptState::default() };
         };
         let trouble = match std::fs::read(self.folder.join("journal")) {
-            Ok(bytes) => self.replay(&bytes, generation, follow, &mut state).err(),
+            Ok(bytes) => self.replay(&bytes, generation, trusted, &mut state).err(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(error.to_string()),
         };
-        Kept { state: Some(state), trouble: trouble.and_then(|trouble| told(&format!("its journal: {trouble}"))) }
+        KeptState { state: Some(state), trouble: trouble.and_then(|trouble| told(&format!("its journal: {trouble}"))) }
     }
 
     /// Generation and state, if the MAC holds.
@@ -133,7 +147,7 @@ impl StateFolder {
         &self,
         bytes: &[u8],
         generation: Generation,
-        follow: &FollowConfig,
+        (keyring_id, public_key): (KeyringId, &VerifyingKey),
         state: &mut FeedState,
     ) -> Result<(), String> {
         let Some(mut rest) = bytes.strip_prefix(JOURNAL).and_then(|rest| rest.strip_prefix(&generation)) else {
@@ -151,7 +165,7 @@ impl StateFolder {
             if !self.mac.verifies(&record(&generation, number, bytes), tag) {
                 return Err(format!("message {number} was changed; those behind it are not used"));
             }
-            let message = Message::read(bytes, follow.keyring_id, &follow.public_key);
+            let message = Message::read(bytes, keyring_id, public_key);
             let message = message.map_err(|error| format!("message {number} is refused: {error}"))?;
             let at = message.head().this_update;
             let applied = match state.apply(&message, at) {
@@ -215,4 +229,10 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 fn record(generation: &Generation, number: u64, message: &[u8]) -> Vec<u8> {
     [generation.as_slice(), &number.to_be_bytes(), message].concat()
+}
+
+impl std::fmt::Debug for StateFolder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StateFolder").field("folder", &self.folder).finish_non_exhaustive()
+    }
 }

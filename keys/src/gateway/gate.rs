@@ -1,0 +1,321 @@
+//! The gate: opened once, shared by all workers, and swapped in place when keyring, exports or revocations change.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    path::PathBuf,
+    process,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use super::{
+    Answer, Counters, GateError, Presented, Required, Requirements, counts::Counts, decision::Decision, keys::Keys,
+    now, settings::Follow, settings::Settings,
+};
+use crate::{
+    expectations::Expectations,
+    feed::{
+        FeedState, SourceAccess, StateFolder,
+        follower_state::{FollowerState, Moment, StalePolicy},
+    },
+    keyring::EdgeMac,
+    layer::Credential,
+    realm::Realm,
+    rejection::{Rejection, VerifyError},
+    shared::SharedVerifier,
+};
+
+/// What a process with a gateway in it needs to verify. Its clones are handles on the same one.
+#[derive(Clone)]
+pub struct Gate(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) settings: Settings,
+    pub(super) keys: Keys,
+    pub(super) verifier: SharedVerifier,
+    pub(super) feed: Option<Feed>,
+    counts: Counts,
+    pub(super) errors: Mutex<Errors>,
+    /// The process in which the threads run; 0 for none.
+    pub(super) started_in: AtomicU32,
+    /// Whether this process has none of them.
+    forked: AtomicBool,
+    /// The second in which that was looked at.
+    looked_at: AtomicU64,
+}
+
+/// What is known of the feed, and how it is asked.
+pub(super) struct Feed {
+    pub(super) state: Arc<Mutex<FollowerState>>,
+    pub(super) began: Instant,
+    /// Read while the process may read it.
+    pub(super) access: SourceAccess,
+    /// The folder of the last good state, and what authenticates it.
+    pub(super) kept: Option<(PathBuf, EdgeMac)>,
+    trouble: Option<String>,
+}
+
+/// What failed last, without an end to anything.
+#[derive(Default)]
+pub(super) struct Errors {
+    pub(super) reload: Option<String>,
+    pub(super) state: Option<String>,
+}
+
+impl Gate {
+    /// Reads everything that the settings name, and asks key sources and no feed. It starts no thread that goes on, so that a process may
+    /// fork afterwards.
+    pub fn open(settings: &Settings) -> Result<Self, GateError> {
+        let keys = Keys::open(settings)?;
+        let (verifier, failed) = keys.load(settings)?;
+        let verifier = SharedVerifier::new(verifier);
+        let follow = settings.follow.as_ref();
+        let feed = follow.map(|follow| Feed::open(settings, (follow, &keys), &verifier)).transpose()?;
+        let state_error = feed.as_ref().and_then(|feed| feed.trouble.clone());
+        Ok(Gate(Arc::new(Inner {
+            settings: settings.clone(),
+            keys,
+            verifier,
+            feed,
+            counts: Counts::default(),
+            errors: Mutex::new(Errors { reload: failed, state: state_error }),
+            started_in: AtomicU32::new(0),
+            forked: AtomicBool::new(false),
+            looked_at: AtomicU64::new(0),
+        })))
+    }
+
+    /// Loads keyring or exports anew, and swaps them in place; requests go on meanwhile. What fails changes nothing.
+    pub fn reload(&self) -> Result<(), GateError> {
+        let loaded = self.0.keys.load(&self.0.settings);
+        let mut errors = self.0.errors();
+        match loaded {
+            Ok((verifier, failed)) => {
+                errors.reload = failed;
+                self.0.verifier.store(verifier);
+                Ok(())
+            }
+            Err(error) => {
+                errors.reload = Some(error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads the requirements of a route, in the syntax of `/v1/authorize/`: `realm:live,scope:orders.read,aud:shop,from:x-api-key`,
+    /// or `-` for the defaults.
+    pub fn requirements(&self, text: &str) -> Result<Requirements, GateError> {
+        let Inner { settings, .. } = &*self.0;
+        let mut required = Required::parse(text)?;
+        if let Some(unknown) = required.realms.iter().find(|realm| settings.realms().all(|one| one != **realm)) {
+            return Err(GateError::UnknownRealm(*unknown));
+        }
+        let named = std::mem::take(&mut required.realms);
+        let realms: Vec<Realm> = if named.is_empty() { settings.default_realms.clone() } else { named };
+        if realms.is_empty() {
+            return Err(GateError::NoRealm);
+        }
+        let rules = required.from.take().unwrap_or_else(|| settings.rules(&realms));
+        Ok(Requirements::new(required, realms, rules))
+    }
+
+    /// Answers a request: may it go on? `address` is the client's, `now` is in Unix seconds. It takes no lock, and allocates nothing.
+    pub fn check(
+        &self,
+        wanted: &Requirements,
+        presented: &Presented<'_>,
+        address: Option<IpAddr>,
+        now: u64,
+        answer: &mut Answer,
+    ) {
+        answer.put(self.decide(wanted, presented, address, now), wanted);
+    }
+
+    /// The same for a text that is the API key already.
+    pub fn verify(
+        &self,
+        wanted: &Requirements,
+        api_key: &[u8],
+        address: Option<IpAddr>,
+        now: u64,
+        answer: &mut Answer,
+    ) {
+        answer.put(self.decide_key(wanted, api_key, address, now), wanted);
+    }
+
+    #[inline]
+    pub(crate) fn decide(
+        &self,
+        wanted: &Requirements,
+        presented: &Presented<'_>,
+        address: Option<IpAddr>,
+        now: u64,
+    ) -> Decision {
+        let several = match presented.credential() {
+            Credential::One(text) => return self.judge(wanted, text.expose(), address, now),
+            Credential::None => false,
+            Credential::Several => true,
+        };
+        self.0.counts.unpresented(several);
+        Decision::unpresented(several)
+    }
+
+    #[inline]
+    pub(crate) fn decide_key(
+        &self,
+        wanted: &Requirements,
+        api_key: &[u8],
+        address: Option<IpAddr>,
+        now: u64,
+    ) -> Decision {
+        match std::str::from_utf8(api_key) {
+            Ok(text) => self.judge(wanted, text, address, now),
+            Err(_) => self.refuse(Rejection::Malformed.into()),
+        }
+    }
+
+    #[inline]
+    fn judge(&self, wanted: &Requirements, text: &str, address: Option<IpAddr>, now: u64) -> Decision {
+        let expected = Expectations { address, ..wanted.expected() };
+        match self.0.verifier.verify(text, &expected, now) {
+            Ok(_) if self.0.has_forked(now) => {
+                self.0.counts.untold("forked");
+                Decision::FORKED
+            }
+            Ok(verified) => {
+                self.0.counts.accepted();
+                Decision::Accepted(verified)
+            }
+            Err(error) => self.refuse(error),
+        }
+    }
+
+    #[cold]
+    fn refuse(&self, error: VerifyError) -> Decision {
+        match error {
+            VerifyError::Rejected(rejection) => self.0.counts.rejected(rejection),
+            VerifyError::SecretUnchecked | VerifyError::Stale => self.0.counts.untold(error.code()),
+        }
+        Decision::by(error)
+    }
+
+    /// Applies a message of the feed that the host fetched itself: no thread is needed, and [`question`](Self::question) says what to
+    /// fetch. Whether there is more to fetch at once.
+    pub fn apply(&self, message: &[u8], now: u64) -> Result<bool, GateError> {
+        let feed = self.0.feed.as_ref().ok_or(GateError::NoFeed)?;
+        let mut state = feed.state();
+        state.apply_message(message, feed.moment(now))?;
+        let more = !state.status(feed.moment(now)).complete;
+        Ok(more)
+    }
+
+    /// The path and query of the feed's next message, which a node or a relay answers within `wait` seconds.
+    pub fn question(&self, wait: u64) -> Result<String, GateError> {
+        let feed = self.0.feed.as_ref().ok_or(GateError::NoFeed)?;
+        let after = feed.state().status(feed.moment(now())).seq;
+        let realm = feed.access.realm.map(|realm| format!("&realm={realm}")).unwrap_or_default();
+        let wait = if wait > 0 { format!("&wait={wait}s") } else { String::new() };
+        Ok(format!("/v1/revocations?after={after}{wait}{realm}"))
+    }
+
+    /// Revokes what is due. A host that applies messages itself calls it once a second; the threads do it by themselves.
+    pub fn tick(&self, now: u64) {
+        if let Some(feed) = &self.0.feed {
+            feed.state().tick(feed.moment(now));
+        }
+    }
+
+    /// The gate's numbers.
+    pub fn counters(&self, now: u64) -> Counters {
+        let mut counters = self.0.counts.read();
+        let errors = self.0.errors();
+        (counters.reload_error, counters.state_error) = (errors.reload.clone(), errors.state.clone());
+        drop(errors);
+        counters.started_in = Some(self.0.started_in.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
+        counters.forked = counters.started_in.is_some_and(|pid| pid != process::id());
+        // What a thread of the process before the fork held is held for ever.
+        if let Some(feed) = self.0.feed.as_ref().filter(|_| !counters.forked) {
+            let (state, at) = (feed.state(), feed.moment(now));
+            let status = state.status(at);
+            counters.feed_age = state.age(at);
+            (counters.seq, counters.revocations) = (status.seq, status.revocations);
+            (counters.keyring_serial, counters.refused_messages) = (status.keyring_serial, status.refused);
+            (counters.failures, counters.last_error) =
+                (status.failures, status.last_error.map(|error| error.to_string()));
+        }
+        counters
+    }
+}
+
+impl Inner {
+    pub(super) fn errors(&self) -> MutexGuard<'_, Errors> {
+        self.errors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the process forked after the start, so that nothing keeps the revocations current here. It is looked at once in a second.
+    fn has_forked(&self, now: u64) -> bool {
+        let started_in = self.started_in.load(Ordering::Relaxed);
+        if started_in != 0 && self.looked_at.swap(now, Ordering::Relaxed) != now {
+            self.forked.store(started_in != process::id(), Ordering::Relaxed);
+        }
+        self.forked.load(Ordering::Relaxed)
+    }
+}
+
+impl Feed {
+    fn open(
+        settings: &Settings,
+        (follow, keys): (&Follow, &Keys),
+        verifier: &SharedVerifier,
+    ) -> Result<Self, GateError> {
+        let regular = |name: &String| {
+            let read = settings.files.regular(&settings.folder, name, 1 << 20);
+            read.map_err(|error| GateError::Read { path: settings.folder.join(name), error })
+        };
+        let secret = |name: &String| settings.files.secret(&settings.folder, name);
+        let identity = match (&follow.client_certificate, &follow.client_key) {
+            (Some(chain), Some(key)) => Some((regular(chain)?, secret(key)?)),
+            _ => None,
+        };
+        let access = SourceAccess {
+            keyring_id: follow.keyring_id,
+            public_key: follow.public_key,
+            realm: follow.realm,
+            credential: follow.api_key.as_ref().map(secret).transpose()?,
+            roots: follow.roots.as_ref().map(regular).transpose()?,
+            identity,
+        };
+        // A wrong address is told now, and not by a thread.
+        follow.sources.iter().try_for_each(|address| access.open(address).map(drop))?;
+        let (began, policy) = (Instant::now(), StalePolicy::Realms(settings.staleness(follow)));
+        let (mut feed, mut trouble, mut kept) = (None, None, None);
+        if let Some(name) = &follow.state {
+            let folder = StateFolder::to_read(settings.folder.join(name), keys.mac(settings, follow)?);
+            let found = folder.load(follow.realm, (follow.keyring_id, &follow.public_key), now());
+            (feed, trouble) = (found.state, found.trouble);
+            kept = Some((settings.folder.join(name), keys.mac(settings, follow)?));
+        }
+        let (feed, trusted) =
+            (feed.unwrap_or_else(|| FeedState::new(follow.realm)), (follow.keyring_id, follow.public_key));
+        let state = FollowerState::new(feed, trusted, (verifier.clone(), policy), Moment::first(now()));
+        Ok(Feed { state: state.shared(), began, access, kept, trouble })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, FollowerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn moment(&self, now: u64) -> Moment {
+        Moment { now, ran: self.began.elapsed() }
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}

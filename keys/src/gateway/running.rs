@@ -1,0 +1,136 @@
+//! The threads of a gate: they follow the feed, and load what changed on the disk. They begin in the process that serves.
+
+use std::{
+    fmt, mem, process,
+    sync::{Arc, atomic::Ordering},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{Gate, GateError, now};
+use crate::{
+    feed::{Failover, FollowerHandle, MessageSource, StateFolder, StateFolderError, StateWriter, handle},
+    interrupt::Interrupt,
+};
+
+/// The time between two looks at the files with keys.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The threads of a [`Gate`]. When it is dropped they end at once, also where they wait for a server, and are joined. In a process that
+/// was forked from the one of the threads it does nothing.
+pub struct Running {
+    gate: Gate,
+    pid: u32,
+    follower: Option<FollowerHandle>,
+    reloading: Option<(Interrupt, JoinHandle<()>)>,
+    keeping: Option<Keeping>,
+}
+
+/// What keeps the last good state on disk.
+struct Keeping {
+    writer: Arc<StateWriter>,
+    thread: JoinHandle<()>,
+}
+
+impl Gate {
+    /// Begins to follow the feed and to watch the files with keys, on threads. Call it in the process that serves, after the last fork.
+    pub fn start(&self) -> Result<Running, GateError> {
+        let pid = process::id();
+        match self.0.started_in.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => {}
+            Err(other) if other == pid => return Err(GateError::Started),
+            Err(other) => return Err(GateError::Forked(other)),
+        }
+        // Dropped at an error, it ends what began.
+        let mut running = Running { gate: self.clone(), pid, follower: None, reloading: None, keeping: None };
+        if let (Some(feed), Some(follow)) = (&self.0.feed, &self.0.settings.follow)
+            && !follow.sources.is_empty()
+        {
+            running.keeping = keep(self)?;
+            let sources = follow.sources.iter().map(|address| Ok(feed.access.open(address)?.source));
+            let mut sources: Vec<Arc<dyn MessageSource>> = sources.collect::<Result<_, GateError>>()?;
+            let source = match (sources.len(), sources.pop()) {
+                (1, Some(only)) => only,
+                (_, last) => {
+                    sources.extend(last);
+                    Arc::new(Failover::new(sources))
+                }
+            };
+            running.follower = Some(handle::start(source, Arc::clone(&feed.state), None, feed.began, now)?);
+        }
+        let (gate, interrupt) = (self.clone(), Interrupt::default());
+        let stopped = interrupt.clone();
+        let reload = move || reload(&gate, &stopped);
+        let thread = thread::Builder::new().name("bulla-reload".to_owned()).spawn(reload).map_err(GateError::Thread)?;
+        running.reloading = Some((interrupt, thread));
+        Ok(running)
+    }
+}
+
+/// Begins to keep the last good state on disk. One process of several does: the others go on without.
+fn keep(gate: &Gate) -> Result<Option<Keeping>, GateError> {
+    let Some((feed, (path, mac))) = gate.0.feed.as_ref().and_then(|feed| Some((feed, feed.kept.as_ref()?))) else {
+        return Ok(None);
+    };
+    let folder = match StateFolder::open(path, mac.clone()) {
+        Ok(folder) => folder,
+        Err(StateFolderError::Locked(_)) => return Ok(None),
+        Err(error) => {
+            gate.0.errors().state = Some(error.to_string());
+            return Ok(None);
+        }
+    };
+    let writer = Arc::new(StateWriter::default());
+    feed.state().keep_by(Some(Arc::clone(&writer)));
+    let (gate, running) = (gate.clone(), Arc::clone(&writer));
+    let run = move || {
+        let save = || gate.0.feed.as_ref().and_then(|feed| feed.state().save());
+        running.run(&folder, |written| gate.0.errors().state = written.err(), save);
+    };
+    let thread = thread::Builder::new().name("bulla-state".to_owned()).spawn(run).map_err(GateError::Thread)?;
+    writer.whole();
+    Ok(Some(Keeping { writer, thread }))
+}
+
+/// Loads the keys anew whenever their files change, and after a failure until it succeeds.
+fn reload(gate: &Gate, stopped: &Interrupt) {
+    let look = || gate.0.keys.look(&gate.0.settings);
+    let (mut seen, mut failed) = (look(), false);
+    while stopped.pause(LOOK).is_ok() {
+        let found = look();
+        if failed || found != seen {
+            failed = gate.reload().is_err();
+            seen = found;
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if process::id() != self.pid {
+            // Its threads are in another process: there is nothing to wait for.
+            mem::forget((self.follower.take(), self.reloading.take(), self.keeping.take()));
+            return;
+        }
+        drop(self.follower.take());
+        if let Some((interrupt, thread)) = self.reloading.take() {
+            interrupt.stop();
+            let _panicked = thread.join();
+        }
+        // Behind the follower: what came last is on disk, too.
+        if let Some(keeping) = self.keeping.take() {
+            keeping.writer.stop();
+            let _panicked = keeping.thread.join();
+            if let Some(feed) = &self.gate.0.feed {
+                feed.state().keep_by(None);
+            }
+        }
+        self.gate.0.started_in.store(0, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("pid", &self.pid).field("follower", &self.follower).finish_non_exhaustive()
+    }
+}

@@ -1,21 +1,26 @@
-//! The C ABI (feature `capi`): verifying, and reading a key's id, from any language that calls C. `include/bulla.h` is its
+//! The C ABI (feature `capi`): gates, answers to requests, and the ids of keys, from any language that calls C. `include/bulla.h` is its
 //! documentation, and what is here keeps to it. The one place of the library with unsafe code: each function turns what C hands
 //! over into what Rust knows, and no panic gets out.
 
 #![allow(unsafe_code, reason = "C hands over pointers")]
 #![deny(clippy::undocumented_unsafe_blocks)]
 
-mod open;
+mod answer;
+mod check;
+mod expected;
+mod gate;
 mod text;
-mod verify;
 
 use std::{
     ffi::c_int,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+use crate::gateway::GateError;
+
 /// `BULLA_ABI`.
-const ABI: u32 = 1;
+const ABI: u32 = 2;
 
 const ACCEPTED: c_int = 0;
 const REJECTED: c_int = 1;
@@ -29,8 +34,6 @@ enum Misuse {
     NullPointer,
     #[error("a text is not UTF-8")]
     NotUtf8,
-    #[error("a text is not a realm")]
-    NotARealm,
     #[error("a text is not an address")]
     NotAnAddress,
     #[error("the key's contents do not fit into the structure")]
@@ -42,11 +45,23 @@ impl Misuse {
         match self {
             Misuse::NullPointer => "null_pointer",
             Misuse::NotUtf8 => "not_utf8",
-            Misuse::NotARealm => "not_a_realm",
             Misuse::NotAnAddress => "not_an_address",
             Misuse::DoesNotFit => "does_not_fit",
         }
     }
+}
+
+/// Why something was not done; the caller gets the text.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    #[error("the file {name}, which was handed over, cannot be read: {error}")]
+    File { name: String, error: io::Error },
+    #[error("the library panicked: this is a mistake in it")]
+    Panic,
 }
 
 /// What `body` returns, or nothing if it panics. Whatever a panic leaves half done is dropped.
@@ -55,7 +70,7 @@ fn caught<T>(body: impl FnOnce() -> T) -> Option<T> {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn bulla_abi() -> u32 {
+extern "C" fn bulla2_abi() -> u32 {
     ABI
 }
 
@@ -70,14 +85,22 @@ mod tests {
     };
 
     use super::{
-        open::KeyringArguments,
-        text::{API_KEY_ID_SIZE, REALM_SIZE, REASON_SIZE, SCOPES_SIZE},
-        verify::{ExpectedArguments, VerifiedResult},
+        answer::{
+            API_KEY_ID_SIZE, APP_ID_SIZE, AnswerResult, CLAIMS_SIZE, EXPIRES_SIZE, REALM_SIZE, REASON_SIZE, SCOPES_SIZE,
+        },
+        check::HeaderArgument,
+        gate::{ERROR_SIZE, FileArgument, StatusResult},
         *,
     };
 
     const HEADER: &str = include_str!("../../include/bulla.h");
-    const SOURCES: [&str; 3] = [include_str!("mod.rs"), include_str!("open.rs"), include_str!("verify.rs")];
+    const SOURCES: [&str; 5] = [
+        include_str!("mod.rs"),
+        include_str!("gate.rs"),
+        include_str!("expected.rs"),
+        include_str!("check.rs"),
+        include_str!("answer.rs"),
+    ];
 
     #[test]
     fn the_header_lays_things_out_as_the_library_does() {
@@ -90,11 +113,23 @@ mod tests {
                 $(same(concat!("offsetof(", $name, ", ", stringify!($field), ")"), offset_of!($type, $field));)+
             };
         }
-        layout!("bulla_keyring", KeyringArguments, keyring, mac_source, folder, realms, realms_len, secret_realms);
-        layout!("bulla_keyring", KeyringArguments, secret_realms_len, trusted_sources, trusted_sources_len);
-        layout!("bulla_expected", ExpectedArguments, realms, realms_len, scopes, scopes_len, audience, address);
-        layout!("bulla_verified", VerifiedResult, issued_at, expires_at, version, app_id, api_key_id, realm, scopes);
-        layout!("bulla_verified", VerifiedResult, reason);
+        layout!("bulla_file", FileArgument, name, bytes, len, fd);
+        layout!("bulla_header", HeaderArgument, name, name_len, value, value_len);
+        layout!(
+            "bulla_answer",
+            AnswerResult,
+            issued_at,
+            expires_at,
+            challenge,
+            version,
+            status,
+            audiences_len,
+            meta_len
+        );
+        layout!("bulla_answer", AnswerResult, app_uuid, app_id, api_key_id, realm, scopes, expires, audiences, meta);
+        layout!("bulla_answer", AnswerResult, reason);
+        layout!("bulla_status", StatusResult, accepted, rejected, could_not_tell, feed_age, seq, revocations);
+        layout!("bulla_status", StatusResult, keyring_serial, refused_messages, failures, started_in, forked, error);
         for (name, value) in [
             ("BULLA_ABI", ABI as usize),
             ("BULLA_ACCEPTED", ACCEPTED as usize),
@@ -105,11 +140,15 @@ mod tests {
             ("BULLA_REALM_SIZE", REALM_SIZE),
             ("BULLA_REASON_SIZE", REASON_SIZE),
             ("BULLA_SCOPES_SIZE", SCOPES_SIZE),
+            ("BULLA_APP_ID_SIZE", APP_ID_SIZE),
+            ("BULLA_EXPIRES_SIZE", EXPIRES_SIZE),
+            ("BULLA_CLAIMS_SIZE", CLAIMS_SIZE),
+            ("BULLA_ERROR_SIZE", ERROR_SIZE),
         ] {
             same(name, value);
         }
         assert_eq!(compile(&program), Ok(()));
-        let other = compile(&program.replace("BULLA_ABI == 1", "BULLA_ABI == 2"));
+        let other = compile(&program.replace("BULLA_ABI == 2", "BULLA_ABI == 3"));
         assert!(other.is_err_and(|said| said.contains("BULLA_ABI")));
     }
 
@@ -134,20 +173,21 @@ mod tests {
     fn the_header_declares_exactly_the_functions_that_there_are() {
         let exported: BTreeSet<String> = SOURCES
             .iter()
-            .flat_map(|source| names(source, "extern \"C\" fn bulla_").map(|name| format!("bulla_{name}")))
+            .flat_map(|source| names(source, "extern \"C\" fn bulla2_").map(|name| format!("bulla2_{name}")))
             .collect();
-        let declarations =
-            HEADER.lines().filter(|line| ["int ", "void ", "uint32_t "].iter().any(|t| line.starts_with(t)));
+        let declarations = HEADER
+            .lines()
+            .filter(|line| ["int ", "void ", "uint32_t ", "const char *"].iter().any(|t| line.starts_with(t)));
         let declared: BTreeSet<String> = declarations
-            .flat_map(|line| names(line, " bulla_").map(|name| format!("bulla_{name}")).collect::<Vec<_>>())
+            .flat_map(|line| names(line, "bulla2_").map(|name| format!("bulla2_{name}")).collect::<Vec<_>>())
             .collect();
         assert_eq!(declared, exported);
-        assert_eq!(declared.len(), 5);
+        assert_eq!(declared.len(), 20);
     }
 
     #[test]
     fn the_header_tells_every_reason_of_a_failure() {
-        let told = [Misuse::NullPointer, Misuse::NotUtf8, Misuse::NotARealm, Misuse::NotAnAddress, Misuse::DoesNotFit];
+        let told = [Misuse::NullPointer, Misuse::NotUtf8, Misuse::NotAnAddress, Misuse::DoesNotFit];
         for code in told.map(Misuse::code).into_iter().chain(["panic"]) {
             assert!(HEADER.contains(&format!("\"{code}\"")), "{code}");
         }

@@ -1,13 +1,11 @@
 //! Texts as C has them: read from pointers, and written into arrays.
 
-use std::ffi::{CStr, c_char};
+use std::{
+    ffi::{CStr, c_char, c_int},
+    fmt,
+};
 
-use super::Misuse;
-
-pub(super) const API_KEY_ID_SIZE: usize = 48;
-pub(super) const REALM_SIZE: usize = 25;
-pub(super) const REASON_SIZE: usize = 32;
-pub(super) const SCOPES_SIZE: usize = 241;
+use super::{ACCEPTED, FAILED, Failure, Misuse, caught};
 
 /// The text at `pointer`; none where that is NULL.
 ///
@@ -33,22 +31,28 @@ pub(super) unsafe fn required<'a>(pointer: *const c_char) -> Result<&'a str, Mis
     unsafe { optional(pointer) }?.ok_or(Misuse::NullPointer)
 }
 
-/// An array of `len` texts; none of them is NULL, the array only where it is empty.
+/// An array of `len` elements; NULL only where it is empty.
 ///
 /// # Safety
 ///
-/// An array that is not NULL has `len` pointers, each of which is as for [`optional`].
-pub(super) unsafe fn list<'a>(array: *const *const c_char, len: usize) -> Result<Vec<&'a str>, Misuse> {
+/// An array that is not NULL has `len` elements, which do not change for `'a`.
+pub(super) unsafe fn array<'a, T>(array: *const T, len: usize) -> Result<&'a [T], Misuse> {
     match (array.is_null(), len) {
-        (_, 0) => Ok(Vec::new()),
+        (_, 0) => Ok(&[]),
         (true, _) => Err(Misuse::NullPointer),
-        (false, len) => {
-            // SAFETY: it is not NULL and has `len` pointers, as the caller promises.
-            let pointers = unsafe { std::slice::from_raw_parts(array, len) };
-            // SAFETY: each of them is as promised.
-            pointers.iter().map(|pointer| unsafe { required(*pointer) }).collect()
-        }
+        // SAFETY: it is not NULL and has `len` elements, as the caller promises.
+        (false, len) => Ok(unsafe { std::slice::from_raw_parts(array, len) }),
     }
+}
+
+/// The `len` bytes at `pointer`; none where that is NULL.
+///
+/// # Safety
+///
+/// A pointer that is not NULL leads to `len` bytes, which do not change for `'a`.
+pub(super) unsafe fn some_bytes<'a>(pointer: *const c_char, len: usize) -> Option<&'a [u8]> {
+    // SAFETY: it is not NULL and leads to `len` bytes, as the caller promises.
+    (!pointer.is_null()).then(|| unsafe { std::slice::from_raw_parts(pointer.cast(), len) })
 }
 
 /// The `len` bytes at `pointer`, whatever they are; NULL only where there are none.
@@ -57,21 +61,126 @@ pub(super) unsafe fn list<'a>(array: *const *const c_char, len: usize) -> Result
 ///
 /// A pointer that is not NULL leads to `len` bytes, which do not change for `'a`.
 pub(super) unsafe fn bytes<'a>(pointer: *const c_char, len: usize) -> Result<&'a [u8], Misuse> {
-    match (pointer.is_null(), len) {
-        (_, 0) => Ok(&[]),
-        (true, _) => Err(Misuse::NullPointer),
-        // SAFETY: it is not NULL and leads to `len` bytes, as the caller promises.
-        (false, len) => Ok(unsafe { std::slice::from_raw_parts(pointer.cast(), len) }),
+    // SAFETY: it is as the caller promises.
+    unsafe { array(pointer.cast(), len) }
+}
+
+/// Room for a text, wiped; none where there is none.
+///
+/// # Safety
+///
+/// A pointer that is not NULL leads to room for `size` bytes, which nobody else uses for `'a`.
+pub(super) unsafe fn room<'a>(pointer: *mut c_char, size: usize) -> Option<&'a mut [c_char]> {
+    if pointer.is_null() || size == 0 {
+        return None;
+    }
+    // SAFETY: zero is a right `c_char`, and the caller promises that there is room for so many.
+    unsafe {
+        pointer.write_bytes(0, size);
+        Some(std::slice::from_raw_parts_mut(pointer, size))
     }
 }
 
-/// Puts the whole text into `room`, and a NUL behind it. One with a NUL inside would look shorter than it is.
-pub(super) fn write(room: &mut [c_char], text: &str) -> Result<(), Misuse> {
-    if text.len() >= room.len() || text.contains('\0') {
-        return Err(Misuse::DoesNotFit);
+/// Does something, and tells why it failed.
+///
+/// # Safety
+///
+/// As for [`room`].
+pub(super) unsafe fn done((error, size): (*mut c_char, usize), work: impl FnOnce() -> Result<(), Failure>) -> c_int {
+    match caught(work).unwrap_or(Err(Failure::Panic)) {
+        Ok(()) => ACCEPTED,
+        Err(why) => {
+            // SAFETY: it is as the caller promises.
+            if let Some(room) = unsafe { room(error, size) } {
+                write_cut(room, &why.to_string());
+            }
+            FAILED
+        }
     }
-    write_cut(room, text);
-    Ok(())
+}
+
+/// Makes something for the caller, who gives it back with [`take_back`]. Where that fails the place is NULL.
+///
+/// # Safety
+///
+/// `place` is NULL or may be written; the rest is as for [`room`].
+pub(super) unsafe fn hand_out<T>(
+    place: *mut *mut T,
+    error: (*mut c_char, usize),
+    make: impl FnOnce() -> Result<T, Failure>,
+) -> c_int {
+    let mut made = std::ptr::null_mut();
+    let work = || {
+        if place.is_null() {
+            return Err(Misuse::NullPointer.into());
+        }
+        made = Box::into_raw(Box::new(make()?));
+        Ok(())
+    };
+    // SAFETY: it is as the caller promises.
+    let status = unsafe { done(error, work) };
+    if !place.is_null() {
+        // SAFETY: it is not NULL, and may be written, as the caller promises.
+        unsafe { place.write(made) };
+    }
+    status
+}
+
+/// Takes back what [`hand_out`] made. NULL is allowed.
+///
+/// # Safety
+///
+/// `made` is NULL or came from [`hand_out`], and is not used any more.
+pub(super) unsafe fn take_back<T>(made: *mut T) {
+    if !made.is_null() {
+        // SAFETY: `hand_out` made it with `Box::into_raw`, and the caller gives it back once.
+        let made = unsafe { Box::from_raw(made) };
+        caught(|| drop(made));
+    }
+}
+
+/// A place for texts, one behind the other, each of which is written whole or not at all.
+pub(super) struct Room<'r> {
+    room: &'r mut [c_char],
+    at: usize,
+}
+
+impl<'r> Room<'r> {
+    pub(super) fn new(room: &'r mut [c_char]) -> Self {
+        Room { room, at: 0 }
+    }
+
+    /// Adds a text. One with a NUL inside would look shorter than it is.
+    pub(super) fn put(&mut self, text: &str) -> Result<(), Misuse> {
+        let places = self.room.get_mut(self.at..self.at + text.len()).ok_or(Misuse::DoesNotFit)?;
+        let mut has_nul = false;
+        for (to, byte) in places.iter_mut().zip(text.as_bytes()) {
+            *to = byte.cast_signed() as c_char;
+            has_nul |= *byte == 0;
+        }
+        self.at += text.len();
+        if has_nul { Err(Misuse::DoesNotFit) } else { Ok(()) }
+    }
+
+    /// Puts a NUL behind the text.
+    pub(super) fn end(&mut self) -> Result<(), Misuse> {
+        *self.room.get_mut(self.at).ok_or(Misuse::DoesNotFit)? = 0;
+        self.at += 1;
+        Ok(())
+    }
+}
+
+impl fmt::Write for Room<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text).map_err(|_| fmt::Error)
+    }
+}
+
+/// Puts the whole text into `room`, and a NUL behind it.
+pub(super) fn write(room: &mut [c_char], text: &str) -> Result<(), Misuse> {
+    let mut room = Room::new(room);
+    room.put(text)?;
+    room.end()
 }
 
 /// Puts as much of the text into `room` as fits with a NUL behind it, and no part of a character.
@@ -114,15 +223,15 @@ mod tests {
 
     #[test]
     fn null_is_only_for_what_may_be_missing() {
-        let texts = [c"a".as_ptr(), std::ptr::null()];
         // SAFETY: the pointers are NULL or lead to literals, and the lengths are right.
         unsafe {
             assert_eq!((optional(std::ptr::null()), optional(c"a".as_ptr())), (Ok(None), Ok(Some("a"))));
             assert_eq!(required(std::ptr::null()), Err(Misuse::NullPointer));
             assert_eq!(required(c"\xff".as_ptr()), Err(Misuse::NotUtf8));
-            assert_eq!((list(std::ptr::null(), 0), list(texts.as_ptr(), 1)), (Ok(vec![]), Ok(vec!["a"])));
-            assert_eq!(list(std::ptr::null(), 1), Err(Misuse::NullPointer));
-            assert_eq!(list(texts.as_ptr(), 2), Err(Misuse::NullPointer));
+            assert_eq!(array(std::ptr::null::<u8>(), 0), Ok(&[][..]));
+            assert_eq!(array(std::ptr::null::<u8>(), 1), Err(Misuse::NullPointer));
+            assert_eq!(array([1, 2].as_ptr(), 2), Ok(&[1, 2][..]));
+            assert_eq!((some_bytes(std::ptr::null(), 1), some_bytes(c"a".as_ptr(), 1)), (None, Some(&b"a"[..])));
             assert_eq!(bytes(std::ptr::null(), 0), Ok(&[][..]));
             assert_eq!(bytes(std::ptr::null(), 1), Err(Misuse::NullPointer));
         }

@@ -50,6 +50,11 @@ pub use self::{
     running::Running,
     settings::Settings,
 };
+#[cfg(feature = "capi")]
+pub(crate) use self::{
+    decision::{Challenge, Decision},
+    rfc3339::rfc_3339,
+};
 
 /// The time in Unix seconds, by the system's clock.
 pub fn now() -> u64 {

@@ -2,11 +2,10 @@
 
 #include <bulla.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define MOST 16
 
 static unsigned char digit(char c) { return (unsigned char)(c <= '9' ? c - '0' : c - 'a' + 10); }
 
@@ -29,69 +28,123 @@ static char *take(char **rest, char end) {
     return text;
 }
 
-static size_t list(char *text, const char **array) {
-    size_t len = 0;
-    while (*text != '\0') array[len++] = decode(take(&text, ','), NULL);
-    return len;
+struct text {
+    char bytes[16384];
+    size_t length;
+};
+
+static void add(struct text *text, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    text->length += (size_t)vsnprintf(text->bytes + text->length, sizeof text->bytes - text->length, format, arguments);
+    va_end(arguments);
+}
+
+/* A part of a route's requirements, with every byte of its value escaped. */
+static void require(struct text *text, const char *name, const char *hex) {
+    add(text, "%s%s:", text->length > 0 ? "," : "", name);
+    for (; *hex != '\0'; hex += 2) add(text, "%%%.2s", hex);
 }
 
 /* A line is: folder, realms, scopes, audience, address, now, API key; texts in hexadecimal. */
 static void run(char *line) {
-    const char *realms[MOST], *scopes[MOST];
-    char *folder = take(&line, '\t');
-    bulla_keyring keyring = {.keyring = "keyring.toml", .mac_source = "file:mac.key", .folder = folder, .realms = realms};
-    bulla_expected expected = {.realms = realms, .scopes = scopes};
-    bulla_verifier *verifier = NULL;
-    bulla_verified verified;
-    char error[256], id[BULLA_API_KEY_ID_SIZE], *api_key;
-    size_t length = 0, at;
-    uint64_t now;
+    static struct text settings, required;
+    char *folder = take(&line, '\t'), *realms = take(&line, '\t'), *scopes = take(&line, '\t'), *audience = take(&line, '\t');
+    char *address = decode(take(&line, '\t'), NULL), *api_key, *realm;
+    bulla_gate *gate = NULL;
+    bulla_expected *expected = NULL;
+    bulla_answer answer, batch[2], headers;
+    char error[BULLA_ERROR_SIZE], id[BULLA_API_KEY_ID_SIZE];
+    const char *keys[2], *name, *value;
+    size_t length = 0, lengths[2], at;
+    uint64_t now = strtoull(take(&line, '\t'), NULL, 10);
     int status;
 
-    keyring.realms_len = expected.realms_len = list(take(&line, '\t'), realms);
-    expected.scopes_len = list(take(&line, '\t'), scopes);
-    expected.audience = decode(take(&line, '\t'), NULL);
-    expected.address = decode(take(&line, '\t'), NULL);
-    now = strtoull(take(&line, '\t'), NULL, 10);
+    settings.length = required.length = 0;
+    required.bytes[0] = '\0';
+    add(&settings, "revocations = 'none'\n[keyring]\nsource = 'file:keyring.toml'\nmac_source = 'file:mac.key'\n");
+    while (*realms != '\0') {
+        require(&required, "realm", realm = take(&realms, ','));
+        add(&settings, "[realms.%s]\n", decode(realm, NULL));
+    }
+    while (*scopes != '\0') require(&required, "scope", take(&scopes, ','));
+    if (strcmp(audience, "-") != 0) require(&required, "aud", audience);
     api_key = decode(take(&line, '\n'), &length);
 
-    if (bulla_verifier_open(&keyring, &verifier, error, sizeof error) != BULLA_ACCEPTED) {
+    if (bulla2_gate_open_text(settings.bytes, settings.length, folder, NULL, 0, &gate, error, sizeof error) != BULLA_ACCEPTED ||
+        bulla2_expected_open(gate, required.bytes, &expected, error, sizeof error) != BULLA_ACCEPTED) {
         printf("open: %s\n", error);
         return;
     }
-    status = bulla_verify(verifier, api_key, length, &expected, now, &verified);
-    printf("%d\t%s\t%s\t%s\t%" PRIu32 "\t", status, verified.reason, verified.api_key_id, verified.realm, verified.version);
-    for (at = 0; at < sizeof verified.app_id; at++) printf("%02x", verified.app_id[at]);
-    printf("\t%" PRIu64 "\t%" PRIu64 "\t%s\t", verified.issued_at, verified.expires_at, verified.scopes);
-    status = bulla_api_key_id(api_key, length, id);
+    status = bulla2_verify(gate, expected, api_key, length, address, now, &answer);
+    printf("%d\t%s\t%s\t%s\t%" PRIu32 "\t", status, answer.reason, answer.api_key_id, answer.realm, answer.version);
+    for (at = 0; at < sizeof answer.app_uuid; at++) printf("%02x", answer.app_uuid[at]);
+    printf("\t%" PRIu64 "\t%" PRIu64 "\t%s\t", answer.issued_at, answer.expires_at, answer.scopes);
+
+    /* The other ways in say the same, except of what no header can carry. */
+    keys[0] = keys[1] = api_key;
+    lengths[0] = lengths[1] = length;
+    if (bulla2_verify_batch(gate, expected, keys, lengths, 2, address, now, batch) != BULLA_ACCEPTED ||
+        strcmp(batch[0].reason, answer.reason) != 0 || strcmp(batch[1].app_id, answer.app_id) != 0)
+        printf("batch: %s\t", batch[1].reason);
+    if (bulla2_check(gate, expected, NULL, 0, api_key, length, address, now, &headers) != status && headers.status != 401)
+        printf("check: %s\t", headers.reason);
+    for (at = 0; bulla2_answer_header(&answer, at, &name, &value) == BULLA_ACCEPTED; at++)
+        if (strncmp(name, "x-bulla-", 8) != 0 || strlen(value) > BULLA_SCOPES_SIZE) printf("header: %s\t", name);
+    if (at != (status == BULLA_ACCEPTED ? 6 : 0)) printf("headers: %zu\t", at);
+
+    status = bulla2_api_key_id(api_key, length, id);
     printf("%d\t%s\n", status, id);
-    bulla_verifier_free(verifier);
+    bulla2_expected_free(expected);
+    bulla2_gate_free(gate);
 }
 
-/* What breaks the rules fails, and is told. */
 static int misuse(void) {
-    const char *realms[] = {"acme_live", NULL};
-    bulla_keyring keyring = {.keyring = "nowhere.toml", .mac_source = "file:mac.key", .realms = realms, .realms_len = 1};
-    bulla_expected expected = {.realms = realms, .realms_len = 1};
-    bulla_verifier *verifier = (bulla_verifier *)realms;
-    bulla_verified verified;
-    char error[64] = "", small[8];
-    int right = bulla_abi() == BULLA_ABI;
+    static const char nowhere[] = "revocations = 'none'\n[keyring]\nsource = 'file:nowhere.toml'\nmac_source = 'file:mac.key'\n"
+                                  "[realms.live]\n";
+    const bulla_file files[2] = {{.name = "mac.key", .bytes = NULL, .len = 0, .fd = -1}, {.name = NULL, .bytes = "", .len = 0, .fd = -1}};
+    bulla_gate *gate = (bulla_gate *)files;
+    bulla_expected *expected = (bulla_expected *)files;
+    bulla_answer answer;
+    bulla_status status;
+    const char *name, *value;
+    char error[BULLA_ERROR_SIZE] = "", small[8];
+    int right = bulla2_abi() == BULLA_ABI;
 
-    right &= bulla_verifier_open(&keyring, &verifier, error, sizeof error) == BULLA_FAILED && verifier == NULL;
-    right &= strstr(error, "nowhere.toml") != NULL;
-    right &= bulla_verifier_open(&keyring, &verifier, small, sizeof small) == BULLA_FAILED && strcmp(small, "cannot ") == 0;
-    right &= bulla_verifier_open(&keyring, &verifier, NULL, 0) == BULLA_FAILED;
-    keyring.realms_len = 2;
-    right &= bulla_verifier_open(&keyring, &verifier, error, sizeof error) == BULLA_FAILED;
+    right &= bulla2_gate_open("nowhere/gate.toml", &gate, error, sizeof error) == BULLA_FAILED && gate == NULL;
+    right &= strstr(error, "nowhere/gate.toml") != NULL;
+    right &= bulla2_gate_open("nowhere/gate.toml", &gate, small, sizeof small) == BULLA_FAILED && strcmp(small, "cannot ") == 0;
+    right &= bulla2_gate_open("nowhere/gate.toml", &gate, NULL, 0) == BULLA_FAILED;
+    right &= bulla2_gate_open(NULL, &gate, error, sizeof error) == BULLA_FAILED;
     right &= strcmp(error, "a pointer is NULL that must not be") == 0;
-    right &= bulla_verifier_open(NULL, &verifier, error, sizeof error) == BULLA_FAILED;
-    right &= bulla_verifier_open(&keyring, NULL, error, sizeof error) == BULLA_FAILED;
-    right &= bulla_verify(NULL, "k", 1, &expected, 0, &verified) == BULLA_FAILED;
-    right &= strcmp(verified.reason, "null_pointer") == 0;
-    right &= bulla_verify(NULL, "k", 1, &expected, 0, NULL) == BULLA_FAILED;
-    right &= bulla_api_key_id("k", 1, NULL) == BULLA_FAILED;
-    bulla_verifier_free(NULL);
+    right &= bulla2_gate_open("nowhere/gate.toml", NULL, error, sizeof error) == BULLA_FAILED;
+    right &= bulla2_gate_open_text(nowhere, sizeof nowhere - 1, "", NULL, 0, &gate, error, sizeof error) == BULLA_FAILED;
+    right &= strstr(error, "nowhere.toml") != NULL;
+    right &= bulla2_gate_open_text(nowhere, sizeof nowhere - 1, "", files, 1, &gate, error, sizeof error) == BULLA_FAILED;
+    right &= strstr(error, "mac.key, which was handed over, cannot be read") != NULL;
+    right &= bulla2_gate_open_text(nowhere, sizeof nowhere - 1, "", files + 1, 1, &gate, error, sizeof error) == BULLA_FAILED;
+    right &= bulla2_gate_open_text(NULL, 1, "", NULL, 0, &gate, error, sizeof error) == BULLA_FAILED;
+    right &= bulla2_gate_start(NULL, error, sizeof error) == BULLA_FAILED;
+    right &= bulla2_gate_reload(NULL, error, sizeof error) == BULLA_FAILED;
+    right &= bulla2_gate_apply(NULL, "", 0, 0, error, sizeof error) == BULLA_FAILED;
+    right &= bulla2_gate_question(NULL, 0, error, sizeof error) == BULLA_FAILED;
+    right &= bulla2_gate_status(NULL, 0, &status) == BULLA_FAILED;
+    right &= bulla2_expected_open(NULL, "-", &expected, error, sizeof error) == BULLA_FAILED && expected == NULL;
+    right &= bulla2_expected_header(NULL, 0) == NULL;
+    right &= bulla2_verify(NULL, NULL, "k", 1, NULL, 0, &answer) == BULLA_FAILED && answer.status == 500;
+    right &= strcmp(answer.reason, "null_pointer") == 0;
+    right &= bulla2_verify(NULL, NULL, "k", 1, NULL, 0, NULL) == BULLA_FAILED;
+    right &= bulla2_check(NULL, NULL, "k", 1, NULL, 0, NULL, 0, &answer) == BULLA_FAILED;
+    right &= bulla2_check_headers(NULL, NULL, NULL, 1, NULL, 0, &answer) == BULLA_FAILED;
+    right &= bulla2_verify_batch(NULL, NULL, NULL, NULL, 1, NULL, 0, &answer) == BULLA_FAILED;
+    right &= bulla2_answer_header(&answer, 0, &name, &value) == BULLA_REJECTED;
+    right &= bulla2_answer_header(NULL, 0, &name, &value) == BULLA_FAILED;
+    right &= bulla2_answer_header(&answer, 0, NULL, NULL) == BULLA_FAILED;
+    right &= bulla2_api_key_id("k", 1, NULL) == BULLA_FAILED;
+    bulla2_gate_tick(NULL, 0);
+    bulla2_gate_stop(NULL);
+    bulla2_gate_free(NULL);
+    bulla2_expected_free(NULL);
     return right ? 0 : 1;
 }
 

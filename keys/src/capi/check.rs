@@ -1,0 +1,206 @@
+//! Answering requests, verifying API keys, and reading their ids.
+
+use std::{
+    ffi::{c_char, c_int},
+    net::IpAddr,
+    slice,
+};
+
+use super::{
+    ACCEPTED, FAILED, Misuse, REJECTED,
+    answer::{API_KEY_ID_SIZE, AnswerResult},
+    caught,
+    expected::OpenExpected,
+    gate::OpenGate,
+    text::{self, Room},
+};
+use crate::{
+    api_key::ApiKey,
+    gateway::{Decision, Presented},
+};
+
+/// `bulla_header`.
+#[repr(C)]
+pub(super) struct HeaderArgument {
+    pub(super) name: *const c_char,
+    pub(super) name_len: usize,
+    pub(super) value: *const c_char,
+    pub(super) value_len: usize,
+}
+
+/// What every question has.
+#[derive(Clone, Copy)]
+struct Asked {
+    gate: *const OpenGate,
+    expected: *const OpenExpected,
+    address: *const c_char,
+}
+
+impl Asked {
+    /// Decides by what `decide` makes of it, and puts the answer in place.
+    ///
+    /// # Safety
+    ///
+    /// As the header says: gate and expectations are NULL or were opened and not given back; the address is NULL or ends in a NUL;
+    /// `answer` is NULL or may be written.
+    unsafe fn answer(
+        self,
+        answer: *mut AnswerResult,
+        decide: impl FnOnce(&OpenGate, &OpenExpected, Option<IpAddr>) -> Result<Decision, Misuse>,
+    ) -> c_int {
+        // SAFETY: each is NULL, or as the caller promises. Every value of every field is a right one.
+        let (gate, expected, answer) = unsafe { (self.gate.as_ref(), self.expected.as_ref(), answer.as_mut()) };
+        let Some(answer) = answer else { return FAILED };
+        let decide = || {
+            let (gate, expected) = gate.zip(expected).ok_or(Misuse::NullPointer)?;
+            // SAFETY: it is NULL, or ends in a NUL.
+            let address = unsafe { text::optional(self.address) }?;
+            let address = address.map(|address| address.parse().map_err(|_| Misuse::NotAnAddress)).transpose()?;
+            decide(gate, expected, address)
+        };
+        answer.put(caught(decide), expected)
+    }
+}
+
+/// # Safety
+///
+/// As the header says: `gate` and `expected` are NULL or were opened and not given back; each text with a length is NULL or has so many
+/// bytes; `address` is NULL or ends in a NUL; `answer` is NULL or may be written.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bulla2_check(
+    gate: *const OpenGate,
+    expected: *const OpenExpected,
+    authorization: *const c_char,
+    authorization_len: usize,
+    api_key: *const c_char,
+    api_key_len: usize,
+    address: *const c_char,
+    now: u64,
+    answer: *mut AnswerResult,
+) -> c_int {
+    const AUTHORIZATION: &str = "authorization";
+    let decide = |gate: &OpenGate, expected: &OpenExpected, address| {
+        // SAFETY: each is NULL or has so many bytes, as the caller promises.
+        let (authorization, api_key) =
+            unsafe { (text::some_bytes(authorization, authorization_len), text::some_bytes(api_key, api_key_len)) };
+        let (wanted, mut presented) = (&expected.wanted, Presented::new(&expected.wanted));
+        let other = wanted.headers().find(|name| *name != AUTHORIZATION).unwrap_or_default();
+        for (name, value) in [(AUTHORIZATION, authorization), (other, api_key)] {
+            if let Some(value) = value {
+                presented.add(name.as_bytes(), value);
+            }
+        }
+        Ok(gate.gate.decide(wanted, &presented, address, now))
+    };
+    // SAFETY: all is as the caller promises.
+    unsafe { Asked { gate, expected, address }.answer(answer, decide) }
+}
+
+/// # Safety
+///
+/// As for [`bulla2_check`]; `headers` is NULL or leads to so many structures, whose texts are as long as they say.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bulla2_check_headers(
+    gate: *const OpenGate,
+    expected: *const OpenExpected,
+    headers: *const HeaderArgument,
+    headers_len: usize,
+    address: *const c_char,
+    now: u64,
+    answer: *mut AnswerResult,
+) -> c_int {
+    let decide = |gate: &OpenGate, expected: &OpenExpected, address| {
+        let mut presented = Presented::new(&expected.wanted);
+        // SAFETY: it is NULL or leads to so many, as the caller promises.
+        for header in unsafe { text::array(headers, headers_len) }? {
+            // SAFETY: its texts are as long as they say.
+            let (name, value) =
+                unsafe { (text::bytes(header.name, header.name_len)?, text::bytes(header.value, header.value_len)?) };
+            presented.add(name, value);
+        }
+        Ok(gate.gate.decide(&expected.wanted, &presented, address, now))
+    };
+    // SAFETY: all is as the caller promises.
+    unsafe { Asked { gate, expected, address }.answer(answer, decide) }
+}
+
+/// # Safety
+///
+/// As for [`bulla2_check`].
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bulla2_verify(
+    gate: *const OpenGate,
+    expected: *const OpenExpected,
+    api_key: *const c_char,
+    api_key_len: usize,
+    address: *const c_char,
+    now: u64,
+    answer: *mut AnswerResult,
+) -> c_int {
+    let decide = |gate: &OpenGate, expected: &OpenExpected, address| {
+        // SAFETY: it is NULL or has so many bytes, as the caller promises.
+        let api_key = unsafe { text::bytes(api_key, api_key_len) }?;
+        Ok(gate.gate.decide_key(&expected.wanted, api_key, address, now))
+    };
+    // SAFETY: all is as the caller promises.
+    unsafe { Asked { gate, expected, address }.answer(answer, decide) }
+}
+
+/// # Safety
+///
+/// As for [`bulla2_check`]; the arrays are NULL or have `count` elements each, and the texts are as long as their lengths say.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bulla2_verify_batch(
+    gate: *const OpenGate,
+    expected: *const OpenExpected,
+    api_keys: *const *const c_char,
+    api_key_lens: *const usize,
+    count: usize,
+    address: *const c_char,
+    now: u64,
+    answers: *mut AnswerResult,
+) -> c_int {
+    // SAFETY: each is NULL, or has so many elements, as the caller promises.
+    let (api_keys, lens) = unsafe { (text::array(api_keys, count), text::array(api_key_lens, count)) };
+    let (Ok(api_keys), Ok(lens), false) = (api_keys, lens, answers.is_null() && count > 0) else { return FAILED };
+    let mut all = ACCEPTED;
+    for (at, (api_key, len)) in api_keys.iter().zip(lens).enumerate() {
+        // SAFETY: the text is as long as it says, and there are so many answers, as the caller promises.
+        let status = unsafe { bulla2_verify(gate, expected, *api_key, *len, address, now, answers.add(at)) };
+        if status == FAILED {
+            all = FAILED;
+        }
+    }
+    all
+}
+
+/// # Safety
+///
+/// As the header says: `api_key` is NULL or leads to so many bytes; `id` is NULL or has room for `BULLA_API_KEY_ID_SIZE`.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bulla2_api_key_id(api_key: *const c_char, api_key_len: usize, id: *mut c_char) -> c_int {
+    use std::fmt::Write;
+
+    if id.is_null() {
+        return FAILED;
+    }
+    // SAFETY: there is room for so many, as the caller promises, and whatever stands there is a right `c_char`.
+    let room = unsafe { slice::from_raw_parts_mut(id, API_KEY_ID_SIZE) };
+    room[0] = 0;
+    let read = || {
+        // SAFETY: it is NULL, or leads to so many bytes, as the caller promises.
+        let api_key = unsafe { text::bytes(api_key, api_key_len) }?;
+        let api_key = std::str::from_utf8(api_key).ok().and_then(|text| text.parse::<ApiKey>().ok());
+        let write = |api_key: ApiKey| {
+            let mut room = Room::new(room);
+            write!(room, "{}", api_key.id()).map_err(|_| Misuse::DoesNotFit)?;
+            room.end()
+        };
+        api_key.map(write).transpose()
+    };
+    match caught(read) {
+        Some(Ok(Some(()))) => ACCEPTED,
+        Some(Ok(None)) => REJECTED,
+        Some(Err::<_, Misuse>(_)) | None => FAILED,
+    }
+}

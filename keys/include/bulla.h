@@ -116,6 +116,13 @@ int bulla2_gate_open(const char *settings_path, bulla_gate **gate, char *error, 
 int bulla2_gate_open_text(const char *settings, size_t settings_len, const char *folder, const bulla_file *files, size_t files_len,
                           bulla_gate **gate, char *error, size_t error_size);
 
+/*
+ * The gate of this process for the settings in a file: the first call opens it, and every later one with the same path gets the same
+ * gate. So a host with a state of its language for each thread has one copy of the keys and one follower. It lives as long as the
+ * process: do not give it back.
+ */
+int bulla2_gate_shared(const char *settings_path, bulla_gate **gate, char *error, size_t error_size);
+
 /* Stops a gate, and gives it back. Nobody may use it any more. NULL is allowed. */
 void bulla2_gate_free(bulla_gate *gate);
 

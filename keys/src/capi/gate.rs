@@ -242,7 +242,7 @@ unsafe extern "C" fn bulla2_gate_status(gate: *const OpenGate, now: u64, status:
 }
 
 impl OpenGate {
-    fn of(gate: Gate) -> Self {
+    pub(super) fn of(gate: Gate) -> Self {
         OpenGate { gate, running: Mutex::new(None) }
     }
 

@@ -9,6 +9,7 @@ mod answer;
 mod check;
 mod expected;
 mod gate;
+mod shared;
 mod text;
 
 use std::{

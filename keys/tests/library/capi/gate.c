@@ -86,6 +86,15 @@ static void by_descriptors(char *path) {
     bulla2_gate_free(other);
 }
 
+/* What a host does with a state of its language for each thread. */
+static void shared(const char *path) {
+    bulla_gate *one = NULL, *same = NULL;
+    int found = bulla2_gate_shared(path, &one, error, sizeof error) == BULLA_ACCEPTED &&
+                bulla2_gate_shared(path, &same, error, sizeof error) == BULLA_ACCEPTED && one != NULL && one == same;
+    found = found && bulla2_gate_shared("/nowhere", &same, error, sizeof error) == BULLA_FAILED && same == NULL;
+    printf("%s\n", found ? "one" : error);
+}
+
 int main(int count, char **arguments) {
     static char line[1 << 17];
     if (count != 3 || bulla2_gate_open(arguments[1], &gate, error, sizeof error) != BULLA_ACCEPTED ||
@@ -101,6 +110,7 @@ int main(int count, char **arguments) {
         if (strcmp(line, "start") == 0) printf("%s\n", said(bulla2_gate_start(gate, error, sizeof error)));
         if (strcmp(line, "reload") == 0) printf("%s\n", said(bulla2_gate_reload(gate, error, sizeof error)));
         if (strcmp(line, "fork") == 0) in_child(argument);
+        if (strcmp(line, "shared") == 0) shared(argument);
         if (strcmp(line, "descriptors") == 0) by_descriptors(argument);
         if (strcmp(line, "stop") == 0) {
             long begun = milliseconds();

@@ -156,6 +156,7 @@ fn is_fed(command: impl Fn() -> Command, program: &Path) {
     assert!(running.does("apply 00").contains("not a signature"));
 
     let path = world.folder.path("gate.toml").display().to_string();
+    assert_eq!(running.does(&format!("shared {path}")), "one");
     assert_eq!(running.does(&format!("descriptors {path}")), "done");
     running.ends();
 }

@@ -2,11 +2,18 @@
 
 use std::{path::Path, process::Command};
 
+use crate::gateways::inside::Inside;
+
 /// One gateway.
 pub struct Gateway {
     pub program: &'static str,
-    /// Its files in docs/examples/gateways.
+    /// Where its files are, in docs/examples.
+    pub examples: &'static str,
     pub files: &'static [&'static str],
+    /// What it has inside, where it checks keys itself and asks nobody.
+    pub inside: Option<Inside>,
+    /// Whether it asks bulla on a Unix socket.
+    pub socket: bool,
     /// Arguments and environment, with its files in this folder.
     pub prepare: fn(&mut Command, &Path),
     /// What it sends to the application for an identity header that is empty.
@@ -32,13 +39,16 @@ pub enum Empty {
 /// The answer of the route `/reports/`.
 const REPORTS: &str = "403 Bearer error=\"insufficient_scope\", scope=\"reports.read\"";
 
-fn without_tls(_: &Path) -> Vec<String> {
+pub fn without_tls(_: &Path) -> Vec<String> {
     vec!["--http2-prior-knowledge".to_owned()]
 }
 
 pub const NGINX: Gateway = Gateway {
     program: "nginx",
+    examples: "gateways",
     files: &["nginx.conf"],
+    inside: None,
+    socket: false,
     prepare: |command, folder| {
         // One process, which is all that has to be ended.
         let settings = ["-g", "daemon off; master_process off;"];
@@ -64,7 +74,10 @@ pub const NGINX: Gateway = Gateway {
 
 pub const HAPROXY: Gateway = Gateway {
     program: "haproxy",
+    examples: "gateways",
     files: &["haproxy.cfg", "bulla.lua"],
+    inside: None,
+    socket: true,
     prepare: |command, folder| {
         command.args(["-db", "-f"]).arg(folder.join("haproxy.cfg"));
     },
@@ -78,7 +91,10 @@ pub const HAPROXY: Gateway = Gateway {
 
 pub const CADDY: Gateway = Gateway {
     program: "caddy",
+    examples: "gateways",
     files: &["Caddyfile"],
+    inside: None,
+    socket: false,
     prepare: |command, folder| {
         command.env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
         command.args(["run", "--config"]).arg(folder.join("Caddyfile"));
@@ -93,7 +109,10 @@ pub const CADDY: Gateway = Gateway {
 
 pub const TRAEFIK: Gateway = Gateway {
     program: "traefik",
+    examples: "gateways",
     files: &["traefik.yml", "traefik-routes.yml"],
+    inside: None,
+    socket: false,
     prepare: |command, folder| {
         command.arg("--configfile").arg(folder.join("traefik.yml"));
     },
@@ -122,7 +141,7 @@ pub const ENVOY_GRPC: Gateway = envoy(&["envoy-grpc.yaml"], "500", |command, fol
     command.arg("-c").arg(folder.join("envoy-grpc.yaml")).args(ENVOY);
 });
 
-const ENVOY: [&str; 7] = [
+pub const ENVOY: [&str; 7] = [
     "--concurrency",
     "1",
     "--disable-hot-restart",
@@ -140,7 +159,10 @@ const fn envoy(
 ) -> Gateway {
     Gateway {
         program: "envoy",
+        examples: "gateways",
         files,
+        inside: None,
+        socket: false,
         prepare,
         empty: Empty::Sent,
         http2: without_tls,

@@ -9,7 +9,9 @@ mod clients;
 mod document;
 mod feed;
 mod gateway;
+mod inside;
 mod keys;
+mod modules;
 mod outcome;
 mod preflight;
 mod question;
@@ -17,13 +19,14 @@ mod rate_limits;
 mod running;
 mod table;
 
+use std::process::Command;
+
+use crate::support::{edge::Edge, process, programs};
 use gateway::{CADDY, ENVOY_GRPC, ENVOY_HTTP, HAPROXY, NGINX, TRAEFIK};
 use keys::Keys;
 use outcome::outcome;
 use question::Question;
 use running::Running;
-
-use crate::support::process;
 
 #[test]
 fn nginx() {
@@ -80,4 +83,32 @@ fn envoy_checks_the_health_of_bulla_over_grpc() {
 #[test]
 fn envoy_over_grpc() {
     table::hold(&ENVOY_GRPC);
+}
+
+#[test]
+fn bulla_inside_haproxy() {
+    table::hold(&modules::HAPROXY);
+    inside::hold(&modules::HAPROXY);
+}
+
+#[test]
+fn bulla_inside_haproxy_as_nobody() {
+    let nobody = |edge: &Edge| {
+        programs::run(Command::new("chown").args(["-R", "nobody"]).arg(edge.path()));
+    };
+    let user = [("global\n", "global\n    user nobody\n")];
+    let running = Running::start_as(&modules::HAPROXY, modules::HAPROXY.prepare, &user, nobody);
+    inside::hold_to_revocation(&running);
+}
+
+#[test]
+fn bulla_inside_nginx_by_lua() {
+    table::hold(&modules::LUA_NGINX);
+    inside::hold(&modules::LUA_NGINX);
+}
+
+#[test]
+fn bulla_inside_envoy_by_lua() {
+    table::hold(&modules::LUA_ENVOY);
+    inside::hold(&modules::LUA_ENVOY);
 }

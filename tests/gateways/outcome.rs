@@ -49,6 +49,8 @@ fn arrived(running: &Running, question: &Question, seen: &Seen) -> String {
         .collect();
     match seen.all("x-bulla-assertion")[..] {
         [assertion] if asserted_id(assertion).as_ref() == Some(&question.key.id) => {}
+        // A module has no key to sign with.
+        [] | [""] if running.gateway.inside.is_some() => {}
         ref others => wrong.push(format!("the assertion is {others:?}")),
     }
     if (seen.method.as_str(), &seen.body) != (question.method, &question.body) {

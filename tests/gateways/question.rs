@@ -8,7 +8,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::gateways::{answer::Answer, application::WEBSOCKET_KEY, keys::Key, running::Running};
-use crate::support::programs;
+use crate::support::{http::Http, programs};
 
 /// A client's request.
 pub struct Question {
@@ -151,6 +151,11 @@ impl Question {
                 self.curl(vec!["--http1.1".to_owned(), "--interface".to_owned(), address.to_owned()], &url)
             }
         }
+    }
+
+    /// Asks over HTTP/1.1 where a gateway listens.
+    pub fn ask_at(&self, http: &Http) -> Answer {
+        Answer::parse(&http.raw(&self.bytes()))
     }
 
     fn bytes(&self) -> Vec<u8> {

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::gateways::{application::Application, gateway::Gateway};
 use crate::support::{
     deployment::Deployment,
+    edge::Edge,
     http::Http,
     process::{self, Process},
     programs,
@@ -21,13 +22,15 @@ pub struct Running {
     pub gateway: &'static Gateway,
     pub application: Application,
     pub deployment: Deployment,
+    /// What it verifies with, where bulla is inside.
+    edge: Option<Edge>,
     /// The gateway, without TLS.
     pub http: Http,
     tls_port: u16,
     server: Option<Server>,
     /// Where the service is, also when it is started again.
     data: String,
-    _process: Process,
+    process: Process,
     folder: TempDir,
 }
 
@@ -38,36 +41,87 @@ impl Running {
 
     /// Starts with further changes to the gateway's files.
     pub fn start_with(gateway: &'static Gateway, changes: &[(&str, &str)]) -> Self {
+        Self::start_as(gateway, gateway.prepare, changes, |_| {})
+    }
+
+    /// Starts by another command, and with further changes to the edge's folder where bulla is inside.
+    pub fn start_as(
+        gateway: &'static Gateway,
+        prepare: fn(&mut Command, &Path),
+        changes: &[(&str, &str)],
+        change_edge: impl FnOnce(&Edge),
+    ) -> Self {
         let program = programs::find(gateway.program);
         let deployment = deployment();
-        let server = Server::start(&deployment);
-        let data = server.data.address.clone();
+        let data = if gateway.socket { format!("unix:{}", socket(&deployment)) } else { "127.0.0.1:0".to_owned() };
+        let server = Server::start_on(&data, &deployment, &[]);
+        let data = if gateway.socket { data } else { server.data.address.clone() };
+        let edge = gateway.inside.as_ref().map(|_| Edge::new(&deployment, &[&format!("http://{data}")], &["live"]));
+        edge.as_ref().map(change_edge);
         let application = Application::start();
         let folder = tempfile::tempdir().expect("a folder");
         let (port, tls_port) = (process::free_port(), process::free_port());
         let service = data.rsplit(':').next().expect("a port").to_owned();
         let (listen, tls, behind) = (port.to_string(), tls_port.to_string(), application.port.to_string());
-        let ports = [("8080", listen.as_str()), ("8443", &tls), ("8181", &service), ("9000", &behind)];
-        place_files(gateway, folder.path(), &[changes, &ports].concat());
+        let socket = socket(&deployment);
+        let ports = [
+            ("8080", listen.as_str()),
+            ("8443", &tls),
+            ("8181", &service),
+            ("9000", &behind),
+            ("/run/bulla/data.sock", &socket),
+        ];
+        let inside = gateway.inside.as_ref().zip(edge.as_ref()).map(|(inside, edge)| inside.places(edge));
+        let places: Vec<_> = inside.iter().flatten().map(|(from, to)| (*from, to.as_str())).collect();
+        place_files(gateway, folder.path(), &[changes, &ports, &places].concat());
         let log = log(folder.path());
-        let process = Process::start(&program, |command| (gateway.prepare)(command, folder.path()), &log);
+        let process = Process::start(&program, |command| prepare(command, folder.path()), &log);
         process::wait_until(gateway.program, &log, || process::listens(port));
         Running {
             gateway,
             application,
             deployment,
+            edge,
             http: Http::new(&format!("127.0.0.1:{port}")),
             tls_port,
             server: Some(server),
             data,
-            _process: process,
+            process,
             folder,
         }
+    }
+
+    /// Holds a gateway to ending at its start, with this in its log.
+    pub fn refused(gateway: &'static Gateway, changes: &[(&str, &str)], said: &str) {
+        // It is started as always, but nobody waits for it.
+        let deployment = deployment();
+        let edge = Edge::new(&deployment, &["http://127.0.0.1:1"], &["live"]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let ports = [("8080", process::free_port()), ("8443", process::free_port())];
+        let ports = ports.map(|(from, to)| (from, to.to_string()));
+        let places = gateway.inside.as_ref().expect("bulla is inside").places(&edge);
+        let places: Vec<_> = ports.iter().chain(&places).map(|(from, to)| (*from, to.as_str())).collect();
+        place_files(gateway, folder.path(), &[&places, changes].concat());
+        let mut command = Command::new(programs::find(gateway.program));
+        (gateway.prepare)(&mut command, folder.path());
+        let ended = programs::try_run(&mut command);
+        let log = [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+        assert!(!ended.status.success() && log.contains(said), "{}: {log}", gateway.program);
     }
 
     /// The service.
     pub fn server(&self) -> &Server {
         self.server.as_ref().expect("a running service")
+    }
+
+    /// What it verifies with, where bulla is inside.
+    pub fn edge(&self) -> &Edge {
+        self.edge.as_ref().expect("bulla is inside")
+    }
+
+    /// The gateway's process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
     }
 
     /// Ends the service at once, as a crash would.
@@ -118,11 +172,15 @@ impl Running {
 fn deployment() -> Deployment {
     let deployment = Deployment::new();
     let key = deployment.new_master(9);
-    deployment.configure("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\"]");
+    deployment.configure("trusted_proxies = []", "trusted_proxies = [\"127.0.0.1\", \"unix\"]");
     deployment.configure("signing_keys = []", &format!("signing_keys = [\"{key}\"]"));
     deployment.configure("issuer = \"\"", "issuer = \"https://bulla.example\"");
     deployment.configure("audience = \"\"", "audience = \"shop\"");
     deployment
+}
+
+fn socket(deployment: &Deployment) -> String {
+    deployment.file("data.sock").display().to_string()
 }
 
 fn log(folder: &Path) -> PathBuf {
@@ -131,7 +189,7 @@ fn log(folder: &Path) -> PathBuf {
 
 /// Copies the gateway's files with other ports and folders, and with what else is to change.
 fn place_files(gateway: &Gateway, folder: &Path, changes: &[(&str, &str)]) {
-    let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/gateways");
+    let documented = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples").join(gateway.examples);
     let here = format!("{}/", folder.display());
     for name in gateway.files {
         let mut text = fs::read_to_string(documented.join(name)).expect("the file of the page");
@@ -142,7 +200,7 @@ fn place_files(gateway: &Gateway, folder: &Path, changes: &[(&str, &str)]) {
         for (at, (_, to)) in changes.iter().enumerate() {
             text = text.replace(&format!("\0{at}\0"), to);
         }
-        for elsewhere in ["/etc/nginx/", "/etc/haproxy/", "/etc/traefik/", "/run/haproxy/"] {
+        for elsewhere in ["/etc/nginx/", "/etc/haproxy/", "/etc/traefik/", "/etc/envoy/", "/run/haproxy/"] {
             text = text.replace(elsewhere, &here);
         }
         fs::write(folder.join(name), text).expect("written");

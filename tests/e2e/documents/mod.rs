@@ -50,6 +50,7 @@ pages! {
     http_runs: "docs/HTTP.md",
     import_runs: "docs/IMPORT.md",
     keyring_runs: "docs/KEYRING.md",
+    modules_run: "docs/MODULES.md",
     operations_runs: "docs/OPERATIONS.md",
     performance_runs: "docs/PERFORMANCE.md",
     postgresql_runs: "docs/POSTGRESQL.md",

@@ -48,7 +48,7 @@ class Parts:
 
     def __init__(self, arguments, folder):
         self.folder, self.folder_of_parts = folder, arguments.parts
-        self.modules, self.library = arguments.modules, arguments.library
+        self.modules, self.library, self.only = arguments.modules, arguments.library, arguments.only
         self.service = Deployment(arguments.bulla, folder / "service")
         good, self.forged = self.service.keys()
         self.good = Good(good)
@@ -63,7 +63,8 @@ class Parts:
         return self._million
 
     def services(self):
-        return [self.service.process.pid] + ([self._million[0].process.pid] if self._million else [])
+        deployments = [self.service] + ([self._million[0]] if self._million else [])
+        return [process.pid for deployment in deployments for process in deployment.processes]
 
     def end(self):
         self.service.end()

@@ -2,7 +2,7 @@
 
 import json
 
-from parts import REQUIRED, found, jwt, many_keys
+from parts import REQUIRED, ROOT, found, jwt, many_keys, three
 from setting import Setting
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
@@ -33,7 +33,7 @@ def configuration(port, filters, clusters, route):
     return json.dumps({"static_resources": {"listeners": [listener], "clusters": clusters}})
 
 
-def gateway(parts, name, filters=(), clusters=(), route=(), files=(), environment=None, **more):
+def gateway(parts, name, filters=(), clusters=(), route=(), files=(), environment=None, good=None, **more):
     program = found(parts.folder_of_parts / "bin/envoy", "envoy")
 
     def start(folder, port):
@@ -43,7 +43,7 @@ def gateway(parts, name, filters=(), clusters=(), route=(), files=(), environmen
         (folder / "envoy.json").write_text(text)
         return [program, "-c", folder / "envoy.json", "--concurrency", "1", "--disable-hot-restart", "--log-level", "warning"]
 
-    return Setting("Envoy", name, start, parts.good, environment=environment or {}, **more)
+    return Setting("Envoy", name, start, good or parts.good, environment=environment or {}, **more)
 
 
 def settings(parts):
@@ -70,3 +70,28 @@ def settings(parts):
         "authorization_response": {"allowed_upstream_headers": {"patterns": [{"prefix": "x-bulla-"}]}}}, **common)
     yield gateway(parts, "ext_authz, HTTP", [http], [cluster("bulla", parts.service.port)],
                   {"request_headers_to_remove": ["authorization", "x-api-key"]}, kind="forward")
+    library = parts.modules / "libbulla_envoy.so"
+    google = "type.googleapis.com/google.protobuf"
+    module_config = {"module": {"local": {"filename": str(library)}}, "do_not_close": True}
+
+    def module(settings, name, good, **more):
+        own = filter_of("dynamic_modules", "dynamic_modules.v3.DynamicModuleFilter", dynamic_module_config=module_config, filter_name="bulla",
+                        filter_config={"@type": f"{google}.Struct", "value": {"settings": str(settings), "metadata": ["app_id"]}})
+        of_route = {own["name"]: {"@type": f"{EXTENSIONS}.http.dynamic_modules.v3.DynamicModuleFilterPerRoute",
+                                  "dynamic_module_config": module_config, "filter_config": {"@type": f"{google}.StringValue", "value": REQUIRED}}}
+        return gateway(parts, name, [own], route={"typed_per_filter_config": of_route}, good=good, **more)
+
+    yield from three(parts, "bulla inside", module, [library], kind="module")
+
+    def ffi(settings, name, good, **more):
+        script = f"""package.path = "{ROOT}/docs/examples/modules/luajit/?.lua;" .. package.path
+local bulla = require("bulla").shared("{parts.library}", "{settings}")
+bulla:start()
+function envoy_on_request(handle)
+  bulla:envoy(handle, "x-forwarded-for")
+end"""
+        lua = filter_of("lua", "lua.v3.Lua", default_source_code={"inline_string": script})
+        route = {"metadata": {"filter_metadata": {"envoy.filters.http.lua": {"bulla": REQUIRED}}}}
+        return gateway(parts, name, [lua], route=route, good=good, **more)
+
+    yield from three(parts, "Lua and ffi", ffi, [parts.library], kind="module")

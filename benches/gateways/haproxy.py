@@ -1,6 +1,6 @@
 """HAProxy, with one thread."""
 
-from parts import IDENTITY, REQUIRED, ROOT, many_keys
+from parts import REQUIRED, ROOT, many_keys, three
 from setting import Setting
 
 DOCUMENTED = ROOT / "docs/examples/gateways"
@@ -24,7 +24,7 @@ frontend gateway
 """
 
 
-def gateway(parts, name, rules, head="", tail="", files=(), **more):
+def gateway(good, name, rules, head="", tail="", files=(), **more):
     def start(folder, port):
         for file, text in files:
             (folder / file).write_text(text.replace("FOLDER", str(folder)))
@@ -32,19 +32,23 @@ def gateway(parts, name, rules, head="", tail="", files=(), **more):
         (folder / "haproxy.cfg").write_text(text)
         return ["haproxy", "-db", "-f", folder / "haproxy.cfg"]
 
-    return Setting("HAProxy", name, start, parts.good, **more)
+    return Setting("HAProxy", name, start, good, **more)
 
 
 def settings(parts):
     keys = "".join(f"{key} app-{at}\n" for at, key in enumerate(many_keys(parts.good.key)))
-    yield gateway(parts, "plain", "", kind="plain")
-    yield gateway(parts, "map, 1,000 keys", """http-request set-var(txn.app) http_auth_bearer,map(FOLDER/keys.map)
+    yield gateway(parts.good, "plain", "", kind="plain")
+    yield gateway(parts.good, "map, 1,000 keys", """http-request set-var(txn.app) http_auth_bearer,map(FOLDER/keys.map)
     http-request deny deny_status 401 unless { var(txn.app) -m found }""", files=[("keys.map", keys)], kind="own")
-    lua = (DOCUMENTED / "bulla.lua").read_text().replace("/run/haproxy/", "FOLDER/")
-    yield gateway(parts, "bulla.lua over HTTP", f"""http-request lua.bulla {REQUIRED}
+    lua = (DOCUMENTED / "bulla.lua").read_text()
+    asks = f"""http-request lua.bulla {REQUIRED}
     http-request deny deny_status 404 unless {{ var(txn.bulla) -m str accepted }}
     http-request del-header X-API-Key
-    http-request del-header Authorization""", head="lua-load FOLDER/bulla.lua", files=[("bulla.lua", lua)], kind="forward", tail=f"""
+    http-request del-header Authorization"""
+    yield gateway(parts.good, "bulla.lua over HTTP", asks, head="lua-load FOLDER/bulla.lua", kind="forward",
+                  files=[("bulla.lua", lua.replace("/run/bulla/data.sock", str(parts.service.socket)))])
+    yield gateway(parts.good, "bulla.lua, by a frontend and a port", asks, head="lua-load FOLDER/bulla.lua", kind="forward",
+                  files=[("bulla.lua", lua.replace("unix@/run/bulla/data.sock", "FOLDER/bulla.sock"))], tail=f"""
 frontend ask
     bind FOLDER/bulla.sock mode 600
     default_backend bulla
@@ -54,3 +58,14 @@ backend bulla
     timeout server 5s
     http-reuse always
     server bulla 127.0.0.1:{parts.service.port}""")
+    library = parts.modules / "libbulla_haproxy.so"
+    documented = (ROOT / "docs/examples/modules/haproxy/haproxy.cfg").read_text()
+    rules = documented.split("http-request deny deny_status 404 unless", 1)[1].split("default_backend", 1)[0]
+    rules = "http-request deny deny_status 404 unless" + rules
+
+    def module(settings, name, good, **more):
+        loader = f"""package.cpath = "{library.parent}/lib?.so;" .. package.cpath
+require("bulla_haproxy").open("{settings}", "x-forwarded-for")"""
+        return gateway(good, name, rules, head="lua-load-per-thread FOLDER/bulla.lua", files=[("bulla.lua", loader)], **more)
+
+    yield from three(parts, "bulla inside", module, [library], kind="module")

@@ -1,10 +1,25 @@
 """nginx, with one process. What it answers with has an access phase: `return` has none."""
 
-from parts import IDENTITY, REQUIRED, many_keys
+import pathlib
+
+from parts import IDENTITY, REQUIRED, ROOT, many_keys, three
 from setting import Setting
 
 
-def configuration(port, http, location, main=""):
+ASKS = f"""location = /_bulla {{
+            internal;
+            proxy_pass http://bulla/v1/authorize/{REQUIRED};
+            proxy_pass_request_body off;
+            proxy_connect_timeout 1s;
+            proxy_read_timeout 5s;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_set_header Content-Length "";
+            proxy_set_header X-Forwarded-For $remote_addr;
+        }}"""
+
+
+def configuration(port, http, location, main="", server=""):
     return f"""{main}
 daemon off;
 master_process off;
@@ -26,32 +41,21 @@ http {{
             {location}
             empty_gif;
         }}
-        location = /_bulla {{
-            internal;
-            proxy_pass http://bulla/v1/authorize/{REQUIRED};
-            proxy_pass_request_body off;
-            proxy_connect_timeout 1s;
-            proxy_read_timeout 5s;
-            proxy_http_version 1.1;
-            proxy_set_header Connection "";
-            proxy_set_header Content-Length "";
-            proxy_set_header X-Forwarded-For $remote_addr;
-        }}
+        {server}
     }}
 }}
 """
 
 
-def gateway(parts, name, location="", http="", main="", files=(), **more):
+def gateway(parts, name, location="", http="", main="", files=(), good=None, server="", **more):
     def start(folder, port):
         for file, text in files:
             (folder / file).write_text(text.replace("FOLDER", str(folder)))
-        upstream = f"upstream bulla {{ server 127.0.0.1:{parts.service.port}; keepalive 16; }}\n    "
-        text = configuration(port, upstream + http, location, main).replace("FOLDER", str(folder))
+        text = configuration(port, http, location, main, server).replace("FOLDER", str(folder))
         (folder / "nginx.conf").write_text(text)
         return ["nginx", "-p", folder, "-c", folder / "nginx.conf"]
 
-    return Setting("nginx", name, start, parts.good, **more)
+    return Setting("nginx", name, start, good or parts.good, **more)
 
 
 def settings(parts):
@@ -60,4 +64,28 @@ def settings(parts):
     yield gateway(parts, "map, 1,000 keys", 'if ($app = "") { return 401; }', kind="own",
                   http=f'map_hash_bucket_size 256; map_hash_max_size 4096; map $http_authorization $app {{ default ""; {rows} }}')
     told = "\n".join(f"auth_request_set $bulla_{name.replace('-', '_')} $upstream_http_x_bulla_{name.replace('-', '_')};" for name in IDENTITY)
-    yield gateway(parts, "auth_request", f"auth_request /_bulla;\n{told}", kind="forward")
+    port = f"127.0.0.1:{parts.service.port}"
+    for name, address, kept in (("auth_request", port, 128), ("auth_request, Unix socket", f"unix:{parts.service.socket}", 128),
+                               ("auth_request, 16 kept connections", port, 16)):
+        upstream = f"upstream bulla {{ server {address}; keepalive {kept}; }}"
+        yield gateway(parts, name, f"auth_request /_bulla;\n{told}", upstream, server=ASKS, kind="forward")
+    library = parts.modules / "libbulla_nginx.so"
+
+    def module(settings, name, good, **more):
+        return gateway(parts, name, f"bulla {REQUIRED};", f"bulla_settings {settings};", f"load_module {library};", good=good, **more)
+
+    yield from three(parts, "bulla inside", module, [library], kind="module")
+    lua = [pathlib.Path(f"/usr/share/nginx/modules/{name}_module.so") for name in ("ndk_http", "ngx_http_lua")]
+    examples = ROOT / "docs/examples/modules/luajit"
+
+    def ffi(settings, name, good, **more):
+        http = f"""lua_package_path "{examples}/?.lua;/usr/share/lua/5.1/?.lua;;";
+    init_by_lua_block {{
+        bulla = require("bulla").open("{parts.library}", "{settings}")
+        orders = bulla:expect("{REQUIRED}")
+    }}
+    init_worker_by_lua_block {{ bulla:start() }}"""
+        load = "".join(f"load_module {path};\n" for path in lua)
+        return gateway(parts, name, "access_by_lua_block { return orders:access() }", http, load, good=good, **more)
+
+    yield from three(parts, "Lua and ffi", ffi, [*lua, parts.library], kind="module")

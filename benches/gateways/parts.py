@@ -3,6 +3,7 @@
 import base64
 import json
 import pathlib
+import re
 import secrets
 import shutil
 import socket
@@ -53,16 +54,20 @@ class Deployment:
         self.bulla, self.folder = bulla, folder
         folder.mkdir()
         self.admin_key = self.run("init", "--json")["admin_api_key"]
-        self.port, self.admin_port, self.metrics_port = free_port(), free_port(), free_port()
-        log = folder / "serve.log"
-        self.process = subprocess.Popen(
-            ["taskset", "-c", LOAD_CORE, bulla, "serve", "--data-listen", f"127.0.0.1:{self.port}", "--admin-listen", f"127.0.0.1:{self.admin_port}"],
-            cwd=folder, stdout=subprocess.DEVNULL, stderr=log.open("w"),
-            env={"BULLA_METRICS__LISTEN": f"127.0.0.1:{self.metrics_port}"})
-        until_listening(self.port, self.process, log)
+        self.port, self.admin_port, self.socket = free_port(), free_port(), folder / "data.sock"
+        # The same again on a Unix socket.
+        self.processes = [self._serve(f"127.0.0.1:{self.port}", self.admin_port), self._serve(f"unix:{self.socket}", free_port())]
         for _ in range(revoked // BATCH):
-            ids = [f"live_{base62(secrets.randbits(120), 22)}" for _ in range(BATCH)]
+            ids = [f"live_{base62(1 << 32 | secrets.randbits(32), 11)}{base62(secrets.randbits(64), 11)}" for _ in range(BATCH)]
             self.post("/v1/revocations", {"ids": ids, "reason": "measured"})
+
+    def _serve(self, data, admin_port):
+        log = self.folder / f"serve-{admin_port}.log"
+        command = [self.bulla, "serve", "--data-listen", data, "--admin-listen", f"127.0.0.1:{admin_port}"]
+        process = subprocess.Popen(["taskset", "-c", LOAD_CORE, *command], cwd=self.folder, stdout=subprocess.DEVNULL,
+                                   stderr=log.open("w"), env={"BULLA_METRICS__LISTEN": f"127.0.0.1:{free_port()}"})
+        until_listening(admin_port, process, log)
+        return process
 
     def run(self, *arguments):
         return json.loads(subprocess.run([self.bulla, *arguments], cwd=self.folder, check=True, capture_output=True, text=True).stdout)
@@ -81,9 +86,46 @@ class Deployment:
         body = good[:59] + ("1" if good[59] == "0" else "0") + good[60:-6]
         return good, body + base62(zlib.crc32(body.encode()), 6)
 
+    def settings(self):
+        """What a module is opened with: the keyring itself, and this service's feed."""
+        path = self.folder / "gate.toml"
+        if not path.exists():
+            key = self.folder / "feed-api.key"
+            key.write_text(self.issue("bulla", "--scope", "feed"))
+            key.chmod(0o600)
+            shown = self.run("keyring", "show", "--json")
+            path.write_text(f"""[keyring]
+source = "file:keyring.toml"
+mac_source = "file:keyring-mac.key"
+trusted_sources = ["file:"]
+[follow]
+sources = ["http://127.0.0.1:{self.port}"]
+keyring_id = "{shown['keyring_id']}"
+public_key = "{shown['feed_public_key']}"
+api_key = "feed-api.key"
+state = "state-of-gateways"
+[verify]
+default_realms = ["live"]
+[realms.live]
+""")
+        return path
+
     def end(self):
-        self.process.kill()
-        self.process.wait()
+        for process in self.processes:
+            process.kill()
+            process.wait()
+
+
+def three(parts, name, gateway, needs, **more):
+    """A module with a good key, a forged one, and a good one beside a million revoked ones. `gateway` makes a setting for the settings
+    of a deployment."""
+    accepted = gateway(parts.service.settings(), f"{name}: accepted", parts.good, needs=needs, **more)
+    yield accepted
+    yield gateway(parts.service.settings(), f"{name}: forged", parts.good, needs=needs, status=401, shares=accepted,
+                  shows=[f"Authorization: Bearer {parts.forged}"], **more)
+    if all(path.exists() for path in needs) and re.search(parts.only, f"{accepted.gateway} {name}: a million revoked"):
+        million, good = parts.million()
+        yield gateway(million.settings(), f"{name}: a million revoked", good, needs=needs, **more)
 
 
 def many_keys(good):

@@ -2,6 +2,9 @@
 
 import os
 import subprocess
+import time
+import urllib.error
+import urllib.request
 
 from parts import GATEWAY_CORE, free_port, until_listening
 
@@ -31,6 +34,23 @@ class Setting:
         self._process = subprocess.Popen(command, cwd=folder, stdout=log.open("w"), stderr=subprocess.STDOUT, env={**os.environ, **self._environment})
         self.pid = self._process.pid
         until_listening(self.port, self._process, log)
+        self._until_it_answers(log)
+
+    def _until_it_answers(self, log):
+        """A module refuses until it has read the revocations."""
+        headers = dict(header.split(": ", 1) for header in self.headers)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/orders/7", headers=headers)
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                status = urllib.request.urlopen(request, timeout=10).status
+            except urllib.error.HTTPError as error:
+                status = error.code
+            if status == self.status:
+                return
+            if time.monotonic() > deadline:
+                raise SystemExit(f"{self.gateway}, {self.name}: {status}, not {self.status}\n{log.read_text(errors='replace')[:3000]}")
+            time.sleep(0.05)
 
     def end(self):
         if self._process:

@@ -2,11 +2,8 @@
 
 use std::{
     ffi::{CStr, c_char, c_int},
-    fmt::Write,
     ptr,
 };
-
-use uuid::Uuid;
 
 use super::{
     ACCEPTED, COULD_NOT_TELL, FAILED, Misuse, REJECTED,
@@ -37,14 +34,14 @@ pub(super) struct AnswerResult {
     pub(super) audiences_len: u16,
     pub(super) meta_len: u16,
     pub(super) app_uuid: [u8; 16],
-    pub(super) app_id: [c_char; APP_ID_SIZE],
-    pub(super) api_key_id: [c_char; API_KEY_ID_SIZE],
-    pub(super) realm: [c_char; REALM_SIZE],
-    pub(super) scopes: [c_char; SCOPES_SIZE],
-    pub(super) expires: [c_char; EXPIRES_SIZE],
-    pub(super) audiences: [c_char; CLAIMS_SIZE],
-    pub(super) meta: [c_char; CLAIMS_SIZE],
-    pub(super) reason: [c_char; REASON_SIZE],
+    pub(super) app_id: [u8; APP_ID_SIZE],
+    pub(super) api_key_id: [u8; API_KEY_ID_SIZE],
+    pub(super) realm: [u8; REALM_SIZE],
+    pub(super) scopes: [u8; SCOPES_SIZE],
+    pub(super) expires: [u8; EXPIRES_SIZE],
+    pub(super) audiences: [u8; CLAIMS_SIZE],
+    pub(super) meta: [u8; CLAIMS_SIZE],
+    pub(super) reason: [u8; REASON_SIZE],
 }
 
 impl AnswerResult {
@@ -53,7 +50,7 @@ impl AnswerResult {
     pub(super) fn put(&mut self, decision: Option<Result<Decision, Misuse>>, expected: Option<&OpenExpected>) -> c_int {
         self.clear();
         match decision {
-            Some(Ok(Decision::Accepted(verified))) => match self.accept(&verified) {
+            Some(Ok(Decision::Accepted(verified, id))) => match self.accept(&verified, id.as_str()) {
                 Ok(()) => {
                     self.status = 200;
                     ACCEPTED
@@ -86,14 +83,13 @@ impl AnswerResult {
         (self.expires[0], self.audiences[0], self.meta[0], self.reason[0]) = (0, 0, 0, 0);
     }
 
-    fn accept(&mut self, verified: &Verified) -> Result<(), Misuse> {
+    fn accept(&mut self, verified: &Verified, id_text: &str) -> Result<(), Misuse> {
         let id = verified.id();
         (self.issued_at, self.version) = (verified.issued_at(), id.version());
         self.app_uuid = verified.app_id().into_bytes();
-        text::write(&mut self.app_id, verified.app_id().hyphenated().encode_lower(&mut Uuid::encode_buffer()))?;
-        let mut room = Room::new(&mut self.api_key_id);
-        write!(room, "{id}").map_err(|_| Misuse::DoesNotFit)?;
-        room.end()?;
+        self.app_id[APP_ID_SIZE - 1] = 0;
+        verified.app_id().hyphenated().encode_lower(&mut self.app_id[..APP_ID_SIZE - 1]);
+        text::write(&mut self.api_key_id, id_text)?;
         text::write(&mut self.realm, id.realm().as_str())?;
         if let Some(time) = verified.expires_at() {
             self.expires_at = time;
@@ -143,7 +139,7 @@ unsafe extern "C" fn bulla2_answer_header(
     let Some(answer) = (unsafe { answer.as_ref() }) else { return FAILED };
     let values = [&answer.app_id[..], &answer.api_key_id, &answer.realm, &answer.scopes, &answer.expires];
     let Some(found) = NAMES.get(at).filter(|_| answer.status == 200) else { return REJECTED };
-    let text = values.get(at).map_or(c"".as_ptr(), |text| text.as_ptr());
+    let text = values.get(at).map_or(c"".as_ptr(), |text| text.as_ptr().cast());
     // SAFETY: neither is NULL, and both may be written, as the caller promises.
     unsafe {
         name.write(found.as_ptr());

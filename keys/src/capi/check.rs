@@ -3,7 +3,6 @@
 use std::{
     ffi::{c_char, c_int},
     net::IpAddr,
-    slice,
 };
 
 use super::{
@@ -12,7 +11,7 @@ use super::{
     caught,
     expected::OpenExpected,
     gate::OpenGate,
-    text::{self, Room},
+    text,
 };
 use crate::{
     api_key::ApiKey,
@@ -179,24 +178,13 @@ unsafe extern "C" fn bulla2_verify_batch(
 /// As the header says: `api_key` is NULL or leads to so many bytes; `id` is NULL or has room for `BULLA_API_KEY_ID_SIZE`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_api_key_id(api_key: *const c_char, api_key_len: usize, id: *mut c_char) -> c_int {
-    use std::fmt::Write;
-
-    if id.is_null() {
-        return FAILED;
-    }
-    // SAFETY: there is room for so many, as the caller promises, and whatever stands there is a right `c_char`.
-    let room = unsafe { slice::from_raw_parts_mut(id, API_KEY_ID_SIZE) };
-    room[0] = 0;
+    // SAFETY: it is NULL, or there is room for so many, as the caller promises.
+    let Some(room) = (unsafe { text::room(id, API_KEY_ID_SIZE) }) else { return FAILED };
     let read = || {
         // SAFETY: it is NULL, or leads to so many bytes, as the caller promises.
         let api_key = unsafe { text::bytes(api_key, api_key_len) }?;
         let api_key = std::str::from_utf8(api_key).ok().and_then(|text| text.parse::<ApiKey>().ok());
-        let write = |api_key: ApiKey| {
-            let mut room = Room::new(room);
-            write!(room, "{}", api_key.id()).map_err(|_| Misuse::DoesNotFit)?;
-            room.end()
-        };
-        api_key.map(write).transpose()
+        api_key.map(|api_key| text::write(room, &api_key.id().to_string())).transpose()
     };
     match caught(read) {
         Some(Ok(Some(()))) => ACCEPTED,

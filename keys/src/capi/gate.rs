@@ -45,7 +45,7 @@ pub(super) struct StatusResult {
     pub(super) failures: u32,
     pub(super) started_in: u32,
     pub(super) forked: u32,
-    pub(super) error: [c_char; ERROR_SIZE],
+    pub(super) error: [u8; ERROR_SIZE],
 }
 
 /// # Safety

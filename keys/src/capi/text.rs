@@ -1,9 +1,6 @@
 //! Texts as C has them: read from pointers, and written into arrays.
 
-use std::{
-    ffi::{CStr, c_char, c_int},
-    fmt,
-};
+use std::ffi::{CStr, c_char, c_int};
 
 use super::{ACCEPTED, FAILED, Failure, Misuse, caught};
 
@@ -70,14 +67,14 @@ pub(super) unsafe fn bytes<'a>(pointer: *const c_char, len: usize) -> Result<&'a
 /// # Safety
 ///
 /// A pointer that is not NULL leads to room for `size` bytes, which nobody else uses for `'a`.
-pub(super) unsafe fn room<'a>(pointer: *mut c_char, size: usize) -> Option<&'a mut [c_char]> {
+pub(super) unsafe fn room<'a>(pointer: *mut c_char, size: usize) -> Option<&'a mut [u8]> {
     if pointer.is_null() || size == 0 {
         return None;
     }
-    // SAFETY: zero is a right `c_char`, and the caller promises that there is room for so many.
+    // SAFETY: the caller promises that there is room for so many.
     unsafe {
         pointer.write_bytes(0, size);
-        Some(std::slice::from_raw_parts_mut(pointer, size))
+        Some(std::slice::from_raw_parts_mut(pointer.cast(), size))
     }
 }
 
@@ -141,25 +138,21 @@ pub(super) unsafe fn take_back<T>(made: *mut T) {
 
 /// A place for texts, one behind the other, each of which is written whole or not at all.
 pub(super) struct Room<'r> {
-    room: &'r mut [c_char],
+    room: &'r mut [u8],
     at: usize,
 }
 
 impl<'r> Room<'r> {
-    pub(super) fn new(room: &'r mut [c_char]) -> Self {
+    pub(super) fn new(room: &'r mut [u8]) -> Self {
         Room { room, at: 0 }
     }
 
     /// Adds a text. One with a NUL inside would look shorter than it is.
     pub(super) fn put(&mut self, text: &str) -> Result<(), Misuse> {
         let places = self.room.get_mut(self.at..self.at + text.len()).ok_or(Misuse::DoesNotFit)?;
-        let mut has_nul = false;
-        for (to, byte) in places.iter_mut().zip(text.as_bytes()) {
-            *to = byte.cast_signed() as c_char;
-            has_nul |= *byte == 0;
-        }
+        places.copy_from_slice(text.as_bytes());
         self.at += text.len();
-        if has_nul { Err(Misuse::DoesNotFit) } else { Ok(()) }
+        if memchr::memchr(0, text.as_bytes()).is_some() { Err(Misuse::DoesNotFit) } else { Ok(()) }
     }
 
     /// Puts a NUL behind the text.
@@ -170,34 +163,27 @@ impl<'r> Room<'r> {
     }
 }
 
-impl fmt::Write for Room<'_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.put(text).map_err(|_| fmt::Error)
-    }
-}
-
 /// Puts the whole text into `room`, and a NUL behind it.
-pub(super) fn write(room: &mut [c_char], text: &str) -> Result<(), Misuse> {
+pub(super) fn write(room: &mut [u8], text: &str) -> Result<(), Misuse> {
     let mut room = Room::new(room);
     room.put(text)?;
     room.end()
 }
 
 /// Puts as much of the text into `room` as fits with a NUL behind it, and no part of a character.
-pub(super) fn write_cut(room: &mut [c_char], text: &str) {
+pub(super) fn write_cut(room: &mut [u8], text: &str) {
     let Some(most) = room.len().checked_sub(1) else { return };
     let end = text.floor_char_boundary(most);
-    for (to, byte) in room.iter_mut().zip(text.as_bytes()[..end].iter().chain(&[0])) {
-        *to = byte.cast_signed() as c_char;
-    }
+    room[..end].copy_from_slice(&text.as_bytes()[..end]);
+    room[end] = 0;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn written(room: &[c_char]) -> String {
-        let bytes: Vec<u8> = room.iter().map(|char| *char as u8).take_while(|byte| *byte != 0).collect();
+    fn written(room: &[u8]) -> String {
+        let bytes: Vec<u8> = room.iter().copied().take_while(|byte| *byte != 0).collect();
         String::from_utf8(bytes).expect("UTF-8")
     }
 

@@ -1,6 +1,6 @@
 //! The answer to one request, ready for a gateway: the same status, challenge and identity headers as forward authentication has.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use uuid::Uuid;
 
@@ -116,7 +116,7 @@ impl Answer {
     /// Puts a decision in the place of whatever stood there.
     pub(super) fn put(&mut self, decision: Decision, wanted: &Requirements) {
         match decision {
-            Decision::Accepted(verified) => self.accept(verified),
+            Decision::Accepted(verified, id) => self.accept(verified, id.as_str()),
             Decision::Refused { status, reason, challenge } => {
                 self.refuse(status, reason, Decision::text(challenge, wanted));
             }
@@ -132,9 +132,9 @@ impl Answer {
     }
 
     /// Accepts. A key whose texts fit into no header is refused, as by the service.
-    fn accept(&mut self, verified: Verified) {
+    fn accept(&mut self, verified: Verified, id: &str) {
         self.refuse(500, "does_not_fit", "");
-        if self.write(&verified).is_ok() {
+        if self.write(&verified, id) {
             (self.status, self.reason, self.verified) = (200, "", Some(verified));
         } else {
             self.text.clear();
@@ -142,11 +142,12 @@ impl Answer {
         }
     }
 
-    fn write(&mut self, verified: &Verified) -> fmt::Result {
+    /// Whether they fit into headers.
+    fn write(&mut self, verified: &Verified, id: &str) -> bool {
         let text = &mut self.text;
         text.push_str(verified.app_id().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
         self.ends[0] = text.len();
-        write!(text, "{}", verified.id())?;
+        text.push_str(id);
         self.ends[1] = text.len();
         text.push_str(verified.id().realm().as_str());
         self.ends[2] = text.len();
@@ -154,14 +155,14 @@ impl Answer {
         self.ends[3] = text.len();
         // The key's issuer wrote them; everything else is bulla's own.
         if text[self.ends[2]..].bytes().any(|byte| byte.is_ascii_control()) {
-            return Err(fmt::Error);
+            return false;
         }
         if let Some(time) = verified.expires_at() {
             text.push_str(rfc_3339(time, &mut [0; 20]));
         }
         self.ends[4] = text.len();
         self.ends[5] = text.len();
-        Ok(())
+        true
     }
 }
 

@@ -9,8 +9,35 @@ use crate::{
 /// What becomes of a request.
 #[expect(clippy::large_enum_variant, reason = "a box would allocate for every request that is accepted")]
 pub(crate) enum Decision {
-    Accepted(Verified),
+    Accepted(Verified, IdText),
     Refused { status: u16, reason: &'static str, challenge: Option<Challenge> },
+}
+
+/// The text of an API key's id, which the key begins with: nothing is encoded anew.
+#[derive(Clone, Copy)]
+pub(crate) struct IdText {
+    room: [u8; IdText::SIZE],
+    length: usize,
+}
+
+impl IdText {
+    /// The longest realm, `_`, and 22 digits of 16 bytes.
+    const SIZE: usize = 48;
+    const DIGITS: usize = 22;
+
+    /// Of a key that was accepted.
+    pub(super) fn of(api_key: &str, verified: &Verified) -> Self {
+        let length = verified.id().realm().as_str().len() + 1 + Self::DIGITS;
+        let mut id = IdText { room: [0; Self::SIZE], length };
+        if let (Some(text), Some(room)) = (api_key.as_bytes().get(..length), id.room.get_mut(..length)) {
+            room.copy_from_slice(text);
+        }
+        id
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        self.room.get(..self.length).and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default()
+    }
 }
 
 /// Which of a route's challenges goes with a refusal.

@@ -13,8 +13,13 @@ use std::{
 };
 
 use super::{
-    Answer, Counters, GateError, Presented, Required, Requirements, counts::Counts, decision::Decision, keys::Keys,
-    now, settings::Follow, settings::Settings,
+    Answer, Counters, GateError, Presented, Required, Requirements,
+    counts::Counts,
+    decision::{Decision, IdText},
+    keys::Keys,
+    now,
+    settings::Follow,
+    settings::Settings,
 };
 use crate::{
     expectations::Expectations,
@@ -188,7 +193,8 @@ impl Gate {
             }
             Ok(verified) => {
                 self.0.counts.accepted();
-                Decision::Accepted(verified)
+                let id = IdText::of(text, &verified);
+                Decision::Accepted(verified, id)
             }
             Err(error) => self.refuse(error),
         }

@@ -179,6 +179,7 @@ fn valgrind_finds_nothing() {
         let mut valgrind = Command::new("valgrind");
         valgrind.args([
             "--quiet",
+            "--child-silent-after-fork=yes",
             "--error-exitcode=9",
             "--leak-check=full",
             "--errors-for-leak-kinds=definite,indirect",

@@ -55,7 +55,7 @@ impl Inside {
 
 impl Library {
     /// Builds it as the tests are built, once.
-    fn build(&self) -> PathBuf {
+    pub fn build(&self) -> PathBuf {
         static BUILDS: Mutex<()> = Mutex::new(());
         let _one = BUILDS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -124,7 +124,7 @@ fn status(running: &Running, question: &Question) -> u16 {
     answer.status
 }
 
-fn revocations_and_reloads_under_traffic(gateway: &'static Gateway) {
+pub fn revocations_and_reloads_under_traffic(gateway: &'static Gateway) {
     let inside = gateway.inside.as_ref().expect("bulla is inside");
     let mut running = Running::start_as(gateway, inside.prepare, &[], |_| {});
     let keys = ready(&running);

@@ -7,6 +7,7 @@ pub mod application;
 mod bodies;
 mod clients;
 mod document;
+mod envoy_module;
 mod feed;
 mod gateway;
 mod inside;

@@ -1,6 +1,15 @@
 //! The clock: the one place that asks the operating system for the time.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
+
+/// The cheapest clock that never goes backwards.
+#[cfg(target_os = "linux")]
+const COARSE: ClockId = ClockId::MonotonicCoarse;
+#[cfg(not(target_os = "linux"))]
+const COARSE: ClockId = ClockId::Monotonic;
 
 /// Now, rounded down to the second, as in records and keys.
 #[allow(clippy::disallowed_methods, reason = "the one place that may")]
@@ -13,8 +22,20 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Now in whole Unix seconds, as the library takes it.
+#[allow(clippy::disallowed_methods, reason = "the one place that may")]
 pub(crate) fn now_seconds() -> u64 {
-    seconds(now())
+    #[cfg(test)]
+    if let Some(simulated) = simulated::now() {
+        return seconds(simulated);
+    }
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Milliseconds of a clock that never goes backwards. It begins anywhere, and is some milliseconds behind.
+pub(crate) fn coarse_millis() -> u64 {
+    let now = clock_gettime(COARSE);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+    seconds * 1_000 + nanos / 1_000_000
 }
 
 /// A timestamp in whole Unix seconds, as the library takes it.
@@ -25,6 +46,31 @@ pub(crate) fn seconds(time: Timestamp) -> u64 {
 /// Unix seconds as a timestamp; all times in API keys fit.
 pub(crate) fn timestamp(seconds: u64) -> Timestamp {
     i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
+}
+
+/// Appends a time in Unix seconds, as a timestamp shows it. Days become dates as in Howard Hinnant's `civil_from_days`.
+pub(crate) fn write_time(text: &mut String, seconds: u64) {
+    /// The last second that a timestamp has.
+    const LAST: u64 = 253_402_207_200;
+    if seconds > LAST {
+        text.push_str(&timestamp(seconds).to_string());
+        return;
+    }
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year_of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day + 2) / 153;
+    let (day, month) =
+        (day - (153 * from_march + 2) / 5 + 1, if from_march < 10 { from_march + 3 } else { from_march - 9 });
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let digits = [year / 100, year % 100, month, day, second / 3_600, second / 60 % 60, second % 60];
+    let behind = ["", "-", "-", "T", ":", ":", "Z"];
+    for (number, behind) in digits.into_iter().zip(behind) {
+        text.push(char::from(b'0' + (number / 10) as u8));
+        text.push(char::from(b'0' + (number % 10) as u8));
+        text.push_str(behind);
+    }
 }
 
 /// A clock that a test sets, for the threads it starts: other tests run in the same process and keep the real one.
@@ -52,5 +98,23 @@ pub(crate) mod simulated {
     pub(super) fn now() -> Option<Timestamp> {
         let seconds = CLOCK.with(|current| current.borrow().as_ref().map(|clock| clock.load(Ordering::SeqCst)));
         seconds.map(|seconds| Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_timestamps_show_them() {
+        let days = (0..2_932_895).step_by(13).map(|day| day * 86_400 + day % 86_400);
+        for seconds in days.chain([0, 951_782_399, 951_782_400, 4_107_542_399, 253_402_207_200, u32::MAX.into()]) {
+            let mut text = "at ".to_owned();
+            write_time(&mut text, seconds);
+            assert_eq!(text, format!("at {}", timestamp(seconds)));
+        }
+        let mut text = String::new();
+        write_time(&mut text, u64::MAX);
+        assert_eq!(text, Timestamp::MAX.to_string());
     }
 }

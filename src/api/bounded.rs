@@ -1,7 +1,7 @@
 //! Lists in a request's body. The first entries are kept and the others only counted, so that a list that is refused for its
 //! length costs little.
 
-use std::fmt;
+use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
@@ -9,26 +9,32 @@ use serde::{
 };
 
 /// A list of texts.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct BoundedList<const MOST: usize> {
+#[derive(Debug, PartialEq)]
+pub(crate) struct BoundedList<const MOST: usize, T = String> {
     /// The first `MOST` of them.
-    kept: Vec<String>,
+    kept: Vec<T>,
     count: usize,
 }
 
-impl<const MOST: usize> BoundedList<MOST> {
+impl<const MOST: usize, T> Default for BoundedList<MOST, T> {
+    fn default() -> Self {
+        BoundedList { kept: Vec::new(), count: 0 }
+    }
+}
+
+impl<const MOST: usize, T> BoundedList<MOST, T> {
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
     /// All of them, unless there are too many.
-    pub(crate) fn all(self) -> Option<Vec<String>> {
+    pub(crate) fn all(self) -> Option<Vec<T>> {
         Some(self.kept).filter(|kept| kept.len() == self.count)
     }
 
     /// All of them, or as many as are kept of too many.
-    pub(crate) fn kept(&self) -> &[String] {
+    pub(crate) fn kept(&self) -> &[T] {
         &self.kept
     }
 }
@@ -40,16 +46,16 @@ impl<const MOST: usize> From<Option<String>> for BoundedList<MOST> {
     }
 }
 
-impl<'de, const MOST: usize> Deserialize<'de> for BoundedList<MOST> {
+impl<'de, const MOST: usize, T: Deserialize<'de>> Deserialize<'de> for BoundedList<MOST, T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Entries::<MOST>)
+        deserializer.deserialize_seq(Entries::<MOST, T>(PhantomData))
     }
 }
 
-struct Entries<const MOST: usize>;
+struct Entries<const MOST: usize, T>(PhantomData<T>);
 
-impl<'de, const MOST: usize> Visitor<'de> for Entries<MOST> {
-    type Value = BoundedList<MOST>;
+impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for Entries<MOST, T> {
+    type Value = BoundedList<MOST, T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a list of texts")

@@ -2,7 +2,9 @@
 //! application need not trust the gateway's headers.
 
 mod key;
+mod recent;
 
+use axum::http::HeaderValue;
 use bulla::{
     feed,
     source::{SourceError, SourceUri, Sources},
@@ -10,12 +12,18 @@ use bulla::{
 use serde::Serialize;
 use uuid::Uuid;
 
-use self::key::{AssertionKey, Kind};
+use self::{
+    key::{AssertionKey, Kind},
+    recent::Recent,
+};
 use crate::{
     api::{jwks::JwkSet, verdict::scope_list},
     config::{AssertionConfig, SigningKeyConfig},
     verification::Accepted,
 };
+
+/// For so many seconds an assertion is given out again, where it would say the same: signing takes longer than all else.
+const REUSED_FOR: u64 = 5;
 
 /// The keys, of which the first signs, and the claims that all assertions share.
 #[derive(Debug)]
@@ -24,6 +32,7 @@ pub(crate) struct Assertions {
     issuer: String,
     audience: String,
     valid_for: u64,
+    recent: Recent,
 }
 
 /// Assertions cannot be signed.
@@ -72,24 +81,29 @@ impl Assertions {
             keys.push(key);
         }
         let (issuer, audience) = (config.issuer.clone(), config.audience.clone());
-        Ok(Assertions { keys, issuer, audience, valid_for: config.valid_for.0.as_secs() })
+        Ok(Assertions { keys, issuer, audience, valid_for: config.valid_for.0.as_secs(), recent: Recent::default() })
     }
 
-    /// The assertion about an accepted key at `now`, in Unix seconds, for `audience` or the default one.
-    pub(crate) fn sign(&self, accepted: &Accepted, audience: Option<&str>, now: u64) -> Option<String> {
-        let (id, most) = (accepted.id(), now + self.valid_for);
+    /// The assertion about an accepted key at `now`, in Unix seconds, for `audience` or the default one. It may be some seconds old.
+    pub(crate) fn about(&self, accepted: &Accepted, audience: Option<&str>, now: u64) -> Option<HeaderValue> {
+        // All within one window say the same. A tenth of the time at most is lost to an assertion that is valid for a short time.
+        let window = (self.valid_for / 10).clamp(1, REUSED_FOR);
+        let issued_at = now - now % window;
+        let (id, most) = (accepted.id(), issued_at + self.valid_for);
         let realm = id.realm();
         let claims = Claims {
             iss: &self.issuer,
             sub: accepted.app_id(),
             aud: audience.unwrap_or(&self.audience),
-            iat: now,
+            iat: issued_at,
             exp: accepted.expires_at().map_or(most, |expires_at| expires_at.min(most)),
             api_key_id: id.to_string(),
             realm: realm.as_str(),
             scope: scope_list(accepted.scopes()),
         };
-        self.keys.first()?.sign(Kind::Assertion, &serde_json::to_vec(&claims).ok()?)
+        let (key, claims) = (self.keys.first()?, serde_json::to_vec(&claims).ok()?);
+        let sign = |claims: &[u8]| HeaderValue::try_from(key.sign(Kind::Assertion, claims)?).ok();
+        self.recent.get_or(claims, issued_at, sign)
     }
 
     /// A signed answer of introspection (RFC 9701) for the caller `client`.

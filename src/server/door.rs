@@ -14,6 +14,11 @@ use super::{core::Core, live::Live, snapshot::Snapshot};
 pub(super) struct Door(Arc<Live>);
 
 impl Door {
+    /// The door of a request.
+    pub(super) fn of(core: &Core) -> Self {
+        Door(Arc::clone(&core.live))
+    }
+
     /// The state of this moment. The door is gone with that.
     pub(super) fn enter(self) -> Arc<Snapshot> {
         self.0.load_full()
@@ -27,6 +32,6 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
-        Ok(Door(Arc::clone(&Core::from_ref(state).live)))
+        Ok(Door::of(&Core::from_ref(state)))
     }
 }

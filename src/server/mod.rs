@@ -59,7 +59,7 @@ use self::{
     core::Core,
     data::DataPlane,
     descriptors::Shares,
-    listener::{Bound, Environment, Limits, PeerRequest, Service, Transport},
+    listener::{Bound, Environment, Limits, PeerRequest, Service, Transport, Workers},
     role::Role,
 };
 use crate::{
@@ -96,7 +96,7 @@ enum Endpoints {
 }
 
 impl Service for Endpoints {
-    fn call(self, request: PeerRequest) -> impl Future<Output = Response> + Send {
+    fn call(&self, request: PeerRequest) -> impl Future<Output = Response> + Send + use<> {
         match self {
             Endpoints::Data(plane) => Either::Left(plane.call(request)),
             Endpoints::Others(router) => Either::Right(router.call(request).boxed()),
@@ -145,16 +145,11 @@ pub(crate) async fn serve_alone(
     stop: watch::Receiver<bool>,
 ) -> io::Result<(Listen, impl Future<Output = ()> + use<>)> {
     let bound = Bound::bind(listen, UnixMode::USUAL).await?;
-    Ok((
-        bound.address(),
-        bound.serve(
-            router,
-            limits(config, BodyBudget::new(config.body_memory())),
-            Transport::Plain,
-            stop,
-            config.shutdown_grace.0,
-        ),
-    ))
+    let (address, limits) = (bound.address(), limits(config, BodyBudget::new(config.body_memory())));
+    let grace = config.shutdown_grace.0;
+    Ok((address, async move {
+        bound.serve(router, limits, Transport::Plain, stop, grace, &Workers::of_this_runtime()).await;
+    }))
 }
 
 fn limits(config: &ServerConfig, bodies: Arc<BodyBudget>) -> Limits {
@@ -212,6 +207,11 @@ impl Server {
             serial = self.core.snapshot().document.serial(),
             "serving"
         );
+        let others = Arc::new(Workers::of_this_runtime());
+        let data = Workers::start().map(Arc::new).unwrap_or_else(|error| {
+            tracing::warn!(%error, "no threads of its own for the data plane: it shares those of the other listeners");
+            Arc::clone(&others)
+        });
         let mut tasks = JoinSet::new();
         self.role.start(&mut tasks, &addresses, &stop);
         tasks.spawn(log::tell_what_is_missing(stop.clone()));
@@ -222,7 +222,8 @@ impl Server {
         });
         for Open { plane, bound, endpoints, limits } in self.listeners {
             let transport = Transport::Configured { environment: Arc::new(self.core.clone()), plane };
-            tasks.spawn(bound.serve(endpoints, limits, transport, stop.clone(), grace));
+            let (stop, workers) = (stop.clone(), Arc::clone(if plane == Plane::Data { &data } else { &others }));
+            tasks.spawn(async move { bound.serve(endpoints, limits, transport, stop, grace, &workers).await });
         }
         while tasks.join_next().await.is_some() {}
         let mut role = self.role;

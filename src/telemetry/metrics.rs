@@ -1,7 +1,6 @@
 //! Metrics in the text formats of Prometheus. Counters of the verify path are atomics that are found without a lock.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -68,8 +67,8 @@ struct Verdicts {
 }
 
 /// The counters of accepted keys by key version, found without a lock.
-#[derive(Clone, Default)]
-pub(crate) struct VersionCounters(Arc<HashMap<u32, Counter>>);
+#[derive(Clone)]
+pub(crate) struct VersionCounters(Arc<[(u32, Counter)]>);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct VersionLabel {
@@ -274,7 +273,7 @@ impl Metrics {
             self.version_state.get_or_create(&label).set(1);
             (version, self.accepted.get_or_create(&VersionLabel { version }).clone())
         });
-        VersionCounters(Arc::new(counters.collect()))
+        VersionCounters(counters.collect())
     }
 
     /// Counts a key that was not accepted.
@@ -399,7 +398,8 @@ impl Metrics {
 impl VersionCounters {
     /// Counts an accepted key.
     pub(crate) fn accepted(&self, version: u32) {
-        if let Some(counter) = self.0.get(&version) {
+        // The newest ones come last and are used most.
+        if let Some((_, counter)) = self.0.iter().rev().find(|(one, _)| *one == version) {
             counter.inc();
         }
     }

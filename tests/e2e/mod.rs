@@ -56,6 +56,7 @@ mod secrets;
 mod shown_once;
 mod silence;
 mod status;
+mod system_calls;
 mod tls;
 mod to_server;
 mod trusted_proxies;

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     body::Body,
-    extract::{FromRef, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    extract::{FromRef, FromRequest, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -34,6 +34,7 @@ use super::{
     App, blocking,
     core::{Core, CoreParts},
     door::Door,
+    extract::JsonBody,
     listener::{PeerRequest, Service},
     openapi,
     problem::Problem,
@@ -61,14 +62,42 @@ impl DataPlane {
     }
 }
 
+/// A body that is JSON already.
+struct Written(String);
+
+impl IntoResponse for Written {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.0));
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
 impl Service for DataPlane {
-    fn call(self, request: PeerRequest) -> impl Future<Output = Response> + Send {
+    fn call(&self, request: PeerRequest) -> impl Future<Output = Response> + Send + use<> {
         let only_head = request.request.method() == Method::HEAD;
+        let is_post = request.request.method() == Method::POST;
         // Boxed, so that `authorize` alone decides how much is copied for it.
         let answer = match request.request.uri().path() {
-            path if authorize::is_authorize(path) => Either::Left(authorize::authorize(self.core, request)),
-            authorize::EXT_AUTHZ => Either::Right(authorize::ext_authz(self.core, request).boxed()),
-            _ if grpc::is_grpc(request.request.headers()) => Either::Right(grpc::answer(self.core, request).boxed()),
+            "/v1/verify" if is_post => {
+                let core = self.core.clone();
+                return Either::Right(
+                    async move {
+                        match JsonBody::from_request(request.request, &core).await {
+                            Ok(body) => {
+                                verify::verify(State(core.clone()), Door::of(&core), body).await.into_response()
+                            }
+                            Err(problem) => problem.into_response(),
+                        }
+                    }
+                    .boxed(),
+                );
+            }
+            path if authorize::is_authorize(path) => Either::Left(authorize::authorize(self.core.clone(), request)),
+            authorize::EXT_AUTHZ => Either::Right(authorize::ext_authz(self.core.clone(), request).boxed()),
+            _ if grpc::is_grpc(request.request.headers()) => {
+                Either::Right(grpc::answer(self.core.clone(), request).boxed())
+            }
             _ => return Either::Right(self.others.call(request).boxed()),
         };
         // As a router does it. Over HTTP/2 a body would end the stream with an error.

@@ -1,14 +1,14 @@
 //! `POST /v1/verify`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
-use axum::{Json, extract::State};
+use axum::extract::State;
 
-use super::realms::accepted_realms;
+use super::{Written, realms::accepted_realms};
 use crate::{
     api::{
         responses::{BodyProblems, CouldNotTellOrBusy},
-        verdict::VerifyAnswer,
+        verdict::{VerifyAnswer, write_for_caller},
         verify::{Verification, VerifyRequest},
     },
     server::{core::Core, door::Door, extract::JsonBody, problem::Problem},
@@ -29,7 +29,7 @@ pub(super) async fn verify(
     State(core): State<Core>,
     door: Door,
     body: JsonBody<VerifyRequest>,
-) -> Result<Json<Verification>, Problem> {
+) -> Result<Written, Problem> {
     let request = body.parse()?;
     let snapshot = door.enter();
     let address = request.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
@@ -40,10 +40,13 @@ pub(super) async fn verify(
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
     };
     let verdict = core.verification.verify(&snapshot, &request.api_key, &wanted).await;
-    let answer = VerifyAnswer::for_caller(&verdict).ok_or_else(Problem::could_not_tell)?;
-    let replacement = match verdict {
-        Ok(Accepted::Imported(key)) => core.verification.replacement(snapshot, key).await,
-        _ => None,
-    };
-    Ok(Json(Verification { answer, replacement }))
+    if let Ok(Accepted::Imported(key)) = &verdict
+        && let Some(replacement) = core.verification.replacement(Arc::clone(&snapshot), Arc::clone(key)).await
+    {
+        let answer = VerifyAnswer::for_caller(&verdict).ok_or_else(Problem::could_not_tell)?;
+        let verification = Verification { answer, replacement: Some(replacement) };
+        return serde_json::to_string(&verification).map(Written).map_err(|_| Problem::internal());
+    }
+    let mut json = String::with_capacity(384);
+    if write_for_caller(&mut json, &verdict) { Ok(Written(json)) } else { Err(Problem::could_not_tell()) }
 }

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use axum::{
-    body::Body,
+    body::{Body, Bytes, HttpBody},
     extract::Request,
     http::{HeaderMap, header},
 };
+use futures_util::future::poll_immediate;
 use http_body_util::BodyExt;
 
 use crate::{
@@ -49,31 +50,45 @@ pub(in crate::server) async fn read_ahead(request: Request, bounds: Bounds) -> R
 /// The body as bytes, after its media type was found to be `wanted`.
 pub(in crate::server) async fn form(request: Request, bounds: Bounds) -> Result<Vec<u8>, Problem> {
     expect_type(request.headers(), "application/x-www-form-urlencoded")?;
-    bytes(request, bounds).await
+    bytes(request, bounds).await.map(Vec::from)
 }
 
 /// The body as bytes, of any media type.
-pub(in crate::server) async fn bytes(request: Request, bounds: Bounds) -> Result<Vec<u8>, Problem> {
-    tokio::time::timeout(bounds.time, collect(request, bounds.size)).await.unwrap_or_else(|_| Err(Problem::timed_out()))
+pub(in crate::server) async fn bytes(request: Request, bounds: Bounds) -> Result<Bytes, Problem> {
+    let mut collecting = std::pin::pin!(collect(request, bounds.size));
+    // A body that came with its head needs no timer.
+    match poll_immediate(collecting.as_mut()).await {
+        Some(collected) => collected,
+        None => tokio::time::timeout(bounds.time, collecting).await.unwrap_or_else(|_| Err(Problem::timed_out())),
+    }
 }
 
 /// Reads at most `limit` bytes. The connection deals with the rest of a larger body.
-async fn collect(request: Request, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn collect(request: Request, limit: usize) -> Result<Bytes, Problem> {
     let mut body = request.into_body();
-    let mut kept = Vec::new();
+    let (mut first, mut kept) = (Bytes::new(), Vec::new());
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| match error.into_inner().downcast_ref::<NoRoom>() {
             Some(NoRoom::Full) => Problem::busy(),
             Some(NoRoom::Evicted) => Problem::timed_out(),
             None => Problem::bad_request("the body ended early"),
         })?;
-        let Some(data) = frame.data_ref() else { continue };
-        if kept.len() + data.len() > limit {
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len().max(kept.len()) + data.len() > limit {
             return Err(Problem::too_large(limit));
         }
-        kept.extend_from_slice(data);
+        if first.is_empty() && kept.is_empty() {
+            // Most bodies come in one piece, which needs no copy.
+            first = data;
+            continue;
+        }
+        if kept.is_empty() {
+            kept = Vec::with_capacity(body.size_hint().lower().min(limit as u64) as usize + first.len() + data.len());
+            kept.extend_from_slice(&first);
+        }
+        kept.extend_from_slice(&data);
     }
-    Ok(kept)
+    Ok(if kept.is_empty() { first } else { kept.into() })
 }
 
 /// The body is read as UTF-8, so no other charset is accepted, and no second header that may contradict the first.

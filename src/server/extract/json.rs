@@ -3,11 +3,11 @@
 use std::marker::PhantomData;
 
 use axum::{
-    body::HttpBody,
+    body::{Bytes, HttpBody},
     extract::{FromRef, FromRequest, Request},
     http::HeaderMap,
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_path_to_error::Segment;
 
 use super::body::{self, Bounds, expect_type};
@@ -27,7 +27,7 @@ const WRONG_KIND: &str = "a value of the wrong kind";
 /// A body that has been read, and is parsed once the endpoint knows that the caller may do what it does.
 pub(in crate::server) struct JsonBody<T, B = Single> {
     headers: HeaderMap,
-    bytes: Vec<u8>,
+    bytes: Bytes,
     as_type: PhantomData<(T, B)>,
 }
 
@@ -76,6 +76,11 @@ impl<T, B> JsonBody<T, B> {
     where
         T: DeserializeOwned,
     {
+        self.parse_as()
+    }
+
+    /// The body as JSON whose texts stand where they came.
+    pub(in crate::server) fn parse_as<'b, U: Deserialize<'b>>(&'b self) -> Result<U, Problem> {
         expect_type(&self.headers, JSON)?;
         parse(&self.bytes)
     }
@@ -98,7 +103,7 @@ impl<T, B> JsonBody<T, B> {
 }
 
 /// The parser's own message may quote a value, which may be an API key: the problem has place and kind alone.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         let told = explain(&error);
         match place::<T>(bytes) {
@@ -109,7 +114,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 }
 
 /// Which field holds a value that does not fit, as `api_keys[1].scopes`. Parses again, which only a refused body costs.
-fn place<T: DeserializeOwned>(bytes: &[u8]) -> Option<String> {
+fn place<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Option<String> {
     let error = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes)).err()?;
     let mut place = String::new();
     for segment in error.path() {

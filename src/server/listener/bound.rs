@@ -3,18 +3,24 @@
 use std::{
     io,
     os::unix::fs::{FileTypeExt, PermissionsExt},
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use hyper_util::server::graceful::GracefulShutdown;
 use rustix::fs::Mode;
 use tokio::{
-    net::{TcpListener, TcpSocket, UnixListener, UnixSocket},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream},
     sync::watch,
+    task::JoinSet,
 };
 
-use super::{Limits, Peer, Service, Stream, Transport, connection, connections::Connections, keepalive};
+use super::{
+    Limits, Peer, Service, Stream, Transport, Workers, connection,
+    connections::{ConnectionPermit, Connections},
+    keepalive,
+    workers::Seats,
+};
 use crate::{
     config::{Listen, UnixMode},
     telemetry::limit::LineLimit,
@@ -28,7 +34,7 @@ const BACKLOG: u32 = 4096;
 pub(in crate::server) enum Bound {
     None,
     Tcp(TcpListener),
-    Unix(UnixListener, std::path::PathBuf),
+    Unix(UnixListener, PathBuf),
 }
 
 impl Bound {
@@ -64,7 +70,7 @@ impl Bound {
         }
     }
 
-    /// Accepts until `stop`, then waits for what is in flight.
+    /// Accepts on `workers` until `stop`, then waits for what is in flight.
     pub(in crate::server) async fn serve(
         self,
         endpoints: impl Service,
@@ -72,63 +78,202 @@ impl Bound {
         transport: Transport,
         mut stop: watch::Receiver<bool>,
         grace: Duration,
+        workers: &Workers,
     ) {
-        let connections = Connections::new(limits.max_connections, Instant::now());
-        let graceful = GracefulShutdown::new();
-        loop {
-            let accepted = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => break,
-                accepted = self.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    let permit = tokio::select! {
-                        _ = stop.wait_for(|stop| *stop) => break,
-                        permit = connections.permit(|| transport.note_eviction()) => permit,
-                    };
-                    let Some(permit) = permit else { break };
-                    let (endpoints, transport, watcher) = (endpoints.clone(), transport.clone(), graceful.watcher());
-                    let (limits, mut stop) = (limits.clone(), stop.clone());
-                    tokio::spawn(async move {
-                        let secured = tokio::select! {
-                            biased;
-                            secured = transport.secure(stream, limits.head_timeout) => secured,
-                            // A client in its handshake has not sent a request yet.
-                            _ = stop.wait_for(|stop| *stop) => None,
-                            () = permit.connection.evicted() => None,
-                        };
-                        if let Some(secured) = secured {
-                            connection::serve(secured, permit, peer, endpoints, limits, watcher).await;
-                        }
-                    });
-                }
-                Err(error) => {
-                    // Usually there are no file descriptors left: to go on at once would only spin.
-                    static LINES: LineLimit = LineLimit::new();
-                    if let Some(kept_back) = LINES.allow(Instant::now()) {
-                        tracing::warn!(%error, kept_back, "cannot accept a connection");
-                    }
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+        let (closed, connections) = (watch::Sender::new(()), Connections::new(limits.max_connections));
+        let seats = workers.seats();
+        let accepting =
+            Accepting { endpoints, limits, transport, stop: stop.clone(), connections, seats, closed: closed.clone() };
+        let (accepting, path) = (Arc::new(accepting), self.path());
+        let mut all = JoinSet::new();
+        match self.sockets(accepting.seats.workers()) {
+            Ok(sockets) => {
+                for (worker, socket) in sockets.into_iter().enumerate() {
+                    let (accepting, runtime) = (Arc::clone(&accepting), accepting.seats.runtime(worker).clone());
+                    all.spawn_on(async move { accepting.accept(worker, socket).await }, &runtime);
                 }
             }
+            Err(error) => tracing::error!(%error, "cannot listen on every thread"),
         }
-        if tokio::time::timeout(grace, graceful.shutdown()).await.is_err() {
+        while all.join_next().await.is_some() {}
+        {
+            let _stopped_or_gone = stop.wait_for(|stop| *stop).await;
+        }
+        accepting.connections.stop();
+        if tokio::time::timeout(grace, closed.closed()).await.is_err() {
             tracing::warn!(?grace, "some requests did not finish in time and are dropped");
         }
-        if let Bound::Unix(_, path) = &self {
+        if let Some(path) = path {
             let _gone_already = std::fs::remove_file(path);
         }
     }
 
-    async fn accept(&self) -> io::Result<(Box<dyn Stream>, Peer)> {
+    fn path(&self) -> Option<PathBuf> {
         match self {
-            Bound::None => std::future::pending().await,
-            Bound::Tcp(listener) => {
+            Bound::Unix(_, path) => Some(path.clone()),
+            Bound::None | Bound::Tcp(_) => None,
+        }
+    }
+
+    /// The same socket for each worker.
+    fn sockets(self, workers: usize) -> io::Result<Vec<Socket>> {
+        let socket = match self {
+            Bound::None => return Ok(Vec::new()),
+            Bound::Tcp(listener) => Socket::Tcp(listener.into_std()?),
+            Bound::Unix(listener, _) => Socket::Unix(listener.into_std()?),
+        };
+        (0..workers).map(|_| socket.try_clone()).collect()
+    }
+}
+
+/// A listening socket that is of no runtime.
+enum Socket {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Socket {
+    fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Socket::Tcp(listener) => Socket::Tcp(listener.try_clone()?),
+            Socket::Unix(listener) => Socket::Unix(listener.try_clone()?),
+        })
+    }
+
+    /// On the runtime that this is called on.
+    fn listener(self) -> io::Result<Listener> {
+        Ok(match self {
+            Socket::Tcp(listener) => Listener::Tcp(TcpListener::from_std(listener)?),
+            Socket::Unix(listener) => Listener::Unix(UnixListener::from_std(listener)?),
+        })
+    }
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<(Accepted, Peer)> {
+        match self {
+            Listener::Tcp(listener) => {
                 let (stream, peer) = listener.accept().await?;
                 stream.set_nodelay(true)?;
-                Ok((Box::new(stream), Peer(Some(peer))))
+                Ok((Accepted::Tcp(stream), Peer(Some(peer))))
             }
-            Bound::Unix(listener, _) => Ok((Box::new(listener.accept().await?.0), Peer(None))),
+            Listener::Unix(listener) => Ok((Accepted::Unix(listener.accept().await?.0), Peer(None))),
+        }
+    }
+}
+
+/// A new connection, on the runtime that accepted it or on none.
+enum Accepted {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+    LooseTcp(std::net::TcpStream),
+    LooseUnix(std::os::unix::net::UnixStream),
+}
+
+impl Accepted {
+    /// Takes it from its runtime.
+    fn loosen(self) -> io::Result<Self> {
+        Ok(match self {
+            Accepted::Tcp(stream) => Accepted::LooseTcp(stream.into_std()?),
+            Accepted::Unix(stream) => Accepted::LooseUnix(stream.into_std()?),
+            loose => loose,
+        })
+    }
+
+    /// On the runtime that this is called on.
+    fn stream(self) -> io::Result<Box<dyn Stream>> {
+        Ok(match self {
+            Accepted::Tcp(stream) => Box::new(stream),
+            Accepted::Unix(stream) => Box::new(stream),
+            Accepted::LooseTcp(stream) => Box::new(TcpStream::from_std(stream)?),
+            Accepted::LooseUnix(stream) => Box::new(UnixStream::from_std(stream)?),
+        })
+    }
+}
+
+/// What the workers of one listener share.
+struct Accepting<S> {
+    endpoints: S,
+    limits: Limits,
+    transport: Transport,
+    stop: watch::Receiver<bool>,
+    connections: Arc<Connections>,
+    seats: Seats,
+    /// Each connection has a receiver of it until it is closed.
+    closed: watch::Sender<()>,
+}
+
+impl<S: Service> Accepting<S> {
+    /// Accepts on one worker until the service stops.
+    async fn accept(self: Arc<Self>, worker: usize, socket: Socket) {
+        let listener = match socket.listener() {
+            Ok(listener) => listener,
+            Err(error) => return tracing::error!(%error, "cannot listen on a thread"),
+        };
+        let mut stop = self.stop.clone();
+        loop {
+            let accepted = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                accepted = listener.accept() => accepted,
+            };
+            let accepted = match accepted {
+                Ok((accepted, peer)) => {
+                    let permit = tokio::select! {
+                        _ = stop.wait_for(|stop| *stop) => return,
+                        permit = self.connections.permit(|| self.transport.note_eviction()) => permit,
+                    };
+                    let Some(permit) = permit else { return };
+                    self.seat(worker, accepted, peer, permit)
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = accepted {
+                // Usually there are no file descriptors left: to go on at once would only spin.
+                static LINES: LineLimit = LineLimit::new();
+                if let Some(kept_back) = LINES.allow(Instant::now()) {
+                    tracing::warn!(%error, kept_back, "cannot accept a connection");
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+
+    /// Has a worker serve a connection.
+    fn seat(
+        self: &Arc<Self>,
+        worker: usize,
+        accepted: Accepted,
+        peer: Peer,
+        permit: ConnectionPermit,
+    ) -> io::Result<()> {
+        let (chosen, seat) = self.seats.take(worker);
+        let accepted = if chosen == worker { accepted } else { accepted.loosen()? };
+        let (this, closed) = (Arc::clone(self), self.closed.subscribe());
+        self.seats.runtime(chosen).spawn(async move {
+            if let Ok(stream) = accepted.stream() {
+                this.serve(stream, peer, permit).await;
+            }
+            drop((seat, closed));
+        });
+        Ok(())
+    }
+
+    async fn serve(self: Arc<Self>, stream: Box<dyn Stream>, peer: Peer, permit: ConnectionPermit) {
+        let mut stop = self.stop.clone();
+        let secured = tokio::select! {
+            biased;
+            secured = self.transport.secure(stream, self.limits.head_timeout) => secured,
+            // A client in its handshake has not sent a request yet.
+            _ = stop.wait_for(|stop| *stop) => None,
+            () = permit.connection.evicted() => None,
+        };
+        if let Some(secured) = secured {
+            connection::serve(secured, permit, peer, self.endpoints.clone(), self.limits.clone()).await;
         }
     }
 }

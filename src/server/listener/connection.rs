@@ -2,9 +2,11 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     io,
-    pin::pin,
+    pin::Pin,
     sync::Arc,
+    task::{Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -13,14 +15,26 @@ use futures_util::{
     FutureExt,
     future::{self, Either},
 };
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::Watcher},
+    rt::{TokioExecutor, TokioIo},
+    server::graceful::GracefulConnection,
 };
 
 use super::{
-    Limits, Peer, PeerRequest, Service, connections::ConnectionPermit, drain, lingering::Lingering, sending,
-    service::answer, timeout::IdleTimeout, transport::Secured,
+    Limits, Peer, PeerRequest, Service,
+    alarm::{Alarm, HyperTimer},
+    connections::{Connection, ConnectionPermit},
+    drain,
+    lingering::Lingering,
+    sending,
+    service::answer,
+    timeout::IdleTimeout,
+    transport::Secured,
 };
 use crate::{server::problem::Problem, telemetry::limit::LineLimit};
 
@@ -30,58 +44,64 @@ const MAX_STREAMS: u32 = 128;
 /// Bytes of bodies that one HTTP/2 connection may send before a handler reads them.
 const WINDOW: u32 = 256 << 10;
 
-/// Answers requests until the client has no more, the connection is evicted, or `watcher` says that the service stops.
+/// Answers requests until the client has no more, the connection is evicted, or the service stops.
 pub(super) async fn serve(
     Secured { stream, client }: Secured,
     permit: ConnectionPermit,
     peer: Peer,
     endpoints: impl Service,
     limits: Limits,
-    watcher: Watcher,
 ) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(limits.head_timeout).max_buf_size(limits.max_head);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.max_head).unwrap_or(u32::MAX))
-        .max_concurrent_streams(MAX_STREAMS)
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW)
-        .keep_alive_interval(Some(Duration::from_secs(20)));
-    let connection = Arc::clone(&permit.connection);
+    let (connection, alarm) = (Arc::clone(&permit.connection), Arc::<Alarm>::default());
+    let lingering = Lingering::new(stream, permit);
+    let mut stream = IdleTimeout::new(lingering, limits.head_timeout, limits.idle_timeout, Arc::clone(&alarm));
+    let Some(http2) = version(&mut stream, &connection).await else { return };
+    let max_head = limits.max_head;
+    let head_timeout = limits.head_timeout;
     let service = {
-        let (connection, budget, time) = (Arc::clone(&connection), limits.bodies, limits.body_timeout);
-        hyper::service::service_fn(move |request| {
-            let (in_flight, budget) = (connection.begin_request(), Arc::clone(&budget));
-            let is_http2 = request.version() == Version::HTTP_2;
-            let (endpoints, client) = (endpoints.clone(), client.clone());
+        let connection = Arc::clone(&connection);
+        service_fn(move |request: hyper::Request<Incoming>| {
+            let in_flight = connection.begin_request();
+            let (is_http2, budget, time) = (request.version() == Version::HTTP_2, &limits.bodies, limits.body_timeout);
             // Here, because the head is decoded already, and the future is polled later.
-            let (answer, drain) = match drain::watch(request, &budget) {
+            let (answer, drain) = match drain::watch(request, budget) {
                 Ok((request, drain)) => {
-                    (Either::Left(answer(endpoints, PeerRequest { request, peer, client })), Some(drain))
+                    let request = PeerRequest { request, peer, client: client.clone() };
+                    (Either::Left(answer(&endpoints, request)), drain)
                 }
                 Err(_) => (Either::Right(future::ready(Problem::busy().into_response())), None),
             };
+            // Only a long answer over HTTP/2 is charged.
+            let budget = is_http2.then(|| Arc::clone(budget));
             answer.map(move |response| {
                 let response = match drain {
                     Some(drain) => drain.answered(response, in_flight.connection(), time),
                     None => response,
                 };
-                Ok::<_, Infallible>(sending::until_sent(response, in_flight, is_http2, &budget))
+                Ok::<_, Infallible>(sending::until_sent(response, in_flight, budget))
             })
         })
     };
-    let stream = IdleTimeout::new(Lingering::new(stream, permit), limits.head_timeout, limits.idle_timeout);
-    let serving = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
-    let mut serving = pin!(watcher.watch(serving));
-    let ended = tokio::select! {
-        ended = serving.as_mut() => ended,
-        () = connection.evicted() => return,
+    let (timer, stream) = (HyperTimer(alarm), TokioIo::new(stream));
+    // Boxed, so that an idle connection takes the memory of its own version and nothing else.
+    let ended = if http2 {
+        let mut builder = http2::Builder::new(TokioExecutor::new());
+        builder
+            .timer(timer)
+            .max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX))
+            .max_concurrent_streams(MAX_STREAMS)
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
+            .keep_alive_interval(Some(Duration::from_secs(20)));
+        drive(Box::pin(builder.serve_connection(stream, service)), &connection).await
+    } else {
+        let mut builder = http1::Builder::new();
+        builder.timer(timer).header_read_timeout(head_timeout).max_buf_size(max_head);
+        drive(Box::pin(builder.serve_connection(stream, service)), &connection).await
     };
-    if let Err(error) = ended {
+    if let Some(Err(error)) = ended {
         // A client whose request is refused may still be sending it; one that timed out is not.
-        if !timed_out(&*error) {
+        if !timed_out(&error) {
             connection.leaves_unread();
         }
         static LINES: LineLimit = LineLimit::new();
@@ -91,6 +111,39 @@ pub(super) async fn serve(
             tracing::debug!(%error, kept_back, "a connection ended early");
         }
     }
+}
+
+/// Whether the client speaks HTTP/2. `None` if the connection ends before that is known: nothing was asked yet.
+async fn version(stream: &mut IdleTimeout<Lingering>, connection: &Connection) -> Option<bool> {
+    let mut version = std::pin::pin!(stream.speaks_http2());
+    poll_fn(|cx| {
+        connection.listen(cx);
+        if connection.is_evicted() || connection.is_stopping() {
+            return Poll::Ready(None);
+        }
+        version.as_mut().poll(cx).map(Result::ok)
+    })
+    .await
+}
+
+/// Serves until the end; `None` if the connection is evicted.
+async fn drive<C: GracefulConnection>(mut serving: Pin<Box<C>>, connection: &Connection) -> Option<C::Output> {
+    let (mut listening, mut stopping) = (None::<Waker>, false);
+    poll_fn(move |cx| {
+        if !listening.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            connection.listen(cx);
+            listening = Some(cx.waker().clone());
+        }
+        if connection.is_evicted() {
+            return Poll::Ready(None);
+        }
+        if !stopping && connection.is_stopping() {
+            stopping = true;
+            serving.as_mut().graceful_shutdown();
+        }
+        serving.as_mut().poll(cx).map(Some)
+    })
+    .await
 }
 
 fn timed_out(error: &(dyn std::error::Error + 'static)) -> bool {

@@ -2,16 +2,20 @@
 
 use std::{
     collections::HashMap,
+    future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    task::{Context, Poll},
+    time::Duration,
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use futures_util::task::AtomicWaker;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::server::budget::Evict;
+use super::alarm::millis;
+use crate::{clock, server::budget::Evict};
 
 /// How long a new connection may be silent when others wait.
 const SILENT: Duration = Duration::from_secs(1);
@@ -23,7 +27,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// The connections that are open.
 pub(super) struct Connections {
     permits: Arc<Semaphore>,
-    begun: Instant,
     open: Mutex<Open>,
 }
 
@@ -33,21 +36,22 @@ struct Open {
     all: HashMap<u64, Arc<Connection>>,
 }
 
-/// The state of one connection.
+/// The state of one connection. Times are those of the coarse clock.
 pub(super) struct Connection {
     opened: u64,
-    /// When its last request ended, in milliseconds of the listener; 0 before the first one.
+    /// When its last request ended; 0 before the first one.
     answered: AtomicU64,
     /// Requests that are being answered.
     requests: AtomicU32,
     evicted: AtomicBool,
-    eviction: Notify,
+    /// Whether it ends as soon as it is not at work.
+    stopping: AtomicBool,
+    /// Wakes the task of the connection for these two.
+    told: AtomicWaker,
     /// Whether the client may still be sending when the connection ends.
     unread: AtomicBool,
     /// Whether it has ended, and waits for that.
     lingering: AtomicBool,
-    /// The listener's clock.
-    begun: Instant,
 }
 
 /// The kinds of connections that can be evicted, in their order.
@@ -73,8 +77,16 @@ pub(super) struct ConnectionPermit {
 pub(super) struct InFlight(Arc<Connection>);
 
 impl Connections {
-    pub(super) fn new(most: usize, now: Instant) -> Arc<Self> {
-        Arc::new(Connections { permits: Arc::new(Semaphore::new(most)), begun: now, open: Mutex::default() })
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Connections { permits: Arc::new(Semaphore::new(most)), open: Mutex::default() })
+    }
+
+    /// Has all that are open end as soon as they are not at work.
+    pub(super) fn stop(&self) {
+        for connection in self.open().all.values() {
+            connection.stopping.store(true, Ordering::Release);
+            connection.told.wake();
+        }
     }
 
     /// Waits for a permit. `evicted` is called for each connection that is evicted for it.
@@ -83,7 +95,7 @@ impl Connections {
             if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
                 return Some(self.admit(permit));
             }
-            if self.evict_one(Instant::now()) {
+            if self.evict_one(clock::coarse_millis()) {
                 evicted();
             }
             let waiting = Arc::clone(&self.permits).acquire_owned();
@@ -95,14 +107,14 @@ impl Connections {
 
     fn admit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> ConnectionPermit {
         let connection = Arc::new(Connection {
-            opened: self.at(Instant::now()),
+            opened: clock::coarse_millis(),
             answered: AtomicU64::new(0),
             requests: AtomicU32::new(0),
             evicted: AtomicBool::new(false),
-            eviction: Notify::new(),
+            stopping: AtomicBool::new(false),
+            told: AtomicWaker::new(),
             unread: AtomicBool::new(false),
             lingering: AtomicBool::new(false),
-            begun: self.begun,
         });
         let mut open = self.open();
         open.next += 1;
@@ -113,17 +125,12 @@ impl Connections {
     }
 
     /// Evicts one: one that lingers, or else the one that has been silent longest, or else the one that has been idle longest.
-    fn evict_one(&self, now: Instant) -> bool {
-        let now = self.at(now);
+    fn evict_one(&self, now: u64) -> bool {
         let mut open = self.open();
         let oldest = open.all.iter().filter_map(|(number, one)| one.rank(now).map(|rank| (rank, *number))).min();
         let Some(connection) = oldest.and_then(|(_, number)| open.all.remove(&number)) else { return false };
         connection.evict();
         true
-    }
-
-    fn at(&self, now: Instant) -> u64 {
-        millis(now.saturating_duration_since(self.begun))
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {
@@ -140,9 +147,21 @@ impl Connection {
 
     /// Waits until it is evicted.
     pub(super) async fn evicted(&self) {
-        while !self.is_evicted() {
-            self.eviction.notified().await;
-        }
+        poll_fn(|cx| {
+            self.listen(cx);
+            if self.is_evicted() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// Has this task woken when the connection is evicted, or to end. One task listens at a time.
+    pub(super) fn listen(&self, cx: &Context<'_>) {
+        self.told.register(cx.waker());
+    }
+
+    /// Whether it ends as soon as it is not at work.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Whether it was evicted.
@@ -185,7 +204,7 @@ impl Connection {
 impl Evict for Connection {
     fn evict(&self) {
         self.evicted.store(true, Ordering::Release);
-        self.eviction.notify_one();
+        self.told.wake();
     }
 }
 
@@ -199,8 +218,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let connection = &self.0;
-        let now = millis(connection.begun.elapsed());
-        connection.answered.store(now.max(1), Ordering::Relaxed);
+        connection.answered.store(clock::coarse_millis().max(1), Ordering::Relaxed);
         connection.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -211,23 +229,19 @@ impl Drop for ConnectionPermit {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test]
     async fn silent_ones_are_evicted_before_idle_ones_and_working_ones_never() {
-        let begun = Instant::now();
-        let connections = Connections::new(3, begun);
+        let begun = clock::coarse_millis();
+        let connections = Connections::new(3);
         let mut permits = Vec::new();
         for _ in 0..3 {
             permits.push(connections.permit(|| {}).await.expect("room"));
         }
-        let at = |seconds| begun + Duration::from_secs(seconds);
+        let at = |seconds: u64| begun + 1_000 * seconds;
         let working = permits[0].connection.begin_request();
         drop(permits[1].connection.begin_request());
         assert!(!connections.evict_one(begun), "all have just come");
@@ -247,8 +261,8 @@ mod tests {
 
     #[tokio::test]
     async fn lingering_ones_are_evicted_at_once_and_first() {
-        let begun = Instant::now();
-        let connections = Connections::new(2, begun);
+        let begun = clock::coarse_millis();
+        let connections = Connections::new(2);
         let idle = connections.permit(|| {}).await.expect("room");
         let lingering = connections.permit(|| {}).await.expect("room");
         drop(idle.connection.begin_request());

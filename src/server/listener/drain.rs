@@ -69,30 +69,33 @@ struct ChargedBody {
     slot: Arc<Slot>,
 }
 
-/// The request for the handler. `NoRoom` if the budget has no room for its head.
+/// The request for the handler, and what is behind it. `NoRoom` if the budget has no room for its head.
 pub(super) fn watch(
     request: hyper::Request<Incoming>,
     budget: &Arc<BodyBudget>,
-) -> Result<(Request, BodyDrain), NoRoom> {
+) -> Result<(Request, Option<BodyDrain>), NoRoom> {
+    let (is_http1, has_body) = (request.version() <= Version::HTTP_11, !request.body().is_end_stream());
+    if is_http1 && !has_body {
+        return Ok((request.map(|_| Body::empty()), None));
+    }
     let (head, body) = request.into_parts();
-    let (is_http1, has_body) = (head.version <= Version::HTTP_11, !body.is_end_stream());
     let mut charge = budget.charge();
     // HTTP/1.1 has one head at a time, in the connection's own buffer.
-    let weight = if has_body || !is_http1 { weigh(&head) } else { 0 };
+    let weight = weigh(&head);
     let is_long = !is_http1 && weight > SHORT_HEAD;
     if is_long {
         charge.take(weight, has_body, Instant::now())?;
     }
     if !has_body {
         let drain = BodyDrain { body: None, _head: is_long.then_some(charge) };
-        return Ok((Request::from_parts(head, Body::empty()), drain));
+        return Ok((Request::from_parts(head, Body::empty()), Some(drain)));
     }
     let state = BodyState { head: if is_long { 0 } else { weight }, charge: Some(charge), ..BodyState::default() };
     let slot = Arc::new(Slot(Mutex::new(state)));
     let expects = head.headers.contains_key(header::EXPECT);
     let drained = Drained { slot: Arc::clone(&slot), is_http1, expects };
     let body = Body::new(ChargedBody { body: Some(body), slot });
-    Ok((Request::from_parts(head, body), BodyDrain { body: Some(drained), _head: None }))
+    Ok((Request::from_parts(head, body), Some(BodyDrain { body: Some(drained), _head: None })))
 }
 
 /// The memory of a head.

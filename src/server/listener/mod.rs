@@ -1,5 +1,6 @@
 //! Listeners: TCP or Unix sockets, TLS or plain text, HTTP/1.1 and HTTP/2, with limits on heads, time and connections.
 
+mod alarm;
 mod bound;
 mod connection;
 mod connections;
@@ -10,6 +11,7 @@ mod sending;
 mod service;
 mod timeout;
 mod transport;
+mod workers;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -21,6 +23,7 @@ pub(super) use self::{
     bound::Bound,
     service::{PeerRequest, Service},
     transport::{Environment, Transport},
+    workers::Workers,
 };
 
 /// Bounds of connections.

@@ -26,23 +26,18 @@ const PIECE: usize = 4096;
 /// The longest answer that is not charged: a verdict fits, and all streams of a connection hold 64 KiB of these.
 const UNCHARGED: u64 = 512;
 
-/// The answer, which keeps its charge and its connection at work until it is sent.
-pub(super) fn until_sent(
-    response: Response,
-    in_flight: InFlight,
-    is_http2: bool,
-    budget: &Arc<BodyBudget>,
-) -> Response {
-    let charge = match response.body().size_hint().exact() {
-        Some(length) if length <= UNCHARGED || !is_http2 => return response,
-        Some(length) => {
+/// The answer, which keeps its charge and its connection at work until it is sent. Without a budget nothing is charged.
+pub(super) fn until_sent(response: Response, in_flight: InFlight, budget: Option<Arc<BodyBudget>>) -> Response {
+    let charge = match (response.body().size_hint().exact(), budget) {
+        (Some(length), budget) if length <= UNCHARGED || budget.is_none() => return response,
+        (Some(length), Some(budget)) => {
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             match budget.answer(length, Arc::clone(in_flight.connection()) as _, Instant::now()) {
                 Ok(charge) => Some(charge),
                 Err(_) => return Problem::busy().into_response(),
             }
         }
-        None => None,
+        _ => None,
     };
     response.map(|body| Body::new(Sending { body, piece: Bytes::new(), charge, _in_flight: in_flight }))
 }

@@ -31,14 +31,14 @@ impl PeerRequest {
     }
 }
 
-/// One copy answers one request. A future is copied several times before it is first polled, and an `async fn` holds its arguments
-/// twice. A service that passes a request on is therefore a function that returns the next one's future.
+/// A future is copied several times before it is first polled, and an `async fn` holds its arguments twice. A service that passes
+/// a request on is therefore a function that returns the next one's future.
 pub(in crate::server) trait Service: Clone + Send + Sync + 'static {
-    fn call(self, request: PeerRequest) -> impl Future<Output = Response> + Send;
+    fn call(&self, request: PeerRequest) -> impl Future<Output = Response> + Send + use<Self>;
 }
 
 /// Answers a request that names one host at most: programs on the way may have read another one (RFC 9112, section 3.2).
-pub(super) fn answer(service: impl Service, request: PeerRequest) -> impl Future<Output = Response> + Send {
+pub(super) fn answer<S: Service>(service: &S, request: PeerRequest) -> impl Future<Output = Response> + Send + use<S> {
     match request.request.headers().get_all(header::HOST).iter().nth(1) {
         Some(_) => {
             let refusal = Problem::bad_request("the request has more than one `Host`").into_response();
@@ -50,11 +50,14 @@ pub(super) fn answer(service: impl Service, request: PeerRequest) -> impl Future
 
 /// Handlers see peer and certificate as extensions of the request.
 impl Service for Router {
-    fn call(self, PeerRequest { mut request, peer, client }: PeerRequest) -> impl Future<Output = Response> + Send {
+    fn call(
+        &self,
+        PeerRequest { mut request, peer, client }: PeerRequest,
+    ) -> impl Future<Output = Response> + Send + use<> {
         request.extensions_mut().insert(peer);
         if let Some(client) = client {
             request.extensions_mut().insert(client);
         }
-        self.oneshot(request).map(|answer| answer.unwrap_or_else(|never| match never {}))
+        self.clone().oneshot(request).map(|answer| answer.unwrap_or_else(|never| match never {}))
     }
 }

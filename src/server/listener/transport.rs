@@ -51,7 +51,8 @@ impl Transport {
         let plain = |stream| Some(Secured { stream, client: None });
         let Transport::Configured { environment, plane } = self else { return plain(stream) };
         let Some(config) = environment.tls(*plane) else { return plain(stream) };
-        let handshake = TlsAcceptor::from(config).accept(stream);
+        // Boxed: a connection without TLS does not need the room.
+        let handshake = Box::pin(TlsAcceptor::from(config).accept(stream));
         let done = tokio::time::timeout(limit, handshake).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         match done {
             Ok(stream) => {

@@ -1,13 +1,13 @@
 //! Forward authentication for gateways: one verification, over HTTP and over gRPC. The key comes from the client's
 //! header, what is required from the gateway's route.
 
-mod codec;
-mod entries;
+mod answer;
 mod grpc;
 mod http;
 mod identity;
-mod messages;
+mod question;
 mod required;
+mod wire;
 
 use std::{net::IpAddr, time::Instant};
 

@@ -1,74 +1,128 @@
-//! `cargo bench -p bulla-server --bench authorize`: forward authentication of the real service beside handlers that do
-//! nothing, and nothing but give the same answer, on the same listener, asked by wrk over HTTP and by h2load over gRPC
-//! (Debian: wrk, nghttp2-client).
+//! `cargo bench -p bulla-server --profile dist --bench authorize`: the real service on one core, loaded from the other, beside an
+//! empty handler of axum's and an empty service of tonic's as they come (Debian: wrk, nghttp2-client).
 //!
 //! Each round loads every contender once for a second, the pairs in turns of order; printed are the medians over the rounds,
-//! and the median of the ratios to the empty handler of the same round, with their 95 % confidence intervals.
+//! and the median of the ratios to the empty one of the same round, with their 95 % confidence intervals. Then the same at half
+//! the load that the empty handler bears, and what the service takes: to start, in memory when idle, with 10,000 idle
+//! connections, and behind a million distinct bad keys. `BULLA_BENCH_ROUNDS` has fewer rounds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unreachable_pub)]
 
 #[path = "support/empty.rs"]
 mod empty;
+#[path = "support/loads.rs"]
+mod loads;
 #[path = "../keys/benches/support/rounds.rs"]
 mod rounds;
 #[path = "../tests/support/mod.rs"]
 mod support;
+#[path = "support/weight.rs"]
+mod weight;
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
-use bulla_server::testing::benchmark::Listener;
+use empty::Empty;
+use loads::{Load, Request, grpc, on_the_first_core};
 use prost::Message;
 use rounds::median_with_interval;
-use support::{deployment::Deployment, envoy::Question, server::Server};
+use serde_json::json;
+use support::{
+    command::bulla,
+    deployment::{Deployment, altered},
+    envoy::Question,
+    server::Server,
+};
 
 const ROUNDS: usize = 21;
+/// Keys in a batch.
+const BATCH: usize = 1_000;
 
-/// What a second of load showed.
-struct Load {
-    per_second: f64,
-    /// In microseconds.
-    p99: f64,
-}
-
-struct Contender {
+struct Contender<'a> {
     name: &'static str,
     /// The one it is held against.
     beside: usize,
-    load: Box<dyn Fn() -> Load>,
+    load: Box<dyn Fn() -> Load + 'a>,
     seen: Vec<Load>,
 }
 
 fn main() {
-    let deployment = Deployment::new();
-    let server = Server::start(&deployment);
-    let signing = signing();
-    let signing_server = Server::start(&signing);
-    let [empty, same] =
-        [empty::nothing(), empty::the_same_answer()].map(|all| Listener::start(all).expect("a listener"));
+    if empty::serve_if_asked() {
+        return;
+    }
+    let rounds = std::env::var("BULLA_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
+    let (deployment, signing) = (Deployment::on_file(), signing());
+    let (server, signing_server) = (start(&deployment), start(&signing));
+    let (axum, tonic) = (Empty::start("axum"), Empty::start("tonic"));
     let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str| folder.path().join(name);
     let issue = |deployment: &Deployment| deployment.issue_text("live", &["--scope", "orders.read", "--ttl", "90d"]);
     let (key, signed_key) = (issue(&deployment), issue(&signing));
-    let http = |address: &str, key: &str| {
-        let (url, header) = (format!("http://{address}/v1/authorize"), format!("x-api-key: {key}"));
-        Box::new(move || wrk(&url, &header)) as Box<dyn Fn() -> Load>
+    let forged = altered(&key, 50, if key.as_bytes()[50] == b'a' { 'b' } else { 'a' });
+    let authorize =
+        |address: &str, key: &str| Request::get(format!("http://{address}/v1/authorize"), format!("x-api-key: {key}"));
+    let verify = |address: &str, name: &str| {
+        let body = json!({"api_key": key}).to_string();
+        Request::post(format!("http://{address}/v1/verify"), body, file(name))
     };
-    let grpc = |address: &str, key: &str, name: &str| {
+    let batch = |address: &str, name: &str| {
+        let body = json!({"api_keys": vec![&key; BATCH]}).to_string();
+        Request::post(format!("http://{address}/v1/verify/batch"), body, file(name))
+    };
+    let check = |address: &str, key: &str, name: &str, process: u32| {
         let url = format!("http://{address}/envoy.service.auth.v3.Authorization/Check");
-        let (frame, log) = (folder.path().join(name), folder.path().join(format!("{name}.log")));
+        let frame = file(name);
         std::fs::write(&frame, check_request(key)).expect("written");
-        Box::new(move || h2load(&url, &frame, &log)) as Box<dyn Fn() -> Load>
+        let folder = folder.path();
+        Box::new(move || grpc(&url, &frame, process, folder)) as Box<dyn Fn() -> Load + '_>
     };
+    let http = |request: Request, process: u32| Box::new(move || request.wrk(process)) as Box<dyn Fn() -> Load + '_>;
     let contender = |name, beside, load| Contender { name, beside, load, seen: Vec::new() };
+    let (data, signed, bare) = (&server.data.address, &signing_server.data.address, &axum.address);
     let mut contenders = [
-        contender("HTTP: empty handler", 0, http(&empty.address, &key)),
-        contender("HTTP: the same answer, unasked", 0, http(&same.address, &key)),
-        contender("HTTP: /v1/authorize", 0, http(&server.data.address, &key)),
-        contender("HTTP: the same, with an assertion", 0, http(&signing_server.data.address, &signed_key)),
-        contender("gRPC: empty service", 4, grpc(&empty.address, &key, "empty")),
-        contender("gRPC: the same answer, unasked", 4, grpc(&same.address, &key, "same")),
-        contender("gRPC: Check", 4, grpc(&server.data.address, &key, "check")),
+        contender("HTTP: empty handler", 0, http(authorize(bare, &key), axum.id())),
+        contender("HTTP: /v1/authorize", 0, http(authorize(data, &key), server.id())),
+        contender("HTTP: the same, forged", 1, http(authorize(data, &forged), server.id())),
+        contender("HTTP: the same, with an assertion", 1, http(authorize(signed, &signed_key), signing_server.id())),
+        contender("HTTP: empty handler, POST", 4, http(verify(bare, "e.lua"), axum.id())),
+        contender("HTTP: /v1/verify", 4, http(verify(data, "v.lua"), server.id())),
+        contender("HTTP: /v1/verify/batch, 1,000 keys", 6, http(batch(data, "b.lua"), server.id())),
+        contender("gRPC: empty service", 7, check(&tonic.address, &key, "empty", tonic.id())),
+        contender("gRPC: Check", 7, check(data, &key, "check", server.id())),
+        contender("gRPC: Check, forged", 8, check(data, &forged, "forged", server.id())),
     ];
-    for round in 0..ROUNDS {
+    run(&mut contenders, rounds);
+    println!("\nas many as there can be, {rounds} rounds");
+    print(&contenders);
+    println!("{} keys a second in batches", (median(&contenders[6], |load| load.per_second) * BATCH as f64).round());
+
+    let rate = median(&contenders[0], |load| load.per_second) / 2.0;
+    let half = |request: Request, process: u32| {
+        let folder = folder.path();
+        Box::new(move || request.at_rate(process, rate, folder)) as Box<dyn Fn() -> Load + '_>
+    };
+    let mut contenders = [
+        contender("HTTP: empty handler", 0, half(authorize(bare, &key), axum.id())),
+        contender("HTTP: /v1/authorize", 0, half(authorize(data, &key), server.id())),
+        contender("HTTP: empty handler, POST", 2, half(verify(bare, "e2.lua"), axum.id())),
+        contender("HTTP: /v1/verify", 2, half(verify(data, "v2.lua"), server.id())),
+    ];
+    run(&mut contenders, rounds.min(11));
+    println!("\n{rate:.0} requests a second, half of what the empty handler bears");
+    print(&contenders);
+    drop((server, signing_server));
+    weight::measure();
+}
+
+/// The service on its core.
+pub fn start(deployment: &Deployment) -> Server {
+    let bulla = bulla(deployment.path());
+    let mut serve = on_the_first_core(bulla.get_program());
+    serve.current_dir(deployment.path()).env_remove("BULLA_CONFIG").args(["serve", "--data-listen", "127.0.0.1:0"]);
+    Server::start_as(serve, &deployment.admin_key, &[])
+}
+
+fn run(contenders: &mut [Contender<'_>], rounds: usize) {
+    for round in 0..rounds {
         let mut order: Vec<usize> = (0..contenders.len()).collect();
         if round % 2 == 1 {
             order.reverse();
@@ -78,23 +132,34 @@ fn main() {
             contenders[at].seen.push(load);
         }
     }
-    println!("{:<36} {:>12} {:>24} {:>9} {:>24}", "", "requests/s", "ratio to empty (95 %)", "p99 µs", "ratio (95 %)");
-    for contender in &contenders {
-        let beside = &contenders[contender.beside];
+}
+
+fn median(contender: &Contender<'_>, value: fn(&Load) -> f64) -> f64 {
+    median_with_interval(&mut contender.seen.iter().map(value).collect::<Vec<_>>()).1
+}
+
+fn print(contenders: &[Contender<'_>]) {
+    println!(
+        "{:<36} {:>10} {:>24} {:>8} {:>24} {:>7} {:>24}",
+        "", "requests/s", "ratio (95 %)", "p99 µs", "ratio (95 %)", "CPU µs", "ratio (95 %)"
+    );
+    for contender in contenders {
         let shown = |value: fn(&Load) -> f64| {
-            let mut own: Vec<f64> = contender.seen.iter().map(value).collect();
-            let mut ratios: Vec<f64> = own.iter().zip(&beside.seen).map(|(own, other)| own / value(other)).collect();
+            let beside = contenders[contender.beside].seen.iter().map(value);
+            let mut ratios: Vec<f64> =
+                contender.seen.iter().map(value).zip(beside).map(|(own, other)| own / other).collect();
             let (low, ratio, high) = median_with_interval(&mut ratios);
-            (median_with_interval(&mut own).1, format!("{ratio:.3} ({low:.3} … {high:.3})"))
+            (median(contender, value), format!("{ratio:.3} ({low:.3} … {high:.3})"))
         };
         let ((rate, rates), (p99, p99s)) = (shown(|load| load.per_second), shown(|load| load.p99));
-        println!("{:<36} {rate:>12.0} {rates:>24} {p99:>9.0} {p99s:>24}", contender.name);
+        let (cpu, cpus) = shown(|load| load.cpu);
+        println!("{:<36} {rate:>10.0} {rates:>24} {p99:>8.0} {p99s:>24} {cpu:>7.1} {cpus:>24}", contender.name);
     }
 }
 
 /// A deployment whose service signs.
 fn signing() -> Deployment {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let key = deployment.new_master(2);
     deployment.configure("signing_keys = []", &format!("signing_keys = [\"{key}\"]"));
     deployment.configure("issuer = \"\"", "issuer = \"https://bulla.example\"");
@@ -125,50 +190,7 @@ fn check_request(key: &str) -> Vec<u8> {
     frame
 }
 
-fn wrk(url: &str, header: &str) -> Load {
-    let out = run(Command::new("wrk").args(["-t1", "-c16", "-d1s", "--latency", "-H", header, url]));
-    assert!(!out.contains("Non-2xx"), "{out}");
-    let after = |what: &str| {
-        let line =
-            out.lines().find_map(|line| line.trim().strip_prefix(what)).unwrap_or_else(|| panic!("{what}: {out}"));
-        line.trim().to_owned()
-    };
-    let p99 = after("99%");
-    let (number, unit) = p99.split_at(p99.find(|c: char| c.is_alphabetic()).expect("a unit"));
-    let unit = match unit {
-        "us" => 1.0,
-        "ms" => 1e3,
-        _ => 1e6,
-    };
-    Load {
-        per_second: after("Requests/sec:").parse().expect("a number"),
-        p99: number.parse::<f64>().expect("a number") * unit,
-    }
-}
-
-fn h2load(url: &str, frame: &Path, log: &Path) -> Load {
-    let _none_yet = std::fs::remove_file(log);
-    let headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"];
-    let out = run(Command::new("h2load")
-        .args(["-t1", "-c4", "-m4", "-D1"])
-        .args(headers)
-        .arg("-d")
-        .arg(frame)
-        .arg(url)
-        .arg(format!("--log-file={}", log.display())));
-    assert!(out.contains(" 0 failed, 0 errored, 0 timeout"), "{out}");
-    let rate =
-        out.lines().find_map(|line| line.strip_prefix("finished in ")?.split(", ").nth(1)?.strip_suffix(" req/s"));
-    let log = std::fs::read_to_string(log).expect("a log");
-    let mut times: Vec<f64> = log.lines().filter_map(|line| line.rsplit('\t').next()?.parse().ok()).collect();
-    times.sort_by(f64::total_cmp);
-    Load {
-        per_second: rate.unwrap_or_else(|| panic!("{out}")).parse().expect("a number"),
-        p99: times[times.len() * 99 / 100],
-    }
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    String::from_utf8_lossy(&output.stdout).into_owned()
+/// The file of the command.
+pub fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_bulla"))
 }

@@ -1,74 +1,84 @@
-//! Handlers that look at nothing, and answer nothing or as much as the service does.
+//! Servers that look at nothing: what axum and tonic are as they come, on tokio's default runtime. This benchmark starts itself
+//! again as such a server.
 
-use axum::{
-    Router,
-    http::{HeaderMap, HeaderName, HeaderValue},
-    routing::any,
+use std::{
+    io::{BufRead, BufReader, Write},
+    process::{Child, Stdio},
 };
-use envoy_types::{
-    ext_authz::v3::pb::{
-        Authorization, AuthorizationServer, CheckRequest, CheckResponse, HeaderAppendAction, HeaderValueOption,
-        HttpResponse, OkHttpResponse,
-    },
-    pb::{envoy::config::core::v3::HeaderValue as Value, google::rpc},
-};
+
+use axum::{Router, routing::any};
+use envoy_types::ext_authz::v3::pb::{Authorization, AuthorizationServer, CheckRequest, CheckResponse};
+use tokio::net::TcpListener;
 use tonic::{Request, Response, Status};
 
-/// What an answer of the service has in it, for a key with one scope and an expiry.
-const ANSWER: [(&str, &str); 6] = [
-    ("x-bulla-app-id", "3f2b8c1e-9a7d-4d52-8a55-0123456789ab"),
-    ("x-bulla-api-key-id", "live_000008TjPJsKU3Hu4SJ9qc"),
-    ("x-bulla-realm", "live"),
-    ("x-bulla-scopes", "orders.read"),
-    ("x-bulla-expires-at", "2027-02-20T08:47:38Z"),
-    ("x-bulla-assertion", ""),
-];
+use crate::loads::on_the_first_core;
 
-struct Says(fn() -> CheckResponse);
+/// The environment variable that says so.
+const WHICH: &str = "BULLA_BENCH_EMPTY";
+
+/// A server in a process of its own.
+pub struct Empty {
+    process: Child,
+    pub address: String,
+}
+
+impl Empty {
+    /// Starts `axum` or `tonic`.
+    pub fn start(which: &str) -> Self {
+        let this = std::env::current_exe().expect("this program");
+        let mut process = on_the_first_core(this).env(WHICH, which).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut address = String::new();
+        let out = process.stdout.take().expect("its output");
+        BufReader::new(out).read_line(&mut address).expect("an address");
+        Empty { process, address: address.trim().to_owned() }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+}
+
+impl Drop for Empty {
+    fn drop(&mut self) {
+        let _gone_already = self.process.kill();
+        let _status = self.process.wait();
+    }
+}
+
+struct Nothing;
 
 #[tonic::async_trait]
-impl Authorization for Says {
+impl Authorization for Nothing {
     async fn check(&self, _: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {
-        Ok(Response::new((self.0)()))
+        Ok(Response::new(CheckResponse::default()))
     }
 }
 
-/// Handlers that answer nothing.
-pub(crate) fn nothing() -> Router {
-    routes(any(|| async {}), CheckResponse::default)
-}
-
-/// Handlers that answer what the service would, to whatever they are asked.
-pub(crate) fn the_same_answer() -> Router {
-    routes(any(identity), allowed)
-}
-
-fn routes(http: axum::routing::MethodRouter, says: fn() -> CheckResponse) -> Router {
-    Router::new()
-        .route("/v1/authorize", http)
-        .route_service("/envoy.service.auth.v3.Authorization/Check", AuthorizationServer::new(Says(says)))
-}
-
-async fn identity() -> HeaderMap {
-    let header = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
-    ANSWER.into_iter().map(header).collect()
-}
-
-fn allowed() -> CheckResponse {
-    let set = |(name, value): (&str, &str)| HeaderValueOption {
-        header: Some(Value { key: name.to_owned(), value: value.to_owned(), ..Value::default() }),
-        append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),
-        keep_empty_value: true,
-        ..HeaderValueOption::default()
-    };
-    let allowed = OkHttpResponse {
-        headers: ANSWER.into_iter().map(set).collect(),
-        headers_to_remove: vec!["x-api-key".to_owned()],
-        ..OkHttpResponse::default()
-    };
-    CheckResponse {
-        status: Some(rpc::Status::default()),
-        http_response: Some(HttpResponse::OkResponse(allowed)),
-        ..CheckResponse::default()
-    }
+/// Serves, if this process was started for it.
+pub fn serve_if_asked() -> bool {
+    let Ok(which) = std::env::var(WHICH) else { return false };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let say = || {
+            println!("{address}");
+            std::io::stdout().flush().expect("said");
+        };
+        if which == "axum" {
+            say();
+            let empty = || any(|| async {});
+            let router = Router::new()
+                .route("/v1/authorize", empty())
+                .route("/v1/verify", empty())
+                .route("/v1/verify/batch", empty());
+            axum::serve(listener, router).await.expect("served");
+        } else {
+            drop(listener);
+            say();
+            let server = tonic::transport::Server::builder().add_service(AuthorizationServer::new(Nothing));
+            server.serve(address).await.expect("served");
+        }
+    });
+    true
 }

@@ -1,44 +1,13 @@
-//! What benchmarks need of the service: its listener, for handlers to be held against, how it counts the uses of
-//! keys, and how it remembers that secret halves are right.
+//! What benchmarks need of the service: how it counts the uses of keys, and how it remembers that secret halves are right.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
-use axum::Router;
 use bulla::ApiKeyId;
-use tokio::{
-    runtime::{Builder, Runtime},
-    sync::watch,
-};
 
 use crate::{
-    config::{Listen, ServerConfig},
-    hardening,
     last_used::{self, Use},
-    server::{
-        self,
-        secrets::cache::{self, Proof},
-    },
+    server::secrets::cache::{self, Proof},
 };
-
-/// A listener of the service with endpoints of others.
-pub struct Listener {
-    /// Where it listens, `HOST:PORT`.
-    pub address: String,
-    _stop: watch::Sender<bool>,
-    _runtime: Runtime,
-}
-
-impl Listener {
-    /// Starts it on threads like those of `bulla serve`.
-    pub fn start(router: Router) -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread().enable_all().on_thread_park(hardening::forget_registers).build()?;
-        let (stop, stopped) = watch::channel(false);
-        let (address, serving) =
-            runtime.block_on(server::serve_alone(router, &Listen::loopback(0), &ServerConfig::default(), stopped))?;
-        runtime.spawn(serving);
-        Ok(Listener { address: address.to_string(), _stop: stop, _runtime: runtime })
-    }
-}
 
 /// The uses of API keys, as the service counts them.
 pub struct LastUsed(last_used::LastUsed);

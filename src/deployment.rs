@@ -22,7 +22,7 @@ use crate::{
     belonging,
     config::{Config, ConfigError, Span, StoreUrl},
     escrow,
-    imported::HmacKeyError,
+    imported::OldSecretError,
     keyring_file::{self, KeyringLock, Replaced},
     secret::Peppers,
     store::{self, AuditRecord, Store, StoreError, transact},
@@ -108,7 +108,7 @@ pub(crate) enum DeploymentError {
     #[error(transparent)]
     Keyring(#[from] KeyringError),
     #[error(transparent)]
-    HmacKey(#[from] HmacKeyError),
+    OldSecret(#[from] OldSecretError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -124,7 +124,7 @@ impl From<ImportedKeysError> for DeploymentError {
     fn from(error: ImportedKeysError) -> Self {
         match error {
             ImportedKeysError::Store(error) => error.into(),
-            ImportedKeysError::HmacKey(error) => error.into(),
+            ImportedKeysError::OldSecret(error) => error.into(),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    hash::RandomState,
     io,
 };
 
-use bulla::{ApiKeyId, Realm};
+use bulla::{ApiKeyId, Realm, revocation::Change};
 use jiff::Timestamp;
 use rand::{
     TryRng,
@@ -14,17 +15,21 @@ use rand::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::Actor;
+use super::{
+    ActionError, Actor,
+    revoke::{RevokeContext, expiry_of},
+};
 use crate::{
-    imported::{Check, KeyLayout, Reader, Record, RowError, RowErrorKind, Set},
+    imported::{Check, KeyLayout, Reader, Record, RowError, RowErrorKind, RowState, Set},
     key_time::{KeyTime, KeyTimeError},
-    store::{Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, transact},
+    store::{Fingerprint, Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, Transaction, transact},
 };
 
 /// Rows sorted by id before they are written: neighbours in an index are written together.
-const SORTED: usize = 100_000;
-/// Rows written in one transaction, which blocks other writers.
-const WRITTEN: usize = 5_000;
+const SORTED: usize = 200_000;
+/// Rows written in one transaction, which blocks other writers for a third of a second. Each one writes most leaves of the index of
+/// apps, so that small ones write them again and again.
+const WRITTEN: usize = 20_000;
 
 /// An import.
 pub(crate) struct Import<'a> {
@@ -35,6 +40,8 @@ pub(crate) struct Import<'a> {
     pub(crate) layout: &'a KeyLayout,
     /// Does everything, and keeps nothing.
     pub(crate) dry_run: bool,
+    /// Corrects what is on record where a row differs from it.
+    pub(crate) replace: bool,
 }
 
 /// The result of an import.
@@ -47,6 +54,10 @@ pub(crate) struct Summary {
     pub(crate) imported: u64,
     /// On record already.
     pub(crate) unchanged: u64,
+    /// On record already, and corrected.
+    pub(crate) corrected: u64,
+    /// Of the keys of this file those that the old system did not accept any more: revoked or suspended here, too.
+    pub(crate) ended: u64,
     pub(crate) refused: u64,
     /// Imported keys whose digest or public part another set of the realm has, too.
     pub(crate) in_other_sets: u64,
@@ -63,6 +74,9 @@ pub(crate) enum ImportError {
     Store(#[from] StoreError),
     #[error("the operating system's generator failed: {0}")]
     Random(SysError),
+    /// A key that the old system revoked cannot be revoked here.
+    #[error(transparent)]
+    Revoke(#[from] Box<ActionError>),
     /// Rows without a time of issue get the present time.
     #[error("this machine's clock is wrong, and keys would be imported with a time of issue that no key can have: {0}")]
     Clock(#[from] KeyTimeError),
@@ -80,9 +94,11 @@ pub(crate) trait Progress {
 struct Run<'a> {
     import: &'a Import<'a>,
     set: Set,
+    id_key: [u8; 16],
     summary: Summary,
     /// In a dry run: the keys that would be on record by now.
-    seen: HashMap<ApiKeyId, Check>,
+    seen: HashMap<ApiKeyId, Fingerprint>,
+    hasher: RandomState,
     /// Digests and public parts of the realm's other sets.
     elsewhere: HashSet<Box<[u8]>>,
 }
@@ -97,15 +113,16 @@ impl Import<'_> {
             dry_run: self.dry_run,
             ..Summary::default()
         };
-        let set = self.set()?;
+        let (set, id_key) = self.set()?;
         let elsewhere = self.store.imported_elsewhere(self.realm, set.number)?;
-        let mut run = Run { import: self, set, summary, seen: HashMap::new(), elsewhere };
+        let mut run =
+            Run { import: self, set, id_key, summary, seen: HashMap::new(), hasher: RandomState::new(), elsewhere };
         let mut rows = Vec::new();
         loop {
             let next = reader.next()?;
             let ended = next.is_none();
             match next {
-                Some(Ok(record)) => rows.push((run.set.id_of(record.found_by()), record)),
+                Some(Ok(record)) => rows.push((run.set.id_of(record.public.as_deref(), &record.check), record)),
                 Some(Err(error)) => run.refuse(&error, progress)?,
                 None => {}
             }
@@ -128,15 +145,15 @@ impl Import<'_> {
     }
 
     /// The set that the keys belong to. The audit has the beginning of an import before its first row.
-    fn set(&self) -> Result<Set, ImportError> {
+    fn set(&self) -> Result<(Set, [u8; 16]), ImportError> {
         let mut id_key = [0; 16];
         SysRng.try_fill_bytes(&mut id_key).map_err(ImportError::Random)?;
-        let stored = self.written(|transaction| transaction.imported_set(self.realm, self.layout, id_key))?;
+        let stored = self.written(|transaction| Ok(transaction.imported_set(self.realm, self.layout, id_key)?))?;
         if !self.dry_run {
             self.record("keys.import_begin", json!({"rule": self.layout}))?;
         }
         let (number, realm, id_key) = (stored.number, stored.realm, stored.id_key);
-        Ok(Set { number, realm, layout: stored.layout, id_key, hmac_key: None })
+        Ok((Set::new(number, realm, stored.layout, id_key, None), id_key))
     }
 
     fn record(&self, action: &str, detail: serde_json::Value) -> Result<(), StoreError> {
@@ -145,20 +162,17 @@ impl Import<'_> {
     }
 
     /// Runs `work` in one transaction, which a dry run aborts.
-    fn written<T>(
-        &self,
-        work: impl FnOnce(&mut dyn crate::store::Transaction) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
+    fn written<T>(&self, work: impl FnOnce(&mut dyn Transaction) -> Result<T, ImportError>) -> Result<T, ImportError> {
         let mut done = None;
-        let ended = transact(self.store, |transaction| {
+        let ended: Result<(), ImportError> = transact(self.store, |transaction| {
             done = Some(work(transaction)?);
-            if self.dry_run { Err(StoreError::Aborted) } else { Ok(()) }
+            if self.dry_run { Err(StoreError::Aborted.into()) } else { Ok(()) }
         });
         match (ended, done) {
             (Ok(()), Some(done)) => Ok(done),
-            (Err(StoreError::Aborted), Some(done)) if self.dry_run => Ok(done),
+            (Err(ImportError::Store(StoreError::Aborted)), Some(done)) if self.dry_run => Ok(done),
             (Err(error), _) => Err(error),
-            (Ok(()), None) => Err(StoreError::Aborted),
+            (Ok(()), None) => Err(StoreError::Aborted.into()),
         }
     }
 }
@@ -175,42 +189,66 @@ impl Run<'_> {
         rows.sort_by_key(|(id, _)| *id);
         let mut rows = rows.into_iter().peekable();
         while rows.peek().is_some() {
-            let new: Vec<_> = rows.by_ref().take(WRITTEN).map(|(id, record)| self.new_imported(id, record)).collect();
-            let outcomes: Vec<Imported> = self.import.written(|transaction| {
+            let new: Vec<_> = rows.by_ref().take(WRITTEN).map(|(id, record)| self.new_row(id, record)).collect();
+            let outcomes: Vec<Outcome> = self.import.written(|transaction| {
                 // A dry run undid the set, too.
-                transaction.imported_set(self.import.realm, self.import.layout, self.set.id_key)?;
-                new.iter().map(|(_, one)| transaction.insert_imported(one)).collect()
+                transaction.imported_set(self.import.realm, self.import.layout, self.id_key)?;
+                new.iter().map(|one| self.import.put(transaction, one)).collect::<Result<_, ImportError>>()
             })?;
-            for ((line, new), mut outcome) in new.into_iter().zip(outcomes) {
-                if self.import.dry_run && outcome == Imported::New {
-                    outcome = match self.seen.insert(new.row.id, new.check.clone()) {
-                        None => Imported::New,
-                        Some(before) if before == new.check => Imported::Same,
-                        Some(_) => Imported::Other,
-                    };
+            for (new, mut outcome) in new.into_iter().zip(outcomes) {
+                if self.import.dry_run && outcome == Outcome::New {
+                    outcome = self.seen_before(&new.key);
                 }
-                match outcome {
-                    Imported::New => {
-                        self.summary.imported += 1;
-                        self.summary.in_other_sets += u64::from(self.is_elsewhere(&new));
-                    }
-                    Imported::Same => self.summary.unchanged += 1,
-                    Imported::Other => self.refuse(&RowError { line, kind: RowErrorKind::OtherHash }, progress)?,
-                }
+                self.count(new, outcome, progress)?;
             }
         }
         Ok(())
     }
 
+    /// A dry run keeps nothing, so it remembers the rows that it has had.
+    fn seen_before(&mut self, new: &NewImported) -> Outcome {
+        let fingerprint = new.fingerprint(&self.hasher);
+        match self.seen.get(&new.row.id) {
+            None => {
+                self.seen.insert(new.row.id, fingerprint);
+                Outcome::New
+            }
+            Some(before) => Outcome::Known(before.compare(&fingerprint, new.dated)),
+        }
+    }
+
+    fn count(&mut self, new: NewRow, outcome: Outcome, progress: &mut dyn Progress) -> Result<(), ImportError> {
+        let refused = match outcome {
+            Outcome::New => {
+                self.summary.imported += 1;
+                self.summary.ended += u64::from(new.state != RowState::Active);
+                self.summary.in_other_sets += u64::from(self.is_elsewhere(&new.key));
+                return Ok(());
+            }
+            Outcome::Known(Imported::New | Imported::Same) => {
+                self.summary.unchanged += 1;
+                return Ok(());
+            }
+            Outcome::Corrected => {
+                self.summary.corrected += 1;
+                self.summary.ended += u64::from(new.state != RowState::Active);
+                return Ok(());
+            }
+            Outcome::Known(Imported::Other) => RowErrorKind::OtherHash,
+            Outcome::Known(Imported::Differs(different)) => RowErrorKind::Differs(different.join(", ")),
+        };
+        self.refuse(&RowError { line: new.line, kind: refused }, progress)
+    }
+
     fn is_elsewhere(&self, new: &NewImported) -> bool {
         let hash = match &new.check {
-            Check::Fast { digest, .. } => digest.as_slice(),
-            Check::Slow(text) => text.as_bytes(),
+            Check::Fast { digest, .. } => digest,
+            Check::Text(text) => text.as_bytes(),
         };
         self.elsewhere.contains(hash) || new.public.as_ref().is_some_and(|public| self.elsewhere.contains(public))
     }
 
-    fn new_imported(&self, id: ApiKeyId, record: Record) -> (u64, NewImported) {
+    fn new_row(&self, id: ApiKeyId, record: Record) -> NewRow {
         let row = LedgerRow {
             id,
             app_id: record.app_id,
@@ -223,6 +261,84 @@ impl Run<'_> {
             issued_by: self.import.actor.name.clone(),
             rerolled_from: None,
         };
-        (record.line, NewImported { set: self.set.number, row, public: record.public, check: record.check })
+        let (dated, public, check) = (record.issued_at.is_some(), record.public, record.check);
+        NewRow {
+            line: record.line,
+            state: record.state,
+            key: NewImported { set: self.set.number, row, dated, public, check },
+        }
+    }
+}
+
+/// A row on its way into the store.
+struct NewRow {
+    line: u64,
+    state: RowState,
+    key: NewImported,
+}
+
+/// What became of it.
+#[derive(PartialEq)]
+enum Outcome {
+    New,
+    Known(Imported),
+    Corrected,
+}
+
+impl Import<'_> {
+    fn put(&self, transaction: &mut dyn Transaction, new: &NewRow) -> Result<Outcome, ImportError> {
+        let found = transaction.insert_imported(&new.key)?;
+        if found == Imported::New {
+            self.end(transaction, new)?;
+            return Ok(Outcome::New);
+        }
+        let mut different = match &found {
+            Imported::Differs(different) => different.clone(),
+            Imported::Other => vec!["hash"],
+            Imported::New | Imported::Same => Vec::new(),
+        };
+        let is_active = new.state != RowState::Active && self.is_active(transaction, new)?;
+        if is_active {
+            different.push(if new.state == RowState::Revoked { "state: revoked" } else { "state: disabled" });
+        }
+        if different.is_empty() || !self.replace {
+            let listed = if is_active && found != Imported::Other { Imported::Differs(different) } else { found };
+            return Ok(Outcome::Known(listed));
+        }
+        let other = different.iter().any(|one| !one.starts_with("state"));
+        if other {
+            transaction.correct_imported(&new.key)?;
+        }
+        let id = new.key.row.id.to_string();
+        let record = self.actor.record(self.now, "keys.import_replace", Some(id), json!({"changed": different}));
+        transaction.append_audit(&record)?;
+        self.end(transaction, new)?;
+        Ok(Outcome::Corrected)
+    }
+
+    /// Whether a key is neither revoked nor suspended here, as far as its row asks for that.
+    fn is_active(&self, transaction: &dyn Transaction, new: &NewRow) -> Result<bool, StoreError> {
+        let logged = transaction.logged(&new.key.row.id)?;
+        let suspended = new.state == RowState::Disabled && logged.suspended_at.is_some();
+        Ok(logged.revoked_at.is_none() && !suspended)
+    }
+
+    /// Revokes or suspends a key that the old system did not accept any more.
+    fn end(&self, transaction: &mut dyn Transaction, new: &NewRow) -> Result<(), ImportError> {
+        let reason = Some("not accepted by the system that it was imported from".to_owned());
+        let context = RevokeContext { store: self.store, actor: self.actor, now: self.now, reason };
+        let id = new.key.row.id;
+        match new.state {
+            RowState::Active => Ok(()),
+            RowState::Revoked => {
+                let revoked = context.revoke_in(transaction, id, "api_key.revoke");
+                revoked.map(drop).map_err(|error| ImportError::Revoke(Box::new(error)))
+            }
+            RowState::Disabled if self.is_active(transaction, new)? => {
+                let change = Change::Suspend { id, expires_at: expiry_of(new.key.row.expires_at) };
+                Ok(context.append(transaction, change, None, id.to_string(), json!({}))?)
+            }
+            RowState::Disabled => Ok(()),
+        }
     }
 }

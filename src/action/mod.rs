@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod export;
 pub(crate) mod fleet;
 pub(crate) mod import;
+pub(crate) mod imported_sets;
 pub(crate) mod issue;
 pub(crate) mod keyring;
 pub(crate) mod new_api_key;

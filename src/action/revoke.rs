@@ -69,7 +69,7 @@ impl RevokeContext<'_> {
     }
 
     /// Revokes by the log, which is all that verifiers see: a revocation that the ledger has and the log lost is appended again.
-    fn revoke_in(
+    pub(super) fn revoke_in(
         &self,
         transaction: &mut dyn Transaction,
         id: ApiKeyId,
@@ -227,7 +227,7 @@ impl RevokeContext<'_> {
     }
 
     /// Appends to the log and to the audit, under the usual action of this kind unless another is named.
-    fn append(
+    pub(super) fn append(
         &self,
         transaction: &mut dyn Transaction,
         change: Change,

@@ -9,6 +9,7 @@ mod headers;
 mod introspection;
 mod listen;
 mod mistake;
+mod old_system;
 mod postgres_url;
 mod store;
 mod tables;
@@ -34,6 +35,7 @@ pub(crate) use self::{
     headers::KeyHeaders,
     introspection::IntrospectionConfig,
     listen::{Listen, Listener, Plane, UnixMode},
+    old_system::OldSystemConfig,
     postgres_url::PostgresUrl,
     store::{StoreConfig, StoreTls, StoreUrl},
     tables::{

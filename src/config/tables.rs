@@ -9,7 +9,7 @@ use bulla::{
 };
 use serde::Deserialize;
 
-use super::{HeaderField, KeyHeaders, Listen, Span, TlsConfig, TrustedProxy, UnixMode};
+use super::{HeaderField, KeyHeaders, Listen, OldSystemConfig, Span, TlsConfig, TrustedProxy, UnixMode};
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -193,6 +193,8 @@ pub(crate) struct RealmConfig {
     pub(crate) replace_imported: bool,
     /// Where gateways' clients send its keys; in the usual headers by default.
     pub(crate) headers: Option<KeyHeaders>,
+    /// The check of an old system, which is asked about keys that nobody imported.
+    pub(crate) old_system: Option<OldSystemConfig>,
     /// The recipient that new keys are encrypted to; the module `escrow` parses it. Its errors do not quote the text, which may be
     /// an identity.
     pub(crate) escrow: Option<String>,
@@ -202,8 +204,9 @@ pub(crate) struct RealmConfig {
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct ImportedConfig {
-    /// The secrets of HMACs, by the names that imports use.
-    pub(crate) hmac_keys: BTreeMap<String, SourceUri>,
+    /// Secrets of old systems, by the names that imports use.
+    #[serde(alias = "hmac_keys")]
+    pub(crate) secrets: BTreeMap<String, SourceUri>,
 }
 
 impl RealmConfig {
@@ -223,6 +226,9 @@ impl RealmConfig {
         let nothing = |span: Option<Span>| span.is_some_and(|span| span.0.is_zero());
         if nothing(self.default_ttl) || nothing(self.max_ttl) {
             return Err("default_ttl and max_ttl must be greater than zero".to_owned());
+        }
+        if let Some(old) = &self.old_system {
+            old.check().map_err(|message| format!("old_system: {message}"))?;
         }
         match (self.default_ttl, self.max_ttl) {
             (Some(usual), Some(most)) if usual.0 > most.0 => {

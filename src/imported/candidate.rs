@@ -7,28 +7,36 @@ use zeroize::Zeroizing;
 use super::{
     Key,
     key_layout::BCRYPT_SEES,
-    scheme::{Check, Scheme, SlowError, SlowHash, same},
+    scheme::{Check, HashString},
 };
 
 /// A key that was found by its public part or its digest, and the part of the presented text to hash.
 #[derive(Clone)]
 pub(crate) struct Candidate {
     key: Arc<Key>,
+    /// Empty where the digest found it.
     hashed: Zeroizing<Vec<u8>>,
+    by_digest: bool,
 }
 
 /// The check could not be made, so the key may be right or wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CheckError {
-    #[error("the HMAC key is not loaded")]
-    NoHmacKey,
+    #[error("the secret of these keys is not loaded")]
+    NoSecret,
     #[error("{0}")]
     Slow(String),
 }
 
 impl Candidate {
+    /// One that its public part found.
     pub(super) fn new(key: Arc<Key>, hashed: Zeroizing<Vec<u8>>) -> Self {
-        Candidate { key, hashed }
+        Candidate { key, hashed, by_digest: false }
+    }
+
+    /// One whose digest is that of the presented text.
+    pub(super) fn by_digest(key: Arc<Key>) -> Self {
+        Candidate { key, hashed: Zeroizing::default(), by_digest: true }
     }
 
     /// The key on record.
@@ -38,39 +46,44 @@ impl Candidate {
 
     /// Whether the check needs a blocking thread, behind a limit on how many run at a time.
     pub(crate) fn is_slow(&self) -> bool {
-        matches!(self.key.check, Check::Slow(_))
+        match &self.key.check {
+            Check::Fast { .. } => !self.by_digest && self.key.set.layout.digest_is_slow(),
+            Check::Text(text) => self.string(text).map_or(true, |hash| hash.is_slow()),
+        }
+    }
+
+    /// Whether the text is the key, where that is known at once and without a thread.
+    pub(crate) fn matches_at_once(&self) -> Option<bool> {
+        if self.is_slow() { None } else { self.matches().ok() }
     }
 
     /// The bytes that the check compares: texts with the same ones are right or wrong together.
     pub(crate) fn counting(&self) -> &[u8] {
-        let seen = match self.key.set.layout.scheme {
-            Scheme::Bcrypt => self.hashed.len().min(BCRYPT_SEES),
-            _ => self.hashed.len(),
+        let sees_all = match &self.key.check {
+            Check::Fast { .. } => true,
+            Check::Text(text) => self.string(text).is_ok_and(|hash| hash.sees_all()),
         };
-        &self.hashed[..seen]
+        if sees_all { &self.hashed } else { &self.hashed[..self.hashed.len().min(BCRYPT_SEES)] }
     }
 
     /// KiB of memory that the check takes.
     pub(crate) fn memory_kib(&self) -> u32 {
         match &self.key.check {
-            Check::Fast { .. } => 0,
-            Check::Slow(text) => SlowHash::parse(self.key.set.layout.scheme, text).map_or(0, |hash| hash.memory_kib()),
+            Check::Fast { .. } => self.key.set.layout.cost.map_or(0, |cost| cost.memory_kib()),
+            Check::Text(text) => self.string(text).map_or(0, |hash| hash.memory_kib()),
         }
+    }
+
+    fn string(&self, text: &str) -> Result<HashString, CheckError> {
+        let hash = HashString::parse(self.key.set.layout.scheme, text);
+        hash.map_err(|reason| CheckError::Slow(reason.to_string()))
     }
 
     /// Whether the presented text is the key, in constant time.
     pub(crate) fn matches(&self) -> Result<bool, CheckError> {
-        let set = &self.key.set;
-        match &self.key.check {
-            Check::Fast { digest, salt } => {
-                let found = set.layout.scheme.digest(&self.hashed, salt, set.hmac_key.as_ref());
-                found.map(|found| same(&found, digest)).ok_or(CheckError::NoHmacKey)
-            }
-            Check::Slow(text) => {
-                let hash = SlowHash::parse(set.layout.scheme, text);
-                let hash = hash.map_err(|reason| CheckError::Slow(reason.to_string()))?;
-                hash.matches(&self.hashed).map_err(|error: SlowError| CheckError::Slow(error.to_string()))
-            }
+        if self.by_digest {
+            return Ok(true);
         }
+        self.key.set.matches(&self.key.check, &self.hashed)
     }
 }

@@ -36,11 +36,28 @@ impl SaltEncoding {
 /// Exactly `N` bytes, in the encoding that has this length: hexadecimal is always longer.
 pub(super) fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
     // This may be a whole key.
-    let bytes = Zeroizing::new(if text.len() == 2 * N { hex::decode(text).ok() } else { base64(text) }?);
+    let bytes = Zeroizing::new(of_length(text, N)?);
     bytes.as_slice().try_into().ok()
 }
 
-fn base64(text: &str) -> Option<Vec<u8>> {
+/// So many bytes, in the encoding that has this length.
+pub(super) fn of_length(text: &str, len: usize) -> Option<Vec<u8>> {
+    let bytes = if text.len() == 2 * len { hex::decode(text).ok() } else { base64(text) };
+    bytes.filter(|bytes| bytes.len() == len)
+}
+
+/// Bytes in hexadecimal, if it can be that, and else in base64.
+pub(super) fn either(text: &str) -> Option<Vec<u8>> {
+    hex::decode(text).ok().or_else(|| base64(text))
+}
+
+/// Whether it is base64 with its padding, as some systems write it, or of a length that needs none.
+pub(super) fn padded(text: &str) -> bool {
+    text.rsplit('$').next().is_some_and(|last| last.len().is_multiple_of(4)) && !text.contains('.')
+}
+
+/// base64 or base64url, with padding or without.
+pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let engine = if text.contains(['-', '_']) { &BASE64URL } else { &BASE64 };
     engine.decode(text).ok()
 }

@@ -1,16 +1,13 @@
 //! An imported key, and every check of it beside the hash.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use bulla::{ApiKeyId, Realm, Rejection, claims::Claims, revocation::Revocations};
 use uuid::Uuid;
 
 use super::{Set, scheme::Check};
 
-/// An imported key in memory.
+/// An imported key that a presented text may be.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(super) set: Arc<Set>,
@@ -20,26 +17,21 @@ pub(crate) struct Key {
     pub(crate) issued_at: u32,
     pub(crate) expires_at: Option<u32>,
     pub(super) claims: Option<Arc<Claims>>,
-    /// `None` where it is found by its digest.
-    pub(super) public: Option<Box<[u8]>>,
     pub(super) check: Check,
-    /// Whether a sealed key was issued for it.
-    pub(super) replaced: AtomicBool,
+    /// Whether a sealed key had been issued for it when it was read.
+    pub(super) replaced: bool,
 }
 
 impl Key {
-    /// What finds it: the public part, or the digest.
-    pub(super) fn found_by(&self) -> &[u8] {
-        match (&self.public, &self.check) {
-            (Some(public), _) => public,
-            (None, Check::Fast { digest, .. }) => digest,
-            (None, Check::Slow(_)) => &[],
-        }
-    }
-
     /// Scopes and metadata, where it has any.
     pub(crate) fn claims(&self) -> Option<&Claims> {
         self.claims.as_deref()
+    }
+
+    /// The number of its set.
+    #[cfg(test)]
+    pub(super) fn set(&self) -> i64 {
+        self.set.number
     }
 
     /// The checks before the hash, in the order of sealed keys: realm, expiry, revocation.
@@ -66,11 +58,11 @@ impl Key {
 
     /// Whether a sealed key was issued for it, as far as this process knows.
     pub(crate) fn is_replaced(&self) -> bool {
-        self.replaced.load(Ordering::Relaxed)
+        self.replaced || self.set.was_replaced(&self.id)
     }
 
     /// Notes that a sealed key was issued for it.
     pub(crate) fn note_replaced(&self) {
-        self.replaced.store(true, Ordering::Relaxed);
+        self.set.note_replaced(&self.id);
     }
 }

@@ -1,16 +1,16 @@
-//! The layout of a set's keys: prefix, public part, and the part that was hashed.
-
-use std::borrow::Cow;
+//! The layout of a set's keys: prefix, public part, the part that was hashed, and all that its hashes have in common.
 
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
-use super::{encoding, scheme::Scheme};
+use super::{
+    Before, Derived,
+    scheme::{Algorithm, Cost, MAX_DIGEST, Scheme},
+};
 
 /// Longest presented text that is checked, in bytes.
 pub(super) const MAX_KEY: usize = 512;
 /// Bytes of a binary key, and of the id that it begins with.
-const BINARY_KEY: usize = 32;
+pub(super) const BINARY_KEY: usize = 32;
 pub(super) const BINARY_ID: usize = 16;
 /// Bytes that bcrypt hashes: it ignores the rest of longer keys.
 pub(super) const BCRYPT_SEES: usize = 72;
@@ -27,9 +27,30 @@ pub(crate) struct KeyLayout {
     pub(crate) prefix: String,
     pub(crate) public: PublicPart,
     pub(crate) hashed: Hashed,
-    /// The name of the key in [imported.hmac_keys].
+    /// The name of the secret in [imported.secrets]; the store knows it by its first name.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "hmac_key")]
+    pub(crate) secret: Option<String>,
+    /// How the secret is made of what the file holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) hmac_key: Option<String>,
+    pub(crate) derived: Option<Derived>,
+    /// What is done with the key before it is hashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<Before>,
+    /// The costs of hashes that are found by themselves, as all rows have the same salt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cost: Option<Cost>,
+    /// Bytes of such a hash, unless it has 32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<usize>,
+    /// The salt of all rows, where it is no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) salt: Option<String>,
+    /// How what stands behind the prefix is written.
+    #[serde(default, skip_serializing_if = "Written::is_plain")]
+    pub(crate) written: Written,
+    /// Whether several keys may have the same public part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) shared: bool,
 }
 
 /// Where in a key the public part is, by which its row is found.
@@ -40,8 +61,16 @@ pub(crate) enum PublicPart {
     None,
     /// So many characters behind the prefix.
     First(usize),
+    /// So many characters at the end.
+    Last(usize),
+    /// So many characters behind the prefix, and so many at the end.
+    Ends(usize, usize),
     /// What stands before the last of these.
     Before(String),
+    /// What stands before the first of these.
+    BeforeFirst(String),
+    /// The member of this name of a JSON object, whose second named member is the secret.
+    Member(String, String),
     /// The first 16 of a binary key's 32 bytes.
     Id,
 }
@@ -54,8 +83,29 @@ pub(crate) enum Hashed {
     Whole,
     /// What follows the public part, and the separator where there is one.
     Secret,
+    /// The bytes that this secret is in base64 or base64url.
+    DecodedSecret,
+    /// What follows the prefix, without so many characters at the end.
+    Trimmed(usize),
     /// The 32 bytes that the text encodes.
     Bytes,
+}
+
+/// How a key is written behind its prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Written {
+    /// As it is.
+    #[default]
+    Plain,
+    /// In base64 or base64url of a text.
+    Base64,
+}
+
+impl Written {
+    fn is_plain(&self) -> bool {
+        *self == Written::Plain
+    }
 }
 
 /// A layout that no keys can have.
@@ -69,90 +119,143 @@ pub(crate) enum KeyLayoutError {
     PublicPartEmpty,
     #[error("where only the secret was hashed, the keys need a public part")]
     NothingBefore,
-    #[error("hmac-sha256, and no other scheme, takes the name of a key in [imported.hmac_keys]")]
-    HmacKey,
-}
-
-/// A presented text, split by a layout.
-pub(super) struct Split<'t> {
-    /// Finds the row, unless the digest does.
-    pub(super) public: Option<Cow<'t, [u8]>>,
-    /// What is hashed.
-    pub(super) hashed: Zeroizing<Vec<u8>>,
+    #[error("{0} needs a secret of [imported.secrets]")]
+    SecretNeeded(Scheme),
+    #[error("nothing here takes a secret of [imported.secrets]: {0} has none, unless it is added to the key before")]
+    SecretGiven(Scheme),
+    #[error("the costs are those of another scheme than {0}")]
+    Cost(Scheme),
+    #[error("hashes of these costs and this length are above the ceilings")]
+    TooCostly,
+    #[error("a salt of all rows is for {0} only with its costs, and without a public part")]
+    Salt(Scheme),
+    #[error("keys that are found by their digest have no public part that several could have")]
+    Shared,
 }
 
 impl KeyLayout {
+    /// The layout of keys of this scheme, and nothing else.
+    pub(crate) fn new(scheme: Scheme) -> Self {
+        KeyLayout {
+            scheme,
+            prefix: String::new(),
+            public: PublicPart::None,
+            hashed: Hashed::Whole,
+            secret: None,
+            derived: None,
+            before: None,
+            cost: None,
+            bytes: None,
+            salt: None,
+            written: Written::Plain,
+            shared: false,
+        }
+    }
+
     /// Refuses a layout whose parts contradict each other.
     pub(crate) fn check(&self) -> Result<(), KeyLayoutError> {
-        let binary = self.scheme == Scheme::Sha256IdKeySalt;
+        let (scheme, binary) = (self.scheme, self.scheme == Scheme::Sha256IdKeySalt);
         match &self.public {
-            PublicPart::Id if !binary => return Err(KeyLayoutError::PublicPartNeeded(self.scheme)),
+            PublicPart::Id if !binary => return Err(KeyLayoutError::PublicPartNeeded(scheme)),
             _ if binary && (self.public != PublicPart::Id || !self.prefix.is_empty()) => {
                 return Err(KeyLayoutError::PublicPartGiven);
             }
-            PublicPart::None if !self.scheme.goes_without_public_part() => {
-                return Err(KeyLayoutError::PublicPartNeeded(self.scheme));
+            PublicPart::None if !self.is_found_by_digest() => return Err(KeyLayoutError::PublicPartNeeded(scheme)),
+            PublicPart::First(count) | PublicPart::Last(count) if !(1..=MAX_KEY).contains(count) => {
+                return Err(KeyLayoutError::PublicPartEmpty);
             }
-            PublicPart::First(count) if !(1..=MAX_KEY).contains(count) => return Err(KeyLayoutError::PublicPartEmpty),
-            PublicPart::Before(separator) if separator.is_empty() => return Err(KeyLayoutError::PublicPartEmpty),
+            PublicPart::Ends(first, last) if !(1..=MAX_KEY).contains(&first.saturating_add(*last)) => {
+                return Err(KeyLayoutError::PublicPartEmpty);
+            }
+            PublicPart::Before(separator) | PublicPart::BeforeFirst(separator) if separator.is_empty() => {
+                return Err(KeyLayoutError::PublicPartEmpty);
+            }
             _ => {}
         }
-        if self.hashed == Hashed::Secret && self.public == PublicPart::None {
+        if matches!(self.hashed, Hashed::Secret | Hashed::DecodedSecret) && self.public == PublicPart::None {
             return Err(KeyLayoutError::NothingBefore);
         }
-        if self.hmac_key.is_some() != (self.scheme == Scheme::HmacSha256) {
-            return Err(KeyLayoutError::HmacKey);
+        self.check_secret()?;
+        if self.cost.is_some_and(|cost| cost.scheme() != scheme) {
+            return Err(KeyLayoutError::Cost(scheme));
         }
-        Ok(())
+        if self.cost.is_some_and(|cost| !cost.is_bearable(self.digest_len())) || self.digest_len() > MAX_DIGEST {
+            return Err(KeyLayoutError::TooCostly);
+        }
+        if self.salt.is_some() && (self.public != PublicPart::None || scheme.is_text() && self.cost.is_none()) {
+            return Err(KeyLayoutError::Salt(scheme));
+        }
+        if self.shared && self.public == PublicPart::None { Err(KeyLayoutError::Shared) } else { Ok(()) }
+    }
+
+    fn check_secret(&self) -> Result<(), KeyLayoutError> {
+        let before = self.before.is_some_and(Before::takes_secret);
+        let needed = self.scheme.is_hmac() || before;
+        // Argon2 takes one, and a salt of all rows may be one.
+        let taken = needed || self.salts_with_secret() || matches!(self.scheme, Scheme::Argon2id | Scheme::HashString);
+        match (&self.secret, needed, taken) {
+            (None, true, _) => Err(KeyLayoutError::SecretNeeded(self.scheme)),
+            (Some(_), _, false) => Err(KeyLayoutError::SecretGiven(self.scheme)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the secret is the salt of all rows.
+    pub(super) fn salts_with_secret(&self) -> bool {
+        let salted = self.scheme.has_salt() || self.cost.is_some();
+        self.secret.is_some() && self.salt.is_none() && salted && !self.before.is_some_and(Before::takes_secret)
+    }
+
+    /// Whether all rows have the same salt, or none has one.
+    pub(crate) fn has_one_salt(&self) -> bool {
+        self.salt.is_some() || self.salts_with_secret()
+    }
+
+    /// Whether the digest of a presented text finds its row.
+    pub(super) fn is_found_by_digest(&self) -> bool {
+        match (self.scheme.is_text(), self.cost) {
+            (true, None) => false,
+            (true, Some(_)) => self.has_one_salt(),
+            (false, _) => !self.scheme.has_salt() || self.has_one_salt(),
+        }
+    }
+
+    /// Bytes of a digest that finds a row.
+    pub(super) fn digest_len(&self) -> usize {
+        self.scheme.algorithm().map_or(self.bytes.unwrap_or(32), Algorithm::len)
+    }
+
+    /// Whether rows hold strings that say how they were made, and no digests.
+    pub(crate) fn holds_text(&self) -> bool {
+        self.scheme.is_text() && !(self.cost.is_some() && self.has_one_salt())
+    }
+
+    /// Whether a digest that finds a row takes a thread of its own.
+    pub(crate) fn digest_is_slow(&self) -> bool {
+        !self.holds_text() && self.cost.is_some_and(|cost| !cost.is_cheap())
+    }
+
+    /// Whether a row has a salt of its own in a column of its own; `apart` says that its costs are named.
+    pub(super) fn has_salts(&self, apart: bool) -> bool {
+        (self.scheme.has_salt() || apart) && !self.has_one_salt()
     }
 
     /// Bytes of what is hashed that stand before the secret, in a key with this public part.
     pub(super) fn before_secret(&self, public: Option<&[u8]>) -> usize {
-        let separator = match &self.public {
-            PublicPart::Before(separator) => separator.len(),
-            _ => 0,
-        };
-        match self.hashed {
-            Hashed::Whole => self.prefix.len() + public.map_or(0, <[u8]>::len) + separator,
-            Hashed::Secret | Hashed::Bytes => 0,
+        let public = public.map_or(0, <[u8]>::len);
+        match (&self.public, self.hashed) {
+            (_, Hashed::Secret | Hashed::DecodedSecret | Hashed::Trimmed(_) | Hashed::Bytes) => 0,
+            (PublicPart::Before(separator) | PublicPart::BeforeFirst(separator), _) => {
+                self.prefix.len() + public + separator.len()
+            }
+            (PublicPart::Last(_), _) => self.prefix.len(),
+            _ => self.prefix.len() + public,
         }
     }
 
-    /// Whether the hash sees enough of the secret: bcrypt sees 72 bytes of all that is hashed.
-    pub(super) fn sees_secret(&self, public: Option<&[u8]>) -> bool {
-        self.scheme != Scheme::Bcrypt || self.before_secret(public) + MIN_SECRET <= BCRYPT_SEES
-    }
-
-    /// Splits a presented text; `None` where it is not a key of this layout.
-    pub(super) fn split<'t>(&self, text: &'t str) -> Option<Split<'t>> {
-        if text.len() > MAX_KEY {
-            return None;
-        }
-        if self.public == PublicPart::Id {
-            let bytes = Zeroizing::new(encoding::fixed::<BINARY_KEY>(text)?);
-            let public = Some(Cow::Owned(bytes[..BINARY_ID].to_vec()));
-            return Some(Split { public, hashed: Zeroizing::new(bytes.to_vec()) });
-        }
-        let behind = text.strip_prefix(&self.prefix)?;
-        let (public, secret) = match &self.public {
-            PublicPart::None | PublicPart::Id => (None, behind),
-            PublicPart::First(count) => {
-                let at = behind.char_indices().nth(*count)?.0;
-                (Some(&behind[..at]), &behind[at..])
-            }
-            PublicPart::Before(separator) => {
-                let (public, secret) = behind.rsplit_once(separator.as_str())?;
-                (Some(public), secret)
-            }
-        };
-        if secret.is_empty() || public.is_some_and(str::is_empty) {
-            return None;
-        }
-        let hashed = if self.hashed == Hashed::Secret { secret } else { text };
-        Some(Split {
-            public: public.map(|public| Cow::Borrowed(public.as_bytes())),
-            hashed: Zeroizing::new(hashed.as_bytes().to_vec()),
-        })
+    /// Whether a hash that sees 72 bytes sees enough of the secret.
+    pub(super) fn shows_secret(&self, public: Option<&[u8]>) -> bool {
+        self.before.is_some_and(Before::is_digest) || self.before_secret(public) + MIN_SECRET <= BCRYPT_SEES
     }
 }
 
@@ -160,74 +263,57 @@ impl KeyLayout {
 mod tests {
     use super::*;
 
-    fn layout(scheme: Scheme, prefix: &str, public: PublicPart, hashed: Hashed) -> KeyLayout {
-        KeyLayout { scheme, prefix: prefix.to_owned(), public, hashed, hmac_key: None }
-    }
-
-    fn split(layout: &KeyLayout, text: &str) -> Option<(String, String)> {
-        let split = layout.split(text)?;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Some((split.public.map_or_else(|| "-".to_owned(), |public| text(&public)), text(&split.hashed)))
-    }
-
-    fn pair(public: &str, hashed: &str) -> Option<(String, String)> {
-        Some((public.to_owned(), hashed.to_owned()))
-    }
-
-    #[test]
-    fn keys_are_taken_apart_as_the_rule_says() {
-        let plain = layout(Scheme::Sha256, "sk_", PublicPart::None, Hashed::Whole);
-        assert_eq!(split(&plain, "sk_abc"), pair("-", "sk_abc"));
-        assert_eq!((split(&plain, "sk_"), split(&plain, "pk_abc")), (None, None));
-        let first = layout(Scheme::Bcrypt, "sk_", PublicPart::First(4), Hashed::Whole);
-        assert_eq!(split(&first, "sk_abcdefg"), pair("abcd", "sk_abcdefg"));
-        assert_eq!((split(&first, "sk_abcd"), split(&first, "sk_ab")), (None, None), "nothing is left to be secret");
-        let dotted = layout(Scheme::Bcrypt, "", PublicPart::Before(".".to_owned()), Hashed::Secret);
-        assert_eq!(split(&dotted, "a.b.c"), pair("a.b", "c"));
-        assert_eq!((split(&dotted, ".c"), split(&dotted, "a."), split(&dotted, "ac")), (None, None, None));
-        assert_eq!(split(&first, &format!("sk_{}", "é".repeat(5))), pair("éééé", &format!("sk_{}", "é".repeat(5))));
-        assert_eq!(split(&plain, &format!("sk_{}", "a".repeat(MAX_KEY))), None, "longer than any key");
+    fn with(scheme: Scheme, change: impl FnOnce(&mut KeyLayout)) -> KeyLayout {
+        let mut layout = KeyLayout::new(scheme);
+        change(&mut layout);
+        layout
     }
 
     #[test]
     fn bcrypt_has_to_see_enough_of_the_secret() {
-        let whole = layout(Scheme::Bcrypt, "sk_live_", PublicPart::Before("_".to_owned()), Hashed::Whole);
-        let sees = |layout: &KeyLayout, public: usize| layout.sees_secret(Some(&vec![b'a'; public]));
+        let whole = with(Scheme::Bcrypt, |layout| {
+            layout.prefix = "sk_live_".to_owned();
+            layout.public = PublicPart::Before("_".to_owned());
+        });
+        let sees = |layout: &KeyLayout, public: usize| layout.shows_secret(Some(&vec![b'a'; public]));
         assert_eq!([47, 48, 63, 64].map(|public| sees(&whole, public)), [true, false, false, false]);
-        let secret = KeyLayout { hashed: Hashed::Secret, ..whole.clone() };
-        assert!(sees(&secret, 64), "what stands before is not hashed");
-        assert!(sees(&KeyLayout { scheme: Scheme::Argon2id, ..whole }, 64), "others see all");
+        assert!(sees(&KeyLayout { hashed: Hashed::Secret, ..whole.clone() }, 64), "what stands before is not hashed");
+        assert!(sees(&KeyLayout { before: Some(Before::Sha256Hex), ..whole }, 64), "a digest is of all");
     }
 
     #[test]
-    fn a_binary_key_is_its_bytes_however_they_are_written() {
-        let binary = layout(Scheme::Sha256IdKeySalt, "", PublicPart::Id, Hashed::Bytes);
-        let bytes: Vec<u8> = (16..48).collect();
-        for text in [
-            "101112131415161718191a1b1c1d1e1f202122232425262728292a2b2c2d2e2f",
-            "EBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqKywtLi8=",
-            "EBESExQVFhcYGRobHB0eHyAhIiMkJSYnKCkqKywtLi8",
-        ] {
-            let split = binary.split(text).expect("a key");
-            assert_eq!((&*split.public.expect("an id"), &split.hashed[..]), (&bytes[..16], &bytes[..]), "{text}");
-        }
-        assert!(binary.split("101112131415161718191a1b1c1d1e1f").is_none());
+    fn layouts_that_contradict_themselves_are_refused() {
+        let refused = |scheme, change: fn(&mut KeyLayout)| with(scheme, change).check();
+        assert_eq!(refused(Scheme::Sha256, |_| {}), Ok(()));
+        assert_eq!(refused(Scheme::Bcrypt, |_| {}), Err(KeyLayoutError::PublicPartNeeded(Scheme::Bcrypt)));
+        assert_eq!(refused(Scheme::HmacSha512, |_| {}), Err(KeyLayoutError::SecretNeeded(Scheme::HmacSha512)));
+        assert_eq!(
+            refused(Scheme::Sha256, |layout| layout.secret = Some("x".to_owned())),
+            Err(KeyLayoutError::SecretGiven(Scheme::Sha256))
+        );
+        assert_eq!(refused(Scheme::Sha256KeySalt, |layout| layout.secret = Some("x".to_owned())), Ok(()));
+        assert_eq!(refused(Scheme::Sha256KeySalt, |layout| layout.salt = Some("x".to_owned())), Ok(()));
+        assert_eq!(refused(Scheme::Sha256, |layout| layout.before = Some(Before::Sha512Hex)), Ok(()));
+        assert_eq!(
+            refused(Scheme::Scrypt, |layout| {
+                layout.cost = "N=2,r=1,p=1".parse().ok();
+                layout.secret = Some("x".to_owned());
+            }),
+            Ok(())
+        );
+        assert_eq!(
+            refused(Scheme::Bcrypt, |layout| layout.cost = "N=2,r=1,p=1".parse().ok()),
+            Err(KeyLayoutError::PublicPartNeeded(Scheme::Bcrypt))
+        );
+        assert_eq!(refused(Scheme::Sha256, |layout| layout.shared = true), Err(KeyLayoutError::Shared));
     }
 
+    /// What stores of older versions hold.
     #[test]
-    fn what_does_not_go_together_is_refused() {
-        let before = || PublicPart::Before("_".to_owned());
-        for (scheme, public, hashed, error) in [
-            (Scheme::Bcrypt, PublicPart::None, Hashed::Whole, Some(KeyLayoutError::PublicPartNeeded(Scheme::Bcrypt))),
-            (Scheme::Bcrypt, before(), Hashed::Secret, None),
-            (Scheme::Sha256, PublicPart::None, Hashed::Whole, None),
-            (Scheme::Sha256, PublicPart::None, Hashed::Secret, Some(KeyLayoutError::NothingBefore)),
-            (Scheme::Sha256, PublicPart::First(0), Hashed::Whole, Some(KeyLayoutError::PublicPartEmpty)),
-            (Scheme::Sha256IdKeySalt, before(), Hashed::Whole, Some(KeyLayoutError::PublicPartGiven)),
-            (Scheme::Sha256IdKeySalt, PublicPart::Id, Hashed::Bytes, None),
-            (Scheme::HmacSha256, PublicPart::None, Hashed::Whole, Some(KeyLayoutError::HmacKey)),
-        ] {
-            assert_eq!(layout(scheme, "", public, hashed).check().err(), error, "{scheme}");
-        }
+    fn a_stored_layout_stays_as_it_was_written() {
+        let text = r#"{"scheme":"hmac-sha256","prefix":"sk_","public":{"first":8},"hashed":"whole","hmac_key":"old"}"#;
+        let layout: KeyLayout = serde_json::from_str(text).expect("a layout");
+        assert_eq!(layout.secret.as_deref(), Some("old"));
+        assert_eq!(serde_json::to_string(&layout).expect("JSON"), text);
     }
 }

@@ -1,30 +1,48 @@
 //! Imported keys: issued by another system, with only their hashes known. Files of rows are read, presented keys are recognized
 //! and checked as they were hashed. `docs/IMPORT.md` specifies every byte.
 
+mod before;
 mod candidate;
+mod columns;
 mod encoding;
-mod hmac_key;
 mod in_memory;
 mod key;
 mod key_layout;
 mod line_ends;
+mod old_secret;
+mod packed;
 mod raw_row;
 mod reader;
+mod reading;
 mod record;
 mod row_error;
+mod row_time;
 mod scheme;
 mod set;
+mod slow_text;
+mod split;
+mod system;
+mod table;
+mod trial;
 
 pub(crate) use self::{
+    before::Before,
     candidate::{Candidate, CheckError},
+    columns::Columns,
     encoding::SaltEncoding,
-    hmac_key::{HmacKey, HmacKeyError},
     in_memory::ImportedKeys,
     key::Key,
-    key_layout::{Hashed, KeyLayout, KeyLayoutError, PublicPart},
+    key_layout::{Hashed, KeyLayout, KeyLayoutError, PublicPart, Written},
+    old_secret::{Derived, OldSecret, OldSecretError, reads_as_hexadecimal},
     reader::{Format, Reader},
-    record::Record,
+    reading::{Apps, Reading, ScopesForm, app_of},
+    record::{Record, RowState},
     row_error::{RowError, RowErrorKind},
-    scheme::{Check, Scheme},
+    row_time::Zone,
+    scheme::{Check, Cost, Scheme},
     set::{ImportedRow, Set},
+    slow_text::SlowText,
+    system::{SYSTEMS, System},
+    table::Table,
+    trial::{Trial, Tried},
 };

@@ -5,23 +5,52 @@ use std::collections::BTreeMap;
 use csv::StringRecord;
 use serde_json::Value;
 
-use super::row_error::RowErrorKind;
+use super::{
+    columns::{Column, Columns},
+    row_error::RowErrorKind,
+};
 use crate::json::{self, Unique};
 
-/// The fields that a row may have.
-pub(super) const FIELDS: [&str; 9] =
-    ["app_id", "hash", "salt", "public", "name", "issued_at", "expires_at", "scopes", "meta"];
+/// The fields that a row may have. The texts come first.
+pub(super) const FIELDS: [&str; 13] = [
+    "app_id",
+    "hash",
+    "salt",
+    "public",
+    "name",
+    "issued_at",
+    "expires_at",
+    "key",
+    "revoked",
+    "disabled",
+    "enabled",
+    "scopes",
+    "meta",
+];
+const TEXTS: usize = 11;
+const META: usize = 12;
+/// Fields that hold times, which may have fractions.
+const TIMES: [usize; 2] = [5, 6];
 
 /// One row.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct RawRow {
-    texts: [Option<String>; 7],
-    pub(super) scopes: Vec<String>,
+    texts: [Option<String>; TEXTS],
+    /// The old id that the app id is made of.
+    pub(super) app: Option<String>,
+    pub(super) scopes: Scopes,
     pub(super) meta: BTreeMap<String, String>,
 }
 
-const SCOPES: usize = 7;
-const META: usize = 8;
+/// Scopes as they stand in a row.
+#[derive(Debug, Default, PartialEq)]
+pub(super) enum Scopes {
+    #[default]
+    None,
+    List(Vec<String>),
+    /// A text whose form is to be found out.
+    Text(String),
+}
 
 impl RawRow {
     /// A text field, unless it is empty.
@@ -35,45 +64,82 @@ impl RawRow {
         self.text(name).ok_or(RowErrorKind::Missing(name))
     }
 
-    pub(super) fn from_json(bytes: &[u8]) -> Result<Self, RowErrorKind> {
+    /// Puts another text into a field.
+    pub(super) fn put(&mut self, name: &'static str, text: Option<String>) {
+        let at = FIELDS.iter().position(|field| *field == name);
+        if let Some(field) = at.and_then(|at| self.texts.get_mut(at)) {
+            *field = text;
+        }
+    }
+
+    pub(super) fn from_json(bytes: &[u8], columns: &Columns) -> Result<Self, RowErrorKind> {
         let Ok(Unique(Value::Object(object))) = serde_json::from_slice(bytes) else { return Err(RowErrorKind::Json) };
         let mut line = RawRow::default();
         for (name, value) in object {
-            let at = FIELDS.iter().position(|field| *field == name).ok_or(RowErrorKind::Field)?;
+            let at = match columns.find(&name).ok_or(RowErrorKind::Field)? {
+                Column::Field(at) => at,
+                Column::Ignored => continue,
+                Column::App => {
+                    line.app = match value {
+                        Value::Null => None,
+                        Value::String(text) => Some(text),
+                        Value::Number(number) => Some(number.to_string()),
+                        _ => return Err(RowErrorKind::App),
+                    };
+                    continue;
+                }
+            };
             let wrong = || RowErrorKind::Type(FIELDS[at]);
             match (at, value) {
                 (_, Value::Null) => {}
-                (SCOPES, Value::String(text)) => line.scopes = words(&text),
-                (SCOPES, value) => line.scopes = serde_json::from_value(value).map_err(|_| wrong())?,
                 (META, value) => line.meta = serde_json::from_value(value).map_err(|_| wrong())?,
-                (_, Value::String(text)) => line.texts[at] = Some(text),
-                (_, Value::Number(number)) => line.texts[at] = Some(number.to_string()),
+                (at, Value::String(text)) if at < TEXTS => line.set(at, text)?,
+                // A number that is no integer has more than one text, and finds nothing.
+                (at, Value::Number(number)) if at < TEXTS && (number.as_i64().is_some() || TIMES.contains(&at)) => {
+                    line.set(at, number.to_string())?;
+                }
+                (8..TEXTS, Value::Bool(is)) => line.set(at, is.to_string())?,
+                (TEXTS, Value::String(text)) => line.scopes = Scopes::Text(text),
+                (TEXTS, value) => line.scopes = Scopes::List(serde_json::from_value(value).map_err(|_| wrong())?),
                 _ => return Err(wrong()),
             }
         }
         Ok(line)
     }
 
-    /// `columns` are the fields of the header, as indices of `FIELDS`.
-    pub(super) fn from_csv(record: &StringRecord, columns: &[usize]) -> Result<Self, RowErrorKind> {
+    /// Two columns that are one field are refused, unless one is empty.
+    fn set(&mut self, at: usize, text: String) -> Result<(), RowErrorKind> {
+        match self.texts.get_mut(at) {
+            // Of several columns that a key may have ended by, one is enough.
+            Some(Some(_)) if (8..TEXTS).contains(&at) => Ok(()),
+            Some(Some(before)) if !before.is_empty() && !text.is_empty() => Err(RowErrorKind::Twice(FIELDS[at])),
+            Some(_) if text.is_empty() => Ok(()),
+            Some(field) => {
+                *field = Some(text);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// `columns` are the columns of the header, in their order.
+    pub(super) fn from_csv(record: &StringRecord, columns: &[Column]) -> Result<Self, RowErrorKind> {
         let mut line = RawRow::default();
-        for (at, text) in columns.iter().zip(record) {
-            match *at {
+        for (column, text) in columns.iter().zip(record) {
+            match *column {
                 _ if text.is_empty() => {}
-                SCOPES => line.scopes = words(text),
-                META => {
+                Column::Ignored => {}
+                Column::App => line.app = Some(text.to_owned()),
+                Column::Field(TEXTS) => line.scopes = Scopes::Text(text.to_owned()),
+                Column::Field(META) => {
                     let mut meta = serde_json::Deserializer::from_str(text);
                     line.meta = json::texts(&mut meta)
                         .and_then(|read| meta.end().map(|()| read))
                         .map_err(|_| RowErrorKind::Type("meta"))?;
                 }
-                at => line.texts[at] = Some(text.to_owned()),
+                Column::Field(at) => line.set(at, text.to_owned())?,
             }
         }
         Ok(line)
     }
-}
-
-fn words(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_owned).collect()
 }

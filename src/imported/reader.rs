@@ -3,13 +3,12 @@
 use std::io::{self, BufRead, Read};
 
 use csv::{ErrorKind, StringRecord};
-use jiff::Timestamp;
 
 use super::{
-    encoding::SaltEncoding,
-    key_layout::KeyLayout,
+    Columns, Reading,
+    columns::Column,
     line_ends::LineFeeds,
-    raw_row::{FIELDS, RawRow},
+    raw_row::RawRow,
     record::Record,
     row_error::{RowError, RowErrorKind},
 };
@@ -29,41 +28,50 @@ pub(crate) enum Format {
 /// Reads one row at a time.
 pub(crate) struct Reader<'a> {
     lines: Lines<'a>,
-    layout: &'a KeyLayout,
-    salts: SaltEncoding,
-    now: Timestamp,
+    reading: Reading<'a>,
+    /// Hashes that are written as keys often are.
+    like_keys: u64,
+    memory_kib: u32,
 }
 
 enum Lines<'a> {
     Jsonl { input: Box<dyn BufRead + 'a>, bytes: u64, line: u64, buffer: Vec<u8> },
-    Csv { input: Box<csv::Reader<LineFeeds<Box<dyn BufRead + 'a>>>>, columns: Vec<usize>, record: StringRecord },
+    Csv { input: Box<csv::Reader<LineFeeds<Box<dyn BufRead + 'a>>>>, columns: Vec<Column>, record: StringRecord },
 }
 
 impl<'a> Reader<'a> {
     /// Refuses a CSV header with unknown fields.
-    pub(crate) fn new(
-        input: Box<dyn BufRead + 'a>,
-        format: Format,
-        layout: &'a KeyLayout,
-        salts: SaltEncoding,
-        now: Timestamp,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(input: Box<dyn BufRead + 'a>, format: Format, reading: Reading<'a>) -> io::Result<Self> {
         let lines = match format {
             Format::Jsonl => Lines::Jsonl { input, bytes: 0, line: 0, buffer: Vec::new() },
             Format::Csv => {
                 let mut input = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(LineFeeds::new(input));
-                let columns = columns(input.headers().map_err(io::Error::from)?)?;
+                let columns = columns(input.headers().map_err(io::Error::from)?, &reading.columns)?;
                 Lines::Csv { input: Box::new(input), columns, record: StringRecord::new() }
             }
         };
-        Ok(Reader { lines, layout, salts, now })
+        Ok(Reader { lines, reading, like_keys: 0, memory_kib: 0 })
     }
 
     /// The next row, or why it cannot be imported; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Result<Record, RowError>>> {
-        let Some((line, fields)) = self.lines.next()? else { return Ok(None) };
-        let read = fields.and_then(|fields| Record::read(line, fields, self.layout, self.salts, self.now));
+        let Some((line, fields)) = self.lines.next(&self.reading.columns)? else { return Ok(None) };
+        let read = fields.and_then(|fields| Record::read(line, fields, &self.reading));
+        if let Ok(record) = &read {
+            self.like_keys += u64::from(record.written_like_a_key);
+            self.memory_kib = self.memory_kib.max(record.memory_kib);
+        }
         Ok(Some(read.map_err(|kind| RowError { line, kind })))
+    }
+
+    /// The most memory that a check of one of the rows takes, in KiB.
+    pub(crate) fn memory_kib(&self) -> u32 {
+        self.memory_kib
+    }
+
+    /// Rows whose hashes are written as keys often are: they may be keys in plaintext.
+    pub(crate) fn like_keys(&self) -> u64 {
+        self.like_keys
     }
 
     /// Bytes read so far.
@@ -76,7 +84,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Lines<'_> {
-    fn next(&mut self) -> io::Result<Option<(u64, Result<RawRow, RowErrorKind>)>> {
+    fn next(&mut self, named: &Columns) -> io::Result<Option<(u64, Result<RawRow, RowErrorKind>)>> {
         match self {
             Lines::Jsonl { input, bytes, line, buffer } => loop {
                 *line += 1;
@@ -94,7 +102,7 @@ impl Lines<'_> {
                     return Ok(Some((*line, Err(RowErrorKind::TooLong(MAX_LINE)))));
                 }
                 if !buffer.trim_ascii().is_empty() {
-                    return Ok(Some((*line, RawRow::from_json(buffer.trim_ascii()))));
+                    return Ok(Some((*line, RawRow::from_json(buffer.trim_ascii(), named))));
                 }
             },
             Lines::Csv { input, columns, record } => {
@@ -118,15 +126,16 @@ impl Lines<'_> {
     }
 }
 
-fn columns(header: &StringRecord) -> io::Result<Vec<usize>> {
+fn columns(header: &StringRecord, named: &Columns) -> io::Result<Vec<Column>> {
     let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut columns = Vec::new();
     for (column, name) in header.iter().enumerate() {
         // The error does not quote the name: without a header it is a value of the first row.
-        let at = FIELDS.iter().position(|field| *field == name);
+        let at = named.find(name);
         let at =
             at.ok_or_else(|| wrong(format!("column {} of the CSV header: {}", column + 1, RowErrorKind::Field)))?;
-        if columns.contains(&at) {
+        // Of a known system two columns may say the same, and one of them is empty.
+        if at != Column::Ignored && columns.contains(&at) && named.system.is_none() {
             return Err(wrong(format!("column {} of the CSV header is a second `{name}`", column + 1)));
         }
         columns.push(at);
@@ -137,19 +146,25 @@ fn columns(header: &StringRecord) -> io::Result<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imported::{Hashed, PublicPart, Scheme, scheme::Check};
+    use crate::imported::{KeyLayout, PublicPart, SaltEncoding, Scheme, Set, scheme::Check};
+    use jiff::Timestamp;
 
     const APP: &str = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
     const DIGEST: &str = "2c310d412efe7019f41a361db90a53749cd96831ec08a386c4d6051f6a8a40b4";
 
     fn layout(scheme: Scheme, public: PublicPart) -> KeyLayout {
-        KeyLayout { scheme, prefix: "sk_".to_owned(), public, hashed: Hashed::Whole, hmac_key: None }
+        KeyLayout { prefix: "sk_".to_owned(), public, ..KeyLayout::new(scheme) }
+    }
+
+    fn set(layout: &KeyLayout) -> Set {
+        Set::new(1, "live".parse().expect("a realm"), layout.clone(), [0; 16], None)
     }
 
     fn read(text: &str, format: Format, layout: &KeyLayout) -> Vec<Result<Record, RowError>> {
         let now = Timestamp::from_second(1_795_000_000).expect("a time");
-        let input = Box::new(text.as_bytes());
-        let mut reader = Reader::new(input, format, layout, SaltEncoding::Hex, now).expect("a reader");
+        let set = set(layout);
+        let reading = Reading { salts: SaltEncoding::Hex, ..Reading::new(&set, now) };
+        let mut reader = Reader::new(Box::new(text.as_bytes()), format, reading).expect("a reader");
         let rows = std::iter::from_fn(|| reader.next().expect("read")).collect();
         assert_eq!(reader.bytes(), text.len() as u64);
         rows
@@ -199,7 +214,12 @@ mod tests {
             ("[]".to_owned(), "json"),
             ("\u{0}".to_owned(), "json"),
             ("x".repeat(MAX_LINE + 1), "too_long"),
-            (with(",\"key\":\"k\""), "field"),
+            (with(",\"owner\":\"k\""), "field"),
+            (with(",\"key\":\"k\""), "key_surplus"),
+            (format!("{{\"app_id\":\"{APP}\",\"hash\":\"sk_live_1\"}}"), "plaintext"),
+            (with(",\"revoked\":\"perhaps\""), "state"),
+            (with(",\"expires_at\":\"2100-01-01 00:00:00\""), "zone"),
+            (with(",\"scopes\":\"a,b\""), "scopes_form"),
             (format!("{{\"hash\":\"{DIGEST}\"}}"), "missing"),
             (format!("{{\"app_id\":\"{APP}\"}}"), "missing"),
             (format!("{{\"app_id\":\"7\",\"hash\":\"{DIGEST}\"}}"), "app_id"),
@@ -211,6 +231,7 @@ mod tests {
             (with(&format!(",\"meta\":{{\"k\":\"{}\"}}", "v".repeat(240))), "claims"),
             (with(",\"expires_at\":\"tomorrow\""), "time"),
             (with(",\"expires_at\":99999999999"), "time"),
+            (with(",\"expires_at\":9999999999999"), "time"),
             (with(",\"expires_at\":1795000000"), "expired"),
             (with(",\"issued_at\":1795000001"), "time"),
             (with(",\"public\":\"p\""), "public_surplus"),
@@ -224,6 +245,10 @@ mod tests {
             (",\"public\":\"4f9a1c20\"", "missing"),
             (",\"salt\":\"00\"", "missing"),
             (",\"public\":\"4f9a1c2\",\"salt\":\"00\"", "public"),
+            (",\"public\":\"4f9a1c  \",\"salt\":\"00\"", "public_blank"),
+            (",\"public\":\"sk_4f9a1\",\"salt\":\"00\"", "public_prefixed"),
+            (",\"public\":1.5,\"salt\":\"00\"", "type"),
+            (",\"public\":123456789012345678901,\"salt\":\"00\"", "type"),
             (",\"public\":\"4f9a1c20\",\"salt\":\"0\"", "salt"),
         ] {
             assert_eq!(reason(&with(more), &salted), code, "{more}");
@@ -253,7 +278,8 @@ mod tests {
         let plain = layout(Scheme::Sha256, PublicPart::None);
         let now = Timestamp::from_second(0).expect("a time");
         for header in ["app_id,hash,password\n", "app_id,hash,hash\n"] {
-            let made = Reader::new(Box::new(header.as_bytes()), Format::Csv, &plain, SaltEncoding::Hex, now);
+            let set = set(&plain);
+            let made = Reader::new(Box::new(header.as_bytes()), Format::Csv, Reading::new(&set, now));
             assert_eq!(made.err().map(|error| error.kind()), Some(io::ErrorKind::InvalidData), "{header}");
         }
         let rows = read(&format!("app_id,hash\n{APP}\n{APP},{DIGEST}\n"), Format::Csv, &plain);

@@ -3,13 +3,17 @@
 use bulla::{ApiKey, ApiKeyId, claims::Claims};
 use jiff::Timestamp;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::{
-    encoding::{SaltEncoding, fixed},
-    key_layout::{BINARY_ID, KeyLayout, MAX_KEY, PublicPart},
+    KeyLayout, PublicPart, Reading,
+    encoding::{self, fixed},
+    key_layout::{BINARY_ID, MAX_KEY},
     raw_row::RawRow,
     row_error::RowErrorKind,
-    scheme::Check,
+    row_time::{self, TimeError},
+    scheme::{Check, HashString},
+    set::found_by,
 };
 use crate::text;
 
@@ -30,66 +34,144 @@ pub(crate) struct Record {
     pub(crate) expires_at: Option<Timestamp>,
     /// Scopes and metadata, within what a sealed key can hold: it may be replaced by one.
     pub(crate) claims: Claims,
+    pub(crate) state: RowState,
+    /// Whether the hash is written as keys often are: in base64url without padding.
+    pub(super) written_like_a_key: bool,
+    /// KiB of memory that a check takes.
+    pub(super) memory_kib: u32,
+}
+
+/// Whether the old system still accepted the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowState {
+    Active,
+    Revoked,
+    Disabled,
 }
 
 impl Record {
-    pub(super) fn read(
-        line: u64,
-        fields: RawRow,
-        layout: &KeyLayout,
-        salts: SaltEncoding,
-        now: Timestamp,
-    ) -> Result<Self, RowErrorKind> {
-        let app_id = fields.needed("app_id")?.parse().map_err(|_| RowErrorKind::AppId)?;
-        let hash = fields.needed("hash")?;
-        let salt = salt(layout, fields.text("salt"), salts)?;
-        let public = public(layout, fields.text("public"))?;
-        let check = layout.scheme.check(hash, salt)?;
-        if !layout.sees_secret(public.as_deref()) {
+    pub(super) fn read(line: u64, mut row: RawRow, reading: &Reading<'_>) -> Result<Self, RowErrorKind> {
+        if let Some(system) = reading.columns.system {
+            (system.read)(&mut row)?;
+        }
+        let layout = &reading.set.layout;
+        let (app_id, old_app) = reading.app(&row)?;
+        let public = public(layout, row.text("public"))?;
+        let written_like_a_key = row.text("hash").is_some_and(|hash| {
+            !reading.plain && hash.len() == 43 && hash.contains(['-', '_']) && !layout.scheme.is_text()
+        });
+        let check = if reading.plain { hashed_here(&mut row, reading)? } else { check(&row, reading)? };
+        let (sees_all, memory_kib) = match &check {
+            Check::Text(text) => {
+                let hash = HashString::parse(layout.scheme, text)?;
+                (hash.sees_all(), hash.memory_kib())
+            }
+            Check::Fast { .. } => (true, 0),
+        };
+        if !sees_all && !layout.shows_secret(public.as_deref()) {
             return Err(RowErrorKind::BcryptReach(layout.before_secret(public.as_deref())));
         }
-        let name = fields.text("name").map(str::to_owned);
+        let name = row.text("name").map(str::to_owned);
         if name.as_deref().is_some_and(|name| name.chars().count() > MAX_NAME || text::check(name).is_err()) {
             return Err(RowErrorKind::Name);
         }
-        if fields
-            .scopes
-            .iter()
-            .chain(fields.meta.keys())
-            .chain(fields.meta.values())
-            .any(|one| text::check(one).is_err())
-        {
+        let state = state(&row, reading)?;
+        let (issued_at, expires_at) = (time(&row, "issued_at", reading)?, time(&row, "expires_at", reading)?);
+        let (scopes, mut meta) = (reading.scopes(std::mem::take(&mut row.scopes))?, row.meta);
+        if let Some((column, old)) = old_app {
+            meta.entry(column).or_insert(old);
+        }
+        if scopes.iter().chain(meta.keys()).chain(meta.values()).any(|one| text::check(one).is_err()) {
             return Err(RowErrorKind::Note);
         }
-        let (issued_at, expires_at) = (time(&fields, "issued_at")?, time(&fields, "expires_at")?);
-        if issued_at.is_some_and(|at| at > now) {
+        if issued_at.is_some_and(|at| at > reading.now) {
             return Err(RowErrorKind::Time("issued_at"));
         }
-        if expires_at.is_some_and(|at| at <= now) {
+        if expires_at.is_some_and(|at| at <= reading.now) {
             return Err(RowErrorKind::Expired);
         }
-        let claims = Claims::new().with_scopes(fields.scopes).with_meta(fields.meta);
+        let claims = Claims::new().with_scopes(scopes).with_meta(meta);
         claims.to_cbor().map_err(RowErrorKind::Claims)?;
-        Ok(Record { line, public, check, app_id, name, issued_at, expires_at, claims })
+        Ok(Record {
+            line,
+            public,
+            check,
+            app_id,
+            name,
+            issued_at,
+            expires_at,
+            claims,
+            state,
+            written_like_a_key,
+            memory_kib,
+        })
     }
 
     /// What finds it: the public part, or the digest.
     pub(crate) fn found_by(&self) -> &[u8] {
-        match (&self.public, &self.check) {
-            (Some(public), _) => public,
-            (None, Check::Fast { digest, .. }) => digest,
-            (None, Check::Slow(_)) => &[],
+        found_by(self.public.as_deref(), &self.check)
+    }
+}
+
+fn check(row: &RawRow, reading: &Reading<'_>) -> Result<Check, RowErrorKind> {
+    let layout = &reading.set.layout;
+    if row.text("key").is_some() {
+        return Err(RowErrorKind::KeySurplus);
+    }
+    let hash = row.needed("hash")?;
+    let is_key = |begin: &str| begin.len() >= 3 && hash.starts_with(begin);
+    if is_key(&layout.prefix) || row.text("public").is_some_and(is_key) || ApiKey::is_within(hash) {
+        return Err(RowErrorKind::Plaintext);
+    }
+    let salt = salt(layout, row.text("salt"), reading)?;
+    if !layout.scheme.is_text() {
+        return Ok(Check::Fast { digest: layout.scheme.read_digest(hash)?, salt: salt.into() });
+    }
+    match reading.cost.or(layout.cost) {
+        None => {
+            HashString::parse(layout.scheme, hash)?;
+            Ok(Check::Text(hash.trim().into()))
+        }
+        Some(cost) => {
+            let bytes = encoding::either(hash.trim()).ok_or(RowErrorKind::HashString(None))?;
+            if layout.has_one_salt() {
+                let len = layout.digest_len();
+                return match bytes.len() == len {
+                    true => Ok(Check::Fast { digest: bytes.into(), salt: [].into() }),
+                    false => Err(RowErrorKind::Digest(len, None)),
+                };
+            }
+            Ok(Check::Text(cost.text(&bytes, &salt)?.into()))
         }
     }
 }
 
-fn salt(layout: &KeyLayout, text: Option<&str>, encoding: SaltEncoding) -> Result<Vec<u8>, RowErrorKind> {
-    match (layout.scheme.has_salt(), text) {
+/// The hash of a key that the row holds in plaintext. The key itself goes nowhere.
+fn hashed_here(row: &mut RawRow, reading: &Reading<'_>) -> Result<Check, RowErrorKind> {
+    if row.text("hash").is_some() || row.text("salt").is_some() {
+        return Err(RowErrorKind::HashSurplus);
+    }
+    let key = Zeroizing::new(row.needed("key")?.to_owned());
+    row.put("key", None);
+    if key.len() > MAX_KEY {
+        return Err(RowErrorKind::KeyTooLong);
+    }
+    if ApiKey::is_within(&key) {
+        return Err(RowErrorKind::PublicSealed);
+    }
+    let split = reading.set.layout.split(&key).ok_or(RowErrorKind::KeyForm)?;
+    let prepared = reading.set.prepared(split.hashed.bytes()).ok_or(RowErrorKind::KeyForm)?;
+    let digest = reading.set.digest(&prepared, &[], reading.set.layout.digest_len()).ok_or(RowErrorKind::KeyForm)?;
+    Ok(Check::Fast { digest: (*digest).into(), salt: [].into() })
+}
+
+fn salt(layout: &KeyLayout, text: Option<&str>, reading: &Reading<'_>) -> Result<Vec<u8>, RowErrorKind> {
+    match (layout.has_salts(reading.cost.is_some()), text) {
         (false, None) => Ok(Vec::new()),
         (false, Some(_)) => Err(RowErrorKind::SaltSurplus),
         (true, None) => Err(RowErrorKind::Missing("salt")),
         (true, Some(text)) => {
-            let salt = encoding.decode(text).filter(|salt| (1..=MAX_SALT).contains(&salt.len()));
+            let salt = reading.salts.decode(text).filter(|salt| (1..=MAX_SALT).contains(&salt.len()));
             salt.ok_or(RowErrorKind::Salt)
         }
     }
@@ -109,8 +191,16 @@ fn public(layout: &KeyLayout, text: Option<&str>) -> Result<Option<Box<[u8]>>, R
             if sealed(text) || sealed(&format!("{}{text}", layout.prefix)) {
                 return Err(RowErrorKind::PublicSealed);
             }
+            if text.trim() != text {
+                return Err(RowErrorKind::PublicBlank);
+            }
+            if layout.prefix.len() >= 2 && text.starts_with(&layout.prefix) {
+                return Err(RowErrorKind::PublicPrefixed);
+            }
             let fits = match of {
-                PublicPart::First(count) => text.chars().count() == *count,
+                PublicPart::First(count) | PublicPart::Last(count) => text.chars().count() == *count,
+                PublicPart::Ends(first, last) => text.chars().count() == first + last,
+                PublicPart::BeforeFirst(separator) => text.len() < MAX_KEY && !text.contains(separator),
                 _ => text.len() < MAX_KEY,
             };
             if fits { Ok(Some(text.as_bytes().into())) } else { Err(RowErrorKind::Public) }
@@ -118,10 +208,33 @@ fn public(layout: &KeyLayout, text: Option<&str>) -> Result<Option<Box<[u8]>>, R
     }
 }
 
-fn time(fields: &RawRow, name: &'static str) -> Result<Option<Timestamp>, RowErrorKind> {
-    let Some(text) = fields.text(name) else { return Ok(None) };
-    let seconds = text.parse::<i64>().ok().map(|seconds| Timestamp::from_second(seconds).ok());
-    let at = seconds.unwrap_or_else(|| text.parse().ok()).ok_or(RowErrorKind::Time(name))?;
+/// The state that a row says: a boolean, or the time since when it is so.
+fn state(row: &RawRow, reading: &Reading<'_>) -> Result<RowState, RowErrorKind> {
+    let is = |name: &'static str| -> Result<Option<bool>, RowErrorKind> {
+        let Some(text) = row.text(name) else { return Ok(None) };
+        match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "t" | "1" | "yes" | "y" => Ok(Some(true)),
+            "false" | "f" | "0" | "no" | "n" => Ok(Some(false)),
+            _ => time(row, name, reading)
+                .and_then(|at| {
+                    if at.is_some_and(|at| at > reading.now) { Err(RowErrorKind::Time(name)) } else { Ok(Some(true)) }
+                })
+                .map_err(|_| RowErrorKind::State(name)),
+        }
+    };
+    Ok(match (is("revoked")?, is("disabled")?, is("enabled")?) {
+        (Some(true), _, _) => RowState::Revoked,
+        (_, Some(true), _) | (_, _, Some(false)) => RowState::Disabled,
+        _ => RowState::Active,
+    })
+}
+
+fn time(row: &RawRow, name: &'static str, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowErrorKind> {
+    let Some(text) = row.text(name) else { return Ok(None) };
+    let at = row_time::read(text, reading.zone.as_ref()).map_err(|error| match error {
+        TimeError::NoZone => RowErrorKind::Zone(name),
+        TimeError::Unreadable => RowErrorKind::Time(name),
+    })?;
     // Times inside keys are unsigned seconds of 32 bits.
     if u32::try_from(at.as_second()).is_ok() { Ok(Some(at)) } else { Err(RowErrorKind::Time(name)) }
 }

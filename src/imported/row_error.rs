@@ -1,5 +1,7 @@
 //! Errors of rows. No error quotes a value: a key may stand in the wrong column.
 
+use super::key_layout::MAX_KEY;
+
 /// A row was not imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RowError {
@@ -17,47 +19,87 @@ pub(crate) enum RowErrorKind {
     Csv,
     #[error("the line is longer than {0} bytes")]
     TooLong(usize),
-    #[error("unknown field: the fields are {known}", known = super::raw_row::FIELDS.join(", "))]
+    #[error(
+        "unknown field: the fields are {known}; --column FIELD=COLUMN names another column, --ignore COLUMN passes one over",
+        known = super::raw_row::FIELDS.join(", ")
+    )]
     Field,
+    #[error("two columns say `{0}`")]
+    Twice(&'static str),
     #[error("`{0}` is missing")]
     Missing(&'static str),
     #[error("`{0}` has the wrong type")]
     Type(&'static str),
-    #[error("`app_id` must be a UUID")]
+    #[error("`app_id` must be a UUID: --app-from COLUMN makes one of another id, --app gives one to all rows")]
     AppId,
-    #[error("`{0}` must be an RFC 3339 time or Unix seconds, from 1970 to 2106")]
+    #[error("the column of --app-from holds neither a text nor a number")]
+    App,
+    #[error("`{0}` must be an RFC 3339 time, Unix seconds or Unix milliseconds, from 1970 to 2106")]
     Time(&'static str),
+    #[error("`{0}` names no zone: say with --zone in which one the old system wrote its times")]
+    Zone(&'static str),
+    #[error("`{0}` must be true, false, or the time since when it is so")]
+    State(&'static str),
     #[error("the key has expired already")]
     Expired,
     #[error("`name` must have at most 200 characters in one line, and hold no API key")]
     Name,
     #[error("`scopes` and `meta` must be texts in one line, and hold no API key")]
     Note,
+    #[error("`scopes` has commas or braces: --scopes words, commas or postgres says how they are written")]
+    ScopesForm,
     #[error("`scopes` and `meta`: {0}")]
     Claims(bulla::claims::ClaimsError),
     #[error("`public` has another length or shape than the public part of these keys")]
     Public,
+    #[error("`public` begins or ends with blanks, as a column of fixed length pads it: cut them off")]
+    PublicBlank,
+    #[error("`public` begins with the prefix, which is no part of it: cut it off")]
+    PublicPrefixed,
     #[error("`public` must not be given: these keys are found by their digest")]
     PublicSurplus,
-    #[error("`public` reads as an API key of bulla's, or the id of one")]
+    #[error("this reads as an API key of bulla's, or the id of one")]
     PublicSealed,
-    #[error("`hash` must be 32 bytes in hexadecimal or base64")]
-    Digest,
-    #[error("`hash` is not a hash string of this scheme")]
-    HashString,
+    #[error("`hash` must be {0} bytes in hexadecimal or base64{looks}", looks = looks(.1))]
+    Digest(usize, Option<&'static str>),
+    #[error("`hash` is not a hash string of this scheme{looks}", looks = looks(.0))]
+    HashString(Option<&'static str>),
+    #[error("`hash` is of another scheme: it is {0}")]
+    OtherScheme(&'static str),
     #[error("`hash` costs too much to check: {0}")]
     TooCostly(String),
+    #[error(
+        "`hash` begins as the keys do, so it is the key itself: --scheme plain takes keys in plaintext and stores their hashes"
+    )]
+    Plaintext,
     #[error("`salt` must not be given: the scheme has no salt beside the hash")]
     SaltSurplus,
     #[error("`salt` is empty, longer than 1024 bytes, or not in the encoding that was named for salts")]
     Salt,
+    #[error("`key` is for --scheme plain alone: take the column out, so that no key in plaintext is passed around")]
+    KeySurplus,
+    #[error("with --scheme plain a row has `key`, and no `hash` and no `salt`")]
+    HashSurplus,
+    #[error("`key` has more than {MAX_KEY} bytes: such a key would never be accepted")]
+    KeyTooLong,
+    #[error("`key` does not have the prefix or the parts that the options say: it would never be found")]
+    KeyForm,
     #[error(
         "bcrypt hashes 72 bytes, and {0} of them stand before the secret: nearly every secret would be right; take a scheme \
          that sees all, or import the rows as hashes of the secret alone where the old system hashed that"
     )]
     BcryptReach(usize),
-    #[error("another hash is on record for this key")]
+    #[error(
+        "another hash is on record for this public part: --replace corrects it; --shared-public, where several keys have the same"
+    )]
     OtherHash,
+    #[error("the key is on record with another {0}: --replace corrects it")]
+    Differs(String),
+}
+
+/// What a hash looks like, behind a message.
+fn looks(seen: &Option<&'static str>) -> String {
+    seen.map_or_else(String::new, |seen| format!("; it looks like {seen}"))
 }
 
 impl RowErrorKind {
@@ -68,24 +110,37 @@ impl RowErrorKind {
             RowErrorKind::Csv => "csv",
             RowErrorKind::TooLong(_) => "too_long",
             RowErrorKind::Field => "field",
+            RowErrorKind::Twice(_) => "twice",
             RowErrorKind::Missing(_) => "missing",
             RowErrorKind::Type(_) => "type",
-            RowErrorKind::AppId => "app_id",
+            RowErrorKind::AppId | RowErrorKind::App => "app_id",
             RowErrorKind::Time(_) => "time",
+            RowErrorKind::Zone(_) => "zone",
+            RowErrorKind::State(_) => "state",
             RowErrorKind::Expired => "expired",
             RowErrorKind::Name => "name",
             RowErrorKind::Note => "note",
+            RowErrorKind::ScopesForm => "scopes_form",
             RowErrorKind::Claims(_) => "claims",
             RowErrorKind::Public => "public",
+            RowErrorKind::PublicBlank => "public_blank",
+            RowErrorKind::PublicPrefixed => "public_prefixed",
             RowErrorKind::PublicSurplus => "public_surplus",
             RowErrorKind::PublicSealed => "public_sealed",
-            RowErrorKind::Digest => "digest",
-            RowErrorKind::HashString => "hash_string",
+            RowErrorKind::Digest(..) => "digest",
+            RowErrorKind::HashString(_) => "hash_string",
+            RowErrorKind::OtherScheme(_) => "hash_string",
             RowErrorKind::TooCostly(_) => "too_costly",
+            RowErrorKind::Plaintext => "plaintext",
             RowErrorKind::SaltSurplus => "salt_surplus",
             RowErrorKind::Salt => "salt",
+            RowErrorKind::KeySurplus => "key_surplus",
+            RowErrorKind::HashSurplus => "hash_surplus",
+            RowErrorKind::KeyTooLong => "key_too_long",
+            RowErrorKind::KeyForm => "key_form",
             RowErrorKind::BcryptReach(_) => "bcrypt_reach",
             RowErrorKind::OtherHash => "other_hash",
+            RowErrorKind::Differs(_) => "differs",
         }
     }
 }

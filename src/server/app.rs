@@ -15,6 +15,7 @@ use super::{
     fleet::FleetRegistry,
     health::Health,
     live::Live,
+    old_system::OldSystems,
     reload::{self, Reloader},
     replacement::FromStore,
     revocations::RevocationState,
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     action, belonging, clock,
     deployment::{Deployment, DeploymentError},
+    imported::ImportedKeys,
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
     tls::Tls,
@@ -98,8 +100,10 @@ impl App {
         }
         let secrets = SecretChecks::load(&config.secret, Arc::clone(&live), Arc::clone(&store), Arc::clone(&metrics))?;
         let secrets = Arc::new(secrets);
-        let behind = FromStore { secrets: Arc::clone(&secrets), store: Arc::clone(&store) };
-        let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind));
+        let imported = Arc::new(ImportedKeys::default());
+        let old_systems = OldSystems::new(Arc::clone(&store), Arc::clone(&imported), Arc::clone(&metrics))?;
+        let behind = FromStore { secrets: Arc::clone(&secrets), store: Arc::clone(&store), old_systems };
+        let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind), imported);
         read_imported_keys(&verification.imported, &*store, &config)?;
         let mac_key = (config.keyring.mac_source.clone(), mac_key);
         let reloader = Reloader::new(

@@ -22,6 +22,7 @@ mod health;
 mod housekeeping;
 mod listener;
 mod live;
+mod old_system;
 mod openapi;
 mod problem;
 mod recent_messages;

@@ -2,13 +2,20 @@
 
 use std::{sync::Arc, time::Instant};
 
+use bulla::Realm;
 use futures_util::future::BoxFuture;
 
-use super::{blocking, secrets::SecretChecks, snapshot::Snapshot, verification::Behind};
+use super::{
+    blocking,
+    old_system::{Learned, OldSystems},
+    secrets::SecretChecks,
+    snapshot::Snapshot,
+    verification::Behind,
+};
 use crate::{
     action::{Actor, replace::replace},
     api::issue::IssuedApiKey,
-    imported::Key,
+    imported::{Key, SlowText},
     store::Store,
     telemetry::limit::LineLimit,
     verification::{Checked, Question, Wanted},
@@ -18,6 +25,7 @@ use crate::{
 pub(super) struct FromStore {
     pub(super) secrets: Arc<SecretChecks>,
     pub(super) store: Arc<dyn Store>,
+    pub(super) old_systems: OldSystems,
 }
 
 impl Behind for FromStore {
@@ -35,6 +43,18 @@ impl Behind for FromStore {
                 Question::EndedImported(candidate) => self.secrets.check_ended_imported(candidate).await,
             }
         })
+    }
+
+    fn slow_digest<'a>(
+        &'a self,
+        text: &'a SlowText,
+        is_known: &'a (dyn Fn(&[u8]) -> bool + Sync),
+    ) -> BoxFuture<'a, Option<Arc<[u8]>>> {
+        Box::pin(self.secrets.slow_digest(text, is_known))
+    }
+
+    fn learn<'a>(&'a self, snapshot: &'a Snapshot, text: &'a str, realms: &'a [Realm]) -> BoxFuture<'a, Learned> {
+        Box::pin(self.old_systems.learn(snapshot, text, realms))
     }
 
     fn replacement(&self, snapshot: Arc<Snapshot>, key: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>> {

@@ -38,6 +38,8 @@ pub(crate) struct Loaded {
     pub(crate) default_realms: Vec<Realm>,
     /// The realms that accept imported keys.
     importing: Vec<Realm>,
+    /// Whether a realm names an old system.
+    pub(super) asks_old_systems: bool,
     /// Key versions that an edge has heard of and has no keys of.
     missing: Vec<(Realm, KeyVersion)>,
     pub(crate) document: KeyringDocument,
@@ -174,6 +176,7 @@ impl Loaded {
             counters: metrics.keyring_loaded(&document),
             default_realms: config.default_realms(),
             importing: importing_realms(&config),
+            asks_old_systems: config.realms.values().any(|policy| policy.old_system.is_some()),
             missing: Vec::new(),
             config,
             keys,
@@ -200,6 +203,7 @@ impl Loaded {
             counters: metrics.keyring_loaded(&document),
             default_realms: config.default_realms(),
             importing: Vec::new(),
+            asks_old_systems: false,
             missing: exported.missing(feed.versions()),
             config,
             keys,

@@ -5,21 +5,22 @@ use std::{sync::Arc, time::Instant};
 
 use axum::http::HeaderMap;
 use bulla::{
-    ApiKey, ApiKeyId, Rejection, VerifyError,
+    ApiKey, ApiKeyId, Realm, Rejection, VerifyError,
     layer::{Credential, CredentialRules},
 };
 use futures_util::future::BoxFuture;
 
-use super::{live::Live, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
+use super::{live::Live, old_system::Learned, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
 use crate::{
     api::issue::IssuedApiKey,
     clock,
-    imported::{ImportedKeys, Key},
+    imported::{Candidate, ImportedKeys, Key, SlowText},
     last_used::LastUsed,
     store::Store,
     telemetry::{limit::LineLimit, metrics::Metrics},
     verification::{
-        Checked, ImportedKeysError, Pending, Question, Step, Verdict, Wanted, decide, decide_ending, read_imported_keys,
+        Checked, ImportedKeysError, Pending, Question, Step, Verdict, Wanted, decide, decide_ending, decide_found,
+        read_imported_keys,
     },
 };
 
@@ -34,6 +35,16 @@ pub(super) trait Behind: Send + Sync {
         question: Question<'a>,
     ) -> BoxFuture<'a, Checked>;
 
+    /// The slow digest of a text, of which `is_known` tells whether a row has it; `None` where it cannot be computed now.
+    fn slow_digest<'a>(
+        &'a self,
+        text: &'a SlowText,
+        is_known: &'a (dyn Fn(&[u8]) -> bool + Sync),
+    ) -> BoxFuture<'a, Option<Arc<[u8]>>>;
+
+    /// Asks the old systems of these realms about a text that nobody imported.
+    fn learn<'a>(&'a self, snapshot: &'a Snapshot, text: &'a str, realms: &'a [Realm]) -> BoxFuture<'a, Learned>;
+
     /// A sealed key in the place of an imported one that was just accepted, where its realm hands out such.
     fn replacement(&self, snapshot: Arc<Snapshot>, key: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>>;
 }
@@ -43,25 +54,40 @@ pub(crate) struct KeyVerifier {
     live: Arc<Live>,
     metrics: Arc<Metrics>,
     behind: Box<dyn Behind>,
-    pub(super) imported: ImportedKeys,
+    pub(super) imported: Arc<ImportedKeys>,
     pub(super) last_used: LastUsed,
     pub(super) refresh: RefreshThrottle,
 }
 
 impl KeyVerifier {
-    /// Without imported keys.
-    pub(super) fn new(live: Arc<Live>, metrics: Arc<Metrics>, behind: Box<dyn Behind>) -> Self {
+    /// With the imported keys that are known so far.
+    pub(super) fn new(
+        live: Arc<Live>,
+        metrics: Arc<Metrics>,
+        behind: Box<dyn Behind>,
+        imported: Arc<ImportedKeys>,
+    ) -> Self {
         let snapshot = live.load_full();
         let last_used = LastUsed::new(snapshot.config.last_used.max_ids);
         let refresh = RefreshThrottle::new(snapshot.config.keyring.refresh_interval.0);
-        KeyVerifier { live, metrics, behind, imported: ImportedKeys::default(), last_used, refresh }
+        KeyVerifier { live, metrics, behind, imported, last_used, refresh }
     }
 
     /// The one credential of a request. In Basic it is the half that looks like an API key, or like an imported one.
     pub(super) fn credential<'h>(&self, headers: &'h HeaderMap, rules: &CredentialRules) -> Credential<'h> {
         rules.read(headers, |text| {
-            text.parse::<ApiKey>().is_ok() || (self.imported.len() > 0 && !self.imported.recognize(text).is_empty())
+            text.parse::<ApiKey>().is_ok()
+                || (self.imported.len() > 0 && !self.imported.recognize(text).is_empty())
+                || self.has_old_shape(text)
         })
+    }
+
+    /// Whether a text that is no key so far has the shape of one that is looked for by slow digests, or at an old system.
+    fn has_old_shape(&self, text: &str) -> bool {
+        let snapshot = self.live.load();
+        let mut old = snapshot.config.realms.values().filter_map(|policy| policy.old_system.as_ref());
+        (self.imported.has_slow_digests() && !self.imported.table().slow_texts(text).is_empty())
+            || (snapshot.asks_old_systems && old.any(|old| !old.prefix.is_empty() && old.may_have(text)))
     }
 
     /// Verifies a presented key by the snapshot of its request, and counts how that ended.
@@ -89,11 +115,62 @@ impl KeyVerifier {
     }
 
     async fn verify_uncounted(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, now: u64) -> Verdict {
-        match decide(&snapshot.state(&self.imported), text, wanted, now) {
+        let verdict = match decide(&snapshot.state(&self.imported), text, wanted, now) {
             Step::Done(verdict) => verdict,
             // Rare, and boxed: its state would be copied with that of every request.
             Step::Ask(pending) => Box::pin(self.find_out(snapshot, text, wanted, pending)).await,
+        };
+        match verdict {
+            Err(VerifyError::Rejected(_)) if snapshot.asks_old_systems || self.imported.has_slow_digests() => {
+                Box::pin(self.search(snapshot, text, wanted, verdict)).await
+            }
+            verdict => verdict,
         }
+    }
+
+    /// Looks for a text that is no key so far by slow digests, and asks old systems about it.
+    async fn search(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, verdict: Verdict) -> Verdict {
+        if text.parse::<ApiKey>().is_ok() || !self.imported.recognize(text).is_empty() {
+            return verdict;
+        }
+        let (found, all_tried) = self.find_slowly(text).await;
+        if !found.is_empty() {
+            let current = self.live.load_full();
+            return match decide_found(&current.state(&self.imported), found, wanted, clock::now_seconds()) {
+                Step::Done(verdict) => verdict,
+                Step::Ask(pending) => self.find_out(snapshot, text, wanted, pending).await,
+            };
+        }
+        if !all_tried {
+            return Err(VerifyError::SecretUnchecked);
+        }
+        if !snapshot.asks_old_systems {
+            return verdict;
+        }
+        match self.behind.learn(snapshot, text, &wanted.realms).await {
+            Learned::Unknown => verdict,
+            Learned::CouldNotTell => Err(VerifyError::SecretUnchecked),
+            Learned::Known => {
+                let current = self.live.load_full();
+                match decide(&current.state(&self.imported), text, wanted, clock::now_seconds()) {
+                    Step::Done(verdict) => verdict,
+                    Step::Ask(pending) => self.find_out(snapshot, text, wanted, pending).await,
+                }
+            }
+        }
+    }
+
+    /// The keys that slow digests find, and whether all of these could be computed.
+    async fn find_slowly(&self, text: &str) -> (Vec<Candidate>, bool) {
+        let (table, mut found, mut all_tried) = (self.imported.table(), Vec::new(), true);
+        for slow in table.slow_texts(text) {
+            let is_known = |digest: &[u8]| !table.find_slow(&slow, digest).is_empty();
+            match self.behind.slow_digest(&slow, &is_known).await {
+                Some(digest) => found.extend(table.find_slow(&slow, &digest)),
+                None => all_tried = false,
+            }
+        }
+        (found, all_tried)
     }
 
     async fn find_out(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, mut pending: Pending) -> Verdict {
@@ -114,6 +191,17 @@ impl KeyVerifier {
         let mut step = decide_ending(&snapshot.state(&self.imported), text, realms, clock::now_seconds());
         loop {
             step = match step {
+                Step::Done(Ok(ids)) if ids.is_empty() && self.imported.has_slow_digests() => {
+                    let (found, all_tried) = self.find_slowly(text).await;
+                    let now = clock::now_seconds();
+                    let ids: Vec<_> = found
+                        .iter()
+                        .map(Candidate::key)
+                        .filter(|key| !key.has_expired(now))
+                        .map(|key| key.id)
+                        .collect();
+                    return if all_tried || !ids.is_empty() { Ok(ids) } else { Err(VerifyError::SecretUnchecked) };
+                }
                 Step::Done(ids) => return ids,
                 Step::Ask(pending) => {
                     let checked = self.behind.check(snapshot, text, &Wanted::default(), pending.question()).await;

@@ -1,6 +1,9 @@
 //! Records of imported keys.
 
+use std::{collections::BTreeMap, hash::BuildHasher};
+
 use bulla::Realm;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::LedgerRow;
@@ -13,6 +16,15 @@ pub(crate) struct StoredSet {
     pub(crate) realm: Realm,
     pub(crate) layout: KeyLayout,
     pub(crate) id_key: [u8; 16],
+}
+
+/// How far the table of imported keys goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ImportedEnd {
+    /// The place of the last one in the ledger; 0 without one.
+    pub(crate) place: i64,
+    /// How often rows were changed or removed.
+    pub(crate) changes: i64,
 }
 
 /// A part of the imported keys.
@@ -31,18 +43,119 @@ pub(crate) struct NewImported {
     /// The number of its set.
     pub(crate) set: i64,
     pub(crate) row: LedgerRow,
+    /// Whether the time of issue is the old system's, and not that of the import.
+    pub(crate) dated: bool,
     pub(crate) public: Option<Box<[u8]>>,
     pub(crate) check: Check,
 }
 
+/// What a dry run remembers of a row: a hash of each field, as it may have millions of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fingerprint {
+    fields: [u64; 6],
+    check: u64,
+}
+
+impl NewImported {
+    /// Hashes of its fields.
+    pub(crate) fn fingerprint(&self, hasher: &impl BuildHasher) -> Fingerprint {
+        let row = &self.row;
+        let (hash, salt) = super::rows::check_columns(&self.check);
+        Fingerprint {
+            fields: [
+                hasher.hash_one(row.app_id),
+                hasher.hash_one(&row.name),
+                hasher.hash_one(row.issued_at.as_second()),
+                hasher.hash_one(row.expires_at.map(Timestamp::as_second)),
+                hasher.hash_one(&row.scopes),
+                hasher.hash_one(&row.meta),
+            ],
+            check: hasher.hash_one((hash, salt)),
+        }
+    }
+}
+
+impl Fingerprint {
+    /// Holds another row of the same key against it.
+    pub(crate) fn compare(&self, other: &Fingerprint, dated: bool) -> Imported {
+        if self.check != other.check {
+            return Imported::Other;
+        }
+        let mut differ = [false; 6];
+        differ
+            .iter_mut()
+            .zip(self.fields.iter().zip(&other.fields))
+            .for_each(|(differ, (one, two))| *differ = one != two);
+        differ[2] &= dated;
+        named(different(differ))
+    }
+}
+
+/// The names of the fields that differ.
+fn different(fields: [bool; 6]) -> Vec<&'static str> {
+    let names = ["app_id", "name", "issued_at", "expires_at", "scopes", "meta"];
+    names.into_iter().zip(fields).filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+}
+
 /// The outcome for one key of an import.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Imported {
     New,
-    /// It is on record already, with the same hash.
+    /// It is on record already, the same in all that the row says.
     Same,
     /// It is on record already, with another hash, which stays.
     Other,
+    /// It is on record already, and these are different: fields of the row.
+    Differs(Vec<&'static str>),
+}
+
+/// What the store has of an imported key that is imported again.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::store) struct OnRecord<'a> {
+    pub(in crate::store) app_id: &'a str,
+    pub(in crate::store) name: Option<&'a str>,
+    pub(in crate::store) issued_at: i64,
+    pub(in crate::store) expires_at: Option<i64>,
+    pub(in crate::store) scopes: &'a str,
+    pub(in crate::store) meta: &'a str,
+    pub(in crate::store) hash: &'a [u8],
+    pub(in crate::store) salt: Option<&'a [u8]>,
+}
+
+impl OnRecord<'_> {
+    /// Holds a row against it.
+    pub(in crate::store) fn compare(&self, new: &NewImported) -> Imported {
+        let (hash, salt) = super::rows::check_columns(&new.check);
+        if (self.hash, self.salt) != (hash, salt) {
+            return Imported::Other;
+        }
+        let row = &new.row;
+        let meta = serde_json::from_str::<BTreeMap<String, String>>(self.meta);
+        let different = different([
+            self.app_id != row.app_id.to_string(),
+            self.name != row.name.as_deref(),
+            new.dated && self.issued_at != row.issued_at.as_second(),
+            self.expires_at != row.expires_at.map(Timestamp::as_second),
+            self.scopes != row.scopes.join(" "),
+            !meta.is_ok_and(|meta| meta == row.meta),
+        ]);
+        named(different)
+    }
+}
+
+fn named(different: Vec<&'static str>) -> Imported {
+    if different.is_empty() { Imported::Same } else { Imported::Differs(different) }
+}
+
+/// A set, and what became of its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SetCount {
+    pub(crate) set: StoredSet,
+    pub(crate) keys: u64,
+    /// Presented at least once since they were imported.
+    pub(crate) used: u64,
+    /// A sealed key was issued for them.
+    pub(crate) replaced: u64,
 }
 
 /// Progress of one realm's migration to sealed keys.

@@ -44,7 +44,7 @@ pub(crate) use self::{
     follow::Following,
     followers::{FollowerRow, FollowerStore, LogPlace, Role, Short},
     idempotency::{IdempotencyKey, IdempotentAnswer},
-    imported::{Imported, ImportedPart, Migration, NewImported, StoredSet},
+    imported::{Fingerprint, Imported, ImportedEnd, ImportedPart, Migration, NewImported, SetCount, StoredSet},
     ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
     revocation::{DamagedRow, LogPart, Logged, LostEnd, LostRevocation, NewRevocation, RevokedPage},
     revocation_kind::audit_action,
@@ -238,8 +238,11 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// The sets of imported keys.
     fn imported_sets(&self) -> Result<Vec<StoredSet>, StoreError>;
 
-    /// The place of the last imported key in the ledger; 0 without one.
-    fn imported_end(&self) -> Result<i64, StoreError>;
+    /// The sets of imported keys, with what became of their keys.
+    fn imported_set_counts(&self) -> Result<Vec<SetCount>, StoreError>;
+
+    /// How far the table of imported keys goes.
+    fn imported_end(&self) -> Result<ImportedEnd, StoreError>;
 
     /// Imported keys behind a place of the ledger, at most `limit` of them, in the order of their places.
     fn imported_after(&self, place: i64, limit: u32) -> Result<ImportedPart, StoreError>;
@@ -312,6 +315,13 @@ pub(crate) trait Transaction {
 
     /// Records an imported key, unless it is on record.
     fn insert_imported(&mut self, new: &NewImported) -> Result<Imported, StoreError>;
+
+    /// Corrects an imported key that is on record: app, name, times, scopes, metadata and hash.
+    fn correct_imported(&mut self, new: &NewImported) -> Result<(), StoreError>;
+
+    /// Removes all keys of a set from the ledger and the table of imported keys, unless one of them was used or replaced; how
+    /// many.
+    fn remove_imported_set(&mut self, set: i64) -> Result<Option<u64>, StoreError>;
 
     /// Notes the sealed key that was issued for an imported one. `false` where one was issued before.
     fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError>;

@@ -47,6 +47,7 @@ pub(crate) struct Metrics {
     imported_keys: Gauge<u64, AtomicU64>,
     pub(crate) imported_accepted: Counter,
     pub(crate) imported_slow_checks: Counter,
+    old_system: Family<ReasonLabel, Counter>,
     certificate_expiry: Family<ListenerLabel, Gauge>,
     handshakes_failed: Family<ListenerLabel, Counter>,
     log_lines_dropped: Counter,
@@ -204,7 +205,12 @@ impl Metrics {
             imported_slow_checks: register(
                 all,
                 "imported_slow_checks",
-                "Argon2id, bcrypt and scrypt hashes computed for imported keys",
+                "Slow hashes computed for imported keys: Argon2, bcrypt, scrypt, PBKDF2",
+            ),
+            old_system: register(
+                all,
+                "old_system",
+                "Questions to old systems about keys that nobody imported, by outcome",
             ),
             certificate_expiry: register(
                 all,
@@ -341,6 +347,11 @@ impl Metrics {
     /// Counts a secret half that could not be checked.
     pub(crate) fn secret_unchecked(&self, reason: &'static str) {
         self.secret_unchecked.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// Counts a question to an old system.
+    pub(crate) fn old_system(&self, outcome: &'static str) {
+        self.old_system.get_or_create(&ReasonLabel { reason: outcome }).inc();
     }
 
     /// Shows how many checks wait for memory.

@@ -41,7 +41,18 @@ pub(super) fn decide(
     Rest { candidates, ended: VecDeque::new(), accepted: None, failed: rejection.into() }.next(state, wanted, now)
 }
 
-/// The keys that the text may be, one of each set at most.
+/// Begins to verify a text that these keys were found for.
+pub(crate) fn decide_found(
+    state: &VerifierState<'_>,
+    found: Vec<Candidate>,
+    wanted: &Wanted,
+    now: u64,
+) -> Step<Verdict, Pending> {
+    let failed = Rejection::SecretWrong.into();
+    Rest { candidates: found.into(), ended: VecDeque::new(), accepted: None, failed }.next(state, wanted, now)
+}
+
+/// The keys that the text may be.
 pub(super) fn candidates(state: &VerifierState<'_>, text: &str) -> Vec<Candidate> {
     if state.imported.len() == 0 || text.parse::<ApiKey>().is_ok() {
         return Vec::new();
@@ -82,10 +93,7 @@ impl Search {
             }
             (Some(_), Checked::CouldNotTell) => return Step::Done(Err(VerifyError::SecretUnchecked)),
             (None, Checked::Right) => match holds(state, asked.key(), wanted, now) {
-                Ok(()) => match asked.key().grants(&wanted.scopes) {
-                    Ok(()) => rest.accepted = Some(Arc::clone(asked.key())),
-                    Err(rejection) => rest.fail(rejection.into()),
-                },
+                Ok(()) => rest.take(&asked, wanted),
                 // That may have taken its time.
                 Err(rejection) => rest.reject(asked, rejection),
             },
@@ -107,16 +115,32 @@ impl Rest {
                 Ok(()) if candidate.is_slow() && state.stale.covers(candidate.key().id.realm()) => {
                     self.fail(VerifyError::Stale);
                 }
-                Ok(()) => return self.ask(candidate, None),
+                Ok(()) => match candidate.matches_at_once() {
+                    Some(true) => self.take(&candidate, wanted),
+                    Some(false) => self.fail(Rejection::SecretWrong.into()),
+                    None => return self.ask(candidate, None),
+                },
             }
         }
         let Some(key) = self.accepted.clone() else { return Step::Done(Err(self.failed)) };
         while let Some((candidate, rejection)) = self.ended.pop_front() {
             if candidate.key().id.realm() == key.id.realm() {
-                return self.ask(candidate, Some(rejection));
+                match candidate.matches_at_once() {
+                    Some(true) => return Step::Done(Err(rejection.into())),
+                    Some(false) => {}
+                    None => return self.ask(candidate, Some(rejection)),
+                }
             }
         }
         Step::Done(state.accept(Accepted::Imported(key)))
+    }
+
+    /// Accepts a key that holds, if it has the scopes.
+    fn take(&mut self, candidate: &Candidate, wanted: &Wanted) {
+        match candidate.key().grants(&wanted.scopes) {
+            Ok(()) => self.accepted = Some(Arc::clone(candidate.key())),
+            Err(rejection) => self.fail(rejection.into()),
+        }
     }
 
     fn ask(self, asked: Candidate, ended: Option<Rejection>) -> Step<Verdict, Pending> {

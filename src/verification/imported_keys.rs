@@ -4,7 +4,7 @@ use bulla::Realm;
 
 use crate::{
     config::Config,
-    imported::{HmacKey, HmacKeyError, ImportedKeys, Set},
+    imported::{ImportedKeys, OldSecret, OldSecretError, Set, Table},
     store::{Store, StoreError},
 };
 
@@ -17,7 +17,7 @@ pub(crate) enum ImportedKeysError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    HmacKey(#[from] HmacKeyError),
+    OldSecret(#[from] OldSecretError),
 }
 
 /// The realms that accept imported keys.
@@ -26,30 +26,36 @@ pub(crate) fn importing_realms(config: &Config) -> Vec<Realm> {
     config.all_realms().into_iter().filter(importing).collect()
 }
 
-/// Reads what the store has more than `known`.
+/// Reads what the store has more than `known`; all of it, where rows were changed or removed.
 pub(crate) fn read_imported_keys(
     known: &ImportedKeys,
     store: &dyn Store,
     config: &Config,
 ) -> Result<(), ImportedKeysError> {
-    let end = store.imported_end()?;
-    if end < known.place() {
-        // Another store in this one's place, as a rule a backup.
-        tracing::warn!(read = known.place(), end, "the imported keys were replaced: they are read anew");
-        known.restart();
+    let (end, table) = (store.imported_end()?, known.table());
+    if end.place >= table.place() && end.changes == table.changes() {
+        return read_on(&table, end.place, store, config);
     }
+    if table.place() > 0 {
+        tracing::info!(read = table.place(), end = end.place, "the imported keys were changed: they are read anew");
+    }
+    let table = Table::new(end.changes);
+    read_on(&table, end.place, store, config)?;
+    known.replace(table);
+    Ok(())
+}
+
+fn read_on(known: &Table, end: i64, store: &dyn Store, config: &Config) -> Result<(), ImportedKeysError> {
     while known.place() < end {
         let part = store.imported_after(known.place(), CHUNK)?;
         let Some(through) = part.through else { return Ok(()) };
-        let rows = part.rows;
-        if rows.iter().any(|row| !known.has_set(row.set)) {
+        if part.rows.iter().any(|row| !known.has_set(row.set)) {
             for set in store.imported_sets()?.into_iter().filter(|set| !known.has_set(set.number)) {
-                let hmac_key = HmacKey::of(&set.layout, config)?;
-                let (number, realm, layout, id_key) = (set.number, set.realm, set.layout, set.id_key);
-                known.add_set(Set { number, realm, layout, id_key, hmac_key });
+                let secret = OldSecret::of(&set.layout, config)?;
+                known.add_set(Set::new(set.number, set.realm, set.layout, set.id_key, secret));
             }
         }
-        known.add(rows);
+        known.add(&part.rows);
         known.pass(through, part.damaged);
     }
     Ok(())

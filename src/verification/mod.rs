@@ -28,6 +28,7 @@ use bulla::{ApiKey, ApiKeyId, Opened, Realm, Rejection, SecretCheck, Verifier, V
 pub(crate) use self::{
     accepted::Accepted,
     ending::decide_ending,
+    imported::decide_found,
     imported_keys::{ImportedKeysError, importing_realms, read_imported_keys},
     stale::Stale,
     wanted::Wanted,

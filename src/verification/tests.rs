@@ -12,7 +12,7 @@ use bulla::{
 use uuid::Uuid;
 
 use super::*;
-use crate::imported::{Check, Hashed, ImportedRow, KeyLayout, PublicPart, Scheme, Set};
+use crate::imported::{Check, ImportedRow, KeyLayout, PublicPart, Scheme, Set};
 
 const NOW: u64 = 1_800_000_000;
 const IMPORTED: &str = "sk_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
@@ -84,13 +84,16 @@ impl Moment {
 }
 
 fn set(number: i64) -> Set {
-    let (public, hashed) = (PublicPart::First(8), Hashed::Whole);
-    let layout = KeyLayout { scheme: Scheme::Bcrypt, prefix: "sk_".to_owned(), public, hashed, hmac_key: None };
-    Set { number, realm: realm(), layout, id_key: [number as u8; 16], hmac_key: None }
+    let (prefix, public) = ("sk_".to_owned(), PublicPart::First(8));
+    Set::new(number, realm(), KeyLayout { prefix, public, ..KeyLayout::new(Scheme::Bcrypt) }, [number as u8; 16], None)
 }
 
 fn imported_id(number: i64) -> ApiKeyId {
-    set(number).id_of(b"4f9a1c20")
+    set(number).id_of(Some(b"4f9a1c20"), &never())
+}
+
+fn never() -> Check {
+    Check::Text("never looked at".into())
 }
 
 fn add_imported(known: &ImportedKeys, number: i64) {
@@ -103,11 +106,11 @@ fn add_imported(known: &ImportedKeys, number: i64) {
         expires_at: None,
         claims: Claims::new().with_scopes(["read"]),
         public: Some(b"4f9a1c20".as_slice().into()),
-        check: Check::Slow("never looked at".into()),
+        check: never(),
         replaced: false,
     };
-    known.add_set(set(number));
-    known.add(vec![row]);
+    known.table().add_set(set(number));
+    known.table().add(&[row]);
 }
 
 /// Verifies `text` in the first moment, goes on in the second one, and gives these answers.

@@ -23,7 +23,7 @@ fn keys_of_every_scheme_verify_unchanged() {
     let hmac_key = deployment.file("legacy.key");
     std::fs::write(&hmac_key, "YW4gb2xkIHNlY3JldCBvZiBvdXJz\n").expect("written");
     std::fs::set_permissions(&hmac_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
-    deployment.configure("hmac_keys = {}", "hmac_keys = { legacy = \"file:legacy.key\" }");
+    deployment.configure("secrets = {}", "secrets = { legacy = \"file:legacy.key\" }");
     let public = json!({"public": "4f9a1c20"});
     let salted = |salt: &str| json!({"public": "4f9a1c20", "salt": salt});
     let apart = ["--prefix", "sk_live_", "--separator", "_"];
@@ -258,7 +258,7 @@ fn what_cannot_work_is_refused_before_a_row_is_read() {
     assert!(refused("live", &["--scheme", "bcrypt"]).contains("--public-part"));
     assert!(refused("live", &["--scheme", "sha256-key-salt", "--separator", "_"]).contains("--salt-encoding"));
     assert!(refused("live", &["--scheme", "hmac-sha256"]).contains("--hmac-key"));
-    assert!(refused("live", &["--scheme", "hmac-sha256", "--hmac-key", "x"]).contains("imported.hmac_keys"));
+    assert!(refused("live", &["--scheme", "hmac-sha256", "--hmac-key", "x"]).contains("imported.secrets"));
     assert!(refused("live", &["--scheme", "sha256", "--hmac-key", "x"]).contains("--hmac-key"));
     assert!(refused("live", &["--scheme", "sha256", "--hashed", "secret"]).contains("--hashed"));
     assert!(
@@ -293,7 +293,7 @@ fn without_the_secret_of_its_keys_a_server_does_not_start() {
     let deployment = Deployment::new();
     let key = deployment.file("legacy.key");
     std::fs::write(&key, "YW4gb2xkIHNlY3JldCBvZiBvdXJz\n").expect("written");
-    deployment.configure("hmac_keys = {}", "hmac_keys = { legacy = \"file:legacy.key\" }");
+    deployment.configure("secrets = {}", "secrets = { legacy = \"file:legacy.key\" }");
     let rows = [row(&sha256(KEY), json!({}))];
     let open = import(&deployment, &rows, &["--scheme", "hmac-sha256", "--hmac-key", "legacy"]);
     assert!(open.code == 2 && open.err.contains("chmod 600"), "{}", open.err);

@@ -39,7 +39,7 @@ impl ApiKeyId {
     /// ```
     /// # use bulla::ApiKeyId;
     /// let id = ApiKeyId::unsealed("live".parse()?, [7; 12]);
-    /// assert_eq!(id.version(), 0);
+    /// assert_eq!((id.version(), id.unsealed_name()), (0, Some([7; 12])));
     /// assert_eq!(id.to_string().parse(), Ok(id));
     /// # Ok::<(), bulla::RealmError>(())
     /// ```
@@ -47,6 +47,12 @@ impl ApiKeyId {
         let mut bytes = [0; ID_BYTES];
         bytes[ID_BYTES - name.len()..].copy_from_slice(&name);
         ApiKeyId { realm, bytes }
+    }
+
+    /// The 12 bytes of an id that [`ApiKeyId::unsealed`] made.
+    pub fn unsealed_name(&self) -> Option<[u8; 12]> {
+        let (version, name) = split(&self.bytes);
+        (version == 0).then_some(*name)
     }
 
     /// The realm that issued the key.

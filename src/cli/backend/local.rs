@@ -102,7 +102,7 @@ impl Backend for Local {
         }
         let (known, mut ids) = (ImportedKeys::default(), Vec::new());
         read_imported_keys(&known, &*self.store, &self.deployment.config).map_err(DeploymentError::from)?;
-        for candidate in known.recognize(text) {
+        for candidate in known.recognize_slowly(text) {
             match candidate.matches() {
                 Ok(true) => ids.push(candidate.key().id),
                 Ok(false) => {}

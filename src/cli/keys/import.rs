@@ -2,176 +2,261 @@
 
 use std::{
     fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufRead, BufReader, Seek},
     path::PathBuf,
     process::ExitCode,
 };
 
 use bulla::Realm;
-use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value, json};
+use clap::Args;
+use zeroize::Zeroizing;
 
-use super::import_arguments::{FormatArgument, SaltArgument, SchemeArgument, with_arguments};
+use super::{
+    import_arguments::{LayoutArguments, RowArguments},
+    import_report::{self, Report},
+};
 use crate::{
     action::{
         Actor,
-        import::{Import as Action, Progress, Summary},
+        import::{Import as Action, Summary},
     },
     cli::{ConfigArgument, Failure, Outcome, output},
     clock,
     config::Config,
     deployment::Deployment,
-    imported::{Format, Hashed, HmacKey, KeyLayout, PublicPart, Reader, RowError, SaltEncoding, Scheme},
+    imported::{
+        Format, KeyLayout, OldSecret, Reader, Reading, RowError, Set, System, Trial, Tried, reads_as_hexadecimal,
+    },
 };
 
-/// Refused rows that the command shows; `--report` writes all of them.
-const MAX_SHOWN: usize = 20;
 /// The exit code if rows were refused.
 const REFUSED: u8 = 1;
 
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
-  bulla keys import keys.jsonl --realm live --scheme sha256 --dry-run
+  bulla keys import keys.jsonl --realm live --scheme sha256 --try my.key --dry-run
   bulla keys import keys.csv --realm live --scheme bcrypt --prefix sk_live_ --separator _
+  bulla keys import knox.csv --realm live --from django-rest-knox --app-from user_id
   bulla keys import - --realm live --scheme sha256-id-key-salt --salt-encoding hex < keys.jsonl
+  bulla keys import --from list
 
-A row has app_id and hash, public and salt if the scheme needs them, and optionally name, issued_at, expires_at, scopes and
-meta. docs/IMPORT.md defines each scheme. Exit 0: all rows are on record; 1: some were refused.")]
+A row has app_id and hash, public and salt if the scheme needs them, and optionally name, issued_at, expires_at, revoked,
+disabled, enabled, scopes and meta. docs/IMPORT.md defines each scheme. Exit 0: all rows are on record as the file has
+them; 1: some were refused, differ from the record, or a tried key did not verify.")]
 pub(in crate::cli) struct Import {
     /// The rows, or `-` for standard input
-    #[arg(value_name = "FILE | -")]
-    file: PathBuf,
+    #[arg(value_name = "FILE | -", required_unless_present = "from")]
+    file: Option<PathBuf>,
     /// The realm that the keys belong to from now on
-    #[arg(long)]
-    realm: Realm,
-    /// How the keys were hashed
-    #[arg(long, value_enum)]
-    scheme: SchemeArgument,
-    /// The format of the rows; the default depends on the name of the file
-    #[arg(long, value_enum)]
-    format: Option<FormatArgument>,
-    /// The text that every key begins with, and that `public` lacks
-    #[arg(long, default_value = "", hide_default_value = true)]
-    prefix: String,
-    /// `public` is this number of characters of the key, after the prefix
-    #[arg(long, value_name = "CHARACTERS", conflicts_with = "separator")]
-    public_part: Option<usize>,
-    /// `public` is the part of the key between the prefix and the last of these separators
-    #[arg(long, value_name = "TEXT")]
-    separator: Option<String>,
-    /// The part of a key that was hashed
-    #[arg(long, value_enum, default_value = "whole")]
-    hashed: HashedArgument,
-    /// The encoding of `salt`; required if rows have one
-    #[arg(long, value_enum)]
-    salt_encoding: Option<SaltArgument>,
-    /// For hmac-sha256: the name of the secret in [imported.hmac_keys]
-    #[arg(long, value_name = "NAME")]
-    hmac_key: Option<String>,
+    #[arg(long, required_unless_present = "from")]
+    realm: Option<Realm>,
+    /// The system that the rows come from, by the name of its package or project; `list` shows all
+    #[arg(long, value_name = "NAME | list")]
+    from: Option<String>,
+    /// A file of real keys, one on each line, that are tried on the rows before any is imported
+    #[arg(long = "try", value_name = "FILE")]
+    try_keys: Option<PathBuf>,
     /// Check everything and store nothing
     #[arg(long)]
     dry_run: bool,
+    /// Correct keys on record where rows differ from them
+    #[arg(long)]
+    replace: bool,
     /// Write the line and reason of each refused row into this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum HashedArgument {
-    /// The whole key, with the prefix
-    Whole,
-    /// The part after the public part and the separator
-    Secret,
+    #[command(flatten)]
+    layout: LayoutArguments,
+    #[command(flatten)]
+    rows: RowArguments,
 }
 
 impl Import {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        if self.from.as_deref() == Some("list") {
+            import_report::systems(self.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let system = self.from.as_deref().map(|name| System::named(name).ok_or_else(unknown_system)).transpose()?;
+        let realm = self.realm.ok_or_else(|| usage("name the realm that the keys go into: --realm"))?;
+        let layout = self.layout.layout(system).map_err(usage)?;
+        let (cost, columns) = (self.layout.cost(system), self.rows.columns(system).map_err(usage)?);
+        let salted = !layout.has_one_salt() && (layout.scheme.has_salt() || cost.is_some());
+        let salts = self.rows.salts(salted, system).map_err(usage)?;
         let deployment = config.open()?;
-        let layout = self.layout()?;
-        self.check(&deployment, &layout)?;
-        let salts = match (self.salt_encoding, layout.scheme.has_salt()) {
-            (None, true) => return Err(usage("name the encoding of the salts: --salt-encoding text, hex or base64")),
-            (encoding, _) => encoding.map_or(SaltEncoding::Text, SaltEncoding::from),
+        check_realm(realm, &deployment.config)?;
+        let secret = OldSecret::of(&layout, &deployment.config).map_err(undone)?;
+        let set = Set::new(0, realm, layout.clone(), [0; 16], secret);
+        let reading = Reading {
+            columns,
+            salts,
+            cost,
+            plain: self.layout.is_plain(system),
+            apps: self.rows.apps(),
+            scopes: self.rows.scopes(),
+            zone: self.rows.zone(),
+            ..Reading::new(&set, clock::now())
         };
-        let (input, length) = self.open()?;
-        let now = clock::now();
-        let mut reader = Reader::new(input, self.format(), &layout, salts, now)?;
+        let mut file = self.open()?;
+        let tried = self.tried(&mut file, &reading)?;
+        if !self.dry_run && tried.iter().any(|tried| !tried.is_verified()) {
+            return self.refuse(&tried);
+        }
+        let mut reader = Reader::new(file.input()?, self.format(), reading)?;
+        let (summary, errors) = self.import(&deployment, realm, &layout, &mut reader, file.length)?;
+        let warnings = self.warnings(&summary, &layout, &deployment.config, &reader);
+        match self.json {
+            true => import_report::json(&summary, &errors, &tried, &warnings)?,
+            false => import_report::print(&summary, &errors, &tried, &warnings)?,
+        }
+        let all = summary.refused == 0 && tried.iter().all(Tried::is_verified);
+        Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+    }
+
+    fn import(
+        &self,
+        deployment: &Deployment,
+        realm: Realm,
+        layout: &KeyLayout,
+        reader: &mut Reader<'_>,
+        length: Option<u64>,
+    ) -> Result<(Summary, Vec<RowError>), Failure> {
         let mut progress = Report::new(length, self.report.as_deref().map(File::create).transpose()?);
         let (store, actor) = (deployment.store()?, Actor::command_line());
-        let import =
-            Action { store: &*store, actor: &actor, now, realm: self.realm, layout: &layout, dry_run: self.dry_run };
-        let summary = import.run(&mut reader, &mut progress).map_err(|error| undone(error.to_string()));
+        let (dry_run, replace) = (self.dry_run, self.replace);
+        let import = Action { store: &*store, actor: &actor, now: clock::now(), realm, layout, dry_run, replace };
+        let summary = import.run(reader, &mut progress).map_err(|error| undone(error.to_string()));
         let errors = progress.finish()?;
-        let summary = summary?;
-        if self.json {
-            let mut value = serde_json::to_value(&summary).map_err(io::Error::from)?;
-            if let Some(object) = value.as_object_mut() {
-                object.insert("refusals".to_owned(), errors.iter().map(row).collect());
+        Ok((summary?, errors))
+    }
+
+    /// Tries real keys on the rows.
+    fn tried(&self, file: &mut Rows, reading: &Reading<'_>) -> Result<Vec<Tried>, Failure> {
+        let Some(path) = &self.try_keys else { return Ok(Vec::new()) };
+        let keys = std::fs::read_to_string(path).map(Zeroizing::new);
+        let keys = keys.map_err(|error| undone(format!("cannot read the keys in {}: {error}", path.display())))?;
+        let mut trial = Trial::new(reading.set, &keys);
+        if trial.tried().is_empty() {
+            return Err(undone(format!("{} holds no keys: write one on each line", path.display())));
+        }
+        let mut reader = Reader::new(file.input()?, self.format(), reading.clone())?;
+        while let Some(row) = reader.next()? {
+            if let Ok(record) = row {
+                trial.see(&record);
             }
-            output::json(&value)?;
+        }
+        Ok(trial.tried().to_vec())
+    }
+
+    /// Says that nothing is imported, because a tried key did not verify.
+    fn refuse(&self, tried: &[Tried]) -> Outcome {
+        if self.json {
+            output::json(&serde_json::json!({"imported": 0, "tried": import_report::tried_json(tried)}))?;
         } else {
-            print(&summary, &errors)?;
+            import_report::print_tried(tried)?;
         }
-        Ok(if summary.refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+        output::error(&"nothing was imported: not every tried key verifies; see how the old system hashes keys");
+        Ok(ExitCode::from(REFUSED))
     }
 
-    fn layout(&self) -> Result<KeyLayout, Failure> {
-        let scheme = Scheme::from(self.scheme);
-        let binary = scheme == Scheme::Sha256IdKeySalt;
-        let public = match (self.public_part, &self.separator) {
-            (Some(count), _) => PublicPart::First(count),
-            (None, Some(separator)) => PublicPart::Before(separator.clone()),
-            (None, None) if binary => PublicPart::Id,
-            (None, None) => PublicPart::None,
-        };
-        let hashed = match self.hashed {
-            _ if binary => Hashed::Bytes,
-            HashedArgument::Whole => Hashed::Whole,
-            HashedArgument::Secret => Hashed::Secret,
-        };
-        let (prefix, hmac_key) = (self.prefix.clone(), self.hmac_key.clone());
-        let layout = KeyLayout { scheme, prefix, public, hashed, hmac_key };
-        layout.check().map_err(|error| usage(with_arguments(error)))?;
-        Ok(layout)
+    fn warnings(&self, summary: &Summary, layout: &KeyLayout, config: &Config, reader: &Reader<'_>) -> Vec<String> {
+        let like_keys = reader.like_keys();
+        let mut warnings = Vec::new();
+        if summary.in_other_sets > 0 {
+            warnings.push(format!(
+                "{} of these keys share their digest or public part with a key that was imported to this realm under another \
+                 layout. A key that is in both sets is rejected as soon as it is revoked in one of them; `bulla revoke -` with \
+                 the key revokes it in all",
+                summary.in_other_sets
+            ));
+        }
+        if self.try_keys.is_none() && like_keys > 0 && self.from.is_none() {
+            warnings.push(format!(
+                "{like_keys} hashes are written in base64url without padding, as keys often are: if they are keys in plaintext, \
+                 none will ever be accepted, and they stand in the store now; try a real key with --try"
+            ));
+        }
+        let needed = reader.memory_kib().div_ceil(1024);
+        if needed > config.secret.memory_mib {
+            warnings.push(format!(
+                "checking one of these hashes takes {needed} MiB, and secret.memory_mib is {}: such keys cannot be verified until \
+                 it is raised",
+                config.secret.memory_mib
+            ));
+        }
+        if self.try_keys.is_none() && reads_as_hexadecimal(layout, config) {
+            warnings.push(
+                "the file of the secret reads as base64 and as hexadecimal: if it holds the secret itself, add \
+                 ?encoding=text to its URI, or ?encoding=hex; try a real key with --try"
+                    .to_owned(),
+            );
+        }
+        warnings
     }
 
-    /// Checks what would otherwise fail only when the first of the keys is presented.
-    fn check(&self, deployment: &Deployment, layout: &KeyLayout) -> Result<(), Failure> {
-        let config: &Config = &deployment.config;
-        if !config.realms.contains_key(self.realm.as_str()) {
-            let realm = self.realm;
-            return Err(undone(format!(
-                "there is no [realms.{realm}] in the configuration: add it, or name another realm"
-            )));
+    fn open(&self) -> Result<Rows, Failure> {
+        let path = self.file.as_deref().ok_or_else(|| usage("name the file of the rows, or `-` for standard input"))?;
+        if path.as_os_str() == "-" {
+            if self.try_keys.is_none() {
+                return Ok(Rows { file: None, length: None });
+            }
+            // It is read twice.
+            let mut file = tempfile::tempfile()?;
+            let length = io::copy(&mut io::stdin().lock(), &mut file)?;
+            return Ok(Rows { file: Some(file), length: Some(length) });
         }
-        if !config.realms[self.realm.as_str()].accepts_imported() {
-            return Err(undone(format!(
-                "[realms.{}] does not accept imported keys: set accept_imported = true there",
-                self.realm
-            )));
-        }
-        HmacKey::of(layout, config).map(drop).map_err(undone)
-    }
-
-    fn open(&self) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
-        if self.file.as_os_str() == "-" {
-            return Ok((Box::new(BufReader::new(io::stdin())), None));
-        }
-        let named = |error: io::Error| undone(format!("cannot read {}: {error}", self.file.display()));
-        let file = File::open(&self.file).map_err(named)?;
+        let named = |error: io::Error| undone(format!("cannot read {}: {error}", path.display()));
+        let file = File::open(path).map_err(named)?;
         let length = file.metadata().map_err(named)?.len();
-        Ok((Box::new(BufReader::with_capacity(1 << 16, file)), Some(length)))
+        Ok(Rows { file: Some(file), length: Some(length) })
     }
 
     fn format(&self) -> Format {
-        let csv = self.file.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
-        self.format.map_or(if csv { Format::Csv } else { Format::Jsonl }, Format::from)
+        let ending = self.file.as_deref().and_then(|file| file.extension());
+        let csv = ending.is_some_and(|ending| ending.eq_ignore_ascii_case("csv"));
+        self.rows.format.map_or(if csv { Format::Csv } else { Format::Jsonl }, Format::from)
     }
+}
+
+/// The rows: a file, which can be read again, or standard input.
+struct Rows {
+    file: Option<File>,
+    length: Option<u64>,
+}
+
+impl Rows {
+    /// The rows from the beginning.
+    fn input(&mut self) -> Result<Box<dyn BufRead>, Failure> {
+        let Some(file) = &mut self.file else { return Ok(Box::new(BufReader::new(io::stdin()))) };
+        // A pipe cannot go back, and was not read yet.
+        let _is_at_its_beginning = file.rewind();
+        Ok(Box::new(BufReader::with_capacity(1 << 16, file.try_clone()?)))
+    }
+}
+
+/// Checks what would otherwise fail only when the first of the keys is presented.
+fn check_realm(realm: Realm, config: &Config) -> Result<(), Failure> {
+    let Some(policy) = config.realms.get(realm.as_str()) else {
+        return Err(undone(format!(
+            "there is no [realms.{realm}] in the configuration: add it, or name another realm"
+        )));
+    };
+    match policy.accepts_imported() {
+        true => Ok(()),
+        false => {
+            Err(undone(format!("[realms.{realm}] does not accept imported keys: set accept_imported = true there")))
+        }
+    }
+}
+
+fn unknown_system() -> Failure {
+    usage(
+        "this system is not known: `bulla keys import --from list` shows those that are; any other comes in with --scheme",
+    )
 }
 
 fn usage(what: impl ToString) -> Failure {
@@ -180,89 +265,4 @@ fn usage(what: impl ToString) -> Failure {
 
 fn undone(what: impl ToString) -> Failure {
     Failure::Undone(what.to_string())
-}
-
-/// Progress while an import runs, and the refused rows for its end.
-struct Report {
-    /// Shows nothing if standard error is not a terminal.
-    bar: ProgressBar,
-    file: Option<BufWriter<File>>,
-    first: Vec<RowError>,
-}
-
-impl Report {
-    fn new(length: Option<u64>, file: Option<File>) -> Self {
-        let (bar, template) = match length {
-            Some(length) => (ProgressBar::new(length), "{wide_bar} {percent:>3} %  {msg}  {eta} left"),
-            None => (ProgressBar::new_spinner(), "{spinner} {msg}  {elapsed}"),
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        Report { bar, file: file.map(BufWriter::new), first: Vec::new() }
-    }
-
-    fn finish(mut self) -> io::Result<Vec<RowError>> {
-        self.bar.finish_and_clear();
-        if let Some(file) = &mut self.file {
-            file.flush()?;
-        }
-        Ok(self.first)
-    }
-}
-
-impl Progress for Report {
-    fn refused(&mut self, error: &RowError) -> io::Result<()> {
-        if self.first.len() < MAX_SHOWN {
-            self.first.push(error.clone());
-        }
-        match &mut self.file {
-            Some(file) => writeln!(file, "{}", row(error)),
-            None => Ok(()),
-        }
-    }
-
-    fn read(&mut self, bytes: u64, rows: u64) {
-        self.bar.set_position(bytes);
-        self.bar.set_message(format!("{rows} rows"));
-    }
-}
-
-fn row(error: &RowError) -> Value {
-    json!({"line": error.line, "reason": error.kind.code(), "detail": error.kind.to_string()})
-}
-
-fn print(summary: &Summary, errors: &[RowError]) -> io::Result<()> {
-    let head = if summary.dry_run { "would be imported" } else { "imported" };
-    output::fields(&[
-        ("realm", summary.realm.clone()),
-        ("scheme", summary.scheme.to_owned()),
-        ("rows", summary.rows.to_string()),
-        (head, summary.imported.to_string()),
-        ("already on record", summary.unchanged.to_string()),
-        ("refused", summary.refused.to_string()),
-        ("also in other sets", summary.in_other_sets.to_string()),
-    ])?;
-    if summary.in_other_sets > 0 {
-        output::note(&format!(
-            "{} of these keys share their digest or public part with a key that was imported to this realm under another layout. \
-             A key that is in both sets is rejected as soon as it is revoked in one of them; `bulla revoke -` with the key \
-             revokes it in all",
-            summary.in_other_sets
-        ));
-    }
-    if errors.is_empty() {
-        return Ok(());
-    }
-    output::line("")?;
-    let reasons: Vec<_> =
-        summary.reasons.iter().map(|(reason, count)| vec![count.to_string(), (*reason).to_owned()]).collect();
-    output::table(&["ROWS", "REFUSED FOR"], &reasons)?;
-    output::line("")?;
-    let rows: Vec<_> = errors.iter().map(|one| vec![one.line.to_string(), one.kind.to_string()]).collect();
-    output::table(&["LINE", "WHY"], &rows)?;
-    if summary.refused > errors.len() as u64 {
-        output::line("\nThere are more: --report FILE writes all of them")?;
-    }
-    Ok(())
 }

@@ -2,6 +2,8 @@
 
 mod import;
 mod import_arguments;
+mod import_report;
+mod imports;
 mod list;
 mod migrate;
 mod reroll;
@@ -31,6 +33,8 @@ pub(super) enum Keys {
     RerollSecret(reroll_secret::Reroll),
     /// Import keys of another system by their hashes, so that they verify unchanged
     Import(import::Import),
+    /// Show the sets of imported keys, and remove one that nobody used
+    Imports(imports::Imports),
     /// Show how many imported keys are replaced by sealed ones, and retire those
     Migrate(migrate::Migrate),
     // The commands of the top level, whose help is the documentation of their arguments.
@@ -51,6 +55,7 @@ impl Keys {
             Keys::Reroll(command) => command.run(config),
             Keys::RerollSecret(command) => command.run(config),
             Keys::Import(command) => command.run(config),
+            Keys::Imports(command) => command.run(config),
             Keys::Migrate(command) => command.run(config),
             Keys::Issue(command) => command.run(config),
             Keys::Verify(command) => command.run(config),

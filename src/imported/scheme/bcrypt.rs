@@ -1,7 +1,15 @@
 //! bcrypt as crypt strings, `$2b$12$` with 22 characters of salt and 31 of hash, and those of `$2a$` and `$2y$`. bcrypt
-//! ignores all bytes after the 72nd.
+//! ignores all bytes after the 72nd; so some systems hash a key to a short text first.
+//!
+//! * Django: `bcrypt_sha256$$2b$12$…` is of the SHA-256 in hexadecimal.
+//! * passlib and Keystone: `$bcrypt-sha256$v=2,t=2b,r=12$SALT$HASH` is of the HMAC-SHA256 under the salt's text, in base64;
+//!   `$bcrypt-sha256$2b,12$SALT$HASH`, the older form, of the SHA-256 in base64.
 
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bcrypt::{HashParts, hash_with_salt};
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::{SlowError, same};
 use crate::imported::row_error::RowErrorKind;
@@ -17,27 +25,78 @@ pub(in crate::imported) struct Hash {
     salt: [u8; 16],
     /// The whole string, as this crate would write it.
     text: String,
+    first: First,
+}
+
+/// What a key is hashed to before bcrypt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum First {
+    Nothing,
+    Sha256Hex,
+    Sha256Base64,
+    /// Under this key.
+    HmacBase64(String),
 }
 
 impl Hash {
     pub(super) fn parse(text: &str) -> Result<Self, RowErrorKind> {
+        Self::crypt(text, First::Nothing)
+    }
+
+    /// Django's, behind `bcrypt_sha256$`.
+    pub(super) fn of_sha256(text: &str) -> Result<Self, RowErrorKind> {
+        Self::crypt(text, First::Sha256Hex)
+    }
+
+    /// passlib's, behind `$bcrypt-sha256$`.
+    pub(super) fn passlib(rest: &str) -> Result<Self, RowErrorKind> {
+        let unreadable = || RowErrorKind::HashString(None);
+        let [settings, salt, hash] = rest.split('$').collect::<Vec<_>>()[..] else { return Err(unreadable()) };
+        let (version, cost, first) = match settings.split(',').collect::<Vec<_>>()[..] {
+            ["v=2", version, cost] => (
+                version.strip_prefix("t=").ok_or_else(unreadable)?,
+                cost.strip_prefix("r=").ok_or_else(unreadable)?,
+                First::HmacBase64(salt.to_owned()),
+            ),
+            [version, cost] => (version, cost, First::Sha256Base64),
+            _ => return Err(unreadable()),
+        };
+        let cost: u32 = cost.parse().map_err(|_| unreadable())?;
+        Self::crypt(&format!("${version}${cost:02}${salt}{hash}"), first)
+    }
+
+    fn crypt(text: &str, first: First) -> Result<Self, RowErrorKind> {
         // `$2x$` marks hashes of a broken implementation.
         if !["$2a$", "$2b$", "$2y$"].iter().any(|version| text.starts_with(version)) {
-            return Err(RowErrorKind::HashString);
+            return Err(RowErrorKind::HashString(None));
         }
-        let parts: HashParts = text.parse().map_err(|_| RowErrorKind::HashString)?;
+        let parts: HashParts = text.parse().map_err(|_| RowErrorKind::HashString(None))?;
         let cost = parts.get_cost();
         if cost > MAX_COST {
             return Err(RowErrorKind::TooCostly(format!("cost {cost} is above the ceiling of {MAX_COST}")));
         }
         if cost < 4 {
-            return Err(RowErrorKind::HashString);
+            return Err(RowErrorKind::HashString(None));
         }
-        Ok(Hash { cost, salt: parts.get_salt_raw(), text: parts.to_string() })
+        Ok(Hash { cost, salt: parts.get_salt_raw(), text: parts.to_string(), first })
+    }
+
+    /// Whether all of a key counts, and not its first 72 bytes alone.
+    pub(super) fn sees_all(&self) -> bool {
+        self.first != First::Nothing
     }
 
     pub(super) fn matches(&self, hashed: &[u8]) -> Result<bool, SlowError> {
-        let found = hash_with_salt(hashed, self.cost, self.salt).map_err(|_| SlowError::Parameters)?;
+        let first = Zeroizing::new(match &self.first {
+            First::Nothing => hashed.to_vec(),
+            First::Sha256Hex => hex::encode(Sha256::digest(hashed)).into_bytes(),
+            First::Sha256Base64 => BASE64.encode(Sha256::digest(hashed)).into_bytes(),
+            First::HmacBase64(key) => {
+                let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map_err(|_| SlowError::Parameters)?;
+                BASE64.encode(mac.chain_update(hashed).finalize().into_bytes()).into_bytes()
+            }
+        });
+        let found = hash_with_salt(&*first, self.cost, self.salt).map_err(|_| SlowError::Parameters)?;
         Ok(same(found.to_string().as_bytes(), self.text.as_bytes()))
     }
 }
@@ -67,7 +126,7 @@ mod tests {
     fn other_strings_and_costs_without_measure_are_refused() {
         let rest = "RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";
         for bad in ["$2x$04$", "$2$04$", "$2b$03$", "$2b$xx$", "$2b$04$x"] {
-            assert_eq!(Hash::parse(&format!("{bad}{rest}")).err(), Some(RowErrorKind::HashString), "{bad}");
+            assert_eq!(Hash::parse(&format!("{bad}{rest}")).err(), Some(RowErrorKind::HashString(None)), "{bad}");
         }
         assert!(matches!(Hash::parse(&format!("$2b$15${rest}")), Err(RowErrorKind::TooCostly(_))));
         assert!(Hash::parse(&format!("$2b$14${rest}")).is_ok());

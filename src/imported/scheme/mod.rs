@@ -1,126 +1,208 @@
-//! Hash schemes of imported keys, one file each.
+//! Hash schemes of imported keys, one file for each family.
 
-mod argon2id;
+mod argon2;
 mod bcrypt;
-mod hmac;
+mod cost;
+mod crypt;
+mod digest;
+mod hash_string;
+mod pbkdf2;
 mod scrypt;
-mod sha256;
-mod slow;
+mod seen;
+mod sha;
 
 use std::fmt;
 
 use ctutils::CtEq;
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::slow::{SlowError, SlowHash};
-use super::{HmacKey, encoding, row_error::RowErrorKind};
+pub(crate) use self::cost::Cost;
+pub(super) use self::{
+    digest::{Algorithm, Digest, MAX_DIGEST},
+    hash_string::{HashString, SlowError},
+};
+use super::{OldSecret, row_error::RowErrorKind};
 
-/// Bytes of a fast scheme's digest.
-pub(super) const DIGEST: usize = 32;
+/// The most memory that a hash may take, in KiB: the table that is imported chooses how much a check takes.
+const MAX_KIB: u64 = 256 * 1024;
 
 /// A way of hashing keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String", into = "&'static str")]
 pub(crate) enum Scheme {
     /// SHA-256(key).
-    #[serde(rename = "sha256")]
     Sha256,
     /// SHA-256(salt ‖ key).
-    #[serde(rename = "sha256-salt-key")]
     Sha256SaltKey,
     /// SHA-256(key ‖ salt).
-    #[serde(rename = "sha256-key-salt")]
     Sha256KeySalt,
     /// SHA-256(id ‖ key ‖ salt), of a binary key of 32 bytes: 16 of id, 16 of key.
-    #[serde(rename = "sha256-id-key-salt")]
     Sha256IdKeySalt,
     /// HMAC-SHA256(a secret of yours, key).
-    #[serde(rename = "hmac-sha256")]
     HmacSha256,
-    /// Argon2id, as a PHC string.
-    #[serde(rename = "argon2id")]
+    /// SHA-512(key).
+    Sha512,
+    /// SHA-512(salt ‖ key).
+    Sha512SaltKey,
+    /// SHA-512(key ‖ salt).
+    Sha512KeySalt,
+    /// HMAC-SHA512(a secret of yours, key).
+    HmacSha512,
+    /// SHA-1(key).
+    Sha1,
+    /// SHA-1(salt ‖ key).
+    Sha1SaltKey,
+    /// SHA-1(key ‖ salt).
+    Sha1KeySalt,
+    /// HMAC-SHA1(a secret of yours, key).
+    HmacSha1,
+    /// Argon2id.
     Argon2id,
-    /// bcrypt, as a crypt string: $2a$, $2b$, $2y$.
+    /// bcrypt, also of a digest.
     Bcrypt,
-    /// scrypt, as a PHC string or a crypt string: $scrypt$, $7$.
+    /// scrypt.
     Scrypt,
+    /// PBKDF2.
+    Pbkdf2,
+    /// Any string that says itself how it was made.
+    HashString,
+}
+
+/// What is hashed, and in which order.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Key(Algorithm),
+    SaltKey(Algorithm),
+    KeySalt(Algorithm),
+    Hmac(Algorithm),
+    Text,
 }
 
 /// The stored hash of a key, which a presented one is compared with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Check {
     Fast {
-        digest: [u8; DIGEST],
-        /// Empty without a salt.
+        digest: Box<[u8]>,
+        /// Empty without a salt of its own.
         salt: Box<[u8]>,
     },
-    /// A hash that takes time and memory, as the imported string.
-    Slow(Box<str>),
+    /// A string that says how it was made, as it was imported.
+    Text(Box<str>),
 }
 
 impl Scheme {
     /// All of them.
-    #[cfg(test)]
-    pub(crate) const ALL: [Scheme; 8] = [
+    pub(crate) const ALL: [Scheme; 18] = [
         Scheme::Sha256,
         Scheme::Sha256SaltKey,
         Scheme::Sha256KeySalt,
         Scheme::Sha256IdKeySalt,
         Scheme::HmacSha256,
+        Scheme::Sha512,
+        Scheme::Sha512SaltKey,
+        Scheme::Sha512KeySalt,
+        Scheme::HmacSha512,
+        Scheme::Sha1,
+        Scheme::Sha1SaltKey,
+        Scheme::Sha1KeySalt,
+        Scheme::HmacSha1,
         Scheme::Argon2id,
         Scheme::Bcrypt,
         Scheme::Scrypt,
+        Scheme::Pbkdf2,
+        Scheme::HashString,
     ];
 
     /// Its name, as the command line and the store have it.
     pub(crate) fn name(self) -> &'static str {
+        self.facts().0
+    }
+
+    /// What it is, for the help.
+    pub(crate) fn about(self) -> &'static str {
+        self.facts().1
+    }
+
+    fn facts(self) -> (&'static str, &'static str, Kind) {
+        use Algorithm::{Sha1, Sha256, Sha512};
         match self {
-            Scheme::Sha256 => "sha256",
-            Scheme::Sha256SaltKey => "sha256-salt-key",
-            Scheme::Sha256KeySalt => "sha256-key-salt",
-            Scheme::Sha256IdKeySalt => "sha256-id-key-salt",
-            Scheme::HmacSha256 => "hmac-sha256",
-            Scheme::Argon2id => "argon2id",
-            Scheme::Bcrypt => "bcrypt",
-            Scheme::Scrypt => "scrypt",
+            Scheme::Sha256 => ("sha256", "SHA-256(key)", Kind::Key(Sha256)),
+            Scheme::Sha256SaltKey => ("sha256-salt-key", "SHA-256(salt ‖ key)", Kind::SaltKey(Sha256)),
+            Scheme::Sha256KeySalt => ("sha256-key-salt", "SHA-256(key ‖ salt)", Kind::KeySalt(Sha256)),
+            Scheme::Sha256IdKeySalt => (
+                "sha256-id-key-salt",
+                "SHA-256(id ‖ key ‖ salt), of a binary key of 32 bytes: 16 of id, 16 of key",
+                Kind::KeySalt(Sha256),
+            ),
+            Scheme::HmacSha256 => ("hmac-sha256", "HMAC-SHA256(a secret of yours, key)", Kind::Hmac(Sha256)),
+            Scheme::Sha512 => ("sha512", "SHA-512(key)", Kind::Key(Sha512)),
+            Scheme::Sha512SaltKey => ("sha512-salt-key", "SHA-512(salt ‖ key)", Kind::SaltKey(Sha512)),
+            Scheme::Sha512KeySalt => ("sha512-key-salt", "SHA-512(key ‖ salt)", Kind::KeySalt(Sha512)),
+            Scheme::HmacSha512 => ("hmac-sha512", "HMAC-SHA512(a secret of yours, key)", Kind::Hmac(Sha512)),
+            Scheme::Sha1 => ("sha1", "SHA-1(key)", Kind::Key(Sha1)),
+            Scheme::Sha1SaltKey => ("sha1-salt-key", "SHA-1(salt ‖ key)", Kind::SaltKey(Sha1)),
+            Scheme::Sha1KeySalt => ("sha1-key-salt", "SHA-1(key ‖ salt)", Kind::KeySalt(Sha1)),
+            Scheme::HmacSha1 => ("hmac-sha1", "HMAC-SHA1(a secret of yours, key)", Kind::Hmac(Sha1)),
+            Scheme::Argon2id => ("argon2id", "Argon2id, as a PHC string, also behind `argon2$`", Kind::Text),
+            Scheme::Bcrypt => (
+                "bcrypt",
+                "bcrypt, as a crypt string: $2a$, $2b$, $2y$; or of a digest: Django's, passlib's",
+                Kind::Text,
+            ),
+            Scheme::Scrypt => {
+                ("scrypt", "scrypt: $scrypt$, $7$, Django's, Werkzeug's; with --cost, hash and salt apart", Kind::Text)
+            }
+            Scheme::Pbkdf2 => {
+                ("pbkdf2", "PBKDF2: Django's, Werkzeug's, passlib's, PHC; with --cost, hash and salt apart", Kind::Text)
+            }
+            Scheme::HashString => {
+                ("hash-string", "Each hash says itself how it was made: all of these forms, and others", Kind::Text)
+            }
         }
     }
 
-    /// Whether a check needs a thread and memory of its own.
-    pub(crate) fn is_slow(self) -> bool {
-        matches!(self, Scheme::Argon2id | Scheme::Bcrypt | Scheme::Scrypt)
+    /// Whether the hash is a string that says how it was made.
+    pub(crate) fn is_text(self) -> bool {
+        self.facts().2 == Kind::Text
     }
 
-    /// Whether each row has a salt beside its hash.
+    /// Whether each row has a salt beside its hash, unless all have the same.
     pub(crate) fn has_salt(self) -> bool {
-        matches!(self, Scheme::Sha256SaltKey | Scheme::Sha256KeySalt | Scheme::Sha256IdKeySalt)
+        matches!(self.facts().2, Kind::SaltKey(_) | Kind::KeySalt(_))
     }
 
-    /// Whether a row can be found by its digest.
-    pub(super) fn goes_without_public_part(self) -> bool {
-        matches!(self, Scheme::Sha256 | Scheme::HmacSha256)
+    /// Whether it is an HMAC under a secret.
+    pub(crate) fn is_hmac(self) -> bool {
+        matches!(self.facts().2, Kind::Hmac(_))
     }
 
-    /// Reads the hash of a row, with its salt.
-    pub(super) fn check(self, hash: &str, salt: Vec<u8>) -> Result<Check, RowErrorKind> {
-        if self.is_slow() {
-            SlowHash::parse(self, hash)?;
-            return Ok(Check::Slow(hash.into()));
+    /// The function behind a digest.
+    pub(super) fn algorithm(self) -> Option<Algorithm> {
+        match self.facts().2 {
+            Kind::Key(algorithm) | Kind::SaltKey(algorithm) | Kind::KeySalt(algorithm) | Kind::Hmac(algorithm) => {
+                Some(algorithm)
+            }
+            Kind::Text => None,
         }
-        let digest = encoding::fixed(hash).ok_or(RowErrorKind::Digest)?;
-        Ok(Check::Fast { digest, salt: salt.into() })
     }
 
-    /// The digest of a presented text, by a fast scheme.
-    pub(super) fn digest(self, hashed: &[u8], salt: &[u8], key: Option<&HmacKey>) -> Option<[u8; DIGEST]> {
-        match self {
-            Scheme::Sha256 => Some(sha256::digest([hashed])),
-            Scheme::Sha256SaltKey => Some(sha256::digest([salt, hashed])),
+    /// The digest of what was hashed of a presented text; `None` for strings, and without a secret that is needed.
+    pub(super) fn digest(self, hashed: &[u8], salt: &[u8], secret: Option<&OldSecret>) -> Option<Digest> {
+        match self.facts().2 {
+            Kind::Key(algorithm) => Some(algorithm.digest(&[hashed])),
+            Kind::SaltKey(algorithm) => Some(algorithm.digest(&[salt, hashed])),
             // Of a binary key, id and key are hashed, in this order.
-            Scheme::Sha256KeySalt | Scheme::Sha256IdKeySalt => Some(sha256::digest([hashed, salt])),
-            Scheme::HmacSha256 => key.map(|key| hmac::digest(key, hashed)),
-            Scheme::Argon2id | Scheme::Bcrypt | Scheme::Scrypt => None,
+            Kind::KeySalt(algorithm) => Some(algorithm.digest(&[hashed, salt])),
+            Kind::Hmac(algorithm) => secret.map(|secret| secret.mac(algorithm, hashed)),
+            Kind::Text => None,
         }
+    }
+
+    /// Reads the digest of a row.
+    pub(super) fn read_digest(self, hash: &str) -> Result<Box<[u8]>, RowErrorKind> {
+        let algorithm = self.algorithm().ok_or(RowErrorKind::HashString(None))?;
+        let digest = algorithm.read(hash).map(Into::into);
+        digest.ok_or_else(|| RowErrorKind::Digest(algorithm.len(), seen::seen(hash.trim())))
     }
 }
 
@@ -135,14 +217,31 @@ impl fmt::Display for Scheme {
     }
 }
 
+impl From<Scheme> for &'static str {
+    fn from(scheme: Scheme) -> Self {
+        scheme.name()
+    }
+}
+
+impl TryFrom<String> for Scheme {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let scheme = Scheme::ALL.into_iter().find(|scheme| scheme.name() == name);
+        scheme.ok_or_else(|| "there is no such scheme".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::imported::encoding;
 
     #[test]
     fn each_has_one_name_everywhere() {
         for scheme in Scheme::ALL {
             assert_eq!(serde_json::to_string(&scheme).expect("JSON"), format!("{:?}", scheme.name()));
+            assert_eq!(Scheme::try_from(scheme.name().to_owned()), Ok(scheme));
         }
     }
 
@@ -152,7 +251,7 @@ mod tests {
         let key = b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
         let binary: Vec<u8> = (16..48).collect();
         let (text, bytes): (&[u8], Vec<u8>) = (b"pepper&salt", (0xa0..0xb0).collect());
-        let ours = HmacKey::new(b"an old secret of ours".to_vec().into());
+        let ours = OldSecret::new(b"an old secret of ours");
         for (scheme, hashed, salt, expected) in [
             (Scheme::Sha256, &key[..], &[][..], "2c310d412efe7019f41a361db90a53749cd96831ec08a386c4d6051f6a8a40b4"),
             (Scheme::Sha256SaltKey, key, text, "3d95e33fd0a8f17afdc4b79613175413f7c8446a4ec5dafac1b195ffeb2dbe14"),
@@ -164,11 +263,40 @@ mod tests {
                 "23df53608cfbe9545331986bc19c0b0c21688767e4f5681daf2edb321a0c99e2",
             ),
             (Scheme::HmacSha256, key, &[], "c93a5153dcb034982a663dde86cb4d87cc50d504c5447f3447aa3a813b8b7990"),
+            (
+                Scheme::Sha512,
+                key,
+                &[],
+                "f628eba915adbad58e9cf975252aa4f1045454e92043a3d43e0faa716e8df6b9cb7c75be7293043ea554a64d7ed9d6723392da8537264b827abedd80717bd8b7",
+            ),
+            (
+                Scheme::Sha512SaltKey,
+                key,
+                text,
+                "8414ed0adadcf9afc9666cca59bd2248b0239647a9c90374ffa375443a7ab7ed2ad47a9596389051960bd21889995a1b3f00d23c887a4c30be102428107c6391",
+            ),
+            (
+                Scheme::Sha512KeySalt,
+                key,
+                text,
+                "42d80e4b1335b9e2b5fea4deb54f6f35fa7cfdaf85e8fdb9a1ebb2bad873c11d24d58d000f74f713929273ce01f7847ca2c4019cdf2747476aa04ac74ab4cd09",
+            ),
+            (
+                Scheme::HmacSha512,
+                key,
+                &[],
+                "5e40147bdf8657bb060bb2d626a8a9c45f238767ff16b1438b0bce2d3c695cbcb9c095b111fec77c0f4b620461be0b5ae4c6dcf80c536b9f74661fed2eea6eca",
+            ),
+            (Scheme::Sha1, key, &[], "504ec457eb0e5d93eb66cc2e0e28efc71246315d"),
+            (Scheme::Sha1SaltKey, key, text, "43c3279e7627c166cc3b2101c5982d41fd261731"),
+            (Scheme::Sha1KeySalt, key, text, "ca9a20eae9241202136d8a02c0909feb7a62c72c"),
+            (Scheme::HmacSha1, key, &[], "425321dac24cd30cce7f240750f6813b0f270cfb"),
         ] {
-            let expected = encoding::fixed(expected);
-            assert_eq!(scheme.digest(hashed, salt, Some(&ours)), expected, "{scheme}");
-            assert_ne!(scheme.digest(&hashed[1..], salt, Some(&ours)), expected, "{scheme}");
+            let expected = encoding::of_length(expected, expected.len() / 2);
+            let digest = |hashed: &[u8]| scheme.digest(hashed, salt, Some(&ours)).map(|digest| digest.to_vec());
+            assert_eq!(digest(hashed), expected, "{scheme}");
+            assert_ne!(digest(&hashed[1..]), expected, "{scheme}");
         }
-        assert_eq!(Scheme::HmacSha256.digest(key, &[], None), None);
+        assert!(Scheme::HmacSha256.digest(key, &[], None).is_none());
     }
 }

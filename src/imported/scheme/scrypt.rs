@@ -1,11 +1,12 @@
-//! scrypt (RFC 7914), as PHC strings, `$scrypt$ln=17,r=8,p=1$SALT$HASH`, and as crypt strings,
-//! `$7$` N r p SALT `$` HASH (crypt(5)).
+//! scrypt (RFC 7914), as PHC strings, `$scrypt$ln=17,r=8,p=1$SALT$HASH`; as crypt strings, `$7$` N r p SALT `$` HASH (crypt(5));
+//! as Django writes it, `scrypt$N$SALT$r$p$BASE64`; and as Werkzeug does, `scrypt:N:r:p$SALT$HEX`. In the last two the salt is the
+//! text's own bytes.
 
 use scrypt::Params;
 use zeroize::Zeroizing;
 
-use super::{SlowError, same, slow::MAX_KIB};
-use crate::imported::row_error::RowErrorKind;
+use super::{MAX_KIB, SlowError, same};
+use crate::imported::{encoding, row_error::RowErrorKind};
 
 /// The digits of crypt strings, the low ones first.
 const DIGITS: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -22,25 +23,46 @@ pub(in crate::imported) struct Hash {
 
 impl Hash {
     pub(super) fn parse(text: &str) -> Result<Self, RowErrorKind> {
-        match text.strip_prefix("$7$") {
-            Some(rest) => Self::from_crypt(rest),
-            None => Self::from_phc(text),
+        if let Some(rest) = text.strip_prefix("$7$") {
+            return Self::from_crypt(rest);
+        }
+        match text.split(['$', ':']).collect::<Vec<_>>()[..] {
+            ["scrypt", n, salt, r, p, hash] if text.starts_with("scrypt$") => Self::written([n, r, p], salt, hash),
+            ["scrypt", n, r, p, salt, hash] if text.starts_with("scrypt:") => Self::written([n, r, p], salt, hash),
+            _ => Self::from_phc(text),
+        }
+    }
+
+    /// N, r and p in decimal, a salt that is a text, and a hash in hexadecimal or base64.
+    fn written(numbers: [&str; 3], salt: &str, hash: &str) -> Result<Self, RowErrorKind> {
+        let [n, r, p] = numbers.map(|number| number.parse::<u32>().ok());
+        let hash = encoding::either(hash);
+        match (n, r, p, hash) {
+            (Some(n), Some(r), Some(p), Some(hash)) if n.is_power_of_two() => {
+                Self::new(n.trailing_zeros(), r, p, salt.as_bytes().to_vec(), hash)
+            }
+            _ => Err(RowErrorKind::HashString(None)),
         }
     }
 
     fn from_phc(text: &str) -> Result<Self, RowErrorKind> {
-        let phc = phc::PasswordHash::new(text).map_err(|_| RowErrorKind::HashString)?;
-        let (Some(salt), Some(hash)) = (phc.salt, phc.hash) else { return Err(RowErrorKind::HashString) };
-        if phc.algorithm.as_str() != "scrypt" || phc.version.is_some() || phc.params.iter().count() != 3 {
-            return Err(RowErrorKind::HashString);
-        }
-        let parameter = |name: &str| phc.params.get_decimal(name).ok_or(RowErrorKind::HashString);
-        Self::new(parameter("ln")?, parameter("r")?, parameter("p")?, salt.to_vec(), hash.as_bytes().to_vec())
+        let read = || {
+            let [_, "scrypt", settings, salt, hash] = text.split('$').collect::<Vec<_>>()[..] else { return None };
+            let [ln, r, p] = settings.split(',').collect::<Vec<_>>()[..] else { return None };
+            let number = |text: &str, name: &str| text.strip_prefix(name)?.parse::<u32>().ok();
+            Some((
+                [number(ln, "ln=")?, number(r, "r=")?, number(p, "p=")?],
+                encoding::base64(salt)?,
+                encoding::base64(hash)?,
+            ))
+        };
+        let ([ln, r, p], salt, hash) = read().ok_or(RowErrorKind::HashString(None))?;
+        Self::new(ln, r, p, salt, hash)
     }
 
     fn from_crypt(rest: &str) -> Result<Self, RowErrorKind> {
-        let (settings, hash) = rest.split_once('$').ok_or(RowErrorKind::HashString)?;
-        let (numbers, salt) = settings.as_bytes().split_at_checked(11).ok_or(RowErrorKind::HashString)?;
+        let (settings, hash) = rest.split_once('$').ok_or(RowErrorKind::HashString(None))?;
+        let (numbers, salt) = settings.as_bytes().split_at_checked(11).ok_or(RowErrorKind::HashString(None))?;
         let number = |digits: &[u8]| -> Option<u32> {
             let low_first = digits.iter().enumerate();
             low_first.map(|(at, digit)| Some(value(*digit)? << (6 * at))).try_fold(0, |sum, digit| Some(sum | digit?))
@@ -50,12 +72,12 @@ impl Hash {
         match (ln, r, p, bytes) {
             // The salt is the text's own bytes.
             (Some(ln), Some(r), Some(p), Some(hash)) => Self::new(ln, r, p, salt.to_vec(), hash.concat()),
-            _ => Err(RowErrorKind::HashString),
+            _ => Err(RowErrorKind::HashString(None)),
         }
     }
 
-    fn new(ln: u32, r: u32, p: u32, salt: Vec<u8>, hash: Vec<u8>) -> Result<Self, RowErrorKind> {
-        let blocks = 1u64.checked_shl(ln).filter(|_| ln < 32).ok_or(RowErrorKind::HashString)?;
+    pub(super) fn new(ln: u32, r: u32, p: u32, salt: Vec<u8>, hash: Vec<u8>) -> Result<Self, RowErrorKind> {
+        let blocks = 1u64.checked_shl(ln).filter(|_| ln < 32).ok_or(RowErrorKind::HashString(None))?;
         let kib = (blocks + u64::from(p)).saturating_mul(u64::from(r)) / 8;
         if kib > MAX_KIB + 1024 || p > MAX_LANES {
             return Err(RowErrorKind::TooCostly(format!(
@@ -63,10 +85,10 @@ impl Hash {
             )));
         }
         if !(16..=64).contains(&hash.len()) || ln == 0 {
-            return Err(RowErrorKind::HashString);
+            return Err(RowErrorKind::HashString(None));
         }
-        let log_n = u8::try_from(ln).map_err(|_| RowErrorKind::HashString)?;
-        let params = Params::new(log_n, r, p).map_err(|_| RowErrorKind::HashString)?;
+        let log_n = u8::try_from(ln).map_err(|_| RowErrorKind::HashString(None))?;
+        let params = Params::new(log_n, r, p).map_err(|_| RowErrorKind::HashString(None))?;
         Ok(Hash { params, memory_kib: u32::try_from(kib).unwrap_or(u32::MAX), salt, hash })
     }
 
@@ -132,7 +154,7 @@ mod tests {
         }
         assert!(Hash::parse(&format!("$scrypt$ln=18,r=8,p=1{rest}")).is_ok());
         for bad in ["$7$", "$7$36..../...", "$7$36..../....salt$", "$7$36..../....salt$K3", "$7$36..../....salt$K3.!"] {
-            assert_eq!(Hash::parse(bad).err(), Some(RowErrorKind::HashString), "{bad}");
+            assert_eq!(Hash::parse(bad).err(), Some(RowErrorKind::HashString(None)), "{bad}");
         }
     }
 }

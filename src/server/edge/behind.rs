@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use bulla::SecretCheck;
+use bulla::{Realm, SecretCheck};
 use futures_util::future::BoxFuture;
 use rand::{TryRng, rngs::SysRng};
 use serde_json::json;
@@ -12,9 +12,10 @@ use super::{asking::Sources, report::first_node};
 use crate::{
     api::issue::IssuedApiKey,
     config::SecretConfig,
-    imported::Key,
+    imported::{Key, SlowText},
     server::{
         blocking,
+        old_system::Learned,
         secrets::cache::{Proof, SecretCache},
         snapshot::Snapshot,
         verification::Behind,
@@ -88,6 +89,18 @@ impl Behind for BehindEdge {
                 _ => self.could_not_tell("edge"),
             }
         })
+    }
+
+    fn slow_digest<'a>(
+        &'a self,
+        _: &'a SlowText,
+        _: &'a (dyn Fn(&[u8]) -> bool + Sync),
+    ) -> BoxFuture<'a, Option<Arc<[u8]>>> {
+        Box::pin(async { None })
+    }
+
+    fn learn<'a>(&'a self, _: &'a Snapshot, _: &'a str, _: &'a [Realm]) -> BoxFuture<'a, Learned> {
+        Box::pin(async { Learned::Unknown })
     }
 
     fn replacement(&self, _: Arc<Snapshot>, _: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>> {

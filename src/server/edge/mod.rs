@@ -118,7 +118,7 @@ impl Edge {
         let sources: Sources = opened.into_iter().map(ArcSwap::from_pointee).collect();
         let asked = follow.ask_secrets.then(|| Arc::clone(&sources));
         let behind = BehindEdge::new(Arc::clone(&metrics), asked, &config.secret).map_err(EdgeError::Random)?;
-        let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind));
+        let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind), Arc::default());
         let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
         let callers = Callers::Listed;
         let core = Core::new(CoreParts { live, verification, callers, bodies, stopping, metrics, health, config });

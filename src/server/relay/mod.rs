@@ -69,7 +69,7 @@ impl Relay {
         metrics.certificates(parts.tls.expiries());
         let (live, config) = (Arc::new(Live::new(loaded(&parts, &follow, &metrics))), parts.config.clone());
         let behind = BehindEdge::new(Arc::clone(&metrics), None, &config.secret).map_err(EdgeError::Random)?;
-        let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind));
+        let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind), Arc::default());
         let core = Core::new(CoreParts {
             live,
             verification,

@@ -15,7 +15,7 @@ use crate::{
 
 /// The smallest permit of the memory for slow hashes, in KiB: a permit stands for a core's time, too, of which bcrypt takes
 /// much, with next to no memory.
-const MIN_PERMIT: u32 = 32 * 1024;
+pub(super) const MIN_PERMIT: u32 = 32 * 1024;
 
 /// What a proof is kept by: right for one key is not right for another, and texts that hash alike are one.
 fn named(what: &str, candidate: &Candidate) -> Zeroizing<Vec<u8>> {

@@ -8,6 +8,7 @@ mod imported;
 mod memory;
 mod rehash;
 mod scrub;
+mod slow_digest;
 
 use std::{
     pin::pin,
@@ -19,13 +20,14 @@ use bulla::{
     ApiKeyId, Rejection, SecretCheck,
     secret::{HashMemory, SecretDigest},
 };
+use moka::future::Cache;
 use rand::{TryRng, rngs::SysRng};
 use zeroize::Zeroizing;
 
 pub(super) use self::scrub::Scrub;
 use self::{
     attempts::Attempts,
-    cache::{End, Proof, SecretCache},
+    cache::{CacheKey, End, Proof, SecretCache},
     changes::Changes,
     memory::{MemoryBudget, Permit},
 };
@@ -51,6 +53,8 @@ pub(crate) struct SecretChecks {
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
     cache: SecretCache,
+    /// Slow digests of presented texts.
+    digests: Cache<CacheKey, Arc<[u8]>>,
     memory: MemoryBudget,
     attempts: Arc<Attempts>,
     changes: Changes,
@@ -81,6 +85,7 @@ impl SecretChecks {
             store,
             metrics,
             cache: SecretCache::new(&key, config.cache_size, config.cache_ttl.0),
+            digests: Cache::builder().max_capacity(config.cache_size).time_to_idle(config.cache_ttl.0).build(),
             memory: MemoryBudget::new(config.memory_mib, config.queue),
             attempts: Arc::new(Attempts::new(config.wrong_per_minute)),
         })

@@ -15,9 +15,9 @@ use uuid::Uuid;
 use crate::{
     last_used::Use,
     store::{
-        ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedPart, LedgerEntry, LedgerFilter, LogPart,
-        LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, Short, Store, StoreError, StoredSet,
-        Sweep, Transaction,
+        ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, LedgerEntry, LedgerFilter,
+        LogPart, LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, SetCount, Short, Store,
+        StoreError, StoredSet, Sweep, Transaction,
     },
 };
 
@@ -250,7 +250,11 @@ impl Store for FaultyStore {
         self.read(|real| real.imported_sets())
     }
 
-    fn imported_end(&self) -> Result<i64, StoreError> {
+    fn imported_set_counts(&self) -> Result<Vec<SetCount>, StoreError> {
+        self.read(|real| real.imported_set_counts())
+    }
+
+    fn imported_end(&self) -> Result<ImportedEnd, StoreError> {
         self.read(|real| real.imported_end())
     }
 

@@ -21,7 +21,7 @@ use crate::{
     },
     api::issue::IssuedApiKey,
     clock,
-    imported::{Format, Hashed, KeyLayout, PublicPart, Reader, RowError, SaltEncoding, Scheme, Set},
+    imported::{Check, Format, KeyLayout, Reader, Reading, RowError, Scheme, Set},
 };
 
 impl World {
@@ -61,17 +61,19 @@ impl World {
         self.clock_of(by);
         let (actor, now) = (Actor::certificate(self.name(by), None), clock::now());
         let store = self.store_of(by);
-        let reader = Reader::new(Box::new(row.as_bytes()), Format::Jsonl, layout, SaltEncoding::Text, now);
+        let set = Set::new(0, realm, layout.clone(), [0; 16], None);
+        let reader = Reader::new(Box::new(row.as_bytes()), Format::Jsonl, Reading::new(&set, now));
         let mut reader = reader.map_err(|error| error.to_string())?;
-        let import = Import { store: &*store, actor: &actor, now, realm, layout, dry_run: false };
+        let import = Import { store: &*store, actor: &actor, now, realm, layout, dry_run: false, replace: false };
         import.run(&mut reader, &mut Silent).map(|summary| summary.imported).map_err(|error| error.to_string())
     }
 
     fn id_of_imported(&self, realm: Realm, layout: &KeyLayout, text: &str) -> Option<ApiKeyId> {
         let sets = self.command.store.imported_sets().ok()?;
         let stored = sets.into_iter().find(|set| set.realm == realm && set.layout == *layout)?;
-        let set = Set { number: stored.number, realm, layout: stored.layout, id_key: stored.id_key, hmac_key: None };
-        Some(set.id_of(&Sha256::digest(text)))
+        let set = Set::new(stored.number, realm, stored.layout, stored.id_key, None);
+        let digest = Check::Fast { digest: Sha256::digest(text).as_slice().into(), salt: [].into() };
+        Some(set.id_of(None, &digest))
     }
 
     /// A sealed key for an imported one, as its first verification hands it out.
@@ -88,8 +90,7 @@ impl World {
 }
 
 fn layout() -> KeyLayout {
-    let (public, hashed) = (PublicPart::None, Hashed::Whole);
-    KeyLayout { scheme: Scheme::Sha256, prefix: "sk_".to_owned(), public, hashed, hmac_key: None }
+    KeyLayout { prefix: "sk_".to_owned(), ..KeyLayout::new(Scheme::Sha256) }
 }
 
 /// Tells nobody of what an import does.

@@ -1,21 +1,15 @@
 //! Imported keys.
 
 use super::*;
-use crate::imported::{Check, Hashed, KeyLayout, PublicPart, Scheme};
+use crate::imported::{Check, KeyLayout, Scheme};
 
 fn layout(prefix: &str) -> KeyLayout {
-    KeyLayout {
-        scheme: Scheme::Sha256SaltKey,
-        prefix: prefix.to_owned(),
-        public: PublicPart::None,
-        hashed: Hashed::Whole,
-        hmac_key: None,
-    }
+    KeyLayout { prefix: prefix.to_owned(), ..KeyLayout::new(Scheme::Sha256SaltKey) }
 }
 
 fn new(set: i64, text: &str, byte: u8) -> NewImported {
-    let check = Check::Fast { digest: [byte; 32], salt: [byte].as_slice().into() };
-    NewImported { set, row: row(text), public: Some([byte, byte].as_slice().into()), check }
+    let check = Check::Fast { digest: [byte; 32].into(), salt: [byte].as_slice().into() };
+    NewImported { set, row: row(text), dated: true, public: Some([byte, byte].as_slice().into()), check }
 }
 
 fn import(store: &dyn Store, new: &NewImported) -> Imported {
@@ -39,7 +33,11 @@ pub(super) fn keys_are_imported_once_and_read_page_by_page(place: &Place) {
         [Imported::New, Imported::Same, Imported::New]
     );
     assert_eq!(import(store, &new(1, ONE, 3)), Imported::Other);
-    assert_eq!(store.imported_end().expect("the end"), 2);
+    let other_app = NewImported { row: LedgerRow { app_id: Uuid::from_u128(99), ..row(ONE) }, ..one.clone() };
+    assert_eq!(import(store, &other_app), Imported::Differs(vec!["app_id"]));
+    let undated = NewImported { row: LedgerRow { issued_at: at(9), ..row(ONE) }, dated: false, ..one.clone() };
+    assert_eq!(import(store, &undated), Imported::Same);
+    assert_eq!(store.imported_end().expect("the end"), ImportedEnd { place: 2, changes: 0 });
     let page = |after, limit| store.imported_after(after, limit).expect("a page");
     assert_eq!((page(0, 1).through, page(1, 9).through, page(2, 9).through), (Some(1), Some(2), None));
     let read = &page(1, 9).rows[0];
@@ -75,4 +73,33 @@ pub(super) fn migrations_count_what_is_taken_over(place: &Place) {
     assert_eq!(store.taken_over(id(ONE).realm(), 9).expect("looked"), []);
     assert_eq!(store.migrations(None, at(5)).expect("progress"), [progress()]);
     assert_eq!(store.migrations("acme_test".parse().ok(), at(5)).expect("progress"), []);
+}
+
+pub(super) fn imported_keys_are_corrected_and_unused_sets_removed(place: &Place) {
+    let store = &*place.store;
+    set(store, "a");
+    set(store, "b");
+    import(store, &new(1, ONE, 1));
+    import(store, &new(2, TWO, 2));
+    let correct = |new: &NewImported| {
+        transact::<_, StoreError>(store, |transaction| transaction.correct_imported(new)).expect("corrected")
+    };
+    let other = NewImported {
+        row: LedgerRow { app_id: Uuid::from_u128(99), name: Some("new".to_owned()), expires_at: None, ..row(ONE) },
+        ..new(1, ONE, 5)
+    };
+    correct(&other);
+    assert_eq!(import(store, &other), Imported::Same);
+    let read = store.imported_after(0, 1).expect("a page").rows.remove(0);
+    assert_eq!((read.app_id, &read.check), (Uuid::from_u128(99), &other.check));
+    assert_eq!(store.imported_end().expect("the end"), ImportedEnd { place: 2, changes: 1 });
+    store.note_uses(&[Use { id: id(TWO), last_used: 1_795_000_001, count: 1 }]).expect("noted");
+    let counts = |all: Vec<SetCount>| all.iter().map(|one| (one.set.number, one.keys, one.used)).collect::<Vec<_>>();
+    assert_eq!(counts(store.imported_set_counts().expect("counts")), [(1, 1, 0), (2, 1, 1)]);
+    let remove =
+        |set| transact::<_, StoreError>(store, |transaction| transaction.remove_imported_set(set)).expect("looked");
+    assert_eq!((remove(2), remove(1), remove(1)), (None, Some(1), Some(0)));
+    assert_eq!(counts(store.imported_set_counts().expect("counts")), [(2, 1, 1)]);
+    assert!(store.find(&id(ONE)).expect("looked").is_none() && store.find(&id(TWO)).expect("looked").is_some());
+    assert_eq!(import(store, &new(1, ONE, 1)), Imported::New, "and once more");
 }

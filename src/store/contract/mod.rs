@@ -110,4 +110,5 @@ over_each_store!(
     fleet::the_fleet_is_kept,
     imported::keys_are_imported_once_and_read_page_by_page,
     imported::migrations_count_what_is_taken_over,
+    imported::imported_keys_are_corrected_and_unused_sets_removed,
 );

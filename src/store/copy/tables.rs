@@ -128,7 +128,7 @@ pub(crate) const TABLES: [Table; 11] = [
     },
     Table {
         name: "imported_sets",
-        columns: &[("set_id", Integer), ("realm", Text), ("rule", Text), ("id_key", Bytes)],
+        columns: &[("set_id", Integer), ("realm", Text), ("rule", Text), ("id_key", Bytes), ("changes", Integer)],
         key: 1,
     },
     Table {

@@ -27,7 +27,7 @@ const FILL: &str = "
     DELETE FROM revocations WHERE seq = 1500;
     INSERT INTO idempotency VALUES ('me', 'b', 'r', '[]', 1), ('me', 'A', 'r', '[]', 1), ('me', 'ä', 'r', '[]', 1);
     INSERT INTO secret_hashes (api_key_id, phc, mac, binding, created_at) VALUES ('x', 'p', 'm', 'b', 1);
-    INSERT INTO imported_sets VALUES (1, 'acme_live', '{}', x'000102');
+    INSERT INTO imported_sets VALUES (1, 'acme_live', '{}', x'000102', 3);
     INSERT INTO imported_keys VALUES (3, 1, NULL, x'ff00', NULL, NULL), (4, 1, x'01', x'ff01', x'', 'y');
     INSERT INTO escrow VALUES ('x', 'age1', 'sealed', NULL, 1, NULL);
 ";

@@ -10,7 +10,8 @@ use super::{counts::count, damaged, ledger, params::param, params::params, sessi
 use crate::{
     imported::{ImportedRow, KeyLayout},
     store::{
-        Imported, ImportedPart, Migration, NewImported, StoreError, StoredSet,
+        Imported, ImportedEnd, ImportedPart, Migration, NewImported, SetCount, StoreError, StoredSet,
+        imported::OnRecord,
         rows::{ImportedColumns, check_columns},
     },
 };
@@ -78,17 +79,93 @@ pub(super) fn insert(writing: &mut Writing<'_>, new: &NewImported) -> Result<Imp
         writing.numbers.key += 1;
         return Ok(Imported::New);
     }
-    let same = session.first(
-        "SELECT hash = $2 AND salt IS NOT DISTINCT FROM $3
+    let on_record = session.first(
+        "SELECT app_id, name, issued_at, expires_at, scopes, meta, hash, salt
          FROM bulla.imported_keys JOIN bulla.api_keys USING (seq) WHERE api_key_id = $1",
-        &params![new.row.id.to_string(), hash, salt],
+        &params![new.row.id.to_string()],
     )?;
-    Ok(if same.is_some_and(|row| row.get(0)) { Imported::Same } else { Imported::Other })
+    let compared = on_record.map(|row| {
+        let (app_id, name, issued_at, expires_at) = (row.get(0), row.get(1), row.get(2), row.get(3));
+        let (scopes, meta, hash, salt) = (row.get(4), row.get(5), row.get(6), row.get(7));
+        OnRecord { app_id, name, issued_at, expires_at, scopes, meta, hash, salt }.compare(new)
+    });
+    Ok(compared.unwrap_or(Imported::Other))
 }
 
-/// The place of the last imported key.
-pub(super) fn end(session: &Session) -> Result<i64, StoreError> {
-    Ok(session.only("SELECT coalesce(max(seq), 0) FROM bulla.imported_keys", &[])?.get(0))
+/// Corrects a key that is on record.
+pub(super) fn correct(session: &Session, new: &NewImported) -> Result<(), StoreError> {
+    let (hash, salt) = check_columns(&new.check);
+    let meta = serde_json::to_string(&new.row.meta).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let id = new.row.id.to_string();
+    session.execute(
+        "UPDATE bulla.imported_keys SET hash = $2, salt = $3
+         WHERE seq = (SELECT seq FROM bulla.api_keys WHERE api_key_id = $1)",
+        &params![id, hash, salt],
+    )?;
+    session.execute(
+        "UPDATE bulla.api_keys SET app_id = $2, name = $3, issued_at = coalesce($4, issued_at), expires_at = $5, scopes = $6,
+                meta = $7
+         WHERE api_key_id = $1",
+        &params![
+            id,
+            new.row.app_id.to_string(),
+            new.row.name,
+            new.dated.then(|| new.row.issued_at.as_second()),
+            new.row.expires_at.map(Timestamp::as_second),
+            new.row.scopes.join(" "),
+            meta,
+        ],
+    )?;
+    note_change(session, new.set)
+}
+
+/// Removes the keys of a set that nobody used.
+pub(super) fn remove_set(session: &Session, set: i64) -> Result<Option<u64>, StoreError> {
+    let used = session.only(
+        "SELECT EXISTS (SELECT 1 FROM bulla.imported_keys JOIN bulla.api_keys USING (seq)
+                        WHERE set_id = $1 AND (last_used_at IS NOT NULL OR replaced_by IS NOT NULL))",
+        &params![set],
+    )?;
+    if used.get(0) {
+        return Ok(None);
+    }
+    let removed = session.only(
+        "WITH old AS (DELETE FROM bulla.imported_keys WHERE set_id = $1 RETURNING seq),
+              gone AS (DELETE FROM bulla.api_keys WHERE seq IN (SELECT seq FROM old) RETURNING seq)
+         SELECT count(*) FROM gone",
+        &params![set],
+    )?;
+    note_change(session, set)?;
+    Ok(Some(count(&removed, 0)))
+}
+
+fn note_change(session: &Session, set: i64) -> Result<(), StoreError> {
+    session.execute("UPDATE bulla.imported_sets SET changes = changes + 1 WHERE set_id = $1", &params![set])?;
+    Ok(())
+}
+
+/// How far the table goes.
+pub(super) fn end(session: &Session) -> Result<ImportedEnd, StoreError> {
+    let row = session.only(
+        "SELECT (SELECT coalesce(max(seq), 0) FROM bulla.imported_keys),
+                (SELECT coalesce(sum(changes), 0)::bigint FROM bulla.imported_sets)",
+        &[],
+    )?;
+    Ok(ImportedEnd { place: row.get(0), changes: row.get(1) })
+}
+
+/// All sets that have keys, and what became of these.
+pub(super) fn set_counts(session: &Session) -> Result<Vec<SetCount>, StoreError> {
+    let rows = session.query(
+        "SELECT set_id, count(*), count(last_used_at), count(replaced_by)
+         FROM bulla.imported_keys JOIN bulla.api_keys USING (seq) GROUP BY set_id",
+        &[],
+    )?;
+    let counted = sets(session)?.into_iter().filter_map(|set| {
+        let row = rows.iter().find(|row| row.get::<_, i64>(0) == set.number)?;
+        Some(SetCount { set, keys: count(row, 1), used: count(row, 2), replaced: count(row, 3) })
+    });
+    Ok(counted.collect())
 }
 
 /// Imported keys behind a place of the ledger, at most `limit` of them.
@@ -99,18 +176,18 @@ pub(super) fn after(session: &Session, place: i64, limit: u32) -> Result<Importe
          FROM bulla.imported_keys JOIN bulla.api_keys USING (seq) WHERE seq > $1 ORDER BY seq LIMIT $2",
         &params![place, i64::from(limit)],
     )?;
-    // Of each set whether its scheme is slow; a set that cannot be read has no readable keys.
+    // Of each set whether its hashes are strings; a set that cannot be read has no readable keys.
     let rules = session.query("SELECT set_id, rule FROM bulla.imported_sets", &[])?;
-    let slow: Vec<(i64, bool)> = rules
+    let is_text: Vec<(i64, bool)> = rules
         .iter()
-        .filter_map(|row| Some((row.get(0), serde_json::from_str::<KeyLayout>(row.get(1)).ok()?.scheme.is_slow())))
+        .filter_map(|row| Some((row.get(0), serde_json::from_str::<KeyLayout>(row.get(1)).ok()?.holds_text())))
         .collect();
     let mut part = ImportedPart::default();
     for row in &rows {
         let (place, set): (i64, i64) = (row.get(0), row.get(1));
         part.through = Some(place);
-        let slow = slow.iter().find(|(number, _)| *number == set).map(|(_, slow)| *slow);
-        match slow.and_then(|slow| read(row, slow)) {
+        let is_text = is_text.iter().find(|(number, _)| *number == set).map(|(_, is_text)| *is_text);
+        match is_text.and_then(|is_text| read(row, is_text)) {
             Some(row) => part.rows.push(row),
             None => {
                 tracing::error!("{}", damaged("imported keys", place));
@@ -121,7 +198,7 @@ pub(super) fn after(session: &Session, place: i64, limit: u32) -> Result<Importe
     Ok(part)
 }
 
-fn read(row: &Row, slow: bool) -> Option<ImportedRow> {
+fn read(row: &Row, is_text: bool) -> Option<ImportedRow> {
     let columns = ImportedColumns {
         place: row.get(0),
         set: row.get(1),
@@ -136,7 +213,7 @@ fn read(row: &Row, slow: bool) -> Option<ImportedRow> {
         salt: row.get::<_, Option<&[u8]>>(10).unwrap_or_default(),
         replaced: row.get(11),
     };
-    columns.row(slow)
+    columns.row(is_text)
 }
 
 /// Digests and public parts of all keys of a realm that are not in this set.

@@ -52,8 +52,8 @@ use self::{
     transaction::Writing,
 };
 use super::{
-    ActiveCount, AuditEntry, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, Remark, RevokedPage,
-    SealCount, SecretChanges, SecretRow, Store, StoreError, StoredSet, Sweep, Transaction,
+    ActiveCount, AuditEntry, ImportedEnd, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, Remark,
+    RevokedPage, SealCount, SecretChanges, SecretRow, SetCount, Store, StoreError, StoredSet, Sweep, Transaction,
     copy::{Source, Target},
 };
 use crate::{
@@ -278,7 +278,11 @@ impl Store for PostgresStore {
         self.read(Lane::Read, imported::sets)
     }
 
-    fn imported_end(&self) -> Result<i64, StoreError> {
+    fn imported_set_counts(&self) -> Result<Vec<SetCount>, StoreError> {
+        self.read(Lane::Count, imported::set_counts)
+    }
+
+    fn imported_end(&self) -> Result<ImportedEnd, StoreError> {
         self.read(Lane::Read, imported::end)
     }
 

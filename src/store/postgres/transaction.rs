@@ -121,6 +121,14 @@ impl Transaction for Writing<'_> {
         imported::insert(self, new)
     }
 
+    fn correct_imported(&mut self, new: &NewImported) -> Result<(), StoreError> {
+        imported::correct(self.writes(), new)
+    }
+
+    fn remove_imported_set(&mut self, set: i64) -> Result<Option<u64>, StoreError> {
+        imported::remove_set(self.writes(), set)
+    }
+
     fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
         imported::replace(self.writes(), id, by)
     }

@@ -23,12 +23,15 @@ pub(in crate::store) struct ImportedColumns<'a> {
 }
 
 impl ImportedColumns<'_> {
-    /// The key, in a set whose scheme is slow or not; `None` where it is damaged.
-    pub(in crate::store) fn row(self, slow: bool) -> Option<ImportedRow> {
-        let check = if slow {
-            Check::Slow(std::str::from_utf8(self.hash).ok()?.into())
+    /// The key, in a set whose hashes are strings or digests; `None` where it is damaged.
+    pub(in crate::store) fn row(self, is_text: bool) -> Option<ImportedRow> {
+        let check = if is_text {
+            Check::Text(std::str::from_utf8(self.hash).ok()?.into())
         } else {
-            Check::Fast { digest: self.hash.try_into().ok()?, salt: self.salt.into() }
+            if !(16..=64).contains(&self.hash.len()) {
+                return None;
+            }
+            Check::Fast { digest: self.hash.into(), salt: self.salt.into() }
         };
         let mut claims = Claims::new().with_scopes(self.scopes.split_whitespace());
         if self.meta != "{}" {
@@ -53,6 +56,6 @@ impl ImportedColumns<'_> {
 pub(in crate::store) fn check_columns(check: &Check) -> (&[u8], Option<&[u8]>) {
     match check {
         Check::Fast { digest, salt } => (digest, Some(&**salt).filter(|salt| !salt.is_empty())),
-        Check::Slow(text) => (text.as_bytes(), None),
+        Check::Text(text) => (text.as_bytes(), None),
     }
 }

@@ -10,7 +10,8 @@ use super::{damaged, ledger};
 use crate::{
     imported::{ImportedRow, KeyLayout},
     store::{
-        Imported, ImportedPart, Migration, NewImported, StoreError, StoredSet,
+        Imported, ImportedEnd, ImportedPart, Migration, NewImported, SetCount, StoreError, StoredSet,
+        imported::OnRecord,
         rows::{ImportedColumns, check_columns},
     },
 };
@@ -60,16 +61,113 @@ pub(super) fn insert(connection: &Connection, new: &NewImported) -> Result<Impor
     let (hash, salt) = check_columns(&new.check);
     let Some(place) = ledger::insert_row(connection, &new.row)? else {
         let mut query = connection.prepare_cached(
-            "SELECT hash = ?2 AND salt IS ?3 FROM imported_keys JOIN api_keys USING (seq) WHERE api_key_id = ?1",
+            "SELECT app_id, name, issued_at, expires_at, scopes, meta, hash, salt
+             FROM imported_keys JOIN api_keys USING (seq) WHERE api_key_id = ?1",
         )?;
-        let same: Option<bool> =
-            query.query_row(params![new.row.id.to_string(), hash, salt], |row| row.get(0)).optional()?;
-        return Ok(if same == Some(true) { Imported::Same } else { Imported::Other });
+        let compared = query.query_row(params![new.row.id.to_string()], |row| {
+            let on_record = OnRecord {
+                app_id: row.get_ref(0)?.as_str()?,
+                name: row.get_ref(1)?.as_str_or_null()?,
+                issued_at: row.get(2)?,
+                expires_at: row.get(3)?,
+                scopes: row.get_ref(4)?.as_str()?,
+                meta: row.get_ref(5)?.as_str()?,
+                hash: row.get_ref(6)?.as_blob()?,
+                salt: row.get_ref(7)?.as_blob_or_null()?,
+            };
+            Ok(on_record.compare(new))
+        });
+        return Ok(compared.optional()?.unwrap_or(Imported::Other));
     };
     connection
         .prepare_cached("INSERT INTO imported_keys (seq, set_id, public, hash, salt) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![place, new.set, new.public.as_deref(), hash, salt])?;
     Ok(Imported::New)
+}
+
+/// Corrects a key that is on record.
+pub(super) fn correct(connection: &Connection, new: &NewImported) -> Result<(), StoreError> {
+    let (hash, salt) = check_columns(&new.check);
+    let meta = serde_json::to_string(&new.row.meta).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let id = new.row.id.to_string();
+    connection
+        .prepare_cached(
+            "UPDATE imported_keys SET hash = ?2, salt = ?3 WHERE seq = (SELECT seq FROM api_keys WHERE api_key_id = ?1)",
+        )?
+        .execute(params![id, hash, salt])?;
+    connection
+        .prepare_cached(
+            "UPDATE api_keys SET app_id = ?2, name = ?3, issued_at = coalesce(?4, issued_at), expires_at = ?5, scopes = ?6,
+                    meta = ?7
+             WHERE api_key_id = ?1",
+        )?
+        .execute(params![
+            id,
+            new.row.app_id.to_string(),
+            new.row.name,
+            new.dated.then(|| new.row.issued_at.as_second()),
+            new.row.expires_at.map(Timestamp::as_second),
+            new.row.scopes.join(" "),
+            meta,
+        ])?;
+    note_change(connection, new.set)
+}
+
+/// Removes the keys of a set that nobody used.
+pub(super) fn remove_set(connection: &Connection, set: i64) -> Result<Option<u64>, StoreError> {
+    let used: bool = connection
+        .prepare_cached(
+            "SELECT EXISTS (SELECT 1 FROM imported_keys JOIN api_keys USING (seq)
+                            WHERE set_id = ?1 AND (last_used_at IS NOT NULL OR replaced_by IS NOT NULL))",
+        )?
+        .query_row(params![set], |row| row.get(0))?;
+    if used {
+        return Ok(None);
+    }
+    // The rows of imported keys refer to those of the ledger, so they go first, and the places are kept for that long.
+    let places: Vec<i64> = connection
+        .prepare_cached("SELECT seq FROM imported_keys WHERE set_id = ?1")?
+        .query_map(params![set], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    connection.prepare_cached("DELETE FROM imported_keys WHERE set_id = ?1")?.execute(params![set])?;
+    let mut delete = connection.prepare_cached("DELETE FROM api_keys WHERE seq = ?1")?;
+    for place in &places {
+        delete.execute(params![place])?;
+    }
+    note_change(connection, set)?;
+    Ok(Some(places.len() as u64))
+}
+
+fn note_change(connection: &Connection, set: i64) -> Result<(), StoreError> {
+    let mut note = connection.prepare_cached("UPDATE imported_sets SET changes = changes + 1 WHERE set_id = ?1")?;
+    note.execute(params![set])?;
+    Ok(())
+}
+
+/// How far the table goes.
+pub(super) fn end(connection: &Connection) -> Result<ImportedEnd, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT (SELECT coalesce(max(seq), 0) FROM imported_keys), (SELECT coalesce(sum(changes), 0) FROM imported_sets)",
+    )?;
+    Ok(query.query_row([], |row| Ok(ImportedEnd { place: row.get(0)?, changes: row.get(1)? }))?)
+}
+
+/// All sets that have keys, and what became of these.
+pub(super) fn set_counts(connection: &Connection) -> Result<Vec<SetCount>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT set_id, count(*), count(last_used_at), count(replaced_by)
+         FROM imported_keys JOIN api_keys USING (seq) GROUP BY set_id",
+    )?;
+    let rows = query.query_map([], |row| {
+        let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
+        Ok((row.get::<_, i64>(0)?, [count(1)?, count(2)?, count(3)?]))
+    })?;
+    let counts: Vec<(i64, [u64; 3])> = rows.collect::<Result<_, _>>()?;
+    let counted = sets(connection)?.into_iter().filter_map(|set| {
+        let (_, [keys, used, replaced]) = counts.iter().find(|(number, _)| *number == set.number)?;
+        Some(SetCount { set, keys: *keys, used: *used, replaced: *replaced })
+    });
+    Ok(counted.collect())
 }
 
 /// Imported keys behind a place of the ledger, at most `limit` of them.
@@ -84,16 +182,16 @@ pub(super) fn after(connection: &Connection, place: i64, limit: u32) -> Result<I
     let mut rows = query.query(params![place, limit])?;
     while let Some(row) = rows.next()? {
         let (place, set): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let known = layouts.iter().find(|(number, _)| *number == set).map(|(_, slow)| *slow);
-        let slow = known.unwrap_or_else(|| {
+        let known = layouts.iter().find(|(number, _)| *number == set).map(|(_, is_text)| *is_text);
+        let is_text = known.unwrap_or_else(|| {
             let text = row.get_ref(11).ok();
             let layout = text.and_then(|text| serde_json::from_str::<KeyLayout>(text.as_str().ok()?).ok());
-            let slow = layout.map(|layout| layout.scheme.is_slow());
-            layouts.push((set, slow));
-            slow
+            let is_text = layout.map(|layout| layout.holds_text());
+            layouts.push((set, is_text));
+            is_text
         });
         part.through = Some(place);
-        match slow.and_then(|slow| read(row, slow).ok().flatten()) {
+        match is_text.and_then(|is_text| read(row, is_text).ok().flatten()) {
             Some(row) => part.rows.push(row),
             None => {
                 tracing::error!("{}", damaged("imported keys", place));
@@ -119,7 +217,7 @@ pub(super) fn elsewhere(connection: &Connection, realm: Realm, set: i64) -> Resu
     Ok(found)
 }
 
-fn read(row: &Row<'_>, slow: bool) -> rusqlite::Result<Option<ImportedRow>> {
+fn read(row: &Row<'_>, is_text: bool) -> rusqlite::Result<Option<ImportedRow>> {
     let bytes = |column: usize| -> rusqlite::Result<Option<&[u8]>> { Ok(row.get_ref(column)?.as_blob_or_null()?) };
     let text = |column: usize| -> rusqlite::Result<&str> { Ok(row.get_ref(column)?.as_str()?) };
     let columns = ImportedColumns {
@@ -136,7 +234,7 @@ fn read(row: &Row<'_>, slow: bool) -> rusqlite::Result<Option<ImportedRow>> {
         salt: bytes(10)?.unwrap_or_default(),
         replaced: row.get(12)?,
     };
-    Ok(columns.row(slow))
+    Ok(columns.row(is_text))
 }
 
 /// Notes the sealed key that replaced an imported one. `false` where it was replaced before, or is not an imported key.

@@ -41,9 +41,9 @@ use uuid::Uuid;
 
 use self::{connection::Connections, files::Files, transaction::Writing};
 use super::{
-    ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedPart, LedgerEntry, LedgerFilter, LogPart, LogPlace,
-    Migration, RevokedPage, SealCount, SecretChanges, SecretRow, Short, Store, StoreError, StoredSet, Sweep,
-    Transaction, copy::Source,
+    ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, LedgerEntry, LedgerFilter, LogPart,
+    LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, SetCount, Short, Store, StoreError,
+    StoredSet, Sweep, Transaction, copy::Source,
 };
 use crate::last_used::Use;
 
@@ -307,8 +307,12 @@ impl Store for SqliteStore {
         imported::sets(&*self.reader()?)
     }
 
-    fn imported_end(&self) -> Result<i64, StoreError> {
-        Ok(self.reader()?.query_row("SELECT coalesce(max(seq), 0) FROM imported_keys", [], |row| row.get(0))?)
+    fn imported_set_counts(&self) -> Result<Vec<SetCount>, StoreError> {
+        imported::set_counts(&*self.counter()?)
+    }
+
+    fn imported_end(&self) -> Result<ImportedEnd, StoreError> {
+        imported::end(&*self.reader()?)
     }
 
     fn imported_after(&self, place: i64, limit: u32) -> Result<ImportedPart, StoreError> {

@@ -50,6 +50,14 @@ impl Transaction for Writing<'_> {
         imported::insert(self.0, new)
     }
 
+    fn correct_imported(&mut self, new: &NewImported) -> Result<(), StoreError> {
+        imported::correct(self.0, new)
+    }
+
+    fn remove_imported_set(&mut self, set: i64) -> Result<Option<u64>, StoreError> {
+        imported::remove_set(self.0, set)
+    }
+
     fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError> {
         imported::replace(self.0, id, by)
     }

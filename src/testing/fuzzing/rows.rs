@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::imported::{Format, Hashed, KeyLayout, PublicPart, Reader, SaltEncoding, Scheme};
+use crate::imported::{Format, Hashed, KeyLayout, PublicPart, Reader, Reading, SaltEncoding, Scheme, Set};
 
 /// When the rows are read.
 const NOW: i64 = 1_800_000_000;
@@ -14,7 +14,10 @@ pub fn read_rows(how: u8, input: &[u8]) -> (usize, usize) {
     let salts = [SaltEncoding::Text, SaltEncoding::Hex, SaltEncoding::Base64][usize::from(how >> 1 & 3) % 3];
     let layout = layout(usize::from(how >> 3 & 15));
     let now = Timestamp::from_second(NOW).unwrap_or_default();
-    let Ok(mut reader) = Reader::new(Box::new(input), format, &layout, salts, now) else { return (0, 0) };
+    let Ok(realm) = "live".parse() else { return (0, 0) };
+    let set = Set::new(1, realm, layout, [0; 16], None);
+    let reading = Reading { salts, ..Reading::new(&set, now) };
+    let Ok(mut reader) = Reader::new(Box::new(input), format, reading) else { return (0, 0) };
     let (mut understood, mut refused, mut last) = (0, 0, 0);
     while let Ok(Some(row)) = reader.next() {
         let line = row.as_ref().map_or_else(|error| error.line, |record| record.line);
@@ -24,7 +27,7 @@ pub fn read_rows(how: u8, input: &[u8]) -> (usize, usize) {
             Ok(record) => {
                 assert!(record.claims.to_cbor().is_ok(), "a sealed key could not say the same");
                 assert!(record.expires_at.is_none_or(|at| at > now), "it has expired");
-                assert!(layout.scheme.is_slow() || !record.found_by().is_empty(), "nothing finds it");
+                assert!(set.layout.holds_text() || !record.found_by().is_empty(), "nothing finds it");
                 understood += 1;
             }
             Err(error) => {
@@ -48,9 +51,11 @@ fn layout(which: usize) -> KeyLayout {
         (Scheme::Argon2id, before(), Hashed::Secret),
         (Scheme::Bcrypt, PublicPart::First(8), Hashed::Whole),
         (Scheme::Scrypt, before(), Hashed::Whole),
+        (Scheme::HashString, PublicPart::Ends(3, 3), Hashed::Whole),
+        (Scheme::Pbkdf2, PublicPart::Last(8), Hashed::Whole),
     ];
     let (scheme, public, hashed) = rules[which % rules.len()].clone();
     let prefix = if public == PublicPart::Id { String::new() } else { "sk_".to_owned() };
-    let hmac_key = (scheme == Scheme::HmacSha256).then(|| "legacy".to_owned());
-    KeyLayout { scheme, prefix, public, hashed, hmac_key }
+    let secret = (scheme == Scheme::HmacSha256).then(|| "legacy".to_owned());
+    KeyLayout { prefix, public, hashed, secret, ..KeyLayout::new(scheme) }
 }

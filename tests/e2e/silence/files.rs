@@ -71,7 +71,7 @@ fn deployment(authority: &Authority) -> Deployment {
     let mut text = fs::read_to_string(&path).expect("the configuration");
     text = text.replace("signing_keys = []", "signing_keys = [\"file:master-3.key\"]");
     text = text.replace("audience = \"\"", "audience = \"shop\"").replace("issuer = \"\"", "issuer = \"bulla\"");
-    text = text.replace("hmac_keys = {}", "hmac_keys = { old = \"file:hmac.key\" }");
+    text = text.replace("secrets = {}", "secrets = { old = \"file:hmac.key\" }");
     text += "\
              [admin.tls]\ncertificate = \"tls.crt\"\nkey = \"tls.key\"\nclient_ca = \"ca.crt\"\n";
     fs::write(&path, text).expect("written");

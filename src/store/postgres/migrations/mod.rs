@@ -12,7 +12,11 @@ pub(super) struct Step {
 }
 
 /// The steps; a released one never changes.
-pub(super) const STEPS: [Step; 1] = [Step { sql: include_str!("1.sql"), breaks: false }];
+pub(super) const STEPS: [Step; 2] = [
+    Step { sql: include_str!("1.sql"), breaks: false },
+    // An older node goes on with the rows that it has read.
+    Step { sql: include_str!("2.sql"), breaks: false },
+];
 
 /// Nodes that start at the same time take the steps once: this lock is held to the commit. The number is an arbitrary one.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(4127316920118431)";

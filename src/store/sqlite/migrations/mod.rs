@@ -10,7 +10,7 @@ use super::mark;
 use crate::store::StoreError;
 
 /// The schema's steps; a store counts in `user_version` how many it has.
-pub(super) const STEPS: [&str; 9] = [
+pub(super) const STEPS: [&str; 10] = [
     include_str!("1.sql"),
     include_str!("2.sql"),
     include_str!("3.sql"),
@@ -20,6 +20,7 @@ pub(super) const STEPS: [&str; 9] = [
     include_str!("7.sql"),
     include_str!("8.sql"),
     include_str!("9.sql"),
+    include_str!("10.sql"),
 ];
 
 /// Takes the steps that the store at `path` has not had, in one transaction.

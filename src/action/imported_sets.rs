@@ -1,0 +1,24 @@
+//! Removing a set of imported keys that was imported wrongly: only while none of its keys was used.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::{ActionError, Actor};
+use crate::store::{Store, StoredSet, transact};
+
+/// Removes all keys of a set; how many.
+pub(crate) fn remove(store: &dyn Store, actor: &Actor, set: &StoredSet, now: Timestamp) -> Result<u64, ActionError> {
+    transact(store, |transaction| {
+        let removed = transaction.remove_imported_set(set.number)?;
+        let removed = removed.ok_or_else(|| {
+            ActionError::Conflict(
+                "keys of this set were used or replaced, so their owners rely on it: revoke the ones that are wrong, or \
+                 correct them with `bulla keys import --replace`"
+                    .to_owned(),
+            )
+        })?;
+        let detail = json!({"set": set.number, "removed": removed, "rule": set.layout});
+        transaction.append_audit(&actor.record(now, "keys.import_remove", Some(set.realm.to_string()), detail))?;
+        Ok(removed)
+    })
+}

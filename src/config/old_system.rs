@@ -1,0 +1,141 @@
+//! The check of an old system, which is asked about keys that nobody imported.
+
+use std::path::PathBuf;
+
+use bulla::source::SourceUri;
+use serde::Deserialize;
+
+use super::Span;
+
+/// Shortest key that is asked about, in bytes: everything that is shorter may be a guess.
+const MIN_LENGTH: usize = 16;
+
+/// `[realms.NAME.old_system]`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OldSystemConfig {
+    /// The address of its introspection (RFC 7662).
+    pub(crate) introspect: Option<String>,
+    /// A file that holds CLIENT:SECRET, which is sent to it as HTTP Basic.
+    pub(crate) credential: Option<SourceUri>,
+    /// A program that reads a key on standard input, and prints the same answer.
+    pub(crate) exec: Option<Vec<PathBuf>>,
+    /// What its keys begin with.
+    #[serde(default)]
+    pub(crate) prefix: String,
+    #[serde(default = "min_length")]
+    pub(crate) min_length: usize,
+    /// The member of an answer that says whose the key is: a UUID, or a text that one is made of.
+    #[serde(default = "app")]
+    pub(crate) app: String,
+    #[serde(default = "timeout")]
+    pub(crate) timeout: Span,
+    /// Questions in a second.
+    #[serde(default = "per_second")]
+    pub(crate) per_second: u32,
+    /// Questions at a time.
+    #[serde(default = "concurrent")]
+    pub(crate) concurrent: usize,
+    /// For how long it is remembered that a text is no key of the old system.
+    #[serde(default = "negative_ttl")]
+    pub(crate) negative_ttl: Span,
+}
+
+fn min_length() -> usize {
+    MIN_LENGTH
+}
+
+fn app() -> String {
+    "app_id".to_owned()
+}
+
+fn timeout() -> Span {
+    Span(std::time::Duration::from_secs(2))
+}
+
+fn per_second() -> u32 {
+    10
+}
+
+fn concurrent() -> usize {
+    4
+}
+
+fn negative_ttl() -> Span {
+    Span(std::time::Duration::from_secs(60))
+}
+
+impl OldSystemConfig {
+    /// Whether this text may be a key of the old system.
+    pub(crate) fn may_have(&self, text: &str) -> bool {
+        text.len() >= self.min_length && text.len() <= 512 && text.starts_with(&self.prefix)
+    }
+
+    /// Refuses a table that names no system, or two.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match (&self.introspect, &self.exec) {
+            (Some(_), Some(_)) | (None, None) => return Err("name either introspect or exec".to_owned()),
+            (Some(address), None) if !address.starts_with("https://") && !is_local(address) => {
+                return Err("introspect must be an https:// address: keys are sent there".to_owned());
+            }
+            (None, Some(program)) if !program.first().is_some_and(|program| program.is_absolute()) => {
+                return Err("exec must begin with the absolute path of a program".to_owned());
+            }
+            _ => {}
+        }
+        if self.credential.is_some() && self.exec.is_some() {
+            return Err("credential goes with introspect".to_owned());
+        }
+        if self.min_length < MIN_LENGTH || self.per_second == 0 || self.concurrent == 0 || self.timeout.0.is_zero() {
+            return Err(format!(
+                "min_length must be {MIN_LENGTH} or more, per_second, concurrent and timeout greater than zero"
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn is_local(address: &str) -> bool {
+    let rest = address.strip_prefix("http://").unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+    ["127.0.0.1", "localhost", "[::1]"].contains(&host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<OldSystemConfig, String> {
+        let config: OldSystemConfig = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.check().map(|()| config)
+    }
+
+    #[test]
+    fn it_names_one_system_that_keys_may_be_sent_to() {
+        assert!(read("introspect = \"https://old.example/introspect\"").is_ok());
+        assert!(read("introspect = \"http://127.0.0.1:8000/introspect\"").is_ok());
+        assert!(read("exec = [\"/usr/local/bin/check\"]").is_ok());
+        for bad in [
+            "",
+            "introspect = \"http://old.example/introspect\"",
+            "introspect = \"http://127.0.0.1.example/introspect\"",
+            "exec = [\"check\"]",
+            "exec = []",
+            "exec = [\"/x\"]\nintrospect = \"https://old.example\"",
+            "exec = [\"/x\"]\ncredential = \"file:x\"",
+            "exec = [\"/x\"]\nmin_length = 4",
+            "exec = [\"/x\"]\nper_second = 0",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_texts_of_its_shape_are_asked_about() {
+        let config = read("exec = [\"/x\"]\nprefix = \"sk_\"").expect("a table");
+        assert!(config.may_have("sk_0123456789abcdef"));
+        assert!(!config.may_have("sk_0123456789") && !config.may_have("pk_0123456789abcdef"));
+        assert!(!config.may_have(&format!("sk_{}", "a".repeat(510))));
+    }
+}

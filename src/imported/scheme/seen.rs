@@ -1,0 +1,64 @@
+//! What a hash looks like that a scheme cannot read: the message names it, and quotes nothing of it.
+
+/// What `text` looks like, as the end of a sentence.
+pub(in crate::imported) fn seen(text: &str) -> Option<&'static str> {
+    const FORMS: [(&str, &str); 14] = [
+        ("$gy$", "gost-yescrypt, which bulla does not check"),
+        ("$1$", "MD5-crypt, which bulla does not check"),
+        ("$apr1$", "Apache's MD5-crypt, which bulla does not check"),
+        ("$2x$", "bcrypt of a broken implementation, which bulla does not check"),
+        ("md5$", "MD5, which bulla does not check"),
+        ("{MD5}", "MD5, which bulla does not check"),
+        ("{SMD5}", "MD5, which bulla does not check"),
+        ("{noop}", "Spring's plaintext: cut {noop} off, and use --scheme plain"),
+        ("eyJ", "a JWT, so it may be the key itself: --scheme plain takes keys in plaintext and stores their hashes"),
+        ("c2NyeXB0A", "a file header of scrypt-kdf, which holds no hash of a key"),
+        (
+            "ey",
+            "JSON in base64, so it may be the key itself: --scheme plain takes keys in plaintext and stores their hashes",
+        ),
+        ("$pbkdf2", "PBKDF2 with another hash than SHA-1, SHA-256 and SHA-512"),
+        ("gAAAA", "encrypted (Fernet), and no hash: decrypt the keys, and use --scheme plain"),
+        ("vault:v", "encrypted by Vault, and no hash: decrypt the keys, and use --scheme plain"),
+    ];
+    if let Some((_, form)) = FORMS.iter().find(|(begin, _)| text.starts_with(begin)) {
+        return Some(form);
+    }
+    let bare = text.strip_prefix("\\x").or_else(|| text.strip_prefix("0x")).unwrap_or(text);
+    let is_hex = bare.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if text.len() == 36 && text.parse::<uuid::Uuid>().is_ok() {
+        return Some(
+            "a UUID, so it may be the key itself: --scheme plain takes keys in plaintext and stores their hashes",
+        );
+    }
+    match (bare.len(), is_hex) {
+        (32, true) => Some("16 bytes: MD5, or a UUID?"),
+        (40, true) | (28, false) => Some("20 bytes: SHA-1? --scheme sha1 or hmac-sha1"),
+        (56, true) => Some("28 bytes: SHA-224?"),
+        (64, true) | (43 | 44, false) => Some("32 bytes: SHA-256? --scheme sha256 or hmac-sha256"),
+        (96, true) | (64, false) => Some("48 bytes: SHA-384?"),
+        (128, true) | (86 | 88, false) => Some("64 bytes: SHA-512? --scheme sha512 or hmac-sha512"),
+        (100, true) => Some("50 bytes: PBKDF2 as Gitea and Grafana store it? --from gitea, --from grafana"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_known_by_their_length_and_strings_by_their_beginning() {
+        for (text, part) in [
+            ("a".repeat(40), "SHA-1"),
+            ("a".repeat(128), "SHA-512"),
+            (format!("{}=", "-_".repeat(21) + "x"), "SHA-256"),
+            ("eyJhbGciOiJIUzI1NiJ9.e30.x".to_owned(), "JWT"),
+            ("3f2b8c1e-9a7d-4d52-8a55-0123456789ab".to_owned(), "UUID"),
+            ("$1$salt$hash".to_owned(), "MD5"),
+        ] {
+            assert!(seen(&text).expect(&text).contains(part), "{text}");
+        }
+        assert_eq!(seen("sk_live_4f9a1c20"), None);
+    }
+}

@@ -1,0 +1,22 @@
+//! Directus: keys in plaintext, of which bulla stores the hashes.
+
+use super::{PLAIN, System};
+use crate::imported::{RowErrorKind, raw_row::RawRow};
+
+pub(super) const SYSTEM: System = System {
+    name: "directus",
+    about: "Directus: static tokens of users",
+    header: "Authorization: Bearer KEY",
+    export: "\\copy (SELECT token, status, id FROM directus_users WHERE token IS NOT NULL) TO keys.csv CSV HEADER",
+    columns: &[("token", "key"), ("status", "enabled")],
+    plain: true,
+    read,
+    ..PLAIN
+};
+
+/// Users who are not active have no access.
+fn read(row: &mut RawRow) -> Result<(), RowErrorKind> {
+    let enabled = row.text("enabled").map(|status| (status == "active").to_string());
+    row.put("enabled", enabled);
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! Grafana: `glsa_SECRET_CRC`, of which the secret is hashed with PBKDF2 and one salt for all, so that each text has to be hashed
+//! before it is known whether it is a key.
+
+use std::num::NonZeroU32;
+
+use super::{PLAIN, System};
+use crate::imported::{Cost, Hashed, KeyLayout, Scheme};
+
+const COST: Cost = Cost::Pbkdf2 { iterations: NonZeroU32::MIN.saturating_add(9_999), algorithm: Cost::SHA256 };
+
+pub(super) const SYSTEM: System = System {
+    name: "grafana",
+    about: "Grafana 9 and later: tokens of service accounts",
+    header: "Authorization: Bearer KEY",
+    export: "sqlite3 -csv -header grafana.db 'SELECT key, name, created, expires, is_revoked, service_account_id FROM api_key WHERE service_account_id IS NOT NULL'",
+    columns: &[
+        ("key", "hash"),
+        ("created", "issued_at"),
+        ("expires", "expires_at"),
+        ("is_revoked", "revoked"),
+        ("role", ""),
+    ],
+    layout: || KeyLayout {
+        prefix: "glsa_".to_owned(),
+        // An underscore and 8 characters of a checksum.
+        hashed: Hashed::Trimmed(9),
+        cost: Some(COST),
+        bytes: Some(50),
+        salt: Some("sa".to_owned()),
+        ..KeyLayout::new(Scheme::Pbkdf2)
+    },
+    cost: Some(COST),
+    ..PLAIN
+};

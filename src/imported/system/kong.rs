@@ -1,0 +1,13 @@
+//! Kong: keys in plaintext, of which bulla stores the hashes.
+
+use super::{PLAIN, System};
+
+pub(super) const SYSTEM: System = System {
+    name: "kong",
+    about: "Kong: credentials of key-auth",
+    header: "apikey: KEY",
+    export: "\\copy (SELECT key, created_at, consumer_id FROM keyauth_credentials) TO keys.csv CSV HEADER",
+    columns: &[("id", ""), ("key", "key"), ("created_at", "issued_at"), ("ttl", "expires_at")],
+    plain: true,
+    ..PLAIN
+};

@@ -1,0 +1,19 @@
+//! Unleash: keys in plaintext, of which bulla stores the hashes.
+
+use super::{PLAIN, System};
+
+pub(super) const SYSTEM: System = System {
+    name: "unleash",
+    about: "Unleash: API tokens",
+    header: "Authorization: KEY",
+    export: "\\copy (SELECT secret, token_name, created_at, expires_at FROM api_tokens) TO keys.csv CSV HEADER",
+    columns: &[
+        ("secret", "key"),
+        ("token_name", "name"),
+        ("username", ""),
+        ("created_at", "issued_at"),
+        ("expires_at", "expires_at"),
+    ],
+    plain: true,
+    ..PLAIN
+};

@@ -1,0 +1,71 @@
+//! What an old system answers about a key: the members of RFC 7662.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::imported::app_of;
+
+/// A key that the old system accepts.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct OldKey {
+    pub(super) app_id: Uuid,
+    pub(super) scopes: Vec<String>,
+    pub(super) issued_at: Option<Timestamp>,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) name: Option<String>,
+}
+
+/// Reads an answer; `app` is the member that says whose the key is. `None` where the old system does not accept the key.
+pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static str> {
+    let members: Map<String, Value> =
+        serde_json::from_slice(answer).map_err(|_| "the answer is no JSON object; see RFC 7662")?;
+    match members.get("active") {
+        Some(Value::Bool(true)) => {}
+        Some(Value::Bool(false)) => return Ok(None),
+        _ => return Err("the answer has no member `active`"),
+    }
+    let text = |name: &str| match members.get(name) {
+        Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
+        Some(Value::Number(number)) => Some(number.to_string()),
+        _ => None,
+    };
+    let time = |name: &str| -> Result<Option<Timestamp>, &'static str> {
+        let Some(at) = members.get(name).filter(|at| !at.is_null()) else { return Ok(None) };
+        let at = at.as_i64().and_then(|at| Timestamp::from_second(at).ok());
+        at.map(Some).ok_or("`exp` or `iat` is no time")
+    };
+    let whose = text(app).ok_or("the answer does not say whose the key is: the setting `app` names the member")?;
+    Ok(Some(OldKey {
+        app_id: whose.parse().unwrap_or_else(|_| app_of(app, &whose)),
+        scopes: text("scope").map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()).unwrap_or_default(),
+        issued_at: time("iat")?,
+        expires_at: time("exp")?,
+        name: text("username"),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_read_as_the_rfc_has_them() {
+        let read = |text: &str| read(text.as_bytes(), "client_id");
+        let key = read(r#"{"active":true,"client_id":"42","scope":"a b","exp":4102444800,"username":"u","x":1}"#);
+        let key = key.expect("read").expect("active");
+        assert_eq!((key.app_id, key.scopes.join(" ")), (app_of("client_id", "42"), "a b".to_owned()));
+        assert_eq!((key.expires_at.map(Timestamp::as_second), key.name.as_deref()), (Some(4_102_444_800), Some("u")));
+        assert_eq!(read(r#"{"active":false}"#), Ok(None));
+        for bad in [
+            "",
+            "[]",
+            "{}",
+            r#"{"active":"true"}"#,
+            r#"{"active":true}"#,
+            r#"{"active":true,"client_id":"1","exp":"x"}"#,
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+}

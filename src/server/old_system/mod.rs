@@ -1,0 +1,208 @@
+//! Keys that nobody imported, of a system that is asked about each of them once: an unknown text of its shape is sent to the old
+//! system's own check, and what it accepts is an imported key from then on.
+//!
+//! All of it is bounded: by the shape of a key, by questions in a second and at a time, and by a memory of what was no key.
+
+mod answer;
+mod ask;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bulla::{Realm, claims::Claims};
+use moka::future::Cache;
+use rand::{TryRng, rngs::SysRng};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use self::answer::OldKey;
+use super::{blocking, snapshot::Snapshot};
+use crate::{
+    action::Actor,
+    clock,
+    config::{Config, OldSystemConfig},
+    imported::{Check, ImportedKeys, KeyLayout, Scheme, Set},
+    store::{LedgerRow, NewImported, Restrictions, Store, StoreError, transact},
+    telemetry::{limit::LineLimit, metrics::Metrics},
+    verification::read_imported_keys,
+};
+
+/// Texts that are remembered to be no keys.
+const MAX_REMEMBERED: u64 = 100_000;
+
+/// What is known of a text now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// It is an imported key now: look again.
+    Known,
+    /// It is no key of an old system.
+    Unknown,
+    /// An old system could not be asked, or may not be asked so often.
+    CouldNotTell,
+}
+
+/// The old systems of all realms.
+pub(super) struct OldSystems {
+    store: Arc<dyn Store>,
+    imported: Arc<ImportedKeys>,
+    metrics: Arc<Metrics>,
+    /// Texts that were no keys, by a hash that is keyed for this process.
+    unknown: Cache<[u8; 32], Instant>,
+    hash_key: Zeroizing<[u8; 32]>,
+    bounds: Mutex<HashMap<Realm, Bound>>,
+}
+
+/// Questions of one realm.
+struct Bound {
+    under_way: usize,
+    left: f64,
+    since: Instant,
+}
+
+impl OldSystems {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        imported: Arc<ImportedKeys>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, StoreError> {
+        let mut hash_key = Zeroizing::new([0; 32]);
+        SysRng.try_fill_bytes(hash_key.as_mut_slice()).map_err(|error| StoreError::Failed(error.to_string()))?;
+        let unknown = Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(Duration::from_secs(3600)).build();
+        Ok(OldSystems { store, imported, metrics, unknown, hash_key, bounds: Mutex::default() })
+    }
+
+    /// Asks the old systems of these realms about a text that nobody imported.
+    pub(super) async fn learn(&self, snapshot: &Snapshot, text: &str, realms: &[Realm]) -> Learned {
+        let mut learned = Learned::Unknown;
+        for realm in realms {
+            let policy = snapshot.config.realms.get(realm.as_str()).filter(|policy| policy.accepts_imported());
+            let Some(old) = policy.and_then(|policy| policy.old_system.as_ref()) else { continue };
+            if !old.may_have(text) {
+                continue;
+            }
+            match self.ask(&snapshot.config, *realm, old, text).await {
+                Learned::Unknown => {}
+                Learned::Known => return Learned::Known,
+                Learned::CouldNotTell => learned = Learned::CouldNotTell,
+            }
+        }
+        learned
+    }
+
+    async fn ask(&self, config: &Config, realm: Realm, old: &OldSystemConfig, text: &str) -> Learned {
+        let key = self.key(realm, text);
+        let now = Instant::now();
+        if self.unknown.get(&key).await.is_some_and(|at| now.duration_since(at) < old.negative_ttl.0) {
+            return Learned::Unknown;
+        }
+        let Some(asking) = self.begin(realm, old, now) else {
+            self.metrics.old_system("refused");
+            return Learned::CouldNotTell;
+        };
+        let (config, old, text) = (config.clone(), old.clone(), Zeroizing::new(text.to_owned()));
+        let (store, imported) = (Arc::clone(&self.store), Arc::clone(&self.imported));
+        let asked = blocking::run(move || {
+            let found = ask::ask(&old, &config.folder, &text)?;
+            let Some(found) = found else { return Ok(false) };
+            record(&*store, realm, &old, &text, found).map_err(|error| error.to_string())?;
+            read_imported_keys(&imported, &*store, &config).map_err(|error| error.to_string())?;
+            Ok::<bool, String>(true)
+        });
+        let asked = asked.await;
+        drop(asking);
+        match asked {
+            Ok(Ok(true)) => {
+                self.metrics.old_system("accepted");
+                Learned::Known
+            }
+            Ok(Ok(false)) => {
+                self.metrics.old_system("unknown");
+                self.unknown.insert(key, now).await;
+                Learned::Unknown
+            }
+            Ok(Err(error)) => {
+                self.metrics.old_system("failed");
+                static LINES: LineLimit = LineLimit::new();
+                if let Some(kept_back) = LINES.allow(Instant::now()) {
+                    tracing::warn!(%realm, %error, kept_back, "old system could not be asked about a key");
+                }
+                Learned::CouldNotTell
+            }
+            Err(_) => Learned::CouldNotTell,
+        }
+    }
+
+    fn key(&self, realm: Realm, text: &str) -> [u8; 32] {
+        let hash = Sha256::new().chain_update(*self.hash_key).chain_update(realm.as_str()).chain_update([0]);
+        hash.chain_update(text).finalize().into()
+    }
+
+    /// Takes one question, if the realm has any left.
+    fn begin(&self, realm: Realm, old: &OldSystemConfig, now: Instant) -> Option<Asking<'_>> {
+        let mut bounds = self.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = f64::from(old.per_second);
+        let bound = bounds.entry(realm).or_insert(Bound { under_way: 0, left: most, since: now });
+        bound.left = (bound.left + now.duration_since(bound.since).as_secs_f64() * most).min(most);
+        bound.since = now;
+        if bound.left < 1.0 || bound.under_way >= old.concurrent {
+            return None;
+        }
+        bound.left -= 1.0;
+        bound.under_way += 1;
+        Some(Asking { of: self, realm })
+    }
+}
+
+/// A question under way.
+struct Asking<'a> {
+    of: &'a OldSystems,
+    realm: Realm,
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        let mut bounds = self.of.bounds.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bound) = bounds.get_mut(&self.realm) {
+            bound.under_way = bound.under_way.saturating_sub(1);
+        }
+    }
+}
+
+/// Puts a key that the old system accepts on record, as if it had been imported.
+fn record(store: &dyn Store, realm: Realm, old: &OldSystemConfig, text: &str, found: OldKey) -> Result<(), StoreError> {
+    let layout = KeyLayout { prefix: old.prefix.clone(), ..KeyLayout::new(Scheme::Sha256) };
+    let mut id_key = [0; 16];
+    SysRng.try_fill_bytes(&mut id_key).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let now = clock::now();
+    let claims = Claims::new().with_scopes(found.scopes.clone());
+    claims.to_cbor().map_err(|error| StoreError::Failed(format!("its scopes: {error}")))?;
+    let check = Check::Fast { digest: Sha256::digest(text).as_slice().into(), salt: [].into() };
+    transact(store, |transaction| {
+        let stored = transaction.imported_set(realm, &layout, id_key)?;
+        let set = Set::new(stored.number, realm, stored.layout, stored.id_key, None);
+        let actor = Actor::service();
+        let row = LedgerRow {
+            id: set.id_of(None, &check),
+            app_id: found.app_id,
+            name: found.name.clone().filter(|name| crate::text::check(name).is_ok() && name.chars().count() <= 200),
+            issued_at: found.issued_at.filter(|at| *at <= now).unwrap_or(now),
+            expires_at: found.expires_at,
+            scopes: found.scopes.clone(),
+            restrictions: Some(Restrictions::default()),
+            meta: Default::default(),
+            issued_by: actor.name.clone(),
+            rerolled_from: None,
+        };
+        let id = row.id.to_string();
+        let new = NewImported { set: stored.number, row, dated: false, public: None, check: check.clone() };
+        if transaction.insert_imported(&new)? == crate::store::Imported::New {
+            let detail = json!({"set": stored.number, "app_id": found.app_id.to_string()});
+            transaction.append_audit(&actor.record(now, "keys.import_asked", Some(id), detail))?;
+        }
+        Ok(())
+    })
+}

@@ -1,0 +1,219 @@
+//! Tables that are imported again: corrected, in another order, with another flag; and rows that a first look at a table misses.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    command::Ran,
+    deployment::{APP, Deployment},
+    imported::{KEY, import, row, sha256, verify},
+    server::Server,
+};
+
+const OTHER_APP: &str = "7f2b8c1e-9a7d-4d52-8a55-0123456789ab";
+
+fn numbers(ran: &Ran) -> [u64; 4] {
+    ["imported", "unchanged", "corrected", "refused"].map(|name| ran.json()[name].as_u64().expect(name))
+}
+
+#[test]
+fn a_row_that_differs_is_listed_and_replaced_on_demand() {
+    let deployment = Deployment::new();
+    let plain = ["--scheme", "sha256"];
+    let of = |more: Value| vec![row(&sha256(KEY), more)];
+    import(&deployment, &of(json!({"scopes": ["admin"]})), &plain).ok();
+    let server = Server::start(&deployment);
+    let corrected = json!({"app_id": OTHER_APP, "scopes": ["read"], "expires_at": "2100-01-01T00:00:00Z"});
+    let listed = import(&deployment, &of(corrected.clone()), &plain);
+    assert_eq!((listed.code, numbers(&listed)), (1, [0, 0, 0, 1]), "{}", listed.out);
+    let detail = listed.json()["refusals"][0]["detail"].as_str().expect("a detail").to_owned();
+    assert!(detail.contains("app_id, expires_at, scopes") && detail.contains("--replace"), "{detail}");
+    assert_eq!((&verify(&server, KEY)["app_id"], &verify(&server, KEY)["scopes"]), (&json!(APP), &json!(["admin"])));
+    let dry = import(&deployment, &of(corrected.clone()), &[&plain[..], &["--replace", "--dry-run"]].concat());
+    assert_eq!(numbers(&dry), [0, 0, 1, 0]);
+    let replaced = import(&deployment, &of(corrected.clone()), &[&plain[..], &["--replace"]].concat());
+    assert_eq!((replaced.code, numbers(&replaced)), (0, [0, 0, 1, 0]), "{}", replaced.out);
+    server.until("the correction", |server| verify(server, KEY)["app_id"] == OTHER_APP);
+    let active = verify(&server, KEY);
+    assert_eq!((&active["scopes"], &active["expires_at"]), (&json!(["read"]), &json!("2100-01-01T00:00:00Z")));
+    assert_eq!(numbers(&import(&deployment, &of(corrected), &plain)), [0, 1, 0, 0]);
+    let audit = deployment.run(&["audit", "--json"]).ok().out.clone();
+    assert!(audit.contains("keys.import_replace") && audit.contains("\"expires_at\""), "{audit}");
+    // Two apps with one hash in one file.
+    let twice = [row(&sha256("two"), json!({})), row(&sha256("two"), json!({"app_id": OTHER_APP}))];
+    for more in [&["--dry-run"][..], &[]] {
+        let ran = import(&deployment, &twice, &[&plain[..], more].concat());
+        assert_eq!((ran.code, numbers(&ran)), (1, [1, 0, 0, 1]), "{}", ran.out);
+    }
+}
+
+#[test]
+fn a_hash_that_the_old_system_made_anew_is_corrected() {
+    let deployment = Deployment::new();
+    let apart = ["--scheme", "sha256-salt-key", "--prefix", "sk_live_", "--separator", "_"];
+    let of = |salt: &str| vec![row(&sha256(&format!("{salt}{KEY}")), json!({"public": "4f9a1c20", "salt": salt}))];
+    let text = [&apart[..], &["--salt-encoding", "text"]].concat();
+    // The salt in the wrong encoding: the key is refused, and the row can be corrected.
+    import(&deployment, &of("0e9c2dcb9a511cd7"), &[&apart[..], &["--salt-encoding", "hex"]].concat()).ok();
+    let server = Server::start(&deployment);
+    assert_eq!(verify(&server, KEY), json!({"active": false}));
+    let refused = import(&deployment, &of("0e9c2dcb9a511cd7"), &text);
+    assert_eq!((refused.code, &refused.json()["reasons"]), (1, &json!({"other_hash": 1})));
+    import(&deployment, &of("0e9c2dcb9a511cd7"), &[&text[..], &["--replace"]].concat()).ok();
+    server.until("the correction", |server| verify(server, KEY)["active"] == true);
+    let id = verify(&server, KEY)["api_key_id"].clone();
+    import(&deployment, &of("another salt"), &[&text[..], &["--replace"]].concat()).ok();
+    server.until("the new hash", |server| verify(server, KEY)["active"] == true);
+    assert_eq!(verify(&server, KEY)["api_key_id"], id, "the same key");
+}
+
+#[test]
+fn a_set_that_nobody_used_is_removed_and_one_that_is_used_stays() {
+    let deployment = Deployment::new();
+    let rows = [row(&sha256("one"), json!({})), row(&sha256("two"), json!({}))];
+    import(&deployment, &rows, &["--scheme", "sha256", "--prefix", "on"]).ok();
+    import(&deployment, &rows, &["--scheme", "sha256"]).ok();
+    let sets = || deployment.run(&["keys", "imports", "--json"]).ok().json()["sets"].as_array().expect("sets").clone();
+    assert_eq!(sets().len(), 2);
+    let shown = deployment.run(&["keys", "imports", "show", "1", "--json"]).ok().json();
+    assert_eq!((&shown["layout"]["prefix"], &shown["keys"]), (&json!("on"), &json!(2)));
+    let server = Server::start(&deployment);
+    assert_eq!(verify(&server, "two")["active"], true);
+    assert_eq!(deployment.run(&["keys", "imports", "remove", "1"]).code, 64, "it asks");
+    let removed = deployment.run(&["keys", "imports", "remove", "1", "--yes", "--json"]).ok().json();
+    assert_eq!(removed, json!({"set": 1, "removed": 2}));
+    assert_eq!(sets().len(), 1);
+    assert_eq!(deployment.run(&["keys", "imports", "remove", "1", "--yes"]).code, 2, "there is none");
+    // In both sets a revocation in one of them would have ended the key.
+    assert_eq!(verify(&server, "one")["active"], true);
+    // It writes the uses when it stops.
+    server.stop();
+    let refused = deployment.run(&["keys", "imports", "remove", "2", "--yes"]);
+    assert!(refused.code != 0 && refused.err.contains("used"), "{}", refused.err);
+    assert!(deployment.run(&["audit", "--json"]).ok().out.contains("keys.import_remove"));
+    assert_eq!(
+        numbers(&import(&deployment, &rows, &["--scheme", "sha256", "--prefix", "on"])),
+        [2, 0, 0, 0],
+        "as it was"
+    );
+}
+
+#[test]
+fn keys_that_the_old_system_had_ended_stay_ended() {
+    let deployment = Deployment::new();
+    let rows = [
+        row(&sha256("good"), json!({"revoked": false, "disabled": null, "enabled": "t"})),
+        row(&sha256("revoked"), json!({"revoked": true})),
+        row(&sha256("revoked-at"), json!({"revoked": "2024-01-01T00:00:00Z"})),
+        row(&sha256("disabled"), json!({"disabled": 1})),
+        row(&sha256("not-enabled"), json!({"enabled": "false"})),
+    ];
+    let ran = import(&deployment, &rows, &["--scheme", "sha256"]);
+    assert_eq!((ran.code, numbers(&ran), &ran.json()["ended"]), (0, [5, 0, 0, 0], &json!(4)), "{}", ran.out);
+    let server = Server::start(&deployment);
+    let active = |key: &str| verify(&server, key)["active"] == true;
+    let keys = ["good", "revoked", "revoked-at", "disabled", "not-enabled"];
+    assert_eq!(keys.map(active), [true, false, false, false, false]);
+    assert_eq!(numbers(&import(&deployment, &rows, &["--scheme", "sha256"])), [0, 5, 0, 0], "twice is once");
+    // Revoked there since the first import.
+    let since = [row(&sha256("good"), json!({"revoked": true}))];
+    let listed = import(&deployment, &since, &["--scheme", "sha256"]);
+    assert_eq!((listed.code, &listed.json()["reasons"]), (1, &json!({"differs": 1})));
+    assert!(active("good"));
+    import(&deployment, &since, &["--scheme", "sha256", "--replace"]).ok();
+    server.until("the revocation", |server| verify(server, "good")["active"] == false);
+    // Never the other way round.
+    import(&deployment, &[row(&sha256("revoked"), json!({"revoked": false}))], &["--scheme", "sha256", "--replace"])
+        .ok();
+    assert!(!active("revoked"));
+}
+
+#[test]
+fn real_keys_are_tried_before_the_first_row_is_imported() {
+    let deployment = Deployment::new();
+    let rows = [row(&sha256("first"), json!({})), row(&sha256(&KEY[17..]), json!({}))];
+    let tries = |keys: &str, more: &[&str]| {
+        std::fs::write(deployment.file("try.txt"), keys).expect("written");
+        import(&deployment, &rows, &[&["--scheme", "sha256", "--try", "try.txt"], more].concat())
+    };
+    // `--hashed secret` was forgotten.
+    let refused = tries(&format!("first\n{KEY}\n"), &[]);
+    assert_eq!((refused.code, &refused.json()["imported"]), (1, &json!(0)), "{}", refused.out);
+    let tried = refused.json()["tried"].clone();
+    let told = |at: usize| (tried[at]["line"].clone(), tried[at]["verified"].clone());
+    assert_eq!((told(0), told(1)), ((json!(1), json!(true)), (json!(null), json!(false))));
+    assert!(!refused.out.contains(KEY) && !refused.err.contains(KEY), "no key is shown");
+    let long = tries(&"x".repeat(513), &["--dry-run"]);
+    assert!(long.code == 1 && long.out.contains("512"), "{}", long.out);
+    assert_eq!(tries("first\r\n", &[]).code, 0);
+    assert_eq!(tries("\n", &[]).code, 2, "an empty file");
+}
+
+#[test]
+fn a_table_of_an_unknown_system_is_read_as_it_is() {
+    let deployment = Deployment::new();
+    let csv = format!(
+        "id,token_hash,user_id,owner,created_at,perms\n1,\\x{},42,x,2024-01-02 03:04:05,\"{{a,b}}\"\n",
+        sha256(KEY)
+    );
+    let run = |more: &[&str]| {
+        let own = ["keys", "import", "-", "--realm", "live", "--scheme", "sha256", "--format", "csv", "--json"];
+        let columns = ["--column", "hash=token_hash", "--column", "issued_at=created_at", "--column", "scopes=perms"];
+        let more = [&own[..], &columns, &["--ignore", "id", "--ignore", "owner"], more].concat();
+        deployment.run_with(&more, &csv)
+    };
+    assert_eq!(run(&["--app-from", "user_id"]).json()["reasons"], json!({"zone": 1}));
+    assert_eq!(run(&["--app-from", "user_id", "--zone", "UTC"]).json()["reasons"], json!({"scopes_form": 1}));
+    let all = ["--app-from", "user_id", "--zone", "+01:00", "--scopes", "postgres"];
+    assert_eq!(run(&all).code, 0, "{}", run(&all).out);
+    let active = verify(&Server::start(&deployment), KEY);
+    assert_eq!((&active["scopes"], &active["meta"]), (&json!(["a", "b"]), &json!({"user_id": "42"})));
+    assert_eq!(active["issued_at"], "2024-01-02T02:04:05Z");
+    assert_eq!(run(&["--column", "what=x"]).code, 64);
+}
+
+#[test]
+fn what_looks_wrong_is_named() {
+    let deployment = Deployment::new();
+    let refused = |hash: &str, arguments: &[&str]| {
+        let ran = import(&deployment, &[row(hash, json!({}))], arguments);
+        assert_eq!(ran.code, 1, "{}", ran.out);
+        ran.json()["refusals"][0]["detail"].as_str().expect("a detail").to_owned()
+    };
+    assert!(refused(&"ab".repeat(64), &["--scheme", "sha256"]).contains("SHA-512"));
+    assert!(refused(&"ab".repeat(20), &["--scheme", "sha256"]).contains("SHA-1"));
+    assert!(refused("3f2b8c1e-9a7d-4d52-8a55-0123456789ab", &["--scheme", "sha256"]).contains("--scheme plain"));
+    assert!(refused("sk_live_4f9a1c20_x", &["--scheme", "sha256", "--prefix", "sk_live_"]).contains("--scheme plain"));
+    let warned =
+        import(&deployment, &[row("-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_s", json!({}))], &["--scheme", "sha256"]);
+    assert!(warned.json()["warnings"][0].as_str().is_some_and(|text| text.contains("--try")), "{}", warned.out);
+    let plain = json!({"app_id": APP, "key": KEY});
+    assert_eq!(
+        import(&deployment, std::slice::from_ref(&plain), &["--scheme", "sha256"]).json()["reasons"],
+        json!({"key_surplus": 1})
+    );
+    import(&deployment, &[plain], &["--scheme", "plain", "--prefix", "sk_live_"]).ok();
+    assert_eq!(verify(&Server::start(&deployment), KEY)["active"], true);
+}
+
+#[test]
+fn a_flood_of_unknown_keys_of_the_old_shape_costs_no_slow_hash() {
+    let deployment = Deployment::new();
+    let bcrypt = "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";
+    let apart = ["--scheme", "hash-string", "--prefix", "sk_live_", "--separator", "_", "--shared-public"];
+    let many = format!("sha512:16384:salt:{}", "00".repeat(64));
+    let rows = [row(bcrypt, json!({"public": "4f9a1c20"})), row(&many, json!({"public": "4f9a1c20"}))];
+    import(&deployment, &rows, &apart).ok();
+    let server = Server::start(&deployment);
+    let checks = || {
+        let metrics = server.metrics.get("/metrics").body;
+        let line = metrics.lines().find(|line| line.starts_with("bulla_imported_slow_checks_total")).expect("a count");
+        line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).expect("a number")
+    };
+    for at in 0..500 {
+        assert_eq!(verify(&server, &format!("sk_live_{at:08x}_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf")), json!({"active": false}));
+    }
+    assert_eq!(checks(), 0);
+    // Both rows have the public part of the right key, and one of them is it.
+    assert_eq!(verify(&server, KEY)["active"], true);
+    assert!((1..=2).contains(&checks()));
+}

@@ -1,0 +1,316 @@
+"""Makes keys and rows with the code of Python packages, and writes them as fixtures. Called by `record`."""
+
+import ast
+import base64
+import csv
+import hashlib
+import hmac
+import io
+import json
+import os
+import pathlib
+import secrets
+import string
+import sys
+import uuid
+import zlib
+
+HERE = pathlib.Path(__file__).parent
+UNPACKED = pathlib.Path(os.environ["BULLA_IMPORTS_UNPACKED"])
+APP = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab"
+WANTED = sys.argv[1:]
+SECRET = "a secret of the old system: 7f3a, longer than thirty-two characters"
+
+
+def write(name, package, how, arguments, rows, keys, wrong=(), format="jsonl", secret=None, encoding="text"):
+    """One fixture. `how` is run, extracted (one function of the package, cut out of its file), or documented (made here, as the
+    project documents it)."""
+    if WANTED and name not in WANTED:
+        return
+    if format == "csv":
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        text = text.getvalue()
+    else:
+        text = "".join(json.dumps(row, default=str) + "\n" for row in rows)
+    fixture = {"package": package, "how": how, "arguments": arguments, "format": format, "rows": text, "keys": keys}
+    fixture["wrong"] = list(wrong) or [changed(keys[0])]
+    if secret is not None:
+        fixture["secret"] = {"text": secret, "encoding": encoding}
+    (HERE / "fixtures" / f"{name}.json").write_text(json.dumps(fixture, indent=1, ensure_ascii=False) + "\n")
+    print(name)
+
+
+def changed(key):
+    """The key with another character near its end, so that its form stays."""
+    at = len(key) - 5
+    return key[:at] + ("a" if key[at] != "a" else "b") + key[at + 1 :]
+
+
+def function(path, name, **names):
+    """One function of a file that cannot be imported without its framework."""
+    tree = ast.parse((UNPACKED / path).read_text())
+    found = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name)
+    found.decorator_list, found.returns = [], None
+    for argument in found.args.args:
+        argument.annotation = None
+    scope = dict(names)
+    exec(compile(ast.fix_missing_locations(ast.Module([found], [])), path, "exec"), scope)
+    return scope[name]
+
+
+def of(system, *more):
+    return ["--from", system, "--app", APP, *more]
+
+
+def django():
+    import django as package
+    from django.conf import settings
+
+    hashers = "PBKDF2PasswordHasher PBKDF2SHA1PasswordHasher Argon2PasswordHasher BCryptSHA256PasswordHasher BCryptPasswordHasher ScryptPasswordHasher"
+    settings.configure(
+        SECRET_KEY="x" * 50,
+        INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "rest_framework_api_key", "knox"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        USE_TZ=True,
+        DEFAULT_AUTO_FIELD="django.db.models.AutoField",
+        PASSWORD_HASHERS=[f"django.contrib.auth.hashers.{name}" for name in hashers.split()],
+    )
+    package.setup()
+    from django.contrib.auth import get_user_model
+    from django.contrib.auth.hashers import make_password
+    from django.core.management import call_command
+    from knox.models import AuthToken
+    from rest_framework_api_key.models import APIKey
+
+    call_command("migrate", verbosity=0)
+    made = [APIKey.objects.create_key(name=f"key {number}") for number in range(2)]
+    rows = list(APIKey.objects.order_by("name").values())
+    write(
+        "djangorestframework-api-key", "djangorestframework-api-key==3.1.0", "run", of("djangorestframework-api-key"), rows,
+        [key for _, key in made], format="csv",
+    )
+    row, key = made[0]
+    older = [dict(rows[0], hashed_key=make_password(key, hasher=name)) for name in ("pbkdf2_sha256", "argon2")]
+    second, other = APIKey.objects.create_key(name="another")
+    older[1] = dict(older[1], prefix=second.prefix, hashed_key=make_password(other, hasher="argon2"))
+    write("djangorestframework-api-key-older", "django==5.2.19", "run", of("djangorestframework-api-key"), older, [key, other])
+    user = get_user_model().objects.create_user("user")
+    tokens = [AuthToken.objects.create(user)[1] for _ in range(2)]
+    write(
+        "django-rest-knox", "django-rest-knox==5.1.0", "run", ["--from", "django-rest-knox", "--app-from", "user_id"],
+        list(AuthToken.objects.values()), tokens, format="csv",
+    )
+    for hasher in ("pbkdf2_sha256", "pbkdf2_sha1", "argon2", "bcrypt_sha256", "bcrypt", "scrypt"):
+        text = "sk_live_" + secrets.token_hex(4) + "_" + secrets.token_urlsafe(24).replace("_", "-")
+        row = {"app_id": APP, "public": text.split("_")[2], "hash": make_password(text, hasher=hasher)}
+        arguments = ["--scheme", "hash-string", "--prefix", "sk_live_", "--separator", "_"]
+        write(f"django-{hasher.replace('_', '-')}", "django==5.2.19", "run", arguments, [row], [text])
+
+
+STRINGS = ["--scheme", "hash-string", "--prefix", "sk_live_", "--separator", "_"]
+
+
+def strings(name, package, how, hashes):
+    """Hash strings of one package, each of a key of its own."""
+    rows, keys = [], []
+    for make in hashes:
+        text = "sk_live_" + secrets.token_hex(4) + "_" + secrets.token_urlsafe(24).replace("_", "-")
+        rows.append({"app_id": APP, "public": text.split("_")[2], "hash": make(text)})
+        keys.append(text)
+    write(name, package, how, STRINGS, rows, keys)
+
+
+def hash_strings():
+    from passlib import hash as passlib
+    from werkzeug.security import generate_password_hash
+
+    strings(
+        "passlib", "passlib==1.7.4", "run",
+        [getattr(passlib, name).hash for name in (
+            "pbkdf2_sha1", "pbkdf2_sha256", "pbkdf2_sha512", "scrypt", "argon2", "bcrypt", "bcrypt_sha256", "sha256_crypt", "sha512_crypt",
+        )],
+    )
+    strings(
+        "passlib-ldap", "passlib==1.7.4", "run",
+        [getattr(passlib, name).hash for name in (
+            "ldap_sha1", "ldap_salted_sha1", "ldap_salted_sha256", "ldap_salted_sha512", "ldap_pbkdf2_sha256", "ldap_pbkdf2_sha512",
+            "ldap_bcrypt", "ldap_sha512_crypt",
+        )],
+    )
+    strings(
+        "werkzeug", "werkzeug==3.1.9", "run",
+        [generate_password_hash, lambda key: generate_password_hash(key, "pbkdf2:sha256:100000"), lambda key: generate_password_hash(key, "pbkdf2:sha1:1000")],
+    )
+
+
+def keystone():
+    """keystone's own hashers, without its configuration."""
+    import importlib.util
+    import types
+
+    for name in ("keystone", "keystone.common", "keystone.common.password_hashers"):
+        sys.modules.setdefault(name, types.ModuleType(name))
+    sys.modules["keystone"].exception = types.SimpleNamespace(PasswordValidationError=ValueError)
+    base = sys.modules["keystone.common"]
+    hashers = UNPACKED / "keystone/common/password_hashers"
+    loaded = {}
+    for name in ("__init__", "bcrypt", "pbkdf2", "scrypt"):
+        full = "keystone.common.password_hashers" + ("" if name == "__init__" else f".{name}")
+        spec = importlib.util.spec_from_file_location(full, hashers / f"{name}.py", submodule_search_locations=[str(hashers)])
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[full] = module
+        spec.loader.exec_module(module)
+        loaded[name] = module
+    base.password_hashers = loaded["__init__"]
+    text = lambda hasher, **more: lambda key: hasher.hash(key.encode(), **more)
+    strings(
+        "keystone", "keystone==30.0.0", "extracted",
+        [text(loaded["bcrypt"].Bcrypt), text(loaded["bcrypt"].Bcrypt_sha256), text(loaded["pbkdf2"].Sha512), text(loaded["scrypt"].Scrypt)],
+    )
+
+
+def jupyterhub():
+    from jupyterhub import orm
+
+    session = orm.new_session_factory("sqlite:///:memory:")()
+    user = orm.User(name="user")
+    session.add(user)
+    session.add(orm.OAuthClient(identifier="jupyterhub", secret="", redirect_uri="", description=""))
+    session.commit()
+    tokens = [user.new_api_token(note=f"token {number}") for number in range(2)]
+    # 16 characters of the configuration, with many rounds.
+    tokens.append(user.new_api_token(token="token-of-a-configuration-0123", generated=False))
+    rows = [
+        {name: getattr(row, name) for name in ("id", "user_id", "hashed", "prefix", "created", "expires_at", "last_activity", "note")}
+        for row in session.query(orm.APIToken)
+    ]
+    # Another token with the same beginning: the first characters are not unique there.
+    twin = tokens[0][:4] + "0" * 28
+    rows.append(dict(rows[0], id=9, hashed=__import__("jupyterhub.utils", fromlist=["x"]).hash_token(twin, rounds=1)))
+    write("jupyterhub", "jupyterhub==6.1.1", "run", of("jupyterhub", "--zone", "UTC"), rows, [*tokens, twin])
+
+
+def flask_appbuilder():
+    from flask import Flask
+    from flask_appbuilder.security.sqla.manager import SecurityManager
+
+    flask = Flask("x")
+    flask.config["SECRET_KEY"] = SECRET
+    keys = ["sst_" + secrets.token_urlsafe(32) for _ in range(2)]
+    with flask.app_context():
+        rows = [{"lookup_hash": SecurityManager._compute_lookup_hash(key), "name": "a", "active": True, "revoked_on": None} for key in keys]
+    write("flask-appbuilder", "flask-appbuilder==5.3.0", "run", of("flask-appbuilder"), rows, keys, secret=SECRET)
+
+
+def keyshield():
+    import asyncio
+
+    from keyshield.hasher.argon2 import Argon2ApiKeyHasher
+    from keyshield.hasher.bcrypt import BcryptApiKeyHasher
+    from keyshield.repositories.in_memory import InMemoryApiKeyRepository
+    from keyshield.services.base import ApiKeyService
+
+    for name, hasher in (("keyshield", Argon2ApiKeyHasher(pepper=SECRET)), ("keyshield-bcrypt", BcryptApiKeyHasher(pepper=SECRET, rounds=4))):
+        service = ApiKeyService(repo=InMemoryApiKeyRepository(), hasher=hasher, min_delay=0, max_delay=0)
+        entity, key = asyncio.run(service.create(name="a"))
+        row = {"key_id": entity.key_id, "key_hash": entity.key_hash, "name": entity.name, "is_active": True}
+        write(name, "keyshield==2.0.1", "run", of(name), [row], [key], secret=SECRET)
+
+
+def zenml():
+    from passlib.context import CryptContext
+
+    path = "zenml/zen_stores/schemas/api_key_schemas.py"
+    hashed = function(path, "_get_hashed_key", CryptContext=CryptContext)
+    made = function(path, "_generate_jwt_secret_key", token_hex=secrets.token_hex)
+    key, number = made(None), uuid.uuid4()
+    prefix = "ZENKEY_"
+    assert prefix in (UNPACKED / "zenml/constants.py").read_text()
+    text = prefix + base64.b64encode(json.dumps({"id": str(number), "key": key}, separators=(",", ":")).encode()).decode()
+    row = {"id": number.hex, "key": hashed(None, key), "name": "a", "active": True, "created": "2026-01-02 03:04:05"}
+    # A key that is wrong within its JSON.
+    wrong = prefix + base64.b64encode(json.dumps({"id": str(number), "key": changed(key)}).encode()).decode()
+    write("zenml", "zenml==0.98.0", "extracted", of("zenml", "--zone", "UTC"), [row], [text], [wrong])
+
+
+def extracted():
+    hashed = function("litellm/proxy/utils.py", "hash_token")
+    key = "sk-" + secrets.token_urlsafe(16)
+    rows = [{"token": hashed(key), "key_alias": "a", "blocked": False, "expires": None, "created_at": "2026-01-02T03:04:05Z"}]
+    write("litellm", "litellm==1.110.2", "extracted", of("litellm"), rows, [key])
+    hashed = function("langflow/services/database/models/api_key/crud.py", "hash_api_key", hashlib=hashlib)
+    key = "sk-" + secrets.token_urlsafe(32)
+    write("langflow", "langflow-base==1.13.0", "extracted", of("langflow"), [{"api_key_hash": hashed(key), "name": "a", "is_active": True}], [key])
+    made = function("open_webui/utils/auth.py", "create_api_key", uuid=uuid, secrets=secrets, string=string)
+    key = made()
+    write("open-webui", "open-webui==0.12.4", "extracted", of("open-webui"), [{"key": key, "created_at": 1770000000, "expires_at": None}], [key])
+
+
+def documented():
+    """Systems whose servers are neither Python nor Node: their rows, made as they document them."""
+    letters = string.ascii_letters + string.digits
+    text = lambda count, of=letters: "".join(secrets.choice(of) for _ in range(count))
+    sha256 = lambda key: hashlib.sha256(key.encode()).hexdigest()
+
+    token, salt = secrets.token_hex(20), text(10)
+    digest = hashlib.pbkdf2_hmac("sha256", token.encode(), salt.encode(), 10_000, 50).hex()
+    row = {"id": 1, "uid": 7, "name": "a", "token_hash": digest, "token_salt": salt, "token_last_eight": token[-8:], "created_unix": 1770000000}
+    write("gitea", "gitea, models/auth/access_token.go", "documented", of("gitea"), [row], [token], [changed(token), "0" + token[1:]])
+
+    secret = text(32)
+    body = "glsa_" + secret
+    key = f"{body}_{zlib.crc32(body.encode()):08x}"
+    digest = hashlib.pbkdf2_hmac("sha256", secret.encode(), b"sa", 10_000, 50).hex()
+    row = {"id": 1, "service_account_id": 7, "name": "a", "key": digest, "role": "Viewer", "created": "2026-01-02 03:04:05", "expires": None, "is_revoked": 0}
+    wrong = "glsa_" + text(32) + "_00000000"
+    write("grafana", "grafana, pkg/components/satokengen", "documented", of("grafana", "--zone", "UTC"), [row], [key], [wrong])
+
+    token = "glpat-" + text(20)
+    digest = base64.b64encode(hashlib.sha256((token + SECRET[:32]).encode()).digest()).decode()
+    row = {"id": 1, "user_id": 7, "name": "a", "token_digest": digest, "revoked": "f", "created_at": "2026-01-02 03:04:05+00", "expires_at": "2100-01-01 00:00:00+00"}
+    write("gitlab", "gitlab, lib/gitlab/crypto_helper.rb", "documented", of("gitlab"), [row], [token], format="csv", secret=SECRET)
+
+    plain = text(40)
+    row = {"id": 17, "tokenable_id": 7, "name": "a", "token": sha256(plain), "abilities": '["*"]', "expires_at": None}
+    write("laravel-sanctum", "laravel/sanctum, HasApiTokens.php", "documented", of("laravel-sanctum"), [row], [f"17|{plain}"])
+
+    key = "phx_" + text(43)
+    row = {"id": text(12), "label": "a", "secure_value": "sha256$" + sha256(key), "user_id": 7, "created_at": "2026-01-02 03:04:05+00"}
+    write("posthog", "posthog, posthog/models/personal_api_key.py", "documented", of("posthog"), [row], [key])
+
+    rows, keys = [], []
+    for hasher in ("ssha256", "pbkdf2", "pbkdf2_stretch"):
+        number, secret = text(20), text(22)
+        if hasher == "ssha256":
+            salt = secrets.token_bytes(8)
+            value = "{SSHA256}" + base64.b64encode(salt).decode() + base64.b64encode(hashlib.sha256(secret.encode() + salt).digest()).decode()
+        else:
+            salt = secrets.token_bytes(32)
+            first = hashlib.sha512(secret.encode()).hexdigest() if hasher == "pbkdf2_stretch" else secret
+            digest = hashlib.pbkdf2_hmac("sha512", first.encode(), salt, 10_000, 32)
+            value = "{%s}10000$%s$%s" % (hasher.upper(), base64.b64encode(salt).decode(), base64.b64encode(digest).decode())
+        rows.append({"id": number, "hash": value, "name": "a", "creation": 1770000000000, "expiration": None, "invalidated": False})
+        keys.append(base64.b64encode(f"{number}:{secret}".encode()).decode())
+    wrong = base64.b64encode(f"{rows[0]['id']}:{text(22)}".encode()).decode()
+    write("elasticsearch", "elasticsearch, Hasher.java", "documented", of("elasticsearch"), rows, keys, [wrong])
+
+    pepper, number, token = SECRET, text(12), text(40)
+    digest = hmac.new(pepper.encode(), token.encode(), "sha256").hexdigest()
+    row = {"id": 1, "key": number, "hmac_digest": digest, "pepper_id": 1, "enabled": True, "expires": None, "created": "2026-01-02 03:04:05+00", "user_id": 7}
+    write("netbox", "netbox 4.7, users/models/tokens.py", "documented", of("netbox"), [row], [f"nbt_{number}.{token}"], secret=pepper)
+
+    for name, row, key in (
+        ("n8n", {"apiKey": "KEY", "label": "a", "createdAt": "2026-01-02 03:04:05+00"}, "eyJhbGciOiJIUzI1NiJ9." + secrets.token_urlsafe(90) + "." + secrets.token_urlsafe(32)),
+        ("directus", {"id": str(uuid.uuid4()), "token": "KEY", "status": "active"}, secrets.token_urlsafe(24)),
+        ("unleash", {"secret": "KEY", "token_name": "a", "environment": "development", "expires_at": None}, "*:development." + secrets.token_hex(28)),
+        ("kong", {"id": str(uuid.uuid4()), "created_at": 1770000000, "key": "KEY", "consumer_id": str(uuid.uuid4())}, text(32)),
+    ):
+        rows = [{name: key if value == "KEY" else value for name, value in row.items()}]
+        write(name, f"{name}: it stores keys in plaintext", "documented", of(name), rows, [key])
+
+
+for make in (django, hash_strings, keystone, jupyterhub, flask_appbuilder, keyshield, zenml, extracted, documented):
+    make()

@@ -47,9 +47,9 @@ pub(in crate::server::data) async fn revoke(
     let one: Vec<_> = realms.iter().map(|realm| Permission::in_realm(Scope::Revoke, *realm)).collect();
     let Asked { caller, form, .. } = ask(&app, &headers, client.as_ref(), peer, request, &one).await?;
     let token = form.once("token")?.ok_or_else(|| Problem::bad_request("the form has to hold `token`"))?;
-    let RevocationRequest { token } = RevocationRequest { token };
+    let asked = RevocationRequest { token };
     let snapshot = door.enter();
-    let ids = app.verification.keys_to_end(&snapshot, &token).await.map_err(|_| Problem::could_not_tell())?;
+    let ids = app.verification.keys_to_end(&snapshot, &asked.token).await.map_err(|_| Problem::could_not_tell())?;
     for id in &ids {
         caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     }

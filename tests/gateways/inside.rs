@@ -111,7 +111,7 @@ fn ready(running: &Running) -> Keys {
     keys
 }
 
-fn revoke(running: &Running, key: &Key) {
+pub fn revoke(running: &Running, key: &Key) {
     let answer = running.server().admin.request("DELETE", &format!("/v1/api-keys/{}", key.id), &[], "");
     assert_eq!(answer.status, 200, "{}", answer.body);
 }

@@ -13,6 +13,7 @@ mod gateway;
 mod inside;
 mod keys;
 mod modules;
+mod nginx;
 mod outcome;
 mod preflight;
 mod question;
@@ -100,6 +101,12 @@ fn bulla_inside_haproxy_as_nobody() {
     let user = [("global\n", "global\n    user nobody\n")];
     let running = Running::start_as(&modules::HAPROXY, modules::HAPROXY.prepare, &user, nobody);
     inside::hold_to_revocation(&running);
+}
+
+#[test]
+fn bulla_inside_nginx() {
+    table::hold(&modules::NGINX_MODULE);
+    inside::hold(&modules::NGINX_MODULE);
 }
 
 #[test]

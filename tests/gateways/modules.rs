@@ -33,6 +33,30 @@ pub const HAPROXY: Gateway = Gateway {
     differs: &[],
 };
 
+/// The module of `keys/gateways/nginx`.
+pub const NGINX_MODULE: Gateway = Gateway {
+    program: "nginx",
+    examples: "modules/nginx",
+    files: &["nginx.conf"],
+    inside: Some(Inside {
+        library: Library::Module("bulla-nginx", "libbulla_nginx.so"),
+        // As root its workers are `nobody`, who may read nothing of the settings.
+        prepare: |command, folder| {
+            let settings = ["-g", "daemon off; worker_processes 2;"];
+            command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf")).args(settings);
+        },
+        reload: |running| signal(running, "HUP"),
+    }),
+    prepare: NGINX.prepare,
+    socket: false,
+    empty: Empty::LeftOut,
+    http2: NGINX.http2,
+    without_bulla: REACHES,
+    hanging_bulla: REACHES,
+    mistaken_route: NO_START,
+    differs: LUA_NGINX.differs,
+};
+
 /// The C ABI, by its Lua module.
 pub const LUA_NGINX: Gateway = Gateway {
     program: "nginx",

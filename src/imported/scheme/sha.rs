@@ -62,8 +62,8 @@ impl Hash {
 
     fn with_salt_behind(algorithm: Algorithm, rest: &str) -> Option<Self> {
         // Elasticsearch puts the salt first: as base64, whose padding then stands amid the text, or as a text of 8 characters.
-        let split =
-            |at: usize| rest.split_at_checked(at).filter(|(_, hash)| hash.len() == 44 && encoding::padded(hash));
+        let is_digest = |hash: &str| hash.len() == 44 && encoding::base64(hash).is_some_and(|hash| hash.len() == 32);
+        let split = |at: usize| rest.split_at_checked(at).filter(|(_, hash)| is_digest(hash));
         let elastic = match (split(12), split(8)) {
             (Some((salt, hash)), _) if salt.ends_with('=') => Some((encoding::base64(salt)?, hash)),
             (_, Some((salt, hash))) => Some((salt.as_bytes().to_vec(), hash)),

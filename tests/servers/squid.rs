@@ -56,11 +56,14 @@ fn a_reverse_proxy_reads_the_headers() {
     stage.hold_orders(|key| vec![("x-api-key", key.to_owned())], 403);
     let basic = |key: &str| vec![("authorization", format!("Basic {}", STANDARD.encode(format!("me:{key}"))))];
     stage.hold_orders(basic, 403);
-    let bound = stage.issue(&["--scope", "orders.read", "--cidr", "127.0.0.0/8"]);
+    let bound = stage.issue(&["--scope", "orders.read", "--cidr", "127.0.0.2/32"]);
+    let key = format!("x-api-key: {bound}");
     assert_eq!(
-        stage.get("/orders/7", &[("x-api-key", &bound)]).0,
-        200,
+        stage.get_from("127.0.0.2", "/orders/7", &[&key]),
+        "200",
         "the client's address is told: {}",
         stage.log()
     );
+    let forged = [key.as_str(), "x-forwarded-for: 127.0.0.2"];
+    assert_eq!(stage.get_from("127.0.0.3", "/orders/7", &forged), "403", "and by nobody else");
 }

@@ -82,7 +82,8 @@ impl Stage {
     pub fn start(&mut self, program: &Path, port: u16, prepare: impl FnOnce(&mut Command)) {
         let log = self.folder.path().join("log");
         self.processes.push(Process::start(program, prepare, &log));
-        process::wait_until(&program.display().to_string(), &log, || process::listens(port));
+        // Erlang takes its time on a busy machine.
+        process::wait_until_within(120, &program.display().to_string(), &log, || process::listens(port));
     }
 
     /// `bulla helper fastcgi`, as the file says.
@@ -103,6 +104,14 @@ impl Stage {
     pub fn get(&self, path: &str, headers: &[(&str, &str)]) -> (u16, Option<String>) {
         let answer = self.http.request("GET", path, headers, "");
         (answer.status, answer.header("www-authenticate").map(str::to_owned))
+    }
+
+    /// The status for a client at another address than the server's, which names it to the service.
+    pub fn get_from(&self, address: &str, path: &str, headers: &[&str]) -> String {
+        let mut curl = Command::new(programs::find("curl"));
+        curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--interface", address]);
+        headers.iter().for_each(|header| drop(curl.args(["--header", header])));
+        programs::run(curl.arg(format!("http://{}{path}", self.http.address)))
     }
 
     pub fn log(&self) -> String {

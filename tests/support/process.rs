@@ -79,11 +79,16 @@ pub fn free_pair_of_ports() -> u16 {
 }
 
 /// Waits until `ready` says so.
-pub fn wait_until(what: &str, log: &Path, mut ready: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+pub fn wait_until(what: &str, log: &Path, ready: impl FnMut() -> bool) {
+    wait_until_within(30, what, log, ready);
+}
+
+/// The same for a server that takes longer, within so many seconds.
+pub fn wait_until_within(seconds: u64, what: &str, log: &Path, mut ready: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(seconds);
     while !ready() {
         let said = || std::fs::read_to_string(log).unwrap_or_default();
-        assert!(Instant::now() < deadline, "{what} did not come up within 30 s: {}", said());
+        assert!(Instant::now() < deadline, "{what} did not come up within {seconds} s: {}", said());
         thread::sleep(Duration::from_millis(50));
     }
 }

@@ -52,3 +52,32 @@ fn mod_authnz_fcgi_asks_an_authorizer() {
     stage.hold_orders(|key| vec![("x-api-key", key.to_owned())], 401);
     stage.hold_orders(|key| vec![("authorization", format!("Basic {}", STANDARD.encode(format!("me:{key}"))))], 401);
 }
+
+#[test]
+fn apache_behind_a_gateway_checks_an_assertion_in_es256() {
+    let deployment = Deployment::new();
+    deployment.secret_file("assertion.key", &STANDARD.encode([7; 32]));
+    let key = "signing_keys = [{ source = \"file:assertion.key\", algorithm = \"ES256\" }]";
+    deployment.configure("signing_keys = []", key);
+    deployment.configure("audience = \"\"", "audience = \"shop\"");
+    deployment.configure("issuer = \"\"", "issuer = \"https://bulla.example\"");
+    let mut stage = Stage::new(deployment);
+    start(&mut stage, "apache-assertion.conf", &[]);
+    let assertion = |key: &str, route: &str| {
+        let answer = stage.server.data.request("GET", route, &[("x-api-key", key)], "");
+        answer.header("x-bulla-assertion").expect("an assertion").to_owned()
+    };
+    let (good, poor) = (stage.issue(&["--scope", "orders.read"]), stage.issue(&[]));
+    let ask = |assertion: &str| stage.get("/orders/7", &[("x-bulla-assertion", assertion)]).0;
+    let signed = assertion(&good, "/v1/authorize");
+    assert_eq!(ask(&signed), 200, "{}", stage.log());
+    for refused in [
+        assertion(&poor, "/v1/authorize"),
+        assertion(&good, "/v1/authorize/aud:another"),
+        format!("{}xx", &signed[..signed.len() - 2]),
+        good.clone(),
+        String::new(),
+    ] {
+        assert_eq!(ask(&refused), 401, "{refused}: {}", stage.log());
+    }
+}

@@ -198,6 +198,10 @@ impl CredentialRules {
     /// Some clients send a header without a key in it beside the one with the key.
     pub(crate) fn is_empty(&self, name: &HeaderName, value: &[u8]) -> bool {
         let value = value.trim_ascii();
+        // As nearly every value is.
+        if value.len() > MAX_SCHEME {
+            return false;
+        }
         let is = |scheme: &str| value.eq_ignore_ascii_case(scheme.as_bytes());
         let of_rules = |place: &Place| place.header == *name && place.form.scheme().is_some_and(is);
         value.is_empty() || self.places.iter().chain(&USUAL_PLACES).any(of_rules)

@@ -174,7 +174,7 @@ fn hold_to_rows(gateway: &'static Gateway) {
 /// Nobody gets in on a route whose requirements do not parse, and while the service hangs.
 fn hold_to_refusing(gateway: &'static Gateway) {
     if gateway.mistaken_route == inside::NO_START {
-        return Running::refused(gateway, &[("realm:live,scope:orders.read", "nonsense")], "nonsense");
+        return Running::refused(gateway, &[("realm:live,scope:orders.read", "nonsense")], "requirements");
     }
     let running = Running::start_with(gateway, &[("realm:live,scope:orders.read", "nonsense")]);
     let keys = Keys::issue(&running.deployment);

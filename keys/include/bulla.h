@@ -84,8 +84,8 @@ typedef struct bulla_answer {
     char realm[BULLA_REALM_SIZE];           /* X-Bulla-Realm */
     char scopes[BULLA_SCOPES_SIZE];         /* X-Bulla-Scopes: separated by single spaces */
     char expires[BULLA_EXPIRES_SIZE];       /* X-Bulla-Expires-At: RFC 3339; empty for never */
-    char audiences[BULLA_CLAIMS_SIZE];      /* one behind the other, each with its NUL */
-    char meta[BULLA_CLAIMS_SIZE];           /* name, NUL, value, NUL, and so on */
+    char audiences[BULLA_CLAIMS_SIZE];      /* one behind the other, each with its NUL; one with a NUL inside is left out */
+    char meta[BULLA_CLAIMS_SIZE];           /* name, NUL, value, NUL, and so on; a pair with a NUL inside is left out */
     char reason[BULLA_REASON_SIZE];         /* why it is not accepted, for logs and never for the client; empty if it is */
 } bulla_answer;
 

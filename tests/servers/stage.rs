@@ -110,7 +110,7 @@ impl Stage {
     pub fn get_from(&self, address: &str, path: &str, headers: &[&str]) -> String {
         let mut curl = Command::new(programs::find("curl"));
         curl.args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--interface", address]);
-        headers.iter().for_each(|header| drop(curl.args(["--header", header])));
+        curl.args(headers.iter().flat_map(|header| ["--header", header]));
         programs::run(curl.arg(format!("http://{}{path}", self.http.address)))
     }
 

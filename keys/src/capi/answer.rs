@@ -97,13 +97,13 @@ impl AnswerResult {
         }
         text::write(&mut self.scopes, verified.scopes_text())?;
         let mut audiences = Room::new(&mut self.audiences);
-        for audience in verified.audiences() {
+        for audience in verified.audiences().filter(|audience| !has_nul(audience)) {
             audiences.put(audience)?;
             audiences.end()?;
             self.audiences_len += 1;
         }
         let mut meta = Room::new(&mut self.meta);
-        for (name, value) in verified.meta() {
+        for (name, value) in verified.meta().filter(|(name, value)| !has_nul(name) && !has_nul(value)) {
             for text in [name, value] {
                 meta.put(text)?;
                 meta.end()?;
@@ -112,6 +112,11 @@ impl AnswerResult {
         }
         Ok(())
     }
+}
+
+/// Whether C would take the text for a shorter one.
+fn has_nul(text: &str) -> bool {
+    text.bytes().any(|byte| byte == 0)
 }
 
 /// # Safety

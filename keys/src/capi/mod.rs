@@ -95,12 +95,13 @@ mod tests {
     };
 
     const HEADER: &str = include_str!("../../include/bulla.h");
-    const SOURCES: [&str; 5] = [
+    const SOURCES: [&str; 6] = [
         include_str!("mod.rs"),
         include_str!("gate.rs"),
         include_str!("expected.rs"),
         include_str!("check.rs"),
         include_str!("answer.rs"),
+        include_str!("shared.rs"),
     ];
 
     #[test]
@@ -183,7 +184,7 @@ mod tests {
             .flat_map(|line| names(line, "bulla2_").map(|name| format!("bulla2_{name}")).collect::<Vec<_>>())
             .collect();
         assert_eq!(declared, exported);
-        assert_eq!(declared.len(), 20);
+        assert_eq!(declared.len(), 21);
     }
 
     #[test]

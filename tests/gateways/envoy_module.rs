@@ -155,7 +155,9 @@ fn configurations_share_a_follower_and_the_last_one_ends_it() {
     assert_eq!(outcome(&running, &good), REACHES, "a refused update changes nothing");
     change(&running, |_| "resources: []\n".to_owned());
     process::wait_until("the end of all threads", &log, || threads(envoy) == 0);
-    change(&running, |_| mistaken.clone());
+    change(&running, |_| mistaken);
+    let port = running.http.address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    process::wait_until("the listener", &log, || process::listens(port));
     table::until_it_reaches(&running, &good);
 }
 

@@ -99,7 +99,7 @@ mod tests {
     async fn connections_are_spread_over_the_workers() {
         let seats = Seats((0..3).map(|_| (Handle::current(), Arc::default())).collect());
         let (places, mut taken): (Vec<_>, Vec<_>) = (0..9).map(|_| seats.take(0)).unzip();
-        assert_eq!(places, [0, 0, 1, 2, 0, 1, 2, 0, 1], "whoever accepts them");
+        assert_eq!(places, [0, 0, 1, 2, 0, 1, 2, 0, 1], "wherever they are accepted");
         assert_eq!(seats.take(2).0, 2, "which has no more than one more");
         taken.clear();
         assert_eq!(seats.take(1).0, 1);

@@ -132,7 +132,7 @@ pub(crate) fn set(header: &mut ngx_table_elt_t, name: Name, value: ngx_str_t) {
 ///
 /// `list` is a list of headers.
 pub(crate) unsafe fn push(list: *mut ngx_list_t, name: Name, value: ngx_str_t) -> Option<*mut ngx_table_elt_t> {
-    // SAFETY: the caller's; a new element is for whoever asked for it.
+    // SAFETY: the caller's; a new element belongs to the caller.
     let header: *mut ngx_table_elt_t = unsafe { ngx_list_push(list) }.cast();
     if header.is_null() {
         return None;

@@ -47,7 +47,7 @@ impl<'h> Stream<'h> {
         unsafe { (self.envoy.route)(self.filter).cast::<Route>().as_ref() }
     }
 
-    /// All headers of the request. They are borrowed from it: whoever changes it has no headers any more.
+    /// All headers of the request. They are borrowed from it: after a change of it they are gone.
     pub(crate) fn headers<'b>(&'b self, room: &'b mut Room) -> Headers<'b> {
         // SAFETY: the filter is valid in this hook.
         let count = unsafe { (self.envoy.count_headers)(self.filter, REQUEST_HEADERS) };

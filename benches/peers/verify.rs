@@ -52,6 +52,10 @@ fn main() {
     let expected = Expectations::realms(&realms);
     let scoped_expected = expected.scopes(&["orders.read"]);
 
+    let bound_expected = expected.scopes(&["orders.read"]).audience("shop.example.com");
+    let batched: Vec<String> =
+        (0..BATCH.div_ceil(KEYS)).flat_map(|_| issue(&suite1, Claims::new())).take(BATCH).collect();
+
     let mut contenders = vec![
         ciphers::aes_gcm(),
         ciphers::ring(),
@@ -77,15 +81,12 @@ fn main() {
         empty.verify(text, &scoped_expected, NOW).is_ok()
     }));
     let bound = Claims::new().with_scopes(["orders.read", "orders.write"]).with_audience(["shop.example.com"]);
-    let bound_expected = expected.scopes(&["orders.read"]).audience("shop.example.com");
     contenders.push(Contender::over("bulla verify, scopes, audience, expiry", issue(&suite1, bound), |text| {
         empty.verify(text, &bound_expected, NOW).is_ok()
     }));
     contenders.push(Contender::over("bulla verify, accepted, suite 2", issue(&suite2, Claims::new()), |text| {
         xaes.verify(text, &expected, NOW).is_ok()
     }));
-    let batched: Vec<String> =
-        (0..BATCH.div_ceil(KEYS)).flat_map(|_| issue(&suite1, Claims::new())).take(BATCH).collect();
     contenders.push(batch("bulla verify_batch of 1,000, each", &empty, &batched));
     contenders.push(batch("bulla verify_batch of 1,000, each, 1 M revoked", &full, &batched));
     contenders.push(Contender::over("bulla verify, the same 1,000 one by one", batched.clone(), |text| {

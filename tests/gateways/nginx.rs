@@ -50,12 +50,12 @@ const LOCATIONS: &str = r#"
             return 404;"#;
 
 const LOG: [(&str, &str); 2] = [
-    ("access_log off;", "access_log log-of-requests told;"),
     (
-        "    map $request_uri",
-        "    log_format told '$uri $status $bulla_app_id $bulla_api_key_id $bulla_realm $bulla_scopes $bulla_reason';\n    \
-         limit_req_zone $bulla_app_id zone=apps:1m rate=1r/m;\n    map $request_uri",
+        "access_log off;",
+        "log_format told '$uri $status $bulla_app_id $bulla_api_key_id $bulla_realm $bulla_scopes $bulla_reason';\n    \
+         access_log log-of-requests told;",
     ),
+    ("    map $request_uri", "    limit_req_zone $bulla_app_id zone=apps:1m rate=1r/m;\n    map $request_uri"),
 ];
 
 fn workers(changes: &[(&str, &str)]) -> (Running, Keys) {

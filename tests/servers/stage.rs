@@ -150,10 +150,13 @@ impl Stage {
         let (status, _) = ask([carries(&good), vec![forged.clone()]].concat());
         assert_eq!(status, 200, "{}", self.log());
         let seen = self.application.seen();
-        let [request] = seen.as_slice() else { panic!("one request, and not {seen:?}") };
-        assert!(request.all("x-bulla-app-id").iter().all(|value| *value == APP), "{request:?}");
-        let arrives = request.headers.iter().any(|(_, value)| value.contains(&good));
-        assert_eq!(!arrives, removes_key, "the key ends at the server: {request:?}");
+        assert!(!seen.is_empty(), "the request arrives");
+        // A server may send a GET again, as squid does on a connection that was closed.
+        for request in &seen {
+            assert!(request.all("x-bulla-app-id").iter().all(|value| *value == APP), "{request:?}");
+            let arrives = request.headers.iter().any(|(_, value)| value.contains(&good));
+            assert_eq!(!arrives, removes_key, "the key ends at the server: {request:?}");
+        }
         for (headers, what) in
             [(vec![], "no key"), (carries("live_nothing"), "no real key"), (carries(&gone), "a revoked key")]
         {

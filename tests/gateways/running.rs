@@ -73,7 +73,10 @@ impl Running {
         ];
         let inside = gateway.inside.as_ref().zip(edge.as_ref()).map(|(inside, edge)| inside.places(edge));
         let places: Vec<_> = inside.iter().flatten().map(|(from, to)| (*from, to.as_str())).collect();
-        place_files(gateway, folder.path(), &[changes, &ports, &places].concat());
+        // What is added asks the application, too.
+        let added: Vec<_> = changes.iter().map(|(_, to)| to.replace(":9000", &format!(":{behind}"))).collect();
+        let changes: Vec<_> = changes.iter().zip(&added).map(|((from, _), to)| (*from, to.as_str())).collect();
+        place_files(gateway, folder.path(), &[&changes[..], &ports, &places].concat());
         let log = log(folder.path());
         let process = Process::start(&program, |command| prepare(command, folder.path()), &log);
         process::wait_until(gateway.program, &log, || process::listens(port));

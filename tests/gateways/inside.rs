@@ -21,7 +21,8 @@ use crate::gateways::{
 };
 use crate::support::{edge::Edge, programs};
 
-/// How long a revocation may take to arrive on a machine that does a hundred other things. It takes some 50 ms on a quiet one.
+/// How long a revocation may take to arrive on a machine that does a hundred other things. What it takes
+/// is for benchmarks to say.
 pub const PROPAGATION: Duration = Duration::from_secs(30);
 /// How long all workers refuse a key until none is behind any more.
 const SETTLED: Duration = Duration::from_secs(1);

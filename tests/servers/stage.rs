@@ -151,7 +151,7 @@ impl Stage {
         assert_eq!(status, 200, "{}", self.log());
         let seen = self.application.seen();
         assert!(!seen.is_empty(), "the request arrives");
-        // A server may send a GET again, as squid does on a connection that was closed.
+        // Under load the application behind squid saw the same GET twice. A proxy may send one again (RFC 9110, 9.2.2).
         for request in &seen {
             assert!(request.all("x-bulla-app-id").iter().all(|value| *value == APP), "{request:?}");
             let arrives = request.headers.iter().any(|(_, value)| value.contains(&good));

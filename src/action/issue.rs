@@ -1,4 +1,4 @@
-//! IssueContext API keys: checks the request, seals the key, and records it before it is shown.
+//! Issues API keys: checks the request, seals the key, and records it before it is shown.
 
 use bulla::{ApiKey, ApiKeyId, IssueError, IssueRequest, Issuer, Realm};
 use jiff::Timestamp;

@@ -133,7 +133,7 @@ pub fn run() -> ExitCode {
         Err(error) => {
             let error = usage::explained(error.format(&mut known), &known);
             let code = if error.use_stderr() { failure::WRONG_ARGUMENTS } else { 0 };
-            // Nobody hears that nobody reads.
+            // The output is a closed pipe, so there is nowhere to report it.
             let _closed_pipe = error.print();
             return ExitCode::from(code);
         }

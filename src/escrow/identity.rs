@@ -23,7 +23,7 @@ pub(crate) struct Identity(Vec<x25519::Identity>);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IdentityError {
     #[error(
-        "it is no identity under a passphrase. Make one with `age-keygen | age -p -o FILE`, or put one under a passphrase with \
+        "it is not an age identity under a passphrase. Make one with `age-keygen | age -p -o FILE`, or put one under a passphrase with \
          `age -p -o FILE IDENTITY`, and delete the other"
     )]
     Unprotected,

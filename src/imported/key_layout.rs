@@ -121,7 +121,7 @@ pub(crate) enum KeyLayoutError {
     NothingBefore,
     #[error("{0} needs a secret of [imported.secrets]")]
     SecretNeeded(Scheme),
-    #[error("nothing here takes a secret of [imported.secrets]: {0} has none, unless it is added to the key before")]
+    #[error("{0} uses no secret of [imported.secrets], unless it is added to the key before hashing")]
     SecretGiven(Scheme),
     #[error("the costs are those of another scheme than {0}")]
     Cost(Scheme),

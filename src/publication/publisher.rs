@@ -55,7 +55,7 @@ pub(crate) enum PublishError {
     Refused(#[from] FeedError),
     #[error(transparent)]
     Place(#[from] PlaceError),
-    #[error("{place} has a `{name}` that is none of a feed ({error}): publish in another place, or remove it")]
+    #[error("`{name}` in {place} is not the head of a feed ({error}): publish in another place, or remove it")]
     Foreign { place: String, name: String, error: HeadObjectError },
     #[error(
         "{place} has the feed of another keyring, or one that another key signed ({error}): publish in another place"

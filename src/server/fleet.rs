@@ -294,7 +294,7 @@ pub(super) fn leave(app: &App) {
     if let Some((name, _)) = app.fleet.node.get()
         && let Err(error) = app.store.remove_follower(name, NODES)
     {
-        tracing::warn!(%error, "this node stays registered");
+        tracing::warn!(%error, "could not deregister this node");
     }
 }
 

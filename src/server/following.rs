@@ -1,6 +1,6 @@
 //! Following the store: what other processes revoked, and whether the store is still the one that was opened. None of that may
-//! wait for anything else, so it has a thread of its own. A database may say when there is something; that is a hint, and the
-//! log is read every few seconds without it.
+//! wait for anything else, so it has a thread of its own. It looks five times a second, or where the database sends
+//! notifications, at each of them and once a second.
 
 use std::time::Duration;
 

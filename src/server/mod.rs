@@ -210,7 +210,7 @@ impl Server {
         );
         let others = Arc::new(Workers::of_this_runtime());
         let data = Workers::start().map(Arc::new).unwrap_or_else(|error| {
-            tracing::warn!(%error, "no threads of its own for the data plane: it shares those of the other listeners");
+            tracing::warn!(%error, "cannot start threads for the data plane, using those of the other listeners");
             Arc::clone(&others)
         });
         let mut tasks = JoinSet::new();

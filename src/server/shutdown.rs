@@ -20,8 +20,8 @@ pub(crate) fn for_requests(grace: Duration) -> Duration {
     grace - FINISH.min(grace / 4)
 }
 
-/// Turns true at the first SIGINT or SIGTERM, and where a limit on the time of the processor is reached, which would end the
-/// process without a word; and ends the process when the grace is over that begins with it.
+/// Turns true at SIGINT, SIGTERM or the CPU limit, which would otherwise end the process silently. Kills the process when the
+/// grace period after that is over.
 ///
 /// All of this is on a thread of its own, which waits for nobody: the service's own threads may all be in something that hangs.
 pub(crate) fn on_signal(grace: Duration) -> io::Result<watch::Receiver<bool>> {
@@ -46,7 +46,7 @@ pub(crate) fn on_signal(grace: Duration) -> io::Result<watch::Receiver<bool>> {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
                 _ = out_of_time.recv() => {
-                    tracing::error!("the limit on the time of the processor is reached (`ulimit -t`, LimitCPU=): a service has none");
+                    tracing::error!("CPU time limit reached (`ulimit -t`, LimitCPU=): remove it for this service");
                 }
             }
         });

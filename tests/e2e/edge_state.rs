@@ -60,7 +60,7 @@ fn without_a_node_and_without_a_state_nothing_is_accepted() {
     let world = World::new("1h");
     let edge = world.edge.start();
     assert!(could_not_tell(&edge, &world.good) && !ready(&edge).0);
-    assert!(ready(&edge).1.contains("nothing has come yet"));
+    assert!(ready(&edge).1.contains("no feed message yet"));
     assert!(is_refused(&edge, "nothing"), "what is refused anyway is refused");
     assert_eq!(edge.data.get("/healthz").status, 200);
     let _node = world.node();

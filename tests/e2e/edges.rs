@@ -185,7 +185,7 @@ fn an_edge_goes_on_alone_for_as_long_as_it_may() {
     drop(node);
     edge.until("that it is overdue", |edge| ready(edge).1.contains("\"follow\""));
     let (is_ready, told) = ready(&edge);
-    assert!(is_ready && told.contains("nothing has come since") && told.contains("follow source"), "{told}");
+    assert!(is_ready && told.contains("no feed message since") && told.contains("follow source"), "{told}");
     assert!(is_active(&edge, &live) && is_refused(&edge, &revoked), "it serves, and says so");
     edge.until("the end of its patience", |edge| could_not_tell(edge, &live));
     let alone = killed.elapsed();

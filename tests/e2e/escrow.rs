@@ -221,7 +221,7 @@ fn what_does_not_open_shows_nothing() {
     let to_a_key = ["-r", &elsewhere.recipient, "-o", "to-a-key.age", "identity.txt"];
     let locked_away = Command::new("age").args(to_a_key).current_dir(elsewhere.file("")).status();
     assert!(locked_away.expect("age runs").success());
-    refused(&reveal(&one, &["--identity", "to-a-key.age"]), "no identity under a passphrase");
+    refused(&reveal(&one, &["--identity", "to-a-key.age"]), "not an age identity under a passphrase");
     assert!(reveals(&deployment).is_empty(), "nothing was handed out before the identity was open");
     refused(&Elsewhere::new().reveal(&server, &id_of(&one), &[]), &elsewhere.recipient);
     assert_eq!(reveals(&deployment).len(), 1, "from there on it is on record");

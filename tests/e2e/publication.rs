@@ -224,7 +224,7 @@ fn another_feed_is_not_overwritten() {
     assert!(refused.err.contains("the feed of every realm, and this is the one of the realm live"), "{}", refused.err);
     fs::write(one.folder.join("head"), "hello\n").expect("written");
     let refused = one.publish(&[]);
-    assert!(refused.err.contains("that is none of a feed"), "{}", refused.err);
+    assert!(refused.err.contains("is not the head of a feed"), "{}", refused.err);
 }
 
 /// A publisher that asks a node, and has no key that signs.

@@ -25,11 +25,8 @@ pub enum FollowerError {
     /// A server is asked with an API key, and there is none.
     #[error("{0} is asked with an API key: issue one with the scope feed, and name its file")]
     NoCredential(String),
-    /// Not an API key, and no token of a relay.
-    #[error(
-        "the feed's credential is no API key, as `bulla issue` prints it, and no token of a relay, as `bulla edge caller` does: \
-         one line"
-    )]
+    /// Neither an API key nor a relay token.
+    #[error("the feed's credential must be one line: an API key, or a relay token")]
     Credential,
     /// The system starts no thread.
     #[error("cannot start the follower's threads: {0}")]

@@ -28,7 +28,7 @@ pub(crate) enum EdgeError {
     )]
     NoApiKey(String),
     #[error(
-        "{0} holds no API key, as `bulla issue` prints it, and no token of a relay, as `bulla edge caller` does: one line"
+        "{0}: expected one line, an API key (`bulla issue` prints it) or a relay token (`bulla edge caller` prints it)"
     )]
     ApiKey(PathBuf),
     #[error("cannot read {path}: {error}")]
@@ -46,7 +46,9 @@ pub(crate) enum EdgeError {
     Random(io::Error),
     #[error(transparent)]
     Parts(#[from] DeploymentError),
-    #[error("this relay follows the feeds of as many realms as it can: ask for one of those, or for none")]
+    #[error(
+        "this relay is at its limit of realms: ask for a realm that it follows, or for all of them without `realm`"
+    )]
     TooManyStreams,
     #[error("the system starts no thread: {0}")]
     Thread(io::Error),

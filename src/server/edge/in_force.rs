@@ -31,7 +31,7 @@ impl Follower {
         let stale = state.stale(now);
         if self.live.put_staleness(&stale) {
             match stale {
-                Stale::Nothing => tracing::info!("revocations are known well enough: keys are accepted"),
+                Stale::Nothing => tracing::info!("revocations are current: keys are accepted"),
                 Stale::Everything => {
                     tracing::error!("revocations are not known, or older than follow.max_stale: no key is accepted")
                 }
@@ -56,11 +56,10 @@ impl Follower {
             .collect();
         self.shown.sources_failing(failing.len());
         let overdue = state.feed.is_stale(now).then(|| match state.current {
-            None => "nothing has come yet: no key is accepted".to_owned(),
-            Some(current) => format!(
-                "nothing has come since {}: what was revoked since is not known here",
-                clock::timestamp(current)
-            ),
+            None => "no feed message yet: no key is accepted".to_owned(),
+            Some(current) => {
+                format!("no feed message since {}: later revocations are unknown here", clock::timestamp(current))
+            }
         });
         self.note("follow", overdue, at);
         self.note("follow source", Some(failing.join("; ")).filter(|told| !told.is_empty()), at);

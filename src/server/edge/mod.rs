@@ -139,7 +139,7 @@ impl Edge {
     pub(super) fn start(&mut self, tasks: &mut JoinSet<()>, stop: &watch::Receiver<bool>) {
         match asking::start(&self.follower, &self.sources) {
             Ok(asking) => self.asking = asking,
-            Err(error) => tracing::error!(%error, "not every source has a thread"),
+            Err(error) => tracing::error!(%error, "cannot start a thread for each source of the feed"),
         }
         match report::start(&self.follower, &self.sources, self.name.clone()) {
             Ok(Some(reporter)) => {
@@ -147,7 +147,9 @@ impl Edge {
                 let _set_already = self.follower.reporter.set(reporter);
             }
             Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the fleet hears nothing of this edge: there is no thread for it"),
+            Err(error) => {
+                tracing::error!(%error, "cannot start the reporting thread: this edge is not in the fleet's list")
+            }
         }
         let (core, sources, stopped) = (self.core.clone(), Arc::clone(&self.sources), stop.clone());
         tasks.spawn_blocking(move || report::report_uses(&core, &sources, &stopped));

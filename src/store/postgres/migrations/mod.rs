@@ -56,7 +56,7 @@ fn take_steps(session: &Session, url: &PostgresUrl, create: bool) -> Result<(), 
         if step.breaks {
             session.execute("UPDATE bulla.store SET needs = $1 WHERE id = 1", &params![number])?;
         }
-        tracing::info!(step = number, "store's schema is brought up");
+        tracing::info!(step = number, "store schema migrated");
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ mod postgres;
 mod revocation;
 mod revocation_kind;
 mod rows;
-mod seal_budget;
+mod seal_limit;
 mod secret;
 mod sqlite;
 
@@ -48,7 +48,7 @@ pub(crate) use self::{
     ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
     revocation::{DamagedRow, LogPart, Logged, LostEnd, LostRevocation, NewRevocation, RevokedPage},
     revocation_kind::audit_action,
-    seal_budget::{SealCount, seal_budget, seal_warning},
+    seal_limit::{SealCount, seal_budget, seal_warning},
     secret::{NewSecretRow, SecretChanges, SecretRow},
 };
 

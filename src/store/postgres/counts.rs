@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{params::params, session::Session};
-use crate::store::{ActiveCount, SealCount, StoreError};
+use crate::store::{ActiveCount, StoreError};
 
 /// Whether a key is active at $1.
 const ACTIVE: &str = "coalesce(revoked_at, $1 + 1) > $1 AND coalesce(expires_at, $1 + 1) > $1 AND suspended_at IS NULL
@@ -98,16 +98,4 @@ pub(super) fn rules_behind(session: &Session, after: Timestamp) -> Result<Vec<(S
     )?;
     let rules = rows.iter().filter_map(|row| Some((row.get(0), Timestamp::from_second(row.get(1)).ok()?)));
     Ok(rules.collect())
-}
-
-/// How many keys were sealed, for each realm and version.
-pub(super) fn sealed(session: &Session) -> Result<Vec<SealCount>, StoreError> {
-    let rows = session
-        .query("SELECT realm, version, count FROM bulla.seal_counts ORDER BY version, realm COLLATE \"C\"", &[])?;
-    let counts = rows.iter().map(|row| SealCount {
-        realm: row.get(0),
-        version: u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX),
-        count: count(row, 2),
-    });
-    Ok(counts.collect())
 }

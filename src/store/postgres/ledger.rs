@@ -5,15 +5,17 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::{
+    counts::count,
     params::{Param, param, params},
     revocation::IN_EFFECT,
     revocation_rows::RULED_BEFORE,
+    seal_counts::COUNT_SEAL,
     session::Session,
     transaction::Writing,
 };
 use crate::{
     last_used::Use,
-    store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, rows::LedgerColumns},
+    store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, rows::LedgerColumns, seal_limit::check_seal_budget},
 };
 
 /// Uses in one statement.
@@ -78,23 +80,12 @@ pub(super) fn find(session: &Session, id: &ApiKeyId) -> Result<Option<LedgerEntr
 /// Records a key, and counts it against the budget of its realm and version.
 pub(super) fn insert(writing: &mut Writing<'_>, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
     let columns = Columns::of(row, writing.numbers.key + 1)?;
-    let counted = writing.writes().first(
-        &format!(
-            "WITH key AS ({INSERT} RETURNING realm, version)
-             INSERT INTO bulla.seal_counts AS counts (realm, version, count) SELECT realm, version, 1 FROM key
-             ON CONFLICT (realm, version) DO UPDATE SET count = counts.count + 1 RETURNING count"
-        ),
-        &columns.params(),
-    )?;
-    let count = counted.ok_or(StoreError::Duplicate)?.get::<_, i64>(0).unsigned_abs();
+    let counted = writing
+        .writes()
+        .first(&format!("WITH key AS ({INSERT} RETURNING realm, version) {COUNT_SEAL}"), &columns.params())?;
+    let counted = counted.ok_or(StoreError::Duplicate)?;
     writing.numbers.key += 1;
-    match budget {
-        Some(budget) if count > budget => {
-            let (realm, version) = (row.id.realm(), row.id.version());
-            Err(StoreError::BudgetSpent { realm, version, count: count - 1, budget })
-        }
-        _ => Ok(()),
-    }
+    check_seal_budget(row.id.realm(), row.id.version(), count(&counted, 0), budget)
 }
 
 /// Records a key, unless the id is on record already.

@@ -22,6 +22,7 @@ mod pool;
 mod remarks;
 mod revocation;
 mod revocation_rows;
+mod seal_counts;
 mod secret;
 mod server;
 mod session;
@@ -194,7 +195,7 @@ impl Store for PostgresStore {
     }
 
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
-        self.read(Lane::Read, counts::sealed)
+        self.read(Lane::Read, seal_counts::seal_counts)
     }
 
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {

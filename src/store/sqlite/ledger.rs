@@ -4,7 +4,7 @@ use bulla::ApiKeyId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
-use super::{revocation::IN_EFFECT, revocation_rows::RULED_BEFORE, seal_budget};
+use super::{revocation::IN_EFFECT, revocation_rows::RULED_BEFORE, seal_counts::count_seal};
 use crate::{
     last_used::Use,
     store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, rows::LedgerColumns},
@@ -66,7 +66,7 @@ pub(super) fn find(connection: &Connection, id: &ApiKeyId) -> Result<Option<Ledg
 /// Records a key, and counts it against the budget of its realm and version.
 pub(super) fn insert(connection: &Connection, row: &LedgerRow, budget: Option<u64>) -> Result<(), StoreError> {
     insert_row(connection, row)?.ok_or(StoreError::Duplicate)?;
-    seal_budget::count(connection, row.id.realm(), row.id.version(), budget)
+    count_seal(connection, row.id.realm(), row.id.version(), budget)
 }
 
 /// Records a key; its place, unless the id is on record already.

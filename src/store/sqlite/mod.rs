@@ -16,7 +16,7 @@ mod mark;
 mod migrations;
 mod revocation;
 mod revocation_rows;
-mod seal_budget;
+mod seal_counts;
 mod secret;
 mod sweep;
 mod transaction;
@@ -237,7 +237,7 @@ impl Store for SqliteStore {
     }
 
     fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
-        seal_budget::counts(&*self.reader()?)
+        seal_counts::seal_counts(&*self.reader()?)
     }
 
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {

@@ -1,12 +1,12 @@
-//! The table of seal counts.
+//! The table of seal counts: how many API keys each realm has sealed under each key version.
 
 use bulla::Realm;
 use rusqlite::{Connection, params};
 
-use crate::store::{SealCount, StoreError};
+use crate::store::{SealCount, StoreError, seal_limit::check_seal_budget};
 
 /// Counts a sealed key, and refuses it where that exceeds the budget.
-pub(super) fn count(
+pub(super) fn count_seal(
     connection: &Connection,
     realm: Realm,
     version: u32,
@@ -18,16 +18,11 @@ pub(super) fn count(
              ON CONFLICT (realm, version) DO UPDATE SET count = count + 1 RETURNING count",
         )?
         .query_row(params![realm.as_str(), version], |counted| counted.get(0))?;
-    match budget {
-        Some(budget) if count.unsigned_abs() > budget => {
-            Err(StoreError::BudgetSpent { realm, version, count: count.unsigned_abs() - 1, budget })
-        }
-        _ => Ok(()),
-    }
+    check_seal_budget(realm, version, count.unsigned_abs(), budget)
 }
 
 /// How many keys were sealed, for each realm and version.
-pub(super) fn counts(connection: &Connection) -> Result<Vec<SealCount>, StoreError> {
+pub(super) fn seal_counts(connection: &Connection) -> Result<Vec<SealCount>, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT realm, version, count FROM seal_counts ORDER BY version, realm")?;
     let rows = query.query_map([], |row| {

@@ -1,8 +1,10 @@
-//! The seal budget: how many API keys a realm may seal under one key version, and how many it has.
+//! The seal budget: how many API keys a realm may seal under one key version.
 //!
-//! The store counts when it records a key (`sqlite/seal_budget.rs`), and refuses the key that would exceed the budget.
+//! Each store counts when it records a key (`sqlite/seal_counts.rs`, `postgres/seal_counts.rs`), in the same transaction.
 
-use bulla::keyring::Suite;
+use bulla::{Realm, keyring::Suite};
+
+use super::StoreError;
 
 /// How many keys one realm may seal under one key version of suite 1: SP 800-38D section 8.3 allows 2^32 random nonces.
 const LIMIT: u64 = 1 << 32;
@@ -24,4 +26,12 @@ pub(crate) fn seal_budget(suite: Option<Suite>) -> Option<u64> {
 /// The number of sealed keys from which on administrators are told to plan the next rotation.
 pub(crate) fn seal_warning(suite: Option<Suite>) -> Option<u64> {
     (suite == Some(Suite::Aes256Gcm)).then_some(LIMIT / 2)
+}
+
+/// Refuses a key that was counted and exceeds the budget. `count` has it already; the transaction that counted it is aborted.
+pub(super) fn check_seal_budget(realm: Realm, version: u32, count: u64, budget: Option<u64>) -> Result<(), StoreError> {
+    match budget {
+        Some(budget) if count > budget => Err(StoreError::BudgetSpent { realm, version, count: count - 1, budget }),
+        _ => Ok(()),
+    }
 }

@@ -11,6 +11,9 @@ mod listen;
 mod mistake;
 mod old_system;
 mod postgres_url;
+mod realm;
+mod secret;
+mod server;
 mod store;
 mod tables;
 mod time;
@@ -37,11 +40,13 @@ pub(crate) use self::{
     listen::{Listen, Listener, Plane, UnixMode},
     old_system::OldSystemConfig,
     postgres_url::PostgresUrl,
+    realm::{RealmConfig, SecretPolicy},
+    secret::{PepperConfig, SecretConfig},
+    server::ServerConfig,
     store::{StoreConfig, StoreTls, StoreUrl},
     tables::{
         AdminConfig, DataConfig, FeedConfig, ImportedConfig, KeyringConfig, LastUsedConfig, Level, LogConfig,
-        LogFormat, MetricsConfig, PepperConfig, RealmConfig, RotationConfig, SecretConfig, SecretPolicy, ServerConfig,
-        VerifyConfig,
+        LogFormat, MetricsConfig, RotationConfig, VerifyConfig,
     },
     time::{Span, parse_span},
     tls::{Clients, TlsConfig, TlsVersion},

@@ -1,16 +1,16 @@
 //! The key in the token: found, held to what it has to be, and used.
 
-use cryptoki::error::{Error, RvError};
 use cryptoki::{
     mechanism::Mechanism,
     object::{Attribute, AttributeType, ObjectClass, ObjectHandle},
-    session::{Session, UserType},
+    session::Session,
 };
 use zeroize::Zeroizing;
 
 use super::{
     super::{SourceError, SourceErrorKind, SourceUri, parameters::Parameters},
     error::Pkcs11Error,
+    login,
     pin::{Pin, WrongPins},
     token::Found,
 };
@@ -60,8 +60,8 @@ impl<'a> Key<'a> {
         pin: Option<&'a Pin>,
         wrong_pins: &mut WrongPins,
     ) -> Result<Self, Pkcs11Error> {
-        let mut log_in = || pin.map_or(Ok(()), |pin| log_in(session, found, pin, wrong_pins));
-        let asks_for_login = found.facts.as_ref().is_none_or(|facts| facts.login_required);
+        let mut log_in = || login::log_in(session, found, pin, wrong_pins);
+        let asks_for_login = login::is_required(found);
         if asks_for_login {
             log_in()?;
         }
@@ -113,7 +113,7 @@ impl<'a> Key<'a> {
     /// CKA_ALWAYS_AUTHENTICATE: each use of the key takes a login of its own, behind the start of the operation.
     fn hmac_after_login(&self, pin: &Pin, message: &[u8]) -> Result<Vec<u8>, Pkcs11Error> {
         self.session.sign_init(&Mechanism::Sha256Hmac, self.handle)?;
-        self.session.login(UserType::ContextSpecific, Some(&pin.text))?;
+        login::log_in_for_one_use(self.session, pin)?;
         self.session.sign_update(message)?;
         Ok(self.session.sign_final()?)
     }
@@ -137,19 +137,6 @@ impl<'a> Key<'a> {
             ),
         ];
         all.into_iter().filter(|(holds, _)| *holds).map(|(_, remark)| remark.to_owned()).collect()
-    }
-}
-
-fn log_in(session: &Session, found: &Found, pin: &Pin, wrong_pins: &mut WrongPins) -> Result<(), Pkcs11Error> {
-    wrong_pins.check(found, pin)?;
-    match session.login(UserType::User, Some(&pin.text)) {
-        Ok(()) => {
-            wrong_pins.taken(&found.identity, pin);
-            Ok(())
-        }
-        // The program around this library logged in, for the whole process.
-        Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => Ok(()),
-        Err(error) => Err(error.into()),
     }
 }
 

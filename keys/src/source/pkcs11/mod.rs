@@ -3,6 +3,7 @@
 
 mod error;
 mod key;
+mod login;
 mod module;
 mod pin;
 mod raw;
@@ -87,9 +88,7 @@ impl Pkcs11Source {
             Key::open(&session, &self.wanted, &found, self.pin.as_ref(), wrong_pins).and_then(|key| work(&key));
         match (answer, &self.pin) {
             (Err(error), Some(pin)) if error.is_wrong_pin() => {
-                // The token may tell now how many tries are left.
-                let told = found.facts_now(&context, path).is_some_and(|facts| facts.tells_tries());
-                wrong_pins.refused(&found.identity, pin, told);
+                login::remember_refused(&context, path, &found, pin, wrong_pins);
                 Err(error)
             }
             (Err(error), Some(_)) => Err(error.with_pin_given()),

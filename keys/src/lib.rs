@@ -76,7 +76,7 @@ mod base62;
 #[cfg(feature = "capi")]
 mod capi;
 pub mod claims;
-mod clock;
+mod clock_difference;
 mod derive;
 mod expectations;
 #[cfg(feature = "follow")]
@@ -120,7 +120,7 @@ pub use rand;
 pub use self::shared::SharedVerifier;
 pub use self::{
     api_key::{ApiKey, ApiKeyId, ApiKeyIdError},
-    clock::CLOCK_DIFFERENCE,
+    clock_difference::CLOCK_DIFFERENCE,
     expectations::{Expectations, OwnedExpectations, Scopes},
     issuer::{IssueError, IssueRequest, Issuer},
     random::RandomError,

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::{clock::CLOCK_DIFFERENCE, rejection::Rejection};
+use crate::{clock_difference::CLOCK_DIFFERENCE, rejection::Rejection};
 
 /// Bytes before the claims.
 pub(crate) const MIN_BYTES: usize = 16 + 4 + 4;

@@ -11,7 +11,7 @@ use super::{
     fetch::Question,
 };
 use crate::{
-    clock::CLOCK_DIFFERENCE,
+    clock_difference::CLOCK_DIFFERENCE,
     keyring_id::KeyringId,
     realm::Realm,
     revocation::{Revocations, SweepClock},

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::{FeedError, Head, LoadedSnapshot, LogId, Message};
 use crate::{
-    clock::CLOCK_DIFFERENCE,
+    clock_difference::CLOCK_DIFFERENCE,
     key_version::KeyVersion,
     keyring::VersionState,
     realm::Realm,

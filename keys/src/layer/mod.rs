@@ -19,12 +19,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[cfg(feature = "tower")]
-mod answer;
 mod basic;
 mod credential;
 #[cfg(feature = "tower")]
 mod extractor;
+#[cfg(feature = "tower")]
+mod future;
 mod presets;
 mod refusal;
 mod rules;
@@ -33,14 +33,14 @@ mod scopes;
 #[cfg(feature = "tower")]
 mod verify;
 
-#[cfg(feature = "tower")]
-pub use self::{
-    answer::Answer,
-    scopes::{RequireScopes, ScopedService},
-    verify::{VerifyLayer, VerifyService},
-};
 pub use self::{
     credential::{Credential, Presented},
     refusal::Refusal,
     rules::{CredentialRules, RulesError},
+};
+#[cfg(feature = "tower")]
+pub use self::{
+    future::Answer,
+    scopes::{RequireScopes, ScopedService},
+    verify::{VerifyLayer, VerifyService},
 };

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 
 use hashbrown::DefaultHashBuilder;
 
-use crate::{api_key::ApiKeyId, clock::CLOCK_DIFFERENCE};
+use crate::{api_key::ApiKeyId, clock_difference::CLOCK_DIFFERENCE};
 
 /// An id's bytes, or an app's.
 pub(super) type Key = [u8; 16];

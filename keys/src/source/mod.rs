@@ -18,9 +18,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod abandonable;
 #[cfg(feature = "aws-kms")]
 mod aws_kms;
-mod bounded;
 #[cfg(any(feature = "pkcs11", feature = "vault-transit"))]
 mod credential;
 #[cfg(any(feature = "vault-transit", feature = "aws-kms", feature = "follow"))]
@@ -32,7 +32,7 @@ mod exec;
 mod exec_process;
 mod file;
 #[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "only gateways hand files over"))]
-mod handed;
+mod handed_files;
 #[cfg(any(feature = "pkcs11", feature = "vault-transit", feature = "aws-kms"))]
 mod parameters;
 #[cfg(feature = "pkcs11")]
@@ -52,7 +52,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 pub use self::aws_kms::{AwsRequest, AwsSigner, AwsSignerError};
 #[cfg(unix)]
 pub use self::exec_process::end_programs;
-pub(crate) use self::handed::HandedFiles;
+pub(crate) use self::handed_files::HandedFiles;
 pub use self::{
     error::{SourceError, SourceErrorKind},
     regular_file::read_regular_file,
@@ -160,20 +160,22 @@ impl Sources {
         match uri.scheme() {
             "file" => Ok(Box::new(self.open_file(uri)?)),
             #[cfg(unix)]
-            "exec" => bounded::source(uri, limit, 1, move || Ok(Box::new(exec::ExecSource::open(&own, &base, limit)?))),
+            "exec" => {
+                abandonable::source(uri, limit, 1, move || Ok(Box::new(exec::ExecSource::open(&own, &base, limit)?)))
+            }
             #[cfg(feature = "pkcs11")]
-            "pkcs11" => bounded::source(uri, limit, MAX_BATCH, move || {
+            "pkcs11" => abandonable::source(uri, limit, MAX_BATCH, move || {
                 Ok(Box::new(pkcs11::Pkcs11Source::open(&own, &base, limit)?))
             }),
             #[cfg(feature = "vault-transit")]
-            "vault-transit" => bounded::source(uri, limit, 1, move || {
+            "vault-transit" => abandonable::source(uri, limit, 1, move || {
                 Ok(Box::new(vault_transit::VaultTransit::open(&own, &base, limit)?))
             }),
             #[cfg(feature = "aws-kms")]
             "aws-kms" => {
                 let wrapped = context.wrapped.map(<[u8]>::to_vec);
                 let (keyring, version) = (context.keyring, context.version);
-                bounded::source(uri, limit, 1, move || {
+                abandonable::source(uri, limit, 1, move || {
                     aws_kms::open(&own, EncryptionContext { keyring, version, wrapped: wrapped.as_deref() }, limit)
                 })
             }
@@ -187,7 +189,7 @@ impl Sources {
             return file::FileSource::of_bytes(uri, uri.rest().as_ref(), text);
         }
         let (own, base) = (uri.clone(), self.base.clone());
-        bounded::once(uri, self.time_limit, move || file::FileSource::open(&own, &base))
+        abandonable::once(uri, self.time_limit, move || file::FileSource::open(&own, &base))
     }
 }
 

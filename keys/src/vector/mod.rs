@@ -9,12 +9,12 @@
 #![cfg_attr(not(target_arch = "x86_64"), allow(unused, reason = "other processors have the portable code alone"))]
 
 #[cfg(target_arch = "x86_64")]
-mod base62;
+mod base62_avx512;
+#[cfg(target_arch = "x86_64")]
+mod base62_sse2;
 mod body;
 #[cfg(target_arch = "x86_64")]
 mod checksum;
-#[cfg(target_arch = "x86_64")]
-mod digits;
 #[cfg(target_arch = "x86_64")]
 mod gcm;
 #[cfg(target_arch = "x86_64")]
@@ -181,7 +181,7 @@ pub(crate) fn decode_groups(level: Level, text: &[u8], groups: usize, out: &mut 
     #[cfg(target_arch = "x86_64")]
     if level.kind() == Kind::Avx512 {
         // SAFETY: the level is proof of the features that the function is compiled for.
-        return Some(unsafe { base62::decode_groups(text, groups, out) });
+        return Some(unsafe { base62_avx512::decode_groups(text, groups, out) });
     }
     None
 }
@@ -191,7 +191,7 @@ pub(crate) fn decode_groups(level: Level, text: &[u8], groups: usize, out: &mut 
 #[inline(always)]
 pub(crate) fn decode_group(text: &[u8]) -> Option<(u64, u64)> {
     // SAFETY: SSE2 is part of x86-64 itself.
-    unsafe { digits::decode_group(text) }
+    unsafe { base62_sse2::decode_group(text) }
 }
 
 /// The place of the last underscore.
@@ -199,7 +199,7 @@ pub(crate) fn decode_group(text: &[u8]) -> Option<(u64, u64)> {
 pub(crate) fn last_underscore(text: &[u8]) -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE2 is part of x86-64 itself.
-    return unsafe { digits::last_underscore(text) };
+    return unsafe { base62_sse2::last_underscore(text) };
     #[cfg(not(target_arch = "x86_64"))]
     memchr::memrchr(b'_', text)
 }
@@ -209,7 +209,7 @@ pub(crate) fn last_underscore(text: &[u8]) -> Option<usize> {
 #[inline(always)]
 pub(crate) fn decode_last(window: &[u8; 16], count: usize) -> Option<(u64, u64)> {
     // SAFETY: the same.
-    unsafe { digits::decode_last(window, count) }
+    unsafe { base62_sse2::decode_last(window, count) }
 }
 
 /// Has the processor fetch the line of memory, and waits for nothing.

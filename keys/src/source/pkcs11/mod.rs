@@ -6,8 +6,8 @@ mod key;
 mod login;
 mod module;
 mod pin;
-mod raw;
 mod token;
+mod token_info;
 
 use std::{path::Path, sync::Arc, thread, time::Duration};
 

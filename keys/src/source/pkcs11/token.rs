@@ -11,7 +11,7 @@ use cryptoki::{
 use super::{
     super::{SourceError, SourceErrorKind, SourceUri, parameters::Parameters},
     error::{NewStart, Pkcs11Error},
-    raw,
+    token_info,
 };
 
 /// What the URI says of the token; everything said has to fit.
@@ -123,7 +123,7 @@ impl Facts {
     fn read(context: &Pkcs11, path: &Path, slot: Slot) -> Result<Self, Error> {
         let read = context.get_token_info(slot).or_else(|error| match error {
             Error::Pkcs11(..) => Err(error),
-            _ => raw::token_info_without_time(path, slot).ok_or(error),
+            _ => token_info::without_time(path, slot).ok_or(error),
         });
         read.map(|token| Facts::from(&token))
     }

@@ -9,7 +9,7 @@ use cryptoki::slot::{Slot, TokenInfo};
 use cryptoki_sys::{CK_TOKEN_INFO, CKF_CLOCK_ON_TOKEN, CKR_OK, Pkcs11};
 
 /// The information of the token in `slot`, without its time, from the module at `path`, which is loaded and initialized.
-pub(super) fn token_info_without_time(path: &Path, slot: Slot) -> Option<TokenInfo> {
+pub(super) fn without_time(path: &Path, slot: Slot) -> Option<TokenInfo> {
     let mut info = CK_TOKEN_INFO::default();
     // SAFETY: the library is loaded already, so that this opens the same one once more and runs nothing of it. By the standard
     // `C_GetFunctionList` stores a pointer to a list that lives as long as the library, which lives to the end of this block,

@@ -30,7 +30,7 @@ struct Answer {
 }
 
 /// A source behind a thread of its own.
-pub(super) struct Bounded {
+pub(super) struct Abandonable {
     uri: SourceUri,
     limit: Duration,
     /// How many values one question is for. A question has the time limit, so a source that computes one after the other is
@@ -85,7 +85,7 @@ pub(super) fn source(
     })?;
     let mut thread = Thread { questions, answers, alive, abandoned: false };
     thread.answer(uri, limit)?;
-    Ok(Box::new(Bounded { uri: uri.clone(), limit, at_once, thread: Mutex::new(thread) }))
+    Ok(Box::new(Abandonable { uri: uri.clone(), limit, at_once, thread: Mutex::new(thread) }))
 }
 
 /// Does `work`, which asks a source once, on a thread of its own.
@@ -100,7 +100,7 @@ pub(super) fn once<T: Send + 'static>(
     wait(uri, limit, &answer, &alive)?
 }
 
-impl KeySource for Bounded {
+impl KeySource for Abandonable {
     fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
         let mut expanded = self.expand_all(&[info.to_vec()])?;
         expanded.pop().ok_or_else(|| fail(&self.uri, "it gave no answer".to_owned()))

@@ -2,7 +2,7 @@
 //! problems, and their schemas. No other folder derives schemas; the endpoints themselves are described at their handlers.
 
 pub(crate) mod audit;
-pub(crate) mod bounded;
+pub(crate) mod bounded_list;
 pub(crate) mod feed;
 pub(crate) mod fleet;
 pub(crate) mod followers;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{bounded::BoundedList, issue::IssuedApiKey, schema, verdict::VerifyAnswer};
+use super::{bounded_list::BoundedList, issue::IssuedApiKey, schema, verdict::VerifyAnswer};
 
 /// Scopes that one request may name: no key's claims have room for more.
 pub(crate) const MAX_SCOPES: usize = 256;

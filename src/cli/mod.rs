@@ -21,12 +21,12 @@ mod inspect;
 mod issue;
 mod keyring;
 mod keys;
+mod local_service;
 mod local_verification;
 mod output;
 mod parsers;
 mod propagation;
 mod quickstart;
-mod readiness;
 #[cfg_attr(not(feature = "escrow"), path = "reveal_disabled.rs")]
 mod reveal;
 mod revoke;

@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::{
     ConfigArgument, Outcome,
+    local_service::{self, Asked},
     output::{self, ERROR, SUCCESS, WARNING},
-    readiness::{self, Asked},
 };
 use crate::{
     config::{DataConfig, Listen},
@@ -48,7 +48,7 @@ impl Status {
     }
 
     fn tell_alive(&self, data: &DataConfig) -> std::io::Result<bool> {
-        let alive = readiness::is_alive(data);
+        let alive = local_service::is_alive(data);
         if self.json {
             output::json(&json!({ "alive": alive }))?;
         } else if alive {
@@ -60,7 +60,7 @@ impl Status {
     }
 
     fn tell_ready(&self, data: &DataConfig) -> std::io::Result<bool> {
-        let ready = match readiness::ask(data) {
+        let ready = match local_service::ask(data) {
             Asked::Ready(ready) => ready,
             asked => {
                 let who = if matches!(asked, Asked::Nobody) { "no service" } else { "another program than bulla" };

@@ -1,7 +1,6 @@
 //! Imported keys: issued by another system, with only their hashes known. Files of rows are read, presented keys are recognized
 //! and checked as they were hashed. `docs/IMPORT.md` specifies every byte.
 
-mod before;
 mod candidate;
 mod columns;
 mod encoding;
@@ -11,9 +10,10 @@ mod key_layout;
 mod line_ends;
 mod old_secret;
 mod packed;
+mod prehash;
 mod raw_row;
+mod read_options;
 mod reader;
-mod reading;
 mod record;
 mod row_error;
 mod row_time;
@@ -26,7 +26,6 @@ mod table;
 mod trial;
 
 pub(crate) use self::{
-    before::Before,
     candidate::{Candidate, CheckError},
     columns::Columns,
     encoding::SaltEncoding,
@@ -34,8 +33,9 @@ pub(crate) use self::{
     key::Key,
     key_layout::{Hashed, KeyLayout, KeyLayoutError, PublicPart, Written},
     old_secret::{Derived, OldSecret, OldSecretError, reads_as_hexadecimal},
+    prehash::Before,
+    read_options::{Apps, Reading, ScopesForm, app_of},
     reader::{Format, Reader},
-    reading::{Apps, Reading, ScopesForm, app_of},
     record::{Record, RowState},
     row_error::{RowError, RowErrorKind},
     row_time::Zone,

@@ -6,13 +6,13 @@
 
 mod draft;
 mod folder;
-mod ladder;
 mod local;
+mod merge;
 mod metrics;
 mod place;
 mod publisher;
 mod s3;
-mod unused;
+mod unused_files;
 
 pub(crate) use self::{
     local::LocalLog,

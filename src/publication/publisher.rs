@@ -19,7 +19,7 @@ use super::{
     PublisherMetrics,
     draft::Draft,
     place::{Caching, Place, PlaceError, Replaced, Tag},
-    unused::Unused,
+    unused_files::Unused,
 };
 use crate::clock;
 

@@ -9,7 +9,6 @@ mod client_address;
 mod core;
 mod data;
 mod deadlines;
-mod descriptors;
 mod door;
 pub(crate) mod edge;
 mod extract;
@@ -23,6 +22,7 @@ mod housekeeping;
 mod listener;
 mod live;
 mod old_system;
+mod open_files;
 mod openapi;
 mod problem;
 mod recent_messages;
@@ -59,8 +59,8 @@ use self::{
     budget::BodyBudget,
     core::Core,
     data::DataPlane,
-    descriptors::Shares,
     listener::{Bound, Environment, Limits, PeerRequest, Service, Transport, Workers},
+    open_files::Shares,
     role::Role,
 };
 use crate::{

@@ -2,14 +2,14 @@
 
 use super::Report;
 use crate::{
-    cli::readiness::{self, Asked, Failing},
+    cli::local_service::{self, Asked, Failing},
     deployment::Deployment,
 };
 
 /// Asks `/readyz` at the address that the configuration gives the data plane.
 pub(super) fn check(deployment: &Deployment, report: &mut Report) {
     let data = &deployment.config.data;
-    let ready = match readiness::ask(data) {
+    let ready = match local_service::ask(data) {
         Asked::Ready(ready) => ready,
         Asked::Nobody => return report.ok("service", format_args!("no service answers at {}", data.listen)),
         Asked::Stranger => {

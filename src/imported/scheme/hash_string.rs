@@ -1,7 +1,7 @@
 //! Hashes that say themselves how they were made: PHC and crypt strings, and the forms of Django, Werkzeug, passlib, LDAP,
 //! Spring and Elasticsearch. Their cost in time and memory is known before one runs.
 
-use super::{MAX_KIB, Scheme, argon2, bcrypt, crypt, pbkdf2, scrypt, seen::seen, sha};
+use super::{MAX_KIB, Scheme, argon2, bcrypt, crypt, pbkdf2, scrypt, sha, unreadable::looks_like};
 use crate::imported::row_error::RowErrorKind;
 
 /// A hash as it was imported.
@@ -28,7 +28,7 @@ impl HashString {
     /// Parses the string of a row in one of the forms that `scheme` takes, and checks it against the ceilings.
     pub(in crate::imported) fn parse(scheme: Scheme, text: &str) -> Result<Self, RowErrorKind> {
         let hash = Self::read(text.trim()).map_err(|error| match error {
-            RowErrorKind::HashString(None) => RowErrorKind::HashString(seen(text.trim())),
+            RowErrorKind::HashString(None) => RowErrorKind::HashString(looks_like(text.trim())),
             other => other,
         })?;
         let fits = match scheme {

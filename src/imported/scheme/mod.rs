@@ -8,8 +8,8 @@ mod digest;
 mod hash_string;
 mod pbkdf2;
 mod scrypt;
-mod seen;
 mod sha;
+mod unreadable;
 
 use std::fmt;
 
@@ -202,7 +202,7 @@ impl Scheme {
     pub(super) fn read_digest(self, hash: &str) -> Result<Box<[u8]>, RowErrorKind> {
         let algorithm = self.algorithm().ok_or(RowErrorKind::HashString(None))?;
         let digest = algorithm.read(hash).map(Into::into);
-        digest.ok_or_else(|| RowErrorKind::Digest(algorithm.len(), seen::seen(hash.trim())))
+        digest.ok_or_else(|| RowErrorKind::Digest(algorithm.len(), unreadable::looks_like(hash.trim())))
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Written, realms::accepted_realms};
 use crate::{
     api::{
-        bounded::BoundedList,
+        bounded_list::BoundedList,
         responses::{BodyProblems, Busy},
         verdict::write_in_batch,
         verify::{MAX_KEYS, NamedRealms, Verifications, VerifyBatchRequest},

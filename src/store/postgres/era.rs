@@ -2,7 +2,7 @@
 //! the end of the one before. The first transaction that writes in it leaves a gap in all numbers, so that none is given twice, and
 //! remembers where the log had ended, so that a place behind that is known to be lost.
 
-use super::{head::Numbers, params::params, session::Session, transaction::Writing};
+use super::{params::params, session::Session, store_row::Numbers, transaction::Writing};
 use crate::store::StoreError;
 
 /// The era of now: the cluster, and its timeline.

@@ -10,13 +10,12 @@ mod era;
 mod error;
 mod escrow;
 mod followers;
-mod head;
 mod idempotency;
 mod imported;
 mod keyring;
 mod ledger;
 mod migrations;
-mod news;
+mod notifications;
 mod params;
 mod pool;
 mod remarks;
@@ -26,6 +25,7 @@ mod seal_counts;
 mod secret;
 mod server;
 mod session;
+mod store_row;
 mod sweep;
 mod tls;
 mod transaction;
@@ -45,11 +45,11 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use self::{
-    head::{Mark, Numbers},
-    news::Subscription,
+    notifications::Subscription,
     pool::{Lane, Pool},
     server::Server,
     session::Session,
+    store_row::{Mark, Numbers},
     transaction::Writing,
 };
 use super::{
@@ -216,7 +216,7 @@ impl Store for PostgresStore {
 
     fn remarks(&self) -> Result<Vec<Remark>, StoreError> {
         let mut remarks = self.read(Lane::Read, remarks::of_failover)?;
-        remarks.push(news::remark(&self.listen, &self.pool));
+        remarks.push(notifications::remark(&self.listen, &self.pool));
         Ok(remarks)
     }
 

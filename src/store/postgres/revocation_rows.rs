@@ -2,7 +2,7 @@
 
 use tokio_postgres::Row;
 
-use super::{era::KEPT, head::Mark, params::params, session::Session};
+use super::{era::KEPT, params::params, session::Session, store_row::Mark};
 use crate::store::{
     LogPart, StoreError,
     rows::{Read, RevocationColumns},

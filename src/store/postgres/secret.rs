@@ -3,7 +3,7 @@
 use bulla::ApiKeyId;
 use jiff::Timestamp;
 
-use super::{counts::count, damaged, head::Mark, params::params, session::Session, transaction::Writing};
+use super::{counts::count, damaged, params::params, session::Session, store_row::Mark, transaction::Writing};
 use crate::store::{NewSecretRow, SecretChanges, SecretRow, StoreError};
 
 /// The hashes of one key that are not retired at `now`, the newest first.

@@ -6,8 +6,8 @@ use std::cell::Cell;
 use uuid::Uuid;
 
 use super::{
-    audit, escrow, followers, head::Numbers, idempotency, imported, ledger, params::params, revocation, secret,
-    session::Session,
+    audit, escrow, followers, idempotency, imported, ledger, params::params, revocation, secret, session::Session,
+    store_row::Numbers,
 };
 use crate::{
     imported::KeyLayout,

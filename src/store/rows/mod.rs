@@ -3,12 +3,12 @@
 
 mod imported;
 mod ledger;
-mod lost;
+mod lost_revocations;
 mod revocation;
 
 pub(super) use self::{
     imported::{ImportedColumns, check_columns},
     ledger::LedgerColumns,
-    lost::LostColumns,
+    lost_revocations::LostColumns,
     revocation::{Field, Read, RevocationColumns, change_columns},
 };

@@ -4,7 +4,7 @@ use std::{fs::OpenOptions, path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{files, mark, migrations, wal};
+use super::{files, foreign_wal, mark, migrations};
 use crate::store::StoreError;
 
 /// Page cache of the writer, in KiB: with SQLite's usual 2,000 a transaction of thousands of rows writes the same index pages
@@ -95,12 +95,12 @@ fn writing(path: &Path) -> Result<Connection, StoreError> {
 /// SQLite is told so, since it could not lock anything there.
 fn reading(path: &Path) -> Result<Connection, StoreError> {
     let database = files::resolved(path);
-    let log = wal::beside(&database, "-wal");
+    let log = foreign_wal::beside(&database, "-wal");
     let connection = if log.metadata().map_or(true, |log| log.len() == 0) {
-        wal::immutable(&database)?
+        foreign_wal::immutable(&database)?
     } else {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        Connection::open_with_flags(wal::uri(&database), flags)?
+        Connection::open_with_flags(foreign_wal::uri(&database), flags)?
     };
     connection.set_prepared_statement_cache_capacity(64);
     migrations::check(&connection, path)?;

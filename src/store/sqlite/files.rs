@@ -13,8 +13,8 @@ use std::{
 };
 
 use super::{
+    foreign_wal::{self, Fit},
     mark::Mark,
-    wal::{self, Fit},
 };
 use crate::store::StoreError;
 
@@ -60,9 +60,9 @@ pub(super) fn resolved(path: &Path) -> PathBuf {
 /// Refuses to open a database beside the log of another one. SQLite must not open them before, as it would mix them.
 pub(super) fn refuse_foreign_log(path: &Path) -> Result<(), StoreError> {
     let database = resolved(path);
-    let (log, index) = (wal::beside(&database, "-wal"), wal::beside(&database, "-shm"));
+    let (log, index) = (foreign_wal::beside(&database, "-wal"), foreign_wal::beside(&database, "-shm"));
     let (database, log, index) = (database.display(), log.display(), index.display());
-    match wal::fit(&resolved(path), &|| None) {
+    match foreign_wal::fit(&resolved(path), &|| None) {
         Ok(Fit::Fits) => Ok(()),
         Ok(Fit::Foreign) => Err(StoreError::Exchanged(format!(
             "{log} is not the write-ahead log of {database}, but of another file that was there, or of another state of it; \
@@ -95,7 +95,7 @@ impl Files {
         let resolved = resolved(path);
         let name = if read_only { &[][..] } else { &["-wal", "-shm"][..] };
         let beside = name.iter().map(|ending| {
-            let path = wal::beside(&resolved, ending);
+            let path = foreign_wal::beside(&resolved, ending);
             identity(&path).map(|identity| (path, identity))
         });
         let beside: Option<Vec<_>> = beside.collect();
@@ -157,7 +157,7 @@ impl Files {
         if self.beside.is_empty() || self.content().stamp == now {
             return Ok(());
         }
-        match wal::fit(&resolved(&self.path), seen) {
+        match foreign_wal::fit(&resolved(&self.path), seen) {
             Ok(Fit::Foreign) => {
                 let told = format!("{} was overwritten while it is open", self.path.display());
                 self.content().overwritten = Some(told.clone());

@@ -8,6 +8,7 @@ mod counts;
 mod escrow;
 mod files;
 mod followers;
+mod foreign_wal;
 mod idempotency;
 mod imported;
 mod keyring;
@@ -20,7 +21,6 @@ mod seal_counts;
 mod secret;
 mod sweep;
 mod transaction;
-mod wal;
 
 use std::{
     collections::{HashMap, HashSet},

@@ -17,7 +17,9 @@ use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use tonic::{Code, Status};
 
-use super::{answer, question::Question, required::take_rules, requirements, verify, wire::WireError};
+use super::{
+    check_request::Question, check_response, credential_rules::take_rules, requirements, verify, wire::WireError,
+};
 use crate::server::{
     client_address,
     core::Core,
@@ -83,7 +85,9 @@ async fn check(core: &Core, peer: Peer, question: Question<'_>) -> Result<Vec<u8
     let headers = question.credentials(&rules)?;
     Ok(match verify(&core.verification, &snapshot, required, &rules, &headers, address).await {
         // The application does not need the key.
-        Ok((accepted, identity)) => answer::allowed(identity.values(), headers.keys(), &identity.metadata(&accepted)),
+        Ok((accepted, identity)) => {
+            check_response::allowed(identity.values(), headers.keys(), &identity.metadata(&accepted))
+        }
         Err(denied) => deny(denied).await,
     })
 }
@@ -92,7 +96,7 @@ async fn check(core: &Core, peer: Peer, question: Question<'_>) -> Result<Vec<u8
 async fn deny(denied: Denied) -> Vec<u8> {
     let (head, body) = denied.into_response().into_parts();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    answer::denied(rejection::grpc_code(head.status), head.status, &head.headers, &body)
+    check_response::denied(rejection::grpc_code(head.status), head.status, &head.headers, &body)
 }
 
 fn answered(frame: Vec<u8>) -> Response {

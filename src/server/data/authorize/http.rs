@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{identity::Identity, required::take_rules, requirements, verify};
+use super::{credential_rules::take_rules, identity::Identity, requirements, verify};
 use crate::{
     api::{
         responses::{CouldNotTell, Misconfigured},

@@ -1,12 +1,12 @@
 //! Forward authentication for gateways: one verification, over HTTP and over gRPC. The key comes from the client's
 //! header, what is required from the gateway's route.
 
-mod answer;
+mod check_request;
+mod check_response;
+mod credential_rules;
 mod grpc;
 mod http;
 mod identity;
-mod question;
-mod required;
 mod wire;
 
 use std::{net::IpAddr, time::Instant};

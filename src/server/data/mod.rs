@@ -36,7 +36,6 @@ use super::{
     door::Door,
     extract::JsonBody,
     listener::{PeerRequest, Service},
-    openapi,
     problem::Problem,
 };
 use crate::{api::health::Ready, telemetry::exposition::Format, verification::Stale};
@@ -134,7 +133,7 @@ where
         .routes(routes!(batch::verify_batch))
         .routes(routes!(oauth::introspect::introspect))
         .routes(routes!(rabbitmq::rabbitmq))
-        .merge(OpenApiRouter::with_openapi(openapi::authorize()))
+        .merge(OpenApiRouter::with_openapi(authorize::description()))
         .routes(routes!(jwks::jwks))
         .routes(routes!(healthy))
         .routes(routes!(ready))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use utoipa::{
     PartialSchema,
     openapi::{
-        HttpMethod, InfoBuilder, OpenApi, PathItem, Ref, ResponseBuilder, SecurityRequirement, Server,
+        InfoBuilder, OpenApi, PathItem, Ref, ResponseBuilder, SecurityRequirement, Server,
         path::{Operation, PathsBuilder},
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -14,7 +14,6 @@ use super::examples;
 use crate::{
     api::{problem::Document, responses, schema},
     scope::Scope,
-    server::data::authorize::__path_authorize,
 };
 
 /// The ways to present an API key. One is needed, in one header, once.
@@ -22,9 +21,6 @@ const CREDENTIALS: [&str; 3] = ["bearer", "api_key", "basic"];
 
 /// Accepted by the admin plane instead, where the configuration has scopes for it.
 const CERTIFICATE: &str = "client_certificate";
-
-/// The path of the route's requirements, behind which a gateway appends the client's path.
-const REQUIRED: &str = "/v1/authorize/{required}";
 
 const ABOUT: &str = "API keys that verify themselves. The data plane verifies them and answers gateways; the admin plane \
 issues and revokes them, and each of its endpoints except this description needs an administrator's API key or client certificate. An unknown path is a 404 of the type \
@@ -136,27 +132,4 @@ fn operations(described: &mut OpenApi) -> impl Iterator<Item = &mut Operation> {
 fn methods(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
     let PathItem { get, put, post, delete, options, head, patch, trace, .. } = item;
     [get, put, post, delete, options, head, patch, trace].into_iter().flatten()
-}
-
-/// The description of `/v1/authorize`, whose routes take every method and every path: alone, with what is required, and
-/// with a path of the client's behind that.
-pub(in crate::server) fn authorize() -> OpenApi {
-    let mut described = OpenApi::default();
-    let (methods, operation) =
-        (<__path_authorize as utoipa::Path>::methods(), <__path_authorize as utoipa::Path>::operation());
-    for (path, name) in [("/v1/authorize", "authorize"), (REQUIRED, "authorize_required")] {
-        for method in &methods {
-            let mut operation = operation.clone();
-            operation.operation_id = Some(format!("{name}_{}", name_of(method)));
-            if path != REQUIRED {
-                operation.parameters = None;
-            }
-            described.paths.add_path_operation(path, vec![method.clone()], operation);
-        }
-    }
-    described
-}
-
-fn name_of(method: &HttpMethod) -> String {
-    json!(method).as_str().unwrap_or_default().to_owned()
 }

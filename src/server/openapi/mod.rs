@@ -14,7 +14,6 @@ use axum::{
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(super) use self::assembly::authorize;
 use super::{App, data, problem::Problem};
 
 /// The document, rendered once.

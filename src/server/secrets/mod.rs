@@ -31,7 +31,7 @@ use self::{
     changes::Changes,
     memory::{MemoryBudget, Permit},
 };
-use super::{blocking, live::Live, stream_credential::RECHECK_INTERVAL};
+use super::{blocking, live::Live};
 use crate::{
     clock,
     config::SecretConfig,
@@ -44,6 +44,8 @@ use crate::{
     verification::Checked,
 };
 
+/// The time between two looks at a key whose check waits for memory: a key that ends gives up its place.
+const RECHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How often a secret half is checked that changes meanwhile.
 const TRIES: usize = 3;
 

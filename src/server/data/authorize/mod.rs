@@ -4,6 +4,7 @@
 mod check_request;
 mod check_response;
 mod credential_rules;
+mod description;
 mod grpc;
 mod http;
 mod identity;
@@ -24,9 +25,8 @@ use crate::{
     verification::{Accepted, Wanted},
 };
 
-/// The description of the route.
-pub(in crate::server) use self::http::__path_authorize;
 pub(super) use self::{
+    description::description,
     grpc::{PATH as EXT_AUTHZ, ext_authz},
     http::{authorize, is_authorize},
 };

@@ -73,6 +73,7 @@
 mod agent;
 mod api_key;
 mod base62;
+mod base62_digits;
 #[cfg(feature = "capi")]
 mod capi;
 pub mod claims;

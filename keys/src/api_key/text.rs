@@ -12,6 +12,7 @@ use crate::{
 
 /// Longest API key in characters.
 pub(crate) const MAX_LEN: usize = 512;
+const _: () = assert!(MAX_LEN <= vector::MAX_CHECKED, "a processor's vector units take every API key");
 /// Bytes of the API-key id inside the body, and the characters they take.
 pub(crate) const ID_BYTES: usize = 16;
 pub(crate) const ID_CHARS: usize = base62::text_len(ID_BYTES);

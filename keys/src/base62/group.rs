@@ -1,9 +1,9 @@
 //! One group of base62: 11 digits to 64 bits. Half the time that bulla itself needs for a key goes by in here, so where
 //! the processor has vectors for certain, all digits are looked at in one go; a table does the same elsewhere.
 
-#[cfg(test)]
-use super::GROUP_DIGITS;
-use super::{NO_DIGIT, VALUES};
+#[cfg(any(test, not(target_arch = "x86_64")))]
+use crate::base62_digits::GROUP_DIGITS;
+use crate::base62_digits::{NO_DIGIT, VALUES};
 #[cfg(target_arch = "x86_64")]
 use crate::vector;
 
@@ -47,10 +47,7 @@ fn join(eight: u64, three: u64) -> Option<u64> {
 
 #[cfg(any(test, not(target_arch = "x86_64")))]
 mod table {
-    use super::{
-        super::{GROUP_DIGITS, NO_DIGIT, VALUES},
-        join,
-    };
+    use super::{GROUP_DIGITS, NO_DIGIT, VALUES, join};
 
     #[inline(always)]
     pub(super) fn decode_group(text: &[u8]) -> Option<u64> {
@@ -66,7 +63,7 @@ mod table {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base62::ALPHABET;
+    use crate::base62_digits::ALPHABET;
 
     #[test]
     fn all_256_bytes_are_judged_alike_in_every_place() {

@@ -6,28 +6,13 @@ mod group;
 use std::convert::Infallible;
 
 use self::group::decode_group;
-use crate::vector::{self, Body, Level, ROOM};
-
-const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+use crate::{
+    base62_digits::{ALPHABET, GROUP_BYTES, GROUP_DIGITS},
+    vector::{self, Body, Level, ROOM},
+};
 
 /// Digits that a group of 0 to 8 bytes takes.
 const DIGITS: [usize; 9] = [0, 2, 3, 5, 6, 7, 9, 10, 11];
-
-pub(crate) const GROUP_BYTES: usize = 8;
-pub(crate) const GROUP_DIGITS: usize = 11;
-
-/// Marks a character outside the alphabet; no digit has this bit, so the OR of many look-ups tells.
-pub(crate) const NO_DIGIT: u8 = 0x80;
-
-pub(crate) const VALUES: [u8; 256] = {
-    let mut values = [NO_DIGIT; 256];
-    let mut digit = 0;
-    while digit < ALPHABET.len() {
-        values[ALPHABET[digit] as usize] = digit as u8;
-        digit += 1;
-    }
-    values
-};
 
 /// The number of characters that `bytes` bytes take.
 pub(crate) const fn text_len(bytes: usize) -> usize {
@@ -133,6 +118,7 @@ pub(crate) fn decode_last(text: &[u8], digits: usize, bytes: usize) -> Option<u6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base62_digits::VALUES;
 
     fn text(bytes: &[u8]) -> String {
         let mut out = String::new();

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
 };
 
 use super::{WIDTH, load_front, load_wide, store_wide};
-use crate::base62::{GROUP_BYTES, GROUP_DIGITS, NO_DIGIT, VALUES};
+use crate::base62_digits::{GROUP_BYTES, GROUP_DIGITS, NO_DIGIT, VALUES};
 
 /// Groups of one step, in two registers of one group a lane.
 const GROUPS: usize = 8;

@@ -7,7 +7,7 @@ use std::arch::x86_64::{
 };
 
 use super::load;
-use crate::base62::GROUP_DIGITS;
+use crate::base62_digits::GROUP_DIGITS;
 
 const WINDOW: usize = 16;
 const ALL_DIGITS: i32 = (1 << GROUP_DIGITS) - 1;

@@ -7,11 +7,9 @@ use std::arch::x86_64::{
     _mm_srli_si128, _mm_xor_si128,
 };
 
-use super::load;
+use super::{MAX_CHECKED as MAX, load};
 
 const BLOCK: usize = 16;
-/// The longest text, which is the longest API key.
-const MAX: usize = crate::api_key::text::MAX_LEN;
 
 /// The polynomial without its highest term; the lowest bit is the highest power.
 const POLYNOMIAL: u32 = 0xedb8_8320;
@@ -46,7 +44,7 @@ static OF_ZEROS: [u32; MAX + 1] = {
     table
 };
 
-/// For a text at least as long as a block and no longer than an API key.
+/// For a text of at least a block and at most [`MAX_CHECKED`](MAX) bytes.
 #[inline]
 #[target_feature(enable = "pclmulqdq,ssse3,sse4.1")]
 pub(super) fn checksum(text: &[u8]) -> Option<u32> {

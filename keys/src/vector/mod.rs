@@ -43,6 +43,9 @@ use crate::{derive::KEY_BYTES, suite::TAG};
 /// Bytes of the widest vector.
 const WIDTH: usize = 64;
 
+/// The longest text that has its checksum computed here.
+pub(crate) const MAX_CHECKED: usize = 512;
+
 /// An AES-256-GCM key and its associated data, set up for a processor's units.
 pub(crate) struct GcmOpener {
     level: Level,
@@ -163,7 +166,7 @@ pub(crate) fn open_side_by_side<const N: usize>(_: [&GcmOpener; N], _: &mut [Bod
     [false; N]
 }
 
-/// The CRC-32 of a text of 16 characters up to the longest API key; `None` where that is for portable code.
+/// The CRC-32 of a text of 16 to [`MAX_CHECKED`] bytes; `None` where that is for portable code.
 #[inline]
 pub(crate) fn checksum(level: Level, text: &[u8]) -> Option<u32> {
     #[cfg(target_arch = "x86_64")]

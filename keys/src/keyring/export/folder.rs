@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{EdgeKey, ExportedKeyring, RealmExport};
-use crate::{feed::VerifyingKey, keyring_id::KeyringId, realm::Realm, source::read_regular_file};
+use crate::{feed_key::VerifyingKey, keyring_id::KeyringId, realm::Realm, source::read_regular_file};
 
 /// Larger than an export of a thousand versions.
 const MAX_EXPORT: u64 = 1 << 20;

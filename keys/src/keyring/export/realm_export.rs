@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{EdgeKey, ExportError, Recipient};
 use crate::{
     derive::{DerivedKey, KEY_BYTES},
-    feed::{SigningKey, VerifyingKey},
+    feed_key::{SigningKey, VerifyingKey},
     key_version::KeyVersion,
     keyring::{
         KeyCheckValue, KeyringDocument, VersionRecord, VersionState, load,

@@ -1,18 +1,12 @@
 //! The keyring document: TOML on disk or in the store, without any plaintext key, under a MAC.
-//!
-//! The MAC is HMAC-SHA256 over the exact bytes before the last line, which holds it; its key comes from a source of its
-//! own, so that a master key alone signs no document.
 
-use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
-use super::{KeyVersion, KeyringError, KeyringId, VersionRecord, VersionState};
-use crate::{
-    derive::DerivedKey,
-    labels,
-    source::{EncryptionContext, KeySource, SourceUri, Sources},
+use super::{
+    KeyVersion, KeyringError, KeyringId, MacKey, VersionRecord, VersionState,
+    mac::{self, MacTable, Signed},
 };
+use crate::source::{SourceUri, Sources};
 
 const FORMAT: u32 = 1;
 const HEADER: &str =
@@ -27,13 +21,6 @@ pub struct KeyringDocument {
     pub(super) serial: u64,
     /// The versions, in the order of their numbers.
     pub(super) versions: Vec<VersionRecord>,
-}
-
-/// The key that authenticates the documents of one keyring, derived by a source of its own. The source is asked once, here.
-#[derive(Debug)]
-pub struct MacKey {
-    keyring: KeyringId,
-    key: DerivedKey,
 }
 
 #[derive(Deserialize)]
@@ -53,45 +40,10 @@ struct Body {
     mac: Option<MacTable>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MacTable {
-    hmac_sha256: Option<String>,
-}
-
-impl MacKey {
-    /// Asks the source that the configuration names.
-    pub fn open(uri: &SourceUri, sources: &Sources, keyring: KeyringId) -> Result<Self, KeyringError> {
-        let source = open(uri, sources, keyring)?;
-        let key = source.expand(&labels::keyring_mac(keyring)).map_err(KeyringError::MacSource)?;
-        Ok(MacKey { keyring, key })
-    }
-
-    /// The same, for the keyring that `text`, a document which is not yet authenticated, names.
-    pub fn for_document(text: &str, uri: &SourceUri, sources: &Sources) -> Result<Self, KeyringError> {
-        Self::open(uri, sources, Unchecked::parse(text)?.body.keyring_id)
-    }
-
-    /// The keyring whose documents it is for.
-    pub fn keyring(&self) -> KeyringId {
-        self.keyring
-    }
-
-    fn mac(&self, keyring: KeyringId, bytes: &str) -> Result<Hmac<Sha256>, KeyringError> {
-        if keyring == self.keyring { Ok(self.key.hmac(bytes.as_bytes())) } else { Err(KeyringError::MacWrong) }
-    }
-}
-
-fn open(uri: &SourceUri, sources: &Sources, keyring: KeyringId) -> Result<Box<dyn KeySource>, KeyringError> {
-    let context = EncryptionContext { keyring, version: None, wrapped: None };
-    sources.open_configured(uri, context).map_err(KeyringError::MacSource)
-}
-
 /// A document that parses, and is not yet authenticated.
 struct Unchecked<'a> {
     body: Body,
-    signed: &'a str,
-    tag: [u8; 32],
+    signed: Signed<'a>,
 }
 
 impl<'a> Unchecked<'a> {
@@ -102,21 +54,23 @@ impl<'a> Unchecked<'a> {
             return Err(KeyringError::Format(format));
         }
         let mut body: Body = read(text)?;
-        let (signed, last) = split_last_line(text).ok_or(KeyringError::MacMissing)?;
-        let tag = body.mac.take().and_then(|table| table.hmac_sha256).ok_or(KeyringError::MacMissing)?;
-        let mut bytes = [0; 32];
-        hex::decode_to_slice(&tag, &mut bytes).map_err(|_| KeyringError::MacMissing)?;
-        let tag = bytes;
-        // The MAC does not cover its own line, which therefore has one spelling alone.
-        if last == mac_line(&tag) { Ok(Unchecked { body, signed, tag }) } else { Err(KeyringError::MacMissing) }
+        let signed = Signed::split(text, body.mac.take())?;
+        Ok(Unchecked { body, signed })
     }
 
     fn check(self, key: &MacKey) -> Result<KeyringDocument, KeyringError> {
-        let Unchecked { body, signed, tag } = self;
-        key.mac(body.keyring_id, signed)?.verify(&tag.into()).map_err(|_| KeyringError::MacWrong)?;
+        let Unchecked { body, signed } = self;
+        signed.verify(key, body.keyring_id)?;
         let document = KeyringDocument { id: body.keyring_id, serial: body.serial, versions: body.versions };
         document.check()?;
         Ok(document)
+    }
+}
+
+impl MacKey {
+    /// Asks the source that the configuration names, for the keyring that `text`, a document which is not yet authenticated, names.
+    pub fn for_document(text: &str, uri: &SourceUri, sources: &Sources) -> Result<Self, KeyringError> {
+        Self::open(uri, sources, Unchecked::parse(text)?.body.keyring_id)
     }
 }
 
@@ -181,9 +135,7 @@ impl KeyringDocument {
         };
         let body = toml::to_string(&body).map_err(|error| KeyringError::Syntax(error.to_string()))?;
         let mut text = format!("{HEADER}{body}\n[mac]\n");
-        let tag = key.mac(self.id, &text)?.finalize().into_bytes();
-        text.push_str(&mac_line(&tag));
-        text.push('\n');
+        key.sign(self.id, &mut text)?;
         Ok(text)
     }
 
@@ -195,7 +147,7 @@ impl KeyringDocument {
         sources: &Sources,
     ) -> Result<(), KeyringError> {
         let record = self.version(number).ok_or(KeyringError::Unknown(number))?;
-        let source = open(mac_source, sources, self.id)?;
+        let source = mac::open_source(mac_source, sources, self.id)?;
         let same = self.check_value(&*source, number)? == record.key_check_value;
         if same { Err(KeyringError::MacKeyAsMaster(number)) } else { Ok(()) }
     }
@@ -228,16 +180,4 @@ fn place(text: &str, error: &toml::de::Error) -> String {
     };
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
     format!("line {}, column {column} is not a keyring field or value", before.matches('\n').count() + 1)
-}
-
-/// The last line, without its end.
-fn mac_line(tag: &[u8]) -> String {
-    format!("hmac_sha256 = \"{}\"", hex::encode(tag))
-}
-
-/// The bytes before the last line, and that line without its end.
-fn split_last_line(text: &str) -> Option<(&str, &str)> {
-    let trimmed = text.strip_suffix('\n').unwrap_or(text);
-    let at = trimmed.rfind('\n')? + 1;
-    Some((&text[..at], &trimmed[at..]))
 }

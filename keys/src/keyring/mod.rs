@@ -33,6 +33,7 @@ mod error;
 mod export;
 mod load;
 mod loaded;
+mod mac;
 mod memory;
 mod moves;
 mod record;
@@ -45,10 +46,11 @@ mod time;
 pub use self::export::{EdgeKey, EdgeMac, ExportError, ExportedKeyring, Exports, RealmExport, Recipient};
 pub(crate) use self::loaded::RealmKeys;
 pub use self::{
-    document::{KeyringDocument, MacKey},
+    document::KeyringDocument,
     error::KeyringError,
     load::Reload,
     loaded::{Keyring, SourceReport},
+    mac::MacKey,
     memory::KeyringMemory,
     record::{KeyCheckValue, SourceRecord, VersionRecord},
     state::VersionState,

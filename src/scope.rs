@@ -26,7 +26,7 @@ pub(crate) struct Grant {
 /// A text that grants nothing. The message follows the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum GrantError {
-    #[error("is no scope; there are {}, each also for one realm", Scope::names())]
+    #[error("is not a scope: use {}, each also for one realm", Scope::names())]
     Unknown,
     #[error("is for no realm")]
     NoRealm,

@@ -51,7 +51,7 @@ pub(crate) struct Settings {
 pub(crate) enum PublishError {
     #[error(transparent)]
     Source(#[from] FollowError),
-    #[error("the message that came is refused: {0}")]
+    #[error("the feed's newest message is refused: {0}")]
     Refused(#[from] FeedError),
     #[error(transparent)]
     Place(#[from] PlaceError),

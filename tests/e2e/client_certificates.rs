@@ -214,7 +214,7 @@ fn a_mapping_that_cannot_be_meant_is_refused() {
     let path = deployment.file("bulla.toml");
     let text = std::fs::read_to_string(&path).expect("the configuration");
     for (more, told) in [
-        ("[admin.tls.clients]\n\"a\" = [\"isue\"]", "`isue` is no scope"),
+        ("[admin.tls.clients]\n\"a\" = [\"isue\"]", "`isue` is not a scope"),
         ("[admin.tls.clients]\n\"*.example\" = [\"read\"]", "as they stand"),
         ("[admin.tls.clients]\n\"a\" = [\"issue:prod\"]", "[realms.prod]"),
         ("[data.tls]\ncertificate = \"c\"\nkey = \"k\"\nclient_ca = \"a\"", "[admin.tls]"),

@@ -232,7 +232,7 @@ fn the_seal_budget_is_counted_shown_and_kept() {
     let over_http = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP}));
     assert_eq!((over_http.status, over_http.problem().as_str()), (503, "unavailable"));
     assert_eq!(server.metric("bulla_sealed_api_keys{realm=\"live\",version=\"1\"}"), budget);
-    server.until("the warning", |server| server.log().contains("half of what suite 1 may seal is sealed"));
+    server.until("the warning", |server| server.log().contains("half of the seal budget is used"));
     deployment.keyring(&["stage", "--source", &deployment.new_master(2), "--suite", "xaes-256-gcm"]);
     deployment.keyring(&["activate", "2"]);
     deployment.issue("live", &[]);

@@ -31,7 +31,7 @@ const FAILED: c_int = 3;
 /// Arguments that break the header's rules, or an answer that its structures cannot hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 enum Misuse {
-    #[error("a pointer is NULL that must not be")]
+    #[error("a required pointer is NULL")]
     NullPointer,
     #[error("a text is not UTF-8")]
     NotUtf8,

@@ -16,7 +16,7 @@ const FORMAT: u8 = 1;
 
 /// Bytes that are no saved state of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("these bytes are no state of a follower of this version")]
+#[error("these bytes are not a follower's state that this version reads")]
 pub struct SavedStateError;
 
 impl FeedState {

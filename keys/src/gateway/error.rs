@@ -74,7 +74,7 @@ pub enum GateError {
     /// The process forked after the start.
     #[error(
         "the gate was started in process {0}, and this one was forked from it: its threads are not here. Open before the fork, and \
-         start behind it"
+         start after it"
     )]
     Forked(u32),
     /// The gate follows no feed.

@@ -50,6 +50,6 @@ pub(crate) enum EdgeError {
         "this relay is at its limit of realms: ask for a realm that it follows, or for all of them without `realm`"
     )]
     TooManyStreams,
-    #[error("the system starts no thread: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(io::Error),
 }

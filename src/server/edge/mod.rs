@@ -163,7 +163,9 @@ impl Edge {
             };
             match thread::Builder::new().name("edge state".to_owned()).spawn(write) {
                 Ok(writing) => self.writing = Some(writing),
-                Err(error) => tracing::error!(%error, "the state is not kept: there is no thread for it"),
+                Err(error) => {
+                    tracing::error!(%error, "cannot start the thread that writes the state: it is not on disk")
+                }
             }
             self.follower.writer.whole();
         }

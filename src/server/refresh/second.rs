@@ -116,7 +116,7 @@ pub(super) fn warn_of_budgets(app: &App, seen: &Seen) {
         let half = seal_warning(suite.map(|record| record.suite));
         let mut warned = seen.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if half.is_some_and(|half| count >= half) && warned.insert((realm.clone(), version)) {
-            tracing::warn!(realm, version, count, "half of what suite 1 may seal is sealed: plan the next rotation");
+            tracing::warn!(realm, version, count, "half of the seal budget is used: plan the next rotation");
         }
     }
 }

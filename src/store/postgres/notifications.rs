@@ -72,7 +72,7 @@ enum Unheard {
     Failed(#[from] StoreError),
     /// A notification of our own did not arrive.
     #[error(
-        "PostgreSQL's notifications do not arrive: one that this process sent itself did not within {:?}. A pooler in transaction mode \
+        "PostgreSQL's notifications do not arrive: this process sent itself one, and waited {:?} for it. A pooler in transaction mode \
          drops them: name the server itself in store.listen_url",
         PROOF_TIMEOUT
     )]

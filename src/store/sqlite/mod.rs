@@ -405,7 +405,7 @@ impl From<rusqlite::Error> for StoreError {
                      -f`, LimitFSIZE=), a quota, or a failing disk"
                 ));
             }
-            Some(ErrorCode::NotADatabase) => "it is no SQLite database: put the store back from a backup",
+            Some(ErrorCode::NotADatabase) => "it is not a SQLite database: put the store back from a backup",
             Some(ErrorCode::DatabaseCorrupt) => {
                 "it is damaged: stop every bulla on it, and put the store back from a backup"
             }

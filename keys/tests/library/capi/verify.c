@@ -116,7 +116,7 @@ static int misuse(void) {
     right &= bulla2_gate_open("nowhere/gate.toml", &gate, small, sizeof small) == BULLA_FAILED && strcmp(small, "cannot ") == 0;
     right &= bulla2_gate_open("nowhere/gate.toml", &gate, NULL, 0) == BULLA_FAILED;
     right &= bulla2_gate_open(NULL, &gate, error, sizeof error) == BULLA_FAILED;
-    right &= strcmp(error, "a pointer is NULL that must not be") == 0;
+    right &= strcmp(error, "a required pointer is NULL") == 0;
     right &= bulla2_gate_open("nowhere/gate.toml", NULL, error, sizeof error) == BULLA_FAILED;
     right &= bulla2_gate_open_text(nowhere, sizeof nowhere - 1, "", NULL, 0, &gate, error, sizeof error) == BULLA_FAILED;
     right &= strstr(error, "nowhere.toml") != NULL;

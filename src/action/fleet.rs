@@ -14,7 +14,7 @@ use crate::{
     api::{
         fleet::{Condition, Forgotten, SILENCE, condition},
         followers,
-        propagation::{MAX_NAMED, Propagation},
+        propagation::{Goal, MAX_NAMED, Propagation},
     },
     clock,
     config::{FleetConfig, Span},
@@ -32,35 +32,44 @@ pub(crate) fn heard_after(forget_after: Span, now: Timestamp) -> Timestamp {
     now.checked_sub(span).unwrap_or(Timestamp::MIN)
 }
 
-/// Who has reached a place of the log.
+/// Who has a change in force.
 pub(crate) fn propagation(
     store: &dyn Store,
-    goal: &LogPlace,
+    goal: &Goal,
     config: &FleetConfig,
     now: Timestamp,
 ) -> Result<Propagation, StoreError> {
     let heard_after = heard_after(config.forget_after, now);
-    let short = store.followers_short_of(&goal.log_id, goal.seq, MAX_NAMED, heard_after)?;
+    let short = match goal {
+        Goal::Log(place) => store.followers_short_of(&place.log_id, place.seq, MAX_NAMED, heard_after)?,
+        Goal::Keyring(serial) => store.followers_short_of_keyring(*serial, MAX_NAMED, heard_after)?,
+    };
     Ok(Propagation::new(goal, short, now))
 }
 
-/// Waits until every member has the whole log of this moment in force, for `limit` at most. A command hears of reports only by
-/// looking into the store.
-pub(crate) fn reached_by_all(store: &dyn Store, config: &FleetConfig, limit: Duration) -> Propagation {
-    let begun = Instant::now();
-    let goal = match store.log_end() {
-        Ok(end) => LogPlace { newest_at: Some(clock::now()), ..end },
-        Err(error) => {
-            let nowhere = LogPlace { log_id: String::new(), seq: 0, newest_at: None };
-            return Propagation::unknown(&nowhere, error.to_string());
+/// Waits until every member has the whole log of this moment in force, for `limit` at most.
+pub(crate) fn log_reached_by_all(store: &dyn Store, config: &FleetConfig, limit: Duration) -> Propagation {
+    match store.log_end() {
+        Ok(end) => {
+            let goal = Goal::Log(LogPlace { newest_at: Some(clock::now()), ..end });
+            reached_by_all(store, &goal, config, limit)
         }
-    };
+        Err(error) => {
+            let nowhere = Goal::Log(LogPlace { log_id: String::new(), seq: 0, newest_at: None });
+            Propagation::unknown(&nowhere, error.to_string())
+        }
+    }
+}
+
+/// Waits until every member has it in force, for `limit` at most. A command hears of reports only by looking into the store.
+pub(crate) fn reached_by_all(store: &dyn Store, goal: &Goal, config: &FleetConfig, limit: Duration) -> Propagation {
+    let begun = Instant::now();
     loop {
-        let looked = propagation(store, &goal, config, clock::now());
+        let looked = propagation(store, goal, config, clock::now());
         let over = begun.elapsed() >= limit;
         match looked {
             Ok(propagation) if over || propagation.is_complete() => return propagation,
-            Err(error) if over => return Propagation::unknown(&goal, error.to_string()),
+            Err(error) if over => return Propagation::unknown(goal, error.to_string()),
             _ => std::thread::sleep(LOOK_INTERVAL.min(limit.saturating_sub(begun.elapsed()))),
         }
     }

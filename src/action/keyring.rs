@@ -112,7 +112,7 @@ impl Change {
         let (document, (version, warning)) = deployment.change_keyring(store, self.asks_sources(), change, record)?;
         let state = document.version(version).map_or(VersionState::Destroyed, |record| record.state);
         tracing::info!(%version, %state, serial = document.serial(), "keyring changed");
-        let mut changed = Changed { version, state, serial: document.serial(), warning };
+        let mut changed = Changed { version, state, serial: document.serial(), warning, propagation: None };
         changed.warn(self.remarks(version, &document, deployment));
         Ok(changed)
     }

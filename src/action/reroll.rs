@@ -55,7 +55,8 @@ impl Reroll {
             })?;
             Ok::<_, ActionError>(())
         })?;
-        Ok(Rerolled { issued: prepared.issued, replaces: id.to_string(), revoked_at: revoked_at.timestamp() })
+        let revoked_at = revoked_at.timestamp();
+        Ok(Rerolled { issued: prepared.issued, replaces: id.to_string(), revoked_at, propagation: None })
     }
 
     /// A key like the one on record, with another secret half.

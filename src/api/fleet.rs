@@ -148,18 +148,8 @@ pub(crate) fn condition(
     let is_old = |at: Timestamp, limit| now.duration_since(at) > limit;
     let signed_at = clock::timestamp(row.this_update);
     let late = behind > 0 && (end.newest_at.is_none_or(|at| is_old(at, DELAY)) || is_old(signed_at, OLD));
-    let (condition, why) = if is_old(row.last_contact, SILENCE) {
-        let from = if row.role == Role::Node { "reach the store" } else { "reach a node" };
-        (
-            Condition::Silent,
-            format!(
-                "it has not reported since {}: it stopped, or cannot {from}. Until it is back it accepts what it accepted then; \
-                 if it is gone for good, `bulla fleet forget {}`",
-                row.last_contact, row.name
-            ),
-        )
-    } else if let Some(error) = &row.last_error {
-        (Condition::Failing, format!("it hears nothing new: {error}"))
+    let (condition, why) = if let Some(trouble) = hears_nothing(row, now) {
+        trouble
     } else if row.log_id.is_none() {
         (Condition::Starting, "it has not applied a message of the feed yet".to_owned())
     } else if row.log_id.as_deref() != Some(&end.log_id) {
@@ -178,6 +168,21 @@ pub(crate) fn condition(
         return (Condition::Current, None);
     };
     (condition, Some(why))
+}
+
+/// Why a member hears nothing new, if it does not.
+pub(crate) fn hears_nothing(row: &FollowerRow, now: Timestamp) -> Option<(Condition, String)> {
+    if now.duration_since(row.last_contact) > SILENCE {
+        let from = if row.role == Role::Node { "reach the store" } else { "reach a node" };
+        let why = format!(
+            "it has not reported since {}: it stopped, or cannot {from}. Until it is back it accepts what it accepted then; if it \
+             is gone for good, `bulla fleet forget {}`",
+            row.last_contact, row.name
+        );
+        return Some((Condition::Silent, why));
+    }
+    let error = row.last_error.as_ref()?;
+    Some((Condition::Failing, format!("it hears nothing new: {error}")))
 }
 
 impl FollowerView {

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    propagation::{Propagates, Propagation},
     query::{self, Parameter},
     schema,
 };
@@ -141,6 +142,16 @@ pub(crate) struct Changed {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) warning: Option<String>,
+    /// Who knows this keyring, where the request waited for that.
+    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) propagation: Option<Propagation>,
+}
+
+impl Propagates for Changed {
+    fn set_propagation(&mut self, propagation: Propagation) {
+        self.propagation = Some(propagation);
+    }
 }
 
 impl Changed {

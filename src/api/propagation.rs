@@ -1,4 +1,4 @@
-//! Whether a revocation is in force everywhere: what `?wait=` and `--wait` tell.
+//! Whether a change is in force everywhere: what `?wait=` and `--wait` tell.
 
 use std::time::Duration;
 
@@ -32,14 +32,21 @@ pub(crate) struct WaitQuery {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Propagation {
     /// The log, and the place in it that every member has to reach.
-    #[schema(value_type = schema::LogId)]
-    pub(crate) log_id: String,
-    pub(crate) seq: u64,
+    #[schema(value_type = Option<schema::LogId>, nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) log_id: Option<String>,
+    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) seq: Option<u64>,
+    /// After a change of the keyring, in place of both: the serial number that every member but relays has to know.
+    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) keyring_serial: Option<u64>,
     /// Nodes and followers that are registered.
     pub(crate) registered: u64,
     /// The followers among them.
     pub(crate) followers: u64,
-    /// How many have reported this place, or one behind it.
+    /// How many have reported it, or something later.
     pub(crate) reached: u64,
     /// The first hundred of the others.
     pub(crate) missing: Vec<Missing>,
@@ -49,7 +56,16 @@ pub(crate) struct Propagation {
     pub(crate) error: Option<String>,
 }
 
-/// A member of the fleet that has not reported a place.
+/// What every member of the fleet is to have in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Goal {
+    /// The revocation log up to this place.
+    Log(LogPlace),
+    /// The states of key versions in the keyring of this serial number.
+    Keyring(u64),
+}
+
+/// A member of the fleet that has not reported it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Missing {
     pub(crate) name: String,
@@ -61,16 +77,36 @@ pub(crate) struct Missing {
     pub(crate) why: String,
 }
 
+impl Goal {
+    /// Why a member has not reported it.
+    fn why(&self, row: &FollowerRow, now: Timestamp) -> String {
+        match self {
+            Goal::Log(place) => {
+                let (_, why) = fleet::condition(row, place, None, now);
+                why.unwrap_or_else(|| format!("it is at {} of {} and reports", row.seq, place.seq))
+            }
+            Goal::Keyring(serial) => fleet::hears_nothing(row, now).map_or_else(
+                || format!("it knows the keyring of serial {}, and not yet {serial}", row.keyring_serial),
+                |(_, why)| why,
+            ),
+        }
+    }
+}
+
 impl Propagation {
-    pub(crate) fn new(goal: &LogPlace, short: Short, now: Timestamp) -> Self {
+    pub(crate) fn new(goal: &Goal, short: Short, now: Timestamp) -> Self {
         let missing = |row: FollowerRow| {
-            let (_, why) = fleet::condition(&row, goal, None, now);
-            let why = why.unwrap_or_else(|| format!("it is at {} of {} and reports", row.seq, goal.seq));
+            let why = goal.why(&row, now);
             Missing { name: row.name, role: row.role, seq: row.seq, last_contact: row.last_contact, why }
         };
+        let (log_id, seq, keyring_serial) = match goal {
+            Goal::Log(place) => (Some(place.log_id.clone()), Some(place.seq), None),
+            Goal::Keyring(serial) => (None, None, Some(*serial)),
+        };
         Propagation {
-            log_id: goal.log_id.clone(),
-            seq: goal.seq,
+            log_id,
+            seq,
+            keyring_serial,
             registered: short.registered,
             followers: short.followers,
             reached: short.registered.saturating_sub(short.missing),
@@ -80,12 +116,29 @@ impl Propagation {
     }
 
     /// One of which nothing is known.
-    pub(crate) fn unknown(goal: &LogPlace, error: String) -> Self {
+    pub(crate) fn unknown(goal: &Goal, error: String) -> Self {
         Propagation { error: Some(error), ..Propagation::new(goal, Short::default(), Timestamp::UNIX_EPOCH) }
+    }
+
+    /// The same without names, for someone who is not to know them.
+    pub(crate) fn without_names(self) -> Self {
+        Propagation { missing: Vec::new(), ..self }
     }
 
     /// Whether every member has it.
     pub(crate) fn is_complete(&self) -> bool {
         self.error.is_none() && self.reached == self.registered
     }
+}
+
+/// The answer to a wait behind which stands nothing else.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Waited {
+    pub(crate) propagation: Propagation,
+}
+
+/// An outcome that can tell who has it in force.
+pub(crate) trait Propagates {
+    /// Adds who has.
+    fn set_propagation(&mut self, propagation: Propagation);
 }

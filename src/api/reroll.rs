@@ -5,7 +5,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use utoipa::ToSchema;
 
-use super::{issue::IssuedApiKey, schema};
+use super::{
+    issue::IssuedApiKey,
+    propagation::{Propagates, Propagation},
+    schema,
+};
 
 /// How a key is to be rerolled.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -33,6 +37,16 @@ pub(crate) struct Rerolled {
     pub(crate) replaces: String,
     /// When that one is revoked.
     pub(crate) revoked_at: Timestamp,
+    /// Who has that in force, where the request waited for it.
+    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) propagation: Option<Propagation>,
+}
+
+impl Propagates for Rerolled {
+    fn set_propagation(&mut self, propagation: Propagation) {
+        self.propagation = Some(propagation);
+    }
 }
 
 /// How a secret half is to be rerolled.

@@ -5,7 +5,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{keyring::ActiveKeys, propagation::Propagation, query, schema};
+use super::{
+    keyring::ActiveKeys,
+    propagation::{Propagates, Propagation},
+    query, schema,
+};
 use crate::{config::Span, store::State};
 
 /// What `POST /v1/revocations` revokes: ids, or what was issued for an app or in a realm before some time.
@@ -122,12 +126,6 @@ pub(crate) enum RevokeResponse {
     Many(RevokeManyOutcome),
     Rule(RevocationRule),
     Count(ActiveKeys),
-}
-
-/// An outcome that can tell who has it in force.
-pub(crate) trait Propagates {
-    /// Adds who has.
-    fn set_propagation(&mut self, propagation: Propagation);
 }
 
 impl Propagates for RevokeOutcome {

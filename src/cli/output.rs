@@ -51,9 +51,14 @@ pub(super) fn fields(rows: &[(&str, String)]) -> io::Result<()> {
 
 /// Prints the fields of an object in two columns: a list joined by spaces, a truth as yes or no.
 pub(super) fn object(of: &impl Serialize) -> io::Result<()> {
+    object_without(of, "")
+}
+
+/// The same without one field.
+pub(super) fn object_without(of: &impl Serialize, field: &str) -> io::Result<()> {
     let value = serde_json::to_value(of)?;
-    let all = value.as_object().into_iter().flatten().map(|(name, value)| (name.replace('_', " "), cell(value)));
-    let all: Vec<(String, String)> = all.collect();
+    let wanted = value.as_object().into_iter().flatten().filter(|(name, _)| *name != field);
+    let all: Vec<(String, String)> = wanted.map(|(name, value)| (name.replace('_', " "), cell(value))).collect();
     fields(&all.iter().map(|(name, value)| (name.as_str(), value.clone())).collect::<Vec<_>>())
 }
 

@@ -1,7 +1,5 @@
 //! `bulla revoke`.
 
-use std::time::Duration;
-
 use bulla::Realm;
 use clap::Args;
 use jiff::Timestamp;
@@ -15,7 +13,6 @@ use super::{
     confirm::{Confirmation, counted_keys},
     output, parsers, propagation,
 };
-use crate::api::revoke::{RevocationRule, RevokeOutcome};
 
 /// Permanently revoke an API key, or all keys of an app or realm issued before a time
 #[derive(Args)]
@@ -47,12 +44,8 @@ pub(super) struct Revoke {
     /// Revoke also in a realm that the configuration does not have
     #[arg(long, requires = "realm")]
     force: bool,
-    /// Wait until every registered node and follower has it in force, up to 60s; exit with 3 and name the others if some have not
-    #[arg(
-        long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
-        value_parser = parsers::wait
-    )]
-    wait: Option<Duration>,
+    #[command(flatten)]
+    wait: propagation::Wait,
     #[command(flatten)]
     confirmation: Confirmation,
     #[command(flatten)]
@@ -72,9 +65,9 @@ impl Revoke {
             return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
         }
         let (text, backend) = (api_key_argument::read(key)?, self.common.open(config)?);
-        let revoked = backend.revoke(&backend.ids_of(text.expose_secret())?, self.reason.clone(), self.wait)?;
+        let revoked = backend.revoke(&backend.ids_of(text.expose_secret())?, self.reason.clone(), self.wait.limit)?;
         self.common.print(&revoked, |revoked| {
-            output::object(&RevokeOutcome { propagation: None, ..revoked.clone() })?;
+            output::object_without(revoked, "propagation")?;
             warn_of_typing_error(!revoked.on_record);
             revoked.propagation.as_ref().map_or(Ok(()), propagation::print)
         })?;
@@ -84,9 +77,9 @@ impl Revoke {
     fn revoke_many(&self, rule: Rule, config: &ConfigArgument) -> Outcome {
         let backend = self.common.open(config)?;
         self.confirm(&*backend, rule)?;
-        let rule = backend.revoke_many(rule, self.force, self.reason.clone(), self.wait)?;
+        let rule = backend.revoke_many(rule, self.force, self.reason.clone(), self.wait.limit)?;
         self.common.print(&rule, |rule| {
-            output::object(&RevocationRule { propagation: None, ..rule.clone() })?;
+            output::object_without(rule, "propagation")?;
             warn_of_typing_error(rule.keys_on_record == Some(0));
             rule.propagation.as_ref().map_or(Ok(()), propagation::print)
         })?;

@@ -8,15 +8,14 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{Addresses, App};
 use crate::{
     action::fleet,
-    api::propagation::{MAX_WAIT, Propagation},
     clock,
     config::{FleetConfig, Listen},
-    store::{FollowerRow, LogPlace, Role, Store, StoreError},
+    store::{FollowerRow, Role, Store, StoreError},
 };
 
 /// The shortest time between two writes.
@@ -31,8 +30,8 @@ const RETRY_DELAY: Duration = Duration::from_secs(5);
 const OWNER_TTL: Duration = Duration::from_secs(60);
 /// How long a member that reports no more is remembered.
 const KEPT_FOR: Duration = Duration::from_secs(600);
-/// How often those who wait look for what other nodes wrote.
-const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Holders of API keys that wait at a time.
+const MAX_HOLDERS: usize = 32;
 /// Nodes and followers that are registered at most.
 const MAX_REGISTERED: u64 = 50_000;
 /// The owner of nodes' names.
@@ -58,8 +57,10 @@ pub(super) struct FleetRegistry {
     node: OnceLock<(String, String)>,
     state: Mutex<State>,
     changed: Notify,
+    /// The waits that holders of API keys may have at a time: everybody who has a key may ask, and each wait looks into the store.
+    pub(super) holders: Semaphore,
     /// The number of writes.
-    written: watch::Sender<u64>,
+    pub(super) written: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -87,6 +88,7 @@ impl FleetRegistry {
             node: OnceLock::new(),
             state: Mutex::default(),
             changed: Notify::new(),
+            holders: Semaphore::new(MAX_HOLDERS),
             written: watch::Sender::new(0),
         }
     }
@@ -295,33 +297,6 @@ pub(super) fn leave(app: &App) {
         && let Err(error) = app.store.remove_follower(name, NODES)
     {
         tracing::warn!(%error, "could not deregister this node");
-    }
-}
-
-/// Waits until every registered node and follower has the whole log of this moment in force, for `limit` at most.
-pub(super) async fn reached_by_all(app: &Arc<App>, limit: Duration) -> Propagation {
-    let deadline = tokio::time::Instant::now() + limit.min(MAX_WAIT).min(app.config.server.idle_timeout.0 / 2);
-    let (log_id, seq) = app.revocations.place();
-    let goal = Arc::new(LogPlace { log_id: log_id.unwrap_or_default(), seq, newest_at: Some(clock::now()) });
-    let (mut written, mut stopping) = (app.fleet.written.subscribe(), app.stopping.subscribe());
-    loop {
-        written.mark_unchanged();
-        let (worker, place) = (Arc::clone(app), Arc::clone(&goal));
-        let look = move || fleet::propagation(&*worker.store, &place, &worker.config.fleet, clock::now());
-        let looked = super::blocking::run(look).await;
-        let over = tokio::time::Instant::now() >= deadline || *stopping.borrow();
-        match looked {
-            Ok(Ok(propagation)) if over || propagation.is_complete() => return propagation,
-            Ok(Err(error)) if over => return Propagation::unknown(&goal, error.to_string()),
-            Err(_) => return Propagation::unknown(&goal, "this server's log says more".to_owned()),
-            Ok(_) => {}
-        }
-        let next = deadline.min(tokio::time::Instant::now() + POLL_INTERVAL);
-        tokio::select! {
-            _ = written.changed() => {}
-            () = tokio::time::sleep_until(next) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-        }
     }
 }
 

@@ -25,6 +25,7 @@ mod old_system;
 mod open_files;
 mod openapi;
 mod problem;
+mod propagation;
 mod recent_messages;
 mod refresh;
 mod refresh_throttle;

@@ -72,7 +72,7 @@ pub(crate) struct LogPlace {
     pub(crate) newest_at: Option<Timestamp>,
 }
 
-/// Which members of the fleet have not reached a place.
+/// Which members of the fleet have not reached a place, or do not know a keyring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Short {
     /// How many are registered, nodes among them.
@@ -83,6 +83,22 @@ pub(crate) struct Short {
     pub(crate) missing: u64,
     /// The first of them, by name.
     pub(crate) rows: Vec<FollowerRow>,
+}
+
+impl Short {
+    fn add(&mut self, row: FollowerRow, serial: u64, limit: usize) {
+        if row.role == Role::Relay {
+            return;
+        }
+        self.registered += 1;
+        self.followers += u64::from(row.role != Role::Node);
+        if row.keyring_serial < serial {
+            self.missing += 1;
+            if self.rows.len() < limit {
+                self.rows.push(row);
+            }
+        }
+    }
 }
 
 /// What all members of the fleet agree on, for those who change what they are sent.
@@ -123,6 +139,18 @@ pub(crate) trait FollowerStore {
         limit: u32,
         heard_after: Timestamp,
     ) -> Result<Short, StoreError>;
+
+    /// Those that know an older keyring than this one; at most `limit` of them as rows. A relay does not count: it opens no API key.
+    fn followers_short_of_keyring(
+        &self,
+        serial: u64,
+        limit: u32,
+        heard_after: Timestamp,
+    ) -> Result<Short, StoreError> {
+        let mut short = Short::default();
+        self.each_follower(heard_after, &mut |row| short.add(row, serial, limit as usize))?;
+        Ok(short)
+    }
 
     /// The owners of those names that are registered.
     fn follower_owners(&self, names: &[String], heard_after: Timestamp) -> Result<Vec<(String, String)>, StoreError>;

@@ -1,5 +1,7 @@
 //! The fleet: who is registered, and whether a revocation is in force everywhere.
 
+mod waits;
+
 use std::time::{Duration, Instant};
 
 use bulla::{

@@ -18,9 +18,10 @@ use crate::{
         issue::{IssuedApiKey, NewApiKey},
         keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
         ledger::{ApiKeyPage, ApiKeyView, LedgerQuery, PageError},
+        propagation::{Goal, Propagates},
         reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
         reveal::{Escrowed, Reveal},
-        revoke::{Propagates, RevocationRule, RevokeOutcome},
+        revoke::{RevocationRule, RevokeOutcome},
     },
     cli::{ConfigArgument, Failure, known_realm, output},
     clock,
@@ -80,9 +81,19 @@ impl Local {
     /// The outcome of a change, once the fleet has it in force or the wait is over.
     fn waited<T: Propagates>(&self, mut outcome: T, wait: Option<Duration>) -> T {
         if let Some(wait) = wait {
-            outcome.set_propagation(fleet::reached_by_all(&*self.store, &self.deployment.config.fleet, wait));
+            outcome.set_propagation(fleet::log_reached_by_all(&*self.store, &self.deployment.config.fleet, wait));
         }
         outcome
+    }
+
+    /// Ends a version's API keys. Its place is the keyring's serial number, not one in the log.
+    fn end_version(&self, change: &Change, wait: Option<Duration>) -> Result<Changed, Failure> {
+        let mut changed = self.change_keyring(change)?;
+        if let Some(wait) = wait {
+            let (goal, config) = (Goal::Keyring(changed.serial), &self.deployment.config.fleet);
+            changed.set_propagation(fleet::reached_by_all(&*self.store, &goal, config, wait));
+        }
+        Ok(changed)
     }
 
     fn revoking<T>(
@@ -129,12 +140,12 @@ impl Backend for Local {
         Ok(ApiKeyView::new(entry, clock::now()))
     }
 
-    fn suspend(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure> {
-        self.revoking(reason, |revoking| revoking.suspend(id))
+    fn suspend(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure> {
+        Ok(self.waited(self.revoking(reason, |revoking| revoking.suspend(id))?, wait))
     }
 
-    fn resume(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure> {
-        self.revoking(reason, |revoking| revoking.resume(id))
+    fn resume(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure> {
+        Ok(self.waited(self.revoking(reason, |revoking| revoking.resume(id))?, wait))
     }
 
     fn revoke(
@@ -173,8 +184,8 @@ impl Backend for Local {
         Ok(self.waited(ruled, wait))
     }
 
-    fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure> {
-        self.issuing(|issuing| how.apply(id, issuing))
+    fn reroll(&self, id: ApiKeyId, how: &Reroll, wait: Option<Duration>) -> Result<Rerolled, Failure> {
+        Ok(self.waited(self.issuing(|issuing| how.apply(id, issuing))?, wait))
     }
 
     fn reroll_secret(&self, id: ApiKeyId, how: &RerollSecret) -> Result<RerolledSecret, Failure> {
@@ -221,11 +232,11 @@ impl Backend for Local {
         self.change_keyring(&Change::Activate(version, how))
     }
 
-    fn compromise(&self, version: KeyVersion, how: Compromise) -> Result<Changed, Failure> {
-        self.change_keyring(&Change::Compromise(version, how))
+    fn compromise(&self, version: KeyVersion, how: Compromise, wait: Option<Duration>) -> Result<Changed, Failure> {
+        self.end_version(&Change::Compromise(version, how), wait)
     }
 
-    fn destroy(&self, version: KeyVersion) -> Result<Changed, Failure> {
-        self.change_keyring(&Change::Destroy(version))
+    fn destroy(&self, version: KeyVersion, wait: Option<Duration>) -> Result<Changed, Failure> {
+        self.end_version(&Change::Destroy(version), wait)
     }
 }

@@ -35,9 +35,10 @@ pub(super) trait Backend {
     fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure>;
     fn list(&self, query: &LedgerQuery) -> Result<ApiKeyPage, Failure>;
     fn show(&self, id: ApiKeyId) -> Result<ApiKeyView, Failure>;
-    fn suspend(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure>;
-    fn resume(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure>;
-    /// Revokes one key under all of its ids; with `wait` it waits for the fleet.
+    /// Suspends a key; with `wait` it waits for the fleet, and so do the others that take one.
+    fn suspend(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure>;
+    fn resume(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure>;
+    /// Revokes one key under all of its ids.
     fn revoke(
         &self,
         ids: &[ApiKeyId],
@@ -54,7 +55,7 @@ pub(super) trait Backend {
         reason: Option<String>,
         wait: Option<Duration>,
     ) -> Result<RevocationRule, Failure>;
-    fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure>;
+    fn reroll(&self, id: ApiKeyId, how: &Reroll, wait: Option<Duration>) -> Result<Rerolled, Failure>;
     fn reroll_secret(&self, id: ApiKeyId, how: &RerollSecret) -> Result<RerolledSecret, Failure>;
     #[cfg_attr(not(feature = "escrow"), expect(dead_code, reason = "only `bulla reveal` asks for it"))]
     fn reveal(&self, id: ApiKeyId, why: &Reveal) -> Result<Escrowed, Failure>;
@@ -70,8 +71,8 @@ pub(super) trait Backend {
     fn counted_keyring(&self) -> Result<KeyringView, Failure>;
     fn stage(&self, stage: Stage) -> Result<Changed, Failure>;
     fn activate(&self, version: KeyVersion, how: Activate) -> Result<Changed, Failure>;
-    fn compromise(&self, version: KeyVersion, how: Compromise) -> Result<Changed, Failure>;
-    fn destroy(&self, version: KeyVersion) -> Result<Changed, Failure>;
+    fn compromise(&self, version: KeyVersion, how: Compromise, wait: Option<Duration>) -> Result<Changed, Failure>;
+    fn destroy(&self, version: KeyVersion, wait: Option<Duration>) -> Result<Changed, Failure>;
 }
 
 /// Which keys to revoke together: all that were issued before a time.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bulla::{ApiKeyId, keyring::KeyVersion};
 use form_urlencoded::Serializer;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Backend, Rule, id_in, no_id};
 use crate::{
@@ -38,8 +38,16 @@ impl Remote {
         Ok(self.0.send("POST", path, Some(&body))?)
     }
 
-    fn change_version(&self, version: KeyVersion, change: &str, body: &impl Serialize) -> Result<Changed, Failure> {
-        self.post(&format!("/v1/keyring/versions/{version}/{change}"), body)
+    /// Posts, and waits for the fleet where `wait` says so.
+    fn post_and_wait<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        wait: Option<Duration>,
+    ) -> Result<T, Failure> {
+        let body = serde_json::to_value(body).map_err(std::io::Error::from)?;
+        let query = wait.map(|wait| format!("?wait={}ms", wait.as_millis())).unwrap_or_default();
+        Ok(self.0.send_and_wait("POST", &format!("{path}{query}"), Some(&body), wait.unwrap_or_default())?)
     }
 }
 
@@ -72,12 +80,12 @@ impl Backend for Remote {
         self.get(&format!("/v1/api-keys/{id}"))
     }
 
-    fn suspend(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure> {
-        self.post(&format!("/v1/api-keys/{id}/suspend"), &json!({"reason": reason}))
+    fn suspend(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure> {
+        self.post_and_wait(&format!("/v1/api-keys/{id}/suspend"), &json!({"reason": reason}), wait)
     }
 
-    fn resume(&self, id: ApiKeyId, reason: Option<String>) -> Result<RevokeOutcome, Failure> {
-        self.post(&format!("/v1/api-keys/{id}/resume"), &json!({"reason": reason}))
+    fn resume(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure> {
+        self.post_and_wait(&format!("/v1/api-keys/{id}/resume"), &json!({"reason": reason}), wait)
     }
 
     fn revoke(
@@ -105,15 +113,11 @@ impl Backend for Remote {
         reason: Option<String>,
         wait: Option<Duration>,
     ) -> Result<RevocationRule, Failure> {
-        let body =
-            serde_json::to_value(RevokeRequest { reason, ..request(rule, force) }).map_err(std::io::Error::from)?;
-        let query = wait.map(|wait| format!("?wait={}ms", wait.as_millis())).unwrap_or_default();
-        let path = format!("/v1/revocations{query}");
-        Ok(self.0.send_and_wait("POST", &path, Some(&body), wait.unwrap_or_default())?)
+        self.post_and_wait("/v1/revocations", &RevokeRequest { reason, ..request(rule, force) }, wait)
     }
 
-    fn reroll(&self, id: ApiKeyId, how: &Reroll) -> Result<Rerolled, Failure> {
-        self.post(&format!("/v1/api-keys/{id}/reroll"), how)
+    fn reroll(&self, id: ApiKeyId, how: &Reroll, wait: Option<Duration>) -> Result<Rerolled, Failure> {
+        self.post_and_wait(&format!("/v1/api-keys/{id}/reroll"), how, wait)
     }
 
     fn reroll_secret(&self, id: ApiKeyId, how: &RerollSecret) -> Result<RerolledSecret, Failure> {
@@ -151,15 +155,15 @@ impl Backend for Remote {
     }
 
     fn activate(&self, version: KeyVersion, how: Activate) -> Result<Changed, Failure> {
-        self.change_version(version, "activate", &how)
+        self.post(&format!("/v1/keyring/versions/{version}/activate"), &how)
     }
 
-    fn compromise(&self, version: KeyVersion, how: Compromise) -> Result<Changed, Failure> {
-        self.change_version(version, "compromise", &how)
+    fn compromise(&self, version: KeyVersion, how: Compromise, wait: Option<Duration>) -> Result<Changed, Failure> {
+        self.post_and_wait(&format!("/v1/keyring/versions/{version}/compromise"), &how, wait)
     }
 
-    fn destroy(&self, version: KeyVersion) -> Result<Changed, Failure> {
-        self.change_version(version, "destroy", &Value::Object(serde_json::Map::new()))
+    fn destroy(&self, version: KeyVersion, wait: Option<Duration>) -> Result<Changed, Failure> {
+        self.post_and_wait(&format!("/v1/keyring/versions/{version}/destroy"), &json!({}), wait)
     }
 }
 

@@ -1,19 +1,17 @@
 //! `bulla keyring compromise` and `bulla keyring destroy`: the two changes that end all API keys of a version.
 
-use std::process::ExitCode;
-
 use bulla::keyring::KeyVersion;
 use clap::Args;
 
 use super::{ConfigArgument, Outcome, print};
 use crate::{
-    api::keyring,
+    api::keyring::{self, Changed},
     cli::{
         Failure,
         backend::Backend,
         common_args::CommonArgs,
         confirm::{Confirmation, counted_keys},
-        parsers,
+        parsers, propagation,
     },
 };
 
@@ -30,6 +28,8 @@ pub(in crate::cli) struct Compromise {
     #[command(flatten)]
     confirmation: Confirmation,
     #[command(flatten)]
+    wait: propagation::Wait,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -44,6 +44,8 @@ pub(in crate::cli) struct Destroy {
     #[command(flatten)]
     confirmation: Confirmation,
     #[command(flatten)]
+    wait: propagation::Wait,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -56,8 +58,7 @@ impl Compromise {
         let backend = self.common.open(config)?;
         confirm(&*backend, &self.confirmation, self.version, "compromise", also)?;
         let how = keyring::Compromise { successor: self.successor };
-        self.common.print(&backend.compromise(self.version, how)?, print)?;
-        Ok(ExitCode::SUCCESS)
+        told(&self.common, &backend.compromise(self.version, how, self.wait.limit)?)
     }
 }
 
@@ -65,9 +66,17 @@ impl Destroy {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
         let backend = self.common.open(config)?;
         confirm(&*backend, &self.confirmation, self.version, "destroy", "")?;
-        self.common.print(&backend.destroy(self.version)?, print)?;
-        Ok(ExitCode::SUCCESS)
+        told(&self.common, &backend.destroy(self.version, self.wait.limit)?)
     }
+}
+
+fn told(common: &CommonArgs, changed: &Changed) -> Outcome {
+    let propagation = changed.propagation.as_ref();
+    common.print(changed, |changed| {
+        print(changed)?;
+        propagation.map_or(Ok(()), propagation::print)
+    })?;
+    Ok(propagation::exit_code(propagation))
 }
 
 fn confirm(

@@ -1,13 +1,11 @@
 //! `bulla keys reroll`.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
 use crate::{
     action::reroll,
     api::reroll::Reroll as Request,
-    cli::{ConfigArgument, Outcome, common_args::CommonArgs, id_argument::IdArgument, output, undelivered},
+    cli::{ConfigArgument, Outcome, common_args::CommonArgs, id_argument::IdArgument, output, propagation, undelivered},
 };
 
 #[derive(Args)]
@@ -27,6 +25,8 @@ pub(in crate::cli) struct Reroll {
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]
+    wait: propagation::Wait,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
@@ -36,13 +36,13 @@ impl Reroll {
             Request { grace: Some(self.grace), expires_in: self.ttl, expires_at: self.expires_at, reason: self.reason };
         output::can_show()?;
         let backend = self.common.open(config)?;
-        let rerolled = backend.reroll(self.key.read(&*backend)?, &how)?;
+        let rerolled = backend.reroll(self.key.read(&*backend)?, &how, self.wait.limit)?;
         let shown = self.common.print(&rerolled, |rerolled| {
-            output::object(rerolled)?;
+            propagation::print_with(rerolled, rerolled.propagation.as_ref())?;
             output::line("\nThe new API key is shown only once: give it to its owner now.")
         });
         match shown {
-            Ok(()) => Ok(ExitCode::SUCCESS),
+            Ok(()) => Ok(propagation::exit_code(rerolled.propagation.as_ref())),
             Err(error) => Err(undelivered::revoke(&*backend, &rerolled.issued.api_key_id, &error)),
         }
     }

@@ -1,10 +1,11 @@
 //! `bulla keys suspend` and `bulla keys resume`.
 
-use std::process::ExitCode;
-
 use clap::Args;
 
-use crate::cli::{ConfigArgument, Outcome, common_args::CommonArgs, id_argument::IdArgument, output};
+use crate::{
+    api::revoke::RevokeOutcome,
+    cli::{ConfigArgument, Outcome, common_args::CommonArgs, id_argument::IdArgument, propagation},
+};
 
 #[derive(Args)]
 pub(in crate::cli) struct Suspend {
@@ -14,21 +15,27 @@ pub(in crate::cli) struct Suspend {
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]
+    wait: propagation::Wait,
+    #[command(flatten)]
     common: CommonArgs,
 }
 
 impl Suspend {
     pub(super) fn suspend(self, config: &ConfigArgument) -> Outcome {
         let backend = self.common.open(config)?;
-        let suspended = backend.suspend(self.key.read(&*backend)?, self.reason)?;
-        self.common.print(&suspended, output::object)?;
-        Ok(ExitCode::SUCCESS)
+        let suspended = backend.suspend(self.key.read(&*backend)?, self.reason, self.wait.limit)?;
+        told(&self.common, &suspended)
     }
 
     pub(super) fn resume(self, config: &ConfigArgument) -> Outcome {
         let backend = self.common.open(config)?;
-        let resumed = backend.resume(self.key.read(&*backend)?, self.reason)?;
-        self.common.print(&resumed, output::object)?;
-        Ok(ExitCode::SUCCESS)
+        let resumed = backend.resume(self.key.read(&*backend)?, self.reason, self.wait.limit)?;
+        told(&self.common, &resumed)
     }
+}
+
+fn told(common: &CommonArgs, outcome: &RevokeOutcome) -> Outcome {
+    let propagation = outcome.propagation.as_ref();
+    common.print(outcome, |outcome| propagation::print_with(outcome, propagation))?;
+    Ok(propagation::exit_code(propagation))
 }

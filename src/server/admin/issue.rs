@@ -125,9 +125,14 @@ pub(super) fn count(app: &App, issued: &IssuedApiKey) {
     tracing::debug!(id = issued.api_key_id, app_id = %issued.app_id, "issued");
 }
 
-/// 201 with an answer that is shown this once. No cache may keep it.
+/// 201 with an answer that is shown this once.
 pub(super) fn created(shown: &impl Serialize) -> Response {
-    let mut response = (StatusCode::CREATED, Json(shown)).into_response();
+    shown_once(StatusCode::CREATED, shown)
+}
+
+/// An answer that is shown this once. No cache may keep it.
+pub(super) fn shown_once(status: StatusCode, shown: &impl Serialize) -> Response {
+    let mut response = (status, Json(shown)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -9,10 +9,12 @@ use crate::{
     action::keyring::Change,
     api::{
         keyring::{Activate, Changed, Compromise, Counted, KeyringQuery, KeyringView, Nothing, Stage},
+        propagation::{Goal, WaitQuery},
         responses::{Guarded, KeyringState, MediaType, UnknownVersion},
         schema,
     },
     clock,
+    config::Span,
     scope::Scope,
     server::{
         App,
@@ -21,6 +23,7 @@ use crate::{
         extract::{JsonBody, PathParam, Query},
         feed::Feed,
         problem::Problem,
+        propagation,
     },
 };
 
@@ -92,10 +95,11 @@ pub(super) async fn activate(
 ///
 /// Scope `keyring`. No API key of it is accepted any more.
 #[utoipa::path(
-    post, path = "/v1/keyring/versions/{number}/compromise", params(("number" = schema::KeyVersion, Path)),
-    request_body = Option<Compromise>,
+    post, path = "/v1/keyring/versions/{number}/compromise",
+    params(("number" = schema::KeyVersion, Path), WaitQuery), request_body = Option<Compromise>,
     responses(
         (status = 200, description = "It is compromised.", body = Changed),
+        (status = 202, description = "The same, and not known everywhere yet.", body = Changed),
         Guarded, UnknownVersion, KeyringState, MediaType,
     )
 )]
@@ -103,21 +107,23 @@ pub(super) async fn compromise(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(version): PathParam<KeyVersion>,
+    Query(WaitQuery { wait }): Query<WaitQuery>,
     body: JsonBody<Compromise>,
-) -> Result<Json<Changed>, Problem> {
+) -> Result<(StatusCode, Json<Changed>), Problem> {
     caller.needs(&app, Permission::anywhere(Scope::Keyring))?;
     let options = body.parse_or_default()?;
-    apply(app, caller, Change::Compromise(version, options)).await
+    end(app, caller, Change::Compromise(version, options), wait).await
 }
 
 /// Destroys a version's key material.
 ///
 /// Scope `keyring`. The body, where there is one, is `{}`.
 #[utoipa::path(
-    post, path = "/v1/keyring/versions/{number}/destroy", params(("number" = schema::KeyVersion, Path)),
-    request_body = Option<Nothing>,
+    post, path = "/v1/keyring/versions/{number}/destroy",
+    params(("number" = schema::KeyVersion, Path), WaitQuery), request_body = Option<Nothing>,
     responses(
         (status = 200, description = "It is destroyed.", body = Changed),
+        (status = 202, description = "The same, and not known everywhere yet.", body = Changed),
         Guarded, UnknownVersion, KeyringState, MediaType,
     )
 )]
@@ -125,11 +131,25 @@ pub(super) async fn destroy(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(version): PathParam<KeyVersion>,
+    Query(WaitQuery { wait }): Query<WaitQuery>,
     body: JsonBody<Nothing>,
-) -> Result<Json<Changed>, Problem> {
+) -> Result<(StatusCode, Json<Changed>), Problem> {
     caller.needs(&app, Permission::anywhere(Scope::Keyring))?;
     let Nothing {} = body.parse_or_default()?;
-    apply(app, caller, Change::Destroy(version)).await
+    end(app, caller, Change::Destroy(version), wait).await
+}
+
+/// Ends a version's API keys here, and with a wait everywhere, or 202.
+async fn end(
+    app: Arc<App>,
+    caller: Caller,
+    change: Change,
+    wait: Option<Span>,
+) -> Result<(StatusCode, Json<Changed>), Problem> {
+    let Json(mut changed) = apply(Arc::clone(&app), caller, change).await?;
+    let goal = Goal::Keyring(changed.serial);
+    let status = propagation::waited(&app, &mut changed, goal, wait, StatusCode::OK).await;
+    Ok((status, Json(changed)))
 }
 
 /// Changes the keyring and loads the change here at once; other processes follow within the refresh interval. Once it is

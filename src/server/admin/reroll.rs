@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use arc_swap::Guard;
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::StatusCode, response::Response};
 use bulla::ApiKeyId;
 
 use super::issue;
 use crate::{
     api::{
+        propagation::WaitQuery,
         reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
         responses::{ApiKeyState, Guarded, MediaType, Policy, UnknownApiKey},
         schema,
@@ -20,8 +21,9 @@ use crate::{
         App,
         auth::{Caller, Permission},
         blocking,
-        extract::{JsonBody, PathParam},
+        extract::{JsonBody, PathParam, Query},
         problem::Problem,
+        propagation,
     },
 };
 
@@ -29,10 +31,12 @@ use crate::{
 ///
 /// Scopes `issue` and `revoke`, or both for its realm. The old key is revoked after a grace period.
 #[utoipa::path(
-    post, path = "/v1/api-keys/{id}/reroll", params(("id" = schema::ApiKeyId, Path)),
+    post, path = "/v1/api-keys/{id}/reroll", params(("id" = schema::ApiKeyId, Path), WaitQuery),
     request_body = Option<Reroll>,
     responses(
         (status = 201, description = "The new key, shown this once.", body = Rerolled, headers(("Cache-Control" = String))),
+        (status = 202, description = "The same, and the old key's end is not known everywhere yet.", body = Rerolled,
+            headers(("Cache-Control" = String))),
         Guarded, UnknownApiKey, ApiKeyState, MediaType, Policy,
     )
 )]
@@ -40,6 +44,7 @@ pub(super) async fn reroll(
     State(app): State<Arc<App>>,
     caller: Caller,
     PathParam(id): PathParam<ApiKeyId>,
+    Query(WaitQuery { wait }): Query<WaitQuery>,
     body: JsonBody<Reroll>,
 ) -> Result<Response, Problem> {
     needs_both(&app, &caller, id)?;
@@ -50,9 +55,11 @@ pub(super) async fn reroll(
         worker.catch_up()?;
         Ok::<_, Problem>(rerolled)
     });
-    let rerolled = rerolled.await??;
+    let mut rerolled = rerolled.await??;
     issue::count(&app, &rerolled.issued);
-    Ok(issue::created(&rerolled))
+    let goal = propagation::log_of(&app, clock::now());
+    let status = propagation::waited(&app, &mut rerolled, goal, wait, StatusCode::CREATED).await;
+    Ok(issue::shown_once(status, &rerolled))
 }
 
 /// Draws a new secret half for a key that stays.

@@ -14,9 +14,9 @@ use crate::{
     },
     api::{
         keyring::ActiveKeys,
-        propagation::WaitQuery,
+        propagation::{Propagates, WaitQuery},
         responses::{ApiKeyState, Guarded, MediaType},
-        revoke::{Propagates, Reason, RevokeOutcome, RevokeQuery, RevokeRequest, RevokeResponse},
+        revoke::{Reason, RevokeOutcome, RevokeQuery, RevokeRequest, RevokeResponse},
         schema,
     },
     clock,
@@ -27,8 +27,8 @@ use crate::{
         auth::{Caller, Permission},
         blocking,
         extract::{Batch, JsonBody, PathParam, Query},
-        fleet,
         problem::Problem,
+        propagation,
     },
 };
 
@@ -209,10 +209,8 @@ async fn apply<T: Propagates + Send + 'static>(
         Ok::<_, Problem>(outcome)
     });
     let mut outcome = outcome.await??;
-    let Some(wait) = wait else { return Ok((StatusCode::OK, Json(outcome))) };
-    let propagation = fleet::reached_by_all(&app, wait.0).await;
-    let status = if propagation.is_complete() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    outcome.set_propagation(propagation);
+    let goal = propagation::log_of(&app, clock::now());
+    let status = propagation::waited(&app, &mut outcome, goal, wait, StatusCode::OK).await;
     Ok((status, Json(outcome)))
 }
 

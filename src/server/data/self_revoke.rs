@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Request, State},
+    http::StatusCode,
 };
 use bulla::layer::Credential;
 
 use crate::{
     action::{Actor, revoke::RevokeContext},
     api::{
+        propagation::{Propagates, Propagation, WaitQuery},
         responses::{BadRequest, Internal, TimedOut, TooLarge, Unauthorized, Unavailable},
         revoke::RevokeOutcome,
     },
@@ -20,26 +22,32 @@ use crate::{
         auth::browser,
         blocking, client_address,
         door::Door,
-        extract::body::{self, Bounds},
+        extract::{
+            Query,
+            body::{self, Bounds},
+        },
         listener::Peer,
         problem::Problem,
+        propagation,
     },
 };
 
 /// A client of RFC 7009 authenticates with its own key, and names another one in the body. It must not revoke its own key by
 /// mistake.
-const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header, and takes neither a body nor a query: a key that \
-    these name would live on. Show the key that is to be revoked in the header, or revoke it by its id on the admin plane \
+const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header, and takes no body, and no query but `wait`: a key \
+    that these name would live on. Show the key that is to be revoked in the header, or revoke it by its id on the admin plane \
     (`DELETE /v1/api-keys/{id}`). A client of RFC 7009 asks at `POST /v1/revoke`";
 
 /// Revokes the presented API key.
 ///
 /// Revokes it for good, in any realm. A key with a secret half can be presented without it. The key is in a header: a request
-/// that may name another one, in its body or in its query, is a 400.
+/// that may name another one, in its body or in its query, is a 400. With `wait` the answer counts who has it in force, and names
+/// nobody.
 #[utoipa::path(
-    post, path = "/v1/self-revoke",
+    post, path = "/v1/self-revoke", params(WaitQuery),
     responses(
         (status = 200, description = "It is revoked, now or already.", body = RevokeOutcome),
+        (status = 202, description = "It is revoked, and not in force everywhere yet.", body = RevokeOutcome),
         BadRequest, Unauthorized, TimedOut, TooLarge, Internal, Unavailable,
     )
 )]
@@ -47,12 +55,14 @@ pub(super) async fn self_revoke(
     State(app): State<Arc<App>>,
     peer: Peer,
     door: Door,
+    query: Result<Query<WaitQuery>, Problem>,
     request: Request,
-) -> Result<Json<RevokeOutcome>, Problem> {
+) -> Result<(StatusCode, Json<RevokeOutcome>), Problem> {
     let (head, body) = request.into_parts();
-    let (headers, named) = (head.headers, head.uri.query().is_some_and(|query| !query.is_empty()));
+    let headers = head.headers;
     let body = body::bytes(Request::new(body), Bounds::single(&app.config.server)).await?;
-    if named || !matches!(body.trim_ascii(), b"" | b"{}") {
+    let Ok(Query(WaitQuery { wait })) = query else { return Err(Problem::bad_request(NAMES_ANOTHER)) };
+    if !matches!(body.trim_ascii(), b"" | b"{}") {
         return Err(Problem::bad_request(NAMES_ANOTHER));
     }
     if browser::may_use_a_login(&headers) {
@@ -71,11 +81,21 @@ pub(super) async fn self_revoke(
     let id = *ids.first().ok_or_else(Problem::no_such_key)?;
     let told = client_address::behind_gateway(&snapshot.config.data, peer, &headers);
     let actor = Actor::api_key(id, told.or(peer.0.map(|peer| peer.ip())));
+    let worker = Arc::clone(&app);
     let taken = blocking::run(move || {
-        let context = RevokeContext { store: &*app.store, actor: &actor, now: clock::now(), reason: None };
+        let context = RevokeContext { store: &*worker.store, actor: &actor, now: clock::now(), reason: None };
         let taken = context.revoke_same(&ids, "api_key.self_revoke")?;
-        app.catch_up()?;
+        worker.catch_up()?;
         Ok::<_, Problem>(taken)
     });
-    taken.await?.map(Json)
+    let mut taken = taken.await??;
+    let Some(wait) = wait else { return Ok((StatusCode::OK, Json(taken))) };
+    let goal = propagation::log_of(&app, clock::now());
+    let propagation = match app.fleet.holders.try_acquire() {
+        Ok(_permit) => propagation::reached_by_all(&app, goal, wait.0).await.without_names(),
+        Err(_) => Propagation::unknown(&goal, "too many wait already: ask again".to_owned()),
+    };
+    let status = propagation::status(&propagation, StatusCode::OK);
+    taken.set_propagation(propagation);
+    Ok((status, Json(taken)))
 }

@@ -61,6 +61,9 @@ pub(in crate::store) fn keeps_the_fleet(store: &dyn Store) {
     assert_eq!((reached_5.missing, names(&reached_5.rows)), (3, vec!["a"]));
     let heard = store.followers_short_of(log, 5, 10, at(25)).expect("looked");
     assert_eq!((heard.registered, names(&heard.rows)), (1, vec!["c"]));
+    let knows = |serial| store.followers_short_of_keyring(serial, 1, always).expect("looked");
+    assert_eq!((knows(3).registered, knows(3).followers, knows(3).missing), (4, 3, 0));
+    assert_eq!((knows(4).missing, names(&knows(4).rows)), (4, vec!["a"]), "no more than asked for are named");
     let common = store.fleet_common(always).expect("common");
     assert_eq!(common, Common { formats: Some(["feed/2".to_owned()].into()), lowest: Some(4) });
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Json,
     extract::{Extension, Request, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -13,23 +14,29 @@ use crate::{
     action::revoke::RevokeContext,
     api::{
         introspect::RevocationRequest,
+        propagation::{WaitQuery, Waited},
         responses::{BodyProblems, Credential, Internal, Unavailable},
     },
     clock,
     scope::Scope,
-    server::{App, auth::Permission, blocking, door::Door, listener::Peer, problem::Problem},
+    server::{
+        App, auth::Permission, blocking, door::Door, extract::Query, listener::Peer, problem::Problem, propagation,
+    },
     tls::ClientCertificate,
 };
 
 /// Revokes an API key (RFC 7009).
 ///
 /// With an administrator's API key that has the scope `revoke`, for all realms or for that of the key. A text that is no genuine API
-/// key is answered alike, with 200 and no body.
+/// key is answered alike, with 200 and no body. With `wait`, which RFC 7009 does not have, it is 202 where some have not got it in
+/// force.
 #[utoipa::path(
-    post, path = "/v1/revoke", operation_id = "revoke_token",
+    post, path = "/v1/revoke", operation_id = "revoke_token", params(WaitQuery),
     request_body(content_type = "application/x-www-form-urlencoded", content = RevocationRequest),
     responses(
         (status = 200, description = "It is revoked, or never was a key.", headers(("Cache-Control" = String))),
+        (status = 202, description = "The same, and not in force everywhere yet.", body = Waited,
+            headers(("Cache-Control" = String))),
         BodyProblems, Credential, Internal, Unavailable,
     )
 )]
@@ -39,8 +46,10 @@ pub(in crate::server::data) async fn revoke(
     door: Door,
     headers: HeaderMap,
     client: Option<Extension<Arc<ClientCertificate>>>,
+    query: Result<Query<WaitQuery>, Problem>,
     request: Request,
 ) -> Result<Response, OauthProblem> {
+    let Query(WaitQuery { wait }) = query?;
     let client = client.map(|Extension(client)| client);
     // For which realm shows when the key is known.
     let realms = app.config.all_realms();
@@ -55,13 +64,21 @@ pub(in crate::server::data) async fn revoke(
     }
     if !ids.is_empty() {
         let actor = caller.actor();
+        let worker = Arc::clone(&app);
         let revoked = blocking::run(move || {
-            let context = RevokeContext { store: &*app.store, actor: &actor, now: clock::now(), reason: None };
+            let context = RevokeContext { store: &*worker.store, actor: &actor, now: clock::now(), reason: None };
             context.revoke_same(&ids, "api_key.revoke")?;
-            app.catch_up()?;
+            worker.catch_up()?;
             Ok::<_, Problem>(())
         });
         revoked.await??;
+    }
+    if let Some(wait) = wait {
+        let goal = propagation::log_of(&app, clock::now());
+        let propagation = propagation::reached_by_all(&app, goal, wait.0).await;
+        if !propagation.is_complete() {
+            return Ok((StatusCode::ACCEPTED, [NO_STORE], Json(Waited { propagation })).into_response());
+        }
     }
     Ok((StatusCode::OK, [NO_STORE]).into_response())
 }

@@ -20,6 +20,7 @@ use super::{
     revoke::{RevokeContext, expiry_of},
 };
 use crate::{
+    config::FleetConfig,
     imported::{Check, KeyLayout, Reader, Record, RowError, RowErrorKind, RowState, Set},
     key_time::{KeyTime, KeyTimeError},
     store::{Fingerprint, Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, Transaction, transact},
@@ -34,6 +35,7 @@ const WRITTEN: usize = 20_000;
 /// An import.
 pub(crate) struct Import<'a> {
     pub(crate) store: &'a dyn Store,
+    pub(crate) fleet: &'a FleetConfig,
     pub(crate) actor: &'a Actor,
     pub(crate) now: Timestamp,
     pub(crate) realm: Realm,
@@ -326,7 +328,7 @@ impl Import<'_> {
     /// Revokes or suspends a key that the old system did not accept any more.
     fn end(&self, transaction: &mut dyn Transaction, new: &NewRow) -> Result<(), ImportError> {
         let reason = Some("not accepted by the system that it was imported from".to_owned());
-        let context = RevokeContext { store: self.store, actor: self.actor, now: self.now, reason };
+        let context = RevokeContext { store: self.store, fleet: self.fleet, actor: self.actor, now: self.now, reason };
         let id = new.key.row.id;
         match new.state {
             RowState::Active => Ok(()),
@@ -336,7 +338,8 @@ impl Import<'_> {
             }
             RowState::Disabled if self.is_active(transaction, new)? => {
                 let change = Change::Suspend { id, expires_at: expiry_of(new.key.row.expires_at) };
-                Ok(context.append(transaction, change, None, id.to_string(), json!({}))?)
+                let suspended = context.append(transaction, change, None, id.to_string(), json!({}));
+                suspended.map_err(|error| ImportError::Revoke(Box::new(error)))
             }
             RowState::Disabled => Ok(()),
         }

@@ -4,7 +4,7 @@ use bulla::{ApiKeyId, revocation::Change};
 use jiff::Timestamp;
 
 use super::{
-    ActionError, invalid,
+    ActionError, gate, invalid,
     issue::{IssueContext, Replaces, good_from},
     revoke::expiry_of,
 };
@@ -44,8 +44,10 @@ impl Reroll {
             if id.version() == 0 {
                 transaction.replace_imported(&id, &prepared.issued.api_key.id())?;
             }
+            let change = Change::Revoke { id, expires_at };
+            gate::admit(transaction, &change, &issuing.config.fleet, now)?;
             transaction.append_revocation(&NewRevocation {
-                change: Change::Revoke { id, expires_at },
+                change,
                 effective_at: Some(revoked_at).filter(|at| at.timestamp() > now),
                 reason: Some(
                     old.reason.clone().unwrap_or_else(|| format!("rerolled to {}", prepared.issued.api_key_id)),

@@ -5,9 +5,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{ActionError, Actor, check_note, invalid};
+use super::{ActionError, Actor, check_note, gate, invalid};
 use crate::{
     api::revoke::{RevocationRule, RevokeManyOutcome, RevokeOutcome},
+    config::FleetConfig,
     key_time::KeyTime,
     store::{LedgerEntry, Logged, NewRevocation, State, Store, StoreError, Transaction, audit_action, transact},
 };
@@ -25,6 +26,7 @@ pub(crate) const AHEAD: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_
 /// What revoking needs.
 pub(crate) struct RevokeContext<'a> {
     pub(crate) store: &'a dyn Store,
+    pub(crate) fleet: &'a FleetConfig,
     pub(crate) actor: &'a Actor,
     pub(crate) now: Timestamp,
     pub(crate) reason: Option<String>,
@@ -234,7 +236,8 @@ impl RevokeContext<'_> {
         action: Option<&str>,
         target: String,
         mut detail: Value,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), ActionError> {
+        gate::admit(transaction, &change, self.fleet, self.now)?;
         transaction.append_revocation(&NewRevocation {
             change,
             effective_at: None,
@@ -246,13 +249,18 @@ impl RevokeContext<'_> {
             detail.insert("reason".to_owned(), json!(reason));
         }
         let action = action.or_else(|| change.kind().map(audit_action)).unwrap_or_default();
-        transaction.append_audit(&self.actor.record(self.now, action, Some(target), detail))
+        Ok(transaction.append_audit(&self.actor.record(self.now, action, Some(target), detail))?)
     }
 }
 
 /// Revokes the imported keys of a realm whose sealed keys have been used; how many.
-pub(crate) fn retire(store: &dyn Store, actor: &Actor, realm: Realm, now: Timestamp) -> Result<usize, ActionError> {
-    let context = RevokeContext { store, actor, now, reason: Some("replaced by a sealed key".to_owned()) };
+pub(crate) fn retire(
+    (store, fleet): (&dyn Store, &FleetConfig),
+    actor: &Actor,
+    realm: Realm,
+    now: Timestamp,
+) -> Result<usize, ActionError> {
+    let context = RevokeContext { store, fleet, actor, now, reason: Some("replaced by a sealed key".to_owned()) };
     let mut retired = 0;
     loop {
         let ids = store.taken_over(realm, RETIRED)?;

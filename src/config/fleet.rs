@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bulla::feed::Format;
 use serde::Deserialize;
 
 use super::Span;
@@ -13,15 +14,23 @@ pub(crate) struct FleetConfig {
     pub(crate) name: String,
     /// How long a node or follower that does not report stays registered.
     pub(crate) forget_after: Span,
+    /// The newest format of the feed that every follower reads, whatever it reported.
+    pub(crate) assume_reads: String,
 }
 
 impl Default for FleetConfig {
     fn default() -> Self {
-        FleetConfig { name: String::new(), forget_after: Span::seconds(24 * 3_600) }
+        let assume_reads = Format::V1.name().to_owned();
+        FleetConfig { name: String::new(), forget_after: Span::seconds(24 * 3_600), assume_reads }
     }
 }
 
 impl FleetConfig {
+    /// The newest format of the feed that every follower is taken to read.
+    pub(crate) fn assumed(&self) -> Format {
+        Format::ALL.into_iter().find(|format| format.name() == self.assume_reads).unwrap_or(Format::V1)
+    }
+
     pub(super) fn check(&self) -> Result<(), String> {
         let good = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-@".contains(&byte);
         if self.name.len() > 128 || !self.name.bytes().all(good) {
@@ -33,6 +42,10 @@ impl FleetConfig {
                  moment must stay registered"
                     .to_owned(),
             );
+        }
+        let known = Format::ALL.map(Format::name);
+        if !known.contains(&self.assume_reads.as_str()) {
+            return Err(format!("fleet.assume_reads must be one of {}", known.join(", ")));
         }
         Ok(())
     }

@@ -354,6 +354,14 @@ pub(crate) trait Transaction {
     /// Appends to the revocation log, and drops the entries that this supersedes.
     fn append_revocation(&mut self, revocation: &NewRevocation) -> Result<(), StoreError>;
 
+    /// The names of at most `limit` members that did not report that they read a format of the feed.
+    fn followers_not_reading(
+        &self,
+        format: &str,
+        limit: u32,
+        heard_after: Timestamp,
+    ) -> Result<Vec<String>, StoreError>;
+
     /// Removes a member of the fleet. Whether there was one of this name.
     fn forget_follower(&mut self, name: &str) -> Result<bool, StoreError>;
 

@@ -57,16 +57,6 @@ impl Format {
         }
     }
 
-    /// Which of these followers do not read this format, each with its name and the names of the formats that it reported: events
-    /// that came with it are held back until there is none.
-    pub fn unread_by<'a, F: AsRef<str> + 'a>(
-        self,
-        followers: impl IntoIterator<Item = (&'a str, &'a [F])>,
-    ) -> Vec<&'a str> {
-        let reads = |formats: &[F]| formats.iter().any(|format| format.as_ref() == self.name());
-        followers.into_iter().filter(|(_, formats)| !reads(formats)).map(|(name, _)| name).collect()
-    }
-
     /// The media type of a message.
     pub const fn content_type(self) -> &'static str {
         match self {
@@ -114,12 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_format_is_held_back_until_every_follower_reads_it() {
-        let (old, new) = (vec!["feed/1"], vec!["feed/1", "feed/2", "feed/3"]);
-        let all = [("edge-1", &*old), ("edge-2", &*new), ("edge-3", &*old)];
-        assert_eq!(Format::V2.unread_by(all), ["edge-1", "edge-3"]);
-        assert!(Format::V1.unread_by(all).is_empty() && Format::V2.unread_by([("edge-2", &*new)]).is_empty());
-        assert!(Format::V2.unread_by::<&str>([]).is_empty(), "nobody is registered");
+    fn every_kind_of_today_came_with_the_first_format() {
         let resume = Change::Resume { id: "acme_live_00000XzbyFf5rOyRXQyt8V".parse().expect("an id") };
         assert_eq!(Format::of(&resume), Format::V1);
     }

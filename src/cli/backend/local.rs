@@ -102,7 +102,8 @@ impl Local {
         revoke: impl FnOnce(&RevokeContext<'_>) -> Result<T, ActionError>,
     ) -> Result<T, Failure> {
         let reason = revoke::reason(reason)?;
-        Ok(revoke(&RevokeContext { store: &*self.store, actor: &Actor::command_line(), now: clock::now(), reason })?)
+        let (store, fleet, now) = (&*self.store, &self.deployment.config.fleet, clock::now());
+        Ok(revoke(&RevokeContext { store, fleet, actor: &Actor::command_line(), now, reason })?)
     }
 }
 

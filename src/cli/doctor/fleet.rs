@@ -1,5 +1,6 @@
 //! The fleet: who is behind, silent or in trouble.
 
+use bulla::feed::Format;
 use jiff::Timestamp;
 
 use super::Report;
@@ -41,7 +42,18 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
         (0, _) => report.ok("fleet", "no node or follower is registered"),
         (_, 0) => match store.fleet_common(times.1) {
             Ok(common) => {
-                let formats = common.formats.unwrap_or_default().into_iter().collect::<Vec<_>>().join(" and ");
+                let common_formats = common.formats.unwrap_or_default();
+                if !common_formats.contains(Format::NEWEST.name()) {
+                    report.warning(
+                        "fleet",
+                        format_args!(
+                            "somebody does not read {}, the newest format of the feed: an event of a kind that came with it \
+                             would be refused until they do, unless fleet.assume_reads says so",
+                            Format::NEWEST
+                        ),
+                    );
+                }
+                let formats = common_formats.into_iter().collect::<Vec<_>>().join(" and ");
                 let lowest = common.lowest.unwrap_or_default();
                 report.ok(
                     "fleet",

@@ -126,9 +126,9 @@ impl Import {
         length: Option<u64>,
     ) -> Result<(Summary, Vec<RowError>), Failure> {
         let mut progress = Report::new(length, self.report.as_deref().map(File::create).transpose()?);
-        let (store, actor) = (deployment.store()?, Actor::command_line());
-        let (dry_run, replace) = (self.dry_run, self.replace);
-        let import = Action { store: &*store, actor: &actor, now: clock::now(), realm, layout, dry_run, replace };
+        let (store, fleet, actor) = (deployment.store()?, &deployment.config.fleet, Actor::command_line());
+        let (now, dry_run, replace) = (clock::now(), self.dry_run, self.replace);
+        let import = Action { store: &*store, fleet, actor: &actor, now, realm, layout, dry_run, replace };
         let summary = import.run(reader, &mut progress).map_err(|error| undone(error.to_string()));
         let errors = progress.finish()?;
         Ok((summary?, errors))

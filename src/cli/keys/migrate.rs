@@ -51,7 +51,8 @@ impl Migrate {
         let retired = match self.realm.filter(|_| self.retire) {
             Some(realm) => {
                 self.confirm(&local, realm)?;
-                Some(revoke::retire(&**store, &Actor::command_line(), realm, now)?)
+                let with = (&**store, &local.deployment.config.fleet);
+                Some(revoke::retire(with, &Actor::command_line(), realm, now)?)
             }
             None => None,
         };

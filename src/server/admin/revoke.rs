@@ -204,7 +204,8 @@ async fn apply<T: Propagates + Send + 'static>(
     let reason = revoke::reason(reason)?;
     let worker = Arc::clone(&app);
     let outcome = blocking::run(move || {
-        let outcome = what(RevokeContext { store: &*worker.store, actor: &caller.actor(), now: clock::now(), reason })?;
+        let (store, fleet, actor) = (&*worker.store, &worker.config.fleet, caller.actor());
+        let outcome = what(RevokeContext { store, fleet, actor: &actor, now: clock::now(), reason })?;
         worker.catch_up()?;
         Ok::<_, Problem>(outcome)
     });

@@ -83,7 +83,8 @@ pub(super) async fn self_revoke(
     let actor = Actor::api_key(id, told.or(peer.0.map(|peer| peer.ip())));
     let worker = Arc::clone(&app);
     let taken = blocking::run(move || {
-        let context = RevokeContext { store: &*worker.store, actor: &actor, now: clock::now(), reason: None };
+        let (store, fleet, now) = (&*worker.store, &worker.config.fleet, clock::now());
+        let context = RevokeContext { store, fleet, actor: &actor, now, reason: None };
         let taken = context.revoke_same(&ids, "api_key.self_revoke")?;
         worker.catch_up()?;
         Ok::<_, Problem>(taken)

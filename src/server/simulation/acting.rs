@@ -204,7 +204,7 @@ impl World {
         ));
         let act = move || {
             let (actor, now) = (Actor::certificate(INTRUDER, None), clock::now());
-            let context = RevokeContext { store: &*store, actor: &actor, now, reason: None };
+            let context = RevokeContext { store: &*store, fleet: &config.fleet, actor: &actor, now, reason: None };
             let effect = match kind {
                 0 => context.revoke(id, "api_key.revoke").ok().map(|_| Effect::Revoked(key)),
                 1 => context.suspend(id).ok().map(|_| Effect::Suspended(key, true)),

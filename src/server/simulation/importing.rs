@@ -64,7 +64,8 @@ impl World {
         let set = Set::new(0, realm, layout.clone(), [0; 16], None);
         let reader = Reader::new(Box::new(row.as_bytes()), Format::Jsonl, Reading::new(&set, now));
         let mut reader = reader.map_err(|error| error.to_string())?;
-        let import = Import { store: &*store, actor: &actor, now, realm, layout, dry_run: false, replace: false };
+        let fleet = &self.command.deployment.config.fleet;
+        let import = Import { store: &*store, fleet, actor: &actor, now, realm, layout, dry_run: false, replace: false };
         import.run(&mut reader, &mut Silent).map(|summary| summary.imported).map_err(|error| error.to_string())
     }
 

@@ -116,7 +116,7 @@ impl World {
             let targets = records.iter().filter_map(|entry| entry.record.target.as_deref());
             targets.filter_map(|id| world.key_of(id)).map(Effect::Revoked).collect()
         };
-        let work = |with: &IssueContext<'_>| retire(with.store, with.actor, live, with.now);
+        let work = |with: &IssueContext<'_>| retire((with.store, &with.config.fleet), with.actor, live, with.now);
         let answer = self.act(by, None, "retires imported keys", work, effects)?;
         self.told("imported keys are retired", &answer);
         Ok(())
@@ -128,5 +128,5 @@ impl World {
 }
 
 fn taking<'a>(with: &'a IssueContext<'_>) -> RevokeContext<'a> {
-    RevokeContext { store: with.store, actor: with.actor, now: with.now, reason: None }
+    RevokeContext { store: with.store, fleet: &with.config.fleet, actor: with.actor, now: with.now, reason: None }
 }

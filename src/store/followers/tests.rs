@@ -5,7 +5,7 @@ use bulla::revocation::Change;
 use super::*;
 use crate::{
     config::StoreConfig,
-    store::{NewRevocation, Store, open, transact},
+    store::{NewRevocation, Store, StoreError, Transaction, open, transact},
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -93,6 +93,12 @@ pub(in crate::store) fn keeps_the_fleet(store: &dyn Store) {
     assert!(place("a").is_some(), "it is another's");
     store.remove_follower("a", "node").expect("removed");
     assert_eq!(place("a"), None);
+    let older = |format: &str, heard| {
+        let names = |transaction: &mut dyn Transaction| transaction.followers_not_reading(format, 10, heard);
+        transact(store, names).expect("looked")
+    };
+    assert_eq!((older("feed/1", always), older("feed/2", always)), (vec!["b".to_owned()], vec![]));
+    assert_eq!((older("feed/", at(10)), older("feed/3", at(25))), (vec!["b".to_owned(), "c".to_owned()], vec!["c".to_owned()]));
     let forget = |name: &str| transact(store, |transaction| transaction.forget_follower(name)).expect("forgotten");
     assert_eq!((forget("c"), forget("c")), (true, false));
     new.last_contact = at(80);

@@ -90,6 +90,20 @@ impl FollowerStore for PostgresStore {
     }
 }
 
+/// The names of those that did not report that they read a format.
+pub(super) fn not_reading(
+    session: &Session,
+    format: &str,
+    limit: u32,
+    heard_after: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let rows = session.query(
+        "SELECT name FROM bulla.followers WHERE last_contact > $1 AND position($2 IN formats) = 0 ORDER BY name LIMIT $3",
+        &params![heard_after.as_second(), format!("\"{format}\""), i64::from(limit)],
+    )?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
 /// Removes the row of a name. Whether there was one.
 pub(super) fn forget(session: &Session, name: &str) -> Result<bool, StoreError> {
     Ok(session.execute("DELETE FROM bulla.followers WHERE name = $1", &params![name])? > 0)

@@ -170,6 +170,15 @@ impl Transaction for Writing<'_> {
         revocation::append(self, revocation)
     }
 
+    fn followers_not_reading(
+        &self,
+        format: &str,
+        limit: u32,
+        heard_after: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
+        followers::not_reading(self.session, format, limit, heard_after)
+    }
+
     fn forget_follower(&mut self, name: &str) -> Result<bool, StoreError> {
         followers::forget(self.writes(), name)
     }

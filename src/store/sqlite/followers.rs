@@ -128,6 +128,20 @@ pub(super) fn note(connection: &Connection, rows: &[FollowerRow], heard_after: T
     Ok(())
 }
 
+/// The names of those that did not report that they read a format.
+pub(super) fn not_reading(
+    connection: &Connection,
+    format: &str,
+    limit: u32,
+    heard_after: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT name FROM followers WHERE last_contact > ?1 AND instr(formats, ?2) = 0 ORDER BY name LIMIT ?3",
+    )?;
+    let names = query.query_map(params![heard_after.as_second(), format!("\"{format}\""), limit], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
 /// Removes the row of a name; of this owner, where one is given. Whether there was one.
 pub(super) fn remove(connection: &Connection, name: &str, owner: Option<&str>) -> Result<bool, StoreError> {
     let mut remove =

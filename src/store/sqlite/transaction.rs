@@ -99,6 +99,15 @@ impl Transaction for Writing<'_> {
         revocation::append(self.0, revocation)
     }
 
+    fn followers_not_reading(
+        &self,
+        format: &str,
+        limit: u32,
+        heard_after: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
+        followers::not_reading(self.0, format, limit, heard_after)
+    }
+
     fn forget_follower(&mut self, name: &str) -> Result<bool, StoreError> {
         followers::remove(self.0, name, None)
     }

@@ -66,7 +66,8 @@ pub(in crate::server::data) async fn revoke(
         let actor = caller.actor();
         let worker = Arc::clone(&app);
         let revoked = blocking::run(move || {
-            let context = RevokeContext { store: &*worker.store, actor: &actor, now: clock::now(), reason: None };
+            let (store, fleet, now) = (&*worker.store, &worker.config.fleet, clock::now());
+            let context = RevokeContext { store, fleet, actor: &actor, now, reason: None };
             context.revoke_same(&ids, "api_key.revoke")?;
             worker.catch_up()?;
             Ok::<_, Problem>(())

@@ -257,6 +257,7 @@ class Follower:
         self.this_update, self.fresh_until, self.fresh_by = 0, None, 0
         self.keyring_serial, self.versions, self.refused = 0, [], set()
         self.revoked, self.suspended, self.resumed = {}, {}, set()  # id to when; id to its key's expiry
+        self.expiry = {}  # of revoked ids
         self.apps, self.realms = {}, {}  # (app, realm or None) and realm, to the first second that is good
         self.log = Log()
         self.diverged, self.has_diverged = 0, False
@@ -286,7 +287,7 @@ class Follower:
         self.note_time(head, now, ahead)
         self.note_versions(head)
         if self.is_complete() and "live" in head:
-            self.compare(head)
+            self.compare(head, now)
         return self.is_complete()
 
     def note_time(self, head, now, ahead):
@@ -299,20 +300,33 @@ class Follower:
         if ahead or this_update >= self.this_update:
             self.this_update = this_update
 
-    def compare(self, head):
+    def compare(self, head, now):
         """Whether the follower has diverged: then it starts again."""
         destroyed = {version["version"] for version in head["versions"] if version["state"] == "destroyed"}
         ours = self.log.live(head["live"]["from"], destroyed)
         self.has_diverged = ours != head["live"]
         if not self.has_diverged and self.restarted_from and self.restarted_from[0] == self.log_id:
             if self.restarted_from[1] <= self.seq:
-                self.log.put_in_force(self)
+                if not self.knows_more(head["live"]["from"], destroyed, now):
+                    self.log.put_in_force(self)
                 self.restarted_from = None
         self.diverged += self.has_diverged
+
+    def knows_more(self, day, destroyed, now) -> bool:
+        """Whether the log that was read again has lost a revocation."""
+        def is_lost(api_key_id, at):
+            said = self.log.revoked.get(api_key_id, (0, NEVER + 1))[1]
+            counts = self.expiry.get(api_key_id, NEVER) >= day and version_of(api_key_id) not in destroyed
+            return counts and said > max(at, now)
+        return (any(is_lost(i, at) for i, at in self.revoked.items())
+                or any(before > self.log.apps.get(key, 0) for key, before in self.apps.items())
+                or any(before > self.log.realms.get(key, 0) for key, before in self.realms.items()))
 
     def take_in(self, event):
         if "revoke" in event:
             effective_at = event.get("effective_at", 0)
+            expires_at = event.get("expires_at", NEVER)
+            self.expiry[event["revoke"]] = max(self.expiry.get(event["revoke"], 0), expires_at)
             self.revoked[event["revoke"]] = min(self.revoked.get(event["revoke"], effective_at), effective_at)
         elif "suspend" in event:
             self.suspended[event["suspend"]] = True
@@ -328,7 +342,8 @@ class Follower:
         """Goes to the place of a snapshot. What was known before a restart stays in force."""
         if self.restarted_from is None and not self.is_mixed:
             self.revoked, self.suspended, self.apps, self.realms = {}, {}, {}, {}
-        for api_key_id, (_, at) in log.revoked.items():
+        for api_key_id, (expiry, at) in log.revoked.items():
+            self.expiry[api_key_id] = max(self.expiry.get(api_key_id, 0), expiry)
             self.revoked[api_key_id] = min(self.revoked.get(api_key_id, at), at)
         self.suspended |= {api_key_id: True for api_key_id in log.suspended}
         for rules, more in ((self.apps, log.apps), (self.realms, log.realms)):

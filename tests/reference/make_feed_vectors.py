@@ -411,6 +411,21 @@ def live_sets():
            [(FIRST, T, True), (message(live=live(ids[0]), **after), T, DIVERGED), RESTART,
             (message(revoke(9, ONE), resume(11, TWO), seq=12, live=live(ids[0]), **two), T, True)],
            [(ONE, T, True), (TWO, T, False)])
+    accept("diverged-lost-its-end", "A log that does not say a revocation any more has lost its end, suspensions with it.",
+           [(FIRST, T, True), (message(live=live(), **after), T, DIVERGED), RESTART,
+            (message(revoke(13, THREE), live=live(one_id(1, THREE)), **two), T, True)],
+           [(ONE, T, True), (TWO, T, True), (THREE, T, True)])
+    accept("diverged-lost-a-rule", "A rule that it does not say is as good.",
+           [(message(suspend(9, TWO), {"seq": 12, "revoke_realm": "acme_live", "issued_before": 8}), T, True), RESTART,
+            (message(seq=12, live=live(), **two), T, True)], [(ONE, T, True, APP, 7), (TWO, T, True)])
+    later = dict(effective_at=T + 100)
+    accept("diverged-lost-what-was-sooner", "Nor may it say that a key is revoked later.",
+           [(message(revoke(9, ONE), suspend(12, TWO)), T, True), RESTART,
+            (message(revoke(9, ONE, **later), seq=12, live=live(ids[0]), **two), T, True)],
+           [(ONE, T, True), (TWO, T, True)])
+    accept("diverged-without-the-expired", "That it does not say expired keys any more means nothing.",
+           [(message(revoke(9, THREE, expires_at=T - 2 * DAY), suspend(12, TWO)), T, True), RESTART,
+            (message(seq=12, live=live(), **two), T, True)], [(TWO, T, False)])
     accept("diverged-not-confirmed", "Without the digest nothing is given up that was known.",
            [(FIRST, T, True), RESTART, (message(revoke(9, ONE), seq=12, **two), T, True)], [(TWO, T, True)])
     accept("diverged-not-far-enough", "Nor before the place that had been reached.",

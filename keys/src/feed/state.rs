@@ -72,9 +72,10 @@ impl FeedState {
         let complete = self.log.at_end();
         let fresh_for = self.note_time(head, complete, now);
         let refuses_more = self.note_versions(head.keyring_serial, &head.versions);
-        let same = head.live.filter(|_| complete).map(|live| live == self.live(live.from, &head.versions));
-        if same == Some(true) {
-            self.forget_what_came_before(head);
+        let live = head.live.filter(|_| complete);
+        let same = live.map(|live| live == self.live(live.from, &head.versions));
+        if let Some(live) = live.filter(|_| same == Some(true)) {
+            self.forget_what_came_before(head, live.from);
         }
         Ok(Applied { complete, changed: changed || refuses_more, diverged: same == Some(false), fresh_for })
     }
@@ -82,9 +83,7 @@ impl FeedState {
     /// What the log comes to at this place, from a day's first second on: what a server at the same place puts into its
     /// [`Head`].
     pub fn live(&self, from: u64, versions: &[(KeyVersion, VersionState)]) -> LiveSet {
-        let destroyed = versions.iter().filter(|(_, state)| *state == VersionState::Destroyed);
-        let destroyed: Vec<u32> = destroyed.map(|(version, _)| version.number()).collect();
-        self.log.live(self.realm, from, &destroyed)
+        self.log.live(self.realm, from, &destroyed(versions))
     }
 
     /// The message counts from now on, by the follower's own clock, and for less if that shows that it was long on its way.
@@ -108,10 +107,10 @@ impl FeedState {
         fresh_for
     }
 
-    /// The same log was read again, to where it was read before or beyond: what it does not say any more is over.
-    fn forget_what_came_before(&mut self, head: &Head) {
+    /// The same log was read again, to where it was read before or beyond: a suspension that it does not say any more is over.
+    fn forget_what_came_before(&mut self, head: &Head, from: u64) {
         if self.restarted_from.take_if(|(log_id, seq)| *log_id == head.log_id && *seq <= head.seq).is_some() {
-            self.log.forget_kept();
+            self.log.forget_suspensions(from, &destroyed(&head.versions));
         }
     }
 
@@ -171,7 +170,8 @@ impl FeedState {
 
     /// Forgets the place in the log, and nothing else, after [`FeedError::OtherLog`] or where it [diverged](Applied::diverged):
     /// the next message must come from the beginning. What was known stays in force. Once the same log is read to where it was
-    /// read before and the server confirms what it came to, that alone counts.
+    /// read before and the server confirms what it came to, a suspension that it does not say is over, unless the log does not say a
+    /// revocation either: then it has lost its end, and everything stays.
     pub fn restart(&mut self) {
         if let Some(log_id) = self.log_id.take() {
             let place = (log_id, self.log.seq());
@@ -289,4 +289,10 @@ impl FeedState {
         }
         self.refused.len() > before
     }
+}
+
+/// The versions whose keys are not counted.
+fn destroyed(versions: &[(KeyVersion, VersionState)]) -> Vec<u32> {
+    let destroyed = versions.iter().filter(|(_, state)| *state == VersionState::Destroyed);
+    destroyed.map(|(version, _)| version.number()).collect()
 }

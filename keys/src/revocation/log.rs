@@ -3,7 +3,7 @@
 //! The service that owns the log and everybody who follows it keep the same state, and read it forward by the same steps.
 
 use super::{
-    Change, RevocationEvent, Revocations,
+    Change, ChangeKind, RevocationEvent, Revocations,
     known::Known,
     live_set::{LiveSet, Tally},
 };
@@ -207,10 +207,23 @@ impl RevocationLog {
         self.kept.is_some()
     }
 
-    /// Forgets what this log does not say, for an owner who knows that it says everything.
+    /// Forgets the suspensions that this log, read again, does not say: they are over. A log that does not say a revocation either has
+    /// lost it, and may have lost suspensions: then everything stays. Keys that expire before `from`, in Unix seconds, and those of
+    /// the versions `without` do not count.
     #[cfg(feature = "follow")]
-    pub(crate) fn forget_kept(&mut self) {
-        self.kept = None;
+    pub(crate) fn forget_suspensions(&mut self, from: u64, without: &[u32]) {
+        let is_lost = |(change, effective_at): &(Change, Option<u32>)| match change {
+            Change::Revoke { id, expires_at } => {
+                let counts = expires_at.is_none_or(|at| u64::from(at) >= from) && !without.contains(&id.version());
+                let said = effective_at.is_none() && self.known.revocations.time(ChangeKind::Revoke, id).is_some();
+                counts && !said
+            }
+            Change::RevokeApp { .. } | Change::RevokeRealm { .. } => true,
+            Change::Suspend { .. } | Change::Resume { .. } | Change::ForgetVersion { .. } => false,
+        };
+        if !self.more().iter().any(is_lost) {
+            self.kept = None;
+        }
     }
 
     /// At the end of the log: what is in force shares everything with what the log says, except what was known before alone.

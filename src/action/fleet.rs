@@ -85,7 +85,7 @@ pub(crate) fn lacking(
     let (mut names, mut count) = (Vec::new(), 0_usize);
     store.each_follower(heard_after(config.forget_after, now), &mut |row| {
         // A relay opens no API key.
-        if row.role == Role::Relay || row.versions.contains(&version.number()) {
+        if row.role == Role::Relay || (row.versions.contains(&version.number()) && !row.is_doubled()) {
             return;
         }
         count += 1;
@@ -99,6 +99,17 @@ pub(crate) fn lacking(
         names.push(format!("and {} more", count - names.len()));
     }
     Ok((count > 0).then(|| names.join(", ")))
+}
+
+/// The names under which two processes report, for a message; `None` without any.
+pub(crate) fn doubled(store: &dyn Store, now: Timestamp) -> Result<Option<String>, StoreError> {
+    let heard_after = now.checked_sub(SILENCE).unwrap_or(Timestamp::MIN);
+    let mut names = store.doubled_followers(MAX_NAMES as u32 + 1, heard_after)?;
+    if names.len() > MAX_NAMES {
+        names.truncate(MAX_NAMES);
+        names.push("and others".to_owned());
+    }
+    Ok((!names.is_empty()).then(|| names.join(", ")))
 }
 
 /// How many are registered, by role and state, and the lowest place among them.

@@ -70,6 +70,8 @@ mod tests {
             last_error: None,
             started_at: 0,
             last_contact,
+            instance: None,
+            doubled_at: 0,
         }
     }
 

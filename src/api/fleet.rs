@@ -109,18 +109,21 @@ pub(crate) enum Condition {
     OtherLog,
     /// It cannot open the API keys that are issued now.
     LacksVersion,
+    /// Two processes report under its name.
+    Duplicate,
     /// It has not reported for a minute.
     Silent,
 }
 
 impl Condition {
-    pub(crate) const ALL: [Condition; 7] = [
+    pub(crate) const ALL: [Condition; 8] = [
         Condition::Current,
         Condition::Behind,
         Condition::Failing,
         Condition::Starting,
         Condition::OtherLog,
         Condition::LacksVersion,
+        Condition::Duplicate,
         Condition::Silent,
     ];
 
@@ -132,6 +135,7 @@ impl Condition {
             Condition::Starting => "starting",
             Condition::OtherLog => "other_log",
             Condition::LacksVersion => "lacks_version",
+            Condition::Duplicate => "duplicate",
             Condition::Silent => "silent",
         }
     }
@@ -148,7 +152,7 @@ pub(crate) fn condition(
     let is_old = |at: Timestamp, limit| now.duration_since(at) > limit;
     let signed_at = clock::timestamp(row.this_update);
     let late = behind > 0 && (end.newest_at.is_none_or(|at| is_old(at, DELAY)) || is_old(signed_at, OLD));
-    let (condition, why) = if let Some(trouble) = hears_nothing(row, now) {
+    let (condition, why) = if let Some(trouble) = tells_nothing(row, now) {
         trouble
     } else if row.log_id.is_none() {
         (Condition::Starting, "it has not applied a message of the feed yet".to_owned())
@@ -170,8 +174,8 @@ pub(crate) fn condition(
     (condition, Some(why))
 }
 
-/// Why a member hears nothing new, if it does not.
-pub(crate) fn hears_nothing(row: &FollowerRow, now: Timestamp) -> Option<(Condition, String)> {
+/// Why what a member reported says nothing about how it is, if it does not.
+pub(crate) fn tells_nothing(row: &FollowerRow, now: Timestamp) -> Option<(Condition, String)> {
     if now.duration_since(row.last_contact) > SILENCE {
         let from = if row.role == Role::Node { "reach the store" } else { "reach a node" };
         let why = format!(
@@ -180,6 +184,14 @@ pub(crate) fn hears_nothing(row: &FollowerRow, now: Timestamp) -> Option<(Condit
             row.last_contact, row.name
         );
         return Some((Condition::Silent, why));
+    }
+    if row.is_doubled() {
+        let setting = if row.role == Role::Node { "fleet.name" } else { "follow.name" };
+        let why = format!(
+            "two processes report under this name, so nobody knows where each of them is: give each a name of its own (`{setting}`), \
+             or end one of them"
+        );
+        return Some((Condition::Duplicate, why));
     }
     let error = row.last_error.as_ref()?;
     Some((Condition::Failing, format!("it hears nothing new: {error}")))
@@ -270,6 +282,8 @@ mod tests {
             last_error: None,
             started_at: 0,
             last_contact: at(0),
+            instance: None,
+            doubled_at: 0,
         }
     }
 
@@ -306,6 +320,12 @@ mod tests {
         let failing = FollowerRow { last_error: Some("no route".to_owned()), ..new };
         assert_eq!(is(&failing, &well, 2, 60), Condition::Failing);
         assert_eq!(is(&failing, &well, 2, 61), Condition::Silent);
+        let doubled = FollowerRow { doubled_at: clock::seconds(at(-60)), ..failing.clone() };
+        assert_eq!(is(&doubled, &well, 2, 1), Condition::Duplicate);
+        assert_eq!(
+            is(&FollowerRow { doubled_at: clock::seconds(at(-61)), ..failing }, &well, 2, 1),
+            Condition::Failing
+        );
         let (_, told) = condition(&FollowerRow { role: Role::Node, ..row() }, &well, None, at(61));
         assert!(told.expect("why").contains("cannot reach the store"));
     }

@@ -19,6 +19,8 @@ pub(crate) const MAX_USES: usize = 5_000;
 const MAX_NAME: usize = 128;
 /// Characters of another text.
 const MAX_TEXT: usize = 200;
+/// Characters of what tells a process from others.
+const MAX_INSTANCE: usize = 32;
 const MAX_FORMATS: usize = 16;
 const MAX_FORMAT: usize = 32;
 const MAX_VERSIONS: usize = 1_000;
@@ -81,6 +83,10 @@ pub(crate) struct FollowerReport {
     /// When it began, in Unix seconds.
     #[schema(value_type = Option<schema::FeedNumber>)]
     pub(crate) started_at: Option<u64>,
+    /// Its process: a text that it drew when it began. By it two processes under one name are noticed.
+    #[schema(value_type = Option<schema::ProcessName>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) instance: Option<String>,
 }
 
 /// What kind of follower reports.
@@ -148,6 +154,13 @@ impl FollowerReport {
         if self.formats.iter().any(|one| one.is_empty() || one.len() > MAX_FORMAT || !one.bytes().all(good)) {
             return Err(format!("formats: each is 1 to {MAX_FORMAT} of a-z, 0-9, `.`, `/`, `_` and `-`"));
         }
+        let drawn = |text: &String| {
+            (1..=MAX_INSTANCE).contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        if !self.instance.as_ref().is_none_or(drawn) {
+            return Err(format!("instance: it must be 1 to {MAX_INSTANCE} of a-z and 0-9"));
+        }
         if self.versions.contains(&0) {
             return Err("versions: key versions are numbers from 1".to_owned());
         }
@@ -176,6 +189,8 @@ impl FollowerReport {
             last_error: self.last_error.filter(|error| !error.is_empty()),
             started_at,
             last_contact: now,
+            instance: self.instance,
+            doubled_at: 0,
         })
     }
 }

@@ -85,7 +85,7 @@ impl Goal {
                 let (_, why) = fleet::condition(row, place, None, now);
                 why.unwrap_or_else(|| format!("it is at {} of {} and reports", row.seq, place.seq))
             }
-            Goal::Keyring(serial) => fleet::hears_nothing(row, now).map_or_else(
+            Goal::Keyring(serial) => fleet::tells_nothing(row, now).map_or_else(
                 || format!("it knows the keyring of serial {}, and not yet {serial}", row.keyring_serial),
                 |(_, why)| why,
             ),

@@ -53,6 +53,8 @@ pub(super) struct FleetRegistry {
     store: Arc<dyn Store>,
     config: FleetConfig,
     started_at: u64,
+    /// What tells this process from another one under its name.
+    instance: Option<String>,
     /// Name and address of this node, once it serves.
     node: OnceLock<(String, String)>,
     state: Mutex<State>,
@@ -66,7 +68,8 @@ pub(super) struct FleetRegistry {
 #[derive(Default)]
 struct State {
     known: HashMap<String, Known>,
-    waiting: HashMap<String, FollowerRow>,
+    /// The newest report of each process, by the name and the process.
+    waiting: HashMap<(String, Option<String>), FollowerRow>,
     /// When those that went elsewhere were dropped last.
     dropped_at: Option<Instant>,
 }
@@ -85,6 +88,7 @@ impl FleetRegistry {
             store,
             config: config.clone(),
             started_at: clock::now_seconds(),
+            instance: bulla::feed::new_instance(),
             node: OnceLock::new(),
             state: Mutex::default(),
             changed: Notify::new(),
@@ -176,6 +180,8 @@ impl FleetRegistry {
             last_error: app.health.detail(super::revocations::HEALTH),
             started_at: self.started_at,
             last_contact: now,
+            instance: self.instance.clone(),
+            doubled_at: 0,
         })
     }
 
@@ -204,7 +210,7 @@ impl FleetRegistry {
                     }
                 }
                 // A later report is there already.
-                Err(_) => drop(state.waiting.entry(row.name.clone()).or_insert(row)),
+                Err(_) => drop(state.waiting.entry(process(&row)).or_insert(row)),
             }
         }
         drop(state);
@@ -238,9 +244,13 @@ impl State {
             *before == now && at.elapsed() < CONTACT_INTERVAL
         });
         if !same {
-            self.waiting.insert(row.name.clone(), row);
+            self.waiting.insert(process(&row), row);
         }
     }
+}
+
+fn process(row: &FollowerRow) -> (String, Option<String>) {
+    (row.name.clone(), row.instance.clone())
 }
 
 /// The name of the node at this address: the host's name, and the port.
@@ -294,7 +304,7 @@ pub(super) async fn run(app: Arc<App>, addresses: Addresses, mut stop: watch::Re
 /// Takes this node out of the registry when it has stopped: it verifies nothing any more.
 pub(super) fn leave(app: &App) {
     if let Some((name, _)) = app.fleet.node.get()
-        && let Err(error) = app.store.remove_follower(name, NODES)
+        && let Err(error) = app.store.remove_follower(name, NODES, app.fleet.instance.as_deref().unwrap_or_default())
     {
         tracing::warn!(%error, "could not deregister this node");
     }
@@ -323,6 +333,8 @@ mod tests {
             last_error: None,
             started_at: 0,
             last_contact: clock::now(),
+            instance: None,
+            doubled_at: 0,
         }
     }
 

@@ -23,6 +23,8 @@ const SWEEP_PART_INTERVAL: Duration = Duration::from_secs(10);
 const SWEEP_STORE_INTERVAL: Duration = Duration::from_secs(3_600);
 /// The time between two removals of nodes and followers that do not report any more.
 const FORGET_INTERVAL: Duration = Duration::from_secs(600);
+/// The time between two looks for names under which two processes report.
+const NAMES_INTERVAL: Duration = Duration::from_secs(5);
 /// The time until a task that failed runs again.
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long a transaction of uses may take: it keeps all other writes waiting, revocations among them.
@@ -66,8 +68,8 @@ impl Task {
 
 /// Runs until `stop`.
 pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
-    let [mut look, mut sweep_part, mut sweep_store, mut forget] =
-        [POLL_INTERVAL, SWEEP_PART_INTERVAL, SWEEP_STORE_INTERVAL, FORGET_INTERVAL].map(Task::new);
+    let [mut look, mut sweep_part, mut sweep_store, mut forget, mut names] =
+        [POLL_INTERVAL, SWEEP_PART_INTERVAL, SWEEP_STORE_INTERVAL, FORGET_INTERVAL, NAMES_INTERVAL].map(Task::new);
     let mut flush = Task::new(app.config.last_used.flush_interval.0);
     let mut scrubbing = Task::new(app.config.secret.scrub_interval.0);
     let (mut flushing, mut scrub) = (Flushing::default(), Scrub::default());
@@ -101,6 +103,9 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
             let heard_after = fleet::heard_after(app.config.fleet.forget_after, clock::now());
             app.health.note_task("fleet sweep", app.store.drop_followers(heard_after));
         }
+        if names.is_due() {
+            check_names(app);
+        }
         if sweep_store.is_due()
             && !app.health.note_task("store sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_store(app)))
         {
@@ -110,6 +115,23 @@ pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
     app.verification.last_used.put_back(flushing.uses);
     if let Some(mut sweeper) = sweeper {
         app.health.note_task("sweep", sweeper.remember(app));
+    }
+}
+
+/// Says under which names two processes report. A store that does not answer says nothing about that.
+fn check_names(app: &App) {
+    let now = clock::now();
+    let Ok(doubled) = fleet::doubled(&*app.store, now) else { return };
+    let told = doubled.as_ref().map(|names| {
+        format!("two processes report under {names}: give each node a fleet.name, and each edge or relay a follow.name, of its own")
+    });
+    if app.health.note("fleet names", told, now) {
+        match doubled {
+            Some(names) => {
+                tracing::warn!(names, "two processes report under one name, and nobody knows where each of them is")
+            }
+            None => tracing::info!("every name of the fleet is one process's again"),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
+use crate::clock;
 
 /// Followers that are read at a time.
 const CHUNK: u32 = 1_000;
@@ -61,6 +62,20 @@ pub(crate) struct FollowerRow {
     /// When its process began, in Unix seconds: within one process the place in a log only goes on.
     pub(crate) started_at: u64,
     pub(crate) last_contact: Timestamp,
+    /// Its process, by a text that it drew when it began.
+    pub(crate) instance: Option<String>,
+    /// When two processes were heard under this name last, in Unix seconds; 0 for never. A store notes it, whatever a report says.
+    pub(crate) doubled_at: u64,
+}
+
+/// Seconds for which two processes under one name are two after each was heard; stores have the number in their SQL, too.
+const DOUBLED_FOR: u64 = 60;
+
+impl FollowerRow {
+    /// Whether two processes report under this name: what one reports says nothing about the other.
+    pub(crate) fn is_doubled(&self) -> bool {
+        clock::seconds(self.last_contact).saturating_sub(self.doubled_at) <= DOUBLED_FOR
+    }
 }
 
 /// A place in the revocation log.
@@ -92,7 +107,7 @@ impl Short {
         }
         self.registered += 1;
         self.followers += u64::from(row.role != Role::Node);
-        if row.keyring_serial < serial {
+        if row.keyring_serial < serial || row.is_doubled() {
             self.missing += 1;
             if self.rows.len() < limit {
                 self.rows.push(row);
@@ -141,12 +156,7 @@ pub(crate) trait FollowerStore {
     ) -> Result<Short, StoreError>;
 
     /// Those that know an older keyring than this one; at most `limit` of them as rows. A relay does not count: it opens no API key.
-    fn followers_short_of_keyring(
-        &self,
-        serial: u64,
-        limit: u32,
-        heard_after: Timestamp,
-    ) -> Result<Short, StoreError> {
+    fn followers_short_of_keyring(&self, serial: u64, limit: u32, heard_after: Timestamp) -> Result<Short, StoreError> {
         let mut short = Short::default();
         self.each_follower(heard_after, &mut |row| short.add(row, serial, limit as usize))?;
         Ok(short)
@@ -159,8 +169,11 @@ pub(crate) trait FollowerStore {
     /// takes its name. Within one process and log a place does not go back.
     fn note_followers(&self, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError>;
 
-    /// Removes the row of this name and owner.
-    fn remove_follower(&self, name: &str, owner: &str) -> Result<(), StoreError>;
+    /// Removes the row of this process, unless another one reports under its name.
+    fn remove_follower(&self, name: &str, owner: &str, instance: &str) -> Result<(), StoreError>;
+
+    /// At most `limit` names under which two processes report.
+    fn doubled_followers(&self, limit: u32, heard_after: Timestamp) -> Result<Vec<String>, StoreError>;
 
     /// Removes those that were not heard of since `heard_after`.
     fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError>;

@@ -1,5 +1,6 @@
 //! The fleet: who is registered, and whether a revocation is in force everywhere.
 
+mod names;
 mod waits;
 
 use std::time::{Duration, Instant};
@@ -356,10 +357,11 @@ fn the_fleet_shows_in_the_table_in_metrics_and_to_doctor() {
     let server = Server::start(&deployment);
     let edge = server.data.bearer(&feed_key(&deployment, APP));
     server.until("the node is there", |server| members(server).len() == 1);
-    let log_id = server.admin.get("/v1/followers").json()["log_id"].clone();
+    let place = server.admin.get("/v1/followers").json();
+    let log_id = place["log_id"].clone();
     let mut well = report("well");
     well["log_id"] = log_id.clone();
-    well["seq"] = json!(1_000);
+    well["seq"] = place["end"].clone();
     let mut broken = report("broken");
     broken["log_id"] = log_id;
     broken["refused"] = json!(3);

@@ -81,7 +81,7 @@ pub use self::{
     head::Head,
     log_id::{LogId, LogIdError},
     message::Message,
-    report::{FollowerReport, FollowerRole, Reporter},
+    report::{FollowerReport, FollowerRole, Reporter, new_instance},
     saved::SavedStateError,
     snapshot::{LoadedSnapshot, Snapshot, SnapshotHead, SnapshotLoad},
     source::{Answer, MessageSource},

@@ -75,12 +75,12 @@ pub struct FollowerReport {
 }
 
 impl FollowerReport {
-    /// The body of `POST /v1/followers` for these followers.
-    pub fn body(reports: &[FollowerReport]) -> String {
-        json!({"followers": reports.iter().map(FollowerReport::to_json).collect::<Vec<_>>()}).to_string()
+    /// The body of `POST /v1/followers` for these followers, all of the process that drew this [`instance`](new_instance).
+    pub fn body(reports: &[FollowerReport], instance: Option<&str>) -> String {
+        json!({"followers": reports.iter().map(|report| report.to_json(instance)).collect::<Vec<_>>()}).to_string()
     }
 
-    fn to_json(&self) -> Value {
+    fn to_json(&self, instance: Option<&str>) -> Value {
         let mut report = json!({
             "name": self.name,
             "role": self.role.name(),
@@ -97,6 +97,7 @@ impl FollowerReport {
         let cut = |text: &String| text.chars().filter(|char| !char.is_control()).take(200).collect::<String>();
         let more = [
             ("address", self.address.clone()),
+            ("instance", instance.map(str::to_owned)),
             ("log_id", self.log_id.map(|id| id.to_string())),
             ("last_error", self.last_error.as_ref().map(cut)),
         ];
@@ -105,6 +106,13 @@ impl FollowerReport {
         }
         report
     }
+}
+
+/// What tells a process from another one that reports under the same name: drawn once when it begins. `None` where the operating
+/// system's generator fails: then it is not told from another one.
+pub fn new_instance() -> Option<String> {
+    let drawn = SysRng.try_next_u64().ok()?;
+    Some(format!("{drawn:016x}"))
 }
 
 /// Reports on a thread of its own until it is dropped: at once, soon after each [`Reporter::changed`], and every ten seconds. After
@@ -133,10 +141,14 @@ impl Reporter {
         let signal = Arc::new(Signal::default());
         let shared = Arc::clone(&signal);
         let run = move || {
-            let mut failures = 0_u32;
+            let (mut failures, instance) = (0_u32, new_instance());
             while shared.begin() {
                 let reports = report();
-                let sent = if reports.is_empty() { Ok(()) } else { send(&FollowerReport::body(&reports)) };
+                let sent = if reports.is_empty() {
+                    Ok(())
+                } else {
+                    send(&FollowerReport::body(&reports, instance.as_deref()))
+                };
                 failures = if sent.is_ok() { 0 } else { failures.saturating_add(1) };
                 shared.state().error = sent.err();
                 let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
@@ -237,9 +249,11 @@ mod tests {
     #[test]
     fn a_report_has_what_applies_and_nothing_that_a_line_reader_obeys() {
         let told = FollowerReport { last_error: Some(format!("a\n{}", "é".repeat(400))), ..report(3) };
-        let body: Value = serde_json::from_str(&FollowerReport::body(&[report(3), told])).expect("JSON");
+        let body: Value = serde_json::from_str(&FollowerReport::body(&[report(3), told], Some("0f"))).expect("JSON");
         let first = &body["followers"][0];
         assert_eq!((first["role"].as_str(), first["seq"].as_u64()), (Some("edge"), Some(3)));
+        assert_eq!(first["instance"], "0f");
+        assert!(new_instance().is_some_and(|drawn| drawn.len() == 16) && new_instance() != new_instance());
         assert_eq!((&first["versions"], &first["realms"]), (&json!([1]), &json!(["live"])));
         assert!(["address", "log_id", "last_error"].iter().all(|name| first.get(name).is_none()), "{first}");
         assert_eq!(body["followers"][1]["last_error"], format!("a{}", "é".repeat(199)));

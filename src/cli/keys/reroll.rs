@@ -5,7 +5,9 @@ use clap::Args;
 use crate::{
     action::reroll,
     api::reroll::Reroll as Request,
-    cli::{ConfigArgument, Outcome, common_args::CommonArgs, id_argument::IdArgument, output, propagation, undelivered},
+    cli::{
+        ConfigArgument, Outcome, common_args::CommonArgs, id_argument::IdArgument, output, propagation, undelivered,
+    },
 };
 
 #[derive(Args)]

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulla::feed::{FORMATS, FollowError, HttpSource};
+use bulla::feed::{FORMATS, FollowError, HttpSource, new_instance};
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -25,19 +25,24 @@ const OWN_INTERVAL: Duration = Duration::from_secs(10);
 /// The time until a node that failed is tried again.
 const RETRY: Duration = Duration::from_secs(2);
 
+type Process = (String, Option<String>);
+
 /// Reports that wait, and where they go.
 pub(super) struct Reports {
     /// The nodes, or relays, that this relay follows.
     nodes: Vec<Arc<HttpSource>>,
     name: String,
     started_at: u64,
-    /// The newest of each follower.
-    waiting: Mutex<BTreeMap<String, FollowerReport>>,
+    /// What tells this process from another one under its name.
+    instance: Option<String>,
+    /// The newest of each process, by its name and what tells it from others.
+    waiting: Mutex<BTreeMap<Process, FollowerReport>>,
 }
 
 impl Reports {
     pub(super) fn new(nodes: Vec<Arc<HttpSource>>, name: String) -> Self {
-        Reports { nodes, name, started_at: clock::now_seconds(), waiting: Mutex::default() }
+        let (started_at, instance) = (clock::now_seconds(), new_instance());
+        Reports { nodes, name, started_at, instance, waiting: Mutex::default() }
     }
 
     /// Takes reports, which are checked. False where too many followers wait already.
@@ -46,7 +51,7 @@ impl Reports {
         if waiting.len() + reports.len() > 100 * MAX_FOLLOWERS {
             return false;
         }
-        waiting.extend(reports.into_iter().map(|report| (report.name.clone(), report)));
+        waiting.extend(reports.into_iter().map(|report| (process(&report), report)));
         true
     }
 
@@ -75,8 +80,8 @@ impl Reports {
     fn send(&self) -> Result<(), FollowError> {
         let batch: Vec<FollowerReport> = {
             let mut waiting = self.lock();
-            let names: Vec<String> = waiting.keys().take(MAX_FOLLOWERS).cloned().collect();
-            names.iter().filter_map(|name| waiting.remove(name)).collect()
+            let first: Vec<Process> = waiting.keys().take(MAX_FOLLOWERS).cloned().collect();
+            first.iter().filter_map(|process| waiting.remove(process)).collect()
         };
         if batch.is_empty() {
             return Ok(());
@@ -91,7 +96,7 @@ impl Reports {
         if matches!(&sent, Err(error) if !matches!(error, FollowError::Status(400 | 409))) {
             let mut waiting = self.lock();
             for report in batch {
-                waiting.entry(report.name.clone()).or_insert(report);
+                waiting.entry(process(&report)).or_insert(report);
             }
         }
         sent
@@ -131,12 +136,17 @@ impl Reports {
             refused: 0,
             last_error: streams.trouble().map(|error| error.chars().take(300).collect()),
             started_at: Some(self.started_at),
+            instance: self.instance.clone(),
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, FollowerReport>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Process, FollowerReport>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn process(report: &FollowerReport) -> Process {
+    (report.name.clone(), report.instance.clone())
 }
 
 /// What the fleet calls a relay that has no name of its own.

@@ -169,8 +169,12 @@ impl FollowerStore for FaultyStore {
         self.write(|real| real.note_followers(rows, heard_after))
     }
 
-    fn remove_follower(&self, name: &str, owner: &str) -> Result<(), StoreError> {
-        self.write(|real| real.remove_follower(name, owner))
+    fn remove_follower(&self, name: &str, owner: &str, instance: &str) -> Result<(), StoreError> {
+        self.write(|real| real.remove_follower(name, owner, instance))
+    }
+
+    fn doubled_followers(&self, limit: u32, heard_after: Timestamp) -> Result<Vec<String>, StoreError> {
+        self.read(|real| real.doubled_followers(limit, heard_after))
     }
 
     fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError> {

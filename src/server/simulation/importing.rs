@@ -65,7 +65,8 @@ impl World {
         let reader = Reader::new(Box::new(row.as_bytes()), Format::Jsonl, Reading::new(&set, now));
         let mut reader = reader.map_err(|error| error.to_string())?;
         let fleet = &self.command.deployment.config.fleet;
-        let import = Import { store: &*store, fleet, actor: &actor, now, realm, layout, dry_run: false, replace: false };
+        let import =
+            Import { store: &*store, fleet, actor: &actor, now, realm, layout, dry_run: false, replace: false };
         import.run(&mut reader, &mut Silent).map(|summary| summary.imported).map_err(|error| error.to_string())
     }
 

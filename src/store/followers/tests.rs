@@ -5,7 +5,7 @@ use bulla::revocation::Change;
 use super::*;
 use crate::{
     config::StoreConfig,
-    store::{NewRevocation, Store, StoreError, Transaction, open, transact},
+    store::{NewRevocation, Store, Transaction, open, transact},
 };
 
 fn at(seconds: i64) -> Timestamp {
@@ -30,6 +30,8 @@ fn row(name: &str, log_id: &str, seq: u64, heard: i64) -> FollowerRow {
         last_error: None,
         started_at: 7,
         last_contact: at(heard),
+        instance: Some("aa".to_owned()),
+        doubled_at: 0,
     }
 }
 
@@ -89,16 +91,20 @@ pub(in crate::store) fn keeps_the_fleet(store: &dyn Store) {
     let owners = store.follower_owners(&["a".to_owned(), "c".to_owned(), "z".to_owned()], always).expect("owners");
     assert_eq!(owners, [("a".to_owned(), "node".to_owned()), ("c".to_owned(), "an app".to_owned())]);
 
-    store.remove_follower("a", "an app").expect("nothing");
+    store.remove_follower("a", "an app", "aa").expect("nothing");
+    store.remove_follower("a", "node", "bb").expect("nothing");
     assert!(place("a").is_some(), "it is another's");
-    store.remove_follower("a", "node").expect("removed");
+    store.remove_follower("a", "node", "aa").expect("removed");
     assert_eq!(place("a"), None);
     let older = |format: &str, heard| {
         let names = |transaction: &mut dyn Transaction| transaction.followers_not_reading(format, 10, heard);
         transact(store, names).expect("looked")
     };
     assert_eq!((older("feed/1", always), older("feed/2", always)), (vec!["b".to_owned()], vec![]));
-    assert_eq!((older("feed/", at(10)), older("feed/3", at(25))), (vec!["b".to_owned(), "c".to_owned()], vec!["c".to_owned()]));
+    assert_eq!(
+        (older("feed/", at(10)), older("feed/3", at(25))),
+        (vec!["b".to_owned(), "c".to_owned()], vec!["c".to_owned()])
+    );
     let forget = |name: &str| transact(store, |transaction| transaction.forget_follower(name)).expect("forgotten");
     assert_eq!((forget("c"), forget("c")), (true, false));
     new.last_contact = at(80);
@@ -116,6 +122,56 @@ pub(in crate::store) fn keeps_the_fleet(store: &dyn Store) {
     transact(store, |transaction| transaction.append_revocation(&revocation)).expect("revoked");
     let end = store.log_end().expect("the end");
     assert_eq!((end.seq, end.newest_at), (1, Some(at(90))));
+}
+
+/// Two processes under one name. Runs on a store that has no member of this name.
+pub(in crate::store) fn notices_two_processes_under_one_name(store: &dyn Store) {
+    let log = store.log_end().expect("the end").log_id;
+    let always = at(-1_000);
+    let note = |rows: &[(&str, u64, i64)]| {
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|(instance, seq, heard)| FollowerRow {
+                instance: Some((*instance).to_owned()),
+                ..row("twin", &log, *seq, *heard)
+            })
+            .collect();
+        store.note_followers(&rows, always).expect("noted");
+    };
+    let twin = || {
+        let rows = store.followers("", 100, always).expect("all");
+        rows.into_iter().find(|row| row.name == "twin").expect("its row")
+    };
+    let is_short = |seq| {
+        let short = store.followers_short_of(&log, seq, 100, always).expect("looked");
+        names(&short.rows).contains(&"twin")
+    };
+    let doubled = || store.doubled_followers(10, at(100)).expect("looked");
+    note(&[("aa", 4, 200)]);
+    // One that was started again takes the name over, with a place of its own, and so do several in turn.
+    note(&[("bb", 3, 201)]);
+    note(&[("cc", 5, 202)]);
+    assert_eq!((twin().seq, twin().is_doubled(), is_short(5)), (5, false, false));
+    note(&[("bb", 5, 202)]);
+    assert!(twin().is_doubled(), "this one lives though another one took over");
+    assert_eq!(doubled(), ["twin"]);
+    assert!(is_short(5) && is_short(1), "nobody knows where the other one is");
+    let keyring = store.followers_short_of_keyring(1, 100, always).expect("looked");
+    assert!(names(&keyring.rows).contains(&"twin"), "nor what it has loaded");
+    store.remove_follower("twin", "an app", "cc").expect("nothing");
+    assert_eq!(twin().seq, 5, "one that stops does not take the other one out");
+    // Both are reported by one node at once.
+    note(&[("bb", 4, 240), ("cc", 5, 241), ("bb", 4, 242)]);
+    assert_eq!((twin().doubled_at, twin().last_contact), (clock::seconds(at(242)), at(242)));
+    note(&[("bb", 5, 302)]);
+    assert!(twin().is_doubled());
+    note(&[("bb", 5, 303)]);
+    assert_eq!(
+        (twin().is_doubled(), is_short(5), doubled().len()),
+        (false, false, 0),
+        "a minute after the other one's last"
+    );
+    store.remove_follower("twin", "an app", "bb").expect("removed");
 }
 
 #[test]

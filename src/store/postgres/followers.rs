@@ -18,10 +18,10 @@ use crate::store::{FollowerRow, FollowerStore, LogPlace, Role, Short, StoreError
 /// The columns that `read` takes, in its order.
 const COLUMNS: &str =
     "name, role, owner, address, version, formats, log_id, seq, this_update, keyring_serial, versions, realms,
-     refused, last_error, started_at, last_contact";
+     refused, last_error, started_at, last_contact, instance, doubled_at";
 
-/// Whether a row has not reached the place $2 of the log $1.
-const SHORT: &str = "(log_id IS DISTINCT FROM $1 OR seq < $2)";
+/// Whether a row has not reached the place $2 of the log $1. Of two processes under one name nobody knows.
+const SHORT: &str = "(log_id IS DISTINCT FROM $1 OR seq < $2 OR last_contact - doubled_at <= 60)";
 
 impl FollowerStore for PostgresStore {
     fn log_end(&self) -> Result<LogPlace, StoreError> {
@@ -75,10 +75,22 @@ impl FollowerStore for PostgresStore {
         self.pool.run(Lane::Read, |session| self.mark.check(session), |session, ()| note(session, rows, heard_after))
     }
 
-    fn remove_follower(&self, name: &str, owner: &str) -> Result<(), StoreError> {
+    fn remove_follower(&self, name: &str, owner: &str, instance: &str) -> Result<(), StoreError> {
         self.read(Lane::Read, |session| {
-            let delete = "DELETE FROM bulla.followers WHERE name = $1 AND owner = $2";
-            session.execute(delete, &params![name, owner]).map(drop)
+            let delete = "DELETE FROM bulla.followers
+                          WHERE name = $1 AND owner = $2 AND instance IN ('', $3) AND last_contact - doubled_at > 60";
+            session.execute(delete, &params![name, owner, instance]).map(drop)
+        })
+    }
+
+    fn doubled_followers(&self, limit: u32, heard_after: Timestamp) -> Result<Vec<String>, StoreError> {
+        self.read(Lane::Read, |session| {
+            let rows = session.query(
+                "SELECT name FROM bulla.followers WHERE last_contact > $1 AND last_contact - doubled_at <= 60
+                 ORDER BY name LIMIT $2",
+                &params![heard_after.as_second(), i64::from(limit)],
+            )?;
+            Ok(rows.iter().map(|row| row.get(0)).collect())
         })
     }
 
@@ -131,9 +143,9 @@ fn short_of(
     )?;
     let Some(first) = rows.first() else { return Ok(Short::default()) };
     let mut short = Short {
-        registered: count(first, 16),
-        followers: count(first, 17),
-        missing: count(first, 18),
+        registered: count(first, 18),
+        followers: count(first, 19),
+        missing: count(first, 20),
         rows: Vec::new(),
     };
     let there = rows.iter().filter(|row| row.get::<_, Option<&str>>(0).is_some());
@@ -141,11 +153,24 @@ fn short_of(
     Ok(short)
 }
 
-/// Notes what members reported. The rows are locked in the order of their names, so that two nodes never wait for each other.
+/// Notes what members reported. Of several reports of one process the last one counts; two processes under one name are two
+/// statements, as one writes a row once.
 fn note(session: &Session, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
-    let mut names = HashSet::new();
-    // Of several reports of one member the last one counts.
-    let mut rows: Vec<&FollowerRow> = rows.iter().rev().filter(|row| names.insert(row.name.as_str())).collect();
+    let mut processes = HashSet::new();
+    let mut rest: Vec<&FollowerRow> =
+        rows.iter().rev().filter(|row| processes.insert((row.name.as_str(), row.instance.as_deref()))).collect();
+    while !rest.is_empty() {
+        let mut names = HashSet::new();
+        let (now, later): (Vec<_>, Vec<_>) = rest.into_iter().rev().partition(|row| names.insert(row.name.as_str()));
+        note_each(session, now, heard_after)?;
+        rest = later;
+        rest.reverse();
+    }
+    Ok(())
+}
+
+/// Notes reports, one under each name. The rows are locked in the order of their names, so that two nodes never wait for each other.
+fn note_each(session: &Session, mut rows: Vec<&FollowerRow>, heard_after: Timestamp) -> Result<(), StoreError> {
     rows.sort_by(|one, other| one.name.cmp(&other.name));
     let texts =
         |text: fn(&FollowerRow) -> Option<&str>| -> Vec<Option<&str>> { rows.iter().map(|row| text(row)).collect() };
@@ -162,7 +187,9 @@ fn note(session: &Session, rows: &[FollowerRow], heard_after: Timestamp) -> Resu
     let (seq, this_update) = (numbers(|row| row.seq), numbers(|row| row.this_update));
     let (serial, refused) = (numbers(|row| row.keyring_serial), numbers(|row| row.refused));
     let (started, heard_after) = (numbers(|row| row.started_at), heard_after.as_second());
-    let values: [Param<'_>; 17] = [
+    let instance = texts(|row| Some(row.instance.as_deref().unwrap_or_default()));
+    let doubled: Vec<i64> = vec![0; rows.len()];
+    let values: [Param<'_>; 19] = [
         param(&name),
         param(&role),
         param(&owner),
@@ -179,24 +206,32 @@ fn note(session: &Session, rows: &[FollowerRow], heard_after: Timestamp) -> Resu
         param(&last_error),
         param(&started),
         param(&contacts),
+        param(&instance),
+        param(&doubled),
         param(&heard_after),
     ];
     session.execute(
         &format!(
             "INSERT INTO bulla.followers AS known ({COLUMNS})
-             SELECT {COLUMNS} FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+             SELECT {COLUMNS} FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                         $17, $18)
                  AS row ({COLUMNS}) ORDER BY name COLLATE \"C\"
              ON CONFLICT (name) DO UPDATE SET
                  role = excluded.role, owner = excluded.owner, address = excluded.address, version = excluded.version,
                  formats = excluded.formats, log_id = excluded.log_id,
                  seq = CASE WHEN known.log_id IS NOT DISTINCT FROM excluded.log_id
-                                 AND known.started_at = excluded.started_at
+                                 AND known.started_at = excluded.started_at AND known.instance = excluded.instance
                        THEN greatest(known.seq, excluded.seq) ELSE excluded.seq END,
                  this_update = excluded.this_update, keyring_serial = excluded.keyring_serial,
                  versions = excluded.versions, realms = excluded.realms, refused = excluded.refused,
                  last_error = excluded.last_error, started_at = excluded.started_at,
-                 last_contact = excluded.last_contact
-             WHERE known.owner = excluded.owner OR excluded.owner = 'node' OR known.last_contact <= $17"
+                 last_contact = excluded.last_contact, instance = excluded.instance,
+                 earlier = CASE WHEN known.instance IN ('', excluded.instance) THEN known.earlier
+                           ELSE substr(known.instance || ' ' || known.earlier, 1, 256) END,
+                 doubled_at = CASE WHEN excluded.instance NOT IN ('', known.instance)
+                                        AND position(excluded.instance IN known.earlier) > 0
+                              THEN excluded.last_contact ELSE known.doubled_at END
+             WHERE known.owner = excluded.owner OR excluded.owner = 'node' OR known.last_contact <= $19"
         ),
         &values,
     )?;
@@ -222,6 +257,8 @@ fn read(row: &Row) -> Result<FollowerRow, StoreError> {
         last_error: row.get(13),
         started_at: count(row, 14),
         last_contact: Timestamp::from_second(row.get(15)).map_err(|_| broken())?,
+        instance: Some(row.get(16)).filter(|instance: &String| !instance.is_empty()),
+        doubled_at: count(row, 17),
     })
 }
 

@@ -9,10 +9,10 @@ use crate::store::{FollowerRow, LogPlace, Role, Short, StoreError};
 /// The columns that `read` takes, in its order.
 const COLUMNS: &str =
     "name, role, owner, address, version, formats, log_id, seq, this_update, keyring_serial, versions, realms,
-     refused, last_error, started_at, last_contact";
+     refused, last_error, started_at, last_contact, instance, doubled_at";
 
-/// Whether a row has not reached the place ?2 of the log ?1.
-const SHORT: &str = "(log_id IS NOT ?1 OR seq < ?2)";
+/// Whether a row has not reached the place ?2 of the log ?1. Of two processes under one name nobody knows.
+const SHORT: &str = "(log_id IS NOT ?1 OR seq < ?2 OR last_contact - doubled_at <= 60)";
 
 /// The end of the revocation log.
 pub(super) fn log_end(connection: &Connection) -> Result<LogPlace, StoreError> {
@@ -93,16 +93,20 @@ pub(super) fn owners(
 pub(super) fn note(connection: &Connection, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
     let mut note = connection.prepare_cached(&format!(
         "INSERT INTO followers ({COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0)
          ON CONFLICT (name) DO UPDATE SET
              role = excluded.role, owner = excluded.owner, address = excluded.address, version = excluded.version,
              formats = excluded.formats, log_id = excluded.log_id,
-             seq = CASE WHEN log_id IS excluded.log_id AND started_at = excluded.started_at
+             seq = CASE WHEN log_id IS excluded.log_id AND started_at = excluded.started_at AND instance = excluded.instance
                    THEN max(seq, excluded.seq) ELSE excluded.seq END,
              this_update = excluded.this_update, keyring_serial = excluded.keyring_serial, versions = excluded.versions,
              realms = excluded.realms, refused = excluded.refused, last_error = excluded.last_error,
-             started_at = excluded.started_at, last_contact = excluded.last_contact
-         WHERE owner = excluded.owner OR excluded.owner = 'node' OR last_contact <= ?17"
+             started_at = excluded.started_at, last_contact = excluded.last_contact, instance = excluded.instance,
+             earlier = CASE WHEN instance IN ('', excluded.instance) THEN earlier
+                       ELSE substr(instance || ' ' || earlier, 1, 256) END,
+             doubled_at = CASE WHEN excluded.instance NOT IN ('', instance) AND instr(earlier, excluded.instance) > 0
+                          THEN excluded.last_contact ELSE doubled_at END
+         WHERE owner = excluded.owner OR excluded.owner = 'node' OR last_contact <= ?18"
     ))?;
     for row in rows {
         note.execute(params![
@@ -122,6 +126,7 @@ pub(super) fn note(connection: &Connection, rows: &[FollowerRow], heard_after: T
             row.last_error,
             number(row.started_at),
             row.last_contact.as_second(),
+            row.instance.as_deref().unwrap_or_default(),
             heard_after.as_second(),
         ])?;
     }
@@ -142,11 +147,27 @@ pub(super) fn not_reading(
     Ok(names.collect::<Result<_, _>>()?)
 }
 
-/// Removes the row of a name; of this owner, where one is given. Whether there was one.
-pub(super) fn remove(connection: &Connection, name: &str, owner: Option<&str>) -> Result<bool, StoreError> {
-    let mut remove =
-        connection.prepare_cached("DELETE FROM followers WHERE name = ?1 AND owner = coalesce(?2, owner)")?;
-    Ok(remove.execute(params![name, owner])? > 0)
+/// Removes the row of a name. Whether there was one.
+pub(super) fn forget(connection: &Connection, name: &str) -> Result<bool, StoreError> {
+    Ok(connection.prepare_cached("DELETE FROM followers WHERE name = ?1")?.execute([name])? > 0)
+}
+
+/// Removes the row of a process of this owner, unless another one reports under its name.
+pub(super) fn remove(connection: &Connection, name: &str, owner: &str, instance: &str) -> Result<(), StoreError> {
+    let mut remove = connection.prepare_cached(
+        "DELETE FROM followers WHERE name = ?1 AND owner = ?2 AND instance IN ('', ?3) AND last_contact - doubled_at > 60",
+    )?;
+    remove.execute([name, owner, instance])?;
+    Ok(())
+}
+
+/// The names of those under which two processes report.
+pub(super) fn doubled(connection: &Connection, limit: u32, heard_after: Timestamp) -> Result<Vec<String>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT name FROM followers WHERE last_contact > ?1 AND last_contact - doubled_at <= 60 ORDER BY name LIMIT ?2",
+    )?;
+    let names = query.query_map(params![heard_after.as_second(), limit], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
 }
 
 /// Whether anybody is in the table that was not heard of for this long.
@@ -182,6 +203,8 @@ fn read(row: &Row<'_>) -> Result<FollowerRow, StoreError> {
         last_error: row.get(13)?,
         started_at: count(14)?,
         last_contact: Timestamp::from_second(row.get(15)?).map_err(|_| broken())?,
+        instance: Some(text(16)?).filter(|instance| !instance.is_empty()),
+        doubled_at: count(17)?,
     })
 }
 

@@ -378,8 +378,12 @@ impl FollowerStore for SqliteStore {
         self.write(|connection| followers::note(connection, rows, heard_after))
     }
 
-    fn remove_follower(&self, name: &str, owner: &str) -> Result<(), StoreError> {
-        self.write(|connection| followers::remove(connection, name, Some(owner)).map(drop))
+    fn remove_follower(&self, name: &str, owner: &str, instance: &str) -> Result<(), StoreError> {
+        self.write(|connection| followers::remove(connection, name, owner, instance))
+    }
+
+    fn doubled_followers(&self, limit: u32, heard_after: Timestamp) -> Result<Vec<String>, StoreError> {
+        followers::doubled(&*self.reader()?, limit, heard_after)
     }
 
     fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError> {

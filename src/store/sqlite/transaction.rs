@@ -109,7 +109,7 @@ impl Transaction for Writing<'_> {
     }
 
     fn forget_follower(&mut self, name: &str) -> Result<bool, StoreError> {
-        followers::remove(self.0, name, None)
+        followers::forget(self.0, name)
     }
 
     fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {

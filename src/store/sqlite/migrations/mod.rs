@@ -10,7 +10,7 @@ use super::mark;
 use crate::store::StoreError;
 
 /// The schema's steps; a store counts in `user_version` how many it has.
-pub(super) const STEPS: [&str; 10] = [
+pub(super) const STEPS: [&str; 11] = [
     include_str!("1.sql"),
     include_str!("2.sql"),
     include_str!("3.sql"),
@@ -21,6 +21,7 @@ pub(super) const STEPS: [&str; 10] = [
     include_str!("8.sql"),
     include_str!("9.sql"),
     include_str!("10.sql"),
+    include_str!("11.sql"),
 ];
 
 /// Takes the steps that the store at `path` has not had, in one transaction.

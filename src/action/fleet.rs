@@ -127,12 +127,22 @@ pub(crate) fn census(
 ) -> Result<Census, StoreError> {
     let states = |role: Role| Condition::ALL.map(|state| ((role.name(), state.name()), 0));
     let mut counts: BTreeMap<_, i64> = Role::ALL.into_iter().flat_map(states).collect();
-    let (end, mut lowest) = (store.log_end()?, None);
+    let (end, mut lowest, mut ahead) = (store.log_end()?, None, Vec::new());
     store.each_follower(heard_after(config.forget_after, now), &mut |row| {
-        let (state, _) = condition(&row, &end, active, now);
-        *counts.entry((row.role.name(), state.name())).or_default() += 1;
+        match condition(&row, &end, active, now).0 {
+            // The log may have gone on since its end was read.
+            Condition::Ahead => ahead.push((row.role, row.seq)),
+            state => *counts.entry((row.role.name(), state.name())).or_default() += 1,
+        }
         lowest = Some(lowest.map_or(row.seq, |lowest: u64| lowest.min(row.seq)));
     })?;
+    if !ahead.is_empty() {
+        let end = store.log_end()?;
+        for (role, seq) in ahead {
+            let state = if seq > end.seq { Condition::Ahead } else { Condition::Current };
+            *counts.entry((role.name(), state.name())).or_default() += 1;
+        }
+    }
     Ok(Census { counts: counts.into_iter().collect(), lowest })
 }
 

@@ -107,6 +107,8 @@ pub(crate) enum Condition {
     Starting,
     /// It follows another log.
     OtherLog,
+    /// It has read more of the log than this store has.
+    Ahead,
     /// It cannot open the API keys that are issued now.
     LacksVersion,
     /// Two processes report under its name.
@@ -116,12 +118,13 @@ pub(crate) enum Condition {
 }
 
 impl Condition {
-    pub(crate) const ALL: [Condition; 8] = [
+    pub(crate) const ALL: [Condition; 9] = [
         Condition::Current,
         Condition::Behind,
         Condition::Failing,
         Condition::Starting,
         Condition::OtherLog,
+        Condition::Ahead,
         Condition::LacksVersion,
         Condition::Duplicate,
         Condition::Silent,
@@ -134,6 +137,7 @@ impl Condition {
             Condition::Failing => "failing",
             Condition::Starting => "starting",
             Condition::OtherLog => "other_log",
+            Condition::Ahead => "ahead",
             Condition::LacksVersion => "lacks_version",
             Condition::Duplicate => "duplicate",
             Condition::Silent => "silent",
@@ -160,6 +164,15 @@ pub(crate) fn condition(
         (
             Condition::OtherLog,
             "it follows another log than this store's, and starts again once it hears of this one".to_owned(),
+        )
+    } else if row.is_ahead_of(end) {
+        (
+            Condition::Ahead,
+            format!(
+                "it has read the log up to {}, and this store's ends at {}: the store is an older copy, or has lost its end; see `A \
+                 restored backup` in docs/RECOVERY.md",
+                row.seq, end.seq
+            ),
         )
     } else if late {
         (Condition::Behind, format!("it is at {} of {}, and had the time to go on: look at its log", row.seq, end.seq))
@@ -315,6 +328,7 @@ mod tests {
         assert_eq!(is(&row(), &well, 2, 1), Condition::LacksVersion);
         let other = FollowerRow { log_id: Some("b".to_owned()), ..row() };
         assert_eq!(is(&other, &well, 2, 1), Condition::OtherLog);
+        assert_eq!(is(&FollowerRow { seq: 6, ..row() }, &well, 2, 1), Condition::Ahead);
         let new = FollowerRow { log_id: None, ..row() };
         assert_eq!(is(&new, &well, 2, 1), Condition::Starting);
         let failing = FollowerRow { last_error: Some("no route".to_owned()), ..new };

@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::{Addresses, App};
+use super::{Addresses, App, log_behind::LogBehind};
 use crate::{
     action::fleet,
     clock,
@@ -58,6 +58,7 @@ pub(super) struct FleetRegistry {
     /// Name and address of this node, once it serves.
     node: OnceLock<(String, String)>,
     state: Mutex<State>,
+    pub(super) behind: LogBehind,
     changed: Notify,
     /// The waits that holders of API keys may have at a time: everybody who has a key may ask, and each wait looks into the store.
     pub(super) holders: Semaphore,
@@ -91,6 +92,7 @@ impl FleetRegistry {
             instance: bulla::feed::new_instance(),
             node: OnceLock::new(),
             state: Mutex::default(),
+            behind: LogBehind::default(),
             changed: Notify::new(),
             holders: Semaphore::new(MAX_HOLDERS),
             written: watch::Sender::new(0),

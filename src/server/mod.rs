@@ -21,6 +21,7 @@ mod health;
 mod housekeeping;
 mod listener;
 mod live;
+mod log_behind;
 mod old_system;
 mod open_files;
 mod openapi;

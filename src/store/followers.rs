@@ -76,6 +76,11 @@ impl FollowerRow {
     pub(crate) fn is_doubled(&self) -> bool {
         clock::seconds(self.last_contact).saturating_sub(self.doubled_at) <= DOUBLED_FOR
     }
+
+    /// Whether it has a place in this log that the log does not have.
+    pub(crate) fn is_ahead_of(&self, end: &LogPlace) -> bool {
+        self.log_id.as_ref() == Some(&end.log_id) && self.seq > end.seq
+    }
 }
 
 /// A place in the revocation log.

@@ -52,7 +52,11 @@ pub(super) async fn report(
     });
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     let noted = rows.len();
-    blocking::run(move || app.fleet.note(rows, now)).await?.map_err(|refused| match refused {
+    let note = move || {
+        app.fleet.behind.look(&*app.store, &rows, &app.health, now).map_err(Refused::Store)?;
+        app.fleet.note(rows, now)
+    };
+    blocking::run(note).await?.map_err(|refused| match refused {
         Refused::Taken(name) => Problem::name_taken(&name),
         Refused::Full => Problem::unavailable(
             "too many followers are registered: `bulla fleet` lists them, and `bulla fleet forget` ends one",

@@ -9,6 +9,7 @@ mod database;
 mod disks;
 mod killed;
 mod lost;
+mod old_disk;
 
 use std::time::{Duration, Instant};
 

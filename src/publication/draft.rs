@@ -2,7 +2,7 @@
 
 use bulla::feed::{
     Head, LogId,
-    static_feed::{BaseName, FileName, HeadObject, write_base},
+    static_feed::{BaseName, BodyName, FileName, HeadObject, SnapshotName, write_base},
 };
 
 use super::merge;
@@ -12,6 +12,10 @@ const MOST_FILES: usize = 64;
 /// Files before the end of the list that the head object names, too, in bytes: who is a little behind when the list is made anew
 /// fetches these, and not the list's.
 const KEPT: usize = 1 << 20;
+/// A log whose files are longer than that has a snapshot, in bytes: shorter ones are read as fast.
+const SNAPSHOT_FROM: usize = 256 << 10;
+/// Another snapshot is made once this one is so far behind, and a quarter of the log.
+const SNAPSHOT_BEHIND: u64 = 10_000;
 
 /// A publication in the making, or the one that is there.
 #[derive(Clone, Debug)]
@@ -23,13 +27,24 @@ pub(super) struct Draft {
     pub(super) base_since: u64,
     /// The files that the head object names.
     pub(super) files: Vec<FileName>,
+    /// A snapshot: its manifest and its body.
+    pub(super) snapshot: Option<(SnapshotName, BodyName)>,
     /// The newest message, and its head.
     pub(super) newest: Option<(Vec<u8>, Head)>,
 }
 
 impl Draft {
     pub(super) fn new(log_id: LogId, now: u64) -> Self {
-        Draft { log_id, base: Vec::new(), base_since: now, files: Vec::new(), newest: None }
+        Draft { log_id, base: Vec::new(), base_since: now, files: Vec::new(), snapshot: None, newest: None }
+    }
+
+    /// Whether a follower that begins is better off with another snapshot.
+    pub(super) fn lacks_snapshot(&self) -> bool {
+        let behind = self.snapshot.as_ref().map(|(name, _)| self.place().saturating_sub(name.seq));
+        match behind {
+            Some(behind) => behind > SNAPSHOT_BEHIND.max(self.place() / 4),
+            None => self.base.iter().chain(&self.files).map(FileName::bytes).sum::<usize>() > SNAPSHOT_FROM,
+        }
     }
 
     /// The place in the log that the files go to.
@@ -92,6 +107,7 @@ impl Draft {
         Some(HeadObject {
             base: self.list().map(|(name, _)| name),
             base_since: Some(self.base_since),
+            snapshot: self.snapshot.map(|(name, _)| name),
             files: self.files.clone(),
             newest: self.newest.as_ref()?.0.clone(),
         })
@@ -100,7 +116,8 @@ impl Draft {
     /// The names of the files that this publication needs.
     pub(super) fn needs(&self) -> impl Iterator<Item = String> + '_ {
         let base = self.list().map(|(name, _)| name.to_string());
-        self.base.iter().chain(&self.files).map(FileName::to_string).chain(base)
+        let snapshot = self.snapshot.map(|(manifest, body)| [manifest.to_string(), body.to_string()]);
+        self.base.iter().chain(&self.files).map(FileName::to_string).chain(base).chain(snapshot.into_iter().flatten())
     }
 }
 
@@ -141,6 +158,23 @@ mod tests {
         let list = [&long.base[..], &long.files[..]].concat();
         assert!(list.windows(2).all(|pair| pair[0].seq == pair[1].after), "{list:?}");
         assert_eq!((list[0].after, list[3], long.place()), (0, file(3, 6, 10), 80));
+    }
+
+    #[test]
+    fn a_long_log_has_a_snapshot_and_another_one_once_that_is_far_behind() {
+        let snapshot_of =
+            |seq| Some((SnapshotName::of(seq, b""), format!("body-{}", "0f".repeat(32)).parse().expect("a name")));
+        let mut log = draft(vec![file(0, 3_000, 200_000)], vec![file(3_000, 3_500, 50_000)]);
+        assert!(!log.lacks_snapshot(), "it is short");
+        log.files.push(file(3_500, 4_000, 50_000));
+        assert!(log.lacks_snapshot());
+        log.snapshot = snapshot_of(3_500);
+        assert!(!log.lacks_snapshot() && log.needs().any(|name| name.starts_with("body-")));
+        log.files.push(file(4_000, 13_501, 50_000));
+        assert!(log.lacks_snapshot());
+        log.files.push(file(13_501, 1_000_000, 50_000));
+        log.snapshot = snapshot_of(760_000);
+        assert!(!log.lacks_snapshot(), "less than a quarter is behind it");
     }
 
     #[test]

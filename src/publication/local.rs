@@ -9,14 +9,19 @@ use std::{
 
 use bulla::{
     Realm,
-    feed::{Answer, FollowError, Format, Head, Message, MessageSource, Question, SigningKey},
-    keyring::MacKey,
+    feed::{
+        Answer, FollowError, Format, Head, Message, MessageSource, Question, SigningKey, Snapshot, SnapshotBytes,
+        SnapshotHead, VerifyingKey,
+    },
+    keyring::{KeyVersion, KeyringDocument, KeyringId, MacKey, VersionState},
 };
+
+use super::origin::Origin;
 
 use crate::{
     clock,
     deployment::{Deployment, DeploymentError},
-    store::Store,
+    store::{Following, Store},
 };
 
 /// The time between two looks at the log, as for a node.
@@ -40,12 +45,12 @@ impl LocalLog {
     }
 
     /// The keyring's id.
-    pub(crate) fn keyring_id(&self) -> Result<bulla::keyring::KeyringId, DeploymentError> {
+    pub(crate) fn keyring_id(&self) -> Result<KeyringId, DeploymentError> {
         Ok(self.deployment.document_with(&*self.store, &self.mac_key)?.id())
     }
 
     /// The public key of the feed.
-    pub(crate) fn public_key(&self) -> bulla::feed::VerifyingKey {
+    pub(crate) fn public_key(&self) -> VerifyingKey {
         self.key.verifying_key()
     }
 
@@ -62,7 +67,7 @@ impl LocalLog {
             }
             thread::sleep(POLL_INTERVAL);
         };
-        let document = self.deployment.document_with(&*self.store, &self.mac_key).map_err(failed)?;
+        let document = self.document()?;
         let concerns =
             |realm: Realm| part.events.iter().filter(move |event| event.change.concerns(realm)).copied().collect();
         let events = self.realm.map_or_else(|| part.events.clone(), concerns);
@@ -78,11 +83,43 @@ impl LocalLog {
             this_update: now,
             next_update: now + self.deployment.config.feed.valid_for.0.as_secs(),
             keyring_serial: document.serial(),
-            versions: document.versions().iter().map(|record| (record.number, record.state)).collect(),
+            versions: versions(&document),
             live: None,
         };
         Ok(Message::write(&head, &events, &self.key)?)
     }
+
+    fn document(&self) -> Result<KeyringDocument, FollowError> {
+        self.deployment.document_with(&*self.store, &self.mac_key).map_err(failed)
+    }
+}
+
+impl Origin for LocalLog {
+    /// Reads the whole log. One with damaged rows says less than it did, and is not written down.
+    fn snapshot_bytes(
+        &self,
+        (keyring_id, key): (KeyringId, &VerifyingKey),
+    ) -> Result<Option<SnapshotBytes>, FollowError> {
+        let (mut log, now) = (Following::default(), clock::now_seconds());
+        log.read_on(&*self.store, now).map_err(failed)?;
+        let Some(log_id) = log.log_id().filter(|_| log.damaged() == 0) else { return Ok(None) };
+        let document = self.document()?;
+        let head = SnapshotHead {
+            keyring_id,
+            log_id: log_id.parse().map_err(failed)?,
+            realm: self.realm,
+            this_update: now,
+            keyring_serial: document.serial(),
+            versions: versions(&document),
+        };
+        let (manifest, body) = Snapshot::write(&head, &log.log, &self.key)?;
+        let snapshot = Snapshot::read(&manifest, keyring_id, key)?;
+        Ok(Some(SnapshotBytes { snapshot, manifest, body }))
+    }
+}
+
+fn versions(document: &KeyringDocument) -> Vec<(KeyVersion, VersionState)> {
+    document.versions().iter().map(|record| (record.number, record.state)).collect()
 }
 
 impl MessageSource for LocalLog {

@@ -9,6 +9,7 @@ mod folder;
 mod local;
 mod merge;
 mod metrics;
+mod origin;
 mod place;
 mod publisher;
 mod s3;
@@ -17,6 +18,7 @@ mod unused_files;
 pub(crate) use self::{
     local::LocalLog,
     metrics::PublisherMetrics,
+    origin::Origin,
     place::{PlaceError, open},
     publisher::{PublishError, Publisher, Settings, Trusted},
 };

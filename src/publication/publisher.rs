@@ -9,8 +9,8 @@ use std::{
 use bulla::{
     Realm,
     feed::{
-        Answer, FeedError, FollowError, Head, LogId, Message, MessageSource, Question, VerifyingKey,
-        static_feed::{FILES, FileName, HEAD, HeadObject, HeadObjectError, read_base},
+        Answer, FeedError, FollowError, Head, LogId, Message, Question, Snapshot, VerifyingKey,
+        static_feed::{BodyName, FILES, FileName, HEAD, HeadObject, HeadObjectError, SnapshotName, read_base},
     },
     keyring::KeyringId,
 };
@@ -18,6 +18,7 @@ use bulla::{
 use super::{
     PublisherMetrics,
     draft::Draft,
+    origin::Origin,
     place::{Caching, Place, PlaceError, Replaced, Tag},
     unused_files::Unused,
 };
@@ -27,6 +28,9 @@ use crate::clock;
 const CLOCK_DIFFERENCE: u64 = 300;
 /// The shortest time between two head objects: what is revoked meanwhile goes into one file.
 const SHORTEST: Duration = Duration::from_millis(250);
+
+/// The time until a snapshot is asked for again, where there was none.
+const SNAPSHOT_RETRY: Duration = Duration::from_secs(600);
 
 /// Whose messages are published.
 pub(crate) struct Trusted {
@@ -75,7 +79,7 @@ pub(crate) enum PublishError {
 
 /// Publishes one feed in one place.
 pub(crate) struct Publisher {
-    source: Box<dyn MessageSource>,
+    source: Box<dyn Origin>,
     place: Box<dyn Place>,
     trusted: Trusted,
     settings: Settings,
@@ -84,6 +88,8 @@ pub(crate) struct Publisher {
     unused: Unused,
     /// A file is missing that the head object names.
     broken: bool,
+    /// When a snapshot was asked for in vain.
+    no_snapshot: Option<Instant>,
 }
 
 /// What is published now.
@@ -95,18 +101,30 @@ pub(crate) struct Published {
     pub(crate) next_update: u64,
     pub(crate) files: usize,
     pub(crate) bytes: usize,
+    /// The place of the snapshot, if there is one.
+    pub(crate) snapshot: Option<u64>,
 }
 
 impl Publisher {
     pub(crate) fn new(
-        source: Box<dyn MessageSource>,
+        source: Box<dyn Origin>,
         place: Box<dyn Place>,
         trusted: Trusted,
         settings: Settings,
         metrics: PublisherMetrics,
     ) -> Self {
         let unused = Unused::new(settings.keep);
-        Publisher { source, place, trusted, settings, metrics, published: None, unused, broken: false }
+        Publisher {
+            source,
+            place,
+            trusted,
+            settings,
+            metrics,
+            published: None,
+            unused,
+            broken: false,
+            no_snapshot: None,
+        }
     }
 
     /// Where it publishes, for people.
@@ -168,6 +186,18 @@ impl Publisher {
             Some((draft, _)) => self.renew(draft)?,
             None => self.begin()?,
         };
+        if draft.lacks_snapshot() && self.no_snapshot.is_none_or(|at| at.elapsed() > SNAPSHOT_RETRY) {
+            let before = draft.snapshot;
+            draft = match self.with_snapshot(draft.clone()) {
+                Ok(draft) => draft,
+                // Revocations do not wait for it: followers read the log.
+                Err(error) => {
+                    tracing::warn!(%error, "no snapshot could be published");
+                    draft
+                }
+            };
+            self.no_snapshot = (draft.snapshot == before).then(Instant::now);
+        }
         draft.settle();
         self.put(draft, now)
     }
@@ -176,7 +206,7 @@ impl Publisher {
     fn read(&self) -> Result<Option<(Draft, Tag)>, PublishError> {
         let Some((bytes, tag)) = self.place.read(HEAD)? else { return Ok(None) };
         let foreign = |name: &str, error| PublishError::Foreign { place: self.shown(), name: name.to_owned(), error };
-        let HeadObject { base, base_since, files, newest } =
+        let HeadObject { base, base_since, snapshot, files, newest } =
             HeadObject::read(&bytes).map_err(|error| foreign(HEAD, error))?;
         let message = Message::read(&newest, self.trusted.keyring_id, &self.trusted.key)
             .map_err(|error| PublishError::OtherFeed { place: self.shown(), error })?;
@@ -197,7 +227,38 @@ impl Publisher {
                 _ => draft.base_since = 0,
             }
         }
+        draft.snapshot = snapshot.map(|name| self.body_of(name)).transpose()?.flatten();
         Ok(Some((draft, tag)))
+    }
+
+    /// A snapshot that is in place, and its body; none where the manifest is gone, so that another one is made.
+    fn body_of(&self, name: SnapshotName) -> Result<Option<(SnapshotName, BodyName)>, PublishError> {
+        let manifest = self.place.read(&format!("{FILES}/{name}"))?.filter(|(bytes, _)| name.names(bytes));
+        let read = manifest.map(|(bytes, _)| Snapshot::read(&bytes, self.trusted.keyring_id, &self.trusted.key));
+        Ok(read.and_then(Result::ok).map(|snapshot| (name, BodyName::of(&snapshot))))
+    }
+
+    /// The same with a snapshot of about its place, if the source has one.
+    fn with_snapshot(&self, mut draft: Draft) -> Result<Draft, PublishError> {
+        let by = (self.trusted.keyring_id, &self.trusted.key);
+        let Some(made) = self.source.snapshot_bytes(by)? else { return Ok(draft) };
+        let (head, seq) = (made.snapshot.head(), made.snapshot.seq());
+        if (head.log_id, head.realm) != (draft.log_id, self.trusted.realm) {
+            return Ok(draft);
+        }
+        if seq > draft.place() {
+            // The log has gone on meanwhile. From its snapshot a follower has to find its way.
+            draft = self.read_on(draft, Duration::ZERO)?;
+        }
+        if seq > draft.place() {
+            return Ok(draft);
+        }
+        let (name, body) = (SnapshotName::of(seq, &made.manifest), BodyName::of(&made.snapshot));
+        self.place.create(&format!("{FILES}/{body}"), &made.body)?;
+        self.place.create(&format!("{FILES}/{name}"), &made.manifest)?;
+        self.metrics.wrote(made.body.len() + made.manifest.len());
+        draft.snapshot = Some((name, body));
+        Ok(draft)
     }
 
     /// Everything from the beginning of the log.
@@ -301,9 +362,10 @@ impl Publisher {
                 let files = draft.base.iter().chain(&draft.files);
                 let (files, bytes) = files.fold((0, 0), |(files, bytes), file| (files + 1, bytes + file.bytes()));
                 let Head { log_id, seq, this_update, next_update, .. } = head;
+                let snapshot = draft.snapshot.map(|(name, _)| name.seq);
                 self.published = Some((draft, tag));
                 self.broken = false;
-                Ok(Published { log_id, seq, this_update, next_update, files, bytes })
+                Ok(Published { log_id, seq, this_update, next_update, files, bytes, snapshot })
             }
             Replaced::Changed => {
                 self.published = None;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use bulla::feed::static_feed::{BaseName, FILES, FileName};
+use bulla::feed::static_feed::{BaseName, BodyName, FILES, FileName, SnapshotName};
 
 use super::{
     draft::Draft,
@@ -66,5 +66,8 @@ impl Unused {
 
 /// Other files in the folder are somebody else's.
 fn is_ours(name: &str) -> bool {
-    name.parse::<FileName>().is_ok() || name.parse::<BaseName>().is_ok()
+    name.parse::<FileName>().is_ok()
+        || name.parse::<BaseName>().is_ok()
+        || name.parse::<SnapshotName>().is_ok()
+        || name.parse::<BodyName>().is_ok()
 }

@@ -1,5 +1,7 @@
 //! `bulla feed publish` into a folder, and followers that read it from the disk or through a cache that knows nothing of it.
 
+mod snapshots;
+
 use std::{
     fs,
     path::{Path, PathBuf},

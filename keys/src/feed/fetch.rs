@@ -9,8 +9,8 @@ use ureq::{
 };
 
 use super::{
-    Answer, FeedError, FollowError, FollowerError, Format, LoadedSnapshot, LogId, Message, MessageSource, Snapshot,
-    SnapshotLoad, VerifyingKey,
+    Answer, FollowError, FollowerError, Format, LoadedSnapshot, LogId, Message, MessageSource, Snapshot, SnapshotLoad,
+    VerifyingKey, snapshot,
 };
 use crate::{agent, api_key::ApiKey, interrupt::Interrupt, keyring_id::KeyringId, realm::Realm, source::endpoint};
 
@@ -24,8 +24,7 @@ const MAX_VERDICT: u64 = 64 << 10;
 const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time for what a snapshot has; then it goes on in another answer.
 const LONGEST_DOWNLOAD: Duration = Duration::from_secs(600);
-/// A snapshot is abandoned after this many failures in a row, without a chunk between them; and the pause after each.
-const RETRIES: u32 = 3;
+/// The pause before what was cut off goes on.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// What to ask for.
@@ -184,23 +183,52 @@ impl HttpSource {
         }
     }
 
-    /// Loads chunks from where it stands, to the last.
-    fn chunks(&self, url: &str, load: &mut SnapshotLoad) -> Result<(), FollowError> {
-        let Some(next) = load.next_range() else { return Ok(()) };
-        let mut response = self.get(url, &[("Range", &format!("bytes={}-", next.start))], LONGEST_DOWNLOAD)?;
+    /// The newest snapshot as it came, to be handed on, and checked by the keyring's id and its feed's public key.
+    pub fn snapshot_bytes(&self, by: (KeyringId, &VerifyingKey)) -> Result<SnapshotBytes, FollowError> {
+        let mut body = Vec::new();
+        let (loaded, manifest) = self.download(by, |chunk| body.extend_from_slice(chunk))?;
+        Ok(SnapshotBytes { snapshot: loaded.snapshot, manifest, body })
+    }
+
+    fn download(
+        &self,
+        (keyring_id, key): (KeyringId, &VerifyingKey),
+        checked: impl FnMut(&[u8]),
+    ) -> Result<(LoadedSnapshot, Vec<u8>), FollowError> {
+        let manifest = read_whole(self.get(&self.url("/snapshot", ""), &[], EXTRA_TIME)?)?;
+        let mut load = SnapshotLoad::new(Snapshot::read(&manifest, keyring_id, key)?);
+        let url = self.url(&format!("/snapshots/{}", load.snapshot().name()), "");
+        snapshot::download(&BodyAt { source: self, url }, &mut load, checked)?;
+        Ok((load.finish()?, manifest))
+    }
+}
+
+/// A snapshot in bytes that were checked.
+#[derive(Clone, Debug)]
+pub struct SnapshotBytes {
+    /// What its manifest says.
+    pub snapshot: Snapshot,
+    /// The manifest.
+    pub manifest: Vec<u8>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// The body of a snapshot at a node.
+struct BodyAt<'s> {
+    source: &'s HttpSource,
+    url: String,
+}
+
+impl snapshot::Body for BodyAt<'_> {
+    fn begin_at(&self, byte: usize) -> Result<(Box<dyn Read + '_>, bool), FollowError> {
+        let response = self.source.get(&self.url, &[("Range", &format!("bytes={byte}-"))], LONGEST_DOWNLOAD)?;
         let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
-        let mut body = response.body_mut().as_reader();
-        if !is_part {
-            // A server that knows no ranges sends everything.
-            std::io::copy(&mut (&mut body).take(next.start as u64), &mut std::io::sink()).map_err(unreachable)?;
-        }
-        let mut chunk = Vec::new();
-        while let Some(range) = load.next_range() {
-            chunk.resize(range.len(), 0);
-            body.read_exact(&mut chunk).map_err(unreachable)?;
-            load.chunk(&chunk)?;
-        }
-        Ok(())
+        Ok((Box::new(response.into_body().into_reader()), is_part))
+    }
+
+    fn pause(&self) -> Result<(), FollowError> {
+        self.source.interrupt.pause(PAUSE).map_err(unreachable)
     }
 }
 
@@ -219,24 +247,8 @@ impl MessageSource for HttpSource {
         read_whole(self.get(&self.url("", &query), &[("Accept", accept)], limit)?).map(Answer::Next)
     }
 
-    /// A download that is cut off goes on at the chunk that was not whole.
-    fn snapshot(&self, (keyring_id, key): (KeyringId, &VerifyingKey)) -> Result<LoadedSnapshot, FollowError> {
-        let manifest = read_whole(self.get(&self.url("/snapshot", ""), &[], EXTRA_TIME)?)?;
-        let mut load = SnapshotLoad::new(Snapshot::read(&manifest, keyring_id, key)?);
-        let url = self.url(&format!("/snapshots/{}", load.snapshot().name()), "");
-        let mut failures = 0;
-        while let Some(next) = load.next_range() {
-            let Err(error) = self.chunks(&url, &mut load) else { continue };
-            let went_on = load.next_range().is_some_and(|range| range.start > next.start);
-            failures = if went_on { 1 } else { failures + 1 };
-            // A snapshot that the server made wrong is so the next time, and one that is gone stays so.
-            let for_good = matches!(error, FollowError::Refused(FeedError::Group { .. }) | FollowError::Status(404));
-            if for_good || failures > RETRIES {
-                return Err(error);
-            }
-            self.interrupt.pause(PAUSE).map_err(unreachable)?;
-        }
-        Ok(load.finish()?)
+    fn snapshot(&self, by: (KeyringId, &VerifyingKey)) -> Result<LoadedSnapshot, FollowError> {
+        self.download(by, |_| {}).map(|(loaded, _)| loaded)
     }
 
     fn stop(&self) {

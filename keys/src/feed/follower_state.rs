@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Answer, FeedError, FeedState, FollowError, FollowStatus, Format, LoadedSnapshot, VerifyingKey, WhenStale, backoff,
+    Answer, FeedError, FeedState, FollowError, FollowStatus, LoadedSnapshot, VerifyingKey, WhenStale, backoff,
     fetch::Question,
 };
 use crate::{
@@ -258,7 +258,7 @@ impl FollowerState {
         let (applied, newest) = answer.apply(&mut self.feed, (self.keyring_id, &self.key), at.now)?;
         let head = newest.head();
         self.loaded = false;
-        self.wants_snapshot = head.format >= Format::V2 && head.after == 0 && head.seq < head.head;
+        self.wants_snapshot = before == 0 && answer.leaves_much(head, self.feed.seq());
         self.valid_for = head.next_update - head.this_update;
         if applied.complete {
             self.current = Some((self.feed.this_update(), Some(at.ran)));

@@ -73,7 +73,7 @@ pub(crate) use self::failover::Failover;
 pub use self::kept::{KeptState, StateFolder, StateFolderError, StateWriter};
 pub use self::{
     error::FeedError,
-    fetch::{HttpSource, Question},
+    fetch::{HttpSource, Question, SnapshotBytes},
     follow_error::{FollowError, FollowerError},
     follower::{Follower, WhenStale},
     format::{FORMATS, Format},

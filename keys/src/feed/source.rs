@@ -1,6 +1,8 @@
 //! Where messages come from.
 
-use super::{Applied, FeedError, FeedState, FollowError, LoadedSnapshot, Message, VerifyingKey, fetch::Question};
+use super::{
+    Applied, FeedError, FeedState, FollowError, Format, Head, LoadedSnapshot, Message, VerifyingKey, fetch::Question,
+};
 use crate::keyring_id::KeyringId;
 
 /// A source of messages: a node, a relay, or files that anyone can serve. It looks into none of them and need not be trusted: who
@@ -40,6 +42,15 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether a follower that had nothing before this answer, and is at `seq` by it, is better off with a snapshot: there is more than
+    /// one message. `newest` is the newest message in it.
+    pub fn leaves_much(&self, newest: &Head, seq: u64) -> bool {
+        match self {
+            Answer::Next(_) => newest.format >= Format::V2 && newest.after == 0 && newest.seq < newest.head,
+            Answer::Part { .. } => seq < newest.after,
+        }
+    }
+
     /// Checks what came by the keyring's id and its feed's public key, and applies it to `state` at `now`, in Unix seconds. With the
     /// newest message that was in it.
     pub fn apply(

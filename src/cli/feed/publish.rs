@@ -2,11 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use bulla::{
-    Realm,
-    feed::{MessageSource, VerifyingKey},
-    keyring::KeyringId,
-};
+use bulla::{Realm, feed::VerifyingKey, keyring::KeyringId};
 use clap::Args;
 use serde_json::json;
 use tokio::{runtime::Builder, sync::watch};
@@ -15,7 +11,7 @@ use crate::{
     cli::{ConfigArgument, Outcome, client::ServerArgument, failure::Failure, output},
     clock,
     config::{Listen, LogConfig, ServerConfig, Span, parse_span},
-    publication::{self, LocalLog, Publisher, PublisherMetrics, Settings, Trusted},
+    publication::{self, LocalLog, Origin, Publisher, PublisherMetrics, Settings, Trusted},
     server,
     telemetry::log,
 };
@@ -109,6 +105,7 @@ impl Publish {
             "next_update": clock::timestamp(published.next_update),
             "files": published.files,
             "bytes": published.bytes,
+            "snapshot": published.snapshot,
         });
         if self.json {
             output::json(&shown)?
@@ -119,7 +116,7 @@ impl Publish {
     }
 
     /// Where messages come from, and whose they are.
-    fn source(&self, config: &ConfigArgument) -> Result<(Box<dyn MessageSource>, Trusted, LogConfig), Failure> {
+    fn source(&self, config: &ConfigArgument) -> Result<(Box<dyn Origin>, Trusted, LogConfig), Failure> {
         if let Some(source) = self.server.feed(self.realm)? {
             let (Some(keyring_id), Some(key)) = (self.keyring_id, self.public_key) else {
                 let what = "--server needs --keyring-id and --public-key, so that nothing else is published: \

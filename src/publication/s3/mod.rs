@@ -24,7 +24,9 @@ use crate::{clock, tls};
 
 /// The longest time until an answer is complete.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// No answer is longer: objects are smaller, and lists come in pages.
+/// Bytes that go to the bucket in each second of what a long object takes beside that: a snapshot may have 100 MB.
+const SLOWEST: u64 = 256 << 10;
+/// No answer is longer: what is read again is smaller, and lists come in pages.
 const MAX_ANSWER: u64 = 16 << 20;
 /// What AWS leaves as it is in a query.
 const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -85,8 +87,11 @@ impl Bucket {
             request = request.header(name, value);
         }
         let unreachable = |error: &dyn fmt::Display| fail(&format_args!("it cannot be reached: {error}"));
+        let limit = TIME_LIMIT + Duration::from_secs(body.len() as u64 / SLOWEST);
         let sent = match method {
-            "PUT" => request.body(body).map_err(|error| fail(&error)).map(|request| self.agent.run(request))?,
+            "PUT" => request.body(body).map_err(|error| fail(&error)).map(|request| {
+                self.agent.run(self.agent.configure_request(request).timeout_global(Some(limit)).build())
+            })?,
             _ => request.body(()).map_err(|error| fail(&error)).map(|request| self.agent.run(request))?,
         };
         let mut response = sent.map_err(|error| unreachable(&error))?;

@@ -10,7 +10,7 @@ mod oauth;
 mod rabbitmq;
 mod realms;
 mod self_revoke;
-mod snapshot;
+pub(super) mod snapshot;
 mod verify;
 
 use std::sync::Arc;

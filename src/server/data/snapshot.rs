@@ -22,6 +22,7 @@ use crate::{
         blocking,
         extract::{PathParam, Query},
         problem::Problem,
+        snapshots::Written,
     },
 };
 
@@ -51,9 +52,13 @@ pub(super) async fn snapshot_manifest(
         let app = Arc::clone(&app);
         async move { blocking::run(move || app.feed.as_ref().ok_or_else(Problem::no_feed)?.write_snapshot(realm)).await? }
     };
-    let written = feed.snapshots.newest(realm, (&log_id, end), write).await?;
+    feed.snapshots.newest(realm, (&log_id, end), write).await.map(|written| manifest_of(&written))
+}
+
+/// The manifest, as it is sent.
+pub(in crate::server) fn manifest_of(written: &Written) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
-    Ok((headers, written.manifest.clone()).into_response())
+    (headers, written.manifest.clone()).into_response()
 }
 
 /// Reads the body of a snapshot.
@@ -81,7 +86,12 @@ pub(super) async fn snapshot_body(
     let realm = granted(&app, &caller, query.realm).await?;
     let feed = app.feed.as_ref().ok_or_else(Problem::no_feed)?;
     let written = feed.snapshots.named(realm, &name).ok_or_else(Problem::no_snapshot)?;
-    let tag = format!("\"{name}\"");
+    Ok(body_of(&written, &headers))
+}
+
+/// The body, or the part of it that was asked for.
+pub(in crate::server) fn body_of(written: &Written, headers: &HeaderMap) -> Response {
+    let tag = format!("\"{}\"", written.name);
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|condition| condition == tag));
     let (body, whole) = (&written.body, written.body.len());
@@ -99,7 +109,7 @@ pub(super) async fn snapshot_body(
         (header::ACCEPT_RANGES, "bytes"),
         (header::ETAG, &tag),
     ];
-    Ok((status, headers, range.map(|range| [(header::CONTENT_RANGE, range)]), part).into_response())
+    (status, headers, range.map(|range| [(header::CONTENT_RANGE, range)]), part).into_response()
 }
 
 /// What a header `Range` asks for.

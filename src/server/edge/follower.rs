@@ -8,8 +8,7 @@ use std::{
 
 use bulla::{
     feed::{
-        Answer, FeedError, FeedState, FollowError, Format, LoadedSnapshot, LogId, Question, Reporter, StateWriter,
-        VerifyingKey,
+        Answer, FeedError, FeedState, FollowError, LoadedSnapshot, LogId, Question, Reporter, StateWriter, VerifyingKey,
     },
     keyring::{ExportedKeyring, Exports, KeyringId},
     revocation::{Revocations, SweepClock},
@@ -174,7 +173,7 @@ impl Follower {
         let head = message.head();
         state.valid_for = head.next_update - head.this_update;
         state.loaded = false;
-        if head.format >= Format::V2 && head.after == 0 && head.seq < head.head {
+        if before.0 == 0 && answer.leaves_much(head, state.feed.seq()) {
             state.wants_snapshot = Some(source);
         }
         if applied.complete {

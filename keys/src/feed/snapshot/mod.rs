@@ -1,12 +1,14 @@
 //! Snapshots: what a follower knows at one place of the log, in few bytes. A signed manifest has the hash of each chunk of the
 //! body, so that a chunk is checked by itself and a download goes on where it was cut off.
 
+mod download;
 mod group;
 mod load;
 mod manifest;
 
 use sha2::{Digest, Sha256};
 
+pub(in crate::feed) use self::download::{Body, download};
 pub use self::{
     load::{LoadedSnapshot, SnapshotLoad},
     manifest::SnapshotHead,
@@ -109,9 +111,13 @@ impl Snapshot {
 
     /// The name of the body: 64 hexadecimal digits.
     pub fn name(&self) -> String {
+        hex::encode(self.name_bytes())
+    }
+
+    pub(super) fn name_bytes(&self) -> [u8; 32] {
         let mut all = Sha256::new();
         self.chunks.iter().for_each(|chunk| all.update(chunk.sha256));
-        hex::encode(all.finalize())
+        all.finalize().into()
     }
 }
 

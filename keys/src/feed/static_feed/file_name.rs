@@ -5,12 +5,14 @@ use std::{fmt, str::FromStr};
 
 use sha2::{Digest, Sha256};
 
-use crate::feed::Message;
+use crate::feed::{Message, Snapshot};
 
 /// Bytes of the hash in a name: the first half of SHA-256.
 const HASH: usize = 16;
 
 const BASE: &str = "base-";
+const SNAPSHOT: &str = "snapshot-";
+const BODY: &str = "body-";
 
 /// The name of a file with one message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +31,18 @@ pub struct BaseName {
     pub seq: u64,
     contents: Contents,
 }
+
+/// The name of a file with the manifest of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SnapshotName {
+    /// The place in the log that the snapshot is of.
+    pub seq: u64,
+    contents: Contents,
+}
+
+/// The name of a file with the body of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BodyName([u8; 32]);
 
 /// Length and hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -81,6 +95,30 @@ impl BaseName {
     }
 }
 
+impl SnapshotName {
+    /// The name of the file with these bytes, the manifest of a snapshot of this place.
+    pub fn of(seq: u64, bytes: &[u8]) -> Self {
+        SnapshotName { seq, contents: Contents::of(bytes) }
+    }
+
+    /// The length of the file.
+    pub fn bytes(&self) -> usize {
+        self.contents.bytes
+    }
+
+    /// Whether the file has these bytes.
+    pub fn names(&self, bytes: &[u8]) -> bool {
+        self.contents == Contents::of(bytes)
+    }
+}
+
+impl BodyName {
+    /// The name of the file with the body of this snapshot.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        BodyName(snapshot.name_bytes())
+    }
+}
+
 impl Contents {
     fn of(bytes: &[u8]) -> Self {
         let mut hash = [0; HASH];
@@ -113,6 +151,18 @@ impl fmt::Display for BaseName {
     }
 }
 
+impl fmt::Display for SnapshotName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{SNAPSHOT}{}-{}", self.seq, self.contents)
+    }
+}
+
+impl fmt::Display for BodyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{BODY}{}", hex::encode(self.0))
+    }
+}
+
 impl FromStr for FileName {
     type Err = FileNameError;
 
@@ -132,12 +182,35 @@ impl FromStr for BaseName {
     type Err = FileNameError;
 
     fn from_str(text: &str) -> Result<Self, FileNameError> {
-        let mut parts = text.strip_prefix(BASE).unwrap_or_default().split('-');
-        let mut next = || parts.next().unwrap_or_default();
-        let (seq, bytes, hash) = (next(), next(), next());
-        let read = seq.parse().ok().zip(Contents::parse(bytes, hash)).map(|(seq, contents)| BaseName { seq, contents });
+        let read = place_and_contents(BASE, text).map(|(seq, contents)| BaseName { seq, contents });
         read.filter(|name| name.to_string() == text).ok_or_else(|| FileNameError(text.to_owned()))
     }
+}
+
+impl FromStr for SnapshotName {
+    type Err = FileNameError;
+
+    fn from_str(text: &str) -> Result<Self, FileNameError> {
+        let read = place_and_contents(SNAPSHOT, text).map(|(seq, contents)| SnapshotName { seq, contents });
+        read.filter(|name| name.to_string() == text).ok_or_else(|| FileNameError(text.to_owned()))
+    }
+}
+
+impl FromStr for BodyName {
+    type Err = FileNameError;
+
+    fn from_str(text: &str) -> Result<Self, FileNameError> {
+        let mut name = BodyName([0; 32]);
+        let read = hex::decode_to_slice(text.strip_prefix(BODY).unwrap_or_default(), &mut name.0);
+        read.ok().filter(|()| name.to_string() == text).map(|()| name).ok_or_else(|| FileNameError(text.to_owned()))
+    }
+}
+
+fn place_and_contents(kind: &str, text: &str) -> Option<(u64, Contents)> {
+    let mut parts = text.strip_prefix(kind)?.split('-');
+    let mut next = || parts.next().unwrap_or_default();
+    let (seq, bytes, hash) = (next(), next(), next());
+    seq.parse().ok().zip(Contents::parse(bytes, hash))
 }
 
 #[cfg(test)]
@@ -155,6 +228,11 @@ mod tests {
         assert_eq!(base.to_string(), "base-9-0-e3b0c44298fc1c149afbf4c8996fb924");
         assert_eq!(base.to_string().parse(), Ok(base));
         assert!(base.names(b"") && !base.names(b"\n"));
+        let manifest = SnapshotName::of(9, b"");
+        assert_eq!(manifest.to_string(), "snapshot-9-0-e3b0c44298fc1c149afbf4c8996fb924");
+        assert_eq!(manifest.to_string().parse(), Ok(manifest));
+        let body = format!("body-{}", "0f".repeat(32));
+        assert_eq!(body.parse::<BodyName>().map(|name| name.to_string()), Ok(body));
     }
 
     #[test]
@@ -178,6 +256,9 @@ mod tests {
         }
         for wrong in ["base", "base-", "base-1-0", &format!("1-2-0-{hash}"), &format!("base-1-0-{hash}/..")] {
             assert!(wrong.parse::<BaseName>().is_err(), "{wrong}");
+        }
+        for wrong in ["", "body-", "body-0f", &format!("body-{}", "0F".repeat(32)), &format!("base-1-0-{hash}")] {
+            assert!(wrong.parse::<BodyName>().is_err() && wrong.parse::<SnapshotName>().is_err(), "{wrong}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, fs,
-    io::{self, Read},
+    io::{self, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     sync::OnceLock,
     time::Duration,
@@ -23,6 +23,8 @@ use crate::{
 
 /// The longest time until an answer is complete.
 const TIME_LIMIT: Duration = Duration::from_secs(120);
+/// The longest time for what a snapshot has; then it goes on in another answer.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(600);
 
 /// Where the files are.
 pub(super) struct Files {
@@ -96,15 +98,38 @@ impl Files {
                 Ok(bytes) => Ok(Some((bytes, None))),
                 Err(error) => Err(unusable(name, error)),
             },
-            Place::Server { agent, roots } => self.fetch(
-                agent.get_or_init(|| {
-                    agent::build(agent::new(&self.folder, roots.clone(), None).build(), &self.interrupt)
-                }),
-                name,
-                known,
-                most,
-            ),
+            Place::Server { agent, roots } => self.fetch(self.agent(agent, roots), name, known, most),
         }
+    }
+
+    /// A long object from this byte on, or all of it, and whether it is that part.
+    pub(super) fn open(&self, name: &str, byte: usize) -> Result<(Box<dyn Read>, bool), FollowError> {
+        match &self.place {
+            Place::Here(folder) => {
+                let opened = fs::File::open(folder.join(name)).and_then(|mut file| {
+                    file.seek(SeekFrom::Start(byte as u64))?;
+                    Ok(file)
+                });
+                opened.map(|file| (Box::new(file) as Box<dyn Read>, true)).map_err(|error| unusable(name, error))
+            }
+            Place::Server { agent, roots } => {
+                let request = self.agent(agent, roots).get(format!("{}{name}", self.folder));
+                let request = request.header(header::RANGE, format!("bytes={byte}-"));
+                let asked = request.config().timeout_global(Some(LONGEST_DOWNLOAD)).build().call();
+                let response = asked.map_err(|error| FollowError::Unreachable(error.to_string().into()))?;
+                let is_part = match response.status() {
+                    StatusCode::OK => false,
+                    StatusCode::PARTIAL_CONTENT => true,
+                    status => return Err(unusable(name, format_args!("the answer is {status}"))),
+                };
+                Ok((Box::new(response.into_body().into_reader()), is_part))
+            }
+        }
+    }
+
+    fn agent<'a>(&self, agent: &'a OnceLock<Agent>, roots: &Option<Vec<Certificate<'static>>>) -> &'a Agent {
+        let new = || agent::build(agent::new(&self.folder, roots.clone(), None).build(), &self.interrupt);
+        agent.get_or_init(new)
     }
 
     fn fetch(

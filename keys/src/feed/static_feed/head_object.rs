@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BaseName, FileName, FileNameError};
+use super::{BaseName, FileName, FileNameError, SnapshotName};
 
 const FORMAT: &str = "feed-static/1";
 
@@ -14,6 +14,8 @@ pub struct HeadObject {
     pub base: Option<BaseName>,
     /// When the publisher began these files, in Unix seconds; for publishers alone.
     pub base_since: Option<u64>,
+    /// The manifest of a snapshot, for followers that have nothing yet.
+    pub snapshot: Option<SnapshotName>,
     /// Files with one message each, in their order, each going on from the place that the one before goes to. The last goes to
     /// the place of the newest message.
     pub files: Vec<FileName>,
@@ -47,6 +49,8 @@ struct Line {
     base: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base_since: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    snapshot: Option<String>,
     #[serde(default)]
     files: Vec<String>,
 }
@@ -63,16 +67,18 @@ impl HeadObject {
             return Err(HeadObjectError::Format(line.bulla));
         }
         let base = line.base.map(|name| name.parse()).transpose()?;
+        let snapshot = line.snapshot.map(|name| name.parse()).transpose()?;
         let files = line.files.iter().map(|name| name.parse()).collect::<Result<Vec<FileName>, _>>()?;
         gapless(&files)?;
-        Ok(HeadObject { base, base_since: line.base_since, files, newest: bytes[end + 1..].to_vec() })
+        Ok(HeadObject { base, base_since: line.base_since, snapshot, files, newest: bytes[end + 1..].to_vec() })
     }
 
     /// The bytes of the object.
     pub fn write(&self) -> Vec<u8> {
         let base = self.base.map(|name| name.to_string());
+        let snapshot = self.snapshot.map(|name| name.to_string());
         let files = self.files.iter().map(FileName::to_string).collect();
-        let line = Line { bulla: FORMAT.to_owned(), base, base_since: self.base_since, files };
+        let line = Line { bulla: FORMAT.to_owned(), base, base_since: self.base_since, snapshot, files };
         // Texts and lists of them always become JSON.
         let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
         bytes.push(b'\n');
@@ -116,8 +122,9 @@ mod tests {
     fn what_is_written_is_read() {
         let base = BaseName::of(9, b"");
         for (base, files) in [(Some(base), vec![file(4, 9), file(9, 12)]), (None, vec![file(0, 1)]), (None, vec![])] {
-            let head =
-                HeadObject { base, base_since: base.map(|_| 7), files, newest: b"{\"bulla\":\"feed/1\"}\n\n".to_vec() };
+            let (base_since, snapshot) = (base.map(|_| 7), base.map(|_| SnapshotName::of(8, b"")));
+            let newest = b"{\"bulla\":\"feed/1\"}\n\n".to_vec();
+            let head = HeadObject { base, base_since, snapshot, files, newest };
             assert_eq!(HeadObject::read(&head.write()), Ok(head));
         }
         let files = [file(0, 4), file(4, 9)];
@@ -140,7 +147,8 @@ mod tests {
         assert_eq!(read("{\"bulla\":\"feed-static/2\"}\n"), Err(HeadObjectError::Format("feed-static/2".to_owned())));
         let name = read("{\"bulla\":\"feed-static/1\",\"files\":[\"../head\"]}\n");
         assert!(matches!(name, Err(HeadObjectError::Name(_))), "{name:?}");
-        let gap = HeadObject { base: None, base_since: None, files: vec![file(0, 4), file(5, 6)], newest: vec![] };
+        let files = vec![file(0, 4), file(5, 6)];
+        let gap = HeadObject { base: None, base_since: None, snapshot: None, files, newest: vec![] };
         assert_eq!(HeadObject::read(&gap.write()), Err(HeadObjectError::Gap(4)));
         assert_eq!(read_base(&write_base(&[file(1, 2)])), Err(HeadObjectError::Gap(0)));
         assert_eq!(read_base(&[0xff]), Err(HeadObjectError::NotOne));

@@ -10,7 +10,7 @@ mod head_object;
 mod source;
 
 pub use self::{
-    file_name::{BaseName, FileName, FileNameError},
+    file_name::{BaseName, BodyName, FileName, FileNameError, SnapshotName},
     head_object::{HeadObject, HeadObjectError, read_base, write_base},
     source::PublishedSource,
 };

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    io::Read,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,22 +11,26 @@ use rand::{TryRng, rngs::SysRng};
 use ureq::http::HeaderValue;
 
 use super::{
-    BaseName, FILES, FileName, HEAD, HeadObject,
+    BaseName, BodyName, FILES, FileName, HEAD, HeadObject,
     files::{Files, unusable},
     read_base,
 };
 use crate::{
     feed::{
-        Answer, FeedState, FollowError, FollowerError, FollowerHandle, Message, MessageSource, Question, VerifyingKey,
-        WhenStale,
+        Answer, FeedState, FollowError, FollowerError, FollowerHandle, LoadedSnapshot, Message, MessageSource,
+        Question, Snapshot, SnapshotLoad, VerifyingKey, WhenStale,
         follower_state::{FollowerState, Moment},
-        handle,
+        handle, snapshot,
     },
     keyring_id::KeyringId,
     realm::Realm,
     shared::SharedVerifier,
 };
 
+/// What a source answers that has no snapshot.
+const NONE: u16 = 404;
+/// The pause before a body that was cut off goes on.
+const PAUSE: Duration = Duration::from_millis(500);
 /// The time between two looks at the head object, more or less.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -135,6 +140,20 @@ impl PublishedSource {
         file.map_or(Err(error.clone()), |file| self.file(&file)).map(answer)
     }
 
+    /// The snapshot that the head object names, loaded.
+    fn load(&self, by: (KeyringId, &VerifyingKey)) -> Result<LoadedSnapshot, FollowError> {
+        let named = {
+            let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.newest.as_ref().and_then(|newest| newest.object.snapshot)
+        };
+        let name = named.ok_or(FollowError::Status(NONE))?;
+        let manifest = self.whole(&name.to_string(), name.bytes(), |bytes| name.names(bytes))?;
+        let mut load = SnapshotLoad::new(Snapshot::read(&manifest, by.0, by.1)?);
+        let body = BodyAt { files: &self.files, name: format!("{FILES}/{}", BodyName::of(load.snapshot())) };
+        snapshot::download(&body, &mut load, |_| {})?;
+        Ok(load.finish()?)
+    }
+
     fn base(&self, base: BaseName) -> Result<Vec<FileName>, FollowError> {
         let bytes = self.whole(&base.to_string(), base.bytes(), |bytes| base.names(bytes))?;
         read_base(&bytes).map_err(|error| unusable(&base.to_string(), error))
@@ -180,8 +199,29 @@ impl MessageSource for PublishedSource {
         }
     }
 
+    fn snapshot(&self, by: (KeyringId, &VerifyingKey)) -> Result<LoadedSnapshot, FollowError> {
+        self.load(by)
+    }
+
     fn stop(&self) {
         self.files.stop();
+    }
+}
+
+/// The body of a snapshot.
+struct BodyAt<'f> {
+    files: &'f Files,
+    name: String,
+}
+
+impl snapshot::Body for BodyAt<'_> {
+    fn begin_at(&self, byte: usize) -> Result<(Box<dyn Read + '_>, bool), FollowError> {
+        let (reader, is_part) = self.files.open(&self.name, byte)?;
+        Ok((reader, is_part))
+    }
+
+    fn pause(&self) -> Result<(), FollowError> {
+        self.files.pause(PAUSE)
     }
 }
 

@@ -5,14 +5,17 @@ use std::{fs, time::Duration};
 use tempfile::TempDir;
 use zeroize::Zeroizing;
 
-use super::{BaseName, FileName, HeadObject, PublishedSource, write_base};
+use super::{BaseName, BodyName, FileName, HeadObject, PublishedSource, SnapshotName, write_base};
 use crate::{
     api_key::ApiKeyId,
-    feed::{Answer, FeedState, FollowError, Format, Head, LogId, Message, MessageSource, Question, SigningKey},
+    feed::{
+        Answer, FeedState, FollowError, Format, Head, LogId, Message, MessageSource, Question, SigningKey, Snapshot,
+        SnapshotHead,
+    },
     key_version::KeyVersion,
     keyring::VersionState,
     keyring_id::KeyringId,
-    revocation::{Change, RevocationEvent},
+    revocation::{Change, RevocationEvent, RevocationLog},
 };
 
 const T: u64 = 1_800_000_000;
@@ -78,7 +81,7 @@ impl Published {
     }
 
     fn head(&self, base: Option<BaseName>, files: &[FileName], newest: Vec<u8>) {
-        let head = HeadObject { base, base_since: None, files: files.to_vec(), newest };
+        let head = HeadObject { base, base_since: None, snapshot: None, files: files.to_vec(), newest };
         fs::write(self.folder.path().join("head"), head.write()).expect("written");
     }
 
@@ -125,6 +128,59 @@ fn a_follower_reads_each_file_once_and_then_the_newest_message() {
     published.head(Some(base), &[third], message(1, 10, 10, T + 8, &[]));
     assert_eq!(published.catch_up(T + 8), 1);
     assert!(published.suspended());
+}
+
+#[test]
+fn a_follower_that_begins_loads_the_snapshot_and_goes_on_behind_it() {
+    let mut published = Published::new();
+    let first = published.file(0, 5, &message(1, 0, 5, T - 9_000, &[(4, suspend())]));
+    let second = published.file(5, 9, &message(1, 5, 9, T - 100, &[(9, suspend())]));
+    let third = published.file(9, 10, &message(1, 9, 10, T - 50, &[]));
+    let mut log = RevocationLog::default();
+    log.advance(&[RevocationEvent::at_once(9, suspend())], 9, 9, T).expect("in order");
+    let head = SnapshotHead {
+        keyring_id: keyring_id(),
+        log_id: LogId::from_bytes([1; 16]),
+        realm: None,
+        this_update: T - 100,
+        keyring_serial: 3,
+        versions: vec![(KeyVersion::FIRST, VersionState::Active)],
+    };
+    let (manifest, body) = Snapshot::write(&head, &log, &key()).expect("written down");
+    let by = (keyring_id(), key().verifying_key());
+    let name = BodyName::of(&Snapshot::read(&manifest, by.0, &by.1).expect("a manifest"));
+    let files = published.folder.path().join("files");
+    let snapshot = SnapshotName::of(9, &manifest);
+    let publish = |published: &Published, files: &[FileName], snapshot| {
+        let newest = message(1, 10, 10, T, &[]);
+        let head = HeadObject { base: None, base_since: None, snapshot, files: files.to_vec(), newest };
+        fs::write(published.folder.path().join("head"), head.write()).expect("written");
+    };
+    publish(&published, &[first, second, third], Some(snapshot));
+    let question = Question { after: 0, log_id: None, wait: 0 };
+    let answer = published.source.ask(&question).expect("the first file");
+    let (_, newest) = answer.apply(&mut published.state, (by.0, &by.1), T).expect("it fits");
+    assert!(answer.leaves_much(newest.head(), published.state.seq()), "there is more than this file");
+    // What is not whole is not loaded, and the log is read on.
+    for (wrong, bytes) in [(snapshot.to_string(), &manifest), (name.to_string(), &body)] {
+        fs::write(files.join(snapshot.to_string()), &manifest).expect("written");
+        fs::write(files.join(name.to_string()), &body).expect("written");
+        fs::write(files.join(&wrong), &bytes[..bytes.len() - 1]).expect("written");
+        assert!(published.source.snapshot((by.0, &by.1)).is_err(), "{wrong}");
+        fs::write(files.join(&wrong), bytes).expect("written");
+    }
+    let loaded = published.source.snapshot((by.0, &by.1)).expect("it is whole");
+    published.state.load(loaded, T).expect("it fits");
+    assert_eq!((published.state.seq(), published.suspended()), (9, true));
+    published.lose(&second);
+    assert_eq!(published.catch_up(T), 1, "the file behind the snapshot alone");
+    let last = Answer::Part { part: Vec::new(), newest: Vec::new() };
+    assert!(!last.leaves_much(newest.head(), 10), "nothing is left");
+
+    publish(&published, &[first, second, third], None);
+    let again = Published { state: FeedState::new(None), ..published };
+    again.source.ask(&question).expect("the first file");
+    assert!(matches!(again.source.snapshot((by.0, &by.1)), Err(FollowError::Status(404))));
 }
 
 #[test]

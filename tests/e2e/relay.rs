@@ -7,13 +7,15 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bulla::feed::{FeedState, HttpSource, MessageSource, Question, Snapshot};
 use serde_json::{Value, json};
 
 use crate::support::{
+    clock,
     deployment::Deployment,
     http::{Answer, Http},
     process::{self, Process},
-    reference,
+    programs, reference,
     server::Server,
 };
 
@@ -135,6 +137,46 @@ fn a_relay_hands_on_what_it_got() {
     assert_eq!(stream.message(), got[0]);
     relayed.revoke(25_001, 1);
     assert!(stream.message().contains("25001"));
+}
+
+#[test]
+fn a_relay_hands_snapshots_on() {
+    let relayed = Relayed::new("feed", "");
+    relayed.revoke(0, 25_000);
+    relayed.until("the end of the log", || relayed.relay().get("/v1/revocations?after=25000").status == 200);
+    let shown = relayed.deployment.keyring(&["show"]);
+    let text = |name: &str| shown[name].as_str().expect(name).to_owned();
+    let (id, key) = (text("keyring_id").parse().expect("an id"), text("feed_public_key").parse().expect("a key"));
+    let address = format!("http://127.0.0.1:{}", relayed.port);
+    let source = HttpSource::with_token(&address, &relayed.token).expect("an address");
+    let mut state = FeedState::new(None);
+    let loaded = source.snapshot((id, &key)).expect("a snapshot of the node");
+    state.load(loaded, clock::now()).expect("it fits");
+    assert_eq!((state.seq(), state.revocations().len()), (25_000, 25_000));
+
+    let relay = relayed.relay();
+    let manifest = relay.get("/v1/revocations/snapshot");
+    let name = Snapshot::read(manifest.body.as_bytes(), id, &key).expect("the node's signature").name();
+    let body = format!("/v1/revocations/snapshots/{name}");
+    let mut curl = Command::new(programs::find("curl"));
+    curl.args(["--silent", "--range", "1000-1009", "--output", "/dev/null", "--dump-header", "-"]);
+    curl.args(["--header", &format!("authorization: Bearer {}", relayed.token), &format!("{address}{body}")]);
+    let part = programs::run(&mut curl).to_lowercase();
+    assert!(part.contains("206") && part.contains("content-length: 10\r"), "{part}");
+    assert!(part.contains(&format!("etag: \"{name}\"")), "{part}");
+    assert_eq!(relay.get(&format!("/v1/revocations/snapshots/{}", "0".repeat(64))).problem(), "no-snapshot");
+    let anonymous = Http::new(&format!("127.0.0.1:{}", relayed.port));
+    for path in ["/v1/revocations/snapshot", &body] {
+        assert_eq!(anonymous.get(path).status, 401, "{path}");
+    }
+    // A follower that begins gets on by it, and hears what comes next.
+    relayed.revoke(25_000, 1);
+    relayed.until("the next one", || {
+        let question = Question { after: state.seq(), log_id: state.log_id(), wait: 0 };
+        let answer = source.ask(&question).expect("an answer");
+        answer.apply(&mut state, (id, &key), clock::now()).expect("it goes on");
+        state.revocations().len() == 25_001
+    });
 }
 
 #[test]

@@ -23,6 +23,7 @@ use tower_http::compression::CompressionLayer;
 use super::{
     parts::Part,
     reports::Reports,
+    snapshots::{self, RelaySnapshots},
     stream::{Newest, Stream},
     streams::Streams,
 };
@@ -57,17 +58,20 @@ pub(super) struct RelayState {
     pub(super) core: Core,
     pub(super) streams: Arc<Streams>,
     pub(super) reports: Arc<Reports>,
+    pub(super) snapshots: Arc<RelaySnapshots>,
     /// Whether everybody may read who reaches the listener.
     pub(super) open: bool,
 }
 
 /// The certificate of the client, where it showed one.
-type Client = Option<Extension<Arc<ClientCertificate>>>;
+pub(super) type Client = Option<Extension<Arc<ClientCertificate>>>;
 
 /// The data plane of a relay.
 pub(super) fn router(state: RelayState) -> Router {
     let router = Router::new()
         .route("/v1/revocations", get(revocations).layer(CompressionLayer::new()))
+        .route("/v1/revocations/snapshot", get(snapshots::manifest))
+        .route("/v1/revocations/snapshots/{name}", get(snapshots::body))
         .route("/v1/followers", post(report))
         .route("/v1/followers/uses", post(report_uses))
         .route("/healthz", get(|| async { "ok\n" }))
@@ -162,7 +166,7 @@ async fn report_uses(
 
 impl RelayState {
     /// Whether the caller may read the feed of a realm, or report.
-    async fn authorize(
+    pub(super) async fn authorize(
         &self,
         realm: Option<Realm>,
         headers: &HeaderMap,

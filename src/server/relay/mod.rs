@@ -4,6 +4,7 @@
 mod endpoint;
 mod parts;
 mod reports;
+mod snapshots;
 mod stream;
 mod streams;
 mod upstream;
@@ -17,7 +18,7 @@ use std::{
 use bulla::{feed::FeedState, keyring::ExportedKeyring};
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
-use self::{endpoint::RelayState, reports::Reports, streams::Streams};
+use self::{endpoint::RelayState, reports::Reports, snapshots::RelaySnapshots, streams::Streams};
 use super::{
     Addresses, Endpoints,
     auth::Callers,
@@ -47,6 +48,7 @@ pub(super) struct Relay {
     pub(super) core: Core,
     streams: Arc<Streams>,
     reports: Arc<Reports>,
+    snapshots: Arc<RelaySnapshots>,
     open: bool,
     shown: Option<FollowMetrics>,
     reload: Option<Reload>,
@@ -83,12 +85,14 @@ impl Relay {
         let nodes = open_sources(&follow)?.into_iter().filter_map(|opened| opened.node).collect();
         let name = follow.name.clone().unwrap_or_else(reports::default_name);
         let reports = Arc::new(Reports::new(nodes, name));
+        let snapshots = Arc::new(RelaySnapshots::new(follow.clone()));
         let streams = Arc::new(Streams::new(follow));
         streams.start()?;
         Ok(Relay {
             core,
             streams,
             reports,
+            snapshots,
             open,
             shown: Some(shown),
             reload: Some(Reload { parts, config_path, hangup }),
@@ -99,7 +103,8 @@ impl Relay {
 impl Role for Relay {
     fn endpoints(&self, plane: Plane) -> Option<Endpoints> {
         let (streams, reports) = (Arc::clone(&self.streams), Arc::clone(&self.reports));
-        let state = || RelayState { core: self.core.clone(), streams, reports, open: self.open };
+        let snapshots = Arc::clone(&self.snapshots);
+        let state = || RelayState { core: self.core.clone(), streams, reports, snapshots, open: self.open };
         match plane {
             Plane::Data => Some(Endpoints::Others(endpoint::router(state()))),
             // Nothing can be administered here.
@@ -117,9 +122,11 @@ impl Role for Relay {
         tasks.spawn_blocking(move || reports.run(&streams, &address, &core.health, &stopped));
         if let Some(shown) = self.shown.take() {
             let (core, streams, mut stopped) = (self.core.clone(), Arc::clone(&self.streams), stop.clone());
+            let snapshots = Arc::clone(&self.snapshots);
             tasks.spawn(async move {
                 while tokio::time::timeout(LOOK_INTERVAL, stopped.wait_for(|stop| *stop)).await.is_err() {
                     show(&core, &streams, &shown);
+                    snapshots.forget();
                 }
             });
         }

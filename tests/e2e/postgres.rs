@@ -66,6 +66,7 @@ fn doctor_is_content_and_says_what_is_wrong() {
     let (deployment, database) = deployed();
     let told = deployment.run(&["doctor"]);
     assert!(told.ok().out.contains("1 API keys on record"), "{}", told.out);
+    assert!(told.out.contains("the role postgres owns the audit"), "{}", told.out);
     Postgres::shared().psql(&database, "DROP TABLE bulla.audit");
     let told = deployment.run(&["doctor"]);
     assert!(told.code == 1 && told.out.contains("PostgreSQL") && told.out.contains(&database), "{}", told.out);
@@ -123,7 +124,18 @@ fn the_roles_of_the_documentation_do_their_work_and_nothing_else() {
     let row = imported::row(&imported::sha256(imported::KEY), json!({}));
     imported::import(&deployment, &[row], &["--scheme", "sha256"]).ok();
     service.stop();
+    let told = |what: &str| {
+        let doctor = deployment.run(&["doctor"]);
+        assert!(doctor.out.contains(what), "{what}: {}", doctor.out);
+    };
     deployment.run(&["doctor"]).ok();
+    told("ok       store        the role bulla can neither change nor delete a record of the audit");
+    server.psql(&database, "GRANT UPDATE (actor), DELETE ON bulla.audit TO bulla");
+    told("the role bulla may change, delete records of the audit");
+    server.psql(&database, "REVOKE INSERT ON bulla.audit FROM bulla");
+    told("the role bulla may not insert into the audit");
+    server.psql(&database, roles.as_deref().expect("the example"));
+    told("the role bulla can neither change nor delete");
 
     let refused = |role: &str, sql: &str| {
         let output = server.psql_as(role, &database, sql);

@@ -216,6 +216,7 @@ impl Store for PostgresStore {
 
     fn remarks(&self) -> Result<Vec<Remark>, StoreError> {
         let mut remarks = self.read(Lane::Read, remarks::of_failover)?;
+        remarks.extend(self.read(Lane::Read, remarks::of_audit)?);
         remarks.push(notifications::remark(&self.listen, &self.pool));
         Ok(remarks)
     }

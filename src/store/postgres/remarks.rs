@@ -1,4 +1,5 @@
-//! What an administrator should know of how the database is set up: whether a failover may lose something.
+//! What an administrator should know of how the database is set up: whether a failover may lose something, and whether this role
+//! could change the audit.
 
 use super::{counts::count, session::Session};
 use crate::store::{Remark, StoreError};
@@ -24,4 +25,38 @@ pub(super) fn of_failover(session: &Session) -> Result<Vec<Remark>, StoreError> 
              nobody's record"
         )),
     }])
+}
+
+/// What this role may do to the audit.
+pub(super) fn of_audit(session: &Session) -> Result<Vec<Remark>, StoreError> {
+    let rows = session.query(
+        "SELECT current_user::text, pg_has_role(relowner, 'USAGE'), has_table_privilege(oid, 'INSERT'),
+                has_table_privilege(oid, 'UPDATE') OR has_any_column_privilege(oid, 'UPDATE'), has_table_privilege(oid, 'DELETE'),
+                has_table_privilege(oid, 'TRUNCATE'), has_table_privilege(oid, 'TRIGGER')
+         FROM pg_class WHERE oid = to_regclass('bulla.audit')",
+        &[],
+    )?;
+    let Some(row) = rows.first() else { return Ok(Vec::new()) };
+    let (role, may): (&str, [bool; 6]) = (row.get(0), [1, 2, 3, 4, 5, 6].map(|column| row.get(column)));
+    let [owns, inserts, updates, deletes, empties, triggers] = may;
+    let mut remarks = Vec::new();
+    if !inserts {
+        remarks.push(Remark::warning(format!(
+            "the role {role} may not insert into the audit, so nothing can be issued or revoked: run docs/examples/postgresql/roles.sql"
+        )));
+    }
+    let too_much = [(updates, "change"), (deletes, "delete"), (empties, "remove all"), (triggers, "put triggers on")];
+    let too_much: Vec<&str> = too_much.into_iter().filter_map(|(may, what)| may.then_some(what)).collect();
+    remarks.push(match (owns, too_much.is_empty()) {
+        (true, _) => Remark::warning(format!(
+            "the role {role} owns the audit, or may act as its owner, so somebody who has its password can drop the trigger that keeps it \
+             append-only: let the service have a role of its own (docs/examples/postgresql/roles.sql)"
+        )),
+        (false, false) => Remark::warning(format!(
+            "the role {role} may {} records of the audit, of which only a trigger keeps it: run docs/examples/postgresql/roles.sql",
+            too_much.join(", ")
+        )),
+        (false, true) => Remark::good(format!("the role {role} can neither change nor delete a record of the audit")),
+    });
+    Ok(remarks)
 }

@@ -3,6 +3,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod bounded_list;
+pub(crate) mod export;
 pub(crate) mod feed;
 pub(crate) mod fleet;
 pub(crate) mod followers;

@@ -5,7 +5,12 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::edges::{could_not_tell, is_active, is_refused, ready};
-use crate::support::{deployment::Deployment, edge::Edge, server::Server};
+use crate::support::{
+    command::{bulla, finish},
+    deployment::Deployment,
+    edge::Edge,
+    server::Server,
+};
 
 fn started(deployment: &Deployment, edge: &Edge) -> (Server, Server) {
     let node = Server::start(deployment);
@@ -52,6 +57,46 @@ fn an_export_is_on_record_and_shows_nothing() {
     unsigned.configure("signing_key = \"file:feed-signing.key\"", "");
     let unsigned = unsigned.run(&["keyring", "export", "--realm", "live", "--to", &edge.recipient]);
     assert!(unsigned.code == 2 && unsigned.err.contains("feed.signing_key is not set"), "{}", unsigned.err);
+}
+
+#[test]
+fn a_server_exports_to_an_edge_for_administrators_alone() {
+    let deployment = Deployment::new();
+    let node = Server::start(&deployment);
+    let edge = Edge::without_exports(&deployment, &["https://later"], &["live"]);
+    deployment.secret_file("admin.key", &deployment.admin_key);
+    let server = format!("http://{}", node.admin.address);
+    let arguments = ["keyring", "export", "--realm", "live", "--to", &edge.recipient, "--server", &server];
+    let ran = finish(bulla(deployment.path()).args(arguments).env("BULLA_ADMIN_KEY_FILE", "admin.key"), "");
+    edge.put_export("live", &ran.ok().out);
+    edge.configure("\"https://later\"", &format!("\"http://{}\"", node.data.address));
+    let running = edge.start();
+    running.until("the first message", |edge| ready(edge) == (true, "[]".to_owned()));
+    assert!(is_active(&running, &deployment.issue_text("live", &[])));
+    let audit = node.admin.get("/v1/audit?limit=1000").body;
+    assert!(audit.contains("keyring.export") && audit.contains(&edge.recipient), "{audit}");
+
+    let ask = |realm: &str, recipient: &str| json!({"realm": realm, "recipient": recipient});
+    let path = "/v1/keyring/exports";
+    let answer = node.admin.post(path, &ask("live", &edge.recipient));
+    assert_eq!((answer.status, answer.header("cache-control")), (201, Some("no-store")));
+    for scope in ["keyring", "read", "admin:live"] {
+        let caller = node.admin.bearer(&deployment.issue_text("bulla", &["--scope", scope]));
+        assert_eq!(caller.post(path, &ask("live", &edge.recipient)).problem(), "forbidden", "{scope}");
+    }
+    let secret = std::fs::read_to_string(edge.file("edge.key")).expect("the key");
+    let secret = secret.lines().nth(1).expect("the secret");
+    for (realm, recipient, told) in [
+        ("bulla", &*edge.recipient, "never exported"),
+        ("other", &edge.recipient, "not in the configuration"),
+        ("Live", &edge.recipient, "realm: "),
+        ("live", &edge.recipient[..58], "recipient: "),
+        ("live", secret, "stays on the edge"),
+    ] {
+        let answer = node.admin.post(path, &ask(realm, recipient));
+        assert_eq!(answer.problem(), "bad-request", "{realm}");
+        assert!(answer.body.contains(told) && !answer.body.contains(secret), "{told}: {}", answer.body);
+    }
 }
 
 #[test]

@@ -23,7 +23,7 @@ const REALM: &str = "acme_live";
 const MAPS: [&str; 3] = ["detail", "meta", "sealed"];
 
 /// Every operation that has an example, in an order in which all can be done.
-const OPERATIONS: [&str; 27] = [
+const OPERATIONS: [&str; 28] = [
     "healthy",
     "ready",
     "verify",
@@ -47,6 +47,7 @@ const OPERATIONS: [&str; 27] = [
     "forget_follower",
     "audit",
     "show_keyring",
+    "export_realm",
     "stage",
     "activate",
     "compromise",

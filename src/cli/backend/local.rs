@@ -2,12 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bulla::{ApiKeyId, Issuer, Realm, keyring::KeyVersion};
+use bulla::{
+    ApiKeyId, Issuer, Realm,
+    keyring::{KeyVersion, Recipient},
+};
 
 use super::{Backend, Rule, id_in, no_id};
 use crate::{
     action::{
-        ActionError, Actor, fleet,
+        ActionError, Actor,
+        export::export,
+        fleet,
         issue::IssueContext,
         keyring::Change,
         revoke::{self, RevokeContext},
@@ -239,5 +244,10 @@ impl Backend for Local {
 
     fn destroy(&self, version: KeyVersion, wait: Option<Duration>) -> Result<Changed, Failure> {
         self.end_version(&Change::Destroy(version), wait)
+    }
+
+    fn export(&self, realm: Realm, to: &Recipient) -> Result<String, Failure> {
+        known_realm(&self.deployment.config, realm, "an edge verifies realms that are configured here")?;
+        Ok(export((&self.deployment, &*self.store), (realm, to), &Actor::command_line(), clock::now())?)
     }
 }

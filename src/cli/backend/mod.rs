@@ -6,7 +6,10 @@ mod remote;
 
 use std::time::Duration;
 
-use bulla::{ApiKeyId, Realm, keyring::KeyVersion};
+use bulla::{
+    ApiKeyId, Realm,
+    keyring::{KeyVersion, Recipient},
+};
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -73,6 +76,8 @@ pub(super) trait Backend {
     fn activate(&self, version: KeyVersion, how: Activate) -> Result<Changed, Failure>;
     fn compromise(&self, version: KeyVersion, how: Compromise, wait: Option<Duration>) -> Result<Changed, Failure>;
     fn destroy(&self, version: KeyVersion, wait: Option<Duration>) -> Result<Changed, Failure>;
+    /// A realm's keys, sealed to an edge: the text of a file.
+    fn export(&self, realm: Realm, to: &Recipient) -> Result<String, Failure>;
 }
 
 /// Which keys to revoke together: all that were issued before a time.

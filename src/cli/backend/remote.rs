@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bulla::{ApiKeyId, keyring::KeyVersion};
+use bulla::{
+    ApiKeyId, Realm,
+    keyring::{KeyVersion, Recipient},
+};
 use form_urlencoded::Serializer;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
@@ -11,6 +14,7 @@ use super::{Backend, Rule, id_in, no_id};
 use crate::{
     api::{
         audit::AuditPage,
+        export::{ExportRequest, Exported},
         fleet::{Fleet, FollowersQuery, Forgotten},
         issue::{IssuedApiKey, NewApiKey},
         keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
@@ -164,6 +168,11 @@ impl Backend for Remote {
 
     fn destroy(&self, version: KeyVersion, wait: Option<Duration>) -> Result<Changed, Failure> {
         self.post_and_wait(&format!("/v1/keyring/versions/{version}/destroy"), &json!({}), wait)
+    }
+
+    fn export(&self, realm: Realm, to: &Recipient) -> Result<String, Failure> {
+        let request = ExportRequest { realm: realm.to_string(), recipient: to.to_string() };
+        self.post("/v1/keyring/exports", &request).map(|Exported { export, .. }| export)
     }
 }
 

@@ -7,9 +7,7 @@ use clap::Args;
 
 use super::{ConfigArgument, Outcome};
 use crate::{
-    action::{Actor, export::export},
-    cli::{Failure, backend::Local, known_realm, output},
-    clock,
+    cli::{Failure, backend, client::ServerArgument, output},
     keyring_file::write_new,
 };
 
@@ -19,7 +17,8 @@ The export is sealed to the edge, and of no use to anybody else. The edge can th
 take the edge's key can make some: see docs/THREATS.md. Make it again when a version was staged.
 
 Example:
-  bulla keyring export --realm live --to bulla-edge-… --out live.export")]
+  bulla keyring export --realm live --to bulla-edge-… --out live.export
+  bulla keyring export --realm live --to bulla-edge-… --server https://bulla.example:8182")]
 pub(in crate::cli) struct Export {
     /// The realm whose keys the edge is to verify
     #[arg(long)]
@@ -30,19 +29,20 @@ pub(in crate::cli) struct Export {
     /// The file to make; without it, the export is printed
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    server: ServerArgument,
 }
 
 impl Export {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let Local { deployment, store } = Local::open(config)?;
-        known_realm(&deployment.config, self.realm, "an edge verifies realms that are configured here")?;
+        let backend = backend::open(config, &self.server)?;
         if let Some(path) = self.out.as_ref().filter(|path| path.exists()) {
             return Err(Failure::Undone(format!(
                 "{} exists, and nothing is overwritten: name another file",
                 path.display()
             )));
         }
-        let text = export((&deployment, &*store), (self.realm, &self.to), &Actor::command_line(), clock::now())?;
+        let text = backend.export(self.realm, &self.to)?;
         match &self.out {
             Some(path) => {
                 write_new(path, text.as_bytes(), 0o600)?;

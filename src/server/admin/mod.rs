@@ -2,6 +2,7 @@
 //! description of the plane itself.
 
 mod audit;
+mod export;
 mod fleet;
 mod idempotency;
 mod issue;
@@ -51,4 +52,5 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(keyring::activate))
         .routes(routes!(keyring::compromise))
         .routes(routes!(keyring::destroy))
+        .routes(routes!(export::export_realm))
 }

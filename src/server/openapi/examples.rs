@@ -19,6 +19,9 @@ const SECRET_ID: &str = "acme_live_00000YsKCmZ9zuH4PcLyd1";
 const LOG_ID: &str = "e0e1e2e3e4e5e6e7e8e9eaebecedeeef";
 const ENDING: &str = "_B226E8ACFV9BimeKbrQQkZCPXCR5YebzzD6HkXZFsnFP3z6hnV";
 
+/// An edge's recipient.
+const EDGE: &str = "bulla-edge--Y-lttxDusbsQbKvUQpYLPu05nzTLzj4UVuoisnh0j7aywCl";
+
 /// Puts an example beside what it is one of.
 pub(super) fn add(document: &mut Value) {
     let paths = document["paths"].as_object_mut().into_iter().flat_map(|paths| paths.values_mut());
@@ -87,6 +90,10 @@ fn of(operation: &str) -> Option<(Option<Value>, Value)> {
         "activate" => (Some(json!({"rollback": true})), changed(1, "active")),
         "compromise" => (Some(json!({"successor": 2})), changed(1, "compromised")),
         "destroy" => (Some(json!({})), changed(1, "destroyed")),
+        "export_realm" => (
+            Some(json!({"realm": "acme_live", "recipient": EDGE})),
+            json!({"realm": "acme_live", "recipient": EDGE, "export": "{\"bulla\":\"export/1\",…}\n…\n"}),
+        ),
         _ => return None,
     })
 }

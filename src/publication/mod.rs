@@ -19,6 +19,6 @@ pub(crate) use self::{
     local::LocalLog,
     metrics::PublisherMetrics,
     origin::Origin,
-    place::{PlaceError, open},
+    place::{PlaceError, open, open_bucket},
     publisher::{PublishError, Publisher, Settings, Trusted},
 };

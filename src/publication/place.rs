@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf};
 
+use bulla::feed::static_feed::Objects;
+
 use super::{folder::Folder, s3::Bucket};
 
 /// One state of an object. It changes whenever the object does.
@@ -73,6 +75,13 @@ pub(crate) enum PlaceError {
     Bucket { uri: String, fault: String },
     #[error("{object}: {fault}")]
     Object { object: String, fault: String },
+}
+
+/// The bucket that `text` names, for followers, and its name.
+pub(crate) fn open_bucket(text: &str) -> Result<(String, Box<dyn Objects>), PlaceError> {
+    let rest = text.strip_prefix("s3://").ok_or_else(|| PlaceError::Uri(text.to_owned()))?;
+    let bucket = Bucket::open(text, rest)?;
+    Ok((bucket.shown(), Box::new(bucket)))
 }
 
 /// The place that `text` names: a folder, or a bucket.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::support::{
     command::{Ran, bulla, finish},
     deployment::Deployment,
+    edge::Edge,
     http::Http,
     server::Server,
 };
@@ -110,6 +111,37 @@ fn followers_read_a_bucket_like_a_node() {
     bucket.publish(&["--keep", "0s"]).ok();
     assert!(bucket.keys().len() < before, "{:?}", bucket.keys());
     assert_eq!(bucket.heard(), 10);
+}
+
+#[test]
+fn an_edge_reads_a_private_bucket_itself() {
+    let bucket = Bucket::new("feed-private");
+    bucket.moto.aws(&["s3api", "delete-bucket-policy", "--bucket", &bucket.name]);
+    let key = bucket.deployment.issue("live", &[]);
+    bucket.publish(&[]).ok();
+    let edge = Edge::new(&bucket.deployment, &[&bucket.place()], &["live"]);
+    let running = edge.start();
+    let verdict = || running.data.post("/v1/verify", &json!({"api_key": key["api_key"]})).json();
+    running.until("the key is good", |_| verdict()["active"] == true);
+    // Long enough for a snapshot, and for the edge to find its way to the end from there.
+    let ids: Vec<String> = (0..12_000).map(|at| format!("live_00000X{at:016}")).collect();
+    for some in ids.chunks(6_000) {
+        assert_eq!(bucket.server.admin.post("/v1/revocations", &json!({"ids": some})).status, 200);
+    }
+    let id = key["api_key_id"].as_str().expect("an id");
+    assert_eq!(bucket.server.admin.request("DELETE", &format!("/v1/api-keys/{id}"), &[], "").status, 200);
+    assert_eq!(bucket.publish(&[]).ok().json()["snapshot"], 12_001);
+    running.until("the key is revoked", |_| verdict() == json!({"active": false}));
+    assert!(bucket.keys().iter().any(|key| key.contains("/files/body-")), "{:?}", bucket.keys());
+    let fresh = Edge::new(&bucket.deployment, &[&bucket.place()], &["live"]);
+    let fresh = fresh.start();
+    fresh.until("who begins knows it, too", |fresh| {
+        fresh.data.post("/v1/verify", &json!({"api_key": key["api_key"]})).json() == json!({"active": false})
+    });
+    assert_eq!(fresh.data.get("/readyz").json()["degraded"], json!([]));
+    let wrong = Edge::new(&bucket.deployment, &[&bucket.place().replace("feed-private", "feed-none")], &["live"]);
+    let wrong = wrong.start();
+    wrong.until("it is said what is wrong", |wrong| wrong.data.get("/readyz").body.contains("NoSuchBucket"));
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub struct OpenedSource {
 
 impl SourceAccess {
     /// Opens `https://HOST:PORT`, with the feed's path or without, and the address of the `head` of published files. None is asked
-    /// yet.
+    /// yet. A bucket is opened by the program, by [`PublishedSource::of_objects`].
     pub fn open(&self, address: &str) -> Result<OpenedSource, FollowerError> {
         if Self::is_published(address) {
             let mut source = PublishedSource::new(address, self.keyring_id, self.public_key)?;
@@ -64,7 +64,7 @@ impl SourceAccess {
 
     /// Whether this names the files of `bulla feed publish`, which take no API key.
     pub fn is_published(address: &str) -> bool {
-        address.starts_with("file:") || address.ends_with("/head")
+        address.starts_with("file:") || address.starts_with("s3:") || address.ends_with("/head")
     }
 
     /// Whether this is an API key, or a token as `bulla edge caller` prints it.
@@ -86,8 +86,12 @@ mod tests {
 
     #[test]
     fn published_files_are_told_from_servers() {
-        let published = ["https://a/feed/head", "file:/srv/feed/head", "https://a:8181", "https://a/v1/revocations"];
-        assert_eq!(published.map(SourceAccess::is_published), [true, true, false, false]);
+        for published in ["https://a/feed/head", "file:/srv/feed/head", "s3://feeds/prod"] {
+            assert!(SourceAccess::is_published(published), "{published}");
+        }
+        for server in ["https://a:8181", "https://a/v1/revocations"] {
+            assert!(!SourceAccess::is_published(server), "{server}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! `If-Match` and `If-None-Match`.
 
 mod answer;
+mod reading;
 mod uri;
 
 use std::{
@@ -13,8 +14,8 @@ use std::{
 use bulla::source::{AwsRequest, AwsSigner};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use ureq::{
-    Agent,
-    http::{Request, StatusCode, header},
+    Agent, Body,
+    http::{Request, Response, StatusCode, header},
     tls::{Certificate, RootCerts, TlsConfig},
 };
 
@@ -77,6 +78,28 @@ impl Bucket {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Result<Answer, PlaceError> {
+        let limit = TIME_LIMIT + Duration::from_secs(body.len() as u64 / SLOWEST);
+        self.read_answer(key, self.begin(method, (key, query), headers, body, limit)?)
+    }
+
+    /// The answer, with its whole body.
+    fn read_answer(&self, key: &str, mut response: Response<Body>) -> Result<Answer, PlaceError> {
+        let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(|tag| Tag(tag.to_owned()));
+        let mut body = Vec::new();
+        let read = response.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut body);
+        read.map_err(|error| self.fault(key, format!("it cannot be reached: {error}")))?;
+        Ok(Answer { status: response.status(), tag, body })
+    }
+
+    /// The same, with a body that is still to be read, within `limit`.
+    fn begin(
+        &self,
+        method: &str,
+        (key, query): (&str, &str),
+        headers: &[(&str, &str)],
+        body: &[u8],
+        limit: Duration,
+    ) -> Result<Response<Body>, PlaceError> {
         let fail = |fault: &dyn fmt::Display| self.fault(key, fault.to_string());
         let url = format!("{}/{key}{query}", self.address);
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(clock::now_seconds());
@@ -86,20 +109,15 @@ impl Bucket {
         for (name, value) in headers.iter().copied().chain(signed.iter().map(|(name, value)| (&**name, &**value))) {
             request = request.header(name, value);
         }
-        let unreachable = |error: &dyn fmt::Display| fail(&format_args!("it cannot be reached: {error}"));
-        let limit = TIME_LIMIT + Duration::from_secs(body.len() as u64 / SLOWEST);
         let sent = match method {
             "PUT" => request.body(body).map_err(|error| fail(&error)).map(|request| {
                 self.agent.run(self.agent.configure_request(request).timeout_global(Some(limit)).build())
             })?,
-            _ => request.body(()).map_err(|error| fail(&error)).map(|request| self.agent.run(request))?,
+            _ => request.body(()).map_err(|error| fail(&error)).map(|request| {
+                self.agent.run(self.agent.configure_request(request).timeout_global(Some(limit)).build())
+            })?,
         };
-        let mut response = sent.map_err(|error| unreachable(&error))?;
-        let tag = response.headers().get(header::ETAG).and_then(|tag| tag.to_str().ok()).map(|tag| Tag(tag.to_owned()));
-        let mut body = Vec::new();
-        let read = response.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut body);
-        read.map_err(|error| unreachable(&error))?;
-        Ok(Answer { status: response.status(), tag, body })
+        sent.map_err(|error| fail(&format_args!("it cannot be reached: {error}")))
     }
 
     fn put(&self, name: &str, bytes: &[u8], caching: Caching, condition: (&str, &str)) -> Result<Answer, PlaceError> {

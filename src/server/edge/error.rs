@@ -8,7 +8,7 @@ use bulla::{
     source::SecretFileError,
 };
 
-use crate::deployment::DeploymentError;
+use crate::{deployment::DeploymentError, publication::PlaceError};
 
 /// An edge cannot start: what is missing, and where it comes from.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,8 @@ pub(crate) enum EdgeError {
     Read { path: PathBuf, error: io::Error },
     #[error(transparent)]
     Source(#[from] FollowerError),
+    #[error("follow.sources: {0}")]
+    Bucket(PlaceError),
     #[error(
         "there is no export of the realm {realm} for this edge in {folder}{failed}: make one where the keyring is, with \
          `bulla keyring export --realm {realm} --to {recipient} --out {realm}.export`, and put it there"

@@ -1,14 +1,14 @@
 //! The sources that the configuration names, opened.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use bulla::{
-    feed::{OpenedSource, SourceAccess},
+    feed::{OpenedSource, SourceAccess, static_feed::PublishedSource},
     source::read_secret_file,
 };
 
 use super::EdgeError;
-use crate::{config::FollowConfig, input_file};
+use crate::{config::FollowConfig, input_file, publication};
 
 /// All of them, in their order.
 pub(crate) fn open_all(follow: &FollowConfig) -> Result<Vec<OpenedSource>, EdgeError> {
@@ -40,7 +40,18 @@ pub(crate) fn open_all(follow: &FollowConfig) -> Result<Vec<OpenedSource>, EdgeE
         roots: follow.roots.as_deref().map(read).transpose()?,
         identity,
     };
-    follow.sources.iter().map(|url| Ok(access.open(url)?)).collect()
+    let open = |url: &String| match url.starts_with("s3:") {
+        true => bucket(url, follow),
+        false => Ok(access.open(url)?),
+    };
+    follow.sources.iter().map(open).collect()
+}
+
+/// The files of `bulla feed publish` in a bucket, read with the credentials of this machine.
+fn bucket(url: &str, follow: &FollowConfig) -> Result<OpenedSource, EdgeError> {
+    let (name, objects) = publication::open_bucket(url).map_err(EdgeError::Bucket)?;
+    let source = PublishedSource::of_objects(name, objects, follow.keyring_id, follow.public_key);
+    Ok(OpenedSource { source: Arc::new(source), node: None })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EdgeError> {

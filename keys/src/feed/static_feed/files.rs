@@ -34,8 +34,19 @@ pub(super) struct Files {
     interrupt: Interrupt,
 }
 
+/// Objects that a program reads in a way of its own, as those of a bucket that wants signatures. An error says why in a sentence.
+pub trait Objects: Send + Sync {
+    /// An object of at most so many bytes, or a longer one as far as it likes, and what tells this state of it from others; `None`
+    /// where it is still in the state `known`.
+    fn get(&self, name: &str, known: Option<&str>, most: usize) -> Result<Option<(Vec<u8>, Option<String>)>, String>;
+
+    /// A long object from this byte on, or all of it, and whether it is that part.
+    fn open(&self, name: &str, byte: usize) -> Result<(Box<dyn Read + '_>, bool), String>;
+}
+
 enum Place {
     Here(PathBuf),
+    Other(Box<dyn Objects>),
     Server {
         /// Made at the first question: the system's roots are read for it.
         agent: OnceLock<Agent>,
@@ -63,6 +74,11 @@ impl Files {
                 Ok(Files { folder, place, interrupt: Interrupt::default() })
             }
         }
+    }
+
+    /// What a program reads in its own way.
+    pub(super) fn of(objects: Box<dyn Objects>) -> Self {
+        Files { folder: String::new(), place: Place::Other(objects), interrupt: Interrupt::default() }
     }
 
     pub(super) fn trusting_roots(self, pem: &[u8]) -> Result<Self, FollowerError> {
@@ -98,13 +114,19 @@ impl Files {
                 Ok(bytes) => Ok(Some((bytes, None))),
                 Err(error) => Err(unusable(name, error)),
             },
+            Place::Other(objects) => {
+                let got = objects.get(name, known.and_then(|known| known.to_str().ok()), most);
+                let tagged = |tag: Option<String>| tag.and_then(|tag| HeaderValue::from_str(&tag).ok());
+                got.map(|got| got.map(|(bytes, tag)| (bytes, tagged(tag)))).map_err(|why| unusable(name, why))
+            }
             Place::Server { agent, roots } => self.fetch(self.agent(agent, roots), name, known, most),
         }
     }
 
     /// A long object from this byte on, or all of it, and whether it is that part.
-    pub(super) fn open(&self, name: &str, byte: usize) -> Result<(Box<dyn Read>, bool), FollowError> {
+    pub(super) fn open(&self, name: &str, byte: usize) -> Result<(Box<dyn Read + '_>, bool), FollowError> {
         match &self.place {
+            Place::Other(objects) => objects.open(name, byte).map_err(|why| unusable(name, why)),
             Place::Here(folder) => {
                 let opened = fs::File::open(folder.join(name)).and_then(|mut file| {
                     file.seek(SeekFrom::Start(byte as u64))?;

@@ -11,6 +11,7 @@ mod source;
 
 pub use self::{
     file_name::{BaseName, BodyName, FileName, FileNameError, SnapshotName},
+    files::Objects,
     head_object::{HeadObject, HeadObjectError, read_base, write_base},
     source::PublishedSource,
 };

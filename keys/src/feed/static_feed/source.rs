@@ -12,7 +12,7 @@ use ureq::http::HeaderValue;
 
 use super::{
     BaseName, BodyName, FILES, FileName, HEAD, HeadObject,
-    files::{Files, unusable},
+    files::{Files, Objects, unusable},
     read_base,
 };
 use crate::{
@@ -66,6 +66,12 @@ impl PublishedSource {
     pub fn new(address: &str, keyring_id: KeyringId, key: VerifyingKey) -> Result<Self, FollowerError> {
         let (files, seen) = (Files::beside(address, HEAD)?, Mutex::default());
         Ok(PublishedSource { address: address.to_owned(), files, trusted: (keyring_id, key), interval: INTERVAL, seen })
+    }
+
+    /// The same, read by the program itself: `name` is for logs.
+    pub fn of_objects(name: String, objects: Box<dyn Objects>, keyring_id: KeyringId, key: VerifyingKey) -> Self {
+        let (files, seen) = (Files::of(objects), Mutex::default());
+        PublishedSource { address: name, files, trusted: (keyring_id, key), interval: INTERVAL, seen }
     }
 
     /// Looks at the head object that often, in the place of every five seconds.
@@ -216,8 +222,7 @@ struct BodyAt<'f> {
 
 impl snapshot::Body for BodyAt<'_> {
     fn begin_at(&self, byte: usize) -> Result<(Box<dyn Read + '_>, bool), FollowError> {
-        let (reader, is_part) = self.files.open(&self.name, byte)?;
-        Ok((reader, is_part))
+        self.files.open(&self.name, byte)
     }
 
     fn pause(&self) -> Result<(), FollowError> {

@@ -4,16 +4,17 @@ use std::{
     io::{self, ErrorKind, Read, Write},
     os::{fd::AsFd, unix::process::CommandExt},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::{
     fs::{OFlags, fcntl_setfl},
-    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid},
+    process::{WaitId, WaitIdOptions, waitid},
 };
 use zeroize::Zeroizing;
+
+use super::running_programs::{self, Group};
 
 /// How often a running program is looked at.
 const POLL: Duration = Duration::from_millis(5);
@@ -21,9 +22,6 @@ const POLL: Duration = Duration::from_millis(5);
 const CHUNK: usize = 4096;
 /// How often that is done before the program itself is looked at again, however much it prints.
 const CHUNKS: usize = 64;
-
-/// Groups that run, for a process that ends.
-static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
 /// What is left of a program that ended by itself.
 pub(super) struct Finished {
@@ -41,18 +39,6 @@ struct Output<R> {
     most: usize,
 }
 
-/// The group of one program.
-struct Group(Pid);
-
-/// Ends every program that a key source runs at the moment, with all that it started. For a process that is about to end:
-/// what asks for a key then hears that the program failed.
-pub fn end_programs() {
-    for group in running().iter() {
-        // It may have ended by itself.
-        let _ = kill_process_group(*group, Signal::KILL);
-    }
-}
-
 /// Runs a program to its end, or ends it at the deadline; then there is nothing. What it printed until it ended counts; who
 /// still has its outputs after that is ended, and not waited for.
 pub(super) fn run(
@@ -63,8 +49,7 @@ pub(super) fn run(
     most_said: usize,
 ) -> io::Result<Option<Finished>> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.process_group(0).spawn()?;
-    let group = Group::of(&child);
+    let (mut child, group) = running_programs::start(command.process_group(0))?;
     let outcome = follow(&mut child, &group, input, deadline, (most_printed, most_said));
     if !matches!(outcome, Ok(Some(_))) {
         group.end();
@@ -93,7 +78,7 @@ fn follow(
         // Looked at before the outputs, so that all is read which it wrote before it ended. It is not reaped yet: until then
         // its number is nobody else's.
         let ended =
-            waitid(WaitId::Pid(group.0), WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)?;
+            waitid(WaitId::Pid(group.id), WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)?;
         let emptied = [stdout.read()?, stderr.read()?];
         if ended.is_some() {
             if stdout.from.is_some() || stderr.from.is_some() {
@@ -139,27 +124,4 @@ impl<R: Read + AsFd> Output<R> {
         }
         Ok(false)
     }
-}
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        let group = Pid::from_child(child);
-        running().push(group);
-        Group(group)
-    }
-
-    fn end(&self) {
-        // Everything in it may have ended by itself.
-        let _ = kill_process_group(self.0, Signal::KILL);
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        running().retain(|group| *group != self.0);
-    }
-}
-
-fn running() -> MutexGuard<'static, Vec<Pid>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }

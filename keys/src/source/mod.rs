@@ -38,6 +38,8 @@ mod parameters;
 #[cfg(feature = "pkcs11")]
 mod pkcs11;
 mod regular_file;
+#[cfg(unix)]
+mod running_programs;
 mod secret_file;
 mod trust;
 mod uri;
@@ -50,9 +52,9 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 #[cfg(feature = "aws-kms")]
 pub use self::aws_kms::{AwsRequest, AwsSigner, AwsSignerError};
-#[cfg(unix)]
-pub use self::exec_process::end_programs;
 pub(crate) use self::handed_files::HandedFiles;
+#[cfg(unix)]
+pub use self::running_programs::end_programs;
 pub use self::{
     error::{SourceError, SourceErrorKind},
     regular_file::read_regular_file,

@@ -217,6 +217,7 @@ impl Server {
         });
         let mut tasks = JoinSet::new();
         self.role.start(&mut tasks, &addresses, &stop);
+        self.role.ready().await;
         tasks.spawn(log::tell_what_is_missing(stop.clone()));
         let (core, mut stopped) = (self.core.clone(), stop.clone());
         tasks.spawn(async move {

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use futures_util::future::BoxFuture;
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use super::{
@@ -25,6 +26,11 @@ pub(super) trait Role: Send {
 
     /// Starts the work that goes on until `stop`.
     fn start(&mut self, tasks: &mut JoinSet<()>, addresses: &Addresses, stop: &watch::Receiver<bool>);
+
+    /// Waits for what has to be known before the first request.
+    fn ready(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// Writes down what is still in memory. All requests are answered.
     fn finish(&mut self);
@@ -75,6 +81,10 @@ impl Role for Edge {
 
     fn start(&mut self, tasks: &mut JoinSet<()>, _: &Addresses, stop: &watch::Receiver<bool>) {
         Edge::start(self, tasks, stop);
+    }
+
+    fn ready(&self) -> BoxFuture<'static, ()> {
+        Box::pin(self.first_contact())
     }
 
     fn finish(&mut self) {

@@ -117,6 +117,26 @@ fn an_older_state_holds_until_a_node_is_heard_and_a_stranger_s_is_not_used() {
 }
 
 #[test]
+fn an_edge_that_starts_beside_a_node_never_accepts_what_was_revoked_meanwhile() {
+    let world = World::new("1h");
+    let copies = tempfile::tempdir().expect("a folder");
+    let node = world.node();
+    {
+        let edge = world.edge.start();
+        edge.until("the first message", |edge| ready(edge).0);
+        edge.stop();
+    }
+    world.edge.copy_state(copies.path());
+    revoke(&node, &world.revoked);
+    for _ in 0..10 {
+        world.edge.restore_state(copies.path());
+        let edge = world.edge.start();
+        assert!(is_refused(&edge, &world.revoked), "the first answer of an edge whose state was older");
+        assert!(is_active(&edge, &world.good));
+    }
+}
+
+#[test]
 fn one_folder_is_one_edge_s() {
     let world = World::new("1h");
     let _edge = world.edge.start();

@@ -341,6 +341,22 @@ impl FollowerState {
         self.verifier.follow(revocations, self.feed.refused(), fresh);
     }
 
+    /// Takes a state from the disk that is newer than this one. Only before the first question.
+    #[cfg(feature = "gateway")]
+    pub(crate) fn take_newer(&mut self, kept: FeedState, at: Moment) {
+        let place = |feed: &FeedState| (feed.seq(), feed.this_update());
+        let is_newer = match kept.log_id() == self.feed.log_id() {
+            true => place(&kept) > place(&self.feed),
+            false => kept.this_update() > self.feed.this_update(),
+        };
+        if !is_newer {
+            return;
+        }
+        self.current = kept.log_id().map(|_| (kept.this_update(), None));
+        self.feed = kept;
+        self.publish(at);
+    }
+
     /// Has the state be kept on disk from now on.
     #[cfg(feature = "gateway")]
     pub(crate) fn keep_by(&mut self, keeper: Option<Arc<super::StateWriter>>) {

@@ -5,7 +5,7 @@ use std::{
     fmt,
     ops::RangeInclusive,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread::{self, JoinHandle},
@@ -32,7 +32,7 @@ pub struct FollowerHandle {
     events: Sender<Event>,
     source: Arc<dyn MessageSource>,
     threads: Vec<JoinHandle<()>>,
-    status: Arc<Mutex<FollowStatus>>,
+    shown: Arc<Shown>,
     reporter: Option<Arc<Reporter>>,
 }
 
@@ -76,10 +76,32 @@ impl FollowStatus {
     }
 }
 
+impl FollowStatus {
+    /// Whether a message has reached the end of the log since it began: of a state from the disk alone nobody knows how long it is
+    /// fresh.
+    fn is_current(&self) -> bool {
+        self.complete && self.fresh.is_some()
+    }
+}
+
 impl FollowerHandle {
     /// The status.
     pub fn status(&self) -> FollowStatus {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until a message has reached the end of the log since it began, but not longer than `bound`. Whether one has. A program
+    /// that starts with a state from the disk calls this before it serves, so that it accepts nothing that was revoked meanwhile.
+    pub fn wait_until_current(&self, bound: Duration) -> bool {
+        self.wait_for_contact(u32::MAX, bound)
+    }
+
+    /// The same, and no longer than until so many questions have failed.
+    pub(crate) fn wait_for_contact(&self, failures: u32, bound: Duration) -> bool {
+        let status = self.shown.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |status: &mut FollowStatus| !status.is_current() && status.failures < failures;
+        let waited = self.shown.changed.wait_timeout_while(status, bound, waits);
+        waited.unwrap_or_else(PoisonError::into_inner).0.is_current()
     }
 
     /// Why its last report failed, where it [reports](super::Follower::reporting_as) and that failed.
@@ -99,6 +121,12 @@ impl Drop for FollowerHandle {
             let _panicked = thread.join();
         }
     }
+}
+
+/// The status, for everyone who looks at it or waits for it.
+struct Shown {
+    status: Arc<Mutex<FollowStatus>>,
+    changed: Condvar,
 }
 
 enum Event {
@@ -130,11 +158,12 @@ pub(crate) fn start(
     let status = Arc::new(Mutex::new(locked.status(Moment { now: clock(), ran: began.elapsed() })));
     let trusted = (locked.keyring_id, locked.key);
     drop(locked);
-    let (answering, shown, asking) = (events.clone(), Arc::clone(&status), Arc::clone(&source));
+    let shown = Arc::new(Shown { status, changed: Condvar::new() });
+    let (answering, asking) = (events.clone(), Arc::clone(&source));
     let ask = move || ask(&*asking, trusted, &asked, &answering);
-    let mut handle = FollowerHandle { events, source, threads: Vec::new(), status, reporter: None };
+    let mut handle = FollowerHandle { events, source, threads: Vec::new(), shown: Arc::clone(&shown), reporter: None };
     handle.threads.push(thread::Builder::new().name("bulla-feed".to_owned()).spawn(ask)?);
-    let reporter = reporting.map(|reporting| reporting.start(Arc::clone(&handle.status))).transpose()?.map(Arc::new);
+    let reporter = reporting.map(|reporting| reporting.start(Arc::clone(&shown.status))).transpose()?.map(Arc::new);
     handle.reporter.clone_from(&reporter);
     let run = move || run(&state, &answers, &tasks, (&clock, began), &(shown, reporter));
     handle.threads.push(thread::Builder::new().name("bulla-follow".to_owned()).spawn(run)?);
@@ -171,7 +200,7 @@ fn run(
     answers: &Receiver<Event>,
     tasks: &Sender<Task>,
     (clock, began): (&dyn Fn() -> u64, Instant),
-    (shown, reporter): &(Arc<Mutex<FollowStatus>>, Option<Arc<Reporter>>),
+    (shown, reporter): &(Arc<Shown>, Option<Arc<Reporter>>),
 ) {
     // What is to be reported.
     let mut news = true;
@@ -179,7 +208,8 @@ fn run(
     let moment = || Moment { now: clock(), ran: began.elapsed() };
     loop {
         let at = moment();
-        *shown.lock().unwrap_or_else(PoisonError::into_inner) = lock(state).status(at);
+        *shown.status.lock().unwrap_or_else(PoisonError::into_inner) = lock(state).status(at);
+        shown.changed.notify_all();
         if let Some(reporter) = reporter.as_ref().filter(|_| std::mem::take(&mut news)) {
             reporter.changed();
         }

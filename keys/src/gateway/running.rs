@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Gate, GateError, now};
+use super::{Gate, GateError, gate::Feed, now};
 use crate::{
     feed::{Failover, FollowerHandle, MessageSource, StateFolder, StateFolderError, StateWriter, handle},
     interrupt::Interrupt,
@@ -15,6 +15,9 @@ use crate::{
 
 /// The time between two looks at the files with keys.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How long a gate that starts waits for the feed. The state that it begins with may be older than a revocation that others know.
+const FIRST_CONTACT: Duration = Duration::from_secs(1);
 
 /// The threads of a [`Gate`]. When it is dropped they end at once, also where they wait for a server, and are joined. In a process that
 /// was forked from the one of the threads it does nothing.
@@ -33,7 +36,9 @@ struct Keeping {
 }
 
 impl Gate {
-    /// Begins to follow the feed and to watch the files with keys, on threads. Call it in the process that serves, after the last fork.
+    /// Begins to follow the feed and to watch the files with keys, on threads. Call it in the process that serves, after the last fork
+    /// and before the first request: it waits for the first answer of the feed, for up to a second, so that this process accepts no
+    /// key that another one knew to be revoked. Without an answer it begins with the last good state, as it is on disk by then.
     pub fn start(&self) -> Result<Running, GateError> {
         let pid = process::id();
         match self.0.started_in.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed) {
@@ -46,6 +51,7 @@ impl Gate {
         if let (Some(feed), Some(follow)) = (&self.0.feed, &self.0.settings.follow)
             && !follow.sources.is_empty()
         {
+            self.take_newer_from_disk(feed);
             running.keeping = keep(self)?;
             let sources = follow.sources.iter().map(|address| Ok(feed.access.open(address)?.source));
             let mut sources: Vec<Arc<dyn MessageSource>> = sources.collect::<Result<_, GateError>>()?;
@@ -56,7 +62,10 @@ impl Gate {
                     Arc::new(Failover::new(sources))
                 }
             };
-            running.follower = Some(handle::start(source, Arc::clone(&feed.state), None, feed.began, now)?);
+            let follower = handle::start(source, Arc::clone(&feed.state), None, feed.began, now)?;
+            let tries = follow.sources.len().try_into().unwrap_or(u32::MAX);
+            follower.wait_for_contact(tries, FIRST_CONTACT);
+            running.follower = Some(follower);
         }
         let (gate, interrupt) = (self.clone(), Interrupt::default());
         let stopped = interrupt.clone();
@@ -64,6 +73,18 @@ impl Gate {
         let thread = thread::Builder::new().name("bulla-reload".to_owned()).spawn(reload).map_err(GateError::Thread)?;
         running.reloading = Some((interrupt, thread));
         Ok(running)
+    }
+}
+
+impl Gate {
+    /// The state was read when the gate was opened, which may be long ago where a master process starts one worker after another.
+    fn take_newer_from_disk(&self, feed: &Feed) {
+        let (Some(follow), Some((path, mac))) = (&self.0.settings.follow, &feed.kept) else { return };
+        let folder = StateFolder::to_read(path, mac.clone());
+        let found = folder.load(follow.realm, (follow.keyring_id, &follow.public_key), now());
+        if let Some(state) = found.state {
+            feed.state().take_newer(state, feed.moment(now()));
+        }
     }
 }
 

@@ -110,6 +110,12 @@ impl Follower {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a message has reached the end of the log since it began, or no source is left that might bring one at once.
+    pub(super) fn has_heard_or_failed(&self) -> bool {
+        let state = self.lock();
+        state.heard.is_some() || state.sources.iter().all(|source| !source.is_well())
+    }
+
     /// What to ask a source next.
     pub(super) fn question(&self, source: usize) -> Question {
         let mut state = self.lock();

@@ -51,6 +51,10 @@ use crate::{
 
 /// The time between two looks at the clock: what is due, and how old the state is.
 const TICK: Duration = Duration::from_millis(200);
+/// How long an edge that starts waits for its sources. The state on its disk may be older than a revocation that others know.
+const FIRST_CONTACT: Duration = Duration::from_secs(1);
+/// The time between two looks at whether they answered.
+const LOOK: Duration = Duration::from_millis(2);
 /// The time between two sweeps of the list, of one part each.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -183,6 +187,18 @@ impl Edge {
                 }
             }
         });
+    }
+
+    /// Waits for the first answer of a source that reaches the end of the log, until each source has failed once, or for
+    /// [`FIRST_CONTACT`].
+    pub(super) fn first_contact(&self) -> impl Future<Output = ()> + use<> {
+        let follower = Arc::clone(&self.follower);
+        let told = async move {
+            while !follower.has_heard_or_failed() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        async { drop(tokio::time::timeout(FIRST_CONTACT, told).await) }
     }
 
     /// Ends what goes on, and waits until the state is on disk.

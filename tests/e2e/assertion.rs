@@ -12,6 +12,7 @@ use crate::support::{
     deployment::{APP, Deployment},
     envoy::{Envoy, Question},
     server::Server,
+    stop::StopOnDrop,
 };
 
 const OFF: &str = "signing_keys = []\n# The issuer";
@@ -214,6 +215,7 @@ fn no_request_mixes_two_states_of_the_configuration() {
         (answer.status == 200).then(|| audience(answer.header("x-bulla-assertion").expect("an assertion")))
     };
     std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&stop);
         let askers: Vec<_> = (0..4)
             .map(|number| {
                 let (stop, allowed) = (&stop, &allowed);

@@ -1,8 +1,11 @@
 //! No valid key is lost: two servers on one keyring, under load, through a whole rotation and a compromise.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -11,6 +14,7 @@ use crate::support::{
     deployment::{APP, Deployment},
     http::Http,
     server::Server,
+    stop::StopOnDrop,
 };
 
 /// Keys that are valid, and whatever of them was rejected.
@@ -47,8 +51,10 @@ impl Load {
     /// Lets the load go over what is there now once more.
     fn round(&self) {
         let goal = self.checked.load(Ordering::Relaxed) + 2_000;
+        let deadline = Instant::now() + Duration::from_secs(60);
         while self.checked.load(Ordering::Relaxed) < goal {
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            assert!(Instant::now() < deadline, "the load stands still");
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
@@ -68,6 +74,7 @@ fn through_stage_activate_rollback_and_activate_no_valid_key_is_rejected() {
     let load = Load::default();
     load.add(&deployment.issue("live", &[]));
     std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&load.stop);
         for at in 0..2 {
             let (load, servers) = (&load, &servers);
             // Each server verifies what the other one issues.

@@ -16,6 +16,7 @@ use crate::support::{
     command::{bulla, finish},
     deployment::Deployment,
     server::Server,
+    stop::StopOnDrop,
 };
 
 #[test]
@@ -95,6 +96,7 @@ fn a_unix_socket_is_never_more_open_than_its_mode() {
     for (mode, wanted) in [(None, 0o660), (Some("0600"), 0o600), (Some("0666"), 0o666)] {
         let (stop, seen) = (AtomicBool::new(false), AtomicU32::new(0));
         std::thread::scope(|scope| {
+            let _stop = StopOnDrop(&stop);
             scope.spawn(|| {
                 while !stop.load(Ordering::Relaxed) {
                     let mode = path.metadata().map_or(0, |metadata| metadata.permissions().mode() & 0o777);

@@ -19,7 +19,7 @@ use crate::gateways::{
     running::Running,
     table::{self, NO_KEY},
 };
-use crate::support::{edge::Edge, programs};
+use crate::support::{edge::Edge, programs, stop::StopOnDrop};
 
 /// How long a revocation may take to arrive on a machine that does a hundred other things. What it takes
 /// is for benchmarks to say.
@@ -156,8 +156,7 @@ pub fn revocations_and_reloads_under_traffic(gateway: &'static Gateway) {
             }
             wrong
         });
-        // Where an assertion fails, the traffic ends, too.
-        let _ends = Ends(over);
+        let _stop = StopOnDrop(over);
         let revoked = Question::new(&keys.revoked, "/orders/7").bearer();
         assert_eq!(status(&running, &revoked), 200, "before it is revoked");
         revoke(&running, &keys.revoked);
@@ -180,15 +179,6 @@ pub fn revocations_and_reloads_under_traffic(gateway: &'static Gateway) {
     let acknowledged = Instant::now();
     while status(&running, &Question::new(&keys.orders, "/orders/7").bearer()) == 200 {
         assert!(acknowledged.elapsed() < PROPAGATION, "after a reload a revoked key is accepted: {}", running.log());
-    }
-}
-
-/// Says that it is over when it is dropped.
-struct Ends<'o>(&'o AtomicBool);
-
-impl Drop for Ends<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
     }
 }
 

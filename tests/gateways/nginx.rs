@@ -19,7 +19,7 @@ use crate::gateways::{
     running::Running,
     table::{self, NO_KEY},
 };
-use crate::support::{http::Http, programs};
+use crate::support::{http::Http, programs, stop::StopOnDrop};
 
 /// Where further locations go.
 const LAST: &str = "        location / {\n            return 404;";
@@ -165,6 +165,7 @@ fn under_traffic(running: &Running, good: &Question, revoked: &Question, happens
     let over = AtomicBool::new(false);
     let http = &running.http;
     let wrong = std::thread::scope(|scope| {
+        let _stop = StopOnDrop(&over);
         let traffic = scope.spawn(|| {
             let mut wrong = Vec::new();
             while !over.load(Ordering::Relaxed) {
@@ -202,10 +203,35 @@ fn until(what: &str, running: &Running, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// A daemon, for nginx takes the signal of an upgrade only as one. It ends with the test.
+struct Daemon(u32);
+
+impl Daemon {
+    fn start() -> (Running, Daemon, Keys) {
+        let daemon = |command: &mut Command, folder: &Path| {
+            let settings = ["-g", "daemon on; worker_processes 2;"];
+            command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf")).args(settings);
+        };
+        let running = Running::start_as(&NGINX_MODULE, daemon, &[], |_| {});
+        let master = fs::read_to_string(running.folder().join("nginx.pid")).expect("the file with its id");
+        let daemon = Daemon(master.trim().parse().expect("a number"));
+        let keys = Keys::issue(&running.deployment);
+        table::until_it_reaches(&running, &Question::new(&keys.good, "/orders/7").bearer());
+        (running, daemon, keys)
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It leads a session, in which all workers and later masters are; they may have ended.
+        let _ended = Command::new("pkill").args(["-KILL", "-s", &self.0.to_string()]).status();
+    }
+}
+
 #[test]
 fn workers_come_and_go_without_a_wrong_answer() {
-    let (mut running, keys) = workers(&[]);
-    let master = running.process().id();
+    let (running, daemon, keys) = Daemon::start();
+    let master = daemon.0;
     let good = Question::new(&keys.good, "/orders/7").bearer();
     let revoked = Question::new(&keys.revoked, "/orders/7").bearer();
     inside::revoke(&running, &keys.revoked);

@@ -22,4 +22,5 @@ pub mod programs;
 pub mod proxy;
 pub mod reference;
 pub mod server;
+pub mod stop;
 pub mod tls;

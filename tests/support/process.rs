@@ -2,6 +2,7 @@
 
 use std::{
     net::TcpListener,
+    os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{Mutex, OnceLock, mpsc},
@@ -9,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A running server.
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// A running server, and the processes that it starts: they are one process group.
 pub struct Process(Child);
 
 type Order = (Command, mpsc::Sender<Child>);
@@ -19,7 +22,7 @@ impl Process {
     pub fn start(program: &Path, prepare: impl FnOnce(&mut Command), log: &Path) -> Process {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", "--"]).arg(program);
-        prepare(&mut command);
+        prepare(command.process_group(0));
         let log = std::fs::OpenOptions::new().create(true).append(true).open(log).expect("a log file");
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("a log file")).stderr(log);
         let (send, receive) = mpsc::channel();
@@ -32,10 +35,10 @@ impl Process {
         self.0.id()
     }
 
-    /// Ends it at once, as a crash would.
+    /// Ends it at once, as a crash would, with everything that it started: workers of nginx, for one, outlive their master.
     pub fn kill(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
+        // All of them may have ended already.
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
         let _ = self.0.wait();
     }
 }

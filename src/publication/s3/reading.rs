@@ -2,7 +2,7 @@
 
 use std::{io::Read, time::Duration};
 
-use bulla::feed::static_feed::Objects;
+use bulla::feed::static_feed::{Objects, TaggedObject};
 use ureq::http::StatusCode;
 
 use super::{Answer, Bucket};
@@ -13,7 +13,7 @@ const LONGEST_DOWNLOAD: Duration = Duration::from_secs(600);
 const PERMISSION: &str = "s3:GetObject";
 
 impl Objects for Bucket {
-    fn get(&self, name: &str, known: Option<&str>, _most: usize) -> Result<Option<(Vec<u8>, Option<String>)>, String> {
+    fn get(&self, name: &str, known: Option<&str>, _most: usize) -> Result<Option<TaggedObject>, String> {
         let key = self.uri.key(name);
         let headers: Vec<(&str, &str)> = known.map(|known| ("if-none-match", known)).into_iter().collect();
         let answer = self.send("GET", &key, "", &headers, b"").map_err(|error| error.to_string())?;

@@ -30,6 +30,9 @@ pub(super) struct RelaySnapshots {
     follow: FollowConfig,
 }
 
+/// Sources that are nodes, and the keyring that they are asked about, with what signs its feed.
+type Nodes = (Vec<Arc<HttpSource>>, (KeyringId, VerifyingKey));
+
 impl RelaySnapshots {
     pub(super) fn new(follow: FollowConfig) -> Self {
         RelaySnapshots { kept: Snapshots::default(), follow }
@@ -74,7 +77,7 @@ impl RelaySnapshots {
         })
     }
 
-    fn nodes(&self, realm: Option<Realm>) -> Result<(Vec<Arc<HttpSource>>, (KeyringId, VerifyingKey)), EdgeError> {
+    fn nodes(&self, realm: Option<Realm>) -> Result<Nodes, EdgeError> {
         let opened = edge::open_sources(&FollowConfig { realm, ..self.follow.clone() })?;
         let nodes = opened.into_iter().filter_map(|opened| opened.node).collect();
         Ok((nodes, (self.follow.keyring_id, self.follow.public_key)))

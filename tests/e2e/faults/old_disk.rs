@@ -76,8 +76,8 @@ fn a_node_on_an_older_disk_says_so_and_edges_keep_what_it_lost() {
     let renew = "UPDATE revocation_log SET log_id = lower(hex(randomblob(16)))";
     connection.execute(renew, []).expect("renewed");
     drop(connection);
-    for key in truth.revoked[1..=LOST].to_vec() {
-        node.revoke(&key);
+    for key in &truth.revoked[1..=LOST] {
+        node.revoke(key);
     }
     until("the node is well again", || !lacks_its_end());
     assert!(truth.is_known(|key| node.verdict(key)), "the node knows everything again");

@@ -34,11 +34,13 @@ pub(super) struct Files {
     interrupt: Interrupt,
 }
 
+/// The bytes of an object, and what tells this state of it from others.
+pub type TaggedObject = (Vec<u8>, Option<String>);
+
 /// Objects that a program reads in a way of its own, as those of a bucket that wants signatures. An error says why in a sentence.
 pub trait Objects: Send + Sync {
-    /// An object of at most so many bytes, or a longer one as far as it likes, and what tells this state of it from others; `None`
-    /// where it is still in the state `known`.
-    fn get(&self, name: &str, known: Option<&str>, most: usize) -> Result<Option<(Vec<u8>, Option<String>)>, String>;
+    /// An object of at most so many bytes, or a longer one as far as it likes; `None` where it is still in the state `known`.
+    fn get(&self, name: &str, known: Option<&str>, most: usize) -> Result<Option<TaggedObject>, String>;
 
     /// A long object from this byte on, or all of it, and whether it is that part.
     fn open(&self, name: &str, byte: usize) -> Result<(Box<dyn Read + '_>, bool), String>;

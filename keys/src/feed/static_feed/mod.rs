@@ -11,7 +11,7 @@ mod source;
 
 pub use self::{
     file_name::{BaseName, BodyName, FileName, FileNameError, SnapshotName},
-    files::Objects,
+    files::{Objects, TaggedObject},
     head_object::{HeadObject, HeadObjectError, read_base, write_base},
     source::PublishedSource,
 };

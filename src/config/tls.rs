@@ -144,7 +144,7 @@ mod tests {
             ("'*.example' = ['read']", "as they stand"),
             ("'' = ['read']", "as they stand"),
             ("'ops.example' = ['read']\n'OPS.example' = ['admin']", "twice"),
-            ("'a' = ['isue']", "no scope"),
+            ("'a' = ['isue']", "not a scope"),
             ("'a' = ['issue:prod']", "[realms.prod]"),
             ("'a' = ['issue:bulla']", "allows nothing"),
             ("'a' = ['issue:']", "for no realm"),

@@ -67,9 +67,12 @@ def of(system, *more):
 
 def django():
     import django as package
+    import datetime
+
     from django.conf import settings
 
     hashers = "PBKDF2PasswordHasher PBKDF2SHA1PasswordHasher Argon2PasswordHasher BCryptSHA256PasswordHasher BCryptPasswordHasher ScryptPasswordHasher"
+    version = f"django=={package.get_version()}"
     settings.configure(
         SECRET_KEY="x" * 50,
         INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes", "rest_framework", "rest_framework_api_key", "knox"],
@@ -96,9 +99,10 @@ def django():
     older = [dict(rows[0], hashed_key=make_password(key, hasher=name)) for name in ("pbkdf2_sha256", "argon2")]
     second, other = APIKey.objects.create_key(name="another")
     older[1] = dict(older[1], prefix=second.prefix, hashed_key=make_password(other, hasher="argon2"))
-    write("djangorestframework-api-key-older", "django==5.2.19", "run", of("djangorestframework-api-key"), older, [key, other])
+    write("djangorestframework-api-key-older", version, "run", of("djangorestframework-api-key"), older, [key, other])
     user = get_user_model().objects.create_user("user")
-    tokens = [AuthToken.objects.create(user)[1] for _ in range(2)]
+    # By default a token lasts for ten hours, and its row would be refused then.
+    tokens = [AuthToken.objects.create(user, expiry=expiry)[1] for expiry in (None, datetime.timedelta(days=25_000))]
     write(
         "django-rest-knox", "django-rest-knox==5.1.0", "run", ["--from", "django-rest-knox", "--app-from", "user_id"],
         list(AuthToken.objects.values()), tokens, format="csv",
@@ -107,7 +111,7 @@ def django():
         text = "sk_live_" + secrets.token_hex(4) + "_" + secrets.token_urlsafe(24).replace("_", "-")
         row = {"app_id": APP, "public": text.split("_")[2], "hash": make_password(text, hasher=hasher)}
         arguments = ["--scheme", "hash-string", "--prefix", "sk_live_", "--separator", "_"]
-        write(f"django-{hasher.replace('_', '-')}", "django==5.2.19", "run", arguments, [row], [text])
+        write(f"django-{hasher.replace('_', '-')}", version, "run", arguments, [row], [text])
 
 
 STRINGS = ["--scheme", "hash-string", "--prefix", "sk_live_", "--separator", "_"]

@@ -123,5 +123,8 @@ async function flowise() {
   const apiKey = generateAPIKey();
   write("flowise", "flowise@3.1.4", "run", of("flowise"), [{ id: crypto.randomUUID(), apiKey, apiSecret: generateSecretHash(apiKey), keyName: "a", updatedDate: "2026-01-02 03:04:05" }], [apiKey]);
 }
+  const keys = [generateAPIKey(), generateAPIKey()];
+  const rows = keys.map((key) => ({ public: key.slice(0, 8), apiSecret: generateSecretHash(key), keyName: "a" }));
+  write("flowise-scrypt", "flowise@3.1.4", "run", of("flowise-scrypt"), rows, keys);
 
 for (const make of [betterAuth, prefixed, argon2, bcryptjs, adonis, payload, medusa, strapi, flowise]) await make();

@@ -17,6 +17,7 @@ systems!(
     elasticsearch,
     flask_appbuilder,
     flowise,
+    flowise_scrypt,
     gitea,
     gitlab,
     grafana,

@@ -19,6 +19,7 @@ mod row_error;
 mod row_time;
 mod scheme;
 mod set;
+mod shared_claims;
 mod slow_text;
 mod split;
 mod system;

@@ -2,7 +2,6 @@
 //! keys.
 
 use std::{
-    collections::HashMap,
     hash::BuildHasher,
     sync::{
         Arc, PoisonError, RwLock,
@@ -15,9 +14,10 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{
     Candidate, ImportedRow, Key, PublicPart, Set, SlowText,
-    packed::{PackedRow, PackedRows},
+    packed::{PackedClaims, PackedRow, PackedRows},
     scheme::{Check, HashString, same},
     set::found_by,
+    shared_claims::SharedClaims,
 };
 
 const PARTS: usize = 64;
@@ -28,7 +28,7 @@ pub(crate) struct Table {
     hasher: DefaultHashBuilder,
     sets: RwLock<Vec<Arc<Set>>>,
     parts: [RwLock<Part>; PARTS],
-    claims: RwLock<AllClaims>,
+    claims: RwLock<SharedClaims>,
     /// How often the store had changed or removed rows when this table was begun.
     changes: i64,
     /// The last place of the ledger that was read.
@@ -44,13 +44,6 @@ pub(crate) struct Table {
 struct Part {
     places: HashTable<u32>,
     rows: PackedRows,
-}
-
-/// Scopes and metadata; many keys have the same scopes. Number 0 stands for none.
-#[derive(Default)]
-struct AllClaims {
-    by_scopes: HashMap<String, u32>,
-    all: Vec<Arc<Claims>>,
 }
 
 impl Default for Table {
@@ -88,6 +81,15 @@ impl Table {
     /// The number of keys.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that all keys take.
+    pub(crate) fn memory(&self) -> usize {
+        let of_part = |part: &RwLock<Part>| {
+            let part = part.read().unwrap_or_else(PoisonError::into_inner);
+            part.places.allocation_size() + part.rows.memory()
+        };
+        self.parts.iter().map(of_part).sum()
     }
 
     /// The number of rows whose keys are rejected.
@@ -138,7 +140,14 @@ impl Table {
         }
         let Some(name) = row.id.unsealed_name() else { return };
         let hash = self.hash(set.number, found_by(row.public.as_deref(), &row.check));
-        let claims = self.claims.write().unwrap_or_else(PoisonError::into_inner).number(&row.claims);
+        let shared = self.claims.write().unwrap_or_else(PoisonError::into_inner).number(&row.claims);
+        let own = if shared.is_some() { Ok(Vec::new()) } else { row.claims.to_cbor() };
+        let Ok(own) = own else {
+            tracing::error!(id = %row.id, "an imported key is rejected: its scopes and metadata are too long");
+            self.unusable.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let claims = shared.map_or(PackedClaims::Own(&own), PackedClaims::Shared);
         let mut part = self.part(hash).write().unwrap_or_else(PoisonError::into_inner);
         let Part { places, rows } = &mut *part;
         let is_known = |place: &u32| rows.get(*place).is_some_and(|one| one.set == row.set && one.name == name);
@@ -236,15 +245,13 @@ impl Table {
             app_id: row.app_id,
             issued_at: row.issued_at,
             expires_at: row.expires_at,
-            claims: self.claims_of(row.claims),
+            claims: match row.claims {
+                PackedClaims::Shared(number) => self.claims.read().unwrap_or_else(PoisonError::into_inner).get(number),
+                PackedClaims::Own(bytes) => Some(Arc::new(Claims::from_cbor(bytes).ok()?)),
+            },
             check: row.check()?,
             replaced: row.replaced,
         })
-    }
-
-    fn claims_of(&self, number: u32) -> Option<Arc<Claims>> {
-        let at = usize::try_from(number).ok()?.checked_sub(1)?;
-        self.claims.read().unwrap_or_else(PoisonError::into_inner).all.get(at).cloned()
     }
 
     fn hash(&self, set: i64, found_by: &[u8]) -> u64 {
@@ -254,24 +261,6 @@ impl Table {
     fn part(&self, hash: u64) -> &RwLock<Part> {
         // The table itself uses the high bits and the low ones.
         &self.parts[(hash >> 32) as usize % PARTS]
-    }
-}
-
-impl AllClaims {
-    /// The number of these claims, from 1.
-    fn number(&mut self, claims: &Claims) -> u32 {
-        if *claims == Claims::new() {
-            return 0;
-        }
-        let next = u32::try_from(self.all.len() + 1).unwrap_or(u32::MAX);
-        if claims.meta().is_empty() {
-            let number = *self.by_scopes.entry(claims.scopes_text()).or_insert(next);
-            if number != next {
-                return number;
-            }
-        }
-        self.all.push(Arc::new(claims.clone()));
-        next
     }
 }
 
@@ -370,6 +359,39 @@ mod tests {
         let right = |key: &str| known.recognize(key).iter().map(|one| one.matches() == Ok(true)).collect::<Vec<_>>();
         assert_eq!(keys.map(|key| right(key).iter().filter(|right| **right).count()), [1; 3]);
         assert_eq!(keys.map(|key| right(key).len()), [2, 2, 1]);
+    }
+
+    #[test]
+    fn a_row_takes_little_memory_whatever_claims_it_has() {
+        // As many as fill the hash tables worst: just after they grew.
+        const ROWS: u32 = 60_000;
+        let meta = |number: u32| Claims::new().with_scopes(["read"]).with_meta([("user_id", number.to_string())]);
+        let scoped = |number: u32| Claims::new().with_scopes([format!("customer:{number}")]);
+        type Made = fn(u32) -> Claims;
+        let same: Made = |_| Claims::new().with_scopes(["read"]);
+        for (scheme, claims, most) in [
+            (Scheme::Sha256, same, 90),
+            (Scheme::Sha512, same, 122),
+            (Scheme::Sha256, meta as Made, 118),
+            (Scheme::Sha512, scoped as Made, 145),
+        ] {
+            let (known, set) = (Table::default(), set(1, scheme, PublicPart::None, None));
+            let text = |number: u32| format!("sk_live_{number}");
+            let rows: Vec<_> = (0..ROWS)
+                .map(|number| ImportedRow {
+                    claims: claims(number),
+                    ..row(&set, number.into(), None, digest(&set, &text(number), b""))
+                })
+                .collect();
+            known.add_set(set);
+            known.add(&rows);
+            let each = known.memory() / known.len();
+            assert!(known.len() == ROWS as usize && each <= most, "{scheme}: {each} bytes a row");
+            for number in [0, 7, ROWS - 1] {
+                let found = known.recognize(&text(number));
+                assert_eq!(found.iter().map(|one| one.key().claims()).collect::<Vec<_>>(), [Some(&claims(number))]);
+            }
+        }
     }
 
     #[test]

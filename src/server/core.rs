@@ -74,7 +74,8 @@ impl CoreParts {
         let snapshot = self.live.load_full();
         let list = snapshot.verifier().revocations();
         self.metrics.revocations(list.len(), list.memory());
-        self.metrics.imported_keys(self.verification.imported.len());
+        let imported = self.verification.imported.table();
+        self.metrics.imported_keys(imported.len(), imported.memory());
         self.metrics.uses_dropped(self.verification.last_used.dropped());
         self.metrics.log_lines_dropped(log::dropped());
         self.metrics.bodies(self.bodies.used(), self.bodies.refused());

@@ -45,6 +45,7 @@ pub(crate) struct Metrics {
     secret_unchecked: Family<ReasonLabel, Counter>,
     secret_waiting: Gauge<u64, AtomicU64>,
     imported_keys: Gauge<u64, AtomicU64>,
+    imported_keys_bytes: Gauge<u64, AtomicU64>,
     pub(crate) imported_accepted: Counter,
     pub(crate) imported_slow_checks: Counter,
     old_system: Family<ReasonLabel, Counter>,
@@ -201,6 +202,7 @@ impl Metrics {
             secret_unchecked: register(all, "secret_unchecked", "Secret halves that could not be checked, by reason"),
             secret_waiting: register(all, "secret_waiting", "Checks of secret halves that wait for memory"),
             imported_keys: register(all, "imported_keys", "Imported keys in memory"),
+            imported_keys_bytes: register(all, "imported_keys_bytes", "Memory of the imported keys"),
             imported_accepted: register(all, "imported_accepted", "Imported keys accepted"),
             imported_slow_checks: register(
                 all,
@@ -360,8 +362,9 @@ impl Metrics {
     }
 
     /// Shows how many imported keys there are.
-    pub(crate) fn imported_keys(&self, count: usize) {
+    pub(crate) fn imported_keys(&self, count: usize, bytes: usize) {
         self.imported_keys.set(count as u64);
+        self.imported_keys_bytes.set(bytes as u64);
     }
 
     /// Shows when the certificates in force expire.

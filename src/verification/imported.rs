@@ -5,7 +5,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use bulla::{ApiKey, Realm, Rejection, VerifyError};
+use bulla::{ApiKey, Rejection, VerifyError};
 
 use super::{Accepted, Checked, Pending, Question, Step, Verdict, VerifierState, Wanted};
 use crate::imported::{Candidate, Key};
@@ -61,9 +61,9 @@ pub(super) fn candidates(state: &VerifierState<'_>, text: &str) -> Vec<Candidate
 }
 
 fn holds(state: &VerifierState<'_>, key: &Key, wanted: &Wanted, now: u64) -> Result<(), Rejection> {
-    let accepting = |realm: &&Realm| state.importing.contains(realm);
-    let realms: Vec<Realm> = wanted.realms.iter().filter(accepting).copied().collect();
-    key.holds(&realms, state.verifier.revocations(), now)
+    let realm = key.id.realm();
+    let is_accepted = wanted.realms.contains(&realm) && state.importing.contains(&realm);
+    key.holds(if is_accepted { std::slice::from_ref(&realm) } else { &[] }, state.verifier.revocations(), now)
 }
 
 fn is_ended(rejection: Rejection) -> bool {

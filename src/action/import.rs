@@ -1,5 +1,7 @@
 //! Importing keys of other systems.
 
+mod read_ahead;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     hash::RandomState,
@@ -15,6 +17,7 @@ use rand::{
 use serde::Serialize;
 use serde_json::json;
 
+use self::read_ahead::{Batch, each_batch};
 use super::{
     ActionError, Actor,
     revoke::{RevokeContext, expiry_of},
@@ -95,7 +98,8 @@ pub(crate) trait Progress {
 /// A running import.
 struct Run<'a> {
     import: &'a Import<'a>,
-    set: Set,
+    /// The number of the keys' set.
+    set: i64,
     id_key: [u8; 16],
     summary: Summary,
     /// In a dry run: the keys that would be on record by now.
@@ -117,28 +121,20 @@ impl Import<'_> {
         };
         let (set, id_key) = self.set()?;
         let elsewhere = self.store.imported_elsewhere(self.realm, set.number)?;
-        let mut run =
-            Run { import: self, set, id_key, summary, seen: HashMap::new(), hasher: RandomState::new(), elsewhere };
-        let mut rows = Vec::new();
-        loop {
-            let next = reader.next()?;
-            let ended = next.is_none();
-            match next {
-                Some(Ok(record)) => rows.push((run.set.id_of(record.public.as_deref(), &record.check), record)),
-                Some(Err(error)) => run.refuse(&error, progress)?,
-                None => {}
-            }
-            run.summary.rows += u64::from(!ended);
-            if ended || rows.len() == SORTED {
-                run.write(std::mem::take(&mut rows), progress)?;
-            }
-            if ended || run.summary.rows.is_multiple_of(1_000) {
-                progress.read(reader.bytes(), run.summary.rows);
-            }
-            if ended {
-                break;
-            }
-        }
+        let mut run = Run {
+            import: self,
+            set: set.number,
+            id_key,
+            summary,
+            seen: HashMap::new(),
+            hasher: RandomState::new(),
+            elsewhere,
+        };
+        let mut bytes = 0;
+        each_batch(reader, &set, SORTED, |batch| {
+            let before = std::mem::replace(&mut bytes, batch.bytes);
+            run.take(batch, before, progress)
+        })?;
         if !self.dry_run {
             let detail = serde_json::to_value(&run.summary).unwrap_or_default();
             self.record("keys.import", detail)?;
@@ -186,11 +182,17 @@ impl Run<'_> {
         Ok(progress.refused(error)?)
     }
 
-    fn write(&mut self, mut rows: Vec<(ApiKeyId, Record)>, progress: &mut dyn Progress) -> Result<(), ImportError> {
-        // Of two rows for one key the first in the file counts: the sort is stable.
-        rows.sort_by_key(|(id, _)| *id);
-        let mut rows = rows.into_iter().peekable();
-        while rows.peek().is_some() {
+    /// Writes a batch, of which the first row begins behind so many bytes.
+    fn take(&mut self, batch: Batch, before: u64, progress: &mut dyn Progress) -> Result<(), ImportError> {
+        let Batch { rows, refused, bytes, read } = batch;
+        for error in &refused {
+            self.refuse(error, progress)?;
+        }
+        self.summary.rows = read;
+        let (all, mut rows) = (rows.len().max(1) as u64, rows.into_iter());
+        while rows.len() > 0 {
+            let left = rows.len() as u64;
+            progress.read(before + (bytes - before) * (all - left) / all, read - left);
             let new: Vec<_> = rows.by_ref().take(WRITTEN).map(|(id, record)| self.new_row(id, record)).collect();
             let outcomes: Vec<Outcome> = self.import.written(|transaction| {
                 // A dry run undid the set, too.
@@ -204,6 +206,7 @@ impl Run<'_> {
                 self.count(new, outcome, progress)?;
             }
         }
+        progress.read(bytes, read);
         Ok(())
     }
 
@@ -264,11 +267,7 @@ impl Run<'_> {
             rerolled_from: None,
         };
         let (dated, public, check) = (record.issued_at.is_some(), record.public, record.check);
-        NewRow {
-            line: record.line,
-            state: record.state,
-            key: NewImported { set: self.set.number, row, dated, public, check },
-        }
+        NewRow { line: record.line, state: record.state, key: NewImported { set: self.set, row, dated, public, check } }
     }
 }
 

@@ -34,14 +34,17 @@ pub(crate) struct Reader<'a> {
     memory_kib: u32,
 }
 
+/// A file, or standard input. It may be read on another thread.
+type Input<'a> = Box<dyn BufRead + Send + 'a>;
+
 enum Lines<'a> {
-    Jsonl { input: Box<dyn BufRead + 'a>, bytes: u64, line: u64, buffer: Vec<u8> },
-    Csv { input: Box<csv::Reader<LineFeeds<Box<dyn BufRead + 'a>>>>, columns: Vec<Column>, record: StringRecord },
+    Jsonl { input: Input<'a>, bytes: u64, line: u64, buffer: Vec<u8> },
+    Csv { input: Box<csv::Reader<LineFeeds<Input<'a>>>>, columns: Vec<Column>, record: StringRecord },
 }
 
 impl<'a> Reader<'a> {
     /// Refuses a CSV header with unknown fields.
-    pub(crate) fn new(input: Box<dyn BufRead + 'a>, format: Format, reading: Reading<'a>) -> io::Result<Self> {
+    pub(crate) fn new(input: Input<'a>, format: Format, reading: Reading<'a>) -> io::Result<Self> {
         let lines = match format {
             Format::Jsonl => Lines::Jsonl { input, bytes: 0, line: 0, buffer: Vec::new() },
             Format::Csv => {

@@ -230,7 +230,7 @@ struct Rows {
 
 impl Rows {
     /// The rows from the beginning.
-    fn input(&mut self) -> Result<Box<dyn BufRead>, Failure> {
+    fn input(&mut self) -> Result<Box<dyn BufRead + Send>, Failure> {
         let Some(file) = &mut self.file else { return Ok(Box::new(BufReader::new(io::stdin()))) };
         // A pipe cannot go back, and was not read yet.
         let _is_at_its_beginning = file.rewind();

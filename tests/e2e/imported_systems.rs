@@ -7,14 +7,17 @@ use serde_json::{Value, json};
 
 use crate::support::{command::Ran, deployment::Deployment, imported::verify, server::Server};
 
-struct Fixture {
-    name: String,
+pub(super) struct Fixture {
+    pub(super) name: String,
     value: Value,
 }
 
 impl Fixture {
     fn all() -> Vec<Fixture> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/imports/fixtures");
+        Self::all_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/imports/fixtures"))
+    }
+
+    pub(super) fn all_in(folder: &Path) -> Vec<Fixture> {
         let files = fs::read_dir(folder).expect("the fixtures").map(|file| file.expect("a file").path());
         let mut all: Vec<Fixture> = files
             .map(|path| Fixture {
@@ -26,7 +29,7 @@ impl Fixture {
         all
     }
 
-    fn texts(&self, name: &str) -> Vec<String> {
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
         serde_json::from_value(self.value[name].clone()).expect("texts")
     }
 
@@ -35,7 +38,7 @@ impl Fixture {
     }
 
     /// A deployment with the old system's secret, the rows and the keys in files.
-    fn deployment(&self) -> Deployment {
+    pub(super) fn deployment(&self) -> Deployment {
         let deployment = Deployment::new();
         if let Some(secret) = self.value["secret"]["text"].as_str() {
             let file = deployment.file("old.key");
@@ -52,7 +55,7 @@ impl Fixture {
         format!("rows.{}", self.text("format"))
     }
 
-    fn import(&self, deployment: &Deployment, more: &[&str]) -> Ran {
+    pub(super) fn import(&self, deployment: &Deployment, more: &[&str]) -> Ran {
         let (rows, arguments) = (self.rows(), self.texts("arguments"));
         let mut all = vec!["keys", "import", &rows, "--realm", "live", "--json"];
         all.extend(arguments.iter().map(String::as_str));

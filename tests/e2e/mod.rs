@@ -30,6 +30,7 @@ mod hanging;
 mod headers;
 mod imported;
 mod imported_again;
+mod imported_fresh;
 mod imported_sets;
 mod imported_systems;
 mod keyring_attacks;

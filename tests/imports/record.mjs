@@ -1,4 +1,5 @@
-// Makes keys and rows with the code of npm packages, and writes them as fixtures. Called by `record`, in the folder of the packages.
+// Makes keys and rows with the code of npm packages, and writes them as fixtures into the folder of the first argument: all, or those of
+// the names behind it. Called by `record`, in the folder of the packages, and by tests for what makes its keys in no time.
 import crypto from "node:crypto";
 import fs from "node:fs";
 import { createRequire } from "node:module";
@@ -122,9 +123,12 @@ async function flowise() {
   const { generateAPIKey, generateSecretHash } = require(unpacked("flowise/dist/utils/apiKey.js"));
   const apiKey = generateAPIKey();
   write("flowise", "flowise@3.1.4", "run", of("flowise"), [{ id: crypto.randomUUID(), apiKey, apiSecret: generateSecretHash(apiKey), keyName: "a", updatedDate: "2026-01-02 03:04:05" }], [apiKey]);
-}
   const keys = [generateAPIKey(), generateAPIKey()];
   const rows = keys.map((key) => ({ public: key.slice(0, 8), apiSecret: generateSecretHash(key), keyName: "a" }));
   write("flowise-scrypt", "flowise@3.1.4", "run", of("flowise-scrypt"), rows, keys);
+}
 
-for (const make of [betterAuth, prefixed, argon2, bcryptjs, adonis, payload, medusa, strapi, flowise]) await make();
+const makers = { "better-auth": betterAuth, "prefixed-api-key": prefixed, "argon2-npm": argon2, bcryptjs, adonisjs: adonis, payload, medusa, strapi, flowise };
+for (const [name, make] of Object.entries(makers)) {
+  if (!wanted.length || wanted.some((one) => one.startsWith(name))) await make();
+}

@@ -16,7 +16,7 @@ const MIN_LENGTH: usize = 16;
 pub(crate) struct OldSystemConfig {
     /// The address of its introspection (RFC 7662).
     pub(crate) introspect: Option<String>,
-    /// A file that holds CLIENT:SECRET, which is sent to it as HTTP Basic.
+    /// A file that holds CLIENT:SECRET, which is sent to it as HTTP Basic, encoded as RFC 6749 says.
     pub(crate) credential: Option<SourceUri>,
     /// A program that reads a key on standard input, and prints the same answer.
     pub(crate) exec: Option<Vec<PathBuf>>,

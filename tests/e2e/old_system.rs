@@ -2,20 +2,21 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpListener,
     os::unix::fs::PermissionsExt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    path::{Path, PathBuf},
+    process::Command,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{
     deployment::{APP, Deployment},
+    http::{Answer, Http},
     imported::verify,
+    process::{Process, free_port, listens, wait_until},
+    programs,
     server::Server,
 };
 
@@ -106,48 +107,94 @@ fn an_old_system_that_cannot_be_asked_says_nothing_of_a_key() {
     assert_eq!(verify(&server, "sk_0123456789abcdef"), json!({"active": false}));
 }
 
+/// A running oidc-provider, which knows a client `shop` that gets tokens, and one that introspects.
+struct Provider {
+    _process: Process,
+    http: Http,
+    port: u16,
+    log: PathBuf,
+}
+
+const CLIENT: &str = "bulla, the new one";
+/// Nothing of it may be lost on the way: each of these characters means something in a form.
+const SECRET: &str = "p%41ss+word/: &=";
+
+impl Provider {
+    fn start(deployment: &Deployment) -> Self {
+        let (port, log) = (free_port(), deployment.file("provider.log"));
+        let prepare = |command: &mut Command| {
+            command
+                .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/oidc_provider.mjs"))
+                .env("MODULES", programs::folder().join("npm/node_modules"))
+                .env("PORT", port.to_string())
+                .env("CLIENT", CLIENT)
+                .env("SECRET", SECRET);
+        };
+        let process = Process::start(&programs::find("node"), prepare, &log);
+        wait_until("oidc-provider", &log, || listens(port));
+        Provider { _process: process, http: Http::new(&format!("127.0.0.1:{port}")), port, log }
+    }
+
+    /// Sends a form as this client, whose name and secret are encoded as in a form.
+    fn post(&self, path: &str, client: &str, form: &str) -> Answer {
+        let basic = format!("Basic {}", STANDARD.encode(client));
+        let form_headers = [("authorization", basic.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        self.http.request("POST", path, &form_headers, form)
+    }
+
+    fn token(&self, scope: &str) -> String {
+        let form = format!("grant_type=client_credentials{scope}");
+        let answer = self.post("/token", "shop:of+the+shop", &form);
+        answer.json()["access_token"].as_str().unwrap_or_else(|| panic!("{}", answer.body)).to_owned()
+    }
+
+    fn questions(&self) -> usize {
+        let log = fs::read_to_string(&self.log).expect("its log");
+        log.lines().filter(|line| line.starts_with("POST /token/introspection")).count()
+    }
+
+    /// Has the realm `live` ask it, with this credential.
+    fn configure(&self, deployment: &Deployment, credential: &str) {
+        deployment.secret_file("old.cred", credential);
+        let address = format!("http://127.0.0.1:{}/token/introspection", self.port);
+        let table = format!(
+            "[realms.live]\nold_system = {{ introspect = \"{address}\", credential = \"file:old.cred\", app = \"client_id\", timeout = \"20s\" }}"
+        );
+        deployment.configure("[realms.live]", &table);
+    }
+}
+
 #[test]
-fn an_old_system_is_asked_by_introspection() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&asked);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = BufReader::new(stream.expect("a connection"));
-            let (mut length, mut authorized, mut line) = (0, false, String::new());
-            while stream.read_line(&mut line).expect("a head") > 2 {
-                let lower = line.to_ascii_lowercase();
-                if let Some(number) = lower.strip_prefix("content-length:") {
-                    length = number.trim().parse().expect("a length");
-                }
-                // client:secret
-                authorized |= lower.starts_with("authorization:") && line.contains("Y2xpZW50OnNlY3JldA==");
-                line.clear();
-            }
-            let mut body = vec![0; length];
-            stream.read_exact(&mut body).expect("a body");
-            count.fetch_add(1, Ordering::Relaxed);
-            let active = authorized && body == format!("token={KEY}").into_bytes();
-            let answer = json!({"active": active, "client_id": "42", "scope": "read"}).to_string();
-            let head = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}",
-                answer.len()
-            );
-            write!(stream.get_mut(), "{head}\r\n\r\n{answer}").expect("answered");
-        }
-    });
+fn a_real_server_is_asked_by_introspection() {
     let deployment = Deployment::new();
-    fs::write(deployment.file("old.cred"), "client:secret\n").expect("written");
-    fs::set_permissions(deployment.file("old.cred"), fs::Permissions::from_mode(0o600)).expect("private");
-    let table = format!(
-        "[realms.live]\nold_system = {{ introspect = \"http://127.0.0.1:{port}/introspect\", credential = \"file:old.cred\", app = \"client_id\" }}"
-    );
-    deployment.configure("[realms.live]", &table);
+    let provider = Provider::start(&deployment);
+    provider.configure(&deployment, &format!("{CLIENT}:{SECRET}"));
     let server = Server::start(&deployment);
-    let active = verify(&server, KEY);
-    assert_eq!((&active["active"], &active["scopes"]), (&json!(true), &json!(["read"])));
-    assert_eq!(verify(&server, KEY)["app_id"], active["app_id"]);
-    assert_eq!(verify(&server, &format!("{KEY}x")), json!({"active": false}));
-    assert_eq!(asked.load(Ordering::Relaxed), 2);
+    let (scoped, plain) = (provider.token("&scope=orders.read"), provider.token(""));
+    let active = verify(&server, &scoped);
+    assert_eq!((&active["active"], &active["scopes"]), (&json!(true), &json!(["orders.read"])), "{active}");
+    let seconds = |name: &str| active[name].as_str().expect("a time").parse::<Timestamp>().expect("a time").as_second();
+    assert_eq!(seconds("expires_at") - seconds("issued_at"), 3600);
+    let other = verify(&server, &plain);
+    assert_eq!((&other["active"], &other["app_id"]), (&json!(true), &active["app_id"]), "of the same client");
+    // The provider may revoke it or be gone: it is bulla's own by now.
+    assert_eq!(provider.post("/token/revocation", "shop:of+the+shop", &format!("token={scoped}")).status, 200);
+    for _ in 0..2 {
+        assert_eq!(verify(&server, &scoped), active);
+        assert_eq!(verify(&server, &format!("{scoped}x")), json!({"active": false}));
+    }
+    assert_eq!(provider.questions(), 3);
+    let late = provider.token("");
+    provider.post("/token/revocation", "shop:of+the+shop", &format!("token={late}"));
+    assert_eq!(verify(&server, &late), json!({"active": false}), "revoked before it was asked about");
+}
+
+#[test]
+fn a_server_that_refuses_the_credential_says_nothing_of_a_key() {
+    let deployment = Deployment::new();
+    let provider = Provider::start(&deployment);
+    provider.configure(&deployment, &format!("{CLIENT}:wrong"));
+    let server = Server::start(&deployment);
+    assert_eq!(server.data.post("/v1/verify", &json!({"api_key": provider.token("")})).status, 503);
+    assert!(server.log().contains("it answered 401"), "{}", server.log());
 }

@@ -25,6 +25,9 @@ pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static 
         Some(Value::Bool(false)) => return Ok(None),
         _ => return Err("the answer has no member `active`"),
     }
+    if members.get("cnf").is_some_and(|bound| !bound.is_null()) {
+        return Err("the key is bound to its client (`cnf`), which is not checked here");
+    }
     let text = |name: &str| match members.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
         Some(Value::Number(number)) => Some(number.to_string()),
@@ -64,6 +67,7 @@ mod tests {
             r#"{"active":"true"}"#,
             r#"{"active":true}"#,
             r#"{"active":true,"client_id":"1","exp":"x"}"#,
+            r#"{"active":true,"client_id":"1","cnf":{"jkt":"x"}}"#,
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

@@ -52,16 +52,14 @@ fn introspect(
         .tls_config(tls)
         .build()
         .into();
-    let encoded: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    let body = Zeroizing::new(format!("token={encoded}"));
+    let body = Zeroizing::new(format!("token={}", *form_encoded(text)));
     let mut request = agent
         .post(address)
         .header("content-type", "application/x-www-form-urlencoded")
         .header("accept", "application/json");
     if let Some(uri) = &config.credential {
         let credential = read_secret_file(&folder.join(uri.rest())).map_err(|error| format!("credential: {error}"))?;
-        let credential = Zeroizing::new(BASE64.encode(credential.trim()));
-        request = request.header("authorization", format!("Basic {}", &*credential));
+        request = request.header("authorization", &*basic(credential.trim())?);
     }
     let mut response = request.send(body.as_bytes()).map_err(|error| error.to_string())?;
     if response.status() != 200 {
@@ -70,6 +68,18 @@ fn introspect(
     let mut answer = Zeroizing::new(Vec::new());
     let read = response.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut answer);
     read.map(|_| answer).map_err(|error| error.to_string())
+}
+
+/// HTTP Basic of `CLIENT:SECRET`. Servers decode both, as RFC 6749 2.3.1 says.
+fn basic(credential: &str) -> Result<Zeroizing<String>, String> {
+    let (client, secret) = credential.split_once(':').ok_or("credential: the file must hold CLIENT:SECRET")?;
+    let both = Zeroizing::new(format!("{}:{}", *form_encoded(client), *form_encoded(secret)));
+    Ok(Zeroizing::new(format!("Basic {}", BASE64.encode(&*both))))
+}
+
+/// As in a form.
+fn form_encoded(text: &str) -> Zeroizing<String> {
+    Zeroizing::new(form_urlencoded::byte_serialize(text.as_bytes()).collect())
 }
 
 /// Runs a program with the key on its standard input. It has to end with success, whatever it answers.
@@ -117,6 +127,16 @@ mod tests {
 
     fn asked(script: &str) -> Result<Option<OldKey>, String> {
         ask(&config(script), Path::new("."), "sk_0123456789abcdef")
+    }
+
+    #[test]
+    fn client_and_secret_are_encoded_as_the_rfc_says() {
+        assert_eq!(*basic("a b:c+d:%").expect("a credential"), format!("Basic {}", BASE64.encode("a+b:c%2Bd%3A%25")));
+        assert_eq!(
+            *basic("client:s-e_c.r*t").expect("a credential"),
+            format!("Basic {}", BASE64.encode("client:s-e_c.r*t"))
+        );
+        assert!(basic("client").is_err());
     }
 
     #[test]

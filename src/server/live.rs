@@ -15,12 +15,16 @@ pub(crate) struct Live {
     snapshot: ArcSwap<Snapshot>,
     /// The serial number of the keyring in force, for those who wait for another one.
     serial: watch::Sender<u64>,
+    /// Whether keys are verified, as `/readyz` says it, for those who wait for a change.
+    ready: watch::Sender<bool>,
 }
 
 impl Live {
     pub(super) fn new(loaded: Loaded) -> Self {
         let serial = watch::Sender::new(loaded.document.serial());
-        Live { snapshot: ArcSwap::from_pointee(Snapshot::new(loaded)), serial }
+        let snapshot = Snapshot::new(loaded);
+        let ready = watch::Sender::new(snapshot.is_ready());
+        Live { snapshot: ArcSwap::from_pointee(snapshot), serial, ready }
     }
 
     /// The state of this moment. A request loads it once, at the door, and passes it down.
@@ -56,6 +60,16 @@ impl Live {
             true => Arc::clone(current),
             false => Arc::new(current.with_staleness(stale.clone())),
         });
+        // Looked at once more while the others wait, so that the last one to tell tells of what is in force.
+        self.ready.send_if_modified(|known| {
+            let ready = self.snapshot.load().is_ready();
+            std::mem::replace(known, ready) != ready
+        });
         before.stale() != stale
+    }
+
+    /// Tells whether keys are verified, and of each change of that, to at most about so many at a time.
+    pub(super) fn watch_readiness(&self, most: usize) -> Option<watch::Receiver<bool>> {
+        (self.ready.receiver_count() < most).then(|| self.ready.subscribe())
     }
 }

@@ -127,6 +127,11 @@ impl Snapshot {
         &self.stale
     }
 
+    /// Whether keys of any realm are verified.
+    pub(super) fn is_ready(&self) -> bool {
+        self.stale != Stale::Everything
+    }
+
     /// What keys are verified by.
     pub(super) fn verifier(&self) -> &Verifier {
         &self.verifier

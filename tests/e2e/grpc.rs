@@ -1,6 +1,11 @@
 //! gRPC beside `Check`: health, reflection, and errors as statuses of gRPC's.
 
-use std::{collections::HashMap, process::Command};
+use std::{
+    collections::HashMap,
+    io::{BufRead, BufReader, Lines},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+};
 
 use crate::support::{deployment::Deployment, programs, server::Server};
 
@@ -44,7 +49,74 @@ fn health_is_readiness() {
         assert_eq!((called.status.as_str(), called.message.as_slice()), ("0", &[8, 1][..]), "SERVING");
     }
     assert_eq!(call(&server, check, &text(1, "shop.Orders")).status, "5", "NOT_FOUND");
-    assert_eq!(call(&server, "grpc.health.v1.Health/Watch", &[]).status, "12", "UNIMPLEMENTED");
+}
+
+/// A client of grpc-js that watches services.
+struct Watching {
+    client: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Watching {
+    fn start(server: &Server, services: &[&str]) -> Self {
+        let mut client = Command::new(programs::find("node"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/grpc_watch.mjs"))
+            .env("MODULES", programs::folder().join("npm/node_modules"))
+            .env("ADDRESS", &server.data.address)
+            .env("SERVICES", services.join(","))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node starts");
+        let lines = BufReader::new(client.stdout.take().expect("its output")).lines();
+        Watching { client, lines }
+    }
+
+    /// The next line.
+    fn told(&mut self) -> String {
+        self.lines.next().expect("the client goes on").expect("a line")
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        let _ended_already = self.client.kill();
+        let _reaped = self.client.wait();
+    }
+}
+
+#[test]
+fn a_watching_client_hears_of_each_change_of_health_until_the_service_stops() {
+    let deployment = Deployment::new();
+    deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"3s\"");
+    let server = Server::start(&deployment);
+    let mut watching = Watching::start(&server, &[""]);
+    assert_eq!(watching.told(), "0 1", "SERVING");
+    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
+    database.execute("ALTER TABLE revocation_log RENAME TO elsewhere", []).expect("a log that cannot be read");
+    assert_eq!(watching.told(), "0 2", "NOT_SERVING");
+    assert_eq!(server.data.get("/readyz").status, 503);
+    database.execute("ALTER TABLE elsewhere RENAME TO revocation_log", []).expect("as before");
+    assert_eq!(watching.told(), "0 1", "SERVING again");
+    let mut other = Watching::start(&server, &["shop.Orders"]);
+    assert_eq!(other.told(), "0 3", "SERVICE_UNKNOWN");
+    server.stop();
+    assert_eq!([watching.told(), watching.told()], ["0 2", "0 ended 0"]);
+    assert_eq!(other.told(), "0 ended 0");
+}
+
+#[test]
+fn no_more_clients_watch_than_a_quarter_of_the_connections() {
+    let deployment = Deployment::new();
+    deployment.configure("max_connections = 10000", "max_connections = 16");
+    let server = Server::start(&deployment);
+    let service = "envoy.service.auth.v3.Authorization";
+    let mut watching = Watching::start(&server, &[service; 5]);
+    let mut told: Vec<_> = (0..5).map(|_| watching.told()).collect();
+    told.sort_by_key(|line| line.contains("ended"));
+    assert!(told[..4].iter().all(|line| line.ends_with(" 1")), "{told:?}");
+    assert!(told[4].ends_with(" ended 8"), "RESOURCE_EXHAUSTED: {told:?}");
+    drop(watching);
+    server.until("a place", |server| Watching::start(server, &[service]).told() == "0 1");
 }
 
 #[test]

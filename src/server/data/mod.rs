@@ -38,7 +38,7 @@ use super::{
     listener::{PeerRequest, Service},
     problem::Problem,
 };
-use crate::{api::health::Ready, telemetry::exposition::Format, verification::Stale};
+use crate::{api::health::Ready, telemetry::exposition::Format};
 
 /// The data plane. The endpoints of gateways come before the router, which takes longer to find them than a key takes to be
 /// verified.
@@ -176,7 +176,7 @@ async fn healthy() -> &'static str {
 async fn ready(State(core): State<Core>, door: Door) -> (StatusCode, Json<Ready>) {
     let snapshot = door.enter();
     let active_version = snapshot.document.active().map(|record| record.number.number());
-    let ready = *snapshot.stale() != Stale::Everything;
+    let ready = snapshot.is_ready();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let shown =
         Ready { ready, keyring_serial: snapshot.document.serial(), active_version, degraded: core.health.all() };

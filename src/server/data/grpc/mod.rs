@@ -35,11 +35,11 @@ pub(super) async fn answer(core: Core, asked: PeerRequest) -> Response {
         // A conversation: the client sends when it has heard.
         reflection::V1 | reflection::V1ALPHA => reflection::answer(request).await.map(Body::new),
         path => {
-            let is_check = path == health::CHECK;
-            match body::read_ahead(request, Bounds::single(&core.config.server)).await {
-                Ok(request) if is_check => health::answer(core, request).await.map(Body::new),
-                Ok(_) => status(&Status::unimplemented("there is no such method here")),
-                Err(problem) => refuse(&problem),
+            let method = health::Method::of(path);
+            match (body::read_ahead(request, Bounds::single(&core.config.server)).await, method) {
+                (Ok(request), Some(method)) => health::answer(core, method, request).await.map(Body::new),
+                (Ok(_), None) => status(&Status::unimplemented("there is no such method here")),
+                (Err(problem), _) => refuse(&problem),
             }
         }
     }

@@ -87,6 +87,8 @@ struct MethodDescriptor {
     input: Option<String>,
     #[prost(string, optional, tag = "3")]
     output: Option<String>,
+    #[prost(bool, optional, tag = "6")]
+    server_streaming: Option<bool>,
 }
 
 /// The file of this name.
@@ -108,6 +110,12 @@ fn health() -> Vec<u8> {
         label: Some(OPTIONAL),
         kind: Some(kind),
         type_name: type_name.map(str::to_owned),
+    };
+    let method = |name, server_streaming| MethodDescriptor {
+        name: own(name),
+        input: own(".grpc.health.v1.HealthCheckRequest"),
+        output: own(".grpc.health.v1.HealthCheckResponse"),
+        server_streaming,
     };
     let names = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"].into_iter().zip(0..);
     let status = EnumDescriptor {
@@ -131,11 +139,7 @@ fn health() -> Vec<u8> {
         ],
         services: vec![ServiceDescriptor {
             name: own("Health"),
-            methods: vec![MethodDescriptor {
-                name: own("Check"),
-                input: own(".grpc.health.v1.HealthCheckRequest"),
-                output: own(".grpc.health.v1.HealthCheckResponse"),
-            }],
+            methods: vec![method("Check", None), method("Watch", Some(true))],
         }],
         syntax: own("proto3"),
     };

@@ -11,6 +11,7 @@ import shutil
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(HERE.parent / "reference"))
 import bulla_reference as bulla  # noqa: E402
@@ -366,6 +367,17 @@ def rows():
         "quote-open": f'app_id,hash\n{APP},"{digest}', "no-header": f"{APP},{digest}\n",
     }.items():
         yield f"csv-{name}", b"\1" + text.encode()
+    # Rows of the systems that the importer knows, by their places in its list.
+    list_ = (ROOT / "src/imported/system/mod.rs").read_text().split("systems!(", 1)[1].split(");", 1)[0]
+    places = {name.strip().replace("_", "-"): place for place, name in enumerate(list_.split(",")) if name.strip()}
+    for path in sorted((ROOT / "tests/imports/fixtures").glob("*.json")):
+        fixture = json.loads(path.read_text())
+        if fixture["arguments"][0] == "--from" and path.stem in places:
+            how = 0x80 | places[path.stem] << 1 | (fixture["format"] == "csv")
+            # Whose keys they are is the same for all there.
+            yield f"system-{path.stem}", bytes([how]) + fixture["rows"].encode()
+    # The fuzzer's: a wrong line of a row behind CRLF.
+    yield "csv-line-ends", b"\1app_id,hash\n3f2b8-8a55-0123456789\r\nabr\nd\n"
     yield "csv-not-utf-8", b"\1app_id,hash\n\xff,\xff\n"
     yield "jsonl-not-utf-8", b'\0{"app_id":"\xff"}\n'
 

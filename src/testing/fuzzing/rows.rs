@@ -1,22 +1,41 @@
 //! Files of keys to be imported.
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use crate::imported::{Format, Hashed, KeyLayout, PublicPart, Reader, Reading, SaltEncoding, Scheme, Set};
+use crate::imported::{
+    Apps, Columns, Format, Hashed, KeyLayout, PublicPart, Reader, Reading, SYSTEMS, SaltEncoding, Scheme, Set, System,
+    Zone,
+};
 
 /// When the rows are read.
 const NOW: i64 = 1_800_000_000;
 
-/// Reads rows as `bulla keys import` does: how many are understood, and how many refused. The bits of `how` choose the
-/// format, how salts are written, and the layout.
+/// Reads rows as `bulla keys import` does: how many are understood, and how many refused. The highest bit of `how` says whether
+/// they are those of a system, which the others choose; or else these choose how salts are written, and the layout. The lowest bit
+/// chooses the format.
 pub fn read_rows(how: u8, input: &[u8]) -> (usize, usize) {
     let format = if how & 1 == 0 { Format::Jsonl } else { Format::Csv };
-    let salts = [SaltEncoding::Text, SaltEncoding::Hex, SaltEncoding::Base64][usize::from(how >> 1 & 3) % 3];
-    let layout = layout(usize::from(how >> 3 & 15));
+    let system = (how & 0x80 != 0).then(|| SYSTEMS[usize::from(how >> 1 & 63) % SYSTEMS.len()]);
+    let layout = system.map_or_else(|| layout(usize::from(how >> 3 & 15)), layout_of);
     let now = Timestamp::from_second(NOW).unwrap_or_default();
     let Ok(realm) = "live".parse() else { return (0, 0) };
     let set = Set::new(1, realm, layout, [0; 16], None);
-    let reading = Reading { salts, ..Reading::new(&set, now) };
+    let reading = match system {
+        None => {
+            let salts = [SaltEncoding::Text, SaltEncoding::Hex, SaltEncoding::Base64][usize::from(how >> 1 & 3) % 3];
+            Reading { salts, ..Reading::new(&set, now) }
+        }
+        Some(system) => Reading {
+            columns: Columns { system: Some(system), ..Columns::default() },
+            salts: system.salts,
+            cost: system.cost,
+            plain: system.plain,
+            apps: Apps::One(Uuid::nil()),
+            zone: "UTC".parse::<Zone>().ok(),
+            ..Reading::new(&set, now)
+        },
+    };
     let Ok(mut reader) = Reader::new(Box::new(input), format, reading) else { return (0, 0) };
     let (mut understood, mut refused, mut last) = (0, 0, 0);
     while let Ok(Some(row)) = reader.next() {
@@ -38,6 +57,12 @@ pub fn read_rows(how: u8, input: &[u8]) -> (usize, usize) {
         assert!(reader.bytes() <= input.len() as u64, "more was read than there is");
     }
     (understood, refused)
+}
+
+fn layout_of(system: &System) -> KeyLayout {
+    let mut layout = (system.layout)();
+    layout.secret = system.secret.map(|_| "old".to_owned());
+    layout
 }
 
 fn layout(which: usize) -> KeyLayout {

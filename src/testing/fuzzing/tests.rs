@@ -1,8 +1,9 @@
 //! The seeds of the fuzz targets hold, so that the targets do not break unseen between two runs of the fuzzer.
 
-use std::fs;
+use std::{collections::HashMap, fs};
 
 use super::{AdminPlane, DataPlane, Identities, read_rows};
+use crate::imported::SYSTEMS;
 
 fn seeds(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = format!("{}/tests/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
@@ -63,6 +64,22 @@ fn rows_are_understood_or_refused() {
         (understood, refused) = (understood + good, refused + bad);
     }
     assert!(understood >= 20 && refused >= 10, "{understood} understood, {refused} refused");
+}
+
+#[test]
+fn rows_of_each_system_are_seeds_and_its_columns_words_of_the_dictionary() {
+    let dictionary = format!("{}/tests/fuzz/import_rows.dict", env!("CARGO_MANIFEST_DIR"));
+    let dictionary = fs::read_to_string(&dictionary).expect("should be read");
+    let seeds: HashMap<_, _> = seeds("import_rows").into_iter().collect();
+    for system in SYSTEMS {
+        for (column, _) in system.columns {
+            assert!(dictionary.lines().any(|line| line == format!("\"{column}\"")), "{}: {column}", system.name);
+        }
+        let seed = seeds.get(&format!("system-{}", system.name));
+        let (how, rest) = split(seed.unwrap_or_else(|| panic!("{} has no seed", system.name)));
+        let (understood, refused) = read_rows(how, rest);
+        assert!(understood > 0 && refused == 0, "{}: {understood} understood, {refused} refused", system.name);
+    }
 }
 
 #[test]

@@ -53,7 +53,11 @@ pub(super) enum Fit {
 struct Log {
     header: [u8; HEADER as usize],
     frames: u64,
+    /// Bytes of a page.
+    page: u64,
     marks: Vec<Mark>,
+    /// The number of the page that the marks are on.
+    mark_page: u32,
     /// Schema cookies of the first page.
     cookies: Vec<u32>,
     /// Whether the schema may have changed before the first mark.
@@ -82,8 +86,8 @@ pub(super) fn fit(database: &Path, seen: &dyn Fn() -> Option<Mark>) -> io::Resul
             // The database first: frames that move into it meanwhile are still in the log.
             Some(_) => {
                 let (alone, log) = (Alone::read(database), Log::read(&log)?);
-                let fits = alone.map_or(log.frames == 0, |alone| log.fits(&alone, seen));
-                if fits { Fit::Fits } else { Fit::Foreign }
+                let alone = alone.or_else(|| Alone::read_pages(database, &log));
+                if log.fits(alone.as_ref(), seen) { Fit::Fits } else { Fit::Foreign }
             }
         };
         if header(&log)? == before {
@@ -126,6 +130,16 @@ impl Alone {
         let mark = mark::read(&connection).ok()?;
         Some(Alone { empty: false, mark, cookie: mark::cookie(&connection).ok()? })
     }
+
+    /// Reads mark and cookie from the pages on which the log has them. A process that ends while it moves the log into the
+    /// database leaves a file that SQLite does not read alone: its first page has the new length, and the last ones are missing.
+    fn read_pages(database: &Path, log: &Log) -> Option<Self> {
+        let file = File::open(database).ok()?;
+        let page = u64::from(log.mark_page.checked_sub(1)?) * log.page;
+        let mut head = [0; 12];
+        file.read_exact_at(&mut head, page).ok()?;
+        Some(Alone { empty: false, mark: mark_in(&file, page, &head).ok()?, cookie: cookie(&file, 0).ok()? })
+    }
 }
 
 /// Opens a file that SQLite is told never changes: it reads no log and takes no lock.
@@ -154,6 +168,7 @@ impl Log {
         if number(&log.header, 0) & !1 != MAGIC || page == 0 {
             return Ok(log);
         }
+        log.page = page;
         let (mut pages, mut part) = (HashSet::new(), Log::default());
         let mut at = HEADER;
         while at + FRAME_HEADER + page <= length {
@@ -170,7 +185,10 @@ impl Log {
             if number == 1 {
                 part.cookies.push(cookie(&file, content)?);
             }
-            part.marks.extend(mark_in(&file, content, &head[FRAME_HEADER as usize..])?);
+            if let Some(mark) = mark_in(&file, content, &head[FRAME_HEADER as usize..])? {
+                part.marks.push(mark);
+                part.mark_page = number;
+            }
             if committed > 0 {
                 log.commit(std::mem::take(&mut part));
                 let within = pages.iter().filter(|number| **number <= committed).count();
@@ -184,17 +202,19 @@ impl Log {
     fn commit(&mut self, part: Log) {
         self.early_schema |= self.marks.is_empty() && part.marks.is_empty() && !part.cookies.is_empty();
         self.frames += part.frames;
+        self.mark_page = if part.mark_page == 0 { self.mark_page } else { part.mark_page };
         self.marks.extend(part.marks);
         self.cookies.extend(part.cookies);
     }
 
-    fn fits(&self, alone: &Alone, seen: &dyn Fn() -> Option<Mark>) -> bool {
-        if self.frames > 0 && alone.empty {
+    fn fits(&self, alone: Option<&Alone>, seen: &dyn Fn() -> Option<Mark>) -> bool {
+        if self.frames > 0 && alone.is_some_and(|alone| alone.empty) {
             return false;
         }
         if self.whole {
             return true;
         }
+        let Some(alone) = alone else { return self.frames == 0 };
         let Some(first) = self.marks.first() else {
             return seen().is_none_or(|seen| alone.mark == Some(seen));
         };

@@ -426,4 +426,7 @@ mod tests;
 mod checkpoint_tests;
 
 #[cfg(test)]
+mod crash_tests;
+
+#[cfg(test)]
 mod exchange_tests;

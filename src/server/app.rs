@@ -3,39 +3,17 @@
 use std::{ops::Deref, sync::Arc, time::Duration};
 
 use axum::extract::FromRef;
-use bulla::Realm;
-use tokio::sync::watch;
 
 use super::{
-    auth::Callers,
-    budget::BodyBudget,
-    core::{Core, CoreParts},
-    failed_calls::FailedCalls,
-    feed::Feed,
-    fleet::FleetRegistry,
-    health::Health,
-    live::Live,
-    old_system::OldSystems,
-    reload::{self, Reloader},
-    replacement::FromStore,
-    revocations::RevocationState,
-    secrets::SecretChecks,
-    snapshot::{Keys, Loaded},
-    start::{self, Started},
-    sweeping::Sweeper,
-    verification::KeyVerifier,
+    core::Core, failed_calls::FailedCalls, feed::Feed, fleet::FleetRegistry, reload::Reloader,
+    revocations::RevocationState, secrets::SecretChecks, snapshot::Snapshot,
 };
 use crate::{
-    action, belonging, clock,
-    deployment::{Deployment, DeploymentError},
-    imported::ImportedKeys,
+    action, clock,
     store::{Store, StoreError},
-    telemetry::metrics::Metrics,
-    tls::Tls,
-    verification::read_imported_keys,
 };
 
-/// The parts of a node.
+/// The parts of a node, which its endpoints work on. They get the state in force at the door alone.
 pub(crate) struct App {
     pub(super) core: Core,
     pub(super) revocations: Arc<RevocationState>,
@@ -49,9 +27,9 @@ pub(crate) struct App {
 }
 
 impl Deref for App {
-    type Target = CoreParts;
+    type Target = Core;
 
-    fn deref(&self) -> &CoreParts {
+    fn deref(&self) -> &Core {
         &self.core
     }
 }
@@ -64,64 +42,6 @@ impl FromRef<Arc<App>> for Core {
 }
 
 impl App {
-    /// Opens store and keyring, and asks the key sources; with `wait` until they answer.
-    pub(crate) fn load(deployment: Deployment, wait: bool) -> Result<Self, DeploymentError> {
-        let store = deployment.store()?;
-        Self::load_with(deployment, store, wait)
-    }
-
-    /// The same on a store that is open.
-    pub(super) fn load_with(
-        deployment: Deployment,
-        store: Arc<dyn Store>,
-        wait: bool,
-    ) -> Result<Self, DeploymentError> {
-        let metrics = Arc::new(Metrics::new());
-        let Started { document, mac_key, keyring, peppers } = start::ask(&deployment, &*store, wait)?;
-        let peppers = peppers.map(Arc::new);
-        let tls = Tls::load(&deployment.config)?;
-        warn_of_administrators(&*store, peppers.is_some())?;
-        belonging::warn(&deployment, &document, &*store, clock::now())?;
-        let assertions = deployment.assertions()?.map(Arc::new);
-        reload::report(&keyring, Some(&tls));
-        metrics.certificates(tls.expiries());
-        let feed_key = deployment.feed_key()?;
-        let config = deployment.config;
-        let peppers_for = (config.pepper.clone(), document.id());
-        let keys = Keys { keyring, peppers, peppers_for, assertions, assertions_for: config.assertion.clone(), tls };
-        let live = Arc::new(Live::new(Loaded::new(config.clone(), document, keys, &metrics)));
-        let health = Arc::new(Health::default());
-        let revocations = Arc::new(RevocationState::load(Arc::clone(&live), Arc::clone(&store))?);
-        let list = revocations.list();
-        match Sweeper::new(store.sweep_clock()?).restore_all(&*store, &live.load().document, &list) {
-            Ok(0) => {}
-            Ok(_) => revocations.read()?,
-            Err(error) => tracing::warn!(%error, "appending lost revocations to the revocation log failed"),
-        }
-        let secrets = SecretChecks::load(&config.secret, Arc::clone(&live), Arc::clone(&store), Arc::clone(&metrics))?;
-        let secrets = Arc::new(secrets);
-        let imported = Arc::new(ImportedKeys::default());
-        let old_systems = OldSystems::new(Arc::clone(&store), Arc::clone(&imported), Arc::clone(&metrics))?;
-        let behind = FromStore { secrets: Arc::clone(&secrets), store: Arc::clone(&store), old_systems };
-        let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind), imported);
-        read_imported_keys(&verification.imported, &*store, &config)?;
-        let mac_key = (config.keyring.mac_source.clone(), mac_key);
-        let reloader = Reloader::new(
-            Arc::clone(&live),
-            Arc::clone(&revocations),
-            Arc::clone(&store),
-            Arc::clone(&metrics),
-            mac_key,
-        );
-        reloader.forget_destroyed();
-        let feed = feed_key.map(|key| Feed::new(key, &config.feed, &live, &revocations, &store, &health));
-        let fleet = FleetRegistry::new(Arc::clone(&store), &config.fleet);
-        let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
-        let callers = Callers::Administrators;
-        let core = Core::new(CoreParts { live, verification, callers, bodies, stopping, metrics, health, config });
-        Ok(App { core, revocations, reloader, secrets, fleet, failed_calls: FailedCalls::default(), feed, store })
-    }
-
     /// Reads what the store's revocation log has more, and which secret halves were changed; it is in force when this returns.
     pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
         let secrets = self.secrets.follow(self.config.secret.cache_ttl.0);
@@ -131,9 +51,9 @@ impl App {
     }
 
     /// Shows who is registered. Reads the store.
-    pub(super) fn show_fleet(&self) -> Result<(), StoreError> {
+    pub(super) fn show_fleet(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         let now = clock::now();
-        let active = self.snapshot().document.active().map(|record| record.number.number());
+        let active = snapshot.document.active().map(|record| record.number.number());
         let census = action::fleet::census(&*self.store, &self.config.fleet, active, now)?;
         self.metrics.fleet(&census.counts, census.lowest.unwrap_or_default(), self.revocations.place().1);
         Ok(())
@@ -148,18 +68,4 @@ impl App {
             () = tokio::time::sleep(limit) => false,
         }
     }
-}
-
-/// Administrators' keys of old have no secret half, and are not accepted: a thief of a master key could make such.
-fn warn_of_administrators(store: &dyn Store, peppered: bool) -> Result<(), StoreError> {
-    let without = store.without_secret(Realm::ADMIN, clock::now())?;
-    if without > 0 || !peppered {
-        tracing::warn!(
-            keys_without = without,
-            pepper = peppered,
-            "administrators' API keys have secret halves now, and those without are not accepted any more: see that there is \
-             a [pepper], and issue new ones here with `bulla issue --realm bulla --app UUID --scope admin`"
-        );
-    }
-    Ok(())
 }

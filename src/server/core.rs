@@ -1,28 +1,34 @@
 //! The part of the service that verifies: the same on a node, which fills it from store and keyring, and on an edge, which fills
-//! it from a feed and from exports.
+//! it from a feed and from exports. A request gets the state that it goes by at the [`Door`], and nowhere else.
+
+mod door;
 
 use std::{ops::Deref, sync::Arc};
 
-use arc_swap::Guard;
 use tokio::sync::watch;
 
+pub(super) use self::door::Door;
 use super::{
-    auth::Callers, budget::BodyBudget, health::Health, live::Live, snapshot::Snapshot, verification::KeyVerifier,
+    auth::Callers, budget::BodyBudget, health::Health, listener::Environment, live::Live, verification::KeyVerifier,
 };
 use crate::{
     clock,
-    config::Config,
+    config::{Config, Plane},
     telemetry::{log, metrics::Metrics},
 };
 
 /// A handle on the parts; its clones are handles on the same ones.
 #[derive(Clone)]
-pub(crate) struct Core(Arc<CoreParts>);
+pub(crate) struct Core(Arc<Inner>);
+
+struct Inner {
+    /// The state in force, and what replaces it. Handlers cannot name it: they would load it twice.
+    live: Arc<Live>,
+    parts: CoreParts,
+}
 
 /// What the data plane works on.
 pub(crate) struct CoreParts {
-    /// The state in force, and what replaces it.
-    pub(super) live: Arc<Live>,
     pub(super) verification: KeyVerifier,
     /// Who may introspect.
     pub(super) callers: Callers,
@@ -36,31 +42,34 @@ pub(crate) struct CoreParts {
     pub(crate) config: Config,
 }
 
-impl Core {
-    pub(super) fn new(parts: CoreParts) -> Self {
-        let core = Core(Arc::new(parts));
-        core.check_certificates();
-        core
-    }
-}
-
 impl Deref for Core {
     type Target = CoreParts;
 
     fn deref(&self) -> &CoreParts {
-        &self.0
+        &self.0.parts
     }
 }
 
-impl CoreParts {
-    /// The state of this moment.
-    pub(crate) fn snapshot(&self) -> Guard<Arc<Snapshot>> {
-        self.live.load()
+impl Core {
+    pub(super) fn new(live: Arc<Live>, parts: CoreParts) -> Self {
+        let core = Core(Arc::new(Inner { live, parts }));
+        core.check_certificates();
+        core
+    }
+
+    /// Tells of each keyring that is put in force from now on.
+    pub(super) fn keyrings(&self) -> watch::Receiver<u64> {
+        self.0.live.keyrings()
+    }
+
+    /// Tells whether keys are verified, and of each change of that, to at most about so many at a time.
+    pub(super) fn watch_readiness(&self, most: usize) -> Option<watch::Receiver<bool>> {
+        self.0.live.watch_readiness(most)
     }
 
     /// Warns of certificates that are not valid now: clients refuse them.
     pub(super) fn check_certificates(&self) {
-        let (now, snapshot) = (clock::now(), self.live.load());
+        let (now, snapshot) = (clock::now(), self.0.live.load());
         let trouble = snapshot.tls().trouble(now);
         if self.health.note("certificate", trouble.clone(), now)
             && let Some(trouble) = trouble
@@ -71,7 +80,7 @@ impl CoreParts {
 
     /// Shows in the metrics what is only known by counting; of the revocations that takes a walk through the list.
     pub(super) fn show_gauges(&self) {
-        let snapshot = self.live.load_full();
+        let snapshot = self.0.live.load_full();
         let list = snapshot.verifier().revocations();
         self.metrics.revocations(list.len(), list.memory());
         let imported = self.verification.imported.table();
@@ -79,5 +88,19 @@ impl CoreParts {
         self.metrics.uses_dropped(self.verification.last_used.dropped());
         self.metrics.log_lines_dropped(log::dropped());
         self.metrics.bodies(self.bodies.used(), self.bodies.refused());
+    }
+}
+
+impl Environment for Core {
+    fn tls(&self, plane: Plane) -> Option<Arc<rustls::ServerConfig>> {
+        self.0.live.load().tls().of(plane).map(|tls| Arc::clone(&tls.config))
+    }
+
+    fn handshake_failed(&self, plane: Plane) {
+        self.metrics.handshake_failed(plane);
+    }
+
+    fn connection_evicted(&self, plane: Plane) {
+        self.metrics.connection_evicted(plane);
     }
 }

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{App, revocations::HEALTH};
+use super::{Node, revocations::HEALTH};
 use crate::clock;
 
 /// The longest that a grace period goes on beyond its end.
@@ -14,25 +14,25 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const HANGS: Duration = Duration::from_secs(5);
 
 /// Runs until `stop`.
-pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
+pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
     let mut hangs = false;
     while !*stop.borrow() {
-        hangs = poll(app, hangs);
+        hangs = poll(node, hangs);
         thread::sleep(POLL_INTERVAL);
     }
 }
 
 /// Whether the reading of the log hangs, where it was known before or not.
-fn poll(app: &App, known: bool) -> bool {
-    app.revocations.end_grace_periods();
-    let unread = app.revocations.unread_for();
+fn poll(node: &Node, known: bool) -> bool {
+    node.revocations.end_grace_periods();
+    let unread = node.revocations.unread_for();
     // Where the reading fails instead, the thread that reads says why.
-    let hangs = unread > HANGS && (known || app.health.since(HEALTH).is_none());
+    let hangs = unread > HANGS && (known || node.health.since(HEALTH).is_none());
     if hangs {
         let detail = format!("reading the revocation log has taken {} s so far", unread.as_secs());
-        app.health.note(HEALTH, Some(detail), clock::now());
+        node.health.note(HEALTH, Some(detail), clock::now());
     }
-    app.revocations.check_staleness(&app.health);
+    node.revocations.check_staleness(&node.health);
     hangs
 }
 
@@ -63,7 +63,7 @@ mod tests {
         let deployment = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened");
         let (real, faults) = (deployment.store().expect("opened"), Arc::new(Faults::default()));
         let store = FaultyStore { real: Arc::clone(&real), faults: Arc::clone(&faults) };
-        let app = Arc::new(App::load_with(deployment, Arc::new(store), false).expect("loaded"));
+        let node = Arc::new(Node::load_with(deployment, Arc::new(store), false).expect("loaded"));
         let id: ApiKeyId = "live_00000X0000000000000007".parse().expect("an id");
         let now = clock::now();
         let revocation = NewRevocation {
@@ -74,9 +74,10 @@ mod tests {
             recorded_by: "an administrator".to_owned(),
         };
         transact(&*real, |transaction| transaction.append_revocation(&revocation)).expect("revoked");
-        app.catch_up().expect("read");
-        let is_revoked = move |app: &App| app.snapshot().verifier().revocations().contains(&id, Uuid::nil(), u32::MAX);
-        assert!(!is_revoked(&app), "not yet");
+        node.catch_up().expect("read");
+        let is_revoked =
+            move |node: &Node| node.snapshot().verifier().revocations().contains(&id, Uuid::nil(), u32::MAX);
+        assert!(!is_revoked(&node), "not yet");
 
         let (release, hang) = mpsc::channel::<()>();
         let (entered, waiting) = mpsc::channel();
@@ -88,11 +89,11 @@ mod tests {
                 let _released = hang.recv();
             }),
         );
-        let reader = Arc::clone(&app);
+        let reader = Arc::clone(&node);
         let reading = thread::spawn(move || reader.catch_up());
         waiting.recv_timeout(SOON).expect("the store hangs while the log is read");
         let (tell, told) = mpsc::channel();
-        let poller = Arc::clone(&app);
+        let poller = Arc::clone(&node);
         thread::spawn(move || {
             while !is_revoked(&poller) {
                 poll(&poller, false);

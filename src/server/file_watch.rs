@@ -10,7 +10,7 @@ use std::{
 use bulla::keyring::SourceRecord;
 use tokio::sync::Notify;
 
-use super::App;
+use super::Node;
 
 /// The time between two looks at the files.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
@@ -52,16 +52,16 @@ impl Watch {
 }
 
 /// The configuration and the keyring.
-pub(super) fn documents(app: &App, config: &Path) -> Vec<PathBuf> {
-    let snapshot = app.snapshot();
+pub(super) fn documents(node: &Node, config: &Path) -> Vec<PathBuf> {
+    let snapshot = node.snapshot();
     let keyring = Some(&snapshot.config.keyring.source).filter(|source| source.scheme() == "file");
     let keyring = keyring.map(|source| snapshot.config.folder.join(source.rest()));
     [config.to_owned()].into_iter().chain(keyring).collect()
 }
 
 /// Key files and certificates. They may be on a disk that hangs, so they are looked at apart.
-pub(super) fn keys(app: &App) -> Vec<PathBuf> {
-    let snapshot = app.snapshot();
+pub(super) fn keys(node: &Node) -> Vec<PathBuf> {
+    let snapshot = node.snapshot();
     let folder = &snapshot.config.folder;
     let key_file = |source: &SourceRecord| (source.uri.scheme() == "file").then(|| folder.join(source.uri.rest()));
     let records = snapshot.document.versions().iter();

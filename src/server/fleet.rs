@@ -10,7 +10,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use super::{Addresses, App, log_behind::LogBehind};
+use super::{Addresses, App, Node, log_behind::LogBehind};
 use crate::{
     action::fleet,
     clock,
@@ -160,10 +160,10 @@ impl FleetRegistry {
     }
 
     /// This node as it is now, once it serves.
-    fn this_node(&self, app: &App) -> Option<FollowerRow> {
+    fn this_node(&self, running: &Node) -> Option<FollowerRow> {
         let (name, address) = self.node.get()?.clone();
-        let (log_id, seq) = app.revocations.place();
-        let (snapshot, now) = (app.snapshot(), clock::now());
+        let (log_id, seq) = running.revocations.place();
+        let (snapshot, now) = (running.snapshot(), clock::now());
         let verifier = snapshot.verifier();
         Some(FollowerRow {
             name,
@@ -174,12 +174,12 @@ impl FleetRegistry {
             formats: bulla::feed::FORMATS.map(str::to_owned).to_vec(),
             log_id,
             seq,
-            this_update: clock::seconds(now).saturating_sub(app.revocations.unread_for().as_secs()),
+            this_update: clock::seconds(now).saturating_sub(running.revocations.unread_for().as_secs()),
             keyring_serial: snapshot.document.serial(),
             versions: verifier.versions().iter().map(|version| version.number()).collect(),
             realms: verifier.realms().map(|realm| realm.to_string()).collect(),
             refused: 0,
-            last_error: app.health.detail(super::revocations::HEALTH),
+            last_error: running.health.detail(super::revocations::HEALTH),
             started_at: self.started_at,
             last_contact: now,
             instance: self.instance.clone(),
@@ -188,8 +188,8 @@ impl FleetRegistry {
     }
 
     /// Writes what changed. Whether it wrote anything.
-    fn flush(&self, app: &App) -> Result<bool, StoreError> {
-        let node = self.this_node(app);
+    fn flush(&self, running: &Node) -> Result<bool, StoreError> {
+        let node = self.this_node(running);
         let rows: Vec<FollowerRow> = {
             let mut state = self.state();
             state.drop_absent();
@@ -269,30 +269,30 @@ fn default_name(data: &Listen) -> String {
 }
 
 /// Registers this node, and writes what is reported, until `stop`.
-pub(super) async fn run(app: Arc<App>, addresses: Addresses, mut stop: watch::Receiver<bool>) {
-    let configured = Some(app.config.fleet.name.clone()).filter(|name| !name.is_empty());
+pub(super) async fn run(node: Arc<Node>, addresses: Addresses, mut stop: watch::Receiver<bool>) {
+    let configured = Some(node.config.fleet.name.clone()).filter(|name| !name.is_empty());
     let name = configured.unwrap_or_else(|| default_name(&addresses.data));
-    let _only_here = app.fleet.node.set((name, addresses.data.to_string()));
-    let mut newest = app.revocations.newest();
-    app.fleet.wake();
+    let _only_here = node.fleet.node.set((name, addresses.data.to_string()));
+    let mut newest = node.revocations.newest();
+    node.fleet.wake();
     loop {
         tokio::select! {
-            () = app.fleet.changed.notified() => {}
+            () = node.fleet.changed.notified() => {}
             _ = newest.changed() => {}
             () = tokio::time::sleep(TICK) => {}
             _ = stop.wait_for(|stop| *stop) => return,
         }
-        let worker = Arc::clone(&app);
+        let worker = Arc::clone(&node);
         let written = tokio::task::spawn_blocking(move || worker.fleet.flush(&worker)).await;
         let pause = match written.map_err(|panic| StoreError::Failed(panic.to_string())).flatten() {
             Ok(wrote) => {
                 if wrote {
-                    app.health.note_task(HEALTH, Ok::<_, StoreError>(()));
+                    node.health.note_task(HEALTH, Ok::<_, StoreError>(()));
                 }
                 if wrote { WRITE_INTERVAL } else { Duration::ZERO }
             }
             Err(error) => {
-                app.health.note_task(HEALTH, Err(error));
+                node.health.note_task(HEALTH, Err(error));
                 RETRY_DELAY
             }
         };
@@ -344,7 +344,7 @@ mod tests {
     fn reports_are_written_together_and_what_is_no_news_is_not_written() {
         let folder = tempfile::tempdir().expect("a folder");
         let deployment = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened");
-        let app = App::load(deployment, false).expect("loaded");
+        let app = Node::load(deployment, false).expect("loaded");
         let note = |rows: &[FollowerRow]| app.fleet.note(rows.to_vec(), clock::now());
         let places = || {
             let rows = app.store.followers("", 10, Timestamp::MIN).expect("read");

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{App, revocations::HEALTH};
+use super::{Node, revocations::HEALTH};
 use crate::clock;
 
 /// The time between two looks at a store that does not say when there is something. What another process wrote is in force after
@@ -17,27 +17,27 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 const NOTIFICATIONS: &str = "notifications";
 
 /// Runs until `stop`.
-pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
+pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
     while !*stop.borrow() {
-        poll(app);
-        while !app.store.wait_for_news(POLL_INTERVAL) && !*stop.borrow() {
-            check_notifications(app);
+        poll(node);
+        while !node.store.wait_for_news(POLL_INTERVAL) && !*stop.borrow() {
+            check_notifications(node);
         }
     }
 }
 
-fn poll(app: &App) {
-    check_files(app);
-    app.health.note_task(HEALTH, app.catch_up());
-    app.health.note_task("revocation rows", check_damage(app));
-    check_notifications(app);
+fn poll(node: &Node) {
+    check_files(node);
+    node.health.note_task(HEALTH, node.catch_up());
+    node.health.note_task("revocation rows", check_damage(node));
+    check_notifications(node);
 }
 
 /// The log is polled meanwhile, which takes longer, and costs the database more.
-fn check_notifications(app: &App) {
-    let why = app.store.why_polling();
-    app.metrics.store_polled(why.is_some());
-    if app.health.note(NOTIFICATIONS, why.clone(), clock::now()) {
+fn check_notifications(node: &Node) {
+    let why = node.store.why_polling();
+    node.metrics.store_polled(why.is_some());
+    if node.health.note(NOTIFICATIONS, why.clone(), clock::now()) {
         match why {
             Some(why) => tracing::warn!(why, "no notifications of the database, polling the revocation log"),
             None => tracing::info!("notifications of the database arrive"),
@@ -46,9 +46,9 @@ fn check_notifications(app: &App) {
 }
 
 /// Says once that the store was exchanged, and shows it for as long as that lasts.
-fn check_files(app: &App) {
-    let error = app.store.check_files().err().map(|error| error.to_string());
-    if app.health.note("store", error.clone(), clock::now()) {
+fn check_files(node: &Node) {
+    let error = node.store.check_files().err().map(|error| error.to_string());
+    if node.health.note("store", error.clone(), clock::now()) {
         match error {
             Some(error) => tracing::error!(error, "store was exchanged, refusing changes"),
             None => tracing::warn!("store is the opened one again, allowing changes"),
@@ -57,9 +57,9 @@ fn check_files(app: &App) {
 }
 
 /// Rows that cannot be read hold nothing else up.
-fn check_damage(app: &App) -> Result<(), String> {
-    let (rows, damage) = app.revocations.check_damage().map_err(|error| error.to_string())?;
-    app.metrics.damaged_rows("revocations", rows);
+fn check_damage(node: &Node) -> Result<(), String> {
+    let (rows, damage) = node.revocations.check_damage().map_err(|error| error.to_string())?;
+    node.metrics.damaged_rows("revocations", rows);
     damage.map_or(Ok(()), Err)
 }
 
@@ -89,17 +89,17 @@ mod tests {
         let mut deployment = Deployment::open(&config).expect("opened");
         deployment.config.last_used.flush_interval = Span(Duration::from_millis(1));
         let elsewhere = deployment.store().expect("opened");
-        let app = App::load(deployment, false).expect("loaded");
+        let node = Node::load(deployment, false).expect("loaded");
         let id = |number: usize| -> ApiKeyId { format!("live_00000X{number:016}").parse().expect("an id") };
-        app.verification
+        node.verification
             .last_used
             .put_back((0..USES).map(|number| Use { id: id(number), last_used: 1, count: 1 }).collect());
         let (stop, stopped) = watch::channel(false);
         std::thread::scope(|scope| {
-            scope.spawn(|| housekeeping::run(&app, &stopped));
-            scope.spawn(|| run(&app, &stopped));
+            scope.spawn(|| housekeeping::run(&node, &stopped));
+            scope.spawn(|| run(&node, &stopped));
             // The first are on their way once the next flush has nothing to take.
-            while app.verification.last_used.waiting() > 0 {
+            while node.verification.last_used.waiting() > 0 {
                 std::thread::yield_now();
             }
             let now = clock::now();
@@ -111,13 +111,13 @@ mod tests {
                 recorded_by: "another process".to_owned(),
             };
             transact(&*elsewhere, |transaction| transaction.append_revocation(&revocation)).expect("revoked");
-            while !app.snapshot().verifier().revocations().contains(&id(7), uuid::Uuid::nil(), u32::MAX) {
+            while !node.snapshot().verifier().revocations().contains(&id(7), uuid::Uuid::nil(), u32::MAX) {
                 std::thread::yield_now();
             }
             stop.send_replace(true);
         });
         assert!(
-            app.verification.last_used.waiting() > 0,
+            node.verification.last_used.waiting() > 0,
             "the uses were still being written, and what is left is not lost"
         );
     }

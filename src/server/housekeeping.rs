@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use super::{App, secrets::Scrub, sweeping::Sweeper};
+use super::{Node, secrets::Scrub, sweeping::Sweeper};
 use crate::{
     action::fleet,
     clock,
@@ -67,65 +67,67 @@ impl Task {
 }
 
 /// Runs until `stop`.
-pub(super) fn run(app: &App, stop: &watch::Receiver<bool>) {
+pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
     let [mut look, mut sweep_part, mut sweep_store, mut forget, mut names] =
         [POLL_INTERVAL, SWEEP_PART_INTERVAL, SWEEP_STORE_INTERVAL, FORGET_INTERVAL, NAMES_INTERVAL].map(Task::new);
-    let mut flush = Task::new(app.config.last_used.flush_interval.0);
-    let mut scrubbing = Task::new(app.config.secret.scrub_interval.0);
+    let mut flush = Task::new(node.config.last_used.flush_interval.0);
+    let mut scrubbing = Task::new(node.config.secret.scrub_interval.0);
     let (mut flushing, mut scrub) = (Flushing::default(), Scrub::default());
     // From now on it runs; where that fails it is tried again.
-    let mut sweeper = app.store.sweep_clock().ok().map(Sweeper::new);
+    let mut sweeper = node.store.sweep_clock().ok().map(Sweeper::new);
     sweep_store.soon();
     scrubbing.now();
     while !*stop.borrow() {
         std::thread::sleep(if flushing.uses.is_empty() { COLLECT_INTERVAL } else { GAP });
-        app.verification.last_used.collect();
+        node.verification.last_used.collect();
         if look.is_due() {
-            app.health.note_task("imported keys", app.verification.follow_imported(&*app.store));
-            app.health.note_task("imported rows", app.verification.check_imported_rows());
-            app.health.note_task("audit", write_failed_calls(app, false));
+            node.health.note_task("imported keys", node.verification.follow_imported(&*node.store));
+            node.health.note_task("imported rows", node.verification.check_imported_rows());
+            node.health.note_task("audit", write_failed_calls(node, false));
         }
         if flush.is_due() && flushing.uses.is_empty() {
-            flushing.uses = app.verification.last_used.take();
+            flushing.uses = node.verification.last_used.take();
         }
         if !flushing.uses.is_empty() {
-            app.health.note_task("last use", flushing.step(app));
+            node.health.note_task("last use", flushing.step(node));
         }
-        let snapshot = app.snapshot();
+        let snapshot = node.snapshot();
         if scrubbing.is_due() || scrub.has_other_peppers(snapshot.peppers()) {
-            app.health.note_task("secret hashes", scrub.step(&*app.store, snapshot.peppers(), &app.metrics));
+            node.health.note_task("secret hashes", scrub.step(&*node.store, snapshot.peppers(), &node.metrics));
         }
         drop(snapshot);
         if sweep_part.is_due() {
-            app.health.note_task("sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_part(app)));
+            node.health.note_task("sweep", of(node, &mut sweeper).and_then(|sweeper| sweeper.sweep_part(node)));
         }
         if forget.is_due() {
-            let heard_after = fleet::heard_after(app.config.fleet.forget_after, clock::now());
-            app.health.note_task("fleet sweep", app.store.drop_followers(heard_after));
+            let heard_after = fleet::heard_after(node.config.fleet.forget_after, clock::now());
+            node.health.note_task("fleet sweep", node.store.drop_followers(heard_after));
         }
         if names.is_due() {
-            check_names(app);
+            check_names(node);
         }
         if sweep_store.is_due()
-            && !app.health.note_task("store sweep", of(app, &mut sweeper).and_then(|sweeper| sweeper.sweep_store(app)))
+            && !node
+                .health
+                .note_task("store sweep", of(node, &mut sweeper).and_then(|sweeper| sweeper.sweep_store(node)))
         {
             sweep_store.soon();
         }
     }
-    app.verification.last_used.put_back(flushing.uses);
+    node.verification.last_used.put_back(flushing.uses);
     if let Some(mut sweeper) = sweeper {
-        app.health.note_task("sweep", sweeper.remember(app));
+        node.health.note_task("sweep", sweeper.remember(node));
     }
 }
 
 /// Says under which names two processes report. A store that does not answer says nothing about that.
-fn check_names(app: &App) {
+fn check_names(node: &Node) {
     let now = clock::now();
-    let Ok(doubled) = fleet::doubled(&*app.store, now) else { return };
+    let Ok(doubled) = fleet::doubled(&*node.store, now) else { return };
     let told = doubled.as_ref().map(|names| {
         format!("two processes report under {names}: give each node a fleet.name, and each edge or relay a follow.name, of its own")
     });
-    if app.health.note("fleet names", told, now) {
+    if node.health.note("fleet names", told, now) {
         match doubled {
             Some(names) => {
                 tracing::warn!(names, "two processes report under one name, and nobody knows where each of them is")
@@ -136,42 +138,42 @@ fn check_names(app: &App) {
 }
 
 /// What sweeps, once the store can say where the last one stood.
-fn of<'a>(app: &App, sweeper: &'a mut Option<Sweeper>) -> Result<&'a mut Sweeper, StoreError> {
+fn of<'a>(node: &Node, sweeper: &'a mut Option<Sweeper>) -> Result<&'a mut Sweeper, StoreError> {
     if sweeper.is_none() {
-        *sweeper = Some(Sweeper::new(app.store.sweep_clock()?));
+        *sweeper = Some(Sweeper::new(node.store.sweep_clock()?));
     }
     Ok(sweeper.get_or_insert_with(|| Sweeper::new(0)))
 }
 
 /// Writes down what is still in memory, at the end.
-pub(super) fn finish(app: &App) {
-    app.health.note_task("audit", write_failed_calls(app, true));
-    let mut flushing = Flushing { uses: app.verification.last_used.take(), ..Flushing::default() };
-    while !flushing.uses.is_empty() && app.health.note_task("last use", flushing.step(app)) {
+pub(super) fn finish(node: &Node) {
+    node.health.note_task("audit", write_failed_calls(node, true));
+    let mut flushing = Flushing { uses: node.verification.last_used.take(), ..Flushing::default() };
+    while !flushing.uses.is_empty() && node.health.note_task("last use", flushing.step(node)) {
         std::thread::sleep(GAP);
     }
 }
 
-fn write_failed_calls(app: &App, at_the_end: bool) -> Result<(), StoreError> {
+fn write_failed_calls(node: &Node, at_the_end: bool) -> Result<(), StoreError> {
     let now = clock::now();
-    let records = if at_the_end { app.failed_calls.take_all(now) } else { app.failed_calls.take(now) };
+    let records = if at_the_end { node.failed_calls.take_all(now) } else { node.failed_calls.take(now) };
     if records.is_empty() {
         return Ok(());
     }
     let written =
-        transact(&*app.store, |transaction| records.iter().try_for_each(|record| transaction.append_audit(record)));
+        transact(&*node.store, |transaction| records.iter().try_for_each(|record| transaction.append_audit(record)));
     if written.is_err() {
-        app.failed_calls.put_back(records);
+        node.failed_calls.put_back(records);
     }
     written
 }
 
 /// Writes down when keys were used, all of it.
 #[cfg(test)]
-pub(super) fn write_uses(app: &App) -> Result<(), StoreError> {
-    let mut flushing = Flushing { uses: app.verification.last_used.take(), ..Flushing::default() };
+pub(super) fn write_uses(node: &Node) -> Result<(), StoreError> {
+    let mut flushing = Flushing { uses: node.verification.last_used.take(), ..Flushing::default() };
     while !flushing.uses.is_empty() {
-        flushing.step(app)?;
+        flushing.step(node)?;
     }
     Ok(())
 }
@@ -192,11 +194,11 @@ impl Default for Flushing {
 impl Flushing {
     /// Writes some of them, as many as take no longer than others should wait. Those that cannot be written are in the next
     /// flush.
-    fn step(&mut self, app: &App) -> Result<(), StoreError> {
+    fn step(&mut self, node: &Node) -> Result<(), StoreError> {
         let rest = self.uses.len().saturating_sub(self.at_once);
         let begun = Instant::now();
-        if let Err(error) = app.store.note_uses(&self.uses[rest..]) {
-            app.verification.last_used.put_back(std::mem::take(&mut self.uses));
+        if let Err(error) = node.store.note_uses(&self.uses[rest..]) {
+            node.verification.last_used.put_back(std::mem::take(&mut self.uses));
             return Err(error);
         }
         self.uses.truncate(rest);

@@ -9,7 +9,6 @@ mod client_address;
 mod core;
 mod data;
 mod deadlines;
-mod door;
 pub(crate) mod edge;
 mod extract;
 mod failed_calls;
@@ -22,6 +21,7 @@ mod housekeeping;
 mod listener;
 mod live;
 mod log_behind;
+mod node;
 mod old_system;
 mod open_files;
 mod openapi;
@@ -59,9 +59,9 @@ use tokio::{sync::watch, task::JoinSet};
 
 use self::{
     budget::BodyBudget,
-    core::Core,
+    core::{Core, Door},
     data::DataPlane,
-    listener::{Bound, Environment, Limits, PeerRequest, Service, Transport, Workers},
+    listener::{Bound, Limits, PeerRequest, Service, Transport, Workers},
     open_files::Shares,
     role::Role,
 };
@@ -71,7 +71,7 @@ use crate::{
     telemetry::log,
 };
 
-pub(crate) use self::{app::App, unbound::Unbound};
+pub(crate) use self::{app::App, node::Node, unbound::Unbound};
 
 /// The admin plane's memory for bodies, in bodies of the largest size.
 const ADMIN_BODIES: usize = 8;
@@ -104,20 +104,6 @@ impl Service for Endpoints {
             Endpoints::Data(plane) => Either::Left(plane.call(request)),
             Endpoints::Others(router) => Either::Right(router.call(request).boxed()),
         }
-    }
-}
-
-impl Environment for Core {
-    fn tls(&self, plane: Plane) -> Option<Arc<rustls::ServerConfig>> {
-        self.snapshot().tls().of(plane).map(|tls| Arc::clone(&tls.config))
-    }
-
-    fn handshake_failed(&self, plane: Plane) {
-        self.metrics.handshake_failed(plane);
-    }
-
-    fn connection_evicted(&self, plane: Plane) {
-        self.metrics.connection_evicted(plane);
     }
 }
 
@@ -201,15 +187,16 @@ impl Server {
     /// down needs.
     pub(crate) async fn serve(mut self, stop: watch::Receiver<bool>) {
         let grace = shutdown::for_requests(self.core.config.server.shutdown_grace.0);
-        let addresses = self.addresses();
+        let (addresses, snapshot) = (self.addresses(), Door::of(&self.core).enter());
         tracing::info!(
             data = %addresses.data,
             admin = %addresses.admin,
             metrics = %addresses.metrics,
-            keyring = %self.core.snapshot().document.id(),
-            serial = self.core.snapshot().document.serial(),
+            keyring = %snapshot.document.id(),
+            serial = snapshot.document.serial(),
             "serving"
         );
+        drop(snapshot);
         let others = Arc::new(Workers::of_this_runtime());
         let data = Workers::start().map(Arc::new).unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot start threads for the data plane, using those of the other listeners");

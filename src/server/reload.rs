@@ -71,12 +71,8 @@ impl Reloader {
         Reloader { live, revocations, store, metrics, reloading: Mutex::new(()), mac_key: Mutex::new(mac_key), wanted }
     }
 
-    /// The deployment as it is now, with the MAC key that is loaded, for changes of the keyring.
-    pub(crate) fn deployment(&self) -> Deployment {
-        self.deployment_of(self.live.load().config.clone())
-    }
-
-    fn deployment_of(&self, config: Config) -> Deployment {
+    /// The deployment of a configuration, with the MAC key that is loaded.
+    pub(crate) fn deployment_of(&self, config: Config) -> Deployment {
         let at_hand = lock(&self.mac_key);
         let mac_key = (at_hand.0 == config.keyring.mac_source).then(|| Arc::clone(&at_hand.1));
         drop(at_hand);

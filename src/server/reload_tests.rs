@@ -3,25 +3,40 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     time::Duration,
 };
 
-use axum::{body::Body, http::Request as HttpRequest};
+use axum::{
+    body::{Body, Bytes},
+    http::Request as HttpRequest,
+};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use bulla::{IssueRequest, claims::Claims, keyring::Reload, source::SourceUri};
+use futures_util::stream;
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::oneshot};
 use uuid::Uuid;
 
-use super::{App, Unbound};
-use crate::{cli::throw_away, clock, config::Config, deployment::Deployment};
+use super::{Node, Unbound};
+use crate::{
+    cli::throw_away,
+    clock,
+    config::{Clients, Config, Span, TlsConfig, TlsVersion},
+    deployment::Deployment,
+    tls::ClientCertificate,
+};
 
 const RELOADS: usize = 100;
 /// How long each state is in force.
@@ -39,11 +54,11 @@ fn configured(base: &Config, realm: &str) -> Config {
 }
 
 /// Issues a key, and asks with it until `done`: how often it was accepted, and how often it was not.
-fn ask(app: &Arc<App>, realm: &'static str, done: &AtomicBool) -> [usize; 2] {
-    let (runtime, plane) = (Runtime::new().expect("a runtime"), Unbound::data(Arc::clone(app)));
+fn ask(node: &Node, realm: &'static str, done: &AtomicBool) -> [usize; 2] {
+    let (runtime, plane) = (Runtime::new().expect("a runtime"), Unbound::data(node.app()));
     let (realm_of_key, claims) = (realm.parse().expect("a realm"), Claims::new());
     let request = IssueRequest { realm: realm_of_key, app_id: Uuid::nil(), expires_at: None, claims };
-    let key = app.snapshot().issuer.issue(&request, clock::now_seconds()).expect("issued");
+    let key = node.snapshot().issuer.issue(&request, clock::now_seconds()).expect("issued");
     let mut answers = [0, 0];
     while !done.load(Ordering::Relaxed) {
         let asked = HttpRequest::get("/v1/authorize").header("x-api-key", key.expose()).body(Body::empty());
@@ -62,6 +77,11 @@ fn ask(app: &Arc<App>, realm: &'static str, done: &AtomicBool) -> [usize; 2] {
     answers
 }
 
+fn put_in_force(node: &Node, config: &Config) {
+    node.reloader.publish(Some(config.clone())).expect("published");
+    assert_eq!(node.reloader.ask_sources(Reload::All).failed, Vec::<String>::new());
+}
+
 #[test]
 fn no_request_mixes_two_states() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -72,13 +92,12 @@ fn no_request_mixes_two_states() {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("private");
     }
     let configs = REALMS.map(|realm| configured(&deployment.config, realm));
-    let app = &Arc::new(App::load(Deployment::of(configs[0].clone()), false).expect("loaded"));
+    let node = &Node::load(Deployment::of(configs[0].clone()), false).expect("loaded");
     let done = &AtomicBool::new(false);
     let asked = std::thread::scope(|scope| {
-        let asking = REALMS.map(|realm| scope.spawn(move || ask(app, realm, done)));
+        let asking = REALMS.map(|realm| scope.spawn(move || ask(node, realm, done)));
         for reload in 1..=RELOADS {
-            app.reloader.publish(Some(configs[reload % 2].clone())).expect("published");
-            assert_eq!(app.reloader.ask_sources(Reload::All).failed, Vec::<String>::new());
+            put_in_force(node, &configs[reload % 2]);
             std::thread::sleep(HELD);
         }
         done.store(true, Ordering::Relaxed);
@@ -87,4 +106,85 @@ fn no_request_mixes_two_states() {
     for (realm, [accepted, refused]) in REALMS.into_iter().zip(asked) {
         assert!(accepted >= RELOADS && refused >= RELOADS, "{realm}: {accepted} accepted, {refused} refused");
     }
+}
+
+/// The configuration in which the certificate of `ops.example` may issue in `realm`, where keys live for `ttl`.
+fn administered(base: &Config, realm: &str, ttl: Duration) -> Config {
+    let mut config = base.clone();
+    let file = |name: &str| base.folder.join(name);
+    config.admin.tls = Some(TlsConfig {
+        certificate: file("ops.crt"),
+        key: file("ops.key"),
+        min_version: TlsVersion::default(),
+        client_ca: Some(file("ops.crt")),
+        clients: Clients::from([("ops.example".to_owned(), vec![format!("issue:{realm}")])]),
+    });
+    for policy in config.realms.values_mut() {
+        policy.default_ttl = Some(Span(ttl));
+    }
+    config
+}
+
+/// A certificate that leads to itself, which server and client hold.
+fn certificate(folder: &Path) -> Arc<ClientCertificate> {
+    let params = CertificateParams::new(vec!["ops.example".to_owned()]).expect("a name");
+    let key = KeyPair::generate().expect("a key");
+    let signed = params.self_signed(&key).expect("a certificate");
+    fs::write(folder.join("ops.crt"), signed.pem()).expect("written");
+    fs::write(folder.join("ops.key"), key.serialize_pem()).expect("written");
+    fs::set_permissions(folder.join("ops.key"), fs::Permissions::from_mode(0o600)).expect("private");
+    Arc::new(ClientCertificate::new(&[signed.der().clone()]).expect("a certificate"))
+}
+
+/// Asks for a key of the realm `live`. Once its credential is accepted, and before its body is there, `meanwhile` is done.
+fn issue(plane: &Unbound, certificate: &Arc<ClientCertificate>, meanwhile: impl FnOnce()) -> (u16, Value) {
+    let (asked_for, waiting) = mpsc::channel();
+    let (send, body) = oneshot::channel::<Bytes>();
+    let body = Body::from_stream(stream::once(async move {
+        asked_for.send(()).expect("heard");
+        body.await
+    }));
+    let request = HttpRequest::post("/v1/api-keys").header("content-type", "application/json");
+    let mut request = request.body(body).expect("a request");
+    request.extensions_mut().insert(Arc::clone(certificate));
+    let (runtime, plane) = (Runtime::new().expect("a runtime"), plane.clone());
+    let answer = runtime.spawn(async move { plane.answer(request).await });
+    // A request that is refused at once asks for no body.
+    if waiting.recv().is_ok() {
+        meanwhile();
+        let new = format!(r#"{{"realm":"live","app_id":"{}"}}"#, Uuid::nil());
+        send.send(Bytes::from(new)).expect("read");
+    }
+    let (head, body) = runtime.block_on(answer).expect("an answer").into_parts();
+    let body = runtime.block_on(body.collect()).expect("a body").to_bytes();
+    (head.status.as_u16(), serde_json::from_slice(&body).expect("JSON"))
+}
+
+#[test]
+fn an_administrator_s_request_goes_by_one_state_from_its_credential_to_its_answer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let deployment = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened");
+    let (certificate, hour) = (&certificate(folder.path()), Duration::from_secs(3_600));
+    let [short, long, other] = [("live", hour), ("live", hour * 48), ("test", hour * 48)]
+        .map(|(realm, ttl)| administered(&deployment.config, realm, ttl));
+    let node = &Node::load(Deployment::of(short.clone()), false).expect("loaded");
+    let plane = &Unbound::admin(node.app());
+    let lifetime = |issued: &Value| {
+        let at = |field: &str| issued[field].as_str().expect("a time").parse::<Timestamp>().expect("a time");
+        Duration::try_from(at("expires_at").duration_since(at("issued_at"))).expect("a lifetime")
+    };
+
+    let (status, issued) = issue(plane, certificate, || {});
+    assert_eq!((status, lifetime(&issued)), (201, hour), "{issued}");
+    let (status, issued) = issue(plane, certificate, || put_in_force(node, &long));
+    assert_eq!((status, lifetime(&issued)), (201, hour * 48), "the state that is in force when the body is there");
+    put_in_force(node, &short);
+    let (status, refused) = issue(plane, certificate, || put_in_force(node, &other));
+    assert_eq!(
+        (status, &refused["type"]),
+        (403, &Value::from("urn:bulla:problem:forbidden")),
+        "accepted by one state, and issued by another"
+    );
+    let (status, _) = issue(plane, certificate, || put_in_force(node, &short));
+    assert_eq!(status, 201, "the scope that it lacks in one state it has in the next");
 }

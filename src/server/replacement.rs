@@ -15,6 +15,7 @@ use super::{
 use crate::{
     action::{Actor, replace::replace},
     api::issue::IssuedApiKey,
+    clock,
     imported::{Key, SlowText},
     store::Store,
     telemetry::limit::LineLimit,
@@ -72,7 +73,7 @@ async fn replace_imported(store: &Arc<dyn Store>, snapshot: Arc<Snapshot>, key: 
     let (store, id) = (Arc::clone(store), key.id);
     let replaced = blocking::run(move || {
         let actor = Actor::service();
-        replace(id, &snapshot.issue_context(&*store, &actor))
+        replace(id, &snapshot.issue_context(&*store, &actor, clock::now()))
     });
     match replaced.await {
         Ok(Ok(issued)) => {

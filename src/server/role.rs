@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use super::{
-    Addresses, App, Endpoints, Server, StartError, admin,
+    Addresses, Endpoints, Node, Server, StartError, admin,
     data::{self, DataPlane},
     deadlines,
     edge::Edge,
@@ -36,15 +36,15 @@ pub(super) trait Role: Send {
     fn finish(&mut self);
 }
 
-/// A node: the service with a store and a keyring.
-struct Node {
-    app: Arc<App>,
+/// A node, and what loads anew what changes.
+struct ServingNode {
+    node: Arc<Node>,
     refresher: Option<Refresher>,
 }
 
-impl Role for Node {
+impl Role for ServingNode {
     fn endpoints(&self, plane: Plane) -> Option<Endpoints> {
-        let app = Arc::clone(&self.app);
+        let app = self.node.app();
         Some(match plane {
             Plane::Data => Endpoints::Data(DataPlane::of_node(app)),
             Plane::Admin => Endpoints::Others(admin::router(app)),
@@ -53,19 +53,19 @@ impl Role for Node {
     }
 
     fn start(&mut self, tasks: &mut JoinSet<()>, addresses: &Addresses, stop: &watch::Receiver<bool>) {
-        tasks.spawn(fleet::run(Arc::clone(&self.app), addresses.clone(), stop.clone()));
+        tasks.spawn(fleet::run(Arc::clone(&self.node), addresses.clone(), stop.clone()));
         if let Some(refresher) = self.refresher.take() {
             tasks.spawn(refresher.run(stop.clone()));
         }
         for work in [deadlines::run, following::run, housekeeping::run] {
-            let (app, stopped) = (Arc::clone(&self.app), stop.clone());
-            tasks.spawn_blocking(move || work(&app, &stopped));
+            let (node, stopped) = (Arc::clone(&self.node), stop.clone());
+            tasks.spawn_blocking(move || work(&node, &stopped));
         }
     }
 
     fn finish(&mut self) {
-        housekeeping::finish(&self.app);
-        fleet::leave(&self.app);
+        housekeeping::finish(&self.node);
+        fleet::leave(&self.node);
     }
 }
 
@@ -115,11 +115,11 @@ impl Server {
         hangup: Signal,
         wait_for_source: bool,
     ) -> Result<Self, StartError> {
-        let loading = tokio::task::spawn_blocking(move || App::load(deployment, wait_for_source));
-        let app = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        let app = Arc::new(app);
-        let refresher = Refresher::new(Arc::clone(&app), config_path, hangup);
-        let core = app.core.clone();
-        Server::open(core, Box::new(Node { app, refresher: Some(refresher) })).await
+        let loading = tokio::task::spawn_blocking(move || Node::load(deployment, wait_for_source));
+        let node = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
+        let node = Arc::new(node);
+        let refresher = Refresher::new(Arc::clone(&node), config_path, hangup);
+        let core = node.core.clone();
+        Server::open(core, Box::new(ServingNode { node, refresher: Some(refresher) })).await
     }
 }

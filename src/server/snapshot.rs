@@ -8,11 +8,11 @@ use bulla::{
     keyring::{ExportedKeyring, KeyVersion, Keyring, KeyringDocument, KeyringId},
     revocation::Revocations,
 };
+use jiff::Timestamp;
 
 use crate::{
     action::{Actor, issue::IssueContext},
     assertion::Assertions,
-    clock,
     config::{AssertionConfig, Config, PepperConfig},
     deployment::{Deployment, DeploymentError},
     imported::ImportedKeys,
@@ -143,14 +143,19 @@ impl Snapshot {
     }
 
     /// What issuing by this state needs.
-    pub(super) fn issue_context<'s>(&'s self, store: &'s dyn Store, actor: &'s Actor) -> IssueContext<'s> {
+    pub(super) fn issue_context<'s>(
+        &'s self,
+        store: &'s dyn Store,
+        actor: &'s Actor,
+        now: Timestamp,
+    ) -> IssueContext<'s> {
         IssueContext {
             issuer: &self.issuer,
             store,
             config: &self.config,
             peppers: self.peppers().map(Arc::as_ref),
             actor,
-            now: clock::now(),
+            now,
         }
     }
 

@@ -9,7 +9,7 @@ use bulla::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{App, steady_clock::SteadyClock};
+use super::{Node, steady_clock::SteadyClock};
 use crate::{
     action::restore::restore,
     clock,
@@ -84,37 +84,37 @@ impl Sweeper {
     }
 
     /// Sweeps a part of the list in memory, settles what has ended, and compares a page of the ledger with the log.
-    pub(super) fn sweep_part(&mut self, app: &App) -> Result<(), StoreError> {
+    pub(super) fn sweep_part(&mut self, node: &Node) -> Result<(), StoreError> {
         self.advance();
         self.part = (self.part + 1) % Revocations::PARTS;
-        app.revocations.sweep_part(self.part, self.clock.sweep_at());
-        app.store.settle(self.settle_at())?;
+        node.revocations.sweep_part(self.part, self.clock.sweep_at());
+        node.store.settle(self.settle_at())?;
         if self.clock.now().abs_diff(self.remembered) >= REMEMBERED {
-            self.remember(app)?;
+            self.remember(node)?;
         }
-        let page = app.store.revoked_page(self.place, PAGE, self.sweep_at(), false)?;
-        let document = app.snapshot().document.clone();
+        let page = node.store.revoked_page(self.place, PAGE, self.sweep_at(), false)?;
+        let document = node.snapshot().document.clone();
         self.place = page.next.unwrap_or(0);
         let lost: Vec<_> = page.lost.into_iter().filter(|one| !is_destroyed(&document, one.id.version())).collect();
-        if log_restored(restore(&*app.store, &lost, clock::now())?) > 0 {
-            app.catch_up()?;
+        if log_restored(restore(&*node.store, &lost, clock::now())?) > 0 {
+            node.catch_up()?;
         }
         Ok(())
     }
 
     /// Writes down where the clock stands.
-    pub(super) fn remember(&mut self, app: &App) -> Result<(), StoreError> {
+    pub(super) fn remember(&mut self, node: &Node) -> Result<(), StoreError> {
         let now = self.advance();
-        app.store.remember_sweep_clock(now)?;
+        node.store.remember_sweep_clock(now)?;
         self.remembered = self.clock.now();
         Ok(())
     }
 
     /// Sweeps the store.
-    pub(super) fn sweep_store(&mut self, app: &App) -> Result<(), StoreError> {
+    pub(super) fn sweep_store(&mut self, node: &Node) -> Result<(), StoreError> {
         let now = self.advance();
-        let destroyed = destroyed(&app.snapshot().document);
-        app.store.sweep(&Sweep {
+        let destroyed = destroyed(&node.snapshot().document);
+        node.store.sweep(&Sweep {
             now,
             expired_before: self.sweep_at(),
             destroyed: &destroyed,

@@ -74,17 +74,21 @@ impl KeyVerifier {
     }
 
     /// The one credential of a request. In Basic it is the half that looks like an API key, or like an imported one.
-    pub(super) fn credential<'h>(&self, headers: &'h HeaderMap, rules: &CredentialRules) -> Credential<'h> {
+    pub(super) fn credential<'h>(
+        &self,
+        snapshot: &Snapshot,
+        headers: &'h HeaderMap,
+        rules: &CredentialRules,
+    ) -> Credential<'h> {
         rules.read(headers, |text| {
             text.parse::<ApiKey>().is_ok()
                 || (self.imported.len() > 0 && !self.imported.recognize(text).is_empty())
-                || self.has_old_shape(text)
+                || self.has_old_shape(snapshot, text)
         })
     }
 
     /// Whether a text that is no key so far has the shape of one that is looked for by slow digests, or at an old system.
-    fn has_old_shape(&self, text: &str) -> bool {
-        let snapshot = self.live.load();
+    fn has_old_shape(&self, snapshot: &Snapshot, text: &str) -> bool {
         let mut old = snapshot.config.realms.values().filter_map(|policy| policy.old_system.as_ref());
         (self.imported.has_slow_digests() && !self.imported.table().slow_texts(text).is_empty())
             || (snapshot.asks_old_systems && old.any(|old| !old.prefix.is_empty() && old.may_have(text)))

@@ -46,13 +46,13 @@ pub(super) async fn export_realm(
     if of == Realm::ADMIN {
         return Err(Problem::bad_request("realm: keys of the realm `bulla` are never exported"));
     }
-    if !app.snapshot().config.has_realm(of) {
+    if !caller.snapshot().config.has_realm(of) {
         return Err(Problem::bad_request(
             "realm: it is not in the configuration, and an edge verifies realms that are",
         ));
     }
     let exported = blocking::run(move || {
-        let deployment = app.reloader.deployment();
+        let deployment = app.reloader.deployment_of(caller.snapshot().config.clone());
         export((&deployment, &*app.store), (of, &to), &caller.actor(), clock::now())
     });
     Ok(issue::created(&Exported { export: exported.await??, realm, recipient }))

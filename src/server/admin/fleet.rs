@@ -44,7 +44,7 @@ pub(super) async fn list(
     caller.needs(&app, Permission::anywhere(Scope::Read))?;
     let page = blocking::run(move || {
         let now = clock::now();
-        let active = app.snapshot().document.active().map(|record| record.number.number());
+        let active = caller.snapshot().document.active().map(|record| record.number.number());
         let heard_after = fleet::heard_after(app.config.fleet.forget_after, now);
         Fleet::read(&*app.store, &query, active, (now, heard_after))
     });

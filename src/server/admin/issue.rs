@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::Guard;
 use axum::{
     Json,
     extract::State,
@@ -19,6 +18,7 @@ use crate::{
         responses::{Guarded, MediaType, PolicyOrReused},
         schema,
     },
+    clock,
     scope::Scope,
     server::{
         App,
@@ -113,10 +113,9 @@ async fn issue_all(
     Ok(issued)
 }
 
-/// Runs `issue` with what it needs: this caller, and the state of this moment.
+/// Runs `issue` with what it needs: this caller, and the state that its request goes by.
 pub(super) fn issuing<T>(app: &App, caller: &Caller, issue: impl FnOnce(&IssueContext<'_>) -> T) -> T {
-    let snapshot = Guard::into_inner(app.snapshot());
-    issue(&snapshot.issue_context(&*app.store, &caller.actor()))
+    issue(&caller.snapshot().issue_context(&*app.store, &caller.actor(), clock::now()))
 }
 
 /// Counts an issued key.

@@ -43,7 +43,7 @@ pub(super) async fn show(
     caller.needs_one_of(&app, &[Permission::anywhere(Scope::Read), Permission::anywhere(Scope::Keyring)])?;
     let shown = blocking::run(move || {
         let counts = app.store.seal_counts()?;
-        let view = KeyringView::new(&app.snapshot().document, &counts, app.feed.as_ref().map(Feed::public_key));
+        let view = KeyringView::new(&caller.snapshot().document, &counts, app.feed.as_ref().map(Feed::public_key));
         match query.count {
             Some(Counted::Active) => view.counting(&*app.store, clock::now()),
             None => Ok(view),
@@ -156,7 +156,8 @@ async fn end(
 /// written it is done: an error while loading is a warning.
 async fn apply(app: Arc<App>, caller: Caller, change: Change) -> Result<Json<Changed>, Problem> {
     let changed = blocking::run(move || {
-        let mut changed = change.apply(&app.reloader.deployment(), &*app.store, &caller.actor(), clock::now())?;
+        let deployment = app.reloader.deployment_of(caller.snapshot().config.clone());
+        let mut changed = change.apply(&deployment, &*app.store, &caller.actor(), clock::now())?;
         changed.warn(app.reloader.take_up(change.loads().then_some(changed.version)));
         app.fleet.wake();
         Ok::<_, Problem>(changed)

@@ -39,7 +39,7 @@ pub(super) async fn list(
     // Only administrators are shown administrators' keys among all others.
     query.without = caller.lacks(Permission::in_realm(Scope::Read, Realm::ADMIN)).then_some(Realm::ADMIN);
     if let Some(realm) = query.realm {
-        known_realm(&app, realm).await?;
+        known_realm(&app, caller.snapshot(), realm).await?;
     }
     let page = blocking::run(move || ApiKeyPage::read(&*app.store, &query, clock::now()));
     page.await?.map(Json).map_err(|error| match error {

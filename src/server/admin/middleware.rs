@@ -21,9 +21,11 @@ use crate::{
     server::{
         App,
         auth::{self, Caller, certificate},
+        core::Door,
         extract::body::{self, Bounds},
         listener::Peer,
         problem::{Kind, Problem},
+        snapshot::Snapshot,
         stream_credential::RECHECK_INTERVAL,
     },
     telemetry::excerpt::excerpt,
@@ -33,9 +35,10 @@ use crate::{
 /// Bytes of a certificate's name in a record.
 const LONGEST_NAME: usize = 128;
 
-/// Identifies the caller, which endpoints take as [`Caller`].
+/// Identifies the caller, which endpoints take as [`Caller`]. They go by the state that its credential was accepted in.
 pub(super) async fn authenticate(
     State(app): State<Arc<App>>,
+    door: Door,
     peer: Peer,
     certificate: Option<Extension<Arc<ClientCertificate>>>,
     endpoint: Option<MatchedPath>,
@@ -48,7 +51,7 @@ pub(super) async fn authenticate(
     // With an API key the certificate does not count, even if the key is rejected: the client chose the key for this request.
     let keyless = !CredentialRules::usual().is_presented(request.headers());
     let certificate_alone = certificate.filter(|_| keyless);
-    let identified = identify(&app, request.headers(), certificate_alone, peer).await;
+    let identified = identify(&app, door.look(), request.headers(), certificate_alone, peer).await;
     let (actor, presented) = match &identified {
         Ok(caller) => (caller.actor(), None),
         Err(_) => (Actor::unknown(peer.0.map(|peer| peer.ip())), presented(request.headers(), certificate)),
@@ -62,10 +65,11 @@ pub(super) async fn authenticate(
     };
     let response = match (identified, request) {
         (Ok(caller), Ok(mut request)) => {
-            // The credential may have ended while the body was on its way.
-            let caller = match asked.elapsed() {
-                soon if soon < RECHECK_INTERVAL => Ok(caller),
-                _ => identify(&app, request.headers(), certificate_alone, peer).await,
+            // While the body was on its way the credential may have ended, and another state may have come into force.
+            let snapshot = door.enter();
+            let caller = match caller.was_accepted_in(&snapshot) && asked.elapsed() < RECHECK_INTERVAL {
+                true => Ok(caller),
+                false => identify(&app, snapshot, request.headers(), certificate_alone, peer).await,
             };
             match caller {
                 Ok(caller) => {
@@ -91,14 +95,15 @@ pub(super) async fn authenticate(
 }
 
 async fn identify(
-    app: &Arc<App>,
+    app: &App,
+    snapshot: Arc<Snapshot>,
     headers: &HeaderMap,
     certificate_alone: Option<&ClientCertificate>,
     peer: Peer,
 ) -> Result<Caller, Problem> {
     match certificate_alone {
-        Some(certificate) => certificate::identify(app, headers, certificate, peer, Plane::Admin),
-        None => auth::identify(app, headers, peer).await,
+        Some(certificate) => certificate::identify(app, snapshot, headers, certificate, peer, Plane::Admin),
+        None => auth::identify(app, snapshot, headers, peer).await,
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::Guard;
 use axum::{extract::State, http::StatusCode, response::Response};
 use bulla::ApiKeyId;
 
@@ -83,7 +82,7 @@ pub(super) async fn reroll_secret(
     needs_both(&app, &caller, id)?;
     let request = body.parse_or_default()?;
     let rerolled = blocking::run(move || {
-        let snapshot = Guard::into_inner(app.snapshot());
+        let snapshot = caller.snapshot();
         let with = (&snapshot.config, snapshot.peppers().map(Arc::as_ref));
         let rerolled = request.apply(id, &*app.store, with, &caller.actor(), clock::now())?;
         app.catch_up()?;

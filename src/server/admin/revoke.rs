@@ -131,7 +131,7 @@ pub(super) async fn revoke_many(
     let request = body.parse()?;
     let realm = request.realm.as_deref().map(str::parse::<Realm>).transpose();
     let realm = realm.map_err(|error| Problem::bad_request(format!("`realm`: {error}")))?;
-    if let Some(realm) = realm.filter(|realm| !request.force && !app.snapshot().config.has_realm(*realm)) {
+    if let Some(realm) = realm.filter(|realm| !request.force && !caller.snapshot().config.has_realm(*realm)) {
         return Err(Problem::bad_request(format!(
             "`realm`: there is no realm `{realm}` in the configuration; with `\"force\":true` it is revoked all the same"
         )));

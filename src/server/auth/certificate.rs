@@ -1,5 +1,7 @@
 //! Callers that authenticate with a client certificate instead of an API key.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
 
 use super::{Caller, browser};
@@ -7,7 +9,7 @@ use crate::{
     action::Actor,
     clock,
     config::Plane,
-    server::{core::CoreParts, listener::Peer, problem::Problem},
+    server::{core::CoreParts, listener::Peer, problem::Problem, snapshot::Snapshot},
     tls::{ClientCertificate, Mapped},
 };
 
@@ -15,6 +17,7 @@ use crate::{
 /// may have changed since the handshake.
 pub(in crate::server) fn identify(
     core: &CoreParts,
+    snapshot: Arc<Snapshot>,
     headers: &HeaderMap,
     certificate: &ClientCertificate,
     peer: Peer,
@@ -27,7 +30,6 @@ pub(in crate::server) fn identify(
     if browser::may_be_of_another_site(headers) {
         return refuse("a page of another site may have sent this: in a browser present an API key");
     }
-    let snapshot = core.snapshot();
     let config = snapshot.config.listeners().into_iter().find(|listener| listener.plane == plane);
     let (Some(tls), Some(config)) = (snapshot.tls().of(plane), config.and_then(|listener| listener.tls)) else {
         return refuse("no client certificates are accepted");
@@ -36,7 +38,10 @@ pub(in crate::server) fn identify(
         return refuse("the client certificate has expired, or its authority is not trusted any more");
     }
     match certificate.mapped(&config.clients) {
-        Mapped::One(name, scopes) => Ok(Caller::new(Actor::certificate(name, peer.0.map(|peer| peer.ip())), scopes)),
+        Mapped::One(name, scopes) => {
+            let actor = Actor::certificate(name, peer.0.map(|peer| peer.ip()));
+            Ok(Caller::new(Arc::clone(&snapshot), actor, scopes))
+        }
         Mapped::Nothing => {
             refuse(&format!("the client certificate's name has no scopes; add it to [{plane}.tls.clients]"))
         }

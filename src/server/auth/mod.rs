@@ -18,7 +18,14 @@ use bulla::{
 use uuid::Uuid;
 
 pub(super) use self::callers::Callers;
-use super::{App, core::CoreParts, listener::Peer, problem::Problem, rejection};
+use super::{
+    App,
+    core::{CoreParts, Door},
+    listener::Peer,
+    problem::Problem,
+    rejection,
+    snapshot::Snapshot,
+};
 use crate::{
     action::Actor,
     scope::{Grant, Scope},
@@ -32,9 +39,10 @@ pub(in crate::server) struct Permission {
     realm: Option<Realm>,
 }
 
-/// An authenticated caller.
-#[derive(Clone, Debug)]
+/// An authenticated caller. Its request goes by the state that its credential was accepted in.
+#[derive(Clone)]
 pub(in crate::server) struct Caller {
+    snapshot: Arc<Snapshot>,
     actor: Actor,
     /// The app of its API key.
     app_id: Option<Uuid>,
@@ -61,7 +69,12 @@ impl Permission {
 }
 
 /// Identifies the caller by the one API key of the request.
-pub(in crate::server) async fn identify(core: &CoreParts, headers: &HeaderMap, peer: Peer) -> Result<Caller, Problem> {
+pub(in crate::server) async fn identify(
+    core: &CoreParts,
+    snapshot: Arc<Snapshot>,
+    headers: &HeaderMap,
+    peer: Peer,
+) -> Result<Caller, Problem> {
     let refuse = |problem: Problem| {
         core.metrics.admin_refused.inc();
         problem
@@ -70,20 +83,20 @@ pub(in crate::server) async fn identify(core: &CoreParts, headers: &HeaderMap, p
         return Err(refuse(Problem::login_of_a_page()));
     }
     let text = presented(headers).map_err(refuse)?;
-    identify_by(core, text.expose(), peer).await
+    identify_by(core, snapshot, text.expose(), peer).await
 }
 
 /// Identifies the caller by its API key.
-async fn identify_by(core: &CoreParts, text: &str, peer: Peer) -> Result<Caller, Problem> {
+async fn identify_by(core: &CoreParts, snapshot: Arc<Snapshot>, text: &str, peer: Peer) -> Result<Caller, Problem> {
     let refuse = |problem: Problem| {
         core.metrics.admin_refused.inc();
         problem
     };
     let address = peer.0.map(|peer| peer.ip());
-    match core.verification.verify(&core.live.load_full(), text, &wanted(peer)).await {
+    match core.verification.verify(&snapshot, text, &wanted(peer)).await {
         Ok(accepted) => Ok(Caller {
             app_id: Some(accepted.app_id()),
-            ..Caller::new(Actor::api_key(accepted.id(), address), accepted.scopes())
+            ..Caller::new(snapshot, Actor::api_key(accepted.id(), address), accepted.scopes())
         }),
         Err(error @ VerifyError::Rejected(_)) => Err(refuse(rejection::of_administrator(error, &core.health))),
         Err(error) => Err(rejection::of_administrator(error, &core.health)),
@@ -113,16 +126,26 @@ impl FromRequestParts<Arc<App>> for Caller {
             Some(caller) => Ok(caller),
             None => {
                 let peer = Peer::from_request_parts(parts, app).await?;
-                identify(app, &parts.headers, peer).await
+                identify(app, Door::of(&app.core).enter(), &parts.headers, peer).await
             }
         }
     }
 }
 
 impl Caller {
-    /// A caller with these scopes. Other texts grant nothing.
-    pub(in crate::server) fn new(actor: Actor, scopes: &[String]) -> Self {
-        Caller { actor, app_id: None, grants: scopes.iter().filter_map(|scope| scope.parse().ok()).collect() }
+    /// A caller that was accepted in this state, with these scopes.
+    pub(in crate::server) fn new(snapshot: Arc<Snapshot>, actor: Actor, scopes: &[String]) -> Self {
+        Caller { snapshot, actor, app_id: None, grants: grants(scopes) }
+    }
+
+    /// The state that the request goes by.
+    pub(in crate::server) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Whether it was accepted in this very state.
+    pub(in crate::server) fn was_accepted_in(&self, snapshot: &Arc<Snapshot>) -> bool {
+        Arc::ptr_eq(&self.snapshot, snapshot)
     }
 
     /// The caller as the audit names it.
@@ -143,9 +166,7 @@ impl Caller {
 
     /// The realm that the caller has the scope for, if it is exactly one.
     pub(in crate::server) fn only_realm(&self, scope: Scope) -> Option<Realm> {
-        let mut realms = self.grants.iter().filter(|grant| grant.scope == scope).filter_map(|grant| grant.realm);
-        let only = realms.next().filter(|_| realms.next().is_none());
-        only.filter(|_| self.lacks(Permission::anywhere(scope)))
+        only_realm(&self.grants, scope)
     }
 
     /// Whether the caller lacks the permission.
@@ -176,17 +197,24 @@ impl Caller {
     }
 }
 
+/// What these scopes grant. Other texts grant nothing.
+fn grants<T: AsRef<str>>(scopes: &[T]) -> Vec<Grant> {
+    scopes.iter().filter_map(|scope| scope.as_ref().parse().ok()).collect()
+}
+
+/// The realm that the scope is granted for, if it is exactly one.
+fn only_realm(grants: &[Grant], scope: Scope) -> Option<Realm> {
+    let mut realms = grants.iter().filter(|grant| grant.scope == scope).filter_map(|grant| grant.realm);
+    let only = realms.next().filter(|_| realms.next().is_none());
+    only.filter(|_| !Permission::anywhere(scope).granted_to(grants))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn may(scope: &str, permission: Permission) -> bool {
-        !caller(&[scope]).lacks(permission)
-    }
-
-    fn caller(scopes: &[&str]) -> Caller {
-        let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        Caller::new(Actor::service(), &scopes)
+        permission.granted_to(&grants(&[scope]))
     }
 
     #[test]
@@ -214,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_caller_with_a_scope_for_one_realm_alone_has_that_realm() {
-        let only = |scopes: &[&str]| caller(scopes).only_realm(Scope::Feed).map(|realm| realm.to_string());
+        let only = |scopes: &[&str]| only_realm(&grants(scopes), Scope::Feed).map(|realm| realm.to_string());
         assert_eq!(only(&["feed:live", "read:test"]).as_deref(), Some("live"));
         for scopes in [
             &["feed:live", "feed:test"][..],

@@ -16,8 +16,7 @@ use crate::{
     },
     clock,
     server::{
-        core::Core,
-        door::Door,
+        core::{Core, Door},
         extract::{Batch, JsonBody},
         problem::Problem,
     },

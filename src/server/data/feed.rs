@@ -109,7 +109,7 @@ pub(super) async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm
     let Some(realm) = realm.or_else(|| caller.only_realm(Scope::Feed)) else {
         return caller.needs(app, Permission::anywhere(Scope::Feed)).map(|()| None);
     };
-    known_realm(app, realm).await.map(|()| Some(realm))
+    known_realm(app, caller.snapshot(), realm).await.map(|()| Some(realm))
 }
 
 async fn message(app: &Arc<App>, question: Question) -> Result<Arc<Signed>, Problem> {
@@ -136,7 +136,7 @@ enum Waited {
 
 /// Waits for entries behind `seq`, or for another keyring, until a deadline, and only while the follower's key is accepted.
 async fn wait(app: &Arc<App>, credential: &mut StreamCredential, seq: u64, until: Instant) -> Waited {
-    let mut keyrings = app.live.keyrings();
+    let mut keyrings = app.keyrings();
     loop {
         // A compromise is news, too.
         let changed = tokio::select! {

@@ -8,7 +8,7 @@ use axum::{
 
 use crate::{
     api::{jwks::JwkSet, responses::NoAssertions},
-    server::{door::Door, problem::Problem},
+    server::{core::Door, problem::Problem},
 };
 
 /// How long an application may cache the keys: publish a new key for longer before it signs.

@@ -32,8 +32,7 @@ use utoipa_axum::{
 
 use super::{
     App, blocking,
-    core::{Core, CoreParts},
-    door::Door,
+    core::{Core, Door},
     extract::JsonBody,
     listener::{PeerRequest, Service},
     problem::Problem,
@@ -92,8 +91,8 @@ impl Service for DataPlane {
                     .boxed(),
                 );
             }
-            path if authorize::is_authorize(path) => Either::Left(authorize::authorize(self.core.clone(), request)),
-            authorize::EXT_AUTHZ => Either::Right(authorize::ext_authz(self.core.clone(), request).boxed()),
+            path if authorize::is_authorize(path) => Either::Left(authorize::authorize(Door::of(&self.core), request)),
+            authorize::EXT_AUTHZ => Either::Right(authorize::ext_authz(Door::of(&self.core), request).boxed()),
             _ if grpc::is_grpc(request.request.headers()) => {
                 Either::Right(grpc::answer(self.core.clone(), request).boxed())
             }
@@ -183,12 +182,12 @@ async fn ready(State(core): State<Core>, door: Door) -> (StatusCode, Json<Ready>
     (status, Json(shown))
 }
 
-async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoResponse {
-    let worker = Arc::clone(&app);
+async fn metrics(State(app): State<Arc<App>>, door: Door, headers: HeaderMap) -> impl IntoResponse {
+    let (worker, snapshot) = (Arc::clone(&app), door.enter());
     let counts = blocking::run(move || {
         worker.show_gauges();
         worker.metrics.secret_waiting(worker.secrets.waiting());
-        worker.show_fleet()?;
+        worker.show_fleet(&snapshot)?;
         worker.store.seal_counts()
     });
     let counts = counts.await;
@@ -199,7 +198,7 @@ async fn metrics(State(app): State<Arc<App>>, headers: HeaderMap) -> impl IntoRe
     exposition(&app, &headers)
 }
 
-fn exposition(core: &CoreParts, headers: &HeaderMap) -> impl IntoResponse + use<> {
+fn exposition(core: &Core, headers: &HeaderMap) -> impl IntoResponse + use<> {
     let format = Format::accepted(headers);
     // A cache must not give one format to a scraper of the other.
     let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];

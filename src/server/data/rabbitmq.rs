@@ -14,7 +14,12 @@ use crate::{
         rabbitmq::{RabbitMqPath, RabbitMqRequest},
         responses::{BodyProblems, CouldNotTellOrBusy, Misconfigured, NoEndpoint},
     },
-    server::{core::Core, door::Door, extract::body::Bounds, problem::Problem, rejection::Denied},
+    server::{
+        core::{Core, Door},
+        extract::body::Bounds,
+        problem::Problem,
+        rejection::Denied,
+    },
     verification::{Accepted, Wanted},
 };
 

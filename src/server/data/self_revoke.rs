@@ -21,7 +21,7 @@ use crate::{
         App,
         auth::browser,
         blocking, client_address,
-        door::Door,
+        core::Door,
         extract::{
             Query,
             body::{self, Bounds},
@@ -71,7 +71,7 @@ pub(super) async fn self_revoke(
     let snapshot = door.enter();
     // In any realm: its holder sends it as to the API.
     let rules = snapshot.config.credential_rules(&snapshot.config.all_realms());
-    let text = match app.verification.credential(&headers, &rules) {
+    let text = match app.verification.credential(&snapshot, &headers, &rules) {
         Credential::One(text) => text,
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),

@@ -11,7 +11,11 @@ use crate::{
         verdict::{VerifyAnswer, write_for_caller},
         verify::{Verification, VerifyRequest},
     },
-    server::{core::Core, door::Door, extract::JsonBody, problem::Problem},
+    server::{
+        core::{Core, Door},
+        extract::JsonBody,
+        problem::Problem,
+    },
     verification::{Accepted, Wanted},
 };
 

@@ -125,7 +125,7 @@ impl Edge {
         let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind), Arc::default());
         let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
         let callers = Callers::Listed;
-        let core = Core::new(CoreParts { live, verification, callers, bodies, stopping, metrics, health, config });
+        let core = Core::new(live, CoreParts { verification, callers, bodies, stopping, metrics, health, config });
         let reload = Reload::new(core.clone(), Arc::clone(&follower), Arc::clone(&sources), key, config_path, hangup);
         Ok(Edge {
             core,

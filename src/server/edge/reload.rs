@@ -106,7 +106,7 @@ impl What {
 
     /// The files whose content counts.
     fn paths(&self) -> Vec<PathBuf> {
-        let snapshot = self.core.snapshot();
+        let snapshot = self.follower.live.load();
         let mut paths = vec![self.config.clone()];
         if let Some(follow) = &snapshot.config.follow {
             paths.push(follow.exports.clone());

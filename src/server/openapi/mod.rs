@@ -45,7 +45,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::{cli::throw_away, deployment::Deployment, scope::Grant, server::admin};
+    use crate::{
+        cli::throw_away,
+        deployment::Deployment,
+        scope::Grant,
+        server::{Node, admin},
+    };
 
     /// The paths of a router, which names them in its `Debug` and in no other way.
     fn routed(router: &Router) -> BTreeSet<String> {
@@ -70,7 +75,7 @@ mod tests {
     fn every_route_is_described_and_nothing_else() {
         let folder = tempfile::tempdir().expect("a folder");
         let deployment = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened");
-        let app = Arc::new(App::load(deployment, false).expect("loaded"));
+        let app = Node::load(deployment, false).expect("loaded").app();
 
         let mut described: BTreeSet<String> = admin::routes().into_openapi().paths.paths.into_keys().collect();
         described.insert("/openapi.json".to_owned());

@@ -22,7 +22,7 @@ use self::{
     second::Seen,
 };
 use super::{
-    App,
+    Node,
     file_watch::{self as files, Watch},
 };
 use crate::{
@@ -50,7 +50,7 @@ enum Trigger {
 
 /// The loop that reloads.
 pub(super) struct Refresher {
-    app: Arc<App>,
+    node: Arc<Node>,
     config: PathBuf,
     hangup: Signal,
     documents: Watch,
@@ -104,12 +104,12 @@ impl Trigger {
 
 impl Refresher {
     /// The configuration is read again from `config`.
-    pub(super) fn new(app: Arc<App>, config: PathBuf, hangup: Signal) -> Self {
+    pub(super) fn new(node: Arc<Node>, config: PathBuf, hangup: Signal) -> Self {
         let path = config.clone();
         Refresher {
-            documents: Watch::start(&app, move |app| files::documents(app, &path)),
-            keys: Watch::start(&app, files::keys),
-            app,
+            documents: Watch::start(&node, move |node| files::documents(node, &path)),
+            keys: Watch::start(&node, files::keys),
+            node,
             config,
             hangup,
             retry: None,
@@ -124,10 +124,10 @@ impl Refresher {
 
     /// Runs until `stop`.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let interval = self.app.config.keyring.refresh_interval.0;
+        let interval = self.node.config.keyring.refresh_interval.0;
         let mut next = Instant::now() + interval;
-        let (app, seen) = (Arc::clone(&self.app), Arc::clone(&self.seen));
-        let _first = Job::start(Trigger::Interval, move || second::warn_of_budgets(&app, &seen));
+        let (node, seen) = (Arc::clone(&self.node), Arc::clone(&self.seen));
+        let _first = Job::start(Trigger::Interval, move || second::warn_of_budgets(&node, &seen));
         loop {
             let retry = self.retry.map_or_else(never, |(at, _)| at);
             let trigger = tokio::select! {
@@ -141,7 +141,7 @@ impl Refresher {
                     continue;
                 }
                 _ = self.hangup.recv() => Trigger::Signal,
-                () = self.app.verification.refresh.requested() => Trigger::UnknownVersion,
+                () = self.node.verification.refresh.requested() => Trigger::UnknownVersion,
                 () = self.documents.changed() => Trigger::File,
                 () = self.keys.changed() => Trigger::File,
                 () = sleep_until(next) => Trigger::Interval,
@@ -164,11 +164,11 @@ impl Refresher {
             self.publish_next = Some(trigger.or(self.publish_next));
             return;
         }
-        let (app, config) = (Arc::clone(&self.app), self.config.clone());
+        let (node, config) = (Arc::clone(&self.node), self.config.clone());
         self.publishing = Some(Job::start(trigger, move || {
             let mut config = deployment::load(&config)?;
-            config.listen_as(&app.config);
-            let (changed, failed, wants_mac_key) = match app.reloader.publish(Some(config)) {
+            config.listen_as(&node.config);
+            let (changed, failed, wants_mac_key) = match node.reloader.publish(Some(config)) {
                 Ok(published) => (published.changed, published.failed, false),
                 Err(DeploymentError::Keyring(KeyringError::MacWrong)) => (false, Vec::new(), true),
                 Err(error) => return Err(error),
@@ -197,8 +197,8 @@ impl Refresher {
             self.ask_next = Some(SecondPart { trigger, first: FirstOutcome { changed, ..second.first } });
             return;
         }
-        let (app, seen, retries) = (Arc::clone(&self.app), Arc::clone(&self.seen), self.retry.is_some());
-        self.asking = Some(Job::start(second.trigger, move || second::take(&app, second, &seen, retries)));
+        let (node, seen, retries) = (Arc::clone(&self.node), Arc::clone(&self.seen), self.retry.is_some());
+        self.asking = Some(Job::start(second.trigger, move || second::take(&node, second, &seen, retries)));
     }
 
     fn asked(&mut self, trigger: Trigger, asked: Option<LookOutcome>) {
@@ -212,19 +212,19 @@ impl Refresher {
     fn finish(&mut self, LookOutcome { trigger, loaded, changed, failed }: LookOutcome) {
         let error = Some(failed.join("; ")).filter(|failed| !failed.is_empty());
         if loaded && (changed || trigger.asks_all() || self.retry.is_some()) {
-            let serial = self.app.snapshot().document.serial();
+            let serial = self.node.snapshot().document.serial();
             tracing::info!(?trigger, serial, "keyring and configuration loaded");
         }
-        self.app.metrics.refreshed(error.is_none());
+        self.node.metrics.refreshed(error.is_none());
         self.retry = error.as_ref().map(|error| {
-            let most = self.app.config.keyring.refresh_interval.0.max(FIRST_RETRY);
+            let most = self.node.config.keyring.refresh_interval.0.max(FIRST_RETRY);
             let wait = self.retry.map_or(FIRST_RETRY, |(_, before)| (before * 2).min(most));
             tracing::warn!(?trigger, %error, retry_in = ?wait, "reload failed in part, retrying");
             (Instant::now() + wait, wait)
         });
         self.failed = error;
         self.report_health();
-        self.app.check_certificates();
+        self.node.check_certificates();
     }
 
     /// Shows in `/readyz` and metrics how the last look ended, and what hangs.
@@ -239,14 +239,14 @@ impl Refresher {
         let longest = [self.publishing.as_ref().map(|job| job.begun), self.asking.as_ref().map(|job| job.begun)];
         let longest = longest.into_iter().flatten().map(|begun| begun.elapsed()).max();
         let told: Vec<String> = [publishing, asking, self.failed.clone()].into_iter().flatten().collect();
-        self.app.metrics.refreshing(longest.unwrap_or_default(), !told.is_empty());
-        self.app.health.note("keyring", Some(told.join("; ")).filter(|told| !told.is_empty()), now);
-        let behind = rotation::ahead_of(&self.app.snapshot().document, now).map(|latest| {
+        self.node.metrics.refreshing(longest.unwrap_or_default(), !told.is_empty());
+        self.node.health.note("keyring", Some(told.join("; ")).filter(|told| !told.is_empty()), now);
+        let behind = rotation::ahead_of(&self.node.snapshot().document, now).map(|latest| {
             format!(
                 "it is {now} here, and the keyring was changed at {latest}: set the clock (chrony, systemd-timesyncd)"
             )
         });
-        if self.app.health.note("clock", behind.clone(), now)
+        if self.node.health.note("clock", behind.clone(), now)
             && let Some(behind) = behind
         {
             tracing::warn!("{behind}");

@@ -19,7 +19,7 @@ use crate::{
     api::keyring::{Activate, Stage},
     clock,
     deployment::DeploymentError,
-    server::App,
+    server::Node,
     store::{SealCount, seal_warning, transact},
 };
 
@@ -32,13 +32,13 @@ pub(super) struct Seen {
 }
 
 /// The MAC key, what the store is to remember, the key sources, and rotation.
-pub(super) fn take(app: &App, SecondPart { trigger, first }: SecondPart, seen: &Seen, retries: bool) -> LookOutcome {
+pub(super) fn take(node: &Node, SecondPart { trigger, first }: SecondPart, seen: &Seen, retries: bool) -> LookOutcome {
     let FirstOutcome { mut changed, mut failed, wants_mac_key } = first;
     let mut loaded = true;
     // A source that failed before is asked again, or a look that does not ask it would report success.
     let again = trigger.asks_all() || retries;
     if wants_mac_key || again {
-        let asked = app.reloader.ask_mac_key().and_then(|()| app.reloader.publish_again());
+        let asked = node.reloader.ask_mac_key().and_then(|()| node.reloader.publish_again());
         match asked {
             Ok(published) => {
                 changed |= published.changed;
@@ -51,13 +51,13 @@ pub(super) fn take(app: &App, SecondPart { trigger, first }: SecondPart, seen: &
         }
     }
     if changed {
-        failed.extend(app.reloader.remember().err().map(|error| error.to_string()));
-        app.reloader.forget_destroyed();
+        failed.extend(node.reloader.remember().err().map(|error| error.to_string()));
+        node.reloader.forget_destroyed();
     }
-    let asked = app.reloader.ask_sources(if again { Reload::All } else { Reload::Missing });
+    let asked = node.reloader.ask_sources(if again { Reload::All } else { Reload::Missing });
     changed |= asked.changed;
     failed.extend(asked.failed);
-    match rotate(app, seen) {
+    match rotate(node, seen) {
         Ok(None) => {}
         Ok(Some(published)) => {
             changed = true;
@@ -65,21 +65,21 @@ pub(super) fn take(app: &App, SecondPart { trigger, first }: SecondPart, seen: &
         }
         Err(error) => failed.push(format!("automatic rotation: {error}")),
     }
-    warn_of_budgets(app, seen);
+    warn_of_budgets(node, seen);
     if loaded && (changed || again) {
-        record(app, trigger);
+        record(node, trigger);
     }
     LookOutcome { trigger, loaded, changed, failed }
 }
 
 /// Takes the next step of automatic rotation, if one is due, and loads the result. Returns errors.
-fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError> {
-    let deployment = app.reloader.deployment();
+fn rotate(node: &Node, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError> {
+    let deployment = node.reloader.deployment_of(node.snapshot().config.clone());
     let (config, now) = (&deployment.config, clock::now());
     let step = {
         let mut seen = seen.rotation.lock().unwrap_or_else(PoisonError::into_inner);
         let moment = (now, Instant::now());
-        let document = &app.snapshot().document;
+        let document = &node.snapshot().document;
         rotation::next_step(document, &config.rotation, config.keyring.refresh_interval, moment, &mut seen)
     };
     let change = match step {
@@ -94,7 +94,7 @@ fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError
         // This process has seen it staged for an interval, by a monotonic clock: the time on record adds nothing.
         Some(Step::Activate(version)) => Change::Activate(version, Activate { force: true, ..Activate::default() }),
     };
-    match change.apply(&deployment, &*app.store, &Actor::service(), now) {
+    match change.apply(&deployment, &*node.store, &Actor::service(), now) {
         Ok(_) => {}
         // Processes that share a keyring may find the same step due: the second one finds it taken.
         Err(DeploymentError::Keyring(
@@ -102,15 +102,15 @@ fn rotate(app: &App, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError
         )) => tracing::info!(%error, "another process rotated first"),
         Err(error) => return Err(error),
     }
-    let mut failed = app.reloader.publish(None)?.failed;
-    failed.extend(app.reloader.ask_sources(Reload::Missing).failed);
+    let mut failed = node.reloader.publish(None)?.failed;
+    failed.extend(node.reloader.ask_sources(Reload::Missing).failed);
     Ok(Some(failed))
 }
 
 /// Says once of each realm and version that more than half of its seal budget is used.
-pub(super) fn warn_of_budgets(app: &App, seen: &Seen) {
-    let Ok(counts) = app.store.seal_counts() else { return };
-    let snapshot = app.snapshot();
+pub(super) fn warn_of_budgets(node: &Node, seen: &Seen) {
+    let Ok(counts) = node.store.seal_counts() else { return };
+    let snapshot = node.snapshot();
     for SealCount { realm, version, count } in counts {
         let suite = snapshot.document.versions().iter().find(|record| record.number.number() == version);
         let half = seal_warning(suite.map(|record| record.suite));
@@ -122,11 +122,11 @@ pub(super) fn warn_of_budgets(app: &App, seen: &Seen) {
 }
 
 /// Appends a reload to the audit. The reload counts even if that fails.
-fn record(app: &App, trigger: Trigger) {
-    let serial = app.snapshot().document.serial();
+fn record(node: &Node, trigger: Trigger) {
+    let serial = node.snapshot().document.serial();
     let detail = json!({"trigger": format!("{trigger:?}").to_lowercase(), "serial": serial});
     let record = Actor::service().record(clock::now(), "config.reload", None, detail);
-    if let Err(error) = transact(&*app.store, |transaction| transaction.append_audit(&record)) {
+    if let Err(error) = transact(&*node.store, |transaction| transaction.append_audit(&record)) {
         tracing::warn!(%error, "audit record of a reload is missing");
     }
 }

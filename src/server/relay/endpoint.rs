@@ -38,7 +38,7 @@ use crate::{
     server::{
         auth::Permission,
         blocking,
-        core::Core,
+        core::{Core, Door},
         data,
         extract::{Batch, JsonBody, Query},
         listener::Peer,
@@ -177,7 +177,8 @@ impl RelayState {
             return Ok(());
         }
         let client = client.as_deref().map(|client| &**client);
-        let caller = self.core.callers.identify(&self.core, headers, client, peer).await?;
+        let caller =
+            self.core.callers.identify(&self.core, Door::of(&self.core).enter(), headers, client, peer).await?;
         let may = |scope| caller.needs(&self.core, permission(scope, realm));
         // A listed token has this scope; a certificate has those that it was given.
         may(Scope::Read).or_else(|_| may(Scope::Feed))

@@ -56,6 +56,7 @@ pub(super) struct Relay {
 
 /// What changes certificates and callers of a running relay.
 struct Reload {
+    live: Arc<Live>,
     parts: EdgeParts,
     config_path: PathBuf,
     hangup: Signal,
@@ -72,8 +73,7 @@ impl Relay {
         let (live, config) = (Arc::new(Live::new(loaded(&parts, &follow, &metrics))), parts.config.clone());
         let behind = BehindEdge::new(Arc::clone(&metrics), None, &config.secret).map_err(EdgeError::Random)?;
         let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind), Arc::default());
-        let core = Core::new(CoreParts {
-            live,
+        let parts_of_core = CoreParts {
             verification,
             callers: Callers::Listed,
             bodies: BodyBudget::new(config.server.body_memory()),
@@ -81,7 +81,8 @@ impl Relay {
             metrics,
             health: Arc::new(Health::default()),
             config,
-        });
+        };
+        let core = Core::new(Arc::clone(&live), parts_of_core);
         let nodes = open_sources(&follow)?.into_iter().filter_map(|opened| opened.node).collect();
         let name = follow.name.clone().unwrap_or_else(reports::default_name);
         let reports = Arc::new(Reports::new(nodes, name));
@@ -95,7 +96,7 @@ impl Relay {
             snapshots,
             open,
             shown: Some(shown),
-            reload: Some(Reload { parts, config_path, hangup }),
+            reload: Some(Reload { live, parts, config_path, hangup }),
         })
     }
 }
@@ -152,15 +153,16 @@ fn show(core: &Core, streams: &Streams, shown: &FollowMetrics) {
 impl Reload {
     /// Reads configuration and certificates again, on SIGHUP and at an interval.
     async fn run(self, core: Core, mut stop: watch::Receiver<bool>) {
-        let Reload { mut parts, config_path, mut hangup } = self;
+        let Reload { live, mut parts, config_path, mut hangup } = self;
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
                 _ = hangup.recv() => {}
                 () = tokio::time::sleep(core.config.keyring.refresh_interval.0) => {}
             }
-            let (before, path, running) = (parts.clone(), config_path.clone(), core.clone());
-            let looked = blocking::run(move || look(&before, &path, &running)).await;
+            let (before, path) = (parts.clone(), config_path.clone());
+            let (running, in_force) = (core.clone(), Arc::clone(&live));
+            let looked = blocking::run(move || look(&before, &path, &running, &in_force)).await;
             let looked = looked.unwrap_or_else(|_| Err("a look panicked".to_owned()));
             core.health.note_task("configuration", looked.map(|read| parts = read));
         }
@@ -168,13 +170,13 @@ impl Reload {
 }
 
 /// The parts as they are now, put in force.
-fn look(before: &EdgeParts, path: &Path, core: &Core) -> Result<EdgeParts, String> {
+fn look(before: &EdgeParts, path: &Path, core: &Core, live: &Live) -> Result<EdgeParts, String> {
     let mut config = deployment::load(path).map_err(|error| error.to_string())?;
     config.listen_as(&core.config);
     let follow = follow_of(&config).map_err(|error| error.to_string())?.clone();
     let (parts, failed) = before.reload(config);
     core.metrics.certificates(parts.tls.expiries());
-    core.live.put_loaded(loaded(&parts, &follow, &core.metrics));
+    live.put_loaded(loaded(&parts, &follow, &core.metrics));
     core.check_certificates();
     if failed.is_empty() { Ok(parts) } else { Err(failed.join("; ")) }
 }

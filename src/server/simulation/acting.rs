@@ -106,7 +106,7 @@ impl World {
         let now = self.clock_of(By::Process(at));
         let Some(up) = &self.processes[at].up else { return Ok(()) };
         let change = self.model.changes;
-        match up.app.catch_up() {
+        match up.node.catch_up() {
             Ok(()) => self.model.read_log(&mut self.processes[at].view, change, now),
             Err(_) if self.failed_on_purpose(By::Process(at)) => {}
             Err(error) => return Err(format!("{} cannot read on in the log: {error}", self.processes[at].name)),
@@ -120,7 +120,7 @@ impl World {
             By::Process(at) => self.processes[at].up.as_ref(),
             By::Command => None,
         };
-        up.map_or_else(|| Arc::clone(&self.command.store), |up| Arc::clone(&up.app.store))
+        up.map_or_else(|| Arc::clone(&self.command.store), |up| Arc::clone(&up.node.store))
     }
 
     fn run<T>(&self, by: By, work: impl FnOnce(&IssueContext<'_>) -> Result<T, ActionError>) -> Result<T, ActionError> {
@@ -141,8 +141,8 @@ impl World {
                 now,
             });
         };
-        let snapshot = arc_swap::Guard::into_inner(up.app.snapshot());
-        work(&snapshot.issue_context(&*up.app.store, &actor))
+        let snapshot = arc_swap::Guard::into_inner(up.node.snapshot());
+        work(&snapshot.issue_context(&*up.node.store, &actor, now))
     }
 
     /// The records of the audit that are new. There is no gap before them, and none between.

@@ -30,7 +30,7 @@ impl World {
         if self.right - self.forgotten >= REMEMBERED {
             self.forgotten = self.right;
             let up = self.processes.iter().filter_map(|process| process.up.as_ref());
-            up.for_each(|up| up.app.secrets.forget_proofs());
+            up.for_each(|up| up.node.secrets.forget_proofs());
         }
     }
 
@@ -91,8 +91,8 @@ impl World {
         self.clock_of(By::Process(at));
         let change = self.model.changes;
         let Some(up) = &self.processes[at].up else { return Ok(()) };
-        let imported = up.app.verification.follow_imported(&*up.app.store);
-        let written = if self.random.chance(30) { housekeeping::write_uses(&up.app) } else { Ok(()) };
+        let imported = up.node.verification.follow_imported(&*up.node.store);
+        let written = if self.random.chance(30) { housekeeping::write_uses(&up.node) } else { Ok(()) };
         self.take_in(&guest);
         self.tell(format!("{} looks at the log", self.processes[at].name));
         match imported.map_err(|error| error.to_string()).and_then(|()| written.map_err(|error| error.to_string())) {
@@ -111,11 +111,11 @@ impl World {
         self.clock_of(By::Process(at));
         let Some(up) = &mut self.processes[at].up else { return Ok(()) };
         let swept = if store {
-            up.sweeper.sweep_store(&up.app)
+            up.sweeper.sweep_store(&up.node)
         } else {
             // Where a key lies in the list is by chance, so all of it is swept.
-            (0..Revocations::PARTS).for_each(|part| up.app.revocations.sweep_part(part, up.sweeper.sweep_by()));
-            up.sweeper.sweep_part(&up.app)
+            (0..Revocations::PARTS).for_each(|part| up.node.revocations.sweep_part(part, up.sweeper.sweep_by()));
+            up.sweeper.sweep_part(&up.node)
         };
         self.take_in(&guest);
         match swept {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock,
     deployment::{Deployment, DeploymentError},
-    server::{App, sweeping::Sweeper},
+    server::{Node, sweeping::Sweeper},
     verification::{Accepted, Wanted},
 };
 
@@ -33,7 +33,7 @@ pub(super) struct Process {
 pub(super) struct Up {
     /// Before the state, so that what waits in it is gone when that goes.
     runtime: Runtime,
-    pub(super) app: Arc<App>,
+    pub(super) node: Node,
     pub(super) sweeper: Sweeper,
     /// The right time until which it has run.
     pub(super) since: i64,
@@ -53,8 +53,8 @@ impl Process {
     pub(super) fn start(&mut self, deployment: Deployment, right: i64) -> Result<(), DeploymentError> {
         clock::simulated::set(&self.clock);
         let store = FaultyStore { real: deployment.store()?, faults: Arc::clone(&self.faults) };
-        let app = Arc::new(App::load_with(deployment, Arc::new(store), false)?);
-        let sweeper = Sweeper::new(app.store.sweep_clock().unwrap_or(0));
+        let node = Node::load_with(deployment, Arc::new(store), false)?;
+        let sweeper = Sweeper::new(node.store.sweep_clock().unwrap_or(0));
         let clock = Arc::clone(&self.clock);
         // One thread that blocks: so what happens on it has one order.
         let runtime = Builder::new_current_thread()
@@ -62,7 +62,7 @@ impl Process {
             .on_thread_start(move || clock::simulated::set(&clock))
             .build()
             .expect("should be a runtime");
-        self.up = Some(Up { runtime, app, sweeper, since: right });
+        self.up = Some(Up { runtime, node, sweeper, since: right });
         Ok(())
     }
 
@@ -78,8 +78,8 @@ impl Up {
     /// Judges a presented text as the data plane does. Hashing anew, where that is called for, begins and does not go on.
     pub(super) fn judge(&self, text: &str, wanted: &Wanted) -> Result<Accepted, VerifyError> {
         self.drain();
-        let snapshot = arc_swap::Guard::into_inner(self.app.snapshot());
-        self.runtime.block_on(self.app.verification.verify(&snapshot, text, wanted))
+        let snapshot = arc_swap::Guard::into_inner(self.node.snapshot());
+        self.runtime.block_on(self.node.verification.verify(&snapshot, text, wanted))
     }
 
     /// Lets what was begun beside requests come to its end.

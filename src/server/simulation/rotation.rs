@@ -15,7 +15,7 @@ use crate::{
     clock,
     config::Config,
     deployment::DeploymentError,
-    server::App,
+    server::Node,
 };
 
 const MAC: &str = "mac.key";
@@ -86,9 +86,9 @@ impl World {
         if let (By::Process(at), Ok(())) = (by, &answer) {
             self.clock_of(by);
             let Some(up) = &self.processes[at].up else { return Ok(()) };
-            let published = up.app.reloader.publish(None).map(drop).map_err(|error| error.to_string());
-            up.app.reloader.forget_destroyed();
-            up.app.reloader.ask_sources(Reload::Missing);
+            let published = up.node.reloader.publish(None).map(drop).map_err(|error| error.to_string());
+            up.node.reloader.forget_destroyed();
+            up.node.reloader.ask_sources(Reload::Missing);
             self.reloaded(at, published)?;
         }
         Ok(())
@@ -98,7 +98,10 @@ impl World {
         self.clock_of(by);
         let (actor, store, now) = (Actor::certificate(self.name(by), None), self.store_of(by), clock::now());
         let deployment = match by {
-            By::Process(at) => self.processes[at].up.as_ref().map(|up| up.app.reloader.deployment()),
+            By::Process(at) => {
+                let node = self.processes[at].up.as_ref().map(|up| &up.node);
+                node.map(|node| node.reloader.deployment_of(node.snapshot().config.clone()))
+            }
             By::Command => None,
         };
         let deployment = deployment.as_ref().unwrap_or(&self.command.deployment);
@@ -164,7 +167,7 @@ impl World {
         let config = self.config();
         self.clock_of(By::Process(at));
         let Some(up) = &self.processes[at].up else { return Ok(()) };
-        let looked = look(&up.app, &config, ask_again).map_err(|error| error.to_string());
+        let looked = look(&up.node, &config, ask_again).map_err(|error| error.to_string());
         self.tell(format!("{} looks at its keyring, asking again {ask_again}: {looked:?}", self.processes[at].name));
         self.read_audit()?;
         self.take_in(&guest);
@@ -221,19 +224,19 @@ impl World {
 }
 
 /// Both parts of a look; what of it failed.
-fn look(app: &App, config: &Path, ask_again: bool) -> Result<Vec<String>, DeploymentError> {
+fn look(node: &Node, config: &Path, ask_again: bool) -> Result<Vec<String>, DeploymentError> {
     let mut config = Config::load(config)?;
-    config.listen_as(&app.config);
-    let published = match app.reloader.publish(Some(config)) {
+    config.listen_as(&node.config);
+    let published = match node.reloader.publish(Some(config)) {
         Err(DeploymentError::Keyring(KeyringError::MacWrong)) => {
-            app.reloader.ask_mac_key().and_then(|()| app.reloader.publish_again())
+            node.reloader.ask_mac_key().and_then(|()| node.reloader.publish_again())
         }
         published => published,
     };
     let mut failed = published?.failed;
-    failed.extend(app.reloader.remember().err().map(|error| error.to_string()));
-    app.reloader.forget_destroyed();
-    failed.extend(app.reloader.ask_sources(if ask_again { Reload::All } else { Reload::Missing }).failed);
+    failed.extend(node.reloader.remember().err().map(|error| error.to_string()));
+    node.reloader.forget_destroyed();
+    failed.extend(node.reloader.ask_sources(if ask_again { Reload::All } else { Reload::Missing }).failed);
     Ok(failed)
 }
 

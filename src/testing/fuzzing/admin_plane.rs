@@ -16,7 +16,7 @@ use crate::{
     cli::throw_away_with_administrator,
     clock,
     deployment::Deployment,
-    server::{App, Unbound},
+    server::{App, Node, Unbound},
     store::Following,
 };
 
@@ -60,7 +60,7 @@ impl AdminPlane {
         let mut config = Deployment::open(&config)?.config;
         // No key source is opened that an input names.
         config.keyring.trusted_sources = vec!["file:master-1.key".to_owned()];
-        let app = Arc::new(App::load(Deployment::of(config), false)?);
+        let app = Node::load(Deployment::of(config), false)?.app();
         let plane = Unbound::admin(Arc::clone(&app));
         Ok(AdminPlane { runtime: Runtime::new()?, app, plane, administrator, calls: 0, _folder: folder })
     }

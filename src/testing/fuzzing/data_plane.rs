@@ -1,7 +1,5 @@
 //! The data plane as a function of a request's bytes.
 
-use std::sync::Arc;
-
 use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode},
@@ -13,7 +11,7 @@ use tokio::runtime::Runtime;
 use crate::{
     cli::throw_away,
     deployment::Deployment,
-    server::{App, Unbound},
+    server::{Node, Unbound},
 };
 
 /// A data plane on a throw-away deployment.
@@ -38,7 +36,7 @@ impl DataPlane {
     pub fn new() -> Result<Self, Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let deployment = Deployment::open(&throw_away(folder.path())?)?;
-        let plane = Unbound::data(Arc::new(App::load(deployment, false)?));
+        let plane = Unbound::data(Node::load(deployment, false)?.app());
         Ok(DataPlane { runtime: Runtime::new()?, plane, _folder: folder })
     }
 

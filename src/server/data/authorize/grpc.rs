@@ -22,7 +22,7 @@ use super::{
 };
 use crate::server::{
     client_address,
-    core::Core,
+    core::Door,
     data::grpc,
     extract::body::{self, Bounds},
     listener::{Peer, PeerRequest},
@@ -40,17 +40,17 @@ static TRAILERS: LazyLock<HeaderMap> =
     LazyLock::new(|| HeaderMap::from_iter([(STATUS.clone(), HeaderValue::from_static("0"))]));
 
 /// Answers a gateway: may this request pass?
-pub(in crate::server::data) async fn ext_authz(core: Core, asked: PeerRequest) -> Response {
+pub(in crate::server::data) async fn ext_authz(door: Door, asked: PeerRequest) -> Response {
     if asked.request.method() != Method::POST {
         return ([(header::ALLOW, "POST")], Problem::method()).into_response();
     }
     // Before it is read, which bounds its size and its time.
-    let bytes = match body::bytes(asked.request, Bounds::check(&core.config.server)).await {
+    let bytes = match body::bytes(asked.request, Bounds::check(&door.core().config.server)).await {
         Ok(bytes) => bytes,
         Err(problem) => return grpc::refuse(&problem),
     };
     match message(&bytes) {
-        Ok(message) => match check(&core, asked.peer, Question::of(message)).await {
+        Ok(message) => match check(door, asked.peer, Question::of(message)).await {
             Ok(answer) => answered(answer),
             Err(error @ WireError::Broken) => failed(Code::Internal, &error.to_string()),
             Err(error @ WireError::TooMany(_)) => failed(Code::ResourceExhausted, &error.to_string()),
@@ -73,8 +73,8 @@ fn message(body: &[u8]) -> Result<&[u8], (Code, &'static str)> {
     }
 }
 
-async fn check(core: &Core, peer: Peer, question: Question<'_>) -> Result<Vec<u8>, WireError> {
-    let snapshot = core.snapshot();
+async fn check(door: Door, peer: Peer, question: Question<'_>) -> Result<Vec<u8>, WireError> {
+    let (core, snapshot) = door.pass();
     let mut required = match requirements(&snapshot, question.route()?) {
         Ok(required) => required,
         Err(denied) => return Ok(deny(denied).await),

@@ -13,7 +13,7 @@ use crate::{
     },
     server::{
         client_address,
-        core::Core,
+        core::Door,
         listener::{Peer, PeerRequest},
         rejection::Denied,
     },
@@ -43,12 +43,12 @@ use crate::{
     )
 )]
 pub(in crate::server::data) fn authorize(
-    core: Core,
+    door: Door,
     PeerRequest { request, peer, .. }: PeerRequest,
 ) -> impl Future<Output = Response> + Send {
     let (head, _unread) = request.into_parts();
     async move {
-        match identify(&core, &head, peer).await {
+        match identify(door, &head, peer).await {
             Ok(identity) => {
                 let mut response = Response::default();
                 *response.headers_mut() = identity.into_headers();
@@ -59,8 +59,8 @@ pub(in crate::server::data) fn authorize(
     }
 }
 
-async fn identify(core: &Core, head: &Parts, peer: Peer) -> Result<Identity, Denied> {
-    let snapshot = core.snapshot();
+async fn identify(door: Door, head: &Parts, peer: Peer) -> Result<Identity, Denied> {
+    let (core, snapshot) = door.pass();
     let mut required = requirements(&snapshot, Ok(route(head.uri.path())))?;
     let address = client_address::behind_gateway(&snapshot.config.data, peer, &head.headers);
     let rules = take_rules(&mut required, &snapshot.config, &snapshot.default_realms);

@@ -66,7 +66,7 @@ async fn verify(
     headers: &HeaderMap,
     address: Option<IpAddr>,
 ) -> Result<(Accepted, Identity), Denied> {
-    let presented = match verification.credential(headers, rules) {
+    let presented = match verification.credential(snapshot, headers, rules) {
         Credential::One(presented) => presented,
         Credential::None => return Err(Denied::refused(Refusal::NoCredential, rules)),
         Credential::Several => return Err(Denied::refused(Refusal::SeveralCredentials, rules)),

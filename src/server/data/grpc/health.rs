@@ -14,7 +14,7 @@ use tonic::{
 };
 
 use super::message::Messages;
-use crate::server::core::Core;
+use crate::server::core::{Core, Door};
 
 /// The services that it knows: all of them, and the one for gateways.
 pub(super) const SERVICES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
@@ -65,7 +65,7 @@ impl UnaryService<HealthCheckRequest> for Health {
     fn call(&mut self, request: tonic::Request<HealthCheckRequest>) -> Self::Future {
         future::ready(match is_known(&request) {
             false => Err(Status::not_found("there is no such service here")),
-            true => Ok(tonic::Response::new(response(status_of(self.0.snapshot().is_ready())))),
+            true => Ok(tonic::Response::new(response(status_of(Door::of(&self.0).enter().is_ready())))),
         })
     }
 }
@@ -77,7 +77,7 @@ impl ServerStreamingService<HealthCheckRequest> for Health {
 
     fn call(&mut self, request: tonic::Request<HealthCheckRequest>) -> Self::Future {
         let most = (self.0.config.server.max_connections / CONNECTIONS_PER_WATCH).clamp(1, MAX_WATCHES);
-        future::ready(match self.0.live.watch_readiness(most) {
+        future::ready(match self.0.watch_readiness(most) {
             None => Err(Status::resource_exhausted(format!(
                 "{most} calls of Watch are open already, and there may be no more: ask with Check"
             ))),

@@ -18,9 +18,8 @@ use crate::{
     scope::Scope,
     server::{
         auth::{Caller, Permission},
-        core::Core,
+        core::{Core, Door},
         data::realms::accepted_realms,
-        door::Door,
         listener::Peer,
         problem::Problem,
         rejection,
@@ -59,7 +58,7 @@ pub(in crate::server::data) async fn introspect(
 ) -> Result<Response, OauthProblem> {
     let client = client.map(|Extension(client)| client);
     let permissions = [Permission::anywhere(Scope::Read)];
-    let Asked { caller, client_id, form } = ask(&core, &headers, client.as_ref(), peer, request, &permissions).await?;
+    let Asked { caller, client_id, form } = ask(door, &headers, client.as_ref(), peer, request, &permissions).await?;
     let token = form.once("token")?.ok_or_else(|| Problem::bad_request("the form has to hold `token`"))?;
     let asked = IntrospectionRequest {
         token,
@@ -67,18 +66,18 @@ pub(in crate::server::data) async fn introspect(
         audience: form.once("audience")?,
         ip: form.once("ip")?,
     };
-    let snapshot = door.enter();
+    let snapshot = caller.snapshot();
     let address = asked.ip.map(|ip| ip.parse()).transpose();
     // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.
     let wanted = Wanted {
-        realms: accepted_realms(&snapshot, &asked.realm.into())?,
-        audience: asked.audience.or_else(|| audience_of(&snapshot, &caller).map(str::to_owned)),
+        realms: accepted_realms(snapshot, &asked.realm.into())?,
+        audience: asked.audience.or_else(|| audience_of(snapshot, &caller).map(str::to_owned)),
         address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
         ..Wanted::default()
     };
     let now = clock::now_seconds();
     let issuer = Some(snapshot.config.assertion.issuer.as_str()).filter(|issuer| !issuer.is_empty());
-    let told = match core.verification.verify(&snapshot, &asked.token, &wanted).await {
+    let told = match core.verification.verify(snapshot, &asked.token, &wanted).await {
         Ok(accepted) => {
             let max_exp = snapshot.config.introspection.max_exp.0.as_secs();
             Introspection::active(&accepted, Context { issuer, now, max_exp })

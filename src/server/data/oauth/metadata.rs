@@ -8,7 +8,7 @@ use axum::{
 use super::answer;
 use crate::{
     api::metadata::Metadata,
-    server::{door::Door, snapshot::Snapshot},
+    server::{core::Door, snapshot::Snapshot},
 };
 
 /// Describes the service to clients of OAuth 2.0 (RFC 8414).

@@ -21,10 +21,11 @@ use crate::{
     api::problem::Document,
     server::{
         auth::{Caller, Permission},
-        core::CoreParts,
+        core::{CoreParts, Door},
         extract::body::{self, Bounds},
         listener::Peer,
         problem::Problem,
+        snapshot::Snapshot,
         stream_credential::RECHECK_INTERVAL,
     },
     tls::ClientCertificate,
@@ -95,16 +96,17 @@ impl Form {
     }
 }
 
-/// Reads the form of a client that has one of the permissions.
+/// Reads the form of a client that has one of the permissions. The caller is accepted in the state that the request goes by.
 pub(super) async fn ask(
-    core: &CoreParts,
+    door: Door,
     headers: &HeaderMap,
     client: Option<&Arc<ClientCertificate>>,
     peer: Peer,
     request: Request,
     permissions: &[Permission],
 ) -> Result<Asked, Problem> {
-    let client = client.map(|client| &**client);
+    let (core, client) = (door.core().clone(), client.map(|client| &**client));
+    let core = &core;
     let bounds = Bounds::single(&core.config.server);
     // A certificate counts where no API key is presented; so the form may be a client's that posts its key.
     let in_header = CredentialRules::usual().is_presented(headers) || client.is_some();
@@ -114,20 +116,21 @@ pub(super) async fn ask(
             StatusCode::UNSUPPORTED_MEDIA_TYPE => refused(core),
             _ => problem,
         })?;
-        let (caller, client_id) = posted(core, &form, peer).await?;
+        let (caller, client_id) = posted(core, door.enter(), &form, peer).await?;
         caller.needs_one_of(core, permissions)?;
         return Ok(Asked { caller, client_id, form });
     }
-    let mut caller = core.callers.identify(core, headers, client, peer).await?;
+    let mut caller = core.callers.identify(core, door.look(), headers, client, peer).await?;
     caller.needs_one_of(core, permissions)?;
     let asked = Instant::now();
     let form = Form::read(request, bounds).await?;
-    if asked.elapsed() >= RECHECK_INTERVAL {
-        // The caller's key may have been ended while the body was on its way.
-        caller = core.callers.identify(core, headers, client, peer).await?;
+    let snapshot = door.enter();
+    if !caller.was_accepted_in(&snapshot) || asked.elapsed() >= RECHECK_INTERVAL {
+        // While the body was on its way the caller's key may have ended, and another state may have come into force.
+        caller = core.callers.identify(core, snapshot, headers, client, peer).await?;
         caller.needs_one_of(core, permissions)?;
     }
-    let name = match CredentialRules::usual().read(headers, |text| core.callers.knows(core, text)) {
+    let name = match CredentialRules::usual().read(headers, |text| core.callers.knows(caller.snapshot(), text)) {
         Credential::One(key) => user_name(headers).filter(|name| name != key.expose()),
         _ => None,
     };
@@ -135,9 +138,14 @@ pub(super) async fn ask(
 }
 
 /// `client_secret_post`: the API key is `client_id` or `client_secret`, whatever the other one is.
-async fn posted(core: &CoreParts, form: &Form, peer: Peer) -> Result<(Caller, Option<String>), Problem> {
+async fn posted(
+    core: &CoreParts,
+    snapshot: Arc<Snapshot>,
+    form: &Form,
+    peer: Peer,
+) -> Result<(Caller, Option<String>), Problem> {
     let (id, secret) = (form.once("client_id")?.unwrap_or_default(), form.once("client_secret")?.unwrap_or_default());
-    let (key, name) = match (core.callers.knows(core, &id), core.callers.knows(core, &secret)) {
+    let (key, name) = match (core.callers.knows(&snapshot, &id), core.callers.knows(&snapshot, &secret)) {
         (true, true) => return Err(Problem::several_credentials()),
         (true, false) => (id, None),
         (false, _) if !secret.is_empty() => (secret, Some(id).filter(|id| !id.is_empty())),
@@ -146,7 +154,7 @@ async fn posted(core: &CoreParts, form: &Form, peer: Peer) -> Result<(Caller, Op
     if key.is_empty() {
         return Err(refused(core));
     }
-    Ok((core.callers.identify_by(core, &key, peer).await?, name))
+    Ok((core.callers.identify_by(core, snapshot, &key, peer).await?, name))
 }
 
 fn refused(core: &CoreParts) -> Problem {

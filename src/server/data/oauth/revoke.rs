@@ -20,7 +20,7 @@ use crate::{
     clock,
     scope::Scope,
     server::{
-        App, auth::Permission, blocking, door::Door, extract::Query, listener::Peer, problem::Problem, propagation,
+        App, auth::Permission, blocking, core::Door, extract::Query, listener::Peer, problem::Problem, propagation,
     },
     tls::ClientCertificate,
 };
@@ -52,13 +52,13 @@ pub(in crate::server::data) async fn revoke(
     let Query(WaitQuery { wait }) = query?;
     let client = client.map(|Extension(client)| client);
     // For which realm shows when the key is known.
-    let realms = app.config.all_realms();
+    let realms = door.look().config.all_realms();
     let one: Vec<_> = realms.iter().map(|realm| Permission::in_realm(Scope::Revoke, *realm)).collect();
-    let Asked { caller, form, .. } = ask(&app, &headers, client.as_ref(), peer, request, &one).await?;
+    let Asked { caller, form, .. } = ask(door, &headers, client.as_ref(), peer, request, &one).await?;
     let token = form.once("token")?.ok_or_else(|| Problem::bad_request("the form has to hold `token`"))?;
     let asked = RevocationRequest { token };
-    let snapshot = door.enter();
-    let ids = app.verification.keys_to_end(&snapshot, &asked.token).await.map_err(|_| Problem::could_not_tell())?;
+    let ids =
+        app.verification.keys_to_end(caller.snapshot(), &asked.token).await.map_err(|_| Problem::could_not_tell())?;
     for id in &ids {
         caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     }

@@ -37,7 +37,7 @@ pub(crate) enum Issued {
 
 /// What issuing needs: of the service, of the command, of a test.
 pub(crate) struct IssueContext<'a> {
-    pub(crate) issuer: &'a Issuer,
+    issuer: &'a Issuer,
     pub(crate) store: &'a dyn Store,
     pub(crate) config: &'a Config,
     /// Without them no secret half is issued.
@@ -62,7 +62,17 @@ pub(super) struct Prepared {
     escrow: Option<EscrowRow>,
 }
 
-impl IssueContext<'_> {
+impl<'a> IssueContext<'a> {
+    /// `issuer`, `config` and `peppers` are of one state; `actor` asks for the keys at `now`.
+    pub(crate) fn new(
+        (issuer, config, peppers): (&'a Issuer, &'a Config, Option<&'a Peppers>),
+        store: &'a dyn Store,
+        actor: &'a Actor,
+        now: Timestamp,
+    ) -> Self {
+        IssueContext { issuer, store, config, peppers, actor, now }
+    }
+
     fn requires(&self, realm: &str) -> bool {
         realm.parse().is_ok_and(|realm| secret::policy_of(self.config, realm) == SecretPolicy::Required)
     }

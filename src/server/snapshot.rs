@@ -149,14 +149,8 @@ impl Snapshot {
         actor: &'s Actor,
         now: Timestamp,
     ) -> IssueContext<'s> {
-        IssueContext {
-            issuer: &self.issuer,
-            store,
-            config: &self.config,
-            peppers: self.peppers().map(Arc::as_ref),
-            actor,
-            now,
-        }
+        let state = (&self.issuer, &self.config, self.peppers().map(Arc::as_ref));
+        IssueContext::new(state, store, actor, now)
     }
 
     /// What signs assertions.

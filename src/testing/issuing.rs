@@ -33,15 +33,8 @@ impl Issuing {
     /// Issues one key.
     pub fn issue(&self, app_id: Uuid) -> Result<(), Box<dyn Error>> {
         let realm: Realm = "live".parse()?;
-        let context = IssueContext {
-            issuer: &self.issuer,
-            store: &*self.store,
-            config: &self.deployment.config,
-            peppers: None,
-            actor: &self.actor,
-            now: clock::now(),
-        };
-        context.one(NewApiKey::plain(realm, app_id))?;
+        let state = (&self.issuer, &self.deployment.config, None);
+        IssueContext::new(state, &*self.store, &self.actor, clock::now()).one(NewApiKey::plain(realm, app_id))?;
         Ok(())
     }
 }

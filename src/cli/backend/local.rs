@@ -73,14 +73,9 @@ impl Local {
     fn issuing<T>(&self, issue: impl FnOnce(&IssueContext<'_>) -> Result<T, ActionError>) -> Result<T, Failure> {
         let (document, keyring) = self.deployment.keyring(&*self.store)?;
         let peppers = self.deployment.peppers(&document)?;
-        Ok(issue(&IssueContext {
-            issuer: &Issuer::new(&keyring),
-            store: &*self.store,
-            config: &self.deployment.config,
-            peppers: peppers.as_ref(),
-            actor: &Actor::command_line(),
-            now: clock::now(),
-        })?)
+        let (issuer, actor) = (Issuer::new(&keyring), Actor::command_line());
+        let state = (&issuer, &self.deployment.config, peppers.as_ref());
+        Ok(issue(&IssueContext::new(state, &*self.store, &actor, clock::now()))?)
     }
 
     /// The outcome of a change, once the fleet has it in force or the wait is over.

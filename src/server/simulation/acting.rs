@@ -132,14 +132,8 @@ impl World {
         };
         let Some(up) = up else {
             let command = &self.command;
-            return work(&IssueContext {
-                issuer: &command.issuer,
-                store: &*command.store,
-                config: &command.deployment.config,
-                peppers: Some(&command.peppers),
-                actor: &actor,
-                now,
-            });
+            let state = (&command.issuer, &command.deployment.config, Some(&*command.peppers));
+            return work(&IssueContext::new(state, &*command.store, &actor, now));
         };
         let snapshot = arc_swap::Guard::into_inner(up.node.snapshot());
         work(&snapshot.issue_context(&*up.node.store, &actor, now))

@@ -1,5 +1,5 @@
 //! The state in force: one snapshot, which requests load without waiting and which is replaced as a whole. The library's
-//! `SharedVerifier` would replace the verifier apart from the configuration, so that a request could see two states.
+//! `SharedVerifier` has the verifier alone, apart from the configuration: a request could see two states.
 
 use std::sync::Arc;
 

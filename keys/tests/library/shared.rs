@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bulla::{
-    ApiKey, Expectations, IssueRequest, Issuer, Realm, Rejection, SharedVerifier, Verifier, VerifyError,
+    ApiKey, Expectations, IssueRequest, Issuer, Opened, Realm, Rejection, SharedVerifier, Verifier, VerifyError,
     claims::Claims,
     keyring::{KeyVersion, Suite, VersionState},
     revocation::Revocations,
@@ -92,4 +92,30 @@ fn a_secret_half_is_as_unchecked_as_with_a_verifier() {
     for rejection in Rejection::ALL {
         assert_eq!(VerifyError::from(rejection).code(), rejection.code());
     }
+}
+
+#[test]
+fn a_key_is_accepted_by_the_verifier_that_is_there_when_its_hash_is_found() {
+    let (verifier, _, key) = verifier_and_keys(&Claims::new().with_secret());
+    let (shared, realms) = (SharedVerifier::new(verifier), realms());
+    let expected = Expectations::realms(&realms);
+    let open = || match shared.open(key.expose(), &expected, NOW).expect("should open") {
+        Opened::Secret(check) => check,
+        Opened::Verified(_) => panic!("accepted without its secret half"),
+    };
+    let accept = |check, now| match shared.accept(check, &expected, now) {
+        Ok(verified) => Ok(verified.id()),
+        Err(error) => Err(error.code()),
+    };
+    assert_eq!(accept(open(), NOW), Ok(key.id()));
+
+    let check = open();
+    shared.set_revocations(revoking(&key), &[], None);
+    assert_eq!(accept(check, NOW), Err("revoked"), "revoked while its hash was read");
+    assert_eq!(shared.open(key.expose(), &expected, NOW).err().map(VerifyError::code), Some("revoked"));
+
+    shared.set_revocations(Arc::default(), &[], Some(0..=NOW));
+    let check = open();
+    assert_eq!(accept(check, NOW + 1), Err("stale"));
+    assert_eq!(shared.open(key.expose(), &expected, NOW + 1).err().map(VerifyError::code), Some("stale"));
 }

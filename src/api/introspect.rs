@@ -1,32 +1,35 @@
 //! `POST /v1/introspect` (RFC 7662).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    schema,
+    query, schema,
     verdict::{ActiveKey, scope_list},
 };
 use crate::verification::Accepted;
 
 /// RFC 7662 §2.1, and what a key may be bound to beside it. Other parameters are ignored.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct IntrospectionRequest {
     /// The API key, or anything else.
     pub(crate) token: String,
     /// The realm to accept; the configured defaults, where none is named.
     #[schema(value_type = Option<schema::Realm>, nullable = false)]
+    #[serde(default, deserialize_with = "query::given")]
     pub(crate) realm: Option<String>,
     /// Who was asked.
     #[schema(nullable = false)]
+    #[serde(default, deserialize_with = "query::given")]
     pub(crate) audience: Option<String>,
     /// The client's address.
     #[schema(value_type = Option<schema::Address>, nullable = false)]
+    #[serde(default, deserialize_with = "query::given")]
     pub(crate) ip: Option<String>,
 }
 
 /// RFC 7009 §2.1. Other parameters are ignored.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct RevocationRequest {
     /// The API key, or anything else.
     pub(crate) token: String,

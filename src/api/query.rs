@@ -1,4 +1,4 @@
-//! The parameters of queries: how each kind is read, with errors that go on from the parameter's name.
+//! The parameters of queries and forms: how each kind is read, with errors that go on from the parameter's name.
 
 use std::borrow::Cow;
 

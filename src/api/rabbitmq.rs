@@ -1,5 +1,6 @@
 //! `POST /v1/rabbitmq/{required}/{question}`.
 
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
 use super::schema;
@@ -17,12 +18,13 @@ pub(crate) struct RabbitMqPath {
 }
 
 /// What RabbitMQ sends that counts here. Other fields are ignored.
-#[derive(ToSchema)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct RabbitMqRequest {
     /// The key's app, its id, or its metadata `username`; or the API key itself.
     #[schema(min_length = 1)]
     pub(crate) username: String,
     /// The API key.
     #[schema(required = false)]
+    #[serde(default)]
     pub(crate) password: String,
 }

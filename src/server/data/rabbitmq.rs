@@ -8,7 +8,7 @@ use axum::{
 };
 use bulla::{ApiKey, VerifyError};
 
-use super::{authorize::requirements_of, oauth::Form};
+use super::authorize::requirements_of;
 use crate::{
     api::{
         rabbitmq::{RabbitMqPath, RabbitMqRequest},
@@ -16,7 +16,7 @@ use crate::{
     },
     server::{
         core::{Core, Door},
-        extract::body::Bounds,
+        extract::{Form, body::Bounds},
         problem::Problem,
         rejection::Denied,
     },
@@ -59,8 +59,7 @@ async fn ask(core: &Core, door: Door, required: &str, question: &str, request: R
         _ => return Err(Problem::not_found()),
     };
     let form = Form::read(request, Bounds::single(&core.config.server)).await?;
-    let once = |name| Ok::<_, Problem>(form.once(name)?.unwrap_or_default());
-    let asked = RabbitMqRequest { username: once("username")?, password: once("password")? };
+    let asked: RabbitMqRequest = form.parse()?;
     if asked.username.is_empty() {
         return Err(Problem::bad_request("the form has to hold `username`"));
     }

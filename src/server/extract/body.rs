@@ -47,12 +47,6 @@ pub(in crate::server) async fn read_ahead(request: Request, bounds: Bounds) -> R
     Ok(Request::from_parts(parts, Body::from(bytes)))
 }
 
-/// The body as bytes, after its media type was found to be `wanted`.
-pub(in crate::server) async fn form(request: Request, bounds: Bounds) -> Result<Vec<u8>, Problem> {
-    expect_type(request.headers(), "application/x-www-form-urlencoded")?;
-    bytes(request, bounds).await.map(Vec::from)
-}
-
 /// The body as bytes, of any media type.
 pub(in crate::server) async fn bytes(request: Request, bounds: Bounds) -> Result<Bytes, Problem> {
     let mut collecting = std::pin::pin!(collect(request, bounds.size));

@@ -1,8 +1,10 @@
-//! What handlers take from a request: a path's segment, a query, a body, and the peer. Each refuses a bad one with a problem that
+//! What handlers take from a request: a path's segment, a query, a form or a body, and the peer. Each refuses a bad one with a problem that
 //! names what is wrong.
 
 pub(super) mod body;
+mod form;
 mod json;
+mod parameters;
 mod path;
 mod query;
 mod realm;
@@ -10,6 +12,7 @@ mod realm;
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 pub(super) use self::{
+    form::Form,
     json::{Batch, JsonBody},
     path::{PathParam, PathSegment},
     query::Query,

@@ -59,13 +59,7 @@ pub(in crate::server::data) async fn introspect(
     let client = client.map(|Extension(client)| client);
     let permissions = [Permission::anywhere(Scope::Read)];
     let Asked { caller, client_id, form } = ask(door, &headers, client.as_ref(), peer, request, &permissions).await?;
-    let token = form.once("token")?.ok_or_else(|| Problem::bad_request("the form has to hold `token`"))?;
-    let asked = IntrospectionRequest {
-        token,
-        realm: form.once("realm")?,
-        audience: form.once("audience")?,
-        ip: form.once("ip")?,
-    };
+    let asked: IntrospectionRequest = form.parse()?;
     let snapshot = caller.snapshot();
     let address = asked.ip.map(|ip| ip.parse()).transpose();
     // A key bound to audiences or addresses is active only where the caller says who, and from where, it was used.

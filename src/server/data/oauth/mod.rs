@@ -15,14 +15,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bulla::layer::{Credential, CredentialRules};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     api::problem::Document,
     server::{
         auth::{Caller, Permission},
         core::{CoreParts, Door},
-        extract::body::{self, Bounds},
+        extract::{Form, body::Bounds},
         listener::Peer,
         problem::Problem,
         snapshot::Snapshot,
@@ -76,24 +76,12 @@ pub(super) struct Asked {
     pub(super) form: Form,
 }
 
-/// A form.
-pub(in crate::server::data) struct Form(Vec<u8>);
-
-impl Form {
-    /// Reads a body of this media type.
-    pub(in crate::server::data) async fn read(request: Request, bounds: Bounds) -> Result<Self, Problem> {
-        body::form(request, bounds).await.map(Form)
-    }
-
-    /// The value of a field that may be there once.
-    pub(in crate::server::data) fn once(&self, wanted: &str) -> Result<Option<String>, Problem> {
-        let mut values =
-            form_urlencoded::parse(&self.0).filter(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
-        match (values.next(), values.next()) {
-            (value, None) => Ok(value),
-            (_, Some(_)) => Err(Problem::bad_request(format!("the form may hold `{wanted}` once"))),
-        }
-    }
+/// How a form names its client (RFC 6749, section 2.3.1).
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct PostedClient {
+    client_id: String,
+    client_secret: String,
 }
 
 /// Reads the form of a client that has one of the permissions. The caller is accepted in the state that the request goes by.
@@ -134,7 +122,8 @@ pub(super) async fn ask(
         Credential::One(key) => user_name(headers).filter(|name| name != key.expose()),
         _ => None,
     };
-    Ok(Asked { caller, client_id: name.or(form.once("client_id")?.filter(|id| !id.is_empty())), form })
+    let PostedClient { client_id, .. } = form.parse()?;
+    Ok(Asked { caller, client_id: name.or(Some(client_id).filter(|id| !id.is_empty())), form })
 }
 
 /// `client_secret_post`: the API key is `client_id` or `client_secret`, whatever the other one is.
@@ -144,7 +133,7 @@ async fn posted(
     form: &Form,
     peer: Peer,
 ) -> Result<(Caller, Option<String>), Problem> {
-    let (id, secret) = (form.once("client_id")?.unwrap_or_default(), form.once("client_secret")?.unwrap_or_default());
+    let PostedClient { client_id: id, client_secret: secret } = form.parse()?;
     let (key, name) = match (core.callers.knows(&snapshot, &id), core.callers.knows(&snapshot, &secret)) {
         (true, true) => return Err(Problem::several_credentials()),
         (true, false) => (id, None),

@@ -55,10 +55,8 @@ pub(in crate::server::data) async fn revoke(
     let realms = door.look().config.all_realms();
     let one: Vec<_> = realms.iter().map(|realm| Permission::in_realm(Scope::Revoke, *realm)).collect();
     let Asked { caller, form, .. } = ask(door, &headers, client.as_ref(), peer, request, &one).await?;
-    let token = form.once("token")?.ok_or_else(|| Problem::bad_request("the form has to hold `token`"))?;
-    let asked = RevocationRequest { token };
-    let ids =
-        app.verification.keys_to_end(caller.snapshot(), &asked.token).await.map_err(|_| Problem::could_not_tell())?;
+    let RevocationRequest { token } = form.parse()?;
+    let ids = app.verification.keys_to_end(caller.snapshot(), &token).await.map_err(|_| Problem::could_not_tell())?;
     for id in &ids {
         caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     }

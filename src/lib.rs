@@ -4,7 +4,6 @@
 mod action;
 mod api;
 mod assertion;
-mod belonging;
 pub mod cli;
 mod clock;
 mod config;
@@ -12,10 +11,7 @@ mod deployment;
 mod escrow;
 mod hardening;
 mod imported;
-mod input_file;
-mod json;
-mod key_time;
-mod keyring_file;
+mod input;
 mod last_used;
 mod publication;
 mod scope;
@@ -25,7 +21,6 @@ mod store;
 mod telemetry;
 #[doc(hidden)]
 pub mod testing;
-mod text;
 mod tls;
 mod verification;
 

@@ -23,9 +23,9 @@ use super::{
     revoke::{RevokeContext, expiry_of},
 };
 use crate::{
+    clock::{KeyTime, KeyTimeError},
     config::FleetConfig,
     imported::{Check, KeyLayout, Reader, Record, RowError, RowErrorKind, RowState, Set},
-    key_time::{KeyTime, KeyTimeError},
     store::{Fingerprint, Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, Transaction, transact},
 };
 

@@ -24,7 +24,7 @@ use bulla::{ApiKeyId, IssueError, secret::SecretHashError};
 use jiff::Timestamp;
 
 pub(crate) use self::audit::Actor;
-use crate::{escrow::RecipientError, store::StoreError, text};
+use crate::{escrow::RecipientError, input::text, store::StoreError};
 
 /// An action was not done.
 #[derive(Debug, thiserror::Error)]

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::{ActionError, check_note, check_text, invalid, policy, seconds};
 use crate::{
     api::issue::{NEVER, NewApiKey, OneOrMany},
+    clock::KeyTime,
     config::{RealmConfig, parse_span},
-    key_time::KeyTime,
     scope::{Grant, GrantError},
     store::Restrictions,
 };

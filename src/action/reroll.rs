@@ -13,8 +13,8 @@ use crate::{
         issue::{NEVER, NewApiKey, OneOrMany},
         reroll::{Reroll, Rerolled},
     },
+    clock::KeyTime,
     config::{Span, parse_span},
-    key_time::KeyTime,
     store::{LedgerEntry, NewRevocation, State, transact},
 };
 

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{Actor, revoke::expiry_of};
 use crate::{
-    key_time::KeyTime,
+    clock::KeyTime,
     store::{Logged, LostRevocation, NewRevocation, Store, StoreError, Transaction, transact},
 };
 

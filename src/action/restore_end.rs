@@ -7,8 +7,7 @@ use serde_json::json;
 
 use super::Actor;
 use crate::{
-    clock,
-    key_time::KeyTime,
+    clock::{self, KeyTime},
     store::{NewRevocation, Store, StoreError, Transaction, transact},
 };
 

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{ActionError, Actor, check_note, gate, invalid};
 use crate::{
     api::revoke::{RevocationRule, RevokeManyOutcome, RevokeOutcome},
+    clock::KeyTime,
     config::FleetConfig,
-    key_time::KeyTime,
     store::{LedgerEntry, Logged, NewRevocation, State, Store, StoreError, Transaction, audit_action, transact},
 };
 

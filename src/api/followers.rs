@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 
 use super::schema;
 use crate::{
+    input::text,
     store::{FollowerRow, Role},
-    text,
 };
 
 /// Followers in one request.

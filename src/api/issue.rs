@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::schema;
-use crate::json;
+use crate::input::json;
 
 /// As a lifetime: the key does not expire, whatever the realm's default is.
 pub(crate) const NEVER: &str = "never";

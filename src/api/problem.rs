@@ -5,7 +5,7 @@ use bulla::layer::{CredentialRules, Refusal};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::text;
+use crate::input::text;
 
 /// An error as a client sees it.
 #[derive(Debug)]

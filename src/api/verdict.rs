@@ -188,7 +188,7 @@ mod tests {
     fn keyring(realm: Realm) -> Keyring {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("master.key");
-        crate::keyring_file::write_new(&path, b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", 0o600).expect("written");
+        crate::deployment::write_new(&path, b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", 0o600).expect("written");
         let sources = Sources::new(folder.path());
         let mut document = KeyringDocument::new(KeyringId::from_bytes([1; 16]));
         let source = SourceRecord { uri: "file:master.key".parse().expect("a URI"), wrapped: None };

@@ -6,7 +6,7 @@ use bulla::{ApiKey, Realm};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::input_file::{self, SecretError};
+use crate::input::file::{self, SecretError};
 
 /// Longer than any valid content, in bytes.
 const MAX_FILE: u64 = 64 << 10;
@@ -32,7 +32,7 @@ pub(super) enum AdminKeyError {
 /// Reads the key, which is alone in the file or in the JSON that a command printed.
 pub(super) fn read() -> Result<ApiKey, AdminKeyError> {
     let path = std::env::var_os("BULLA_ADMIN_KEY_FILE").map(PathBuf::from).ok_or(AdminKeyError::Unset)?;
-    let text = input_file::read_secret(&path, MAX_FILE);
+    let text = file::read_secret(&path, MAX_FILE);
     let text = text.map_err(|error| AdminKeyError::Read { path: path.clone(), error })?;
     // Some editors write a byte-order mark first.
     let text = text.trim_start_matches('\u{feff}').trim();

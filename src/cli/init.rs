@@ -28,8 +28,7 @@ use crate::{
     api::issue::{NEVER, NewApiKey},
     clock,
     config::{Config, DEFAULT, StoreUrl},
-    deployment::Deployment,
-    keyring_file::write_new,
+    deployment::{Deployment, write_new},
     scope::Scope,
     store::{self, Store},
 };

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::text::{is_obeyed, json_in_one_line, shown};
+use crate::input::text::{is_obeyed, json_in_one_line, shown};
 
 pub(super) const SUCCESS: Style = AnsiColor::Green.on_default().bold();
 pub(super) const ERROR: Style = AnsiColor::Red.on_default().bold();

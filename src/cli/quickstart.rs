@@ -21,8 +21,7 @@ use super::{
 use crate::{
     api::issue::NewApiKey,
     config::{DEFAULT, Level, Listen},
-    deployment::Deployment,
-    keyring_file::write_new,
+    deployment::{Deployment, write_new},
     server::{Addresses, Server, shutdown},
     telemetry::log,
 };

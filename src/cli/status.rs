@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     config::{DataConfig, Listen},
-    text::shown,
+    input::text::shown,
 };
 
 const NOT_READY: u8 = 1;

@@ -8,7 +8,7 @@ use super::{
     Config, ConfigError,
     mistake::{self, Mistake},
 };
-use crate::text;
+use crate::input::text;
 
 const PREFIX: &str = "BULLA_";
 

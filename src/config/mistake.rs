@@ -2,7 +2,7 @@
 
 use toml::{Table, Value};
 
-use crate::text;
+use crate::input::text;
 
 /// Longer than the names of all fields, and shorter than every API key.
 const LONGEST_NAME: usize = 32;

@@ -28,7 +28,7 @@ use std::{
 use bulla::Realm;
 use serde::Deserialize;
 
-use crate::text;
+use crate::input::text;
 
 pub(crate) use self::{
     assertion::{Algorithm, AssertionConfig, SigningKeyConfig},
@@ -51,7 +51,7 @@ pub(crate) use self::{
     time::{Span, parse_span},
     tls::{Clients, TlsConfig, TlsVersion},
 };
-use crate::input_file;
+use crate::input::file;
 
 /// The commented default file, which is the reference.
 pub(crate) const DEFAULT: &str = include_str!("default.toml");
@@ -137,7 +137,7 @@ impl Config {
     }
 
     fn load_with(path: &Path, variables: impl Iterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
-        let text = input_file::read(path, input_file::MAX_FILE);
+        let text = file::read(path, file::MAX_FILE);
         let text = text.map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
         let text = follow::complete(&text);
         // The file without the environment first, so that an error shows its line.

@@ -9,7 +9,7 @@ use super::{
     columns::{Column, Columns},
     row_error::RowErrorKind,
 };
-use crate::json::{self, Unique};
+use crate::input::json::{self, Unique};
 
 /// The fields that a row may have. The texts come first.
 pub(super) const FIELDS: [&str; 13] = [

@@ -15,7 +15,7 @@ use super::{
     scheme::{Check, HashString},
     set::found_by,
 };
-use crate::text;
+use crate::input::text;
 
 const MAX_SALT: usize = 1024;
 const MAX_NAME: usize = 200;

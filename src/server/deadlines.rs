@@ -46,8 +46,8 @@ mod tests {
 
     use crate::{
         cli::throw_away,
+        clock::KeyTime,
         deployment::Deployment,
-        key_time::KeyTime,
         server::simulation::faults::{Faults, FaultyStore},
         store::{NewRevocation, transact},
     };

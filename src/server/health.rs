@@ -7,7 +7,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use crate::{api::health::Failing, clock, text};
+use crate::{api::health::Failing, clock, input::text};
 
 /// Everything that fails now, by what it is.
 #[derive(Default)]

@@ -28,8 +28,8 @@ use super::{
     verification::KeyVerifier,
 };
 use crate::{
-    belonging, clock,
-    deployment::{Deployment, DeploymentError},
+    clock,
+    deployment::{Deployment, DeploymentError, consistency},
     imported::ImportedKeys,
     store::{Store, StoreError},
     telemetry::metrics::Metrics,
@@ -69,7 +69,7 @@ impl Node {
         let peppers = peppers.map(Arc::new);
         let tls = Tls::load(&deployment.config)?;
         warn_of_administrators(&*store, peppers.is_some())?;
-        belonging::warn(&deployment, &document, &*store, clock::now())?;
+        consistency::warn(&deployment, &document, &*store, clock::now())?;
         let assertions = deployment.assertions()?.map(Arc::new);
         reload::report(&keyring, Some(&tls));
         metrics.certificates(tls.expiries());

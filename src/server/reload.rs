@@ -20,8 +20,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    deployment::{Deployment, DeploymentError},
-    keyring_file,
+    deployment::{Deployment, DeploymentError, read_keyring},
     store::Store,
     telemetry::metrics::Metrics,
 };
@@ -147,7 +146,7 @@ impl Reloader {
     pub(crate) fn ask_mac_key(&self) -> Result<(), DeploymentError> {
         let deployment = Deployment::of(lock(&self.wanted).clone());
         let config = &deployment.config;
-        let text = keyring_file::read(&deployment.keyring_path()?)?;
+        let text = read_keyring(&deployment.keyring_path()?)?;
         let key = MacKey::for_document(&text, &config.keyring.mac_source, &deployment.sources)?;
         // Another key is put in the place of the one at hand only if the document is under it.
         KeyringDocument::parse_with(&text, &key)?;
@@ -244,7 +243,7 @@ impl Reloader {
 
 /// The document under the loaded MAC key, without asking a source.
 fn at_hand(deployment: &Deployment) -> Result<KeyringDocument, DeploymentError> {
-    let text = keyring_file::read(&deployment.keyring_path()?)?;
+    let text = read_keyring(&deployment.keyring_path()?)?;
     let key = deployment.mac_key.as_ref().ok_or(KeyringError::MacWrong)?;
     Ok(KeyringDocument::parse_with(&text, key)?)
 }

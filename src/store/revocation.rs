@@ -7,7 +7,7 @@ use bulla::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::key_time::KeyTime;
+use crate::clock::KeyTime;
 
 /// A revocation to be recorded.
 #[derive(Clone, Debug)]

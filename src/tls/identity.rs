@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use zeroize::Zeroizing;
 
 use super::{TlsError, Validity};
-use crate::input_file;
+use crate::input::file;
 
 /// A chain and its key, which belong together. The text of both is kept for libraries that take nothing else.
 pub(crate) struct Identity {
@@ -56,7 +56,7 @@ pub(crate) fn authorities(path: &Path) -> Result<(Vec<CertificateDer<'static>>, 
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let read = input_file::read_bytes(path, input_file::MAX_FILE).map(|mut bytes| std::mem::take(&mut *bytes));
+    let read = file::read_bytes(path, file::MAX_FILE).map(|mut bytes| std::mem::take(&mut *bytes));
     read.map_err(|error| TlsError::Read { path: path.to_owned(), error })
 }
 

@@ -30,7 +30,7 @@ struct Keys {
 impl Keys {
     fn new() -> Self {
         let folder = tempfile::tempdir().expect("should make a folder");
-        crate::keyring_file::write_new(
+        crate::deployment::write_new(
             &folder.path().join("master.key"),
             b"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
             0o600,

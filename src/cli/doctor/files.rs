@@ -5,7 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use jiff::Timestamp;
 
 use super::Report;
-use crate::{belonging, config::Listener, deployment::Deployment, tls::ListenerTls};
+use crate::{
+    config::Listener,
+    deployment::{Deployment, consistency},
+    tls::ListenerTls,
+};
 
 pub(super) fn check_certificates(deployment: &Deployment, now: Timestamp, report: &mut Report) {
     for Listener { plane, tls, .. } in deployment.config.listeners() {
@@ -34,7 +38,7 @@ pub(super) fn check_certificates(deployment: &Deployment, now: Timestamp, report
 
 /// Files that are mounted without their folders.
 pub(super) fn check_mounts(deployment: &Deployment, report: &mut Report) {
-    let troubles = belonging::lone_mounts(deployment);
+    let troubles = consistency::lone_mounts(deployment);
     if troubles.is_empty() {
         return report.ok("mounts", "store and keyring are mounted with their folders");
     }

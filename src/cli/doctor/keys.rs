@@ -8,7 +8,11 @@ use jiff::Timestamp;
 
 use super::Report;
 use crate::{
-    action::rotation, belonging, cli::confirm::counted, deployment::Deployment, secret::ScrubFindings, store::Store,
+    action::rotation,
+    cli::confirm::counted,
+    deployment::{Deployment, consistency},
+    secret::ScrubFindings,
+    store::Store,
 };
 
 /// Stored hashes that are checked with the pepper: enough to tell a wrong pepper from one damaged row.
@@ -31,13 +35,13 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
         );
     }
     if let Ok(known) = known
-        && let Some(trouble) = belonging::other_keyrings(&document, &known)
+        && let Some(trouble) = consistency::other_keyrings(&document, &known)
     {
         // A keyring that the store has never seen is probably a mistake.
         let status = if known.contains_key(&document.id()) { super::Status::Warning } else { super::Status::Wrong };
         report.note("keyring", status, trouble);
     }
-    match belonging::younger_store(&document, store, now) {
+    match consistency::younger_store(&document, store, now) {
         Ok(Some(trouble)) if trouble.certain => report.wrong("store", trouble.told),
         Ok(Some(trouble)) => report.warning("store", trouble.told),
         Ok(None) => {}

@@ -18,8 +18,7 @@ use super::Outcome;
 use crate::{
     cli::{Failure, output},
     config::{Config, EDGE},
-    deployment::DeploymentError,
-    keyring_file::write_new,
+    deployment::{DeploymentError, write_new},
 };
 
 const CONFIG: &str = "bulla.toml";

@@ -8,7 +8,7 @@ use clap::Args;
 use super::{ConfigArgument, Outcome};
 use crate::{
     cli::{Failure, backend, client::ServerArgument, output},
-    keyring_file::write_new,
+    deployment::write_new,
 };
 
 #[derive(Args)]

@@ -2,7 +2,7 @@
 
 use ureq::http::StatusCode;
 
-use crate::text;
+use crate::input::text;
 
 /// A page of a list.
 pub(super) struct Keys {

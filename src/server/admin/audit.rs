@@ -15,6 +15,7 @@ use crate::{
         query::PAGE,
         responses::Guarded,
     },
+    input::text::json_in_one_line,
     scope::Scope,
     server::{
         App,
@@ -23,7 +24,6 @@ use crate::{
         extract::Query,
         problem::Problem,
     },
-    text::json_in_one_line,
 };
 
 /// The media type of JSON lines.

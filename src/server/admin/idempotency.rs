@@ -4,9 +4,9 @@
 use bulla::ApiKey;
 
 use crate::{
+    input::text::TextError,
     server::{extract::JsonBody, problem::Problem},
     store::IdempotencyKey,
-    text::TextError,
 };
 
 /// Longest key, in characters.

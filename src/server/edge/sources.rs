@@ -8,7 +8,7 @@ use bulla::{
 };
 
 use super::EdgeError;
-use crate::{config::FollowConfig, input_file, publication};
+use crate::{config::FollowConfig, input::file, publication};
 
 /// All of them, in their order.
 pub(crate) fn open_all(follow: &FollowConfig) -> Result<Vec<OpenedSource>, EdgeError> {
@@ -55,6 +55,6 @@ fn bucket(url: &str, follow: &FollowConfig) -> Result<OpenedSource, EdgeError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EdgeError> {
-    let read = input_file::read_bytes(path, input_file::MAX_FILE).map(|mut bytes| std::mem::take(&mut *bytes));
+    let read = file::read_bytes(path, file::MAX_FILE).map(|mut bytes| std::mem::take(&mut *bytes));
     read.map_err(|error| EdgeError::Read { path: path.to_owned(), error })
 }

@@ -13,7 +13,7 @@ use serde_path_to_error::Segment;
 use super::body::{self, Bounds, expect_type};
 use crate::{
     config::ServerConfig,
-    json::TWICE,
+    input::json::TWICE,
     server::{core::Core, problem::Problem},
 };
 

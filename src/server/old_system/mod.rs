@@ -188,7 +188,10 @@ fn record(store: &dyn Store, realm: Realm, old: &OldSystemConfig, text: &str, fo
         let row = LedgerRow {
             id: set.id_of(None, &check),
             app_id: found.app_id,
-            name: found.name.clone().filter(|name| crate::text::check(name).is_ok() && name.chars().count() <= 200),
+            name: found
+                .name
+                .clone()
+                .filter(|name| crate::input::text::check(name).is_ok() && name.chars().count() <= 200),
             issued_at: found.issued_at.filter(|at| *at <= now).unwrap_or(now),
             expires_at: found.expires_at,
             scopes: found.scopes.clone(),

@@ -17,8 +17,7 @@ use super::{model::Model, process::Process, random::Random};
 use crate::{
     clock,
     config::StoreConfig,
-    deployment::{Deployment, DeploymentError},
-    keyring_file::write_new,
+    deployment::{Deployment, DeploymentError, write_new},
     secret::Peppers,
     store::{self, Store},
 };

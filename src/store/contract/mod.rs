@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use self::place::Place;
 use super::*;
-use crate::key_time::KeyTime;
+use crate::clock::KeyTime;
 
 const ONE: &str = "acme_live_00000XzbyFf5rOyRXQyt8V";
 const TWO: &str = "acme_live_00000YHqiQd7Eu4eUpRFdL";

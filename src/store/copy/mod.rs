@@ -203,7 +203,7 @@ mod tests;
 fn shown(key: &[Value]) -> String {
     let one = |value: &Value| match value {
         Value::Integer(number) => number.to_string(),
-        Value::Text(text) => crate::text::shown(text),
+        Value::Text(text) => crate::input::text::shown(text),
         Value::Null | Value::Bytes(_) => "…".to_owned(),
     };
     key.iter().map(one).collect::<Vec<_>>().join(" ")

@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 
 use tokio_postgres::error::SqlState;
 
-use crate::{config::PostgresUrl, store::StoreError, text};
+use crate::{config::PostgresUrl, input::text, store::StoreError};
 
 /// How a statement ended otherwise than well.
 #[derive(Debug)]

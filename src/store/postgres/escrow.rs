@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{damaged, params::params, session::Session};
 use crate::{
-    key_time::KeyTime,
+    clock::KeyTime,
     store::{EscrowRow, NewRevocation, StoreError},
 };
 

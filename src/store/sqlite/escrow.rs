@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::damaged;
 use crate::{
-    key_time::KeyTime,
+    clock::KeyTime,
     store::{EscrowRow, NewRevocation, StoreError},
 };
 

@@ -1,4 +1,4 @@
-//! Checks that store and keyring belong together, and are kept in proper places. The service logs the findings at its start, and
+//! Checks that the store is that of the keyring, and that neither is mounted without its folder. The service logs the findings at its start, and
 //! `bulla doctor` prints them.
 
 use std::{collections::HashMap, path::Path};
@@ -7,9 +7,9 @@ use bulla::keyring::{KeyringDocument, KeyringId, KeyringMemory};
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 
+use super::Deployment;
 use crate::{
     clock,
-    deployment::Deployment,
     store::{LedgerFilter, Store, StoreError},
 };
 

@@ -1,9 +1,13 @@
 //! The clock: the one place that asks the operating system for the time.
 
+mod key_time;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
+
+pub(crate) use self::key_time::{KeyTime, KeyTimeError};
 
 /// The cheapest clock that never goes backwards.
 #[cfg(target_os = "linux")]

@@ -12,7 +12,7 @@ use std::{
 use rustix::fs::OFlags;
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::deployment::DeploymentError;
+use super::DeploymentError;
 
 /// Larger than a keyring of ten thousand versions, in bytes.
 const MAX_FILE: u64 = 8 * 1024 * 1024;
@@ -155,13 +155,6 @@ fn copy_owner(path: &Path, file: &File) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Err(error),
         _ => Ok(()),
     }
-}
-
-/// Creates a file durably; fails if it exists.
-pub(crate) fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-    file.write_all(content)?;
-    file.sync_all()
 }
 
 #[cfg(test)]

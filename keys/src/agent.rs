@@ -31,7 +31,7 @@ pub(crate) fn new(
         // So may a proxy that the environment names for others.
         .proxy(chosen_proxy());
     if server.parse::<Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http")) {
-        // It is on this machine, and so must be whatever else sees the secret.
+        // It is on this machine, and a proxy elsewhere must not see the secret.
         return config.proxy(None);
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

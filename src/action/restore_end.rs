@@ -1,5 +1,5 @@
-//! Restoring the end of the revocation log, which a database lost in a failover to a standby that did not have it yet. What was
-//! acknowledged stays revoked, as long as one process lives that had read it.
+//! Restoring the end of the revocation log, which a database lost in a failover to a standby that did not have it yet. A key whose
+//! revocation was acknowledged stays revoked, as long as one process lives that had read it.
 
 use bulla::revocation::{Change, RevocationEvent};
 use jiff::Timestamp;

@@ -22,7 +22,7 @@ const NOT_READY: u8 = 1;
 #[command(
     long_about = "Ask the service on this machine whether it is ready: exit 0 ready, 1 not ready or no answer within 2 s\n\n\
         It asks /readyz at the address that the configuration gives the data plane, sends no credential, and checks no \
-        certificate. What is degraded is printed, and changes nothing in the exit code: keys are verified all the same.",
+        certificate. It prints what is degraded, which does not change the exit code: keys are verified all the same.",
     after_help = "Examples:\n  bulla status\n  HEALTHCHECK CMD [\"bulla\", \"status\", \"--alive\"]"
 )]
 pub(super) struct Status {

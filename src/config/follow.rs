@@ -165,7 +165,7 @@ const NONE: &str = "none:none";
 
 /// The text of a configuration, of an edge's with what stands for the tables that it has not.
 pub(super) fn complete(text: &str) -> String {
-    // What does not parse gets its error later, with its line.
+    // A text that does not parse gets its error later, with its line.
     let table: toml::Table = toml::from_str(text).unwrap_or_default();
     let mut text = text.to_owned();
     if table.contains_key("follow") {

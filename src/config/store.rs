@@ -121,7 +121,7 @@ impl StoreConfig {
         self.listens_at()?;
         let pointer = |text: &String| matches!(text.split_once(':'), Some(("file" | "env" | "credential", _)));
         if self.password.as_ref().is_some_and(|password| !pointer(password)) {
-            // What stands there may be the password itself.
+            // This may be the password itself.
             return Err(
                 "store.password must say where the password is: file:PATH, env:NAME or credential:NAME".to_owned()
             );

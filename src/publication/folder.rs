@@ -26,7 +26,7 @@ const HALF_WRITTEN: &str = ".new-";
 /// How far the time of change of an object may run ahead.
 const AHEAD: Duration = Duration::from_secs(60);
 
-/// What is published is for everybody who reaches the web server.
+/// Everybody who reaches the web server may read what is published.
 const MODE: u32 = 0o644;
 
 pub(super) struct Folder {

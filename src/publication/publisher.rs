@@ -1,4 +1,4 @@
-//! The publisher: asks for what is new, writes it, and replaces the head object. Whatever it finds in place it goes on from, so that
+//! The publisher: asks for what is new, writes it, and replaces the head object. It goes on from what it finds in place, so that
 //! it may be stopped at any moment, and two may run.
 
 use std::{

@@ -99,7 +99,7 @@ impl Feed {
                 "event {seq} of the log needs a newer format than was asked for"
             )));
         }
-        // Who follows an earlier log learns of this one by its id.
+        // A follower of an earlier log learns of this one by its id.
         if after > part.kept && !part.of_earlier_log {
             return Err(Problem::ahead_of_log(after, part.kept));
         }

@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use super::{Node, revocations::HEALTH};
 use crate::clock;
 
-/// The time between two looks at a store that does not say when there is something. What another process wrote is in force after
-/// one look.
+/// The time between two looks at a store that does not say when there is something. A change of another process is in force
+/// after one look.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What `/readyz` calls it if the store should say when there is something, and does not.

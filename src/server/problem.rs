@@ -98,8 +98,8 @@ impl From<DeploymentError> for Problem {
     }
 }
 
-/// A key source that a caller named, and that cannot be used. Which files there are, and what is wrong with one, is told
-/// in the log alone.
+/// A key source that a caller named, and that cannot be used. The log alone tells which files there
+/// are, and what is wrong with one.
 fn of_source(version: KeyVersion, error: &SourceError) -> Problem {
     let uri = error.uri();
     let file = uri.scheme() == "file";

@@ -63,7 +63,7 @@ impl RevocationState {
         let mut changed = self.log().due(clock::now_seconds());
         let read = self.read_parts(&mut changed);
         let log = self.log();
-        // What was read before a failure counts, too.
+        // Entries that were read before a failure count, too.
         if changed || read.is_err() {
             self.put_in_force(&log);
         }

@@ -53,7 +53,7 @@ impl Snapshots {
     {
         let is_near = |kept: &Kept| {
             let Written { realm: of, log_id: log, seq, .. } = &*kept.written;
-            // What came after it fits into one message.
+            // The events after it fit into one message.
             let behind = end.saturating_sub(*seq);
             (*of, log.as_str()) == (realm, log_id)
                 && behind <= Message::MAX_EVENTS as u64

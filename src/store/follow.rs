@@ -69,7 +69,7 @@ impl Following {
     /// Takes in what was read behind [`Following::place`], at `now`, in Unix seconds.
     pub(crate) fn advance(&mut self, part: LogPart, now: u64) -> Result<Progress, StoreError> {
         if self.is_elsewhere(&part) {
-            // Another store replaced this one, usually a backup, or it failed over. What was revoked stays revoked.
+            // Another store replaced this one, usually a backup, or it failed over. Revoked keys stay revoked.
             tracing::warn!(
                 read = self.log.seq(),
                 kept = part.kept,

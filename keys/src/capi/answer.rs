@@ -45,8 +45,8 @@ pub(super) struct AnswerResult {
 }
 
 impl AnswerResult {
-    /// Puts a decision in, or what was wrong with the question. What stood there before is gone; of texts only the beginning is
-    /// written, as the rest is never read.
+    /// Puts a decision in, or what was wrong with the question. It replaces everything that stood there; of texts it writes
+    /// only the beginning, as the rest is never read.
     pub(super) fn put(&mut self, decision: Option<Result<Decision, Misuse>>, expected: Option<&OpenExpected>) -> c_int {
         self.clear();
         match decision {

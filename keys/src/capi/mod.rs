@@ -65,7 +65,7 @@ enum Failure {
     Panic,
 }
 
-/// What `body` returns, or nothing if it panics. Whatever a panic leaves half done is dropped.
+/// Returns the result of `body`, or nothing if it panics. The values that a panic leaves half done are dropped.
 fn caught<T>(body: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(body)).ok()
 }

@@ -52,7 +52,7 @@ pub(super) unsafe fn some_bytes<'a>(pointer: *const c_char, len: usize) -> Optio
     (!pointer.is_null()).then(|| unsafe { std::slice::from_raw_parts(pointer.cast(), len) })
 }
 
-/// The `len` bytes at `pointer`, whatever they are; NULL only where there are none.
+/// The `len` bytes at `pointer`, which need not be UTF-8; NULL only where there are none.
 ///
 /// # Safety
 ///

@@ -45,7 +45,7 @@ impl MessageSource for Failover {
         let (first, mut failed) = (self.first(), None);
         for at in 0..self.sources.len() {
             let number = (first + at) % self.sources.len();
-            // What came in vain has taken time: the others say at once what they know.
+            // A source that failed has taken time already: the others say at once what they know.
             let wait = if failed.is_none() && number == self.chosen().0 { question.wait } else { 0 };
             match self.sources[number].ask(&Question { wait, ..*question }) {
                 Ok(answer) => {

@@ -25,7 +25,7 @@ impl Message {
         Ok(message)
     }
 
-    /// Writes and signs a message. What no follower would take is not signed.
+    /// Writes and signs a message. It does not sign what no follower would take.
     pub fn write(head: &Head, events: &[RevocationEvent], key: &SigningKey) -> Result<Vec<u8>, FeedError> {
         let mut text = String::with_capacity(1024 + 128 * events.len());
         text.extend([&head.write(), "\n"]);

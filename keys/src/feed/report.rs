@@ -204,7 +204,7 @@ impl Signal {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What changes from now on is for the next report. `false` at the end.
+    /// Changes from now on are for the next report. `false` at the end.
     fn begin(&self) -> bool {
         let mut state = self.state();
         state.changed = false;
@@ -274,7 +274,7 @@ mod tests {
         });
         let reporter = reporter.expect("started");
         assert!(sent.recv().expect("at once"));
-        // What happens while a report is on its way is in the next one.
+        // The next report has what happens while one is on its way.
         reporter.changed();
         answer.send(Ok(())).expect("answered");
         assert!(sent.recv().expect("the change"));

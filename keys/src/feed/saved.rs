@@ -1,4 +1,4 @@
-//! A follower's state as bytes, for one that survives a restart without its server. Who stores them authenticates them: unlike
+//! A follower's state as bytes, for one that survives a restart without its server. Their owner authenticates them: unlike
 //! messages they carry no proof of their own.
 
 use uuid::Uuid;
@@ -96,7 +96,7 @@ mod tag {
     pub(super) const APP_EVERYWHERE: u8 = 4;
     pub(super) const APP: u8 = 5;
     pub(super) const RULE: u8 = 6;
-    /// What follows is in force, and not said by the log.
+    /// The entries behind it are in force, and the log does not have them.
     pub(super) const MORE: u8 = 7;
 }
 

@@ -113,7 +113,7 @@ impl Answer {
         &self.text[start..self.ends[at]]
     }
 
-    /// Puts a decision in the place of whatever stood there.
+    /// Puts a decision in the place of the one before.
     pub(super) fn put(&mut self, decision: Decision, wanted: &Requirements) {
         match decision {
             Decision::Accepted(verified, id) => self.accept(verified, id.as_str()),

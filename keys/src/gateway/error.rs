@@ -80,7 +80,7 @@ pub enum GateError {
     /// The gate follows no feed.
     #[error("the gate follows no feed, so it has no use for its messages: add [follow] to its settings")]
     NoFeed,
-    /// A message of the feed was refused. What was known stays in force.
+    /// A message of the feed was refused. The revocations stay in force.
     #[error(transparent)]
     Message(#[from] FeedError),
     /// The feed brought nothing.

@@ -94,7 +94,7 @@ impl Gate {
         })))
     }
 
-    /// Loads keyring or exports anew, and swaps them in place; requests go on meanwhile. What fails changes nothing.
+    /// Loads keyring or exports anew, and swaps them in place; requests go on meanwhile. A part that fails stays as it was.
     pub fn reload(&self) -> Result<(), GateError> {
         let loaded = self.0.keys.load(&self.0.settings);
         let mut errors = self.0.errors();
@@ -243,7 +243,7 @@ impl Gate {
         drop(errors);
         counters.started_in = Some(self.0.started_in.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
         counters.forked = counters.started_in.is_some_and(|pid| pid != process::id());
-        // What a thread of the process before the fork held is held for ever.
+        // A lock that a thread of the process held at the fork is held for ever.
         if let Some(feed) = self.0.feed.as_ref().filter(|_| !counters.forked) {
             let (state, at) = (feed.state(), feed.moment(now));
             let status = state.status(at);

@@ -80,7 +80,7 @@ struct VerifyTable {
     default_realms: Vec<String>,
 }
 
-/// Whatever else a realm has says how its keys are issued.
+/// The other settings of a realm say how its keys are issued.
 #[derive(Deserialize)]
 struct RealmTable {
     secret: Option<String>,
@@ -265,7 +265,7 @@ impl Settings {
         })
     }
 
-    /// The settings' file `name` is these bytes, whatever the disk has: for a process that cannot read it. The name is the path as the
+    /// Takes these bytes for the settings' file `name` instead of the disk's, for a process that cannot read it. The name is the path as the
     /// settings have it.
     #[must_use]
     pub fn handing(mut self, name: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {

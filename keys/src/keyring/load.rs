@@ -149,7 +149,7 @@ impl Keyring {
     }
 }
 
-/// Asks for all versions at once, on this thread and others. What each came to, in the order of the document.
+/// Asks for all versions at once, on this thread and others. Returns the outcomes in the order of the document.
 fn ask_all(
     document: &KeyringDocument,
     sources: &Sources,
@@ -234,7 +234,7 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Fills in the keys that are missing, if the source's key is the one on record. What was got before a failure stays.
+    /// Fills in the keys that are missing, if the source's key is the one on record. Keys that it got before a failure stay.
     fn fill<K>(
         &self,
         source: &dyn KeySource,

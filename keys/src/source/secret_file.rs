@@ -22,15 +22,15 @@ pub struct SecretFileError(String);
 
 #[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "only gateways hand files over"))]
 impl SecretFileError {
-    /// What was handed over under this name is no text.
+    /// The bytes that were handed over under this name are no text.
     pub(super) fn not_text(name: &str) -> Self {
         SecretFileError(format!("{name}, which was handed over, is not UTF-8"))
     }
 }
 
 /// Reads a small text file that holds a secret, such as the private key of a certificate, as the key sources read theirs: at
-/// most 8 KiB of UTF-8, and refused where anyone except its owner may read it. What systemd hands a service as a credential is
-/// read, too.
+/// most 8 KiB of UTF-8, and refused where anyone except its owner may read it. It reads a credential that systemd hands to a
+/// service, too.
 pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     read(path).map_err(|(_, detail)| SecretFileError(detail))
 }

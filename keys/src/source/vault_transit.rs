@@ -132,7 +132,7 @@ impl VaultTransit {
 
     /// What a status other than 200 means, with what Vault said, and when it wants to be asked again (RFC 9110, 10.2.3).
     fn refusal(&self, status: u16, body: &str, retry_after: Option<Duration>) -> SourceError {
-        // What is no JSON is from something in between, or from a server of HTTP.
+        // An answer that is no JSON comes from a proxy in between, or from another server.
         let said = serde_json::from_str::<Complaint>(body)
             .map_or_else(|_| body.to_owned(), |complaint| complaint.errors.join("; "));
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -10,7 +10,7 @@ pub(crate) const ID: usize = 16;
 /// The longest body, rounded up to whole vectors: what reads or writes the last one does not leave the room.
 pub(crate) const ROOM: usize = (ID + Suite::MAX_SEALED).next_multiple_of(WIDTH);
 
-/// `id 16 ‖ sealed`, opened in place. What lies behind is of no meaning.
+/// `id 16 ‖ sealed`, opened in place. The bytes behind it have no meaning.
 ///
 /// A key without claims is in the first vector. The others are there when they are asked for: to clear them takes longer
 /// than to open such a key.

@@ -14,7 +14,7 @@
 //! `GHASH_H(X1 ‖ X2 ‖ …) = rev(POLYVAL_mulX(rev(H))(rev(X1) ‖ rev(X2) ‖ …))`. Powers of the key make one sum of it, reduced once:
 //! `X1·H^n + X2·H^(n-1) + … + Xn·H`.
 //!
-//! Whatever depends on a key or a text takes the same instructions whichever they are; lengths alone decide.
+//! Every key and every text takes the same instructions; lengths alone decide.
 
 use std::arch::x86_64::{
     __m128i, _mm_aesenc_si128, _mm_aesenclast_si128, _mm_and_si128, _mm_clmulepi64_si128, _mm_or_si128, _mm_set_epi8,

@@ -106,7 +106,7 @@ pub(crate) mod tests {
             seen.push(level);
         });
         assert_eq!(seen.last(), Some(&Level::here()));
-        // What is tested depends on the machine, so a run says it.
+        // The machine decides what is tested, so a run says it.
         println!("levels of this processor: {seen:?}");
     }
 }

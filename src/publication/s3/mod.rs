@@ -55,7 +55,7 @@ impl Bucket {
         let address = uri.address(signer.region());
         let config = Agent::config_builder()
             .http_status_as_error(false)
-            // What is signed is for this address alone.
+            // The signature is for this address alone.
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(chosen_proxy(&address).map_err(|fault| fail(fault.to_owned()))?)

@@ -21,7 +21,7 @@ impl Door {
         Door(core.clone())
     }
 
-    /// What does not change while the service runs, for what comes before the state: the bounds of a body.
+    /// The parts that do not change while the service runs, such as the bounds of a body.
     pub(in crate::server) fn core(&self) -> &Core {
         &self.0
     }

@@ -1,5 +1,5 @@
-//! What an edge knows: the state of the feed, from whichever source told first, and the exports. Whatever changes is put in force
-//! here, one change after another.
+//! What an edge knows: the state of the feed, from the source that told first, and the exports. All changes are put in force
+//! here, one after another.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -200,7 +200,7 @@ impl Follower {
         }
         match answer {
             Answer::Next(bytes) if !diverged => self.writer.add(&bytes.into()),
-            // What is on the way to the end is written down as a whole there.
+            // A state on the way to the end of the log is written down as a whole.
             _ => self.writer.whole(),
         }
         Ok(if diverged || (after.0, after.1) > (before.0, before.1) { Took::News } else { Took::Nothing })

@@ -45,7 +45,7 @@ impl Follower {
         }
     }
 
-    /// Shows in metrics and `/readyz` how things stand.
+    /// Shows the state in metrics and `/readyz`.
     pub(super) fn show(&self, state: &State, now: u64) {
         let at = clock::timestamp(now);
         self.shown.state(state.age(now), state.feed.seq(), state.feed.keyring_serial());
@@ -86,7 +86,7 @@ impl State {
     /// The realms whose keys are not to be accepted now.
     fn stale(&self, now: u64) -> Stale {
         let (Some(age), Some(follow)) = (self.age(now), &self.parts.config.follow) else { return Stale::Everything };
-        // What a clock signed that was ahead of this one says nothing of now.
+        // A message says nothing of now if it was signed by a clock that was ahead of this one.
         if self.feed.this_update() > now.saturating_add(CLOCK_DIFFERENCE) {
             return Stale::Everything;
         }

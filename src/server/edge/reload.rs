@@ -72,7 +72,7 @@ impl Reload {
 }
 
 impl What {
-    /// Reads everything again. What cannot be read stays as it was.
+    /// Reads everything again. A file that cannot be read stays as it was.
     fn look(&self) -> Result<(), String> {
         let running = &self.core.config;
         let mut config = deployment::load(&self.config).map_err(|error| error.to_string())?;

@@ -268,7 +268,7 @@ mod tests {
         drop(idle.connection.begin_request());
         drop(lingering.connection.begin_request());
         lingering.connection.linger();
-        assert!(connections.evict_one(begun), "whatever the time");
+        assert!(connections.evict_one(begun), "at any time");
         assert!(lingering.connection.is_evicted() && !idle.connection.is_evicted());
     }
 }

@@ -1,5 +1,5 @@
 //! Reloads keyring, configuration and certificates: on SIGHUP, when a file changes, at an interval, and when a presented key
-//! names an unknown version. What was loaded before stays in force if it cannot be loaded again.
+//! names an unknown version. A part that cannot be loaded again stays in force as it was.
 //!
 //! A look has two parts, each on a thread of its own. The first puts configuration and keyring in force, with the keys that are
 //! loaded. The second asks key sources, and takes the next step of rotation. While one hangs the other goes on, and `/readyz`
@@ -232,7 +232,7 @@ impl Refresher {
         let now = clock::now();
         let hangs = |begun: Instant, what: &str| {
             let seconds = begun.elapsed().as_secs();
-            (begun.elapsed() > HANGS).then(|| format!("{what} has taken {seconds} s so never"))
+            (begun.elapsed() > HANGS).then(|| format!("{what} has taken {seconds} s so far"))
         };
         let publishing = self.publishing.as_ref().and_then(|job| hangs(job.begun, "reading configuration and keyring"));
         let asking = self.asking.as_ref().and_then(|job| hangs(job.begun, "asking the key sources"));

@@ -136,7 +136,7 @@ impl Role for Relay {
     fn finish(&mut self) {}
 }
 
-/// Shows in metrics and `/readyz` how things stand.
+/// Shows the state in metrics and `/readyz`.
 fn show(core: &Core, streams: &Streams, shown: &FollowMetrics) {
     let (age, seq) = streams.place(clock::now_seconds());
     shown.state(age, seq, 0);

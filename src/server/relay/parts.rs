@@ -55,7 +55,7 @@ impl Parts {
         let slot = {
             let mut all = self.lock();
             shorten(&mut all);
-            // Nobody is told of an end that is none any more.
+            // Nobody is told of an end behind which the log has gone on.
             let is_over = |slot: &Slot| slot.get().is_some_and(|part| part.is_end && part.seq < end);
             if all.get(&(log_id, after)).is_some_and(|(slot, _)| is_over(slot)) {
                 all.remove(&(log_id, after));

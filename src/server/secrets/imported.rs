@@ -42,7 +42,7 @@ impl SecretChecks {
         }
     }
 
-    /// Whether the text is this key, which may have been revoked or have expired. What is found wrong is remembered, too: a
+    /// Whether the text is this key, which may have been revoked or have expired. A wrong one is remembered, too: a
     /// client that presents a good key again and again uses up no attempts at another one that has the same public part.
     pub(in crate::server) async fn check_ended_imported(self: &Arc<Self>, candidate: &Candidate) -> Checked {
         if !candidate.is_slow() {

@@ -128,7 +128,7 @@ impl SecretChecks {
             let digests = peppers.digests(check);
             match self.cache.get_or(key, self.hash(check, Arc::clone(peppers), digests)).await {
                 Ok(proof) if self.still_holds(&id, proof) => return Checked::Right,
-                // What is stored changed while it was hashed.
+                // The stored hash changed while the text was hashed.
                 Ok(_) => self.cache.forget(&key).await,
                 Err(unproven) => return self.answer(&unproven),
             }

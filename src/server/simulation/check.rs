@@ -79,7 +79,7 @@ impl World {
         let Text { text, .. } = &self.model.keys[key].texts[text];
         let up = self.processes[at].up.as_ref().filter(|_| !text.is_empty())?;
         self.clock_of(By::Process(at));
-        // What waits to be hashed anew would go on with a request.
+        // A hash that waits to be made anew would go on with a request.
         (up.waiting() == 0).then(|| up.judge(text, &wanted()).map(drop))
     }
 

@@ -43,7 +43,7 @@ pub(in crate::server) type Intruder = Box<dyn FnOnce() + Send>;
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Fault {
-    /// What was to be written is written, and nobody hears of it.
+    /// The write succeeds, and nobody hears of it.
     pub(super) written: bool,
     /// The process dies.
     pub(super) dies: bool,
@@ -190,7 +190,7 @@ impl Store for FaultyStore {
         match self.faults.next() {
             None => self.real.transaction(work),
             Some(Fault { written: true, .. }) => self.real.transaction(work).and_then(|()| Err(failed())),
-            // What was written before is undone.
+            // The writes before are undone.
             Some(Fault { written: false, .. }) => self.real.transaction(&mut |transaction| {
                 work(transaction)?;
                 Err(failed())

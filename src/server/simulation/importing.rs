@@ -51,7 +51,7 @@ impl World {
         self.tell(format!("    {done:?}, #{}", self.model.keys.len().saturating_sub(1)));
         match done {
             Ok(1) | Err(_) => Ok(()),
-            // What expires before 1970 or after 2106 is refused.
+            // A row that expires before 1970 or after 2106 is refused.
             Ok(_) if expires_at.is_none_or(|at| u32::try_from(at).is_err()) => Ok(()),
             Ok(_) => Err(format!("a row is refused that expires {expires_at:?}")),
         }

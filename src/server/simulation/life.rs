@@ -133,7 +133,7 @@ impl World {
         Ok(())
     }
 
-    /// What was begun beside requests goes on, hashing anew among it.
+    /// Work that was begun beside requests goes on, such as hashing anew.
     pub(super) fn drain(&mut self) -> Result<(), Broken> {
         let at = self.random.below(2);
         self.drain_one(at)
@@ -191,7 +191,7 @@ impl World {
         Ok(())
     }
 
-    /// Everything loses its power. What was acknowledged is in the files as they are now; something more was being written.
+    /// Everything loses its power. The files as they are now have what was acknowledged; something more was being written.
     pub(super) fn lose_power(&mut self) -> Result<(), Broken> {
         // Rarely: to open everything again takes as long as many other steps.
         if self.random.chance(60) {

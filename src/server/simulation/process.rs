@@ -49,7 +49,7 @@ impl Process {
         self.clock.load(Ordering::SeqCst)
     }
 
-    /// Starts the service as `bulla serve` does. Whatever was in memory before is gone.
+    /// Starts the service as `bulla serve` does. Everything that was in memory before is gone.
     pub(super) fn start(&mut self, deployment: Deployment, right: i64) -> Result<(), DeploymentError> {
         clock::simulated::set(&self.clock);
         let store = FaultyStore { real: deployment.store()?, faults: Arc::clone(&self.faults) };

@@ -174,7 +174,7 @@ impl World {
         self.reloaded(at, looked.map(drop))
     }
 
-    /// Once a process has seen the keyring it goes by it, whatever could not be loaded.
+    /// Once a process has seen the keyring it goes by it, even if something could not be loaded.
     fn reloaded(&mut self, at: usize, looked: Result<(), String>) -> Result<(), Broken> {
         match looked {
             Ok(_) => self.processes[at].view.opens = self.keyring_seen(&self.processes[at].view.opens),

@@ -159,7 +159,7 @@ impl News {
     fn follow(&self, server: &Arc<Server>, pool: &Pool) -> Result<(), Unheard> {
         let tell = || self.tell();
         let listener = Listener::open(server, &tell)?;
-        // What was sent before this is lost.
+        // Notifications from before this are lost.
         self.tell();
         while !self.is_closed() {
             listener.prove(pool)?;

@@ -346,7 +346,7 @@ impl Session {
             match (work.as_mut().poll(cx), end) {
                 (Poll::Pending, None) => Poll::Pending,
                 (Poll::Ready(done), None) => Poll::Ready(done.map_err(Fault::of)),
-                // What the server said last may be the answer.
+                // The last message of the server may be the answer.
                 (Poll::Ready(Ok(done)), Some(_)) => Poll::Ready(Ok(done)),
                 (_, Some(why)) => Poll::Ready(Err(Fault::Lost(why))),
             }

@@ -109,7 +109,7 @@ function Gate:expect(requirements)
 end
 
 -- Checks the values of the headers in `names`, in their order, nil where there is none. Several values of one header stand joined by
--- a comma. What comes back are C texts: read them with `ffi.string`.
+-- a comma. It returns C texts: read them with `ffi.string`.
 function Expected:check(values, address)
     local given, count, names = self.given, 0, self.names
     for at = 1, #names do

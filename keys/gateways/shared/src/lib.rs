@@ -8,7 +8,7 @@ use std::{
 
 /// What `hook` returns, or `failed` if it panics: for a request that is the answer 503, and never a yes.
 ///
-/// Whatever the panic leaves half done must not be read afterwards: a caller that keeps state drops it.
+/// A caller that keeps state drops it after a panic, which may have left it half done.
 pub fn guarded<T>(failed: T, hook: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(hook)).unwrap_or(failed)
 }

@@ -218,7 +218,7 @@ fn staleness_is_counted_by_the_running_time_whatever_becomes_of_the_clock() {
     follower.take(next(made_at(T + 1, 9, None)), moment(T + 250, 62), HALF);
     assert_eq!(stale(&mut follower, T + 310, 122), None);
     assert_eq!(stale(&mut follower, T + 311, 123), Some(T + 311));
-    // What was kept back for longer than clocks may differ counts for less.
+    // A message that was kept back for longer than clocks may differ counts for less.
     follower.take(next(made_at(T + 2, 9, None)), moment(T + 332, 130), HALF);
     assert_eq!(stale(&mut follower, T + 362, 160), None);
     assert_eq!(stale(&mut follower, T + 363, 161), Some(T + 363));

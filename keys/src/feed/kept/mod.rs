@@ -109,7 +109,7 @@ impl StateFolder {
         Ok(name)
     }
 
-    /// The last good state, with everything that the journal has more. What was changed, torn or made by another edge is not used.
+    /// The last good state, with everything that the journal has more. A file that was changed, torn or made by another edge is not used.
     pub fn load(&self, realm: Option<Realm>, trusted: (KeyringId, &VerifyingKey), now: u64) -> KeptState {
         let told = |what: &str| Some(format!("{}: {what}", self.folder.join("state").display()));
         let bytes = match std::fs::read(self.folder.join("state")) {
@@ -156,7 +156,7 @@ impl StateFolder {
         let mut number = 0_u64;
         while let Some((length, more)) = rest.split_first_chunk() {
             let length = u32::from_be_bytes(*length) as usize;
-            // What a crash tore off the end had not been confirmed.
+            // A crash tears off the end only what had not been confirmed.
             let Some((bytes, (tag, more))) =
                 more.split_at_checked(length).and_then(|(bytes, more)| Some((bytes, more.split_first_chunk::<TAG>()?)))
             else {

@@ -68,7 +68,7 @@ impl StateWriter {
                 Some(journal) if !needs_whole => {
                     messages.iter().try_for_each(|message| folder.append(journal, message))
                 }
-                // What the messages say is in the state. On the way to the end of a log there is none to go on from.
+                // The state has what the messages say. On the way to the end of a log there is none to go on from.
                 _ => save()
                     .map_or(Ok(None), |saved| {
                         size = saved.len() as u64;

@@ -1,7 +1,7 @@
 //! The static form of the feed: signed messages as files that any file server, bucket or CDN can serve. `docs/FEED.md`, section
 //! "Static form", is the format; `bulla feed publish` writes it.
 //!
-//! A follower reads the head object again and again, and each file once. What it is told counts by the signatures of the messages
+//! A follower reads the head object again and again, and each file once. A message counts by its signature
 //! alone.
 
 mod file_name;

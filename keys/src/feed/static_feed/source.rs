@@ -135,7 +135,7 @@ impl PublishedSource {
             None => Err(nothing_behind(place)),
         };
         let base = newest.object.base.filter(|base| place < base.seq);
-        // What is missing there may be here, too.
+        // A file that is missing there may be missing here, too.
         let (Err(error), Some(base)) = (&read, base) else { return read.map(answer) };
         let files = match seen.base.take().filter(|(name, _)| *name == base) {
             Some((_, files)) => files,

@@ -202,7 +202,7 @@ impl Request {
 fn headers(parameters: &[u8]) -> Option<Vec<(String, String)>> {
     let (mut headers, mut login, mut password) = (Vec::new(), String::new(), None);
     for (name, value) in record::pairs(parameters)? {
-        // What is no text is no key either, but it stands in a header.
+        // Bytes that are no text are no key either, but they stand in a header.
         let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value).into_owned());
         match &*name {
             "REMOTE_ADDR" => headers.push(("x-forwarded-for".to_owned(), value)),

@@ -99,7 +99,7 @@ pub(super) async fn ask(
     // A certificate counts where no API key is presented; so the form may be a client's that posts its key.
     let in_header = CredentialRules::usual().is_presented(headers) || client.is_some();
     if !in_header {
-        // Whatever else is wrong with it, the request has no credential.
+        // The request has no credential, which comes before any other error.
         let form = Form::read(request, bounds).await.map_err(|problem| match problem.status {
             StatusCode::UNSUPPORTED_MEDIA_TYPE => refused(core),
             _ => problem,
@@ -126,7 +126,7 @@ pub(super) async fn ask(
     Ok(Asked { caller, client_id: name.or(Some(client_id).filter(|id| !id.is_empty())), form })
 }
 
-/// `client_secret_post`: the API key is `client_id` or `client_secret`, whatever the other one is.
+/// `client_secret_post`: the API key is `client_id` or `client_secret`, and the other one may be anything.
 async fn posted(
     core: &CoreParts,
     snapshot: Arc<Snapshot>,

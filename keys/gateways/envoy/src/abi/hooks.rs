@@ -1,6 +1,6 @@
 //! The hooks: the functions that Envoy calls. Envoy 1.40 wants all of these names, whether they do something or not.
 //!
-//! No panic leaves a hook. What can fail is in [`guarded`]; the rest returns a constant.
+//! No panic leaves a hook. Calls that can fail are in [`guarded`]; the rest returns a constant.
 
 use std::{
     ffi::{CStr, c_char},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{config::Config, request, route::Route};
 
-/// The ABIs of Envoy 1.40 and 1.39. What this module uses is the same in both.
+/// The ABIs of Envoy 1.40 and 1.39. This module uses what is the same in both.
 const ABI_1_40: &CStr = c"v0.2.0";
 const ABI_1_39: &CStr = c"v0.1.0";
 

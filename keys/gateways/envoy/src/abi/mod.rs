@@ -88,7 +88,7 @@ impl EnvoyConfig {
 
     /// Has Envoy call the configuration on its main thread, from any thread.
     pub(crate) fn scheduler(&self) -> Option<Scheduler> {
-        // SAFETY: the configuration is valid in this hook. What comes back is this module's until it is deleted.
+        // SAFETY: the configuration is valid in this hook. The scheduler is this module's until it is deleted.
         let scheduler = unsafe { (callbacks()?.new_scheduler)(self.0) };
         (!scheduler.is_null()).then_some(Scheduler(scheduler))
     }

@@ -42,7 +42,7 @@ impl<'h> Stream<'h> {
 
     /// What the request's route says, if it says anything.
     pub(crate) fn route(&self) -> Option<&'h Route> {
-        // SAFETY: the filter is valid in this hook. What comes back is a pointer that this module's hook returned for a route, and
+        // SAFETY: the filter is valid in this hook. Envoy returns a pointer that this module's hook returned for a route, and
         // Envoy does not give the route back while a request is on it.
         unsafe { (self.envoy.route)(self.filter).cast::<Route>().as_ref() }
     }

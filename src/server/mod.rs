@@ -27,7 +27,6 @@ mod open_files;
 mod openapi;
 mod problem;
 mod propagation;
-mod recent_messages;
 mod refresh;
 mod refresh_throttle;
 mod rejection;
@@ -43,7 +42,6 @@ pub(crate) mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
-mod snapshots;
 mod start;
 mod steady_clock;
 mod stream_credential;

@@ -3,6 +3,7 @@
 pub(super) mod authorize;
 mod batch;
 pub(super) mod feed;
+pub(super) mod feed_snapshot;
 mod followers;
 mod grpc;
 mod jwks;
@@ -10,7 +11,6 @@ mod oauth;
 mod rabbitmq;
 mod realms;
 mod self_revoke;
-pub(super) mod snapshot;
 mod verify;
 
 use std::sync::Arc;
@@ -113,8 +113,8 @@ pub(super) fn router(app: Arc<App>) -> Router {
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     verifying_routes()
         .routes(routes!(feed::revocations).layer(CompressionLayer::new()))
-        .routes(routes!(snapshot::snapshot_manifest))
-        .routes(routes!(snapshot::snapshot_body))
+        .routes(routes!(feed_snapshot::snapshot_manifest))
+        .routes(routes!(feed_snapshot::snapshot_body))
         .routes(routes!(followers::report))
         .routes(routes!(followers::uses))
         .routes(routes!(self_revoke::self_revoke))

@@ -15,12 +15,12 @@ use crate::{
     config::FollowConfig,
     server::{
         blocking,
-        data::snapshot::{body_of, manifest_of},
+        data::feed_snapshot::{body_of, manifest_of},
         edge::{self, EdgeError},
         extract::{PathParam, Query},
+        feed::snapshots::{Snapshots, Written},
         listener::Peer,
         problem::Problem,
-        snapshots::{Snapshots, Written},
     },
 };
 

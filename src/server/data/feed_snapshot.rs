@@ -21,8 +21,8 @@ use crate::{
         auth::Caller,
         blocking,
         extract::{PathParam, Query},
+        feed::snapshots::Written,
         problem::Problem,
-        snapshots::Written,
     },
 };
 

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::feed::{Question, Signed};
+use super::{Question, Signed};
 
 /// Longer ones are for followers that catch up, each at its own place.
 const MAX_BYTES: usize = 64 * 1024;

@@ -8,7 +8,7 @@ use std::{
 use axum::body::Bytes;
 use bulla::{Realm, feed::Message};
 
-use super::problem::Problem;
+use crate::server::problem::Problem;
 
 /// A snapshot is given out for so long; then a new one is written, without the keys that expired since.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
@@ -16,19 +16,19 @@ const MAX_AGE: Duration = Duration::from_secs(3_600);
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// A snapshot as it is sent.
-pub(super) struct Written {
-    pub(super) realm: Option<Realm>,
-    pub(super) log_id: String,
-    pub(super) seq: u64,
+pub(in crate::server) struct Written {
+    pub(in crate::server) realm: Option<Realm>,
+    pub(in crate::server) log_id: String,
+    pub(in crate::server) seq: u64,
     /// The name of the body.
-    pub(super) name: String,
-    pub(super) manifest: Bytes,
-    pub(super) body: Bytes,
+    pub(in crate::server) name: String,
+    pub(in crate::server) manifest: Bytes,
+    pub(in crate::server) body: Bytes,
 }
 
 /// The snapshots that are kept.
 #[derive(Default)]
-pub(super) struct Snapshots {
+pub(in crate::server) struct Snapshots {
     kept: Mutex<Vec<Kept>>,
     /// Held while one is written: those who ask meanwhile get the same.
     writing: tokio::sync::Mutex<()>,
@@ -42,7 +42,7 @@ struct Kept {
 
 impl Snapshots {
     /// The newest one of this realm or of all, unless it is too far behind the end of the log; then `write` makes one.
-    pub(super) async fn newest<W>(
+    pub(in crate::server) async fn newest<W>(
         &self,
         realm: Option<Realm>,
         (log_id, end): (&str, u64),
@@ -73,12 +73,12 @@ impl Snapshots {
     }
 
     /// The one whose body has this name.
-    pub(super) fn named(&self, realm: Option<Realm>, name: &str) -> Option<Arc<Written>> {
+    pub(in crate::server) fn named(&self, realm: Option<Realm>, name: &str) -> Option<Arc<Written>> {
         self.find(|kept| kept.written.realm == realm && kept.written.name == name)
     }
 
     /// Forgets those that nobody has asked for lately.
-    pub(super) fn forget(&self) {
+    pub(in crate::server) fn forget(&self) {
         self.kept().retain(|kept| kept.asked_at.elapsed() < KEPT_FOR);
     }
 

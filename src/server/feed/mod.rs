@@ -1,5 +1,8 @@
 //! The revocation feed: what the revocation log has behind a follower's place, signed.
 
+mod recent_messages;
+pub(super) mod snapshots;
+
 use std::{sync::Arc, time::Instant};
 
 use axum::body::Bytes;
@@ -10,13 +13,15 @@ use bulla::{
     revocation::RevocationEvent,
 };
 
+use self::{
+    recent_messages::{Moment, RecentMessages},
+    snapshots::{Snapshots, Written},
+};
 use super::{
     health::Health,
     live::Live,
     problem::Problem,
-    recent_messages::{Moment, RecentMessages},
     revocations::{self, RevocationState},
-    snapshots::{Snapshots, Written},
 };
 use crate::{clock, config::FeedConfig, store::Store, telemetry::limit::LineLimit};
 

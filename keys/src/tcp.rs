@@ -16,7 +16,7 @@ use ureq::{
 
 use crate::interrupt::{self, Interrupt};
 
-/// How long a peer may not acknowledge what was sent, be it data or a probe.
+/// How long a peer may leave data or a probe unacknowledged.
 pub(crate) const GONE: Duration = Duration::from_secs(20);
 /// The silence behind which the first probe is sent, and the time between probes.
 const FIRST_PROBE: Duration = Duration::from_secs(10);

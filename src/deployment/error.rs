@@ -43,7 +43,7 @@ pub(crate) enum DeploymentError {
     KeyringWrite { path: PathBuf, error: io::Error },
     #[error(
         "the keyring {path} is changed, and the change is in force, but the disk did not confirm it ({error}): after a power \
-         failure the keyring may be as it was before. See to the disk, and look at `bulla keyring show`"
+         failure the keyring may be as it was before. Check the disk, and run `bulla keyring show`"
     )]
     KeyringUnconfirmed { path: PathBuf, error: io::Error },
     #[error("the keyring {0} is read-only here: change it where it is written, and put it in place again")]

@@ -78,7 +78,7 @@ pub(super) unsafe fn room<'a>(pointer: *mut c_char, size: usize) -> Option<&'a m
     }
 }
 
-/// Does something, and tells why it failed.
+/// Does `work`, and writes into `error` why it failed.
 ///
 /// # Safety
 ///

@@ -64,7 +64,7 @@ pub(super) struct Feed {
     trouble: Option<String>,
 }
 
-/// What failed last, without an end to anything.
+/// The last failures. The gate goes on after each.
 #[derive(Default)]
 pub(super) struct Errors {
     pub(super) reload: Option<String>,

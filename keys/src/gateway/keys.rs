@@ -61,7 +61,8 @@ impl Keys {
         }
     }
 
-    /// Loads the keys of every realm. Exports that cannot be used take nothing away that was loaded before; with them comes why.
+    /// Loads the keys of every realm. An export that cannot be used leaves in place what was loaded before; the
+    /// text says why.
     pub(super) fn load(&self, settings: &Settings) -> Result<(Verifier, Option<String>), GateError> {
         match (self, &settings.follow) {
             (Keys::Keyring(keyring), _) => Ok((load_keyring(settings, keyring)?, None)),

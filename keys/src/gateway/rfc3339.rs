@@ -1,4 +1,4 @@
-//! Times of API keys as text, without a library's detours: it is done for every request whose key expires.
+//! Times of API keys as text. No library does it, as every request whose key expires needs it.
 
 const DAY: u64 = 86_400;
 

@@ -315,8 +315,8 @@ impl State {
         self.feed.log_id().is_some() && self.feed.log().at_end()
     }
 
-    /// Another log is followed where nobody knows this one any more. Two sources at different logs must not have a follower go to
-    /// and fro, so one that was left is only followed again once the state is stale.
+    /// Another log is followed where nobody knows this one any more. Two sources at different logs must not have a follower change
+    /// between them again and again, so one that was left is only followed again once the state is stale.
     fn may_change_to(&self, log: LogId, now: u64) -> bool {
         !self.left.contains(&log) || self.feed.is_stale(now)
     }

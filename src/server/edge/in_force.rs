@@ -70,7 +70,7 @@ impl Follower {
         if self.health.note(what, trouble.clone(), at) {
             match trouble {
                 Some(error) => tracing::warn!(what, error, "edge is degraded"),
-                None => tracing::info!(what, "edge is well again"),
+                None => tracing::info!(what, "edge works again"),
             }
         }
     }

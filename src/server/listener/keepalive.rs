@@ -5,7 +5,7 @@ use std::{io, os::fd::AsFd, time::Duration};
 
 use rustix::net::sockopt;
 
-/// How long a client may not acknowledge what was sent, be it data or a probe.
+/// How long a client may leave data or a probe unacknowledged.
 const GONE: Duration = Duration::from_secs(20);
 /// The silence behind which the first probe is sent, and the time between probes.
 const FIRST_PROBE: Duration = Duration::from_secs(10);

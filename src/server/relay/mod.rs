@@ -145,7 +145,7 @@ fn show(core: &Core, streams: &Streams, shown: &FollowMetrics) {
     if core.health.note("follow source", trouble.clone(), clock::now()) {
         match trouble {
             Some(error) => tracing::warn!(error, "relay hears nothing new"),
-            None => tracing::info!("relay is well again"),
+            None => tracing::info!("relay hears the feed again"),
         }
     }
 }

@@ -40,7 +40,7 @@ impl Fault {
             Fault::Refused(error) => return refused(url, &error),
             Fault::Lost(why) => format!("{who}: the connection is lost ({})", text::shown(&why)),
             Fault::Silent => format!(
-                "{who}: no answer within the time of store.statement_timeout: see to the server and the network; `SELECT pid, state, \
+                "{who}: no answer within the time of store.statement_timeout: check the server and the network; `SELECT pid, state, \
                  wait_event, query FROM pg_stat_activity` shows what it waits for"
             ),
         })

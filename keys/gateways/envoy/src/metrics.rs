@@ -24,7 +24,7 @@ pub(crate) struct Exported {
     accepted: u64,
     rejected: Vec<u64>,
     could_not_tell: Vec<u64>,
-    /// What the log was told last of what is not as it should be.
+    /// The failures that the log was told last.
     problem: Option<String>,
 }
 

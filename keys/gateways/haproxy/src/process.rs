@@ -1,4 +1,4 @@
-//! What there is once in HAProxy's process, however many threads and states of Lua it has.
+//! The one gate of HAProxy's process, for all its threads and states of Lua.
 
 use std::{
     path::Path,

@@ -1,5 +1,5 @@
-//! What nginx's configuration file says, and what becomes of it: the gate is opened and every location's requirements are parsed
-//! while nginx reads the file, as root and before it starts workers. So `nginx -t` refuses what is wrong, and a reload that fails
+//! nginx's configuration file: the gate is opened and every location's requirements are parsed
+//! while nginx reads it, as root and before it starts workers. So `nginx -t` refuses what is wrong, and a reload that fails
 //! leaves the running configuration in force.
 
 use std::{path::PathBuf, ptr, rc::Rc};

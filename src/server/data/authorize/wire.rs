@@ -94,7 +94,7 @@ pub(super) fn put_number(message: &mut Vec<u8>, field: u8, number: usize) {
     }
 }
 
-/// Appends a field with a message, be it empty or not.
+/// Appends a field with a message, which may be empty.
 pub(super) fn put_message(message: &mut Vec<u8>, field: u8, write: impl FnOnce(&mut Vec<u8>)) {
     message.extend([(field << 3) | 2, 0]);
     let begin = message.len();

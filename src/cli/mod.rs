@@ -10,6 +10,7 @@ mod completions;
 mod confirm;
 mod doctor;
 mod edge;
+mod ending_signals;
 mod failure;
 mod feed;
 mod fleet;
@@ -31,7 +32,6 @@ mod quickstart;
 mod reveal;
 mod revoke;
 mod serve;
-mod signals;
 mod status;
 mod store;
 mod undelivered;
@@ -123,7 +123,7 @@ type Outcome = Result<ExitCode, Failure>;
 
 /// Runs the command that the arguments name. A failure exits with 2, and wrong arguments with 64.
 pub fn run() -> ExitCode {
-    signals::survive_file_size_limit();
+    ending_signals::survive_file_size_limit();
     let mut known = command();
     let arguments = known
         .try_get_matches_from_mut(std::env::args_os())
@@ -139,7 +139,7 @@ pub fn run() -> ExitCode {
         }
     };
     let outcome = usage::refuse_keys(&known, &matches).and_then(|()| run_command(command, &config));
-    signals::wait_if_ending();
+    ending_signals::wait_if_ending();
     outcome.unwrap_or_else(|failure| {
         if !failure.is_closed_pipe() {
             output::error(&failure.message());
@@ -154,7 +154,7 @@ pub fn run() -> ExitCode {
 fn run_command(command: Command, config: &ConfigArgument) -> Outcome {
     // The service ends in an order of its own.
     if !matches!(command, Command::Quickstart(_) | Command::Serve(_)) {
-        signals::end_programs_first();
+        ending_signals::end_programs_first();
     }
     match command {
         Command::Quickstart(command) => command.run(),

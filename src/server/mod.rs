@@ -27,13 +27,10 @@ mod open_files;
 mod openapi;
 mod problem;
 mod propagation;
-mod refresh;
 mod refresh_throttle;
 mod rejection;
 mod relay;
 mod reload;
-#[cfg(test)]
-mod reload_tests;
 mod replacement;
 mod revocations;
 mod role;

@@ -11,8 +11,8 @@ use super::{
     deadlines,
     edge::Edge,
     fleet, following, housekeeping,
-    refresh::Refresher,
     relay::Relay,
+    reload::ReloadLoop,
 };
 use crate::{
     config::{Config, Plane},
@@ -39,7 +39,7 @@ pub(super) trait Role: Send {
 /// A node, and what loads anew what changes.
 struct ServingNode {
     node: Arc<Node>,
-    refresher: Option<Refresher>,
+    reload: Option<ReloadLoop>,
 }
 
 impl Role for ServingNode {
@@ -54,8 +54,8 @@ impl Role for ServingNode {
 
     fn start(&mut self, tasks: &mut JoinSet<()>, addresses: &Addresses, stop: &watch::Receiver<bool>) {
         tasks.spawn(fleet::run(Arc::clone(&self.node), addresses.clone(), stop.clone()));
-        if let Some(refresher) = self.refresher.take() {
-            tasks.spawn(refresher.run(stop.clone()));
+        if let Some(reload) = self.reload.take() {
+            tasks.spawn(reload.run(stop.clone()));
         }
         for work in [deadlines::run, following::run, housekeeping::run] {
             let (node, stopped) = (Arc::clone(&self.node), stop.clone());
@@ -118,8 +118,8 @@ impl Server {
         let loading = tokio::task::spawn_blocking(move || Node::load(deployment, wait_for_source));
         let node = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
         let node = Arc::new(node);
-        let refresher = Refresher::new(Arc::clone(&node), config_path, hangup);
+        let reload = ReloadLoop::new(Arc::clone(&node), config_path, hangup);
         let core = node.core.clone();
-        Server::open(core, Box::new(ServingNode { node, refresher: Some(refresher) })).await
+        Server::open(core, Box::new(ServingNode { node, reload: Some(reload) })).await
     }
 }

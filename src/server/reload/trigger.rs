@@ -1,12 +1,5 @@
-//! Reloads keyring, configuration and certificates: on SIGHUP, when a file changes, at an interval, and when a presented key
-//! names an unknown version. A part that cannot be loaded again stays in force as it was.
-//!
-//! A look has two parts, each on a thread of its own. The first puts configuration and keyring in force, with the keys that are
-//! loaded. The second asks key sources, and takes the next step of rotation. While one hangs the other goes on, and `/readyz`
-//! shows it.
-
-mod job;
-mod second;
+//! When something is loaded anew: on SIGHUP, when a file changes, at an interval, when a presented key names an unknown version,
+//! and again when a look failed.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,18 +10,19 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use self::{
-    job::{Job, end_of},
-    second::Seen,
-};
 use super::{
-    Node,
-    file_watch::{self as files, Watch},
+    FirstOutcome, LookOutcome, SecondPart, Trigger,
+    job::{Job, end_of},
+    sources::{self, Seen},
 };
 use crate::{
     action::rotation,
     clock,
     deployment::{self, DeploymentError},
+    server::{
+        Node,
+        file_watch::{self as files, Watch},
+    },
 };
 
 /// The first retry delay; it doubles up to the refresh interval.
@@ -38,18 +32,8 @@ const TICK: Duration = Duration::from_millis(500);
 /// How long a part of a look may take before `/readyz` shows it.
 const HANGS: Duration = Duration::from_secs(5);
 
-/// Why a look is taken.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Trigger {
-    Signal,
-    File,
-    Interval,
-    UnknownVersion,
-    Retry,
-}
-
 /// The loop that reloads.
-pub(super) struct Refresher {
+pub(in crate::server) struct ReloadLoop {
     node: Arc<Node>,
     config: PathBuf,
     hangup: Signal,
@@ -67,46 +51,11 @@ pub(super) struct Refresher {
     seen: Arc<Seen>,
 }
 
-/// How the first part ended.
-struct FirstOutcome {
-    changed: bool,
-    failed: Vec<String>,
-    /// The document may be under another MAC key than the loaded one.
-    wants_mac_key: bool,
-}
-
-/// The work of the second part.
-struct SecondPart {
-    trigger: Trigger,
-    first: FirstOutcome,
-}
-
-/// How the second part ended, and so the look.
-struct LookOutcome {
-    trigger: Trigger,
-    /// Whether configuration and keyring could be read.
-    loaded: bool,
-    changed: bool,
-    failed: Vec<String>,
-}
-
-impl Trigger {
-    /// Whether sources are asked for keys that are loaded, too.
-    fn asks_all(self) -> bool {
-        matches!(self, Trigger::Signal | Trigger::Retry)
-    }
-
-    /// One look for both reasons.
-    fn or(self, other: Option<Trigger>) -> Trigger {
-        other.filter(|other| other.asks_all()).unwrap_or(self)
-    }
-}
-
-impl Refresher {
+impl ReloadLoop {
     /// The configuration is read again from `config`.
-    pub(super) fn new(node: Arc<Node>, config: PathBuf, hangup: Signal) -> Self {
+    pub(in crate::server) fn new(node: Arc<Node>, config: PathBuf, hangup: Signal) -> Self {
         let path = config.clone();
-        Refresher {
+        ReloadLoop {
             documents: Watch::start(&node, move |node| files::documents(node, &path)),
             keys: Watch::start(&node, files::keys),
             node,
@@ -123,11 +72,11 @@ impl Refresher {
     }
 
     /// Runs until `stop`.
-    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    pub(in crate::server) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let interval = self.node.config.keyring.refresh_interval.0;
         let mut next = Instant::now() + interval;
         let (node, seen) = (Arc::clone(&self.node), Arc::clone(&self.seen));
-        let _first = Job::start(Trigger::Interval, move || second::warn_of_budgets(&node, &seen));
+        let _first = Job::start(Trigger::Interval, move || sources::warn_of_budgets(&node, &seen));
         loop {
             let retry = self.retry.map_or_else(never, |(at, _)| at);
             let trigger = tokio::select! {
@@ -198,7 +147,7 @@ impl Refresher {
             return;
         }
         let (node, seen, retries) = (Arc::clone(&self.node), Arc::clone(&self.seen), self.retry.is_some());
-        self.asking = Some(Job::start(second.trigger, move || second::take(&node, second, &seen, retries)));
+        self.asking = Some(Job::start(second.trigger, move || sources::take(&node, second, &seen, retries)));
     }
 
     fn asked(&mut self, trigger: Trigger, asked: Option<LookOutcome>) {

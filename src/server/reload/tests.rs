@@ -29,12 +29,12 @@ use serde_json::Value;
 use tokio::{runtime::Runtime, sync::oneshot};
 use uuid::Uuid;
 
-use super::{Node, Unbound};
 use crate::{
     cli::throw_away,
     clock,
     config::{Clients, Config, Span, TlsConfig, TlsVersion},
     deployment::Deployment,
+    server::{Node, Unbound},
     tls::ClientCertificate,
 };
 

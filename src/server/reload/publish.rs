@@ -13,14 +13,14 @@ use bulla::{
     source::SourceUri,
 };
 
-use super::{
-    live::Live,
-    revocations::RevocationState,
-    snapshot::{Keys, Loaded},
-};
 use crate::{
     config::Config,
     deployment::{Deployment, DeploymentError, read_keyring},
+    server::{
+        live::Live,
+        revocations::RevocationState,
+        snapshot::{Keys, Loaded},
+    },
     store::Store,
     telemetry::metrics::Metrics,
 };
@@ -59,7 +59,7 @@ pub(crate) struct Reloader {
 }
 
 impl Reloader {
-    pub(super) fn new(
+    pub(in crate::server) fn new(
         live: Arc<Live>,
         revocations: Arc<RevocationState>,
         store: Arc<dyn Store>,
@@ -249,7 +249,7 @@ fn at_hand(deployment: &Deployment) -> Result<KeyringDocument, DeploymentError> 
 }
 
 /// Logs the source of each version, and the certificates.
-pub(super) fn report(keyring: &Keyring, tls: Option<&crate::tls::Tls>) {
+pub(in crate::server) fn report(keyring: &Keyring, tls: Option<&crate::tls::Tls>) {
     for served in keyring.source_reports() {
         for error in &served.failed {
             tracing::warn!(%error, "a key source failed, and the next one in the list served");

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 pub(super) use self::door::Door;
 use super::{
-    auth::Callers, budget::BodyBudget, health::Health, listener::Environment, live::Live, verification::KeyVerifier,
+    auth::Callers, budget::BodyBudget, health::Health, key_verifier::KeyVerifier, listener::Environment, live::Live,
 };
 use crate::{
     clock,

@@ -1,8 +1,10 @@
 //! The service: data plane, admin plane and metrics, each on a listener of its own.
 
 mod admin;
+mod answers_from_store;
 mod app;
 mod auth;
+mod await_key_sources;
 mod blocking;
 mod budget;
 mod client_address;
@@ -15,9 +17,10 @@ mod failed_calls;
 mod feed;
 mod file_watch;
 mod fleet;
-mod following;
+mod for_fuzzing;
 mod health;
 mod housekeeping;
+mod key_verifier;
 mod listener;
 mod live;
 mod log_behind;
@@ -31,7 +34,6 @@ mod refresh_throttle;
 mod rejection;
 mod relay;
 mod reload;
-mod replacement;
 mod revocations;
 mod role;
 pub(crate) mod secrets;
@@ -39,12 +41,10 @@ pub(crate) mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
-mod start;
 mod steady_clock;
+mod store_poll;
 mod stream_credential;
 mod sweeping;
-mod unbound;
-mod verification;
 
 use std::{io, sync::Arc};
 
@@ -66,7 +66,7 @@ use crate::{
     telemetry::log,
 };
 
-pub(crate) use self::{app::App, node::Node, unbound::Unbound};
+pub(crate) use self::{app::App, for_fuzzing::Unbound, node::Node};
 
 /// The admin plane's memory for bodies, in bodies of the largest size.
 const ADMIN_BODIES: usize = 8;

@@ -9,23 +9,23 @@ use tokio::sync::watch;
 
 use super::{
     App,
+    answers_from_store::FromStore,
     auth::Callers,
+    await_key_sources::{self, Started},
     budget::BodyBudget,
     core::{Core, CoreParts},
     failed_calls::FailedCalls,
     feed::Feed,
     fleet::FleetRegistry,
     health::Health,
+    key_verifier::KeyVerifier,
     live::Live,
     old_system::OldSystems,
     reload::{self, Reloader},
-    replacement::FromStore,
     revocations::RevocationState,
     secrets::SecretChecks,
     snapshot::{Keys, Loaded, Snapshot},
-    start::{self, Started},
     sweeping::Sweeper,
-    verification::KeyVerifier,
 };
 use crate::{
     clock,
@@ -65,7 +65,7 @@ impl Node {
         wait: bool,
     ) -> Result<Self, DeploymentError> {
         let metrics = Arc::new(Metrics::new());
-        let Started { document, mac_key, keyring, peppers } = start::ask(&deployment, &*store, wait)?;
+        let Started { document, mac_key, keyring, peppers } = await_key_sources::ask(&deployment, &*store, wait)?;
         let peppers = peppers.map(Arc::new);
         let tls = Tls::load(&deployment.config)?;
         warn_of_administrators(&*store, peppers.is_some())?;

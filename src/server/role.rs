@@ -10,9 +10,10 @@ use super::{
     data::{self, DataPlane},
     deadlines,
     edge::Edge,
-    fleet, following, housekeeping,
+    fleet, housekeeping,
     relay::Relay,
     reload::ReloadLoop,
+    store_poll,
 };
 use crate::{
     config::{Config, Plane},
@@ -57,7 +58,7 @@ impl Role for ServingNode {
         if let Some(reload) = self.reload.take() {
             tasks.spawn(reload.run(stop.clone()));
         }
-        for work in [deadlines::run, following::run, housekeeping::run] {
+        for work in [deadlines::run, store_poll::run, housekeeping::run] {
             let (node, stopped) = (Arc::clone(&self.node), stop.clone());
             tasks.spawn_blocking(move || work(&node, &stopped));
         }

@@ -1,8 +1,8 @@
 //! An edge: a verifier without store and keyring. It follows the feed of nodes, verifies by exported keys, and keeps the last good
 //! state on disk: `docs/EDGES.md`.
 
+mod answers_from_node;
 mod asking;
-mod behind;
 mod error;
 mod exports;
 mod follower;
@@ -27,8 +27,8 @@ use bulla::{
 };
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
+pub(super) use self::{answers_from_node::BehindEdge, in_force::follow_of};
 use self::{asking::Sources, follower::Follower, reload::Reload, source_state::SourceState};
-pub(super) use self::{behind::BehindEdge, in_force::follow_of};
 pub(crate) use self::{
     error::EdgeError,
     exports::{check_complete, read_edge_key, read_exports, realms_of},
@@ -39,9 +39,9 @@ use super::{
     budget::BodyBudget,
     core::{Core, CoreParts},
     health::Health,
+    key_verifier::KeyVerifier,
     live::Live,
     snapshot::{EdgeParts, Loaded},
-    verification::KeyVerifier,
 };
 use crate::{
     clock,

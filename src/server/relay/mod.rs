@@ -28,10 +28,10 @@ use super::{
     data,
     edge::{BehindEdge, EdgeError, follow_of, open_sources},
     health::Health,
+    key_verifier::KeyVerifier,
     live::Live,
     role::Role,
     snapshot::{EdgeParts, Loaded},
-    verification::KeyVerifier,
 };
 use crate::{
     clock,

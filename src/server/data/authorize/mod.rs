@@ -20,7 +20,7 @@ use bulla::{
 
 use self::identity::Identity;
 use crate::{
-    server::{problem::Problem, rejection::Denied, snapshot::Snapshot, verification::KeyVerifier},
+    server::{key_verifier::KeyVerifier, problem::Problem, rejection::Denied, snapshot::Snapshot},
     telemetry::limit::LineLimit,
     verification::{Accepted, Wanted},
 };

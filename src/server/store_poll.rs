@@ -1,4 +1,4 @@
-//! Following the store: what other processes revoked, and whether the store is still the one that was opened. None of that may
+//! Polls the store: what other processes revoked, and whether the store is still the one that was opened. None of that may
 //! wait for anything else, so it has a thread of its own. It looks five times a second, or where the database sends
 //! notifications, at each of them and once a second.
 

@@ -7,10 +7,10 @@ use futures_util::future::BoxFuture;
 
 use super::{
     blocking,
+    key_verifier::Behind,
     old_system::{Learned, OldSystems},
     secrets::SecretChecks,
     snapshot::Snapshot,
-    verification::Behind,
 };
 use crate::{
     action::{Actor, replace::replace},

@@ -15,10 +15,10 @@ use crate::{
     imported::{Key, SlowText},
     server::{
         blocking,
+        key_verifier::Behind,
         old_system::Learned,
         secrets::cache::{Proof, SecretCache},
         snapshot::Snapshot,
-        verification::Behind,
     },
     telemetry::metrics::Metrics,
     verification::{Checked, Question, Wanted},

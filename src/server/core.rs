@@ -1,16 +1,15 @@
 //! The part of the service that verifies: the same on a node, which fills it from store and keyring, and on an edge, which fills
 //! it from a feed and from exports. A request gets the state that it goes by at the [`Door`], and nowhere else.
 
+mod callers;
 mod door;
 
 use std::{ops::Deref, sync::Arc};
 
 use tokio::sync::watch;
 
-pub(super) use self::door::Door;
-use super::{
-    auth::Callers, budget::BodyBudget, health::Health, key_verifier::KeyVerifier, listener::Environment, live::Live,
-};
+pub(super) use self::{callers::Callers, door::Door};
+use super::{budget::BodyBudget, health::Health, key_verifier::KeyVerifier, listener::Environment, live::Live};
 use crate::{
     clock,
     config::{Config, Plane},

@@ -41,6 +41,7 @@ pub(crate) mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
+mod start;
 mod steady_clock;
 mod store_poll;
 mod stream_credential;

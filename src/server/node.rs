@@ -10,10 +10,9 @@ use tokio::sync::watch;
 use super::{
     App,
     answers_from_store::FromStore,
-    auth::Callers,
     await_key_sources::{self, Started},
     budget::BodyBudget,
-    core::{Core, CoreParts},
+    core::{Callers, Core, CoreParts},
     failed_calls::FailedCalls,
     feed::Feed,
     fleet::FleetRegistry,

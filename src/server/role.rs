@@ -1,24 +1,20 @@
 //! What makes a node a node, an edge an edge and a relay a relay: the endpoints of the listeners, and the work beside them.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet};
 
 use super::{
-    Addresses, Endpoints, Node, Server, StartError, admin,
+    Addresses, Endpoints, Node, admin,
     data::{self, DataPlane},
     deadlines,
     edge::Edge,
     fleet, housekeeping,
-    relay::Relay,
     reload::ReloadLoop,
     store_poll,
 };
-use crate::{
-    config::{Config, Plane},
-    deployment::Deployment,
-};
+use crate::config::Plane;
 
 /// A role of the service.
 pub(super) trait Role: Send {
@@ -38,9 +34,9 @@ pub(super) trait Role: Send {
 }
 
 /// A node, and what loads anew what changes.
-struct ServingNode {
-    node: Arc<Node>,
-    reload: Option<ReloadLoop>,
+pub(super) struct ServingNode {
+    pub(super) node: Arc<Node>,
+    pub(super) reload: Option<ReloadLoop>,
 }
 
 impl Role for ServingNode {
@@ -90,37 +86,5 @@ impl Role for Edge {
 
     fn finish(&mut self) {
         Edge::finish(self);
-    }
-}
-
-impl Server {
-    /// Loads a relay, and opens its ports: `docs/RELAY.md`.
-    pub(crate) async fn start_relay(config: Config, config_path: PathBuf, hangup: Signal) -> Result<Self, StartError> {
-        let loading = tokio::task::spawn_blocking(move || Relay::load(config, config_path, hangup));
-        let relay = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        Server::open(relay.core.clone(), Box::new(relay)).await
-    }
-
-    /// Loads an edge, and opens its ports: `docs/EDGES.md`.
-    pub(crate) async fn start_edge(config: Config, config_path: PathBuf, hangup: Signal) -> Result<Self, StartError> {
-        let loading = tokio::task::spawn_blocking(move || Edge::load(config, config_path, hangup));
-        let edge = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        Server::open(edge.core.clone(), Box::new(edge)).await
-    }
-
-    /// Loads everything, with `wait_for_source` once the key sources answer, and then opens the ports. The configuration is read
-    /// again from `config_path` when something changes, and at every `hangup`.
-    pub(crate) async fn start(
-        deployment: Deployment,
-        config_path: PathBuf,
-        hangup: Signal,
-        wait_for_source: bool,
-    ) -> Result<Self, StartError> {
-        let loading = tokio::task::spawn_blocking(move || Node::load(deployment, wait_for_source));
-        let node = loading.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))?;
-        let node = Arc::new(node);
-        let reload = ReloadLoop::new(Arc::clone(&node), config_path, hangup);
-        let core = node.core.clone();
-        Server::open(core, Box::new(ServingNode { node, reload: Some(reload) })).await
     }
 }

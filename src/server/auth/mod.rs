@@ -2,8 +2,8 @@
 //! a client certificate, and the scopes that either has.
 
 pub(super) mod browser;
-mod callers;
 pub(super) mod certificate;
+mod introspection;
 
 use std::sync::Arc;
 
@@ -17,7 +17,6 @@ use bulla::{
 };
 use uuid::Uuid;
 
-pub(super) use self::callers::Callers;
 use super::{
     App,
     core::{CoreParts, Door},

@@ -35,9 +35,8 @@ pub(crate) use self::{
     sources::open_all as open_sources,
 };
 use super::{
-    auth::Callers,
     budget::BodyBudget,
-    core::{Core, CoreParts},
+    core::{Callers, Core, CoreParts},
     health::Health,
     key_verifier::KeyVerifier,
     live::Live,

@@ -20,11 +20,9 @@ use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use self::{endpoint::RelayState, reports::Reports, snapshots::RelaySnapshots, streams::Streams};
 use super::{
-    Addresses, Endpoints,
-    auth::Callers,
-    blocking,
+    Addresses, Endpoints, blocking,
     budget::BodyBudget,
-    core::{Core, CoreParts},
+    core::{Callers, Core, CoreParts},
     data,
     edge::{BehindEdge, EdgeError, follow_of, open_sources},
     health::Health,

@@ -15,17 +15,14 @@ use crate::{
     action::Actor,
     config::Plane,
     scope::Scope,
-    server::{core::CoreParts, listener::Peer, problem::Problem, snapshot::Snapshot},
+    server::{
+        core::{Callers, CoreParts},
+        listener::Peer,
+        problem::Problem,
+        snapshot::Snapshot,
+    },
     tls::ClientCertificate,
 };
-
-/// The callers of one process.
-pub(in crate::server) enum Callers {
-    /// Those with an API key of the realm `bulla`.
-    Administrators,
-    /// Those whose token or certificate the configuration lists: an edge has no key of the realm `bulla`.
-    Listed,
-}
 
 impl Callers {
     /// Identifies the caller of a request.

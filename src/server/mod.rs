@@ -41,6 +41,7 @@ pub(crate) mod shutdown;
 #[cfg(test)]
 mod simulation;
 mod snapshot;
+mod staleness;
 mod start;
 mod steady_clock;
 mod store_poll;

@@ -11,10 +11,9 @@ use bulla::{
     keyring::{KeyVersion, KeyringDocument, VersionState},
     revocation::{LiveSet, RevocationLog, Revocations},
 };
-use jiff::SignedDuration;
 use tokio::sync::watch;
 
-use super::{health::Health, live::Live};
+use super::{health::Health, live::Live, staleness::is_stale};
 use crate::{
     action::restore_end::restore_end,
     clock,
@@ -192,12 +191,8 @@ impl RevocationState {
 
     /// Finds out whether the revocations are too old to accept any key by.
     pub(super) fn check_staleness(&self, health: &Health) {
-        let since = health.since(HEALTH);
         let max = self.live.load().config.verify.max_staleness.map(|max| max.0);
-        let failing = since.zip(max).is_some_and(|(since, max)| {
-            SignedDuration::try_from(max).is_ok_and(|max| clock::now().duration_since(since) >= max)
-        });
-        let is_stale = failing || max.is_some_and(|max| self.unread_for() >= max);
+        let is_stale = is_stale(max, health.since(HEALTH), self.unread_for(), clock::now());
         if self.live.put_staleness(&Stale::all(is_stale)) {
             match is_stale {
                 true => tracing::error!("the revocation log is older than verify.max_staleness: no key is accepted"),

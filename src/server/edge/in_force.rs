@@ -1,19 +1,11 @@
-//! How old the state is, and what follows; what is put in force, and what is shown.
+//! Puts the state in force, and shows how it is.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bulla::{CLOCK_DIFFERENCE, Realm};
+use bulla::Realm;
 
-use super::{
-    exports::realms_of,
-    follower::{Follower, State},
-};
-use crate::{
-    clock,
-    config::{FollowConfig, OnStale},
-    server::snapshot::Loaded,
-    verification::Stale,
-};
+use super::follower::{Follower, State};
+use crate::{clock, config::FollowConfig, server::snapshot::Loaded};
 
 impl Follower {
     /// The caller holds the state, so that no older list wins over a newer one.
@@ -24,25 +16,6 @@ impl Follower {
     /// Puts exports, versions and configuration in force, with the revocations that are.
     pub(super) fn put_loaded(&self, state: &State) {
         self.live.put_loaded(Loaded::of_edge(&state.parts, &state.keyring, &state.feed, &self.metrics));
-    }
-
-    /// Finds out for which realms the state is too old.
-    pub(super) fn judge(&self, state: &State, now: u64) {
-        let stale = state.stale(now);
-        if self.live.put_staleness(&stale) {
-            match stale {
-                Stale::Nothing => tracing::info!("revocations are current: keys are accepted"),
-                Stale::Everything => {
-                    tracing::error!("revocations are not known, or older than follow.max_stale: no key is accepted")
-                }
-                Stale::Realms(realms) => {
-                    tracing::error!(
-                        ?realms,
-                        "revocations are older than follow.max_stale: no key of these realms is accepted"
-                    );
-                }
-            }
-        }
     }
 
     /// Shows the state in metrics and `/readyz`.
@@ -77,31 +50,6 @@ impl Follower {
 }
 
 impl State {
-    /// How old the state is, in seconds, by the clock that says more; none before anything came.
-    fn age(&self, now: u64) -> Option<u64> {
-        let by_clock = now.saturating_sub(self.current?);
-        Some(self.heard.map_or(by_clock, |heard| by_clock.max(heard.elapsed().as_secs())))
-    }
-
-    /// The realms whose keys are not to be accepted now.
-    fn stale(&self, now: u64) -> Stale {
-        let (Some(age), Some(follow)) = (self.age(now), &self.parts.config.follow) else { return Stale::Everything };
-        // A message says nothing of now if it was signed by a clock that was ahead of this one.
-        if self.feed.this_update() > now.saturating_add(CLOCK_DIFFERENCE) {
-            return Stale::Everything;
-        }
-        let is_stale = |realm: &Realm| {
-            let (max_stale, on_stale) = follow.staleness_of(*realm);
-            on_stale == OnStale::Refuse && age > max_stale.0.as_secs()
-        };
-        let (stale, current): (Vec<Realm>, Vec<Realm>) = realms_of(&self.parts.config).partition(is_stale);
-        match (stale.is_empty(), current.is_empty()) {
-            (true, _) => Stale::Nothing,
-            (false, true) => Stale::Everything,
-            (false, false) => Stale::Realms(stale.into()),
-        }
-    }
-
     /// What is wrong with the exports, and what to do.
     fn export_trouble(&self) -> Option<String> {
         let mut told = self.exports.failed().to_vec();

@@ -12,6 +12,7 @@ mod reload;
 mod report;
 mod source_state;
 mod sources;
+mod staleness;
 
 use std::{
     path::PathBuf,

@@ -6,7 +6,9 @@ pub(super) mod feed;
 pub(super) mod feed_snapshot;
 mod followers;
 mod grpc;
+mod health;
 mod jwks;
+mod metrics;
 mod oauth;
 mod rabbitmq;
 mod realms;
@@ -16,10 +18,10 @@ mod verify;
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
     body::Body,
     extract::{FromRef, FromRequest, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -31,13 +33,14 @@ use utoipa_axum::{
 };
 
 use super::{
-    App, blocking,
+    App,
     core::{Core, Door},
     extract::JsonBody,
     listener::{PeerRequest, Service},
     problem::Problem,
 };
-use crate::{api::health::Ready, telemetry::exposition::Format};
+
+pub(super) use self::metrics::{metrics_router, metrics_router_of_edge};
 
 /// The data plane. The endpoints of gateways come before the router, which takes longer to find them than a key takes to be
 /// verified.
@@ -134,24 +137,8 @@ where
         .routes(routes!(rabbitmq::rabbitmq))
         .merge(OpenApiRouter::with_openapi(authorize::description()))
         .routes(routes!(jwks::jwks))
-        .routes(routes!(healthy))
-        .routes(routes!(ready))
-}
-
-/// The metrics listener's one endpoint.
-pub(super) fn metrics_router(app: Arc<App>) -> Router {
-    with_fallbacks(Router::new().route("/metrics", get(metrics)), app)
-}
-
-/// The same of an edge.
-pub(super) fn metrics_router_of_edge(core: Core) -> Router {
-    async fn metrics(State(core): State<Core>, headers: HeaderMap) -> impl IntoResponse {
-        let worker = core.clone();
-        // Without the thread the gauges stay as they were.
-        let _shown = blocking::run(move || worker.show_gauges()).await;
-        exposition(&core, &headers)
-    }
-    with_fallbacks(Router::new().route("/metrics", get(metrics)), core)
+        .routes(routes!(health::healthy))
+        .routes(routes!(health::ready))
 }
 
 pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>, state: S) -> Router {
@@ -159,48 +146,4 @@ pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>
         .fallback(|| async { Problem::not_found() })
         .method_not_allowed_fallback(|| async { Problem::method() })
         .with_state(state)
-}
-
-/// Says that the service is up.
-#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "It is.", body = String)))]
-async fn healthy() -> &'static str {
-    "ok\n"
-}
-
-/// Says whether keys are verified, and what does not work as it should.
-#[utoipa::path(get, path = "/readyz", responses(
-    (status = 200, description = "They are.", body = Ready),
-    (status = 503, description = "The revocation log is older than `verify.max_staleness`.", body = Ready),
-))]
-async fn ready(State(core): State<Core>, door: Door) -> (StatusCode, Json<Ready>) {
-    let snapshot = door.enter();
-    let active_version = snapshot.document.active().map(|record| record.number.number());
-    let ready = snapshot.is_ready();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let shown =
-        Ready { ready, keyring_serial: snapshot.document.serial(), active_version, degraded: core.health.all() };
-    (status, Json(shown))
-}
-
-async fn metrics(State(app): State<Arc<App>>, door: Door, headers: HeaderMap) -> impl IntoResponse {
-    let (worker, snapshot) = (Arc::clone(&app), door.enter());
-    let counts = blocking::run(move || {
-        worker.show_gauges();
-        worker.metrics.secret_waiting(worker.secrets.waiting());
-        worker.show_fleet(&snapshot)?;
-        worker.store.seal_counts()
-    });
-    let counts = counts.await;
-    // Without the store the counts stay as they were; `/readyz` shows that it fails.
-    if let Ok(Ok(counts)) = counts {
-        counts.into_iter().for_each(|count| app.metrics.sealed(count.realm, count.version, count.count));
-    }
-    exposition(&app, &headers)
-}
-
-fn exposition(core: &Core, headers: &HeaderMap) -> impl IntoResponse + use<> {
-    let format = Format::accepted(headers);
-    // A cache must not give one format to a scraper of the other.
-    let headers = [(header::CONTENT_TYPE, format.content_type()), (header::VARY, "accept")];
-    (headers, core.metrics.render(format))
 }

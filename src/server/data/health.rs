@@ -1,0 +1,30 @@
+//! `GET /healthz` and `GET /readyz`: whether the service is up, and whether it verifies keys. Only revocations that are too old make
+//! `/readyz` a 503; whatever else fails it names.
+
+use axum::{Json, extract::State, http::StatusCode};
+
+use crate::{
+    api::health::Ready,
+    server::core::{Core, Door},
+};
+
+/// Says that the service is up.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, description = "It is.", body = String)))]
+pub(super) async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+/// Says whether keys are verified, and what does not work as it should.
+#[utoipa::path(get, path = "/readyz", responses(
+    (status = 200, description = "They are.", body = Ready),
+    (status = 503, description = "The revocation log is older than `verify.max_staleness`.", body = Ready),
+))]
+pub(super) async fn ready(State(core): State<Core>, door: Door) -> (StatusCode, Json<Ready>) {
+    let snapshot = door.enter();
+    let active_version = snapshot.document.active().map(|record| record.number.number());
+    let ready = snapshot.is_ready();
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let shown =
+        Ready { ready, keyring_serial: snapshot.document.serial(), active_version, degraded: core.health.all() };
+    (status, Json(shown))
+}

@@ -31,9 +31,9 @@ use crate::{
 
 /// Rows sorted by id before they are written: neighbours in an index are written together.
 const SORTED: usize = 200_000;
-/// Rows written in one transaction, which blocks other writers for a third of a second. Each one writes most leaves of the index of
-/// apps, so that small ones write them again and again.
-const WRITTEN: usize = 20_000;
+/// Rows written in one transaction, which blocks other writers for about a second. Each one writes most leaves of the index of apps,
+/// so that small ones write them again and again.
+const WRITTEN: usize = 50_000;
 
 /// An import.
 pub(crate) struct Import<'a> {
@@ -121,6 +121,7 @@ impl Import<'_> {
         };
         let (set, id_key) = self.set()?;
         let elsewhere = self.store.imported_elsewhere(self.realm, set.number)?;
+        self.store.expect_many_rows()?;
         let mut run = Run {
             import: self,
             set: set.number,

@@ -125,6 +125,11 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
         work: &mut dyn FnMut(&mut dyn Transaction) -> Result<(), StoreError>,
     ) -> Result<(), StoreError>;
 
+    /// Says that many rows follow: where that saves work, their indexes are kept in memory.
+    fn expect_many_rows(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Checks that what is open is still the store that others open, and was not overwritten. Each write checks it, too.
     fn check_files(&self) -> Result<(), StoreError>;
 

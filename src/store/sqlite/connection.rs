@@ -11,6 +11,12 @@ use crate::store::StoreError;
 /// again and again.
 const CACHE_KIB: i64 = 64 * 1024;
 
+/// The same while many rows are imported: room for the indexes of a million.
+const MANY_ROWS_CACHE_KIB: i64 = 128 * 1024;
+/// Pages in the log, 128 MiB, from which on they are moved into the database then: a page of an index that changes in each transaction
+/// is moved once for several of them. By default these are 1,000, which each transaction exceeds.
+const MANY_ROWS_LOG: i64 = 32 * 1024;
+
 /// How long a writer waits for another process's transaction, and how often it polls: SQLite's own handler polls every 100 ms,
 /// and misses the gaps between many short transactions.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,6 +77,13 @@ impl Connections {
     pub(super) fn all(&self) -> [&Connection; 4] {
         [&self.writer, &self.reader, &self.log, &self.counter]
     }
+}
+
+/// Makes room for the indexes of many rows.
+pub(super) fn expect_many_rows(writer: &Connection) -> Result<(), StoreError> {
+    writer.pragma_update(None, "cache_size", -MANY_ROWS_CACHE_KIB)?;
+    // It answers with the number.
+    Ok(writer.query_row(&format!("PRAGMA wal_autocheckpoint = {MANY_ROWS_LOG}"), [], |_| Ok(()))?)
 }
 
 /// Whether the last connection moves the log into the database when it is closed.

@@ -186,6 +186,10 @@ impl Store for SqliteStore {
         self.write(|connection| work(&mut Writing(connection)))
     }
 
+    fn expect_many_rows(&self) -> Result<(), StoreError> {
+        connection::expect_many_rows(&lock(&self.writer))
+    }
+
     fn check_files(&self) -> Result<(), StoreError> {
         self.files(Files::ours)?;
         let log = lock(&self.log);

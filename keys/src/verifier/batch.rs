@@ -1,4 +1,4 @@
-//! Many API keys at once: what takes the processor long for one it does for several side by side.
+//! Many API keys at once, four side by side, so that what one waits for in memory is there when its turn comes.
 
 use super::{Judged, Verified, Verifier};
 use crate::{
@@ -12,8 +12,9 @@ use crate::{
 const LANES: usize = 4;
 
 impl Verifier {
-    /// Verifies many texts as [`Verifier::verify`] does each, and hands the verdicts to `each` in their order. Of a long list a key
-    /// takes about half the time that it takes alone, if the processor has AVX-512.
+    /// Verifies many texts as [`Verifier::verify`] does each, and hands the verdicts to `each` in their order. The look-ups
+    /// of several keys in memory overlap: with a million revoked ids a key takes a tenth less time than alone. With few of them it
+    /// takes a third more, so call [`Verifier::verify`] for each there.
     ///
     /// ```
     /// use bulla::{Expectations, Verifier};

@@ -2,8 +2,10 @@
 //!
 //! The service that owns the log and everybody who follows it keep the same state, and read it forward by the same steps.
 
+#[cfg(feature = "follow")]
+use super::ChangeKind;
 use super::{
-    Change, ChangeKind, RevocationEvent, Revocations,
+    Change, RevocationEvent, Revocations,
     known::Known,
     live_set::{LiveSet, Tally},
 };

@@ -48,7 +48,7 @@ class Parts:
 
     def __init__(self, arguments, folder):
         self.folder, self.folder_of_parts = folder, arguments.parts
-        self.modules, self.library, self.only = arguments.modules, arguments.library, arguments.only
+        self.modules, self.c_abi, self.only = arguments.modules, arguments.c_abi, arguments.only
         self.service = Deployment(arguments.bulla, folder / "service")
         good, self.forged = self.service.keys()
         self.good = Good(good)
@@ -142,7 +142,7 @@ def main():
     parser.add_argument("--output", type=pathlib.Path, help="where to write the figures, as JSON")
     parser.add_argument("--bulla", type=pathlib.Path, default=ROOT / "target/release/bulla")
     parser.add_argument("--modules", type=pathlib.Path, default=ROOT / "keys/gateways/target/release")
-    parser.add_argument("--library", type=pathlib.Path, default=ROOT / "target/release/libbulla.so")
+    parser.add_argument("--library", dest="c_abi", type=pathlib.Path, default=ROOT / "target/release/libbulla.so")
     parser.add_argument("--parts", type=pathlib.Path, default=ROOT / "target/test-parts")
     arguments = parser.parse_args()
     if arguments.noisy:

@@ -85,7 +85,7 @@ def settings(parts):
 
     def ffi(settings, name, good, **more):
         script = f"""package.path = "{ROOT}/docs/examples/modules/luajit/?.lua;" .. package.path
-local bulla = require("bulla").shared("{parts.library}", "{settings}")
+local bulla = require("bulla").shared("{parts.c_abi}", "{settings}")
 bulla:start()
 function envoy_on_request(handle)
   bulla:envoy(handle, "x-forwarded-for")
@@ -94,4 +94,4 @@ end"""
         route = {"metadata": {"filter_metadata": {"envoy.filters.http.lua": {"bulla": REQUIRED}}}}
         return gateway(parts, name, [lua], route=route, good=good, **more)
 
-    yield from three(parts, "Lua and ffi", ffi, [parts.library], kind="module")
+    yield from three(parts, "Lua and ffi", ffi, [parts.c_abi], kind="module")

@@ -81,11 +81,11 @@ def settings(parts):
     def ffi(settings, name, good, **more):
         http = f"""lua_package_path "{examples}/?.lua;/usr/share/lua/5.1/?.lua;;";
     init_by_lua_block {{
-        bulla = require("bulla").open("{parts.library}", "{settings}")
+        bulla = require("bulla").open("{parts.c_abi}", "{settings}")
         orders = bulla:expect("{REQUIRED}")
     }}
     init_worker_by_lua_block {{ bulla:start() }}"""
         load = "".join(f"load_module {path};\n" for path in lua)
         return gateway(parts, name, "access_by_lua_block { return orders:access() }", http, load, good=good, **more)
 
-    yield from three(parts, "Lua and ffi", ffi, [*lua, parts.library], kind="module")
+    yield from three(parts, "Lua and ffi", ffi, [*lua, parts.c_abi], kind="module")

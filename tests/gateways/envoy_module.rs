@@ -19,7 +19,7 @@ use crate::support::{
 };
 
 const MODULE: Inside =
-    Inside { library: Library::Module("bulla-envoy", "libbulla_envoy.so"), prepare: by_updates, reload: update };
+    Inside { verifies: Library::Module("bulla-envoy", "libbulla_envoy.so"), prepare: by_updates, reload: update };
 
 pub const INSIDE: Gateway = Gateway {
     program: "envoy",
@@ -197,7 +197,7 @@ fn metrics_are_told_once_whatever_counts_them() {
 
 #[test]
 fn nothing_but_the_hooks_is_exported() {
-    let names = programs::run(Command::new("nm").args(["--dynamic", "--defined-only"]).arg(MODULE.library.build()));
+    let names = programs::run(Command::new("nm").args(["--dynamic", "--defined-only"]).arg(MODULE.verifies.build()));
     let names: Vec<_> = names.lines().filter_map(|line| line.split(' ').next_back()).collect();
     assert!(names.len() > 20 && names.iter().all(|name| name.starts_with("envoy_dynamic_module_on_")), "{names:?}");
 }

@@ -32,7 +32,7 @@ pub const NO_START: &str = "does not start";
 
 /// What a gateway has inside.
 pub struct Inside {
-    pub library: Library,
+    pub verifies: Library,
     /// Starts it so that it can be reloaded, with its files in this folder.
     pub prepare: fn(&mut Command, &Path),
     /// Has it read its configuration again, under traffic.
@@ -50,7 +50,7 @@ pub enum Library {
 impl Inside {
     /// Places that its files name, and where they are in a test.
     pub fn places(&self, edge: &Edge) -> Vec<(&'static str, String)> {
-        let library = self.library.build();
+        let library = self.verifies.build();
         let folder = library.parent().expect("a folder").display();
         vec![("/etc/bulla/", format!("{}/", edge.path().display())), ("/usr/lib/bulla/", format!("{folder}/"))]
     }
@@ -90,7 +90,7 @@ pub fn hold(gateway: &'static Gateway) {
         scope.spawn(|| keys_that_rotate(gateway));
         scope.spawn(|| what_is_no_request(gateway));
         // The C ABI catches panics itself, where its own tests look.
-        if let Some(Inside { library: Library::Module(..), .. }) = gateway.inside {
+        if let Some(Inside { verifies: Library::Module(..), .. }) = gateway.inside {
             scope.spawn(|| panics(gateway));
         }
     });

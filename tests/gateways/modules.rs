@@ -15,7 +15,7 @@ pub const HAPROXY: Gateway = Gateway {
     examples: "modules/haproxy",
     files: &["haproxy.cfg", "bulla.lua"],
     inside: Some(Inside {
-        library: Library::Module("bulla-haproxy", "libbulla_haproxy.so"),
+        verifies: Library::Module("bulla-haproxy", "libbulla_haproxy.so"),
         prepare: |command, folder| {
             command.args(["-W", "-f"]).arg(folder.join("haproxy.cfg"));
         },
@@ -39,7 +39,7 @@ pub const NGINX_MODULE: Gateway = Gateway {
     examples: "modules/nginx",
     files: &["nginx.conf"],
     inside: Some(Inside {
-        library: Library::Module("bulla-nginx", "libbulla_nginx.so"),
+        verifies: Library::Module("bulla-nginx", "libbulla_nginx.so"),
         // As root its workers are `nobody`, who may read nothing of the settings.
         prepare: |command, folder| {
             let settings = ["-g", "daemon off; worker_processes 2;"];
@@ -63,7 +63,7 @@ pub const LUA_NGINX: Gateway = Gateway {
     examples: "modules/luajit",
     files: &["nginx.conf", "bulla.lua"],
     inside: Some(Inside {
-        library: Library::Abi,
+        verifies: Library::Abi,
         prepare: |command, folder| {
             let settings = ["-g", "daemon off; user root;"];
             command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf")).args(settings);
@@ -91,7 +91,7 @@ pub const LUA_ENVOY: Gateway = Gateway {
     examples: "modules/luajit",
     files: &["envoy.yaml", "bulla.lua"],
     inside: Some(Inside {
-        library: Library::Abi,
+        verifies: Library::Abi,
         prepare: lua_envoy,
         // Its configuration is one file, which it reads once.
         reload: |_| {},

@@ -372,7 +372,7 @@ fn nginx_refuses_what_is_wrong_with_a_sentence() {
 
 #[test]
 fn only_what_nginx_needs_is_exported() {
-    let library = NGINX_MODULE.inside.as_ref().expect("bulla is inside").library.build();
+    let library = NGINX_MODULE.inside.as_ref().expect("bulla is inside").verifies.build();
     let symbols = programs::run(Command::new("readelf").args(["--dyn-syms", "--wide"]).arg(&library));
     let exported: Vec<_> = symbols
         .lines()

@@ -143,6 +143,8 @@ impl Host {
         thread::spawn(move || {
             for here in listener.incoming().flatten() {
                 let Ok(there) = TcpStream::connect(to) else { continue };
+                // What one side sends in two parts does not wait for the other side's acknowledgement.
+                [&here, &there].into_iter().for_each(|stream| stream.set_nodelay(true).expect("an option"));
                 carry(&here, &there);
                 carry(&there, &here);
             }

@@ -104,14 +104,15 @@ def propagation():
     row = re.compile(r"^plot\t(.+)\t(\d+)\t([\d.]+)$")
     lines = {}
     for name, percent, time in (found.groups() for found in map(row.match, sys.stdin) if found):
-        lines.setdefault(name, []).append((int(percent), max(float(time), 1)))
+        if "nodes" not in name:
+            lines.setdefault(name, []).append((int(percent), max(float(time), 1)))
     width, kinds = 2 * WIDTH, [("first", "none"), ("first", "4"), ("second", "none"), ("second", "4")]
 
     def at(percent, time):
         return LEFT + width * percent / 100, TOP + HEIGHT * (1 - math.log10(time) / 3.3)
 
     def figure():
-        yield f'<text x="{LEFT}" y="{TOP - 18}" font-weight="bold">milliseconds from the acknowledgement until it is refused</text>'
+        yield f'<text x="{LEFT}" y="{TOP - 18}" font-weight="bold">milliseconds until it is refused, from the acknowledgement, and from when it was asked for</text>'
         for time in (1, 10, 100, 1000):
             _, y = at(0, time)
             yield f'<path class="grid" d="M{LEFT} {y:.1f}h{width}"/><text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{time:,}</text>'

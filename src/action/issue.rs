@@ -1,9 +1,8 @@
 //! Issues API keys: checks the request, seals the key, and records it before it is shown.
 
-use bulla::{ApiKey, ApiKeyId, IssueError, IssueRequest, Issuer, Realm};
+use bulla::{ApiKey, ApiKeyId, IssueError, IssueRequest, Issuer};
 use jiff::Timestamp;
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{ActionError, Actor, invalid, new_api_key::ApprovedKey, revoke::AHEAD, seconds};
 use crate::{
@@ -114,7 +113,7 @@ impl<'a> IssueContext<'a> {
             let prepared = look(self.store, |transaction| {
                 let before = self.answered(transaction, once)?;
                 let from =
-                    |approved: &ApprovedKey| good_from(transaction, approved.request.app_id, approved.request.realm);
+                    |approved: &ApprovedKey| transaction.latest_rule(approved.request.app_id, approved.request.realm);
                 Ok::<_, ActionError>((before, approved.iter().map(from).collect::<Result<Vec<_>, _>>()?))
             })?;
             let good_from = match prepared {
@@ -212,7 +211,7 @@ impl<'a> IssueContext<'a> {
         replaces: Option<&Replaces>,
     ) -> Result<(), ActionError> {
         let Prepared { issued, row, secret, escrow } = prepared;
-        let rule = good_from(transaction, row.app_id, row.id.realm())?;
+        let rule = transaction.latest_rule(row.app_id, row.id.realm())?;
         if rule.is_some_and(|from| row.issued_at < from) {
             return Err(StoreError::Duplicate.into());
         }
@@ -261,17 +260,6 @@ impl<'a> IssueContext<'a> {
             _ => Ok(approved),
         }
     }
-}
-
-/// The first time of issue that no rule for this app and realm revokes, if there is a rule.
-pub(super) fn good_from(
-    transaction: &dyn Transaction,
-    app_id: Uuid,
-    realm: Realm,
-) -> Result<Option<Timestamp>, StoreError> {
-    let rules = [(Some(app_id), None), (Some(app_id), Some(realm)), (None, Some(realm))];
-    let found: Result<Vec<_>, _> = rules.into_iter().map(|(app, realm)| transaction.rule(app, realm)).collect();
-    Ok(found?.into_iter().flatten().max())
 }
 
 impl IssuedApiKey {

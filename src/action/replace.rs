@@ -4,7 +4,7 @@ use bulla::ApiKeyId;
 
 use super::{
     ActionError,
-    issue::{IssueContext, Replaces, good_from},
+    issue::{IssueContext, Replaces},
     revoke::is_revoked,
 };
 use crate::{
@@ -24,7 +24,7 @@ pub(crate) fn replace(id: ApiKeyId, issuing: &IssueContext<'_>) -> Result<Option
         ..NewApiKey::plain(id.realm(), row.app_id)
     };
     let approved = issuing.approve(new)?;
-    let good_from = look(issuing.store, |transaction| good_from(transaction, row.app_id, id.realm()))?;
+    let good_from = look(issuing.store, |transaction| transaction.latest_rule(row.app_id, id.realm()))?;
     let prepared = issuing.prepare(&approved, good_from)?;
     let old = Replaces { id, revoked_at: None, reason: None };
     let first = transact(issuing.store, |transaction| {

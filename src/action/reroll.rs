@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::{
     ActionError, gate, invalid,
-    issue::{IssueContext, Replaces, good_from},
+    issue::{IssueContext, Replaces},
     revoke::expiry_of,
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     },
     clock::KeyTime,
     config::{Span, parse_span},
-    store::{LedgerEntry, NewRevocation, State, transact},
+    store::{LedgerEntry, NewRevocation, State, look, transact},
 };
 
 /// How long both keys are active, by default.
@@ -34,8 +34,8 @@ impl Reroll {
         can_be_rerolled(&entry, now)?;
         let approved = issuing.approve(NewApiKey { secret, ..self.like(entry)? })?;
         let old = Replaces { id, revoked_at: Some(revoked_at.timestamp()), reason };
-        let good_from = transact(issuing.store, |transaction| {
-            good_from(transaction, approved.request.app_id, approved.request.realm)
+        let good_from = look(issuing.store, |transaction| {
+            transaction.latest_rule(approved.request.app_id, approved.request.realm)
         })?;
         let prepared = issuing.prepare(&approved, good_from)?;
         transact(issuing.store, |transaction| {

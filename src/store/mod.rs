@@ -309,6 +309,10 @@ pub(crate) trait Transaction {
     /// The latest "issued before" of a rule for exactly this app, or every app, in this realm, or every realm.
     fn rule(&self, app_id: Option<Uuid>, realm: Option<Realm>) -> Result<Option<Timestamp>, StoreError>;
 
+    /// The latest "issued before" of all rules that reach this app's keys in this realm: about the app in every realm or in this
+    /// one, or about every app of the realm.
+    fn latest_rule(&self, app_id: Uuid, realm: Realm) -> Result<Option<Timestamp>, StoreError>;
+
     /// The answer to this caller's request with this idempotency key.
     fn idempotent_answer(&self, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>, StoreError>;
 

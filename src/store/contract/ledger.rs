@@ -128,4 +128,14 @@ pub(super) fn rules_and_realms_are_counted(place: &Place) {
     };
     assert_eq!([rule(Some(app), None), rule(Some(app), realm), rule(None, realm)], [at(10), at(11), at(10)].map(Some));
     assert_eq!([rule(Some(Uuid::from_u128(9)), None), rule(None, "acme_test".parse().ok())], [None, None]);
+    let latest = |app_id, realm: &str| {
+        let realm = realm.parse().expect("a realm");
+        transact::<_, StoreError>(store, |transaction| transaction.latest_rule(app_id, realm)).expect("looked")
+    };
+    let (ours, other) = (id(ONE).realm().to_string(), Uuid::from_u128(9));
+    assert_eq!(
+        [latest(app, &ours), latest(app, "acme_test"), latest(other, &ours)],
+        [at(11), at(10), at(10)].map(Some)
+    );
+    assert_eq!(latest(other, "acme_test"), None);
 }

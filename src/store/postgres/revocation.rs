@@ -3,6 +3,7 @@
 
 use bulla::{ApiKeyId, Realm, revocation::Change};
 use jiff::Timestamp;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::{params::params, revocation_rows::RULED_BEFORE, session::Session, transaction::Writing};
@@ -116,7 +117,7 @@ pub(super) fn rule(
     app_id: Option<Uuid>,
     realm: Option<Realm>,
 ) -> Result<Option<Timestamp>, StoreError> {
-    // This form uses the partial indices: each issued key asks for three rules while it holds the lock.
+    // This form uses the partial indices.
     let which = match app_id {
         Some(_) => "kind = 'revoke_app' AND app_id = $1 AND realm IS NOT DISTINCT FROM $2",
         None => "kind = 'revoke_realm' AND app_id IS NOT DISTINCT FROM $1 AND realm = $2",
@@ -126,5 +127,23 @@ pub(super) fn rule(
         &format!("SELECT max({RULED_BEFORE}) FROM bulla.revocations AS rule WHERE {which}"),
         &params![app_id, realm],
     )?;
-    Ok(row.get::<_, Option<i64>>(0).and_then(|before| Timestamp::from_second(before).ok()))
+    Ok(time(&row))
+}
+
+/// The latest rule that reaches this app's keys in this realm. One statement, since each issued key asks for it under the lock; its
+/// parts use the partial indices.
+pub(super) fn latest_rule(session: &Session, app_id: Uuid, realm: Realm) -> Result<Option<Timestamp>, StoreError> {
+    let latest = |which: &str| format!("(SELECT max({RULED_BEFORE}) FROM bulla.revocations AS rule WHERE {which})");
+    let parts = [
+        latest("kind = 'revoke_app' AND app_id = $1 AND realm IS NULL"),
+        latest("kind = 'revoke_app' AND app_id = $1 AND realm = $2"),
+        latest("kind = 'revoke_realm' AND app_id IS NULL AND realm = $2"),
+    ];
+    let row = session
+        .only(&format!("SELECT greatest({})", parts.join(", ")), &params![app_id.to_string(), realm.as_str()])?;
+    Ok(time(&row))
+}
+
+fn time(row: &Row) -> Option<Timestamp> {
+    row.get::<_, Option<i64>>(0).and_then(|before| Timestamp::from_second(before).ok())
 }

@@ -220,8 +220,15 @@ impl Session {
     /// Begins a transaction and asks for one row, in one round trip.
     pub(super) fn begin_with(&self, begin: &str, sql: &str) -> Result<Option<Row>, StoreError> {
         self.refused.replace(None);
+        let statement = self.prepared(sql, &[])?;
         self.ask(async {
-            let (begun, row) = join(self.client.batch_execute(begin), self.client.query_typed_opt(sql, &[])).await;
+            let row = async {
+                match &statement {
+                    Some(statement) => self.client.query_opt(statement, &[]).await,
+                    None => self.client.query_typed_opt(sql, &[]).await,
+                }
+            };
+            let (begun, row) = join(self.client.batch_execute(begin), row).await;
             begun?;
             row
         })
@@ -230,10 +237,16 @@ impl Session {
     /// Runs these statements one after the other, and commits, in one round trip. Where the server refuses one of them, it commits
     /// nothing. Where no answer comes, nobody knows whether it did.
     pub(super) fn commit_with(&self, last: &[(&str, &[Param<'_>])]) -> Result<(), StoreError> {
+        // Those that are new to the connection are prepared before anything may have happened.
+        let prepared: Vec<_> = last.iter().map(|(sql, params)| self.prepared(sql, params)).collect::<Result<_, _>>()?;
         self.warnings.borrow_mut().clear();
         let committed = self.drive(self.server.statement_timeout + ON_THE_WAY, async {
             // All are sent in this order before the first answer is waited for.
-            let statements = last.iter().map(|(sql, params)| self.client.execute_typed(sql, params));
+            let statements = last.iter().zip(&prepared).map(|((sql, params), statement)| async move {
+                let Some(statement) = statement else { return self.client.execute_typed(sql, params).await };
+                let values: Vec<_> = params.iter().map(|(value, _)| *value).collect();
+                self.client.execute(statement, &values).await
+            });
             let (done, committed) = join(join_all(statements), self.client.batch_execute("COMMIT")).await;
             done.into_iter().collect::<Result<Vec<_>, _>>()?;
             committed

@@ -105,6 +105,10 @@ impl Transaction for Writing<'_> {
         revocation::rule(self.session, app_id, realm)
     }
 
+    fn latest_rule(&self, app_id: Uuid, realm: Realm) -> Result<Option<Timestamp>, StoreError> {
+        revocation::latest_rule(self.session, app_id, realm)
+    }
+
     fn idempotent_answer(&self, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>, StoreError> {
         idempotency::answer(self.session, caller, key)
     }

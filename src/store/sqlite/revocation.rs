@@ -115,7 +115,7 @@ pub(super) fn rule(
     app_id: Option<Uuid>,
     realm: Option<Realm>,
 ) -> Result<Option<Timestamp>, StoreError> {
-    // This form uses the partial indices: each issued key asks for three rules while it holds the writer.
+    // This form uses the partial indices.
     let which = match app_id {
         Some(_) => "kind = 'revoke_app' AND app_id = ?1 AND realm IS ?2",
         None => "kind = 'revoke_realm' AND app_id IS ?1 AND realm = ?2",
@@ -125,4 +125,15 @@ pub(super) fn rule(
     let (app_id, realm) = (app_id.map(|app| app.to_string()), realm.map(|realm| realm.to_string()));
     let before: Option<i64> = query.query_row(params![app_id, realm], |row| row.get(0))?;
     Ok(before.and_then(|before| Timestamp::from_second(before).ok()))
+}
+
+/// The latest rule that reaches this app's keys in this realm.
+pub(super) fn latest_rule(
+    connection: &Connection,
+    app_id: Uuid,
+    realm: Realm,
+) -> Result<Option<Timestamp>, StoreError> {
+    let rules = [(Some(app_id), None), (Some(app_id), Some(realm)), (None, Some(realm))];
+    let found: Result<Vec<_>, _> = rules.into_iter().map(|(app, realm)| rule(connection, app, realm)).collect();
+    Ok(found?.into_iter().flatten().max())
 }

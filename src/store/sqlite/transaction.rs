@@ -34,6 +34,10 @@ impl Transaction for Writing<'_> {
         revocation::rule(self.0, app_id, realm)
     }
 
+    fn latest_rule(&self, app_id: Uuid, realm: Realm) -> Result<Option<Timestamp>, StoreError> {
+        revocation::latest_rule(self.0, app_id, realm)
+    }
+
     fn idempotent_answer(&self, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>, StoreError> {
         idempotency::answer(self.0, caller, key)
     }

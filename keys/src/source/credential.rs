@@ -41,7 +41,7 @@ pub(super) fn read(uri: &SourceUri, name: &str, pointer: &str, base: &Path) -> R
 }
 
 fn credential_path(name: &str) -> Result<PathBuf, FileError> {
-    if name.is_empty() || name.contains('/') || name == ".." {
+    if name.is_empty() || name.contains('/') || matches!(name, "." | "..") {
         return Err((SourceErrorKind::Uri, "credential:NAME takes the bare name of a systemd credential".to_owned()));
     }
     let folder = env::var_os(CREDENTIALS_DIRECTORY).ok_or_else(|| {

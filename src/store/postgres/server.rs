@@ -55,7 +55,7 @@ impl Server {
             config.password(password.trim_end_matches(['\r', '\n']));
         }
         config.connect_timeout(self.connect_timeout);
-        // Without these a lost way to the server shows after two hours where nothing is sent, and after fifteen minutes otherwise.
+        // Without these a lost connection is noticed only after two hours where nothing is sent, and after fifteen minutes otherwise.
         config.keepalives(true).keepalives_idle(Duration::from_secs(10));
         config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
         config.tcp_user_timeout(Duration::from_secs(20));
@@ -70,14 +70,36 @@ impl Server {
                 env::var(name).map(Zeroizing::new).map_err(|_| format!("the environment variable {name} is not set"))
             }
             Some(("credential", name)) => {
+                if name.is_empty() || name.contains('/') || matches!(name, "." | "..") {
+                    return Err(format!(
+                        "`credential:{name}` is not the name of a systemd credential: write the ID of LoadCredential=, which has no `/`"
+                    ));
+                }
                 let folder = env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
                     format!("systemd hands over no credentials: write LoadCredential={name}:PATH into the unit")
                 })?;
-                // A name is no path.
-                let name = Path::new(name).file_name().ok_or("a credential has a name without `/`")?;
                 file(&Path::new(&folder).join(name))
             }
             _ => Err("it must be file:PATH, env:NAME or credential:NAME".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::StoreUrl;
+
+    #[test]
+    fn a_credential_is_a_name_and_not_a_path() {
+        let config = StoreConfig::at("postgres://bulla@localhost/bulla");
+        let Ok(StoreUrl::Postgres(url)) = config.parsed() else { panic!("it is a URL of PostgreSQL") };
+        for name in ["", "a/b", "../b", "/b", "b/", ".", ".."] {
+            let password = Some(format!("credential:{name}"));
+            let server = Server::new((*url).clone(), &StoreConfig { password, ..config.clone() }, Path::new("/"))
+                .expect("a server");
+            let error = server.config().expect_err("refused").to_string();
+            assert!(error.contains("is not the name of a systemd credential"), "{name}: {error}");
         }
     }
 }

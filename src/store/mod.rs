@@ -86,9 +86,9 @@ pub(crate) enum StoreError {
          Without a key, look into the ledger first (`bulla keys list`)"
     )]
     Uncertain(String),
-    /// One row is damaged. The others can be read.
+    /// One row, by its number or key, of a table is damaged. The others can be read.
     #[error("row {1} of {0} is damaged: restore the store from a backup")]
-    Damaged(&'static str, i64),
+    Damaged(&'static str, String),
     /// Another process, or an administrator, exchanged the store while it was open.
     #[error("the store was exchanged: {0}")]
     Exchanged(String),

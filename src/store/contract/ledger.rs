@@ -89,7 +89,7 @@ pub(super) fn lists_are_filtered_and_damaged_rows_left_out(place: &Place) {
     place.sql("UPDATE api_keys SET meta = 'x' WHERE seq = 2");
     assert_eq!(places(LedgerFilter { limit: 2, ..LedgerFilter::default() }), [1, 3], "another row takes its place");
     assert_eq!(places(any()), [1, 3, 4]);
-    assert!(matches!(store.find(&rows[1].id), Err(StoreError::Damaged(_, 2))));
+    assert!(matches!(store.find(&rows[1].id), Err(StoreError::Damaged(_, row)) if row == "2"));
 }
 
 pub(super) fn rules_and_realms_are_counted(place: &Place) {

@@ -105,6 +105,8 @@ over_each_store!(
     records::changed_hashes_are_told_by_their_numbers,
     records::the_audit_has_no_gap_and_is_never_changed,
     records::an_answer_is_remembered_for_its_caller,
+    records::a_damaged_answer_is_named_and_not_taken_for_one_without_keys,
+    records::a_damaged_row_is_named_by_its_key,
     records::what_is_in_escrow_goes_with_its_key,
     records::what_is_remembered_of_a_keyring_only_grows,
     fleet::the_fleet_is_kept,

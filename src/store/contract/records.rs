@@ -83,6 +83,46 @@ pub(super) fn an_answer_is_remembered_for_its_caller(place: &Place) {
     assert_eq!(answers("me"), None);
 }
 
+pub(super) fn a_damaged_answer_is_named_and_not_taken_for_one_without_keys(place: &Place) {
+    let store = &*place.store;
+    for (changed, key) in
+        [("api_key_ids = '[1'", "a"), ("api_key_ids = '[\"x\"]'", "b"), ("at = 9223372036854775807", "c")]
+    {
+        let answer = IdempotentAnswer { request: "r".to_owned(), api_key_ids: vec![id(ONE)], at: at(0) };
+        transact::<_, StoreError>(store, |transaction| transaction.remember_answer("me", key, &answer))
+            .expect("remembered");
+        place.sql(&format!("UPDATE idempotency SET {changed} WHERE key = '{key}'"));
+        let found = transact::<_, StoreError>(store, |transaction| transaction.idempotent_answer("me", key));
+        let error = found.expect_err(changed).to_string();
+        assert_eq!(
+            error,
+            format!("row (me, {key}) of the remembered answers is damaged: restore the store from a backup")
+        );
+    }
+}
+
+pub(super) fn a_damaged_row_is_named_by_its_key(place: &Place) {
+    let store = &*place.store;
+    let escrow = EscrowRow {
+        id: id(ONE),
+        recipient: "age1".to_owned(),
+        ciphertext: "sealed".to_owned(),
+        ending: None,
+        created_at: at(0),
+        ends_at: None,
+    };
+    record(store, &[row(ONE)], None).expect("recorded");
+    transact::<_, StoreError>(store, |transaction| transaction.insert_escrow(&escrow)).expect("stored");
+    place.sql("UPDATE escrow SET created_at = 9223372036854775807");
+    let found = transact::<_, StoreError>(store, |transaction| transaction.escrow(&id(ONE), at(0)));
+    let error = found.expect_err("damaged").to_string();
+    assert_eq!(error, format!("row {ONE} of the escrow is damaged: restore the store from a backup"));
+    place.sql("UPDATE seal_counts SET version = 4294967296");
+    place.sql("UPDATE api_keys SET version = 4294967296");
+    store.seal_counts().expect_err("not a version");
+    store.active_counts(at(0)).expect_err("not a version");
+}
+
 pub(super) fn what_is_in_escrow_goes_with_its_key(place: &Place) {
     let store = &*place.store;
     record(store, &[row(ONE), row(TWO)], None).expect("recorded");

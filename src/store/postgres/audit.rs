@@ -5,11 +5,10 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    damaged,
     params::{Param, param, params},
     session::Session,
 };
-use crate::store::{AuditEntry, AuditRecord, StoreError};
+use crate::store::{AuditEntry, AuditRecord, StoreError, rows::damaged};
 
 /// Appends records under the next numbers.
 pub(super) const APPEND: &str = "INSERT INTO bulla.audit (seq, at, actor, address, action, target, detail)

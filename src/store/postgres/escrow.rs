@@ -3,10 +3,10 @@
 use bulla::{ApiKeyId, revocation::Change};
 use jiff::Timestamp;
 
-use super::{damaged, params::params, session::Session};
+use super::{params::params, session::Session};
 use crate::{
     clock::KeyTime,
-    store::{EscrowRow, NewRevocation, StoreError},
+    store::{EscrowRow, NewRevocation, StoreError, rows::damaged},
 };
 
 /// Stores a key.
@@ -36,7 +36,7 @@ pub(super) fn find(session: &Session, id: &ApiKeyId, now: Timestamp) -> Result<O
     let Some(row) = row else { return Ok(None) };
     let (created_at, ends_at): (i64, Option<i64>) = (row.get(3), row.get(4));
     let times = Timestamp::from_second(created_at).ok().zip(ends_at.map(Timestamp::from_second).transpose().ok());
-    let (created_at, ends_at) = times.ok_or_else(|| damaged("the escrow, of the time", created_at))?;
+    let (created_at, ends_at) = times.ok_or_else(|| damaged("the escrow", id))?;
     let (recipient, ciphertext, ending) = (row.get(0), row.get(1), row.get(2));
     Ok(Some(EscrowRow { id: *id, recipient, ciphertext, ending, created_at, ends_at }))
 }

@@ -8,12 +8,11 @@ use tokio_postgres::Row;
 use super::{
     PostgresStore,
     counts::count,
-    damaged,
     params::{Param, param, params},
     pool::Lane,
     session::Session,
 };
-use crate::store::{FollowerRow, FollowerStore, LogPlace, Role, Short, StoreError};
+use crate::store::{FollowerRow, FollowerStore, LogPlace, Role, Short, StoreError, rows::damaged};
 
 /// The columns that `read` takes, in its order.
 const COLUMNS: &str =
@@ -239,7 +238,7 @@ fn note_each(session: &Session, mut rows: Vec<&FollowerRow>, heard_after: Timest
 }
 
 fn read(row: &Row) -> Result<FollowerRow, StoreError> {
-    let broken = || damaged("followers", 0);
+    let broken = || damaged("the followers", row.get::<_, &str>(0));
     Ok(FollowerRow {
         name: row.get(0),
         role: Role::parse(row.get(1)).ok_or_else(broken)?,

@@ -2,23 +2,21 @@
 
 use jiff::Timestamp;
 
-use super::{damaged, params::params, session::Session};
-use crate::store::{IdempotentAnswer, StoreError};
+use super::{params::params, session::Session};
+use crate::store::{
+    IdempotentAnswer, StoreError,
+    rows::{damaged, remembered_answer},
+};
 
-/// What this caller's request of this key was answered.
+/// The stored answer to this caller's request with this key.
 pub(super) fn answer(session: &Session, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>, StoreError> {
     let row = session.first(
         "SELECT request, api_key_ids, at FROM bulla.idempotency WHERE caller = $1 AND key = $2",
         &params![caller, key],
     )?;
     let Some(row) = row else { return Ok(None) };
-    let (ids, at): (&str, i64) = (row.get(1), row.get(2));
-    let texts: Vec<String> = serde_json::from_str(ids).unwrap_or_default();
-    let ids: Result<Vec<_>, _> = texts.iter().map(|id| id.parse()).collect();
-    match (ids, Timestamp::from_second(at)) {
-        (Ok(api_key_ids), Ok(at)) => Ok(Some(IdempotentAnswer { request: row.get(0), api_key_ids, at })),
-        _ => Err(damaged("the answers of", at)),
-    }
+    let answer = remembered_answer(row.get(0), row.get(1), row.get(2));
+    answer.ok_or_else(|| damaged("the remembered answers", format_args!("({caller}, {key})"))).map(Some)
 }
 
 /// Remembers an answer.

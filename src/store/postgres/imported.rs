@@ -6,13 +6,13 @@ use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::{counts::count, damaged, ledger, params::param, params::params, session::Session, transaction::Writing};
+use super::{counts::count, ledger, params::param, params::params, session::Session, transaction::Writing};
 use crate::{
     imported::{ImportedRow, KeyLayout},
     store::{
         Imported, ImportedEnd, ImportedPart, Migration, NewImported, SetCount, StoreError, StoredSet,
         imported::OnRecord,
-        rows::{ImportedColumns, check_columns},
+        rows::{ImportedColumns, check_columns, damaged},
     },
 };
 

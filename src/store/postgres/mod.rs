@@ -332,10 +332,6 @@ impl Store for PostgresStore {
     }
 }
 
-fn damaged(what: &'static str, row: i64) -> StoreError {
-    StoreError::Damaged(what, row)
-}
-
 #[cfg(test)]
 mod order_tests;
 #[cfg(test)]

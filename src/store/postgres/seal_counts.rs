@@ -1,7 +1,9 @@
 //! The table of seal counts: how many API keys each realm has sealed under each key version.
 
+use tokio_postgres::Row;
+
 use super::{counts::count, session::Session};
-use crate::store::{SealCount, StoreError};
+use crate::store::{SealCount, StoreError, rows::damaged};
 
 /// Counts the seal of the row that the expression `key` records, and returns the count. It is part of the statement that records
 /// a key: one round trip does both.
@@ -13,10 +15,12 @@ pub(super) const COUNT_SEAL: &str =
 pub(super) fn seal_counts(session: &Session) -> Result<Vec<SealCount>, StoreError> {
     let rows = session
         .query("SELECT realm, version, count FROM bulla.seal_counts ORDER BY version, realm COLLATE \"C\"", &[])?;
-    let counts = rows.iter().map(|row| SealCount {
-        realm: row.get(0),
-        version: u32::try_from(row.get::<_, i64>(1)).unwrap_or(u32::MAX),
-        count: count(row, 2),
-    });
-    Ok(counts.collect())
+    let read = |row: &Row| {
+        let (realm, version): (String, i64) = (row.get(0), row.get(1));
+        match u32::try_from(version) {
+            Ok(version) => Ok(SealCount { realm, version, count: count(row, 2) }),
+            Err(_) => Err(damaged("the seal counts", format_args!("({realm}, {version})"))),
+        }
+    };
+    rows.iter().map(read).collect()
 }

@@ -3,8 +3,8 @@
 use bulla::ApiKeyId;
 use jiff::Timestamp;
 
-use super::{counts::count, damaged, params::params, session::Session, store_row::Mark, transaction::Writing};
-use crate::store::{NewSecretRow, SecretChanges, SecretRow, StoreError};
+use super::{counts::count, params::params, session::Session, store_row::Mark, transaction::Writing};
+use crate::store::{NewSecretRow, SecretChanges, SecretRow, StoreError, rows::damaged};
 
 /// The hashes of one key that are not retired at `now`, the newest first.
 pub(super) fn of(session: &Session, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {

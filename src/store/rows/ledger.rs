@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::damaged;
 use crate::store::{LedgerEntry, LedgerRow, StoreError, ledger::Restrictions};
 
 /// The columns of a key, as the store has them. Times are in Unix seconds.
@@ -35,7 +36,7 @@ impl LedgerColumns {
     /// The key; an error where bulla did not write the row.
     pub(in crate::store) fn entry(self) -> Result<LedgerEntry, StoreError> {
         let place = self.place;
-        self.parse().ok_or(StoreError::Damaged("the ledger", place))
+        self.parse().ok_or_else(|| damaged("the ledger", place))
     }
 
     fn parse(self) -> Option<LedgerEntry> {

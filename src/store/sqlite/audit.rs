@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
-use super::{audit_numbering::NEXT, damaged};
-use crate::store::{AuditEntry, AuditRecord, StoreError};
+use super::audit_numbering::NEXT;
+use crate::store::{AuditEntry, AuditRecord, StoreError, rows::damaged};
 
 /// Appends a record under the next number.
 pub(super) fn append(connection: &Connection, record: &AuditRecord) -> Result<(), StoreError> {

@@ -4,10 +4,9 @@ use bulla::{ApiKeyId, revocation::Change};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::damaged;
 use crate::{
     clock::KeyTime,
-    store::{EscrowRow, NewRevocation, StoreError},
+    store::{EscrowRow, NewRevocation, StoreError, rows::damaged},
 };
 
 /// Stores a key.
@@ -40,7 +39,7 @@ pub(super) fn find(connection: &Connection, id: &ApiKeyId, now: Timestamp) -> Re
         let (recipient, ciphertext, ending) = (row.get(0)?, row.get(1)?, row.get(2)?);
         Ok(times
             .map(|(created_at, ends_at)| EscrowRow { id: *id, recipient, ciphertext, ending, created_at, ends_at })
-            .ok_or_else(|| damaged("the escrow, of the time", created_at)))
+            .ok_or_else(|| damaged("the escrow", id)))
     });
     row.optional()?.transpose()
 }

@@ -3,8 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::damaged;
-use crate::store::{FollowerRow, LogPlace, Role, Short, StoreError};
+use crate::store::{FollowerRow, LogPlace, Role, Short, StoreError, rows::damaged};
 
 /// The columns that `read` takes, in its order.
 const COLUMNS: &str =
@@ -185,9 +184,9 @@ pub(super) fn drop_silent(connection: &Connection, heard_after: Timestamp) -> Re
 fn read(row: &Row<'_>) -> Result<FollowerRow, StoreError> {
     let text = |column| row.get::<_, String>(column);
     let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-    let broken = || damaged("followers", 0);
+    let name = text(0)?;
+    let broken = || damaged("the followers", &name);
     Ok(FollowerRow {
-        name: text(0)?,
         role: Role::parse(&text(1)?).ok_or_else(broken)?,
         owner: text(2)?,
         address: row.get(3)?,
@@ -205,6 +204,7 @@ fn read(row: &Row<'_>) -> Result<FollowerRow, StoreError> {
         last_contact: Timestamp::from_second(row.get(15)?).map_err(|_| broken())?,
         instance: Some(text(16)?).filter(|instance| !instance.is_empty()),
         doubled_at: count(17)?,
+        name,
     })
 }
 

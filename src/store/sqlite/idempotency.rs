@@ -3,10 +3,12 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::damaged;
-use crate::store::{IdempotentAnswer, StoreError};
+use crate::store::{
+    IdempotentAnswer, StoreError,
+    rows::{damaged, remembered_answer},
+};
 
-/// What this caller's request of this key was answered.
+/// The stored answer to this caller's request with this key.
 pub(super) fn answer(connection: &Connection, caller: &str, key: &str) -> Result<Option<IdempotentAnswer>, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT request, api_key_ids, at FROM idempotency WHERE caller = ?1 AND key = ?2")?;
@@ -14,12 +16,8 @@ pub(super) fn answer(connection: &Connection, caller: &str, key: &str) -> Result
         Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, i64>(2)?))
     });
     let Some((request, ids, at)) = row.optional()? else { return Ok(None) };
-    let texts: Vec<String> = serde_json::from_str(&ids).unwrap_or_default();
-    let ids: Result<Vec<_>, _> = texts.iter().map(|id| id.parse()).collect();
-    match (ids, Timestamp::from_second(at)) {
-        (Ok(api_key_ids), Ok(at)) => Ok(Some(IdempotentAnswer { request, api_key_ids, at })),
-        _ => Err(damaged("the answers of", at)),
-    }
+    let answer = remembered_answer(request, &ids, at);
+    answer.ok_or_else(|| damaged("the remembered answers", format_args!("({caller}, {key})"))).map(Some)
 }
 
 /// Remembers an answer.

@@ -6,13 +6,13 @@ use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{damaged, ledger};
+use super::ledger;
 use crate::{
     imported::{ImportedRow, KeyLayout},
     store::{
         Imported, ImportedEnd, ImportedPart, Migration, NewImported, SetCount, StoreError, StoredSet,
         imported::OnRecord,
-        rows::{ImportedColumns, check_columns},
+        rows::{ImportedColumns, check_columns, damaged},
     },
 };
 
@@ -230,7 +230,7 @@ fn read(row: &Row<'_>, is_text: bool) -> rusqlite::Result<Option<ImportedRow>> {
         scopes: text(6)?,
         meta: text(7)?,
         public: bytes(8)?,
-        hash: bytes(9)?.unwrap_or_default(),
+        hash: row.get_ref(9)?.as_blob()?,
         salt: bytes(10)?.unwrap_or_default(),
         replaced: row.get(12)?,
     };

@@ -398,10 +398,6 @@ impl FollowerStore for SqliteStore {
     }
 }
 
-fn damaged(what: &'static str, row: i64) -> StoreError {
-    StoreError::Damaged(what, row)
-}
-
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
         let told = match error.sqlite_error_code() {

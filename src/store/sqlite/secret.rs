@@ -4,8 +4,7 @@ use bulla::ApiKeyId;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::damaged;
-use crate::store::{NewSecretRow, SecretChanges, SecretRow, StoreError};
+use crate::store::{NewSecretRow, SecretChanges, SecretRow, StoreError, rows::damaged};
 
 /// The hashes of one key that are not retired at `now`, the newest first.
 pub(super) fn of(connection: &Connection, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {

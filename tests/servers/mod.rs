@@ -2,6 +2,7 @@
 
 mod apache;
 mod dovecot;
+mod fastcgi;
 mod lighttpd;
 mod oauth;
 mod rabbitmq;

@@ -37,9 +37,7 @@ impl Squid {
             }
             let (channel, answer) = match self.question(&line) {
                 Some((channel, headers)) => (channel, decide(&authorizer, &headers)),
-                None => {
-                    (String::new(), "BH message=\"the line has another form than bulla helper squid reads\"".to_owned())
-                }
+                None => (String::new(), "BH message=\"unexpected line format\"".to_owned()),
             };
             writeln!(output, "{channel}{answer}")?;
             output.flush()?;

@@ -3,6 +3,7 @@
 mod record;
 
 use std::{
+    fmt::Display,
     io::{self, BufReader, BufWriter, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     os::unix::{
@@ -15,8 +16,8 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
-    time::Duration,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
@@ -24,7 +25,10 @@ use clap::Args;
 
 use self::record::{Kind, Record, Role};
 use super::authorize::{AuthorizeArguments, Authorizer, Decision};
-use crate::cli::{Outcome, failure::Failure, output};
+use crate::{
+    cli::{Outcome, failure::Failure, output},
+    telemetry::limit::LineLimit,
+};
 
 /// The most connections at a time; a further one is closed at once.
 const MAX_CONNECTIONS: usize = 1024;
@@ -35,7 +39,10 @@ const MAX_PARAMETERS: usize = 128 << 10;
 /// How long a connection may be silent.
 const IDLE: Duration = Duration::from_secs(120);
 
-/// Variables that are no header of the client, or one that the question has of its own.
+/// The wait after a connection could not be accepted: it stays in the queue, and the cause takes a while to end.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// Headers not forwarded: hop-by-hop ones, and those our own request sets.
 const NOT_PASSED: [&str; 10] = [
     "accept-encoding",
     "connection",
@@ -73,17 +80,11 @@ impl Fastcgi {
         if let Some(path) = self.listen.strip_prefix("unix:") {
             let listener = listen_on_socket(Path::new(path), self.unix_mode).map_err(failed)?;
             output::note(&format_args!("answering FastCGI on {}", self.listen));
-            for stream in listener.incoming() {
-                let Ok(stream) = stream else { continue };
-                serve(&authorizer, &open, stream);
-            }
+            accept(&authorizer, &open, listener.incoming());
         } else {
             let listener = TcpListener::bind(&self.listen).map_err(failed)?;
             output::note(&format_args!("answering FastCGI on {}", self.listen));
-            for stream in listener.incoming() {
-                let Ok(stream) = stream else { continue };
-                serve(&authorizer, &open, stream);
-            }
+            accept(&authorizer, &open, listener.incoming());
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -125,20 +126,59 @@ macro_rules! connection {
 connection!(TcpStream);
 connection!(UnixStream);
 
-fn serve(authorizer: &Arc<Authorizer>, open: &Arc<AtomicUsize>, stream: impl Connection) {
-    if open.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
-        open.fetch_sub(1, Ordering::Relaxed);
-        return;
+/// A connection that counts. However its thread ends, it counts no longer.
+struct Counted(Arc<AtomicUsize>);
+
+impl Counted {
+    fn new(open: &Arc<AtomicUsize>) -> Option<Self> {
+        let counted = Counted(Arc::clone(open));
+        (open.fetch_add(1, Ordering::Relaxed) < MAX_CONNECTIONS).then_some(counted)
     }
-    let (authorizer, counted) = (Arc::clone(authorizer), Arc::clone(open));
-    let spawned = thread::Builder::new().spawn(move || {
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Reports a failure on standard error. A server asks for every request, so the lines are limited.
+fn complain(failure: impl Display) {
+    static LINES: LineLimit = LineLimit::new();
+    match LINES.allow(Instant::now()) {
+        None => {}
+        Some(0) => output::error(&failure),
+        Some(more) => output::error(&format_args!("{failure} (and {more} more lines since the last one)")),
+    }
+}
+
+fn accept<C: Connection>(
+    authorizer: &Arc<Authorizer>,
+    open: &Arc<AtomicUsize>,
+    incoming: impl Iterator<Item = io::Result<C>>,
+) {
+    for stream in incoming {
+        match stream {
+            Ok(stream) => drop(serve(authorizer, open, stream)),
+            Err(error) => {
+                complain(format_args!("cannot accept a connection: {error}"));
+                thread::sleep(ACCEPT_AGAIN);
+            }
+        }
+    }
+}
+
+fn serve(
+    authorizer: &Arc<Authorizer>,
+    open: &Arc<AtomicUsize>,
+    stream: impl Connection,
+) -> Option<io::Result<JoinHandle<()>>> {
+    let (authorizer, counted) = (Arc::clone(authorizer), Counted::new(open)?);
+    Some(thread::Builder::new().spawn(move || {
+        let _counted = counted;
         // A server that hangs up, or speaks another protocol, loses its connection and nothing else.
         let _ended = answer_all(&authorizer, &stream);
-        counted.fetch_sub(1, Ordering::Relaxed);
-    });
-    if spawned.is_err() {
-        open.fetch_sub(1, Ordering::Relaxed);
-    }
+    }))
 }
 
 fn answer_all(authorizer: &Authorizer, stream: &impl Connection) -> io::Result<()> {
@@ -154,7 +194,7 @@ fn answer_all(authorizer: &Authorizer, stream: &impl Connection) -> io::Result<(
                 }
                 current.parameters.extend_from_slice(&record.content);
             }
-            // The end of the variables. A body counts for nothing.
+            // The end of the variables. The body is ignored.
             (Kind::Parameters, Some(current)) if current.id == record.id => {
                 current.answer(authorizer, &mut output)?;
                 output.flush()?;
@@ -189,9 +229,14 @@ impl Request {
         if self.role == Role::Other {
             return record::end(output, self.id, record::UNKNOWN_ROLE);
         }
-        let text = match headers(&self.parameters).map(|headers| authorizer.ask(&headers)) {
-            Some(Ok(decision)) => shown(&decision),
-            Some(Err(_)) | None => "Status: 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n".to_owned(),
+        let asked =
+            headers(&self.parameters).map(|headers| authorizer.ask(&headers).map_err(|error| error.to_string()));
+        let text = match asked.unwrap_or_else(|| Err("the variables of a request are cut off".to_owned())) {
+            Ok(decision) => shown(&decision),
+            Err(reason) => {
+                complain(format_args!("answered 503: {reason}"));
+                "Status: 503 Service Unavailable\r\nRetry-After: 1\r\n\r\n".to_owned()
+            }
         };
         record::write(output, self.id, text.as_bytes())?;
         record::end(output, self.id, record::COMPLETE)
@@ -202,7 +247,7 @@ impl Request {
 fn headers(parameters: &[u8]) -> Option<Vec<(String, String)>> {
     let (mut headers, mut login, mut password) = (Vec::new(), String::new(), None);
     for (name, value) in record::pairs(parameters)? {
-        // Bytes that are no text are no key either, but they stand in a header.
+        // Non-UTF-8 values cannot be a key but may occur in other headers.
         let (name, value) = (String::from_utf8_lossy(name), String::from_utf8_lossy(value).into_owned());
         match &*name {
             "REMOTE_ADDR" => headers.push(("x-forwarded-for".to_owned(), value)),
@@ -214,7 +259,7 @@ fn headers(parameters: &[u8]) -> Option<Vec<(String, String)>> {
             }
         }
     }
-    // Apache asks so for a login by Basic.
+    // Apache passes Basic credentials this way.
     if let Some(password) = password {
         headers.retain(|(name, _)| name != "authorization");
         headers.push(("authorization".to_owned(), format!("Basic {}", BASE64.encode(format!("{login}:{password}")))));
@@ -268,6 +313,48 @@ mod tests {
         let told = headers(&parameters).expect("headers");
         assert_eq!(told.last(), Some(&own("authorization", "Basic bWU6bGl2ZV9r")));
         assert_eq!(headers(&parameters[..parameters.len() - 1]), None, "cut off");
+    }
+
+    #[test]
+    fn a_connection_whose_thread_panics_counts_no_longer() {
+        struct Panics;
+        impl Read for Panics {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                panic!("on purpose")
+            }
+        }
+        impl Write for Panics {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Ok(0)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        impl Connection for Panics {
+            fn prepare(&self) -> io::Result<(Self, Self)> {
+                Ok((Panics, Panics))
+            }
+
+            fn finish(&self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        #[derive(clap::Parser)]
+        struct Arguments {
+            #[command(flatten)]
+            authorize: AuthorizeArguments,
+        }
+        let arguments: Arguments = clap::Parser::parse_from(["helper"]);
+        let authorizer = Arc::new(arguments.authorize.authorizer().expect("an authorizer"));
+        let open = Arc::new(AtomicUsize::new(0));
+        let thread = serve(&authorizer, &open, Panics).expect("room").expect("a thread");
+        assert!(thread.join().is_err(), "it panics");
+        assert_eq!(open.load(Ordering::Relaxed), 0);
+        open.store(MAX_CONNECTIONS, Ordering::Relaxed);
+        assert!(serve(&authorizer, &open, Panics).is_none());
+        assert_eq!(open.load(Ordering::Relaxed), MAX_CONNECTIONS);
     }
 
     #[test]

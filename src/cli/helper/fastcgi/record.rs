@@ -8,7 +8,7 @@ const STANDARD_OUTPUT: u8 = 6;
 
 /// The request was answered.
 pub(super) const COMPLETE: u8 = 0;
-/// It asks for something else than an answer.
+/// The request has a role we do not serve.
 pub(super) const UNKNOWN_ROLE: u8 = 3;
 
 /// What a record is.

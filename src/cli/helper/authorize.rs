@@ -8,7 +8,8 @@ use crate::cli::{
     failure::Failure,
 };
 
-/// What a path segment cannot hold as it is.
+/// What a path segment cannot hold as it is. `%` is passed through: values are percent-encoded already, as a gateway's route writes
+/// them.
 const NOT_IN_SEGMENT: AsciiSet =
     CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'/');
 
@@ -39,9 +40,12 @@ impl AuthorizeArguments {
     /// Asks the server, or the one that listens where the default configuration says.
     pub(super) fn authorizer(&self) -> Result<Authorizer, Failure> {
         let client = self.server.anonymous()?.unwrap_or_else(|| Client::anonymous("http://127.0.0.1:8181"));
-        let path = format!("/v1/authorize/{}", utf8_percent_encode(&self.require, &NOT_IN_SEGMENT));
-        Ok(Authorizer { client, path })
+        Ok(Authorizer { client, path: path(&self.require) })
     }
+}
+
+fn path(require: &str) -> String {
+    format!("/v1/authorize/{}", utf8_percent_encode(require, &NOT_IN_SEGMENT))
 }
 
 impl Authorizer {
@@ -63,5 +67,17 @@ impl Decision {
     /// The app of the key.
     pub(super) fn app_id(&self) -> &str {
         self.identity.iter().find(|(name, _)| name == "x-bulla-app-id").map_or("", |(_, value)| value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requirements_are_one_segment_whose_values_stay_as_they_are_encoded() {
+        let encoded = "realm:live,aud:https%3A%2F%2Fshop%2Ca";
+        assert_eq!(path(encoded), format!("/v1/authorize/{encoded}"));
+        assert_eq!(path("scope:a/../b?c#d e"), "/v1/authorize/scope:a%2F..%2Fb%3Fc%23d%20e");
     }
 }

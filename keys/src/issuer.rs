@@ -51,7 +51,7 @@ pub enum IssueError {
     /// A time that 32 bits do not hold.
     #[error("an API key cannot hold the time {0}: times reach from 1970 to 2106-02-07T06:28:15Z, in Unix seconds")]
     Time(u64),
-    /// It would expire before it begins.
+    /// The expiry is not after the time of issue.
     #[error("the expiry is not after the time of issue")]
     ExpiryPast,
     /// Claims that cannot be sealed.
@@ -79,8 +79,8 @@ impl Issuer {
         self.issue_with(request, now, &mut SysRng)
     }
 
-    /// Issues a key whose nonce and secret half come from `random`, in this order. The same nonce twice under one key gives both texts away: `random` must
-    /// be a cryptographic generator that never repeats.
+    /// Issues a key whose nonce and secret half come from `random`, in this order. Reusing a nonce under one key reveals both
+    /// plaintexts: `random` must be a cryptographic generator that never repeats.
     pub fn issue_with<R: TryCryptoRng>(
         &self,
         request: &IssueRequest,

@@ -136,7 +136,8 @@ impl Metrics {
         let stale = register(
             all,
             "verify_stale",
-            "API keys that could not be verified because the revocations are older than verify.max_staleness",
+            "API keys that could not be verified because the revocations are older than verify.max_staleness, or on an edge than \
+             follow.max_stale",
         );
         let rejected = Rejection::ALL
             .into_iter()

@@ -1,5 +1,5 @@
-//! `GET /healthz` and `GET /readyz`: whether the service is up, and whether it verifies keys. Only revocations that are too old make
-//! `/readyz` a 503; whatever else fails it names.
+//! `GET /healthz` and `GET /readyz`: the service is up; it verifies keys. Only revocations that are too old for every realm make
+//! `/readyz` a 503. It names whatever else fails, and so does an edge whose revocations are too old for some of its realms.
 
 use axum::{Json, extract::State, http::StatusCode};
 
@@ -17,7 +17,8 @@ pub(super) async fn healthy() -> &'static str {
 /// Says whether keys are verified, and what does not work as it should.
 #[utoipa::path(get, path = "/readyz", responses(
     (status = 200, description = "They are.", body = Ready),
-    (status = 503, description = "The revocation log is older than `verify.max_staleness`.", body = Ready),
+    (status = 503, description = "The revocations are older than `verify.max_staleness`, or on an edge than `follow.max_stale` for \
+        every realm.", body = Ready),
 ))]
 pub(super) async fn ready(State(core): State<Core>, door: Door) -> (StatusCode, Json<Ready>) {
     let snapshot = door.enter();

@@ -18,7 +18,7 @@ use crate::{
     clock,
     imported::{Key, SlowText},
     store::Store,
-    telemetry::limit::LineLimit,
+    telemetry::rate_limit::LineLimit,
     verification::{Checked, Question, Wanted},
 };
 

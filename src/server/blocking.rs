@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::problem::Problem;
-use crate::{hardening::forget_registers, telemetry::limit::LineLimit};
+use crate::{hardening::forget_registers, telemetry::rate_limit::LineLimit};
 
 /// Runs `work` on a thread that may block, and then clears the vector registers of that thread.
 pub(super) async fn run<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {

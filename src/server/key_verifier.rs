@@ -17,7 +17,7 @@ use crate::{
     imported::{Candidate, ImportedKeys, Key, SlowText},
     last_used::LastUsed,
     store::Store,
-    telemetry::{limit::LineLimit, metrics::Metrics},
+    telemetry::{metrics::Metrics, rate_limit::LineLimit},
     verification::{
         Checked, ImportedKeysError, Pending, Question, Step, Verdict, Wanted, decide, decide_ending, decide_found,
         read_imported_keys,

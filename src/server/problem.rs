@@ -13,7 +13,7 @@ use bulla::{
 };
 
 pub(super) use crate::api::problem::Problem;
-use crate::{action::ActionError, deployment::DeploymentError, store::StoreError, telemetry::limit::LineLimit};
+use crate::{action::ActionError, deployment::DeploymentError, store::StoreError, telemetry::rate_limit::LineLimit};
 
 /// The last part of an answer's problem type, for middleware that only sees the answer.
 #[derive(Clone, Copy, Debug)]

@@ -21,8 +21,8 @@ use tracing_subscriber::{
 };
 
 use super::{
-    limit::LineLimit,
     queue::{LastLines, Queue},
+    rate_limit::LineLimit,
 };
 use crate::config::{Level, LogConfig, LogFormat};
 

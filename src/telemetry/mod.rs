@@ -3,7 +3,7 @@
 pub(crate) mod excerpt;
 pub(crate) mod exposition;
 pub(crate) mod follow_metrics;
-pub(crate) mod limit;
 pub(crate) mod log;
 pub(crate) mod metrics;
 mod queue;
+pub(crate) mod rate_limit;

@@ -23,7 +23,7 @@ use super::{
     problem::Problem,
     revocations::{self, RevocationState},
 };
-use crate::{clock, config::FeedConfig, store::Store, telemetry::limit::LineLimit};
+use crate::{clock, config::FeedConfig, store::Store, telemetry::rate_limit::LineLimit};
 
 /// What signs the feed, and what it reads.
 pub(crate) struct Feed {

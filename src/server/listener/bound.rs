@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     config::{Listen, UnixMode},
-    telemetry::limit::LineLimit,
+    telemetry::rate_limit::LineLimit,
 };
 
 /// Connections that the kernel queues until they are accepted. If more arrive at once, their clients wait a second before they

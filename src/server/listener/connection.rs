@@ -36,7 +36,7 @@ use super::{
     timeout::IdleTimeout,
     transport::Secured,
 };
-use crate::{server::problem::Problem, telemetry::limit::LineLimit};
+use crate::{server::problem::Problem, telemetry::rate_limit::LineLimit};
 
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;

@@ -9,7 +9,7 @@ use std::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use super::Stream;
-use crate::{config::Plane, telemetry::limit::LineLimit, tls::ClientCertificate};
+use crate::{config::Plane, telemetry::rate_limit::LineLimit, tls::ClientCertificate};
 
 /// What a listener needs from the service around it.
 pub(in crate::server) trait Environment: Send + Sync {

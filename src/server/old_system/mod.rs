@@ -27,7 +27,7 @@ use crate::{
     config::{Config, OldSystemConfig},
     imported::{Check, ImportedKeys, KeyLayout, Scheme, Set},
     store::{LedgerRow, NewImported, Restrictions, Store, StoreError, transact},
-    telemetry::{limit::LineLimit, metrics::Metrics},
+    telemetry::{metrics::Metrics, rate_limit::LineLimit},
     verification::read_imported_keys,
 };
 

@@ -9,7 +9,7 @@ use crate::{
     clock,
     imported::{Candidate, CheckError},
     server::blocking,
-    telemetry::limit::LineLimit,
+    telemetry::rate_limit::LineLimit,
     verification::Checked,
 };
 

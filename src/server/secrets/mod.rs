@@ -38,8 +38,8 @@ use crate::{
     secret::{self, Found, Peppers, Stored},
     store::{Store, StoreError},
     telemetry::{
-        limit::LineLimit,
         metrics::{HashLabel, Metrics},
+        rate_limit::LineLimit,
     },
     verification::Checked,
 };

@@ -27,7 +27,7 @@ use self::record::{Kind, Record, Role};
 use super::authorize::{AuthorizeArguments, Authorizer, Decision};
 use crate::{
     cli::{Outcome, failure::Failure, output},
-    telemetry::limit::LineLimit,
+    telemetry::rate_limit::LineLimit,
 };
 
 /// The most connections at a time; a further one is closed at once.

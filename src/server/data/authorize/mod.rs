@@ -21,7 +21,7 @@ use bulla::{
 use self::identity::Identity;
 use crate::{
     server::{key_verifier::KeyVerifier, problem::Problem, rejection::Denied, snapshot::Snapshot},
-    telemetry::limit::LineLimit,
+    telemetry::rate_limit::LineLimit,
     verification::{Accepted, Wanted},
 };
 

@@ -14,7 +14,7 @@ use bulla::{
     revocation::{Revocations, SweepClock},
 };
 
-use super::{pause, source_state::SourceState};
+use super::{backoff, source_state::SourceState};
 use crate::{
     clock,
     server::{health::Health, live::Live, snapshot::EdgeParts},
@@ -141,7 +141,7 @@ impl Follower {
             }
             Ok(Took::Nothing) => {
                 let has_waited = state.sources[source].answered();
-                if has_waited { Duration::ZERO } else { pause::short(random) }
+                if has_waited { Duration::ZERO } else { backoff::short(random) }
             }
             Err(error) => {
                 if let FollowError::Refused(refused) = &error {
@@ -155,7 +155,7 @@ impl Follower {
                     self.writer.whole();
                 }
                 let failures = state.sources[source].failed(error);
-                if behind { pause::short(random) } else { pause::after_failures(failures, random) }
+                if behind { backoff::short(random) } else { backoff::after_failures(failures, random) }
             }
         };
         self.show(&state, now);

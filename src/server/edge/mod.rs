@@ -3,15 +3,15 @@
 
 mod answers_from_node;
 mod asking;
+mod backoff;
 mod error;
 mod exports;
 mod follower;
 mod in_force;
-mod pause;
+mod open_sources;
 mod reload;
 mod report;
 mod source_state;
-mod sources;
 mod staleness;
 
 use std::{
@@ -33,7 +33,7 @@ use self::{asking::Sources, follower::Follower, reload::Reload, source_state::So
 pub(crate) use self::{
     error::EdgeError,
     exports::{check_complete, read_edge_key, read_exports, realms_of},
-    sources::open_all as open_sources,
+    open_sources::open_all as open_sources,
 };
 use super::{
     budget::BodyBudget,
@@ -93,7 +93,7 @@ impl Edge {
         let key = read_edge_key(&follow)?;
         let exports = read_exports(&config, &follow, &key, Exports::default());
         check_complete(&exports, realms_of(&config), &follow, &key)?;
-        let opened = sources::open_all(&follow)?;
+        let opened = open_sources::open_all(&follow)?;
         let folder = StateFolder::open(&follow.state, key.mac(follow.keyring_id))?;
         let kept = folder.load(follow.realm, trusted(&follow), clock::now_seconds());
         if let Some(trouble) = kept.trouble {

@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{asking::Sources, exports::read_exports, follower::Follower, in_force::follow_of, sources};
+use super::{asking::Sources, exports::read_exports, follower::Follower, in_force::follow_of, open_sources};
 use crate::{
     deployment,
     server::{blocking, core::Core, file_watch::Watch},
@@ -94,7 +94,7 @@ impl What {
         // No file is read while the follower is held up by it.
         let (parts, exports) = self.follower.parts();
         let (parts, mut failed) = parts.reload(config.clone());
-        match sources::open_all(&follow) {
+        match open_sources::open_all(&follow) {
             Ok(opened) => opened.into_iter().zip(self.sources.iter()).for_each(|(new, old)| old.store(Arc::new(new))),
             Err(error) => failed.push(error.to_string()),
         }

@@ -1,5 +1,5 @@
-//! What an edge knows: the state of the feed, from the source that told first, and the exports. All changes are put in force
-//! here, one after another.
+//! What an edge knows: the state of the feed, from the source that answered first, and the exports. All changes are put in force
+//! here, one after another. `merge.rs` merges the answers of the sources into the state.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -14,7 +14,7 @@ use bulla::{
     revocation::{Revocations, SweepClock},
 };
 
-use super::{backoff, source_state::SourceState};
+use super::{backoff, merge::Merged, source_state::SourceState};
 use crate::{
     clock,
     server::{health::Health, live::Live, snapshot::EdgeParts},
@@ -24,9 +24,9 @@ use crate::{
 /// The longest wait that a source is asked for, in seconds. Proxies commonly answer 504 after 30.
 const MAX_WAIT: u64 = 25;
 
-/// A follower that diverged starts again at once, and then not before so long; longer each time, up to an hour.
+/// A follower that diverged starts again at once. The next time it waits for this interval, which doubles each time, up to an hour.
 const RESTART_INTERVAL: Duration = Duration::from_secs(60);
-const LONGEST_RESTART_INTERVAL: Duration = Duration::from_secs(3_600);
+pub(super) const LONGEST_RESTART_INTERVAL: Duration = Duration::from_secs(3_600);
 
 /// The follower of an edge.
 pub(crate) struct Follower {
@@ -35,7 +35,7 @@ pub(crate) struct Follower {
     pub(super) shown: FollowMetrics,
     pub(super) metrics: Arc<Metrics>,
     pub(super) writer: StateWriter,
-    /// Hears of every change; set once where there is a node to report to.
+    /// Is notified of every change; set once where there is a node to report to.
     pub(super) reporter: OnceLock<Reporter>,
     /// The keyring that is followed, and what signs its feed.
     pub(super) trusted: (KeyringId, VerifyingKey),
@@ -50,31 +50,23 @@ pub(super) struct State {
     pub(super) keyring: ExportedKeyring,
     pub(super) sources: Vec<SourceState>,
     /// How long the newest message is valid, in seconds.
-    valid_for: u64,
-    /// When the newest message that reached the end of the log came, by a monotonic clock; none before one came.
+    pub(super) valid_for: u64,
+    /// When the newest message that reached the end of the log arrived, by a monotonic clock; none before the first.
     pub(super) heard: Option<Instant>,
     /// When that message was signed, in Unix seconds.
     pub(super) current: Option<u64>,
     /// Messages that were refused.
     pub(super) refused: u64,
     /// The source whose snapshot is fetched, as the log is long.
-    wants_snapshot: Option<usize>,
-    /// Whether what came last is a snapshot: another message says whether there is more.
-    loaded: bool,
-    /// Before when it does not start again because it diverged, and how long it waits the next time.
-    restart: (Option<Instant>, Duration),
+    pub(super) wants_snapshot: Option<usize>,
+    /// The last thing loaded was a snapshot; the next message tells whether the log goes on.
+    pub(super) loaded: bool,
+    /// Earliest time of the next restart after a divergence, and the interval after that.
+    pub(super) restart: (Option<Instant>, Duration),
     /// Logs that were left for another one.
-    left: Vec<LogId>,
+    pub(super) left: Vec<LogId>,
     part: usize,
     sweep_clock: Option<SweepClock>,
-}
-
-/// What an answer came to.
-pub(super) enum Took {
-    /// It goes on from here.
-    News,
-    /// Nothing that was not known.
-    Nothing,
 }
 
 impl Follower {
@@ -110,7 +102,7 @@ impl Follower {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a message has reached the end of the log since it began, or no source is left that might bring one at once.
+    /// Returns whether a message has reached the end of the log since the edge began, or every source has failed.
     pub(super) fn has_heard_or_failed(&self) -> bool {
         let state = self.lock();
         state.heard.is_some() || state.sources.iter().all(|source| !source.is_well())
@@ -120,7 +112,7 @@ impl Follower {
     pub(super) fn question(&self, source: usize) -> Question {
         let mut state = self.lock();
         let rests = state.is_complete() && state.sources[source].is_well() && !state.loaded;
-        // Half the validity of the newest message, so that the next one comes in time. After a failure the state may be stale, and
+        // Half the validity of the newest message, so that the next one arrives in time. After a failure the state may be stale, and
         // an answer is worth more than news.
         let wait = if rests { state.sources[source].wait(MAX_WAIT.min(state.valid_for / 2)) } else { 0 };
         let question = Question { after: state.feed.seq(), log_id: state.feed.log_id(), wait };
@@ -132,14 +124,14 @@ impl Follower {
     /// the jitter.
     pub(super) fn take(&self, source: usize, answer: Result<Answer, FollowError>, random: u32) -> Duration {
         let now = clock::now_seconds();
-        let took = answer.and_then(|answer| self.apply(source, answer, now));
+        let merged = answer.and_then(|answer| self.apply(source, answer, now));
         let mut state = self.lock();
-        let pause = match took {
-            Ok(Took::News) => {
+        let pause = match merged {
+            Ok(Merged::News) => {
                 state.sources[source].answered();
                 Duration::ZERO
             }
-            Ok(Took::Nothing) => {
+            Ok(Merged::Nothing) => {
                 let has_waited = state.sources[source].answered();
                 if has_waited { Duration::ZERO } else { backoff::short(random) }
             }
@@ -162,68 +154,7 @@ impl Follower {
         pause
     }
 
-    fn apply(&self, source: usize, answer: Answer, now: u64) -> Result<Took, FollowError> {
-        let mut state = self.lock();
-        let before = (state.feed.seq(), state.feed.keyring_serial(), state.feed.refused().len());
-        let (applied, message) = match answer.apply(&mut state.feed, (self.trusted.0, &self.trusted.1), now) {
-            Ok(applied) => applied,
-            // Another source was first.
-            Err(FeedError::NotNext { after, seq }) if after < seq => return Ok(Took::Nothing),
-            Err(FeedError::OtherLog { found, .. }) if state.may_change_to(found, now) => {
-                state.restart();
-                self.writer.whole();
-                return Ok(Took::Nothing);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let head = message.head();
-        state.valid_for = head.next_update - head.this_update;
-        state.loaded = false;
-        if before.0 == 0 && answer.leaves_much(head, state.feed.seq()) {
-            state.wants_snapshot = Some(source);
-        }
-        if applied.complete {
-            (state.heard, state.current) = (Some(Instant::now()), Some(state.feed.this_update()));
-        }
-        let after = (state.feed.seq(), state.feed.keyring_serial(), state.feed.refused().len());
-        if (before.1, before.2) != (after.1, after.2) {
-            self.put_loaded(&state);
-        }
-        if applied.changed {
-            self.put_revocations(&state);
-        }
-        self.judge(&state, now);
-        let diverged = applied.diverged && self.start_again(&mut state);
-        drop(state);
-        if let Some(reporter) = self.reporter.get() {
-            reporter.changed();
-        }
-        match answer {
-            Answer::Next(bytes) if !diverged => self.writer.add(&bytes.into()),
-            // A state on the way to the end of the log is written down as a whole.
-            _ => self.writer.whole(),
-        }
-        Ok(if diverged || (after.0, after.1) > (before.0, before.1) { Took::News } else { Took::Nothing })
-    }
-
-    /// It knows something else than a source that is at the same place. Whether it starts again now; everything that it knows stays
-    /// in force.
-    fn start_again(&self, state: &mut State) -> bool {
-        self.shown.diverged();
-        let (from, interval) = state.restart;
-        let may = from.is_none_or(|from| Instant::now() >= from);
-        if may {
-            tracing::warn!(
-                seq = state.feed.seq(),
-                "state differs from the source's, reading the log from its beginning"
-            );
-            state.restart = (Some(Instant::now() + interval), (2 * interval).min(LONGEST_RESTART_INTERVAL));
-            state.feed.restart();
-        }
-        may
-    }
-
-    /// Whether this source is to be asked for a snapshot, once.
+    /// Returns once whether to ask this source for a snapshot.
     pub(super) fn wants_snapshot(&self, source: usize) -> bool {
         self.lock().wants_snapshot.take_if(|wanted| *wanted == source).is_some()
     }
@@ -238,7 +169,7 @@ impl Follower {
                 self.put_revocations(&state);
                 self.writer.whole();
             }
-            // A source that has none, or another one was quicker.
+            // The source has none, or another one was quicker.
             Err(FollowError::Status(404) | FollowError::Refused(FeedError::NotNext { .. })) => {}
             Err(error) => {
                 if let FollowError::Refused(refused) = &error {
@@ -313,17 +244,5 @@ impl State {
     /// A follower that begins anew does not know yet where the end is.
     fn is_complete(&self) -> bool {
         self.feed.log_id().is_some() && self.feed.log().at_end()
-    }
-
-    /// Another log is followed where nobody knows this one any more. Two sources at different logs must not have a follower change
-    /// between them again and again, so one that was left is only followed again once the state is stale.
-    fn may_change_to(&self, log: LogId, now: u64) -> bool {
-        !self.left.contains(&log) || self.feed.is_stale(now)
-    }
-
-    /// Forgets the place, and nothing else.
-    fn restart(&mut self) {
-        self.left.extend(self.feed.log_id());
-        self.feed.restart();
     }
 }

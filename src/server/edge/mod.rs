@@ -8,6 +8,7 @@ mod error;
 mod exports;
 mod follower;
 mod in_force;
+mod merge;
 mod open_sources;
 mod reload;
 mod report;

@@ -1,0 +1,94 @@
+//! Merging an answer of a source into the state of an edge. Several sources answer, one after another, and each of them may be behind
+//! the others, at another log, or at another state of the same log.
+
+use std::time::Instant;
+
+use bulla::feed::{Answer, FeedError, FollowError, LogId};
+
+use super::follower::{Follower, LONGEST_RESTART_INTERVAL, State};
+
+/// Whether an answer brought anything new.
+pub(super) enum Merged {
+    /// The log goes on from here.
+    News,
+    Nothing,
+}
+
+impl Follower {
+    /// Applies the answer of a source, and puts it in force.
+    pub(super) fn apply(&self, source: usize, answer: Answer, now: u64) -> Result<Merged, FollowError> {
+        let mut state = self.lock();
+        let before = (state.feed.seq(), state.feed.keyring_serial(), state.feed.refused().len());
+        let (applied, message) = match answer.apply(&mut state.feed, (self.trusted.0, &self.trusted.1), now) {
+            Ok(applied) => applied,
+            // Another source was first.
+            Err(FeedError::NotNext { after, seq }) if after < seq => return Ok(Merged::Nothing),
+            Err(FeedError::OtherLog { found, .. }) if state.may_change_to(found, now) => {
+                state.restart();
+                self.writer.whole();
+                return Ok(Merged::Nothing);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let head = message.head();
+        state.valid_for = head.next_update - head.this_update;
+        state.loaded = false;
+        if before.0 == 0 && answer.leaves_much(head, state.feed.seq()) {
+            state.wants_snapshot = Some(source);
+        }
+        if applied.complete {
+            (state.heard, state.current) = (Some(Instant::now()), Some(state.feed.this_update()));
+        }
+        let after = (state.feed.seq(), state.feed.keyring_serial(), state.feed.refused().len());
+        if (before.1, before.2) != (after.1, after.2) {
+            self.put_loaded(&state);
+        }
+        if applied.changed {
+            self.put_revocations(&state);
+        }
+        self.judge(&state, now);
+        let restarted = applied.diverged && self.restart_diverged(source, &mut state);
+        drop(state);
+        if let Some(reporter) = self.reporter.get() {
+            reporter.changed();
+        }
+        match answer {
+            Answer::Next(bytes) if !restarted => self.writer.add(&bytes.into()),
+            // A state on the way to the end of the log is written down as a whole.
+            _ => self.writer.whole(),
+        }
+        Ok(if restarted || (after.0, after.1) > (before.0, before.1) { Merged::News } else { Merged::Nothing })
+    }
+
+    /// Our state differs from the source's at the same log position. Reads the log from its beginning, unless that happened a short
+    /// while ago, and returns whether it does. All that is known stays in force.
+    fn restart_diverged(&self, source: usize, state: &mut State) -> bool {
+        self.shown.diverged();
+        let (from, interval) = state.restart;
+        let may = from.is_none_or(|from| Instant::now() >= from);
+        if may {
+            tracing::warn!(
+                source = state.sources[source].name,
+                seq = state.feed.seq(),
+                "state differs from the source's, reading the log from its beginning"
+            );
+            state.restart = (Some(Instant::now() + interval), (2 * interval).min(LONGEST_RESTART_INTERVAL));
+            state.feed.restart();
+        }
+        may
+    }
+}
+
+impl State {
+    /// Another log is followed where nobody knows this one any more. Two sources at different logs must not have a follower change
+    /// between them again and again, so one that was left is only followed again once the state is stale.
+    fn may_change_to(&self, log: LogId, now: u64) -> bool {
+        !self.left.contains(&log) || self.feed.is_stale(now)
+    }
+
+    /// Forgets the place in the log, and nothing else.
+    pub(super) fn restart(&mut self) {
+        self.left.extend(self.feed.log_id());
+        self.feed.restart();
+    }
+}

@@ -5,7 +5,7 @@ use bulla::feed::{
     static_feed::{BaseName, BodyName, FileName, HeadObject, SnapshotName, write_base},
 };
 
-use super::merge;
+use super::compaction;
 
 /// The most files that a head object names; the older half then goes into the list from the beginning.
 const MOST_FILES: usize = 64;
@@ -65,7 +65,7 @@ impl Draft {
     /// Takes back the files that are worth merging: what is behind the place is read once more.
     pub(super) fn take_back(&mut self) -> bool {
         let places: Vec<u64> = self.files.iter().map(|file| file.seq - file.after).collect();
-        let Some(first) = merge::merge_from(&places) else { return false };
+        let Some(first) = compaction::merge_from(&places) else { return false };
         if first == 0 && self.files[0].after > 0 && self.base.last().is_none_or(|last| last.seq < self.files[0].after) {
             return false;
         }

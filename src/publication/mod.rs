@@ -4,10 +4,10 @@
 //! Nothing here signs more than a node would: messages come from a node as they are, or from the deployment's own log under the
 //! key of its feed.
 
+mod compaction;
 mod draft;
 mod folder;
 mod local;
-mod merge;
 mod metrics;
 mod origin;
 mod place;

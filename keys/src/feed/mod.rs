@@ -53,8 +53,6 @@ pub(crate) mod follower_state;
 mod format;
 pub(crate) mod handle;
 mod head;
-#[cfg(unix)]
-mod kept;
 mod line;
 mod log_id;
 mod message;
@@ -65,12 +63,14 @@ mod snapshot;
 mod source;
 mod source_access;
 mod state;
+#[cfg(unix)]
+mod state_folder;
 pub mod static_feed;
 
 #[cfg(feature = "gateway")]
 pub(crate) use self::failover::Failover;
 #[cfg(unix)]
-pub use self::kept::{KeptState, StateFolder, StateFolderError, StateWriter};
+pub use self::state_folder::{KeptState, StateFolder, StateFolderError, StateWriter};
 pub use self::{
     error::FeedError,
     fetch::{HttpSource, Question, SnapshotBytes},

@@ -9,7 +9,7 @@ use std::{ops::Deref, sync::Arc};
 use tokio::sync::watch;
 
 pub(super) use self::{callers::Callers, door::Door};
-use super::{budget::BodyBudget, health::Health, key_verifier::KeyVerifier, listener::Environment, live::Live};
+use super::{budget::BodyBudget, failures::Failures, key_verifier::KeyVerifier, listener::Environment, live::Live};
 use crate::{
     clock,
     config::{Config, Plane},
@@ -36,7 +36,7 @@ pub(crate) struct CoreParts {
     /// Turns true when the service stops: requests that wait for something end.
     pub(super) stopping: watch::Sender<bool>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) health: Arc<Health>,
+    pub(crate) health: Arc<Failures>,
     /// The configuration at the start, for what a running process cannot change.
     pub(crate) config: Config,
 }

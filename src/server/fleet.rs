@@ -36,7 +36,7 @@ const MAX_HOLDERS: usize = 32;
 const MAX_REGISTERED: u64 = 50_000;
 /// The owner of nodes' names.
 const NODES: &str = "node";
-/// What [`super::health::Health`] calls the writing.
+/// What [`super::failures::Failures`] calls the writing.
 const HEALTH: &str = "fleet";
 
 /// Why a report is refused.

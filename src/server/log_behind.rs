@@ -5,10 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-use super::health::Health;
+use super::failures::Failures;
 use crate::store::{FollowerRow, LogPlace, Store, StoreError};
 
-/// What [`Health`] calls it.
+/// What [`Failures`] calls it.
 const HEALTH: &str = "revocation log";
 
 /// What reports said about the log's end.
@@ -38,7 +38,7 @@ impl LogBehind {
         &self,
         store: &dyn Store,
         rows: &[FollowerRow],
-        health: &Health,
+        health: &Failures,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         if !rows.iter().any(|row| self.seen().is_open(row)) {

@@ -14,9 +14,9 @@ use super::{
     budget::BodyBudget,
     core::{Callers, Core, CoreParts},
     failed_calls::FailedCalls,
+    failures::Failures,
     feed::Feed,
     fleet::FleetRegistry,
-    health::Health,
     key_verifier::KeyVerifier,
     live::Live,
     old_system::OldSystems,
@@ -77,7 +77,7 @@ impl Node {
         let peppers_for = (config.pepper.clone(), document.id());
         let keys = Keys { keyring, peppers, peppers_for, assertions, assertions_for: config.assertion.clone(), tls };
         let live = Arc::new(Live::new(Loaded::new(config.clone(), document, keys, &metrics)));
-        let health = Arc::new(Health::default());
+        let health = Arc::new(Failures::default());
         let revocations = Arc::new(RevocationState::load(Arc::clone(&live), Arc::clone(&store))?);
         let list = revocations.list();
         match Sweeper::new(store.sweep_clock()?).restore_all(&*store, &live.load().document, &list) {

@@ -19,7 +19,7 @@ use bulla::{
 };
 use tonic::Code;
 
-use super::{health::Health, problem::Problem};
+use super::{failures::Failures, problem::Problem};
 use crate::api::introspect::Introspection;
 
 /// A gateway's request that is not let through.
@@ -73,7 +73,7 @@ pub(super) fn grpc_code(status: StatusCode) -> Code {
 }
 
 /// The problem for an administrator.
-pub(super) fn of_administrator(error: VerifyError, health: &Health) -> Problem {
+pub(super) fn of_administrator(error: VerifyError, health: &Failures) -> Problem {
     match error {
         VerifyError::Rejected(_) => Problem::unauthorized(),
         VerifyError::SecretUnchecked if health.since("secret hashes").is_some() => Problem::hashes_do_not_fit(),
@@ -106,12 +106,12 @@ mod tests {
                 _ => (401, Code::Unauthenticated),
             };
             assert_eq!(denied(rejection.into()), expected, "{rejection:?}");
-            assert_eq!(of_administrator(rejection.into(), &Health::default()).status, StatusCode::UNAUTHORIZED);
+            assert_eq!(of_administrator(rejection.into(), &Failures::default()).status, StatusCode::UNAUTHORIZED);
             assert!(of_token(rejection.into()).is_ok());
         }
         for error in [VerifyError::SecretUnchecked, VerifyError::Stale] {
             assert_eq!(denied(error), (503, Code::Unavailable));
-            assert_eq!(of_administrator(error, &Health::default()).status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(of_administrator(error, &Failures::default()).status, StatusCode::SERVICE_UNAVAILABLE);
             assert!(of_token(error).is_err_and(|problem| problem.status == StatusCode::SERVICE_UNAVAILABLE));
         }
     }

@@ -13,7 +13,7 @@ use bulla::{
 };
 use tokio::sync::watch;
 
-use super::{health::Health, live::Live, staleness::is_stale};
+use super::{failures::Failures, live::Live, staleness::is_stale};
 use crate::{
     action::restore_end::restore_end,
     clock,
@@ -21,7 +21,7 @@ use crate::{
     verification::Stale,
 };
 
-/// What [`Health`] calls the reading of the log.
+/// What [`Failures`] calls the reading of the log.
 pub(super) const HEALTH: &str = "revocations";
 
 /// The log as far as it has been read, and the list that is made of it.
@@ -190,7 +190,7 @@ impl RevocationState {
     }
 
     /// Finds out whether the revocations are too old to accept any key by.
-    pub(super) fn check_staleness(&self, health: &Health) {
+    pub(super) fn check_staleness(&self, health: &Failures) {
         let max = self.live.load().config.verify.max_staleness.map(|max| max.0);
         let is_stale = is_stale(max, health.since(HEALTH), self.unread_for(), clock::now());
         if self.live.put_staleness(&Stale::all(is_stale)) {

@@ -6,11 +6,11 @@ pub(super) mod feed;
 pub(super) mod feed_snapshot;
 mod followers;
 mod grpc;
-mod health;
 mod jwks;
 mod metrics;
 mod oauth;
 mod rabbitmq;
+mod readiness;
 mod realms;
 mod self_revoke;
 mod verify;
@@ -137,8 +137,8 @@ where
         .routes(routes!(rabbitmq::rabbitmq))
         .merge(OpenApiRouter::with_openapi(authorize::description()))
         .routes(routes!(jwks::jwks))
-        .routes(routes!(health::healthy))
-        .routes(routes!(health::ready))
+        .routes(routes!(readiness::healthy))
+        .routes(routes!(readiness::ready))
 }
 
 pub(super) fn with_fallbacks<S: Clone + Send + Sync + 'static>(router: Router<S>, state: S) -> Router {

@@ -17,7 +17,7 @@ use bulla::{
 use super::{backoff, merge::Merged, source_state::SourceState};
 use crate::{
     clock,
-    server::{health::Health, live::Live, snapshot::EdgeParts},
+    server::{failures::Failures, live::Live, snapshot::EdgeParts},
     telemetry::{follow_metrics::FollowMetrics, metrics::Metrics},
 };
 
@@ -31,7 +31,7 @@ pub(super) const LONGEST_RESTART_INTERVAL: Duration = Duration::from_secs(3_600)
 /// The follower of an edge.
 pub(crate) struct Follower {
     pub(super) live: Arc<Live>,
-    pub(super) health: Arc<Health>,
+    pub(super) health: Arc<Failures>,
     pub(super) shown: FollowMetrics,
     pub(super) metrics: Arc<Metrics>,
     pub(super) writer: StateWriter,
@@ -71,7 +71,7 @@ pub(super) struct State {
 
 impl Follower {
     pub(super) fn new(
-        (live, health): (Arc<Live>, Arc<Health>),
+        (live, health): (Arc<Live>, Arc<Failures>),
         (metrics, shown): (Arc<Metrics>, FollowMetrics),
         trusted: (KeyringId, VerifyingKey),
         (feed, parts, exports): (FeedState, EdgeParts, Exports),

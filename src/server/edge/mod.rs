@@ -39,7 +39,7 @@ pub(crate) use self::{
 use super::{
     budget::BodyBudget,
     core::{Callers, Core, CoreParts},
-    health::Health,
+    failures::Failures,
     key_verifier::KeyVerifier,
     live::Live,
     snapshot::{EdgeParts, Loaded},
@@ -59,7 +59,7 @@ const LOOK: Duration = Duration::from_millis(2);
 /// The time between two sweeps of the list, of one part each.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What [`Health`] calls the state on disk.
+/// What [`Failures`] calls the state on disk.
 const STATE: &str = "edge state";
 
 /// What an edge keeps on disk, which may run meanwhile.
@@ -107,7 +107,7 @@ impl Edge {
         let (config, feed) = (parts.config.clone(), kept.state.unwrap_or_else(|| FeedState::new(follow.realm)));
         let keyring = exports.keyring(follow.keyring_id);
         let live = Arc::new(Live::new(Loaded::of_edge(&parts, &keyring, &feed, &metrics)));
-        let health = Arc::new(Health::default());
+        let health = Arc::new(Failures::default());
         let names = opened.iter().map(|opened| SourceState::new(opened.source.name())).collect();
         let follower = Follower::new(
             (Arc::clone(&live), Arc::clone(&health)),

@@ -19,7 +19,7 @@ use crate::{
     server::{blocking, core::Core, file_watch::Watch},
 };
 
-/// What [`Health`](crate::server::health::Health) calls a look at the files.
+/// What [`Failures`](crate::server::failures::Failures) calls a look at the files.
 const HEALTH: &str = "configuration";
 
 /// The loop that reloads.

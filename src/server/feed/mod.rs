@@ -18,7 +18,7 @@ use self::{
     snapshots::{Snapshots, Written},
 };
 use super::{
-    health::Health,
+    failures::Failures,
     live::Live,
     problem::Problem,
     revocations::{self, RevocationState},
@@ -32,7 +32,7 @@ pub(crate) struct Feed {
     live: Arc<Live>,
     revocations: Arc<RevocationState>,
     store: Arc<dyn Store>,
-    health: Arc<Health>,
+    health: Arc<Failures>,
     recent: RecentMessages,
     pub(super) snapshots: Snapshots,
 }
@@ -62,7 +62,7 @@ impl Feed {
         live: &Arc<Live>,
         revocations: &Arc<RevocationState>,
         store: &Arc<dyn Store>,
-        health: &Arc<Health>,
+        health: &Arc<Failures>,
     ) -> Self {
         let (live, store, health) = (Arc::clone(live), Arc::clone(store), Arc::clone(health));
         let valid_for = config.valid_for.0.as_secs();

@@ -25,7 +25,7 @@ use super::{
     core::{Callers, Core, CoreParts},
     data,
     edge::{BehindEdge, EdgeError, follow_of, open_sources},
-    health::Health,
+    failures::Failures,
     key_verifier::KeyVerifier,
     live::Live,
     role::Role,
@@ -77,7 +77,7 @@ impl Relay {
             bodies: BodyBudget::new(config.server.body_memory()),
             stopping: watch::Sender::new(false),
             metrics,
-            health: Arc::new(Health::default()),
+            health: Arc::new(Failures::default()),
             config,
         };
         let core = Core::new(Arc::clone(&live), parts_of_core);

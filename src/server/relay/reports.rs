@@ -15,7 +15,7 @@ use super::streams::Streams;
 use crate::{
     api::followers::{FollowerReport, FollowerRole, MAX_FOLLOWERS},
     clock,
-    server::health::Health,
+    server::failures::Failures,
 };
 
 /// The time between two batches. So long a report waits at most where the node takes it.
@@ -61,7 +61,7 @@ impl Reports {
     }
 
     /// Sends what waits, until `stop`.
-    pub(super) fn run(&self, streams: &Streams, address: &str, health: &Health, stop: &watch::Receiver<bool>) {
+    pub(super) fn run(&self, streams: &Streams, address: &str, health: &Failures, stop: &watch::Receiver<bool>) {
         let mut own: Option<(u64, Instant)> = None;
         while !*stop.borrow() {
             let (_, seq) = streams.place(clock::now_seconds());

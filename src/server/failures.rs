@@ -1,4 +1,4 @@
-//! The health of the service: what fails while keys are still verified.
+//! What fails while keys are still verified: the degraded reasons of `/readyz`.
 
 use std::{
     collections::BTreeMap,
@@ -9,12 +9,12 @@ use jiff::Timestamp;
 
 use crate::{api::health::Failing, clock, input::text};
 
-/// Everything that fails now, by what it is.
+/// Everything that fails now, by the name of the part that fails.
 #[derive(Default)]
-pub(crate) struct Health(Mutex<BTreeMap<&'static str, Failing>>);
+pub(crate) struct Failures(Mutex<BTreeMap<&'static str, Failing>>);
 
-impl Health {
-    /// Notes how `what` went just now. Whether that differs from how it went before.
+impl Failures {
+    /// Notes that `what` failed just now, or succeeded. Returns whether that differs from before.
     pub(super) fn note(&self, what: &'static str, error: Option<String>, now: Timestamp) -> bool {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match error {
@@ -27,7 +27,7 @@ impl Health {
         }
     }
 
-    /// Notes how a background task ended, and logs it where that changed. Whether it went well.
+    /// Notes how a background task ended, and logs it where that changed. Returns whether it succeeded.
     pub(super) fn note_task(&self, what: &'static str, done: Result<(), impl ToString>) -> bool {
         let error = done.err().map(|error| error.to_string());
         if self.note(what, error.clone(), clock::now()) {

@@ -4,17 +4,16 @@ use bulla::{ApiKey, ApiKeyId, IssueError, IssueRequest, Issuer};
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::{ActionError, Actor, invalid, new_api_key::ApprovedKey, revoke::AHEAD, seconds};
+use super::{
+    ActionError, Actor, idempotency::IdempotencyKey, invalid, new_api_key::ApprovedKey, revoke::AHEAD, seconds,
+};
 use crate::{
     api::issue::{IssuedApiKey, NewApiKey},
     clock,
     config::{Config, RealmConfig, SecretPolicy},
     escrow,
     secret::{self, NewHash, Peppers},
-    store::{
-        EscrowRow, IdempotencyKey, IdempotentAnswer, LedgerRow, NewSecretRow, Store, StoreError, Transaction, look,
-        seal_budget, transact,
-    },
+    store::{EscrowRow, LedgerRow, NewSecretRow, Store, StoreError, Transaction, look, seal_budget, transact},
 };
 
 /// How often a key is drawn whose id is on record already. A second time would mean a generator that repeats itself.
@@ -111,7 +110,7 @@ impl<'a> IssueContext<'a> {
             // Sealing, and hashing secret halves, may take long, and happen outside the transaction: `put` checks again what
             // they are based on.
             let prepared = look(self.store, |transaction| {
-                let before = self.answered(transaction, once)?;
+                let before = self.replay(transaction, once)?;
                 let from =
                     |approved: &ApprovedKey| transaction.latest_rule(approved.request.app_id, approved.request.realm);
                 Ok::<_, ActionError>((before, approved.iter().map(from).collect::<Result<Vec<_>, _>>()?))
@@ -124,7 +123,7 @@ impl<'a> IssueContext<'a> {
                 approved.iter().zip(good_from).map(|(approved, from)| self.prepare(approved, from)).collect();
             let prepared = prepared?;
             let recorded = transact(self.store, |transaction| {
-                if let Some(before) = self.answered(transaction, once)? {
+                if let Some(before) = self.replay(transaction, once)? {
                     return Ok(Some(before));
                 }
                 for one in &prepared {
@@ -132,8 +131,7 @@ impl<'a> IssueContext<'a> {
                 }
                 if let Some(once) = once {
                     let api_key_ids = prepared.iter().map(|one| one.issued.api_key.id()).collect();
-                    let answer = IdempotentAnswer { request: once.request.clone(), api_key_ids, at: self.now };
-                    transaction.remember_answer(&self.actor.name, &once.key, &answer)?;
+                    once.remember(transaction, &self.actor.name, api_key_ids, self.now)?;
                 }
                 Ok::<_, ActionError>(None)
             });
@@ -147,17 +145,12 @@ impl<'a> IssueContext<'a> {
     }
 
     /// The keys that this request got before.
-    fn answered(
+    fn replay(
         &self,
         transaction: &dyn Transaction,
         once: Option<&IdempotencyKey>,
     ) -> Result<Option<Vec<ApiKeyId>>, ActionError> {
-        let Some(once) = once else { return Ok(None) };
-        match transaction.idempotent_answer(&self.actor.name, &once.key)? {
-            Some(before) if before.request == once.request => Ok(Some(before.api_key_ids)),
-            Some(_) => Err(ActionError::KeyReused),
-            None => Ok(None),
-        }
+        once.map_or(Ok(None), |once| once.replay(transaction, &self.actor.name))
     }
 
     /// Seals a key, hashes its secret half, and encrypts it where its realm has an escrow recipient.

@@ -5,6 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod export;
 pub(crate) mod fleet;
 mod gate;
+pub(crate) mod idempotency;
 pub(crate) mod import;
 pub(crate) mod imported_sets;
 pub(crate) mod issue;

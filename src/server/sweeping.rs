@@ -7,17 +7,15 @@ use bulla::{
     keyring::{KeyringDocument, VersionState},
     revocation::{Revocations, SweepClock},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{Node, steady_clock::SteadyClock};
 use crate::{
-    action::restore::restore,
+    action::{idempotency, restore::restore},
     clock,
     store::{Store, StoreError, Sweep},
 };
 
-/// How long an answer is remembered.
-const ANSWERED_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Revoked keys of the ledger that are compared with the log in one step.
 const PAGE: u32 = 5_000;
 
@@ -118,7 +116,7 @@ impl Sweeper {
             now,
             expired_before: self.sweep_at(),
             destroyed: &destroyed,
-            answered_before: now.checked_sub(ANSWERED_FOR).unwrap_or(now),
+            answered_before: idempotency::forgotten_before(now),
         })
     }
 

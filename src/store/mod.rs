@@ -43,7 +43,7 @@ pub(crate) use self::{
     escrow::EscrowRow,
     follow::Following,
     followers::{FollowerRow, FollowerStore, LogPlace, Role, Short},
-    idempotency::{IdempotencyKey, IdempotentAnswer},
+    idempotency::IdempotentAnswer,
     imported::{Fingerprint, Imported, ImportedEnd, ImportedPart, Migration, NewImported, SetCount, StoredSet},
     ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
     revocation::{DamagedRow, LogPart, Logged, LostEnd, LostRevocation, NewRevocation, RevokedPage},

@@ -10,9 +10,12 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::idempotency;
+use super::idempotency_header;
 use crate::{
-    action::issue::{IssueContext, Issued, MAX_BATCH},
+    action::{
+        idempotency::IdempotencyKey,
+        issue::{IssueContext, Issued, MAX_BATCH},
+    },
     api::{
         issue::{AllIssuedBefore, IssuedApiKey, IssuedApiKeys, IssuedBefore, NewApiKey, NewApiKeys},
         responses::{Guarded, MediaType, PolicyOrReused},
@@ -27,7 +30,6 @@ use crate::{
         extract::{Batch, JsonBody},
         problem::Problem,
     },
-    store::IdempotencyKey,
     telemetry::metrics::RealmLabel,
 };
 
@@ -49,7 +51,7 @@ pub(super) async fn issue(
     body: JsonBody<NewApiKey>,
 ) -> Result<Response, Problem> {
     let new = body.parse()?;
-    let once = idempotency::key(&body, "/v1/api-keys")?;
+    let once = idempotency_header::key(&body, "/v1/api-keys")?;
     Ok(match issue_all(app, caller, vec![new], once).await? {
         Issued::Now(mut keys) => {
             let key = keys.pop().ok_or_else(Problem::internal)?;
@@ -84,7 +86,7 @@ pub(super) async fn issue_batch(
     if batch.api_keys.is_empty() || batch.api_keys.len() > MAX_BATCH {
         return Err(Problem::bad_request(format!("`api_keys` asks for 1 to {MAX_BATCH} keys")));
     }
-    let once = idempotency::key(&body, "/v1/api-keys/batch")?;
+    let once = idempotency_header::key(&body, "/v1/api-keys/batch")?;
     Ok(match issue_all(app, caller, batch.api_keys, once).await? {
         Issued::Now(api_keys) => created(&IssuedApiKeys { api_keys }),
         Issued::Before(ids) => {

@@ -4,7 +4,7 @@
 mod audit;
 mod export;
 mod fleet;
-mod idempotency;
+mod idempotency_header;
 mod issue;
 mod keyring;
 mod ledger;

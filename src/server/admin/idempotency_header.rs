@@ -1,12 +1,12 @@
-//! The header `Idempotency-Key`: a client draws a key for each request, and the request is done once however often it comes.
-//! The store keeps the answers.
+//! The header `Idempotency-Key`: a client draws a key for each request, and the request is done once however often it arrives.
+//! `action/idempotency.rs` does the rest.
 
 use bulla::ApiKey;
 
 use crate::{
+    action::idempotency::IdempotencyKey,
     input::text::TextError,
     server::{extract::JsonBody, problem::Problem},
-    store::IdempotencyKey,
 };
 
 /// Longest key, in characters.

@@ -21,13 +21,13 @@ pub(super) struct Started {
     pub(super) peppers: Option<Peppers>,
 }
 
-/// Asks the sources of keyring and pepper. With `wait` it asks again while one does not answer, and keeps what it got; what
-/// waiting does not change is an error at once.
+/// Asks the sources of keyring and pepper. With `wait` it asks again while one does not answer, and keeps keys already loaded;
+/// errors that waiting cannot fix are returned at once.
 pub(super) fn ask(deployment: &Deployment, store: &dyn Store, wait: bool) -> Result<Started, DeploymentError> {
     let mut delay = Duration::from_secs(1);
-    let mut so_far = None;
+    let mut loaded = None;
     loop {
-        match try_once(deployment, store, &mut so_far) {
+        match try_once(deployment, store, &mut loaded) {
             Err(DeploymentError::Keyring(error)) if wait && error.is_unreachable() => {
                 tracing::warn!(%error, retry_in = ?delay, "waiting for a key source");
                 std::thread::sleep(delay);
@@ -41,21 +41,21 @@ pub(super) fn ask(deployment: &Deployment, store: &dyn Store, wait: bool) -> Res
 fn try_once(
     deployment: &Deployment,
     store: &dyn Store,
-    so_far: &mut Option<Keyring>,
+    loaded: &mut Option<Keyring>,
 ) -> Result<Started, DeploymentError> {
     let (document, mac_key) = deployment.document_and_key(store)?;
-    let before = so_far.take().unwrap_or_else(|| Keyring::empty(document.id()));
+    let before = loaded.take().unwrap_or_else(|| Keyring::empty(document.id()));
     let realms = deployment.config.all_realms();
     let (keyring, mut failed) = before.reload(&document, &deployment.sources, &realms, bulla::keyring::Reload::Missing);
     if let Some(last) = failed.pop() {
-        *so_far = Some(keyring);
-        // An error that waiting does not change comes first.
+        *loaded = Some(keyring);
+        // An error that waiting cannot fix comes first.
         let worst = failed.into_iter().find(|error| !error.is_unreachable());
         return Err(worst.unwrap_or(last).into());
     }
     let peppers = deployment.peppers(&document);
     if peppers.is_err() {
-        *so_far = Some(keyring.clone());
+        *loaded = Some(keyring.clone());
     }
     Ok(Started { peppers: peppers?, document, mac_key, keyring })
 }

@@ -23,12 +23,12 @@ pub(crate) fn seal_budget(suite: Option<Suite>) -> Option<u64> {
     (suite == Some(Suite::Aes256Gcm)).then_some(LIMIT / 10 * 9)
 }
 
-/// The number of sealed keys from which on administrators are told to plan the next rotation.
+/// The number of sealed keys from which on administrators are warned to plan the next rotation.
 pub(crate) fn seal_warning(suite: Option<Suite>) -> Option<u64> {
     (suite == Some(Suite::Aes256Gcm)).then_some(LIMIT / 2)
 }
 
-/// Refuses a key that was counted and exceeds the budget. `count` has it already; the transaction that counted it is aborted.
+/// Refuses a key over budget. `count` already includes it; the transaction that counted it is aborted.
 pub(super) fn check_seal_budget(realm: Realm, version: u32, count: u64, budget: Option<u64>) -> Result<(), StoreError> {
     match budget {
         Some(budget) if count > budget => Err(StoreError::BudgetSpent { realm, version, count: count - 1, budget }),

@@ -11,7 +11,7 @@ pub(crate) enum Stale {
     #[default]
     Nothing,
     Everything,
-    /// Only these; never none.
+    /// Only these; never empty.
     Realms(Arc<[Realm]>),
 }
 
@@ -21,7 +21,7 @@ impl Stale {
         if is_stale { Stale::Everything } else { Stale::Nothing }
     }
 
-    /// Whether no key of this realm is to be accepted.
+    /// Returns whether no key of this realm is to be accepted.
     #[inline]
     pub(crate) fn covers(&self, realm: Realm) -> bool {
         match self {

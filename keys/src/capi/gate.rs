@@ -12,7 +12,7 @@ use std::{
 use super::{ACCEPTED, FAILED, Failure, Misuse, REJECTED, caught, text};
 use crate::gateway::{Counters, Gate, GateError, Running, Settings};
 
-/// More than any file of a gate has.
+/// Largest accepted file.
 const MAX_FILE: u64 = 8 << 20;
 pub(super) const ERROR_SIZE: usize = 256;
 
@@ -261,9 +261,9 @@ impl StatusResult {
     fn of(counters: &Counters) -> Self {
         let sum = |counts: &[(&str, u64)]| counts.iter().map(|(_, count)| count).sum();
         let errors = [&counters.last_error, &counters.reload_error, &counters.state_error];
-        let told: Vec<&str> = errors.into_iter().flatten().map(String::as_str).collect();
+        let messages: Vec<&str> = errors.into_iter().flatten().map(String::as_str).collect();
         let mut error = [0; ERROR_SIZE];
-        text::write_cut(&mut error, &told.join("; "));
+        text::write_cut(&mut error, &messages.join("; "));
         StatusResult {
             accepted: counters.accepted,
             rejected: sum(&counters.rejected),

@@ -28,7 +28,7 @@ pub struct SourceAccess {
 
 /// A source that was opened.
 pub struct OpenedSource {
-    /// It asks.
+    /// The source to ask.
     pub source: Arc<dyn MessageSource>,
     /// The same, where it is a node or a relay: it takes reports.
     pub node: Option<Arc<HttpSource>>,
@@ -47,7 +47,7 @@ impl SourceAccess {
         }
         let credential = self.credential.as_ref().ok_or_else(|| FollowerError::NoCredential(address.to_owned()))?;
         let credential = credential.trim();
-        // Nothing else is sent anywhere: the file may be another one.
+        // Send nothing that is not a credential: the path may point at a wrong file.
         if !Self::is_credential(credential) {
             return Err(FollowerError::Credential);
         }
@@ -62,12 +62,12 @@ impl SourceAccess {
         Ok(OpenedSource { source: Arc::clone(&node) as _, node: Some(node) })
     }
 
-    /// Whether this names the files of `bulla feed publish`, which take no API key.
+    /// Returns whether the address names the files of `bulla feed publish`, which take no API key.
     pub fn is_published(address: &str) -> bool {
         address.starts_with("file:") || address.starts_with("s3:") || address.ends_with("/head")
     }
 
-    /// Whether this is an API key, or a token as `bulla edge caller` prints it.
+    /// Returns whether the text is an API key, or a token as `bulla edge caller` prints it.
     pub fn is_credential(text: &str) -> bool {
         text.parse::<ApiKey>().is_ok() || text.starts_with(TOKEN)
     }

@@ -9,29 +9,29 @@ use super::{
 use crate::realm::Realm;
 
 impl Revocations {
-    /// Has the processor fetch what `has` is going to look at, and waits for nothing.
+    /// Has the processor fetch what `is_revoked` is going to read, and waits for nothing.
     #[inline]
     pub(crate) fn prefetch(&self, id: &Key) {
         self.filter.prefetch(hash(id, &self.hasher));
     }
 
-    /// Whether the key is revoked. It needs fields that only the opened seal has.
+    /// Returns whether the key is revoked. It needs fields that only the opened seal has.
     #[inline(never)]
-    pub(crate) fn has(&self, realm: &Realm, id: &Key, app_id: Uuid, issued_at: u32) -> bool {
+    pub(crate) fn is_revoked(&self, realm: &Realm, id: &Key, app_id: Uuid, issued_at: u32) -> bool {
         let hash = hash(id, &self.hasher);
-        (self.filter.may_hold(hash) && self.holds(realm, id, hash))
-            || (issued_at < self.ruled_before && self.rules_out(realm, app_id, issued_at))
+        (self.filter.may_hold(hash) && self.is_listed(realm, id, hash))
+            || (issued_at < self.ruled_before && self.matches_rule(realm, app_id, issued_at))
     }
 
-    /// What `has` comes to for an id that the filter does not rule out.
+    /// Returns whether the list has an id that the filter does not rule out.
     #[cold]
-    fn holds(&self, realm: &Realm, id: &Key, hash: u64) -> bool {
+    fn is_listed(&self, realm: &Realm, id: &Key, hash: u64) -> bool {
         self.realm_index(realm).is_some_and(|of| of.holds(id, hash))
     }
 
-    /// Whether a rule revokes what this app was issued at this time.
+    /// Returns whether a rule revokes what this app was issued at this time.
     #[inline(never)]
-    fn rules_out(&self, realm: &Realm, app_id: Uuid, issued_at: u32) -> bool {
+    fn matches_rule(&self, realm: &Realm, app_id: Uuid, issued_at: u32) -> bool {
         issued_at < self.issued_before(app_id, *realm)
     }
 }

@@ -100,7 +100,7 @@ impl Revocations {
     /// Whether a key of this id, app and time of issue is revoked or suspended.
     #[inline]
     pub fn contains(&self, id: &ApiKeyId, app_id: Uuid, issued_at: u32) -> bool {
-        self.has(&id.realm(), id.bytes(), app_id, issued_at)
+        self.is_revoked(&id.realm(), id.bytes(), app_id, issued_at)
     }
 
     /// The first second whose keys the rules let through, for this app in this realm; 0 where there is no rule. In Unix

@@ -14,7 +14,7 @@ use super::{
 use crate::key_version::KeyVersion;
 
 /// What is stored of a secret half, under the id of its key: the hash, how it was made, and under which version of the
-/// pepper. Two may be stored for one key, the old and the new, while its owner changes over.
+/// pepper. Two may be stored for one key, the old and the new, during a rotation.
 ///
 /// [`SecretHash::matches`] takes what its setting takes, up to hundreds of milliseconds and [`memory_kib`] of memory: it
 /// belongs on a thread that may block, behind a limit on how many run at a time.
@@ -76,13 +76,13 @@ impl SecretHash {
         self.scheme().memory_kib()
     }
 
-    /// Whether a new hash would be made another way, under another setting or pepper. The hash can be replaced when the
-    /// secret half is next presented and found right.
+    /// Returns whether a new hash would have another setting or pepper. The hash can be replaced when the secret half is next
+    /// presented and found right.
     pub fn needs_rehash(&self, scheme: SecretScheme, pepper: KeyVersion) -> bool {
         self.scheme() != scheme || self.0.pepper != pepper
     }
 
-    /// Whether it is the hash of this digest, in constant time. An error is neither: the caller could not tell.
+    /// Returns whether this is the hash of the digest, in constant time. After an error the caller could not tell.
     pub fn matches(&self, digest: &SecretDigest) -> Result<bool, SecretHashError> {
         self.matches_in(digest, &mut HashMemory::default())
     }

@@ -78,15 +78,15 @@ impl Local {
         Ok(issue(&IssueContext::new(state, &*self.store, &actor, clock::now()))?)
     }
 
-    /// The outcome of a change, once the fleet has it in force or the wait is over.
-    fn waited<T: Propagates>(&self, mut outcome: T, wait: Option<Duration>) -> T {
+    /// Waits until the fleet has a change in force, up to `wait`, and adds to the outcome how far it got.
+    fn wait_for_fleet<T: Propagates>(&self, mut outcome: T, wait: Option<Duration>) -> T {
         if let Some(wait) = wait {
             outcome.set_propagation(fleet::log_reached_by_all(&*self.store, &self.deployment.config.fleet, wait));
         }
         outcome
     }
 
-    /// Ends a version's API keys. Its place is the keyring's serial number, not one in the log.
+    /// Ends a version's API keys. It waits for the keyring serial, not for a log position.
     fn end_version(&self, change: &Change, wait: Option<Duration>) -> Result<Changed, Failure> {
         let mut changed = self.change_keyring(change)?;
         if let Some(wait) = wait {
@@ -142,11 +142,11 @@ impl Backend for Local {
     }
 
     fn suspend(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure> {
-        Ok(self.waited(self.revoking(reason, |revoking| revoking.suspend(id))?, wait))
+        Ok(self.wait_for_fleet(self.revoking(reason, |revoking| revoking.suspend(id))?, wait))
     }
 
     fn resume(&self, id: ApiKeyId, reason: Option<String>, wait: Option<Duration>) -> Result<RevokeOutcome, Failure> {
-        Ok(self.waited(self.revoking(reason, |revoking| revoking.resume(id))?, wait))
+        Ok(self.wait_for_fleet(self.revoking(reason, |revoking| revoking.resume(id))?, wait))
     }
 
     fn revoke(
@@ -156,7 +156,7 @@ impl Backend for Local {
         wait: Option<Duration>,
     ) -> Result<RevokeOutcome, Failure> {
         let revoked = self.revoking(reason, |revoking| revoking.revoke_same(ids, "api_key.revoke"))?;
-        Ok(self.waited(revoked, wait))
+        Ok(self.wait_for_fleet(revoked, wait))
     }
 
     fn count_active(&self, rule: Rule, force: bool) -> Result<ActiveKeys, Failure> {
@@ -182,11 +182,11 @@ impl Backend for Local {
             Rule::App { app_id, realm, before } => revoking.revoke_app(app_id, realm, before),
             Rule::Realm { realm, before } => revoking.revoke_realm(realm, before),
         })?;
-        Ok(self.waited(ruled, wait))
+        Ok(self.wait_for_fleet(ruled, wait))
     }
 
     fn reroll(&self, id: ApiKeyId, how: &Reroll, wait: Option<Duration>) -> Result<Rerolled, Failure> {
-        Ok(self.waited(self.issuing(|issuing| how.apply(id, issuing))?, wait))
+        Ok(self.wait_for_fleet(self.issuing(|issuing| how.apply(id, issuing))?, wait))
     }
 
     fn reroll_secret(&self, id: ApiKeyId, how: &RerollSecret) -> Result<RerolledSecret, Failure> {

@@ -21,7 +21,7 @@ pub(crate) fn open_all(follow: &FollowConfig) -> Result<Vec<OpenedSource>, EdgeE
         (Some(url), None) => return Err(EdgeError::NoApiKey(url.clone())),
         (Some(_), Some(path)) => {
             let text = read_secret_file(path)?;
-            // Nothing else is sent anywhere: the file may be another one.
+            // Send nothing that is not a credential: the path may point at a wrong file.
             if !SourceAccess::is_credential(text.trim()) {
                 return Err(EdgeError::ApiKey(path.clone()));
             }

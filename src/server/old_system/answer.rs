@@ -19,7 +19,7 @@ pub(super) struct OldKey {
 /// Reads an answer; `app` is the member that says whose the key is. `None` where the old system does not accept the key.
 pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static str> {
     let members: Map<String, Value> =
-        serde_json::from_slice(answer).map_err(|_| "the answer is no JSON object; see RFC 7662")?;
+        serde_json::from_slice(answer).map_err(|_| "the answer is not a JSON object; see RFC 7662")?;
     match members.get("active") {
         Some(Value::Bool(true)) => {}
         Some(Value::Bool(false)) => return Ok(None),
@@ -36,9 +36,10 @@ pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static 
     let time = |name: &str| -> Result<Option<Timestamp>, &'static str> {
         let Some(at) = members.get(name).filter(|at| !at.is_null()) else { return Ok(None) };
         let at = at.as_i64().and_then(|at| Timestamp::from_second(at).ok());
-        at.map(Some).ok_or("`exp` or `iat` is no time")
+        at.map(Some).ok_or("`exp` or `iat` is not a Unix time")
     };
-    let whose = text(app).ok_or("the answer does not say whose the key is: the setting `app` names the member")?;
+    let whose =
+        text(app).ok_or("the answer lacks the member named by the setting `app`, which says whose the key is")?;
     Ok(Some(OldKey {
         app_id: whose.parse().unwrap_or_else(|_| app_of(app, &whose)),
         scopes: text("scope").map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()).unwrap_or_default(),

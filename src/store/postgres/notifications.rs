@@ -1,6 +1,6 @@
-//! News: another process appended to the revocation log. The database's notifications are a hint; poolers, failovers and logical
-//! replicas lose them without a sign. So this process notifies itself by another connection, again and again, and while that does
-//! not arrive, the log is polled.
+//! Learns that another process appended to the revocation log. The database's notifications are a hint; poolers, failovers and
+//! logical replicas lose them without a sign. So this process notifies itself by another connection, again and again, and while that
+//! does not arrive, the log is polled.
 
 use std::{
     sync::{
@@ -21,23 +21,23 @@ use super::{
 };
 use crate::store::{Remark, StoreError};
 
-/// How often the way of a notification is proved. The connection is kept alive by that, too: proxies close one that is silent for
-/// 30 s.
+/// How often we test that notifications arrive. That keeps the connection alive, too: proxies close one that is silent for 30 s.
 const PROVE_INTERVAL: Duration = Duration::from_secs(12);
 /// How long a proof may be on its way.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a proof counts.
 const PROVED_FOR: Duration = Duration::from_secs(20);
-/// How long the first proof may take until the lack of it is told.
+/// Grace period before a missing proof is reported.
 const START: Duration = Duration::from_secs(5);
 /// The log is read this often in any case.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// The time between two checks whether the store was closed.
 const SLICE: Duration = Duration::from_millis(500);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// A server that went away comes back.
+/// Longest retry delay while the server is unreachable.
 const RETRY: Duration = Duration::from_secs(5);
-/// A pooler that drops notifications goes on doing so, and keeps each LISTEN on one of its connections.
+/// Longest retry delay while proofs do not arrive: a pooler that drops notifications goes on doing so, and keeps each LISTEN on one
+/// of its connections.
 const RETRY_UNPROVED: Duration = Duration::from_secs(60);
 
 const LISTEN: &str = "LISTEN bulla_revocations";
@@ -45,26 +45,27 @@ const LISTEN: &str = "LISTEN bulla_revocations";
 const PROVE: &str =
     "SELECT set_config('synchronous_commit', 'off', true), pg_notify('bulla_revocations', 'proof ' || $1)";
 
-/// What is heard, until this is dropped.
+/// Listens until dropped.
 pub(super) struct Subscription(Arc<News>);
 
 /// What is known of other processes' appends.
 struct News {
     state: Mutex<State>,
-    came: Condvar,
+    appended: Condvar,
     closed: AtomicBool,
     since: Instant,
 }
 
 #[derive(Default)]
 struct State {
-    came: bool,
-    looked: Option<Instant>,
+    /// Another process appended something that was not read yet.
+    pending: bool,
+    last_read: Option<Instant>,
     proved: Option<Instant>,
-    why: Option<Unheard>,
+    last_error: Option<Unheard>,
 }
 
-/// Why nothing is heard.
+/// Why no notifications arrive.
 #[derive(Debug, thiserror::Error)]
 enum Unheard {
     /// The connection failed.
@@ -82,8 +83,8 @@ enum Unheard {
 /// A connection that listens.
 struct Listener<'a> {
     session: Session,
-    /// What hears of appends.
-    tell: &'a dyn Fn(),
+    /// Called when another process appended.
+    on_append: &'a dyn Fn(),
 }
 
 impl Subscription {
@@ -91,7 +92,7 @@ impl Subscription {
     pub(super) fn new(server: &Arc<Server>, pool: &Arc<Pool>) -> Self {
         let news = Arc::new(News {
             state: Mutex::default(),
-            came: Condvar::new(),
+            appended: Condvar::new(),
             closed: AtomicBool::new(false),
             since: Instant::now(),
         });
@@ -100,16 +101,16 @@ impl Subscription {
         Subscription(news)
     }
 
-    /// Waits for news, for `most` at the longest. Whether to read the log.
+    /// Waits up to `most`. Returns whether to read the log.
     pub(super) fn wait(&self, most: Duration) -> bool {
-        let waited = self.0.came.wait_timeout_while(self.0.state(), most, |state| !state.came);
+        let waited = self.0.appended.wait_timeout_while(self.0.state(), most, |state| !state.pending);
         let mut state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        let is_due = state.looked.is_none_or(|looked| looked.elapsed() >= LOOK_INTERVAL);
-        let look = state.came || is_due || !state.is_proved();
-        if look {
-            (state.came, state.looked) = (false, Some(Instant::now()));
+        let is_due = state.last_read.is_none_or(|read| read.elapsed() >= LOOK_INTERVAL);
+        let read = state.pending || is_due || !state.is_proved();
+        if read {
+            (state.pending, state.last_read) = (false, Some(Instant::now()));
         }
-        look
+        read
     }
 
     /// Why the log is polled.
@@ -118,7 +119,7 @@ impl Subscription {
         if state.is_proved() || self.0.since.elapsed() < START {
             return None;
         }
-        Some(state.why.as_ref().unwrap_or(&Unheard::Unproved).to_string())
+        Some(state.last_error.as_ref().unwrap_or(&Unheard::Unproved).to_string())
     }
 }
 
@@ -134,18 +135,18 @@ impl News {
         let mut retry = FIRST_RETRY;
         while !self.is_closed() {
             let begun = Instant::now();
-            let why = match self.follow(server, pool) {
+            let error = match self.follow(server, pool) {
                 Ok(()) => return,
-                Err(why) => why,
+                Err(error) => error,
             };
             // One that worked for a while is tried again at once.
             if begun.elapsed() > PROVED_FOR {
                 retry = FIRST_RETRY;
             }
-            let longest = if matches!(why, Unheard::Unproved) { RETRY_UNPROVED } else { RETRY };
+            let longest = if matches!(error, Unheard::Unproved) { RETRY_UNPROVED } else { RETRY };
             {
                 let mut state = self.state();
-                (state.proved, state.why) = (None, Some(why));
+                (state.proved, state.last_error) = (None, Some(error));
             }
             let until = Instant::now() + retry;
             while Instant::now() < until && !self.is_closed() {
@@ -157,15 +158,15 @@ impl News {
 
     /// Listens until something is wrong, or the store is closed.
     fn follow(&self, server: &Arc<Server>, pool: &Pool) -> Result<(), Unheard> {
-        let tell = || self.tell();
-        let listener = Listener::open(server, &tell)?;
+        let on_append = || self.note_append();
+        let listener = Listener::open(server, &on_append)?;
         // Notifications from before this are lost.
-        self.tell();
+        self.note_append();
         while !self.is_closed() {
             listener.prove(pool)?;
             {
                 let mut state = self.state();
-                (state.proved, state.why) = (Some(Instant::now()), None);
+                (state.proved, state.last_error) = (Some(Instant::now()), None);
             }
             let until = Instant::now() + PROVE_INTERVAL;
             while Instant::now() < until && !self.is_closed() {
@@ -175,9 +176,9 @@ impl News {
         Ok(())
     }
 
-    fn tell(&self) {
-        self.state().came = true;
-        self.came.notify_all();
+    fn note_append(&self) {
+        self.state().pending = true;
+        self.appended.notify_all();
     }
 
     fn is_closed(&self) -> bool {
@@ -196,10 +197,10 @@ impl State {
 }
 
 impl<'a> Listener<'a> {
-    fn open(server: &Arc<Server>, tell: &'a dyn Fn()) -> Result<Self, StoreError> {
+    fn open(server: &Arc<Server>, on_append: &'a dyn Fn()) -> Result<Self, StoreError> {
         let session = Session::connect(server)?;
         session.batch(LISTEN)?;
-        Ok(Listener { session, tell })
+        Ok(Listener { session, on_append })
     }
 
     /// Sends a notification by another connection, and waits for it on this one.
@@ -220,20 +221,20 @@ impl<'a> Listener<'a> {
         }
     }
 
-    /// Listens for so long, or until something arrives. Whether the proof with this token did.
+    /// Listens up to `limit`, or until something arrives. Returns whether the proof with this token arrived.
     fn hear(&self, limit: Duration, token: &str) -> Result<bool, StoreError> {
         let mut proved = false;
         for payload in self.session.notifications(limit)? {
             match payload.strip_prefix("proof ") {
                 Some(of) => proved |= of == token,
-                None => (self.tell)(),
+                None => (self.on_append)(),
             }
         }
         Ok(proved)
     }
 }
 
-/// Whether notifications arrive now.
+/// Tests whether notifications arrive now.
 pub(super) fn remark(server: &Arc<Server>, pool: &Pool) -> Remark {
     let proved = Listener::open(server, &|| {}).map_err(Unheard::from).and_then(|listener| listener.prove(pool));
     match proved {

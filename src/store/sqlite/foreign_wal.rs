@@ -18,9 +18,9 @@ use super::mark::{self, Mark};
 
 const HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
-/// Without the last bit, which is the byte order of checksums.
+/// The last bit, masked off, is the checksums' byte order.
 const MAGIC: u32 = 0x377f_0682;
-/// A leaf of a table, which is all of a table with one row.
+/// Page type of a table leaf; a one-row table is one leaf.
 const LEAF: u8 = 13;
 
 /// How often a log that seems foreign is checked again: another process may just be moving it into the database.
@@ -62,12 +62,12 @@ struct Log {
     cookies: Vec<u32>,
     /// Whether the schema may have changed before the first mark.
     early_schema: bool,
-    /// Whether every page of the database is in the log, so that the database under it does not matter.
+    /// Whether every page of the database is in the log, so that the database file does not matter.
     whole: bool,
 }
 
-/// The database without its log.
-struct Alone {
+/// The database file, without its log.
+struct DatabaseFile {
     empty: bool,
     mark: Option<Mark>,
     cookie: u32,
@@ -85,9 +85,9 @@ pub(super) fn fit(database: &Path, seen: &dyn Fn() -> Option<Mark>) -> io::Resul
             None => return Ok(Fit::Fits),
             // The database first: frames that move into it meanwhile are still in the log.
             Some(_) => {
-                let (alone, log) = (Alone::read(database), Log::read(&log)?);
-                let alone = alone.or_else(|| Alone::read_pages(database, &log));
-                if log.fits(alone.as_ref(), seen) { Fit::Fits } else { Fit::Foreign }
+                let (file, log) = (DatabaseFile::read(database), Log::read(&log)?);
+                let file = file.or_else(|| DatabaseFile::read_pages(database, &log));
+                if log.fits(file.as_ref(), seen) { Fit::Fits } else { Fit::Foreign }
             }
         };
         if header(&log)? == before {
@@ -120,15 +120,15 @@ fn number(bytes: &[u8], at: usize) -> u32 {
     bytes.get(at..at + 4).and_then(|four| four.try_into().ok()).map_or(0, u32::from_be_bytes)
 }
 
-impl Alone {
+impl DatabaseFile {
     /// Reads the database as if there was no log. `None` where the file is not a database.
     fn read(database: &Path) -> Option<Self> {
         if database.metadata().ok()?.len() == 0 {
-            return Some(Alone { empty: true, mark: None, cookie: 0 });
+            return Some(DatabaseFile { empty: true, mark: None, cookie: 0 });
         }
         let connection = immutable(database).ok()?;
         let mark = mark::read(&connection).ok()?;
-        Some(Alone { empty: false, mark, cookie: mark::cookie(&connection).ok()? })
+        Some(DatabaseFile { empty: false, mark, cookie: mark::cookie(&connection).ok()? })
     }
 
     /// Reads mark and cookie from the pages on which the log has them. A process that ends while it moves the log into the
@@ -138,7 +138,7 @@ impl Alone {
         let page = u64::from(log.mark_page.checked_sub(1)?) * log.page;
         let mut head = [0; 12];
         file.read_exact_at(&mut head, page).ok()?;
-        Some(Alone { empty: false, mark: mark_in(&file, page, &head).ok()?, cookie: cookie(&file, 0).ok()? })
+        Some(DatabaseFile { empty: false, mark: mark_in(&file, page, &head).ok()?, cookie: cookie(&file, 0).ok()? })
     }
 }
 
@@ -207,23 +207,23 @@ impl Log {
         self.cookies.extend(part.cookies);
     }
 
-    fn fits(&self, alone: Option<&Alone>, seen: &dyn Fn() -> Option<Mark>) -> bool {
-        if self.frames > 0 && alone.is_some_and(|alone| alone.empty) {
+    fn fits(&self, file: Option<&DatabaseFile>, seen: &dyn Fn() -> Option<Mark>) -> bool {
+        if self.frames > 0 && file.is_some_and(|file| file.empty) {
             return false;
         }
         if self.whole {
             return true;
         }
-        let Some(alone) = alone else { return self.frames == 0 };
+        let Some(file) = file else { return self.frames == 0 };
         let Some(first) = self.marks.first() else {
-            return seen().is_none_or(|seen| alone.mark == Some(seen));
+            return seen().is_none_or(|seen| file.mark == Some(seen));
         };
-        let known = match alone.mark {
+        let known = match file.mark {
             None => first.previous == [0; 16],
             Some(mark) => first.previous == mark.token || self.marks.iter().any(|other| other.token == mark.token),
         };
         let mut cookies = self.marks.iter().map(|mark| mark.cookie).chain(self.cookies.iter().copied());
-        known && (self.early_schema || cookies.any(|cookie| cookie == alone.cookie))
+        known && (self.early_schema || cookies.any(|cookie| cookie == file.cookie))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 
 const RECIPIENT: &str = "bulla-edge-";
 const SECRET: &str = "BULLA-EDGE-SECRET-";
-/// What the key proves itself with when it is read.
+/// Test message sealed and opened to check that the halves match.
 const TRIAL: &[u8] = b"bulla/v1 edge-key";
 const CHECKSUM: usize = 4;
 
@@ -50,7 +50,7 @@ impl EdgeKey {
         let (mut public, mut private) = ([0; HPKE_KEY], Zeroizing::new([0; HPKE_KEY]));
         public.copy_from_slice(&bytes[..HPKE_KEY]);
         private.copy_from_slice(&bytes[HPKE_KEY..]);
-        // The halves belong together, or nothing that is sealed to the one would ever open.
+        // If they do not match, nothing that is sealed to the edge would ever open.
         let sealed = hpke::seal(&public, TRIAL, &[]).map_err(|_| ExportError::NoEdgeKey)?;
         hpke::open(&private, TRIAL, sealed).map_err(|_| ExportError::NoEdgeKey)?;
         Ok(EdgeKey { public, private })
@@ -81,7 +81,7 @@ impl EdgeKey {
 }
 
 impl EdgeMac {
-    /// Under a key that was derived elsewhere.
+    /// Uses a key derived elsewhere.
     #[cfg(feature = "gateway")]
     pub(crate) fn of(key: DerivedKey) -> Self {
         EdgeMac(key.into())

@@ -14,7 +14,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
 
 const MORE: &str = "\
 Examples:
-  bulla quickstart                                try everything on a throw-away deployment
+  bulla quickstart                                issue, verify, forge and revoke on a throw-away deployment
   bulla init . && bulla serve                     create a deployment in this folder and run it
   bulla issue --realm live --app UUID --ttl 90d   issue an API key
   bulla verify - < key.txt                        verify the API key in a file

@@ -1,4 +1,4 @@
-//! `bulla quickstart`: issue and verify on a throw-away deployment, then print curl commands to continue with.
+//! `bulla quickstart`: issue, verify, forge and revoke on a throw-away deployment, then print curl commands to continue with.
 
 use std::{net::TcpListener, path::Path, process::ExitCode};
 
@@ -29,7 +29,7 @@ use crate::{
 /// The app of the first key.
 const APP: Uuid = Uuid::from_u128(0x3f2b_8c1e_9a7d_4d52_8a55_0123_4567_89ab);
 
-/// Try it: a throw-away deployment, a server, a key issued, verified and forged
+/// Try it: a throw-away server; a key issued, verified, forged, revoked
 #[derive(Args)]
 pub(super) struct Quickstart {
     /// Exit after the checks instead of serving on
@@ -78,7 +78,7 @@ impl Quickstart {
     }
 }
 
-/// Whether the port is free. If another program takes it before the server does, the server reports that error.
+/// Returns whether the port is free. If another program takes it before the server does, the server reports that error.
 fn is_free(listen: &Listen) -> bool {
     match listen {
         Listen::Tcp(address) => TcpListener::bind(address).is_ok(),
@@ -86,7 +86,7 @@ fn is_free(listen: &Listen) -> bool {
     }
 }
 
-/// Issues a key, verifies it, and verifies a forged one. Returns whether the verdicts were right.
+/// Issues a key, verifies it, verifies a forged one, and revokes the key. Returns whether the verdicts were right.
 fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Result<bool, Failure> {
     let data_url = format!("http://{}", addresses.data);
     let admin_url = format!("http://{}", addresses.admin);
@@ -100,7 +100,8 @@ fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Re
         scopes: vec!["orders.read".to_owned()],
         ..NewApiKey::plain(live, APP)
     };
-    let issued = Remote::new(Client::anonymous(&admin_url).sending(admin_key)).issue(new)?;
+    let administrator = Remote::new(Client::anonymous(&admin_url).sending(admin_key));
+    let issued = administrator.issue(new.clone())?;
     let key = issued.api_key.expose();
     output::line(format_args!("1. issued over HTTP\n   {key}\n"))?;
 
@@ -111,8 +112,13 @@ fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Re
     let rejected = !is_active(&verifier, &forged)?;
     report("3. forged: one character changed, checksum recomputed", rejected, "not active", "active")?;
     output::line(format_args!("   {DIM}{forged}{DIM:#}\n"))?;
+    administrator.revoke(&[issued.api_key.id()], None, None)?;
+    let revoked = !is_active(&verifier, key)?;
+    report("4. revoked over HTTP, in force before the answer", revoked, "not active", "active")?;
 
     if !once {
+        let issued = administrator.issue(new)?;
+        let key = issued.api_key.expose();
         // curl reads the keys from files, because `ps` shows command lines.
         let file = |name: &str, content: String| {
             let path = folder.join(name);
@@ -121,7 +127,7 @@ fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Re
         let body = file("verify.json", format!("{{\"api_key\":\"{key}\"}}"))?;
         let header = file("key.header", format!("Authorization: Bearer {key}\n"))?;
         let admin = file("admin.header", format!("Authorization: Bearer {admin_key}\n"))?;
-        output::line(format_args!("Continue with:\n"))?;
+        output::line("Continue with another key:\n")?;
         output::line(format_args!(
             "  curl -s {data_url}/v1/verify -H 'Content-Type: application/json' \\\n       -d @{body}\n"
         ))?;
@@ -131,7 +137,7 @@ fn tour(folder: &Path, admin_key: &str, addresses: &Addresses, once: bool) -> Re
         ))?;
         output::line("Serving until Ctrl-C.")?;
     }
-    Ok(accepted && rejected)
+    Ok(accepted && rejected && revoked)
 }
 
 /// The part of the answer to `/v1/verify` that tells the verdict.

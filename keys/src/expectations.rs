@@ -100,7 +100,7 @@ impl OwnedExpectations {
 }
 
 impl Scopes<'_> {
-    /// Whether a key with these claims has all of them.
+    /// Returns whether a key with these claims has all of them.
     #[inline(always)]
     pub(crate) fn are_granted_by(&self, claims: &View<'_>) -> bool {
         match &self.0 {

@@ -45,7 +45,7 @@ impl Payload {
         plaintext
     }
 
-    /// Whether `now`, in Unix seconds, lies between issue and expiry; `not_before` is the claim `nbf`.
+    /// Returns whether `now`, in Unix seconds, lies between issue and expiry; `not_before` is the claim `nbf`.
     #[inline]
     pub(crate) fn check_time(&self, not_before: Option<u64>, now: u64) -> Result<(), Rejection> {
         let issued = u64::from(self.issued_at) <= now.saturating_add(CLOCK_DIFFERENCE);

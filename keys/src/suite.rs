@@ -53,7 +53,7 @@ impl Suite {
         }
     }
 
-    /// Whether `sealed` bytes can hold a plaintext of this suite.
+    /// Returns whether `sealed` bytes can hold a plaintext of this suite.
     pub(crate) const fn fits(self, sealed: usize) -> bool {
         let overhead = self.nonce_len() - NONCE_IN_ID + TAG;
         sealed >= overhead + payload::MIN_BYTES && sealed <= overhead + payload::MAX_BYTES

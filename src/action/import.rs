@@ -318,7 +318,7 @@ impl Import<'_> {
         Ok(Outcome::Corrected)
     }
 
-    /// Whether a key is neither revoked nor suspended here, as far as its row asks for that.
+    /// Returns whether a key is neither revoked nor suspended here, as far as its row asks for that.
     fn is_active(&self, transaction: &dyn Transaction, new: &NewRow) -> Result<bool, StoreError> {
         let logged = transaction.logged(&new.key.row.id)?;
         let suspended = new.state == RowState::Disabled && logged.suspended_at.is_some();

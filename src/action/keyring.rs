@@ -127,12 +127,12 @@ impl Change {
         remarks(new, version, document, &deployment.sources)
     }
 
-    /// Whether the result depends on answers of key sources.
+    /// Returns whether the result depends on answers of key sources.
     fn asks_sources(&self) -> bool {
         matches!(self, Change::Stage(_) | Change::Rewrap(..))
     }
 
-    /// Whether a version must be loaded here before the change is acknowledged.
+    /// Returns whether a version must be loaded here before the change is acknowledged.
     pub(crate) fn loads(&self) -> bool {
         matches!(self, Change::Stage(_) | Change::Activate(..) | Change::Rewrap(..))
     }

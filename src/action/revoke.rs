@@ -283,7 +283,7 @@ pub(super) fn expiry_of(expires_at: Option<Timestamp>) -> Option<u32> {
     expires_at.and_then(|at| u32::try_from(at.as_second()).ok())
 }
 
-/// Whether a key is revoked at `now`: by the log, by the ledger, or by a rule for its app or realm.
+/// Returns whether a key is revoked at `now`: by the log, by the ledger, or by a rule for its app or realm.
 pub(super) fn is_revoked(entry: Option<&LedgerEntry>, logged: &Logged, now: Timestamp) -> bool {
     logged.in_effect
         || logged.revoked_at.is_some_and(|at| at <= now)

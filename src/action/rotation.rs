@@ -37,7 +37,7 @@ pub(crate) struct Seen {
     staged: HashMap<KeyVersion, Instant>,
 }
 
-/// Whether every verifier that refreshes once per `interval` must have the staged version by `now`.
+/// Returns whether every verifier that refreshes once per `interval` must have the staged version by `now`.
 pub(crate) fn is_everywhere(staged_at: Timestamp, interval: Span, now: Timestamp) -> bool {
     age(staged_at, now) > SignedDuration::try_from(interval.0).unwrap_or(SignedDuration::MAX)
 }

@@ -125,7 +125,7 @@ impl Propagation {
         Propagation { missing: Vec::new(), ..self }
     }
 
-    /// Whether every member has it.
+    /// Returns whether every member has it.
     pub(crate) fn is_complete(&self) -> bool {
         self.error.is_none() && self.reached == self.registered
     }

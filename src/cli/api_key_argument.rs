@@ -18,7 +18,7 @@ pub(super) struct ApiKeyArgument {
 }
 
 impl ApiKeyArgument {
-    /// Whether the user gave the name of a file by mistake.
+    /// Returns whether the user gave the name of a file by mistake.
     pub(super) fn is_file(&self) -> bool {
         self.key != "-" && std::path::Path::new(&self.key).is_file()
     }

@@ -14,7 +14,7 @@ pub(super) struct Confirmation {
 }
 
 impl Confirmation {
-    /// Whether `--yes` was given. The command need not count then.
+    /// Returns whether `--yes` was given. The command need not count then.
     pub(super) fn is_given(&self) -> bool {
         self.yes
     }

@@ -55,7 +55,7 @@ pub(super) fn ask(data: &DataConfig) -> Asked {
     }
 }
 
-/// Whether the service serves, ready or not.
+/// Returns whether the service serves, ready or not.
 pub(super) fn is_alive(data: &DataConfig) -> bool {
     get(data, "/healthz").is_some_and(|(status, _)| status == 200)
 }

@@ -89,7 +89,7 @@ impl Hashes<'_> {
         })
     }
 
-    /// Whether the secret half is right by one of the stored hashes.
+    /// Returns whether the secret half is right by one of the stored hashes.
     fn find(&self, peppers: &Peppers, check: &SecretCheck) -> Result<Checked, StoreError> {
         let id = check.id();
         let stored = Stored::read(&id, self.store.secret_hashes(&id, clock::now())?, peppers);

@@ -54,7 +54,7 @@ impl Listen {
         }
     }
 
-    /// Whether two listeners cannot have these at a time.
+    /// Returns whether two listeners cannot have these at a time.
     pub(super) fn collides(&self, other: &Self) -> bool {
         match (self, other) {
             (Listen::Unix(one), Listen::Unix(other)) => one == other,
@@ -70,7 +70,7 @@ impl Listen {
         }
     }
 
-    /// Whether only this machine can connect to it.
+    /// Returns whether only this machine can connect to it.
     pub(crate) fn is_local(&self) -> bool {
         match self {
             Listen::None | Listen::Unix(_) => true,

@@ -193,7 +193,7 @@ impl Config {
         std::iter::once(Realm::ADMIN).chain(configured).collect()
     }
 
-    /// Whether there is this realm: it is configured, or the administrators'.
+    /// Returns whether there is this realm: it is configured, or the administrators'.
     pub(crate) fn has_realm(&self, realm: Realm) -> bool {
         realm == Realm::ADMIN || self.realms.contains_key(realm.as_str())
     }

@@ -66,7 +66,7 @@ fn negative_ttl() -> Span {
 }
 
 impl OldSystemConfig {
-    /// Whether this text may be a key of the old system.
+    /// Returns whether this text may be a key of the old system.
     pub(crate) fn may_have(&self, text: &str) -> bool {
         text.len() >= self.min_length && text.len() <= 512 && text.starts_with(&self.prefix)
     }

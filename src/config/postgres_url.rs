@@ -92,7 +92,7 @@ impl PostgresUrl {
         &self.config
     }
 
-    /// Whether the connection is encrypted and the server's certificate checked.
+    /// Returns whether the connection is encrypted and the server's certificate checked.
     pub(crate) fn tls(&self) -> bool {
         self.tls
     }

@@ -33,12 +33,12 @@ pub(crate) struct RealmConfig {
 }
 
 impl RealmConfig {
-    /// Whether a key may have no expiry; by default, unless there is a maximum.
+    /// Returns whether a key may have no expiry; by default, unless there is a maximum.
     pub(crate) fn may_live_for_ever(&self) -> bool {
         self.allow_forever.unwrap_or(self.max_ttl.is_none())
     }
 
-    /// Whether imported keys are accepted: where secret halves are required, write access to the store must not suffice to make a
+    /// Returns whether imported keys are accepted: where secret halves are required, write access to the store must not suffice to make a
     /// key.
     pub(crate) fn accepts_imported(&self) -> bool {
         self.accept_imported.unwrap_or(self.secret != SecretPolicy::Required)

@@ -97,7 +97,7 @@ pub(crate) fn lone_mounts(deployment: &Deployment) -> Vec<String> {
     store.into_iter().chain(keyring).collect()
 }
 
-/// Whether a file is the root of a mount, as far as the system tells.
+/// Returns whether a file is the root of a mount, as far as the system tells.
 fn is_mounted_alone(path: &Path) -> bool {
     let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     path.is_file()

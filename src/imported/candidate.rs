@@ -44,7 +44,7 @@ impl Candidate {
         &self.key
     }
 
-    /// Whether the check needs a blocking thread, behind a limit on how many run at a time.
+    /// Returns whether the check needs a blocking thread, behind a limit on how many run at a time.
     pub(crate) fn is_slow(&self) -> bool {
         match &self.key.check {
             Check::Fast { .. } => !self.by_digest && self.key.set.layout.digest_is_slow(),
@@ -52,7 +52,7 @@ impl Candidate {
         }
     }
 
-    /// Whether the text is the key, where that is known at once and without a thread.
+    /// Returns whether the text is the key, where that is known at once and without a thread.
     pub(crate) fn matches_at_once(&self) -> Option<bool> {
         if self.is_slow() { None } else { self.matches().ok() }
     }
@@ -79,7 +79,7 @@ impl Candidate {
         hash.map_err(|reason| CheckError::Slow(reason.to_string()))
     }
 
-    /// Whether the presented text is the key, in constant time.
+    /// Returns whether the presented text is the key, in constant time.
     pub(crate) fn matches(&self) -> Result<bool, CheckError> {
         if self.by_digest {
             return Ok(true);

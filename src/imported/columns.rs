@@ -53,7 +53,7 @@ impl Columns {
     }
 }
 
-/// Whether a column of this name may say that a key is not good any more: such a one is never passed over in silence.
+/// Returns whether a column of this name may say that a key is not good any more: such a one is never passed over in silence.
 fn tells(name: &str) -> bool {
     const TELLING: [&str; 18] = [
         "revok",

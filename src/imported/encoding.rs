@@ -51,7 +51,7 @@ pub(super) fn either(text: &str) -> Option<Vec<u8>> {
     hex::decode(text).ok().or_else(|| base64(text))
 }
 
-/// Whether it is base64 with its padding, as some systems write it, or of a length that needs none.
+/// Returns whether it is base64 with its padding, as some systems write it, or of a length that needs none.
 pub(super) fn padded(text: &str) -> bool {
     text.rsplit('$').next().is_some_and(|last| last.len().is_multiple_of(4)) && !text.contains('.')
 }

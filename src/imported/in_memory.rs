@@ -34,7 +34,7 @@ impl ImportedKeys {
         self.0.load().unusable()
     }
 
-    /// Whether there is a set whose digests are slow.
+    /// Returns whether there is a set whose digests are slow.
     pub(crate) fn has_slow_digests(&self) -> bool {
         self.0.load().has_slow_digests()
     }

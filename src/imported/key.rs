@@ -45,18 +45,18 @@ impl Key {
         if revocations.contains(&self.id, self.app_id, self.issued_at) { Err(Rejection::Revoked) } else { Ok(()) }
     }
 
-    /// Whether it has expired at `now`.
+    /// Returns whether it has expired at `now`.
     pub(crate) fn has_expired(&self, now: u64) -> bool {
         self.expires_at.is_some_and(|at| now >= u64::from(at))
     }
 
-    /// Whether it has all of the `wanted` scopes: the last check.
+    /// Returns whether it has all of the `wanted` scopes: the last check.
     pub(crate) fn grants(&self, wanted: &[String]) -> Result<(), Rejection> {
         let granted = self.claims().map_or(wanted.is_empty(), |claims| claims.grants(wanted));
         if granted { Ok(()) } else { Err(Rejection::Scope) }
     }
 
-    /// Whether a sealed key was issued for it, as far as this process knows.
+    /// Returns whether a sealed key was issued for it, as far as this process knows.
     pub(crate) fn is_replaced(&self) -> bool {
         self.replaced || self.set.was_replaced(&self.id)
     }

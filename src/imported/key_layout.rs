@@ -200,18 +200,18 @@ impl KeyLayout {
         }
     }
 
-    /// Whether the secret is the salt of all rows.
+    /// Returns whether the secret is the salt of all rows.
     pub(super) fn salts_with_secret(&self) -> bool {
         let salted = self.scheme.has_salt() || self.cost.is_some();
         self.secret.is_some() && self.salt.is_none() && salted && !self.before.is_some_and(Before::takes_secret)
     }
 
-    /// Whether all rows have the same salt, or none has one.
+    /// Returns whether all rows have the same salt, or none has one.
     pub(crate) fn has_one_salt(&self) -> bool {
         self.salt.is_some() || self.salts_with_secret()
     }
 
-    /// Whether the digest of a presented text finds its row.
+    /// Returns whether the digest of a presented text finds its row.
     pub(super) fn is_found_by_digest(&self) -> bool {
         match (self.scheme.is_text(), self.cost) {
             (true, None) => false,
@@ -225,17 +225,17 @@ impl KeyLayout {
         self.scheme.algorithm().map_or(self.bytes.unwrap_or(32), Algorithm::len)
     }
 
-    /// Whether rows hold strings that say how they were made, and no digests.
+    /// Returns whether rows hold strings that say how they were made, and no digests.
     pub(crate) fn holds_text(&self) -> bool {
         self.scheme.is_text() && !(self.cost.is_some() && self.has_one_salt())
     }
 
-    /// Whether a digest that finds a row takes a thread of its own.
+    /// Returns whether a digest that finds a row takes a thread of its own.
     pub(crate) fn digest_is_slow(&self) -> bool {
         !self.holds_text() && self.cost.is_some_and(|cost| !cost.is_cheap())
     }
 
-    /// Whether a row has a salt of its own in a column of its own; `apart` says that its costs are named.
+    /// Returns whether a row has a salt of its own in a column of its own; `apart` says that its costs are named.
     pub(super) fn has_salts(&self, apart: bool) -> bool {
         (self.scheme.has_salt() || apart) && !self.has_one_salt()
     }
@@ -253,7 +253,7 @@ impl KeyLayout {
         }
     }
 
-    /// Whether a hash that sees 72 bytes sees enough of the secret.
+    /// Returns whether a hash that sees 72 bytes sees enough of the secret.
     pub(super) fn shows_secret(&self, public: Option<&[u8]>) -> bool {
         self.before.is_some_and(Before::is_digest) || self.before_secret(public) + MIN_SECRET <= BCRYPT_SEES
     }

@@ -97,7 +97,7 @@ impl std::fmt::Debug for OldSecret {
     }
 }
 
-/// Whether a file of base64 may hold the secret itself: hexadecimal is base64, too.
+/// Returns whether a file of base64 may hold the secret itself: hexadecimal is base64, too.
 pub(crate) fn reads_as_hexadecimal(layout: &KeyLayout, config: &Config) -> bool {
     let uri = layout.secret.as_ref().and_then(|name| config.imported.secrets.get(name));
     let path = uri.map(SourceUri::rest).filter(|rest| !rest.contains(ENCODING));

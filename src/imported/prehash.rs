@@ -73,12 +73,12 @@ impl Before {
         }
     }
 
-    /// Whether it takes a secret.
+    /// Returns whether it takes a secret.
     pub(crate) fn takes_secret(self) -> bool {
         !matches!(self.name().as_bytes(), [b's', ..])
     }
 
-    /// Whether what is hashed then is a digest of all of a key, which bcrypt sees the whole or nearly all of.
+    /// Returns whether what is hashed then is a digest of all of a key, which bcrypt sees the whole or nearly all of.
     pub(super) fn is_digest(self) -> bool {
         !matches!(self, Before::Append | Before::Prepend)
     }

@@ -105,7 +105,7 @@ impl Set {
         }
     }
 
-    /// Whether prepared bytes are those of a key with this hash, in constant time.
+    /// Returns whether prepared bytes are those of a key with this hash, in constant time.
     pub(super) fn matches(&self, check: &Check, prepared: &[u8]) -> Result<bool, CheckError> {
         match check {
             Check::Fast { digest, salt } => {

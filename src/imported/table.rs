@@ -103,7 +103,7 @@ impl Table {
         self.place.fetch_max(place, Ordering::Release);
     }
 
-    /// Whether the set of this number is known.
+    /// Returns whether the set of this number is known.
     pub(crate) fn has_set(&self, number: i64) -> bool {
         self.sets.read().unwrap_or_else(PoisonError::into_inner).iter().any(|set| set.number == number)
     }
@@ -221,7 +221,7 @@ impl Table {
         found
     }
 
-    /// Whether there is a set whose digests are slow.
+    /// Returns whether there is a set whose digests are slow.
     pub(crate) fn has_slow_digests(&self) -> bool {
         self.has_slow_digests.load(Ordering::Relaxed)
     }

@@ -39,7 +39,7 @@ impl Buffers {
         Buffers((0..BUFFERS).map(|_| Buffer::default()).collect())
     }
 
-    /// Adds a note to the first buffer that no other thread uses. Whether there was room. Never waits.
+    /// Adds a note to the first buffer that no other thread uses. Returns whether there was room. Never waits.
     #[inline]
     pub(super) fn push(&self, note: Note) -> bool {
         let first = FREE.get();

@@ -38,7 +38,7 @@ impl Draft {
         Draft { log_id, base: Vec::new(), base_since: now, files: Vec::new(), snapshot: None, newest: None }
     }
 
-    /// Whether a follower that begins is better off with another snapshot.
+    /// Returns whether a follower that begins is better off with another snapshot.
     pub(super) fn lacks_snapshot(&self) -> bool {
         let behind = self.snapshot.as_ref().map(|(name, _)| self.place().saturating_sub(name.seq));
         match behind {

@@ -26,7 +26,7 @@ pub(crate) fn scheme_of(config: &Config, realm: Realm) -> SecretScheme {
     own.unwrap_or(config.secret.scheme).setting()
 }
 
-/// Whether keys of a realm have secret halves.
+/// Returns whether keys of a realm have secret halves.
 pub(crate) fn policy_of(config: &Config, realm: Realm) -> SecretPolicy {
     if realm == Realm::ADMIN {
         return SecretPolicy::Required;

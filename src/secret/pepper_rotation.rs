@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{NewHash, Peppers};
 use crate::store::{SecretRow, Store, StoreError, transact};
 
-/// Whether a hash is to move: it is under another version of the pepper than the active one, or made by another scheme.
+/// Returns whether a hash is to move: it is under another version of the pepper than the active one, or made by another scheme.
 pub(super) fn is_due(hash: &SecretHash, scheme: SecretScheme, active: KeyVersion) -> bool {
     hash.needs_rehash(scheme, active)
 }

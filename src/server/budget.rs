@@ -190,7 +190,7 @@ impl Charge {
         Ok(())
     }
 
-    /// Whether it is evicted; if not, the task is woken when it is.
+    /// Returns whether it is evicted; if not, the task is woken when it is.
     pub(crate) fn poll_evicted(&self, cx: &Context<'_>) -> Poll<()> {
         let Some(evicted) = &self.evicted else { return Poll::Pending };
         evicted.reader.register(cx.waker());

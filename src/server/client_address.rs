@@ -7,7 +7,7 @@ use axum::http::HeaderMap;
 use super::listener::Peer;
 use crate::config::{DataConfig, TrustedProxy};
 
-/// Whether `peer` is a trusted gateway.
+/// Returns whether `peer` is a trusted gateway.
 pub(super) fn is_gateway(config: &DataConfig, peer: Peer) -> bool {
     match peer {
         Peer(Some(address)) => is_trusted(config, address.ip()),

@@ -22,7 +22,7 @@ pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
     }
 }
 
-/// Whether the reading of the log hangs, where it was known before or not.
+/// Returns whether the reading of the log hangs, where it was known before or not.
 fn poll(node: &Node, known: bool) -> bool {
     node.revocations.end_grace_periods();
     let unread = node.revocations.unread_for();

@@ -187,7 +187,7 @@ impl FleetRegistry {
         })
     }
 
-    /// Writes what changed. Whether it wrote anything.
+    /// Writes what changed. Returns whether it wrote anything.
     fn flush(&self, running: &Node) -> Result<bool, StoreError> {
         let node = self.this_node(running);
         let rows: Vec<FollowerRow> = {

@@ -54,7 +54,7 @@ impl Live {
         self.serial.subscribe()
     }
 
-    /// Says for which realms the revocations are too old to accept a key by. Whether that was not known before.
+    /// Says for which realms the revocations are too old to accept a key by. Returns whether that was not known before.
     pub(super) fn put_staleness(&self, stale: &Stale) -> bool {
         let before = self.snapshot.rcu(|current| match current.stale() == stale {
             true => Arc::clone(current),

@@ -24,7 +24,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether the known end does not settle what a report says.
+    /// Returns whether the known end does not settle what a report says.
     fn is_open(&self, row: &FollowerRow) -> bool {
         let Some(log_id) = &row.log_id else { return false };
         self.end.as_ref().is_none_or(|end| end.log_id != *log_id || end.seq < row.seq)

@@ -21,7 +21,7 @@ impl RefreshThrottle {
         RefreshThrottle { start: Instant::now(), interval, last: AtomicU64::new(0), requested: Notify::new() }
     }
 
-    /// Requests a look at the keyring, because a presented key names a version that is not in it. Whether the request was
+    /// Requests a look at the keyring, because a presented key names a version that is not in it. Returns whether the request was
     /// granted.
     pub(super) fn request_refresh(&self) -> bool {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);

@@ -127,7 +127,7 @@ impl Snapshot {
         &self.stale
     }
 
-    /// Whether keys of any realm are verified.
+    /// Returns whether keys of any realm are verified.
     pub(super) fn is_ready(&self) -> bool {
         self.stale != Stale::Everything
     }
@@ -215,7 +215,7 @@ impl Loaded {
         }
     }
 
-    /// Whether the loaded keys are those of this configuration and document, so that it can be put in force without asking a
+    /// Returns whether the loaded keys are those of this configuration and document, so that it can be put in force without asking a
     /// source. All changes of a configuration take effect together.
     pub(super) fn fits(&self, config: &Config, document: &KeyringDocument) -> bool {
         let tls = |config: &Config| [&config.data.tls, &config.admin.tls, &config.metrics.tls].map(Clone::clone);

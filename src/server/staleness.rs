@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Whether the reading of the log has failed for `max`, or has not come to its end for so long. The second goes by a monotonic
+/// Returns whether the reading of the log has failed for `max`, or has not come to its end for so long. The second goes by a monotonic
 /// clock. Without `max` nothing is stale.
 pub(super) fn is_stale(
     max: Option<Duration>,

@@ -32,7 +32,7 @@ impl StreamCredential {
         Some(StreamCredential { text, wanted: auth::wanted(peer), last_accepted: Instant::now() })
     }
 
-    /// Whether the key is still accepted: it has not expired, and neither it nor its secret half, nor its version, was ended.
+    /// Returns whether the key is still accepted: it has not expired, and neither it nor its secret half, nor its version, was ended.
     pub(super) async fn holds(&mut self, core: &CoreParts) -> bool {
         match core.verification.verify_again(self.text.expose_secret(), &self.wanted).await {
             Ok(_) => {

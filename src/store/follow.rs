@@ -34,7 +34,7 @@ impl Following {
     /// Rows read from the log at a time.
     pub(crate) const CHUNK: u32 = 50_000;
 
-    /// Reads new entries, and applies revocations that are due at `now`, in Unix seconds. Whether anything may have changed.
+    /// Reads new entries, and applies revocations that are due at `now`, in Unix seconds. Returns whether anything may have changed.
     pub(crate) fn read_on(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
         let mut changed = self.due(now);
         loop {
@@ -56,12 +56,12 @@ impl Following {
         self.log_id.as_deref()
     }
 
-    /// Whether everything up to this place of this log, and nothing else, has been read.
+    /// Returns whether everything up to this place of this log, and nothing else, has been read.
     pub(crate) fn is_at(&self, log_id: &str, seq: u64) -> bool {
         self.log_id.as_deref() == Some(log_id) && self.log.seq() == seq && self.damaged.is_empty()
     }
 
-    /// Revokes what is due at `now`, in Unix seconds. Whether anything changed.
+    /// Revokes what is due at `now`, in Unix seconds. Returns whether anything changed.
     pub(crate) fn due(&mut self, now: u64) -> bool {
         self.log.due(now)
     }

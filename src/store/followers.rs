@@ -72,12 +72,12 @@ pub(crate) struct FollowerRow {
 const DOUBLED_FOR: u64 = 60;
 
 impl FollowerRow {
-    /// Whether two processes report under this name: what one reports says nothing about the other.
+    /// Returns whether two processes report under this name: what one reports says nothing about the other.
     pub(crate) fn is_doubled(&self) -> bool {
         clock::seconds(self.last_contact).saturating_sub(self.doubled_at) <= DOUBLED_FOR
     }
 
-    /// Whether it has a place in this log that the log does not have.
+    /// Returns whether it has a place in this log that the log does not have.
     pub(crate) fn is_ahead_of(&self, end: &LogPlace) -> bool {
         self.log_id.as_ref() == Some(&end.log_id) && self.seq > end.seq
     }

@@ -166,7 +166,7 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// Rules that revoke keys issued before a time later than `after`: what each is about, and its time.
     fn rules_behind(&self, after: Timestamp) -> Result<Vec<(String, Timestamp)>, StoreError>;
 
-    /// Whether any key of this realm is on record.
+    /// Returns whether any key of this realm is on record.
     fn has_realm(&self, realm: Realm) -> Result<bool, StoreError>;
 
     /// How many keys were sealed, for each realm and version.
@@ -186,7 +186,7 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Waits until another process may have appended to the log, for `most` at the longest. Whether to read the log now.
+    /// Waits until another process may have appended to the log, for `most` at the longest. Returns whether to read the log now.
     fn wait_for_news(&self, most: Duration) -> bool {
         std::thread::sleep(most);
         true
@@ -262,7 +262,7 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     fn taken_over(&self, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError>;
 
     /// Makes final what has ended at `now`, whatever a clock says later: grace periods of revoked keys, and retired secret
-    /// halves. Whether anything had ended.
+    /// halves. Returns whether anything had ended.
     fn settle(&self, now: Timestamp) -> Result<bool, StoreError>;
 
     /// Drops what is no longer needed, and remembers the sweep clock.
@@ -341,11 +341,11 @@ pub(crate) trait Transaction {
     /// Stores the hash of a secret half.
     fn insert_secret(&mut self, row: &NewSecretRow) -> Result<(), StoreError>;
 
-    /// Retires a stored hash at `at`, or at once. Whether it was there.
+    /// Retires a stored hash at `at`, or at once. Returns whether it was there.
     fn retire_secret(&mut self, seq: u64, at: Option<Timestamp>) -> Result<bool, StoreError>;
 
     /// Replaces a hash with another one of the same secret half, if it is still as it was read, with the same end above all.
-    /// Whether it did.
+    /// Returns whether it did.
     fn replace_secret(&mut self, old: &SecretRow, new: &NewSecretRow) -> Result<bool, StoreError>;
 
     /// Stores an API key as it was encrypted to its escrow recipient.
@@ -371,7 +371,7 @@ pub(crate) trait Transaction {
         heard_after: Timestamp,
     ) -> Result<Vec<String>, StoreError>;
 
-    /// Removes a member of the fleet. Whether there was one of this name.
+    /// Removes a member of the fleet. Returns whether there was one of this name.
     fn forget_follower(&mut self, name: &str) -> Result<bool, StoreError>;
 
     /// Appends to the audit.

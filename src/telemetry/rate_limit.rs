@@ -22,7 +22,7 @@ impl LineLimit {
         LineLimit(Mutex::new(Window { begun: None, lines: 0, kept_back: 0 }))
     }
 
-    /// Whether a line may be written at `now`, and how many were suppressed since the last one.
+    /// Returns whether a line may be written at `now`, and how many were suppressed since the last one.
     pub(crate) fn allow(&self, now: Instant) -> Option<u64> {
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if window.begun.is_none_or(|begun| now.duration_since(begun) >= WINDOW) {

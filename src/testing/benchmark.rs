@@ -70,7 +70,7 @@ impl SecretCache {
         let _infallible = self.0.get_or(self.0.key(api_key), proof).await;
     }
 
-    /// Whether the key is remembered.
+    /// Returns whether the key is remembered.
     pub async fn holds(&self, api_key: &str) -> bool {
         self.0.get(&self.0.key(api_key)).await.is_some()
     }

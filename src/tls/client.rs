@@ -71,7 +71,7 @@ impl ClientName {
         }
     }
 
-    /// Whether the configuration means this one. What has a colon is a URI there, so that no common name passes for one.
+    /// Returns whether the configuration means this one. What has a colon is a URI there, so that no common name passes for one.
     fn is(&self, configured: &str) -> bool {
         match self {
             ClientName::Uri(uri) => configured.contains(':') && uri == configured,

@@ -38,7 +38,7 @@ impl Validity {
             .then(|| format!("is not valid before {}, and it is {now} here: set the clock right", self.from))
     }
 
-    /// Whether it is due for renewal at `now`.
+    /// Returns whether it is due for renewal at `now`.
     pub(crate) fn ends_soon(&self, now: Timestamp) -> bool {
         let life = self.until.duration_since(self.from);
         self.until.duration_since(now) < RENEWAL_TIME.min(life / 3)

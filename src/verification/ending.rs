@@ -66,7 +66,7 @@ impl PendingIds {
     }
 }
 
-/// Whether a key that was rejected for this is one that was issued. Where, for whom and with what it may be used is no
+/// Returns whether a key that was rejected for this is one that was issued. Where, for whom and with what it may be used is no
 /// reason to let it live on.
 fn is_genuine(rejection: Rejection) -> bool {
     use Rejection::{Address, Audience, Revoked, SecretMissing, SecretSurplus};

@@ -91,7 +91,7 @@ impl VerifierState<'_> {
         if self.stale.covers(accepted.id().realm()) { Err(VerifyError::Stale) } else { Ok(accepted) }
     }
 
-    /// Whether the text names a key version that is only unknown here.
+    /// Returns whether the text names a key version that is only unknown here.
     fn is_missing(&self, text: &str) -> bool {
         let names = |id: ApiKeyId| {
             self.missing.iter().any(|(realm, version)| (*realm, version.number()) == (id.realm(), id.version()))

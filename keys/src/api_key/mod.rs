@@ -35,7 +35,7 @@ impl ApiKey {
         self.id
     }
 
-    /// Whether the text carries a secret half.
+    /// Returns whether the text carries a secret half.
     pub fn has_secret(&self) -> bool {
         self.has_secret
     }

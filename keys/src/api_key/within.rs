@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl ApiKey {
-    /// Whether an API key stands anywhere in `text`, also right beside letters or underscores: `my_KEY`, `KEY_old`. A key
+    /// Returns whether an API key stands anywhere in `text`, also right beside letters or underscores: `my_KEY`, `KEY_old`. A key
     /// is known by its checksum. What stores or shows a text that others wrote asks this first.
     ///
     /// ```

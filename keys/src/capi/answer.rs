@@ -114,7 +114,7 @@ impl AnswerResult {
     }
 }
 
-/// Whether C would take the text for a shorter one.
+/// Returns whether C would take the text for a shorter one.
 fn has_nul(text: &str) -> bool {
     text.bytes().any(|byte| byte == 0)
 }

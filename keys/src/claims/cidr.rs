@@ -43,7 +43,7 @@ impl Cidr {
         if bits & host != 0 { Err(CidrError::HostBits) } else { Ok(Cidr { address, prefix }) }
     }
 
-    /// Whether `address` lies in the block. An IPv4-mapped IPv6 address counts as its IPv4 address; otherwise blocks
+    /// Returns whether `address` lies in the block. An IPv4-mapped IPv6 address counts as its IPv4 address; otherwise blocks
     /// hold addresses of their own family alone.
     pub fn contains(&self, address: IpAddr) -> bool {
         let (block, width) = bits(self.address);

@@ -146,12 +146,12 @@ impl Claims {
         &self.meta
     }
 
-    /// Whether the key has a secret half.
+    /// Returns whether the key has a secret half.
     pub fn has_secret(&self) -> bool {
         self.secret
     }
 
-    /// Whether a text is a scope token of RFC 6749, as every scope of a key that is issued is.
+    /// Returns whether a text is a scope token of RFC 6749, as every scope of a key that is issued is.
     ///
     /// ```
     /// # use bulla::claims::Claims;
@@ -161,7 +161,7 @@ impl Claims {
         !text.is_empty() && text.bytes().all(is_scope_character)
     }
 
-    /// Whether all of the `wanted` scopes are granted.
+    /// Returns whether all of the `wanted` scopes are granted.
     pub fn grants<S: AsRef<str>>(&self, wanted: &[S]) -> bool {
         wanted.iter().all(|wanted| self.scopes.iter().any(|scope| scope == wanted.as_ref()))
     }

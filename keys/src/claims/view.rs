@@ -121,7 +121,7 @@ impl<'b> View<'b> {
         std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
     }
 
-    /// Whether all of the `wanted` scopes are granted.
+    /// Returns whether all of the `wanted` scopes are granted.
     #[inline(always)]
     pub(crate) fn grants<S: AsRef<str>>(&self, wanted: &[S]) -> bool {
         wanted.is_empty() || self.grants_all(wanted)
@@ -131,7 +131,7 @@ impl<'b> View<'b> {
         wanted.iter().all(|wanted| self.scopes().any(|scope| scope == wanted.as_ref()))
     }
 
-    /// Whether the caller's `audience` is one of the key's. A restricted key is refused where none was given.
+    /// Returns whether the caller's `audience` is one of the key's. A restricted key is refused where none was given.
     #[inline(always)]
     pub(crate) fn is_for(&self, audience: Option<&str>) -> bool {
         self.audience.left == 0 || audience.is_some_and(|caller| self.names(caller))
@@ -142,7 +142,7 @@ impl<'b> View<'b> {
         audience.any(|one| one == caller.as_bytes())
     }
 
-    /// Whether the client's `address` is allowed. A restricted key is refused where none was given.
+    /// Returns whether the client's `address` is allowed. A restricted key is refused where none was given.
     #[inline(always)]
     pub(crate) fn is_from(&self, address: Option<IpAddr>) -> bool {
         self.cidr.left == 0 || address.is_some_and(|client| self.includes(client))

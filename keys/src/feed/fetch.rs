@@ -125,7 +125,7 @@ impl HttpSource {
         self.post("/v1/followers/uses", body)
     }
 
-    /// Whether it accepts an API key: `POST /v1/verify` with this body. It needs no credential.
+    /// Returns whether it accepts an API key: `POST /v1/verify` with this body. It needs no credential.
     pub fn verify(&self, body: &str) -> Result<bool, FollowError> {
         let failed = |error: &dyn fmt::Display| FollowError::Unreachable(error.to_string().into());
         let request = self.agent().post(self.beside("/v1/verify")).header("Content-Type", "application/json");

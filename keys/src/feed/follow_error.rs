@@ -60,7 +60,7 @@ impl FollowError {
     /// The source's log ends before the follower's place.
     pub const BEHIND: FollowError = FollowError::Status(409);
 
-    /// Whether the source is behind.
+    /// Returns whether the source is behind.
     pub const fn is_behind(&self) -> bool {
         matches!(self, FollowError::Status(409))
     }

@@ -195,7 +195,7 @@ impl FollowerState {
         applied.map(drop)
     }
 
-    /// Whether to fetch a snapshot, once.
+    /// Returns whether to fetch a snapshot, once.
     pub(super) fn wants_snapshot(&mut self) -> bool {
         std::mem::take(&mut self.wants_snapshot)
     }
@@ -252,7 +252,7 @@ impl FollowerState {
         }
     }
 
-    /// Whether it goes on from here.
+    /// Returns whether it goes on from here.
     fn apply(&mut self, answer: &Answer, at: Moment) -> Result<bool, FollowError> {
         let before = self.feed.seq();
         let (applied, newest) = answer.apply(&mut self.feed, (self.keyring_id, &self.key), at.now)?;
@@ -271,7 +271,7 @@ impl FollowerState {
         Ok(if applied.diverged { self.start_again(at) || news } else { news })
     }
 
-    /// It knows something else than the server. Whether it starts again now.
+    /// It knows something else than the server. Returns whether it starts again now.
     fn start_again(&mut self, at: Moment) -> bool {
         self.diverged += 1;
         let (from, interval) = self.restart;

@@ -77,7 +77,7 @@ impl FollowStatus {
 }
 
 impl FollowStatus {
-    /// Whether a message has reached the end of the log since it began: of a state from the disk alone nobody knows how long it is
+    /// Returns whether a message has reached the end of the log since it began: of a state from the disk alone nobody knows how long it is
     /// fresh.
     fn is_current(&self) -> bool {
         self.complete && self.fresh.is_some()
@@ -90,7 +90,7 @@ impl FollowerHandle {
         self.shown.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until a message has reached the end of the log since it began, but not longer than `bound`. Whether one has. A program
+    /// Waits until a message has reached the end of the log since it began, but not longer than `bound`. Returns whether one has. A program
     /// that starts with a state from the disk calls this before it serves, so that it accepts nothing that was revoked meanwhile.
     pub fn wait_until_current(&self, bound: Duration) -> bool {
         self.wait_for_contact(u32::MAX, bound)

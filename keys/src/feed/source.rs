@@ -42,7 +42,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Whether a follower that had nothing before this answer, and is at `seq` by it, is better off with a snapshot: there is more than
+    /// Returns whether a follower that had nothing before this answer, and is at `seq` by it, is better off with a snapshot: there is more than
     /// one message. `newest` is the newest message in it.
     pub fn leaves_much(&self, newest: &Head, seq: u64) -> bool {
         match self {

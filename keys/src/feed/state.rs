@@ -158,7 +158,7 @@ impl FeedState {
         Ok(())
     }
 
-    /// Revokes what is due at `now`, in Unix seconds. Whether the revocations changed.
+    /// Revokes what is due at `now`, in Unix seconds. Returns whether the revocations changed.
     pub fn due(&mut self, now: u64) -> bool {
         self.log.due(now)
     }
@@ -205,7 +205,7 @@ impl FeedState {
         &self.log
     }
 
-    /// Whether the state is stale at `now`, in Unix seconds: a message is overdue, the end of the log was never reached, or the
+    /// Returns whether the state is stale at `now`, in Unix seconds: a message is overdue, the end of the log was never reached, or the
     /// newest message was signed by a clock that is ahead of `now`.
     pub fn is_stale(&self, now: u64) -> bool {
         self.fresh().is_none_or(|fresh| !fresh.contains(&now))
@@ -217,7 +217,7 @@ impl FeedState {
         Some(self.this_update.saturating_sub(CLOCK_DIFFERENCE)..=self.fresh_until?)
     }
 
-    /// Whether the newest message was signed by a clock that is ahead of `now`. When it came, the follower's clock was ahead, too.
+    /// Returns whether the newest message was signed by a clock that is ahead of `now`. When it came, the follower's clock was ahead, too.
     fn is_ahead(&self, now: u64) -> bool {
         self.this_update > now.saturating_add(CLOCK_DIFFERENCE)
     }
@@ -277,7 +277,7 @@ impl FeedState {
         }
     }
 
-    /// Whether there are more versions to refuse than before. The versions of an older keyring than the newest are not noted.
+    /// Returns whether there are more versions to refuse than before. The versions of an older keyring than the newest are not noted.
     fn note_versions(&mut self, serial: u64, versions: &[(KeyVersion, VersionState)]) -> bool {
         let before = self.refused.len();
         let closed = versions.iter().filter(|(_, state)| !state.opens()).map(|(version, _)| *version);

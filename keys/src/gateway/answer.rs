@@ -47,7 +47,7 @@ impl Answer {
         self.status
     }
 
-    /// Whether the request may go on. Nothing else is a yes.
+    /// Returns whether the request may go on. Nothing else is a yes.
     pub fn is_accepted(&self) -> bool {
         self.status == 200 && self.verified.is_some()
     }
@@ -142,7 +142,7 @@ impl Answer {
         }
     }
 
-    /// Whether they fit into headers.
+    /// Returns whether they fit into headers.
     fn write(&mut self, verified: &Verified, id: &str) -> bool {
         let text = &mut self.text;
         text.push_str(verified.app_id().hyphenated().encode_lower(&mut Uuid::encode_buffer()));

@@ -210,7 +210,7 @@ impl Gate {
     }
 
     /// Applies a message of the feed that the host fetched itself: no thread is needed, and [`question`](Self::question) says what to
-    /// fetch. Whether there is more to fetch at once.
+    /// fetch. Returns whether there is more to fetch at once.
     pub fn apply(&self, message: &[u8], now: u64) -> Result<bool, GateError> {
         let feed = self.0.feed.as_ref().ok_or(GateError::NoFeed)?;
         let mut state = feed.state();
@@ -262,7 +262,7 @@ impl Inner {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the process forked after the start, so that nothing keeps the revocations current here. It is looked at once in a second.
+    /// Returns whether the process forked after the start, so that nothing keeps the revocations current here. It is looked at once in a second.
     fn has_forked(&self, now: u64) -> bool {
         let started_in = self.started_in.load(Ordering::Relaxed);
         if started_in != 0 && self.looked_at.swap(now, Ordering::Relaxed) != now {

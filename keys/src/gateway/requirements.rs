@@ -43,7 +43,7 @@ impl Requirements {
         self.headers.iter().map(HeaderName::as_str)
     }
 
-    /// Whether the key is read from this header, whose name may have any case.
+    /// Returns whether the key is read from this header, whose name may have any case.
     pub fn is_read(&self, name: &[u8]) -> bool {
         self.header(name).is_some()
     }

@@ -31,7 +31,7 @@ impl VersionState {
         VersionState::Destroyed,
     ];
 
-    /// Whether API keys of a version in this state still verify.
+    /// Returns whether API keys of a version in this state still verify.
     pub const fn opens(self) -> bool {
         matches!(self, VersionState::Staged | VersionState::Active | VersionState::Deactivated)
     }

@@ -166,7 +166,7 @@ impl CredentialRules {
         self.read_one(known, is_key)
     }
 
-    /// Whether any of the headers is not empty, whether it holds an API key or not.
+    /// Returns whether any of the headers is not empty, whether it holds an API key or not.
     pub fn is_presented(&self, headers: &HeaderMap) -> bool {
         self.values(headers).any(|(name, value)| !self.is_empty(name, value))
     }

@@ -101,7 +101,7 @@ impl Change {
         }
     }
 
-    /// Whether it can revoke, suspend or resume a key of this realm.
+    /// Returns whether it can revoke, suspend or resume a key of this realm.
     pub fn concerns(&self, realm: Realm) -> bool {
         match self {
             Change::Revoke { id, .. } | Change::Suspend { id, .. } | Change::Resume { id } => id.realm() == realm,

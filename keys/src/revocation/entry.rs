@@ -34,7 +34,7 @@ pub(super) struct Operation {
 }
 
 impl Entry {
-    /// Whether the time has passed for certain, on any clock that is not further behind than allowed.
+    /// Returns whether the time has passed for certain, on any clock that is not further behind than allowed.
     pub(super) fn has_expired(&self, now: u64) -> bool {
         self.time != NEVER && now >= u64::from(self.time) + CLOCK_DIFFERENCE
     }

@@ -120,7 +120,7 @@ impl Filter {
         }
     }
 
-    /// Whether nearly all keys are gone that its segments are there for.
+    /// Returns whether nearly all keys are gone that its segments are there for.
     fn is_too_wide(&self, keys: &impl Keys) -> bool {
         keys.count() < self.segments.len().saturating_sub(1) * MAX_KEYS / 16 || keys.count() == 0
     }

@@ -23,7 +23,7 @@ pub(super) struct Known {
 pub(super) type Wait = (u32, ApiKeyId, Option<u32>);
 
 impl Known {
-    /// After these events, all of them at once; `now` is in Unix seconds. Whether `revocations` may have changed.
+    /// After these events, all of them at once; `now` is in Unix seconds. Returns whether `revocations` may have changed.
     pub(super) fn advance(
         &mut self,
         events: &[RevocationEvent],
@@ -75,7 +75,7 @@ impl Known {
         self.due(now, tally) || more || changed
     }
 
-    /// Revokes what is due at `now`, in Unix seconds. Whether `revocations` changed.
+    /// Revokes what is due at `now`, in Unix seconds. Returns whether `revocations` changed.
     pub(super) fn due(&mut self, now: u64, mut tally: Option<&mut Tally>) -> bool {
         let mut changes = Vec::new();
         while let Some((id, expires_at)) = self.waiting.take_due(now) {

@@ -61,7 +61,7 @@ impl RevocationLog {
         self.seq
     }
 
-    /// Whether this is the end of the log, as far as it is known.
+    /// Returns whether this is the end of the log, as far as it is known.
     pub fn at_end(&self) -> bool {
         self.seq == self.end
     }
@@ -78,7 +78,7 @@ impl RevocationLog {
     }
 
     /// Reads on: `events` are all there are behind the place in the log, up to and with `through`; the log goes to `end` at
-    /// least. They take effect together; `now` is in Unix seconds. Whether `revocations` may have changed.
+    /// least. They take effect together; `now` is in Unix seconds. Returns whether `revocations` may have changed.
     pub fn advance(
         &mut self,
         events: &[RevocationEvent],
@@ -109,7 +109,7 @@ impl RevocationLog {
         Ok(changed)
     }
 
-    /// Revokes what is due at `now`, in Unix seconds. Whether `revocations` changed.
+    /// Revokes what is due at `now`, in Unix seconds. Returns whether `revocations` changed.
     pub fn due(&mut self, now: u64) -> bool {
         let changed = self.known.due(now, Some(&mut self.tally));
         self.kept.as_mut().map_or(changed, |kept| kept.due(now, None) || changed)
@@ -203,7 +203,7 @@ impl RevocationLog {
         log
     }
 
-    /// Whether there is more in force than what this log says.
+    /// Returns whether there is more in force than what this log says.
     #[cfg(feature = "follow")]
     pub(crate) fn keeps_more(&self) -> bool {
         self.kept.is_some()

@@ -97,7 +97,7 @@ impl Revocations {
         self.after(changes.iter().copied(), &mut Counter::none())
     }
 
-    /// Whether a key of this id, app and time of issue is revoked or suspended.
+    /// Returns whether a key of this id, app and time of issue is revoked or suspended.
     #[inline]
     pub fn contains(&self, id: &ApiKeyId, app_id: Uuid, issued_at: u32) -> bool {
         self.is_revoked(&id.realm(), id.bytes(), app_id, issued_at)
@@ -132,7 +132,7 @@ impl Revocations {
         self.apps.len() + self.realms.iter().map(RealmIndex::len).sum::<usize>()
     }
 
-    /// Whether nothing is revoked or suspended.
+    /// Returns whether nothing is revoked or suspended.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -155,7 +155,7 @@ impl Revocations {
         self.realm_index(&id.realm()).filter(|_| self.filter.may_hold(hash))?.time(kind, id.bytes(), hash)
     }
 
-    /// Whether there is nothing to look in.
+    /// Returns whether there is nothing to look in.
     #[inline]
     pub(crate) fn is_blank(&self) -> bool {
         self.filter.is_blank() && self.ruled_before == 0

@@ -31,7 +31,7 @@ impl RealmIndex {
         RealmIndex { realm, issued_before: 0, revoked, suspended, apps }
     }
 
-    /// Whether the id is revoked or suspended.
+    /// Returns whether the id is revoked or suspended.
     pub(super) fn holds(&self, id: &Key, hash: u64) -> bool {
         self.revoked.get(id, hash).is_some() || self.suspended.get(id, hash).is_some()
     }

@@ -78,7 +78,7 @@ impl Pepper {
         BASE64.encode(self.row(id, phc, binding).finalize().into_bytes())
     }
 
-    /// Whether the row is as it was stored.
+    /// Returns whether the row is as it was stored.
     pub fn is_intact(&self, id: &ApiKeyId, phc: &str, binding: &str, mac: &str) -> bool {
         let mac = BASE64.decode(mac).unwrap_or_default();
         self.row(id, phc, binding).verify_slice(&mac).is_ok()

@@ -27,7 +27,7 @@ pub enum SourceErrorKind {
 }
 
 impl SourceErrorKind {
-    /// Whether it can pass by itself, so that it helps to retry later. Every other error needs a change.
+    /// Returns whether it can pass by itself, so that it helps to retry later. Every other error needs a change.
     pub fn can_pass(self) -> bool {
         matches!(self, SourceErrorKind::Unreachable | SourceErrorKind::Busy)
     }

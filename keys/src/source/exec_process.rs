@@ -106,7 +106,7 @@ impl<R: Read + AsFd> Output<R> {
         Ok(Output { from, kept: Zeroizing::new(Vec::with_capacity(most)), most })
     }
 
-    /// Reads what there is. Whether that was all for now.
+    /// Reads what there is. Returns whether that was all for now.
     fn read(&mut self) -> io::Result<bool> {
         let mut buffer = Zeroizing::new([0; CHUNK]);
         for _ in 0..CHUNKS {

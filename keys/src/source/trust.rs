@@ -38,7 +38,7 @@ fn covers(entry: &str, uri: &SourceUri) -> bool {
         })
 }
 
-/// Whether what follows the scheme is a file name or a command line, in which `?` and `;` mean nothing.
+/// Returns whether what follows the scheme is a file name or a command line, in which `?` and `;` mean nothing.
 fn is_path(scheme: &str) -> bool {
     matches!(scheme, "file" | "exec")
 }

@@ -245,7 +245,7 @@ impl Verifier {
         Ok(Judged { id, payload, sealed, left })
     }
 
-    /// Whether a key that was opened before still holds, by this verifier's keyring and revocations.
+    /// Returns whether a key that was opened before still holds, by this verifier's keyring and revocations.
     pub(crate) fn check_again(&self, opened: &Verified, now: u64) -> Result<(), Rejection> {
         let Verified { id, payload, claims } = opened;
         let keys = RealmKeys::find(&self.realms, &id.realm()).ok_or(Rejection::Realm)?;

@@ -55,7 +55,7 @@ impl SecretCheck {
         self.0.verified.app_id()
     }
 
-    /// Whether all but the secret half still holds at `now`. A caller that waited for a hash asks again.
+    /// Returns whether all but the secret half still holds at `now`. A caller that waited for a hash asks again.
     pub fn holds(&self, verifier: &Verifier, now: u64) -> Result<(), Rejection> {
         verifier.check_again(&self.0.verified, now)
     }
@@ -65,7 +65,7 @@ impl SecretCheck {
         pepper.digest(&self.0.secret, &self.0.bound_to)
     }
 
-    /// Whether one of `hashes`, all that are stored for this id, is that of the presented secret half. It takes the time
+    /// Returns whether one of `hashes`, all that are stored for this id, is that of the presented secret half. It takes the time
     /// and memory of the hashes. An error is neither: none matched, and one could not be checked.
     pub fn matches(&self, hashes: &[SecretHash], peppers: &[Pepper]) -> Result<bool, SecretHashError> {
         let mut unchecked = None;

@@ -38,7 +38,7 @@ impl Report {
         self.0.push(Finding { check, status, message: message.to_string() });
     }
 
-    /// Whether nothing is wrong.
+    /// Returns whether nothing is wrong.
     pub(super) fn is_well(&self) -> bool {
         self.0.iter().all(|finding| finding.status != Status::Wrong)
     }

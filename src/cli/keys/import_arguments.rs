@@ -220,7 +220,7 @@ impl LayoutArguments {
         self.cost.or(system.and_then(|system| system.cost))
     }
 
-    /// Whether rows hold the keys themselves.
+    /// Returns whether rows hold the keys themselves.
     pub(super) fn is_plain(&self, system: Option<&System>) -> bool {
         match self.scheme {
             Some(scheme) => scheme == SchemeArgument::Plain,

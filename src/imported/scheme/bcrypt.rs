@@ -81,7 +81,7 @@ impl Hash {
         Ok(Hash { cost, salt: parts.get_salt_raw(), text: parts.to_string(), first })
     }
 
-    /// Whether all of a key counts, and not its first 72 bytes alone.
+    /// Returns whether all of a key counts, and not its first 72 bytes alone.
     pub(super) fn sees_all(&self) -> bool {
         self.first != First::Nothing
     }

@@ -69,12 +69,12 @@ impl Cost {
         }
     }
 
-    /// Whether it is within the ceilings of hashes.
+    /// Returns whether it is within the ceilings of hashes.
     pub(crate) fn is_bearable(self, bytes: usize) -> bool {
         self.text(&vec![0; bytes], &[0; 16]).is_ok()
     }
 
-    /// Whether a hash is so cheap that it needs no thread.
+    /// Returns whether a hash is so cheap that it needs no thread.
     pub(crate) fn is_cheap(self) -> bool {
         matches!(self, Cost::Scrypt { log_n, r, p } if (r * p).checked_shl(log_n.into()).is_some_and(|all| all < CHEAP_BLOCKS))
     }

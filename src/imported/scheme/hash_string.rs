@@ -94,7 +94,7 @@ impl HashString {
         }
     }
 
-    /// Whether a check needs a thread of its own.
+    /// Returns whether a check needs a thread of its own.
     pub(in crate::imported) fn is_slow(&self) -> bool {
         match self {
             HashString::Sha(hash) => hash.is_slow(),
@@ -102,7 +102,7 @@ impl HashString {
         }
     }
 
-    /// Whether bytes of a key that bcrypt does not see count.
+    /// Returns whether bytes of a key that bcrypt does not see count.
     pub(in crate::imported) fn sees_all(&self) -> bool {
         match self {
             HashString::Bcrypt(hash) => hash.sees_all(),
@@ -123,7 +123,7 @@ impl HashString {
         }
     }
 
-    /// Whether it is the hash of these bytes. Takes milliseconds to a second. `secret` is one that Argon2 takes apart from the
+    /// Returns whether it is the hash of these bytes. Takes milliseconds to a second. `secret` is one that Argon2 takes apart from the
     /// key.
     pub(in crate::imported) fn matches(&self, hashed: &[u8], secret: Option<&[u8]>) -> Result<bool, SlowError> {
         match self {

@@ -161,17 +161,17 @@ impl Scheme {
         }
     }
 
-    /// Whether the hash is a string that says how it was made.
+    /// Returns whether the hash is a string that says how it was made.
     pub(crate) fn is_text(self) -> bool {
         self.facts().2 == Kind::Text
     }
 
-    /// Whether each row has a salt beside its hash, unless all have the same.
+    /// Returns whether each row has a salt beside its hash, unless all have the same.
     pub(crate) fn has_salt(self) -> bool {
         matches!(self.facts().2, Kind::SaltKey(_) | Kind::KeySalt(_))
     }
 
-    /// Whether it is an HMAC under a secret.
+    /// Returns whether it is an HMAC under a secret.
     pub(crate) fn is_hmac(self) -> bool {
         matches!(self.facts().2, Kind::Hmac(_))
     }
@@ -206,7 +206,7 @@ impl Scheme {
     }
 }
 
-/// Whether two digests are equal, in constant time.
+/// Returns whether two digests are equal, in constant time.
 pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
     one.ct_eq(other).to_bool()
 }

@@ -3,7 +3,7 @@
 
 use axum::http::{HeaderMap, header};
 
-/// Whether another site's page may have sent this (Fetch Metadata; RFC 6454, section 7).
+/// Returns whether another site's page may have sent this (Fetch Metadata; RFC 6454, section 7).
 pub(in crate::server) fn may_be_of_another_site(headers: &HeaderMap) -> bool {
     match headers.get("sec-fetch-site") {
         Some(site) => site != "same-origin" && site != "none",
@@ -11,7 +11,7 @@ pub(in crate::server) fn may_be_of_another_site(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether the credential is a login by Basic that another site's page may have used.
+/// Returns whether the credential is a login by Basic that another site's page may have used.
 pub(in crate::server) fn may_use_a_login(headers: &HeaderMap) -> bool {
     let basic = |value: &header::HeaderValue| {
         value.as_bytes().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"))

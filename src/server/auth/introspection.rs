@@ -57,7 +57,7 @@ impl Callers {
         }
     }
 
-    /// Whether this may be a caller's credential: one of two texts is.
+    /// Returns whether this may be a caller's credential: one of two texts is.
     pub(in crate::server) fn knows(&self, snapshot: &Snapshot, text: &str) -> bool {
         match self {
             Callers::Administrators => text.parse::<ApiKey>().is_ok(),

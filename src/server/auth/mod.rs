@@ -60,7 +60,7 @@ impl Permission {
         Permission { scope: if realm == Realm::ADMIN { Scope::Admin } else { scope }, realm: Some(realm) }
     }
 
-    /// Whether one of the grants allows it. No grant is for the administrators' realm.
+    /// Returns whether one of the grants allows it. No grant is for the administrators' realm.
     fn granted_to(&self, grants: &[Grant]) -> bool {
         let held = |grant: &Grant| grant.realm.is_none() || grant.realm == self.realm;
         grants.iter().any(|grant| [self.scope, Scope::Admin].contains(&grant.scope) && held(grant))
@@ -142,7 +142,7 @@ impl Caller {
         &self.snapshot
     }
 
-    /// Whether it was accepted in this very state.
+    /// Returns whether it was accepted in this very state.
     pub(in crate::server) fn was_accepted_in(&self, snapshot: &Arc<Snapshot>) -> bool {
         Arc::ptr_eq(&self.snapshot, snapshot)
     }
@@ -168,7 +168,7 @@ impl Caller {
         only_realm(&self.grants, scope)
     }
 
-    /// Whether the caller lacks the permission.
+    /// Returns whether the caller lacks the permission.
     pub(in crate::server) fn lacks(&self, permission: Permission) -> bool {
         !permission.granted_to(&self.grants)
     }

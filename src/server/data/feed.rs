@@ -152,7 +152,7 @@ async fn wait(app: &Arc<App>, credential: &mut StreamCredential, seq: u64, until
     }
 }
 
-/// Sends an event, and only while the follower's key is accepted. Whether it was sent.
+/// Sends an event, and only while the follower's key is accepted. Returns whether it was sent.
 async fn send(app: &Arc<App>, credential: &mut StreamCredential, sender: &mpsc::Sender<Event>, event: Event) -> bool {
     let mut sending = pin!(sender.send(event));
     loop {

@@ -37,7 +37,7 @@ impl SourceState {
         self.asked = Some((Instant::now(), wait));
     }
 
-    /// Notes an answer. Whether it waited for news: one that answers at once is asked again after a delay.
+    /// Notes an answer. Returns whether it waited for news: one that answers at once is asked again after a delay.
     pub(super) fn answered(&mut self) -> bool {
         (self.failures, self.error) = (0, None);
         self.asked.is_some_and(|(at, wait)| at.elapsed() >= Duration::from_secs((wait / 2).max(1)))

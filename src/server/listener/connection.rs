@@ -113,7 +113,7 @@ pub(super) async fn serve(
     }
 }
 
-/// Whether the client speaks HTTP/2. `None` if the connection ends before that is known: nothing was asked yet.
+/// Returns whether the client speaks HTTP/2. `None` if the connection ends before that is known: nothing was asked yet.
 async fn version(stream: &mut IdleTimeout<Lingering>, connection: &Connection) -> Option<bool> {
     let mut version = std::pin::pin!(stream.speaks_http2());
     poll_fn(|cx| {

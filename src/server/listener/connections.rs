@@ -159,12 +159,12 @@ impl Connection {
         self.told.register(cx.waker());
     }
 
-    /// Whether it ends as soon as it is not at work.
+    /// Returns whether it ends as soon as it is not at work.
     pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 
-    /// Whether it was evicted.
+    /// Returns whether it was evicted.
     pub(super) fn is_evicted(&self) -> bool {
         self.evicted.load(Ordering::Acquire)
     }
@@ -179,7 +179,7 @@ impl Connection {
         self.unread.store(true, Ordering::Relaxed);
     }
 
-    /// Whether that was noted.
+    /// Returns whether that was noted.
     pub(super) fn has_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
     }

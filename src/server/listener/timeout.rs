@@ -50,7 +50,7 @@ impl<S> IdleTimeout<S> {
 }
 
 impl<S: AsyncRead + Unpin> IdleTimeout<S> {
-    /// Whether the client speaks HTTP/2: reads until that is known.
+    /// Returns whether the client speaks HTTP/2: reads until that is known.
     pub(super) async fn speaks_http2(&mut self) -> io::Result<bool> {
         poll_fn(|cx| self.poll_version(cx)).await
     }

@@ -165,7 +165,7 @@ async fn report_uses(
 }
 
 impl RelayState {
-    /// Whether the caller may read the feed of a realm, or report.
+    /// Returns whether the caller may read the feed of a realm, or report.
     pub(super) async fn authorize(
         &self,
         realm: Option<Realm>,
@@ -196,7 +196,7 @@ fn permission(scope: Scope, realm: Option<Realm>) -> Permission {
 }
 
 impl Subscription {
-    /// Waits for news behind the place, until a deadline or the end of the service. Whether there is something new.
+    /// Waits for news behind the place, until a deadline or the end of the service. Returns whether there is something new.
     async fn wait(&self, until: Instant) -> bool {
         let (mut newest, mut stopping) = (self.stream.newest(), self.core.stopping.subscribe());
         tokio::select! {

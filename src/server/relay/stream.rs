@@ -34,7 +34,7 @@ pub(super) struct Newest {
 }
 
 impl Newest {
-    /// Whether it still counts for those who have it already.
+    /// Returns whether it still counts for those who have it already.
     pub(super) fn is_fresh(&self) -> bool {
         self.heard.elapsed() <= self.validity
     }

@@ -72,7 +72,7 @@ impl Streams {
 }
 
 impl Streams {
-    /// Whether the stream that the configuration names has a message that still counts.
+    /// Returns whether the stream that the configuration names has a message that still counts.
     pub(super) fn is_fresh(&self) -> bool {
         self.newest().is_some_and(|newest| newest.is_fresh())
     }

@@ -50,7 +50,7 @@ struct LookOutcome {
 }
 
 impl Trigger {
-    /// Whether sources are asked for keys that are loaded, too.
+    /// Returns whether sources are asked for keys that are loaded, too.
     fn asks_all(self) -> bool {
         matches!(self, Trigger::Signal | Trigger::Retry)
     }

@@ -41,7 +41,7 @@ impl End {
         End { at, monotonic }
     }
 
-    /// Whether it has come at `now`, in Unix seconds.
+    /// Returns whether it has come at `now`, in Unix seconds.
     pub(crate) fn has_come(&self, now: u64) -> bool {
         let passed = self.monotonic.is_some_and(|end| Instant::now() >= end);
         now >= self.at || passed

@@ -51,7 +51,7 @@ impl Changes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).seq
     }
 
-    /// Whether the key's secret half was changed behind `seq`.
+    /// Returns whether the key's secret half was changed behind `seq`.
     pub(super) fn is_newer(&self, id: &ApiKeyId, seq: u64) -> bool {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.newest.get(id).is_some_and(|(newest, _)| *newest > seq)

@@ -24,7 +24,7 @@ fn named(what: &str, candidate: &Candidate) -> Zeroizing<Vec<u8>> {
 }
 
 impl SecretChecks {
-    /// Whether the text is this key.
+    /// Returns whether the text is this key.
     pub(in crate::server) async fn check_imported(self: &Arc<Self>, candidate: &Candidate) -> Checked {
         if !candidate.is_slow() {
             return self.compared(candidate, candidate.matches());
@@ -42,7 +42,7 @@ impl SecretChecks {
         }
     }
 
-    /// Whether the text is this key, which may have been revoked or have expired. A wrong one is remembered, too: a
+    /// Returns whether the text is this key, which may have been revoked or have expired. A wrong one is remembered, too: a
     /// client that presents a good key again and again uses up no attempts at another one that has the same public part.
     pub(in crate::server) async fn check_ended_imported(self: &Arc<Self>, candidate: &Candidate) -> Checked {
         if !candidate.is_slow() {

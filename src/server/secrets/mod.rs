@@ -108,7 +108,7 @@ impl SecretChecks {
         self.cache.forget_all();
     }
 
-    /// Whether the presented secret half is right, by what is remembered or by the stored hashes.
+    /// Returns whether the presented secret half is right, by what is remembered or by the stored hashes.
     pub(super) async fn check(
         self: &Arc<Self>,
         peppers: Option<&Arc<Peppers>>,

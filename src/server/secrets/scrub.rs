@@ -25,7 +25,7 @@ pub(in crate::server) struct Scrub {
 }
 
 impl Scrub {
-    /// Whether these are other peppers than those that the round began with.
+    /// Returns whether these are other peppers than those that the round began with.
     pub(in crate::server) fn has_other_peppers(&self, peppers: Option<&Arc<Peppers>>) -> bool {
         match (peppers, &self.peppers) {
             (Some(now), Some(then)) => !Arc::ptr_eq(now, then),

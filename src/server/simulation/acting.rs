@@ -96,7 +96,7 @@ impl World {
         Ok(answer)
     }
 
-    /// Whether a fault of the simulation may be why `by` got an error.
+    /// Returns whether a fault of the simulation may be why `by` got an error.
     pub(super) fn failed_on_purpose(&self, by: By) -> bool {
         matches!(by, By::Process(at) if self.processes[at].faults.happened())
     }

@@ -60,7 +60,7 @@ impl Faults {
         self.lock().intruder = Some((calls, intruder));
     }
 
-    /// Whether anything went wrong in this step.
+    /// Returns whether anything went wrong in this step.
     pub(super) fn happened(&self) -> bool {
         self.lock().happened
     }
@@ -71,7 +71,7 @@ impl Faults {
         (plan.fault, plan.intruder) = (None, None);
     }
 
-    /// The step ends. Whether the process died in it.
+    /// The step ends. Returns whether the process died in it.
     pub(super) fn end(&self) -> bool {
         self.calm();
         let mut plan = self.lock();

@@ -53,7 +53,7 @@ impl<'a> Merge<'a> {
         Merge { source: side(source), target: side(target), passed_source: false }
     }
 
-    /// Whether the last step took a row of the source.
+    /// Returns whether the last step took a row of the source.
     pub(super) fn passed_source(&self) -> bool {
         self.passed_source
     }

@@ -81,7 +81,7 @@ pub(super) fn issued_before(
     Ok(count(&row, 0))
 }
 
-/// Whether there is any key of a realm.
+/// Returns whether there is any key of a realm.
 pub(super) fn has_realm(session: &Session, realm: Realm) -> Result<bool, StoreError> {
     let row =
         session.only("SELECT EXISTS (SELECT 1 FROM bulla.api_keys WHERE realm = $1)", &params![realm.as_str()])?;

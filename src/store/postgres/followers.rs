@@ -115,7 +115,7 @@ pub(super) fn not_reading(
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
-/// Removes the row of a name. Whether there was one.
+/// Removes the row of a name. Returns whether there was one.
 pub(super) fn forget(session: &Session, name: &str) -> Result<bool, StoreError> {
     Ok(session.execute("DELETE FROM bulla.followers WHERE name = $1", &params![name])? > 0)
 }

@@ -4,7 +4,7 @@
 use super::{counts::count, session::Session};
 use crate::store::{Remark, StoreError};
 
-/// Whether commits wait for a standby.
+/// Returns whether commits wait for a standby.
 pub(super) fn of_failover(session: &Session) -> Result<Vec<Remark>, StoreError> {
     // A role without the right to see more sees that there are standbys.
     let row = session

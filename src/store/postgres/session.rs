@@ -158,17 +158,17 @@ impl Session {
         self.since.elapsed()
     }
 
-    /// Whether the connection ended.
+    /// Returns whether the connection ended.
     pub(super) fn is_lost(&self) -> bool {
         self.lost.get()
     }
 
-    /// Whether something more can be asked.
+    /// Returns whether something more can be asked.
     pub(super) fn is_usable(&self) -> bool {
         !self.lost.get() && !self.given_up.get()
     }
 
-    /// Whether it is still open, as far as the system knows here.
+    /// Returns whether it is still open, as far as the system knows here.
     pub(super) fn is_open(&self) -> bool {
         let news = async {
             // Lets the system tell first.
@@ -288,12 +288,12 @@ impl Session {
         }
     }
 
-    /// Whether the server refused a statement since the transaction began: then it commits nothing.
+    /// Returns whether the server refused a statement since the transaction began: then it commits nothing.
     pub(super) fn has_refused(&self) -> bool {
         self.refused.borrow().is_some()
     }
 
-    /// Whether the server refused the last statement because of other transactions.
+    /// Returns whether the server refused the last statement because of other transactions.
     pub(super) fn was_in_the_way(&self) -> bool {
         let others = [&SqlState::T_R_DEADLOCK_DETECTED, &SqlState::T_R_SERIALIZATION_FAILURE];
         self.refused.borrow_mut().take().is_some_and(|code| others.contains(&&code))

@@ -16,7 +16,7 @@ pub(super) fn clock(session: &Session) -> Result<u64, StoreError> {
     Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
 }
 
-/// Whether anything has ended at `now` that is not final yet.
+/// Returns whether anything has ended at `now` that is not final yet.
 pub(super) fn is_anything_due(session: &Session, now: Timestamp) -> Result<bool, StoreError> {
     let row = session.only(
         &format!(

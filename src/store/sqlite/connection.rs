@@ -22,7 +22,7 @@ const MANY_ROWS_LOG: i64 = 32 * 1024;
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_POLL: Duration = Duration::from_millis(2);
 
-/// Whether the database can be written.
+/// Returns whether the database can be written.
 pub(super) fn is_writable(path: &Path) -> bool {
     let writable = |error: std::io::Error| {
         !matches!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
@@ -86,7 +86,7 @@ pub(super) fn expect_many_rows(writer: &Connection) -> Result<(), StoreError> {
     Ok(writer.query_row(&format!("PRAGMA wal_autocheckpoint = {MANY_ROWS_LOG}"), [], |_| Ok(()))?)
 }
 
-/// Whether the last connection moves the log into the database when it is closed.
+/// Returns whether the last connection moves the log into the database when it is closed.
 pub(super) fn checkpoint_on_close(connection: &Connection, moves: bool) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !moves).map(drop)
 }

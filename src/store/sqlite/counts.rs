@@ -68,7 +68,7 @@ pub(super) fn issued_before(
     Ok(count.unsigned_abs())
 }
 
-/// Whether there is any key of a realm.
+/// Returns whether there is any key of a realm.
 pub(super) fn has_realm(connection: &Connection, realm: Realm) -> Result<bool, StoreError> {
     let mut query = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM api_keys WHERE realm = ?1)")?;
     Ok(query.query_row([realm.as_str()], |row| row.get(0))?)

@@ -173,7 +173,7 @@ impl Files {
         }
     }
 
-    /// Whether SQLite may move the log into the database on close: the log belongs to the database, and no other process used
+    /// Returns whether SQLite may move the log into the database on close: the log belongs to the database, and no other process used
     /// the log since the last check. This saves a log that was only removed.
     pub(super) fn may_be_closed(&self) -> bool {
         let unchanged = self.path.metadata().is_ok_and(|metadata| {

@@ -146,7 +146,7 @@ pub(super) fn not_reading(
     Ok(names.collect::<Result<_, _>>()?)
 }
 
-/// Removes the row of a name. Whether there was one.
+/// Removes the row of a name. Returns whether there was one.
 pub(super) fn forget(connection: &Connection, name: &str) -> Result<bool, StoreError> {
     Ok(connection.prepare_cached("DELETE FROM followers WHERE name = ?1")?.execute([name])? > 0)
 }
@@ -169,7 +169,7 @@ pub(super) fn doubled(connection: &Connection, limit: u32, heard_after: Timestam
     Ok(names.collect::<Result<_, _>>()?)
 }
 
-/// Whether anybody is in the table that was not heard of for this long.
+/// Returns whether anybody is in the table that was not heard of for this long.
 pub(super) fn has_silent(connection: &Connection, heard_after: Timestamp) -> Result<bool, StoreError> {
     let mut query = connection.prepare_cached("SELECT EXISTS (SELECT 1 FROM followers WHERE last_contact <= ?1)")?;
     Ok(query.query_row([heard_after.as_second()], |row| row.get(0))?)

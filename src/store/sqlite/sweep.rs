@@ -12,7 +12,7 @@ pub(super) fn clock(connection: &Connection) -> Result<u64, StoreError> {
     Ok(u64::try_from(at).unwrap_or(0))
 }
 
-/// Whether anything has ended at `now` that is not final yet.
+/// Returns whether anything has ended at `now` that is not final yet.
 pub(super) fn is_anything_due(connection: &Connection, now: Timestamp) -> Result<bool, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT EXISTS (SELECT 1 FROM revocations WHERE kind = 'revoke' AND in_effect = 0

@@ -86,7 +86,7 @@ impl AdminPlane {
         Ok(status)
     }
 
-    /// Whether the service goes on: its log can be read, by itself and from the beginning.
+    /// Returns whether the service goes on: its log can be read, by itself and from the beginning.
     pub fn goes_on(&self) -> Result<(), Box<dyn std::error::Error>> {
         self.app.catch_up()?;
         Following::default().read_on(&*self.app.store, clock::now_seconds())?;

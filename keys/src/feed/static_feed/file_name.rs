@@ -67,12 +67,12 @@ impl FileName {
         self.contents.bytes
     }
 
-    /// Whether the file has these bytes.
+    /// Returns whether the file has these bytes.
     pub fn names(&self, bytes: &[u8]) -> bool {
         self.contents == Contents::of(bytes)
     }
 
-    /// Whether the message gets a follower on that has reached `place`.
+    /// Returns whether the message gets a follower on that has reached `place`.
     pub fn covers(&self, place: u64) -> bool {
         self.after <= place && place < self.seq
     }
@@ -89,7 +89,7 @@ impl BaseName {
         self.contents.bytes
     }
 
-    /// Whether the file has these bytes.
+    /// Returns whether the file has these bytes.
     pub fn names(&self, bytes: &[u8]) -> bool {
         self.contents == Contents::of(bytes)
     }
@@ -106,7 +106,7 @@ impl SnapshotName {
         self.contents.bytes
     }
 
-    /// Whether the file has these bytes.
+    /// Returns whether the file has these bytes.
     pub fn names(&self, bytes: &[u8]) -> bool {
         self.contents == Contents::of(bytes)
     }

@@ -231,19 +231,19 @@ impl snapshot::Body for BodyAt<'_> {
 }
 
 impl Newest {
-    /// Whether a follower can learn anything but the time.
+    /// Returns whether a follower can learn anything but the time.
     fn is_news(&self, question: &Question) -> bool {
         let head = self.message.head();
         question.log_id != Some(head.log_id) || head.seq > question.after
     }
 
-    /// Whether the message goes on from a later place in the follower's log.
+    /// Returns whether the message goes on from a later place in the follower's log.
     fn is_ahead(&self, question: &Question) -> bool {
         let head = self.message.head();
         question.log_id.is_none_or(|log_id| log_id == head.log_id) && head.after > question.after
     }
 
-    /// Whether the message goes on from an earlier place in the follower's log.
+    /// Returns whether the message goes on from an earlier place in the follower's log.
     fn is_behind(&self, question: &Question) -> bool {
         let head = self.message.head();
         question.log_id == Some(head.log_id) && head.after < question.after

@@ -89,7 +89,7 @@ impl Published {
         fs::remove_file(self.folder.path().join(format!("files/{name}"))).expect("it was there");
     }
 
-    /// Asks once and applies what comes. Whether it was the newest message.
+    /// Asks once and applies what comes. Returns whether it was the newest message.
     fn ask(&mut self, now: u64) -> Result<bool, FollowError> {
         let question = Question { after: self.state.seq(), log_id: self.state.log_id(), wait: 0 };
         let answer = self.source.ask(&question)?;

@@ -92,7 +92,7 @@ impl EdgeMac {
         self.0.hmac(bytes).finalize().into_bytes().into()
     }
 
-    /// Whether this is the tag of these bytes, in constant time.
+    /// Returns whether this is the tag of these bytes, in constant time.
     pub fn verifies(&self, bytes: &[u8], tag: &[u8; 32]) -> bool {
         self.0.hmac(bytes).verify(tag.into()).is_ok()
     }

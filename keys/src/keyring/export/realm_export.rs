@@ -187,7 +187,7 @@ impl RealmExport {
         self.created_at
     }
 
-    /// Whether the realm's keys need a secret half.
+    /// Returns whether the realm's keys need a secret half.
     pub fn requires_secret(&self) -> bool {
         self.requires_secret
     }

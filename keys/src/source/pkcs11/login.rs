@@ -14,7 +14,7 @@ use super::{
     token::Found,
 };
 
-/// Whether the token asks for a login before it shows anything. Without its word it is assumed to.
+/// Returns whether the token asks for a login before it shows anything. Without its word it is assumed to.
 pub(super) fn is_required(found: &Found) -> bool {
     found.facts.as_ref().is_none_or(|facts| facts.login_required)
 }

@@ -75,7 +75,7 @@ impl<'a> InUse<'a> {
         &self.module.path
     }
 
-    /// Whether it was initialized before this use.
+    /// Returns whether it was initialized before this use.
     pub(super) fn is_started(&self) -> bool {
         self.state.started
     }

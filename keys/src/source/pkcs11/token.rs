@@ -128,7 +128,7 @@ impl Facts {
         read.map(|token| Facts::from(&token))
     }
 
-    /// Whether the token lets it be known that tries are used up.
+    /// Returns whether the token lets it be known that tries are used up.
     pub(super) fn tells_tries(&self) -> bool {
         self.count_low || self.final_try || self.locked
     }

@@ -70,7 +70,7 @@ async fn identify(door: Door, head: &Parts, peer: Peer) -> Result<Identity, Deni
 
 const PATH: &str = "/v1/authorize";
 
-/// Whether a request for `path` is one, with or without segments behind it.
+/// Returns whether a request for `path` is one, with or without segments behind it.
 pub(in crate::server::data) fn is_authorize(path: &str) -> bool {
     path.strip_prefix(PATH).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

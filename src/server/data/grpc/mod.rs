@@ -19,7 +19,7 @@ use crate::server::{
     problem::Problem,
 };
 
-/// Whether a request is one of gRPC.
+/// Returns whether a request is one of gRPC.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     media_type.strip_prefix("application/grpc").is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))

@@ -94,7 +94,7 @@ fn audience_of<'s>(snapshot: &'s Snapshot, caller: &Caller) -> Option<&'s str> {
     by(caller.name()).or_else(|| by(caller.app_id()?.to_string()))
 }
 
-/// Whether `Accept` names the signed form.
+/// Returns whether `Accept` names the signed form.
 fn wants_signed(headers: &HeaderMap) -> bool {
     let ranges = headers
         .get_all(header::ACCEPT)

@@ -22,7 +22,7 @@ pub struct SigningKey(Box<ed25519_dalek::SigningKey>);
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct VerifyingKey(ed25519_dalek::VerifyingKey);
 
-/// A text that is no public key of a feed.
+/// A text that is not the public key of a feed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a feed's public key is the base64 of an Ed25519 key's 32 bytes, 44 characters: take it from the server that signs it"

@@ -51,7 +51,7 @@ impl Interrupt {
         Ok(())
     }
 
-    /// Waits for so long, or until it is stopped, which is an error.
+    /// Waits for `pause`, or until it is stopped, which is an error.
     pub(crate) fn pause(&self, pause: Duration) -> io::Result<()> {
         let waited = self.0.stopping.wait_timeout_while(self.state(), pause, |state| !state.stopped);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);

@@ -23,7 +23,7 @@ pub struct Realm {
     len: u8,
 }
 
-/// A text that is no realm name.
+/// A text that is not a realm name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a realm is 2 to 24 characters: words of a-z and 0-9 joined by single underscores, beginning with a letter, \

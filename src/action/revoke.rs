@@ -271,7 +271,7 @@ pub(crate) fn retire(
     }
 }
 
-/// Checks a reason; an empty one is no reason.
+/// Checks a reason; an empty one counts as none.
 pub(crate) fn reason(reason: Option<String>) -> Result<Option<String>, ActionError> {
     let Some(reason) = reason.filter(|reason| !reason.trim().is_empty()) else { return Ok(None) };
     check_note("reason", &reason)?;

@@ -165,7 +165,7 @@ impl FollowerReport {
             return Err("versions: key versions are numbers from 1".to_owned());
         }
         if self.realms.iter().any(|realm| realm.parse::<Realm>().is_err()) {
-            return Err("realms: one is no realm".to_owned());
+            return Err("realms: one is not a realm".to_owned());
         }
         let log_id = self.log_id.map(|id| id.parse::<LogId>()).transpose();
         Ok(FollowerRow {

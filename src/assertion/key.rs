@@ -56,7 +56,7 @@ impl AssertionKey {
         Self::new(&seed, algorithm).ok_or_else(|| AssertionError::Unusable(uri.clone()))
     }
 
-    /// None for one in four billion seeds, which is no number of the curve.
+    /// None for one in four billion seeds, whose number is outside of the curve's order.
     fn new(seed: &[u8; 32], algorithm: Algorithm) -> Option<Self> {
         let ed25519 = Box::new(SigningKey::from_bytes(seed));
         let seed_id = ed25519.verifying_key().to_bytes();

@@ -22,7 +22,7 @@ use crate::{
     verification::Accepted,
 };
 
-/// For so many seconds an assertion is given out again, where it would say the same: signing takes longer than all else.
+/// How many seconds an assertion is given out again, where it would say the same: signing takes longer than all else.
 const REUSED_FOR: u64 = 5;
 
 /// The keys, of which the first signs, and the claims that all assertions share.

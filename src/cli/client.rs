@@ -260,7 +260,7 @@ impl Client {
         };
         let mut request = ureq::http::Request::builder().uri(format!("{}{path}", self.url));
         for (name, value) in headers {
-            // A value that no header can hold is no key, but it counts as a credential.
+            // A value that no header can hold cannot be a key, but it counts as a credential.
             let value = ureq::http::HeaderValue::from_str(value).unwrap_or(ureq::http::HeaderValue::from_static("?"));
             request = request.header(name, value);
         }

@@ -36,7 +36,7 @@ pub(crate) struct OldSystemConfig {
     /// Questions at a time.
     #[serde(default = "concurrent")]
     pub(crate) concurrent: usize,
-    /// For how long it is remembered that a text is no key of the old system.
+    /// For how long it is remembered that a text is not a key of the old system.
     #[serde(default = "negative_ttl")]
     pub(crate) negative_ttl: Span,
 }

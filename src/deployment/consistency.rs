@@ -18,7 +18,7 @@ const SET_UP: SignedDuration = SignedDuration::from_hours(24);
 
 /// A store that seems to have replaced a lost one.
 pub(crate) struct Younger {
-    pub(crate) told: String,
+    pub(crate) text: String,
     /// Whether there is no other explanation.
     pub(crate) certain: bool,
 }
@@ -30,7 +30,7 @@ pub(crate) fn warn(
     store: &dyn Store,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let younger = younger_store(document, store, now)?.map(|younger| younger.told);
+    let younger = younger_store(document, store, now)?.map(|younger| younger.text);
     for trouble in younger.into_iter().chain(lone_mounts(deployment)) {
         tracing::warn!("{trouble}");
     }
@@ -67,11 +67,11 @@ pub(crate) fn younger_store(
                            what was revoked in it is accepted again, and no secret half can be checked";
     Ok(match [first_record, first_key].into_iter().flatten().min() {
         None => Some(Younger {
-            told: format!("the store is empty, and the keyring is from {made}: {RESTORE}"),
+            text: format!("the store is empty, and the keyring is from {made}: {RESTORE}"),
             certain: now.duration_since(made) > SET_UP,
         }),
         Some(first) if first.duration_since(made) > SET_UP => Some(Younger {
-            told: format!("the store begins at {first}, and the keyring is from {made}: {RESTORE}"),
+            text: format!("the store begins at {first}, and the keyring is from {made}: {RESTORE}"),
             certain: false,
         }),
         Some(_) => None,

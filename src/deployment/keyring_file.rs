@@ -92,9 +92,9 @@ impl KeyringLock {
     fn write(&self, content: &[u8]) -> io::Result<()> {
         // Without the lock file another process may change the document at the same time.
         if !is_at(&self.beside, &self.lock) {
-            let told =
+            let message =
                 format!("{} was removed during the change: do not remove it, and try again", self.beside.display());
-            return Err(io::Error::other(told));
+            return Err(io::Error::other(message));
         }
         // Always the same name, so that killed changes leave at most one file behind.
         let new = self.path.with_extension("new");

@@ -42,7 +42,7 @@ pub(crate) struct KeyLayout {
     /// Bytes of such a hash, unless it has 32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bytes: Option<usize>,
-    /// The salt of all rows, where it is no secret.
+    /// The salt of all rows, where it is not secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) salt: Option<String>,
     /// How what stands behind the prefix is written.

@@ -94,7 +94,7 @@ impl RawRow {
                 (_, Value::Null) => {}
                 (META, value) => line.meta = serde_json::from_value(value).map_err(|_| wrong())?,
                 (at, Value::String(text)) if at < TEXTS => line.set(at, text)?,
-                // A number that is no integer has more than one text, and finds nothing.
+                // A number that is not an integer has more than one text, and finds nothing.
                 (at, Value::Number(number)) if at < TEXTS && (number.as_i64().is_some() || TIMES.contains(&at)) => {
                     line.set(at, number.to_string())?;
                 }

@@ -54,7 +54,7 @@ pub(crate) enum RowErrorKind {
     Public,
     #[error("`public` begins or ends with blanks, as a column of fixed length pads it: cut them off")]
     PublicBlank,
-    #[error("`public` begins with the prefix, which is no part of it: cut it off")]
+    #[error("`public` begins with the prefix, which does not belong to it: cut it off")]
     PublicPrefixed,
     #[error("`public` must not be given: these keys are found by their digest")]
     PublicSurplus,

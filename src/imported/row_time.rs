@@ -41,7 +41,7 @@ impl FromStr for Zone {
     }
 }
 
-/// Why a text is no time.
+/// Why a text is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimeError {
     /// It names no zone, and none was named for the file.

@@ -53,7 +53,7 @@ impl Default for Table {
 }
 
 impl Table {
-    /// An empty one, of a store that changed rows so many times.
+    /// An empty one, of a store that changed rows `changes` times.
     pub(crate) fn new(changes: i64) -> Self {
         Table {
             hasher: DefaultHashBuilder::default(),
@@ -97,7 +97,7 @@ impl Table {
         self.unusable.load(Ordering::Relaxed)
     }
 
-    /// Continues behind `place`, after so many damaged rows.
+    /// Continues behind `place`, after `damaged` damaged rows.
     pub(crate) fn pass(&self, place: i64, damaged: usize) {
         self.unusable.fetch_add(damaged, Ordering::Relaxed);
         self.place.fetch_max(place, Ordering::Release);

@@ -18,7 +18,7 @@ pub(crate) struct Trial<'a> {
 /// What became of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Tried {
-    /// It is no key of this layout.
+    /// The text is not a key of this layout.
     OtherForm(String),
     NoRow,
     /// The row on this line is found, and is not of this key.

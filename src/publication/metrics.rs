@@ -40,7 +40,7 @@ struct Values {
 }
 
 impl PublisherMetrics {
-    /// A file of so many bytes was written.
+    /// Counts a written file of `bytes` bytes.
     pub(super) fn wrote(&self, bytes: usize) {
         self.0.written.inc_by(bytes as u64);
     }

@@ -44,15 +44,15 @@ impl ScrubFindings {
 
     /// What is wrong, and what to do about it; `None` where every hash is as it was stored.
     pub(crate) fn trouble(&self) -> Option<String> {
-        let mut told: Vec<String> =
+        let mut messages: Vec<String> =
             self.under.iter().filter_map(|(version, checked)| checked.trouble(*version)).collect();
         if self.unreadable > 0 {
-            told.push(format!(
+            messages.push(format!(
                 "{} stored hashes of secret halves cannot be read: somebody changed them",
                 self.unreadable
             ));
         }
-        (!told.is_empty()).then(|| told.join("; "))
+        (!messages.is_empty()).then(|| messages.join("; "))
     }
 }
 

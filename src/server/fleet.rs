@@ -240,7 +240,7 @@ impl State {
         let fresh = Known { owner: row.owner.clone(), looked_at: Instant::now(), written: None };
         let known = self.known.entry(row.name.clone()).or_insert(fresh);
         let same = known.written.as_ref().is_some_and(|(before, at)| {
-            // It is no news that a node read the log and found nothing.
+            // That a node read the log and found nothing changes nothing.
             let this_update = if row.role == Role::Node { before.this_update } else { row.this_update };
             let now = FollowerRow { last_contact: before.last_contact, this_update, ..row.clone() };
             *before == now && at.elapsed() < CONTACT_INTERVAL

@@ -124,10 +124,10 @@ pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
 fn check_names(node: &Node) {
     let now = clock::now();
     let Ok(doubled) = fleet::doubled(&*node.store, now) else { return };
-    let told = doubled.as_ref().map(|names| {
+    let message = doubled.as_ref().map(|names| {
         format!("two processes report under {names}: give each node a fleet.name, and each edge or relay a follow.name, of its own")
     });
-    if node.health.note("fleet names", told, now) {
+    if node.health.note("fleet names", message, now) {
         match doubled {
             Some(names) => {
                 tracing::warn!(names, "two processes report under one name, and nobody knows where each of them is")

@@ -87,7 +87,7 @@ impl KeyVerifier {
         })
     }
 
-    /// Returns whether a text that is no key so far has the shape of one that is looked for by slow digests, or at an old system.
+    /// Returns whether a text that is not known as a key has the shape of one that is looked for by slow digests, or at an old system.
     fn has_old_shape(&self, snapshot: &Snapshot, text: &str) -> bool {
         let mut old = snapshot.config.realms.values().filter_map(|policy| policy.old_system.as_ref());
         (self.imported.has_slow_digests() && !self.imported.table().slow_texts(text).is_empty())
@@ -132,7 +132,7 @@ impl KeyVerifier {
         }
     }
 
-    /// Looks for a text that is no key so far by slow digests, and asks old systems about it.
+    /// Looks for a text that is not known as a key by slow digests, and asks old systems about it.
     async fn search(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, verdict: Verdict) -> Verdict {
         if text.parse::<ApiKey>().is_ok() || !self.imported.recognize(text).is_empty() {
             return verdict;

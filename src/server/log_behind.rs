@@ -56,12 +56,12 @@ impl LogBehind {
                 end = ends_at,
                 "a follower has read more of the revocation log than there is: the store is an older copy, or has lost its end"
             );
-            let told = format!(
+            let message = format!(
                 "{name} has read this log up to {place}, and it ended at {ends_at}: the store is an older copy, or has lost its end, and \
                  what was revoked there is accepted here. Followers keep what they know. Put the newer store back; or give the log a new \
                  id and repeat what was done since, as `A restored backup` in docs/RECOVERY.md says"
             );
-            health.note(HEALTH, Some(told), now);
+            health.note(HEALTH, Some(message), now);
             seen.lacking = Some(end.log_id.clone());
         } else if seen.lacking.as_ref().is_some_and(|lacking| *lacking != end.log_id) {
             seen.lacking = None;

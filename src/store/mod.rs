@@ -102,18 +102,18 @@ pub(crate) enum StoreError {
 pub(crate) struct Remark {
     /// Whether it is as it should be.
     pub(crate) good: bool,
-    pub(crate) told: String,
+    pub(crate) text: String,
 }
 
 impl Remark {
     /// All is well.
-    pub(crate) fn good(told: String) -> Self {
-        Remark { good: true, told }
+    pub(crate) fn good(text: String) -> Self {
+        Remark { good: true, text }
     }
 
     /// Something should be otherwise.
-    pub(crate) fn warning(told: String) -> Self {
-        Remark { good: false, told }
+    pub(crate) fn warning(text: String) -> Self {
+        Remark { good: false, text }
     }
 }
 
@@ -431,7 +431,7 @@ pub(crate) fn open(config: &StoreConfig, folder: &Path, create: bool) -> Result<
         StoreUrl::Sqlite(path) => {
             let path = folder.join(path);
             let store = sqlite::SqliteStore::open(&path, create).map_err(|error| match error {
-                StoreError::Failed(told) => StoreError::Failed(format!("{}: {told}", path.display())),
+                StoreError::Failed(message) => StoreError::Failed(format!("{}: {message}", path.display())),
                 other => other,
             });
             Ok(Arc::new(store?))

@@ -16,7 +16,7 @@ pub struct LastUsed(last_used::LastUsed);
 pub struct Batch(Vec<Use>);
 
 impl LastUsed {
-    /// Counts the uses of so many keys at most.
+    /// Counts the uses of at most this number of keys.
     pub fn new(ids: usize) -> Self {
         LastUsed(last_used::LastUsed::new(ids))
     }
@@ -59,7 +59,7 @@ impl Batch {
 pub struct SecretCache(cache::SecretCache);
 
 impl SecretCache {
-    /// Remembers so many keys at most, each for `ttl`.
+    /// Remembers at most `size` keys, each for `ttl`.
     pub fn new(size: u64, ttl: Duration) -> Self {
         SecretCache(cache::SecretCache::new(&[7; 32], size, ttl))
     }

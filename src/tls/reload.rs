@@ -74,6 +74,6 @@ impl Tls {
         let found = self.all().filter_map(|(plane, tls)| {
             tls.validity.trouble(now).map(|trouble| format!("the certificate of [{plane}.tls] {trouble}"))
         });
-        Some(found.collect::<Vec<_>>().join("; ")).filter(|told| !told.is_empty())
+        Some(found.collect::<Vec<_>>().join("; ")).filter(|message| !message.is_empty())
     }
 }

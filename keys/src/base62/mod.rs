@@ -59,7 +59,7 @@ pub(crate) fn encode_groups<E>(bytes: &[u8], mut put: impl FnMut(&str) -> Result
     Ok(())
 }
 
-/// Decodes `text` into the front of `out` and returns that part, or `None` when `text` is no base62 text or does not
+/// Decodes `text` into the front of `out` and returns that part, or `None` when `text` is not base62 or does not
 /// fit.
 #[inline]
 pub(crate) fn decode_into<'a>(text: &[u8], out: &'a mut [u8]) -> Option<&'a mut [u8]> {
@@ -109,7 +109,7 @@ fn decode_slots<'t>(text: &'t [u8], slots: &mut [[u8; GROUP_BYTES]]) -> Option<&
     Some(rest)
 }
 
-/// The value of a last group: so many digits at the end of `text`, 2 to 10 for 1 to 7 bytes.
+/// The value of a last group: the last `digits` digits of `text`, 2 to 10 for 1 to 7 bytes.
 #[inline(always)]
 pub(crate) fn decode_last(text: &[u8], digits: usize, bytes: usize) -> Option<u64> {
     group::decode_last(text, digits).filter(|value| value >> (8 * bytes) == 0)

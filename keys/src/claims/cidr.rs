@@ -18,7 +18,7 @@ pub struct Cidr {
     prefix: u8,
 }
 
-/// A text that is no address block.
+/// A text that is not an address block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CidrError {
     /// Not `ADDRESS/PREFIX`, nor an address alone.

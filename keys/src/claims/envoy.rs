@@ -5,7 +5,7 @@
 /// `meta` of them. A note `limit` such as `100/minute` is the struct `limit` as well, in the form that Envoy's rate limits read:
 /// `requests_per_unit` and `unit`.
 ///
-/// A note that is not of this form is no limit. Such a key gets the limit of the gateway's own configuration.
+/// A note that does not have this form sets no limit. Such a key gets the limit of the gateway's own configuration.
 pub fn append_envoy_metadata<'k>(
     to: &mut Vec<u8>,
     app_id: &str,

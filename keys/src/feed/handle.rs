@@ -96,7 +96,7 @@ impl FollowerHandle {
         self.wait_for_contact(u32::MAX, bound)
     }
 
-    /// The same, and no longer than until so many questions have failed.
+    /// The same, and no longer than until this number of questions has failed.
     pub(crate) fn wait_for_contact(&self, failures: u32, bound: Duration) -> bool {
         let status = self.shown.status.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = |status: &mut FollowStatus| !status.is_current() && status.failures < failures;

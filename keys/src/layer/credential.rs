@@ -172,7 +172,7 @@ mod tests {
         }
         assert_eq!(basic(&format!("{KEY}:{KEY}")), "several");
         assert_eq!(basic(&format!("{encoded}:{KEY}")), "several");
-        assert_eq!(basic("alice:secret"), "alice", "which is no key either");
+        assert_eq!(basic("alice:secret"), "alice", "which is not a key either");
     }
 
     #[test]

@@ -122,7 +122,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Adds a change that concerns one realm; any other is no business of this.
+    /// Adds a change that concerns one realm. Other changes are ignored.
     pub(super) fn add(&mut self, change: Change, hasher: &DefaultHashBuilder) {
         let until = |expires_at: Option<u32>| expires_at.filter(|at| *at != 0).unwrap_or(NEVER);
         match change {

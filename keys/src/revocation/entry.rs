@@ -67,7 +67,7 @@ pub(super) fn digit(hash: u64, depth: u32) -> usize {
     ((hash << (depth * FAN.ilog2())) >> (u64::BITS - FAN.ilog2())) as usize
 }
 
-/// What a block of so many bytes takes from the allocator, as glibc rounds.
+/// What a block of `bytes` bytes takes from the allocator, as glibc rounds.
 pub(super) fn block(bytes: usize) -> usize {
     (bytes + 8).next_multiple_of(16).max(32)
 }

@@ -32,7 +32,7 @@ pub struct LiveSet {
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct LiveDigest(u128);
 
-/// A text that is no digest of a live set.
+/// A text that is not the digest of a live set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a digest of the live set is 32 hexadecimal digits")]
 pub struct LiveDigestError;

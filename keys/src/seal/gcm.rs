@@ -166,7 +166,7 @@ impl BlockCipherEncClosure for Batch<'_> {
     }
 }
 
-/// The text in front of its tag. So the last block can be taken whole, and what is no text of it masked.
+/// The text in front of its tag. So the last block can be taken whole, and the bytes behind the text masked.
 struct Text<'a> {
     sealed: &'a mut [u8],
     length: usize,

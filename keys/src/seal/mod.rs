@@ -77,7 +77,7 @@ impl SealKey {
         labels::seal(keyring, suite, version, realm)
     }
 
-    /// Returns whether so many bytes can hold a plaintext of its suite.
+    /// Returns whether `sealed` bytes can hold a plaintext of its suite.
     #[inline]
     pub(crate) fn fits(&self, sealed: usize) -> bool {
         match self.cipher {

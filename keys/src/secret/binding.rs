@@ -19,7 +19,7 @@ pub struct SealBinding {
     crc: u32,
 }
 
-/// A text that is no seal binding.
+/// A text that is not a seal binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a seal binding is 36 bytes in base64: restore the ledger's row, or issue a new key")]
 pub struct SealBindingError;

@@ -34,7 +34,7 @@ impl HandedFiles {
         }
     }
 
-    /// A file of at most so many bytes, handed over or in `folder`.
+    /// A file of at most `most` bytes, handed over or in `folder`.
     pub(crate) fn regular(&self, folder: &Path, name: &str, most: u64) -> io::Result<Vec<u8>> {
         match self.get(name) {
             None => read_regular_file(&folder.join(name), most),

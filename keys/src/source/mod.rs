@@ -88,7 +88,7 @@ pub trait KeySource: Send + Sync {
 pub struct EncryptionContext<'a> {
     /// The keyring.
     pub keyring: KeyringId,
-    /// The key version; none for a key that is no master key.
+    /// The key version; none for a key that is not a master key.
     pub version: Option<KeyVersion>,
     /// The key as the source wrapped it, for sources that unwrap.
     pub wrapped: Option<&'a [u8]>,

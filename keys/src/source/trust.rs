@@ -27,7 +27,7 @@ fn covers(entry: &str, uri: &SourceUri) -> bool {
     let boundaries: &[char] = if is_path(uri.scheme()) { &['/'] } else { &['/', ';'] };
     let boundary = rest.is_empty() || path.ends_with(':') || path.ends_with(boundaries) || rest.starts_with(boundaries);
     let climbs = rest.split(['/', '\\']).any(|part| part == "..");
-    // `file` alone is no beginning of `file:x`, nor is nothing at all.
+    // Neither `file` alone nor the empty text is a beginning of `file:x`.
     let scheme = path.contains(':');
     scheme
         && boundary

@@ -53,7 +53,7 @@ static BYTES: [u8; WIDTH] = {
     order
 };
 
-/// The places of the first so many groups.
+/// The places of the first groups, by how many they are.
 static PLACES: [u8; GROUPS + 1] = {
     let (mut places, mut group) = ([0; GROUPS + 1], 0);
     while group < GROUPS {
@@ -104,7 +104,7 @@ pub(super) fn decode_groups(text: &[u8], groups: usize, out: &mut [u8]) -> Optio
 fn fours(text: &[u8], groups: usize) -> Option<__m512i> {
     let characters = load_front(text);
     let digits = _mm512_permutex2var_epi8(load_wide(&DIGITS[0]), characters, load_wide(&DIGITS[1]));
-    // The table knows seven bits: a character with the eighth is no digit either. `digits | characters & 0x80`:
+    // The table knows seven bits: a character with the eighth is not a digit either. `digits | characters & 0x80`:
     let digits = _mm512_ternarylogic_epi32::<0xf8>(digits, characters, _mm512_set1_epi8(NO_DIGIT as i8));
     let spread = _mm512_maskz_permutexvar_epi8(SPREAD_DIGITS, load_wide(&SPREAD), digits);
     let lanes = u64::MAX.checked_shr(WIDTH as u32 - 16 * groups.min(HALF) as u32).unwrap_or(0);

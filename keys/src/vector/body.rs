@@ -17,7 +17,7 @@ pub(crate) const ROOM: usize = (ID + Suite::MAX_SEALED).next_multiple_of(WIDTH);
 #[repr(C, align(64))]
 pub(crate) struct Body {
     vectors: [MaybeUninit<[u8; WIDTH]>; ROOM / WIDTH],
-    /// The first so many vectors are initialized.
+    /// How many of the first vectors are initialized.
     ready: usize,
 }
 

@@ -29,7 +29,7 @@ const fn step(value: u32) -> u32 {
     (value >> 1) ^ (POLYNOMIAL & 0u32.wrapping_sub(value & 1))
 }
 
-/// The checksum of so many zero bytes.
+/// The checksums of zero bytes, by how many they are.
 static OF_ZEROS: [u32; MAX + 1] = {
     let (mut register, mut table, mut at) = (u32::MAX, [0; MAX + 1], 0);
     while at <= MAX {

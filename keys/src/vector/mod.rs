@@ -225,7 +225,7 @@ pub(crate) fn prefetch<T>(line: &T) {
     }
 }
 
-/// The first so many vectors, which are initialized.
+/// The first vectors, which are initialized.
 #[inline(always)]
 fn initialized(vectors: &[MaybeUninit<[u8; WIDTH]>], ready: usize) -> &[u8] {
     let vectors = &vectors[..ready];

@@ -39,19 +39,19 @@ pub(super) fn check(config: &Config, follow: &FollowConfig, now: Timestamp, repo
     let newest = check_sources(follow, kept.state, clock::seconds(now), report);
     let versions = newest.as_ref().map(FeedState::versions).unwrap_or_default();
     for (realm, version) in keyring.missing(versions) {
-        let told = format_args!(
+        let text = format_args!(
             "the export of the realm {realm} lacks key version {version}: make it anew with `bulla keyring export --realm {realm} --to {}`",
             key.recipient()
         );
-        report.wrong("exports", told);
+        report.wrong("exports", text);
     }
     let serial = newest.map(|state| state.keyring_serial()).unwrap_or_default();
     if keyring.serial() < serial {
-        let told = format_args!(
+        let text = format_args!(
             "they were made from the keyring's serial {}, which is {serial} by now: where a `verify_until` changed, make them anew",
             keyring.serial()
         );
-        report.warning("exports", told);
+        report.warning("exports", text);
     } else {
         report.ok("exports", format_args!("made from the keyring's serial {}", keyring.serial()));
     }

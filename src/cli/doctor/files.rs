@@ -20,18 +20,18 @@ pub(super) fn check_certificates(deployment: &Deployment, now: Timestamp, report
                 if let Some(trouble) = loaded.validity.trouble(now) {
                     report.wrong("certificate", format_args!("[{plane}.tls] {certificate} {trouble}"));
                 } else if loaded.validity.ends_soon(now) {
-                    let told = format_args!("[{plane}.tls] {certificate} expires at {until}: renew it");
-                    report.warning("certificate", told);
+                    let text = format_args!("[{plane}.tls] {certificate} expires at {until}: renew it");
+                    report.warning("certificate", text);
                 } else {
-                    let told = format_args!("[{plane}.tls] {certificate} matches its key and is valid until {until}");
-                    report.ok("certificate", told);
+                    let text = format_args!("[{plane}.tls] {certificate} matches its key and is valid until {until}");
+                    report.ok("certificate", text);
                 }
             }
             Err(error) => report.wrong("certificate", format_args!("[{plane}.tls]: {error}")),
         }
         if tls.client_ca.is_some() && tls.clients.is_empty() {
-            let told = format_args!("[{plane}.tls] has a client_ca, but [{plane}.tls.clients] gives no name scopes");
-            report.warning("certificate", told);
+            let text = format_args!("[{plane}.tls] has a client_ca, but [{plane}.tls.clients] gives no name scopes");
+            report.warning("certificate", text);
         }
     }
 }

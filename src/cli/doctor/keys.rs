@@ -42,8 +42,8 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
         report.note("keyring", status, trouble);
     }
     match consistency::younger_store(&document, store, now) {
-        Ok(Some(trouble)) if trouble.certain => report.wrong("store", trouble.told),
-        Ok(Some(trouble)) => report.warning("store", trouble.told),
+        Ok(Some(trouble)) if trouble.certain => report.wrong("store", trouble.text),
+        Ok(Some(trouble)) => report.warning("store", trouble.text),
         Ok(None) => {}
         Err(error) => report.wrong("store", error),
     }

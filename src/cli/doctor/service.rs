@@ -20,12 +20,12 @@ pub(super) fn check(deployment: &Deployment, report: &mut Report) {
         report.wrong("service", format_args!("the service at {} is not ready: it verifies no key", data.listen));
     }
     for Failing { what, since, detail } in &ready.degraded {
-        let told = format_args!("the service at {} is degraded since {since} (`{what}`): {detail}", data.listen);
+        let text = format_args!("the service at {} is degraded since {since} (`{what}`): {detail}", data.listen);
         // Without these the service changes nothing, or misses revocations.
         if matches!(what.as_str(), "store" | "revocations") {
-            report.wrong("service", told);
+            report.wrong("service", text);
         } else {
-            report.warning("service", told);
+            report.warning("service", text);
         }
     }
     if ready.ready && ready.degraded.is_empty() {

@@ -32,8 +32,8 @@ pub(super) fn check(deployment: &Deployment, report: &mut Report) -> Option<Arc<
     }
     match store.remarks() {
         Ok(remarks) => {
-            for Remark { good, told } in remarks {
-                if good { report.ok("store", told) } else { report.warning("store", told) }
+            for Remark { good, text } in remarks {
+                if good { report.ok("store", text) } else { report.warning("store", text) }
             }
         }
         Err(error) => report.wrong("store", error),

@@ -62,7 +62,7 @@ pub(super) struct LayoutArguments {
     /// The costs of scrypt or PBKDF2 where `hash` does not say them: N=16384,r=8,p=1 or i=10000,h=sha256
     #[arg(long)]
     cost: Option<Cost>,
-    /// The salt of all rows, where they have the same one and it is no secret
+    /// The salt of all rows, where they have the same one and it is not secret
     #[arg(long, value_name = "TEXT", conflicts_with = "secret")]
     salt: Option<String>,
     /// Bytes of `hash`, where --cost and a salt of all rows are given; 32 otherwise

@@ -10,7 +10,7 @@ use crate::imported::{encoding, row_error::RowErrorKind};
 
 /// Rounds of JupyterHub: each hashes the key once.
 const MAX_ROUNDS: u32 = 65_536;
-/// From so many rounds on a check needs a thread.
+/// The number of rounds from which on a check needs a thread.
 const MANY_ROUNDS: u32 = 256;
 
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ use crate::{
     verification::Wanted,
 };
 
-/// After so many keys other requests on this thread have their turn.
+/// The number of keys after which other requests on this thread have their turn.
 const AT_ONCE: usize = 128;
 
 /// The bytes of an answer about a usual key, and more than that.

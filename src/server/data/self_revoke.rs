@@ -79,8 +79,8 @@ pub(super) async fn self_revoke(
     let ids = app.verification.keys_to_end(&snapshot, text.expose()).await;
     let ids = ids.map_err(|_| Problem::could_not_tell())?;
     let id = *ids.first().ok_or_else(Problem::no_such_key)?;
-    let told = client_address::behind_gateway(&snapshot.config.data, peer, &headers);
-    let actor = Actor::api_key(id, told.or(peer.0.map(|peer| peer.ip())));
+    let address = client_address::behind_gateway(&snapshot.config.data, peer, &headers);
+    let actor = Actor::api_key(id, address.or(peer.0.map(|peer| peer.ip())));
     let worker = Arc::clone(&app);
     let taken = blocking::run(move || {
         let (store, fleet, now) = (&*worker.store, &worker.config.fleet, clock::now());

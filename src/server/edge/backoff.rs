@@ -10,7 +10,7 @@ const LONGEST: u64 = 60_000;
 /// Before a source is asked again that answered without news and without waiting, or that is behind.
 const SHORT: u64 = 1_000;
 
-/// After so many failures in a row; `random` picks.
+/// The wait after `failures` in a row; `random` picks.
 pub(super) fn after_failures(failures: u32, random: u32) -> Duration {
     let most =
         FIRST.checked_shl(failures.saturating_sub(1)).filter(|most| *most >> failures.saturating_sub(1) == FIRST);

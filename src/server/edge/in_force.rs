@@ -35,7 +35,7 @@ impl Follower {
             }
         });
         self.note("follow", overdue, at);
-        self.note("follow source", Some(failing.join("; ")).filter(|told| !told.is_empty()), at);
+        self.note("follow source", Some(failing.join("; ")).filter(|messages| !messages.is_empty()), at);
         self.note("key export", state.export_trouble(), at);
     }
 
@@ -52,19 +52,19 @@ impl Follower {
 impl State {
     /// What is wrong with the exports, and what to do.
     fn export_trouble(&self) -> Option<String> {
-        let mut told = self.exports.failed().to_vec();
+        let mut messages = self.exports.failed().to_vec();
         let mut missing = BTreeMap::<Realm, Vec<String>>::new();
         for (realm, version) in self.keyring.missing(self.feed.versions()) {
             missing.entry(realm).or_default().push(version.to_string());
         }
         for (realm, versions) in missing {
-            told.push(format!(
+            messages.push(format!(
                 "the export of the realm {realm} lacks key version {}, whose API keys it cannot tell: make it anew where the \
                  keyring is, with `bulla keyring export --realm {realm}`, and put it into follow.exports",
                 versions.join(", ")
             ));
         }
-        Some(told.join("; ")).filter(|told| !told.is_empty())
+        Some(messages.join("; ")).filter(|messages| !messages.is_empty())
     }
 }
 

@@ -10,9 +10,9 @@ use bulla::{Realm, feed::Message};
 
 use crate::server::problem::Problem;
 
-/// A snapshot is given out for so long; then a new one is written, without the keys that expired since.
+/// How long a snapshot is given out. Then a new one is written, without the keys that expired since.
 const MAX_AGE: Duration = Duration::from_secs(3_600);
-/// A snapshot is kept for so long after it was asked for: a download that was cut off goes on.
+/// How long a snapshot is kept after it was last requested: a download that was cut off goes on.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 
 /// A snapshot as it is sent.

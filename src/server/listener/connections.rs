@@ -47,7 +47,7 @@ pub(super) struct Connection {
     /// Whether it ends as soon as it is not at work.
     stopping: AtomicBool,
     /// Wakes the task of the connection for these two.
-    told: AtomicWaker,
+    waker: AtomicWaker,
     /// Whether the client may still be sending when the connection ends.
     unread: AtomicBool,
     /// Whether it has ended, and waits for that.
@@ -85,7 +85,7 @@ impl Connections {
     pub(super) fn stop(&self) {
         for connection in self.open().all.values() {
             connection.stopping.store(true, Ordering::Release);
-            connection.told.wake();
+            connection.waker.wake();
         }
     }
 
@@ -112,7 +112,7 @@ impl Connections {
             requests: AtomicU32::new(0),
             evicted: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            told: AtomicWaker::new(),
+            waker: AtomicWaker::new(),
             unread: AtomicBool::new(false),
             lingering: AtomicBool::new(false),
         });
@@ -156,7 +156,7 @@ impl Connection {
 
     /// Has this task woken when the connection is evicted, or to end. One task listens at a time.
     pub(super) fn listen(&self, cx: &Context<'_>) {
-        self.told.register(cx.waker());
+        self.waker.register(cx.waker());
     }
 
     /// Returns whether it ends as soon as it is not at work.
@@ -204,7 +204,7 @@ impl Connection {
 impl Evict for Connection {
     fn evict(&self) {
         self.evicted.store(true, Ordering::Release);
-        self.told.wake();
+        self.waker.wake();
     }
 }
 

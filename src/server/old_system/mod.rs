@@ -39,7 +39,7 @@ const MAX_REMEMBERED: u64 = 100_000;
 pub(super) enum Learned {
     /// It is an imported key now: look again.
     Known,
-    /// It is no key of an old system.
+    /// The text is not a key of an old system.
     Unknown,
     /// An old system could not be asked, or may not be asked so often.
     CouldNotTell,

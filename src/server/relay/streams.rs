@@ -79,12 +79,12 @@ impl Streams {
 
     /// What does not work, one sentence for each stream.
     pub(super) fn trouble(&self) -> Option<String> {
-        let told = |((realm, _), stream): (&(Option<Realm>, Format), &Arc<Stream>)| {
+        let messages = |((realm, _), stream): (&(Option<Realm>, Format), &Arc<Stream>)| {
             let about = realm.map_or_else(|| "every realm".to_owned(), |realm| format!("the realm {realm}"));
             stream.error().map(|error| format!("the feed of {about}: {error}"))
         };
-        let told: Vec<String> = self.lock().iter().filter_map(told).collect();
-        (!told.is_empty()).then(|| told.join("; "))
+        let messages: Vec<String> = self.lock().iter().filter_map(messages).collect();
+        (!messages.is_empty()).then(|| messages.join("; "))
     }
 
     /// Age and place of the stream that the configuration names.

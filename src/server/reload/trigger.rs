@@ -187,9 +187,9 @@ impl ReloadLoop {
         let asking = self.asking.as_ref().and_then(|job| hangs(job.begun, "asking the key sources"));
         let longest = [self.publishing.as_ref().map(|job| job.begun), self.asking.as_ref().map(|job| job.begun)];
         let longest = longest.into_iter().flatten().map(|begun| begun.elapsed()).max();
-        let told: Vec<String> = [publishing, asking, self.failed.clone()].into_iter().flatten().collect();
-        self.node.metrics.refreshing(longest.unwrap_or_default(), !told.is_empty());
-        self.node.health.note("keyring", Some(told.join("; ")).filter(|told| !told.is_empty()), now);
+        let messages: Vec<String> = [publishing, asking, self.failed.clone()].into_iter().flatten().collect();
+        self.node.metrics.refreshing(longest.unwrap_or_default(), !messages.is_empty());
+        self.node.health.note("keyring", Some(messages.join("; ")).filter(|messages| !messages.is_empty()), now);
         let behind = rotation::ahead_of(&self.node.snapshot().document, now).map(|latest| {
             format!(
                 "it is {now} here, and the keyring was changed at {latest}: set the clock (chrony, systemd-timesyncd)"

@@ -43,7 +43,7 @@ pub(crate) struct Attempt {
 }
 
 impl Attempts {
-    /// Lets so many wrong ones through at once, and as many more in a minute.
+    /// Lets `per_minute` wrong ones through at once, and as many more in a minute.
     pub(crate) fn new(per_minute: u32) -> Self {
         let refill = Duration::from_secs(60) / per_minute.max(1);
         Attempts { burst: per_minute, refill, all: Mutex::default() }

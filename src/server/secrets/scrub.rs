@@ -10,7 +10,7 @@ use crate::{
 
 /// Stored hashes that are checked in one step.
 const SAMPLE: u32 = 1_000;
-/// Of these so many are named in the log: with another pepper all of them are broken.
+/// How many of these the log names: with another pepper all of them are broken.
 const NAMED: usize = 10;
 
 /// How far the check has come.

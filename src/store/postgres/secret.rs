@@ -103,7 +103,7 @@ pub(super) fn changes(session: &Session, mark: &Mark, seq: u64) -> Result<Secret
         };
         match text.parse() {
             Ok(id) => changes.changed.push((number.unsigned_abs(), id)),
-            // The id is unreadable: it is no key's hash.
+            // The id is unreadable: the hash belongs to no key.
             Err(_) => tracing::error!("{}", damaged("the secret hashes", number)),
         }
     }

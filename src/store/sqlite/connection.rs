@@ -47,7 +47,7 @@ impl Connections {
         files::refuse_foreign_log(path)?;
         let opened = if read_only { Self::to_read(path) } else { Self::to_write(path) };
         opened.map_err(|error| match error {
-            StoreError::Failed(told) => StoreError::Failed(format!("{}: {told}", path.display())),
+            StoreError::Failed(message) => StoreError::Failed(format!("{}: {message}", path.display())),
             error => error,
         })
     }

@@ -126,8 +126,8 @@ impl Files {
         }
         match others {
             None => Whereabouts::Ours,
-            Some(told) if ours == 0 => Whereabouts::Apart(told),
-            Some(told) => Whereabouts::Mixed(told),
+            Some(reason) if ours == 0 => Whereabouts::Apart(reason),
+            Some(reason) => Whereabouts::Mixed(reason),
         }
     }
 
@@ -136,7 +136,7 @@ impl Files {
         self.not_overwritten()?;
         match self.whereabouts() {
             Whereabouts::Ours => Ok(()),
-            Whereabouts::Apart(told) | Whereabouts::Mixed(told) => Err(moved(told)),
+            Whereabouts::Apart(reason) | Whereabouts::Mixed(reason) => Err(moved(reason)),
         }
     }
 
@@ -145,7 +145,7 @@ impl Files {
         self.not_overwritten()?;
         match self.whereabouts() {
             Whereabouts::Ours | Whereabouts::Apart(_) => Ok(()),
-            Whereabouts::Mixed(told) => Err(moved(told)),
+            Whereabouts::Mixed(reason) => Err(moved(reason)),
         }
     }
 
@@ -159,9 +159,9 @@ impl Files {
         }
         match foreign_wal::fit(&resolved(&self.path), seen) {
             Ok(Fit::Foreign) => {
-                let told = format!("{} was overwritten while it is open", self.path.display());
-                self.content().overwritten = Some(told.clone());
-                Err(moved(told))
+                let reason = format!("{} was overwritten while it is open", self.path.display());
+                self.content().overwritten = Some(reason.clone());
+                Err(moved(reason))
             }
             Ok(Fit::Fits) => {
                 self.content().stamp = now;
@@ -184,7 +184,7 @@ impl Files {
     }
 
     fn not_overwritten(&self) -> Result<(), StoreError> {
-        self.content().overwritten.clone().map_or(Ok(()), |told| Err(moved(told)))
+        self.content().overwritten.clone().map_or(Ok(()), |reason| Err(moved(reason)))
     }
 
     fn content(&self) -> std::sync::MutexGuard<'_, Content> {
@@ -192,6 +192,6 @@ impl Files {
     }
 }
 
-fn moved(told: String) -> StoreError {
-    StoreError::Exchanged(format!("{told}: {CURE}"))
+fn moved(reason: String) -> StoreError {
+    StoreError::Exchanged(format!("{reason}: {CURE}"))
 }

@@ -400,7 +400,7 @@ impl FollowerStore for SqliteStore {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        let told = match error.sqlite_error_code() {
+        let message = match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => "the disk is full: free space and try again",
             Some(ErrorCode::ReadOnly) => "it is read-only: check the file's mode and owner, and the mount",
             Some(ErrorCode::SystemIoFailure) => {
@@ -415,7 +415,7 @@ impl From<rusqlite::Error> for StoreError {
             }
             _ => return StoreError::Failed(error.to_string()),
         };
-        StoreError::Failed(told.to_owned())
+        StoreError::Failed(message.to_owned())
     }
 }
 

@@ -92,7 +92,7 @@ pub(super) fn changes(connection: &Connection, seq: u64) -> Result<SecretChanges
         let (seq, id) = row?;
         match id.parse() {
             Ok(id) => changed.push((seq.unsigned_abs(), id)),
-            // The id is unreadable: it is no key's hash.
+            // The id is unreadable: the hash belongs to no key.
             Err(_) => tracing::error!("{}", damaged("the secret hashes", seq)),
         }
     }

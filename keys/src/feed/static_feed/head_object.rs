@@ -56,7 +56,7 @@ struct Line {
 }
 
 impl HeadObject {
-    /// A reader may stop after so many bytes.
+    /// The number of bytes after which a reader may stop.
     pub const MAX_BYTES: usize = 1 << 20;
 
     /// Reads the object. The message in it is not looked at.

@@ -60,7 +60,7 @@ impl WrongPins {
                 "one more wrong PIN locks the token, so none is tried: log in once with the right PIN by another tool",
             );
         }
-        // The tries of a TPM are those of all its tokens. The PIN that a token took last is no guess.
+        // The tries of a TPM are those of all its tokens. The PIN that a token took last is not a guess.
         let taken = self.taken.iter().any(|(token, digest)| *token == found.identity && *digest == pin.digest);
         if !taken && self.wrong.iter().filter(|wrong| !wrong.told).count() >= MAX_WRONG {
             return refuse(

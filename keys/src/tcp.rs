@@ -72,7 +72,7 @@ fn connect(addresses: &[SocketAddr], limit: Option<Duration>, interrupt: &Interr
     Err(failed)
 }
 
-/// How long a connection on its way is waited for before the interrupt is looked at again.
+/// How long a connection attempt is waited for before the interrupt is checked again.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const LOOK: Duration = Duration::from_millis(50);
 

@@ -272,7 +272,7 @@ impl Run<'_> {
     }
 }
 
-/// A row on its way into the store.
+/// A row that is being stored.
 struct NewRow {
     line: u64,
     state: RowState,

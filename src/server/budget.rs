@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-/// How long a body may be on its way before it makes room for others.
+/// How long a body may take to arrive before it makes room for others.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 
 /// The budget.
@@ -39,7 +39,7 @@ struct UnderWay {
     whose: Arc<dyn Evict>,
 }
 
-/// What ends a body that is on its way.
+/// What ends a body that is arriving.
 pub(crate) trait Evict: Send + Sync {
     fn evict(&self);
 }
@@ -72,7 +72,7 @@ pub(crate) struct Charge {
 pub(crate) enum NoRoom {
     #[error("the memory for bodies is used up")]
     Full,
-    #[error("the body was on its way for too long when others needed its memory")]
+    #[error("the body took too long to arrive when others needed its memory")]
     Evicted,
 }
 

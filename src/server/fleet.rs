@@ -1,4 +1,4 @@
-//! The registry of the fleet: what followers report to this node, and this node itself, on the way into the store. Several
+//! The registry of the fleet: what followers and this node itself report, before it is stored. Several
 //! reports are one write.
 
 use std::{

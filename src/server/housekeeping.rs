@@ -178,7 +178,7 @@ pub(super) fn write_uses(node: &Node) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Uses on their way into the store.
+/// Uses that are being stored.
 struct Flushing {
     uses: Vec<Use>,
     /// How many go into one transaction.

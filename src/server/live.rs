@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::snapshot::{Loaded, Snapshot};
 use crate::verification::Stale;
 
-/// The snapshot in force. Each way of replacing a part of it keeps what the others put in.
+/// The snapshot in force. Each method that replaces a part of it keeps what the others put in.
 pub(crate) struct Live {
     snapshot: ArcSwap<Snapshot>,
     /// The serial number of the keyring in force, for those who wait for another one.

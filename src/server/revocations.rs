@@ -1,4 +1,4 @@
-//! The revocation log of the store, followed in memory. Nothing gets into memory in another way, so memory and store cannot
+//! The revocation log of the store, followed in memory. Nothing else changes memory, so memory and store cannot
 //! differ for longer than a look takes.
 
 use std::{

@@ -60,7 +60,7 @@ pub(crate) struct Metrics {
     log_place: Gauge<u64, AtomicU64>,
 }
 
-/// One counter for each way a verification ends.
+/// One counter for each outcome of a verification.
 struct Verdicts {
     rejected: Vec<(Rejection, Counter)>,
     could_not_tell: Counter,

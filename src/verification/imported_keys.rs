@@ -1,4 +1,4 @@
-//! Imported keys on their way from the store into memory.
+//! Reading imported keys from the store into memory.
 
 use bulla::Realm;
 

@@ -23,7 +23,7 @@ pub trait MessageSource: Send + Sync {
         Err(FollowError::Status(404))
     }
 
-    /// Ends a question that is on its way, and every later one at once: who asks wants no answer any more.
+    /// Aborts a running question, and every later one at once: the caller wants no answer any more.
     fn stop(&self) {}
 }
 
@@ -32,7 +32,7 @@ pub trait MessageSource: Send + Sync {
 pub enum Answer {
     /// The message that goes on from the place.
     Next(Vec<u8>),
-    /// A message on the way to the newest one, which may be old and may begin before the place; and the newest one.
+    /// A message before the newest one, which may be old and may begin before the place; and the newest one.
     Part {
         /// The message to apply.
         part: Vec<u8>,

@@ -86,7 +86,7 @@ impl FeedState {
         self.log.live(self.realm, from, &destroyed(versions))
     }
 
-    /// The message counts from now on, by the follower's own clock, and for less if that shows that it was long on its way.
+    /// The message counts from now on, by the follower's own clock, and for less if that shows that it arrived late.
     fn note_time(&mut self, head: &Head, complete: bool, now: u64) -> Option<u64> {
         let mut fresh_for = None;
         let was_ahead = self.is_ahead(now);

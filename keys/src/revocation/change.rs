@@ -112,7 +112,7 @@ impl Change {
     }
 }
 
-/// Changes of one realm on their way into its tables.
+/// Changes of one realm that are not in its tables yet.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) revoked: Vec<Operation>,

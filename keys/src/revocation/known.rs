@@ -13,7 +13,7 @@ use crate::api_key::ApiKeyId;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Known {
     pub(super) revocations: Revocations,
-    /// Resumed on the way to the end.
+    /// Resumed before the end was reached.
     pub(super) resumed: BTreeSet<ApiKeyId>,
     /// No id in it is revoked already.
     pub(super) waiting: Waiting,

@@ -39,7 +39,7 @@ pub(super) struct Abandonable {
     thread: Mutex<Thread>,
 }
 
-/// The way to the thread, until a question is abandoned.
+/// The channel to the thread, until a question is abandoned.
 struct Thread {
     questions: Sender<Question>,
     answers: Receiver<Result<Answer, SourceError>>,

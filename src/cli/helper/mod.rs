@@ -1,4 +1,4 @@
-//! `bulla helper`: programs between bulla and servers that ask in another way than over HTTP.
+//! `bulla helper`: programs between bulla and servers that do not ask over HTTP.
 
 mod authorize;
 mod fastcgi;

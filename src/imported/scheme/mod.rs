@@ -26,7 +26,7 @@ use super::{OldSecret, row_error::RowErrorKind};
 /// The most memory that a hash may take, in KiB: the table that is imported chooses how much a check takes.
 const MAX_KIB: u64 = 256 * 1024;
 
-/// A way of hashing keys.
+/// A hash function for keys, with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "&'static str")]
 pub(crate) enum Scheme {

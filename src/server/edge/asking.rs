@@ -14,7 +14,7 @@ use super::follower::Follower;
 /// The sources, of which each may be opened anew.
 pub(super) type Sources = Arc<[ArcSwap<OpenedSource>]>;
 
-/// Asks until the sender of `stop` is gone. The process does not wait for a question that is on its way.
+/// Asks until the sender of `stop` is gone. The process does not wait for a running question.
 pub(super) fn start(follower: &Arc<Follower>, sources: &Sources) -> std::io::Result<Vec<mpsc::Sender<()>>> {
     let start_one = |number: usize| {
         let (stop, stopped) = mpsc::channel();

@@ -15,7 +15,7 @@ pub(super) struct SourceState {
     pub(super) error: Option<FollowError>,
     /// When it was asked last, and how long it might wait.
     asked: Option<(Instant, u64)>,
-    /// The longest wait that something on the way allows, in seconds.
+    /// The longest wait that a proxy allows, in seconds.
     most: Option<u64>,
 }
 

@@ -157,7 +157,7 @@ impl OldSystems {
     }
 }
 
-/// A question under way.
+/// A running question.
 struct Asking<'a> {
     of: &'a OldSystems,
     realm: Realm,

@@ -16,7 +16,7 @@ use crate::{
     scope::Scope,
 };
 
-/// The ways to present an API key. One is needed, in one header, once.
+/// The schemes to present an API key. One is needed, in one header, once.
 const CREDENTIALS: [&str; 3] = ["bearer", "api_key", "basic"];
 
 /// Accepted by the admin plane instead, where the configuration has scopes for it.

@@ -52,7 +52,7 @@ mod tests {
         server::{Node, admin},
     };
 
-    /// The paths of a router, which names them in its `Debug` and in no other way.
+    /// The paths of a router, which names them in its `Debug` alone.
     fn routed(router: &Router) -> BTreeSet<String> {
         let named = |router: &Router| -> BTreeSet<String> {
             format!("{router:?}").split('"').filter(|part| part.starts_with('/')).map(str::to_owned).collect()

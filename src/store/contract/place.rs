@@ -1,4 +1,4 @@
-//! Where a store of a test is, and a way into it beside the store.
+//! Where a store of a test is, and direct access to it beside the store.
 
 use std::{path::PathBuf, sync::Arc};
 

@@ -23,7 +23,7 @@ use crate::store::{Remark, StoreError};
 
 /// How often we test that notifications arrive. That keeps the connection alive, too: proxies close one that is silent for 30 s.
 const PROVE_INTERVAL: Duration = Duration::from_secs(12);
-/// How long a proof may be on its way.
+/// How long a proof may take to arrive.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a proof counts.
 const PROVED_FOR: Duration = Duration::from_secs(20);

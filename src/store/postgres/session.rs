@@ -79,7 +79,7 @@ pub(super) struct Session {
     /// The code of the last refusal.
     refused: RefCell<Option<SqlState>>,
     since: Instant,
-    /// The server, or the way to it, ended the connection.
+    /// The server ended the connection, or it was lost.
     lost: Cell<bool>,
     /// An answer is owed: nothing more can be asked.
     given_up: Cell<bool>,

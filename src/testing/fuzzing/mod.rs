@@ -1,4 +1,4 @@
-//! The ways into the service for fuzz targets, without a socket.
+//! Entry points of the service for fuzz targets, without a socket.
 
 mod admin_plane;
 mod data_plane;

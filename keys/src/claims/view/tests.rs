@@ -1,4 +1,4 @@
-//! The walk, held to another way of reading: by `minicbor`, and accepted where what was read, written again, gives the same bytes.
+//! The walk, compared with another parser, `minicbor`, whose result counts where it gives the same bytes when it is written again.
 
 use minicbor::{Decoder, data::Type};
 

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{Snapshot, group};
 use crate::{feed::FeedError, revocation::Bulk};
 
-/// A snapshot on its way into a follower. The body is not kept: each chunk is taken apart as it comes.
+/// A snapshot while a follower loads it. The body is not kept: each chunk is taken apart as it comes.
 pub struct SnapshotLoad {
     snapshot: Snapshot,
     bulk: Bulk,

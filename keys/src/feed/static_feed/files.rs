@@ -37,7 +37,7 @@ pub(super) struct Files {
 /// The bytes of an object, and what tells this state of it from others.
 pub type TaggedObject = (Vec<u8>, Option<String>);
 
-/// Objects that a program reads in a way of its own, as those of a bucket that wants signatures. An error says why in a sentence.
+/// Objects that the program reads itself, such as those of a bucket that wants signatures. An error says why in a sentence.
 pub trait Objects: Send + Sync {
     /// An object of at most so many bytes, or a longer one as far as it likes; `None` where it is still in the state `known`.
     fn get(&self, name: &str, known: Option<&str>, most: usize) -> Result<Option<TaggedObject>, String>;
@@ -78,7 +78,7 @@ impl Files {
         }
     }
 
-    /// What a program reads in its own way.
+    /// What the program reads itself.
     pub(super) fn of(objects: Box<dyn Objects>) -> Self {
         Files { folder: String::new(), place: Place::Other(objects), interrupt: Interrupt::default() }
     }

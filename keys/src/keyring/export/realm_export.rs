@@ -1,4 +1,4 @@
-//! The seal keys of one realm, on their way to one edge.
+//! The seal keys of one realm, exported for one edge.
 
 use std::{fmt, sync::Arc};
 

@@ -31,7 +31,7 @@ pub(super) use self::{
     http::{authorize, is_authorize},
 };
 
-/// Reads the requirements of a server that asks in another way.
+/// Reads the requirements of a server that is not a gateway.
 pub(super) fn requirements_of(snapshot: &Snapshot, text: &str) -> Result<Required, Denied> {
     requirements(snapshot, Ok(Some(text)))
 }

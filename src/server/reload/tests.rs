@@ -21,12 +21,15 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use bulla::{IssueRequest, claims::Claims, keyring::Reload, source::SourceUri};
-use futures_util::stream;
+use futures_util::{FutureExt, stream};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use rcgen::{CertificateParams, KeyPair};
 use serde_json::Value;
-use tokio::{runtime::Runtime, sync::oneshot};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::oneshot,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -136,26 +139,39 @@ fn certificate(folder: &Path) -> Arc<ClientCertificate> {
     Arc::new(ClientCertificate::new(&[signed.der().clone()]).expect("a certificate"))
 }
 
-/// Asks for a key of the realm `live`. Once its credential is accepted, and before its body is there, `meanwhile` is done.
-fn issue(plane: &Unbound, certificate: &Arc<ClientCertificate>, meanwhile: impl FnOnce()) -> (u16, Value) {
-    let (asked_for, waiting) = mpsc::channel();
+/// What comes of it without waiting for anything.
+fn as_far_as_it_goes<F: Future + Unpin>(runtime: &Runtime, answer: &mut F) -> Option<F::Output> {
+    runtime.block_on(async { answer.now_or_never() })
+}
+
+/// Asks for a key of the realm `live`. `ahead` is done once its credential is accepted and before its body is there, `behind` once the
+/// endpoint has it all and before the key is issued.
+fn issue(
+    plane: &Unbound,
+    certificate: &Arc<ClientCertificate>,
+    ahead: impl FnOnce(),
+    behind: impl FnOnce(),
+) -> (u16, Value) {
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().expect("a runtime");
+    // The one thread that may wait for a disk waits for this test, so the endpoint's work does not begin.
+    let (release, held) = mpsc::channel::<()>();
+    runtime.spawn_blocking(move || held.recv());
     let (send, body) = oneshot::channel::<Bytes>();
-    let body = Body::from_stream(stream::once(async move {
-        asked_for.send(()).expect("heard");
-        body.await
-    }));
+    let body = Body::from_stream(stream::once(body));
     let request = HttpRequest::post("/v1/api-keys").header("content-type", "application/json");
     let mut request = request.body(body).expect("a request");
     request.extensions_mut().insert(Arc::clone(certificate));
-    let (runtime, plane) = (Runtime::new().expect("a runtime"), plane.clone());
-    let answer = runtime.spawn(async move { plane.answer(request).await });
-    // A request that is refused at once asks for no body.
-    if waiting.recv().is_ok() {
-        meanwhile();
-        let new = format!(r#"{{"realm":"live","app_id":"{}"}}"#, Uuid::nil());
-        send.send(Bytes::from(new)).expect("read");
-    }
-    let (head, body) = runtime.block_on(answer).expect("an answer").into_parts();
+    let mut answer = Box::pin(plane.answer(request));
+    assert!(as_far_as_it_goes(&runtime, &mut answer).is_none(), "it waits for the body");
+    ahead();
+    send.send(Bytes::from(format!(r#"{{"realm":"live","app_id":"{}"}}"#, Uuid::nil()))).expect("read");
+    // A request that is refused has no work to wait for.
+    let answer = as_far_as_it_goes(&runtime, &mut answer).unwrap_or_else(|| {
+        behind();
+        drop(release);
+        runtime.block_on(answer)
+    });
+    let (head, body) = answer.into_parts();
     let body = runtime.block_on(body.collect()).expect("a body").to_bytes();
     (head.status.as_u16(), serde_json::from_slice(&body).expect("JSON"))
 }
@@ -174,17 +190,21 @@ fn an_administrator_s_request_goes_by_one_state_from_its_credential_to_its_answe
         Duration::try_from(at("expires_at").duration_since(at("issued_at"))).expect("a lifetime")
     };
 
-    let (status, issued) = issue(plane, certificate, || {});
+    let nothing = || {};
+    let (status, issued) = issue(plane, certificate, nothing, nothing);
     assert_eq!((status, lifetime(&issued)), (201, hour), "{issued}");
-    let (status, issued) = issue(plane, certificate, || put_in_force(node, &long));
+    let (status, issued) = issue(plane, certificate, nothing, || put_in_force(node, &other));
+    assert_eq!((status, lifetime(&issued)), (201, hour), "allowed by one state, and issued by another");
+    put_in_force(node, &short);
+    let (status, issued) = issue(plane, certificate, || put_in_force(node, &long), nothing);
     assert_eq!((status, lifetime(&issued)), (201, hour * 48), "the state that is in force when the body is there");
     put_in_force(node, &short);
-    let (status, refused) = issue(plane, certificate, || put_in_force(node, &other));
+    let (status, refused) = issue(plane, certificate, || put_in_force(node, &other), nothing);
     assert_eq!(
         (status, &refused["type"]),
         (403, &Value::from("urn:bulla:problem:forbidden")),
         "accepted by one state, and issued by another"
     );
-    let (status, _) = issue(plane, certificate, || put_in_force(node, &short));
+    let (status, _) = issue(plane, certificate, || put_in_force(node, &short), nothing);
     assert_eq!(status, 201, "the scope that it lacks in one state it has in the next");
 }

@@ -1,10 +1,10 @@
-//! `cargo bench -p bulla-server --profile dist --bench authorize`: the real service on one core, loaded from the other, beside an
-//! empty handler of axum's and an empty service of tonic's as they come (Debian: wrk, nghttp2-client).
+//! `cargo bench -p bulla-server --profile dist --bench authorize`: the real service on one core, loaded from the other,
+//! beside an empty handler of axum's and an empty service of tonic's as they come (Debian: wrk, nghttp2-client).
 //!
-//! Each round loads every contender once for a second, the pairs in turns of order; printed are the medians over the rounds,
-//! and the median of the ratios to the empty one of the same round, with their 95 % confidence intervals. Then the same at half
-//! the load that the empty handler bears, and what the service takes: to start, in memory when idle, with 10,000 idle
-//! connections, and behind a million distinct bad keys. `BULLA_BENCH_ROUNDS` has fewer rounds.
+//! Each round loads every contender once for a second, the pairs in turns of order; printed are the medians over the
+//! rounds, and the median of the ratios to the empty one of the same round, with their 95 % confidence intervals. Then
+//! the same at half the load that the empty handler bears, and what the service takes: to start, in memory when idle,
+//! with 10,000 idle connections, and behind a million distinct bad keys. `BULLA_BENCH_ROUNDS` has fewer rounds.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unreachable_pub)]
 

@@ -1,8 +1,8 @@
 //! `cargo bench -p bulla-server --bench fleet`: thousands of followers on one node, measured beside a model.
 //!
-//! The node is the real process. The followers are connections of their own with the library's state, on one thread of this
-//! process, so that on two cores they take as much as the node does. Time is compressed: a follower waits two seconds where it
-//! would wait 25.
+//! The node is the real process. The followers are connections of their own with the library's state, on one thread of
+//! this process, so that on two cores they take as much as the node does. Time is compressed: a follower waits two
+//! seconds where it would wait 25.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unreachable_pub)]
 

@@ -1,5 +1,5 @@
-//! `cargo bench -p bulla-server --bench last_used`: what noting the use of an accepted key costs beside verifying it, while a
-//! collector counts on another core, and what a million noted ids take.
+//! `cargo bench -p bulla-server --bench last_used`: what noting the use of an accepted key costs beside verifying it,
+//! while a collector counts on another core, and what a million noted ids take.
 //!
 //! Costs are paired: each round verifies without, with and again without a note, and the difference is taken within the
 //! round and given in parts of the raw cipher's time in that round.

@@ -1,10 +1,12 @@
-//! `cargo bench -p bulla-server --bench propagation`: how long after its acknowledgement a revocation is in force everywhere. Three
-//! nodes on one PostgreSQL, and two edges that follow them, each on a host of its own (network namespaces: run it as root), all on
-//! the cores of this machine. 1,000 revocations, each at one of the nodes in turn; quiet, and while every node and edge
-//! verifies 5,000 keys a second. Times are taken from the acknowledgement, and from when the revocation was asked for.
+//! `cargo bench -p bulla-server --bench propagation`: how long after its acknowledgement a revocation is in force
+//! everywhere. Three nodes on one PostgreSQL, and two edges that follow them, each on a host of its own (network
+//! namespaces: run it as root), all on the cores of this machine. 1,000 revocations, each at one of the nodes in turn;
+//! quiet, and while every node and edge verifies 5,000 keys a second. Times are taken from the acknowledgement, and
+//! from when the revocation was asked for.
 //!
-//! A watcher asks each node and each edge for the key that is revoked, every millisecond, from before the revocation until
-//! it is refused. So a watched verifier answers up to 1,000 questions a second more than the load, and no time is better than that.
+//! A watcher asks each node and each edge for the key that is revoked, every millisecond, from before the revocation
+//! until it is refused. So a watched verifier answers up to 1,000 questions a second more than the load, and no time is
+//! better than that.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unreachable_pub)]
 

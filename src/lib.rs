@@ -1,5 +1,5 @@
-//! The service behind the command `bulla`. Other programs embed the library `bulla` instead; what is public here is so for
-//! the command, the fuzz targets and the benchmarks.
+//! The service behind the command `bulla`. Other programs embed the library `bulla` instead; what is public here is so
+//! for the command, the fuzz targets and the benchmarks.
 
 mod action;
 mod api;

@@ -1,5 +1,5 @@
-//! The yardsticks: three libraries' AES-256-GCM alone, each opening the bytes that the seal of a key without claims has, under a
-//! key that was set up once.
+//! The yardsticks: three libraries' AES-256-GCM alone, each opening the bytes that the seal of a key without claims
+//! has, under a key that was set up once.
 
 use std::hint::black_box;
 

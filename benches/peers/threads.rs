@@ -1,4 +1,5 @@
-//! Two threads beside one: windows of the one and of the other alternate. It needs two processors with nothing else to do.
+//! Two threads beside one: windows of the one and of the other alternate. It needs two processors with nothing else to
+//! do.
 
 use std::{
     hint::black_box,

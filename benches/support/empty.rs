@@ -1,5 +1,5 @@
-//! Servers that look at nothing: what axum and tonic are as they come, on tokio's default runtime. This benchmark starts itself
-//! again as such a server.
+//! Servers that look at nothing: what axum and tonic are as they come, on tokio's default runtime. This benchmark
+//! starts itself again as such a server.
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -1,4 +1,5 @@
-//! Thousands of followers on one thread: each is a connection of its own and the library's state, and reads real messages.
+//! Thousands of followers on one thread: each is a connection of its own and the library's state, and reads real
+//! messages.
 
 use std::{
     sync::{

@@ -29,8 +29,8 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Answers a second to one edge. Revocations come at random, and each answers the question that waits; where none comes
-    /// within `wait` the answer has no events.
+    /// Answers a second to one edge. Revocations come at random, and each answers the question that waits; where none
+    /// comes within `wait` the answer has no events.
     pub fn answers(&self) -> f64 {
         if self.rate == 0.0 { 1.0 / self.wait } else { self.rate / (1.0 - (-self.rate * self.wait).exp()) }
     }
@@ -45,7 +45,8 @@ impl Fleet {
         self.edges / self.servers * self.answers() * costs.work
     }
 
-    /// Seconds until the last edge of a server has its answer, behind the moment at which the server knows of the revocation.
+    /// Seconds until the last edge of a server has its answer, behind the moment at which the server knows of the
+    /// revocation.
     pub fn last(&self, costs: &Costs) -> f64 {
         self.edges / self.servers * costs.work / self.cores
     }

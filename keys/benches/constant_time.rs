@@ -1,10 +1,11 @@
-//! `cargo bench -p bulla --bench constant_time`: whether the time of a verify tells anything about a secret, by the method of dudect
-//! (Reparaz, Balasch and Verbauwhede, 2017).
+//! `cargo bench -p bulla --bench constant_time`: whether the time of a verify tells anything about a secret, by the
+//! method of dudect (Reparaz, Balasch and Verbauwhede, 2017).
 //!
-//! Two classes of inputs differ in nothing but what depends on a secret. Inputs of both are copied into one place in random order and
-//! verified there, since the time to read a text also depends on where it lies. Welch's t of the two means is taken: of all times, and of those below several percentiles, which leaves out the turns of
-//! other programs. The largest |t| counts. Over 4.5 there may be a difference, over 10 there is one. More measurements
-//! make a difference show, and no number of them proves that there is none.
+//! Two classes of inputs differ in nothing but what depends on a secret. Inputs of both are copied into one place in
+//! random order and verified there, since the time to read a text also depends on where it lies. Welch's t of the two
+//! means is taken: of all times, and of those below several percentiles, which leaves out the turns of other programs.
+//! The largest |t| counts. Over 4.5 there may be a difference, over 10 there is one. More measurements make a
+//! difference show, and no number of them proves that there is none.
 //!
 //! One pair of each suite must differ: it shows that a difference of this kind would be seen.
 

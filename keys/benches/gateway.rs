@@ -1,7 +1,9 @@
-//! `cargo bench -p bulla --features capi --bench gateway`: a gate's answers, through Rust and through the C ABI, beside a verify alone.
+//! `cargo bench -p bulla --features capi --bench gateway`: a gate's answers, through Rust and through the C ABI, beside
+//! a verify alone.
 //!
-//! Each round times every contender once, in turn; printed are the median over the rounds and the median of the ratios to the verify
-//! of the same round. For `valgrind --tool=callgrind` one contender runs alone: `COUNT="C ABI" cargo bench …` has its loop and no other.
+//! Each round times every contender once, in turn; printed are the median over the rounds and the median of the ratios
+//! to the verify of the same round. For `valgrind --tool=callgrind` one contender runs alone:
+//! `COUNT="C ABI" cargo bench …` has its loop and no other.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(unsafe_code, reason = "the functions of the C ABI are called as from C")]

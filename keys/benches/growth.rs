@@ -1,8 +1,8 @@
-//! `cargo bench -p bulla --bench growth`: what a verify takes as the list of revocations, claims, realms and key versions grow, and
-//! what they take in memory. `revocation` looks at the list more closely.
+//! `cargo bench -p bulla --bench growth`: what a verify takes as the list of revocations, claims, realms and key
+//! versions grow, and what they take in memory. `revocation` looks at the list more closely.
 //!
-//! Each round times every size once, in turn, and the ratio to the smallest is taken within the round. The lines that begin with `grow`
-//! are what `benches/plot.py growth` draws.
+//! Each round times every size once, in turn, and the ratio to the smallest is taken within the round. The lines that
+//! begin with `grow` are what `benches/plot.py growth` draws.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -129,7 +129,8 @@ fn of_versions(count: usize) -> Size {
     let keyring = Keyring::load(&document, &sources, &realms).expect("loaded");
     let bytes = resident().saturating_sub(before);
     let verifier = Verifier::new(&keyring);
-    // Keys of the first version and of the last, and of those between as far as a keyring of fewer versions still seals.
+    // Keys of the first version and of the last, and of those between as far as a keyring of fewer versions still
+    // seals.
     let mut texts = Vec::new();
     let parts = count.min(8);
     for part in 1..=parts {

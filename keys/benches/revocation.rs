@@ -1,7 +1,9 @@
-//! `cargo bench -p bulla --bench revocation`: what taking keys back costs, in time and memory, from ten ids to ten million.
+//! `cargo bench -p bulla --bench revocation`: what taking keys back costs, in time and memory, from ten ids to ten
+//! million.
 //!
-//! Costs of a lookup are paired: each round times every list once, in turn, and the difference to the empty list is taken
-//! within the round and given in parts of the raw cipher's time in that round. Windows with and without a writer alternate.
+//! Costs of a lookup are paired: each round times every list once, in turn, and the difference to the empty list is
+//! taken within the round and given in parts of the raw cipher's time in that round. Windows with and without a writer
+//! alternate.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -36,7 +38,8 @@ use ids::revocations;
 use keyring::{NOW, realm};
 use rounds::{Contender, median_with_interval, times};
 
-/// Distinct keys, far more than one round verifies: no part of a list is in a cache because the last round asked for it.
+/// Distinct keys, far more than one round verifies: no part of a list is in a cache because the last round asked for
+/// it.
 const KEYS: usize = 1 << 16;
 /// The keys of a service that sees the same ones all the time.
 const HOT: usize = 512;
@@ -146,8 +149,8 @@ fn housekeeping(million: &Revocations) {
     }
 }
 
-/// Taking in one revocation more while readers verify on every other core: so many in turn that the whole filter is made anew
-/// on the way, and doubled.
+/// Taking in one revocation more while readers verify on every other core: so many in turn that the whole filter is
+/// made anew on the way, and doubled.
 fn one_more(empty: &Verifier, million: &Revocations, texts: &[String]) {
     println!("\none more revocation into a million, made and swapped in, one by one, at most 1 ms");
     for readers in [0, 1, thread::available_parallelism().map_or(2, usize::from)] {

@@ -1,5 +1,5 @@
-//! `cargo bench -p bulla --features follow --bench snapshot [-- COUNT…]`: what a snapshot of the feed costs, from a thousand ids to
-//! ten million. Each is loaded by a process of its own, whose memory is what that took.
+//! `cargo bench -p bulla --features follow --bench snapshot [-- COUNT…]`: what a snapshot of the feed costs, from a
+//! thousand ids to ten million. Each is loaded by a process of its own, whose memory is what that took.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 

@@ -16,8 +16,8 @@ use ureq::{
 
 use crate::{interrupt::Interrupt, proxy, tcp::TcpConnector};
 
-/// The settings of a client for `server`, whose certificate comes from one of `roots`, or from one of the system's. It shows `identity` where the
-/// server asks for a certificate.
+/// The settings of a client for `server`, whose certificate comes from one of `roots`, or from one of the system's. It
+/// shows `identity` where the server asks for a certificate.
 pub(crate) fn new(
     server: &str,
     roots: Option<Vec<Certificate<'static>>>,

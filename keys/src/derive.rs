@@ -1,4 +1,5 @@
-//! Key derivation: the one block of HKDF-Expand (RFC 5869) behind every key of the format. What goes into `info` is in `labels`.
+//! Key derivation: the one block of HKDF-Expand (RFC 5869) behind every key of the format. What goes into `info` is in
+//! `labels`.
 //!
 //! Each key is `HKDF-Expand-SHA256(key, info, 32)`, which is one HMAC: `HMAC-SHA256(key, info ‖ 01)`. So a device that
 //! computes HMAC-SHA256 can derive without giving its key away.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use crate::{claims::View, realm::Realm};
 
-/// The realms, scopes, audience and client address that a key must fit. It borrows its texts; [`OwnedExpectations`] keeps them.
+/// The realms, scopes, audience and client address that a key must fit. It borrows its texts; [`OwnedExpectations`]
+/// keeps them.
 ///
 /// A key of any other realm is rejected; so is a key bound to audiences or addresses where none is given here.
 #[derive(Clone, Copy, Debug)]

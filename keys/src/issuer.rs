@@ -79,8 +79,8 @@ impl Issuer {
         self.issue_with(request, now, &mut SysRng)
     }
 
-    /// Issues a key whose nonce and secret half come from `random`, in this order. Reusing a nonce under one key reveals both
-    /// plaintexts: `random` must be a cryptographic generator that never repeats.
+    /// Issues a key whose nonce and secret half come from `random`, in this order. Reusing a nonce under one key
+    /// reveals both plaintexts: `random` must be a cryptographic generator that never repeats.
     pub fn issue_with<R: TryCryptoRng>(
         &self,
         request: &IssueRequest,

@@ -1,5 +1,5 @@
-//! Every label of the format (`docs/FORMAT.md`): what separates the uses of one key from each other. The labels of version 1
-//! begin with `bulla/v1`; a key that HKDF derives has its label at the front of `info`.
+//! Every label of the format (`docs/FORMAT.md`): what separates the uses of one key from each other. The labels of
+//! version 1 begin with `bulla/v1`; a key that HKDF derives has its label at the front of `info`.
 
 use crate::{key_version::KeyVersion, keyring_id::KeyringId, realm::Realm, suite::Suite};
 

@@ -1,8 +1,8 @@
 //! API keys that verify themselves.
 //!
-//! An API key is `nonce ‖ AES-GCM(app_id) ‖ tag` under a key derived from a master key in a KMS, an HSM or a file. A program that
-//! holds the derived key verifies locally: no database, no cache, no network. Time and randomness are parameters; times are
-//! Unix seconds.
+//! An API key is `nonce ‖ AES-GCM(app_id) ‖ tag` under a key derived from a master key in a KMS, an HSM or a file. A
+//! program that holds the derived key verifies locally: no database, no cache, no network. Time and randomness are
+//! parameters; times are Unix seconds.
 //!
 //! # Verify
 //!

@@ -107,7 +107,8 @@ impl Rejection {
     }
 }
 
-/// Why verification did not end in an accepted key. Exhaustive on purpose: the compiler shows a caller every verdict there is.
+/// Why verification did not end in an accepted key. Exhaustive on purpose: the compiler shows a caller every verdict
+/// there is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum VerifyError {
     /// The key is refused.
@@ -117,8 +118,9 @@ pub enum VerifyError {
     /// hashes to check it against. Never treat it as accepted; a service answers 503.
     #[error("could not tell: the key has a secret half, and this verifier has no hashes to check it")]
     SecretUnchecked,
-    /// Everything else holds, but whether the key was revoked lately is not known. Never to be taken for an accepted key; a
-    /// service answers 503. A [`Verifier`](crate::verifier::Verifier) alone, which has no clock for it, never says so.
+    /// Everything else holds, but whether the key was revoked lately is not known. Never to be taken for an accepted
+    /// key; a service answers 503. A [`Verifier`](crate::verifier::Verifier) alone, which has no clock for it, never
+    /// says so.
     #[error("could not tell: the revocations are stale; find out why nothing comes from the revocation log or feed")]
     Stale,
 }

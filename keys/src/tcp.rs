@@ -1,5 +1,6 @@
-//! TCP connections of the HTTP client. A server that is gone without a word is noticed within [`GONE`], also while the client
-//! only waits for an answer: the defaults of Linux take two hours then, and a quarter of an hour where bytes are on their way.
+//! TCP connections of the HTTP client. A server that is gone without a word is noticed within [`GONE`], also while the
+//! client only waits for an answer: the defaults of Linux take two hours then, and a quarter of an hour where bytes are
+//! on their way.
 
 use std::{
     fmt,

@@ -61,7 +61,8 @@ pub(crate) fn log_reached_by_all(store: &dyn Store, config: &FleetConfig, limit:
     }
 }
 
-/// Waits until every member has it in force, for `limit` at most. A command hears of reports only by looking into the store.
+/// Waits until every member has it in force, for `limit` at most. A command hears of reports only by looking into the
+/// store.
 pub(crate) fn reached_by_all(store: &dyn Store, goal: &Goal, config: &FleetConfig, limit: Duration) -> Propagation {
     let begun = Instant::now();
     loop {

@@ -1,5 +1,5 @@
-//! Idempotency: a request with an `Idempotency-Key` is done once, however often it arrives. A repeated request gets the ids of the
-//! first time, for a day. The same key with another request is refused.
+//! Idempotency: a request with an `Idempotency-Key` is done once, however often it arrives. A repeated request gets the
+//! ids of the first time, for a day. The same key with another request is refused.
 
 use bulla::ApiKeyId;
 use jiff::{SignedDuration, Timestamp};

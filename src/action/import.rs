@@ -31,8 +31,8 @@ use crate::{
 
 /// Rows sorted by id before they are written: neighbours in an index are written together.
 const SORTED: usize = 200_000;
-/// Rows written in one transaction, which blocks other writers for about a second. Each one writes most leaves of the index of apps,
-/// so that small ones write them again and again.
+/// Rows written in one transaction, which blocks other writers for about a second. Each one writes most leaves of the
+/// index of apps, so that small ones write them again and again.
 const WRITTEN: usize = 50_000;
 
 /// An import.

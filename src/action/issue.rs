@@ -107,8 +107,8 @@ impl<'a> IssueContext<'a> {
         let mut draws = 0;
         loop {
             draws += 1;
-            // Sealing, and hashing secret halves, may take long, and happen outside the transaction: `put` checks again what
-            // they are based on.
+            // Sealing, and hashing secret halves, may take long, and happen outside the transaction: `put` checks again
+            // what they are based on.
             let prepared = look(self.store, |transaction| {
                 let before = self.replay(transaction, once)?;
                 let from =

@@ -194,7 +194,8 @@ impl Change {
         if activate.force && !activate.require_loaded { Ok(Some(early.to_string())) } else { Err(early) }
     }
 
-    /// Refuses, or warns of, an activation while a registered node or follower reports that it has not loaded the version.
+    /// Refuses, or warns of, an activation while a registered node or follower reports that it has not loaded the
+    /// version.
     fn not_loaded(
         &self,
         deployment: &Deployment,

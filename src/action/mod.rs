@@ -1,5 +1,5 @@
-//! The actions of administrators, by the command and over the admin plane. Each action is one transaction of the store with its
-//! audit record: an action that cannot be recorded is not done.
+//! The actions of administrators, by the command and over the admin plane. Each action is one transaction of the store
+//! with its audit record: an action that cannot be recorded is not done.
 
 pub(crate) mod audit;
 pub(crate) mod export;

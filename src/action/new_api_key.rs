@@ -82,7 +82,8 @@ impl NewApiKey {
     }
 }
 
-/// Refuses a word that looks like a scope of the administrators and grants nothing. Other words may be scopes of programs.
+/// Refuses a word that looks like a scope of the administrators and grants nothing. Other words may be scopes of
+/// programs.
 fn check_administrator(scopes: &[String]) -> Result<(), ActionError> {
     let wrong = |scope: &String| match scope.parse::<Grant>() {
         Err(error @ GrantError::Administrators) => Some(invalid("scopes", format!("`{scope}` {error}"))),

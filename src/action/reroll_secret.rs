@@ -54,9 +54,9 @@ impl RerollSecret {
                 let state = state.name();
                 return Err(ActionError::Conflict(format!("the API key is {state}: its secret half is not rerolled")));
             }
-            // Two are valid at a time: the present one stays valid until its grace period ends, older ones end now. The present
-            // one has no end; a hash that replaced an older one has a higher number, and the same end. Hashes that have ended by
-            // this clock, which may be ahead, are included.
+            // Two are valid at a time: the present one stays valid until its grace period ends, older ones end now. The
+            // present one has no end; a hash that replaced an older one has a higher number, and the same end. Hashes
+            // that have ended by this clock, which may be ahead, are included.
             let stored = transaction.secret_hashes(&id, Timestamp::MIN)?;
             let present = stored.iter().find(|old| old.retires_at.is_none()).or(stored.first()).map(|old| old.seq);
             for old in stored {

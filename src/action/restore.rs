@@ -1,5 +1,5 @@
-//! Restoring revocations that the ledger has and the log lost: the log is all that verifiers see. However a row was lost, a key
-//! that is revoked in the ledger is rejected.
+//! Restoring revocations that the ledger has and the log lost: the log is all that verifiers see. However a row was
+//! lost, a key that is revoked in the ledger is rejected.
 
 use bulla::revocation::Change;
 use jiff::Timestamp;

@@ -1,5 +1,5 @@
-//! Restoring the end of the revocation log, which a database lost in a failover to a standby that did not have it yet. A key whose
-//! revocation was acknowledged stays revoked, as long as one process lives that had read it.
+//! Restoring the end of the revocation log, which a database lost in a failover to a standby that did not have it yet.
+//! A key whose revocation was acknowledged stays revoked, as long as one process lives that had read it.
 
 use bulla::revocation::{Change, RevocationEvent};
 use jiff::Timestamp;
@@ -14,8 +14,8 @@ use crate::{
 /// Events in one transaction: others wait for it.
 const AT_ONCE: usize = 500;
 
-/// Appends those of these events that revoke or suspend and that the log does not have, with an audit record for each; how many.
-/// A key that was resumed in them stays suspended.
+/// Appends those of these events that revoke or suspend and that the log does not have, with an audit record for each;
+/// how many. A key that was resumed in them stays suspended.
 pub(crate) fn restore_end(store: &dyn Store, lost: &[RevocationEvent], now: Timestamp) -> Result<usize, StoreError> {
     let mut restored = 0;
     for events in lost.chunks(AT_ONCE) {

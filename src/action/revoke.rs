@@ -19,8 +19,8 @@ pub(crate) const MAX_IDS: usize = 10_000;
 /// Imported keys that are retired in one transaction.
 const RETIRED: u32 = 1_000;
 
-/// How far ahead a rule may reach: the clock difference that verifiers allow. A new key is dated behind the rule, and verifiers
-/// reject times that lie further ahead.
+/// How far ahead a rule may reach: the clock difference that verifiers allow. A new key is dated behind the rule, and
+/// verifiers reject times that lie further ahead.
 pub(crate) const AHEAD: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
 
 /// What revoking needs.
@@ -70,7 +70,8 @@ impl RevokeContext<'_> {
         })
     }
 
-    /// Revokes by the log, which is all that verifiers see: a revocation that the ledger has and the log lost is appended again.
+    /// Revokes by the log, which is all that verifiers see: a revocation that the ledger has and the log lost is
+    /// appended again.
     pub(super) fn revoke_in(
         &self,
         transaction: &mut dyn Transaction,
@@ -211,8 +212,8 @@ impl RevokeContext<'_> {
         Ok(ruled)
     }
 
-    /// The first second in which nothing was issued: the next one, or the one behind a rule that lies ahead, as new keys are
-    /// dated behind it.
+    /// The first second in which nothing was issued: the next one, or the one behind a rule that lies ahead, as new
+    /// keys are dated behind it.
     fn after_all_that_was_issued(
         &self,
         transaction: &dyn Transaction,

@@ -27,8 +27,8 @@ pub(crate) enum Step {
 /// How much the clocks of two machines may differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
 
-/// What this process has seen, by the monotonic clock. The time of day may jump: a moment in another year must neither rotate nor
-/// delay a rotation until that year.
+/// What this process has seen, by the monotonic clock. The time of day may jump: a moment in another year must neither
+/// rotate nor delay a rotation until that year.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// The active version that is due, and since when it has been due at every check.
@@ -42,7 +42,8 @@ pub(crate) fn is_everywhere(staged_at: Timestamp, interval: Span, now: Timestamp
     age(staged_at, now) > SignedDuration::try_from(interval.0).unwrap_or(SignedDuration::MAX)
 }
 
-/// The last change of the keyring, if it lies further ahead of `now` than clocks may differ: then one of the clocks is wrong.
+/// The last change of the keyring, if it lies further ahead of `now` than clocks may differ: then one of the clocks is
+/// wrong.
 pub(crate) fn ahead_of(document: &KeyringDocument, now: Timestamp) -> Option<Timestamp> {
     latest_change(document).filter(|latest| age(now, *latest) > CLOCKS_DIFFER)
 }
@@ -53,8 +54,8 @@ pub(crate) fn latest_change(document: &KeyringDocument) -> Option<Timestamp> {
     changes.flatten().max().map(clock::timestamp)
 }
 
-/// The step that is due at `now`, if rotation is automatic; `at` is the same moment by the monotonic clock. The active version
-/// must be due for an interval, at every check, and a staged one must be there for an interval.
+/// The step that is due at `now`, if rotation is automatic; `at` is the same moment by the monotonic clock. The active
+/// version must be due for an interval, at every check, and a staged one must be there for an interval.
 pub(crate) fn next_step(
     document: &KeyringDocument,
     config: &RotationConfig,

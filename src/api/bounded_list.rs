@@ -1,5 +1,5 @@
-//! Lists in a request's body. The first entries are kept and the others only counted, so that a list that is refused for its
-//! length costs little.
+//! Lists in a request's body. The first entries are kept and the others only counted, so that a list that is refused
+//! for its length costs little.
 
 use std::{fmt, marker::PhantomData};
 

@@ -76,8 +76,8 @@ pub(crate) struct ActiveToken {
     #[schema(value_type = schema::ApiKeyId)]
     jti: String,
     iat: u64,
-    /// How long a client may keep the answer: `introspection.max_exp` from now, or when the key expires if that is earlier.
-    /// `expires_at` has the key's own.
+    /// How long a client may keep the answer: `introspection.max_exp` from now, or when the key expires if that is
+    /// earlier. `expires_at` has the key's own.
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<u64>,

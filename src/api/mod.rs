@@ -1,5 +1,6 @@
-//! What the HTTP interface looks like: the bodies of requests and answers, which the command prints and sends as well, the
-//! problems, and their schemas. No other folder derives schemas; the endpoints themselves are described at their handlers.
+//! What the HTTP interface looks like: the bodies of requests and answers, which the command prints and sends as well,
+//! the problems, and their schemas. No other folder derives schemas; the endpoints themselves are described at their
+//! handlers.
 
 pub(crate) mod audit;
 pub(crate) mod bounded_list;

@@ -1,5 +1,5 @@
-//! Schemas of texts and numbers in requests and answers, for OpenAPI: of those whose types are the library's, or are parsed by
-//! the service itself for a better error.
+//! Schemas of texts and numbers in requests and answers, for OpenAPI: of those whose types are the library's, or are
+//! parsed by the service itself for a better error.
 
 use std::borrow::Cow;
 

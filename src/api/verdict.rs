@@ -14,7 +14,8 @@ use crate::{
     verification::{Accepted, Verdict},
 };
 
-/// The scopes as one text (RFC 6749, section 3.3), which has no form for an empty list: clients take `""` for one empty scope.
+/// The scopes as one text (RFC 6749, section 3.3), which has no form for an empty list: clients take `""` for one empty
+/// scope.
 pub(crate) fn scope_list(scopes: &[String]) -> Option<String> {
     (!scopes.is_empty()).then(|| scopes.join(" "))
 }
@@ -106,7 +107,8 @@ impl ActiveKey {
     }
 }
 
-/// Appends the answer for a caller as JSON, as serde writes a [`VerifyAnswer`]. Nothing is appended where it is "could not tell".
+/// Appends the answer for a caller as JSON, as serde writes a [`VerifyAnswer`]. Nothing is appended where it is "could
+/// not tell".
 pub(crate) fn write_for_caller(json: &mut String, verdict: &Verdict) -> bool {
     match verdict {
         Ok(accepted) => write_active(json, accepted),

@@ -135,8 +135,8 @@ impl fmt::Debug for AssertionKey {
 mod tests {
     use super::*;
 
-    /// RFC 8037, appendix A: the key, its thumbprint, and a signature. The payload there is no JSON, and its header names no
-    /// key, so header and signature are compared under the library's own encoding.
+    /// RFC 8037, appendix A: the key, its thumbprint, and a signature. The payload there is no JSON, and its header
+    /// names no key, so header and signature are compared under the library's own encoding.
     #[test]
     fn the_key_of_the_rfc_has_the_thumbprint_of_the_rfc() {
         let folder = tempfile::tempdir().expect("a folder");

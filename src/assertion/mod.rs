@@ -1,5 +1,5 @@
-//! Signed assertions: statements about an accepted key, passed on by a gateway and verified by the application behind it. So the
-//! application need not trust the gateway's headers.
+//! Signed assertions: statements about an accepted key, passed on by a gateway and verified by the application behind
+//! it. So the application need not trust the gateway's headers.
 
 mod key;
 mod recent;
@@ -84,9 +84,11 @@ impl Assertions {
         Ok(Assertions { keys, issuer, audience, valid_for: config.valid_for.0.as_secs(), recent: Recent::default() })
     }
 
-    /// The assertion about an accepted key at `now`, in Unix seconds, for `audience` or the default one. It may be some seconds old.
+    /// The assertion about an accepted key at `now`, in Unix seconds, for `audience` or the default one. It may be some
+    /// seconds old.
     pub(crate) fn about(&self, accepted: &Accepted, audience: Option<&str>, now: u64) -> Option<HeaderValue> {
-        // All within one window say the same. A tenth of the time at most is lost to an assertion that is valid for a short time.
+        // All within one window say the same. A tenth of the time at most is lost to an assertion that is valid for a
+        // short time.
         let window = (self.valid_for / 10).clamp(1, REUSED_FOR);
         let issued_at = now - now % window;
         let (id, most) = (accepted.id(), issued_at + self.valid_for);

@@ -16,8 +16,8 @@ use signal_hook::{
     low_level::{emulate_default_handler, pipe},
 };
 
-/// From now on, a write beyond the file-size limit fails like one to a full disk. By default SIGXFSZ ends the process silently.
-/// This installs a handler instead of `SIG_IGN`, which child processes would inherit.
+/// From now on, a write beyond the file-size limit fails like one to a full disk. By default SIGXFSZ ends the process
+/// silently. This installs a handler instead of `SIG_IGN`, which child processes would inherit.
 pub(super) fn survive_file_size_limit() {
     // Without the handler the default action remains.
     let _installed = flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)));
@@ -26,8 +26,8 @@ pub(super) fn survive_file_size_limit() {
 /// Whether a signal is about to end the process.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
-/// From now on, a signal that ends the process first ends the programs that key sources run. Ctrl-C does not reach those
-/// programs, because each is in a process group of its own.
+/// From now on, a signal that ends the process first ends the programs that key sources run. Ctrl-C does not reach
+/// those programs, because each is in a process group of its own.
 pub(super) fn end_programs_first() {
     let ignored = ignored();
     for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
@@ -40,8 +40,8 @@ pub(super) fn end_programs_first() {
     }
 }
 
-/// Waits for the end if a signal is about to end the process. Otherwise the command would see that its program ended, and exit
-/// with an error first.
+/// Waits for the end if a signal is about to end the process. Otherwise the command would see that its program ended,
+/// and exit with an error first.
 pub(super) fn wait_if_ending() {
     while ENDING.load(Ordering::Acquire) {
         thread::park();

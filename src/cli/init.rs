@@ -154,7 +154,8 @@ impl Init {
     }
 }
 
-/// Creates a deployment in `folder`: configuration, keyring with one active version, store, and the first administrator.
+/// Creates a deployment in `folder`: configuration, keyring with one active version, store, and the first
+/// administrator.
 pub(super) fn create(folder: &Path, configuration: &str) -> Result<NewDeployment, Failure> {
     std::fs::create_dir_all(folder)?;
     let config_path = folder.join("bulla.toml");

@@ -1,5 +1,5 @@
-//! What the service on this machine says of itself: `/readyz` and `/healthz` at the address that the configuration gives the data
-//! plane.
+//! What the service on this machine says of itself: `/readyz` and `/healthz` at the address that the configuration
+//! gives the data plane.
 
 use std::time::Duration;
 
@@ -62,7 +62,8 @@ pub(super) fn is_alive(data: &DataConfig) -> bool {
 
 /// Status and body of the answer, if there is one.
 fn get(data: &DataConfig, path: &str) -> Option<(u16, String)> {
-    // The question holds no secret, and the service's name is not this machine's: to check its certificate would find nothing.
+    // The question holds no secret, and the service's name is not this machine's: to check its certificate would find
+    // nothing.
     let tls =
         TlsConfig::builder().unversioned_rustls_crypto_provider(tls::provider()).disable_verification(true).build();
     // No proxy: the service runs on this machine.

@@ -13,7 +13,8 @@ const NOT_EVERYWHERE: u8 = 3;
 
 #[derive(Args)]
 pub(super) struct Wait {
-    /// Wait until every registered node and follower has it in force, up to 60s; exit with 3 and name the others if some have not
+    /// Wait until every registered node and follower has it in force, up to 60s; exit with 3 and name the others if
+    /// some have not
     #[arg(
         long = "wait", value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "30s",
         value_parser = parsers::wait

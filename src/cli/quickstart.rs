@@ -1,4 +1,5 @@
-//! `bulla quickstart`: issue, verify, forge and revoke on a throw-away deployment, then print curl commands to continue with.
+//! `bulla quickstart`: issue, verify, forge and revoke on a throw-away deployment, then print curl commands to continue
+//! with.
 
 use std::{net::TcpListener, path::Path, process::ExitCode};
 

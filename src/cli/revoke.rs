@@ -26,7 +26,8 @@ Examples:
 
 With --app or --realm the command tells how many keys it ends, and asks. `bulla keys suspend` revokes a key for a while.")]
 pub(super) struct Revoke {
-    /// The API-key id, the whole API key, or `-` to read either from standard input; `ps` shows what is on a command line
+    /// The API-key id, the whole API key, or `-` to read either from standard input; `ps` shows what is on a command
+    /// line
     #[arg(value_name = "ID|KEY|-", required_unless_present_any = ["app", "realm"], conflicts_with_all = ["app", "realm"])]
     key: Option<String>,
     /// All keys of this app, a UUID, in every realm

@@ -1,5 +1,5 @@
-//! Errors in the arguments: without their values, because a misplaced value may be an API key, and with the command that the
-//! user may have meant.
+//! Errors in the arguments: without their values, because a misplaced value may be an API key, and with the command
+//! that the user may have meant.
 
 use bulla::ApiKey;
 use clap::{

@@ -71,8 +71,8 @@ fn told(message: &str) -> String {
     text::shown(message)
 }
 
-/// Refuses a setting with a control character, which an editor or a shell left behind, or with an API key. The error has the
-/// field.
+/// Refuses a setting with a control character, which an editor or a shell left behind, or with an API key. The error
+/// has the field.
 pub(super) fn refuse(table: &Table) -> Result<(), (String, text::TextError)> {
     walk("", &Value::Table(table.clone()))
 }

@@ -75,8 +75,8 @@ impl PostgresUrl {
             }
         };
         config.ssl_mode(if tls { SslMode::Require } else { SslMode::Disable });
-        // A standby is not a store: it takes no writes, and may be behind. The store asks one server itself: pgpool lets a standby answer
-        // what the driver asks.
+        // A standby is not a store: it takes no writes, and may be behind. The store asks one server itself: pgpool
+        // lets a standby answer what the driver asks.
         if config.get_hosts().len() > 1 {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }

@@ -27,8 +27,8 @@ pub(crate) struct RealmConfig {
     pub(crate) headers: Option<KeyHeaders>,
     /// The check of an old system, which is asked about keys that nobody imported.
     pub(crate) old_system: Option<OldSystemConfig>,
-    /// The recipient that new keys are encrypted to; the module `escrow` parses it. Its errors do not quote the text, which may be
-    /// an identity.
+    /// The recipient that new keys are encrypted to; the module `escrow` parses it. Its errors do not quote the text,
+    /// which may be an identity.
     pub(crate) escrow: Option<String>,
 }
 
@@ -38,8 +38,8 @@ impl RealmConfig {
         self.allow_forever.unwrap_or(self.max_ttl.is_none())
     }
 
-    /// Returns whether imported keys are accepted: where secret halves are required, write access to the store must not suffice to make a
-    /// key.
+    /// Returns whether imported keys are accepted: where secret halves are required, write access to the store must not
+    /// suffice to make a key.
     pub(crate) fn accepts_imported(&self) -> bool {
         self.accept_imported.unwrap_or(self.secret != SecretPolicy::Required)
     }

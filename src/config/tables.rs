@@ -1,5 +1,5 @@
-//! The smaller tables of `bulla.toml` and their defaults. The larger ones have files of their own beside this one. `default.toml`
-//! shows them all; a test compares the two.
+//! The smaller tables of `bulla.toml` and their defaults. The larger ones have files of their own beside this one.
+//! `default.toml` shows them all; a test compares the two.
 
 use std::collections::BTreeMap;
 

@@ -16,7 +16,8 @@ impl Span {
     }
 }
 
-/// The longest length of time, in seconds: the range of times in API keys. Sums of the present time with more would overflow.
+/// The longest length of time, in seconds: the range of times in API keys. Sums of the present time with more would
+/// overflow.
 const LONGEST: u64 = u32::MAX as u64;
 
 /// Reads a length of time; a day is 24 hours.

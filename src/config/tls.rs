@@ -1,4 +1,5 @@
-//! `[data.tls]`, `[admin.tls]`, `[metrics.tls]`: the certificate that a listener shows, and those that open the admin plane.
+//! `[data.tls]`, `[admin.tls]`, `[metrics.tls]`: the certificate that a listener shows, and those that open the admin
+//! plane.
 
 use std::{
     collections::BTreeMap,

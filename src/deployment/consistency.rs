@@ -1,5 +1,5 @@
-//! Checks that the store is that of the keyring, and that neither is mounted without its folder. The service logs the findings at its start, and
-//! `bulla doctor` prints them.
+//! Checks that the store is that of the keyring, and that neither is mounted without its folder. The service logs the
+//! findings at its start, and `bulla doctor` prints them.
 
 use std::{collections::HashMap, path::Path};
 

@@ -1,5 +1,5 @@
-//! Changes of the keyring document: the audit has a record before the file is replaced. A new document is written only where there
-//! is none.
+//! Changes of the keyring document: the audit has a record before the file is replaced. A new document is written only
+//! where there is none.
 
 use bulla::keyring::{KeyringDocument, KeyringMemory, MacKey};
 use serde_json::json;
@@ -16,11 +16,11 @@ use crate::store::{AuditRecord, Store, StoreError, transact};
 const TRIES: usize = 5;
 
 impl Deployment {
-    /// Changes the keyring: reads it, applies `change` and replaces the document, one process at a time. The audit gets the
-    /// record of `record` first: a change that cannot be recorded is not made.
+    /// Changes the keyring: reads it, applies `change` and replaces the document, one process at a time. The audit gets
+    /// the record of `record` first: a change that cannot be recorded is not made.
     ///
-    /// A change that asks key sources is applied without the lock, as a source that hangs would hold it. It is repeated where
-    /// another process was first.
+    /// A change that asks key sources is applied without the lock, as a source that hangs would hold it. It is repeated
+    /// where another process was first.
     pub(crate) fn change_keyring<T>(
         &self,
         store: &dyn Store,

@@ -28,8 +28,8 @@ pub(crate) fn read(path: &Path) -> Result<String, DeploymentError> {
     String::from_utf8(text).map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8")))
 }
 
-/// An exclusive lock on the document, released when this is dropped. A change replaces the document, so the lock is on a file
-/// beside it.
+/// An exclusive lock on the document, released when this is dropped. A change replaces the document, so the lock is on
+/// a file beside it.
 pub(crate) struct KeyringLock {
     path: PathBuf,
     beside: PathBuf,
@@ -80,8 +80,8 @@ impl KeyringLock {
         }
     }
 
-    /// Replaces the document atomically: a reader sees the old document or the new one, also after a crash. After an error the
-    /// old document is in place.
+    /// Replaces the document atomically: a reader sees the old document or the new one, also after a crash. After an
+    /// error the old document is in place.
     pub(crate) fn replace(&self, content: &[u8]) -> Result<Replaced, DeploymentError> {
         let failed = |error| DeploymentError::KeyringWrite { path: self.path.clone(), error };
         self.write(content).map_err(failed)?;
@@ -143,8 +143,8 @@ fn for_writing() -> OpenOptions {
     options
 }
 
-/// Gives a file that root created the owner of the keyring, so that the service can read it. Other users cannot change owners,
-/// and need not.
+/// Gives a file that root created the owner of the keyring, so that the service can read it. Other users cannot change
+/// owners, and need not.
 fn copy_owner(path: &Path, file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
     let (owner, given) = (path.metadata()?, file.metadata()?);

@@ -84,8 +84,8 @@ impl Deployment {
         store: &dyn Store,
         parse: impl FnOnce(&str) -> Result<(KeyringDocument, T), KeyringError>,
     ) -> Result<(KeyringDocument, T), DeploymentError> {
-        // The memory before the document: a change is written before it is remembered, so what is remembered now cannot be
-        // newer than what is read next.
+        // The memory before the document: a change is written before it is remembered, so what is remembered now cannot
+        // be newer than what is read next.
         let memories = store.keyring_memories()?;
         let path = self.keyring_path()?;
         let text = match read_keyring(&path) {

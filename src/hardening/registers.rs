@@ -1,5 +1,5 @@
-//! Vector registers keep the last copied bytes while a thread sleeps, and a core dump holds the registers of every thread,
-//! whatever its memory filter says. So a thread clears them before it sleeps.
+//! Vector registers keep the last copied bytes while a thread sleeps, and a core dump holds the registers of every
+//! thread, whatever its memory filter says. So a thread clears them before it sleeps.
 
 /// Clears this thread's vector registers.
 #[cfg(target_arch = "x86_64")]

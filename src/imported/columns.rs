@@ -1,4 +1,5 @@
-//! Which column of a file is which field: by its own name, by an option, or as the system has it that the table comes from.
+//! Which column of a file is which field: by its own name, by an option, or as the system has it that the table comes
+//! from.
 
 use super::{System, raw_row::FIELDS};
 
@@ -53,7 +54,8 @@ impl Columns {
     }
 }
 
-/// Returns whether a column of this name may say that a key is not good any more: such a one is never passed over in silence.
+/// Returns whether a column of this name may say that a key is not good any more: such a one is never passed over in
+/// silence.
 fn tells(name: &str) -> bool {
     const TELLING: [&str; 18] = [
         "revok",

@@ -1,7 +1,7 @@
 //! The imported keys in memory, found by the public part or the digest of a presented text.
 //!
-//! Keys are added in parts. A revoked one is on the revocation list like any other, so nothing is removed; where the store changed
-//! or removed rows, all are read into a new table, which takes the place of the old one at once.
+//! Keys are added in parts. A revoked one is on the revocation list like any other, so nothing is removed; where the
+//! store changed or removed rows, all are read into a new table, which takes the place of the old one at once.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Turns every kind of line end into one line feed.
 //!
-//! The crate csv counts the line feed of CRLF with the next record, and no line for a carriage return alone: the line numbers of
-//! refused rows would be too low.
+//! The crate csv counts the line feed of CRLF with the next record, and no line for a carriage return alone: the line
+//! numbers of refused rows would be too low.
 
 use std::io::{self, BufRead, Read};
 

@@ -1,5 +1,5 @@
-//! Imported keys: issued by another system, with only their hashes known. Files of rows are read, presented keys are recognized
-//! and checked as they were hashed. `docs/IMPORT.md` specifies every byte.
+//! Imported keys: issued by another system, with only their hashes known. Files of rows are read, presented keys are
+//! recognized and checked as they were hashed. `docs/IMPORT.md` specifies every byte.
 
 mod candidate;
 mod columns;

@@ -1,4 +1,5 @@
-//! What an old system kept apart from its table: the key of an HMAC, a pepper, a salt of all rows. It is in a file of its own.
+//! What an old system kept apart from its table: the key of an HMAC, a pepper, a salt of all rows. It is in a file of
+//! its own.
 
 use std::path::Path;
 

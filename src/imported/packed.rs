@@ -1,7 +1,7 @@
 //! Rows of imported keys, packed behind one another: a million of them take less than a tenth of a gigabyte.
 //!
-//! A row is: flags, numbers as they need it (7 bits a byte, the low ones first), the name, the app, and the bytes of public part,
-//! hash, salt and claims.
+//! A row is: flags, numbers as they need it (7 bits a byte, the low ones first), the name, the app, and the bytes of
+//! public part, hash, salt and claims.
 
 use uuid::Uuid;
 

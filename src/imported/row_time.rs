@@ -49,8 +49,8 @@ pub(super) enum TimeError {
     Unreadable,
 }
 
-/// RFC 3339 and what PostgreSQL writes, Unix seconds with or without a fraction, Unix milliseconds, and, in a zone that is named,
-/// times without one.
+/// RFC 3339 and what PostgreSQL writes, Unix seconds with or without a fraction, Unix milliseconds, and, in a zone that
+/// is named, times without one.
 pub(super) fn read(text: &str, zone: Option<&Zone>) -> Result<Timestamp, TimeError> {
     let text = text.trim();
     if let Ok(number) = text.parse::<i64>() {

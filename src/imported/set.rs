@@ -68,8 +68,8 @@ impl Set {
         Set { number, realm, layout, id_key, secret, replaced: Mutex::default() }
     }
 
-    /// The id of a key: the same for every import. It comes from what finds the key; where several keys may be found by the
-    /// same, from the hash, too.
+    /// The id of a key: the same for every import. It comes from what finds the key; where several keys may be found by
+    /// the same, from the hash, too.
     pub(crate) fn id_of(&self, public: Option<&[u8]>, check: &Check) -> ApiKeyId {
         let mut mac = keyed(&self.id_key).chain_update(found_by(public, check));
         if self.layout.shared {

@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use bulla::claims::Claims;
 
-/// The most that are kept. Claims beyond that stand in their rows: where each key has scopes of its own, nothing is shared.
+/// The most that are kept. Claims beyond that stand in their rows: where each key has scopes of its own, nothing is
+/// shared.
 const MAX_SHARED: usize = 1_000;
 
 /// Claims by their numbers. Number 0 stands for none.

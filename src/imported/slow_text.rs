@@ -1,5 +1,5 @@
-//! Presented texts of sets whose digests are slow: all rows have the same salt, so that each text has to be hashed before it is
-//! known whether it is a key.
+//! Presented texts of sets whose digests are slow: all rows have the same salt, so that each text has to be hashed
+//! before it is known whether it is a key.
 
 use std::sync::Arc;
 

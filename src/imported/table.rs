@@ -1,5 +1,5 @@
-//! A table of imported keys. Each part of it has a lock of its own, so that a look-up waits no longer than it takes to add a few
-//! keys.
+//! A table of imported keys. Each part of it has a lock of its own, so that a look-up waits no longer than it takes to
+//! add a few keys.
 
 use std::{
     hash::BuildHasher,

@@ -1,4 +1,5 @@
-//! What people and other programs hand in: small files, JSON in which no name stands twice, and texts that are stored or shown.
+//! What people and other programs hand in: small files, JSON in which no name stands twice, and texts that are stored
+//! or shown.
 
 pub(crate) mod file;
 pub(crate) mod json;

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use bulla::ApiKey;
 
-/// Returns whether a terminal or a line reader acts on the character: a control, a line end (U+2028, U+2029), or a change of the text's
-/// direction (Unicode's Bidi_Control).
+/// Returns whether a terminal or a line reader acts on the character: a control, a line end (U+2028, U+2029), or a
+/// change of the text's direction (Unicode's Bidi_Control).
 pub(crate) fn is_obeyed(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{2028}' | '\u{2029}')

@@ -14,8 +14,9 @@ pub(super) const ROOM: usize = 1 << 16;
 const BUFFERS: usize = 64;
 
 thread_local! {
-    // A hint and no more, for all `Buffers` alike. Threads that note at the same time meet now and then, and the one that
-    // finds a buffer taken stays with the next: so busy threads come to lie apart, and no cache line goes to and fro.
+    // A hint and no more, for all `Buffers` alike. Threads that note at the same time meet now and then, and the one
+    // that finds a buffer taken stays with the next: so busy threads come to lie apart, and no cache line goes to and
+    // fro.
     static FREE: Cell<usize> = const { Cell::new(0) };
 }
 

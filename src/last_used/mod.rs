@@ -1,10 +1,10 @@
 //! Last use and use count of each API key: noted on the verify path, counted off it.
 //!
-//! A note is appended to a buffer behind a lock that is tried and never waited for. A collector swaps the buffers and counts; a
-//! flush takes the counts. A ring of one writer (`rtrb`) for every thread is cheaper in one build and dearer in the
-//! next (docs/PERFORMANCE.md), and must be allotted in full, told apart from the rings of another `LastUsed`, and given
-//! back when its thread ends. Buffers belong to nobody: threads come and go without a trace, and memory follows what is
-//! noted.
+//! A note is appended to a buffer behind a lock that is tried and never waited for. A collector swaps the buffers and
+//! counts; a flush takes the counts. A ring of one writer (`rtrb`) for every thread is cheaper in one build and dearer
+//! in the next (docs/PERFORMANCE.md), and must be allotted in full, told apart from the rings of another `LastUsed`,
+//! and given back when its thread ends. Buffers belong to nobody: threads come and go without a trace, and memory
+//! follows what is noted.
 
 mod buffers;
 mod tally;
@@ -39,14 +39,15 @@ struct Counted {
 }
 
 impl LastUsed {
-    /// Counts at most `ids` distinct ids between two flushes. Each takes up to 76 bytes, and 65 more while the batch before
-    /// is with the store.
+    /// Counts at most `ids` distinct ids between two flushes. Each takes up to 76 bytes, and 65 more while the batch
+    /// before is with the store.
     pub(crate) fn new(ids: usize) -> Self {
         let counted = Counted { tally: Tally::new(ids), spare: Vec::new() };
         LastUsed { buffers: Buffers::new(), counted: Mutex::new(counted), dropped: AtomicU64::new(0) }
     }
 
-    /// Notes that the key was accepted at `now`, in Unix seconds. Waits for nobody: a note that finds no room is dropped.
+    /// Notes that the key was accepted at `now`, in Unix seconds. Waits for nobody: a note that finds no room is
+    /// dropped.
     #[inline]
     pub(crate) fn note(&self, id: ApiKeyId, now: u64) {
         if !self.buffers.push(Note { id, at: now }) {
@@ -54,8 +55,8 @@ impl LastUsed {
         }
     }
 
-    /// Counts the notes. Called some ten times a second, on a thread that may work for a while. In between each buffer has room
-    /// for 65,536 notes, and a busy thread comes to have one to itself.
+    /// Counts the notes. Called some ten times a second, on a thread that may work for a while. In between each buffer
+    /// has room for 65,536 notes, and a busy thread comes to have one to itself.
     pub(crate) fn collect(&self) {
         drop(self.collected());
     }
@@ -65,8 +66,8 @@ impl LastUsed {
         self.collected().tally.take()
     }
 
-    /// Returns a batch that the store refused to the next one. The later time of use wins, and counts add up; ids beyond the
-    /// bound are dropped.
+    /// Returns a batch that the store refused to the next one. The later time of use wins, and counts add up; ids
+    /// beyond the bound are dropped.
     pub(crate) fn put_back(&self, uses: Vec<Use>) {
         let mut counted = self.counted();
         for one in uses {

@@ -1,6 +1,6 @@
-//! Compaction: which files are merged. Every change is a small file at first; eight of one size become one of the next. So a
-//! follower that is a little behind fetches little, the head object names few files, and each event is written again a few times
-//! at most.
+//! Compaction: which files are merged. Every change is a small file at first; eight of one size become one of the next.
+//! So a follower that is a little behind fetches little, the head object names few files, and each event is written
+//! again a few times at most.
 
 /// How many files of one size are merged into one.
 const FAN: usize = 8;

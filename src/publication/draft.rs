@@ -9,8 +9,8 @@ use super::compaction;
 
 /// The most files that a head object names; the older half then goes into the list from the beginning.
 const MOST_FILES: usize = 64;
-/// Files before the end of the list that the head object names, too, in bytes: who is a little behind when the list is made anew
-/// fetches these, and not the list's.
+/// Files before the end of the list that the head object names, too, in bytes: who is a little behind when the list is
+/// made anew fetches these, and not the list's.
 const KEPT: usize = 1 << 20;
 /// A log whose files are longer than that has a snapshot, in bytes: shorter ones are read as fast.
 const SNAPSHOT_FROM: usize = 256 << 10;

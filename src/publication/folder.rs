@@ -141,8 +141,8 @@ fn put(file: NamedTempFile, path: &Path, overwrite: bool) -> io::Result<()> {
     }
 }
 
-/// Gives a file a time of change that is a second later than that of the one it replaces, at least: nginx makes its ETag of the second and the
-/// length, and would answer 304 to somebody who read another object of the same second.
+/// Gives a file a time of change that is a second later than that of the one it replaces, at least: nginx makes its
+/// ETag of the second and the length, and would answer 304 to somebody who read another object of the same second.
 fn set_changed(file: &File, before: &Path) -> io::Result<()> {
     let Ok(before) = fs::metadata(before).and_then(|metadata| metadata.modified()) else { return Ok(()) };
     let now = file.metadata()?.modified()?;

@@ -1,8 +1,8 @@
-//! The static form of the revocation feed, written: signed messages as files in a folder or a bucket, for followers that ask no
-//! node. `docs/FEED.md`, section "Static form", is the format.
+//! The static form of the revocation feed, written: signed messages as files in a folder or a bucket, for followers
+//! that ask no node. `docs/FEED.md`, section "Static form", is the format.
 //!
-//! Nothing here signs more than a node would: messages come from a node as they are, or from the deployment's own log under the
-//! key of its feed.
+//! Nothing here signs more than a node would: messages come from a node as they are, or from the deployment's own log
+//! under the key of its feed.
 
 mod compaction;
 mod draft;

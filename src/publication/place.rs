@@ -52,7 +52,8 @@ pub(crate) trait Place: Send {
     /// Writes an object that never changes, whole or not at all, and durably. Where there is one of this name it stays.
     fn create(&self, name: &str, bytes: &[u8]) -> Result<(), PlaceError>;
 
-    /// Replaces an object that is in the state `from`; none where the object must not exist. Others see the old one or the new one.
+    /// Replaces an object that is in the state `from`; none where the object must not exist. Others see the old one or
+    /// the new one.
     fn replace(&self, name: &str, bytes: &[u8], caching: Caching, from: Option<&Tag>) -> Result<Replaced, PlaceError>;
 
     /// The names of the objects in a folder.

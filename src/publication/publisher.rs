@@ -1,5 +1,5 @@
-//! The publisher: asks for what is new, writes it, and replaces the head object. It goes on from what it finds in place, so that
-//! it may be stopped at any moment, and two may run.
+//! The publisher: asks for what is new, writes it, and replaces the head object. It goes on from what it finds in
+//! place, so that it may be stopped at any moment, and two may run.
 
 use std::{
     thread,
@@ -164,8 +164,8 @@ impl Publisher {
         published
     }
 
-    /// Removes files that nobody can need any more, and finds out whether those are there that somebody needs. If one is not, all
-    /// are made anew the next time.
+    /// Removes files that nobody can need any more, and finds out whether those are there that somebody needs. If one
+    /// is not, all are made anew the next time.
     pub(crate) fn tidy(&mut self) -> Result<bool, PublishError> {
         let Some((draft, _)) = &self.published else { return Ok(true) };
         if let Some(missing) = self.unused.tidy(&*self.place, draft, clock::now_seconds())? {

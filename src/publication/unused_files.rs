@@ -1,5 +1,6 @@
-//! Files that no head object names any more. A reader may still be on its way through an older head object, so they stay for a while;
-//! since when stands in an object of its own, so that a publisher that was stopped does not begin to count anew.
+//! Files that no head object names any more. A reader may still be on its way through an older head object, so they
+//! stay for a while; since when stands in an object of its own, so that a publisher that was stopped does not begin to
+//! count anew.
 
 use std::{
     collections::{BTreeMap, HashSet},

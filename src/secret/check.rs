@@ -56,8 +56,8 @@ impl Stored {
         self.hashes.iter().filter(|(_, hash)| hash.memory_kib() > 0).count()
     }
 
-    /// Finds the row that one of the digests matches; there is one digest for each version of the pepper. New hashes are made by
-    /// `scheme` under `pepper`.
+    /// Finds the row that one of the digests matches; there is one digest for each version of the pepper. New hashes
+    /// are made by `scheme` under `pepper`.
     pub(crate) fn find(
         self,
         digests: &[SecretDigest],

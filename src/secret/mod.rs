@@ -1,4 +1,5 @@
-//! Secret halves: the pepper, their hashes, and the check of a presented one. Hashing may take long; the service limits it.
+//! Secret halves: the pepper, their hashes, and the check of a presented one. Hashing may take long; the service limits
+//! it.
 
 mod check;
 mod new;
@@ -17,7 +18,8 @@ pub(crate) use self::{
 };
 use crate::config::{Config, SecretPolicy};
 
-/// The scheme of a realm's secret halves. The administrators' is always fast, so that attackers cannot delay them by guessing.
+/// The scheme of a realm's secret halves. The administrators' is always fast, so that attackers cannot delay them by
+/// guessing.
 pub(crate) fn scheme_of(config: &Config, realm: Realm) -> SecretScheme {
     if realm == Realm::ADMIN {
         return SecretScheme::HmacSha256;

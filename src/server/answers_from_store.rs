@@ -1,4 +1,5 @@
-//! What a node's store knows for a verification: stored hashes, and a sealed key for an imported one that was just accepted.
+//! What a node's store knows for a verification: stored hashes, and a sealed key for an imported one that was just
+//! accepted.
 
 use std::{sync::Arc, time::Instant};
 

@@ -21,8 +21,8 @@ pub(super) struct Started {
     pub(super) peppers: Option<Peppers>,
 }
 
-/// Asks the sources of keyring and pepper. With `wait` it asks again while one does not answer, and keeps keys already loaded;
-/// errors that waiting cannot fix are returned at once.
+/// Asks the sources of keyring and pepper. With `wait` it asks again while one does not answer, and keeps keys already
+/// loaded; errors that waiting cannot fix are returned at once.
 pub(super) fn ask(deployment: &Deployment, store: &dyn Store, wait: bool) -> Result<Started, DeploymentError> {
     let mut delay = Duration::from_secs(1);
     let mut loaded = None;

@@ -1,6 +1,6 @@
-//! One memory budget for the bodies of all requests, for long heads over HTTP/2, and for answers over HTTP/2 that their clients
-//! do not read, over all listeners, connections and streams. When it is used up, the body that has been on its way longest is
-//! evicted, so that slow bodies cost those that are sent at once nothing.
+//! One memory budget for the bodies of all requests, for long heads over HTTP/2, and for answers over HTTP/2 that their
+//! clients do not read, over all listeners, connections and streams. When it is used up, the body that has been on its
+//! way longest is evicted, so that slow bodies cost those that are sent at once nothing.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
-//! The address of a client behind a gateway: the gateway tells it, and only gateways that the configuration trusts are believed.
+//! The address of a client behind a gateway: the gateway tells it, and only gateways that the configuration trusts are
+//! believed.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -15,9 +16,9 @@ pub(super) fn is_gateway(config: &DataConfig, peer: Peer) -> bool {
     }
 }
 
-/// The client's address, from the header of the gateway at the other end. Every proxy appends the address of its own peer, so the
-/// last address that is not a trusted proxy's is the client's; the client may have made up those before it. `None` if the peer
-/// is not trusted, or if something that is not an address comes first.
+/// The client's address, from the header of the gateway at the other end. Every proxy appends the address of its own
+/// peer, so the last address that is not a trusted proxy's is the client's; the client may have made up those before
+/// it. `None` if the peer is not trusted, or if something that is not an address comes first.
 pub(super) fn behind_gateway(config: &DataConfig, peer: Peer, headers: &HeaderMap) -> Option<IpAddr> {
     if !is_gateway(config, peer) {
         return None;

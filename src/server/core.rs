@@ -1,5 +1,6 @@
-//! The part of the service that verifies: the same on a node, which fills it from store and keyring, and on an edge, which fills
-//! it from a feed and from exports. A request gets the state that it goes by at the [`Door`], and nowhere else.
+//! The part of the service that verifies: the same on a node, which fills it from store and keyring, and on an edge,
+//! which fills it from a feed and from exports. A request gets the state that it goes by at the [`Door`], and nowhere
+//! else.
 
 mod callers;
 mod door;

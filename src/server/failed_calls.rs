@@ -1,5 +1,5 @@
-//! Failed calls of the admin plane, for log and audit: the first ones of each minute one by one, the others as a number, so that
-//! a flood does not fill a disk. Metrics count every one.
+//! Failed calls of the admin plane, for log and audit: the first ones of each minute one by one, the others as a
+//! number, so that a flood does not fill a disk. Metrics count every one.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

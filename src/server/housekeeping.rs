@@ -1,5 +1,5 @@
-//! Background tasks: they sweep what has expired, and write down uses and failed calls. All of them wait for the store, so they
-//! have a thread of their own.
+//! Background tasks: they sweep what has expired, and write down uses and failed calls. All of them wait for the store,
+//! so they have a thread of their own.
 
 use std::time::{Duration, Instant};
 
@@ -192,8 +192,8 @@ impl Default for Flushing {
 }
 
 impl Flushing {
-    /// Writes some of them, as many as take no longer than others should wait. Those that cannot be written are in the next
-    /// flush.
+    /// Writes some of them, as many as take no longer than others should wait. Those that cannot be written are in the
+    /// next flush.
     fn step(&mut self, node: &Node) -> Result<(), StoreError> {
         let rest = self.uses.len().saturating_sub(self.at_once);
         let begun = Instant::now();

@@ -1,5 +1,5 @@
-//! The state in force: one snapshot, which requests load without waiting and which is replaced as a whole. The library's
-//! `SharedVerifier` has the verifier alone, apart from the configuration: a request could see two states.
+//! The state in force: one snapshot, which requests load without waiting and which is replaced as a whole. The
+//! library's `SharedVerifier` has the verifier alone, apart from the configuration: a request could see two states.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! A store that is older than what its followers have read: one of them reports a place in this very log that the log does not have.
-//! The store was put back to an older copy, or lost its end, while no service ran that remembers it.
+//! A store that is older than what its followers have read: one of them reports a place in this very log that the log
+//! does not have. The store was put back to an older copy, or lost its end, while no service ran that remembers it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,8 +32,8 @@ impl Seen {
 }
 
 impl LogBehind {
-    /// Compares reports with the end of the log. What was found stays until another log begins: events that were appended since say
-    /// nothing about those that are lost.
+    /// Compares reports with the end of the log. What was found stays until another log begins: events that were
+    /// appended since say nothing about those that are lost.
     pub(super) fn look(
         &self,
         store: &dyn Store,

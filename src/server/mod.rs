@@ -180,8 +180,8 @@ impl Server {
         Addresses { data: address(Plane::Data), admin: address(Plane::Admin), metrics: address(Plane::Metrics) }
     }
 
-    /// Serves until `stop` says so, then finishes what is in flight, for as long as the configuration allows less what writing
-    /// down needs.
+    /// Serves until `stop` says so, then finishes what is in flight, for as long as the configuration allows less what
+    /// writing down needs.
     pub(crate) async fn serve(mut self, stop: watch::Receiver<bool>) {
         let grace = shutdown::for_requests(self.core.config.server.shutdown_grace.0);
         let (addresses, snapshot) = (self.addresses(), Door::of(&self.core).enter());

@@ -1,5 +1,5 @@
-//! A node with its state in force, for the work beside requests: it looks at the state again and again. Endpoints see the
-//! [`App`] alone.
+//! A node with its state in force, for the work beside requests: it looks at the state again and again. Endpoints see
+//! the [`App`] alone.
 
 use std::{ops::Deref, sync::Arc};
 

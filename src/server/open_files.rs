@@ -1,5 +1,5 @@
-//! File descriptors: raises the soft limit as far as the system allows, and divides it among the listeners, so that connections to
-//! one listener take none from another one or from the store.
+//! File descriptors: raises the soft limit as far as the system allows, and divides it among the listeners, so that
+//! connections to one listener take none from another one or from the store.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

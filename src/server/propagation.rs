@@ -24,7 +24,8 @@ pub(super) fn log_of(app: &App, now: Timestamp) -> Goal {
     Goal::Log(LogPlace { log_id: log_id.unwrap_or_default(), seq, newest_at: Some(now) })
 }
 
-/// Waits for the fleet where the request asks for that, and adds who has it. The status is `done`, or 202 where some have not.
+/// Waits for the fleet where the request asks for that, and adds who has it. The status is `done`, or 202 where some
+/// have not.
 pub(super) async fn waited<T: Propagates>(
     app: &Arc<App>,
     outcome: &mut T,

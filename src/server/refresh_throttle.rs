@@ -21,8 +21,8 @@ impl RefreshThrottle {
         RefreshThrottle { start: Instant::now(), interval, last: AtomicU64::new(0), requested: Notify::new() }
     }
 
-    /// Requests a look at the keyring, because a presented key names a version that is not in it. Returns whether the request was
-    /// granted.
+    /// Requests a look at the keyring, because a presented key names a version that is not in it. Returns whether the
+    /// request was granted.
     pub(super) fn request_refresh(&self) -> bool {
         let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX).saturating_add(1);
         let interval = u64::try_from(self.interval.as_millis()).unwrap_or(u64::MAX);

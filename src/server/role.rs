@@ -1,4 +1,5 @@
-//! What makes a node a node, an edge an edge and a relay a relay: the endpoints of the listeners, and the work beside them.
+//! What makes a node a node, an edge an edge and a relay a relay: the endpoints of the listeners, and the work beside
+//! them.
 
 use std::sync::Arc;
 

@@ -20,10 +20,11 @@ pub(crate) fn for_requests(grace: Duration) -> Duration {
     grace - FINISH.min(grace / 4)
 }
 
-/// Turns true at SIGINT, SIGTERM or the CPU limit, which would otherwise end the process silently. Kills the process when the
-/// grace period after that is over.
+/// Turns true at SIGINT, SIGTERM or the CPU limit, which would otherwise end the process silently. Kills the process
+/// when the grace period after that is over.
 ///
-/// All of this is on a thread of its own, which waits for nobody: the service's own threads may all be in something that hangs.
+/// All of this is on a thread of its own, which waits for nobody: the service's own threads may all be in something
+/// that hangs.
 pub(crate) fn on_signal(grace: Duration) -> io::Result<watch::Receiver<bool>> {
     let (stop, stopped) = watch::channel(false);
     let (ready, is_ready) = mpsc::channel();

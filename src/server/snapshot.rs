@@ -50,7 +50,8 @@ pub(crate) struct Loaded {
     pub(super) counters: VersionCounters,
 }
 
-/// The keys of a state, and the settings that they were opened for: the configuration may be newer while sources are asked.
+/// The keys of a state, and the settings that they were opened for: the configuration may be newer while sources are
+/// asked.
 #[derive(Clone)]
 pub(super) struct Keys {
     pub(super) keyring: Keyring,
@@ -188,8 +189,8 @@ impl Loaded {
         }
     }
 
-    /// What an edge verifies by. It has nothing to issue with: its issuer has no key, and its document is what exports and feed
-    /// say of the versions.
+    /// What an edge verifies by. It has nothing to issue with: its issuer has no key, and its document is what exports
+    /// and feed say of the versions.
     pub(super) fn of_edge(parts: &EdgeParts, exported: &ExportedKeyring, feed: &FeedState, metrics: &Metrics) -> Self {
         let EdgeParts { config, tls, assertions } = parts.clone();
         let document = exported.document(feed.keyring_serial(), feed.versions());
@@ -215,8 +216,8 @@ impl Loaded {
         }
     }
 
-    /// Returns whether the loaded keys are those of this configuration and document, so that it can be put in force without asking a
-    /// source. All changes of a configuration take effect together.
+    /// Returns whether the loaded keys are those of this configuration and document, so that it can be put in force
+    /// without asking a source. All changes of a configuration take effect together.
     pub(super) fn fits(&self, config: &Config, document: &KeyringDocument) -> bool {
         let tls = |config: &Config| [&config.data.tls, &config.admin.tls, &config.metrics.tls].map(Clone::clone);
         self.keys.peppers_for == (config.pepper.clone(), document.id())

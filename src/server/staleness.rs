@@ -1,11 +1,12 @@
-//! When a node's revocations are too old to accept any key by. An edge decides in `edge/staleness.rs`, by the age of its feed.
+//! When a node's revocations are too old to accept any key by. An edge decides in `edge/staleness.rs`, by the age of
+//! its feed.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Returns whether the reading of the log has failed for `max`, or has not come to its end for so long. The second goes by a monotonic
-/// clock. Without `max` nothing is stale.
+/// Returns whether the reading of the log has failed for `max`, or has not come to its end for so long. The second goes
+/// by a monotonic clock. Without `max` nothing is stale.
 pub(super) fn is_stale(
     max: Option<Duration>,
     failing_since: Option<Timestamp>,

@@ -22,8 +22,8 @@ impl Server {
         Server::open(edge.core.clone(), Box::new(edge)).await
     }
 
-    /// Loads everything, with `wait_for_source` once the key sources answer, and then opens the ports. The configuration is read
-    /// again from `config_path` when something changes, and at every `hangup`.
+    /// Loads everything, with `wait_for_source` once the key sources answer, and then opens the ports. The
+    /// configuration is read again from `config_path` when something changes, and at every `hangup`.
     pub(crate) async fn start(
         deployment: Deployment,
         config_path: PathBuf,

@@ -1,4 +1,5 @@
-//! A wall clock that is believed once it has run steadily for a while: it went as fast as the program, and nobody set it.
+//! A wall clock that is believed once it has run steadily for a while: it went as fast as the program, and nobody set
+//! it.
 
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ impl SteadyClock {
         SteadyClock { last: now, rest: Duration::ZERO, steady_for: Duration::ZERO }
     }
 
-    /// The program ran so long since the last look, by a monotonic clock, and the wall clock shows `now`, in Unix seconds.
+    /// The program ran so long since the last look, by a monotonic clock, and the wall clock shows `now`, in Unix
+    /// seconds.
     pub(super) fn advance(&mut self, ran: Duration, now: u64) {
         let passed = self.rest.saturating_add(ran);
         let expected = self.last.saturating_add(passed.as_secs());

@@ -1,5 +1,5 @@
-//! The credential of a stream, which lasts longer than a request: it is verified again and again, so that the stream ends with
-//! the API key that opened it.
+//! The credential of a stream, which lasts longer than a request: it is verified again and again, so that the stream
+//! ends with the API key that opened it.
 
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ impl StreamCredential {
         Some(StreamCredential { text, wanted: auth::wanted(peer), last_accepted: Instant::now() })
     }
 
-    /// Returns whether the key is still accepted: it has not expired, and neither it nor its secret half, nor its version, was ended.
+    /// Returns whether the key is still accepted: it has not expired, and neither it nor its secret half, nor its
+    /// version, was ended.
     pub(super) async fn holds(&mut self, core: &CoreParts) -> bool {
         match core.verification.verify_again(self.text.expose_secret(), &self.wanted).await {
             Ok(_) => {

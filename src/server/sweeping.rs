@@ -1,5 +1,5 @@
-//! Sweeping rows that nobody needs any more, by a time that a wrong clock cannot push. And the opposite: revocations that the
-//! log lost are appended to it again.
+//! Sweeping rows that nobody needs any more, by a time that a wrong clock cannot push. And the opposite: revocations
+//! that the log lost are appended to it again.
 
 use std::time::{Duration, Instant};
 
@@ -70,9 +70,9 @@ impl Sweeper {
         self.steady.advance(time, now);
     }
 
-    /// Grace periods that ended by this time have ended for good. After a pause of the process the time to sweep by is behind by
-    /// the length of the pause, and a clock that is set back would revive what ended meanwhile. A clock that runs steadily is
-    /// believed sooner.
+    /// Grace periods that ended by this time have ended for good. After a pause of the process the time to sweep by is
+    /// behind by the length of the pause, and a clock that is set back would revive what ended meanwhile. A clock that
+    /// runs steadily is believed sooner.
     fn settle_at(&self) -> Timestamp {
         clock::timestamp(self.steady.time().unwrap_or(self.clock.now()))
     }
@@ -120,8 +120,8 @@ impl Sweeper {
         })
     }
 
-    /// Appends everything that the log lost; `list` was just read from it. Returns the number of entries. A look into the list
-    /// is quicker than a query for each key, of which there may be millions.
+    /// Appends everything that the log lost; `list` was just read from it. Returns the number of entries. A look into
+    /// the list is quicker than a query for each key, of which there may be millions.
     pub(super) fn restore_all(
         &self,
         store: &dyn Store,

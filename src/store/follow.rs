@@ -34,7 +34,8 @@ impl Following {
     /// Rows read from the log at a time.
     pub(crate) const CHUNK: u32 = 50_000;
 
-    /// Reads new entries, and applies revocations that are due at `now`, in Unix seconds. Returns whether anything may have changed.
+    /// Reads new entries, and applies revocations that are due at `now`, in Unix seconds. Returns whether anything may
+    /// have changed.
     pub(crate) fn read_on(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
         let mut changed = self.due(now);
         loop {

@@ -64,11 +64,13 @@ pub(crate) struct FollowerRow {
     pub(crate) last_contact: Timestamp,
     /// Its process, by a text that it drew when it began.
     pub(crate) instance: Option<String>,
-    /// When two processes were heard under this name last, in Unix seconds; 0 for never. A store notes it, whatever a report says.
+    /// When two processes were heard under this name last, in Unix seconds; 0 for never. A store notes it, whatever a
+    /// report says.
     pub(crate) doubled_at: u64,
 }
 
-/// Seconds for which two processes under one name are two after each was heard; stores have the number in their SQL, too.
+/// Seconds for which two processes under one name are two after each was heard; stores have the number in their SQL,
+/// too.
 const DOUBLED_FOR: u64 = 60;
 
 impl FollowerRow {
@@ -160,7 +162,8 @@ pub(crate) trait FollowerStore {
         heard_after: Timestamp,
     ) -> Result<Short, StoreError>;
 
-    /// Those that know an older keyring than this one; at most `limit` of them as rows. A relay does not count: it opens no API key.
+    /// Those that know an older keyring than this one; at most `limit` of them as rows. A relay does not count: it
+    /// opens no API key.
     fn followers_short_of_keyring(&self, serial: u64, limit: u32, heard_after: Timestamp) -> Result<Short, StoreError> {
         let mut short = Short::default();
         self.each_follower(heard_after, &mut |row| short.add(row, serial, limit as usize))?;
@@ -170,8 +173,8 @@ pub(crate) trait FollowerStore {
     /// The owners of those names that are registered.
     fn follower_owners(&self, names: &[String], heard_after: Timestamp) -> Result<Vec<(String, String)>, StoreError>;
 
-    /// Notes what members reported. A row of another owner stays as it is, unless it was not heard of since `heard_after`, or a node
-    /// takes its name. Within one process and log a place does not go back.
+    /// Notes what members reported. A row of another owner stays as it is, unless it was not heard of since
+    /// `heard_after`, or a node takes its name. Within one process and log a place does not go back.
     fn note_followers(&self, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError>;
 
     /// Removes the row of this process, unless another one reports under its name.

@@ -32,8 +32,8 @@ pub(crate) struct LogPart {
     pub(crate) through: u64,
     /// The latest number of the log.
     pub(crate) end: u64,
-    /// The place that was asked for, as far as this log ever had it. It is before that place where the log lost its end, in a
-    /// failover or a restore.
+    /// The place that was asked for, as far as this log ever had it. It is before that place where the log lost its
+    /// end, in a failover or a restore.
     pub(crate) kept: u64,
     /// Whether the rest of that place was lost before this log began: a follower at that place follows another log.
     pub(crate) of_earlier_log: bool,

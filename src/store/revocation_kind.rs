@@ -1,5 +1,5 @@
-//! The kinds of revocations by their words. The log's table and the feed have the same one, [`ChangeKind::name`]; the audit has
-//! one of its own, which names what was acted on first, as all its actions do.
+//! The kinds of revocations by their words. The log's table and the feed have the same one, [`ChangeKind::name`]; the
+//! audit has one of its own, which names what was acted on first, as all its actions do.
 
 use bulla::revocation::ChangeKind;
 

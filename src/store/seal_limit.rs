@@ -1,6 +1,7 @@
 //! The seal budget: how many API keys a realm may seal under one key version.
 //!
-//! Each store counts when it records a key (`sqlite/seal_counts.rs`, `postgres/seal_counts.rs`), in the same transaction.
+//! Each store counts when it records a key (`sqlite/seal_counts.rs`, `postgres/seal_counts.rs`), in the same
+//! transaction.
 
 use bulla::{Realm, keyring::Suite};
 
@@ -17,8 +18,8 @@ pub(crate) struct SealCount {
     pub(crate) count: u64,
 }
 
-/// How many keys a realm may seal under one key version: the last tenth of the limit is left as a margin. Suite 2 has no
-/// budget.
+/// How many keys a realm may seal under one key version: the last tenth of the limit is left as a margin. Suite 2 has
+/// no budget.
 pub(crate) fn seal_budget(suite: Option<Suite>) -> Option<u64> {
     (suite == Some(Suite::Aes256Gcm)).then_some(LIMIT / 10 * 9)
 }

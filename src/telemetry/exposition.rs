@@ -13,8 +13,8 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 const TEXT: &str = "text/plain";
 
 impl Format {
-    /// The format that `Accept` asks for (RFC 9110, section 12.5.1). Prometheus asks for OpenMetrics. curl, promtool and older
-    /// scrapers do not, and most of these read only the classic format.
+    /// The format that `Accept` asks for (RFC 9110, section 12.5.1). Prometheus asks for OpenMetrics. curl, promtool
+    /// and older scrapers do not, and most of these read only the classic format.
     pub(crate) fn accepted(headers: &HeaderMap) -> Self {
         let (mut open_metrics, mut text) = (0.0, 0.0);
         let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());

@@ -1,7 +1,7 @@
 //! Structured logs on standard error: text on a terminal, JSON elsewhere.
 //!
-//! A thread of its own writes them, and logging only queues a line. So a reader that stalls (a full disk, a container's runtime
-//! under pressure) blocks no request and no shutdown. Lines that find no room are dropped and counted.
+//! A thread of its own writes them, and logging only queues a line. So a reader that stalls (a full disk, a container's
+//! runtime under pressure) blocks no request and no shutdown. Lines that find no room are dropped and counted.
 
 use std::{
     io::{self, IsTerminal, stderr},
@@ -38,8 +38,8 @@ static DROPPED: OnceLock<Arc<AtomicU64>> = OnceLock::new();
 /// Limits the lines of libraries, which clients can provoke.
 static LIBRARY_LINES: LineLimit = LineLimit::new();
 
-/// Starts logging. The returned value waits a second for the last lines when it is dropped. A second start, as in tests and
-/// `quickstart`, changes nothing.
+/// Starts logging. The returned value waits a second for the last lines when it is dropped. A second start, as in tests
+/// and `quickstart`, changes nothing.
 pub(crate) fn start(config: &LogConfig) -> io::Result<LastLines> {
     let level = match config.level {
         Level::Error => LevelFilter::ERROR,
@@ -93,8 +93,8 @@ pub(crate) async fn tell_what_is_missing(mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Filters lines. Libraries may log their input at debug; only bulla's own lines hold no keys, and are limited where clients can
-/// provoke them.
+/// Filters lines. Libraries may log their input at debug; only bulla's own lines hold no keys, and are limited where
+/// clients can provoke them.
 struct Lines;
 
 impl Lines {

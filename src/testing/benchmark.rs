@@ -1,4 +1,5 @@
-//! What benchmarks need of the service: how it counts the uses of keys, and how it remembers that secret halves are right.
+//! What benchmarks need of the service: how it counts the uses of keys, and how it remembers that secret halves are
+//! right.
 
 use std::{convert::Infallible, time::Duration};
 

@@ -71,7 +71,8 @@ impl ClientName {
         }
     }
 
-    /// Returns whether the configuration means this one. What has a colon is a URI there, so that no common name passes for one.
+    /// Returns whether the configuration means this one. What has a colon is a URI there, so that no common name passes
+    /// for one.
     fn is(&self, configured: &str) -> bool {
         match self {
             ClientName::Uri(uri) => configured.contains(':') && uri == configured,
@@ -81,8 +82,8 @@ impl ClientName {
     }
 }
 
-/// DNS and URI names; the subject's common name only where there is neither (RFC 6125, section 6.4.4), and where it has one
-/// alone. None has control characters, which no name in the configuration has, and no log takes.
+/// DNS and URI names; the subject's common name only where there is neither (RFC 6125, section 6.4.4), and where it has
+/// one alone. None has control characters, which no name in the configuration has, and no log takes.
 fn names(certificate: &Certificate) -> Vec<ClientName> {
     let stated = certificate.tbs_certificate();
     let Ok(alternative) = stated.get_extension::<SubjectAltName>() else { return Vec::new() };

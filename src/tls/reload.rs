@@ -30,8 +30,8 @@ impl Tls {
         loaded.collect::<Result<_, _>>().map(Tls)
     }
 
-    /// TLS from the files as they are now, and what failed. A listener whose files cannot be used keeps what it has. So does
-    /// one whose TLS was added or removed, for its clients must know before.
+    /// TLS from the files as they are now, and what failed. A listener whose files cannot be used keeps what it has. So
+    /// does one whose TLS was added or removed, for its clients must know before.
     pub(crate) fn reload(&self, config: &Config) -> (Self, Vec<String>) {
         let (mut tls, mut failed) = (self.clone(), Vec::new());
         for listener in config.listeners() {

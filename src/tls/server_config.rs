@@ -68,8 +68,8 @@ impl ListenerTls {
         })
     }
 
-    /// Returns whether the client's certificate is valid at `now`, in Unix seconds, and leads to one of the authorities. The handshake
-    /// checked that, too, but maybe long ago, and against other authorities.
+    /// Returns whether the client's certificate is valid at `now`, in Unix seconds, and leads to one of the
+    /// authorities. The handshake checked that, too, but maybe long ago, and against other authorities.
     pub(crate) fn accepts(&self, client: &ClientCertificate, now: u64) -> bool {
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
         match (&self.clients, client.chain.split_first()) {

@@ -1,5 +1,5 @@
-//! Which keys a text is, for a holder who wants to end them. Half of a key is enough: its seal is genuine, and hashes would
-//! only take time. A stale revocation log stops nobody from ending a key.
+//! Which keys a text is, for a holder who wants to end them. Half of a key is enough: its seal is genuine, and hashes
+//! would only take time. A stale revocation log stops nobody from ending a key.
 
 use bulla::{ApiKey, ApiKeyId, Realm, Rejection, VerifyError};
 
@@ -17,8 +17,8 @@ pub(crate) struct PendingIds {
     unchecked: bool,
 }
 
-/// Begins to find out which keys of these realms `text` is. A key that is revoked or suspended counts: ending it once more is
-/// what was asked for.
+/// Begins to find out which keys of these realms `text` is. A key that is revoked or suspended counts: ending it once
+/// more is what was asked for.
 pub(crate) fn decide_ending(
     state: &VerifierState<'_>,
     text: &str,
@@ -66,8 +66,8 @@ impl PendingIds {
     }
 }
 
-/// Returns whether a key that was rejected for this is one that was issued. Where, for whom and with what it may be used is no
-/// reason to let it live on.
+/// Returns whether a key that was rejected for this is one that was issued. Where, for whom and with what it may be
+/// used is no reason to let it live on.
 fn is_genuine(rejection: Rejection) -> bool {
     use Rejection::{Address, Audience, Revoked, SecretMissing, SecretSurplus};
     matches!(rejection, Revoked | Address | Audience | SecretMissing | SecretSurplus)

@@ -1,7 +1,7 @@
 //! Imported keys, in the order of sealed ones: realm, time, revocation, hash, scopes.
 //!
-//! The same key may have been imported under two rules. So a text may be a key of several sets, and a rejection in one of them
-//! beats an acceptance in another one of the same realm.
+//! The same key may have been imported under two rules. So a text may be a key of several sets, and a rejection in one
+//! of them beats an acceptance in another one of the same realm.
 
 use std::{collections::VecDeque, sync::Arc};
 

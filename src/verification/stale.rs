@@ -1,4 +1,5 @@
-//! Revocations that are too old to accept a key by. `server/staleness.rs` decides when, and on an edge `server/edge/staleness.rs`.
+//! Revocations that are too old to accept a key by. `server/staleness.rs` decides when, and on an edge
+//! `server/edge/staleness.rs`.
 
 use std::sync::Arc;
 

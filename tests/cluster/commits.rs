@@ -1,5 +1,5 @@
-//! A commit waits for the synchronous standby. Where that is gone, nobody is told that something was done that may be lost, and
-//! nothing is done twice.
+//! A commit waits for the synchronous standby. Where that is gone, nobody is told that something was done that may be
+//! lost, and nothing is done twice.
 
 use super::*;
 use crate::support::postgres::Postgres;

@@ -1,5 +1,5 @@
-//! Failover: no acknowledged revocation is forgotten, no number is given twice, and where the new primary lacks something, a new log
-//! begins, so that everybody who follows starts again.
+//! Failover: no acknowledged revocation is forgotten, no number is given twice, and where the new primary lacks
+//! something, a new log begins, so that everybody who follows starts again.
 
 use super::*;
 use crate::support::{postgres::Postgres, proxy::Proxy};

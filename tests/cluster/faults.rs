@@ -1,5 +1,5 @@
-//! Faults of a database: restarted, cut off, and one that takes what it is asked and does not answer. Keys are verified all the same,
-//! no acknowledged revocation is forgotten, and everybody converges; each test prints how long that took.
+//! Faults of a database: restarted, cut off, and one that takes what it is asked and does not answer. Keys are verified
+//! all the same, no acknowledged revocation is forgotten, and everybody converges; each test prints how long that took.
 
 use super::*;
 use crate::support::{

@@ -1,5 +1,5 @@
-//! What bulla does when PostgreSQL, or what people put before it, misbehaves: each test against the real thing, with nodes of the
-//! real service.
+//! What bulla does when PostgreSQL, or what people put before it, misbehaves: each test against the real thing, with
+//! nodes of the real service.
 
 mod commits;
 mod failover;

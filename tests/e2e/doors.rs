@@ -1,5 +1,5 @@
-//! Every door that takes a number, a length of time or a time: whatever comes is done or clearly refused, and what is stored
-//! can be read afterwards.
+//! Every door that takes a number, a length of time or a time: whatever comes is done or clearly refused, and what is
+//! stored can be read afterwards.
 
 use serde_json::{Value, json};
 

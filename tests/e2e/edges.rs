@@ -1,4 +1,5 @@
-//! An edge beside a node: it verifies without store and keyring, hears of revocations, and goes on alone for as long as it may.
+//! An edge beside a node: it verifies without store and keyring, hears of revocations, and goes on alone for as long as
+//! it may.
 
 use std::{
     net::TcpListener,

@@ -1,4 +1,5 @@
-//! The revocation feed: followers that share no store with the server hear of every revocation, and accept only what the server signed.
+//! The revocation feed: followers that share no store with the server hear of every revocation, and accept only what
+//! the server signed.
 
 use std::process::{Child, Command, Stdio};
 

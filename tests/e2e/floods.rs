@@ -1,4 +1,5 @@
-//! Requests of every kind that needs no key, many of each: the memory of the service stays what it was, and so does the disk.
+//! Requests of every kind that needs no key, many of each: the memory of the service stays what it was, and so does the
+//! disk.
 
 use std::{
     io::{Read, Write},

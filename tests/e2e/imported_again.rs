@@ -1,4 +1,5 @@
-//! Tables that are imported again: corrected, in another order, with another flag; and rows that a first look at a table misses.
+//! Tables that are imported again: corrected, in another order, with another flag; and rows that a first look at a
+//! table misses.
 
 use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
-//! Keys that real packages make while the test runs: what `tests/imports/record` wrote down is what they make today, too. Those that
-//! are light enough; the others are recorded alone.
+//! Keys that real packages make while the test runs: what `tests/imports/record` wrote down is what they make today,
+//! too. Those that are light enough; the others are recorded alone.
 
 use std::{path::Path, process::Command};
 

@@ -1,5 +1,5 @@
-//! The description of the HTTP interface: that it is one, that it is right, and that nothing is answered which it does not
-//! have.
+//! The description of the HTTP interface: that it is one, that it is right, and that nothing is answered which it does
+//! not have.
 
 use std::{
     collections::BTreeSet,

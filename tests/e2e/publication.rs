@@ -1,4 +1,5 @@
-//! `bulla feed publish` into a folder, and followers that read it from the disk or through a cache that knows nothing of it.
+//! `bulla feed publish` into a folder, and followers that read it from the disk or through a cache that knows nothing
+//! of it.
 
 mod snapshots;
 

@@ -108,7 +108,8 @@ fn on_thousands_of_altered_keys_both_say_the_same() {
     assert!(accepted > 50 && accepted < 1_000, "{accepted} unaltered ones among them");
 }
 
-/// The key as it is (rarely), or with a character exchanged, dropped, doubled or two swapped, mostly under a right checksum.
+/// The key as it is (rarely), or with a character exchanged, dropped, doubled or two swapped, mostly under a right
+/// checksum.
 fn alter(key: &str, draw: &mut Draw) -> String {
     const LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-";
     let at = draw.below(key.len());

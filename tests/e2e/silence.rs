@@ -1,5 +1,5 @@
-//! No API key is stored or logged anywhere, whatever a busy server is shown; and neither it nor another secret is in any text
-//! that is shown, wherever one is put by mistake.
+//! No API key is stored or logged anywhere, whatever a busy server is shown; and neither it nor another secret is in
+//! any text that is shown, wherever one is put by mistake.
 
 mod command;
 mod files;

@@ -25,8 +25,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// The values of all headers that an application might take for `name`: those that derive variables from names do not
-    /// tell `_` and `.` from `-`.
+    /// The values of all headers that an application might take for `name`: those that derive variables from names do
+    /// not tell `_` and `.` from `-`.
     pub fn all(&self, name: &str) -> Vec<&str> {
         let same = |header: &str| plain(header) == name;
         self.headers.iter().filter(|(header, _)| same(header)).map(|(_, value)| value.as_str()).collect()

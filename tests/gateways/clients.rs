@@ -1,5 +1,5 @@
-//! The programs that people have, with a key in their own settings, through a gateway: in front of a folder with a repository, a
-//! package index and a registry.
+//! The programs that people have, with a key in their own settings, through a gateway: in front of a folder with a
+//! repository, a package index and a registry.
 
 use std::{
     fs::{self, File},

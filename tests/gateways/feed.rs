@@ -1,4 +1,5 @@
-//! The revocation feed behind proxies that know nothing of it: each is told where bulla is, and keeps its default timeouts.
+//! The revocation feed behind proxies that know nothing of it: each is told where bulla is, and keeps its default
+//! timeouts.
 
 use std::{
     fs,

@@ -1,5 +1,6 @@
-//! Gateways with bulla inside: they check keys by exported seal keys and the feed, and ask nobody. Beside the table they are held to
-//! what only they can get wrong: revocations that arrive, state that gets old, keys that rotate, reloads, and panics.
+//! Gateways with bulla inside: they check keys by exported seal keys and the feed, and ask nobody. Beside the table
+//! they are held to what only they can get wrong: revocations that arrive, state that gets old, keys that rotate,
+//! reloads, and panics.
 
 use std::{
     path::{Path, PathBuf},
@@ -126,8 +127,8 @@ pub fn revoke(running: &Running, key: &Key) {
     assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
-/// Statuses of a key and how often each was answered, while something happens. The application notes requests in their order, so
-/// one client asks.
+/// Statuses of a key and how often each was answered, while something happens. The application notes requests in their
+/// order, so one client asks.
 fn status(running: &Running, question: &Question) -> u16 {
     let answer = question.ask(running);
     running.application.seen();

@@ -1,4 +1,5 @@
-//! Browsers that ask beforehand whether a page may send a key (CORS): each gateway answers that itself, by the lines of the page.
+//! Browsers that ask beforehand whether a page may send a key (CORS): each gateway answers that itself, by the lines of
+//! the page.
 
 use std::{fs, path::Path};
 

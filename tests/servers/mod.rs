@@ -1,4 +1,5 @@
-//! Servers beside the gateways, and clients of OAuth 2.0: each is the real program, with the file that docs/SERVERS.md shows.
+//! Servers beside the gateways, and clients of OAuth 2.0: each is the real program, with the file that docs/SERVERS.md
+//! shows.
 
 mod apache;
 mod dovecot;

@@ -1,5 +1,5 @@
-//! Where the credentials for `aws-kms:` come from, and what is said where there are none: by the real command and service, each with
-//! an environment of its own, against moto.
+//! Where the credentials for `aws-kms:` come from, and what is said where there are none: by the real command and
+//! service, each with an environment of its own, against moto.
 
 use std::{
     io::{BufRead, BufReader},

@@ -64,7 +64,8 @@ fn agree(issuer: &Keyring, verifier: &Keyring) {
 }
 
 impl Contract<'_> {
-    /// The same `info` yields the same bytes as elsewhere, another key is told apart, and another keyring has other keys.
+    /// The same `info` yields the same bytes as elsewhere, another key is told apart, and another keyring has other
+    /// keys.
     pub fn same_bytes(&self) {
         let id = KeyringId::random().expect("random");
         let (device, same, other) = ((self.device)(id), (self.same)(id), (self.other)(id));
@@ -80,7 +81,8 @@ impl Contract<'_> {
         assert!(matches!(wrong, KeyringError::SourcesDiffer(..)), "{wrong}");
     }
 
-    /// While the device is gone nothing loads, and the error says so; what was loaded before goes on; when it is back, it loads.
+    /// While the device is gone nothing loads, and the error says so; what was loaded before goes on; when it is back,
+    /// it loads.
     pub fn outage(&self, gone: impl FnOnce(), says: &str, back: impl FnOnce()) {
         let id = KeyringId::random().expect("random");
         let document = document(id, vec![(self.device)(id)], &self.opener).expect("the device serves");

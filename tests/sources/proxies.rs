@@ -1,5 +1,5 @@
-//! No proxy that the environment names for other programs is asked for a key source: what goes over plain HTTP would show it
-//! secrets.
+//! No proxy that the environment names for other programs is asked for a key source: what goes over plain HTTP would
+//! show it secrets.
 
 use std::process::Command;
 

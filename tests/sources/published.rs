@@ -1,5 +1,5 @@
-//! `bulla feed publish s3://…` against moto: what followers read over plain HTTP, compare-and-swap between publishers, and what is
-//! said when something is wrong.
+//! `bulla feed publish s3://…` against moto: what followers read over plain HTTP, compare-and-swap between publishers,
+//! and what is said when something is wrong.
 
 use std::{process::Command, thread};
 

@@ -1,5 +1,5 @@
-//! `pkcs11:` with a TPM: tpm2-pkcs11 on swtpm, by the real command and service. The TPM as a whole locks itself after three
-//! wrong PINs, and its module has to be started anew after each outage.
+//! `pkcs11:` with a TPM: tpm2-pkcs11 on swtpm, by the real command and service. The TPM as a whole locks itself after
+//! three wrong PINs, and its module has to be started anew after each outage.
 
 use crate::{
     modules::Beside,

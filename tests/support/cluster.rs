@@ -1,4 +1,5 @@
-//! Clusters of PostgreSQL: standbys that stream, promotion, logical replication, and the poolers that people put before them.
+//! Clusters of PostgreSQL: standbys that stream, promotion, logical replication, and the poolers that people put before
+//! them.
 
 use std::{
     ffi::OsStr,

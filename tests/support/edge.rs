@@ -1,4 +1,5 @@
-//! An edge beside a deployment: a folder that `bulla edge init` made, with an export of each realm and an API key for the feed.
+//! An edge beside a deployment: a folder that `bulla edge init` made, with an export of each realm and an API key for
+//! the feed.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,5 +1,5 @@
-//! Hosts of their own on this machine: network namespaces with a cable to a common switch. A cable can be pulled out, and the
-//! switch can be divided; what was on its way is lost without a word. That takes root.
+//! Hosts of their own on this machine: network namespaces with a cable to a common switch. A cable can be pulled out,
+//! and the switch can be divided; what was on its way is lost without a word. That takes root.
 
 use std::{
     collections::BTreeSet,

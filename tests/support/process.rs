@@ -35,7 +35,8 @@ impl Process {
         self.0.id()
     }
 
-    /// Ends it at once, as a crash would, with everything that it started: workers of nginx, for one, outlive their master.
+    /// Ends it at once, as a crash would, with everything that it started: workers of nginx, for one, outlive their
+    /// master.
     pub fn kill(&mut self) {
         // All of them may have ended already.
         let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
@@ -49,8 +50,8 @@ impl Drop for Process {
     }
 }
 
-/// A thread that starts all servers: the system ends them when the thread that started them ends, and a test's thread ends
-/// with the test.
+/// A thread that starts all servers: the system ends them when the thread that started them ends, and a test's thread
+/// ends with the test.
 fn starter() -> mpsc::Sender<Order> {
     static STARTER: OnceLock<Mutex<mpsc::Sender<Order>>> = OnceLock::new();
     let starter = STARTER.get_or_init(|| {

@@ -33,7 +33,8 @@ pub fn library(paths: &[&str]) -> String {
     (*found.unwrap_or_else(|| panic!("{} {advice}", paths[0]))).to_owned()
 }
 
-/// Runs a program to its end, and panics with what it said if it fails; its standard output without white space around it.
+/// Runs a program to its end, and panics with what it said if it fails; its standard output without white space around
+/// it.
 pub fn run(command: &mut Command) -> String {
     let output = try_run(command);
     let said = String::from_utf8_lossy(&output.stderr);

@@ -1,4 +1,5 @@
-//! A TCP proxy before a database, which loses what a test tells it to lose: notifications, everything, or the connections.
+//! A TCP proxy before a database, which loses what a test tells it to lose: notifications, everything, or the
+//! connections.
 
 use std::{
     io::{Read, Write},
@@ -159,8 +160,8 @@ impl Shared {
         }
     }
 
-    /// Takes whole messages of a server from what was read, less the notifications where they are swallowed. A message is a
-    /// letter and a length, which counts itself.
+    /// Takes whole messages of a server from what was read, less the notifications where they are swallowed. A message
+    /// is a letter and a length, which counts itself.
     fn without_notifications(&self, waiting: &mut Vec<u8>, begun: &mut bool, mode: Mode) -> Vec<u8> {
         let mut whole = Vec::new();
         loop {

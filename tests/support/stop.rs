@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Raises a flag when it is dropped. Where an assertion fails beside traffic that runs until the flag is raised, the traffic
-/// ends, too: otherwise the scope of both waits for ever, and nobody hears of the failure.
+/// Raises a flag when it is dropped. Where an assertion fails beside traffic that runs until the flag is raised, the
+/// traffic ends, too: otherwise the scope of both waits for ever, and nobody hears of the failure.
 pub struct StopOnDrop<'f>(pub &'f AtomicBool);
 
 impl Drop for StopOnDrop<'_> {

@@ -1,4 +1,5 @@
-//! Links the module so that it is never unloaded: a worker's threads and the statics of Rust's library outlive a reload.
+//! Links the module so that it is never unloaded: a worker's threads and the statics of Rust's library outlive a
+//! reload.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

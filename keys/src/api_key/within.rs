@@ -12,8 +12,8 @@ use crate::{
 };
 
 impl ApiKey {
-    /// Returns whether an API key stands anywhere in `text`, also right beside letters or underscores: `my_KEY`, `KEY_old`. A key
-    /// is known by its checksum. What stores or shows a text that others wrote asks this first.
+    /// Returns whether an API key stands anywhere in `text`, also right beside letters or underscores: `my_KEY`,
+    /// `KEY_old`. A key is known by its checksum. What stores or shows a text that others wrote asks this first.
     ///
     /// ```
     /// # use bulla::ApiKey;
@@ -52,8 +52,8 @@ impl ApiKey {
 
 /// The first API key at or behind `from`, and its id.
 ///
-/// It takes linear time: an underscore is looked at only where a body can follow it, so a character belongs to at most two
-/// candidates, and each of them has at most as many beginnings as a realm has characters.
+/// It takes linear time: an underscore is looked at only where a body can follow it, so a character belongs to at most
+/// two candidates, and each of them has at most as many beginnings as a realm has characters.
 fn find(text: &str, from: usize) -> Option<(Range<usize>, String)> {
     let bytes = text.as_bytes();
     memchr::memchr_iter(b'_', &bytes[from..]).find_map(|at| find_around(text, from, from + at))

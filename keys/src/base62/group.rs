@@ -7,7 +7,8 @@ use crate::base62_digits::{NO_DIGIT, VALUES};
 #[cfg(target_arch = "x86_64")]
 use crate::vector;
 
-/// The value of the group at the front of `text`, or `None` when a character is not a digit or the value exceeds 64 bits.
+/// The value of the group at the front of `text`, or `None` when a character is not a digit or the value exceeds 64
+/// bits.
 #[inline(always)]
 pub(super) fn decode_group(text: &[u8]) -> Option<u64> {
     #[cfg(target_arch = "x86_64")]

@@ -73,8 +73,8 @@ pub(crate) fn decode_into<'a>(text: &[u8], out: &'a mut [u8]) -> Option<&'a mut 
     Some(out)
 }
 
-/// Decodes the first `chars` characters of `text`, and returns how many bytes they hold. It does not look at the characters
-/// behind them, and the buffer behind the bytes has no meaning then.
+/// Decodes the first `chars` characters of `text`, and returns how many bytes they hold. It does not look at the
+/// characters behind them, and the buffer behind the bytes has no meaning then.
 #[inline(always)]
 pub(crate) fn decode_body(level: Level, text: &[u8], chars: usize, body: &mut Body) -> Option<usize> {
     let length = byte_len(chars)?;

@@ -31,8 +31,8 @@ impl OpenExpected {
 
 /// # Safety
 ///
-/// As the header says: `gate` is NULL or came from a function that opens and was not given back; `requirements` is NULL or ends in a
-/// NUL; `expected` is NULL or may be written; `error` is NULL or has room for `error_size` bytes.
+/// As the header says: `gate` is NULL or came from a function that opens and was not given back; `requirements` is NULL
+/// or ends in a NUL; `expected` is NULL or may be written; `error` is NULL or has room for `error_size` bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_expected_open(
     gate: *const OpenGate,

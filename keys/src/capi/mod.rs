@@ -1,6 +1,7 @@
 //! The C ABI (feature `capi`): gates, answers to requests, and the ids of keys, from any language that calls C.
-//! `include/bulla.h` is its documentation, and the code keeps to it. The code is unsafe because C hands over pointers: each function
-//! turns them into Rust's types, and no panic gets out. Other unsafe code of the library is in `vector` and `source/pkcs11`.
+//! `include/bulla.h` is its documentation, and the code keeps to it. The code is unsafe because C hands over pointers:
+//! each function turns them into Rust's types, and no panic gets out. Other unsafe code of the library is in `vector`
+//! and `source/pkcs11`.
 
 #![allow(unsafe_code, reason = "C hands over pointers")]
 #![deny(clippy::undocumented_unsafe_blocks)]

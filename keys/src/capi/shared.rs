@@ -14,8 +14,8 @@ static SHARED: Mutex<Vec<(PathBuf, &'static OpenGate)>> = Mutex::new(Vec::new())
 
 /// # Safety
 ///
-/// As the header says: `settings_path` is NULL or ends in a NUL; `gate` is NULL or may be written; `error` is NULL or has room for
-/// `error_size` bytes.
+/// As the header says: `settings_path` is NULL or ends in a NUL; `gate` is NULL or may be written; `error` is NULL or
+/// has room for `error_size` bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_gate_shared(
     settings_path: *const c_char,

@@ -1,4 +1,5 @@
-//! Writes claims as CBOR in deterministic encoding (RFC 8949 §4.2.1), under the keys of CWT (RFC 8392) and private ones.
+//! Writes claims as CBOR in deterministic encoding (RFC 8949 §4.2.1), under the keys of CWT (RFC 8392) and private
+//! ones.
 
 use std::collections::BTreeMap;
 

@@ -43,8 +43,8 @@ impl Cidr {
         if bits & host != 0 { Err(CidrError::HostBits) } else { Ok(Cidr { address, prefix }) }
     }
 
-    /// Returns whether `address` lies in the block. An IPv4-mapped IPv6 address counts as its IPv4 address; otherwise blocks
-    /// hold addresses of their own family alone.
+    /// Returns whether `address` lies in the block. An IPv4-mapped IPv6 address counts as its IPv4 address; otherwise
+    /// blocks hold addresses of their own family alone.
     pub fn contains(&self, address: IpAddr) -> bool {
         let (block, width) = bits(self.address);
         let (address, other_width) = bits(address.to_canonical());

@@ -1,9 +1,9 @@
-//! What an accepted key says, as dynamic metadata of Envoy: a `google.protobuf.Struct` on the wire. Rate limits, access logs and
-//! RBAC filters read it.
+//! What an accepted key says, as dynamic metadata of Envoy: a `google.protobuf.Struct` on the wire. Rate limits, access
+//! logs and RBAC filters read it.
 
-/// Appends the encoded `Struct` to `to`: `app_id`, `api_key_id`, `realm`, the list `scopes`, and where the key has notes, the struct
-/// `meta` of them. A note `limit` such as `100/minute` is the struct `limit` as well, in the form that Envoy's rate limits read:
-/// `requests_per_unit` and `unit`.
+/// Appends the encoded `Struct` to `to`: `app_id`, `api_key_id`, `realm`, the list `scopes`, and where the key has
+/// notes, the struct `meta` of them. A note `limit` such as `100/minute` is the struct `limit` as well, in the form
+/// that Envoy's rate limits read: `requests_per_unit` and `unit`.
 ///
 /// A note that does not have this form sets no limit. Such a key gets the limit of the gateway's own configuration.
 pub fn append_envoy_metadata<'k>(

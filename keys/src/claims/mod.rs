@@ -166,7 +166,8 @@ impl Claims {
         wanted.iter().all(|wanted| self.scopes.iter().any(|scope| scope == wanted.as_ref()))
     }
 
-    /// The encoding to be sealed: no bytes for no claims, else one CBOR map in deterministic encoding (RFC 8949 §4.2.1).
+    /// The encoding to be sealed: no bytes for no claims, else one CBOR map in deterministic encoding (RFC 8949
+    /// §4.2.1).
     pub fn to_cbor(&self) -> Result<Vec<u8>, ClaimsError> {
         self.check()?;
         if let Some(at) = self.scopes.iter().position(|scope| !Self::is_scope(scope)) {
@@ -176,8 +177,8 @@ impl Claims {
         if bytes.len() > MAX_CLAIMS { Err(ClaimsError::TooLong(bytes.len())) } else { Ok(bytes) }
     }
 
-    /// Reads what [`Claims::to_cbor`] wrote, or any other issuer. Everything that is not exactly as the format says is a
-    /// [`Rejection::Claims`].
+    /// Reads what [`Claims::to_cbor`] wrote, or any other issuer. Everything that is not exactly as the format says is
+    /// a [`Rejection::Claims`].
     pub fn from_cbor(bytes: &[u8]) -> Result<Self, Rejection> {
         View::read(bytes).map(Claims::from).ok_or(Rejection::Claims)
     }

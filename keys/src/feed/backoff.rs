@@ -6,8 +6,8 @@ use std::time::Duration;
 const FIRST: u64 = 4;
 const LAST: u64 = 60;
 
-/// The delay after `failures` in a row, at least one: anything between 0 and the bound, as `random` picks. So the followers
-/// of a server that was away do not all return in one second.
+/// The delay after `failures` in a row, at least one: anything between 0 and the bound, as `random` picks. So the
+/// followers of a server that was away do not all return in one second.
 pub(super) fn after(failures: u32, random: u32) -> Duration {
     let doubled = FIRST.saturating_mul(1_u64.checked_shl(failures.saturating_sub(1)).unwrap_or(LAST));
     up_to(Duration::from_secs(doubled.min(LAST)), random)

@@ -1,5 +1,5 @@
-//! The signature around a message or a manifest: over the exact bytes before the last line, which holds it. It is looked at before
-//! anything else is.
+//! The signature around a message or a manifest: over the exact bytes before the last line, which holds it. It is
+//! looked at before anything else is.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 

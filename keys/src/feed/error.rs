@@ -3,7 +3,8 @@
 use super::LogId;
 use crate::{key_version::KeyVersion, keyring_id::KeyringId, realm::Realm};
 
-/// A message that is refused as a whole: nothing of it counts, and a follower keeps what it has. Lines count from 1, the head.
+/// A message that is refused as a whole: nothing of it counts, and a follower keeps what it has. Lines count from 1,
+/// the head.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FeedError {

@@ -41,8 +41,8 @@ impl Failover {
         Failover { sources, chosen: Arc::new(Mutex::new(chosen)), name }
     }
 
-    /// Retries the first source where it is due. A thread of its own asks it, for a source that accepts the question and never answers
-    /// would hold up revocations that another source knows.
+    /// Retries the first source where it is due. A thread of its own asks it, for a source that accepts the question
+    /// and never answers would hold up revocations that another source knows.
     fn retry_first(&self, question: &Question) {
         let mut chosen = lock(&self.chosen);
         if chosen.number == 0 || chosen.is_retrying() || chosen.since.elapsed() < RETRY_INTERVAL {

@@ -58,8 +58,8 @@ pub struct HttpSource {
 const FEED: &str = "/v1/revocations";
 
 impl HttpSource {
-    /// The feed at `address`, with `/v1/revocations` at its end or without, and an API key of the realm `bulla` and the scope `feed`.
-    /// The address is https, or on this machine.
+    /// The feed at `address`, with `/v1/revocations` at its end or without, and an API key of the realm `bulla` and the
+    /// scope `feed`. The address is https, or on this machine.
     pub fn new(address: &str, api_key: &ApiKey) -> Result<Self, FollowerError> {
         Self::with_token(address, api_key.expose())
     }

@@ -45,7 +45,8 @@ impl Format {
         }
     }
 
-    /// The format in which an event of this kind came. Followers that do not read it refuse the event, and all behind it.
+    /// The format in which an event of this kind came. Followers that do not read it refuse the event, and all behind
+    /// it.
     pub const fn of(change: &Change) -> Format {
         match change {
             Change::Revoke { .. }
@@ -69,8 +70,8 @@ impl Format {
     pub const ACCEPT: &'static str =
         "application/vnd.bulla.feed+ndjson;version=2, application/vnd.bulla.feed+ndjson;version=1";
 
-    /// The newest format that a header `Accept` names. Without the name of any it is the first: so ask those who know no other.
-    /// `None` where it names formats, and none of these.
+    /// The newest format that a header `Accept` names. Without the name of any it is the first: so ask those who know
+    /// no other. `None` where it names formats, and none of these.
     pub fn accepted(accept: &str) -> Option<Format> {
         let mut named = accept.split(',').filter_map(version).peekable();
         if named.peek().is_none() {

@@ -1,5 +1,5 @@
-//! The follower's threads: one waits for the server, one applies messages and watches the time. So a revocation takes effect
-//! when it is due, whatever the server does.
+//! The follower's threads: one waits for the server, one applies messages and watches the time. So a revocation takes
+//! effect when it is due, whatever the server does.
 
 use std::{
     fmt,
@@ -25,8 +25,8 @@ use crate::keyring_id::KeyringId;
 /// The longest time until the clock is read again: it may have been set meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A running follower. When it is dropped its threads end at once, also where they wait for the server, and it changes nothing any
-/// more: the last revocations stay in force, and become stale in time where
+/// A running follower. When it is dropped its threads end at once, also where they wait for the server, and it changes
+/// nothing any more: the last revocations stay in force, and become stale in time where
 /// [`WhenStale::CouldNotTell`](super::WhenStale::CouldNotTell) was chosen.
 pub struct FollowerHandle {
     events: Sender<Event>,
@@ -48,7 +48,8 @@ pub struct FollowStatus {
     pub this_update: u64,
     /// Whether that was the end of the log when the last message was signed.
     pub complete: bool,
-    /// When the state is fresh, in Unix seconds of the clock as it was set a second ago, once the end of the log was reached.
+    /// When the state is fresh, in Unix seconds of the clock as it was set a second ago, once the end of the log was
+    /// reached.
     pub fresh: Option<RangeInclusive<u64>>,
     /// When it began, in Unix seconds.
     pub started_at: u64,
@@ -68,8 +69,8 @@ pub struct FollowStatus {
 }
 
 impl FollowStatus {
-    /// Since when the state is stale, where it is stale at `now`. Both are Unix seconds. Before the end of the log was reached that
-    /// is the start; after a clock was set back it is not known, and told as `now`.
+    /// Since when the state is stale, where it is stale at `now`. Both are Unix seconds. Before the end of the log was
+    /// reached that is the start; after a clock was set back it is not known, and told as `now`.
     pub fn stale_since(&self, now: u64) -> Option<u64> {
         let Some(fresh) = &self.fresh else { return Some(self.started_at) };
         (!fresh.contains(&now)).then(|| fresh.end().saturating_add(1).min(now))
@@ -77,8 +78,8 @@ impl FollowStatus {
 }
 
 impl FollowStatus {
-    /// Returns whether a message has reached the end of the log since it began: of a state from the disk alone nobody knows how long it is
-    /// fresh.
+    /// Returns whether a message has reached the end of the log since it began: of a state from the disk alone nobody
+    /// knows how long it is fresh.
     fn is_current(&self) -> bool {
         self.complete && self.fresh.is_some()
     }
@@ -90,8 +91,9 @@ impl FollowerHandle {
         self.shown.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until a message has reached the end of the log since it began, but not longer than `bound`. Returns whether one has. A program
-    /// that starts with a state from the disk calls this before it serves, so that it accepts nothing that was revoked meanwhile.
+    /// Waits until a message has reached the end of the log since it began, but not longer than `bound`. Returns
+    /// whether one has. A program that starts with a state from the disk calls this before it serves, so that it
+    /// accepts nothing that was revoked meanwhile.
     pub fn wait_until_current(&self, bound: Duration) -> bool {
         self.wait_for_contact(u32::MAX, bound)
     }

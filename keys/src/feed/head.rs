@@ -11,7 +11,8 @@ pub(super) const TIME: &str = "a time in Unix seconds";
 const LIVE: &str = "an object with `from`, `count` and `digest`";
 const VERSIONS: &str = "a list of objects with `version` and `state`";
 
-/// What a message says of itself: that it has everything which happened in its log behind `after`, up to and with `seq`.
+/// What a message says of itself: that it has everything which happened in its log behind `after`, up to and with
+/// `seq`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The format that it is written in.

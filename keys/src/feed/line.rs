@@ -1,4 +1,5 @@
-//! One line of a message: a JSON object (RFC 8259) of which every field is asked for once, by name, and none is left over.
+//! One line of a message: a JSON object (RFC 8259) of which every field is asked for once, by name, and none is left
+//! over.
 
 use std::{fmt, str::FromStr};
 

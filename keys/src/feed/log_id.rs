@@ -4,8 +4,8 @@ use std::{fmt, str::FromStr};
 
 use crate::random::{self, RandomError};
 
-/// 16 random bytes, drawn when a log of revocations begins and again whenever it may have lost events, as a store that was
-/// restored from a backup has; written in hex.
+/// 16 random bytes, drawn when a log of revocations begins and again whenever it may have lost events, as a store that
+/// was restored from a backup has; written in hex.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LogId([u8; 16]);
 

@@ -1,5 +1,5 @@
-//! A follower's state as bytes, for one that survives a restart without its server. Their owner authenticates them: unlike
-//! messages they carry no proof of their own.
+//! A follower's state as bytes, for one that survives a restart without its server. Their owner authenticates them:
+//! unlike messages they carry no proof of their own.
 
 use uuid::Uuid;
 

@@ -5,8 +5,8 @@ use super::{
 };
 use crate::keyring_id::KeyringId;
 
-/// A source of messages: a node, a relay, or files that anyone can serve. It looks into none of them and need not be trusted: who
-/// asks checks each.
+/// A source of messages: a node, a relay, or files that anyone can serve. It looks into none of them and need not be
+/// trusted: who asks checks each.
 pub trait MessageSource: Send + Sync {
     /// Its name for logs and metrics: an address, without any credential.
     fn name(&self) -> &str;
@@ -17,8 +17,8 @@ pub trait MessageSource: Send + Sync {
     /// It blocks. A source that is behind the question answers [`FollowError::BEHIND`].
     fn ask(&self, question: &Question) -> Result<Answer, FollowError>;
 
-    /// The newest snapshot, whole and checked by the keyring's id and its feed's public key. A source that has none answers
-    /// `FollowError::Status(404)`, and the log is read on.
+    /// The newest snapshot, whole and checked by the keyring's id and its feed's public key. A source that has none
+    /// answers `FollowError::Status(404)`, and the log is read on.
     fn snapshot(&self, _by: (KeyringId, &VerifyingKey)) -> Result<LoadedSnapshot, FollowError> {
         Err(FollowError::Status(404))
     }
@@ -42,8 +42,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Returns whether a follower that had nothing before this answer, and is at `seq` by it, is better off with a snapshot: there is more than
-    /// one message. `newest` is the newest message in it.
+    /// Returns whether a follower that had nothing before this answer, and is at `seq` by it, is better off with a
+    /// snapshot: there is more than one message. `newest` is the newest message in it.
     pub fn leaves_much(&self, newest: &Head, seq: u64) -> bool {
         match self {
             Answer::Next(_) => newest.format >= Format::V2 && newest.after == 0 && newest.seq < newest.head,
@@ -51,8 +51,8 @@ impl Answer {
         }
     }
 
-    /// Checks what came by the keyring's id and its feed's public key, and applies it to `state` at `now`, in Unix seconds. With the
-    /// newest message that was in it.
+    /// Checks what came by the keyring's id and its feed's public key, and applies it to `state` at `now`, in Unix
+    /// seconds. With the newest message that was in it.
     pub fn apply(
         &self,
         state: &mut FeedState,

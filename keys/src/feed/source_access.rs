@@ -35,8 +35,8 @@ pub struct OpenedSource {
 }
 
 impl SourceAccess {
-    /// Opens `https://HOST:PORT`, with the feed's path or without, and the address of the `head` of published files. None is asked
-    /// yet. A bucket is opened by the program, by [`PublishedSource::of_objects`].
+    /// Opens `https://HOST:PORT`, with the feed's path or without, and the address of the `head` of published files.
+    /// None is asked yet. A bucket is opened by the program, by [`PublishedSource::of_objects`].
     pub fn open(&self, address: &str) -> Result<OpenedSource, FollowerError> {
         if Self::is_published(address) {
             let mut source = PublishedSource::new(address, self.keyring_id, self.public_key)?;

@@ -1,12 +1,12 @@
-//! The requirements of a gateway's route, a text that no client can set: the first path segment behind `/v1/authorize/`, the
-//! context extension of a route in Envoy, or the setting of a module.
+//! The requirements of a gateway's route, a text that no client can set: the first path segment behind
+//! `/v1/authorize/`, the context extension of a route in Envoy, or the setting of a module.
 
 use std::borrow::Cow;
 
 use crate::{claims::Claims, layer::CredentialRules, realm::Realm};
 
-/// The most realms, and scopes, that a route may name. Any client of a service's data plane may send as many as fit in a request,
-/// and each one costs something.
+/// The most realms, and scopes, that a route may name. Any client of a service's data plane may send as many as fit in
+/// a request, and each one costs something.
 const MAX_NAMES: usize = 64;
 
 /// The requirements of a route. Without any, the configured defaults count.
@@ -23,8 +23,8 @@ pub struct Required {
     pub from: Option<CredentialRules>,
 }
 
-/// Requirements that do not parse. The text names the wrong part by its number, without a quote: if a route lacks its segment, that
-/// is a client's path, which may hold a key.
+/// Requirements that do not parse. The text names the wrong part by its number, without a quote: if a route lacks its
+/// segment, that is a client's path, which may hold a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct RequiredError(String);
@@ -69,7 +69,8 @@ impl Required {
     }
 }
 
-/// Percent-decoding (RFC 3986), for values that a path cannot hold as they are. An escape without two digits is refused.
+/// Percent-decoding (RFC 3986), for values that a path cannot hold as they are. An escape without two digits is
+/// refused.
 fn percent_decode(value: &str) -> Option<String> {
     let is_escape =
         |rest: &str| rest.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));

@@ -68,7 +68,8 @@ impl<'a> Unchecked<'a> {
 }
 
 impl MacKey {
-    /// Asks the source that the configuration names, for the keyring that `text`, a document which is not yet authenticated, names.
+    /// Asks the source that the configuration names, for the keyring that `text`, a document which is not yet
+    /// authenticated, names.
     pub fn for_document(text: &str, uri: &SourceUri, sources: &Sources) -> Result<Self, KeyringError> {
         Self::open(uri, sources, Unchecked::parse(text)?.body.keyring_id)
     }
@@ -173,7 +174,8 @@ fn read<T: for<'a> Deserialize<'a>>(text: &str) -> Result<T, KeyringError> {
     toml::from_str(text).map_err(|error| KeyringError::Syntax(place(text, &error)))
 }
 
-/// Where the parser stumbled. Its own words quote what stands there, and the file may be another one that holds a secret.
+/// Where the parser stumbled. Its own words quote what stands there, and the file may be another one that holds a
+/// secret.
 fn place(text: &str, error: &toml::de::Error) -> String {
     let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
         return "a field is missing or unknown".to_owned();

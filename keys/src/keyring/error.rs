@@ -165,7 +165,8 @@ impl KeyringError {
         }
     }
 
-    /// Returns whether a key source did not answer, or limits its rate: that can pass by itself. Every other error needs a change.
+    /// Returns whether a key source did not answer, or limits its rate: that can pass by itself. Every other error
+    /// needs a change.
     pub fn is_unreachable(&self) -> bool {
         match self {
             KeyringError::Source { error, .. }

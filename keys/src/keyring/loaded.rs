@@ -1,5 +1,5 @@
-//! The loaded keyring: one seal key for each realm and each version that opens. Sources are asked here, at load, and never
-//! for an API key.
+//! The loaded keyring: one seal key for each realm and each version that opens. Sources are asked here, at load, and
+//! never for an API key.
 
 use std::sync::Arc;
 
@@ -70,7 +70,8 @@ impl Keyring {
         &self.served
     }
 
-    /// Versions that ought to open and have no source that served, or not for every realm: those keys that are there open.
+    /// Versions that ought to open and have no source that served, or not for every realm: those keys that are there
+    /// open.
     pub fn unloaded(&self) -> &[KeyVersion] {
         &self.unloaded
     }

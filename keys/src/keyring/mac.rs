@@ -1,5 +1,5 @@
-//! The MAC of a keyring document: HMAC-SHA256 over the exact bytes before the last line, which holds it. Its key comes from a source
-//! of its own, so that a master key alone signs no document.
+//! The MAC of a keyring document: HMAC-SHA256 over the exact bytes before the last line, which holds it. Its key comes
+//! from a source of its own, so that a master key alone signs no document.
 
 use hmac::{Hmac, Mac};
 use serde::Deserialize;
@@ -12,7 +12,8 @@ use crate::{
     source::{EncryptionContext, KeySource, SourceUri, Sources},
 };
 
-/// The key that authenticates the documents of one keyring, derived by a source of its own. The source is asked once, here.
+/// The key that authenticates the documents of one keyring, derived by a source of its own. The source is asked once,
+/// here.
 #[derive(Debug)]
 pub struct MacKey {
     keyring: KeyringId,

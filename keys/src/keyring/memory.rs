@@ -1,5 +1,5 @@
-//! What is remembered of a keyring outside of it, so that an older document or a version brought back is recognized: a MAC
-//! alone cannot tell an old document from the newest one.
+//! What is remembered of a keyring outside of it, so that an older document or a version brought back is recognized: a
+//! MAC alone cannot tell an old document from the newest one.
 
 use super::{KeyVersion, KeyringDocument, KeyringError, VersionState};
 

@@ -18,8 +18,8 @@ impl KeyringDocument {
         }
     }
 
-    /// Adds a version, staged, after its sources were asked: all must hold the same master key, which no other version may have.
-    /// Here and below `now` is in Unix seconds.
+    /// Adds a version, staged, after its sources were asked: all must hold the same master key, which no other version
+    /// may have. Here and below `now` is in Unix seconds.
     pub fn stage(
         &mut self,
         suite: Suite,
@@ -78,8 +78,8 @@ impl KeyringDocument {
         self.make_active(number, &[VersionState::Deactivated], "rolled back to", now)
     }
 
-    /// Takes a version out of use because its key is known to others. Compromising the active version names the staged or
-    /// deactivated one that takes its place, or leaves nothing to issue with.
+    /// Takes a version out of use because its key is known to others. Compromising the active version names the staged
+    /// or deactivated one that takes its place, or leaves nothing to issue with.
     pub fn compromise(
         &mut self,
         number: KeyVersion,
@@ -101,8 +101,8 @@ impl KeyringDocument {
         Ok(())
     }
 
-    /// Puts a version on record as destroyed, and forgets its wrapped keys. The key in the source itself is for its owner to
-    /// delete.
+    /// Puts a version on record as destroyed, and forgets its wrapped keys. The key in the source itself is for its
+    /// owner to delete.
     pub fn destroy(&mut self, number: KeyVersion) -> Result<(), KeyringError> {
         self.expect_state(
             number,

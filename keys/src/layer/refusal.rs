@@ -10,7 +10,8 @@ use crate::{
     rejection::{Rejection, VerifyError},
 };
 
-/// Why a request was not let through. It is among the response's extensions too, for logs and metrics outside of the layer.
+/// Why a request was not let through. It is among the response's extensions too, for logs and metrics outside of the
+/// layer.
 ///
 /// | refusal | status | `WWW-Authenticate` |
 /// |---|---|---|
@@ -23,9 +24,10 @@ use crate::{
 ///
 /// RFC 6750 has 400 for `invalid_request`; gateways in between turn that into a 500.
 ///
-/// A 401 names every scheme that is accepted: git, wget and others send their credential only after a challenge for Basic. It
-/// stands in one header, because some gateways pass on one, and first, because some clients read the first challenge alone.
-/// Shown are the usual rules; what others accept is in [`CredentialRules`]. Without a scheme in `Authorization` it is `Bearer`.
+/// A 401 names every scheme that is accepted: git, wget and others send their credential only after a challenge for
+/// Basic. It stands in one header, because some gateways pass on one, and first, because some clients read the first
+/// challenge alone. Shown are the usual rules; what others accept is in [`CredentialRules`]. Without a scheme in
+/// `Authorization` it is `Bearer`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -99,8 +101,8 @@ impl Refusal {
     }
 }
 
-/// Scopes with other characters than RFC 6749 allows are left unsaid, as a quote would end the text. So are none: RFC 6749 has
-/// no empty list.
+/// Scopes with other characters than RFC 6749 allows are left unsaid, as a quote would end the text. So are none: RFC
+/// 6749 has no empty list.
 fn insufficient_scope(scopes: &str) -> HeaderValue {
     let known = !scopes.is_empty() && scopes.bytes().all(|byte| byte == b' ' || is_scope_character(byte));
     let told = known.then(|| HeaderValue::from_str(&format!(r#"Bearer error="insufficient_scope", scope="{scopes}""#)));

@@ -12,8 +12,8 @@ use tower_service::Service;
 use super::{Answer, CredentialRules, Refusal};
 use crate::verifier::Verified;
 
-/// Lets only keys through that have all of these scopes. It stands inside of a [`VerifyLayer`](super::VerifyLayer), as a rule
-/// around single routes; without one nothing gets through.
+/// Lets only keys through that have all of these scopes. It stands inside of a [`VerifyLayer`](super::VerifyLayer), as
+/// a rule around single routes; without one nothing gets through.
 #[derive(Clone, Debug)]
 pub struct RequireScopes {
     wanted: Arc<[String]>,

@@ -14,11 +14,11 @@ use tower_service::Service;
 use super::{Answer, Credential, CredentialRules, Refusal};
 use crate::{expectations::Expectations, realm::Realm, shared::SharedVerifier, verifier::Verified};
 
-/// Verifies the API key of every request, in process, and puts the [`Verified`] among the request's extensions. A request
-/// without a valid key is answered as [`Refusal`] says.
+/// Verifies the API key of every request, in process, and puts the [`Verified`] among the request's extensions. A
+/// request without a valid key is answered as [`Refusal`] says.
 ///
-/// The key comes from `Authorization: Bearer`, `Authorization: Basic` (as the user name or the password) or `X-API-Key`, never
-/// from the query, and never is it one of several. Its header does not reach the inner service.
+/// The key comes from `Authorization: Bearer`, `Authorization: Basic` (as the user name or the password) or
+/// `X-API-Key`, never from the query, and never is it one of several. Its header does not reach the inner service.
 ///
 /// The layer asks for no scopes; [`RequireScopes`](super::RequireScopes) does, inside of it.
 #[derive(Clone)]
@@ -42,7 +42,8 @@ pub struct VerifyService<S> {
 }
 
 impl VerifyLayer {
-    /// Accepts keys of these realms. The clock tells Unix seconds: this library reads none itself, and most programs pass
+    /// Accepts keys of these realms. The clock tells Unix seconds: this library reads none itself, and most programs
+    /// pass
     ///
     /// ```
     /// let clock = || std::time::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
@@ -70,7 +71,8 @@ impl VerifyLayer {
         VerifyLayer { audience: Some(audience.into()), ..self }
     }
 
-    /// How to tell the client's address. Without it, and where it yields none, a key that is bound to addresses is rejected.
+    /// How to tell the client's address. Without it, and where it yields none, a key that is bound to addresses is
+    /// rejected.
     ///
     /// With axum, and nothing in front: `|parts| Some(parts.extensions.get::<ConnectInfo<SocketAddr>>()?.ip())`. Read a
     /// header such as `X-Forwarded-For` only where a proxy of your own sets it anew for every request.
@@ -85,7 +87,8 @@ impl VerifyLayer {
         self.credentials(CredentialRules::header(name))
     }
 
-    /// Reads the key by these rules, for clients that send it in another form. Headers that they do not name go through untouched.
+    /// Reads the key by these rules, for clients that send it in another form. Headers that they do not name go through
+    /// untouched.
     #[must_use]
     pub fn credentials(self, rules: CredentialRules) -> Self {
         VerifyLayer { rules, ..self }

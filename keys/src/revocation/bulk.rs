@@ -103,8 +103,8 @@ impl Bulk {
     }
 }
 
-/// The entries of one table. Many are kept apart by the first digit of their hashes, so that each part is taken apart as the table
-/// is put together.
+/// The entries of one table. Many are kept apart by the first digit of their hashes, so that each part is taken apart
+/// as the table is put together.
 #[derive(Default)]
 struct Entries {
     few: Vec<Entry>,

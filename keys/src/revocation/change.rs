@@ -6,12 +6,12 @@ use uuid::Uuid;
 use super::entry::{NEVER, Operation, key};
 use crate::{api_key::ApiKeyId, realm::Realm};
 
-/// One change of the revocations. Times are Unix seconds as they stand inside a key. Exhaustive on purpose: a store or a relay
-/// that passes over a change accepts revoked keys.
+/// One change of the revocations. Times are Unix seconds as they stand inside a key. Exhaustive on purpose: a store or
+/// a relay that passes over a change accepts revoked keys.
 ///
-/// `expires_at` is the expiry of the id's key; `None`, or 0, where it never expires or is not known, and then the id stays
-/// until its version is forgotten. Of two statements about one id the later expiry counts. "Issued before" is what it says:
-/// a key that was issued in that very second is good.
+/// `expires_at` is the expiry of the id's key; `None`, or 0, where it never expires or is not known, and then the id
+/// stays until its version is forgotten. Of two statements about one id the later expiry counts. "Issued before" is
+/// what it says: a key that was issued in that very second is good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Revokes one key for good.

@@ -60,7 +60,8 @@ impl Chunk {
         leaf.binary_search_by(|entry| entry.key.cmp(key)).ok().map(|at| leaf[at].time)
     }
 
-    /// After `operations`, which are in the order of their hashes. Those on one key keep their order. `told` hears of each key.
+    /// After `operations`, which are in the order of their hashes. Those on one key keep their order. `told` hears of
+    /// each key.
     pub(super) fn with(&self, operations: &mut [Operation], depth: u32, told: Told<'_>) -> Self {
         let mut next = self.clone();
         for group in operations.chunk_by_mut(|a, b| digit(a.hash, depth) == digit(b.hash, depth)) {

@@ -7,8 +7,8 @@ use super::{
 use crate::{api_key::ApiKeyId, realm::Realm};
 
 impl Revocations {
-    /// Shows every entry, in no order: its kind, its realm (none for a rule of every realm), and the key with its time. The
-    /// key of a rule about a realm is blank.
+    /// Shows every entry, in no order: its kind, its realm (none for a rule of every realm), and the key with its time.
+    /// The key of a rule about a realm is blank.
     pub(super) fn for_each(&self, show: &mut dyn FnMut(ChangeKind, Option<Realm>, &Entry)) {
         self.apps.for_each(&mut |entry| show(ChangeKind::RevokeApp, None, entry));
         for of in self.realms.iter() {

@@ -1,12 +1,13 @@
-//! The filter in front of all tables: it answers nearly every question about an absent key from one line of memory, which is
-//! one step away from the state, so that a look-up can have it fetched before it has time to look.
+//! The filter in front of all tables: it answers nearly every question about an absent key from one line of memory,
+//! which is one step away from the state, so that a look-up can have it fetched before it has time to look.
 //!
-//! States share it with those that come of them. A change sets its keys' bits in the words that older states look at too,
-//! before there is a state that needs them; an older one merely sees a few bits too many and looks into its tables in vain.
-//! No bit is ever taken out of a word: what is removed stays until its segment is made anew, which only the new state has.
+//! States share it with those that come of them. A change sets its keys' bits in the words that older states look at
+//! too, before there is a state that needs them; an older one merely sees a few bits too many and looks into its tables
+//! in vain. No bit is ever taken out of a word: what is removed stays until its segment is made anew, which only the
+//! new state has.
 //!
-//! So access to the words need not be ordered. A reader gets a state from the thread that made it through a swap or a lock, which
-//! orders memory, and the bits of the state were set before.
+//! So access to the words need not be ordered. A reader gets a state from the thread that made it through a swap or a
+//! lock, which orders memory, and the bits of the state were set before.
 
 #[cfg(test)]
 mod tests;

@@ -23,7 +23,8 @@ pub(super) struct Known {
 pub(super) type Wait = (u32, ApiKeyId, Option<u32>);
 
 impl Known {
-    /// After these events, all of them at once; `now` is in Unix seconds. Returns whether `revocations` may have changed.
+    /// After these events, all of them at once; `now` is in Unix seconds. Returns whether `revocations` may have
+    /// changed.
     pub(super) fn advance(
         &mut self,
         events: &[RevocationEvent],

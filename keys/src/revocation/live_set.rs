@@ -1,5 +1,6 @@
-//! The live set: what a log of revocations comes to at one place, as a count and a digest. Everyone who has read the same log computes
-//! the same, in whatever order and in however many steps, and whatever has been forgotten of expired keys.
+//! The live set: what a log of revocations comes to at one place, as a count and a digest. Everyone who has read the
+//! same log computes the same, in whatever order and in however many steps, and whatever has been forgotten of expired
+//! keys.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -16,8 +17,8 @@ pub(super) const DAY: u32 = 86_400;
 
 /// What a log of revocations comes to: the ids and rules in it that still count, as a number and a digest.
 ///
-/// An id counts while its key expires on the day `from` or later. Owners and followers of a log forget expired ids when they
-/// come to it; nobody has forgotten any of these.
+/// An id counts while its key expires on the day `from` or later. Owners and followers of a log forget expired ids when
+/// they come to it; nobody has forgotten any of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveSet {
     /// The first second of a day, in Unix seconds.
@@ -70,7 +71,8 @@ impl fmt::Debug for LiveDigest {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     sums: BTreeMap<Bucket, Sum>,
-    /// What was added to one of them last, and is not in it yet: entries that are loaded come one bucket after the other.
+    /// What was added to one of them last, and is not in it yet: entries that are loaded come one bucket after the
+    /// other.
     #[cfg(feature = "follow")]
     latest: Option<(Bucket, Sum)>,
 }

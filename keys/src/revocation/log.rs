@@ -1,6 +1,7 @@
 //! The state at one place of a revocation log: what is revoked, and what will be.
 //!
-//! The service that owns the log and everybody who follows it keep the same state, and read it forward by the same steps.
+//! The service that owns the log and everybody who follows it keep the same state, and read it forward by the same
+//! steps.
 
 #[cfg(feature = "follow")]
 use super::ChangeKind;
@@ -13,9 +14,10 @@ use crate::{api_key::ApiKeyId, realm::Realm};
 
 /// What a log of revocations comes to, up to one place in it.
 ///
-/// A revocation with a grace period is handed on at once and waits here until its time, so that it takes effect even where
-/// nothing more of the log arrives. Of two times for one key the earlier counts. On the way to the log's end a key may be
-/// resumed that is suspended again behind; so it is resumed once the end is reached, and not let through in between.
+/// A revocation with a grace period is handed on at once and waits here until its time, so that it takes effect even
+/// where nothing more of the log arrives. Of two times for one key the earlier counts. On the way to the log's end a
+/// key may be resumed that is suspended again behind; so it is resumed once the end is reached, and not let through in
+/// between.
 ///
 /// ```
 /// # use bulla::{ApiKeyId, revocation::{Change, RevocationEvent, RevocationLog}};
@@ -71,14 +73,15 @@ impl RevocationLog {
         &self.in_force().revocations
     }
 
-    /// What the log comes to at this place, in one realm or in all: what counts from a day's first second `from` on, in Unix
-    /// seconds. Ids of the key versions `without` do not count: no key of theirs opens any more.
+    /// What the log comes to at this place, in one realm or in all: what counts from a day's first second `from` on, in
+    /// Unix seconds. Ids of the key versions `without` do not count: no key of theirs opens any more.
     pub fn live(&self, realm: Option<Realm>, from: u64, without: &[u32]) -> LiveSet {
         self.tally.live(realm, from, without)
     }
 
-    /// Reads on: `events` are all there are behind the place in the log, up to and with `through`; the log goes to `end` at
-    /// least. They take effect together; `now` is in Unix seconds. Returns whether `revocations` may have changed.
+    /// Reads on: `events` are all there are behind the place in the log, up to and with `through`; the log goes to
+    /// `end` at least. They take effect together; `now` is in Unix seconds. Returns whether `revocations` may have
+    /// changed.
     pub fn advance(
         &mut self,
         events: &[RevocationEvent],
@@ -125,8 +128,8 @@ impl RevocationLog {
         self.in_force().waiting.iter()
     }
 
-    /// Drops every id of a key version of which no key opens any more, those that wait included. Only for an owner whose
-    /// verifiers refuse that version.
+    /// Drops every id of a key version of which no key opens any more, those that wait included. Only for an owner
+    /// whose verifiers refuse that version.
     pub fn forget_version(&mut self, version: u32) {
         self.tally.forget_version(version);
         for known in [Some(&mut self.known), self.kept.as_mut()].into_iter().flatten() {
@@ -143,8 +146,8 @@ impl RevocationLog {
         }
     }
 
-    /// Goes back to the beginning of the log, or of another one in its place, and keeps everything that is revoked, now or
-    /// at its time: only an event that resumes a key ever gives it back.
+    /// Goes back to the beginning of the log, or of another one in its place, and keeps everything that is revoked, now
+    /// or at its time: only an event that resumes a key ever gives it back.
     pub fn restart(&mut self) {
         (self.seq, self.end, self.tally) = (0, 0, Tally::default());
         let known = std::mem::take(&mut self.known);
@@ -152,7 +155,8 @@ impl RevocationLog {
         kept.resumed.clear();
     }
 
-    /// Shows all that this log says, and all of it that waits, as changes that make the same from nothing, with their times.
+    /// Shows all that this log says, and all of it that waits, as changes that make the same from nothing, with their
+    /// times.
     #[cfg(feature = "follow")]
     pub(crate) fn for_each(&self, show: &mut dyn FnMut(Change, Option<u32>)) {
         let Known { revocations, waiting, .. } = &self.known;
@@ -209,9 +213,9 @@ impl RevocationLog {
         self.kept.is_some()
     }
 
-    /// Forgets the suspensions that this log, read again, does not say: they are over. A log that does not say a revocation either has
-    /// lost it, and may have lost suspensions: then everything stays. Keys that expire before `from`, in Unix seconds, and those of
-    /// the versions `without` do not count.
+    /// Forgets the suspensions that this log, read again, does not say: they are over. A log that does not say a
+    /// revocation either has lost it, and may have lost suspensions: then everything stays. Keys that expire before
+    /// `from`, in Unix seconds, and those of the versions `without` do not count.
     #[cfg(feature = "follow")]
     pub(crate) fn forget_suspensions(&mut self, from: u64, without: &[u32]) {
         let is_lost = |(change, effective_at): &(Change, Option<u32>)| match change {
@@ -228,7 +232,8 @@ impl RevocationLog {
         }
     }
 
-    /// At the end of the log: what is in force shares everything with what the log says, except what was known before alone.
+    /// At the end of the log: what is in force shares everything with what the log says, except what was known before
+    /// alone.
     pub(super) fn keep_only_more(&mut self, now: u64) {
         let Some((changes, waiting)) = self.kept.take().map(|kept| kept.beyond(&self.known)) else { return };
         if !changes.is_empty() || !waiting.is_empty() {

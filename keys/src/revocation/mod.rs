@@ -1,10 +1,10 @@
 //! Revocations: which API keys are revoked or suspended, looked up after a seal opened.
 //!
 //! A snapshot never changes. A change makes a new one that shares all but a few kilobytes with the old one: the tables
-//! are tries, copied along one path. So there is no large base that would be rebuilt now and then, no delta beside it, and
-//! no change that could get lost between them. A filter stands before the tables, which all snapshots share: it may say
-//! "perhaps" too often, and a table decides. The owner of the snapshot applies changes one after another, each to the
-//! latest snapshot, and swaps each result in. Readers hold a snapshot and never wait.
+//! are tries, copied along one path. So there is no large base that would be rebuilt now and then, no delta beside it,
+//! and no change that could get lost between them. A filter stands before the tables, which all snapshots share: it may
+//! say "perhaps" too often, and a table decides. The owner of the snapshot applies changes one after another, each to
+//! the latest snapshot, and swaps each result in. Readers hold a snapshot and never wait.
 
 mod apply;
 #[cfg(feature = "follow")]
@@ -112,8 +112,8 @@ impl Revocations {
     }
 
     /// The state without the ids whose keys have expired at `now`, in Unix seconds. They stay five minutes longer than
-    /// their keys, so that a verifier whose clock is behind has not forgotten them. A clock that is ahead forgets what is
-    /// still needed: [`SweepClock`] has a time that is safe.
+    /// their keys, so that a verifier whose clock is behind has not forgotten them. A clock that is ahead forgets what
+    /// is still needed: [`SweepClock`] has a time that is safe.
     #[must_use]
     pub fn sweep(&self, now: u64) -> Self {
         self.swept(0..Self::PARTS, now)
@@ -137,8 +137,8 @@ impl Revocations {
         self.len() == 0
     }
 
-    /// The bytes of memory that this state holds, what the allocator adds to each block included. Another state may share
-    /// nearly all of them.
+    /// The bytes of memory that this state holds, what the allocator adds to each block included. Another state may
+    /// share nearly all of them.
     pub fn memory(&self) -> usize {
         let realms = entry::block(16 + std::mem::size_of_val::<[RealmIndex]>(&self.realms));
         let filter = self.filter.memory();

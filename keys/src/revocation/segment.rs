@@ -8,8 +8,9 @@ use std::sync::{
 use super::entry::block;
 use crate::vector;
 
-/// Keys per line, at most: 15 bits for each, of which it sets six. Of a thousand absent keys two pass for present, and each of
-/// these costs several misses of the cache. Yet longer segments cost more than they spare, as more of them is in no cache.
+/// Keys per line, at most: 15 bits for each, of which it sets six. Of a thousand absent keys two pass for present, and
+/// each of these costs several misses of the cache. Yet longer segments cost more than they spare, as more of them is
+/// in no cache.
 const KEYS_PER_LINE: usize = 34;
 
 /// Lines of the shortest segment, so that the first keys of a list do not each ask for a new one.

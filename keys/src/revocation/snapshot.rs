@@ -50,7 +50,8 @@ impl RevocationLog {
         }
     }
 
-    /// Goes to a place, in the place of what this log said until now. Revocations that were known before a restart stay in force.
+    /// Goes to a place, in the place of what this log said until now. Revocations that were known before a restart stay
+    /// in force.
     pub(crate) fn load(&mut self, bulk: Bulk, seq: u64, now: u64) {
         (self.known, self.tally) = bulk.build();
         (self.seq, self.end) = (seq, self.end.max(seq));

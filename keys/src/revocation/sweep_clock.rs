@@ -8,12 +8,13 @@ const GRACE: u64 = 24 * 3_600;
 /// How much faster than the running time it goes where it is behind.
 const MAX_SPEED: u32 = 2;
 
-/// The time to sweep a list of revocations by, which is never ahead of the clock, and advances at most twice as fast as the
-/// program runs.
+/// The time to sweep a list of revocations by, which is never ahead of the clock, and advances at most twice as fast as
+/// the program runs.
 ///
-/// A clock that is ahead, even for seconds, shows keys as expired that are not: with [`Revocations::sweep`] of that time
-/// their revocations would be gone, and the keys be good again once the clock is right. By this one they stay for a day
-/// longer than their keys, so that the clock has to be wrong by more than a day, for more than a day, before any is lost.
+/// A clock that is ahead, even for seconds, shows keys as expired that are not: with [`Revocations::sweep`] of that
+/// time their revocations would be gone, and the keys be good again once the clock is right. By this one they stay for
+/// a day longer than their keys, so that the clock has to be wrong by more than a day, for more than a day, before any
+/// is lost.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -41,8 +42,8 @@ impl SweepClock {
         SweepClock { at, rest: Duration::ZERO }
     }
 
-    /// Advances by the time that the program ran since the last call, by a clock that nobody sets, and never beyond `now`, in
-    /// Unix seconds. Where it stands then.
+    /// Advances by the time that the program ran since the last call, by a clock that nobody sets, and never beyond
+    /// `now`, in Unix seconds. Where it stands then.
     pub fn advance(&mut self, ran: Duration, now: u64) -> u64 {
         let gained = self.rest.saturating_add(ran.saturating_mul(MAX_SPEED));
         self.rest = Duration::from_nanos(u64::from(gained.subsec_nanos()));

@@ -14,7 +14,8 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// Notes an id, and returns the expiry of its key before and now: `None` where the id did not wait, `Some(None)` where it stays.
+    /// Notes an id, and returns the expiry of its key before and now: `None` where the id did not wait, `Some(None)`
+    /// where it stays.
     pub(super) fn note(
         &mut self,
         at: u32,

@@ -1,5 +1,5 @@
-//! Opening AES-256-GCM (NIST SP 800-38D), composed of the crates that `aes-gcm` is made of, for keys whose associated data
-//! never changes. With a nonce `IV` of 96 bits, and `E` for AES-256 under the key:
+//! Opening AES-256-GCM (NIST SP 800-38D), composed of the crates that `aes-gcm` is made of, for keys whose associated
+//! data never changes. With a nonce `IV` of 96 bits, and `E` for AES-256 under the key:
 //!
 //! ```text
 //! H  = E(0^128)
@@ -123,7 +123,8 @@ impl Opener {
     }
 }
 
-/// The hash of one batch more. In a function of its own the compiler copies the key, which has to be wiped again, only once.
+/// The hash of one batch more. In a function of its own the compiler copies the key, which has to be wiped again, only
+/// once.
 #[inline(never)]
 fn hash_batch(before: &Polyval, batch: &[Block; BATCH]) -> u128 {
     let mut hash = before.clone();
@@ -152,7 +153,8 @@ impl BlockSizeUser for Batch<'_> {
 impl BlockCipherEncClosure for Batch<'_> {
     #[inline(always)]
     fn call<B: BlockCipherEncBackend<BlockSize = U16>>(self, backend: &B) {
-        // Read in the pieces that decoding has just written: a load across two of them would wait until they are in the cache.
+        // Read in the pieces that decoding has just written: a load across two of them would wait until they are in the
+        // cache.
         let [a, b, c, d, rest @ ..] = *self.nonce;
         let nonce = (u128::from(u32::from_be_bytes([a, b, c, d])) << 64) | u128::from(u64::from_be_bytes(rest));
         let counter = |at: usize| u128::from(self.counter + at as u32);

@@ -8,9 +8,9 @@ use super::{Argon2id, SecretHashError, digest, scheme::SALT_BYTES};
 /// Whether this build has Argon2id.
 pub(super) const IS_ENABLED: bool = true;
 
-/// Memory that hashes are computed in, to be kept from one to the next: taking fresh pages from the operating system costs
-/// a large part of a hash's time. It grows to the largest that was needed, and holds nothing by which a digest or a
-/// secret half could be found.
+/// Memory that hashes are computed in, to be kept from one to the next: taking fresh pages from the operating system
+/// costs a large part of a hash's time. It grows to the largest that was needed, and holds nothing by which a digest or
+/// a secret half could be found.
 #[derive(Default)]
 pub struct HashMemory(Vec<Block>);
 

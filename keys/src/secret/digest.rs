@@ -10,8 +10,8 @@ use crate::key_version::KeyVersion;
 /// Bytes of a digest, and of what is stored of it.
 pub(super) const BYTES: usize = 32;
 
-/// `h = HMAC-SHA256(P, s ‖ SHA-256(realm "_" body))`: a secret half `s`, bound to its sealed text, under one version of the
-/// pepper. Wiped when dropped.
+/// `h = HMAC-SHA256(P, s ‖ SHA-256(realm "_" body))`: a secret half `s`, bound to its sealed text, under one version of
+/// the pepper. Wiped when dropped.
 pub struct SecretDigest {
     h: Zeroizing<[u8; BYTES]>,
     pepper: KeyVersion,

@@ -2,8 +2,8 @@
 
 use crate::key_version::KeyVersion;
 
-/// A secret half cannot be hashed, or a stored hash cannot be used. It says nothing about the presented key: the verdict is
-/// "could not tell", neither accepted nor wrong.
+/// A secret half cannot be hashed, or a stored hash cannot be used. It says nothing about the presented key: the
+/// verdict is "could not tell", neither accepted nor wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SecretHashError {

@@ -16,8 +16,8 @@ use crate::key_version::KeyVersion;
 /// What is stored of a secret half, under the id of its key: the hash, how it was made, and under which version of the
 /// pepper. Two may be stored for one key, the old and the new, during a rotation.
 ///
-/// [`SecretHash::matches`] takes what its setting takes, up to hundreds of milliseconds and [`memory_kib`] of memory: it
-/// belongs on a thread that may block, behind a limit on how many run at a time.
+/// [`SecretHash::matches`] takes what its setting takes, up to hundreds of milliseconds and [`memory_kib`] of memory:
+/// it belongs on a thread that may block, behind a limit on how many run at a time.
 ///
 /// [`memory_kib`]: SecretHash::memory_kib
 #[derive(Clone)]
@@ -76,8 +76,8 @@ impl SecretHash {
         self.scheme().memory_kib()
     }
 
-    /// Returns whether a new hash would have another setting or pepper. The hash can be replaced when the secret half is next
-    /// presented and found right.
+    /// Returns whether a new hash would have another setting or pepper. The hash can be replaced when the secret half
+    /// is next presented and found right.
     pub fn needs_rehash(&self, scheme: SecretScheme, pepper: KeyVersion) -> bool {
         self.scheme() != scheme || self.0.pepper != pepper
     }

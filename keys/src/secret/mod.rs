@@ -1,7 +1,7 @@
 //! Secret halves: 32 random bytes beside the seal, of which only a hash is stored.
 //!
-//! A thief of a master key can seal API keys. Where a realm requires secret halves, no verifier accepts those: the thief lacks the
-//! stored hashes, and the pepper that they are made under, whose source is another one.
+//! A thief of a master key can seal API keys. Where a realm requires secret halves, no verifier accepts those: the
+//! thief lacks the stored hashes, and the pepper that they are made under, whose source is another one.
 //!
 //! ```
 //! use bulla::{

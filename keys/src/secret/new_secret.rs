@@ -33,8 +33,8 @@ impl SealBinding {
 }
 
 impl NewSecret {
-    /// The last 51 characters of the API key from now on, `_`, the secret half and the checksum, in place of the last 51
-    /// of the old one. Show them to the key's owner once, and put them nowhere else.
+    /// The last 51 characters of the API key from now on, `_`, the secret half and the checksum, in place of the last
+    /// 51 of the old one. Show them to the key's owner once, and put them nowhere else.
     pub fn expose(&self) -> &str {
         &self.ending
     }

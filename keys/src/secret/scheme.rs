@@ -100,8 +100,8 @@ impl FromStr for Argon2id {
     }
 }
 
-/// The most that a stored hash may cost to check: someone who can write to the store must not be able to make a checker take
-/// all memory and time.
+/// The most that a stored hash may cost to check: someone who can write to the store must not be able to make a checker
+/// take all memory and time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ceilings {
     /// Memory in KiB.

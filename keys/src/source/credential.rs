@@ -1,5 +1,5 @@
-//! Where a source's own PIN or token comes from: `file:PATH` (mode 0600), `env:NAME` or `credential:NAME` (systemd), never
-//! the URI itself.
+//! Where a source's own PIN or token comes from: `file:PATH` (mode 0600), `env:NAME` or `credential:NAME` (systemd),
+//! never the URI itself.
 
 use std::{
     env,

@@ -12,7 +12,8 @@ pub(super) fn check(uri: &SourceUri, address: &str) -> Result<(), SourceError> {
     fault(address).map_or(Ok(()), fail)
 }
 
-/// What is wrong with an address that is neither `https://HOST` nor on this machine, or that hides its host behind a user name.
+/// What is wrong with an address that is neither `https://HOST` nor on this machine, or that hides its host behind a
+/// user name.
 pub(crate) fn fault(address: &str) -> Option<&'static str> {
     let (scheme, rest) = address.split_once("://").unwrap_or_default();
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();

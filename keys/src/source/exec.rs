@@ -1,10 +1,10 @@
 //! `exec:PROGRAM [ARGUMENT…]`: any program that reads `info` in base64 and a line end on standard input, and prints
 //! `HMAC-SHA256(master, info ‖ 01)` in base64 on standard output: a cloud's command line, tpm2-tools, a script.
 //!
-//! Arguments end at spaces; there is no quoting and no shell. A program named with a slash is relative to the folder of the
-//! configuration, which is also the folder it runs in; another one is found by PATH. Whatever it has to say about a failure belongs on
-//! the first line of its standard error, which is shown to operators. It runs in a process group of its own, which is ended as
-//! a whole when there is no answer in time; a child that it leaves behind is not waited for.
+//! Arguments end at spaces; there is no quoting and no shell. A program named with a slash is relative to the folder of
+//! the configuration, which is also the folder it runs in; another one is found by PATH. Whatever it has to say about a
+//! failure belongs on the first line of its standard error, which is shown to operators. It runs in a process group of
+//! its own, which is ended as a whole when there is no answer in time; a child that it leaves behind is not waited for.
 
 use std::{
     io::ErrorKind,

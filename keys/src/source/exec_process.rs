@@ -32,15 +32,16 @@ pub(super) struct Finished {
     pub(super) said: Zeroizing<Vec<u8>>,
 }
 
-/// One output of a program: its first bytes are kept, and the rest is read so that the program does not wait on a full pipe.
+/// One output of a program: its first bytes are kept, and the rest is read so that the program does not wait on a full
+/// pipe.
 struct Output<R> {
     from: Option<R>,
     kept: Zeroizing<Vec<u8>>,
     most: usize,
 }
 
-/// Runs a program to its end, or ends it at the deadline; then there is nothing. What it printed until it ended counts; who
-/// still has its outputs after that is ended, and not waited for.
+/// Runs a program to its end, or ends it at the deadline; then there is nothing. What it printed until it ended counts;
+/// who still has its outputs after that is ended, and not waited for.
 pub(super) fn run(
     command: &mut Command,
     input: &[u8],
@@ -75,8 +76,8 @@ fn follow(
         let _ = stdin.write_all(input);
     }
     loop {
-        // Looked at before the outputs, so that all is read which it wrote before it ended. It is not reaped yet: until then
-        // its number is nobody else's.
+        // Looked at before the outputs, so that all is read which it wrote before it ended. It is not reaped yet: until
+        // then its number is nobody else's.
         let ended =
             waitid(WaitId::Pid(group.id), WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT)?;
         let emptied = [stdout.read()?, stderr.read()?];

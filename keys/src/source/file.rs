@@ -1,5 +1,5 @@
-//! `file:PATH`: the master key in a file of mode 0600, one line of base64 of 32 bytes. For a laptop, a systemd credential
-//! or a mounted secret.
+//! `file:PATH`: the master key in a file of mode 0600, one line of base64 of 32 bytes. For a laptop, a systemd
+//! credential or a mounted secret.
 
 use std::path::Path;
 

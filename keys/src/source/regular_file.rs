@@ -1,4 +1,5 @@
-//! Opening a file never waits: a named pipe would wait for its writer, and a device for its driver, so both are refused.
+//! Opening a file never waits: a named pipe would wait for its writer, and a device for its driver, so both are
+//! refused.
 
 use std::{
     fs::{File, OpenOptions},

@@ -15,8 +15,8 @@ const STARTING: Duration = Duration::from_millis(100);
 
 static OF_THIS_PROCESS: Programs = Programs::new();
 
-/// Ends every program that a key source runs, with all that it started, and lets no other one start. For a process that is
-/// about to end: what asks a program for a key gets an error from here on.
+/// Ends every program that a key source runs, with all that it started, and lets no other one start. For a process that
+/// is about to end: what asks a program for a key gets an error from here on.
 pub fn end_programs() {
     OF_THIS_PROCESS.end();
 }

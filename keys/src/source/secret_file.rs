@@ -28,9 +28,9 @@ impl SecretFileError {
     }
 }
 
-/// Reads a small text file that holds a secret, such as the private key of a certificate, as the key sources read theirs: at
-/// most 8 KiB of UTF-8, and refused where anyone except its owner may read it. It reads a credential that systemd hands to a
-/// service, too.
+/// Reads a small text file that holds a secret, such as the private key of a certificate, as the key sources read
+/// theirs: at most 8 KiB of UTF-8, and refused where anyone except its owner may read it. It reads a credential that
+/// systemd hands to a service, too.
 pub fn read_secret_file(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     read(path).map_err(|(_, detail)| SecretFileError(detail))
 }

@@ -14,8 +14,8 @@ pub(super) fn check(uri: &SourceUri, trusted: &[String]) -> Result<(), SourceErr
     Err(SourceError::new(uri, SourceErrorKind::Untrusted, detail))
 }
 
-/// An entry covers a URI that is equal to it; or whose path begins with the entry's, up to a boundary and without climbing
-/// out by `..`, and which has the entry's parameters and no other deciding one.
+/// An entry covers a URI that is equal to it; or whose path begins with the entry's, up to a boundary and without
+/// climbing out by `..`, and which has the entry's parameters and no other deciding one.
 fn covers(entry: &str, uri: &SourceUri) -> bool {
     let text = uri.to_string();
     if entry == text {

@@ -6,8 +6,8 @@ use super::{EncryptionContext, SourceError, SourceErrorKind, SourceUri, Sources,
 use crate::derive::KEY_BYTES;
 
 impl Sources {
-    /// A new master key for the version in `context`, as the source wrapped it; none for a source that keeps its key itself.
-    /// It goes into the source's record in the keyring.
+    /// A new master key for the version in `context`, as the source wrapped it; none for a source that keeps its key
+    /// itself. It goes into the source's record in the keyring.
     pub fn wrap_new_key(
         &self,
         uri: &SourceUri,

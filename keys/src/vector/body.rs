@@ -12,8 +12,8 @@ pub(crate) const ROOM: usize = (ID + Suite::MAX_SEALED).next_multiple_of(WIDTH);
 
 /// `id 16 ‖ sealed`, opened in place. The bytes behind it have no meaning.
 ///
-/// A key without claims is in the first vector. The others are there when they are asked for: to clear them takes longer
-/// than to open such a key.
+/// A key without claims is in the first vector. The others are there when they are asked for: to clear them takes
+/// longer than to open such a key.
 #[repr(C, align(64))]
 pub(crate) struct Body {
     vectors: [MaybeUninit<[u8; WIDTH]>; ROOM / WIDTH],

@@ -1,4 +1,5 @@
-//! Opening AES-256-GCM (NIST SP 800-38D) and XAES-256-GCM (C2SP) by instructions for AES and for products without carry.
+//! Opening AES-256-GCM (NIST SP 800-38D) and XAES-256-GCM (C2SP) by instructions for AES and for products without
+//! carry.
 //!
 //! With a nonce `IV` of 96 bits, and `E` for AES-256 under the key:
 //!
@@ -11,8 +12,8 @@
 //! ```
 //!
 //! GHASH is computed as POLYVAL of the reversed blocks (RFC 8452, appendix A), whose product needs no bits reversed:
-//! `GHASH_H(X1 ‖ X2 ‖ …) = rev(POLYVAL_mulX(rev(H))(rev(X1) ‖ rev(X2) ‖ …))`. Powers of the key make one sum of it, reduced once:
-//! `X1·H^n + X2·H^(n-1) + … + Xn·H`.
+//! `GHASH_H(X1 ‖ X2 ‖ …) = rev(POLYVAL_mulX(rev(H))(rev(X1) ‖ rev(X2) ‖ …))`. Powers of the key make one sum of it,
+//! reduced once: `X1·H^n + X2·H^(n-1) + … + Xn·H`.
 //!
 //! Every key and every text takes the same instructions; lengths alone decide.
 
@@ -52,7 +53,8 @@ pub(super) struct GcmKey {
     pub(super) associated_bits: u64,
 }
 
-/// What an XAES-256-GCM key and its associated data come to. The seal is AES-256-GCM under a key of its own for each nonce.
+/// What an XAES-256-GCM key and its associated data come to. The seal is AES-256-GCM under a key of its own for each
+/// nonce.
 pub(super) struct XaesKey {
     rounds: [__m128i; ROUNDS],
     /// `K1` of CMAC.
@@ -267,8 +269,8 @@ macro_rules! compiled_for {
                 _mm_set_epi64x(associated_bits as i64, 8 * length as i64)
             }
 
-            /// `IV ‖ 0^32`, read in the pieces that decoding has just written: a load across two of them would wait until they
-            /// are in the cache.
+            /// `IV ‖ 0^32`, read in the pieces that decoding has just written: a load across two of them would wait
+            /// until they are in the cache.
             #[inline]
             #[target_feature(enable = $features)]
             fn counter_base(nonce: &[u8; NONCE_IN_ID]) -> __m128i {
@@ -304,8 +306,8 @@ macro_rules! compiled_for {
                 blocks
             }
 
-            /// The round keys (FIPS 197, section 5.2). The last step of a round substitutes four equal words at once, so that
-            /// moving them among themselves changes nothing, and adds the constant.
+            /// The round keys (FIPS 197, section 5.2). The last step of a round substitutes four equal words at once,
+            /// so that moving them among themselves changes nothing, and adds the constant.
             #[inline]
             #[target_feature(enable = $features)]
             fn expand(first: __m128i, second: __m128i) -> [__m128i; ROUNDS] {
@@ -403,8 +405,8 @@ macro_rules! compiled_for {
                 }
             }
 
-            /// `(high · x^128 + low) · x^-128`, modulo `x^128 + x^127 + x^126 + x^121 + 1`: twice, the lowest 64 bits are cleared by
-            /// adding the polynomial times them.
+            /// `(high · x^128 + low) · x^-128`, modulo `x^128 + x^127 + x^126 + x^121 + 1`: twice, the lowest 64 bits
+            /// are cleared by adding the polynomial times them.
             #[inline]
             #[target_feature(enable = $features)]
             pub(in crate::vector) fn reduce(low: __m128i, high: __m128i) -> __m128i {

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The vector units that a processor has for certain: proof for what is compiled for them, since it is only made where they are.
+/// The vector units that a processor has for certain: proof for what is compiled for them, since it is only made where
+/// they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Level(Kind);
 

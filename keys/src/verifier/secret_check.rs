@@ -26,8 +26,8 @@ pub enum Opened {
     Secret(SecretCheck),
 }
 
-/// A genuine key, in time, not revoked and for this caller, whose secret half is still to be checked. It borrows nothing,
-/// so that it can wait for a slow hash on another thread. Wiped when dropped.
+/// A genuine key, in time, not revoked and for this caller, whose secret half is still to be checked. It borrows
+/// nothing, so that it can wait for a slow hash on another thread. Wiped when dropped.
 ///
 /// Nothing is accepted until [`SecretCheck::accept`]. Where no stored hash matches, the verdict is
 /// [`Rejection::SecretWrong`]; where one cannot be used, [`VerifyError::SecretUnchecked`].
@@ -65,8 +65,8 @@ impl SecretCheck {
         pepper.digest(&self.0.secret, &self.0.bound_to)
     }
 
-    /// Returns whether one of `hashes`, all that are stored for this id, is that of the presented secret half. It takes the time
-    /// and memory of the hashes. An error is neither: none matched, and one could not be checked.
+    /// Returns whether one of `hashes`, all that are stored for this id, is that of the presented secret half. It takes
+    /// the time and memory of the hashes. An error is neither: none matched, and one could not be checked.
     pub fn matches(&self, hashes: &[SecretHash], peppers: &[Pepper]) -> Result<bool, SecretHashError> {
         let mut unchecked = None;
         for stored in hashes {
@@ -85,8 +85,8 @@ impl SecretCheck {
     }
 
     /// Accepts the key after a stored hash matched, and never otherwise. While a hash was computed the key may have
-    /// expired, been revoked, or its version compromised: so that it does not come back, `verifier` and `now` are those of
-    /// this moment, and not those that opened it. The scopes are judged last.
+    /// expired, been revoked, or its version compromised: so that it does not come back, `verifier` and `now` are those
+    /// of this moment, and not those that opened it. The scopes are judged last.
     pub fn accept(self, verifier: &Verifier, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
         let verified = self.0.verified;
         verifier.check_again(&verified, now)?;

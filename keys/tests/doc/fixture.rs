@@ -1,5 +1,5 @@
-// What the examples in the documentation stand on: a keyring of one active version, its master key in a file. Each example
-// includes this file as a module.
+// What the examples in the documentation stand on: a keyring of one active version, its master key in a file. Each
+// example includes this file as a module.
 
 use std::{fs, os::unix::fs::PermissionsExt};
 

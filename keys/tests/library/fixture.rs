@@ -1,5 +1,5 @@
-//! Keyring documents and key files written by hand, from the format page: nothing here calls the code under test until a
-//! document is complete, so that the two cannot be wrong alike.
+//! Keyring documents and key files written by hand, from the format page: nothing here calls the code under test until
+//! a document is complete, so that the two cannot be wrong alike.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 

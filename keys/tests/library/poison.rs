@@ -1,5 +1,5 @@
-//! The poison drill: followers of both formats are fed the largest, emptiest and strangest legal messages and snapshots, and
-//! thousands of illegal ones. Nobody panics, nobody forgets, and what is refused changes nothing.
+//! The poison drill: followers of both formats are fed the largest, emptiest and strangest legal messages and
+//! snapshots, and thousands of illegal ones. Nobody panics, nobody forgets, and what is refused changes nothing.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::{

@@ -1,4 +1,5 @@
-//! A keyring that changes under a process in service: what is at hand stays, and states count before any source is asked.
+//! A keyring that changes under a process in service: what is at hand stays, and states count before any source is
+//! asked.
 
 use bulla::{
     ApiKey, Expectations, IssueRequest, Issuer, Realm, Verifier, VerifyError,

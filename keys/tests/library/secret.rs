@@ -20,8 +20,8 @@ const SECRET: [u8; 32] = fixture::counting(0x80);
 const WORKED: &str = "acme_live_00000YsKCmZ9zuH4PcLyd16ixLiyW8RsPDOzajtay2cN5wmccPAZiikEoIHvfjBpQQBEjDlUTBPki3Nz9S0Bb66\
                       _B226E8ACFV9BimeKbrQQkZCPXCR5YebzzD6HkXZFsnFP3z6hnV";
 const STORED: &str = "$hmac-sha256$keyid=AAAAAQ$-$rSWlNzNfGV/bi6GCdInBBP9qz/WiEBDY9p00UEPkKr8";
-/// The same digest as argon2-cffi 25.1 (the C reference) hashes it under the salt `404142…4f`, with the `keyid`, which it
-/// does not know, put in.
+/// The same digest as argon2-cffi 25.1 (the C reference) hashes it under the salt `404142…4f`, with the `keyid`, which
+/// it does not know, put in.
 const ARGON2_CFFI: [(&str, Argon2id); 3] = [
     (
         "$argon2id$v=19$m=65536,t=3,p=4,keyid=AAAAAQ$QEFCQ0RFRkdISUpLTE1OTw$86BHcqiwM+UTLA0D+Mfo7FtqoN6Ms0drYi3UBeea2nk",

@@ -1,5 +1,5 @@
-//! Where a command works: on the store and keyring that the configuration names, or on a server. A command does not know
-//! which of them it uses, so it prints the same for both.
+//! Where a command works: on the store and keyring that the configuration names, or on a server. A command does not
+//! know which of them it uses, so it prints the same for both.
 
 mod local;
 mod remote;

@@ -8,8 +8,8 @@ use crate::cli::{
     failure::Failure,
 };
 
-/// What a path segment cannot hold as it is. `%` is passed through: values are percent-encoded already, as a gateway's route writes
-/// them.
+/// What a path segment cannot hold as it is. `%` is passed through: values are percent-encoded already, as a gateway's
+/// route writes them.
 const NOT_IN_SEGMENT: AsciiSet =
     CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'/');
 

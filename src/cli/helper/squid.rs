@@ -44,7 +44,8 @@ impl Squid {
         }
     }
 
-    /// The channel, with a space behind it, and the headers of the question. Squid writes a channel with `concurrency=`.
+    /// The channel, with a space behind it, and the headers of the question. Squid writes a channel with
+    /// `concurrency=`.
     fn question(&self, line: &[u8]) -> Option<(String, Vec<(String, String)>)> {
         if line.len() > MAX_LINE {
             return None;

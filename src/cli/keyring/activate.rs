@@ -19,12 +19,12 @@ pub(in crate::cli) struct Activate {
     /// Go back to a deactivated version
     #[arg(long)]
     rollback: bool,
-    /// Activate a version that was staged less than a refresh interval ago: verifiers that have not loaded it yet reject its
-    /// API keys until they have
+    /// Activate a version that was staged less than a refresh interval ago: verifiers that have not loaded it yet
+    /// reject its API keys until they have
     #[arg(long)]
     force: bool,
-    /// Refuse also while a node or follower in `bulla fleet` has not loaded the version, and name them; without this option the
-    /// command warns
+    /// Refuse also while a node or follower in `bulla fleet` has not loaded the version, and name them; without this
+    /// option the command warns
     #[arg(long, conflicts_with = "force")]
     require_loaded: bool,
     #[command(flatten)]

@@ -18,7 +18,8 @@ use crate::{
 
 /// Copy the store into an empty PostgreSQL database, and compare every row
 ///
-/// Stop every bulla on the store before. An interrupted copy goes on where it was; until it is whole, no service works on it.
+/// Stop every bulla on the store before. An interrupted copy goes on where it was; until it is whole, no service works
+/// on it.
 #[derive(Args)]
 #[command(
     after_help = "Example:\n  bulla store copy --to postgres://bulla@db.example/keys --store-password file:store.password"

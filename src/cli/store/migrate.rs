@@ -1,4 +1,5 @@
-//! `bulla store migrate`: makes the tables, or brings them up to this version, with the rights of another role than the service's.
+//! `bulla store migrate`: makes the tables, or brings them up to this version, with the rights of another role than the
+//! service's.
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -1,5 +1,5 @@
-//! Argon2 (RFC 9106) as PHC strings: `$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH`, those of version 16 (0x10), of Argon2i and
-//! Argon2d, with associated data (`data=`), and under a secret that stands in no string.
+//! Argon2 (RFC 9106) as PHC strings: `$argon2id$v=19$m=65536,t=3,p=4$SALT$HASH`, those of version 16 (0x10), of Argon2i
+//! and Argon2d, with associated data (`data=`), and under a secret that stands in no string.
 
 use argon2::{Algorithm, Argon2, AssociatedData, Block, ParamsBuilder, Version};
 use bulla::secret::{Argon2id, Ceilings};

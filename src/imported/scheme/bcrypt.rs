@@ -2,8 +2,8 @@
 //! ignores all bytes after the 72nd; so some systems hash a key to a short text first.
 //!
 //! * Django: `bcrypt_sha256$$2b$12$…` is of the SHA-256 in hexadecimal.
-//! * passlib and Keystone: `$bcrypt-sha256$v=2,t=2b,r=12$SALT$HASH` is of the HMAC-SHA256 under the salt's text, in base64;
-//!   `$bcrypt-sha256$2b,12$SALT$HASH`, the older form, of the SHA-256 in base64.
+//! * passlib and Keystone: `$bcrypt-sha256$v=2,t=2b,r=12$SALT$HASH` is of the HMAC-SHA256 under the salt's text, in
+//!   base64; `$bcrypt-sha256$2b,12$SALT$HASH`, the older form, of the SHA-256 in base64.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bcrypt::{HashParts, hash_with_salt};

@@ -1,5 +1,5 @@
-//! Hashes that say themselves how they were made: PHC and crypt strings, and the forms of Django, Werkzeug, passlib, LDAP,
-//! Spring and Elasticsearch. Their cost in time and memory is known before one runs.
+//! Hashes that say themselves how they were made: PHC and crypt strings, and the forms of Django, Werkzeug, passlib,
+//! LDAP, Spring and Elasticsearch. Their cost in time and memory is known before one runs.
 
 use super::{MAX_KIB, Scheme, argon2, bcrypt, crypt, pbkdf2, scrypt, sha, unreadable::looks_like};
 use crate::imported::row_error::RowErrorKind;
@@ -123,8 +123,8 @@ impl HashString {
         }
     }
 
-    /// Returns whether it is the hash of these bytes. Takes milliseconds to a second. `secret` is one that Argon2 takes apart from the
-    /// key.
+    /// Returns whether it is the hash of these bytes. Takes milliseconds to a second. `secret` is one that Argon2 takes
+    /// apart from the key.
     pub(in crate::imported) fn matches(&self, hashed: &[u8], secret: Option<&[u8]>) -> Result<bool, SlowError> {
         match self {
             HashString::Argon2(hash) => hash.matches(hashed, secret),

@@ -1,11 +1,12 @@
 //! PBKDF2 (RFC 8018) with HMAC-SHA-1, HMAC-SHA256 or HMAC-SHA512, in the forms of
 //!
-//! * Django: `pbkdf2_sha256$ITERATIONS$SALT$BASE64`, and Werkzeug: `pbkdf2:sha256:ITERATIONS$SALT$HEX`; the salt is a text;
-//! * passlib: `$pbkdf2-sha256$ITERATIONS$SALT$HASH`, in base64 with `.` for `+` (Keystone writes `+`); `$pbkdf2$` is SHA-1;
-//!   LDAP: `{PBKDF2-SHA256}ITERATIONS$SALT$HASH`, with the same alphabet;
+//! * Django: `pbkdf2_sha256$ITERATIONS$SALT$BASE64`, and Werkzeug: `pbkdf2:sha256:ITERATIONS$SALT$HEX`; the salt is a
+//!   text;
+//! * passlib: `$pbkdf2-sha256$ITERATIONS$SALT$HASH`, in base64 with `.` for `+` (Keystone writes `+`); `$pbkdf2$` is
+//!   SHA-1; LDAP: `{PBKDF2-SHA256}ITERATIONS$SALT$HASH`, with the same alphabet;
 //! * PHC strings: `$pbkdf2-sha256$i=ITERATIONS,l=32$SALT$HASH`;
-//! * Elasticsearch: `{PBKDF2}ITERATIONS$SALT$HASH`, with SHA-512, in base64; `{PBKDF2_STRETCH}` is of the SHA-512 of the key, in
-//!   hexadecimal.
+//! * Elasticsearch: `{PBKDF2}ITERATIONS$SALT$HASH`, with SHA-512, in base64; `{PBKDF2_STRETCH}` is of the SHA-512 of
+//!   the key, in hexadecimal.
 
 use std::num::NonZeroU32;
 

@@ -1,6 +1,6 @@
-//! scrypt (RFC 7914), as PHC strings, `$scrypt$ln=17,r=8,p=1$SALT$HASH`; as crypt strings, `$7$` N r p SALT `$` HASH (crypt(5));
-//! as Django writes it, `scrypt$N$SALT$r$p$BASE64`; and as Werkzeug does, `scrypt:N:r:p$SALT$HEX`. In the last two the salt is the
-//! text's own bytes.
+//! scrypt (RFC 7914), as PHC strings, `$scrypt$ln=17,r=8,p=1$SALT$HASH`; as crypt strings, `$7$` N r p SALT `$` HASH
+//! (crypt(5)); as Django writes it, `scrypt$N$SALT$r$p$BASE64`; and as Werkzeug does, `scrypt:N:r:p$SALT$HEX`. In the
+//! last two the salt is the text's own bytes.
 
 use scrypt::Params;
 use zeroize::Zeroizing;

@@ -2,8 +2,10 @@
 //!
 //! * Django: `sha512$SALT$HEX` is of salt ‖ key, with an empty salt too (`sha512$$HEX`); `sha256$HEX` has none;
 //! * JupyterHub: `sha512:ROUNDS:SALT:HEX` is of the salt and the key so many times, one behind the other;
-//! * LDAP: `{SSHA256}BASE64` holds digest ‖ salt, and is of key ‖ salt; so do `{SSHA}` and `{SSHA512}`; `{SHA256}` has no salt;
-//! * Elasticsearch: `{SSHA256}SALT HASH`, of key ‖ salt: 12 characters of base64, or 8 of text, before 44 of the digest.
+//! * LDAP: `{SSHA256}BASE64` holds digest ‖ salt, and is of key ‖ salt; so do `{SSHA}` and `{SSHA512}`; `{SHA256}` has
+//!   no salt;
+//! * Elasticsearch: `{SSHA256}SALT HASH`, of key ‖ salt: 12 characters of base64, or 8 of text, before 44 of the
+//!   digest.
 
 use super::{SlowError, digest::Algorithm, same};
 use crate::imported::{encoding, row_error::RowErrorKind};
@@ -61,7 +63,8 @@ impl Hash {
     }
 
     fn with_salt_behind(algorithm: Algorithm, rest: &str) -> Option<Self> {
-        // Elasticsearch puts the salt first: as base64, whose padding then stands amid the text, or as a text of 8 characters.
+        // Elasticsearch puts the salt first: as base64, whose padding then stands amid the text, or as a text of 8
+        // characters.
         let is_digest = |hash: &str| hash.len() == 44 && encoding::base64(hash).is_some_and(|hash| hash.len() == 32);
         let split = |at: usize| rest.split_at_checked(at).filter(|(_, hash)| is_digest(hash));
         let elastic = match (split(12), split(8)) {

@@ -1,5 +1,5 @@
-//! djangorestframework-api-key: `PREFIX.SECRET`, of which the whole is hashed: `sha512$$HEX` since version 3, and a string of
-//! Django's password hashers before, until a key is used.
+//! djangorestframework-api-key: `PREFIX.SECRET`, of which the whole is hashed: `sha512$$HEX` since version 3, and a
+//! string of Django's password hashers before, until a key is used.
 
 use super::{PLAIN, System};
 use crate::imported::{KeyLayout, PublicPart, Scheme};

@@ -1,5 +1,5 @@
-//! Flowise, by the hashes that stand beside its keys: scrypt, `HEX.SALT`, of which the salt is a text. The keys themselves need not
-//! leave its database: their first 8 characters find the rows.
+//! Flowise, by the hashes that stand beside its keys: scrypt, `HEX.SALT`, of which the salt is a text. The keys
+//! themselves need not leave its database: their first 8 characters find the rows.
 
 use super::{PLAIN, System};
 use crate::imported::{Cost, KeyLayout, PublicPart, RowErrorKind, Scheme, raw_row::RawRow};

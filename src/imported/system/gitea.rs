@@ -1,4 +1,5 @@
-//! Gitea and Forgejo: PBKDF2 of the token, with a salt that is a text. The last 8 characters find a row, and perhaps others.
+//! Gitea and Forgejo: PBKDF2 of the token, with a salt that is a text. The last 8 characters find a row, and perhaps
+//! others.
 
 use std::num::NonZeroU32;
 

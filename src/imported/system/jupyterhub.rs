@@ -1,4 +1,5 @@
-//! JupyterHub: `sha512:ROUNDS:SALT:HEX` of the token repeated. The first 4 characters of a token find its row, and other rows.
+//! JupyterHub: `sha512:ROUNDS:SALT:HEX` of the token repeated. The first 4 characters of a token find its row, and
+//! other rows.
 
 use super::{PLAIN, System};
 use crate::imported::{KeyLayout, PublicPart, Scheme};

@@ -1,4 +1,5 @@
-//! Medusa: scrypt of the key, with a salt that is a text. The first 6 and the last 3 characters find a row, and other rows.
+//! Medusa: scrypt of the key, with a salt that is a text. The first 6 and the last 3 characters find a row, and other
+//! rows.
 
 use super::{PLAIN, System};
 use crate::imported::{Cost, KeyLayout, PublicPart, RowErrorKind, Scheme, raw_row::RawRow};

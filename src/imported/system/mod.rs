@@ -1,4 +1,5 @@
-//! Systems whose tables are imported as they are, one file each: their columns, how they hash keys, how clients send them.
+//! Systems whose tables are imported as they are, one file each: their columns, how they hash keys, how clients send
+//! them.
 
 macro_rules! systems {
     ($($file:ident),+ $(,)?) => {
@@ -57,8 +58,8 @@ pub(crate) struct System {
     pub(crate) secret: Option<&'static str>,
     /// What the prefix is, where each deployment of the system has its own.
     pub(crate) prefix: Option<&'static str>,
-    /// Columns, and the fields that they are; an empty field is of no use here. Other columns are passed over, unless their
-    /// names tell that a key may have ended.
+    /// Columns, and the fields that they are; an empty field is of no use here. Other columns are passed over, unless
+    /// their names tell that a key may have ended.
     pub(crate) columns: &'static [(&'static str, &'static str)],
     pub(crate) layout: fn() -> KeyLayout,
     pub(crate) salts: SaltEncoding,

@@ -1,5 +1,5 @@
-//! A bucket as a place to publish in: S3, or a service with its interface. Objects are replaced by compare-and-swap, with
-//! `If-Match` and `If-None-Match`.
+//! A bucket as a place to publish in: S3, or a service with its interface. Objects are replaced by compare-and-swap,
+//! with `If-Match` and `If-None-Match`.
 
 mod answer;
 mod reading;

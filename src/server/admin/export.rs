@@ -25,8 +25,8 @@ use crate::{
 
 /// Exports a realm's keys to an edge.
 ///
-/// Scope `admin`, because the edge can make API keys of the realm with them. They are sealed to the edge, and nobody else can open
-/// them. The realm `bulla` is never exported.
+/// Scope `admin`, because the edge can make API keys of the realm with them. They are sealed to the edge, and nobody
+/// else can open them. The realm `bulla` is never exported.
 #[utoipa::path(
     post, path = "/v1/keyring/exports", operation_id = "export_realm", request_body = ExportRequest,
     responses(

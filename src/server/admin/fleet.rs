@@ -31,7 +31,8 @@ impl PathSegment for MemberName {
 
 /// Lists the nodes on this store and the followers of the feed.
 ///
-/// Scope `read`. Each with its place in the log, the key versions and realms that it verifies, and what is wrong with it.
+/// Scope `read`. Each with its place in the log, the key versions and realms that it verifies, and what is wrong with
+/// it.
 #[utoipa::path(
     get, path = "/v1/followers", operation_id = "list_followers", params(FollowersQuery),
     responses((status = 200, description = "A page of them, by name.", body = Fleet), Guarded)

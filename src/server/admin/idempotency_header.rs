@@ -1,5 +1,5 @@
-//! The header `Idempotency-Key`: a client draws a key for each request, and the request is done once however often it arrives.
-//! `action/idempotency.rs` does the rest.
+//! The header `Idempotency-Key`: a client draws a key for each request, and the request is done once however often it
+//! arrives. `action/idempotency.rs` does the rest.
 
 use bulla::ApiKey;
 

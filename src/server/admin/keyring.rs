@@ -152,8 +152,8 @@ async fn end(
     Ok((status, Json(changed)))
 }
 
-/// Changes the keyring and loads the change here at once; other processes follow within the refresh interval. Once it is
-/// written it is done: an error while loading is a warning.
+/// Changes the keyring and loads the change here at once; other processes follow within the refresh interval. Once it
+/// is written it is done: an error while loading is a warning.
 async fn apply(app: Arc<App>, caller: Caller, change: Change) -> Result<Json<Changed>, Problem> {
     let changed = blocking::run(move || {
         let deployment = app.reloader.deployment_of(caller.snapshot().config.clone());

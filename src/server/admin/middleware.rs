@@ -1,4 +1,5 @@
-//! The middleware before every endpoint of the admin plane: it authenticates the caller, reads the body, and notes failed calls.
+//! The middleware before every endpoint of the admin plane: it authenticates the caller, reads the body, and notes
+//! failed calls.
 
 use std::{sync::Arc, time::Instant};
 
@@ -48,7 +49,8 @@ pub(super) async fn authenticate(
     let method = standard(request.method());
     let called = format!("{method} {}", endpoint.as_ref().map_or("of no endpoint", MatchedPath::as_str));
     let certificate = certificate.as_deref().map(|certificate| &**certificate);
-    // With an API key the certificate does not count, even if the key is rejected: the client chose the key for this request.
+    // With an API key the certificate does not count, even if the key is rejected: the client chose the key for this
+    // request.
     let keyless = !CredentialRules::usual().is_presented(request.headers());
     let certificate_alone = certificate.filter(|_| keyless);
     let identified = identify(&app, door.look(), request.headers(), certificate_alone, peer).await;

@@ -20,8 +20,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{App, openapi, problem::Problem};
 
-/// The admin plane's endpoints, behind authentication. Their description says nothing that this program's source does not, and
-/// is public.
+/// The admin plane's endpoints, behind authentication. Their description says nothing that this program's source does
+/// not, and is public.
 pub(super) fn router(app: Arc<App>) -> Router {
     let (router, described) = routes().split_for_parts();
     router

@@ -1,5 +1,5 @@
-//! `POST /v1/api-keys/{id}/reroll` and `/reroll-secret`: replaces a key, or its secret half. The old one ends after a grace
-//! period.
+//! `POST /v1/api-keys/{id}/reroll` and `/reroll-secret`: replaces a key, or its secret half. The old one ends after a
+//! grace period.
 
 use std::sync::Arc;
 

@@ -29,7 +29,8 @@ use crate::{
 
 /// Hands out an API key from escrow.
 ///
-/// Scope `reveal`, or `reveal:REALM`. Only the identity of the escrow's recipient opens it, which the service does not have.
+/// Scope `reveal`, or `reveal:REALM`. Only the identity of the escrow's recipient opens it, which the service does not
+/// have.
 #[utoipa::path(
     post, path = "/v1/api-keys/{id}/reveal", params(("id" = schema::ApiKeyId, Path)),
     request_body = Option<Reveal>,

@@ -1,4 +1,5 @@
-//! Revoking, suspending and resuming keys: `DELETE /v1/api-keys/{id}`, `/suspend`, `/resume`, and `POST /v1/revocations`.
+//! Revoking, suspending and resuming keys: `DELETE /v1/api-keys/{id}`, `/suspend`, `/resume`, and
+//! `POST /v1/revocations`.
 
 use std::sync::Arc;
 
@@ -34,7 +35,8 @@ use crate::{
 
 /// Revokes an API key permanently.
 ///
-/// Scope `revoke`, or `revoke:REALM`. Any well-formed id is accepted, in the ledger or not. To repeat it is a 200 as well.
+/// Scope `revoke`, or `revoke:REALM`. Any well-formed id is accepted, in the ledger or not. To repeat it is a 200 as
+/// well.
 #[utoipa::path(
     delete, path = "/v1/api-keys/{id}",
     params(("id" = schema::ApiKeyId, Path), RevokeQuery),
@@ -112,8 +114,8 @@ async fn change(
 
 /// Revokes many API keys.
 ///
-/// Scope `revoke`, or `revoke:REALM`. Either `ids` alone, or `app_id`, with `realm` for that realm alone, or `realm` with
-/// `issued_before`. A dry run only counts.
+/// Scope `revoke`, or `revoke:REALM`. Either `ids` alone, or `app_id`, with `realm` for that realm alone, or `realm`
+/// with `issued_before`. A dry run only counts.
 #[utoipa::path(
     post, path = "/v1/revocations", params(WaitQuery), request_body = RevokeRequest,
     responses(

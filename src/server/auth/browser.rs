@@ -1,5 +1,5 @@
-//! Cross-site requests of browsers. A browser adds a client certificate or a login by Basic to every request, also to one that
-//! a page of another site made it send.
+//! Cross-site requests of browsers. A browser adds a client certificate or a login by Basic to every request, also to
+//! one that a page of another site made it send.
 
 use axum::http::{HeaderMap, header};
 

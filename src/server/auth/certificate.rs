@@ -13,8 +13,8 @@ use crate::{
     tls::{ClientCertificate, Mapped},
 };
 
-/// Identifies the caller by the certificate of the connection. Every request checks it anew: authorities, time and mapping
-/// may have changed since the handshake.
+/// Identifies the caller by the certificate of the connection. Every request checks it anew: authorities, time and
+/// mapping may have changed since the handshake.
 pub(in crate::server) fn identify(
     core: &CoreParts,
     snapshot: Arc<Snapshot>,

@@ -1,5 +1,5 @@
-//! Authentication and authorization of administrators, on both planes: an API key of the realm `bulla`, or on the admin plane
-//! a client certificate, and the scopes that either has.
+//! Authentication and authorization of administrators, on both planes: an API key of the realm `bulla`, or on the admin
+//! plane a client certificate, and the scopes that either has.
 
 pub(super) mod browser;
 pub(super) mod certificate;

@@ -11,8 +11,8 @@ use axum::{
 use super::Core;
 use crate::server::snapshot::Snapshot;
 
-/// Lets one request load the state in force, once: a request sees the old state or the new one. It enters when all of its body
-/// is there, which may take as long as the client likes, and passes the snapshot down.
+/// Lets one request load the state in force, once: a request sees the old state or the new one. It enters when all of
+/// its body is there, which may take as long as the client likes, and passes the snapshot down.
 pub(in crate::server) struct Door(Core);
 
 impl Door {
@@ -26,7 +26,8 @@ impl Door {
         &self.0
     }
 
-    /// The state of this moment, to turn a stranger away before its body is read. The request does not go by it: it enters later.
+    /// The state of this moment, to turn a stranger away before its body is read. The request does not go by it: it
+    /// enters later.
     pub(in crate::server) fn look(&self) -> Arc<Snapshot> {
         self.0.0.live.load_full()
     }

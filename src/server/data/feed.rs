@@ -43,10 +43,10 @@ pub(in crate::server) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_sta
 
 /// Reads the revocation feed.
 ///
-/// For verifiers elsewhere, with an API key of the realm `bulla` that has the scope `feed`, or `feed:REALM` for one realm.
-/// Each message is signed, and of the newest format that `Accept` names and this server writes: the first, if it names none. With
-/// `Accept: text/event-stream` the answer goes on, an event for each message; `Last-Event-ID`,
-/// which clients of events send by themselves, then goes before `after`.
+/// For verifiers elsewhere, with an API key of the realm `bulla` that has the scope `feed`, or `feed:REALM` for one
+/// realm. Each message is signed, and of the newest format that `Accept` names and this server writes: the first, if it
+/// names none. With `Accept: text/event-stream` the answer goes on, an event for each message; `Last-Event-ID`, which
+/// clients of events send by themselves, then goes before `after`.
 #[utoipa::path(
     get, path = "/v1/revocations",
     params(FeedQuery),
@@ -100,8 +100,8 @@ pub(super) async fn revocations(
         .into_response())
 }
 
-/// The realm that the messages are about: the one asked for, or the only one that the caller has the scope for, or all. A
-/// follower of a mistyped realm would never hear of a revocation.
+/// The realm that the messages are about: the one asked for, or the only one that the caller has the scope for, or all.
+/// A follower of a mistyped realm would never hear of a revocation.
 pub(super) async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm>) -> Result<Option<Realm>, Problem> {
     if let Some(realm) = realm {
         caller.needs(app, Permission::in_realm(Scope::Feed, realm))?;
@@ -134,7 +134,8 @@ enum Waited {
     Unauthorized,
 }
 
-/// Waits for entries behind `seq`, or for another keyring, until a deadline, and only while the follower's key is accepted.
+/// Waits for entries behind `seq`, or for another keyring, until a deadline, and only while the follower's key is
+/// accepted.
 async fn wait(app: &Arc<App>, credential: &mut StreamCredential, seq: u64, until: Instant) -> Waited {
     let mut keyrings = app.keyrings();
     loop {
@@ -164,14 +165,14 @@ async fn send(app: &Arc<App>, credential: &mut StreamCredential, sender: &mpsc::
     }
 }
 
-/// The longest wait of a follower: its message must come before the last one is stale, and before this server or a proxy closes
-/// a silent connection.
+/// The longest wait of a follower: its message must come before the last one is stale, and before this server or a
+/// proxy closes a silent connection.
 fn longest_wait(app: &App) -> Duration {
     MAX_WAIT.min(app.config.feed.valid_for.0 / 2).min(app.config.server.idle_timeout.0 / 2)
 }
 
-/// Sends messages until the follower's API key ends: the first one at once, then one for each change, and one without changes
-/// before the last one is stale. A comment is sent if the stream would be silent for too long.
+/// Sends messages until the follower's API key ends: the first one at once, then one for each change, and one without
+/// changes before the last one is stale. A comment is sent if the stream would be silent for too long.
 async fn subscribe(app: Arc<App>, asked: Question, mut credential: StreamCredential) -> Result<Response, Problem> {
     let first = message(&app, asked).await?;
     let (sender, events) = mpsc::channel(1);

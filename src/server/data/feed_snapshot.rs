@@ -28,8 +28,8 @@ use crate::{
 
 /// Reads the manifest of a snapshot of the revocation feed.
 ///
-/// For followers that begin: it names a body that holds everything which the log says at one place, in few bytes. Signed as a
-/// message is, and with the same authorization.
+/// For followers that begin: it names a body that holds everything which the log says at one place, in few bytes.
+/// Signed as a message is, and with the same authorization.
 #[utoipa::path(
     get, path = "/v1/revocations/snapshot",
     params(SnapshotQuery),

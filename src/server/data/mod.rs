@@ -42,8 +42,8 @@ use super::{
 
 pub(super) use self::metrics::{metrics_router, metrics_router_of_edge};
 
-/// The data plane. The endpoints of gateways come before the router, which takes longer to find them than a key takes to be
-/// verified.
+/// The data plane. The endpoints of gateways come before the router, which takes longer to find them than a key takes
+/// to be verified.
 #[derive(Clone)]
 pub(super) struct DataPlane {
     core: Core,

@@ -1,5 +1,5 @@
-//! `POST /v1/rabbitmq/…`: what RabbitMQ's HTTP backend asks (`rabbitmq_auth_backend_http`), in its own form: a form in, and a text
-//! out that begins with `allow` or `deny`.
+//! `POST /v1/rabbitmq/…`: what RabbitMQ's HTTP backend asks (`rabbitmq_auth_backend_http`), in its own form: a form in,
+//! and a text out that begins with `allow` or `deny`.
 
 use axum::{
     extract::{Path, Request, State},
@@ -28,9 +28,10 @@ const TAG: &str = "rabbitmq.";
 
 /// Answers RabbitMQ.
 ///
-/// `user` verifies the API key, which is the password, or the user name. Beside a password the user name has to be the key's app,
-/// its id, or its metadata `username`, so that nobody takes another one's. `vhost`, `resource` and `topic` come from RabbitMQ for a
-/// user that it let in before: they are allowed, and verify the key again where it is the user name.
+/// `user` verifies the API key, which is the password, or the user name. Beside a password the user name has to be the
+/// key's app, its id, or its metadata `username`, so that nobody takes another one's. `vhost`, `resource` and `topic`
+/// come from RabbitMQ for a user that it let in before: they are allowed, and verify the key again where it is the user
+/// name.
 #[utoipa::path(
     post, path = "/v1/rabbitmq/{required}/{question}", operation_id = "rabbitmq", params(RabbitMqPath),
     request_body(content_type = "application/x-www-form-urlencoded", content = RabbitMqRequest),

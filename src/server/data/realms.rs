@@ -10,8 +10,8 @@ use crate::{
 /// Realms that every request may name, however few are configured.
 const MAX_USUAL_REALMS: usize = 64;
 
-/// The realms to accept: the named ones, each once, or the configured defaults. A realm that is not configured is a typing error.
-/// The administrators' realm is never accepted here.
+/// The realms to accept: the named ones, each once, or the configured defaults. A realm that is not configured is a
+/// typing error. The administrators' realm is never accepted here.
 pub(super) fn accepted_realms(snapshot: &Snapshot, named: &NamedRealms) -> Result<Vec<Realm>, Problem> {
     if named.count() == 0 {
         return Ok(snapshot.default_realms.clone());

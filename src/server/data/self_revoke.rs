@@ -32,17 +32,17 @@ use crate::{
     },
 };
 
-/// A client of RFC 7009 authenticates with its own key, and names another one in the body. It must not revoke its own key by
-/// mistake.
+/// A client of RFC 7009 authenticates with its own key, and names another one in the body. It must not revoke its own
+/// key by mistake.
 const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header, and takes no body, and no query but `wait`: a key \
     that these name would live on. Show the key that is to be revoked in the header, or revoke it by its id on the admin plane \
     (`DELETE /v1/api-keys/{id}`). A client of RFC 7009 asks at `POST /v1/revoke`";
 
 /// Revokes the presented API key.
 ///
-/// Revokes it for good, in any realm. A key with a secret half can be presented without it. The key is in a header: a request
-/// that may name another one, in its body or in its query, is a 400. With `wait` the answer counts who has it in force, and names
-/// nobody.
+/// Revokes it for good, in any realm. A key with a secret half can be presented without it. The key is in a header: a
+/// request that may name another one, in its body or in its query, is a 400. With `wait` the answer counts who has it
+/// in force, and names nobody.
 #[utoipa::path(
     post, path = "/v1/self-revoke", params(WaitQuery),
     responses(

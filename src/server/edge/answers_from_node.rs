@@ -44,8 +44,8 @@ impl BehindEdge {
         Ok(BehindEdge { metrics, asked, cache: SecretCache::new(&key, config.cache_size, config.cache_ttl.0) })
     }
 
-    /// Everything about the key holds, except perhaps its secret half. A node says whether it accepts the whole: of what the caller expects
-    /// it hears all but the scopes, which are judged here.
+    /// Everything about the key holds, except perhaps its secret half. A node says whether it accepts the whole: of
+    /// what the caller expects it hears all but the scopes, which are judged here.
     async fn ask(&self, sources: &Sources, text: &str, wanted: &Wanted, check: &SecretCheck) -> Checked {
         let key = self.cache.key(text);
         if self.cache.get(&key).await.is_some() {

@@ -1,5 +1,5 @@
-//! How long an edge waits before it asks a source again: the whole of the time is jitter, so that the edges of a server that was
-//! away do not all return in one second.
+//! How long an edge waits before it asks a source again: the whole of the time is jitter, so that the edges of a server
+//! that was away do not all return in one second.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Merging an answer of a source into the state of an edge. Several sources answer, one after another, and each of them may be behind
-//! the others, at another log, or at another state of the same log.
+//! Merging an answer of a source into the state of an edge. Several sources answer, one after another, and each of them
+//! may be behind the others, at another log, or at another state of the same log.
 
 use std::time::Instant;
 
@@ -60,8 +60,8 @@ impl Follower {
         Ok(if restarted || (after.0, after.1) > (before.0, before.1) { Merged::News } else { Merged::Nothing })
     }
 
-    /// Our state differs from the source's at the same log position. Reads the log from its beginning, unless that happened a short
-    /// while ago, and returns whether it does. All that is known stays in force.
+    /// Our state differs from the source's at the same log position. Reads the log from its beginning, unless that
+    /// happened a short while ago, and returns whether it does. All that is known stays in force.
     fn restart_diverged(&self, source: usize, state: &mut State) -> bool {
         self.shown.diverged();
         let (from, interval) = state.restart;
@@ -80,8 +80,9 @@ impl Follower {
 }
 
 impl State {
-    /// Another log is followed where nobody knows this one any more. Two sources at different logs must not have a follower change
-    /// between them again and again, so one that was left is only followed again once the state is stale.
+    /// Another log is followed where nobody knows this one any more. Two sources at different logs must not have a
+    /// follower change between them again and again, so one that was left is only followed again once the state is
+    /// stale.
     fn may_change_to(&self, log: LogId, now: u64) -> bool {
         !self.left.contains(&log) || self.feed.is_stale(now)
     }

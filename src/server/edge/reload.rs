@@ -1,5 +1,5 @@
-//! Loads what changed: configuration, exports, certificates and the API key for the feed; on SIGHUP, when a file changes, at an
-//! interval, and when a presented key names an unknown version.
+//! Loads what changed: configuration, exports, certificates and the API key for the feed; on SIGHUP, when a file
+//! changes, at an interval, and when a presented key names an unknown version.
 
 use std::{
     path::{Path, PathBuf},

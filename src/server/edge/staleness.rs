@@ -1,4 +1,5 @@
-//! How old the state is, and for which realms it is too old to accept a key by. A node decides in `server/staleness.rs`.
+//! How old the state is, and for which realms it is too old to accept a key by. A node decides in
+//! `server/staleness.rs`.
 
 use bulla::{CLOCK_DIFFERENCE, Realm};
 

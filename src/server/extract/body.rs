@@ -39,8 +39,8 @@ impl Bounds {
     }
 }
 
-/// The same request with its body read, so that every answer leaves the connection without a rest of it: a client that sends the
-/// next request there would find it closed.
+/// The same request with its body read, so that every answer leaves the connection without a rest of it: a client that
+/// sends the next request there would find it closed.
 pub(in crate::server) async fn read_ahead(request: Request, bounds: Bounds) -> Result<Request, Problem> {
     let (parts, body) = request.into_parts();
     let bytes = bytes(Request::new(body), bounds).await?;

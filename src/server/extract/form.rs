@@ -9,8 +9,8 @@ use super::{
 };
 use crate::server::problem::Problem;
 
-/// A form that has been read, and is parsed once it is known whose it is. Parameters that nobody knows are ignored (RFC 6749,
-/// section 3.2).
+/// A form that has been read, and is parsed once it is known whose it is. Parameters that nobody knows are ignored (RFC
+/// 6749, section 3.2).
 pub(in crate::server) struct Form(Bytes);
 
 impl Form {

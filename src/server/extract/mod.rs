@@ -1,5 +1,5 @@
-//! What handlers take from a request: a path's segment, a query, a form or a body, and the peer. Each refuses a bad one with a problem that
-//! names what is wrong.
+//! What handlers take from a request: a path's segment, a query, a form or a body, and the peer. Each refuses a bad one
+//! with a problem that names what is wrong.
 
 pub(super) mod body;
 mod form;

@@ -1,11 +1,11 @@
-//! Parameters in the syntax of forms, as queries and bodies hold them: those that an endpoint knows, each once. Where one stands
-//! twice, proxies and programs differ in which one they take.
+//! Parameters in the syntax of forms, as queries and bodies hold them: those that an endpoint knows, each once. Where
+//! one stands twice, proxies and programs differ in which one they take.
 
 use serde::de::{DeserializeOwned, value::MapDeserializer};
 use serde_path_to_error::{Segment, deserialize};
 
-/// Reads the parameters of `whole`, the query or the form. The error names the parameter. It quotes neither values nor unknown
-/// names, which may be API keys.
+/// Reads the parameters of `whole`, the query or the form. The error names the parameter. It quotes neither values nor
+/// unknown names, which may be API keys.
 pub(super) fn read<T: DeserializeOwned>(whole: &str, text: &[u8]) -> Result<T, String> {
     let pairs = MapDeserializer::<_, serde::de::value::Error>::new(form_urlencoded::parse(text));
     deserialize(pairs).map_err(|error| {

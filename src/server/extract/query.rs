@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use super::parameters::read;
 use crate::server::problem::Problem;
 
-/// The parameters. The fields of `T` are read from texts, with the functions of `api::query`; `T` denies unknown fields.
+/// The parameters. The fields of `T` are read from texts, with the functions of `api::query`; `T` denies unknown
+/// fields.
 pub(in crate::server) struct Query<T>(pub(in crate::server) T);
 
 impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {

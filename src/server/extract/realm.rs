@@ -6,7 +6,8 @@ use bulla::Realm;
 
 use crate::server::{App, blocking, problem::Problem, snapshot::Snapshot};
 
-/// Refuses a realm that is not configured and has no keys on record: a mistyped name would see nothing, and not be told.
+/// Refuses a realm that is not configured and has no keys on record: a mistyped name would see nothing, and not be
+/// told.
 pub(in crate::server) async fn known_realm(app: &App, snapshot: &Snapshot, realm: Realm) -> Result<(), Problem> {
     if snapshot.config.has_realm(realm) {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Messages of the feed that were signed a moment ago: thousands of followers that waited at one place get the same one, and the
-//! store is read for one of them.
+//! Messages of the feed that were signed a moment ago: thousands of followers that waited at one place get the same
+//! one, and the store is read for one of them.
 
 use std::{
     collections::HashMap,
@@ -13,7 +13,8 @@ const MAX_BYTES: usize = 64 * 1024;
 /// The most messages of one moment.
 const MAX_MESSAGES: usize = 64;
 
-/// What a message depends on besides the question: within one second, one place of the log and one keyring it is the same.
+/// What a message depends on besides the question: within one second, one place of the log and one keyring it is the
+/// same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Moment {
     /// In Unix seconds.

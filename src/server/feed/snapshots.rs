@@ -1,4 +1,5 @@
-//! Snapshots of the revocation feed. One is written when a follower asks for it, and kept for as long as somebody reads it.
+//! Snapshots of the revocation feed. One is written when a follower asks for it, and kept for as long as somebody reads
+//! it.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

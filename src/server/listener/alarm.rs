@@ -1,5 +1,5 @@
-//! The timeouts of one connection, behind one timer of the runtime. A deadline that moves on with every request costs a comparison:
-//! the timer stays set for an earlier one, wakes the connection then, and is set anew.
+//! The timeouts of one connection, behind one timer of the runtime. A deadline that moves on with every request costs a
+//! comparison: the timer stays set for an earlier one, wakes the connection then, and is set anew.
 
 use std::{
     pin::Pin,
@@ -31,7 +31,8 @@ struct Set {
 }
 
 impl Alarm {
-    /// Ready when `deadline` has passed, in milliseconds of the coarse clock. Otherwise the task is woken then, or before.
+    /// Ready when `deadline` has passed, in milliseconds of the coarse clock. Otherwise the task is woken then, or
+    /// before.
     pub(super) fn poll(&self, deadline: u64, cx: &mut Context<'_>) -> Poll<()> {
         let now = clock::coarse_millis();
         if now >= deadline {

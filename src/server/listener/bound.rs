@@ -26,8 +26,8 @@ use crate::{
     telemetry::rate_limit::LineLimit,
 };
 
-/// Connections that the kernel queues until they are accepted. If more arrive at once, their clients wait a second before they
-/// try again.
+/// Connections that the kernel queues until they are accepted. If more arrive at once, their clients wait a second
+/// before they try again.
 const BACKLOG: u32 = 4096;
 
 /// A listener with its port open.

@@ -1,4 +1,5 @@
-//! The connections of one listener: a limited number. When all are in use, one without a request is evicted for the next.
+//! The connections of one listener: a limited number. When all are in use, one without a request is evicted for the
+//! next.
 
 use std::{
     collections::HashMap,
@@ -19,7 +20,8 @@ use crate::{clock, server::budget::Evict};
 
 /// How long a new connection may be silent when others wait.
 const SILENT: Duration = Duration::from_secs(1);
-/// How long a connection may be idle behind its last answer when others wait. Gateways keep connections for their next request.
+/// How long a connection may be idle behind its last answer when others wait. Gateways keep connections for their next
+/// request.
 const IDLE: Duration = Duration::from_secs(5);
 /// How often a new connection that waits looks for one to evict.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
@@ -124,7 +126,8 @@ impl Connections {
         ConnectionPermit { connections: Arc::clone(self), number, connection, _permit: permit }
     }
 
-    /// Evicts one: one that lingers, or else the one that has been silent longest, or else the one that has been idle longest.
+    /// Evicts one: one that lingers, or else the one that has been silent longest, or else the one that has been idle
+    /// longest.
     fn evict_one(&self, now: u64) -> bool {
         let mut open = self.open();
         let oldest = open.all.iter().filter_map(|(number, one)| one.rank(now).map(|rank| (rank, *number))).min();
@@ -184,8 +187,8 @@ impl Connection {
         self.unread.load(Ordering::Relaxed)
     }
 
-    /// Its place in the order of eviction, if it can be evicted at `now`: those that linger go first, then those that never
-    /// asked, and of each kind the one that waits longest.
+    /// Its place in the order of eviction, if it can be evicted at `now`: those that linger go first, then those that
+    /// never asked, and of each kind the one that waits longest.
     fn rank(&self, now: u64) -> Option<(Rank, u64)> {
         if self.lingering.load(Ordering::Relaxed) {
             return Some((Rank::Lingering, self.opened));

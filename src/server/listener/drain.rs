@@ -1,12 +1,13 @@
 //! Request bodies: charges them to the memory budget, and drains one that the handler did not read to its end.
 //!
-//! Over HTTP/1.1 the rest of a body lies before the next request. The answer goes out at once, and the rest is drained behind
-//! it, up to a bound: a gateway that is still writing would see a reset instead of its answer. A rest that may be too long ends
-//! the connection, and the answer says so with `Connection: close`, or a client would send the next request there.
+//! Over HTTP/1.1 the rest of a body lies before the next request. The answer goes out at once, and the rest is drained
+//! behind it, up to a bound: a gateway that is still writing would see a reset instead of its answer. A rest that may
+//! be too long ends the connection, and the answer says so with `Connection: close`, or a client would send the next
+//! request there.
 //!
-//! HTTP/2 packs heads, so that a few bytes may make a long one. Long heads are charged as soon as they are decoded, until their
-//! request is answered. The heads of one connection's streams are decoded together, so [`MAX_STREAMS`](super::connection) times
-//! `server.max_head` is what each thread may hold before it has charged them.
+//! HTTP/2 packs heads, so that a few bytes may make a long one. Long heads are charged as soon as they are decoded,
+//! until their request is answered. The heads of one connection's streams are decoded together, so
+//! [`MAX_STREAMS`](super::connection) times `server.max_head` is what each thread may hold before it has charged them.
 
 use std::{
     pin::Pin,
@@ -107,7 +108,8 @@ fn weigh(head: &Parts) -> usize {
 }
 
 impl BodyDrain {
-    /// The answer, with `Connection: close` where the connection has to end. The rest of the body is drained within `time`.
+    /// The answer, with `Connection: close` where the connection has to end. The rest of the body is drained within
+    /// `time`.
     pub(super) fn answered(self, mut response: Response, connection: &Arc<Connection>, time: Duration) -> Response {
         let Some(Drained { slot, is_http1, expects }) = self.body else { return response };
         let mut state = slot.state();
@@ -115,7 +117,8 @@ impl BodyDrain {
         if state.ended || !is_http1 {
             return response;
         }
-        // To read a body that the client holds back would make it send it, and one that did not come in time will not come.
+        // To read a body that the client holds back would make it send it, and one that did not come in time will not
+        // come.
         let waited = response.status() == StatusCode::REQUEST_TIMEOUT;
         let left = state.left.take().filter(|_| !waited && (state.polled || !expects));
         if left.as_ref().is_none_or(|left| left.size_hint().exact().is_none_or(|rest| rest > MAX_DRAINED)) {

@@ -1,5 +1,5 @@
-//! Clients that are gone without a word: a follower whose machine or network went away keeps its connection for two hours by the
-//! defaults of Linux, and a quarter of an hour where bytes are on their way to it.
+//! Clients that are gone without a word: a follower whose machine or network went away keeps its connection for two
+//! hours by the defaults of Linux, and a quarter of an hour where bytes are on their way to it.
 
 use std::{io, os::fd::AsFd, time::Duration};
 

@@ -1,5 +1,6 @@
-//! The end of a connection whose client may still be sending. To close it with unread bytes resets it, and the client may lose
-//! the answer that is on its way. So the sending half is closed first, and what still arrives is read for a while.
+//! The end of a connection whose client may still be sending. To close it with unread bytes resets it, and the client
+//! may lose the answer that is on its way. So the sending half is closed first, and what still arrives is read for a
+//! while.
 
 use std::{
     io,
@@ -18,7 +19,8 @@ use super::{Stream, connections::ConnectionPermit};
 /// For how long what still arrives is read.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// A stream that is closed in this way when it is dropped, if its client may still be sending. An evicted one is closed at once.
+/// A stream that is closed in this way when it is dropped, if its client may still be sending. An evicted one is closed
+/// at once.
 pub(super) struct Lingering(Option<(Box<dyn Stream>, ConnectionPermit)>);
 
 impl Lingering {

@@ -1,5 +1,6 @@
-//! Answers on their way. While a stream without an end goes on, its connection is at work and is not evicted. A long answer over
-//! HTTP/2, where a client opens many streams and need not read any, is charged to the memory budget until it is sent.
+//! Answers on their way. While a stream without an end goes on, its connection is at work and is not evicted. A long
+//! answer over HTTP/2, where a client opens many streams and need not read any, is charged to the memory budget until
+//! it is sent.
 
 use std::{
     pin::Pin,

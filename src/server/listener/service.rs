@@ -31,13 +31,14 @@ impl PeerRequest {
     }
 }
 
-/// A future is copied several times before it is first polled, and an `async fn` holds its arguments twice. A service that passes
-/// a request on is therefore a function that returns the next one's future.
+/// A future is copied several times before it is first polled, and an `async fn` holds its arguments twice. A service
+/// that passes a request on is therefore a function that returns the next one's future.
 pub(in crate::server) trait Service: Clone + Send + Sync + 'static {
     fn call(&self, request: PeerRequest) -> impl Future<Output = Response> + Send + use<Self>;
 }
 
-/// Answers a request that names one host at most: programs on the way may have read another one (RFC 9112, section 3.2).
+/// Answers a request that names one host at most: programs on the way may have read another one (RFC 9112, section
+/// 3.2).
 pub(super) fn answer<S: Service>(service: &S, request: PeerRequest) -> impl Future<Output = Response> + Send + use<S> {
     match request.request.headers().get_all(header::HOST).iter().nth(1) {
         Some(_) => {

@@ -1,4 +1,5 @@
-//! Connection timeouts: one until the first bytes, which tell the version of HTTP, and one for every silence after them.
+//! Connection timeouts: one until the first bytes, which tell the version of HTTP, and one for every silence after
+//! them.
 
 use std::{
     future::poll_fn,

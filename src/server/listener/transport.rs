@@ -45,8 +45,8 @@ impl Transport {
         }
     }
 
-    /// Performs the handshake, where the listener speaks TLS. `None` if it fails or takes longer than `limit`. Anyone who scans
-    /// ports can cause that at will, so it is counted, and logged at `debug` alone.
+    /// Performs the handshake, where the listener speaks TLS. `None` if it fails or takes longer than `limit`. Anyone
+    /// who scans ports can cause that at will, so it is counted, and logged at `debug` alone.
     pub(super) async fn secure(&self, stream: Box<dyn Stream>, limit: Duration) -> Option<Secured> {
         let plain = |stream| Some(Secured { stream, client: None });
         let Transport::Configured { environment, plane } = self else { return plain(stream) };

@@ -1,6 +1,7 @@
-//! The threads that serve a listener: one for each core, each with a runtime of its own, so that a request is answered by the
-//! thread that reads it, and no other one is woken. Each accepts connections for itself, and hands one over where it has more than
-//! another one: a gateway with few connections would otherwise keep one core busy and leave the next idle.
+//! The threads that serve a listener: one for each core, each with a runtime of its own, so that a request is answered
+//! by the thread that reads it, and no other one is woken. Each accepts connections for itself, and hands one over
+//! where it has more than another one: a gateway with few connections would otherwise keep one core busy and leave the
+//! next idle.
 
 use std::{
     io,
@@ -74,7 +75,8 @@ impl Seats {
         &self.0[worker].0
     }
 
-    /// The place of a connection that this worker accepted: with it, or with the one that has fewest, if that has two less.
+    /// The place of a connection that this worker accepted: with it, or with the one that has fewest, if that has two
+    /// less.
     pub(super) fn take(&self, worker: usize) -> (usize, Seat) {
         let count = |at: usize| self.0[at].1.load(Ordering::Relaxed);
         let least = (0..self.0.len()).min_by_key(|at| count(*at)).unwrap_or(worker);

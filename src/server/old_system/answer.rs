@@ -16,7 +16,8 @@ pub(super) struct OldKey {
     pub(super) name: Option<String>,
 }
 
-/// Reads an answer; `app` is the member that says whose the key is. `None` where the old system does not accept the key.
+/// Reads an answer; `app` is the member that says whose the key is. `None` where the old system does not accept the
+/// key.
 pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static str> {
     let members: Map<String, Value> =
         serde_json::from_slice(answer).map_err(|_| "the answer is not a JSON object; see RFC 7662")?;

@@ -1,7 +1,8 @@
-//! Keys that nobody imported, of a system that is asked about each of them once: an unknown text of its shape is sent to the old
-//! system's own check, and what it accepts is an imported key from then on.
+//! Keys that nobody imported, of a system that is asked about each of them once: an unknown text of its shape is sent
+//! to the old system's own check, and what it accepts is an imported key from then on.
 //!
-//! All of it is bounded: by the shape of a key, by questions in a second and at a time, and by a memory of what was no key.
+//! All of it is bounded: by the shape of a key, by questions in a second and at a time, and by a memory of what was no
+//! key.
 
 mod answer;
 mod ask;

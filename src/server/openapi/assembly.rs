@@ -1,4 +1,5 @@
-//! The document as a whole: it joins the descriptions of the routers, and adds what holds for every endpoint of a plane.
+//! The document as a whole: it joins the descriptions of the routers, and adds what holds for every endpoint of a
+//! plane.
 
 use serde_json::{Value, json};
 use utoipa::{

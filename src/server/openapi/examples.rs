@@ -1,5 +1,5 @@
-//! Examples of requests and answers, with the worked API keys of `docs/FORMAT.md`: what a service on that page's keyring
-//! takes and says.
+//! Examples of requests and answers, with the worked API keys of `docs/FORMAT.md`: what a service on that page's
+//! keyring takes and says.
 
 use serde_json::{Value, json};
 

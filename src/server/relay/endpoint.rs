@@ -196,7 +196,8 @@ fn permission(scope: Scope, realm: Option<Realm>) -> Permission {
 }
 
 impl Subscription {
-    /// Waits for news behind the place, until a deadline or the end of the service. Returns whether there is something new.
+    /// Waits for news behind the place, until a deadline or the end of the service. Returns whether there is something
+    /// new.
     async fn wait(&self, until: Instant) -> bool {
         let (mut newest, mut stopping) = (self.stream.newest(), self.core.stopping.subscribe());
         tokio::select! {
@@ -225,8 +226,8 @@ impl Subscription {
         Ok((Part { bytes, format, seq, is_end: true }, newest))
     }
 
-    /// Sends messages until the client goes: the first one at once, then one for each change, and one without changes before the last
-    /// one is stale. A comment is sent if the stream would be silent for too long.
+    /// Sends messages until the client goes: the first one at once, then one for each change, and one without changes
+    /// before the last one is stale. A comment is sent if the stream would be silent for too long.
     async fn subscribe(mut self) -> Result<Response, Problem> {
         let mut next = self.message().await?;
         let (sender, events) = mpsc::channel(1);

@@ -43,8 +43,8 @@ impl Parts {
         shorten(&mut all);
     }
 
-    /// The message that goes on from a place: the one that is kept, or the one that `ask` brings, which is asked once for all who
-    /// wait for it.
+    /// The message that goes on from a place: the one that is kept, or the one that `ask` brings, which is asked once
+    /// for all who wait for it.
     pub(super) async fn get<E>(
         &self,
         log_id: LogId,

@@ -1,4 +1,5 @@
-//! `GET /v1/revocations/snapshot` and `/v1/revocations/snapshots/NAME` of a relay: snapshots of its nodes, as they came.
+//! `GET /v1/revocations/snapshot` and `/v1/revocations/snapshots/NAME` of a relay: snapshots of its nodes, as they
+//! came.
 
 use std::sync::Arc;
 

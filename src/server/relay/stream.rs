@@ -17,7 +17,8 @@ use super::{
 };
 use crate::server::blocking;
 
-/// The longest wait that a source is asked for, in seconds. It is how old a message may be that a follower gets after a wait.
+/// The longest wait that a source is asked for, in seconds. It is how old a message may be that a follower gets after a
+/// wait.
 const MAX_WAIT: u64 = 10;
 
 /// The newest message: it goes on from the end of the log, and has no events.

@@ -1,8 +1,8 @@
 //! Reloads keyring, configuration and certificates. A part that cannot be loaded again stays in force as it was.
 //!
-//! `trigger.rs` decides when to look. A look has two parts, each on a thread of its own. The first puts configuration and keyring in
-//! force, with the keys that are loaded (`publish.rs`). The second asks key sources, and takes the next step of rotation
-//! (`sources.rs`). While one hangs the other goes on, and `/readyz` shows it.
+//! `trigger.rs` decides when to look. A look has two parts, each on a thread of its own. The first puts configuration
+//! and keyring in force, with the keys that are loaded (`publish.rs`). The second asks key sources, and takes the next
+//! step of rotation (`sources.rs`). While one hangs the other goes on, and `/readyz` shows it.
 
 mod job;
 mod publish;

@@ -1,5 +1,6 @@
-//! Loads a changed keyring and configuration, in two steps. The first puts the document in force at once, with the keys that are
-//! loaded. The second asks the key sources for missing keys. A source that hangs does not delay the first step.
+//! Loads a changed keyring and configuration, in two steps. The first puts the document in force at once, with the keys
+//! that are loaded. The second asks the key sources for missing keys. A source that hangs does not delay the first
+//! step.
 
 use std::{
     collections::HashMap,
@@ -50,7 +51,8 @@ pub(crate) struct Reloader {
     revocations: Arc<RevocationState>,
     store: Arc<dyn Store>,
     metrics: Arc<Metrics>,
-    /// Held while a snapshot of another keyring or configuration is put in place, and never while a key source is asked.
+    /// Held while a snapshot of another keyring or configuration is put in place, and never while a key source is
+    /// asked.
     reloading: Mutex<()>,
     /// The keyring's MAC key, and the source that it came from.
     mac_key: Mutex<(SourceUri, Arc<MacKey>)>,
@@ -78,10 +80,10 @@ impl Reloader {
         Deployment { mac_key, ..Deployment::of(config) }
     }
 
-    /// Reads the keyring document and puts it in force, with the keys that are loaded. It waits neither for a key source nor for
-    /// a writer of the store. A configuration that needs other keys is put in force by the next [`Reloader::ask_sources`], any
-    /// other one at once. [`KeyringError::MacWrong`] means that the document is under another MAC key than the loaded one: see
-    /// [`Reloader::ask_mac_key`].
+    /// Reads the keyring document and puts it in force, with the keys that are loaded. It waits neither for a key
+    /// source nor for a writer of the store. A configuration that needs other keys is put in force by the next
+    /// [`Reloader::ask_sources`], any other one at once. [`KeyringError::MacWrong`] means that the document is under
+    /// another MAC key than the loaded one: see [`Reloader::ask_mac_key`].
     pub(crate) fn publish(&self, config: Option<Config>) -> Result<Published, DeploymentError> {
         // One at a time, from reading to putting in place, or an older document could win over a newer one.
         let _one_at_a_time = lock(&self.reloading);
@@ -119,8 +121,8 @@ impl Reloader {
         Ok(Published { changed, failed })
     }
 
-    /// What the store remembers of keyrings. A store that fails or hangs must not delay a compromise: then the memory of this
-    /// process suffices.
+    /// What the store remembers of keyrings. A store that fails or hangs must not delay a compromise: then the memory
+    /// of this process suffices.
     fn memories_at_hand(&self) -> (HashMap<KeyringId, KeyringMemory>, Vec<String>) {
         let (tell, told) = mpsc::sync_channel(1);
         let store = Arc::clone(&self.store);
@@ -155,8 +157,8 @@ impl Reloader {
         Ok(())
     }
 
-    /// Asks key sources, and puts their keys in force with the document that is current by then. Errors are returned; keys that
-    /// are loaded stay in force.
+    /// Asks key sources, and puts their keys in force with the document that is current by then. Errors are returned;
+    /// keys that are loaded stay in force.
     pub(crate) fn ask_sources(&self, ask: Reload) -> Asked {
         let before = self.live.load_full();
         let (again, all) = (ask == Reload::All, !matches!(ask, Reload::Version(_)));
@@ -204,8 +206,8 @@ impl Reloader {
         Asked { changed, failed }
     }
 
-    /// Puts a change of the keyring in force that this process made, and loads this version. It asks no other source, so that a
-    /// compromise is answered at once. Returns errors.
+    /// Puts a change of the keyring in force that this process made, and loads this version. It asks no other source,
+    /// so that a compromise is answered at once. Returns errors.
     pub(crate) fn take_up(&self, loaded: Option<KeyVersion>) -> Vec<String> {
         let mut failed = match self.publish(None) {
             Ok(published) => published.failed,

@@ -1,5 +1,5 @@
-//! When something is loaded anew: on SIGHUP, when a file changes, at an interval, when a presented key names an unknown version,
-//! and again when a look failed.
+//! When something is loaded anew: on SIGHUP, when a file changes, at an interval, when a presented key names an unknown
+//! version, and again when a look failed.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

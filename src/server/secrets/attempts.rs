@@ -1,5 +1,5 @@
-//! The limit on wrong attempts at each key, no matter who tries: a hash is costly. The sealed half of a key may be in many
-//! hands, and the public part of an imported one is public.
+//! The limit on wrong attempts at each key, no matter who tries: a hash is costly. The sealed half of a key may be in
+//! many hands, and the public part of an imported one is public.
 
 use std::{
     collections::HashMap,
@@ -49,8 +49,8 @@ impl Attempts {
         Attempts { burst: per_minute, refill, all: Mutex::default() }
     }
 
-    /// One of the key's attempts at `now`, if it has any left. Taken before the hash, so that many at the same time are as
-    /// many attempts.
+    /// One of the key's attempts at `now`, if it has any left. Taken before the hash, so that many at the same time are
+    /// as many attempts.
     pub(crate) fn take(self: &Arc<Self>, id: ApiKeyId, now: Instant) -> Option<Attempt> {
         let mut all = self.all();
         if all.of.len() >= all.max.max(MIN_REMEMBERED) {

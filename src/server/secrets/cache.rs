@@ -1,5 +1,6 @@
-//! Secret halves that were found right a moment ago, so that they are not hashed for every request. It says of a whole API key
-//! that its secret half is right, and nothing else: revocation, expiry, scope, audience and address are checked every time.
+//! Secret halves that were found right a moment ago, so that they are not hashed for every request. It says of a whole
+//! API key that its secret half is right, and nothing else: revocation, expiry, scope, audience and address are checked
+//! every time.
 
 use std::{
     future::Future,

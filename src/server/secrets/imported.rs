@@ -13,8 +13,8 @@ use crate::{
     verification::Checked,
 };
 
-/// The smallest permit of the memory for slow hashes, in KiB: a permit stands for a core's time, too, of which bcrypt takes
-/// much, with next to no memory.
+/// The smallest permit of the memory for slow hashes, in KiB: a permit stands for a core's time, too, of which bcrypt
+/// takes much, with next to no memory.
 pub(super) const MIN_PERMIT: u32 = 32 * 1024;
 
 /// What a proof is kept by: right for one key is not right for another, and texts that hash alike are one.
@@ -42,8 +42,9 @@ impl SecretChecks {
         }
     }
 
-    /// Returns whether the text is this key, which may have been revoked or have expired. A wrong one is remembered, too: a
-    /// client that presents a good key again and again uses up no attempts at another one that has the same public part.
+    /// Returns whether the text is this key, which may have been revoked or have expired. A wrong one is remembered,
+    /// too: a client that presents a good key again and again uses up no attempts at another one that has the same
+    /// public part.
     pub(in crate::server) async fn check_ended_imported(self: &Arc<Self>, candidate: &Candidate) -> Checked {
         if !candidate.is_slow() {
             return self.compared(candidate, candidate.matches());
@@ -66,7 +67,8 @@ impl SecretChecks {
         let attempt = attempt.ok_or(Unproven::CouldNotTell("too_many_wrong"))?;
         let key = Arc::clone(candidate.key());
         let holds = || key.holds(&[id.realm()], self.live.load().verifier().revocations(), clock::now_seconds());
-        // Of one that was ended before, it is asked whether the text is that key: another may have the same public part.
+        // Of one that was ended before, it is asked whether the text is that key: another may have the same public
+        // part.
         let ended_before = holds().is_err();
         let kib = candidate.memory_kib().max(MIN_PERMIT);
         let permit = self.permit_while(kib, || if ended_before { Ok(()) } else { holds() }).await?;

@@ -1,5 +1,5 @@
-//! Checking secret halves: what was right a moment ago is remembered, and hashes are computed within bounds, after everything
-//! else about a key holds.
+//! Checking secret halves: what was right a moment ago is remembered, and hashes are computed within bounds, after
+//! everything else about a key holds.
 
 mod attempts;
 pub(crate) mod cache;

@@ -1,4 +1,5 @@
-//! Making a stored hash anew under today's setting and pepper, beside the request that found it right, and within the bound.
+//! Making a stored hash anew under today's setting and pepper, beside the request that found it right, and within the
+//! bound.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The integrity check of stored hashes (scrub): whether they are as they were stored, before the keys come that need them.
+//! The integrity check of stored hashes (scrub): whether they are as they were stored, before the keys come that need
+//! them.
 
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ impl Scrub {
         }
     }
 
-    /// Checks some stored hashes, from where the last step ended. An error says what is wrong in this round, or in the one
-    /// before.
+    /// Checks some stored hashes, from where the last step ended. An error says what is wrong in this round, or in the
+    /// one before.
     pub(in crate::server) fn step(
         &mut self,
         store: &dyn Store,

@@ -1,5 +1,5 @@
-//! Slow digests of presented texts, within the bounds of slow hashes: a text is hashed before it is known whether it is a key, so
-//! that all unknown texts of a set share its attempts.
+//! Slow digests of presented texts, within the bounds of slow hashes: a text is hashed before it is known whether it is
+//! a key, so that all unknown texts of a set share its attempts.
 
 use std::{sync::Arc, time::Instant};
 

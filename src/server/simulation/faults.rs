@@ -1,4 +1,5 @@
-//! A store that fails when it is told to, before or after it wrote, and that lets another process in between two of its calls.
+//! A store that fails when it is told to, before or after it wrote, and that lets another process in between two of its
+//! calls.
 
 use std::{
     collections::{HashMap, HashSet},

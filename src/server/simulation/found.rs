@@ -42,8 +42,8 @@ fn a_key_whose_grace_period_is_over_for_one_clock_is_revoked_for_all_once_it_is_
     holds(ran());
 }
 
-/// The hash of the old secret half is made anew, under a higher number than the new one's, and ends. The new one is found
-/// right all the same.
+/// The hash of the old secret half is made anew, under a higher number than the new one's, and ends. The new one is
+/// found right all the same.
 #[test]
 fn a_hash_that_was_made_anew_and_has_ended_holds_nobody_up() {
     let ran = || {

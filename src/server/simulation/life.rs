@@ -1,4 +1,5 @@
-//! What happens to processes and clocks: they start, die and lose power, look at the log, sweep, and their clocks are wrong.
+//! What happens to processes and clocks: they start, die and lose power, look at the log, sweep, and their clocks are
+//! wrong.
 
 use std::{fs, io::Write, path::PathBuf, time::Duration};
 
@@ -191,7 +192,8 @@ impl World {
         Ok(())
     }
 
-    /// Everything loses its power. The files as they are now have what was acknowledged; something more was being written.
+    /// Everything loses its power. The files as they are now have what was acknowledged; something more was being
+    /// written.
     pub(super) fn lose_power(&mut self) -> Result<(), Broken> {
         // Rarely: to open everything again takes as long as many other steps.
         if self.random.chance(60) {

@@ -1,8 +1,8 @@
-//! A deterministic simulation: two processes of the service, the command line, their store, clocks and key sources, with
-//! faults, held after every step to a small model. docs/TESTING.md says how to run it.
+//! A deterministic simulation: two processes of the service, the command line, their store, clocks and key sources,
+//! with faults, held after every step to a small model. docs/TESTING.md says how to run it.
 //!
-//! A seed decides every step. Ids, nonces and secret halves come from the operating system as always; no step and no check
-//! depends on what they are.
+//! A seed decides every step. Ids, nonces and secret halves come from the operating system as always; no step and no
+//! check depends on what they are.
 
 mod acting;
 mod check;

@@ -1,8 +1,8 @@
-//! The reference: what ought to be, as a plain list of keys, rules and key versions. Read this file to know what the service
-//! promises; everything else in this folder drives the service and compares.
+//! The reference: what ought to be, as a plain list of keys, rules and key versions. Read this file to know what the
+//! service promises; everything else in this folder drives the service and compares.
 //!
-//! Every change has a number. A process has to know what was changed up to the number at which it last read the log, and may
-//! know more.
+//! Every change has a number. A process has to know what was changed up to the number at which it last read the log,
+//! and may know more.
 
 use std::collections::{BTreeMap, BTreeSet};
 

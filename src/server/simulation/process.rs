@@ -75,7 +75,8 @@ impl Process {
 }
 
 impl Up {
-    /// Judges a presented text as the data plane does. Hashing anew, where that is called for, begins and does not go on.
+    /// Judges a presented text as the data plane does. Hashing anew, where that is called for, begins and does not go
+    /// on.
     pub(super) fn judge(&self, text: &str, wanted: &Wanted) -> Result<Accepted, VerifyError> {
         self.drain();
         let snapshot = arc_swap::Guard::into_inner(self.node.snapshot());

@@ -1,5 +1,5 @@
-//! A copy of a store in another one, row by row. It can be interrupted and goes on; until it is whole and verified nobody else
-//! works on it.
+//! A copy of a store in another one, row by row. It can be interrupted and goes on; until it is whole and verified
+//! nobody else works on it.
 
 mod merge;
 mod tables;

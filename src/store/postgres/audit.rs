@@ -1,5 +1,6 @@
-//! The audit's table. Its numbers have no gap: they follow the latest one, under the lock that is held to the commit. The table
-//! enforces it against every writer: its triggers refuse a record that leaves a gap, a changed one and a deleted one.
+//! The audit's table. Its numbers have no gap: they follow the latest one, under the lock that is held to the commit.
+//! The table enforces it against every writer: its triggers refuse a record that leaves a gap, a changed one and a
+//! deleted one.
 
 use jiff::Timestamp;
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! Reads rows as they are, and takes those of another store. While it does, the row of the store says that a bulla must know more
-//! steps than there will ever be, so that none works on half a copy.
+//! Reads rows as they are, and takes those of another store. While it does, the row of the store says that a bulla must
+//! know more steps than there will ever be, so that none works on half a copy.
 
 use tokio_postgres::{Row, types::Type};
 

@@ -1,6 +1,6 @@
-//! Eras: one history of one database. A promotion, a restore to a point in time and a logical failover begin a new one, which may lack
-//! the end of the one before. The first transaction that writes in it leaves a gap in all numbers, so that none is given twice, and
-//! remembers where the log had ended, so that a place behind that is known to be lost.
+//! Eras: one history of one database. A promotion, a restore to a point in time and a logical failover begin a new one,
+//! which may lack the end of the one before. The first transaction that writes in it leaves a gap in all numbers, so
+//! that none is given twice, and remembers where the log had ended, so that a place behind that is known to be lost.
 
 use super::{params::params, session::Session, store_row::Numbers, transaction::Writing};
 use crate::store::StoreError;

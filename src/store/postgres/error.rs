@@ -1,5 +1,5 @@
-//! Errors of the driver as errors of the store: which server, which role, and what to do. Never a password, and never the value
-//! of a row: the server's `DETAIL` is left out.
+//! Errors of the driver as errors of the store: which server, which role, and what to do. Never a password, and never
+//! the value of a row: the server's `DETAIL` is left out.
 
 use std::{error::Error, fmt};
 

@@ -1,7 +1,7 @@
 //! The store in PostgreSQL, which many nodes share. The only folder that speaks its dialect.
 //!
-//! All names stand in the schema `bulla`, and every statement names it: a pooler gives a connection to many clients, whose settings
-//! are not ours.
+//! All names stand in the schema `bulla`, and every statement names it: a pooler gives a connection to many clients,
+//! whose settings are not ours.
 
 mod audit;
 mod copy;

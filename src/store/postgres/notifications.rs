@@ -1,6 +1,6 @@
-//! Learns that another process appended to the revocation log. The database's notifications are a hint; poolers, failovers and
-//! logical replicas lose them without a sign. So this process notifies itself by another connection, again and again, and while that
-//! does not arrive, the log is polled.
+//! Learns that another process appended to the revocation log. The database's notifications are a hint; poolers,
+//! failovers and logical replicas lose them without a sign. So this process notifies itself by another connection,
+//! again and again, and while that does not arrive, the log is polled.
 
 use std::{
     sync::{
@@ -21,7 +21,8 @@ use super::{
 };
 use crate::store::{Remark, StoreError};
 
-/// How often we test that notifications arrive. That keeps the connection alive, too: proxies close one that is silent for 30 s.
+/// How often we test that notifications arrive. That keeps the connection alive, too: proxies close one that is silent
+/// for 30 s.
 const PROVE_INTERVAL: Duration = Duration::from_secs(12);
 /// How long a proof may take to arrive.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(2);
@@ -36,8 +37,8 @@ const SLICE: Duration = Duration::from_millis(500);
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Longest retry delay while the server is unreachable.
 const RETRY: Duration = Duration::from_secs(5);
-/// Longest retry delay while proofs do not arrive: a pooler that drops notifications goes on doing so, and keeps each LISTEN on one
-/// of its connections.
+/// Longest retry delay while proofs do not arrive: a pooler that drops notifications goes on doing so, and keeps each
+/// LISTEN on one of its connections.
 const RETRY_UNPROVED: Duration = Duration::from_secs(60);
 
 const LISTEN: &str = "LISTEN bulla_revocations";

@@ -18,7 +18,8 @@ const WRITERS: usize = 200;
 const STORES: usize = 4;
 const EACH: usize = 3;
 
-/// Makes the commits of a table slow: between the moment in which a row has its number, and that in which others see it.
+/// Makes the commits of a table slow: between the moment in which a row has its number, and that in which others see
+/// it.
 const SLOW: &str = "CREATE FUNCTION bulla.slow() RETURNS trigger LANGUAGE plpgsql
         AS $$ BEGIN PERFORM pg_sleep(random() * 0.01); RETURN NULL; END $$;
     CREATE TABLE bulla.plain (seq bigserial PRIMARY KEY);

@@ -1,4 +1,5 @@
-//! Parameters of statements with their types, so that a statement is parsed and run in one round trip and without a name.
+//! Parameters of statements with their types, so that a statement is parsed and run in one round trip and without a
+//! name.
 
 use tokio_postgres::types::{ToSql, Type};
 

@@ -1,5 +1,5 @@
-//! The connections of a store: some for each kind of work, so that no long count and no queue of writers delays a revocation or a
-//! look-up. While the server cannot be reached, calls fail at once between attempts that get rarer.
+//! The connections of a store: some for each kind of work, so that no long count and no queue of writers delays a
+//! revocation or a look-up. While the server cannot be reached, calls fail at once between attempts that get rarer.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -69,8 +69,8 @@ impl Pool {
         }
     }
 
-    /// Lets `work` use a connection; it waits while all of them work. `begin` comes first, and again on another connection where
-    /// the first one turns out to be lost: nothing was done then.
+    /// Lets `work` use a connection; it waits while all of them work. `begin` comes first, and again on another
+    /// connection where the first one turns out to be lost: nothing was done then.
     pub(super) fn run<B, T>(
         &self,
         lane: Lane,

@@ -1,5 +1,5 @@
-//! What an administrator should know of how the database is set up: whether a failover may lose something, and whether this role
-//! could change the audit.
+//! What an administrator should know of how the database is set up: whether a failover may lose something, and whether
+//! this role could change the audit.
 
 use super::{counts::count, session::Session};
 use crate::store::{Remark, StoreError};

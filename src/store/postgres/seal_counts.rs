@@ -5,8 +5,8 @@ use tokio_postgres::Row;
 use super::{counts::count, session::Session};
 use crate::store::{SealCount, StoreError, rows::damaged};
 
-/// Counts the seal of the row that the expression `key` records, and returns the count. It is part of the statement that records
-/// a key: one round trip does both.
+/// Counts the seal of the row that the expression `key` records, and returns the count. It is part of the statement
+/// that records a key: one round trip does both.
 pub(super) const COUNT_SEAL: &str =
     "INSERT INTO bulla.seal_counts AS counts (realm, version, count) SELECT realm, version, 1 FROM key
      ON CONFLICT (realm, version) DO UPDATE SET count = counts.count + 1 RETURNING count";

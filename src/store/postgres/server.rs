@@ -55,7 +55,8 @@ impl Server {
             config.password(password.trim_end_matches(['\r', '\n']));
         }
         config.connect_timeout(self.connect_timeout);
-        // Without these a lost connection is noticed only after two hours where nothing is sent, and after fifteen minutes otherwise.
+        // Without these a lost connection is noticed only after two hours where nothing is sent, and after fifteen
+        // minutes otherwise.
         config.keepalives(true).keepalives_idle(Duration::from_secs(10));
         config.keepalives_interval(Duration::from_secs(5)).keepalives_retries(3);
         config.tcp_user_timeout(Duration::from_secs(20));

@@ -1,5 +1,5 @@
-//! One connection. The thread that waits for an answer also drives the connection, so that no answer goes through another thread;
-//! and it waits for a limited time only.
+//! One connection. The thread that waits for an answer also drives the connection, so that no answer goes through
+//! another thread; and it waits for a limited time only.
 
 use std::{
     cell::{Cell, RefCell},
@@ -234,8 +234,8 @@ impl Session {
         })
     }
 
-    /// Runs these statements one after the other, and commits, in one round trip. Where the server refuses one of them, it commits
-    /// nothing. Where no answer comes, nobody knows whether it did.
+    /// Runs these statements one after the other, and commits, in one round trip. Where the server refuses one of them,
+    /// it commits nothing. Where no answer comes, nobody knows whether it did.
     pub(super) fn commit_with(&self, last: &[(&str, &[Param<'_>])]) -> Result<(), StoreError> {
         // Those that are new to the connection are prepared before anything may have happened.
         let prepared: Vec<_> = last.iter().map(|(sql, params)| self.prepared(sql, params)).collect::<Result<_, _>>()?;
@@ -257,7 +257,8 @@ impl Session {
                 warnings => Err(error::uncertain(&self.server.url, &warnings.join("; "))),
             },
             Err(Fault::Refused(error)) => Err(self.note(Fault::Refused(error))),
-            // Nothing is cancelled: a commit that waits for a standby and is cancelled has happened, without the standby.
+            // Nothing is cancelled: a commit that waits for a standby and is cancelled has happened, without the
+            // standby.
             Err(Fault::Lost(why)) => {
                 self.lost.set(true);
                 Err(error::uncertain(&self.server.url, &format!("the connection was lost during the commit: {why}")))

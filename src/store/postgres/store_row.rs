@@ -1,5 +1,6 @@
-//! The one row of the table `store`: what the store is, and the latest numbers. Its lock serialises all transactions that write:
-//! numbers become visible in their order, the audit has no gap, and what a transaction read is still so when it commits.
+//! The one row of the table `store`: what the store is, and the latest numbers. Its lock serialises all transactions
+//! that write: numbers become visible in their order, the audit has no gap, and what a transaction read is still so
+//! when it commits.
 
 use tokio_postgres::Row;
 
@@ -11,8 +12,8 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// Takes the lock. A commit in it waits for the disk, and for a synchronous standby where there is one, whatever the role's or
-/// the database's default says.
+/// Takes the lock. A commit in it waits for the disk, and for a synchronous standby where there is one, whatever the
+/// role's or the database's default says.
 const LOCK: &str = concat!(
     "SELECT mark, needs, key_seq, revocation_seq, secret_seq, CASE WHEN era IS DISTINCT FROM ",
     now!(),

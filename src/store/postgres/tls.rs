@@ -1,5 +1,5 @@
-//! TLS to the server, as tokio-postgres asks for it: rustls with our authorities and our certificate, and the channel binding of
-//! SCRAM (RFC 5929, tls-server-end-point).
+//! TLS to the server, as tokio-postgres asks for it: rustls with our authorities and our certificate, and the channel
+//! binding of SCRAM (RFC 5929, tls-server-end-point).
 
 use std::{
     future::Future,
@@ -124,8 +124,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
     }
 }
 
-/// The hash of a certificate that SCRAM binds to: by the hash of its signature, SHA-256 for the weak ones. `None` for signatures
-/// without a hash of their own, such as Ed25519, for which RFC 5929 defines none.
+/// The hash of a certificate that SCRAM binds to: by the hash of its signature, SHA-256 for the weak ones. `None` for
+/// signatures without a hash of their own, such as Ed25519, for which RFC 5929 defines none.
 fn end_point(certificate: &[u8]) -> Option<Vec<u8>> {
     const SHA256: [&str; 5] = [
         "1.2.840.113549.1.1.4",

@@ -17,8 +17,8 @@ pub(in crate::store) struct LostColumns<'a> {
 }
 
 impl LostColumns<'_> {
-    /// The revocation. Without a readable id it names no key that could be accepted. Any other unreadable field keeps its key
-    /// revoked.
+    /// The revocation. Without a readable id it names no key that could be accepted. Any other unreadable field keeps
+    /// its key revoked.
     pub(in crate::store) fn revocation(self) -> Option<LostRevocation> {
         let time = |at: Option<i64>| at.map(|at| Timestamp::from_second(at).unwrap_or(Timestamp::MIN));
         Some(LostRevocation {

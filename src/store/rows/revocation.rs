@@ -1,4 +1,5 @@
-//! A row of the revocation log. An unreadable row stops no reader: the id, app or realm that it names is rejected, and reported.
+//! A row of the revocation log. An unreadable row stops no reader: the id, app or realm that it names is rejected, and
+//! reported.
 
 use bulla::{
     ApiKeyId, Realm,

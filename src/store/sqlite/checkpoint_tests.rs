@@ -1,6 +1,6 @@
-//! Moving the write-ahead log into the database. SQLite does that within a commit, as far as readers let it, and waits for nobody;
-//! bulla never asks for more. A `wal_checkpoint(TRUNCATE)`, which waits for readers, would keep writers waiting meanwhile, and
-//! answers with a row and no error where it could not finish.
+//! Moving the write-ahead log into the database. SQLite does that within a commit, as far as readers let it, and waits
+//! for nobody; bulla never asks for more. A `wal_checkpoint(TRUNCATE)`, which waits for readers, would keep writers
+//! waiting meanwhile, and answers with a row and no error where it could not finish.
 
 use std::{path::Path, time::Duration};
 

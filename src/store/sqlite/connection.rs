@@ -7,18 +7,18 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use super::{files, foreign_wal, mark, migrations};
 use crate::store::StoreError;
 
-/// Page cache of the writer, in KiB: with SQLite's usual 2,000 a transaction of thousands of rows writes the same index pages
-/// again and again.
+/// Page cache of the writer, in KiB: with SQLite's usual 2,000 a transaction of thousands of rows writes the same index
+/// pages again and again.
 const CACHE_KIB: i64 = 64 * 1024;
 
 /// The same while many rows are imported: room for the indexes of a million.
 const MANY_ROWS_CACHE_KIB: i64 = 128 * 1024;
-/// Pages in the log, 128 MiB, from which on they are moved into the database then: a page of an index that changes in each transaction
-/// is moved once for several of them. By default these are 1,000, which each transaction exceeds.
+/// Pages in the log, 128 MiB, from which on they are moved into the database then: a page of an index that changes in
+/// each transaction is moved once for several of them. By default these are 1,000, which each transaction exceeds.
 const MANY_ROWS_LOG: i64 = 32 * 1024;
 
-/// How long a writer waits for another process's transaction, and how often it polls: SQLite's own handler polls every 100 ms,
-/// and misses the gaps between many short transactions.
+/// How long a writer waits for another process's transaction, and how often it polls: SQLite's own handler polls every
+/// 100 ms, and misses the gaps between many short transactions.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const BUSY_POLL: Duration = Duration::from_millis(2);
 
@@ -104,8 +104,8 @@ fn writing(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Opens a read-only store. A log that a stopped writer left beside it is part of it. Without a log the file never changes:
-/// SQLite is told so, since it could not lock anything there.
+/// Opens a read-only store. A log that a stopped writer left beside it is part of it. Without a log the file never
+/// changes: SQLite is told so, since it could not lock anything there.
 fn reading(path: &Path) -> Result<Connection, StoreError> {
     let database = files::resolved(path);
     let log = foreign_wal::beside(&database, "-wal");

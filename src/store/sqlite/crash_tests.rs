@@ -1,4 +1,5 @@
-//! Stores whose process was killed between two writes to their files: all of them open, with everything that was acknowledged.
+//! Stores whose process was killed between two writes to their files: all of them open, with everything that was
+//! acknowledged.
 
 use super::*;
 use crate::{action::Actor, store::transact};

@@ -1,8 +1,8 @@
 //! The files that a store has open: checks that its path still leads to them.
 //!
-//! SQLite finds the write-ahead log and its index by name, and the database by an open descriptor. When one of the three files
-//! is exchanged, two processes may write the same log for different databases: acknowledged writes of one are lost, or damage
-//! the other's.
+//! SQLite finds the write-ahead log and its index by name, and the database by an open descriptor. When one of the
+//! three files is exchanged, two processes may write the same log for different databases: acknowledged writes of one
+//! are lost, or damage the other's.
 
 use std::{
     fs::Metadata,
@@ -149,8 +149,8 @@ impl Files {
         }
     }
 
-    /// Checks the database's content after something was written to it: SQLite moves the log into it, but a copy over it
-    /// brings another state. `seen` is the mark that an open connection sees.
+    /// Checks the database's content after something was written to it: SQLite moves the log into it, but a copy over
+    /// it brings another state. `seen` is the mark that an open connection sees.
     pub(super) fn check_content(&self, seen: &dyn Fn() -> Option<Mark>) -> Result<(), StoreError> {
         let Ok(metadata) = self.path.metadata() else { return Ok(()) };
         let now = Some(stamp(&metadata));
@@ -173,8 +173,8 @@ impl Files {
         }
     }
 
-    /// Returns whether SQLite may move the log into the database on close: the log belongs to the database, and no other process used
-    /// the log since the last check. This saves a log that was only removed.
+    /// Returns whether SQLite may move the log into the database on close: the log belongs to the database, and no
+    /// other process used the log since the last check. This saves a log that was only removed.
     pub(super) fn may_be_closed(&self) -> bool {
         let unchanged = self.path.metadata().is_ok_and(|metadata| {
             (metadata.dev(), metadata.ino()) == self.database && self.content().stamp == Some(stamp(&metadata))

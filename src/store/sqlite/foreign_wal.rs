@@ -73,8 +73,8 @@ struct DatabaseFile {
     cookie: u32,
 }
 
-/// Checks whether the log beside `database` belongs to it. `seen` is the mark that an open connection sees, which must be the
-/// database's where the log has none.
+/// Checks whether the log beside `database` belongs to it. `seen` is the mark that an open connection sees, which must
+/// be the database's where the log has none.
 pub(super) fn fit(database: &Path, seen: &dyn Fn() -> Option<Mark>) -> io::Result<Fit> {
     let log = beside(database, "-wal");
     let (mut fit, mut checks) = (Fit::Fits, 0);
@@ -131,8 +131,9 @@ impl DatabaseFile {
         Some(DatabaseFile { empty: false, mark, cookie: mark::cookie(&connection).ok()? })
     }
 
-    /// Reads mark and cookie from the pages on which the log has them. A process that ends while it moves the log into the
-    /// database leaves a file that SQLite does not read alone: its first page has the new length, and the last ones are missing.
+    /// Reads mark and cookie from the pages on which the log has them. A process that ends while it moves the log into
+    /// the database leaves a file that SQLite does not read alone: its first page has the new length, and the last ones
+    /// are missing.
     fn read_pages(database: &Path, log: &Log) -> Option<Self> {
         let file = File::open(database).ok()?;
         let page = u64::from(log.mark_page.checked_sub(1)?) * log.page;

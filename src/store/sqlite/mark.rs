@@ -1,8 +1,8 @@
 //! The mark of a store: a random token that every write transaction replaces.
 //!
-//! SQLite applies a write-ahead log to the database beside it, and damages a database that the log was not written for. The mark
-//! shows that: the first mark in a log names the token before it, which the database itself still has, unless it already has one
-//! of the log's own marks.
+//! SQLite applies a write-ahead log to the database beside it, and damages a database that the log was not written for.
+//! The mark shows that: the first mark in a log names the token before it, which the database itself still has, unless
+//! it already has one of the log's own marks.
 
 use rand::{TryRng, rngs::SysRng};
 use rusqlite::{Connection, OptionalExtension};
@@ -23,8 +23,8 @@ pub(super) struct Mark {
     /// The token before.
     pub(super) previous: Token,
     pub(super) token: Token,
-    /// SQLite's schema cookie when the transaction began. It tells a store from its copy by `VACUUM INTO`, which has the same
-    /// mark on other pages.
+    /// SQLite's schema cookie when the transaction began. It tells a store from its copy by `VACUUM INTO`, which has
+    /// the same mark on other pages.
     pub(super) cookie: u32,
 }
 

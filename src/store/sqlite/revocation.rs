@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::revocation_rows::RULED_BEFORE;
 use crate::store::{Logged, NewRevocation, StoreError, rows::change_columns};
 
-/// Whether a row that names an id rejects it whatever the clock says; NULL for a suspension. An unreadable row rejects it.
+/// Whether a row that names an id rejects it whatever the clock says; NULL for a suspension. An unreadable row rejects
+/// it.
 pub(super) const IN_EFFECT: &str = "CASE WHEN kind = 'revoke'
          THEN in_effect <> 0 OR effective_at <= recorded_at OR effective_at NOT BETWEEN 0 AND 4294967295
          WHEN kind NOT IN ('suspend', 'resume') THEN 1 END";
@@ -91,8 +92,8 @@ pub(super) fn logged(connection: &Connection, id: &ApiKeyId) -> Result<Logged, S
     })?)
 }
 
-/// Puts the revocation of an id in effect, whatever the clock says. It gets a new number: a process that read it with a time
-/// ahead of its clock reads it again.
+/// Puts the revocation of an id in effect, whatever the clock says. It gets a new number: a process that read it with a
+/// time ahead of its clock reads it again.
 pub(super) fn put_in_effect(connection: &Connection, id: &ApiKeyId) -> Result<(), StoreError> {
     let id = id.to_string();
     connection

@@ -1,4 +1,5 @@
-//! Sweeping: makes ends final, drops what is no longer needed, and finds revocations that the log lost and the ledger has.
+//! Sweeping: makes ends final, drops what is no longer needed, and finds revocations that the log lost and the ledger
+//! has.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
@@ -22,8 +23,8 @@ pub(super) fn is_anything_due(connection: &Connection, now: Timestamp) -> Result
     Ok(query.query_row([now.as_second()], |row| row.get(0))?)
 }
 
-/// Makes what has ended final. The revocations get new numbers: a process that read them with a time ahead of its clock, which
-/// may be set back meanwhile, reads them again.
+/// Makes what has ended final. The revocations get new numbers: a process that read them with a time ahead of its
+/// clock, which may be set back meanwhile, reads them again.
 pub(super) fn settle(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
     const DUE: &str = "kind = 'revoke' AND in_effect = 0 AND effective_at > recorded_at AND effective_at <= ?1";
     connection.execute(

@@ -32,7 +32,8 @@ impl Identities {
         Ok(Identities { config, _folder: folder })
     }
 
-    /// Returns whether a listener takes these as its certificate, the key of that, and the authorities of its clients; or why not.
+    /// Returns whether a listener takes these as its certificate, the key of that, and the authorities of its clients;
+    /// or why not.
     pub fn load(&self, certificate: &[u8], key: &[u8], authorities: &[u8]) -> Result<(), String> {
         let write =
             |path: &Option<PathBuf>, content: &[u8]| path.as_ref().map_or(Ok(()), |path| fs::write(path, content));

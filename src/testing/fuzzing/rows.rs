@@ -11,9 +11,9 @@ use crate::imported::{
 /// When the rows are read.
 const NOW: i64 = 1_800_000_000;
 
-/// Reads rows as `bulla keys import` does: how many are understood, and how many refused. The highest bit of `how` says whether
-/// they are those of a system, which the others choose; or else these choose how salts are written, and the layout. The lowest bit
-/// chooses the format.
+/// Reads rows as `bulla keys import` does: how many are understood, and how many refused. The highest bit of `how` says
+/// whether they are those of a system, which the others choose; or else these choose how salts are written, and the
+/// layout. The lowest bit chooses the format.
 pub fn read_rows(how: u8, input: &[u8]) -> (usize, usize) {
     let format = if how & 1 == 0 { Format::Jsonl } else { Format::Csv };
     let system = (how & 0x80 != 0).then(|| SYSTEMS[usize::from(how >> 1 & 63) % SYSTEMS.len()]);

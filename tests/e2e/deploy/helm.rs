@@ -139,7 +139,8 @@ fn selectors_ports_and_names_fit_together() {
     assert_eq!(found, [monitor["endpoints"][0]["port"].clone()]);
 }
 
-/// The pod's arguments, environment and files, with the folders moved and ports of its own, and a PostgreSQL that speaks TLS.
+/// The pod's arguments, environment and files, with the folders moved and ports of its own, and a PostgreSQL that
+/// speaks TLS.
 #[test]
 fn the_service_starts_from_the_manifests() {
     let (root, documents) = (Root::new(), documents(&rendered(&json!({}))));

@@ -47,7 +47,8 @@ fn an_edge_whose_client_certificate_expires_goes_on_and_follows_again_with_a_new
     assert_eq!(edge.verdict(&truth.good), Verdict::Accepted);
 }
 
-/// An nginx before the node on a host, which wants a certificate at each question: it keeps neither connections nor sessions.
+/// An nginx before the node on a host, which wants a certificate at each question: it keeps neither connections nor
+/// sessions.
 fn proxy(world: &World, host: &Host, clients: &Authority, folder: &Path) -> Process {
     let issued = world.authority.server(&[&host.address], 4000, &folder.join("proxy"));
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];

@@ -20,8 +20,8 @@ use crate::support::{
     programs::find,
 };
 
-/// More than the twenty seconds behind which a peer is gone, with a comment of a stream that was just sent, and less than any other
-/// time limit takes.
+/// More than the twenty seconds behind which a peer is gone, with a comment of a stream that was just sent, and less
+/// than any other time limit takes.
 const NOTICED: Duration = Duration::from_secs(40);
 
 #[test]

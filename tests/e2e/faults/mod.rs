@@ -1,6 +1,6 @@
-//! Faults of networks, clocks, disks and processes, with real processes on hosts of their own. In each of them no acknowledged
-//! revocation is forgotten, no valid key is refused inside the policy, and everyone is of one mind at the end. Each prints how
-//! long that took.
+//! Faults of networks, clocks, disks and processes, with real processes on hosts of their own. In each of them no
+//! acknowledged revocation is forgotten, no valid key is refused inside the policy, and everyone is of one mind at the
+//! end. Each prints how long that took.
 
 mod certificate;
 mod clocks;
@@ -41,7 +41,8 @@ impl World {
         Self::with(Deployment::new(), valid_for)
     }
 
-    /// The same with its store in this PostgreSQL, which has a host of its own. Nodes reach it there, and commands by its socket.
+    /// The same with its store in this PostgreSQL, which has a host of its own. Nodes reach it there, and commands by
+    /// its socket.
     fn on_postgres(valid_for: &str, postgres: &Postgres) -> (Self, Host) {
         let database = postgres.new_database();
         let mut world = Self::with(Deployment::on_store(&postgres.url(&database)), valid_for);

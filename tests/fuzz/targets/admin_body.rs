@@ -1,7 +1,7 @@
 //! Any bytes, as the body or the query of a request of the admin plane, by an administrator who may do everything.
 //!
-//! The first byte of the input chooses the endpoint. No answer is an error of the service, and whatever was answered: the
-//! log of revocations can be read on, and from its beginning.
+//! The first byte of the input chooses the endpoint. No answer is an error of the service, and whatever was answered:
+//! the log of revocations can be read on, and from its beginning.
 
 #![no_main]
 

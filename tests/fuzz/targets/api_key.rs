@@ -40,8 +40,8 @@ fuzz_target!(init: LazyLock::force(&SETTING), |input: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// Bits 0 and 1: the rest is a text as it stands (0), or the bytes of one (2), or a text whose last six characters are to
-/// be the right checksum (1, 3).
+/// Bits 0 and 1: the rest is a text as it stands (0), or the bytes of one (2), or a text whose last six characters are
+/// to be the right checksum (1, 3).
 fn text(how: u8, rest: &[u8]) -> Option<String> {
     match how & 3 {
         0 => String::from_utf8(rest.to_vec()).ok(),

@@ -1,7 +1,7 @@
 //! Any bytes, as the message of gRPC `envoy.service.auth.v3.Authorization/Check`.
 //!
-//! The first byte of the input says whether a frame is put around the rest (even), or the rest is frame and all (odd). Nobody
-//! has an API key of this deployment, so nothing is ever let through.
+//! The first byte of the input says whether a frame is put around the rest (even), or the rest is frame and all (odd).
+//! Nobody has an API key of this deployment, so nothing is ever let through.
 
 #![no_main]
 
@@ -12,8 +12,8 @@ use libfuzzer_sys::fuzz_target;
 
 static DATA_PLANE: LazyLock<DataPlane> = LazyLock::new(|| DataPlane::new().expect("should make a deployment"));
 
-/// gRPC's OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, OUT_OF_RANGE, UNIMPLEMENTED and INTERNAL: the last three are what a frame or a message
-/// gets that does not parse.
+/// gRPC's OK, INVALID_ARGUMENT, RESOURCE_EXHAUSTED, OUT_OF_RANGE, UNIMPLEMENTED and INTERNAL: the last three are what a
+/// frame or a message gets that does not parse.
 const STATUSES: [i32; 6] = [0, 3, 8, 11, 12, 13];
 
 fuzz_target!(init: LazyLock::force(&DATA_PLANE), |input: &[u8]| {

@@ -1,7 +1,7 @@
 //! Any bytes, as a file of keys to be imported.
 //!
-//! The first byte of the input chooses format, salts and rule: see `bulla_server::testing::fuzzing::read_rows`, which has the
-//! properties, too.
+//! The first byte of the input chooses format, salts and rule: see `bulla_server::testing::fuzzing::read_rows`, which
+//! has the properties, too.
 
 #![no_main]
 

@@ -1,7 +1,7 @@
 //! Any text, as a keyring document, against `KeyringDocument::parse` and back.
 //!
-//! The first byte of the input says what becomes of the rest: as it stands (0), with the table `[mac]` behind it (1, 3), or
-//! with its last line replaced by the right MAC (2), which bits 0 and 1 tell.
+//! The first byte of the input says what becomes of the rest: as it stands (0), with the table `[mac]` behind it (1,
+//! 3), or with its last line replaced by the right MAC (2), which bits 0 and 1 tell.
 
 #![no_main]
 

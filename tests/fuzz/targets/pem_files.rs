@@ -1,5 +1,5 @@
-//! Any bytes, as the PEM files of a listener: its certificate, the key of that, and the authorities of its clients, with a zero
-//! byte between them.
+//! Any bytes, as the PEM files of a listener: its certificate, the key of that, and the authorities of its clients,
+//! with a zero byte between them.
 //!
 //! A listener takes them only where each file has a block that is what it should be.
 

@@ -1,5 +1,5 @@
-//! Two modules that stand in front of another one: `adapter.c`, which changes what that one says, and OpenSC's pkcs11-spy,
-//! which writes down each call.
+//! Two modules that stand in front of another one: `adapter.c`, which changes what that one says, and OpenSC's
+//! pkcs11-spy, which writes down each call.
 
 use std::{
     path::{Path, PathBuf},

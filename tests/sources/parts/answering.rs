@@ -1,4 +1,5 @@
-//! A server that gives every request the same answer, as a gateway does whose backend is away, or one that limits rates.
+//! A server that gives every request the same answer, as a gateway does whose backend is away, or one that limits
+//! rates.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},

@@ -1,4 +1,5 @@
-//! A cable between a source and a server, that a test can cut and repair: for servers which forget their keys when they are ended.
+//! A cable between a source and a server, that a test can cut and repair: for servers which forget their keys when they
+//! are ended.
 
 use std::{
     io,

@@ -25,8 +25,8 @@ pub struct SoftHsm {
 }
 
 impl SoftHsm {
-    /// The token of this run: `master-1` (id 01) is the known key, `other` (id 02) another one, `aes` (id 03) no HMAC key, `short` (id 04)
-    /// has 16 bytes, `no-sign` (id 05) may not sign, and two keys are called `twice` (id 06, 07).
+    /// The token of this run: `master-1` (id 01) is the known key, `other` (id 02) another one, `aes` (id 03) no HMAC
+    /// key, `short` (id 04) has 16 bytes, `no-sign` (id 05) may not sign, and two keys are called `twice` (id 06, 07).
     pub fn get() -> &'static SoftHsm {
         static TOKEN_OF_THIS_RUN: OnceLock<SoftHsm> = OnceLock::new();
         TOKEN_OF_THIS_RUN.get_or_init(|| SoftHsm::make(world::folder()))

@@ -60,7 +60,8 @@ impl TpmToken {
     }
 }
 
-/// The TPM's tools, each of which empties the TPM's little memory behind itself: tpm2_ptool leaves that to a resource manager.
+/// The TPM's tools, each of which empties the TPM's little memory behind itself: tpm2_ptool leaves that to a resource
+/// manager.
 fn flushing_tools(name: &str) -> PathBuf {
     let folder = world::folder().join(format!("{name}-tools"));
     fs::create_dir(&folder).expect("writable");

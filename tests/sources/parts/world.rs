@@ -1,4 +1,5 @@
-//! What is one per process: the environment variables that the components read, and the folder that all of this lives in.
+//! What is one per process: the environment variables that the components read, and the folder that all of this lives
+//! in.
 
 use std::{
     env, fs,
@@ -17,7 +18,8 @@ pub const MASTER_BASE64: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// Another key, in base64.
 pub const OTHER_BASE64: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
-/// The folder of this run. Every test calls this before anything else, so that the environment is set before any library reads it.
+/// The folder of this run. Every test calls this before anything else, so that the environment is set before any
+/// library reads it.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {

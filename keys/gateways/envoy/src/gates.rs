@@ -1,5 +1,5 @@
-//! The verifiers of this process, one for each settings file. Envoy makes a new configuration before it destroys the old one, and makes
-//! one for each listener: all of them share a verifier and its follower.
+//! The verifiers of this process, one for each settings file. Envoy makes a new configuration before it destroys the
+//! old one, and makes one for each listener: all of them share a verifier and its follower.
 
 use std::{
     fs,

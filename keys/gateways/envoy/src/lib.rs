@@ -1,5 +1,5 @@
-//! Envoy's dynamic module `bulla`: it verifies the API key of every request in the proxy's own process, with the keys and revocations
-//! of an edge. `docs/MODULES.md` says how it is set up and how it behaves.
+//! Envoy's dynamic module `bulla`: it verifies the API key of every request in the proxy's own process, with the keys
+//! and revocations of an edge. `docs/MODULES.md` says how it is set up and how it behaves.
 //!
 //! | module | |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Envoy's metrics, and what its log is told. Requests are counted in the verifier, and Envoy is told once a second, on its main thread: a request makes no call
-//! for them.
+//! Envoy's metrics, and what its log is told. Requests are counted in the verifier, and Envoy is told once a second, on
+//! its main thread: a request makes no call for them.
 
 use std::{
     sync::mpsc::{self, RecvTimeoutError},

@@ -1,8 +1,8 @@
-//! The functions of Lua's C interface that this library calls. They are the same in Lua 5.3 and 5.4, and HAProxy brings them along:
-//! one build of this library is for all.
+//! The functions of Lua's C interface that this library calls. They are the same in Lua 5.3 and 5.4, and HAProxy brings
+//! them along: one build of this library is for all.
 //!
-//! Any of them may leave its caller by `longjmp`. So no function of this library that calls one holds a value with a destructor at that
-//! point.
+//! Any of them may leave its caller by `longjmp`. So no function of this library that calls one holds a value with a
+//! destructor at that point.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 

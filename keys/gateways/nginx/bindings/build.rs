@@ -1,7 +1,8 @@
-//! Configures nginx's sources as the nginx that will load the module was configured, and makes the bindings from its headers.
+//! Configures nginx's sources as the nginx that will load the module was configured, and makes the bindings from its
+//! headers.
 //!
-//! `NGINX_SOURCE` is the folder of the sources; by default that of Debian's package `nginx-dev`. The options come from its file
-//! `conf_flags`, which Debian keeps there for modules, or from `NGINX_OPTIONS`.
+//! `NGINX_SOURCE` is the folder of the sources; by default that of Debian's package `nginx-dev`. The options come from
+//! its file `conf_flags`, which Debian keeps there for modules, or from `NGINX_OPTIONS`.
 
 use std::{
     env,

@@ -80,8 +80,8 @@ pub(crate) unsafe extern "C" fn remove_credentials(r: *mut ngx_http_request_t) -
     }
 }
 
-/// Removes the client's own identity headers and the credentials of `remove`, and sets the identity of `context`, in their places
-/// if possible. Nothing is returned if there is no memory.
+/// Removes the client's own identity headers and the credentials of `remove`, and sets the identity of `context`, in
+/// their places if possible. Nothing is returned if there is no memory.
 unsafe fn rewrite(r: *mut ngx_http_request_t, remove: Option<&Check>, mut context: Option<&mut Context>) -> Option<()> {
     let identity = context.as_ref().map_or([text::NONE; 6], |context| context.identity);
     let mut set = IDENTITY.into_iter().zip(identity).filter(|(_, value)| value.len > 0);

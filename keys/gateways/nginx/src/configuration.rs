@@ -1,6 +1,6 @@
-//! nginx's configuration file: the gate is opened and every location's requirements are parsed
-//! while nginx reads it, as root and before it starts workers. So `nginx -t` refuses what is wrong, and a reload that fails
-//! leaves the running configuration in force.
+//! nginx's configuration file: the gate is opened and every location's requirements are parsed while nginx reads it, as
+//! root and before it starts workers. So `nginx -t` refuses what is wrong, and a reload that fails leaves the running
+//! configuration in force.
 
 use std::{path::PathBuf, ptr, rc::Rc};
 

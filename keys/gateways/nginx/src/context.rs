@@ -1,5 +1,6 @@
-//! Where the verdict of a request is kept. nginx forgets a module's context at an internal redirect, after which the request is
-//! checked again, and its key is gone from the headers by then. So the context hangs on the request's pool, which stays.
+//! Where the verdict of a request is kept. nginx forgets a module's context at an internal redirect, after which the
+//! request is checked again, and its key is gone from the headers by then. So the context hangs on the request's pool,
+//! which stays.
 
 use std::ptr;
 

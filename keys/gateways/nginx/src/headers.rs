@@ -1,5 +1,5 @@
-//! The list of a request's headers: arrays that are chained, whose elements other parts of nginx point to. So an element is never
-//! moved: it is overwritten, or cut out.
+//! The list of a request's headers: arrays that are chained, whose elements other parts of nginx point to. So an
+//! element is never moved: it is overwritten, or cut out.
 
 use std::{ffi::CStr, ptr};
 
@@ -62,9 +62,9 @@ impl Cursor {
 
     /// Cuts out the header here; the next one is here then. False if there is no memory.
     ///
-    /// Others read a part without asking whether it is empty, unless it is the first, so none becomes empty. Others also add to
-    /// the last part as long as it has fewer elements than `nalloc`, so that is set to what it has: the next one begins a
-    /// new part.
+    /// Others read a part without asking whether it is empty, unless it is the first, so none becomes empty. Others
+    /// also add to the last part as long as it has fewer elements than `nalloc`, so that is set to what it has: the
+    /// next one begins a new part.
     pub(crate) fn cut(&mut self) -> bool {
         // SAFETY: as in `here`, which the caller asked before; every pointer is one of the list's.
         unsafe {
@@ -118,7 +118,8 @@ impl Cursor {
 
 /// Makes `header` this one.
 pub(crate) fn set(header: &mut ngx_table_elt_t, name: Name, value: ngx_str_t) {
-    // SAFETY: all of it are numbers and pointers; newer versions have a pointer to the next header of that name, which is null.
+    // SAFETY: all of it are numbers and pointers; newer versions have a pointer to the next header of that name, which
+    // is null.
     *header = unsafe { std::mem::zeroed() };
     header.hash = name.hash;
     header.key = text::of(name.shown);
@@ -155,7 +156,8 @@ const fn hash(lower: &CStr) -> usize {
     hash
 }
 
-/// Whether an application may take `name` for `lower`: those that derive variables from names do not tell `_` and `.` from `-`.
+/// Whether an application may take `name` for `lower`: those that derive variables from names do not tell `_` and `.`
+/// from `-`.
 pub(crate) fn is_alias(name: &[u8], lower: &[u8]) -> bool {
     name.len() == lower.len() && begins_like(name, lower)
 }

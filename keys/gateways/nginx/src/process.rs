@@ -1,5 +1,6 @@
-//! The threads of a worker. Threads do not survive a fork, so each worker starts its own, after nginx made it: it follows the
-//! feed and reads changed keyrings for itself, and shares nothing with the others. The master, which only opens the gate, has none.
+//! The threads of a worker. Threads do not survive a fork, so each worker starts its own, after nginx made it: it
+//! follows the feed and reads changed keyrings for itself, and shares nothing with the others. The master, which only
+//! opens the gate, has none.
 
 use std::{
     mem::MaybeUninit,
@@ -109,8 +110,8 @@ fn start_threads(gate: &Gate, log: *mut ngx_log_t) {
     }
 }
 
-/// Waits for the first message of the feed, without which keys are stale. It is there in some milliseconds if a source answers;
-/// the workers of the old configuration take requests meanwhile.
+/// Waits for the first message of the feed, without which keys are stale. It is there in some milliseconds if a source
+/// answers; the workers of the old configuration take requests meanwhile.
 fn wait_for_the_feed(gate: &Gate) {
     let deadline = Instant::now() + FIRST_MESSAGE;
     loop {
@@ -122,7 +123,8 @@ fn wait_for_the_feed(gate: &Gate) {
     }
 }
 
-/// Starts threads that take no signals: nginx's are for its own thread, which would not notice one that another thread took.
+/// Starts threads that take no signals: nginx's are for its own thread, which would not notice one that another thread
+/// took.
 fn without_signals<T>(start: impl FnOnce() -> T) -> T {
     struct Before(libc::sigset_t);
     impl Drop for Before {
@@ -131,7 +133,8 @@ fn without_signals<T>(start: impl FnOnce() -> T) -> T {
             unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, ptr::null_mut()) };
         }
     }
-    // SAFETY: both sets are this function's, and written before they are read. Faults of a thread's own are not blocked.
+    // SAFETY: both sets are this function's, and written before they are read. Faults of a thread's own are not
+    // blocked.
     let _before = unsafe {
         let mut all = MaybeUninit::uninit();
         libc::sigfillset(all.as_mut_ptr());

@@ -7,8 +7,8 @@ use bulla_nginx_bindings::{ngx_pnalloc, ngx_pool_t, ngx_str_t};
 /// No text.
 pub(crate) const NONE: ngx_str_t = ngx_str_t { len: 0, data: ptr::null_mut() };
 
-/// A text that lives as long as the library, which nginx does not write to. It ends in a NUL, as nginx's own do: some of nginx
-/// compares up to that.
+/// A text that lives as long as the library, which nginx does not write to. It ends in a NUL, as nginx's own do: some
+/// of nginx compares up to that.
 pub(crate) const fn of(text: &'static CStr) -> ngx_str_t {
     ngx_str_t { len: text.count_bytes(), data: text.as_ptr().cast::<u8>().cast_mut() }
 }
@@ -26,7 +26,8 @@ pub(crate) unsafe fn bytes<'a>(text: ngx_str_t) -> &'a [u8] {
     }
 }
 
-/// Memory of a pool that is filled with copies of texts, one behind the other and each with a NUL: one allocation for all.
+/// Memory of a pool that is filled with copies of texts, one behind the other and each with a NUL: one allocation for
+/// all.
 pub(crate) struct Copies {
     next: *mut u8,
     left: usize,

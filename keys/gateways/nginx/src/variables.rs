@@ -1,5 +1,5 @@
-//! The variables, for `log_format`, `limit_req_zone`, `proxy_set_header`, `map` and `if`. The first use of one checks the
-//! request, also in phases before the access phase; only that phase refuses it.
+//! The variables, for `log_format`, `limit_req_zone`, `proxy_set_header`, `map` and `if`. The first use of one checks
+//! the request, also in phases before the access phase; only that phase refuses it.
 
 use std::{ffi::CStr, ptr};
 
@@ -97,8 +97,8 @@ unsafe fn show(
     NGX_OK as ngx_int_t
 }
 
-/// The verdict of the request, which is asked for now unless the answer is on its way. A subrequest is not checked, and shows
-/// its main request's.
+/// The verdict of the request, which is asked for now unless the answer is on its way. A subrequest is not checked, and
+/// shows its main request's.
 unsafe fn context<'r>(r: *mut ngx_http_request_t) -> Option<&'r mut Context> {
     // SAFETY: the callers'.
     unsafe {

@@ -1,5 +1,5 @@
-//! What the modules in gateways have in common. A gateway calls their hooks from C or C++, through which no panic may go: it would
-//! end the process, with every stream in it.
+//! What the modules in gateways have in common. A gateway calls their hooks from C or C++, through which no panic may
+//! go: it would end the process, with every stream in it.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

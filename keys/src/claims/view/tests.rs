@@ -1,4 +1,5 @@
-//! The walk, compared with another parser, `minicbor`, whose result counts where it gives the same bytes when it is written again.
+//! The walk, compared with another parser, `minicbor`, whose result counts where it gives the same bytes when it is
+//! written again.
 
 use minicbor::{Decoder, data::Type};
 

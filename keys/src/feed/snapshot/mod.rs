@@ -1,5 +1,5 @@
-//! Snapshots: what a follower knows at one place of the log, in few bytes. A signed manifest has the hash of each chunk of the
-//! body, so that a chunk is checked by itself and a download goes on where it was cut off.
+//! Snapshots: what a follower knows at one place of the log, in few bytes. A signed manifest has the hash of each chunk
+//! of the body, so that a chunk is checked by itself and a download goes on where it was cut off.
 
 mod download;
 mod group;

@@ -6,8 +6,8 @@
 //!          length u32be ‖ the message as it came ‖ MAC over generation ‖ its number u64be ‖ the message
 //! ```
 //!
-//! The MACs are under a key of the follower's own. A whole state replaces the one before atomically, with a new generation; a
-//! journal of another generation is older than the state beside it, and does not count.
+//! The MACs are under a key of the follower's own. A whole state replaces the one before atomically, with a new
+//! generation; a journal of another generation is older than the state beside it, and does not count.
 
 mod writer;
 
@@ -109,7 +109,8 @@ impl StateFolder {
         Ok(name)
     }
 
-    /// The last good state, with everything that the journal has more. A file that was changed, torn or made by another edge is not used.
+    /// The last good state, with everything that the journal has more. A file that was changed, torn or made by another
+    /// edge is not used.
     pub fn load(&self, realm: Option<Realm>, trusted: (KeyringId, &VerifyingKey), now: u64) -> KeptState {
         let told = |what: &str| Some(format!("{}: {what}", self.folder.join("state").display()));
         let bytes = match std::fs::read(self.folder.join("state")) {

@@ -56,8 +56,8 @@ impl StateWriter {
         self.wake.notify_all();
     }
 
-    /// Writes until it is stopped. `save` gives the whole state, where there is one to go on from; `note` hears whether it could be
-    /// written.
+    /// Writes until it is stopped. `save` gives the whole state, where there is one to go on from; `note` hears whether
+    /// it could be written.
     pub fn run(&self, folder: &StateFolder, note: impl Fn(Result<(), String>), save: impl Fn() -> Option<Vec<u8>>) {
         let (mut journal, mut size, mut failed) = (None, 0_u64, false);
         loop {

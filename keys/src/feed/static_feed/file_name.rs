@@ -1,5 +1,5 @@
-//! The name of a file of the static form: what the file covers, how long it is, and the hash of its bytes. So a file never changes,
-//! and one that is cut off or altered is noticed before anything in it is read.
+//! The name of a file of the static form: what the file covers, how long it is, and the hash of its bytes. So a file
+//! never changes, and one that is cut off or altered is noticed before anything in it is read.
 
 use std::{fmt, str::FromStr};
 

@@ -37,9 +37,11 @@ pub(super) struct Files {
 /// The bytes of an object, and what tells this state of it from others.
 pub type TaggedObject = (Vec<u8>, Option<String>);
 
-/// Objects that the program reads itself, such as those of a bucket that wants signatures. An error says why in a sentence.
+/// Objects that the program reads itself, such as those of a bucket that wants signatures. An error says why in a
+/// sentence.
 pub trait Objects: Send + Sync {
-    /// An object of at most so many bytes, or a longer one as far as it likes; `None` where it is still in the state `known`.
+    /// An object of at most so many bytes, or a longer one as far as it likes; `None` where it is still in the state
+    /// `known`.
     fn get(&self, name: &str, known: Option<&str>, most: usize) -> Result<Option<TaggedObject>, String>;
 
     /// A long object from this byte on, or all of it, and whether it is that part.

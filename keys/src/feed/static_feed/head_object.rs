@@ -1,5 +1,6 @@
-//! The head object: the one thing of a published feed that changes. Its first line says which files there are, and is not signed:
-//! who alters it can withhold news and nothing more. The rest is the newest message, from which followers know what is new.
+//! The head object: the one thing of a published feed that changes. Its first line says which files there are, and is
+//! not signed: who alters it can withhold news and nothing more. The rest is the newest message, from which followers
+//! know what is new.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +17,8 @@ pub struct HeadObject {
     pub base_since: Option<u64>,
     /// The manifest of a snapshot, for followers that have nothing yet.
     pub snapshot: Option<SnapshotName>,
-    /// Files with one message each, in their order, each going on from the place that the one before goes to. The last goes to
-    /// the place of the newest message.
+    /// Files with one message each, in their order, each going on from the place that the one before goes to. The last
+    /// goes to the place of the newest message.
     pub files: Vec<FileName>,
     /// The newest message as it came: it goes on from the end of the log, and so is without events.
     pub newest: Vec<u8>,

@@ -1,5 +1,5 @@
-//! The static form of the feed: signed messages as files that any file server, bucket or CDN can serve. `docs/FEED.md`, section
-//! "Static form", is the format; `bulla feed publish` writes it.
+//! The static form of the feed: signed messages as files that any file server, bucket or CDN can serve. `docs/FEED.md`,
+//! section "Static form", is the format; `bulla feed publish` writes it.
 //!
 //! A follower reads the head object again and again, and each file once. A message counts by its signature
 //! alone.

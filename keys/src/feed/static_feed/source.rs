@@ -1,4 +1,5 @@
-//! The source of a follower that reads the static form: the head object at intervals, and the files that it has not read yet.
+//! The source of a follower that reads the static form: the head object at intervals, and the files that it has not
+//! read yet.
 
 use std::{
     fmt,
@@ -49,7 +50,8 @@ pub struct PublishedSource {
 struct Seen {
     newest: Option<Newest>,
     base: Option<(BaseName, Vec<FileName>)>,
-    /// The follower is on its way to the end that the newest message names. Until it is there the head object is not looked at.
+    /// The follower is on its way to the end that the newest message names. Until it is there the head object is not
+    /// looked at.
     catching_up: bool,
 }
 
@@ -61,8 +63,8 @@ struct Newest {
 }
 
 impl PublishedSource {
-    /// The files beside the head object at `address`, which ends in `/head`; messages of this keyring that are signed with this key.
-    /// The address is https, on this machine, or `file:` and a path.
+    /// The files beside the head object at `address`, which ends in `/head`; messages of this keyring that are signed
+    /// with this key. The address is https, on this machine, or `file:` and a path.
     pub fn new(address: &str, keyring_id: KeyringId, key: VerifyingKey) -> Result<Self, FollowerError> {
         let (files, seen) = (Files::beside(address, HEAD)?, Mutex::default());
         Ok(PublishedSource { address: address.to_owned(), files, trusted: (keyring_id, key), interval: INTERVAL, seen })
@@ -98,8 +100,8 @@ impl PublishedSource {
         handle::start(Arc::new(self), state.shared(), None, Instant::now(), clock)
     }
 
-    /// Looks at the head object. One that is older than what is known comes from a cache that is behind, and counts only where
-    /// `any` does.
+    /// Looks at the head object. One that is older than what is known comes from a cache that is behind, and counts
+    /// only where `any` does.
     fn look(&self, seen: &mut Seen, any: bool) -> Result<(), FollowError> {
         let tag = seen.newest.as_ref().and_then(|newest| newest.tag.as_ref());
         let Some((bytes, tag)) = self.files.get(HEAD, tag, HeadObject::MAX_BYTES)? else { return Ok(()) };

@@ -1,4 +1,5 @@
-//! A follower's source over files in a folder: what it hands on in which order, and what it does where files are missing or old.
+//! A follower's source over files in a folder: what it hands on in which order, and what it does where files are
+//! missing or old.
 
 use std::{fs, time::Duration};
 

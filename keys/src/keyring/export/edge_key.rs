@@ -20,8 +20,8 @@ const SECRET: &str = "BULLA-EDGE-SECRET-";
 const TRIAL: &[u8] = b"bulla/v1 edge-key";
 const CHECKSUM: usize = 4;
 
-/// The public half of an edge's key: its holder can seal to the edge, and open nothing. Its text begins with `bulla-edge-`
-/// and ends with a checksum.
+/// The public half of an edge's key: its holder can seal to the edge, and open nothing. Its text begins with
+/// `bulla-edge-` and ends with a checksum.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Recipient(pub(super) [u8; HPKE_KEY]);
 

@@ -9,8 +9,8 @@ use crate::{
     realm::Realm,
 };
 
-/// The realms' keys of an edge, for [`Verifier::of_exports`](crate::verifier::Verifier::of_exports) alone: there is no issuer for
-/// it.
+/// The realms' keys of an edge, for [`Verifier::of_exports`](crate::verifier::Verifier::of_exports) alone: there is no
+/// issuer for it.
 #[derive(Clone, Debug)]
 pub struct ExportedKeyring {
     id: KeyringId,
@@ -20,7 +20,8 @@ pub struct ExportedKeyring {
 }
 
 impl ExportedKeyring {
-    /// The keys of these exports, which are of one keyring. Of two exports of one realm the one of the newer keyring counts.
+    /// The keys of these exports, which are of one keyring. Of two exports of one realm the one of the newer keyring
+    /// counts.
     pub fn new<'e>(id: KeyringId, exports: impl IntoIterator<Item = &'e RealmExport>) -> Self {
         let mut newest: Vec<&RealmExport> = exports.into_iter().filter(|export| export.keyring() == id).collect();
         newest.sort_by_key(|export| (export.realm(), std::cmp::Reverse((export.serial(), export.created_at()))));
@@ -56,8 +57,8 @@ impl ExportedKeyring {
         self.realms.iter().flat_map(of_realm).collect()
     }
 
-    /// The versions as an edge knows them, as a document without sources: by the exports, with the states that the feed named
-    /// last. It says what is in force, and nothing can be loaded by it.
+    /// The versions as an edge knows them, as a document without sources: by the exports, with the states that the feed
+    /// named last. It says what is in force, and nothing can be loaded by it.
     pub fn document(&self, serial: u64, states: &[(KeyVersion, VersionState)]) -> KeyringDocument {
         let mut versions: Vec<VersionRecord> = Vec::new();
         for keys in self.realms.iter() {

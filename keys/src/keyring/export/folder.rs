@@ -28,8 +28,8 @@ impl Exports {
         files
     }
 
-    /// Reads all files of the folder: exports of this keyring to this edge. One that cannot be used takes nothing away: `before` has
-    /// what was opened earlier. Only realms that `has_realm` knows count.
+    /// Reads all files of the folder: exports of this keyring to this edge. One that cannot be used takes nothing away:
+    /// `before` has what was opened earlier. Only realms that `has_realm` knows count.
     pub fn read(
         folder: &Path,
         key: &EdgeKey,

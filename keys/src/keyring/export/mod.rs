@@ -1,7 +1,7 @@
 //! Exports (feature `follow`): the seal keys of one realm for a verifier elsewhere, which has no key source.
 //!
-//! A deployment makes a [`RealmExport`] and seals it to the [`Recipient`] of an edge; the edge opens it with its [`EdgeKey`], and
-//! verifies with an [`ExportedKeyring`]. Masters and other realms' keys never leave the deployment.
+//! A deployment makes a [`RealmExport`] and seals it to the [`Recipient`] of an edge; the edge opens it with its
+//! [`EdgeKey`], and verifies with an [`ExportedKeyring`]. Masters and other realms' keys never leave the deployment.
 //!
 //! ```
 //! use bulla::{Expectations, Verifier, feed::SigningKey, keyring::{EdgeKey, ExportedKeyring, RealmExport}};

@@ -28,10 +28,11 @@ use crate::{
 
 const FORMAT: &str = "export/1";
 
-/// The seal keys of one realm: of every version that opens, with what the keyring says of the versions. Nothing of a master key
-/// is in it, nor of another realm.
+/// The seal keys of one realm: of every version that opens, with what the keyring says of the versions. Nothing of a
+/// master key is in it, nor of another realm.
 ///
-/// It is symmetric all the same: its holder can make API keys of the realm. [`RealmExport::seal`] encrypts it to one edge.
+/// It is symmetric all the same: its holder can make API keys of the realm. [`RealmExport::seal`] encrypts it to one
+/// edge.
 pub struct RealmExport {
     keyring: KeyringId,
     serial: u64,
@@ -229,7 +230,8 @@ fn matched(lines: Vec<VersionLine>, keys: &[u8]) -> Option<Vec<Exported>> {
     (keys.0.is_empty() && keys.1.is_empty()).then_some(versions)
 }
 
-/// The first line with its line feed, and the signature in the second. That one is not signed, and has one spelling alone.
+/// The first line with its line feed, and the signature in the second. That one is not signed, and has one spelling
+/// alone.
 fn split(text: &str) -> Option<(&str, [u8; 64])> {
     let (signed, last) = text.strip_suffix('\n')?.split_at(text.find('\n')? + 1);
     Some((signed, BASE64.decode(last).ok()?.try_into().ok()?))

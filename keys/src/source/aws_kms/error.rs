@@ -140,7 +140,8 @@ pub(super) fn no_credentials(error: &CredentialsError) -> (SourceErrorKind, Stri
     }
 }
 
-/// Returns whether the last resort, the metadata service of EC2, was asked and did not answer; at a machine's start it may be late.
+/// Returns whether the last resort, the metadata service of EC2, was asked and did not answer; at a machine's start it
+/// may be late.
 fn metadata_service_is_silent(error: &CredentialsError) -> bool {
     let chain = causes(error).find_map(|cause| cause.downcast_ref::<ProviderChainError<CredentialsError>>());
     let mut attempts = chain.into_iter().flat_map(ProviderChainError::attempts);

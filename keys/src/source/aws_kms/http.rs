@@ -9,8 +9,8 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use crate::proxy;
 
-/// A client that asks no proxy for `http://`, and for `https://` the chosen one alone. The SDK's own goes by `HTTP_PROXY`,
-/// even for an endpoint on this machine.
+/// A client that asks no proxy for `http://`, and for `https://` the chosen one alone. The SDK's own goes by
+/// `HTTP_PROXY`, even for an endpoint on this machine.
 pub(super) fn client() -> SharedHttpClient {
     let proxy = proxy::chosen().and_then(|address| ProxyConfig::https(address).ok());
     Builder::new().build_with_connector_fn(move |settings, components| {

@@ -1,8 +1,8 @@
-//! `aws-kms:KEY?mode=derive&region=R&endpoint=URL`: the master key is an HMAC_256 key in AWS KMS, which computes GenerateMac with
-//! it and never gives it away.
+//! `aws-kms:KEY?mode=derive&region=R&endpoint=URL`: the master key is an HMAC_256 key in AWS KMS, which computes
+//! GenerateMac with it and never gives it away.
 //!
-//! `aws-kms:KEY?mode=unwrap`: the master key is a data key in the keyring, opened once by Decrypt, with an encryption context that
-//! ties it to its keyring and version. Credentials come from where AWS programs look for them.
+//! `aws-kms:KEY?mode=unwrap`: the master key is a data key in the keyring, opened once by Decrypt, with an encryption
+//! context that ties it to its keyring and version. Credentials come from where AWS programs look for them.
 
 mod error;
 mod http;

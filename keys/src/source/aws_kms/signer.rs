@@ -26,7 +26,8 @@ const BEFORE_EXPIRY: Duration = Duration::from_secs(300);
 /// Credentials that do not say when they expire are fetched again after this time: a profile may have changed.
 const REFRESH: Duration = Duration::from_secs(900);
 
-/// Region and credentials, from where AWS programs look for them: variables, profiles, a role of the machine or the container.
+/// Region and credentials, from where AWS programs look for them: variables, profiles, a role of the machine or the
+/// container.
 pub struct AwsSigner {
     config: SdkConfig,
     region: String,

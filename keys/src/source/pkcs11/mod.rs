@@ -1,5 +1,5 @@
-//! `pkcs11:token=T;object=O?module-path=M&pin-source=file:P` (RFC 7512): the master key is a non-extractable generic secret in an
-//! HSM, which computes CKM_SHA256_HMAC with it and never gives it away.
+//! `pkcs11:token=T;object=O?module-path=M&pin-source=file:P` (RFC 7512): the master key is a non-extractable generic
+//! secret in an HSM, which computes CKM_SHA256_HMAC with it and never gives it away.
 
 mod error;
 mod key;
@@ -50,8 +50,9 @@ impl Pkcs11Source {
         Ok(Pkcs11Source { uri: uri.clone(), module: Module::shared(module, base), token, wanted, pin, time_limit })
     }
 
-    /// Does `work` with the key, in one session with one login. After an error that nobody foresaw the module is started anew, once:
-    /// one that was started before its device went away may not find it again. A missing token gets [`HIDDEN_FOR`] first.
+    /// Does `work` with the key, in one session with one login. After an error that nobody foresaw the module is
+    /// started anew, once: one that was started before its device went away may not find it again. A missing token gets
+    /// [`HIDDEN_FOR`] first.
     fn with_key<T>(&self, work: impl Fn(&Key<'_>) -> Result<T, Pkcs11Error>) -> Result<T, SourceError> {
         let mut module = self.module.use_within(self.time_limit).map_err(|error| error.of(&self.uri))?;
         let was_started = module.is_started();

@@ -19,7 +19,8 @@ static MODULES: Mutex<Vec<(PathBuf, Arc<Module>)>> = Mutex::new(Vec::new());
 /// The module of one path.
 pub(super) struct Module {
     path: PathBuf,
-    /// None while somebody uses it. No lock is held during a call: one that never returns must not keep others waiting for ever.
+    /// None while somebody uses it. No lock is held during a call: one that never returns must not keep others waiting
+    /// for ever.
     idle: Mutex<Option<State>>,
     returned: Condvar,
 }

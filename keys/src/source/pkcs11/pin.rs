@@ -10,7 +10,8 @@ use secrecy::ExposeSecret;
 
 use super::{super::SourceErrorKind, error::Pkcs11Error, token::Found};
 
-/// Where a token does not tell how many tries are left, this many wrong PINs are tried before a right one; many tokens allow three.
+/// Where a token does not tell how many tries are left, this many wrong PINs are tried before a right one; many tokens
+/// allow three.
 const MAX_WRONG: usize = 2;
 
 /// A PIN to log in with.

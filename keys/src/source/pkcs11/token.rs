@@ -92,8 +92,8 @@ impl Token {
             (None, _, None) => {
                 let detail = "the module has no such token; `pkcs11-tool --list-token-slots` lists those it has, and only those \
                               whose files this user may read";
-                // A module that was started while the device was away may not look again; SoftHSM2 leaves out a token that another
-                // process is writing.
+                // A module that was started while the device was away may not look again; SoftHSM2 leaves out a token
+                // that another process is writing.
                 Err(Pkcs11Error::new(SourceErrorKind::Missing, detail.to_owned()).with(NewStart::Yes))
             }
         }

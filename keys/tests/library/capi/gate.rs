@@ -1,4 +1,5 @@
-//! A gate in a C program, which a test tells what to do: threads, forks, reloads, and messages that the program applies itself.
+//! A gate in a C program, which a test tells what to do: threads, forks, reloads, and messages that the program applies
+//! itself.
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -1,4 +1,5 @@
-//! `bulla helper fastcgi`: a FastCGI authorizer. A connection carries one request after another; each is asked about over HTTP.
+//! `bulla helper fastcgi`: a FastCGI authorizer. A connection carries one request after another; each is asked about
+//! over HTTP.
 
 mod record;
 

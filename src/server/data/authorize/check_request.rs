@@ -1,5 +1,5 @@
-//! What Envoy asks: the fields of an `envoy.service.auth.v3.CheckRequest` that count here, with their numbers. Envoy sends much
-//! more about a request, which is skipped.
+//! What Envoy asks: the fields of an `envoy.service.auth.v3.CheckRequest` that count here, with their numbers. Envoy
+//! sends much more about a request, which is skipped.
 
 use std::{net::IpAddr, str};
 
@@ -12,8 +12,8 @@ use crate::telemetry::excerpt::{self, excerpt};
 /// The most entries of a message. Envoy sends 100 headers by default, and at most 8,192.
 const MAX_ENTRIES: usize = 10_000;
 
-/// The context extension with the requirements of a route. No other name may begin with it, in any case: with a typing error
-/// the route would require nothing.
+/// The context extension with the requirements of a route. No other name may begin with it, in any case: with a typing
+/// error the route would require nothing.
 const REQUIRED: &str = "bulla";
 
 /// Attributes, their source, its address, that of a socket, its text.

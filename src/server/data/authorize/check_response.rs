@@ -14,7 +14,8 @@ const METADATA: u8 = 4;
 /// `OVERWRITE_IF_EXISTS_OR_ADD`: a header takes the place of the client's own.
 const OVERWRITE: usize = 2;
 
-/// Lets the request through, with these headers and without those, and with what Envoy's rate limits and access logs read.
+/// Lets the request through, with these headers and without those, and with what Envoy's rate limits and access logs
+/// read.
 pub(super) fn allowed<'h>(
     headers: impl Iterator<Item = (&'h HeaderName, &'h [u8])>,
     removed: impl Iterator<Item = &'h HeaderName>,

@@ -1,6 +1,6 @@
-//! gRPC `envoy.service.auth.v3.Authorization/Check`: the requirements are in the route's context extensions. The answer holds the
-//! response for the client, or changes of the request's headers. One request, one message in one frame: what a server of gRPC does
-//! beside that would take longer than the answer.
+//! gRPC `envoy.service.auth.v3.Authorization/Check`: the requirements are in the route's context extensions. The answer
+//! holds the response for the client, or changes of the request's headers. One request, one message in one frame: what
+//! a server of gRPC does beside that would take longer than the answer.
 
 use std::{
     pin::Pin,

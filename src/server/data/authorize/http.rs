@@ -21,8 +21,8 @@ use crate::{
 
 /// Answers a gateway: may this request pass?
 ///
-/// The key is the client's, in one header. The first path segment says what is required; the gateway's own route sets it. The
-/// segments behind it and the query are the client's and never read. A segment that does not parse is a 500.
+/// The key is the client's, in one header. The first path segment says what is required; the gateway's own route sets
+/// it. The segments behind it and the query are the client's and never read. A segment that does not parse is a 500.
 #[utoipa::path(
     method(get, put, post, delete, options, head, patch, trace), path = "/v1/authorize/{required}",
     params(("required" = schema::Required, Path)),

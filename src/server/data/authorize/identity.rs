@@ -11,8 +11,8 @@ use uuid::Uuid;
 
 use crate::{assertion::Assertions, clock, verification::Accepted};
 
-/// The names. An answer that lets a request through has all of them, empty if need be, so that a client's own headers never get
-/// through.
+/// The names. An answer that lets a request through has all of them, empty if need be, so that a client's own headers
+/// never get through.
 static NAMES: [HeaderName; 6] = [
     HeaderName::from_static("x-bulla-app-id"),
     HeaderName::from_static("x-bulla-api-key-id"),
@@ -36,8 +36,8 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// The identity of an accepted key, with an assertion if there are signing keys, for `audience` if the route names one.
-    /// `None` if it does not fit into headers.
+    /// The identity of an accepted key, with an assertion if there are signing keys, for `audience` if the route names
+    /// one. `None` if it does not fit into headers.
     pub(super) fn of(accepted: &Accepted, assertions: Option<&Assertions>, audience: Option<&str>) -> Option<Self> {
         let (mut text, id) = (String::with_capacity(256), accepted.id());
         text.push_str(accepted.app_id().hyphenated().encode_lower(&mut Uuid::encode_buffer()));

@@ -1,5 +1,5 @@
-//! The wire format of Protocol Buffers, as far as `envoy.service.auth.v3` needs it: fields of bytes are read where they stand, and
-//! all others skipped.
+//! The wire format of Protocol Buffers, as far as `envoy.service.auth.v3` needs it: fields of bytes are read where they
+//! stand, and all others skipped.
 
 /// Why bytes are no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +61,8 @@ impl<'m> Fields<'m> {
     }
 }
 
-/// Calls `each` with the bytes of every field at the end of `path`: those of a message that stands twice count together.
+/// Calls `each` with the bytes of every field at the end of `path`: those of a message that stands twice count
+/// together.
 pub(super) fn visit<'m>(
     message: &'m [u8],
     path: &[u32],

@@ -1,5 +1,5 @@
-//! `grpc.health.v1.Health`: `Check`, as Envoy's `grpc_health_check` and Kubernetes's probes ask it, and `Watch`, as clients of gRPC do
-//! that choose among several servers: a message at once, and one for each change.
+//! `grpc.health.v1.Health`: `Check`, as Envoy's `grpc_health_check` and Kubernetes's probes ask it, and `Watch`, as
+//! clients of gRPC do that choose among several servers: a message at once, and one for each change.
 
 use axum::http::{Request, Response};
 use futures_util::{
@@ -19,7 +19,8 @@ use crate::server::core::{Core, Door};
 /// The services that it knows: all of them, and the one for gateways.
 pub(super) const SERVICES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
 
-/// The most that are told of changes at a time; and no more than a part of all connections, as such a one is never closed for others.
+/// The most that are told of changes at a time; and no more than a part of all connections, as such a one is never
+/// closed for others.
 const MAX_WATCHES: usize = 1_000;
 const CONNECTIONS_PER_WATCH: usize = 4;
 
@@ -99,8 +100,8 @@ struct Watched {
 }
 
 impl Watched {
-    /// A message at once, and one for each change, until the service stops. Of a service that is not there the protocol has one say
-    /// that, and go on.
+    /// A message at once, and one for each change, until the service stops. Of a service that is not there the protocol
+    /// has one say that, and go on.
     fn responses(self, known: bool) -> impl Stream<Item = HealthCheckResponse> {
         stream::unfold(self, move |mut watched| async move {
             let status = watched.next(known).await?;

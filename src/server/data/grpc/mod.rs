@@ -1,5 +1,5 @@
-//! gRPC beside `Check`: health, reflection, and the status for methods that are not there. An error is a status of gRPC's: one of HTTP's
-//! would be an unknown error to its clients.
+//! gRPC beside `Check`: health, reflection, and the status for methods that are not there. An error is a status of
+//! gRPC's: one of HTTP's would be an unknown error to its clients.
 
 mod health;
 mod message;

@@ -34,9 +34,9 @@ const SIGNED: &str = "application/token-introspection+jwt";
 
 /// Introspects an API key (RFC 7662).
 ///
-/// With an administrator's API key that has the scope `read`, as `client_secret_basic`, `client_secret_post`, `Bearer` or
-/// `X-API-Key`. Without `audience` and `ip` a key that is bound to some is inactive. With `Accept:
-/// application/token-introspection+jwt` the answer is signed (RFC 9701), where assertions are.
+/// With an administrator's API key that has the scope `read`, as `client_secret_basic`, `client_secret_post`, `Bearer`
+/// or `X-API-Key`. Without `audience` and `ip` a key that is bound to some is inactive. With
+/// `Accept: application/token-introspection+jwt` the answer is signed (RFC 9701), where assertions are.
 #[utoipa::path(
     post, path = "/v1/introspect",
     request_body(content_type = "application/x-www-form-urlencoded", content = IntrospectionRequest),

@@ -1,4 +1,5 @@
-//! `GET /.well-known/oauth-authorization-server`: where the endpoints of OAuth 2.0 are, and how to authenticate there (RFC 8414).
+//! `GET /.well-known/oauth-authorization-server`: where the endpoints of OAuth 2.0 are, and how to authenticate there
+//! (RFC 8414).
 
 use axum::{
     http::{HeaderMap, header},

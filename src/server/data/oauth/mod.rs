@@ -1,6 +1,6 @@
-//! The endpoints that clients of OAuth 2.0 speak: introspection (RFC 7662), revocation (RFC 7009), and where both are (RFC 8414).
-//! A client presents an API key of the realm `bulla`, as `client_secret_basic` or `client_secret_post` say (RFC 6749, section
-//! 2.3.1), or as everywhere else.
+//! The endpoints that clients of OAuth 2.0 speak: introspection (RFC 7662), revocation (RFC 7009), and where both are
+//! (RFC 8414). A client presents an API key of the realm `bulla`, as `client_secret_basic` or `client_secret_post` say
+//! (RFC 6749, section 2.3.1), or as everywhere else.
 
 pub(super) mod introspect;
 pub(super) mod metadata;
@@ -84,7 +84,8 @@ struct PostedClient {
     client_secret: String,
 }
 
-/// Reads the form of a client that has one of the permissions. The caller is accepted in the state that the request goes by.
+/// Reads the form of a client that has one of the permissions. The caller is accepted in the state that the request
+/// goes by.
 pub(super) async fn ask(
     door: Door,
     headers: &HeaderMap,

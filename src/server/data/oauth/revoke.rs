@@ -27,9 +27,9 @@ use crate::{
 
 /// Revokes an API key (RFC 7009).
 ///
-/// With an administrator's API key that has the scope `revoke`, for all realms or for that of the key. A text that is no genuine API
-/// key is answered alike, with 200 and no body. With `wait`, which RFC 7009 does not have, it is 202 where some have not got it in
-/// force.
+/// With an administrator's API key that has the scope `revoke`, for all realms or for that of the key. A text that is
+/// no genuine API key is answered alike, with 200 and no body. With `wait`, which RFC 7009 does not have, it is 202
+/// where some have not got it in force.
 #[utoipa::path(
     post, path = "/v1/revoke", operation_id = "revoke_token", params(WaitQuery),
     request_body(content_type = "application/x-www-form-urlencoded", content = RevocationRequest),

@@ -1,5 +1,5 @@
-//! Envoy's functions, which the dynamic linker has under their names. They are looked up once, when the module is loaded, so that an
-//! Envoy without one of them refuses the module with a reason.
+//! Envoy's functions, which the dynamic linker has under their names. They are looked up once, when the module is
+//! loaded, so that an Envoy without one of them refuses the module with a reason.
 
 use std::{
     ffi::{CStr, c_char, c_void},

@@ -1,5 +1,5 @@
-//! Envoy's ABI for dynamic modules, `v0.2.0`, as far as this module needs it. All unsafe code is in this folder: types, Envoy's
-//! functions, the hooks that Envoy calls, and what stands between them and safe code.
+//! Envoy's ABI for dynamic modules, `v0.2.0`, as far as this module needs it. All unsafe code is in this folder: types,
+//! Envoy's functions, the hooks that Envoy calls, and what stands between them and safe code.
 
 mod callbacks;
 mod hooks;
@@ -72,8 +72,8 @@ impl EnvoyConfig {
         let label = label.map(|label| ModuleBuffer::of(label.as_bytes()));
         let (labels, count) = pointer(label.as_ref());
         if let Some(envoy) = callbacks() {
-            // SAFETY: the configuration is valid in this hook; Envoy looks the number up and copies the text. It refuses what does
-            // not fit, and there is nobody to tell.
+            // SAFETY: the configuration is valid in this hook; Envoy looks the number up and copies the text. It
+            // refuses what does not fit, and there is nobody to tell.
             let _refused = unsafe { (envoy.increment_counter)(self.0, metric.0, labels, count, more) };
         }
     }

@@ -42,8 +42,8 @@ impl<'h> Stream<'h> {
 
     /// What the request's route says, if it says anything.
     pub(crate) fn route(&self) -> Option<&'h Route> {
-        // SAFETY: the filter is valid in this hook. Envoy returns a pointer that this module's hook returned for a route, and
-        // Envoy does not give the route back while a request is on it.
+        // SAFETY: the filter is valid in this hook. Envoy returns a pointer that this module's hook returned for a
+        // route, and Envoy does not give the route back while a request is on it.
         unsafe { (self.envoy.route)(self.filter).cast::<Route>().as_ref() }
     }
 
@@ -57,7 +57,8 @@ impl<'h> Stream<'h> {
             room.1.resize(count, EnvoyHeader { name: EnvoyBuffer::EMPTY, value: EnvoyBuffer::EMPTY });
             room.1.as_mut_ptr()
         };
-        // SAFETY: there is room for `count` headers, which is what Envoy writes: nothing changed them since they were counted.
+        // SAFETY: there is room for `count` headers, which is what Envoy writes: nothing changed them since they were
+        // counted.
         let read = unsafe { (self.envoy.get_headers)(self.filter, REQUEST_HEADERS, into) };
         // SAFETY: Envoy wrote as many.
         Headers(if read { unsafe { std::slice::from_raw_parts(into, count) } } else { &[] })

@@ -2,7 +2,8 @@
 
 use std::{ffi::c_void, ptr, slice};
 
-/// Envoy's own object: a filter's configuration or one request. It lives at least as long as the hook that it is handed to.
+/// Envoy's own object: a filter's configuration or one request. It lives at least as long as the hook that it is handed
+/// to.
 pub(super) type EnvoyPtr = *mut c_void;
 
 /// What a hook returned, and gets again.
@@ -23,8 +24,8 @@ impl EnvoyBuffer {
     ///
     /// # Safety
     ///
-    /// The buffer is one that Envoy filled, and `'b` ends before Envoy may change or free it: with the hook, or with the next call
-    /// that changes what was read.
+    /// The buffer is one that Envoy filled, and `'b` ends before Envoy may change or free it: with the hook, or with
+    /// the next call that changes what was read.
     pub(super) unsafe fn bytes<'b>(self) -> &'b [u8] {
         // SAFETY: the caller vouches for it; Envoy may leave the pointer of an empty buffer null.
         if self.ptr.is_null() { &[] } else { unsafe { slice::from_raw_parts(self.ptr, self.length) } }

@@ -1,5 +1,5 @@
-//! The part of nginx's interface that the module needs, as the headers have it. Every structure has the layout of the nginx
-//! whose headers these are, and of no other.
+//! The part of nginx's interface that the module needs, as the headers have it. Every structure has the layout of the
+//! nginx whose headers these are, and of no other.
 
 #![allow(
     missing_docs,

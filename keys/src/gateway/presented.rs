@@ -24,17 +24,30 @@ impl<'v> Presented<'v> {
     /// Adds one header, whose name may have any case. One that the route does not read is passed over; one that has several values is
     /// added once for each.
     pub fn add(&mut self, name: &[u8], value: &'v [u8]) {
-        if let Some(header) = self.wanted.header(name)
-            && !self.wanted.rules().is_empty(header, value)
+        if let Some(header) = self.wanted.header(name) {
+            self.put(header, value);
+        }
+    }
+
+    /// The same for a header that the route reads.
+    #[inline]
+    pub(crate) fn put(&mut self, header: &'v HeaderName, value: &'v [u8]) {
+        if !self.wanted.rules().is_empty(header, value)
             && let Some(free) = self.values.iter_mut().find(|one| one.is_none())
         {
             *free = Some((header, value));
         }
     }
 
+    #[inline]
     pub(super) fn credential(&self) -> Credential<'v> {
-        let values = self.values.iter().flatten().copied();
-        self.wanted.rules().read_one(values, |text| text.parse::<ApiKey>().is_ok())
+        match self.values {
+            [None, _] => Credential::None,
+            [Some((name, value)), None] => {
+                self.wanted.rules().read_value(name, value, |text| text.parse::<ApiKey>().is_ok())
+            }
+            [Some(_), Some(_)] => Credential::Several,
+        }
     }
 }
 

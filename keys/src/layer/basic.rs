@@ -17,7 +17,7 @@ pub(super) enum Basic {
 
 /// Reads the key, which is in the half that `is_key` knows. Where it knows neither the user name is read, and without one the
 /// password.
-pub(super) fn read(encoded: &str, is_key: impl Fn(&str) -> bool) -> Basic {
+pub(super) fn read(encoded: &[u8], is_key: impl Fn(&str) -> bool) -> Basic {
     let Ok(pair) = BASE64.decode(encoded).map(Zeroizing::new) else { return Basic::None };
     let colon = pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len());
     let (user, password) = (&pair[..colon], pair.get(colon + 1..).unwrap_or_default());
@@ -53,7 +53,7 @@ mod tests {
 
     /// Reads `pair` where `k_1`, `k+2` and `k,3 ` are keys.
     fn read_pair(pair: &[u8]) -> String {
-        match read(&BASE64.encode(pair), |text| ["k_1", "k+2", "k,3 "].contains(&text)) {
+        match read(BASE64.encode(pair).as_bytes(), |text| ["k_1", "k+2", "k,3 "].contains(&text)) {
             Basic::None => "-".to_owned(),
             Basic::One(text) => text.to_string(),
             Basic::Several => "several".to_owned(),
@@ -94,6 +94,6 @@ mod tests {
         ] {
             assert_eq!(read_pair(pair), read, "{pair:?}");
         }
-        assert!(matches!(super::read("az", |_| true), Basic::None), "no base64");
+        assert!(matches!(super::read(b"az", |_| true), Basic::None), "no base64");
     }
 }

@@ -37,7 +37,8 @@ pub enum Credential<'h> {
 pub struct Presented<'h>(Text<'h>);
 
 pub(super) enum Text<'h> {
-    InHeader(&'h str),
+    /// Printable ASCII.
+    InHeader(&'h [u8]),
     Decoded(Zeroizing<String>),
 }
 
@@ -59,14 +60,15 @@ pub(super) enum Found<'v> {
 
 impl<'v> Found<'v> {
     /// No API key has a comma: a proxy joined two headers.
-    pub(super) fn one(text: &'v str) -> Self {
-        if text.contains(',') { Found::Several } else { Found::One(Text::InHeader(text)) }
+    #[inline]
+    pub(super) fn one(text: &'v [u8]) -> Self {
+        if memchr::memchr(b',', text).is_some() { Found::Several } else { Found::One(Text::InHeader(text)) }
     }
 
     /// In the base64 text of Basic.
-    pub(super) fn in_basic(text: &str, is_key: impl Fn(&str) -> bool) -> Self {
+    pub(super) fn in_basic(text: &[u8], is_key: impl Fn(&str) -> bool) -> Self {
         // No base64 has a comma: a proxy joined two headers.
-        if text.contains(',') {
+        if memchr::memchr(b',', text).is_some() {
             return Found::Several;
         }
         match basic::read(text, is_key) {
@@ -93,8 +95,17 @@ impl Presented<'_> {
     /// The text itself, for a verifier.
     pub fn expose(&self) -> &str {
         match &self.0 {
-            Text::InHeader(text) => text,
+            Text::InHeader(text) => str::from_utf8(text).unwrap_or_default(),
             Text::Decoded(text) => text,
+        }
+    }
+
+    #[cfg(feature = "gateway")]
+    #[inline]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Text::InHeader(text) => text,
+            Text::Decoded(text) => text.as_bytes(),
         }
     }
 }

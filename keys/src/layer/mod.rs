@@ -23,6 +23,7 @@ mod basic;
 mod credential;
 #[cfg(feature = "tower")]
 mod extractor;
+mod form;
 #[cfg(feature = "tower")]
 mod future;
 mod presets;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::rules::Form;
+use super::form::Form;
 
 const AUTHORIZATION: &str = "authorization";
 

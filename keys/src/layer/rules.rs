@@ -6,14 +6,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::{
     credential::{Credential, Found},
+    form::{BASIC, Form, MAX_SCHEME, is_readable},
     presets,
 };
 
 /// The most places of one set of rules.
 const MAX_PLACES: usize = 32;
-
-/// The longest scheme.
-const MAX_SCHEME: usize = 64;
 
 static USUAL_PLACES: [Place; 3] = [
     Place { header: header::AUTHORIZATION, form: Form::Scheme(Cow::Borrowed("Bearer")) },
@@ -46,17 +44,6 @@ pub struct CredentialRules {
 struct Place {
     header: HeaderName,
     form: Form,
-}
-
-/// The form of a key in a header.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// The key is the value.
-    Value,
-    /// RFC 7617: the key is one half of a base64 text.
-    Basic,
-    /// The key follows this scheme, of one word or several, in any case.
-    Scheme(Cow<'static, str>),
 }
 
 /// A part of rules does not parse. No text quotes the part: where a route lacks its requirements, that may hold a key.
@@ -182,15 +169,23 @@ impl CredentialRules {
     ) -> Credential<'v> {
         let mut all = values.filter(|(name, value)| !self.is_empty(name, value));
         let (Some((name, value)), another) = (all.next(), all.next()) else { return Credential::None };
-        if another.is_some() {
-            return Credential::Several;
+        if another.is_some() { Credential::Several } else { self.read_value(name, value, is_key) }
+    }
+
+    /// Reads the one value that is not empty.
+    #[inline]
+    pub(crate) fn read_value<'v>(
+        &self,
+        name: &HeaderName,
+        value: &'v [u8],
+        is_key: impl Fn(&str) -> bool,
+    ) -> Credential<'v> {
+        if !is_readable(value) {
+            return Credential::None;
         }
-        // Without an end before the end, so that many bytes are looked at in one step.
-        let readable = value.iter().fold(true, |readable, byte| readable & matches!(byte, b'\t' | b' '..=b'~'));
-        let Some(text) = std::str::from_utf8(value).ok().filter(|_| readable) else { return Credential::None };
         let places = self.places.iter().filter(|place| place.header == *name);
         places
-            .map(|place| place.form.read(text, &is_key))
+            .map(|place| place.form.read(value, &is_key))
             .find(Found::is_some)
             .map_or(Credential::None, Found::credential)
     }
@@ -237,8 +232,6 @@ impl CredentialRules {
     }
 }
 
-const BASIC: &str = "Basic";
-
 /// The usual challenges, which need no memory.
 fn usual_challenge(error: Option<&str>) -> Option<HeaderValue> {
     Some(HeaderValue::from_static(match error {
@@ -247,41 +240,6 @@ fn usual_challenge(error: Option<&str>) -> Option<HeaderValue> {
         Some("invalid_token") => r#"Basic realm="bulla", Bearer error="invalid_token""#,
         Some(_) => return None,
     }))
-}
-
-impl Form {
-    fn parse(scheme: &str) -> Result<Self, RulesError> {
-        let is_token = |word: &str| !word.is_empty() && word.parse::<HeaderName>().is_ok();
-        match scheme {
-            "" => Ok(Form::Value),
-            scheme if scheme.eq_ignore_ascii_case(BASIC) => Ok(Form::Basic),
-            scheme if scheme.len() <= MAX_SCHEME && scheme.split(' ').all(is_token) => {
-                Ok(Form::Scheme(Cow::Owned(scheme.to_owned())))
-            }
-            _ => Err(RulesError::Scheme),
-        }
-    }
-
-    /// The scheme before the key.
-    fn scheme(&self) -> Option<&str> {
-        match self {
-            Form::Value => None,
-            Form::Basic => Some(BASIC),
-            Form::Scheme(scheme) => Some(scheme),
-        }
-    }
-
-    fn read<'v>(&self, text: &'v str, is_key: impl Fn(&str) -> bool) -> Found<'v> {
-        let behind = |scheme: &str| {
-            let (start, rest) = text.split_at_checked(scheme.len())?;
-            (start.eq_ignore_ascii_case(scheme) && rest.starts_with(' ')).then(|| rest.trim_matches(' '))
-        };
-        match self {
-            Form::Value => Found::one(text.trim_matches(' ')),
-            Form::Basic => behind(BASIC).map_or(Found::None, |rest| Found::in_basic(rest, is_key)),
-            Form::Scheme(scheme) => behind(scheme).map_or(Found::None, Found::one),
-        }
-    }
 }
 
 #[cfg(test)]

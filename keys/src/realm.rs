@@ -75,6 +75,12 @@ impl Realm {
         std::str::from_utf8(self.as_slice()).unwrap_or_default()
     }
 
+    /// The name with zeros behind it.
+    #[cfg(feature = "capi")]
+    pub(crate) fn padded(&self) -> &[u8; MAX_LEN] {
+        &self.name
+    }
+
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.name[..usize::from(self.len)]
     }

@@ -8,6 +8,8 @@ use std::{
 
 use arc_swap::ArcSwap;
 
+#[cfg(feature = "gateway")]
+use crate::verifier::Accepted;
 use crate::{
     expectations::Expectations,
     key_version::KeyVersion,
@@ -118,6 +120,23 @@ impl SharedVerifier {
         let verified = current.verifier.verify(text, expected, now)?;
         current.check_fresh(verified.id().realm(), now)?;
         Ok(verified)
+    }
+
+    /// Verifies the text as [`Verifier::verify_in_place`] does, and hands it to `accept` if it holds.
+    #[cfg(feature = "gateway")]
+    #[inline]
+    pub(crate) fn verify_in_place<R>(
+        &self,
+        text: &[u8],
+        expected: &Expectations<'_>,
+        now: u64,
+        accept: impl FnOnce(&Accepted<'_>) -> R,
+    ) -> Result<R, VerifyError> {
+        let current = self.0.current.load();
+        current.verifier.verify_in_place(text, expected, now, |accepted| {
+            current.check_fresh(accepted.id().realm(), now)?;
+            Ok(accept(accepted))
+        })
     }
 
     /// Opens `text` as [`Verifier::open`] does, for a caller that has the hashes of secret halves. Staleness comes before the

@@ -5,6 +5,10 @@ use std::{fmt, str::FromStr};
 use super::text::{ID_BYTES, ID_CHARS};
 use crate::{base62, realm::Realm};
 
+/// Characters of the longest id.
+#[cfg(feature = "gateway")]
+pub(crate) const MAX_ID_CHARS: usize = crate::realm::MAX_LEN + 1 + ID_CHARS;
+
 /// An API key's id: its realm and 16 bytes, of which the first four are the key version. Written `realm_` and 22
 /// characters, a literal prefix of the key; public, and what logs, ledger and revocations are keyed by.
 ///

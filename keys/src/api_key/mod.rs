@@ -50,7 +50,7 @@ impl FromStr for ApiKey {
     type Err = Rejection;
 
     fn from_str(text: &str) -> Result<Self, Rejection> {
-        let parts = Parts::split(text)?;
+        let parts = Parts::split(text.as_bytes())?;
         let realm = parts.realm().ok_or(Rejection::Malformed)?;
         let mut body = Body::new();
         parts.body(&mut body)?;

@@ -42,8 +42,7 @@ pub(crate) struct Parts<'a> {
 impl<'a> Parts<'a> {
     /// Takes `text` apart: length bounds, then the checksum, then the parts.
     #[inline(always)]
-    pub(crate) fn split(text: &'a str) -> Result<Self, Rejection> {
-        let text = text.as_bytes();
+    pub(crate) fn split(text: &'a [u8]) -> Result<Self, Rejection> {
         if text.len() < MIN_LEN || text.len() > MAX_LEN {
             return Err(Rejection::Malformed);
         }

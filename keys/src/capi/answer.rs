@@ -11,13 +11,16 @@ use super::{
     text::{self, Room},
 };
 use crate::{
-    gateway::{Decision, rfc_3339},
-    verifier::Verified,
+    api_key::id::MAX_ID_CHARS,
+    claims::View,
+    gateway::{Decision, HYPHENATED, TIME, hyphenated, rfc_3339},
+    realm::MAX_LEN,
+    verifier::Accepted,
 };
 
-pub(super) const APP_ID_SIZE: usize = 37;
-pub(super) const API_KEY_ID_SIZE: usize = 48;
-pub(super) const REALM_SIZE: usize = 25;
+pub(super) const APP_ID_SIZE: usize = HYPHENATED + 1;
+pub(super) const API_KEY_ID_SIZE: usize = MAX_ID_CHARS + 1;
+pub(super) const REALM_SIZE: usize = MAX_LEN + 1;
 pub(super) const SCOPES_SIZE: usize = 241;
 pub(super) const EXPIRES_SIZE: usize = 32;
 pub(super) const CLAIMS_SIZE: usize = 241;
@@ -45,65 +48,76 @@ pub(super) struct AnswerResult {
 }
 
 impl AnswerResult {
-    /// Puts a decision in, or what was wrong with the question. It replaces everything that stood there; of texts it writes
-    /// only the beginning, as the rest is never read.
-    pub(super) fn put(&mut self, decision: Option<Result<Decision, Misuse>>, expected: Option<&OpenExpected>) -> c_int {
-        self.clear();
-        match decision {
-            Some(Ok(Decision::Accepted(verified, id))) => match self.accept(&verified, id.as_str()) {
-                Ok(()) => {
-                    self.status = 200;
-                    ACCEPTED
-                }
-                Err(misuse) => {
-                    self.clear();
-                    self.fail(misuse.code())
-                }
-            },
-            Some(Ok(Decision::Refused { status, reason, challenge })) => {
-                text::write_cut(&mut self.reason, reason);
-                self.status = status;
-                self.challenge = expected.map_or(ptr::null(), |expected| expected.challenge(challenge));
-                if status == 503 { COULD_NOT_TELL } else { REJECTED }
-            }
-            Some(Err(misuse)) => self.fail(misuse.code()),
-            None => self.fail("panic"),
+    /// Ends an answer: puts a refusal in, or what was wrong with the question. If the key was accepted its parts are in place.
+    #[inline]
+    pub(super) fn end(
+        &mut self,
+        decision: Option<Result<Decision<bool>, Misuse>>,
+        expected: Option<&OpenExpected>,
+    ) -> c_int {
+        if let Some(Ok(Decision::Accepted(true))) = decision {
+            self.status = 200;
+            return ACCEPTED;
         }
+        self.refuse(decision, expected)
     }
 
-    fn fail(&mut self, code: &str) -> c_int {
-        text::write_cut(&mut self.reason, code);
-        FAILED
-    }
-
-    fn clear(&mut self) {
+    /// It replaces everything that stood there; of texts only the beginning, as the rest is never read.
+    #[cold]
+    fn refuse(&mut self, decision: Option<Result<Decision<bool>, Misuse>>, expected: Option<&OpenExpected>) -> c_int {
         (self.issued_at, self.expires_at, self.challenge, self.version) = (0, 0, ptr::null(), 0);
         (self.status, self.audiences_len, self.meta_len, self.app_uuid) = (500, 0, 0, [0; 16]);
         (self.app_id[0], self.api_key_id[0], self.realm[0], self.scopes[0]) = (0, 0, 0, 0);
-        (self.expires[0], self.audiences[0], self.meta[0], self.reason[0]) = (0, 0, 0, 0);
+        (self.expires[0], self.audiences[0], self.meta[0]) = (0, 0, 0);
+        let (reason, status) = match decision {
+            Some(Ok(Decision::Refused(refused))) => {
+                self.status = refused.status;
+                self.challenge = expected.map_or(ptr::null(), |expected| expected.challenge(refused.challenge));
+                (refused.reason, if refused.status == 503 { COULD_NOT_TELL } else { REJECTED })
+            }
+            Some(Ok(Decision::Accepted(_))) => (Misuse::DoesNotFit.code(), FAILED),
+            Some(Err(misuse)) => (misuse.code(), FAILED),
+            None => ("panic", FAILED),
+        };
+        text::write_cut(&mut self.reason, reason);
+        status
     }
 
-    fn accept(&mut self, verified: &Verified, id_text: &str) -> Result<(), Misuse> {
-        let id = verified.id();
-        (self.issued_at, self.version) = (verified.issued_at(), id.version());
-        self.app_uuid = verified.app_id().into_bytes();
-        self.app_id[APP_ID_SIZE - 1] = 0;
-        verified.app_id().hyphenated().encode_lower(&mut self.app_id[..APP_ID_SIZE - 1]);
-        text::write(&mut self.api_key_id, id_text)?;
-        text::write(&mut self.realm, id.realm().as_str())?;
-        if let Some(time) = verified.expires_at() {
-            self.expires_at = time;
-            text::write(&mut self.expires, rfc_3339(time, &mut [0; 20]))?;
+    /// Writes what an accepted key has, and returns whether it fits.
+    #[inline(always)]
+    pub(super) fn accept(&mut self, key: &Accepted<'_>) -> bool {
+        (self.issued_at, self.expires_at) = (key.issued_at(), key.expires_at().into());
+        (self.challenge, self.version, self.reason[0]) = (ptr::null(), key.id().version(), 0);
+        (self.audiences_len, self.meta_len, self.audiences[0], self.meta[0]) = (0, 0, 0, 0);
+        self.app_uuid = key.app_id().into_bytes();
+        // Each text is written where it stays: what is written in parts and read as a whole right behind that takes long.
+        let ([app_id @ .., app_id_end], [realm @ .., realm_end]) = (&mut self.app_id, &mut self.realm);
+        hyphenated(key.app_id(), app_id);
+        *realm = *key.id().realm().padded();
+        (*app_id_end, *realm_end) = (0, 0);
+        let [id @ .., _] = &mut self.api_key_id;
+        let length = key.write_id(id);
+        self.api_key_id[length] = 0;
+        self.expires[0] = 0;
+        if let (true, Some(expires)) = (key.expires_at() != 0, self.expires.first_chunk_mut()) {
+            rfc_3339(key.expires_at(), expires);
+            self.expires[TIME] = 0;
         }
-        text::write(&mut self.scopes, verified.scopes_text())?;
+        self.scopes[0] = 0;
+        let (scopes, claims) = (key.claims().scopes_text(), *key.claims());
+        (scopes.is_empty() || text::write(&mut self.scopes, scopes).is_ok())
+            && (!claims.has_lists() || self.write_lists(claims).is_ok())
+    }
+
+    fn write_lists(&mut self, claims: View<'_>) -> Result<(), Misuse> {
         let mut audiences = Room::new(&mut self.audiences);
-        for audience in verified.audiences().filter(|audience| !has_nul(audience)) {
+        for audience in claims.audience().filter(|audience| !has_nul(audience)) {
             audiences.put(audience)?;
             audiences.end()?;
             self.audiences_len += 1;
         }
         let mut meta = Room::new(&mut self.meta);
-        for (name, value) in verified.meta().filter(|(name, value)| !has_nul(name) && !has_nul(value)) {
+        for (name, value) in claims.meta().filter(|(name, value)| !has_nul(name) && !has_nul(value)) {
             for text in [name, value] {
                 meta.put(text)?;
                 meta.end()?;

@@ -45,7 +45,7 @@ impl Asked {
     unsafe fn answer(
         self,
         answer: *mut AnswerResult,
-        decide: impl FnOnce(&OpenGate, &OpenExpected, Option<IpAddr>) -> Result<Decision, Misuse>,
+        decide: impl FnOnce(&OpenGate, &OpenExpected, Option<IpAddr>, &mut AnswerResult) -> Result<Decision<bool>, Misuse>,
     ) -> c_int {
         // SAFETY: each is NULL, or as the caller promises. Every value of every field is a right one.
         let (gate, expected, answer) = unsafe { (self.gate.as_ref(), self.expected.as_ref(), answer.as_mut()) };
@@ -55,9 +55,10 @@ impl Asked {
             // SAFETY: it is NULL, or ends in a NUL.
             let address = unsafe { text::optional(self.address) }?;
             let address = address.map(|address| address.parse().map_err(|_| Misuse::NotAnAddress)).transpose()?;
-            decide(gate, expected, address)
+            decide(gate, expected, address, answer)
         };
-        answer.put(caught(decide), expected)
+        let decision = caught(decide);
+        answer.end(decision, expected)
     }
 }
 
@@ -77,19 +78,17 @@ unsafe extern "C" fn bulla2_check(
     now: u64,
     answer: *mut AnswerResult,
 ) -> c_int {
-    const AUTHORIZATION: &str = "authorization";
-    let decide = |gate: &OpenGate, expected: &OpenExpected, address| {
+    let decide = |gate: &OpenGate, expected: &OpenExpected, address, answer: &mut AnswerResult| {
         // SAFETY: each is NULL or has so many bytes, as the caller promises.
         let (authorization, api_key) =
             unsafe { (text::some_bytes(authorization, authorization_len), text::some_bytes(api_key, api_key_len)) };
         let (wanted, mut presented) = (&expected.wanted, Presented::new(&expected.wanted));
-        let other = wanted.headers().find(|name| *name != AUTHORIZATION).unwrap_or_default();
-        for (name, value) in [(AUTHORIZATION, authorization), (other, api_key)] {
-            if let Some(value) = value {
-                presented.add(name.as_bytes(), value);
+        for (is_authorization, value) in [(true, authorization), (false, api_key)] {
+            if let (Some(header), Some(value)) = (wanted.header_that(is_authorization), value) {
+                presented.put(header, value);
             }
         }
-        Ok(gate.gate.decide(wanted, &presented, address, now))
+        Ok(gate.gate.decide(wanted, &presented, address, now, |key| answer.accept(key)))
     };
     // SAFETY: all is as the caller promises.
     unsafe { Asked { gate, expected, address }.answer(answer, decide) }
@@ -108,7 +107,7 @@ unsafe extern "C" fn bulla2_check_headers(
     now: u64,
     answer: *mut AnswerResult,
 ) -> c_int {
-    let decide = |gate: &OpenGate, expected: &OpenExpected, address| {
+    let decide = |gate: &OpenGate, expected: &OpenExpected, address, answer: &mut AnswerResult| {
         let mut presented = Presented::new(&expected.wanted);
         // SAFETY: it is NULL or leads to so many, as the caller promises.
         for header in unsafe { text::array(headers, headers_len) }? {
@@ -117,7 +116,7 @@ unsafe extern "C" fn bulla2_check_headers(
                 unsafe { (text::bytes(header.name, header.name_len)?, text::bytes(header.value, header.value_len)?) };
             presented.add(name, value);
         }
-        Ok(gate.gate.decide(&expected.wanted, &presented, address, now))
+        Ok(gate.gate.decide(&expected.wanted, &presented, address, now, |key| answer.accept(key)))
     };
     // SAFETY: all is as the caller promises.
     unsafe { Asked { gate, expected, address }.answer(answer, decide) }
@@ -136,10 +135,10 @@ unsafe extern "C" fn bulla2_verify(
     now: u64,
     answer: *mut AnswerResult,
 ) -> c_int {
-    let decide = |gate: &OpenGate, expected: &OpenExpected, address| {
+    let decide = |gate: &OpenGate, expected: &OpenExpected, address, answer: &mut AnswerResult| {
         // SAFETY: it is NULL or has so many bytes, as the caller promises.
         let api_key = unsafe { text::bytes(api_key, api_key_len) }?;
-        Ok(gate.gate.decide_key(&expected.wanted, api_key, address, now))
+        Ok(gate.gate.decide_key(&expected.wanted, api_key, address, now, |key| answer.accept(key)))
     };
     // SAFETY: all is as the caller promises.
     unsafe { Asked { gate, expected, address }.answer(answer, decide) }

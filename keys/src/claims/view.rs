@@ -98,6 +98,13 @@ impl<'b> View<'b> {
         self.secret
     }
 
+    /// Returns whether it has audiences or notes.
+    #[cfg(feature = "gateway")]
+    #[inline(always)]
+    pub(crate) fn has_lists(&self) -> bool {
+        self.audience.left > 0 || self.meta.left > 0
+    }
+
     /// The scopes, joined by single spaces.
     pub(crate) fn scopes_text(&self) -> &'b str {
         self.scopes

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use uuid::Uuid;
-
-use super::{Requirements, decision::Decision, rfc3339::rfc_3339};
-use crate::verifier::Verified;
+use super::{
+    Requirements,
+    decision::Decision,
+    hyphenated::{HYPHENATED, hyphenated},
+    rfc3339::{TIME, rfc_3339},
+};
+use crate::{api_key::id::MAX_ID_CHARS, claims::View, layer::all_bytes, payload::MAX_CLAIMS, verifier::Accepted};
 
 /// The identity headers. A gateway removes the client's own of these names from every request, and sets all of them on one that it
 /// lets through, empty if need be.
@@ -19,15 +22,28 @@ pub const HEADERS: [&str; 6] = [
 ];
 
 /// The answer to one request. It is made once and reused: a request then allocates nothing.
-#[derive(Default)]
 pub struct Answer {
     status: u16,
     reason: &'static str,
     challenge: String,
-    /// The identity headers' values one behind the other, and where each ends.
-    text: String,
-    ends: [usize; HEADERS.len()],
-    verified: Option<Verified>,
+    /// Each text stays where it was written: what is written in parts and read as a whole right behind that takes long.
+    app_id: [u8; HYPHENATED],
+    api_key_id: [u8; MAX_ID_CHARS],
+    expires: [u8; TIME],
+    scopes: String,
+    lengths: Lengths,
+    /// The claims' bytes, where audiences or notes are among them.
+    claims: Vec<u8>,
+}
+
+/// How many characters the texts have, all of them none where no key was accepted.
+#[derive(Clone, Copy, Default)]
+struct Lengths {
+    app_id: usize,
+    api_key_id: usize,
+    /// Which the API-key id begins with.
+    realm: usize,
+    expires: usize,
 }
 
 impl Answer {
@@ -37,8 +53,12 @@ impl Answer {
             status: 503,
             reason: "unanswered",
             challenge: String::with_capacity(128),
-            text: String::with_capacity(512),
-            ..Answer::default()
+            app_id: [0; HYPHENATED],
+            api_key_id: [0; MAX_ID_CHARS],
+            expires: [0; TIME],
+            scopes: String::with_capacity(MAX_CLAIMS),
+            lengths: Lengths::default(),
+            claims: Vec::with_capacity(MAX_CLAIMS),
         }
     }
 
@@ -49,7 +69,7 @@ impl Answer {
 
     /// Returns whether the request may go on. Nothing else is a yes.
     pub fn is_accepted(&self) -> bool {
-        self.status == 200 && self.verified.is_some()
+        self.status == 200
     }
 
     /// Why the request is refused, for logs and metrics and never for the client. Empty where it is not.
@@ -64,111 +84,116 @@ impl Answer {
 
     /// Names and values of the identity headers: all of [`HEADERS`] where the key is accepted, else none.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let all = if self.is_accepted() { HEADERS.len() } else { 0 };
-        (0..all).map(|at| (HEADERS[at], self.value(at)))
+        let values = [self.app_id(), self.api_key_id(), self.realm(), self.scopes(), self.expires(), ""];
+        HEADERS.into_iter().zip(values).take(if self.is_accepted() { HEADERS.len() } else { 0 })
     }
 
     /// The app that the key belongs to.
     pub fn app_id(&self) -> &str {
-        self.value(0)
+        text(&self.app_id, self.lengths.app_id)
     }
 
     /// The API key's id.
     pub fn api_key_id(&self) -> &str {
-        self.value(1)
+        text(&self.api_key_id, self.lengths.api_key_id)
     }
 
     /// Its realm.
     pub fn realm(&self) -> &str {
-        self.value(2)
+        text(&self.api_key_id, self.lengths.realm)
     }
 
     /// Its scopes, with spaces between them.
     pub fn scopes(&self) -> &str {
-        self.value(3)
+        &self.scopes
     }
 
     /// When it expires (RFC 3339); empty for never.
     pub fn expires(&self) -> &str {
-        self.value(4)
-    }
-
-    /// Everything that is known of an accepted key.
-    pub fn verified(&self) -> Option<&Verified> {
-        self.verified.as_ref()
+        text(&self.expires, self.lengths.expires)
     }
 
     /// Its audiences.
     pub fn audiences(&self) -> impl Iterator<Item = &str> {
-        self.verified.iter().flat_map(Verified::audiences)
+        self.claims().audience()
     }
 
     /// The notes in it.
     pub fn meta(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.verified.iter().flat_map(Verified::meta)
+        self.claims().meta()
     }
 
-    fn value(&self, at: usize) -> &str {
-        let start = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-        &self.text[start..self.ends[at]]
+    fn claims(&self) -> View<'_> {
+        View::read(&self.claims).unwrap_or_default()
     }
 
-    /// Puts a decision in the place of the one before.
-    pub(super) fn put(&mut self, decision: Decision, wanted: &Requirements) {
+    /// Begins an answer, so that one which a panic leaves half written lets nothing through.
+    #[inline]
+    pub(super) fn begin(&mut self) {
+        (self.status, self.reason, self.lengths) = (503, "unanswered", Lengths::default());
+        self.scopes.clear();
+        self.claims.clear();
+    }
+
+    /// Ends an answer. If the key was accepted its texts are in place, unless no header can carry them: such a key is refused, as by
+    /// the service.
+    pub(super) fn end(&mut self, decision: Decision<bool>, wanted: &Requirements) {
         match decision {
-            Decision::Accepted(verified, id) => self.accept(verified, id.as_str()),
-            Decision::Refused { status, reason, challenge } => {
-                self.refuse(status, reason, Decision::text(challenge, wanted));
+            Decision::Accepted(true) => {
+                (self.status, self.reason) = (200, "");
+                self.challenge.clear();
             }
+            Decision::Accepted(false) => self.refuse(500, "does_not_fit", ""),
+            Decision::Refused(refused) => self.refuse(refused.status, refused.reason, refused.challenge_text(wanted)),
         }
     }
 
     fn refuse(&mut self, status: u16, reason: &'static str, challenge: &str) {
-        (self.status, self.reason, self.verified) = (status, reason, None);
-        self.text.clear();
-        self.ends = [0; HEADERS.len()];
+        self.begin();
+        (self.status, self.reason) = (status, reason);
         self.challenge.clear();
         self.challenge.push_str(challenge);
     }
 
-    /// Accepts. A key whose texts fit into no header is refused, as by the service.
-    fn accept(&mut self, verified: Verified, id: &str) {
-        self.refuse(500, "does_not_fit", "");
-        if self.write(&verified, id) {
-            (self.status, self.reason, self.verified) = (200, "", Some(verified));
-        } else {
-            self.text.clear();
-            self.ends = [0; HEADERS.len()];
+    /// Writes what an accepted key has, and returns whether it fits into headers.
+    #[inline(always)]
+    pub(super) fn accept(&mut self, key: &Accepted<'_>) -> bool {
+        hyphenated(key.app_id(), &mut self.app_id);
+        self.lengths.app_id = HYPHENATED;
+        self.lengths.api_key_id = key.write_id(&mut self.api_key_id);
+        self.lengths.realm = key.id().realm().as_slice().len();
+        if key.expires_at() != 0 {
+            rfc_3339(key.expires_at(), &mut self.expires);
+            self.lengths.expires = TIME;
         }
-    }
-
-    /// Returns whether they fit into headers.
-    fn write(&mut self, verified: &Verified, id: &str) -> bool {
-        let text = &mut self.text;
-        text.push_str(verified.app_id().hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-        self.ends[0] = text.len();
-        text.push_str(id);
-        self.ends[1] = text.len();
-        text.push_str(verified.id().realm().as_str());
-        self.ends[2] = text.len();
-        text.push_str(verified.scopes_text());
-        self.ends[3] = text.len();
+        if key.claims().has_lists() {
+            self.claims.extend_from_slice(key.sealed());
+        }
+        let scopes = key.claims().scopes_text();
+        self.scopes.push_str(scopes);
         // The key's issuer wrote them; everything else is bulla's own.
-        if text[self.ends[2]..].bytes().any(|byte| byte.is_ascii_control()) {
-            return false;
-        }
-        if let Some(time) = verified.expires_at() {
-            text.push_str(rfc_3339(time, &mut [0; 20]));
-        }
-        self.ends[4] = text.len();
-        self.ends[5] = text.len();
-        true
+        all_bytes(scopes.as_bytes(), |byte| !byte.is_ascii_control())
     }
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Answer::new()
+    }
+}
+
+/// The first so many characters.
+fn text(room: &[u8], length: usize) -> &str {
+    room.get(..length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
 }
 
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Answer");
-        shown.field("status", &self.status).field("reason", &self.reason).field("verified", &self.verified).finish()
+        shown
+            .field("status", &self.status)
+            .field("reason", &self.reason)
+            .field("api_key_id", &self.api_key_id())
+            .finish()
     }
 }

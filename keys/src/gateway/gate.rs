@@ -15,7 +15,7 @@ use std::{
 use super::{
     Answer, Counters, GateError, Presented, Required, Requirements,
     counts::Counts,
-    decision::{Decision, IdText},
+    decision::{Decision, Refused},
     keys::Keys,
     now,
     settings::Follow,
@@ -32,6 +32,7 @@ use crate::{
     realm::Realm,
     rejection::{Rejection, VerifyError},
     shared::SharedVerifier,
+    verifier::Accepted,
 };
 
 /// What a process with a gateway in it needs to verify. Its clones are handles on the same one.
@@ -137,7 +138,9 @@ impl Gate {
         now: u64,
         answer: &mut Answer,
     ) {
-        answer.put(self.decide(wanted, presented, address, now), wanted);
+        answer.begin();
+        let decision = self.decide(wanted, presented, address, now, |key| answer.accept(key));
+        answer.end(decision, wanted);
     }
 
     /// The same for a text that is the API key already.
@@ -149,64 +152,66 @@ impl Gate {
         now: u64,
         answer: &mut Answer,
     ) {
-        answer.put(self.decide_key(wanted, api_key, address, now), wanted);
+        answer.begin();
+        let decision = self.decide_key(wanted, api_key, address, now, |key| answer.accept(key));
+        answer.end(decision, wanted);
     }
 
+    /// Decides about a request, and lets `accept` read the key if it may go on.
     #[inline]
-    pub(crate) fn decide(
+    pub(crate) fn decide<R>(
         &self,
         wanted: &Requirements,
         presented: &Presented<'_>,
         address: Option<IpAddr>,
         now: u64,
-    ) -> Decision {
+        accept: impl FnOnce(&Accepted<'_>) -> R,
+    ) -> Decision<R> {
         let several = match presented.credential() {
-            Credential::One(text) => return self.judge(wanted, text.expose(), address, now),
+            Credential::One(text) => {
+                return self.decide_key(wanted, text.bytes(), address, now, accept);
+            }
             Credential::None => false,
             Credential::Several => true,
         };
         self.0.counts.unpresented(several);
-        Decision::unpresented(several)
+        Decision::Refused(Refused::unpresented(several))
     }
 
+    /// The same for what may be an API key.
     #[inline]
-    pub(crate) fn decide_key(
+    pub(crate) fn decide_key<R>(
         &self,
         wanted: &Requirements,
         api_key: &[u8],
         address: Option<IpAddr>,
         now: u64,
-    ) -> Decision {
-        match std::str::from_utf8(api_key) {
-            Ok(text) => self.judge(wanted, text, address, now),
-            Err(_) => self.refuse(Rejection::Malformed.into()),
-        }
-    }
-
-    #[inline]
-    fn judge(&self, wanted: &Requirements, text: &str, address: Option<IpAddr>, now: u64) -> Decision {
+        accept: impl FnOnce(&Accepted<'_>) -> R,
+    ) -> Decision<R> {
         let expected = Expectations { address, ..wanted.expected() };
-        match self.0.verifier.verify(text, &expected, now) {
-            Ok(_) if self.0.has_forked(now) => {
-                self.0.counts.untold("forked");
-                Decision::FORKED
-            }
-            Ok(verified) => {
+        let unless_forked = |key: &Accepted<'_>| if self.0.has_forked(now) { None } else { Some(accept(key)) };
+        match self.0.verifier.verify_in_place(api_key, &expected, now, unless_forked) {
+            Ok(Some(done)) => {
                 self.0.counts.accepted();
-                let id = IdText::of(text, &verified);
-                Decision::Accepted(verified, id)
+                Decision::Accepted(done)
             }
-            Err(error) => self.refuse(error),
+            Ok(None) => {
+                self.0.counts.untold("forked");
+                Decision::Refused(Refused::FORKED)
+            }
+            Err(error) => Decision::Refused(self.refuse(error, api_key)),
         }
     }
 
     #[cold]
-    fn refuse(&self, error: VerifyError) -> Decision {
+    fn refuse(&self, error: VerifyError, api_key: &[u8]) -> Refused {
+        // What is accepted is ASCII, so only here it makes a difference.
+        let error = if std::str::from_utf8(api_key).is_ok() { error } else { Rejection::Malformed.into() };
         match error {
             VerifyError::Rejected(rejection) => self.0.counts.rejected(rejection),
             VerifyError::SecretUnchecked | VerifyError::Stale => self.0.counts.untold(error.code()),
         }
-        Decision::by(error)
+        Refused::by(error)
     }
 
     /// Applies a message of the feed that the host fetched itself: no thread is needed, and [`question`](Self::question) says what to
@@ -265,7 +270,8 @@ impl Inner {
     /// Returns whether the process forked after the start, so that nothing keeps the revocations current here. It is looked at once in a second.
     fn has_forked(&self, now: u64) -> bool {
         let started_in = self.started_in.load(Ordering::Relaxed);
-        if started_in != 0 && self.looked_at.swap(now, Ordering::Relaxed) != now {
+        if started_in != 0 && self.looked_at.load(Ordering::Relaxed) != now {
+            self.looked_at.store(now, Ordering::Relaxed);
             self.forked.store(started_in != process::id(), Ordering::Relaxed);
         }
         self.forked.load(Ordering::Relaxed)

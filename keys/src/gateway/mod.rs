@@ -31,6 +31,7 @@ mod counts;
 mod decision;
 mod error;
 mod gate;
+mod hyphenated;
 mod keys;
 mod presented;
 mod required;
@@ -53,7 +54,8 @@ pub use self::{
 #[cfg(feature = "capi")]
 pub(crate) use self::{
     decision::{Challenge, Decision},
-    rfc3339::rfc_3339,
+    hyphenated::{HYPHENATED, hyphenated},
+    rfc3339::{TIME, rfc_3339},
 };
 
 /// The time in Unix seconds, by the system's clock.

@@ -52,6 +52,13 @@ impl Requirements {
         self.headers.iter().find(|header| header.as_str().as_bytes().eq_ignore_ascii_case(name))
     }
 
+    /// `Authorization`, or the first other header, if the key is read from it.
+    #[cfg(feature = "capi")]
+    #[inline]
+    pub(crate) fn header_that(&self, is_authorization: bool) -> Option<&HeaderName> {
+        self.headers.iter().find(|header| (**header == http::header::AUTHORIZATION) == is_authorization)
+    }
+
     pub(super) fn rules(&self) -> &CredentialRules {
         &self.rules
     }

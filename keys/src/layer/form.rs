@@ -58,11 +58,17 @@ impl Form {
     }
 }
 
-/// Whether all of it is printable ASCII, spaces and tabs. In vectors; the last one may overlap the one before.
+/// Returns whether all of it is printable ASCII, spaces and tabs.
 #[inline]
 pub(super) fn is_readable(value: &[u8]) -> bool {
+    all_bytes(value, |byte| matches!(byte, b'\t' | b' '..=b'~'))
+}
+
+/// Returns whether each byte passes. It looks at whole vectors; the last one may overlap the one before.
+#[inline]
+pub(crate) fn all_bytes(value: &[u8], passes: impl Fn(u8) -> bool) -> bool {
     const VECTOR: usize = 16;
-    let all = |bytes: &[u8]| bytes.iter().fold(true, |all, byte| all & matches!(byte, b'\t' | b' '..=b'~'));
+    let all = |bytes: &[u8]| bytes.iter().fold(true, |all, byte| all & passes(*byte));
     match value.last_chunk::<VECTOR>() {
         Some(last) => value.as_chunks::<VECTOR>().0.iter().chain([last]).all(|vector| all(vector)),
         None => all(value),

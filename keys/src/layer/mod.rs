@@ -34,6 +34,8 @@ mod scopes;
 #[cfg(feature = "tower")]
 mod verify;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::form::all_bytes;
 pub use self::{
     credential::{Credential, Presented},
     refusal::Refusal,

@@ -44,7 +44,7 @@ impl SealBinding {
 impl ApiKey {
     /// What the secret half is bound to, where the key has one: all that a ledger keeps for drawing a new one later.
     pub fn seal_binding(&self) -> Option<SealBinding> {
-        let parts = Parts::split(self.expose()).ok()?;
+        let parts = Parts::split(self.expose().as_bytes()).ok()?;
         parts.secret.map(|_| SealBinding::of(&parts))
     }
 }

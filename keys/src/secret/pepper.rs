@@ -98,7 +98,7 @@ impl Pepper {
 impl ApiKey {
     /// What the secret half hashes to under `pepper`, where the key has one: a [`SecretHash`](super::SecretHash) is made of it.
     pub fn secret_digest(&self, pepper: &Pepper) -> Option<SecretDigest> {
-        let parts = Parts::split(self.expose()).ok()?;
+        let parts = Parts::split(self.expose().as_bytes()).ok()?;
         Some(pepper.digest(&*parts.secret_half()?, &SealBinding::of(&parts)))
     }
 }

@@ -60,7 +60,7 @@ impl Verifier {
     ) {
         let mut reads = [const { None }; LANES];
         for ((read, text), body) in reads.iter_mut().zip(texts).zip(bodies.iter_mut()) {
-            *read = Some(self.read(text, expected, now, body));
+            *read = Some(self.read(text.as_bytes(), expected, now, body));
         }
         let mut sealed = [0; LANES];
         let keys: [Option<&SealKey>; LANES] = std::array::from_fn(|at| match &reads[at] {
@@ -80,7 +80,7 @@ impl Verifier {
                     return Err(Rejection::Seal.into());
                 }
                 let plaintext = read.key.opened(body, read.sealed);
-                self.judge(read, plaintext, expected, now).and_then(Judged::without_secret)
+                self.judge(read, plaintext, expected, now).and_then(|judged| judged.without_secret(Judged::verified))
             }));
         }
     }

@@ -1,11 +1,15 @@
 //! The verifier: a pure function of text, snapshot and now. No I/O, no lock, no allocation.
 
+#[cfg(feature = "gateway")]
+mod accepted;
 mod batch;
 mod secret_check;
 mod verified;
 
 use std::sync::Arc;
 
+#[cfg(feature = "gateway")]
+pub(crate) use self::accepted::Accepted;
 use self::verified::SealedClaims;
 pub use self::{
     secret_check::{Opened, SecretCheck},
@@ -52,8 +56,10 @@ enum Left<'t> {
 struct Judged<'t> {
     id: ApiKeyId,
     payload: Payload,
-    /// The claims.
+    /// The claims' bytes, and what was read from them.
     sealed: &'t [u8],
+    #[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "a gate reads them in place"))]
+    claims: View<'t>,
     left: Left<'t>,
 }
 
@@ -65,9 +71,9 @@ impl Judged<'_> {
 
     /// The verdict of a caller that has no hashes of secret halves.
     #[inline(always)]
-    fn without_secret(self) -> Result<Verified, VerifyError> {
+    fn without_secret<R>(self, accepted: impl FnOnce(&Self) -> R) -> Result<R, VerifyError> {
         match self.left {
-            Left::Scope { granted: true } => Ok(self.verified()),
+            Left::Scope { granted: true } => Ok(accepted(&self)),
             Left::Scope { granted: false } => Err(Rejection::Scope.into()),
             Left::SecretRequired | Left::Secret(_) => Err(VerifyError::SecretUnchecked),
         }
@@ -149,14 +155,31 @@ impl Verifier {
     /// audience, secret half, scope, in this order. It has no hashes of secret halves, so a key that has one, or whose
     /// realm requires one, is [`VerifyError::SecretUnchecked`]; see [`Verifier::open`].
     pub fn verify(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
-        self.examine(text, expected, now, &mut Body::new()).and_then(Judged::without_secret)
+        self.examine(text.as_bytes(), expected, now, &mut Body::new())
+            .and_then(|judged| judged.without_secret(Judged::verified))
+    }
+
+    /// As [`Verifier::verify`], and hands an accepted key to `accept` where it lies, so that nothing is copied that nobody wants.
+    /// The text may be no UTF-8.
+    #[cfg(feature = "gateway")]
+    #[inline(always)]
+    pub(crate) fn verify_in_place<R>(
+        &self,
+        text: &[u8],
+        expected: &Expectations<'_>,
+        now: u64,
+        accept: impl FnOnce(&Accepted<'_>) -> Result<R, VerifyError>,
+    ) -> Result<R, VerifyError> {
+        let mut body = Body::new();
+        let judged = self.examine(text, expected, now, &mut body)?;
+        judged.without_secret(|judged| accept(&Accepted::new(text, judged)))?
     }
 
     /// As [`Verifier::verify`], for a caller that has the hashes of secret halves: a key that has one comes back as a
     /// [`SecretCheck`] when all that stands before the secret half in the order holds.
     pub fn open(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Opened, VerifyError> {
         let mut body = Body::new();
-        let judged = self.examine(text, expected, now, &mut body)?;
+        let judged = self.examine(text.as_bytes(), expected, now, &mut body)?;
         match &judged.left {
             Left::Scope { granted: true } => Ok(Opened::Verified(judged.verified())),
             Left::Scope { granted: false } => Err(Rejection::Scope.into()),
@@ -168,7 +191,7 @@ impl Verifier {
     #[inline(always)]
     fn examine<'t>(
         &self,
-        text: &'t str,
+        text: &'t [u8],
         expected: &Expectations<'_>,
         now: u64,
         body: &'t mut Body,
@@ -182,7 +205,7 @@ impl Verifier {
     #[inline(always)]
     fn read<'t>(
         &self,
-        text: &'t str,
+        text: &'t [u8],
         expected: &Expectations<'_>,
         now: u64,
         body: &mut Body,
@@ -242,7 +265,7 @@ impl Verifier {
             (false, true) => return Err(Rejection::SecretSurplus.into()),
             (true, true) => Left::Secret(parts),
         };
-        Ok(Judged { id, payload, sealed, left })
+        Ok(Judged { id, payload, sealed, claims, left })
     }
 
     /// Returns whether a key that was opened before still holds, by this verifier's keyring and revocations.

@@ -1,5 +1,6 @@
 //! The C ABI, called from C and from Python with every file of `tests/vectors`; and a gate that lives, in `gate.rs`.
 
+mod allocation;
 mod gate;
 
 use std::{

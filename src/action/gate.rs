@@ -1,5 +1,5 @@
 //! The gate before new kinds of event: one that an older follower does not know is recorded only once every registered
-//! node and follower reads the format that it came in, or the operator says so. A follower refuses what it does not
+//! node and follower reads the format that introduced it, or the operator says so. A follower refuses what it does not
 //! know, and all behind it.
 
 use bulla::{feed::Format, revocation::Change};

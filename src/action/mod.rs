@@ -36,7 +36,7 @@ pub(crate) enum ActionError {
     /// The realm's policy does not allow it.
     #[error("{field}: {message}")]
     Policy { field: String, message: String },
-    /// The idempotency key came with another request before.
+    /// The idempotency key was used with another request before.
     #[error("this Idempotency-Key came with another request before: use a new one for each request")]
     KeyReused,
     /// The ledger has no such key.

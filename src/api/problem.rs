@@ -173,7 +173,7 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "policy", "The realm's policy does not allow this", detail)
     }
 
-    /// An idempotency key that came with another request.
+    /// An idempotency key that was used with another request.
     pub(crate) fn key_reused(detail: impl Into<String>) -> Self {
         let title = "The Idempotency-Key came with another request";
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", title, detail)

@@ -59,7 +59,7 @@ pub(crate) struct ActiveKey {
     pub(crate) meta: BTreeMap<String, String>,
 }
 
-/// Why a key is not active that lacks only scopes, as callers are told.
+/// Why a key is not active that lacks only scopes, as callers see it.
 pub(crate) const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
 
 impl VerifyAnswer {

@@ -1,4 +1,4 @@
-//! The table `[introspection]`: what clients of OAuth 2.0 are told (RFC 7662).
+//! The table `[introspection]`: what clients of OAuth 2.0 learn (RFC 7662).
 
 use std::collections::BTreeMap;
 

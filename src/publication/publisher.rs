@@ -278,7 +278,7 @@ impl Publisher {
         self.read_on(draft, Duration::ZERO)
     }
 
-    /// What came after that, and the files in a better order.
+    /// The messages after that, and the files in a better order.
     fn go_on(&self, draft: Draft, wait: Duration) -> Result<Draft, PublishError> {
         let (log_id, place) = (draft.log_id, draft.place());
         let mut draft = match self.read_on(draft, wait) {
@@ -305,7 +305,7 @@ impl Publisher {
         Ok(draft)
     }
 
-    /// Reads on to the end of the log, and writes what came as files.
+    /// Reads on to the end of the log, and writes the new messages as files.
     fn read_on(&self, mut draft: Draft, mut wait: Duration) -> Result<Draft, PublishError> {
         loop {
             let (bytes, head) = self.ask(Some(draft.log_id), draft.place(), wait)?;

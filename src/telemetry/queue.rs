@@ -93,7 +93,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that takes a line whenever it is told to.
+    /// A reader that takes a line at each request.
     struct Stalling(mpsc::Receiver<()>, Arc<Mutex<Vec<u8>>>);
 
     impl Write for Stalling {

@@ -2,7 +2,7 @@
 //! endpoint and the command:
 //!
 //! 1. open the sealed key: shape, realm, version, seal, times, revocation, address, audience;
-//! 2. reject what cannot be told from revoked, where the revocation log is stale;
+//! 2. reject what cannot be distinguished from revoked, where the revocation log is stale;
 //! 3. check the secret half;
 //! 4. open again: while a hash was computed the key may have expired, or been revoked;
 //! 5. the scopes, and staleness again, as nothing is accepted without.

@@ -48,7 +48,7 @@ pub struct FollowerReport {
     pub name: String,
     /// Its role.
     pub role: FollowerRole,
-    /// Where it serves; without it a node notes the address that the report came from.
+    /// Where it serves; without it a node notes the sender's address.
     pub address: Option<String>,
     /// The version of the program, in up to 64 characters.
     pub version: String,

@@ -51,7 +51,7 @@ impl Answer {
         }
     }
 
-    /// Checks what came by the keyring's id and its feed's public key, and applies it to `state` at `now`, in Unix
+    /// Checks the answer by the keyring's id and its feed's public key, and applies it to `state` at `now`, in Unix
     /// seconds. With the newest message that was in it.
     pub fn apply(
         &self,

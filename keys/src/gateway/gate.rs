@@ -301,7 +301,7 @@ impl Feed {
             roots: follow.roots.as_ref().map(regular).transpose()?,
             identity,
         };
-        // A wrong address is told now, and not by a thread.
+        // A wrong address is an error now, and not on a thread.
         follow.sources.iter().try_for_each(|address| access.open(address).map(drop))?;
         let (began, policy) = (Instant::now(), StalePolicy::Realms(settings.staleness(follow)));
         let (mut feed, mut trouble, mut kept) = (None, None, None);

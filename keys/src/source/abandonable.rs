@@ -132,7 +132,7 @@ impl Question {
 
 impl Thread {
     fn ask(&mut self, question: Question, uri: &SourceUri, limit: Duration) -> Result<Answer, SourceError> {
-        // A thread that is gone is told by the answer that does not come.
+        // A thread that is gone shows by the missing answer.
         let _ = self.questions.send(question);
         self.answer(uri, limit)
     }

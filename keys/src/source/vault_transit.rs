@@ -204,7 +204,7 @@ fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
     }
 }
 
-/// Returns whether what came back was no TLS at all.
+/// Returns whether the answer was not TLS at all.
 fn speaks_no_tls(error: &rustls::Error) -> bool {
     matches!(error, rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType))
 }

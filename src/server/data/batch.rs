@@ -29,7 +29,7 @@ const AT_ONCE: usize = 128;
 /// The bytes of an answer about a usual key, and more than that.
 const ANSWER: usize = 320;
 
-/// A [`VerifyBatchRequest`] whose keys stand where they came.
+/// A [`VerifyBatchRequest`] whose keys are borrowed from the body.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Asked<'b> {

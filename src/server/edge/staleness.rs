@@ -31,7 +31,7 @@ impl Follower {
 }
 
 impl State {
-    /// How old the state is, in seconds, by the clock that says more; none before anything came.
+    /// How old the state is, in seconds, by the clock that says more; none before the first message.
     pub(super) fn age(&self, now: u64) -> Option<u64> {
         let by_clock = now.saturating_sub(self.current?);
         Some(self.heard.map_or(by_clock, |heard| by_clock.max(heard.elapsed().as_secs())))

@@ -50,7 +50,7 @@ pub(in crate::server) async fn read_ahead(request: Request, bounds: Bounds) -> R
 /// The body as bytes, of any media type.
 pub(in crate::server) async fn bytes(request: Request, bounds: Bounds) -> Result<Bytes, Problem> {
     let mut collecting = std::pin::pin!(collect(request, bounds.size));
-    // A body that came with its head needs no timer.
+    // A body that arrived with its head needs no timer.
     match poll_immediate(collecting.as_mut()).await {
         Some(collected) => collected,
         None => tokio::time::timeout(bounds.time, collecting).await.unwrap_or_else(|_| Err(Problem::timed_out())),

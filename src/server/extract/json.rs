@@ -79,7 +79,7 @@ impl<T, B> JsonBody<T, B> {
         self.parse_as()
     }
 
-    /// The body as JSON whose texts stand where they came.
+    /// The body as JSON whose texts are borrowed from it.
     pub(in crate::server) fn parse_as<'b, U: Deserialize<'b>>(&'b self) -> Result<U, Problem> {
         expect_type(&self.headers, JSON)?;
         parse(&self.bytes)
@@ -136,7 +136,7 @@ fn explain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match error.classify() {
         serde_json::error::Category::Data => {
-            // A name as short as a field's is told; a longer one may be an API key in the wrong place.
+            // A name as short as a field's is quoted; a longer one may be an API key in the wrong place.
             let name = text.split('`').nth(1).unwrap_or_default();
             let told =
                 ["unknown field", "missing field", "duplicate field", TWICE].iter().any(|kind| text.starts_with(kind));

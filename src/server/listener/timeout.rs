@@ -27,7 +27,7 @@ pub(super) struct IdleTimeout<S> {
     deadline: u64,
     /// How many bytes have arrived.
     read: usize,
-    /// Those of them that told the version, until they are read.
+    /// The bytes that the version was read from, until the connection reads them.
     first: Vec<u8>,
 }
 

@@ -126,7 +126,7 @@ fn fleet() -> Value {
     json!({"log_id": LOG_ID, "end": 17, "followers": [shown], "next_after": null})
 }
 
-/// What clients of OAuth 2.0 are told, without assertions.
+/// What clients of OAuth 2.0 get, without assertions.
 fn metadata() -> Value {
     let methods = ["client_secret_basic", "client_secret_post"];
     json!({

@@ -36,7 +36,7 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Keeps a message that came by itself.
+    /// Keeps a message that arrived without a question.
     pub(super) fn put(&self, log_id: LogId, after: u64, part: Part) {
         let mut all = self.lock();
         all.insert((log_id, after), (Arc::new(OnceCell::new_with(Some(part))), Instant::now()));
@@ -55,7 +55,7 @@ impl Parts {
         let slot = {
             let mut all = self.lock();
             shorten(&mut all);
-            // Nobody is told of an end behind which the log has gone on.
+            // An end behind which the log has gone on is reported to nobody.
             let is_over = |slot: &Slot| slot.get().is_some_and(|part| part.is_end && part.seq < end);
             if all.get(&(log_id, after)).is_some_and(|(slot, _)| is_over(slot)) {
                 all.remove(&(log_id, after));

@@ -76,7 +76,7 @@ impl Reports {
         }
     }
 
-    /// Sends one batch. Reports that cannot be sent wait on, unless newer ones came meanwhile.
+    /// Sends one batch. Reports that cannot be sent wait on, unless newer ones arrived meanwhile.
     fn send(&self) -> Result<(), FollowError> {
         let batch: Vec<FollowerReport> = {
             let mut waiting = self.lock();

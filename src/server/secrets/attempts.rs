@@ -31,7 +31,7 @@ struct All {
 #[derive(Clone, Copy)]
 struct Of {
     spent: u32,
-    /// When the last one came back.
+    /// When the last one was given back.
     since: Instant,
 }
 

@@ -68,7 +68,7 @@ pub(super) struct PostgresStore {
     listen: Arc<Server>,
     /// For a service, which waits for news.
     news: OnceLock<Subscription>,
-    /// What the opened store is told by.
+    /// What identifies the opened store.
     mark: Mark,
     /// How each transaction begins.
     begin: String,

@@ -33,7 +33,7 @@ pub(super) struct Numbers {
     pub(super) secret: i64,
 }
 
-/// What a store is told by.
+/// What identifies a store.
 #[derive(Clone, Debug)]
 pub(super) struct Mark(pub(super) String);
 

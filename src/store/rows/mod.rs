@@ -1,4 +1,4 @@
-//! Rows as every store has them, read into records. A row that bulla did not write, or that was changed, is told from a
+//! Rows as every store has them, read into records. A row that bulla did not write, or that was changed, is distinguished from a
 //! whole one here, whatever the dialect.
 
 mod idempotency;

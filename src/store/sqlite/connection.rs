@@ -105,7 +105,7 @@ fn writing(path: &Path) -> Result<Connection, StoreError> {
 }
 
 /// Opens a read-only store. A log that a stopped writer left beside it is part of it. Without a log the file never
-/// changes: SQLite is told so, since it could not lock anything there.
+/// changes: SQLite has to know, since it could not lock anything there.
 fn reading(path: &Path) -> Result<Connection, StoreError> {
     let database = files::resolved(path);
     let log = foreign_wal::beside(&database, "-wal");

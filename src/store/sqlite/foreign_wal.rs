@@ -143,7 +143,7 @@ impl DatabaseFile {
     }
 }
 
-/// Opens a file that SQLite is told never changes: it reads no log and takes no lock.
+/// Opens a file as one that never changes: SQLite reads no log and takes no lock.
 pub(super) fn immutable(database: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
     Connection::open_with_flags(format!("{}?immutable=1", uri(database)), flags)

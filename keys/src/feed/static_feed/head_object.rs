@@ -20,7 +20,7 @@ pub struct HeadObject {
     /// Files with one message each, in their order, each going on from the place that the one before goes to. The last
     /// goes to the place of the newest message.
     pub files: Vec<FileName>,
-    /// The newest message as it came: it goes on from the end of the log, and so is without events.
+    /// The newest message, unchanged: it goes on from the end of the log, and so is without events.
     pub newest: Vec<u8>,
 }
 

@@ -103,7 +103,7 @@ fn count(entries: &mut usize) -> Result<(), WireError> {
     if *entries > MAX_ENTRIES { Err(WireError::TooMany(MAX_ENTRIES)) } else { Ok(()) }
 }
 
-/// The fields 1 to 3 of an entry or a header: key, value, and the value as it came. The last of each counts.
+/// The fields 1 to 3 of an entry or a header: key, value, and the raw value. The last of each counts.
 fn texts(entry: &[u8]) -> Result<[&[u8]; 3], WireError> {
     let (mut texts, mut fields) = ([&[][..]; 3], Fields::of(entry));
     while let Some((field, bytes)) = fields.next_field()? {

@@ -19,7 +19,7 @@ use crate::server::core::{Core, Door};
 /// The services that it knows: all of them, and the one for gateways.
 pub(super) const SERVICES: [&str; 2] = ["", "envoy.service.auth.v3.Authorization"];
 
-/// The most that are told of changes at a time; and no more than a part of all connections, as such a one is never
+/// The most watchers at a time; and no more than a part of all connections, as such a one is never
 /// closed for others.
 const MAX_WATCHES: usize = 1_000;
 const CONNECTIONS_PER_WATCH: usize = 4;

@@ -281,17 +281,18 @@ fn a_rate_limit_is_waited_out_and_starts_nothing_over() {
     let trusted = format!("vault-transit:{}", bao.url);
     let deployment = trusting(&[&trusted]);
     let token = bao.token("quota", "path \"transit/hmac/*\" { capabilities = [\"update\"] }");
-    let uri = format!("vault-transit:{}/transit/master-1?key_version=1&token-source=file:{}", bao.url, token.display());
-    deployment.keyring(&["stage", "--source", &uri]);
-    let mut realms = String::new();
-    for number in 0..60 {
-        realms.push_str(&format!("[realms.r{number}]\n"));
+    for number in 1..=3 {
+        let key = format!("transit/keys/key-{number}");
+        bao.bao(&["write", &key, "type=hmac", "key_size=32"]);
+        let uri = format!(
+            "vault-transit:{}/transit/key-{number}?key_version=1&token-source=file:{}",
+            bao.url,
+            token.display()
+        );
+        deployment.keyring(&["stage", "--source", &uri]);
     }
-    let path = deployment.file("bulla.toml");
-    let text = std::fs::read_to_string(&path).expect("the configuration");
-    std::fs::write(&path, format!("{text}\n{realms}")).expect("written");
-    // Far fewer at a time than there are realms.
-    bao.bao(&["write", "sys/quotas/rate-limit/few", "path=transit", "rate=20", "interval=1s"]);
+    // All versions are asked at once, and one at a time is answered.
+    bao.bao(&["write", "sys/quotas/rate-limit/few", "path=transit", "rate=1", "interval=2s"]);
     let server = Server::start(&deployment);
     assert_eq!(server.data.get("/readyz").json()["degraded"], json!([]));
 }

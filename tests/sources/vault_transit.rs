@@ -1,9 +1,15 @@
 //! `vault-transit:` against OpenBao.
 
-use bulla::source::SourceErrorKind;
+use std::time::Duration;
+
+use bulla::{
+    Realm,
+    keyring::{Keyring, KeyringId, Suite},
+    source::{SourceErrorKind, Sources},
+};
 
 use crate::{
-    contract::{Contract, opener, record, refused_uri, software},
+    contract::{Contract, document, opener, record, refused_uri, software},
     parts::{openbao::OpenBao, world},
 };
 
@@ -29,6 +35,29 @@ fn transit_serves_as_software_does() {
 }
 
 #[test]
+fn one_request_brings_the_keys_of_many_realms() {
+    world::folder();
+    let bao = OpenBao::start("bao-that-counts");
+    let token = bao.token("counted", POLICY);
+    bao.bao(&["write", "transit/keys/rotated", "type=hmac", "key_size=32"]);
+    bao.bao(&["write", "-f", "transit/keys/rotated/rotate"]);
+    let source = |version| record(&uri(&bao, "transit/rotated", version, &token));
+    let realms: Vec<Realm> = (0..240).map(|number| format!("r{number}").parse().expect("a realm")).collect();
+    let more: Vec<Realm> = (0..600).map(|number| format!("r{number}").parse().expect("a realm")).collect();
+    bao.bao(&["write", "sys/quotas/rate-limit/counted", "path=transit", "rate=10", "interval=24h"]);
+    let counted = Sources::new(world::folder()).time_limit(Duration::from_secs(5));
+
+    // One to stage each version, though the second one's key is held against the first's.
+    let mut document = document(KeyringId::random().expect("random"), vec![source(1)], &counted).expect("it serves");
+    document.stage(Suite::Aes256Gcm, vec![source(2)], &counted, 0).expect("it serves");
+    let loaded = Keyring::load(&document, &counted, &realms).expect("a request for each version");
+    let all = Keyring::load(&document, &counted, &more).expect("three for each version");
+    assert_eq!((loaded.realms().count(), all.realms().count()), (realms.len(), more.len()));
+    let error = Keyring::load(&document, &counted, &realms).expect_err("these were ten");
+    assert!(error.to_string().contains("rate limit"), "{error}");
+}
+
+#[test]
 fn it_serves_over_tls_with_the_right_authority_and_no_other() {
     let bao = bao();
     let device = uri(bao, "transit/master-1", 1, &bao.token("tls", POLICY)).replace(&bao.url, &bao.tls_url);
@@ -47,12 +76,12 @@ fn a_rotated_key_keeps_serving_its_old_version_until_it_is_retired() {
     let version = |number| uri(bao, "transit/rotated", number, &token);
     let (first, second) = (version(1), version(2));
     refused_uri(&second, SourceErrorKind::Denied, "key version does not exist");
-    let before = bulla::keyring::KeyringId::random().expect("random");
-    let staged = crate::contract::document(before, vec![record(&first)], &opener()).expect("it serves");
+    let before = KeyringId::random().expect("random");
+    let staged = document(before, vec![record(&first)], &opener()).expect("it serves");
     bao.bao(&["write", "-f", "transit/keys/rotated/rotate"]);
-    let after = crate::contract::document(before, vec![record(&first)], &opener()).expect("it serves");
+    let after = document(before, vec![record(&first)], &opener()).expect("it serves");
     assert_eq!(staged.versions()[0].key_check_value, after.versions()[0].key_check_value);
-    let second_of_it = crate::contract::document(before, vec![record(&second)], &opener()).expect("it serves");
+    let second_of_it = document(before, vec![record(&second)], &opener()).expect("it serves");
     assert_ne!(staged.versions()[0].key_check_value, second_of_it.versions()[0].key_check_value);
 
     // It forbids the HMAC of older versions, too.

@@ -15,7 +15,7 @@ use crate::{
     labels,
     realm::Realm,
     seal::SealKey,
-    source::{KeySource, MAX_BATCH, SourceError, SourceErrorKind, SourceUri, Sources},
+    source::{KeySource, SourceError, SourceErrorKind, SourceUri, Sources},
 };
 
 /// How many versions' sources are asked at the same time.
@@ -245,7 +245,7 @@ impl Question<'_> {
         let (number, suite) = (self.record.number, self.record.suite);
         let missing: Vec<usize> = (0..keys.len()).filter(|at| keys[*at].is_none()).collect();
         let (mut left, mut checked) = (missing.as_slice(), false);
-        let (mut at_once, mut left_alone) = (MAX_BATCH, Duration::ZERO);
+        let (at_once, mut left_alone) = (source.at_once().max(1), Duration::ZERO);
         while !checked || !left.is_empty() {
             let (now, later) = left.split_at(left.len().min(at_once - usize::from(!checked)));
             let check = (!checked).then(|| labels::key_check(self.keyring, number));
@@ -253,11 +253,7 @@ impl Question<'_> {
             let infos: Vec<Vec<u8>> = check.into_iter().chain(infos).collect();
             let expanded = match source.expand_all(&infos) {
                 Ok(expanded) => expanded,
-                Err(error) if self.waits(&error, &mut left_alone) => {
-                    // A server that allows few requests at a time may never allow that many.
-                    at_once = (at_once / 2).max(1);
-                    continue;
-                }
+                Err(error) if self.waits(&error, &mut left_alone) => continue,
                 Err(error) => return Err(KeyringError::Source { version: number, error }),
             };
             let mut expanded = expanded.iter();

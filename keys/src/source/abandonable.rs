@@ -115,6 +115,10 @@ impl KeySource for Abandonable {
         Ok(all)
     }
 
+    fn at_once(&self) -> usize {
+        self.at_once
+    }
+
     fn remarks(&self) -> Result<Vec<String>, SourceError> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(thread.ask(Question::Remarks, &self.uri, self.limit)?.remarks)

@@ -77,6 +77,11 @@ pub trait KeySource: Send + Sync {
         infos.iter().map(|info| self.expand(info)).collect()
     }
 
+    /// How many `info`s it takes in one question at most, at least one. Who has more asks again, and keeps what it has by then.
+    fn at_once(&self) -> usize {
+        1
+    }
+
     /// What makes the key weaker than it could be, one sentence each, as far as the source says it; for administrators.
     fn remarks(&self) -> Result<Vec<String>, SourceError> {
         Ok(Vec::new())
@@ -106,8 +111,9 @@ pub struct Sources {
 /// How long a source may take to answer, unless [`Sources::time_limit`] says otherwise.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// How many values a source is asked for at once that takes them together: few enough for a slow one to keep to its time.
-pub(crate) const MAX_BATCH: usize = 32;
+/// How many values a PKCS#11 token is asked for at once: few enough for a slow one to keep to its time.
+#[cfg(feature = "pkcs11")]
+const PKCS11_BATCH: usize = 32;
 
 impl Sources {
     /// Sources whose relative paths start at `base`, as a rule the folder of the configuration. Every URI is trusted.
@@ -166,11 +172,11 @@ impl Sources {
                 abandonable::source(uri, limit, 1, move || Ok(Box::new(exec::ExecSource::open(&own, &base, limit)?)))
             }
             #[cfg(feature = "pkcs11")]
-            "pkcs11" => abandonable::source(uri, limit, MAX_BATCH, move || {
+            "pkcs11" => abandonable::source(uri, limit, PKCS11_BATCH, move || {
                 Ok(Box::new(pkcs11::Pkcs11Source::open(&own, &base, limit)?))
             }),
             #[cfg(feature = "vault-transit")]
-            "vault-transit" => abandonable::source(uri, limit, 1, move || {
+            "vault-transit" => abandonable::source(uri, limit, vault_transit::MAX_BATCH, move || {
                 Ok(Box::new(vault_transit::VaultTransit::open(&own, &base, limit)?))
             }),
             #[cfg(feature = "aws-kms")]

@@ -6,6 +6,7 @@ use std::{io::Read, path::Path, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
+use serde_json::json;
 use ureq::{
     Agent,
     http::{HeaderValue, Response},
@@ -23,8 +24,11 @@ use crate::{
     interrupt::Interrupt,
 };
 
-/// Far more than an answer has.
-const MAX_ANSWER: u64 = 64 * 1024;
+/// How many HMACs are asked for in one request. OpenBao takes up to 1,000 strings in a request's JSON, and each HMAC needs two.
+pub(super) const MAX_BATCH: usize = 250;
+/// Far more than an answer has for each HMAC, and beside them.
+const MAX_RESULT: usize = 512;
+const MAX_ANSWER: usize = 64 * 1024;
 
 pub(super) struct VaultTransit {
     uri: SourceUri,
@@ -46,7 +50,16 @@ struct Answer<'a> {
 
 #[derive(Deserialize)]
 struct Data<'a> {
-    hmac: &'a str,
+    /// In the order of the request.
+    #[serde(borrow)]
+    batch_results: Vec<BatchResult<'a>>,
+}
+
+#[derive(Deserialize)]
+struct BatchResult<'a> {
+    #[serde(borrow)]
+    hmac: Option<&'a str>,
+    error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -132,9 +145,13 @@ impl VaultTransit {
 
     /// What a status other than 200 means, with what Vault said, and when it wants to be asked again (RFC 9110, 10.2.3).
     fn refusal(&self, status: u16, body: &str, retry_after: Option<Duration>) -> SourceError {
-        // An answer that is no JSON comes from a proxy in between, or from another server.
-        let said = serde_json::from_str::<Complaint>(body)
-            .map_or_else(|_| body.to_owned(), |complaint| complaint.errors.join("; "));
+        // An answer that is no JSON comes from a proxy in between, or from another server. Other JSON may have HMACs in it, which are
+        // keys.
+        let said = match serde_json::from_str::<Complaint>(body) {
+            Ok(complaint) => complaint.errors.join("; "),
+            Err(_) if body.trim_start().starts_with('{') => String::new(),
+            Err(_) => body.to_owned(),
+        };
         let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         let (problem, what) = match status {
             403 => (
@@ -172,26 +189,59 @@ impl VaultTransit {
 
 impl KeySource for VaultTransit {
     fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError> {
-        let input = BASE64.encode(one_block(info));
-        let version = self.key_version;
-        let body = format!(r#"{{"algorithm":"sha2-256","input":"{input}","key_version":{version}}}"#);
-        let mut response = self.ask(&body).map_err(|error| self.unreachable(error))?;
-        let mut text = Zeroizing::new(String::with_capacity(MAX_ANSWER as usize));
-        let read = response.body_mut().as_reader().take(MAX_ANSWER).read_to_string(&mut text);
+        self.expand_all(&[info.to_vec()])?.pop().ok_or_else(|| self.no_hmac())
+    }
+
+    fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<DerivedKey>, SourceError> {
+        let inputs: Vec<_> = infos.iter().map(|info| json!({"input": BASE64.encode(one_block(info))})).collect();
+        let body = json!({"algorithm": "sha2-256", "key_version": self.key_version, "batch_input": inputs});
+        let mut response = self.ask(&body.to_string()).map_err(|error| self.unreachable(error))?;
+        // It does not grow, which would leave keys in memory.
+        let limit = MAX_ANSWER + MAX_RESULT * infos.len();
+        let mut text = Zeroizing::new(String::with_capacity(limit));
+        let read = response.body_mut().as_reader().take(limit as u64).read_to_string(&mut text);
         read.map_err(|error| self.fail(SourceErrorKind::Unreachable, format!("the answer broke off: {error}")))?;
         let status = response.status().as_u16();
         if status != 200 {
             let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
             return Err(self.refusal(status, &text, retry_after.map(Duration::from_secs)));
         }
-        let answer = serde_json::from_str::<Answer>(&text).ok();
-        let mac = answer.as_ref().and_then(|answer| answer.data.hmac.strip_prefix(&format!("vault:v{version}:")));
+        self.keys(&text, infos.len())
+    }
+
+    fn at_once(&self) -> usize {
+        MAX_BATCH
+    }
+}
+
+impl VaultTransit {
+    /// The keys of an answer to a request for so many.
+    fn keys(&self, text: &str, count: usize) -> Result<Vec<DerivedKey>, SourceError> {
+        let answer = serde_json::from_str::<Answer>(text).map_err(|_| self.no_hmac())?;
+        let results = answer.data.batch_results;
+        if results.len() != count {
+            return Err(self.no_hmac());
+        }
+        results.iter().map(|result| self.key(result)).collect()
+    }
+
+    fn key(&self, result: &BatchResult<'_>) -> Result<DerivedKey, SourceError> {
+        if let Some(error) = result.error.as_deref().filter(|error| !error.is_empty()) {
+            let detail =
+                format!("the server refuses one of the values that it is asked for: it says {:?}", printable(error));
+            return Err(self.fail(SourceErrorKind::Denied, detail));
+        }
+        let version = format!("vault:v{}:", self.key_version);
+        let mac = result.hmac.and_then(|hmac| hmac.strip_prefix(&version));
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         match mac.map(|mac| BASE64.decode_slice(mac, key.as_mut_slice())) {
             Some(Ok(KEY_BYTES)) => Ok(DerivedKey::new(key)),
-            _ => Err(self
-                .fail(SourceErrorKind::Malformed, "the answer is not an HMAC-SHA256 of this key version".to_owned())),
+            _ => Err(self.no_hmac()),
         }
+    }
+
+    fn no_hmac(&self) -> SourceError {
+        self.fail(SourceErrorKind::Malformed, "the answer is not an HMAC-SHA256 of this key version".to_owned())
     }
 }
 
@@ -236,5 +286,58 @@ fn own_roots(uri: &SourceUri, pointer: &str, base: &Path) -> Result<Vec<Certific
         Err(fail(SourceErrorKind::Malformed, format!("{path} has no PEM certificate")))
     } else {
         Ok(certificates)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HMAC: &str = "vault:v3:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+    fn source() -> VaultTransit {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("token"), "a-token").expect("written");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(folder.path().join("token"), mode).expect("private");
+        let uri = "vault-transit:https://vault.example/transit/k?key_version=3&token-source=file:token";
+        VaultTransit::open(&uri.parse().expect("a URI"), folder.path(), Duration::from_secs(1)).expect("opened")
+    }
+
+    #[test]
+    fn every_result_of_a_batch_is_a_key_or_none_of_them_is() {
+        let source = source();
+        let results = |results: &[serde_json::Value]| json!({"data": {"batch_results": results}}).to_string();
+        let good = json!({"hmac": HMAC, "reference": ""});
+        let keys = source.keys(&results(&[good.clone(), good.clone()]), 2).expect("two keys");
+        assert!(keys.iter().all(|key| key.bytes().iter().copied().eq(0..32)));
+        let of_another = json!({"hmac": HMAC.replace("v3", "v4")});
+        let short = json!({"hmac": "vault:v3:AAEC"});
+        for (count, results) in [
+            (1, results(&[good.clone(), good.clone()])),
+            (3, results(&[good.clone(), good.clone()])),
+            (2, results(&[good.clone(), of_another])),
+            (2, results(&[good.clone(), short])),
+            (2, results(&[good.clone(), json!({})])),
+            (1, json!({"data": {"hmac": HMAC}}).to_string()),
+        ] {
+            let error = source.keys(&results, count).expect_err("not what was asked for");
+            assert_eq!(error.kind(), SourceErrorKind::Malformed, "{results}");
+        }
+        let failed = json!({"error": "unable to decode\n", "reference": ""});
+        let error = source.keys(&results(&[good, failed]), 2).expect_err("one of them failed");
+        assert!(error.to_string().ends_with("it says \"unable to decode\""), "{error}");
+        assert_eq!(error.kind(), SourceErrorKind::Denied);
+    }
+
+    #[test]
+    fn a_refusal_shows_what_the_server_says_and_never_a_key() {
+        let source = source();
+        let refused = |body: &str| source.refusal(400, body, None).to_string();
+        assert!(refused(r#"{"errors":["version is too old"]}"#).contains("it says \"version is too old\""));
+        assert!(refused("<html>a proxy</html>").contains("a proxy"));
+        // Some servers answer so where a part of a batch failed.
+        let partly = json!({"data": {"batch_results": [{"hmac": HMAC}, {"error": "no"}]}}).to_string();
+        assert!([&partly[..], &partly[..90]].iter().all(|body| refused(body).ends_with("it says nothing)")));
     }
 }

@@ -56,8 +56,8 @@ impl Realm {
         Some(Realm { name, len: bytes.len() as u8 })
     }
 
-    /// What equals a realm of the name that the first `length` bytes of a longer text are, and no realm if they are no name. Bytes
-    /// that are not in the name are not in the text either: three loads, and no loop.
+    /// What equals a realm of the name that the first `length` bytes of a longer text are, and no realm if they are no
+    /// name. Bytes that are not in the name are not in the text either: three loads, and no loop.
     #[inline(always)]
     pub(crate) fn presumed(text: &[u8], length: usize) -> Option<Realm> {
         let front = text.first_chunk::<MAX_LEN>().filter(|_| length <= MAX_LEN)?;

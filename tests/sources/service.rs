@@ -1,5 +1,5 @@
-//! The real command and the real service on real devices: a rotation onto an HSM that then goes away, a KMS that is lost, and
-//! what `bulla doctor` says of the mistakes a person makes on the way.
+//! The real command and the real service on real devices: a rotation onto an HSM that then goes away, a KMS that is
+//! lost, and what `bulla doctor` says of the mistakes a person makes on the way.
 
 use serde_json::{Value, json};
 

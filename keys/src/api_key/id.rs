@@ -36,9 +36,9 @@ impl ApiKeyId {
         ApiKeyId { realm, bytes }
     }
 
-    /// The id of a key that bulla did not seal, so that it can be listed, suspended and revoked like any other. Its version
-    /// is 0, which no key version has, so it is never the id of an [`ApiKey`](crate::api_key::ApiKey) that a verifier accepts. The 12
-    /// bytes tell such keys of a realm apart.
+    /// The id of a key that bulla did not seal, so that it can be listed, suspended and revoked like any other. Its
+    /// version is 0, which no key version has, so it is never the id of an [`ApiKey`](crate::api_key::ApiKey) that a
+    /// verifier accepts. The 12 bytes tell such keys of a realm apart.
     ///
     /// ```
     /// # use bulla::ApiKeyId;

@@ -12,7 +12,8 @@ pub use self::id::{ApiKeyId, ApiKeyIdError};
 use self::text::Parts;
 use crate::{rejection::Rejection, vector::Body};
 
-/// An API key with a right shape and checksum; only a [`Verifier`](crate::verifier::Verifier) finds out whether it is genuine.
+/// An API key with a right shape and checksum; only a [`Verifier`](crate::verifier::Verifier) finds out whether it is
+/// genuine.
 ///
 /// It is a credential: wiped when dropped, `Debug` shows its id alone, and the text is only to be had from
 /// [`ApiKey::expose`].

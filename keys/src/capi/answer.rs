@@ -48,7 +48,8 @@ pub(super) struct AnswerResult {
 }
 
 impl AnswerResult {
-    /// Ends an answer: puts a refusal in, or what was wrong with the question. If the key was accepted its parts are in place.
+    /// Ends an answer: puts a refusal in, or what was wrong with the question. If the key was accepted its parts are in
+    /// place.
     #[inline]
     pub(super) fn end(
         &mut self,
@@ -90,7 +91,8 @@ impl AnswerResult {
         (self.challenge, self.version, self.reason[0]) = (ptr::null(), key.id().version(), 0);
         (self.audiences_len, self.meta_len, self.audiences[0], self.meta[0]) = (0, 0, 0, 0);
         self.app_uuid = key.app_id().into_bytes();
-        // Each text is written where it stays: what is written in parts and read as a whole right behind that takes long.
+        // Each text is written where it stays: what is written in parts and read as a whole right behind that takes
+        // long.
         let ([app_id @ .., app_id_end], [realm @ .., realm_end]) = (&mut self.app_id, &mut self.realm);
         hyphenated(key.app_id(), app_id);
         *realm = *key.id().realm().padded();
@@ -135,7 +137,8 @@ fn has_nul(text: &str) -> bool {
 
 /// # Safety
 ///
-/// As the header says: `answer` is NULL or was filled by a function that checks; `name` and `value` are NULL or may be written.
+/// As the header says: `answer` is NULL or was filled by a function that checks; `name` and `value` are NULL or may be
+/// written.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_answer_header(
     answer: *const AnswerResult,

@@ -1,8 +1,8 @@
-//! Claims as they lie under the seal: one map in deterministic CBOR (RFC 8949 §4.2.1), checked in one walk and read in place, so that
-//! nothing is allocated to verify a key.
+//! Claims as they lie under the seal: one map in deterministic CBOR (RFC 8949 §4.2.1), checked in one walk and read in
+//! place, so that nothing is allocated to verify a key.
 //!
-//! The walk accepts exactly what [`encode`](super::cbor::encode) writes, with an audience alone or in an array: heads are as
-//! short as they can be, keys ascend, and nothing is empty or unknown.
+//! The walk accepts exactly what [`encode`](super::cbor::encode) writes, with an audience alone or in an array: heads
+//! are as short as they can be, keys ascend, and nothing is empty or unknown.
 
 #[cfg(test)]
 mod tests;

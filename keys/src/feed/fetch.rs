@@ -183,7 +183,8 @@ impl HttpSource {
         }
     }
 
-    /// The newest snapshot in the server's bytes, to be handed on, and checked by the keyring's id and its feed's public key.
+    /// The newest snapshot in the server's bytes, to be handed on, and checked by the keyring's id and its feed's
+    /// public key.
     pub fn snapshot_bytes(&self, by: (KeyringId, &VerifyingKey)) -> Result<SnapshotBytes, FollowError> {
         let mut body = Vec::new();
         let (loaded, manifest) = self.download(by, |chunk| body.extend_from_slice(chunk))?;

@@ -1,4 +1,5 @@
-//! The answer to one request, ready for a gateway: the same status, challenge and identity headers as forward authentication has.
+//! The answer to one request, ready for a gateway: the same status, challenge and identity headers as forward
+//! authentication has.
 
 use std::fmt;
 
@@ -10,8 +11,8 @@ use super::{
 };
 use crate::{api_key::id::MAX_ID_CHARS, claims::View, layer::all_bytes, payload::MAX_CLAIMS, verifier::Accepted};
 
-/// The identity headers. A gateway removes the client's own of these names from every request, and sets all of them on one that it
-/// lets through, empty if need be.
+/// The identity headers. A gateway removes the client's own of these names from every request, and sets all of them on
+/// one that it lets through, empty if need be.
 pub const HEADERS: [&str; 6] = [
     "x-bulla-app-id",
     "x-bulla-api-key-id",
@@ -135,8 +136,8 @@ impl Answer {
         self.claims.clear();
     }
 
-    /// Ends an answer. If the key was accepted its texts are in place, unless no header can carry them: such a key is refused, as by
-    /// the service.
+    /// Ends an answer. If the key was accepted its texts are in place, unless no header can carry them: such a key is
+    /// refused, as by the service.
     pub(super) fn end(&mut self, decision: Decision<bool>, wanted: &Requirements) {
         match decision {
             Decision::Accepted(true) => {

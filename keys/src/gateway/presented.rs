@@ -21,8 +21,8 @@ impl<'v> Presented<'v> {
         Presented { wanted, values: [None; 2] }
     }
 
-    /// Adds one header, whose name may have any case. One that the route does not read is passed over; one that has several values is
-    /// added once for each.
+    /// Adds one header, whose name may have any case. One that the route does not read is passed over; one that has
+    /// several values is added once for each.
     pub fn add(&mut self, name: &[u8], value: &'v [u8]) {
         if let Some(header) = self.wanted.header(name) {
             self.put(header, value);

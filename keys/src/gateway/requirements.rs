@@ -37,8 +37,8 @@ impl Requirements {
         Requirements { expected, headers, rules, challenges }
     }
 
-    /// The names of the headers that the key is read from, in lower case. A gateway hands them over, and removes them from the request
-    /// that goes on.
+    /// The names of the headers that the key is read from, in lower case. A gateway hands them over, and removes them
+    /// from the request that goes on.
     pub fn headers(&self) -> impl Iterator<Item = &str> {
         self.headers.iter().map(HeaderName::as_str)
     }

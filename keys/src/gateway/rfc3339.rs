@@ -9,7 +9,8 @@ pub(crate) const TIME: usize = 20;
 #[inline]
 pub(crate) fn rfc_3339(time: u32, room: &mut [u8; TIME]) {
     let (days, second) = (time / DAY, time % DAY);
-    // Days since 1 March 0000, whose years end with the day that leap years have more: chrono-Compatible Low-Level Date Algorithms.
+    // Days since 1 March 0000, whose years end with the day that leap years have more: chrono-Compatible Low-Level Date
+    // Algorithms.
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

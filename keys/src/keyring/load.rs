@@ -46,13 +46,14 @@ struct Known {
 type Job<'a> = (usize, &'a VersionRecord, Known);
 
 impl Keyring {
-    /// A keyring without any key, to begin with where a load may have to be tried again: [`Keyring::reload`] keeps what it got.
+    /// A keyring without any key, to begin with where a load may have to be tried again: [`Keyring::reload`] keeps what
+    /// it got.
     pub fn empty(id: KeyringId) -> Self {
         Keyring { id, serial: 0, active: None, served: Vec::new(), unloaded: Vec::new(), realms: Arc::new([]) }
     }
 
-    /// Derives the seal keys of `realms` for every version that opens. All versions' sources are asked at once, those of one
-    /// version in order, and each is held to the key-check value on record.
+    /// Derives the seal keys of `realms` for every version that opens. All versions' sources are asked at once, those
+    /// of one version in order, and each is held to the key-check value on record.
     pub fn load(document: &KeyringDocument, sources: &Sources, realms: &[Realm]) -> Result<Self, KeyringError> {
         let (keyring, mut failed) = Self::empty(document.id).reload(document, sources, realms, Reload::Missing);
         if failed.is_empty() { Ok(keyring) } else { Err(failed.swap_remove(0)) }
@@ -66,8 +67,8 @@ impl Keyring {
         Self::assemble(document, realms, known.collect())
     }
 
-    /// Loads what is missing for `document`, and asks the sources that `ask` names. A source that does not serve takes no key
-    /// away that is loaded. Returns the errors of the versions that could not be loaded.
+    /// Loads what is missing for `document`, and asks the sources that `ask` names. A source that does not serve takes
+    /// no key away that is loaded. Returns the errors of the versions that could not be loaded.
     pub fn reload(
         &self,
         document: &KeyringDocument,
@@ -123,8 +124,8 @@ impl Keyring {
 }
 
 impl Known {
-    /// What the first of `loaded` that has it knows of `record`: the same key of the same keyring. A source that is not on
-    /// record any more serves no longer.
+    /// What the first of `loaded` that has it knows of `record`: the same key of the same keyring. A source that is not
+    /// on record any more serves no longer.
     fn of(loaded: &[&Keyring], id: KeyringId, record: &VersionRecord, realms: &[Realm]) -> Self {
         let loaded = || loaded.iter().filter(|keyring| keyring.id == id);
         let keys = realms.iter().enumerate().map(|(at, realm)| loaded().find_map(|one| one.key(at, *realm, record)));
@@ -234,7 +235,8 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// Fills in the keys that are missing, if the source's key is the one on record. Keys that it got before a failure stay.
+    /// Fills in the keys that are missing, if the source's key is the one on record. Keys that it got before a failure
+    /// stay.
     fn fill<K>(
         &self,
         source: &dyn KeySource,

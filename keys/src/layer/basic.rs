@@ -15,8 +15,8 @@ pub(super) enum Basic {
     Several,
 }
 
-/// Reads the key, which is in the half that `is_key` knows. Where it knows neither the user name is read, and without one the
-/// password.
+/// Reads the key, which is in the half that `is_key` knows. Where it knows neither the user name is read, and without
+/// one the password.
 pub(super) fn read(encoded: &[u8], is_key: impl Fn(&str) -> bool) -> Basic {
     let Ok(pair) = BASE64.decode(encoded).map(Zeroizing::new) else { return Basic::None };
     let colon = pair.iter().position(|byte| *byte == b':').unwrap_or(pair.len());
@@ -32,8 +32,8 @@ pub(super) fn read(encoded: &[u8], is_key: impl Fn(&str) -> bool) -> Basic {
     }
 }
 
-/// The key that this half is, as it stands or form-encoded (RFC 6749, section 2.3.1). An API key of bulla's needs no encoding,
-/// and clients of OAuth encode its `_` all the same; one of another system may have a `%` or `+` of its own.
+/// The key that this half is, as it stands or form-encoded (RFC 6749, section 2.3.1). An API key of bulla's needs no
+/// encoding, and clients of OAuth encode its `_` all the same; one of another system may have a `%` or `+` of its own.
 fn key_in(half: &[u8], is_key: impl Fn(&str) -> bool) -> Option<Zeroizing<String>> {
     let text = str::from_utf8(half).ok()?;
     if is_key(text) {

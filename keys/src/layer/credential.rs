@@ -1,4 +1,5 @@
-//! The one credential of a request: from the headers that the rules name. Never from the query, and never one of several.
+//! The one credential of a request: from the headers that the rules name. Never from the query, and never one of
+//! several.
 
 use std::fmt;
 
@@ -43,8 +44,8 @@ pub(super) enum Text<'h> {
 }
 
 impl<'h> Credential<'h> {
-    /// Reads the credential from `headers` by these rules. An empty header is none. Basic (RFC 7617) carries the key as the user
-    /// name or as the password, whatever the other is, form-encoded or as it stands.
+    /// Reads the credential from `headers` by these rules. An empty header is none. Basic (RFC 7617) carries the key as
+    /// the user name or as the password, whatever the other is, form-encoded or as it stands.
     pub fn read(headers: &'h HeaderMap, rules: &CredentialRules) -> Self {
         rules.read(headers, |text| text.parse::<ApiKey>().is_ok())
     }

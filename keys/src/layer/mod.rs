@@ -1,5 +1,5 @@
-//! API keys in front of a `tower` service (feature `tower`): a layer that verifies in process, one that asks for scopes, and
-//! an axum extractor. It answers refused requests as RFC 6750 says.
+//! API keys in front of a `tower` service (feature `tower`): a layer that verifies in process, one that asks for
+//! scopes, and an axum extractor. It answers refused requests as RFC 6750 says.
 //!
 //! ```
 //! use axum::{Router, routing::get};

@@ -1,4 +1,5 @@
-//! How the clients of other systems send their API keys: for keys that were imported from there and stay in their owners' hands.
+//! How the clients of other systems send their API keys: for keys that were imported from there and stay in their
+//! owners' hands.
 
 use std::borrow::Cow;
 

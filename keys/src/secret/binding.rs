@@ -10,8 +10,8 @@ use crate::api_key::{ApiKey, text::Parts};
 const DIGEST_BYTES: usize = 32;
 const BYTES: usize = DIGEST_BYTES + 4;
 
-/// The sealed text of one API key, as far as its secret half needs it: SHA-256 and CRC-32 of `realm "_" body`. Kept in a
-/// ledger, it lets a new secret half be drawn without the API key. It opens nothing and shows nothing; written in
+/// The sealed text of one API key, as far as its secret half needs it: SHA-256 and CRC-32 of `realm "_" body`. Kept in
+/// a ledger, it lets a new secret half be drawn without the API key. It opens nothing and shows nothing; written in
 /// base64, 48 characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SealBinding {

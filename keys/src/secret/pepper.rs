@@ -21,8 +21,8 @@ use crate::{
 /// One version of the pepper, loaded. Its source is asked once, here, and never for an API key.
 ///
 /// Versions are numbered like key versions and for themselves. New hashes are made under the newest; older ones stay
-/// loaded for as long as hashes under them are stored, since a hash moves to another pepper only when its secret half is
-/// next presented.
+/// loaded for as long as hashes under them are stored, since a hash moves to another pepper only when its secret half
+/// is next presented.
 #[derive(Debug)]
 pub struct Pepper {
     version: KeyVersion,
@@ -71,9 +71,9 @@ impl Pepper {
         self.version
     }
 
-    /// Authenticates what a store keeps of a secret half, so that a row that someone else wrote, or moved to another key,
-    /// shows: HMAC-SHA256 under the pepper over the id, the stored hash and its binding, in base64. The authenticated text is longer
-    /// than any digest's text and begins otherwise, so neither can be taken for the other.
+    /// Authenticates what a store keeps of a secret half, so that a row that someone else wrote, or moved to another
+    /// key, shows: HMAC-SHA256 under the pepper over the id, the stored hash and its binding, in base64. The
+    /// authenticated text is longer than any digest's text and begins otherwise, so neither can be taken for the other.
     pub fn row_mac(&self, id: &ApiKeyId, phc: &str, binding: &str) -> String {
         BASE64.encode(self.row(id, phc, binding).finalize().into_bytes())
     }
@@ -96,7 +96,8 @@ impl Pepper {
 }
 
 impl ApiKey {
-    /// What the secret half hashes to under `pepper`, where the key has one: a [`SecretHash`](super::SecretHash) is made of it.
+    /// What the secret half hashes to under `pepper`, where the key has one: a [`SecretHash`](super::SecretHash) is
+    /// made of it.
     pub fn secret_digest(&self, pepper: &Pepper) -> Option<SecretDigest> {
         let parts = Parts::split(self.expose().as_bytes()).ok()?;
         Some(pepper.digest(&*parts.secret_half()?, &SealBinding::of(&parts)))

@@ -1,5 +1,5 @@
-//! Sources that are asked on threads of their own, so that a question without an answer can be abandoned: a device, its driver
-//! or a disk may hang in a call that nothing interrupts.
+//! Sources that are asked on threads of their own, so that a question without an answer can be abandoned: a device, its
+//! driver or a disk may hang in a call that nothing interrupts.
 
 use std::{
     sync::{
@@ -33,8 +33,8 @@ struct Answer {
 pub(super) struct Abandonable {
     uri: SourceUri,
     limit: Duration,
-    /// How many values one question is for. A question has the time limit, so a source that computes one after the other is
-    /// asked for one.
+    /// How many values one question is for. A question has the time limit, so a source that computes one after the
+    /// other is asked for one.
     at_once: usize,
     thread: Mutex<Thread>,
 }

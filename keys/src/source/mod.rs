@@ -71,13 +71,14 @@ pub trait KeySource: Send + Sync {
     /// `HKDF-Expand-SHA256(master, info, 32)` (RFC 5869).
     fn expand(&self, info: &[u8]) -> Result<DerivedKey, SourceError>;
 
-    /// The same for several `info`s, in their order. A source that is far away, or wants a login, is asked for all of them at
-    /// once where it can.
+    /// The same for several `info`s, in their order. A source that is far away, or wants a login, is asked for all of
+    /// them at once where it can.
     fn expand_all(&self, infos: &[Vec<u8>]) -> Result<Vec<DerivedKey>, SourceError> {
         infos.iter().map(|info| self.expand(info)).collect()
     }
 
-    /// How many `info`s it takes in one question at most, at least one. Who has more asks again, and keeps what it has by then.
+    /// How many `info`s it takes in one question at most, at least one. Who has more asks again, and keeps what it has
+    /// by then.
     fn at_once(&self) -> usize {
         1
     }
@@ -124,14 +125,15 @@ impl Sources {
     /// Opens only what one of these entries covers, so that someone who can change the keyring cannot choose the key.
     ///
     /// An entry is a URI, or its beginning up to a boundary (`:` behind the scheme, `/`, `;`, `?`): `file:keys` covers
-    /// `file:keys/a` and neither `file:keys-b` nor `file:keys/../b`; a program is covered with exactly its arguments. Parameters that
-    /// decide who answers (`endpoint`, `module-path`, `ca-source`, `namespace`) have to stand in the entry.
+    /// `file:keys/a` and neither `file:keys-b` nor `file:keys/../b`; a program is covered with exactly its arguments.
+    /// Parameters that decide who answers (`endpoint`, `module-path`, `ca-source`, `namespace`) have to stand in the
+    /// entry.
     pub fn trusting(self, trusted: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Sources { trusted: Some(trusted.into_iter().map(Into::into).collect()), ..self }
     }
 
-    /// How long a source may take to answer one question: 30 seconds unless said otherwise. Whatever it is, a file on a disk or
-    /// a driver that hangs too, it is not waited for any longer.
+    /// How long a source may take to answer one question: 30 seconds unless said otherwise. Whatever it is, a file on a
+    /// disk or a driver that hangs too, it is not waited for any longer.
     pub fn time_limit(self, time_limit: Duration) -> Self {
         Sources { time_limit, ..self }
     }
@@ -202,8 +204,9 @@ impl Sources {
 }
 
 impl Sources {
-    /// The 32 bytes of a key that is used as it is and derives nothing, such as the seed of a key that signs. Only a file gives
-    /// them out: `file:PATH`, one line of base64, mode 0600. The configuration names it, which makes it trusted.
+    /// The 32 bytes of a key that is used as it is and derives nothing, such as the seed of a key that signs. Only a
+    /// file gives them out: `file:PATH`, one line of base64, mode 0600. The configuration names it, which makes it
+    /// trusted.
     pub fn signing_seed(&self, uri: &SourceUri) -> Result<zeroize::Zeroizing<[u8; 32]>, SourceError> {
         match uri.scheme() {
             "file" => self.open_file(uri).map(file::FileSource::into_key),

@@ -1,5 +1,5 @@
-//! `vault-transit:URL/MOUNT/KEY?key_version=N&token-source=file:P`: the master key is an HMAC key in Vault's or OpenBao's
-//! Transit engine, which computes HMAC-SHA256 with it and never gives it away.
+//! `vault-transit:URL/MOUNT/KEY?key_version=N&token-source=file:P`: the master key is an HMAC key in Vault's or
+//! OpenBao's Transit engine, which computes HMAC-SHA256 with it and never gives it away.
 
 use std::{io::Read, path::Path, time::Duration};
 
@@ -24,7 +24,8 @@ use crate::{
     interrupt::Interrupt,
 };
 
-/// How many HMACs are asked for in one request. OpenBao takes up to 1,000 strings in a request's JSON, and each HMAC needs two.
+/// How many HMACs are asked for in one request. OpenBao takes up to 1,000 strings in a request's JSON, and each HMAC
+/// needs two.
 pub(super) const MAX_BATCH: usize = 250;
 /// Far more than an answer has for each HMAC, and beside them.
 const MAX_RESULT: usize = 512;
@@ -143,10 +144,11 @@ impl VaultTransit {
         self.fail(SourceErrorKind::Unreachable, printable(&detail))
     }
 
-    /// What a status other than 200 means, with what Vault said, and when it wants to be asked again (RFC 9110, 10.2.3).
+    /// What a status other than 200 means, with what Vault said, and when it wants to be asked again (RFC 9110,
+    /// 10.2.3).
     fn refusal(&self, status: u16, body: &str, retry_after: Option<Duration>) -> SourceError {
-        // An answer that is no JSON comes from a proxy in between, or from another server. Other JSON may have HMACs in it, which are
-        // keys.
+        // An answer that is no JSON comes from a proxy in between, or from another server. Other JSON may have HMACs in
+        // it, which are keys.
         let said = match serde_json::from_str::<Complaint>(body) {
             Ok(complaint) => complaint.errors.join("; "),
             Err(_) if body.trim_start().starts_with('{') => String::new(),

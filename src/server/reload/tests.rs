@@ -144,8 +144,8 @@ fn as_far_as_it_goes<F: Future + Unpin>(runtime: &Runtime, answer: &mut F) -> Op
     runtime.block_on(async { answer.now_or_never() })
 }
 
-/// Asks for a key of the realm `live`. `ahead` is done once its credential is accepted and before its body is there, `behind` once the
-/// endpoint has it all and before the key is issued.
+/// Asks for a key of the realm `live`. `ahead` is done once its credential is accepted and before its body is there,
+/// `behind` once the endpoint has it all and before the key is issued.
 fn issue(
     plane: &Unbound,
     certificate: &Arc<ClientCertificate>,

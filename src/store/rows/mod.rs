@@ -1,5 +1,5 @@
-//! Rows as every store has them, read into records. A row that bulla did not write, or that was changed, is distinguished from a
-//! whole one here, whatever the dialect.
+//! Rows as every store has them, read into records. A row that bulla did not write, or that was changed, is
+//! distinguished from a whole one here, whatever the dialect.
 
 mod idempotency;
 mod imported;

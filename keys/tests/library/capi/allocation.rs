@@ -103,7 +103,8 @@ impl Opened {
         let header = Header { name: name.0, name_length: name.1, value: value.0, value_length: value.1 };
         let (Opened { gate, expected, answer }, bearer) = (self, part(&bearer));
         let (gate, expected, answer) = (*gate, *expected, &raw mut **answer);
-        // SAFETY: both are open, the texts are as long as they say, the address ends in a NUL, and an answer is smaller than its room.
+        // SAFETY: both are open, the texts are as long as they say, the address ends in a NUL, and an answer is smaller
+        // than its room.
         unsafe {
             [
                 counted(|| bulla2_verify(gate, expected, value.0, value.1, address, now, answer)),

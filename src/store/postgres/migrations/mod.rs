@@ -1,5 +1,5 @@
-//! Migrations: the steps of the schema. They add to it, so that older nodes work on while newer ones start. A step that an older
-//! node cannot live with says so, and older nodes stop.
+//! Migrations: the steps of the schema. They add to it, so that older nodes work on while newer ones start. A step that
+//! an older node cannot live with says so, and older nodes stop.
 
 use super::{params::params, session::Session};
 use crate::{config::PostgresUrl, store::StoreError};
@@ -20,11 +20,12 @@ pub(super) const STEPS: [Step; 3] = [
     Step { sql: include_str!("3.sql"), breaks: false },
 ];
 
-/// Nodes that start at the same time take the steps once: this lock is held to the commit. The number is an arbitrary one.
+/// Nodes that start at the same time take the steps once: this lock is held to the commit. The number is an arbitrary
+/// one.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(4127316920118431)";
 
-/// Brings the store up to the latest step. A schema `bulla` without tables is a new store; without the schema there is none, unless
-/// it is to be made.
+/// Brings the store up to the latest step. A schema `bulla` without tables is a new store; without the schema there is
+/// none, unless it is to be made.
 pub(super) fn migrate(session: &Session, url: &PostgresUrl, create: bool) -> Result<(), StoreError> {
     // Nothing is asked of a role that may not change the schema where nothing is to be done.
     if done(session, url, create)? >= STEPS.len() as i64 {

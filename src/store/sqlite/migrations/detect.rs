@@ -1,4 +1,5 @@
-//! Finds how many steps of the schema a store has had where it does not say so: a dump of SQL has everything but the number.
+//! Finds how many steps of the schema a store has had where it does not say so: a dump of SQL has everything but the
+//! number.
 
 use std::collections::BTreeSet;
 

@@ -61,11 +61,7 @@ fn scopes_are_as_narrow_as_they_say() {
 fn an_issued_key_has_what_was_asked_for_and_is_on_record() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
-    let on_record = |deployment: &Deployment| {
-        let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-        let count: i64 = database.query_row("SELECT count(*) FROM api_keys", [], |row| row.get(0)).expect("a count");
-        count
-    };
+    let on_record = |deployment: &Deployment| deployment.store().number("SELECT count(*) FROM api_keys");
     let before = on_record(&deployment);
     let body = json!({
         "realm": "live", "app_id": APP, "name": "checkout", "expires_in": "90d", "scopes": ["a", "b"],

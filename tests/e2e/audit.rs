@@ -144,10 +144,7 @@ fn what_cannot_be_recorded_is_not_done() {
     let server = Server::start(&deployment);
     let key = deployment.issue_text("live", &[]);
     let id = &key[..27];
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    database
-        .execute_batch("CREATE TRIGGER no_more BEFORE INSERT ON audit BEGIN SELECT RAISE(ABORT, 'no more audit'); END")
-        .expect("a trigger");
+    deployment.store().refuse_audit(None);
     let before = std::fs::read(deployment.file("keyring.toml")).expect("the keyring");
     for (method, path, body) in [
         ("POST", "/v1/api-keys".to_owned(), json!({"realm": "live", "app_id": APP}).to_string()),
@@ -162,9 +159,9 @@ fn what_cannot_be_recorded_is_not_done() {
     }
     assert_eq!(server.data.post("/v1/verify", &json!({"api_key": key})).json()["active"], true);
     assert_eq!(std::fs::read(deployment.file("keyring.toml")).expect("the keyring"), before);
-    let count: i64 = database.query_row("SELECT count(*) FROM api_keys", [], |row| row.get(0)).expect("a count");
+    let count = deployment.store().number("SELECT count(*) FROM api_keys");
     assert_eq!(count, 2);
-    database.execute_batch("DROP TRIGGER no_more").expect("dropped");
+    deployment.store().allow_audit();
     assert_eq!(server.admin.request("DELETE", &format!("/v1/api-keys/{id}"), &[], "").status, 200);
 }
 

@@ -29,7 +29,7 @@ fn init_makes_what_it_says_with_private_key_files() {
 
 #[test]
 fn init_overwrites_nothing() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let before = std::fs::read(deployment.file("master-1.key")).expect("the master key");
     let again = deployment.run(&["init"]);
     assert_eq!(again.code, 2);

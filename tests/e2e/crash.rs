@@ -134,8 +134,7 @@ fn two_hundred_kills_lose_nothing_that_was_acknowledged() {
     let done: usize = keys.iter().map(Vec::len).sum();
     assert!(done > 100, "the stream did run: {done} keys");
     // The whole ledger against the list in memory: a key is accepted if and only if the ledger calls it active.
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    let number = |query: &str| -> i64 { database.query_row(query, [], |row| row.get(0)).expect("a number") };
+    let number = |query: &str| deployment.store().number(query);
     assert_eq!(number("SELECT count(*) FROM audit"), number("SELECT max(seq) FROM audit"), "no gap");
     assert_eq!(number("SELECT min(seq) FROM audit"), 1);
     let in_force = number("SELECT count(*) FROM revocations WHERE kind IN ('revoke', 'suspend')");

@@ -6,7 +6,10 @@ use crate::support::{deployment::Deployment, server::Server};
 
 /// What doctor says is wrong after `spoil` was done to a new deployment.
 fn wrong_after(spoil: impl FnOnce(&Deployment)) -> String {
-    let deployment = Deployment::new();
+    wrong_with(Deployment::new(), spoil)
+}
+
+fn wrong_with(deployment: Deployment, spoil: impl FnOnce(&Deployment)) -> String {
     deployment.run(&["doctor"]).ok();
     spoil(&deployment);
     let ran = deployment.run(&["doctor", "--json"]);
@@ -30,7 +33,7 @@ fn a_key_file_that_others_may_read() {
 
 #[test]
 fn a_store_that_anyone_may_write() {
-    let told = wrong_after(|deployment| mode(deployment, "bulla.db", 0o666));
+    let told = wrong_with(Deployment::on_file(), |deployment| mode(deployment, "bulla.db", 0o666));
     assert!(told.contains("modes") && told.contains("chmod o-w"), "{told}");
 }
 
@@ -39,7 +42,8 @@ fn a_missing_key_keyring_or_store() {
     for (file, advice) in
         [("master-1.key", "master-1.key"), ("keyring.toml", "put it back from the backup"), ("bulla.db", "put it back")]
     {
-        let told = wrong_after(|deployment| std::fs::remove_file(deployment.file(file)).expect("removed"));
+        let removed = |deployment: &Deployment| std::fs::remove_file(deployment.file(file)).expect("removed");
+        let told = wrong_with(Deployment::on_file(), removed);
         assert!(told.contains(advice), "{file}: {told}");
     }
 }
@@ -80,7 +84,7 @@ fn two_listeners_on_one_address() {
 
 #[test]
 fn an_empty_store_beside_a_keyring_that_is_older() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let empty = || {
         for name in ["bulla.db", "bulla.db-wal", "bulla.db-shm"] {
             let _none = std::fs::remove_file(deployment.file(name));

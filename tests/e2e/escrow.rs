@@ -28,10 +28,8 @@ fn new_key(server: &Server, more: Value) -> String {
 }
 
 fn in_escrow(deployment: &Deployment) -> Vec<(String, String)> {
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    let mut query = database.prepare("SELECT api_key_id, ciphertext FROM escrow ORDER BY api_key_id").expect("a query");
-    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
-    rows.collect::<Result<_, _>>().expect("texts")
+    let rows = deployment.store().rows("SELECT api_key_id, ciphertext FROM escrow ORDER BY api_key_id");
+    rows.into_iter().map(|row| <[String; 2]>::try_from(row).expect("two texts").into()).collect()
 }
 
 fn reveals(deployment: &Deployment) -> Vec<Value> {
@@ -83,12 +81,11 @@ fn every_key_that_is_issued_into_escrow_is_shown_again_elsewhere() {
     assert_eq!(records[0]["actor"], id_of(&deployment.admin_key));
     assert_eq!(records[0]["detail"]["recipient"], elsewhere.recipient);
     let log = server.stop();
-    for file in ["bulla.db", "bulla.db-wal"].map(|name| std::fs::read(deployment.file(name)).unwrap_or_default()) {
-        for key in keys {
-            let sealed = &key.as_bytes()[id_of(key).len()..];
-            assert!(!file.windows(sealed.len()).any(|part| part == sealed), "{key} lies in the store in the clear");
-            assert!(!log.contains(&key[id_of(key).len()..]), "{key} stands in the log");
-        }
+    let stored = deployment.store().bytes();
+    for key in keys {
+        let sealed = &key.as_bytes()[id_of(key).len()..];
+        assert!(!stored.windows(sealed.len()).any(|part| part == sealed), "{key} lies in the store in the clear");
+        assert!(!log.contains(&key[id_of(key).len()..]), "{key} stands in the log");
     }
     // The store at hand will do as well.
     for name in ["escrow.age", "passphrase"] {
@@ -197,10 +194,7 @@ fn nobody_is_handed_anything_without_the_scope_or_without_a_record() {
         assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{scope} {}", answer.body);
     }
     assert_eq!(reveals(&deployment).len(), 3);
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    let trigger = "CREATE TRIGGER broken BEFORE INSERT ON audit WHEN NEW.action = 'api_key.reveal'
-                   BEGIN SELECT RAISE(ABORT, 'no record'); END";
-    database.execute_batch(trigger).expect("an audit that takes no record");
+    deployment.store().refuse_audit(Some("api_key.reveal"));
     let answer = server.admin.post(&path, &json!({}));
     assert_eq!((answer.status, answer.problem().as_str()), (503, "unavailable"), "{}", answer.body);
     assert!(!answer.body.contains("AGE"), "{}", answer.body);
@@ -225,16 +219,15 @@ fn what_does_not_open_shows_nothing() {
     assert!(reveals(&deployment).is_empty(), "nothing was handed out before the identity was open");
     refused(&Elsewhere::new().reveal(&server, &id_of(&one), &[]), &elsewhere.recipient);
     assert_eq!(reveals(&deployment).len(), 1, "from there on it is on record");
-    let change = |sql: &str| {
-        let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-        assert_eq!(database.execute(sql, [id_of(&one), id_of(&two)]).expect("changed"), 1);
-    };
-    change(
-        "UPDATE escrow SET ciphertext = (SELECT ciphertext FROM escrow WHERE api_key_id = ?1) WHERE api_key_id = ?2",
-    );
+    let change = |sql: &str| assert_eq!(deployment.store().change(sql), 1);
+    change(&format!(
+        "UPDATE escrow SET ciphertext = (SELECT ciphertext FROM escrow WHERE api_key_id = '{}') WHERE api_key_id = '{}'",
+        id_of(&one),
+        id_of(&two)
+    ));
     refused(&reveal(&two, &[]), &id_of(&one));
     let damaged = |letter: &str| {
-        let row = "WHERE api_key_id = ?1 AND ?2 <> ''";
+        let row = format!("WHERE api_key_id = '{}'", id_of(&one));
         change(&format!("UPDATE escrow SET ciphertext = replace(ciphertext, '{letter}', 'A') {row}"));
         refused(&reveal(&one, &[]), "changed or damaged");
     };

@@ -73,7 +73,7 @@ fn a_service_whose_store_is_exchanged_acknowledges_nothing_and_goes_on_verifying
         (|deployment: &Deployment| remove(deployment, &FILES[1..2]), "was removed", Some("is missing")),
         (replaced, "is another file", None),
     ] {
-        let deployment = Deployment::new();
+        let deployment = Deployment::on_file();
         let server = Server::start(&deployment);
         let (key, gone) = (deployment.issue_text("live", &[]), deployment.issue_text("live", &[]));
         older(&deployment);
@@ -104,7 +104,7 @@ fn a_service_whose_store_is_exchanged_acknowledges_nothing_and_goes_on_verifying
 
 #[test]
 fn a_backup_that_is_put_in_place_beside_the_log_is_not_opened_until_the_log_is_moved_away() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let server = Server::start(&deployment);
     let key = deployment.issue_text("live", &[]);
     older(&deployment);
@@ -131,7 +131,7 @@ fn a_backup_that_is_put_in_place_beside_the_log_is_not_opened_until_the_log_is_m
 
 #[test]
 fn what_the_log_had_before_it_was_removed_is_there_after_a_stop() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let server = Server::start(&deployment);
     let key = deployment.issue_text("live", &[]);
     assert_eq!(revoke(&server, &key).0, 200);
@@ -144,7 +144,7 @@ fn what_the_log_had_before_it_was_removed_is_there_after_a_stop() {
 
 #[test]
 fn what_was_removed_can_be_rescued_while_the_service_runs() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let server = Server::start(&deployment);
     let key = deployment.issue_text("live", &[]);
     assert_eq!(revoke(&server, &key).0, 200);
@@ -169,7 +169,7 @@ fn what_was_removed_can_be_rescued_while_the_service_runs() {
 
 #[test]
 fn a_store_that_is_mounted_without_its_folder_is_warned_of() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let outside = tempfile::tempdir().expect("a folder");
     let file = outside.path().join("bulla.db");
     std::fs::rename(deployment.file("bulla.db"), &file).expect("moved");

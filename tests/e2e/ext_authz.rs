@@ -218,13 +218,13 @@ fn codes_say_what_statuses_say() {
     assert_eq!(ask(&one, "-"), (200, 0, String::new()));
     assert_eq!(ask("x", "-"), (401, 16, String::new()));
     assert_eq!(ask(&one, "scope:a"), (403, 7, String::new()));
-    let database = rusqlite::Connection::open(gateway.deployment.file("bulla.db")).expect("the store");
-    let changed = database.execute(
+    let changed = gateway.deployment.store().change(&format!(
         "UPDATE secret_hashes SET (phc, binding, mac) =
-         (SELECT phc, binding, mac FROM secret_hashes WHERE api_key_id = ?1) WHERE api_key_id = ?2",
-        [&one[..27], &two[..27]],
-    );
-    assert_eq!(changed.expect("changed"), 1);
+         (SELECT phc, binding, mac FROM secret_hashes WHERE api_key_id = '{}') WHERE api_key_id = '{}'",
+        &one[..27],
+        &two[..27]
+    ));
+    assert_eq!(changed, 1);
     let (status, code, body) = ask(&two, "-");
     assert_eq!((status, code), (503, 14), "somebody else wrote its hash");
     assert!(body.contains("urn:bulla:problem:could-not-tell"), "{body}");

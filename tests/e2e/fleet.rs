@@ -414,9 +414,7 @@ fn a_fleet_that_is_not_heard_of_is_forgotten_in_time() {
     send(&edge, &report("old"));
     server.until("it is there", |server| member(server, "old").is_some());
     let sql = "UPDATE followers SET last_contact = last_contact - 86400 WHERE name = 'old'";
-    let store = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    store.busy_timeout(Duration::from_secs(10)).expect("set");
-    store.execute(sql, []).expect("changed");
+    deployment.store().run(sql);
     assert!(member(&server, "old").is_none(), "it counts no more");
     let answer = server.admin.request("DELETE", "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?wait=30s", &[], "");
     assert_eq!((answer.status, &answer.json()["propagation"]["followers"]), (200, &json!(0)));

@@ -87,7 +87,7 @@ fn limit(server: &Server, size: &str) {
 
 #[test]
 fn a_limit_on_the_size_of_files_is_a_full_disk_and_not_the_end() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let server = Server::start(&deployment);
     let key = deployment.issue_text("live", &[]);
     let size = deployment.file("bulla.db-wal").metadata().expect("the log").len() + 100_000;

@@ -312,13 +312,12 @@ fn sigterm_ends_the_service_in_its_grace_while_the_store_hangs() {
     let server = Server::start_with(&deployment, &grace);
     assert!(is_active(&server, &deployment.issue_text("live", &[])));
     // A use that is to be written down at the end, and a writer that lets nobody else write.
-    let writer = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    writer.execute_batch("BEGIN IMMEDIATE").expect("the lock");
+    let writer = deployment.store().hold();
     server.signal("TERM");
     let (code, log) = server.wait();
     assert_eq!(code, Some(1), "{log}");
     assert!(log.contains("not everything ended in time"), "{log}");
-    writer.execute_batch("ROLLBACK").expect("given back");
+    drop(writer);
 }
 
 #[test]

@@ -19,11 +19,6 @@ const SCRYPT: &str = "$scrypt$ln=4,r=8,p=1$c29tZXNhbHRzb21lc2FsdA$B9Y9I944wsB8Pz
 
 #[test]
 fn keys_of_every_scheme_verify_unchanged() {
-    let deployment = Deployment::new();
-    let hmac_key = deployment.file("legacy.key");
-    std::fs::write(&hmac_key, "YW4gb2xkIHNlY3JldCBvZiBvdXJz\n").expect("written");
-    std::fs::set_permissions(&hmac_key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("private");
-    deployment.configure("secrets = {}", "secrets = { legacy = \"file:legacy.key\" }");
     let public = json!({"public": "4f9a1c20"});
     let salted = |salt: &str| json!({"public": "4f9a1c20", "salt": salt});
     let apart = ["--prefix", "sk_live_", "--separator", "_"];
@@ -66,8 +61,8 @@ fn keys_of_every_scheme_verify_unchanged() {
         ("scrypt", SCRYPT, public.clone(), &apart, KEY),
     ] {
         let other = Deployment::new();
-        std::fs::copy(&hmac_key, other.file("legacy.key")).expect("copied");
-        std::fs::copy(deployment.file("bulla.toml"), other.file("bulla.toml")).expect("copied");
+        other.secret_file("legacy.key", "YW4gb2xkIHNlY3JldCBvZiBvdXJz\n");
+        other.configure("secrets = {}", "secrets = { legacy = \"file:legacy.key\" }");
         let server = Server::start(&other);
         assert_eq!(verify(&server, key), json!({"active": false}), "{scheme}");
         let imported = import(&other, &[row(hash, more)], &[&["--scheme", scheme], arguments].concat());
@@ -277,10 +272,7 @@ fn a_realm_that_accepts_none_rejects_what_was_imported_before() {
     let deployment = Deployment::new();
     import(&deployment, &[row(&sha256(KEY), json!({}))], &["--scheme", "sha256"]).ok();
     for policy in ["accept_imported = false", "secret = \"required\""] {
-        let other = Deployment::new();
-        for file in ["bulla.db", "bulla.toml", "keyring.toml", "keyring-mac.key", "master-1.key", "pepper-1.key"] {
-            std::fs::copy(deployment.file(file), other.file(file)).expect("copied");
-        }
+        let other = deployment.copy();
         assert_eq!(other.run_with(&["verify", "-"], KEY).code, 0);
         other.configure("[realms.live]", &format!("[realms.live]\n{policy}"));
         assert_eq!(other.run_with(&["verify", "-"], KEY).code, 1, "{policy}");

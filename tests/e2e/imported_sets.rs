@@ -63,9 +63,8 @@ fn a_rejection_in_one_set_beats_an_acceptance_in_another() {
 fn an_expiry_in_one_set_counts_in_all() {
     let deployment = Deployment::new();
     twice(&deployment);
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
     let first = "UPDATE api_keys SET expires_at = 1790000000 WHERE seq = (SELECT min(seq) FROM imported_keys)";
-    assert_eq!(database.execute(first, []).expect("expired"), 1);
+    assert_eq!(deployment.store().change(first), 1);
     let server = Server::start(&deployment);
     assert_eq!((active(&server, KEY), deployment.run_with(&["verify", "-"], KEY).code), (false, 1));
 }
@@ -142,11 +141,10 @@ fn bcrypt_hashes_that_see_too_little_of_the_secret_are_good_for_nothing() {
     // One that was taken in before this was refused.
     let secret = [&arguments[..], &["--hashed", "secret"]].concat();
     import(&deployment, &[row(&hash, json!({"public": public}))], &secret).ok();
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
     let unused = "DELETE FROM imported_sets WHERE set_id NOT IN (SELECT set_id FROM imported_keys)";
-    database.execute(unused, []).expect("the set of the refused row");
+    deployment.store().run(unused);
     let whole = "UPDATE imported_sets SET rule = replace(rule, '\"hashed\":\"secret\"', '\"hashed\":\"whole\"')";
-    assert_eq!(database.execute(whole, []).expect("whole"), 1);
+    assert_eq!(deployment.store().change(whole), 1);
     let server = Server::start(&deployment);
     assert!(!active(&server, &key) && !active(&server, &other));
     let told = |server: &Server| server.data.get("/readyz").json()["degraded"][0]["what"].clone();
@@ -174,9 +172,8 @@ fn a_damaged_row_of_an_imported_key_stops_no_other() {
     let deployment = Deployment::new();
     let rows: Vec<Value> = ["one", "two", "three"].iter().map(|key| row(&sha256(key), json!({}))).collect();
     import(&deployment, &rows, &["--scheme", "sha256"]).ok();
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
     let damage = "UPDATE api_keys SET app_id = 'nobody' WHERE seq = (SELECT seq FROM imported_keys ORDER BY seq LIMIT 1 OFFSET 1)";
-    assert_eq!(database.execute(damage, []).expect("damaged"), 1);
+    assert_eq!(deployment.store().change(damage), 1);
     let server = Server::start(&deployment);
     assert_eq!(["one", "two", "three"].iter().filter(|key| active(&server, key)).count(), 2);
     server.until("it is told", |server| server.data.get("/readyz").json()["degraded"][0]["what"] == "imported rows");

@@ -217,10 +217,9 @@ fn the_seal_budget_is_counted_shown_and_kept() {
     assert_eq!(shown["versions"][0]["sealed"], json!({"bulla": 1, "live": 1}));
     let budget = shown["versions"][0]["seal_budget"].as_u64().expect("a budget");
     assert!(budget <= (1 << 32) / 10 * 9 && budget > (1 << 32) / 10 * 8, "{budget}");
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
     let set = |count: u64| {
-        let set = database.execute("UPDATE seal_counts SET count = ?1 WHERE realm = 'live'", [count as i64]);
-        assert_eq!(set.expect("set"), 1);
+        let set = format!("UPDATE seal_counts SET count = {count} WHERE realm = 'live'");
+        assert_eq!(deployment.store().change(&set), 1);
     };
     set(budget - 1);
     deployment.issue("live", &[]);

@@ -31,8 +31,7 @@ fn compromise_and_destroy_say_how_many_keys_die_and_want_a_word() {
     }
     let ended = deployment.issue("test", &[])["api_key_id"].as_str().expect("an id").to_owned();
     deployment.run(&["revoke", &ended]).ok();
-    let gone = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    gone.execute("UPDATE api_keys SET expires_at = 1 WHERE expires_at IS NOT NULL", []).expect("expired");
+    deployment.store().run("UPDATE api_keys SET expires_at = 1 WHERE expires_at IS NOT NULL");
 
     let told = "3 active API keys, including 1 administrator's key";
     for arguments in [&["keyring", "compromise", "1"][..], &["keyring", "destroy", "1"]] {
@@ -198,10 +197,11 @@ fn a_rule_that_lies_ahead_lets_nothing_be_issued_that_nobody_accepts() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     deployment.run(&["revoke", "--yes", "--app", APP]).ok();
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    let rule = |seconds: i64| {
-        let ahead = "UPDATE revocations SET issued_before = unixepoch() + ?1 WHERE kind = 'revoke_app'";
-        database.execute(ahead, [seconds]).expect("set");
+    let now = || std::time::UNIX_EPOCH.elapsed().expect("a time").as_secs();
+    let rule = |seconds: u64| {
+        let ahead = now() + seconds;
+        let set = format!("UPDATE revocations SET issued_before = {ahead} WHERE kind = 'revoke_app'");
+        deployment.store().run(&set);
     };
     // As far as clocks may differ a key is dated ahead, and accepted.
     rule(200);
@@ -221,8 +221,8 @@ fn a_rule_that_lies_ahead_lets_nothing_be_issued_that_nobody_accepts() {
     assert!(told.code == 1 && told.out.contains(&format!("app {APP}")), "{}", told.out);
     // The way out.
     server.stop();
-    let ahead = "DELETE FROM revocations WHERE issued_before > unixepoch() + 300";
-    assert_eq!(database.execute(ahead, []).expect("removed"), 1);
+    let ahead = format!("DELETE FROM revocations WHERE issued_before > {}", now() + 300);
+    assert_eq!(deployment.store().change(&ahead), 1);
     let key = deployment.issue_text("live", &[]);
     deployment.run_with(&["verify", "-"], &key).ok();
     deployment.run(&["doctor"]).ok();

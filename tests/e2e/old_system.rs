@@ -72,7 +72,7 @@ fn an_unknown_key_is_asked_about_once_and_is_bullas_own_from_then_on() {
     drop(server);
     let server = Server::start(&deployment);
     assert_eq!((verify(&server, KEY), questions(&deployment)), (json!({"active": false}), 1));
-    let stored = fs::read(deployment.file("bulla.db")).expect("the store");
+    let stored = deployment.store().bytes();
     assert!(!stored.windows(KEY.len()).any(|bytes| bytes == KEY.as_bytes()));
 }
 

@@ -25,12 +25,8 @@ fn revoke(server: &Server, key: &str) -> Value {
     server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(key)), &[], "").json()["changed"].clone()
 }
 
-fn store(deployment: &Deployment) -> rusqlite::Connection {
-    rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store")
-}
-
 fn number(deployment: &Deployment, query: &str) -> i64 {
-    store(deployment).query_row(query, [], |row| row.get(0)).expect("a number")
+    deployment.store().number(query)
 }
 
 fn degraded(server: &Server, what: &str) -> Option<String> {
@@ -52,12 +48,11 @@ fn a_damaged_row_stops_nobody_and_what_it_names_is_rejected() {
     let server = Server::start(&deployment);
     let keys: Vec<String> = (0..6).map(|_| deployment.issue_text("live", &[])).collect();
     let [late, never, suspended, unknown, good, other] = <[String; 6]>::try_from(keys).expect("six");
-    let sql = |text: &str| store(&deployment).execute_batch(text).expect("done");
     let row = |kind: &str, id: &str, expires_at: &str, effective_at: &str| {
-        sql(&format!(
-            "INSERT INTO revocations (kind, api_key_id, version, expires_at, effective_at, recorded_at, recorded_by)
-             VALUES ('{kind}', '{id}', 1, {expires_at}, {effective_at}, 1, 'somebody')"
-        ));
+        deployment.store().insert_revocation(
+            "kind, api_key_id, version, expires_at, effective_at, recorded_at, recorded_by",
+            &format!("'{kind}', '{id}', 1, {expires_at}, {effective_at}, 1, 'somebody'"),
+        );
     };
     assert_eq!(degraded(&server, "revocation rows"), None);
     // What a grace period of a hundred years left behind in the versions before this one, and worse.
@@ -66,8 +61,10 @@ fn a_damaged_row_stops_nobody_and_what_it_names_is_rejected() {
     row("suspend", &id_of(&suspended), "99999999999", "1");
     row("unheard-of", &id_of(&unknown), "NULL", "1");
     row("revoke", "no id", "NULL", "1");
-    sql("INSERT INTO revocations (kind, app_id, realm, issued_before, effective_at, recorded_at, recorded_by)
-         VALUES ('revoke_app', '00000000-0000-4000-8000-000000000001', 'live', 99999999999, 1, 1, 'somebody')");
+    deployment.store().insert_revocation(
+        "kind, app_id, realm, issued_before, effective_at, recorded_at, recorded_by",
+        "'revoke_app', '00000000-0000-4000-8000-000000000001', 'live', 99999999999, 1, 1, 'somebody'",
+    );
     let all = |server: &Server| [&late, &never, &suspended, &unknown].iter().any(|key| active(server, key));
     server.until("what the rows name", |server| !all(server));
     let told = degraded(&server, "revocation rows").expect("it is told");
@@ -96,7 +93,8 @@ fn a_damaged_row_stops_nobody_and_what_it_names_is_rejected() {
         assert_eq!(revoke(&server, key), true);
         assert_eq!((revoke(&server, key), active(&server, key)), (json!(false), false));
     }
-    sql("DELETE FROM revocations WHERE api_key_id = 'no id' OR issued_before > 4294967295 OR expires_at > 4294967295");
+    let damaged = "api_key_id = 'no id' OR issued_before > 4294967295 OR expires_at > 4294967295";
+    deployment.store().run(&format!("DELETE FROM revocations WHERE {damaged}"));
     server.until("the end of it", |server| degraded(server, "revocation rows").is_none());
     deployment.run(&["doctor"]).ok();
     assert!(!active(&server, &late));
@@ -112,7 +110,7 @@ fn a_row_that_the_log_lost_comes_back_and_revoking_again_says_so() {
     }
     deployment.run(&["keys", "suspend", &id_of(&suspended)]).ok();
     deployment.run(&["keys", "reroll", &id_of(&waits), "--grace", "1h"]).ok();
-    let lose = || store(&deployment).execute("DELETE FROM revocations", []).expect("lost");
+    let lose = || deployment.store().change("DELETE FROM revocations");
     assert_eq!(lose(), 4);
     assert_eq!(deployment.run(&["verify", &one]).code, 0, "it is let in, and so nothing may call it revoked");
     let again = deployment.run(&["revoke", &id_of(&one), "--json"]).ok().json();
@@ -146,7 +144,7 @@ fn a_clock_that_is_ahead_at_a_start_gives_no_revoked_key_back() {
     deployment.run(&["keys", "suspend", &id_of(&suspended)]).ok();
     deployment.run(&["keys", "reroll", &id_of(&rerolled), "--grace", "20d"]).ok();
     deployment.run(&["keys", "reroll-secret", &id_of(&secret), "--grace", "20d"]).ok();
-    let swept = || number(&deployment, "SELECT at FROM sweep_clock");
+    let swept = || deployment.store().sweep_clock();
     let before = swept();
     let server = start_off_by(&deployment, "+365d");
     server.until("a sweep of the store", |_| swept() > before);

@@ -52,8 +52,8 @@ fn an_id_that_the_ledger_never_saw_is_revoked_too() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let key = deployment.issue_text("live", &[]);
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    assert_eq!(database.execute("DELETE FROM api_keys WHERE api_key_id = ?1", [id_of(&key)]).expect("gone"), 1);
+    let gone = format!("DELETE FROM api_keys WHERE api_key_id = '{}'", id_of(&key));
+    assert_eq!(deployment.store().change(&gone), 1);
     assert!(active(&server, &key));
     let revoked = server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(&key)), &[], "");
     assert_eq!((revoked.status, active(&server, &key)), (200, false));
@@ -364,7 +364,7 @@ fn the_command_verifies_against_what_is_taken_back() {
 
 #[test]
 fn a_store_that_is_put_back_under_a_running_server_gives_nothing_back() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let server = Server::start(&deployment);
     let keys: Vec<String> = (0..4).map(|_| deployment.issue_text("live", &[])).collect();
     let copy = deployment.file("copy.db");
@@ -409,8 +409,7 @@ fn a_server_that_cannot_read_its_log_refuses_when_that_lasts_too_long() {
     let (key, gone) = (deployment.issue_text("live", &[]), deployment.issue_text("live", &[]));
     server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(&gone)), &[], "");
     assert!(active(&server, &key));
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    database.execute("ALTER TABLE revocation_log RENAME TO elsewhere", []).expect("a log that cannot be read");
+    deployment.store().hide_log();
     server.until("the limit", |server| server.data.get("/readyz").status == 503);
     let answer = server.data.post("/v1/verify", &json!({"api_key": key}));
     assert_eq!((answer.status, answer.problem().as_str()), (503, "could-not-tell"));
@@ -420,7 +419,7 @@ fn a_server_that_cannot_read_its_log_refuses_when_that_lasts_too_long() {
     assert!(!metrics.contains("bulla_secret_unchecked_total{"), "no secret half is concerned: {metrics}");
     assert!(!active(&server, &gone), "what is known to be wrong is");
     assert_eq!(server.data.get("/healthz").status, 200);
-    database.execute("ALTER TABLE elsewhere RENAME TO revocation_log", []).expect("as before");
+    deployment.store().show_log();
     server.until("the end of it", |server| server.data.get("/readyz").status == 200);
     assert!(active(&server, &key));
 }

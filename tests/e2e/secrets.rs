@@ -83,9 +83,7 @@ fn a_key_with_a_secret_half_is_good_with_the_right_one_alone() {
         batch["results"].as_array().expect("results").iter().map(|one| one["active"] == true).collect();
     assert_eq!(active, [true, true, false]);
     assert_eq!(server.data.request("GET", "/v1/authorize", &[("x-api-key", &key)], "").status, 200);
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    let query = "SELECT phc FROM secret_hashes WHERE api_key_id = ?1";
-    let phc: String = database.query_row(query, [id_of(&key)], |row| row.get(0)).expect("a hash");
+    let phc = deployment.store().text(&format!("SELECT phc FROM secret_hashes WHERE api_key_id = '{}'", id_of(&key)));
     assert!(phc.starts_with("$hmac-sha256$keyid="), "{phc}");
 }
 
@@ -249,10 +247,8 @@ fn hashes_move_to_another_setting_and_pepper_when_they_are_used() {
     let deployment = Deployment::new();
     let (used, idle) = (deployment.issue_text("live", &["--secret"]), deployment.issue_text("live", &["--secret"]));
     let uri = deployment.new_master(7);
-    let stored = |key: &str| -> String {
-        let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-        let query = "SELECT phc FROM secret_hashes WHERE api_key_id = ?1";
-        database.query_row(query, [id_of(key)], |row| row.get(0)).expect("one hash")
+    let stored = |key: &str| {
+        deployment.store().text(&format!("SELECT phc FROM secret_hashes WHERE api_key_id = '{}'", id_of(key)))
     };
     let first = stored(&used);
     deployment.configure("active = 1\n[pepper.sources]\n", &format!("active = 2\n[pepper.sources]\n2 = \"{uri}\"\n"));
@@ -285,12 +281,10 @@ fn an_ended_secret_half_whose_hash_is_made_anew_ends_all_the_same() {
         format!("{}{}", &first[..first.len() - 51], ending.as_str().expect("an ending"))
     };
     let rows = || -> Vec<(bool, bool)> {
-        let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
         let query =
-            "SELECT phc LIKE '$argon2id%', retires_at IS NULL FROM secret_hashes WHERE api_key_id = ?1 ORDER BY seq";
-        let mut query = database.prepare(query).expect("a query");
-        let rows = query.query_map([id_of(&first)], |row| Ok((row.get(0)?, row.get(1)?))).expect("rows");
-        rows.map(|row| row.expect("a row")).collect()
+            format!("SELECT phc, retires_at FROM secret_hashes WHERE api_key_id = '{}' ORDER BY seq", id_of(&first));
+        let rows = deployment.store().rows(&query).into_iter();
+        rows.map(|row| (row[0].starts_with("$argon2id"), row[1].is_empty())).collect()
     };
     let second = reroll("1h");
     assert_eq!(rows(), [(false, false), (true, true)]);
@@ -307,13 +301,13 @@ fn a_stored_hash_that_somebody_else_wrote_is_not_used_and_is_reported() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_SECRET__SCRUB_INTERVAL", "100ms")]);
     let (one, two) = (deployment.issue_text("live", &["--secret"]), deployment.issue_text("live", &["--secret"]));
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    let changed = database.execute(
+    let changed = deployment.store().change(&format!(
         "UPDATE secret_hashes SET (phc, binding, mac) =
-         (SELECT phc, binding, mac FROM secret_hashes WHERE api_key_id = ?1) WHERE api_key_id = ?2",
-        [id_of(&one), id_of(&two)],
-    );
-    assert_eq!(changed.expect("changed"), 1);
+         (SELECT phc, binding, mac FROM secret_hashes WHERE api_key_id = '{}') WHERE api_key_id = '{}'",
+        id_of(&one),
+        id_of(&two)
+    ));
+    assert_eq!(changed, 1);
     assert_eq!(verify(&server, &two), (503, false));
     assert_eq!(verify(&server, &one), (200, true));
     let reroll = server.admin.post(&format!("/v1/api-keys/{}/reroll-secret", id_of(&two)), &json!({}));
@@ -367,8 +361,7 @@ fn administrators_keys_of_old_are_refused_with_a_notice() {
     let server = Server::start(&deployment);
     assert!(!server.log().contains("those without are not accepted"), "{}", server.log());
     server.stop();
-    let database = rusqlite::Connection::open(deployment.file("bulla.db")).expect("the store");
-    database.execute("DELETE FROM secret_hashes", []).expect("as an older bulla left it");
+    deployment.store().run("DELETE FROM secret_hashes"); // as an older bulla left it
     let server = Server::start(&deployment);
     assert!(server.log().contains("those without are not accepted"), "{}", server.log());
     assert_eq!(server.admin.get("/v1/keyring").status, 401);

@@ -32,7 +32,7 @@ fn it_tells_whether_the_service_is_ready_and_what_is_degraded() {
 
 #[test]
 fn one_that_verifies_no_key_is_alive_and_not_ready() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"1s\"");
     let server = Server::start(&deployment);
     let listen = server.data.address.clone();

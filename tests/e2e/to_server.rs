@@ -197,9 +197,10 @@ fn errors_say_what_was_meant() {
     assert!(scope.err.contains("allows `orders.*`, `read`, and not `write`"), "{}", scope.err);
     let longer = deployment.run(&[&issue[..], &["--ttl", "366d"]].concat());
     assert!(longer.err.contains("live 365d at most"), "{}", longer.err);
-    std::fs::write(deployment.file("bulla.db"), "no database, but long enough to be read as the head of one".repeat(9))
+    let on_file = Deployment::on_file();
+    std::fs::write(on_file.file("bulla.db"), "no database, but long enough to be read as the head of one".repeat(9))
         .expect("written");
-    let broken = deployment.run(&["keys", "list"]);
+    let broken = on_file.run(&["keys", "list"]);
     assert!(broken.code == 2 && broken.err.contains("bulla.db") && broken.err.contains("backup"), "{}", broken.err);
 }
 

@@ -49,7 +49,7 @@ fn unix_sockets_serve_like_ports() {
 
 #[test]
 fn a_file_that_is_no_socket_is_left_alone() {
-    let deployment = Deployment::new();
+    let deployment = Deployment::on_file();
     let before = std::fs::read(deployment.file("bulla.db")).expect("a store");
     // A port that is taken ends it even where the file did not.
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");

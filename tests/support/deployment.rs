@@ -1,4 +1,5 @@
-//! A throw-away deployment, made by `bulla init`.
+//! A throw-away deployment, made by `bulla init`. Its store is a file, or with BULLA_TEST_STORE=postgres a database of its own in
+//! the shared server.
 
 use std::path::{Path, PathBuf};
 
@@ -7,6 +8,7 @@ use tempfile::TempDir;
 
 use super::{
     command::{Ran, bulla, finish, run, run_with},
+    database::Database,
     mount::Mount,
     postgres::Postgres,
 };
@@ -17,24 +19,42 @@ pub struct Deployment {
     folder: PathBuf,
     /// Removed with the deployment, where it is its own.
     _own: Option<TempDir>,
+    /// The same of a database in the shared server.
+    database: Option<OwnDatabase>,
     pub admin_key: String,
 }
 
+/// A database in the shared server that is of no use to anybody else.
+struct OwnDatabase(String);
+
+impl Drop for OwnDatabase {
+    fn drop(&mut self) {
+        Postgres::shared().drop_database(&self.0);
+    }
+}
+
 impl Deployment {
-    /// One with a store in a file; with BULLA_TEST_STORE=postgres, in a database of the shared server.
+    /// One with the store that the tests are to use.
     pub fn new() -> Self {
-        if std::env::var_os("BULLA_TEST_STORE").is_some_and(|store| store == "postgres") {
-            let server = Postgres::shared();
-            return Self::on_store(&server.url(&server.new_database()));
+        match std::env::var("BULLA_TEST_STORE").as_deref() {
+            Ok("postgres") => Self::on_postgres(),
+            Err(_) | Ok("sqlite") => Self::on_file(),
+            Ok(other) => panic!("BULLA_TEST_STORE is {other}: postgres and sqlite are known"),
         }
-        Self::on_file()
     }
 
-    /// One with a store in a file.
+    /// One with a store in a file: for tests of such a file, and of what happens to it.
     pub fn on_file() -> Self {
         let own = tempfile::tempdir().expect("a folder");
         let deployment = Self::in_folder(own.path());
         Deployment { _own: Some(own), ..deployment }
+    }
+
+    /// One with its store in a new database of the shared server.
+    pub fn on_postgres() -> Self {
+        let database = OwnDatabase(Postgres::shared().new_database());
+        let deployment = Self::on_store(&Postgres::shared().url(&database.0));
+        Deployment { database: Some(database), ..deployment }
     }
 
     /// One with its store in this database.
@@ -44,7 +64,7 @@ impl Deployment {
         Deployment { _own: Some(own), ..deployment }
     }
 
-    /// One on a file system of its own.
+    /// One on a file system of its own, its store with it.
     pub fn on(mount: &Mount) -> Self {
         Self::in_folder(mount.path())
     }
@@ -56,7 +76,13 @@ impl Deployment {
             let file = file.expect("a file");
             std::fs::copy(file.path(), own.path().join(file.file_name())).expect("copied");
         }
-        Deployment { folder: own.path().to_owned(), _own: Some(own), admin_key: self.admin_key.clone() }
+        let (folder, admin_key) = (own.path().to_owned(), self.admin_key.clone());
+        let database = self.database.as_ref().map(|own| OwnDatabase(Postgres::shared().copy_of(&own.0)));
+        let copy = Deployment { folder, _own: Some(own), database, admin_key };
+        if let (Some(from), Some(to)) = (&self.database, &copy.database) {
+            copy.configure(&Postgres::shared().url(&from.0), &Postgres::shared().url(&to.0));
+        }
+        copy
     }
 
     fn in_folder(folder: &Path) -> Self {
@@ -66,7 +92,15 @@ impl Deployment {
     fn made_by(folder: &Path, init: &[&str]) -> Self {
         let made = run(folder, init);
         let admin_key = made.ok().json()["admin_api_key"].as_str().expect("the admin API key").to_owned();
-        Deployment { folder: folder.to_owned(), _own: None, admin_key }
+        Deployment { folder: folder.to_owned(), _own: None, database: None, admin_key }
+    }
+
+    /// Its store, which an administrator has SQL for: the file, or its own database in the shared server.
+    pub fn store(&self) -> Database {
+        match &self.database {
+            Some(own) => Database::Postgres(own.0.clone()),
+            None => Database::File(self.file("bulla.db")),
+        }
     }
 
     /// Writes a file that holds a secret, which nobody else may read; its path.

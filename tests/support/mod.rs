@@ -4,7 +4,7 @@ pub mod authority;
 pub mod clock;
 pub mod cluster;
 pub mod command;
-
+pub mod database;
 pub mod deployment;
 pub mod described;
 pub mod edge;

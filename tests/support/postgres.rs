@@ -161,26 +161,62 @@ impl Postgres {
 
     /// Runs SQL as this role.
     pub fn psql_as(&self, role: &str, database: &str, sql: &str) -> Output {
-        let mut command = Command::new(program("psql"));
-        command.args(["-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-U", role, "-d", database, "-p", &self.port.to_string()]);
-        let mut psql = command
-            .arg("-h")
-            .arg(&self.folder)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("psql");
+        self.psql_with(&["-U", role], database, sql)
+    }
+
+    /// The rows of a query, with every column as a text.
+    pub fn rows(&self, database: &str, sql: &str) -> Vec<Vec<String>> {
+        let output = self.psql_with(&["-U", "postgres", "--field-separator-zero", "-R", "\x1e"], database, sql);
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        let rows = text.strip_suffix('\n').unwrap_or(&text).split('\x1e').filter(|row| !row.is_empty());
+        rows.map(|row| row.split('\0').map(str::to_owned).collect()).collect()
+    }
+
+    /// psql, which reads SQL from its standard input.
+    pub fn psql_open(&self, database: &str) -> Child {
+        self.psql_process(&["-U", "postgres"], database)
+    }
+
+    fn psql_with(&self, arguments: &[&str], database: &str, sql: &str) -> Output {
+        let mut psql = self.psql_process(arguments, database);
         psql.stdin.take().expect("its standard input").write_all(sql.as_bytes()).expect("written");
         psql.wait_with_output().expect("psql ends")
     }
 
+    fn psql_process(&self, arguments: &[&str], database: &str) -> Child {
+        let mut command = Command::new(program("psql"));
+        command.args(["-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-p", &self.port.to_string()]);
+        let psql = command.args(arguments).arg("-h").arg(&self.folder);
+        psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("psql")
+    }
+
     /// A new database; its name.
     pub fn new_database(&self) -> String {
+        self.copy_of("template1")
+    }
+
+    /// A new database with everything that is in this one, which nobody uses; its name.
+    pub fn copy_of(&self, database: &str) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        self.psql("postgres", &format!("CREATE DATABASE {name}"));
+        self.psql("postgres", &format!("CREATE DATABASE {name} TEMPLATE {database}"));
         name
+    }
+
+    /// Removes a database, whoever uses it.
+    pub fn drop_database(&self, database: &str) {
+        self.psql("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"));
+    }
+
+    /// Everything in a database, as SQL, with texts in the clear also where a column holds bytes.
+    pub fn dump(&self, database: &str) -> Vec<u8> {
+        let mut dump = Command::new(program("pg_dump"));
+        dump.env("PGOPTIONS", "-c bytea_output=escape");
+        dump.args(["-U", "postgres", "-d", database, "-p", &self.port.to_string(), "-h"]).arg(&self.folder);
+        let output = dump.output().expect("pg_dump runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
     }
 
     /// The URL of a database over the socket, as the superuser.

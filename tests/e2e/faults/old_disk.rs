@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 use rusqlite::Connection;
 
 use super::{Truth, World, until};
-use crate::support::on_hosts::{RunningEdge, Verdict};
+use crate::support::{
+    deployment::Deployment,
+    on_hosts::{RunningEdge, Verdict},
+};
 
 /// What is known after the copy was made, and what is revoked behind it so that the log's numbers are used again.
 const LOST: usize = 3;
@@ -26,7 +29,7 @@ fn set_back(store: &Path, copy: &Path) {
 
 #[test]
 fn a_node_on_an_older_disk_says_so_and_edges_keep_what_it_lost() {
-    let world = World::new("20s");
+    let world = World::with(Deployment::on_file(), "20s");
     let (here, away) = (world.network.host(), world.network.host());
     let (store, older) = (world.deployment.file("bulla.db"), world.deployment.file("older.db"));
     let node = world.node(&here);

@@ -19,7 +19,8 @@ impl Places {
         self.add("ledger", server.admin.get("/v1/api-keys?limit=1000").body);
         self.add("readiness", server.data.get("/readyz").body);
         self.add_files(deployment);
-        assert!(self.0.iter().any(|(name, _)| name.ends_with("bulla.db-wal")), "the write-ahead log is among them");
+        self.add("store", deployment.store().bytes());
+        assert!(self.get("store").contains("api_key.issue"), "what was written last is among it");
         self.add("log", server.stop());
         self.add("audit", deployment.run(&["audit", "--jsonl"]).ok().out.clone());
     }

@@ -101,6 +101,7 @@ over_each_store!(
     revocation::a_suspension_in_a_grace_period_is_found_where_the_log_lost_it,
     revocation::a_damaged_row_rejects_what_it_names,
     revocation::a_revocation_is_put_in_effect_under_a_new_number,
+    revocation::a_row_that_was_added_with_sql_hides_nothing_that_is_appended_later,
     records::a_hash_is_replaced_only_as_it_was_read,
     records::changed_hashes_are_told_by_their_numbers,
     records::the_audit_has_no_gap_and_is_never_changed,

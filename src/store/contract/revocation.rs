@@ -147,6 +147,9 @@ pub(super) fn a_damaged_row_rejects_what_it_names(place: &Place) {
     assert_eq!(store.still_damaged(&[1, 2]).expect("looked"), [2], "a whole row took its place");
     let logged = transact::<_, StoreError>(store, |transaction| transaction.logged(&id(ONE))).expect("looked");
     assert_eq!((logged.in_effect, logged.revoked_at), (true, Some(at(0))));
+    place.sql("UPDATE revocations SET recorded_at = 9223372036854775807 WHERE seq = 2");
+    let entry = store.find(&id(ONE)).expect("a time behind which there is none stops nobody").expect("found");
+    assert_eq!(entry.issued_before, Timestamp::from_second(u32::MAX.into()).ok());
 }
 
 pub(super) fn a_revocation_is_put_in_effect_under_a_new_number(place: &Place) {
@@ -159,4 +162,28 @@ pub(super) fn a_revocation_is_put_in_effect_under_a_new_number(place: &Place) {
     put(ONE);
     assert_eq!(log_after(store, 1, 9), [RevocationEvent::at_once(2, Change::Revoke { id: id(ONE), expires_at: None })]);
     assert_eq!(place.number("SELECT count(*) FROM revocations"), 1);
+}
+
+pub(super) fn a_row_that_was_added_with_sql_hides_nothing_that_is_appended_later(place: &Place) {
+    let store = &*place.store;
+    record(store, &[row(ONE)], None).expect("recorded");
+    append(store, Change::Revoke { id: id(ONE), expires_at: None }, 60);
+    let add = |seq: u64| {
+        place.sql(&format!(
+            "INSERT INTO revocations (seq, kind, api_key_id, version, effective_at, recorded_at, recorded_by)
+             VALUES ({seq}, 'revoke', '{TWO}', 1, 1, 1, 'somebody')"
+        ));
+    };
+    let seqs = |after| log_after(store, after, 9).iter().map(|event| event.seq).collect::<Vec<_>>();
+    let ends = || (store.revocations_after(0, 9).expect("the log").end, store.log_end().expect("the end").seq);
+    add(7);
+    assert_eq!((seqs(0), ends()), (vec![1, 7], (7, 7)));
+    append(store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
+    assert_eq!((seqs(7), ends()), (vec![8], (8, 8)), "those who have read it hear of the next one");
+    add(9);
+    assert!(store.settle(at(60)).expect("settled"));
+    assert_eq!((seqs(9), ends()), (vec![10], (10, 10)));
+    add(12);
+    transact(store, |transaction| transaction.put_in_effect(&id(ONE))).expect("put");
+    assert_eq!((seqs(12), ends()), (vec![13], (13, 13)));
 }

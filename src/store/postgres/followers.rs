@@ -26,8 +26,8 @@ impl FollowerStore for PostgresStore {
     fn log_end(&self) -> Result<LogPlace, StoreError> {
         self.read(Lane::Log, |session| {
             let row = session.only(
-                "SELECT log_id, revocation_seq, (SELECT recorded_at FROM bulla.revocations ORDER BY seq DESC LIMIT 1),
-                        mark, needs, pg_is_in_recovery()
+                "SELECT log_id, greatest(revocation_seq, (SELECT max(seq) FROM bulla.revocations)),
+                        (SELECT recorded_at FROM bulla.revocations ORDER BY seq DESC LIMIT 1), mark, needs, pg_is_in_recovery()
                  FROM bulla.store WHERE id = 1",
                 &[],
             )?;

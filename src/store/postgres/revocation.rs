@@ -16,7 +16,7 @@ pub(super) const IN_EFFECT: &str = "CASE WHEN kind = 'revoke'
 
 /// Appends, marks the ledger, and drops superseded rows.
 pub(super) fn append(writing: &mut Writing<'_>, new: &NewRevocation) -> Result<(), StoreError> {
-    let session = writing.writes();
+    let session = writing.appends()?;
     let recorded_at = new.recorded_at.as_second();
     // A revocation at once takes effect when it is recorded, however wrong the clock is.
     let effective_at = new.effective_at.map_or(recorded_at, |at| i64::from(at.seconds()));
@@ -93,7 +93,8 @@ pub(super) fn logged(session: &Session, id: &ApiKeyId) -> Result<Logged, StoreEr
 /// Puts the revocation of an id in effect, whatever the clock says. It gets a new number: a process that read it with a time
 /// ahead of its clock reads it again.
 pub(super) fn put_in_effect(writing: &mut Writing<'_>, id: &ApiKeyId) -> Result<(), StoreError> {
-    let (session, number, id) = (writing.writes(), writing.numbers.revocation + 1, id.to_string());
+    let (session, id) = (writing.appends()?, id.to_string());
+    let number = writing.numbers.revocation + 1;
     let inserted = session.execute(
         "INSERT INTO bulla.revocations (seq, kind, api_key_id, version, expires_at, effective_at, reason, recorded_at,
                                         recorded_by, in_effect)

@@ -15,7 +15,7 @@ const COLUMNS: &str =
 /// The time before which a rule rejects. For an unreadable row it is the latest time that such a rule can have.
 pub(super) const RULED_BEFORE: &str = "CASE WHEN rule.issued_before BETWEEN 0 AND 4294967295 THEN rule.issued_before
          WHEN rule.kind IN ('revoke_app', 'revoke_realm')
-         THEN greatest(least(rule.recorded_at + 300, 4294967295), 0) END";
+         THEN greatest(least(least(rule.recorded_at, 4294967295) + 300, 4294967295), 0) END";
 
 /// At most `limit` entries with higher numbers than `seq`.
 pub(super) fn after(session: &Session, mark: &Mark, seq: u64, limit: u32) -> Result<LogPart, StoreError> {

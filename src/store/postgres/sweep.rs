@@ -31,7 +31,7 @@ pub(super) fn is_anything_due(session: &Session, now: Timestamp) -> Result<bool,
 /// Makes what has ended final. The revocations get new numbers: a process that read them with a time ahead of its clock, which
 /// may be set back meanwhile, reads them again.
 pub(super) fn settle(writing: &mut Writing<'_>, now: Timestamp) -> Result<(), StoreError> {
-    let session = writing.writes();
+    let session = writing.appends()?;
     let settled = session.execute(
         &format!(
             "WITH due AS (DELETE FROM bulla.revocations WHERE {DUE} RETURNING *)

@@ -57,6 +57,18 @@ fn suspension() -> NewRevocation {
 }
 
 #[test]
+fn a_number_that_no_follower_can_read_is_not_counted_on_from() {
+    let (database, _, store) = new_store();
+    let row = "INSERT INTO bulla.revocations (seq, kind, api_key_id, effective_at, recorded_at, recorded_by)
+               VALUES (9007199254740992, 'suspend', 'no id', 1, 1, 'somebody')";
+    Postgres::shared().psql(&database, row);
+    let append = || transact::<_, StoreError>(&store, |transaction| transaction.append_revocation(&suspension()));
+    assert!(matches!(append(), Err(StoreError::Damaged("the revocation log", row)) if row == "9007199254740992"));
+    Postgres::shared().psql(&database, "DELETE FROM bulla.revocations");
+    append().expect("as before");
+}
+
+#[test]
 fn nodes_that_start_at_once_on_an_empty_schema_make_it_once() {
     let database = Postgres::shared().new_database();
     Postgres::shared().psql(&database, "CREATE SCHEMA bulla");

@@ -13,13 +13,16 @@ use crate::{
     imported::KeyLayout,
     store::{
         AuditRecord, EscrowRow, IdempotentAnswer, Imported, LedgerEntry, LedgerRow, Logged, NewImported, NewRevocation,
-        NewSecretRow, SecretRow, StoreError, StoredSet, Transaction,
+        NewSecretRow, SecretRow, StoreError, StoredSet, Transaction, rows::damaged,
     },
 };
 
 /// Tells followers that listen the new end of the log. Sent in a revocation's transaction alone: a commit with a notification takes
 /// a lock over the whole cluster.
 const NOTIFY: &str = "SELECT pg_notify('bulla_revocations', $1)";
+
+/// Numbers of the log are below this: followers read them in JSON.
+const NUMBERS: i64 = 1 << 53;
 
 /// A transaction that has begun, and holds the lock on the store's row.
 pub(super) struct Writing<'a> {
@@ -30,18 +33,34 @@ pub(super) struct Writing<'a> {
     /// Records that are appended at the end.
     audit: Vec<AuditRecord>,
     wrote: Cell<bool>,
+    /// Whether the numbers go on behind every row of the revocation log.
+    behind_log: bool,
 }
 
 impl<'a> Writing<'a> {
     /// The transaction that has begun with these numbers.
     pub(super) fn new(session: &'a Session, numbers: Numbers) -> Self {
-        Writing { session, numbers, before: numbers, audit: Vec::new(), wrote: Cell::new(false) }
+        Writing { session, numbers, before: numbers, audit: Vec::new(), wrote: Cell::new(false), behind_log: false }
     }
 
     /// The session, to write with.
     pub(super) fn writes(&self) -> &'a Session {
         self.wrote.set(true);
         self.session
+    }
+
+    /// The session, to append to the revocation log with. A row that somebody added with SQL may have a number that was never given:
+    /// those who have read up to there must hear of what is appended now.
+    pub(super) fn appends(&mut self) -> Result<&'a Session, StoreError> {
+        if !self.behind_log {
+            let row = self.session.only("SELECT coalesce(max(seq), 0) FROM bulla.revocations", &[])?;
+            let latest = self.numbers.revocation.max(row.get(0));
+            if latest >= NUMBERS {
+                return Err(damaged("the revocation log", latest));
+            }
+            (self.numbers.revocation, self.behind_log) = (latest, true);
+        }
+        Ok(self.writes())
     }
 
     /// Commits what `worked`, or undoes it.

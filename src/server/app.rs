@@ -44,10 +44,15 @@ impl FromRef<Arc<App>> for Core {
 impl App {
     /// Reads what the store's revocation log has more, and which secret halves were changed; it is in force when this returns.
     pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
-        let secrets = self.secrets.follow(self.config.secret.cache_ttl.0);
+        let secrets = self.follow_secrets();
         self.revocations.read().and(secrets)?;
         self.revocations.note_caught_up();
         Ok(())
+    }
+
+    /// Reads which secret halves were changed: what is remembered of the old ones counts no more.
+    pub(super) fn follow_secrets(&self) -> Result<(), StoreError> {
+        self.secrets.follow(self.config.secret.cache_ttl.0)
     }
 
     /// Shows who is registered. Reads the store.

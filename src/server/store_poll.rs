@@ -1,6 +1,6 @@
 //! Polls the store: what other processes revoked, and whether the store is still the one that was opened. None of that may
 //! wait for anything else, so it has a thread of its own. It looks five times a second, or where the database sends
-//! notifications, at each of them and once a second.
+//! notifications, at each of them and once a second, and more often where `verify.max_staleness` is short.
 
 use std::time::Duration;
 
@@ -20,8 +20,10 @@ const NOTIFICATIONS: &str = "notifications";
 pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
     while !*stop.borrow() {
         poll(node);
-        while !node.store.wait_for_news(POLL_INTERVAL) && !*stop.borrow() {
+        while !node.store.wait_for_news(POLL_INTERVAL) && !node.revocations.is_due() && !*stop.borrow() {
             check_notifications(node);
+            // No notification tells of a changed secret half. A failure shows in the next look.
+            let _shown_soon = node.follow_secrets();
         }
     }
 }

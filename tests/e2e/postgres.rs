@@ -62,6 +62,43 @@ fn a_revocation_at_one_node_is_in_force_at_the_others_within_a_second() {
 }
 
 #[test]
+fn a_secret_half_that_is_replaced_at_one_node_ends_at_the_others_within_a_second() {
+    let (deployment, _) = deployed();
+    let nodes = [(); 2].map(|()| Server::start(&deployment));
+    let issued = nodes[0].admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP, "secret": true}));
+    let mut key = issued.json()["api_key"].as_str().expect("an API key").to_owned();
+    let path = format!("/v1/api-keys/{}/reroll-secret", id_of(&key));
+    let mut slowest = Duration::ZERO;
+    for _ in 0..20 {
+        assert!(nodes.iter().all(|node| active(node, &key)), "both remember it now");
+        let replaced = nodes[0].admin.post(&path, &json!({"grace": "0s"}));
+        assert_eq!(replaced.status, 201, "{}", replaced.body);
+        let acknowledged = Instant::now();
+        nodes[1].until("the end of the old one", |node| !active(node, &key));
+        slowest = slowest.max(acknowledged.elapsed());
+        key.replace_range(key.len() - 51.., replaced.json()["ending"].as_str().expect("an ending"));
+    }
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    println!("replaced at one node, ended at the other within {slowest:?}");
+}
+
+#[test]
+fn a_short_limit_on_staleness_refuses_no_key_while_the_log_can_be_read() {
+    let (deployment, _) = deployed();
+    deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"1s\"");
+    let server = Server::start(&deployment);
+    let key = issue(&server);
+    // For several times as long as a service waits for a notification before it looks without one.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(6) {
+        let answer = server.data.post("/v1/verify", &json!({"api_key": key}));
+        assert_eq!((answer.status, &answer.json()["active"]), (200, &json!(true)), "{}", answer.body);
+    }
+    let log = server.stop();
+    assert!(!log.contains("older than verify.max_staleness"), "{log}");
+}
+
+#[test]
 fn doctor_is_content_and_says_what_is_wrong() {
     let (deployment, database) = deployed();
     let told = deployment.run(&["doctor"]);

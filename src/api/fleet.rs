@@ -207,7 +207,7 @@ pub(crate) fn tells_nothing(row: &FollowerRow, now: Timestamp) -> Option<(Condit
         return Some((Condition::Duplicate, why));
     }
     let error = row.last_error.as_ref()?;
-    Some((Condition::Failing, format!("it hears nothing new: {error}")))
+    Some((Condition::Failing, format!("it reports trouble: {error}")))
 }
 
 impl FollowerView {

@@ -1,6 +1,10 @@
 //! What an edge keeps on disk: it starts from there without any node, and takes nothing else for it.
 
-use super::edges::{OFTEN, could_not_tell, free_port, is_active, is_refused, ready, revoke};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::edges::{OFTEN, could_not_tell, free_port, id, is_active, is_refused, ready, revoke};
 use crate::support::{deployment::Deployment, edge::Edge, mount::Mount, server::Server};
 
 /// A node at a fixed address, an edge that followed it, and a key that was revoked meanwhile.
@@ -165,4 +169,67 @@ fn a_full_disk_keeps_no_revocation_from_an_edge_and_shows() {
     node.stop();
     let edge = world.edge.start();
     assert!(is_refused(&edge, &world.revoked) && is_active(&edge, &world.good), "it is on disk");
+}
+
+/// Revokes, or looks at what is revoked, and waits for everybody.
+fn propagation(node: &Server, key: &str, wait: &str) -> Value {
+    let path = format!("/v1/api-keys/{}?wait={wait}", id(key));
+    node.admin.request("DELETE", &path, &[], "").json()["propagation"].clone()
+}
+
+/// Waits until the node knows of the edge.
+fn until_registered(node: &Server) {
+    node.until("the edge in the fleet", |node| node.admin.get("/v1/followers").body.contains("\"edge\""));
+}
+
+#[test]
+fn no_revocation_is_reported_that_an_edge_would_forget_in_a_restart() {
+    let world = World::new("1h");
+    let mount = Mount::new("1m");
+    world.edge.configure("state = \"state\"", &format!("state = {:?}", mount.path()));
+    let (node, edge) = (world.node(), world.edge.start());
+    edge.until("the first message", |edge| ready(edge) == (true, "[]".to_owned()));
+    until_registered(&node);
+    mount.fill();
+    // More than the rest of a page that is there already.
+    let ids: Vec<String> = (0..1_000).map(|at| format!("live_00000X{at:016}")).collect();
+    let many = node.admin.post("/v1/revocations", &json!({"ids": ids}));
+    assert_eq!(many.json()["revoked"], 1_000, "{}", many.body);
+    let told = propagation(&node, &world.revoked, "3s");
+    assert!(is_refused(&edge, &world.revoked), "it is in force there");
+    assert_eq!((&told["registered"], &told["reached"]), (&json!(2), &json!(1)), "{told}");
+    let why = told["missing"][0]["why"].as_str().expect("why");
+    assert!(why.contains("the state cannot be kept"), "{told}");
+    mount.make_room();
+    let told = propagation(&node, &world.revoked, "60s");
+    assert_eq!((&told["reached"], &told["missing"]), (&json!(2), &json!([])), "{told}");
+    edge.signal("KILL");
+    edge.wait();
+    node.stop();
+    let edge = world.edge.start();
+    assert!(is_refused(&edge, &world.revoked) && is_active(&edge, &world.good), "alone, from its disk");
+}
+
+#[test]
+fn an_edge_whose_disk_hangs_says_so_and_reports_nothing_new() {
+    let world = World::new("1h");
+    world.follow();
+    // Whoever opens it to write waits for a reader.
+    let pipe = world.edge.file("state/state.new");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let (node, edge) = (world.node(), world.edge.start());
+    edge.until("the first message", |edge| ready(edge).0);
+    until_registered(&node);
+    let later = &world.good;
+    let told = propagation(&node, later, "2s");
+    assert!(is_refused(&edge, later), "it is in force there");
+    assert_eq!(told["reached"], 1, "{told}");
+    edge.until("the trouble", |edge| ready(edge).1.contains("the disk has not taken the state"));
+    let told = propagation(&node, later, "2s");
+    let why = told["missing"][0]["why"].as_str().expect("why");
+    assert!(why.contains("the disk has not taken the state"), "{told}");
+    let _what_it_wrote = std::fs::read(&pipe).expect("read");
+    let told = propagation(&node, later, "60s");
+    assert_eq!((&told["reached"], &told["missing"]), (&json!(2), &json!([])), "{told}");
+    edge.until("the end of the trouble", |edge| !ready(edge).1.contains("edge state"));
 }

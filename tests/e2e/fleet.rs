@@ -377,7 +377,7 @@ fn the_fleet_shows_in_the_table_in_metrics_and_to_doctor() {
         let cells: Vec<&str> = row.split_whitespace().collect();
         assert_eq!((cells[1], cells[2], cells[4]), ("edge", "127.0.0.1", state), "{row}");
     }
-    assert!(table.out.contains("it hears nothing new: the signature is not"), "{}", table.out);
+    assert!(table.out.contains("it reports trouble: the signature is not"), "{}", table.out);
     for (role, state, count) in
         [("edge", "current", 1), ("edge", "failing", 1), ("node", "current", 1), ("relay", "behind", 0)]
     {
@@ -389,7 +389,7 @@ fn the_fleet_shows_in_the_table_in_metrics_and_to_doctor() {
     }
     let doctor = deployment.run(&["doctor"]).ok().out.clone();
     let warnings: Vec<&str> = doctor.lines().filter(|line| line.starts_with("warning  fleet")).collect();
-    assert!(warnings.len() == 3 && warnings[0].contains("broken (edge): it hears nothing new"), "{warnings:?}");
+    assert!(warnings.len() == 3 && warnings[0].contains("broken (edge): it reports trouble"), "{warnings:?}");
     // A page is what it says.
     let page = server.admin.get("/v1/followers?limit=2").json();
     assert_eq!(

@@ -363,10 +363,10 @@ impl FollowerState {
         self.keeper = keeper;
     }
 
-    /// The state for the disk, once the end of the log was reached.
+    /// The state for the disk.
     #[cfg(feature = "gateway")]
-    pub(crate) fn save(&self) -> Option<Vec<u8>> {
-        self.feed.save()
+    pub(crate) fn known(&self) -> FeedState {
+        self.feed.clone()
     }
 
     /// Writes a message down that was applied; what is on the way to the end is written as a whole.
@@ -378,7 +378,7 @@ impl FollowerState {
         #[cfg(feature = "gateway")]
         if let Some(keeper) = &self.keeper {
             match answer {
-                Some(Answer::Next(bytes)) => keeper.add(&bytes.as_slice().into()),
+                Some(Answer::Next(bytes)) => keeper.add(&bytes.as_slice().into(), self.feed.place()),
                 _ => keeper.whole(),
             }
         }

@@ -86,6 +86,6 @@ pub use self::{
     snapshot::{LoadedSnapshot, Snapshot, SnapshotHead, SnapshotLoad},
     source::{Answer, MessageSource},
     source_access::{OpenedSource, SourceAccess},
-    state::{Applied, FeedState},
+    state::{Applied, FeedPlace, FeedState},
 };
 pub use crate::feed_key::{SigningKey, VerifyingKey, VerifyingKeyError};

@@ -30,6 +30,17 @@ pub struct FeedState {
     pub(super) refused: Vec<KeyVersion>,
 }
 
+/// What a follower has reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FeedPlace {
+    /// The log, after its first message.
+    pub log_id: Option<LogId>,
+    /// The place in it.
+    pub seq: u64,
+    /// The serial number of the newest keyring that a message named.
+    pub keyring_serial: u64,
+}
+
 /// What a message brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -193,6 +204,11 @@ impl FeedState {
     /// The log's id, after its first message.
     pub fn log_id(&self) -> Option<LogId> {
         self.log_id
+    }
+
+    /// The place in the log, and the newest keyring that it heard of.
+    pub fn place(&self) -> FeedPlace {
+        FeedPlace { log_id: self.log_id, seq: self.log.seq(), keyring_serial: self.keyring_serial }
     }
 
     /// The revocations. Cheap to clone.

@@ -105,8 +105,8 @@ fn keep(gate: &Gate) -> Result<Option<Keeping>, GateError> {
     feed.state().keep_by(Some(Arc::clone(&writer)));
     let (gate, running) = (gate.clone(), Arc::clone(&writer));
     let run = move || {
-        let save = || gate.0.feed.as_ref().and_then(|feed| feed.state().save());
-        running.run(&folder, |written| gate.0.errors().state = written.err(), save);
+        let known = || gate.0.feed.as_ref().map(|feed| feed.state().known());
+        running.run(&folder, |written| gate.0.errors().state = written.err(), known);
     };
     let thread = thread::Builder::new().name("bulla-state".to_owned()).spawn(run).map_err(GateError::Thread)?;
     writer.whole();

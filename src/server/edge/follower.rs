@@ -8,13 +8,14 @@ use std::{
 
 use bulla::{
     feed::{
-        Answer, FeedError, FeedState, FollowError, LoadedSnapshot, LogId, Question, Reporter, StateWriter, VerifyingKey,
+        Answer, FeedError, FeedPlace, FeedState, FollowError, LoadedSnapshot, LogId, Question, Reporter, StateWriter,
+        VerifyingKey,
     },
     keyring::{ExportedKeyring, Exports, KeyringId},
     revocation::{Revocations, SweepClock},
 };
 
-use super::{backoff, merge::Merged, source_state::SourceState};
+use super::{STATE, backoff, merge::Merged, source_state::SourceState};
 use crate::{
     clock,
     server::{failures::Failures, live::Live, snapshot::EdgeParts},
@@ -23,6 +24,9 @@ use crate::{
 
 /// The longest wait that a source is asked for, in seconds. Proxies commonly answer 504 after 30.
 const MAX_WAIT: u64 = 25;
+
+/// How long the disk may take for the state before it counts as trouble.
+const SLOW_DISK: Duration = Duration::from_secs(5);
 
 /// A follower that diverged starts again at once. The next time it waits for this interval, which doubles each time, up to an hour.
 const RESTART_INTERVAL: Duration = Duration::from_secs(60);
@@ -35,7 +39,7 @@ pub(crate) struct Follower {
     pub(super) shown: FollowMetrics,
     pub(super) metrics: Arc<Metrics>,
     pub(super) writer: StateWriter,
-    /// Is notified of every change; set once where there is a node to report to.
+    /// Is notified of what is on disk; set once where there is a node to report to.
     pub(super) reporter: OnceLock<Reporter>,
     /// The keyring that is followed, and what signs its feed.
     pub(super) trusted: (KeyringId, VerifyingKey),
@@ -94,7 +98,8 @@ impl Follower {
             part: 0,
             sweep_clock: None,
         };
-        let (writer, reporter, state) = (StateWriter::default(), OnceLock::new(), Mutex::new(state));
+        let writer = StateWriter::going_on_from(state.feed.place());
+        let (reporter, state) = (OnceLock::new(), Mutex::new(state));
         Follower { live, health, shown, metrics, writer, reporter, trusted, state }
     }
 
@@ -199,6 +204,14 @@ impl Follower {
         }
         self.judge(&state, now);
         self.show(&state, now);
+        drop(state);
+        // A disk that hangs says nothing itself.
+        if self.writer.writing_for().is_some_and(|slow| slow > SLOW_DISK) && self.health.since(STATE).is_none() {
+            self.note_written(Err(format!(
+                "the disk has not taken the state for more than {SLOW_DISK:?}: keys are verified, but what was revoked since is not \
+                 known after a restart without any source"
+            )));
+        }
     }
 
     /// Sweeps one part of the list; `ran` is the running time since the last call. Neither this machine's clock nor the server's
@@ -234,13 +247,28 @@ impl Follower {
     }
 
     /// The state for the disk.
-    pub(super) fn save(&self) -> Option<Vec<u8>> {
-        let feed = self.lock().feed.clone();
-        feed.save()
+    pub(super) fn known(&self) -> FeedState {
+        self.lock().feed.clone()
+    }
+
+    /// Notes whether the state is on disk, and has the fleet hear of it.
+    pub(super) fn note_written(&self, written: Result<(), String>) {
+        self.health.note_task(STATE, written);
+        if let Some(reporter) = self.reporter.get() {
+            reporter.changed();
+        }
     }
 }
 
 impl State {
+    /// The place that the fleet hears of. What is in force here and not on disk would be forgotten by a restart without any source,
+    /// and so a revocation is not said to be in force before both hold.
+    pub(super) fn settled(&self, on_disk: FeedPlace) -> FeedPlace {
+        let known = self.feed.place();
+        let seq = if known.log_id == on_disk.log_id { known.seq.min(on_disk.seq) } else { 0 };
+        FeedPlace { log_id: known.log_id, seq, keyring_serial: known.keyring_serial.min(on_disk.keyring_serial) }
+    }
+
     /// A follower that begins anew does not know yet where the end is.
     fn is_complete(&self) -> bool {
         self.feed.log_id().is_some() && self.feed.log().at_end()

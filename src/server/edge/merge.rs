@@ -48,12 +48,9 @@ impl Follower {
         }
         self.judge(&state, now);
         let restarted = applied.diverged && self.restart_diverged(source, &mut state);
-        drop(state);
-        if let Some(reporter) = self.reporter.get() {
-            reporter.changed();
-        }
+        // Under the lock: the journal has the messages in the order in which they were applied.
         match answer {
-            Answer::Next(bytes) if !restarted => self.writer.add(&bytes.into()),
+            Answer::Next(bytes) if !restarted => self.writer.add(&bytes.into(), state.feed.place()),
             // A state on the way to the end of the log is written down as a whole.
             _ => self.writer.whole(),
         }

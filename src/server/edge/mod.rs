@@ -161,15 +161,12 @@ impl Edge {
         if let Some(folder) = self.folder.take() {
             let follower = Arc::clone(&self.follower);
             let write = move || {
-                let note = |written| {
-                    follower.health.note_task(STATE, written);
-                };
-                follower.writer.run(&folder, note, || follower.save());
+                follower.writer.run(&folder, |written| follower.note_written(written), || Some(follower.known()));
             };
             match thread::Builder::new().name("edge state".to_owned()).spawn(write) {
                 Ok(writing) => self.writing = Some(writing),
                 Err(error) => {
-                    tracing::error!(%error, "cannot start the thread that writes the state: it is not on disk")
+                    self.follower.note_written(Err(format!("cannot start the thread that writes the state: {error}")))
                 }
             }
             self.follower.writer.whole();

@@ -10,7 +10,7 @@ use bulla::feed::{FORMATS, FollowError, FollowerReport, FollowerRole, HttpSource
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{asking::Sources, follower::Follower};
+use super::{STATE, asking::Sources, follower::Follower};
 use crate::{clock, last_used::Use, server::core::Core};
 
 /// Uses in one report.
@@ -47,8 +47,12 @@ pub(super) fn first_node<T>(
 fn report(follower: &Weak<Follower>, name: &str, started_at: u64) -> Option<FollowerReport> {
     let follower = follower.upgrade()?;
     let snapshot = follower.live.load_full();
-    let (verifier, state) = (snapshot.verifier(), follower.lock());
-    let mut errors = state.sources.iter().filter_map(|source| source.error.as_ref());
+    let verifier = snapshot.verifier();
+    // What keeps the place from the disk tells more than a source that fails.
+    let unwritten = follower.health.detail(STATE);
+    let state = follower.lock();
+    let place = state.settled(follower.writer.place());
+    let failing = state.sources.iter().find_map(|source| source.error.as_ref());
     Some(FollowerReport {
         name: name.to_owned(),
         role: FollowerRole::Edge,
@@ -56,14 +60,14 @@ fn report(follower: &Weak<Follower>, name: &str, started_at: u64) -> Option<Foll
         version: env!("CARGO_PKG_VERSION").to_owned(),
         formats: FORMATS.map(str::to_owned).to_vec(),
         started_at,
-        log_id: state.feed.log_id(),
-        seq: state.feed.seq(),
+        log_id: place.log_id,
+        seq: place.seq,
         this_update: state.feed.this_update(),
-        keyring_serial: state.feed.keyring_serial(),
+        keyring_serial: place.keyring_serial,
         versions: verifier.versions(),
         realms: verifier.realms().collect(),
         refused: state.refused,
-        last_error: errors.next().map(ToString::to_string),
+        last_error: unwritten.or_else(|| failing.map(ToString::to_string)),
     })
 }
 

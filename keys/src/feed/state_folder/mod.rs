@@ -195,14 +195,19 @@ impl StateFolder {
         Ok(Journal { file, generation, records: 0, bytes: 0 })
     }
 
-    /// Adds one message to the journal; it is on disk when this returns.
-    fn append(&self, journal: &mut Journal, message: &[u8]) -> io::Result<()> {
-        let tag = self.mac.tag(&record(&journal.generation, journal.records, message));
-        let length = u32::try_from(message.len()).map_err(io::Error::other)?.to_be_bytes();
-        let record = [&length, message, &tag].concat();
-        journal.file.write_all(&record)?;
+    /// Adds messages to the journal; they are on disk when this returns. After an error its end may be torn.
+    fn append<'m>(&self, journal: &mut Journal, messages: impl Iterator<Item = &'m [u8]>) -> io::Result<()> {
+        let mut records = Vec::new();
+        for message in messages {
+            let tag = self.mac.tag(&record(&journal.generation, journal.records, message));
+            let length = u32::try_from(message.len()).map_err(io::Error::other)?.to_be_bytes();
+            [&length, message, &tag].into_iter().for_each(|part| records.extend_from_slice(part));
+            journal.records += 1;
+        }
+        journal.file.write_all(&records)?;
+        // Once for all of them: a disk is slower than the feed may be, and the fleet hears of no place that is not on it.
         journal.file.sync_data()?;
-        (journal.records, journal.bytes) = (journal.records + 1, journal.bytes + record.len() as u64);
+        journal.bytes += records.len() as u64;
         Ok(())
     }
 

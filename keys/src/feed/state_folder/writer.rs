@@ -1,11 +1,13 @@
 //! Writing the state down, on a thread of its own: a disk that is full or hangs holds no revocation up.
 
 use std::{
+    io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{Journal, StateFolder};
+use crate::feed::{FeedPlace, FeedState};
 
 /// A journal that is longer than this, and than half of the state, is replaced by a whole state.
 const LONGEST_JOURNAL: u64 = 1 << 20;
@@ -19,11 +21,20 @@ const RETRY: Duration = Duration::from_secs(5);
 pub struct StateWriter {
     waiting: Mutex<Waiting>,
     wake: Condvar,
+    on_disk: Mutex<OnDisk>,
+}
+
+#[derive(Debug, Default)]
+struct OnDisk {
+    place: FeedPlace,
+    /// Since when something is being written.
+    writing: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
 struct Waiting {
-    messages: Vec<Arc<[u8]>>,
+    /// Each with the place that it leads to.
+    messages: Vec<(Arc<[u8]>, FeedPlace)>,
     bytes: usize,
     /// The messages do not go on from what is on disk.
     whole: bool,
@@ -31,14 +42,32 @@ struct Waiting {
 }
 
 impl StateWriter {
-    /// Adds a message that was applied.
-    pub fn add(&self, message: &Arc<[u8]>) {
+    /// A writer of a state that is on disk up to this place.
+    #[must_use]
+    pub fn going_on_from(place: FeedPlace) -> Self {
+        let writer = StateWriter::default();
+        writer.on_disk().place = place;
+        writer
+    }
+
+    /// The place that a restart without any source goes on from: everything up to it is on disk.
+    pub fn place(&self) -> FeedPlace {
+        self.on_disk().place
+    }
+
+    /// How long it has been waiting for the disk; none where it waits for work.
+    pub fn writing_for(&self) -> Option<Duration> {
+        self.on_disk().writing.map(|since| since.elapsed())
+    }
+
+    /// Adds a message that was applied, and led to this place. Messages are added in the order in which they were applied.
+    pub fn add(&self, message: &Arc<[u8]>, place: FeedPlace) {
         let mut waiting = self.lock();
         if waiting.bytes + message.len() > MOST_WAITING {
             waiting.messages.clear();
             (waiting.bytes, waiting.whole) = (0, true);
         } else {
-            waiting.messages.push(Arc::clone(message));
+            waiting.messages.push((Arc::clone(message), place));
             waiting.bytes += message.len();
         }
         self.wake.notify_all();
@@ -56,33 +85,41 @@ impl StateWriter {
         self.wake.notify_all();
     }
 
-    /// Writes until it is stopped. `save` gives the whole state, where there is one to go on from; `note` hears whether
-    /// it could be written.
-    pub fn run(&self, folder: &StateFolder, note: impl Fn(Result<(), String>), save: impl Fn() -> Option<Vec<u8>>) {
+    /// Writes until it is stopped. `state` gives the whole state; `note` hears whether what was there to write is on disk.
+    pub fn run(&self, folder: &StateFolder, note: impl Fn(Result<(), String>), state: impl Fn() -> Option<FeedState>) {
         let (mut journal, mut size, mut failed) = (None, 0_u64, false);
         loop {
             let (messages, whole, stop) = self.next(failed);
             let is_long = |journal: &Journal| journal.bytes > LONGEST_JOURNAL.max(size / 2);
             let needs_whole = whole || failed || journal.as_ref().is_none_or(is_long);
+            self.on_disk().writing = Some(Instant::now());
             let written = match &mut journal {
-                Some(journal) if !needs_whole => {
-                    messages.iter().try_for_each(|message| folder.append(journal, message))
-                }
-                // The state has what the messages say. On the way to the end of a log there is none to go on from.
-                _ => save()
-                    .map_or(Ok(None), |saved| {
-                        size = saved.len() as u64;
-                        folder.put(&saved).map(Some)
-                    })
-                    .map(|new| journal = new),
+                Some(journal) if !needs_whole => folder
+                    .append(journal, messages.iter().map(|(message, _)| &**message))
+                    .map(|()| messages.last().map(|(_, place)| *place)),
+                // The state has what the messages say.
+                _ => put(folder, state(), &mut size).map(|new| {
+                    let (new, place) = new.unzip();
+                    journal = new;
+                    place
+                }),
             };
+            let mut on_disk = self.on_disk();
+            on_disk.writing = None;
+            if let Ok(Some(place)) = written {
+                on_disk.place = place;
+            }
+            drop(on_disk);
             failed = written.is_err();
             if failed {
                 // Its end may be torn.
                 journal = None;
             }
-            note(written.map_err(|error| {
-                format!("the state cannot be kept ({error}): keys are verified, but after a restart without any source they are not")
+            note(written.map(drop).map_err(|error| {
+                format!(
+                    "the state cannot be kept ({error}): keys are verified, but what was revoked since is not known after a restart \
+                     without any source"
+                )
             }));
             if stop {
                 return;
@@ -91,7 +128,7 @@ impl StateWriter {
     }
 
     /// Waits for work; after a failure for a while alone.
-    fn next(&self, failed: bool) -> (Vec<Arc<[u8]>>, bool, bool) {
+    fn next(&self, failed: bool) -> (Vec<(Arc<[u8]>, FeedPlace)>, bool, bool) {
         let mut waiting = self.lock();
         while waiting.messages.is_empty() && !waiting.whole && !waiting.stop && !failed {
             waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +145,18 @@ impl StateWriter {
         (taken.messages, taken.whole, taken.stop)
     }
 
+    fn on_disk(&self) -> MutexGuard<'_, OnDisk> {
+        self.on_disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes a whole state, where it is one to go on from: on the way to the end of a log it is none.
+fn put(folder: &StateFolder, state: Option<FeedState>, size: &mut u64) -> io::Result<Option<(Journal, FeedPlace)>> {
+    let Some((saved, place)) = state.and_then(|state| Some((state.save()?, state.place()))) else { return Ok(None) };
+    *size = saved.len() as u64;
+    Ok(Some((folder.put(&saved)?, place)))
 }

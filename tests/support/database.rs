@@ -112,7 +112,7 @@ impl Database {
             Database::File(path) => {
                 let connection = open(path);
                 connection.execute_batch("BEGIN IMMEDIATE").expect("the lock");
-                Held::File(connection)
+                Held::File(Box::new(connection))
             }
             Database::Postgres(name) => {
                 let mut psql = Postgres::shared().psql_open(name);
@@ -143,7 +143,7 @@ impl Database {
 
 /// A transaction that holds the lock of a store's writers.
 pub enum Held {
-    File(rusqlite::Connection),
+    File(Box<rusqlite::Connection>),
     Postgres(Child),
 }
 

@@ -31,10 +31,12 @@ struct OnDisk {
     writing: Option<Instant>,
 }
 
+/// A message, and the place that it leads to.
+type Placed = (Arc<[u8]>, FeedPlace);
+
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Each with the place that it leads to.
-    messages: Vec<(Arc<[u8]>, FeedPlace)>,
+    messages: Vec<Placed>,
     bytes: usize,
     /// The messages do not go on from what is on disk.
     whole: bool,
@@ -128,7 +130,7 @@ impl StateWriter {
     }
 
     /// Waits for work; after a failure for a while alone.
-    fn next(&self, failed: bool) -> (Vec<(Arc<[u8]>, FeedPlace)>, bool, bool) {
+    fn next(&self, failed: bool) -> (Vec<Placed>, bool, bool) {
         let mut waiting = self.lock();
         while waiting.messages.is_empty() && !waiting.whole && !waiting.stop && !failed {
             waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);

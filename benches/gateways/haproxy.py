@@ -59,13 +59,18 @@ backend bulla
     http-reuse always
     server bulla 127.0.0.1:{parts.service.port}""")
     library = parts.modules / "libbulla_haproxy.so"
-    documented = (ROOT / "docs/examples/modules/haproxy/haproxy.cfg").read_text()
-    rules = documented.split("http-request deny deny_status 404 unless", 1)[1].split("default_backend", 1)[0]
-    rules = "http-request deny deny_status 404 unless" + rules
+    def rules(file):
+        first = "http-request deny deny_status 404 unless"
+        documented = (ROOT / "docs/examples/modules/haproxy" / file).read_text()
+        return first + documented.split(first, 1)[1].split("default_backend", 1)[0]
 
-    def module(settings, name, good, **more):
-        loader = f"""package.cpath = "{library.parent}/lib?.so;" .. package.cpath
+    def module(file):
+        def start(settings, name, good, **more):
+            loader = f"""package.cpath = "{library.parent}/lib?.so;" .. package.cpath
 require("bulla_haproxy").open("{settings}", "x-forwarded-for")"""
-        return gateway(good, name, rules, head="lua-load-per-thread FOLDER/bulla.lua", files=[("bulla.lua", loader)], **more)
+            return gateway(good, name, rules(file), head="lua-load-per-thread FOLDER/bulla.lua", files=[("bulla.lua", loader)], **more)
 
-    yield from three(parts, "bulla inside", module, [library], kind="module")
+        return start
+
+    yield from three(parts, "bulla inside", module("haproxy.cfg"), [library], kind="module")
+    yield from three(parts, "bulla inside, by Lua", module("by-lua.cfg"), [library], kind="module")

@@ -94,6 +94,18 @@ fn bulla_inside_haproxy() {
 }
 
 #[test]
+fn bulla_inside_haproxy_wants_requirements() {
+    let rule = "http-request bulla realm:live,scope:orders.read if { path_beg /orders/ }";
+    Running::refused(&modules::HAPROXY, &[(rule, "http-request bulla")], "requirements are missing");
+}
+
+#[test]
+fn bulla_inside_haproxy_by_lua() {
+    table::hold(&modules::HAPROXY_BY_LUA);
+    inside::hold(&modules::HAPROXY_BY_LUA);
+}
+
+#[test]
 fn bulla_inside_haproxy_as_nobody() {
     let nobody = |edge: &Edge| {
         programs::run(Command::new("chown").args(["-R", "nobody"]).arg(edge.path()));

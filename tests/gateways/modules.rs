@@ -10,6 +10,7 @@ use crate::gateways::{
 };
 use crate::support::programs;
 
+/// The module of `keys/gateways/haproxy`: its action, for HAProxy 2.6.
 pub const HAPROXY: Gateway = Gateway {
     program: "haproxy",
     examples: "modules/haproxy",
@@ -25,12 +26,30 @@ pub const HAPROXY: Gateway = Gateway {
         command.args(["-db", "-f"]).arg(folder.join("haproxy.cfg"));
     },
     socket: false,
-    empty: Empty::Sent,
+    empty: Empty::LeftOut,
     http2: without_tls,
     without_bulla: REACHES,
     hanging_bulla: REACHES,
-    mistaken_route: "503",
+    mistaken_route: NO_START,
     differs: &[],
+};
+
+/// The same by the converter, for every version of HAProxy.
+pub const HAPROXY_BY_LUA: Gateway = Gateway {
+    files: &["by-lua.cfg", "bulla.lua"],
+    inside: Some(Inside {
+        verifies: Library::Module("bulla-haproxy", "libbulla_haproxy.so"),
+        prepare: |command, folder| {
+            command.args(["-W", "-f"]).arg(folder.join("by-lua.cfg"));
+        },
+        reload: |running| signal(running, "USR2"),
+    }),
+    prepare: |command, folder| {
+        command.args(["-db", "-f"]).arg(folder.join("by-lua.cfg"));
+    },
+    empty: Empty::Sent,
+    mistaken_route: "503",
+    ..HAPROXY
 };
 
 /// The module of `keys/gateways/nginx`.

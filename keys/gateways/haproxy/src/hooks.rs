@@ -8,7 +8,7 @@ use bulla_gateways_shared::guarded;
 use crate::{
     headers,
     lua::{self, State},
-    process, verdict,
+    native, process, verdict,
 };
 
 /// More texts of requirements than any configuration has are not kept.
@@ -44,13 +44,13 @@ unsafe extern "C-unwind" fn luaopen_bulla_haproxy(state: *mut State) -> c_int {
     unsafe { lua::give_module(state, &[(c"open", open), (c"problem", problem)]) }
 }
 
-/// `open(settings, address_header)`: opens the gate and registers the converter. A mistake ends HAProxy's start.
+/// `open(settings, address_header)`: opens the gate, and registers the action and the converter. A mistake ends HAProxy's start.
 unsafe extern "C-unwind" fn open(state: *mut State) -> c_int {
     // SAFETY: Lua gave the state, and the arguments stay on its stack.
     let (settings, header) = unsafe { (lua::text(state, 1), lua::text(state, 2)) };
     let opened = guarded(Err("bulla: a panic while opening".to_owned()), || {
         let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned();
-        process::open(&text(settings), &text(header))
+        process::open(&text(settings), &text(header)).map(|()| native::register())
     });
     // SAFETY: as above. Nothing with a destructor is left: an error's text stays in the thread.
     unsafe {
@@ -129,7 +129,7 @@ impl Thread {
         let mut address = None;
         for (name, value) in headers::each(block) {
             presented.add(name, value);
-            if !opened.address_header.is_empty() && name.eq_ignore_ascii_case(&opened.address_header) {
+            if !opened.address_header.is_empty() && name.eq_ignore_ascii_case(opened.address_header.as_bytes()) {
                 address = str::from_utf8(value).ok().and_then(|text| text.parse::<IpAddr>().ok());
             }
         }

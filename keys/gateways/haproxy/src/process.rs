@@ -12,7 +12,7 @@ pub(crate) struct Opened {
     pub(crate) gate: Gate,
     settings: String,
     /// The header in which HAProxy says where the client is; empty for none.
-    pub(crate) address_header: Vec<u8>,
+    pub(crate) address_header: String,
 }
 
 static OPENED: OnceLock<Opened> = OnceLock::new();
@@ -29,7 +29,7 @@ pub(crate) fn open(settings: &str, address_header: &str) -> Result<(), String> {
     if OPENED.get().is_none() {
         let read = Settings::read(Path::new(settings)).and_then(|settings| Gate::open(&settings));
         let gate = read.map_err(|error| format!("bulla cannot open {settings}: {error}"))?;
-        let address_header = address_header.as_bytes().to_ascii_lowercase();
+        let address_header = address_header.to_ascii_lowercase();
         let _first = OPENED.set(Opened { gate, settings: settings.to_owned(), address_header });
     }
     match OPENED.get() {

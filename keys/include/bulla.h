@@ -102,7 +102,7 @@ typedef struct bulla_status {
     uint32_t failures;         /* failed questions to the feed in a row */
     uint32_t started_in;       /* the process in which the threads run; 0 for none */
     uint32_t forked;           /* 1 where this process was forked from that one: here nothing keeps the gate current */
-    char error[BULLA_ERROR_SIZE]; /* what failed last, of feed, reload and disk; empty for nothing */
+    char error[BULLA_ERROR_SIZE]; /* what failed last, of feed, reload, disk and report; empty for nothing */
 } bulla_status;
 
 /*
@@ -127,7 +127,7 @@ int bulla2_gate_shared(const char *settings_path, bulla_gate **gate, char *error
 void bulla2_gate_free(bulla_gate *gate);
 
 /*
- * Begins to follow the feed and to watch the files with keys, on threads, until it is stopped. Call it in the process that serves,
+ * Begins to follow the feed, to report the place to it and to watch the files with keys, on threads, until it is stopped. Call it in the process that serves,
  * after the last fork; a second call there does nothing. In a process that was forked after the start this fails, and every check is
  * BULLA_COULD_NOT_TELL with the reason "forked".
  */

@@ -87,6 +87,10 @@ pub(crate) struct FollowerReport {
     #[schema(value_type = Option<schema::ProcessName>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) instance: Option<String>,
+    /// The name that its process reported under until now, and does no more: it is taken out of the list.
+    #[schema(value_type = Option<schema::FollowerName>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) former_name: Option<String>,
 }
 
 /// What kind of follower reports.
@@ -130,6 +134,9 @@ impl FollowerReport {
     /// The row for the store, reported by `owner` at `now`. An error begins with the field.
     pub(crate) fn row(self, owner: &str, from: Option<String>, now: Timestamp) -> Result<FollowerRow, String> {
         check_name(&self.name)?;
+        if let Some(former) = &self.former_name {
+            check_name(former).map_err(|error| format!("former_{error}"))?;
+        }
         for (field, text) in
             [("address", &self.address), ("version", &Some(self.version.clone())), ("last_error", &self.last_error)]
         {

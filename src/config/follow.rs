@@ -46,6 +46,9 @@ pub(crate) struct FollowConfig {
     pub(crate) ask_secrets: bool,
     /// What the fleet calls this edge.
     pub(crate) name: Option<String>,
+    /// Whether it reports its place to its nodes.
+    #[serde(default = "yes")]
+    pub(crate) report: bool,
     /// How old the state may become before `on_stale` counts.
     #[serde(default = "max_stale")]
     pub(crate) max_stale: Span,
@@ -111,6 +114,10 @@ fn exports() -> PathBuf {
 
 fn state() -> PathBuf {
     "state".into()
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn max_stale() -> Span {

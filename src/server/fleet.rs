@@ -34,6 +34,8 @@ const KEPT_FOR: Duration = Duration::from_secs(600);
 const MAX_HOLDERS: usize = 32;
 /// Nodes and followers that are registered at most.
 const MAX_REGISTERED: u64 = 50_000;
+/// Processes under names of before that wait to be taken out. Further ones stay until they are forgotten.
+const MAX_GONE: usize = 256;
 /// The owner of nodes' names.
 const NODES: &str = "node";
 /// What [`super::failures::Failures`] calls the writing.
@@ -71,8 +73,17 @@ struct State {
     known: HashMap<String, Known>,
     /// The newest report of each process, by the name and the process.
     waiting: HashMap<(String, Option<String>), FollowerRow>,
+    /// Processes that report under another name from now on.
+    gone: Vec<Gone>,
     /// When those that went elsewhere were dropped last.
     dropped_at: Option<Instant>,
+}
+
+/// A process that is not there any more under this name.
+struct Gone {
+    name: String,
+    owner: String,
+    instance: Option<String>,
 }
 
 /// A member that reports to this node.
@@ -114,6 +125,26 @@ impl FleetRegistry {
         drop(state);
         self.changed.notify_one();
         Ok(())
+    }
+
+    /// Has processes of this owner taken out under the names that they report under no more.
+    pub(super) fn note_gone(&self, former: Vec<(String, Option<String>)>, owner: &str) {
+        let mut state = self.state();
+        for process in former {
+            // A name of somebody else is left alone, here and by the store.
+            if state.waiting.get(&process).is_some_and(|row| row.owner == owner) {
+                state.waiting.remove(&process);
+            }
+            if state.gone.len() < MAX_GONE {
+                state.gone.push(Gone { name: process.0, owner: owner.to_owned(), instance: process.1 });
+            }
+        }
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    fn take_out(&self, gone: &Gone) -> Result<(), StoreError> {
+        self.store.remove_follower(&gone.name, &gone.owner, gone.instance.as_deref().unwrap_or_default())
     }
 
     /// Finds out whose names these are.
@@ -190,20 +221,27 @@ impl FleetRegistry {
     /// Writes what changed. Returns whether it wrote anything.
     fn flush(&self, running: &Node) -> Result<bool, StoreError> {
         let node = self.this_node(running);
-        let rows: Vec<FollowerRow> = {
+        let (rows, gone): (Vec<FollowerRow>, _) = {
             let mut state = self.state();
             state.drop_absent();
             if let Some(node) = node {
                 state.put(node);
             }
-            state.waiting.drain().map(|(_, row)| row).collect()
+            (state.waiting.drain().map(|(_, row)| row).collect(), std::mem::take(&mut state.gone))
         };
-        if rows.is_empty() {
+        if rows.is_empty() && gone.is_empty() {
             return Ok(false);
         }
         let heard_after = fleet::heard_after(self.config.forget_after, clock::now());
-        let written = self.store.note_followers(&rows, heard_after);
+        let mut written = self.store.note_followers(&rows, heard_after);
+        if written.is_ok() {
+            // What they reported is written, so none of them comes back.
+            written = gone.iter().try_for_each(|one| self.take_out(one));
+        }
         let mut state = self.state();
+        if written.is_err() {
+            state.gone.extend(gone);
+        }
         for row in rows {
             match &written {
                 Ok(()) => {

@@ -1,5 +1,6 @@
 //! The fleet: who is registered, and whether a revocation is in force everywhere.
 
+mod gates;
 mod names;
 mod waits;
 
@@ -207,6 +208,7 @@ fn a_name_belongs_to_the_app_that_registered_it() {
         (with("seq", json!(1_u64 << 53)), "followers[0].seq: "),
         (with("last_error", json!(format!("with {}", mine.key()))), "followers[0].last_error: it holds an API key"),
         (with("last_error", json!("a\u{1b}[2J")), "followers[0].last_error: it must be one line"),
+        (with("former_name", json!("a b")), "followers[0].former_name: it must be 1 to 128"),
         (with("more", json!(1)), "unknown field `more`"),
     ] {
         let answer = send(&mine, &wrong);

@@ -260,7 +260,7 @@ impl OpenGate {
 impl StatusResult {
     fn of(counters: &Counters) -> Self {
         let sum = |counts: &[(&str, u64)]| counts.iter().map(|(_, count)| count).sum();
-        let errors = [&counters.last_error, &counters.reload_error, &counters.state_error];
+        let errors = [&counters.last_error, &counters.reload_error, &counters.state_error, &counters.report_error];
         let messages: Vec<&str> = errors.into_iter().flatten().map(String::as_str).collect();
         let mut error = [0; ERROR_SIZE];
         text::write_cut(&mut error, &messages.join("; "));

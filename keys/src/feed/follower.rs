@@ -6,6 +6,7 @@ use super::{
     FeedState, FollowerError, FollowerHandle, HttpSource, VerifyingKey,
     follower_state::{FollowerState, Moment},
     handle,
+    process_name::ProcessName,
     reporting::Reporting,
 };
 use crate::{api_key::ApiKey, keyring_id::KeyringId, realm::Realm, shared::SharedVerifier};
@@ -89,8 +90,12 @@ impl Follower {
         when_stale: WhenStale,
         clock: impl Fn() -> u64 + Send + 'static,
     ) -> Result<FollowerHandle, FollowerError> {
-        let reporting =
-            self.report_as.map(|name| Reporting { name, verifier: verifier.clone(), source: self.source.clone() });
+        let reporting = self.report_as.map(|name| Reporting {
+            name: ProcessName::Alone(name),
+            verifier: verifier.clone(),
+            nodes: vec![Arc::new(self.source.clone())],
+            heard: Box::new(|_| {}),
+        });
         let trusted = (self.keyring_id, self.key);
         let followed = (verifier.clone(), when_stale);
         let state = FollowerState::new(FeedState::new(self.realm), trusted, followed, Moment::first(clock()));

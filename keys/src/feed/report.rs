@@ -72,6 +72,8 @@ pub struct FollowerReport {
     pub refused: u64,
     /// Why its last question failed, where it did, in up to 200 characters.
     pub last_error: Option<String>,
+    /// The name that its process reported under until now, and does no more.
+    pub former_name: Option<String>,
 }
 
 impl FollowerReport {
@@ -100,6 +102,7 @@ impl FollowerReport {
             ("instance", instance.map(str::to_owned)),
             ("log_id", self.log_id.map(|id| id.to_string())),
             ("last_error", self.last_error.as_ref().map(cut)),
+            ("former_name", self.former_name.clone()),
         ];
         if let Some(report) = report.as_object_mut() {
             report.extend(more.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
@@ -243,6 +246,7 @@ mod tests {
             realms: vec!["live".parse().expect("a realm")],
             refused: 0,
             last_error: None,
+            former_name: None,
         }
     }
 
@@ -255,7 +259,10 @@ mod tests {
         assert_eq!(first["instance"], "0f");
         assert!(new_instance().is_some_and(|drawn| drawn.len() == 16) && new_instance() != new_instance());
         assert_eq!((&first["versions"], &first["realms"]), (&json!([1]), &json!(["live"])));
-        assert!(["address", "log_id", "last_error"].iter().all(|name| first.get(name).is_none()), "{first}");
+        assert!(
+            ["address", "log_id", "last_error", "former_name"].iter().all(|name| first.get(name).is_none()),
+            "{first}"
+        );
         assert_eq!(body["followers"][1]["last_error"], format!("a{}", "é".repeat(199)));
     }
 

@@ -2,34 +2,62 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::{FORMATS, FollowStatus, FollowerReport, FollowerRole, HttpSource, Reporter};
+use super::{
+    FORMATS, FollowError, FollowStatus, FollowerReport, FollowerRole, HttpSource, Reporter, process_name::ProcessName,
+};
 use crate::shared::SharedVerifier;
 
 /// A follower that is to report.
 pub(crate) struct Reporting {
-    pub(super) name: String,
-    pub(super) verifier: SharedVerifier,
-    pub(super) source: HttpSource,
+    pub(crate) name: ProcessName,
+    pub(crate) verifier: SharedVerifier,
+    /// The first that takes a report gets it: all of them have one store.
+    pub(crate) nodes: Vec<Arc<HttpSource>>,
+    /// Hears of each report why it failed, if it did.
+    pub(crate) heard: Box<dyn Fn(Option<&FollowError>) + Send>,
 }
 
 impl Reporting {
     pub(super) fn start(self, status: Arc<Mutex<FollowStatus>>) -> io::Result<Reporter> {
-        let Reporting { name, verifier, source } = self;
+        let Reporting { name, verifier, nodes, heard } = self;
+        let name = Arc::new(Mutex::new(name));
+        let named = Arc::clone(&name);
         let report = move || {
-            let status = status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            vec![report(&name, &status, &verifier)]
+            let status = lock(&status).clone();
+            let (name, former_name) = lock(&named).current();
+            vec![FollowerReport { former_name, ..report(name, &status, &verifier) }]
         };
-        Reporter::start(report, move |body| source.report(body))
+        let send = move |body: &str| {
+            let sent = to_first(&nodes, body);
+            // An older server refuses what it does not know: it gets the next report without the former name.
+            if matches!(sent, Ok(()) | Err(FollowError::Status(400))) {
+                lock(&name).told();
+            }
+            heard(sent.as_ref().err());
+            sent
+        };
+        Reporter::start(report, send)
     }
 }
 
-fn report(name: &str, status: &FollowStatus, verifier: &SharedVerifier) -> FollowerReport {
+fn to_first(nodes: &[Arc<HttpSource>], body: &str) -> Result<(), FollowError> {
+    let mut failed = FollowError::Status(404);
+    for node in nodes {
+        match node.report(body) {
+            Ok(()) => return Ok(()),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+fn report(name: String, status: &FollowStatus, verifier: &SharedVerifier) -> FollowerReport {
     let verifier = verifier.verifier();
     FollowerReport {
-        name: name.to_owned(),
+        name,
         role: FollowerRole::Library,
         address: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -43,5 +71,10 @@ fn report(name: &str, status: &FollowStatus, verifier: &SharedVerifier) -> Follo
         realms: verifier.realms().collect(),
         refused: status.refused,
         last_error: status.last_error.as_ref().map(ToString::to_string),
+        former_name: None,
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

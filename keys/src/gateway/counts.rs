@@ -65,6 +65,8 @@ pub struct Counters {
     pub reload_error: Option<String>,
     /// Why the last good state is not kept on disk, or was not used.
     pub state_error: Option<String>,
+    /// Why the last report of this process's place failed: the fleet does not know it.
+    pub report_error: Option<String>,
     /// The process in which the gate's threads run.
     pub started_in: Option<u32>,
     /// Whether this process was forked from the one with the threads: nothing keeps the gate current here.

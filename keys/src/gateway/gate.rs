@@ -70,6 +70,7 @@ pub(super) struct Feed {
 pub(super) struct Errors {
     pub(super) reload: Option<String>,
     pub(super) state: Option<String>,
+    pub(super) report: Option<String>,
 }
 
 impl Gate {
@@ -88,7 +89,7 @@ impl Gate {
             verifier,
             feed,
             counts: Counts::default(),
-            errors: Mutex::new(Errors { reload: failed, state: state_error }),
+            errors: Mutex::new(Errors { reload: failed, state: state_error, report: None }),
             started_in: AtomicU32::new(0),
             forked: AtomicBool::new(false),
             looked_at: AtomicU64::new(0),
@@ -245,6 +246,7 @@ impl Gate {
         let mut counters = self.0.counts.read();
         let errors = self.0.errors();
         (counters.reload_error, counters.state_error) = (errors.reload.clone(), errors.state.clone());
+        counters.report_error.clone_from(&errors.report);
         drop(errors);
         counters.started_in = Some(self.0.started_in.load(Ordering::Relaxed)).filter(|pid| *pid != 0);
         counters.forked = counters.started_in.is_some_and(|pid| pid != process::id());

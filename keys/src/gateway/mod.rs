@@ -34,6 +34,7 @@ mod gate;
 mod hyphenated;
 mod keys;
 mod presented;
+mod process_name;
 mod required;
 mod requirements;
 mod rfc3339;

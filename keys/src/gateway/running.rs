@@ -7,9 +7,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Gate, GateError, gate::Feed, now};
+use super::{Gate, GateError, gate::Feed, now, settings::Follow};
 use crate::{
-    feed::{Failover, FollowerHandle, MessageSource, StateFolder, StateFolderError, StateWriter, handle},
+    feed::{
+        Failover, FollowError, FollowerHandle, HttpSource, MessageSource, OpenedSource, StateFolder, StateFolderError,
+        StateWriter, handle, process_name::ProcessName, reporting::Reporting,
+    },
     interrupt::Interrupt,
 };
 
@@ -53,8 +56,12 @@ impl Gate {
         {
             self.take_newer_from_disk(feed);
             running.keeping = keep(self)?;
-            let sources = follow.sources.iter().map(|address| Ok(feed.access.open(address)?.source));
-            let mut sources: Vec<Arc<dyn MessageSource>> = sources.collect::<Result<_, GateError>>()?;
+            let opened = follow.sources.iter().map(|address| Ok(feed.access.open(address)?));
+            let (mut sources, mut nodes) = (Vec::<Arc<dyn MessageSource>>::new(), Vec::new());
+            for OpenedSource { source, node } in opened.collect::<Result<Vec<_>, GateError>>()? {
+                sources.push(source);
+                nodes.extend(node);
+            }
             let source = match (sources.len(), sources.pop()) {
                 (1, Some(only)) => only,
                 (_, last) => {
@@ -62,7 +69,9 @@ impl Gate {
                     Arc::new(Failover::new(sources))
                 }
             };
-            let follower = handle::start(source, Arc::clone(&feed.state), None, feed.began, now)?;
+            // Published files take no report.
+            let reporting = (follow.report && !nodes.is_empty()).then(|| self.reporting(follow, nodes));
+            let follower = handle::start(source, Arc::clone(&feed.state), reporting, feed.began, now)?;
             let tries = follow.sources.len().try_into().unwrap_or(u32::MAX);
             follower.wait_for_contact(tries, FIRST_CONTACT);
             running.follower = Some(follower);
@@ -77,6 +86,19 @@ impl Gate {
 }
 
 impl Gate {
+    /// How this process reports its place to the nodes.
+    fn reporting(&self, follow: &Follow, nodes: Vec<Arc<HttpSource>>) -> Reporting {
+        let gate = self.clone();
+        Reporting {
+            name: ProcessName::numbered(self.0.settings.process_name(follow), follow.keyring_id),
+            verifier: self.0.verifier.clone(),
+            nodes,
+            heard: Box::new(move |error| {
+                gate.0.errors().report = error.and_then(trouble);
+            }),
+        }
+    }
+
     /// The state was read when the gate was opened, which may be long ago where a master process starts one worker after another.
     fn take_newer_from_disk(&self, feed: &Feed) {
         let (Some(follow), Some((path, mac))) = (&self.0.settings.follow, &feed.kept) else { return };
@@ -111,6 +133,17 @@ fn keep(gate: &Gate) -> Result<Option<Keeping>, GateError> {
     let thread = thread::Builder::new().name("bulla-state".to_owned()).spawn(run).map_err(GateError::Thread)?;
     writer.whole();
     Ok(Some(Keeping { writer, thread }))
+}
+
+/// What a failed report is told as. Where no server is in reach the feed says so, and not every server takes reports.
+fn trouble(error: &FollowError) -> Option<String> {
+    match error {
+        FollowError::Unreachable(_) | FollowError::Status(404) => None,
+        FollowError::Status(409) => {
+            Some("another app's API key reports under this name to the fleet: set follow.name".to_owned())
+        }
+        error => Some(format!("the fleet does not know this process's place: {error}")),
+    }
 }
 
 /// Loads the keys anew whenever their files change, and after a failure until it succeeds.

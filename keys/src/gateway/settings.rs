@@ -11,7 +11,7 @@ use std::{
 use jiff::SpanRelativeTo;
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::GateError;
+use super::{GateError, process_name};
 use crate::{
     feed::VerifyingKey,
     keyring_id::KeyringId,
@@ -122,9 +122,12 @@ pub(super) struct Follow {
     on_stale: OnStale,
     #[serde(default)]
     realms: BTreeMap<String, FollowedRealm>,
+    /// What the fleet calls the processes of this gate, with a number behind it.
+    name: Option<String>,
+    /// Whether they report their place.
+    #[serde(default = "yes")]
+    pub(super) report: bool,
     /// An edge's own, which a gate has no use for.
-    #[serde(default, rename = "name")]
-    _name: Option<String>,
     #[serde(default, rename = "ask_secrets")]
     _ask_secrets: bool,
     #[serde(default, rename = "open")]
@@ -159,6 +162,10 @@ fn key() -> String {
 
 fn exports() -> String {
     "exports".to_owned()
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn max_stale() -> Duration {
@@ -253,6 +260,9 @@ impl Settings {
             if follow.client_certificate.is_some() != follow.client_key.is_some() {
                 return wrong("follow.client_certificate and follow.client_key belong together: set both".to_owned());
             }
+            if follow.name.as_deref().is_some_and(|name| !process_name::is_good(name)) {
+                return wrong(process_name::WRONG.to_owned());
+            }
         }
         let Document { follow, keyring, .. } = document;
         Ok(Settings {
@@ -283,6 +293,11 @@ impl Settings {
         let mut all = CredentialRules::none();
         realms.iter().for_each(|realm| all.merge(own(realm).unwrap_or(CredentialRules::usual())));
         if all == *CredentialRules::usual() { CredentialRules::usual().clone() } else { all }
+    }
+
+    /// What the fleet calls the processes of this gate.
+    pub(super) fn process_name(&self, follow: &Follow) -> String {
+        follow.name.clone().unwrap_or_else(|| process_name::default_name(&self.folder))
     }
 
     /// How many seconds after the newest message each realm's keys are accepted.
@@ -360,6 +375,7 @@ sources = ['https://bulla.example:8181']
             (format!("{EDGE}[verify]\ndefault_realms = ['other']"), "no [realms.other]"),
             (format!("{EDGE}[follow.realms.other]"), "no [realms.other]"),
             (EDGE.replace("sources", "client_key = 'a'\nsources"), "belong together"),
+            (EDGE.replace("sources", "name = 'a b'\nsources"), "follow.name must be"),
             (EDGE.replace("sources", "max_stale = '0s'\nsources"), "line 4: it must be a length of time"),
             (EDGE.replace("sources", "source"), "line 4: unknown field `source`"),
         ] {

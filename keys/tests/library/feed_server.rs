@@ -199,6 +199,10 @@ impl Shared {
     fn answer(&self, mut stream: &TcpStream) {
         let head: Vec<String> =
             BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        if head.first().is_some_and(|line| line.starts_with("POST ")) {
+            let _gone = stream.write_all(b"HTTP/1.1 404 x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            return;
+        }
         if head.first().is_some_and(|line| line.contains("/snapshot")) {
             return self.answer_snapshot(stream, &head);
         }

@@ -45,6 +45,8 @@ pub(super) async fn report(
     let owner = caller.app_id().ok_or_else(Problem::unauthorized)?.to_string();
     let FollowerReports { followers } = body.parse()?;
     check_count("followers", followers.len(), MAX_FOLLOWERS)?;
+    let former = followers.iter().filter_map(|one| Some((one.former_name.clone()?, one.instance.clone())));
+    let former: Vec<_> = former.collect();
     let (now, from) = (clock::now(), peer.0.map(|peer| peer.ip().to_string()));
     let rows = followers.into_iter().enumerate().map(|(at, report)| {
         let row = report.row(&owner, from.clone(), now);
@@ -54,7 +56,7 @@ pub(super) async fn report(
     let noted = rows.len();
     let note = move || {
         app.fleet.behind.look(&*app.store, &rows, &app.health, now).map_err(Refused::Store)?;
-        app.fleet.note(rows, now)
+        app.fleet.note(rows, now).map(|()| app.fleet.note_gone(former, &owner))
     };
     blocking::run(note).await?.map_err(|refused| match refused {
         Refused::Taken(name) => Problem::name_taken(&name),

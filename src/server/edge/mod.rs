@@ -79,6 +79,8 @@ pub(super) struct Edge {
     sources: Sources,
     folder: Option<StateFolder>,
     name: String,
+    /// Whether it reports its place.
+    reports: bool,
     reload: Option<Reload>,
     asking: Vec<mpsc::Sender<()>>,
     writing: Option<thread::JoinHandle<()>>,
@@ -134,6 +136,7 @@ impl Edge {
             sources,
             folder: Some(folder),
             name,
+            reports: follow.report,
             reload: Some(reload),
             asking: Vec::new(),
             writing: None,
@@ -146,7 +149,8 @@ impl Edge {
             Ok(asking) => self.asking = asking,
             Err(error) => tracing::error!(%error, "cannot start a thread for each source of the feed"),
         }
-        match report::start(&self.follower, &self.sources, self.name.clone()) {
+        let reported = self.reports.then(|| report::start(&self.follower, &self.sources, self.name.clone()));
+        match reported.unwrap_or(Ok(None)) {
             Ok(Some(reporter)) => {
                 // It is set nowhere else.
                 let _set_already = self.follower.reporter.set(reporter);

@@ -68,6 +68,7 @@ fn report(follower: &Weak<Follower>, name: &str, started_at: u64) -> Option<Foll
         realms: verifier.realms().collect(),
         refused: state.refused,
         last_error: unwritten.or_else(|| failing.map(ToString::to_string)),
+        former_name: None,
     })
 }
 

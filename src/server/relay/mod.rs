@@ -82,7 +82,7 @@ impl Relay {
         };
         let core = Core::new(Arc::clone(&live), parts_of_core);
         let nodes = open_sources(&follow)?.into_iter().filter_map(|opened| opened.node).collect();
-        let name = follow.name.clone().unwrap_or_else(reports::default_name);
+        let name = follow.report.then(|| follow.name.clone().unwrap_or_else(reports::default_name));
         let reports = Arc::new(Reports::new(nodes, name));
         let snapshots = Arc::new(RelaySnapshots::new(follow.clone()));
         let streams = Arc::new(Streams::new(follow));

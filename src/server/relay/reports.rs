@@ -31,7 +31,8 @@ type Process = (String, Option<String>);
 pub(super) struct Reports {
     /// The nodes, or relays, that this relay follows.
     nodes: Vec<Arc<HttpSource>>,
-    name: String,
+    /// What the relay reports itself as, if it does.
+    name: Option<String>,
     started_at: u64,
     /// What tells this process from another one under its name.
     instance: Option<String>,
@@ -40,7 +41,7 @@ pub(super) struct Reports {
 }
 
 impl Reports {
-    pub(super) fn new(nodes: Vec<Arc<HttpSource>>, name: String) -> Self {
+    pub(super) fn new(nodes: Vec<Arc<HttpSource>>, name: Option<String>) -> Self {
         let (started_at, instance) = (clock::now_seconds(), new_instance());
         Reports { nodes, name, started_at, instance, waiting: Mutex::default() }
     }
@@ -51,7 +52,9 @@ impl Reports {
         if waiting.len() + reports.len() > 100 * MAX_FOLLOWERS {
             return false;
         }
-        waiting.extend(reports.into_iter().map(|report| (process(&report), report)));
+        for report in reports {
+            put(&mut waiting, report);
+        }
         true
     }
 
@@ -67,7 +70,7 @@ impl Reports {
             let (_, seq) = streams.place(clock::now_seconds());
             if own.is_none_or(|(known, at)| known != seq || at.elapsed() >= OWN_INTERVAL) {
                 own = Some((seq, Instant::now()));
-                self.add(vec![self.own(streams, address)]);
+                self.add(self.name.iter().map(|name| self.own(name, streams, address)).collect());
             }
             let sent = self.send();
             let pause = if sent.is_ok() { INTERVAL } else { RETRY };
@@ -96,7 +99,9 @@ impl Reports {
         if matches!(&sent, Err(error) if !matches!(error, FollowError::Status(400 | 409))) {
             let mut waiting = self.lock();
             for report in batch {
-                waiting.entry(process(&report)).or_insert(report);
+                let newer = waiting.remove(&process(&report));
+                put(&mut waiting, report);
+                newer.into_iter().for_each(|newer| put(&mut waiting, newer));
             }
         }
         sent
@@ -119,10 +124,10 @@ impl Reports {
         Err(failed)
     }
 
-    fn own(&self, streams: &Streams, address: &str) -> FollowerReport {
+    fn own(&self, name: &str, streams: &Streams, address: &str) -> FollowerReport {
         let newest = streams.newest();
         FollowerReport {
-            name: self.name.clone(),
+            name: name.to_owned(),
             role: FollowerRole::Relay,
             address: Some(address.to_owned()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -137,12 +142,22 @@ impl Reports {
             last_error: streams.trouble().map(|error| error.chars().take(300).collect()),
             started_at: Some(self.started_at),
             instance: self.instance.clone(),
+            former_name: None,
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<Process, FollowerReport>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Has a report wait in the place of an older one, whose former name it says, too.
+fn put(waiting: &mut BTreeMap<Process, FollowerReport>, mut report: FollowerReport) {
+    let process = process(&report);
+    if let Some(older) = waiting.remove(&process) {
+        report.former_name = report.former_name.or(older.former_name);
+    }
+    waiting.insert(process, report);
 }
 
 fn process(report: &FollowerReport) -> Process {
@@ -155,4 +170,38 @@ pub(super) fn default_name() -> String {
     let host: String =
         host.trim().chars().filter(|char| char.is_ascii_alphanumeric() || "._-".contains(*char)).collect();
     format!("relay@{}", if host.is_empty() { "host" } else { &host })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_report_carries_the_former_name_of_one_that_still_waits() {
+        let report = |seq: u64, former: Option<&str>| FollowerReport {
+            name: "shop:1".to_owned(),
+            role: FollowerRole::Library,
+            address: None,
+            version: "1".to_owned(),
+            formats: Vec::new(),
+            log_id: None,
+            seq,
+            this_update: 0,
+            keyring_serial: 0,
+            versions: Vec::new(),
+            realms: Vec::new(),
+            refused: 0,
+            last_error: None,
+            started_at: None,
+            instance: Some("a0".to_owned()),
+            former_name: former.map(str::to_owned),
+        };
+        let reports = Reports::new(Vec::new(), None);
+        assert!(reports.add(vec![report(1, Some("shop:2"))]) && reports.add(vec![report(2, None)]));
+        let told = || reports.lock().values().map(|one| (one.seq, one.former_name.clone())).collect::<Vec<_>>();
+        assert_eq!(told(), [(2, Some("shop:2".to_owned()))]);
+        // No node takes it, so it waits on.
+        assert!(reports.send().is_err());
+        assert_eq!(told(), [(2, Some("shop:2".to_owned()))]);
+    }
 }

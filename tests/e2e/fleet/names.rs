@@ -62,3 +62,32 @@ fn a_process_that_takes_a_name_over_is_no_second_one() {
         assert_eq!(send(&edge, &report_of(wrong)).problem(), "bad-request", "{wrong}");
     }
 }
+
+#[test]
+fn a_process_takes_its_former_name_out_and_no_other_one() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let [mine, theirs] = [APP, OTHER_APP].map(|app| server.data.bearer(&feed_key(&deployment, app)));
+    let report_of = |name: &str, instance: &str, former: Option<&str>| {
+        let mut report = report(name);
+        (report["instance"], report["former_name"]) = (json!(instance), json!(former));
+        report
+    };
+    let names = |server: &Server| -> Vec<String> {
+        let names = members(server).into_iter().filter(|one| one["role"] != "node");
+        names.map(|one| one["name"].as_str().expect("a name").to_owned()).collect()
+    };
+    send(&mine, &report_of("shop:1", "a0", None));
+    send(&mine, &report_of("shop:2", "b1", None));
+    server.until("both are there", |server| names(server) == ["shop:1", "shop:2"]);
+    assert_eq!(send(&mine, &report_of("shop:1", "b1", Some("shop:2"))).status, 200);
+    server.until("it has one name", |server| names(server) == ["shop:1"]);
+    // Neither another app's process, nor the same app's that is another one.
+    assert_eq!(send(&theirs, &report_of("other", "b1", Some("shop:1"))).status, 200);
+    assert_eq!(send(&mine, &report_of("shop:3", "c2", Some("shop:1"))).status, 200);
+    // What is noted later is written later.
+    server.until("these are written", |server| names(server).len() == 3);
+    send(&mine, &report_of("shop:4", "d3", None));
+    server.until("all of that is done", |server| names(server).len() == 4);
+    assert_eq!(names(&server), ["other", "shop:1", "shop:3", "shop:4"]);
+}

@@ -200,21 +200,35 @@ fn each_refusal_names_the_permission_that_is_missing() {
 }
 
 #[test]
-fn a_key_named_by_its_arn_needs_no_region() {
+fn a_key_is_named_by_its_alias_or_an_arn_and_an_arn_needs_no_region() {
     let moto = moto();
-    let arn = moto.aws(&[
-        "kms",
-        "create-key",
-        "--key-spec",
-        "HMAC_256",
-        "--key-usage",
-        "GENERATE_VERIFY_MAC",
-        "--query",
-        "KeyMetadata.Arn",
-    ]);
-    let uri = format!("aws-kms:{arn}?mode=derive&endpoint={}", moto.url());
+    let key = moto.hmac_key();
+    let by_id = uri(&key, "derive", moto.port);
+    moto.aws(&["kms", "create-alias", "--alias-name", "alias/named", "--target-key-id", &key]);
+    let arn = moto.aws(&["kms", "describe-key", "--key-id", &key, "--query", "KeyMetadata.Arn"]);
+    let of_alias = arn.replace(&format!("key/{key}"), "alias/named");
+    let without_region = |name: &str| format!("aws-kms:{name}?mode=derive&endpoint={}", moto.url());
+    let sources = [by_id, uri("alias/named", "derive", moto.port), without_region(&arn), without_region(&of_alias)];
     let id = KeyringId::random().expect("random");
-    crate::contract::document(id, vec![record(&uri)], &opener()).expect("the region is in the ARN");
+    crate::contract::document(id, sources.iter().map(|uri| record(uri)).collect(), &opener()).expect("all are one key");
+}
+
+#[test]
+fn a_key_of_two_regions_is_the_same_in_both() {
+    let moto = moto();
+    let of = ["--key-spec", "HMAC_256", "--key-usage", "GENERATE_VERIFY_MAC", "--query", "KeyMetadata.KeyId"];
+    let key = moto.aws(&[&["kms", "create-key", "--multi-region"], &of[..]].concat());
+    moto.aws(&["kms", "replicate-key", "--key-id", &key, "--replica-region", "us-east-1"]);
+    let here = uri(&key, "derive", moto.port);
+    let there = here.replace(REGION, "us-east-1");
+    let other = uri(&moto.hmac_key(), "derive", moto.port);
+    let contract = Contract {
+        opener: opener(),
+        device: &|_| record(&here),
+        same: &|_| record(&there),
+        other: &|_| record(&other),
+    };
+    contract.same_bytes();
 }
 
 #[test]

@@ -11,6 +11,7 @@ use bulla::{
 use crate::{
     contract::{Contract, document, opener, record, refused_uri, software},
     parts::{openbao::OpenBao, world},
+    support::programs,
 };
 
 const POLICY: &str = "path \"transit/hmac/*\" { capabilities = [\"update\"] }";
@@ -55,6 +56,34 @@ fn one_request_brings_the_keys_of_many_realms() {
     assert_eq!((loaded.realms().count(), all.realms().count()), (realms.len(), more.len()));
     let error = Keyring::load(&document, &counted, &realms).expect_err("these were ten");
     assert!(error.to_string().contains("rate limit"), "{error}");
+}
+
+#[test]
+fn transit_keys_of_other_types_serve_as_the_command_line_does() {
+    let bao = bao();
+    for kind in ["aes256-gcm96", "chacha20-poly1305", "ed25519", "rsa-2048"] {
+        bao.bao(&["write", &format!("transit/keys/{kind}"), &format!("type={kind}")]);
+        let token = bao.token(kind, POLICY);
+        let device = uri(bao, &format!("transit/{kind}"), 1, &token);
+        let script = format!(
+            "input=$({{ base64 --decode && printf '\\001'; }} | base64 --wrap=0)\n\
+             export BAO_ADDR={} BAO_TOKEN=$(cat '{}')\n\
+             '{}' write -field=hmac transit/hmac/{kind} key_version=1 input=\"$input\" | cut -d: -f3",
+            bao.url,
+            token.display(),
+            programs::find("bao").display(),
+        );
+        world::file(world::folder(), &format!("bao-{kind}.sh"), &script);
+        let direct = format!("exec:sh bao-{kind}.sh");
+        let other = uri(bao, "transit/master-1", 1, &token);
+        let contract = Contract {
+            opener: opener(),
+            device: &|_| record(&device),
+            same: &|_| record(&direct),
+            other: &|_| record(&other),
+        };
+        contract.same_bytes();
+    }
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod opencryptoki;
 mod parts;
 mod pkcs11;
 mod proxies;
+mod proxy_of_modules;
 mod published;
 mod service;
 #[path = "../support/mod.rs"]

@@ -79,16 +79,17 @@ impl Beside {
 #[test]
 fn a_token_that_asks_for_no_pin_gets_none_and_tells_which_key_may_not_sign() {
     world::folder();
-    let nss = Nss::make();
+    let nss = Nss::make("nss", None);
     // It would take the PIN in the file for a wrong one.
     let beside = Beside::new(adapter::adapter(), &nss.environment, "9999");
     let key = |name: &str| format!("token={};object={name}", nss::TOKEN);
-    beside.stage(&key("signs")).ok();
+    let known = beside.known_key();
+    beside.stage_with(&key("known"), &known).ok();
     beside.run(&["keyring", "check"]).ok();
     beside.refused(&key("no-sign"), "make it with CKA_SIGN");
     beside.refused(&key("nothing"), "no such secret key");
     let bare = Beside::new(adapter::adapter(), &nss.environment[..1], "9999");
-    bare.refused(&key("signs"), "load it through p11-kit-proxy.so, with `x-init-reserved`");
+    bare.refused(&key("known"), "load it through p11-kit-proxy.so, with `x-init-reserved`");
 }
 
 #[test]

@@ -1,9 +1,7 @@
 //! `pkcs11:` with opencryptoki's soft token, which has a daemon, a clock that says no time of PKCS#11, and keys without a length.
 
-use std::{path::Path, process::Command};
-
 use crate::{
-    parts::world,
+    parts::{mounts, world},
     service::trusting,
     support::{deployment::Deployment, programs},
 };
@@ -12,32 +10,33 @@ const PIN: &str = "12345678";
 
 /// Runs the command with the token, in one go.
 fn run(deployment: &Deployment, module: &str, script: &str) -> (bool, String) {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sources/opencryptoki.sh");
-    let is_root = programs::run(Command::new("id").arg("-u")) == "0";
-    let mut command = if is_root { Command::new("unshare") } else { Command::new("sudo") };
-    if !is_root {
-        command.args(["--non-interactive", "unshare"]);
-    }
-    command.args(["--mount", "--ipc", "bash"]).arg(here).args([module, PIN]).arg(deployment.file("known.raw"));
-    command.args(["bash", "-euc", script]).env("BULLA", env!("CARGO_BIN_EXE_bulla")).current_dir(deployment.path());
-    let output = programs::try_run(&mut command);
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sources/opencryptoki.sh");
+    let known = deployment.file("known.raw");
+    let program = ["bash", here, module, PIN, &known.to_string_lossy(), "bash", "-euc", script];
+    let environment = [("BULLA", env!("CARGO_BIN_EXE_bulla").to_owned()), ("M", module.to_owned())];
+    let output = programs::try_run(mounts::command(&environment, &program).current_dir(deployment.path()));
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
-#[test]
-fn a_token_of_opencryptoki_is_found_by_its_label_and_serves_as_software_does() {
+/// A deployment that trusts the module, with the PIN and the known key; and the module.
+fn beside() -> (Deployment, String) {
     world::folder();
     let module = programs::library(&[
         "/usr/lib/x86_64-linux-gnu/pkcs11/libopencryptoki.so",
         "/usr/lib/aarch64-linux-gnu/pkcs11/libopencryptoki.so",
         "/usr/lib/pkcs11/libopencryptoki.so",
     ]);
-    let deployment = trusting(&[&format!("pkcs11:token=bulla?module-path={module}")]);
+    let deployment = trusting(&[&format!("pkcs11:?module-path={module}")]);
     world::file(deployment.path(), "pin", PIN);
     world::file(deployment.path(), "known.key", world::MASTER_BASE64);
-    let raw = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, world::MASTER_BASE64).expect("base64");
-    std::fs::write(deployment.file("known.raw"), raw).expect("written");
+    std::fs::write(deployment.file("known.raw"), world::MASTER).expect("written");
+    (deployment, module)
+}
+
+#[test]
+fn a_token_of_opencryptoki_is_found_by_its_label_and_serves_as_software_does() {
+    let (deployment, module) = beside();
     let uri = |key: &str| format!("pkcs11:token=bulla;object={key}?module-path={module}&pin-source=file:pin");
     // A version whose sources hold different keys is refused.
     let script = format!(
@@ -52,4 +51,25 @@ fn a_token_of_opencryptoki_is_found_by_its_label_and_serves_as_software_does() {
     let (done, said) = run(&deployment, &module, &script);
     assert!(done, "{said}");
     assert!(said.contains("does not tell the length of the key"), "an imported one: {said}");
+}
+
+#[test]
+fn the_last_wrong_pin_that_opencryptoki_allows_is_not_tried() {
+    let (deployment, module) = beside();
+    world::file(deployment.path(), "wrong", "99999999");
+    let uri = |pin: &str| format!("pkcs11:token=bulla;object=known?module-path={module}&pin-source=file:{pin}");
+    // It locks itself after three.
+    let script = format!(
+        "refused() {{ if \"$BULLA\" keyring stage --source '{wrong}' 2>said; then exit 1; fi; cat said; grep -q \"$1\" said; }}\n\
+         refused 'the PIN is wrong'\n\
+         refused 'the PIN is wrong'\n\
+         refused 'one more wrong PIN locks the token'\n\
+         refused 'one more wrong PIN locks the token'\n\
+         pkcs11-tool --module \"$M\" --token-label bulla --login --pin {PIN} --list-objects >/dev/null 2>&1\n\
+         \"$BULLA\" keyring stage --source '{right}'",
+        wrong = uri("wrong"),
+        right = uri("pin"),
+    );
+    let (done, said) = run(&deployment, &module, &script);
+    assert!(done, "{said}");
 }

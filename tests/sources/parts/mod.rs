@@ -6,6 +6,7 @@ pub mod answering;
 pub mod cable;
 pub mod kryoptic;
 pub mod moto;
+pub mod mounts;
 pub mod nss;
 pub mod openbao;
 pub mod p11_kit;

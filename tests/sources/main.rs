@@ -17,6 +17,7 @@ mod pkcs11;
 mod proxies;
 mod proxy_of_modules;
 mod published;
+mod refusing;
 mod service;
 #[path = "../support/mod.rs"]
 #[allow(dead_code, reason = "each binary uses its part of it")]

@@ -10,14 +10,16 @@ use super::{
 };
 use crate::shared::SharedVerifier;
 
+/// Hears of a report why it failed, if it did.
+type Heard = Box<dyn Fn(Option<&FollowError>) + Send>;
+
 /// A follower that is to report.
 pub(crate) struct Reporting {
     pub(crate) name: ProcessName,
     pub(crate) verifier: SharedVerifier,
     /// The first that takes a report gets it: all of them have one store.
     pub(crate) nodes: Vec<Arc<HttpSource>>,
-    /// Hears of each report why it failed, if it did.
-    pub(crate) heard: Box<dyn Fn(Option<&FollowError>) + Send>,
+    pub(crate) heard: Heard,
 }
 
 impl Reporting {

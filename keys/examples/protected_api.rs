@@ -1,5 +1,4 @@
-//! An API whose routes want API keys: `protected_api FOLDER FEED PUBLIC_KEY`, with keyring and files of `bulla init` in
-//! FOLDER.
+//! An API that wants API keys: `protected_api FOLDER FEED PUBLIC_KEY`, with the files of `bulla init` in FOLDER.
 
 use axum::{Router, routing::get};
 use bulla::feed::{Follower, WhenStale};

@@ -214,7 +214,7 @@ fn no_revocation_is_reported_that_an_edge_would_forget_in_a_restart() {
 fn an_edge_whose_disk_hangs_says_so_and_reports_nothing_new() {
     let world = World::new("1h");
     world.follow();
-    // Whoever opens it to write waits for a reader.
+    // Opening it to write waits for a reader.
     let pipe = world.edge.file("state/state.new");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
     let (node, edge) = (world.node(), world.edge.start());

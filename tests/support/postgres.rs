@@ -204,7 +204,7 @@ impl Postgres {
         name
     }
 
-    /// Removes a database, whoever uses it.
+    /// Removes a database, even while it is in use.
     pub fn drop_database(&self, database: &str) {
         self.psql("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"));
     }

@@ -12,8 +12,6 @@ import json
 import os
 import pathlib
 import re
-import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,29 +19,16 @@ import time
 import urllib.error
 import urllib.request
 
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "gateways"))
+from parts import APP, BATCH, MILLION, free_port, ids_of_nobody, until_listening  # noqa: E402
+
 BULLA = os.path.abspath(sys.argv[1])
-COUNTS = [int(text) for text in sys.argv[2:]] or [0, 1_000_000]
-APP = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab"
-BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-BATCH = 10_000
-
-
-def base62(number, digits):
-    text = ""
-    for _ in range(digits):
-        number, digit = divmod(number, 62)
-        text = BASE62[digit] + text
-    return text
+COUNTS = [int(text) for text in sys.argv[2:]] or [0, MILLION]
 
 
 def run(folder, *arguments):
     return json.loads(subprocess.run([BULLA, *arguments, "--json"], cwd=folder, check=True, capture_output=True).stdout)
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def post(address, path, value, key=None):
@@ -96,15 +81,9 @@ def measure(count):
         admin_key = run(node, "init")["admin_api_key"]
         data, admin, edge_data = (f"127.0.0.1:{free_port()}" for _ in range(3))
         service = serve(node, data, "--admin-listen", admin)
-        while True:
-            try:
-                socket.create_connection(tuple(admin.split(":"))).close()
-                break
-            except OSError:
-                time.sleep(0.05)
+        until_listening(admin.split(":")[1], service, node / "serve.log")
         for _ in range(count // BATCH):
-            ids = [f"live_{base62(1 << 32 | secrets.randbits(32), 11)}{base62(secrets.randbits(64), 11)}" for _ in range(BATCH)]
-            post(admin, "/v1/revocations", {"ids": ids, "reason": "measured"}, admin_key)
+            post(admin, "/v1/revocations", {"ids": ids_of_nobody(BATCH), "reason": "measured"}, admin_key)
         good, revoked = (run(node, "issue", "--realm", "live", "--app", APP)["api_key"] for _ in range(2))
         caller = run(node, "issue", "--realm", "bulla", "--app", APP, "--scope", "feed")["api_key"]
         shown = run(node, "keyring", "show")
@@ -119,7 +98,8 @@ def measure(count):
         key = edge / "feed-api.key"
         key.touch(0o600)
         key.write_text(caller)
-        post(admin, "/v1/revocations", {"ids": [revoked.split("_")[0] + "_" + revoked.split("_")[1][:22]]}, admin_key)
+        # The id is the beginning of the key: the realm, `_` and 22 characters.
+        post(admin, "/v1/revocations", {"ids": [revoked[: len("live_") + 22]]}, admin_key)
         print(f"{count} revocations; the node has {memory(service, 'VmRSS'):.0f} MB", flush=True)
         start(edge, edge_data, good, revoked, "from nothing")
         start(edge, edge_data, good, revoked, "from its disk")

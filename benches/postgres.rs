@@ -25,8 +25,8 @@ use uuid::Uuid;
 const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_secs(6);
 
-/// What bulla sends for one key: the reads before it is sealed, and the transaction. pgbench takes `:` before a letter
-/// for a variable, in a text, too.
+/// What bulla sends for one key: the reads before it is sealed, and the transaction. pgbench takes `:` before a letter for
+/// a variable, in a text, too.
 const SCRIPT: &str = r#"
 \set app random(1, 1000000)
 SELECT greatest((SELECT max(issued_before) FROM bulla.revocations AS rule WHERE kind = 'revoke_app' AND app_id = :app::text AND realm IS NULL), (SELECT max(issued_before) FROM bulla.revocations AS rule WHERE kind = 'revoke_app' AND app_id = :app::text AND realm = 'live'), (SELECT max(issued_before) FROM bulla.revocations AS rule WHERE kind = 'revoke_realm' AND app_id IS NULL AND realm = 'live'));

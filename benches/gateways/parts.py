@@ -47,6 +47,11 @@ def base62(number, digits):
     return text
 
 
+def ids_of_nobody(count):
+    """Ids of API keys that were never issued."""
+    return [f"live_{base62(1 << 32 | secrets.randbits(32), 11)}{base62(secrets.randbits(64), 11)}" for _ in range(count)]
+
+
 class Deployment:
     """A folder of `bulla init` with a running service on the core of the load, and, where asked, a million revoked keys."""
 
@@ -58,8 +63,7 @@ class Deployment:
         # The same again on a Unix socket.
         self.processes = [self._serve(f"127.0.0.1:{self.port}", self.admin_port), self._serve(f"unix:{self.socket}", free_port())]
         for _ in range(revoked // BATCH):
-            ids = [f"live_{base62(1 << 32 | secrets.randbits(32), 11)}{base62(secrets.randbits(64), 11)}" for _ in range(BATCH)]
-            self.post("/v1/revocations", {"ids": ids, "reason": "measured"})
+            self.post("/v1/revocations", {"ids": ids_of_nobody(BATCH), "reason": "measured"})
 
     def _serve(self, data, admin_port):
         log = self.folder / f"serve-{admin_port}.log"

@@ -87,7 +87,8 @@ impl KeyVerifier {
         })
     }
 
-    /// Returns whether a text that is not known as a key has the shape of one that is looked for by slow digests, or at an old system.
+    /// Returns whether a text that is not known as a key has the shape of one that is looked for by slow digests, or at
+    /// an old system.
     fn has_old_shape(&self, snapshot: &Snapshot, text: &str) -> bool {
         let mut old = snapshot.config.realms.values().filter_map(|policy| policy.old_system.as_ref());
         (self.imported.has_slow_digests() && !self.imported.table().slow_texts(text).is_empty())

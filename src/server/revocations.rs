@@ -189,7 +189,8 @@ impl RevocationState {
         self.caught_up.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
-    /// Whether half of the time is over after which no key is accepted: then the log is read, even if nothing is heard of.
+    /// Whether half of the time is over after which no key is accepted: then the log is read, even if nothing is heard
+    /// of.
     pub(super) fn is_due(&self) -> bool {
         let max = self.live.load().config.verify.max_staleness;
         max.is_some_and(|max| self.unread_for() >= max.0 / 2)

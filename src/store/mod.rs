@@ -186,7 +186,8 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Waits until another process may have appended to the log, for `most` at the longest. Returns whether to read the log now.
+    /// Waits until another process may have appended to the log, for `most` at the longest. Returns whether to read the
+    /// log now.
     fn wait_for_news(&self, most: Duration) -> bool {
         std::thread::sleep(most);
         true
@@ -309,8 +310,8 @@ pub(crate) trait Transaction {
     /// The latest "issued before" of a rule for exactly this app, or every app, in this realm, or every realm.
     fn rule(&self, app_id: Option<Uuid>, realm: Option<Realm>) -> Result<Option<Timestamp>, StoreError>;
 
-    /// The latest "issued before" of all rules that reach this app's keys in this realm: about the app in every realm or in this
-    /// one, or about every app of the realm.
+    /// The latest "issued before" of all rules that reach this app's keys in this realm: about the app in every realm
+    /// or in this one, or about every app of the realm.
     fn latest_rule(&self, app_id: Uuid, realm: Realm) -> Result<Option<Timestamp>, StoreError>;
 
     /// The answer to this caller's request with this idempotency key.

@@ -1,5 +1,5 @@
-//! `pkcs11:` with p11-kit's proxy, which shows the tokens of several modules as those of one: SoftHSM2, a TPM, NSS with a PIN, and
-//! kryoptic.
+//! `pkcs11:` with p11-kit's proxy, which shows the tokens of several modules as those of one: SoftHSM2, a TPM, NSS with
+//! a PIN, and kryoptic.
 
 use std::{fs, path::PathBuf};
 

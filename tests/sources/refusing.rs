@@ -1,5 +1,5 @@
-//! `pkcs11:` with modules that cannot hold a master key: of smart cards, of a desktop's key ring, of trusted certificates.
-//! The refusal says what they lack.
+//! `pkcs11:` with modules that cannot hold a master key: of smart cards, of a desktop's key ring, of trusted
+//! certificates. The refusal says what they lack.
 
 use crate::{modules::Beside, parts::world, support::programs};
 

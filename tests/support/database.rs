@@ -1,5 +1,5 @@
-//! A deployment's store as an administrator with SQL sees it: the file, or the database in PostgreSQL. Both have the same tables
-//! and take the same statements, as far as the tests need them.
+//! A deployment's store as an administrator with SQL sees it: the file, or the database in PostgreSQL. Both have the
+//! same tables and take the same statements, as far as the tests need them.
 
 use std::{
     io::{BufRead, BufReader, Write},

@@ -1,5 +1,5 @@
-//! A throw-away deployment, made by `bulla init`. Its store is a file, or with BULLA_TEST_STORE=postgres a database of its own in
-//! the shared server.
+//! A throw-away deployment, made by `bulla init`. Its store is a file, or with BULLA_TEST_STORE=postgres a database of
+//! its own in the shared server.
 
 use std::path::{Path, PathBuf};
 

@@ -27,7 +27,8 @@ const BEHIND: u16 = 409;
 /// A proxy had no answer for too long.
 const GATEWAY_TIMEOUT: u16 = 504;
 
-/// A follower that diverged starts again at once. The next time it waits for this interval, which doubles each time, up to an hour.
+/// A follower that diverged starts again at once. The next time it waits for this interval, which doubles each time, up
+/// to an hour.
 const RESTART_INTERVAL: Duration = Duration::from_secs(60);
 const LONGEST_RESTART_INTERVAL: Duration = Duration::from_secs(3600);
 

@@ -1,6 +1,6 @@
-//! What the fleet calls a process. Processes of one configuration, such as the workers of a gateway, are told apart by a number:
-//! `NAME:1`, `NAME:2` and so on. Each has the lowest number that no other one has, and takes a lower one when its process has ended,
-//! as after a reload. So the names stay the same over reloads and restarts.
+//! What the fleet calls a process. Processes of one configuration, such as the workers of a gateway, are told apart by
+//! a number: `NAME:1`, `NAME:2` and so on. Each has the lowest number that no other one has, and takes a lower one when
+//! its process has ended, as after a reload. So the names stay the same over reloads and restarts.
 
 use sha2::{Digest, Sha256};
 

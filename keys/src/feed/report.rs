@@ -58,7 +58,8 @@ pub struct FollowerReport {
     pub started_at: u64,
     /// The log that it follows, after the first message.
     pub log_id: Option<LogId>,
-    /// The place in the log up to which everything is in force, and on disk where it keeps a state that a restart goes on from.
+    /// The place in the log up to which everything is in force, and on disk where it keeps a state that a restart goes
+    /// on from.
     pub seq: u64,
     /// When the newest message was signed, in Unix seconds; 0 before the first.
     pub this_update: u64,

@@ -221,8 +221,8 @@ impl FeedState {
         &self.log
     }
 
-    /// Returns whether the state is stale at `now`, in Unix seconds: a message is overdue, the end of the log was never reached, or the
-    /// newest message was signed by a clock that is ahead of `now`.
+    /// Returns whether the state is stale at `now`, in Unix seconds: a message is overdue, the end of the log was never
+    /// reached, or the newest message was signed by a clock that is ahead of `now`.
     pub fn is_stale(&self, now: u64) -> bool {
         self.fresh().is_none_or(|fresh| !fresh.contains(&now))
     }
@@ -233,7 +233,8 @@ impl FeedState {
         Some(self.this_update.saturating_sub(CLOCK_DIFFERENCE)..=self.fresh_until?)
     }
 
-    /// Returns whether the newest message was signed by a clock that is ahead of `now`. When it came, the follower's clock was ahead, too.
+    /// Returns whether the newest message was signed by a clock that is ahead of `now`. When it came, the follower's
+    /// clock was ahead, too.
     fn is_ahead(&self, now: u64) -> bool {
         self.this_update > now.saturating_add(CLOCK_DIFFERENCE)
     }
@@ -293,7 +294,8 @@ impl FeedState {
         }
     }
 
-    /// Returns whether there are more versions to refuse than before. The versions of an older keyring than the newest are not noted.
+    /// Returns whether there are more versions to refuse than before. The versions of an older keyring than the newest
+    /// are not noted.
     fn note_versions(&mut self, serial: u64, versions: &[(KeyVersion, VersionState)]) -> bool {
         let before = self.refused.len();
         let closed = versions.iter().filter(|(_, state)| !state.opens()).map(|(version, _)| *version);

@@ -269,7 +269,8 @@ impl Inner {
         self.errors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether the process forked after the start, so that nothing keeps the revocations current here. It is looked at once in a second.
+    /// Returns whether the process forked after the start, so that nothing keeps the revocations current here. It is
+    /// looked at once in a second.
     fn has_forked(&self, now: u64) -> bool {
         let started_in = self.started_in.load(Ordering::Relaxed);
         if started_in != 0 && self.looked_at.load(Ordering::Relaxed) != now {

@@ -1,4 +1,5 @@
-//! What the fleet calls the processes of a gate: `follow.name`, or the host's name and what tells the gate from others on it.
+//! What the fleet calls the processes of a gate: `follow.name`, or the host's name and what tells the gate from others
+//! on it.
 
 use std::{fs, path::Path};
 

@@ -12,9 +12,9 @@ use crate::{
 const LANES: usize = 4;
 
 impl Verifier {
-    /// Verifies many texts as [`Verifier::verify`] does each, and hands the verdicts to `each` in their order. The look-ups
-    /// of several keys in memory overlap: with a million revoked ids a key takes a tenth less time than alone. With few of them it
-    /// takes a third more, so call [`Verifier::verify`] for each there.
+    /// Verifies many texts as [`Verifier::verify`] does each, and hands the verdicts to `each` in their order. The
+    /// look-ups of several keys in memory overlap: with a million revoked ids a key takes a tenth less time than alone.
+    /// With few of them it takes a third more, so call [`Verifier::verify`] for each there.
     ///
     /// ```
     /// use bulla::{Expectations, Verifier};

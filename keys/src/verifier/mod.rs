@@ -159,8 +159,8 @@ impl Verifier {
             .and_then(|judged| judged.without_secret(Judged::verified))
     }
 
-    /// As [`Verifier::verify`], and hands an accepted key to `accept` where it lies, so that nothing is copied that nobody wants.
-    /// The text may be no UTF-8.
+    /// As [`Verifier::verify`], and hands an accepted key to `accept` where it lies, so that nothing is copied that
+    /// nobody wants. The text may be no UTF-8.
     #[cfg(feature = "gateway")]
     #[inline(always)]
     pub(crate) fn verify_in_place<R>(

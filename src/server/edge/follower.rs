@@ -1,5 +1,5 @@
-//! What an edge knows: the state of the feed, from the source that answered first, and the exports. All changes are put in force
-//! here, one after another. `merge.rs` merges the answers of the sources into the state.
+//! What an edge knows: the state of the feed, from the source that answered first, and the exports. All changes are put
+//! in force here, one after another. `merge.rs` merges the answers of the sources into the state.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
@@ -28,7 +28,8 @@ const MAX_WAIT: u64 = 25;
 /// How long the disk may take for the state before it counts as trouble.
 const SLOW_DISK: Duration = Duration::from_secs(5);
 
-/// A follower that diverged starts again at once. The next time it waits for this interval, which doubles each time, up to an hour.
+/// A follower that diverged starts again at once. The next time it waits for this interval, which doubles each time, up
+/// to an hour.
 const RESTART_INTERVAL: Duration = Duration::from_secs(60);
 pub(super) const LONGEST_RESTART_INTERVAL: Duration = Duration::from_secs(3_600);
 
@@ -117,8 +118,8 @@ impl Follower {
     pub(super) fn question(&self, source: usize) -> Question {
         let mut state = self.lock();
         let rests = state.is_complete() && state.sources[source].is_well() && !state.loaded;
-        // Half the validity of the newest message, so that the next one arrives in time. After a failure the state may be stale, and
-        // an answer is worth more than news.
+        // Half the validity of the newest message, so that the next one arrives in time. After a failure the state may
+        // be stale, and an answer is worth more than news.
         let wait = if rests { state.sources[source].wait(MAX_WAIT.min(state.valid_for / 2)) } else { 0 };
         let question = Question { after: state.feed.seq(), log_id: state.feed.log_id(), wait };
         state.sources[source].asked(wait);
@@ -261,8 +262,8 @@ impl Follower {
 }
 
 impl State {
-    /// The place that the fleet hears of. What is in force here and not on disk would be forgotten by a restart without any source,
-    /// and so a revocation is not said to be in force before both hold.
+    /// The place that the fleet hears of. What is in force here and not on disk would be forgotten by a restart without
+    /// any source, and so a revocation is not said to be in force before both hold.
     pub(super) fn settled(&self, on_disk: FeedPlace) -> FeedPlace {
         let known = self.feed.place();
         let seq = if known.log_id == on_disk.log_id { known.seq.min(on_disk.seq) } else { 0 };

@@ -131,8 +131,8 @@ pub(super) fn rule(
     Ok(time(&row))
 }
 
-/// The latest rule that reaches this app's keys in this realm. One statement, since each issued key asks for it under the lock; its
-/// parts use the partial indices.
+/// The latest rule that reaches this app's keys in this realm. One statement, since each issued key asks for it under
+/// the lock; its parts use the partial indices.
 pub(super) fn latest_rule(session: &Session, app_id: Uuid, realm: Realm) -> Result<Option<Timestamp>, StoreError> {
     let latest = |which: &str| format!("(SELECT max({RULED_BEFORE}) FROM bulla.revocations AS rule WHERE {which})");
     let parts = [

@@ -49,8 +49,8 @@ impl<'a> Writing<'a> {
         self.session
     }
 
-    /// The session, to append to the revocation log with. A row that somebody added with SQL may have a number that was never given:
-    /// those who have read up to there must hear of what is appended now.
+    /// The session, to append to the revocation log with. A row that somebody added with SQL may have a number that was
+    /// never given: those who have read up to there must hear of what is appended now.
     pub(super) fn appends(&mut self) -> Result<&'a Session, StoreError> {
         if !self.behind_log {
             let row = self.session.only("SELECT coalesce(max(seq), 0) FROM bulla.revocations", &[])?;

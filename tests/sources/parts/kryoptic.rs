@@ -49,7 +49,8 @@ impl Kryoptic {
         programs::try_run(self.logged_in(pin).arg("--list-objects")).status.success()
     }
 
-    /// What the token says of itself: of ten wrong PINs the seventh makes it say `user PIN count low`, the ninth `final user PIN try`.
+    /// What the token says of itself: of ten wrong PINs the seventh makes it say `user PIN count low`, the ninth `final
+    /// user PIN try`.
     pub fn flags(&self) -> String {
         let listed = programs::run(self.tool().arg("--list-token-slots"));
         listed.lines().find(|line| line.contains("token flags")).expect("the flags").trim().to_owned()

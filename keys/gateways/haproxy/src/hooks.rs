@@ -44,7 +44,8 @@ unsafe extern "C-unwind" fn luaopen_bulla_haproxy(state: *mut State) -> c_int {
     unsafe { lua::give_module(state, &[(c"open", open), (c"problem", problem)]) }
 }
 
-/// `open(settings, address_header)`: opens the gate, and registers the action and the converter. A mistake ends HAProxy's start.
+/// `open(settings, address_header)`: opens the gate, and registers the action and the converter. A mistake ends
+/// HAProxy's start.
 unsafe extern "C-unwind" fn open(state: *mut State) -> c_int {
     // SAFETY: Lua gave the state, and the arguments stay on its stack.
     let (settings, header) = unsafe { (lua::text(state, 1), lua::text(state, 2)) };

@@ -205,7 +205,8 @@ impl StateFolder {
             journal.records += 1;
         }
         journal.file.write_all(&records)?;
-        // Once for all of them: a disk is slower than the feed may be, and the fleet hears of no place that is not on it.
+        // Once for all of them: a disk is slower than the feed may be, and the fleet hears of no place that is not on
+        // it.
         journal.file.sync_data()?;
         journal.bytes += records.len() as u64;
         Ok(())

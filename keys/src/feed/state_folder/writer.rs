@@ -62,7 +62,8 @@ impl StateWriter {
         self.on_disk().writing.map(|since| since.elapsed())
     }
 
-    /// Adds a message that was applied, and led to this place. Messages are added in the order in which they were applied.
+    /// Adds a message that was applied, and led to this place. Messages are added in the order in which they were
+    /// applied.
     pub fn add(&self, message: &Arc<[u8]>, place: FeedPlace) {
         let mut waiting = self.lock();
         if waiting.bytes + message.len() > MOST_WAITING {
@@ -87,7 +88,8 @@ impl StateWriter {
         self.wake.notify_all();
     }
 
-    /// Writes until it is stopped. `state` gives the whole state; `note` hears whether what was there to write is on disk.
+    /// Writes until it is stopped. `state` gives the whole state; `note` hears whether what was there to write is on
+    /// disk.
     pub fn run(&self, folder: &StateFolder, note: impl Fn(Result<(), String>), state: impl Fn() -> Option<FeedState>) {
         let (mut journal, mut size, mut failed) = (None, 0_u64, false);
         loop {

@@ -28,6 +28,12 @@ struct Running {
     ends_it: ChildStdin,
 }
 
+/// Seconds that making a data folder may take, and connecting. What hangs fails its test then, and not the whole run.
+const MAKE_LIMIT: &str = "60";
+const CONNECT_LIMIT: &str = "10";
+/// What a statement of psql may take, for the same reason.
+const STATEMENT_LIMIT: &str = "-c statement_timeout=120s";
+
 /// What no test but those of durability needs.
 const HASTY: &[&str] = &["fsync=off", "full_page_writes=off", "synchronous_commit=off"];
 
@@ -41,7 +47,9 @@ impl Postgres {
     /// A new one with these settings.
     pub fn start(settings: &[&str]) -> Postgres {
         let initdb = |data: &Path| {
-            as_postgres(&program("initdb"))
+            as_postgres("timeout".as_ref())
+                .args(["--kill-after=5", MAKE_LIMIT])
+                .arg(program("initdb"))
                 .args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-D"])
                 .arg(data)
                 .output()
@@ -175,17 +183,18 @@ impl Postgres {
 
     /// psql, which reads SQL from its standard input.
     pub fn psql_open(&self, database: &str) -> Child {
-        self.psql_process(&["-U", "postgres"], database)
+        self.psql_process(&["-U", "postgres"], database, "")
     }
 
     fn psql_with(&self, arguments: &[&str], database: &str, sql: &str) -> Output {
-        let mut psql = self.psql_process(arguments, database);
+        let mut psql = self.psql_process(arguments, database, STATEMENT_LIMIT);
         psql.stdin.take().expect("its standard input").write_all(sql.as_bytes()).expect("written");
         psql.wait_with_output().expect("psql ends")
     }
 
-    fn psql_process(&self, arguments: &[&str], database: &str) -> Child {
+    fn psql_process(&self, arguments: &[&str], database: &str, options: &str) -> Child {
         let mut command = Command::new(program("psql"));
+        command.env("PGCONNECT_TIMEOUT", CONNECT_LIMIT).env("PGOPTIONS", options);
         command.args(["-X", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", database, "-p", &self.port.to_string()]);
         let psql = command.args(arguments).arg("-h").arg(&self.folder);
         psql.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("psql")

@@ -1,4 +1,4 @@
-//! One verify of each kind, for `.ci/instructions`, which counts the instructions of [`counted`] by callgrind.
+//! One verify of each kind, and a batch, for `.ci/instructions`, which counts the instructions of [`counted`] by callgrind.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -31,7 +31,7 @@ fn main() {
     let plain = Expectations::realms(&realms);
     let empty = Verifier::new(&suite1);
     let (verifier, texts, expected) = match kind.as_str() {
-        "accepted" => (empty, issue(&suite1, Claims::new()), plain),
+        "accepted" | "batch" => (empty, issue(&suite1, Claims::new()), plain),
         "revocations" => {
             let list = Revocations::from_changes(ids::revocations(0).take(1_000));
             (empty.with_revocations(Arc::new(list)), issue(&suite1, Claims::new()), plain)
@@ -49,15 +49,22 @@ fn main() {
     for text in &texts[..COUNT] {
         assert_eq!(verifier.verify(text, &expected, NOW).is_ok(), accepted);
     }
-    for text in &texts[COUNT..] {
-        assert_eq!(counted(&verifier, text, &expected), accepted);
+    let at_once = if kind == "batch" { COUNT } else { 1 };
+    for texts in texts[COUNT..].chunks(at_once) {
+        assert_eq!(counted(&verifier, texts, &expected), if accepted { at_once } else { 0 });
     }
 }
 
-/// What callgrind counts.
+/// What callgrind counts: how many hold, of one or of many at once.
 #[inline(never)]
-fn counted(verifier: &Verifier, text: &str, expected: &Expectations<'_>) -> bool {
-    black_box(verifier.verify(black_box(text), expected, NOW)).is_ok()
+fn counted(verifier: &Verifier, texts: &[String], expected: &Expectations<'_>) -> usize {
+    if let [text] = texts {
+        return usize::from(black_box(verifier.verify(black_box(text), expected, NOW)).is_ok());
+    }
+    let mut hold = 0;
+    let texts = black_box(texts).iter().map(String::as_str);
+    verifier.verify_batch(texts, expected, NOW, |verdict| hold += usize::from(black_box(&verdict).is_ok()));
+    hold
 }
 
 fn issue(keyring: &Keyring, claims: Claims) -> Vec<String> {

@@ -7,7 +7,7 @@ use crate::{
     realm::Realm,
     rejection::Rejection,
     suite::Suite,
-    vector::{self, Body, Level},
+    vector::{self, Body, Level, PLAIN_SEALED},
 };
 
 /// Longest API key in characters.
@@ -18,7 +18,7 @@ pub(crate) const ID_BYTES: usize = 16;
 pub(crate) const ID_CHARS: usize = base62::text_len(ID_BYTES);
 pub(crate) const SECRET_BYTES: usize = 32;
 pub(super) const SECRET_CHARS: usize = base62::text_len(SECRET_BYTES);
-pub(super) const CHECKSUM_CHARS: usize = base62::text_len(4);
+pub(crate) const CHECKSUM_CHARS: usize = base62::text_len(4);
 /// Characters of what follows the body of a key with a secret half: `_`, the secret and the checksum.
 const SECRET_ENDING_CHARS: usize = 1 + SECRET_CHARS + CHECKSUM_CHARS;
 
@@ -29,7 +29,11 @@ pub(super) const MIN_BODY_CHARS: usize = base62::text_len(MIN_BODY_BYTES);
 pub(super) const MAX_BODY_CHARS: usize = base62::text_len(MAX_BODY_BYTES);
 const MIN_LEN: usize = crate::realm::MIN_LEN + 1 + MIN_BODY_CHARS + CHECKSUM_CHARS;
 
+/// Characters of the body of a key without claims.
+const PLAIN_BODY_CHARS: usize = base62::text_len(ID_BYTES + PLAIN_SEALED);
+
 /// The parts of a text with a right checksum, all of them bytes that were not looked at any further.
+#[derive(Clone, Copy)]
 pub(crate) struct Parts<'a> {
     text: &'a [u8],
     /// Characters of the realm, not yet held to the grammar of realms.
@@ -62,6 +66,13 @@ impl<'a> Parts<'a> {
             body = &before[realm_chars + 1..];
         }
         Ok(Parts { text, realm_chars, body_chars: body.len(), secret })
+    }
+
+    /// The parts of a text that [`vector::read_plain`] said to be a key without claims.
+    #[inline(always)]
+    pub(crate) fn plain(text: &'a [u8]) -> Self {
+        let realm_chars = text.len().saturating_sub(1 + PLAIN_BODY_CHARS + CHECKSUM_CHARS);
+        Parts { text, realm_chars, body_chars: PLAIN_BODY_CHARS, secret: None }
     }
 
     /// What the accepted realms are compared with.

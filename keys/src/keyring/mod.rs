@@ -44,6 +44,8 @@ mod time;
 
 #[cfg(feature = "follow")]
 pub use self::export::{EdgeKey, EdgeMac, ExportError, ExportedKeyring, Exports, RealmExport, Recipient};
+#[cfg(test)]
+pub(crate) use self::loaded::LoadedVersion;
 pub(crate) use self::loaded::RealmKeys;
 pub use self::{
     document::KeyringDocument,

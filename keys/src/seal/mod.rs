@@ -18,10 +18,13 @@ use crate::{
     labels::{self, ASSOCIATED},
     realm::{self, Realm},
     suite::{NONCE_IN_ID, Suite, TAG},
-    vector::{self, Body, GcmOpener, ID, Level, XaesOpener},
+    vector::{Body, GcmOpener, ID, LANES, Level, PLAIN_SEALED, XaesOpener},
 };
 
 const MAX_AAD: usize = ASSOCIATED.len() + 1 + 4 + realm::MAX_LEN;
+
+/// Fewer keys take longer side by side than one by one.
+const FEWEST: u32 = 4;
 
 /// The seal did not open, or the text is too long to be sealed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,35 +89,32 @@ impl SealKey {
         }
     }
 
-    /// Opens so many bytes behind the body's id in place and returns the plaintext inside them.
+    /// Opens the `sealed` bytes behind the body's id in place, and returns whether they opened.
     #[inline(always)]
-    pub(crate) fn open<'a>(&self, body: &'a mut Body, sealed: usize) -> Result<&'a [u8], SealBroken> {
-        let opened = match &self.cipher {
+    #[must_use]
+    pub(crate) fn open(&self, body: &mut Body, sealed: usize) -> bool {
+        match &self.cipher {
             Cipher::Aes256Gcm { opener: Opener::Vector(opener), .. } => opener.open(body, sealed),
             Cipher::Xaes256Gcm { opener: Some(opener), .. } => opener.open(body, sealed),
             _ => self.open_portably(body, sealed).is_some(),
-        };
-        if opened { Ok(self.opened(body, sealed)) } else { Err(SealBroken) }
+        }
     }
 
-    /// The same for several bodies, each by its own key; side by side where all are of suite 1 and the processor can.
-    pub(crate) fn open_all<const N: usize>(
-        keys: [&SealKey; N],
-        bodies: &mut [Body; N],
-        sealed: [usize; N],
-    ) -> [bool; N] {
-        let mut openers = [None; N];
-        for (opener, key) in openers.iter_mut().zip(keys) {
-            if let Cipher::Aes256Gcm { opener: Opener::Vector(one), .. } = &key.cipher {
-                *opener = Some(one);
-            }
-        }
-        if let Some(first) = openers.first().copied().flatten()
-            && openers.iter().all(Option::is_some)
+    /// The same for the bodies of keys without claims that have a bit in `wanted`, all at once where the processor can. Each that
+    /// opens has a bit in the result.
+    pub(crate) fn open_plain(&self, bodies: &mut [Body; LANES], wanted: u8) -> u8 {
+        if wanted.count_ones() >= FEWEST
+            && let Cipher::Aes256Gcm { opener: Opener::Vector(opener), .. } = &self.cipher
+            && let Some(opened) = opener.open_plain(bodies, wanted)
         {
-            return vector::open_side_by_side(openers.map(|opener| opener.unwrap_or(first)), bodies, sealed);
+            return opened;
         }
-        std::array::from_fn(|at| keys[at].open(&mut bodies[at], sealed[at]).is_ok())
+        let mut opened = 0;
+        for (at, body) in bodies.iter_mut().enumerate() {
+            let opens = wanted >> at & 1 == 1 && self.open(body, PLAIN_SEALED);
+            opened |= u8::from(opens) << at;
+        }
+        opened
     }
 
     /// The plaintext in a body that was opened.

@@ -14,8 +14,11 @@ const BLOCK: usize = 16;
 /// The polynomial without its highest term; the lowest bit is the highest power.
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
+/// The polynomial with its highest term, and the quotient of x^64 by it.
+pub(super) const BARRETT: [i64; 2] = [0x1_db71_0641, 0x1_f701_1641];
+
 /// `x^power`, modulo the polynomial, in the place that a product of reversed numbers needs.
-const fn power(power: u32) -> i64 {
+pub(super) const fn power(power: u32) -> i64 {
     let (mut value, mut at) = (1u32 << 31, 0);
     while at < power {
         value = step(value);
@@ -30,7 +33,7 @@ const fn step(value: u32) -> u32 {
 }
 
 /// The checksums of zero bytes, by how many they are.
-static OF_ZEROS: [u32; MAX + 1] = {
+pub(super) static OF_ZEROS: [u32; MAX + 1] = {
     let (mut register, mut table, mut at) = (u32::MAX, [0; MAX + 1], 0);
     while at <= MAX {
         table[at] = !register;
@@ -89,8 +92,7 @@ fn reduce(sum: __m128i) -> u32 {
         _mm_srli_si128::<4>(sum),
         _mm_clmulepi64_si128::<0x00>(_mm_and_si128(sum, word), _mm_set_epi64x(0, const { power(64) })),
     );
-    // The quotient of x^64, and the polynomial itself.
-    let barrett = _mm_set_epi64x(0x1_f701_1641, 0x1_db71_0641);
+    let barrett = _mm_set_epi64x(BARRETT[1], BARRETT[0]);
     let quotient = _mm_clmulepi64_si128::<0x10>(_mm_and_si128(sum, word), barrett);
     let product = _mm_clmulepi64_si128::<0x00>(_mm_and_si128(quotient, word), barrett);
     _mm_extract_epi32::<1>(_mm_xor_si128(sum, product)) as u32

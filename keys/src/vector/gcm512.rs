@@ -14,7 +14,7 @@ use std::arch::x86_64::{
 use super::{
     WIDTH,
     body::{Body, ID},
-    gcm::{BLOCK, GcmKey, POWERS, ROUNDS, avx2::reduce},
+    gcm::{BLOCK, GcmKey, POWERS, avx2::reduce},
     load, load_wide, store_wide,
 };
 use crate::suite::TAG;
@@ -22,7 +22,7 @@ use crate::suite::TAG;
 /// Blocks of a register.
 const LANES: usize = WIDTH / BLOCK;
 /// Bytes of the longest text that is in one register with its id and with room for the lengths.
-pub(super) const SHORT: usize = WIDTH - 2 * BLOCK;
+const SHORT: usize = WIDTH - 2 * BLOCK;
 
 /// Opens `ciphertext ‖ tag`, which is so many bytes behind the id.
 #[inline]
@@ -30,11 +30,10 @@ pub(super) const SHORT: usize = WIDTH - 2 * BLOCK;
     enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
 )]
 pub(super) fn open(key: &GcmKey, body: &mut Body, sealed: usize) -> bool {
-    if sealed <= SHORT + TAG {
-        let [opened] = open_short([key], std::array::from_mut(body), [sealed]);
-        return opened;
+    let Some(length) = sealed.checked_sub(TAG) else { return false };
+    if length <= SHORT {
+        return open_short(key, body, length);
     }
-    let length = sealed - TAG;
     // What is hashed: associated data, text, lengths.
     let count = length.div_ceil(BLOCK) + 2;
     let (vectors, _) = body.bytes_mut().as_chunks_mut::<WIDTH>();
@@ -85,53 +84,31 @@ fn is_tag(body: &Body, length: usize, hash: __m128i, stream: __m512i) -> bool {
 #[target_feature(
     enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
 )]
-fn lengths_at(lane: usize, key: &GcmKey, length: usize) -> __m512i {
+pub(super) fn lengths_at(lane: usize, key: &GcmKey, length: usize) -> __m512i {
     let lengths = _mm_set_epi64x(key.associated_bits as i64, 8 * length as i64);
     _mm512_maskz_broadcast_i32x4(0xf << (LANES * lane), lengths)
 }
 
-/// Opens several bodies of one vector each side by side, as their `open` does: the blocks of all are in flight at once.
+/// Opens a text that is in the first vector.
 #[inline]
 #[target_feature(
     enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
 )]
-pub(super) fn open_short<const N: usize>(keys: [&GcmKey; N], bodies: &mut [Body; N], sealed: [usize; N]) -> [bool; N] {
-    let zero = _mm512_setzero_si512();
-    let (mut streams, mut sums) = ([zero; N], [Product::none(); N]);
-    let lengths = sealed.map(|sealed| sealed.saturating_sub(TAG).min(SHORT));
-    for at in 0..N {
-        let (key, length) = (keys[at], lengths[at]);
-        let head = first_vector(&bodies[at]).map_or(zero, |vector| load_wide(vector));
-        streams[at] = _mm512_xor_si512(counters(nonce_of(head), 0), _mm512_broadcast_i32x4(key.rounds[0]));
-        let count = length.div_ceil(BLOCK) + 2;
-        let text = reverse(_mm512_maskz_mov_epi8(text_mask(0, length), head));
-        let ends = _mm512_or_si512(_mm512_zextsi128_si512(key.before), lengths_at(count - 1, key, length));
-        if let Some(powers) = key.powers[POWERS - count..].first_chunk() {
-            sums[at] = Product::of(_mm512_or_si512(text, ends), super::load_blocks(powers));
-        }
+fn open_short(key: &GcmKey, body: &mut Body, length: usize) -> bool {
+    let count = length.div_ceil(BLOCK) + 2;
+    let (Some(vector), Some(powers)) = (body.bytes().first_chunk(), key.powers[POWERS - count..].first_chunk()) else {
+        return false;
+    };
+    let head = load_wide(vector);
+    let text = reverse(_mm512_maskz_mov_epi8(text_mask(0, length), head));
+    let ends = _mm512_or_si512(_mm512_zextsi128_si512(key.before), lengths_at(count - 1, key, length));
+    let sum = Product::of(_mm512_or_si512(text, ends), super::load_blocks(powers));
+    let stream = encrypt(key, counters(nonce_of(head), 0));
+    let opened = is_tag(body, length, sum.reduced(), stream);
+    if opened && let Some(vector) = body.bytes_mut().first_chunk_mut() {
+        combine(vector, text_mask(0, length), stream);
     }
-    for round in 1..ROUNDS - 1 {
-        for at in 0..N {
-            streams[at] = _mm512_aesenc_epi128(streams[at], _mm512_broadcast_i32x4(keys[at].rounds[round]));
-        }
-    }
-    for at in 0..N {
-        streams[at] = _mm512_aesenclast_epi128(streams[at], _mm512_broadcast_i32x4(keys[at].rounds[ROUNDS - 1]));
-    }
-    let hashes = sums.map(|sum| sum.reduced());
-    std::array::from_fn(|at| {
-        let is_whole = sealed[at] == lengths[at] + TAG;
-        let opened = is_whole && is_tag(&bodies[at], lengths[at], hashes[at], streams[at]);
-        if opened && let Some(vector) = bodies[at].bytes_mut().first_chunk_mut() {
-            combine(vector, text_mask(0, lengths[at]), streams[at]);
-        }
-        opened
-    })
-}
-
-#[inline(always)]
-fn first_vector(body: &Body) -> Option<&[u8; WIDTH]> {
-    body.bytes().first_chunk()
+    opened
 }
 
 /// The bytes of a vector of the body that are text.
@@ -148,7 +125,7 @@ fn text_mask(at: usize, length: usize) -> u64 {
 #[target_feature(
     enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
 )]
-fn combine(vector: &mut [u8; WIDTH], text: u64, stream: __m512i) {
+pub(super) fn combine(vector: &mut [u8; WIDTH], text: u64, stream: __m512i) {
     let data = load_wide(vector);
     store_wide(vector, _mm512_xor_si512(data, _mm512_maskz_mov_epi8(text, stream)));
 }
@@ -158,7 +135,7 @@ fn combine(vector: &mut [u8; WIDTH], text: u64, stream: __m512i) {
 #[target_feature(
     enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
 )]
-fn nonce_of(head: __m512i) -> __m512i {
+pub(super) fn nonce_of(head: __m512i) -> __m512i {
     let order = _mm_set_epi8(-1, -1, -1, -1, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4);
     _mm512_broadcast_i32x4(_mm_shuffle_epi8(_mm512_castsi512_si128(head), order))
 }
@@ -168,7 +145,7 @@ fn nonce_of(head: __m512i) -> __m512i {
 #[target_feature(
     enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
 )]
-fn counters(nonce: __m512i, at: usize) -> __m512i {
+pub(super) fn counters(nonce: __m512i, at: usize) -> __m512i {
     const fn big(counter: i32) -> i32 {
         counter.swap_bytes()
     }
@@ -197,7 +174,7 @@ fn encrypt(key: &GcmKey, blocks: __m512i) -> __m512i {
 #[target_feature(
     enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
 )]
-fn reverse(blocks: __m512i) -> __m512i {
+pub(super) fn reverse(blocks: __m512i) -> __m512i {
     let order = _mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     _mm512_shuffle_epi8(blocks, _mm512_broadcast_i32x4(order))
 }
@@ -212,7 +189,7 @@ fn reverse_one(block: __m128i) -> __m128i {
 
 /// Sums of products without carry, one in each lane.
 #[derive(Clone, Copy)]
-struct Product {
+pub(super) struct Product {
     low: __m512i,
     middle: __m512i,
     high: __m512i,
@@ -232,7 +209,7 @@ impl Product {
     #[target_feature(
         enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
     )]
-    fn of(left: __m512i, right: __m512i) -> Self {
+    pub(super) fn of(left: __m512i, right: __m512i) -> Self {
         Product {
             low: _mm512_clmulepi64_epi128::<0x00>(left, right),
             middle: _mm512_xor_si512(
@@ -262,9 +239,18 @@ impl Product {
         enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
     )]
     fn reduced(self) -> __m128i {
-        let low = _mm512_xor_si512(self.low, _mm512_bslli_epi128::<8>(self.middle));
-        let high = _mm512_xor_si512(self.high, _mm512_bsrli_epi128::<8>(self.middle));
+        let [low, high] = self.halves();
         reduce(lanes(low), lanes(high))
+    }
+
+    /// The 256 bits of each lane.
+    #[inline]
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512dq,avx512vl,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
+    )]
+    pub(super) fn halves(self) -> [__m512i; 2] {
+        let low = _mm512_xor_si512(self.low, _mm512_bslli_epi128::<8>(self.middle));
+        [low, _mm512_xor_si512(self.high, _mm512_bsrli_epi128::<8>(self.middle))]
     }
 }
 

@@ -20,6 +20,8 @@ mod gcm;
 #[cfg(target_arch = "x86_64")]
 mod gcm512;
 mod level;
+#[cfg(target_arch = "x86_64")]
+mod plain512;
 #[cfg(test)]
 mod tests;
 
@@ -38,10 +40,16 @@ pub(crate) use self::{
     body::{Body, ID, ROOM},
     level::Level,
 };
-use crate::{derive::KEY_BYTES, suite::TAG};
+use crate::{derive::KEY_BYTES, suite::Suite};
 
 /// Bytes of the widest vector.
 const WIDTH: usize = 64;
+
+/// Keys that are read and opened side by side.
+pub(crate) const LANES: usize = 8;
+
+/// Bytes under the seal of a key of suite 1 without claims.
+pub(crate) const PLAIN_SEALED: usize = Suite::MIN_SEALED;
 
 /// The longest text that has its checksum computed here.
 pub(crate) const MAX_CHECKED: usize = 512;
@@ -91,22 +99,14 @@ impl GcmOpener {
             Kind::Portable | Kind::Avx512 => false,
         }
     }
-}
 
-/// Opens a body for each opener, as [`GcmOpener::open`] does, and side by side where all of them are short.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-pub(crate) fn open_side_by_side<const N: usize>(
-    openers: [&GcmOpener; N],
-    bodies: &mut [Body; N],
-    sealed: [usize; N],
-) -> [bool; N] {
-    let wide = openers.iter().all(|opener| opener.level.kind() == Kind::Avx512);
-    if wide && sealed.iter().all(|sealed| *sealed <= gcm512::SHORT + TAG) {
-        // SAFETY: the levels are proof of the features that the function is compiled for.
-        return unsafe { gcm512::open_short(openers.map(|opener| &*opener.key), bodies, sealed) };
+    /// The same for the bodies of keys without claims that have a bit in `wanted`, side by side: each that opens has a bit in the
+    /// result. `None` where the processor has nothing for it.
+    #[inline]
+    pub(crate) fn open_plain(&self, bodies: &mut [Body; LANES], wanted: u8) -> Option<u8> {
+        // SAFETY: the level is proof of the features that the function is compiled for.
+        (self.level.kind() == Kind::Avx512).then(|| unsafe { plain512::open(&self.key, bodies, wanted) })
     }
-    std::array::from_fn(|at| openers[at].open(&mut bodies[at], sealed[at]))
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -148,6 +148,10 @@ impl GcmOpener {
     pub(crate) fn open(&self, _: &mut Body, _: usize) -> bool {
         false
     }
+
+    pub(crate) fn open_plain(&self, _: &mut [Body; LANES], _: u8) -> Option<u8> {
+        None
+    }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
@@ -161,9 +165,16 @@ impl XaesOpener {
     }
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-pub(crate) fn open_side_by_side<const N: usize>(_: [&GcmOpener; N], _: &mut [Body; N], _: [usize; N]) -> [bool; N] {
-    [false; N]
+/// Decodes those texts into their bodies that are keys without claims, with a right shape and checksum: each has a bit in the result.
+/// Nothing is said of the others, whose bodies have no meaning then.
+#[inline]
+pub(crate) fn read_plain(level: Level, texts: &[&[u8]; LANES], bodies: &mut [Body; LANES]) -> u8 {
+    #[cfg(target_arch = "x86_64")]
+    if level.kind() == Kind::Avx512 {
+        // SAFETY: the level is proof of the features that the function is compiled for.
+        return unsafe { plain512::read(texts, bodies) };
+    }
+    0
 }
 
 /// The CRC-32 of a text of 16 to [`MAX_CHECKED`] bytes; `None` where that is for portable code.

@@ -264,3 +264,113 @@ fn groups_that_exceed_their_bytes_are_refused_at_every_level() {
         }
     }
 }
+
+/// A key without claims, with this body.
+fn plain_text(realm: &str, body: &[u8]) -> String {
+    let mut text = format!("{realm}_");
+    base62::encode_into(body, &mut text);
+    with_checksum(text)
+}
+
+fn with_checksum(mut text: String) -> String {
+    let checksum = crc32fast::hash(text.as_bytes());
+    base62::encode_into(&checksum.to_be_bytes(), &mut text);
+    text
+}
+
+fn read(level: Level, texts: &[String; LANES]) -> (u8, [Body; LANES]) {
+    let mut bodies = std::array::from_fn(|_| Body::new());
+    let read = read_plain(level, &texts.each_ref().map(String::as_bytes), &mut bodies);
+    (read, bodies)
+}
+
+#[test]
+fn keys_without_claims_are_read_side_by_side() {
+    let mut bytes = Bytes(6);
+    at_every_level(|level| {
+        for length in 1..=25 {
+            let bodies: [[u8; ID + PLAIN_SEALED]; LANES] = std::array::from_fn(|_| bytes.array());
+            let texts = bodies.map(|body| plain_text(&"r".repeat(length), &body));
+            for changed in [0, 1, 0b1010_0110, 0x7f, 0xff] {
+                let mut texts = texts.clone();
+                for (_, text) in texts.iter_mut().enumerate().filter(|(at, _)| changed >> at & 1 == 1) {
+                    let place = bytes.take(1)[0] as usize % text.len();
+                    let other = if &text[place..=place] == "b" { "c" } else { "b" };
+                    text.replace_range(place..=place, other);
+                }
+                let (read, out) = read(level, &texts);
+                let reads = level.kind() == Kind::Avx512 && (2..=24).contains(&length);
+                assert_eq!(read, if reads { !changed } else { 0 }, "{level:?}, a realm of {length}, {changed:#x}");
+                for at in (0..LANES).filter(|at| read >> at & 1 == 1) {
+                    assert_eq!(out[at].bytes()[..ID + PLAIN_SEALED], bodies[at]);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn side_by_side_only_keys_without_claims_are_read() {
+    let mut bytes = Bytes(7);
+    let texts: [String; LANES] = std::array::from_fn(|_| plain_text("acme_live", &bytes.take(ID + PLAIN_SEALED)));
+    let digits = 9 + 1..texts[0].len();
+    at_every_level(|level| {
+        for place in 0..digits.end - 6 {
+            for byte in 0..=0x7fu8 {
+                let mut texts = texts.clone();
+                let mut changed = texts[3][..digits.end - 6].as_bytes().to_vec();
+                changed[place] = byte;
+                texts[3] = with_checksum(String::from_utf8(changed).expect("ASCII"));
+                let (read, out) = read(level, &texts);
+                let mut body = [0; ID + PLAIN_SEALED];
+                let decoded = base62::decode_into(&texts[3].as_bytes()[digits.start..digits.end - 6], &mut body);
+                let fits = decoded.is_some() && texts[3].as_bytes()[9] == b'_';
+                let expected = if level.kind() == Kind::Avx512 { 0xf7 | u8::from(fits) << 3 } else { 0 };
+                assert_eq!(read, expected, "{level:?}, {byte:#x} in place {place}");
+                if fits && read != 0 {
+                    assert_eq!(out[3].bytes()[..body.len()], body);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn bodies_side_by_side_open_as_they_do_alone() {
+    let mut bytes = Bytes(8);
+    at_levels_with_aes(|level| {
+        let (key, associated) = (bytes.array(), bytes.take(23));
+        let opener = GcmOpener::new(level, &key, &associated).expect("a level with AES");
+        for forged in 0..=255u8 {
+            let [wanted] = bytes.array();
+            let contents: [Vec<u8>; LANES] = std::array::from_fn(|at| {
+                let (nonce, plaintext) = (bytes.take(12), bytes.take(PLAIN_SEALED - TAG));
+                let mut content = [&nonce[..], &seal::<Aes256Gcm>(&key, &nonce, &associated, &plaintext)].concat();
+                let [bit, place] = bytes.array();
+                let place = place as usize % content.len();
+                content[place] ^= (forged >> at & 1) << (bit % 8);
+                content
+            });
+            let bodies = || -> [Body; LANES] {
+                contents.each_ref().map(|content| {
+                    let mut body = Body::new();
+                    let bytes = body.prepare(WIDTH);
+                    bytes.fill(0xa5);
+                    bytes[4..ID + PLAIN_SEALED].copy_from_slice(content);
+                    body
+                })
+            };
+            let (mut together, mut alone) = (bodies(), bodies());
+            let Some(opened) = opener.open_plain(&mut together, wanted) else {
+                assert_ne!(level.kind(), Kind::Avx512);
+                return;
+            };
+            assert_eq!(opened, wanted & !forged);
+            for at in 0..LANES {
+                let opens = wanted >> at & 1 == 1 && opener.open(&mut alone[at], PLAIN_SEALED);
+                assert_eq!(opens, opened >> at & 1 == 1);
+                assert_eq!(together[at].bytes(), alone[at].bytes());
+            }
+        }
+    });
+}

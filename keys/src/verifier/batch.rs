@@ -1,20 +1,22 @@
-//! Many API keys at once, four side by side, so that what one waits for in memory is there when its turn comes.
+//! Many API keys at once, eight side by side: what a processor can do for several keys at a time it does for all of them, and what one
+//! waits for in memory is there when its turn comes.
 
-use super::{Judged, Verified, Verifier};
+#[cfg(test)]
+mod tests;
+
+use std::ptr;
+
+use super::{Judged, Opened, Read, Verified, Verifier};
 use crate::{
+    api_key::text::Parts,
     expectations::Expectations,
     rejection::{Rejection, VerifyError},
-    seal::SealKey,
-    vector::Body,
+    vector::{self, Body, LANES, Level, PLAIN_SEALED},
 };
 
-/// Keys side by side. Twice as many gain nothing: their vectors would not all have a register.
-const LANES: usize = 4;
-
 impl Verifier {
-    /// Verifies many texts as [`Verifier::verify`] does each, and hands the verdicts to `each` in their order. The
-    /// look-ups of several keys in memory overlap: with a million revoked ids a key takes a tenth less time than alone.
-    /// With few of them it takes a third more, so call [`Verifier::verify`] for each there.
+    /// Verifies many texts as [`Verifier::verify`] does each, and hands the verdicts to `each` in their order. It allocates nothing. Keys
+    /// of suite 1 without claims are read and opened eight at a time where the processor has AVX-512.
     ///
     /// ```
     /// use bulla::{Expectations, Verifier};
@@ -35,53 +37,138 @@ impl Verifier {
         now: u64,
         mut each: impl FnMut(Result<Verified, VerifyError>),
     ) {
-        let mut texts = texts.into_iter();
-        let mut bodies: [Body; LANES] = std::array::from_fn(|_| Body::new());
+        self.in_groups(texts, expected, now, |group, at| each(group.verdict(self, at, expected, now)));
+    }
+
+    /// Opens many texts as [`Verifier::open`] does each, for a caller that has the hashes of secret halves; otherwise as
+    /// [`Verifier::verify_batch`].
+    pub fn open_batch<'t>(
+        &self,
+        texts: impl IntoIterator<Item = &'t str>,
+        expected: &Expectations<'_>,
+        now: u64,
+        mut each: impl FnMut(Result<Opened, VerifyError>),
+    ) {
+        self.in_groups(texts, expected, now, |group, at| each(group.opened(self, at, expected, now)));
+    }
+
+    #[inline]
+    fn in_groups<'e, 't>(
+        &self,
+        texts: impl IntoIterator<Item = &'t str>,
+        expected: &Expectations<'e>,
+        now: u64,
+        mut each: impl FnMut(&Group<'_, 'e, 't>, usize),
+    ) {
+        let (mut texts, mut group) = (texts.into_iter(), Group::new());
         loop {
-            let (mut group, mut count) = ([""; LANES], 0);
-            for (place, text) in group.iter_mut().zip(texts.by_ref()) {
-                *place = text;
-                count += 1;
+            let count = group.take(&mut texts);
+            group.open(self, expected, now);
+            for at in 0..count {
+                each(&group, at);
             }
-            self.verify_group(&group[..count], &mut bodies, expected, now, &mut each);
             if count < LANES {
                 return;
             }
         }
     }
+}
 
-    fn verify_group(
+/// Keys side by side.
+struct Group<'v, 'e, 't> {
+    texts: [&'t [u8]; LANES],
+    count: usize,
+    reads: [Result<Read<'v, 'e, 't>, VerifyError>; LANES],
+    bodies: [Body; LANES],
+    /// A bit for each key whose seal is open.
+    opened: u8,
+}
+
+impl<'v, 'e, 't> Group<'v, 'e, 't> {
+    fn new() -> Self {
+        Group {
+            texts: [&[]; LANES],
+            count: 0,
+            reads: std::array::from_fn(|_| Err(Rejection::Malformed.into())),
+            bodies: std::array::from_fn(|_| Body::new()),
+            opened: 0,
+        }
+    }
+
+    /// Takes as many texts as there is room for, and returns how many.
+    #[inline]
+    fn take(&mut self, texts: &mut impl Iterator<Item = &'t str>) -> usize {
+        self.texts = [&[]; LANES];
+        self.count = 0;
+        for (place, text) in self.texts.iter_mut().zip(texts) {
+            *place = text.as_bytes();
+            self.count += 1;
+        }
+        self.count
+    }
+
+    /// Reads all texts, and opens the seals of those that are keys by all that stands before the seal.
+    fn open(&mut self, verifier: &'v Verifier, expected: &Expectations<'e>, now: u64) {
+        let Group { texts, reads, bodies, .. } = self;
+        let plain = vector::read_plain(Level::here(), texts, bodies);
+        let mut found = 0;
+        for at in 0..self.count {
+            let (text, body) = (texts[at], &mut bodies[at]);
+            reads[at] = match plain >> at & 1 {
+                1 => verifier.find_key(Parts::plain(text), PLAIN_SEALED, body, expected, now),
+                _ => verifier.read(text, expected, now, body),
+            };
+            found |= u8::from(reads[at].is_ok()) << at;
+        }
+        self.opened = 0;
+        // Those of one seal key at a time.
+        let mut rest = found & plain;
+        while let Some(Ok(first)) = reads.get(rest.trailing_zeros() as usize) {
+            let key = first.key;
+            let same = |at: &usize| rest >> at & 1 == 1 && reads[*at].as_ref().is_ok_and(|read| ptr::eq(read.key, key));
+            let same = (0..LANES).filter(same).fold(0u8, |all, at| all | 1u8 << at);
+            self.opened |= key.open_plain(bodies, same);
+            rest &= !same;
+        }
+        for at in (0..LANES).filter(|at| (found & !plain) >> at & 1 == 1) {
+            if let Ok(read) = &reads[at] {
+                self.opened |= u8::from(read.key.open(&mut bodies[at], read.sealed)) << at;
+            }
+        }
+    }
+
+    fn verdict(
         &self,
-        texts: &[&str],
-        bodies: &mut [Body; LANES],
+        verifier: &Verifier,
+        at: usize,
         expected: &Expectations<'_>,
         now: u64,
-        each: &mut impl FnMut(Result<Verified, VerifyError>),
-    ) {
-        let mut reads = [const { None }; LANES];
-        for ((read, text), body) in reads.iter_mut().zip(texts).zip(bodies.iter_mut()) {
-            *read = Some(self.read(text.as_bytes(), expected, now, body));
+    ) -> Result<Verified, VerifyError> {
+        self.judge(verifier, at, expected, now).and_then(|judged| judged.without_secret(Judged::verified))
+    }
+
+    fn opened(
+        &self,
+        verifier: &Verifier,
+        at: usize,
+        expected: &Expectations<'_>,
+        now: u64,
+    ) -> Result<Opened, VerifyError> {
+        self.judge(verifier, at, expected, now).and_then(Judged::with_secret)
+    }
+
+    #[inline(always)]
+    fn judge(
+        &self,
+        verifier: &Verifier,
+        at: usize,
+        expected: &Expectations<'_>,
+        now: u64,
+    ) -> Result<Judged<'_>, VerifyError> {
+        let read = self.reads[at].as_ref().map_err(|error| *error)?;
+        if self.opened >> at & 1 == 0 {
+            return Err(Rejection::Seal.into());
         }
-        let mut sealed = [0; LANES];
-        let keys: [Option<&SealKey>; LANES] = std::array::from_fn(|at| match &reads[at] {
-            Some(Ok(read)) => {
-                sealed[at] = read.sealed;
-                Some(read.key)
-            }
-            _ => None,
-        });
-        let opened = match keys {
-            [Some(a), Some(b), Some(c), Some(d)] => SealKey::open_all([a, b, c, d], bodies, sealed),
-            _ => std::array::from_fn(|at| keys[at].is_some_and(|key| key.open(&mut bodies[at], sealed[at]).is_ok())),
-        };
-        for ((read, opened), body) in reads.into_iter().flatten().zip(opened).zip(&*bodies) {
-            each(read.and_then(|read| {
-                if !opened {
-                    return Err(Rejection::Seal.into());
-                }
-                let plaintext = read.key.opened(body, read.sealed);
-                self.judge(read, plaintext, expected, now).and_then(|judged| judged.without_secret(Judged::verified))
-            }));
-        }
+        verifier.judge(read, &self.bodies[at], expected, now)
     }
 }

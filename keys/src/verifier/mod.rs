@@ -78,13 +78,24 @@ impl Judged<'_> {
             Left::SecretRequired | Left::Secret(_) => Err(VerifyError::SecretUnchecked),
         }
     }
+
+    /// The verdict up to the secret half.
+    #[inline(always)]
+    fn with_secret(self) -> Result<Opened, VerifyError> {
+        match &self.left {
+            Left::Scope { granted: true } => Ok(Opened::Verified(self.verified())),
+            Left::Scope { granted: false } => Err(Rejection::Scope.into()),
+            Left::SecretRequired => Err(Rejection::SecretRequired.into()),
+            Left::Secret(parts) => Ok(Opened::Secret(SecretCheck::new(self.verified(), parts)?)),
+        }
+    }
 }
 
-/// A text up to its seal.
-struct Read<'k, 't> {
+/// A text up to its seal, with a body beside it.
+struct Read<'v, 'e, 't> {
     parts: Parts<'t>,
-    id: ApiKeyId,
-    key: &'k SealKey,
+    realm: &'e Realm,
+    key: &'v SealKey,
     sealed: usize,
 }
 
@@ -178,14 +189,7 @@ impl Verifier {
     /// As [`Verifier::verify`], for a caller that has the hashes of secret halves: a key that has one comes back as a
     /// [`SecretCheck`] when all that stands before the secret half in the order holds.
     pub fn open(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Opened, VerifyError> {
-        let mut body = Body::new();
-        let judged = self.examine(text.as_bytes(), expected, now, &mut body)?;
-        match &judged.left {
-            Left::Scope { granted: true } => Ok(Opened::Verified(judged.verified())),
-            Left::Scope { granted: false } => Err(Rejection::Scope.into()),
-            Left::SecretRequired => Err(Rejection::SecretRequired.into()),
-            Left::Secret(parts) => Ok(Opened::Secret(SecretCheck::new(judged.verified(), parts)?)),
-        }
+        self.examine(text.as_bytes(), expected, now, &mut Body::new()).and_then(Judged::with_secret)
     }
 
     #[inline(always)]
@@ -197,25 +201,40 @@ impl Verifier {
         body: &'t mut Body,
     ) -> Result<Judged<'t>, VerifyError> {
         let read = self.read(text, expected, now, body)?;
-        let plaintext = read.key.open(body, read.sealed).map_err(|_| Rejection::Seal)?;
-        self.judge(read, plaintext, expected, now)
+        if !read.key.open(body, read.sealed) {
+            return Err(Rejection::Seal.into());
+        }
+        self.judge(&read, body, expected, now)
     }
 
     /// What comes before the seal: shape and checksum, realm, version. Decodes the body.
     #[inline(always)]
-    fn read<'t>(
+    fn read<'e, 't>(
         &self,
         text: &'t [u8],
-        expected: &Expectations<'_>,
+        expected: &Expectations<'e>,
         now: u64,
         body: &mut Body,
-    ) -> Result<Read<'_, 't>, VerifyError> {
+    ) -> Result<Read<'_, 'e, 't>, VerifyError> {
         let parts = Parts::split(text)?;
         let sealed = parts.body(body)?;
-        let id = *body.id();
+        self.find_key(parts, sealed, body, expected, now)
+    }
+
+    /// What comes between the body and its seal: realm and version.
+    #[inline(always)]
+    fn find_key<'e, 't>(
+        &self,
+        parts: Parts<'t>,
+        sealed: usize,
+        body: &Body,
+        expected: &Expectations<'e>,
+        now: u64,
+    ) -> Result<Read<'_, 'e, 't>, VerifyError> {
+        let id = body.id();
         if !self.revocations.is_blank() {
             // Memory takes longer than all that comes before the look-up.
-            self.revocations.prefetch(&id);
+            self.revocations.prefetch(id);
         }
         parts.check_secret()?;
 
@@ -225,29 +244,31 @@ impl Verifier {
             return Err(parts.realm().map_or(Rejection::Malformed, |_| Rejection::Realm).into());
         };
         let keys = RealmKeys::find(&self.realms, realm).ok_or(Rejection::Realm)?;
-        let (number, _) = api_key::id::split(&id);
+        let (number, _) = api_key::id::split(id);
         let version = keys.version(number).ok_or(Rejection::VersionUnknown)?;
         let key = version.key_at(now).ok_or(Rejection::VersionRefused)?;
         if !key.fits(sealed) {
             return Err(Rejection::Malformed.into());
         }
-        Ok(Read { parts, id: ApiKeyId::new(*realm, id), key, sealed })
+        Ok(Read { parts, realm, key, sealed })
     }
 
     /// What comes after the seal.
     #[inline(always)]
     fn judge<'t>(
         &self,
-        read: Read<'_, 't>,
-        plaintext: &'t [u8],
+        read: &Read<'_, '_, 't>,
+        body: &'t Body,
         expected: &Expectations<'_>,
         now: u64,
     ) -> Result<Judged<'t>, VerifyError> {
-        let Read { parts, id, .. } = read;
-        let (payload, sealed) = Payload::decode(plaintext).ok_or(Rejection::Claims)?;
+        let Read { parts, realm, .. } = read;
+        let (payload, sealed) = Payload::decode(read.key.opened(body, read.sealed)).ok_or(Rejection::Claims)?;
         let claims = View::read(sealed).ok_or(Rejection::Claims)?;
         payload.check_time(claims.not_before(), now)?;
-        if !self.revocations.is_blank() && self.revocations.contains(&id, payload.app_id, payload.issued_at) {
+        if !self.revocations.is_blank()
+            && self.revocations.is_revoked(realm, body.id(), payload.app_id, payload.issued_at)
+        {
             return Err(Rejection::Revoked.into());
         }
         if !claims.is_from(expected.address) {
@@ -257,15 +278,13 @@ impl Verifier {
             return Err(Rejection::Audience.into());
         }
         let left = match (claims.has_secret(), parts.secret.is_some()) {
-            (false, false) if !self.requiring.is_empty() && self.requiring.contains(&id.realm()) => {
-                Left::SecretRequired
-            }
+            (false, false) if !self.requiring.is_empty() && self.requiring.contains(realm) => Left::SecretRequired,
             (false, false) => Left::Scope { granted: expected.scopes.are_granted_by(&claims) },
             (true, false) => return Err(Rejection::SecretMissing.into()),
             (false, true) => return Err(Rejection::SecretSurplus.into()),
-            (true, true) => Left::Secret(parts),
+            (true, true) => Left::Secret(*parts),
         };
-        Ok(Judged { id, payload, sealed, claims, left })
+        Ok(Judged { id: ApiKeyId::new(**realm, *body.id()), payload, sealed, claims, left })
     }
 
     /// Returns whether a key that was opened before still holds, by this verifier's keyring and revocations.

@@ -97,7 +97,7 @@ fn a_key_without_claims_a_forged_one_and_garbage_allocate_nothing() {
         let revocations = Arc::new(Revocations::from_iter([revoked.id()]));
         let verifier = Verifier::new(&keyring).with_revocations(revocations).requiring_secrets(&all[1..]);
         let expected = Expectations::realms(&realms);
-        for (text, rejection) in [
+        let kinds = [
             (good.expose(), None),
             (forged.expose(), Some(Rejection::Seal)),
             (foreign.expose(), Some(Rejection::Realm)),
@@ -108,13 +108,20 @@ fn a_key_without_claims_a_forged_one_and_garbage_allocate_nothing() {
             ("", Some(Rejection::Malformed)),
             (&long, Some(Rejection::Malformed)),
             (&longest, Some(Rejection::Checksum)),
-        ] {
+        ];
+        for (text, rejection) in kinds {
             let (result, allocations) = counted(|| verifier.verify(text, &expected, ISSUED + 60));
             assert_eq!(result.err(), rejection.map(Into::into));
             assert_eq!(allocations, 0, "{suite}: {rejection:?}");
             let (result, allocations) = counted(|| verifier.open(text, &expected, ISSUED + 60));
             assert_eq!(result.err(), rejection.map(Into::into));
             assert_eq!(allocations, 0, "{suite}: {rejection:?}, opened");
+        }
+        // Each kind beside good ones.
+        for (text, _) in kinds {
+            let batch = (0..20).flat_map(|_| [text, good.expose(), text, text]);
+            let ((), allocations) = counted(|| verifier.verify_batch(batch, &expected, ISSUED + 60, |_| ()));
+            assert_eq!(allocations, 0, "{suite}: a batch");
         }
     }
 }

@@ -139,6 +139,21 @@ impl SharedVerifier {
         })
     }
 
+    /// The same for many texts; `each` hears of every one, in their order.
+    #[cfg(feature = "capi")]
+    pub(crate) fn verify_batch_in_place<'t>(
+        &self,
+        texts: impl Iterator<Item = &'t [u8]>,
+        expected: &Expectations<'_>,
+        now: u64,
+        mut each: impl FnMut(&'t [u8], Result<&Accepted<'_>, VerifyError>),
+    ) {
+        let current = self.0.current.load();
+        current.verifier.verify_batch_in_place(texts, expected, now, |text, key| {
+            each(text, key.and_then(|key| current.check_fresh(key.id().realm(), now).map(|()| key)));
+        });
+    }
+
     /// Opens `text` as [`Verifier::open`] does, for a caller that has the hashes of secret halves. Staleness comes before the
     /// secret half; [`SharedVerifier::accept`] ends the check of one.
     pub fn open(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Opened, VerifyError> {

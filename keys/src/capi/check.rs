@@ -53,13 +53,20 @@ impl Asked {
         let decide = || {
             let (gate, expected) = gate.zip(expected).ok_or(Misuse::NullPointer)?;
             // SAFETY: it is NULL, or ends in a NUL.
-            let address = unsafe { text::optional(self.address) }?;
-            let address = address.map(|address| address.parse().map_err(|_| Misuse::NotAnAddress)).transpose()?;
-            decide(gate, expected, address, answer)
+            decide(gate, expected, unsafe { address_at(self.address) }?, answer)
         };
         let decision = caught(decide);
         answer.end(decision, expected)
     }
+}
+
+/// # Safety
+///
+/// The pointer is NULL, or leads to bytes that end in a NUL.
+unsafe fn address_at(address: *const c_char) -> Result<Option<IpAddr>, Misuse> {
+    // SAFETY: it is as the caller promises.
+    let address = unsafe { text::optional(address) }?;
+    address.map(|address| address.parse().map_err(|_| Misuse::NotAnAddress)).transpose()
 }
 
 /// # Safety
@@ -161,13 +168,45 @@ unsafe extern "C" fn bulla2_verify_batch(
     // SAFETY: each is NULL, or has so many elements, as the caller promises.
     let (api_keys, lens) = unsafe { (text::array(api_keys, count), text::array(api_key_lens, count)) };
     let (Ok(api_keys), Ok(lens), false) = (api_keys, lens, answers.is_null() && count > 0) else { return FAILED };
-    let mut all = ACCEPTED;
-    for (at, (api_key, len)) in api_keys.iter().zip(lens).enumerate() {
-        // SAFETY: the text is as long as it says, and there are so many answers, as the caller promises.
-        let status = unsafe { bulla2_verify(gate, expected, *api_key, *len, address, now, answers.add(at)) };
-        if status == FAILED {
-            all = FAILED;
-        }
+    let answers: &mut [AnswerResult] = match count {
+        0 => &mut [],
+        // SAFETY: there are so many, which may be written, as the caller promises. Every value of every field is a right one.
+        _ => unsafe { std::slice::from_raw_parts_mut(answers, count) },
+    };
+    let (mut all, mut ended) = (ACCEPTED, 0);
+    let verify = || {
+        // SAFETY: each is NULL, or as the caller promises.
+        let (gate, expected, address) = unsafe { (gate.as_ref(), expected.as_ref(), address_at(address)?) };
+        let (gate, expected) = gate.zip(expected).ok_or(Misuse::NullPointer)?;
+        // SAFETY: it is NULL or as long as it says, as the caller promises.
+        let text = |at: usize| unsafe { text::bytes(api_keys[at], lens[at]) };
+        let texts = (0..count).filter_map(|at| text(at).ok());
+        gate.gate.decide_batch(&expected.wanted, texts, address, now, |key| {
+            // Where there is no text there is no key, and an answer all the same.
+            while let Err(misuse) = text(ended) {
+                all = answers[ended].end(Some(Err(misuse)), None);
+                ended += 1;
+            }
+            let answer = &mut answers[ended];
+            let decision = match key {
+                Ok(key) => Decision::Accepted(answer.accept(key)),
+                Err(refused) => Decision::Refused(refused),
+            };
+            if answer.end(Some(Ok(decision)), Some(expected)) == FAILED {
+                all = FAILED;
+            }
+            ended += 1;
+        });
+        Ok::<(), Misuse>(())
+    };
+    let misuse = match caught(verify) {
+        // Behind the last text.
+        Some(Ok(())) => Some(Misuse::NullPointer),
+        Some(Err(misuse)) => Some(misuse),
+        None => None,
+    };
+    for answer in &mut answers[ended..] {
+        all = answer.end(misuse.map(Err), None);
     }
     all
 }

@@ -204,6 +204,30 @@ impl Gate {
         }
     }
 
+    /// The same for many; `each` hears of every one, in their order, and reads those that may go on.
+    #[cfg(feature = "capi")]
+    pub(crate) fn decide_batch<'k>(
+        &self,
+        wanted: &Requirements,
+        api_keys: impl Iterator<Item = &'k [u8]>,
+        address: Option<IpAddr>,
+        now: u64,
+        mut each: impl FnMut(Result<&Accepted<'_>, Refused>),
+    ) {
+        let expected = Expectations { address, ..wanted.expected() };
+        self.0.verifier.verify_batch_in_place(api_keys, &expected, now, |api_key, key| match key {
+            Ok(_) if self.0.has_forked(now) => {
+                self.0.counts.untold("forked");
+                each(Err(Refused::FORKED));
+            }
+            Ok(key) => {
+                self.0.counts.accepted();
+                each(Ok(key));
+            }
+            Err(error) => each(Err(self.refuse(error, api_key))),
+        });
+    }
+
     #[cold]
     fn refuse(&self, error: VerifyError, api_key: &[u8]) -> Refused {
         // What is accepted is ASCII, so only here it makes a difference.

@@ -6,6 +6,8 @@ mod tests;
 
 use std::ptr;
 
+#[cfg(feature = "capi")]
+use super::Accepted;
 use super::{Judged, Opened, Read, Verified, Verifier};
 use crate::{
     api_key::text::Parts,
@@ -37,6 +39,7 @@ impl Verifier {
         now: u64,
         mut each: impl FnMut(Result<Verified, VerifyError>),
     ) {
+        let texts = texts.into_iter().map(str::as_bytes);
         self.in_groups(texts, expected, now, |group, at| each(group.verdict(self, at, expected, now)));
     }
 
@@ -49,18 +52,39 @@ impl Verifier {
         now: u64,
         mut each: impl FnMut(Result<Opened, VerifyError>),
     ) {
+        let texts = texts.into_iter().map(str::as_bytes);
         self.in_groups(texts, expected, now, |group, at| each(group.opened(self, at, expected, now)));
+    }
+
+    /// As [`Verifier::verify_batch`], and hands each text to `each` with the accepted key where it lies. A text may be no UTF-8.
+    #[cfg(feature = "capi")]
+    pub(crate) fn verify_batch_in_place<'t>(
+        &self,
+        texts: impl Iterator<Item = &'t [u8]>,
+        expected: &Expectations<'_>,
+        now: u64,
+        mut each: impl FnMut(&'t [u8], Result<&Accepted<'_>, VerifyError>),
+    ) {
+        self.in_groups(texts, expected, now, |group, at| {
+            let text = group.texts[at];
+            let judged = group.judge(self, at, expected, now);
+            let done =
+                judged.and_then(|judged| judged.without_secret(|judged| each(text, Ok(&Accepted::new(text, judged)))));
+            if let Err(error) = done {
+                each(text, Err(error));
+            }
+        });
     }
 
     #[inline]
     fn in_groups<'e, 't>(
         &self,
-        texts: impl IntoIterator<Item = &'t str>,
+        mut texts: impl Iterator<Item = &'t [u8]>,
         expected: &Expectations<'e>,
         now: u64,
         mut each: impl FnMut(&Group<'_, 'e, 't>, usize),
     ) {
-        let (mut texts, mut group) = (texts.into_iter(), Group::new());
+        let mut group = Group::new();
         loop {
             let count = group.take(&mut texts);
             group.open(self, expected, now);
@@ -97,11 +121,11 @@ impl<'v, 'e, 't> Group<'v, 'e, 't> {
 
     /// Takes as many texts as there is room for, and returns how many.
     #[inline]
-    fn take(&mut self, texts: &mut impl Iterator<Item = &'t str>) -> usize {
+    fn take(&mut self, texts: &mut impl Iterator<Item = &'t [u8]>) -> usize {
         self.texts = [&[]; LANES];
         self.count = 0;
         for (place, text) in self.texts.iter_mut().zip(texts) {
-            *place = text.as_bytes();
+            *place = text;
             self.count += 1;
         }
         self.count

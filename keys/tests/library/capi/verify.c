@@ -46,6 +46,8 @@ static void require(struct text *text, const char *name, const char *hex) {
     for (; *hex != '\0'; hex += 2) add(text, "%%%.2s", hex);
 }
 
+enum { BATCH = 19 };
+
 /* A line is: folder, realms, scopes, audience, address, now, API key; texts in hexadecimal. */
 static void run(char *line) {
     static struct text settings, required;
@@ -53,10 +55,10 @@ static void run(char *line) {
     char *address = decode(take(&line, '\t'), NULL), *api_key, *realm;
     bulla_gate *gate = NULL;
     bulla_expected *expected = NULL;
-    bulla_answer answer, batch[2], headers;
+    bulla_answer answer, batch[BATCH], alone, headers;
     char error[BULLA_ERROR_SIZE], id[BULLA_API_KEY_ID_SIZE];
-    const char *keys[2], *name, *value;
-    size_t length = 0, lengths[2], at;
+    const char *keys[BATCH], *name, *value;
+    size_t length = 0, lengths[BATCH], at;
     uint64_t now = strtoull(take(&line, '\t'), NULL, 10);
     int status;
 
@@ -82,11 +84,18 @@ static void run(char *line) {
     printf("\t%" PRIu64 "\t%" PRIu64 "\t%s\t", answer.issued_at, answer.expires_at, answer.scopes);
 
     /* The other ways in say the same, except of what no header can carry. */
-    keys[0] = keys[1] = api_key;
-    lengths[0] = lengths[1] = length;
-    if (bulla2_verify_batch(gate, expected, keys, lengths, 2, address, now, batch) != BULLA_ACCEPTED ||
-        strcmp(batch[0].reason, answer.reason) != 0 || strcmp(batch[1].app_id, answer.app_id) != 0)
-        printf("batch: %s\t", batch[1].reason);
+    for (at = 0; at < BATCH; at++) {
+        keys[at] = at % 5 == 3 ? NULL : api_key;
+        lengths[at] = at % 3 == 2 ? length / 2 : length;
+    }
+    if (bulla2_verify_batch(gate, expected, keys, lengths, BATCH, address, now, batch) != (length > 0 ? BULLA_FAILED : BULLA_ACCEPTED))
+        printf("batch\t");
+    for (at = 0; at < BATCH; at++) {
+        bulla2_verify(gate, expected, keys[at], lengths[at], address, now, &alone);
+        if (batch[at].status != alone.status || strcmp(batch[at].reason, alone.reason) != 0 || strcmp(batch[at].app_id, alone.app_id) != 0 ||
+            strcmp(batch[at].api_key_id, alone.api_key_id) != 0 || strcmp(batch[at].scopes, alone.scopes) != 0)
+            printf("batch, %zu: %s\t", at, batch[at].reason);
+    }
     if (bulla2_check(gate, expected, NULL, 0, api_key, length, address, now, &headers) != status && headers.status != 401)
         printf("check: %s\t", headers.reason);
     for (at = 0; bulla2_answer_header(&answer, at, &name, &value) == BULLA_ACCEPTED; at++)

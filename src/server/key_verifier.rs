@@ -19,8 +19,8 @@ use crate::{
     store::Store,
     telemetry::{metrics::Metrics, rate_limit::LineLimit},
     verification::{
-        Checked, ImportedKeysError, Pending, Question, Step, Verdict, Wanted, decide, decide_ending, decide_found,
-        read_imported_keys,
+        Checked, ImportedKeysError, Pending, Question, Step, Verdict, Wanted, decide, decide_batch, decide_ending,
+        decide_found, read_imported_keys,
     },
 };
 
@@ -103,15 +103,25 @@ impl KeyVerifier {
         verdict
     }
 
-    /// The same, where nothing has to be asked for: no stored hash.
-    pub(super) fn verify_at_once(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, now: u64) -> Option<Verdict> {
-        match decide(&snapshot.state(&self.imported), text, wanted, now) {
-            Step::Done(verdict) => {
+    /// The same for many, up to the first one of which something has to be asked for: a stored hash. `each` gets the verdicts in
+    /// their order; returns how many.
+    pub(super) fn verify_at_once<'t>(
+        &self,
+        snapshot: &Snapshot,
+        texts: impl Iterator<Item = &'t str> + Clone,
+        wanted: &Wanted,
+        mut each: impl FnMut(&Verdict),
+    ) -> usize {
+        let (now, mut done, mut asked) = (clock::now_seconds(), 0, false);
+        decide_batch(&snapshot.state(&self.imported), texts, wanted, now, |text, step| match step {
+            Step::Done(verdict) if !asked => {
                 self.count(snapshot, &verdict, text, now);
-                Some(verdict)
+                each(&verdict);
+                done += 1;
             }
-            Step::Ask(_) => None,
-        }
+            _ => asked = true,
+        });
+        done
     }
 
     /// Verifies a key again that was verified before. That is not a use of it, and not counted.

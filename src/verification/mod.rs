@@ -102,7 +102,33 @@ impl VerifierState<'_> {
 
 /// Begins to verify `text` at `now`, in Unix seconds.
 pub(crate) fn decide(state: &VerifierState<'_>, text: &str, wanted: &Wanted, now: u64) -> Step<Verdict, Pending> {
-    match wanted.open(state.verifier, text, now) {
+    decide_opened(state, text, wanted, now, wanted.open(state.verifier, text, now))
+}
+
+/// Begins to verify many texts at `now`; `each` gets the first step of every one, in their order.
+pub(crate) fn decide_batch<'t>(
+    state: &VerifierState<'_>,
+    texts: impl Iterator<Item = &'t str> + Clone,
+    wanted: &Wanted,
+    now: u64,
+    mut each: impl FnMut(&'t str, Step<Verdict, Pending>),
+) {
+    let mut same = texts.clone();
+    wanted.open_batch(state.verifier, texts, now, |opened| {
+        if let Some(text) = same.next() {
+            each(text, decide_opened(state, text, wanted, now, opened));
+        }
+    });
+}
+
+fn decide_opened(
+    state: &VerifierState<'_>,
+    text: &str,
+    wanted: &Wanted,
+    now: u64,
+    opened: Result<Opened, VerifyError>,
+) -> Step<Verdict, Pending> {
+    match opened {
         Ok(Opened::Verified(verified)) => Step::Done(state.accept(Accepted::Sealed(verified))),
         // Before the hash, which costs much and would decide nothing.
         Ok(Opened::Secret(check)) if state.stale.covers(check.id().realm()) => Step::Done(Err(VerifyError::Stale)),

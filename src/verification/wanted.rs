@@ -19,6 +19,17 @@ impl Wanted {
         verifier.open(text, &self.expectations(), now)
     }
 
+    /// The same for many texts at once; `each` gets what becomes of them in their order.
+    pub(super) fn open_batch<'t>(
+        &self,
+        verifier: &Verifier,
+        texts: impl Iterator<Item = &'t str>,
+        now: u64,
+        each: impl FnMut(Result<Opened, VerifyError>),
+    ) {
+        verifier.open_batch(texts, &self.expectations(), now, each);
+    }
+
     /// Accepts an opened key whose secret half was found right.
     pub(super) fn accept(&self, check: SecretCheck, verifier: &Verifier, now: u64) -> Result<Verified, VerifyError> {
         check.accept(verifier, &self.expectations(), now)

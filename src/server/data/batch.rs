@@ -14,13 +14,12 @@ use crate::{
         verdict::write_in_batch,
         verify::{MAX_KEYS, NamedRealms, Verifications, VerifyBatchRequest},
     },
-    clock,
     server::{
         core::{Core, Door},
         extract::{Batch, JsonBody},
         problem::Problem,
     },
-    verification::Wanted,
+    verification::{Verdict, Wanted},
 };
 
 /// The number of keys after which other requests on this thread have their turn.
@@ -63,24 +62,26 @@ pub(super) async fn verify_batch(
     let wanted = Wanted { realms: accepted_realms(&snapshot, &request.realms)?, ..Wanted::default() };
     let mut json = String::with_capacity(16 + count * ANSWER);
     json.push_str(r#"{"results":["#);
-    let (mut keys, mut done) = (request.api_keys.kept(), 0);
-    while let Some((Key(key), rest)) = keys.split_first() {
-        let now = clock::now_seconds();
-        let Some(verdict) = core.verification.verify_at_once(&snapshot, key, &wanted, now) else { break };
-        json.push_str(if done == 0 { "" } else { "," });
-        write_in_batch(&mut json, &verdict);
-        (keys, done) = (rest, done + 1);
-        if done % AT_ONCE == 0 {
+    let (mut keys, mut separator) = (request.api_keys.kept(), "");
+    let mut write = |verdict: &Verdict| {
+        json.push_str(std::mem::replace(&mut separator, ","));
+        write_in_batch(&mut json, verdict);
+    };
+    while !keys.is_empty() {
+        let some = &keys[..keys.len().min(AT_ONCE)];
+        let texts = some.iter().map(|Key(key)| &**key);
+        let done = core.verification.verify_at_once(&snapshot, texts, &wanted, &mut write);
+        keys = &keys[done..];
+        if done < some.len() {
+            break;
+        }
+        if !keys.is_empty() {
             tokio::task::yield_now().await;
         }
     }
     // From the first one on that needs its hash all are asked for at the same time.
     let verdicts = join_all(keys.iter().map(|Key(key)| core.verification.verify(&snapshot, key, &wanted))).await;
-    for verdict in &verdicts {
-        json.push_str(if done == 0 { "" } else { "," });
-        write_in_batch(&mut json, verdict);
-        done += 1;
-    }
+    verdicts.iter().for_each(write);
     json.push_str("]}");
     Ok(Written(json))
 }

@@ -114,7 +114,8 @@ fn batch<'a>(name: &str, verifier: &'a Verifier, texts: &'a [String]) -> Contend
             let realms = [realm()];
             let texts = black_box(texts).iter().map(String::as_str);
             verifier.verify_batch(texts, &Expectations::realms(&realms), NOW, |verdict| {
-                accepted += usize::from(black_box(&verdict).is_ok());
+                // The verdict is made whole before it is handed over: the library does not inline that.
+                accepted += usize::from(black_box(verdict.is_ok()));
             });
         }
         at = (at + 1) % texts.len();

@@ -21,18 +21,19 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
-    /// Splits a plaintext into the fixed part and the claims' bytes.
-    #[inline]
-    pub(crate) fn decode(plaintext: &[u8]) -> Option<(Self, &[u8])> {
-        let (app_id, rest) = plaintext.split_first_chunk::<16>()?;
-        let (issued_at, rest) = rest.split_first_chunk::<4>()?;
-        let (expires_at, claims) = rest.split_first_chunk::<4>()?;
-        let payload = Payload {
-            app_id: Uuid::from_bytes(*app_id),
-            issued_at: u32::from_be_bytes(*issued_at),
-            expires_at: u32::from_be_bytes(*expires_at),
-        };
-        Some((payload, claims))
+    /// Splits a plaintext into the bytes of the fixed part and those of the claims.
+    #[inline(always)]
+    pub(crate) fn split(plaintext: &[u8]) -> Option<(&[u8; MIN_BYTES], &[u8])> {
+        plaintext.split_first_chunk()
+    }
+
+    /// Reads the fixed part.
+    #[inline(always)]
+    pub(crate) fn read(bytes: &[u8; MIN_BYTES]) -> Self {
+        let (app_id, times) = bytes.split_first_chunk::<16>().unwrap_or((&[0; 16], &[]));
+        let (times, _) = times.as_chunks::<4>();
+        let time = |at: usize| times.get(at).map_or(0, |time| u32::from_be_bytes(*time));
+        Payload { app_id: Uuid::from_bytes(*app_id), issued_at: time(0), expires_at: time(1) }
     }
 
     /// The plaintext with `claims` after the fixed part.

@@ -56,20 +56,6 @@ impl Realm {
         Some(Realm { name, len: bytes.len() as u8 })
     }
 
-    /// What equals a realm of the name that the first `length` bytes of a longer text are, and no realm if they are no
-    /// name. Bytes that are not in the name are not in the text either: three loads, and no loop.
-    #[inline(always)]
-    pub(crate) fn presumed(text: &[u8], length: usize) -> Option<Realm> {
-        let front = text.first_chunk::<MAX_LEN>().filter(|_| length <= MAX_LEN)?;
-        let mut realm = Realm { name: *front, len: length as u8 };
-        let (words, _) = realm.name.as_chunks_mut::<8>();
-        for (at, word) in words.iter_mut().enumerate() {
-            let missing = (8 * (at + 1)).saturating_sub(length).min(8) as u32;
-            *word = (u64::from_le_bytes(*word) & u64::MAX.checked_shr(8 * missing).unwrap_or(0)).to_le_bytes();
-        }
-        Some(realm)
-    }
-
     /// The name.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_slice()).unwrap_or_default()
@@ -84,6 +70,41 @@ impl Realm {
     pub(crate) fn as_slice(&self) -> &[u8] {
         &self.name[..usize::from(self.len)]
     }
+}
+
+/// What the first bytes of a text would be as a realm's name. It is compared and never shown, as it may keep to no
+/// grammar.
+pub(crate) struct PresumedRealm {
+    words: [u64; MAX_LEN / 8],
+    len: u8,
+}
+
+impl PresumedRealm {
+    /// The name that the first `length` bytes of a longer text would be; three loads, and no loop. Bytes that are not in the
+    /// name are not in the text either.
+    #[inline(always)]
+    pub(crate) fn of(text: &[u8], length: usize) -> Option<Self> {
+        let mut words = words(text.first_chunk().filter(|_| length <= MAX_LEN)?);
+        for (at, word) in words.iter_mut().enumerate() {
+            let missing = (8 * (at + 1)).saturating_sub(length).min(8) as u32;
+            *word &= u64::MAX.checked_shr(8 * missing).unwrap_or(0);
+        }
+        Some(PresumedRealm { words, len: length as u8 })
+    }
+
+    /// Returns whether it is this realm's. Words are compared as they are: to write them down as a name first would let the
+    /// comparison wait for memory.
+    #[inline(always)]
+    pub(crate) fn is(&self, realm: &Realm) -> bool {
+        let different = self.words.iter().zip(words(&realm.name)).fold(0, |all, (mine, other)| all | (mine ^ other));
+        different | u64::from(self.len ^ realm.len) == 0
+    }
+}
+
+#[inline(always)]
+fn words(name: &[u8; MAX_LEN]) -> [u64; MAX_LEN / 8] {
+    let (words, _) = name.as_chunks::<8>();
+    std::array::from_fn(|at| words.get(at).map_or(0, |word| u64::from_le_bytes(*word)))
 }
 
 impl FromStr for Realm {

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     base62,
-    realm::Realm,
+    realm::{PresumedRealm, Realm},
     rejection::Rejection,
     suite::Suite,
     vector::{self, Body, Level, PLAIN_SEALED},
@@ -77,8 +77,8 @@ impl<'a> Parts<'a> {
 
     /// What the accepted realms are compared with.
     #[inline(always)]
-    pub(crate) fn presumed_realm(&self) -> Option<Realm> {
-        Realm::presumed(self.text, self.realm_chars)
+    pub(crate) fn presumed_realm(&self) -> Option<PresumedRealm> {
+        PresumedRealm::of(self.text, self.realm_chars)
     }
 
     /// The realm, if it keeps to the grammar.

@@ -180,7 +180,7 @@ impl Claims {
     /// Reads what [`Claims::to_cbor`] wrote, or any other issuer. Everything that is not exactly as the format says is
     /// a [`Rejection::Claims`].
     pub fn from_cbor(bytes: &[u8]) -> Result<Self, Rejection> {
-        View::read(bytes).map(Claims::from).ok_or(Rejection::Claims)
+        View::of(bytes).map(Claims::from).ok_or(Rejection::Claims)
     }
 
     fn check(&self) -> Result<(), ClaimsError> {

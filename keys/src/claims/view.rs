@@ -54,14 +54,20 @@ const MAP: u8 = 5;
 const TRUE: u8 = 0xf5;
 
 impl<'b> View<'b> {
-    /// Reads what lies behind the fixed part of the plaintext; no bytes are no claims.
-    #[inline(always)]
-    pub(crate) fn read(bytes: &'b [u8]) -> Option<Self> {
-        if bytes.is_empty() { Some(View::default()) } else { Self::walk(bytes) }
+    /// The claims that lie behind the fixed part of the plaintext; no bytes are no claims.
+    pub(crate) fn of(bytes: &'b [u8]) -> Option<Self> {
+        let mut view = View::default();
+        view.read(bytes).map(|()| view)
     }
 
-    fn walk(bytes: &'b [u8]) -> Option<Self> {
-        let (mut view, mut input) = (View::default(), Reader(bytes));
+    /// Reads them into a view that has none, where it lies: to move one costs as much as to read a claim.
+    #[inline(always)]
+    pub(crate) fn read(&mut self, bytes: &'b [u8]) -> Option<()> {
+        if bytes.is_empty() { Some(()) } else { self.walk(bytes) }
+    }
+
+    fn walk(&mut self, bytes: &'b [u8]) -> Option<()> {
+        let mut input = Reader(bytes);
         if bytes.len() > MAX_CLAIMS {
             return None;
         }
@@ -75,19 +81,19 @@ impl<'b> View<'b> {
             }
             last = Some(order);
             match key {
-                AUD => view.audience = input.audience()?,
-                NBF => view.not_before = Some(input.head(UNSIGNED)?),
-                SCOPE => view.scopes = input.scopes()?,
-                CIDR => view.cidr = input.blocks()?,
+                AUD => self.audience = input.audience()?,
+                NBF => self.not_before = Some(input.head(UNSIGNED)?),
+                SCOPE => self.scopes = input.scopes()?,
+                CIDR => self.cidr = input.blocks()?,
                 SECRET => {
                     input.byte(TRUE)?;
-                    view.secret = true;
+                    self.secret = true;
                 }
-                META => view.meta = input.notes()?,
+                META => self.meta = input.notes()?,
                 _ => return None,
             }
         }
-        input.0.is_empty().then_some(view)
+        input.0.is_empty().then_some(())
     }
 
     pub(crate) fn not_before(&self) -> Option<u64> {

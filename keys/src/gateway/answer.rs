@@ -125,7 +125,7 @@ impl Answer {
     }
 
     fn claims(&self) -> View<'_> {
-        View::read(&self.claims).unwrap_or_default()
+        View::of(&self.claims).unwrap_or_default()
     }
 
     /// Begins an answer, so that one which a panic leaves half written lets nothing through.

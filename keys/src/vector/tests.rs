@@ -318,7 +318,7 @@ fn side_by_side_only_keys_without_claims_are_read() {
         for place in 0..digits.end - 6 {
             for byte in 0..=0x7fu8 {
                 let mut texts = texts.clone();
-                let mut changed = texts[3][..digits.end - 6].as_bytes().to_vec();
+                let mut changed = texts[3].as_bytes()[..digits.end - 6].to_vec();
                 changed[place] = byte;
                 texts[3] = with_checksum(String::from_utf8(changed).expect("ASCII"));
                 let (read, out) = read(level, &texts);

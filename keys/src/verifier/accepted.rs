@@ -12,18 +12,18 @@ use crate::{
 /// What a [`Verified`](super::Verified) is made of. It borrows the key's text and the opened seal.
 pub(crate) struct Accepted<'t> {
     text: &'t [u8],
-    judged: &'t Judged<'t>,
+    judged: &'t Judged<'t, 't>,
 }
 
 impl<'t> Accepted<'t> {
     #[inline(always)]
-    pub(super) fn new(text: &'t [u8], judged: &'t Judged<'t>) -> Self {
+    pub(super) fn new(text: &'t [u8], judged: &'t Judged<'t, 't>) -> Self {
         Accepted { text, judged }
     }
 
     #[inline(always)]
-    pub(crate) fn id(&self) -> &ApiKeyId {
-        &self.judged.id
+    pub(crate) fn id(&self) -> ApiKeyId {
+        self.judged.id()
     }
 
     /// Writes the id's text, which the key begins with: nothing is encoded anew. Returns how many characters it has.
@@ -32,7 +32,7 @@ impl<'t> Accepted<'t> {
         /// At most the characters of the shortest id, and at least half of those of the longest.
         const HALF: usize = 24;
         const { assert!(HALF <= MIN_LEN + 1 + ID_CHARS && MAX_ID_CHARS <= 2 * HALF) };
-        let length = self.id().realm().as_slice().len() + 1 + ID_CHARS;
+        let length = self.judged.realm.as_slice().len() + 1 + ID_CHARS;
         let id = self.text.get(..length).unwrap_or_default();
         // Two copies whose length is known take less time than one whose length is not. They overlap.
         let (Some(front), Some(back)) = (id.first_chunk::<HALF>(), id.last_chunk::<HALF>()) else { return 0 };
@@ -43,19 +43,19 @@ impl<'t> Accepted<'t> {
 
     #[inline(always)]
     pub(crate) fn app_id(&self) -> Uuid {
-        self.judged.payload.app_id
+        self.judged.payload().app_id
     }
 
     #[cfg(feature = "capi")]
     #[inline(always)]
     pub(crate) fn issued_at(&self) -> u64 {
-        self.judged.payload.issued_at.into()
+        self.judged.payload().issued_at.into()
     }
 
     /// 0 is never.
     #[inline(always)]
     pub(crate) fn expires_at(&self) -> u32 {
-        self.judged.payload.expires_at
+        self.judged.payload().expires_at
     }
 
     /// The claims' bytes.

@@ -18,12 +18,15 @@ pub use self::{
 #[cfg(feature = "follow")]
 use crate::keyring::ExportedKeyring;
 use crate::{
-    api_key::{self, ApiKeyId, text::Parts},
+    api_key::{
+        self, ApiKeyId,
+        text::{ID_BYTES, Parts},
+    },
     claims::View,
     expectations::Expectations,
     key_version::KeyVersion,
     keyring::{Keyring, RealmKeys},
-    payload::Payload,
+    payload::{MIN_BYTES, Payload},
     realm::Realm,
     rejection::{Rejection, VerifyError},
     revocation::Revocations,
@@ -52,10 +55,11 @@ enum Left<'t> {
     Secret(Parts<'t>),
 }
 
-/// A key of which all but this is judged.
-struct Judged<'t> {
-    id: ApiKeyId,
-    payload: Payload,
+/// A key of which all but this is judged. What is copied of it is copied once, to where the caller has it.
+struct Judged<'e, 't> {
+    realm: &'e Realm,
+    id: &'t [u8; ID_BYTES],
+    fixed: &'t [u8; MIN_BYTES],
     /// The claims' bytes, and what was read from them.
     sealed: &'t [u8],
     #[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "a gate reads them in place"))]
@@ -63,20 +67,42 @@ struct Judged<'t> {
     left: Left<'t>,
 }
 
-impl Judged<'_> {
+impl Judged<'_, '_> {
+    #[inline(always)]
+    fn id(&self) -> ApiKeyId {
+        ApiKeyId::new(*self.realm, *self.id)
+    }
+
+    #[inline(always)]
+    fn payload(&self) -> Payload {
+        Payload::read(self.fixed)
+    }
+
     #[inline(always)]
     fn verified(&self) -> Verified {
-        Verified { id: self.id, payload: self.payload, claims: SealedClaims::new(self.sealed) }
+        let claims = SealedClaims::new(self.sealed);
+        Verified { realm: *self.realm, id: *self.id, payload: self.payload(), claims }
     }
 
     /// The verdict of a caller that has no hashes of secret halves.
     #[inline(always)]
-    fn without_secret<R>(self, accepted: impl FnOnce(&Self) -> R) -> Result<R, VerifyError> {
+    fn check_without_secret(&self) -> Result<(), VerifyError> {
         match self.left {
-            Left::Scope { granted: true } => Ok(accepted(&self)),
+            Left::Scope { granted: true } => Ok(()),
             Left::Scope { granted: false } => Err(Rejection::Scope.into()),
             Left::SecretRequired | Left::Secret(_) => Err(VerifyError::SecretUnchecked),
         }
+    }
+
+    /// The accepted key of a caller that has no hashes of secret halves.
+    #[inline(always)]
+    fn without_secret(&self) -> Result<Verified, VerifyError> {
+        self.check_without_secret()?;
+        // Apart, so that the room for claims is not copied where there are none.
+        if self.sealed.is_empty() {
+            return Ok(Verified { realm: *self.realm, id: *self.id, payload: self.payload(), claims: None });
+        }
+        Ok(self.verified())
     }
 
     /// The verdict up to the secret half.
@@ -166,8 +192,7 @@ impl Verifier {
     /// audience, secret half, scope, in this order. It has no hashes of secret halves, so a key that has one, or whose
     /// realm requires one, is [`VerifyError::SecretUnchecked`]; see [`Verifier::open`].
     pub fn verify(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
-        self.examine(text.as_bytes(), expected, now, &mut Body::new())
-            .and_then(|judged| judged.without_secret(Judged::verified))
+        self.examine(text.as_bytes(), expected, now, &mut Body::new())?.without_secret()
     }
 
     /// As [`Verifier::verify`], and hands an accepted key to `accept` where it lies, so that nothing is copied that
@@ -183,7 +208,8 @@ impl Verifier {
     ) -> Result<R, VerifyError> {
         let mut body = Body::new();
         let judged = self.examine(text, expected, now, &mut body)?;
-        judged.without_secret(|judged| accept(&Accepted::new(text, judged)))?
+        judged.check_without_secret()?;
+        accept(&Accepted::new(text, &judged))
     }
 
     /// As [`Verifier::verify`], for a caller that has the hashes of secret halves: a key that has one comes back as a
@@ -193,13 +219,13 @@ impl Verifier {
     }
 
     #[inline(always)]
-    fn examine<'t>(
+    fn examine<'e, 't>(
         &self,
         text: &'t [u8],
-        expected: &Expectations<'_>,
+        expected: &Expectations<'e>,
         now: u64,
         body: &'t mut Body,
-    ) -> Result<Judged<'t>, VerifyError> {
+    ) -> Result<Judged<'e, 't>, VerifyError> {
         let read = self.read(text, expected, now, body)?;
         if !read.key.open(body, read.sealed) {
             return Err(Rejection::Seal.into());
@@ -232,14 +258,11 @@ impl Verifier {
         now: u64,
     ) -> Result<Read<'_, 'e, 't>, VerifyError> {
         let id = body.id();
-        if !self.revocations.is_blank() {
-            // Memory takes longer than all that comes before the look-up.
-            self.revocations.prefetch(id);
-        }
+        self.prefetch(body);
         parts.check_secret()?;
 
         let presumed = parts.presumed_realm();
-        let Some(realm) = presumed.and_then(|presumed| expected.realms.iter().find(|realm| **realm == presumed)) else {
+        let Some(realm) = presumed.and_then(|presumed| expected.realms.iter().find(|realm| presumed.is(realm))) else {
             // The grammar only matters for the reason here: an accepted realm keeps to it.
             return Err(parts.realm().map_or(Rejection::Malformed, |_| Rejection::Realm).into());
         };
@@ -253,18 +276,28 @@ impl Verifier {
         Ok(Read { parts, realm, key, sealed })
     }
 
+    /// Asks for the memory of the look-up, which takes longer than all that comes before that.
+    #[inline(always)]
+    fn prefetch(&self, body: &Body) {
+        if !self.revocations.is_blank() {
+            self.revocations.prefetch(body.id());
+        }
+    }
+
     /// What comes after the seal.
     #[inline(always)]
-    fn judge<'t>(
+    fn judge<'e, 't>(
         &self,
-        read: &Read<'_, '_, 't>,
+        read: &Read<'_, 'e, 't>,
         body: &'t Body,
         expected: &Expectations<'_>,
         now: u64,
-    ) -> Result<Judged<'t>, VerifyError> {
+    ) -> Result<Judged<'e, 't>, VerifyError> {
         let Read { parts, realm, .. } = read;
-        let (payload, sealed) = Payload::decode(read.key.opened(body, read.sealed)).ok_or(Rejection::Claims)?;
-        let claims = View::read(sealed).ok_or(Rejection::Claims)?;
+        let (fixed, sealed) = Payload::split(read.key.opened(body, read.sealed)).ok_or(Rejection::Claims)?;
+        let payload = Payload::read(fixed);
+        let mut claims = View::default();
+        claims.read(sealed).ok_or(Rejection::Claims)?;
         payload.check_time(claims.not_before(), now)?;
         if !self.revocations.is_blank()
             && self.revocations.is_revoked(realm, body.id(), payload.app_id, payload.issued_at)
@@ -284,16 +317,16 @@ impl Verifier {
             (false, true) => return Err(Rejection::SecretSurplus.into()),
             (true, true) => Left::Secret(*parts),
         };
-        Ok(Judged { id: ApiKeyId::new(**realm, *body.id()), payload, sealed, claims, left })
+        Ok(Judged { realm, id: body.id(), fixed, sealed, claims, left })
     }
 
     /// Returns whether a key that was opened before still holds, by this verifier's keyring and revocations.
     pub(crate) fn check_again(&self, opened: &Verified, now: u64) -> Result<(), Rejection> {
-        let Verified { id, payload, claims } = opened;
+        let (id, Verified { payload, claims, .. }) = (opened.id(), opened);
         let keys = RealmKeys::find(&self.realms, &id.realm()).ok_or(Rejection::Realm)?;
         let version = keys.version(id.version()).ok_or(Rejection::VersionUnknown)?;
         version.key_at(now).ok_or(Rejection::VersionRefused)?;
         payload.check_time(claims.as_ref().and_then(SealedClaims::not_before), now)?;
-        if self.revocations.contains(id, payload.app_id, payload.issued_at) { Err(Rejection::Revoked) } else { Ok(()) }
+        if self.revocations.contains(&id, payload.app_id, payload.issued_at) { Err(Rejection::Revoked) } else { Ok(()) }
     }
 }

@@ -1,21 +1,23 @@
 //! An accepted key.
 
-use std::sync::OnceLock;
+use std::{fmt, sync::OnceLock};
 
 use uuid::Uuid;
 
 use crate::{
-    api_key::ApiKeyId,
+    api_key::{ApiKeyId, text::ID_BYTES},
     claims::{Claims, View},
     expectations::Expectations,
     payload::{MAX_CLAIMS, Payload},
+    realm::Realm,
     rejection::{Rejection, VerifyError},
 };
 
 /// An API key that holds: genuine, in time, not revoked, and as the caller expects.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Verified {
-    pub(super) id: ApiKeyId,
+    pub(super) realm: Realm,
+    pub(super) id: [u8; ID_BYTES],
     pub(super) payload: Payload,
     pub(super) claims: Option<SealedClaims>,
 }
@@ -42,7 +44,7 @@ impl SealedClaims {
     }
 
     fn view(&self) -> View<'_> {
-        View::read(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
+        View::of(&self.bytes[..usize::from(self.length)]).unwrap_or_default()
     }
 
     pub(super) fn not_before(&self) -> Option<u64> {
@@ -57,7 +59,7 @@ impl SealedClaims {
 impl Verified {
     /// The API-key id.
     pub fn id(&self) -> ApiKeyId {
-        self.id
+        ApiKeyId::new(self.realm, self.id)
     }
 
     /// The app the key belongs to.
@@ -111,9 +113,16 @@ impl Verified {
     }
 }
 
+impl fmt::Debug for Verified {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verified { payload, claims, .. } = self;
+        f.debug_struct("Verified").field("id", &self.id()).field("payload", payload).field("claims", claims).finish()
+    }
+}
+
 impl PartialEq for Verified {
     fn eq(&self, other: &Self) -> bool {
-        self.id == other.id && self.payload == other.payload && self.claims() == other.claims()
+        self.id() == other.id() && self.payload == other.payload && self.claims() == other.claims()
     }
 }
 

@@ -73,7 +73,7 @@ fn samples() -> Vec<Vec<u8>> {
 }
 
 fn assert_alike(bytes: &[u8]) {
-    let read = if bytes.is_empty() { None } else { View::read(bytes).map(Claims::from) };
+    let read = if bytes.is_empty() { None } else { View::of(bytes).map(Claims::from) };
     assert_eq!(read, reference(bytes), "{bytes:02x?}");
 }
 

@@ -1,5 +1,7 @@
 //! Tokens of others, each verified as its library says, with the app as their only content.
 
+use std::time::Duration;
+
 use crate::{keyring, rounds::Contender};
 
 const KEYS: usize = 512;
@@ -95,6 +97,7 @@ fn macaroon() -> Contender<'static> {
 fn biscuit() -> Contender<'static> {
     use biscuit_auth::{
         Biscuit, KeyPair,
+        AuthorizerLimits,
         builder::{AuthorizerBuilder, BiscuitBuilder},
     };
     let root = KeyPair::new();
@@ -106,9 +109,11 @@ fn biscuit() -> Contender<'static> {
     // Making one signs with a new key pair; a few are enough to walk through.
     let tokens: Vec<String> = (0..KEYS).map(|_| make()).collect();
     let public = root.public();
+    // The default is 1 ms of wall-clock time, so that a thread that has to wait for a processor refuses a token.
+    let limits = AuthorizerLimits { max_time: Duration::from_secs(10), ..AuthorizerLimits::default() };
     Contender::over("Biscuit, one fact (biscuit-auth 6)", tokens, move |token| {
         let biscuit = Biscuit::from_base64(token, public).expect("a token");
         let policies = AuthorizerBuilder::new().policy("allow if app($app)").expect("a policy");
-        policies.build(&biscuit).expect("an authorizer").authorize().is_ok()
+        policies.build(&biscuit).expect("an authorizer").authorize_with_limits(limits.clone()).is_ok()
     })
 }

@@ -80,8 +80,8 @@ pub(crate) struct PresumedRealm {
 }
 
 impl PresumedRealm {
-    /// The name that the first `length` bytes of a longer text would be; three loads, and no loop. Bytes that are not in the
-    /// name are not in the text either.
+    /// The name that the first `length` bytes of a longer text would be; three loads, and no loop. Bytes that are not
+    /// in the name are not in the text either.
     #[inline(always)]
     pub(crate) fn of(text: &[u8], length: usize) -> Option<Self> {
         let mut words = words(text.first_chunk().filter(|_| length <= MAX_LEN)?);
@@ -92,8 +92,8 @@ impl PresumedRealm {
         Some(PresumedRealm { words, len: length as u8 })
     }
 
-    /// Returns whether it is this realm's. Words are compared as they are: to write them down as a name first would let the
-    /// comparison wait for memory.
+    /// Returns whether it is this realm's. Words are compared as they are: to write them down as a name first would let
+    /// the comparison wait for memory.
     #[inline(always)]
     pub(crate) fn is(&self, realm: &Realm) -> bool {
         let different = self.words.iter().zip(words(&realm.name)).fold(0, |all, (mine, other)| all | (mine ^ other));

@@ -40,8 +40,8 @@ impl Asked {
     ///
     /// # Safety
     ///
-    /// As the header says: gate and expectations are NULL or were opened and not given back; the address is NULL or ends in a NUL;
-    /// `answer` is NULL or may be written.
+    /// As the header says: gate and expectations are NULL or were opened and not given back; the address is NULL or
+    /// ends in a NUL; `answer` is NULL or may be written.
     unsafe fn answer(
         self,
         answer: *mut AnswerResult,
@@ -71,8 +71,8 @@ unsafe fn address_at(address: *const c_char) -> Result<Option<IpAddr>, Misuse> {
 
 /// # Safety
 ///
-/// As the header says: `gate` and `expected` are NULL or were opened and not given back; each text with a length is NULL or has so many
-/// bytes; `address` is NULL or ends in a NUL; `answer` is NULL or may be written.
+/// As the header says: `gate` and `expected` are NULL or were opened and not given back; each text with a length is
+/// NULL or has so many bytes; `address` is NULL or ends in a NUL; `answer` is NULL or may be written.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_check(
     gate: *const OpenGate,
@@ -153,7 +153,8 @@ unsafe extern "C" fn bulla2_verify(
 
 /// # Safety
 ///
-/// As for [`bulla2_check`]; the arrays are NULL or have `count` elements each, and the texts are as long as their lengths say.
+/// As for [`bulla2_check`]; the arrays are NULL or have `count` elements each, and the texts are as long as their
+/// lengths say.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_verify_batch(
     gate: *const OpenGate,
@@ -170,7 +171,8 @@ unsafe extern "C" fn bulla2_verify_batch(
     let (Ok(api_keys), Ok(lens), false) = (api_keys, lens, answers.is_null() && count > 0) else { return FAILED };
     let answers: &mut [AnswerResult] = match count {
         0 => &mut [],
-        // SAFETY: there are so many, which may be written, as the caller promises. Every value of every field is a right one.
+        // SAFETY: there are so many, which may be written, as the caller promises. Every value of every field is a
+        // right one.
         _ => unsafe { std::slice::from_raw_parts_mut(answers, count) },
     };
     let (mut all, mut ended) = (ACCEPTED, 0);
@@ -213,7 +215,8 @@ unsafe extern "C" fn bulla2_verify_batch(
 
 /// # Safety
 ///
-/// As the header says: `api_key` is NULL or leads to so many bytes; `id` is NULL or has room for `BULLA_API_KEY_ID_SIZE`.
+/// As the header says: `api_key` is NULL or leads to so many bytes; `id` is NULL or has room for
+/// `BULLA_API_KEY_ID_SIZE`.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_api_key_id(api_key: *const c_char, api_key_len: usize, id: *mut c_char) -> c_int {
     // SAFETY: it is NULL, or there is room for so many, as the caller promises.

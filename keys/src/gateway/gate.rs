@@ -74,8 +74,8 @@ pub(super) struct Errors {
 }
 
 impl Gate {
-    /// Reads everything that the settings name, and asks key sources and no feed. It starts no thread that goes on, so that a process may
-    /// fork afterwards.
+    /// Reads everything that the settings name, and asks key sources and no feed. It starts no thread that goes on, so
+    /// that a process may fork afterwards.
     pub fn open(settings: &Settings) -> Result<Self, GateError> {
         let keys = Keys::open(settings)?;
         let (verifier, failed) = keys.load(settings)?;
@@ -96,7 +96,8 @@ impl Gate {
         })))
     }
 
-    /// Loads keyring or exports anew, and swaps them in place; requests go on meanwhile. A part that fails stays as it was.
+    /// Loads keyring or exports anew, and swaps them in place; requests go on meanwhile. A part that fails stays as it
+    /// was.
     pub fn reload(&self) -> Result<(), GateError> {
         let loaded = self.0.keys.load(&self.0.settings);
         let mut errors = self.0.errors();
@@ -113,8 +114,8 @@ impl Gate {
         }
     }
 
-    /// Reads the requirements of a route, in the syntax of `/v1/authorize/`: `realm:live,scope:orders.read,aud:shop,from:x-api-key`,
-    /// or `-` for the defaults.
+    /// Reads the requirements of a route, in the syntax of `/v1/authorize/`:
+    /// `realm:live,scope:orders.read,aud:shop,from:x-api-key`, or `-` for the defaults.
     pub fn requirements(&self, text: &str) -> Result<Requirements, GateError> {
         let Inner { settings, .. } = &*self.0;
         let mut required = Required::parse(text)?;
@@ -130,7 +131,8 @@ impl Gate {
         Ok(Requirements::new(required, realms, rules))
     }
 
-    /// Answers a request: may it go on? `address` is the client's, `now` is in Unix seconds. It takes no lock, and allocates nothing.
+    /// Answers a request: may it go on? `address` is the client's, `now` is in Unix seconds. It takes no lock, and
+    /// allocates nothing.
     pub fn check(
         &self,
         wanted: &Requirements,
@@ -239,8 +241,8 @@ impl Gate {
         Refused::by(error)
     }
 
-    /// Applies a message of the feed that the host fetched itself: no thread is needed, and [`question`](Self::question) says what to
-    /// fetch. Returns whether there is more to fetch at once.
+    /// Applies a message of the feed that the host fetched itself: no thread is needed, and
+    /// [`question`](Self::question) says what to fetch. Returns whether there is more to fetch at once.
     pub fn apply(&self, message: &[u8], now: u64) -> Result<bool, GateError> {
         let feed = self.0.feed.as_ref().ok_or(GateError::NoFeed)?;
         let mut state = feed.state();
@@ -258,7 +260,8 @@ impl Gate {
         Ok(format!("/v1/revocations?after={after}{wait}{realm}"))
     }
 
-    /// Revokes what is due. A host that applies messages itself calls it once a second; the threads do it by themselves.
+    /// Revokes what is due. A host that applies messages itself calls it once a second; the threads do it by
+    /// themselves.
     pub fn tick(&self, now: u64) {
         if let Some(feed) = &self.0.feed {
             feed.state().tick(feed.moment(now));

@@ -1,5 +1,5 @@
-//! The seal: AES-256-GCM (NIST SP 800-38D) and XAES-256-GCM (C2SP) over an API key's plaintext, and HPKE to an edge. The only
-//! folder that names a cipher.
+//! The seal: AES-256-GCM (NIST SP 800-38D) and XAES-256-GCM (C2SP) over an API key's plaintext, and HPKE to an edge.
+//! The only folder that names a cipher.
 
 mod gcm;
 #[cfg(feature = "follow")]
@@ -35,8 +35,8 @@ enum Cipher {
     Xaes256Gcm { cipher: Box<Xaes256Gcm>, opener: Option<XaesOpener> },
 }
 
-/// What opens suite 1. Where the processor has instructions for it they are spelled out for what keys look like; elsewhere
-/// there are the crates.
+/// What opens suite 1. Where the processor has instructions for it they are spelled out for what keys look like;
+/// elsewhere there are the crates.
 enum Opener {
     Vector(GcmOpener),
     Portable(Box<gcm::Opener>),
@@ -100,8 +100,8 @@ impl SealKey {
         }
     }
 
-    /// The same for the bodies of keys without claims that have a bit in `wanted`, all at once where the processor can. Each that
-    /// opens has a bit in the result.
+    /// The same for the bodies of keys without claims that have a bit in `wanted`, all at once where the processor can.
+    /// Each that opens has a bit in the result.
     pub(crate) fn open_plain(&self, bodies: &mut [Body; LANES], wanted: u8) -> u8 {
         if wanted.count_ones() >= FEWEST
             && let Cipher::Aes256Gcm { opener: Opener::Vector(opener), .. } = &self.cipher

@@ -1,5 +1,5 @@
-//! Keys without claims, eight side by side in registers of 512 bits: `realm _ body checksum`, with a body of seven groups of base62,
-//! so that all places count from the end. Every other text is for the code that takes all of them.
+//! Keys without claims, eight side by side in registers of 512 bits: `realm _ body checksum`, with a body of seven
+//! groups of base62, so that all places count from the end. Every other text is for the code that takes all of them.
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_xor_si128, _mm512_aesenc_epi128, _mm512_aesenclast_epi128, _mm512_and_si512,
@@ -36,8 +36,8 @@ const LONGEST: usize = realm::MAX_LEN + 1 + ENDING;
 const HALF: usize = GROUPS / 2 * GROUP_DIGITS;
 const REST: usize = ENDING - HALF;
 
-/// The digits of the last three groups and of the checksum, among the last characters of the text. The checksum is a group with
-/// zeros before it.
+/// The digits of the last three groups and of the checksum, among the last characters of the text. The checksum is a
+/// group with zeros before it.
 static SPREAD_REST: [u8; WIDTH] = {
     let (mut order, mut at) = ([0; WIDTH], 0);
     while at < WIDTH {
@@ -63,7 +63,8 @@ static FORWARD: [[u8; WIDTH]; LONGEST - SHORTEST + 1] = {
 /// The same for the last four blocks.
 static FORWARD_LAST: [u8; WIDTH] = forward(0);
 
-/// What moves four blocks with `behind` bytes after them to the end of the text, and 64 bits further. The sum of all has 96 bits then.
+/// What moves four blocks with `behind` bytes after them to the end of the text, and 64 bits further. The sum of all
+/// has 96 bits then.
 const fn forward(behind: usize) -> [u8; WIDTH] {
     let (mut factors, mut at) = ([0; WIDTH], 0);
     while at < WIDTH {
@@ -112,7 +113,8 @@ impl<'t> Windows<'t> {
     }
 }
 
-/// Decodes the texts that are keys without claims by shape and checksum into their bodies, and returns a bit for each of them.
+/// Decodes the texts that are keys without claims by shape and checksum into their bodies, and returns a bit for each
+/// of them.
 #[target_feature(
     enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
 )]
@@ -171,7 +173,8 @@ fn fold(windows: &Windows<'_>) -> __m512i {
     _mm512_xor_si512(times(load_wide(windows.front), factors), times(behind, &FORWARD_LAST))
 }
 
-/// The remainder of each lane's 96 bits, in its second word of 32 bits; as [`checksum`](super::checksum) does it from there on.
+/// The remainder of each lane's 96 bits, in its second word of 32 bits; as [`checksum`](super::checksum) does it from
+/// there on.
 #[inline]
 #[target_feature(
     enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
@@ -197,8 +200,8 @@ fn sum_of([a, b, c, d]: [__m512i; 4]) -> __m512i {
 /// The bytes of the text in the first vector.
 const TEXT: u64 = ((1 << (PLAIN_SEALED - TAG)) - 1) << ID;
 
-/// Opens the bodies of keys without claims that have a bit in `wanted`, as [`open`](super::gcm512::open) does, and returns a bit for
-/// each that opened. All of them take the same instructions, whatever opens.
+/// Opens the bodies of keys without claims that have a bit in `wanted`, as [`open`](super::gcm512::open) does, and
+/// returns a bit for each that opened. All of them take the same instructions, whatever opens.
 #[target_feature(
     enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,vaes,vpclmulqdq,aes,pclmulqdq,avx2,bmi1,bmi2,lzcnt,popcnt"
 )]

@@ -23,7 +23,7 @@ impl<'t> Accepted<'t> {
 
     #[inline(always)]
     pub(crate) fn id(&self) -> ApiKeyId {
-        self.judged.id()
+        ApiKeyId::new(*self.judged.realm, *self.judged.id)
     }
 
     /// Writes the id's text, which the key begins with: nothing is encoded anew. Returns how many characters it has.

@@ -1,5 +1,5 @@
-//! Many API keys at once, eight side by side: what a processor can do for several keys at a time it does for all of them, and what one
-//! waits for in memory is there when its turn comes.
+//! Many API keys at once, eight side by side: what a processor can do for several keys at a time it does for all of
+//! them, and what one waits for in memory is there when its turn comes.
 
 #[cfg(test)]
 mod tests;
@@ -19,8 +19,9 @@ use crate::{
 };
 
 impl Verifier {
-    /// Verifies many texts as [`Verifier::verify`] does each, and hands the verdicts to `each` in their order. It allocates nothing. Keys
-    /// of suite 1 without claims are read and opened eight at a time where the processor has AVX-512.
+    /// Verifies many texts as [`Verifier::verify`] does each, and hands the verdicts to `each` in their order. It
+    /// allocates nothing. Keys of suite 1 without claims are read and opened eight at a time where the processor has
+    /// AVX-512.
     ///
     /// ```
     /// use bulla::{Expectations, Verifier};
@@ -45,8 +46,8 @@ impl Verifier {
         self.in_groups(texts, expected, now, |group, at| each(group.verdict(self, at, expected, now)));
     }
 
-    /// Opens many texts as [`Verifier::open`] does each, for a caller that has the hashes of secret halves; otherwise as
-    /// [`Verifier::verify_batch`].
+    /// Opens many texts as [`Verifier::open`] does each, for a caller that has the hashes of secret halves; otherwise
+    /// as [`Verifier::verify_batch`].
     pub fn open_batch<'t>(
         &self,
         texts: impl IntoIterator<Item = &'t str>,
@@ -58,7 +59,8 @@ impl Verifier {
         self.in_groups(texts, expected, now, |group, at| each(group.opened(self, at, expected, now)));
     }
 
-    /// As [`Verifier::verify_batch`], and hands each text to `each` with the accepted key where it lies. A text may be no UTF-8.
+    /// As [`Verifier::verify_batch`], and hands each text to `each` with the accepted key where it lies. A text may be
+    /// no UTF-8.
     #[cfg(feature = "capi")]
     pub(crate) fn verify_batch_in_place<'t>(
         &self,

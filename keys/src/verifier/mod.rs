@@ -19,7 +19,7 @@ pub use self::{
 use crate::keyring::ExportedKeyring;
 use crate::{
     api_key::{
-        self, ApiKeyId,
+        self,
         text::{ID_BYTES, Parts},
     },
     claims::View,
@@ -68,11 +68,6 @@ struct Judged<'e, 't> {
 }
 
 impl Judged<'_, '_> {
-    #[inline(always)]
-    fn id(&self) -> ApiKeyId {
-        ApiKeyId::new(*self.realm, *self.id)
-    }
-
     #[inline(always)]
     fn payload(&self) -> Payload {
         Payload::read(self.fixed)
@@ -131,8 +126,8 @@ impl Verifier {
         Verifier { realms: Arc::clone(&keyring.realms), revocations: Arc::default(), requiring: Arc::default() }
     }
 
-    /// A verifier for the realms that an edge has exports of, with nothing revoked. Realms whose exports say so require secret
-    /// halves.
+    /// A verifier for the realms that an edge has exports of, with nothing revoked. Realms whose exports say so require
+    /// secret halves.
     #[cfg(feature = "follow")]
     pub fn of_exports(keyring: &ExportedKeyring) -> Self {
         let (realms, requiring) = (Arc::clone(&keyring.realms), Arc::clone(&keyring.requiring));
@@ -172,8 +167,8 @@ impl Verifier {
         realms.fold(first, |all, here| all.into_iter().filter(|version| here.contains(version)).collect())
     }
 
-    /// The same verifier for realms that require secret halves. It accepts no key of theirs that has none, which is what
-    /// stops forgery by someone who has the seal key.
+    /// The same verifier for realms that require secret halves. It accepts no key of theirs that has none, which is
+    /// what stops forgery by someone who has the seal key.
     #[must_use]
     pub fn requiring_secrets(&self, realms: &[Realm]) -> Self {
         Verifier { requiring: realms.into(), ..self.clone() }

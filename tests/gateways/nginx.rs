@@ -312,6 +312,27 @@ fn what_fails_in_the_background_is_in_the_log_of_nginx() {
 }
 
 #[test]
+fn each_worker_is_in_the_fleet_by_a_name_that_it_keeps_over_reloads() {
+    let (mut running, keys) = workers(&[]);
+    let master = running.process().id();
+    let names = |running: &Running| {
+        let shown = running.server().admin.get("/v1/followers").json();
+        let workers = shown["followers"].as_array().expect("a list").iter().filter(|one| one["role"] == "library");
+        workers.map(|one| one["name"].as_str().expect("a name").to_owned()).collect::<Vec<_>>()
+    };
+    until("both workers", &running, || names(&running).len() == 2);
+    let before = names(&running);
+    assert!(before[0].ends_with(":1") && before[1].ends_with(":2"), "{before:?}");
+    let old = children(master);
+    signal("HUP", &master.to_string());
+    until("a reload", &running, || children(master).len() == 2 && children(master).is_disjoint(&old));
+    // The new ones have these names from their next report on, which the revocation makes them send.
+    let revoked = running.deployment.run(&["revoke", &keys.revoked.id, "--wait"]);
+    assert!(revoked.ok().out.contains("reached  3 of 3 nodes and followers"), "{}", revoked.out);
+    assert_eq!(names(&running), before, "{}", running.log());
+}
+
+#[test]
 fn large_buffers_and_odd_headers() {
     let (running, keys) = workers(&[(
         "    map $request_uri",

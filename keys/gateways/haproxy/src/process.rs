@@ -49,9 +49,11 @@ pub(crate) fn start() -> Result<(), String> {
     Ok(())
 }
 
-/// What keeps the gate from being current: of the feed, of the keys, or of the state on the disk.
+/// What keeps the gate from being current: of the feed, of the keys, or of the state on the disk; or why the fleet does not know
+/// its place.
 pub(crate) fn problem() -> String {
     let Some(opened) = OPENED.get() else { return String::new() };
     let counters = opened.gate.counters(now());
-    counters.last_error.or(counters.reload_error).or(counters.state_error).unwrap_or_default()
+    let found = [counters.last_error, counters.reload_error, counters.state_error, counters.report_error];
+    found.into_iter().flatten().next().unwrap_or_default()
 }

@@ -17,8 +17,8 @@ use crate::{
 const LOOK: usize = 2_000;
 
 thread_local! {
-    /// What failed at the last look: the feed, the keys, the state on disk.
-    static FAILING: RefCell<[Option<String>; 3]> = const { RefCell::new([const { None }; 3]) };
+    /// What failed at the last look: the feed, the keys, the state on disk, the reports.
+    static FAILING: RefCell<[Option<String>; 4]> = const { RefCell::new([const { None }; 4]) };
 }
 
 static mut TIMER: MaybeUninit<ngx_event_t> = MaybeUninit::zeroed();
@@ -69,10 +69,12 @@ unsafe extern "C" fn look(timer: *mut ngx_event_t) {
     }
 }
 
-fn tell(log: *mut ngx_log_t, failing: &mut [Option<String>; 3], counters: Counters) {
+fn tell(log: *mut ngx_log_t, failing: &mut [Option<String>; 4], counters: Counters) {
     let feed = counters.last_error.filter(|_| counters.failures > 0);
-    let found = [feed, counters.reload_error, counters.state_error];
-    for ((what, before), found) in ["the feed", "the keys", "the state"].into_iter().zip(failing).zip(found) {
+    let found = [feed, counters.reload_error, counters.state_error, counters.report_error];
+    for ((what, before), found) in
+        ["the feed", "the keys", "the state", "the fleet"].into_iter().zip(failing).zip(found)
+    {
         match &found {
             Some(error) if before.as_ref() != Some(error) => {
                 write(log, NGX_LOG_ERR, &format!("bulla: {what}: {error}"))

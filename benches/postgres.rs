@@ -2,7 +2,8 @@
 //! records in the ledger and the audit, beside what `pgbench` reaches with the same statements. The server waits for
 //! the disk (`fsync` is on).
 //!
-//! Both run in turn with the same number of clients, and the ratio is taken in each round.
+//! Both run in turn with the same number of clients, and the ratio is taken in each round: with statements that are
+//! planned each time (`store.statement_cache = false`, the default, and pgbench's `extended`), and with prepared ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -12,6 +13,7 @@ mod postgres;
 
 use std::{
     fs,
+    path::Path,
     process::Command,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
@@ -25,8 +27,8 @@ use uuid::Uuid;
 const ROUNDS: usize = 5;
 const TIME: Duration = Duration::from_secs(6);
 
-/// What bulla sends for one key: the reads before it is sealed, and the transaction. pgbench takes `:` before a letter for
-/// a variable, in a text, too.
+/// What bulla sends for one key: the reads before it is sealed, and the transaction. pgbench takes `:` before a letter
+/// for a variable, in a text, too.
 const SCRIPT: &str = r#"
 \set app random(1, 1000000)
 SELECT greatest((SELECT max(issued_before) FROM bulla.revocations AS rule WHERE kind = 'revoke_app' AND app_id = :app::text AND realm IS NULL), (SELECT max(issued_before) FROM bulla.revocations AS rule WHERE kind = 'revoke_app' AND app_id = :app::text AND realm = 'live'), (SELECT max(issued_before) FROM bulla.revocations AS rule WHERE kind = 'revoke_realm' AND app_id IS NULL AND realm = 'live'));
@@ -41,28 +43,29 @@ COMMIT;
 
 fn main() {
     let server = Postgres::start(&[]);
-    let database = server.new_database();
-    let folder = tempfile::tempdir().expect("a folder");
-    let issuing = Issuing::new(folder.path(), &server.url(&database)).expect("a deployment");
     let script = server.folder().join("issue.sql");
     fs::write(&script, SCRIPT).expect("written");
-    println!("clients  pgbench/s  bulla/s  ratio (median of {ROUNDS} rounds)");
-    for clients in [1, 2, 4] {
-        let mut rounds: Vec<(f64, f64)> = Vec::new();
-        for _ in 0..ROUNDS {
-            rounds.push((pgbench(&server, &database, &script, clients), bulla(&issuing, clients)));
+    println!("statements  clients  pgbench/s  bulla/s  ratio (median of {ROUNDS} rounds)");
+    for (protocol, statement_cache) in [("extended", false), ("prepared", true)] {
+        let (database, folder) = (server.new_database(), tempfile::tempdir().expect("a folder"));
+        let issuing = Issuing::new(folder.path(), &server.url(&database), statement_cache).expect("a deployment");
+        for clients in [1, 2, 4] {
+            let mut rounds: Vec<(f64, f64)> = Vec::new();
+            for _ in 0..ROUNDS {
+                rounds.push((pgbench(&server, &database, &script, protocol, clients), bulla(&issuing, clients)));
+            }
+            rounds.sort_by(|one, other| (one.1 / one.0).total_cmp(&(other.1 / other.0)));
+            let (pgbench, bulla) = rounds[ROUNDS / 2];
+            println!("{protocol:10}  {clients:7}  {pgbench:9.0}  {bulla:7.0}  {:.2}", bulla / pgbench);
         }
-        rounds.sort_by(|one, other| (one.1 / one.0).total_cmp(&(other.1 / other.0)));
-        let (pgbench, bulla) = rounds[ROUNDS / 2];
-        println!("{clients:7}  {pgbench:9.0}  {bulla:7.0}  {:.2}", bulla / pgbench);
     }
 }
 
 /// Transactions a second.
-fn pgbench(server: &Postgres, database: &str, script: &std::path::Path, clients: usize) -> f64 {
+fn pgbench(server: &Postgres, database: &str, script: &Path, protocol: &str, clients: usize) -> f64 {
     let (clients, time) = (clients.to_string(), TIME.as_secs().to_string());
     let output = Command::new(program("pgbench"))
-        .args(["--no-vacuum", "--protocol=prepared", "-U", "postgres", "-c", &clients, "-j", &clients, "-T", &time])
+        .args(["--no-vacuum", "--protocol", protocol, "-U", "postgres", "-c", &clients, "-j", &clients, "-T", &time])
         .args(["-p", &server.port().to_string()])
         .arg("-h")
         .arg(server.folder())

@@ -22,9 +22,10 @@ pub struct Issuing {
 }
 
 impl Issuing {
-    /// A new deployment in `folder`, with its store at `url`.
-    pub fn new(folder: &Path, url: &str) -> Result<Self, Box<dyn Error>> {
-        let deployment = Deployment::open(&cli::throw_away_on(folder, url)?)?;
+    /// A new deployment in `folder`, with its store at `url`, where statements are prepared if `statement_cache` says so.
+    pub fn new(folder: &Path, url: &str, statement_cache: bool) -> Result<Self, Box<dyn Error>> {
+        let mut deployment = Deployment::open(&cli::throw_away_on(folder, url)?)?;
+        deployment.config.store.statement_cache = statement_cache;
         let store = deployment.store()?;
         let (_, keyring) = deployment.keyring(&*store)?;
         Ok(Issuing { issuer: Issuer::new(&keyring), deployment, store, actor: Actor::service() })

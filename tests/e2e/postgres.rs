@@ -104,6 +104,10 @@ fn doctor_is_content_and_says_what_is_wrong() {
     let told = deployment.run(&["doctor"]);
     assert!(told.ok().out.contains("1 API keys on record"), "{}", told.out);
     assert!(told.out.contains("the role postgres owns the audit"), "{}", told.out);
+    // Notifications arrive on the way that statements take: no pooler that could mix up prepared ones is there.
+    assert!(told.out.contains("`statement_cache = true`"), "{}", told.out);
+    let told = deployment.run_in(&["doctor"], &[("BULLA_STORE__STATEMENT_CACHE", "true")]);
+    assert!(told.ok().out.contains("notifications arrive") && !told.out.contains("statement_cache"), "{}", told.out);
     Postgres::shared().psql(&database, "DROP TABLE bulla.audit");
     let told = deployment.run(&["doctor"]);
     assert!(told.code == 1 && told.out.contains("PostgreSQL") && told.out.contains(&database), "{}", told.out);

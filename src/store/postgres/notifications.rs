@@ -239,6 +239,12 @@ impl<'a> Listener<'a> {
 pub(super) fn remark(server: &Arc<Server>, pool: &Pool) -> Remark {
     let proved = Listener::open(server, &|| {}).map_err(Unheard::from).and_then(|listener| listener.prove(pool));
     match proved {
+        // A pooler in transaction mode lets none arrive, so there is none on this way.
+        Ok(()) if server.url == pool.server.url && !pool.server.statement_cache => Remark::good(
+            "notifications arrive; store.statement_cache is off, which is for poolers in transaction mode: there is none here, and with \
+             `statement_cache = true` twice as many keys a second are issued"
+                .to_owned(),
+        ),
         Ok(()) => Remark::good("notifications arrive".to_owned()),
         Err(why) => Remark::warning(why.to_string()),
     }

@@ -217,12 +217,16 @@ impl Place {
         })
     }
 
-    /// The verdict, and the one reason that the metrics count meanwhile.
-    fn counted(&self, ask: impl FnOnce() -> &'static str) -> Said {
-        let before = self.reasons();
-        let verdict = ask();
-        let risen: Vec<String> =
-            self.reasons().into_iter().filter(|reason| !before.contains(reason)).map(|(name, _)| name).collect();
+    /// The verdict, and the one reason that the metrics count meanwhile. The edge asks the node with a key of its own now and
+    /// then, which counts, too: where there are two reasons the question is asked again.
+    fn counted(&self, ask: impl Fn() -> &'static str) -> Said {
+        let counted = || {
+            let before = self.reasons();
+            let verdict = ask();
+            let risen = self.reasons().into_iter().filter(|reason| !before.contains(reason));
+            (verdict, risen.map(|(name, _)| name).collect::<Vec<_>>())
+        };
+        let (verdict, risen) = (0..3).map(|_| counted()).find(|(_, risen)| risen.len() < 2).unwrap_or_else(counted);
         Said { verdict, reason: risen.join(" and ") }
     }
 

@@ -1,7 +1,7 @@
 //! Verification in the service: the shell that answers the questions of [`crate::verification`] without blocking, and counts
 //! how each one ended.
 
-use std::{sync::Arc, time::Instant};
+use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
 use axum::http::HeaderMap;
 use bulla::{
@@ -103,8 +103,8 @@ impl KeyVerifier {
         verdict
     }
 
-    /// The same for many, up to the first one of which something has to be asked for: a stored hash. `each` gets the verdicts in
-    /// their order; returns how many.
+    /// The same for many, up to the first that needs a stored hash or may be known elsewhere. `each` gets the verdicts in
+    /// their order; returns how many it verified.
     pub(super) fn verify_at_once<'t>(
         &self,
         snapshot: &Snapshot,
@@ -112,14 +112,15 @@ impl KeyVerifier {
         wanted: &Wanted,
         mut each: impl FnMut(&Verdict),
     ) -> usize {
-        let (now, mut done, mut asked) = (clock::now_seconds(), 0, false);
+        let (now, mut done) = (clock::now_seconds(), 0);
         decide_batch(&snapshot.state(&self.imported), texts, wanted, now, |text, step| match step {
-            Step::Done(verdict) if !asked => {
+            Step::Done(verdict) if !self.is_searched(snapshot, text, &verdict) => {
                 self.count(snapshot, &verdict, text, now);
                 each(&verdict);
                 done += 1;
+                ControlFlow::Continue(())
             }
-            _ => asked = true,
+            _ => ControlFlow::Break(()),
         });
         done
     }
@@ -135,19 +136,22 @@ impl KeyVerifier {
             // Rare, and boxed: its state would be copied with that of every request.
             Step::Ask(pending) => Box::pin(self.find_out(snapshot, text, wanted, pending)).await,
         };
-        match verdict {
-            Err(VerifyError::Rejected(_)) if snapshot.asks_old_systems || self.imported.has_slow_digests() => {
-                Box::pin(self.search(snapshot, text, wanted, verdict)).await
-            }
-            verdict => verdict,
+        if self.is_searched(snapshot, text, &verdict) {
+            return Box::pin(self.search(snapshot, text, wanted, verdict)).await;
         }
+        verdict
     }
 
-    /// Looks for a text that is not known as a key by slow digests, and asks old systems about it.
+    /// Returns whether a text that is not known as a key is still to be looked for: by slow digests, or at old systems.
+    fn is_searched(&self, snapshot: &Snapshot, text: &str, verdict: &Verdict) -> bool {
+        matches!(verdict, Err(VerifyError::Rejected(_)))
+            && (snapshot.asks_old_systems || self.imported.has_slow_digests())
+            && text.parse::<ApiKey>().is_err()
+            && self.imported.recognize(text).is_empty()
+    }
+
+    /// Looks for such a text by slow digests, and asks old systems about it.
     async fn search(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, verdict: Verdict) -> Verdict {
-        if text.parse::<ApiKey>().is_ok() || !self.imported.recognize(text).is_empty() {
-            return verdict;
-        }
         let (found, all_tried) = self.find_slowly(text).await;
         if !found.is_empty() {
             let current = self.live.load_full();

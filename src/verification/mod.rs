@@ -23,6 +23,8 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
+use std::ops::ControlFlow;
+
 use bulla::{ApiKey, ApiKeyId, Opened, Realm, Rejection, SecretCheck, Verifier, VerifyError, keyring::KeyVersion};
 
 pub(crate) use self::{
@@ -105,18 +107,18 @@ pub(crate) fn decide(state: &VerifierState<'_>, text: &str, wanted: &Wanted, now
     decide_opened(state, text, wanted, now, wanted.open(state.verifier, text, now))
 }
 
-/// Begins to verify many texts at `now`; `each` gets the first step of every one, in their order.
+/// Begins to verify many texts at `now`; `each` gets the first step of every one, in their order, until it breaks.
 pub(crate) fn decide_batch<'t>(
     state: &VerifierState<'_>,
     texts: impl Iterator<Item = &'t str> + Clone,
     wanted: &Wanted,
     now: u64,
-    mut each: impl FnMut(&'t str, Step<Verdict, Pending>),
+    mut each: impl FnMut(&'t str, Step<Verdict, Pending>) -> ControlFlow<()>,
 ) {
-    let mut same = texts.clone();
+    let (mut same, mut flow) = (texts.clone(), ControlFlow::Continue(()));
     wanted.open_batch(state.verifier, texts, now, |opened| {
-        if let Some(text) = same.next() {
-            each(text, decide_opened(state, text, wanted, now, opened));
+        if let (Some(text), ControlFlow::Continue(())) = (same.next(), flow) {
+            flow = each(text, decide_opened(state, text, wanted, now, opened));
         }
     });
 }

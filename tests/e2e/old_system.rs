@@ -49,6 +49,13 @@ fn an_unknown_key_is_asked_about_once_and_is_bullas_own_from_then_on() {
     let answer = json!({"active": true, "app_id": APP, "scope": "a b", "exp": 4_102_444_800_u64, "username": "old"});
     let deployment = with_program(&answer, "");
     let server = Server::start(&deployment);
+    // In a batch as alone, although no key before it has to be asked about.
+    let batch = server.data.post("/v1/verify/batch", &json!({"api_keys": ["no key", KEY]})).json();
+    assert_eq!(
+        (&batch["results"][0]["active"], &batch["results"][1]["active"]),
+        (&json!(false), &json!(true)),
+        "{batch}"
+    );
     let active = verify(&server, KEY);
     assert_eq!(
         (&active["active"], &active["app_id"], &active["scopes"]),

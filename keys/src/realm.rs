@@ -80,8 +80,8 @@ pub(crate) struct PresumedRealm {
 }
 
 impl PresumedRealm {
-    /// The name that the first `length` bytes of a longer text would be; three loads, and no loop. Bytes that are not
-    /// in the name are not in the text either.
+    /// The name that the first `length` bytes of a longer text would be; three loads, and no loop. The bytes behind the name
+    /// are cleared, since those of a [`Realm`] are zeros.
     #[inline(always)]
     pub(crate) fn of(text: &[u8], length: usize) -> Option<Self> {
         let mut words = words(text.first_chunk().filter(|_| length <= MAX_LEN)?);
@@ -130,6 +130,22 @@ impl fmt::Debug for Realm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_presumed_realm_is_one_name_and_no_other() {
+        let realm: Realm = "acme".parse().expect("a realm");
+        let is = |text: &[u8; 32], length| PresumedRealm::of(text, length).is_some_and(|presumed| presumed.is(&realm));
+        let text = |front: &[u8]| std::array::from_fn(|at| front.get(at).copied().unwrap_or(b'x'));
+        assert!(is(&text(b"acme_live"), 4) && is(&text(b"acme"), 4));
+        for (other, length) in
+            [(&b"acme"[..], 3), (b"acme", 5), (b"acme", 0), (b"acme\0", 5), (b"acmf", 4), (b"Acme", 4), (b"acme", 25)]
+        {
+            assert!(!is(&text(other), length), "{other:?} of {length}");
+        }
+        let longest: Realm = "a2345678901234567890abcd".parse().expect("a realm");
+        let presumed = PresumedRealm::of(b"a2345678901234567890abcd_and more", 24).expect("not too long");
+        assert!(presumed.is(&longest) && !presumed.is(&realm));
+    }
 
     #[test]
     fn the_grammar_is_kept() {

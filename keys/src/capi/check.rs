@@ -178,8 +178,10 @@ unsafe extern "C" fn bulla2_verify_batch(
     let (mut all, mut ended) = (ACCEPTED, 0);
     let verify = || {
         // SAFETY: each is NULL, or as the caller promises.
-        let (gate, expected, address) = unsafe { (gate.as_ref(), expected.as_ref(), address_at(address)?) };
+        let (gate, expected) = unsafe { (gate.as_ref(), expected.as_ref()) };
         let (gate, expected) = gate.zip(expected).ok_or(Misuse::NullPointer)?;
+        // SAFETY: it is NULL, or ends in a NUL, as the caller promises.
+        let address = unsafe { address_at(address) }?;
         // SAFETY: it is NULL or as long as it says, as the caller promises.
         let text = |at: usize| unsafe { text::bytes(api_keys[at], lens[at]) };
         let texts = (0..count).filter_map(|at| text(at).ok());
@@ -201,6 +203,7 @@ unsafe extern "C" fn bulla2_verify_batch(
         });
         Ok::<(), Misuse>(())
     };
+    // After a panic the keys that are left have no other answer.
     let misuse = match caught(verify) {
         // Behind the last text.
         Some(Ok(())) => Some(Misuse::NullPointer),

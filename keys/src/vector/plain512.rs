@@ -84,7 +84,7 @@ const fn forward(behind: usize) -> [u8; WIDTH] {
 /// A text that has the shape, in whole vectors.
 struct Windows<'t> {
     front: &'t [u8; WIDTH],
-    /// The last ones before the checksum.
+    /// The last characters before the checksum.
     checked: &'t [u8; WIDTH],
     body: &'t [u8; WIDTH],
     ending: &'t [u8; WIDTH],

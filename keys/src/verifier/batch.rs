@@ -79,7 +79,8 @@ impl Verifier {
         });
     }
 
-    /// As [`Verifier::find_key`] of a key without claims, which in most batches is where that of the one before it was.
+    /// As [`Verifier::find_key`], for a key without claims. In most batches it has the realm and the version of the key
+    /// before it.
     #[inline(always)]
     fn find_plain<'v, 'e, 't>(
         &'v self,
@@ -198,7 +199,7 @@ impl<'v, 'e, 't> Group<'v, 'e, 't> {
         }
     }
 
-    // Not inlined, so that the verdict is made where it stays: with claims it is 320 bytes long.
+    // Not inlined, so that the verdict is made where it stays: it has room for all claims.
     #[inline(never)]
     fn verdict(
         &self,

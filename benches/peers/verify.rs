@@ -1,5 +1,5 @@
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml`: bulla's verify beside the bare ciphers of three libraries and
-//! beside tokens of others, in one run on one core.
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml`: bulla's verify beside the bare ciphers of three
+//! libraries and beside tokens of others, in one run on one core.
 //!
 //! Each round times every contender once, in turn; printed are the median over the rounds and the median of the ratios
 //! to `aes-gcm` and to `ring` of the same round, so that a drifting clock speed touches all alike. Built with

@@ -1,5 +1,5 @@
-//! One verify of each kind for `.ci/instructions`, which counts the instructions of [`counted`] by callgrind; and a batch, for who
-//! asks: callgrind knows no AVX-512, so it sees the keys of one opened one by one.
+//! One verify of each kind for `.ci/instructions`, which counts the instructions of [`counted`] by callgrind; and a
+//! batch, for who asks: callgrind knows no AVX-512, so it sees the keys of one opened one by one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

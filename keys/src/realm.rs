@@ -80,8 +80,8 @@ pub(crate) struct PresumedRealm {
 }
 
 impl PresumedRealm {
-    /// The name that the first `length` bytes of a longer text would be; three loads, and no loop. The bytes behind the name
-    /// are cleared, since those of a [`Realm`] are zeros.
+    /// The name that the first `length` bytes of a longer text would be; three loads, and no loop. The bytes behind the
+    /// name are cleared, since those of a [`Realm`] are zeros.
     #[inline(always)]
     pub(crate) fn of(text: &[u8], length: usize) -> Option<Self> {
         let mut words = words(text.first_chunk().filter(|_| length <= MAX_LEN)?);

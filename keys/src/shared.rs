@@ -90,8 +90,8 @@ impl SharedVerifier {
         SharedVerifier(Arc::new(Shared { current, parts: Mutex::new(Parts { loaded: verifier, revoked: None }) }))
     }
 
-    /// Replaces the verifier after a keyring was loaded anew. The last [`SharedVerifier::set_revocations`] stays in force, in the
-    /// place of the revocations in `verifier`.
+    /// Replaces the verifier after a keyring was loaded anew. The last [`SharedVerifier::set_revocations`] stays in
+    /// force, in the place of the revocations in `verifier`.
     pub fn store(&self, verifier: Verifier) {
         self.change(|parts| parts.loaded = verifier);
     }
@@ -113,8 +113,8 @@ impl SharedVerifier {
         self.change(|parts| parts.revoked = Some(RevocationState { revocations, refused, fresh }));
     }
 
-    /// Verifies `text` at `now`, in Unix seconds, as [`Verifier::verify`] does. Staleness comes last: a key that is rejected
-    /// anyway is rejected.
+    /// Verifies `text` at `now`, in Unix seconds, as [`Verifier::verify`] does. Staleness comes last: a key that is
+    /// rejected anyway is rejected.
     pub fn verify(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Verified, VerifyError> {
         let current = self.0.current.load();
         let verified = current.verifier.verify(text, expected, now)?;
@@ -154,8 +154,8 @@ impl SharedVerifier {
         });
     }
 
-    /// Opens `text` as [`Verifier::open`] does, for a caller that has the hashes of secret halves. Staleness comes before the
-    /// secret half; [`SharedVerifier::accept`] ends the check of one.
+    /// Opens `text` as [`Verifier::open`] does, for a caller that has the hashes of secret halves. Staleness comes
+    /// before the secret half; [`SharedVerifier::accept`] ends the check of one.
     pub fn open(&self, text: &str, expected: &Expectations<'_>, now: u64) -> Result<Opened, VerifyError> {
         let current = self.0.current.load();
         let opened = current.verifier.open(text, expected, now)?;

@@ -14,8 +14,8 @@ use crate::{
     store::{FollowerRow, LogPlace, Role, Store, StoreError},
 };
 
-/// From when on a member that does not report is one to look at. Nodes and followers report every ten seconds, and of what has not
-/// changed the store hears every twenty.
+/// From when on a member that does not report is one to look at. Nodes and followers report every ten seconds, and of
+/// what has not changed the store hears every twenty.
 pub(crate) const SILENCE: SignedDuration = SignedDuration::from_secs(60);
 /// How long a revocation may take to reach a member before that is one to look at.
 const DELAY: SignedDuration = SignedDuration::from_secs(5);

@@ -1,5 +1,5 @@
-//! `[follow]`: what makes a configuration that of an edge. It verifies by exported keys and a feed, and has neither store nor
-//! keyring: `docs/EDGES.md`.
+//! `[follow]`: what makes a configuration that of an edge. It verifies by exported keys and a feed, and has neither
+//! store nor keyring: `docs/EDGES.md`.
 
 use std::{
     collections::BTreeMap,

@@ -42,7 +42,8 @@ impl FromRef<Arc<App>> for Core {
 }
 
 impl App {
-    /// Reads what the store's revocation log has more, and which secret halves were changed; it is in force when this returns.
+    /// Reads what the store's revocation log has more, and which secret halves were changed; it is in force when this
+    /// returns.
     pub(crate) fn catch_up(&self) -> Result<(), StoreError> {
         let secrets = self.follow_secrets();
         self.revocations.read().and(secrets)?;

@@ -62,7 +62,8 @@ pub(super) struct FleetRegistry {
     state: Mutex<State>,
     pub(super) behind: LogBehind,
     changed: Notify,
-    /// The waits that holders of API keys may have at a time: everybody who has a key may ask, and each wait looks into the store.
+    /// The waits that holders of API keys may have at a time: everybody who has a key may ask, and each wait looks into
+    /// the store.
     pub(super) holders: Semaphore,
     /// The number of writes.
     pub(super) written: watch::Sender<u64>,

@@ -1,5 +1,5 @@
-//! Verification in the service: the shell that answers the questions of [`crate::verification`] without blocking, and counts
-//! how each one ended.
+//! Verification in the service: the shell that answers the questions of [`crate::verification`] without blocking, and
+//! counts how each one ended.
 
 use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
@@ -35,7 +35,8 @@ pub(super) trait Behind: Send + Sync {
         question: Question<'a>,
     ) -> BoxFuture<'a, Checked>;
 
-    /// The slow digest of a text, of which `is_known` tells whether a row has it; `None` where it cannot be computed now.
+    /// The slow digest of a text, of which `is_known` tells whether a row has it; `None` where it cannot be computed
+    /// now.
     fn slow_digest<'a>(
         &'a self,
         text: &'a SlowText,
@@ -103,8 +104,8 @@ impl KeyVerifier {
         verdict
     }
 
-    /// The same for many, up to the first that needs a stored hash or may be known elsewhere. `each` gets the verdicts in
-    /// their order; returns how many it verified.
+    /// The same for many, up to the first that needs a stored hash or may be known elsewhere. `each` gets the verdicts
+    /// in their order; returns how many it verified.
     pub(super) fn verify_at_once<'t>(
         &self,
         snapshot: &Snapshot,
@@ -195,7 +196,8 @@ impl KeyVerifier {
     async fn find_out(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, mut pending: Pending) -> Verdict {
         loop {
             let checked = self.behind.check(snapshot, text, wanted, pending.question()).await;
-            // By now the key may have been revoked: it has to hold in the state of the request, and in the one in force.
+            // By now the key may have been revoked: it has to hold in the state of the request, and in the one in
+            // force.
             let current = self.live.load_full();
             match pending.resume(checked, &current.state(&self.imported), wanted, clock::now_seconds()) {
                 Step::Done(verdict) => return verdict,

@@ -84,8 +84,8 @@ impl RevocationState {
         }
     }
 
-    /// Appends again what the log lost in a failover after it was read here, to a new log, which all followers read from the
-    /// beginning. Returns whether there was anything.
+    /// Appends again what the log lost in a failover after it was read here, to a new log, which all followers read
+    /// from the beginning. Returns whether there was anything.
     fn write_lost_end(&self) -> Result<bool, StoreError> {
         let Some(lost) = self.log().lost() else { return Ok(false) };
         if self.store.begin_new_log(&lost.log_id, lost.place)? {

@@ -1,5 +1,5 @@
-//! Polls the store: what other processes revoked, and whether the store is still the one that was opened. None of that may
-//! wait for anything else, so it has a thread of its own. It looks five times a second, or where the database sends
+//! Polls the store: what other processes revoked, and whether the store is still the one that was opened. None of that
+//! may wait for anything else, so it has a thread of its own. It looks five times a second, or where the database sends
 //! notifications, at each of them and once a second, and more often where `verify.max_staleness` is short.
 
 use std::time::Duration;
@@ -9,8 +9,8 @@ use tokio::sync::watch;
 use super::{Node, revocations::HEALTH};
 use crate::clock;
 
-/// The time between two looks at a store that does not say when there is something. A change of another process is in force
-/// after one look.
+/// The time between two looks at a store that does not say when there is something. A change of another process is in
+/// force after one look.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// What `/readyz` calls it if the store should say when there is something, and does not.

@@ -22,7 +22,8 @@ pub struct Issuing {
 }
 
 impl Issuing {
-    /// A new deployment in `folder`, with its store at `url`, where statements are prepared if `statement_cache` says so.
+    /// A new deployment in `folder`, with its store at `url`, where statements are prepared if `statement_cache` says
+    /// so.
     pub fn new(folder: &Path, url: &str, statement_cache: bool) -> Result<Self, Box<dyn Error>> {
         let mut deployment = Deployment::open(&cli::throw_away_on(folder, url)?)?;
         deployment.config.store.statement_cache = statement_cache;

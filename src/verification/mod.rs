@@ -1,5 +1,5 @@
-//! Verification of a presented API key. The order of its steps is a security property, so it exists here, once, for every
-//! endpoint and the command:
+//! Verification of a presented API key. The order of its steps is a security property, so it exists here, once, for
+//! every endpoint and the command:
 //!
 //! 1. open the sealed key: shape, realm, version, seal, times, revocation, address, audience;
 //! 2. reject what cannot be distinguished from revoked, where the revocation log is stale;
@@ -9,9 +9,9 @@
 //!
 //! A text that is not the text of a sealed key is looked up among the imported keys, and takes the same steps.
 //!
-//! The core is pure: it takes what is known at one moment, and returns a [`Step`]. It never waits. Stored hashes take a store,
-//! memory and time, so the core asks for them with a [`Question`], and a shell answers: the service's asynchronously, the
-//! command's on its own thread.
+//! The core is pure: it takes what is known at one moment, and returns a [`Step`]. It never waits. Stored hashes take a
+//! store, memory and time, so the core asks for them with a [`Question`], and a shell answers: the service's
+//! asynchronously, the command's on its own thread.
 
 mod accepted;
 mod ending;
@@ -155,8 +155,8 @@ impl Pending {
         }
     }
 
-    /// Goes on with what it found out. `state` and `now` are those of this moment: what was revoked while the shell waited must not
-    /// be accepted.
+    /// Goes on with what it found out. `state` and `now` are those of this moment: what was revoked while the shell
+    /// waited must not be accepted.
     pub(crate) fn resume(
         self,
         checked: Checked,

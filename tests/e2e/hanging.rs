@@ -1,5 +1,5 @@
-//! What hangs (a key source, a lock, the store) holds up no compromise, shows in `/readyz` and metrics, and keeps no process from
-//! ending.
+//! What hangs (a key source, a lock, the store) holds up no compromise, shows in `/readyz` and metrics, and keeps no
+//! process from ending.
 
 use std::{
     process::{Child, Command, Stdio},

@@ -1,5 +1,5 @@
-//! Every endpoint that verifies API keys, on a node and on an edge, and the command, say the same of the same key, and for the same
-//! reason.
+//! Every endpoint that verifies API keys, on a node and on an edge, and the command, say the same of the same key, and
+//! for the same reason.
 
 use serde_json::{Value, json};
 
@@ -206,7 +206,8 @@ impl Place {
         said
     }
 
-    /// What introspection says, which takes a credential of its own, and so is no use on a node while nothing is accepted.
+    /// What introspection says, which takes a credential of its own, and so is no use on a node while nothing is
+    /// accepted.
     fn introspected(&self, case: &Case) -> Said {
         let form =
             format!("token={}{}", case.text, case.audience.map(|it| format!("&audience={it}")).unwrap_or_default());
@@ -217,8 +218,8 @@ impl Place {
         })
     }
 
-    /// The verdict, and the one reason that the metrics count meanwhile. The edge asks the node with a key of its own now and
-    /// then, which counts, too: where there are two reasons the question is asked again.
+    /// The verdict, and the one reason that the metrics count meanwhile. The edge asks the node with a key of its own
+    /// now and then, which counts, too: where there are two reasons the question is asked again.
     fn counted(&self, ask: impl Fn() -> &'static str) -> Said {
         let counted = || {
             let before = self.reasons();

@@ -1,4 +1,5 @@
-//! Several nodes on one PostgreSQL database: what one of them does counts at all, and no node keeps anything for itself.
+//! Several nodes on one PostgreSQL database: what one of them does counts at all, and no node keeps anything for
+//! itself.
 
 use std::time::{Duration, Instant};
 

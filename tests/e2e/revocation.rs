@@ -100,8 +100,8 @@ fn an_app_and_a_realm_lose_what_they_were_issued_before() {
     let ruled = take(json!({"app_id": APP, "reason": "left"})).json();
     all([false, false, true]);
     assert_eq!(take(json!({"app_id": APP, "issued_before": long_ago})).json()["issued_before"], ruled["issued_before"]);
-    // What is issued right after is good: its time of issue is the first that the rule lets pass. The next rule revokes it,
-    // even within the same second.
+    // What is issued right after is good: its time of issue is the first that the rule lets pass. The next rule revokes
+    // it, even within the same second.
     let at_once = issue("live", APP);
     assert!(active(&server, &at_once));
     let ruled = take(json!({"app_id": APP})).json();

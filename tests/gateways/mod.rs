@@ -1,6 +1,6 @@
 //! Forward authentication with real gateways: each is started with the file that docs/GATEWAYS.md shows, in front of an
-//! application that notes what reaches it, and answers the same questions (`table.rs`). A gateway that is not installed fails
-//! its test.
+//! application that notes what reaches it, and answers the same questions (`table.rs`). A gateway that is not installed
+//! fails its test.
 
 mod answer;
 pub mod application;

@@ -1,5 +1,5 @@
-//! What only the module for nginx can get wrong: nginx's own directives around it, workers that end and begin, and a configuration
-//! that nginx refuses.
+//! What only the module for nginx can get wrong: nginx's own directives around it, workers that end and begin, and a
+//! configuration that nginx refuses.
 
 use std::{
     collections::BTreeSet,
@@ -160,7 +160,8 @@ fn the_module_fits_into_the_other_directives() {
     assert!(!told.contains(&good.text) && !running.log().contains(&good.text), "a key in a log");
 }
 
-/// Asks all the time with a good and with a revoked key, while something happens; the statuses that should not have been.
+/// Asks all the time with a good and with a revoked key, while something happens; the statuses that should not have
+/// been.
 fn under_traffic(running: &Running, good: &Question, revoked: &Question, happens: impl FnOnce()) -> Vec<u16> {
     let over = AtomicBool::new(false);
     let http = &running.http;

@@ -1,5 +1,5 @@
-//! Every key source against the real thing it stands for, by one contract (`contract.rs`). `parts/` has the real things; a part
-//! that is not installed fails its tests.
+//! Every key source against the real thing it stands for, by one contract (`contract.rs`). `parts/` has the real
+//! things; a part that is not installed fails its tests.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(unreachable_pub, reason = "one binary, in which every part is for all tests")]

@@ -1,5 +1,5 @@
-//! `pkcs11:` with modules that are not as SoftHSM2 is, by the real command and service: NSS's softokn; SoftHSM2 behind an adapter that
-//! makes it say what other modules say; and what calls a module gets, by OpenSC's spy.
+//! `pkcs11:` with modules that are not as SoftHSM2 is, by the real command and service: NSS's softokn; SoftHSM2 behind
+//! an adapter that makes it say what other modules say; and what calls a module gets, by OpenSC's spy.
 
 use crate::support::{
     command::{Ran, bulla, finish},
@@ -131,7 +131,8 @@ fn a_load_logs_in_once_whatever_the_number_of_realms() {
         beside.run(&["keyring", "check"]).ok();
         (spy.calls("C_Login") - before.0, spy.all_calls() - before.1)
     };
-    // SoftHSM2 may hide a token that another process is writing: the module is started anew then, which takes more calls.
+    // SoftHSM2 may hide a token that another process is writing: the module is started anew then, which takes more
+    // calls.
     let check = || (0..3).map(|_| once()).min_by_key(|(_, calls)| *calls).expect("three");
     let few = check();
     let more: String = (0..20).map(|at| format!("[realms.more{at}]\n")).collect();

@@ -1,4 +1,5 @@
-//! `pkcs11:` with opencryptoki's soft token, which has a daemon, a clock that says no time of PKCS#11, and keys without a length.
+//! `pkcs11:` with opencryptoki's soft token, which has a daemon, a clock that says no time of PKCS#11, and keys without
+//! a length.
 
 use crate::{
     parts::{mounts, world},

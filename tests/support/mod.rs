@@ -1,4 +1,5 @@
-//! What the tests stand on: throw-away deployments, running servers, HTTP, Envoy's side of gRPC, and the reference implementation.
+//! What the tests stand on: throw-away deployments, running servers, HTTP, Envoy's side of gRPC, and the reference
+//! implementation.
 
 pub mod authority;
 pub mod clock;

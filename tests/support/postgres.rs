@@ -1,5 +1,5 @@
-//! PostgreSQL servers for the tests: in a temporary folder, on a Unix socket there and on a port of the loopback address. Each ends
-//! with this process, even if that is killed.
+//! PostgreSQL servers for the tests: in a temporary folder, on a Unix socket there and on a port of the loopback
+//! address. Each ends with this process, even if that is killed.
 
 use std::{
     fs,

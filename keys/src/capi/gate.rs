@@ -50,8 +50,8 @@ pub(super) struct StatusResult {
 
 /// # Safety
 ///
-/// As the header says: `settings_path` is NULL or ends in a NUL; `gate` is NULL or may be written; `error` is NULL or has room for
-/// `error_size` bytes.
+/// As the header says: `settings_path` is NULL or ends in a NUL; `gate` is NULL or may be written; `error` is NULL or
+/// has room for `error_size` bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_gate_open(
     settings_path: *const c_char,
@@ -70,8 +70,9 @@ unsafe extern "C" fn bulla2_gate_open(
 
 /// # Safety
 ///
-/// As for [`bulla2_gate_open`]; `settings` is NULL or leads to so many bytes, `folder` is NULL or ends in a NUL, and `files` is NULL or
-/// leads to so many structures, whose names end in NUL and whose bytes are as many as they say, or whose descriptors are open.
+/// As for [`bulla2_gate_open`]; `settings` is NULL or leads to so many bytes, `folder` is NULL or ends in a NUL, and
+/// `files` is NULL or leads to so many structures, whose names end in NUL and whose bytes are as many as they say, or
+/// whose descriptors are open.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_gate_open_text(
     settings: *const c_char,
@@ -137,8 +138,8 @@ unsafe extern "C" fn bulla2_gate_free(gate: *mut OpenGate) {
 
 /// # Safety
 ///
-/// As the header says: `gate` is NULL or came from a function that opens and was not given back; `error` is NULL or has room for
-/// `error_size` bytes.
+/// As the header says: `gate` is NULL or came from a function that opens and was not given back; `error` is NULL or has
+/// room for `error_size` bytes.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_gate_start(gate: *mut OpenGate, error: *mut c_char, error_size: usize) -> c_int {
     // SAFETY: it is NULL or a gate, as the caller promises.

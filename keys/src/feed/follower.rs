@@ -51,8 +51,9 @@ pub enum WhenStale {
 }
 
 impl Follower {
-    /// A follower of the feed at `address`, with `/v1/revocations` at its end or without, with an API key of the realm `bulla` and the scope `feed`,
-    /// and trusts what `key` signs for this keyring. The address is https, or on this machine.
+    /// A follower of the feed at `address`, with `/v1/revocations` at its end or without, with an API key of the realm
+    /// `bulla` and the scope `feed`, and trusts what `key` signs for this keyring. The address is https, or on this
+    /// machine.
     pub fn new(
         address: &str,
         api_key: &ApiKey,
@@ -62,8 +63,8 @@ impl Follower {
         Ok(Follower { source: HttpSource::new(address, api_key)?, keyring_id, key, realm: None, report_as: None })
     }
 
-    /// Follows one realm, with an API key of the scope `feed:REALM` (or `feed`). It does not revoke keys of other realms,
-    /// so it is for a verifier of this realm alone.
+    /// Follows one realm, with an API key of the scope `feed:REALM` (or `feed`). It does not revoke keys of other
+    /// realms, so it is for a verifier of this realm alone.
     #[must_use]
     pub fn realm(self, realm: Realm) -> Self {
         Follower { source: self.source.realm(Some(realm)), realm: Some(realm), ..self }
@@ -74,9 +75,9 @@ impl Follower {
         Ok(Follower { source: self.source.trusting_roots(pem)?, ..self })
     }
 
-    /// Reports its place to the server under this name, so that the server's operator sees it in `bulla fleet`, and `bulla revoke
-    /// --wait` waits for it. The name is this program's alone and stays over a restart: up to 128 of `A-Z`, `a-z`, `0-9`, `.`, `_`,
-    /// `:`, `-` and `@`.
+    /// Reports its place to the server under this name, so that the server's operator sees it in `bulla fleet`, and
+    /// `bulla revoke --wait` waits for it. The name is this program's alone and stays over a restart: up to 128 of
+    /// `A-Z`, `a-z`, `0-9`, `.`, `_`, `:`, `-` and `@`.
     #[must_use]
     pub fn reporting_as(self, name: impl Into<String>) -> Self {
         Follower { report_as: Some(name.into()), ..self }

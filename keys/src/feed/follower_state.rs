@@ -53,7 +53,8 @@ impl Moment {
 #[derive(Clone, Debug)]
 pub(crate) enum StalePolicy {
     Of(WhenStale),
-    /// For how many seconds after the newest message keys of these realms are accepted. Keys of any other realm are not.
+    /// For how many seconds after the newest message keys of these realms are accepted. Keys of any other realm are
+    /// not.
     #[cfg_attr(not(feature = "gateway"), allow(dead_code, reason = "gateways have it"))]
     Realms(Arc<[(Realm, u64)]>),
 }
@@ -70,8 +71,8 @@ pub(crate) struct FollowerState {
     pub(super) verifier: SharedVerifier,
     policy: StalePolicy,
     feed: FeedState,
-    /// When the newest message was signed that reached the end of the log, in Unix seconds, and when it came, by the running time;
-    /// that of a restored state came before.
+    /// When the newest message was signed that reached the end of the log, in Unix seconds, and when it came, by the
+    /// running time; that of a restored state came before.
     current: Option<(u64, Option<Duration>)>,
     /// Messages that were refused.
     refused: u64,
@@ -149,8 +150,8 @@ impl FollowerState {
 
     /// What to ask after this pause.
     pub(crate) fn question(&mut self, at: Moment, pause: Duration) -> Question {
-        // Half the validity of the newest message, so that the next one comes in time. After a failure the state may be stale,
-        // and an answer is worth more than news.
+        // Half the validity of the newest message, so that the next one comes in time. After a failure the state may be
+        // stale, and an answer is worth more than news.
         let at_rest = self.is_complete() && self.failures == 0 && !self.loaded;
         let wait = if at_rest { self.longest_wait.min(self.valid_for / 2) } else { 0 };
         let question = Question { after: self.feed.seq(), log_id: self.feed.log_id(), wait };
@@ -167,7 +168,8 @@ impl FollowerState {
                 // A server that answers at once is asked again after a delay.
                 if news || self.has_waited(at) { Duration::ZERO } else { backoff::pause(random) }
             }
-            // One node may lag behind the others, which is no failure. Once the state is stale, no node is ahead of this one.
+            // One node may lag behind the others, which is no failure. Once the state is stale, no node is ahead of
+            // this one.
             Err(FollowError::Status(BEHIND)) => {
                 if self.is_stale(at) {
                     self.feed.restart();
@@ -221,8 +223,9 @@ impl FollowerState {
         }
     }
 
-    /// Sweeps one part of the list; `ran` is the running time since the last call. Neither this machine's clock nor the server's
-    /// alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time for long.
+    /// Sweeps one part of the list; `ran` is the running time since the last call. Neither this machine's clock nor the
+    /// server's alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time
+    /// for long.
     pub(crate) fn sweep(&mut self, ran: Duration, at: Moment) {
         let signed_at = self.feed.this_update();
         if signed_at == 0 {
@@ -385,7 +388,8 @@ impl FollowerState {
         }
     }
 
-    /// The last second of what the verifier is told is fresh; it moves when a clock is set. None where nothing depends on it.
+    /// The last second of what the verifier is told is fresh; it moves when a clock is set. None where nothing depends
+    /// on it.
     fn shown_until(&self, at: Moment) -> Option<u64> {
         match &self.policy {
             StalePolicy::Of(WhenStale::GoOn) => None,

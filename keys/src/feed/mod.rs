@@ -1,8 +1,8 @@
 //! The revocation feed (feature `follow`): signed messages of a service to verifiers that have no access to its store.
 //! `docs/FEED.md` is the format.
 //!
-//! [`Follower`] fetches the messages of a server and keeps a [`SharedVerifier`](crate::shared::SharedVerifier) current. The types
-//! below it do no I/O:
+//! [`Follower`] fetches the messages of a server and keeps a [`SharedVerifier`](crate::shared::SharedVerifier) current.
+//! The types below it do no I/O:
 //!
 //! ```
 //! use bulla::{feed, keyring::{KeyVersion, KeyringId, VersionState}, revocation::{Change, RevocationEvent}};

@@ -78,7 +78,8 @@ pub struct FollowerReport {
 }
 
 impl FollowerReport {
-    /// The body of `POST /v1/followers` for these followers, all of the process that drew this [`instance`](new_instance).
+    /// The body of `POST /v1/followers` for these followers, all of the process that drew this
+    /// [`instance`](new_instance).
     pub fn body(reports: &[FollowerReport], instance: Option<&str>) -> String {
         json!({"followers": reports.iter().map(|report| report.to_json(instance)).collect::<Vec<_>>()}).to_string()
     }
@@ -112,15 +113,15 @@ impl FollowerReport {
     }
 }
 
-/// What tells a process from another one that reports under the same name: drawn once when it begins. `None` where the operating
-/// system's generator fails: then it is not told from another one.
+/// What tells a process from another one that reports under the same name: drawn once when it begins. `None` where the
+/// operating system's generator fails: then it is not told from another one.
 pub fn new_instance() -> Option<String> {
     let drawn = SysRng.try_next_u64().ok()?;
     Some(format!("{drawn:016x}"))
 }
 
-/// Reports on a thread of its own until it is dropped: at once, soon after each [`Reporter::changed`], and every ten seconds. After
-/// a failure it waits longer each time, with jitter.
+/// Reports on a thread of its own until it is dropped: at once, soon after each [`Reporter::changed`], and every ten
+/// seconds. After a failure it waits longer each time, with jitter.
 pub struct Reporter(Arc<Signal>, Mutex<Option<JoinHandle<()>>>);
 
 #[derive(Default)]

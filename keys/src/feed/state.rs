@@ -11,8 +11,8 @@ use crate::{
     revocation::{LiveSet, RevocationLog, Revocations},
 };
 
-/// The state of a follower. It only ever knows more: only an event that resumes a key ends its suspension, and a version that
-/// was compromised or destroyed stays refused.
+/// The state of a follower. It only ever knows more: only an event that resumes a key ends its suspension, and a
+/// version that was compromised or destroyed stays refused.
 #[derive(Clone, Debug)]
 pub struct FeedState {
     pub(super) realm: Option<Realm>,
@@ -49,7 +49,8 @@ pub struct Applied {
     pub complete: bool,
     /// Whether the revocations, or the refused versions, may have changed.
     pub changed: bool,
-    /// Whether the follower does not know what the server does: it has to [start again](FeedState::restart), and counts it.
+    /// Whether the follower does not know what the server does: it has to [start again](FeedState::restart), and counts
+    /// it.
     pub diverged: bool,
     /// For how many seconds from now on the message makes the state fresh, where it does.
     pub fresh_for: Option<u64>,
@@ -118,16 +119,17 @@ impl FeedState {
         fresh_for
     }
 
-    /// The same log was read again, to where it was read before or beyond: a suspension that it does not say any more is over.
+    /// The same log was read again, to where it was read before or beyond: a suspension that it does not say any more
+    /// is over.
     fn forget_what_came_before(&mut self, head: &Head, from: u64) {
         if self.restarted_from.take_if(|(log_id, seq)| *log_id == head.log_id && *seq <= head.seq).is_some() {
             self.log.forget_suspensions(from, &destroyed(&head.versions));
         }
     }
 
-    /// Applies a message that may have been signed long ago, on the way to the place that `newest` goes on from. It begins at
-    /// this state's place or before, and what is known already is skipped. Nothing becomes fresh by it: apply `newest` once its
-    /// place is reached. A refused message changes nothing.
+    /// Applies a message that may have been signed long ago, on the way to the place that `newest` goes on from. It
+    /// begins at this state's place or before, and what is known already is skipped. Nothing becomes fresh by it: apply
+    /// `newest` once its place is reached. A refused message changes nothing.
     pub fn catch_up(&mut self, part: &Message, newest: &Message, now: u64) -> Result<Applied, FeedError> {
         let (part, events, newest) = (part.head(), part.events(), newest.head());
         let seq = self.log.seq();
@@ -151,8 +153,8 @@ impl FeedState {
         Ok(Applied { complete: false, changed: changed || refuses_more, diverged: false, fresh_for: None })
     }
 
-    /// Goes to the place of a snapshot that is not before its own; `now` is in Unix seconds. A refused snapshot changes nothing.
-    /// Nothing is fresh by a snapshot: the next message says whether there is more.
+    /// Goes to the place of a snapshot that is not before its own; `now` is in Unix seconds. A refused snapshot changes
+    /// nothing. Nothing is fresh by a snapshot: the next message says whether there is more.
     pub fn load(&mut self, loaded: LoadedSnapshot, now: u64) -> Result<(), FeedError> {
         let LoadedSnapshot { snapshot, bulk } = loaded;
         let head = snapshot.head();
@@ -179,10 +181,11 @@ impl FeedState {
         self.log.sweep_part(part, now);
     }
 
-    /// Forgets the place in the log, and nothing else, after [`FeedError::OtherLog`] or where it [diverged](Applied::diverged):
-    /// the next message must come from the beginning. What was known stays in force. Once the same log is read to where it was
-    /// read before and the server confirms what it came to, a suspension that it does not say is over, unless the log does not say a
-    /// revocation either: then it has lost its end, and everything stays.
+    /// Forgets the place in the log, and nothing else, after [`FeedError::OtherLog`] or where it
+    /// [diverged](Applied::diverged): the next message must come from the beginning. What was known stays in force.
+    /// Once the same log is read to where it was read before and the server confirms what it came to, a suspension that
+    /// it does not say is over, unless the log does not say a revocation either: then it has lost its end, and
+    /// everything stays.
     pub fn restart(&mut self) {
         if let Some(log_id) = self.log_id.take() {
             let place = (log_id, self.log.seq());
@@ -227,8 +230,8 @@ impl FeedState {
         self.fresh().is_none_or(|fresh| !fresh.contains(&now))
     }
 
-    /// When the state is fresh, in Unix seconds of the follower's clock, once the end of the log was reached. A caller with a
-    /// clock that nobody sets counts the seconds from the last message to the end of it.
+    /// When the state is fresh, in Unix seconds of the follower's clock, once the end of the log was reached. A caller
+    /// with a clock that nobody sets counts the seconds from the last message to the end of it.
     pub fn fresh(&self) -> Option<RangeInclusive<u64>> {
         Some(self.this_update.saturating_sub(CLOCK_DIFFERENCE)..=self.fresh_until?)
     }
@@ -259,7 +262,8 @@ impl FeedState {
         &self.versions
     }
 
-    /// Every version that a message named as compromised or destroyed: for [`Verifier::refusing`](crate::verifier::Verifier::refusing).
+    /// Every version that a message named as compromised or destroyed: for
+    /// [`Verifier::refusing`](crate::verifier::Verifier::refusing).
     pub fn refused(&self) -> &[KeyVersion] {
         &self.refused
     }

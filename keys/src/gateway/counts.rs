@@ -47,7 +47,8 @@ pub struct Counters {
     pub rejected: Vec<(&'static str, u64)>,
     /// Requests about which it could not tell, by reason.
     pub could_not_tell: Vec<(&'static str, u64)>,
-    /// How old the knowledge of revocations is, in seconds; none before the end of the log was reached, or without a feed.
+    /// How old the knowledge of revocations is, in seconds; none before the end of the log was reached, or without a
+    /// feed.
     pub feed_age: Option<u64>,
     /// The place in the log.
     pub seq: u64,

@@ -1,6 +1,6 @@
-//! What a module inside a gateway needs (feature `gateway`): settings in one file, a [`Gate`] that is opened once and keeps itself
-//! current, requirements of routes, and ready answers. `docs/MODULES.md` has the modules, `docs/EMBEDDING.md` what they must know of
-//! forks, threads and reloads.
+//! What a module inside a gateway needs (feature `gateway`): settings in one file, a [`Gate`] that is opened once and
+//! keeps itself current, requirements of routes, and ready answers. `docs/MODULES.md` has the modules,
+//! `docs/EMBEDDING.md` what they must know of forks, threads and reloads.
 //!
 //! ```no_run
 //! use bulla::gateway::{Answer, Gate, Presented, Settings};

@@ -1,4 +1,5 @@
-//! The threads of a gate: they follow the feed, and load what changed on the disk. They begin in the process that serves.
+//! The threads of a gate: they follow the feed, and load what changed on the disk. They begin in the process that
+//! serves.
 
 use std::{
     fmt, mem, process,
@@ -19,11 +20,12 @@ use crate::{
 /// The time between two looks at the files with keys.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// How long a gate that starts waits for the feed. The state that it begins with may be older than a revocation that others know.
+/// How long a gate that starts waits for the feed. The state that it begins with may be older than a revocation that
+/// others know.
 const FIRST_CONTACT: Duration = Duration::from_secs(1);
 
-/// The threads of a [`Gate`]. When it is dropped they end at once, also where they wait for a server, and are joined. In a process that
-/// was forked from the one of the threads it does nothing.
+/// The threads of a [`Gate`]. When it is dropped they end at once, also where they wait for a server, and are joined.
+/// In a process that was forked from the one of the threads it does nothing.
 pub struct Running {
     gate: Gate,
     pid: u32,
@@ -39,9 +41,10 @@ struct Keeping {
 }
 
 impl Gate {
-    /// Begins to follow the feed and to watch the files with keys, on threads. Call it in the process that serves, after the last fork
-    /// and before the first request: it waits for the first answer of the feed, for up to a second, so that this process accepts no
-    /// key that another one knew to be revoked. Without an answer it begins with the last good state, as it is on disk by then.
+    /// Begins to follow the feed and to watch the files with keys, on threads. Call it in the process that serves,
+    /// after the last fork and before the first request: it waits for the first answer of the feed, for up to a second,
+    /// so that this process accepts no key that another one knew to be revoked. Without an answer it begins with the
+    /// last good state, as it is on disk by then.
     pub fn start(&self) -> Result<Running, GateError> {
         let pid = process::id();
         match self.0.started_in.compare_exchange(0, pid, Ordering::Relaxed, Ordering::Relaxed) {
@@ -99,7 +102,8 @@ impl Gate {
         }
     }
 
-    /// The state was read when the gate was opened, which may be long ago where a master process starts one worker after another.
+    /// The state was read when the gate was opened, which may be long ago where a master process starts one worker
+    /// after another.
     fn take_newer_from_disk(&self, feed: &Feed) {
         let (Some(follow), Some((path, mac))) = (&self.0.settings.follow, &feed.kept) else { return };
         let folder = StateFolder::to_read(path, mac.clone());

@@ -1,4 +1,5 @@
-//! The settings of a gate: one file, in the tables of an edge's `bulla.toml`, so that what `bulla edge init` writes works as it is.
+//! The settings of a gate: one file, in the tables of an edge's `bulla.toml`, so that what `bulla edge init` writes
+//! works as it is.
 
 use std::{
     collections::BTreeMap,
@@ -275,8 +276,8 @@ impl Settings {
         })
     }
 
-    /// Takes these bytes for the settings' file `name` instead of the disk's, for a process that cannot read it. The name is the path as the
-    /// settings have it.
+    /// Takes these bytes for the settings' file `name` instead of the disk's, for a process that cannot read it. The
+    /// name is the path as the settings have it.
     #[must_use]
     pub fn handing(mut self, name: impl Into<String>, content: impl Into<Vec<u8>>) -> Self {
         self.files.add(name.into(), content.into());

@@ -1,6 +1,7 @@
 //! The keyring: the key versions of a deployment, as a document, and loaded as seal keys ready for use.
 //!
-//! A [`KeyringDocument`] lists the versions and holds no plaintext key; a [`Keyring`] is loaded from it and holds the seal keys.
+//! A [`KeyringDocument`] lists the versions and holds no plaintext key; a [`Keyring`] is loaded from it and holds the
+//! seal keys.
 //!
 //! ```
 //! use bulla::{

@@ -83,8 +83,8 @@ pub(super) fn decode_groups(text: &[u8], groups: usize, out: &mut [u8]) -> Optio
     Some(())
 }
 
-/// The values of eight groups in bytes, the highest of the first group first, out of the [`sums`] of the first and of the last four; and
-/// which of them exceed 64 bits, in the places of [`PLACES`].
+/// The values of eight groups in bytes, the highest of the first group first, out of the [`sums`] of the first and of
+/// the last four; and which of them exceed 64 bits, in the places of [`PLACES`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) fn values(low: __m512i, high: __m512i) -> (__m512i, u8) {
@@ -116,7 +116,8 @@ fn fours(text: &[u8], groups: usize) -> Option<__m512i> {
     Some(sums(spread))
 }
 
-/// The digits of these characters in this order, those of the mask; the highest bit is set where a character is not a digit.
+/// The digits of these characters in this order, those of the mask; the highest bit is set where a character is not a
+/// digit.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub(super) fn spread(characters: __m512i, order: &[u8; WIDTH], mask: u64) -> __m512i {

@@ -1,4 +1,5 @@
-//! CRC-32 (IEEE 802.3) by products without carry: the text is folded into 128 bits, which leave the same remainder, and then reduced.
+//! CRC-32 (IEEE 802.3) by products without carry: the text is folded into 128 bits, which leave the same remainder, and
+//! then reduced.
 //!
 //! The register of a CRC begins with ones; by linearity that adds a constant that depends on the length alone.
 

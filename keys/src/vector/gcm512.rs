@@ -1,6 +1,6 @@
-//! Opening AES-256-GCM in registers of four blocks. A body is taken as it lies: its id, which ends in the nonce, is in the place of
-//! the first counter block, so the text behind it is beside its stream, and the place is free for the associated data in the hash.
-//! A key without claims is one register.
+//! Opening AES-256-GCM in registers of four blocks. A body is taken as it lies: its id, which ends in the nonce, is in
+//! the place of the first counter block, so the text behind it is beside its stream, and the place is free for the
+//! associated data in the hash. A key without claims is one register.
 
 use std::arch::x86_64::{
     __m128i, __m512i, _mm_set_epi8, _mm_set_epi64x, _mm_shuffle_epi8, _mm_testz_si128, _mm_xor_si128,

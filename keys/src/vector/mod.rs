@@ -1,9 +1,10 @@
-//! What a verify does on a processor's vector units: AES-256-GCM, the checksum, base62. The formats are in `seal`, `api_key` and
-//! `base62`, whose portable code takes over where the processor has no such units, and to which all of this is held by tests.
+//! What a verify does on a processor's vector units: AES-256-GCM, the checksum, base62. The formats are in `seal`,
+//! `api_key` and `base62`, whose portable code takes over where the processor has no such units, and to which all of
+//! this is held by tests.
 //!
-//! This is the only file of the verify path with unsafe code, of three kinds: calls of functions that are compiled for features of
-//! the processor, behind a [`Level`] that is proof of them; loads and stores of whole vectors, behind references; and a hint.
-//! Intrinsics themselves are safe inside of functions that are compiled for their features.
+//! This is the only file of the verify path with unsafe code, of three kinds: calls of functions that are compiled for
+//! features of the processor, behind a [`Level`] that is proof of them; loads and stores of whole vectors, behind
+//! references; and a hint. Intrinsics themselves are safe inside of functions that are compiled for their features.
 
 #![allow(unsafe_code, reason = "see above; each use says why it is sound")]
 #![cfg_attr(not(target_arch = "x86_64"), allow(unused, reason = "other processors have the portable code alone"))]
@@ -82,7 +83,8 @@ impl GcmOpener {
         Some(GcmOpener { level, key })
     }
 
-    /// Opens the body's `sealed` bytes behind its id, `ciphertext ‖ tag`, in place; touches nothing where the tag is wrong.
+    /// Opens the body's `sealed` bytes behind its id, `ciphertext ‖ tag`, in place; touches nothing where the tag is
+    /// wrong.
     #[inline]
     #[must_use]
     pub(crate) fn open(&self, body: &mut Body, sealed: usize) -> bool {
@@ -100,8 +102,8 @@ impl GcmOpener {
         }
     }
 
-    /// The same for the bodies of keys without claims that have a bit in `wanted`, side by side: each that opens has a bit in the
-    /// result. `None` where the processor has nothing for it.
+    /// The same for the bodies of keys without claims that have a bit in `wanted`, side by side: each that opens has a
+    /// bit in the result. `None` where the processor has nothing for it.
     #[inline]
     pub(crate) fn open_plain(&self, bodies: &mut [Body; LANES], wanted: u8) -> Option<u8> {
         // SAFETY: the level is proof of the features that the function is compiled for.
@@ -123,8 +125,8 @@ impl XaesOpener {
         Some(XaesOpener { level, key })
     }
 
-    /// Opens the body's `sealed` bytes behind its id, `N[12..24] ‖ ciphertext ‖ tag`, in place; touches nothing where the tag is
-    /// wrong.
+    /// Opens the body's `sealed` bytes behind its id, `N[12..24] ‖ ciphertext ‖ tag`, in place; touches nothing where
+    /// the tag is wrong.
     #[inline]
     #[must_use]
     pub(crate) fn open(&self, body: &mut Body, sealed: usize) -> bool {
@@ -165,8 +167,8 @@ impl XaesOpener {
     }
 }
 
-/// Decodes those texts into their bodies that are keys without claims, with a right shape and checksum: each has a bit in the result.
-/// Nothing is said of the others, whose bodies have no meaning then.
+/// Decodes those texts into their bodies that are keys without claims, with a right shape and checksum: each has a bit
+/// in the result. Nothing is said of the others, whose bodies have no meaning then.
 #[inline]
 pub(crate) fn read_plain(level: Level, texts: &[&[u8]; LANES], bodies: &mut [Body; LANES]) -> u8 {
     #[cfg(target_arch = "x86_64")]
@@ -188,8 +190,8 @@ pub(crate) fn checksum(level: Level, text: &[u8]) -> Option<u32> {
     None
 }
 
-/// Decodes so many whole groups of base62 into the front of `out`, up to whole vectors. The outer `None` is for portable code to
-/// do, the inner one for a text that is not base62.
+/// Decodes so many whole groups of base62 into the front of `out`, up to whole vectors. The outer `None` is for
+/// portable code to do, the inner one for a text that is not base62.
 #[inline]
 pub(crate) fn decode_groups(level: Level, text: &[u8], groups: usize, out: &mut [u8]) -> Option<Option<()>> {
     #[cfg(target_arch = "x86_64")]
@@ -259,7 +261,8 @@ fn load(block: &[u8; 16]) -> __m128i {
     unsafe { _mm_loadu_si128(block.as_ptr().cast()) }
 }
 
-/// The same in two loads of eight bytes, for bytes that were just stored so: one load across two stores waits for the cache.
+/// The same in two loads of eight bytes, for bytes that were just stored so: one load across two stores waits for the
+/// cache.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 fn load_halves(block: &[u8; 16]) -> __m128i {

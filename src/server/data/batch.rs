@@ -43,7 +43,8 @@ struct Key<'b>(#[serde(borrow)] Cow<'b, str>);
 
 /// Verifies many API keys.
 ///
-/// Each is answered as alone, in the order of the request; one that could not be verified has the error `could_not_tell`.
+/// Each is answered as alone, in the order of the request; one that could not be verified has the error
+/// `could_not_tell`.
 #[utoipa::path(
     post, path = "/v1/verify/batch", request_body = VerifyBatchRequest,
     responses((status = 200, description = "One answer for each key.", body = Verifications), BodyProblems, Busy)

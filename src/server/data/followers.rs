@@ -26,8 +26,8 @@ use crate::{
 
 /// Reports the places of followers.
 ///
-/// With the API key that the feed is read with, of the scope `feed` or `feed:REALM`. A name belongs to the app of the API key that
-/// reported it first. A follower reports after each message that it applied, and every ten seconds.
+/// With the API key that the feed is read with, of the scope `feed` or `feed:REALM`. A name belongs to the app of the
+/// API key that reported it first. A follower reports after each message that it applied, and every ten seconds.
 #[utoipa::path(
     post, path = "/v1/followers", operation_id = "report_followers", request_body = FollowerReports,
     responses(
@@ -70,8 +70,8 @@ pub(super) async fn report(
 
 /// Reports uses of API keys at a follower.
 ///
-/// With the API key that the feed is read with; one of `feed:REALM` reports uses of that realm's keys. They count towards
-/// `last_used_at` and `use_count`. A report whose answer is lost may be sent again, and then counts twice.
+/// With the API key that the feed is read with; one of `feed:REALM` reports uses of that realm's keys. They count
+/// towards `last_used_at` and `use_count`. A report whose answer is lost may be sent again, and then counts twice.
 #[utoipa::path(
     post, path = "/v1/followers/uses", operation_id = "report_uses", request_body = FollowerUses,
     responses((status = 200, description = "They are noted.", body = Noted), BodyProblems, Credential, Internal, Unavailable)

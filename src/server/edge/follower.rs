@@ -126,8 +126,8 @@ impl Follower {
         question
     }
 
-    /// Takes a source's answer to a question that began at `after`. Returns how long to wait before the next question; `random` is
-    /// the jitter.
+    /// Takes a source's answer to a question that began at `after`. Returns how long to wait before the next question;
+    /// `random` is the jitter.
     pub(super) fn take(&self, source: usize, answer: Result<Answer, FollowError>, random: u32) -> Duration {
         let now = clock::now_seconds();
         let merged = answer.and_then(|answer| self.apply(source, answer, now));
@@ -215,8 +215,9 @@ impl Follower {
         }
     }
 
-    /// Sweeps one part of the list; `ran` is the running time since the last call. Neither this machine's clock nor the server's
-    /// alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time for long.
+    /// Sweeps one part of the list; `ran` is the running time since the last call. Neither this machine's clock nor the
+    /// server's alone makes it forget anything: the earlier of both counts, and it is never ahead of the running time
+    /// for long.
     pub(super) fn sweep(&self, ran: Duration) {
         let (now, mut state) = (clock::now_seconds(), self.lock());
         let signed_at = state.feed.this_update();

@@ -1,5 +1,5 @@
-//! An edge: a verifier without store and keyring. It follows the feed of nodes, verifies by exported keys, and keeps the last good
-//! state on disk: `docs/EDGES.md`.
+//! An edge: a verifier without store and keyring. It follows the feed of nodes, verifies by exported keys, and keeps
+//! the last good state on disk: `docs/EDGES.md`.
 
 mod answers_from_node;
 mod asking;
@@ -52,7 +52,8 @@ use crate::{
 
 /// The time between two looks at the clock: what is due, and how old the state is.
 const TICK: Duration = Duration::from_millis(200);
-/// How long an edge that starts waits for its sources. The state on its disk may be older than a revocation that others know.
+/// How long an edge that starts waits for its sources. The state on its disk may be older than a revocation that others
+/// know.
 const FIRST_CONTACT: Duration = Duration::from_secs(1);
 /// The time between two looks at whether they answered.
 const LOOK: Duration = Duration::from_millis(2);
@@ -191,8 +192,8 @@ impl Edge {
         });
     }
 
-    /// Waits for the first answer of a source that reaches the end of the log, until each source has failed once, or for
-    /// [`FIRST_CONTACT`].
+    /// Waits for the first answer of a source that reaches the end of the log, until each source has failed once, or
+    /// for [`FIRST_CONTACT`].
     pub(super) fn first_contact(&self) -> impl Future<Output = ()> + use<> {
         let follower = Arc::clone(&self.follower);
         let told = async move {

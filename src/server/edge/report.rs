@@ -1,4 +1,5 @@
-//! What an edge reports to the nodes that it follows: its place, after each message and every ten seconds, and the uses of API keys.
+//! What an edge reports to the nodes that it follows: its place, after each message and every ten seconds, and the uses
+//! of API keys.
 
 use std::{
     sync::{Arc, Weak},

@@ -1,5 +1,5 @@
-//! A relay: it fans the feed of nodes out to thousands of followers. It has no key that signs or verifies API keys, and hands
-//! messages on as they came, byte for byte: `docs/RELAY.md`.
+//! A relay: it fans the feed of nodes out to thousands of followers. It has no key that signs or verifies API keys, and
+//! hands messages on as they came, byte for byte: `docs/RELAY.md`.
 
 mod endpoint;
 mod parts;

@@ -128,7 +128,8 @@ fn short_of(
     limit: u32,
     heard_after: Timestamp,
 ) -> Result<Short, StoreError> {
-    // One statement, so that numbers and rows are of one moment: the numbers stand in each row, and alone where there is none.
+    // One statement, so that numbers and rows are of one moment: the numbers stand in each row, and alone where there
+    // is none.
     let rows = session.query(
         &format!(
             "WITH heard AS (SELECT * FROM bulla.followers WHERE last_contact > $3)
@@ -152,8 +153,8 @@ fn short_of(
     Ok(short)
 }
 
-/// Notes what members reported. Of several reports of one process the last one counts; two processes under one name are two
-/// statements, as one writes a row once.
+/// Notes what members reported. Of several reports of one process the last one counts; two processes under one name are
+/// two statements, as one writes a row once.
 fn note(session: &Session, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
     let mut processes = HashSet::new();
     let mut rest: Vec<&FollowerRow> =
@@ -168,7 +169,8 @@ fn note(session: &Session, rows: &[FollowerRow], heard_after: Timestamp) -> Resu
     Ok(())
 }
 
-/// Notes reports, one under each name. The rows are locked in the order of their names, so that two nodes never wait for each other.
+/// Notes reports, one under each name. The rows are locked in the order of their names, so that two nodes never wait
+/// for each other.
 fn note_each(session: &Session, mut rows: Vec<&FollowerRow>, heard_after: Timestamp) -> Result<(), StoreError> {
     rows.sort_by(|one, other| one.name.cmp(&other.name));
     let texts =

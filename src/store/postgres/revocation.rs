@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{params::params, revocation_rows::RULED_BEFORE, session::Session, transaction::Writing};
 use crate::store::{Logged, NewRevocation, StoreError, rows::change_columns};
 
-/// Whether a row that names an id rejects it whatever the clock says; NULL for a suspension. An unreadable row rejects it.
+/// Whether a row that names an id rejects it whatever the clock says; NULL for a suspension. An unreadable row rejects
+/// it.
 pub(super) const IN_EFFECT: &str = "CASE WHEN kind = 'revoke'
          THEN in_effect <> 0 OR effective_at <= recorded_at OR effective_at NOT BETWEEN 0 AND 4294967295
          WHEN kind NOT IN ('suspend', 'resume') THEN true END";
@@ -90,8 +91,8 @@ pub(super) fn logged(session: &Session, id: &ApiKeyId) -> Result<Logged, StoreEr
     Ok(Logged { revoked_at: time(row.get(0)), in_effect: row.get(1), suspended_at: time(row.get(2)) })
 }
 
-/// Puts the revocation of an id in effect, whatever the clock says. It gets a new number: a process that read it with a time
-/// ahead of its clock reads it again.
+/// Puts the revocation of an id in effect, whatever the clock says. It gets a new number: a process that read it with a
+/// time ahead of its clock reads it again.
 pub(super) fn put_in_effect(writing: &mut Writing<'_>, id: &ApiKeyId) -> Result<(), StoreError> {
     let (session, id) = (writing.appends()?, id.to_string());
     let number = writing.numbers.revocation + 1;

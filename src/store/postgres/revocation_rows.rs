@@ -19,8 +19,8 @@ pub(super) const RULED_BEFORE: &str = "CASE WHEN rule.issued_before BETWEEN 0 AN
 
 /// At most `limit` entries with higher numbers than `seq`.
 pub(super) fn after(session: &Session, mark: &Mark, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
-    // One statement, so that all is of one moment: the row of the store first, which has neither kind nor number. A row that somebody
-    // inserted by hand may have a higher number than any that was given.
+    // One statement, so that all is of one moment: the row of the store first, which has neither kind nor number. A row
+    // that somebody inserted by hand may have a higher number than any that was given.
     let mut rows = session.query(
         &format!(
             "SELECT NULL::bigint AS seq, log_id AS kind, mark AS api_key_id, NULL AS app_id, NULL AS realm,

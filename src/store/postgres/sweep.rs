@@ -1,4 +1,5 @@
-//! Sweeping: makes ends final, drops what is no longer needed, and finds revocations that the log lost and the ledger has.
+//! Sweeping: makes ends final, drops what is no longer needed, and finds revocations that the log lost and the ledger
+//! has.
 
 use jiff::Timestamp;
 
@@ -28,8 +29,8 @@ pub(super) fn is_anything_due(session: &Session, now: Timestamp) -> Result<bool,
     Ok(row.get(0))
 }
 
-/// Makes what has ended final. The revocations get new numbers: a process that read them with a time ahead of its clock, which
-/// may be set back meanwhile, reads them again.
+/// Makes what has ended final. The revocations get new numbers: a process that read them with a time ahead of its
+/// clock, which may be set back meanwhile, reads them again.
 pub(super) fn settle(writing: &mut Writing<'_>, now: Timestamp) -> Result<(), StoreError> {
     let session = writing.appends()?;
     let settled = session.execute(

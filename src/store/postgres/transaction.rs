@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Tells followers that listen the new end of the log. Sent in a revocation's transaction alone: a commit with a notification takes
-/// a lock over the whole cluster.
+/// Tells followers that listen the new end of the log. Sent in a revocation's transaction alone: a commit with a
+/// notification takes a lock over the whole cluster.
 const NOTIFY: &str = "SELECT pg_notify('bulla_revocations', $1)";
 
 /// Numbers of the log are below this: followers read them in JSON.

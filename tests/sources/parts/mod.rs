@@ -1,5 +1,5 @@
-//! The real components, one file each: started when a test first needs them, in folders and on ports of their own, and ended
-//! with this process, however it ends.
+//! The real components, one file each: started when a test first needs them, in folders and on ports of their own, and
+//! ended with this process, however it ends.
 
 pub mod adapter;
 pub mod answering;

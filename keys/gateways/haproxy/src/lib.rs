@@ -1,5 +1,5 @@
-//! Checks API keys inside HAProxy: a library that HAProxy's Lua loads with `require("bulla_haproxy")`. docs/MODULES.md has the
-//! configuration.
+//! Checks API keys inside HAProxy: a library that HAProxy's Lua loads with `require("bulla_haproxy")`. docs/MODULES.md
+//! has the configuration.
 //!
 //! It gives HAProxy 2.6 an action, `http-request bulla`, and every HAProxy a converter, `lua.bulla`. Both answer in one
 //! text ([`verdict`]) for the rules behind them. The action goes past Lua, and sets and removes headers itself. The

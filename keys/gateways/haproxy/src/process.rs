@@ -23,8 +23,8 @@ pub(crate) fn opened() -> Option<&'static Opened> {
     OPENED.get()
 }
 
-/// Opens the gate, as HAProxy loads its configuration: before it forks, and before it drops its rights. Every state of Lua asks for
-/// it; the first one opens it.
+/// Opens the gate, as HAProxy loads its configuration: before it forks, and before it drops its rights. Every state of
+/// Lua asks for it; the first one opens it.
 pub(crate) fn open(settings: &str, address_header: &str) -> Result<(), String> {
     if OPENED.get().is_none() {
         let read = Settings::read(Path::new(settings)).and_then(|settings| Gate::open(&settings));
@@ -49,8 +49,8 @@ pub(crate) fn start() -> Result<(), String> {
     Ok(())
 }
 
-/// What keeps the gate from being current: of the feed, of the keys, or of the state on the disk; or why the fleet does not know
-/// its place.
+/// What keeps the gate from being current: of the feed, of the keys, or of the state on the disk; or why the fleet does
+/// not know its place.
 pub(crate) fn problem() -> String {
     let Some(opened) = OPENED.get() else { return String::new() };
     let counters = opened.gate.counters(now());

@@ -1,5 +1,5 @@
-//! Reports failures in the background to the operator: each worker looks every two seconds, on a timer of nginx's, and writes a line
-//! to the error log when something fails, and another, at the same level, when it works again.
+//! Reports failures in the background to the operator: each worker looks every two seconds, on a timer of nginx's, and
+//! writes a line to the error log when something fails, and another, at the same level, when it works again.
 
 use std::{cell::RefCell, mem::MaybeUninit};
 

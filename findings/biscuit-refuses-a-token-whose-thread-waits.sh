@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The Rust crate biscuit-auth 6.0.0: Authorizer::authorize refuses a valid token whose check took more than 1 ms, and that is the time on
 # the clock, not that of the processor. A thread that has to wait for a processor in between refuses the token with a
-# timeout, although one fact and one policy take some microseconds. With another limit (authorize_with_limits) no token is refused.
+# timeout, although one fact and one policy take a tenth of that. With another limit (authorize_with_limits) no token is refused.
 #
 # Seen, with four threads for each processor: with the default limit: refused by RunLimit(Timeout); with ten seconds: none refused
 set -euo pipefail

@@ -1,5 +1,6 @@
 //! `cargo bench -p bulla-server --profile dist --bench authorize`: the real service on one core, loaded from the other,
-//! beside an empty handler of axum's and an empty service of tonic's as they come (Debian: wrk, nghttp2-client).
+//! beside an empty handler of axum's and an empty service of tonic's as they come (Debian: wrk, nghttp2-client), on SQLite
+//! and beside it on PostgreSQL.
 //!
 //! Each round loads every contender once for a second, the pairs in turns of order; printed are the medians over the
 //! rounds, and the median of the ratios to the empty one of the same round, with their 95 % confidence intervals. Then
@@ -30,6 +31,7 @@ use support::{
     command::bulla,
     deployment::{Deployment, altered},
     envoy::Question,
+    postgres::Postgres,
     server::Server,
 };
 
@@ -52,11 +54,14 @@ fn main() {
     let rounds = std::env::var("BULLA_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     let (deployment, signing) = (Deployment::on_file(), signing());
     let (server, signing_server) = (start(&deployment), start(&signing));
+    let postgres = Postgres::start(&[]);
+    let on_postgres = Deployment::on_store(&postgres.url(&postgres.new_database()));
+    let clustered = start(&on_postgres);
     let (axum, tonic) = (Empty::start("axum"), Empty::start("tonic"));
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| folder.path().join(name);
     let issue = |deployment: &Deployment| deployment.issue_text("live", &["--scope", "orders.read", "--ttl", "90d"]);
-    let (key, signed_key) = (issue(&deployment), issue(&signing));
+    let (key, signed_key, key_there) = (issue(&deployment), issue(&signing), issue(&on_postgres));
     let forged = altered(&key, 50, if key.as_bytes()[50] == b'a' { 'b' } else { 'a' });
     let authorize =
         |address: &str, key: &str| Request::get(format!("http://{address}/v1/authorize"), format!("x-api-key: {key}"));
@@ -83,17 +88,22 @@ fn main() {
         contender("HTTP: /v1/authorize", 0, http(authorize(data, &key), server.id())),
         contender("HTTP: the same, forged", 1, http(authorize(data, &forged), server.id())),
         contender("HTTP: the same, with an assertion", 1, http(authorize(signed, &signed_key), signing_server.id())),
-        contender("HTTP: empty handler, POST", 4, http(verify(bare, "e.lua"), axum.id())),
-        contender("HTTP: /v1/verify", 4, http(verify(data, "v.lua"), server.id())),
-        contender("HTTP: /v1/verify/batch, 1,000 keys", 6, http(batch(data, "b.lua"), server.id())),
-        contender("gRPC: empty service", 7, check(&tonic.address, &key, "empty", tonic.id())),
-        contender("gRPC: Check", 7, check(data, &key, "check", server.id())),
-        contender("gRPC: Check, forged", 8, check(data, &forged, "forged", server.id())),
+        contender(
+            "HTTP: the same, on PostgreSQL",
+            1,
+            http(authorize(&clustered.data.address, &key_there), clustered.id()),
+        ),
+        contender("HTTP: empty handler, POST", 5, http(verify(bare, "e.lua"), axum.id())),
+        contender("HTTP: /v1/verify", 5, http(verify(data, "v.lua"), server.id())),
+        contender("HTTP: /v1/verify/batch, 1,000 keys", 7, http(batch(data, "b.lua"), server.id())),
+        contender("gRPC: empty service", 8, check(&tonic.address, &key, "empty", tonic.id())),
+        contender("gRPC: Check", 8, check(data, &key, "check", server.id())),
+        contender("gRPC: Check, forged", 9, check(data, &forged, "forged", server.id())),
     ];
     run(&mut contenders, rounds);
     println!("\nas many as there can be, {rounds} rounds");
     print(&contenders);
-    println!("{} keys a second in batches", (median(&contenders[6], |load| load.per_second) * BATCH as f64).round());
+    println!("{} keys a second in batches", (median(&contenders[7], |load| load.per_second) * BATCH as f64).round());
 
     let rate = median(&contenders[0], |load| load.per_second) / 2.0;
     let half = |request: Request, process: u32| {
@@ -109,7 +119,7 @@ fn main() {
     run(&mut contenders, rounds.min(11));
     println!("\n{rate:.0} requests a second, half of what the empty handler bears");
     print(&contenders);
-    drop((server, signing_server));
+    drop((server, signing_server, clustered));
     weight::measure();
 }
 

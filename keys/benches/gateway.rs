@@ -19,7 +19,7 @@ use std::{
 };
 
 use bulla::{
-    IssueRequest, Issuer, OwnedExpectations, Realm, Verifier,
+    IssueRequest, Issuer, OwnedExpectations, Realm, SharedVerifier, Verifier,
     claims::Claims,
     gateway::{Answer, Gate, Presented, Settings, now},
     keyring::{Keyring, KeyringDocument, KeyringId, MacKey, SourceRecord, Suite},
@@ -128,6 +128,8 @@ fn main() {
     let (verifier, gate) =
         (Verifier::new(&keyring), Gate::open(&Settings::read(&path("gate.toml")).expect("settings")));
     let gate = gate.expect("opened");
+    // What a gate holds, too: a verifier that is replaced beside its readers.
+    let shared = SharedVerifier::new(verifier.clone());
     let issue = |claims: &Claims, expires_at| -> Vec<String> {
         let request = || IssueRequest { realm, app_id: uuid::Uuid::max(), expires_at, claims: claims.clone() };
         (0..KEYS).map(|_| Issuer::new(&keyring).issue(&request(), now).expect("issued").expose().to_owned()).collect()
@@ -152,6 +154,9 @@ fn main() {
         let mut at = 0;
         let mut contenders = vec![
             Contender::over("verify", keys.clone(), |text| verifier.verify(text, &expected.borrow(), now).is_ok()),
+            Contender::over("verify, shared", keys.clone(), |text| {
+                shared.verify(text, &expected.borrow(), now).is_ok()
+            }),
             Contender::over("C ABI, verify", keys.clone(), |text| opened.verify(text, now, &mut answer_c.borrow_mut())),
             Contender::over("C ABI, check a header", bearer.clone(), |text| {
                 opened.check(text, now, &mut answer_c.borrow_mut())

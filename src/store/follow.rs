@@ -86,7 +86,7 @@ impl Following {
         let changed = self
             .log
             .advance(&part.events, part.through, part.end, now)
-            .map_err(|error| StoreError::Failed(format!("the log of revocations: {error}")))?;
+            .map_err(|error| StoreError::Failed(format!("the revocation log: {error}")))?;
         for row in part.damaged {
             if self.damaged.len() < MAX_DAMAGED && self.damaged.insert(row.seq, row.what.clone()).is_none() {
                 let what = row.what;
@@ -119,7 +119,7 @@ impl Following {
         let rows: Vec<String> = self.damaged.iter().take(3).map(|(row, what)| format!("row {row}: {what}")).collect();
         (!rows.is_empty()).then(|| {
             format!(
-                "rows of the log of revocations that cannot be read: {}. {}. Find out who changed the store; revoking such a \
+                "rows of the revocation log that cannot be read: {}. {}. Find out who changed the store; revoking such a \
                  key again, or deleting the row, sets it right",
                 self.damaged.len(),
                 rows.join("; ")

@@ -1,5 +1,5 @@
 //! The store: ledger, revocations, audit and remembered answers, off the verify path. It holds no API key, except encrypted to
-//! the recipient of a realm with escrow. SQL and files are the matter of one folder for each kind of store.
+//! the recipient of a realm with escrow. Each kind of store has one folder for its SQL and its files.
 
 mod audit;
 mod copy;
@@ -55,7 +55,7 @@ pub(crate) use self::{
 #[cfg(test)]
 pub(crate) use self::copy::Source as CopySource;
 
-/// The store failed, and did nothing of what it was asked; only after [`StoreError::Uncertain`] nobody knows.
+/// The store failed and changed nothing. Only after [`StoreError::Uncertain`] that is unknown.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StoreError {
     #[error("{0}")]
@@ -67,7 +67,7 @@ pub(crate) enum StoreError {
     Missing(String),
     #[error(
         "{0} has no schema `bulla`: name the right database, or restore it from the backup (docs/RECOVERY.md); only a new \
-         deployment begins with an empty one: `bulla init --store`, or `CREATE SCHEMA bulla`"
+         deployment begins with an empty one: `bulla init` makes it, or `CREATE SCHEMA bulla`"
     )]
     NoSchema(String),
     #[error("the store {0} was written by a newer bulla (schema {1}): use that one")]
@@ -111,7 +111,7 @@ impl Remark {
         Remark { good: true, text }
     }
 
-    /// Something should be otherwise.
+    /// Something needs attention.
     pub(crate) fn warning(text: String) -> Self {
         Remark { good: false, text }
     }
@@ -193,7 +193,7 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
         true
     }
 
-    /// Why the log is polled where notifications of other processes were wanted; `None` where all is as it should be.
+    /// Why the log is polled although notifications are configured; `None` where nothing is wrong.
     fn why_polling(&self) -> Option<String> {
         None
     }
@@ -290,7 +290,8 @@ pub(crate) struct Sweep<'a> {
     pub(crate) now: Timestamp,
     /// Revocations of keys that expired before this are dropped.
     pub(crate) expired_before: Timestamp,
-    /// Revocations of keys of these versions are dropped.
+    /// Revocations of keys of these versions are dropped, too, once they are that old: until then a process that has
+    /// not loaded the keyring yet may read them.
     pub(crate) destroyed: &'a [u32],
     /// Answers older than this are dropped.
     pub(crate) answered_before: Timestamp,

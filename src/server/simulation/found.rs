@@ -1,9 +1,15 @@
 //! Faults that the simulation found, each in as few steps as it takes.
 
+use bulla::keyring::{KeyVersion, Suite};
+
 use super::{
     acting::By,
     keys::realms,
-    world::{BEGINNING, Broken, World},
+    world::{BEGINNING, Broken, World, master},
+};
+use crate::{
+    action::keyring::Change,
+    api::keyring::{Activate, Stage},
 };
 
 const ONE: By = By::Process(0);
@@ -71,6 +77,29 @@ fn a_clock_that_jumps_brings_no_secret_half_back() {
         world.look_at(0)?;
         world.show(world.right + 365 * 24 * HOUR);
         world.look_at(0)?;
+        world.check_all()
+    };
+    holds(ran());
+}
+
+/// Process one destroys a version, revokes a key of it and sweeps. Process two, which still has the version, hears of the
+/// revocation all the same.
+#[test]
+fn a_revocation_outlives_a_sweep_where_its_version_is_destroyed_for_one_process_alone() {
+    let ran = || {
+        let mut world = with_a_key()?;
+        let [first, second] = [1, 2].map(|number| KeyVersion::new(number).expect("should be a version"));
+        let source = format!("file:{}", master(2)).parse().expect("should be a URI");
+        for (what, change) in [
+            ("stage", Change::Stage(Stage { sources: vec![source], suite: Suite::default() })),
+            ("activate", Change::Activate(second, Activate { rollback: false, require_loaded: false, force: true })),
+            ("destroy", Change::Destroy(first)),
+        ] {
+            world.change_by(ONE, (what, 0), &change)?;
+        }
+        world.revoke_one(ONE, 0, "api_key.revoke")?;
+        world.sweep_one(0, true)?;
+        world.look_at(1)?;
         world.check_all()
     };
     holds(ran());

@@ -107,6 +107,10 @@ impl World {
     /// The store is swept, or the list in memory.
     pub(super) fn sweep(&mut self) -> Result<(), Broken> {
         let (at, store) = (self.random.below(2), self.random.chance(60));
+        self.sweep_one(at, store)
+    }
+
+    pub(super) fn sweep_one(&mut self, at: usize, store: bool) -> Result<(), Broken> {
         self.tell(format!("{} sweeps {}", self.processes[at].name, if store { "the store" } else { "its list" }));
         let guest = self.disturb(By::Process(at), None);
         self.clock_of(By::Process(at));

@@ -51,11 +51,21 @@ impl World {
             }
             _ => ("destroy", Change::Destroy(number(any))),
         };
-        let after = self.moved(&change);
+        self.change_by(by, (what, any), &change)
+    }
+
+    /// Makes one change of the keyring, under a name and the number of a version for the report.
+    pub(super) fn change_by(
+        &mut self,
+        by: By,
+        (what, any): (&'static str, u32),
+        change: &Change,
+    ) -> Result<(), Broken> {
+        let after = self.moved(change);
         let readable = !self.gone.contains(MAC);
         // Without the MAC key nobody could look what a fault left behind.
         let guest = if readable { self.disturb(by, None) } else { Default::default() };
-        let answer = self.change_keyring(by, &change);
+        let answer = self.change_keyring(by, change);
         self.read_audit()?;
         self.take_in(&guest);
         self.tell(format!("{} {what} {any}: {answer:?}", self.name(by)));

@@ -11,7 +11,7 @@ use super::{Store, StoreError};
 /// Rows that are read or written at a time.
 const PAGE: usize = 1_000;
 
-/// What of a store is in no row of its tables.
+/// The part of a store that is in no row of its tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(super) log_id: String,
@@ -59,13 +59,13 @@ pub(crate) enum Stand {
     New,
     /// A copy of this source was begun.
     Begun,
-    /// It is a copy of this source, and in use perhaps.
+    /// It is a copy of this source, and may be in use.
     Finished,
     /// It holds something else.
     Other,
 }
 
-/// A copy that is not made.
+/// Why a copy is not made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CopyError {
     #[error("the target holds another store: name an empty database; nothing there was changed")]

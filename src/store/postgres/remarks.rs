@@ -21,8 +21,8 @@ pub(super) fn of_failover(session: &Session) -> Result<Vec<Remark>, StoreError> 
         (true, 0) => Remark::good("a commit waits for no standby, and none is connected".to_owned()),
         (true, standbys) => Remark::warning(format!(
             "a commit waits for no standby (synchronous_standby_names is empty), and {standbys} are connected: a promoted one may lack \
-             the last transactions. Nodes that run append lost revocations again, to a new log; keys that were issued in them are on \
-             nobody's record"
+             the last transactions. Nodes that run append lost revocations again, to a new log; keys that were issued in them are not \
+             on record"
         )),
     }])
 }
@@ -53,7 +53,7 @@ pub(super) fn of_audit(session: &Session) -> Result<Vec<Remark>, StoreError> {
              append-only: let the service have a role of its own (docs/examples/postgresql/roles.sql)"
         )),
         (false, false) => Remark::warning(format!(
-            "the role {role} may {} records of the audit, of which only a trigger keeps it: run docs/examples/postgresql/roles.sql",
+            "the role {role} may {} records of the audit, and only a trigger stops it: run docs/examples/postgresql/roles.sql",
             too_much.join(", ")
         )),
         (false, true) => Remark::good(format!("the role {role} can neither change nor delete a record of the audit")),

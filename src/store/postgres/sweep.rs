@@ -56,7 +56,10 @@ pub(super) fn sweep(writing: &mut Writing<'_>, sweep: &Sweep<'_>) -> Result<(), 
     let before = sweep.expired_before.as_second();
     session.execute("DELETE FROM bulla.revocations WHERE expires_at < $1", &params![before])?;
     let destroyed: Vec<i64> = sweep.destroyed.iter().map(|version| i64::from(*version)).collect();
-    session.execute("DELETE FROM bulla.revocations WHERE version = ANY ($1)", &params![destroyed])?;
+    session.execute(
+        "DELETE FROM bulla.revocations WHERE version = ANY ($1) AND greatest(recorded_at, effective_at) < $2",
+        &params![destroyed, before],
+    )?;
     idempotency::sweep(session, sweep.answered_before)?;
     remember_clock(session, sweep.now)
 }

@@ -46,7 +46,11 @@ pub(super) fn sweep(connection: &Connection, sweep: &Sweep<'_>) -> Result<(), St
     escrow::sweep(connection, sweep.now)?;
     connection.execute("DELETE FROM revocations WHERE expires_at < ?1", [sweep.expired_before.as_second()])?;
     let destroyed = serde_json::json!(sweep.destroyed).to_string();
-    connection.execute("DELETE FROM revocations WHERE version IN (SELECT value FROM json_each(?1))", [destroyed])?;
+    connection.execute(
+        "DELETE FROM revocations
+         WHERE version IN (SELECT value FROM json_each(?1)) AND max(recorded_at, effective_at) < ?2",
+        params![destroyed, sweep.expired_before.as_second()],
+    )?;
     idempotency::sweep(connection, sweep.answered_before)?;
     remember_clock(connection, sweep.now)
 }

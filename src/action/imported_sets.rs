@@ -13,7 +13,7 @@ pub(crate) fn remove(store: &dyn Store, actor: &Actor, set: &StoredSet, now: Tim
         let removed = removed.ok_or_else(|| {
             ActionError::Conflict(
                 "keys of this set were used or replaced, so their owners rely on it: revoke the ones that are wrong, or \
-                 correct them with `bulla keys import --replace`"
+                 import corrected rows that replace them"
                     .to_owned(),
             )
         })?;

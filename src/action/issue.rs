@@ -16,7 +16,7 @@ use crate::{
     store::{EscrowRow, LedgerRow, NewSecretRow, Store, StoreError, Transaction, look, seal_budget, transact},
 };
 
-/// How often a key is drawn whose id is on record already. A second time would mean a generator that repeats itself.
+/// The most draws until an id is not on record yet. A second collision would mean a generator that repeats itself.
 const DRAWS: usize = 3;
 
 /// Keys with slow hashes in one request: some tens of seconds of work.

@@ -226,7 +226,7 @@ impl Config {
             follow.check(|realm| self.realms.contains_key(realm))?;
             if follow.open && !self.data.listen.is_local() {
                 return Err(format!(
-                    "follow.open lets everybody read who reaches data.listen, which is {}: listen on a loopback address or a Unix \
+                    "follow.open lets everyone read the feed who can connect to data.listen, which is {}: listen on a loopback address or a Unix \
                      socket, or list the callers in [follow.callers]",
                     self.data.listen
                 ));

@@ -20,7 +20,7 @@ pub(crate) enum RowErrorKind {
     #[error("the line is longer than {0} bytes")]
     TooLong(usize),
     #[error(
-        "unknown field: the fields are {known}; --column FIELD=COLUMN names another column, --ignore COLUMN passes one over",
+        "unknown field: the fields are {known}",
         known = super::raw_row::FIELDS.join(", ")
     )]
     Field,
@@ -30,13 +30,13 @@ pub(crate) enum RowErrorKind {
     Missing(&'static str),
     #[error("`{0}` has the wrong type")]
     Type(&'static str),
-    #[error("`app_id` must be a UUID: --app-from COLUMN makes one of another id, --app gives one to all rows")]
+    #[error("`app_id` must be a UUID")]
     AppId,
-    #[error("the column of --app-from holds neither a text nor a number")]
+    #[error("the column that names the app holds neither a text nor a number")]
     App,
     #[error("`{0}` must be an RFC 3339 time, Unix seconds or Unix milliseconds, from 1970 to 2106")]
     Time(&'static str),
-    #[error("`{0}` names no zone: say with --zone in which one the old system wrote its times")]
+    #[error("`{0}` names no zone, and the old system's is not known")]
     Zone(&'static str),
     #[error("`{0}` must be true, false, or the time since when it is so")]
     State(&'static str),
@@ -46,7 +46,7 @@ pub(crate) enum RowErrorKind {
     Name,
     #[error("`scopes` and `meta` must be texts in one line, and hold no API key")]
     Note,
-    #[error("`scopes` has commas or braces: --scopes words, commas or postgres says how they are written")]
+    #[error("`scopes` has commas or braces: say how scopes are written")]
     ScopesForm,
     #[error("`scopes` and `meta`: {0}")]
     Claims(bulla::claims::ClaimsError),
@@ -69,16 +69,16 @@ pub(crate) enum RowErrorKind {
     #[error("`hash` costs too much to check: {0}")]
     TooCostly(String),
     #[error(
-        "`hash` begins as the keys do, so it is the key itself: --scheme plain takes keys in plaintext and stores their hashes"
+        "`hash` begins as the keys do, so it is the key itself: the scheme `plain` takes keys in plaintext and stores their hashes"
     )]
     Plaintext,
     #[error("`salt` must not be given: the scheme has no salt beside the hash")]
     SaltSurplus,
     #[error("`salt` is empty, longer than 1024 bytes, or not in the encoding that was named for salts")]
     Salt,
-    #[error("`key` is for --scheme plain alone: take the column out, so that no key in plaintext is passed around")]
+    #[error("`key` is for the scheme `plain` alone: take the column out, so that no key in plaintext is passed around")]
     KeySurplus,
-    #[error("with --scheme plain a row has `key`, and no `hash` and no `salt`")]
+    #[error("with the scheme `plain` a row has `key`, and no `hash` and no `salt`")]
     HashSurplus,
     #[error("`key` has more than {MAX_KEY} bytes: such a key would never be accepted")]
     KeyTooLong,
@@ -89,11 +89,9 @@ pub(crate) enum RowErrorKind {
          that sees all, or import the rows as hashes of the secret alone where the old system hashed that"
     )]
     BcryptReach(usize),
-    #[error(
-        "another hash is on record for this public part: --replace corrects it; --shared-public, where several keys have the same"
-    )]
+    #[error("another hash is on record for this public part: correct it, or say that keys share public parts")]
     OtherHash,
-    #[error("the key is on record with another {0}: --replace corrects it")]
+    #[error("the key is on record with another {0}")]
     Differs(String),
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Table {
     has_slow_digests: AtomicBool,
 }
 
-/// Rows, and where they lie by the hash of what finds them.
+/// Rows, and an index by the hash of the value that finds each.
 #[derive(Default)]
 struct Part {
     places: HashTable<u32>,
@@ -133,7 +133,7 @@ impl Table {
             Check::Fast { .. } => true,
         };
         if !sees_all && !set.layout.shows_secret(row.public.as_deref()) {
-            // Taken in before this was refused.
+            // Imported before such rows were refused.
             tracing::error!(id = %row.id, "an imported key is rejected: bcrypt sees too little of its secret");
             self.unusable.fetch_add(1, Ordering::Relaxed);
             return;

@@ -182,8 +182,10 @@ fn what_looks_wrong_is_named() {
     };
     assert!(refused(&"ab".repeat(64), &["--scheme", "sha256"]).contains("SHA-512"));
     assert!(refused(&"ab".repeat(20), &["--scheme", "sha256"]).contains("SHA-1"));
-    assert!(refused("3f2b8c1e-9a7d-4d52-8a55-0123456789ab", &["--scheme", "sha256"]).contains("--scheme plain"));
-    assert!(refused("sk_live_4f9a1c20_x", &["--scheme", "sha256", "--prefix", "sk_live_"]).contains("--scheme plain"));
+    assert!(refused("3f2b8c1e-9a7d-4d52-8a55-0123456789ab", &["--scheme", "sha256"]).contains("the scheme `plain`"));
+    assert!(
+        refused("sk_live_4f9a1c20_x", &["--scheme", "sha256", "--prefix", "sk_live_"]).contains("the scheme `plain`")
+    );
     let warned =
         import(&deployment, &[row("-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_s", json!({}))], &["--scheme", "sha256"]);
     assert!(warned.json()["warnings"][0].as_str().is_some_and(|text| text.contains("--try")), "{}", warned.out);

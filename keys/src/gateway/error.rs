@@ -41,8 +41,8 @@ pub enum GateError {
     },
     /// A realm without its keys.
     #[error(
-        "there is no export of the realm {realm} for this gate in {folder}{failed}: make one where the keyring is, with \
-         `bulla keyring export --realm {realm} --to {recipient} --out {realm}.export`, and put it there"
+        "there is no export of the realm {realm} for this gate in {folder}{failed}: export the realm where the keyring is, \
+         sealed to {recipient}, and put the file there"
     )]
     NoExport {
         /// The realm.

@@ -47,8 +47,8 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
                     report.warning(
                         "fleet",
                         format_args!(
-                            "somebody does not read {}, the newest format of the feed: an event of a kind that came with it \
-                             would be refused until they do, unless fleet.assume_reads says so",
+                            "a registered node or follower does not read {}, the newest format of the feed: an event that \
+                             needs it would be refused until it does, unless fleet.assume_reads says so",
                             Format::NEWEST
                         ),
                     );

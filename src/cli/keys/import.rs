@@ -177,7 +177,7 @@ impl Import {
         if self.try_keys.is_none() && like_keys > 0 && self.from.is_none() {
             warnings.push(format!(
                 "{like_keys} hashes are written in base64url without padding, as keys often are: if they are keys in plaintext, \
-                 none will ever be accepted, and they stand in the store now; try a real key with --try"
+                 none will ever be accepted, and they are in the store now; try a real key with --try"
             ));
         }
         let needed = reader.memory_kib().div_ceil(1024);

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::{
     cli::parsers,
     imported::{
-        Apps, Before, Columns, Cost, Format, Hashed, KeyLayout, KeyLayoutError, PublicPart, SaltEncoding, Scheme,
-        ScopesForm, System, Written, Zone,
+        Apps, Before, Columns, Cost, Format, Hashed, KeyLayout, KeyLayoutError, PublicPart, RowErrorKind, SaltEncoding,
+        Scheme, ScopesForm, System, Written, Zone,
     },
 };
 
@@ -50,7 +50,7 @@ pub(super) struct LayoutArguments {
     /// Several keys may have the same `public`
     #[arg(long)]
     shared_public: bool,
-    /// What stands behind the prefix is a text in base64
+    /// The part after the prefix is a text in base64
     #[arg(long)]
     base64_key: bool,
     /// The part of a key that was hashed
@@ -83,7 +83,7 @@ pub(super) struct RowArguments {
     /// The encoding of `salt`; required if rows have one
     #[arg(long, value_enum)]
     salt_encoding: Option<SaltArgument>,
-    /// A field that stands in a column of another name: FIELD=COLUMN
+    /// A field whose column has another name: FIELD=COLUMN
     #[arg(long = "column", value_name = "FIELD=COLUMN", value_parser = pair)]
     columns: Vec<(String, String)>,
     /// A column that is not read
@@ -109,7 +109,7 @@ enum HashedArgument {
     Whole,
     /// The part after the public part and the separator
     Secret,
-    /// The bytes that this part is in base64 or base64url
+    /// The bytes that this part encodes in base64 or base64url
     DecodedSecret,
 }
 
@@ -316,6 +316,22 @@ fn with_arguments(error: KeyLayoutError) -> String {
         KeyLayoutError::TooCostly => "such keys cannot be imported",
         KeyLayoutError::Salt(_) => "add --cost, or leave --salt out",
         KeyLayoutError::Shared => "leave --shared-public out",
+    };
+    format!("{error}: {arguments}")
+}
+
+/// The error of a row, and the options that fix it.
+pub(super) fn row_error_with_arguments(error: &RowErrorKind) -> String {
+    let arguments = match error {
+        RowErrorKind::Field => "--column FIELD=COLUMN names the column of a field, --ignore COLUMN skips one",
+        RowErrorKind::AppId => "--app-from COLUMN makes one of another id, --app gives one to all rows",
+        RowErrorKind::App => "name another column with --app-from",
+        RowErrorKind::Zone(_) => "name it with --zone",
+        RowErrorKind::ScopesForm => "--scopes words, --scopes commas or --scopes postgres",
+        RowErrorKind::Plaintext => "--scheme plain",
+        RowErrorKind::OtherHash => "--replace or --shared-public",
+        RowErrorKind::Differs(_) => "--replace corrects it",
+        _ => return error.to_string(),
     };
     format!("{error}: {arguments}")
 }

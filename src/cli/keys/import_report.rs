@@ -8,6 +8,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::import_arguments::row_error_with_arguments;
 use crate::{
     action::import::{Progress, Summary},
     cli::output,
@@ -64,7 +65,7 @@ impl Progress for Report {
 }
 
 fn row(error: &RowError) -> Value {
-    json!({"line": error.line, "reason": error.kind.code(), "detail": error.kind.to_string()})
+    json!({"line": error.line, "reason": error.kind.code(), "detail": row_error_with_arguments(&error.kind)})
 }
 
 /// Prints everything as one JSON object.
@@ -126,7 +127,8 @@ pub(super) fn print(summary: &Summary, errors: &[RowError], tried: &[Tried], war
         summary.reasons.iter().map(|(reason, count)| vec![count.to_string(), (*reason).to_owned()]).collect();
     output::table(&["ROWS", "REFUSED FOR"], &reasons)?;
     output::line("")?;
-    let rows: Vec<_> = errors.iter().map(|one| vec![one.line.to_string(), one.kind.to_string()]).collect();
+    let rows: Vec<_> =
+        errors.iter().map(|one| vec![one.line.to_string(), row_error_with_arguments(&one.kind)]).collect();
     output::table(&["LINE", "WHY"], &rows)?;
     if summary.refused > errors.len() as u64 {
         output::line("\nThere are more: --report FILE writes all of them")?;

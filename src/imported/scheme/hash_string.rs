@@ -84,13 +84,13 @@ impl HashString {
 
     fn name(&self) -> &'static str {
         match self {
-            HashString::Argon2(hash) if hash.is_id() => "Argon2id: --scheme argon2id or hash-string",
-            HashString::Argon2(_) => "Argon2i or Argon2d: --scheme hash-string",
-            HashString::Bcrypt(_) => "bcrypt: --scheme bcrypt or hash-string",
-            HashString::Scrypt(_) => "scrypt: --scheme scrypt or hash-string",
-            HashString::Pbkdf2(_) => "PBKDF2: --scheme pbkdf2 or hash-string",
-            HashString::Sha(_) => "a SHA digest in a form that names it: --scheme hash-string",
-            HashString::Crypt(_) => "a hash of crypt(5): --scheme hash-string",
+            HashString::Argon2(hash) if hash.is_id() => "Argon2id: scheme argon2id or hash-string",
+            HashString::Argon2(_) => "Argon2i or Argon2d: scheme hash-string",
+            HashString::Bcrypt(_) => "bcrypt: scheme bcrypt or hash-string",
+            HashString::Scrypt(_) => "scrypt: scheme scrypt or hash-string",
+            HashString::Pbkdf2(_) => "PBKDF2: scheme pbkdf2 or hash-string",
+            HashString::Sha(_) => "a SHA digest in a form that names it: scheme hash-string",
+            HashString::Crypt(_) => "a hash of crypt(5): scheme hash-string",
         }
     }
 
@@ -158,7 +158,7 @@ mod tests {
     #[test]
     fn a_string_of_another_scheme_is_named() {
         let told = |scheme, text: &str| HashString::parse(scheme, text).expect_err(text).to_string();
-        assert!(told(Scheme::Argon2id, BCRYPT).contains("--scheme bcrypt"));
+        assert!(told(Scheme::Argon2id, BCRYPT).contains("scheme bcrypt"));
         assert!(told(Scheme::HashString, "$gy$j9T$x$y").contains("gost-yescrypt"));
         assert!(told(Scheme::Bcrypt, &"a1".repeat(32)).contains("SHA-256"));
     }

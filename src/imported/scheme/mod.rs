@@ -150,10 +150,10 @@ impl Scheme {
                 Kind::Text,
             ),
             Scheme::Scrypt => {
-                ("scrypt", "scrypt: $scrypt$, $7$, Django's, Werkzeug's; with --cost, hash and salt apart", Kind::Text)
+                ("scrypt", "scrypt: $scrypt$, $7$, Django's, Werkzeug's; with a cost, hash and salt apart", Kind::Text)
             }
             Scheme::Pbkdf2 => {
-                ("pbkdf2", "PBKDF2: Django's, Werkzeug's, passlib's, PHC; with --cost, hash and salt apart", Kind::Text)
+                ("pbkdf2", "PBKDF2: Django's, Werkzeug's, passlib's, PHC; with a cost, hash and salt apart", Kind::Text)
             }
             Scheme::HashString => {
                 ("hash-string", "Each hash says itself how it was made: all of these forms, and others", Kind::Text)

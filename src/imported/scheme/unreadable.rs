@@ -10,16 +10,19 @@ pub(in crate::imported) fn looks_like(text: &str) -> Option<&'static str> {
         ("md5$", "MD5, which bulla does not check"),
         ("{MD5}", "MD5, which bulla does not check"),
         ("{SMD5}", "MD5, which bulla does not check"),
-        ("{noop}", "Spring's plaintext: cut {noop} off, and use --scheme plain"),
-        ("eyJ", "a JWT, so it may be the key itself: --scheme plain takes keys in plaintext and stores their hashes"),
+        ("{noop}", "Spring's plaintext: cut {noop} off, and take the scheme `plain`"),
+        (
+            "eyJ",
+            "a JWT, so it may be the key itself: the scheme `plain` takes keys in plaintext and stores their hashes",
+        ),
         ("c2NyeXB0A", "a file header of scrypt-kdf, which holds no hash of a key"),
         (
             "ey",
-            "JSON in base64, so it may be the key itself: --scheme plain takes keys in plaintext and stores their hashes",
+            "JSON in base64, so it may be the key itself: the scheme `plain` takes keys in plaintext and stores their hashes",
         ),
         ("$pbkdf2", "PBKDF2 with another hash than SHA-1, SHA-256 and SHA-512"),
-        ("gAAAA", "encrypted (Fernet), and no hash: decrypt the keys, and use --scheme plain"),
-        ("vault:v", "encrypted by Vault, and no hash: decrypt the keys, and use --scheme plain"),
+        ("gAAAA", "encrypted (Fernet), and no hash: decrypt the keys, and take the scheme `plain`"),
+        ("vault:v", "encrypted by Vault, and no hash: decrypt the keys, and take the scheme `plain`"),
     ];
     if let Some((_, form)) = FORMS.iter().find(|(begin, _)| text.starts_with(begin)) {
         return Some(form);
@@ -28,17 +31,17 @@ pub(in crate::imported) fn looks_like(text: &str) -> Option<&'static str> {
     let is_hex = bare.bytes().all(|byte| byte.is_ascii_hexdigit());
     if text.len() == 36 && text.parse::<uuid::Uuid>().is_ok() {
         return Some(
-            "a UUID, so it may be the key itself: --scheme plain takes keys in plaintext and stores their hashes",
+            "a UUID, so it may be the key itself: the scheme `plain` takes keys in plaintext and stores their hashes",
         );
     }
     match (bare.len(), is_hex) {
         (32, true) => Some("16 bytes: MD5, or a UUID?"),
-        (40, true) | (28, false) => Some("20 bytes: SHA-1? --scheme sha1 or hmac-sha1"),
+        (40, true) | (28, false) => Some("20 bytes: SHA-1? Schemes sha1 and hmac-sha1"),
         (56, true) => Some("28 bytes: SHA-224?"),
-        (64, true) | (43 | 44, false) => Some("32 bytes: SHA-256? --scheme sha256 or hmac-sha256"),
+        (64, true) | (43 | 44, false) => Some("32 bytes: SHA-256? Schemes sha256 and hmac-sha256"),
         (96, true) | (64, false) => Some("48 bytes: SHA-384?"),
-        (128, true) | (86 | 88, false) => Some("64 bytes: SHA-512? --scheme sha512 or hmac-sha512"),
-        (100, true) => Some("50 bytes: PBKDF2 as Gitea and Grafana store it? --from gitea, --from grafana"),
+        (128, true) | (86 | 88, false) => Some("64 bytes: SHA-512? Schemes sha512 and hmac-sha512"),
+        (100, true) => Some("50 bytes: PBKDF2 as Gitea and Grafana store it? Systems gitea and grafana"),
         _ => None,
     }
 }

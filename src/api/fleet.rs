@@ -201,7 +201,7 @@ pub(crate) fn tells_nothing(row: &FollowerRow, now: Timestamp) -> Option<(Condit
     if row.is_doubled() {
         let setting = if row.role == Role::Node { "fleet.name" } else { "follow.name" };
         let why = format!(
-            "two processes report under this name, so nobody knows where each of them is: give each a name of its own (`{setting}`), \
+            "two processes report under this name, so the place of each is unknown: give each a name of its own (`{setting}`), \
              or end one of them"
         );
         return Some((Condition::Duplicate, why));

@@ -25,7 +25,7 @@ pub(crate) use self::tally::Use;
 
 /// The uses of API keys since the last flush. Shared by all threads; holds ids, never an API key.
 ///
-/// What is in memory is lost in a crash: at most what was noted since the last `take`.
+/// A crash loses what is in memory: at most the uses noted since the last `take`.
 pub(crate) struct LastUsed {
     buffers: Buffers,
     counted: Mutex<Counted>,

@@ -46,7 +46,7 @@ pub(crate) struct Settings {
     pub(crate) interval: Duration,
     /// How long a file stays that no head object names any more.
     pub(crate) keep: Duration,
-    /// How often all files are made anew, without what counts no more.
+    /// Interval at which all files are made again, without events that no longer count.
     pub(crate) renew: Duration,
 }
 

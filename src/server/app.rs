@@ -1,4 +1,4 @@
-//! A node: the service with a store and a keyring. What it verifies by is in its [`Core`].
+//! A node: the service with a store and a keyring. Its [`Core`] holds what it verifies by.
 
 use std::{ops::Deref, sync::Arc, time::Duration};
 

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::Node;
 
-/// The time between two looks at the files.
+/// Interval between checks of the files.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Tells a changed file from the one before.

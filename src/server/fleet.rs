@@ -20,7 +20,7 @@ use crate::{
 
 /// The shortest time between two writes.
 const WRITE_INTERVAL: Duration = Duration::from_millis(200);
-/// How often this node looks whether anything about it changed that nobody announces, as its keyring.
+/// Interval between checks of this node for changes that nothing announces, such as a new keyring.
 const TICK: Duration = Duration::from_secs(1);
 /// How often the store hears of a member about which nothing changed.
 const CONTACT_INTERVAL: Duration = Duration::from_secs(20);
@@ -28,13 +28,13 @@ const CONTACT_INTERVAL: Duration = Duration::from_secs(20);
 const RETRY_DELAY: Duration = Duration::from_secs(5);
 /// How long the owner of a name is remembered; somebody may have it forgotten meanwhile.
 const OWNER_TTL: Duration = Duration::from_secs(60);
-/// How long a member that reports no more is remembered.
+/// How long a member is remembered after its name was last looked up.
 const KEPT_FOR: Duration = Duration::from_secs(600);
 /// Holders of API keys that wait at a time.
 const MAX_HOLDERS: usize = 32;
 /// Nodes and followers that are registered at most.
 const MAX_REGISTERED: u64 = 50_000;
-/// Processes under names of before that wait to be taken out. Further ones stay until they are forgotten.
+/// The most processes whose former names wait to be removed. Further ones stay until they are forgotten.
 const MAX_GONE: usize = 256;
 /// The owner of nodes' names.
 const NODES: &str = "node";
@@ -128,7 +128,7 @@ impl FleetRegistry {
         Ok(())
     }
 
-    /// Has processes of this owner taken out under the names that they report under no more.
+    /// Notes former names of this owner's processes, so that they are removed.
     pub(super) fn note_gone(&self, former: Vec<(String, Option<String>)>, owner: &str) {
         let mut state = self.state();
         for process in former {

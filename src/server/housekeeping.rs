@@ -130,9 +130,9 @@ fn check_names(node: &Node) {
     if node.health.note("fleet names", message, now) {
         match doubled {
             Some(names) => {
-                tracing::warn!(names, "two processes report under one name, and nobody knows where each of them is")
+                tracing::warn!(names, "two processes report under one name, so the place of each is unknown")
             }
-            None => tracing::info!("every name of the fleet is one process's again"),
+            None => tracing::info!("each name in the fleet belongs to one process again"),
         }
     }
 }

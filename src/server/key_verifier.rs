@@ -281,7 +281,7 @@ impl KeyVerifier {
         match unusable {
             0 => Ok(()),
             _ => Err(format!(
-                "imported keys that are rejected for what stands in their rows: {unusable}; the log names them"
+                "imported keys that are rejected because their rows are unusable: {unusable}; the log names them"
             )),
         }
     }

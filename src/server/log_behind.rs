@@ -32,7 +32,7 @@ impl Seen {
 }
 
 impl LogBehind {
-    /// Compares reports with the end of the log. What was found stays until another log begins: events that were
+    /// Compares reports with the end of the log. A finding stays until another log begins: events that were
     /// appended since say nothing about those that are lost.
     pub(super) fn look(
         &self,

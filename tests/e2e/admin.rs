@@ -183,7 +183,7 @@ fn a_request_that_comes_again_is_done_once() {
     let again = ask(&server.admin, "order-8", "/v1/api-keys/batch", &batch).json();
     assert_eq!(again["api_key_ids"], json!([first["api_keys"][0]["api_key_id"], first["api_keys"][1]["api_key_id"]]));
     let somebody = server.admin.bearer(&deployment.issue_text("bulla", &["--scope", "issue"]));
-    assert_eq!(ask(&somebody, "order-7", "/v1/api-keys", &body).status, 201, "each caller has names of his own");
+    assert_eq!(ask(&somebody, "order-7", "/v1/api-keys", &body).status, 201, "each caller has names of its own");
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let callers: Vec<_> =
             (0..8).map(|_| scope.spawn(|| ask(&server.admin, "order-9", "/v1/api-keys", &body).status)).collect();

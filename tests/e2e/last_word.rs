@@ -1,4 +1,4 @@
-//! What cannot be undone says what it ends, and asks; what is mistyped is told.
+//! Commands that cannot be undone say what they end, and ask; typing errors are reported.
 
 use std::{path::Path, process::Command};
 
@@ -165,7 +165,7 @@ fn a_mistyped_realm_or_id_is_told() {
     assert_eq!(reader.request("POST", "/v1/introspect", &form, &format!("token={key}&realm=liv")).status, 400);
     deployment.run_with(&["verify", "-"], &key).ok();
 
-    // What nobody has is revoked, and told.
+    // An id that is not on record is revoked, and the command says so.
     let nobody = "live_000008TjPJsKU3Hu4SJ9qc";
     let told = deployment.run(&["revoke", nobody]);
     assert!(

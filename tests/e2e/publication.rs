@@ -249,7 +249,7 @@ fn publisher(publication: &Publication, name: &str, more: &[&str]) -> Process {
 fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !done() {
-        assert!(Instant::now() < deadline, "{what} does not come about");
+        assert!(Instant::now() < deadline, "{what} did not happen in time");
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -102,7 +102,7 @@ impl Relayed {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !done() {
             let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            assert!(Instant::now() < deadline, "{what} does not come about: {}", log());
+            assert!(Instant::now() < deadline, "{what} did not happen in time: {}", log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -100,7 +100,7 @@ fn an_app_and_a_realm_lose_what_they_were_issued_before() {
     let ruled = take(json!({"app_id": APP, "reason": "left"})).json();
     all([false, false, true]);
     assert_eq!(take(json!({"app_id": APP, "issued_before": long_ago})).json()["issued_before"], ruled["issued_before"]);
-    // What is issued right after is good: its time of issue is the first that the rule lets pass. The next rule revokes
+    // A key issued right after is good: its time of issue is the first that the rule lets pass. The next rule revokes
     // it, even within the same second.
     let at_once = issue("live", APP);
     assert!(active(&server, &at_once));
@@ -210,7 +210,7 @@ fn a_grace_period_goes_on_through_a_restart() {
 }
 
 #[test]
-fn whoever_holds_a_key_can_end_it() {
+fn a_key_can_end_itself() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let end = |key: &str| server.data.request("POST", "/v1/self-revoke", &[("x-api-key", key)], "");
@@ -318,7 +318,7 @@ fn the_command_line_does_the_same_beside_a_server_and_through_it() {
 }
 
 #[test]
-fn scopes_say_who_may_take_back_what() {
+fn scopes_say_who_may_revoke_what() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let caller = |scope: &str| server.admin.bearer(&deployment.issue_text("bulla", &["--scope", scope]));
@@ -346,7 +346,7 @@ fn scopes_say_who_may_take_back_what() {
 }
 
 #[test]
-fn the_command_verifies_against_what_is_taken_back() {
+fn the_command_verifies_against_revocations() {
     let deployment = Deployment::new();
     let key = deployment.issue_text("live", &[]);
     let verdict = || {

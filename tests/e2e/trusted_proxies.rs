@@ -106,7 +106,7 @@ fn the_header_is_a_matter_of_configuration_and_so_is_trust() {
 }
 
 #[test]
-fn whoever_connects_to_the_unix_socket_is_trusted_by_that_word() {
+fn every_client_of_the_unix_socket_is_trusted_by_that_word() {
     for (trusted, status) in [("['unix']", "200"), ("['127.0.0.1', '::/0', '0.0.0.0/0']", "401")] {
         let deployment = Deployment::new();
         let key = deployment.issue_text("live", &["--cidr", "192.0.2.0/24"]);

@@ -287,7 +287,7 @@ fn workers_come_and_go_without_a_wrong_answer() {
     assert_eq!(wrong, [] as [u16; 0], "while it was upgraded: {}", running.log());
     until("the end", &running, || has_ended(&new));
     let log = running.log();
-    assert!(!log.contains("bulla: panic") && !log.contains("lets nobody in"), "{log}");
+    assert!(!log.contains("bulla: panic") && !log.contains("refuses every request"), "{log}");
 }
 
 /// Whether a process is gone, or nobody has asked yet how it ended.

@@ -36,7 +36,7 @@ enum Way {
 }
 
 impl Question {
-    /// `GET` with nothing but this key, and not even that yet.
+    /// `GET` for this key, which no header carries yet.
     pub fn new(key: &Key, target: &str) -> Self {
         Question {
             method: "GET",

@@ -316,7 +316,7 @@ fn a_start_that_waits_for_its_source_ends_at_what_waiting_does_not_change() {
     bao.seal();
     let mut waiting = Waiting::start(&deployment);
     waiting.until("waiting for a key source");
-    // A token that is none: nobody waits for that.
+    // A malformed token: nothing waits for it.
     std::fs::write(&token, "none\n").expect("written");
     bao.unseal();
     let (code, said) = waiting.ended();

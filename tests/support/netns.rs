@@ -83,7 +83,7 @@ impl Host {
     }
 
     /// Plugs it in again.
-    pub fn mend(&self) {
+    pub fn heal(&self) {
         ip(&["-n", &self.switch, "link", "set", &self.port, "up"]);
     }
 

@@ -28,7 +28,7 @@ struct Running {
     ends_it: ChildStdin,
 }
 
-/// Seconds that making a data folder may take, and connecting. What hangs fails its test then, and not the whole run.
+/// Seconds that making a data folder may take, and connecting. A hang then fails its test, and not the whole run.
 const MAKE_LIMIT: &str = "60";
 const CONNECT_LIMIT: &str = "10";
 /// What a statement of psql may take, for the same reason.

@@ -120,7 +120,7 @@ impl Server {
     pub fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
-            assert!(Instant::now() < deadline, "{what} does not come about: {}", self.log());
+            assert!(Instant::now() < deadline, "{what} did not happen in time: {}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }

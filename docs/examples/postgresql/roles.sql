@@ -2,7 +2,7 @@
 --
 --     psql --dbname=keys --file=roles.sql
 --
--- It may be run again at any time. The tables belong to whoever ran `bulla store migrate`; that role is not for a service.
+-- It may be run again at any time. The role that ran `bulla store migrate` owns the tables; do not give it to a service.
 
 \set ON_ERROR_STOP on
 BEGIN;

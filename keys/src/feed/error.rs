@@ -192,10 +192,10 @@ pub enum FeedError {
         chunk: usize,
     },
     /// A snapshot that does not come to what its manifest says.
-    #[error("the snapshot does not come to the count and digest of its manifest: the server is broken")]
+    #[error("the snapshot does not match the count and digest of its manifest: the server is broken")]
     Live,
     /// Made in the future.
-    #[error("the message was made at {this_update} and it is {now}: set the follower's clock, or the server's")]
+    #[error("the message is dated {this_update}, and the follower's clock says {now}: set that clock, or the server's")]
     Future {
         /// When it was made, in Unix seconds.
         this_update: u64,

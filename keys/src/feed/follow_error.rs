@@ -78,7 +78,7 @@ impl FollowError {
 
 fn hint(status: u16) -> &'static str {
     match status {
-        300..=399 => "it sends elsewhere, and the API key is not carried there; name the right address",
+        300..=399 => "it redirects, and the API key is not sent there; name the right address",
         400 => "it does not understand the question; use a newer server",
         401 => "the API key is not accepted: use a valid one of the realm `bulla`",
         403 => "the API key lacks the scope `feed`, or `feed:` and the followed realm",

@@ -70,7 +70,7 @@ pub struct FollowStatus {
 
 impl FollowStatus {
     /// Since when the state is stale, where it is stale at `now`. Both are Unix seconds. Before the end of the log was
-    /// reached that is the start; after a clock was set back it is not known, and told as `now`.
+    /// reached that is the start; after a clock was set back it is unknown, and `now` is returned.
     pub fn stale_since(&self, now: u64) -> Option<u64> {
         let Some(fresh) = &self.fresh else { return Some(self.started_at) };
         (!fresh.contains(&now)).then(|| fresh.end().saturating_add(1).min(now))

@@ -48,7 +48,7 @@ pub(super) struct Inner {
     pub(super) errors: Mutex<Errors>,
     /// The process in which the threads run; 0 for none.
     pub(super) started_in: AtomicU32,
-    /// Whether this process has none of them.
+    /// Whether this process was forked after the start, so that the threads are not here.
     forked: AtomicBool,
     /// The second in which that was looked at.
     looked_at: AtomicU64,
@@ -232,7 +232,7 @@ impl Gate {
 
     #[cold]
     fn refuse(&self, error: VerifyError, api_key: &[u8]) -> Refused {
-        // What is accepted is ASCII, so only here it makes a difference.
+        // Accepted keys are ASCII, so it makes a difference only here.
         let error = if std::str::from_utf8(api_key).is_ok() { error } else { Rejection::Malformed.into() };
         match error {
             VerifyError::Rejected(rejection) => self.0.counts.rejected(rejection),

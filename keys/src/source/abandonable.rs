@@ -54,7 +54,7 @@ struct Abandoned {
     alive: Weak<()>,
 }
 
-/// One list per process, because what hangs (a module, a mount, a network) hangs for the whole process.
+/// One list per process, because a module, mount or network that hangs does so for the whole process.
 static ABANDONED: Mutex<Vec<Abandoned>> = Mutex::new(Vec::new());
 
 /// Opens a source on a thread of its own, which then answers all questions to it.

@@ -77,8 +77,8 @@ pub trait KeySource: Send + Sync {
         infos.iter().map(|info| self.expand(info)).collect()
     }
 
-    /// How many `info`s it takes in one question at most, at least one. Who has more asks again, and keeps what it has
-    /// by then.
+    /// How many `info`s it takes in one question at most, at least one. A caller with more asks again, and keeps the
+    /// answers so far.
     fn at_once(&self) -> usize {
         1
     }

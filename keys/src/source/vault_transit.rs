@@ -181,7 +181,7 @@ impl VaultTransit {
             }
             429 | 472 | 473 => (SourceErrorKind::Unreachable, "the server is busy, or a standby: name the active one".to_owned()),
             503 if said.contains("sealed") => (SourceErrorKind::Unreachable, "the server is sealed: unseal it".to_owned()),
-            300..=399 => (SourceErrorKind::Unreachable, "the server sends elsewhere, and the token is not carried there: name the active one".to_owned()),
+            300..=399 => (SourceErrorKind::Unreachable, "the server redirects, and the token is not sent there: name the active server".to_owned()),
             _ => (SourceErrorKind::Unreachable, "the server failed".to_owned()),
         };
         let said = if said.is_empty() { "nothing".to_owned() } else { format!("{:?}", printable(&said)) };

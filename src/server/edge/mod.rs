@@ -50,12 +50,12 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// The time between two looks at the clock: what is due, and how old the state is.
+/// Interval between checks of what is due and how old the state is.
 const TICK: Duration = Duration::from_millis(200);
 /// How long an edge that starts waits for its sources. The state on its disk may be older than a revocation that others
 /// know.
 const FIRST_CONTACT: Duration = Duration::from_secs(1);
-/// The time between two looks at whether they answered.
+/// Interval between checks for their answers.
 const LOOK: Duration = Duration::from_millis(2);
 /// The time between two sweeps of the list, of one part each.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 /// What [`Failures`] calls the state on disk.
 const STATE: &str = "edge state";
 
-/// What an edge keeps on disk, which may run meanwhile.
+/// The state that an edge keeps on disk. The edge may be running.
 pub(crate) fn kept(follow: &FollowConfig, key: &EdgeKey, now: u64) -> KeptState {
     StateFolder::to_read(&follow.state, key.mac(follow.keyring_id)).load(follow.realm, trusted(follow), now)
 }
@@ -204,7 +204,7 @@ impl Edge {
         async { drop(tokio::time::timeout(FIRST_CONTACT, told).await) }
     }
 
-    /// Ends what goes on, and waits until the state is on disk.
+    /// Stops the questions to the sources, and waits until the state is on disk.
     pub(super) fn finish(&mut self) {
         self.asking.clear();
         self.follower.writer.stop();

@@ -49,7 +49,7 @@ fn report(follower: &Weak<Follower>, name: &str, started_at: u64) -> Option<Foll
     let follower = follower.upgrade()?;
     let snapshot = follower.live.load_full();
     let verifier = snapshot.verifier();
-    // What keeps the place from the disk tells more than a source that fails.
+    // An error of the disk tells more than one of a source.
     let unwritten = follower.health.detail(STATE);
     let state = follower.lock();
     let place = state.settled(follower.writer.place());

@@ -52,7 +52,7 @@ pub(super) struct Connection {
     waker: AtomicWaker,
     /// Whether the client may still be sending when the connection ends.
     unread: AtomicBool,
-    /// Whether it has ended, and waits for that.
+    /// Whether it has ended, and waits for a client that may still be sending.
     lingering: AtomicBool,
 }
 
@@ -157,7 +157,7 @@ impl Connection {
         .await;
     }
 
-    /// Has this task woken when the connection is evicted, or to end. One task listens at a time.
+    /// Wakes this task when the connection is evicted or has to end. One task listens at a time.
     pub(super) fn listen(&self, cx: &Context<'_>) {
         self.waker.register(cx.waker());
     }

@@ -55,7 +55,7 @@ struct Slot(Mutex<BodyState>);
 
 #[derive(Default)]
 struct BodyState {
-    /// The memory of the head, which is charged with the first of the body.
+    /// The memory of the head, which is charged with the first part of the body.
     head: usize,
     /// The rest that the handler did not read.
     left: Option<Incoming>,
@@ -70,7 +70,7 @@ struct ChargedBody {
     slot: Arc<Slot>,
 }
 
-/// The request for the handler, and what is behind it. `NoRoom` if the budget has no room for its head.
+/// The request for the handler, and the drain of its body. `NoRoom` if the budget has no room for its head.
 pub(super) fn watch(
     request: hyper::Request<Incoming>,
     budget: &Arc<BodyBudget>,

@@ -142,8 +142,8 @@ fn show(core: &Core, streams: &Streams, shown: &FollowMetrics) {
     shown.sources_failing(usize::from(trouble.is_some()));
     if core.health.note("follow source", trouble.clone(), clock::now()) {
         match trouble {
-            Some(error) => tracing::warn!(error, "relay hears nothing new"),
-            None => tracing::info!("relay hears the feed again"),
+            Some(error) => tracing::warn!(error, "relay receives nothing new"),
+            None => tracing::info!("relay receives the feed again"),
         }
     }
 }

@@ -150,7 +150,7 @@ impl Reloader {
         let config = &deployment.config;
         let text = read_keyring(&deployment.keyring_path()?)?;
         let key = MacKey::for_document(&text, &config.keyring.mac_source, &deployment.sources)?;
-        // Another key is put in the place of the one at hand only if the document is under it.
+        // The loaded key is replaced only if the document's MAC is right under the new one.
         KeyringDocument::parse_with(&text, &key)?;
         let at_hand = (config.keyring.mac_source.clone(), Arc::new(key));
         *lock(&self.mac_key) = at_hand;
@@ -206,7 +206,7 @@ impl Reloader {
         Asked { changed, failed }
     }
 
-    /// Puts a change of the keyring in force that this process made, and loads this version. It asks no other source,
+    /// Puts in force a keyring change that this process made, and loads this version. It asks no other source,
     /// so that a compromise is answered at once. Returns errors.
     pub(crate) fn take_up(&self, loaded: Option<KeyVersion>) -> Vec<String> {
         let mut failed = match self.publish(None) {

@@ -1,5 +1,5 @@
-//! When something is loaded anew: on SIGHUP, when a file changes, at an interval, when a presented key names an unknown
-//! version, and again when a look failed.
+//! When something is reloaded: on SIGHUP, when a file changes, at an interval, when a presented key names an unknown
+//! version, and after a failed reload.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -27,9 +27,9 @@ use crate::{
 
 /// The first retry delay; it doubles up to the refresh interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// The time between two checks for a part of a look that hangs.
+/// Interval between checks for a part of a reload that hangs.
 const TICK: Duration = Duration::from_millis(500);
-/// How long a part of a look may take before `/readyz` shows it.
+/// How long a part of a reload may take before `/readyz` shows it.
 const HANGS: Duration = Duration::from_secs(5);
 
 /// The loop that reloads.

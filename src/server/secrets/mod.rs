@@ -44,9 +44,9 @@ use crate::{
     verification::Checked,
 };
 
-/// The time between two looks at a key whose check waits for memory: a key that ends gives up its place.
+/// Interval between checks of a key that waits for memory: a key that has ended leaves the queue.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(500);
-/// How often a secret half is checked that changes meanwhile.
+/// The most attempts to check a secret half whose stored hash changes meanwhile.
 const TRIES: usize = 3;
 
 /// What checking stored hashes takes: of secret halves, and of imported keys.
@@ -62,7 +62,7 @@ pub(crate) struct SecretChecks {
     changes: Changes,
 }
 
-/// Why a secret half was not found right.
+/// Why a secret half was not verified.
 #[derive(Debug)]
 enum Unproven {
     Wrong,

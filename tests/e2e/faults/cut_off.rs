@@ -36,7 +36,7 @@ fn an_edge_that_is_cut_off_from_all_nodes_serves_for_as_long_as_it_may() {
     assert!(alone > MAX_STALE - Duration::from_secs(5) && alone < MAX_STALE + Duration::from_secs(6), "{alone:?}");
     assert_eq!(edge.ready()["ready"], false);
 
-    away.mend();
+    away.heal();
     until("the edge knows everything again, from the moment the cable is in", || {
         truth.is_known(|key| edge.verdict(key)) && edge.verdict(&truth.good) == Verdict::Accepted
     });

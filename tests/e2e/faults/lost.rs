@@ -71,7 +71,7 @@ fn a_follower_notices_that_its_node_is_gone_before_the_answer_is_overdue() {
     assert_eq!(node.verdict(&key), Verdict::Accepted);
     node.revoke(&key);
     assert_eq!(node.verdict(&key), Verdict::Refused);
-    here.mend();
+    here.heal();
     until("it knows what was revoked meanwhile", || follower.status().revocations == 1);
     assert_eq!(follower.status().failures, 0);
 }

@@ -74,7 +74,7 @@ impl World {
 fn until(what: &str, mut done: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < PATIENCE, "{what}: that does not come about");
+        assert!(begun.elapsed() < PATIENCE, "{what}: it did not happen in time");
         std::thread::sleep(Duration::from_millis(20));
     }
     let took = begun.elapsed();
@@ -82,7 +82,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) -> Duration {
     took
 }
 
-/// Keys that are good for ever, those that were revoked, and that everybody has to know it.
+/// A key that stays good, and the revoked keys that every verifier has to refuse.
 struct Truth {
     good: Value,
     revoked: Vec<Value>,

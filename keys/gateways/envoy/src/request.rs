@@ -86,7 +86,7 @@ fn by_key(config: &Config, requirements: &Requirements, stream: &mut Stream<'_>,
         found.for_each(|(_, name)| stream.remove(name.as_bytes()));
     }
     found.others.iter().for_each(|name| stream.remove(name));
-    // An empty header says as much as none.
+    // An empty header means the same as a missing one.
     answer.headers().filter(|(_, value)| !value.is_empty()).for_each(|(name, value)| stream.add(name, value));
     match &config.metadata {
         Metadata::None => {}
@@ -149,7 +149,7 @@ fn misconfigured(stream: &mut Stream<'_>, error: Option<GateError>) -> Status {
     let now = now();
     if LINE.swap(now, Ordering::Relaxed) != now {
         let error = error.map_or("it has no requirements".to_owned(), |error| error.to_string());
-        abi::log(Level::Error, &format!("bulla: a route lets nobody in: {error}"));
+        abi::log(Level::Error, &format!("bulla: a route refuses every request: {error}"));
     }
     stream.respond(500, &[JSON], MISCONFIGURED, "bulla_misconfigured_route");
     Status::StopIteration

@@ -106,7 +106,7 @@ fn start_threads(gate: &Gate, log: *mut ngx_log_t) {
             wait_for_the_feed(gate);
             STARTED.store(true, Ordering::Relaxed);
         }
-        Err(error) => write(log, NGX_LOG_ALERT, &format!("bulla: this worker lets nobody in: {error}")),
+        Err(error) => write(log, NGX_LOG_ALERT, &format!("bulla: this worker refuses every request: {error}")),
     }
 }
 

@@ -158,7 +158,7 @@ impl StateWriter {
     }
 }
 
-/// Writes a whole state, where it is one to go on from: on the way to the end of a log it is none.
+/// Writes a whole state, unless it is still on the way to the end of a log: nothing can go on from such a state.
 fn put(folder: &StateFolder, state: Option<FeedState>, size: &mut u64) -> io::Result<Option<(Journal, FeedPlace)>> {
     let Some((saved, place)) = state.and_then(|state| Some((state.save()?, state.place()))) else { return Ok(None) };
     *size = saved.len() as u64;

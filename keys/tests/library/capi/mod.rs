@@ -129,7 +129,7 @@ fn package(name: &str) -> PathBuf {
 }
 
 fn compile(source: &str, into: &Path, link: &[&OsStr]) -> PathBuf {
-    // What is not given back, or used afterwards, ends the program with a failure.
+    // Memory that is not given back, or is used afterwards, ends the program with a failure.
     compile_with(&["-fsanitize=address,undefined", "-fno-sanitize-recover=all"], source, into, link)
 }
 

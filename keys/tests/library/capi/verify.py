@@ -61,7 +61,7 @@ for line in sys.stdin:
     except RuntimeError as error:
         assert str(error) == "not_an_address", error
     else:
-        raise AssertionError("verified with an address that is none")
+        raise AssertionError("verified with an invalid address")
 
 for settings, told in [
     (SETTINGS.format(keyring="keyring.toml"), "no [realms.NAME]"),

@@ -79,6 +79,17 @@ fn a_commit_that_is_cancelled_has_happened_and_is_not_acknowledged() {
         assert!(revoked.body.contains("01000"), "{}", revoked.body);
     });
     until("it is refused all the same", || !is_accepted(&node, &key));
+    // Nor is the repeated request, which finds it done: the standby still lacks it.
+    std::thread::scope(|scope| {
+        let again = scope.spawn(|| revoke(&node, &key));
+        until("it waits, too", || waiting(&primary) == "1");
+        primary.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'");
+        let again = again.join().expect("an answer");
+        assert_eq!((again.status, again.problem().as_str()), (503, "may-have-happened"), "{}", again.body);
+    });
+    standby.run();
+    until("the standby is back", || waiting(&primary) == "0");
+    assert_eq!(revoke(&node, &key).json()["changed"], false);
 }
 
 #[test]

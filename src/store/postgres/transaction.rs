@@ -2,7 +2,6 @@
 
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
-use std::cell::Cell;
 use uuid::Uuid;
 
 use super::{
@@ -32,7 +31,6 @@ pub(super) struct Writing<'a> {
     before: Numbers,
     /// Records that are appended at the end.
     audit: Vec<AuditRecord>,
-    wrote: Cell<bool>,
     /// Whether the numbers go on behind every row of the revocation log.
     behind_log: bool,
 }
@@ -40,12 +38,11 @@ pub(super) struct Writing<'a> {
 impl<'a> Writing<'a> {
     /// The transaction that has begun with these numbers.
     pub(super) fn new(session: &'a Session, numbers: Numbers) -> Self {
-        Writing { session, numbers, before: numbers, audit: Vec::new(), wrote: Cell::new(false), behind_log: false }
+        Writing { session, numbers, before: numbers, audit: Vec::new(), behind_log: false }
     }
 
     /// The session, to write with.
     pub(super) fn writes(&self) -> &'a Session {
-        self.wrote.set(true);
         self.session
     }
 
@@ -71,8 +68,9 @@ impl<'a> Writing<'a> {
                 self.session.rollback();
                 Err(StoreError::Failed("a statement of the transaction was refused: nothing was done".to_owned()))
             }
-            Ok(()) if self.wrote.get() || !self.audit.is_empty() => self.commit(),
-            // Without a commit no disk is waited for.
+            // Also where nothing was left to do: a change that was found done may have been made by a transaction whose
+            // commit hung, and this one, whose lock is written, too, waits for the same standby.
+            Ok(()) => self.commit(),
             other => {
                 self.session.rollback();
                 other

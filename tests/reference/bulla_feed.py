@@ -268,10 +268,12 @@ class Follower:
         """Takes in a message. Whether everything is known now that there was when it was signed."""
         head, events = read_message(message, self.keyring_id, self.public_key)
         require(head.get("realm") == self.realm, "other_realm")
-        require(self.log_id in (None, head["log_id"]), "other_log")
-        require(head["after"] == self.seq, "not_next")
         # What was noted while two clocks were ahead says nothing about the order of messages.
         ahead = self.this_update > now + SKEW
+        if self.log_id not in (None, head["log_id"]):
+            # A log that ended long ago must not have a follower begin again.
+            raise Refused("other_log" if ahead or head["this_update"] >= self.this_update else "older")
+        require(head["after"] == self.seq, "not_next")
         require(ahead or head["this_update"] + SKEW >= self.this_update, "older")
         require(head["this_update"] <= now + SKEW, "future")
 

@@ -819,6 +819,8 @@ def states():
     refuse("not_next", "next-overlaps", "It goes on from a place before.", message(revoke(13, THREE), after=11))
     refuse("not_next", "next-leaves-out", "It goes on from a place behind.", message(revoke(15, THREE), after=13))
     refuse("older", "older", "Made 301 seconds before one that was seen.", message(**NEXT, this_update=T - 301))
+    refuse("older", "older-of-another-log", "A log that ended earlier does not begin again.",
+           message(log_id=OTHER_LOG, this_update=T - 1))
     refuse("future", "future", "Made 301 seconds from now.", message(**NEXT, this_update=T + 301, next_update=T + 361))
     case("refused/first-not-from-the-beginning.json", "The first message is to come from the beginning.",
          [(message(revoke(13, THREE), after=12), T, "not_next")], [(THREE, T, False)])

@@ -278,14 +278,22 @@ impl FeedState {
 
     fn check_all_but_place(&self, head: &Head, now: u64) -> Result<(), FeedError> {
         let &Head { log_id, realm, this_update, .. } = head;
-        self.check_source(realm, log_id)?;
-        if this_update.saturating_add(CLOCK_DIFFERENCE) < self.this_update && !self.is_ahead(now) {
-            return Err(FeedError::Older { this_update, seen: self.this_update });
+        let source = self.check_source(realm, log_id);
+        if let Err(FeedError::OtherLog { .. }) = source {
+            // A log that ended earlier must not have a follower begin again, whoever repeats its messages.
+            self.check_not_older(this_update, 0, now)?;
         }
+        source?;
+        self.check_not_older(this_update, CLOCK_DIFFERENCE, now)?;
         if this_update > now.saturating_add(CLOCK_DIFFERENCE) {
             return Err(FeedError::Future { this_update, now });
         }
         Ok(())
+    }
+
+    fn check_not_older(&self, this_update: u64, tolerated: u64, now: u64) -> Result<(), FeedError> {
+        let is_older = this_update.saturating_add(tolerated) < self.this_update && !self.is_ahead(now);
+        if is_older { Err(FeedError::Older { this_update, seen: self.this_update }) } else { Ok(()) }
     }
 
     fn check_source(&self, realm: Option<Realm>, log_id: LogId) -> Result<(), FeedError> {

@@ -39,6 +39,13 @@ pub(crate) struct LogPart {
     pub(crate) of_earlier_log: bool,
 }
 
+impl LogPart {
+    /// Returns whether the log had more before that place than it has now, and no new log began since.
+    pub(crate) fn lost_before(&self, place: u64) -> bool {
+        self.kept < place && place < self.end && !self.of_earlier_log
+    }
+}
+
 /// The end of a log that its database lost after it was read here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LostEnd {

@@ -23,7 +23,12 @@ use super::{
     problem::Problem,
     revocations::{self, RevocationState},
 };
-use crate::{clock, config::FeedConfig, store::Store, telemetry::rate_limit::LineLimit};
+use crate::{
+    clock,
+    config::FeedConfig,
+    store::{LogPart, Store, StoreError},
+    telemetry::rate_limit::LineLimit,
+};
 
 /// What signs the feed, and what it reads.
 pub(crate) struct Feed {
@@ -97,7 +102,10 @@ impl Feed {
 
     fn write(&self, Question { format, realm, after }: Question) -> Result<Signed, Problem> {
         self.check_health()?;
-        let part = self.store.revocations_after(after, Message::MAX_EVENTS as u32)?;
+        let mut part = self.store.revocations_after(after, Message::MAX_EVENTS as u32)?;
+        if part.lost_before(after) && self.begin_new_log(&part, after)? {
+            part = self.store.revocations_after(after, Message::MAX_EVENTS as u32)?;
+        }
         if let Some(event) = part.events.iter().find(|event| Format::of(&event.change) > format) {
             let seq = event.seq;
             return Err(Problem::unavailable(format!(
@@ -131,6 +139,22 @@ impl Feed {
         };
         let bytes = Message::write(&head, &events, &self.key).map_err(unwritten)?;
         Ok(Signed { bytes: bytes.into(), seq: part.through })
+    }
+
+    /// The database lost the end of the log in a failover, a follower knows of it, and perhaps no process here does. So
+    /// a new log begins, which all followers read from the beginning, as it does where a process remembers the end.
+    fn begin_new_log(&self, part: &LogPart, place: u64) -> Result<bool, StoreError> {
+        let begun = self.store.begin_new_log(&part.log_id, place)?;
+        if begun {
+            let (kept, end) = (part.kept, part.end);
+            tracing::error!(
+                place,
+                kept,
+                end,
+                "a follower has read what the database lost of the revocation log: a new log begins"
+            );
+        }
+        Ok(begun)
     }
 
     /// Writes down what the log says, in one realm or in all. That takes a second for each few millions of keys.

@@ -216,7 +216,11 @@ impl Subscription {
         }
         if self.after < newest.seq {
             let part = self.stream.part(newest.log_id, self.after, newest.seq).await;
-            let part = part.map_err(|_| Problem::unavailable("this relay cannot reach its source at the moment"))?;
+            let part = part.map_err(|error| match error.is_behind() {
+                // The source's log does not go on from there: the follower has to hear it, and begins again.
+                true => Problem::ahead_of_log(self.after, newest.seq),
+                false => Problem::unavailable("this relay cannot reach its source at the moment"),
+            })?;
             return Ok((part, newest));
         }
         if !newest.is_fresh() {

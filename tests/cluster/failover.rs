@@ -5,17 +5,17 @@ use super::*;
 use crate::support::{postgres::Postgres, proxy::Proxy};
 
 /// A deployment whose nodes reach the primary by a proxy, which a failover points to another server.
-struct Cluster {
-    primary: Postgres,
-    standby: Postgres,
+pub(super) struct Cluster {
+    pub(super) primary: Postgres,
+    pub(super) standby: Postgres,
     proxy: Proxy,
-    deployment: Deployment,
+    pub(super) deployment: Deployment,
     /// A follower's API key.
-    follower: String,
+    pub(super) follower: String,
 }
 
 impl Cluster {
-    fn physical() -> Self {
+    pub(super) fn physical() -> Self {
         let primary = Postgres::primary();
         let proxy = Proxy::before(&primary);
         let deployment = Deployment::on_store(&proxy.url());
@@ -25,7 +25,7 @@ impl Cluster {
     }
 
     /// The primary fails, and the standby takes its place.
-    fn fail_over(&mut self) -> Instant {
+    pub(super) fn fail_over(&mut self) -> Instant {
         self.primary.stop("immediate");
         self.standby.promote();
         self.proxy.point_to(&self.standby);
@@ -34,7 +34,7 @@ impl Cluster {
 }
 
 /// Revokes new keys; their texts.
-fn revoke_some(node: &Server, count: usize) -> Vec<String> {
+pub(super) fn revoke_some(node: &Server, count: usize) -> Vec<String> {
     let keys: Vec<String> = (0..count).map(|_| issue(node)).collect();
     for key in &keys {
         let revoked = revoke(node, key);
@@ -124,8 +124,9 @@ fn numbers_are_never_given_twice_even_where_nobody_remembers_them() {
         let place = second.data.bearer(&cluster.follower).get(&format!("/v1/revocations?after={}", earlier.end));
         assert_eq!(place.status, 200, "{}", place.body);
     }
+    until("the new log is read", || Feed::read(&second, &cluster.follower).log_id != earlier.log_id);
     let begun = Feed::read(&second, &cluster.follower);
-    assert!(begun.log_id != earlier.log_id && begun.behind(&earlier) == 6);
+    assert_eq!(begun.behind(&earlier), 6);
     // It began once: another place of before changes nothing.
     second.data.bearer(&cluster.follower).get(&format!("/v1/revocations?after={}", earlier.end - 1));
     assert_eq!(Feed::read(&second, &cluster.follower).log_id, begun.log_id);

@@ -4,6 +4,7 @@
 mod commits;
 mod failover;
 mod faults;
+mod followers;
 mod notifications;
 mod poolers;
 

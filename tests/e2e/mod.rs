@@ -46,6 +46,7 @@ mod old_system;
 mod one_verdict;
 mod openapi;
 mod permanence;
+mod poisoned;
 mod postgres;
 mod publication;
 mod quickstart;

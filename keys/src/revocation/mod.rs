@@ -5,6 +5,22 @@
 //! and no change that could get lost between them. A filter stands before the tables, which all snapshots share: it may
 //! say "perhaps" too often, and a table decides. The owner of the snapshot applies changes one after another, each to
 //! the latest snapshot, and swaps each result in. Readers hold a snapshot and never wait.
+//!
+//! ```
+//! use bulla::{Expectations, Rejection, Verifier, VerifyError, revocation::{Change, Revocations}};
+//! # mod fixture { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/fixture.rs")); }
+//! # let (fixture, now) = (fixture::Fixture::new(), fixture::NOW);
+//! # let (realms, keyring, api_key) = ([fixture.live], &fixture.keyring, fixture.issue());
+//!
+//! let (verifier, expected) = (Verifier::new(keyring), Expectations::realms(&realms));
+//! assert!(verifier.verify(api_key.expose(), &expected, now).is_ok());
+//!
+//! // A change makes a new list, and a verifier with it replaces the one before.
+//! let change = Change::Revoke { id: api_key.id(), expires_at: None };
+//! let verifier = verifier.with_revocations(Revocations::default().with(&[change]).into());
+//! let refused = verifier.verify(api_key.expose(), &expected, now);
+//! assert_eq!(refused.err(), Some(VerifyError::Rejected(Rejection::Revoked)));
+//! ```
 
 mod apply;
 #[cfg(feature = "follow")]

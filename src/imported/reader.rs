@@ -249,7 +249,7 @@ mod tests {
             (",\"salt\":\"00\"", "missing"),
             (",\"public\":\"4f9a1c2\",\"salt\":\"00\"", "public"),
             (",\"public\":\"4f9a1c  \",\"salt\":\"00\"", "public_blank"),
-            (",\"public\":\"sk_4f9a1\",\"salt\":\"00\"", "public_prefixed"),
+            (",\"public\":\"sk_4f9a1\",\"salt\":\"00\"", "ok"),
             (",\"public\":1.5,\"salt\":\"00\"", "type"),
             (",\"public\":123456789012345678901,\"salt\":\"00\"", "type"),
             (",\"public\":\"4f9a1c20\",\"salt\":\"0\"", "salt"),
@@ -261,6 +261,41 @@ mod tests {
         let rows = read(&format!("{}\n\nno\n{}\n", with(""), with("")), Format::Jsonl, &plain);
         let lines: Vec<_> = rows.iter().map(|row| row.as_ref().map_or_else(|no| no.line, |yes| yes.line)).collect();
         assert_eq!(lines, [1, 3, 4]);
+    }
+
+    #[test]
+    fn a_hash_that_begins_as_a_key_is_a_hash_and_a_key_is_none() {
+        let row = |public: &str, hash: &str| {
+            let public = if public.is_empty() { String::new() } else { format!("\"public\":\"{public}\",") };
+            format!("{{\"app_id\":\"{APP}\",{public}\"hash\":\"{hash}\"}}")
+        };
+        // A token of Laravel Sanctum's: the id, and a digest that happens to begin with it.
+        let sanctum =
+            KeyLayout { prefix: String::new(), ..layout(Scheme::Sha256, PublicPart::BeforeFirst("|".to_owned())) };
+        let digest = format!("123{}", &DIGEST[3..]);
+        assert_eq!(reason(&row("123", &digest), &sanctum), "ok");
+        assert_eq!(reason(&row("123", "123|abcdefghijkl"), &sanctum), "plaintext");
+        let hexadecimal = KeyLayout { prefix: "2c31".to_owned(), ..layout(Scheme::Sha256, PublicPart::None) };
+        assert_eq!(reason(&row("", DIGEST), &hexadecimal), "ok");
+        // Keys that can be read as digests.
+        let first = KeyLayout { prefix: String::new(), ..layout(Scheme::Sha256, PublicPart::First(8)) };
+        assert_eq!(reason(&row(&DIGEST[..8], DIGEST), &first), "plaintext");
+        let last = KeyLayout { public: PublicPart::Last(8), ..first };
+        assert_eq!(reason(&row(&DIGEST[56..], DIGEST), &last), "plaintext");
+        assert_eq!(reason(&row(&DIGEST[..8], DIGEST), &last), "ok");
+        let live = KeyLayout { prefix: "sk_live_".to_owned(), ..layout(Scheme::Sha256, PublicPart::None) };
+        assert_eq!(reason(&row("", &format!("sk_live_{}", "a1B-c".repeat(7))), &live), "plaintext");
+        // The prefix in a public part whose end nothing but a separator says, and in one of a fixed length.
+        let digest = DIGEST.to_owned();
+        for (public, of, code) in [
+            ("sk_4f9a1", PublicPart::First(8), "ok"),
+            ("sk_4f9a1", PublicPart::Last(8), "ok"),
+            ("sk_4f9", PublicPart::Ends(3, 3), "ok"),
+            ("sk_4f9", PublicPart::Before("_".to_owned()), "public_prefixed"),
+            ("sk_4f9", PublicPart::BeforeFirst(".".to_owned()), "public_prefixed"),
+        ] {
+            assert_eq!(reason(&row(public, &digest), &layout(Scheme::Sha256, of)), code, "{public}");
+        }
     }
 
     #[test]

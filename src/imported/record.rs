@@ -19,6 +19,8 @@ use crate::input::text;
 
 const MAX_SALT: usize = 1024;
 const MAX_NAME: usize = 200;
+/// Bits that a hash and a key have in common, of which it is no chance any more.
+const NO_CHANCE: usize = 30;
 
 /// A key that may be imported.
 #[derive(Clone, Debug)]
@@ -60,7 +62,10 @@ impl Record {
         let written_like_a_key = row.text("hash").is_some_and(|hash| {
             !reading.plain && hash.len() == 43 && hash.contains(['-', '_']) && !layout.scheme.is_text()
         });
-        let check = if reading.plain { hashed_here(&mut row, reading)? } else { check(&row, reading)? };
+        let check = match reading.plain {
+            true => hashed_here(&mut row, reading)?,
+            false => check(&row, public.as_deref(), reading)?,
+        };
         let (sees_all, memory_kib) = match &check {
             Check::Text(text) => {
                 let hash = HashString::parse(layout.scheme, text)?;
@@ -113,17 +118,39 @@ impl Record {
     }
 }
 
-fn check(row: &RawRow, reading: &Reading<'_>) -> Result<Check, RowErrorKind> {
+fn check(row: &RawRow, public: Option<&[u8]>, reading: &Reading<'_>) -> Result<Check, RowErrorKind> {
     let layout = &reading.set.layout;
     if row.text("key").is_some() {
         return Err(RowErrorKind::KeySurplus);
     }
     let hash = row.needed("hash")?;
-    let is_key = |begin: &str| begin.len() >= 3 && hash.starts_with(begin);
-    if is_key(&layout.prefix) || row.text("public").is_some_and(is_key) || ApiKey::is_within(hash) {
+    if ApiKey::is_within(hash) {
         return Err(RowErrorKind::Plaintext);
     }
     let salt = salt(layout, row.text("salt"), reading)?;
+    let begins = |begin: &str| begin.len() >= 3 && hash.starts_with(begin);
+    match stored(hash, salt, reading) {
+        // A hash may begin as the keys do by chance, so it is read first.
+        Ok(_) if reads_as_key(layout, hash, public) => Err(RowErrorKind::Plaintext),
+        Err(RowErrorKind::Digest(..) | RowErrorKind::HashString(_))
+            if begins(&layout.prefix) || row.text("public").is_some_and(begins) =>
+        {
+            Err(RowErrorKind::Plaintext)
+        }
+        read => read,
+    }
+}
+
+/// Returns whether a text that can be read as a hash is the key of its row: it has the prefix and the public part in
+/// their places, and no hash has as much in common with a key by chance.
+fn reads_as_key(layout: &KeyLayout, hash: &str, public: Option<&[u8]>) -> bool {
+    let bits = if hash.bytes().all(|byte| byte.is_ascii_hexdigit()) { 4 } else { 6 };
+    let shared = layout.prefix.len() + public.map_or(0, <[u8]>::len);
+    shared * bits >= NO_CHANCE && layout.split(hash).is_some_and(|key| key.public.as_deref() == public)
+}
+
+fn stored(hash: &str, salt: Vec<u8>, reading: &Reading<'_>) -> Result<Check, RowErrorKind> {
+    let layout = &reading.set.layout;
     if !layout.scheme.is_text() {
         return Ok(Check::Fast { digest: layout.scheme.read_digest(hash)?, salt: salt.into() });
     }
@@ -194,7 +221,9 @@ fn public(layout: &KeyLayout, text: Option<&str>) -> Result<Option<Box<[u8]>>, R
             if text.trim() != text {
                 return Err(RowErrorKind::PublicBlank);
             }
-            if layout.prefix.len() >= 2 && text.starts_with(&layout.prefix) {
+            // A public part of a fixed length has no room for the prefix.
+            let is_open = matches!(of, PublicPart::Before(_) | PublicPart::BeforeFirst(_));
+            if is_open && layout.prefix.len() >= 2 && text.starts_with(&layout.prefix) {
                 return Err(RowErrorKind::PublicPrefixed);
             }
             let fits = match of {

@@ -85,8 +85,10 @@ pub(crate) enum Hashed {
     Secret,
     /// The bytes that this secret is in base64 or base64url.
     DecodedSecret,
-    /// What follows the prefix, without so many characters at the end.
+    /// What follows the prefix, without so many characters at the end: sets of older imports.
     Trimmed(usize),
+    /// What stands between the prefix and `_CHECKSUM`, which is the salt, too.
+    Checksummed,
     /// The 32 bytes that the text encodes.
     Bytes,
 }
@@ -206,9 +208,18 @@ impl KeyLayout {
         self.secret.is_some() && self.salt.is_none() && salted && !self.before.is_some_and(Before::takes_secret)
     }
 
-    /// Returns whether all rows have the same salt, or none has one.
+    /// Returns whether no row has a salt of its own: all have the same, or each key holds its own.
     pub(crate) fn has_one_salt(&self) -> bool {
-        self.salt.is_some() || self.salts_with_secret()
+        self.salt.is_some() || self.salts_with_secret() || self.hashed == Hashed::Checksummed
+    }
+
+    /// The checksum behind such a secret: the CRC-32 (IEEE 802.3) of prefix and secret, its low byte first, in
+    /// hexadecimal.
+    pub(super) fn checksum(&self, secret: &[u8]) -> String {
+        let mut crc = crc32fast::Hasher::new();
+        crc.update(self.prefix.as_bytes());
+        crc.update(secret);
+        hex::encode(crc.finalize().to_le_bytes())
     }
 
     /// Returns whether the digest of a presented text finds its row.
@@ -244,7 +255,7 @@ impl KeyLayout {
     pub(super) fn before_secret(&self, public: Option<&[u8]>) -> usize {
         let public = public.map_or(0, <[u8]>::len);
         match (&self.public, self.hashed) {
-            (_, Hashed::Secret | Hashed::DecodedSecret | Hashed::Trimmed(_) | Hashed::Bytes) => 0,
+            (_, Hashed::Secret | Hashed::DecodedSecret | Hashed::Trimmed(_) | Hashed::Checksummed | Hashed::Bytes) => 0,
             (PublicPart::Before(separator) | PublicPart::BeforeFirst(separator), _) => {
                 self.prefix.len() + public + separator.len()
             }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    Before, CheckError, KeyLayout, OldSecret,
+    Before, CheckError, Hashed, KeyLayout, OldSecret,
     old_secret::keyed,
     scheme::{Check, Digest, HashString, same},
 };
@@ -93,8 +93,13 @@ impl Set {
 
     /// The digest of prepared bytes, `len` bytes of it where the function has any number.
     pub(super) fn digest(&self, prepared: &[u8], salt: &[u8], len: usize) -> Option<Digest> {
+        let checksum;
         let of_all = match &self.layout.salt {
             Some(salt) => Some(salt.as_bytes()),
+            None if self.layout.hashed == Hashed::Checksummed => {
+                checksum = self.layout.checksum(prepared);
+                Some(checksum.as_bytes())
+            }
             None if self.layout.salts_with_secret() => Some(self.secret.as_ref()?.bytes()),
             None => None,
         };

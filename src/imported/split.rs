@@ -64,6 +64,10 @@ impl KeyLayout {
                 let (at, _) = behind.char_indices().rev().nth(end.checked_sub(1)?).filter(|(at, _)| *at > 0)?;
                 Hashable::Text(&behind.as_bytes()[..at])
             }
+            (Hashed::Checksummed, _) => {
+                let (secret, checksum) = behind.rsplit_once('_').filter(|(secret, _)| !secret.is_empty())?;
+                (checksum == self.checksum(secret.as_bytes())).then_some(Hashable::Text(secret.as_bytes()))?
+            }
             _ => self.decoded(&secret)?,
         };
         Some(Split { public, hashed })
@@ -178,6 +182,23 @@ mod tests {
         let before = PublicPart::Before(".".to_owned());
         let decoded = layout(Scheme::Sha256, "oat_", before, Hashed::DecodedSecret);
         assert_eq!(split(&decoded, "oat_MTc.YWJj"), pair("MTc", "abc"));
+    }
+
+    /// Two tokens of Grafana's own tests.
+    #[test]
+    fn a_checksum_in_a_key_is_checked() {
+        let layout = layout(Scheme::Pbkdf2, "glsa_", PublicPart::None, Hashed::Checksummed);
+        for (secret, checksum) in
+            [("yscW25imSKJIuav8zF37RZmnbiDvB05G", "fcaaf58a"), ("iNValIdinValiDinvalidinvalidinva", "5b582697")]
+        {
+            assert_eq!(split(&layout, &format!("glsa_{secret}_{checksum}")), pair("-", secret));
+            for wrong in ["00000000", &checksum.to_uppercase(), &checksum[..7], &format!("{checksum}0"), ""] {
+                assert_eq!(split(&layout, &format!("glsa_{secret}_{wrong}")), None, "{wrong}");
+            }
+            assert_eq!(split(&layout, &format!("glsa_{}b_{checksum}", &secret[..31])), None);
+            assert_eq!(split(&layout, &format!("glsa_{secret}")), None);
+        }
+        assert_eq!(split(&layout, &format!("glsa__{}", layout.checksum(b""))), None, "nothing is left to be secret");
     }
 
     #[test]

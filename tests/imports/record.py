@@ -270,11 +270,13 @@ def documented():
 
     secret = text(32)
     body = "glsa_" + secret
-    key = f"{body}_{zlib.crc32(body.encode()):08x}"
-    digest = hashlib.pbkdf2_hmac("sha256", secret.encode(), b"sa", 10_000, 50).hex()
+    token = lambda body: f"{body}_{zlib.crc32(body.encode()).to_bytes(4, 'little').hex()}"
+    key = token(body)
+    digest = hashlib.pbkdf2_hmac("sha256", secret.encode(), key[-8:].encode(), 10_000, 50).hex()
     row = {"id": 1, "service_account_id": 7, "name": "a", "key": digest, "role": "Viewer", "created": "2026-01-02 03:04:05", "expires": None, "is_revoked": 0}
-    wrong = "glsa_" + text(32) + "_00000000"
-    write("grafana", "grafana, pkg/components/satokengen", "documented", of("grafana", "--zone", "UTC"), [row], [key], [wrong])
+    # A right secret with another checksum, another secret with that checksum, and another one with its own.
+    wrong = [body + "_00000000", body[:-1] + ("a" if body[-1] != "a" else "b") + key[-9:], token("glsa_" + text(32))]
+    write("grafana", "grafana, pkg/components/satokengen", "documented", of("grafana", "--zone", "UTC"), [row], [key], wrong)
 
     token = "glpat-" + text(20)
     digest = base64.b64encode(hashlib.sha256((token + SECRET[:32]).encode()).digest()).decode()

@@ -1,5 +1,5 @@
-//! Grafana: `glsa_SECRET_CRC`, of which the secret is hashed with PBKDF2 and one salt for all, so that each text has to
-//! be hashed before it is known whether it is a key.
+//! Grafana: `glsa_SECRET_CRC`, of which the secret is hashed with PBKDF2 and the checksum as its salt, so that each text
+//! with a right checksum has to be hashed before it is known whether it is a key.
 
 use std::num::NonZeroU32;
 
@@ -22,11 +22,9 @@ pub(super) const SYSTEM: System = System {
     ],
     layout: || KeyLayout {
         prefix: "glsa_".to_owned(),
-        // An underscore and 8 characters of a checksum.
-        hashed: Hashed::Trimmed(9),
+        hashed: Hashed::Checksummed,
         cost: Some(COST),
         bytes: Some(50),
-        salt: Some("sa".to_owned()),
         ..KeyLayout::new(Scheme::Pbkdf2)
     },
     cost: Some(COST),

@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use aws_lc_rs::hmac::{Context, HMAC_SHA1_FOR_LEGACY_USE_ONLY, Key as LegacyKey};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::source::{SecretFileError, SourceUri, read_secret_file};
 use hmac::{Hmac, KeyInit, Mac};
@@ -83,11 +82,7 @@ impl OldSecret {
         match algorithm {
             Algorithm::Sha256 => Digest::of(&Hmac::clone(&self.sha256).chain_update(hashed).finalize().into_bytes()),
             Algorithm::Sha512 => Digest::of(&Hmac::clone(&self.sha512).chain_update(hashed).finalize().into_bytes()),
-            Algorithm::Sha1 => {
-                let mut mac = Context::with_key(&LegacyKey::new(HMAC_SHA1_FOR_LEGACY_USE_ONLY, &self.bytes));
-                mac.update(hashed);
-                Digest::of(mac.sign().as_ref())
-            }
+            Algorithm::Sha1 => algorithm.mac(&self.bytes, hashed),
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::ops::Deref;
 
-use aws_lc_rs::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
+use aws_lc_rs::{
+    digest::{Context, SHA1_FOR_LEGACY_USE_ONLY},
+    hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY, HMAC_SHA256, HMAC_SHA512},
+};
 use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::imported::encoding;
@@ -68,6 +71,16 @@ impl Algorithm {
                 Digest::of(&parts.iter().fold(Sha512::new(), |hash, part| hash.chain_update(part)).finalize())
             }
         }
+    }
+
+    /// The HMAC (RFC 2104) under a key of any length.
+    pub(in crate::imported) fn mac(self, key: &[u8], hashed: &[u8]) -> Digest {
+        let algorithm = match self {
+            Algorithm::Sha1 => HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+            Algorithm::Sha256 => HMAC_SHA256,
+            Algorithm::Sha512 => HMAC_SHA512,
+        };
+        Digest::of(hmac::sign(&hmac::Key::new(algorithm, key), hashed).as_ref())
     }
 
     /// Reads a digest: hexadecimal or base64, bare or behind what databases and frameworks put before it: `\x`, `0x`,

@@ -1,13 +1,18 @@
 //! Salted SHA digests that say themselves how they were made. Fast: they need no thread.
 //!
 //! * Django: `sha512$SALT$HEX` is of salt ‖ key, with an empty salt too (`sha512$$HEX`); `sha256$HEX` has none;
+//! * Werkzeug before 3: `sha256$SALT$HEX` is the HMAC of the key under the salt, and nothing tells it from Django's;
 //! * JupyterHub: `sha512:ROUNDS:SALT:HEX` is of the salt and the key so many times, one behind the other;
 //! * LDAP: `{SSHA256}BASE64` holds digest ‖ salt, and is of key ‖ salt; so do `{SSHA}` and `{SSHA512}`; `{SHA256}` has
 //!   no salt;
 //! * Elasticsearch: `{SSHA256}SALT HASH`, of key ‖ salt: 12 characters of base64, or 8 of text, before 44 of the
-//!   digest.
+//!   digest. LDAP's with a salt of 6 bytes may look the same.
 
-use super::{SlowError, digest::Algorithm, same};
+use super::{
+    SlowError,
+    digest::{Algorithm, Digest},
+    same,
+};
 use crate::imported::{encoding, row_error::RowErrorKind};
 
 /// Rounds of JupyterHub: each hashes the key once.
@@ -18,10 +23,26 @@ const MANY_ROUNDS: u32 = 256;
 #[derive(Clone, Debug)]
 pub(in crate::imported) struct Hash {
     algorithm: Algorithm,
-    /// Hashed before the key, and after it.
-    salts: [Vec<u8>; 2],
     rounds: u32,
+    /// Where nothing in a string tells two forms apart, a key may match by either.
+    readings: Vec<Reading>,
+}
+
+/// One way to read a string.
+#[derive(Clone, Debug)]
+struct Reading {
+    salt: Salt,
     digest: Vec<u8>,
+}
+
+/// What is hashed beside the key.
+#[derive(Clone, Debug)]
+enum Salt {
+    None,
+    Before(Vec<u8>),
+    Behind(Vec<u8>),
+    /// The key of an HMAC.
+    Hmac(Vec<u8>),
 }
 
 impl Hash {
@@ -45,13 +66,17 @@ impl Hash {
         }
         let marks: Vec<&str> = text.split(':').collect();
         if let [name, rounds, salt, hex] = marks[..] {
-            let salts = [salt.as_bytes().to_vec(), Vec::new()];
-            return Self::new(Algorithm::named(name)?, salts, rounds.parse().ok()?, encoding::either(hex)?);
+            let reading = Reading { salt: Salt::Before(salt.as_bytes().to_vec()), digest: encoding::either(hex)? };
+            return Self::new(Algorithm::named(name)?, rounds.parse().ok()?, vec![reading]);
         }
         match text.split('$').collect::<Vec<_>>()[..] {
             [name, salt, hex] => {
-                let salts = [salt.as_bytes().to_vec(), Vec::new()];
-                Self::new(Algorithm::named(name)?, salts, 1, encoding::either(hex)?)
+                let (salt, digest) = (salt.as_bytes().to_vec(), encoding::either(hex)?);
+                let mut readings = vec![Reading { salt: Salt::Before(salt.clone()), digest: digest.clone() }];
+                if !salt.is_empty() {
+                    readings.push(Reading { salt: Salt::Hmac(salt), digest });
+                }
+                Self::new(Algorithm::named(name)?, 1, readings)
             }
             [name, _] => Self::unsalted(Algorithm::named(name)?, text),
             _ => None,
@@ -59,29 +84,37 @@ impl Hash {
     }
 
     fn unsalted(algorithm: Algorithm, text: &str) -> Option<Self> {
-        Self::new(algorithm, Default::default(), 1, algorithm.read(text)?)
+        Self::new(algorithm, 1, vec![Reading { salt: Salt::None, digest: algorithm.read(text)? }])
     }
 
     fn with_salt_behind(algorithm: Algorithm, rest: &str) -> Option<Self> {
-        // Elasticsearch puts the salt first: as base64, whose padding then stands amid the text, or as a text of 8
-        // characters.
-        let is_digest = |hash: &str| hash.len() == 44 && encoding::base64(hash).is_some_and(|hash| hash.len() == 32);
-        let split = |at: usize| rest.split_at_checked(at).filter(|(_, hash)| is_digest(hash));
-        let elastic = match (split(12), split(8)) {
-            (Some((salt, hash)), _) if salt.ends_with('=') => Some((encoding::base64(salt)?, hash)),
-            (_, Some((salt, hash))) => Some((salt.as_bytes().to_vec(), hash)),
-            _ => None,
-        };
-        if let Some((salt, hash)) = elastic {
-            return Self::new(algorithm, [Vec::new(), salt], 1, encoding::base64(hash)?);
-        }
-        let mut digest = encoding::base64(rest)?;
-        let salt = (digest.len() > algorithm.len()).then(|| digest.split_off(algorithm.len()))?;
-        Self::new(algorithm, [Vec::new(), salt], 1, digest)
+        let readings = [Self::elastic(algorithm, rest), Self::ldap(algorithm, rest)];
+        Self::new(algorithm, 1, readings.into_iter().flatten().collect())
     }
 
-    fn new(algorithm: Algorithm, salts: [Vec<u8>; 2], rounds: u32, digest: Vec<u8>) -> Option<Self> {
-        (digest.len() == algorithm.len() && rounds > 0).then_some(Hash { algorithm, salts, rounds, digest })
+    /// The salt first: as base64, whose padding then stands amid the text, or as a text of 8 characters.
+    fn elastic(algorithm: Algorithm, rest: &str) -> Option<Reading> {
+        let digest = |hash: &str| encoding::base64(hash).filter(|digest| hash.len() == 44 && digest.len() == 32);
+        let split = |at: usize| rest.split_at_checked(at).and_then(|(salt, hash)| Some((salt, digest(hash)?)));
+        let (salt, digest) = match (split(12), split(8)) {
+            _ if algorithm != Algorithm::Sha256 => return None,
+            (Some((salt, digest)), _) if salt.ends_with('=') => (encoding::base64(salt)?, digest),
+            (_, Some((salt, digest))) => (salt.as_bytes().to_vec(), digest),
+            _ => return None,
+        };
+        Some(Reading { salt: Salt::Behind(salt), digest })
+    }
+
+    /// The digest first, and the rest is the salt.
+    fn ldap(algorithm: Algorithm, rest: &str) -> Option<Reading> {
+        let mut digest = encoding::base64(rest)?;
+        let salt = (digest.len() > algorithm.len()).then(|| digest.split_off(algorithm.len()))?;
+        Some(Reading { salt: Salt::Behind(salt), digest })
+    }
+
+    fn new(algorithm: Algorithm, rounds: u32, readings: Vec<Reading>) -> Option<Self> {
+        let fit = readings.iter().all(|reading| reading.digest.len() == algorithm.len());
+        (fit && !readings.is_empty() && rounds > 0).then_some(Hash { algorithm, rounds, readings })
     }
 
     pub(super) fn is_slow(&self) -> bool {
@@ -89,10 +122,21 @@ impl Hash {
     }
 
     pub(super) fn matches(&self, hashed: &[u8]) -> Result<bool, SlowError> {
-        let mut parts = vec![&*self.salts[0]];
-        parts.extend((0..self.rounds).map(|_| hashed));
-        parts.push(&self.salts[1]);
-        Ok(same(&self.algorithm.digest(&parts), &self.digest))
+        let is_of = |reading: &Reading| same(&self.digest(&reading.salt, hashed), &reading.digest);
+        Ok(self.readings.iter().fold(false, |found, reading| found | is_of(reading)))
+    }
+
+    fn digest(&self, salt: &Salt, hashed: &[u8]) -> Digest {
+        match salt {
+            Salt::None => self.algorithm.digest(&[hashed]),
+            Salt::Behind(salt) => self.algorithm.digest(&[hashed, salt]),
+            Salt::Hmac(salt) => self.algorithm.mac(salt, hashed),
+            Salt::Before(salt) => {
+                let mut parts = vec![&**salt];
+                parts.extend((0..self.rounds).map(|_| hashed));
+                self.algorithm.digest(&parts)
+            }
+        }
     }
 }
 
@@ -114,8 +158,8 @@ mod tests {
         assert!(matches!(Hash::parse(&many), Err(RowErrorKind::TooCostly(_))));
     }
 
-    /// Made with Python's hashlib, of "key".
-    const TEXTS: [&str; 11] = [
+    /// Made with Python's hashlib and hmac, of "key".
+    const TEXTS: [&str; 15] = [
         "sha512$$8335fa56d487562de248f47befc72743334051ddffcc2c09275f665454990317594745ee17c08f798cd7dce0ba8155dcda14f6398c1d1545116520a133017c09",
         "sha256$salt$4a466ea0657e479545b1d6c2d994824f80d8eecd7030f3092ff42a9bcad751d8",
         "sha1$salt$dfb8ddda7c9d815199620a5a3268b5fd0a20e2be",
@@ -127,5 +171,11 @@ mod tests {
         "{SHA512}gzX6VtSHVi3iSPR778cnQzNAUd3/zCwJJ19mVFSZAxdZR0XuF8CPeYzX3OC6gVXc2hT2OYwdFUURZSChMwF8CQ==",
         "{SSHA256}c2FsdHNhbHQ=4BpK5qoVVSae7diyVXGvCiJxS6PvLcv6mOkyrCLZeso=",
         "{SSHA256}saltsalt4BpK5qoVVSae7diyVXGvCiJxS6PvLcv6mOkyrCLZeso=",
+        // Werkzeug's.
+        "sha256$salt$95a47c9b4fdb78ca55bc2ee4423b2b0f9841e6f7143d8a9d938d2cf4790b9d9f",
+        "sha512$salt$9c5248370e0e4cc7221612d1458e26490f75d763b24d105c061039943e802369b56a4454bfde99691bd5125f8bb29de8b685e1fe76b2b3be781a22bad3887cd9",
+        // LDAP's, as long as Elasticsearch's with a salt that is a text.
+        "{SSHA256}iPur1aQiosmnRB7cTDpdfwRgTXV6tLXFzqCfjXjX5t5zYWx0/wE=",
+        "{SSHA}uvgyZk6fmbon6GhgDz9u1Qu1cGplaWdodGVlbiBieXRlcyBzYWw=",
     ];
 }

@@ -298,6 +298,36 @@ mod tests {
         }
     }
 
+    /// The code of the only row, or `ok`.
+    fn told(row: &str, reading: Reading<'_>) -> &'static str {
+        let mut reader = Reader::new(Box::new(row.as_bytes()), Format::Jsonl, reading).expect("a reader");
+        match reader.next().expect("read").expect("a row") {
+            Ok(_) => "ok",
+            Err(error) => error.kind.code(),
+        }
+    }
+
+    #[test]
+    fn blanks_that_a_column_pads_with_are_refused() {
+        let now = Timestamp::from_second(1_795_000_000).expect("a time");
+        let plain = set(&layout(Scheme::Sha256, PublicPart::None));
+        for (key, code) in [("sk_abc", "ok"), ("sk_abc   ", "key_blank"), (" sk_abc", "key_blank")] {
+            let row = format!("{{\"app_id\":\"{APP}\",\"key\":\"{key}\"}}");
+            assert_eq!(told(&row, Reading { plain: true, ..Reading::new(&plain, now) }), code, "{key:?}");
+        }
+        let salted = set(&layout(Scheme::Sha256KeySalt, PublicPart::First(8)));
+        for (salt, salts, code) in [
+            ("salt", SaltEncoding::Text, "ok"),
+            ("a salt", SaltEncoding::Text, "ok"),
+            ("salt   ", SaltEncoding::Text, "salt_blank"),
+            ("20ab20", SaltEncoding::Hex, "ok"),
+        ] {
+            let row =
+                format!("{{\"app_id\":\"{APP}\",\"public\":\"4f9a1c20\",\"hash\":\"{DIGEST}\",\"salt\":\"{salt}\"}}");
+            assert_eq!(told(&row, Reading { salts, ..Reading::new(&salted, now) }), code, "{salt:?}");
+        }
+    }
+
     #[test]
     fn a_public_part_cannot_be_taken_for_a_sealed_key() {
         let slow = KeyLayout { prefix: String::new(), ..layout(Scheme::Bcrypt, PublicPart::Before(".".to_owned())) };

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    KeyLayout, PublicPart, Reading,
+    KeyLayout, PublicPart, Reading, SaltEncoding,
     encoding::{self, fixed},
     key_layout::{BINARY_ID, MAX_KEY},
     raw_row::RawRow,
@@ -186,6 +186,10 @@ fn hashed_here(row: &mut RawRow, reading: &Reading<'_>) -> Result<Check, RowErro
     if ApiKey::is_within(&key) {
         return Err(RowErrorKind::PublicSealed);
     }
+    // The layout takes the text as it stands, and a header never carries such blanks.
+    if key.trim() != *key {
+        return Err(RowErrorKind::KeyBlank);
+    }
     let split = reading.set.layout.split(&key).ok_or(RowErrorKind::KeyForm)?;
     let prepared = reading.set.prepared(split.hashed.bytes()).ok_or(RowErrorKind::KeyForm)?;
     let digest = reading.set.digest(&prepared, &[], reading.set.layout.digest_len()).ok_or(RowErrorKind::KeyForm)?;
@@ -197,6 +201,9 @@ fn salt(layout: &KeyLayout, text: Option<&str>, reading: &Reading<'_>) -> Result
         (false, None) => Ok(Vec::new()),
         (false, Some(_)) => Err(RowErrorKind::SaltSurplus),
         (true, None) => Err(RowErrorKind::Missing("salt")),
+        (true, Some(text)) if reading.salts == SaltEncoding::Text && text.trim() != text => {
+            Err(RowErrorKind::SaltBlank)
+        }
         (true, Some(text)) => {
             let salt = reading.salts.decode(text).filter(|salt| (1..=MAX_SALT).contains(&salt.len()));
             salt.ok_or(RowErrorKind::Salt)

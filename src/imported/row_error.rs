@@ -76,12 +76,19 @@ pub(crate) enum RowErrorKind {
     SaltSurplus,
     #[error("`salt` is empty, longer than 1024 bytes, or not in the encoding that was named for salts")]
     Salt,
+    #[error(
+        "`salt` begins or ends with blanks, as a column of fixed length pads it: cut them off; if they belong to the salt, write \
+         the salts in hexadecimal"
+    )]
+    SaltBlank,
     #[error("`key` is for the scheme `plain` alone: take the column out, so that no key in plaintext is passed around")]
     KeySurplus,
     #[error("with the scheme `plain` a row has `key`, and no `hash` and no `salt`")]
     HashSurplus,
     #[error("`key` has more than {MAX_KEY} bytes: such a key would never be accepted")]
     KeyTooLong,
+    #[error("`key` begins or ends with blanks, as a column of fixed length pads it: cut them off")]
+    KeyBlank,
     #[error("`key` does not have the prefix or the parts that the options say: it would never be found")]
     KeyForm,
     #[error(
@@ -132,9 +139,11 @@ impl RowErrorKind {
             RowErrorKind::Plaintext => "plaintext",
             RowErrorKind::SaltSurplus => "salt_surplus",
             RowErrorKind::Salt => "salt",
+            RowErrorKind::SaltBlank => "salt_blank",
             RowErrorKind::KeySurplus => "key_surplus",
             RowErrorKind::HashSurplus => "hash_surplus",
             RowErrorKind::KeyTooLong => "key_too_long",
+            RowErrorKind::KeyBlank => "key_blank",
             RowErrorKind::KeyForm => "key_form",
             RowErrorKind::BcryptReach(_) => "bcrypt_reach",
             RowErrorKind::OtherHash => "other_hash",

@@ -1,5 +1,7 @@
 //! Encodings of bytes in rows: hexadecimal, or one of base64's alphabets, with padding or without.
 
+use std::borrow::Cow;
+
 use base64::{
     Engine,
     alphabet::{STANDARD, URL_SAFE},
@@ -27,28 +29,49 @@ impl SaltEncoding {
     pub(super) fn decode(self, text: &str) -> Option<Vec<u8>> {
         match self {
             SaltEncoding::Text => Some(text.as_bytes().to_vec()),
-            SaltEncoding::Hex => hex::decode(text).ok(),
+            SaltEncoding::Hex => hexadecimal(text),
             SaltEncoding::Base64 => base64(text),
         }
     }
 }
 
-/// Exactly `N` bytes, in the encoding that has this length: hexadecimal is always longer.
+/// Exactly `N` bytes of a presented key, in the encoding that has this length: hexadecimal is always longer.
 pub(super) fn fixed<const N: usize>(text: &str) -> Option<[u8; N]> {
-    // This may be a whole key.
-    let bytes = Zeroizing::new(of_length(text, N)?);
+    let bytes = Zeroizing::new(bare(text, N)?);
     bytes.as_slice().try_into().ok()
 }
 
-/// So many bytes, in the encoding that has this length.
+/// So many bytes of a row, in the encoding that has this length, or in hexadecimal behind a mark.
 pub(super) fn of_length(text: &str, len: usize) -> Option<Vec<u8>> {
-    let bytes = if text.len() == 2 * len { hex::decode(text).ok() } else { base64(text) };
-    bytes.filter(|bytes| bytes.len() == len)
+    let of_marked = marked(text).filter(|bytes| bytes.len() == len);
+    of_marked.or_else(|| bare(text, len))
 }
 
-/// Bytes in hexadecimal, if it can be that, and else in base64.
+/// Bytes of a row in hexadecimal, if it can be that, and else in base64.
 pub(super) fn either(text: &str) -> Option<Vec<u8>> {
-    hex::decode(text).ok().or_else(|| base64(text))
+    hexadecimal(text).or_else(|| base64(text))
+}
+
+/// Bytes of a row in hexadecimal.
+pub(super) fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    marked(text).or_else(|| hex::decode(text).ok())
+}
+
+/// A text of a row, which a database that takes it for bytes gives in hexadecimal behind a mark.
+pub(super) fn text(text: &str) -> Cow<'_, str> {
+    let of_marked = marked(text).and_then(|bytes| String::from_utf8(bytes).ok());
+    of_marked.map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+/// Bytes in hexadecimal behind what databases put before it: `\x` of PostgreSQL, `0x` of MySQL and SQL Server.
+fn marked(text: &str) -> Option<Vec<u8>> {
+    let digits = ["\\x", "0x", "0X"].iter().find_map(|mark| text.strip_prefix(mark))?;
+    hex::decode(digits).ok()
+}
+
+fn bare(text: &str, len: usize) -> Option<Vec<u8>> {
+    let bytes = if text.len() == 2 * len { hex::decode(text).ok() } else { base64(text) };
+    bytes.filter(|bytes| bytes.len() == len)
 }
 
 /// Returns whether it is base64 with its padding, as some systems write it, or of a length that needs none.
@@ -83,5 +106,23 @@ mod tests {
         let hex = |text| SaltEncoding::Hex.decode(text);
         assert_eq!((hex("0aF"), hex("0aF0")), (None, Some(vec![0x0a, 0xf0])));
         assert_eq!(SaltEncoding::Text.decode("é"), Some(vec![0xc3, 0xa9]));
+    }
+
+    #[test]
+    fn bytes_of_rows_may_stand_behind_the_mark_of_a_database() {
+        let (bytes, hex) = (vec![0xfb; 32], "fb".repeat(32));
+        for mark in ["\\x", "0x", "0X"] {
+            let marked = format!("{mark}{hex}");
+            assert_eq!(of_length(&marked, 32), Some(bytes.clone()), "{mark}");
+            assert_eq!(either(&marked), Some(bytes.clone()), "{mark}");
+            assert_eq!(SaltEncoding::Hex.decode(&marked), Some(bytes.clone()), "{mark}");
+            assert_eq!((of_length(&marked, 31), fixed::<32>(&marked)), (None, None), "{mark}: another length, a key");
+            assert_eq!(text(&format!("{mark}24326224")), "$2b$", "{mark}");
+        }
+        // base64 that begins as a mark does.
+        let base64 = format!("0x{}A=", "v".repeat(40));
+        assert_eq!(of_length(&base64, 32), super::base64(&base64));
+        assert!(of_length(&base64, 32).is_some());
+        assert_eq!((text("$2b$04$"), text("\\xff"), text("\\x2")), ("$2b$04$".into(), "\\xff".into(), "\\x2".into()));
     }
 }

@@ -298,6 +298,32 @@ mod tests {
         }
     }
 
+    #[test]
+    fn bytes_are_read_as_databases_write_them_in_every_column() {
+        let hash = "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";
+        let row = |public: &str, hash: &str, salt: Option<&str>| {
+            let salt = salt.map_or_else(String::new, |salt| format!(",\"salt\":\"{salt}\""));
+            format!("{{\"app_id\":\"{APP}\",\"public\":\"{public}\",\"hash\":\"{hash}\"{salt}}}")
+        };
+        let of = |row: &str, layout: &KeyLayout| read(row, Format::Jsonl, layout).remove(0).expect(row);
+        let first = layout(Scheme::Bcrypt, PublicPart::First(8));
+        for mark in ["\\\\x", "0x"] {
+            let marked = |text: &[u8]| format!("{mark}{}", hex::encode(text));
+            let text = of(&row("4f9a1c20", &marked(hash.as_bytes()), None), &first);
+            assert_eq!(text.check, Check::Text(hash.into()), "{mark}");
+            let binary = KeyLayout { prefix: String::new(), ..layout(Scheme::Sha256IdKeySalt, PublicPart::Id) };
+            let id: Vec<u8> = (16..32).collect();
+            let all = of(&row(&marked(&id), &format!("{mark}{DIGEST}"), Some(&marked(b"salt"))), &binary);
+            assert_eq!(all.public.as_deref(), Some(&*id), "{mark}");
+            assert!(matches!(&all.check, Check::Fast { salt, .. } if **salt == *b"salt"), "{mark}");
+            let scrypt = set(&layout(Scheme::Scrypt, PublicPart::First(8)));
+            let row = row("4f9a1c20", &format!("{mark}{DIGEST}"), Some(&marked(b"saltsalt")));
+            let now = Timestamp::from_second(1_795_000_000).expect("a time");
+            let (cost, salts) = ("N=16,r=8,p=1".parse().ok(), SaltEncoding::Hex);
+            assert_eq!(told(&row, Reading { cost, salts, ..Reading::new(&scrypt, now) }), "ok", "{mark}");
+        }
+    }
+
     /// The code of the only row, or `ok`.
     fn told(row: &str, reading: Reading<'_>) -> &'static str {
         let mut reader = Reader::new(Box::new(row.as_bytes()), Format::Jsonl, reading).expect("a reader");

@@ -6,8 +6,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    KeyLayout, PublicPart, Reading, SaltEncoding,
-    encoding::{self, fixed},
+    KeyLayout, PublicPart, Reading, SaltEncoding, encoding,
     key_layout::{BINARY_ID, MAX_KEY},
     raw_row::RawRow,
     row_error::RowErrorKind,
@@ -156,7 +155,8 @@ fn stored(hash: &str, salt: Vec<u8>, reading: &Reading<'_>) -> Result<Check, Row
     }
     match reading.cost.or(layout.cost) {
         None => {
-            HashString::parse(layout.scheme, hash)?;
+            let hash = encoding::text(hash.trim());
+            HashString::parse(layout.scheme, &hash)?;
             Ok(Check::Text(hash.trim().into()))
         }
         Some(cost) => {
@@ -217,7 +217,8 @@ fn public(layout: &KeyLayout, text: Option<&str>) -> Result<Option<Box<[u8]>>, R
         (PublicPart::None, Some(_)) => Err(RowErrorKind::PublicSurplus),
         (_, None) => Err(RowErrorKind::Missing("public")),
         (PublicPart::Id, Some(text)) => {
-            let id = text.parse::<Uuid>().ok().map(Uuid::into_bytes).or_else(|| fixed::<BINARY_ID>(text));
+            let id = text.parse::<Uuid>().ok().map(Uuid::into_bytes).map(Vec::from);
+            let id = id.or_else(|| encoding::of_length(text, BINARY_ID));
             id.map(|id| Some(id.into())).ok_or(RowErrorKind::Public)
         }
         (of, Some(text)) => {

@@ -87,9 +87,7 @@ impl Algorithm {
     /// `sha256:`, `sha256$`, `sha256$$`, `sha256-`, `{SHA256}`.
     pub(in crate::imported) fn read(self, text: &str) -> Option<Vec<u8>> {
         let text = text.trim();
-        let bare = ["\\x", "0x"].iter().find_map(|mark| text.strip_prefix(mark));
-        let bare = bare.unwrap_or_else(|| self.behind_name(text).unwrap_or(text));
-        encoding::of_length(bare, self.len())
+        encoding::of_length(self.behind_name(text).unwrap_or(text), self.len())
     }
 
     fn behind_name(self, text: &str) -> Option<&str> {

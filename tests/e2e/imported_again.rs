@@ -189,12 +189,22 @@ fn what_looks_wrong_is_named() {
     let warned =
         import(&deployment, &[row("-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_v7-_s", json!({}))], &["--scheme", "sha256"]);
     assert!(warned.json()["warnings"][0].as_str().is_some_and(|text| text.contains("--try")), "{}", warned.out);
+    // A key that reads as a digest: nothing in it tells.
+    let rows = [row(&sha256("a key, or a hash"), json!({}))];
+    let warned = |arguments: &[&str]| {
+        let ran = import(&deployment, &rows, &[&["--scheme", "sha256"], arguments].concat());
+        ran.ok().json()["warnings"].to_string().contains("no key was tried")
+    };
+    std::fs::write(deployment.file("a.key"), "a key, or a hash").expect("written");
+    assert!(warned(&["--dry-run"]) && !warned(&["--dry-run", "--try", "a.key"]));
+    assert!(warned(&[]) && !warned(&[]), "said once");
     let plain = json!({"app_id": APP, "key": KEY});
     assert_eq!(
         import(&deployment, std::slice::from_ref(&plain), &["--scheme", "sha256"]).json()["reasons"],
         json!({"key_surplus": 1})
     );
-    import(&deployment, &[plain], &["--scheme", "plain", "--prefix", "sk_live_"]).ok();
+    let kept = import(&deployment, &[plain], &["--scheme", "plain", "--prefix", "sk_live_"]);
+    assert_eq!(kept.ok().json().get("warnings"), None, "{}", kept.out);
     assert_eq!(verify(&Server::start(&deployment), KEY)["active"], true);
 }
 

@@ -90,12 +90,12 @@ impl Import {
         let deployment = config.open()?;
         check_realm(realm, &deployment.config)?;
         let secret = OldSecret::of(&layout, &deployment.config).map_err(undone)?;
-        let set = Set::new(0, realm, layout.clone(), [0; 16], secret);
+        let (set, plain) = (Set::new(0, realm, layout.clone(), [0; 16], secret), self.layout.is_plain(system));
         let reading = Reading {
             columns,
             salts,
             cost,
-            plain: self.layout.is_plain(system),
+            plain,
             apps: self.rows.apps(),
             scopes: self.rows.scopes(),
             zone: self.rows.zone(),
@@ -108,7 +108,7 @@ impl Import {
         }
         let mut reader = Reader::new(file.input()?, self.format(), reading)?;
         let (summary, errors) = self.import(&deployment, realm, &layout, &mut reader, file.length)?;
-        let warnings = self.warnings(&summary, &layout, &deployment.config, &reader);
+        let warnings = self.warnings(&summary, &layout, &deployment.config, &reader, plain);
         match self.json {
             true => import_report::json(&summary, &errors, &tried, &warnings)?,
             false => import_report::print(&summary, &errors, &tried, &warnings)?,
@@ -163,7 +163,14 @@ impl Import {
         Ok(ExitCode::from(REFUSED))
     }
 
-    fn warnings(&self, summary: &Summary, layout: &KeyLayout, config: &Config, reader: &Reader<'_>) -> Vec<String> {
+    fn warnings(
+        &self,
+        summary: &Summary,
+        layout: &KeyLayout,
+        config: &Config,
+        reader: &Reader<'_>,
+        plain: bool,
+    ) -> Vec<String> {
         let like_keys = reader.like_keys();
         let mut warnings = Vec::new();
         if summary.in_other_sets > 0 {
@@ -192,6 +199,13 @@ impl Import {
             warnings.push(
                 "the file of the secret reads as base64 and as hexadecimal: if it holds the secret itself, add \
                  ?encoding=text to its URI, or ?encoding=hex; try a real key with --try"
+                    .to_owned(),
+            );
+        }
+        if self.try_keys.is_none() && !plain && summary.imported > 0 {
+            warnings.push(
+                "no key was tried: hashes do not say how they were made, and keys in plaintext may look like hashes; give a few \
+                 real keys with --try"
                     .to_owned(),
             );
         }

@@ -36,7 +36,11 @@ pub(in crate::imported) fn looks_like(text: &str) -> Option<&'static str> {
     }
     match (bare.len(), is_hex) {
         (32, true) => Some("16 bytes: MD5, or a UUID?"),
-        (40, true) | (28, false) => Some("20 bytes: SHA-1? Schemes sha1 and hmac-sha1"),
+        (40, true) => Some(
+            "20 bytes: SHA-1? Schemes sha1 and hmac-sha1. Or the key itself, such as Django REST framework's authtoken: the \
+             scheme `plain` takes keys in plaintext and stores their hashes",
+        ),
+        (28, false) => Some("20 bytes: SHA-1? Schemes sha1 and hmac-sha1"),
         (56, true) => Some("28 bytes: SHA-224?"),
         (64, true) | (43 | 44, false) => Some("32 bytes: SHA-256? Schemes sha256 and hmac-sha256"),
         (96, true) | (64, false) => Some("48 bytes: SHA-384?"),
@@ -54,6 +58,7 @@ mod tests {
     fn digests_are_known_by_their_length_and_strings_by_their_beginning() {
         for (text, part) in [
             ("a".repeat(40), "SHA-1"),
+            ("a".repeat(40), "the scheme `plain`"),
             ("a".repeat(128), "SHA-512"),
             (format!("{}=", "-_".repeat(21) + "x"), "SHA-256"),
             ("eyJhbGciOiJIUzI1NiJ9.e30.x".to_owned(), "JWT"),

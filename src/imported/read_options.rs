@@ -38,16 +38,19 @@ pub(crate) enum Apps {
     One(Uuid),
 }
 
+/// Marks that may stand between scopes, or belong to them.
+const MARKS: [char; 3] = [',', ';', '|'];
+
 /// How a text holds scopes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ScopesForm {
-    /// Words; a text with other marks is asked about.
+    /// Words; texts with other marks are asked about.
     #[default]
     Ask,
-    /// Spaces between them, and commas are part of them.
+    /// Spaces between them, and other marks are part of them.
     Words,
-    /// Commas between them, with or without spaces.
-    Commas,
+    /// Such marks between them, with or without spaces.
+    Separated(char),
     /// An array of PostgreSQL: `{a,b}`.
     Postgres,
 }
@@ -83,28 +86,37 @@ impl<'a> Reading<'a> {
     }
 
     pub(super) fn scopes(&self, scopes: Scopes) -> Result<Vec<String>, RowErrorKind> {
-        let text = match scopes {
+        let list = match scopes {
             Scopes::None => return Ok(Vec::new()),
-            Scopes::List(list) => return Ok(list),
-            Scopes::Text(text) => text,
+            Scopes::List(list) => list,
+            Scopes::Text(text) if text.starts_with('[') => {
+                serde_json::from_str(&text).map_err(|_| RowErrorKind::Type("scopes"))?
+            }
+            Scopes::Text(text) => return self.scopes_in(&text),
         };
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
-        let parted = |text: &str| {
-            let parts = text.split(',').map(|part| part.trim().trim_matches('"').to_owned());
-            parts.filter(|part| !part.is_empty()).collect()
-        };
-        let braces = |text: &str| text.strip_prefix('{')?.strip_suffix('}').map(str::to_owned);
-        if text.starts_with('[') {
-            return serde_json::from_str(&text).map_err(|_| RowErrorKind::Type("scopes"));
-        }
         match self.scopes {
-            ScopesForm::Words => Ok(words(&text)),
-            ScopesForm::Commas => Ok(parted(&text)),
-            ScopesForm::Postgres => braces(&text).map(|text| parted(&text)).ok_or(RowErrorKind::Type("scopes")),
-            ScopesForm::Ask if text.contains(',') || braces(&text).is_some() => Err(RowErrorKind::ScopesForm),
-            ScopesForm::Ask => Ok(words(&text)),
+            ScopesForm::Ask if list.iter().any(|one| one.contains(MARKS)) => Err(RowErrorKind::ScopesForm),
+            ScopesForm::Separated(mark) => Ok(list.iter().flat_map(|one| parted(one, mark)).collect()),
+            _ => Ok(list),
         }
     }
+
+    fn scopes_in(&self, text: &str) -> Result<Vec<String>, RowErrorKind> {
+        let words = || text.split_whitespace().map(str::to_owned).collect();
+        let braced = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        match self.scopes {
+            ScopesForm::Words => Ok(words()),
+            ScopesForm::Separated(mark) => Ok(parted(text, mark)),
+            ScopesForm::Postgres => braced.map(|within| parted(within, ',')).ok_or(RowErrorKind::Type("scopes")),
+            ScopesForm::Ask if text.contains(MARKS) || braced.is_some() => Err(RowErrorKind::ScopesForm),
+            ScopesForm::Ask => Ok(words()),
+        }
+    }
+}
+
+fn parted(text: &str, mark: char) -> Vec<String> {
+    let parts = text.split(mark).map(|part| part.trim().trim_matches('"').to_owned());
+    parts.filter(|part| !part.is_empty()).collect()
 }
 
 /// A version 5 UUID (RFC 9562) of `COLUMN:VALUE` in the namespace of URLs: the same for each import.
@@ -137,13 +149,22 @@ mod tests {
             (ScopesForm::Ask, r#"["a","b"]"#, Ok("a b")),
             (ScopesForm::Ask, "a,b", Err(RowErrorKind::ScopesForm)),
             (ScopesForm::Ask, "{a}", Err(RowErrorKind::ScopesForm)),
-            (ScopesForm::Words, "a,b c", Ok("a,b c")),
-            (ScopesForm::Commas, "a, b,", Ok("a b")),
+            (ScopesForm::Ask, "a;b", Err(RowErrorKind::ScopesForm)),
+            (ScopesForm::Ask, "a|b", Err(RowErrorKind::ScopesForm)),
+            (ScopesForm::Ask, r#"["a,b"]"#, Err(RowErrorKind::ScopesForm)),
+            (ScopesForm::Words, "a,b c;d|e", Ok("a,b c;d|e")),
+            (ScopesForm::Words, r#"["a,b","c"]"#, Ok("a,b c")),
+            (ScopesForm::Separated(','), "a, b,", Ok("a b")),
+            (ScopesForm::Separated(','), r#"["a,b","c"]"#, Ok("a b c")),
+            (ScopesForm::Separated(';'), "a; b,c", Ok("a b,c")),
+            (ScopesForm::Separated('|'), "a|b", Ok("a b")),
             (ScopesForm::Postgres, r#"{a,"b"}"#, Ok("a b")),
             (ScopesForm::Postgres, "{}", Ok("")),
             (ScopesForm::Postgres, "a", Err(RowErrorKind::Type("scopes"))),
         ] {
             assert_eq!(read(form, text), expected.map(str::to_owned), "{form:?} {text}");
         }
+        let list = Scopes::List(vec!["a".to_owned(), "b;c".to_owned()]);
+        assert_eq!(Reading::new(&set, Timestamp::UNIX_EPOCH).scopes(list), Err(RowErrorKind::ScopesForm));
     }
 }

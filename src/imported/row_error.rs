@@ -46,7 +46,7 @@ pub(crate) enum RowErrorKind {
     Name,
     #[error("`scopes` and `meta` must be texts in one line, and hold no API key")]
     Note,
-    #[error("`scopes` has commas or braces: say how scopes are written")]
+    #[error("`scopes` has commas, semicolons, bars or braces: say how scopes are written")]
     ScopesForm,
     #[error("`scopes` and `meta`: {0}")]
     Claims(bulla::claims::ClaimsError),

@@ -136,10 +136,14 @@ enum SaltArgument {
 /// `--scopes`.
 #[derive(Clone, Copy, ValueEnum)]
 enum ScopesArgument {
-    /// Spaces between them; a comma is part of a scope
+    /// Spaces between them; other marks are part of a scope
     Words,
     /// Commas between them
     Commas,
+    /// Semicolons between them
+    Semicolons,
+    /// Bars between them: a|b
+    Bars,
     /// An array of PostgreSQL: {a,b}
     Postgres,
 }
@@ -264,7 +268,9 @@ impl RowArguments {
         match self.scopes {
             None => ScopesForm::Ask,
             Some(ScopesArgument::Words) => ScopesForm::Words,
-            Some(ScopesArgument::Commas) => ScopesForm::Commas,
+            Some(ScopesArgument::Commas) => ScopesForm::Separated(','),
+            Some(ScopesArgument::Semicolons) => ScopesForm::Separated(';'),
+            Some(ScopesArgument::Bars) => ScopesForm::Separated('|'),
             Some(ScopesArgument::Postgres) => ScopesForm::Postgres,
         }
     }
@@ -327,7 +333,7 @@ pub(super) fn row_error_with_arguments(error: &RowErrorKind) -> String {
         RowErrorKind::AppId => "--app-from COLUMN makes one of another id, --app gives one to all rows",
         RowErrorKind::App => "name another column with --app-from",
         RowErrorKind::Zone(_) => "name it with --zone",
-        RowErrorKind::ScopesForm => "--scopes words, --scopes commas or --scopes postgres",
+        RowErrorKind::ScopesForm => "--scopes words, commas, semicolons, bars or postgres",
         RowErrorKind::Plaintext => "--scheme plain",
         RowErrorKind::OtherHash => "--replace or --shared-public",
         RowErrorKind::Differs(_) => "--replace corrects it",

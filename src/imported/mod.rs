@@ -33,7 +33,7 @@ pub(crate) use self::{
     in_memory::ImportedKeys,
     key::Key,
     key_layout::{Hashed, KeyLayout, KeyLayoutError, PublicPart, Written},
-    old_secret::{Derived, OldSecret, OldSecretError, reads_as_hexadecimal},
+    old_secret::{Derived, OldSecret, OldSecretError, assumes_base64},
     prehash::Before,
     read_options::{Apps, Reading, ScopesForm, app_of},
     reader::{Format, Reader},

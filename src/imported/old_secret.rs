@@ -93,12 +93,10 @@ impl std::fmt::Debug for OldSecret {
     }
 }
 
-/// Returns whether a file of base64 may hold the secret itself: hexadecimal is base64, too.
-pub(crate) fn reads_as_hexadecimal(layout: &KeyLayout, config: &Config) -> bool {
+/// Returns whether the file of the secret is read as base64 because its URI does not say how it is written.
+pub(crate) fn assumes_base64(layout: &KeyLayout, config: &Config) -> bool {
     let uri = layout.secret.as_ref().and_then(|name| config.imported.secrets.get(name));
-    let path = uri.map(SourceUri::rest).filter(|rest| !rest.contains(ENCODING));
-    let text = path.and_then(|path| read_secret_file(&config.folder.join(path)).ok());
-    text.is_some_and(|text| text.trim().bytes().all(|byte| byte.is_ascii_hexdigit()))
+    uri.is_some_and(|uri| !uri.rest().contains(ENCODING))
 }
 
 /// Reads the secret of a file in `folder`.

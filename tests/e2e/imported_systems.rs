@@ -124,6 +124,19 @@ fn every_other_table_verifies_as_it_is_stored() {
     check_each(1);
 }
 
+/// Strapi advises a salt that reads as base64, and takes its text.
+#[test]
+fn a_secret_that_a_system_takes_as_a_text_is_not_decoded_by_default() {
+    let fixture = Fixture::all().into_iter().find(|fixture| fixture.name == "strapi").expect("a fixture");
+    let deployment = fixture.deployment();
+    fs::write(deployment.file("old.key"), "MDEyMzQ1Njc4OWFiY2RlZg==").expect("written");
+    deployment.configure("old.key?encoding=text", "old.key");
+    let refused = fixture.import(&deployment, &[]);
+    assert!(refused.code == 2 && refused.err.contains("?encoding=text"), "{} {}", refused.code, refused.err);
+    deployment.configure("old.key", "old.key?encoding=base64");
+    assert_eq!(fixture.import(&deployment, &["--dry-run"]).code, 0, "the file is said to be base64");
+}
+
 #[test]
 fn each_system_that_is_listed_has_a_fixture_and_a_row_in_the_document() {
     let listed = Deployment::new().run(&["keys", "import", "--from", "list", "--json"]).ok().json();

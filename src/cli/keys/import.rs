@@ -24,9 +24,7 @@ use crate::{
     clock,
     config::Config,
     deployment::Deployment,
-    imported::{
-        Format, KeyLayout, OldSecret, Reader, Reading, RowError, Set, System, Trial, Tried, reads_as_hexadecimal,
-    },
+    imported::{Format, KeyLayout, OldSecret, Reader, Reading, RowError, Set, System, Trial, Tried, assumes_base64},
 };
 
 /// The exit code if rows were refused.
@@ -89,6 +87,9 @@ impl Import {
         let salts = self.rows.salts(salted, system).map_err(usage)?;
         let deployment = config.open()?;
         check_realm(realm, &deployment.config)?;
+        if let Some(system) = system {
+            check_encoding(system, &layout, &deployment.config)?;
+        }
         let secret = OldSecret::of(&layout, &deployment.config).map_err(undone)?;
         let (set, plain) = (Set::new(0, realm, layout.clone(), [0; 16], secret), self.layout.is_plain(system));
         let reading = Reading {
@@ -195,10 +196,10 @@ impl Import {
                 config.secret.memory_mib
             ));
         }
-        if self.try_keys.is_none() && reads_as_hexadecimal(layout, config) {
+        if self.try_keys.is_none() && assumes_base64(layout, config) {
             warnings.push(
-                "the file of the secret reads as base64 and as hexadecimal: if it holds the secret itself, add \
-                 ?encoding=text to its URI, or ?encoding=hex; try a real key with --try"
+                "the file of the secret was read as base64, as its URI names no encoding: if it holds the secret itself, add \
+                 ?encoding=text, or ?encoding=hex; try a real key with --try"
                     .to_owned(),
             );
         }
@@ -264,6 +265,18 @@ fn check_realm(realm: Realm, config: &Config) -> Result<(), Failure> {
         false => {
             Err(undone(format!("[realms.{realm}] does not accept imported keys: set accept_imported = true there")))
         }
+    }
+}
+
+/// The secrets of systems are texts, of which many read as base64, too.
+fn check_encoding(system: &System, layout: &KeyLayout, config: &Config) -> Result<(), Failure> {
+    match (assumes_base64(layout, config), system.secret) {
+        (true, Some(what)) => Err(undone(format!(
+            "the secret of {} is {what}, and its URI in [imported.secrets] does not say how the file holds it: write \
+             \"file:PATH?encoding=text\", or ?encoding=base64 if the file has the text in base64",
+            system.name
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -85,6 +85,10 @@ pub(crate) enum Hashed {
     Secret,
     /// The bytes that this secret is in base64 or base64url.
     DecodedSecret,
+    /// The bytes that this secret is in hexadecimal.
+    HexSecret,
+    /// The bytes that all behind the prefix is in hexadecimal.
+    Hex,
     /// What follows the prefix, without so many characters at the end: sets of older imports.
     Trimmed(usize),
     /// What stands between the prefix and `_CHECKSUM`, which is the salt, too.
@@ -119,7 +123,7 @@ pub(crate) enum KeyLayoutError {
     PublicPartGiven,
     #[error("a public part must have 1 to {MAX_KEY} characters, and a separator must not be empty")]
     PublicPartEmpty,
-    #[error("where only the secret was hashed, the keys need a public part")]
+    #[error("where only the secret was hashed, the keys need a public part or a prefix")]
     NothingBefore,
     #[error("{0} needs a secret of [imported.secrets]")]
     SecretNeeded(Scheme),
@@ -174,7 +178,7 @@ impl KeyLayout {
             }
             _ => {}
         }
-        if matches!(self.hashed, Hashed::Secret | Hashed::DecodedSecret) && self.public == PublicPart::None {
+        if self.hashed == Hashed::Secret && self.public == PublicPart::None && self.prefix.is_empty() {
             return Err(KeyLayoutError::NothingBefore);
         }
         self.check_secret()?;
@@ -255,7 +259,17 @@ impl KeyLayout {
     pub(super) fn before_secret(&self, public: Option<&[u8]>) -> usize {
         let public = public.map_or(0, <[u8]>::len);
         match (&self.public, self.hashed) {
-            (_, Hashed::Secret | Hashed::DecodedSecret | Hashed::Trimmed(_) | Hashed::Checksummed | Hashed::Bytes) => 0,
+            (
+                _,
+                Hashed::Secret
+                | Hashed::DecodedSecret
+                | Hashed::HexSecret
+                | Hashed::Trimmed(_)
+                | Hashed::Checksummed
+                | Hashed::Bytes,
+            )
+            | (PublicPart::Last(_), Hashed::Hex) => 0,
+            (_, Hashed::Hex) => public.div_ceil(2),
             (PublicPart::Before(separator) | PublicPart::BeforeFirst(separator), _) => {
                 self.prefix.len() + public + separator.len()
             }
@@ -289,6 +303,8 @@ mod tests {
         let sees = |layout: &KeyLayout, public: usize| layout.shows_secret(Some(&vec![b'a'; public]));
         assert_eq!([47, 48, 63, 64].map(|public| sees(&whole, public)), [true, false, false, false]);
         assert!(sees(&KeyLayout { hashed: Hashed::Secret, ..whole.clone() }, 64), "what stands before is not hashed");
+        let hex = KeyLayout { hashed: Hashed::Hex, public: PublicPart::First(8), ..whole.clone() };
+        assert_eq!([112, 113].map(|public| sees(&hex, public)), [true, false], "two characters are one byte");
         assert!(sees(&KeyLayout { before: Some(Before::Sha256Hex), ..whole }, 64), "a digest is of all");
     }
 
@@ -317,6 +333,13 @@ mod tests {
             Err(KeyLayoutError::PublicPartNeeded(Scheme::Bcrypt))
         );
         assert_eq!(refused(Scheme::Sha256, |layout| layout.shared = true), Err(KeyLayoutError::Shared));
+        let nothing = refused(Scheme::Sha256, |layout| layout.hashed = Hashed::Secret);
+        assert_eq!(nothing, Err(KeyLayoutError::NothingBefore));
+        let behind_prefix = refused(Scheme::Sha256, |layout| {
+            layout.prefix = "11".to_owned();
+            layout.hashed = Hashed::Secret;
+        });
+        assert_eq!(behind_prefix, Ok(()));
     }
 
     /// What stores of older versions hold.

@@ -48,8 +48,11 @@ impl KeyLayout {
             let decoded = Zeroizing::new(String::from_utf8(encoding::base64(behind)?).ok()?);
             let (public, secret) = self.parts(&decoded)?;
             let public = public.map(|public| Cow::Owned(public.as_bytes().to_vec()));
-            let hashed =
-                if self.hashed == Hashed::Whole { Hashable::Text(text.as_bytes()) } else { self.decoded(&secret)? };
+            let hashed = match self.hashed {
+                Hashed::Whole => Hashable::Text(text.as_bytes()),
+                Hashed::Hex => Hashable::Decoded(Zeroizing::new(hex::decode(&*decoded).ok()?)),
+                _ => self.decoded(&secret)?,
+            };
             return Some(Split { public, hashed });
         }
         let (public, secret) = self.parts(behind)?;
@@ -60,6 +63,7 @@ impl KeyLayout {
         let hashed = match (self.hashed, &secret) {
             (Hashed::Whole, _) => Hashable::Text(text.as_bytes()),
             (Hashed::Secret, Cow::Borrowed(secret)) => Hashable::Text(secret.as_bytes()),
+            (Hashed::Hex, _) => Hashable::Decoded(Zeroizing::new(hex::decode(behind).ok()?)),
             (Hashed::Trimmed(end), _) => {
                 let (at, _) = behind.char_indices().rev().nth(end.checked_sub(1)?).filter(|(at, _)| *at > 0)?;
                 Hashable::Text(&behind.as_bytes()[..at])
@@ -74,8 +78,11 @@ impl KeyLayout {
     }
 
     fn decoded(&self, secret: &str) -> Option<Hashable<'static>> {
-        let bytes =
-            if self.hashed == Hashed::DecodedSecret { encoding::base64(secret)? } else { secret.as_bytes().to_vec() };
+        let bytes = match self.hashed {
+            Hashed::DecodedSecret => encoding::base64(secret)?,
+            Hashed::HexSecret => hex::decode(secret).ok()?,
+            _ => secret.as_bytes().to_vec(),
+        };
         Some(Hashable::Decoded(Zeroizing::new(bytes)))
     }
 
@@ -182,6 +189,23 @@ mod tests {
         let before = PublicPart::Before(".".to_owned());
         let decoded = layout(Scheme::Sha256, "oat_", before, Hashed::DecodedSecret);
         assert_eq!(split(&decoded, "oat_MTc.YWJj"), pair("MTc", "abc"));
+    }
+
+    #[test]
+    fn what_was_hashed_may_be_the_bytes_that_hexadecimal_stands_for() {
+        let whole = layout(Scheme::Sha512KeySalt, "t_", PublicPart::First(4), Hashed::Hex);
+        assert_eq!(split(&whole, "t_61626364"), pair("6162", "abcd"));
+        assert_eq!(
+            (split(&whole, "t_6162636"), split(&whole, "t_6162636g"), split(&whole, "t_6162")),
+            (None, None, None)
+        );
+        let secret = layout(Scheme::Sha256, "t_", PublicPart::Before("-".to_owned()), Hashed::HexSecret);
+        assert_eq!(split(&secret, "t_id-61626364"), pair("id", "abcd"));
+        assert_eq!(split(&secret, "t_id-YWJj"), None, "base64");
+        let bare = layout(Scheme::Sha512, "", PublicPart::None, Hashed::Hex);
+        assert_eq!((split(&bare, "61626364"), split(&bare, "")), (pair("-", "abcd"), None));
+        let jenkins = layout(Scheme::Sha256, "11", PublicPart::None, Hashed::Secret);
+        assert_eq!((split(&jenkins, "11abcd"), split(&jenkins, "12abcd")), (pair("-", "abcd"), None));
     }
 
     /// Two tokens of Grafana's own tests.

@@ -263,6 +263,14 @@ def documented():
     text = lambda count, of=letters: "".join(secrets.choice(of) for _ in range(count))
     sha256 = lambda key: hashlib.sha256(key.encode()).hexdigest()
 
+    # Older releases than the one that is installed: their crypto.py hashes binascii.unhexlify(token), and until 4.1 the salt's too.
+    token, salt, times = secrets.token_hex(32), secrets.token_hex(8), {"created": "2026-01-02 03:04:05+00", "expiry": ""}
+    for version, more in (("3", bytes.fromhex(salt)), ("4", b"")):
+        name, row = f"django-rest-knox-{version}", {"digest": hashlib.sha512(bytes.fromhex(token) + more).hexdigest(), "token_key": token[:8]}
+        row |= ({"salt": salt} if more else {}) | {"user_id": 1} | times
+        package = "django-rest-knox==4.1.0, crypto.py" if more else "django-rest-knox==4.2.0, crypto.py"
+        write(name, package, "documented", of(name), [row], [token], format="csv")
+
     token, salt = secrets.token_hex(20), text(10)
     digest = hashlib.pbkdf2_hmac("sha256", token.encode(), salt.encode(), 10_000, 50).hex()
     row = {"id": 1, "uid": 7, "name": "a", "token_hash": digest, "token_salt": salt, "token_last_eight": token[-8:], "created_unix": 1770000000}
@@ -326,7 +334,7 @@ def documented():
 for make, names in (
     (django, "django"), (hash_strings, "passlib werkzeug"), (keystone, "keystone"), (jupyterhub, "jupyterhub"),
     (flask_appbuilder, "flask-appbuilder"), (keyshield, "keyshield"), (zenml, "zenml"), (extracted, "litellm langflow open-webui"),
-    (documented, "gitea grafana gitlab laravel posthog elasticsearch netbox n8n directus unleash kong"),
+    (documented, "django-rest-knox- gitea grafana gitlab laravel posthog elasticsearch netbox n8n directus unleash kong"),
 ):
     if not WANTED or any(wanted.startswith(tuple(names.split())) for wanted in WANTED):
         make()

@@ -107,10 +107,14 @@ pub(super) struct RowArguments {
 enum HashedArgument {
     /// The whole key, with the prefix
     Whole,
-    /// The part after the public part and the separator
+    /// The part after the prefix, the public part and the separator
     Secret,
     /// The bytes that this part encodes in base64 or base64url
     DecodedSecret,
+    /// The bytes that this part encodes in hexadecimal
+    HexSecret,
+    /// The bytes that all after the prefix encodes in hexadecimal
+    Hex,
 }
 
 /// `--format`.
@@ -171,6 +175,8 @@ impl LayoutArguments {
             Some(HashedArgument::Whole) => Hashed::Whole,
             Some(HashedArgument::Secret) => Hashed::Secret,
             Some(HashedArgument::DecodedSecret) => Hashed::DecodedSecret,
+            Some(HashedArgument::HexSecret) => Hashed::HexSecret,
+            Some(HashedArgument::Hex) => Hashed::Hex,
         };
         if let Some(prefix) = &self.prefix {
             layout.prefix.clone_from(prefix);
@@ -315,7 +321,7 @@ fn with_arguments(error: KeyLayoutError) -> String {
         KeyLayoutError::PublicPartNeeded(_) => "add --public-part, --public-end or --separator",
         KeyLayoutError::PublicPartGiven => "leave --public-part, --separator and --prefix out",
         KeyLayoutError::PublicPartEmpty => "change --public-part, --public-end or --separator",
-        KeyLayoutError::NothingBefore => "add --public-part or --separator, or leave `--hashed secret` out",
+        KeyLayoutError::NothingBefore => "add --prefix, --public-part or --separator, or leave `--hashed secret` out",
         KeyLayoutError::SecretNeeded(_) => "add --secret (or --hmac-key)",
         KeyLayoutError::SecretGiven(_) => "leave --secret (or --hmac-key) out, or add --before",
         KeyLayoutError::Cost(_) => "leave --cost out, or change --scheme",

@@ -5,7 +5,7 @@ use crate::imported::{KeyLayout, Scheme};
 
 pub(super) const SYSTEM: System = System {
     name: "django-rest-knox",
-    about: "django-rest-knox 4 and 5, with its default SECURE_HASH_ALGORITHM",
+    about: "django-rest-knox 5, with its default SECURE_HASH_ALGORITHM",
     header: "Authorization: Token KEY",
     export: "\\copy (SELECT digest, created, expiry, user_id FROM knox_authtoken) TO knox.csv CSV HEADER",
     columns: &[("digest", "hash"), ("token_key", ""), ("created", "issued_at"), ("expiry", "expires_at")],

@@ -14,6 +14,8 @@ systems!(
     better_auth,
     directus,
     django_rest_knox,
+    django_rest_knox_3,
+    django_rest_knox_4,
     djangorestframework_api_key,
     elasticsearch,
     flask_appbuilder,

@@ -82,7 +82,7 @@ impl OldSecret {
         match algorithm {
             Algorithm::Sha256 => Digest::of(&Hmac::clone(&self.sha256).chain_update(hashed).finalize().into_bytes()),
             Algorithm::Sha512 => Digest::of(&Hmac::clone(&self.sha512).chain_update(hashed).finalize().into_bytes()),
-            Algorithm::Sha1 => algorithm.mac(&self.bytes, hashed),
+            Algorithm::Sha1 | Algorithm::Sha384 => algorithm.mac(&self.bytes, hashed),
         }
     }
 }
@@ -143,13 +143,15 @@ mod tests {
     /// RFC 4231, test cases 2 and 6, and RFC 2202, cases 2 and 6: a short key, and one longer than a block.
     #[test]
     fn keys_of_any_length_are_those_of_the_rfcs() {
-        use Algorithm::{Sha1, Sha256, Sha512};
+        use Algorithm::{Sha1, Sha256, Sha384, Sha512};
         let (short, long) = ("what do ya want for nothing?", "Test Using Larger Than Block-Size Key - Hash Key First");
         for (algorithm, key, data, expected) in [
             (Sha256, b"Jefe".to_vec(), short, [0x5b, 0xdc, 0xc1, 0x46]),
             (Sha256, vec![0xaa; 131], long, [0x60, 0xe4, 0x31, 0x59]),
             (Sha512, b"Jefe".to_vec(), short, [0x16, 0x4b, 0x7a, 0x7b]),
             (Sha512, vec![0xaa; 131], long, [0x80, 0xb2, 0x42, 0x63]),
+            (Sha384, b"Jefe".to_vec(), short, [0xaf, 0x45, 0xd2, 0xe3]),
+            (Sha384, vec![0xaa; 131], long, [0x4e, 0xce, 0x08, 0x44]),
             (Sha1, b"Jefe".to_vec(), short, [0xef, 0xfc, 0xdf, 0x6a]),
             (Sha1, vec![0xaa; 80], long, [0xaa, 0x4a, 0xe5, 0xe1]),
         ] {

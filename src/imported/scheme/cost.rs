@@ -30,7 +30,7 @@ pub(crate) struct Hmac(Algorithm);
 /// A text that names no costs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "costs are written as N=16384,r=8,p=1 (scrypt; N is a power of 2) or i=10000,h=sha256 (PBKDF2; sha1, sha256, sha512)"
+    "costs are written as N=16384,r=8,p=1 (scrypt; N is a power of 2) or i=10000,h=sha256 (PBKDF2; sha1, sha256, sha384, sha512)"
 )]
 pub(crate) struct CostError;
 

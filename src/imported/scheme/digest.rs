@@ -1,12 +1,12 @@
-//! The digests that old systems stored: SHA-1, SHA-256, SHA-512 (FIPS 180-4), of a key and a salt in either order.
+//! The digests that old systems stored: SHA-1, SHA-256, SHA-384, SHA-512 (FIPS 180-4), of a key and a salt in either order.
 
 use std::ops::Deref;
 
 use aws_lc_rs::{
     digest::{Context, SHA1_FOR_LEGACY_USE_ONLY},
-    hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY, HMAC_SHA256, HMAC_SHA512},
+    hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY, HMAC_SHA256, HMAC_SHA384, HMAC_SHA512},
 };
-use sha2::{Digest as _, Sha256, Sha512};
+use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::imported::encoding;
 
@@ -18,6 +18,7 @@ pub(in crate::imported) const MAX_DIGEST: usize = 64;
 pub(in crate::imported) enum Algorithm {
     Sha1,
     Sha256,
+    Sha384,
     Sha512,
 }
 
@@ -29,13 +30,15 @@ pub(in crate::imported) struct Digest {
 }
 
 impl Algorithm {
-    pub(in crate::imported) const ALL: [Algorithm; 3] = [Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha512];
+    pub(in crate::imported) const ALL: [Algorithm; 4] =
+        [Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512];
 
     /// Its name in text forms.
     pub(in crate::imported) fn name(self) -> &'static str {
         match self {
             Algorithm::Sha1 => "sha1",
             Algorithm::Sha256 => "sha256",
+            Algorithm::Sha384 => "sha384",
             Algorithm::Sha512 => "sha512",
         }
     }
@@ -52,6 +55,7 @@ impl Algorithm {
         match self {
             Algorithm::Sha1 => 20,
             Algorithm::Sha256 => 32,
+            Algorithm::Sha384 => 48,
             Algorithm::Sha512 => 64,
         }
     }
@@ -67,6 +71,9 @@ impl Algorithm {
             Algorithm::Sha256 => {
                 Digest::of(&parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize())
             }
+            Algorithm::Sha384 => {
+                Digest::of(&parts.iter().fold(Sha384::new(), |hash, part| hash.chain_update(part)).finalize())
+            }
             Algorithm::Sha512 => {
                 Digest::of(&parts.iter().fold(Sha512::new(), |hash, part| hash.chain_update(part)).finalize())
             }
@@ -78,6 +85,7 @@ impl Algorithm {
         let algorithm = match self {
             Algorithm::Sha1 => HMAC_SHA1_FOR_LEGACY_USE_ONLY,
             Algorithm::Sha256 => HMAC_SHA256,
+            Algorithm::Sha384 => HMAC_SHA384,
             Algorithm::Sha512 => HMAC_SHA512,
         };
         Digest::of(hmac::sign(&hmac::Key::new(algorithm, key), hashed).as_ref())
@@ -124,9 +132,12 @@ mod tests {
     /// FIPS 180-4: of "abc".
     #[test]
     fn digests_are_those_of_the_standard() {
-        for (algorithm, expected) in
-            [(Algorithm::Sha1, "a9993e36"), (Algorithm::Sha256, "ba7816bf"), (Algorithm::Sha512, "ddaf35a1")]
-        {
+        for (algorithm, expected) in [
+            (Algorithm::Sha1, "a9993e36"),
+            (Algorithm::Sha256, "ba7816bf"),
+            (Algorithm::Sha384, "cb00753f"),
+            (Algorithm::Sha512, "ddaf35a1"),
+        ] {
             let digest = algorithm.digest(&[b"a", b"bc"]);
             assert_eq!((digest.len(), &hex::encode(&digest[..4])[..]), (algorithm.len(), expected));
         }

@@ -40,6 +40,14 @@ pub(crate) enum Scheme {
     Sha256IdKeySalt,
     /// HMAC-SHA256(a secret of yours, key).
     HmacSha256,
+    /// SHA-384(key).
+    Sha384,
+    /// SHA-384(salt ‖ key).
+    Sha384SaltKey,
+    /// SHA-384(key ‖ salt).
+    Sha384KeySalt,
+    /// HMAC-SHA384(a secret of yours, key).
+    HmacSha384,
     /// SHA-512(key).
     Sha512,
     /// SHA-512(salt ‖ key).
@@ -92,12 +100,16 @@ pub(crate) enum Check {
 
 impl Scheme {
     /// All of them.
-    pub(crate) const ALL: [Scheme; 18] = [
+    pub(crate) const ALL: [Scheme; 22] = [
         Scheme::Sha256,
         Scheme::Sha256SaltKey,
         Scheme::Sha256KeySalt,
         Scheme::Sha256IdKeySalt,
         Scheme::HmacSha256,
+        Scheme::Sha384,
+        Scheme::Sha384SaltKey,
+        Scheme::Sha384KeySalt,
+        Scheme::HmacSha384,
         Scheme::Sha512,
         Scheme::Sha512SaltKey,
         Scheme::Sha512KeySalt,
@@ -124,7 +136,7 @@ impl Scheme {
     }
 
     fn facts(self) -> (&'static str, &'static str, Kind) {
-        use Algorithm::{Sha1, Sha256, Sha512};
+        use Algorithm::{Sha1, Sha256, Sha384, Sha512};
         match self {
             Scheme::Sha256 => ("sha256", "SHA-256(key)", Kind::Key(Sha256)),
             Scheme::Sha256SaltKey => ("sha256-salt-key", "SHA-256(salt ‖ key)", Kind::SaltKey(Sha256)),
@@ -135,6 +147,10 @@ impl Scheme {
                 Kind::KeySalt(Sha256),
             ),
             Scheme::HmacSha256 => ("hmac-sha256", "HMAC-SHA256(a secret of yours, key)", Kind::Hmac(Sha256)),
+            Scheme::Sha384 => ("sha384", "SHA-384(key)", Kind::Key(Sha384)),
+            Scheme::Sha384SaltKey => ("sha384-salt-key", "SHA-384(salt ‖ key)", Kind::SaltKey(Sha384)),
+            Scheme::Sha384KeySalt => ("sha384-key-salt", "SHA-384(key ‖ salt)", Kind::KeySalt(Sha384)),
+            Scheme::HmacSha384 => ("hmac-sha384", "HMAC-SHA384(a secret of yours, key)", Kind::Hmac(Sha384)),
             Scheme::Sha512 => ("sha512", "SHA-512(key)", Kind::Key(Sha512)),
             Scheme::Sha512SaltKey => ("sha512-salt-key", "SHA-512(salt ‖ key)", Kind::SaltKey(Sha512)),
             Scheme::Sha512KeySalt => ("sha512-key-salt", "SHA-512(key ‖ salt)", Kind::KeySalt(Sha512)),
@@ -286,6 +302,30 @@ mod tests {
                 key,
                 &[],
                 "5e40147bdf8657bb060bb2d626a8a9c45f238767ff16b1438b0bce2d3c695cbcb9c095b111fec77c0f4b620461be0b5ae4c6dcf80c536b9f74661fed2eea6eca",
+            ),
+            (
+                Scheme::Sha384,
+                key,
+                &[],
+                "0f433915be6d7d46944fac312de1b10a4379b096a71ae71ffdc465b2322076426267e94d53230adf277ac914125c7e78",
+            ),
+            (
+                Scheme::Sha384SaltKey,
+                key,
+                text,
+                "9a5700a6f4bdec0b52eb458e94a9bf415d398684ac7d5e28a38e1cb4aea52a7b44fa9ec41b8ec4ff1ace58596d280cc6",
+            ),
+            (
+                Scheme::Sha384KeySalt,
+                key,
+                text,
+                "4cabb2970737af0e9cba12ce91d64ed807c6f5508dcbb8cf4abed5f3e0ef6f0367e219d786974c1375cba086c534abd8",
+            ),
+            (
+                Scheme::HmacSha384,
+                key,
+                &[],
+                "87c9f96ba3c6f17e09e7e33011e9fe80ee5d606ee0528a760071938738daa51f135514e045da7780c4c7a6c669a61917",
             ),
             (Scheme::Sha1, key, &[], "504ec457eb0e5d93eb66cc2e0e28efc71246315d"),
             (Scheme::Sha1SaltKey, key, text, "43c3279e7627c166cc3b2101c5982d41fd261731"),

@@ -1,4 +1,4 @@
-//! PBKDF2 (RFC 8018) with HMAC-SHA-1, HMAC-SHA256 or HMAC-SHA512, in the forms of
+//! PBKDF2 (RFC 8018) with HMAC-SHA-1, HMAC-SHA256, HMAC-SHA384 or HMAC-SHA512, in the forms of
 //!
 //! * Django: `pbkdf2_sha256$ITERATIONS$SALT$BASE64`, and Werkzeug: `pbkdf2:sha256:ITERATIONS$SALT$HEX`; the salt is a
 //!   text;
@@ -10,7 +10,7 @@
 
 use std::num::NonZeroU32;
 
-use aws_lc_rs::pbkdf2::{self, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA512};
+use aws_lc_rs::pbkdf2::{self, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512};
 use zeroize::Zeroizing;
 
 use super::{SlowError, digest::Algorithm, same};
@@ -110,6 +110,7 @@ pub(super) fn derive(algorithm: Algorithm, iterations: NonZeroU32, salt: &[u8], 
     let algorithm = match algorithm {
         Algorithm::Sha1 => PBKDF2_HMAC_SHA1,
         Algorithm::Sha256 => PBKDF2_HMAC_SHA256,
+        Algorithm::Sha384 => PBKDF2_HMAC_SHA384,
         Algorithm::Sha512 => PBKDF2_HMAC_SHA512,
     };
     pbkdf2::derive(algorithm, iterations, salt, hashed, out);
@@ -128,7 +129,8 @@ mod tests {
         }
     }
 
-    const TEXTS: [&str; 10] = [
+    const TEXTS: [&str; 11] = [
+        "$pbkdf2-sha384$1000$c2FsdHNhbHRzYWx0c2FsdA$r8453ZJ52gGHIAhpBSO6v1ybUDoz/kyWtUN98H5mnvgnC9Ju5ZCHCeLrM4B23fhe",
         "pbkdf2_sha256$1000$saltsaltsaltsalt$xslGjVi2wnBaBHXJB6KriAfDiLsf1ep1wM87Z4cLzt8=",
         "pbkdf2_sha1$1000$saltsaltsaltsalt$2PXT7Iic2kan079CfUHiS5Y0+g4=",
         "pbkdf2:sha256:1000$saltsaltsaltsalt$c6c9468d58b6c2705a0475c907a2ab8807c388bb1fd5ea75c0cf3b67870bcedf",

@@ -20,7 +20,7 @@ pub(in crate::imported) fn looks_like(text: &str) -> Option<&'static str> {
             "ey",
             "JSON in base64, so it may be the key itself: the scheme `plain` takes keys in plaintext and stores their hashes",
         ),
-        ("$pbkdf2", "PBKDF2 with another hash than SHA-1, SHA-256 and SHA-512"),
+        ("$pbkdf2", "PBKDF2 with another hash than SHA-1, SHA-256, SHA-384 and SHA-512"),
         ("gAAAA", "encrypted (Fernet), and no hash: decrypt the keys, and take the scheme `plain`"),
         ("vault:v", "encrypted by Vault, and no hash: decrypt the keys, and take the scheme `plain`"),
     ];
@@ -43,7 +43,7 @@ pub(in crate::imported) fn looks_like(text: &str) -> Option<&'static str> {
         (28, false) => Some("20 bytes: SHA-1? Schemes sha1 and hmac-sha1"),
         (56, true) => Some("28 bytes: SHA-224?"),
         (64, true) | (43 | 44, false) => Some("32 bytes: SHA-256? Schemes sha256 and hmac-sha256"),
-        (96, true) | (64, false) => Some("48 bytes: SHA-384?"),
+        (96, true) | (64, false) => Some("48 bytes: SHA-384? Schemes sha384 and hmac-sha384"),
         (128, true) | (86 | 88, false) => Some("64 bytes: SHA-512? Schemes sha512 and hmac-sha512"),
         (100, true) => Some("50 bytes: PBKDF2 as Gitea and Grafana store it? Systems gitea and grafana"),
         _ => None,

@@ -127,7 +127,8 @@ impl RawRow {
         let mut line = RawRow::default();
         for (column, text) in columns.iter().zip(record) {
             match *column {
-                _ if text.is_empty() => {}
+                // MySQL writes null so.
+                _ if text.is_empty() || text == "\\N" => {}
                 Column::Ignored => {}
                 Column::App => line.app = Some(text.to_owned()),
                 Column::Field(TEXTS) => line.scopes = Scopes::Text(text.to_owned()),

@@ -104,8 +104,10 @@ impl Lines<'_> {
                 if too_long {
                     return Ok(Some((*line, Err(RowErrorKind::TooLong(MAX_LINE)))));
                 }
-                if !buffer.trim_ascii().is_empty() {
-                    return Ok(Some((*line, RawRow::from_json(buffer.trim_ascii(), named))));
+                // Some programs mark UTF-8 at the beginning of a file. The reader of CSV passes over it by itself.
+                let row = buffer.strip_prefix(b"\xef\xbb\xbf").filter(|_| *line == 1).unwrap_or(buffer).trim_ascii();
+                if !row.is_empty() {
+                    return Ok(Some((*line, RawRow::from_json(row, named))));
                 }
             },
             Lines::Csv { input, columns, record } => {
@@ -236,6 +238,13 @@ mod tests {
             (with(",\"expires_at\":99999999999"), "time"),
             (with(",\"expires_at\":9999999999999"), "time"),
             (with(",\"expires_at\":1795000000"), "expired"),
+            (with(",\"expires_at\":1"), "expired"),
+            (with(",\"expires_at\":0"), "ok"),
+            (with(",\"expires_at\":\"infinity\""), "ok"),
+            (with(",\"expires_at\":\"\""), "ok"),
+            (with(",\"expires_at\":\"-infinity\""), "time"),
+            (with(",\"issued_at\":\"infinity\""), "time"),
+            (with(",\"revoked\":\"infinity\""), "state"),
             (with(",\"issued_at\":1795000001"), "time"),
             (with(",\"public\":\"p\""), "public_surplus"),
             (with(",\"salt\":\"00\""), "salt_surplus"),
@@ -365,6 +374,18 @@ mod tests {
         assert_eq!(reason(&row("acme_live_00000XzbyFf5rOyRXQyt8"), &slow), "ok");
         let prefixed = KeyLayout { prefix: "acme_".to_owned(), ..slow };
         assert_eq!(reason(&row("live_00000XzbyFf5rOyRXQyt8V"), &prefixed), "public_sealed");
+    }
+
+    #[test]
+    fn a_mark_of_utf_8_and_nulls_of_mysql_are_passed_over() {
+        let plain = layout(Scheme::Sha256, PublicPart::None);
+        let row = format!("\u{feff}{{\"app_id\":\"{APP}\",\"hash\":\"{DIGEST}\"}}\n");
+        let rows = read(&[row.as_str(), &row].concat(), Format::Jsonl, &plain);
+        let told: Vec<_> = rows.iter().map(|row| row.as_ref().map_or_else(|no| no.kind.code(), |_| "ok")).collect();
+        assert_eq!(told, ["ok", "json"], "at the beginning alone");
+        let csv = format!("\u{feff}app_id,hash,name,expires_at\n{APP},{DIGEST},\\N,\\N\n");
+        let record = read(&csv, Format::Csv, &plain).remove(0).expect("a record");
+        assert_eq!((record.name, record.expires_at), (None, None));
     }
 
     #[test]

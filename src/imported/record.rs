@@ -80,7 +80,7 @@ impl Record {
             return Err(RowErrorKind::Name);
         }
         let state = state(&row, reading)?;
-        let (issued_at, expires_at) = (time(&row, "issued_at", reading)?, time(&row, "expires_at", reading)?);
+        let (issued_at, expires_at) = (time(&row, "issued_at", reading)?, expiry(&row, reading)?);
         let (scopes, mut meta) = (reading.scopes(std::mem::take(&mut row.scopes))?, row.meta);
         if let Some((column, old)) = old_app {
             meta.entry(column).or_insert(old);
@@ -264,6 +264,14 @@ fn state(row: &RawRow, reading: &Reading<'_>) -> Result<RowState, RowErrorKind> 
         (_, Some(true), _) | (_, _, Some(false)) => RowState::Disabled,
         _ => RowState::Active,
     })
+}
+
+/// The end of a key. Where old systems must write something for "never", it is 0, or `infinity` in PostgreSQL.
+fn expiry(row: &RawRow, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowErrorKind> {
+    match row.text("expires_at").map(str::trim) {
+        Some("0" | "infinity") => Ok(None),
+        _ => time(row, "expires_at", reading),
+    }
 }
 
 fn time(row: &RawRow, name: &'static str, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowErrorKind> {

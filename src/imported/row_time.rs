@@ -49,10 +49,14 @@ pub(super) enum TimeError {
     Unreadable,
 }
 
-/// RFC 3339 and what PostgreSQL writes, Unix seconds with or without a fraction, Unix milliseconds, and, in a zone that
+/// RFC 3339, what PostgreSQL writes, what stands before ` UTC`, Unix seconds with or without a fraction, Unix milliseconds, and, in a zone that
 /// is named, times without one.
 pub(super) fn read(text: &str, zone: Option<&Zone>) -> Result<Timestamp, TimeError> {
     let text = text.trim();
+    let (text, zone) = match text.strip_suffix(" UTC") {
+        Some(civil) => (civil, Some(&Zone(TimeZone::UTC))),
+        None => (text, zone),
+    };
     if let Ok(number) = text.parse::<i64>() {
         let at =
             if number >= MILLISECONDS { Timestamp::from_millisecond(number) } else { Timestamp::from_second(number) };
@@ -86,10 +90,12 @@ mod tests {
             "2023-11-14T22:13:20Z",
             "2023-11-14 22:13:20.123+00",
             "2023-11-15T00:13:20+02:00",
+            "2023-11-14 22:13:20 UTC",
+            "2023-11-14 22:13:20.5 UTC",
         ] {
             assert_eq!(read(text), Ok(1_700_000_000), "{text}");
         }
-        for text in ["tomorrow", "", "9999", "0x5"] {
+        for text in ["tomorrow", "", "9999", "0x5", "UTC", " UTC"] {
             assert_ne!(read(text), Ok(1_700_000_000), "{text}");
         }
         assert_eq!(read("2023-11-14 22:13:20"), Err(TimeError::NoZone));

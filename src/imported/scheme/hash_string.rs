@@ -43,6 +43,18 @@ impl HashString {
     }
 
     fn read(text: &str) -> Result<Self, RowErrorKind> {
+        // Spring's: what stands behind these names does not say how it was made, or in another form.
+        let text = match text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            Some(("argon2@SpringSecurity_v5_8", rest)) => rest,
+            Some(("pbkdf2" | "pbkdf2@SpringSecurity_v5_8", _)) => {
+                return pbkdf2::Hash::spring(text).map(HashString::Pbkdf2);
+            }
+            Some(("scrypt" | "scrypt@SpringSecurity_v5_8", rest)) => match scrypt::Hash::spring(rest) {
+                Some(hash) => return hash.map(HashString::Scrypt),
+                None => text,
+            },
+            _ => text,
+        };
         // Behind the names that Django, LDAP and Spring put before a string of another's form.
         let names = [
             "argon2$", "bcrypt$", "{CRYPT}", "{crypt}", "{BCRYPT}", "{bcrypt}", "{ARGON2}", "{argon2}", "{scrypt}",
@@ -150,9 +162,33 @@ mod tests {
             assert_eq!(hash.matches(b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf", None), Ok(true), "{name}");
         }
         let argon2 = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$6XVmpMQuOhRobPDN/kUUKIlyqy058c0iyqSuY8K+/RM";
-        for name in ["argon2$", "argon2", "{argon2}"] {
+        for name in ["argon2$", "argon2", "{argon2}", "{argon2@SpringSecurity_v5_8}"] {
             assert!(HashString::parse(Scheme::Argon2id, &format!("{name}{argon2}")).is_ok(), "{name}");
         }
+    }
+
+    /// Made with Python's hashlib, of "key", as Spring Security's encoders do it.
+    #[test]
+    fn strings_of_spring_say_their_costs_in_another_form_or_by_their_name() {
+        let scrypt = "$40801$AAECAwQFBgcICQoLDA0ODw==$IIk36xsnfA4rj+RFEetEo68RJa3xJMVQuztaMwlMMQ0=";
+        let sha256 = "000102030405060708090a0b0c0d0e0ff2f57a35a23627a8d5221ac03c3442b9bfa95ef56430c4313138251804e6fcad";
+        let sha1 = "000102030405060725276cddab01ab5939c4c3a23834f9b4959514c9920a03b526539dfa23b603fc";
+        for (scheme, text) in [
+            (Scheme::Scrypt, format!("{{scrypt}}{scrypt}")),
+            (Scheme::Scrypt, format!("{{scrypt@SpringSecurity_v5_8}}{scrypt}")),
+            (Scheme::Pbkdf2, format!("{{pbkdf2@SpringSecurity_v5_8}}{sha256}")),
+            (Scheme::Pbkdf2, format!("{{pbkdf2}}{sha1}")),
+        ] {
+            let hash = HashString::parse(scheme, &text).expect(&text);
+            assert_eq!((hash.matches(b"key", None), hash.matches(b"kex", None)), (Ok(true), Ok(false)), "{text}");
+        }
+        let phc = "{scrypt}$scrypt$ln=4,r=8,p=1$c29tZXNhbHRzb21lc2FsdA$B9Y9I944wsB8Pz6zWtDTD0Sgrf2XHcQGTBaZk70mOVQ";
+        assert!(HashString::parse(Scheme::Scrypt, phc).is_ok());
+        for bad in ["{pbkdf2}", "{pbkdf2}00", "{scrypt}$40801$AA", "{scrypt}$801$AAAA$AAAA", "{pbkdf2@x}00"] {
+            assert!(matches!(HashString::parse(Scheme::HashString, bad), Err(RowErrorKind::HashString(_))), "{bad}");
+        }
+        let costly = format!("{{scrypt}}{}", scrypt.replace("40801", "140801"));
+        assert!(matches!(HashString::parse(Scheme::Scrypt, &costly), Err(RowErrorKind::TooCostly(_))));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 //! * passlib: `$pbkdf2-sha256$ITERATIONS$SALT$HASH`, in base64 with `.` for `+` (Keystone writes `+`); `$pbkdf2$` is
 //!   SHA-1; LDAP: `{PBKDF2-SHA256}ITERATIONS$SALT$HASH`, with the same alphabet;
 //! * PHC strings: `$pbkdf2-sha256$i=ITERATIONS,l=32$SALT$HASH`;
+//! * Spring Security: `{pbkdf2@SpringSecurity_v5_8}HEX` holds salt ‖ hash, and its name stands for 310,000 iterations
+//!   of SHA-256 and 16 bytes of salt; `{pbkdf2}HEX` for 185,000 of SHA-1 and 8 bytes;
 //! * Elasticsearch: `{PBKDF2}ITERATIONS$SALT$HASH`, with SHA-512, in base64; `{PBKDF2_STRETCH}` is of the SHA-512 of
 //!   the key, in hexadecimal.
 
@@ -34,6 +36,20 @@ pub(in crate::imported) struct Hash {
 impl Hash {
     pub(super) fn parse(text: &str) -> Result<Self, RowErrorKind> {
         Self::read(text).unwrap_or(Err(RowErrorKind::HashString(None)))
+    }
+
+    /// Spring Security's, behind a name.
+    pub(super) fn spring(text: &str) -> Result<Self, RowErrorKind> {
+        let read = || {
+            let (algorithm, iterations, salt, rest) = match text.strip_prefix("{pbkdf2@SpringSecurity_v5_8}") {
+                Some(rest) => (Algorithm::Sha256, 310_000, 16, rest),
+                None => (Algorithm::Sha1, 185_000, 8, text.strip_prefix("{pbkdf2}")?),
+            };
+            let bytes = encoding::of_length(rest, salt + 32)?;
+            let (salt, hash) = bytes.split_at_checked(salt)?;
+            Some(Self::new(algorithm, iterations, salt.to_vec(), hash.to_vec()))
+        };
+        read().unwrap_or(Err(RowErrorKind::HashString(None)))
     }
 
     fn read(text: &str) -> Option<Result<Self, RowErrorKind>> {

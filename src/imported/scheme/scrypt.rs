@@ -1,6 +1,6 @@
 //! scrypt (RFC 7914), as PHC strings, `$scrypt$ln=17,r=8,p=1$SALT$HASH`; as crypt strings, `$7$` N r p SALT `$` HASH
-//! (crypt(5)); as Django writes it, `scrypt$N$SALT$r$p$BASE64`; and as Werkzeug does, `scrypt:N:r:p$SALT$HEX`. In the
-//! last two the salt is the text's own bytes.
+//! (crypt(5)); as Django writes it, `scrypt$N$SALT$r$p$BASE64`; as Werkzeug does, `scrypt:N:r:p$SALT$HEX`; and as
+//! Spring Security does, `{scrypt}$e0801$SALT$HASH`. Django's and Werkzeug's salts are the text's own bytes.
 
 use scrypt::Params;
 use zeroize::Zeroizing;
@@ -58,6 +58,16 @@ impl Hash {
         };
         let ([ln, r, p], salt, hash) = read().ok_or(RowErrorKind::HashString(None))?;
         Self::new(ln, r, p, salt, hash)
+    }
+
+    /// Spring Security's, behind its name: `$PARAMETERS$SALT$HASH`, where the parameters are log2 N, r and p, the last
+    /// two in two digits of hexadecimal.
+    pub(super) fn spring(rest: &str) -> Option<Result<Self, RowErrorKind>> {
+        let ["", parameters, salt, hash] = rest.split('$').collect::<Vec<_>>()[..] else { return None };
+        let parameters = u32::from_str_radix(parameters, 16).ok().filter(|parameters| *parameters >= 1 << 16)?;
+        let [_, _, r, p] = parameters.to_be_bytes();
+        let (salt, hash) = (encoding::base64(salt)?, encoding::base64(hash)?);
+        Some(Self::new(parameters >> 16, r.into(), p.into(), salt, hash))
     }
 
     fn from_crypt(rest: &str) -> Result<Self, RowErrorKind> {

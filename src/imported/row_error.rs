@@ -77,8 +77,8 @@ pub(crate) enum RowErrorKind {
     #[error("`salt` is empty, longer than 1024 bytes, or not in the encoding that was named for salts")]
     Salt,
     #[error(
-        "`salt` begins or ends with blanks, as a column of fixed length pads it: cut them off; if they belong to the salt, write \
-         the salts in hexadecimal"
+        "`salt` begins or ends with blanks, as a column of fixed length pads it: cut them off; if they belong to the salt, \
+         write the salts in hexadecimal"
     )]
     SaltBlank,
     #[error("`key` is for the scheme `plain` alone: take the column out, so that no key in plaintext is passed around")]

@@ -49,8 +49,8 @@ pub(super) enum TimeError {
     Unreadable,
 }
 
-/// RFC 3339, what PostgreSQL writes, what stands before ` UTC`, Unix seconds with or without a fraction, Unix milliseconds, and, in a zone that
-/// is named, times without one.
+/// RFC 3339 and what PostgreSQL writes, Unix seconds with or without a fraction, Unix milliseconds, and times without a
+/// zone, in one that is named or with ` UTC` behind them.
 pub(super) fn read(text: &str, zone: Option<&Zone>) -> Result<Timestamp, TimeError> {
     let text = text.trim();
     let (text, zone) = match text.strip_suffix(" UTC") {

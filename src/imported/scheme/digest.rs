@@ -1,4 +1,5 @@
-//! The digests that old systems stored: SHA-1, SHA-256, SHA-384, SHA-512 (FIPS 180-4), of a key and a salt in either order.
+//! The digests that old systems stored: SHA-1, SHA-256, SHA-384, SHA-512 (FIPS 180-4), of a key and a salt in either
+//! order.
 
 use std::ops::Deref;
 

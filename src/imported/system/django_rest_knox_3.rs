@@ -1,5 +1,5 @@
-//! django-rest-knox before 4.2: SHA-512 of the bytes that the token is in hexadecimal, and of those of a salt. The first
-//! 8 characters of a token find its row, and perhaps others.
+//! django-rest-knox before 4.2: SHA-512 of the bytes that the token is in hexadecimal, and of those of a salt. The
+//! first 8 characters of a token find its row, and perhaps others.
 
 use super::{PLAIN, System};
 use crate::imported::{Hashed, KeyLayout, PublicPart, SaltEncoding, Scheme};

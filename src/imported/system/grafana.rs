@@ -1,5 +1,5 @@
-//! Grafana: `glsa_SECRET_CRC`, of which the secret is hashed with PBKDF2 and the checksum as its salt, so that each text
-//! with a right checksum has to be hashed before it is known whether it is a key.
+//! Grafana: `glsa_SECRET_CRC`, of which the secret is hashed with PBKDF2 and the checksum as its salt, so that each
+//! text with a right checksum has to be hashed before it is known whether it is a key.
 
 use std::num::NonZeroU32;
 

@@ -1,6 +1,7 @@
 //! Importing keys of other systems.
 
 mod read_ahead;
+mod still_ended;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -17,7 +18,10 @@ use rand::{
 use serde::Serialize;
 use serde_json::json;
 
-use self::read_ahead::{Batch, each_batch};
+use self::{
+    read_ahead::{Batch, each_batch},
+    still_ended::{BY_RULE, Before},
+};
 use super::{
     ActionError, Actor,
     revoke::{RevokeContext, expiry_of},
@@ -308,12 +312,16 @@ impl Import<'_> {
             return Ok(Outcome::Known(listed));
         }
         let other = different.iter().any(|one| !one.starts_with("state"));
-        if other {
-            transaction.correct_imported(&new.key)?;
-        }
-        let id = new.key.row.id.to_string();
-        let record = self.actor.record(self.now, "keys.import_replace", Some(id), json!({"changed": different}));
+        let id = new.key.row.id;
+        let target = Some(id.to_string());
+        let record = self.actor.record(self.now, "keys.import_replace", target, json!({"changed": different}));
         transaction.append_audit(&record)?;
+        if other {
+            let before = Before::of(transaction, &id)?;
+            transaction.correct_imported(&new.key)?;
+            let kept = before.keep(transaction, id, &self.context(Some(BY_RULE.to_owned())));
+            kept.map_err(|error| ImportError::Revoke(Box::new(error)))?;
+        }
         self.end(transaction, new)?;
         Ok(Outcome::Corrected)
     }
@@ -325,10 +333,13 @@ impl Import<'_> {
         Ok(logged.revoked_at.is_none() && !suspended)
     }
 
+    fn context(&self, reason: Option<String>) -> RevokeContext<'_> {
+        RevokeContext { store: self.store, fleet: self.fleet, actor: self.actor, now: self.now, reason }
+    }
+
     /// Revokes or suspends a key that the old system did not accept any more.
     fn end(&self, transaction: &mut dyn Transaction, new: &NewRow) -> Result<(), ImportError> {
-        let reason = Some("not accepted by the system that it was imported from".to_owned());
-        let context = RevokeContext { store: self.store, fleet: self.fleet, actor: self.actor, now: self.now, reason };
+        let context = self.context(Some("not accepted by the system that it was imported from".to_owned()));
         let id = new.key.row.id;
         match new.state {
             RowState::Active => Ok(()),

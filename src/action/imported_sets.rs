@@ -1,13 +1,19 @@
-//! Removing a set of imported keys that was imported wrongly: only while none of its keys was used.
+//! Removing a set of imported keys that was imported wrongly: only while none of its keys was used. Keys that ended
+//! here stay on record: only so does another import find them ended.
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::{ActionError, Actor};
-use crate::store::{Store, StoredSet, transact};
+use crate::store::{RemovedSet, Store, StoredSet, transact};
 
-/// Removes all keys of a set; how many.
-pub(crate) fn remove(store: &dyn Store, actor: &Actor, set: &StoredSet, now: Timestamp) -> Result<u64, ActionError> {
+/// Removes the keys of a set that did not end here.
+pub(crate) fn remove(
+    store: &dyn Store,
+    actor: &Actor,
+    set: &StoredSet,
+    now: Timestamp,
+) -> Result<RemovedSet, ActionError> {
     transact(store, |transaction| {
         let removed = transaction.remove_imported_set(set.number)?;
         let removed = removed.ok_or_else(|| {
@@ -17,7 +23,8 @@ pub(crate) fn remove(store: &dyn Store, actor: &Actor, set: &StoredSet, now: Tim
                     .to_owned(),
             )
         })?;
-        let detail = json!({"set": set.number, "removed": removed, "rule": set.layout});
+        let RemovedSet { removed: count, kept } = removed;
+        let detail = json!({"set": set.number, "removed": count, "kept": kept, "rule": set.layout});
         transaction.append_audit(&actor.record(now, "keys.import_remove", Some(set.realm.to_string()), detail))?;
         Ok(removed)
     })

@@ -28,6 +28,12 @@ struct Hashes<'d> {
 pub(super) fn verify(deployment: &Deployment, text: &str, wanted: &Wanted) -> Result<Verdict, DeploymentError> {
     let store = &*deployment.store()?;
     let (document, keyring) = deployment.keyring(store)?;
+    let imported = ImportedKeys::default();
+    // A store may hold millions of imported keys, so they are read only for a text that is not one of bulla's own keys.
+    // The log is read after them: it has what came with their rows.
+    if text.parse::<ApiKey>().is_err() {
+        read_imported_keys(&imported, store, &deployment.config, &|| Ok(()))?;
+    }
     let mut log = Following::default();
     log.read_on(store, clock::now_seconds())?;
     if let Some(damage) = log.damage() {
@@ -36,11 +42,6 @@ pub(super) fn verify(deployment: &Deployment, text: &str, wanted: &Wanted) -> Re
     let verifier = Verifier::new(&keyring)
         .requiring_secrets(&secret::requiring(&deployment.config))
         .with_revocations(Arc::new(log.log.revocations().clone()));
-    let imported = ImportedKeys::default();
-    // A store may hold millions of imported keys, so they are read only for a text that is not one of bulla's own keys.
-    if text.parse::<ApiKey>().is_err() {
-        read_imported_keys(&imported, store, &deployment.config)?;
-    }
     let importing = importing_realms(&deployment.config);
     let state = VerifierState {
         verifier: &verifier,

@@ -16,7 +16,7 @@ use crate::{
     clock,
     imported::{Candidate, ImportedKeys, Key, SlowText},
     last_used::LastUsed,
-    store::Store,
+    store::{Store, StoreError},
     telemetry::{metrics::Metrics, rate_limit::LineLimit},
     verification::{
         Checked, ImportedKeysError, Pending, Question, Step, Verdict, Wanted, decide, decide_batch, decide_ending,
@@ -263,10 +263,14 @@ impl KeyVerifier {
         }
     }
 
-    /// Reads what was imported since the last look.
-    pub(super) fn follow_imported(&self, store: &dyn Store) -> Result<(), ImportedKeysError> {
+    /// Reads what was imported since the last look; `read_log` reads the revocation log on.
+    pub(super) fn follow_imported(
+        &self,
+        store: &dyn Store,
+        read_log: &dyn Fn() -> Result<(), StoreError>,
+    ) -> Result<(), ImportedKeysError> {
         let before = self.imported.len();
-        read_imported_keys(&self.imported, store, &self.live.load_full().config)?;
+        read_imported_keys(&self.imported, store, &self.live.load_full().config, read_log)?;
         let imported = self.imported.len();
         if imported != before {
             tracing::info!(imported, "imported keys loaded");

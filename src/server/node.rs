@@ -88,10 +88,11 @@ impl Node {
         let secrets = SecretChecks::load(&config.secret, Arc::clone(&live), Arc::clone(&store), Arc::clone(&metrics))?;
         let secrets = Arc::new(secrets);
         let imported = Arc::new(ImportedKeys::default());
-        let old_systems = OldSystems::new(Arc::clone(&store), Arc::clone(&imported), Arc::clone(&metrics))?;
+        let parts = (Arc::clone(&store), Arc::clone(&revocations));
+        let old_systems = OldSystems::new(parts, Arc::clone(&imported), Arc::clone(&metrics))?;
         let behind = FromStore { secrets: Arc::clone(&secrets), store: Arc::clone(&store), old_systems };
         let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind), imported);
-        read_imported_keys(&verification.imported, &*store, &config)?;
+        read_imported_keys(&verification.imported, &*store, &config, &|| revocations.read())?;
         let mac_key = (config.keyring.mac_source.clone(), mac_key);
         let reloader = Reloader::new(
             Arc::clone(&live),

@@ -158,6 +158,15 @@ pub(crate) struct SetCount {
     pub(crate) replaced: u64,
 }
 
+/// A set of which keys were removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RemovedSet {
+    pub(crate) removed: u64,
+    /// Keys that are revoked or suspended, by their ids or by a rule. They stay on record, so that another import, with
+    /// another expiry or for another app, finds them ended.
+    pub(crate) kept: u64,
+}
+
 /// Progress of one realm's migration to sealed keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Migration {

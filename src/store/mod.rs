@@ -1,5 +1,5 @@
-//! The store: ledger, revocations, audit and remembered answers, off the verify path. It holds no API key, except encrypted to
-//! the recipient of a realm with escrow. Each kind of store has one folder for its SQL and its files.
+//! The store: ledger, revocations, audit and remembered answers, off the verify path. It holds no API key, except
+//! encrypted to the recipient of a realm with escrow. Each kind of store has one folder for its SQL and its files.
 
 mod audit;
 mod copy;
@@ -44,7 +44,9 @@ pub(crate) use self::{
     follow::Following,
     followers::{FollowerRow, FollowerStore, LogPlace, Role, Short},
     idempotency::IdempotentAnswer,
-    imported::{Fingerprint, Imported, ImportedEnd, ImportedPart, Migration, NewImported, SetCount, StoredSet},
+    imported::{
+        Fingerprint, Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount, StoredSet,
+    },
     ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
     revocation::{DamagedRow, LogPart, Logged, LostEnd, LostRevocation, NewRevocation, RevokedPage},
     revocation_kind::audit_action,
@@ -186,8 +188,7 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Waits until another process may have appended to the log, for `most` at the longest. Returns whether to read the
-    /// log now.
+    /// Waits, for `most` at the longest, until another process may have appended. Returns whether to read the log now.
     fn wait_for_news(&self, most: Duration) -> bool {
         std::thread::sleep(most);
         true
@@ -311,8 +312,7 @@ pub(crate) trait Transaction {
     /// The latest "issued before" of a rule for exactly this app, or every app, in this realm, or every realm.
     fn rule(&self, app_id: Option<Uuid>, realm: Option<Realm>) -> Result<Option<Timestamp>, StoreError>;
 
-    /// The latest "issued before" of all rules that reach this app's keys in this realm: about the app in every realm
-    /// or in this one, or about every app of the realm.
+    /// The latest "issued before" of all rules that reach this app's keys in this realm, also those of every realm.
     fn latest_rule(&self, app_id: Uuid, realm: Realm) -> Result<Option<Timestamp>, StoreError>;
 
     /// The answer to this caller's request with this idempotency key.
@@ -330,9 +330,8 @@ pub(crate) trait Transaction {
     /// Corrects an imported key that is on record: app, name, times, scopes, metadata and hash.
     fn correct_imported(&mut self, new: &NewImported) -> Result<(), StoreError>;
 
-    /// Removes all keys of a set from the ledger and the table of imported keys, unless one of them was used or replaced; how
-    /// many.
-    fn remove_imported_set(&mut self, set: i64) -> Result<Option<u64>, StoreError>;
+    /// Removes the keys of a set that did not end here, unless one of the set was used or replaced.
+    fn remove_imported_set(&mut self, set: i64) -> Result<Option<RemovedSet>, StoreError>;
 
     /// Notes the sealed key that was issued for an imported one. `false` where one was issued before.
     fn replace_imported(&mut self, id: &ApiKeyId, by: &ApiKeyId) -> Result<bool, StoreError>;
@@ -373,7 +372,7 @@ pub(crate) trait Transaction {
         heard_after: Timestamp,
     ) -> Result<Vec<String>, StoreError>;
 
-    /// Removes a member of the fleet. Returns whether there was one of this name.
+    /// Removes a member of the fleet. Returns whether there was one.
     fn forget_follower(&mut self, name: &str) -> Result<bool, StoreError>;
 
     /// Appends to the audit.

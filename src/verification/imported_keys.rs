@@ -26,26 +26,34 @@ pub(crate) fn importing_realms(config: &Config) -> Vec<Realm> {
     config.all_realms().into_iter().filter(importing).collect()
 }
 
-/// Reads what the store has more than `known`; all of it, where rows were changed or removed.
+/// Reads what the store has more than `known`; all of it, where rows were changed or removed. A row that comes with an
+/// entry of the revocation log may not count before that entry does: `read_log` runs after rows are read, and before
+/// they are in force.
 pub(crate) fn read_imported_keys(
     known: &ImportedKeys,
     store: &dyn Store,
     config: &Config,
+    read_log: &dyn Fn() -> Result<(), StoreError>,
 ) -> Result<(), ImportedKeysError> {
     let (end, table) = (store.imported_end()?, known.table());
     if end.place >= table.place() && end.changes == table.changes() {
-        return read_on(&table, end.place, store, config);
+        return read_on(&table, end.place, (store, config), read_log);
     }
     if table.place() > 0 {
         tracing::info!(read = table.place(), end = end.place, "the imported keys were changed: they are read anew");
     }
     let table = Table::new(end.changes);
-    read_on(&table, end.place, store, config)?;
+    read_on(&table, end.place, (store, config), read_log)?;
     known.replace(table);
     Ok(())
 }
 
-fn read_on(known: &Table, end: i64, store: &dyn Store, config: &Config) -> Result<(), ImportedKeysError> {
+fn read_on(
+    known: &Table,
+    end: i64,
+    (store, config): (&dyn Store, &Config),
+    read_log: &dyn Fn() -> Result<(), StoreError>,
+) -> Result<(), ImportedKeysError> {
     while known.place() < end {
         let part = store.imported_after(known.place(), CHUNK)?;
         let Some(through) = part.through else { return Ok(()) };
@@ -55,6 +63,7 @@ fn read_on(known: &Table, end: i64, store: &dyn Store, config: &Config) -> Resul
                 known.add_set(Set::new(set.number, set.realm, set.layout, set.id_key, secret));
             }
         }
+        read_log()?;
         known.add(&part.rows);
         known.pass(through, part.damaged);
     }

@@ -81,7 +81,7 @@ fn a_set_that_nobody_used_is_removed_and_one_that_is_used_stays() {
     assert_eq!(verify(&server, "two")["active"], true);
     assert_eq!(deployment.run(&["keys", "imports", "remove", "1"]).code, 64, "it asks");
     let removed = deployment.run(&["keys", "imports", "remove", "1", "--yes", "--json"]).ok().json();
-    assert_eq!(removed, json!({"set": 1, "removed": 2}));
+    assert_eq!(removed, json!({"set": 1, "removed": 2, "kept": 0}));
     assert_eq!(sets().len(), 1);
     assert_eq!(deployment.run(&["keys", "imports", "remove", "1", "--yes"]).code, 2, "there is none");
     // In both sets a revocation in one of them would have ended the key.

@@ -9,7 +9,7 @@ use crate::{
     action::{Actor, imported_sets},
     cli::{ConfigArgument, Failure, Outcome, confirm::Confirmation, output},
     clock,
-    store::SetCount,
+    store::{RemovedSet, SetCount},
 };
 
 #[derive(Args)]
@@ -31,7 +31,7 @@ enum Command {
         /// The number of the set
         number: i64,
     },
-    /// Remove all keys of a set that was imported wrongly, if none of them was ever used
+    /// Remove the keys of a set that was imported wrongly, if none was ever used; revoked and suspended ones stay
     Remove {
         /// The number of the set
         number: i64,
@@ -54,10 +54,17 @@ impl Imports {
             Some(Command::Show { number }) => show(one(number)?, self.json)?,
             Some(Command::Remove { number, confirmation }) => {
                 let set = one(number)?;
-                let consequences = format!("This removes {} keys of realm {}.", set.keys, set.set.realm);
+                // A service writes down what was used once in this time.
+                let unwritten = deployment.config.last_used.flush_interval;
+                let consequences = format!(
+                    "This removes up to {} keys of realm {}, and each of them is rejected from then on. A key that was first \
+                     used within the last {unwritten} may be one of them: a service writes uses down that late.",
+                    set.keys, set.set.realm
+                );
                 confirmation.ask(&consequences, "remove")?;
-                let removed = imported_sets::remove(&*store, &Actor::command_line(), &set.set, clock::now())?;
-                let outcome = json!({"set": number, "removed": removed});
+                let RemovedSet { removed, kept } =
+                    imported_sets::remove(&*store, &Actor::command_line(), &set.set, clock::now())?;
+                let outcome = json!({"set": number, "removed": removed, "kept": kept});
                 if self.json { output::json(&outcome)? } else { output::object(&outcome)? }
             }
         }

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use self::answer::OldKey;
-use super::{blocking, snapshot::Snapshot};
+use super::{blocking, revocations::RevocationState, snapshot::Snapshot};
 use crate::{
     action::Actor,
     clock,
@@ -49,6 +49,7 @@ pub(super) enum Learned {
 /// The old systems of all realms.
 pub(super) struct OldSystems {
     store: Arc<dyn Store>,
+    revocations: Arc<RevocationState>,
     imported: Arc<ImportedKeys>,
     metrics: Arc<Metrics>,
     /// Texts that were no keys, by a hash that is keyed for this process.
@@ -66,14 +67,14 @@ struct Bound {
 
 impl OldSystems {
     pub(super) fn new(
-        store: Arc<dyn Store>,
+        (store, revocations): (Arc<dyn Store>, Arc<RevocationState>),
         imported: Arc<ImportedKeys>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StoreError> {
         let mut hash_key = Zeroizing::new([0; 32]);
         SysRng.try_fill_bytes(hash_key.as_mut_slice()).map_err(|error| StoreError::Failed(error.to_string()))?;
         let unknown = Cache::builder().max_capacity(MAX_REMEMBERED).time_to_live(Duration::from_secs(3600)).build();
-        Ok(OldSystems { store, imported, metrics, unknown, hash_key, bounds: Mutex::default() })
+        Ok(OldSystems { store, revocations, imported, metrics, unknown, hash_key, bounds: Mutex::default() })
     }
 
     /// Asks the old systems of these realms about a text that nobody imported.
@@ -106,11 +107,13 @@ impl OldSystems {
         };
         let (config, old, text) = (config.clone(), old.clone(), Zeroizing::new(text.to_owned()));
         let (store, imported) = (Arc::clone(&self.store), Arc::clone(&self.imported));
+        let revocations = Arc::clone(&self.revocations);
         let asked = blocking::run(move || {
             let found = ask::ask(&old, &config.folder, &text)?;
             let Some(found) = found else { return Ok(false) };
             record(&*store, realm, &old, &text, found).map_err(|error| error.to_string())?;
-            read_imported_keys(&imported, &*store, &config).map_err(|error| error.to_string())?;
+            read_imported_keys(&imported, &*store, &config, &|| revocations.read())
+                .map_err(|error| error.to_string())?;
             Ok::<bool, String>(true)
         });
         let asked = asked.await;

@@ -26,7 +26,7 @@ pub(super) enum By {
     Command,
 }
 
-const INTRUDER: &str = "intruder";
+pub(super) const INTRUDER: &str = "intruder";
 
 /// What another process has done in between.
 type Guest = Arc<Mutex<Vec<Effect>>>;
@@ -178,7 +178,7 @@ impl World {
         self.see();
     }
 
-    fn leave(&mut self, guest: &Guest) -> Vec<Effect> {
+    pub(super) fn leave(&mut self, guest: &Guest) -> Vec<Effect> {
         let effects = std::mem::take(&mut *guest.lock().unwrap_or_else(PoisonError::into_inner));
         self.visited |= !effects.is_empty();
         effects

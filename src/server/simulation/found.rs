@@ -1,6 +1,8 @@
 //! Faults that the simulation found, each in as few steps as it takes.
 
 use bulla::keyring::{KeyVersion, Suite};
+use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{
     acting::By,
@@ -103,6 +105,86 @@ fn a_revocation_outlives_a_sweep_where_its_version_is_destroyed_for_one_process_
         world.check_all()
     };
     holds(ran());
+}
+
+/// Two processes and an imported key that expires in an hour.
+fn with_an_imported_key() -> Result<World, Broken> {
+    let mut world = World::new();
+    world.quiet = true;
+    (0..2).try_for_each(|at| world.start(at))?;
+    world.import_one(ONE, ruled_app(), Some(BEGINNING + HOUR))?;
+    (0..2).try_for_each(|at| world.look_at(at))?;
+    Ok(world)
+}
+
+fn ruled_app() -> Uuid {
+    Uuid::from_u128(1)
+}
+
+/// The expiry of a corrected row.
+const LATER: Option<i64> = Some(BEGINNING + 30 * 24 * HOUR);
+
+/// Three days pass, and everything is swept.
+fn pass_and_sweep(world: &mut World) -> Result<(), Broken> {
+    world.right += 72 * HOUR;
+    world.show(world.right);
+    world.let_run();
+    world.sweep_one(0, true)?;
+    (0..2).try_for_each(|at| {
+        world.look_at(at)?;
+        world.sweep_one(at, false)
+    })
+}
+
+/// The log has the revocation, or the suspension, with the key's first expiry, behind which it is swept.
+#[test]
+fn an_imported_key_that_ended_stays_ended_behind_its_first_expiry() {
+    for suspended in [false, true] {
+        let ran = || {
+            let mut world = with_an_imported_key()?;
+            match suspended {
+                true => world.suspend_one(ONE, 0, true)?,
+                false => world.revoke_one(ONE, 0, "api_key.revoke")?,
+            }
+            world.import_one_again(ONE, 0, ruled_app(), (None, LATER))?;
+            pass_and_sweep(&mut world)?;
+            world.check_all()
+        };
+        holds(ran());
+    }
+}
+
+/// When the row is corrected, the log has nothing of the key any more.
+#[test]
+fn an_imported_key_whose_revocation_was_swept_stays_revoked_when_it_comes_again() {
+    let ran = || {
+        let mut world = with_an_imported_key()?;
+        world.revoke_one(ONE, 0, "api_key.revoke")?;
+        pass_and_sweep(&mut world)?;
+        world.import_one_again(ONE, 0, ruled_app(), (None, LATER))?;
+        (0..2).try_for_each(|at| world.look_at(at))?;
+        world.check_all()
+    };
+    holds(ran());
+}
+
+/// A rule is about an app, and about what was issued before some time.
+#[test]
+fn an_imported_key_that_a_rule_ended_stays_ended_for_another_app_and_with_another_time_of_issue() {
+    for (app, issued_at) in [(Uuid::from_u128(2), None), (ruled_app(), Some(BEGINNING + 100))] {
+        let ran = || {
+            let mut world = with_an_imported_key()?;
+            world.rule_one(ONE, (Some(ruled_app()), None), Timestamp::from_second(BEGINNING + 10).ok())?;
+            world.right += 100;
+            world.show(world.right);
+            world.import_one_again(ONE, 0, app, (issued_at, LATER))?;
+            (0..2).try_for_each(|at| world.look_at(at))?;
+            world.check_all()?;
+            pass_and_sweep(&mut world)?;
+            world.check_all()
+        };
+        holds(ran());
+    }
 }
 
 /// Beyond 2106 nothing is imported: the present is then no time of issue that a key can hold.

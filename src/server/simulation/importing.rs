@@ -3,12 +3,13 @@
 use std::io;
 
 use bulla::{ApiKeyId, Realm};
+use jiff::Timestamp;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    acting::By,
+    acting::{By, INTRUDER},
     keys::{APPS, key, new, realms},
     model::{Effect, Text},
     world::{Broken, World},
@@ -16,7 +17,7 @@ use super::{
 use crate::{
     action::{
         Actor,
-        import::{Import, Progress},
+        import::{Import, Progress, Summary},
         replace::replace,
     },
     api::issue::IssuedApiKey,
@@ -28,16 +29,19 @@ impl World {
     pub(super) fn import(&mut self) -> Result<(), Broken> {
         let by = self.somebody();
         let now = self.clock_of(by);
-        self.names += 1;
-        let (text, live) = (format!("sk_{:032}", self.names), realms()[0]);
         let app = Uuid::from_u128(self.random.pick(&APPS));
         let expires_at = self.random.pick(&[None, None, Some(now + 60), Some(now + 30 * 86_400)]);
-        let digest: String = hex::encode(Sha256::digest(&text));
-        let row = json!({"app_id": app, "hash": digest, "expires_at": expires_at}).to_string();
+        self.import_one(by, app, expires_at)
+    }
+
+    pub(super) fn import_one(&mut self, by: By, app: Uuid, expires_at: Option<i64>) -> Result<(), Broken> {
+        self.names += 1;
+        let (text, live) = (format!("sk_{:032}", self.names), realms()[0]);
+        let row = row(&text, app, None, expires_at);
         let layout = layout();
         self.tell(format!("{} imports a key that expires {expires_at:?}", self.name(by)));
         let guest = self.disturb(by, None);
-        let done = self.run_import(by, &layout, &row, live);
+        let done = self.run_import(by, &layout, &row, false);
         self.read_audit()?;
         self.take_in(&guest);
         let id = self.id_of_imported(live, &layout, &text);
@@ -49,7 +53,7 @@ impl World {
             self.saw("a key is imported");
         }
         self.tell(format!("    {done:?}, #{}", self.model.keys.len().saturating_sub(1)));
-        match done {
+        match done.map(|summary| summary.imported) {
             Ok(1) | Err(_) => Ok(()),
             // A row that expires before 1970 or after 2106 is refused.
             Ok(_) if expires_at.is_none_or(|at| u32::try_from(at).is_err()) => Ok(()),
@@ -57,7 +61,78 @@ impl World {
         }
     }
 
-    fn run_import(&self, by: By, layout: &KeyLayout, row: &str, realm: Realm) -> Result<u64, String> {
+    /// The row of a key comes again, with another app, another time of issue or another expiry.
+    pub(super) fn import_again(&mut self) -> Result<(), Broken> {
+        // Nobody knows of a time ahead that the log has dropped whether it was in effect.
+        let keys = self
+            .model
+            .keys
+            .iter()
+            .enumerate()
+            .filter(|(_, key)| key.id.version() == 0 && key.revoked.is_none_or(|end| end.at.is_none()));
+        let keys: Vec<usize> = keys.map(|(at, _)| at).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let (by, key) = (self.somebody(), self.random.pick(&keys));
+        let (now, before) = (self.clock_of(by), self.model.keys[key].app);
+        let other = Uuid::from_u128(self.random.pick(&APPS));
+        let app = self.random.pick(&[before, before, other]);
+        let issued_at = self.random.pick(&[None, None, Some(now)]);
+        let expires_at = self.random.pick(&[None, Some(now + 60), Some(now + 86_400), Some(now + 30 * 86_400)]);
+        self.import_one_again(by, key, app, (issued_at, expires_at))
+    }
+
+    pub(super) fn import_one_again(
+        &mut self,
+        by: By,
+        key: usize,
+        app: Uuid,
+        (issued_at, expires_at): (Option<i64>, Option<i64>),
+    ) -> Result<(), Broken> {
+        let (id, text) = (self.model.keys[key].id, self.model.keys[key].texts[0].text.clone());
+        self.touched.insert(key);
+        self.tell(format!(
+            "{} imports #{key} again, for {app}, issued {issued_at:?}, expiring {expires_at:?}",
+            self.name(by)
+        ));
+        let guest = self.disturb(by, Some(key));
+        let done = self.run_import(by, &layout(), &row(&text, app, issued_at, expires_at), true);
+        self.tell(format!("    {done:?}"));
+        let (name, records) = (format!("cert:{}", self.name(by)), self.read_audit()?);
+        let own = records.iter().position(|one| one.record.actor == name && one.record.action == "keys.import_replace");
+        let intruder = records.iter().position(|one| one.record.actor.ends_with(INTRUDER));
+        let entry = self.command.store.find(&id).map_err(|error| format!("the ledger: {error}"))?;
+        let row = entry.ok_or_else(|| format!("#{key} is not in the ledger"))?.row;
+        let (issued, expires) = (row.issued_at.as_second(), row.expires_at.map(Timestamp::as_second));
+        let corrected = own.map(|_| Effect::Corrected { key, app: row.app_id, issued_at: issued, expires_at: expires });
+        let theirs = self.leave(&guest);
+        // The first one in the audit was first.
+        let theirs_first = own.is_none() || intruder < own;
+        let in_order: Vec<Effect> = if theirs_first {
+            theirs.into_iter().chain(corrected).collect()
+        } else {
+            corrected.into_iter().chain(theirs).collect()
+        };
+        let ended = self.model.keys[key].revoked.is_some() || self.model.keys[key].suspended;
+        in_order.into_iter().for_each(|effect| self.model.apply(effect));
+        self.take_in(&guest);
+        if own.is_some() {
+            self.saw("an imported key is corrected");
+        }
+        if own.is_some() && ended {
+            self.saw("an ended imported key is corrected");
+        }
+        match done {
+            Ok(summary) if summary.refused == 0 && (row.app_id, expires) != (app, expires_at) => {
+                Err(format!("#{key} is on record for {} until {expires:?}, in spite of its row", row.app_id))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn run_import(&self, by: By, layout: &KeyLayout, row: &str, replace: bool) -> Result<Summary, String> {
+        let realm = realms()[0];
         self.clock_of(by);
         let (actor, now) = (Actor::certificate(self.name(by), None), clock::now());
         let store = self.store_of(by);
@@ -65,9 +140,8 @@ impl World {
         let reader = Reader::new(Box::new(row.as_bytes()), Format::Jsonl, Reading::new(&set, now));
         let mut reader = reader.map_err(|error| error.to_string())?;
         let fleet = &self.command.deployment.config.fleet;
-        let import =
-            Import { store: &*store, fleet, actor: &actor, now, realm, layout, dry_run: false, replace: false };
-        import.run(&mut reader, &mut Silent).map(|summary| summary.imported).map_err(|error| error.to_string())
+        let import = Import { store: &*store, fleet, actor: &actor, now, realm, layout, dry_run: false, replace };
+        import.run(&mut reader, &mut Silent).map_err(|error| error.to_string())
     }
 
     fn id_of_imported(&self, realm: Realm, layout: &KeyLayout, text: &str) -> Option<ApiKeyId> {
@@ -89,6 +163,12 @@ impl World {
         self.told_new("an imported key is replaced", &answer);
         Ok(())
     }
+}
+
+/// A row of a key, as JSON.
+fn row(text: &str, app: Uuid, issued_at: Option<i64>, expires_at: Option<i64>) -> String {
+    let digest: String = hex::encode(Sha256::digest(text));
+    json!({"app_id": app, "hash": digest, "issued_at": issued_at, "expires_at": expires_at}).to_string()
 }
 
 fn layout() -> KeyLayout {

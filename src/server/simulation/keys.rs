@@ -128,5 +128,17 @@ pub(super) fn key(issued: &IssuedApiKey) -> Effect {
 }
 
 pub(super) fn new(id: ApiKeyId, app: Uuid, issued_at: i64, expires_at: Option<i64>, texts: Vec<Text>) -> Key {
-    Key { id, app, issued_at, expires_at, texts, revoked: None, suspended: false, suspended_since: 0, since: 0 }
+    Key {
+        id,
+        app,
+        issued_at,
+        expires_at,
+        texts,
+        revoked: None,
+        suspended: false,
+        suspended_since: 0,
+        since: 0,
+        corrected: 0,
+        earliest_expiry: expires_at,
+    }
 }

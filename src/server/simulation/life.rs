@@ -36,7 +36,7 @@ impl World {
     }
 
     /// The processes have run until now, by a clock that nobody sets.
-    fn let_run(&mut self) {
+    pub(super) fn let_run(&mut self) {
         for process in &mut self.processes {
             clock::simulated::set(&process.clock);
             if let Some(up) = &mut process.up {
@@ -92,7 +92,7 @@ impl World {
         self.clock_of(By::Process(at));
         let change = self.model.changes;
         let Some(up) = &self.processes[at].up else { return Ok(()) };
-        let imported = up.node.verification.follow_imported(&*up.node.store);
+        let imported = housekeeping::follow_imported(&up.node);
         let written = if self.random.chance(30) { housekeeping::write_uses(&up.node) } else { Ok(()) };
         self.take_in(&guest);
         self.tell(format!("{} looks at the log", self.processes[at].name));

@@ -44,6 +44,10 @@ pub(super) struct Key {
     pub(super) suspended_since: u64,
     /// The change that made it.
     pub(super) since: u64,
+    /// The change that corrected its row last; 0 for none.
+    pub(super) corrected: u64,
+    /// The earliest expiry that it ever had: who has not read the log since may have forgotten why it ended.
+    pub(super) earliest_expiry: Option<i64>,
 }
 
 pub(super) struct Text {
@@ -99,6 +103,13 @@ pub(super) enum Effect {
     Revoked(usize),
     RevokedAt(usize, i64),
     Suspended(usize, bool),
+    /// The row of an imported key was corrected.
+    Corrected {
+        key: usize,
+        app: Uuid,
+        issued_at: i64,
+        expires_at: Option<i64>,
+    },
     /// A new secret half; the text is empty where the answer was lost.
     NewText {
         key: usize,
@@ -146,6 +157,17 @@ impl Model {
                 }
                 texts.push(Text { text, end: None });
             }
+            Effect::Corrected { key, app, issued_at, expires_at } => {
+                let was_ruled = self.ruled(&self.keys[key]).next().is_some();
+                let one = &mut self.keys[key];
+                (one.app, one.issued_at, one.expires_at, one.corrected) = (app, issued_at, expires_at, since);
+                one.earliest_expiry = one.earliest_expiry.into_iter().chain(expires_at).min();
+                // What a rule ended stays ended.
+                if was_ruled && self.ruled(&self.keys[key]).next().is_none() {
+                    let known = self.keys[key].revoked.filter(|end| end.at.is_none());
+                    self.keys[key].revoked = known.or(Some(End { at: None, since, passed: true }));
+                }
+            }
             Effect::Ruled { app, realm, before } => self.rules.push(Rule { app, realm, before, since }),
         }
     }
@@ -176,21 +198,25 @@ impl Model {
         let one = &self.keys[key];
         let imported = one.id.version() == 0;
         let version = match view.opens.get(&one.id.version()) {
-            _ if imported && view.imported < one.since => Either,
+            _ if imported && view.imported < one.since.max(one.corrected) => Either,
             _ if imported => Accepted,
             Some(true) => Accepted,
             _ => Refused,
         };
         let early = !imported && one.issued_at > now + CLOCK_DIFFERENCE;
-        let expired = one.expires_at.is_some_and(|at| at <= now);
+        // A process that has not read a corrected row judges by the old one.
+        let old_row = view.imported < one.corrected;
+        let expired = one.expires_at.is_some_and(|at| at <= now) && !old_row;
         let suspended = match one.suspended_since <= view.log {
             false => Either,
             true if one.suspended => Refused,
             true => Accepted,
         };
-        let ruled = self.ruled(one).map(|rule| if rule.since <= view.log { Refused } else { Either }).max();
+        let known = |rule: &Rule| rule.since <= view.log && !old_row;
+        let ruled = self.ruled(one).map(|rule| if known(rule) { Refused } else { Either }).max();
         // A clock that is set back shows a key as good whose end has truly come. What revoked it is forgotten then.
-        let forgotten = one.expires_at.is_some_and(|at| at + KEPT <= self.right);
+        let expiry = if view.log < one.corrected { one.earliest_expiry } else { one.expires_at };
+        let forgotten = expiry.is_some_and(|at| at + KEPT <= self.right);
         let kept = |verdict| if forgotten && verdict == Refused { Either } else { verdict };
         let all = [
             (version, "its key version"),

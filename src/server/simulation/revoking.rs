@@ -1,5 +1,6 @@
 //! What ends keys, for good or for a while: one, several, by rules, and imported ones whose sealed keys are in use.
 
+use bulla::Realm;
 use jiff::Timestamp;
 use uuid::Uuid;
 
@@ -64,7 +65,12 @@ impl World {
 
     fn suspend_or_resume(&mut self, suspend: bool) -> Result<(), Broken> {
         let Some(key) = self.any_key() else { return Ok(()) };
-        let (by, id) = (self.somebody(), self.model.keys[key].id);
+        let by = self.somebody();
+        self.suspend_one(by, key, suspend)
+    }
+
+    pub(super) fn suspend_one(&mut self, by: By, key: usize, suspend: bool) -> Result<(), Broken> {
+        let id = self.model.keys[key].id;
         let work = |with: RevokeContext<'_>| if suspend { with.suspend(id) } else { with.resume(id) };
         let what = format!("{} #{key}", if suspend { "suspends" } else { "resumes" });
         let effects = |_: &World, _: Option<&_>, _: &[_]| vec![Effect::Suspended(key, suspend)];
@@ -94,6 +100,15 @@ impl World {
             1 => (Some(app), None),
             _ => (Some(app), Some(realm)),
         };
+        self.rule_one(by, (app, realm), before)
+    }
+
+    pub(super) fn rule_one(
+        &mut self,
+        by: By,
+        (app, realm): (Option<Uuid>, Option<Realm>),
+        before: Option<Timestamp>,
+    ) -> Result<(), Broken> {
         let work = |with: RevokeContext<'_>| match (app, realm) {
             (None, Some(realm)) => with.revoke_realm(realm, before.unwrap_or(with.now)),
             (app, realm) => with.revoke_app(app.unwrap_or_default(), realm, before),

@@ -21,7 +21,7 @@ const STEPS: u64 = 500;
 /// Worlds of a usual run: 100,000 steps.
 const WORLDS: u64 = 200;
 /// What is seen in a usual run, reasons for which a key is refused among it.
-const HAPPENS: [&str; 25] = [
+const HAPPENS: [&str; 27] = [
     "a key is accepted",
     "its key version",
     "its time of issue",
@@ -42,6 +42,8 @@ const HAPPENS: [&str; 25] = [
     "a rule is made",
     "a key is imported",
     "an imported key is replaced",
+    "an imported key is corrected",
+    "an ended imported key is corrected",
     "stage",
     "activate",
     "compromise",
@@ -56,7 +58,7 @@ const SMALLER: usize = 400;
 type Step = fn(&mut World) -> Result<(), Broken>;
 
 /// What may happen, and how often.
-const KINDS: [(usize, Step); 19] = [
+const KINDS: [(usize, Step); 20] = [
     (14, World::issue),
     (9, World::revoke),
     (2, World::revoke_several),
@@ -66,6 +68,7 @@ const KINDS: [(usize, Step); 19] = [
     (9, World::reroll_secret),
     (1, World::rule),
     (4, World::import),
+    (4, World::import_again),
     (2, World::replace),
     (1, World::retire),
     (5, World::rotate),

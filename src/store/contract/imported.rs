@@ -98,7 +98,8 @@ pub(super) fn imported_keys_are_corrected_and_unused_sets_removed(place: &Place)
     assert_eq!(counts(store.imported_set_counts().expect("counts")), [(1, 1, 0), (2, 1, 1)]);
     let remove =
         |set| transact::<_, StoreError>(store, |transaction| transaction.remove_imported_set(set)).expect("looked");
-    assert_eq!((remove(2), remove(1), remove(1)), (None, Some(1), Some(0)));
+    let removed = |removed| Some(RemovedSet { removed, kept: 0 });
+    assert_eq!((remove(2), remove(1), remove(1)), (None, removed(1), removed(0)));
     assert_eq!(counts(store.imported_set_counts().expect("counts")), [(2, 1, 1)]);
     assert!(store.find(&id(ONE)).expect("looked").is_none() && store.find(&id(TWO)).expect("looked").is_some());
     assert_eq!(import(store, &new(1, ONE, 1)), Imported::New, "and once more");

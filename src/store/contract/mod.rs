@@ -1,5 +1,6 @@
 //! What every store does: one set of tests, run over each.
 
+mod ended;
 mod fleet;
 mod imported;
 mod ledger;
@@ -114,4 +115,7 @@ over_each_store!(
     imported::keys_are_imported_once_and_read_page_by_page,
     imported::migrations_count_what_is_taken_over,
     imported::imported_keys_are_corrected_and_unused_sets_removed,
+    ended::an_ended_key_that_is_corrected_stays_ended,
+    ended::a_key_that_a_rule_revoked_is_revoked_by_its_id_once_it_is_not_under_the_rule,
+    ended::ended_keys_of_a_removed_set_are_kept,
 );

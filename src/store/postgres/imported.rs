@@ -10,7 +10,7 @@ use super::{counts::count, ledger, params::param, params::params, session::Sessi
 use crate::{
     imported::{ImportedRow, KeyLayout},
     store::{
-        Imported, ImportedEnd, ImportedPart, Migration, NewImported, SetCount, StoreError, StoredSet,
+        Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount, StoreError, StoredSet,
         imported::OnRecord,
         rows::{ImportedColumns, check_columns, damaged},
     },
@@ -119,8 +119,8 @@ pub(super) fn correct(session: &Session, new: &NewImported) -> Result<(), StoreE
     note_change(session, new.set)
 }
 
-/// Removes the keys of a set that nobody used.
-pub(super) fn remove_set(session: &Session, set: i64) -> Result<Option<u64>, StoreError> {
+/// Removes the keys of a set that did not end here, unless one of the set was used.
+pub(super) fn remove_set(session: &Session, set: i64) -> Result<Option<RemovedSet>, StoreError> {
     let used = session.only(
         "SELECT EXISTS (SELECT 1 FROM bulla.imported_keys JOIN bulla.api_keys USING (seq)
                         WHERE set_id = $1 AND (last_used_at IS NOT NULL OR replaced_by IS NOT NULL))",
@@ -130,13 +130,22 @@ pub(super) fn remove_set(session: &Session, set: i64) -> Result<Option<u64>, Sto
         return Ok(None);
     }
     let removed = session.only(
-        "WITH old AS (DELETE FROM bulla.imported_keys WHERE set_id = $1 RETURNING seq),
-              gone AS (DELETE FROM bulla.api_keys WHERE seq IN (SELECT seq FROM old) RETURNING seq)
-         SELECT count(*) FROM gone",
+        &format!(
+            "WITH old AS (DELETE FROM bulla.imported_keys USING bulla.api_keys
+                          WHERE set_id = $1 AND api_keys.seq = imported_keys.seq
+                                AND revoked_at IS NULL AND suspended_at IS NULL AND api_keys.issued_at >= {}
+                                AND NOT EXISTS (SELECT 1 FROM bulla.revocations AS own
+                                                WHERE own.api_key_id = api_keys.api_key_id AND own.kind <> 'resume')
+                          RETURNING imported_keys.seq),
+                  gone AS (DELETE FROM bulla.api_keys WHERE seq IN (SELECT seq FROM old) RETURNING seq)
+             SELECT count(*) FROM gone",
+            ledger::ruled_before()
+        ),
         &params![set],
     )?;
     note_change(session, set)?;
-    Ok(Some(count(&removed, 0)))
+    let kept = session.only("SELECT count(*) FROM bulla.imported_keys WHERE set_id = $1", &params![set])?;
+    Ok(Some(RemovedSet { removed: count(&removed, 0), kept: count(&kept, 0) }))
 }
 
 fn note_change(session: &Session, set: i64) -> Result<(), StoreError> {

@@ -23,16 +23,24 @@ const USES: usize = 10_000;
 /// How often uses are written where other transactions are in the way.
 const TRIES: usize = 5;
 
+/// The latest time before which a rule revokes what a key's app or realm was issued; 0 without one.
+pub(super) fn ruled_before() -> String {
+    format!(
+        "greatest(coalesce((SELECT max({RULED_BEFORE}) FROM bulla.revocations AS rule
+                            WHERE rule.app_id = api_keys.app_id
+                            AND (rule.realm IS NULL OR rule.realm = api_keys.realm)), 0),
+                  coalesce((SELECT max({RULED_BEFORE}) FROM bulla.revocations AS rule
+                            WHERE rule.kind = 'revoke_realm' AND rule.realm = api_keys.realm), 0))"
+    )
+}
+
 /// The columns of a key. Rules, and whether its revocation is in effect, are in the revocation log.
 fn select() -> String {
+    let ruled_before = ruled_before();
     format!(
         "SELECT seq, api_key_id, app_id, name, issued_at, expires_at, scopes, audience, cidr, meta, issued_by, rerolled_from,
                 revoked_at, revoke_reason, suspended_at, last_used_at, use_count,
-                greatest(coalesce((SELECT max({RULED_BEFORE}) FROM bulla.revocations AS rule
-                                   WHERE rule.app_id = api_keys.app_id
-                                   AND (rule.realm IS NULL OR rule.realm = api_keys.realm)), 0),
-                         coalesce((SELECT max({RULED_BEFORE}) FROM bulla.revocations AS rule
-                                   WHERE rule.kind = 'revoke_realm' AND rule.realm = api_keys.realm), 0)),
+                {ruled_before},
                 coalesce((SELECT bool_or({IN_EFFECT}) FROM bulla.revocations AS own
                           WHERE own.api_key_id = api_keys.api_key_id), false)
          FROM bulla.api_keys"

@@ -12,7 +12,7 @@ use crate::{
     imported::KeyLayout,
     store::{
         AuditRecord, EscrowRow, IdempotentAnswer, Imported, LedgerEntry, LedgerRow, Logged, NewImported, NewRevocation,
-        NewSecretRow, SecretRow, StoreError, StoredSet, Transaction, rows::damaged,
+        NewSecretRow, RemovedSet, SecretRow, StoreError, StoredSet, Transaction, rows::damaged,
     },
 };
 
@@ -146,7 +146,7 @@ impl Transaction for Writing<'_> {
         imported::correct(self.writes(), new)
     }
 
-    fn remove_imported_set(&mut self, set: i64) -> Result<Option<u64>, StoreError> {
+    fn remove_imported_set(&mut self, set: i64) -> Result<Option<RemovedSet>, StoreError> {
         imported::remove_set(self.writes(), set)
     }
 

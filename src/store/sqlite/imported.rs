@@ -10,7 +10,7 @@ use super::ledger;
 use crate::{
     imported::{ImportedRow, KeyLayout},
     store::{
-        Imported, ImportedEnd, ImportedPart, Migration, NewImported, SetCount, StoreError, StoredSet,
+        Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount, StoreError, StoredSet,
         imported::OnRecord,
         rows::{ImportedColumns, check_columns, damaged},
     },
@@ -113,8 +113,8 @@ pub(super) fn correct(connection: &Connection, new: &NewImported) -> Result<(), 
     note_change(connection, new.set)
 }
 
-/// Removes the keys of a set that nobody used.
-pub(super) fn remove_set(connection: &Connection, set: i64) -> Result<Option<u64>, StoreError> {
+/// Removes the keys of a set that did not end here, unless one of the set was used.
+pub(super) fn remove_set(connection: &Connection, set: i64) -> Result<Option<RemovedSet>, StoreError> {
     let used: bool = connection
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM imported_keys JOIN api_keys USING (seq)
@@ -126,16 +126,26 @@ pub(super) fn remove_set(connection: &Connection, set: i64) -> Result<Option<u64
     }
     // The rows of imported keys refer to those of the ledger, so they go first, and the places are kept for that long.
     let places: Vec<i64> = connection
-        .prepare_cached("SELECT seq FROM imported_keys WHERE set_id = ?1")?
+        .prepare_cached(&format!(
+            "SELECT seq FROM imported_keys JOIN api_keys USING (seq)
+             WHERE set_id = ?1 AND revoked_at IS NULL AND suspended_at IS NULL AND issued_at >= {}
+                   AND NOT EXISTS (SELECT 1 FROM revocations AS own
+                                   WHERE own.api_key_id = api_keys.api_key_id AND own.kind <> 'resume')",
+            ledger::ruled_before()
+        ))?
         .query_map(params![set], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    connection.prepare_cached("DELETE FROM imported_keys WHERE set_id = ?1")?.execute(params![set])?;
-    let mut delete = connection.prepare_cached("DELETE FROM api_keys WHERE seq = ?1")?;
+    let mut delete = connection.prepare_cached("DELETE FROM imported_keys WHERE seq = ?1")?;
+    let mut delete_key = connection.prepare_cached("DELETE FROM api_keys WHERE seq = ?1")?;
     for place in &places {
         delete.execute(params![place])?;
+        delete_key.execute(params![place])?;
     }
     note_change(connection, set)?;
-    Ok(Some(places.len() as u64))
+    let kept: i64 = connection
+        .prepare_cached("SELECT count(*) FROM imported_keys WHERE set_id = ?1")?
+        .query_row(params![set], |row| row.get(0))?;
+    Ok(Some(RemovedSet { removed: places.len() as u64, kept: kept.unsigned_abs() }))
 }
 
 fn note_change(connection: &Connection, set: i64) -> Result<(), StoreError> {

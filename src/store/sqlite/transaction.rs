@@ -10,7 +10,7 @@ use crate::{
     imported::KeyLayout,
     store::{
         AuditRecord, EscrowRow, IdempotentAnswer, Imported, LedgerEntry, LedgerRow, Logged, NewImported, NewRevocation,
-        NewSecretRow, SecretRow, StoreError, StoredSet, Transaction,
+        NewSecretRow, RemovedSet, SecretRow, StoreError, StoredSet, Transaction,
     },
 };
 
@@ -58,7 +58,7 @@ impl Transaction for Writing<'_> {
         imported::correct(self.0, new)
     }
 
-    fn remove_imported_set(&mut self, set: i64) -> Result<Option<u64>, StoreError> {
+    fn remove_imported_set(&mut self, set: i64) -> Result<Option<RemovedSet>, StoreError> {
         imported::remove_set(self.0, set)
     }
 

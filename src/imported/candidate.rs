@@ -57,6 +57,14 @@ impl Candidate {
         if self.is_slow() { None } else { self.matches().ok() }
     }
 
+    /// What the text is held against.
+    pub(crate) fn hash_and_salt(&self) -> (&[u8], &[u8]) {
+        match &self.key.check {
+            Check::Fast { digest, salt } => (digest, salt),
+            Check::Text(text) => (text.as_bytes(), &[]),
+        }
+    }
+
     /// The bytes that the check compares: texts with the same ones are right or wrong together.
     pub(crate) fn counting(&self) -> &[u8] {
         let sees_all = match &self.key.check {

@@ -68,6 +68,26 @@ fn a_hash_that_the_old_system_made_anew_is_corrected() {
 }
 
 #[test]
+fn a_key_that_was_found_right_is_wrong_once_its_slow_hash_is_corrected() {
+    const NEW: &str = "sk_live_4f9a1c20_another-secret-of-this-key";
+    let deployment = Deployment::new();
+    // Until the correction is read, each look is a wrong attempt.
+    deployment.configure("wrong_per_minute = 20", "wrong_per_minute = 1000000");
+    let bcrypt = ["--scheme", "bcrypt", "--prefix", "sk_live_", "--separator", "_"];
+    let of = |key: &str| [row(&bcrypt::hash(key, 4).expect("a hash"), json!({"public": "4f9a1c20"}))];
+    import(&deployment, &of(KEY), &bcrypt).ok();
+    let server = Server::start(&deployment);
+    assert_eq!((&verify(&server, KEY)["active"], verify(&server, NEW)), (&json!(true), json!({"active": false})));
+    import(&deployment, &of(NEW), &[&bcrypt[..], &["--replace"]].concat()).ok();
+    server.until("the new hash", |server| verify(server, NEW)["active"] == true);
+    assert_eq!(verify(&server, KEY), json!({"active": false}), "whatever is remembered of the old hash");
+    // And back again: what was found wrong by the other hash is right.
+    import(&deployment, &of(KEY), &[&bcrypt[..], &["--replace"]].concat()).ok();
+    server.until("the old hash", |server| verify(server, KEY)["active"] == true);
+    assert_eq!(verify(&server, NEW), json!({"active": false}));
+}
+
+#[test]
 fn a_set_that_nobody_used_is_removed_and_one_that_is_used_stays() {
     let deployment = Deployment::new();
     let rows = [row(&sha256("one"), json!({})), row(&sha256("two"), json!({}))];

@@ -17,10 +17,12 @@ use crate::{
 /// takes much, with next to no memory.
 pub(super) const MIN_PERMIT: u32 = 32 * 1024;
 
-/// What a proof is kept by: right for one key is not right for another, and texts that hash alike are one.
+/// What a proof is kept by: right for one key is not right for another, nor for the same key with another hash, which a
+/// correction of its row gives it. Texts that hash alike are one.
 fn named(what: &str, candidate: &Candidate) -> Zeroizing<Vec<u8>> {
-    let name = format!("{what} {} ", candidate.key().id);
-    Zeroizing::new([name.as_bytes(), candidate.counting()].concat())
+    let (hash, salt) = candidate.hash_and_salt();
+    let name = format!("{what} {} {} {} ", candidate.key().id, hash.len(), salt.len());
+    Zeroizing::new([name.as_bytes(), hash, salt, candidate.counting()].concat())
 }
 
 impl SecretChecks {

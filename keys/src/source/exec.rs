@@ -4,7 +4,7 @@
 //! Arguments end at spaces; there is no quoting and no shell. A program named with a slash is relative to the folder of
 //! the configuration, which is also the folder it runs in; another one is found by PATH. Whatever it has to say about a
 //! failure belongs on the first line of its standard error, which is shown to operators. It runs in a process group of
-//! its own, which is ended as a whole when there is no answer in time; a child that it leaves behind is not waited for.
+//! its own, which is ended as a whole with the program, or when there is no answer in time.
 
 use std::{
     io::ErrorKind,
@@ -16,7 +16,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use zeroize::Zeroizing;
 
-use super::{KeySource, SourceError, SourceErrorKind, SourceUri, exec_process, printable};
+use super::{KeySource, SourceError, SourceErrorKind, SourceUri, exec_process::run_program, printable};
 use crate::derive::{DerivedKey, KEY_BYTES};
 
 /// More than 32 bytes in base64 with any white space around it.
@@ -80,7 +80,7 @@ impl KeySource for ExecSource {
         let input = format!("{}\n", BASE64.encode(info));
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).current_dir(&self.folder);
-        let ran = exec_process::run(&mut command, input.as_bytes(), deadline, MAX_OUTPUT, MAX_COMPLAINT);
+        let ran = run_program(&mut command, input.as_bytes(), deadline, MAX_OUTPUT, MAX_COMPLAINT);
         let finished = ran.map_err(|error| self.not_run(&error))?.ok_or_else(|| self.too_slow())?;
         if !finished.status.success() {
             let said = String::from_utf8_lossy(&finished.said);

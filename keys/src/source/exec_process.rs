@@ -24,12 +24,14 @@ const CHUNK: usize = 4096;
 const CHUNKS: usize = 64;
 
 /// What is left of a program that ended by itself.
-pub(super) struct Finished {
-    pub(super) status: ExitStatus,
+#[derive(Debug)]
+pub struct FinishedProgram {
+    /// How it ended.
+    pub status: ExitStatus,
     /// The beginning of its standard output.
-    pub(super) printed: Zeroizing<Vec<u8>>,
+    pub printed: Zeroizing<Vec<u8>>,
     /// The beginning of its standard error.
-    pub(super) said: Zeroizing<Vec<u8>>,
+    pub said: Zeroizing<Vec<u8>>,
 }
 
 /// One output of a program: its first bytes are kept, and the rest is read so that the program does not wait on a full
@@ -40,24 +42,28 @@ struct Output<R> {
     most: usize,
 }
 
-/// Runs a program to its end, or ends it at the deadline; then there is nothing. What it printed until it ended counts;
-/// who still has its outputs after that is ended, and not waited for.
-pub(super) fn run(
+/// Runs a program to its end, or ends it at the deadline; then there is nothing. It gets `input`, which has to fit a
+/// pipe (4,096 bytes do), and the first bytes of its two outputs are kept. It runs in a process group of its own: what
+/// it started there is ended with it, and not waited for. [`end_programs`](super::end_programs) ends it, too.
+///
+/// # Errors
+///
+/// It could not be started or watched, or this process is about to end.
+pub fn run_program(
     command: &mut Command,
     input: &[u8],
     deadline: Instant,
     most_printed: usize,
     most_said: usize,
-) -> io::Result<Option<Finished>> {
+) -> io::Result<Option<FinishedProgram>> {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let (mut child, group) = running_programs::start(command.process_group(0))?;
     let outcome = follow(&mut child, &group, input, deadline, (most_printed, most_said));
-    if !matches!(outcome, Ok(Some(_))) {
-        group.end();
-    }
+    // It is not reaped yet, so its group is nobody else's.
+    group.end();
     drop(group);
     let status = child.wait()?;
-    Ok(outcome?.map(|(printed, said)| Finished { status, printed, said }))
+    Ok(outcome?.map(|(printed, said)| FinishedProgram { status, printed, said }))
 }
 
 type Printed = (Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>);

@@ -54,7 +54,10 @@ use std::{fmt, path::PathBuf, time::Duration};
 pub use self::aws_kms::{AwsRequest, AwsSigner, AwsSignerError};
 pub(crate) use self::handed_files::HandedFiles;
 #[cfg(unix)]
-pub use self::running_programs::end_programs;
+pub use self::{
+    exec_process::{FinishedProgram, run_program},
+    running_programs::end_programs,
+};
 pub use self::{
     error::{SourceError, SourceErrorKind},
     regular_file::read_regular_file,

@@ -1,15 +1,14 @@
 //! Asking an old system about a key: over HTTP, or by a program. Both block.
 
 use std::{
-    io::{Read, Write},
-    path::Path,
-    process::{Command, Stdio},
-    sync::mpsc,
-    time::Duration,
+    io::Read,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{Duration, Instant},
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
-use bulla::source::read_secret_file;
+use bulla::source::{read_secret_file, run_program};
 use ureq::{
     Agent,
     tls::{Certificate, RootCerts, TlsConfig},
@@ -20,7 +19,7 @@ use super::answer::{OldKey, read};
 use crate::{config::OldSystemConfig, tls};
 
 /// Longest answer.
-const MAX_ANSWER: u64 = 64 << 10;
+const MAX_ANSWER: usize = 64 << 10;
 
 /// Asks about `text`. `None` where the old system does not accept it; an error says that it could not be asked.
 pub(super) fn ask(config: &OldSystemConfig, folder: &Path, text: &str) -> Result<Option<OldKey>, String> {
@@ -66,7 +65,7 @@ fn introspect(
         return Err(format!("it answered {}", response.status()));
     }
     let mut answer = Zeroizing::new(Vec::new());
-    let read = response.body_mut().as_reader().take(MAX_ANSWER).read_to_end(&mut answer);
+    let read = response.body_mut().as_reader().take(MAX_ANSWER as u64).read_to_end(&mut answer);
     read.map(|_| answer).map_err(|error| error.to_string())
 }
 
@@ -83,36 +82,14 @@ fn form_encoded(text: &str) -> Zeroizing<String> {
 }
 
 /// Runs a program with the key on its standard input. It has to end with success, whatever it answers.
-fn run(program: &[std::path::PathBuf], text: &str, timeout: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
+fn run(program: &[PathBuf], text: &str, timeout: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
     let (name, arguments) = program.split_first().ok_or("exec names no program")?;
-    let mut child = Command::new(name)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| format!("the program does not start: {error}"))?;
-    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-    let (done, ended) = mpsc::channel();
-    let key = Zeroizing::new(text.to_owned());
-    let talking = std::thread::Builder::new().name("old-system".to_owned()).spawn(move || {
-        let mut answer = Zeroizing::new(Vec::new());
-        // A program that does not read all of it may answer all the same.
-        let _written = stdin.map(|mut stdin| stdin.write_all(key.as_bytes()));
-        let read = stdout.map(|stdout| stdout.take(MAX_ANSWER).read_to_end(&mut answer));
-        let _nobody_waits_any_more = done.send(read.map(|read| read.map(|_| answer)));
-    });
-    talking.map_err(|error| error.to_string())?;
-    let answer = ended.recv_timeout(timeout);
-    if answer.is_err() {
-        let _ended_already = child.kill();
-    }
-    let status = child.wait().map_err(|error| error.to_string())?;
-    match answer {
-        Ok(Some(Ok(answer))) if status.success() => Ok(answer),
-        Ok(Some(Ok(_))) => Err(format!("the program ended with {status}")),
-        Ok(Some(Err(error))) => Err(error.to_string()),
-        _ => Err("the program took too long".to_owned()),
+    let (mut command, deadline) = (Command::new(name), Instant::now() + timeout);
+    match run_program(command.args(arguments), text.as_bytes(), deadline, MAX_ANSWER, 0) {
+        Ok(Some(ended)) if ended.status.success() => Ok(ended.printed),
+        Ok(Some(ended)) => Err(format!("the program ended with {}", ended.status)),
+        Ok(None) => Err("the program took too long".to_owned()),
+        Err(error) => Err(format!("the program does not run: {error}")),
     }
 }
 
@@ -146,6 +123,38 @@ mod tests {
         assert_eq!(asked(r#"echo '{"active":false}'"#), Ok(None));
         for bad in ["exit 3", "echo no", r#"echo '{"active":true,"app_id":"1"}'; exit 1"#, "exec sleep 60"] {
             assert!(asked(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_program_that_closes_its_outputs_and_lives_on_is_ended() {
+        let told = asked(r#"echo '{"active":false}'; exec >&- 2>&-; exec sleep 600"#);
+        assert_eq!(told, Err("the program took too long".to_owned()));
+    }
+
+    #[test]
+    fn a_child_that_a_program_leaves_behind_is_ended_with_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("child");
+        let lives = |child: &str| {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+            stat.is_ok_and(|stat| !stat.contains(") Z "))
+        };
+        // With its outputs, and without.
+        for outputs in ["", ">/dev/null 2>&1"] {
+            let leave = format!("sleep 600 {outputs} & echo $! > '{}'", file.display());
+            for (end, told) in [
+                (r#"echo '{"active":false}'"#, Ok(None)),
+                ("exit 3", Err("the program ended with exit status: 3".to_owned())),
+                ("exec sleep 600", Err("the program took too long".to_owned())),
+            ] {
+                assert_eq!(asked(&format!("{leave}; {end}")), told, "{leave}");
+                let child = std::fs::read_to_string(&file).expect("its number");
+                // It is ended, and its new parent may not have seen that yet.
+                while lives(&child) {
+                    std::thread::yield_now();
+                }
+            }
         }
     }
 }

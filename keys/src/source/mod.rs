@@ -53,16 +53,16 @@ use std::{fmt, path::PathBuf, time::Duration};
 #[cfg(feature = "aws-kms")]
 pub use self::aws_kms::{AwsRequest, AwsSigner, AwsSignerError};
 pub(crate) use self::handed_files::HandedFiles;
-#[cfg(unix)]
-pub use self::{
-    exec_process::{FinishedProgram, run_program},
-    running_programs::end_programs,
-};
 pub use self::{
     error::{SourceError, SourceErrorKind},
     regular_file::read_regular_file,
     secret_file::{SecretFileError, read_secret_file},
     uri::{SourceUri, SourceUriError},
+};
+#[cfg(unix)]
+pub use self::{
+    exec_process::{FinishedProgram, run_program},
+    running_programs::end_programs,
 };
 pub use crate::derive::DerivedKey;
 use crate::{key_version::KeyVersion, keyring_id::KeyringId};

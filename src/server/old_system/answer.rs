@@ -6,6 +6,9 @@ use uuid::Uuid;
 
 use crate::imported::app_of;
 
+/// The last second of the year 9999, which some systems write for "never". What is later is in other units.
+const LATEST: i64 = 253_402_300_799;
+
 /// A key that the old system accepts.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct OldKey {
@@ -34,18 +37,20 @@ pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static 
         Some(Value::Number(number)) => Some(number.to_string()),
         _ => None,
     };
-    let time = |name: &str| -> Result<Option<Timestamp>, &'static str> {
+    // Times that no key can hold become the nearest that it can. That the key ended before 1970 contradicts the rest.
+    let time = |name: &str, earliest: i64| -> Result<Option<Timestamp>, &'static str> {
         let Some(at) = members.get(name).filter(|at| !at.is_null()) else { return Ok(None) };
-        let at = at.as_i64().and_then(|at| Timestamp::from_second(at).ok());
-        at.map(Some).ok_or("`exp` or `iat` is not a Unix time")
+        let at = at.as_i64().filter(|at| (earliest..=LATEST).contains(at));
+        let at = at.and_then(|at| Timestamp::from_second(at.clamp(0, u32::MAX.into())).ok());
+        at.map(Some).ok_or("`exp` or `iat` is not a Unix time in seconds")
     };
     let whose =
         text(app).ok_or("the answer lacks the member named by the setting `app`, which says whose the key is")?;
     Ok(Some(OldKey {
         app_id: whose.parse().unwrap_or_else(|_| app_of(app, &whose)),
         scopes: text("scope").map(|scopes| scopes.split_whitespace().map(str::to_owned).collect()).unwrap_or_default(),
-        issued_at: time("iat")?,
-        expires_at: time("exp")?,
+        issued_at: time("iat", i64::MIN)?,
+        expires_at: time("exp", 0)?,
         name: text("username"),
     }))
 }
@@ -53,6 +58,30 @@ pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_that_no_key_can_hold_becomes_the_nearest_and_one_in_other_units_is_refused() {
+        let read = |name: &str, at: i64| {
+            let key = read(format!(r#"{{"active":true,"app_id":"1","{name}":{at}}}"#).as_bytes(), "app_id");
+            key.map(|key| key.and_then(|key| key.issued_at.or(key.expires_at)).map(Timestamp::as_second)).ok().flatten()
+        };
+        let last = i64::from(u32::MAX);
+        for (at, issued, expires) in [
+            (0, Some(0), Some(0)),
+            (1_795_000_000, Some(1_795_000_000), Some(1_795_000_000)),
+            (last, Some(last), Some(last)),
+            (last + 1, Some(last), Some(last)),
+            (253_402_300_799, Some(last), Some(last)),
+            (253_402_300_800, None, None),
+            (1_795_000_000_000, None, None),
+            (-1, Some(0), None),
+            (-62_135_596_800, Some(0), None),
+            (i64::MIN, Some(0), None),
+            (i64::MAX, None, None),
+        ] {
+            assert_eq!((read("iat", at), read("exp", at)), (issued, expires), "{at}");
+        }
+    }
 
     #[test]
     fn answers_are_read_as_the_rfc_has_them() {

@@ -24,7 +24,7 @@ use self::answer::OldKey;
 use super::{blocking, revocations::RevocationState, snapshot::Snapshot};
 use crate::{
     action::Actor,
-    clock,
+    clock::{self, KeyTime},
     config::{Config, OldSystemConfig},
     imported::{Check, ImportedKeys, KeyLayout, Scheme, Set},
     store::{LedgerRow, NewImported, Restrictions, Store, StoreError, transact},
@@ -182,6 +182,8 @@ fn record(store: &dyn Store, realm: Realm, old: &OldSystemConfig, text: &str, fo
     let mut id_key = [0; 16];
     SysRng.try_fill_bytes(&mut id_key).map_err(|error| StoreError::Failed(error.to_string()))?;
     let now = clock::now();
+    // It is the time of issue where the answer names none.
+    KeyTime::up(now).map_err(|error| StoreError::Failed(format!("this machine's clock is wrong: {error}")))?;
     let claims = Claims::new().with_scopes(found.scopes.clone());
     claims.to_cbor().map_err(|error| StoreError::Failed(format!("its scopes: {error}")))?;
     let check = Check::Fast { digest: Sha256::digest(text).as_slice().into(), salt: [].into() };

@@ -114,6 +114,24 @@ fn an_old_system_that_cannot_be_asked_says_nothing_of_a_key() {
     assert_eq!(verify(&server, "sk_0123456789abcdef"), json!({"active": false}));
 }
 
+#[test]
+fn ten_requests_with_one_unknown_key_are_one_question() {
+    let answer = json!({"active": true, "app_id": APP});
+    let deployment = with_program(&answer, ", concurrent = 1, per_second = 2, timeout = \"25s\"");
+    let program = deployment.file("check-old");
+    let script = fs::read_to_string(&program).expect("a program").replace("key=$(cat)\n", "key=$(cat)\nsleep 1\n");
+    fs::write(&program, script).expect("written");
+    let server = Server::start(&deployment);
+    for (key, active) in [(KEY, true), ("sk_0123456789abcdef", false)] {
+        let before = questions(&deployment);
+        std::thread::scope(|scope| {
+            let asked: Vec<_> = (0..10).map(|_| scope.spawn(|| verify(&server, key)["active"] == active)).collect();
+            assert!(asked.into_iter().all(|asked| asked.join().expect("an answer")), "{key}");
+        });
+        assert_eq!(questions(&deployment) - before, 1, "{key}");
+    }
+}
+
 /// A running oidc-provider, which knows a client `shop` that gets tokens, and one that introspects.
 struct Provider {
     _process: Process,

@@ -97,13 +97,32 @@ impl OldSystems {
 
     async fn ask(&self, config: &Config, realm: Realm, old: &OldSystemConfig, text: &str) -> Learned {
         let key = self.key(realm, text);
-        let now = Instant::now();
-        if self.unknown.get(&key).await.is_some_and(|at| now.duration_since(at) < old.negative_ttl.0) {
-            return Learned::Unknown;
+        if self.unknown.get(&key).await.is_some_and(|at| at.elapsed() >= old.negative_ttl.0) {
+            self.unknown.invalidate(&key).await;
         }
+        // Requests about the same text meanwhile wait for this answer, and get it.
+        match self.unknown.try_get_with(key, self.ask_once(config, realm, old, text)).await {
+            Ok(_) => Learned::Unknown,
+            Err(learned) => *learned,
+        }
+    }
+
+    /// Asks now; when that was, if the text is not a key of the old system.
+    async fn ask_once(
+        &self,
+        config: &Config,
+        realm: Realm,
+        old: &OldSystemConfig,
+        text: &str,
+    ) -> Result<Instant, Learned> {
+        // It may have become one since the request looked.
+        if !self.imported.recognize(text).is_empty() {
+            return Err(Learned::Known);
+        }
+        let now = Instant::now();
         let Some(asking) = self.begin(realm, old, now) else {
             self.metrics.old_system("refused");
-            return Learned::CouldNotTell;
+            return Err(Learned::CouldNotTell);
         };
         let (config, old, text) = (config.clone(), old.clone(), Zeroizing::new(text.to_owned()));
         let (store, imported) = (Arc::clone(&self.store), Arc::clone(&self.imported));
@@ -121,12 +140,11 @@ impl OldSystems {
         match asked {
             Ok(Ok(true)) => {
                 self.metrics.old_system("accepted");
-                Learned::Known
+                Err(Learned::Known)
             }
             Ok(Ok(false)) => {
                 self.metrics.old_system("unknown");
-                self.unknown.insert(key, now).await;
-                Learned::Unknown
+                Ok(now)
             }
             Ok(Err(error)) => {
                 self.metrics.old_system("failed");
@@ -134,9 +152,9 @@ impl OldSystems {
                 if let Some(kept_back) = LINES.allow(Instant::now()) {
                     tracing::warn!(%realm, %error, kept_back, "old system could not be asked about a key");
                 }
-                Learned::CouldNotTell
+                Err(Learned::CouldNotTell)
             }
-            Err(_) => Learned::CouldNotTell,
+            Err(_) => Err(Learned::CouldNotTell),
         }
     }
 

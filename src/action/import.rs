@@ -109,6 +109,8 @@ struct Run<'a> {
     /// In a dry run: the keys that would be on record by now.
     seen: HashMap<ApiKeyId, Fingerprint>,
     hasher: RandomState,
+    /// Keys of rows that were read, by what their ids hold: one row of a file does not correct another one.
+    had: HashSet<[u8; 12]>,
     /// Digests and public parts of the realm's other sets.
     elsewhere: HashSet<Box<[u8]>>,
 }
@@ -133,6 +135,7 @@ impl Import<'_> {
             summary,
             seen: HashMap::new(),
             hasher: RandomState::new(),
+            had: HashSet::new(),
             elsewhere,
         };
         let mut bytes = 0;
@@ -205,8 +208,8 @@ impl Run<'_> {
                 new.iter().map(|one| self.import.put(transaction, one)).collect::<Result<_, ImportError>>()
             })?;
             for (new, mut outcome) in new.into_iter().zip(outcomes) {
-                if self.import.dry_run && outcome == Outcome::New {
-                    outcome = self.seen_before(&new.key);
+                if self.import.dry_run {
+                    outcome = self.seen_before(&new, outcome);
                 }
                 self.count(new, outcome, progress)?;
             }
@@ -215,15 +218,21 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A dry run keeps nothing, so it remembers the rows that it has had.
-    fn seen_before(&mut self, new: &NewImported) -> Outcome {
-        let fingerprint = new.fingerprint(&self.hasher);
-        match self.seen.get(&new.row.id) {
+    /// A dry run keeps nothing, so it remembers the rows that it would have written.
+    fn seen_before(&mut self, new: &NewRow, outcome: Outcome) -> Outcome {
+        let writes = matches!(outcome, Outcome::New | Outcome::Corrected);
+        if !writes && !new.again {
+            return outcome;
+        }
+        let (key, fingerprint) = (&new.key, new.key.fingerprint(&self.hasher));
+        match self.seen.get(&key.row.id) {
+            Some(before) => Outcome::Known(before.compare(&fingerprint, key.dated)),
             None => {
-                self.seen.insert(new.row.id, fingerprint);
-                Outcome::New
+                if writes {
+                    self.seen.insert(key.row.id, fingerprint);
+                }
+                outcome
             }
-            Some(before) => Outcome::Known(before.compare(&fingerprint, new.dated)),
         }
     }
 
@@ -258,7 +267,8 @@ impl Run<'_> {
         self.elsewhere.contains(hash) || new.public.as_ref().is_some_and(|public| self.elsewhere.contains(public))
     }
 
-    fn new_row(&self, id: ApiKeyId, record: Record) -> NewRow {
+    fn new_row(&mut self, id: ApiKeyId, record: Record) -> NewRow {
+        let again = self.import.replace && id.unsealed_name().is_some_and(|name| !self.had.insert(name));
         let row = LedgerRow {
             id,
             app_id: record.app_id,
@@ -272,7 +282,8 @@ impl Run<'_> {
             rerolled_from: None,
         };
         let (dated, public, check) = (record.issued_at.is_some(), record.public, record.check);
-        NewRow { line: record.line, state: record.state, key: NewImported { set: self.set, row, dated, public, check } }
+        let key = NewImported { set: self.set, row, dated, public, check };
+        NewRow { line: record.line, state: record.state, again, key }
     }
 }
 
@@ -280,6 +291,8 @@ impl Run<'_> {
 struct NewRow {
     line: u64,
     state: RowState,
+    /// Whether an earlier row that is to correct the record has the same key.
+    again: bool,
     key: NewImported,
 }
 
@@ -307,7 +320,7 @@ impl Import<'_> {
         if is_active {
             different.push(if new.state == RowState::Revoked { "state: revoked" } else { "state: disabled" });
         }
-        if different.is_empty() || !self.replace {
+        if different.is_empty() || !self.replace || new.again {
             let listed = if is_active && found != Imported::Other { Imported::Differs(different) } else { found };
             return Ok(Outcome::Known(listed));
         }

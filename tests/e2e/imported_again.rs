@@ -48,6 +48,31 @@ fn a_row_that_differs_is_listed_and_replaced_on_demand() {
 }
 
 #[test]
+fn one_row_of_a_file_does_not_correct_another() {
+    let deployment = Deployment::new();
+    let app =
+        || deployment.run(&["keys", "list", "--realm", "live", "--json"]).ok().json()["api_keys"][0]["app_id"].clone();
+    let run = |rows: &[Value], more: &[&str]| {
+        import(&deployment, rows, &[&["--scheme", "sha256", "--replace"], more].concat())
+    };
+    let (one, other) = (row(&sha256(KEY), json!({})), row(&sha256(KEY), json!({"app_id": OTHER_APP})));
+    for dry in [&["--dry-run"][..], &[]] {
+        let ran = run(&[one.clone(), other.clone()], dry);
+        assert_eq!((ran.code, numbers(&ran)), (1, [1, 0, 0, 1]), "{}", ran.out);
+        assert_eq!(ran.json()["reasons"], json!({"differs": 1}));
+    }
+    assert_eq!(app(), APP);
+    // The first row corrects what is on record, whatever follows.
+    for dry in [&["--dry-run"][..], &[]] {
+        let ran = run(&[other.clone(), one.clone(), other.clone()], dry);
+        assert_eq!((ran.code, numbers(&ran)), (1, [0, 1, 1, 1]), "{}", ran.out);
+    }
+    assert_eq!(app(), OTHER_APP);
+    let again = run(&[other.clone(), one, other], &[]);
+    assert_eq!((again.code, numbers(&again)), (1, [0, 2, 0, 1]), "{}", again.out);
+}
+
+#[test]
 fn a_hash_that_the_old_system_made_anew_is_corrected() {
     let deployment = Deployment::new();
     let apart = ["--scheme", "sha256-salt-key", "--prefix", "sk_live_", "--separator", "_"];

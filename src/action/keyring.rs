@@ -270,7 +270,7 @@ impl Rewrap {
             document.add_source(version, SourceRecord { uri: uri.clone(), wrapped }, sources)?;
         }
         for uri in &self.remove {
-            document.remove_source(version, uri)?;
+            document.remove_source(version, uri, sources)?;
         }
         Ok(())
     }

@@ -150,6 +150,17 @@ fn one_master_under_two_sources_survives_the_loss_of_either() {
     assert!(other.code == 2 && other.err.contains("holds another key"), "{}", other.err);
     deployment.keyring(&["rewrap", "1", "--add", "file:copy.key"]);
     assert_eq!(deployment.keyring(&["check"])["served"][0]["source"], "file:master-1.key");
+    // While the other one does not serve, what is removed may be the last of the key.
+    let remove = || deployment.run(&["keyring", "rewrap", "1", "--remove", "file:master-1.key"]);
+    let (copy, away) = (deployment.file("copy.key"), deployment.file("away.key"));
+    std::fs::rename(&copy, &away).expect("moved");
+    let gone = remove();
+    assert!(gone.code != 0 && gone.err.contains("no other one serves its key"), "{}", gone.err);
+    std::fs::copy(deployment.file("master-2.key"), &copy).expect("another key");
+    let wrong = remove();
+    assert!(wrong.code != 0 && wrong.err.contains("holds another key"), "{}", wrong.err);
+    std::fs::rename(&away, &copy).expect("back");
+    assert_eq!(deployment.keyring(&["check"])["served"][0]["source"], "file:master-1.key", "it stayed");
 
     std::fs::remove_file(deployment.file("master-1.key")).expect("lost");
     let served = deployment.keyring(&["check"]);

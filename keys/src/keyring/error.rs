@@ -112,6 +112,16 @@ pub enum KeyringError {
     /// The last source of a version cannot be removed.
     #[error("version {0} has only this source: add another one first")]
     LastSource(KeyVersion),
+    /// No source would be left that serves the version's key.
+    #[error("{uri} stays a source of version {version}, because no other one serves its key: {error}")]
+    NoneServes {
+        /// The version.
+        version: KeyVersion,
+        /// The source that was to be removed.
+        uri: SourceUri,
+        /// Why the last of the others does not serve.
+        error: Box<KeyringError>,
+    },
     /// A successor for a version that is not the active one, or the version itself.
     #[error(
         "version {0} cannot have a successor: only the active version can, and the successor must be another version"

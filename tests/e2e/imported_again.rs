@@ -124,7 +124,8 @@ fn a_set_that_nobody_used_is_removed_and_one_that_is_used_stays() {
     assert_eq!((&shown["layout"]["prefix"], &shown["keys"]), (&json!("on"), &json!(2)));
     let server = Server::start(&deployment);
     assert_eq!(verify(&server, "two")["active"], true);
-    assert_eq!(deployment.run(&["keys", "imports", "remove", "1"]).code, 64, "it asks");
+    let asked = deployment.run(&["keys", "imports", "remove", "1"]);
+    assert!(asked.code == 64 && asked.err.contains("first used within the last 1m"), "it asks: {}", asked.err);
     let removed = deployment.run(&["keys", "imports", "remove", "1", "--yes", "--json"]).ok().json();
     assert_eq!(removed, json!({"set": 1, "removed": 2, "kept": 0}));
     assert_eq!(sets().len(), 1);
@@ -141,6 +142,24 @@ fn a_set_that_nobody_used_is_removed_and_one_that_is_used_stays() {
         [2, 0, 0, 0],
         "as it was"
     );
+}
+
+#[test]
+fn a_set_whose_keys_share_public_parts_is_removed_and_imported_again() {
+    let deployment = Deployment::new();
+    let shared = ["--scheme", "sha256-key-salt", "--salt-encoding", "text", "--prefix", "sk_live_", "--separator", "_"];
+    let of = |salt: &str| [row(&sha256(&format!("{KEY}pepper")), json!({"public": "4f9a1c20", "salt": salt}))];
+    let run = |salt: &str, more: &[&str]| import(&deployment, &of(salt), &[&shared[..], more].concat());
+    run("wrong", &["--shared-public"]).ok();
+    let beside = run("pepper", &["--shared-public", "--replace"]);
+    assert_eq!((beside.code, numbers(&beside)), (0, [1, 0, 0, 0]), "{}", beside.out);
+    let warned = beside.json()["warnings"][0].as_str().expect("a warning").to_owned();
+    assert!(warned.contains("new keys") && warned.contains("imports remove"), "{warned}");
+    let removed = deployment.run(&["keys", "imports", "remove", "1", "--yes", "--json"]).ok().json();
+    assert_eq!(removed, json!({"set": 1, "removed": 2, "kept": 0}));
+    let again = run("pepper", &["--shared-public"]);
+    assert_eq!((numbers(&again), &again.json()["warnings"]), ([1, 0, 0, 0], &Value::Null));
+    assert_eq!(verify(&Server::start(&deployment), KEY)["active"], true);
 }
 
 #[test]

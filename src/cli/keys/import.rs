@@ -182,6 +182,14 @@ impl Import {
                 summary.in_other_sets
             ));
         }
+        if self.replace && layout.shared && summary.imported > 0 {
+            warnings.push(format!(
+                "{} rows are new keys, and correct none: where keys share public parts, the hash says which key a row is of, so \
+                 a row with a wrong hash stays beside the right one. If nobody used the keys of this set yet, remove it \
+                 (`bulla keys imports remove`) and import again; otherwise revoke those that are wrong",
+                summary.imported
+            ));
+        }
         if self.try_keys.is_none() && like_keys > 0 && self.from.is_none() {
             warnings.push(format!(
                 "{like_keys} hashes are written in base64url without padding, as keys often are: if they are keys in plaintext, \

@@ -1,7 +1,7 @@
 //! Which column of a file is which field: by its own name, by an option, or as the system has it that the table comes
 //! from.
 
-use super::{System, raw_row::FIELDS};
+use super::{System, raw_row::FIELDS, system::RESTRICTS};
 
 /// What columns mean.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub(super) enum Column {
     /// The old id that an app id is made of.
     App,
     Ignored,
+    /// It restricts the key: only rows without a value there can be imported.
+    Restricts,
 }
 
 impl Columns {
@@ -38,12 +40,17 @@ impl Columns {
         if self.ignored.iter().any(|column| column == name) {
             return Some(Column::Ignored);
         }
-        if let Some((_, named)) =
-            self.system.and_then(|system| system.columns.iter().find(|(column, _)| *column == name))
-        {
-            return if named.is_empty() { Some(Column::Ignored) } else { field(named) };
+        let of_system = self.system.map_or(&[][..], |system| system.columns);
+        if let Some((_, named)) = of_system.iter().find(|(column, _)| *column == name) {
+            return match *named {
+                "" => Some(Column::Ignored),
+                RESTRICTS => Some(Column::Restricts),
+                named => field(named),
+            };
         }
-        let own = field(name).filter(|_| !self.named.iter().any(|(named, _)| named == name));
+        let elsewhere =
+            self.named.iter().any(|(named, _)| named == name) || of_system.iter().any(|(_, named)| *named == name);
+        let own = field(name).filter(|_| !elsewhere);
         own.or_else(|| (self.system.is_some() && !tells(name)).then_some(Column::Ignored))
     }
 
@@ -105,5 +112,40 @@ mod tests {
         let columns = Columns { system: System::named("django-rest-knox"), ..Columns::default() };
         assert_eq!(columns.find("digest"), Some(Column::Field(1)));
         assert_eq!((columns.find("note"), columns.find("is_blocked")), (Some(Column::Ignored), None));
+    }
+
+    #[test]
+    fn columns_of_a_known_system_are_what_they_are_there() {
+        let find = |system: &str, column: &str| {
+            let columns = Columns { system: System::named(system), ..Columns::default() };
+            columns.find(column)
+        };
+        let field = |name: &str| FIELDS.iter().position(|field| *field == name).map(Column::Field);
+        let unused = Some(Column::Ignored);
+        for (system, column, expected) in [
+            ("payload", "hash", unused),
+            ("payload", "salt", unused),
+            ("payload", "lock_until", unused),
+            ("payload", "reset_password_expiration", unused),
+            ("payload", "_verified", field("enabled")),
+            ("medusa", "revoked_by", unused),
+            ("netbox", "write_enabled", unused),
+            ("netbox", "allowed_ips", Some(Column::Restricts)),
+            ("netbox", "name", unused),
+            ("netbox", "enabled", field("enabled")),
+            ("netbox", "expires_at", None),
+            ("netbox", "app_id", field("app_id")),
+            ("better-auth", "remaining", Some(Column::Restricts)),
+            ("gitlab", "expire_notification_delivered", unused),
+            ("gitlab", "advanced_scopes", unused),
+            ("gitlab", "expires_at", field("expires_at")),
+            ("litellm", "object_permission_id", unused),
+            ("litellm", "last_active", unused),
+        ] {
+            assert_eq!(find(system, column), expected, "{system}: {column}");
+        }
+        let ignored = vec!["allowed_ips".to_owned()];
+        let columns = Columns { ignored, system: System::named("netbox"), ..Columns::default() };
+        assert_eq!(columns.find("allowed_ips"), unused, "options come first");
     }
 }

@@ -43,7 +43,7 @@ pub(crate) use self::{
     scheme::{Check, Cost, Scheme},
     set::{ImportedRow, Set},
     slow_text::SlowText,
-    system::{SYSTEMS, System},
+    system::{SYSTEMS, System, Times},
     table::Table,
     trial::{Trial, Tried},
 };

@@ -1,6 +1,6 @@
 //! The fields of one row, from a JSON object or a CSV record, not yet parsed.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use csv::StringRecord;
 use serde_json::Value;
@@ -29,6 +29,11 @@ pub(super) const FIELDS: [&str; 13] = [
 ];
 const TEXTS: usize = 11;
 const META: usize = 12;
+/// Fields that say whether a key has ended, and of these the one that says the opposite.
+const STATES: Range<usize> = 8..TEXTS;
+const ENABLED: usize = 10;
+/// Texts of columns that hold nothing, such as an empty array of PostgreSQL or of JSON.
+const NOTHING: [&str; 5] = ["", "{}", "[]", "null", "NULL"];
 /// Fields that hold times, which may have fractions.
 const TIMES: [usize; 2] = [5, 6];
 
@@ -79,6 +84,8 @@ impl RawRow {
             let at = match columns.find(&name).ok_or(RowErrorKind::Field)? {
                 Column::Field(at) => at,
                 Column::Ignored => continue,
+                Column::Restricts if is_nothing(&value) => continue,
+                Column::Restricts => return Err(RowErrorKind::Restricted),
                 Column::App => {
                     line.app = match value {
                         Value::Null => None,
@@ -98,7 +105,7 @@ impl RawRow {
                 (at, Value::Number(number)) if at < TEXTS && (number.as_i64().is_some() || TIMES.contains(&at)) => {
                     line.set(at, number.to_string())?;
                 }
-                (8..TEXTS, Value::Bool(is)) => line.set(at, is.to_string())?,
+                (at, Value::Bool(is)) if STATES.contains(&at) => line.set(at, is.to_string())?,
                 (TEXTS, Value::String(text)) => line.scopes = Scopes::Text(text),
                 (TEXTS, value) => line.scopes = Scopes::List(serde_json::from_value(value).map_err(|_| wrong())?),
                 _ => return Err(wrong()),
@@ -111,7 +118,12 @@ impl RawRow {
     fn set(&mut self, at: usize, text: String) -> Result<(), RowErrorKind> {
         match self.texts.get_mut(at) {
             // Of several columns that a key may have ended by, one is enough.
-            Some(Some(_)) if (8..TEXTS).contains(&at) => Ok(()),
+            Some(Some(before)) if STATES.contains(&at) => {
+                if before.is_empty() || !text.is_empty() && says_good(at, before) {
+                    *before = text;
+                }
+                Ok(())
+            }
             Some(Some(before)) if !before.is_empty() && !text.is_empty() => Err(RowErrorKind::Twice(FIELDS[at])),
             Some(_) if text.is_empty() => Ok(()),
             Some(field) => {
@@ -130,6 +142,8 @@ impl RawRow {
                 // MySQL writes null so.
                 _ if text.is_empty() || text == "\\N" => {}
                 Column::Ignored => {}
+                Column::Restricts if NOTHING.contains(&text) => {}
+                Column::Restricts => return Err(RowErrorKind::Restricted),
                 Column::App => line.app = Some(text.to_owned()),
                 Column::Field(TEXTS) => line.scopes = Scopes::Text(text.to_owned()),
                 Column::Field(META) => {
@@ -142,5 +156,62 @@ impl RawRow {
             }
         }
         Ok(line)
+    }
+}
+
+/// Returns whether a state field says that a key is good.
+fn says_good(at: usize, text: &str) -> bool {
+    let text = text.trim().to_ascii_lowercase();
+    match at {
+        ENABLED => ["true", "t", "1", "yes", "y"].contains(&&*text),
+        _ => ["false", "f", "0", "no", "n"].contains(&&*text),
+    }
+}
+
+fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => NOTHING.contains(&text.trim()),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(object) => object.is_empty(),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::imported::System;
+
+    fn read(system: &str, json: &str) -> Result<RawRow, RowErrorKind> {
+        RawRow::from_json(json.as_bytes(), &Columns { system: System::named(system), ..Columns::default() })
+    }
+
+    #[test]
+    fn of_several_columns_one_that_ends_a_key_is_enough_in_any_order() {
+        for (system, json, field, expected) in [
+            ("medusa", r#"{"revoked_at":"2026-01-02T03:04:05Z","deleted_at":null}"#, "revoked", "2026-01-02T03:04:05Z"),
+            ("elasticsearch", r#"{"invalidated":false,"invalidation_time":1770000000000}"#, "revoked", "1770000000000"),
+            ("elasticsearch", r#"{"invalidated":true,"invalidation_time":1770000000000}"#, "revoked", "true"),
+            ("elasticsearch", r#"{"invalidated":false,"invalidation_time":null}"#, "revoked", "false"),
+            ("payload", r#"{"enable_a_p_i_key":true,"_verified":false}"#, "enabled", "false"),
+            ("payload", r#"{"_verified":false,"enable_a_p_i_key":true}"#, "enabled", "false"),
+            ("payload", r#"{"enable_a_p_i_key":true,"_verified":null}"#, "enabled", "true"),
+        ] {
+            assert_eq!(read(system, json).expect("a row").text(field), Some(expected), "{system} {json}");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_restricted_are_refused_and_empty_restrictions_are_none() {
+        for nothing in ["null", "[]", "\"\"", "\"{}\"", "\"[]\""] {
+            assert!(read("netbox", &format!("{{\"allowed_ips\":{nothing}}}")).is_ok(), "{nothing}");
+        }
+        for some in ["[\"10.0.0.0/8\"]", "\"{10.0.0.0/8}\"", "0"] {
+            let row = read("netbox", &format!("{{\"allowed_ips\":{some}}}"));
+            assert_eq!(row.err(), Some(RowErrorKind::Restricted), "{some}");
+        }
+        let csv = |text: &str| RawRow::from_csv(&StringRecord::from(vec![text]), &[Column::Restricts]).err();
+        assert_eq!((csv("{}"), csv(""), csv("{10.0.0.1}")), (None, None, Some(RowErrorKind::Restricted)));
     }
 }

@@ -30,6 +30,11 @@ pub(crate) enum RowErrorKind {
     Missing(&'static str),
     #[error("`{0}` has the wrong type")]
     Type(&'static str),
+    #[error(
+        "a column of the old system restricts this key (addresses, a number of uses), and an imported key cannot be \
+         restricted so: issue a new key for it, or ignore the column"
+    )]
+    Restricted,
     #[error("`app_id` must be a UUID")]
     AppId,
     #[error("the column that names the app holds neither a text nor a number")]
@@ -118,6 +123,7 @@ impl RowErrorKind {
             RowErrorKind::Twice(_) => "twice",
             RowErrorKind::Missing(_) => "missing",
             RowErrorKind::Type(_) => "type",
+            RowErrorKind::Restricted => "restricted",
             RowErrorKind::AppId | RowErrorKind::App => "app_id",
             RowErrorKind::Time(_) => "time",
             RowErrorKind::Zone(_) => "zone",

@@ -20,12 +20,18 @@ pub(crate) struct Zone(TimeZone);
 #[error("a zone is UTC, an offset such as +02:00, or a name such as Europe/Berlin that this machine's zone data has")]
 pub(crate) struct ZoneError;
 
+impl Zone {
+    pub(crate) fn utc() -> Self {
+        Zone(TimeZone::UTC)
+    }
+}
+
 impl FromStr for Zone {
     type Err = ZoneError;
 
     fn from_str(text: &str) -> Result<Self, ZoneError> {
         if text.eq_ignore_ascii_case("utc") || text == "Z" {
-            return Ok(Zone(TimeZone::UTC));
+            return Ok(Zone::utc());
         }
         if let Some((sign, rest)) = text.split_at_checked(1).filter(|(sign, _)| ["+", "-"].contains(sign)) {
             let (hours, minutes) = rest.split_once(':').unwrap_or((rest, "0"));
@@ -108,6 +114,7 @@ mod tests {
         assert_eq!(at("2023-11-14 22:13:20.999", "UTC"), Ok(1_700_000_000));
         assert_eq!(at("2023-11-15T00:13:20", "+02:00"), Ok(1_700_000_000));
         assert_eq!(at("2023-11-14 17:13:20", "-5"), Ok(1_700_000_000));
+        assert_eq!(at("2023-11-14", "UTC"), Ok(1_699_920_000), "a date is its first moment");
         assert_eq!(at("2023-11-14T22:13:20Z", "+02:00"), Ok(1_700_000_000), "its own zone counts");
         for bad in ["", "+", "+25:00", "+02:61", "Mars/Olympus"] {
             assert!(bad.parse::<Zone>().is_err(), "{bad}");

@@ -77,7 +77,7 @@ async function adonis() {
       lastUsedAt: null, expiresAt: null, abilities: ["*"], prefix: "oat_", secret: transient.secret,
     });
     keys.push(token.value.release());
-    rows.push({ id: number, tokenable_id: 7, type: "auth_token", name: "a", hash: transient.hash, abilities: '["*"]', created_at: "2026-01-02T03:04:05Z", expires_at: null });
+    rows.push({ id: number, tokenable_id: 7, type: "auth_token", name: "a", hash: transient.hash, abilities: '["*"]', created_at: "2026-01-02 03:04:05.678+00", updated_at: "2026-01-02 03:04:05.678+00", last_used_at: null, expires_at: null });
   }
   write("adonisjs", "@adonisjs/auth@10.1.0", "run", of("adonisjs"), rows, keys);
 }
@@ -90,9 +90,15 @@ async function payload() {
   if (!index.includes("createHash('sha256').update(this.config.secret).digest('hex').slice(0, 32)")) throw new Error("payload derives its secret otherwise");
   const apiKey = crypto.randomUUID();
   const apiKeyIndex = setAPIKeyIndex({ data: { apiKey, enableAPIKey: true }, siblingData: {}, req: { payload: { secret: derived } } });
-  write("payload", "payload@3.90.2", "run", of("payload"), [{ id: 1, enableAPIKey: true, apiKeyIndex }], [apiKey], { secret: SECRET });
+  // As PostgreSQL has a user, with a password, too.
+  const row = (api_key_index) => ({
+    id: 1, updated_at: "2026-01-02 03:04:05.678+00", created_at: "2026-01-02 03:04:05.678+00", enable_a_p_i_key: true, api_key: "encrypted",
+    api_key_index, email: "a@example.org", reset_password_token: null, reset_password_expiration: null,
+    salt: crypto.randomBytes(32).toString("hex"), hash: crypto.randomBytes(512).toString("hex"), login_attempts: 0, lock_until: null,
+  });
+  write("payload", "payload@3.90.2", "run", of("payload"), [row(apiKeyIndex)], [apiKey], { secret: SECRET });
   const older = crypto.createHmac("sha1", derived).update(apiKey).digest("hex");
-  write("payload-sha1", "payload before 3.46", "documented", of("payload-sha1"), [{ id: 1, enableAPIKey: true, apiKeyIndex: older }], [apiKey], { secret: SECRET });
+  write("payload-sha1", "payload before 3.46", "documented", of("payload-sha1"), [row(older)], [apiKey], { secret: SECRET });
 }
 
 async function medusa() {
@@ -103,7 +109,7 @@ async function medusa() {
   for (let number = 0; number < 2; number += 1) {
     const token = "sk_" + crypto.randomBytes(32).toString("hex");
     const salt = crypto.randomBytes(16).toString("hex");
-    rows.push({ id: `apk_${number}`, token: crypto.scryptSync(token, salt, 64).toString("hex"), salt, redacted: redact(token), title: "a", type: "secret", created_at: "2026-01-02T03:04:05Z", revoked_at: null, deleted_at: null });
+    rows.push({ id: `apk_${number}`, token: crypto.scryptSync(token, salt, 64).toString("hex"), salt, redacted: redact(token), title: "a", type: "secret", last_used_at: null, created_by: "user_1", created_at: "2026-01-02 03:04:05.678+00", revoked_by: null, revoked_at: null, updated_at: "2026-01-02 03:04:05.678+00", deleted_at: null });
     keys.push(token);
   }
   write("medusa", "@medusajs/api-key@2.21.2", "extracted", of("medusa"), rows, keys, { wrong: [changed(keys[0])] });
@@ -116,19 +122,54 @@ async function strapi() {
   if (!found) throw new Error("strapi hashes otherwise");
   const accessKey = crypto.randomBytes(128).toString("hex");
   const hash = crypto.createHmac("sha512", SECRET).update(accessKey).digest("hex");
-  write("strapi", "@strapi/admin@5.54.0", "extracted", of("strapi"), [{ id: 1, name: "a", accessKey: hash, encryptedKey: null, createdAt: "2026-01-02T03:04:05Z", expiresAt: null }], [accessKey], { secret: SECRET });
+  // As PostgreSQL has it.
+  const row = {
+    id: 1, document_id: "a", name: "a", description: "", kind: "content-api", type: "read-only", access_key: hash, encrypted_key: null, last_used_at: null,
+    expires_at: "2100-01-01 00:00:00", lifespan: null, created_at: "2026-01-02 03:04:05.678", updated_at: "2026-01-02 03:04:05.678",
+    published_at: "2026-01-02 03:04:05.678", created_by_id: null, updated_by_id: null, locale: null,
+  };
+  write("strapi", "@strapi/admin@5.54.0", "extracted", of("strapi", "--zone", "UTC"), [row], [accessKey], { secret: SECRET });
 }
 
 async function flowise() {
   const { generateAPIKey, generateSecretHash } = require(unpacked("flowise/dist/utils/apiKey.js"));
   const apiKey = generateAPIKey();
-  write("flowise", "flowise@3.1.4", "run", of("flowise"), [{ id: crypto.randomUUID(), apiKey, apiSecret: generateSecretHash(apiKey), keyName: "a", updatedDate: "2026-01-02 03:04:05" }], [apiKey]);
+  write("flowise", "flowise@3.1.4", "run", of("flowise"), [{ id: crypto.randomUUID(), apiKey, apiSecret: generateSecretHash(apiKey), keyName: "a", permissions: "[]", updatedDate: "2026-01-02 03:04:05", workspaceId: "w" }], [apiKey]);
   const keys = [generateAPIKey(), generateAPIKey()];
-  const rows = keys.map((key) => ({ public: key.slice(0, 8), apiSecret: generateSecretHash(key), keyName: "a" }));
+  const rows = keys.map((key) => ({ public: key.slice(0, 8), apiSecret: generateSecretHash(key), keyName: "a", permissions: "[]", workspaceId: "w" }));
   write("flowise-scrypt", "flowise@3.1.4", "run", of("flowise-scrypt"), rows, keys);
 }
 
-const makers = { "better-auth": betterAuth, "prefixed-api-key": prefixed, "argon2-npm": argon2, bcryptjs, adonisjs: adonis, payload, medusa, strapi, flowise };
+async function n8n() {
+  const source = fs.readFileSync(unpacked("n8n/dist/services/public-api-key.service.js"), "utf8");
+  const signed = "sign({ sub: user.id, iss: exports.API_KEY_ISSUER, aud: exports.API_KEY_AUDIENCE, jti: (0, crypto_1.randomUUID)() }, { ...(expiresAt && { expiresIn: expiresAt - nowInSeconds }) })";
+  if (!source.includes(signed)) throw new Error("n8n signs otherwise");
+  const [issuer, audience] = ["ISSUER", "AUDIENCE"].map((name) => new RegExp(`API_KEY_${name} = '([^']*)'`).exec(source)[1]);
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const keys = [{}, { exp: 4102444800 }].map((more) => {
+    const claims = { sub: crypto.randomUUID(), iss: issuer, aud: audience, jti: crypto.randomUUID(), iat: 1770000000, ...more };
+    const text = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
+    return `${text}.${crypto.createHmac("sha256", SECRET).update(text).digest("base64url")}`;
+  });
+  const rows = keys.map((apiKey, number) => ({
+    id: String(number), userId: crypto.randomUUID(), label: "a", apiKey, createdAt: "2026-01-02 03:04:05.678+00", updatedAt: "2026-01-02 03:04:05.678+00",
+    scopes: ["workflow:read"], audience, lastUsedAt: null,
+  }));
+  write("n8n", "n8n@2.41.3", "extracted", of("n8n"), rows, keys);
+}
+
+async function unleash() {
+  const source = fs.readFileSync(unpacked("unleash-server/dist/lib/services/api-token-service.js"), "utf8");
+  const made = new Function("crypto", "{ projects, environment }", /generateSecretKey\(\{ projects, environment \}\) \{([^]*?)\n {4}\}/.exec(source)[1]);
+  const keys = [["*"], ["a", "b"]].map((projects) => made(crypto, { projects, environment: "development" }));
+  const rows = keys.map((secret) => ({
+    secret, username: "a", type: "client", created_at: "2026-01-02 03:04:05.678901+00", expires_at: null, seen_at: null, environment: "development",
+    alias: null, token_name: "a", created_by_user_id: 1,
+  }));
+  write("unleash", "unleash-server@7.5.1", "extracted", of("unleash"), rows, keys);
+}
+
+const makers = { "better-auth": betterAuth, "prefixed-api-key": prefixed, "argon2-npm": argon2, bcryptjs, adonisjs: adonis, payload, medusa, strapi, flowise, n8n, unleash };
 for (const [name, make] of Object.entries(makers)) {
   if (!wanted.length || wanted.some((one) => one.startsWith(name))) await make();
 }

@@ -192,13 +192,14 @@ def jupyterhub():
     # 16 characters of the configuration, with many rounds.
     tokens.append(user.new_api_token(token="token-of-a-configuration-0123", generated=False))
     rows = [
-        {name: getattr(row, name) for name in ("id", "user_id", "hashed", "prefix", "created", "expires_at", "last_activity", "note")}
+        # As the database has them.
+        {name: json.dumps(value) if name == "scopes" else value for name in orm.APIToken.__table__.columns.keys() for value in [getattr(row, name)]}
         for row in session.query(orm.APIToken)
     ]
     # Another token with the same beginning: the first characters are not unique there.
     twin = tokens[0][:4] + "0" * 28
     rows.append(dict(rows[0], id=9, hashed=__import__("jupyterhub.utils", fromlist=["x"]).hash_token(twin, rounds=1)))
-    write("jupyterhub", "jupyterhub==6.1.1", "run", of("jupyterhub", "--zone", "UTC"), rows, [*tokens, twin])
+    write("jupyterhub", "jupyterhub==6.1.1", "run", of("jupyterhub"), rows, [*tokens, twin])
 
 
 def flask_appbuilder():
@@ -209,8 +210,15 @@ def flask_appbuilder():
     flask.config["SECRET_KEY"] = SECRET
     keys = ["sst_" + secrets.token_urlsafe(32) for _ in range(2)]
     with flask.app_context():
-        rows = [{"lookup_hash": SecurityManager._compute_lookup_hash(key), "name": "a", "active": True, "revoked_on": None} for key in keys]
-    write("flask-appbuilder", "flask-appbuilder==5.3.0", "run", of("flask-appbuilder"), rows, keys, secret=SECRET)
+        rows = [
+            {
+                "id": number, "uuid": str(uuid.uuid4()), "name": "a", "key_hash": "scrypt:32768:8:1$a$b", "key_prefix": "sst_", "user_id": 7,
+                "lookup_hash": SecurityManager._compute_lookup_hash(key), "scopes": None, "active": True, "created_on": "2026-01-02 03:04:05.678901",
+                "expires_on": "2100-01-01 00:00:00", "revoked_on": None, "last_used_on": None,
+            }
+            for number, key in enumerate(keys)
+        ]
+    write("flask-appbuilder", "flask-appbuilder==5.3.0", "run", of("flask-appbuilder", "--zone", "UTC"), rows, keys, secret=SECRET)
 
 
 def keyshield():
@@ -224,7 +232,11 @@ def keyshield():
     for name, hasher in (("keyshield", Argon2ApiKeyHasher(pepper=SECRET)), ("keyshield-bcrypt", BcryptApiKeyHasher(pepper=SECRET, rounds=4))):
         service = ApiKeyService(repo=InMemoryApiKeyRepository(), hasher=hasher, min_delay=0, max_delay=0)
         entity, key = asyncio.run(service.create(name="a"))
-        row = {"key_id": entity.key_id, "key_hash": entity.key_hash, "name": entity.name, "is_active": True}
+        row = {
+            "id": entity.id_, "name": entity.name, "description": None, "is_active": True, "expires_at": None,
+            "created_at": "2026-01-02 03:04:05.678901+00", "last_used_at": None, "key_id": entity.key_id, "key_hash": entity.key_hash,
+            "key_secret_first": key[-64:-60], "key_secret_last": key[-4:], "scopes": [],
+        }
         write(name, "keyshield==2.0.1", "run", of(name), [row], [key], secret=SECRET)
 
 
@@ -238,23 +250,45 @@ def zenml():
     prefix = "ZENKEY_"
     assert prefix in (UNPACKED / "zenml/constants.py").read_text()
     text = prefix + base64.b64encode(json.dumps({"id": str(number), "key": key}, separators=(",", ":")).encode()).decode()
-    row = {"id": number.hex, "key": hashed(None, key), "name": "a", "active": True, "created": "2026-01-02 03:04:05"}
+    # As JSON_OBJECT of MySQL has it.
+    row = {
+        "id": number.hex, "created": "2026-01-02 03:04:05.000000", "updated": "2026-01-02 03:04:05.000000", "name": "a", "description": "",
+        "key": hashed(None, key), "previous_key": None, "key_generation": 1, "retain_period": 0, "active": 1, "last_login": None,
+        "last_rotated": None, "service_account_id": uuid.uuid4().hex,
+    }
     # A key that is wrong within its JSON.
     wrong = prefix + base64.b64encode(json.dumps({"id": str(number), "key": changed(key)}).encode()).decode()
-    write("zenml", "zenml==0.98.0", "extracted", of("zenml", "--zone", "UTC"), [row], [text], [wrong])
+    write("zenml", "zenml==0.98.0", "extracted", of("zenml"), [row], [text], [wrong])
+
+
+def open_webui_row(key):
+    return {
+        "id": "key_7", "user_id": "u", "key": key, "data": None, "expires_at": None, "last_used_at": 1770000000, "created_at": 1770000000,
+        "updated_at": 1770000000,
+    }
 
 
 def extracted():
     hashed = function("litellm/proxy/utils.py", "hash_token")
     key = "sk-" + secrets.token_urlsafe(16)
-    rows = [{"token": hashed(key), "key_alias": "a", "blocked": False, "expires": None, "created_at": "2026-01-02T03:04:05Z"}]
-    write("litellm", "litellm==1.110.2", "extracted", of("litellm"), rows, [key])
+    rows = [{
+        "token": hashed(key), "key_name": "sk-...", "key_alias": "a", "soft_budget_cooldown": "f", "spend": 0, "expires": "2100-01-01 00:00:00",
+        "models": "{}", "aliases": "{}", "config": "{}", "user_id": "u", "team_id": None, "permissions": "{}", "metadata": "{}", "blocked": None,
+        "max_budget": None, "allowed_cache_controls": "{}", "allowed_routes": "{}", "budget_id": None, "object_permission_id": None,
+        "created_at": "2026-01-02 03:04:05.678", "created_by": "u", "updated_at": "2026-01-02 03:04:05.678", "updated_by": "u",
+        "last_active": "2026-01-02 03:04:05.678", "auto_rotate": "f", "rotation_count": 0, "key_rotation_at": None,
+    }]
+    write("litellm", "litellm==1.110.2", "extracted", of("litellm"), rows, [key], format="csv")
     hashed = function("langflow/services/database/models/api_key/crud.py", "hash_api_key", hashlib=hashlib)
     key = "sk-" + secrets.token_urlsafe(32)
-    write("langflow", "langflow-base==1.13.0", "extracted", of("langflow"), [{"api_key_hash": hashed(key), "name": "a", "is_active": True}], [key])
+    row = {
+        "id": uuid.uuid4().hex, "name": "a", "last_used_at": None, "total_uses": 0, "is_active": 1, "expires_at": "2100-01-01 00:00:00.000000",
+        "created_at": "2026-01-02 03:04:05", "api_key": "gAAAAAB", "api_key_hash": hashed(key), "user_id": uuid.uuid4().hex,
+    }
+    write("langflow", "langflow-base==1.13.0", "extracted", of("langflow"), [row], [key], format="csv")
     made = function("open_webui/utils/auth.py", "create_api_key", uuid=uuid, secrets=secrets, string=string)
     key = made()
-    write("open-webui", "open-webui==0.12.4", "extracted", of("open-webui"), [{"key": key, "created_at": 1770000000, "expires_at": None}], [key])
+    write("open-webui", "open-webui==0.12.4", "extracted", of("open-webui"), [open_webui_row(key)], [key], format="csv")
 
 
 def documented():
@@ -273,7 +307,7 @@ def documented():
 
     token, salt = secrets.token_hex(20), text(10)
     digest = hashlib.pbkdf2_hmac("sha256", token.encode(), salt.encode(), 10_000, 50).hex()
-    row = {"id": 1, "uid": 7, "name": "a", "token_hash": digest, "token_salt": salt, "token_last_eight": token[-8:], "created_unix": 1770000000}
+    row = {"id": 1, "uid": 7, "name": "a", "token_hash": digest, "token_salt": salt, "token_last_eight": token[-8:], "scope": "all", "created_unix": 1770000000, "updated_unix": 1770000000}
     write("gitea", "gitea, models/auth/access_token.go", "documented", of("gitea"), [row], [token], [changed(token), "0" + token[1:]])
 
     secret = text(32)
@@ -281,22 +315,51 @@ def documented():
     token = lambda body: f"{body}_{zlib.crc32(body.encode()).to_bytes(4, 'little').hex()}"
     key = token(body)
     digest = hashlib.pbkdf2_hmac("sha256", secret.encode(), key[-8:].encode(), 10_000, 50).hex()
-    row = {"id": 1, "service_account_id": 7, "name": "a", "key": digest, "role": "Viewer", "created": "2026-01-02 03:04:05", "expires": None, "is_revoked": 0}
+    row = lambda name, digest: {
+        "id": 1, "org_id": 1, "name": name, "key": digest, "role": "Viewer", "created": "2026-01-02 03:04:05", "updated": "2026-01-02 03:04:05",
+        "expires": 4102444800, "service_account_id": 7, "last_used_at": None, "is_revoked": 0,
+    }
     # A right secret with another checksum, another secret with that checksum, and another one with its own.
     wrong = [body + "_00000000", body[:-1] + ("a" if body[-1] != "a" else "b") + key[-9:], token("glsa_" + text(32))]
-    write("grafana", "grafana, pkg/components/satokengen", "documented", of("grafana", "--zone", "UTC"), [row], [key], wrong)
+    write("grafana", "grafana, pkg/components/satokengen", "documented", of("grafana"), [row("a", digest)], [key], wrong, format="csv")
+
+    rows, keys = [], []
+    # The same name in two organizations, and one that Go writes in JSON otherwise.
+    for organization, name in ((1, "ci"), (2, "ci"), (1, "a & b")):
+        secret = text(32)
+        rows.append(dict(row(name, hashlib.pbkdf2_hmac("sha256", secret.encode(), name.encode(), 10_000, 50).hex()), org_id=organization))
+        written = json.dumps({"k": secret, "n": name, "id": organization}, separators=(",", ":")).replace("&", "\\u0026")
+        keys.append(base64.b64encode(written.encode()).decode())
+    wrong = [base64.b64encode(json.dumps({"k": secret, "n": "ci", "id": 1}).encode()).decode(), "glsa_" + text(32) + "_00000000"]
+    write("grafana-api-key", "grafana, pkg/components/apikeygen", "documented", of("grafana-api-key"), rows, keys, wrong, format="csv")
 
     token = "glpat-" + text(20)
     digest = base64.b64encode(hashlib.sha256((token + SECRET[:32]).encode()).digest()).decode()
-    row = {"id": 1, "user_id": 7, "name": "a", "token_digest": digest, "revoked": "f", "created_at": "2026-01-02 03:04:05+00", "expires_at": "2100-01-01 00:00:00+00"}
+    row = {"id": 1, "user_id": 7, "name": "a", "token_digest": digest, "revoked": "f", "expires_at": "2100-01-01"}
+    row.update({
+        "created_at": "2026-01-02 03:04:05.678901", "updated_at": "2026-01-02 03:04:05.678901", "scopes": "---\n- :api\n", "impersonation": "f",
+        "expire_notification_delivered": "f", "last_used_at": "2026-01-02 03:04:05.678901+00", "after_expiry_notification_delivered": "f",
+        "previous_personal_access_token_id": None, "advanced_scopes": None, "organization_id": 1, "seven_days_notification_sent_at": None,
+        "thirty_days_notification_sent_at": None, "sixty_days_notification_sent_at": None, "description": None, "group_id": None,
+        "user_type": 0, "granular": "f",
+    })
     write("gitlab", "gitlab, lib/gitlab/crypto_helper.rb", "documented", of("gitlab"), [row], [token], format="csv", secret=SECRET)
 
     plain = text(40)
-    row = {"id": 17, "tokenable_id": 7, "name": "a", "token": sha256(plain), "abilities": '["*"]', "expires_at": None}
-    write("laravel-sanctum", "laravel/sanctum, HasApiTokens.php", "documented", of("laravel-sanctum"), [row], [f"17|{plain}"])
+    # As JSON_OBJECT of MySQL has it.
+    row = {
+        "id": 17, "tokenable_type": "App\\Models\\User", "tokenable_id": 7, "name": "a", "token": sha256(plain), "abilities": '["*"]',
+        "last_used_at": None, "expires_at": "2037-01-01 00:00:00.000000", "created_at": "2026-01-02 03:04:05.000000",
+        "updated_at": "2026-01-02 03:04:05.000000",
+    }
+    write("laravel-sanctum", "laravel/sanctum, HasApiTokens.php", "documented", of("laravel-sanctum", "--zone", "UTC"), [row], [f"17|{plain}"])
 
     key = "phx_" + text(43)
-    row = {"id": text(12), "label": "a", "secure_value": "sha256$" + sha256(key), "user_id": 7, "created_at": "2026-01-02 03:04:05+00"}
+    row = {"id": text(12), "label": "a", "secure_value": "sha256$" + sha256(key), "user_id": 7, "created_at": "2026-01-02 03:04:05.678901+00"}
+    row.update({
+        "value": None, "mask_value": "phx_...1zUT", "last_used_at": None, "last_rolled_at": None, "scopes": ["*"], "scoped_teams": None,
+        "scoped_organizations": None, "team_id": None,
+    })
     write("posthog", "posthog, posthog/models/personal_api_key.py", "documented", of("posthog"), [row], [key])
 
     rows, keys = [], []
@@ -310,31 +373,64 @@ def documented():
             first = hashlib.sha512(secret.encode()).hexdigest() if hasher == "pbkdf2_stretch" else secret
             digest = hashlib.pbkdf2_hmac("sha512", first.encode(), salt, 10_000, 32)
             value = "{%s}10000$%s$%s" % (hasher.upper(), base64.b64encode(salt).decode(), base64.b64encode(digest).decode())
-        rows.append({"id": number, "hash": value, "name": "a", "creation": 1770000000000, "expiration": None, "invalidated": False})
+        rows.append({
+            "id": number, "api_key_hash": value, "name": "a", "creation_time": 1770000000000, "expiration_time": None, "api_key_invalidated": False,
+        })
         keys.append(base64.b64encode(f"{number}:{secret}".encode()).decode())
     wrong = base64.b64encode(f"{rows[0]['id']}:{text(22)}".encode()).decode()
     write("elasticsearch", "elasticsearch, Hasher.java", "documented", of("elasticsearch"), rows, keys, [wrong])
 
-    pepper, number, token = SECRET, text(12), text(40)
-    digest = hmac.new(pepper.encode(), token.encode(), "sha256").hexdigest()
-    row = {"id": 1, "key": number, "hmac_digest": digest, "pepper_id": 1, "enabled": True, "expires": None, "created": "2026-01-02 03:04:05+00", "user_id": 7}
-    write("netbox", "netbox 4.7, users/models/tokens.py", "documented", of("netbox"), [row], [f"nbt_{number}.{token}"], secret=pepper)
-
     for name, row, key in (
-        ("n8n", {"apiKey": "KEY", "label": "a", "createdAt": "2026-01-02 03:04:05+00"}, "eyJhbGciOiJIUzI1NiJ9." + secrets.token_urlsafe(90) + "." + secrets.token_urlsafe(32)),
-        ("directus", {"id": str(uuid.uuid4()), "token": "KEY", "status": "active"}, secrets.token_urlsafe(24)),
-        ("unleash", {"secret": "KEY", "token_name": "a", "environment": "development", "expires_at": None}, "*:development." + secrets.token_hex(28)),
-        ("kong", {"id": str(uuid.uuid4()), "created_at": 1770000000, "key": "KEY", "consumer_id": str(uuid.uuid4())}, text(32)),
+        (
+            "directus",
+            {
+                "id": str(uuid.uuid4()), "first_name": "a", "email": "a@example.org", "password": None, "title": None, "status": "active",
+                "role": None, "token": "KEY", "last_access": None, "provider": "default", "external_identifier": None, "auth_data": None,
+                "email_notifications": True,
+            },
+            secrets.token_urlsafe(24),
+        ),
+        (
+            "kong",
+            {
+                "id": str(uuid.uuid4()), "created_at": "2026-01-02 03:04:05+00", "consumer_id": str(uuid.uuid4()), "key": "KEY", "tags": None,
+                "ttl": None, "cache_key": "keyauth_credentials:KEY:::::", "ws_id": str(uuid.uuid4()),
+            },
+            text(32),
+        ),
     ):
         rows = [{name: key if value == "KEY" else value for name, value in row.items()}]
         write(name, f"{name}: it stores keys in plaintext", "documented", of(name), rows, [key])
+
+
+def netbox():
+    """Two tokens by the methods of NetBox's model, without Django."""
+    import types
+
+    path = "users/models/tokens.py"
+    letters = string.ascii_letters + string.digits
+    assert "TOKEN_CHARSET = string.ascii_letters + string.digits" in (UNPACKED / "users/constants.py").read_text()
+    generate = function(path, "generate", secrets=secrets, TOKEN_CHARSET=letters, TOKEN_DEFAULT_LENGTH=40)
+    digest = function(path, "update_digest", get_current_pepper=lambda: (1, SECRET), hmac=hmac, hashlib=hashlib)
+    rows, keys = [], []
+    for expires in (None, "2100-01-01 00:00:00+00"):
+        token = types.SimpleNamespace(token=generate())
+        digest(token)
+        number = generate(length=12)
+        keys.append(f"nbt_{number}.{token.token}")
+        rows.append({
+            "id": 1, "created": "2026-01-02 03:04:05.678901+00", "expires": expires, "last_used": None, "key": number, "write_enabled": "t",
+            "description": "a", "allowed_ips": None, "user_id": 7, "version": 2, "plaintext": None, "pepper_id": token.pepper_id,
+            "hmac_digest": token.hmac_digest, "enabled": "t",
+        })
+    write("netbox", "netbox==4.7.3", "extracted", of("netbox"), rows, keys, format="csv", secret=SECRET)
 
 
 # Each maker with the beginnings of the fixtures that it makes.
 for make, names in (
     (django, "django"), (hash_strings, "passlib werkzeug"), (keystone, "keystone"), (jupyterhub, "jupyterhub"),
     (flask_appbuilder, "flask-appbuilder"), (keyshield, "keyshield"), (zenml, "zenml"), (extracted, "litellm langflow open-webui"),
-    (documented, "django-rest-knox- gitea grafana gitlab laravel posthog elasticsearch netbox n8n directus unleash kong"),
+    (netbox, "netbox"), (documented, "django-rest-knox- gitea grafana gitlab laravel posthog elasticsearch directus kong"),
 ):
     if not WANTED or any(wanted.startswith(tuple(names.split())) for wanted in WANTED):
         make()

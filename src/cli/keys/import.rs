@@ -99,7 +99,7 @@ impl Import {
             plain,
             apps: self.rows.apps(),
             scopes: self.rows.scopes(),
-            zone: self.rows.zone(),
+            zone: self.rows.zone(system),
             ..Reading::new(&set, clock::now())
         };
         let mut file = self.open()?;

@@ -10,7 +10,7 @@ use crate::{
     cli::parsers,
     imported::{
         Apps, Before, Columns, Cost, Format, Hashed, KeyLayout, KeyLayoutError, PublicPart, RowErrorKind, SaltEncoding,
-        Scheme, ScopesForm, System, Written, Zone,
+        Scheme, ScopesForm, System, Times, Written, Zone,
     },
 };
 
@@ -281,9 +281,10 @@ impl RowArguments {
         }
     }
 
-    /// The zone of times that name none.
-    pub(super) fn zone(&self) -> Option<Zone> {
-        self.zone.clone()
+    /// The zone of times that name none: the option's, or the system's.
+    pub(super) fn zone(&self, system: Option<&System>) -> Option<Zone> {
+        let of_system = system.filter(|system| system.times == Times::Utc).map(|_| Zone::utc());
+        self.zone.clone().or(of_system)
     }
 }
 
@@ -336,6 +337,7 @@ fn with_arguments(error: KeyLayoutError) -> String {
 pub(super) fn row_error_with_arguments(error: &RowErrorKind) -> String {
     let arguments = match error {
         RowErrorKind::Field => "--column FIELD=COLUMN names the column of a field, --ignore COLUMN skips one",
+        RowErrorKind::Restricted => "--ignore COLUMN imports it without the restriction",
         RowErrorKind::AppId => "--app-from COLUMN makes one of another id, --app gives one to all rows",
         RowErrorKind::App => "name another column with --app-from",
         RowErrorKind::Zone(_) => "name it with --zone",

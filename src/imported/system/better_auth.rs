@@ -1,22 +1,36 @@
 //! better-auth: SHA-256 of the whole key in base64url without padding, in the column `key`.
 
-use super::{PLAIN, System};
+use super::{PLAIN, RESTRICTS, System};
 use crate::imported::{KeyLayout, Scheme};
 
 pub(super) const SYSTEM: System = System {
     name: "better-auth",
     about: "@better-auth/api-key 1, with its default key hasher",
     header: "x-api-key: KEY",
-    export: "\\copy (SELECT key, name, \"createdAt\", \"expiresAt\", enabled, \"referenceId\" FROM apikey) TO keys.csv CSV HEADER",
+    export: "\\copy (SELECT key, name, \"createdAt\", \"expiresAt\", enabled, remaining, \"referenceId\" FROM apikey) TO keys.csv CSV HEADER",
     columns: &[
-        ("key", "hash"),
+        ("id", ""),
+        ("configId", ""),
         ("start", ""),
         ("prefix", ""),
-        ("createdAt", "issued_at"),
+        ("key", "hash"),
+        ("referenceId", ""),
+        ("userId", ""),
+        ("refillInterval", ""),
+        ("refillAmount", ""),
+        ("lastRefillAt", ""),
+        ("requestCount", ""),
+        ("lastRequest", ""),
+        // How often the key may still be used.
+        ("remaining", RESTRICTS),
         ("expiresAt", "expires_at"),
-        // Its own permissions and limits: they mean nothing elsewhere.
+        ("createdAt", "issued_at"),
+        ("updatedAt", ""),
+        // Its own permissions and rates: they mean nothing elsewhere.
         ("permissions", ""),
         ("rateLimitEnabled", ""),
+        ("rateLimitTimeWindow", ""),
+        ("rateLimitMax", ""),
         ("metadata", ""),
     ],
     layout: || KeyLayout::new(Scheme::Sha256),

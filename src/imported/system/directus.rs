@@ -8,7 +8,19 @@ pub(super) const SYSTEM: System = System {
     about: "Directus: static tokens of users",
     header: "Authorization: Bearer KEY",
     export: "\\copy (SELECT token, status, id FROM directus_users WHERE token IS NOT NULL) TO keys.csv CSV HEADER",
-    columns: &[("token", "key"), ("status", "enabled")],
+    columns: &[
+        ("token", "key"),
+        ("status", "enabled"),
+        // Of the user.
+        ("title", ""),
+        ("email", ""),
+        ("email_notifications", ""),
+        ("last_access", ""),
+        ("auth_data", ""),
+        ("external_identifier", ""),
+        ("role", ""),
+        ("policies", ""),
+    ],
     plain: true,
     read,
     ..PLAIN

@@ -8,7 +8,13 @@ pub(super) const SYSTEM: System = System {
     about: "django-rest-knox 5, with its default SECURE_HASH_ALGORITHM",
     header: "Authorization: Token KEY",
     export: "\\copy (SELECT digest, created, expiry, user_id FROM knox_authtoken) TO knox.csv CSV HEADER",
-    columns: &[("digest", "hash"), ("token_key", ""), ("created", "issued_at"), ("expiry", "expires_at")],
+    columns: &[
+        ("digest", "hash"),
+        ("token_key", ""),
+        ("user_id", ""),
+        ("created", "issued_at"),
+        ("expiry", "expires_at"),
+    ],
     layout: || KeyLayout::new(Scheme::Sha512),
     ..PLAIN
 };

@@ -7,7 +7,15 @@ pub(super) const SYSTEM: System = System {
     about: "Flowise: API keys (the column apiSecret is not needed)",
     header: "Authorization: Bearer KEY",
     export: "\\copy (SELECT \"apiKey\", \"keyName\" FROM apikey) TO keys.csv CSV HEADER",
-    columns: &[("apiKey", "key"), ("keyName", "name"), ("apiSecret", ""), ("permissions", "")],
+    columns: &[
+        ("id", ""),
+        ("apiKey", "key"),
+        ("apiSecret", ""),
+        ("keyName", "name"),
+        ("permissions", ""),
+        ("updatedDate", ""),
+        ("workspaceId", ""),
+    ],
     plain: true,
     ..PLAIN
 };

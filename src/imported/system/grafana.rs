@@ -3,23 +3,29 @@
 
 use std::num::NonZeroU32;
 
-use super::{PLAIN, System};
+use super::{PLAIN, System, Times};
 use crate::imported::{Cost, Hashed, KeyLayout, Scheme};
 
 const COST: Cost = Cost::Pbkdf2 { iterations: NonZeroU32::MIN.saturating_add(9_999), algorithm: Cost::SHA256 };
 
 pub(super) const SYSTEM: System = System {
     name: "grafana",
-    about: "Grafana 9 and later: tokens of service accounts",
+    about: "Grafana 9 and later: tokens of service accounts (glsa_…)",
     header: "Authorization: Bearer KEY",
-    export: "sqlite3 -csv -header grafana.db 'SELECT key, name, created, expires, is_revoked, service_account_id FROM api_key WHERE service_account_id IS NOT NULL'",
+    export: "sqlite3 -csv -header grafana.db 'SELECT key, name, created, expires, is_revoked, service_account_id FROM api_key WHERE service_account_id IS NOT NULL' > keys.csv",
     columns: &[
+        ("id", ""),
+        ("org_id", ""),
         ("key", "hash"),
+        ("role", ""),
         ("created", "issued_at"),
+        ("updated", ""),
+        ("last_used_at", ""),
         ("expires", "expires_at"),
         ("is_revoked", "revoked"),
-        ("role", ""),
     ],
+    // SQLite; expires is in Unix seconds in any database.
+    times: Times::Utc,
     layout: || KeyLayout {
         prefix: "glsa_".to_owned(),
         hashed: Hashed::Checksummed,

@@ -61,10 +61,12 @@ pub(crate) struct System {
     /// What the prefix is, where each deployment of the system has its own.
     pub(crate) prefix: Option<&'static str>,
     /// Columns, and the fields that they are; an empty field is of no use here. Other columns are passed over, unless
-    /// their names tell that a key may have ended.
+    /// their names tell that a key may have ended. A field that has a column here is not found under its own name.
     pub(crate) columns: &'static [(&'static str, &'static str)],
     pub(crate) layout: fn() -> KeyLayout,
     pub(crate) salts: SaltEncoding,
+    /// The zone of times that name none.
+    pub(crate) times: Times,
     /// The costs of hashes that stand alone in their column.
     pub(crate) cost: Option<Cost>,
     /// Whether it stores keys in plaintext.
@@ -72,6 +74,20 @@ pub(crate) struct System {
     /// Brings a row into the form of bulla's own fields.
     pub(super) read: fn(&mut RawRow) -> Result<(), RowErrorKind>,
 }
+
+/// The zone of the times that a system stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Times {
+    /// They name it.
+    Zoned,
+    /// UTC, where they name none.
+    Utc,
+    /// One that each deployment has, and what says it.
+    Local(&'static str),
+}
+
+/// In place of a field: the column restricts a key in a way that an imported key cannot be restricted.
+pub(in crate::imported) const RESTRICTS: &str = "!";
 
 /// What most systems have in common.
 const PLAIN: System = System {
@@ -84,6 +100,7 @@ const PLAIN: System = System {
     columns: &[],
     layout: || KeyLayout::new(Scheme::Sha256),
     salts: SaltEncoding::Text,
+    times: Times::Zoned,
     cost: None,
     plain: false,
     read: |_| Ok(()),
@@ -102,6 +119,14 @@ mod tests {
     use crate::imported::raw_row::FIELDS;
 
     #[test]
+    fn each_system_has_rules_for_the_headers_of_its_clients() {
+        for system in SYSTEMS {
+            let mut rules = bulla::layer::CredentialRules::none();
+            assert_eq!(rules.add("like", system.name), Ok(()), "{}", system.name);
+        }
+    }
+
+    #[test]
     fn each_system_has_a_name_a_layout_that_holds_together_and_fields_that_exist() {
         for (at, system) in SYSTEMS.iter().enumerate() {
             assert_eq!(SYSTEMS.iter().position(|other| other.name == system.name), Some(at), "{}", system.name);
@@ -109,7 +134,8 @@ mod tests {
             layout.secret = system.secret.map(|_| "old".to_owned());
             assert_eq!(layout.check(), Ok(()), "{}", system.name);
             for (column, field) in system.columns {
-                assert!(field.is_empty() || FIELDS.contains(field), "{}: {column}", system.name);
+                let is_known = ["", RESTRICTS].contains(field) || FIELDS.contains(field);
+                assert!(is_known, "{}: {column}", system.name);
             }
             assert!(!system.export.is_empty() && !system.about.is_empty(), "{}", system.name);
         }

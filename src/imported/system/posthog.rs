@@ -15,9 +15,12 @@ pub(super) const SYSTEM: System = System {
         ("mask_value", ""),
         ("label", "name"),
         ("created_at", "issued_at"),
+        ("last_used_at", ""),
+        ("last_rolled_at", ""),
         ("scopes", ""),
         ("scoped_teams", ""),
         ("scoped_organizations", ""),
+        ("team_id", ""),
     ],
     layout: || KeyLayout::new(Scheme::Sha256),
     ..PLAIN

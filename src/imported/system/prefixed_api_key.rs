@@ -7,7 +7,7 @@ pub(super) const SYSTEM: System = System {
     name: "prefixed-api-key",
     about: "prefixed-api-key 1 (npm), the form of Seam",
     header: "Authorization: Bearer KEY",
-    export: "SELECT short_token, long_token_hash FROM api_keys",
+    export: "\\copy (SELECT short_token, long_token_hash FROM api_keys) TO keys.csv CSV HEADER",
     prefix: Some("keyPrefix and an underscore"),
     columns: &[
         ("shortToken", "public"),

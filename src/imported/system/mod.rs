@@ -24,6 +24,7 @@ systems!(
     gitea,
     gitlab,
     grafana,
+    grafana_api_key,
     jupyterhub,
     keyshield,
     keyshield_bcrypt,

@@ -55,9 +55,25 @@ impl Fixture {
         format!("rows.{}", self.text("format"))
     }
 
+    /// Puts the rows of a file of two and more, one on each line, in the opposite order.
+    fn reverse(&self, deployment: &Deployment) {
+        let text = self.text("rows");
+        let (header, rows) =
+            if self.text("format") == "csv" { text.split_once('\n').expect("rows") } else { ("", text) };
+        let mut rows: Vec<&str> = rows.lines().collect();
+        if rows.len() == self.texts("keys").len() {
+            rows.reverse();
+            fs::write(deployment.file(&self.rows()), format!("{header}\n{}\n", rows.join("\n"))).expect("written");
+        }
+    }
+
     pub(super) fn import(&self, deployment: &Deployment, more: &[&str]) -> Ran {
+        self.import_to("live", deployment, more)
+    }
+
+    fn import_to(&self, realm: &str, deployment: &Deployment, more: &[&str]) -> Ran {
         let (rows, arguments) = (self.rows(), self.texts("arguments"));
-        let mut all = vec!["keys", "import", &rows, "--realm", "live", "--json"];
+        let mut all = vec!["keys", "import", &rows, "--realm", realm, "--json"];
         all.extend(arguments.iter().map(String::as_str));
         if self.value.get("secret").is_some() && !arguments.contains(&"--secret".to_owned()) {
             all.extend(["--secret", "old"]);
@@ -65,6 +81,14 @@ impl Fixture {
         all.extend(more);
         deployment.run(&all)
     }
+}
+
+/// The key with another character in its middle, which is of the secret.
+fn altered(key: &str) -> String {
+    let mut chars: Vec<char> = key.chars().collect();
+    let middle = chars.len() / 2;
+    chars[middle] = if chars[middle] == 'a' { 'b' } else { 'a' };
+    chars.into_iter().collect()
 }
 
 fn check(fixture: &Fixture) {
@@ -79,11 +103,12 @@ fn check(fixture: &Fixture) {
     assert_eq!((verified(&dry), &dry.json()["imported"]), (rows, &json!(rows)), "{name}: {}", dry.out);
     let wet = fixture.import(&deployment, &["--try", "try.txt"]);
     assert_eq!((wet.code, &wet.json()["imported"]), (0, &json!(rows)), "{name}: {}{}", wet.out, wet.err);
+    fixture.reverse(&deployment);
     let again = fixture.import(&deployment, &[]);
     assert_eq!(
         (again.code, &again.json()["unchanged"]),
         (0, &json!(rows)),
-        "{name}, again: {}{}",
+        "{name}, again, from the last to the first: {}{}",
         again.out,
         again.err
     );
@@ -92,9 +117,14 @@ fn check(fixture: &Fixture) {
         assert_eq!(verify(&server, key)["active"], true, "{name}: {key}");
         assert_eq!(deployment.run_with(&["verify", "-"], key).code, 0, "{name}: {key}");
     }
-    for wrong in fixture.texts("wrong").iter().chain([&format!("{}x", keys[0])]) {
-        assert_eq!(verify(&server, wrong), json!({"active": false}), "{name}: {wrong}");
+    let altered = keys.iter().map(|key| altered(key));
+    for wrong in fixture.texts("wrong").into_iter().chain([format!("{}x", keys[0])]).chain(altered) {
+        assert_eq!(verify(&server, &wrong), json!({"active": false}), "{name}: {wrong}");
     }
+    let last = keys.last().expect("a key");
+    let revoked = deployment.run_with(&["revoke", "-", "--json"], last).ok().json();
+    assert_eq!(revoked["state"], "revoked", "{name}: {revoked}");
+    server.until("the revocation", |server| verify(server, last) == json!({"active": false}));
     let stored = deployment.store().bytes();
     for key in keys.iter().filter(|key| key.len() >= 16) {
         assert!(!stored.windows(key.len()).any(|bytes| bytes == key.as_bytes()), "{name}: a key is in the store");
@@ -138,16 +168,63 @@ fn a_secret_that_a_system_takes_as_a_text_is_not_decoded_by_default() {
 }
 
 #[test]
+fn a_table_that_comes_again_under_another_flag_is_another_set() {
+    let fixtures = Fixture::all();
+    let fixture = fixtures.iter().find(|fixture| fixture.name == "litellm").expect("litellm");
+    let (deployment, key) = (fixture.deployment(), fixture.texts("keys").remove(0));
+    let numbers = |ran: Ran| ["imported", "unchanged", "in_other_sets"].map(|name| ran.ok().json()[name].clone());
+    assert_eq!(numbers(fixture.import(&deployment, &[])), [1, 0, 0]);
+    assert_eq!(numbers(fixture.import(&deployment, &["--prefix", ""])), [1, 0, 1], "another layout");
+    assert_eq!(numbers(fixture.import_to("test", &deployment, &[])), [1, 0, 0], "another realm");
+    assert_eq!(numbers(fixture.import_to("test", &deployment, &[])), [0, 1, 0]);
+    let server = Server::start(&deployment);
+    let in_realm = |realm: &str| {
+        let answer = server.data.post("/v1/verify", &json!({"api_key": key, "realms": [realm]})).json();
+        answer["active"] == true
+    };
+    assert!(in_realm("live") && in_realm("test"));
+    let revoked = deployment.run_with(&["revoke", "-", "--json"], &key).ok().json();
+    assert_eq!(revoked["also_revoked"].as_array().map(Vec::len), Some(2), "{revoked}");
+    server.until("the revocation", |_| !in_realm("live") && !in_realm("test"));
+}
+
+#[test]
+fn what_restricts_a_key_is_not_lost() {
+    let fixtures = Fixture::all();
+    let fixture = fixtures.iter().find(|fixture| fixture.name == "netbox").expect("netbox");
+    let deployment = fixture.deployment();
+    let rows = fixture.text("rows").replacen(",t,a,,7,", ",t,a,\"{10.0.0.0/8,192.0.2.1/32}\",7,", 1);
+    assert_ne!(rows, fixture.text("rows"));
+    fs::write(deployment.file(&fixture.rows()), rows).expect("written");
+    let refused = fixture.import(&deployment, &[]);
+    let summary = refused.json();
+    assert_eq!((refused.code, &summary["imported"], &summary["reasons"]), (1, &json!(1), &json!({"restricted": 1})));
+    assert!(refused.out.contains("--ignore") && !refused.out.contains("192.0.2.1"), "{}", refused.out);
+    assert_eq!(fixture.import(&deployment, &["--ignore", "allowed_ips"]).ok().json()["imported"], 1);
+}
+
+#[test]
 fn each_system_that_is_listed_has_a_fixture_and_a_row_in_the_document() {
     let listed = Deployment::new().run(&["keys", "import", "--from", "list", "--json"]).ok().json();
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/IMPORT.md")).expect("the page");
     let fixtures = Fixture::all();
     let systems = listed["systems"].as_array().expect("systems");
-    assert!(systems.len() >= 28, "{listed}");
+    assert!(systems.len() >= 31, "{listed}");
+    let of = |name: &str| systems.iter().find(|system| system["name"] == name).expect("a system");
+    assert_eq!((&of("litellm")["prefix"], &of("litellm")["zone"]), (&json!("sk-"), &json!("UTC")));
+    assert_eq!(of("better-auth")["prefix"], json!(null));
+    let table = Deployment::new().run(&["keys", "import", "--from", "list"]).ok().out.clone();
+    assert!(table.contains("PREFIX") && table.contains("glsa_"), "{table}");
     for system in systems {
         let name = system["name"].as_str().expect("a name");
         let is_of = |fixture: &&Fixture| fixture.texts("arguments").windows(2).any(|two| two == ["--from", name]);
         assert!(fixtures.iter().any(|fixture| is_of(&fixture)), "{name} has no fixture");
-        assert!(page.contains(&format!("| `{name}` |")), "{name} is not in docs/IMPORT.md");
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{name}` |")));
+        let row = row.unwrap_or_else(|| panic!("{name} is not in docs/IMPORT.md"));
+        let export = system["export"].as_str().expect("an export").replace('|', "\\|");
+        assert!(row.contains(&export) || export.contains("docs/IMPORT.md"), "{name} is taken out otherwise there");
+        for (needed, option) in [("secret", "--secret"), ("prefix_needed", "--prefix"), ("zone_needed", "--zone")] {
+            assert_eq!(row.contains(&format!("`{option}`")), system[needed].is_string(), "{name}: {option}");
+        }
     }
 }

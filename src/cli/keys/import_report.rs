@@ -12,7 +12,7 @@ use super::import_arguments::row_error_with_arguments;
 use crate::{
     action::import::{Progress, Summary},
     cli::output,
-    imported::{RowError, SYSTEMS, Tried},
+    imported::{RowError, SYSTEMS, System, Times, Tried},
 };
 
 /// Refused rows that the command shows; `--report` writes all of them.
@@ -136,16 +136,27 @@ pub(super) fn print(summary: &Summary, errors: &[RowError], tried: &[Tried], war
     Ok(())
 }
 
+/// How the keys of a system were hashed.
+fn scheme_of(system: &System) -> &'static str {
+    if system.plain { "plain" } else { (system.layout)().scheme.name() }
+}
+
 /// Prints the systems that `--from` knows.
 pub(super) fn systems(json: bool) -> io::Result<()> {
     if json {
         let systems: Vec<Value> = SYSTEMS
             .iter()
             .map(|system| {
+                let prefix = Some((system.layout)().prefix).filter(|prefix| !prefix.is_empty());
+                let (zone, zone_needed) = match system.times {
+                    Times::Zoned => (None, None),
+                    Times::Utc => (Some("UTC"), None),
+                    Times::Local(what) => (None, Some(what)),
+                };
                 json!({
-                    "name": system.name, "about": system.about, "header": system.header, "secret": system.secret,
-                    "scheme": if system.plain { "plain" } else { (system.layout)().scheme.name() },
-                    "export": system.export,
+                    "name": system.name, "about": system.about, "header": system.header, "scheme": scheme_of(system),
+                    "prefix": prefix, "prefix_needed": system.prefix, "secret": system.secret, "zone": zone,
+                    "zone_needed": zone_needed, "export": system.export,
                 })
             })
             .collect();
@@ -154,9 +165,11 @@ pub(super) fn systems(json: bool) -> io::Result<()> {
     let rows: Vec<_> = SYSTEMS
         .iter()
         .map(|system| {
-            let scheme = if system.plain { "plain" } else { (system.layout)().scheme.name() };
-            vec![system.name.to_owned(), scheme.to_owned(), system.header.to_owned(), system.about.to_owned()]
+            let prefix = if system.prefix.is_some() { "its own".to_owned() } else { (system.layout)().prefix };
+            let prefix = output::or_dash(Some(prefix).filter(|prefix| !prefix.is_empty()));
+            let [name, scheme] = [system.name, scheme_of(system)].map(str::to_owned);
+            vec![name, scheme, prefix, system.header.to_owned(), system.about.to_owned()]
         })
         .collect();
-    output::table(&["NAME", "SCHEME", "ITS CLIENTS SEND", "WHAT"], &rows)
+    output::table(&["NAME", "SCHEME", "PREFIX", "ITS CLIENTS SEND", "WHAT"], &rows)
 }

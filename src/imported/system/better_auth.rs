@@ -24,11 +24,14 @@ pub(super) const SYSTEM: System = System {
         // How often the key may still be used.
         ("remaining", RESTRICTS),
         ("expiresAt", "expires_at"),
+        ("expires_at", "expires_at"),
         ("createdAt", "issued_at"),
+        ("created_at", "issued_at"),
         ("updatedAt", ""),
         // Its own permissions and rates: they mean nothing elsewhere.
         ("permissions", ""),
         ("rateLimitEnabled", ""),
+        ("rate_limit_enabled", ""),
         ("rateLimitTimeWindow", ""),
         ("rateLimitMax", ""),
         ("metadata", ""),

@@ -55,6 +55,8 @@ pub(super) static PRESETS: &[(&str, &Preset)] = &[
     ("directus", BEARER),
     ("django-oauth-toolkit", BEARER),
     ("django-rest-knox", TOKEN),
+    ("django-rest-knox-3", TOKEN),
+    ("django-rest-knox-4", TOKEN),
     ("djangorestframework", TOKEN),
     ("djangorestframework-api-key", API_KEY),
     ("drf-simple-apikey", API_KEY),

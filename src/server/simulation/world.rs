@@ -111,6 +111,9 @@ impl World {
         clock::simulated::set(&processes[0].clock);
         make(folder.path());
         let command = Command::open(&folder.path().join("bulla.toml")).expect("should open");
+        // The database has its own clock, which is the right one and not the simulated one.
+        let begin = clock::timestamp(BEGINNING.unsigned_abs());
+        command.store.remember_sweep_clock(begin).expect("should write");
         let model = Model { versions: vec![VersionState::Active], ..Model::default() };
         World {
             random: Random::of(0, 0),

@@ -78,11 +78,7 @@ impl RevokeContext<'_> {
         id: ApiKeyId,
         action: &str,
     ) -> Result<RevokeOutcome, ActionError> {
-        // An unreadable row of the ledger does not keep its key alive.
-        let (entry, on_record) = match transaction.find(&id) {
-            Err(StoreError::Damaged(..)) => (None, true),
-            found => found.map(|entry| (entry.clone(), entry.is_some()))?,
-        };
+        let (entry, on_record) = find(transaction, &id)?;
         let outcome = |revoked_at, changed| RevokeOutcome {
             api_key_id: id.to_string(),
             state: State::Revoked,
@@ -118,7 +114,9 @@ impl RevokeContext<'_> {
 
     fn suspend_or_resume(&self, id: ApiKeyId, suspend: bool) -> Result<RevokeOutcome, ActionError> {
         transact(self.store, |transaction| {
-            let (entry, logged) = (transaction.find(&id)?, transaction.logged(&id)?);
+            // What the unreadable row of a suspended key says may be that it is revoked, so it is not resumed.
+            let entry = if suspend { find(transaction, &id)?.0 } else { transaction.find(&id)? };
+            let logged = transaction.logged(&id)?;
             if is_revoked(entry.as_ref(), &logged, self.now) {
                 let what = if suspend { "suspended" } else { "resumed" };
                 return Err(ActionError::Conflict(format!("the API key is revoked for good, and cannot be {what}")));
@@ -131,8 +129,7 @@ impl RevokeContext<'_> {
                 let change = if suspend { Change::Suspend { id, expires_at } } else { Change::Resume { id } };
                 self.append(transaction, change, None, id.to_string(), json!({}))?;
             }
-            let entry = transaction.find(&id)?;
-            let on_record = entry.is_some();
+            let (entry, on_record) = find(transaction, &id)?;
             let state = match entry {
                 Some(entry) => entry.state(self.now),
                 None if suspend => State::Suspended,
@@ -251,6 +248,14 @@ impl RevokeContext<'_> {
         }
         let action = action.or_else(|| change.kind().map(audit_action)).unwrap_or_default();
         Ok(transaction.append_audit(&self.actor.record(self.now, action, Some(target), detail))?)
+    }
+}
+
+/// The key on record, and whether it is: an unreadable row of the ledger does not keep its key alive.
+fn find(transaction: &dyn Transaction, id: &ApiKeyId) -> Result<(Option<LedgerEntry>, bool), StoreError> {
+    match transaction.find(id) {
+        Err(StoreError::Damaged(..)) => Ok((None, true)),
+        found => found.map(|entry| (entry.clone(), entry.is_some())),
     }
 }
 

@@ -97,7 +97,7 @@ impl Deployment {
         if memories.is_empty() {
             return Ok(());
         }
-        Err(DeploymentError::KeyringKnown { known: names(&memories), keys: store.count()? })
+        Err(DeploymentError::KeyringKnown { known: names(&memories.known), keys: store.count()? })
     }
 
     /// Writes the document of a new keyring, where none exists yet.

@@ -92,19 +92,19 @@ impl Deployment {
             Err(DeploymentError::KeyringRead { error, .. })
                 if error.kind() == io::ErrorKind::NotFound && !memories.is_empty() =>
             {
-                return Err(DeploymentError::KeyringLost { path, known: names(&memories), keys: store.count()? });
+                return Err(DeploymentError::KeyringLost { path, known: names(&memories.known), keys: store.count()? });
             }
             text => text?,
         };
         let (document, key) = parse(&text)?;
-        let memory = memories.get(&document.id()).cloned().unwrap_or_default();
+        let memory = memories.known.get(&document.id()).cloned().unwrap_or_default();
         memory.check(&document)?;
         let seen = KeyringMemory::after(&document);
         if seen != memory {
             store.remember_keyring(document.id(), &seen)?;
         }
-        if !memories.contains_key(&document.id())
-            && let Some(trouble) = consistency::other_keyrings(&document, &memories)
+        if !memories.known.contains_key(&document.id())
+            && let Some(trouble) = consistency::other_keyrings(&document, &memories.known)
         {
             tracing::error!("{trouble}");
         }

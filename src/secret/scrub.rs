@@ -42,6 +42,11 @@ impl ScrubFindings {
         checked.map(drop)
     }
 
+    /// Notes a row that could not be read at all.
+    pub(crate) fn note_unreadable(&mut self) {
+        self.unreadable += 1;
+    }
+
     /// What is wrong, and what to do about it; `None` where every hash is as it was stored.
     pub(crate) fn trouble(&self) -> Option<String> {
         let mut messages: Vec<String> =

@@ -8,8 +8,10 @@ mod follow;
 mod followers;
 mod idempotency;
 mod imported;
+mod keyring;
 mod ledger;
 mod postgres;
+mod remark;
 mod revocation;
 mod revocation_kind;
 mod rows;
@@ -17,12 +19,7 @@ mod seal_limit;
 mod secret;
 mod sqlite;
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use bulla::{
     ApiKeyId, Realm,
@@ -47,11 +44,13 @@ pub(crate) use self::{
     imported::{
         Fingerprint, Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount, StoredSet,
     },
+    keyring::KeyringMemories,
     ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
+    remark::Remark,
     revocation::{DamagedRow, LogPart, Logged, LostEnd, LostRevocation, NewRevocation, RevokedPage},
     revocation_kind::audit_action,
     seal_limit::{SealCount, seal_budget, seal_warning},
-    secret::{NewSecretRow, SecretChanges, SecretRow},
+    secret::{NewSecretRow, SecretChanges, SecretRow, SecretSample},
 };
 
 #[cfg(test)]
@@ -97,26 +96,6 @@ pub(crate) enum StoreError {
     /// The work of the transaction aborted it.
     #[error("the transaction was aborted")]
     Aborted,
-}
-
-/// What an administrator should know of how a store is set up.
-#[derive(Debug)]
-pub(crate) struct Remark {
-    /// Whether it is as it should be.
-    pub(crate) good: bool,
-    pub(crate) text: String,
-}
-
-impl Remark {
-    /// All is well.
-    pub(crate) fn good(text: String) -> Self {
-        Remark { good: true, text }
-    }
-
-    /// Something needs attention.
-    pub(crate) fn warning(text: String) -> Self {
-        Remark { good: false, text }
-    }
 }
 
 /// What every store does.
@@ -228,13 +207,13 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     fn secret_changes(&self, seq: u64) -> Result<SecretChanges, StoreError>;
 
     /// Up to `limit` stored hashes with higher numbers than `seq`, for an integrity check.
-    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError>;
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<SecretSample, StoreError>;
 
     /// How many keys of a realm are active at `now` and have no secret half.
     fn without_secret(&self, realm: Realm, now: Timestamp) -> Result<u64, StoreError>;
 
     /// What is remembered of each keyring.
-    fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError>;
+    fn keyring_memories(&self) -> Result<KeyringMemories, StoreError>;
 
     /// Remembers more of a keyring; nothing is forgotten.
     fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError>;

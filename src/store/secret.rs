@@ -27,6 +27,16 @@ pub(crate) struct NewSecretRow {
     pub(crate) retires_at: Option<Timestamp>,
 }
 
+/// Some of the stored hashes, in the order of their numbers, for an integrity check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SecretSample {
+    pub(crate) rows: Vec<(ApiKeyId, SecretRow)>,
+    /// The numbers of rows that cannot be read.
+    pub(crate) damaged: Vec<u64>,
+    /// The number behind which to go on; `None` at the end.
+    pub(crate) next: Option<u64>,
+}
+
 /// Keys whose secret halves changed, up to `end`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SecretChanges {

@@ -12,7 +12,7 @@ use crate::{
     cli::confirm::counted,
     deployment::{Deployment, consistency},
     secret::ScrubFindings,
-    store::Store,
+    store::{KeyringMemories, Store},
 };
 
 /// Stored hashes that are checked with the pepper: enough to tell a wrong pepper from one damaged row.
@@ -34,12 +34,9 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
             "no version is active, so no API key can be issued: activate one with `bulla keyring activate`",
         );
     }
-    if let Ok(known) = known
-        && let Some(trouble) = consistency::other_keyrings(&document, &known)
-    {
-        // A keyring that the store has never seen is probably a mistake.
-        let status = if known.contains_key(&document.id()) { super::Status::Warning } else { super::Status::Wrong };
-        report.note("keyring", status, trouble);
+    match known {
+        Ok(memories) => check_memories(&document, &memories, report),
+        Err(error) => report.wrong("keyring", error),
     }
     match consistency::younger_store(&document, store, now) {
         Ok(Some(trouble)) if trouble.certain => report.wrong("store", trouble.text),
@@ -51,6 +48,25 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
     check_sources(deployment, &document, report);
     check_other_keys(deployment, &document, report);
     check_pepper(deployment, &document, store, report);
+}
+
+/// What the store remembers of keyrings, of this one and of others.
+fn check_memories(document: &KeyringDocument, memories: &KeyringMemories, report: &mut Report) {
+    if let Some(trouble) = consistency::other_keyrings(document, &memories.known) {
+        // A keyring that the store has never seen is probably a mistake.
+        let is_known = memories.known.contains_key(&document.id());
+        report.note("keyring", if is_known { super::Status::Warning } else { super::Status::Wrong }, trouble);
+    }
+    if memories.damaged > 0 {
+        let rows = counted(memories.damaged as u64, "row");
+        report.warning(
+            "keyring",
+            format_args!(
+                "{rows} of the store's memory of keyrings cannot be read, and the others count: find out who changed the \
+                 store, and restore or delete them (keyring_memory, keyring_burned)"
+            ),
+        );
+    }
 }
 
 fn check_clock(document: &KeyringDocument, now: Timestamp, report: &mut Report) {
@@ -112,12 +128,13 @@ fn check_pepper(deployment: &Deployment, document: &KeyringDocument, store: &dyn
         }
         Err(error) => return report.wrong("pepper", error),
     };
-    let rows = match store.secret_sample(0, SAMPLE) {
-        Ok(rows) => rows,
+    let stored = match store.secret_sample(0, SAMPLE) {
+        Ok(stored) => stored,
         Err(error) => return report.wrong("pepper", error),
     };
     let mut sample = ScrubFindings::default();
-    for (id, row) in &rows {
+    stored.damaged.iter().for_each(|_| sample.note_unreadable());
+    for (id, row) in &stored.rows {
         let _reported_below = sample.check(id, row, &peppers);
     }
     match sample.trouble() {
@@ -127,7 +144,7 @@ fn check_pepper(deployment: &Deployment, document: &KeyringDocument, store: &dyn
             format_args!(
                 "version {} is for new hashes; {} stored hashes match",
                 peppers.active().version(),
-                rows.len()
+                stored.rows.len()
             ),
         ),
     }

@@ -3,14 +3,13 @@
 //! step.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
 };
 
 use bulla::{
-    keyring::{KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringId, KeyringMemory, MacKey, Reload},
+    keyring::{KeyVersion, Keyring, KeyringDocument, KeyringError, KeyringMemory, MacKey, Reload},
     source::SourceUri,
 };
 
@@ -22,7 +21,7 @@ use crate::{
         revocations::RevocationState,
         snapshot::{Keys, Loaded},
     },
-    store::Store,
+    store::{KeyringMemories, Store},
     telemetry::metrics::Metrics,
 };
 
@@ -108,7 +107,7 @@ impl Reloader {
         if document.id() == current.document.id() {
             KeyringMemory::after(&current.document).check(&document)?;
         }
-        if let Some(memory) = memories.get(&document.id()) {
+        if let Some(memory) = memories.known.get(&document.id()) {
             memory.check(&document)?;
         }
         let changed = document != current.document || deployment.config != current.config;
@@ -123,7 +122,7 @@ impl Reloader {
 
     /// What the store remembers of keyrings. A store that fails or hangs must not delay a compromise: then the memory
     /// of this process suffices.
-    fn memories_at_hand(&self) -> (HashMap<KeyringId, KeyringMemory>, Vec<String>) {
+    fn memories_at_hand(&self) -> (KeyringMemories, Vec<String>) {
         let (tell, told) = mpsc::sync_channel(1);
         let store = Arc::clone(&self.store);
         let asked = thread::Builder::new().name("keyring memory".to_owned()).spawn(move || {
@@ -132,9 +131,11 @@ impl Reloader {
         });
         match asked.map(|_| told.recv_timeout(MEMORY_LIMIT)) {
             Ok(Ok(Ok(memories))) => (memories, Vec::new()),
-            Ok(Ok(Err(error))) => (HashMap::new(), vec![error.to_string()]),
-            Ok(Err(_)) => (HashMap::new(), vec!["the store does not say what it remembers of the keyring".to_owned()]),
-            Err(error) => (HashMap::new(), vec![error.to_string()]),
+            Ok(Ok(Err(error))) => (KeyringMemories::default(), vec![error.to_string()]),
+            Ok(Err(_)) => {
+                (KeyringMemories::default(), vec!["the store does not say what it remembers of the keyring".to_owned()])
+            }
+            Err(error) => (KeyringMemories::default(), vec![error.to_string()]),
         }
     }
 
@@ -231,7 +232,7 @@ impl Reloader {
     pub(crate) fn remember(&self) -> Result<(), DeploymentError> {
         let document = self.live.load().document.clone();
         let (seen, memories) = (KeyringMemory::after(&document), self.store.keyring_memories()?);
-        if memories.get(&document.id()) != Some(&seen) {
+        if memories.known.get(&document.id()) != Some(&seen) {
             self.store.remember_keyring(document.id(), &seen)?;
         }
         Ok(())

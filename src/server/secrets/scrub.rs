@@ -48,7 +48,15 @@ impl Scrub {
         let Some(peppers) = self.peppers.clone() else { return Ok(()) };
         let sample = store.secret_sample(self.after, SAMPLE).map_err(|error| error.to_string())?;
         let mut named = 0;
-        for (id, row) in &sample {
+        for row in &sample.damaged {
+            metrics.secret_hashes_broken.inc();
+            self.found.note_unreadable();
+            named += 1;
+            if named <= NAMED {
+                tracing::error!(row, "stored hash of a secret half cannot be read");
+            }
+        }
+        for (id, row) in &sample.rows {
             if let Err(error) = self.found.check(id, row, &peppers) {
                 metrics.secret_hashes_broken.inc();
                 named += 1;
@@ -61,13 +69,10 @@ impl Scrub {
             tracing::error!(more = named - NAMED, "more stored hashes of secret halves fail their integrity check");
         }
         let trouble = self.found.trouble().or_else(|| self.before.trouble());
-        self.after = match sample.last() {
-            Some((_, row)) if sample.len() == SAMPLE as usize => row.seq,
-            _ => {
-                self.before = std::mem::take(&mut self.found);
-                0
-            }
-        };
+        self.after = sample.next.unwrap_or_else(|| {
+            self.before = std::mem::take(&mut self.found);
+            0
+        });
         trouble.map_or(Ok(()), Err)
     }
 }

@@ -2,7 +2,7 @@
 //! calls.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -16,9 +16,9 @@ use uuid::Uuid;
 use crate::{
     last_used::Use,
     store::{
-        ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, LedgerEntry, LedgerFilter,
-        LogPart, LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, SetCount, Short, Store,
-        StoreError, StoredSet, Sweep, Transaction,
+        ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry,
+        LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, SecretSample,
+        SetCount, Short, Store, StoreError, StoredSet, Sweep, Transaction,
     },
 };
 
@@ -231,7 +231,7 @@ impl Store for FaultyStore {
         self.read(|real| real.secret_changes(seq))
     }
 
-    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<SecretSample, StoreError> {
         self.read(|real| real.secret_sample(seq, limit))
     }
 
@@ -239,7 +239,7 @@ impl Store for FaultyStore {
         self.read(|real| real.without_secret(realm, now))
     }
 
-    fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
+    fn keyring_memories(&self) -> Result<KeyringMemories, StoreError> {
         self.read(|real| real.keyring_memories())
     }
 

@@ -6,3 +6,33 @@ pub(super) fn the_fleet_is_kept(place: &Place) {
     followers::tests::keeps_the_fleet(&*place.store);
     followers::tests::notices_two_processes_under_one_name(&*place.store);
 }
+
+pub(super) fn a_damaged_member_hides_no_other_and_counts_as_the_worst(place: &Place) {
+    let store = &*place.store;
+    let (log, always) = (store.log_end().expect("the end").log_id, at(-1_000));
+    let rows = ["a", "b", "c"].map(|name| followers::tests::row(name, &log, 4, 0));
+    store.note_followers(&rows, always).expect("noted");
+    place.sql(
+        "UPDATE followers SET role = 'x', formats = '[', versions = '{}', keyring_serial = -1,
+                last_contact = 9223372036854775807, doubled_at = -9223372036854775807 WHERE name = 'b'",
+    );
+    let all = store.followers("", 10, always).expect("all");
+    assert_eq!(all.iter().map(|row| row.name.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+    assert_eq!([&all[0], &all[2]], [&rows[0], &rows[2]]);
+    let damaged = &all[1];
+    assert_eq!((damaged.role, damaged.keyring_serial, damaged.last_contact), (Role::Edge, 0, Timestamp::MIN));
+    assert_eq!((damaged.formats.len(), damaged.versions.len()), (0, 0));
+    let told = damaged.last_error.as_deref().unwrap_or_default();
+    assert!(told.starts_with("role, formats, ") && told.contains("`bulla fleet forget b`"), "{told}");
+    let short = |seq| store.followers_short_of(&log, seq, 10, always).expect("looked");
+    assert_eq!((short(4).registered, short(4).missing), (3, 0), "its place can be read");
+    place.sql("UPDATE followers SET seq = -1 WHERE name = 'b'");
+    assert_eq!((short(4).missing, short(4).rows[0].name.as_str()), (1, "b"));
+    let keyring = store.followers_short_of_keyring(3, 10, always).expect("looked");
+    assert_eq!((keyring.registered, keyring.missing, keyring.rows[0].name.as_str()), (3, 1, "b"));
+    assert_eq!(store.doubled_followers(10, always).expect("looked"), [""; 0]);
+    store.remove_follower("b", "an app", "bb").expect("nothing");
+    assert!(transact::<_, StoreError>(store, |transaction| transaction.forget_follower("b")).expect("forgotten"));
+    store.note_followers(&rows, always).expect("noted");
+    assert_eq!(store.followers("", 10, always).expect("all"), rows, "it is there again");
+}

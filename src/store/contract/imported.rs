@@ -75,6 +75,23 @@ pub(super) fn migrations_count_what_is_taken_over(place: &Place) {
     assert_eq!(store.migrations("acme_test".parse().ok(), at(5)).expect("progress"), []);
 }
 
+pub(super) fn a_damaged_row_keeps_no_other_key_from_being_retired(place: &Place) {
+    let store = &*place.store;
+    set(store, "a");
+    let sealed = "acme_live_0000000000000000000000";
+    import(store, &new(1, ONE, 1));
+    import(store, &new(1, TWO, 2));
+    record(store, &[row(sealed)], None).expect("recorded");
+    for text in [ONE, TWO] {
+        transact::<_, StoreError>(store, |transaction| transaction.replace_imported(&id(text), &id(sealed)))
+            .expect("replaced");
+    }
+    store.note_uses(&[Use { id: id(sealed), last_used: 1_795_000_001, count: 1 }]).expect("noted");
+    place.sql("UPDATE api_keys SET api_key_id = 'x' WHERE seq = 1");
+    assert_eq!(store.taken_over(id(ONE).realm(), 1).expect("looked"), [id(TWO)]);
+    assert_eq!(store.taken_over(id(ONE).realm(), u32::MAX).expect("looked"), [id(TWO)]);
+}
+
 pub(super) fn imported_keys_are_corrected_and_unused_sets_removed(place: &Place) {
     let store = &*place.store;
     set(store, "a");

@@ -173,7 +173,14 @@ pub(super) fn what_is_remembered_of_a_keyring_only_grows(place: &Place) {
     store.remember_keyring(id, &KeyringMemory { serial: 5, closed: vec![version(2)] }).expect("remembered");
     store.remember_keyring(id, &KeyringMemory { serial: 3, closed: vec![version(1)] }).expect("remembered");
     let memory = KeyringMemory { serial: 5, closed: vec![version(1), version(2)] };
-    assert_eq!(store.keyring_memories().expect("a memory"), HashMap::from([(id, memory)]));
+    let memories = || store.keyring_memories().expect("a memory");
+    assert_eq!(memories(), KeyringMemories { known: HashMap::from([(id, memory.clone())]), damaged: 0 });
+    place.sql(&format!(
+        "INSERT INTO keyring_memory VALUES ('x', 1), ('{}', -1); INSERT INTO keyring_burned VALUES ('x', 1)",
+        KeyringId::from_bytes([2; 16])
+    ));
+    place.sql(&format!("INSERT INTO keyring_burned VALUES ('{id}', 0), ('{id}', -1), ('{id}', 4294967296)"));
+    assert_eq!(memories(), KeyringMemories { known: HashMap::from([(id, memory)]), damaged: 6 }, "none is forgotten");
 }
 
 pub(super) fn changed_hashes_are_told_by_their_numbers(place: &Place) {
@@ -193,9 +200,16 @@ pub(super) fn changed_hashes_are_told_by_their_numbers(place: &Place) {
     let changes = store.secret_changes(1).expect("changes");
     assert_eq!((changes.changed, changes.end), (vec![(2, id(TWO))], 3), "no number is used twice");
     let sample = |seq, limit| -> Vec<u64> {
-        store.secret_sample(seq, limit).expect("a sample").iter().map(|(_, row)| row.seq).collect()
+        store.secret_sample(seq, limit).expect("a sample").rows.iter().map(|(_, row)| row.seq).collect()
     };
     assert_eq!((sample(0, 1), sample(1, 9)), (vec![1], vec![2]));
     sweep(store, [0, 0, 5], &[]).expect("swept");
     assert_eq!(sample(0, 9), [1, 2], "what does not retire stays");
+    place.sql("UPDATE secret_hashes SET api_key_id = 'x' WHERE seq = 1");
+    let sample = |seq, limit| {
+        let sample = store.secret_sample(seq, limit).expect("a sample");
+        (sample.rows.iter().map(|(_, row)| row.seq).collect::<Vec<_>>(), sample.damaged, sample.next)
+    };
+    assert_eq!(sample(0, 1), (vec![], vec![1], Some(1)), "a damaged row is counted, and what follows is read");
+    assert_eq!(sample(0, 9), (vec![2], vec![1], None));
 }

@@ -166,6 +166,21 @@ pub(super) fn a_revocation_is_put_in_effect_under_a_new_number(place: &Place) {
     assert_eq!(place.number("SELECT count(*) FROM revocations"), 1);
 }
 
+pub(super) fn no_sweep_drops_a_damaged_row(place: &Place) {
+    let store = &*place.store;
+    append(store, Change::Revoke { id: id(ONE), expires_at: Some(1_795_000_000) }, 0);
+    append(store, Change::Suspend { id: id(TWO), expires_at: Some(1_795_000_000) }, 0);
+    append(store, Change::RevokeRealm { realm: id(ONE).realm(), issued_before: 5 }, 0);
+    let good = "acme_live_0000000000000000000000";
+    append(store, Change::Revoke { id: id(good), expires_at: Some(1_795_000_000) }, 0);
+    place.sql("UPDATE revocations SET expires_at = -1 WHERE seq IN (1, 2)");
+    place.sql("UPDATE revocations SET expires_at = 5 WHERE seq = 3");
+    let seqs = || log_after(store, 0, 9).iter().map(|event| event.seq).collect::<Vec<_>>();
+    assert_eq!(seqs(), [1, 2, 3, 4]);
+    sweep(store, [1, 0, 0], &[]).expect("swept");
+    assert_eq!(seqs(), [1, 2, 3], "a damaged row counts as revoked for good, and a rule does not expire");
+}
+
 pub(super) fn a_row_that_was_added_with_sql_hides_nothing_that_is_appended_later(place: &Place) {
     let store = &*place.store;
     record(store, &[row(ONE)], None).expect("recorded");

@@ -12,7 +12,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_795_000_000 + seconds).expect("a time")
 }
 
-fn row(name: &str, log_id: &str, seq: u64, heard: i64) -> FollowerRow {
+pub(in crate::store) fn row(name: &str, log_id: &str, seq: u64, heard: i64) -> FollowerRow {
     FollowerRow {
         name: name.to_owned(),
         role: Role::Edge,

@@ -12,7 +12,7 @@ use super::{
     pool::Lane,
     session::Session,
 };
-use crate::store::{FollowerRow, FollowerStore, LogPlace, Role, Short, StoreError, rows::damaged};
+use crate::store::{FollowerRow, FollowerStore, LogPlace, Short, StoreError, rows::FollowerColumns};
 
 /// The columns that `read` takes, in its order.
 const COLUMNS: &str =
@@ -20,7 +20,7 @@ const COLUMNS: &str =
      refused, last_error, started_at, last_contact, instance, doubled_at";
 
 /// Whether a row has not reached the place $2 of the log $1. Of two processes under one name nobody knows.
-const SHORT: &str = "(log_id IS DISTINCT FROM $1 OR seq < $2 OR last_contact - doubled_at <= 60)";
+const SHORT: &str = "(log_id IS DISTINCT FROM $1 OR seq < $2 OR last_contact::numeric - doubled_at <= 60)";
 
 impl FollowerStore for PostgresStore {
     fn log_end(&self) -> Result<LogPlace, StoreError> {
@@ -45,7 +45,7 @@ impl FollowerStore for PostgresStore {
                 ),
                 &params![after, heard_after.as_second(), i64::from(limit)],
             )?;
-            rows.iter().map(read).collect()
+            Ok(rows.iter().map(read).collect())
         })
     }
 
@@ -77,7 +77,8 @@ impl FollowerStore for PostgresStore {
     fn remove_follower(&self, name: &str, owner: &str, instance: &str) -> Result<(), StoreError> {
         self.read(Lane::Read, |session| {
             let delete = "DELETE FROM bulla.followers
-                          WHERE name = $1 AND owner = $2 AND instance IN ('', $3) AND last_contact - doubled_at > 60";
+                          WHERE name = $1 AND owner = $2 AND instance IN ('', $3)
+                                AND last_contact::numeric - doubled_at > 60";
             session.execute(delete, &params![name, owner, instance]).map(drop)
         })
     }
@@ -85,7 +86,7 @@ impl FollowerStore for PostgresStore {
     fn doubled_followers(&self, limit: u32, heard_after: Timestamp) -> Result<Vec<String>, StoreError> {
         self.read(Lane::Read, |session| {
             let rows = session.query(
-                "SELECT name FROM bulla.followers WHERE last_contact > $1 AND last_contact - doubled_at <= 60
+                "SELECT name FROM bulla.followers WHERE last_contact > $1 AND last_contact::numeric - doubled_at <= 60
                  ORDER BY name LIMIT $2",
                 &params![heard_after.as_second(), i64::from(limit)],
             )?;
@@ -149,7 +150,7 @@ fn short_of(
         rows: Vec::new(),
     };
     let there = rows.iter().filter(|row| row.get::<_, Option<&str>>(0).is_some());
-    short.rows = there.map(read).collect::<Result<_, _>>()?;
+    short.rows = there.map(read).collect();
     Ok(short)
 }
 
@@ -239,28 +240,28 @@ fn note_each(session: &Session, mut rows: Vec<&FollowerRow>, heard_after: Timest
     Ok(())
 }
 
-fn read(row: &Row) -> Result<FollowerRow, StoreError> {
-    let broken = || damaged("the followers", row.get::<_, &str>(0));
-    Ok(FollowerRow {
+fn read(row: &Row) -> FollowerRow {
+    let columns = FollowerColumns {
         name: row.get(0),
-        role: Role::parse(row.get(1)).ok_or_else(broken)?,
+        role: row.get(1),
         owner: row.get(2),
-        address: row.get(3),
+        address: row.get::<_, Option<&str>>(3).into(),
         version: row.get(4),
-        formats: serde_json::from_str(row.get(5)).map_err(|_| broken())?,
-        log_id: row.get(6),
-        seq: count(row, 7),
-        this_update: count(row, 8),
-        keyring_serial: count(row, 9),
-        versions: serde_json::from_str(row.get(10)).map_err(|_| broken())?,
-        realms: serde_json::from_str(row.get(11)).map_err(|_| broken())?,
-        refused: count(row, 12),
-        last_error: row.get(13),
-        started_at: count(row, 14),
-        last_contact: Timestamp::from_second(row.get(15)).map_err(|_| broken())?,
-        instance: Some(row.get(16)).filter(|instance: &String| !instance.is_empty()),
-        doubled_at: count(row, 17),
-    })
+        formats: row.get(5),
+        log_id: row.get::<_, Option<&str>>(6).into(),
+        seq: row.get(7),
+        this_update: row.get(8),
+        keyring_serial: row.get(9),
+        versions: row.get(10),
+        realms: row.get(11),
+        refused: row.get(12),
+        last_error: row.get::<_, Option<&str>>(13).into(),
+        started_at: row.get(14),
+        last_contact: row.get(15),
+        instance: row.get(16),
+        doubled_at: row.get(17),
+    };
+    columns.read()
 }
 
 /// As a JSON array.

@@ -281,13 +281,26 @@ pub(super) fn migrations(
 
 /// At most `limit` imported keys that are not revoked, and whose sealed replacements were used.
 pub(super) fn taken_over(session: &Session, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
-    let rows = session.query(
-        "SELECT key.api_key_id FROM bulla.imported_keys JOIN bulla.api_keys AS key USING (seq)
-                JOIN bulla.api_keys AS new ON new.api_key_id = imported_keys.replaced_by
-         WHERE key.realm = $1 AND key.revoked_at IS NULL AND new.last_used_at IS NOT NULL
-         ORDER BY key.seq LIMIT $2",
-        &params![realm.as_str(), i64::from(limit)],
-    )?;
-    let id = |text: &str| text.parse().map_err(|_| StoreError::Failed(format!("{text} is not an API-key id")));
-    rows.iter().map(|row| id(row.get(0))).collect()
+    let (mut ids, mut after) = (Vec::new(), i64::MIN);
+    // A row without a readable id is of no key that could be accepted, and another one takes its place.
+    loop {
+        let left = limit as usize - ids.len();
+        let rows = session.query(
+            "SELECT key.seq, key.api_key_id FROM bulla.imported_keys JOIN bulla.api_keys AS key USING (seq)
+                    JOIN bulla.api_keys AS new ON new.api_key_id = imported_keys.replaced_by
+             WHERE key.realm = $1 AND key.revoked_at IS NULL AND new.last_used_at IS NOT NULL AND key.seq > $3
+             ORDER BY key.seq LIMIT $2",
+            &params![realm.as_str(), i64::try_from(left).unwrap_or(i64::MAX), after],
+        )?;
+        for row in &rows {
+            match row.get::<_, &str>(1).parse() {
+                Ok(id) => ids.push(id),
+                Err(_) => tracing::error!("{}", damaged("the ledger", row.get::<_, i64>(0))),
+            }
+        }
+        match rows.last() {
+            Some(last) if rows.len() == left && ids.len() < limit as usize => after = last.get(0),
+            _ => return Ok(ids),
+        }
+    }
 }

@@ -1,15 +1,13 @@
 //! The memory of keyrings.
 
-use std::collections::HashMap;
-
-use bulla::keyring::{KeyVersion, KeyringId, KeyringMemory};
+use bulla::keyring::{KeyringId, KeyringMemory};
 
 use super::{params::params, session::Session};
-use crate::store::StoreError;
+use crate::store::{KeyringMemories, StoreError};
 
 /// The memory of each keyring.
-pub(super) fn memories(session: &Session) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
-    let mut memories: HashMap<KeyringId, KeyringMemory> = HashMap::new();
+pub(super) fn memories(session: &Session) -> Result<KeyringMemories, StoreError> {
+    let mut memories = KeyringMemories::default();
     // One statement, so that serials and versions are of one moment.
     let rows = session.query(
         "SELECT keyring_id, serial, NULL::bigint AS version FROM bulla.keyring_memory
@@ -17,14 +15,13 @@ pub(super) fn memories(session: &Session) -> Result<HashMap<KeyringId, KeyringMe
         &[],
     )?;
     for row in &rows {
-        let text: &str = row.get(0);
-        let id: KeyringId = text.parse().map_err(|_| {
-            StoreError::Failed(format!("the memory of keyrings has `{text}`, which is not a keyring id"))
-        })?;
-        let memory = memories.entry(id).or_default();
-        let (serial, version): (Option<i64>, Option<i64>) = (row.get(1), row.get(2));
-        memory.serial = serial.map_or(memory.serial, i64::unsigned_abs);
-        memory.closed.extend(version.and_then(|version| KeyVersion::new(u32::try_from(version).ok()?)));
+        let (id, serial, version): (&str, Option<i64>, Option<i64>) = (row.get(0), row.get(1), row.get(2));
+        if let Some(serial) = serial {
+            memories.add_serial(id.as_bytes(), serial);
+        }
+        if let Some(version) = version {
+            memories.add_closed(id.as_bytes(), version);
+        }
     }
     Ok(memories)
 }

@@ -31,7 +31,7 @@ mod tls;
 mod transaction;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -53,8 +53,9 @@ use self::{
     transaction::Writing,
 };
 use super::{
-    ActiveCount, AuditEntry, ImportedEnd, ImportedPart, LedgerEntry, LedgerFilter, LogPart, Migration, Remark,
-    RevokedPage, SealCount, SecretChanges, SecretRow, SetCount, Store, StoreError, StoredSet, Sweep, Transaction,
+    ActiveCount, AuditEntry, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry, LedgerFilter, LogPart, Migration,
+    Remark, RevokedPage, SealCount, SecretChanges, SecretRow, SecretSample, SetCount, Store, StoreError, StoredSet,
+    Sweep, Transaction,
     copy::{Source, Target},
 };
 use crate::{
@@ -255,7 +256,7 @@ impl Store for PostgresStore {
         self.read(Lane::Log, |session| secret::changes(session, &self.mark, seq))
     }
 
-    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<SecretSample, StoreError> {
         self.read(Lane::Read, |session| secret::sample(session, seq, limit))
     }
 
@@ -263,7 +264,7 @@ impl Store for PostgresStore {
         self.read(Lane::Count, |session| secret::without(session, realm.as_str(), now))
     }
 
-    fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
+    fn keyring_memories(&self) -> Result<KeyringMemories, StoreError> {
         self.read(Lane::Read, keyring::memories)
     }
 

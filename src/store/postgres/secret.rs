@@ -4,7 +4,7 @@ use bulla::ApiKeyId;
 use jiff::Timestamp;
 
 use super::{counts::count, params::params, session::Session, store_row::Mark, transaction::Writing};
-use crate::store::{NewSecretRow, SecretChanges, SecretRow, StoreError, rows::damaged};
+use crate::store::{NewSecretRow, SecretChanges, SecretRow, SecretSample, StoreError, rows::damaged};
 
 /// The hashes of one key that are not retired at `now`, the newest first.
 pub(super) fn of(session: &Session, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
@@ -111,19 +111,22 @@ pub(super) fn changes(session: &Session, mark: &Mark, seq: u64) -> Result<Secret
 }
 
 /// Up to `limit` hashes of any key with higher numbers than `seq`, for an integrity check.
-pub(super) fn sample(session: &Session, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
+pub(super) fn sample(session: &Session, seq: u64, limit: u32) -> Result<SecretSample, StoreError> {
     let rows = session.query(
         "SELECT seq, api_key_id, phc, binding, mac FROM bulla.secret_hashes WHERE seq > $1 ORDER BY seq LIMIT $2",
         &params![i64::try_from(seq).unwrap_or(i64::MAX), i64::from(limit)],
     )?;
-    rows.iter()
-        .map(|row| {
-            let (seq, id): (i64, &str) = (row.get(0), row.get(1));
-            let id = id.parse().map_err(|_| damaged("the secret hashes", seq))?;
-            let (phc, binding, mac) = (row.get(2), row.get(3), row.get(4));
-            Ok((id, SecretRow { seq: seq.unsigned_abs(), phc, binding, mac, retires_at: None }))
-        })
-        .collect()
+    let mut sample = SecretSample::default();
+    for row in &rows {
+        let seq = row.get::<_, i64>(0).unsigned_abs();
+        let (phc, binding, mac) = (row.get(2), row.get(3), row.get(4));
+        match row.get::<_, &str>(1).parse() {
+            Ok(id) => sample.rows.push((id, SecretRow { seq, phc, binding, mac, retires_at: None })),
+            Err(_) => sample.damaged.push(seq),
+        }
+    }
+    sample.next = rows.last().filter(|_| rows.len() == limit as usize).map(|row| row.get::<_, i64>(0).unsigned_abs());
+    Ok(sample)
 }
 
 /// How many keys of a realm are active and have no secret half.

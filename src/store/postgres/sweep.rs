@@ -54,7 +54,11 @@ pub(super) fn sweep(writing: &mut Writing<'_>, sweep: &Sweep<'_>) -> Result<(), 
     let session = writing.writes();
     escrow::sweep(session, sweep.now)?;
     let before = sweep.expired_before.as_second();
-    session.execute("DELETE FROM bulla.revocations WHERE expires_at < $1", &params![before])?;
+    // A time before 1970 is damage, for which its key counts as revoked for good; and rules do not expire.
+    session.execute(
+        "DELETE FROM bulla.revocations WHERE expires_at >= 0 AND expires_at < $1 AND api_key_id IS NOT NULL",
+        &params![before],
+    )?;
     let destroyed: Vec<i64> = sweep.destroyed.iter().map(|version| i64::from(*version)).collect();
     session.execute(
         "DELETE FROM bulla.revocations WHERE version = ANY ($1) AND greatest(recorded_at, effective_at) < $2",

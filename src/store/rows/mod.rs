@@ -1,6 +1,7 @@
 //! Rows as every store has them, read into records. A row that bulla did not write, or that was changed, is
 //! distinguished from a whole one here, whatever the dialect.
 
+mod follower;
 mod idempotency;
 mod imported;
 mod ledger;
@@ -10,6 +11,7 @@ mod revocation;
 use std::fmt::Display;
 
 pub(super) use self::{
+    follower::FollowerColumns,
     idempotency::remembered_answer,
     imported::{ImportedColumns, check_columns},
     ledger::LedgerColumns,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use serde_json::json;
 
-use super::audit_numbering::NEXT;
+use super::{audit_numbering::NEXT, columns};
 use crate::store::{AuditEntry, AuditRecord, StoreError, rows::damaged};
 
 /// Appends a record under the next number.
@@ -32,21 +32,23 @@ pub(super) fn after(connection: &Connection, seq: u64, limit: u32) -> Result<Vec
     let mut rows = query.query(params![i64::try_from(seq).unwrap_or(i64::MAX), limit])?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        let (seq, at, detail): (i64, i64, String) = (row.get(0)?, row.get(1)?, row.get(6)?);
+        let (seq, at): (i64, i64) = (row.get(0)?, row.get(1)?);
         // A record that was changed is shown as far as it is readable, and hides no other.
-        let read = Timestamp::from_second(at).ok().zip(serde_json::from_str(&detail).ok());
+        let mut whole = true;
+        let mut text = |column: usize| {
+            let text = columns::readable_text(row, column)?;
+            whole &= columns::text(row, column).is_some();
+            Some(text.into_owned())
+        };
+        let (actor, address) = (text(2).unwrap_or_default(), text(3));
+        let (action, target) = (text(4).unwrap_or_default(), text(5));
+        let detail = columns::text(row, 6).and_then(|detail| serde_json::from_str(detail).ok()).filter(|_| whole);
+        let read = Timestamp::from_second(at).ok().zip(detail);
         let (at, detail) = read.unwrap_or_else(|| {
             tracing::error!("{}", damaged("the audit", seq));
             (Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH), json!({"damaged": true}))
         });
-        let record = AuditRecord {
-            at,
-            actor: row.get(2)?,
-            address: row.get(3)?,
-            action: row.get(4)?,
-            target: row.get(5)?,
-            detail,
-        };
+        let record = AuditRecord { at, actor, address, action, target, detail };
         entries.push(AuditEntry { seq: seq.unsigned_abs(), record });
     }
     Ok(entries)

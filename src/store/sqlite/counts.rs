@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
+use super::columns::readable_text;
 use crate::store::{ActiveCount, StoreError};
 
 /// Whether a key is active at ?1.
@@ -81,7 +82,9 @@ pub(super) fn rules_behind(connection: &Connection, after: Timestamp) -> Result<
                      ELSE 'app ' || app_id || ' in realm ' || realm END, max(issued_before)
          FROM revocations WHERE issued_before > ?1 GROUP BY 1 ORDER BY 1",
     )?;
-    let rows = query.query_map([after.as_second()], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+    let rows = query.query_map([after.as_second()], |row| {
+        Ok((readable_text(row, 0).unwrap_or_default().into_owned(), row.get::<_, i64>(1)?))
+    })?;
     let rules: Vec<(String, i64)> = rows.collect::<Result<_, _>>()?;
     Ok(rules.into_iter().filter_map(|(what, at)| Some((what, Timestamp::from_second(at).ok()?))).collect())
 }

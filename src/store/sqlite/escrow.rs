@@ -90,8 +90,8 @@ pub(super) fn end_by(connection: &Connection, new: &NewRevocation) -> Result<(),
     Ok(())
 }
 
-/// Drops what has ended.
-pub(super) fn sweep(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM escrow WHERE ends_at <= ?1", [now.as_second()])?;
-    Ok(())
+/// Drops at most `limit` keys whose escrow has ended; how many.
+pub(super) fn sweep(connection: &Connection, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    let delete = "DELETE FROM escrow WHERE api_key_id IN (SELECT api_key_id FROM escrow WHERE ends_at <= ?1 LIMIT ?2)";
+    Ok(connection.execute(delete, params![now.as_second(), limit])?)
 }

@@ -1,9 +1,13 @@
 //! The table of the fleet.
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 
-use crate::store::{FollowerRow, LogPlace, Role, Short, StoreError, rows::damaged};
+use super::columns::{readable_text, text};
+use crate::store::{
+    FollowerRow, LogPlace, Short, StoreError,
+    rows::{Field, FollowerColumns, damaged},
+};
 
 /// The columns that `read` takes, in its order.
 const COLUMNS: &str =
@@ -34,12 +38,14 @@ pub(super) fn list(
     heard_after: Timestamp,
 ) -> Result<Vec<FollowerRow>, StoreError> {
     let mut query = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM followers WHERE name > ?1 AND last_contact > ?2 ORDER BY name LIMIT ?3"
+        "SELECT {COLUMNS} FROM followers WHERE name > ?1 AND last_contact > ?2 ORDER BY name"
     ))?;
-    let mut rows = query.query(params![after, heard_after.as_second(), limit])?;
+    let mut rows = query.query(params![after, heard_after.as_second()])?;
     let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
-        all.push(read(row)?);
+    while all.len() < limit as usize
+        && let Some(row) = rows.next()?
+    {
+        all.extend(read(row)?);
     }
     Ok(all)
 }
@@ -66,7 +72,7 @@ pub(super) fn short_of(
         ))?;
         let mut rows = query.query(params![log_id, seq, heard_after, limit])?;
         while let Some(row) = rows.next()? {
-            short.rows.push(read(row)?);
+            short.rows.extend(read(row)?);
         }
     }
     Ok(short)
@@ -81,8 +87,11 @@ pub(super) fn owners(
     let mut query = connection.prepare_cached("SELECT owner FROM followers WHERE name = ?1 AND last_contact > ?2")?;
     let mut owners = Vec::new();
     for name in names {
-        let owner: Option<String> =
-            query.query_row(params![name, heard_after.as_second()], |row| row.get(0)).optional()?;
+        // An owner that is no text is nobody who could report.
+        let owner = query.query_row(params![name, heard_after.as_second()], |row| {
+            Ok(readable_text(row, 0).unwrap_or_default().into_owned())
+        });
+        let owner: Option<String> = owner.optional()?;
         owners.extend(owner.map(|owner| (name.clone(), owner)));
     }
     Ok(owners)
@@ -142,7 +151,7 @@ pub(super) fn not_reading(
     let mut query = connection.prepare_cached(
         "SELECT name FROM followers WHERE last_contact > ?1 AND instr(formats, ?2) = 0 ORDER BY name LIMIT ?3",
     )?;
-    let names = query.query_map(params![heard_after.as_second(), format!("\"{format}\""), limit], |row| row.get(0))?;
+    let names = query.query_map(params![heard_after.as_second(), format!("\"{format}\""), limit], name)?;
     Ok(names.collect::<Result<_, _>>()?)
 }
 
@@ -165,7 +174,7 @@ pub(super) fn doubled(connection: &Connection, limit: u32, heard_after: Timestam
     let mut query = connection.prepare_cached(
         "SELECT name FROM followers WHERE last_contact > ?1 AND last_contact - doubled_at <= 60 ORDER BY name LIMIT ?2",
     )?;
-    let names = query.query_map(params![heard_after.as_second(), limit], |row| row.get(0))?;
+    let names = query.query_map(params![heard_after.as_second(), limit], name)?;
     Ok(names.collect::<Result<_, _>>()?)
 }
 
@@ -181,31 +190,43 @@ pub(super) fn drop_silent(connection: &Connection, heard_after: Timestamp) -> Re
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> Result<FollowerRow, StoreError> {
-    let text = |column| row.get::<_, String>(column);
-    let count = |column| row.get::<_, i64>(column).map(i64::unsigned_abs);
-    let name = text(0)?;
-    let broken = || damaged("the followers", &name);
-    Ok(FollowerRow {
-        role: Role::parse(&text(1)?).ok_or_else(broken)?,
-        owner: text(2)?,
-        address: row.get(3)?,
-        version: text(4)?,
-        formats: serde_json::from_str(&text(5)?).map_err(|_| broken())?,
-        log_id: row.get(6)?,
-        seq: count(7)?,
-        this_update: count(8)?,
-        keyring_serial: count(9)?,
-        versions: serde_json::from_str(&text(10)?).map_err(|_| broken())?,
-        realms: serde_json::from_str(&text(11)?).map_err(|_| broken())?,
-        refused: count(12)?,
-        last_error: row.get(13)?,
-        started_at: count(14)?,
-        last_contact: Timestamp::from_second(row.get(15)?).map_err(|_| broken())?,
-        instance: Some(text(16)?).filter(|instance| !instance.is_empty()),
-        doubled_at: count(17)?,
+/// The name in the first column, as far as it is readable.
+fn name(row: &Row<'_>) -> rusqlite::Result<String> {
+    Ok(readable_text(row, 0).unwrap_or_default().into_owned())
+}
+
+/// Reads a row; `None` where its name is no text, which no member can have.
+fn read(row: &Row<'_>) -> Result<Option<FollowerRow>, StoreError> {
+    let Some(name) = text(row, 0) else {
+        tracing::error!("{}", damaged("the followers", name(row)?));
+        return Ok(None);
+    };
+    let text = |column: usize| text(row, column);
+    let maybe = |column: usize| match row.get_ref(column) {
+        Ok(ValueRef::Null) => Field::None,
+        _ => text(column).map_or(Field::Damaged, Field::Is),
+    };
+    let columns = FollowerColumns {
         name,
-    })
+        role: text(1),
+        owner: text(2),
+        address: maybe(3),
+        version: text(4),
+        formats: text(5),
+        log_id: maybe(6),
+        seq: row.get(7)?,
+        this_update: row.get(8)?,
+        keyring_serial: row.get(9)?,
+        versions: text(10),
+        realms: text(11),
+        refused: row.get(12)?,
+        last_error: maybe(13),
+        started_at: row.get(14)?,
+        last_contact: row.get(15)?,
+        instance: text(16),
+        doubled_at: row.get(17)?,
+    };
+    Ok(Some(columns.read()))
 }
 
 /// As a JSON array.

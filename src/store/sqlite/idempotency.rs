@@ -35,8 +35,9 @@ pub(super) fn remember(
     Ok(())
 }
 
-/// Forgets old answers.
-pub(super) fn sweep(connection: &Connection, before: Timestamp) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM idempotency WHERE at < ?1", [before.as_second()])?;
-    Ok(())
+/// Forgets at most `limit` old answers; how many.
+pub(super) fn sweep(connection: &Connection, before: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    let delete = "DELETE FROM idempotency
+                  WHERE (caller, key) IN (SELECT caller, key FROM idempotency WHERE at < ?1 LIMIT ?2)";
+    Ok(connection.execute(delete, params![before.as_second(), limit])?)
 }

@@ -6,7 +6,10 @@ use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::ledger;
+use super::{
+    columns::{readable_text, text},
+    ledger,
+};
 use crate::{
     imported::{ImportedRow, KeyLayout},
     store::{
@@ -49,9 +52,10 @@ pub(super) fn set(
 
 fn read_set(row: &Row<'_>) -> rusqlite::Result<Result<StoredSet, StoreError>> {
     let number: i64 = row.get(0)?;
-    let (realm, rule): (String, String) = (row.get(1)?, row.get(2)?);
-    Ok(match (realm.parse(), serde_json::from_str(&rule), row.get(3)) {
-        (Ok(realm), Ok(layout), Ok(id_key)) => Ok(StoredSet { number, realm, layout, id_key }),
+    let realm = text(row, 1).and_then(|realm| realm.parse().ok());
+    let layout = text(row, 2).and_then(|rule| serde_json::from_str(rule).ok());
+    Ok(match (realm, layout, row.get(3)) {
+        (Some(realm), Some(layout), Ok(id_key)) => Ok(StoredSet { number, realm, layout, id_key }),
         _ => Err(damaged("the sets of imported keys", number)),
     })
 }
@@ -64,18 +68,9 @@ pub(super) fn insert(connection: &Connection, new: &NewImported) -> Result<Impor
             "SELECT app_id, name, issued_at, expires_at, scopes, meta, hash, salt
              FROM imported_keys JOIN api_keys USING (seq) WHERE api_key_id = ?1",
         )?;
+        // What cannot be read is not the same, and stops no other row of the import.
         let compared = query.query_row(params![new.row.id.to_string()], |row| {
-            let on_record = OnRecord {
-                app_id: row.get_ref(0)?.as_str()?,
-                name: row.get_ref(1)?.as_str_or_null()?,
-                issued_at: row.get(2)?,
-                expires_at: row.get(3)?,
-                scopes: row.get_ref(4)?.as_str()?,
-                meta: row.get_ref(5)?.as_str()?,
-                hash: row.get_ref(6)?.as_blob()?,
-                salt: row.get_ref(7)?.as_blob_or_null()?,
-            };
-            Ok(on_record.compare(new))
+            Ok(on_record(row).map_or(Imported::Other, |on_record| on_record.compare(new)))
         });
         return Ok(compared.optional()?.unwrap_or(Imported::Other));
     };
@@ -83,6 +78,19 @@ pub(super) fn insert(connection: &Connection, new: &NewImported) -> Result<Impor
         .prepare_cached("INSERT INTO imported_keys (seq, set_id, public, hash, salt) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![place, new.set, new.public.as_deref(), hash, salt])?;
     Ok(Imported::New)
+}
+
+fn on_record<'a>(row: &'a Row<'_>) -> rusqlite::Result<OnRecord<'a>> {
+    Ok(OnRecord {
+        app_id: row.get_ref(0)?.as_str()?,
+        name: row.get_ref(1)?.as_str_or_null()?,
+        issued_at: row.get(2)?,
+        expires_at: row.get(3)?,
+        scopes: row.get_ref(4)?.as_str()?,
+        meta: row.get_ref(5)?.as_str()?,
+        hash: row.get_ref(6)?.as_blob()?,
+        salt: row.get_ref(7)?.as_blob_or_null()?,
+    })
 }
 
 /// Corrects a key that is on record.
@@ -281,7 +289,7 @@ pub(super) fn migrations(
     let rows = query.query_map(params![realm, now.as_second()], |row| {
         let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
         Ok(Migration {
-            realm: row.get(0)?,
+            realm: readable_text(row, 0).unwrap_or_default().into_owned(),
             imported: count(1)?,
             active: count(2)?,
             used: count(3)?,
@@ -296,12 +304,21 @@ pub(super) fn migrations(
 /// At most `limit` imported keys that are not revoked, and whose sealed replacements were used.
 pub(super) fn taken_over(connection: &Connection, realm: Realm, limit: u32) -> Result<Vec<ApiKeyId>, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT key.api_key_id FROM imported_keys JOIN api_keys AS key USING (seq)
+        "SELECT key.seq, key.api_key_id FROM imported_keys JOIN api_keys AS key USING (seq)
                 JOIN api_keys AS new ON new.api_key_id = imported_keys.replaced_by
          WHERE key.realm = ?1 AND key.revoked_at IS NULL AND new.last_used_at IS NOT NULL
-         ORDER BY key.seq LIMIT ?2",
+         ORDER BY key.seq",
     )?;
-    let rows = query.query_map(params![realm.as_str(), limit], |row| row.get::<_, String>(0))?;
-    let ids: Result<Vec<String>, _> = rows.collect();
-    ids?.iter().map(|id| id.parse().map_err(|_| StoreError::Failed(format!("{id} is not an API-key id")))).collect()
+    let mut rows = query.query([realm.as_str()])?;
+    let mut ids = Vec::new();
+    // A row without a readable id is of no key that could be accepted, and another one takes its place.
+    while ids.len() < limit as usize
+        && let Some(row) = rows.next()?
+    {
+        match text(row, 1).and_then(|id| id.parse().ok()) {
+            Some(id) => ids.push(id),
+            None => tracing::error!("{}", damaged("the ledger", row.get::<_, i64>(0)?)),
+        }
+    }
+    Ok(ids)
 }

@@ -1,25 +1,24 @@
 //! The memory of keyrings.
 
-use std::collections::HashMap;
+use bulla::keyring::{KeyringId, KeyringMemory};
+use rusqlite::{Connection, params};
 
-use bulla::keyring::{KeyVersion, KeyringId, KeyringMemory};
-use rusqlite::{Connection, Row, params};
-
-use crate::store::StoreError;
+use crate::store::{KeyringMemories, StoreError};
 
 /// The memory of each keyring.
-pub(super) fn memories(connection: &mut Connection) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
+pub(super) fn memories(connection: &mut Connection) -> Result<KeyringMemories, StoreError> {
     let transaction = connection.transaction()?;
-    let mut memories: HashMap<KeyringId, KeyringMemory> = HashMap::new();
-    let mut serials = transaction.prepare("SELECT keyring_id, serial FROM keyring_memory")?;
+    let mut memories = KeyringMemories::default();
+    let mut serials = transaction.prepare("SELECT CAST(keyring_id AS BLOB), serial FROM keyring_memory")?;
     let mut rows = serials.query([])?;
     while let Some(row) = rows.next()? {
-        memories.entry(keyring_id(row)?).or_default().serial = row.get::<_, i64>(1)?.unsigned_abs();
+        memories.add_serial(row.get_ref(0)?.as_blob().unwrap_or_default(), row.get(1)?);
     }
-    let mut burned = transaction.prepare("SELECT keyring_id, version FROM keyring_burned ORDER BY version")?;
-    let mut rows = burned.query([])?;
+    let mut closed =
+        transaction.prepare("SELECT CAST(keyring_id AS BLOB), version FROM keyring_burned ORDER BY version")?;
+    let mut rows = closed.query([])?;
     while let Some(row) = rows.next()? {
-        memories.entry(keyring_id(row)?).or_default().closed.extend(KeyVersion::new(row.get(1)?));
+        memories.add_closed(row.get_ref(0)?.as_blob().unwrap_or_default(), row.get(1)?);
     }
     Ok(memories)
 }
@@ -39,10 +38,4 @@ pub(super) fn remember(connection: &Connection, id: KeyringId, seen: &KeyringMem
         )?;
     }
     Ok(())
-}
-
-fn keyring_id(row: &Row<'_>) -> Result<KeyringId, StoreError> {
-    let text: String = row.get(0)?;
-    text.parse()
-        .map_err(|_| StoreError::Failed(format!("the memory of keyrings has `{text}`, which is not a keyring id")))
 }

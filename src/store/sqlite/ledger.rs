@@ -7,7 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 use super::{revocation::IN_EFFECT, revocation_rows::RULED_BEFORE, seal_counts::count_seal};
 use crate::{
     last_used::Use,
-    store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, rows::LedgerColumns},
+    store::{
+        LedgerEntry, LedgerFilter, LedgerRow, StoreError,
+        rows::{LedgerColumns, damaged},
+    },
 };
 
 /// The latest time before which a rule revokes what a key's app or realm was issued; 0 without one.
@@ -120,8 +123,14 @@ pub(super) fn note_uses(connection: &Connection, uses: &[Use]) -> Result<(), Sto
 
 /// Reads a row. The outer error is SQLite's, the inner one is of a row that bulla did not write.
 fn read(row: &Row<'_>) -> rusqlite::Result<Result<LedgerEntry, StoreError>> {
-    let columns = LedgerColumns {
-        place: row.get(0)?,
+    let place = row.get(0)?;
+    Ok(columns(row, place).map_err(|_| damaged("the ledger", place)).and_then(LedgerColumns::entry))
+}
+
+/// The columns of a row; an error where one is of another kind, as a text that is no UTF-8.
+fn columns(row: &Row<'_>, place: i64) -> rusqlite::Result<LedgerColumns> {
+    Ok(LedgerColumns {
+        place,
         id: row.get(1)?,
         app_id: row.get(2)?,
         name: row.get(3)?,
@@ -140,6 +149,5 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Result<LedgerEntry, StoreError>> {
         use_count: row.get(16)?,
         issued_before: row.get(17)?,
         revoked_by_log: row.get(18)?,
-    };
-    Ok(columns.entry())
+    })
 }

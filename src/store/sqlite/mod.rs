@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_numbering;
+mod columns;
 mod connection;
 mod copy;
 mod counts;
@@ -23,7 +24,7 @@ mod sweep;
 mod transaction;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
@@ -41,9 +42,9 @@ use uuid::Uuid;
 
 use self::{connection::Connections, files::Files, transaction::Writing};
 use super::{
-    ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, LedgerEntry, LedgerFilter, LogPart,
-    LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, SetCount, Short, Store, StoreError,
-    StoredSet, Sweep, Transaction, copy::Source,
+    ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry,
+    LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, SecretSample,
+    SetCount, Short, Store, StoreError, StoredSet, Sweep, Transaction, copy::Source,
 };
 use crate::last_used::Use;
 
@@ -143,6 +144,14 @@ impl SqliteStore {
         // A write to a file that was removed is lost.
         self.files(Files::ours)?;
         Ok(worked)
+    }
+
+    /// Repeats `work`, which is told how many rows to drop at most, until it drops fewer.
+    fn in_portions(&self, work: impl Fn(&Connection, u32) -> Result<usize, StoreError>) -> Result<(), StoreError> {
+        while self.write(|connection| work(connection, sweep::PORTION))? >= sweep::PORTION as usize {
+            std::thread::sleep(sweep::BREAK);
+        }
+        Ok(())
     }
 }
 
@@ -287,7 +296,7 @@ impl Store for SqliteStore {
         secret::changes(&transaction, seq)
     }
 
-    fn secret_sample(&self, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
+    fn secret_sample(&self, seq: u64, limit: u32) -> Result<SecretSample, StoreError> {
         secret::sample(&*self.reader()?, seq, limit)
     }
 
@@ -295,7 +304,7 @@ impl Store for SqliteStore {
         secret::without(&*self.counter()?, realm.as_str(), now)
     }
 
-    fn keyring_memories(&self) -> Result<HashMap<KeyringId, KeyringMemory>, StoreError> {
+    fn keyring_memories(&self) -> Result<KeyringMemories, StoreError> {
         keyring::memories(&mut *self.reader()?)
     }
 
@@ -339,13 +348,14 @@ impl Store for SqliteStore {
         // Looked at first on the reader, which blocks no writer: usually nothing is due.
         let due = sweep::is_anything_due(&*self.reader()?, now)?;
         if due {
-            self.write(|connection| sweep::settle(connection, now))?;
+            self.in_portions(|connection, limit| sweep::settle(connection, now, limit))?;
         }
         Ok(due)
     }
 
     fn sweep(&self, sweep: &Sweep<'_>) -> Result<(), StoreError> {
-        self.write(|connection| sweep::sweep(connection, sweep))
+        self.settle(sweep.now)?;
+        self.in_portions(|connection, limit| sweep::sweep(connection, sweep, limit))
     }
 
     fn as_source(&self) -> &dyn Source {

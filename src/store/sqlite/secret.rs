@@ -2,29 +2,35 @@
 
 use bulla::ApiKeyId;
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use crate::store::{NewSecretRow, SecretChanges, SecretRow, StoreError, rows::damaged};
+use super::columns::text;
+use crate::store::{NewSecretRow, SecretChanges, SecretRow, SecretSample, StoreError, rows::damaged};
 
 /// The hashes of one key that are not retired at `now`, the newest first.
 pub(super) fn of(connection: &Connection, id: &ApiKeyId, now: Timestamp) -> Result<Vec<SecretRow>, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT seq, phc, binding, retires_at, mac FROM secret_hashes
+        "SELECT seq, phc, binding, mac, retires_at FROM secret_hashes
          WHERE api_key_id = ?1 AND (retires_at IS NULL OR retires_at > ?2) ORDER BY seq DESC",
     )?;
-    let rows = query.query_map(params![id.to_string(), now.as_second()], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get(1)?, row.get(2)?, row.get::<_, Option<i64>>(3)?, row.get(4)?))
-    })?;
+    let mut rows = query.query(params![id.to_string(), now.as_second()])?;
     let mut hashes = Vec::new();
-    for row in rows {
-        let (seq, phc, binding, retires_at, mac) = row?;
-        match retires_at.map(Timestamp::from_second).transpose() {
-            Ok(retires_at) => hashes.push(SecretRow { seq: seq.unsigned_abs(), phc, binding, mac, retires_at }),
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        let retires_at = row.get::<_, Option<i64>>(4)?.map(Timestamp::from_second).transpose();
+        match retires_at.ok().and_then(|retires_at| read(row, seq, 1, retires_at)) {
+            Some(hash) => hashes.push(hash),
             // It counts as retired; another secret half of the key may be valid.
-            Err(_) => tracing::error!("{}", damaged("the secret hashes", seq)),
+            None => tracing::error!("{}", damaged("the secret hashes", seq)),
         }
     }
     Ok(hashes)
+}
+
+/// Reads a hash, whose columns begin at `first`; `None` where one is no text.
+fn read(row: &Row<'_>, seq: i64, first: usize, retires_at: Option<Timestamp>) -> Option<SecretRow> {
+    let text = |column: usize| text(row, first + column).map(str::to_owned);
+    Some(SecretRow { seq: seq.unsigned_abs(), phc: text(0)?, binding: text(1)?, mac: text(2)?, retires_at })
 }
 
 /// Stores a hash.
@@ -84,35 +90,36 @@ pub(super) fn changes(connection: &Connection, seq: u64) -> Result<SecretChanges
     let end: Option<i64> = query.query_row([], |row| row.get(0)).optional()?;
     let mut query =
         connection.prepare_cached("SELECT seq, api_key_id FROM secret_hashes WHERE seq > ?1 ORDER BY seq")?;
-    let rows = query.query_map([i64::try_from(seq).unwrap_or(i64::MAX)], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-    })?;
+    let mut rows = query.query([i64::try_from(seq).unwrap_or(i64::MAX)])?;
     let mut changed = Vec::new();
-    for row in rows {
-        let (seq, id) = row?;
-        match id.parse() {
-            Ok(id) => changed.push((seq.unsigned_abs(), id)),
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        match text(row, 1).and_then(|id| id.parse().ok()) {
+            Some(id) => changed.push((seq.unsigned_abs(), id)),
             // The id is unreadable: the hash belongs to no key.
-            Err(_) => tracing::error!("{}", damaged("the secret hashes", seq)),
+            None => tracing::error!("{}", damaged("the secret hashes", seq)),
         }
     }
     Ok(SecretChanges { changed, end: end.unwrap_or(0).unsigned_abs() })
 }
 
 /// Up to `limit` hashes of any key with higher numbers than `seq`, for an integrity check.
-pub(super) fn sample(connection: &Connection, seq: u64, limit: u32) -> Result<Vec<(ApiKeyId, SecretRow)>, StoreError> {
+pub(super) fn sample(connection: &Connection, seq: u64, limit: u32) -> Result<SecretSample, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT seq, api_key_id, phc, binding, mac FROM secret_hashes WHERE seq > ?1 ORDER BY seq LIMIT ?2",
     )?;
-    let rows = query.query_map(params![i64::try_from(seq).unwrap_or(i64::MAX), limit], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-    })?;
-    rows.map(|row| {
-        let (seq, id, phc, binding, mac) = row?;
-        let id = id.parse().map_err(|_| damaged("the secret hashes", seq))?;
-        Ok((id, SecretRow { seq: seq.unsigned_abs(), phc, binding, mac, retires_at: None }))
-    })
-    .collect()
+    let mut rows = query.query(params![i64::try_from(seq).unwrap_or(i64::MAX), limit])?;
+    let (mut sample, mut count, mut last) = (SecretSample::default(), 0, seq);
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        (last, count) = (seq.unsigned_abs(), count + 1);
+        match text(row, 1).and_then(|id| id.parse().ok()).zip(read(row, seq, 2, None)) {
+            Some(hash) => sample.rows.push(hash),
+            None => sample.damaged.push(last),
+        }
+    }
+    sample.next = (count == limit).then_some(last);
+    Ok(sample)
 }
 
 /// How many keys of a realm are active and have no secret half.
@@ -129,8 +136,9 @@ pub(super) fn without(connection: &Connection, realm: &str, now: Timestamp) -> R
     Ok(count.unsigned_abs())
 }
 
-/// Drops retired hashes.
-pub(super) fn sweep(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    connection.execute("DELETE FROM secret_hashes WHERE retires_at <= ?1", [now.as_second()])?;
-    Ok(())
+/// Drops at most `limit` retired hashes; how many.
+pub(super) fn sweep(connection: &Connection, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    let delete =
+        "DELETE FROM secret_hashes WHERE seq IN (SELECT seq FROM secret_hashes WHERE retires_at <= ?1 LIMIT ?2)";
+    Ok(connection.execute(delete, params![now.as_second(), limit])?)
 }

@@ -1,11 +1,19 @@
 //! Sweeping: makes ends final, drops what is no longer needed, and finds revocations that the log lost and the ledger
 //! has.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
-use super::{escrow, idempotency, revocation::IN_EFFECT, secret};
+use super::{columns::text, escrow, idempotency, revocation::IN_EFFECT, secret};
 use crate::store::{LostRevocation, RevokedPage, StoreError, Sweep, rows::LostColumns};
+
+/// Rows of each kind that one transaction drops, so that no other writer waits for long.
+pub(super) const PORTION: u32 = 10_000;
+
+/// How long the next portion waits, so that other writers come in between.
+pub(super) const BREAK: Duration = Duration::from_millis(5);
 
 /// The sweep clock as it was remembered last.
 pub(super) fn clock(connection: &Connection) -> Result<u64, StoreError> {
@@ -23,10 +31,11 @@ pub(super) fn is_anything_due(connection: &Connection, now: Timestamp) -> Result
     Ok(query.query_row([now.as_second()], |row| row.get(0))?)
 }
 
-/// Makes what has ended final. The revocations get new numbers: a process that read them with a time ahead of its
-/// clock, which may be set back meanwhile, reads them again.
-pub(super) fn settle(connection: &Connection, now: Timestamp) -> Result<(), StoreError> {
-    const DUE: &str = "kind = 'revoke' AND in_effect = 0 AND effective_at > recorded_at AND effective_at <= ?1";
+/// Makes at most `limit` of what has ended final; how many. The revocations get new numbers: a process that read them
+/// with a time ahead of its clock, which may be set back meanwhile, reads them again.
+pub(super) fn settle(connection: &Connection, now: Timestamp, limit: u32) -> Result<usize, StoreError> {
+    const DUE: &str = "seq IN (SELECT seq FROM revocations WHERE kind = 'revoke' AND in_effect = 0
+                               AND effective_at > recorded_at AND effective_at <= ?1 ORDER BY seq LIMIT ?2)";
     connection.execute(
         &format!(
             "INSERT INTO revocations (kind, api_key_id, version, expires_at, effective_at, reason, recorded_at, recorded_by,
@@ -34,25 +43,39 @@ pub(super) fn settle(connection: &Connection, now: Timestamp) -> Result<(), Stor
              SELECT kind, api_key_id, version, expires_at, effective_at, reason, recorded_at, recorded_by, 1
              FROM revocations WHERE {DUE} ORDER BY seq"
         ),
-        [now.as_second()],
+        params![now.as_second(), limit],
     )?;
-    connection.execute(&format!("DELETE FROM revocations WHERE {DUE}"), [now.as_second()])?;
-    secret::sweep(connection, now)
+    // What was inserted is not due any more, so these are the same rows.
+    let settled =
+        connection.execute(&format!("DELETE FROM revocations WHERE {DUE}"), params![now.as_second(), limit])?;
+    Ok(settled + secret::sweep(connection, now, limit)?)
 }
 
-/// Drops what is no longer needed.
-pub(super) fn sweep(connection: &Connection, sweep: &Sweep<'_>) -> Result<(), StoreError> {
-    settle(connection, sweep.now)?;
-    escrow::sweep(connection, sweep.now)?;
-    connection.execute("DELETE FROM revocations WHERE expires_at < ?1", [sweep.expired_before.as_second()])?;
-    let destroyed = serde_json::json!(sweep.destroyed).to_string();
-    connection.execute(
-        "DELETE FROM revocations
-         WHERE version IN (SELECT value FROM json_each(?1)) AND max(recorded_at, effective_at) < ?2",
-        params![destroyed, sweep.expired_before.as_second()],
+/// Drops what is no longer needed, at most `limit` rows of each kind; how many. Remembers the sweep clock once nothing is
+/// left.
+pub(super) fn sweep(connection: &Connection, sweep: &Sweep<'_>, limit: u32) -> Result<usize, StoreError> {
+    let before = sweep.expired_before.as_second();
+    let mut dropped = escrow::sweep(connection, sweep.now, limit)?;
+    // A time before 1970 is damage, for which its key counts as revoked for good; and rules do not expire.
+    dropped += connection.execute(
+        "DELETE FROM revocations WHERE seq IN (
+             SELECT seq FROM revocations WHERE expires_at >= 0 AND expires_at < ?1 AND api_key_id IS NOT NULL LIMIT ?2)",
+        params![before, limit],
     )?;
-    idempotency::sweep(connection, sweep.answered_before)?;
-    remember_clock(connection, sweep.now)
+    if !sweep.destroyed.is_empty() {
+        let destroyed = serde_json::json!(sweep.destroyed).to_string();
+        dropped += connection.execute(
+            "DELETE FROM revocations WHERE seq IN (
+                 SELECT seq FROM revocations WHERE version IN (SELECT value FROM json_each(?1))
+                 AND max(recorded_at, effective_at) < ?2 LIMIT ?3)",
+            params![destroyed, before, limit],
+        )?;
+    }
+    dropped += idempotency::sweep(connection, sweep.answered_before, limit)?;
+    if dropped < limit as usize {
+        remember_clock(connection, sweep.now)?;
+    }
+    Ok(dropped)
 }
 
 /// Remembers the sweep clock.
@@ -100,14 +123,14 @@ pub(super) fn revoked_page(
 }
 
 fn lost_revocation(row: &Row<'_>) -> rusqlite::Result<Option<LostRevocation>> {
-    let text = |column: usize| row.get_ref(column).ok().and_then(|value| value.as_str().ok());
+    let text = |column: usize| text(row, column);
     let columns = LostColumns {
         id: text(1),
         app_id: text(2),
         issued_at: row.get(3)?,
         expires_at: row.get(4)?,
         revoked_at: row.get(5)?,
-        reason: row.get(6)?,
+        reason: text(6).map(str::to_owned),
         suspended_at: row.get(8)?,
     };
     Ok(columns.revocation())

@@ -169,18 +169,6 @@ impl RevokeContext<'_> {
         issued_before: Option<Timestamp>,
     ) -> Result<RevocationRule, ActionError> {
         let mut ruled = transact(self.store, |transaction| {
-            let before = match issued_before {
-                Some(before) => before,
-                None => self.after_all_that_was_issued(transaction, app_id, realm)?,
-            };
-            let in_key = KeyTime::up(before).map_err(|error| invalid("issued_before", error))?;
-            let (before, in_key) = (in_key.timestamp(), in_key.seconds());
-            if before.duration_since(self.now) > AHEAD {
-                return Err(invalid(
-                    "issued_before",
-                    "it lies more than five minutes ahead: keys of the time between would be dead",
-                ));
-            }
             let name = realm.map(|realm| realm.to_string());
             let ruled = |issued_before, changed| RevocationRule {
                 app_id,
@@ -190,6 +178,26 @@ impl RevokeContext<'_> {
                 keys_on_record: None,
                 propagation: None,
             };
+            let before = match issued_before {
+                Some(before) => before,
+                None => {
+                    let latest = self.latest_rule(transaction, app_id, realm)?;
+                    if self.is_too_far_ahead(latest) {
+                        // Nothing is issued where a rule lies that far ahead, so it holds for all keys.
+                        return Ok(ruled(latest, false));
+                    }
+                    // The first second in which nothing was issued.
+                    latest.checked_add(SignedDuration::from_secs(1)).unwrap_or(latest)
+                }
+            };
+            let in_key = KeyTime::up(before).map_err(|error| invalid("issued_before", error))?;
+            let (before, in_key) = (in_key.timestamp(), in_key.seconds());
+            if issued_before.is_some() && self.is_too_far_ahead(before) {
+                return Err(invalid(
+                    "issued_before",
+                    "it lies more than five minutes ahead: keys of the time between would be dead",
+                ));
+            }
             if let Some(there) = transaction.rule(app_id, realm)?.filter(|there| *there >= before) {
                 return Ok(ruled(there, false));
             }
@@ -209,9 +217,13 @@ impl RevokeContext<'_> {
         Ok(ruled)
     }
 
-    /// The first second in which nothing was issued: the next one, or the one behind a rule that lies ahead, as new
-    /// keys are dated behind it.
-    fn after_all_that_was_issued(
+    fn is_too_far_ahead(&self, before: Timestamp) -> bool {
+        before.duration_since(self.now) > AHEAD
+    }
+
+    /// The latest second in which something may have been issued: this one, or that of a rule that lies ahead and holds
+    /// for all of these keys, as new keys are dated behind it.
+    fn latest_rule(
         &self,
         transaction: &dyn Transaction,
         app_id: Option<Uuid>,
@@ -223,7 +235,7 @@ impl RevokeContext<'_> {
                 latest = latest.max(transaction.rule(app, realm)?.unwrap_or(latest));
             }
         }
-        Ok(latest.checked_add(SignedDuration::from_secs(1)).unwrap_or(latest))
+        Ok(latest)
     }
 
     /// Appends to the log and to the audit, under the usual action of this kind unless another is named.
@@ -294,4 +306,32 @@ pub(super) fn is_revoked(entry: Option<&LedgerEntry>, logged: &Logged, now: Time
     logged.in_effect
         || logged.revoked_at.is_some_and(|at| at <= now)
         || entry.is_some_and(|entry| entry.state(now) == State::Revoked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cli, clock, deployment::Deployment};
+
+    #[test]
+    fn a_rule_that_lies_as_far_ahead_as_it_may_keeps_no_app_from_being_revoked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = cli::throw_away(folder.path()).expect("a deployment");
+        let store = Deployment::open(&config).expect("opened").store().expect("a store");
+        let (actor, fleet) = (Actor::service(), FleetConfig::default());
+        let (begun, app_id) = (clock::now(), Uuid::from_u128(7));
+        let at = |seconds| begun.checked_add(SignedDuration::from_secs(seconds)).expect("a time");
+        let rule = |now, before: Option<Timestamp>| {
+            let context = RevokeContext { store: &*store, fleet: &fleet, actor: &actor, now, reason: None };
+            context.revoke_app(app_id, None, before).map(|ruled| (ruled.issued_before, ruled.changed)).ok()
+        };
+        assert_eq!(rule(at(0), Some(at(300))), Some((at(300), true)));
+        // A key that is issued now is dated as the rule.
+        assert_eq!(rule(at(0), None), Some((at(301), true)));
+        assert_eq!(rule(at(0), None), Some((at(301), false)), "nothing was issued since");
+        assert_eq!(rule(at(-86_400), None), Some((at(301), false)), "nor where the clock is set back");
+        assert_eq!(rule(at(0), Some(at(302))), None, "nobody may name such a time");
+        assert_eq!(rule(at(1), None), Some((at(302), true)));
+        assert_eq!(rule(at(900), None), Some((at(901), true)));
+    }
 }

@@ -43,16 +43,30 @@ pub(crate) struct Limit {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Setting {
     Keep,
-    Set(Timestamp),
+    /// In Unix seconds.
+    Set(u64),
     Remove,
 }
 
+/// A time that a keyring cannot hold as a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0} does not fit: a keyring holds limits in whole seconds, from 1970-01-01T00:00:00Z on")]
+pub(crate) struct LimitError(Timestamp);
+
 impl Setting {
+    /// Sets the limit to this time.
+    pub(crate) fn to(at: Timestamp) -> Result<Self, LimitError> {
+        match u64::try_from(at.as_second()) {
+            Ok(seconds) if at.subsec_nanosecond() == 0 => Ok(Setting::Set(seconds)),
+            _ => Err(LimitError(at)),
+        }
+    }
+
     /// The limit that was `before` with the setting applied, in Unix seconds.
     fn after(self, before: Option<u64>) -> Option<u64> {
         match self {
             Setting::Keep => before,
-            Setting::Set(at) => Some(clock::seconds(at)),
+            Setting::Set(at) => Some(at),
             Setting::Remove => None,
         }
     }
@@ -294,4 +308,26 @@ fn remarks(of: &[SourceUri], version: KeyVersion, document: &KeyringDocument, so
         remarks.into_iter().map(move |remark| format!("{uri}: {remark}"))
     };
     of.iter().flat_map(of_one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_kept_as_it_was_given_or_refused() {
+        let set = |text: &str| Setting::to(text.parse().expect("a time")).ok().and_then(|set| set.after(None));
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2030-01-31T12:00:00Z", Some(1_896_091_200)),
+            ("9999-12-30T22:00:00Z", Some(253_402_207_200)),
+            ("2030-01-31T12:00:00.5Z", None),
+            ("1970-01-01T00:00:00.000000001Z", None),
+            ("1969-12-31T23:59:59.5Z", None),
+            ("1969-12-31T23:59:59Z", None),
+            ("-009999-01-02T02:00:00Z", None),
+        ] {
+            assert_eq!(set(text), seconds, "{text}");
+        }
+    }
 }

@@ -47,11 +47,11 @@ pub(in crate::cli) struct Limit {
 
 impl Limit {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
-        let local = Local::open(config)?;
         let limit = keyring::Limit {
-            seal_until: setting(self.seal_until, self.no_seal_until),
-            verify_until: setting(self.verify_until, self.no_verify_until),
+            seal_until: setting(self.seal_until, self.no_seal_until)?,
+            verify_until: setting(self.verify_until, self.no_verify_until)?,
         };
+        let local = Local::open(config)?;
         if let Some(until) = self.verify_until {
             self.confirm(&local, until)?;
         }
@@ -95,10 +95,10 @@ impl Limit {
     }
 }
 
-fn setting(set: Option<Timestamp>, remove: bool) -> Setting {
+fn setting(set: Option<Timestamp>, remove: bool) -> Result<Setting, Failure> {
     match set {
-        Some(at) => Setting::Set(at),
-        None if remove => Setting::Remove,
-        None => Setting::Keep,
+        Some(at) => Setting::to(at).map_err(|error| Failure::Usage(error.to_string())),
+        None if remove => Ok(Setting::Remove),
+        None => Ok(Setting::Keep),
     }
 }

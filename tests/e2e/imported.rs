@@ -372,3 +372,23 @@ fn no_imported_key_is_stored_or_logged() {
         }
     }
 }
+
+#[test]
+fn a_report_never_overwrites_what_is_imported() {
+    let deployment = Deployment::new();
+    let rows = format!("{}\n", row(&sha256(KEY), json!({})));
+    let (file, keys) = (deployment.file("rows.jsonl"), deployment.file("tried.txt"));
+    std::fs::write(&file, &rows).expect("written");
+    std::fs::write(&keys, KEY).expect("written");
+    std::fs::hard_link(&file, deployment.file("linked.jsonl")).expect("linked");
+    std::os::unix::fs::symlink("rows.jsonl", deployment.file("symlink.jsonl")).expect("linked");
+    for report in ["rows.jsonl", "linked.jsonl", "symlink.jsonl", "tried.txt"] {
+        let import = ["keys", "import", "rows.jsonl", "--realm", "live", "--scheme", "sha256", "--try", "tried.txt"];
+        let ran = deployment.run(&[&import[..], &["--report", report]].concat());
+        assert!(ran.code == 64 && ran.err.contains("the report would overwrite it"), "{report}: {}", ran.err);
+    }
+    let read = |path| std::fs::read_to_string(path).expect("there");
+    assert_eq!((read(&file).as_str(), read(&keys).as_str()), (rows.as_str(), KEY));
+    let import = ["keys", "import", "rows.jsonl", "--realm", "live", "--scheme", "sha256", "--report", "report.jsonl"];
+    assert_eq!([(); 2].map(|()| deployment.run(&import).code), [0, 0], "an earlier report is overwritten");
+}

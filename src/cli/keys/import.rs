@@ -1,8 +1,9 @@
 //! `bulla keys import`.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, BufRead, BufReader, Seek},
+    os::{fd::AsFd, unix::fs::MetadataExt},
     path::PathBuf,
     process::ExitCode,
 };
@@ -103,6 +104,7 @@ impl Import {
             ..Reading::new(&set, clock::now())
         };
         let mut file = self.open()?;
+        self.check_report()?;
         let tried = self.tried(&mut file, &reading)?;
         if !self.dry_run && tried.iter().any(|tried| !tried.is_verified()) {
             return self.refuse(&tried);
@@ -236,6 +238,25 @@ impl Import {
         let file = File::open(path).map_err(named)?;
         let length = file.metadata().map_err(named)?.len();
         Ok(Rows { file: Some(file), length: Some(length) })
+    }
+
+    /// Refuses a report that would overwrite what is read.
+    fn check_report(&self) -> Result<(), Failure> {
+        let Some(report) = &self.report else { return Ok(()) };
+        let Some(there) = report.metadata().ok().filter(Metadata::is_file) else { return Ok(()) };
+        let is_read =
+            |read: io::Result<Metadata>| read.is_ok_and(|read| (read.dev(), read.ino()) == (there.dev(), there.ino()));
+        let rows = self.file.as_deref().is_some_and(|file| match file.as_os_str() == "-" {
+            true => is_read(io::stdin().as_fd().try_clone_to_owned().and_then(|fd| File::from(fd).metadata())),
+            false => is_read(file.metadata()),
+        });
+        if rows || self.try_keys.as_deref().is_some_and(|keys| is_read(keys.metadata())) {
+            let path = report.display();
+            return Err(usage(format!(
+                "{path} is what is imported, and the report would overwrite it: name another file"
+            )));
+        }
+        Ok(())
     }
 
     fn format(&self) -> Format {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use axum::http::{Uri, uri::Authority};
 use bulla::source::SourceUri;
 use serde::Deserialize;
 
@@ -75,9 +76,7 @@ impl OldSystemConfig {
     pub(super) fn check(&self) -> Result<(), String> {
         match (&self.introspect, &self.exec) {
             (Some(_), Some(_)) | (None, None) => return Err("name either introspect or exec".to_owned()),
-            (Some(address), None) if !address.starts_with("https://") && !is_local(address) => {
-                return Err("introspect must be an https:// address: keys are sent there".to_owned());
-            }
+            (Some(address), None) => check_address(address)?,
             (None, Some(program)) if !program.first().is_some_and(|program| program.is_absolute()) => {
                 return Err("exec must begin with the absolute path of a program".to_owned());
             }
@@ -95,11 +94,36 @@ impl OldSystemConfig {
     }
 }
 
-fn is_local(address: &str) -> bool {
-    let rest = address.strip_prefix("http://").unwrap_or_default();
-    let host = rest.split('/').next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    ["127.0.0.1", "localhost", "[::1]"].contains(&host)
+/// Returns whether keys that are sent there are protected on their way: by TLS, or because they stay on this machine.
+fn is_protected(address: &Uri) -> bool {
+    match address.scheme_str() {
+        Some("https") => true,
+        Some("http") => address.authority().is_some_and(is_local),
+        _ => false,
+    }
+}
+
+/// Returns whether this is this machine: one of its names, and a port at most.
+fn is_local(authority: &Authority) -> bool {
+    let is_port = |rest: &str| {
+        rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|one| one.is_ascii_digit()))
+    };
+    ["127.0.0.1", "localhost", "[::1]"]
+        .into_iter()
+        .any(|host| authority.as_str().strip_prefix(host).is_some_and(is_port))
+}
+
+/// The address of the introspection. A user's name before the host hides which host it is.
+fn check_address(address: &str) -> Result<(), String> {
+    let address: Uri =
+        address.parse().map_err(|_| "introspect is not an address such as https://old.example/introspect")?;
+    if address.authority().is_none_or(|authority| authority.as_str().contains('@')) {
+        return Err("introspect must have a host and no user: the user belongs into credential".to_owned());
+    }
+    if is_protected(&address) {
+        return Ok(());
+    }
+    Err("introspect must be an https:// address: keys are sent there".to_owned())
 }
 
 #[cfg(test)]
@@ -114,12 +138,21 @@ mod tests {
     #[test]
     fn it_names_one_system_that_keys_may_be_sent_to() {
         assert!(read("introspect = \"https://old.example/introspect\"").is_ok());
-        assert!(read("introspect = \"http://127.0.0.1:8000/introspect\"").is_ok());
+        for local in ["127.0.0.1:8000", "127.0.0.1", "localhost:80", "[::1]", "[::1]:8000"] {
+            assert!(read(&format!("introspect = \"http://{local}/introspect\"")).is_ok(), "{local}");
+        }
         assert!(read("exec = [\"/usr/local/bin/check\"]").is_ok());
         for bad in [
             "",
             "introspect = \"http://old.example/introspect\"",
             "introspect = \"http://127.0.0.1.example/introspect\"",
+            "introspect = \"http://127.0.0.1:80@old.example/introspect\"",
+            "introspect = \"http://localhost@old.example/\"",
+            "introspect = \"https://user:word@old.example/\"",
+            "introspect = \"http://[::1].example/\"",
+            "introspect = \"ftp://127.0.0.1/\"",
+            "introspect = \"/introspect\"",
+            "introspect = \"https://\"",
             "exec = [\"check\"]",
             "exec = []",
             "exec = [\"/x\"]\nintrospect = \"https://old.example\"",

@@ -2,11 +2,14 @@
 
 use std::net::IpAddr;
 
-use bulla::ApiKeyId;
+use bulla::{ApiKey, ApiKeyId};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::store::AuditRecord;
+use crate::{store::AuditRecord, telemetry::excerpt::excerpt};
+
+/// Characters of a user's name that are recorded.
+const LONGEST_USER: usize = 64;
 
 /// An actor, and its address.
 #[derive(Clone, Debug)]
@@ -18,8 +21,15 @@ pub(crate) struct Actor {
 impl Actor {
     /// The user who runs the command, by the name that the environment gives.
     pub(crate) fn command_line() -> Self {
-        let user = std::env::var("SUDO_USER").or_else(|_| std::env::var("USER"));
-        Actor { name: format!("cli:{}", user.as_deref().unwrap_or("unknown")), address: None }
+        let user = ["SUDO_USER", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
+        Self::user(user.as_deref().unwrap_or_default())
+    }
+
+    /// The user of this name. Anybody may have set it: it is shortened and escaped, and an API key in it is reduced to
+    /// its id.
+    fn user(name: &str) -> Self {
+        let name = if name.is_empty() { "unknown" } else { name };
+        Actor { name: format!("cli:{}", excerpt(ApiKey::redact(name).as_bytes(), LONGEST_USER)), address: None }
     }
 
     /// The service, which reloads and rotates by itself.
@@ -57,5 +67,21 @@ impl Actor {
             target,
             detail,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_user_is_recorded_in_one_short_line_without_a_key() {
+        const ID: &str = "acme_live_00000XzbyFf5rOyRXQyt8V";
+        let key = format!("{ID}BSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw");
+        let name = |user: &str| Actor::user(user).name;
+        assert_eq!([name("anna"), name("anna-maria.é"), name("")], ["cli:anna", "cli:anna-maria.é", "cli:unknown"]);
+        assert_eq!(name("a\u{2028}b\nc\u{202e}"), "cli:a\\u{2028}b\\nc\\u{202e}");
+        assert_eq!(name(&key), format!("cli:{ID}…"));
+        assert_eq!(name(&"x".repeat(1_000)), format!("cli:{}…", "x".repeat(LONGEST_USER)));
     }
 }

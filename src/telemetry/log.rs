@@ -12,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bulla::ApiKey;
 use tokio::sync::watch;
 use tracing::{Event, Metadata, level_filters::LevelFilter, subscriber::Interest};
 use tracing_subscriber::{
@@ -21,6 +22,7 @@ use tracing_subscriber::{
 };
 
 use super::{
+    excerpt::excerpt,
     queue::{LastLines, Queue},
     rate_limit::LineLimit,
 };
@@ -28,6 +30,9 @@ use crate::config::{Level, LogConfig, LogFormat};
 
 /// Lines that may wait for the reader: some megabytes.
 const MAX_QUEUED: usize = 4096;
+
+/// Characters of a panic's text that are logged.
+const MAX_PANIC: usize = 1_000;
 
 /// Interval between reports of dropped lines.
 const REPORT_INTERVAL: Duration = Duration::from_secs(2);
@@ -62,9 +67,16 @@ pub(crate) fn start(config: &LogConfig) -> io::Result<LastLines> {
     if started.is_ok() {
         let _only_once = DROPPED.set(dropped);
         // The default hook writes to standard error itself, and waits for the reader.
-        std::panic::set_hook(Box::new(|panic| tracing::error!(%panic, "panic, a bug in this program")));
+        std::panic::set_hook(Box::new(|panic| {
+            tracing::error!(panic = told(&panic.to_string()), "panic, a bug in this program");
+        }));
     }
     Ok(last_lines)
+}
+
+/// The text of a panic in one line. It may quote what a client sent: an API key in it is reduced to its id.
+fn told(panic: &str) -> String {
+    excerpt(ApiKey::redact(panic).as_bytes(), MAX_PANIC)
 }
 
 /// Lines dropped since the start.
@@ -118,5 +130,19 @@ impl<S> Filter<S> for Lines {
 
     fn event_enabled(&self, event: &Event<'_>, _: &Context<'_, S>) -> bool {
         Self::are_own(event.metadata()) || LIBRARY_LINES.allow(Instant::now()).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_in_one_line_without_a_key() {
+        const ID: &str = "acme_live_00000XzbyFf5rOyRXQyt8V";
+        let key = format!("{ID}BSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw");
+        let line = told(&format!("panicked at src/a.rs:1:2:\nno \u{2028}{key}"));
+        assert_eq!(line, format!("panicked at src/a.rs:1:2:\\nno \\u{{2028}}{ID}…"));
+        assert_eq!(told(&"x".repeat(1_000_000)).chars().count(), MAX_PANIC + 1);
     }
 }

@@ -3,4 +3,5 @@
 
 pub(crate) mod file;
 pub(crate) mod json;
+pub(crate) mod regular_file;
 pub(crate) mod text;

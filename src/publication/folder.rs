@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::place::{Caching, Place, PlaceError, Replaced, Tag};
+use crate::input::regular_file;
 
 /// How long to wait for the lock, which is held for the time of one write.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,7 +64,7 @@ impl Folder {
     fn lock(&self) -> Result<File, PlaceError> {
         let path = self.path.join(LOCK);
         let deadline = Instant::now() + LOCK_TIMEOUT;
-        let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let opened = regular_file::open(&path, OpenOptions::new().create(true).truncate(false).write(true));
         let file = opened.map_err(failed("open", &path))?;
         loop {
             match file.try_lock() {
@@ -83,7 +84,7 @@ impl Place for Folder {
 
     fn read(&self, name: &str) -> Result<Option<(Vec<u8>, Tag)>, PlaceError> {
         let path = self.path.join(name);
-        match fs::read(&path) {
+        match regular_file::read(&path) {
             Ok(bytes) => {
                 let tag = tag(&bytes);
                 Ok(Some((bytes, tag)))
@@ -161,6 +162,8 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PlaceErr
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
     use super::*;
 
     #[test]
@@ -182,6 +185,16 @@ mod tests {
         assert_eq!(mode & 0o777, MODE, "a web server has another user");
         place.remove("files/one").expect("removed");
         place.remove("files/one").expect("gone already");
+        // Nobody waits for the other end of a named pipe.
+        for name in ["head", LOCK] {
+            let path = folder.path().join("feed").join(name);
+            fs::remove_file(&path).expect("removed");
+            mknodat(CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
+            assert_eq!(place.read("head").is_err(), name == "head");
+            place.replace("head", b"late", Caching::Briefly, None).expect_err("it is no file");
+            fs::remove_file(&path).expect("removed");
+            fs::write(&path, "").expect("written");
+        }
         assert!(place.list("files").expect("listed").is_empty());
     }
 }

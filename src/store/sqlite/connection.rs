@@ -5,7 +5,7 @@ use std::{fs::OpenOptions, path::Path, time::Duration};
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{files, foreign_wal, mark, migrations};
-use crate::store::StoreError;
+use crate::{input::regular_file, store::StoreError};
 
 /// Page cache of the writer, in KiB: with SQLite's usual 2,000 a transaction of thousands of rows writes the same index
 /// pages again and again.
@@ -27,7 +27,7 @@ pub(super) fn is_writable(path: &Path) -> bool {
     let writable = |error: std::io::Error| {
         !matches!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem | std::io::ErrorKind::PermissionDenied)
     };
-    OpenOptions::new().append(true).open(path).map_or_else(writable, |_| true)
+    regular_file::open(path, OpenOptions::new().append(true)).map_or_else(writable, |_| true)
 }
 
 /// The connections to one store.

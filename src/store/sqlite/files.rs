@@ -16,7 +16,7 @@ use super::{
     foreign_wal::{self, Fit},
     mark::Mark,
 };
-use crate::store::StoreError;
+use crate::{input::regular_file, store::StoreError};
 
 /// What to do about an exchanged file.
 const CURE: &str = "nothing is written any more, so that nothing is lost: stop every bulla that has this store open, put the \
@@ -61,6 +61,11 @@ pub(super) fn resolved(path: &Path) -> PathBuf {
 pub(super) fn refuse_foreign_log(path: &Path) -> Result<(), StoreError> {
     let database = resolved(path);
     let (log, index) = (foreign_wal::beside(&database, "-wal"), foreign_wal::beside(&database, "-shm"));
+    let journal = foreign_wal::beside(&database, "-journal");
+    // SQLite would wait for the other end of a named pipe.
+    for path in [&database, &log, &index, &journal] {
+        regular_file::require(path).map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))?;
+    }
     let (database, log, index) = (database.display(), log.display(), index.display());
     match foreign_wal::fit(&resolved(path), &|| None) {
         Ok(Fit::Fits) => Ok(()),

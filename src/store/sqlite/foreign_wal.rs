@@ -15,6 +15,7 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use rusqlite::{Connection, OpenFlags};
 
 use super::mark::{self, Mark};
+use crate::input::regular_file;
 
 const HEADER: u64 = 32;
 const FRAME_HEADER: u64 = 24;
@@ -107,7 +108,7 @@ pub(super) fn fit(database: &Path, seen: &dyn Fn() -> Option<Mark>) -> io::Resul
 /// The header of a log; `None` without a log, and zeros in an empty one.
 fn header(log: &Path) -> io::Result<Option<[u8; HEADER as usize]>> {
     let mut header = [0; HEADER as usize];
-    match File::open(log) {
+    match regular_file::open_to_read(log) {
         Ok(file) if file.metadata()?.len() >= HEADER => file.read_exact_at(&mut header, 0)?,
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -135,7 +136,7 @@ impl DatabaseFile {
     /// the database leaves a file that SQLite does not read alone: its first page has the new length, and the last ones
     /// are missing.
     fn read_pages(database: &Path, log: &Log) -> Option<Self> {
-        let file = File::open(database).ok()?;
+        let file = regular_file::open_to_read(database).ok()?;
         let page = u64::from(log.mark_page.checked_sub(1)?) * log.page;
         let mut head = [0; 12];
         file.read_exact_at(&mut head, page).ok()?;
@@ -159,7 +160,7 @@ pub(super) fn uri(database: &Path) -> String {
 
 impl Log {
     fn read(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = regular_file::open_to_read(path)?;
         let (length, mut log) = (file.metadata()?.len(), Log::default());
         if length < HEADER {
             return Ok(log);

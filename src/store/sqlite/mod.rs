@@ -46,7 +46,7 @@ use super::{
     LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, SecretSample,
     SetCount, Short, Store, StoreError, StoredSet, Sweep, Transaction, copy::Source,
 };
-use crate::last_used::Use;
+use crate::{input::regular_file, last_used::Use};
 
 pub(super) struct SqliteStore {
     path: PathBuf,
@@ -184,7 +184,9 @@ fn create_private(path: &Path) -> Result<(), StoreError> {
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop).map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))
+    regular_file::open(path, &mut options)
+        .map(drop)
+        .map_err(|error| StoreError::Failed(format!("{}: {error}", path.display())))
 }
 
 impl Store for SqliteStore {

@@ -17,6 +17,31 @@ fn a_file_that_is_missing_is_not_made() {
 }
 
 #[test]
+fn a_named_pipe_in_place_of_a_file_is_refused_and_waited_for_by_nobody() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("bulla.db");
+    let refused = |create| SqliteStore::open(&path, create).err().expect("refused").to_string();
+    let pipe = |name: &str| {
+        mknodat(CWD, folder.path().join(name), FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("a pipe");
+    };
+    pipe("bulla.db");
+    for create in [true, false] {
+        assert!(refused(create).contains("bulla.db: "), "{}", refused(create));
+    }
+    std::fs::remove_file(&path).expect("removed");
+    std::fs::write(&path, "").expect("written");
+    for name in ["bulla.db-wal", "bulla.db-shm", "bulla.db-journal"] {
+        pipe(name);
+        let told = refused(false);
+        assert!(told.contains(name) && told.contains("it is not a regular file"), "{told}");
+        std::fs::remove_file(folder.path().join(name)).expect("removed");
+    }
+    SqliteStore::open(&path, true).expect("nothing is in the way");
+}
+
+#[test]
 fn a_count_that_goes_on_for_long_holds_up_no_look_up() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = SqliteStore::open(&folder.path().join("bulla.db"), true).expect("a store");

@@ -79,6 +79,8 @@ pub(super) struct Session {
     /// The code of the last refusal.
     refused: RefCell<Option<SqlState>>,
     since: Instant,
+    /// How long an answer is waited for.
+    limit: Cell<Duration>,
     /// The server ended the connection, or it was lost.
     lost: Cell<bool>,
     /// An answer is owed: nothing more can be asked.
@@ -114,6 +116,7 @@ impl Session {
             heard: RefCell::default(),
             refused: RefCell::default(),
             since: Instant::now(),
+            limit: Cell::new(server.statement_timeout + ON_THE_WAY),
             lost: Cell::new(false),
             given_up: Cell::new(false),
         };
@@ -282,6 +285,14 @@ impl Session {
         }
     }
 
+    /// Lets `work` ask for what may take longer than a statement usually may.
+    pub(super) fn with_limit<T>(&self, limit: Duration, work: impl FnOnce() -> T) -> T {
+        let usual = self.limit.replace(limit);
+        let done = work();
+        self.limit.set(usual);
+        done
+    }
+
     /// Undoes the transaction. Where that fails the connection is closed, which undoes it, too.
     pub(super) fn rollback(&self) {
         if self.is_usable() && self.batch("ROLLBACK").is_err() {
@@ -315,7 +326,7 @@ impl Session {
     }
 
     fn ask<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreError> {
-        self.drive(self.server.statement_timeout + ON_THE_WAY, work).map_err(|fault| {
+        self.drive(self.limit.get(), work).map_err(|fault| {
             if matches!(fault, Fault::Silent) {
                 self.give_up();
             }

@@ -1,6 +1,7 @@
 //! What is PostgreSQL's own; what every store does is in `store/contract`.
 
 use std::{
+    io::Write,
     os::unix::fs::PermissionsExt,
     time::{Duration, Instant},
 };
@@ -208,6 +209,29 @@ fn who_waits_for_the_lock_gives_up_in_time_and_who_holds_it_loses_it() {
     assert!(lost.is_err());
     assert_eq!((noted(&store), store.revocations_after(0, 9).expect("the log").end), (1, 0));
     note(&hasty).expect("noted");
+}
+
+#[test]
+fn a_step_of_the_schema_may_take_longer_than_a_statement() {
+    let database = Postgres::shared().new_database();
+    let mut config = StoreConfig::at(&Postgres::shared().url(&database));
+    config.statement_timeout = Span(Duration::from_millis(300));
+    // It waits for another process that takes steps, for longer than for an answer of a usual statement.
+    let waits = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+                 WHERE locktype = 'advisory' AND NOT granted AND datname = ";
+    let mut other = Postgres::shared().psql_open(&database);
+    let mut stdin = other.stdin.take().expect("its standard input");
+    writeln!(stdin, "SET statement_timeout = 0; SELECT pg_advisory_lock(4127316920118431);").expect("written");
+    let held = format!("{} '{database}'", waits.replace("NOT granted", "granted"));
+    while Postgres::shared().psql("postgres", &held) == "0" {}
+    std::thread::scope(|scope| {
+        let opening = scope.spawn(|| opened(&config, true));
+        while Postgres::shared().psql("postgres", &format!("{waits} '{database}'")) == "0" {}
+        std::thread::sleep(Duration::from_millis(2_500));
+        drop(stdin);
+        note(&opening.join().expect("no panic").expect("a store")).expect("noted");
+    });
+    other.wait().expect("it ends");
 }
 
 #[test]

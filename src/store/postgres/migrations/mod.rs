@@ -1,6 +1,8 @@
 //! Migrations: the steps of the schema. They add to it, so that older nodes work on while newer ones start. A step that
 //! an older node cannot live with says so, and older nodes stop.
 
+use std::time::Duration;
+
 use super::{params::params, session::Session};
 use crate::{config::PostgresUrl, store::StoreError};
 
@@ -24,6 +26,12 @@ pub(super) const STEPS: [Step; 3] = [
 /// one.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(4127316920118431)";
 
+/// The limits of the configuration are for statements of the service. A step over a large table takes longer, and one that
+/// is cancelled begins anew each time. No server's limit ends it either.
+const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = 0";
+/// How long an answer to a step, or to another process's steps, is waited for.
+const LIMIT: Duration = Duration::from_hours(24);
+
 /// Brings the store up to the latest step. A schema `bulla` without tables is a new store; without the schema there is
 /// none, unless it is to be made.
 pub(super) fn migrate(session: &Session, url: &PostgresUrl, create: bool) -> Result<(), StoreError> {
@@ -31,15 +39,20 @@ pub(super) fn migrate(session: &Session, url: &PostgresUrl, create: bool) -> Res
     if done(session, url, create)? >= STEPS.len() as i64 {
         return Ok(());
     }
-    session.batch("BEGIN")?;
-    let migrated = take_steps(session, url, create);
-    match migrated {
-        Ok(()) => session.batch("COMMIT"),
-        Err(error) => {
-            session.rollback();
-            Err(error)
+    tracing::info!(
+        "migrating the schema of the store: this may take long in a large one, and is done once, by one process"
+    );
+    session.with_limit(LIMIT, || {
+        session.batch(BEGIN)?;
+        let migrated = take_steps(session, url, create);
+        match migrated {
+            Ok(()) => session.batch("COMMIT"),
+            Err(error) => {
+                session.rollback();
+                Err(error)
+            }
         }
-    }
+    })
 }
 
 fn take_steps(session: &Session, url: &PostgresUrl, create: bool) -> Result<(), StoreError> {

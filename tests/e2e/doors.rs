@@ -93,6 +93,14 @@ fn revoking_works(deployment: &Deployment, server: &Server, behind: &str) {
     assert_eq!(deployment.run(&["verify", "--realm", "test", &key]).code, 1, "{behind}");
 }
 
+/// Whether a command is done; otherwise it must be clearly refused.
+fn is_done(deployment: &Deployment, arguments: &[&str]) -> bool {
+    let ran = deployment.run(arguments);
+    assert!([0, 1, 2, 64].contains(&ran.code), "{arguments:?}: {} {}", ran.code, ran.err);
+    assert!(!ran.err.contains("panicked") && !ran.err.contains("the store failed"), "{arguments:?}: {}", ran.err);
+    ran.code == 0
+}
+
 #[test]
 fn whatever_comes_through_the_admin_plane_the_log_can_be_read_afterwards() {
     let deployment = Deployment::new();
@@ -172,12 +180,7 @@ fn whatever_comes_through_the_admin_plane_the_log_can_be_read_afterwards() {
 #[test]
 fn whatever_comes_through_the_command_the_log_can_be_read_afterwards() {
     let deployment = Deployment::new();
-    let clear = |arguments: &[&str]| {
-        let ran = deployment.run(arguments);
-        assert!([0, 1, 2, 64].contains(&ran.code), "{arguments:?}: {} {}", ran.code, ran.err);
-        assert!(!ran.err.contains("panicked") && !ran.err.contains("the store failed"), "{arguments:?}: {}", ran.err);
-        ran.code == 0
-    };
+    let clear = |arguments: &[&str]| is_done(&deployment, arguments);
     let mut taken = 0;
     for span in SPANS {
         let (key, secret) = (deployment.issue_text("live", &[]), deployment.issue_text("live", &["--secret"]));
@@ -239,4 +242,118 @@ fn whatever_stands_in_the_configuration_it_is_taken_or_named() {
         let server = Server::start_with(&deployment, &[(name, "49710d")]);
         assert_eq!(server.data.get("/healthz").status, 200, "{name}");
     }
+}
+
+#[test]
+fn whatever_time_a_command_is_given_is_held_as_it_is_or_refused() {
+    let deployment = Deployment::new();
+    let mut taken = 0;
+    for time in TIMES {
+        let (key, expires) = (deployment.issue_text("live", &[]), format!("--expires-at={time}"));
+        taken += usize::from(is_done(&deployment, &["issue", "--realm", "live", "--app", APP, &expires]));
+        taken += usize::from(is_done(&deployment, &["keys", "reroll", &id_of(&key), &expires]));
+    }
+    assert!((2..20).contains(&taken), "{taken} of them fit");
+    let limits = || deployment.run(&["keyring", "limit", "1", "--json"]).ok().json();
+    let mut taken = 0;
+    for time in TIMES {
+        for (option, field) in [("--seal-until", "seal_until"), ("--verify-until", "verify_until")] {
+            let before = limits()[field].clone();
+            let done = is_done(&deployment, &["keyring", "limit", "1", "--yes", &format!("{option}={time}")]);
+            let at = |text: &Value| text.as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+            let after = limits()[field].clone();
+            assert_eq!(at(&after), if done { time.parse().ok() } else { at(&before) }, "{option}={time}: {after}");
+            taken += usize::from(done);
+        }
+    }
+    assert!((10..30).contains(&taken), "{taken} of them fit");
+    deployment.run(&["keyring", "limit", "1", "--no-seal-until", "--no-verify-until"]).ok();
+    for span in SPANS {
+        let key = deployment.issue_text("live", &[]);
+        is_done(&deployment, &["revoke", &id_of(&key), &format!("--wait={span}")]);
+    }
+    let server = Server::start(&deployment);
+    revoking_works(&deployment, &server, "times of commands");
+}
+
+#[test]
+fn whatever_numbers_a_follower_reports_the_fleet_can_be_read_afterwards() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let edge = server.data.bearer(&deployment.issue_text("bulla", &["--scope", "feed"]));
+    let id = id_of(&deployment.issue_text("live", &[]));
+    let send = |path: &str, body: &str| {
+        let status = edge.request("POST", path, &[("content-type", "application/json")], body).status;
+        assert!(status == 200 || (400..500).contains(&status), "{path} {body}: {status}");
+        let fleet = server.admin.get("/v1/followers");
+        assert_eq!(fleet.status, 200, "{body}: {}", fleet.body);
+        usize::from(status == 200)
+    };
+    let mut taken = 0;
+    let with = |number: &str, version: &str| {
+        let numbers = ["seq", "this_update", "keyring_serial", "refused", "started_at"]
+            .map(|field| format!("\"{field}\":{number}"));
+        let report =
+            "\"name\":\"edge\",\"role\":\"edge\",\"version\":\"9\",\"formats\":[\"feed/1\"],\"realms\":[\"live\"]";
+        format!("{{\"followers\":[{{{report},\"versions\":[{version}],{}}}]}}", numbers.join(","))
+    };
+    for number in NUMBERS {
+        taken += send("/v1/followers", &with(number, "1"));
+        taken += send("/v1/followers", &with("0", number));
+        for (at, count) in [(number, "1"), ("1", number)] {
+            let used = format!("{{\"api_key_id\":\"{id}\",\"last_used_at\":{at},\"count\":{count}}}");
+            taken += send("/v1/followers/uses", &format!("{{\"uses\":[{used}]}}"));
+        }
+        let page = server.admin.get(&format!("/v1/followers?limit={number}"));
+        assert!(page.status < 500, "limit={number}: {}", page.status);
+        assert_eq!(server.admin.get(&format!("/v1/api-keys/{id}")).status, 200, "{number}");
+    }
+    assert!((20..60).contains(&taken), "{taken} of them fit");
+    deployment.run(&["fleet", "--json"]).ok();
+    for span in SPANS {
+        let key = id_of(&deployment.issue_text("live", &[]));
+        for (method, path, body) in
+            [("POST", format!("/v1/api-keys/{key}/suspend"), "{}"), ("DELETE", format!("/v1/api-keys/{key}"), "")]
+        {
+            // It waits for this follower in vain, for a second at most.
+            let headers = [("content-type", "application/json")];
+            let status = server.admin.request(method, &format!("{path}?wait={span}"), &headers, body).status;
+            assert!(status < 500, "{method} {path}?wait={span}: {status}");
+        }
+    }
+    assert_eq!(server.admin.request("DELETE", "/v1/followers/edge", &[], "").status, 200);
+    revoking_works(&deployment, &server, "numbers of followers");
+}
+
+#[test]
+fn whatever_lifetime_a_realm_has_keys_are_issued_or_clearly_refused() {
+    let deployment = Deployment::new();
+    let run = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let ran = deployment.run_in(arguments, environment);
+        assert!([0, 1, 2, 64].contains(&ran.code) && !ran.err.contains("panicked"), "{environment:?}: {}", ran.err);
+        ran.code == 0
+    };
+    let old_system = ("BULLA_REALMS__LIVE__OLD_SYSTEM__EXEC", "[\"/bin/true\"]");
+    for span in SPANS {
+        let [usual, most] = ["BULLA_REALMS__LIVE__DEFAULT_TTL", "BULLA_REALMS__LIVE__MAX_TTL"].map(|name| (name, span));
+        run(&["issue", "--realm", "live", "--app", APP], &[usual, most]);
+        run(&["issue", "--realm", "live", "--app", APP, "--ttl=1d"], &[most]);
+        let spans = ["TIMEOUT", "NEGATIVE_TTL"].map(|name| format!("BULLA_REALMS__LIVE__OLD_SYSTEM__{name}"));
+        let [timeout, negative_ttl] = [0, 1].map(|at| (spans[at].as_str(), span));
+        run(&["issue", "--realm", "live", "--app", APP], &[old_system, timeout, negative_ttl]);
+    }
+    let longest = "49710d";
+    let server = Server::start_with(
+        &deployment,
+        &[
+            ("BULLA_REALMS__LIVE__DEFAULT_TTL", longest),
+            ("BULLA_REALMS__LIVE__MAX_TTL", longest),
+            ("BULLA_REALMS__TEST__OLD_SYSTEM__EXEC", "[\"/bin/true\"]"),
+            ("BULLA_REALMS__TEST__OLD_SYSTEM__TIMEOUT", longest),
+            ("BULLA_REALMS__TEST__OLD_SYSTEM__NEGATIVE_TTL", longest),
+        ],
+    );
+    let issued = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP}));
+    assert_eq!(issued.status, 400, "such a key would live beyond what it can hold: {}", issued.body);
+    revoking_works(&deployment, &server, "lifetimes of realms");
 }

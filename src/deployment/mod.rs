@@ -182,6 +182,9 @@ impl Deployment {
 /// The ids of keyrings.
 fn names(memories: &HashMap<KeyringId, KeyringMemory>) -> String {
     let mut ids: Vec<String> = memories.keys().map(ToString::to_string).collect();
+    if ids.is_empty() {
+        return "by rows that cannot be read".to_owned();
+    }
     ids.sort();
     ids.join(", ")
 }

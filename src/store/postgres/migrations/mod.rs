@@ -26,8 +26,8 @@ pub(super) const STEPS: [Step; 3] = [
 /// one.
 const ONE_AT_A_TIME: &str = "SELECT pg_advisory_xact_lock(4127316920118431)";
 
-/// The limits of the configuration are for statements of the service. A step over a large table takes longer, and one that
-/// is cancelled begins anew each time. No server's limit ends it either.
+/// The limits of the configuration are for statements of the service. A step over a large table takes longer, and one
+/// that is cancelled begins anew each time. No server's limit ends it either.
 const BEGIN: &str = "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL lock_timeout = 0";
 /// How long an answer to a step, or to another process's steps, is waited for.
 const LIMIT: Duration = Duration::from_hours(24);

@@ -11,6 +11,7 @@ use x509_cert::{
     name::Name,
 };
 
+use super::validity::Validity;
 use crate::config::Clients;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -20,6 +21,8 @@ const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 pub(crate) struct ClientCertificate {
     pub(super) chain: Vec<CertificateDer<'static>>,
     names: Vec<ClientName>,
+    /// The last second in which all of the chain is valid, in Unix seconds; none where that cannot be read.
+    until: Option<u64>,
 }
 
 /// What a certificate calls its holder.
@@ -44,8 +47,18 @@ impl ClientCertificate {
     /// What a client presented, its own certificate first.
     pub(crate) fn new(chain: &[CertificateDer<'_>]) -> Option<Self> {
         let certificate = Certificate::from_der(chain.first()?).ok()?;
-        let chain = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
-        Some(ClientCertificate { chain, names: names(&certificate) })
+        let chain: Vec<_> = chain.iter().map(|certificate| certificate.clone().into_owned()).collect();
+        let until = chain.iter().map(|certificate| {
+            Validity::of(certificate).ok().and_then(|validity| u64::try_from(validity.until.as_second()).ok())
+        });
+        let until = until.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
+        Some(ClientCertificate { chain, names: names(&certificate), until })
+    }
+
+    /// Returns whether the certificate, or one that it came with, may have expired at `now`, in Unix seconds. If not,
+    /// a certificate that was accepted is accepted still by the same authorities.
+    pub(crate) fn may_have_expired(&self, now: u64) -> bool {
+        self.until.is_none_or(|until| now > until)
     }
 
     /// What its names are mapped to.
@@ -153,6 +166,20 @@ mod tests {
         }
         assert_eq!(mapped(&named, &["ops.example", "spiffe://prod/ops"]), "several");
         assert_eq!(named.shown(), "Ops.example");
+    }
+
+    #[test]
+    fn a_chain_expires_with_the_first_of_its_certificates() {
+        let until = |year: i32| {
+            let mut params = CertificateParams::default();
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            params.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate").der().clone()
+        };
+        let day = |year: i32| u64::try_from(rcgen::date_time_ymd(year, 1, 1).unix_timestamp()).expect("a time");
+        let chain = ClientCertificate::new(&[until(2040), until(2030)]).expect("a certificate");
+        assert_eq!([day(2030), day(2030) + 1, day(2040)].map(|now| chain.may_have_expired(now)), [false, true, true]);
+        let unreadable = ClientCertificate::new(&[until(2040), vec![0].into()]).expect("a certificate");
+        assert!(unreadable.may_have_expired(day(2030)), "nobody can tell");
     }
 
     #[test]

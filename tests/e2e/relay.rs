@@ -11,6 +11,7 @@ use bulla::feed::{FeedState, HttpSource, MessageSource, Question, Snapshot};
 use serde_json::{Value, json};
 
 use crate::support::{
+    authority::{Authority, Issued, replace},
     clock,
     deployment::Deployment,
     http::{Answer, Http},
@@ -73,6 +74,23 @@ impl Relayed {
 
     fn node(&self) -> &Server {
         self.node.as_ref().expect("a running node")
+    }
+
+    /// Gives the token in the configuration to another follower, as the relay learns with a SIGHUP.
+    fn exchange_token(&self) -> Http {
+        let made = self.deployment.run(&["edge", "caller", "another", "--json"]).ok().json();
+        let path = self.folder.path().join("bulla.toml");
+        let text = fs::read_to_string(&path).expect("the configuration");
+        let hash = |line: &str| line.split('"').find(|part| part.starts_with("sha256:")).expect("a hash").to_owned();
+        let listed = text.lines().find(|line| line.contains("sha256:")).expect("a caller");
+        replace(&path, &text.replace(&hash(listed), &hash(made["line"].as_str().expect("a line"))));
+        self.hang_up();
+        self.relay().bearer(made["token"].as_str().expect("a token"))
+    }
+
+    fn hang_up(&self) {
+        let id = self.relay.as_ref().expect("a running relay").id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().expect("kill runs").success());
     }
 
     /// Revokes so many keys that nobody has issued.
@@ -197,6 +215,51 @@ fn a_relay_knows_its_followers_and_the_realms_that_it_may_read() {
     for missing in ["/v1/verify", "/v1/introspect", "/v1/api-keys"] {
         assert_eq!(relay.get(missing).status, 404, "{missing}");
     }
+}
+
+#[test]
+fn streams_and_waits_end_with_the_token_that_opened_them() {
+    let relayed = Relayed::new("feed", "");
+    let old = relayed.relay();
+    relayed.until("the first message", || old.get("/v1/revocations").status == 200);
+    let mut stream = old.stream("/v1/revocations");
+    stream.message();
+    let waiting = std::thread::spawn({
+        let old = old.clone();
+        move || old.get("/v1/revocations?wait=25s")
+    });
+    let new = relayed.exchange_token();
+    // Were it to go on it would be silent for ten seconds, and a comment is more than nothing.
+    let rest = stream.rest();
+    assert!(!rest.contains(':'), "{rest}");
+    let waited = waiting.join().expect("an answer");
+    assert_eq!((waited.status, waited.problem().as_str()), (401, "unauthorized"), "{}", waited.body);
+    assert_eq!(old.get("/v1/revocations").status, 401);
+    let mut stream = new.stream("/v1/revocations");
+    stream.message();
+    relayed.hang_up();
+    relayed.revoke(0, 1);
+    assert!(stream.message().contains("live_00000X0000000000000000"), "a reload alone ends nothing");
+}
+
+#[test]
+fn a_wait_ends_with_the_certificate_that_opened_it() {
+    let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = servers.server(&["127.0.0.1"], 4000, &folder.path().join("tls"));
+    let tls = format!(
+        "[data.tls]\ncertificate = {:?}\nkey = {:?}\nclient_ca = {:?}\n[data.tls.clients]\n\"shop\" = [\"feed\"]",
+        own.certificate,
+        own.key,
+        clients.file(),
+    );
+    let relayed = Relayed::new("feed", &tls);
+    let with = |client: &Issued| relayed.relay().anonymous().over_tls(&servers, Some(client));
+    let lasting = with(&clients.client("shop"));
+    relayed.until("the first message", || lasting.get("/v1/revocations").status == 200);
+    let waited = with(&clients.client_for("shop", 5)).get("/v1/revocations?wait=25s");
+    assert_eq!((waited.status, waited.problem().as_str()), (401, "certificate"), "{}", waited.body);
+    assert_eq!(lasting.get("/v1/revocations?wait=1s").status, 200);
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! `GET /v1/revocations` of a relay: the same as a node's, without a key that signs.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
-    extract::{Extension, FromRef, State},
+    extract::{FromRef, State},
     http::{HeaderMap, StatusCode, header},
     response::{
         IntoResponse, Response,
@@ -22,6 +22,7 @@ use tower_http::compression::CompressionLayer;
 
 use super::{
     parts::Part,
+    reader::{Client, Reader},
     reports::Reports,
     snapshots::{self, RelaySnapshots},
     stream::{Newest, Stream},
@@ -34,17 +35,15 @@ use crate::{
         health::Ready,
     },
     clock,
-    scope::Scope,
     server::{
-        auth::Permission,
         blocking,
-        core::{Core, Door},
+        core::Core,
         data,
         extract::{Batch, JsonBody, Query},
         listener::Peer,
         problem::Problem,
+        stream_credential::RECHECK_INTERVAL,
     },
-    tls::ClientCertificate,
 };
 
 /// The longest wait, as on a node.
@@ -63,9 +62,6 @@ pub(super) struct RelayState {
     pub(super) open: bool,
 }
 
-/// The certificate of the client, where it showed one.
-pub(super) type Client = Option<Extension<Arc<ClientCertificate>>>;
-
 /// The data plane of a relay.
 pub(super) fn router(state: RelayState) -> Router {
     let router = Router::new()
@@ -83,6 +79,7 @@ pub(super) fn router(state: RelayState) -> Router {
 struct Subscription {
     stream: Arc<Stream>,
     core: Core,
+    reader: Reader,
     after: u64,
 }
 
@@ -93,7 +90,7 @@ async fn revocations(
     Query(query): Query<FeedQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    state.authorize(query.realm, &headers, client, peer).await?;
+    let reader = state.authorize(query.realm, &headers, client, peer).await?;
     let RelayState { core, streams, .. } = state;
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let accepted = accepted.collect::<Vec<_>>().join(",");
@@ -101,7 +98,7 @@ async fn revocations(
         Problem::bad_request("Accept names no format of the feed that this relay hands on: versions 1 and 2")
     })?;
     let (stream, newest) = streams.of(query.realm, format).await?;
-    let mut asked = Subscription { stream, core, after: query.after.unwrap_or_default() };
+    let mut asked = Subscription { stream, core, reader, after: query.after.unwrap_or_default() };
     if accepted.contains("text/event-stream") {
         let mut last = headers.get_all("last-event-id").iter();
         if let Some(value) = last.next() {
@@ -113,7 +110,7 @@ async fn revocations(
     }
     if let Some(wait) = query.wait {
         let longest = MAX_WAIT.min(newest.validity / 2).min(asked.core.config.server.idle_timeout.0 / 2);
-        asked.wait(Instant::now() + wait.0.min(longest)).await;
+        asked.wait(Instant::now() + wait.0.min(longest)).await?;
     }
     let (message, _) = asked.message().await?;
     let headers = [(header::CONTENT_TYPE, message.format.content_type()), (header::CACHE_CONTROL, "no-store")];
@@ -165,23 +162,18 @@ async fn report_uses(
 }
 
 impl RelayState {
-    /// Returns whether the caller may read the feed of a realm, or report.
+    /// Refuses a caller that may not read the feed of a realm, or report.
     pub(super) async fn authorize(
         &self,
         realm: Option<Realm>,
         headers: &HeaderMap,
         client: Client,
         peer: Peer,
-    ) -> Result<(), Problem> {
+    ) -> Result<Reader, Problem> {
         if self.open {
-            return Ok(());
+            return Ok(Reader::anybody(self.core.clone(), realm, peer));
         }
-        let client = client.as_deref().map(|client| &**client);
-        let caller =
-            self.core.callers.identify(&self.core, Door::of(&self.core).enter(), headers, client, peer).await?;
-        let may = |scope| caller.needs(&self.core, permission(scope, realm));
-        // A listed token has this scope; a certificate has those that it was given.
-        may(Scope::Read).or_else(|_| may(Scope::Feed))
+        Reader::identify(self.core.clone(), realm, headers, client, peer).await
     }
 }
 
@@ -191,47 +183,54 @@ impl FromRef<RelayState> for Core {
     }
 }
 
-fn permission(scope: Scope, realm: Option<Realm>) -> Permission {
-    realm.map_or_else(|| Permission::anywhere(scope), |realm| Permission::in_realm(scope, realm))
-}
-
 impl Subscription {
-    /// Waits for news behind the place, until a deadline or the end of the service. Returns whether there is something
-    /// new.
-    async fn wait(&self, until: Instant) -> bool {
+    /// Waits for news behind the place, until a deadline or the end of the service, and only while the follower may
+    /// read. Returns whether there is something new.
+    async fn wait(&mut self, until: Instant) -> Result<bool, Problem> {
         let (mut newest, mut stopping) = (self.stream.newest(), self.core.stopping.subscribe());
-        tokio::select! {
-            _ = newest.wait_for(|newest| newest.as_ref().is_some_and(|newest| newest.seq > self.after)) => true,
-            _ = stopping.wait_for(|stopping| *stopping) => true,
-            () = tokio::time::sleep_until(until) => false,
+        let after = self.after;
+        loop {
+            let changed = tokio::select! {
+                _ = newest.wait_for(|newest| newest.as_ref().is_some_and(|newest| newest.seq > after)) => true,
+                _ = stopping.wait_for(|stopping| *stopping) => true,
+                () = tokio::time::sleep_until(until.min(Instant::now() + RECHECK_INTERVAL)) => false,
+            };
+            self.reader.check().await?;
+            if changed || Instant::now() >= until {
+                return Ok(changed);
+            }
         }
     }
 
-    /// The message that goes on from the place, and the end of the log.
-    async fn message(&self) -> Result<(Part, Newest), Problem> {
-        let newest = self.stream.newest().borrow().clone();
-        let newest = newest.ok_or_else(|| Problem::unavailable("this relay has no message of its source yet"))?;
-        if self.after > newest.seq {
-            return Err(Problem::ahead_of_log(self.after, newest.seq));
+    /// Sends an event, and only while the follower may read. Returns whether it was sent.
+    async fn send(&mut self, sender: &mpsc::Sender<Event>, event: Event) -> bool {
+        let mut sending = pin!(sender.send(event));
+        loop {
+            match tokio::time::timeout(RECHECK_INTERVAL, sending.as_mut()).await {
+                Ok(sent) => return sent.is_ok(),
+                Err(_) if self.reader.check().await.is_ok() => {}
+                Err(_) => return false,
+            }
         }
-        if self.after < newest.seq {
-            let part = self.stream.part(newest.log_id, self.after, newest.seq).await;
-            let part = part.map_err(|error| match error.is_behind() {
-                // The source's log does not go on from there: the follower has to hear it, and begins again.
-                true => Problem::ahead_of_log(self.after, newest.seq),
-                false => Problem::unavailable("this relay cannot reach its source at the moment"),
-            })?;
-            return Ok((part, newest));
-        }
-        if !newest.is_fresh() {
-            return Err(Problem::unavailable("this relay has heard nothing of its source for too long"));
-        }
-        let (bytes, format, seq) = (newest.bytes.clone(), newest.format, newest.seq);
-        Ok((Part { bytes, format, seq, is_end: true }, newest))
     }
 
-    /// Sends messages until the client goes: the first one at once, then one for each change, and one without changes
-    /// before the last one is stale. A comment is sent if the stream would be silent for too long.
+    /// The message that goes on from the place, and the end of the log, for a follower that may read still. The source
+    /// may take its time.
+    async fn message(&mut self) -> Result<(Part, Newest), Problem> {
+        let Subscription { stream, reader, after, .. } = self;
+        let mut asking = pin!(next(stream, *after));
+        loop {
+            let asked = tokio::time::timeout(RECHECK_INTERVAL, asking.as_mut()).await;
+            reader.check().await?;
+            if let Ok(message) = asked {
+                return message;
+            }
+        }
+    }
+
+    /// Sends messages until the client goes, or may not read any more: the first one at once, then one for each change,
+    /// and one without changes before the last one is stale. A comment is sent if the stream would be silent for too
+    /// long.
     async fn subscribe(mut self) -> Result<Response, Problem> {
         let mut next = self.message().await?;
         let (sender, events) = mpsc::channel(1);
@@ -240,16 +239,18 @@ impl Subscription {
             loop {
                 let (Part { bytes, seq, .. }, newest) = next;
                 let due = Instant::now() + newest.validity / 4;
-                if sender.send(event(&bytes, seq)).await.is_err() || *self.core.stopping.borrow() {
+                if !self.send(&sender, event(&bytes, seq)).await || *self.core.stopping.borrow() {
                     return;
                 }
                 self.after = seq;
                 loop {
                     let until = due.min(Instant::now() + silence);
-                    if self.wait(until).await || until >= due {
-                        break;
+                    match self.wait(until).await {
+                        Ok(false) if until < due => {}
+                        Ok(_) => break,
+                        Err(_) => return,
                     }
-                    if sender.send(Event::DEFAULT_KEEP_ALIVE).await.is_err() {
+                    if !self.send(&sender, Event::DEFAULT_KEEP_ALIVE).await {
                         return;
                     }
                 }
@@ -266,6 +267,29 @@ impl Subscription {
         Ok(([(header::CACHE_CONTROL, "no-store"), (data::feed::X_ACCEL_BUFFERING, "no")], Sse::new(events))
             .into_response())
     }
+}
+
+/// The message that goes on from a place, and the end of the log.
+async fn next(stream: &Stream, after: u64) -> Result<(Part, Newest), Problem> {
+    let newest = stream.newest().borrow().clone();
+    let newest = newest.ok_or_else(|| Problem::unavailable("this relay has no message of its source yet"))?;
+    if after > newest.seq {
+        return Err(Problem::ahead_of_log(after, newest.seq));
+    }
+    if after < newest.seq {
+        let part = stream.part(newest.log_id, after, newest.seq).await;
+        let part = part.map_err(|error| match error.is_behind() {
+            // The source's log does not go on from there: the follower has to hear it, and begins again.
+            true => Problem::ahead_of_log(after, newest.seq),
+            false => Problem::unavailable("this relay cannot reach its source at the moment"),
+        })?;
+        return Ok((part, newest));
+    }
+    if !newest.is_fresh() {
+        return Err(Problem::unavailable("this relay has heard nothing of its source for too long"));
+    }
+    let (bytes, format, seq) = (newest.bytes.clone(), newest.format, newest.seq);
+    Ok((Part { bytes, format, seq, is_end: true }, newest))
 }
 
 fn event(bytes: &[u8], seq: u64) -> Event {

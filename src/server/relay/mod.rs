@@ -3,6 +3,7 @@
 
 mod endpoint;
 mod parts;
+mod reader;
 mod reports;
 mod snapshots;
 mod stream;

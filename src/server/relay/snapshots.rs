@@ -10,7 +10,7 @@ use bulla::{
     keyring::KeyringId,
 };
 
-use super::endpoint::{Client, RelayState};
+use super::{endpoint::RelayState, reader::Client};
 use crate::{
     api::feed::SnapshotQuery,
     config::FollowConfig,

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::input::text;
 
 /// An error as a client sees it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
     /// The last part of the `type`.

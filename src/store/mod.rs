@@ -156,6 +156,11 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// At most `limit` entries of the revocation log with higher numbers than `seq`.
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError>;
 
+    /// The same for followers of the feed, who may be many: it holds up nobody who reads the log to put it in force.
+    fn revocations_for_followers(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
+        self.revocations_after(seq, limit)
+    }
+
     /// Replaces the id of this log, which lost its end, so that everybody who follows it reads from the beginning, and gives no
     /// number up to `place` again. Nothing where another process did that before. `false` where a store cannot lose an end.
     fn begin_new_log(&self, _log_id: &str, _place: u64) -> Result<bool, StoreError> {

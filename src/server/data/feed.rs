@@ -91,11 +91,10 @@ pub(super) async fn revocations(
     if let Some(wished) = query.wait.map(|wait| wait.0).filter(|wished| !wished.is_zero()) {
         let until = Instant::now() + longest_wait(&app).min(wished);
         if wait(&app, &mut credential, asked.after, until).await == Waited::Unauthorized {
-            app.metrics.admin_refused.inc();
-            return Err(Problem::unauthorized());
+            return Err(refused(&app));
         }
     }
-    let signed = message(&app, asked).await?;
+    let signed = message(&app, &mut credential, asked).await?;
     Ok(([(header::CONTENT_TYPE, format.content_type()), (header::CACHE_CONTROL, "no-store")], signed.bytes.clone())
         .into_response())
 }
@@ -112,16 +111,33 @@ pub(super) async fn granted(app: &Arc<App>, caller: &Caller, realm: Option<Realm
     known_realm(app, caller.snapshot(), realm).await.map(|()| Some(realm))
 }
 
-async fn message(app: &Arc<App>, question: Question) -> Result<Arc<Signed>, Problem> {
-    if let Some(signed) = app.feed.as_ref().and_then(|feed| feed.recent(&question)) {
+/// The message, and only while the follower's key is accepted: a store takes its time where many ask.
+async fn message(
+    app: &Arc<App>,
+    credential: &mut StreamCredential,
+    question: Question,
+) -> Result<Arc<Signed>, Problem> {
+    let feed = app.feed.as_ref().ok_or_else(Problem::no_feed)?;
+    if let Some(signed) = feed.recent(&question) {
         return Ok(signed);
     }
-    let app = Arc::clone(app);
-    blocking::run(move || {
-        let feed = app.feed.as_ref().ok_or_else(Problem::no_feed)?;
-        feed.message(question)
-    })
-    .await?
+    let read = || {
+        let app = Arc::clone(app);
+        async move { blocking::run(move || app.feed.as_ref().ok_or_else(Problem::no_feed)?.read(question)).await? }
+    };
+    let mut asking = pin!(feed.message(question, read));
+    loop {
+        match tokio::time::timeout(RECHECK_INTERVAL, asking.as_mut()).await {
+            Ok(message) => return message,
+            Err(_) if credential.holds(app).await => {}
+            Err(_) => return Err(refused(app)),
+        }
+    }
+}
+
+fn refused(app: &App) -> Problem {
+    app.metrics.admin_refused.inc();
+    Problem::unauthorized()
 }
 
 /// How a wait ended.
@@ -174,7 +190,7 @@ fn longest_wait(app: &App) -> Duration {
 /// Sends messages until the follower's API key ends: the first one at once, then one for each change, and one without
 /// changes before the last one is stale. A comment is sent if the stream would be silent for too long.
 async fn subscribe(app: Arc<App>, asked: Question, mut credential: StreamCredential) -> Result<Response, Problem> {
-    let first = message(&app, asked).await?;
+    let first = message(&app, &mut credential, asked).await?;
     let (sender, events) = mpsc::channel(1);
     tokio::spawn(async move {
         let mut next = first;
@@ -196,7 +212,7 @@ async fn subscribe(app: Arc<App>, asked: Question, mut credential: StreamCredent
                     return;
                 }
             }
-            next = match message(&app, Question { after: seq, ..asked }).await {
+            next = match message(&app, &mut credential, Question { after: seq, ..asked }).await {
                 Ok(message) if !*app.stopping.borrow() => message,
                 // The client connects again, and gets the error then.
                 _ => return,

@@ -84,15 +84,17 @@ impl Feed {
         self.recent.get(self.moment(), question).filter(|_| self.check_health().is_ok())
     }
 
-    /// What happened behind a place. Reads the store.
-    pub(super) fn message(&self, question: Question) -> Result<Arc<Signed>, Problem> {
-        let moment = self.moment();
-        if let Some(signed) = self.recent.get(moment, &question) {
-            return Ok(signed);
-        }
-        let signed = Arc::new(self.write(question)?);
-        self.recent.put(moment, question, &signed);
-        Ok(signed)
+    /// What happened behind a place: what `read` brings, once for all who ask the same.
+    pub(super) async fn message<W>(&self, question: Question, read: impl FnOnce() -> W) -> Result<Arc<Signed>, Problem>
+    where
+        W: Future<Output = Result<Arc<Signed>, Problem>>,
+    {
+        self.recent.get_or(|| self.moment(), question, read).await
+    }
+
+    /// The same, read from the store.
+    pub(super) fn read(&self, question: Question) -> Result<Arc<Signed>, Problem> {
+        self.write(question).map(Arc::new)
     }
 
     fn moment(&self) -> Moment {
@@ -102,9 +104,9 @@ impl Feed {
 
     fn write(&self, Question { format, realm, after }: Question) -> Result<Signed, Problem> {
         self.check_health()?;
-        let mut part = self.store.revocations_after(after, Message::MAX_EVENTS as u32)?;
+        let mut part = self.store.revocations_for_followers(after, Message::MAX_EVENTS as u32)?;
         if part.lost_before(after) && self.begin_new_log(&part, after)? {
-            part = self.store.revocations_after(after, Message::MAX_EVENTS as u32)?;
+            part = self.store.revocations_for_followers(after, Message::MAX_EVENTS as u32)?;
         }
         if let Some(event) = part.events.iter().find(|event| Format::of(&event.change) > format) {
             let seq = event.seq;

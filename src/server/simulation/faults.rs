@@ -43,16 +43,16 @@ pub(in crate::server) type Intruder = Box<dyn FnOnce() + Send>;
 
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Fault {
+pub(in crate::server) struct Fault {
     /// The write succeeds, and nobody hears of it.
-    pub(super) written: bool,
+    pub(in crate::server) written: bool,
     /// The process dies.
-    pub(super) dies: bool,
+    pub(in crate::server) dies: bool,
 }
 
 impl Faults {
     /// The call after `calls` more fails.
-    pub(super) fn plan(&self, calls: usize, fault: Fault) {
+    pub(in crate::server) fn plan(&self, calls: usize, fault: Fault) {
         self.lock().fault = Some((calls, fault));
     }
 
@@ -73,7 +73,7 @@ impl Faults {
     }
 
     /// The step ends. Returns whether the process died in it.
-    pub(super) fn end(&self) -> bool {
+    pub(in crate::server) fn end(&self) -> bool {
         self.calm();
         let mut plan = self.lock();
         plan.happened = false;
@@ -217,6 +217,10 @@ impl Store for FaultyStore {
 
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
         self.read(|real| real.revocations_after(seq, limit))
+    }
+
+    fn revocations_for_followers(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
+        self.read(|real| real.revocations_for_followers(seq, limit))
     }
 
     fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditEntry>, StoreError> {

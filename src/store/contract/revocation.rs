@@ -32,6 +32,8 @@ pub(super) fn the_log_keeps_what_still_says_something(place: &Place) {
         (part.events.len(), part.through, part.end)
     };
     assert_eq!([places(1), places(2), places(3)], [(1, 6, 7), (2, 7, 7), (2, 7, 7)]);
+    let followed = store.revocations_for_followers(5, 1).expect("the log");
+    assert_eq!((followed.events.as_slice(), followed.through, followed.end), (&log[3..4], 6, 7));
     let entry = store.find(&one).expect("looked").expect("found");
     assert_eq!((entry.revoked_at, entry.suspended_at), (Some(at(60)), None));
     assert_eq!(entry.issued_before, Timestamp::from_second(9).ok());

@@ -203,6 +203,10 @@ impl Store for PostgresStore {
         self.read(Lane::Log, |session| revocation_rows::after(session, &self.mark, seq, limit))
     }
 
+    fn revocations_for_followers(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError> {
+        self.read(Lane::Read, |session| revocation_rows::after(session, &self.mark, seq, limit))
+    }
+
     fn begin_new_log(&self, log_id: &str, place: u64) -> Result<bool, StoreError> {
         self.write(|writing| era::begin_new_log(writing, log_id, place)).map(|()| true)
     }

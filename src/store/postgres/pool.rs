@@ -21,8 +21,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy)]
 pub(super) enum Lane {
     Write,
+    /// Also followers of the feed, who read the same log.
     Read,
-    /// Following the log, and what else must be in force at once.
+    /// Following the log here, and what else must be in force at once.
     Log,
     /// Counts over the whole ledger, which may take seconds.
     Count,

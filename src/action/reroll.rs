@@ -58,7 +58,7 @@ impl Reroll {
             Ok::<_, ActionError>(())
         })?;
         let revoked_at = revoked_at.timestamp();
-        Ok(Rerolled { issued: prepared.issued, replaces: id.to_string(), revoked_at, propagation: None })
+        Ok(Rerolled { issued: prepared.issued, replaces: id.to_string(), revoked_at, warning: None, propagation: None })
     }
 
     /// A key like the one on record, with another secret half.

@@ -79,6 +79,6 @@ impl RerollSecret {
             Ok::<_, ActionError>(())
         })?;
         let ending = SecretString::from(secret.expose());
-        Ok(RerolledSecret { api_key_id: id.to_string(), ending, old_secret_until: until })
+        Ok(RerolledSecret { api_key_id: id.to_string(), ending, old_secret_until: until, warning: None })
     }
 }

@@ -120,6 +120,12 @@ impl Propagation {
         Propagation { error: Some(error), ..Propagation::new(goal, Short::default(), Timestamp::UNIX_EPOCH) }
     }
 
+    /// One of a change that this process could not read: it does not know its place in the log.
+    pub(crate) fn unknown_place(error: String) -> Self {
+        let nowhere = Goal::Log(LogPlace { log_id: String::new(), seq: 0, newest_at: None });
+        Propagation { log_id: None, seq: None, ..Propagation::unknown(&nowhere, error) }
+    }
+
     /// The same without names, for someone who is not to know them.
     pub(crate) fn without_names(self) -> Self {
         Propagation { missing: Vec::new(), ..self }

@@ -37,6 +37,10 @@ pub(crate) struct Rerolled {
     pub(crate) replaces: String,
     /// When that one is revoked.
     pub(crate) revoked_at: Timestamp,
+    /// What failed after that was on record.
+    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<String>,
     /// Who has that in force, where the request waited for it.
     #[schema(nullable = false)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +73,10 @@ pub(crate) struct RerolledSecret {
     pub(crate) ending: SecretString,
     /// Until when the old secret half is good.
     pub(crate) old_secret_until: Timestamp,
+    /// What failed after that was on record.
+    #[schema(nullable = false)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) warning: Option<String>,
 }
 
 fn exposed<S: Serializer>(ending: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {

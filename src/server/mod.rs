@@ -30,6 +30,7 @@ mod open_files;
 mod openapi;
 mod problem;
 mod propagation;
+mod put_in_force;
 mod refresh_throttle;
 mod rejection;
 mod relay;

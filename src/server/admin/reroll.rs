@@ -9,7 +9,7 @@ use bulla::ApiKeyId;
 use super::issue;
 use crate::{
     api::{
-        propagation::WaitQuery,
+        propagation::{Propagates, Propagation, WaitQuery},
         reroll::{Reroll, RerollSecret, Rerolled, RerolledSecret},
         responses::{ApiKeyState, Guarded, MediaType, Policy, UnknownApiKey},
         schema,
@@ -23,6 +23,7 @@ use crate::{
         extract::{JsonBody, PathParam, Query},
         problem::Problem,
         propagation,
+        put_in_force::{NotInForce, put_in_force},
     },
 };
 
@@ -50,14 +51,21 @@ pub(super) async fn reroll(
     let request = body.parse_or_default()?;
     let worker = Arc::clone(&app);
     let rerolled = blocking::run(move || {
-        let rerolled = issue::issuing(&worker, &caller, |issuing| request.apply(id, issuing))?;
-        worker.catch_up()?;
+        let mut rerolled = issue::issuing(&worker, &caller, |issuing| request.apply(id, issuing))?;
+        // The new key is shown this once, so the answer is no problem.
+        rerolled.warning = put_in_force(&worker).err().map(|error| of_the_end(&error));
         Ok::<_, Problem>(rerolled)
     });
     let mut rerolled = rerolled.await??;
     issue::count(&app, &rerolled.issued);
     let goal = propagation::log_of(&app, clock::now());
-    let status = propagation::waited(&app, &mut rerolled, goal, wait, StatusCode::CREATED).await;
+    let status = match (rerolled.warning.clone(), wait) {
+        (Some(warning), Some(_)) => {
+            rerolled.set_propagation(Propagation::unknown_place(warning));
+            StatusCode::ACCEPTED
+        }
+        _ => propagation::waited(&app, &mut rerolled, goal, wait, StatusCode::CREATED).await,
+    };
     Ok(issue::shown_once(status, &rerolled))
 }
 
@@ -84,11 +92,16 @@ pub(super) async fn reroll_secret(
     let rerolled = blocking::run(move || {
         let snapshot = caller.snapshot();
         let with = (&snapshot.config, snapshot.peppers().map(Arc::as_ref));
-        let rerolled = request.apply(id, &*app.store, with, &caller.actor(), clock::now())?;
-        app.catch_up()?;
+        let mut rerolled = request.apply(id, &*app.store, with, &caller.actor(), clock::now())?;
+        rerolled.warning = put_in_force(&app).err().map(|error| of_the_end(&error));
         Ok::<_, Problem>(rerolled)
     });
     Ok(issue::created(&rerolled.await??))
+}
+
+/// Tells what is not in force yet.
+fn of_the_end(error: &NotInForce) -> String {
+    format!("the new one is good, and the end of the old one is not in force here: {error}")
 }
 
 /// To reroll is both to issue and to revoke.

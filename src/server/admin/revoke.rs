@@ -30,6 +30,7 @@ use crate::{
         extract::{Batch, JsonBody, PathParam, Query},
         problem::Problem,
         propagation,
+        put_in_force::put_in_force,
     },
 };
 
@@ -208,7 +209,7 @@ async fn apply<T: Propagates + Send + 'static>(
     let outcome = blocking::run(move || {
         let (store, fleet, actor) = (&*worker.store, &worker.config.fleet, caller.actor());
         let outcome = what(RevokeContext { store, fleet, actor: &actor, now: clock::now(), reason })?;
-        worker.catch_up()?;
+        put_in_force(&worker)?;
         Ok::<_, Problem>(outcome)
     });
     let mut outcome = outcome.await??;

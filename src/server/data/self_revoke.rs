@@ -29,6 +29,7 @@ use crate::{
         listener::Peer,
         problem::Problem,
         propagation,
+        put_in_force::put_in_force,
     },
 };
 
@@ -86,7 +87,7 @@ pub(super) async fn self_revoke(
         let (store, fleet, now) = (&*worker.store, &worker.config.fleet, clock::now());
         let context = RevokeContext { store, fleet, actor: &actor, now, reason: None };
         let taken = context.revoke_same(&ids, "api_key.self_revoke")?;
-        worker.catch_up()?;
+        put_in_force(&worker)?;
         Ok::<_, Problem>(taken)
     });
     let mut taken = taken.await??;

@@ -21,6 +21,7 @@ use crate::{
     scope::Scope,
     server::{
         App, auth::Permission, blocking, core::Door, extract::Query, listener::Peer, problem::Problem, propagation,
+        put_in_force::put_in_force,
     },
     tls::ClientCertificate,
 };
@@ -67,7 +68,7 @@ pub(in crate::server::data) async fn revoke(
             let (store, fleet, now) = (&*worker.store, &worker.config.fleet, clock::now());
             let context = RevokeContext { store, fleet, actor: &actor, now, reason: None };
             context.revoke_same(&ids, "api_key.revoke")?;
-            worker.catch_up()?;
+            put_in_force(&worker)?;
             Ok::<_, Problem>(())
         });
         revoked.await??;

@@ -16,11 +16,8 @@ use tokio::{
 use super::{asking::Sources, exports::read_exports, follower::Follower, in_force::follow_of, open_sources};
 use crate::{
     deployment,
-    server::{blocking, core::Core, file_watch::Watch},
+    server::{core::Core, file_watch::Watch, reload::FileLooks},
 };
-
-/// What [`Failures`](crate::server::failures::Failures) calls a look at the files.
-const HEALTH: &str = "configuration";
 
 /// The loop that reloads.
 pub(super) struct Reload {
@@ -55,17 +52,18 @@ impl Reload {
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let interval = self.what.core.config.keyring.refresh_interval.0;
         let mut next = Instant::now() + interval;
+        let what = Arc::clone(&self.what);
+        let mut looks = FileLooks::new(&self.what.core.metrics, &self.what.core.health, move || what.look());
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
+                () = looks.proceed() => continue,
                 _ = self.hangup.recv() => {}
                 () = self.what.core.verification.refresh.requested() => {}
                 () = self.watch.changed() => {}
                 () = sleep_until(next) => {}
             }
-            let what = Arc::clone(&self.what);
-            let looked = blocking::run(move || what.look()).await;
-            self.what.core.health.note_task(HEALTH, looked.unwrap_or_else(|_| Err("a look panicked".to_owned())));
+            looks.begin();
             next = Instant::now() + interval;
         }
     }

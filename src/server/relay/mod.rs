@@ -16,12 +16,18 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bulla::{feed::FeedState, keyring::ExportedKeyring};
-use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
+use tokio::{
+    signal::unix::Signal,
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use self::{endpoint::RelayState, reports::Reports, snapshots::RelaySnapshots, streams::Streams};
 use super::{
-    Addresses, Endpoints, blocking,
+    Addresses, Endpoints,
     budget::BodyBudget,
     core::{Callers, Core, CoreParts},
     data,
@@ -29,6 +35,7 @@ use super::{
     failures::Failures,
     key_verifier::KeyVerifier,
     live::Live,
+    reload::FileLooks,
     role::Role,
     snapshot::{EdgeParts, Loaded},
 };
@@ -152,18 +159,23 @@ fn show(core: &Core, streams: &Streams, shown: &FollowMetrics) {
 impl Reload {
     /// Reads configuration and certificates again, on SIGHUP and at an interval.
     async fn run(self, core: Core, mut stop: watch::Receiver<bool>) {
-        let Reload { live, mut parts, config_path, mut hangup } = self;
+        let Reload { live, parts, config_path, mut hangup } = self;
+        let interval = core.config.keyring.refresh_interval.0;
+        let (metrics, health) = (Arc::clone(&core.metrics), Arc::clone(&core.health));
+        let parts = ArcSwap::from_pointee(parts);
+        let mut looks = FileLooks::new(&metrics, &health, move || {
+            look(&parts.load_full(), &config_path, &core, &live).map(|read| parts.store(Arc::new(read)))
+        });
+        let mut next = Instant::now() + interval;
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
+                () = looks.proceed() => continue,
                 _ = hangup.recv() => {}
-                () = tokio::time::sleep(core.config.keyring.refresh_interval.0) => {}
+                () = sleep_until(next) => {}
             }
-            let (before, path) = (parts.clone(), config_path.clone());
-            let (running, in_force) = (core.clone(), Arc::clone(&live));
-            let looked = blocking::run(move || look(&before, &path, &running, &in_force)).await;
-            let looked = looked.unwrap_or_else(|_| Err("a look panicked".to_owned()));
-            core.health.note_task("configuration", looked.map(|read| parts = read));
+            looks.begin();
+            next = Instant::now() + interval;
         }
     }
 }

@@ -3,7 +3,10 @@
 //! `trigger.rs` decides when to look. A look has two parts, each on a thread of its own. The first puts configuration
 //! and keyring in force, with the keys that are loaded (`publish.rs`). The second asks key sources, and takes the next
 //! step of rotation (`sources.rs`). While one hangs the other goes on, and `/readyz` shows it.
+//!
+//! An edge and a relay have no keyring, and look at their files alone (`file_looks.rs`).
 
+mod file_looks;
 mod job;
 mod publish;
 mod sources;
@@ -12,6 +15,7 @@ mod tests;
 mod trigger;
 
 pub(super) use self::{
+    file_looks::FileLooks,
     publish::{Reloader, report},
     trigger::ReloadLoop,
 };

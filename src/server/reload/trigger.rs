@@ -28,9 +28,9 @@ use crate::{
 /// The first retry delay; it doubles up to the refresh interval.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Interval between checks for a part of a reload that hangs.
-const TICK: Duration = Duration::from_millis(500);
+pub(super) const TICK: Duration = Duration::from_millis(500);
 /// How long a part of a reload may take before `/readyz` shows it.
-const HANGS: Duration = Duration::from_secs(5);
+pub(super) const HANGS: Duration = Duration::from_secs(5);
 
 /// The loop that reloads.
 pub(in crate::server) struct ReloadLoop {

@@ -141,19 +141,22 @@ impl Follower {
                 let has_waited = state.sources[source].answered();
                 if has_waited { Duration::ZERO } else { backoff::short(random) }
             }
+            // One node may lag behind the others, which is no failure: it answers. Once the state is stale, no source
+            // is ahead of this one.
+            Err(error) if error.is_behind() => {
+                if state.feed.is_stale(now) {
+                    state.restart();
+                    self.writer.whole();
+                }
+                state.sources[source].answered();
+                backoff::short(random)
+            }
             Err(error) => {
                 if let FollowError::Refused(refused) = &error {
                     self.shown.refused(refused.code());
                     state.refused += 1;
                 }
-                let behind = error.is_behind();
-                // One node may lag behind the others; once the state is stale, no source is ahead of this one.
-                if behind && state.feed.is_stale(now) {
-                    state.restart();
-                    self.writer.whole();
-                }
-                let failures = state.sources[source].failed(error);
-                if behind { backoff::short(random) } else { backoff::after_failures(failures, random) }
+                backoff::after_failures(state.sources[source].failed(error), random)
             }
         };
         self.show(&state, now);
@@ -274,5 +277,70 @@ impl State {
     /// A follower that begins anew does not know yet where the end is.
     fn is_complete(&self) -> bool {
         self.feed.log_id().is_some() && self.feed.log().at_end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bulla::feed::{Format, Head, Message, SigningKey};
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::{cli::throw_away, deployment::Deployment, server::snapshot::Loaded};
+
+    const ID: KeyringId = KeyringId::from_bytes([1; 16]);
+
+    /// A follower of two sources.
+    fn follower(key: &SigningKey) -> Follower {
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened").config;
+        let (metrics, shown) = Metrics::new().with_follow();
+        let (parts, metrics) = (EdgeParts::load(config).expect("loaded"), Arc::new(metrics));
+        let (feed, exports) = (FeedState::new(None), Exports::default());
+        let live = Arc::new(Live::new(Loaded::of_edge(&parts, &exports.keyring(ID), &feed, &metrics)));
+        Follower::new(
+            (live, Arc::default()),
+            (metrics, shown),
+            (ID, key.verifying_key()),
+            (feed, parts, exports),
+            ["one", "two"].map(SourceState::new).into(),
+        )
+    }
+
+    /// A message at the end of a log, where nothing is revoked.
+    fn message(key: &SigningKey) -> Result<Answer, FollowError> {
+        let now = clock::now_seconds();
+        let head = Head {
+            format: Format::V1,
+            keyring_id: ID,
+            log_id: LogId::from_bytes([2; 16]),
+            realm: None,
+            after: 0,
+            seq: 0,
+            head: 0,
+            this_update: now,
+            next_update: now + 3_600,
+            keyring_serial: 1,
+            versions: Vec::new(),
+            live: None,
+        };
+        Ok(Answer::Next(Message::write(&head, &[], key)?))
+    }
+
+    #[test]
+    fn a_source_that_is_behind_the_others_does_not_fail() {
+        let key = SigningKey::from_seed(&Zeroizing::new([7; 32]));
+        let follower = follower(&key);
+        let failing = || follower.health.detail("follow source");
+        follower.take(0, message(&key), 0);
+        assert_eq!(failing(), None);
+        for _ in 0..3 {
+            assert!(follower.take(1, Err(FollowError::BEHIND), 0) < Duration::from_secs(1), "it is asked again soon");
+            assert_eq!(failing(), None);
+        }
+        follower.take(1, Err(FollowError::Status(503)), 0);
+        assert!(failing().is_some_and(|detail| detail.contains("two")));
+        follower.take(1, Err(FollowError::BEHIND), 0);
+        assert_eq!(failing(), None, "it answers again");
     }
 }

@@ -69,7 +69,7 @@ mod tests {
             source.failed(FollowError::Status(TIMED_OUT));
             assert_eq!(source.wait(25), expected);
         }
-        assert_eq!(source.failed(FollowError::BEHIND), 6);
+        assert_eq!(source.failed(FollowError::Status(503)), 6);
         source.answered();
         assert!(source.is_well());
         assert_eq!(source.wait(25), 1, "the proxy is still there");

@@ -89,22 +89,31 @@ impl Reports {
         if batch.is_empty() {
             return Ok(());
         }
-        let sent = match self.post(&batch) {
+        let (sent, unsent) = match self.post(&batch) {
             // One of them is at fault, and no other is to suffer for it.
-            Err(FollowError::Status(400 | 409)) if batch.len() > 1 => {
-                batch.iter().map(|one| self.post(std::slice::from_ref(one))).fold(Ok(()), Result::or)
-            }
-            sent => sent,
+            Err(error) if is_refusal(&error) && batch.len() > 1 => self.post_each(batch),
+            Err(error) if !is_refusal(&error) => (Err(error), batch),
+            sent => (sent, Vec::new()),
         };
-        if matches!(&sent, Err(error) if !matches!(error, FollowError::Status(400 | 409))) {
-            let mut waiting = self.lock();
-            for report in batch {
-                let newer = waiting.remove(&process(&report));
-                put(&mut waiting, report);
-                newer.into_iter().for_each(|newer| put(&mut waiting, newer));
-            }
+        let mut waiting = self.lock();
+        for report in unsent {
+            let newer = waiting.remove(&process(&report));
+            put(&mut waiting, report);
+            newer.into_iter().for_each(|newer| put(&mut waiting, newer));
         }
         sent
+    }
+
+    /// Sends them one by one, and drops those that are refused. Returns why it ended early, and what is left then.
+    fn post_each(&self, batch: Vec<FollowerReport>) -> (Result<(), FollowError>, Vec<FollowerReport>) {
+        let mut left = batch.into_iter();
+        while let Some(one) = left.next() {
+            match self.post(std::slice::from_ref(&one)) {
+                Err(error) if !is_refusal(&error) => return (Err(error), [one].into_iter().chain(left).collect()),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        (Ok(()), Vec::new())
     }
 
     fn post(&self, batch: &[FollowerReport]) -> Result<(), FollowError> {
@@ -160,6 +169,11 @@ fn put(waiting: &mut BTreeMap<Process, FollowerReport>, mut report: FollowerRepo
     waiting.insert(process, report);
 }
 
+/// Returns whether a node will never take the report.
+fn is_refusal(error: &FollowError) -> bool {
+    matches!(error, FollowError::Status(400 | 409))
+}
+
 fn process(report: &FollowerReport) -> Process {
     (report.name.clone(), report.instance.clone())
 }
@@ -174,12 +188,17 @@ pub(super) fn default_name() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{BufRead, BufReader, Read, Write},
+        net::TcpListener,
+        sync::atomic::{AtomicBool, Ordering},
+    };
+
     use super::*;
 
-    #[test]
-    fn a_later_report_carries_the_former_name_of_one_that_still_waits() {
-        let report = |seq: u64, former: Option<&str>| FollowerReport {
-            name: "shop:1".to_owned(),
+    fn report(name: &str, seq: u64, former: Option<&str>) -> FollowerReport {
+        FollowerReport {
+            name: name.to_owned(),
             role: FollowerRole::Library,
             address: None,
             version: "1".to_owned(),
@@ -195,9 +214,57 @@ mod tests {
             started_at: None,
             instance: Some("a0".to_owned()),
             former_name: former.map(str::to_owned),
-        };
+        }
+    }
+
+    /// A node that refuses the name `taken`, and can tell nothing of single reports while it is `away`.
+    fn node(away: &Arc<AtomicBool>) -> Arc<HttpSource> {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let away = Arc::clone(away);
+        thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let (mut reader, mut length, mut line) = (BufReader::new(&stream), 0, String::new());
+                while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                    if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                        length = value.trim().parse().expect("a length");
+                    }
+                    line.clear();
+                }
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).expect("a body");
+                let body = String::from_utf8(body).expect("UTF-8");
+                let single = body.matches("\"name\":").count() == 1;
+                let status = match (body.contains("taken"), away.load(Ordering::SeqCst)) {
+                    (_, true) if single => "503 Away",
+                    (true, _) => "409 Taken",
+                    _ => "200 OK",
+                };
+                let answer = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+                (&stream).write_all(answer.as_bytes()).expect("answered");
+            }
+        });
+        Arc::new(HttpSource::with_token(&address, "caller-x").expect("a source"))
+    }
+
+    #[test]
+    fn one_report_that_is_refused_loses_no_other_one() {
+        let away = Arc::new(AtomicBool::new(true));
+        let reports = Reports::new(vec![node(&away)], None);
+        let all = ["one", "taken", "two"];
+        assert!(reports.add(all.iter().map(|name| report(name, 1, None)).collect()));
+        assert!(matches!(reports.send(), Err(FollowError::Status(503))));
+        let names = || reports.lock().keys().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+        assert_eq!(names(), all, "no node took them");
+        away.store(false, Ordering::SeqCst);
+        assert!(reports.send().is_ok());
+        assert_eq!(names(), [""; 0], "the node took two of them, and will never take the other one");
+    }
+
+    #[test]
+    fn a_later_report_carries_the_former_name_of_one_that_still_waits() {
         let reports = Reports::new(Vec::new(), None);
-        assert!(reports.add(vec![report(1, Some("shop:2"))]) && reports.add(vec![report(2, None)]));
+        assert!(reports.add(vec![report("shop:1", 1, Some("shop:2"))]) && reports.add(vec![report("shop:1", 2, None)]));
         let told = || reports.lock().values().map(|one| (one.seq, one.former_name.clone())).collect::<Vec<_>>();
         assert_eq!(told(), [(2, Some("shop:2".to_owned()))]);
         // No node takes it, so it waits on.

@@ -20,6 +20,8 @@ use crate::server::blocking;
 /// The longest wait that a source is asked for, in seconds. It is how old a message may be that a follower gets after a
 /// wait.
 const MAX_WAIT: u64 = 10;
+/// An answer without news that comes sooner was not waited for.
+const PROMPT: Duration = Duration::from_millis(500);
 
 /// The newest message: it goes on from the end of the log, and has no events.
 #[derive(Clone)]
@@ -61,12 +63,17 @@ impl Stream {
         let follow = move || {
             let mut failures = 0;
             while let Some(stream) = followed.upgrade() {
+                let (before, began) = (stream.place(), Instant::now());
                 let went_on = stream.follow();
                 failures = if went_on.is_ok() { 0 } else { failures + 1 };
+                // A source that does not wait for news is not asked more often for that.
+                let prompt = failures == 0 && stream.place() == before && began.elapsed() < PROMPT;
                 *stream.error.lock().unwrap_or_else(PoisonError::into_inner) = went_on.err();
                 drop(stream);
                 if failures > 0 {
                     thread::sleep(delay(failures));
+                } else if prompt {
+                    thread::sleep(PROMPT);
                 }
             }
         };
@@ -77,6 +84,10 @@ impl Stream {
     /// Tells of each newest message.
     pub(super) fn newest(&self) -> watch::Receiver<Option<Newest>> {
         self.newest.subscribe()
+    }
+
+    fn place(&self) -> Option<u64> {
+        self.newest.borrow().as_ref().map(|newest| newest.seq)
     }
 
     /// Why the last question failed, if it did.

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     config::FollowConfig,
     server::{
+        blocking,
         edge::{self, EdgeError},
         problem::Problem,
     },
@@ -34,21 +35,24 @@ type All = HashMap<(Option<Realm>, Format), Arc<Stream>>;
 pub(super) struct Streams {
     follow: FollowConfig,
     all: Mutex<All>,
+    /// Held while sources are opened, which reads files: one that hangs holds up new streams alone.
+    opening: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Streams {
     pub(super) fn new(follow: FollowConfig) -> Self {
-        Streams { follow, all: Mutex::default() }
+        Streams { follow, all: Mutex::default(), opening: Arc::default() }
     }
 
     /// The stream of a realm, or of all, once its first message is there.
-    pub(super) async fn of(&self, realm: Option<Realm>, format: Format) -> Result<(Arc<Stream>, Newest), Problem> {
+    pub(super) async fn of(
+        self: &Arc<Self>,
+        realm: Option<Realm>,
+        format: Format,
+    ) -> Result<(Arc<Stream>, Newest), Problem> {
         // As a node does for an API key of one realm.
         let realm = realm.or(self.follow.realm);
-        let stream = self.get((realm, format)).map_err(|error| {
-            tracing::error!(%error, "a stream of the feed cannot be followed");
-            Problem::unavailable("this relay cannot follow the feed")
-        })?;
+        let stream = self.get((realm, format)).await?;
         let mut newest = stream.newest();
         let first = tokio::time::timeout(FIRST_MESSAGE, newest.wait_for(Option::is_some)).await;
         if let Ok(Ok(newest)) = first
@@ -67,7 +71,29 @@ impl Streams {
 
     /// Begins with the stream that the configuration names.
     pub(super) fn start(&self) -> Result<(), EdgeError> {
-        self.get((self.follow.realm, Format::NEWEST)).map(drop)
+        self.open((self.follow.realm, Format::NEWEST)).map(drop)
+    }
+
+    async fn get(self: &Arc<Self>, about: (Option<Realm>, Format)) -> Result<Arc<Stream>, Problem> {
+        if let Some(stream) = self.known(about) {
+            return Ok(stream);
+        }
+        let cannot = || Problem::unavailable("this relay cannot follow the feed");
+        let streams = Arc::clone(self);
+        let opened = async move {
+            // It stays with the work, which may outlive the request.
+            let one_at_a_time = Arc::clone(&streams.opening).lock_owned().await;
+            blocking::run(move || {
+                let _one_at_a_time = one_at_a_time;
+                streams.open(about)
+            })
+            .await
+        };
+        let opened = tokio::time::timeout(FIRST_MESSAGE, opened).await.map_err(|_| cannot())??;
+        opened.map_err(|error| {
+            tracing::error!(%error, "a stream of the feed cannot be followed");
+            cannot()
+        })
     }
 }
 
@@ -100,12 +126,16 @@ impl Streams {
         stream.newest().borrow().clone()
     }
 
-    fn get(&self, (realm, format): (Option<Realm>, Format)) -> Result<Arc<Stream>, EdgeError> {
-        let mut all = self.lock();
-        if let Some(stream) = all.get(&(realm, format)) {
-            return Ok(Arc::clone(stream));
+    fn known(&self, about: (Option<Realm>, Format)) -> Option<Arc<Stream>> {
+        self.lock().get(&about).cloned()
+    }
+
+    /// The stream, which is begun where there is none yet. Reads files, and not under the lock, which requests take.
+    fn open(&self, (realm, format): (Option<Realm>, Format)) -> Result<Arc<Stream>, EdgeError> {
+        if let Some(stream) = self.known((realm, format)) {
+            return Ok(stream);
         }
-        if all.len() >= MAX_STREAMS {
+        if self.lock().len() >= MAX_STREAMS {
             return Err(EdgeError::TooManyStreams);
         }
         let opened = edge::open_sources(&FollowConfig { realm, ..self.follow.clone() })?;
@@ -113,7 +143,7 @@ impl Streams {
         let sources = nodes.map(|node| Arc::new((*node).clone().format(format)) as Arc<dyn MessageSource>).collect();
         let trusted = (self.follow.keyring_id, self.follow.public_key);
         let stream = Stream::start(Upstream::new(sources, trusted, realm)).map_err(EdgeError::Thread)?;
-        all.insert((realm, format), Arc::clone(&stream));
+        self.lock().insert((realm, format), Arc::clone(&stream));
         Ok(stream)
     }
 

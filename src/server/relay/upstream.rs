@@ -1,8 +1,14 @@
-//! What a relay asks: the first of its sources that answers, and each message is checked before it is handed on.
+//! What a relay asks: its sources, of which the first one counts whose answer verifies. A source that accepts a
+//! question and never answers holds nothing up.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
 };
 
 use axum::body::Bytes;
@@ -12,13 +18,24 @@ use bulla::{
     keyring::KeyringId,
 };
 
+/// How long a source has alone for an answer that is there already. Questions that wait for news go to all at once.
+const NEXT_AFTER: Duration = Duration::from_millis(500);
+/// The most questions that one source may leave open. Then it gets no more until it answers.
+const MAX_OPEN: usize = 8;
+
 /// The sources of one stream.
 pub(super) struct Upstream {
-    sources: Vec<Arc<dyn MessageSource>>,
+    sources: Vec<Source>,
     /// The one that answered last.
     current: AtomicUsize,
     trusted: (KeyringId, VerifyingKey),
     realm: Option<Realm>,
+}
+
+struct Source {
+    source: Arc<dyn MessageSource>,
+    /// Counts its open questions: each holds a clone.
+    open: Arc<()>,
 }
 
 /// A message that may be handed on, and what its head says.
@@ -27,33 +44,70 @@ pub(super) struct Received {
     pub(super) head: Head,
 }
 
+/// An answer, and the number of its source.
+type Answered = (usize, Result<Answer, FollowError>);
+
 impl Upstream {
     pub(super) fn new(
         sources: Vec<Arc<dyn MessageSource>>,
         trusted: (KeyringId, VerifyingKey),
         realm: Option<Realm>,
     ) -> Self {
+        let sources = sources.into_iter().map(|source| Source { source, open: Arc::default() }).collect();
         Upstream { sources, current: AtomicUsize::new(0), trusted, realm }
     }
 
-    /// The message that goes on from a place. It blocks. A source that fails is followed by the next, from then on.
+    /// The message that goes on from a place. It blocks. The source that answered last is asked first, and the next
+    /// one when it fails or takes its time.
     pub(super) fn ask(&self, log_id: Option<LogId>, after: u64, wait: u64) -> Result<Received, FollowError> {
-        let first = self.current.load(Ordering::Relaxed);
-        let mut failed = None;
-        for number in (0..self.sources.len()).map(|at| (first + at) % self.sources.len()) {
-            // Only the first waits: a question that fails over has waited already.
-            let wait = if failed.is_none() { wait } else { 0 };
-            let asked = self.sources[number].ask(&Question { after, log_id, wait });
-            match asked.and_then(|answer| self.check(answer, after)) {
-                Ok(received) => {
+        let (first, count) = (self.current.load(Ordering::Relaxed), self.sources.len());
+        let mut left = (0..count).map(|at| (first + at) % count);
+        let (question, head_start) =
+            (Question { after, log_id, wait }, if wait > 0 { Duration::ZERO } else { NEXT_AFTER });
+        let (tell, told) = mpsc::channel();
+        let mut tell = Some(tell);
+        let mut failed: Option<FollowError> = None;
+        loop {
+            // Once all are asked, the end of the last question ends this one.
+            tell = tell.filter(|tell| left.next().inspect(|number| self.begin(*number, question, tell)).is_some());
+            let answered = match &tell {
+                Some(_) => told.recv_timeout(head_start),
+                None => told.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+            };
+            match answered.map(|(number, answer)| (number, answer.and_then(|answer| self.check(answer, after)))) {
+                Ok((number, Ok(received))) => {
                     self.current.store(number, Ordering::Relaxed);
                     return Ok(received);
                 }
-                // The first failure tells more than those after it.
-                Err(error) => failed = failed.or(Some(error)),
+                // One that is behind tells more than one that does not answer, and the first failure more than others.
+                Ok((_, Err(error))) => match &failed {
+                    Some(before) if before.is_behind() || !error.is_behind() => {}
+                    _ => failed = Some(error),
+                },
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(failed.unwrap_or_else(|| FollowError::Unreachable("no source answers".into())));
+                }
             }
         }
-        Err(failed.unwrap_or(FollowError::BEHIND))
+    }
+
+    /// Asks one source on a thread of its own: a question cannot be taken back.
+    fn begin(&self, number: usize, question: Question, tell: &mpsc::Sender<Answered>) {
+        let Source { source, open } = &self.sources[number];
+        if Arc::strong_count(open) > MAX_OPEN {
+            return;
+        }
+        let (source, open, tell) = (Arc::clone(source), Arc::clone(open), tell.clone());
+        let ask = move || {
+            let answer = source.ask(&question);
+            drop(open);
+            // Nobody may wait for it any more.
+            drop(tell.send((number, answer)));
+        };
+        if let Err(error) = thread::Builder::new().name("relay ask".to_owned()).spawn(ask) {
+            tracing::warn!(%error, "a source cannot be asked");
+        }
     }
 
     fn check(&self, answer: Answer, after: u64) -> Result<Received, FollowError> {
@@ -67,5 +121,106 @@ impl Upstream {
             return Err(FeedError::NotNext { after: head.after, seq: after }.into());
         }
         Ok(Received { bytes: bytes.into(), head })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use bulla::feed::{Format, SigningKey};
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    const ID: KeyringId = KeyringId::from_bytes([1; 16]);
+
+    enum Does {
+        Answers,
+        Fails(u16),
+        /// Answers nothing until the test ends.
+        Hangs(Mutex<mpsc::Receiver<()>>),
+    }
+
+    struct Fake {
+        does: Does,
+        by: SigningKey,
+    }
+
+    impl MessageSource for Fake {
+        fn name(&self) -> &str {
+            "fake"
+        }
+
+        fn ask(&self, question: &Question) -> Result<Answer, FollowError> {
+            match &self.does {
+                Does::Fails(status) => return Err(FollowError::Status(*status)),
+                Does::Hangs(hanging) => drop(hanging.lock().expect("unharmed").recv()),
+                Does::Answers => {}
+            }
+            let head = Head {
+                format: Format::V1,
+                keyring_id: ID,
+                log_id: LogId::from_bytes([2; 16]),
+                realm: None,
+                after: question.after,
+                seq: question.after,
+                head: question.after,
+                this_update: 1_795_000_000,
+                next_update: 1_795_000_060,
+                keyring_serial: 1,
+                versions: Vec::new(),
+                live: None,
+            };
+            Ok(Answer::Next(Message::write(&head, &[], &self.by)?))
+        }
+    }
+
+    fn key(seed: u8) -> SigningKey {
+        SigningKey::from_seed(&Zeroizing::new([seed; 32]))
+    }
+
+    /// Sources of which each does something, and signs with the key of a seed; 7 is the right one.
+    fn upstream(all: Vec<(Does, u8)>) -> Upstream {
+        let fake = |(does, seed)| Arc::new(Fake { does, by: key(seed) }) as Arc<dyn MessageSource>;
+        Upstream::new(all.into_iter().map(fake).collect(), (ID, key(7).verifying_key()), None)
+    }
+
+    #[test]
+    fn a_source_that_never_answers_holds_nothing_up() {
+        let (let_go, hanging) = mpsc::channel();
+        let upstream = upstream(vec![(Does::Hangs(Mutex::new(hanging)), 7), (Does::Answers, 7)]);
+        for wait in [0, 10] {
+            assert_eq!(upstream.ask(None, 5, wait).expect("the other one's").head.after, 5);
+        }
+        for _ in 0..3 * MAX_OPEN {
+            upstream.ask(None, 5, 10).expect("the other one's");
+        }
+        assert!(Arc::strong_count(&upstream.sources[0].open) <= MAX_OPEN + 1, "questions to it pile up");
+        drop(let_go);
+    }
+
+    #[test]
+    fn the_first_answer_that_verifies_counts() {
+        let (let_go, hanging) = mpsc::channel();
+        let hangs = Does::Hangs(Mutex::new(hanging));
+        let upstream = upstream(vec![(Does::Answers, 8), (Does::Fails(503), 7), (hangs, 7), (Does::Answers, 7)]);
+        for wait in [0, 10] {
+            assert_eq!(upstream.ask(None, 3, wait).expect("an answer").head.after, 3);
+        }
+        drop(let_go);
+    }
+
+    #[test]
+    fn where_none_answers_the_one_that_is_behind_says_why() {
+        for (all, told) in [(&[503, 409][..], 409), (&[409, 503], 409), (&[401], 401)] {
+            let upstream = upstream(all.iter().map(|status| (Does::Fails(*status), 7)).collect());
+            for wait in [0, 10] {
+                let failed = upstream.ask(None, 3, wait).err();
+                assert!(matches!(failed, Some(FollowError::Status(status)) if status == told), "{failed:?}");
+            }
+        }
+        let failed = upstream(Vec::new()).ask(None, 3, 0).err();
+        assert!(matches!(failed, Some(FollowError::Unreachable(_))), "{failed:?}");
     }
 }

@@ -347,6 +347,9 @@ impl Publisher {
         };
         let before = self.published.as_ref();
         if let Some((_, known)) = before.and_then(|(draft, _)| draft.newest.as_ref()) {
+            if head.log_id == known.log_id && head.seq < known.seq {
+                return Err(PublishError::Behind { seq: head.seq, published: known.seq });
+            }
             let published = known.this_update;
             if head.this_update < published && published <= now.saturating_add(CLOCK_DIFFERENCE) {
                 return Err(PublishError::Older { signed: head.this_update, published });
@@ -378,3 +381,6 @@ impl Publisher {
 fn about(realm: Option<Realm>) -> String {
     realm.map_or_else(|| "every realm".to_owned(), |realm| format!("the realm {realm}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,8 @@ pub(super) fn overlay(
     variables: impl Iterator<Item = (OsString, OsString)>,
 ) -> Result<Config, ConfigError> {
     let fail = |name: &str, message: String| ConfigError::Environment { name: name.to_owned(), message };
-    let mut table: Table = toml::from_str(text).map_err(|error| fail("", Mistake::new(&error, None).to_string()))?;
+    let mut table: Table =
+        toml::from_str(text).map_err(|error| fail("", text::shown(&Mistake::new(&error, None).to_string())))?;
     let mut names = Vec::new();
     for (name, value) in variables {
         let Some(name) = name.to_str().filter(|name| name.starts_with(PREFIX) && name.contains("__")) else { continue };
@@ -46,8 +47,8 @@ pub(super) fn overlay(
     }
     Value::Table(table).try_into().map_err(|error: toml::de::Error| {
         let mistake = Mistake::new(&error, None);
-        let name = of(mistake.field.as_deref());
-        let mut message = mistake.to_string();
+        let name = of(mistake.field());
+        let mut message = text::shown(&mistake.to_string());
         if error.message().ends_with("expected a string") {
             message += &format!("; a text that reads as a number or as true or false keeps its quotes: {name}='\"…\"'");
         }

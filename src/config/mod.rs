@@ -143,7 +143,7 @@ impl Config {
         // The file without the environment first, so that an error shows its line.
         toml::from_str::<Config>(&text).map_err(|error| ConfigError::Parse {
             path: path.to_owned(),
-            message: mistake::Mistake::new(&error, Some(&text)).to_string(),
+            message: text::shown(&mistake::Mistake::new(&error, Some(&text)).to_string()),
         })?;
         let mut config = env::overlay(path, &text, variables)?;
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));

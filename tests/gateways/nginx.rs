@@ -385,7 +385,10 @@ fn nginx_refuses_what_is_wrong_with_a_sentence() {
             "\"bulla_settings\" directive is duplicate",
         ),
         (("bulla realm:live,scope:orders.read", "bulla off; bulla off"), "\"bulla\" directive is duplicate"),
-        (("bulla realm:live,scope:orders.read", "bulla realm:other"), "bulla \"realm:other\": "),
+        (
+            ("bulla realm:live,scope:orders.read", "bulla realm:other"),
+            "\"bulla\": the route requires the realm `other`",
+        ),
         (("bulla realm:live,scope:orders.read", "bulla"), "invalid number of arguments in \"bulla\""),
     ] {
         Running::refused(&NGINX_MODULE, &[change], said);

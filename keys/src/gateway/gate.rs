@@ -24,7 +24,7 @@ use super::{
 use crate::{
     expectations::Expectations,
     feed::{
-        FeedState, SourceAccess, StateFolder,
+        FeedState, FollowerError, OpenedSource, SourceAccess, StateFolder,
         follower_state::{FollowerState, Moment, StalePolicy},
     },
     keyring::EdgeMac,
@@ -332,7 +332,7 @@ impl Feed {
             identity,
         };
         // A wrong address is an error now, and not on a thread.
-        follow.sources.iter().try_for_each(|address| access.open(address).map(drop))?;
+        open_sources(follow, &access).try_for_each(|opened| opened.map(drop))?;
         let (began, policy) = (Instant::now(), StalePolicy::Realms(settings.staleness(follow)));
         let (mut feed, mut trouble, mut kept) = (None, None, None);
         if let Some(name) = &follow.state {
@@ -354,6 +354,24 @@ impl Feed {
     pub(super) fn moment(&self, now: u64) -> Moment {
         Moment { now, ran: self.began.elapsed() }
     }
+}
+
+/// Opens the sources of the feed. An error names an address by its number: it may hold a password.
+pub(super) fn open_sources(
+    follow: &Follow,
+    access: &SourceAccess,
+) -> impl Iterator<Item = Result<OpenedSource, GateError>> {
+    let wrong = |at: usize, what: &str| GateError::Settings(format!("address {} of follow.sources {what}", at + 1));
+    follow.sources.iter().enumerate().map(move |(at, address)| {
+        access.open(address).map_err(|error| match error {
+            FollowerError::Address { fault, .. } => wrong(at, fault),
+            FollowerError::NoCredential(_) => wrong(
+                at,
+                "is asked with an API key: issue one with the scope feed, and name its file in follow.api_key",
+            ),
+            error => error.into(),
+        })
+    })
 }
 
 impl fmt::Debug for Gate {

@@ -33,6 +33,7 @@ mod error;
 mod gate;
 mod hyphenated;
 mod keys;
+mod mistake;
 mod presented;
 mod process_name;
 mod required;
@@ -46,6 +47,7 @@ pub use self::{
     counts::Counters,
     error::GateError,
     gate::Gate,
+    mistake::Mistake,
     presented::Presented,
     required::{Required, RequiredError},
     requirements::Requirements,

@@ -8,7 +8,12 @@ use std::{
     time::Duration,
 };
 
-use super::{Gate, GateError, gate::Feed, now, settings::Follow};
+use super::{
+    Gate, GateError,
+    gate::{Feed, open_sources},
+    now,
+    settings::Follow,
+};
 use crate::{
     feed::{
         Failover, FollowError, FollowerHandle, HttpSource, MessageSource, OpenedSource, StateFolder, StateFolderError,
@@ -59,9 +64,8 @@ impl Gate {
         {
             self.take_newer_from_disk(feed);
             running.keeping = keep(self)?;
-            let opened = follow.sources.iter().map(|address| Ok(feed.access.open(address)?));
             let (mut sources, mut nodes) = (Vec::<Arc<dyn MessageSource>>::new(), Vec::new());
-            for OpenedSource { source, node } in opened.collect::<Result<Vec<_>, GateError>>()? {
+            for OpenedSource { source, node } in open_sources(follow, &feed.access).collect::<Result<Vec<_>, _>>()? {
                 sources.push(source);
                 nodes.extend(node);
             }

@@ -11,8 +11,13 @@ use std::{
 
 use jiff::SpanRelativeTo;
 use serde::{Deserialize, Deserializer, de::Error};
+use toml::Spanned;
 
-use super::{GateError, process_name};
+use super::{
+    GateError, Mistake,
+    mistake::{field_with_key, line_behind},
+    process_name,
+};
 use crate::{
     feed::VerifyingKey,
     keyring_id::KeyringId,
@@ -72,13 +77,13 @@ struct Document {
     #[serde(default)]
     verify: VerifyTable,
     #[serde(default)]
-    realms: BTreeMap<String, RealmTable>,
+    realms: BTreeMap<Spanned<String>, RealmTable>,
 }
 
 #[derive(Default, Deserialize)]
 struct VerifyTable {
     #[serde(default)]
-    default_realms: Vec<String>,
+    default_realms: Vec<Spanned<String>>,
 }
 
 /// The other settings of a realm say how its keys are issued.
@@ -122,7 +127,7 @@ pub(super) struct Follow {
     #[serde(default)]
     on_stale: OnStale,
     #[serde(default)]
-    realms: BTreeMap<String, FollowedRealm>,
+    realms: BTreeMap<Spanned<String>, FollowedRealm>,
     /// What the fleet calls the processes of this gate, with a number behind it.
     name: Option<String>,
     /// Whether they report their place.
@@ -204,12 +209,15 @@ impl Settings {
         Settings::parse(&text, path.parent().unwrap_or(Path::new("")))
     }
 
-    /// Reads a text. Relative paths begin at `folder`.
+    /// Reads a text. Relative paths begin at `folder`. An error shows no value: the text may be another one's, and hold
+    /// a secret.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, GateError> {
-        let document: Document = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            GateError::Settings(format!("line {line}: {}", error.message()))
-        })?;
+        let mistake = |error| GateError::Settings(Mistake::new(&error, Some(text)).to_string());
+        if let Some(field) = field_with_key(&toml::Value::Table(toml::from_str(text).map_err(mistake)?)) {
+            return Err(GateError::Settings(format!("{field} holds a key itself: write it to a file, and name that")));
+        }
+        let document: Document = toml::from_str(text).map_err(mistake)?;
+        let line = |of: &Spanned<String>| line_behind(text.get(..of.span().start).unwrap_or_default());
         let wrong = |what: String| Err(GateError::Settings(what));
         match (&document.follow, document.revocations.as_deref()) {
             (Some(_), None) | (None, Some("none")) => {}
@@ -230,14 +238,17 @@ impl Settings {
         }
         let mut realms = Vec::new();
         for (name, table) in &document.realms {
-            let Ok(realm) = name.parse::<Realm>() else { return wrong(format!("[realms.{name}] names no realm")) };
+            let realm = match name.get_ref().parse::<Realm>() {
+                Ok(realm) => realm,
+                Err(error) => return wrong(format!("line {}: this [realms.NAME] names no realm: {error}", line(name))),
+            };
             if realm == Realm::ADMIN {
                 return wrong("[realms.bulla] is for administrators, whose keys no gate accepts: remove it".to_owned());
             }
             let rules = table.headers.as_deref().map(rules).transpose();
             let rules = match rules {
                 Ok(rules) => rules,
-                Err(error) => return wrong(format!("realms.{name}.headers: {error}")),
+                Err(error) => return wrong(format!("realms.{realm}.headers: {error}")),
             };
             realms.push(RealmSettings { realm, requires_secret: table.secret.as_deref() == Some("required"), rules });
         }
@@ -247,16 +258,20 @@ impl Settings {
         let known = |name: &str| realms.iter().find(|one| one.realm.as_str() == name).map(|one| one.realm);
         let mut default_realms = Vec::new();
         for name in &document.verify.default_realms {
-            let Some(realm) = known(name) else {
+            let Some(realm) = known(name.get_ref()) else {
+                let line = line(name);
                 return wrong(format!(
-                    "verify.default_realms names `{name}`, and there is no [realms.{name}]: add that table"
+                    "line {line}: verify.default_realms names a realm for which there is no [realms.NAME]: add that table"
                 ));
             };
             default_realms.push(realm);
         }
         if let Some(follow) = &document.follow {
-            if let Some(name) = follow.realms.keys().find(|name| known(name).is_none()) {
-                return wrong(format!("follow.realms names `{name}`, and there is no [realms.{name}]: add that table"));
+            if let Some(name) = follow.realms.keys().find(|name| known(name.get_ref()).is_none()) {
+                let line = line(name);
+                return wrong(format!(
+                    "line {line}: follow.realms names a realm for which there is no [realms.NAME]: add that table"
+                ));
             }
             if follow.client_certificate.is_some() != follow.client_key.is_some() {
                 return wrong("follow.client_certificate and follow.client_key belong together: set both".to_owned());
@@ -317,9 +332,9 @@ impl Settings {
 
 fn rules(parts: &[String]) -> Result<CredentialRules, String> {
     let mut rules = CredentialRules::none();
-    for part in parts {
+    for (at, part) in parts.iter().enumerate() {
         let (name, value) = part.split_once(':').unwrap_or((part, ""));
-        rules.add(name, value).map_err(|error| format!("`{part}` {error}"))?;
+        rules.add(name, value).map_err(|error| format!("part {} {error}", at + 1))?;
     }
     if parts.is_empty() { Err("it must name a header; leave it out for the usual ones".to_owned()) } else { Ok(rules) }
 }
@@ -372,13 +387,14 @@ sources = ['https://bulla.example:8181']
             (format!("revocations = 'none'\n{EDGE}"), "remove one of the two"),
             (EDGE.replace("[realms.live]", ""), "no [realms.NAME]"),
             (EDGE.replace("live", "bulla"), "for administrators"),
-            (format!("{EDGE}headers = ['x-key']"), "realms.live.headers: `x-key`"),
-            (format!("{EDGE}[verify]\ndefault_realms = ['other']"), "no [realms.other]"),
-            (format!("{EDGE}[follow.realms.other]"), "no [realms.other]"),
+            (format!("{EDGE}headers = ['x-key']"), "realms.live.headers: part 1 is neither"),
+            (format!("{EDGE}[verify]\ndefault_realms = ['other']"), "line 7: verify.default_realms"),
+            (format!("{EDGE}[follow.realms.other]"), "line 6: follow.realms"),
+            (format!("{EDGE}[realms.Other]"), "line 6: this [realms.NAME]"),
             (EDGE.replace("sources", "client_key = 'a'\nsources"), "belong together"),
             (EDGE.replace("sources", "name = 'a b'\nsources"), "follow.name must be"),
-            (EDGE.replace("sources", "max_stale = '0s'\nsources"), "line 4: it must be a length of time"),
-            (EDGE.replace("sources", "source"), "line 4: unknown field `source`"),
+            (EDGE.replace("sources", "max_stale = '0s'\nsources"), "line 4, column 13: it must be a length of time"),
+            (EDGE.replace("sources", "source"), "line 4, column 1: unknown field `source`"),
         ] {
             let error = parse(&text).expect_err(told);
             assert!(error.contains(told), "{told}: {error}");

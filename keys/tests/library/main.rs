@@ -16,6 +16,8 @@ mod fixture;
 #[cfg(feature = "follow")]
 mod follower;
 #[cfg(feature = "gateway")]
+mod gate_silence;
+#[cfg(feature = "gateway")]
 mod gateway;
 mod issuing;
 mod keyring;

@@ -53,7 +53,7 @@ pub(crate) fn open(path: &Path) -> Result<Arc<Opened>, String> {
     let settings = Settings::parse(&text, path.parent().unwrap_or(Path::new("."))).map_err(failed)?;
     let gate = Gate::open(&settings).map_err(failed)?;
     for route in std::mem::take(&mut gates.unread) {
-        gate.requirements(&route).map_err(|error| format!("the requirements {route:?} of a route: {error}"))?;
+        gate.requirements(&route).map_err(|error| format!("the requirements of a route: {error}"))?;
     }
     let running = (!abi::is_validation()).then(|| gate.start()).transpose().map_err(failed)?;
     let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
@@ -76,7 +76,7 @@ pub(crate) fn check_route(text: &str) -> Result<(), String> {
             Err(error) => errors.push(error),
         }
     }
-    errors.first().map_or(Ok(()), |error| Err(format!("the requirements {text:?} of a route: {error}")))
+    errors.first().map_or(Ok(()), |error| Err(format!("the requirements of a route: {error}")))
 }
 
 /// Nothing is half done where a panic ended a holder: a verifier is entered last.

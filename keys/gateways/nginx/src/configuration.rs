@@ -171,7 +171,7 @@ impl Location {
                 ));
             }
             (Wanted::Requirements { text, place }, Some(gate)) => {
-                let check = Check::new(gate, text).map_err(|error| format!("bulla \"{text}\": {error} in {place}"))?;
+                let check = Check::new(gate, text).map_err(|error| format!("\"bulla\": {error} in {place}"))?;
                 self.check = Some(Rc::new(check));
             }
         }

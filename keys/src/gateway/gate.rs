@@ -97,21 +97,29 @@ impl Gate {
     }
 
     /// Loads keyring or exports anew, and swaps them in place; requests go on meanwhile. A part that fails stays as it
-    /// was.
+    /// was. The states of a changed keyring count before any key source is asked, and a version whose source fails is
+    /// an error that takes no other key away.
     pub fn reload(&self) -> Result<(), GateError> {
-        let loaded = self.0.keys.load(&self.0.settings);
-        let mut errors = self.0.errors();
-        match loaded {
-            Ok((verifier, failed)) => {
-                errors.reload = failed;
-                self.0.verifier.store(verifier);
-                Ok(())
-            }
-            Err(error) => {
-                errors.reload = Some(error.to_string());
-                Err(error)
-            }
+        if self.read_keys()? { self.ask_sources(|| false) } else { Ok(()) }
+    }
+
+    /// The first part of a reload, which asks no key source. Returns whether they have to be asked.
+    pub(super) fn read_keys(&self) -> Result<bool, GateError> {
+        let read = self.0.keys.read(&self.0.settings, &self.0.verifier);
+        self.0.errors().reload = match &read {
+            Ok(read) => read.failed.clone(),
+            Err(error) => Some(error.to_string()),
+        };
+        Ok(read?.wants_sources)
+    }
+
+    /// The second part, which may take long. Once `is_stopped` it changes nothing.
+    pub(super) fn ask_sources(&self, is_stopped: impl Fn() -> bool) -> Result<(), GateError> {
+        let asked = self.0.keys.ask(&self.0.settings, &self.0.verifier, &is_stopped);
+        if !is_stopped() {
+            self.0.errors().reload = asked.as_ref().err().map(|(_, told)| told.clone());
         }
+        asked.map_err(|(error, _)| error)
     }
 
     /// Reads the requirements of a route, in the syntax of `/v1/authorize/`:

@@ -1,29 +1,20 @@
 //! Where a gate's keys come from: the exports of an edge, or the keyring itself.
 
 use std::{
-    io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 
-use super::{
-    GateError, Settings,
-    settings::{Follow, KeyringTable},
-};
+use super::{GateError, Settings, keyring::GateKeyring, settings::Follow};
 use crate::{
-    keyring::{EdgeKey, EdgeMac, Exports, Keyring, KeyringDocument, KeyringError},
-    labels,
-    realm::Realm,
-    source::{EncryptionContext, Sources},
+    keyring::{EdgeKey, EdgeMac, Exports},
+    shared::SharedVerifier,
     verifier::Verifier,
 };
 
-/// More than a keyring of ten thousand versions has.
-const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
-
 pub(super) enum Keys {
-    Keyring(KeyringTable),
+    Keyring(Box<GateKeyring>),
     /// The key stays in memory: a worker without permissions opens new exports by it.
     Exports {
         key: Box<EdgeKey>,
@@ -34,17 +25,25 @@ pub(super) enum Keys {
 /// A file, and what tells that it changed.
 pub(super) type Seen = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
+/// What reading the files came to.
+pub(super) struct Read {
+    /// Why a part was not used.
+    pub(super) failed: Option<String>,
+    /// Whether key sources have to be asked for something.
+    pub(super) wants_sources: bool,
+}
+
 impl Keys {
     /// Reads the gate's own key, where it has one.
     pub(super) fn open(settings: &Settings) -> Result<Self, GateError> {
         match (&settings.keyring, &settings.follow) {
-            (Some(keyring), _) => Ok(Keys::Keyring(keyring.clone())),
+            (Some(keyring), _) => Ok(Keys::Keyring(Box::new(GateKeyring::new(keyring.clone())))),
             (None, Some(follow)) => {
                 let text = settings.files.secret(&settings.folder, &follow.key)?;
                 let key = EdgeKey::parse(&text).map_err(|error| GateError::Key { name: follow.key.clone(), error })?;
                 Ok(Keys::Exports { key: Box::new(key), before: Mutex::default() })
             }
-            (None, None) => Err(GateError::Settings("there are no keys".to_owned())),
+            (None, None) => Err(no_keys()),
         }
     }
 
@@ -52,29 +51,57 @@ impl Keys {
     pub(super) fn mac(&self, settings: &Settings, follow: &Follow) -> Result<EdgeMac, GateError> {
         match self {
             Keys::Exports { key, .. } => Ok(key.mac(follow.keyring_id)),
-            Keys::Keyring(table) => {
-                let context = EncryptionContext { keyring: follow.keyring_id, version: None, wrapped: None };
-                let source = sources(settings, table).open_configured(&table.mac_source, context);
-                let key = source.and_then(|source| source.expand(&labels::edge_state(follow.keyring_id)));
-                Ok(EdgeMac::of(key.map_err(KeyringError::MacSource)?))
-            }
+            Keys::Keyring(keyring) => keyring.state_mac(settings, follow),
         }
     }
 
-    /// Loads the keys of every realm. An export that cannot be used leaves in place what was loaded before; the
-    /// text says why.
+    /// Loads the keys of every realm for the first time. An export that cannot be used is told in the text; a version
+    /// of the keyring without its key is an error.
     pub(super) fn load(&self, settings: &Settings) -> Result<(Verifier, Option<String>), GateError> {
         match (self, &settings.follow) {
-            (Keys::Keyring(keyring), _) => Ok((load_keyring(settings, keyring)?, None)),
+            (Keys::Keyring(keyring), _) => Ok((keyring.load(settings)?, None)),
             (Keys::Exports { key, before }, Some(follow)) => load_exports(settings, follow, key, before),
-            (Keys::Exports { .. }, None) => Err(GateError::Settings("there are no keys".to_owned())),
+            (Keys::Exports { .. }, None) => Err(no_keys()),
         }
+    }
+
+    /// Reads the files again and puts them in force, with the keys that are loaded. It asks no key source. An export
+    /// that cannot be used leaves in place what was loaded before.
+    pub(super) fn read(&self, settings: &Settings, verifier: &SharedVerifier) -> Result<Read, GateError> {
+        match (self, &settings.follow) {
+            (Keys::Keyring(keyring), _) => keyring.read(settings, verifier),
+            (Keys::Exports { key, before }, Some(follow)) => {
+                let (loaded, failed) = load_exports(settings, follow, key, before)?;
+                verifier.store(loaded);
+                Ok(Read { failed, wants_sources: false })
+            }
+            (Keys::Exports { .. }, None) => Err(no_keys()),
+        }
+    }
+
+    /// Asks key sources for what is missing, unless `is_stopped` by then. What they do not serve is an error, and the
+    /// text says all of it; everything else is in force.
+    pub(super) fn ask(
+        &self,
+        settings: &Settings,
+        verifier: &SharedVerifier,
+        is_stopped: impl Fn() -> bool,
+    ) -> Result<(), (GateError, String)> {
+        match self {
+            Keys::Keyring(keyring) => keyring.ask(settings, verifier, is_stopped),
+            Keys::Exports { .. } => Ok(()),
+        }
+    }
+
+    /// Returns whether a version that opens is without its key.
+    pub(super) fn lacks_keys(&self) -> bool {
+        matches!(self, Keys::Keyring(keyring) if keyring.lacks_keys())
     }
 
     /// The files whose content counts, as they are now.
     pub(super) fn look(&self, settings: &Settings) -> Seen {
         let files = match (self, &settings.follow) {
-            (Keys::Keyring(keyring), _) => vec![settings.folder.join(keyring.source.rest())],
+            (Keys::Keyring(keyring), _) => vec![keyring.path(settings)],
             (Keys::Exports { .. }, Some(follow)) => Exports::files(&settings.folder.join(&follow.exports)),
             (Keys::Exports { .. }, None) => Vec::new(),
         };
@@ -83,29 +110,8 @@ impl Keys {
     }
 }
 
-fn sources(settings: &Settings, table: &KeyringTable) -> Sources {
-    Sources::new(&settings.folder).trusting(&table.trusted_sources).handing(settings.files.clone())
-}
-
-fn load_keyring(settings: &Settings, table: &KeyringTable) -> Result<Verifier, GateError> {
-    if table.source.scheme() != "file" {
-        return Err(GateError::Settings("keyring.source must be a file: write `file:keyring.toml`".to_owned()));
-    }
-    let sources = sources(settings, table);
-    let text = settings.files.regular(&settings.folder, table.source.rest(), MAX_DOCUMENT);
-    let text = text.and_then(|text| String::from_utf8(text).map_err(io::Error::other));
-    let text = text.map_err(|error| GateError::Read { path: settings.folder.join(table.source.rest()), error })?;
-    let document = KeyringDocument::parse(&text, &table.mac_source, &sources)?;
-    if let Some(follow) = settings.follow.as_ref().filter(|follow| follow.keyring_id != document.id()) {
-        return Err(GateError::Settings(format!(
-            "follow.keyring_id is {}, and the keyring is {}: follow the feed of this one",
-            follow.keyring_id,
-            document.id()
-        )));
-    }
-    let realms: Vec<Realm> = settings.realms().collect();
-    let secret: Vec<Realm> = settings.realms.iter().filter(|one| one.requires_secret).map(|one| one.realm).collect();
-    Ok(Verifier::new(&Keyring::load(&document, &sources, &realms)?).requiring_secrets(&secret))
+fn no_keys() -> GateError {
+    GateError::Settings("there are no keys".to_owned())
 }
 
 fn load_exports(

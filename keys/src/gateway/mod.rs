@@ -32,6 +32,7 @@ mod decision;
 mod error;
 mod gate;
 mod hyphenated;
+mod keyring;
 mod keys;
 mod mistake;
 mod presented;
@@ -41,6 +42,7 @@ mod requirements;
 mod rfc3339;
 mod running;
 mod settings;
+mod worker;
 
 pub use self::{
     answer::{Answer, HEADERS},

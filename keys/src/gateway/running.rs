@@ -13,6 +13,7 @@ use super::{
     gate::{Feed, open_sources},
     now,
     settings::Follow,
+    worker::Worker,
 };
 use crate::{
     feed::{
@@ -25,17 +26,24 @@ use crate::{
 /// The time between two looks at the files with keys.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How long a gate that ends waits for the thread that loads keys. Only a disk or a key source that hangs takes longer.
+const ENDING: Duration = Duration::from_secs(1);
+
+/// How long that thread waits for the one that asks key sources.
+const SOURCES_ENDING: Duration = Duration::from_millis(200);
+
 /// How long a gate that starts waits for the feed. The state that it begins with may be older than a revocation that
 /// others know.
 const FIRST_CONTACT: Duration = Duration::from_secs(1);
 
-/// The threads of a [`Gate`]. When it is dropped they end at once, also where they wait for a server, and are joined.
-/// In a process that was forked from the one of the threads it does nothing.
+/// The threads of a [`Gate`]. When it is dropped they end at once, also where they wait for a server, and are joined. One
+/// that waits for a key source or a disk is abandoned: it changes nothing any more, and ends with that question. In a
+/// process that was forked from the one of the threads it does nothing.
 pub struct Running {
     gate: Gate,
     pid: u32,
     follower: Option<FollowerHandle>,
-    reloading: Option<(Interrupt, JoinHandle<()>)>,
+    reloading: Option<(Interrupt, Worker)>,
     keeping: Option<Keeping>,
 }
 
@@ -86,8 +94,8 @@ impl Gate {
         let (gate, interrupt) = (self.clone(), Interrupt::default());
         let stopped = interrupt.clone();
         let reload = move || reload(&gate, &stopped);
-        let thread = thread::Builder::new().name("bulla-reload".to_owned()).spawn(reload).map_err(GateError::Thread)?;
-        running.reloading = Some((interrupt, thread));
+        let worker = Worker::start("bulla-reload", reload).map_err(GateError::Thread)?;
+        running.reloading = Some((interrupt, worker));
         Ok(running)
     }
 }
@@ -154,16 +162,28 @@ fn trouble(error: &FollowError) -> Option<String> {
     }
 }
 
-/// Loads the keys anew whenever their files change, and after a failure until it succeeds.
+/// Loads the keys anew whenever their files change, and after a failure until it succeeds. Key sources are asked on
+/// another thread: while one hangs, a changed document still counts.
 fn reload(gate: &Gate, stopped: &Interrupt) {
     let look = || gate.0.keys.look(&gate.0.settings);
-    let (mut seen, mut failed) = (look(), false);
+    let (mut seen, mut again, mut asking) = (look(), gate.0.keys.lacks_keys(), None::<Worker>);
     while stopped.pause(LOOK).is_ok() {
         let found = look();
-        if failed || found != seen {
-            failed = gate.reload().is_err();
-            seen = found;
+        if !again && found == seen {
+            continue;
         }
+        seen = found;
+        let wants_sources = gate.read_keys();
+        again = !matches!(wants_sources, Ok(false));
+        if matches!(wants_sources, Ok(true)) && asking.as_ref().is_none_or(Worker::has_ended) {
+            let (gate, stopped) = (gate.clone(), stopped.clone());
+            // The gate's counters have the error. Without a thread the next look asks.
+            let ask = move || drop(gate.ask_sources(|| stopped.is_stopped()));
+            asking = Worker::start("bulla-keys", ask).ok();
+        }
+    }
+    if let Some(asking) = asking {
+        asking.end_within(SOURCES_ENDING);
     }
 }
 
@@ -175,9 +195,9 @@ impl Drop for Running {
             return;
         }
         drop(self.follower.take());
-        if let Some((interrupt, thread)) = self.reloading.take() {
+        if let Some((interrupt, worker)) = self.reloading.take() {
             interrupt.stop();
-            let _panicked = thread.join();
+            worker.end_within(ENDING);
         }
         // Behind the follower: what came last is on disk, too.
         if let Some(keeping) = self.keeping.take() {

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    os::unix::fs::OpenOptionsExt,
     thread,
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use bulla::{
 use crate::{
     allocation::counted,
     feed_server::{FeedServer, public_key, signing_key},
-    fixture::{Folder, KEYRING_ID, MASTER_7, Version, realm},
+    fixture::{self, Folder, KEYRING_ID, MASTER_7, Version, realm},
 };
 
 /// A worked example; to a feed in a test it is a password like any other.
@@ -242,6 +243,79 @@ fn a_keyring_is_swapped_in_place() {
     becomes(&gate, &key, 200);
     assert_eq!((status(&gate, &old), gate.counters(now()).reload_error), (200, None));
     drop(running);
+}
+
+/// The document of these versions on disk, whether their key files are there or not.
+fn put_keyring(world: &World, versions: &[Version]) {
+    world.folder.put("keyring.toml", fixture::document(KEYRING_ID, versions), 0o644);
+}
+
+#[test]
+fn states_count_before_a_source_is_asked_and_loaded_keys_stay() {
+    let world = World::new();
+    let gate = Gate::open(&world.settings("on_stale = 'serve'\n")).expect("opened");
+    gate.apply(&world.server.message(0, now()), now()).expect("applied");
+    let old = world.issue("acme_live", Claims::new());
+    assert_eq!(status(&gate, &old), 200);
+    let seven = |state| Version::new(7, Suite::Aes256Gcm, state, MASTER_7);
+    let eight = || Version::new(8, Suite::Aes256Gcm, VersionState::Active, [8; 32]);
+
+    // The new version's source is down, and so is that of the old one.
+    std::fs::remove_file(world.folder.path("master-7.key")).expect("removed");
+    put_keyring(&world, &[seven(VersionState::Deactivated), eight()]);
+    let error = gate.reload().expect_err("a version is missing").to_string();
+    assert!(error.contains("version 8 cannot be loaded"), "{error}");
+    assert_eq!(status(&gate, &old), 200, "its key is loaded");
+    assert!(gate.counters(now()).reload_error.is_some_and(|told| told.contains("version 8")));
+
+    put_keyring(&world, &[seven(VersionState::Compromised), eight()]);
+    gate.reload().expect_err("it is still missing");
+    assert_eq!(told(&gate, "-", &[("x-api-key", old.expose())]).1, "version_refused");
+
+    let document = world.folder.document(&[seven(VersionState::Compromised), eight()]);
+    gate.reload().expect("everything is there");
+    let keyring = Keyring::load(&document, &world.folder.sources(), &[realm("acme_live")]).expect("loaded");
+    let request =
+        IssueRequest { realm: realm("acme_live"), app_id: uuid::Uuid::max(), expires_at: None, claims: Claims::new() };
+    let key = Issuer::new(&keyring).issue(&request, now()).expect("issued");
+    assert_eq!((status(&gate, &key), gate.counters(now()).reload_error), (200, None));
+}
+
+#[test]
+fn a_source_that_hangs_holds_up_neither_a_compromise_nor_the_end() {
+    let world = World::new();
+    let program = "#!/bin/sh\ntouch asked\nread released < release\n";
+    world.folder.put("hangs.sh", program, 0o755);
+    let made = std::process::Command::new("mkfifo").arg(world.folder.path("release")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let settings = world.parse(&format!(
+        "{}on_stale = 'serve'\n[keyring]\nsource = 'file:keyring.toml'\nmac_source = 'file:mac.key'\n\
+         trusted_sources = ['file:', 'exec:./hangs.sh']\n[realms.acme_live]\n[realms.acme_test]\n",
+        world.follow("")
+    ));
+    let gate = Gate::open(&settings).expect("opened");
+    gate.apply(&world.server.message(0, now()), now()).expect("applied");
+    let running = gate.start().expect("started");
+    let old = world.issue("acme_live", Claims::new());
+    assert_eq!(status(&gate, &old), 200);
+
+    let seven = |state| Version::new(7, Suite::Aes256Gcm, state, MASTER_7);
+    let mut eight = Version::new(8, Suite::Aes256Gcm, VersionState::Active, [8; 32]);
+    eight.sources = vec!["exec:./hangs.sh".to_owned()];
+    put_keyring(&world, &[seven(VersionState::Deactivated), eight.clone()]);
+    let begun = Instant::now();
+    while !world.folder.path("asked").exists() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", gate.counters(now()));
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(status(&gate, &old), 200);
+    put_keyring(&world, &[seven(VersionState::Compromised), eight]);
+    becomes(&gate, &old, 401);
+    drop(running);
+    // The program has its reader's end of the pipe open, so nothing waited for it: at its time limit it is ended.
+    let mut writer = std::fs::OpenOptions::new();
+    let writer = writer.write(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    writer.open(world.folder.path("release")).expect("the program still waits");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! A follower's state as bytes, for one that survives a restart without its server. Their owner authenticates them:
-//! unlike messages they carry no proof of their own.
+//! unlike messages they carry no proof of their own. Bytes are written and read piece by piece: a list of millions of
+//! keys is not in memory twice.
+
+use std::io::{self, BufRead, Write};
 
 use uuid::Uuid;
 
@@ -13,6 +16,10 @@ use crate::{
 };
 
 const FORMAT: u8 = 1;
+/// How much is written at once.
+const PIECE: usize = 1 << 16;
+/// More than one statement has.
+const STATEMENT: usize = 64;
 
 /// Bytes that are no saved state of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -22,18 +29,24 @@ pub struct SavedStateError;
 impl FeedState {
     /// The state as bytes, once the end of the log was reached; before that there is nothing to go on from.
     pub fn save(&self) -> Option<Vec<u8>> {
-        let log_id = self.log_id.filter(|_| self.log.at_end() && self.fresh_until.is_some())?;
-        let mut out = Out(Vec::with_capacity(256 + 24 * self.log.revocations().len()));
+        let mut bytes = Vec::new();
+        self.save_to(&mut bytes).is_ok_and(|saved| saved).then_some(bytes)
+    }
+
+    /// Writes the bytes of [`FeedState::save`] in small pieces. Returns whether there was something to write.
+    pub fn save_to(&self, to: &mut dyn Write) -> io::Result<bool> {
+        let Some((log_id, fresh_until)) = self.at_end() else { return Ok(false) };
+        let mut out = Out { to, piece: Vec::with_capacity(PIECE + STATEMENT), failed: None };
         out.byte(FORMAT);
         out.realm(self.realm);
-        out.0.extend(log_id.as_bytes());
-        for number in [self.log.seq(), self.this_update, self.fresh_until?, self.keyring_serial] {
+        out.bytes(log_id.as_bytes());
+        for number in [self.log.seq(), self.this_update, fresh_until, self.keyring_serial] {
             out.number(number);
         }
         out.number(self.versions.len() as u64);
         for (version, state) in &self.versions {
             out.time(version.number());
-            out.byte(state_number(*state)?);
+            out.byte(state_number(*state));
         }
         out.number(self.refused.len() as u64);
         self.refused.iter().for_each(|version| out.time(version.number()));
@@ -43,12 +56,28 @@ impl FeedState {
         for (change, effective_at) in self.log.more() {
             out.change(change, effective_at, &mut realm);
         }
-        Some(out.0)
+        out.finish().map(|()| true)
+    }
+
+    /// Returns whether there is something to go on from.
+    #[cfg(unix)]
+    pub(super) fn can_save(&self) -> bool {
+        self.at_end().is_some()
+    }
+
+    /// The log, and until when it is fresh, if its end was reached.
+    fn at_end(&self) -> Option<(LogId, u64)> {
+        self.log_id.filter(|_| self.log.at_end()).zip(self.fresh_until)
     }
 
     /// The state of these bytes, for a follower of this realm or of every realm; `now` is in Unix seconds.
-    pub fn restore(realm: Option<Realm>, bytes: &[u8], now: u64) -> Result<Self, SavedStateError> {
-        let mut rest = In(bytes);
+    pub fn restore(realm: Option<Realm>, mut bytes: &[u8], now: u64) -> Result<Self, SavedStateError> {
+        Self::restore_from(realm, &mut bytes, now)
+    }
+
+    /// The same, read to the end. Bytes that cannot be read are no saved state either.
+    pub fn restore_from(realm: Option<Realm>, from: &mut impl BufRead, now: u64) -> Result<Self, SavedStateError> {
+        let mut rest = In(from);
         if rest.byte()? != FORMAT || rest.realm()? != realm {
             return Err(SavedStateError);
         }
@@ -75,7 +104,7 @@ impl FeedState {
         });
         state.log = RevocationLog::restored(seq?, statements, now);
         let mut more = Vec::new();
-        while !broken && !rest.0.is_empty() {
+        while !broken && !rest.is_empty()? {
             more.push(rest.change(&mut realm)?.ok_or(SavedStateError)?);
         }
         state.log.keep(more, now);
@@ -83,8 +112,9 @@ impl FeedState {
     }
 }
 
-fn state_number(state: VersionState) -> Option<u8> {
-    VersionState::ALL.iter().position(|one| *one == state).and_then(|at| u8::try_from(at).ok())
+fn state_number(state: VersionState) -> u8 {
+    // All of them are listed, and fewer than 256.
+    VersionState::ALL.iter().take_while(|one| **one != state).count() as u8
 }
 
 /// What a statement is about.
@@ -100,26 +130,50 @@ mod tag {
     pub(super) const MORE: u8 = 7;
 }
 
-struct Out(Vec<u8>);
+struct Out<'w> {
+    to: &'w mut dyn Write,
+    piece: Vec<u8>,
+    /// Nothing is written after an error.
+    failed: Option<io::Error>,
+}
 
-impl Out {
+impl Out<'_> {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.failed.is_none() {
+            self.failed = self.to.write_all(&self.piece).err();
+        }
+        self.piece.clear();
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.flush();
+        self.failed.map_or(Ok(()), Err)
+    }
+
     fn byte(&mut self, byte: u8) {
-        self.0.push(byte);
+        self.bytes(&[byte]);
     }
 
     fn time(&mut self, time: u32) {
-        self.0.extend(time.to_be_bytes());
+        self.bytes(&time.to_be_bytes());
     }
 
     fn number(&mut self, number: u64) {
-        self.0.extend(number.to_be_bytes());
+        self.bytes(&number.to_be_bytes());
     }
 
     fn realm(&mut self, realm: Option<Realm>) {
         let name = realm.as_ref().map(Realm::as_slice).unwrap_or_default();
         // A name has 24 bytes at most.
         self.byte(name.len() as u8);
-        self.0.extend(name);
+        self.bytes(name);
     }
 
     fn change(&mut self, change: Change, effective_at: Option<u32>, current: &mut Option<Realm>) {
@@ -139,7 +193,7 @@ impl Out {
             (Change::Revoke { id, expires_at }, Some(at)) => {
                 self.byte(tag::REVOKE_LATER);
                 self.time(at);
-                self.0.extend(id.bytes());
+                self.bytes(id.bytes());
                 return self.time(expires_at.unwrap_or_default());
             }
             (Change::Suspend { id, expires_at }, _) => (tag::SUSPEND, id.bytes(), expires_at.unwrap_or_default()),
@@ -150,18 +204,26 @@ impl Out {
             (Change::Resume { .. } | Change::ForgetVersion { .. }, _) => return,
         };
         self.byte(tag);
-        self.0.extend(key);
+        self.bytes(key);
         self.time(time);
     }
 }
 
-struct In<'b>(&'b [u8]);
+struct In<'r, R>(&'r mut R);
 
-impl In<'_> {
+impl<R: BufRead> In<'_, R> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N], SavedStateError> {
-        let (first, rest) = self.0.split_first_chunk::<N>().ok_or(SavedStateError)?;
-        self.0 = rest;
-        Ok(*first)
+        let mut taken = [0; N];
+        self.fill(&mut taken)?;
+        Ok(taken)
+    }
+
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), SavedStateError> {
+        self.0.read_exact(bytes).map_err(|_| SavedStateError)
+    }
+
+    fn is_empty(&mut self) -> Result<bool, SavedStateError> {
+        self.0.fill_buf().map(<[u8]>::is_empty).map_err(|_| SavedStateError)
     }
 
     fn byte(&mut self) -> Result<u8, SavedStateError> {
@@ -181,9 +243,9 @@ impl In<'_> {
     }
 
     fn realm(&mut self) -> Result<Option<Realm>, SavedStateError> {
-        let length = usize::from(self.byte()?);
-        let (name, rest) = self.0.split_at_checked(length).ok_or(SavedStateError)?;
-        self.0 = rest;
+        let (length, mut name) = (usize::from(self.byte()?), [0; u8::MAX as usize]);
+        let name = &mut name[..length];
+        self.fill(name)?;
         if name.is_empty() {
             return Ok(None);
         }

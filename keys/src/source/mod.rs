@@ -53,6 +53,8 @@ use std::{fmt, path::PathBuf, time::Duration};
 #[cfg(feature = "aws-kms")]
 pub use self::aws_kms::{AwsRequest, AwsSigner, AwsSignerError};
 pub(crate) use self::handed_files::HandedFiles;
+#[cfg(feature = "follow")]
+pub(crate) use self::regular_file::open_regular_file;
 pub use self::{
     error::{SourceError, SourceErrorKind},
     regular_file::read_regular_file,

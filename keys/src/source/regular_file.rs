@@ -10,11 +10,8 @@ use std::{
 /// Reads a regular file of at most `most` bytes. Anything else is refused at once, be it a named pipe, which would
 /// wait for its writer, or `/dev/zero`, which would never end.
 pub fn read_regular_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    let file = open(path)?;
+    let file = open_regular_file(path)?;
     let found = file.metadata()?;
-    if !found.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
-    }
     let too_large = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {most} bytes"));
     if found.len() > most {
         return Err(too_large());
@@ -23,6 +20,16 @@ pub fn read_regular_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     // It may have grown since.
     file.take(most + 1).read_to_end(&mut content)?;
     if content.len() as u64 > most { Err(too_large()) } else { Ok(content) }
+}
+
+/// Opens a regular file for reading, and refuses anything else at once.
+pub(crate) fn open_regular_file(path: &Path) -> io::Result<File> {
+    let file = open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+    }
 }
 
 /// Opens a file for reading, and never waits. The caller checks its kind before it reads.

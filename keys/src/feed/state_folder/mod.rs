@@ -9,24 +9,37 @@
 //! The MACs are under a key of the follower's own. A whole state replaces the one before atomically, with a new
 //! generation; a journal of another generation is older than the state beside it, and does not count.
 
+mod signed;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write},
+    io::{self, BufReader, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use rand::{TryRng, rngs::SysRng};
 
+use self::signed::Signed;
 pub use self::writer::StateWriter;
 use super::{FeedError, FeedState, Message, VerifyingKey};
-use crate::{keyring::EdgeMac, keyring_id::KeyringId, realm::Realm};
+use crate::{
+    keyring::EdgeMac,
+    keyring_id::KeyringId,
+    realm::Realm,
+    source::{open_regular_file, read_regular_file},
+};
 
 const STATE: &[u8] = b"bulla edge state 1\n";
 const JOURNAL: &[u8] = b"bulla edge journal 1\n";
 const TAG: usize = 32;
+/// How much of a state is read at once.
+const PIECE: usize = 1 << 16;
+/// Longer than any name.
+const MAX_NAME: u64 = 1 << 12;
 
 type Generation = [u8; 16];
 
@@ -95,7 +108,8 @@ impl StateFolder {
     pub fn name(&self) -> Result<String, StateFolderError> {
         let path = self.folder.join("name");
         let failed = |error| StateFolderError::Unusable { path: path.clone(), error };
-        match std::fs::read_to_string(&path) {
+        let read = read_regular_file(&path, MAX_NAME);
+        match read.and_then(|name| String::from_utf8(name).map_err(io::Error::other)) {
             Ok(name) if !name.trim().is_empty() => return Ok(name.trim().to_owned()),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
@@ -105,7 +119,7 @@ impl StateFolder {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let host = Some(host.trim()).filter(|host| !host.is_empty()).unwrap_or("edge");
         let name = format!("{host}-{}", hex::encode(random));
-        self.replace("name", &[name.as_bytes(), b"\n"]).map_err(failed)?;
+        self.replace("name", |file| file.write_all(format!("{name}\n").as_bytes())).map_err(failed)?;
         Ok(name)
     }
 
@@ -113,22 +127,12 @@ impl StateFolder {
     /// edge is not used.
     pub fn load(&self, realm: Option<Realm>, trusted: (KeyringId, &VerifyingKey), now: u64) -> KeptState {
         let told = |what: &str| Some(format!("{}: {what}", self.folder.join("state").display()));
-        let bytes = match std::fs::read(self.folder.join("state")) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return KeptState::default(),
-            Err(error) => return KeptState { trouble: told(&error.to_string()), ..KeptState::default() },
+        let (generation, mut state) = match self.read_state(realm, now) {
+            Ok(Some(found)) => found,
+            Ok(None) => return KeptState::default(),
+            Err(trouble) => return KeptState { trouble: told(&trouble), ..KeptState::default() },
         };
-        let Some((generation, saved)) = self.checked(&bytes) else {
-            return KeptState {
-                trouble: told("it was changed, or another edge made it; it is not used"),
-                ..KeptState::default()
-            };
-        };
-        let Ok(mut state) = FeedState::restore(realm, saved, now) else {
-            let trouble = told("another version of bulla made it, or it is about other realms; it is not used");
-            return KeptState { trouble, ..KeptState::default() };
-        };
-        let trouble = match std::fs::read(self.folder.join("journal")) {
+        let trouble = match self.read_journal() {
             Ok(bytes) => self.replay(&bytes, generation, trusted, &mut state).err(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(error.to_string()),
@@ -136,11 +140,38 @@ impl StateFolder {
         KeptState { state: Some(state), trouble: trouble.and_then(|trouble| told(&format!("its journal: {trouble}"))) }
     }
 
-    /// Generation and state, if the MAC holds.
-    fn checked<'b>(&self, bytes: &'b [u8]) -> Option<(Generation, &'b [u8])> {
-        let (signed, tag) = bytes.split_last_chunk::<TAG>()?;
-        let rest = signed.strip_prefix(STATE).filter(|_| self.mac.verifies(signed, tag))?;
-        rest.split_first_chunk().map(|(generation, saved)| (*generation, saved))
+    /// The state as it is in its file. It is read and authenticated in one go and piece by piece, and used only if the
+    /// MAC at its end is right.
+    fn read_state(&self, realm: Option<Realm>, now: u64) -> Result<Option<(Generation, FeedState)>, String> {
+        const CHANGED: &str = "it was changed, or another edge made it; it is not used";
+        let failed = |error: io::Error| error.to_string();
+        let file = match open_regular_file(&self.folder.join("state")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed)?,
+        };
+        let length = file.metadata().map_err(failed)?.len().checked_sub(TAG as u64).ok_or(CHANGED)?;
+        let mut signed = BufReader::with_capacity(PIECE, Signed::new((&file).take(length), &self.mac));
+        let (mut beginning, mut generation) = ([0; STATE.len()], Generation::default());
+        let begun = signed.read_exact(&mut beginning).and_then(|()| signed.read_exact(&mut generation));
+        let is_state = begun.is_ok() && beginning == *STATE;
+        let state = is_state.then(|| FeedState::restore_from(realm, &mut signed, now));
+        // What was not understood is authenticated, too.
+        io::copy(&mut signed, &mut io::sink()).map_err(failed)?;
+        let (mac, mut tag) = (signed.into_inner(), [0; TAG]);
+        (&file).read_exact(&mut tag).map_err(failed)?;
+        match state.filter(|_| mac.verifies(&tag)) {
+            None => Err(CHANGED.to_owned()),
+            Some(Ok(state)) => Ok(Some((generation, state))),
+            Some(Err(_)) => {
+                Err("another version of bulla made it, or it is about other realms; it is not used".to_owned())
+            }
+        }
+    }
+
+    fn read_journal(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        open_regular_file(&self.folder.join("journal"))?.read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Applies each message as it was applied when it came: FEED.md.
@@ -182,17 +213,28 @@ impl StateFolder {
         Ok(())
     }
 
-    /// Puts a whole state in place, and an empty journal that goes on from it.
-    fn put(&self, saved: &[u8]) -> io::Result<Journal> {
+    /// Puts a whole state in place, whose log is at its end, and an empty journal that goes on from it. Returns the
+    /// state's size, too.
+    fn put(&self, state: &FeedState) -> io::Result<(Journal, u64)> {
         let mut generation = Generation::default();
         SysRng.try_fill_bytes(&mut generation).map_err(io::Error::other)?;
-        let mut signed = Vec::with_capacity(STATE.len() + generation.len() + saved.len());
-        [STATE, &generation, saved].into_iter().for_each(|part| signed.extend_from_slice(part));
-        let tag = self.mac.tag(&signed);
-        self.replace("state", &[&signed, &tag])?;
-        self.replace("journal", &[JOURNAL, &generation])?;
+        let size = self.replace("state", |file| {
+            let mut signed = Signed::new(&mut *file, &self.mac);
+            signed.write_all(STATE)?;
+            signed.write_all(&generation)?;
+            if !state.save_to(&mut signed)? {
+                return Err(io::Error::other("the end of the log is not reached"));
+            }
+            let tag = signed.tag();
+            file.write_all(&tag)?;
+            Ok(file.metadata()?.len())
+        })?;
+        self.replace("journal", |file| {
+            file.write_all(JOURNAL)?;
+            file.write_all(&generation)
+        })?;
         let file = OpenOptions::new().append(true).open(self.folder.join("journal"))?;
-        Ok(Journal { file, generation, records: 0, bytes: 0 })
+        Ok((Journal { file, generation, records: 0, bytes: 0 }, size))
     }
 
     /// Adds messages to the journal; they are on disk when this returns. After an error its end may be torn.
@@ -213,20 +255,21 @@ impl StateFolder {
     }
 
     /// Replaces a file: a reader sees the old one or the new one, also after a power failure.
-    fn replace(&self, name: &str, parts: &[&[u8]]) -> io::Result<()> {
+    fn replace<T>(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<T>) -> io::Result<T> {
         // Always the same name, so that killed writers leave one file behind at most.
         let new = self.folder.join(format!("{name}.new"));
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-            parts.iter().try_for_each(|part| file.write_all(part))?;
+            let written = write(&mut file)?;
             file.sync_all()?;
-            std::fs::rename(&new, self.folder.join(name))
+            std::fs::rename(&new, self.folder.join(name))?;
+            Ok(written)
         })();
         if written.is_err() {
             // Its room is needed for the next try.
             let _gone_already = std::fs::remove_file(&new);
         }
-        written.and_then(|()| sync_folder(&self.folder))
+        written.and_then(|written| sync_folder(&self.folder).map(|()| written))
     }
 }
 

@@ -160,7 +160,8 @@ impl StateWriter {
 
 /// Writes a whole state, unless it is still on the way to the end of a log: nothing can go on from such a state.
 fn put(folder: &StateFolder, state: Option<FeedState>, size: &mut u64) -> io::Result<Option<(Journal, FeedPlace)>> {
-    let Some((saved, place)) = state.and_then(|state| Some((state.save()?, state.place()))) else { return Ok(None) };
-    *size = saved.len() as u64;
-    Ok(Some((folder.put(&saved)?, place)))
+    let Some(state) = state.filter(FeedState::can_save) else { return Ok(None) };
+    let (journal, bytes) = folder.put(&state)?;
+    *size = bytes;
+    Ok(Some((journal, state.place())))
 }

@@ -3,7 +3,8 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
-use hmac::Mac;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::ExportError;
@@ -85,6 +86,12 @@ impl EdgeMac {
     #[cfg(feature = "gateway")]
     pub(crate) fn of(key: DerivedKey) -> Self {
         EdgeMac(key.into())
+    }
+
+    /// The tag of nothing yet, to add bytes to piece by piece.
+    #[cfg(feature = "follow")]
+    pub(crate) fn begin(&self) -> Hmac<Sha256> {
+        self.0.hmac(&[])
     }
 
     /// The tag of these bytes: HMAC-SHA256.

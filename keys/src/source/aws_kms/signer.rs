@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
@@ -15,7 +15,10 @@ use aws_sigv4::{
     },
     sign::v4,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::timeout,
+};
 
 use super::{ATTEMPTS, CONNECT_LIMIT, error::no_credentials, http, run};
 
@@ -31,6 +34,8 @@ const REFRESH: Duration = Duration::from_secs(900);
 pub struct AwsSigner {
     config: SdkConfig,
     region: String,
+    limit: Duration,
+    /// Never held while a provider is asked.
     known: Mutex<Option<(Credentials, SystemTime)>>,
     /// Taken when dropped, and at no other time.
     runtime: Option<Runtime>,
@@ -69,11 +74,20 @@ impl AwsSigner {
         if let Some(region) = region {
             config = config.region(Region::new(region.to_owned()));
         }
-        let config = run(&runtime, config.load());
+        let config = run(&runtime, async { timeout(TIME_LIMIT, config.load()).await }).map_err(|_| {
+            let seconds = TIME_LIMIT.as_secs_f32();
+            AwsSignerError(format!("no region was found within {seconds} s: add region=…, or set AWS_REGION"))
+        })?;
         let region =
             config.region().map(|region| region.as_ref().trim().to_owned()).filter(|region| !region.is_empty());
         let none = || AwsSignerError("no region, or an empty one: add region=…, or set AWS_REGION".to_owned());
-        Ok(AwsSigner { region: region.ok_or_else(none)?, config, known: Mutex::default(), runtime: Some(runtime) })
+        Ok(AwsSigner {
+            region: region.ok_or_else(none)?,
+            config,
+            limit: TIME_LIMIT,
+            known: Mutex::default(),
+            runtime: Some(runtime),
+        })
     }
 
     /// The region.
@@ -108,8 +122,7 @@ impl AwsSigner {
     }
 
     fn credentials(&self, now: SystemTime) -> Result<Credentials, AwsSignerError> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((credentials, until)) = &*known
+        if let Some((credentials, until)) = &*self.known()
             && now < *until
         {
             return Ok(credentials.clone());
@@ -117,11 +130,23 @@ impl AwsSigner {
         let none = || AwsSignerError("there are no AWS credentials here".to_owned());
         let (provider, runtime) =
             (self.config.credentials_provider().ok_or_else(none)?, self.runtime.as_ref().ok_or_else(none)?);
-        let found = run(runtime, async { provider.provide_credentials().await });
+        // The SDK sets none for a program that the profile names, which may wait for somebody.
+        let found = run(runtime, async { timeout(self.limit, provider.provide_credentials()).await });
+        let found = found.map_err(|_| {
+            let seconds = self.limit.as_secs_f32();
+            AwsSignerError(format!(
+                "there were no AWS credentials within {seconds} s: run the profile's credential_process by hand and see what it waits \
+                 for, or see that the network to the machine's or container's role is up"
+            ))
+        })?;
         let credentials = found.map_err(|error| AwsSignerError(no_credentials(&error).1))?;
         let until = credentials.expiry().map_or(now + REFRESH, |expiry| expiry - BEFORE_EXPIRY);
-        *known = Some((credentials.clone(), until));
+        *self.known() = Some((credentials.clone(), until));
         Ok(credentials)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<(Credentials, SystemTime)>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -137,5 +162,43 @@ impl Drop for AwsSigner {
 impl fmt::Debug for AwsSigner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AwsSigner").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future;
+
+    use aws_credential_types::provider::{SharedCredentialsProvider, future::ProvideCredentials as Provided};
+
+    use super::*;
+
+    /// A program that waits for somebody.
+    #[derive(Debug)]
+    struct Hanging;
+
+    impl ProvideCredentials for Hanging {
+        fn provide_credentials<'a>(&'a self) -> Provided<'a>
+        where
+            Self: 'a,
+        {
+            Provided::new(future::pending())
+        }
+    }
+
+    #[test]
+    fn a_provider_that_hangs_is_not_waited_for() {
+        let config = SdkConfig::builder().credentials_provider(SharedCredentialsProvider::new(Hanging)).build();
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let (region, limit) = ("eu-central-1".to_owned(), Duration::from_millis(10));
+        let signer = AwsSigner { config, region, limit, known: Mutex::default(), runtime: Some(runtime) };
+        let request = AwsRequest { service: "s3", method: "GET", url: "https://a.example/b", headers: &[], body: &[] };
+        for _ in 0..2 {
+            let error = signer.sign(request, SystemTime::UNIX_EPOCH).expect_err("no credentials").to_string();
+            assert!(
+                error.contains("no AWS credentials within 0.01 s: run the profile's credential_process"),
+                "{error}"
+            );
+        }
     }
 }

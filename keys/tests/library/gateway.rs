@@ -375,6 +375,28 @@ fn what_was_known_survives_a_restart_without_the_feed() {
 }
 
 #[test]
+fn a_named_pipe_in_the_place_of_published_files_holds_up_no_node() {
+    let world = World::new();
+    std::fs::create_dir(world.folder.path("published")).expect("a folder");
+    let pipe = world.folder.path("published/head");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    let node = world.server.address().replace("/v1/revocations", "");
+    let settings = world.parse(&format!(
+        "{}[keyring]\nsource = 'file:keyring.toml'\nmac_source = 'file:mac.key'\n[realms.acme_live]\n\
+         [realms.acme_test]\n",
+        world.follow(&format!("'file:{}', '{node}'", pipe.display()))
+    ));
+    let gate = Gate::open(&settings).expect("opened");
+    let running = gate.start().expect("started");
+    let key = world.issue("acme_live", Claims::new());
+    becomes(&gate, &key, 200);
+    world.server.append(&[revoke(&key)]);
+    becomes(&gate, &key, 401);
+    drop(running);
+}
+
+#[test]
 fn an_answer_that_is_reused_allocates_nothing() {
     let world = World::new();
     let gate = Gate::open(&world.settings("on_stale = 'serve'\n")).expect("opened");

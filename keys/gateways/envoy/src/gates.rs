@@ -2,7 +2,7 @@
 //! old one, and makes one for each listener: all of them share a verifier and its follower.
 
 use std::{
-    fs,
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
@@ -10,9 +10,15 @@ use std::{
     },
 };
 
-use bulla::gateway::{Gate, Running, Settings};
+use bulla::{
+    gateway::{Gate, Running, Settings},
+    source::read_regular_file,
+};
 
 use crate::{abi, metrics::Exported};
+
+/// More than any settings have.
+const MAX_SETTINGS: u64 = 1 << 20;
 
 /// An open verifier. Its follower ends with it.
 pub(crate) struct Opened {
@@ -42,7 +48,9 @@ static GATES: Mutex<Gates> = Mutex::new(Gates { open: Vec::new(), unread: Vec::n
 pub(crate) fn open(path: &Path) -> Result<Arc<Opened>, String> {
     static NUMBERS: AtomicU64 = AtomicU64::new(0);
     let shown = path.display();
-    let text = fs::read_to_string(path).map_err(|error| format!("cannot read the settings {shown}: {error}"))?;
+    // A named pipe would hold up Envoy's main thread.
+    let text = read_regular_file(path, MAX_SETTINGS).and_then(|text| String::from_utf8(text).map_err(io::Error::other));
+    let text = text.map_err(|error| format!("cannot read the settings {shown}: {error}"))?;
     let mut gates = lock();
     gates.open.retain(|entry| entry.opened.strong_count() > 0);
     let same = gates.open.iter().filter(|entry| entry.path == path && entry.settings == text);

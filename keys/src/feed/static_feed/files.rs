@@ -1,9 +1,8 @@
 //! Published files: fetched from a server, or read from a folder of this machine.
 
 use std::{
-    fmt, fs,
-    io::{self, Read, Seek, SeekFrom},
-    path::{Path, PathBuf},
+    fmt,
+    io::{self, Read},
     sync::OnceLock,
     time::Duration,
 };
@@ -14,6 +13,7 @@ use ureq::{
     tls::Certificate,
 };
 
+use super::local_folder::LocalFolder;
 use crate::{
     agent,
     feed::{FollowError, FollowerError},
@@ -49,7 +49,7 @@ pub trait Objects: Send + Sync {
 }
 
 enum Place {
-    Here(PathBuf),
+    Here(LocalFolder),
     Other(Box<dyn Objects>),
     Server {
         /// Made at the first question: the system's roots are read for it.
@@ -68,7 +68,7 @@ impl Files {
         let folder = address.strip_suffix(name).filter(|folder| folder.ends_with('/'));
         let folder = folder.ok_or_else(|| wrong("is not the one of a published feed, which ends in /head"))?.to_owned();
         if let Some(path) = folder.strip_prefix("file:") {
-            return Ok(Files { place: Place::Here(path.into()), folder, interrupt: Interrupt::default() });
+            return Ok(Files { place: Place::Here(LocalFolder::new(path)), folder, interrupt: Interrupt::default() });
         }
         match endpoint::fault(address) {
             Some(fault) => Err(wrong(fault)),
@@ -87,7 +87,7 @@ impl Files {
 
     pub(super) fn trusting_roots(self, pem: &[u8]) -> Result<Self, FollowerError> {
         let Files { place, folder, interrupt } = self;
-        let rest = Files { place: Place::Here(PathBuf::new()), folder, interrupt };
+        let rest = Files { place: Place::Here(LocalFolder::new("")), folder, interrupt };
         match (agent::certificates(pem), place) {
             (none, _) if none.is_empty() => Err(FollowerError::NoCertificate),
             (roots, Place::Server { agent, .. }) => {
@@ -114,7 +114,7 @@ impl Files {
         most: usize,
     ) -> Result<Option<Object>, FollowError> {
         match &self.place {
-            Place::Here(folder) => match read(&folder.join(name), most) {
+            Place::Here(folder) => match folder.read(name, 0, most, &self.interrupt) {
                 Ok(bytes) => Ok(Some((bytes, None))),
                 Err(error) => Err(unusable(name, error)),
             },
@@ -131,13 +131,10 @@ impl Files {
     pub(super) fn open(&self, name: &str, byte: usize) -> Result<(Box<dyn Read + '_>, bool), FollowError> {
         match &self.place {
             Place::Other(objects) => objects.open(name, byte).map_err(|why| unusable(name, why)),
-            Place::Here(folder) => {
-                let opened = fs::File::open(folder.join(name)).and_then(|mut file| {
-                    file.seek(SeekFrom::Start(byte as u64))?;
-                    Ok(file)
-                });
-                opened.map(|file| (Box::new(file) as Box<dyn Read>, true)).map_err(|error| unusable(name, error))
-            }
+            Place::Here(folder) => match folder.open(name, byte as u64, &self.interrupt) {
+                Ok(file) => Ok((Box::new(file), true)),
+                Err(error) => Err(unusable(name, error)),
+            },
             Place::Server { agent, roots } => {
                 let request = self.agent(agent, roots).get(format!("{}{name}", self.folder));
                 let request = request.header(header::RANGE, format!("bytes={byte}-"));
@@ -181,10 +178,6 @@ impl Files {
         let bytes = limited(response.body_mut().as_reader(), most).map_err(|error| unreachable(&error))?;
         Ok(Some((bytes, tag)))
     }
-}
-
-fn read(path: &Path, most: usize) -> io::Result<Vec<u8>> {
-    limited(fs::File::open(path)?, most)
 }
 
 /// One more than may be, so that too many are seen to be.

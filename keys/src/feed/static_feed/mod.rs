@@ -7,6 +7,7 @@
 mod file_name;
 mod files;
 mod head_object;
+mod local_folder;
 mod source;
 
 pub use self::{

@@ -1,5 +1,5 @@
-//! The keyring of a gate that has the keyring itself. The states of a changed document count at once, with the keys that
-//! are loaded; then the key sources are asked for what is missing.
+//! The keyring of a gate that has the keyring itself. The states of a changed document count at once, with the keys
+//! that are loaded; then the key sources are asked for what is missing.
 
 use std::{
     io,

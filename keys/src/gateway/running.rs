@@ -36,9 +36,9 @@ const SOURCES_ENDING: Duration = Duration::from_millis(200);
 /// others know.
 const FIRST_CONTACT: Duration = Duration::from_secs(1);
 
-/// The threads of a [`Gate`]. When it is dropped they end at once, also where they wait for a server, and are joined. One
-/// that waits for a key source or a disk is abandoned: it changes nothing any more, and ends with that question. In a
-/// process that was forked from the one of the threads it does nothing.
+/// The threads of a [`Gate`]. When it is dropped they end at once, also where they wait for a server, and are joined.
+/// One that waits for a key source or a disk is abandoned: it changes nothing any more, and ends with that question. In
+/// a process that was forked from the one of the threads it does nothing.
 pub struct Running {
     gate: Gate,
     pid: u32,

@@ -1,5 +1,5 @@
-//! A thread that may hang in a call which nothing interrupts: a key source, or a disk. It is joined if it ends soon after
-//! it was told to, and abandoned otherwise.
+//! A thread that may hang in a call which nothing interrupts: a key source, or a disk. It is joined if it ends soon
+//! after it was told to, and abandoned otherwise.
 
 use std::{
     io,

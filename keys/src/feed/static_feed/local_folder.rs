@@ -1,5 +1,5 @@
-//! Published files in a folder of this machine. A disk or a mount may hang in a call that nothing interrupts, so a thread
-//! of its own reads, which can be abandoned; and a named pipe in the place of a file is refused at once.
+//! Published files in a folder of this machine. A disk or a mount may hang in a call that nothing interrupts, so a
+//! thread of its own reads, which can be abandoned; and a named pipe in the place of a file is refused at once.
 
 use std::{
     io::{self, Read, Seek, SeekFrom},

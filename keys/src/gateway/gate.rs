@@ -115,11 +115,8 @@ impl Gate {
 
     /// The second part, which may take long. Once `is_stopped` it changes nothing.
     pub(super) fn ask_sources(&self, is_stopped: impl Fn() -> bool) -> Result<(), GateError> {
-        let asked = self.0.keys.ask(&self.0.settings, &self.0.verifier, &is_stopped);
-        if !is_stopped() {
-            self.0.errors().reload = asked.as_ref().err().map(|(_, told)| told.clone());
-        }
-        asked.map_err(|(error, _)| error)
+        let note = |failed| self.0.errors().reload = failed;
+        self.0.keys.ask(&self.0.settings, &self.0.verifier, is_stopped, note)
     }
 
     /// Reads the requirements of a route, in the syntax of `/v1/authorize/`:

@@ -95,24 +95,31 @@ impl GateKeyring {
         Ok(Read { failed: Some(failed), wants_sources: true })
     }
 
-    /// Asks the key sources for what is missing. Keys that are loaded stay.
+    /// Asks the key sources for what is missing. Keys that are loaded stay. `note` hears what failed, or nothing, before
+    /// the new keys are in force; once it `is_stopped` it changes nothing.
     pub(super) fn ask(
         &self,
         settings: &Settings,
         verifier: &SharedVerifier,
         is_stopped: impl Fn() -> bool,
-    ) -> Result<(), (GateError, String)> {
-        self.ask_mac_key(settings, verifier, &is_stopped).map_err(alone)?;
+        note: impl Fn(Option<String>),
+    ) -> Result<(), GateError> {
+        self.ask_mac_key(settings, verifier, &is_stopped).inspect_err(|error| {
+            if !is_stopped() {
+                note(Some(error.to_string()));
+            }
+        })?;
         let before = self.in_force().as_ref().map(|now| (now.document.clone(), now.keyring.clone()));
         let Some((document, keyring)) = before else { return Ok(()) };
         let (loaded, failed) = keyring.reload(&document, &self.sources(settings), &realms(settings), Reload::Missing);
         let told = failed.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         if let Some(now) = self.in_force().as_mut().filter(|_| !is_stopped()) {
-            now.failed = Some(told.clone()).filter(|told| !told.is_empty());
+            now.failed = Some(told).filter(|told| !told.is_empty());
+            note(now.failed.clone());
             // By now another document may be in force.
             now.put(now.document.clone(), &[&loaded], settings, verifier);
         }
-        failed.into_iter().next().map_or(Ok(()), |error| Err((error.into(), told)))
+        failed.into_iter().next().map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Returns whether a version that opens is without its key.
@@ -186,9 +193,4 @@ fn realms(settings: &Settings) -> Vec<Realm> {
 fn verifier_of(keyring: &Keyring, settings: &Settings) -> Verifier {
     let secret: Vec<Realm> = settings.realms.iter().filter(|one| one.requires_secret).map(|one| one.realm).collect();
     Verifier::new(keyring).requiring_secrets(&secret)
-}
-
-fn alone(error: GateError) -> (GateError, String) {
-    let told = error.to_string();
-    (error, told)
 }

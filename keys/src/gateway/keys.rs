@@ -79,16 +79,17 @@ impl Keys {
         }
     }
 
-    /// Asks key sources for what is missing, unless `is_stopped` by then. What they do not serve is an error, and the
-    /// text says all of it; everything else is in force.
+    /// Asks key sources for what is missing. What they do not serve is an error, and everything else is in force. `note`
+    /// hears all that failed, or nothing, before that. Once it `is_stopped` it changes nothing.
     pub(super) fn ask(
         &self,
         settings: &Settings,
         verifier: &SharedVerifier,
         is_stopped: impl Fn() -> bool,
-    ) -> Result<(), (GateError, String)> {
+        note: impl Fn(Option<String>),
+    ) -> Result<(), GateError> {
         match self {
-            Keys::Keyring(keyring) => keyring.ask(settings, verifier, is_stopped),
+            Keys::Keyring(keyring) => keyring.ask(settings, verifier, is_stopped, note),
             Keys::Exports { .. } => Ok(()),
         }
     }

@@ -3,15 +3,19 @@
 
 use std::{
     io,
-    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{self, Receiver, RecvTimeoutError},
+    },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
 pub(super) struct Worker {
     thread: JoinHandle<()>,
-    /// Nothing is sent. Its other end is dropped when the work ends, also by a panic.
-    ended: Receiver<()>,
+    /// Nothing is sent. Its other end is dropped when the work ends, also by a panic. Behind a lock, so that a gate can
+    /// be shared.
+    ended: Mutex<Receiver<()>>,
 }
 
 impl Worker {
@@ -21,7 +25,7 @@ impl Worker {
             let _works = works;
             work();
         };
-        Ok(Worker { thread: thread::Builder::new().name(name.to_owned()).spawn(run)?, ended })
+        Ok(Worker { thread: thread::Builder::new().name(name.to_owned()).spawn(run)?, ended: Mutex::new(ended) })
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -30,7 +34,8 @@ impl Worker {
 
     /// Joins the thread if it ends within `most`, and abandons it if it does not: it goes on until its call returns.
     pub(super) fn end_within(self, most: Duration) {
-        if !matches!(self.ended.recv_timeout(most), Err(RecvTimeoutError::Timeout)) {
+        let ended = self.ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(ended.recv_timeout(most), Err(RecvTimeoutError::Timeout)) {
             let _panicked = self.thread.join();
         }
     }
@@ -44,6 +49,12 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn a_worker_is_shared_between_threads() {
+        fn is_shared<T: Send + Sync>() {}
+        is_shared::<Worker>();
+    }
 
     #[test]
     fn what_ends_is_joined_and_what_hangs_is_abandoned() {

@@ -266,7 +266,7 @@ fn what_is_wrong_with_a_head_object_is_said() {
     fs::write(published.folder.path().join("head"), "<html>404</html>\n").expect("written");
     says(&mut published, "not the head object");
     published.head(None, &[], message(1, 0, 0, T + 301, &[]));
-    says(&mut published, "set the follower's clock, or the server's");
+    says(&mut published, "set that clock, or the server's");
     published.head(None, &[], message(1, 9, 9, T, &[]));
     says(&mut published, "names no file that goes on from 0");
     let mut forged = message(1, 0, 0, T, &[]);

@@ -21,7 +21,8 @@ pub(crate) struct Actor {
 impl Actor {
     /// The user who runs the command, by the name that the environment gives.
     pub(crate) fn command_line() -> Self {
-        let user = ["SUDO_USER", "USER"].into_iter().find_map(|name| std::env::var(name).ok());
+        let user =
+            ["SUDO_USER", "USER"].into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
         Self::user(user.as_deref().unwrap_or_default())
     }
 

@@ -221,7 +221,7 @@ impl Run<'_> {
     /// A dry run keeps nothing, so it remembers the rows that it would have written.
     fn seen_before(&mut self, new: &NewRow, outcome: Outcome) -> Outcome {
         let writes = matches!(outcome, Outcome::New | Outcome::Corrected);
-        if !writes && !new.again {
+        if !writes && !new.again || new.again && outcome == Outcome::Corrected {
             return outcome;
         }
         let (key, fingerprint) = (&new.key, new.key.fingerprint(&self.hasher));
@@ -320,11 +320,12 @@ impl Import<'_> {
         if is_active {
             different.push(if new.state == RowState::Revoked { "state: revoked" } else { "state: disabled" });
         }
-        if different.is_empty() || !self.replace || new.again {
+        // A later row of the file corrects nothing, and ends the key where it says so.
+        if different.is_empty() || !self.replace || (new.again && !is_active) {
             let listed = if is_active && found != Imported::Other { Imported::Differs(different) } else { found };
             return Ok(Outcome::Known(listed));
         }
-        let other = different.iter().any(|one| !one.starts_with("state"));
+        let other = !new.again && different.iter().any(|one| !one.starts_with("state"));
         let id = new.key.row.id;
         let target = Some(id.to_string());
         let record = self.actor.record(self.now, "keys.import_replace", target, json!({"changed": different}));
@@ -336,6 +337,11 @@ impl Import<'_> {
             kept.map_err(|error| ImportError::Revoke(Box::new(error)))?;
         }
         self.end(transaction, new)?;
+        different.retain(|one| !one.starts_with("state"));
+        if new.again && !different.is_empty() {
+            let found = if found == Imported::Other { found } else { Imported::Differs(different) };
+            return Ok(Outcome::Known(found));
+        }
         Ok(Outcome::Corrected)
     }
 

@@ -219,7 +219,10 @@ impl Problem {
     }
 
     pub(crate) fn ahead_of_log(after: u64, end: u64) -> Self {
-        let detail = format!("the log of this server ends at {end}, before {after}: ask again, or start again from 0");
+        let detail = match after > end {
+            true => format!("the log of this server ends at {end}, before {after}: ask again, or start again from 0"),
+            false => format!("the log does not go on from {after}: ask again, or start again from 0"),
+        };
         Self::new(StatusCode::CONFLICT, "ahead-of-log", "The follower is ahead of this server", detail)
     }
 

@@ -1,7 +1,11 @@
 //! Which column of a file is which field: by its own name, by an option, or as the system has it that the table comes
 //! from.
 
-use super::{System, raw_row::FIELDS, system::RESTRICTS};
+use super::{
+    System,
+    raw_row::FIELDS,
+    system::{ONLY, RESTRICTS},
+};
 
 /// What columns mean.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +29,8 @@ pub(super) enum Column {
     Ignored,
     /// It restricts the key: only rows without a value there can be imported.
     Restricts,
+    /// Only rows with this value, or with none, can be imported.
+    Only(&'static str),
 }
 
 impl Columns {
@@ -42,10 +48,11 @@ impl Columns {
         }
         let of_system = self.system.map_or(&[][..], |system| system.columns);
         if let Some((_, named)) = of_system.iter().find(|(column, _)| *column == name) {
-            return match *named {
-                "" => Some(Column::Ignored),
-                RESTRICTS => Some(Column::Restricts),
-                named => field(named),
+            return match (*named, named.strip_prefix(ONLY)) {
+                ("", _) => Some(Column::Ignored),
+                (RESTRICTS, _) => Some(Column::Restricts),
+                (_, Some(value)) => Some(Column::Only(value)),
+                (named, None) => field(named),
             };
         }
         let elsewhere =

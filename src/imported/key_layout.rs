@@ -125,6 +125,8 @@ pub(crate) enum KeyLayoutError {
     PublicPartEmpty,
     #[error("where only the secret was hashed, the keys need a public part or a prefix")]
     NothingBefore,
+    #[error("where all behind the prefix is hexadecimal, the public part must be so many characters of it")]
+    HexWithSeparator,
     #[error("{0} needs a secret of [imported.secrets]")]
     SecretNeeded(Scheme),
     #[error("{0} uses no secret of [imported.secrets], unless it is added to the key before hashing")]
@@ -180,6 +182,11 @@ impl KeyLayout {
         }
         if self.hashed == Hashed::Secret && self.public == PublicPart::None && self.prefix.is_empty() {
             return Err(KeyLayoutError::NothingBefore);
+        }
+        let ends_with_more =
+            matches!(self.public, PublicPart::Before(_) | PublicPart::BeforeFirst(_) | PublicPart::Member(..));
+        if self.hashed == Hashed::Hex && ends_with_more {
+            return Err(KeyLayoutError::HexWithSeparator);
         }
         self.check_secret()?;
         if self.cost.is_some_and(|cost| cost.scheme() != scheme) {
@@ -335,6 +342,11 @@ mod tests {
         assert_eq!(refused(Scheme::Sha256, |layout| layout.shared = true), Err(KeyLayoutError::Shared));
         let nothing = refused(Scheme::Sha256, |layout| layout.hashed = Hashed::Secret);
         assert_eq!(nothing, Err(KeyLayoutError::NothingBefore));
+        let with_separator = refused(Scheme::Sha256, |layout| {
+            layout.hashed = Hashed::Hex;
+            layout.public = PublicPart::Before("_".to_owned());
+        });
+        assert_eq!(with_separator, Err(KeyLayoutError::HexWithSeparator));
         let behind_prefix = refused(Scheme::Sha256, |layout| {
             layout.prefix = "11".to_owned();
             layout.hashed = Hashed::Secret;

@@ -86,6 +86,8 @@ impl RawRow {
                 Column::Ignored => continue,
                 Column::Restricts if is_nothing(&value) => continue,
                 Column::Restricts => return Err(RowErrorKind::Restricted),
+                Column::Only(only) if is_nothing(&value) || value == only => continue,
+                Column::Only(_) => return Err(RowErrorKind::OtherKind),
                 Column::App => {
                     line.app = match value {
                         Value::Null => None,
@@ -144,6 +146,8 @@ impl RawRow {
                 Column::Ignored => {}
                 Column::Restricts if NOTHING.contains(&text) => {}
                 Column::Restricts => return Err(RowErrorKind::Restricted),
+                Column::Only(only) if text == only => {}
+                Column::Only(_) => return Err(RowErrorKind::OtherKind),
                 Column::App => line.app = Some(text.to_owned()),
                 Column::Field(TEXTS) => line.scopes = Scopes::Text(text.to_owned()),
                 Column::Field(META) => {

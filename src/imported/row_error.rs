@@ -35,6 +35,8 @@ pub(crate) enum RowErrorKind {
          restricted so: issue a new key for it, or ignore the column"
     )]
     Restricted,
+    #[error("the row is of a key of another kind, which the old system does not accept where these are sent")]
+    OtherKind,
     #[error("`app_id` must be a UUID")]
     AppId,
     #[error("the column that names the app holds neither a text nor a number")]
@@ -124,6 +126,7 @@ impl RowErrorKind {
             RowErrorKind::Missing(_) => "missing",
             RowErrorKind::Type(_) => "type",
             RowErrorKind::Restricted => "restricted",
+            RowErrorKind::OtherKind => "other_kind",
             RowErrorKind::AppId | RowErrorKind::App => "app_id",
             RowErrorKind::Time(_) => "time",
             RowErrorKind::Zone(_) => "zone",

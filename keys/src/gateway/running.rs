@@ -4,7 +4,6 @@
 use std::{
     fmt, mem, process,
     sync::{Arc, atomic::Ordering},
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -29,6 +28,9 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How long a gate that ends waits for the thread that loads keys. Only a disk or a key source that hangs takes longer.
 const ENDING: Duration = Duration::from_secs(1);
 
+/// How long it waits for the state to be written: longer than a slow disk takes.
+const STATE_ENDING: Duration = Duration::from_secs(10);
+
 /// How long that thread waits for the one that asks key sources.
 const SOURCES_ENDING: Duration = Duration::from_millis(200);
 
@@ -50,7 +52,7 @@ pub struct Running {
 /// What keeps the last good state on disk.
 struct Keeping {
     writer: Arc<StateWriter>,
-    thread: JoinHandle<()>,
+    worker: Worker,
 }
 
 impl Gate {
@@ -146,9 +148,9 @@ fn keep(gate: &Gate) -> Result<Option<Keeping>, GateError> {
         let known = || gate.0.feed.as_ref().map(|feed| feed.state().known());
         running.run(&folder, |written| gate.0.errors().state = written.err(), known);
     };
-    let thread = thread::Builder::new().name("bulla-state".to_owned()).spawn(run).map_err(GateError::Thread)?;
+    let worker = Worker::start("bulla-state", run).map_err(GateError::Thread)?;
     writer.whole();
-    Ok(Some(Keeping { writer, thread }))
+    Ok(Some(Keeping { writer, worker }))
 }
 
 /// What a failed report is told as. Where no server is in reach the feed says so, and not every server takes reports.
@@ -202,7 +204,7 @@ impl Drop for Running {
         // Behind the follower: what came last is on disk, too.
         if let Some(keeping) = self.keeping.take() {
             keeping.writer.stop();
-            let _panicked = keeping.thread.join();
+            keeping.worker.end_within(STATE_ENDING);
             if let Some(feed) = &self.gate.0.feed {
                 feed.state().keep_by(None);
             }

@@ -322,6 +322,7 @@ fn with_arguments(error: KeyLayoutError) -> String {
         KeyLayoutError::PublicPartNeeded(_) => "add --public-part, --public-end or --separator",
         KeyLayoutError::PublicPartGiven => "leave --public-part, --separator and --prefix out",
         KeyLayoutError::PublicPartEmpty => "change --public-part, --public-end or --separator",
+        KeyLayoutError::HexWithSeparator => "change --public-part, or `--hashed hex`",
         KeyLayoutError::NothingBefore => "add --prefix, --public-part or --separator, or leave `--hashed secret` out",
         KeyLayoutError::SecretNeeded(_) => "add --secret (or --hmac-key)",
         KeyLayoutError::SecretGiven(_) => "leave --secret (or --hmac-key) out, or add --before",
@@ -337,6 +338,7 @@ fn with_arguments(error: KeyLayoutError) -> String {
 pub(super) fn row_error_with_arguments(error: &RowErrorKind) -> String {
     let arguments = match error {
         RowErrorKind::Field => "--column FIELD=COLUMN names the column of a field, --ignore COLUMN skips one",
+        RowErrorKind::OtherKind => "--ignore COLUMN imports it all the same",
         RowErrorKind::Restricted => "--ignore COLUMN imports it without the restriction",
         RowErrorKind::AppId => "--app-from COLUMN makes one of another id, --app gives one to all rows",
         RowErrorKind::App => "name another column with --app-from",

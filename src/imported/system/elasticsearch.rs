@@ -24,7 +24,7 @@ pub(super) const SYSTEM: System = System {
         ("role_descriptors", ""),
         ("limited_by_role_descriptors", ""),
         ("doc_type", ""),
-        ("type", ""),
+        ("type", "=rest"),
         ("version", ""),
         ("metadata_flattened", ""),
         ("creator", ""),

@@ -89,6 +89,8 @@ pub(crate) enum Times {
 
 /// In place of a field: the column restricts a key in a way that an imported key cannot be restricted.
 pub(in crate::imported) const RESTRICTS: &str = "!";
+/// In place of a field, before a value: rows with another one are of another kind of key, which the table holds, too.
+pub(in crate::imported) const ONLY: &str = "=";
 
 /// What most systems have in common.
 const PLAIN: System = System {
@@ -135,7 +137,7 @@ mod tests {
             layout.secret = system.secret.map(|_| "old".to_owned());
             assert_eq!(layout.check(), Ok(()), "{}", system.name);
             for (column, field) in system.columns {
-                let is_known = ["", RESTRICTS].contains(field) || FIELDS.contains(field);
+                let is_known = ["", RESTRICTS].contains(field) || field.starts_with(ONLY) || FIELDS.contains(field);
                 assert!(is_known, "{}: {column}", system.name);
             }
             assert!(!system.export.is_empty() && !system.about.is_empty(), "{}", system.name);

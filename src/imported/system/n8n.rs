@@ -19,7 +19,7 @@ pub(super) const SYSTEM: System = System {
         ("updatedAt", ""),
         ("lastUsedAt", ""),
         ("scopes", ""),
-        ("audience", ""),
+        ("audience", "=public-api"),
     ],
     // SQLite.
     times: Times::Utc,
@@ -31,7 +31,8 @@ pub(super) const SYSTEM: System = System {
 /// No column says when a key ends: the JWT does.
 fn read(row: &mut RawRow) -> Result<(), RowErrorKind> {
     if let Some(at) = row.text("key").and_then(expiry) {
-        row.put("expires_at", Some(at.to_string()));
+        // 0 would say "never" there, and a key that ended long ago has ended.
+        row.put("expires_at", Some(at.max(1).to_string()));
     }
     Ok(())
 }

@@ -108,16 +108,17 @@ impl Follower {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns whether a message has reached the end of the log since the edge began, or every source has failed.
+    /// Returns whether a message has reached the end of the log since the edge began, or no source can bring one.
     pub(super) fn has_heard_or_failed(&self) -> bool {
         let state = self.lock();
-        state.heard.is_some() || state.sources.iter().all(|source| !source.is_well())
+        state.heard.is_some() || state.sources.iter().all(|source| !source.is_well() || source.behind)
     }
 
     /// What to ask a source next.
     pub(super) fn question(&self, source: usize) -> Question {
         let mut state = self.lock();
-        let rests = state.is_complete() && state.sources[source].is_well() && !state.loaded;
+        let asked = &state.sources[source];
+        let rests = state.is_complete() && asked.is_well() && !asked.behind && !state.loaded;
         // Half the validity of the newest message, so that the next one arrives in time. After a failure the state may
         // be stale, and an answer is worth more than news.
         let wait = if rests { state.sources[source].wait(MAX_WAIT.min(state.valid_for / 2)) } else { 0 };
@@ -149,6 +150,7 @@ impl Follower {
                     self.writer.whole();
                 }
                 state.sources[source].answered();
+                state.sources[source].behind = true;
                 backoff::short(random)
             }
             Err(error) => {

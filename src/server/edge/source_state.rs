@@ -17,11 +17,13 @@ pub(super) struct SourceState {
     asked: Option<(Instant, u64)>,
     /// The longest wait that a proxy allows, in seconds.
     most: Option<u64>,
+    /// It stands before this edge, as its last answer says: it is not asked to wait for news, of which it has none.
+    pub(super) behind: bool,
 }
 
 impl SourceState {
     pub(super) fn new(name: &str) -> Self {
-        SourceState { name: name.to_owned(), failures: 0, error: None, asked: None, most: None }
+        SourceState { name: name.to_owned(), failures: 0, error: None, asked: None, most: None, behind: false }
     }
 
     pub(super) fn is_well(&self) -> bool {
@@ -39,7 +41,7 @@ impl SourceState {
 
     /// Notes an answer. Returns whether it waited for news: one that answers at once is asked again after a delay.
     pub(super) fn answered(&mut self) -> bool {
-        (self.failures, self.error) = (0, None);
+        (self.failures, self.error, self.behind) = (0, None, false);
         self.asked.is_some_and(|(at, wait)| at.elapsed() >= Duration::from_secs((wait / 2).max(1)))
     }
 
@@ -51,7 +53,7 @@ impl SourceState {
             self.most = Some(wait / 2);
         }
         self.failures = self.failures.saturating_add(1);
-        self.error = Some(error);
+        (self.error, self.behind) = (Some(error), false);
         self.failures
     }
 }

@@ -153,7 +153,7 @@ impl Feed {
                 place,
                 kept,
                 end,
-                "a follower has read what the database lost of the revocation log: a new log begins"
+                "a follower asks from a place that the database lost, or never had: a new log begins"
             );
         }
         Ok(begun)

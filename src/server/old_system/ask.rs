@@ -97,13 +97,14 @@ fn run(program: &[PathBuf], text: &str, timeout: Duration) -> Result<Zeroizing<V
 mod tests {
     use super::*;
 
-    fn config(script: &str) -> OldSystemConfig {
-        let text = format!("exec = [\"/bin/sh\", \"-c\", '''{script}''']\ntimeout = \"1s\"");
-        toml::from_str(&text).expect("a table")
+    fn asked_within(timeout: &str, script: &str) -> Result<Option<OldKey>, String> {
+        let text = format!("exec = [\"/bin/sh\", \"-c\", '''{script}''']\ntimeout = \"{timeout}\"");
+        ask(&toml::from_str(&text).expect("a table"), Path::new("."), "sk_0123456789abcdef")
     }
 
+    /// With time enough for every program that ends.
     fn asked(script: &str) -> Result<Option<OldKey>, String> {
-        ask(&config(script), Path::new("."), "sk_0123456789abcdef")
+        asked_within("30s", script)
     }
 
     #[test]
@@ -121,14 +122,15 @@ mod tests {
         let good = r#"read -r key || true; [ "$key" = sk_0123456789abcdef ] && echo '{"active":true,"app_id":"42"}'"#;
         assert!(asked(good).is_ok_and(|key| key.is_some()));
         assert_eq!(asked(r#"echo '{"active":false}'"#), Ok(None));
-        for bad in ["exit 3", "echo no", r#"echo '{"active":true,"app_id":"1"}'; exit 1"#, "exec sleep 60"] {
+        for bad in ["exit 3", "echo no", r#"echo '{"active":true,"app_id":"1"}'; exit 1"#] {
             assert!(asked(bad).is_err(), "{bad}");
         }
+        assert!(asked_within("1s", "exec sleep 60").is_err());
     }
 
     #[test]
     fn a_program_that_closes_its_outputs_and_lives_on_is_ended() {
-        let told = asked(r#"echo '{"active":false}'; exec >&- 2>&-; exec sleep 600"#);
+        let told = asked_within("1s", r#"echo '{"active":false}'; exec >&- 2>&-; exec sleep 600"#);
         assert_eq!(told, Err("the program took too long".to_owned()));
     }
 
@@ -143,12 +145,12 @@ mod tests {
         // With its outputs, and without.
         for outputs in ["", ">/dev/null 2>&1"] {
             let leave = format!("sleep 600 {outputs} & echo $! > '{}'", file.display());
-            for (end, told) in [
-                (r#"echo '{"active":false}'"#, Ok(None)),
-                ("exit 3", Err("the program ended with exit status: 3".to_owned())),
-                ("exec sleep 600", Err("the program took too long".to_owned())),
+            for (timeout, end, told) in [
+                ("30s", r#"echo '{"active":false}'"#, Ok(None)),
+                ("30s", "exit 3", Err("the program ended with exit status: 3".to_owned())),
+                ("5s", "exec sleep 600", Err("the program took too long".to_owned())),
             ] {
-                assert_eq!(asked(&format!("{leave}; {end}")), told, "{leave}");
+                assert_eq!(asked_within(timeout, &format!("{leave}; {end}")), told, "{leave}");
                 let child = std::fs::read_to_string(&file).expect("its number");
                 // It is ended, and its new parent may not have seen that yet.
                 while lives(&child) {

@@ -9,7 +9,7 @@ use std::{
 use axum::body::Bytes;
 use bulla::feed::{FollowError, Format, LogId};
 use rand::{TryRng, rngs::SysRng};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::{
     parts::{Part, Parts},
@@ -20,6 +20,8 @@ use crate::server::blocking;
 /// The longest wait that a source is asked for, in seconds. It is how old a message may be that a follower gets after a
 /// wait.
 const MAX_WAIT: u64 = 10;
+/// Questions for parts at a time. The one that waits for news finds room at each source beside them.
+const MAX_PARTS: usize = 4;
 /// An answer without news that comes sooner was not waited for.
 const PROMPT: Duration = Duration::from_millis(500);
 
@@ -47,6 +49,7 @@ pub(super) struct Stream {
     upstream: Arc<Upstream>,
     newest: watch::Sender<Option<Newest>>,
     parts: Parts,
+    asking: Arc<Semaphore>,
     error: Mutex<Option<FollowError>>,
 }
 
@@ -57,6 +60,7 @@ impl Stream {
             upstream: Arc::new(upstream),
             newest: watch::Sender::new(None),
             parts: Parts::default(),
+            asking: Arc::new(Semaphore::new(MAX_PARTS)),
             error: Mutex::default(),
         });
         let followed = Arc::downgrade(&stream);
@@ -98,8 +102,13 @@ impl Stream {
     /// The message that goes on from a place before the end.
     pub(super) async fn part(&self, log_id: LogId, after: u64, end: u64) -> Result<Part, FollowError> {
         let ask = async || {
+            let turn = Arc::clone(&self.asking).acquire_owned().await.map_err(|_| FollowError::Status(503))?;
             let upstream = Arc::clone(&self.upstream);
-            let asked = blocking::run(move || upstream.ask(Some(log_id), after, 0)).await;
+            let ask = move || {
+                let _until_it_is_answered = turn;
+                upstream.ask(Some(log_id), after, 0)
+            };
+            let asked = blocking::run(ask).await;
             let received = asked.map_err(|_| FollowError::Status(503))??;
             Ok(part_of(received))
         };

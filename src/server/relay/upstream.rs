@@ -8,7 +8,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::body::Bytes;
@@ -20,6 +20,8 @@ use bulla::{
 
 /// How long a source has alone for an answer that is there already. Questions that wait for news go to all at once.
 const NEXT_AFTER: Duration = Duration::from_millis(500);
+/// How much longer than asked for a source may take once another one has failed: then both are asked anew.
+const LATE: Duration = Duration::from_secs(2);
 /// The most questions that one source may leave open. Then it gets no more until it answers.
 const MAX_OPEN: usize = 8;
 
@@ -67,11 +69,13 @@ impl Upstream {
         let (tell, told) = mpsc::channel();
         let mut tell = Some(tell);
         let mut failed: Option<FollowError> = None;
+        let late = Instant::now() + Duration::from_secs(wait) + LATE;
         loop {
             // Once all are asked, the end of the last question ends this one.
             tell = tell.filter(|tell| left.next().inspect(|number| self.begin(*number, question, tell)).is_some());
             let answered = match &tell {
                 Some(_) => told.recv_timeout(head_start),
+                None if failed.is_some() => told.recv_timeout(late.saturating_duration_since(Instant::now())),
                 None => told.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
             };
             match answered.map(|(number, answer)| (number, answer.and_then(|answer| self.check(answer, after)))) {
@@ -84,8 +88,8 @@ impl Upstream {
                     Some(before) if before.is_behind() || !error.is_behind() => {}
                     _ => failed = Some(error),
                 },
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                Err(mpsc::RecvTimeoutError::Timeout) if tell.is_some() => {}
+                Err(_) => {
                     return Err(failed.unwrap_or_else(|| FollowError::Unreachable("no source answers".into())));
                 }
             }
@@ -197,6 +201,17 @@ mod tests {
             upstream.ask(None, 5, 10).expect("the other one's");
         }
         assert!(Arc::strong_count(&upstream.sources[0].open) <= MAX_OPEN + 1, "questions to it pile up");
+        drop(let_go);
+    }
+
+    #[test]
+    fn a_source_that_fails_is_asked_again_while_another_one_hangs() {
+        let (let_go, hanging) = mpsc::channel();
+        let upstream = upstream(vec![(Does::Hangs(Mutex::new(hanging)), 7), (Does::Fails(503), 7)]);
+        for wait in [0, 1] {
+            let failed = upstream.ask(None, 5, wait).err();
+            assert!(matches!(failed, Some(FollowError::Status(503))), "{failed:?}");
+        }
         drop(let_go);
     }
 

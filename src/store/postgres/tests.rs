@@ -215,7 +215,7 @@ fn who_waits_for_the_lock_gives_up_in_time_and_who_holds_it_loses_it() {
 fn a_step_of_the_schema_may_take_longer_than_a_statement() {
     let database = Postgres::shared().new_database();
     let mut config = StoreConfig::at(&Postgres::shared().url(&database));
-    config.statement_timeout = Span(Duration::from_millis(300));
+    config.statement_timeout = Span(Duration::from_secs(1));
     // It waits for another process that takes steps, for longer than for an answer of a usual statement.
     let waits = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
                  WHERE locktype = 'advisory' AND NOT granted AND datname = ";
@@ -226,8 +226,9 @@ fn a_step_of_the_schema_may_take_longer_than_a_statement() {
     while Postgres::shared().psql("postgres", &held) == "0" {}
     std::thread::scope(|scope| {
         let opening = scope.spawn(|| opened(&config, true));
-        while Postgres::shared().psql("postgres", &format!("{waits} '{database}'")) == "0" {}
-        std::thread::sleep(Duration::from_millis(2_500));
+        let waits = format!("{waits} '{database}'");
+        while !opening.is_finished() && Postgres::shared().psql("postgres", &waits) == "0" {}
+        std::thread::sleep(Duration::from_millis(3_500));
         drop(stdin);
         note(&opening.join().expect("no panic").expect("a store")).expect("noted");
     });

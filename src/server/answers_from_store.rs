@@ -27,7 +27,7 @@ use crate::{
 pub(super) struct FromStore {
     pub(super) secrets: Arc<SecretChecks>,
     pub(super) store: Arc<dyn Store>,
-    pub(super) old_systems: OldSystems,
+    pub(super) old_systems: Arc<OldSystems>,
 }
 
 impl Behind for FromStore {

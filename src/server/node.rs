@@ -89,7 +89,7 @@ impl Node {
         let secrets = Arc::new(secrets);
         let imported = Arc::new(ImportedKeys::default());
         let parts = (Arc::clone(&store), Arc::clone(&revocations));
-        let old_systems = OldSystems::new(parts, Arc::clone(&imported), Arc::clone(&metrics))?;
+        let old_systems = Arc::new(OldSystems::new(parts, Arc::clone(&imported), Arc::clone(&metrics))?);
         let behind = FromStore { secrets: Arc::clone(&secrets), store: Arc::clone(&store), old_systems };
         let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind), imported);
         read_imported_keys(&verification.imported, &*store, &config, &|| revocations.read())?;

@@ -78,7 +78,7 @@ impl OldSystems {
     }
 
     /// Asks the old systems of these realms about a text that nobody imported.
-    pub(super) async fn learn(&self, snapshot: &Snapshot, text: &str, realms: &[Realm]) -> Learned {
+    pub(super) async fn learn(self: &Arc<Self>, snapshot: &Snapshot, text: &str, realms: &[Realm]) -> Learned {
         let mut learned = Learned::Unknown;
         for realm in realms {
             let policy = snapshot.config.realms.get(realm.as_str()).filter(|policy| policy.accepts_imported());
@@ -95,16 +95,24 @@ impl OldSystems {
         learned
     }
 
-    async fn ask(&self, config: &Config, realm: Realm, old: &OldSystemConfig, text: &str) -> Learned {
+    async fn ask(self: &Arc<Self>, config: &Config, realm: Realm, old: &OldSystemConfig, text: &str) -> Learned {
         let key = self.key(realm, text);
-        if self.unknown.get(&key).await.is_some_and(|at| at.elapsed() >= old.negative_ttl.0) {
-            self.unknown.invalidate(&key).await;
+        match self.unknown.get(&key).await {
+            Some(at) if at.elapsed() < old.negative_ttl.0 => return Learned::Unknown,
+            Some(_) => self.unknown.invalidate(&key).await,
+            None => {}
         }
-        // Requests about the same text meanwhile wait for this answer, and get it.
-        match self.unknown.try_get_with(key, self.ask_once(config, realm, old, text)).await {
-            Ok(_) => Learned::Unknown,
-            Err(learned) => *learned,
-        }
+        let (this, config, old, text) =
+            (Arc::clone(self), config.clone(), old.clone(), Zeroizing::new(text.to_owned()));
+        // A question goes on when the client that caused it goes, and counts until it is answered.
+        let asked = tokio::spawn(async move {
+            // Requests about the same text meanwhile wait for this answer, and get it.
+            match this.unknown.try_get_with(key, this.ask_once(&config, realm, &old, &text)).await {
+                Ok(_) => Learned::Unknown,
+                Err(learned) => *learned,
+            }
+        });
+        asked.await.unwrap_or(Learned::CouldNotTell)
     }
 
     /// Asks now; when that was, if the text is not a key of the old system.

@@ -138,6 +138,8 @@ mod tests {
             ("medusa", "revoked_by", unused),
             ("netbox", "write_enabled", unused),
             ("netbox", "allowed_ips", Some(Column::Restricts)),
+            ("n8n", "audience", Some(Column::Only("public-api"))),
+            ("elasticsearch", "type", Some(Column::Only("rest"))),
             ("netbox", "name", unused),
             ("netbox", "enabled", field("enabled")),
             ("netbox", "expires_at", None),

@@ -217,5 +217,12 @@ mod tests {
         }
         let csv = |text: &str| RawRow::from_csv(&StringRecord::from(vec![text]), &[Column::Restricts]).err();
         assert_eq!((csv("{}"), csv(""), csv("{10.0.0.1}")), (None, None, Some(RowErrorKind::Restricted)));
+        for (audience, error) in
+            [("\"public-api\"", None), ("null", None), ("\"other\"", Some(RowErrorKind::OtherKind))]
+        {
+            assert_eq!(read("n8n", &format!("{{\"audience\":{audience}}}")).err(), error, "{audience}");
+        }
+        let csv = |text: &str| RawRow::from_csv(&StringRecord::from(vec![text]), &[Column::Only("rest")]).err();
+        assert_eq!((csv("rest"), csv(""), csv("cross_cluster")), (None, None, Some(RowErrorKind::OtherKind)));
     }
 }

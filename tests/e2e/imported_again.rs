@@ -68,8 +68,14 @@ fn one_row_of_a_file_does_not_correct_another() {
         assert_eq!((ran.code, numbers(&ran)), (1, [0, 1, 1, 1]), "{}", ran.out);
     }
     assert_eq!(app(), OTHER_APP);
-    let again = run(&[other.clone(), one, other], &[]);
+    let again = run(&[other.clone(), one, other.clone()], &[]);
     assert_eq!((again.code, numbers(&again)), (1, [0, 2, 0, 1]), "{}", again.out);
+    // A later row ends the key all the same.
+    let ended = row(&sha256(KEY), json!({"app_id": OTHER_APP, "revoked": true}));
+    let ran = run(&[other, ended], &[]);
+    assert_eq!((ran.code, numbers(&ran)), (0, [0, 1, 1, 0]), "{}", ran.out);
+    let listed = deployment.run(&["keys", "list", "--realm", "live", "--json"]).ok().json();
+    assert_eq!(listed["api_keys"][0]["state"], "revoked", "{listed}");
 }
 
 #[test]

@@ -280,7 +280,7 @@ impl FeedState {
         let &Head { log_id, realm, this_update, .. } = head;
         let source = self.check_source(realm, log_id);
         if let Err(FeedError::OtherLog { .. }) = source {
-            // A log that ended earlier must not have a follower begin again, whoever repeats its messages.
+            // A repeated message of a log that ended earlier must not have a follower begin again.
             self.check_not_older(this_update, 0, now)?;
         }
         source?;

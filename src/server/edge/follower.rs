@@ -339,7 +339,9 @@ mod tests {
         for _ in 0..3 {
             assert!(follower.take(1, Err(FollowError::BEHIND), 0) < Duration::from_secs(1), "it is asked again soon");
             assert_eq!(failing(), None);
+            assert_eq!(follower.question(1).wait, 0, "it is not asked to wait for news");
         }
+        assert!(follower.question(0).wait > 0);
         follower.take(1, Err(FollowError::Status(503)), 0);
         assert!(failing().is_some_and(|detail| detail.contains("two")));
         follower.take(1, Err(FollowError::BEHIND), 0);

@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_read_at_a_time_and_whoever_goes_leaves_its_turn() {
+    async fn few_read_at_a_time_and_a_client_that_goes_leaves_its_turn() {
         let (recent, let_go) = (RecentMessages::default(), Notify::new());
         let (reading, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let write = async || {

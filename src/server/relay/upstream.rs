@@ -96,7 +96,7 @@ impl Upstream {
         }
     }
 
-    /// Asks one source on a thread of its own: a question cannot be taken back.
+    /// Asks one source on a thread of its own: nothing can stop a question that was sent.
     fn begin(&self, number: usize, question: Question, tell: &mpsc::Sender<Answered>) {
         let Source { source, open } = &self.sources[number];
         if Arc::strong_count(open) > MAX_OPEN {
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_fails_is_asked_again_while_another_one_hangs() {
+    fn a_failure_is_told_soon_while_another_source_hangs() {
         let (let_go, hanging) = mpsc::channel();
         let upstream = upstream(vec![(Does::Hangs(Mutex::new(hanging)), 7), (Does::Fails(503), 7)]);
         for wait in [0, 1] {

@@ -125,7 +125,7 @@ impl RecentMessages {
 }
 
 impl Entry {
-    /// Returns whether it says what a reading of this moment would say, but for the time.
+    /// Returns whether a reading of this moment would say the same, apart from the time.
     fn is_about(&self, moment: Moment) -> bool {
         (self.begun.place, self.begun.keyring_serial) == (moment.place, moment.keyring_serial)
     }

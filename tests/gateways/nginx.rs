@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::gateways::{
-    inside::{self, PROPAGATION},
+    inside,
     keys::{Key, Keys},
     modules::NGINX_MODULE,
     outcome::{REACHES, outcome},
@@ -19,7 +19,7 @@ use crate::gateways::{
     running::Running,
     table::{self, NO_KEY},
 };
-use crate::support::{http::Http, programs, stop::StopOnDrop};
+use crate::support::{programs, stop::StopOnDrop};
 
 /// Where further locations go.
 const LAST: &str = "        location / {\n            return 404;";
@@ -236,12 +236,7 @@ fn workers_come_and_go_without_a_wrong_answer() {
     let good = Question::new(&keys.good, "/orders/7").bearer();
     let revoked = Question::new(&keys.revoked, "/orders/7").bearer();
     inside::revoke(&running, &keys.revoked);
-    let acknowledged = Instant::now();
-    // Each worker hears of it for itself.
-    let refused = |http: &Http| (0..20).all(|_| revoked.ask_at(http).status == 401);
-    while !refused(&running.http) {
-        assert!(acknowledged.elapsed() < PROPAGATION, "a revoked key is accepted: {}", running.log());
-    }
+    inside::refused_by_all(&running, &revoked);
 
     let wrong = under_traffic(&running, &good, &revoked, || {
         for _ in 0..3 {

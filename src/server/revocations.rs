@@ -3,6 +3,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -73,10 +74,24 @@ impl RevocationState {
     }
 
     fn read_parts(&self, changed: &mut bool) -> Result<(), StoreError> {
+        let read_behind = |place| self.store.revocations_after(place, Following::CHUNK);
+        let mut next = None;
         loop {
             let place = self.log().place();
-            let part = self.store.revocations_after(place, Following::CHUNK)?;
-            let progress = self.log().advance(part, clock::now_seconds())?;
+            let part = match next.take() {
+                // Another store may have come in between, which is read from its beginning.
+                Some((behind, part)) if behind == place => part?,
+                _ => read_behind(place)?,
+            };
+            let (behind, is_last) = (part.through, part.through >= part.end);
+            let progress = thread::scope(|scope| {
+                // The next part of a long log is read while this one is taken in.
+                let thread = thread::Builder::new().name("revocation log".to_owned());
+                let ahead = (!is_last).then(|| thread.spawn_scoped(scope, || read_behind(behind)));
+                let progress = self.log().advance(part, clock::now_seconds());
+                next = ahead.and_then(|ahead| Some((behind, ahead.ok()?.join().ok()?)));
+                progress
+            })?;
             *changed |= progress.changed;
             if !self.write_lost_end()? && progress.at_end {
                 return Ok(());

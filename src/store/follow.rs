@@ -32,7 +32,7 @@ pub(crate) struct Progress {
 
 impl Following {
     /// Rows read from the log at a time.
-    pub(crate) const CHUNK: u32 = 50_000;
+    pub(crate) const CHUNK: u32 = 20_000;
 
     /// Reads new entries, and applies revocations that are due at `now`, in Unix seconds. Returns whether anything may
     /// have changed.

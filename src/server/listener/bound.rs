@@ -2,8 +2,7 @@
 
 use std::{
     io,
-    os::unix::fs::{FileTypeExt, PermissionsExt},
-    path::{Path, PathBuf},
+    os::unix::fs::PermissionsExt,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,6 +18,7 @@ use super::{
     Limits, Peer, Service, Stream, Transport, Workers, connection,
     connections::{ConnectionPermit, Connections},
     keepalive,
+    socket_file::{self, SocketFile},
     workers::Seats,
 };
 use crate::{
@@ -34,7 +34,7 @@ const BACKLOG: u32 = 4096;
 pub(in crate::server) enum Bound {
     None,
     Tcp(TcpListener),
-    Unix(UnixListener, PathBuf),
+    Unix(UnixListener, SocketFile),
 }
 
 impl Bound {
@@ -51,13 +51,13 @@ impl Bound {
                 Ok(Bound::Tcp(socket.listen(BACKLOG)?))
             }
             Listen::Unix(path) => {
-                remove_stale(path).await?;
+                socket_file::remove_stale(path).await?;
                 let socket = UnixSocket::new_stream()?;
                 // Linux creates the file with this mode; elsewhere nothing connects before `listen`.
                 let _elsewhere = rustix::fs::fchmod(&socket, Mode::from_raw_mode(mode.0));
                 socket.bind(path)?;
                 std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode.0))?;
-                Ok(Bound::Unix(socket.listen(BACKLOG)?, path.clone()))
+                Ok(Bound::Unix(socket.listen(BACKLOG)?, SocketFile::of(path)?))
             }
         }
     }
@@ -66,7 +66,7 @@ impl Bound {
         match self {
             Bound::None => Listen::None,
             Bound::Tcp(listener) => listener.local_addr().map_or(Listen::None, Listen::Tcp),
-            Bound::Unix(_, path) => Listen::Unix(path.clone()),
+            Bound::Unix(_, file) => Listen::Unix(file.path().to_owned()),
         }
     }
 
@@ -84,7 +84,7 @@ impl Bound {
         let seats = workers.seats();
         let accepting =
             Accepting { endpoints, limits, transport, stop: stop.clone(), connections, seats, closed: closed.clone() };
-        let (accepting, path) = (Arc::new(accepting), self.path());
+        let (accepting, file) = (Arc::new(accepting), self.file());
         let mut all = JoinSet::new();
         match self.sockets(accepting.seats.workers()) {
             Ok(sockets) => {
@@ -103,14 +103,14 @@ impl Bound {
         if tokio::time::timeout(grace, closed.closed()).await.is_err() {
             tracing::warn!(?grace, "some requests did not finish in time and are dropped");
         }
-        if let Some(path) = path {
-            let _gone_already = std::fs::remove_file(path);
+        if let Some(file) = file {
+            file.remove();
         }
     }
 
-    fn path(&self) -> Option<PathBuf> {
+    fn file(&self) -> Option<SocketFile> {
         match self {
-            Bound::Unix(_, path) => Some(path.clone()),
+            Bound::Unix(_, file) => Some(file.clone()),
             Bound::None | Bound::Tcp(_) => None,
         }
     }
@@ -275,15 +275,5 @@ impl<S: Service> Accepting<S> {
         if let Some(secured) = secured {
             connection::serve(secured, permit, peer, self.endpoints.clone(), self.limits.clone()).await;
         }
-    }
-}
-
-/// Removes a socket that no process listens on any more. One in use, and any other file, is left: `bind` then fails.
-async fn remove_stale(path: &Path) -> io::Result<()> {
-    // A connection to another kind of file is refused, too.
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket());
-    match tokio::net::UnixStream::connect(path).await {
-        Err(error) if is_socket && error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
-        _ => Ok(()),
     }
 }

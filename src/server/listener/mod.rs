@@ -9,6 +9,7 @@ mod keepalive;
 mod lingering;
 mod sending;
 mod service;
+mod socket_file;
 mod timeout;
 mod transport;
 mod workers;

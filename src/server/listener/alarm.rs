@@ -3,7 +3,10 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -19,9 +22,17 @@ const LATE: Duration = Duration::from_millis(20);
 /// A moment on both clocks, by which hyper's times are read.
 static BEGUN: LazyLock<(Instant, u64)> = LazyLock::new(|| (Instant::now(), clock::coarse_millis()));
 
+/// How often a connection is looked at that is to come to rest.
+const LOOK: u64 = 100;
+
 /// The timer. All who wait for it are parts of one task.
 #[derive(Default)]
-pub(super) struct Alarm(Mutex<Set>);
+pub(super) struct Alarm {
+    set: Mutex<Set>,
+    /// Whether it also rings every [`LOOK`].
+    looks: AtomicBool,
+    rang: AtomicBool,
+}
 
 #[derive(Default)]
 struct Set {
@@ -38,18 +49,36 @@ impl Alarm {
         if now >= deadline {
             return Poll::Ready(());
         }
-        let mut set = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut set = self.set();
         if now < set.at && set.at <= deadline {
             return Poll::Pending;
         }
-        let rings = tokio::time::Instant::now() + Duration::from_millis(deadline - now) + LATE;
-        set.at = deadline;
+        if set.at > 0 && now >= set.at {
+            self.rang.store(true, Ordering::Relaxed);
+        }
+        set.at = if self.looks.load(Ordering::Relaxed) { deadline.min(now.saturating_add(LOOK)) } else { deadline };
+        let rings = tokio::time::Instant::now() + Duration::from_millis(set.at - now) + LATE;
         let timer = set.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(rings)));
         timer.as_mut().reset(rings);
         if timer.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// Whether the task is also woken ten times a second, to look whether the connection is at rest.
+    pub(super) fn look(&self, looks: bool) {
+        self.looks.store(looks, Ordering::Relaxed);
+        self.set().at = 0;
+    }
+
+    /// Returns whether it rang since it was asked last.
+    pub(super) fn has_rung(&self) -> bool {
+        self.rang.load(Ordering::Relaxed) && self.rang.swap(false, Ordering::Relaxed)
+    }
+
+    fn set(&self) -> MutexGuard<'_, Set> {
+        self.set.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

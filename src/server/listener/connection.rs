@@ -24,6 +24,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::graceful::GracefulConnection,
 };
+use tokio::io::AsyncWriteExt;
 
 use super::{
     Limits, Peer, PeerRequest, Service,
@@ -36,7 +37,7 @@ use super::{
     timeout::IdleTimeout,
     transport::Secured,
 };
-use crate::{server::problem::Problem, telemetry::rate_limit::LineLimit};
+use crate::{clock, server::problem::Problem, telemetry::rate_limit::LineLimit};
 
 /// Streams that one HTTP/2 connection may have open.
 const MAX_STREAMS: u32 = 128;
@@ -55,10 +56,10 @@ pub(super) async fn serve(
     let (connection, alarm) = (Arc::clone(&permit.connection), Arc::<Alarm>::default());
     let lingering = Lingering::new(stream, permit);
     let mut stream = IdleTimeout::new(lingering, limits.head_timeout, limits.idle_timeout, Arc::clone(&alarm));
-    let Some(http2) = version(&mut stream, &connection).await else { return };
+    let Some(Ok(http2)) = unless_ended(stream.speaks_http2(), &connection).await else { return };
     let max_head = limits.max_head;
     let head_timeout = limits.head_timeout;
-    let service = {
+    let mut service = {
         let connection = Arc::clone(&connection);
         service_fn(move |request: hyper::Request<Incoming>| {
             let in_flight = connection.begin_request();
@@ -82,24 +83,50 @@ pub(super) async fn serve(
             })
         })
     };
-    let (timer, stream) = (HyperTimer(alarm), TokioIo::new(stream));
     // Boxed, so that an idle connection takes the memory of its own version and nothing else.
     let ended = if http2 {
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
-            .timer(timer)
+            .timer(HyperTimer(alarm))
             .max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX))
             .max_concurrent_streams(MAX_STREAMS)
             .initial_stream_window_size(WINDOW)
             .initial_connection_window_size(WINDOW)
             .keep_alive_interval(Some(Duration::from_secs(20)));
-        drive(Box::pin(builder.serve_connection(stream, service)), &connection).await
+        let mut serving = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
+        drive(serving.as_mut(), &connection, || false).await
     } else {
-        let mut builder = http1::Builder::new();
-        builder.timer(timer).header_read_timeout(head_timeout).max_buf_size(max_head);
-        drive(Box::pin(builder.serve_connection(stream, service)), &connection).await
+        let traffic = stream.traffic();
+        let is_at_rest = || alarm.has_rung() && traffic.is_at_rest(&connection, clock::coarse_millis());
+        loop {
+            alarm.look(true);
+            let mut builder = http1::Builder::new();
+            builder.timer(HyperTimer(Arc::clone(&alarm))).header_read_timeout(head_timeout).max_buf_size(max_head);
+            let mut serving = Box::new(builder.serve_connection(TokioIo::new(stream), service));
+            match drive(Pin::new(&mut *serving), &connection, is_at_rest).await {
+                Driven::Rests => {}
+                ended => break ended,
+            }
+            let parts = serving.into_parts();
+            (stream, service) = (parts.io.into_inner(), parts.service);
+            stream.put_back(&parts.read_buf);
+            let arrived = !parts.read_buf.is_empty();
+            // The buffer goes before the wait.
+            drop(parts.read_buf);
+            if !arrived {
+                alarm.look(false);
+                // One that ends, and one that was silent for too long, are told the same way as before.
+                if unless_ended(stream.arrival(), &connection).await.is_none() {
+                    if !connection.is_evicted() {
+                        // The service stops: TLS says goodbye.
+                        let _gone_already = stream.shutdown().await;
+                    }
+                    break Driven::Evicted;
+                }
+            }
+        }
     };
-    if let Some(Err(error)) = ended {
+    if let Driven::Ended(Err(error)) = ended {
         // A client whose request is refused may still be sending it; one that timed out is not.
         if !timed_out(&error) {
             connection.leaves_unread();
@@ -113,21 +140,33 @@ pub(super) async fn serve(
     }
 }
 
-/// Returns whether the client speaks HTTP/2. `None` if the connection ends before that is known: nothing was asked yet.
-async fn version(stream: &mut IdleTimeout<Lingering>, connection: &Connection) -> Option<bool> {
-    let mut version = std::pin::pin!(stream.speaks_http2());
+/// How serving a connection ended.
+enum Driven<T> {
+    Ended(T),
+    Evicted,
+    /// It goes on when bytes arrive.
+    Rests,
+}
+
+/// Waits for something while nothing was asked. `None` if the connection ends before.
+async fn unless_ended<T>(waiting: impl Future<Output = T>, connection: &Connection) -> Option<T> {
+    let mut waiting = std::pin::pin!(waiting);
     poll_fn(|cx| {
         connection.listen(cx);
         if connection.is_evicted() || connection.is_stopping() {
             return Poll::Ready(None);
         }
-        version.as_mut().poll(cx).map(Result::ok)
+        waiting.as_mut().poll(cx).map(Some)
     })
     .await
 }
 
-/// Serves until the end; `None` if the connection is evicted.
-async fn drive<C: GracefulConnection>(mut serving: Pin<Box<C>>, connection: &Connection) -> Option<C::Output> {
+/// Serves until the end, or until the connection is at rest.
+async fn drive<C: GracefulConnection>(
+    mut serving: Pin<&mut C>,
+    connection: &Connection,
+    is_at_rest: impl Fn() -> bool,
+) -> Driven<C::Output> {
     let (mut listening, mut stopping) = (None::<Waker>, false);
     poll_fn(move |cx| {
         if !listening.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -135,13 +174,17 @@ async fn drive<C: GracefulConnection>(mut serving: Pin<Box<C>>, connection: &Con
             listening = Some(cx.waker().clone());
         }
         if connection.is_evicted() {
-            return Poll::Ready(None);
+            return Poll::Ready(Driven::Evicted);
         }
         if !stopping && connection.is_stopping() {
             stopping = true;
             serving.as_mut().graceful_shutdown();
         }
-        serving.as_mut().poll(cx).map(Some)
+        match serving.as_mut().poll(cx) {
+            Poll::Ready(ended) => Poll::Ready(Driven::Ended(ended)),
+            Poll::Pending if is_at_rest() => Poll::Ready(Driven::Rests),
+            Poll::Pending => Poll::Pending,
+        }
     })
     .await
 }

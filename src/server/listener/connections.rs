@@ -54,6 +54,8 @@ pub(super) struct Connection {
     unread: AtomicBool,
     /// Whether it has ended, and waits for a client that may still be sending.
     lingering: AtomicBool,
+    /// Whether the rest of a body is read behind its answer.
+    draining: AtomicBool,
 }
 
 /// The kinds of connections that can be evicted, in their order.
@@ -117,6 +119,7 @@ impl Connections {
             waker: AtomicWaker::new(),
             unread: AtomicBool::new(false),
             lingering: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
         });
         let mut open = self.open();
         open.next += 1;
@@ -185,6 +188,18 @@ impl Connection {
     /// Returns whether that was noted.
     pub(super) fn has_unread(&self) -> bool {
         self.unread.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the rest of a body is read behind its answer.
+    pub(super) fn drains(&self, drains: bool) {
+        self.draining.store(drains, Ordering::Relaxed);
+    }
+
+    /// When its last request ended, by the coarse clock; none while something of a request is under way, and before
+    /// the first one.
+    pub(super) fn idle_since(&self) -> Option<u64> {
+        let is_idle = self.requests.load(Ordering::Relaxed) == 0 && !self.draining.load(Ordering::Relaxed);
+        Some(self.answered.load(Ordering::Relaxed)).filter(|answered| is_idle && *answered > 0)
     }
 
     /// Its place in the order of eviction, if it can be evicted at `now`: those that linger go first, then those that

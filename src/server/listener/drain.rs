@@ -126,6 +126,7 @@ impl BodyDrain {
             connection.leaves_unread();
         }
         if let Some(left) = left {
+            connection.drains(true);
             tokio::spawn(drain(left, Arc::clone(connection), time));
         }
         response
@@ -143,6 +144,7 @@ async fn drain(mut body: Incoming, connection: Arc<Connection>, time: Duration) 
         }
     };
     let _or_too_long = tokio::time::timeout(time, all).await;
+    connection.drains(false);
     // If that was not all, the connection ends with this body, and the client may still be sending.
     if !body.is_end_stream() {
         connection.leaves_unread();

@@ -7,6 +7,7 @@ mod connections;
 mod drain;
 mod keepalive;
 mod lingering;
+mod rest;
 mod sending;
 mod service;
 mod socket_file;

@@ -12,7 +12,10 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::alarm::{Alarm, millis};
+use super::{
+    alarm::{Alarm, millis},
+    rest::Traffic,
+};
 use crate::clock;
 
 /// What a client of HTTP/2 sends first (RFC 9113 §3.4). No HTTP/1.1 request with its `Host` is shorter.
@@ -22,6 +25,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) struct IdleTimeout<S> {
     stream: S,
     alarm: Arc<Alarm>,
+    traffic: Arc<Traffic>,
     /// In milliseconds.
     idle: u64,
     deadline: u64,
@@ -35,12 +39,23 @@ impl<S> IdleTimeout<S> {
     /// `first` bounds the time until the first bytes have arrived, `idle` every silence after them.
     pub(super) fn new(stream: S, first: Duration, idle: Duration, alarm: Arc<Alarm>) -> Self {
         let deadline = clock::coarse_millis().saturating_add(millis(first));
-        IdleTimeout { stream, alarm, idle: millis(idle), deadline, read: 0, first: Vec::new() }
+        let traffic = Arc::default();
+        IdleTimeout { stream, alarm, traffic, idle: millis(idle), deadline, read: 0, first: Vec::new() }
     }
 
-    fn reset(&mut self) {
+    /// What is known of its bytes.
+    pub(super) fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.traffic)
+    }
+
+    /// Has these bytes read before all others. They have arrived before.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        self.first.splice(..0, bytes.iter().copied());
+    }
+
+    fn reset(&mut self, now: u64) {
         if self.read >= PREFACE.len() {
-            self.deadline = clock::coarse_millis().saturating_add(self.idle);
+            self.deadline = now.saturating_add(self.idle);
         }
     }
 
@@ -73,11 +88,25 @@ impl<S: AsyncRead + Unpin> IdleTimeout<S> {
         }
     }
 
+    /// Waits for bytes, or the end of the stream, with no more memory than that takes.
+    pub(super) async fn arrival(&mut self) -> io::Result<()> {
+        poll_fn(|cx| {
+            let mut bytes = [0; 1024];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            ready!(self.poll_stream(cx, &mut buffer))?;
+            self.first.extend_from_slice(buffer.filled());
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
     fn poll_stream(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         if let Poll::Ready(result) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
             self.read = self.read.saturating_add(buffer.filled().len() - before);
-            self.reset();
+            let now = clock::coarse_millis();
+            self.traffic.note_arrival(now);
+            self.reset(now);
             return Poll::Ready(result);
         }
         self.late(cx)
@@ -101,20 +130,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for IdleTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write(cx, bytes) {
             Poll::Ready(written) => {
+                self.traffic.note_unsent(false);
                 // A connection that sends an answer is not idle.
-                self.reset();
+                self.reset(clock::coarse_millis());
                 Poll::Ready(written)
             }
             // A client that does not read its answers has as long as one that does not ask.
-            Poll::Pending => self.late(cx),
+            Poll::Pending => {
+                self.traffic.note_unsent(true);
+                self.late(cx)
+            }
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Poll::Ready(flushed) = Pin::new(&mut self.stream).poll_flush(cx) {
-            return Poll::Ready(flushed);
-        }
-        self.late(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.traffic.note_unsent(flushed.is_pending());
+        if flushed.is_pending() { self.late(cx) } else { flushed }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

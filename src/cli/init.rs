@@ -162,7 +162,8 @@ pub(super) fn create(folder: &Path, configuration: &str) -> Result<NewDeployment
     // Checks all names first, so that a refusal leaves nothing half made.
     for name in ["bulla.toml", "keyring.toml", "bulla.db", MASTER_FILE, MAC_FILE, FEED_FILE, PEPPER_FILE] {
         let path = folder.join(name);
-        if path.exists() {
+        // A link that leads nowhere is in the way, too.
+        if path.symlink_metadata().is_ok() {
             return Err(Failure::Undone(format!(
                 "{} exists, and init overwrites nothing: name another folder",
                 path.display()
@@ -170,10 +171,13 @@ pub(super) fn create(folder: &Path, configuration: &str) -> Result<NewDeployment
         }
     }
     let store = server_of(configuration, folder)?;
+    let mut begun = Begun { folder, files: Vec::new() };
     for name in [MASTER_FILE, MAC_FILE, FEED_FILE, PEPPER_FILE] {
-        write_new(&folder.join(name), new_key()?.as_bytes(), 0o600)?;
+        begun.write(name, new_key()?.as_bytes(), 0o600)?;
     }
-    write_new(&config_path, configuration.as_bytes(), 0o644)?;
+    begun.write("bulla.toml", configuration.as_bytes(), 0o644)?;
+    // Nobody else makes these now: they would have failed at the first file.
+    begun.files.extend(["keyring.toml", "bulla.db", "bulla.db-wal", "bulla.db-shm"]);
     let deployment = Deployment::of(Config::load_file(&config_path).map_err(crate::deployment::DeploymentError::from)?);
 
     let now = clock::now_seconds();
@@ -195,7 +199,38 @@ pub(super) fn create(folder: &Path, configuration: &str) -> Result<NewDeployment
         ..NewApiKey::plain(Realm::ADMIN, uuid::Uuid::new_v4())
     };
     let issued = Local { deployment, store }.issue(administrator)?;
+    begun.files.clear();
     Ok(NewDeployment { config: config_path, admin_api_key: SecretString::from(issued.api_key.expose()) })
+}
+
+/// The files that were written so far. They go if the rest cannot be written, so that the next attempt finds nothing in
+/// its way; nobody has used them.
+struct Begun<'a> {
+    folder: &'a Path,
+    files: Vec<&'static str>,
+}
+
+impl Begun<'_> {
+    fn write(&mut self, name: &'static str, content: &[u8], mode: u32) -> Result<(), Failure> {
+        let path = self.folder.join(name);
+        if let Err(error) = write_new(&path, content, mode) {
+            // What another process put there is not ours.
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                self.files.push(name);
+            }
+            return Err(io::Error::new(error.kind(), format!("{}: {error}", path.display())).into());
+        }
+        self.files.push(name);
+        Ok(())
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        for name in &self.files {
+            let _gone_already = std::fs::remove_file(self.folder.join(name));
+        }
+    }
 }
 
 /// The store on a server, if it is on one: opened before anything is written, and refused where it is in use.

@@ -40,6 +40,13 @@ fn init_overwrites_nothing() {
         assert!(!deployment.file(file).exists(), "a refused init leaves nothing half made");
     }
     assert_eq!(std::fs::read(deployment.file("master-1.key")).expect("the master key"), before);
+
+    // A link that leads nowhere is in the way, too.
+    let folder = tempfile::tempdir().expect("a folder");
+    std::os::unix::fs::symlink("nothing", folder.path().join("pepper-1.key")).expect("a link");
+    let refused = run(folder.path(), &["init", "."]);
+    assert!(refused.code == 2 && refused.err.contains("pepper-1.key exists"), "{}", refused.err);
+    assert!(!folder.path().join("bulla.toml").exists());
 }
 
 #[test]

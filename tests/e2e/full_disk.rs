@@ -112,6 +112,24 @@ fn a_limit_on_the_size_of_files_is_a_full_disk_and_not_the_end() {
 }
 
 #[test]
+fn an_init_without_room_leaves_nothing_in_the_way_of_the_next() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let init = |limit: &[&str]| {
+        let mut command = Command::new("prlimit");
+        command.args(limit).args([env!("CARGO_BIN_EXE_bulla"), "init", "d"]).current_dir(folder.path());
+        command.output().expect("it runs")
+    };
+    // The keys and the configuration fit, the store does not.
+    let refused = init(&["--fsize=20000"]);
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("a full or failing disk"), "{refused:?}");
+    let left: Vec<_> = std::fs::read_dir(folder.path().join("d")).expect("the folder").collect();
+    assert!(left.is_empty(), "{left:?}");
+    let done = init(&[]);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+}
+
+#[test]
 fn a_limit_on_the_time_of_the_processor_ends_a_service_in_order() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);

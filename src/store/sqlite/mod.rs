@@ -417,8 +417,8 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::ReadOnly) => "it is read-only: check the file's mode and owner, and the mount",
             Some(ErrorCode::SystemIoFailure) => {
                 return StoreError::Failed(format!(
-                    "{error}: the system does not let it be read or written; look for a limit on the size of files (`ulimit \
-                     -f`, LimitFSIZE=), a quota, or a failing disk"
+                    "{error}: the system does not let it be read or written; look for a full or failing disk, a quota, or a \
+                     limit on the size of files (`ulimit -f`, LimitFSIZE=)"
                 ));
             }
             Some(ErrorCode::NotADatabase) => "it is not a SQLite database: put the store back from a backup",

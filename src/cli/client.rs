@@ -65,8 +65,9 @@ fn address(text: &str) -> Result<Address, &'static str> {
         return Ok(Address::Unix(path.into()));
     }
     let (scheme, rest) = text.split_once("://").ok_or(WRONG)?;
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.is_empty() || authority.contains('@') || text.parse::<ureq::http::Uri>().is_err() {
+    let authority = rest.split('/').next().unwrap_or_default();
+    // A query would be in the way of the paths that are asked for, and may hold a secret.
+    if authority.is_empty() || rest.contains(['@', '?', '#']) || text.parse::<ureq::http::Uri>().is_err() {
         return Err(WRONG);
     }
     let url = text.trim_end_matches('/').to_owned();
@@ -313,5 +314,23 @@ impl Client {
         }
         let problem = response.body_mut().read_json().unwrap_or_else(|_| Problem::default());
         Err(ClientError::Refused { url, status: status.as_u16(), plane: self.plane, problem })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address;
+
+    #[test]
+    fn a_server_is_an_address_and_nothing_that_may_be_a_secret() {
+        for right in ["http://127.0.0.1:8080", "https://keys.example/bulla/", "unix:/run/bulla/admin.sock"] {
+            assert!(address(right).is_ok(), "{right}");
+        }
+        for wrong in
+            ["http://h:1/?token=s", "http://h:1#s", "http://user:s@h", "http://h/a@b", "ftp://h", "unix:", "h:1"]
+        {
+            let error = address(wrong).expect_err(wrong);
+            assert!(!error.contains("token"), "{error}");
+        }
     }
 }

@@ -68,17 +68,21 @@ impl Server {
         match pointer.split_once(':') {
             Some(("file", path)) => file(&self.folder.join(path)),
             Some(("env", name)) => {
-                env::var(name).map(Zeroizing::new).map_err(|_| format!("the environment variable {name} is not set"))
+                // It may be the password itself.
+                env::var(name).map(Zeroizing::new).map_err(|_| {
+                    "env: names an environment variable that is not set: write its name there, not the password"
+                        .to_owned()
+                })
             }
             Some(("credential", name)) => {
                 if name.is_empty() || name.contains('/') || matches!(name, "." | "..") {
-                    return Err(format!(
-                        "`credential:{name}` is not the name of a systemd credential: write the ID of LoadCredential=, which has no `/`"
-                    ));
+                    return Err(
+                        "credential: has no name of a systemd credential: write the ID of LoadCredential=, which has no `/`"
+                            .to_owned(),
+                    );
                 }
-                let folder = env::var_os("CREDENTIALS_DIRECTORY").ok_or_else(|| {
-                    format!("systemd hands over no credentials: write LoadCredential={name}:PATH into the unit")
-                })?;
+                let folder = env::var_os("CREDENTIALS_DIRECTORY")
+                    .ok_or("systemd hands over no credentials: write LoadCredential= with this ID into the unit")?;
                 file(&Path::new(&folder).join(name))
             }
             _ => Err("it must be file:PATH, env:NAME or credential:NAME".to_owned()),

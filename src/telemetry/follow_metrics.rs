@@ -70,8 +70,8 @@ impl FollowMetrics {
         self.diverged.inc();
     }
 
-    /// Counts a message that was refused.
-    pub(crate) fn refused(&self, reason: &'static str) {
-        self.refused.get_or_create(&ReasonLabel { reason }).inc();
+    /// Counts messages that were refused.
+    pub(crate) fn refused(&self, reason: &'static str, count: u64) {
+        self.refused.get_or_create(&ReasonLabel { reason }).inc_by(count);
     }
 }

@@ -20,6 +20,8 @@ pub struct FeedState {
     pub(super) log: RevocationLog,
     /// The place from which it started again, where everything that it knew was of that one log.
     restarted_from: Option<(LogId, u64)>,
+    /// The log that it started again for, before its first message.
+    next_log: Option<LogId>,
     pub(super) this_update: u64,
     /// Until when it is fresh, by the follower's own clock.
     pub(super) fresh_until: Option<u64>,
@@ -64,6 +66,7 @@ impl FeedState {
             log_id: None,
             log: RevocationLog::default(),
             restarted_from: None,
+            next_log: None,
             this_update: 0,
             fresh_until: None,
             fresh_by: 0,
@@ -196,7 +199,15 @@ impl FeedState {
                 _ => None,
             };
         }
+        self.next_log = None;
         self.log.restart();
+    }
+
+    /// The same, to go over to this log: no message of another one is accepted until the next restart. For a follower
+    /// whose sources know different logs.
+    pub fn restart_in(&mut self, log_id: LogId) {
+        self.restart();
+        self.next_log = Some(log_id);
     }
 
     /// The place in the log: fetch what came after it next.
@@ -300,7 +311,7 @@ impl FeedState {
         if realm != self.realm {
             return Err(FeedError::OtherRealm { found: realm, expected: self.realm });
         }
-        match self.log_id.filter(|expected| *expected != log_id) {
+        match self.log_id.or(self.next_log).filter(|expected| *expected != log_id) {
             Some(expected) => Err(FeedError::OtherLog { found: log_id, expected }),
             None => Ok(()),
         }

@@ -70,6 +70,8 @@ pub(super) struct State {
     pub(super) restart: (Option<Instant>, Duration),
     /// Logs that were left for another one.
     pub(super) left: Vec<LogId>,
+    /// When a message of the log came last; none before the first.
+    pub(super) advanced: Option<Instant>,
     part: usize,
     sweep_clock: Option<SweepClock>,
 }
@@ -96,6 +98,7 @@ impl Follower {
             loaded: false,
             restart: (None, RESTART_INTERVAL),
             left: Vec::new(),
+            advanced: None,
             part: 0,
             sweep_clock: None,
         };
@@ -142,10 +145,10 @@ impl Follower {
                 let has_waited = state.sources[source].answered();
                 if has_waited { Duration::ZERO } else { backoff::short(random) }
             }
-            // One node may lag behind the others, which is no failure: it answers. Once the state is stale, no source
+            // One node may lag behind the others, which is no failure: it answers. Once the log is abandoned, no source
             // is ahead of this one.
             Err(error) if error.is_behind() => {
-                if state.feed.is_stale(now) {
+                if state.is_abandoned(now) {
                     state.restart();
                     self.writer.whole();
                 }
@@ -155,7 +158,7 @@ impl Follower {
             }
             Err(error) => {
                 if let FollowError::Refused(refused) = &error {
-                    self.shown.refused(refused.code());
+                    self.shown.refused(refused.code(), 1);
                     state.refused += 1;
                 }
                 backoff::after_failures(state.sources[source].failed(error), random)
@@ -184,7 +187,7 @@ impl Follower {
             Err(FollowError::Status(404) | FollowError::Refused(FeedError::NotNext { .. })) => {}
             Err(error) => {
                 if let FollowError::Refused(refused) = &error {
-                    self.shown.refused(refused.code());
+                    self.shown.refused(refused.code(), 1);
                     state.refused += 1;
                 }
                 state.sources[source].failed(error);
@@ -311,15 +314,23 @@ mod tests {
 
     /// A message at the end of a log, where nothing is revoked.
     fn message(key: &SigningKey) -> Result<Answer, FollowError> {
+        next(key, LogId::from_bytes([2; 16]), 0, 0)
+    }
+
+    /// The message that goes on from a place of a log, by one number at most.
+    fn next(key: &SigningKey, log_id: LogId, after: u64, end: u64) -> Result<Answer, FollowError> {
+        if after > end {
+            return Err(FollowError::BEHIND);
+        }
         let now = clock::now_seconds();
         let head = Head {
             format: Format::V1,
             keyring_id: ID,
-            log_id: LogId::from_bytes([2; 16]),
+            log_id,
             realm: None,
-            after: 0,
-            seq: 0,
-            head: 0,
+            after,
+            seq: end.min(after + 1),
+            head: end,
             this_update: now,
             next_update: now + 3_600,
             keyring_serial: 1,
@@ -346,5 +357,24 @@ mod tests {
         assert!(failing().is_some_and(|detail| detail.contains("two")));
         follower.take(1, Err(FollowError::BEHIND), 0);
         assert_eq!(failing(), None, "it answers again");
+    }
+    #[test]
+    fn two_sources_at_two_logs_make_it_begin_anew_at_most_once() {
+        let key = SigningKey::from_seed(&Zeroizing::new([7; 32]));
+        let logs = [2, 3].map(|byte| LogId::from_bytes([byte; 16]));
+        // It is at the end after one message, or reads its way there, or the other source is behind it.
+        for ends in [[1, 1], [3, 3], [1, 3], [3, 1], [3, 0]] {
+            let (follower, mut followed) = (follower(&key), Vec::new());
+            for turn in 0..16 {
+                let source = turn % 2;
+                let after = follower.question(source).after;
+                follower.take(source, next(&key, logs[source], after, ends[source]), 0);
+                followed.extend(follower.known().log_id());
+            }
+            followed.dedup();
+            assert!(followed == logs || followed == [logs[0]], "ends {ends:?}: {followed:?}");
+            let known = follower.known();
+            assert!(known.log().at_end() && known.seq() > 0, "ends {ends:?}: it is at {}", known.seq());
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! Merging an answer of a source into the state of an edge. Several sources answer, one after another, and each of them
 //! may be behind the others, at another log, or at another state of the same log.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bulla::feed::{Answer, FeedError, FollowError, LogId};
 
 use super::follower::{Follower, LONGEST_RESTART_INTERVAL, State};
+
+/// How long no message of a log may come, at the most, before a log that was left counts again.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 
 /// Whether an answer brought anything new.
 pub(super) enum Merged {
@@ -24,7 +27,7 @@ impl Follower {
             // Another source was first.
             Err(FeedError::NotNext { after, seq }) if after < seq => return Ok(Merged::Nothing),
             Err(FeedError::OtherLog { found, .. }) if state.may_change_to(found, now) => {
-                state.restart();
+                state.restart_in(found);
                 self.writer.whole();
                 return Ok(Merged::Nothing);
             }
@@ -32,6 +35,7 @@ impl Follower {
         };
         let head = message.head();
         state.valid_for = head.next_update - head.this_update;
+        state.advanced = Some(Instant::now());
         state.loaded = false;
         if before.0 == 0 && answer.leaves_much(head, state.feed.seq()) {
             state.wants_snapshot = Some(source);
@@ -78,15 +82,35 @@ impl Follower {
 
 impl State {
     /// Another log is followed where nobody knows this one any more. Two sources at different logs must not have a
-    /// follower change between them again and again, so one that was left is only followed again once the state is
-    /// stale.
+    /// follower change between them again and again, so one that was left is only followed again once this one is
+    /// abandoned.
     fn may_change_to(&self, log: LogId, now: u64) -> bool {
-        !self.left.contains(&log) || self.feed.is_stale(now)
+        !self.left.contains(&log) || self.is_abandoned(now)
+    }
+
+    /// Returns whether no source knows this log any more: the state is stale, and no message of this log came for as
+    /// long as one counts. A follower that reads its way to the end of a log is stale, too, and goes on.
+    pub(super) fn is_abandoned(&self, now: u64) -> bool {
+        let long = Duration::from_secs(self.valid_for).min(LONGEST_SILENCE);
+        self.advanced.is_none_or(|at| at.elapsed() >= long) && self.feed.is_stale(now)
     }
 
     /// Forgets the place in the log, and nothing else.
     pub(super) fn restart(&mut self) {
-        self.left.extend(self.feed.log_id());
+        self.leave();
         self.feed.restart();
+    }
+
+    /// The same, to read this log.
+    fn restart_in(&mut self, log: LogId) {
+        self.leave();
+        self.advanced = Some(Instant::now());
+        self.feed.restart_in(log);
+    }
+
+    fn leave(&mut self) {
+        let left = self.feed.log_id().filter(|log| !self.left.contains(log));
+        self.left.extend(left);
+        self.advanced = None;
     }
 }

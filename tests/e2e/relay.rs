@@ -4,6 +4,7 @@ use std::{
     fs,
     path::Path,
     process::Command,
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -288,6 +289,37 @@ fn a_relay_reports_its_followers_and_itself() {
     assert_eq!(wrong.status, 400, "{}", wrong.body);
     let uses = json!({"uses": [{"api_key_id": "live_00000X0000000000000001", "last_used_at": 1, "count": 1}]});
     assert_eq!(relay.post("/v1/followers/uses", &uses).status, 200);
+}
+
+#[test]
+fn another_keyring_is_news_for_the_followers_of_a_relay() {
+    let mut relayed = Relayed::new("feed", "");
+    let address = relayed.node().data.address.clone();
+    drop(relayed.node.take());
+    // Messages count for so long that a stream says nothing by itself for a quarter of an hour.
+    relayed.node = Some(Server::start_on(&address, &relayed.deployment, &[("BULLA_FEED__VALID_FOR", "1h")]));
+    let relay = relayed.relay();
+    let counts_for = |head: &Value| head["next_update"].as_u64().zip(head["this_update"].as_u64());
+    relayed.until("a message that counts for long", || {
+        let newest = relay.get("/v1/revocations");
+        newest.status == 200 && counts_for(&head(&newest)).is_some_and(|(until, from)| until - from == 3_600)
+    });
+    let mut stream = relay.stream("/v1/revocations");
+    let of =
+        |message: String| -> Value { serde_json::from_str(message.lines().next().expect("a head")).expect("JSON") };
+    let first = of(stream.message());
+    relayed.deployment.keyring(&["stage", "--source", &relayed.deployment.new_master(2)]);
+    relayed.node().signal("HUP");
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || tell.send(stream.message()));
+    let mut second = None;
+    relayed.until("the news of the keyring", || {
+        second = told.try_recv().ok();
+        second.is_some()
+    });
+    let second = of(second.expect("a message"));
+    assert!(second["keyring_serial"].as_u64() > first["keyring_serial"].as_u64(), "{first} and then {second}");
+    assert_eq!(second["seq"], first["seq"], "the log says nothing of it");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use axum::{
 };
 use bulla::{
     Realm,
-    feed::{FollowError, Format},
+    feed::{FollowError, Format, LogId},
 };
 use futures_util::stream;
 use tokio::{sync::mpsc, time::Instant};
@@ -25,7 +25,7 @@ use super::{
     reader::{Client, Reader},
     reports::Reports,
     snapshots::{self, RelaySnapshots},
-    stream::{Newest, Stream},
+    stream::{Newest, Seen, Stream},
     streams::Streams,
 };
 use crate::{
@@ -81,6 +81,9 @@ struct Subscription {
     core: Core,
     reader: Reader,
     after: u64,
+    /// The log and the keyring that the follower is told of.
+    log_id: LogId,
+    keyring_serial: u64,
 }
 
 async fn revocations(
@@ -98,7 +101,8 @@ async fn revocations(
         Problem::bad_request("Accept names no format of the feed that this relay hands on: versions 1 and 2")
     })?;
     let (stream, newest) = streams.of(query.realm, format).await?;
-    let mut asked = Subscription { stream, core, reader, after: query.after.unwrap_or_default() };
+    let (after, log_id, keyring_serial) = (query.after.unwrap_or_default(), newest.log_id, newest.keyring_serial);
+    let mut asked = Subscription { stream, core, reader, after, log_id, keyring_serial };
     if accepted.contains("text/event-stream") {
         let mut last = headers.get_all("last-event-id").iter();
         if let Some(value) = last.next() {
@@ -184,14 +188,14 @@ impl FromRef<RelayState> for Core {
 }
 
 impl Subscription {
-    /// Waits for news behind the place, until a deadline or the end of the service, and only while the follower may
-    /// read. Returns whether there is something new.
+    /// Waits for news behind the place, or for another keyring, until a deadline or the end of the service, and only
+    /// while the follower may read. Returns whether there is something new.
     async fn wait(&mut self, until: Instant) -> Result<bool, Problem> {
         let (mut newest, mut stopping) = (self.stream.newest(), self.core.stopping.subscribe());
-        let after = self.after;
+        let seen = Seen { log_id: self.log_id, seq: self.after, keyring_serial: self.keyring_serial };
         loop {
             let changed = tokio::select! {
-                _ = newest.wait_for(|newest| newest.as_ref().is_some_and(|newest| newest.seq > after)) => true,
+                _ = newest.wait_for(|newest| newest.as_ref().is_some_and(|newest| newest.is_news(seen))) => true,
                 _ = stopping.wait_for(|stopping| *stopping) => true,
                 () = tokio::time::sleep_until(until.min(Instant::now() + RECHECK_INTERVAL)) => false,
             };
@@ -242,7 +246,7 @@ impl Subscription {
                 if !self.send(&sender, event(&bytes, seq)).await || *self.core.stopping.borrow() {
                     return;
                 }
-                self.after = seq;
+                (self.after, self.log_id, self.keyring_serial) = (seq, newest.log_id, newest.keyring_serial);
                 loop {
                     let until = due.min(Instant::now() + silence);
                     match self.wait(until).await {

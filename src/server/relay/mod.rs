@@ -2,8 +2,10 @@
 //! hands messages on as they came, byte for byte: `docs/RELAY.md`.
 
 mod endpoint;
+mod logs;
 mod parts;
 mod reader;
+mod refusals;
 mod reports;
 mod snapshots;
 mod stream;
@@ -146,12 +148,13 @@ impl Role for Relay {
 fn show(core: &Core, streams: &Streams, shown: &FollowMetrics) {
     let (age, seq) = streams.place(clock::now_seconds());
     shown.state(age, seq, 0);
+    streams.refusals.take().into_iter().for_each(|(reason, count)| shown.refused(reason, count));
     let trouble = streams.trouble();
     shown.sources_failing(usize::from(trouble.is_some()));
     if core.health.note("follow source", trouble.clone(), clock::now()) {
         match trouble {
-            Some(error) => tracing::warn!(error, "relay receives nothing new"),
-            None => tracing::info!("relay receives the feed again"),
+            Some(error) => tracing::warn!(error, "a source of the relay brings nothing that may be handed on"),
+            None => tracing::info!("all is well again with the sources of the relay"),
         }
     }
 }

@@ -43,6 +43,11 @@ impl Parts {
         shorten(&mut all);
     }
 
+    /// Forgets the messages that reach the end of their log: they name an older keyring than the newest one.
+    pub(super) fn forget_ends(&self) {
+        self.lock().retain(|_, (slot, _)| slot.get().is_none_or(|part| !part.is_end));
+    }
+
     /// The message that goes on from a place: the one that is kept, or the one that `ask` brings, which is asked once
     /// for all who wait for it.
     pub(super) async fn get<E>(
@@ -111,6 +116,11 @@ mod tests {
         parts.put(LOG, 5, part("newer"));
         assert_eq!(parts.get(LOG, 5, 9, &ask).await, Ok(part("newer")));
         assert_eq!(parts.get(LOG, 5, 10, &ask).await, Ok(part("message")), "the log goes on");
+        parts.put(LOG, 5, part("of an older keyring"));
+        parts.put(LOG, 1, Part { is_end: false, ..part("on the way") });
+        parts.forget_ends();
+        assert_eq!(parts.get(LOG, 5, 9, &ask).await, Ok(part("message")));
+        assert_eq!(parts.get(LOG, 1, 9, &ask).await.map(|part| part.bytes), Ok("on the way".into()));
     }
 
     #[tokio::test]

@@ -147,7 +147,7 @@ impl Reports {
             keyring_serial: 0,
             versions: Vec::new(),
             realms: Vec::new(),
-            refused: 0,
+            refused: streams.refusals.total(),
             last_error: streams.trouble().map(|error| error.chars().take(300).collect()),
             started_at: Some(self.started_at),
             instance: self.instance.clone(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::{extract::State, http::HeaderMap, response::Response};
 use bulla::{
     Realm,
-    feed::{FollowError, Format, HttpSource, VerifyingKey},
+    feed::{FollowError, Format, HttpSource, LogId, VerifyingKey},
     keyring::KeyringId,
 };
 
@@ -50,7 +50,7 @@ impl RelaySnapshots {
     }
 
     /// Fetches one from the first node that has it. It blocks.
-    fn fetch(&self, realm: Option<Realm>) -> Result<Written, Problem> {
+    fn fetch(&self, realm: Option<Realm>, log_id: LogId) -> Result<Written, Problem> {
         let (nodes, trusted) = self.nodes(realm).map_err(|error| {
             tracing::error!(%error, "the sources of snapshots cannot be opened");
             Problem::internal()
@@ -58,8 +58,9 @@ impl RelaySnapshots {
         let mut failed = FollowError::Status(404);
         for node in nodes {
             match node.snapshot_bytes((trusted.0, &trusted.1)) {
-                Ok(made) if made.snapshot.head().realm == realm => {
-                    let (log_id, seq) = (made.snapshot.head().log_id.to_string(), made.snapshot.seq());
+                // A snapshot of another log than followers read here is of no use to them.
+                Ok(made) if made.snapshot.head().realm == realm && made.snapshot.head().log_id == log_id => {
+                    let (log_id, seq) = (log_id.to_string(), made.snapshot.seq());
                     let (name, manifest, body) = (made.snapshot.name(), made.manifest.into(), made.body.into());
                     return Ok(Written { realm, log_id, seq, name, manifest, body });
                 }
@@ -96,12 +97,12 @@ pub(super) async fn manifest(
     state.authorize(realm, &headers, client, peer).await?;
     let realm = state.snapshots.about(realm);
     let (_, newest) = state.streams.of(realm, Format::NEWEST).await?;
-    let log_id = newest.log_id.to_string();
+    let (log_id, seq) = (newest.log_id, newest.seq);
     let fetch = || {
         let snapshots = Arc::clone(&state.snapshots);
-        async move { blocking::run(move || snapshots.fetch(realm)).await? }
+        async move { blocking::run(move || snapshots.fetch(realm, log_id)).await? }
     };
-    state.snapshots.kept.newest(realm, (&log_id, newest.seq), fetch).await.map(|written| manifest_of(&written))
+    state.snapshots.kept.newest(realm, (&log_id.to_string(), seq), fetch).await.map(|written| manifest_of(&written))
 }
 
 /// Reads the body of a snapshot.

@@ -1,21 +1,22 @@
 //! The feed of one realm, or of all: where the log ends, the newest message, and what leads there.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use axum::body::Bytes;
-use bulla::feed::{FollowError, Format, LogId};
+use bulla::feed::{FeedError, FollowError, Format, Head, LogId, Question};
 use rand::{TryRng, rngs::SysRng};
 use tokio::sync::{Semaphore, watch};
 
 use super::{
+    logs::Logs,
     parts::{Part, Parts},
     upstream::{Received, Upstream},
 };
-use crate::server::blocking;
+use crate::{clock, server::blocking};
 
 /// The longest wait that a source is asked for, in seconds. It is how old a message may be that a follower gets after a
 /// wait.
@@ -32,6 +33,8 @@ pub(super) struct Newest {
     pub(super) log_id: LogId,
     pub(super) seq: u64,
     pub(super) this_update: u64,
+    /// The newest keyring that a message of this log named.
+    pub(super) keyring_serial: u64,
     pub(super) format: Format,
     /// How long it counts, and from when.
     pub(super) validity: Duration,
@@ -43,6 +46,19 @@ impl Newest {
     pub(super) fn is_fresh(&self) -> bool {
         self.heard.elapsed() <= self.validity
     }
+
+    /// Returns whether a follower that has seen this much has something to fetch.
+    pub(super) fn is_news(&self, seen: Seen) -> bool {
+        self.log_id != seen.log_id || self.seq > seen.seq || self.keyring_serial > seen.keyring_serial
+    }
+}
+
+/// What a follower that waits has seen. A compromised version is news, too, and the log says nothing of it.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) log_id: LogId,
+    pub(super) seq: u64,
+    pub(super) keyring_serial: u64,
 }
 
 pub(super) struct Stream {
@@ -50,19 +66,25 @@ pub(super) struct Stream {
     newest: watch::Sender<Option<Newest>>,
     parts: Parts,
     asking: Arc<Semaphore>,
+    logs: Mutex<Logs>,
     error: Mutex<Option<FollowError>>,
 }
 
 impl Stream {
-    /// Begins to follow, on a thread of its own, for as long as somebody has the stream.
-    pub(super) fn start(upstream: Upstream) -> std::io::Result<Arc<Self>> {
-        let stream = Arc::new(Stream {
+    fn new(upstream: Upstream) -> Self {
+        Stream {
             upstream: Arc::new(upstream),
             newest: watch::Sender::new(None),
             parts: Parts::default(),
             asking: Arc::new(Semaphore::new(MAX_PARTS)),
+            logs: Mutex::default(),
             error: Mutex::default(),
-        });
+        }
+    }
+
+    /// Begins to follow, on a thread of its own, for as long as somebody has the stream.
+    pub(super) fn start(upstream: Upstream) -> std::io::Result<Arc<Self>> {
+        let stream = Arc::new(Self::new(upstream));
         let followed = Arc::downgrade(&stream);
         let follow = move || {
             let mut failures = 0;
@@ -99,6 +121,11 @@ impl Stream {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What does not work: the last question failed, or a source offers a log that was left.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.logs().trouble().or_else(|| self.error().map(|error| error.to_string()))
+    }
+
     /// The message that goes on from a place before the end.
     pub(super) async fn part(&self, log_id: LogId, after: u64, end: u64) -> Result<Part, FollowError> {
         let ask = async || {
@@ -106,7 +133,7 @@ impl Stream {
             let upstream = Arc::clone(&self.upstream);
             let ask = move || {
                 let _until_it_is_answered = turn;
-                upstream.ask(Some(log_id), after, 0)
+                upstream.ask(Question { after, log_id: Some(log_id), wait: 0 }, |head| is_of(log_id, head))
             };
             let asked = blocking::run(ask).await;
             let received = asked.map_err(|_| FollowError::Status(503))??;
@@ -118,45 +145,80 @@ impl Stream {
     /// Waits for news once, and reads on to the end of the log.
     fn follow(&self) -> Result<(), FollowError> {
         let known = self.newest.borrow().clone();
-        let (mut place, wait) = match &known {
-            Some(newest) => (newest.seq, MAX_WAIT.min(newest.validity.as_secs() / 6).max(1)),
-            None => (self.upstream.ask(None, 0, 0)?.head.head, 0),
-        };
-        let mut received = match self.upstream.ask(known.as_ref().map(|newest| newest.log_id), place, wait) {
-            // A node that is behind, or a new log that is not as long yet.
-            Err(error) if error.is_behind() => self.begin_another(known.as_ref(), error)?,
-            received => received?,
+        let known = known.as_ref();
+        let mut received = match known {
+            Some(newest) => {
+                let wait = MAX_WAIT.min(newest.validity.as_secs() / 6).max(1);
+                let question = Question { after: newest.seq, log_id: Some(newest.log_id), wait };
+                match self.upstream.ask(question, |head| self.check(head, known)) {
+                    // A node that is behind, or a new log that is not as long yet.
+                    Err(error) if error.is_behind() => self.begin(known, Some(error))?,
+                    received => received?,
+                }
+            }
+            None => self.begin(None, None)?,
         };
         loop {
             let Received { bytes, head } = received;
             if head.seq == head.after {
-                let newest = Newest {
-                    bytes,
-                    log_id: head.log_id,
-                    seq: head.seq,
-                    this_update: head.this_update,
-                    format: head.format,
-                    validity: Duration::from_secs(head.next_update - head.this_update),
-                    heard: Instant::now(),
-                };
-                self.newest.send_replace(Some(newest));
+                self.note_newest(known, bytes, &head);
                 return Ok(());
             }
-            let (log_id, after) = (head.log_id, head.after);
-            place = head.seq;
+            let (log_id, after, place) = (head.log_id, head.after, head.seq);
             self.parts.put(log_id, after, part_of(Received { bytes, head }));
-            received = self.upstream.ask(Some(log_id), place, 0)?;
+            received = self.go_on(known, log_id, place)?;
         }
     }
 
-    /// The end of a log that is another one than before; else the error.
-    fn begin_another(&self, known: Option<&Newest>, error: FollowError) -> Result<Received, FollowError> {
-        let first = self.upstream.ask(None, 0, 0)?.head;
-        if known.is_some_and(|known| known.log_id == first.log_id) {
-            return Err(error);
+    /// The end of a log. After an error it is the end of another log than before; else there is none to follow.
+    fn begin(&self, known: Option<&Newest>, error: Option<FollowError>) -> Result<Received, FollowError> {
+        let question = Question { after: 0, log_id: None, wait: 0 };
+        let first = self.upstream.ask(question, |head| self.check(head, known))?.head;
+        match error {
+            Some(error) if known.is_some_and(|known| known.log_id == first.log_id) => Err(error),
+            _ => self.go_on(known, first.log_id, first.head),
         }
-        self.upstream.ask(Some(first.log_id), first.head, 0)
     }
+
+    /// The message of this log that goes on from a place.
+    fn go_on(&self, known: Option<&Newest>, log_id: LogId, after: u64) -> Result<Received, FollowError> {
+        let question = Question { after, log_id: Some(log_id), wait: 0 };
+        self.upstream.ask(question, |head| is_of(log_id, head).and_then(|()| self.check(head, known)))
+    }
+
+    fn check(&self, head: &Head, known: Option<&Newest>) -> Result<(), FeedError> {
+        self.logs().check(head, known, clock::now_seconds())
+    }
+
+    fn note_newest(&self, known: Option<&Newest>, bytes: Bytes, head: &Head) {
+        if let Some(known) = known.filter(|known| known.log_id != head.log_id) {
+            tracing::warn!(left = %known.log_id, log_id = %head.log_id, "relay goes over to another log");
+            self.logs().leave(known.log_id);
+        }
+        // Nodes load a keyring one after another: one that has not yet is no news.
+        let before = known.filter(|known| known.log_id == head.log_id).map_or(0, |known| known.keyring_serial);
+        if head.keyring_serial > before {
+            self.parts.forget_ends();
+        }
+        self.newest.send_replace(Some(Newest {
+            bytes,
+            log_id: head.log_id,
+            seq: head.seq,
+            this_update: head.this_update,
+            keyring_serial: head.keyring_serial.max(before),
+            format: head.format,
+            validity: Duration::from_secs(head.next_update - head.this_update),
+            heard: Instant::now(),
+        }));
+    }
+
+    fn logs(&self) -> MutexGuard<'_, Logs> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn is_of(log_id: LogId, head: &Head) -> Result<(), FeedError> {
+    if head.log_id == log_id { Ok(()) } else { Err(FeedError::OtherLog { found: head.log_id, expected: log_id }) }
 }
 
 fn part_of(Received { bytes, head }: Received) -> Part {
@@ -169,3 +231,6 @@ fn delay(failures: u32) -> Duration {
     let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
     Duration::from_millis(100) + most.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests;

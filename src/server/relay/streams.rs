@@ -12,6 +12,7 @@ use bulla::{
 };
 
 use super::{
+    refusals::Refusals,
     stream::{Newest, Stream},
     upstream::Upstream,
 };
@@ -35,13 +36,14 @@ type All = HashMap<(Option<Realm>, Format), Arc<Stream>>;
 pub(super) struct Streams {
     follow: FollowConfig,
     all: Mutex<All>,
+    pub(super) refusals: Arc<Refusals>,
     /// Held while sources are opened, which reads files: one that hangs holds up new streams alone.
     opening: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Streams {
     pub(super) fn new(follow: FollowConfig) -> Self {
-        Streams { follow, all: Mutex::default(), opening: Arc::default() }
+        Streams { follow, all: Mutex::default(), refusals: Arc::default(), opening: Arc::default() }
     }
 
     /// The stream of a realm, or of all, once its first message is there.
@@ -107,7 +109,7 @@ impl Streams {
     pub(super) fn trouble(&self) -> Option<String> {
         let messages = |((realm, _), stream): (&(Option<Realm>, Format), &Arc<Stream>)| {
             let about = realm.map_or_else(|| "every realm".to_owned(), |realm| format!("the realm {realm}"));
-            stream.error().map(|error| format!("the feed of {about}: {error}"))
+            stream.trouble().map(|trouble| format!("the feed of {about}: {trouble}"))
         };
         let messages: Vec<String> = self.lock().iter().filter_map(messages).collect();
         (!messages.is_empty()).then(|| messages.join("; "))
@@ -142,7 +144,8 @@ impl Streams {
         let nodes = opened.into_iter().filter_map(|opened| opened.node);
         let sources = nodes.map(|node| Arc::new((*node).clone().format(format)) as Arc<dyn MessageSource>).collect();
         let trusted = (self.follow.keyring_id, self.follow.public_key);
-        let stream = Stream::start(Upstream::new(sources, trusted, realm)).map_err(EdgeError::Thread)?;
+        let upstream = Upstream::new(sources, trusted, realm, Arc::clone(&self.refusals));
+        let stream = Stream::start(upstream).map_err(EdgeError::Thread)?;
         self.lock().insert((realm, format), Arc::clone(&stream));
         Ok(stream)
     }

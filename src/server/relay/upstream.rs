@@ -14,9 +14,11 @@ use std::{
 use axum::body::Bytes;
 use bulla::{
     Realm,
-    feed::{Answer, FeedError, FollowError, Head, LogId, Message, MessageSource, Question, VerifyingKey},
+    feed::{Answer, FeedError, FollowError, Head, Message, MessageSource, Question, VerifyingKey},
     keyring::KeyringId,
 };
+
+use super::refusals::Refusals;
 
 /// How long a source has alone for an answer that is there already. Questions that wait for news go to all at once.
 const NEXT_AFTER: Duration = Duration::from_millis(500);
@@ -32,6 +34,7 @@ pub(super) struct Upstream {
     current: AtomicUsize,
     trusted: (KeyringId, VerifyingKey),
     realm: Option<Realm>,
+    refusals: Arc<Refusals>,
 }
 
 struct Source {
@@ -54,18 +57,23 @@ impl Upstream {
         sources: Vec<Arc<dyn MessageSource>>,
         trusted: (KeyringId, VerifyingKey),
         realm: Option<Realm>,
+        refusals: Arc<Refusals>,
     ) -> Self {
         let sources = sources.into_iter().map(|source| Source { source, open: Arc::default() }).collect();
-        Upstream { sources, current: AtomicUsize::new(0), trusted, realm }
+        Upstream { sources, current: AtomicUsize::new(0), trusted, realm, refusals }
     }
 
-    /// The message that goes on from a place. It blocks. The source that answered last is asked first, and the next
-    /// one when it fails or takes its time.
-    pub(super) fn ask(&self, log_id: Option<LogId>, after: u64, wait: u64) -> Result<Received, FollowError> {
+    /// The message that goes on from a place, if `may` accepts its head. It blocks. The source that answered last is
+    /// asked first, and the next one when it fails or takes its time.
+    pub(super) fn ask(
+        &self,
+        question: Question,
+        may: impl Fn(&Head) -> Result<(), FeedError>,
+    ) -> Result<Received, FollowError> {
+        let Question { after, wait, .. } = question;
         let (first, count) = (self.current.load(Ordering::Relaxed), self.sources.len());
         let mut left = (0..count).map(|at| (first + at) % count);
-        let (question, head_start) =
-            (Question { after, log_id, wait }, if wait > 0 { Duration::ZERO } else { NEXT_AFTER });
+        let head_start = if wait > 0 { Duration::ZERO } else { NEXT_AFTER };
         let (tell, told) = mpsc::channel();
         let mut tell = Some(tell);
         let mut failed: Option<FollowError> = None;
@@ -78,16 +86,26 @@ impl Upstream {
                 None if failed.is_some() => told.recv_timeout(late.saturating_duration_since(Instant::now())),
                 None => told.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
             };
-            match answered.map(|(number, answer)| (number, answer.and_then(|answer| self.check(answer, after)))) {
+            let checked = |answer| -> Result<Received, FollowError> {
+                let received = self.check(answer, after)?;
+                may(&received.head)?;
+                Ok(received)
+            };
+            match answered.map(|(number, answer)| (number, answer.and_then(checked))) {
                 Ok((number, Ok(received))) => {
                     self.current.store(number, Ordering::Relaxed);
                     return Ok(received);
                 }
                 // One that is behind tells more than one that does not answer, and the first failure more than others.
-                Ok((_, Err(error))) => match &failed {
-                    Some(before) if before.is_behind() || !error.is_behind() => {}
-                    _ => failed = Some(error),
-                },
+                Ok((_, Err(error))) => {
+                    if let FollowError::Refused(refused) = &error {
+                        self.refusals.add(refused.code());
+                    }
+                    match &failed {
+                        Some(before) if before.is_behind() || !error.is_behind() => {}
+                        _ => failed = Some(error),
+                    }
+                }
                 Err(mpsc::RecvTimeoutError::Timeout) if tell.is_some() => {}
                 Err(_) => {
                     return Err(failed.unwrap_or_else(|| FollowError::Unreachable("no source answers".into())));
@@ -132,7 +150,7 @@ impl Upstream {
 mod tests {
     use std::sync::Mutex;
 
-    use bulla::feed::{Format, SigningKey};
+    use bulla::feed::{Format, LogId, SigningKey};
     use zeroize::Zeroizing;
 
     use super::*;
@@ -187,7 +205,12 @@ mod tests {
     /// Sources of which each does something, and signs with the key of a seed; 7 is the right one.
     fn upstream(all: Vec<(Does, u8)>) -> Upstream {
         let fake = |(does, seed)| Arc::new(Fake { does, by: key(seed) }) as Arc<dyn MessageSource>;
-        Upstream::new(all.into_iter().map(fake).collect(), (ID, key(7).verifying_key()), None)
+        let trusted = (ID, key(7).verifying_key());
+        Upstream::new(all.into_iter().map(fake).collect(), trusted, None, Arc::default())
+    }
+
+    fn ask(upstream: &Upstream, after: u64, wait: u64) -> Result<Received, FollowError> {
+        upstream.ask(Question { after, log_id: None, wait }, |_| Ok(()))
     }
 
     #[test]
@@ -195,10 +218,10 @@ mod tests {
         let (let_go, hanging) = mpsc::channel();
         let upstream = upstream(vec![(Does::Hangs(Mutex::new(hanging)), 7), (Does::Answers, 7)]);
         for wait in [0, 10] {
-            assert_eq!(upstream.ask(None, 5, wait).expect("the other one's").head.after, 5);
+            assert_eq!(ask(&upstream, 5, wait).expect("the other one's").head.after, 5);
         }
         for _ in 0..3 * MAX_OPEN {
-            upstream.ask(None, 5, 10).expect("the other one's");
+            ask(&upstream, 5, 10).expect("the other one's");
         }
         assert!(Arc::strong_count(&upstream.sources[0].open) <= MAX_OPEN + 1, "questions to it pile up");
         drop(let_go);
@@ -209,7 +232,7 @@ mod tests {
         let (let_go, hanging) = mpsc::channel();
         let upstream = upstream(vec![(Does::Hangs(Mutex::new(hanging)), 7), (Does::Fails(503), 7)]);
         for wait in [0, 1] {
-            let failed = upstream.ask(None, 5, wait).err();
+            let failed = ask(&upstream, 5, wait).err();
             assert!(matches!(failed, Some(FollowError::Status(503))), "{failed:?}");
         }
         drop(let_go);
@@ -221,9 +244,27 @@ mod tests {
         let hangs = Does::Hangs(Mutex::new(hanging));
         let upstream = upstream(vec![(Does::Answers, 8), (Does::Fails(503), 7), (hangs, 7), (Does::Answers, 7)]);
         for wait in [0, 10] {
-            assert_eq!(upstream.ask(None, 3, wait).expect("an answer").head.after, 3);
+            assert_eq!(ask(&upstream, 3, wait).expect("an answer").head.after, 3);
         }
         drop(let_go);
+    }
+
+    #[test]
+    fn an_answer_that_may_not_count_is_counted_as_refused_and_the_next_one_is_taken() {
+        let refuses_once = std::cell::Cell::new(true);
+        let may = |head: &Head| match refuses_once.replace(false) {
+            true => Err(FeedError::OtherLog { found: head.log_id, expected: LogId::from_bytes([9; 16]) }),
+            false => Ok(()),
+        };
+        let upstream = upstream(vec![(Does::Answers, 7), (Does::Answers, 8), (Does::Answers, 7)]);
+        let question = Question { after: 3, log_id: None, wait: 10 };
+        assert_eq!(upstream.ask(question, may).expect("the other one's").head.after, 3);
+        let refused = upstream.refusals.take();
+        assert_eq!(refused.get("other_log"), Some(&1));
+        assert_eq!(upstream.refusals.total(), refused.values().sum::<u64>());
+        assert!(upstream.refusals.take().is_empty(), "each is shown once");
+        let failed = upstream.ask(question, |_| Err(FeedError::TooManyEvents(1))).err();
+        assert!(matches!(failed, Some(FollowError::Refused(_))), "{failed:?}");
     }
 
     #[test]
@@ -231,11 +272,11 @@ mod tests {
         for (all, told) in [(&[503, 409][..], 409), (&[409, 503], 409), (&[401], 401)] {
             let upstream = upstream(all.iter().map(|status| (Does::Fails(*status), 7)).collect());
             for wait in [0, 10] {
-                let failed = upstream.ask(None, 3, wait).err();
+                let failed = ask(&upstream, 3, wait).err();
                 assert!(matches!(failed, Some(FollowError::Status(status)) if status == told), "{failed:?}");
             }
         }
-        let failed = upstream(Vec::new()).ask(None, 3, 0).err();
+        let failed = ask(&upstream(Vec::new()), 3, 0).err();
         assert!(matches!(failed, Some(FollowError::Unreachable(_))), "{failed:?}");
     }
 }

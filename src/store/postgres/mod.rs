@@ -338,6 +338,8 @@ impl Store for PostgresStore {
 }
 
 #[cfg(test)]
+mod notify_tests;
+#[cfg(test)]
 mod order_tests;
 #[cfg(test)]
 mod tests;

@@ -222,6 +222,45 @@ fn the_roles_of_the_documentation_do_their_work_and_nothing_else() {
 }
 
 #[test]
+fn the_password_is_read_from_where_the_configuration_says() {
+    let server = Postgres::start(&["fsync=off", "password_encryption=scram-sha-256"]);
+    let database = server.new_database();
+    let deployment = Deployment::on_store(&server.url(&database));
+    server.psql("postgres", "ALTER ROLE postgres PASSWORD 'right one'");
+    server.replace("pg_hba.conf", "local all postgres trust\nhost all postgres 127.0.0.1/32 scram-sha-256\n");
+    server.reload();
+    let url = server.tcp_url("postgres", &database);
+    // A variable and a credential for each password, and a folder as systemd makes it.
+    let credentials = tempfile::tempdir().expect("a folder");
+    let passwords = [("right", "right one"), ("wrong", "wrong one")];
+    for (name, password) in passwords {
+        let path = deployment.secret_file(name, password);
+        std::fs::copy(path, credentials.path().join(name)).expect("copied");
+    }
+    let folder = credentials.path().to_str().expect("UTF-8");
+    let environment = |pointer: &'static str| {
+        let own = [("BULLA_STORE__URL", url.as_str()), ("BULLA_STORE__PASSWORD", pointer)];
+        [&own[..], &[("CREDENTIALS_DIRECTORY", folder), ("RIGHT", "right one"), ("WRONG", "wrong one")]].concat()
+    };
+    // The server reads its configuration a moment after it was told to.
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while deployment.run_in(&["keys", "list"], &environment("env:WRONG")).code == 0 {
+        assert!(Instant::now() < deadline, "it asks for no password");
+    }
+    for pointer in ["env:WRONG", "credential:wrong", "file:wrong", "env:NOWHERE", "credential:nowhere"] {
+        let refused = deployment.run_in(&["keys", "list"], &environment(pointer));
+        assert!(refused.code == 2 && refused.err.contains("store.password"), "{pointer}: {}", refused.err);
+        assert!(!refused.err.contains("wrong one") && !refused.err.contains("right one"), "{}", refused.err);
+    }
+    for pointer in ["env:RIGHT", "credential:right", "file:right"] {
+        deployment.run_in(&["keys", "list"], &environment(pointer)).ok();
+        let node = Server::start_with(&deployment, &environment(pointer));
+        assert!(active(&node, &issue(&node)), "{pointer}");
+        node.stop();
+    }
+}
+
+#[test]
 fn a_deployment_moves_from_its_file_into_a_database() {
     let deployment = Deployment::on_file();
     let server = Server::start(&deployment);

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use crate::support::{
     command::{Ran, bulla, finish},
     deployment::Deployment,
+    edge::Edge,
     http::Http,
     process::{self, Process},
     programs, reference,
@@ -387,4 +388,35 @@ fn a_cache_that_serves_stale_heads_and_keeps_files_for_ever_makes_no_follower_wr
     once.sort_unstable();
     once.dedup();
     assert_eq!(files.len(), once.len(), "{asked}");
+}
+
+#[test]
+fn an_edge_hears_of_revocations_through_a_cache() {
+    let publication = Publication::new();
+    let keys: Vec<String> = (0..4).map(|_| publication.deployment.issue_text("live", &[])).collect();
+    let _publisher = publisher(&publication, "publisher", &["--interval", "1s"]);
+    wait_for("the first publication", || publication.folder.join("head").exists());
+    let folder = tempfile::tempdir().expect("a folder");
+    let (origin, port) = (process::free_port(), process::free_port());
+    let _nginx = nginx(folder.path(), &publication.folder, origin, port);
+    // It is the edge's one source: it asks for no API key, and there is no node to ask.
+    let files = Edge::new(&publication.deployment, &[&format!("http://127.0.0.1:{port}/feed/head")], &["live"]);
+    fs::remove_file(files.file("feed-api.key")).expect("it needs none");
+    let edge = files.start();
+    edge.until("the files", |edge| edge.data.get("/readyz").status == 200);
+    let verdict = |key: &str| {
+        let answer = edge.data.post("/v1/verify", &json!({"api_key": key}));
+        assert_eq!(answer.status, 200, "the cache never makes it stale: {}", answer.body);
+        answer.json()["active"] == true
+    };
+    for (at, key) in keys[1..].iter().enumerate() {
+        assert!(verdict(key));
+        let id = key.parse::<bulla::ApiKey>().expect("an API key").id();
+        let revoked = publication.server.admin.request("DELETE", &format!("/v1/api-keys/{id}"), &[], "");
+        assert_eq!(revoked.status, 200, "{}", revoked.body);
+        let began = Instant::now();
+        wait_for("the revocation at the edge", || !verdict(key));
+        println!("a revocation reached the edge through the cache after {:?}", began.elapsed());
+        assert!(verdict(&keys[0]) && keys[1..=at].iter().all(|key| !verdict(key)));
+    }
 }

@@ -24,5 +24,6 @@ pub(crate) mod responses;
 pub(crate) mod reveal;
 pub(crate) mod revoke;
 pub(crate) mod schema;
+pub(crate) mod secret_halves;
 pub(crate) mod verdict;
 pub(crate) mod verify;

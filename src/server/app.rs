@@ -65,6 +65,16 @@ impl App {
         Ok(())
     }
 
+    /// Waits until a secret half was changed behind `seq`, the service stops, or `limit` has passed.
+    pub(super) async fn secrets_beyond(&self, seq: u64, limit: Duration) {
+        let (mut changes, mut stopping) = (self.secrets.changes().watch(), self.stopping.subscribe());
+        tokio::select! {
+            _ = changes.wait_for(|end| *end > seq) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+            () = tokio::time::sleep(limit) => {}
+        }
+    }
+
     /// Waits until the revocation log goes beyond `seq`, the service stops, or `limit` has passed, which is `false`.
     pub(super) async fn log_beyond(&self, seq: u64, limit: Duration) -> bool {
         let (mut newest, mut stopping) = (self.revocations.newest(), self.stopping.subscribe());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{
     authority::{Authority, Issued, replace},
     command::{bulla, finish},
-    deployment::{APP, Deployment, altered},
+    deployment::{APP, Deployment},
     edge::Edge,
     envoy::{Envoy, Question},
     http::Http,
@@ -64,7 +64,7 @@ pub(super) fn free_port() -> String {
     listener.local_addr().expect("its address").to_string()
 }
 
-fn at(address: &str) -> String {
+pub(super) fn at(address: &str) -> String {
     format!("http://{address}")
 }
 
@@ -273,40 +273,6 @@ fn an_edge_reports_its_place_and_the_uses_of_keys() {
     edge.signal("KILL");
     let ran = revoke(&other, "2s");
     assert!(ran.code == 3 && format!("{}{}", ran.out, ran.err).contains("edge-1"), "{} {}", ran.out, ran.err);
-}
-
-#[test]
-fn an_edge_that_may_asks_a_node_about_secret_halves() {
-    let deployment = Deployment::new();
-    let node = Server::start(&deployment);
-    let folder = Edge::new(&deployment, &[&at(&node.data.address)], &["live"]);
-    folder.configure("ask_secrets = false", "ask_secrets = true");
-    let edge = folder.start();
-    edge.until("the first message", |edge| ready(edge).0);
-    let new = |more: Value| {
-        let mut body = json!({"realm": "live", "app_id": APP, "secret": true});
-        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-        node.admin.post("/v1/api-keys", &body).json()["api_key"].as_str().expect("a key").to_owned()
-    };
-    let secret = new(json!({}));
-    assert!(is_active(&edge, &secret));
-    let place = secret.len() - 20;
-    let other = if secret[place..].starts_with('7') { '8' } else { '7' };
-    assert!(is_refused(&edge, &altered(&secret, place, other)), "a wrong half");
-    // A node hears what the caller expects, too; scopes are judged here.
-    let bound = new(json!({"audience": "shop", "scopes": ["a"]}));
-    let ask = |audience: &str, scope: &str| {
-        let body = json!({"api_key": bound, "audience": audience, "scopes": [scope]});
-        edge.data.post("/v1/verify", &body).json()
-    };
-    assert_eq!(ask("shop", "a")["active"], true);
-    assert_eq!(ask("shop", "b")["error"], "insufficient_scope");
-    assert_eq!(ask("bank", "a")["active"], false);
-    let unseen = new(json!({}));
-    node.signal("KILL");
-    assert!(is_active(&edge, &secret), "what was right is remembered");
-    assert!(could_not_tell(&edge, &unseen));
-    assert_eq!(edge.metric("bulla_secret_unchecked_total{reason=\"node\"}"), 1);
 }
 
 #[test]

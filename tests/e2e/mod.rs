@@ -14,6 +14,7 @@ mod doctor;
 mod documents;
 mod doors;
 mod edge_exports;
+mod edge_secrets;
 mod edge_state;
 mod edges;
 #[cfg(feature = "escrow")]

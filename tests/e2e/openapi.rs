@@ -23,7 +23,7 @@ const REALM: &str = "acme_live";
 const MAPS: [&str; 3] = ["detail", "meta", "sealed"];
 
 /// Every operation that has an example, in an order in which all can be done.
-const OPERATIONS: [&str; 28] = [
+const OPERATIONS: [&str; 30] = [
     "healthy",
     "ready",
     "verify",
@@ -43,6 +43,8 @@ const OPERATIONS: [&str; 28] = [
     "self_revoke",
     "report_followers",
     "report_uses",
+    "secret_changes",
+    "check_secret",
     "list_followers",
     "forget_follower",
     "audit",
@@ -196,7 +198,9 @@ fn send(operation: &Operation<'_>, document: &Value, server: &Server, admin: &Ht
     let plane = match (operation.is_of("data plane"), operation.id()) {
         (false, _) => admin.clone(),
         (true, "self_revoke") => server.data.bearer(&text("api_key")),
-        (true, "introspect" | "report_followers" | "report_uses") => server.data.bearer(admin.key()),
+        (true, "introspect" | "report_followers" | "report_uses" | "secret_changes" | "check_secret") => {
+            server.data.bearer(admin.key())
+        }
         (true, _) => server.data.clone(),
     };
     let path = operation.path.replace("{id}", &text("api_key_id")).replace("{number}", "1").replace("{name}", "edge-1");

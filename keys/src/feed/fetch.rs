@@ -44,11 +44,11 @@ pub struct HttpSource {
     /// Made at the first question: the system's roots are read for it.
     agent: OnceLock<Agent>,
     address: String,
-    realm: Option<Realm>,
+    pub(super) realm: Option<Realm>,
     /// The one format that is asked for; without it the newest that the server writes.
     format: Option<Format>,
     /// Marked as sensitive.
-    authorization: HeaderValue,
+    pub(super) authorization: HeaderValue,
     roots: Option<Vec<Certificate<'static>>>,
     identity: Option<ClientCert>,
     interrupt: Interrupt,
@@ -140,7 +140,7 @@ impl HttpSource {
         verdict["active"].as_bool().ok_or_else(|| failed(&"it answers something else than a verdict"))
     }
 
-    fn beside(&self, path: &str) -> String {
+    pub(super) fn beside(&self, path: &str) -> String {
         format!("{}{path}", self.address.strip_suffix(FEED).unwrap_or(&self.address))
     }
 
@@ -153,7 +153,7 @@ impl HttpSource {
         if answer.status().is_success() { Ok(()) } else { Err(FollowError::Status(answer.status().as_u16())) }
     }
 
-    fn agent(&self) -> &Agent {
+    pub(super) fn agent(&self) -> &Agent {
         let new = || {
             let config = agent::new(&self.address, self.roots.clone(), self.identity.clone()).build();
             agent::build(config, &self.interrupt)
@@ -171,7 +171,12 @@ impl HttpSource {
         format!("{}{path}{before}{query}{between}{realm}", self.address)
     }
 
-    fn get(&self, url: &str, headers: &[(&str, &str)], limit: Duration) -> Result<Response<Body>, FollowError> {
+    pub(super) fn get(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        limit: Duration,
+    ) -> Result<Response<Body>, FollowError> {
         let mut request = self.agent().get(url).header("Authorization", self.authorization.clone());
         for (name, value) in headers {
             request = request.header(*name, *value);

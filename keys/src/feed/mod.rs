@@ -60,6 +60,7 @@ pub(crate) mod process_name;
 mod report;
 pub(crate) mod reporting;
 mod saved;
+mod secret_halves;
 mod snapshot;
 mod source;
 mod source_access;
@@ -84,6 +85,7 @@ pub use self::{
     message::Message,
     report::{FollowerReport, FollowerRole, Reporter, new_instance},
     saved::SavedStateError,
+    secret_halves::{SecretChanges, SecretProof, SecretVerdict},
     snapshot::{LoadedSnapshot, Snapshot, SnapshotHead, SnapshotLoad},
     source::{Answer, MessageSource},
     source_access::{OpenedSource, SourceAccess},

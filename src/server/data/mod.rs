@@ -12,6 +12,7 @@ mod oauth;
 mod rabbitmq;
 mod readiness;
 mod realms;
+mod secret_halves;
 mod self_revoke;
 mod verify;
 
@@ -120,6 +121,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(feed_snapshot::snapshot_body))
         .routes(routes!(followers::report))
         .routes(routes!(followers::uses))
+        .routes(routes!(secret_halves::secret_changes, secret_halves::check_secret))
         .routes(routes!(self_revoke::self_revoke))
         .routes(routes!(oauth::revoke::revoke))
         .routes(routes!(oauth::metadata::of_node))

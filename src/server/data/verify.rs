@@ -15,6 +15,7 @@ use crate::{
         core::{Core, Door},
         extract::JsonBody,
         problem::Problem,
+        snapshot::Snapshot,
     },
     verification::{Accepted, Wanted},
 };
@@ -36,14 +37,8 @@ pub(super) async fn verify(
 ) -> Result<Written, Problem> {
     let request = body.parse()?;
     let snapshot = door.enter();
-    let address = request.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
-    let wanted = Wanted {
-        realms: accepted_realms(&snapshot, &request.realms)?,
-        scopes: request.scopes.all().ok_or_else(|| Problem::bad_request(TOO_MANY_SCOPES))?,
-        audience: request.audience,
-        address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
-    };
-    let verdict = core.verification.verify(&snapshot, &request.api_key, &wanted).await;
+    let (api_key, wanted) = wanted(&snapshot, request)?;
+    let verdict = core.verification.verify(&snapshot, &api_key, &wanted).await;
     if let Ok(Accepted::Imported(key)) = &verdict
         && let Some(replacement) = core.verification.replacement(Arc::clone(&snapshot), Arc::clone(key)).await
     {
@@ -53,4 +48,16 @@ pub(super) async fn verify(
     }
     let mut json = String::with_capacity(384);
     if write_for_caller(&mut json, &verdict) { Ok(Written(json)) } else { Err(Problem::could_not_tell()) }
+}
+
+/// What was presented, and what its caller expects of it.
+pub(super) fn wanted(snapshot: &Snapshot, request: VerifyRequest) -> Result<(String, Wanted), Problem> {
+    let address = request.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
+    let wanted = Wanted {
+        realms: accepted_realms(snapshot, &request.realms)?,
+        scopes: request.scopes.all().ok_or_else(|| Problem::bad_request(TOO_MANY_SCOPES))?,
+        audience: request.audience,
+        address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
+    };
+    Ok((request.api_key, wanted))
 }

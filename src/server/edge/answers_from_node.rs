@@ -8,18 +8,16 @@ use rand::{TryRng, rngs::SysRng};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{asking::Sources, report::first_node};
+use super::{
+    asking::Sources,
+    report::first_node,
+    secret_changes::{HeardChanges, Told},
+};
 use crate::{
     api::issue::IssuedApiKey,
     config::SecretConfig,
     imported::{Key, SlowText},
-    server::{
-        blocking,
-        key_verifier::Behind,
-        old_system::Learned,
-        secrets::cache::{Proof, SecretCache},
-        snapshot::Snapshot,
-    },
+    server::{blocking, key_verifier::Behind, old_system::Learned, secrets::cache::SecretCache, snapshot::Snapshot},
     telemetry::metrics::Metrics,
     verification::{Checked, Question, Wanted},
 };
@@ -27,16 +25,16 @@ use crate::{
 /// An edge has no store: a key with a secret half is "could not tell" there, unless a node is asked.
 pub(in crate::server) struct BehindEdge {
     metrics: Arc<Metrics>,
-    /// The sources, where their nodes may be asked.
-    asked: Option<Sources>,
-    /// What a node found right a moment ago.
+    /// The sources, where their nodes may be asked, and what these say of changed secret halves.
+    asked: Option<(Sources, Arc<HeardChanges>)>,
+    /// What a node found right a moment ago, until it is heard of as changed.
     cache: SecretCache,
 }
 
 impl BehindEdge {
     pub(in crate::server) fn new(
         metrics: Arc<Metrics>,
-        asked: Option<Sources>,
+        asked: Option<(Sources, Arc<HeardChanges>)>,
         config: &SecretConfig,
     ) -> io::Result<Self> {
         let mut key = Zeroizing::new([0; 32]);
@@ -46,27 +44,42 @@ impl BehindEdge {
 
     /// Everything about the key holds, except perhaps its secret half. A node says whether it accepts the whole: of
     /// what the caller expects it hears all but the scopes, which are judged here.
-    async fn ask(&self, sources: &Sources, text: &str, wanted: &Wanted, check: &SecretCheck) -> Checked {
-        let key = self.cache.key(text);
-        if self.cache.get(&key).await.is_some() {
-            self.metrics.secret_cache_hits.inc();
-            return Checked::Right;
+    async fn ask(
+        &self,
+        (sources, heard): (&Sources, &HeardChanges),
+        text: &str,
+        wanted: &Wanted,
+        check: &SecretCheck,
+    ) -> Checked {
+        let (id, era) = (check.id(), heard.era());
+        let key = era.map(|era| self.cache.key(&*named(era, text)));
+        if let Some(key) = &key
+            && let Some(proof) = self.cache.get(key).await
+        {
+            if heard.still_holds(&id, &proof) {
+                self.metrics.secret_cache_hits.inc();
+                return Checked::Right;
+            }
+            self.cache.forget(key).await;
         }
         let question = json!({
             "api_key": text,
-            "realms": [check.id().realm().as_str()],
+            "realms": [id.realm().as_str()],
             "audience": wanted.audience,
             "ip": wanted.address.map(|address| address.to_string()),
         });
         let (body, sources) = (Zeroizing::new(question.to_string()), Arc::clone(sources));
-        match blocking::run(move || first_node(&sources, |node| node.verify(&body))).await {
-            Ok(Some(Ok(true))) => {
-                self.cache.renew(key, Proof::FOR_GOOD).await;
-                Checked::Right
-            }
-            Ok(Some(Ok(false))) => Checked::Wrong,
-            _ => self.could_not_tell("node"),
+        let asked = blocking::run(move || first_node(&sources, |node| node.check_secret(&body))).await;
+        let Ok(Some(Ok(verdict))) = asked else { return self.could_not_tell("node") };
+        if !verdict.active {
+            return Checked::Wrong;
         }
+        match (heard.told(era, &id, verdict.proof.as_ref()), key) {
+            (Told::Outdated, _) => return self.could_not_tell("node"),
+            (Told::Lasting(proof), Some(key)) => self.cache.renew(key, proof).await,
+            (Told::Lasting(_) | Told::Once, _) => {}
+        }
+        Checked::Right
     }
 
     fn could_not_tell(&self, why: &'static str) -> Checked {
@@ -85,7 +98,9 @@ impl Behind for BehindEdge {
     ) -> BoxFuture<'a, Checked> {
         Box::pin(async move {
             match (question, &self.asked) {
-                (Question::SecretHalf(check), Some(sources)) => self.ask(sources, text, wanted, check).await,
+                (Question::SecretHalf(check), Some((sources, heard))) => {
+                    self.ask((sources, heard), text, wanted, check).await
+                }
                 _ => self.could_not_tell("edge"),
             }
         })
@@ -106,4 +121,9 @@ impl Behind for BehindEdge {
     fn replacement(&self, _: Arc<Snapshot>, _: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>> {
         Box::pin(async { None })
     }
+}
+
+/// What a proof is kept by: one of an earlier era is not found.
+fn named(era: u64, text: &str) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new([&era.to_be_bytes(), text.as_bytes()].concat())
 }

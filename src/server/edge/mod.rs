@@ -12,6 +12,7 @@ mod merge;
 mod open_sources;
 mod reload;
 mod report;
+mod secret_changes;
 mod source_state;
 mod staleness;
 
@@ -30,7 +31,9 @@ use bulla::{
 use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 pub(super) use self::{answers_from_node::BehindEdge, in_force::follow_of};
-use self::{asking::Sources, follower::Follower, reload::Reload, source_state::SourceState};
+use self::{
+    asking::Sources, follower::Follower, reload::Reload, secret_changes::HeardChanges, source_state::SourceState,
+};
 pub(crate) use self::{
     error::EdgeError,
     exports::{check_complete, read_edge_key, read_exports, realms_of},
@@ -78,6 +81,8 @@ pub(super) struct Edge {
     pub(super) core: Core,
     follower: Arc<Follower>,
     sources: Sources,
+    /// Where nodes may be asked about secret halves.
+    heard: Option<Arc<HeardChanges>>,
     folder: Option<StateFolder>,
     name: String,
     /// Whether it reports its place.
@@ -124,7 +129,8 @@ impl Edge {
         tracing::info!(name, seq = follower.lock().feed.seq(), recipient = %key.recipient(), "edge follows");
         let follower = Arc::new(follower);
         let sources: Sources = opened.into_iter().map(ArcSwap::from_pointee).collect();
-        let asked = follow.ask_secrets.then(|| Arc::clone(&sources));
+        let heard = follow.ask_secrets.then(|| Arc::new(HeardChanges::new(config.secret.cache_ttl.0)));
+        let asked = heard.as_ref().map(|heard| (Arc::clone(&sources), Arc::clone(heard)));
         let behind = BehindEdge::new(Arc::clone(&metrics), asked, &config.secret).map_err(EdgeError::Random)?;
         let verification = KeyVerifier::new(Arc::clone(&live), Arc::clone(&metrics), Box::new(behind), Arc::default());
         let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
@@ -135,6 +141,7 @@ impl Edge {
             core,
             follower,
             sources,
+            heard,
             folder: Some(folder),
             name,
             reports: follow.report,
@@ -149,6 +156,13 @@ impl Edge {
         match asking::start(&self.follower, &self.sources) {
             Ok(asking) => self.asking = asking,
             Err(error) => tracing::error!(%error, "cannot start a thread for each source of the feed"),
+        }
+        let listening = self.heard.as_ref().map(|heard| secret_changes::start(heard, &self.sources, &self.core.health));
+        match listening.unwrap_or(Ok(None)) {
+            Ok(stop) => self.asking.extend(stop),
+            Err(error) => {
+                tracing::error!(%error, "cannot start the thread for changed secret halves: none is remembered")
+            }
         }
         let reported = self.reports.then(|| report::start(&self.follower, &self.sources, self.name.clone()));
         match reported.unwrap_or(Ok(None)) {

@@ -82,6 +82,8 @@ fn of(operation: &str) -> Option<(Option<Value>, Value)> {
             Some(json!({"uses": [{"api_key_id": ID, "last_used_at": 1_795_000_000, "count": 3}]})),
             json!({"noted": 1}),
         ),
+        "secret_changes" => (None, json!({"log_id": LOG_ID, "seq": 17})),
+        "check_secret" => (Some(json!({"api_key": KEY, "realms": ["acme_live"]})), json!({"active": true})),
         "list_followers" => (None, fleet()),
         "forget_follower" => (None, json!({"name": "edge-1", "changed": true})),
         "audit" => (None, json!({"records": [recorded()], "next_after": null})),

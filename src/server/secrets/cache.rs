@@ -47,6 +47,13 @@ impl End {
         let passed = self.monotonic.is_some_and(|end| Instant::now() >= end);
         now >= self.at || passed
     }
+
+    /// How many seconds are left at `now`, in Unix seconds, by the clock that says fewer.
+    pub(crate) fn left(&self, now: u64) -> u64 {
+        let by_monotonic = self.monotonic.map(|end| end.saturating_duration_since(Instant::now()).as_secs());
+        let left = self.at.saturating_sub(now);
+        by_monotonic.map_or(left, |by_monotonic| left.min(by_monotonic))
+    }
 }
 
 /// Proofs, under HMAC-SHA256 of the whole API key with a key that this process drew and nobody else has.

@@ -3,7 +3,7 @@
 
 mod attempts;
 pub(crate) mod cache;
-mod changes;
+pub(super) mod changes;
 mod imported;
 mod memory;
 mod rehash;
@@ -96,6 +96,19 @@ impl SecretChecks {
     /// Reads which secret halves were changed, here or by another process: proofs from before end.
     pub(super) fn follow(&self, remembered: Duration) -> Result<(), StoreError> {
         self.changes.follow(&*self.store, remembered)
+    }
+
+    /// Which secret halves were changed.
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// That this text's secret half is right, for those who remember it elsewhere; none where nobody remembers it here.
+    pub(super) async fn proof(&self, text: &str, id: &ApiKeyId) -> Option<Proof> {
+        // Before the look at what was changed, so that it includes every change up to here.
+        let seen = self.changes.seen();
+        let proof = self.cache.get(&self.cache.key(text)).await?;
+        self.still_holds(id, proof).then(|| Proof { as_of: proof.as_of.max(seen), ..proof })
     }
 
     /// How many checks wait for memory.
@@ -247,5 +260,9 @@ mod tests {
         let end = End::new(1_000, 1_000);
         assert!(end.has_come(500), "a wall clock that was set back does not put it off");
         assert!(!End::new(u64::MAX, 0).has_come(u64::MAX - 1), "farther than a clock can tell");
+        let end = End::new(1_060, 1_000);
+        assert_eq!([end.left(1_050), end.left(1_060), end.left(2_000)], [10, 0, 0]);
+        assert!(end.left(0) <= 60, "a wall clock that was set back leaves no more");
+        assert_eq!(End::new(u64::MAX, 0).left(7), u64::MAX - 7);
     }
 }

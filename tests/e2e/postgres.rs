@@ -166,6 +166,11 @@ fn the_roles_of_the_documentation_do_their_work_and_nothing_else() {
     let row = imported::row(&imported::sha256(imported::KEY), json!({}));
     imported::import(&deployment, &[row], &["--scheme", "sha256"]).ok();
     service.stop();
+    // What takes keys out of the ledger is for the owner of the tables.
+    let remove = ["keys", "imports", "remove", "1", "--yes"];
+    let ran = deployment.run(&remove);
+    assert!(ran.code != 0 && ran.err.contains("the role bulla may delete no key of the ledger"), "{}", ran.err);
+    deployment.run_in(&remove, &[("BULLA_STORE__URL", &server.url(&database))]).ok();
     let told = |what: &str| {
         let doctor = deployment.run(&["doctor"]);
         assert!(doctor.out.contains(what), "{what}: {}", doctor.out);

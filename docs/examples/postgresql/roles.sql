@@ -7,7 +7,8 @@
 \set ON_ERROR_STOP on
 BEGIN;
 
--- The service. It can neither change nor delete a record of the audit, nor delete a key of the ledger, nor change a table.
+-- The service. It can neither change nor delete a record of the audit, nor delete a key of the ledger, nor change a table. So
+-- `bulla keys imports remove`, which takes a set of imported keys out of the ledger, is for the role that owns the tables.
 -- Its password: `\password bulla`.
 DO $$ BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'bulla') THEN CREATE ROLE bulla LOGIN; END IF;
@@ -22,6 +23,7 @@ GRANT INSERT ON bulla.audit, bulla.keyring_burned, bulla.imported_sets TO bulla;
 GRANT INSERT, UPDATE ON bulla.api_keys, bulla.seal_counts, bulla.keyring_memory, bulla.imported_keys TO bulla;
 GRANT INSERT, DELETE ON bulla.revocations, bulla.idempotency TO bulla;
 GRANT INSERT, UPDATE, DELETE ON bulla.secret_hashes, bulla.escrow, bulla.followers TO bulla;
+GRANT UPDATE (changes) ON bulla.imported_sets TO bulla;
 GRANT UPDATE ON bulla.store TO bulla;
 
 -- People and reports. They read the ledger, the revocations and the audit; not the hashes of secret halves or of imported keys,

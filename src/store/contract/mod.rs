@@ -77,48 +77,56 @@ fn log_after(store: &dyn Store, seq: u64, limit: u32) -> Vec<RevocationEvent> {
     store.revocations_after(seq, limit).expect("the log").events
 }
 
-/// Runs each test over each store.
+/// Runs each test over each store. The service's own role in PostgreSQL does all of it, except what is its owner's.
 macro_rules! over_each_store {
-    ($($folder:ident::$test:ident),* $(,)?) => {
+    ({ $($folder:ident::$test:ident),* $(,)? } and as the owner { $($owned:ident::$by_owner:ident),* $(,)? }) => {
         mod in_sqlite {
             $(#[test] fn $test() { super::$folder::$test(&super::Place::sqlite()); })*
+            $(#[test] fn $by_owner() { super::$owned::$by_owner(&super::Place::sqlite()); })*
         }
         mod in_postgres {
             $(#[test] fn $test() { super::$folder::$test(&super::Place::postgres()); })*
+            $(#[test] fn $by_owner() { super::$owned::$by_owner(&super::Place::postgres()); })*
+        }
+        mod in_postgres_as_the_service {
+            $(#[test] fn $test() { super::$folder::$test(&super::Place::postgres_as_the_service()); })*
         }
     };
 }
 
 over_each_store!(
-    ledger::rows_are_recorded_all_or_none,
-    ledger::a_budget_is_counted_per_realm_and_version_and_never_exceeded,
-    ledger::active_keys_are_counted_by_version_in_one_go,
-    ledger::lists_are_filtered_and_damaged_rows_left_out,
-    ledger::rules_and_realms_are_counted,
-    ledger::uses_add_up,
-    revocation::the_log_keeps_what_still_says_something,
-    revocation::what_ended_is_ended_for_good_whatever_a_clock_says_later,
-    revocation::what_the_log_lost_is_found_page_by_page,
-    revocation::a_suspension_in_a_grace_period_is_found_where_the_log_lost_it,
-    revocation::a_damaged_row_rejects_what_it_names,
-    revocation::no_sweep_drops_a_damaged_row,
-    revocation::a_revocation_is_put_in_effect_under_a_new_number,
-    revocation::a_row_that_was_added_with_sql_hides_nothing_that_is_appended_later,
-    records::a_hash_is_replaced_only_as_it_was_read,
-    records::changed_hashes_are_told_by_their_numbers,
-    records::the_audit_has_no_gap_and_is_never_changed,
-    records::an_answer_is_remembered_for_its_caller,
-    records::a_damaged_answer_is_named_and_not_taken_for_one_without_keys,
-    records::a_damaged_row_is_named_by_its_key,
-    records::what_is_in_escrow_goes_with_its_key,
-    records::what_is_remembered_of_a_keyring_only_grows,
-    fleet::the_fleet_is_kept,
-    fleet::a_damaged_member_hides_no_other_and_counts_as_the_worst,
-    imported::keys_are_imported_once_and_read_page_by_page,
-    imported::migrations_count_what_is_taken_over,
-    imported::a_damaged_row_keeps_no_other_key_from_being_retired,
-    imported::imported_keys_are_corrected_and_unused_sets_removed,
-    ended::an_ended_key_that_is_corrected_stays_ended,
-    ended::a_key_that_a_rule_revoked_is_revoked_by_its_id_once_it_is_not_under_the_rule,
-    ended::ended_keys_of_a_removed_set_are_kept,
+    {
+        ledger::rows_are_recorded_all_or_none,
+        ledger::a_budget_is_counted_per_realm_and_version_and_never_exceeded,
+        ledger::active_keys_are_counted_by_version_in_one_go,
+        ledger::lists_are_filtered_and_damaged_rows_left_out,
+        ledger::rules_and_realms_are_counted,
+        ledger::uses_add_up,
+        revocation::the_log_keeps_what_still_says_something,
+        revocation::what_ended_is_ended_for_good_whatever_a_clock_says_later,
+        revocation::what_the_log_lost_is_found_page_by_page,
+        revocation::a_suspension_in_a_grace_period_is_found_where_the_log_lost_it,
+        revocation::a_damaged_row_rejects_what_it_names,
+        revocation::no_sweep_drops_a_damaged_row,
+        revocation::a_revocation_is_put_in_effect_under_a_new_number,
+        revocation::a_row_that_was_added_with_sql_hides_nothing_that_is_appended_later,
+        records::a_hash_is_replaced_only_as_it_was_read,
+        records::changed_hashes_are_told_by_their_numbers,
+        records::the_audit_has_no_gap_and_is_never_changed,
+        records::an_answer_is_remembered_for_its_caller,
+        records::a_damaged_answer_is_named_and_not_taken_for_one_without_keys,
+        records::a_damaged_row_is_named_by_its_key,
+        records::what_is_in_escrow_goes_with_its_key,
+        records::what_is_remembered_of_a_keyring_only_grows,
+        fleet::the_fleet_is_kept,
+        fleet::a_damaged_member_hides_no_other_and_counts_as_the_worst,
+        imported::keys_are_imported_once_and_read_page_by_page,
+        imported::migrations_count_what_is_taken_over,
+        imported::a_damaged_row_keeps_no_other_key_from_being_retired,
+        ended::an_ended_key_that_is_corrected_stays_ended,
+        ended::a_key_that_a_rule_revoked_is_revoked_by_its_id_once_it_is_not_under_the_rule,
+    } and as the owner {
+        imported::imported_keys_are_corrected_and_unused_sets_removed,
+        ended::ended_keys_of_a_removed_set_are_kept,
+    }
 );

@@ -1,12 +1,18 @@
 //! Where a store of a test is, and direct access to it beside the store.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::super::{Store, open, test_postgres::Postgres};
 use crate::config::StoreConfig;
+
+/// The roles of the documentation.
+const ROLES: &str = include_str!("../../../docs/examples/postgresql/roles.sql");
 
 pub(super) struct Place {
     pub(super) store: Arc<dyn Store>,
@@ -25,6 +31,20 @@ impl Place {
     pub(super) fn postgres() -> Self {
         let database = Postgres::shared().new_database();
         Self::at(Postgres::shared().url(&database), Some(database))
+    }
+
+    /// The same for the role of the service, whose tables are another one's.
+    pub(super) fn postgres_as_the_service() -> Self {
+        // Roles are the whole server's: two at once would be in each other's way.
+        static MAKING_ROLES: Mutex<()> = Mutex::new(());
+        let server = Postgres::shared();
+        let database = server.new_database();
+        let folder = tempfile::tempdir().expect("a folder");
+        open(&StoreConfig::at(&server.url(&database)), folder.path(), true).expect("made by the owner");
+        let making = MAKING_ROLES.lock().unwrap_or_else(PoisonError::into_inner);
+        server.psql(&database, ROLES);
+        drop(making);
+        Self::at(server.url_of("bulla", &database), Some(database))
     }
 
     fn at(url: String, database: Option<String>) -> Self {

@@ -129,6 +129,15 @@ pub(super) fn remove_set(session: &Session, set: i64) -> Result<Option<RemovedSe
     if used.get(0) {
         return Ok(None);
     }
+    let allowed =
+        session.only("SELECT has_table_privilege('bulla.api_keys', 'DELETE'), current_user::text AS role", &[])?;
+    if !allowed.get::<_, bool>(0) {
+        let role: &str = allowed.get(1);
+        return Err(StoreError::Failed(format!(
+            "the role {role} may delete no key of the ledger: do this as the role that owns the tables, with its URL in \
+             BULLA_STORE__URL"
+        )));
+    }
     let removed = session.only(
         &format!(
             "WITH old AS (DELETE FROM bulla.imported_keys USING bulla.api_keys

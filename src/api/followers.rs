@@ -18,7 +18,7 @@ pub(crate) const MAX_USES: usize = 5_000;
 /// Characters of a name.
 const MAX_NAME: usize = 128;
 /// Characters of another text.
-const MAX_TEXT: usize = 200;
+pub(crate) const MAX_TEXT: usize = 200;
 /// Characters of what tells a process from others.
 const MAX_INSTANCE: usize = 32;
 const MAX_FORMATS: usize = 16;

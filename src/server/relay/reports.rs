@@ -13,8 +13,9 @@ use tokio::sync::watch;
 
 use super::streams::Streams;
 use crate::{
-    api::followers::{FollowerReport, FollowerRole, MAX_FOLLOWERS},
+    api::followers::{FollowerReport, FollowerRole, MAX_FOLLOWERS, MAX_TEXT},
     clock,
+    input::text,
     server::failures::Failures,
 };
 
@@ -38,12 +39,14 @@ pub(super) struct Reports {
     instance: Option<String>,
     /// The newest of each process, by its name and what tells it from others.
     waiting: Mutex<BTreeMap<Process, FollowerReport>>,
+    /// Why a node refused the relay's own report last, if it did.
+    own_refusal: Mutex<Option<FollowError>>,
 }
 
 impl Reports {
     pub(super) fn new(nodes: Vec<Arc<HttpSource>>, name: Option<String>) -> Self {
         let (started_at, instance) = (clock::now_seconds(), new_instance());
-        Reports { nodes, name, started_at, instance, waiting: Mutex::default() }
+        Reports { nodes, name, started_at, instance, waiting: Mutex::default(), own_refusal: Mutex::default() }
     }
 
     /// Takes reports, which are checked. False where too many followers wait already.
@@ -74,7 +77,8 @@ impl Reports {
             }
             let sent = self.send();
             let pause = if sent.is_ok() { INTERVAL } else { RETRY };
-            health.note_task("reports of followers", sent);
+            let told = sent.map_err(|error| error.to_string()).and_then(|()| self.is_known());
+            health.note_task("reports of followers", told);
             thread::sleep(pause);
         }
     }
@@ -91,9 +95,14 @@ impl Reports {
         }
         let (sent, unsent) = match self.post(&batch) {
             // One of them is at fault, and no other is to suffer for it.
-            Err(error) if is_refusal(&error) && batch.len() > 1 => self.post_each(batch),
-            Err(error) if !is_refusal(&error) => (Err(error), batch),
-            sent => (sent, Vec::new()),
+            Err(error) if is_refusal(&error) => self.post_each(batch),
+            Err(error) => (Err(error), batch),
+            Ok(()) => {
+                if batch.iter().any(|one| self.is_own(one)) {
+                    *self.own_refusal() = None;
+                }
+                (Ok(()), Vec::new())
+            }
         };
         let mut waiting = self.lock();
         for report in unsent {
@@ -110,10 +119,32 @@ impl Reports {
         while let Some(one) = left.next() {
             match self.post(std::slice::from_ref(&one)) {
                 Err(error) if !is_refusal(&error) => return (Err(error), [one].into_iter().chain(left).collect()),
+                refused if self.is_own(&one) => *self.own_refusal() = refused.err(),
                 Ok(()) | Err(_) => {}
             }
         }
         (Ok(()), Vec::new())
+    }
+
+    fn is_own(&self, report: &FollowerReport) -> bool {
+        self.name.as_ref() == Some(&report.name) && self.instance == report.instance
+    }
+
+    /// Fails while no node takes the relay's own report: then the fleet does not know it.
+    fn is_known(&self) -> Result<(), String> {
+        match &*self.own_refusal() {
+            None => Ok(()),
+            Some(error) => {
+                let name = self.name.as_deref().unwrap_or_default();
+                Err(format!(
+                    "the report of this relay itself is refused ({error}): where the name {name} is another's, set follow.name"
+                ))
+            }
+        }
+    }
+
+    fn own_refusal(&self) -> MutexGuard<'_, Option<FollowError>> {
+        self.own_refusal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn post(&self, batch: &[FollowerReport]) -> Result<(), FollowError> {
@@ -148,7 +179,7 @@ impl Reports {
             versions: Vec::new(),
             realms: Vec::new(),
             refused: streams.refusals.total(),
-            last_error: streams.trouble().map(|error| error.chars().take(300).collect()),
+            last_error: streams.trouble().map(|error| as_text(&error)),
             started_at: Some(self.started_at),
             instance: self.instance.clone(),
             former_name: None,
@@ -167,6 +198,11 @@ fn put(waiting: &mut BTreeMap<Process, FollowerReport>, mut report: FollowerRepo
         report.former_name = report.former_name.or(older.former_name);
     }
     waiting.insert(process, report);
+}
+
+/// As much of an error as a report may have.
+fn as_text(error: &str) -> String {
+    text::shown(error).chars().filter(|char| !char.is_control()).take(MAX_TEXT).collect()
 }
 
 /// Returns whether a node will never take the report.
@@ -259,6 +295,27 @@ mod tests {
         away.store(false, Ordering::SeqCst);
         assert!(reports.send().is_ok());
         assert_eq!(names(), [""; 0], "the node took two of them, and will never take the other one");
+    }
+
+    #[test]
+    fn a_report_that_is_refused_alone_delays_no_other_one_and_the_relays_own_is_told() {
+        let away = Arc::new(AtomicBool::new(false));
+        let reports = Reports::new(vec![node(&away)], Some("taken".to_owned()));
+        assert!(reports.add(vec![report("taken", 1, None)]));
+        assert!(reports.send().is_ok() && reports.is_known().is_ok(), "it is a follower's, under the relay's name");
+        let own = FollowerReport { instance: reports.instance.clone(), ..report("taken", 1, None) };
+        assert!(reports.add(vec![report("one", 1, None), own]));
+        assert!(reports.send().is_ok() && reports.lock().is_empty());
+        let told = reports.is_known().expect_err("nobody else would tell it");
+        assert!(told.contains("taken") && told.contains("follow.name"), "{told}");
+    }
+
+    #[test]
+    fn an_error_of_any_length_fits_into_a_report() {
+        let told =
+            FollowerReport { last_error: Some(as_text(&format!("a\n{}", "é".repeat(400)))), ..report("r", 1, None) };
+        assert_eq!(told.last_error.as_ref().map(|error| error.chars().count()), Some(MAX_TEXT));
+        assert!(told.row("", None, clock::now()).is_ok());
     }
 
     #[test]

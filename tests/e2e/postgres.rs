@@ -272,6 +272,12 @@ fn a_deployment_moves_from_its_file_into_a_database() {
     let (kept, revoked) = (issue(&server), issue(&server));
     let gone = server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(&revoked)), &[], "");
     assert_eq!(gone.status, 200, "{}", gone.body);
+    server.until("it is registered", |server| {
+        server.admin.get("/v1/followers").json()["followers"].as_array().is_some_and(|all| !all.is_empty())
+    });
+    let served = Postgres::shared().url(&Postgres::shared().new_database());
+    let refused = deployment.run(&["store", "copy", "--to", &served]);
+    assert!(refused.code == 2 && refused.err.contains("works on the source"), "{}", refused.err);
     server.stop();
     let url = Postgres::shared().url(&Postgres::shared().new_database());
     let audit = deployment.run(&["audit", "--json"]).ok().json();
@@ -287,4 +293,11 @@ fn a_deployment_moves_from_its_file_into_a_database() {
     deployment.configure(&url, "sqlite:bulla.db");
     let refused = deployment.run(&["store", "copy", "--to", &url]);
     assert!(refused.code == 2 && refused.err.contains("in use since"), "{}", refused.err);
+    let back = deployment.run(&["store", "copy", "--from", &url, "--to", "sqlite:back.db"]);
+    assert!(
+        back.code != 0 && back.err.contains("a copy is made into PostgreSQL, and none into a file"),
+        "{}",
+        back.err
+    );
+    assert!(!deployment.file("back.db").exists());
 }

@@ -4,12 +4,17 @@
 mod merge;
 mod tables;
 
+use jiff::SignedDuration;
+
 use self::merge::{Change, Merge};
 pub(super) use self::tables::{Kind, RawRow, TABLES, Table, Value};
-use super::{Store, StoreError};
+use super::{FollowerRow, Role, Store, StoreError};
+use crate::clock;
 
 /// Rows that are read or written at a time.
 const PAGE: usize = 1_000;
+/// A node that was heard of within this time works on the store: each writes every 20 s that it is there.
+const HEARD: SignedDuration = SignedDuration::from_secs(60);
 
 /// The part of a store that is in no row of its tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +84,17 @@ pub(crate) enum CopyError {
         "the source is being written ({0} changed meanwhile): stop every bulla on it, and run this again; it goes on where it is"
     )]
     Changed(String),
-    #[error("copies are made into PostgreSQL; a file of SQLite is copied by `.backup`")]
+    #[error(
+        "the node {0} works on the source, and what it acknowledges would be lost: stop every bulla on it, and run this again. One that \
+         was killed counts for a minute"
+    )]
+    Served(String),
+    #[error(
+        "the target has a record of the audit that the source has not ({0}): the source was another one when this copy began. No record \
+         of an audit is replaced: drop the target's schema `bulla`, and copy again"
+    )]
+    OtherAudit(String),
+    #[error("a copy is made into PostgreSQL, and none into a file; a file of SQLite is copied by `.backup`")]
     NoTarget,
     #[error("from: {0}")]
     From(StoreError),
@@ -100,6 +115,7 @@ pub(crate) struct Copied {
 pub(crate) fn copy(from: &dyn Store, to: &dyn Store, progress: &mut dyn FnMut(u64, u64)) -> Result<Copied, CopyError> {
     let target = to.as_target().ok_or(CopyError::NoTarget)?;
     let source = from.as_source();
+    not_served(from)?;
     let head = source.head().map_err(CopyError::From)?;
     let stand = target.state(&head).map_err(CopyError::To)?;
     match stand {
@@ -107,12 +123,15 @@ pub(crate) fn copy(from: &dyn Store, to: &dyn Store, progress: &mut dyn FnMut(u6
         Stand::New => target.begin(&head).map_err(CopyError::To)?,
         Stand::Begun | Stand::Finished => {}
     }
-    let mut rows = 0;
-    for table in &TABLES {
-        rows += source.rows(table).map_err(CopyError::From)?;
-    }
+    let counts = counts(source)?;
+    let rows: u64 = counts.iter().sum();
     // Each row is looked at twice: to write it, and to see that it is there.
     let (mut done, mut changed) = (0, 0);
+    if stand == Stand::Begun {
+        for table in &TABLES {
+            changed += clear(source, target, table)?;
+        }
+    }
     if stand != Stand::Finished {
         for table in &TABLES {
             changed += write(source, target, table, &mut || {
@@ -137,23 +156,76 @@ pub(crate) fn copy(from: &dyn Store, to: &dyn Store, progress: &mut dyn FnMut(u6
     if source.head().map_err(CopyError::From)? != head {
         return Err(CopyError::Changed("a number".to_owned()));
     }
+    // A table may have been written after it was compared: whatever an administrator did is in the audit at least.
+    if let Some((table, _)) =
+        TABLES.iter().zip(self::counts(source)?.iter().zip(&counts)).find(|(_, (now, then))| now != then)
+    {
+        return Err(CopyError::Changed(format!("the number of rows of {}", table.name)));
+    }
+    not_served(from)?;
     if stand != Stand::Finished {
         target.finish(&head).map_err(CopyError::To)?;
     }
     Ok(Copied { rows, changed })
 }
 
-/// Makes the target's rows those of the source; how many changed.
-fn write(source: &dyn Source, target: &dyn Target, table: &Table, each: &mut dyn FnMut()) -> Result<u64, CopyError> {
-    let (mut put, mut remove, mut changed) = (Vec::new(), Vec::new(), 0);
+/// Fails where a node works on the store.
+fn not_served(from: &dyn Store) -> Result<(), CopyError> {
+    let (now, mut node) = (clock::now(), None);
+    let heard_after = now.checked_sub(HEARD).unwrap_or(now);
+    let look = &mut |row: FollowerRow| {
+        if row.role == Role::Node {
+            node.get_or_insert(row.name);
+        }
+    };
+    from.each_follower(heard_after, look).map_err(CopyError::From)?;
+    node.map_or(Ok(()), |name| Err(CopyError::Served(name)))
+}
+
+/// How many rows each table has.
+fn counts(source: &dyn Source) -> Result<Vec<u64>, CopyError> {
+    TABLES.iter().map(|table| source.rows(table).map_err(CopyError::From)).collect()
+}
+
+/// Removes what an interrupted copy left behind and the source does not have now; how many. Keys of the ledger that
+/// changed go as well: they may have changed places, and an id stands in one place alone.
+fn clear(source: &dyn Source, target: &dyn Target, table: &Table) -> Result<u64, CopyError> {
+    let (mut remove, mut removed) = (Vec::new(), 0);
     let mut merge = Merge::new(source, target, table, PAGE);
     loop {
         let change = merge.next()?;
         let ended = change.is_none();
-        match change {
-            Some(Change::Missing(row) | Change::Different(row)) => put.push(row),
-            Some(Change::TooMuch(key)) => remove.push(key),
-            Some(Change::Same) | None => {}
+        let (key, is_too_much) = match change {
+            Some(Change::TooMuch(key)) => (Some(key), true),
+            Some(Change::Different(row)) if ["api_keys", "audit"].contains(&table.name) => {
+                (Some(row[..table.key].to_vec()), false)
+            }
+            _ => (None, false),
+        };
+        if let Some(key) = key.as_ref().filter(|_| table.name == "audit") {
+            return Err(CopyError::OtherAudit(shown(key)));
+        }
+        removed += u64::from(is_too_much);
+        remove.extend(key);
+        if remove.len() >= PAGE || (ended && !remove.is_empty()) {
+            target.remove(table, &remove).map_err(CopyError::To)?;
+            remove.clear();
+        }
+        if ended {
+            return Ok(removed);
+        }
+    }
+}
+
+/// Writes the rows of the source that the target has not, or has otherwise; how many.
+fn write(source: &dyn Source, target: &dyn Target, table: &Table, each: &mut dyn FnMut()) -> Result<u64, CopyError> {
+    let (mut put, mut changed) = (Vec::new(), 0);
+    let mut merge = Merge::new(source, target, table, PAGE);
+    loop {
+        let change = merge.next()?;
+        let ended = change.is_none();
+        if let Some(Change::Missing(row) | Change::Different(row)) = change {
+            put.push(row);
         }
         if merge.passed_source() {
             each();
@@ -162,11 +234,6 @@ fn write(source: &dyn Source, target: &dyn Target, table: &Table, each: &mut dyn
             target.put(table, &put).map_err(CopyError::To)?;
             changed += put.len() as u64;
             put.clear();
-        }
-        if remove.len() >= PAGE || (ended && !remove.is_empty()) {
-            target.remove(table, &remove).map_err(CopyError::To)?;
-            changed += remove.len() as u64;
-            remove.clear();
         }
         if ended {
             return Ok(changed);
@@ -196,11 +263,8 @@ fn compare(
     Ok(None)
 }
 
-#[cfg(test)]
-mod tests;
-
 /// A key, as an error names it.
-fn shown(key: &[Value]) -> String {
+pub(super) fn shown(key: &[Value]) -> String {
     let one = |value: &Value| match value {
         Value::Integer(number) => number.to_string(),
         Value::Text(text) => crate::input::text::shown(text),
@@ -208,3 +272,6 @@ fn shown(key: &[Value]) -> String {
     };
     key.iter().map(one).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     config::StoreConfig,
-    store::{AuditRecord, open, open_target, test_postgres::Postgres, transact},
+    store::{AuditRecord, followers, open, open_target, test_postgres::Postgres, transact},
 };
 
 const KEYS: u64 = 2_500;
@@ -58,11 +58,13 @@ fn note(store: &dyn Store) {
 
 struct Place {
     config: StoreConfig,
+    database: String,
 }
 
 impl Place {
     fn new() -> Self {
-        Place { config: StoreConfig::at(&Postgres::shared().url(&Postgres::shared().new_database())) }
+        let database = Postgres::shared().new_database();
+        Place { config: StoreConfig::at(&Postgres::shared().url(&database)), database }
     }
 
     fn target(&self) -> Arc<dyn Store> {
@@ -77,6 +79,14 @@ impl Place {
     fn copy(&self, from: &dyn Store) -> Result<Copied, CopyError> {
         copy(from, &*self.target(), &mut |_, _| {})
     }
+}
+
+/// Begins a copy that ends in the middle of the revocations.
+fn interrupt(from: &dyn Store, place: &Place) {
+    let interrupted = catch_unwind(AssertUnwindSafe(|| {
+        copy(from, &*place.target(), &mut |done, _| assert!(done < 3_200, "the power fails"))
+    }));
+    assert!(interrupted.is_err());
 }
 
 /// All rows of a store.
@@ -107,10 +117,7 @@ fn a_copy_has_every_row_and_goes_on_with_the_numbers() {
 #[test]
 fn an_interrupted_copy_is_nobodys_store_and_goes_on() {
     let ((folder, from), place) = (source(), Place::new());
-    let interrupted = catch_unwind(AssertUnwindSafe(|| {
-        copy(&*from, &*place.target(), &mut |done, _| assert!(done < 3_200, "the power fails"))
-    }));
-    assert!(interrupted.is_err());
+    interrupt(&*from, &place);
     let refused = place.opened().err().expect("refused").to_string();
     assert!(refused.contains("bulla store copy"), "{refused}");
     // The source was in use meanwhile.
@@ -147,4 +154,86 @@ fn a_source_that_is_written_meanwhile_makes_no_copy() {
     assert!(place.opened().is_err(), "it is not whole");
     assert_eq!(place.copy(&*from).expect("now").changed, 1);
     assert!(all(&*from) == all(&*place.opened().expect("a store")));
+}
+
+#[test]
+fn a_table_that_is_written_after_it_was_compared_makes_no_copy() {
+    let ((_folder, from), place) = (source(), Place::new());
+    let changed = copy(&*from, &*place.target(), &mut |done, total| {
+        if done == total {
+            note(&*from);
+        }
+    });
+    assert!(matches!(changed, Err(CopyError::Changed(what)) if what == "the number of rows of audit"));
+    assert!(place.opened().is_err(), "it is not whole");
+    assert_eq!(place.copy(&*from).expect("now").changed, 1);
+}
+
+#[test]
+fn a_source_on_which_a_node_works_is_refused() {
+    let ((_folder, from), place) = (source(), Place::new());
+    let edge = followers::tests::row("edge", "a log", 0, 0);
+    let node = FollowerRow { name: "node".to_owned(), role: Role::Node, last_contact: clock::now(), ..edge.clone() };
+    let edge = FollowerRow { last_contact: clock::now(), ..edge };
+    from.note_followers(&[edge, node], jiff::Timestamp::MIN).expect("noted");
+    assert!(matches!(place.copy(&*from), Err(CopyError::Served(name)) if name == "node"));
+    from.remove_follower("node", "an app", "aa").expect("it stopped");
+    place.copy(&*from).expect("now");
+}
+
+#[test]
+fn a_damaged_row_is_named_and_not_copied_as_something_else() {
+    let ((folder, from), place) = (source(), Place::new());
+    for bytes in ["41ff", "4100"] {
+        sql(&folder, &format!("UPDATE api_keys SET name = CAST(x'{bytes}' AS TEXT) WHERE seq = 7"));
+        let refused = place.copy(&*from).expect_err("refused").to_string();
+        assert_eq!(refused, "from: row 7 of api_keys is damaged: restore the store from a backup");
+    }
+    sql(&folder, "UPDATE api_keys SET name = NULL WHERE seq = 7");
+    place.copy(&*from).expect("now");
+    assert!(all(&*from) == all(&*place.opened().expect("a store")));
+}
+
+/// As where an imported set was removed from the source meanwhile and imported again.
+#[test]
+fn a_copy_goes_on_where_ids_have_changed_their_places() {
+    let ((folder, from), place) = (source(), Place::new());
+    interrupt(&*from, &place);
+    sql(
+        &folder,
+        "UPDATE api_keys SET api_key_id = 'x' WHERE seq = 1; UPDATE api_keys SET api_key_id = 'acme_live_1' WHERE seq = 2500;
+         UPDATE api_keys SET api_key_id = 'acme_live_2500' WHERE seq = 1;
+         DELETE FROM api_keys WHERE seq = 2; UPDATE api_keys SET api_key_id = 'acme_live_2' WHERE seq = 2499",
+    );
+    place.copy(&*from).expect("copied");
+    assert!(all(&*from) == all(&*place.opened().expect("a store")));
+}
+
+#[test]
+fn a_copy_does_not_write_over_a_store_that_another_copy_has_opened() {
+    let ((_folder, from), place) = (source(), Place::new());
+    let refused = copy(&*from, &*place.target(), &mut |done, _| {
+        if done == 1 {
+            place.copy(&*from).expect("the other one");
+            note(&*place.opened().expect("a service on it"));
+        }
+    });
+    let refused = refused.expect_err("it is in the way").to_string();
+    assert!(refused.contains("another `bulla store copy` into this database is in the way"), "{refused}");
+    assert_eq!(place.opened().expect("a store").audit_after(3, 9).expect("the audit").len(), 1);
+}
+
+#[test]
+fn a_role_that_may_not_write_every_table_is_refused_before_anything_is_written() {
+    let ((_folder, from), owner) = (source(), Place::new());
+    owner.target();
+    let database = owner.database.as_str();
+    let sql = "CREATE ROLE no_copier LOGIN; GRANT USAGE ON SCHEMA bulla TO no_copier;
+               GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA bulla TO no_copier";
+    Postgres::shared().psql(database, sql);
+    let config = StoreConfig::at(&Postgres::shared().url_of("no_copier", database));
+    let place = Place { config, database: database.to_owned() };
+    let refused = place.copy(&*from).expect_err("refused").to_string();
+    assert!(refused.contains("the role no_copier may not write every table"), "{refused}");
+    owner.copy(&*from).expect("nothing was begun that is not the owner's");
 }

@@ -18,6 +18,9 @@ use crate::store::{
 /// What `needs` says of half a copy.
 pub(super) const UNFINISHED: i64 = i64::MAX;
 
+/// Whether this is half a copy still.
+const IS_COPY: &str = "(SELECT needs FROM bulla.store WHERE id = 1) = 9223372036854775807";
+
 /// One column of many rows, as an array.
 enum Column<'a> {
     Integers(Vec<Option<i64>>),
@@ -119,28 +122,16 @@ impl Source for PostgresStore {
 impl Target for PostgresStore {
     fn state(&self, head: &Head) -> Result<Stand, StoreError> {
         self.read(Lane::Read, |session| {
-            let row = session.only(
-                "SELECT log_id, needs, key_seq + revocation_seq + secret_seq FROM bulla.store WHERE id = 1",
-                &[],
-            )?;
-            let (log_id, needs, numbers): (&str, i64, i64) = (row.get(0), row.get(1), row.get(2));
-            match (log_id == head.log_id, needs == UNFINISHED) {
-                (true, true) => return Ok(Stand::Begun),
-                (true, false) => return Ok(Stand::Finished),
-                (false, true) => return Ok(Stand::Other),
-                (false, false) => {}
+            let stand = stand(session, head)?;
+            if matches!(stand, Stand::New | Stand::Begun) {
+                may_copy(session)?;
             }
-            for table in &TABLES {
-                if numbers > 0 || rows(session, table)? > 0 {
-                    return Ok(Stand::Other);
-                }
-            }
-            Ok(Stand::New)
+            Ok(stand)
         })
     }
 
     fn begin(&self, head: &Head) -> Result<(), StoreError> {
-        self.set(head, UNFINISHED)
+        self.set(head, UNFINISHED, "log_id <> $1")
     }
 
     fn put(&self, table: &Table, rows: &[RawRow]) -> Result<(), StoreError> {
@@ -155,7 +146,7 @@ impl Target for PostgresStore {
             _ => format!("ON CONFLICT ({key}) DO UPDATE SET {}", set.join(", ")),
         };
         let insert = format!(
-            "INSERT INTO bulla.{} ({names}) SELECT {names} FROM {unnest} AS row ({names}) ORDER BY {key} {conflict}",
+            "INSERT INTO bulla.{} ({names}) SELECT {names} FROM {unnest} AS row ({names}) WHERE {IS_COPY} ORDER BY {key} {conflict}",
             table.name,
             names = table.names()
         );
@@ -167,31 +158,85 @@ impl Target for PostgresStore {
         let (columns, unnest) = columns(table, table.key, keys);
         let key = table.key_names();
         let values: Vec<Param<'_>> = columns.iter().map(Column::param).collect();
-        let delete = format!("DELETE FROM bulla.{} WHERE ({key}) IN (SELECT * FROM {unnest})", table.name);
+        let delete =
+            format!("DELETE FROM bulla.{} WHERE ({key}) IN (SELECT * FROM {unnest}) AND {IS_COPY}", table.name);
         self.copying(|session| session.execute(&delete, &values).map(drop))
     }
 
     fn finish(&self, head: &Head) -> Result<(), StoreError> {
         let needs = (1..).zip(&STEPS).filter(|(_, step)| step.breaks).map(|(number, _)| number).max();
-        self.set(head, needs.unwrap_or(0))
+        self.set(head, needs.unwrap_or(0), IS_COPY)
     }
 }
 
 impl PostgresStore {
-    fn set(&self, head: &Head, needs: i64) -> Result<(), StoreError> {
-        self.copying(|session| {
-            session
-                .execute(
-                    "UPDATE bulla.store SET log_id = $1, needs = $2, key_seq = $3, revocation_seq = $4, secret_seq = $5,
-                            sweep_clock = $6 WHERE id = 1",
-                    &params![head.log_id.as_str(), needs, head.key, head.revocation, head.secret, head.sweep_clock],
-                )
-                .map(drop)
+    /// Sets what is in no row, if the store is as `condition` says.
+    fn set(&self, head: &Head, needs: i64, condition: &str) -> Result<(), StoreError> {
+        let update = format!(
+            "UPDATE bulla.store SET log_id = $1, needs = $2, key_seq = $3, revocation_seq = $4, secret_seq = $5,
+                    sweep_clock = $6 WHERE id = 1 AND {condition}"
+        );
+        self.read(Lane::Write, |session| {
+            let changed = session.execute(
+                &update,
+                &params![head.log_id.as_str(), needs, head.key, head.revocation, head.secret, head.sweep_clock],
+            )?;
+            if changed == 0 { Err(in_the_way()) } else { Ok(()) }
         })
     }
 
-    /// One statement, which is a transaction of its own: what is done twice is done once.
+    /// One statement, which is a transaction of its own: what is done twice is done once. It does nothing where the
+    /// copy was finished by another process, as services may work on it then.
     fn copying(&self, work: impl Fn(&Session) -> Result<(), StoreError>) -> Result<(), StoreError> {
-        self.read(Lane::Write, work)
+        self.read(Lane::Write, |session| {
+            work(session)?;
+            match session.only(&format!("SELECT {IS_COPY}"), &[])?.get(0) {
+                true => Ok(()),
+                false => Err(in_the_way()),
+            }
+        })
     }
+}
+
+fn in_the_way() -> StoreError {
+    StoreError::Failed(
+        "another `bulla store copy` into this database is in the way: wait until it ends, and run this again"
+            .to_owned(),
+    )
+}
+
+/// Where a copy of the store with this head stands.
+fn stand(session: &Session, head: &Head) -> Result<Stand, StoreError> {
+    let row = session
+        .only("SELECT log_id, needs, key_seq + revocation_seq + secret_seq FROM bulla.store WHERE id = 1", &[])?;
+    let (log_id, needs, numbers): (&str, i64, i64) = (row.get(0), row.get(1), row.get(2));
+    match (log_id == head.log_id, needs == UNFINISHED) {
+        (true, true) => return Ok(Stand::Begun),
+        (true, false) => return Ok(Stand::Finished),
+        (false, true) => return Ok(Stand::Other),
+        (false, false) => {}
+    }
+    for table in &TABLES {
+        if numbers > 0 || rows(session, table)? > 0 {
+            return Ok(Stand::Other);
+        }
+    }
+    Ok(Stand::New)
+}
+
+/// Fails for a role that may not write every table, such as a service's: the copy would end in the middle.
+fn may_copy(session: &Session) -> Result<(), StoreError> {
+    let row = session.only(
+        "SELECT has_table_privilege('bulla.revocations', 'UPDATE') AND has_table_privilege('bulla.api_keys', 'DELETE'),
+                current_user::text",
+        &[],
+    )?;
+    if row.get(0) {
+        return Ok(());
+    }
+    let role: &str = row.get(1);
+    Err(StoreError::Failed(format!(
+        "the role {role} may not write every table: copy as the role that owns the tables, then run \
+         docs/examples/postgresql/roles.sql"
+    )))
 }

@@ -1,14 +1,14 @@
 //! Reads rows as they are, for a copy of the store.
 
 use rusqlite::{
-    Connection, ToSql, params_from_iter,
+    Connection, Row, ToSql, params_from_iter,
     types::{ToSqlOutput, ValueRef},
 };
 
 use super::SqliteStore;
 use crate::store::{
     StoreError,
-    copy::{Head, RawRow, Source, Table, Value},
+    copy::{Head, Kind, RawRow, Source, Table, Value, shown},
 };
 
 impl Source for SqliteStore {
@@ -65,21 +65,38 @@ fn page(
     let mut rows = query.query(params_from_iter(behind.unwrap_or_default().iter()))?;
     let mut page = Vec::new();
     while let Some(row) = rows.next()? {
-        let values = (0..table.columns.len()).map(|column| Ok(value(row.get_ref(column)?)));
-        page.push(values.collect::<Result<RawRow, StoreError>>()?);
+        let mut values = RawRow::with_capacity(table.columns.len());
+        for (at, (_, kind)) in table.columns.iter().enumerate() {
+            let Some(value) = value(row.get_ref(at)?, *kind) else {
+                return Err(StoreError::Damaged(table.name, key_of(row, table)?));
+            };
+            values.push(value);
+        }
+        page.push(values);
     }
     Ok(page)
 }
 
-fn value(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(number) => Value::Integer(number),
-        // No column of a strict table holds one.
-        ValueRef::Real(number) => Value::Text(number.to_string()),
-        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+/// A value, unless it is damaged: of another kind than its column, or no text that another store could hold. What was
+/// made readable on the way would pass for what it was.
+fn value(value: ValueRef<'_>, kind: Kind) -> Option<Value> {
+    match (value, kind) {
+        (ValueRef::Null, _) => Some(Value::Null),
+        (ValueRef::Integer(number), Kind::Integer) => Some(Value::Integer(number)),
+        (ValueRef::Text(text), Kind::Text) => {
+            let text = std::str::from_utf8(text).ok().filter(|text| !text.contains('\0'))?;
+            Some(Value::Text(text.to_owned()))
+        }
+        (ValueRef::Blob(bytes), Kind::Bytes) => Some(Value::Bytes(bytes.to_vec())),
+        _ => None,
     }
+}
+
+/// The key of a damaged row, as far as it is readable.
+fn key_of(row: &Row<'_>, table: &Table) -> Result<String, StoreError> {
+    let key = table.columns.iter().take(table.key).enumerate();
+    let key = key.map(|(at, (_, kind))| Ok(value(row.get_ref(at)?, *kind).unwrap_or(Value::Null)));
+    Ok(shown(&key.collect::<Result<RawRow, StoreError>>()?))
 }
 
 impl ToSql for Value {

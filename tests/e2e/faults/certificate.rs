@@ -2,13 +2,16 @@
 
 use std::path::Path;
 
-use super::{Truth, World, until};
+use super::{
+    Truth, World,
+    proxied::{PROXY_PORT, nginx},
+    until,
+};
 use crate::support::{
     authority::{Authority, replace},
     netns::Host,
-    on_hosts::{EdgeOn, Verdict, origin},
+    on_hosts::{EdgeOn, Verdict},
     process::Process,
-    programs::find,
 };
 
 /// How long the edge's first certificate is good, in seconds.
@@ -23,7 +26,7 @@ fn an_edge_whose_client_certificate_expires_goes_on_and_follows_again_with_a_new
     let folder = tempfile::tempdir().expect("a folder");
     let _proxy = proxy(&world, &here, &clients, folder.path());
     let brief = clients.client_for("edge.example", BRIEF);
-    let source = format!("https://{}:8443", here.address);
+    let source = format!("https://{}:{PROXY_PORT}", here.address);
     let edge = EdgeOn::following(&world.deployment, &world.authority, &away, &[&source]);
     edge.files
         .configure("# client_certificate = \"edge.crt\"", &format!("client_certificate = {:?}", brief.certificate));
@@ -50,29 +53,9 @@ fn an_edge_whose_client_certificate_expires_goes_on_and_follows_again_with_a_new
 /// An nginx before the node on a host, which wants a certificate at each question: it keeps neither connections nor
 /// sessions.
 fn proxy(world: &World, host: &Host, clients: &Authority, folder: &Path) -> Process {
-    let issued = world.authority.server(&[&host.address], 4000, &folder.join("proxy"));
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary = temporary.map(|name| format!("{name}_temp_path {}/{name};", folder.display())).join("\n");
-    let config = format!(
-        "user root; daemon off; worker_processes 1; error_log stderr; pid {folder}/nginx.pid; events {{}}\n\
-         http {{ access_log off; {temporary}\n\
-         server {{ listen {address}:8443 ssl; ssl_certificate {certificate}; ssl_certificate_key {key};\n\
-         ssl_client_certificate {clients}; ssl_verify_client on; ssl_session_cache off; ssl_session_tickets off;\n\
-         keepalive_timeout 0; location / {{ proxy_ssl_protocols TLSv1.3; proxy_pass {node}; }} }} }}\n",
-        folder = folder.display(),
-        address = host.address,
-        certificate = issued.certificate.display(),
-        key = issued.key.display(),
-        clients = clients.file().display(),
-        node = origin(host),
+    let server = format!(
+        "ssl_client_certificate {}; ssl_verify_client on; ssl_session_cache off; ssl_session_tickets off; keepalive_timeout 0;",
+        clients.file().display()
     );
-    std::fs::write(folder.join("nginx.conf"), config).expect("written");
-    let mut nginx = std::process::Command::new(find("nginx"));
-    nginx.arg("-e").arg("stderr").arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf"));
-    let (nginx, log) = (host.on(&nginx), folder.join("log"));
-    let process = Process::start(nginx.get_program().as_ref(), |command| _ = command.args(nginx.get_args()), &log);
-    until("the proxy listens", || {
-        host.inside(|| std::net::TcpStream::connect(format!("{}:8443", host.address))).is_ok()
-    });
-    process
+    nginx(world, (host, host), folder, "", &server)
 }

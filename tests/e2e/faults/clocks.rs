@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::{Truth, World, until};
 use crate::support::{
     clock::{self, off_by},
-    netns::Host,
     on_hosts::{Node, Verdict},
     postgres::Postgres,
 };
@@ -35,14 +34,6 @@ fn edges_whose_clocks_are_five_minutes_off_hear_of_revocations_and_accept_good_k
     until("both edges know the last one", || edges.iter().all(|edge| truth.is_known(|key| edge.verdict(key))));
 }
 
-/// A node whose clock is off.
-fn node_off_by<'h>(world: &World, host: &'h Host, offset: &str) -> Node<'h> {
-    let clock = off_by(offset);
-    let environment: Vec<(&str, &str)> =
-        world.environment.iter().chain(&clock).map(|(name, value)| (*name, value.as_str())).collect();
-    Node::start(host, &world.deployment, &world.authority, &environment)
-}
-
 /// Changes the state of a key at a node.
 fn change(node: &Node<'_>, key: &Value, action: &str, body: &Value) {
     let path = format!("/v1/api-keys/{}/{action}", key["api_key_id"].as_str().expect("an id"));
@@ -57,7 +48,7 @@ fn nodes_of_one_database_whose_clocks_are_five_minutes_apart_accept_and_refuse_t
     let database = postgres.psql("postgres", "SELECT datname FROM pg_database WHERE datname LIKE 'test%'");
     let swept = || postgres.psql(&database, "SELECT sweep_clock FROM bulla.store").parse::<u64>().expect("a time");
     let (behind, here) = (world.network.host(), world.network.host());
-    let slow = node_off_by(&world, &behind, OFFSETS[1]);
+    let slow = world.node_with(&behind, &off_by(OFFSETS[1]));
     let mut of_slow = Truth::new(&slow);
     let [suspended, resumed, rerolled] = [(); 3].map(|()| slow.issue());
     change(&slow, &suspended, "suspend", &json!({}));

@@ -7,7 +7,11 @@ use std::{
 };
 
 use super::{Truth, World, until};
-use crate::support::{on_hosts::Verdict, postgres::Postgres};
+use crate::support::{
+    on_hosts::Verdict,
+    postgres::Postgres,
+    proxy::{Mode, Proxy},
+};
 
 #[test]
 fn a_node_that_is_cut_off_from_the_database_verifies_on_and_hears_of_everything_afterwards() {
@@ -79,5 +83,46 @@ fn nothing_is_lost_when_the_database_restarts_under_load() {
     truth.revoked.extend(acknowledged);
     truth.revoke_at(&node);
     until("the edge knows everything", || truth.is_known(|key| edge.verdict(key)));
+    assert_eq!(edge.verdict(&truth.good), Verdict::Accepted);
+}
+
+#[test]
+fn a_database_that_takes_everything_and_never_answers_stops_no_verifier() {
+    let postgres = Postgres::start(&["fsync=off"]);
+    let proxy = Proxy::before(&postgres);
+    let (world, _store) = World::behind("60s", &proxy);
+    let [left, right, away] = [(); 3].map(|()| world.network.host());
+    let nodes = [&left, &right].map(|host| world.node(host));
+    let files = world.edge(&away, &[&left, &right]);
+    let edge = files.start();
+    let mut truth = Truth::new(&nodes[0]);
+    until("the edge and the other node know the first revocation", || {
+        truth.is_known(|key| edge.verdict(key)) && truth.is_known(|key| nodes[1].verdict(key))
+    });
+    let asked = nodes[0].issue();
+
+    proxy.set(Mode::HangAnswers);
+    assert!(!nodes[0].try_revoke(&asked), "nobody says that it is revoked");
+    until("both nodes say that the database does not answer", || {
+        assert!(
+            nodes.iter().all(|node| truth.is_kept(1, |key| node.verdict(key))),
+            "they verify on, and forget nothing"
+        );
+        assert!(truth.is_kept(1, |key| edge.verdict(key)), "and so does the edge");
+        nodes.iter().all(|node| node.ready()["degraded"].to_string().contains("revocations"))
+    });
+
+    proxy.set(Mode::Pass);
+    until("both nodes write again", || nodes.iter().all(|node| node.try_issue().is_some()));
+    // It was revoked then, or is now.
+    nodes[1].revoke(&asked);
+    truth.revoked.push(asked);
+    truth.revoke_at(&nodes[0]);
+    until("everyone knows everything", || {
+        nodes.iter().all(|node| truth.is_known(|key| node.verdict(key))) && truth.is_known(|key| edge.verdict(key))
+    });
+    until("everyone is well", || {
+        edge.is_well() && nodes.iter().all(|node| !node.ready()["degraded"].to_string().contains("revocations"))
+    });
     assert_eq!(edge.verdict(&truth.good), Verdict::Accepted);
 }

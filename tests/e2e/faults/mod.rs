@@ -7,9 +7,11 @@ mod clocks;
 mod cut_off;
 mod database;
 mod disks;
+mod failover;
 mod killed;
 mod lost;
 mod old_disk;
+mod proxied;
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,7 @@ use crate::support::{
     netns::{Host, Network},
     on_hosts::{EdgeOn, Node, Verdict},
     postgres::Postgres,
+    proxy::Proxy,
 };
 
 /// The longest that anything here may take; a deadline, not an expectation.
@@ -45,9 +48,21 @@ impl World {
     /// its socket.
     fn on_postgres(valid_for: &str, postgres: &Postgres) -> (Self, Host) {
         let database = postgres.new_database();
-        let mut world = Self::with(Deployment::on_store(&postgres.url(&database)), valid_for);
+        Self::led_to(valid_for, &postgres.url(&database), &database, postgres.port())
+    }
+
+    /// The same with its store in the database `postgres` behind a proxy, which may lead to another server or hang.
+    fn behind(valid_for: &str, proxy: &Proxy) -> (Self, Host) {
+        let (mut world, store) = Self::led_to(valid_for, &proxy.url(), "postgres", proxy.port);
+        // So that a test of a store that does not answer is no longer than it has to be.
+        world.environment.push(("BULLA_STORE__STATEMENT_TIMEOUT", "2s".to_owned()));
+        (world, store)
+    }
+
+    fn led_to(valid_for: &str, of_commands: &str, database: &str, port: u16) -> (Self, Host) {
+        let mut world = Self::with(Deployment::on_store(of_commands), valid_for);
         let store = world.network.host();
-        store.lead(5432, ([127, 0, 0, 1], postgres.port()).into());
+        store.lead(5432, ([127, 0, 0, 1], port).into());
         let url = format!("postgres://postgres@{}:5432/{database}?sslmode=disable", store.address);
         world.environment.push(("BULLA_STORE__URL", url));
         (world, store)
@@ -59,8 +74,13 @@ impl World {
     }
 
     fn node<'h>(&self, host: &'h Host) -> Node<'h> {
+        self.node_with(host, &[])
+    }
+
+    /// The same with further environment variables.
+    fn node_with<'h>(&self, host: &'h Host, more: &[(&str, String)]) -> Node<'h> {
         let environment: Vec<(&str, &str)> =
-            self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            self.environment.iter().chain(more).map(|(name, value)| (*name, value.as_str())).collect();
         Node::start(host, &self.deployment, &self.authority, &environment)
     }
 

@@ -17,6 +17,8 @@ use crate::{
 /// From when on a member that does not report is one to look at. Nodes and followers report every ten seconds, and of
 /// what has not changed the store hears every twenty.
 pub(crate) const SILENCE: SignedDuration = SignedDuration::from_secs(60);
+/// How far ahead a report may be: so much the clocks of two nodes may differ.
+const AHEAD: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIFFERENCE as i64);
 /// How long a revocation may take to reach a member before that is one to look at.
 const DELAY: SignedDuration = SignedDuration::from_secs(5);
 /// The age at which a state is old, even where the log goes on all the time.
@@ -189,7 +191,16 @@ pub(crate) fn condition(
 
 /// Why what a member reported says nothing about how it is, if it does not.
 pub(crate) fn tells_nothing(row: &FollowerRow, now: Timestamp) -> Option<(Condition, String)> {
-    if now.duration_since(row.last_contact) > SILENCE {
+    let silent_for = now.duration_since(row.last_contact);
+    if silent_for < -AHEAD {
+        let why = format!(
+            "its last report is of {}, which is ahead of this clock: a clock was wrong, and nobody knows whether it reports still; if it \
+             is gone for good, `bulla fleet forget {}`",
+            row.last_contact, row.name
+        );
+        return Some((Condition::Silent, why));
+    }
+    if silent_for > SILENCE {
         let from = if row.role == Role::Node { "reach the store" } else { "reach a node" };
         let why = format!(
             "it has not reported since {}: it stopped, or cannot {from}. Until it is back it accepts what it accepted then; if it \
@@ -334,6 +345,10 @@ mod tests {
         let failing = FollowerRow { last_error: Some("no route".to_owned()), ..new };
         assert_eq!(is(&failing, &well, 2, 60), Condition::Failing);
         assert_eq!(is(&failing, &well, 2, 61), Condition::Silent);
+        // A clock that was ahead hides nobody who is gone.
+        let of_later = FollowerRow { last_contact: at(301), ..row() };
+        assert_eq!(is(&of_later, &well, 1, 1), Condition::Current, "by another node's clock");
+        assert_eq!(is(&of_later, &well, 1, 0), Condition::Silent);
         let doubled = FollowerRow { doubled_at: clock::seconds(at(-60)), ..failing.clone() };
         assert_eq!(is(&doubled, &well, 2, 1), Condition::Duplicate);
         assert_eq!(

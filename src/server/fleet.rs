@@ -353,8 +353,10 @@ pub(super) fn leave(app: &App) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicI64;
+
     use super::*;
-    use crate::{cli::throw_away, deployment::Deployment};
+    use crate::{cli::throw_away, deployment::Deployment, server::sweeping::Sweeper};
 
     fn row(name: &str, owner: &str, seq: u64) -> FollowerRow {
         FollowerRow {
@@ -405,6 +407,29 @@ mod tests {
         assert!(matches!(note(&[row("c", "two", 1), row("a", "two", 9)]), Err(Refused::Taken(name)) if name == "a"));
         assert!(app.fleet.state().waiting.is_empty(), "all of a request, or nothing");
         assert!(app.fleet.node.get().is_none(), "no node serves here");
+    }
+
+    #[test]
+    fn a_clock_that_is_ahead_removes_nobody_from_the_fleet() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let deployment = Deployment::open(&throw_away(folder.path()).expect("made")).expect("opened");
+        let app = Node::load(deployment, false).expect("loaded");
+        app.fleet.note(vec![row("a", "one", 1)], clock::now()).expect("noted");
+        assert!(app.fleet.flush(&app).expect("written"));
+        let mut sweeper = Sweeper::new(clock::now_seconds());
+        let ahead = Arc::new(AtomicI64::new(clock::now().as_second() + 7 * 86_400));
+        let registered = || app.store.followers("", 10, Timestamp::MIN).expect("read").len();
+        // The clock is that of one thread.
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                clock::simulated::set(&ahead);
+                sweeper.drop_silent(&app).expect("looked");
+                assert_eq!(registered(), 1, "it reported a moment ago");
+                sweeper.run_for(Duration::from_secs(4 * 86_400));
+                sweeper.drop_silent(&app).expect("looked");
+                assert_eq!(registered(), 0, "a clock that stays so is right");
+            });
+        });
     }
 
     #[test]

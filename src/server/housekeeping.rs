@@ -101,8 +101,7 @@ pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
             node.health.note_task("sweep", of(node, &mut sweeper).and_then(|sweeper| sweeper.sweep_part(node)));
         }
         if forget.is_due() {
-            let heard_after = fleet::heard_after(node.config.fleet.forget_after, clock::now());
-            node.health.note_task("fleet sweep", node.store.drop_followers(heard_after));
+            node.health.note_task("fleet sweep", of(node, &mut sweeper).and_then(|sweeper| sweeper.drop_silent(node)));
         }
         if names.is_due() {
             check_names(node);

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::{Node, steady_clock::SteadyClock};
 use crate::{
-    action::{idempotency, restore::restore},
+    action::{fleet, idempotency, restore::restore},
     clock,
     store::{Store, StoreError, Sweep},
 };
@@ -118,6 +118,13 @@ impl Sweeper {
             destroyed: &destroyed,
             answered_before: idempotency::forgotten_before(now),
         })
+    }
+
+    /// Removes nodes and followers that do not report any more. A clock that is ahead removes none that other nodes hear
+    /// of: until they report again, a revocation would not wait for them.
+    pub(super) fn drop_silent(&mut self, node: &Node) -> Result<(), StoreError> {
+        let heard_after = fleet::heard_after(node.config.fleet.forget_after, self.advance());
+        node.store.drop_followers(heard_after)
     }
 
     /// Appends everything that the log lost; `list` was just read from it. Returns the number of entries. A look into

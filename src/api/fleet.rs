@@ -70,6 +70,10 @@ pub(crate) struct FollowerView {
     pub(crate) name: String,
     #[schema(value_type = schema::MemberRole)]
     pub(crate) role: Role,
+    /// The app whose API key registered the name; null of a node.
+    #[schema(required)]
+    #[serde(default)]
+    pub(crate) app_id: Option<String>,
     #[schema(required)]
     pub(crate) address: Option<String>,
     pub(crate) version: String,
@@ -230,6 +234,7 @@ impl FollowerView {
             trouble,
             this_update: time(row.this_update),
             started_at: time(row.started_at),
+            app_id: Some(row.owner).filter(|_| row.role != Role::Node),
             name: row.name,
             role: row.role,
             address: row.address,

@@ -173,6 +173,9 @@ pub(crate) trait FollowerStore {
     /// The owners of those names that are registered.
     fn follower_owners(&self, names: &[String], heard_after: Timestamp) -> Result<Vec<(String, String)>, StoreError>;
 
+    /// How many this owner has registered.
+    fn followers_of(&self, owner: &str, heard_after: Timestamp) -> Result<u64, StoreError>;
+
     /// Notes what members reported. A row of another owner stays as it is, unless it was not heard of since
     /// `heard_after`, or a node takes its name. Within one process and log a place does not go back.
     fn note_followers(&self, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError>;

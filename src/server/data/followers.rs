@@ -63,6 +63,10 @@ pub(super) async fn report(
         Refused::Full => Problem::unavailable(
             "too many followers are registered: `bulla fleet` lists them, and `bulla fleet forget` ends one",
         ),
+        Refused::TooMany => Problem::unavailable(
+            "this app has registered as many followers as one app may: `bulla fleet --json` lists them with their `app_id`, and \
+             `bulla fleet forget` ends one",
+        ),
         Refused::Store(error) => error.into(),
     })?;
     Ok(Json(Noted { noted }))

@@ -119,7 +119,7 @@ fn reported() -> Value {
 fn fleet() -> Value {
     let mut shown = reported();
     let more = json!({
-        "address": "192.0.2.7", "state": "current", "trouble": null, "this_update": ISSUED, "last_error": null,
+        "app_id": APP, "address": "192.0.2.7", "state": "current", "trouble": null, "this_update": ISSUED, "last_error": null,
         "started_at": ISSUED, "last_contact": ISSUED,
     });
     if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {

@@ -166,6 +166,10 @@ impl FollowerStore for FaultyStore {
         self.read(|real| real.follower_owners(names, heard_after))
     }
 
+    fn followers_of(&self, owner: &str, heard_after: Timestamp) -> Result<u64, StoreError> {
+        self.read(|real| real.followers_of(owner, heard_after))
+    }
+
     fn note_followers(&self, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
         self.write(|real| real.note_followers(rows, heard_after))
     }

@@ -91,6 +91,9 @@ pub(in crate::store) fn keeps_the_fleet(store: &dyn Store) {
     let owners = store.follower_owners(&["a".to_owned(), "c".to_owned(), "z".to_owned()], always).expect("owners");
     assert_eq!(owners, [("a".to_owned(), "node".to_owned()), ("c".to_owned(), "an app".to_owned())]);
 
+    let of_app = |heard| store.followers_of("an app", heard).expect("counted");
+    assert_eq!((of_app(always), of_app(at(20)), of_app(at(30))), (2, 1, 0), "b and c");
+
     store.remove_follower("a", "an app", "aa").expect("nothing");
     store.remove_follower("a", "node", "bb").expect("nothing");
     assert!(place("a").is_some(), "it is another's");

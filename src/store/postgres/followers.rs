@@ -70,6 +70,16 @@ impl FollowerStore for PostgresStore {
         })
     }
 
+    fn followers_of(&self, owner: &str, heard_after: Timestamp) -> Result<u64, StoreError> {
+        self.read(Lane::Read, |session| {
+            let row = session.only(
+                "SELECT count(*) FROM bulla.followers WHERE owner = $1 AND last_contact > $2",
+                &params![owner, heard_after.as_second()],
+            )?;
+            Ok(count(&row, 0))
+        })
+    }
+
     fn note_followers(&self, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
         self.pool.run(Lane::Read, |session| self.mark.check(session), |session, ()| note(session, rows, heard_after))
     }

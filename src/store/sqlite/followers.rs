@@ -97,6 +97,14 @@ pub(super) fn owners(
     Ok(owners)
 }
 
+/// How many this owner has registered.
+pub(super) fn count_of(connection: &Connection, owner: &str, heard_after: Timestamp) -> Result<u64, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT count(*) FROM followers WHERE owner = ?1 AND last_contact > ?2")?;
+    let count: i64 = query.query_row(params![owner, heard_after.as_second()], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
 /// Notes what members reported.
 pub(super) fn note(connection: &Connection, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
     let mut note = connection.prepare_cached(&format!(

@@ -390,6 +390,10 @@ impl FollowerStore for SqliteStore {
         followers::owners(&*self.reader()?, names, heard_after)
     }
 
+    fn followers_of(&self, owner: &str, heard_after: Timestamp) -> Result<u64, StoreError> {
+        followers::count_of(&*self.reader()?, owner, heard_after)
+    }
+
     fn note_followers(&self, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
         self.write(|connection| followers::note(connection, rows, heard_after))
     }

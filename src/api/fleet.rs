@@ -198,8 +198,8 @@ pub(crate) fn tells_nothing(row: &FollowerRow, now: Timestamp) -> Option<(Condit
     let silent_for = now.duration_since(row.last_contact);
     if silent_for < -AHEAD {
         let why = format!(
-            "its last report is of {}, which is ahead of this clock: a clock was wrong, and nobody knows whether it reports still; if it \
-             is gone for good, `bulla fleet forget {}`",
+            "its last report is of {}, which is ahead of this clock: a clock was wrong, and nobody knows whether it reports \
+             still; if it is gone for good, `bulla fleet forget {}`",
             row.last_contact, row.name
         );
         return Some((Condition::Silent, why));

@@ -120,8 +120,8 @@ impl Sweeper {
         })
     }
 
-    /// Removes nodes and followers that do not report any more. A clock that is ahead removes none that other nodes hear
-    /// of: until they report again, a revocation would not wait for them.
+    /// Removes nodes and followers that do not report any more. A clock that is ahead removes none that other nodes
+    /// hear of: until they report again, a revocation would not wait for them.
     pub(super) fn drop_silent(&mut self, node: &Node) -> Result<(), StoreError> {
         let heard_after = fleet::heard_after(node.config.fleet.forget_after, self.advance());
         node.store.drop_followers(heard_after)

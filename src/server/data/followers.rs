@@ -64,8 +64,8 @@ pub(super) async fn report(
             "too many followers are registered: `bulla fleet` lists them, and `bulla fleet forget` ends one",
         ),
         Refused::TooMany => Problem::unavailable(
-            "this app has registered as many followers as one app may: `bulla fleet --json` lists them with their `app_id`, and \
-             `bulla fleet forget` ends one",
+            "this app has registered as many followers as one app may: `bulla fleet --json` lists them with their `app_id`, \
+             and `bulla fleet forget` ends one",
         ),
         Refused::Store(error) => error.into(),
     })?;

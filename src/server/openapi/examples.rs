@@ -119,8 +119,8 @@ fn reported() -> Value {
 fn fleet() -> Value {
     let mut shown = reported();
     let more = json!({
-        "app_id": APP, "address": "192.0.2.7", "state": "current", "trouble": null, "this_update": ISSUED, "last_error": null,
-        "started_at": ISSUED, "last_contact": ISSUED,
+        "app_id": APP, "address": "192.0.2.7", "state": "current", "trouble": null, "this_update": ISSUED,
+        "last_error": null, "started_at": ISSUED, "last_contact": ISSUED,
     });
     if let (Some(shown), Value::Object(more)) = (shown.as_object_mut(), more) {
         shown.extend(more);

@@ -104,7 +104,7 @@ mod tests {
             let server = Server::new((*url).clone(), &StoreConfig { password, ..config.clone() }, Path::new("/"))
                 .expect("a server");
             let error = server.config().expect_err("refused").to_string();
-            assert!(error.contains("is not the name of a systemd credential"), "{name}: {error}");
+            assert!(error.contains("has no name of a systemd credential"), "{name}: {error}");
         }
     }
 }

@@ -12,8 +12,8 @@ use crate::{
     secret::{self, Found, Peppers, Stored},
     store::{Following, Store, StoreError},
     verification::{
-        Checked, Question, Stale, Step, Verdict, VerifierState, Wanted, decide, decide_found, importing_realms,
-        read_imported_keys,
+        Checked, Learned, OldSystem, Pending, Question, Stale, Step, Verdict, VerifierState, Wanted, decide,
+        importing_realms, read_imported_keys,
     },
 };
 
@@ -42,29 +42,31 @@ pub(super) fn verify(deployment: &Deployment, text: &str, wanted: &Wanted) -> Re
     let verifier = Verifier::new(&keyring)
         .requiring_secrets(&secret::requiring(&deployment.config))
         .with_revocations(Arc::new(log.log.revocations().clone()));
-    let importing = importing_realms(&deployment.config);
+    let (importing, old_systems) = (importing_realms(&deployment.config), OldSystem::all(&deployment.config));
     let state = VerifierState {
         verifier: &verifier,
         stale: &Stale::Nothing,
         imported: &imported,
         importing: &importing,
+        old_systems: &old_systems,
         missing: &[],
     };
     let hashes = Hashes { deployment, store, document };
-    let now = clock::now_seconds();
-    let mut step = match imported.has_slow_digests() && imported.recognize(text).is_empty() {
-        true => match imported.recognize_slowly(text) {
-            found if found.is_empty() => decide(&state, text, wanted, now),
-            found => decide_found(&state, found, wanted, now),
-        },
-        false => decide(&state, text, wanted, now),
-    };
+    let mut step = decide(&state, text, wanted, clock::now_seconds());
     loop {
         step = match step {
             Step::Done(verdict) => return Ok(verdict),
-            Step::Ask(pending) => {
+            Step::Ask(Pending::Hash(pending)) => {
                 let checked = hashes.check(pending.question())?;
                 pending.resume(checked, &state, wanted, clock::now_seconds())
+            }
+            Step::Ask(Pending::Digest(pending)) => {
+                let digest = pending.search().text().digest();
+                pending.resume(digest.as_deref(), &state, wanted, clock::now_seconds())
+            }
+            // The answer would put the key on record, and a command that verifies changes nothing.
+            Step::Ask(Pending::OldSystem(pending)) => {
+                pending.resume(Learned::Unknown, &state, text, wanted, clock::now_seconds())
             }
         }
     }

@@ -3,24 +3,17 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bulla::Realm;
 use futures_util::future::BoxFuture;
 
-use super::{
-    blocking,
-    key_verifier::Behind,
-    old_system::{Learned, OldSystems},
-    secrets::SecretChecks,
-    snapshot::Snapshot,
-};
+use super::{blocking, key_verifier::Behind, old_system::OldSystems, secrets::SecretChecks, snapshot::Snapshot};
 use crate::{
     action::{Actor, replace::replace},
     api::issue::IssuedApiKey,
     clock,
-    imported::{Key, SlowText},
+    imported::Key,
     store::Store,
     telemetry::rate_limit::LineLimit,
-    verification::{Checked, Question, Wanted},
+    verification::{Checked, DigestSearch, Learned, OldSystem, Question, Wanted},
 };
 
 /// A node's store.
@@ -47,16 +40,17 @@ impl Behind for FromStore {
         })
     }
 
-    fn slow_digest<'a>(
-        &'a self,
-        text: &'a SlowText,
-        is_known: &'a (dyn Fn(&[u8]) -> bool + Sync),
-    ) -> BoxFuture<'a, Option<Arc<[u8]>>> {
-        Box::pin(self.secrets.slow_digest(text, is_known))
+    fn slow_digest<'a>(&'a self, search: &'a DigestSearch) -> BoxFuture<'a, Option<Arc<[u8]>>> {
+        Box::pin(self.secrets.slow_digest(search.text(), |digest| search.finds(digest)))
     }
 
-    fn learn<'a>(&'a self, snapshot: &'a Snapshot, text: &'a str, realms: &'a [Realm]) -> BoxFuture<'a, Learned> {
-        Box::pin(self.old_systems.learn(snapshot, text, realms))
+    fn ask_old_system<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        old: &'a OldSystem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Learned> {
+        Box::pin(self.old_systems.ask(&snapshot.config, old, text))
     }
 
     fn replacement(&self, snapshot: Arc<Snapshot>, key: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>> {

@@ -1,26 +1,26 @@
-//! Verification in the service: the shell that answers the questions of [`crate::verification`] without blocking, and
+//! Verification in the service: the shell that carries out what [`crate::verification`] asks without blocking, and
 //! counts how each one ended.
 
 use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
 use axum::http::HeaderMap;
 use bulla::{
-    ApiKey, ApiKeyId, Realm, Rejection, VerifyError,
+    ApiKey, ApiKeyId, Rejection, VerifyError,
     layer::{Credential, CredentialRules},
 };
 use futures_util::future::BoxFuture;
 
-use super::{live::Live, old_system::Learned, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
+use super::{live::Live, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
 use crate::{
     api::issue::IssuedApiKey,
     clock,
-    imported::{Candidate, ImportedKeys, Key, SlowText},
+    imported::{ImportedKeys, Key},
     last_used::LastUsed,
     store::{Store, StoreError},
     telemetry::{metrics::Metrics, rate_limit::LineLimit},
     verification::{
-        Checked, ImportedKeysError, Pending, Question, Step, Verdict, Wanted, decide, decide_batch, decide_ending,
-        decide_found, read_imported_keys,
+        Checked, DigestSearch, ImportedKeysError, Learned, OldSystem, Pending, PendingIds, Question, Step, Verdict,
+        Wanted, decide, decide_batch, decide_ending, read_imported_keys,
     },
 };
 
@@ -35,16 +35,16 @@ pub(super) trait Behind: Send + Sync {
         question: Question<'a>,
     ) -> BoxFuture<'a, Checked>;
 
-    /// The slow digest of a text, of which `is_known` tells whether a row has it; `None` where it cannot be computed
-    /// now.
-    fn slow_digest<'a>(
-        &'a self,
-        text: &'a SlowText,
-        is_known: &'a (dyn Fn(&[u8]) -> bool + Sync),
-    ) -> BoxFuture<'a, Option<Arc<[u8]>>>;
+    /// The slow digest that a search waits for; `None` where it cannot be computed now.
+    fn slow_digest<'a>(&'a self, search: &'a DigestSearch) -> BoxFuture<'a, Option<Arc<[u8]>>>;
 
-    /// Asks the old systems of these realms about a text that nobody imported.
-    fn learn<'a>(&'a self, snapshot: &'a Snapshot, text: &'a str, realms: &'a [Realm]) -> BoxFuture<'a, Learned>;
+    /// Asks an old system about a text that nobody imported.
+    fn ask_old_system<'a>(
+        &'a self,
+        snapshot: &'a Snapshot,
+        old: &'a OldSystem,
+        text: &'a str,
+    ) -> BoxFuture<'a, Learned>;
 
     /// A sealed key in the place of an imported one that was just accepted, where its realm hands out such.
     fn replacement(&self, snapshot: Arc<Snapshot>, key: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>>;
@@ -91,9 +91,9 @@ impl KeyVerifier {
     /// Returns whether a text that is not known as a key has the shape of one that is looked for by slow digests, or at
     /// an old system.
     fn has_old_shape(&self, snapshot: &Snapshot, text: &str) -> bool {
-        let mut old = snapshot.config.realms.values().filter_map(|policy| policy.old_system.as_ref());
+        let mut old = snapshot.old_systems.iter().map(OldSystem::config);
         (self.imported.has_slow_digests() && !self.imported.table().slow_texts(text).is_empty())
-            || (snapshot.asks_old_systems && old.any(|old| !old.prefix.is_empty() && old.may_have(text)))
+            || old.any(|old| !old.prefix.is_empty() && old.may_have(text))
     }
 
     /// Verifies a presented key by the snapshot of its request, and counts how that ended.
@@ -104,7 +104,7 @@ impl KeyVerifier {
         verdict
     }
 
-    /// The same for many, up to the first that needs a stored hash or may be known elsewhere. `each` gets the verdicts
+    /// The same for many, up to the first whose verification has to wait for something. `each` gets the verdicts
     /// in their order; returns how many it verified.
     pub(super) fn verify_at_once<'t>(
         &self,
@@ -115,13 +115,13 @@ impl KeyVerifier {
     ) -> usize {
         let (now, mut done) = (clock::now_seconds(), 0);
         decide_batch(&snapshot.state(&self.imported), texts, wanted, now, |text, step| match step {
-            Step::Done(verdict) if !self.is_searched(snapshot, text, &verdict) => {
+            Step::Done(verdict) => {
                 self.count(snapshot, &verdict, text, now);
                 each(&verdict);
                 done += 1;
                 ControlFlow::Continue(())
             }
-            _ => ControlFlow::Break(()),
+            Step::Ask(_) => ControlFlow::Break(()),
         });
         done
     }
@@ -132,74 +132,35 @@ impl KeyVerifier {
     }
 
     async fn verify_uncounted(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, now: u64) -> Verdict {
-        let verdict = match decide(&snapshot.state(&self.imported), text, wanted, now) {
+        match decide(&snapshot.state(&self.imported), text, wanted, now) {
             Step::Done(verdict) => verdict,
             // Rare, and boxed: its state would be copied with that of every request.
             Step::Ask(pending) => Box::pin(self.find_out(snapshot, text, wanted, pending)).await,
-        };
-        if self.is_searched(snapshot, text, &verdict) {
-            return Box::pin(self.search(snapshot, text, wanted, verdict)).await;
-        }
-        verdict
-    }
-
-    /// Returns whether a text that is not known as a key is still to be looked for: by slow digests, or at old systems.
-    fn is_searched(&self, snapshot: &Snapshot, text: &str, verdict: &Verdict) -> bool {
-        matches!(verdict, Err(VerifyError::Rejected(_)))
-            && (snapshot.asks_old_systems || self.imported.has_slow_digests())
-            && text.parse::<ApiKey>().is_err()
-            && self.imported.recognize(text).is_empty()
-    }
-
-    /// Looks for such a text by slow digests, and asks old systems about it.
-    async fn search(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, verdict: Verdict) -> Verdict {
-        let (found, all_tried) = self.find_slowly(text).await;
-        if !found.is_empty() {
-            let current = self.live.load_full();
-            return match decide_found(&current.state(&self.imported), found, wanted, clock::now_seconds()) {
-                Step::Done(verdict) => verdict,
-                Step::Ask(pending) => self.find_out(snapshot, text, wanted, pending).await,
-            };
-        }
-        if !all_tried {
-            return Err(VerifyError::SecretUnchecked);
-        }
-        if !snapshot.asks_old_systems {
-            return verdict;
-        }
-        match self.behind.learn(snapshot, text, &wanted.realms).await {
-            Learned::Unknown => verdict,
-            Learned::CouldNotTell => Err(VerifyError::SecretUnchecked),
-            Learned::Known => {
-                let current = self.live.load_full();
-                match decide(&current.state(&self.imported), text, wanted, clock::now_seconds()) {
-                    Step::Done(verdict) => verdict,
-                    Step::Ask(pending) => self.find_out(snapshot, text, wanted, pending).await,
-                }
-            }
         }
     }
 
-    /// The keys that slow digests find, and whether all of these could be computed.
-    async fn find_slowly(&self, text: &str) -> (Vec<Candidate>, bool) {
-        let (table, mut found, mut all_tried) = (self.imported.table(), Vec::new(), true);
-        for slow in table.slow_texts(text) {
-            let is_known = |digest: &[u8]| !table.find_slow(&slow, digest).is_empty();
-            match self.behind.slow_digest(&slow, &is_known).await {
-                Some(digest) => found.extend(table.find_slow(&slow, &digest)),
-                None => all_tried = false,
-            }
-        }
-        (found, all_tried)
-    }
-
+    /// Carries out what the steps of a verification ask. By the time of an answer the key may have been revoked: it has
+    /// to hold in the state of the request, and in the one in force.
     async fn find_out(&self, snapshot: &Snapshot, text: &str, wanted: &Wanted, mut pending: Pending) -> Verdict {
         loop {
-            let checked = self.behind.check(snapshot, text, wanted, pending.question()).await;
-            // By now the key may have been revoked: it has to hold in the state of the request, and in the one in
-            // force.
-            let current = self.live.load_full();
-            match pending.resume(checked, &current.state(&self.imported), wanted, clock::now_seconds()) {
+            let step = match pending {
+                Pending::Hash(pending) => {
+                    let checked = self.behind.check(snapshot, text, wanted, pending.question()).await;
+                    let current = self.live.load_full();
+                    pending.resume(checked, &current.state(&self.imported), wanted, clock::now_seconds())
+                }
+                Pending::Digest(pending) => {
+                    let digest = self.behind.slow_digest(pending.search()).await;
+                    let current = self.live.load_full();
+                    pending.resume(digest.as_deref(), &current.state(&self.imported), wanted, clock::now_seconds())
+                }
+                Pending::OldSystem(pending) => {
+                    let learned = self.behind.ask_old_system(snapshot, pending.old_system(), text).await;
+                    let current = self.live.load_full();
+                    pending.resume(learned, &current.state(&self.imported), text, wanted, clock::now_seconds())
+                }
+            };
+            match step {
                 Step::Done(verdict) => return verdict,
                 Step::Ask(next) => pending = next,
             }
@@ -212,21 +173,14 @@ impl KeyVerifier {
         let mut step = decide_ending(&snapshot.state(&self.imported), text, realms, clock::now_seconds());
         loop {
             step = match step {
-                Step::Done(Ok(ids)) if ids.is_empty() && self.imported.has_slow_digests() => {
-                    let (found, all_tried) = self.find_slowly(text).await;
-                    let now = clock::now_seconds();
-                    let ids: Vec<_> = found
-                        .iter()
-                        .map(Candidate::key)
-                        .filter(|key| !key.has_expired(now))
-                        .map(|key| key.id)
-                        .collect();
-                    return if all_tried || !ids.is_empty() { Ok(ids) } else { Err(VerifyError::SecretUnchecked) };
-                }
                 Step::Done(ids) => return ids,
-                Step::Ask(pending) => {
+                Step::Ask(PendingIds::Hash(pending)) => {
                     let checked = self.behind.check(snapshot, text, &Wanted::default(), pending.question()).await;
                     pending.resume(checked)
+                }
+                Step::Ask(PendingIds::Digest(pending)) => {
+                    let digest = self.behind.slow_digest(pending.search()).await;
+                    pending.resume(digest.as_deref(), clock::now_seconds())
                 }
             }
         }

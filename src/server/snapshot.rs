@@ -20,7 +20,7 @@ use crate::{
     store::Store,
     telemetry::metrics::{Metrics, VersionCounters},
     tls::Tls,
-    verification::{Stale, VerifierState, importing_realms},
+    verification::{OldSystem, Stale, VerifierState, importing_realms},
 };
 
 /// One consistent state. A request loads it once and passes it down, so it never goes by two of them.
@@ -38,8 +38,8 @@ pub(crate) struct Loaded {
     pub(crate) default_realms: Vec<Realm>,
     /// The realms that accept imported keys.
     importing: Vec<Realm>,
-    /// Whether a realm names an old system.
-    pub(super) asks_old_systems: bool,
+    /// Whom to ask about keys that nobody imported.
+    pub(super) old_systems: Vec<OldSystem>,
     /// Key versions that an edge has heard of and has no keys of.
     missing: Vec<(Realm, KeyVersion)>,
     pub(crate) document: KeyringDocument,
@@ -120,7 +120,8 @@ impl Snapshot {
     /// What a verification goes by.
     pub(super) fn state<'s>(&'s self, imported: &'s ImportedKeys) -> VerifierState<'s> {
         let (verifier, stale) = (&self.verifier, &self.stale);
-        VerifierState { verifier, stale, imported, importing: &self.importing, missing: &self.missing }
+        let Loaded { importing, old_systems, missing, .. } = &*self.loaded;
+        VerifierState { verifier, stale, imported, importing, old_systems, missing }
     }
 
     /// The realms whose revocations are too old to accept a key by.
@@ -181,7 +182,7 @@ impl Loaded {
             counters: metrics.keyring_loaded(&document),
             default_realms: config.default_realms(),
             importing: importing_realms(&config),
-            asks_old_systems: config.realms.values().any(|policy| policy.old_system.is_some()),
+            old_systems: OldSystem::all(&config),
             missing: Vec::new(),
             config,
             keys,
@@ -208,7 +209,7 @@ impl Loaded {
             counters: metrics.keyring_loaded(&document),
             default_realms: config.default_realms(),
             importing: Vec::new(),
-            asks_old_systems: false,
+            old_systems: Vec::new(),
             missing: exported.missing(feed.versions()),
             config,
             keys,

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bulla::{ApiKey, Rejection, VerifyError};
 
-use super::{Accepted, Checked, Pending, Question, Step, Verdict, VerifierState, Wanted};
+use super::{Accepted, Checked, Pending, PendingHash, Question, Step, Verdict, VerifierState, Wanted, unknown};
 use crate::imported::{Candidate, Key};
 
 /// The keys that a text may be, while it is not known which.
@@ -37,19 +37,32 @@ pub(super) fn decide(
     now: u64,
     rejection: Rejection,
 ) -> Step<Verdict, Pending> {
-    let candidates = candidates(state, text).into();
-    Rest { candidates, ended: VecDeque::new(), accepted: None, failed: rejection.into() }.next(state, wanted, now)
+    let found = candidates(state, text);
+    if found.is_empty() {
+        return unknown::decide(state, text, wanted, rejection);
+    }
+    Rest::of(found, rejection).next(state, wanted, now)
 }
 
-/// Begins to verify a text that these keys were found for.
-pub(crate) fn decide_found(
+/// Begins to verify a text that was recorded as an imported key a moment ago.
+pub(super) fn decide_recorded(
+    state: &VerifierState<'_>,
+    text: &str,
+    wanted: &Wanted,
+    now: u64,
+    rejection: Rejection,
+) -> Step<Verdict, Pending> {
+    Rest::of(candidates(state, text), rejection).next(state, wanted, now)
+}
+
+/// Begins to verify a text that slow digests found these keys for.
+pub(super) fn decide_found(
     state: &VerifierState<'_>,
     found: Vec<Candidate>,
     wanted: &Wanted,
     now: u64,
 ) -> Step<Verdict, Pending> {
-    let failed = Rejection::SecretWrong.into();
-    Rest { candidates: found.into(), ended: VecDeque::new(), accepted: None, failed }.next(state, wanted, now)
+    Rest::of(found, Rejection::SecretWrong).next(state, wanted, now)
 }
 
 /// The keys that the text may be.
@@ -106,6 +119,12 @@ impl Search {
 }
 
 impl Rest {
+    /// All of it; `rejection` is for the case that no key is accepted.
+    fn of(candidates: Vec<Candidate>, rejection: Rejection) -> Self {
+        let (candidates, failed) = (candidates.into(), rejection.into());
+        Rest { candidates, ended: VecDeque::new(), accepted: None, failed }
+    }
+
     fn next(mut self, state: &VerifierState<'_>, wanted: &Wanted, now: u64) -> Step<Verdict, Pending> {
         while let Some(candidate) = self.candidates.pop_front() {
             match holds(state, candidate.key(), wanted, now) {
@@ -144,7 +163,7 @@ impl Rest {
     }
 
     fn ask(self, asked: Candidate, ended: Option<Rejection>) -> Step<Verdict, Pending> {
-        Step::Ask(Pending::Imported(Box::new(Search { asked, ended, rest: self })))
+        Step::Ask(Pending::Hash(PendingHash::Imported(Box::new(Search { asked, ended, rest: self }))))
     }
 
     fn reject(&mut self, candidate: Candidate, rejection: Rejection) {

@@ -7,21 +7,27 @@
 //! 4. open again: while a hash was computed the key may have expired, or been revoked;
 //! 5. the scopes, and staleness again, as nothing is accepted without.
 //!
-//! A text that is not the text of a sealed key is looked up among the imported keys, and takes the same steps.
+//! A text that is not the text of a sealed key is looked up among the imported keys, and takes the same steps. If none
+//! is found for it at once, slow digests are tried, and then the old systems are asked.
 //!
-//! The core is pure: it takes what is known at one moment, and returns a [`Step`]. It never waits. Stored hashes take a
-//! store, memory and time, so the core asks for them with a [`Question`], and a shell answers: the service's
-//! asynchronously, the command's on its own thread.
+//! The core is pure: it takes what is known at one moment, and returns a [`Step`]. It never waits. Stored hashes and slow
+//! digests take a store, memory and time, and an old system is elsewhere. So the core asks with a [`Pending`], and a
+//! shell answers: the service's asynchronously, the command's on its own thread.
 
 mod accepted;
+mod digest_search;
 mod ending;
 mod imported;
 mod imported_keys;
+mod old_system;
 mod stale;
+mod unknown;
 mod wanted;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unknown_tests;
 
 use std::ops::ControlFlow;
 
@@ -29,10 +35,12 @@ use bulla::{ApiKey, ApiKeyId, Opened, Realm, Rejection, SecretCheck, Verifier, V
 
 pub(crate) use self::{
     accepted::Accepted,
-    ending::decide_ending,
-    imported::decide_found,
+    digest_search::DigestSearch,
+    ending::{PendingIds, decide_ending},
     imported_keys::{ImportedKeysError, importing_realms, read_imported_keys},
+    old_system::{Learned, OldSystem},
     stale::Stale,
+    unknown::{PendingDigest, PendingOldSystem},
     wanted::Wanted,
 };
 use crate::imported::{Candidate, ImportedKeys};
@@ -49,6 +57,8 @@ pub(crate) struct VerifierState<'s> {
     pub(crate) imported: &'s ImportedKeys,
     /// The realms that accept imported keys.
     pub(crate) importing: &'s [Realm],
+    /// Whom to ask about keys that nobody imported.
+    pub(crate) old_systems: &'s [OldSystem],
     /// Key versions that exist, and whose keys are missing here: an edge has no new export yet.
     pub(crate) missing: &'s [(Realm, KeyVersion)],
 }
@@ -61,8 +71,18 @@ pub(crate) enum Step<T, P> {
     Ask(P),
 }
 
-/// A verification that waits for an answer.
+/// A verification that waits for an answer. Each kind goes on with an answer of its own.
 pub(crate) enum Pending {
+    /// Stored hashes tell.
+    Hash(PendingHash),
+    /// No key in memory is the text, and slow digests may find one.
+    Digest(Box<PendingDigest>),
+    /// Nor did these, and an old system may know the text.
+    OldSystem(Box<PendingOldSystem>),
+}
+
+/// A verification that waits for a stored hash.
+pub(crate) enum PendingHash {
     SecretHalf(SecretCheck),
     Imported(Box<imported::Search>),
 }
@@ -134,7 +154,7 @@ fn decide_opened(
         Ok(Opened::Verified(verified)) => Step::Done(state.accept(Accepted::Sealed(verified))),
         // Before the hash, which costs much and would decide nothing.
         Ok(Opened::Secret(check)) if state.stale.covers(check.id().realm()) => Step::Done(Err(VerifyError::Stale)),
-        Ok(Opened::Secret(check)) => Step::Ask(Pending::SecretHalf(check)),
+        Ok(Opened::Secret(check)) => Step::Ask(Pending::Hash(PendingHash::SecretHalf(check))),
         Err(VerifyError::Rejected(rejection @ (Rejection::Malformed | Rejection::Checksum))) => {
             imported::decide(state, text, wanted, now, rejection)
         }
@@ -146,12 +166,12 @@ fn decide_opened(
     }
 }
 
-impl Pending {
+impl PendingHash {
     /// What the shell is to find out.
     pub(crate) fn question(&self) -> Question<'_> {
         match self {
-            Pending::SecretHalf(check) => Question::SecretHalf(check),
-            Pending::Imported(search) => search.question(),
+            PendingHash::SecretHalf(check) => Question::SecretHalf(check),
+            PendingHash::Imported(search) => search.question(),
         }
     }
 
@@ -165,8 +185,8 @@ impl Pending {
         now: u64,
     ) -> Step<Verdict, Pending> {
         let check = match self {
-            Pending::SecretHalf(check) => check,
-            Pending::Imported(search) => return search.resume(checked, state, wanted, now),
+            PendingHash::SecretHalf(check) => check,
+            PendingHash::Imported(search) => return search.resume(checked, state, wanted, now),
         };
         Step::Done(match checked {
             Checked::Right => {

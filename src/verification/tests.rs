@@ -14,21 +14,21 @@ use uuid::Uuid;
 use super::*;
 use crate::imported::{Check, ImportedRow, KeyLayout, PublicPart, Scheme, Set};
 
-const NOW: u64 = 1_800_000_000;
+pub(super) const NOW: u64 = 1_800_000_000;
 const IMPORTED: &str = "sk_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
 
-fn realm() -> Realm {
+pub(super) fn realm() -> Realm {
     "live".parse().expect("should be a realm")
 }
 
 /// A keyring, and what issues with it.
-struct Keys {
+pub(super) struct Keys {
     keyring: Keyring,
     issuer: Issuer,
 }
 
 impl Keys {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().expect("should make a folder");
         crate::deployment::write_new(
             &folder.path().join("master.key"),
@@ -45,7 +45,7 @@ impl Keys {
         Keys { issuer: Issuer::new(&keyring), keyring }
     }
 
-    fn issue(&self, claims: Claims) -> (String, ApiKeyId) {
+    pub(super) fn issue(&self, claims: Claims) -> (String, ApiKeyId) {
         let request = IssueRequest { realm: realm(), app_id: Uuid::nil(), expires_at: Some(NOW + 60), claims };
         let key = self.issuer.issue(&request, NOW).expect("should be issued");
         (key.expose().to_owned(), key.id())
@@ -53,24 +53,25 @@ impl Keys {
 }
 
 /// What is known at one moment.
-struct Moment {
+pub(super) struct Moment {
     verifier: Verifier,
-    imported: ImportedKeys,
+    pub(super) imported: ImportedKeys,
     stale: Stale,
+    pub(super) old_systems: Vec<OldSystem>,
 }
 
 impl Moment {
-    fn of(keys: &Keys, revoked: &[ApiKeyId], is_stale: bool) -> Self {
+    pub(super) fn of(keys: &Keys, revoked: &[ApiKeyId], is_stale: bool) -> Self {
         let revocations: Revocations = revoked.iter().copied().collect();
         let verifier = Verifier::new(&keys.keyring).with_revocations(Arc::new(revocations));
         let imported = ImportedKeys::default();
         for number in [1, 2] {
             add_imported(&imported, number);
         }
-        Moment { verifier, imported, stale: Stale::all(is_stale) }
+        Moment { verifier, imported, stale: Stale::all(is_stale), old_systems: Vec::new() }
     }
 
-    fn state(&self) -> VerifierState<'_> {
+    pub(super) fn state(&self) -> VerifierState<'_> {
         static REALMS: std::sync::OnceLock<[Realm; 1]> = std::sync::OnceLock::new();
         let importing = REALMS.get_or_init(|| [realm()]);
         VerifierState {
@@ -78,6 +79,7 @@ impl Moment {
             stale: &self.stale,
             imported: &self.imported,
             importing,
+            old_systems: &self.old_systems,
             missing: &[],
         }
     }
@@ -113,32 +115,62 @@ fn add_imported(known: &ImportedKeys, number: i64) {
     known.table().add(&[row]);
 }
 
+/// An answer to a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Answer {
+    Hash(Checked),
+    /// A digest of one byte, again and again; none where it cannot be computed.
+    Digest(Option<u8>),
+    /// What the old system of this realm says.
+    Old(&'static str, Learned),
+}
+
 /// Verifies `text` in the first moment, goes on in the second one, and gives these answers.
-fn verify(text: &str, wanted: &Wanted, moments: [&Moment; 2], answers: &[Checked]) -> Result<ApiKeyId, VerifyError> {
+pub(super) fn drive(
+    text: &str,
+    wanted: &Wanted,
+    moments: [&Moment; 2],
+    answers: &[Answer],
+) -> Result<ApiKeyId, VerifyError> {
     let (mut step, mut answers) = (decide(&moments[0].state(), text, wanted, NOW), answers.iter());
     loop {
-        step = match step {
+        let pending = match step {
             Step::Done(verdict) => {
                 assert_eq!(answers.next(), None, "fewer questions than answers");
                 return verdict.map(|accepted| accepted.id());
             }
-            Step::Ask(pending) => {
-                let checked = *answers.next().expect("more questions than answers");
-                pending.resume(checked, &moments[1].state(), wanted, NOW)
+            Step::Ask(pending) => pending,
+        };
+        let state = moments[1].state();
+        step = match (pending, *answers.next().expect("more questions than answers")) {
+            (Pending::Hash(pending), Answer::Hash(checked)) => pending.resume(checked, &state, wanted, NOW),
+            (Pending::Digest(pending), Answer::Digest(digest)) => {
+                let digest = digest.map(|byte| [byte; 32]);
+                pending.resume(digest.as_ref().map(|digest| digest.as_slice()), &state, wanted, NOW)
             }
+            (Pending::OldSystem(pending), Answer::Old(realm, learned)) => {
+                assert_eq!(pending.old_system().realm().as_str(), realm);
+                pending.resume(learned, &state, text, wanted, NOW)
+            }
+            (_, answer) => panic!("{answer:?} answers another question"),
         };
     }
 }
 
-fn wanted(scopes: &[&str]) -> Wanted {
+/// The same where only stored hashes are asked for.
+fn verify(text: &str, wanted: &Wanted, moments: [&Moment; 2], answers: &[Checked]) -> Result<ApiKeyId, VerifyError> {
+    drive(text, wanted, moments, &answers.iter().copied().map(Answer::Hash).collect::<Vec<_>>())
+}
+
+pub(super) fn wanted(scopes: &[&str]) -> Wanted {
     let scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect();
     Wanted { realms: vec![realm()], scopes, ..Wanted::default() }
 }
 
-const STALE: VerifyError = VerifyError::Stale;
-const UNCHECKED: VerifyError = VerifyError::SecretUnchecked;
+pub(super) const STALE: VerifyError = VerifyError::Stale;
+pub(super) const UNCHECKED: VerifyError = VerifyError::SecretUnchecked;
 
-fn rejected<T>(rejection: Rejection) -> Result<T, VerifyError> {
+pub(super) fn rejected<T>(rejection: Rejection) -> Result<T, VerifyError> {
     Err(VerifyError::Rejected(rejection))
 }
 
@@ -226,7 +258,10 @@ fn a_holder_ends_every_key_that_the_text_is_stale_or_not() {
         loop {
             step = match step {
                 Step::Done(ids) => return ids,
-                Step::Ask(pending) => pending.resume(*answers.next().expect("should be asked so often")),
+                Step::Ask(PendingIds::Hash(pending)) => {
+                    pending.resume(*answers.next().expect("should be asked so often"))
+                }
+                Step::Ask(PendingIds::Digest(_)) => panic!("no digest here is slow"),
             };
         }
     };

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use bulla::{Realm, SecretCheck};
+use bulla::SecretCheck;
 use futures_util::future::BoxFuture;
 use rand::{TryRng, rngs::SysRng};
 use serde_json::json;
@@ -16,10 +16,10 @@ use super::{
 use crate::{
     api::issue::IssuedApiKey,
     config::SecretConfig,
-    imported::{Key, SlowText},
-    server::{blocking, key_verifier::Behind, old_system::Learned, secrets::cache::SecretCache, snapshot::Snapshot},
+    imported::Key,
+    server::{blocking, key_verifier::Behind, secrets::cache::SecretCache, snapshot::Snapshot},
     telemetry::metrics::Metrics,
-    verification::{Checked, Question, Wanted},
+    verification::{Checked, DigestSearch, Learned, OldSystem, Question, Wanted},
 };
 
 /// An edge has no store: a key with a secret half is "could not tell" there, unless a node is asked.
@@ -106,15 +106,11 @@ impl Behind for BehindEdge {
         })
     }
 
-    fn slow_digest<'a>(
-        &'a self,
-        _: &'a SlowText,
-        _: &'a (dyn Fn(&[u8]) -> bool + Sync),
-    ) -> BoxFuture<'a, Option<Arc<[u8]>>> {
+    fn slow_digest<'a>(&'a self, _: &'a DigestSearch) -> BoxFuture<'a, Option<Arc<[u8]>>> {
         Box::pin(async { None })
     }
 
-    fn learn<'a>(&'a self, _: &'a Snapshot, _: &'a str, _: &'a [Realm]) -> BoxFuture<'a, Learned> {
+    fn ask_old_system<'a>(&'a self, _: &'a Snapshot, _: &'a OldSystem, _: &'a str) -> BoxFuture<'a, Learned> {
         Box::pin(async { Learned::Unknown })
     }
 

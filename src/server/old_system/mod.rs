@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use self::answer::OldKey;
-use super::{blocking, revocations::RevocationState, snapshot::Snapshot};
+use super::{blocking, revocations::RevocationState};
 use crate::{
     action::Actor,
     clock::{self, KeyTime},
@@ -29,22 +29,11 @@ use crate::{
     imported::{Check, ImportedKeys, KeyLayout, Scheme, Set},
     store::{LedgerRow, NewImported, Restrictions, Store, StoreError, transact},
     telemetry::{metrics::Metrics, rate_limit::LineLimit},
-    verification::read_imported_keys,
+    verification::{Learned, OldSystem, read_imported_keys},
 };
 
 /// Texts that are remembered to be no keys.
 const MAX_REMEMBERED: u64 = 100_000;
-
-/// What is known of a text now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Learned {
-    /// It is an imported key now: look again.
-    Known,
-    /// The text is not a key of an old system.
-    Unknown,
-    /// An old system could not be asked, or may not be asked so often.
-    CouldNotTell,
-}
 
 /// The old systems of all realms.
 pub(super) struct OldSystems {
@@ -77,25 +66,9 @@ impl OldSystems {
         Ok(OldSystems { store, revocations, imported, metrics, unknown, hash_key, bounds: Mutex::default() })
     }
 
-    /// Asks the old systems of these realms about a text that nobody imported.
-    pub(super) async fn learn(self: &Arc<Self>, snapshot: &Snapshot, text: &str, realms: &[Realm]) -> Learned {
-        let mut learned = Learned::Unknown;
-        for realm in realms {
-            let policy = snapshot.config.realms.get(realm.as_str()).filter(|policy| policy.accepts_imported());
-            let Some(old) = policy.and_then(|policy| policy.old_system.as_ref()) else { continue };
-            if !old.may_have(text) {
-                continue;
-            }
-            match self.ask(&snapshot.config, *realm, old, text).await {
-                Learned::Unknown => {}
-                Learned::Known => return Learned::Known,
-                Learned::CouldNotTell => learned = Learned::CouldNotTell,
-            }
-        }
-        learned
-    }
-
-    async fn ask(self: &Arc<Self>, config: &Config, realm: Realm, old: &OldSystemConfig, text: &str) -> Learned {
+    /// Asks one about a text that nobody imported.
+    pub(super) async fn ask(self: &Arc<Self>, config: &Config, old: &OldSystem, text: &str) -> Learned {
+        let (realm, old) = (old.realm(), old.config());
         let key = self.key(realm, text);
         match self.unknown.get(&key).await {
             Some(at) if at.elapsed() < old.negative_ttl.0 => return Learned::Unknown,

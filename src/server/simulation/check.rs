@@ -163,6 +163,7 @@ impl World {
                 stale: &Stale::Nothing,
                 imported: &ImportedKeys::default(),
                 importing: &[],
+                old_systems: &[],
                 missing: &[],
             };
             let step = decide(&state, &key.texts[text].text, &wanted(), clock::now_seconds());

@@ -166,7 +166,7 @@ impl FollowerState {
             Ok(news) => {
                 (self.failures, self.error) = (0, None);
                 // A server that answers at once is asked again after a delay.
-                if news || self.has_waited(at) { Duration::ZERO } else { backoff::pause(random) }
+                if news || self.has_waited(at) { Duration::ZERO } else { backoff::without_news(random) }
             }
             // One node may lag behind the others, which is no failure. Once the state is stale, no node is ahead of
             // this one.
@@ -174,12 +174,12 @@ impl FollowerState {
                 if self.is_stale(at) {
                     self.feed.restart();
                 }
-                backoff::soon(random)
+                backoff::if_behind(random)
             }
             Err(error) => {
                 self.note_failure(&error);
                 self.error = Some(error);
-                backoff::after(self.failures, random)
+                backoff::after_failures(self.failures, random)
             }
         };
         self.publish(at);

@@ -40,7 +40,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod backoff;
+pub mod backoff;
 mod envelope;
 mod error;
 mod event;

@@ -157,7 +157,7 @@ impl Reporter {
                 failures = if sent.is_ok() { 0 } else { failures.saturating_add(1) };
                 shared.state().error = sent.err();
                 let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
-                shared.pause(if failures == 0 { MIN_INTERVAL } else { backoff::after(failures, random) });
+                shared.pause(if failures == 0 { MIN_INTERVAL } else { backoff::after_failures(failures, random) });
                 if failures == 0 {
                     shared.wait_for_change();
                 }

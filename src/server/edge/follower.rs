@@ -9,13 +9,13 @@ use std::{
 use bulla::{
     feed::{
         Answer, FeedError, FeedPlace, FeedState, FollowError, LoadedSnapshot, LogId, Question, Reporter, StateWriter,
-        VerifyingKey,
+        VerifyingKey, backoff,
     },
     keyring::{ExportedKeyring, Exports, KeyringId},
     revocation::{Revocations, SweepClock},
 };
 
-use super::{STATE, backoff, merge::Merged, source_state::SourceState};
+use super::{STATE, merge::Merged, source_state::SourceState};
 use crate::{
     clock,
     server::{failures::Failures, live::Live, snapshot::EdgeParts},
@@ -143,7 +143,7 @@ impl Follower {
             }
             Ok(Merged::Nothing) => {
                 let has_waited = state.sources[source].answered();
-                if has_waited { Duration::ZERO } else { backoff::short(random) }
+                if has_waited { Duration::ZERO } else { backoff::without_news(random) }
             }
             // One node may lag behind the others, which is no failure: it answers. Once the log is abandoned, no source
             // is ahead of this one.
@@ -154,7 +154,7 @@ impl Follower {
                 }
                 state.sources[source].answered();
                 state.sources[source].behind = true;
-                backoff::short(random)
+                backoff::if_behind(random)
             }
             Err(error) => {
                 if let FollowError::Refused(refused) = &error {

@@ -3,7 +3,6 @@
 
 mod answers_from_node;
 mod asking;
-mod backoff;
 mod error;
 mod exports;
 mod follower;

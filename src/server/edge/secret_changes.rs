@@ -1,4 +1,4 @@
-//! What an edge hears from a node of changed secret halves: what it remembers of these counts no more. It follows them
+//! What an edge hears from a node of changed secret halves: what it remembers of these no longer counts. It follows them
 //! as a node does, which reads them from the store.
 
 use std::{
@@ -9,11 +9,11 @@ use std::{
 
 use bulla::{
     ApiKeyId,
-    feed::{FollowError, LogId, SecretChanges, SecretProof},
+    feed::{FollowError, LogId, SecretChanges, SecretProof, backoff},
 };
 use rand::{TryRng, rngs::SysRng};
 
-use super::{asking::Sources, backoff};
+use super::asking::Sources;
 use crate::{
     clock,
     server::{

@@ -5,8 +5,6 @@
 
 #[path = "support/flood.rs"]
 mod flood;
-#[path = "../keys/benches/support/forged.rs"]
-mod forged;
 #[path = "../keys/benches/support/keyring.rs"]
 mod keyring;
 #[path = "../keys/benches/support/raw.rs"]

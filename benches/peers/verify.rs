@@ -9,8 +9,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod ciphers;
-#[path = "../../keys/benches/support/forged.rs"]
-mod forged;
 #[path = "../../keys/benches/support/keyring.rs"]
 mod keyring;
 #[path = "../../keys/benches/support/rounds.rs"]
@@ -24,10 +22,10 @@ use std::{hint::black_box, sync::Arc};
 use bulla::{
     ApiKey, ApiKeyId, Expectations, IssueRequest, Issuer, Verifier,
     claims::Claims,
+    forged::{flip, forge},
     keyring::{Keyring, Suite},
     revocation::Revocations,
 };
-use forged::{flip, with_checksum};
 use keyring::{NOW, realm};
 use rounds::{Contender, run};
 
@@ -41,7 +39,7 @@ fn main() {
     let suite2 = keyring::load(Suite::Xaes256Gcm);
     let accepted = issue(&suite1, Claims::new());
     let scoped = issue(&suite1, Claims::new().with_scopes(["orders.read"]));
-    let forged: Vec<String> = accepted.iter().map(|text| with_checksum(&flip(text, 40))).collect();
+    let forged: Vec<String> = accepted.iter().map(|text| forge(text, 40)).collect();
     let garbage: Vec<String> = accepted.iter().map(|text| flip(text, 60)).collect();
     let million: Revocations = issue_ids(&suite1, 1_000_000);
 

@@ -12,13 +12,13 @@ use std::{
 use bulla::{
     Expectations, IssueRequest, Issuer, Opened, Verifier,
     claims::Claims,
+    forged::forge,
     keyring::Keyring,
     revocation::Revocations,
     secret::{Argon2id, HashMemory, Pepper, SecretHash, SecretScheme},
 };
 
 use crate::{
-    forged::{flip, with_checksum},
     keyring::{self, NOW, realm},
     rounds::median_with_interval,
 };
@@ -43,7 +43,7 @@ pub(crate) fn run(keyring: &Keyring, pepper: &Pepper) {
     let verifier = Verifier::new(keyring).with_revocations(Arc::new(list));
     // They are judged an hour later.
     let expired = (0..KEYS).map(|_| issue(NOW + 1));
-    let forged = (0..KEYS).map(|_| with_checksum(&flip(issue(NOW + 86_400).expose(), 40)));
+    let forged = (0..KEYS).map(|_| forge(issue(NOW + 86_400).expose(), 40));
     let flood: Vec<(String, u64)> = (expired.map(|key| (key.expose().to_owned(), NOW + 3_600)))
         .chain(forged.map(|text| (text, NOW)))
         .chain(revoked.iter().map(|key| (key.expose().to_owned(), NOW)))

@@ -11,8 +11,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "support/forged.rs"]
-mod forged;
 #[path = "support/keyring.rs"]
 mod keyring;
 
@@ -21,9 +19,9 @@ use std::{hint::black_box, time::Instant};
 use bulla::{
     Expectations, IssueRequest, Issuer, Verifier,
     claims::Claims,
+    forged::forge,
     keyring::{Keyring, Suite},
 };
-use forged::{flip, with_checksum};
 use keyring::{NOW, realm};
 
 /// Inputs of a class, so that no text is learnt by heart.
@@ -51,8 +49,7 @@ fn main() {
             _ => (body + 4 * 11 + 10, body + 5 * 11 + 10, body + 6 * 11 + 10),
         };
         let others = issue(&keyring, |_| keyring::APP);
-        let wrong_of =
-            |keys: &[String], place| keys.iter().map(|text| with_checksum(&flip(text, place))).collect::<Vec<_>>();
+        let wrong_of = |keys: &[String], place| keys.iter().map(|text| forge(text, place)).collect::<Vec<_>>();
         let wrong = |place: usize| wrong_of(&keys, place);
         let pairs = [
             ("the tag wrong in front, or at its end", wrong(first), wrong(last)),

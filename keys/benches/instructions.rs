@@ -3,8 +3,6 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "support/forged.rs"]
-mod forged;
 #[path = "support/ids.rs"]
 mod ids;
 #[path = "support/keyring.rs"]
@@ -15,10 +13,10 @@ use std::{hint::black_box, sync::Arc};
 use bulla::{
     Expectations, IssueRequest, Issuer, Verifier,
     claims::Claims,
+    forged::{flip, forge},
     keyring::{Keyring, Suite},
     revocation::Revocations,
 };
-use forged::{flip, with_checksum};
 use keyring::{NOW, realm};
 
 /// Verifies that are counted; as many before them are not, so that what is done once is not in the count.
@@ -41,7 +39,7 @@ fn main() {
         "suite2" => (Verifier::new(&suite2), issue(&suite2, Claims::new()), plain),
         "forged" => {
             let texts = issue(&suite1, Claims::new());
-            (empty, texts.iter().map(|text| with_checksum(&flip(text, 40))).collect(), plain)
+            (empty, texts.iter().map(|text| forge(text, 40)).collect(), plain)
         }
         "garbage" => (empty, issue(&suite1, Claims::new()).iter().map(|text| flip(text, 60)).collect(), plain),
         other => panic!("no kind `{other}`"),

@@ -84,6 +84,8 @@ mod expectations;
 pub mod feed;
 #[cfg(feature = "follow")]
 mod feed_key;
+#[doc(hidden)]
+pub mod forged;
 #[cfg(feature = "gateway")]
 pub mod gateway;
 #[cfg(any(feature = "follow", feature = "vault-transit"))]

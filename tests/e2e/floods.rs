@@ -9,8 +9,10 @@ use std::{
     },
 };
 
+use bulla::forged::with_checksum;
+
 use crate::support::{
-    deployment::{APP, Deployment, with_checksum},
+    deployment::{APP, Deployment},
     envoy::{Envoy, Question},
     http::Http,
     server::Server,

@@ -1,10 +1,11 @@
 //! Every endpoint that verifies API keys, on a node and on an edge, and the command, say the same of the same key, and
 //! for the same reason.
 
+use bulla::forged::with_checksum;
 use serde_json::{Value, json};
 
 use crate::support::{
-    deployment::{APP, Deployment, altered, with_checksum},
+    deployment::{APP, Deployment, altered},
     edge::Edge,
     envoy::{Envoy, Question},
     imported::{KEY, import, row, sha256},

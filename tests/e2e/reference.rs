@@ -130,5 +130,5 @@ fn alter(key: &str, draw: &mut Draw) -> String {
         18 => format!("{body}_{}", "a".repeat(44)),
         _ => format!("x{body}"),
     };
-    crate::support::deployment::with_checksum(&changed)
+    bulla::forged::with_checksum(&changed)
 }

@@ -1,9 +1,10 @@
 //! How a running server follows its keyring and configuration, and what it does when it cannot.
 
+use bulla::forged::with_checksum;
 use serde_json::json;
 
 use crate::support::{
-    deployment::{APP, Deployment, with_checksum},
+    deployment::{APP, Deployment},
     server::Server,
 };
 

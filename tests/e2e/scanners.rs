@@ -7,11 +7,12 @@ use std::{
     process::{Command, Stdio},
 };
 
+use bulla::forged::with_checksum;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::{
-    deployment::{APP, Deployment, altered, with_checksum},
+    deployment::{APP, Deployment, altered},
     reference::python,
     server::Server,
 };

@@ -1,9 +1,10 @@
 //! Secret halves: nothing is accepted without the right one, and hashing it is bounded whatever arrives.
 
+use bulla::forged::with_checksum;
 use serde_json::{Value, json};
 
 use crate::support::{
-    deployment::{APP, Deployment, altered, with_checksum},
+    deployment::{APP, Deployment, altered},
     reference::Reference,
     server::Server,
 };

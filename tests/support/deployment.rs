@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bulla::forged::with_checksum;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -194,16 +195,4 @@ pub fn altered(text: &str, at: usize, to: char) -> String {
     characters[at] = to;
     let text: String = characters.into_iter().collect();
     if at < text.len() - 6 { with_checksum(&text[..text.len() - 6]) } else { text }
-}
-
-/// `checked` and its checksum.
-pub fn with_checksum(checked: &str) -> String {
-    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut value = crc32fast::hash(checked.as_bytes()) as usize;
-    let mut digits = ['0'; 6];
-    for digit in digits.iter_mut().rev() {
-        *digit = char::from(ALPHABET[value % 62]);
-        value /= 62;
-    }
-    checked.to_owned() + &digits.iter().collect::<String>()
 }

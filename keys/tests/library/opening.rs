@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bulla::{
     ApiKey, Expectations, IssueRequest, Issuer, Opened, Realm, Rejection, SecretCheck, Verifier, VerifyError,
     claims::Claims,
+    forged::with_checksum,
     keyring::{KeyVersion, Keyring, Suite, VersionState},
     revocation::Revocations,
     secret::{SecretHash, SecretHashError, SecretScheme},
@@ -61,15 +62,7 @@ fn check(key: &ApiKey) -> SecretCheck {
 fn ending_of(key: &ApiKey, secret: &str) -> String {
     let text = key.expose();
     let sealed = if key.has_secret() { &text[..text.len() - 51] } else { &text[..text.len() - 6] };
-    checked(&format!("{sealed}{secret}"))
-}
-
-/// `text` with its checksum, in the words of the format page.
-fn checked(text: &str) -> String {
-    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let crc = u64::from(crc32fast::hash(text.as_bytes()));
-    let digits = (0..6).rev().map(|place| char::from(ALPHABET[(crc / 62u64.pow(place) % 62) as usize]));
-    text.chars().chain(digits).collect()
+    with_checksum(&format!("{sealed}{secret}"))
 }
 
 #[test]
@@ -152,7 +145,7 @@ fn the_secret_half_comes_after_everything_but_the_scope() {
     let plain = issue(live(), None, Claims::new().with_audience(["shop"]));
     let text = key.expose();
     let (missing, surplus) = (ending_of(&key, ""), ending_of(&plain, secret));
-    let forged = checked(&format!("{}{}", text[..text.len() - 51].replacen("acme_live", "acme_test", 1), secret));
+    let forged = with_checksum(&format!("{}{}", text[..text.len() - 51].replacen("acme_live", "acme_test", 1), secret));
     let bad_base62 = ending_of(&key, &format!("_{}", "z".repeat(44)));
 
     let none = Expectations::realms(&realms);

@@ -11,9 +11,9 @@ use crate::{
         ApiKeyId,
         text::{CHECKSUM_CHARS, assemble},
     },
-    base62,
     claims::Claims,
     derive::DerivedKey,
+    forged::with_checksum,
     key_version::KeyVersion,
     keyring::{LoadedVersion, RealmKeys, VersionRecord},
     payload::Payload,
@@ -87,13 +87,10 @@ fn verifier(revoked: Vec<ApiKeyId>) -> Verifier {
 }
 
 /// Other characters before the checksum, with the checksum that they have.
-fn with_checksum(text: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
+fn rewritten(text: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
     let mut checked = text.as_bytes()[..text.len() - CHECKSUM_CHARS].to_vec();
     change(&mut checked);
-    let checksum = crc32fast::hash(&checked);
-    let mut text = String::from_utf8(checked).expect("text");
-    base62::encode_into(&checksum.to_be_bytes(), &mut text);
-    text
+    with_checksum(&String::from_utf8(checked).expect("text"))
 }
 
 /// Texts of all kinds, the id of one that is to be revoked among them.
@@ -134,9 +131,9 @@ fn texts() -> (Vec<String>, ApiKeyId) {
         plain.to_uppercase(),
         format!("{realm}__{}", &body[2..]),
         // A realm that is no name, of which the length is right.
-        with_checksum(&plain, |text| text[1] = b'-'),
+        rewritten(&plain, |text| text[1] = b'-'),
         // Groups that exceed their bytes.
-        with_checksum(&plain, |text| text[realm.len() + 1..][..77].fill(b'z')),
+        rewritten(&plain, |text| text[realm.len() + 1..][..77].fill(b'z')),
         format!("{}zzzzzz", &plain[..plain.len() - CHECKSUM_CHARS]),
     ]);
     for at in 0..plain.len() {
@@ -144,8 +141,8 @@ fn texts() -> (Vec<String>, ApiKeyId) {
         changed[at] = if changed[at] == b'a' { b'b' } else { b'a' };
         texts.push(String::from_utf8(changed).expect("text"));
         if at < plain.len() - CHECKSUM_CHARS {
-            texts.push(with_checksum(&plain, |text| text[at] = if text[at] == b'a' { b'b' } else { b'a' }));
-            texts.push(with_checksum(&plain, |text| text[at] = b'_'));
+            texts.push(rewritten(&plain, |text| text[at] = if text[at] == b'a' { b'b' } else { b'a' }));
+            texts.push(rewritten(&plain, |text| text[at] = b'_'));
         }
     }
     let revoked = Case { app: 300, ..PLAIN }.text(&none);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    Key,
+    CheckError, Key,
     key_layout::BCRYPT_SEES,
     scheme::{Check, HashString},
 };
@@ -17,15 +17,6 @@ pub(crate) struct Candidate {
     /// Empty where the digest found it.
     hashed: Zeroizing<Vec<u8>>,
     by_digest: bool,
-}
-
-/// The check could not be made, so the key may be right or wrong.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CheckError {
-    #[error("the secret of these keys is not loaded")]
-    NoSecret,
-    #[error("{0}")]
-    Slow(String),
 }
 
 impl Candidate {

@@ -3,7 +3,7 @@
 
 use super::{
     System,
-    raw_row::FIELDS,
+    fields::{self, FIELDS},
     system::{ONLY, RESTRICTS},
 };
 
@@ -36,7 +36,7 @@ pub(super) enum Column {
 impl Columns {
     /// What the column of this name is; `None` where nobody said.
     pub(super) fn find(&self, name: &str) -> Option<Column> {
-        let field = |name: &str| FIELDS.iter().position(|field| *field == name).map(Column::Field);
+        let field = |name: &str| fields::place(name).map(Column::Field);
         if self.app.as_deref() == Some(name) {
             return Some(Column::App);
         }
@@ -107,7 +107,7 @@ mod tests {
             app: Some("user_id".to_owned()),
             system: None,
         };
-        let field = |name: &str| FIELDS.iter().position(|field| *field == name).map(Column::Field);
+        let field = |name: &str| fields::place(name).map(Column::Field);
         assert_eq!(columns.find("token_hash"), field("hash"));
         assert_eq!((columns.find("hash"), columns.find("salt")), (None, field("salt")));
         assert_eq!((columns.find("created_by"), columns.find("user_id")), (Some(Column::Ignored), Some(Column::App)));
@@ -127,7 +127,7 @@ mod tests {
             let columns = Columns { system: System::named(system), ..Columns::default() };
             columns.find(column)
         };
-        let field = |name: &str| FIELDS.iter().position(|field| *field == name).map(Column::Field);
+        let field = |name: &str| fields::place(name).map(Column::Field);
         let unused = Some(Column::Ignored);
         for (system, column, expected) in [
             ("payload", "hash", unused),

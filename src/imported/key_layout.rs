@@ -4,8 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Before, Derived,
-    scheme::{Algorithm, Cost, MAX_DIGEST, Scheme},
+    digest::{Algorithm, MAX_DIGEST},
+    old_secret::{self, OldSecret, OldSecretError},
+    scheme::{Cost, Scheme},
 };
+use crate::config::Config;
 
 /// Longest presented text that is checked, in bytes.
 pub(super) const MAX_KEY: usize = 512;
@@ -211,6 +214,16 @@ impl KeyLayout {
             (Some(_), _, false) => Err(KeyLayoutError::SecretGiven(self.scheme)),
             _ => Ok(()),
         }
+    }
+
+    /// The secret that it names, if any.
+    pub(crate) fn open_secret(&self, config: &Config) -> Result<Option<OldSecret>, OldSecretError> {
+        self.secret.as_ref().map(|name| OldSecret::open(name, self.derived, config)).transpose()
+    }
+
+    /// Returns whether the file of that secret is read as base64 because its URI does not say how it is written.
+    pub(crate) fn assumes_base64(&self, config: &Config) -> bool {
+        self.secret.as_ref().is_some_and(|name| old_secret::assumes_base64(name, config))
     }
 
     /// Returns whether the secret is the salt of all rows.

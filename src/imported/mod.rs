@@ -3,7 +3,9 @@
 
 mod candidate;
 mod columns;
+mod digest;
 mod encoding;
+mod fields;
 mod in_memory;
 mod key;
 mod key_layout;
@@ -16,6 +18,7 @@ mod read_options;
 mod reader;
 mod record;
 mod row_error;
+mod row_parser;
 mod row_time;
 mod scheme;
 mod set;
@@ -27,13 +30,13 @@ mod table;
 mod trial;
 
 pub(crate) use self::{
-    candidate::{Candidate, CheckError},
+    candidate::Candidate,
     columns::Columns,
     encoding::SaltEncoding,
     in_memory::ImportedKeys,
     key::Key,
     key_layout::{Hashed, KeyLayout, KeyLayoutError, PublicPart, Written},
-    old_secret::{Derived, OldSecret, OldSecretError, assumes_base64},
+    old_secret::{Derived, OldSecret, OldSecretError},
     prehash::Before,
     read_options::{Apps, Reading, ScopesForm, app_of},
     reader::{Format, Reader},
@@ -41,7 +44,7 @@ pub(crate) use self::{
     row_error::{RowError, RowErrorKind},
     row_time::Zone,
     scheme::{Check, Cost, Scheme},
-    set::{ImportedRow, Set},
+    set::{CheckError, ImportedRow, Set},
     slow_text::SlowText,
     system::{SYSTEMS, System, Times},
     table::Table,

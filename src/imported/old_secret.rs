@@ -10,10 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
-use super::{
-    KeyLayout,
-    scheme::{Algorithm, Digest},
-};
+use super::digest::{Algorithm, Digest};
 use crate::config::Config;
 
 /// Behind the path, it says how the file holds the secret.
@@ -58,19 +55,18 @@ impl OldSecret {
         }
     }
 
-    /// The secret that `layout` names, if any.
-    pub(crate) fn of(layout: &KeyLayout, config: &Config) -> Result<Option<Self>, OldSecretError> {
-        let Some(name) = &layout.secret else { return Ok(None) };
-        let uri = config.imported.secrets.get(name).ok_or_else(|| OldSecretError::Unknown(name.clone()))?;
+    /// The secret of this name, made as `derived` says.
+    pub(super) fn open(name: &str, derived: Option<Derived>, config: &Config) -> Result<Self, OldSecretError> {
+        let uri = config.imported.secrets.get(name).ok_or_else(|| OldSecretError::Unknown(name.to_owned()))?;
         let secret = open(uri, &config.folder)?;
-        Ok(Some(match layout.derived {
+        Ok(match derived {
             None => Self::new(&secret),
             Some(Derived::First32) => Self::new(&secret[..secret.len().min(32)]),
             Some(Derived::Sha256Hex32) => {
                 let hex = Zeroizing::new(hex::encode(Sha256::digest(&*secret)));
                 Self::new(&hex.as_bytes()[..32])
             }
-        }))
+        })
     }
 
     /// The bytes themselves, for a pepper or a salt.
@@ -94,9 +90,8 @@ impl std::fmt::Debug for OldSecret {
 }
 
 /// Returns whether the file of the secret is read as base64 because its URI does not say how it is written.
-pub(crate) fn assumes_base64(layout: &KeyLayout, config: &Config) -> bool {
-    let uri = layout.secret.as_ref().and_then(|name| config.imported.secrets.get(name));
-    uri.is_some_and(|uri| !uri.rest().contains(ENCODING))
+pub(super) fn assumes_base64(name: &str, config: &Config) -> bool {
+    config.imported.secrets.get(name).is_some_and(|uri| !uri.rest().contains(ENCODING))
 }
 
 /// Reads the secret of a file in `folder`.

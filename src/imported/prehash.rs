@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{OldSecret, scheme::Algorithm};
+use super::{OldSecret, digest::Algorithm};
 
 /// One such step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

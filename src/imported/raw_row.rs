@@ -1,41 +1,11 @@
-//! The fields of one row, from a JSON object or a CSV record, not yet parsed.
+//! The fields of one row, not yet parsed.
 
-use std::{collections::BTreeMap, ops::Range};
-
-use csv::StringRecord;
-use serde_json::Value;
+use std::collections::BTreeMap;
 
 use super::{
-    columns::{Column, Columns},
+    fields::{self, ENABLED, FIELDS, STATES, TEXTS},
     row_error::RowErrorKind,
 };
-use crate::input::json::{self, Unique};
-
-/// The fields that a row may have. The texts come first.
-pub(super) const FIELDS: [&str; 13] = [
-    "app_id",
-    "hash",
-    "salt",
-    "public",
-    "name",
-    "issued_at",
-    "expires_at",
-    "key",
-    "revoked",
-    "disabled",
-    "enabled",
-    "scopes",
-    "meta",
-];
-const TEXTS: usize = 11;
-const META: usize = 12;
-/// Fields that say whether a key has ended, and of these the one that says the opposite.
-const STATES: Range<usize> = 8..TEXTS;
-const ENABLED: usize = 10;
-/// Texts of columns that hold nothing, such as an empty array of PostgreSQL or of JSON.
-const NOTHING: [&str; 5] = ["", "{}", "[]", "null", "NULL"];
-/// Fields that hold times, which may have fractions.
-const TIMES: [usize; 2] = [5, 6];
 
 /// One row.
 #[derive(Debug, Default, PartialEq)]
@@ -60,8 +30,7 @@ pub(super) enum Scopes {
 impl RawRow {
     /// A text field, unless it is empty.
     pub(super) fn text(&self, name: &'static str) -> Option<&str> {
-        let at = FIELDS.iter().position(|field| *field == name)?;
-        self.texts.get(at)?.as_deref().filter(|text| !text.is_empty())
+        self.texts.get(fields::place(name)?)?.as_deref().filter(|text| !text.is_empty())
     }
 
     /// A text field that must be there.
@@ -71,53 +40,13 @@ impl RawRow {
 
     /// Puts another text into a field.
     pub(super) fn put(&mut self, name: &'static str, text: Option<String>) {
-        let at = FIELDS.iter().position(|field| *field == name);
-        if let Some(field) = at.and_then(|at| self.texts.get_mut(at)) {
+        if let Some(field) = fields::place(name).and_then(|at| self.texts.get_mut(at)) {
             *field = text;
         }
     }
 
-    pub(super) fn from_json(bytes: &[u8], columns: &Columns) -> Result<Self, RowErrorKind> {
-        let Ok(Unique(Value::Object(object))) = serde_json::from_slice(bytes) else { return Err(RowErrorKind::Json) };
-        let mut line = RawRow::default();
-        for (name, value) in object {
-            let at = match columns.find(&name).ok_or(RowErrorKind::Field)? {
-                Column::Field(at) => at,
-                Column::Ignored => continue,
-                Column::Restricts if is_nothing(&value) => continue,
-                Column::Restricts => return Err(RowErrorKind::Restricted),
-                Column::Only(only) if is_nothing(&value) || value == only => continue,
-                Column::Only(_) => return Err(RowErrorKind::OtherKind),
-                Column::App => {
-                    line.app = match value {
-                        Value::Null => None,
-                        Value::String(text) => Some(text),
-                        Value::Number(number) => Some(number.to_string()),
-                        _ => return Err(RowErrorKind::App),
-                    };
-                    continue;
-                }
-            };
-            let wrong = || RowErrorKind::Type(FIELDS[at]);
-            match (at, value) {
-                (_, Value::Null) => {}
-                (META, value) => line.meta = serde_json::from_value(value).map_err(|_| wrong())?,
-                (at, Value::String(text)) if at < TEXTS => line.set(at, text)?,
-                // A number that is not an integer has more than one text, and finds nothing.
-                (at, Value::Number(number)) if at < TEXTS && (number.as_i64().is_some() || TIMES.contains(&at)) => {
-                    line.set(at, number.to_string())?;
-                }
-                (at, Value::Bool(is)) if STATES.contains(&at) => line.set(at, is.to_string())?,
-                (TEXTS, Value::String(text)) => line.scopes = Scopes::Text(text),
-                (TEXTS, value) => line.scopes = Scopes::List(serde_json::from_value(value).map_err(|_| wrong())?),
-                _ => return Err(wrong()),
-            }
-        }
-        Ok(line)
-    }
-
-    /// Two columns that are one field are refused, unless one is empty.
-    fn set(&mut self, at: usize, text: String) -> Result<(), RowErrorKind> {
+    /// Sets a text. Two columns that are one field are refused, unless one is empty.
+    pub(super) fn set(&mut self, at: usize, text: String) -> Result<(), RowErrorKind> {
         match self.texts.get_mut(at) {
             // Of several columns that a key may have ended by, one is enough.
             Some(Some(before)) if STATES.contains(&at) => {
@@ -135,32 +64,6 @@ impl RawRow {
             None => Ok(()),
         }
     }
-
-    /// `columns` are the columns of the header, in their order.
-    pub(super) fn from_csv(record: &StringRecord, columns: &[Column]) -> Result<Self, RowErrorKind> {
-        let mut line = RawRow::default();
-        for (column, text) in columns.iter().zip(record) {
-            match *column {
-                // MySQL writes null so.
-                _ if text.is_empty() || text == "\\N" => {}
-                Column::Ignored => {}
-                Column::Restricts if NOTHING.contains(&text) => {}
-                Column::Restricts => return Err(RowErrorKind::Restricted),
-                Column::Only(only) if text == only => {}
-                Column::Only(_) => return Err(RowErrorKind::OtherKind),
-                Column::App => line.app = Some(text.to_owned()),
-                Column::Field(TEXTS) => line.scopes = Scopes::Text(text.to_owned()),
-                Column::Field(META) => {
-                    let mut meta = serde_json::Deserializer::from_str(text);
-                    line.meta = json::texts(&mut meta)
-                        .and_then(|read| meta.end().map(|()| read))
-                        .map_err(|_| RowErrorKind::Type("meta"))?;
-                }
-                Column::Field(at) => line.set(at, text.to_owned())?,
-            }
-        }
-        Ok(line)
-    }
 }
 
 /// Returns whether a state field says that a key is good.
@@ -169,60 +72,5 @@ fn says_good(at: usize, text: &str) -> bool {
     match at {
         ENABLED => ["true", "t", "1", "yes", "y"].contains(&&*text),
         _ => ["false", "f", "0", "no", "n"].contains(&&*text),
-    }
-}
-
-fn is_nothing(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => NOTHING.contains(&text.trim()),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(object) => object.is_empty(),
-        _ => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::imported::System;
-
-    fn read(system: &str, json: &str) -> Result<RawRow, RowErrorKind> {
-        RawRow::from_json(json.as_bytes(), &Columns { system: System::named(system), ..Columns::default() })
-    }
-
-    #[test]
-    fn of_several_columns_one_that_ends_a_key_is_enough_in_any_order() {
-        for (system, json, field, expected) in [
-            ("medusa", r#"{"revoked_at":"2026-01-02T03:04:05Z","deleted_at":null}"#, "revoked", "2026-01-02T03:04:05Z"),
-            ("elasticsearch", r#"{"invalidated":false,"invalidation_time":1770000000000}"#, "revoked", "1770000000000"),
-            ("elasticsearch", r#"{"invalidated":true,"invalidation_time":1770000000000}"#, "revoked", "true"),
-            ("elasticsearch", r#"{"invalidated":false,"invalidation_time":null}"#, "revoked", "false"),
-            ("payload", r#"{"enable_a_p_i_key":true,"_verified":false}"#, "enabled", "false"),
-            ("payload", r#"{"_verified":false,"enable_a_p_i_key":true}"#, "enabled", "false"),
-            ("payload", r#"{"enable_a_p_i_key":true,"_verified":null}"#, "enabled", "true"),
-        ] {
-            assert_eq!(read(system, json).expect("a row").text(field), Some(expected), "{system} {json}");
-        }
-    }
-
-    #[test]
-    fn rows_that_are_restricted_are_refused_and_empty_restrictions_are_none() {
-        for nothing in ["null", "[]", "\"\"", "\"{}\"", "\"[]\""] {
-            assert!(read("netbox", &format!("{{\"allowed_ips\":{nothing}}}")).is_ok(), "{nothing}");
-        }
-        for some in ["[\"10.0.0.0/8\"]", "\"{10.0.0.0/8}\"", "0"] {
-            let row = read("netbox", &format!("{{\"allowed_ips\":{some}}}"));
-            assert_eq!(row.err(), Some(RowErrorKind::Restricted), "{some}");
-        }
-        let csv = |text: &str| RawRow::from_csv(&StringRecord::from(vec![text]), &[Column::Restricts]).err();
-        assert_eq!((csv("{}"), csv(""), csv("{10.0.0.1}")), (None, None, Some(RowErrorKind::Restricted)));
-        for (audience, error) in
-            [("\"public-api\"", None), ("null", None), ("\"other\"", Some(RowErrorKind::OtherKind))]
-        {
-            assert_eq!(read("n8n", &format!("{{\"audience\":{audience}}}")).err(), error, "{audience}");
-        }
-        let csv = |text: &str| RawRow::from_csv(&StringRecord::from(vec![text]), &[Column::Only("rest")]).err();
-        assert_eq!((csv("rest"), csv(""), csv("cross_cluster")), (None, None, Some(RowErrorKind::OtherKind)));
     }
 }

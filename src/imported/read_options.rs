@@ -5,10 +5,11 @@ use uuid::Uuid;
 
 use super::{
     Columns, Set, Zone,
+    digest::Algorithm,
     encoding::SaltEncoding,
     raw_row::{RawRow, Scopes},
     row_error::RowErrorKind,
-    scheme::{Algorithm, Cost},
+    scheme::Cost,
 };
 
 /// All that is needed to read a row.

@@ -11,6 +11,7 @@ use super::{
     raw_row::RawRow,
     record::Record,
     row_error::{RowError, RowErrorKind},
+    row_parser,
 };
 
 /// Longest line of JSON, so that a wrong file does not fill memory.
@@ -107,7 +108,7 @@ impl Lines<'_> {
                 // Some programs mark UTF-8 at the beginning of a file. The reader of CSV passes over it by itself.
                 let row = buffer.strip_prefix(b"\xef\xbb\xbf").filter(|_| *line == 1).unwrap_or(buffer).trim_ascii();
                 if !row.is_empty() {
-                    return Ok(Some((*line, RawRow::from_json(row, named))));
+                    return Ok(Some((*line, row_parser::from_json(row, named))));
                 }
             },
             Lines::Csv { input, columns, record } => {
@@ -116,7 +117,7 @@ impl Lines<'_> {
                     Ok(false) => Ok(None),
                     Ok(true) => {
                         let line = record.position().map_or(begins, csv::Position::line);
-                        Ok(Some((line, RawRow::from_csv(record, columns))))
+                        Ok(Some((line, row_parser::from_csv(record, columns))))
                     }
                     Err(error) => match error.kind() {
                         ErrorKind::Utf8 { pos, .. } | ErrorKind::UnequalLengths { pos, .. } => {

@@ -181,7 +181,7 @@ fn hashed_here(row: &mut RawRow, reading: &Reading<'_>) -> Result<Check, RowErro
     let key = Zeroizing::new(row.needed("key")?.to_owned());
     row.put("key", None);
     if key.len() > MAX_KEY {
-        return Err(RowErrorKind::KeyTooLong);
+        return Err(RowErrorKind::KeyTooLong(MAX_KEY));
     }
     if ApiKey::is_within(&key) {
         return Err(RowErrorKind::PublicSealed);

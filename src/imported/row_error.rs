@@ -1,6 +1,6 @@
 //! Errors of rows. No error quotes a value: a key may stand in the wrong column.
 
-use super::key_layout::MAX_KEY;
+use super::fields::FIELDS;
 
 /// A row was not imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,10 +19,7 @@ pub(crate) enum RowErrorKind {
     Csv,
     #[error("the line is longer than {0} bytes")]
     TooLong(usize),
-    #[error(
-        "unknown field: the fields are {known}",
-        known = super::raw_row::FIELDS.join(", ")
-    )]
+    #[error("unknown field: the fields are {known}", known = FIELDS.join(", "))]
     Field,
     #[error("two columns say `{0}`")]
     Twice(&'static str),
@@ -92,8 +89,8 @@ pub(crate) enum RowErrorKind {
     KeySurplus,
     #[error("with the scheme `plain` a row has `key`, and no `hash` and no `salt`")]
     HashSurplus,
-    #[error("`key` has more than {MAX_KEY} bytes: such a key would never be accepted")]
-    KeyTooLong,
+    #[error("`key` has more than {0} bytes: such a key would never be accepted")]
+    KeyTooLong(usize),
     #[error("`key` begins or ends with blanks, as a column of fixed length pads it: cut them off")]
     KeyBlank,
     #[error("`key` does not have the prefix or the parts that the options say: it would never be found")]
@@ -151,7 +148,7 @@ impl RowErrorKind {
             RowErrorKind::SaltBlank => "salt_blank",
             RowErrorKind::KeySurplus => "key_surplus",
             RowErrorKind::HashSurplus => "hash_surplus",
-            RowErrorKind::KeyTooLong => "key_too_long",
+            RowErrorKind::KeyTooLong(_) => "key_too_long",
             RowErrorKind::KeyBlank => "key_blank",
             RowErrorKind::KeyForm => "key_form",
             RowErrorKind::BcryptReach(_) => "bcrypt_reach",

@@ -11,9 +11,10 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{
-    Before, CheckError, Hashed, KeyLayout, OldSecret,
+    Before, Hashed, KeyLayout, OldSecret,
+    digest::Digest,
     old_secret::keyed,
-    scheme::{Check, Digest, HashString, same},
+    scheme::{Check, HashString, same},
 };
 
 /// One set.
@@ -46,6 +47,15 @@ pub(crate) struct ImportedRow {
     pub(crate) public: Option<Box<[u8]>>,
     pub(crate) check: Check,
     pub(crate) replaced: bool,
+}
+
+/// The check could not be made, so the key may be right or wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CheckError {
+    #[error("the secret of these keys is not loaded")]
+    NoSecret,
+    #[error("{0}")]
+    Slow(String),
 }
 
 /// What finds a key: the public part, or the digest.

@@ -4,7 +4,7 @@ use bulla::Realm;
 
 use crate::{
     config::Config,
-    imported::{ImportedKeys, OldSecret, OldSecretError, Set, Table},
+    imported::{ImportedKeys, OldSecretError, Set, Table},
     store::{Store, StoreError},
 };
 
@@ -59,7 +59,7 @@ fn read_on(
         let Some(through) = part.through else { return Ok(()) };
         if part.rows.iter().any(|row| !known.has_set(row.set)) {
             for set in store.imported_sets()?.into_iter().filter(|set| !known.has_set(set.number)) {
-                let secret = OldSecret::of(&set.layout, config)?;
+                let secret = set.layout.open_secret(config)?;
                 known.add_set(Set::new(set.number, set.realm, set.layout, set.id_key, secret));
             }
         }

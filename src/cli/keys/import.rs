@@ -25,7 +25,7 @@ use crate::{
     clock,
     config::Config,
     deployment::Deployment,
-    imported::{Format, KeyLayout, OldSecret, Reader, Reading, RowError, Set, System, Trial, Tried, assumes_base64},
+    imported::{Format, KeyLayout, Reader, Reading, RowError, Set, System, Trial, Tried},
 };
 
 /// The exit code if rows were refused.
@@ -91,7 +91,7 @@ impl Import {
         if let Some(system) = system {
             check_encoding(system, &layout, &deployment.config)?;
         }
-        let secret = OldSecret::of(&layout, &deployment.config).map_err(undone)?;
+        let secret = layout.open_secret(&deployment.config).map_err(undone)?;
         let (set, plain) = (Set::new(0, realm, layout.clone(), [0; 16], secret), self.layout.is_plain(system));
         let reading = Reading {
             columns,
@@ -206,7 +206,7 @@ impl Import {
                 config.secret.memory_mib
             ));
         }
-        if self.try_keys.is_none() && assumes_base64(layout, config) {
+        if self.try_keys.is_none() && layout.assumes_base64(config) {
             warnings.push(
                 "the file of the secret was read as base64, as its URI names no encoding: if it holds the secret itself, add \
                  ?encoding=text, or ?encoding=hex; try a real key with --try"
@@ -299,7 +299,7 @@ fn check_realm(realm: Realm, config: &Config) -> Result<(), Failure> {
 
 /// The secrets of systems are texts, of which many read as base64, too.
 fn check_encoding(system: &System, layout: &KeyLayout, config: &Config) -> Result<(), Failure> {
-    match (assumes_base64(layout, config), system.secret) {
+    match (layout.assumes_base64(config), system.secret) {
         (true, Some(what)) => Err(undone(format!(
             "the secret of {} is {what}, and its URI in [imported.secrets] does not say how the file holds it: write \
              \"file:PATH?encoding=text\", or ?encoding=base64 if the file has the text in base64",

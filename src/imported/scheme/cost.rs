@@ -5,12 +5,11 @@ use std::{fmt, num::NonZeroU32, str::FromStr};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD as BASE64};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Digest, HashString, Scheme,
-    digest::{Algorithm, MAX_DIGEST},
-    pbkdf2,
+use super::{HashString, Scheme, pbkdf2};
+use crate::imported::{
+    digest::{Algorithm, Digest, MAX_DIGEST},
+    row_error::RowErrorKind,
 };
-use crate::imported::row_error::RowErrorKind;
 
 /// Hashes of all rows whose costs come to less than this many scrypt blocks take no thread.
 const CHEAP_BLOCKS: u32 = 64;

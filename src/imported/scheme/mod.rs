@@ -4,7 +4,6 @@ mod argon2;
 mod bcrypt;
 mod cost;
 mod crypt;
-mod digest;
 mod hash_string;
 mod pbkdf2;
 mod scrypt;
@@ -17,11 +16,12 @@ use ctutils::CtEq;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::cost::Cost;
-pub(super) use self::{
-    digest::{Algorithm, Digest, MAX_DIGEST},
-    hash_string::{HashString, SlowError},
+pub(super) use self::hash_string::{HashString, SlowError};
+use super::{
+    OldSecret,
+    digest::{Algorithm, Digest},
+    row_error::RowErrorKind,
 };
-use super::{OldSecret, row_error::RowErrorKind};
 
 /// The most memory that a hash may take, in KiB: the table that is imported chooses how much a check takes.
 const MAX_KIB: u64 = 256 * 1024;

@@ -15,8 +15,8 @@ use std::num::NonZeroU32;
 use aws_lc_rs::pbkdf2::{self, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA384, PBKDF2_HMAC_SHA512};
 use zeroize::Zeroizing;
 
-use super::{SlowError, digest::Algorithm, same};
-use crate::imported::{encoding, row_error::RowErrorKind};
+use super::{SlowError, same};
+use crate::imported::{digest::Algorithm, encoding, row_error::RowErrorKind};
 
 /// KiB that a check takes.
 pub(super) const MEMORY_KIB: u32 = 8;

@@ -8,12 +8,12 @@
 //! * Elasticsearch: `{SSHA256}SALT HASH`, of key ‖ salt: 12 characters of base64, or 8 of text, before 44 of the
 //!   digest. LDAP's with a salt of 6 bytes may look the same.
 
-use super::{
-    SlowError,
+use super::{SlowError, same};
+use crate::imported::{
     digest::{Algorithm, Digest},
-    same,
+    encoding,
+    row_error::RowErrorKind,
 };
-use crate::imported::{encoding, row_error::RowErrorKind};
 
 /// Rounds of JupyterHub: each hashes the key once.
 const MAX_ROUNDS: u32 = 65_536;

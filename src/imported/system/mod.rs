@@ -119,7 +119,7 @@ impl System {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::imported::raw_row::FIELDS;
+    use crate::imported::fields::FIELDS;
 
     #[test]
     fn each_system_has_rules_for_the_headers_of_its_clients() {

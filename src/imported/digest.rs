@@ -9,14 +9,14 @@ use aws_lc_rs::{
 };
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
-use crate::imported::encoding;
+use super::encoding;
 
 /// Bytes of the longest digest.
-pub(in crate::imported) const MAX_DIGEST: usize = 64;
+pub(super) const MAX_DIGEST: usize = 64;
 
 /// A hash function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::imported) enum Algorithm {
+pub(super) enum Algorithm {
     Sha1,
     Sha256,
     Sha384,
@@ -25,17 +25,16 @@ pub(in crate::imported) enum Algorithm {
 
 /// A digest, of the length that its function has.
 #[derive(Clone, Copy)]
-pub(in crate::imported) struct Digest {
+pub(super) struct Digest {
     bytes: [u8; MAX_DIGEST],
     len: usize,
 }
 
 impl Algorithm {
-    pub(in crate::imported) const ALL: [Algorithm; 4] =
-        [Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512];
+    pub(super) const ALL: [Algorithm; 4] = [Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512];
 
     /// Its name in text forms.
-    pub(in crate::imported) fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Algorithm::Sha1 => "sha1",
             Algorithm::Sha256 => "sha256",
@@ -45,14 +44,14 @@ impl Algorithm {
     }
 
     /// The function of this name, as `sha256`, `SHA-256` or `sha` (which is SHA-1).
-    pub(in crate::imported) fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase().replace(['-', '_'], "");
         let name = if name == "sha" { "sha1" } else { &name };
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 
     /// Bytes of a digest.
-    pub(in crate::imported) fn len(self) -> usize {
+    pub(super) fn len(self) -> usize {
         match self {
             Algorithm::Sha1 => 20,
             Algorithm::Sha256 => 32,
@@ -62,7 +61,7 @@ impl Algorithm {
     }
 
     /// The digest of these parts, one behind the other.
-    pub(in crate::imported) fn digest(self, parts: &[&[u8]]) -> Digest {
+    pub(super) fn digest(self, parts: &[&[u8]]) -> Digest {
         match self {
             Algorithm::Sha1 => {
                 let mut hash = Context::new(&SHA1_FOR_LEGACY_USE_ONLY);
@@ -82,7 +81,7 @@ impl Algorithm {
     }
 
     /// The HMAC (RFC 2104) under a key of any length.
-    pub(in crate::imported) fn mac(self, key: &[u8], hashed: &[u8]) -> Digest {
+    pub(super) fn mac(self, key: &[u8], hashed: &[u8]) -> Digest {
         let algorithm = match self {
             Algorithm::Sha1 => HMAC_SHA1_FOR_LEGACY_USE_ONLY,
             Algorithm::Sha256 => HMAC_SHA256,
@@ -94,7 +93,7 @@ impl Algorithm {
 
     /// Reads a digest: hexadecimal or base64, bare or behind what databases and frameworks put before it: `\x`, `0x`,
     /// `sha256:`, `sha256$`, `sha256$$`, `sha256-`, `{SHA256}`.
-    pub(in crate::imported) fn read(self, text: &str) -> Option<Vec<u8>> {
+    pub(super) fn read(self, text: &str) -> Option<Vec<u8>> {
         let text = text.trim();
         encoding::of_length(self.behind_name(text).unwrap_or(text), self.len())
     }
@@ -111,7 +110,7 @@ impl Algorithm {
 
 impl Digest {
     /// The bytes of a digest, of which there are at most 64.
-    pub(in crate::imported) fn of(found: &[u8]) -> Self {
+    pub(super) fn of(found: &[u8]) -> Self {
         let (mut bytes, len) = ([0; MAX_DIGEST], found.len().min(MAX_DIGEST));
         bytes[..len].copy_from_slice(&found[..len]);
         Digest { bytes, len }

@@ -10,7 +10,9 @@ use std::{ops::Deref, sync::Arc};
 use tokio::sync::watch;
 
 pub(super) use self::{callers::Callers, door::Door};
-use super::{budget::BodyBudget, failures::Failures, key_verifier::KeyVerifier, listener::Environment, live::Live};
+use super::{
+    body_budget::BodyBudget, failures::Failures, key_verifier::KeyVerifier, listener::Environment, live::Live,
+};
 use crate::{
     clock,
     config::{Config, Plane},

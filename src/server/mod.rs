@@ -6,7 +6,7 @@ mod app;
 mod auth;
 mod await_key_sources;
 mod blocking;
-mod budget;
+mod body_budget;
 mod client_address;
 mod core;
 mod data;
@@ -56,7 +56,7 @@ use futures_util::{FutureExt, future::Either};
 use tokio::{sync::watch, task::JoinSet};
 
 use self::{
-    budget::BodyBudget,
+    body_budget::BodyBudget,
     core::{Core, Door},
     data::DataPlane,
     listener::{Bound, Limits, PeerRequest, Service, Transport, Workers},

@@ -11,7 +11,7 @@ use super::{
     App,
     answers_from_store::FromStore,
     await_key_sources::{self, Started},
-    budget::BodyBudget,
+    body_budget::BodyBudget,
     core::{Callers, Core, CoreParts},
     failed_calls::FailedCalls,
     failures::Failures,

@@ -21,7 +21,7 @@ pub(crate) struct AuditRecord {
 /// One action on record.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct AuditEntry {
-    /// Its number, without gaps: `sqlite/audit_numbering.rs` and `postgres/audit.rs`.
+    /// Its number, without gaps: `sqlite/audit_numbering.rs` and `postgres/audit_numbering.rs`.
     pub(crate) seq: u64,
     pub(crate) record: AuditRecord,
 }

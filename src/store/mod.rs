@@ -15,7 +15,7 @@ mod remark;
 mod revocation;
 mod revocation_kind;
 mod rows;
-mod seal_limit;
+mod seal_budget;
 mod secret;
 mod sqlite;
 
@@ -49,7 +49,7 @@ pub(crate) use self::{
     remark::Remark,
     revocation::{DamagedRow, LogPart, Logged, LostEnd, LostRevocation, NewRevocation, RevokedPage},
     revocation_kind::audit_action,
-    seal_limit::{SealCount, seal_budget, seal_warning},
+    seal_budget::{SealCount, seal_budget, seal_warning},
     secret::{NewSecretRow, SecretChanges, SecretRow, SecretSample},
 };
 

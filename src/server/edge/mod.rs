@@ -39,7 +39,7 @@ pub(crate) use self::{
     open_sources::open_all as open_sources,
 };
 use super::{
-    budget::BodyBudget,
+    body_budget::BodyBudget,
     core::{Callers, Core, CoreParts},
     failures::Failures,
     key_verifier::KeyVerifier,

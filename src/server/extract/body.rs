@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 
 use crate::{
     config::ServerConfig,
-    server::{budget::NoRoom, problem::Problem},
+    server::{body_budget::NoRoom, problem::Problem},
 };
 
 /// The size of a body, and the time it may take.

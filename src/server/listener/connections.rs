@@ -16,7 +16,7 @@ use futures_util::task::AtomicWaker;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::alarm::millis;
-use crate::{clock, server::budget::Evict};
+use crate::{clock, server::body_budget::Evict};
 
 /// How long a new connection may be silent when others wait.
 const SILENT: Duration = Duration::from_secs(1);

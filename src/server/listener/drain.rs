@@ -26,7 +26,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 
 use super::connections::Connection;
-use crate::server::budget::{BodyBudget, Charge, NoRoom};
+use crate::server::body_budget::{BodyBudget, Charge, NoRoom};
 
 /// The most that is drained of a body. Gateways that send bodies along send 20 MB and more.
 const MAX_DRAINED: u64 = 32 << 20;

@@ -19,7 +19,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::budget::BodyBudget;
+use super::body_budget::BodyBudget;
 
 pub(super) use self::{
     bound::Bound,

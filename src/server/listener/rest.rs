@@ -60,7 +60,7 @@ mod tests {
         },
         *,
     };
-    use crate::{clock, server::budget::BodyBudget};
+    use crate::{clock, server::body_budget::BodyBudget};
 
     async fn permit() -> ConnectionPermit {
         Connections::new(1).permit(|| {}).await.expect("room")

@@ -17,7 +17,7 @@ use hyper::body::{Body as _, Frame, SizeHint};
 
 use super::connections::InFlight;
 use crate::server::{
-    budget::{BodyBudget, Charge},
+    body_budget::{BodyBudget, Charge},
     problem::Problem,
 };
 

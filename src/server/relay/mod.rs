@@ -30,7 +30,7 @@ use tokio::{
 use self::{endpoint::RelayState, reports::Reports, snapshots::RelaySnapshots, streams::Streams};
 use super::{
     Addresses, Endpoints,
-    budget::BodyBudget,
+    body_budget::BodyBudget,
     core::{Callers, Core, CoreParts},
     data,
     edge::{BehindEdge, EdgeError, follow_of, open_sources},

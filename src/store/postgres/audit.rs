@@ -1,6 +1,4 @@
-//! The audit's table. Its numbers have no gap: they follow the latest one, under the lock that is held to the commit.
-//! The table enforces it against every writer: its triggers refuse a record that leaves a gap, a changed one and a
-//! deleted one.
+//! The audit's table.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -10,13 +8,6 @@ use super::{
     session::Session,
 };
 use crate::store::{AuditEntry, AuditRecord, StoreError, rows::damaged};
-
-/// Appends records under the next numbers.
-pub(super) const APPEND: &str = "INSERT INTO bulla.audit (seq, at, actor, address, action, target, detail)
-    SELECT latest.seq + new.place, new.at, new.actor, new.address, new.action, new.target, new.detail
-    FROM (SELECT coalesce(max(seq), 0) AS seq FROM bulla.audit) AS latest,
-         unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY AS new (at, actor, address, action, target, detail, place)
-    ORDER BY new.place";
 
 /// Records as columns.
 pub(super) struct Columns<'a> {
@@ -41,7 +32,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    /// The parameters of [`APPEND`].
+    /// The parameters of [`APPEND`](super::audit_numbering::APPEND).
     pub(super) fn params(&self) -> [Param<'_>; 6] {
         [
             param(&self.at),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     last_used::Use,
-    store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, rows::LedgerColumns, seal_limit::check_seal_budget},
+    store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, rows::LedgerColumns, seal_budget::check_seal_budget},
 };
 
 /// Uses in one statement.

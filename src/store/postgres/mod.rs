@@ -4,6 +4,7 @@
 //! whose settings are not ours.
 
 mod audit;
+mod audit_numbering;
 mod copy;
 mod counts;
 mod era;

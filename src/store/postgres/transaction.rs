@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    audit, escrow, followers, idempotency, imported, ledger, params::params, revocation, secret, session::Session,
-    store_row::Numbers,
+    audit, audit_numbering, escrow, followers, idempotency, imported, ledger, params::params, revocation, secret,
+    session::Session, store_row::Numbers,
 };
 use crate::{
     imported::KeyLayout,
@@ -86,7 +86,7 @@ impl<'a> Writing<'a> {
         let payload = params![payload];
         let mut last: Vec<(&str, &[_])> = Vec::new();
         if !self.audit.is_empty() {
-            last.push((audit::APPEND, &records));
+            last.push((audit_numbering::APPEND, &records));
         }
         if self.numbers != self.before {
             last.push((

@@ -1,6 +1,6 @@
 //! The numbers of SQLite's audit have no gap: each record takes the number behind the latest, within the transaction
 //! that it is about, so that a rollback takes the number with it. PostgreSQL's counterpart is
-//! `store/postgres/audit.rs`.
+//! `store/postgres/audit_numbering.rs`.
 //!
 //! The table enforces it against every writer: its triggers (`migrations/2.sql`) refuse a record that leaves a gap, a
 //! changed one and a deleted one.

@@ -3,7 +3,7 @@
 use bulla::Realm;
 use rusqlite::{Connection, params};
 
-use crate::store::{SealCount, StoreError, seal_limit::check_seal_budget};
+use crate::store::{SealCount, StoreError, seal_budget::check_seal_budget};
 
 /// Counts a sealed key, and refuses it where that exceeds the budget.
 pub(super) fn count_seal(

@@ -46,6 +46,7 @@ pages! {
     findings_run: "findings/README.md",
     format_runs: "docs/FORMAT.md",
     gateways_runs: "docs/GATEWAYS.md",
+    glossary_runs: "docs/GLOSSARY.md",
     headers_run: "docs/HEADERS.md",
     http_runs: "docs/HTTP.md",
     import_runs: "docs/IMPORT.md",

@@ -75,7 +75,7 @@ fn connect(addresses: &[SocketAddr], limit: Option<Duration>, interrupt: &Interr
 
 /// How long a connection attempt is waited for before the interrupt is checked again.
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Connects to one address, and looks now and then whether that is still wanted.
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -95,7 +95,7 @@ fn open(address: &SocketAddr, limit: Option<Duration>, interrupt: &Interrupt) ->
             if interrupt.is_stopped() {
                 return Err(interrupt::stopped());
             }
-            let left = limit.map_or(LOOK, |limit| limit.saturating_sub(begun.elapsed()).min(LOOK));
+            let left = limit.map_or(POLL_INTERVAL, |limit| limit.saturating_sub(begun.elapsed()).min(POLL_INTERVAL));
             if left.is_zero() {
                 return Err(io::ErrorKind::TimedOut.into());
             }

@@ -86,7 +86,7 @@ impl Forget {
         let backend = self.common.open(config)?;
         let told = format!(
             "From then on nothing waits for {}: while it runs somewhere it may accept API keys that are revoked, and nobody hears \
-             of it. It is there again with its next report.",
+             of it. Its next report registers it again.",
             self.name
         );
         self.confirmation.ask(&told, &format!("forget {}", self.name))?;

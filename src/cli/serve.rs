@@ -89,10 +89,10 @@ impl Serve {
             (Role::Node, None) if self.follow.is_empty() => return Ok(()),
             (Role::Node, None) => "--follow is for --role verifier and --role relay: a node reads its store",
             (Role::Node, Some(_)) => {
-                "this is the configuration of an edge or a relay, for it has a [follow]: add --role verifier or --role relay"
+                "this is the configuration of an edge or a relay, because it has [follow]: add --role verifier or --role relay"
             }
             (Role::Verifier | Role::Relay, None) => {
-                "this is the configuration of a node, for it has no [follow]: `bulla edge init` makes that of an edge"
+                "this is the configuration of a node, because it has no [follow]: `bulla edge init` makes that of an edge"
             }
             (Role::Verifier | Role::Relay, Some(follow)) => {
                 if !self.follow.is_empty() {

@@ -267,7 +267,7 @@ impl Publisher {
         self.read_on(Draft::new(head.log_id, clock::now_seconds()), Duration::ZERO)
     }
 
-    /// Everything from the beginning of the log, without the events that count no more.
+    /// Everything from the beginning of the log, without the events that no longer count.
     fn renew(&self, before: &Draft) -> Result<Draft, PublishError> {
         let all = self.begin()?;
         if all.log_id != before.log_id || self.broken {

@@ -51,7 +51,7 @@ impl App {
         Ok(())
     }
 
-    /// Reads which secret halves were changed: what is remembered of the old ones counts no more.
+    /// Reads which secret halves were changed: what is remembered of the old ones no longer counts.
     pub(super) fn follow_secrets(&self) -> Result<(), StoreError> {
         self.secrets.follow(self.config.secret.cache_ttl.0)
     }

@@ -9,7 +9,7 @@ use crate::{store::StoreError, telemetry::rate_limit::LineLimit};
 /// A change that is on record, and that this process could not read.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "it is on record, and may be in force elsewhere; this server could not read it ({0}), and goes by it once it can"
+    "the change is on record and may be in force elsewhere; this server could not read it ({0}) and applies it as soon as it can"
 )]
 pub(super) struct NotInForce(StoreError);
 

@@ -224,10 +224,10 @@ fn an_edge_whose_disk_hangs_says_so_and_reports_nothing_new() {
     let told = propagation(&node, later, "2s");
     assert!(is_refused(&edge, later), "it is in force there");
     assert_eq!(told["reached"], 1, "{told}");
-    edge.until("the trouble", |edge| ready(edge).1.contains("the disk has not taken the state"));
+    edge.until("the trouble", |edge| ready(edge).1.contains("writing the state to the disk has taken"));
     let told = propagation(&node, later, "2s");
     let why = told["missing"][0]["why"].as_str().expect("why");
-    assert!(why.contains("the disk has not taken the state"), "{told}");
+    assert!(why.contains("writing the state to the disk has taken"), "{told}");
     let _what_it_wrote = std::fs::read(&pipe).expect("read");
     let told = propagation(&node, later, "60s");
     assert_eq!((&told["reached"], &told["missing"]), (&json!(2), &json!([])), "{told}");

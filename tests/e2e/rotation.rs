@@ -147,5 +147,6 @@ fn rotation_by_age_needs_no_hand() {
     let key = deployment.issue_text("live", &[]);
     server.until("the rotation", |server| server.data.get("/readyz").json()["active_version"] == 2);
     assert_eq!(server.data.post("/v1/verify", &json!({"api_key": key})).json()["active"], true);
-    server.until("the word that no source is left", |server| server.log().contains("has none that is not in use"));
+    server
+        .until("the word that no source is left", |server| server.log().contains("all of rotation.sources are in use"));
 }

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The time between two looks at the files with keys.
-const LOOK: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a gate that ends waits for the thread that loads keys. Only a disk or a key source that hangs takes longer.
 const ENDING: Duration = Duration::from_secs(1);
@@ -169,7 +169,7 @@ fn trouble(error: &FollowError) -> Option<String> {
 fn reload(gate: &Gate, stopped: &Interrupt) {
     let look = || gate.0.keys.look(&gate.0.settings);
     let (mut seen, mut again, mut asking) = (look(), gate.0.keys.lacks_keys(), None::<Worker>);
-    while stopped.pause(LOOK).is_ok() {
+    while stopped.pause(POLL_INTERVAL).is_ok() {
         let found = look();
         if !again && found == seen {
             continue;

@@ -29,7 +29,7 @@ pub(super) fn check(config: &Config, follow: &FollowConfig, now: Timestamp, repo
         report.wrong("state", trouble);
     }
     match &kept.state {
-        None => report.warning("state", "nothing is kept yet: without a source that answers, no key is accepted"),
+        None => report.warning("state", "no state is saved yet: no key is accepted until a source answers"),
         Some(state) => {
             let signed_at = clock::timestamp(state.this_update());
             report.ok("state", format_args!("at {} in the revocation log, as of {signed_at}", state.seq()));

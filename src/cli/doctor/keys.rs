@@ -62,7 +62,7 @@ fn check_memories(document: &KeyringDocument, memories: &KeyringMemories, report
         report.warning(
             "keyring",
             format_args!(
-                "{rows} of the store's memory of keyrings cannot be read, and the others count: find out who changed the \
+                "{rows} of the store's memory of keyrings cannot be read, and the others are used: find out who changed the \
                  store, and restore or delete them (keyring_memory, keyring_burned)"
             ),
         );

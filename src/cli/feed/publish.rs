@@ -41,7 +41,7 @@ pub(in crate::cli) struct Publish {
     /// How long files stay that are not needed any more: longer than any cache keeps an old head
     #[arg(long, value_name = "DURATION", value_parser = parse_span, default_value = "24h")]
     keep: Span,
-    /// How often all files are made anew, without revocations that count no more
+    /// How often all files are made anew, without revocations that no longer count
     #[arg(long, value_name = "DURATION", value_parser = parse_span, default_value = "24h")]
     renew: Span,
     /// Serve /metrics here: HOST:PORT or unix:PATH

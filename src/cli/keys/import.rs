@@ -186,7 +186,7 @@ impl Import {
         }
         if self.replace && layout.shared && summary.imported > 0 {
             warnings.push(format!(
-                "{} rows are new keys, and correct none: where keys share public parts, the hash says which key a row is of, so \
+                "{} rows are new keys and correct no older one: where keys share public parts, the hash says which key a row is of, so \
                  a row with a wrong hash stays beside the right one. If nobody used the keys of this set yet, remove it \
                  (`bulla keys imports remove`) and import again; otherwise revoke those that are wrong",
                 summary.imported

@@ -58,7 +58,7 @@ impl Imports {
                 let unwritten = deployment.config.last_used.flush_interval;
                 let consequences = format!(
                     "This removes up to {} keys of realm {}, and each of them is rejected from then on. A key that was first \
-                     used within the last {unwritten} may be one of them: a service writes uses down that late.",
+                     used within the last {unwritten} may be one of them: a service writes down uses with that delay.",
                     set.keys, set.set.realm
                 );
                 confirmation.ask(&consequences, "remove")?;

@@ -48,7 +48,7 @@ pub(super) async fn export_realm(
     }
     if !caller.snapshot().config.has_realm(of) {
         return Err(Problem::bad_request(
-            "realm: it is not in the configuration, and an edge verifies realms that are",
+            "realm: it is not in the configuration, and an edge verifies configured realms only",
         ));
     }
     let exported = blocking::run(move || {

@@ -58,7 +58,7 @@ pub(super) async fn list(
 #[utoipa::path(
     delete, path = "/v1/followers/{name}", operation_id = "forget_follower",
     params(("name" = schema::FollowerName, Path)),
-    responses((status = 200, description = "It is forgotten, or there was none of this name.", body = Forgotten), Guarded)
+    responses((status = 200, description = "Forgotten, or nobody was registered under this name.", body = Forgotten), Guarded)
 )]
 pub(super) async fn forget(
     State(app): State<Arc<App>>,

@@ -101,7 +101,7 @@ pub(super) async fn reroll_secret(
 
 /// Tells what is not in force yet.
 fn of_the_end(error: &NotInForce) -> String {
-    format!("the new one is good, and the end of the old one is not in force here: {error}")
+    format!("the new key is valid, but the end of the old key is not in force here: {error}")
 }
 
 /// To reroll is both to issue and to revoke.

@@ -35,9 +35,9 @@ use crate::{
 
 /// A client of RFC 7009 authenticates with its own key, and names another one in the body. It must not revoke its own
 /// key by mistake.
-const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header, and takes no body, and no query but `wait`: a key \
-    that these name would live on. Show the key that is to be revoked in the header, or revoke it by its id on the admin plane \
-    (`DELETE /v1/api-keys/{id}`). A client of RFC 7009 asks at `POST /v1/revoke`";
+const NAMES_ANOTHER: &str = "this endpoint revokes the API key in the header. It takes no body and no query except `wait`, because \
+    it would not revoke a key that is named there. Present the key to revoke in the header, or revoke it by its id on the admin \
+    plane (`DELETE /v1/api-keys/{id}`). A client of RFC 7009 asks at `POST /v1/revoke`";
 
 /// Revokes the presented API key.
 ///
@@ -95,7 +95,7 @@ pub(super) async fn self_revoke(
     let goal = propagation::log_of(&app, clock::now());
     let propagation = match app.fleet.holders.try_acquire() {
         Ok(_permit) => propagation::reached_by_all(&app, goal, wait.0).await.without_names(),
-        Err(_) => Propagation::unknown(&goal, "too many wait already: ask again".to_owned()),
+        Err(_) => Propagation::unknown(&goal, "too many requests wait already: ask again".to_owned()),
     };
     let status = propagation::status(&propagation, StatusCode::OK);
     taken.set_propagation(propagation);

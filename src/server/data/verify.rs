@@ -57,7 +57,7 @@ pub(super) fn wanted(snapshot: &Snapshot, request: VerifyRequest) -> Result<(Str
         realms: accepted_realms(snapshot, &request.realms)?,
         scopes: request.scopes.all().ok_or_else(|| Problem::bad_request(TOO_MANY_SCOPES))?,
         audience: request.audience,
-        address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
+        address: address.map_err(|_| Problem::bad_request("`ip` must be an IPv4 or IPv6 address"))?,
     };
     Ok((request.api_key, wanted))
 }

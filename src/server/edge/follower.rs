@@ -217,8 +217,8 @@ impl Follower {
         // A disk that hangs says nothing itself.
         if self.writer.writing_for().is_some_and(|slow| slow > SLOW_DISK) && self.health.since(STATE).is_none() {
             self.note_written(Err(format!(
-                "the disk has not taken the state for more than {SLOW_DISK:?}: keys are verified, but what was revoked since is not \
-                 known after a restart without any source"
+                "writing the state to the disk has taken more than {SLOW_DISK:?} so far: keys are verified, but after a restart \
+                 without a source later revocations are unknown"
             )));
         }
     }

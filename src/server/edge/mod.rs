@@ -58,7 +58,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// know.
 const FIRST_CONTACT: Duration = Duration::from_secs(1);
 /// Interval between checks for their answers.
-const LOOK: Duration = Duration::from_millis(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// The time between two sweeps of the list, of one part each.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -211,7 +211,7 @@ impl Edge {
         let follower = Arc::clone(&self.follower);
         let told = async move {
             while !follower.has_heard_or_failed() {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
         };
         async { drop(tokio::time::timeout(FIRST_CONTACT, told).await) }

@@ -109,7 +109,7 @@ fn schemes() -> [SecurityScheme; 3] {
         SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description("X-API-Key", "The API key."))),
         http(
             HttpAuthScheme::Basic,
-            "The API key as the user name or as the password; the other one counts for nothing. It may be form-encoded (RFC 6749, 2.3.1).",
+            "The API key as the user name or as the password; the other one is ignored. It may be form-encoded (RFC 6749, 2.3.1).",
         ),
     ]
 }

@@ -61,7 +61,9 @@ impl FileLooks {
     /// Waits for the end of the current look, for a moment, and shows how it stands.
     pub(in crate::server) async fn proceed(&mut self) {
         if let Ok((_, looked)) = timeout(TICK, end_of(&mut self.running)).await {
-            self.failed = looked.unwrap_or_else(|| Err("a look panicked: see the log, and report it".to_owned())).err();
+            self.failed = looked
+                .unwrap_or_else(|| Err("reading the files panicked: see the log, and report it".to_owned()))
+                .err();
             self.metrics.refreshed(self.failed.is_none());
             if std::mem::take(&mut self.next) {
                 self.begin();

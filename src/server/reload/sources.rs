@@ -85,9 +85,7 @@ fn rotate(node: &Node, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentErr
     let change = match step {
         None => return Ok(None),
         Some(Step::NoSourceLeft) => {
-            tracing::warn!(
-                "the active version is due for rotation, and rotation.sources has none that is not in use: add one"
-            );
+            tracing::warn!("the active version is due for rotation, but all of rotation.sources are in use: add one");
             return Ok(None);
         }
         Some(Step::Stage(uri)) => Change::Stage(Stage { sources: vec![uri], suite: config.rotation.suite }),

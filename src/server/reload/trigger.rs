@@ -208,7 +208,7 @@ fn never() -> Instant {
     Instant::now() + Duration::from_secs(86_400)
 }
 
-const DEFECT: &str = "a look panicked: see the log, and report it";
+const DEFECT: &str = "reading configuration and keyring panicked: see the log, and report it";
 
 /// A look that failed.
 fn failed_look(trigger: Trigger, error: String) -> LookOutcome {

@@ -1,4 +1,4 @@
-//! Which secret halves were changed lately: what was remembered of them before counts no more. A node reads it from its
+//! Which secret halves were changed lately: what was remembered of them before no longer counts. A node reads it from its
 //! store, and an edge hears it from a node.
 
 use std::{

@@ -121,8 +121,8 @@ impl StateWriter {
             }
             note(written.map(drop).map_err(|error| {
                 format!(
-                    "the state cannot be kept ({error}): keys are verified, but what was revoked since is not known after a restart \
-                     without any source"
+                    "the state cannot be kept ({error}): keys are verified, but after a restart without a source later revocations \
+                     are unknown"
                 )
             }));
             if stop {

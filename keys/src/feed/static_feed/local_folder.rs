@@ -20,7 +20,7 @@ use crate::{
 /// The longest time for one read.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
 /// The time between two looks whether anybody still wants the answer.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// How much of a long file is read at once.
 const PIECE: usize = 1 << 20;
 
@@ -94,7 +94,7 @@ impl LocalFolder {
         let until = Instant::now() + self.limit;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            let error = match told.recv_timeout(left.min(LOOK)) {
+            let error = match told.recv_timeout(left.min(POLL_INTERVAL)) {
                 Ok(done) => return done,
                 Err(RecvTimeoutError::Disconnected) => return Err(io::Error::other("reading it ended in a defect")),
                 Err(RecvTimeoutError::Timeout) if interrupt.is_stopped() => interrupt::stopped(),

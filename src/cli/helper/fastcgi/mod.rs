@@ -222,7 +222,8 @@ struct Request {
 
 impl Request {
     fn begin(record: &Record) -> io::Result<Self> {
-        let (role, keeps) = record.begin().ok_or_else(|| io::Error::other("no beginning of a request"))?;
+        let (role, keeps) =
+            record.begin().ok_or_else(|| io::Error::other("the first record does not begin a request"))?;
         Ok(Request { id: record.id, role, keeps, parameters: Vec::new() })
     }
 

@@ -47,7 +47,7 @@ impl<'m> Question<'m> {
             if key != REQUIRED.as_bytes() && alike {
                 let name = excerpt(key, excerpt::SHORT);
                 wrong.get_or_insert(format!(
-                    "the route has a context extension `{name}`: all of it belongs into `{REQUIRED}`"
+                    "the route has the context extension `{name}`: move what it requires into `{REQUIRED}`"
                 ));
             } else if key == REQUIRED.as_bytes() && found.replace(value).is_some() {
                 wrong.get_or_insert(format!("the route has the context extension `{REQUIRED}` twice"));

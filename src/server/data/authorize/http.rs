@@ -27,7 +27,7 @@ use crate::{
     method(get, put, post, delete, options, head, patch, trace), path = "/v1/authorize/{required}",
     params(("required" = schema::Required, Path)),
     responses(
-        (status = 200, description = "It may. Every header is there, and empty where there is nothing to say.", headers(
+        (status = 200, description = "Allowed. Every header is there, and empty where there is nothing to say.", headers(
             ("X-Bulla-App-Id" = String, description = "Whom the API key belongs to."),
             ("X-Bulla-Api-Key-Id" = String, description = "The API key's id."),
             ("X-Bulla-Realm" = String, description = "Its realm."),

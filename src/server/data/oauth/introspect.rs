@@ -66,7 +66,7 @@ pub(in crate::server::data) async fn introspect(
     let wanted = Wanted {
         realms: accepted_realms(snapshot, &asked.realm.into())?,
         audience: asked.audience.or_else(|| audience_of(snapshot, &caller).map(str::to_owned)),
-        address: address.map_err(|_| Problem::bad_request("`ip` is no IPv4 or IPv6 address"))?,
+        address: address.map_err(|_| Problem::bad_request("`ip` must be an IPv4 or IPv6 address"))?,
         ..Wanted::default()
     };
     let now = clock::now_seconds();

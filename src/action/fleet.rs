@@ -12,7 +12,8 @@ use serde_json::json;
 use super::{ActionError, Actor, invalid};
 use crate::{
     api::{
-        fleet::{Condition, Forgotten, SILENCE, condition},
+        condition::{Condition, SILENCE, condition},
+        fleet::Forgotten,
         followers,
         propagation::{Goal, MAX_NAMED, Propagation},
     },

@@ -4,6 +4,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod bounded_list;
+pub(crate) mod condition;
 pub(crate) mod export;
 pub(crate) mod feed;
 pub(crate) mod fleet;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{fleet, query, schema};
+use super::{condition, query, schema};
 use crate::{
     config::Span,
     store::{FollowerRow, LogPlace, Role, Short},
@@ -82,10 +82,10 @@ impl Goal {
     fn why(&self, row: &FollowerRow, now: Timestamp) -> String {
         match self {
             Goal::Log(place) => {
-                let (_, why) = fleet::condition(row, place, None, now);
+                let (_, why) = condition::condition(row, place, None, now);
                 why.unwrap_or_else(|| format!("it is at {} of {} and reports", row.seq, place.seq))
             }
-            Goal::Keyring(serial) => fleet::tells_nothing(row, now).map_or_else(
+            Goal::Keyring(serial) => condition::tells_nothing(row, now).map_or_else(
                 || format!("it knows the keyring of serial {}, and not yet {serial}", row.keyring_serial),
                 |(_, why)| why,
             ),

@@ -3,6 +3,7 @@
 
 mod audit;
 mod copy;
+mod error;
 mod escrow;
 mod follow;
 mod followers;
@@ -37,6 +38,7 @@ use crate::{
 pub(crate) use self::{
     audit::{AuditEntry, AuditRecord},
     copy::copy,
+    error::StoreError,
     escrow::EscrowRow,
     follow::Following,
     followers::{FollowerRow, FollowerStore, LogPlace, Role, Short},
@@ -55,48 +57,6 @@ pub(crate) use self::{
 
 #[cfg(test)]
 pub(crate) use self::copy::Source as CopySource;
-
-/// The store failed and changed nothing. Only after [`StoreError::Uncertain`] that is unknown.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum StoreError {
-    #[error("{0}")]
-    Url(String),
-    #[error(
-        "the store {0} does not exist: put it back from the backup (docs/RECOVERY.md, \"A restored backup\"); only a new \
-         deployment, which has issued and revoked nothing, begins with an empty one: `install -m 600 /dev/null {0}`"
-    )]
-    Missing(String),
-    #[error(
-        "{0} has no schema `bulla`: name the right database, or restore it from the backup (docs/RECOVERY.md); only a new \
-         deployment begins with an empty one: `bulla init` makes it, or `CREATE SCHEMA bulla`"
-    )]
-    NoSchema(String),
-    #[error("the store {0} was written by a newer bulla (schema {1}): use that one")]
-    Newer(String, i64),
-    #[error("an API key of this id is on record already")]
-    Duplicate,
-    #[error(
-        "the realm {realm} has sealed {count} API keys under version {version}, and its budget is {budget}: activate the next version"
-    )]
-    BudgetSpent { realm: Realm, version: u32, count: u64, budget: u64 },
-    #[error("the store failed: {0}")]
-    Failed(String),
-    /// The commit was sent, and its answer did not come, or did not say that the change is durable.
-    #[error(
-        "this may have happened: {0}. Repeat the request, with its Idempotency-Key where it had one: it is not done twice. \
-         Without a key, look into the ledger first (`bulla keys list`)"
-    )]
-    Uncertain(String),
-    /// One row, by its number or key, of a table is damaged. The others can be read.
-    #[error("row {1} of {0} is damaged: restore the store from a backup")]
-    Damaged(&'static str, String),
-    /// Another process, or an administrator, exchanged the store while it was open.
-    #[error("the store was exchanged: {0}")]
-    Exchanged(String),
-    /// The work of the transaction aborted it.
-    #[error("the transaction was aborted")]
-    Aborted,
-}
 
 /// What every store does.
 pub(crate) trait Store: FollowerStore + Send + Sync {

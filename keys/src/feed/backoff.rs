@@ -1,4 +1,11 @@
 //! How long a follower waits before it asks again, as the page of the feed says. The caller brings the random number.
+//!
+//! ```
+//! use bulla::feed::backoff;
+//!
+//! let (failures, random) = (1, u32::MAX / 2);
+//! assert!(backoff::after_failures(failures, random).as_secs() < 4);
+//! ```
 
 use std::time::Duration;
 

@@ -58,6 +58,7 @@ mod log_id;
 mod message;
 pub(crate) mod process_name;
 mod report;
+mod reporter;
 pub(crate) mod reporting;
 mod saved;
 mod secret_halves;
@@ -83,7 +84,8 @@ pub use self::{
     head::Head,
     log_id::{LogId, LogIdError},
     message::Message,
-    report::{FollowerReport, FollowerRole, Reporter, new_instance},
+    report::{FollowerReport, FollowerRole, new_instance},
+    reporter::Reporter,
     saved::SavedStateError,
     secret_halves::{SecretChanges, SecretProof, SecretVerdict},
     snapshot::{LoadedSnapshot, Snapshot, SnapshotHead, SnapshotLoad},

@@ -166,8 +166,7 @@ fn prometheus_scrapes_every_sample() {
     );
     let file = deployment.file("prometheus.yml");
     std::fs::write(&file, configuration).expect("written");
-    let port =
-        std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("free").port();
+    let port = process::free_port();
     let log = std::fs::File::create(deployment.file("prometheus.log")).expect("a log");
     let prometheus = Command::new("prometheus")
         .arg(format!("--config.file={}", file.display()))

@@ -35,7 +35,8 @@ struct Relayed {
 impl Relayed {
     fn new(scope: &str, more: &str) -> Self {
         let deployment = Deployment::new();
-        let node = Server::start(&deployment);
+        // On a port to which it can come back.
+        let node = Server::start_on(&format!("127.0.0.1:{}", process::free_port()), &deployment, &[]);
         let folder = tempfile::tempdir().expect("a folder");
         let shown = deployment.keyring(&["show"]);
         let text = |name: &str| shown[name].as_str().expect(name).to_owned();
@@ -118,7 +119,7 @@ impl Relayed {
     }
 
     fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_secs(120);
         while !done() {
             let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
             assert!(Instant::now() < deadline, "{what} did not happen in time: {}", log());

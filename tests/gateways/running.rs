@@ -18,6 +18,18 @@ use crate::support::{
     server::Server,
 };
 
+/// The time limits of the pages, and those that no busy machine reaches.
+const PATIENT: [(&str, &str); 8] = [
+    ("proxy_connect_timeout 1s", "proxy_connect_timeout 60s"),
+    ("proxy_read_timeout 5s", "proxy_read_timeout 60s"),
+    ("dial_timeout 1s", "dial_timeout 60s"),
+    ("response_header_timeout 5s", "response_header_timeout 60s"),
+    ("timeout: 5s", "timeout: 60s"),
+    ("TIMEOUT = 2500", "TIMEOUT = 60000"),
+    ("timeout connect 2s", "timeout connect 60s"),
+    ("timeout server 30s", "timeout server 90s"),
+];
+
 pub struct Running {
     pub gateway: &'static Gateway,
     pub application: Application,
@@ -44,6 +56,11 @@ impl Running {
         Self::start_as(gateway, gateway.prepare, changes, |_| {})
     }
 
+    /// The same with the page's own time limits, of a gateway whose bulla is to hang.
+    pub fn start_impatient(gateway: &'static Gateway, changes: &[(&str, &str)]) -> Self {
+        Self::start_within(gateway, gateway.prepare, changes, |_| {}, &[])
+    }
+
     /// Starts by another command, and with further changes to the edge's folder where bulla is inside.
     pub fn start_as(
         gateway: &'static Gateway,
@@ -51,11 +68,24 @@ impl Running {
         changes: &[(&str, &str)],
         change_edge: impl FnOnce(&Edge),
     ) -> Self {
+        Self::start_within(gateway, prepare, changes, change_edge, &PATIENT)
+    }
+
+    fn start_within(
+        gateway: &'static Gateway,
+        prepare: fn(&mut Command, &Path),
+        changes: &[(&str, &str)],
+        change_edge: impl FnOnce(&Edge),
+        limits: &[(&str, &str)],
+    ) -> Self {
         let program = programs::find(gateway.program);
         let deployment = deployment();
-        let data = if gateway.socket { format!("unix:{}", socket(&deployment)) } else { "127.0.0.1:0".to_owned() };
+        let data = if gateway.socket {
+            format!("unix:{}", socket(&deployment))
+        } else {
+            format!("127.0.0.1:{}", process::free_port())
+        };
         let server = Server::start_on(&data, &deployment, &[]);
-        let data = if gateway.socket { data } else { server.data.address.clone() };
         let edge = gateway.inside.as_ref().map(|_| Edge::new(&deployment, &[&format!("http://{data}")], &["live"]));
         edge.as_ref().map(change_edge);
         let application = Application::start();
@@ -76,7 +106,7 @@ impl Running {
         // What is added asks the application, too.
         let added: Vec<_> = changes.iter().map(|(_, to)| to.replace(":9000", &format!(":{behind}"))).collect();
         let changes: Vec<_> = changes.iter().zip(&added).map(|((from, _), to)| (*from, to.as_str())).collect();
-        place_files(gateway, folder.path(), &[&changes[..], &ports, &places].concat());
+        place_files(gateway, folder.path(), &[&changes[..], &ports, &places, limits].concat());
         let log = log(folder.path());
         let process = Process::start(&program, |command| prepare(command, folder.path()), &log);
         process::wait_until(gateway.program, &log, || process::listens(port));

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// How long anything may take that takes milliseconds or a few seconds; a deadline, not an expectation.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// What others can replicate, physically and logically.
 const REPLICATED: &[&str] = &[
@@ -73,7 +73,7 @@ impl Postgres {
 
     /// Makes a primary of a standby, which waits for no standby of its own.
     pub fn promote(&self) {
-        assert_eq!(self.sql("SELECT pg_promote(true, 60)"), "t");
+        assert_eq!(self.sql("SELECT pg_promote(true, 100)"), "t");
         self.until("it is a primary", |server| server.sql("SELECT pg_is_in_recovery()") == "f");
         self.wait_for("");
     }
@@ -200,7 +200,7 @@ impl Pgpool {
         let ask = || {
             let mut psql = Command::new(program("psql"));
             psql.args(["-X", "-qAt", "-h", "127.0.0.1", "-U", "postgres", "-p", &port.to_string(), "-c", "SELECT 1"]);
-            psql.env("PGCONNECT_TIMEOUT", "5").output()
+            psql.env("PGCONNECT_TIMEOUT", "30").output()
         };
         wait_until("pgpool", &log, || ask().is_ok_and(|output| output.status.success()));
         Pgpool { port, process, _folder: folder }
@@ -211,7 +211,7 @@ impl Drop for Pgpool {
     /// Its children end only if it ends them.
     fn drop(&mut self) {
         let _gone_already = Command::new("kill").args(["-INT", &self.process.id().to_string()]).status();
-        let deadline = Instant::now() + Duration::from_secs(5);
+        let deadline = Instant::now() + Duration::from_secs(30);
         while listens(self.port) && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(10));
         }

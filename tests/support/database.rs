@@ -161,7 +161,7 @@ impl Drop for Held {
 
 fn open(path: &Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(path).expect("the store");
-    connection.busy_timeout(Duration::from_secs(10)).expect("set");
+    connection.busy_timeout(Duration::from_secs(60)).expect("set");
     connection
 }
 

@@ -17,6 +17,9 @@ use super::authority::{Authority, Issued};
 
 use super::described::{self, Plane};
 
+/// Longer than any answer takes; a deadline, not an expectation.
+const TIMEOUT: Duration = Duration::from_secs(120);
+
 /// One listener of a server.
 #[derive(Clone)]
 pub struct Http {
@@ -125,7 +128,7 @@ impl Answer {
 
 impl Http {
     pub fn new(address: &str) -> Self {
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT));
         Http { agent: config.build().into(), address: address.to_owned(), scheme: "http", key: None, plane: None }
     }
 
@@ -145,7 +148,7 @@ impl Http {
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .root_certs(RootCerts::new_with_certs(&roots))
             .client_cert(client);
-        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(Duration::from_secs(60)));
+        let config = Agent::config_builder().http_status_as_error(false).timeout_global(Some(TIMEOUT));
         let agent = config.tls_config(tls.build()).build().into();
         Http { agent, scheme: "https", ..self.clone() }
     }
@@ -239,7 +242,7 @@ impl Http {
     /// A connection to write bytes to by hand.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).expect("a connection");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a time-out");
+        stream.set_read_timeout(Some(TIMEOUT)).expect("a time-out");
         stream
     }
 

@@ -1,6 +1,9 @@
 //! PostgreSQL servers for the tests: in a temporary folder, on a Unix socket there and on a port of the loopback
 //! address. Each ends with this process, even if that is killed.
 
+#[path = "ports.rs"]
+pub mod ports;
+
 use std::{
     fs,
     io::Write,
@@ -29,8 +32,8 @@ struct Running {
 }
 
 /// Seconds that making a data folder may take, and connecting. A hang then fails its test, and not the whole run.
-const MAKE_LIMIT: &str = "60";
-const CONNECT_LIMIT: &str = "10";
+const MAKE_LIMIT: &str = "180";
+const CONNECT_LIMIT: &str = "30";
 /// What a statement of psql may take, for the same reason.
 const STATEMENT_LIMIT: &str = "-c statement_timeout=120s";
 
@@ -60,7 +63,7 @@ impl Postgres {
     /// One with these settings, whose data folder `make` makes.
     pub fn made(make: impl FnOnce(&Path) -> std::io::Result<Output>, settings: &[&str]) -> Postgres {
         let folder = tempfile::Builder::new().prefix("bulla-pg-").tempdir().expect("a folder").keep();
-        let mut server = Postgres { folder, port: free_port(), running: None };
+        let mut server = Postgres { folder, port: ports::free_port(), running: None };
         if is_root() {
             let chown = Command::new("chown").arg("postgres:").arg(&server.folder).status();
             assert!(chown.is_ok_and(|status| status.success()), "the user `postgres` of the package postgresql exists");
@@ -126,10 +129,10 @@ impl Postgres {
         let mut guard = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("sh");
         let ends_it = guard.stdin.take().expect("its standard input");
         self.running = Some(Running { guard, ends_it });
-        let deadline = Instant::now() + Duration::from_secs(30);
+        let deadline = Instant::now() + Duration::from_secs(90);
         while !self.try_psql("postgres", "SELECT 1").status.success() {
             let said = || fs::read_to_string(self.log()).unwrap_or_default();
-            assert!(Instant::now() < deadline, "PostgreSQL did not come up within 30 s: {}", said());
+            assert!(Instant::now() < deadline, "PostgreSQL did not come up within 90 s: {}", said());
             thread::sleep(Duration::from_millis(50));
         }
     }
@@ -284,11 +287,6 @@ pub fn as_postgres(program: &Path) -> Command {
 
 pub fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
-}
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    listener.expect("a free port").port()
 }
 
 fn checked(what: &str, output: std::io::Result<Output>) {

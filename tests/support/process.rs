@@ -1,7 +1,6 @@
 //! Servers under test: each ends with this process, even if that is killed.
 
 use std::{
-    net::TcpListener,
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, Stdio},
@@ -11,6 +10,8 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process_group};
+
+pub use super::postgres::ports::free_port;
 
 /// A running server, and the processes that it starts: they are one process group.
 pub struct Process(Child);
@@ -67,24 +68,20 @@ fn starter() -> mpsc::Sender<Order> {
     starter.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
 }
 
-/// A port that nobody uses.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
-}
-
 /// Two ports that nobody uses, one after the other; the first of them.
 pub fn free_pair_of_ports() -> u16 {
+    let mut first = free_port();
     loop {
-        let port = free_port();
-        if TcpListener::bind(("127.0.0.1", port.saturating_add(1))).is_ok() {
-            return port;
+        match free_port() {
+            second if second == first + 1 => return first,
+            second => first = second,
         }
     }
 }
 
 /// Waits until `ready` says so.
 pub fn wait_until(what: &str, log: &Path, ready: impl FnMut() -> bool) {
-    wait_until_within(30, what, log, ready);
+    wait_until_within(60, what, log, ready);
 }
 
 /// The same for a server that takes longer, within so many seconds.

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{command::bulla, deployment::Deployment, described::Plane, http::Http};
 
 /// How long anything may take that takes milliseconds; a deadline, not an expectation.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Server {
     child: Child,

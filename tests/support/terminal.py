@@ -16,7 +16,7 @@ child, terminal = pty.fork()
 if child == 0:
     os.execvp(program[0], program)
 shown, answered = b"", 0
-deadline = time.monotonic() + 60
+deadline = time.monotonic() + 120
 while True:
     try:
         part = os.read(terminal, 4096)

@@ -12,6 +12,8 @@ use std::{
     time::Duration,
 };
 
+use crate::support::process;
+
 /// The near end is a port of its own.
 pub struct Cable {
     pub port: u16,
@@ -24,7 +26,13 @@ pub struct Cable {
 impl Cable {
     /// A cable to the server on this port.
     pub fn to(server: u16) -> Cable {
-        let mut cable = Cable { port: 0, server, whole: Arc::default(), streams: Arc::default(), listening: None };
+        let mut cable = Cable {
+            port: process::free_port(),
+            server,
+            whole: Arc::default(),
+            streams: Arc::default(),
+            listening: None,
+        };
         cable.repair();
         cable
     }
@@ -45,7 +53,6 @@ impl Cable {
     pub fn repair(&mut self) {
         let listener = TcpListener::bind(("127.0.0.1", self.port)).expect("the port is free");
         listener.set_nonblocking(true).expect("a socket");
-        self.port = listener.local_addr().expect("bound").port();
         self.whole.store(true, Ordering::SeqCst);
         let (whole, streams, server) = (Arc::clone(&self.whole), Arc::clone(&self.streams), self.server);
         self.listening = Some(thread::spawn(move || {

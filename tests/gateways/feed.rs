@@ -78,9 +78,7 @@ impl Proxied {
         let address = format!("http://{}/v1/revocations", self.feed.address);
         let follower = Follower::new(&address, &api_key, keyring_id, key).expect("a follower");
         let following = follower.start(&verifier, WhenStale::CouldNotTell, now).expect("started");
-        while !following.status().complete {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        self.server.until("the end of the log", |_| following.status().complete);
         following
     }
 
@@ -109,7 +107,7 @@ impl Proxied {
 
     /// The proxy closes a connection to bulla after `timeout` seconds of silence.
     fn passes_the_feed_on(&self, timeout: usize) {
-        // Neither the head nor the first message waits for more: a reader gives up after a minute.
+        // Neither the head nor the first message waits for more: a reader gives up after two minutes.
         let mut stream = self.feed.stream("/v1/revocations");
         assert_eq!(head(&stream.message())["bulla"], "feed/1");
         let end = self.tells_of_a_revocation(&mut stream);
@@ -234,18 +232,17 @@ fn behind_a_proxy_that_gives_up_a_follower_asks_for_shorter_waits_and_is_never_s
     let configuration = ENVOY.replace("TIMEOUT", "");
     let proxied = Proxied::before(deployment, server, &key, ("envoy", "yaml"), &configuration, envoy_in);
     let following = proxied.follow();
-    let (mut failures, mut seen) = (0, Instant::now());
-    let until = Instant::now() + Duration::from_secs(50);
-    while Instant::now() < until {
+    // A follower that went on to ask for 25 s would fail every twenty seconds.
+    let (begun, mut quiet_since) = (Instant::now(), Instant::now());
+    while begun.elapsed() < Duration::from_secs(50) || quiet_since.elapsed() < Duration::from_secs(30) {
         let status = following.status();
-        if status.failures > 0 && seen.elapsed() > Duration::from_secs(10) {
-            (failures, seen) = (failures + 1, Instant::now());
+        if status.failures > 0 {
+            quiet_since = Instant::now();
         }
         assert!(status.stale_since(now()).is_none() && status.complete, "{status:?}");
+        assert!(begun.elapsed() < Duration::from_secs(240), "{status:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
-    assert_eq!(failures, 1, "one answer was a 504, and then it asked for 12 s");
-    assert_eq!(following.status().failures, 0);
 }
 
 #[test]
@@ -274,7 +271,7 @@ fn two_nodes_at_different_places_behind_one_address_make_no_follower_flap() {
             let status = following.status();
             assert!(status.seq >= place && status.complete && status.stale_since(now()).is_none(), "{status:?}");
             assert_eq!((status.failures, status.refused, status.diverged), (0, 0, 0), "{status:?}");
-            assert!(asked.elapsed() < Duration::from_secs(50), "{status:?}");
+            assert!(asked.elapsed() < Duration::from_secs(120), "{status:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
         place = end;

@@ -24,7 +24,7 @@ use crate::support::{edge::Edge, programs, stop::StopOnDrop};
 
 /// How long a revocation may take to arrive on a machine that does a hundred other things. What it takes
 /// is for benchmarks to say.
-pub const PROPAGATION: Duration = Duration::from_secs(30);
+pub const PROPAGATION: Duration = Duration::from_secs(60);
 /// How long all workers refuse a key until none is behind any more.
 const SETTLED: Duration = Duration::from_secs(1);
 
@@ -34,6 +34,8 @@ pub const NO_START: &str = "does not start";
 /// What a gateway has inside.
 pub struct Inside {
     pub verifies: Library,
+    /// How many processes check keys where it can be reloaded.
+    pub processes: usize,
     /// Starts it so that it can be reloaded, with its files in this folder.
     pub prepare: fn(&mut Command, &Path),
     /// Has it read its configuration again, under traffic.
@@ -106,6 +108,16 @@ pub fn hold_to_revocation(running: &Running) {
     refused_by_all(running, &revoked);
 }
 
+/// Waits until so many processes are in the fleet, so that a revocation waits for each of them.
+pub fn all_report(running: &Running, processes: usize) {
+    let members = || {
+        let shown = running.server().admin.get("/v1/followers").json();
+        let all = shown["followers"].as_array().expect("a list").iter();
+        all.filter(|one| one["role"] == "library").count()
+    };
+    running.server().until("a report of each process", |_| members() >= processes);
+}
+
 /// Asks until the key has been refused for a second: each worker hears of it on its own.
 pub fn refused_by_all(running: &Running, revoked: &Question) {
     let (acknowledged, mut refused_since) = (Instant::now(), None);
@@ -122,9 +134,11 @@ fn ready(running: &Running) -> Keys {
     keys
 }
 
+/// Revokes a key, and waits until all who are in the fleet have heard of it.
 pub fn revoke(running: &Running, key: &Key) {
-    let answer = running.server().admin.request("DELETE", &format!("/v1/api-keys/{}", key.id), &[], "");
-    assert_eq!(answer.status, 200, "{}", answer.body);
+    let answer = running.server().admin.request("DELETE", &format!("/v1/api-keys/{}?wait=60s", key.id), &[], "");
+    // One that has ended is missing, and those that are there have heard of it.
+    assert!([200, 202].contains(&answer.status), "{}", answer.body);
 }
 
 /// Statuses of a key and how often each was answered, while something happens. The application notes requests in their
@@ -139,6 +153,9 @@ pub fn revocations_and_reloads_under_traffic(gateway: &'static Gateway) {
     let inside = gateway.inside.as_ref().expect("bulla is inside");
     let mut running = Running::start_as(gateway, inside.prepare, &[], |_| {});
     let keys = ready(&running);
+    if inside.processes > 1 {
+        all_report(&running, inside.processes);
+    }
     let (over, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     let good = Question::new(&keys.good, "/orders/7").bearer();
     let forged = Question::new(&keys.forged, "/orders/7").bearer();

@@ -17,6 +17,7 @@ pub const HAPROXY: Gateway = Gateway {
     files: &["haproxy.cfg", "bulla.lua"],
     inside: Some(Inside {
         verifies: Library::Module("bulla-haproxy", "libbulla_haproxy.so"),
+        processes: 1,
         prepare: |command, folder| {
             command.args(["-W", "-f"]).arg(folder.join("haproxy.cfg"));
         },
@@ -39,6 +40,7 @@ pub const HAPROXY_BY_LUA: Gateway = Gateway {
     files: &["by-lua.cfg", "bulla.lua"],
     inside: Some(Inside {
         verifies: Library::Module("bulla-haproxy", "libbulla_haproxy.so"),
+        processes: 1,
         prepare: |command, folder| {
             command.args(["-W", "-f"]).arg(folder.join("by-lua.cfg"));
         },
@@ -59,6 +61,7 @@ pub const NGINX_MODULE: Gateway = Gateway {
     files: &["nginx.conf"],
     inside: Some(Inside {
         verifies: Library::Module("bulla-nginx", "libbulla_nginx.so"),
+        processes: 2,
         // As root its workers are `nobody`, who may read nothing of the settings.
         prepare: |command, folder| {
             let settings = ["-g", "daemon off; worker_processes 2;"];
@@ -83,6 +86,7 @@ pub const LUA_NGINX: Gateway = Gateway {
     files: &["nginx.conf", "bulla.lua"],
     inside: Some(Inside {
         verifies: Library::Abi,
+        processes: 1,
         prepare: |command, folder| {
             let settings = ["-g", "daemon off; user root;"];
             command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf")).args(settings);
@@ -111,6 +115,7 @@ pub const LUA_ENVOY: Gateway = Gateway {
     files: &["envoy.yaml", "bulla.lua"],
     inside: Some(Inside {
         verifies: Library::Abi,
+        processes: 1,
         prepare: lua_envoy,
         // Its configuration is one file, which it reads once.
         reload: |_| {},

@@ -46,6 +46,10 @@ fn hold(gateway: &'static Gateway, lines: &[Lines], more: &[(&str, &str)]) {
         changed.iter().map(|(from, to)| (*from, to.as_str())).chain(more.iter().copied()).collect();
     let running = Running::start_with(gateway, &changes);
     let keys = Keys::issue(&running.deployment);
+    // One that listens may still be reading its routes.
+    let request = |headers: &[(&str, &str)]| running.http.request("POST", "/orders/7", headers, "").status;
+    running.server().until("the routes", |_| request(&[("x-api-key", &keys.good.text)]) == 200);
+    running.application.seen();
     let asks = [
         ("origin", "https://app.example"),
         ("access-control-request-method", "POST"),
@@ -59,7 +63,6 @@ fn hold(gateway: &'static Gateway, lines: &[Lines], more: &[(&str, &str)]) {
     assert!(told("access-control-allow-headers").contains("x-api-key"), "{}", gateway.program);
     assert!(running.application.seen().is_empty(), "{}: nobody is asked", gateway.program);
     // What follows needs a key as before.
-    let request = |headers: &[(&str, &str)]| running.http.request("POST", "/orders/7", headers, "").status;
     assert_eq!(request(&[asks[0], asks[1]]), 401, "{}", gateway.program);
     assert_eq!(request(&[asks[0], ("x-api-key", &keys.good.text)]), 200, "{}", gateway.program);
 }

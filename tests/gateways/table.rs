@@ -175,7 +175,7 @@ fn hold_to_refusing(gateway: &'static Gateway) {
     if gateway.mistaken_route == inside::NO_START {
         return Running::refused(gateway, &[("realm:live,scope:orders.read", "nonsense")], "requirements");
     }
-    let running = Running::start_with(gateway, &[("realm:live,scope:orders.read", "nonsense")]);
+    let running = Running::start_impatient(gateway, &[("realm:live,scope:orders.read", "nonsense")]);
     let keys = Keys::issue(&running.deployment);
     let right = Question::new(&keys.good, "/reports/7").x_api_key();
     until_it_reaches(&running, &right);
@@ -194,7 +194,7 @@ pub fn until_it_reaches(running: &Running, question: &Question) {
 
 /// Asks until this is the outcome.
 pub fn until(running: &Running, question: &Question, expected: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let outcome = outcome(running, question);
         if outcome == expected {

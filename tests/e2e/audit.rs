@@ -85,7 +85,8 @@ fn every_action_is_on_record() {
     let lines = admin_plane.request("GET", "/v1/audit?limit=1000", &headers, "");
     assert_eq!(lines.header("content-type"), Some("application/x-ndjson"));
     let over_http: Vec<Value> = lines.body.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(over_http, records);
+    // A record of a reload may have come since.
+    assert_eq!(over_http[..records.len()], records);
     for query in ["after=x", "limit=0", "limit=1001", "limit=99999999999", "before=1"] {
         assert_eq!(admin_plane.get(&format!("/v1/audit?{query}")).status, 400, "{query}");
     }
@@ -106,7 +107,7 @@ fn reloads_are_on_record() {
 
 #[test]
 fn failed_calls_are_on_record_and_a_flood_of_them_is_a_number() {
-    const FLOOD: u64 = 500;
+    const FLOOD: u64 = 100;
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let user = deployment.issue_text("live", &[]);

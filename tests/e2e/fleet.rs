@@ -106,7 +106,7 @@ fn a_revocation_that_waits_returns_when_every_follower_has_it() {
             assert_eq!(verdict.expect_err("it is revoked").code(), "revoked", "at once, and not a moment later");
         }
     }
-    let people = ask(&deployment, &["revoke", "--app", OTHER_APP, "--yes", "--wait=10s"]);
+    let people = ask(&deployment, &["revoke", "--app", OTHER_APP, "--yes", "--wait=60s"]);
     assert!(people.ok().out.contains("reached  3 of 3 nodes and followers"), "{}", people.out);
     let shown = member(&server, "shop-1").expect("it is there");
     assert_eq!(
@@ -129,6 +129,8 @@ fn what_has_not_heard_of_it_is_named_and_the_command_exits_with_3() {
     drop(gone);
     let id = deployment.issue("live", &[])["api_key_id"].as_str().expect("an id").to_owned();
     let mut told = Vec::new();
+    // The node has it in force by then, and the one that is gone would have had the time for it: so all say the same.
+    assert_eq!(ask(&deployment, &["revoke", &id, "--wait=7s"]).code, 3);
     for more in [&[][..], &["--server", &admin]] {
         let ran = ask(&deployment, &[&["revoke", &id, "--wait=300ms"], more].concat());
         assert_eq!(ran.code, 3, "{} {}", ran.out, ran.err);
@@ -241,7 +243,7 @@ fn nodes_register_themselves_and_one_that_stops_is_gone() {
     let second = Server::start_with(&deployment, &[("BULLA_FLEET__NAME", "second")]);
     first.until("both are there", |server| member(server, "first").is_some() && member(server, "second").is_some());
     let id = deployment.issue("live", &[])["api_key_id"].as_str().expect("an id").to_owned();
-    let answer = first.admin.request("DELETE", &format!("/v1/api-keys/{id}?wait=30s"), &[], "");
+    let answer = first.admin.request("DELETE", &format!("/v1/api-keys/{id}?wait=60s"), &[], "");
     assert_eq!((answer.status, &answer.json()["propagation"]["reached"]), (200, &json!(2)));
     let place = answer.json()["propagation"]["seq"].clone();
     assert!(member(&second, "second").is_some_and(|one| one["seq"] == place), "asked of the other one as well");
@@ -252,7 +254,7 @@ fn nodes_register_themselves_and_one_that_stops_is_gone() {
     first.until("it is there", |server| member(server, "third").is_some());
     third.signal("KILL");
     drop(third);
-    let path = "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?wait=200ms";
+    let path = "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?wait=5s";
     let answer = first.admin.request("DELETE", path, &[], "");
     assert_eq!((answer.status, &answer.json()["propagation"]["missing"][0]["name"]), (202, &json!("third")));
     let third = Server::start_with(&deployment, &[("BULLA_FLEET__NAME", "third")]);
@@ -274,7 +276,7 @@ fn a_follower_of_one_node_is_waited_for_by_another() {
         for _ in 0..10 {
             let key = deployment.issue_text("live", &[]);
             let asked = Instant::now();
-            let answer = one.admin.request("DELETE", &format!("/v1/api-keys/{}?wait=30s", &key[..27]), &[], "");
+            let answer = one.admin.request("DELETE", &format!("/v1/api-keys/{}?wait=60s", &key[..27]), &[], "");
             slowest = slowest.max(asked.elapsed());
             assert_eq!((answer.status, &answer.json()["propagation"]["reached"]), (200, &json!(3)), "{}", answer.body);
             let realms = ["live".parse().expect("a realm")];
@@ -284,16 +286,16 @@ fn a_follower_of_one_node_is_waited_for_by_another() {
         }
         println!("revoked, and in force at two nodes and a follower of the other one, within {slowest:?}");
         drop(program);
-        let path = "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?wait=200ms";
+        let path = "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?wait=5s";
         let answer = one.admin.request("DELETE", path, &[], "");
         assert_eq!((answer.status, &answer.json()["propagation"]["missing"][0]["name"]), (202, &json!("shop")));
-        let ran = deployment.run(&["revoke", "live_00000XzbyFf5rOyRXQyt8V", "--wait=200ms"]);
+        let ran = deployment.run(&["revoke", "live_00000XzbyFf5rOyRXQyt8V", "--wait=1s"]);
         assert!(ran.code == 3 && ran.out.contains("missing  shop (library)"), "{} {}", ran.out, ran.err);
         deployment.run(&["fleet", "forget", "shop", "--yes"]).ok();
         other.stop();
         let alone = deployment.run(&["revoke", "live_00000XzbyFf5rOyRXQyt8V", "--wait"]);
         assert!(alone.ok().out.contains("reached  1 of 1 nodes"), "{}", alone.out);
-        assert_eq!(one.data.get("/readyz").json()["degraded"], json!([]));
+        one.until("all is well", |one| one.data.get("/readyz").json()["degraded"] == json!([]));
     }
 }
 
@@ -418,7 +420,7 @@ fn a_fleet_that_is_not_heard_of_is_forgotten_in_time() {
     let sql = "UPDATE followers SET last_contact = last_contact - 86400 WHERE name = 'old'";
     deployment.store().run(sql);
     assert!(member(&server, "old").is_none(), "it counts no more");
-    let answer = server.admin.request("DELETE", "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?wait=30s", &[], "");
+    let answer = server.admin.request("DELETE", "/v1/api-keys/live_00000XzbyFf5rOyRXQyt8V?wait=60s", &[], "");
     assert_eq!((answer.status, &answer.json()["propagation"]["followers"]), (200, &json!(0)));
     let theirs = server.data.bearer(&feed_key(&deployment, OTHER_APP));
     let other = Server::start(&deployment);

@@ -21,7 +21,7 @@ fn call(server: &Server, method: &str, message: &[u8]) -> Called {
     let length = u32::try_from(message.len()).expect("a length").to_be_bytes();
     std::fs::write(file("request"), [&[0][..], &length, message].concat()).expect("written");
     let mut curl = Command::new(programs::find("curl"));
-    curl.args(["--silent", "--show-error", "--http2-prior-knowledge", "--max-time", "20"]);
+    curl.args(["--silent", "--show-error", "--http2-prior-knowledge", "--max-time", "120"]);
     curl.args(["--header", "content-type: application/grpc", "--header", "te: trailers"]);
     curl.arg("--data-binary").arg(format!("@{}", file("request").display()));
     curl.arg("--dump-header").arg(file("headers")).arg("--output").arg(file("body"));
@@ -87,7 +87,7 @@ impl Drop for Watching {
 #[test]
 fn a_watching_client_hears_of_each_change_of_health_until_the_service_stops() {
     let deployment = Deployment::new();
-    deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"3s\"");
+    deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"12s\"");
     let server = Server::start(&deployment);
     let mut watching = Watching::start(&server, &[""]);
     assert_eq!(watching.told(), "0 1", "SERVING");

@@ -301,7 +301,10 @@ fn a_flood_of_wrong_keys_costs_a_few_slow_hashes_and_shuts_nobody_out() {
     let deployment = Deployment::new();
     let apart = ["--scheme", "bcrypt", "--prefix", "sk_live_", "--separator", "_"];
     import(&deployment, &[row(BCRYPT, json!({"public": "4f9a1c20"}))], &apart).ok();
-    let server = Server::start_with(&deployment, &[("BULLA_SECRET__WRONG_PER_MINUTE", "10")]);
+    let server = Server::start_with(
+        &deployment,
+        &[("BULLA_SECRET__WRONG_PER_MINUTE", "10"), ("BULLA_SECRET__CACHE_TTL", "10m")],
+    );
     let checks = || server.metric("bulla_imported_slow_checks_total");
     assert_eq!((verify(&server, KEY)["active"].clone(), checks()), (json!(true), 1));
     let begun = Instant::now();

@@ -20,7 +20,10 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 fn all_bodies_share_one_budget_and_the_slowest_makes_room() {
     const MIB: usize = 1 << 20;
     let deployment = Deployment::new();
-    let server = Server::start_with(&deployment, &[("BULLA_SERVER__BODY_MEMORY_MIB", "4")]);
+    let server = Server::start_with(
+        &deployment,
+        &[("BULLA_SERVER__BODY_MEMORY_MIB", "4"), ("BULLA_SERVER__BODY_TIMEOUT", "10m")],
+    );
     let key = deployment.issue_text("live", &[]);
     let body = |length: usize| {
         let body = json!({"api_keys": [key]}).to_string();

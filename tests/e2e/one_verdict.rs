@@ -70,10 +70,10 @@ fn another(digit: &str) -> char {
 impl World {
     fn new() -> Self {
         let deployment = Deployment::new();
-        deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"1s\"");
+        deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"12s\"");
         let node = Server::start_with(&deployment, &super::edges::OFTEN);
         let folder = Edge::new(&deployment, &[&format!("http://{}", node.data.address)], &["live"]);
-        folder.configure("max_stale = \"1h\"", "max_stale = \"4s\"");
+        folder.configure("max_stale = \"1h\"", "max_stale = \"20s\"");
         let made = folder.run(&["edge", "caller", "test", "--json"]).ok().json();
         let line = made["line"].as_str().expect("a line");
         folder.configure("[follow.callers]\n", &format!("[follow.callers]\n{line}\n"));
@@ -295,9 +295,10 @@ fn every_way_of_verifying_says_the_same() {
     let world = World::new();
     let cases = world.cases();
     let (node, edge) = (&world.node, &world.edge);
+    let end = node.server.admin.get("/v1/followers").json()["end"].as_u64().expect("the end of the log");
     edge.server.until("what was revoked", |edge| {
         let page = |server: &Server| server.data.get("/readyz").json()["degraded"].to_string();
-        page(edge) == "[]"
+        edge.metric("bulla_follow_seq") >= end && page(edge) == "[]"
     });
     for case in &cases {
         for (place, expected) in [(node, case.expected), (edge, at_edge(case))] {

@@ -35,13 +35,15 @@ fn a_reload_that_fails_keeps_the_last_good_one_and_says_so() {
     std::fs::write(deployment.file("keyring.toml"), "nonsense").expect("written");
     server.signal("HUP");
     server.until("the failure", |server| server.metric("bulla_keyring_refresh_failing") == 1);
-    let ready = server.data.get("/readyz");
-    assert_eq!((ready.status, &ready.json()["degraded"][0]["what"]), (200, &json!("keyring")));
+    server.until("that it shows", |server| {
+        let ready = server.data.get("/readyz");
+        ready.status == 200 && ready.json()["degraded"][0]["what"] == "keyring"
+    });
     assert_eq!(server.data.post("/v1/verify", &json!({"api_key": key})).json()["active"], true);
     assert_eq!(server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP})).status, 201);
     std::fs::write(deployment.file("keyring.toml"), good).expect("written");
     server.until("the recovery", |server| server.metric("bulla_keyring_refresh_failing") == 0);
-    assert_eq!(server.data.get("/readyz").json()["degraded"], json!([]));
+    server.until("that it shows", |server| server.data.get("/readyz").json()["degraded"] == json!([]));
     assert!(server.stop().contains("reload failed in part, retrying"));
 }
 
@@ -159,8 +161,10 @@ fn a_rotation_that_fails_holds_no_compromise_up() {
     );
     let server = Server::start(&deployment);
     server.until("the trouble told", |server| server.metric("bulla_keyring_refresh_failing") == 1);
-    let ready = server.data.get("/readyz").json();
-    assert!(ready["degraded"][0]["detail"].as_str().expect("why").contains("automatic rotation"), "{ready}");
+    server.until("why", |server| {
+        let ready = server.data.get("/readyz").json();
+        ready["degraded"][0]["detail"].as_str().is_some_and(|why| why.contains("automatic rotation"))
+    });
     deployment.keyring(&["compromise", "1"]);
     server.until("the compromise", |server| {
         server.data.post("/v1/verify", &json!({"api_key": old})).json()["active"] == false

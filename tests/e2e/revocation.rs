@@ -404,7 +404,7 @@ fn a_note_is_one_plain_line() {
 #[test]
 fn a_server_that_cannot_read_its_log_refuses_when_that_lasts_too_long() {
     let deployment = Deployment::new();
-    deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"1s\"");
+    deployment.configure("# max_staleness = \"10m\"", "max_staleness = \"12s\"");
     let server = Server::start(&deployment);
     let (key, gone) = (deployment.issue_text("live", &[]), deployment.issue_text("live", &[]));
     server.admin.request("DELETE", &format!("/v1/api-keys/{}", id_of(&gone)), &[], "");

@@ -67,7 +67,8 @@ fn a_server_on_a_unix_socket_is_asked() {
         .spawn()
         .expect("it starts");
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while !(deployment.file("admin.sock").exists() && deployment.file("data.sock").exists()) {
+    let listens = |name: &str| std::os::unix::net::UnixStream::connect(deployment.file(name)).is_ok();
+    while !(listens("admin.sock") && listens("data.sock")) {
         assert!(std::time::Instant::now() < deadline, "it does not serve");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }

@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::TcpListener,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
@@ -14,25 +13,35 @@ use std::{
 use tempfile::TempDir;
 
 use super::transcript::Ids;
-use crate::support::programs;
+use crate::support::{process, programs};
 
 /// How long a command may take.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(240);
 /// What the pages say, and the variable that names this deployment's own.
 const PORTS: [(&str, &str); 3] =
     [("8181", "BULLA_DATA__LISTEN"), ("8182", "BULLA_ADMIN__LISTEN"), ("8183", "BULLA_METRICS__LISTEN")];
-/// Waits are as long as the pages say at most, and the keyring's interval, a minute on the pages, is shorter than this.
+/// Ports that a page may ask for.
+const FREE_PORTS: usize = 4;
+/// Waits are hardly longer than the pages say, and the keyring's interval, a minute on the pages, is shorter than this.
 const PREAMBLE: &str = r#"
 set -o pipefail
-free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-until_it_answers() { local n; for n in $(seq 300); do "$@" > /dev/null 2>&1 && return; command sleep 0.1; done; return 1; }
+free_port() { head -n 1 "$FREE_PORTS"; sed -i 1d "$FREE_PORTS"; }
+until_it_answers() { local n; for n in $(seq 900); do "$@" > /dev/null 2>&1 && return; command sleep 0.1; done; return 1; }
 simulate_aws() {
   local port=$(free_port)
   moto_server -H 127.0.0.1 -p $port > /dev/null 2>&1 &
   export AWS_ENDPOINT_URL=http://127.0.0.1:$port AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none
   until_it_answers curl -sf $AWS_ENDPOINT_URL/moto-api/
 }
-sleep() { local for=${1%.*}; command sleep $((for > 5 ? 5 : for)); }
+sleep() {
+  local for=${1%.*} n
+  command sleep $((for > 5 ? 8 : for + 1))
+  # The pages wait until a service that they have started is there.
+  [[ $(jobs -r) != *'bulla serve'* ]] || for n in $(seq 150); do
+    (exec 3<> "/dev/tcp/${BULLA_DATA__LISTEN%:*}/${BULLA_DATA__LISTEN##*:}") 2> /dev/null && break
+    command sleep 0.1
+  done
+}
 stands_for() { printf '%s %s\n' "$1" "$2" >> "$STANDS_FOR"; }
 "#;
 
@@ -56,10 +65,10 @@ impl Shell {
         let folder = tempfile::tempdir().expect("a folder");
         let work = folder.path().join("work");
         fs::create_dir(&work).expect("a folder");
-        let free: Vec<TcpListener> = PORTS.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-        let address = |listener: &TcpListener| listener.local_addr().expect("its address").to_string();
-        let ports: Vec<_> =
-            PORTS.iter().zip(&free).map(|((port, _), own)| (format!("127.0.0.1:{port}"), address(own))).collect();
+        let address = |port: u16| format!("127.0.0.1:{port}");
+        let ports: Vec<_> = PORTS.map(|(port, _)| (format!("127.0.0.1:{port}"), address(process::free_port()))).into();
+        let more: String = (0..FREE_PORTS).map(|_| format!("{}\n", process::free_port())).collect();
+        fs::write(folder.path().join("free-ports"), more).expect("written");
         let built = Path::new(env!("CARGO_BIN_EXE_bulla")).parent().expect("its folder");
         let (bao, parts) = (programs::find("bao"), programs::folder().join("bin"));
         let folders = [built, bao.parent().expect("its folder"), &parts];
@@ -69,7 +78,7 @@ impl Shell {
         bash.args(["--noprofile", "--norc"]).current_dir(&work).process_group(0);
         bash.env_clear().env("PATH", path).env("HOME", folder.path()).env("LANG", "C.UTF-8").env("USER", "root");
         bash.env("STANDS_FOR", folder.path().join("stands-for")).env("BULLA_KEYRING__REFRESH_INTERVAL", "3s");
-        bash.env("ROOT", super::page::root());
+        bash.env("ROOT", super::page::root()).env("FREE_PORTS", folder.path().join("free-ports"));
         bash.envs(PORTS.iter().zip(&ports).map(|((_, variable), (_, own))| (*variable, own.as_str())));
         let mut child =
             bash.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("bash starts");

@@ -15,7 +15,7 @@ use crate::support::{
 };
 
 /// How long the edge's first certificate is good, in seconds.
-const BRIEF: u64 = 20;
+const BRIEF: u64 = 40;
 
 #[test]
 fn an_edge_whose_client_certificate_expires_goes_on_and_follows_again_with_a_new_one() {

@@ -6,7 +6,7 @@ use super::{Truth, World, until};
 use crate::support::on_hosts::{EdgeOn, Verdict};
 
 /// How old the state of an edge may become here.
-const MAX_STALE: Duration = Duration::from_secs(12);
+const MAX_STALE: Duration = Duration::from_secs(30);
 
 #[test]
 fn an_edge_that_is_cut_off_from_all_nodes_serves_for_as_long_as_it_may() {
@@ -33,7 +33,7 @@ fn an_edge_that_is_cut_off_from_all_nodes_serves_for_as_long_as_it_may() {
         edge.verdict(&truth.good) == Verdict::CouldNotTell
     });
     let alone = cut.elapsed();
-    assert!(alone > MAX_STALE - Duration::from_secs(5) && alone < MAX_STALE + Duration::from_secs(6), "{alone:?}");
+    assert!(alone > MAX_STALE - Duration::from_secs(10) && alone < 3 * MAX_STALE, "{alone:?}");
     assert_eq!(edge.ready()["ready"], false);
 
     away.heal();

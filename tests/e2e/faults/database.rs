@@ -71,7 +71,7 @@ fn nothing_is_lost_when_the_database_restarts_under_load() {
             });
             acknowledged.cloned().collect()
         });
-        until("some are revoked", || done.load(Ordering::SeqCst) > 20);
+        until("some are revoked", || done.load(Ordering::SeqCst) > 30);
         postgres.stop("immediate");
         assert!(truth.is_known(|key| node.verdict(key)), "a node verifies without its database");
         postgres.run();

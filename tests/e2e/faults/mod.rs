@@ -27,7 +27,7 @@ use crate::support::{
 };
 
 /// The longest that anything here may take; a deadline, not an expectation.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where everything happens: a network, a deployment on its disk, and the authority of its certificates.
 struct World {

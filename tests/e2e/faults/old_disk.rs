@@ -53,7 +53,9 @@ fn a_node_on_an_older_disk_says_so_and_edges_keep_what_it_lost() {
     until("the node says that its log lacks its end", lacks_its_end);
     let told = node.ready()["degraded"].to_string();
     assert!(told.contains("has read this log up to") && told.contains("older copy"), "{told}");
-    assert!(node.server.log().contains("a follower has read more of the revocation log than there is"));
+    until("and in its log", || {
+        node.server.log().contains("a follower has read more of the revocation log than there is")
+    });
     until("the fleet shows who is ahead", || {
         let fleet = world.deployment.run(&["fleet"]);
         fleet.ok().out.lines().any(|line| line.contains("ahead"))
@@ -75,7 +77,7 @@ fn a_node_on_an_older_disk_says_so_and_edges_keep_what_it_lost() {
 
     // What the operator does: a new log, in which the lost revocations are repeated.
     let connection = Connection::open(&store).expect("the store");
-    connection.busy_timeout(Duration::from_secs(10)).expect("set");
+    connection.busy_timeout(Duration::from_secs(60)).expect("set");
     let renew = "UPDATE revocation_log SET log_id = lower(hex(randomblob(16)))";
     connection.execute(renew, []).expect("renewed");
     drop(connection);

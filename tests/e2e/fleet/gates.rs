@@ -53,14 +53,14 @@ fn a_revocation_waits_for_every_process_with_a_gate_and_names_one_that_stopped()
 
     let key = deployment.issue_text("live", &[]);
     server.until("all follow", |_| [&one, &two, &unreported].iter().all(|process| process.status(&key) == 200));
-    let revoked = ask(&deployment, &["revoke", &key[..27], "--wait", "--json"]);
+    let revoked = ask(&deployment, &["revoke", &key[..27], "--wait=60s", "--json"]);
     let propagation = revoked.ok().json()["propagation"].clone();
     assert_eq!((&propagation["registered"], &propagation["reached"]), (&json!(3), &json!(3)), "{propagation}");
     assert_eq!([&one, &two].map(|process| process.status(&key)), [401; 2], "at once, and not a moment later");
 
     drop(two.running);
     let id = deployment.issue("live", &[])["api_key_id"].as_str().expect("an id").to_owned();
-    let ran = ask(&deployment, &["revoke", &id, "--wait=300ms"]);
+    let ran = ask(&deployment, &["revoke", &id, "--wait=1s"]);
     assert!(ran.code == 3 && ran.out.contains("missing  shop:2 (library)"), "{} {}", ran.out, ran.err);
     assert!(members(&server).iter().all(|one| !one["name"].to_string().contains("silent")), "{}", ran.out);
     assert_eq!(one.gate.counters(clock::now()).report_error, None);
@@ -78,10 +78,11 @@ fn a_process_takes_the_number_of_one_that_ended_as_after_a_reload() {
     drop(old);
     // The revocation makes it report, which it does every ten seconds anyway.
     let key = deployment.issue_text("live", &[]);
-    let ran = ask(&deployment, &["revoke", &key[..27], "--wait"]);
+    let ran = ask(&deployment, &["revoke", &key[..27], "--wait=60s"]);
     assert!(ran.ok().out.contains("reached  2 of 2 nodes and followers"), "{}", ran.out);
     assert_eq!(new.status(&key), 401);
-    assert!(is_current(&server, "reloaded:1") && member(&server, "reloaded:2").is_none());
+    server
+        .until("it has one name", |server| is_current(server, "reloaded:1") && member(server, "reloaded:2").is_none());
 }
 
 #[test]

@@ -37,7 +37,8 @@ fn two_processes_under_one_name_are_noticed_and_neither_looks_current() {
     let doctor = deployment.run(&["doctor"]);
     let warns = |name: &str| doctor.out.lines().any(|line| line.starts_with("warning") && line.contains(name));
     assert!(warns("twin (node): two processes") && warns("shop (library): two processes"), "{}", doctor.out);
-    assert!(one.metric("bulla_followers{role=\"node\",state=\"duplicate\"}") == 1);
+    let duplicates = |one: &Server| one.metric("bulla_followers{role=\"node\",state=\"duplicate\"}");
+    one.until("the metric", |one| duplicates(one) == 1);
     drop(programs);
     two.stop();
     assert!(member(&one, "twin").is_some(), "one that stops does not take the other one out");

@@ -59,8 +59,8 @@ fn who_begins_loads_a_snapshot_in_the_place_of_the_log() {
     let _nginx = nginx(folder.path(), &publication.folder, origin, port);
     let away = start(&publication, &format!("http://127.0.0.1:{port}/feed/head"));
     wait_for("everything through the cache", || knows(&away, MANY));
-    let asked = fs::read_to_string(folder.path().join("access.log")).expect("the log");
-    assert!(asked.contains("/feed/files/body-"), "{asked}");
+    let asked = || fs::read_to_string(folder.path().join("access.log")).expect("the log");
+    wait_for("the log of the body", || asked().contains("/feed/files/body-"));
 
     // A part of it, as where a download was cut off.
     let name = bodies[0].file_name().expect("its name").to_string_lossy().into_owned();

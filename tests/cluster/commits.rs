@@ -27,7 +27,7 @@ fn waiting(primary: &Postgres) -> String {
 #[test]
 fn a_commit_that_hangs_may_have_happened_and_is_not_done_twice() {
     let Pair { primary, mut standby, deployment } = pair();
-    let node = node(&deployment, &[]);
+    let node = impatient_node(&deployment, &[]);
     let key = issue(&node);
     standby.stop("immediate");
     let revoked = revoke(&node, &key);
@@ -67,7 +67,7 @@ fn a_commit_that_hangs_may_have_happened_and_is_not_done_twice() {
 #[test]
 fn a_commit_that_is_cancelled_has_happened_and_is_not_acknowledged() {
     let Pair { primary, mut standby, deployment } = pair();
-    let node = Server::start_with(&deployment, &[("BULLA_STORE__STATEMENT_TIMEOUT", "30s")]);
+    let node = Server::start_with(&deployment, &[("BULLA_STORE__STATEMENT_TIMEOUT", "100s")]);
     let key = issue(&node);
     standby.stop("immediate");
     std::thread::scope(|scope| {
@@ -95,7 +95,7 @@ fn a_commit_that_is_cancelled_has_happened_and_is_not_acknowledged() {
 #[test]
 fn a_commit_whose_connection_is_cut_may_have_happened() {
     let Pair { primary, mut standby, deployment } = pair();
-    let node = Server::start_with(&deployment, &[("BULLA_STORE__STATEMENT_TIMEOUT", "30s")]);
+    let node = Server::start_with(&deployment, &[("BULLA_STORE__STATEMENT_TIMEOUT", "100s")]);
     let key = issue(&node);
     standby.stop("immediate");
     std::thread::scope(|scope| {

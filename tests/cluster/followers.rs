@@ -14,7 +14,7 @@ use crate::support::{
 
 /// A node that is found again where the one before was.
 fn node_on(listen: &str, deployment: &Deployment) -> Server {
-    Server::start_on(listen, deployment, &[("BULLA_STORE__STATEMENT_TIMEOUT", "2s")])
+    Server::start_on(listen, deployment, &[])
 }
 
 /// A relay that follows an address, on a port of its own.

@@ -46,7 +46,7 @@ fn one_request_brings_the_keys_of_many_realms() {
     let realms: Vec<Realm> = (0..240).map(|number| format!("r{number}").parse().expect("a realm")).collect();
     let more: Vec<Realm> = (0..600).map(|number| format!("r{number}").parse().expect("a realm")).collect();
     bao.bao(&["write", "sys/quotas/rate-limit/counted", "path=transit", "rate=10", "interval=24h"]);
-    let counted = Sources::new(world::folder()).time_limit(Duration::from_secs(5));
+    let counted = Sources::new(world::folder()).time_limit(Duration::from_secs(20));
 
     // One to stage each version, though the second one's key is held against the first's.
     let mut document = document(KeyringId::random().expect("random"), vec![source(1)], &counted).expect("it serves");

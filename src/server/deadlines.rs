@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     /// A deadline, not an expectation.
-    const SOON: Duration = Duration::from_secs(20);
+    const SOON: Duration = Duration::from_secs(90);
 
     #[test]
     fn a_grace_period_ends_while_the_store_hangs() {
@@ -68,7 +68,7 @@ mod tests {
         let now = clock::now();
         let revocation = NewRevocation {
             change: Change::Revoke { id, expires_at: None },
-            effective_at: Some(KeyTime::up(now + SignedDuration::from_secs(2)).expect("a time")),
+            effective_at: Some(KeyTime::up(now + SignedDuration::from_secs(8)).expect("a time")),
             reason: None,
             recorded_at: now,
             recorded_by: "an administrator".to_owned(),

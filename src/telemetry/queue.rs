@@ -121,9 +121,13 @@ mod tests {
         // One may be with the writer beside those three.
         assert!(lost == 96 || lost == 97, "{lost}");
         (0..100).for_each(|_| go_on.send(()).expect("the reader"));
+        let all = || written.lock().expect("what was written").clone();
+        while all().len() + lost as usize != 100 {
+            thread::yield_now();
+        }
         drop(last_lines);
-        let expected = if lost == 96 { vec![0, 1, 2, 3] } else { vec![0, 1, 2] };
-        assert_eq!(*written.lock().expect("what was written"), expected);
+        // The writer makes room when it takes the first one, whenever that is.
+        assert!(all()[..3] == [0, 1, 2] && all()[3..].iter().all(|line| *line > 2), "{:?}", all());
     }
 
     #[test]
@@ -134,6 +138,9 @@ mod tests {
         let key = "acme_live_00000XzbyFf5rOyRXQyt8VBSvX0TttKnpE6rUC8OjIcD0Yz3vNjR2yDFG2GcEwSPgHG8CNAVonv5o33Sczw";
         queue.write_all(format!("{{\"error\":\"no file {key}\"}}\n").as_bytes()).expect("it never fails");
         go_on.send(()).expect("the reader");
+        while written.lock().expect("what was written").is_empty() {
+            thread::yield_now();
+        }
         drop(last_lines);
         let written = written.lock().expect("what was written");
         assert_eq!(*written, "{\"error\":\"no file acme_live_00000XzbyFf5rOyRXQyt8V…\"}\n".as_bytes());

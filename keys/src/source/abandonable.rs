@@ -222,7 +222,7 @@ mod tests {
         assert!(error.to_string().contains("exec:hanging-for-a-test: it gave no answer within 2.2 s"), "{error}");
         assert!(source.expand(b"a").is_err(), "an answer could be that of the question before");
         let again = once(&uri, SHORT, || Ok(())).unwrap_err();
-        assert!(again.to_string().contains("it has not answered for 2 s"), "{again}");
+        assert!(again.to_string().contains("it has not answered for "), "{again}");
         assert!(once(&"exec:another".parse().unwrap(), SHORT, || Ok(())).is_ok());
         drop((release, source));
         while once(&uri, SHORT, || Ok(())).is_err() {

@@ -93,7 +93,7 @@ fn status(gate: &Gate, key: &ApiKey) -> u16 {
 fn becomes(gate: &Gate, key: &ApiKey, expected: u16) {
     let begun = Instant::now();
     while status(gate, key) != expected {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{expected}: {:?}", gate.counters(now()));
+        assert!(begun.elapsed() < Duration::from_secs(120), "{expected}: {:?}", gate.counters(now()));
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -119,7 +119,7 @@ fn a_gate_follows_its_feed_from_its_start_and_ends_at_once() {
     world.server.asked_from(place);
     let begun = Instant::now();
     drop(running);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     assert_eq!((status(&gate, &one), status(&gate, &other)), (401, 200), "what was known stays in force");
     let counters = gate.counters(now());
     assert_eq!((counters.seq, counters.revocations, counters.started_in), (place, 1, None));
@@ -305,7 +305,7 @@ fn a_source_that_hangs_holds_up_neither_a_compromise_nor_the_end() {
     put_keyring(&world, &[seven(VersionState::Deactivated), eight.clone()]);
     let begun = Instant::now();
     while !world.folder.path("asked").exists() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", gate.counters(now()));
+        assert!(begun.elapsed() < Duration::from_secs(120), "{:?}", gate.counters(now()));
         thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(status(&gate, &old), 200);

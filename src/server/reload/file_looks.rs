@@ -98,7 +98,7 @@ mod tests {
     use crate::telemetry::exposition::Format;
 
     /// A deadline, not an expectation.
-    const SOON: Duration = Duration::from_secs(20);
+    const SOON: Duration = Duration::from_secs(90);
 
     async fn until(looks: &mut FileLooks, done: impl Fn(&FileLooks) -> bool) {
         let deadline = Instant::now() + SOON;

@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     time::Duration,
@@ -42,8 +42,8 @@ use crate::{
 };
 
 const RELOADS: usize = 100;
-/// How long each state is in force.
-const HELD: Duration = Duration::from_millis(20);
+/// How many answers everybody gets while a state is in force. The first may be by the one before.
+const ANSWERS: usize = 3;
 const REALMS: [&str; 2] = ["live", "test"];
 
 /// The configuration whose default realm is `realm`, and whose assertions say so.
@@ -56,8 +56,9 @@ fn configured(base: &Config, realm: &str) -> Config {
     config
 }
 
-/// Issues a key, and asks with it until `done`: how often it was accepted, and how often it was not.
-fn ask(node: &Node, realm: &'static str, done: &AtomicBool) -> [usize; 2] {
+/// Issues a key, and asks with it until `done`: how often it was accepted, and how often it was not. It counts the
+/// answers.
+fn ask(node: &Node, realm: &'static str, (done, answered): (&AtomicBool, &AtomicUsize)) -> [usize; 2] {
     let (runtime, plane) = (Runtime::new().expect("a runtime"), Unbound::data(node.app()));
     let (realm_of_key, claims) = (realm.parse().expect("a realm"), Claims::new());
     let request = IssueRequest { realm: realm_of_key, app_id: Uuid::nil(), expires_at: None, claims };
@@ -66,6 +67,7 @@ fn ask(node: &Node, realm: &'static str, done: &AtomicBool) -> [usize; 2] {
     while !done.load(Ordering::Relaxed) {
         let asked = HttpRequest::get("/v1/authorize").header("x-api-key", key.expose()).body(Body::empty());
         let answer = runtime.block_on(plane.answer(asked.expect("a request")));
+        answered.fetch_add(1, Ordering::Relaxed);
         if answer.status() != 200 {
             assert_eq!(answer.status(), 401);
             answers[1] += 1;
@@ -96,12 +98,17 @@ fn no_request_mixes_two_states() {
     }
     let configs = REALMS.map(|realm| configured(&deployment.config, realm));
     let node = &Node::load(Deployment::of(configs[0].clone()), false).expect("loaded");
-    let done = &AtomicBool::new(false);
+    let (done, answered) = (&AtomicBool::new(false), [(); 2].map(|()| AtomicUsize::new(0)));
     let asked = std::thread::scope(|scope| {
-        let asking = REALMS.map(|realm| scope.spawn(move || ask(node, realm, done)));
+        let answered = &answered;
+        let asking = [0, 1].map(|at| scope.spawn(move || ask(node, REALMS[at], (done, &answered[at]))));
         for reload in 1..=RELOADS {
             put_in_force(node, &configs[reload % 2]);
-            std::thread::sleep(HELD);
+            let enough = answered.each_ref().map(|answered| answered.load(Ordering::Relaxed) + ANSWERS);
+            let some_lack = || (0..2).any(|at| answered[at].load(Ordering::Relaxed) < enough[at]);
+            while some_lack() && !asking.iter().any(|asking| asking.is_finished()) {
+                std::thread::yield_now();
+            }
         }
         done.store(true, Ordering::Relaxed);
         asking.map(|asking| asking.join().expect("no mixture"))

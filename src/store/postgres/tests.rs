@@ -167,9 +167,9 @@ fn a_server_that_is_gone_is_told_at_once_between_attempts_and_found_again() {
     for _ in 0..50 {
         note(&store).expect_err("gone");
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     server.run();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(90);
     while note(&store).is_err() {
         assert!(Instant::now() < deadline, "it is not found again");
         std::thread::sleep(Duration::from_millis(20));
@@ -180,7 +180,7 @@ fn a_server_that_is_gone_is_told_at_once_between_attempts_and_found_again() {
 #[test]
 fn who_waits_for_the_lock_gives_up_in_time_and_who_holds_it_loses_it() {
     let (database, mut config, store) = new_store();
-    config.statement_timeout = Span(Duration::from_millis(300));
+    config.statement_timeout = Span(Duration::from_secs(3));
     let hasty = opened(&config, false).expect("opened");
     let (begun, begins) = std::sync::mpsc::channel();
     let (tried, goes_on) = std::sync::mpsc::channel();
@@ -215,7 +215,7 @@ fn who_waits_for_the_lock_gives_up_in_time_and_who_holds_it_loses_it() {
 fn a_step_of_the_schema_may_take_longer_than_a_statement() {
     let database = Postgres::shared().new_database();
     let mut config = StoreConfig::at(&Postgres::shared().url(&database));
-    config.statement_timeout = Span(Duration::from_secs(1));
+    config.statement_timeout = Span(Duration::from_secs(4));
     // It waits for another process that takes steps, for longer than for an answer of a usual statement.
     let waits = "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
                  WHERE locktype = 'advisory' AND NOT granted AND datname = ";
@@ -228,7 +228,7 @@ fn a_step_of_the_schema_may_take_longer_than_a_statement() {
         let opening = scope.spawn(|| opened(&config, true));
         let waits = format!("{waits} '{database}'");
         while !opening.is_finished() && Postgres::shared().psql("postgres", &waits) == "0" {}
-        std::thread::sleep(Duration::from_millis(3_500));
+        std::thread::sleep(Duration::from_secs(8));
         drop(stdin);
         note(&opening.join().expect("no panic").expect("a store")).expect("noted");
     });

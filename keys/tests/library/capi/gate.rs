@@ -89,7 +89,7 @@ impl Program {
             if said == expected {
                 return;
             }
-            assert!(begun.elapsed() < Duration::from_secs(60), "{said} and not {expected}: {}", self.does("status"));
+            assert!(begun.elapsed() < Duration::from_secs(120), "{said} and not {expected}: {}", self.does("status"));
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -135,7 +135,7 @@ fn lives(command: impl Fn() -> Command, program: &Path) {
     // It waits for news, and the stop does not.
     world.server.asked_from(place);
     let took: u64 = running.does("stop").parse().expect("milliseconds");
-    assert!(took < 5_000, "{took} ms");
+    assert!(took < 20_000, "{took} ms");
     running.ends();
 }
 

@@ -219,7 +219,7 @@ fn connections_without_a_request_make_room_for_others() {
 fn connections_to_the_data_plane_cost_the_admin_plane_no_descriptor() {
     let deployment = Deployment::new();
     let server = Server::start_limited("-n 256", &deployment);
-    assert!(server.log().contains("the limit of open files allows fewer connections"), "{}", server.log());
+    server.until("the warning", |server| server.log().contains("the limit of open files allows fewer connections"));
     let held: Vec<_> = (0..300).map(|_| server.data.connect()).collect();
     let key = deployment.issue("live", &[]);
     let path = format!("/v1/api-keys/{}", key["api_key_id"].as_str().expect("an id"));

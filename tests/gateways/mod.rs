@@ -45,7 +45,7 @@ fn haproxy_lets_nobody_in_after_an_error_in_lua() {
     let running = Running::start_with(&HAPROXY, &[("local own, asked", "error('broken') local own, asked")]);
     let keys = Keys::issue(&running.deployment);
     assert_eq!(outcome(&running, &Question::new(&keys.good, "/orders/7").bearer()), "404");
-    assert!(running.log().contains("broken"), "{}", running.log());
+    process::wait_until("the error", &running.folder().join("log"), || running.log().contains("broken"));
 }
 
 #[test]

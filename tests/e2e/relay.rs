@@ -259,7 +259,7 @@ fn a_wait_ends_with_the_certificate_that_opened_it() {
     let with = |client: &Issued| relayed.relay().anonymous().over_tls(&servers, Some(client));
     let lasting = with(&clients.client("shop"));
     relayed.until("the first message", || lasting.get("/v1/revocations").status == 200);
-    let waited = with(&clients.client_for("shop", 5)).get("/v1/revocations?wait=25s");
+    let waited = with(&clients.client_for("shop", 12)).get("/v1/revocations?wait=25s");
     assert_eq!((waited.status, waited.problem().as_str()), (401, "certificate"), "{}", waited.body);
     assert_eq!(lasting.get("/v1/revocations?wait=1s").status, 200);
 }

@@ -108,3 +108,18 @@ pub(crate) struct ActiveCount {
     /// The administrators' among them.
     pub(crate) administrators: u64,
 }
+
+impl ActiveCount {
+    /// The count of a version as it is stored. Where that is none, the rows are damaged: they stop no other count.
+    pub(super) fn of(version: i64, all: u64, administrators: u64) -> Option<Self> {
+        let count = u32::try_from(version).ok().map(|version| ActiveCount { version, all, administrators });
+        if count.is_none() {
+            tracing::error!(
+                version,
+                rows = all,
+                "rows of the ledger are damaged, left out of the count of active keys"
+            );
+        }
+        count
+    }
+}

@@ -51,7 +51,7 @@ pub(crate) use self::{
     remark::Remark,
     revocation::{DamagedRow, LogPart, Logged, LostEnd, LostRevocation, NewRevocation, RevokedPage},
     revocation_kind::audit_action,
-    seal_budget::{SealCount, seal_budget, seal_warning},
+    seal_budget::{SealCount, SealCounts, seal_budget, seal_warning},
     secret::{NewSecretRow, SecretChanges, SecretRow, SecretSample},
 };
 
@@ -83,7 +83,8 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// One key on record.
     fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError>;
 
-    /// How many keys on record are active at `now`, for each key version that has any.
+    /// How many keys on record are active at `now`, for each key version that has any. Rows of a version that is none are
+    /// left out.
     fn active_counts(&self, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError>;
 
     /// How many keys on record that are active at `now` a rule about this app or realm revokes, and how many of those are
@@ -110,8 +111,8 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// Returns whether any key of this realm is on record.
     fn has_realm(&self, realm: Realm) -> Result<bool, StoreError>;
 
-    /// How many keys were sealed, for each realm and version.
-    fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError>;
+    /// How many keys were sealed, for each realm and version. A damaged row is counted, and stops the reading of no other.
+    fn seal_counts(&self) -> Result<SealCounts, StoreError>;
 
     /// At most `limit` entries of the revocation log with higher numbers than `seq`.
     fn revocations_after(&self, seq: u64, limit: u32) -> Result<LogPart, StoreError>;
@@ -183,7 +184,7 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// Remembers more of a keyring; nothing is forgotten.
     fn remember_keyring(&self, id: KeyringId, seen: &KeyringMemory) -> Result<(), StoreError>;
 
-    /// Adds uses of keys to the ledger.
+    /// Adds uses of keys to the ledger. A count that is full stays so.
     fn note_uses(&self, uses: &[Use]) -> Result<(), StoreError>;
 
     /// The sets of imported keys.

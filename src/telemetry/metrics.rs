@@ -186,7 +186,7 @@ impl Metrics {
             damaged_rows: register(
                 all,
                 "store_rows_damaged",
-                "Unreadable rows of the store, whose keys are rejected, by table",
+                "Unreadable rows of the store, by table; keys that they are about are rejected",
             ),
             secret_hashes: register(all, "secret_hashes", "Hashes of secret halves computed for checks, by scheme"),
             secret_cache_hits: register(
@@ -254,7 +254,7 @@ impl Metrics {
         for outcome in ["ok", "failed"] {
             drop(metrics.refreshes.get_or_create(&OutcomeLabel { outcome }));
         }
-        for table in ["revocations", "imported_keys"] {
+        for table in ["revocations", "imported_keys", "seal_counts"] {
             drop(metrics.damaged_rows.get_or_create(&TableLabel { table }));
         }
         for scheme in ["hmac-sha256", "argon2id"] {

@@ -220,7 +220,7 @@ impl Backend for Local {
 
     fn keyring(&self) -> Result<KeyringView, Failure> {
         let feed = self.deployment.feed_key()?.map(|key| key.verifying_key());
-        Ok(KeyringView::new(&self.deployment.document(&*self.store)?, &self.store.seal_counts()?, feed))
+        Ok(KeyringView::new(&self.deployment.document(&*self.store)?, &self.store.seal_counts()?.counts, feed))
     }
 
     fn counted_keyring(&self) -> Result<KeyringView, Failure> {

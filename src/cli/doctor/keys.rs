@@ -38,6 +38,7 @@ pub(super) fn check(deployment: &Deployment, store: &dyn Store, now: Timestamp, 
         Ok(memories) => check_memories(&document, &memories, report),
         Err(error) => report.wrong("keyring", error),
     }
+    check_counts(store, report);
     match consistency::younger_store(&document, store, now) {
         Ok(Some(trouble)) if trouble.certain => report.wrong("store", trouble.text),
         Ok(Some(trouble)) => report.warning("store", trouble.text),
@@ -66,6 +67,24 @@ fn check_memories(document: &KeyringDocument, memories: &KeyringMemories, report
                  store, and restore or delete them (keyring_memory, keyring_burned)"
             ),
         );
+    }
+}
+
+/// How many keys were sealed, as far as the store can be read.
+fn check_counts(store: &dyn Store, report: &mut Report) {
+    match store.seal_counts() {
+        Ok(counts) if counts.damaged > 0 => {
+            let rows = counted(counts.damaged as u64, "row");
+            report.warning(
+                "store",
+                format_args!(
+                    "{rows} of the seal counts cannot be read, and the others count: find out who changed the store, and \
+                     restore or delete them (seal_counts)"
+                ),
+            );
+        }
+        Ok(_) => {}
+        Err(error) => report.wrong("store", error),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn show(
 ) -> Result<Json<KeyringView>, Problem> {
     caller.needs_one_of(&app, &[Permission::anywhere(Scope::Read), Permission::anywhere(Scope::Keyring)])?;
     let shown = blocking::run(move || {
-        let counts = app.store.seal_counts()?;
+        let counts = app.store.seal_counts()?.counts;
         let view = KeyringView::new(&caller.snapshot().document, &counts, app.feed.as_ref().map(Feed::public_key));
         match query.count {
             Some(Counted::Active) => view.counting(&*app.store, clock::now()),

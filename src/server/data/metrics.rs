@@ -46,7 +46,8 @@ async fn metrics(State(app): State<Arc<App>>, door: Door, headers: HeaderMap) ->
     let counts = counts.await;
     // Without the store the counts stay as they were; `/readyz` shows that it fails.
     if let Ok(Ok(counts)) = counts {
-        counts.into_iter().for_each(|count| app.metrics.sealed(count.realm, count.version, count.count));
+        app.metrics.damaged_rows("seal_counts", counts.damaged);
+        counts.counts.into_iter().for_each(|count| app.metrics.sealed(count.realm, count.version, count.count));
     }
     exposition(&app, &headers)
 }

@@ -109,7 +109,7 @@ fn rotate(node: &Node, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentErr
 pub(super) fn warn_of_budgets(node: &Node, seen: &Seen) {
     let Ok(counts) = node.store.seal_counts() else { return };
     let snapshot = node.snapshot();
-    for SealCount { realm, version, count } in counts {
+    for SealCount { realm, version, count } in counts.counts {
         let suite = snapshot.document.versions().iter().find(|record| record.number.number() == version);
         let half = seal_warning(suite.map(|record| record.suite));
         let mut warned = seen.warned.lock().unwrap_or_else(PoisonError::into_inner);

@@ -17,7 +17,7 @@ use crate::{
     last_used::Use,
     store::{
         ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry,
-        LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, SecretSample,
+        LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCounts, SecretChanges, SecretRow, SecretSample,
         SetCount, Short, Store, StoreError, StoredSet, Sweep, Transaction,
     },
 };
@@ -215,7 +215,7 @@ impl Store for FaultyStore {
         self.read(|real| real.find(id))
     }
 
-    fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
+    fn seal_counts(&self) -> Result<SealCounts, StoreError> {
         self.read(|real| real.seal_counts())
     }
 

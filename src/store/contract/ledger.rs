@@ -31,9 +31,31 @@ pub(super) fn a_budget_is_counted_per_realm_and_version_and_never_exceeded(place
     record(store, &[row(TWO)], Some(2)).expect("within the budget");
     let counts = store.seal_counts().expect("counts");
     assert_eq!(
-        counts.iter().map(|one| (one.realm.as_str(), one.count)).collect::<Vec<_>>(),
+        counts.counts.iter().map(|one| (one.realm.as_str(), one.count)).collect::<Vec<_>>(),
         [("acme_live", 2), ("acme_test", 1)]
     );
+}
+
+pub(super) fn a_damaged_seal_count_stops_no_other(place: &Place) {
+    let store = &*place.store;
+    record(store, &[row(ONE), row("acme_test_00000XzbyFf5rOyRXQyt8V")], None).expect("one of each realm");
+    place.sql("UPDATE seal_counts SET version = 4294967296 WHERE realm = 'acme_test'");
+    place.sql("INSERT INTO seal_counts VALUES ('acme_test', -1, 5), ('acme_test', 8, -5)");
+    let known = |count| {
+        let counts = vec![SealCount { realm: "acme_live".to_owned(), version: id(ONE).version(), count }];
+        SealCounts { counts, damaged: 3 }
+    };
+    assert_eq!(store.seal_counts().expect("counts"), known(1));
+    place.sql("UPDATE seal_counts SET count = 9223372036854775807 WHERE realm = 'acme_live'");
+    let spent = record(store, &[row(TWO)], Some(5));
+    assert!(matches!(spent, Err(StoreError::BudgetSpent { budget: 5, .. })), "{spent:?}");
+    record(store, &[row(TWO)], None).expect("a suite without a budget goes on");
+    assert_eq!(store.seal_counts().expect("counts"), known(i64::MAX.unsigned_abs()), "it stays full");
+    place.sql(&format!("DELETE FROM api_keys WHERE api_key_id = '{TWO}'"));
+    place.sql("UPDATE seal_counts SET count = -5 WHERE realm = 'acme_live'");
+    let unknown = record(store, &[row(TWO)], Some(5));
+    assert!(matches!(unknown, Err(StoreError::Damaged("the seal counts", _))), "{unknown:?}");
+    record(store, &[row(TWO)], None).expect("without a budget no count has to be known");
 }
 
 pub(super) fn active_keys_are_counted_by_version_in_one_go(place: &Place) {
@@ -50,6 +72,8 @@ pub(super) fn active_keys_are_counted_by_version_in_one_go(place: &Place) {
     append(store, Change::Revoke { id: id(TWO), expires_at: None }, 60);
     append(store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
     assert_eq!((counts(59), counts(60)), (vec![(version, 2, 1)], vec![(version, 1, 1)]));
+    place.sql(&format!("UPDATE api_keys SET version = 4294967296 WHERE api_key_id = '{TWO}'"));
+    assert_eq!(counts(59), vec![(version, 1, 1)], "a row of no version stops the counting of no other");
 }
 
 pub(super) fn uses_add_up(place: &Place) {
@@ -60,6 +84,24 @@ pub(super) fn uses_add_up(place: &Place) {
     store.note_uses(&[used(ONE, 3, 1)]).expect("noted");
     let entry = store.find(&id(ONE)).expect("looked").expect("found");
     assert_eq!((entry.last_used_at, entry.use_count), (Some(at(5)), 3));
+}
+
+pub(super) fn a_count_of_uses_that_is_full_stops_no_other(place: &Place) {
+    let store = &*place.store;
+    record(store, &[row(ONE), row(TWO)], None).expect("recorded");
+    place.sql("UPDATE api_keys SET use_count = 9223372036854775800 WHERE seq = 1");
+    let used = |text, seconds: u64, count| Use { id: id(text), last_used: 1_795_000_000 + seconds, count };
+    let uses = |text: &str| {
+        let entry = store.find(&id(text)).expect("looked").expect("found");
+        (entry.last_used_at, entry.use_count)
+    };
+    store.note_uses(&[used(ONE, 5, 100), used(TWO, 6, 2)]).expect("noted");
+    let full = i64::MAX.unsigned_abs();
+    assert_eq!([uses(ONE), uses(TWO)], [(Some(at(5)), full), (Some(at(6)), 2)]);
+    store.note_uses(&[used(TWO, 7, u64::MAX), used(ONE, 7, 1), used(TWO, 7, u64::MAX)]).expect("noted");
+    assert_eq!([uses(ONE), uses(TWO)], [(Some(at(7)), full), (Some(at(7)), full)]);
+    store.note_uses(&[Use { id: id(ONE), last_used: u64::MAX, count: 0 }]).expect("noted");
+    assert_eq!(uses(ONE).0.map(Timestamp::as_second), Some(Timestamp::MAX.as_second()), "the row can be read");
 }
 
 pub(super) fn lists_are_filtered_and_damaged_rows_left_out(place: &Place) {

@@ -98,10 +98,12 @@ over_each_store!(
     {
         ledger::rows_are_recorded_all_or_none,
         ledger::a_budget_is_counted_per_realm_and_version_and_never_exceeded,
+        ledger::a_damaged_seal_count_stops_no_other,
         ledger::active_keys_are_counted_by_version_in_one_go,
         ledger::lists_are_filtered_and_damaged_rows_left_out,
         ledger::rules_and_realms_are_counted,
         ledger::uses_add_up,
+        ledger::a_count_of_uses_that_is_full_stops_no_other,
         revocation::the_log_keeps_what_still_says_something,
         revocation::what_ended_is_ended_for_good_whatever_a_clock_says_later,
         revocation::what_the_log_lost_is_found_page_by_page,

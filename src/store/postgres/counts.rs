@@ -29,14 +29,8 @@ pub(super) fn active(session: &Session, now: Timestamp) -> Result<Vec<ActiveCoun
         ),
         &params![now.as_second(), Realm::ADMIN.as_str()],
     )?;
-    let read = |row: &Row| {
-        let version: i64 = row.get(0);
-        let version = u32::try_from(version).map_err(|_| {
-            StoreError::Failed(format!("the ledger has API keys of version {version}, which is not a key version"))
-        })?;
-        Ok(ActiveCount { version, all: count(row, 1), administrators: count(row, 2) })
-    };
-    rows.iter().map(read).collect()
+    let read = |row: &Row| ActiveCount::of(row.get(0), count(row, 1), count(row, 2));
+    Ok(rows.iter().filter_map(read).collect())
 }
 
 /// How many active keys of an app or a realm were issued before a time, and how many of those are the administrators'.

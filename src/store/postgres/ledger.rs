@@ -5,7 +5,6 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::{
-    counts::count,
     params::{Param, param, params},
     revocation::IN_EFFECT,
     revocation_rows::RULED_BEFORE,
@@ -14,6 +13,7 @@ use super::{
     transaction::Writing,
 };
 use crate::{
+    clock,
     last_used::Use,
     store::{LedgerEntry, LedgerFilter, LedgerRow, StoreError, rows::LedgerColumns, seal_budget::check_seal_budget},
 };
@@ -93,7 +93,7 @@ pub(super) fn insert(writing: &mut Writing<'_>, row: &LedgerRow, budget: Option<
         .first(&format!("WITH key AS ({INSERT} RETURNING realm, version) {COUNT_SEAL}"), &columns.params())?;
     let counted = counted.ok_or(StoreError::Duplicate)?;
     writing.numbers.key += 1;
-    check_seal_budget(row.id.realm(), row.id.version(), count(&counted, 0), budget)
+    check_seal_budget(row.id.realm(), row.id.version(), counted.get(0), budget)
 }
 
 /// Records a key, unless the id is on record already.
@@ -162,20 +162,21 @@ impl<'a> Columns<'a> {
     }
 }
 
-/// Adds uses; ids that are not on record are ignored.
+/// Adds uses; ids that are not on record are ignored. A count that is full stays so, and stops no other.
 pub(super) fn note_uses(session: &Session, uses: &[Use]) -> Result<(), StoreError> {
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     for part in uses.chunks(USES) {
         let ids: Vec<String> = part.iter().map(|used| used.id.to_string()).collect();
-        let times: Vec<i64> = part.iter().map(|used| number(used.last_used)).collect();
+        let times: Vec<i64> = part.iter().map(|used| clock::timestamp(used.last_used).as_second()).collect();
         let counts: Vec<i64> = part.iter().map(|used| number(used.count)).collect();
         let values = params![ids, times, counts];
         let mut tries = 0;
         // Nodes lock the rows in orders of their own.
         while let Err(error) = session.execute(
             "UPDATE bulla.api_keys AS key
-             SET last_used_at = greatest(key.last_used_at, used.at), use_count = key.use_count + used.count
-             FROM (SELECT id, max(at) AS at, sum(count)::bigint AS count
+             SET last_used_at = greatest(key.last_used_at, used.at),
+                 use_count = least(key.use_count, 9223372036854775807 - used.count) + used.count
+             FROM (SELECT id, max(at) AS at, least(sum(count), 9223372036854775807)::bigint AS count
                    FROM unnest($1, $2, $3) AS one (id, at, count) GROUP BY id) AS used
              WHERE key.api_key_id = used.id",
             &values,

@@ -55,7 +55,7 @@ use self::{
 };
 use super::{
     ActiveCount, AuditEntry, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry, LedgerFilter, LogPart, Migration,
-    Remark, RevokedPage, SealCount, SecretChanges, SecretRow, SecretSample, SetCount, Store, StoreError, StoredSet,
+    Remark, RevokedPage, SealCounts, SecretChanges, SecretRow, SecretSample, SetCount, Store, StoreError, StoredSet,
     Sweep, Transaction,
     copy::{Source, Target},
 };
@@ -196,7 +196,7 @@ impl Store for PostgresStore {
         self.read(Lane::Read, |session| counts::has_realm(session, realm))
     }
 
-    fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
+    fn seal_counts(&self) -> Result<SealCounts, StoreError> {
         self.read(Lane::Read, seal_counts::seal_counts)
     }
 

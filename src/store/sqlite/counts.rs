@@ -22,9 +22,9 @@ pub(super) fn active(connection: &Connection, now: Timestamp) -> Result<Vec<Acti
     ))?;
     let rows = query.query_map(params![now.as_second(), Realm::ADMIN.as_str()], |row| {
         let count = |column: usize| row.get::<_, i64>(column).map(i64::unsigned_abs);
-        Ok(ActiveCount { version: row.get(0)?, all: count(1)?, administrators: count(2)? })
+        Ok(ActiveCount::of(row.get(0)?, count(1)?, count(2)?))
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
 }
 
 /// How many active keys of an app or a realm were issued before a time, and how many of those are the administrators'.

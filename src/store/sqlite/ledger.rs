@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, named_params, params};
 
 use super::{revocation::IN_EFFECT, revocation_rows::RULED_BEFORE, seal_counts::count_seal};
 use crate::{
+    clock,
     last_used::Use,
     store::{
         LedgerEntry, LedgerFilter, LedgerRow, StoreError,
@@ -108,15 +109,16 @@ pub(super) fn insert_row(connection: &Connection, row: &LedgerRow) -> Result<Opt
     Ok((inserted > 0).then(|| connection.last_insert_rowid()))
 }
 
-/// Adds uses; ids that are not on record are ignored.
+/// Adds uses; ids that are not on record are ignored. A count that is full stays so, and stops no other.
 pub(super) fn note_uses(connection: &Connection, uses: &[Use]) -> Result<(), StoreError> {
     let mut update = connection.prepare_cached(
-        "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?2), use_count = use_count + ?3
+        "UPDATE api_keys SET last_used_at = max(coalesce(last_used_at, 0), ?2),
+                             use_count = min(use_count, 9223372036854775807 - ?3) + ?3
          WHERE api_key_id = ?1",
     )?;
     for used in uses {
         let count = i64::try_from(used.count).unwrap_or(i64::MAX);
-        update.execute(params![used.id.to_string(), i64::try_from(used.last_used).unwrap_or(i64::MAX), count])?;
+        update.execute(params![used.id.to_string(), clock::timestamp(used.last_used).as_second(), count])?;
     }
     Ok(())
 }

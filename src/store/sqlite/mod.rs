@@ -43,7 +43,7 @@ use uuid::Uuid;
 use self::{connection::Connections, files::Files, transaction::Writing};
 use super::{
     ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry,
-    LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCount, SecretChanges, SecretRow, SecretSample,
+    LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCounts, SecretChanges, SecretRow, SecretSample,
     SetCount, Short, Store, StoreError, StoredSet, Sweep, Transaction, copy::Source,
 };
 use crate::{input::regular_file, last_used::Use};
@@ -251,7 +251,7 @@ impl Store for SqliteStore {
         counts::has_realm(&*self.reader()?, realm)
     }
 
-    fn seal_counts(&self) -> Result<Vec<SealCount>, StoreError> {
+    fn seal_counts(&self) -> Result<SealCounts, StoreError> {
         seal_counts::seal_counts(&*self.reader()?)
     }
 

@@ -6,6 +6,7 @@
 
 mod error;
 mod http;
+mod program;
 mod signer;
 
 use std::{collections::HashMap, panic, thread, time::Duration};
@@ -147,7 +148,7 @@ impl Kms {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime
             .map_err(|error| fail(SourceErrorKind::Unreachable, format!("no runtime for the AWS client: {error}")))?;
-        let config = run(&runtime, config.load());
+        let config = run(&runtime, async { program::run_here(config.load().await, time_limit).await });
         // An empty AWS_REGION is one to the client, and no address can be made of it.
         if config.region().is_none_or(|region| region.as_ref().trim().is_empty()) {
             let detail = "no region, or an empty one: add region=…, name the key by its ARN, or set AWS_REGION";

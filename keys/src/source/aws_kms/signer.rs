@@ -20,7 +20,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{ATTEMPTS, CONNECT_LIMIT, error::no_credentials, http, run};
+use super::{ATTEMPTS, CONNECT_LIMIT, error::no_credentials, http, program::run_here, run};
 
 /// The longest time that the providers of credentials may take.
 const TIME_LIMIT: Duration = Duration::from_secs(20);
@@ -74,7 +74,10 @@ impl AwsSigner {
         if let Some(region) = region {
             config = config.region(Region::new(region.to_owned()));
         }
-        let config = run(&runtime, async { timeout(TIME_LIMIT, config.load()).await }).map_err(|_| {
+        let config = run(&runtime, async {
+            timeout(TIME_LIMIT, async { run_here(config.load().await, TIME_LIMIT).await }).await
+        })
+        .map_err(|_| {
             let seconds = TIME_LIMIT.as_secs_f32();
             AwsSignerError(format!("no region was found within {seconds} s: add region=…, or set AWS_REGION"))
         })?;
@@ -130,13 +133,12 @@ impl AwsSigner {
         let none = || AwsSignerError("there are no AWS credentials here".to_owned());
         let (provider, runtime) =
             (self.config.credentials_provider().ok_or_else(none)?, self.runtime.as_ref().ok_or_else(none)?);
-        // The SDK sets none for a program that the profile names, which may wait for somebody.
+        // The SDK sets none for all that it asks one after the other.
         let found = run(runtime, async { timeout(self.limit, provider.provide_credentials()).await });
         let found = found.map_err(|_| {
             let seconds = self.limit.as_secs_f32();
             AwsSignerError(format!(
-                "there were no AWS credentials within {seconds} s: run the profile's credential_process by hand and see what it waits \
-                 for, or see that the network to the machine's or container's role is up"
+                "there were no AWS credentials within {seconds} s: see that the network to the machine's or container's role is up"
             ))
         })?;
         let credentials = found.map_err(|error| AwsSignerError(no_credentials(&error).1))?;
@@ -173,7 +175,7 @@ mod tests {
 
     use super::*;
 
-    /// A program that waits for somebody.
+    /// A place that does not answer.
     #[derive(Debug)]
     struct Hanging;
 
@@ -195,10 +197,7 @@ mod tests {
         let request = AwsRequest { service: "s3", method: "GET", url: "https://a.example/b", headers: &[], body: &[] };
         for _ in 0..2 {
             let error = signer.sign(request, SystemTime::UNIX_EPOCH).expect_err("no credentials").to_string();
-            assert!(
-                error.contains("no AWS credentials within 0.01 s: run the profile's credential_process"),
-                "{error}"
-            );
+            assert!(error.contains("no AWS credentials within 0.01 s: see that the network"), "{error}");
         }
     }
 }

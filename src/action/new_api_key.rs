@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{ActionError, check_note, check_text, invalid, policy, seconds};
 use crate::{
     api::issue::{NEVER, NewApiKey, OneOrMany},
-    clock::KeyTime,
+    clock::{self, KeyTime},
     config::{RealmConfig, parse_span},
     scope::{Grant, GrantError},
     store::Restrictions,
@@ -109,10 +109,61 @@ fn expiry(within: Option<&str>, at: Option<&str>, now: Timestamp) -> Result<Life
             let span = parse_span(within).map_err(|error| invalid("expires_in", error))?;
             now.checked_add(span.0).map_err(|_| invalid("expires_in", "that is later than an API key can hold"))?
         }
-        (None, Some(at)) => at
-            .parse::<Timestamp>()
-            .map_err(|_| invalid("expires_at", "it must be an RFC 3339 time such as 2030-01-31T12:00:00Z"))?,
+        (None, Some(at)) => clock::parse_time(at)
+            .ok_or_else(|| invalid("expires_at", "it must be an RFC 3339 time such as 2030-01-31T12:00:00Z"))?,
     };
     KeyTime::up(at).map_err(|error| invalid(field, error))?;
+    // A key expires in a whole second: never later than was asked for.
+    if seconds(at) <= seconds(now) {
+        return Err(invalid(field, "the expiry is not after now"));
+    }
     Ok(Lifetime::Until(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::hard_values::{Hard, SEED, spans, times};
+
+    const NOW: i128 = 1_795_000_000;
+    const SECOND: i128 = 1_000_000_000;
+
+    /// The second in which a key would expire.
+    fn expiry(within: Option<&str>, at: Option<&str>) -> Result<i128, String> {
+        let now = Timestamp::from_nanosecond(NOW * SECOND).expect("a time");
+        let realm = "live".parse().expect("a realm");
+        let asked = NewApiKey {
+            expires_in: within.map(str::to_owned),
+            expires_at: at.map(str::to_owned),
+            ..NewApiKey::plain(realm, Uuid::from_u128(7))
+        };
+        let approved = asked.approve(&RealmConfig::default(), now).map_err(|error| error.to_string())?;
+        Ok(approved.request.expires_at.expect("it expires").into())
+    }
+
+    #[test]
+    fn a_lifetime_or_expiry_is_kept_in_whole_seconds_or_refused_with_its_name() {
+        let mut taken = 0;
+        for Hard { text, means } in spans() {
+            match expiry(Some(&text), None) {
+                Ok(second) => {
+                    let means = means.unwrap_or_else(|| panic!("{text:?} is taken"));
+                    assert_eq!(second, NOW + means.div_euclid(SECOND), "{text:?} (seed {SEED:#x})");
+                    taken += 1;
+                }
+                Err(error) => assert!(error.starts_with("expires_in: "), "{text:?}: {error}"),
+            }
+        }
+        for Hard { text, means } in times() {
+            match expiry(None, Some(&text)) {
+                Ok(second) => {
+                    let means = means.unwrap_or_else(|| panic!("{text:?} is taken"));
+                    assert_eq!(second, means.div_euclid(SECOND), "{text:?} (seed {SEED:#x})");
+                    taken += 1;
+                }
+                Err(error) => assert!(error.starts_with("expires_at: "), "{text:?}: {error}"),
+            }
+        }
+        assert!(taken > 15, "{taken} of them fit");
+    }
 }

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::schema;
 use crate::{
+    clock::LAST_SECOND,
     input::text,
     store::{FollowerRow, Role},
 };
@@ -62,7 +63,7 @@ pub(crate) struct FollowerReport {
     #[schema(value_type = schema::FeedNumber)]
     pub(crate) seq: u64,
     /// When the newest message that it applied was signed, in Unix seconds; 0 before the first.
-    #[schema(value_type = schema::FeedNumber)]
+    #[schema(value_type = schema::FeedTime)]
     pub(crate) this_update: u64,
     /// The serial number of the newest keyring that it knows of.
     #[schema(value_type = schema::FeedNumber)]
@@ -81,7 +82,7 @@ pub(crate) struct FollowerReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_error: Option<String>,
     /// When it began, in Unix seconds.
-    #[schema(value_type = Option<schema::FeedNumber>)]
+    #[schema(value_type = Option<schema::FeedTime>)]
     pub(crate) started_at: Option<u64>,
     /// Its process: a text that it drew when it began. By it two processes under one name are noticed.
     #[schema(value_type = Option<schema::ProcessName>)]
@@ -147,6 +148,10 @@ impl FollowerReport {
         let fields = ["seq", "this_update", "keyring_serial", "refused", "started_at"];
         if let Some((field, _)) = fields.iter().zip(numbers).find(|(_, number)| *number > MAX_NUMBER) {
             return Err(format!("{field}: it must be at most {MAX_NUMBER}"));
+        }
+        let times = [("this_update", self.this_update), ("started_at", started_at)];
+        if let Some((field, _)) = times.iter().find(|(_, time)| *time > LAST_SECOND) {
+            return Err(format!("{field}: it must be a time in Unix seconds, at most {LAST_SECOND}"));
         }
         for (field, count, most) in [
             ("formats", self.formats.len(), MAX_FORMATS),

@@ -27,6 +27,7 @@ pub(crate) struct NewApiKey {
     #[serde(default)]
     pub(crate) name: Option<String>,
     /// How long it lives: a length of time, or `never`. Without this and `expires_at` the realm's policy decides.
+    #[schema(value_type = Option<schema::Lifetime>)]
     #[serde(default)]
     pub(crate) expires_in: Option<String>,
     /// When it expires, instead of `expires_in`.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{condition, query, schema};
@@ -24,8 +24,17 @@ pub(crate) const MAX_NAMED: u32 = 100;
 pub(crate) struct WaitQuery {
     /// Waits until every registered node and follower has it in force, or for this long, 60 s at most.
     #[param(value_type = Option<schema::Span>)]
-    #[serde(deserialize_with = "query::given")]
+    #[serde(deserialize_with = "wait")]
     pub(crate) wait: Option<Span>,
+}
+
+/// Reads how long to wait.
+pub(super) fn wait<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Span>, D::Error> {
+    let wait: Option<Span> = query::given(deserializer)?;
+    match wait.filter(|wait| wait.0 > MAX_WAIT) {
+        Some(_) => Err(D::Error::custom("must be at most 60s: to wait longer, ask again")),
+        None => Ok(wait),
+    }
 }
 
 /// Who has a change in force.

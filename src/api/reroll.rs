@@ -19,6 +19,7 @@ pub(crate) struct Reroll {
     #[schema(value_type = Option<schema::Span>)]
     pub(crate) grace: Option<String>,
     /// The new key's lifetime, or `never`. Without this and `expires_at` the new key lives as long as the old one did.
+    #[schema(value_type = Option<schema::Lifetime>)]
     pub(crate) expires_in: Option<String>,
     /// When the new key expires, instead.
     #[schema(value_type = Option<Timestamp>)]

@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::{
     keyring::ActiveKeys,
-    propagation::{Propagates, Propagation},
+    propagation::{self, Propagates, Propagation},
     query, schema,
 };
-use crate::{config::Span, store::State};
+use crate::{clock, config::Span, store::State};
 
 /// What `POST /v1/revocations` revokes: ids, or what was issued for an app or in a realm before some time.
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
@@ -27,6 +27,7 @@ pub(crate) struct RevokeRequest {
     #[schema(value_type = Option<schema::Realm>)]
     pub(crate) realm: Option<String>,
     /// At most five minutes ahead. With `app_id` the default is now.
+    #[serde(default, deserialize_with = "clock::optional_time")]
     pub(crate) issued_before: Option<Timestamp>,
     #[schema(value_type = Option<schema::Note>)]
     pub(crate) reason: Option<String>,
@@ -48,7 +49,7 @@ pub(crate) struct RevokeQuery {
     pub(crate) reason: Option<String>,
     /// Waits until every registered node and follower has it in force, or for this long, 60 s at most.
     #[param(value_type = Option<schema::Span>)]
-    #[serde(default, deserialize_with = "query::given")]
+    #[serde(default, deserialize_with = "propagation::wait")]
     pub(crate) wait: Option<Span>,
 }
 

@@ -13,6 +13,9 @@ use utoipa::{
     },
 };
 
+use super::issue::NEVER;
+use crate::clock::LAST_SECOND;
+
 /// Schemas with a name, which many requests and answers share.
 macro_rules! kinds {
     ($($name:ident = $schema:expr;)+) => {
@@ -76,6 +79,10 @@ kinds! {
         ))
         .min_length(Some(2))
         .examples([json!("7d")]);
+    Lifetime = AnyOfBuilder::new()
+        .description(Some("How long a key lives, or `never`: it does not expire."))
+        .item(Ref::from_schema_name(Span::name()))
+        .item(ObjectBuilder::new().schema_type(Type::String).enum_values(Some([NEVER])));
     Counted = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["active"]));
     PageSize = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(1_000));
     Seq = ObjectBuilder::new()
@@ -110,6 +117,11 @@ kinds! {
         .description(Some("A number that every JSON reader has exactly."))
         .minimum(Some(0))
         .maximum(Some(9_007_199_254_740_991_usize));
+    FeedTime = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some("A time in Unix seconds, up to the end of the year 9999."))
+        .minimum(Some(0))
+        .maximum(Some(LAST_SECOND as usize));
     Required = text(
         "What a gateway's route requires: parts such as `realm:live`, `scope:orders.read`, `aud:shop` and `from:x-api-key`, \
          joined by commas, in any order, their values percent-encoded where they have to be; or `-` for the defaults. The \

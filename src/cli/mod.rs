@@ -205,6 +205,9 @@ pub(crate) fn throw_away_with_administrator(
 }
 
 #[cfg(test)]
+mod doors_tests;
+
+#[cfg(test)]
 mod tests {
     #[test]
     fn the_arguments_are_consistent() {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::{
     api::{followers::check_name, propagation::MAX_WAIT},
+    clock,
     config::parse_span,
 };
 
@@ -19,7 +20,7 @@ pub(super) fn app_id(text: &str) -> Result<Uuid, &'static str> {
 
 /// A point in time.
 pub(super) fn time(text: &str) -> Result<Timestamp, &'static str> {
-    text.parse().map_err(|_| "write the time as in RFC 3339, such as 2030-01-31T12:00:00Z")
+    clock::parse_time(text).ok_or("write the time as in RFC 3339, such as 2030-01-31T12:00:00Z")
 }
 
 /// The number of a key version.

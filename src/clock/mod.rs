@@ -1,19 +1,26 @@
 //! The clock: the one place that asks the operating system for the time.
 
 mod key_time;
+mod time_text;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
 
-pub(crate) use self::key_time::{KeyTime, KeyTimeError};
+pub(crate) use self::{
+    key_time::{KeyTime, KeyTimeError},
+    time_text::{names_leap_second, optional_time, parse_time},
+};
 
 /// The cheapest clock that never goes backwards.
 #[cfg(target_os = "linux")]
 const COARSE: ClockId = ClockId::MonotonicCoarse;
 #[cfg(not(target_os = "linux"))]
 const COARSE: ClockId = ClockId::Monotonic;
+
+/// The last second that a timestamp has.
+pub(crate) const LAST_SECOND: u64 = 253_402_207_200;
 
 /// Now, rounded down to the second, as in records and keys.
 #[allow(clippy::disallowed_methods, reason = "the one place that may")]
@@ -54,9 +61,7 @@ pub(crate) fn timestamp(seconds: u64) -> Timestamp {
 
 /// Appends a time in Unix seconds, as a timestamp shows it. Days become dates as in Howard Hinnant's `civil_from_days`.
 pub(crate) fn write_time(text: &mut String, seconds: u64) {
-    /// The last second that a timestamp has.
-    const LAST: u64 = 253_402_207_200;
-    if seconds > LAST {
+    if seconds > LAST_SECOND {
         text.push_str(&timestamp(seconds).to_string());
         return;
     }
@@ -76,6 +81,11 @@ pub(crate) fn write_time(text: &mut String, seconds: u64) {
         text.push_str(behind);
     }
 }
+
+#[cfg(test)]
+#[path = "../../tests/support/hard_values.rs"]
+#[allow(dead_code, unreachable_pub, reason = "the tests of the command and the service use it, too")]
+pub(crate) mod hard_values;
 
 /// A clock that a test sets, for the threads it starts: other tests run in the same process and keep the real one.
 #[cfg(test)]

@@ -59,6 +59,9 @@ pub(crate) const DEFAULT: &str = include_str!("default.toml");
 /// The commented file of an edge, with places for what each has of its own.
 pub(crate) const EDGE: &str = include_str!("edge.toml");
 
+/// The most memory for hashes, whose KiB are counted in 32 bits.
+const MOST_MIB: u32 = u32::MAX / 1024;
+
 /// The configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -270,6 +273,25 @@ impl Config {
         if self.secret.memory_mib < 64 {
             return Err("secret.memory_mib must be at least 64: one Argon2id hash takes that much".to_owned());
         }
+        if self.secret.memory_mib > MOST_MIB {
+            return Err(format!("secret.memory_mib must be at most {MOST_MIB}"));
+        }
+        if self.secret.queue == 0 || self.secret.wrong_per_minute == 0 {
+            return Err("secret.queue and secret.wrong_per_minute must be at least 1: no secret half could be checked"
+                .to_owned());
+        }
+        if self.verify.max_staleness.is_some_and(|most| most.0.is_zero()) {
+            return Err(
+                "verify.max_staleness must be greater than zero: no key would be accepted. Remove it for no limit"
+                    .to_owned(),
+            );
+        }
+        if self.rotation.every.0.is_zero() {
+            return Err("rotation.every must be greater than zero: each version would be replaced at once".to_owned());
+        }
+        if u32::try_from(self.last_used.max_ids).is_err() {
+            return Err(format!("last_used.max_ids must be at most {}", u32::MAX));
+        }
         if self.feed.valid_for.0.as_secs() < 2 {
             return Err("feed.valid_for must be at least 2s: followers need time to ask again".to_owned());
         }
@@ -285,6 +307,9 @@ impl Config {
         self.server.check()
     }
 }
+
+#[cfg(test)]
+mod doors_tests;
 
 #[cfg(test)]
 mod tests {

@@ -36,6 +36,19 @@ impl ServerConfig {
         if self.max_head < 8192 {
             return Err("server.max_head must be at least 8192".to_owned());
         }
+        if u32::try_from(self.max_head).is_err() {
+            return Err(format!("server.max_head must be at most {}", u32::MAX));
+        }
+        for (name, limit) in [
+            ("head_timeout", self.head_timeout),
+            ("body_timeout", self.body_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("shutdown_grace", self.shutdown_grace),
+        ] {
+            if limit.0.is_zero() {
+                return Err(format!("server.{name} must be greater than zero"));
+            }
+        }
         if self.max_connections == 0 {
             return Err("server.max_connections must be at least 1".to_owned());
         }
@@ -43,7 +56,8 @@ impl ServerConfig {
         if self.body_memory() < longest {
             let mib = longest.div_ceil(1 << 20);
             return Err(format!(
-                "server.body_memory_mib is {}, too little for the longest body: it must be at least {mib}",
+                "server.body_memory_mib is {}, too little for the longest body (server.max_body, server.max_batch_body): it must be at \
+                 least {mib}",
                 self.body_memory_mib
             ));
         }

@@ -8,6 +8,8 @@ use jiff::{
     tz::{Offset, TimeZone},
 };
 
+use crate::clock;
+
 /// Integers from here on are milliseconds: as seconds they would lie in the year 5138.
 const MILLISECONDS: i64 = 100_000_000_000;
 
@@ -74,6 +76,9 @@ pub(super) fn read(text: &str, zone: Option<&Zone>) -> Result<Timestamp, TimeErr
     {
         return Timestamp::from_second(seconds).map_err(|_| TimeError::Unreadable);
     }
+    if clock::names_leap_second(text) {
+        return Err(TimeError::Unreadable);
+    }
     if let Ok(at) = text.parse::<Timestamp>() {
         return Ok(at);
     }
@@ -105,7 +110,9 @@ mod tests {
             assert_ne!(read(text), Ok(1_700_000_000), "{text}");
         }
         assert_eq!(read("2023-11-14 22:13:20"), Err(TimeError::NoZone));
-        assert_eq!(read("yesterday"), Err(TimeError::Unreadable));
+        for text in ["yesterday", "2016-12-31T23:59:60Z", "2016-12-31 23:59:60", "2016-12-31 23:59:60 UTC"] {
+            assert_eq!(read(text), Err(TimeError::Unreadable), "{text}");
+        }
     }
 
     #[test]

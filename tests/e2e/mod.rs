@@ -26,6 +26,7 @@ mod feed;
 mod fleet;
 mod floods;
 mod full_disk;
+mod generated_doors;
 mod grpc;
 mod hanging;
 mod headers;

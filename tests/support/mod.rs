@@ -12,6 +12,7 @@ pub mod edge;
 pub mod envoy;
 #[cfg(feature = "escrow")]
 pub mod escrow;
+pub mod hard_values;
 pub mod http;
 pub mod imported;
 pub mod mount;

@@ -70,7 +70,7 @@ impl Cost {
 
     /// Returns whether it is within the ceilings of hashes.
     pub(crate) fn is_bearable(self, bytes: usize) -> bool {
-        self.text(&vec![0; bytes], &[0; 16]).is_ok()
+        bytes <= MAX_DIGEST && self.text(&vec![0; bytes], &[0; 16]).is_ok()
     }
 
     /// Returns whether a hash is so cheap that it needs no thread.

@@ -62,7 +62,13 @@ pub(super) async fn self_revoke(
     let (head, body) = request.into_parts();
     let headers = head.headers;
     let body = body::bytes(Request::new(body), Bounds::single(&app.config.server)).await?;
-    let Ok(Query(WaitQuery { wait })) = query else { return Err(Problem::bad_request(NAMES_ANOTHER)) };
+    let Query(WaitQuery { wait }) = match query {
+        Ok(query) => query,
+        Err(wrong_wait) if head.uri.query().is_some_and(|query| query.starts_with("wait=") && !query.contains('&')) => {
+            return Err(wrong_wait);
+        }
+        Err(_) => return Err(Problem::bad_request(NAMES_ANOTHER)),
+    };
     if !matches!(body.trim_ascii(), b"" | b"{}") {
         return Err(Problem::bad_request(NAMES_ANOTHER));
     }

@@ -66,13 +66,21 @@ impl Serve {
         let hangup = hangup(&runtime)?;
         let grace = deployment.config.server.shutdown_grace.0;
         let served = runtime.block_on(async {
-            let path = config.config.clone();
-            let server = match self.role {
-                Role::Node => Server::start(deployment, path, hangup, self.wait_for_source).await?,
-                Role::Verifier => Server::start_edge(deployment.config, path, hangup).await?,
-                Role::Relay => Server::start_relay(deployment.config, path, hangup).await?,
+            // Before the start, which may wait for a source: nothing else would end its programs, and a container's first
+            // process has no default action.
+            let stop = shutdown::on_signal(grace)?;
+            let (path, mut stopped) = (config.config.clone(), stop.clone());
+            let starting = async {
+                match self.role {
+                    Role::Node => Server::start(deployment, path, hangup, self.wait_for_source).await,
+                    Role::Verifier => Server::start_edge(deployment.config, path, hangup).await,
+                    Role::Relay => Server::start_relay(deployment.config, path, hangup).await,
+                }
             };
-            server.serve(shutdown::on_signal(grace)?).await;
+            tokio::select! {
+                server = starting => server?.serve(stop).await,
+                _ = stopped.wait_for(|stop| *stop) => tracing::info!("stopped before it served"),
+            }
             Ok(ExitCode::SUCCESS)
         });
         // Does not wait for tasks that hang.

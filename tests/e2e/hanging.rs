@@ -2,6 +2,7 @@
 //! process from ending.
 
 use std::{
+    io::Read,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -169,6 +170,33 @@ fn a_compromise_is_in_force_while_key_sources_hang_and_sigterm_ends_the_service_
     assert!(server.metric("bulla_keyring_refresh_running_seconds") > 0);
     server.stop();
     programs.iter().for_each(|program| program.until_it_is(false));
+}
+
+#[test]
+fn sigterm_ends_a_service_that_starts_and_its_programs() {
+    let deployment = Deployment::new();
+    deployment.new_master(2);
+    let program = Program::new(&deployment, "master-2.key", 745);
+    deployment.keyring(&["stage", "--source", &program.uri]);
+    let serve = ["serve", "--data-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"];
+    let ends = |mut service: Child| {
+        let sent = Command::new("kill").args(["-TERM", &service.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success());
+        let mut log = String::new();
+        service.stderr.take().expect("its log").read_to_string(&mut log).expect("its log");
+        assert_eq!(service.wait().expect("it ends").code(), Some(0), "{log}");
+        assert!(log.contains("stopped before it served"), "{log}");
+    };
+    program.hangs();
+    let service = start(&deployment, &serve);
+    program.until_it_is(true);
+    ends(service);
+    program.until_it_is(false);
+    // It is at the wait between two questions.
+    program.write(&format!("touch '{}'; exit 1", deployment.file("asked").display()));
+    let service = start(&deployment, &[&serve[..], &["--wait-for-source"]].concat());
+    until("the question", || deployment.file("asked").exists());
+    ends(service);
 }
 
 #[test]

@@ -75,7 +75,18 @@ impl Pkcs11Error {
 impl From<Error> for Pkcs11Error {
     fn from(error: Error) -> Self {
         let Error::Pkcs11(code, function) = &error else {
-            return Pkcs11Error::new(SourceErrorKind::Malformed, format!("the PKCS#11 module: {error}"));
+            // An answer that cannot be is as unforeseen as an unknown code.
+            let is_odd = matches!(
+                error,
+                Error::InvalidValue
+                    | Error::ParseInt(_)
+                    | Error::TryFromInt(_)
+                    | Error::TryFromSlice(_)
+                    | Error::Utf8(_)
+            );
+            let new_start = if is_odd { NewStart::IfOld } else { NewStart::No };
+            return Pkcs11Error::new(SourceErrorKind::Malformed, format!("the PKCS#11 module: {error}"))
+                .with(new_start);
         };
         if matches!(code, RvError::KeyFunctionNotPermitted) {
             return Pkcs11Error::may_not_sign(&format!("{function}: {code:?}"));
@@ -161,5 +172,22 @@ fn unforeseen(code: &RvError) -> (SourceErrorKind, &'static str) {
              tells more",
         ),
         _ => (SourceErrorKind::Malformed, "the PKCS#11 module failed: its own log tells more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_nobody_foresaw_starts_the_module_anew() {
+        let of = |error: Error| Pkcs11Error::from(error).new_start();
+        let code = |code, function| of(Error::Pkcs11(code, function));
+        assert!(of(Error::InvalidValue) == NewStart::IfOld);
+        assert!(of(Error::NotSupported) == NewStart::No);
+        assert!(code(RvError::DeviceRemoved, Function::Sign) == NewStart::Yes);
+        assert!(code(RvError::OperationNotInitialized, Function::Sign) == NewStart::Yes);
+        assert!(code(RvError::GeneralError, Function::Login) == NewStart::IfOld, "it may count as a wrong PIN");
+        assert!(code(RvError::PinIncorrect, Function::Login) == NewStart::No);
     }
 }

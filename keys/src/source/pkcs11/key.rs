@@ -12,7 +12,7 @@ use super::{
     error::Pkcs11Error,
     login,
     pin::{Pin, WrongPins},
-    token::Found,
+    token::{Facts, Found},
 };
 use crate::derive::KEY_BYTES;
 
@@ -67,8 +67,15 @@ impl<'a> Key<'a> {
         }
         let mut keys = session.find_objects(&wanted.0)?;
         // Such a token may still show a private key only after a login. If it refuses that, it has no such key.
-        if keys.is_empty() && !asks_for_login && log_in().is_ok() {
-            keys = session.find_objects(&wanted.0)?;
+        if keys.is_empty() && !asks_for_login {
+            match (log_in(), pin) {
+                (Ok(()), _) => keys = session.find_objects(&wanted.0)?,
+                (Err(error), Some(pin)) if error.is_wrong_pin() => {
+                    let told = found.facts.as_ref().is_some_and(Facts::tells_tries);
+                    wrong_pins.refused(&found.identity, pin, told);
+                }
+                (Err(_), _) => {}
+            }
         }
         let handle = match keys[..] {
             [key] => key,

@@ -25,7 +25,7 @@ type Digest = u64;
 
 static SALT: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
-/// The PINs that tokens of one module refused since their last login, and the last one that each took.
+/// The PINs that tokens of one module refused, and the last one that each took.
 #[derive(Default)]
 pub(super) struct WrongPins {
     wrong: Vec<Wrong>,
@@ -35,8 +35,8 @@ pub(super) struct WrongPins {
 struct Wrong {
     token: String,
     digest: Digest,
-    /// Whether the token tells how many tries are left.
-    told: bool,
+    /// Whether it counts towards [`MAX_WRONG`]: the token does not tell how many tries are left, and took no PIN since.
+    counts: bool,
 }
 
 impl Pin {
@@ -63,7 +63,7 @@ impl WrongPins {
         }
         // The tries of a TPM are those of all its tokens. The PIN that a token took last is not a guess.
         let taken = self.taken.iter().any(|(token, digest)| *token == found.identity && *digest == pin.digest);
-        if !taken && self.wrong.iter().filter(|wrong| !wrong.told).count() >= MAX_WRONG {
+        if !taken && self.wrong.iter().filter(|wrong| wrong.counts).count() >= MAX_WRONG {
             return refuse(
                 "several PINs were wrong, and the token does not tell how many more lock it, so none is tried: see that \
                  pin-source points to the right one, and start this program anew",
@@ -74,12 +74,13 @@ impl WrongPins {
 
     /// Remembers that the token refused it. `told`: the token tells how many tries are left.
     pub(super) fn refused(&mut self, token: &str, pin: &Pin, told: bool) {
-        self.wrong.push(Wrong { token: token.to_owned(), digest: pin.digest, told });
+        self.wrong.push(Wrong { token: token.to_owned(), digest: pin.digest, counts: !told });
     }
 
-    /// Remembers that the token took it, which starts the token's own count anew.
+    /// Remembers that the token took it, which starts the token's own count anew. What was wrong stays so: where another
+    /// source names it, it would be tried at every reload.
     pub(super) fn taken(&mut self, token: &str, pin: &Pin) {
-        self.wrong.retain(|wrong| wrong.token != token);
+        self.wrong.iter_mut().filter(|wrong| wrong.token == token).for_each(|wrong| wrong.counts = false);
         self.taken.retain(|(known, _)| known != token);
         self.taken.push((token.to_owned(), pin.digest));
     }
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_pin_is_tried_once_for_each_token_until_it_takes_one() {
+    fn a_wrong_pin_is_tried_once_for_each_token() {
         let (mut memory, token, wrong, right) =
             (WrongPins::default(), found("a"), Pin::new("1111".into()), Pin::new("2222".into()));
         memory.refused("a", &wrong, true);
@@ -102,7 +103,8 @@ mod tests {
         assert!(memory.check(&found("b"), &wrong).is_ok());
         assert!(memory.check(&token, &right).is_ok());
         memory.taken("a", &right);
-        assert!(memory.check(&token, &wrong).is_ok(), "the PIN of the token may have changed to this one");
+        assert!(memory.check(&token, &wrong).is_err(), "two sources may name different PINs");
+        assert!(memory.check(&token, &right).is_ok());
     }
 
     #[test]
@@ -116,5 +118,8 @@ mod tests {
         assert!(memory.check(&found("a"), &Pin::new("3333".into())).is_err());
         assert!(memory.check(&found("b"), &Pin::new("3333".into())).is_err(), "a TPM counts for all its tokens");
         assert!(memory.check(&found("b"), &Pin::new("2222".into())).is_ok(), "it is known to be right");
+        memory.taken("a", &Pin::new("4444".into()));
+        assert!(memory.check(&found("a"), &Pin::new("3333".into())).is_ok(), "the token counts anew");
+        assert!(memory.check(&found("a"), &Pin::new("1".into())).is_err());
     }
 }

@@ -1,5 +1,5 @@
-//! Every option and argument that takes a number, a length of time or a time, found in clap's own definition: what it is
-//! given is read as it is written, or refused.
+//! Every option and argument that takes a number, a length of time or a time, found in clap's own definition: what it
+//! is given is read as it is written, or refused.
 
 use std::{any::TypeId, time::Duration};
 
@@ -39,7 +39,7 @@ const TEXTS: [&str; 6] = [
     "keys reroll-secret --grace",
 ];
 
-/// Whole numbers of every kind that options have, lengths of time, and times, each read back as a number or nanoseconds.
+/// Reads back what was given: whole numbers of every kind that options have, and nanoseconds of the others.
 fn read(matches: &ArgMatches, kind: TypeId) -> Option<i128> {
     macro_rules! read_as {
         ($($number:ty),+) => {

@@ -66,8 +66,8 @@ impl Serve {
         let hangup = hangup(&runtime)?;
         let grace = deployment.config.server.shutdown_grace.0;
         let served = runtime.block_on(async {
-            // Before the start, which may wait for a source: nothing else would end its programs, and a container's first
-            // process has no default action.
+            // Before the start, which may wait for a source: nothing else would end its programs, and a container's
+            // first process has no default action.
             let stop = shutdown::on_signal(grace)?;
             let (path, mut stopped) = (config.config.clone(), stop.clone());
             let starting = async {

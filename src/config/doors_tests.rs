@@ -1,5 +1,5 @@
-//! Every setting that is a number or a length of time, found by what the configuration's own types say of a wrong value:
-//! each is documented, and what it is given is read as it is written, or refused with its name.
+//! Every setting that is a number or a length of time, found by what the configuration's own types say of a wrong
+//! value: each is documented, and what it is given is read as it is written, or refused with its name.
 
 use std::{ffi::OsString, path::Path, time::Duration};
 

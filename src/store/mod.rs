@@ -83,8 +83,8 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// One key on record.
     fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError>;
 
-    /// How many keys on record are active at `now`, for each key version that has any. Rows of a version that is none are
-    /// left out.
+    /// How many keys on record are active at `now`, for each key version that has any. Rows of a version that is none
+    /// are left out.
     fn active_counts(&self, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError>;
 
     /// How many keys on record that are active at `now` a rule about this app or realm revokes, and how many of those are
@@ -111,7 +111,8 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// Returns whether any key of this realm is on record.
     fn has_realm(&self, realm: Realm) -> Result<bool, StoreError>;
 
-    /// How many keys were sealed, for each realm and version. A damaged row is counted, and stops the reading of no other.
+    /// How many keys were sealed, for each realm and version. A damaged row is counted, and stops the reading of no
+    /// other.
     fn seal_counts(&self) -> Result<SealCounts, StoreError>;
 
     /// At most `limit` entries of the revocation log with higher numbers than `seq`.

@@ -59,8 +59,8 @@ pub(crate) fn seal_warning(suite: Option<Suite>) -> Option<u64> {
     (suite == Some(Suite::Aes256Gcm)).then_some(LIMIT / 2)
 }
 
-/// Refuses a key over budget, or whose count is damaged. `count` already includes it; the transaction that counted it is
-/// aborted.
+/// Refuses a key over budget, or whose count is damaged. `count` already includes it; the transaction that counted it
+/// is aborted.
 pub(super) fn check_seal_budget(realm: Realm, version: u32, count: i64, budget: Option<u64>) -> Result<(), StoreError> {
     let Some(budget) = budget else { return Ok(()) };
     match u64::try_from(count) {

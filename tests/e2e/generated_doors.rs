@@ -214,7 +214,8 @@ impl Asked<'_> {
         plane.request(&door.method.to_uppercase(), &path, headers, &body)
     }
 
-    /// What was taken is shown as it was given. Keys expire in the whole second before, and rules reach to the one behind.
+    /// What was taken is shown as it was given. Keys expire in the whole second before, and rules reach to the one
+    /// behind.
     fn shows(&self, door: &Door<'_>, answer: &Value, means: i128) {
         let second = |value: &Value| -> Option<i128> {
             value.as_str()?.parse::<Timestamp>().ok().map(|time| time.as_second().into())

@@ -1,5 +1,5 @@
-//! Texts that parsers of numbers, lengths of time and times get wrong, with what they mean: borders, oddities, and drawn
-//! ones, which are the same in every run.
+//! Texts that parsers of numbers, lengths of time and times get wrong, with what they mean: borders, oddities, and
+//! drawn ones, which are the same in every run.
 
 use jiff::Timestamp;
 

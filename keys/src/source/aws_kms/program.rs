@@ -1,4 +1,4 @@
-//! `credential_process`, the program that an AWS profile names for credentials. The SDK would leave a program that hangs
+//! `credential_process`, the program that an AWS profile names for credentials. The SDK would leave one that hangs
 //! behind, for each question one more; here it runs as programs of key sources do, and is ended with all that it
 //! started.
 

@@ -77,8 +77,8 @@ impl WrongPins {
         self.wrong.push(Wrong { token: token.to_owned(), digest: pin.digest, counts: !told });
     }
 
-    /// Remembers that the token took it, which starts the token's own count anew. What was wrong stays so: where another
-    /// source names it, it would be tried at every reload.
+    /// Remembers that the token took it, which starts the token's own count anew. What was wrong stays so: where
+    /// another source names it, it would be tried at every reload.
     pub(super) fn taken(&mut self, token: &str, pin: &Pin) {
         self.wrong.iter_mut().filter(|wrong| wrong.token == token).for_each(|wrong| wrong.counts = false);
         self.taken.retain(|(known, _)| known != token);

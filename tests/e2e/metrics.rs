@@ -1,6 +1,7 @@
 //! `/metrics` as the programs read it that scrape it.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     io::Write,
     process::{Child, Command, Stdio},
 };
@@ -43,6 +44,46 @@ fn page(server: &Server, accept: &str) -> (String, String) {
 /// The samples of a page: lines that are no comments.
 fn samples(page: &str) -> Vec<&str> {
     page.lines().filter(|line| !line.starts_with('#')).collect()
+}
+
+/// The families of a page, and the type that it declares for each.
+fn types(page: &str) -> BTreeMap<String, String> {
+    let declared = page.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    declared.map(|(name, kind)| (name.to_owned(), kind.to_owned())).collect()
+}
+
+/// What the classic page has to declare: the same families, under the names that their samples have.
+fn in_classic(open_metrics: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let renamed = open_metrics.into_iter().map(|(name, kind)| match kind.as_str() {
+        "counter" => (format!("{name}_total"), kind),
+        "info" => (format!("{name}_info"), "gauge".to_owned()),
+        _ => (name, kind),
+    });
+    renamed.collect()
+}
+
+#[test]
+fn every_family_declares_the_type_that_its_name_promises() {
+    let (_deployment, server) = busy();
+    let pages = || ["application/openmetrics-text", "text/plain"].map(|accept| page(&server, accept).1);
+    // A family is there from its first sample on.
+    server.until("the same families in both formats", |_| {
+        let [open_metrics, classic] = pages();
+        types(&classic) == in_classic(types(&open_metrics))
+    });
+    let [open_metrics, classic] = pages();
+    let declared = types(&open_metrics);
+    for (name, kind) in
+        [("bulla_verify_accepted", "counter"), ("bulla_keyring_serial", "gauge"), ("bulla_build", "info")]
+    {
+        assert_eq!(declared.get(name).map(String::as_str), Some(kind), "{open_metrics}");
+    }
+    let declared = types(&classic);
+    for sample in samples(&classic) {
+        let name = sample.split(['{', ' ']).next().unwrap_or_default();
+        let kind = declared.get(name).unwrap_or_else(|| panic!("{name} has no type"));
+        assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+    }
 }
 
 #[test]
@@ -98,7 +139,6 @@ for family in read.text_string_to_metric_families(sys.stdin.read()):
     print(family.name, family.type, len(family.samples), bool(family.documentation))
 ";
     let (_deployment, server) = busy();
-    let mut families = Vec::new();
     for (format, accept) in [("openmetrics", "application/openmetrics-text"), ("classic", "text/plain")] {
         let (_, shown) = page(&server, accept);
         let mut parser = Command::new(crate::support::reference::python())
@@ -111,17 +151,48 @@ for family in read.text_string_to_metric_families(sys.stdin.read()):
         let said = parser.wait_with_output().expect("it ends");
         assert!(said.status.success(), "{format}");
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        let mut samples_read = 0;
+        let (mut samples_read, mut read) = (0, BTreeMap::new());
         for line in said.lines() {
             let [name, kind, count, documented] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-            assert!(["counter", "gauge", "info", "histogram", "summary"].contains(&kind), "{format}: {line}");
             assert_eq!(documented, "True", "{format}: {name} has a text");
             samples_read += count.parse::<usize>().expect("a number");
+            read.insert(name.to_owned(), kind.to_owned());
         }
         assert_eq!(samples_read, samples(&shown).len(), "{format}: {said}");
-        families.push(said.lines().count());
+        // It names a counter without `_total`, whatever the format.
+        let declared = types(&shown).into_iter().map(|(name, kind)| match name.strip_suffix("_total") {
+            Some(bare) if kind == "counter" => (bare.to_owned(), kind),
+            _ => (name, kind),
+        });
+        assert_eq!(read, declared.collect(), "{format}");
     }
-    assert_eq!(families[0], families[1], "both formats have the same families");
+}
+
+#[test]
+fn the_pushgateway_knows_the_type_of_every_family() {
+    let (deployment, server) = busy();
+    let (port, log) = (process::free_port(), deployment.file("pushgateway.log"));
+    let address = format!("--web.listen-address=127.0.0.1:{port}");
+    let _gateway =
+        Process::start(&programs::find("prometheus-pushgateway"), |command| drop(command.arg(address)), &log);
+    process::wait_until("prometheus-pushgateway", &log, || process::listens(port));
+    let gateway = Http::new(&format!("127.0.0.1:{port}"));
+    let (_, shown) = page(&server, "text/plain");
+    let taken = gateway.request("POST", "/metrics/job/bulla", &[("content-type", "text/plain")], &shown);
+    assert_eq!(taken.status, 200, "{}", taken.body);
+    let known = gateway.get("/api/v1/metrics").json();
+    let read: BTreeMap<String, String> = known["data"][0]
+        .as_object()
+        .expect("one group")
+        .iter()
+        .filter(|(name, _)| name.starts_with("bulla_"))
+        .map(|(name, family)| (name.clone(), family["type"].as_str().expect("a type").to_lowercase()))
+        .collect();
+    // It drops families without a sample.
+    let with_samples: BTreeSet<&str> =
+        samples(&shown).iter().filter_map(|sample| sample.split(['{', ' ']).next()).collect();
+    let declared = types(&shown).into_iter().filter(|(name, _)| with_samples.contains(name.as_str()));
+    assert_eq!(read, declared.collect());
 }
 
 #[test]
@@ -149,7 +220,7 @@ fn victoria_metrics_scrapes_every_sample() {
     let http = Http::new(&format!("127.0.0.1:{port}"));
     let (_, shown) = page(&server, "text/plain");
     let name = |sample: &&str| sample.split(['{', ' ']).next().unwrap_or_default().to_owned();
-    let expected: std::collections::BTreeSet<String> = samples(&shown).iter().map(name).collect();
+    let expected: BTreeSet<String> = samples(&shown).iter().map(name).collect();
     let known = || -> Vec<String> {
         let answer = http.get("/api/v1/label/__name__/values").json();
         answer["data"].as_array().into_iter().flatten().filter_map(|name| name.as_str().map(str::to_owned)).collect()
@@ -198,4 +269,13 @@ fn prometheus_scrapes_every_sample() {
         let encoded: String = form_urlencoded::byte_serialize(query.as_bytes()).collect();
         server.until(query, |_| value(&encoded) == expected);
     }
+    let read = || -> BTreeMap<String, String> {
+        let known = ask("/api/v1/metadata");
+        let told = known.as_object().into_iter().flatten();
+        told.map(|(name, told)| (name.clone(), told[0]["type"].as_str().unwrap_or_default().to_owned())).collect()
+    };
+    // It asks for OpenMetrics. A family is there from its first sample on.
+    server.until("a scrape of the families of now", |server| {
+        read() == types(&page(server, "application/openmetrics-text").1)
+    });
 }

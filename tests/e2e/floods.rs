@@ -7,20 +7,24 @@ use std::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use bulla::forged::with_checksum;
+use serde_json::json;
 
+use super::old_system::{questions, with_program};
 use crate::support::{
     deployment::{APP, Deployment},
     envoy::{Envoy, Question},
     http::Http,
+    imported::{KEY, import, row, sha256, verify},
     server::Server,
 };
 
 /// Requests of each kind; `BULLA_TEST_FLOOD` sends more.
-fn requests() -> usize {
-    std::env::var("BULLA_TEST_FLOOD").map_or(10_000, |count| count.parse().expect("a number"))
+fn requests(by_default: usize) -> usize {
+    std::env::var("BULLA_TEST_FLOOD").map_or(by_default, |count| count.parse().expect("a number"))
 }
 
 /// Requests that go into one connection.
@@ -155,9 +159,9 @@ fn whatever_comes_without_a_key_leaves_memory_and_disk_as_they_were() {
     let flood = |divided: usize| {
         for kind in kinds(&server) {
             // What takes a connection each is slower.
-            send(&kind, requests() / divided / if kind.pipelined == 1 { 10 } else { 1 });
+            send(&kind, requests(10_000) / divided / if kind.pipelined == 1 { 10 } else { 1 });
         }
-        ask_envoy(&envoy, requests() / divided / 10);
+        ask_envoy(&envoy, requests(10_000) / divided / 10);
     };
     flood(2);
     let (memory, disk) = (server.memory(), written(&deployment, &server));
@@ -170,4 +174,51 @@ fn whatever_comes_without_a_key_leaves_memory_and_disk_as_they_were() {
     assert_eq!(server.data.post("/v1/verify", &body).json()["app_id"], APP);
     assert!(!server.log().contains(&"x".repeat(100)), "nothing of a stranger's is written as it is");
     println!("{memory} KiB before, {} after; {grown} bytes more on the disk", server.memory());
+}
+
+/// A text of the shape of KEY, which nobody issued.
+fn old_key(number: usize) -> String {
+    format!("sk_live_{number:08x}_{number:024}")
+}
+
+#[test]
+fn unknown_keys_of_an_old_shape_cost_no_slow_hash_and_few_questions() {
+    const BCRYPT: &str = "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";
+    const PER_SECOND: usize = 5;
+    let deployment = with_program(&json!({"active": true, "app_id": APP}), &format!(", per_second = {PER_SECOND}"));
+    let slow = ["--scheme", "bcrypt", "--prefix", "sk_live_", "--separator", "_"];
+    import(&deployment, &[row(BCRYPT, json!({"public": "4f9a1c20"}))], &slow).ok();
+    import(&deployment, &[row(&sha256("sk_live_other"), json!({}))], &["--scheme", "sha256", "--prefix", "sk_live_"])
+        .ok();
+    let server = Server::start(&deployment);
+    let slow_hashes = || server.metric("bulla_imported_slow_checks_total");
+    let kind = |name, bytes| Kind { name, to: &server.data, pipelined: PIPELINED, bytes };
+    let kinds = [
+        kind("old keys to verify", |at| {
+            request("POST /v1/verify", JSON, &format!(r#"{{"api_key":"{}"}}"#, old_key(at)))
+        }),
+        kind("old keys at a gateway", |at| {
+            request("GET /v1/authorize/-", &format!("x-api-key: {}\r\n", old_key(at)), "")
+        }),
+    ];
+    let begun = Instant::now();
+    let flood = |divided: usize| kinds.iter().for_each(|kind| send(kind, requests(5_000) / divided));
+    flood(2);
+    let memory = server.memory();
+    flood(1);
+    let limit = memory + memory / 10;
+    server.until("the memory of before", |server| server.memory() <= limit);
+    let (asked, seconds) = (questions(&deployment), begun.elapsed().as_secs_f64());
+    assert!(asked > 0 && asked as f64 <= PER_SECOND as f64 * (1.0 + seconds), "{asked} questions in {seconds} s");
+    // Every text was asked about, or was one too many.
+    let page = server.metrics.get("/metrics").body;
+    let outcomes = page.lines().filter(|line| line.starts_with("bulla_old_system_total{"));
+    let counted = outcomes.filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok()).sum::<usize>();
+    let sent: usize = [2, 1].map(|divided| (requests(5_000) / divided).div_ceil(PIPELINED) * PIPELINED).iter().sum();
+    assert_eq!(counted, sent * kinds.len(), "{page}");
+    assert_eq!(slow_hashes(), 0);
+    // A key on record is not in the way of any of this.
+    assert_eq!((&verify(&server, KEY)["active"], slow_hashes()), (&json!(true), 1));
+    assert!(!server.log().contains("sk_live_0"), "no text is written");
+    println!("{asked} questions in {seconds:.1} s; {memory} KiB before, {} after", server.memory());
 }

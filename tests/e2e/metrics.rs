@@ -173,8 +173,13 @@ fn the_pushgateway_knows_the_type_of_every_family() {
     let (deployment, server) = busy();
     let (port, log) = (process::free_port(), deployment.file("pushgateway.log"));
     let address = format!("--web.listen-address=127.0.0.1:{port}");
-    let _gateway =
-        Process::start(&programs::find("prometheus-pushgateway"), |command| drop(command.arg(address)), &log);
+    let _gateway = Process::start(
+        &programs::find("prometheus-pushgateway"),
+        |command| {
+            command.arg(address);
+        },
+        &log,
+    );
     process::wait_until("prometheus-pushgateway", &log, || process::listens(port));
     let gateway = Http::new(&format!("127.0.0.1:{port}"));
     let (_, shown) = page(&server, "text/plain");

@@ -23,7 +23,7 @@ use crate::support::{
 const KEY: &str = "sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
 
 /// A deployment whose realm `live` asks a program that knows KEY, and notes each question in a file.
-fn with_program(answer: &Value, more: &str) -> Deployment {
+pub(super) fn with_program(answer: &Value, more: &str) -> Deployment {
     let deployment = Deployment::new();
     let (program, asked) = (deployment.file("check-old"), deployment.file("asked"));
     let script = format!(
@@ -40,7 +40,7 @@ fn with_program(answer: &Value, more: &str) -> Deployment {
     deployment
 }
 
-fn questions(deployment: &Deployment) -> usize {
+pub(super) fn questions(deployment: &Deployment) -> usize {
     fs::read_to_string(deployment.file("asked")).map_or(0, |text| text.lines().count())
 }
 

@@ -23,8 +23,8 @@ mod table;
 
 use std::process::Command;
 
-use crate::support::{edge::Edge, process, programs};
-use gateway::{CADDY, ENVOY_GRPC, ENVOY_HTTP, HAPROXY, NGINX, TRAEFIK};
+use crate::support::{edge::Edge, http::Http, process, programs};
+use gateway::{CADDY, ENVOY_GRPC, ENVOY_HTTP, Gateway, HAPROXY, NGINX, TRAEFIK};
 use keys::Keys;
 use outcome::outcome;
 use question::Question;
@@ -65,21 +65,52 @@ fn envoy_over_http() {
 
 #[test]
 fn envoy_checks_the_health_of_bulla_over_grpc() {
+    envoy_checks_health(&ENVOY_GRPC, "grpc_health_check: {}");
+}
+
+#[test]
+fn envoy_checks_the_health_of_bulla_over_http() {
+    envoy_checks_health(&ENVOY_HTTP, "http_health_check: {path: /readyz}");
+}
+
+/// The same over HTTP/2, which the cluster of ext_authz over gRPC speaks.
+#[test]
+fn envoy_checks_the_health_of_bulla_over_http_2() {
+    envoy_checks_health(&ENVOY_GRPC, "http_health_check: {path: /readyz, codec_client_type: HTTP2}");
+}
+
+/// Envoy asks this, notices that bulla ends, and that it is there again.
+fn envoy_checks_health(gateway: &'static Gateway, check: &str) {
     const CLUSTER: &str = "    - name: bulla\n";
-    let checks = "      health_checks: [{timeout: 1s, interval: 1s, no_traffic_interval: 1s, unhealthy_threshold: 1, \
-                  healthy_threshold: 1, grpc_health_check: {}}]\n      \
-                  common_lb_config: {healthy_panic_threshold: {value: 0}}\n";
-    let mut running = Running::start_with(&ENVOY_GRPC, &[(CLUSTER, &format!("{CLUSTER}{checks}"))]);
+    let checks = format!(
+        "      health_checks: [{{timeout: 1s, interval: 1s, no_traffic_interval: 1s, unhealthy_threshold: 1, \
+         healthy_threshold: 1, {check}}}]\n      common_lb_config: {{healthy_panic_threshold: {{value: 0}}}}\n"
+    );
+    // Envoy tells of each endpoint whether it takes it for healthy.
+    let admin = process::free_port();
+    let admin_page = format!(
+        "admin:\n  address: {{ socket_address: {{ address: 127.0.0.1, port_value: {admin} }} }}\n\nstatic_resources:\n"
+    );
+    let changes = [(CLUSTER, &*format!("{CLUSTER}{checks}")), ("static_resources:\n", &admin_page)];
+    let mut running = Running::start_with(gateway, &changes);
     let keys = Keys::issue(&running.deployment);
+    let passed = || {
+        let page =
+            Http::new(&format!("127.0.0.1:{admin}")).get("/stats?filter=cluster.bulla.health_check.success").body;
+        page.trim().rsplit(' ').next().and_then(|count| count.parse::<u64>().ok()).unwrap_or(0)
+    };
     let ask = |running: &Running| outcome(running, &Question::new(&keys.good, "/orders/7").bearer());
     let until = |running: &Running, expected: &str| {
         process::wait_until("envoy's check", &running.folder().join("log"), || ask(running) == expected);
     };
     until(&running, outcome::REACHES);
+    process::wait_until("a check that passes", &running.folder().join("log"), || passed() > 0);
     running.kill_server();
     until(&running, "503");
     running.start_server();
+    let before = passed();
     until(&running, outcome::REACHES);
+    process::wait_until("a check that passes", &running.folder().join("log"), || passed() > before);
 }
 
 #[test]

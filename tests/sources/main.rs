@@ -9,6 +9,7 @@ mod aws_kms;
 mod contract;
 mod exec;
 mod file;
+mod key_types;
 mod kryoptic;
 mod modules;
 mod opencryptoki;

@@ -2,7 +2,7 @@
 //! a length.
 
 use crate::{
-    parts::{mounts, world},
+    parts::{hmac_key, mounts, world},
     service::trusting,
     support::{deployment::Deployment, programs},
 };
@@ -70,6 +70,20 @@ fn the_last_wrong_pin_that_opencryptoki_allows_is_not_tried() {
          \"$BULLA\" keyring stage --source '{right}'",
         wrong = uri("wrong"),
         right = uri("pin"),
+    );
+    let (done, said) = run(&deployment, &module, &script);
+    assert!(done, "{said}");
+}
+
+#[test]
+fn opencryptoki_takes_generic_secrets_alone() {
+    let (deployment, module) = beside();
+    // CKR_ATTRIBUTE_VALUE_INVALID: what OpenSC and bulla's page make is a generic secret.
+    let script = format!(
+        "if {} \"$M\" bulla {PIN} known.raw hmac-key 2>said; then exit 1; fi; cat said; grep -q 'C_CreateObject: 0x13' said\n\
+         \"$BULLA\" keyring stage --source 'pkcs11:token=bulla;object=known?module-path={module}&pin-source=file:pin' \
+         --source file:known.key",
+        hmac_key::program(),
     );
     let (done, said) = run(&deployment, &module, &script);
     assert!(done, "{said}");

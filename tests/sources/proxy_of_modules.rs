@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf};
 
 use crate::{
     parts::{
+        adapter, hmac_key,
         kryoptic::{self, Kryoptic},
         mounts, nss,
         nss::Nss,
@@ -13,19 +14,81 @@ use crate::{
         world,
     },
     service::trusting,
-    support::programs,
+    support::{deployment::Deployment, programs},
 };
 
 const NSS_PIN: &str = "nss-pin";
 
-/// A folder of module files, in the place of the system's.
-fn module_files(modules: &[(&str, String)]) -> PathBuf {
-    let folder = world::folder().join("p11-kit-modules");
-    fs::create_dir(&folder).expect("writable");
-    for (name, text) in modules {
-        fs::write(folder.join(format!("{name}.module")), text).expect("writable");
+/// The proxy over these modules, and a deployment that trusts it.
+struct Proxied {
+    proxy: String,
+    deployment: Deployment,
+    /// Module files, in the place of the system's.
+    files: PathBuf,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Proxied {
+    fn new(name: &str, modules: &[(&str, String)], environment: Vec<(&'static str, String)>) -> Proxied {
+        let files = world::folder().join(name);
+        fs::create_dir(&files).expect("writable");
+        for (name, text) in modules {
+            fs::write(files.join(format!("{name}.module")), text).expect("writable");
+        }
+        let proxy = programs::library(&[
+            "/usr/lib/x86_64-linux-gnu/p11-kit-proxy.so",
+            "/usr/lib/aarch64-linux-gnu/p11-kit-proxy.so",
+        ]);
+        let deployment = trusting(&[&format!("pkcs11:?module-path={proxy}")]);
+        world::file(deployment.path(), "known.key", world::MASTER_BASE64);
+        Proxied { proxy, deployment, files, environment }
     }
-    folder
+
+    fn uri(&self, path: &str, pin: Option<&str>) -> String {
+        let pin = pin.map_or_else(String::new, |pin| {
+            let name = format!("pin-{pin}");
+            world::file(self.deployment.path(), &name, pin);
+            format!("&pin-source=file:{name}")
+        });
+        format!("pkcs11:{path}?module-path={}{pin}", self.proxy)
+    }
+
+    /// Whether the command ends well, and what it said.
+    fn bulla(&self, arguments: &[&str]) -> (bool, String) {
+        let script = "mount --bind \"$0\" /usr/share/p11-kit/modules; exec \"$@\"";
+        let program = ["sh", "-euc", script, &self.files.to_string_lossy(), env!("CARGO_BIN_EXE_bulla")];
+        let mut command = mounts::command(&self.environment, &[&program[..], arguments].concat());
+        let output = programs::try_run(command.current_dir(self.deployment.path()));
+        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    }
+}
+
+fn nss_file(nss: &Nss) -> String {
+    format!("module: {}\nx-init-reserved: {}\n", nss.module, nss.parameters)
+}
+
+#[test]
+fn nss_without_a_password_serves_behind_the_proxy_with_keys_of_both_types() {
+    world::folder();
+    let nss = Nss::make("nss-bare-proxied", None);
+    hmac_key::import(adapter::adapter(), &nss.environment, nss::LABEL, "", "hmac-key");
+    let proxied = Proxied::new("p11-kit-bare", &[("nss", nss_file(&nss))], Vec::new());
+    let key = |name: &str| format!("token={};object={name}", nss::TOKEN);
+    let (known, hmac_key) = (proxied.uri(&key("known"), None), proxied.uri(&key("hmac-key"), None));
+    // A PIN that no login asks for is not tried.
+    let with_pin = proxied.uri(&key("known"), Some("9999"));
+    // Sources that hold different keys are refused.
+    for arguments in [
+        ["stage", "--source", "file:known.key", "--source", &known],
+        ["rewrap", "2", "--add", &hmac_key, "--json"],
+        ["rewrap", "2", "--remove", &known, "--json"],
+        ["rewrap", "2", "--add", &with_pin, "--json"],
+    ] {
+        let (done, said) = proxied.bulla(&[&["keyring"], &arguments[..]].concat());
+        assert!(done, "{arguments:?}: {said}");
+    }
+    let (done, said) = proxied.bulla(&["keyring", "stage", "--source", &proxied.uri(&key("no-sign"), None)]);
+    assert!(!done && said.contains("make it with CKA_SIGN"), "{said}");
 }
 
 #[test]
@@ -33,33 +96,18 @@ fn four_modules_behind_one_proxy_serve_as_software_does_and_are_told_apart() {
     world::folder();
     let (hsm, tpm) = (SoftHsm::get(), TpmToken::make("tpm-proxied"));
     let (nss, kryoptic) = (Nss::make("nss-proxied", Some(NSS_PIN)), Kryoptic::make("kryoptic-proxied"));
-    let folder = module_files(&[
+    let modules = [
         ("softhsm2", format!("module: {}\n", hsm.module)),
         ("tpm2", format!("module: {}\n", tpm.module)),
-        ("nss", format!("module: {}\nx-init-reserved: {}\n", nss.module, nss.parameters)),
+        ("nss", nss_file(&nss)),
         ("kryoptic", format!("module: {}\n", kryoptic.module)),
-    ]);
-    let proxy = programs::library(&[
-        "/usr/lib/x86_64-linux-gnu/p11-kit-proxy.so",
-        "/usr/lib/aarch64-linux-gnu/p11-kit-proxy.so",
-    ]);
-    let deployment = trusting(&[&format!("pkcs11:?module-path={proxy}")]);
-    world::file(deployment.path(), "known.key", world::MASTER_BASE64);
-    let uri = |path: &str, pin: &str| {
-        let name = format!("pin-{pin}");
-        world::file(deployment.path(), &name, pin);
-        format!("pkcs11:{path}?module-path={proxy}&pin-source=file:{name}")
-    };
+    ];
     let configuration = std::env::var("SOFTHSM2_CONF").expect("the folder of this run sets it");
     let environment =
         [&tpm.environment[..], &kryoptic.environment[..], &[("SOFTHSM2_CONF", configuration)][..]].concat();
-    let bulla = |arguments: &[&str]| {
-        let script = "mount --bind \"$0\" /usr/share/p11-kit/modules; exec \"$@\"";
-        let program = ["sh", "-euc", script, &folder.to_string_lossy(), env!("CARGO_BIN_EXE_bulla")];
-        let mut command = mounts::command(&environment, &[&program[..], arguments].concat());
-        let output = programs::try_run(command.current_dir(deployment.path()));
-        (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
-    };
+    let proxied = Proxied::new("p11-kit-modules", &modules, environment);
+    let uri = |path: &str, pin: &str| proxied.uri(path, Some(pin));
+    let bulla = |arguments: &[&str]| proxied.bulla(arguments);
 
     let sources = [
         uri("token=bulla;manufacturer=SoftHSM%20project;object=master-1", softhsm::PIN),

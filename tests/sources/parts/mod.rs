@@ -4,6 +4,7 @@
 pub mod adapter;
 pub mod answering;
 pub mod cable;
+pub mod hmac_key;
 pub mod kryoptic;
 pub mod moto;
 pub mod mounts;

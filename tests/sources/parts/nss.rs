@@ -6,6 +6,8 @@ use super::{adapter, world};
 use crate::support::programs;
 
 /// The token's label.
+pub const LABEL: &str = "NSS Certificate DB";
+/// The same in a URI.
 pub const TOKEN: &str = "NSS%20Certificate%20DB";
 
 /// A new token with the known key as `known`, and `no-sign`, which may not sign.
@@ -49,7 +51,7 @@ impl Nss {
 
     fn key(&self, made: &[&str], label: &str, id: &str) {
         let mut tool = Command::new(programs::find("pkcs11-tool"));
-        tool.args(["--module", adapter::adapter(), "--token-label", "NSS Certificate DB"]).args(made);
+        tool.args(["--module", adapter::adapter(), "--token-label", LABEL]).args(made);
         tool.args(["--label", label, "--id", id, "--sensitive", "--private"]);
         if let Some(pin) = self.pin {
             tool.args(["--login", "--pin", pin]);

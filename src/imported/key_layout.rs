@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Before, Derived,
-    digest::{Algorithm, MAX_DIGEST},
+    digest::MAX_DIGEST,
     old_secret::{self, OldSecret, OldSecretError},
     scheme::{Cost, Scheme},
 };
@@ -257,7 +257,7 @@ impl KeyLayout {
 
     /// Bytes of a digest that finds a row.
     pub(super) fn digest_len(&self) -> usize {
-        self.scheme.algorithm().map_or(self.bytes.unwrap_or(32), Algorithm::len)
+        self.scheme.digest_len().or(self.bytes).unwrap_or(32)
     }
 
     /// Returns whether rows hold strings that say how they were made, and no digests.

@@ -4,6 +4,7 @@
 //! * Django: `bcrypt_sha256$$2b$12$…` is of the SHA-256 in hexadecimal.
 //! * passlib and Keystone: `$bcrypt-sha256$v=2,t=2b,r=12$SALT$HASH` is of the HMAC-SHA256 under the salt's text, in
 //!   base64; `$bcrypt-sha256$2b,12$SALT$HASH`, the older form, of the SHA-256 in base64.
+//! * WordPress from 6.8 on: `$wp$2y$10$…` is of the HMAC-SHA384 under a key that stands in its source, in base64.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bcrypt::{HashParts, hash_with_salt};
@@ -12,12 +13,14 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::{SlowError, same};
-use crate::imported::row_error::RowErrorKind;
+use crate::imported::{digest::Algorithm, row_error::RowErrorKind};
 
 /// KiB that a check takes.
 pub(super) const MEMORY_KIB: u32 = 8;
 /// Each step doubles the time; this one takes a second.
 const MAX_COST: u32 = 14;
+/// The key of WordPress's HMAC.
+const WORDPRESS: &[u8] = b"wp-sha384";
 
 #[derive(Clone, Debug)]
 pub(in crate::imported) struct Hash {
@@ -36,6 +39,7 @@ enum First {
     Sha256Base64,
     /// Under this key.
     HmacBase64(String),
+    WordPress,
 }
 
 impl Hash {
@@ -46,6 +50,11 @@ impl Hash {
     /// Django's, behind `bcrypt_sha256$`.
     pub(super) fn of_sha256(text: &str) -> Result<Self, RowErrorKind> {
         Self::crypt(text, First::Sha256Hex)
+    }
+
+    /// WordPress's, behind `$wp`.
+    pub(super) fn wordpress(text: &str) -> Result<Self, RowErrorKind> {
+        Self::crypt(text, First::WordPress)
     }
 
     /// passlib's, behind `$bcrypt-sha256$`.
@@ -91,6 +100,7 @@ impl Hash {
             First::Nothing => hashed.to_vec(),
             First::Sha256Hex => hex::encode(Sha256::digest(hashed)).into_bytes(),
             First::Sha256Base64 => BASE64.encode(Sha256::digest(hashed)).into_bytes(),
+            First::WordPress => BASE64.encode(&*Algorithm::Sha384.mac(WORDPRESS, hashed)).into_bytes(),
             First::HmacBase64(key) => {
                 let mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map_err(|_| SlowError::Parameters)?;
                 BASE64.encode(mac.chain_update(hashed).finalize().into_bytes()).into_bytes()

@@ -24,8 +24,9 @@ impl Hash {
         let fields: Vec<&str> = text.split('$').skip(1).collect();
         let memory_kib = match fields[..] {
             ["y", settings, salt, hash] if !salt.is_empty() && hash.len() == 43 => yescrypt_kib(settings)?,
-            ["5" | "6", _, hash] if hash.len() >= 43 => SHA_KIB,
-            ["5" | "6", rounds, _, hash] if hash.len() >= 43 => {
+            // A column that is too short cuts the end off, and such a hash never matches.
+            [kind @ ("5" | "6"), _, hash] if hash.len() == sha_len(kind) => SHA_KIB,
+            [kind @ ("5" | "6"), rounds, _, hash] if hash.len() == sha_len(kind) => {
                 let rounds: u32 = rounds.strip_prefix("rounds=").and_then(|n| n.parse().ok()).ok_or_else(unreadable)?;
                 if rounds > MAX_ROUNDS {
                     return Err(RowErrorKind::TooCostly(format!("{rounds} rounds are above {MAX_ROUNDS}")));
@@ -54,6 +55,11 @@ impl Hash {
             Err(_) => Err(SlowError::Parameters),
         }
     }
+}
+
+/// Characters of a hash of SHA-crypt.
+fn sha_len(kind: &str) -> usize {
+    if kind == "5" { 43 } else { 86 }
 }
 
 fn yescrypt_kib(settings: &str) -> Result<u32, RowErrorKind> {

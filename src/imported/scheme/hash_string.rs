@@ -1,7 +1,7 @@
-//! Hashes that say themselves how they were made: PHC and crypt strings, and the forms of Django, Werkzeug, passlib,
-//! LDAP, Spring and Elasticsearch. Their cost in time and memory is known before one runs.
+//! Hashes that say themselves how they were made: PHC and crypt strings, and the forms of frameworks and servers. Their
+//! cost in time and memory is known before one runs.
 
-use super::{MAX_KIB, Scheme, argon2, bcrypt, crypt, pbkdf2, scrypt, sha, unreadable::looks_like};
+use super::{MAX_KIB, Scheme, argon2, bcrypt, crypt, iterated, pbkdf2, scrypt, sha, unreadable::looks_like};
 use crate::imported::row_error::RowErrorKind;
 
 /// A hash as it was imported.
@@ -12,8 +12,28 @@ pub(in crate::imported) enum HashString {
     Scrypt(scrypt::Hash),
     Pbkdf2(pbkdf2::Hash),
     Sha(sha::Hash),
+    Iterated(iterated::Hash),
     Crypt(crypt::Hash),
 }
+
+/// Names that Django, LDAP, Dovecot and Spring put before a string of another's form.
+const NAMES: [&str; 15] = [
+    "argon2$",
+    "bcrypt$",
+    "{CRYPT}",
+    "{crypt}",
+    "{BCRYPT}",
+    "{bcrypt}",
+    "{ARGON2}",
+    "{argon2}",
+    "{scrypt}",
+    "{SCRYPT}",
+    "{ARGON2ID}",
+    "{ARGON2I}",
+    "{BLF-CRYPT}",
+    "{SHA256-CRYPT}",
+    "{SHA512-CRYPT}",
+];
 
 /// A hash could not be computed, so the key may be right or wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,12 +75,7 @@ impl HashString {
             },
             _ => text,
         };
-        // Behind the names that Django, LDAP and Spring put before a string of another's form.
-        let names = [
-            "argon2$", "bcrypt$", "{CRYPT}", "{crypt}", "{BCRYPT}", "{bcrypt}", "{ARGON2}", "{argon2}", "{scrypt}",
-            "{SCRYPT}",
-        ];
-        let text = names
+        let text = NAMES
             .iter()
             .find_map(|name| text.strip_prefix(name))
             .filter(|rest| rest.starts_with('$'))
@@ -79,17 +94,30 @@ impl HashString {
         if begins(&["$argon2"]) {
             return argon2::Hash::parse(text).map(HashString::Argon2);
         }
+        if let Some(rest) = text.strip_prefix("$wp").filter(|rest| rest.starts_with("$2")) {
+            return bcrypt::Hash::wordpress(rest).map(HashString::Bcrypt);
+        }
         if begins(&["$2"]) {
             return bcrypt::Hash::parse(text).map(HashString::Bcrypt);
         }
-        if begins(&["$scrypt$", "$7$", "scrypt$", "scrypt:"]) {
+        if let Some(hash) = pbkdf2::Hash::of_server(text) {
+            return hash.map(HashString::Pbkdf2);
+        }
+        if begins(&["$scrypt$", "$7$", "$s0$", "scrypt$", "scrypt:"]) {
             return scrypt::Hash::parse(text).map(HashString::Scrypt);
         }
         if begins(&["pbkdf2_", "pbkdf2:", "$pbkdf2", "{PBKDF2"]) {
             return pbkdf2::Hash::parse(text).map(HashString::Pbkdf2);
         }
+        if let Some(hash) = sha::Hash::mosquitto(text) {
+            return hash.map(HashString::Sha);
+        }
         if begins(&["$5$", "$6$", "$y$"]) {
             return crypt::Hash::parse(text).map(HashString::Crypt);
+        }
+        // A digest behind `{sha256}` that was not hashed again is LDAP's.
+        if begins(&["$shiro1$", "$S$"]) || text.starts_with("{sha256}") && text.len() == "{sha256}".len() + 80 {
+            return iterated::Hash::parse(text).map(HashString::Iterated);
         }
         sha::Hash::parse(text).map(HashString::Sha)
     }
@@ -102,6 +130,7 @@ impl HashString {
             HashString::Scrypt(_) => "scrypt: scheme scrypt or hash-string",
             HashString::Pbkdf2(_) => "PBKDF2: scheme pbkdf2 or hash-string",
             HashString::Sha(_) => "a SHA digest in a form that names it: scheme hash-string",
+            HashString::Iterated(_) => "a SHA digest that is hashed again and again: scheme hash-string",
             HashString::Crypt(_) => "a hash of crypt(5): scheme hash-string",
         }
     }
@@ -131,6 +160,7 @@ impl HashString {
             HashString::Scrypt(hash) => hash.memory_kib(),
             HashString::Pbkdf2(_) => pbkdf2::MEMORY_KIB,
             HashString::Crypt(hash) => hash.memory_kib(),
+            HashString::Iterated(_) => iterated::MEMORY_KIB,
             HashString::Sha(_) => 0,
         }
     }
@@ -144,6 +174,7 @@ impl HashString {
             HashString::Scrypt(hash) => hash.matches(hashed),
             HashString::Pbkdf2(hash) => hash.matches(hashed),
             HashString::Sha(hash) => hash.matches(hashed),
+            HashString::Iterated(hash) => hash.matches(hashed),
             HashString::Crypt(hash) => hash.matches(hashed),
         }
     }
@@ -157,12 +188,12 @@ mod tests {
 
     #[test]
     fn a_string_is_known_behind_the_name_that_a_framework_puts_before_it() {
-        for name in ["", "bcrypt$", "{CRYPT}", "{bcrypt}"] {
+        for name in ["", "bcrypt$", "{CRYPT}", "{bcrypt}", "{BLF-CRYPT}"] {
             let hash = HashString::parse(Scheme::Bcrypt, &format!("{name}{BCRYPT}")).expect(name);
             assert_eq!(hash.matches(b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf", None), Ok(true), "{name}");
         }
         let argon2 = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$6XVmpMQuOhRobPDN/kUUKIlyqy058c0iyqSuY8K+/RM";
-        for name in ["argon2$", "argon2", "{argon2}", "{argon2@SpringSecurity_v5_8}"] {
+        for name in ["argon2$", "argon2", "{argon2}", "{ARGON2ID}", "{argon2@SpringSecurity_v5_8}"] {
             assert!(HashString::parse(Scheme::Argon2id, &format!("{name}{argon2}")).is_ok(), "{name}");
         }
     }
@@ -189,6 +220,94 @@ mod tests {
         }
         let costly = format!("{{scrypt}}{}", scrypt.replace("40801", "140801"));
         assert!(matches!(HashString::parse(Scheme::Scrypt, &costly), Err(RowErrorKind::TooCostly(_))));
+    }
+
+    /// Made with Python's hashlib and bcrypt, of "key", by what the servers and frameworks document; the last two are
+    /// hashcat's own, of "hashcat".
+    #[test]
+    fn strings_of_servers_are_known_by_their_form() {
+        for (scheme, text, key) in [
+            // ASP.NET Core Identity, version 3 with its three functions, and version 2.
+            (
+                Scheme::Pbkdf2,
+                "AQAAAAIAAAPoAAAAEAABAgMEBQYHCAkKCwwNDg/6P/kvWzHH3YLJStLG6W1vn7bAxYmFqvy76FgzThz4sw==",
+                "key",
+            ),
+            (
+                Scheme::Pbkdf2,
+                "AQAAAAEAAAPoAAAAEAABAgMEBQYHCAkKCwwNDg/9ekQJYCO7d9ubXkXYa+e+XXxSGA6579geO43wVjZxVQ==",
+                "key",
+            ),
+            (
+                Scheme::HashString,
+                "AQAAAAAAAAPoAAAAEAABAgMEBQYHCAkKCwwNDg+GgjaiilkjzyfrmuMpIed81h2r3RijmGoz4hrgaYQvUA==",
+                "key",
+            ),
+            (Scheme::Pbkdf2, "AAABAgMEBQYHCAkKCwwNDg+GgjaiilkjzyfrmuMpIed81h2r3RijmGoz4hrgaYQvUA==", "key"),
+            // Jira and Confluence.
+            (Scheme::Pbkdf2, "{PKCS5S2}AAECAwQFBgcICQoLDA0OD9Ca6vlGth7F84pFK0amePRv4zEugLQrvcPdZZYlyLuU", "key"),
+            // mosquitto_passwd, of its present and its former releases.
+            (
+                Scheme::Pbkdf2,
+                "$7$101$AAECAwQFBgcICQoL$4fPGyiq6NydjYej38B44sEpRyWu8kuVXncBmu1ZgCo3W1UEFN1VwNwhbWrb70T5ogrMZH5/7nMXUFstBdmURKA==",
+                "key",
+            ),
+            (
+                Scheme::HashString,
+                "$6$AAECAwQFBgcICQoL$TDAPE5MlHcrz4j3GkU9GpO3EmzSt+S36LkJp8taxchiuvv0qPvGQsyskMNvw+RvTm31ysaV1WriIxCkd8fLtMw==",
+                "key",
+            ),
+            // web2py.
+            (Scheme::Pbkdf2, "pbkdf2(1000,20,sha512)$a1b2c3d4e5f60718$67657b6f3bdffab5e950e401614c9f7ec6f69136", "key"),
+            // Dovecot.
+            (Scheme::Pbkdf2, "{PBKDF2}$1$saltsaltsaltsalt$5000$9e4441a6602369e38fa9561610794d410f0013a9", "key"),
+            // As long as a SHA-256 of JupyterHub's, but in base64.
+            (
+                Scheme::Pbkdf2,
+                "sha256:1000:AAECAwQFBgcICQoLDA0ODw==:/XpECWAju3fbm15F2Gvnvl18UhgOue/YHjuN8FY2cVU=",
+                "key",
+            ),
+            // Lambdaworks's SCryptUtil.
+            (Scheme::Scrypt, "$s0$40801$AAECAwQFBgcICQoLDA0ODw==$IIk36xsnfA4rj+RFEetEo68RJa3xJMVQuztaMwlMMQ0=", "key"),
+            // WordPress 6.8, of accounts.
+            (Scheme::Bcrypt, "$wp$2y$04$abcdefghijklmnopqrstuunWjCBhcro4COhGFArucFVHltb0TScRe", "key"),
+            (
+                Scheme::HashString,
+                "{sha256}0001020304050607c0f5d842bcbc87f13bdf81df9bd3992fcc2753176e49564b0e70e09bb285c781",
+                "key",
+            ),
+            (Scheme::Pbkdf2, "sha256:1000:MTc3MTA0MTQwMjQxNzY=:PYjCU215Mi57AYPKva9j7mvF4Rc5bCnt", "hashcat"),
+            (
+                Scheme::HashString,
+                "{PKCS5S2}NzIyNzM0NzY3NTIwNjI3MdDDis7wPxSbSzfFqDGf7u/L00kSEnupbz36XCL0m7wa",
+                "hashcat",
+            ),
+        ] {
+            let hash = HashString::parse(scheme, text).expect(text);
+            let matches = |key: &str| hash.matches(key.as_bytes(), None);
+            assert_eq!((matches(key), matches("kex")), (Ok(true), Ok(false)), "{text}");
+        }
+        for bad in [
+            "AQAAAAMAAAPoAAAAEAABAgMEBQYHCAkKCwwNDg/6P/kvWzHH3YLJStLG6W1vn7bAxYmFqvy76FgzThz4sw==",
+            "AQAAAAIAAAPoAAAA/wABAgMEBQYHCAkKCwwNDg/6P/kvWzHH3YLJStLG6W1vn7bAxYmFqvy76FgzThz4sw==",
+            "{PKCS5S2}AAEC",
+            "$7$101$AAEC$AAEC",
+            "pbkdf2(1000,21,sha512)$a1b2c3d4e5f60718$67657b6f3bdffab5e950e401614c9f7ec6f69136",
+            "{PBKDF2}$2$salt$5000$9e4441a6602369e38fa9561610794d410f0013a9",
+        ] {
+            assert!(matches!(HashString::parse(Scheme::HashString, bad), Err(RowErrorKind::HashString(_))), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_hash_that_a_column_cut_off_is_refused() {
+        let crypt =
+            "$6$saltsalt$FWOPvFBQZ.umYPpOpdUfDKRzEutOvuhRkM1ecwf9tPAVNnBTbyhc.C4/DoB3tXh51wcaH24XcdRQY8LgkQUsK1";
+        assert!(HashString::parse(Scheme::HashString, crypt).is_ok());
+        for len in [64, 97] {
+            let cut = &crypt[..len];
+            assert!(matches!(HashString::parse(Scheme::HashString, cut), Err(RowErrorKind::HashString(_))), "{cut}");
+        }
     }
 
     #[test]

@@ -4,8 +4,11 @@ mod argon2;
 mod bcrypt;
 mod cost;
 mod crypt;
+mod fast_hash;
 mod hash_string;
+mod iterated;
 mod pbkdf2;
+mod pbkdf2_servers;
 mod scrypt;
 mod sha;
 mod unreadable;
@@ -64,6 +67,8 @@ pub(crate) enum Scheme {
     Sha1KeySalt,
     /// HMAC-SHA1(a secret of yours, key).
     HmacSha1,
+    /// WordPress's keyed BLAKE2b.
+    WpFastHash,
     /// Argon2id.
     Argon2id,
     /// bcrypt, also of a digest.
@@ -83,6 +88,8 @@ enum Kind {
     SaltKey(Algorithm),
     KeySalt(Algorithm),
     Hmac(Algorithm),
+    /// WordPress's.
+    FastHash,
     Text,
 }
 
@@ -100,7 +107,7 @@ pub(crate) enum Check {
 
 impl Scheme {
     /// All of them.
-    pub(crate) const ALL: [Scheme; 22] = [
+    pub(crate) const ALL: [Scheme; 23] = [
         Scheme::Sha256,
         Scheme::Sha256SaltKey,
         Scheme::Sha256KeySalt,
@@ -118,6 +125,7 @@ impl Scheme {
         Scheme::Sha1SaltKey,
         Scheme::Sha1KeySalt,
         Scheme::HmacSha1,
+        Scheme::WpFastHash,
         Scheme::Argon2id,
         Scheme::Bcrypt,
         Scheme::Scrypt,
@@ -159,6 +167,11 @@ impl Scheme {
             Scheme::Sha1SaltKey => ("sha1-salt-key", "SHA-1(salt ‖ key)", Kind::SaltKey(Sha1)),
             Scheme::Sha1KeySalt => ("sha1-key-salt", "SHA-1(key ‖ salt)", Kind::KeySalt(Sha1)),
             Scheme::HmacSha1 => ("hmac-sha1", "HMAC-SHA1(a secret of yours, key)", Kind::Hmac(Sha1)),
+            Scheme::WpFastHash => (
+                "wp-fast-hash",
+                "BLAKE2b(key) as WordPress 6.8 stores application passwords: $generic$…",
+                Kind::FastHash,
+            ),
             Scheme::Argon2id => ("argon2id", "Argon2id, as a PHC string, also behind `argon2$`", Kind::Text),
             Scheme::Bcrypt => (
                 "bcrypt",
@@ -198,7 +211,15 @@ impl Scheme {
             Kind::Key(algorithm) | Kind::SaltKey(algorithm) | Kind::KeySalt(algorithm) | Kind::Hmac(algorithm) => {
                 Some(algorithm)
             }
-            Kind::Text => None,
+            Kind::FastHash | Kind::Text => None,
+        }
+    }
+
+    /// Bytes of a digest, where the scheme says it.
+    pub(super) fn digest_len(self) -> Option<usize> {
+        match self.facts().2 {
+            Kind::FastHash => Some(fast_hash::LEN),
+            _ => self.algorithm().map(Algorithm::len),
         }
     }
 
@@ -210,15 +231,20 @@ impl Scheme {
             // Of a binary key, id and key are hashed, in this order.
             Kind::KeySalt(algorithm) => Some(algorithm.digest(&[hashed, salt])),
             Kind::Hmac(algorithm) => secret.map(|secret| secret.mac(algorithm, hashed)),
+            Kind::FastHash => fast_hash::digest(hashed),
             Kind::Text => None,
         }
     }
 
     /// Reads the digest of a row.
     pub(super) fn read_digest(self, hash: &str) -> Result<Box<[u8]>, RowErrorKind> {
-        let algorithm = self.algorithm().ok_or(RowErrorKind::HashString(None))?;
-        let digest = algorithm.read(hash).map(Into::into);
-        digest.ok_or_else(|| RowErrorKind::Digest(algorithm.len(), unreadable::looks_like(hash.trim())))
+        let digest = match self.algorithm() {
+            Some(algorithm) => algorithm.read(hash),
+            None => fast_hash::read(hash),
+        };
+        let len = self.digest_len().ok_or(RowErrorKind::HashString(None))?;
+        let error = || RowErrorKind::Digest(len, unreadable::looks_like(hash.trim()));
+        digest.map(Into::into).ok_or_else(error)
     }
 }
 
@@ -327,6 +353,7 @@ mod tests {
                 &[],
                 "87c9f96ba3c6f17e09e7e33011e9fe80ee5d606ee0528a760071938738daa51f135514e045da7780c4c7a6c669a61917",
             ),
+            (Scheme::WpFastHash, key, &[], "87eeefa5ced3036ba4f3fa6c72095d02876e4b5eae165bc69d6afcd235c0"),
             (Scheme::Sha1, key, &[], "504ec457eb0e5d93eb66cc2e0e28efc71246315d"),
             (Scheme::Sha1SaltKey, key, text, "43c3279e7627c166cc3b2101c5982d41fd261731"),
             (Scheme::Sha1KeySalt, key, text, "ca9a20eae9241202136d8a02c0909feb7a62c72c"),

@@ -8,7 +8,8 @@
 //! * Spring Security: `{pbkdf2@SpringSecurity_v5_8}HEX` holds salt ‖ hash, and its name stands for 310,000 iterations
 //!   of SHA-256 and 16 bytes of salt; `{pbkdf2}HEX` for 185,000 of SHA-1 and 8 bytes;
 //! * Elasticsearch: `{PBKDF2}ITERATIONS$SALT$HASH`, with SHA-512, in base64; `{PBKDF2_STRETCH}` is of the SHA-512 of
-//!   the key, in hexadecimal.
+//!   the key, in hexadecimal;
+//! * the servers whose forms `pbkdf2_servers.rs` has.
 
 use std::num::NonZeroU32;
 

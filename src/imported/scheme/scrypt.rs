@@ -1,6 +1,7 @@
 //! scrypt (RFC 7914), as PHC strings, `$scrypt$ln=17,r=8,p=1$SALT$HASH`; as crypt strings, `$7$` N r p SALT `$` HASH
 //! (crypt(5)); as Django writes it, `scrypt$N$SALT$r$p$BASE64`; as Werkzeug does, `scrypt:N:r:p$SALT$HEX`; and as
-//! Spring Security does, `{scrypt}$e0801$SALT$HASH`. Django's and Werkzeug's salts are the text's own bytes.
+//! Spring Security does, `{scrypt}$e0801$SALT$HASH`, or Lambdaworks's SCryptUtil, `$s0$e0801$SALT$HASH`. Django's and
+//! Werkzeug's salts are the text's own bytes.
 
 use scrypt::Params;
 use zeroize::Zeroizing;
@@ -25,6 +26,9 @@ impl Hash {
     pub(super) fn parse(text: &str) -> Result<Self, RowErrorKind> {
         if let Some(rest) = text.strip_prefix("$7$") {
             return Self::from_crypt(rest);
+        }
+        if let Some(rest) = text.strip_prefix("$s0") {
+            return Self::spring(rest).unwrap_or(Err(RowErrorKind::HashString(None)));
         }
         match text.split(['$', ':']).collect::<Vec<_>>()[..] {
             ["scrypt", n, salt, r, p, hash] if text.starts_with("scrypt$") => Self::written([n, r, p], salt, hash),

@@ -1,12 +1,15 @@
 //! Salted SHA digests that say themselves how they were made. Fast: they need no thread.
 //!
 //! * Django: `sha512$SALT$HEX` is of salt ‖ key, with an empty salt too (`sha512$$HEX`); `sha256$HEX` has none;
-//! * Werkzeug before 3: `sha256$SALT$HEX` is the HMAC of the key under the salt, and nothing tells it from Django's;
+//! * Werkzeug before 3: `sha256$SALT$HEX` is the HMAC of the key under the salt; web2py: the same is of key ‖ salt; and
+//!   nothing tells any of the three from the others;
 //! * JupyterHub: `sha512:ROUNDS:SALT:HEX` is of the salt and the key so many times, one behind the other;
 //! * LDAP: `{SSHA256}BASE64` holds digest ‖ salt, and is of key ‖ salt; so do `{SSHA}` and `{SSHA512}`; `{SHA256}` has
 //!   no salt;
 //! * Elasticsearch: `{SSHA256}SALT HASH`, of key ‖ salt: 12 characters of base64, or 8 of text, before 44 of the
-//!   digest. LDAP's with a salt of 6 bytes may look the same.
+//!   digest. LDAP's with a salt of 6 bytes may look the same;
+//! * Spring Security: `{SHA-256}{SALT}HEX`, of key ‖ `{SALT}`, with its braces;
+//! * mosquitto before 2: `$6$SALT$HASH`, of key ‖ salt with SHA-512, in base64.
 
 use super::{SlowError, same};
 use crate::imported::{
@@ -57,8 +60,26 @@ impl Hash {
         Ok(hash)
     }
 
+    /// mosquitto's, whose beginning is that of crypt(5); its hash is in base64 with padding.
+    pub(super) fn mosquitto(text: &str) -> Option<Result<Self, RowErrorKind>> {
+        let ["", "6", salt, hash] = text.split('$').collect::<Vec<_>>()[..] else { return None };
+        let read = || {
+            let salt = Salt::Behind(encoding::base64(salt)?);
+            Self::new(Algorithm::Sha512, 1, vec![Reading { salt, digest: encoding::base64(hash)? }])
+        };
+        hash.ends_with("==").then(|| read().ok_or(RowErrorKind::HashString(None)))
+    }
+
     fn read(text: &str) -> Option<Self> {
         if let Some((name, rest)) = text.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+            if let Some((salt, hex)) = rest.strip_prefix('{').and_then(|salted| salted.split_once('}')) {
+                let salt = Salt::Behind(format!("{{{salt}}}").into_bytes());
+                return Self::new(
+                    Algorithm::named(name)?,
+                    1,
+                    vec![Reading { salt, digest: encoding::hexadecimal(hex)? }],
+                );
+            }
             return match name.strip_prefix("SS").or_else(|| name.strip_prefix("ss")) {
                 Some(_) => Self::with_salt_behind(Algorithm::named(&name[1..])?, rest),
                 None => Self::unsalted(Algorithm::named(name)?, text),
@@ -66,7 +87,7 @@ impl Hash {
         }
         let marks: Vec<&str> = text.split(':').collect();
         if let [name, rounds, salt, hex] = marks[..] {
-            let reading = Reading { salt: Salt::Before(salt.as_bytes().to_vec()), digest: encoding::either(hex)? };
+            let reading = Reading { salt: Salt::Before(salt.as_bytes().to_vec()), digest: encoding::hexadecimal(hex)? };
             return Self::new(Algorithm::named(name)?, rounds.parse().ok()?, vec![reading]);
         }
         match text.split('$').collect::<Vec<_>>()[..] {
@@ -74,6 +95,7 @@ impl Hash {
                 let (salt, digest) = (salt.as_bytes().to_vec(), encoding::either(hex)?);
                 let mut readings = vec![Reading { salt: Salt::Before(salt.clone()), digest: digest.clone() }];
                 if !salt.is_empty() {
+                    readings.push(Reading { salt: Salt::Behind(salt.clone()), digest: digest.clone() });
                     readings.push(Reading { salt: Salt::Hmac(salt), digest });
                 }
                 Self::new(Algorithm::named(name)?, 1, readings)
@@ -159,7 +181,7 @@ mod tests {
     }
 
     /// Made with Python's hashlib and hmac, of "key".
-    const TEXTS: [&str; 15] = [
+    const TEXTS: [&str; 17] = [
         "sha512$$8335fa56d487562de248f47befc72743334051ddffcc2c09275f665454990317594745ee17c08f798cd7dce0ba8155dcda14f6398c1d1545116520a133017c09",
         "sha256$salt$4a466ea0657e479545b1d6c2d994824f80d8eecd7030f3092ff42a9bcad751d8",
         "sha1$salt$dfb8ddda7c9d815199620a5a3268b5fd0a20e2be",
@@ -174,6 +196,10 @@ mod tests {
         // Werkzeug's.
         "sha256$salt$95a47c9b4fdb78ca55bc2ee4423b2b0f9841e6f7143d8a9d938d2cf4790b9d9f",
         "sha512$salt$9c5248370e0e4cc7221612d1458e26490f75d763b24d105c061039943e802369b56a4454bfde99691bd5125f8bb29de8b685e1fe76b2b3be781a22bad3887cd9",
+        // web2py's.
+        "sha512$a1b2c3d4$3992a9cc1bb8fcf361ee4f278aa09224f9db34b5364aaee015602aac204b4c9492084580d751490010986a56e48a6783235fbeb4ee3b219cb13ea87a42e2f8f2",
+        // Spring Security's.
+        "{SHA-256}{c2FsdHNhbHQ=}8bb7cad0943d7001d36be2a698eaa69a8ceb5536732d1a2a88e304b55fcd1cff",
         // LDAP's, as long as Elasticsearch's with a salt that is a text.
         "{SSHA256}iPur1aQiosmnRB7cTDpdfwRgTXV6tLXFzqCfjXjX5t5zYWx0/wE=",
         "{SSHA}uvgyZk6fmbon6GhgDz9u1Qu1cGplaWdodGVlbiBieXRlcyBzYWw=",

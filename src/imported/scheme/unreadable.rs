@@ -2,11 +2,23 @@
 
 /// What `text` looks like, as the end of a sentence.
 pub(in crate::imported) fn looks_like(text: &str) -> Option<&'static str> {
-    const FORMS: [(&str, &str); 14] = [
+    const FORMS: [(&str, &str); 23] = [
         ("$gy$", "gost-yescrypt, which bulla does not check"),
         ("$1$", "MD5-crypt, which bulla does not check"),
         ("$apr1$", "Apache's MD5-crypt, which bulla does not check"),
         ("$2x$", "bcrypt of a broken implementation, which bulla does not check"),
+        (
+            "$P$",
+            "phpass of WordPress before 6.8, which is MD5 many times, and bulla does not check: the key has to be issued anew",
+        ),
+        ("$H$", "phpass of phpBB, which is MD5 many times, and bulla does not check: the key has to be issued anew"),
+        ("$generic$", "a hash of WordPress's application passwords: scheme wp-fast-hash"),
+        ("$8$", "a password hash of Cisco's, which bulla does not check"),
+        ("$9$", "a password hash of Cisco's, which bulla does not check"),
+        ("$p5k2$", "PBKDF2 of Cryptacular or Litzenberger, which bulla does not check"),
+        ("SCRAM-SHA-", "a verifier of SCRAM, which holds no hash of a key"),
+        ("$shiro2$", "a hash of Shiro 2: cut $shiro2 off where $argon2 or $2 stands behind it"),
+        ("b'", "bytes as Python writes them: cut b' off the beginning and ' off the end"),
         ("md5$", "MD5, which bulla does not check"),
         ("{MD5}", "MD5, which bulla does not check"),
         ("{SMD5}", "MD5, which bulla does not check"),

@@ -1,6 +1,8 @@
 //! Which column of a file is which field: by its own name, by an option, or as the system has it that the table comes
 //! from.
 
+use std::cell::Cell;
+
 use super::{
     System,
     fields::{self, FIELDS},
@@ -17,6 +19,8 @@ pub(crate) struct Columns {
     /// The column whose values make the app ids.
     pub(crate) app: Option<String>,
     pub(crate) system: Option<&'static System>,
+    /// Which of `named` stood in the file so far, one bit each.
+    pub(crate) seen: Cell<u64>,
 }
 
 /// What a column is.
@@ -40,8 +44,9 @@ impl Columns {
         if self.app.as_deref() == Some(name) {
             return Some(Column::App);
         }
-        if let Some((named, _)) = self.named.iter().find(|(_, column)| column == name) {
-            return field(named);
+        if let Some(at) = self.named.iter().position(|(_, column)| column == name) {
+            self.seen.set(self.seen.get() | bit(at));
+            return field(&self.named[at].0);
         }
         if self.ignored.iter().any(|column| column == name) {
             return Some(Column::Ignored);
@@ -61,11 +66,29 @@ impl Columns {
         own.or_else(|| (self.system.is_some() && !tells(name)).then_some(Column::Ignored))
     }
 
+    /// Fields whose columns did not stand in the file so far.
+    pub(super) fn unseen(&self) -> Vec<&str> {
+        let unseen = self.named.iter().enumerate().filter(|(at, _)| self.seen.get() & bit(*at) == 0);
+        unseen.map(|(_, (field, _))| &**field).collect()
+    }
+
+    /// The first column that is to be more than one thing.
+    pub(crate) fn twice(&self) -> Option<&str> {
+        let named = self.named.iter().map(|(_, column)| column);
+        let all: Vec<&String> = named.chain(&self.ignored).chain(&self.app).collect();
+        all.iter().enumerate().find(|(at, column)| all[..*at].contains(column)).map(|(_, column)| column.as_str())
+    }
+
     /// The first field that is named and does not exist.
     pub(crate) fn unknown(&self) -> Option<&str> {
         let known = |field: &str| FIELDS.contains(&field);
         self.named.iter().map(|(field, _)| &**field).find(|field| !known(field))
     }
+}
+
+/// There are fewer fields than bits.
+fn bit(at: usize) -> u64 {
+    u32::try_from(at).ok().and_then(|at| 1u64.checked_shl(at)).unwrap_or_default()
 }
 
 /// Returns whether a column of this name may say that a key is not good any more: such a one is never passed over in
@@ -105,13 +128,33 @@ mod tests {
             named: vec![("hash".to_owned(), "token_hash".to_owned())],
             ignored: vec!["created_by".to_owned()],
             app: Some("user_id".to_owned()),
-            system: None,
+            ..Columns::default()
         };
         let field = |name: &str| fields::place(name).map(Column::Field);
         assert_eq!(columns.find("token_hash"), field("hash"));
         assert_eq!((columns.find("hash"), columns.find("salt")), (None, field("salt")));
         assert_eq!((columns.find("created_by"), columns.find("user_id")), (Some(Column::Ignored), Some(Column::App)));
         assert_eq!(columns.find("secret"), None);
+        assert_eq!((columns.twice(), columns.unseen()), (None, Vec::new()));
+    }
+
+    #[test]
+    fn a_column_that_is_not_there_or_is_two_things_is_noticed() {
+        let pair = |field: &str, column: &str| (field.to_owned(), column.to_owned());
+        let named = vec![pair("hash", "h"), pair("revoked", "is_dead")];
+        let columns = Columns { named: named.clone(), ..Columns::default() };
+        columns.find("h");
+        columns.find("is_daed");
+        assert_eq!(columns.unseen(), ["revoked"]);
+        for (named, ignored, app, twice) in [
+            (named.clone(), vec![], Some("h"), Some("h")),
+            (named.clone(), vec!["is_dead".to_owned()], None, Some("is_dead")),
+            (vec![pair("name", "h"), pair("hash", "h")], vec![], None, Some("h")),
+            (named, vec!["a".to_owned()], Some("user_id"), None),
+        ] {
+            let columns = Columns { named, ignored, app: app.map(str::to_owned), ..Columns::default() };
+            assert_eq!(columns.twice(), twice);
+        }
     }
 
     #[test]

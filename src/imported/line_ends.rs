@@ -1,7 +1,8 @@
-//! Turns every kind of line end into one line feed.
+//! Turns every kind of line end into one line feed, and notices a quote that is never closed.
 //!
 //! The crate csv counts the line feed of CRLF with the next record, and no line for a carriage return alone: the line
-//! numbers of refused rows would be too low.
+//! numbers of refused rows would be too low. It takes the end of a file for the end of a quoted field, in which all
+//! rows behind the quote are then.
 
 use std::io::{self, BufRead, Read};
 
@@ -9,11 +10,48 @@ use std::io::{self, BufRead, Read};
 pub(super) struct LineFeeds<R> {
     input: R,
     after_return: bool,
+    place: Place,
+    /// Bytes read so far.
+    given: u64,
+    has_ended: bool,
+}
+
+/// Where in a field the last byte was, as RFC 4180 has it.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Begin,
+    Plain,
+    Quoted,
+    /// Behind a quote in quotes, which ends them, or is the first of two that stand for one.
+    Quote,
+}
+
+impl Place {
+    fn behind(self, byte: u8) -> Self {
+        match (self, byte) {
+            (Place::Quoted, b'"') => Place::Quote,
+            (Place::Quoted, _) | (Place::Begin | Place::Quote, b'"') => Place::Quoted,
+            (_, b',' | b'\n') => Place::Begin,
+            _ => Place::Plain,
+        }
+    }
 }
 
 impl<R: BufRead> LineFeeds<R> {
     pub(super) const fn new(input: R) -> Self {
-        LineFeeds { input, after_return: false }
+        LineFeeds { input, after_return: false, place: Place::Begin, given: 0, has_ended: false }
+    }
+}
+
+impl<R> LineFeeds<R> {
+    /// The length of the input, where it ended within quotes.
+    pub(super) fn ended_in_quotes(&self) -> Option<u64> {
+        (self.has_ended && self.place == Place::Quoted).then_some(self.given)
+    }
+
+    fn give(&mut self, bytes: &[u8]) {
+        self.place = bytes.iter().fold(self.place, |place, byte| place.behind(*byte));
+        self.given += bytes.len() as u64;
     }
 }
 
@@ -21,7 +59,10 @@ impl<R: BufRead> Read for LineFeeds<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         loop {
             let buffer = self.input.fill_buf()?;
-            let (Some(&first), Some(place)) = (buffer.first(), out.first_mut()) else { return Ok(0) };
+            let (Some(&first), Some(place)) = (buffer.first(), out.first_mut()) else {
+                self.has_ended = buffer.is_empty();
+                return Ok(0);
+            };
             if std::mem::take(&mut self.after_return) && first == b'\n' {
                 self.input.consume(1);
                 continue;
@@ -30,11 +71,13 @@ impl<R: BufRead> Read for LineFeeds<R> {
                 *place = b'\n';
                 self.input.consume(1);
                 self.after_return = true;
+                self.give(b"\n");
                 return Ok(1);
             }
             let end = buffer.iter().position(|byte| *byte == b'\r').unwrap_or(buffer.len()).min(out.len());
             out[..end].copy_from_slice(&buffer[..end]);
             self.input.consume(end);
+            self.give(&out[..end]);
             return Ok(end);
         }
     }
@@ -57,6 +100,25 @@ mod tests {
                 LineFeeds::new(input).read_to_string(&mut text).expect("UTF-8");
                 assert_eq!(text, read, "{file:?} in pieces of {capacity}");
             }
+        }
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_noticed() {
+        for (file, open) in [
+            ("a,\"b\"\n", false),
+            ("a,\"b\nc,d\n", true),
+            ("a,\"b\"\"\r\nc", true),
+            ("a,\"b\"\"\"\n", false),
+            ("a,b\"c\n", false),
+            ("a,\"b\"c\"\n", false),
+            ("\"", true),
+            ("", false),
+        ] {
+            let mut text = String::new();
+            let mut input = LineFeeds::new(file.as_bytes());
+            input.read_to_string(&mut text).expect("UTF-8");
+            assert_eq!(input.ended_in_quotes(), open.then_some(text.len() as u64), "{file:?}");
         }
     }
 

@@ -51,6 +51,9 @@ impl<'a> Reader<'a> {
             Format::Csv => {
                 let mut input = csv::ReaderBuilder::new().trim(csv::Trim::Headers).from_reader(LineFeeds::new(input));
                 let columns = columns(input.headers().map_err(io::Error::from)?, &reading.columns)?;
+                if input.get_ref().ended_in_quotes() == Some(input.position().byte()) {
+                    return Err(wrong(format!("the CSV header: {}", RowErrorKind::OpenQuote)));
+                }
                 Lines::Csv { input: Box::new(input), columns, record: StringRecord::new() }
             }
         };
@@ -76,6 +79,11 @@ impl<'a> Reader<'a> {
     /// Rows whose hashes are written as keys often are: they may be keys in plaintext.
     pub(crate) fn like_keys(&self) -> u64 {
         self.like_keys
+    }
+
+    /// Fields whose columns were named, and stood in no row so far.
+    pub(crate) fn unseen(&self) -> Vec<&str> {
+        self.reading.columns.unseen()
     }
 
     /// Bytes read so far.
@@ -113,8 +121,14 @@ impl Lines<'_> {
             },
             Lines::Csv { input, columns, record } => {
                 let begins = input.position().line();
-                match input.read_record(record) {
+                let read = input.read_record(record);
+                let is_last_and_open = input.get_ref().ended_in_quotes() == Some(input.position().byte());
+                match read {
                     Ok(false) => Ok(None),
+                    Ok(true) if is_last_and_open => {
+                        let line = record.position().map_or(begins, csv::Position::line);
+                        Ok(Some((line, Err(RowErrorKind::OpenQuote))))
+                    }
                     Ok(true) => {
                         let line = record.position().map_or(begins, csv::Position::line);
                         Ok(Some((line, row_parser::from_csv(record, columns))))
@@ -122,7 +136,8 @@ impl Lines<'_> {
                     Err(error) => match error.kind() {
                         ErrorKind::Utf8 { pos, .. } | ErrorKind::UnequalLengths { pos, .. } => {
                             let line = pos.as_ref().map_or(begins, csv::Position::line);
-                            Ok(Some((line, Err(RowErrorKind::Csv))))
+                            let kind = if is_last_and_open { RowErrorKind::OpenQuote } else { RowErrorKind::Csv };
+                            Ok(Some((line, Err(kind))))
                         }
                         _ => Err(error.into()),
                     },
@@ -133,20 +148,27 @@ impl Lines<'_> {
 }
 
 fn columns(header: &StringRecord, named: &Columns) -> io::Result<Vec<Column>> {
-    let wrong = |what: String| io::Error::new(io::ErrorKind::InvalidData, what);
     let mut columns = Vec::new();
     for (column, name) in header.iter().enumerate() {
         // The error does not quote the name: without a header it is a value of the first row.
         let at = named.find(name);
         let at =
             at.ok_or_else(|| wrong(format!("column {} of the CSV header: {}", column + 1, RowErrorKind::Field)))?;
-        // Of a known system two columns may say the same, and one of them is empty.
-        if at != Column::Ignored && columns.contains(&at) && named.system.is_none() {
+        // Of a known system two columns may say the same, and one of them is empty. They have names of their own.
+        let is_again = header.iter().take(column).any(|before| before == name);
+        if at != Column::Ignored && columns.contains(&at) && (named.system.is_none() || is_again) {
             return Err(wrong(format!("column {} of the CSV header is a second `{name}`", column + 1)));
         }
         columns.push(at);
     }
+    if let Some(field) = named.unseen().first() {
+        return Err(wrong(format!("the CSV header lacks the column that was named for `{field}`")));
+    }
     Ok(columns)
+}
+
+fn wrong(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ pub(crate) enum RowErrorKind {
     Json,
     #[error("the line has another number of fields than the header, or is not UTF-8")]
     Csv,
+    #[error(
+        "a quote in this row is never closed, so that all rows behind it are in one field: close it, or write it twice"
+    )]
+    OpenQuote,
     #[error("the line is longer than {0} bytes")]
     TooLong(usize),
     #[error("unknown field: the fields are {known}", known = FIELDS.join(", "))]
@@ -36,7 +40,7 @@ pub(crate) enum RowErrorKind {
     OtherKind,
     #[error("`app_id` must be a UUID")]
     AppId,
-    #[error("the column that names the app holds neither a text nor a number")]
+    #[error("the column that names the app holds neither a text nor an integer")]
     App,
     #[error("`{0}` must be an RFC 3339 time, Unix seconds or Unix milliseconds, from 1970 to 2106")]
     Time(&'static str),
@@ -117,6 +121,7 @@ impl RowErrorKind {
         match self {
             RowErrorKind::Json => "json",
             RowErrorKind::Csv => "csv",
+            RowErrorKind::OpenQuote => "open_quote",
             RowErrorKind::TooLong(_) => "too_long",
             RowErrorKind::Field => "field",
             RowErrorKind::Twice(_) => "twice",

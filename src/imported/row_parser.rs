@@ -29,8 +29,9 @@ pub(super) fn from_json(bytes: &[u8], columns: &Columns) -> Result<RawRow, RowEr
             Column::App => {
                 line.app = match value {
                     Value::Null => None,
-                    Value::String(text) => Some(text),
-                    Value::Number(number) => Some(number.to_string()),
+                    // As in CSV nobody is called so.
+                    Value::String(text) => Some(text).filter(|text| !text.is_empty()),
+                    Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
                     _ => return Err(RowErrorKind::App),
                 };
                 continue;
@@ -39,6 +40,8 @@ pub(super) fn from_json(bytes: &[u8], columns: &Columns) -> Result<RawRow, RowEr
         let wrong = || RowErrorKind::Type(FIELDS[at]);
         match (at, value) {
             (_, Value::Null) => {}
+            (META, _) if !line.meta.is_empty() => return Err(RowErrorKind::Twice("meta")),
+            (TEXTS, _) if line.scopes != Scopes::None => return Err(RowErrorKind::Twice("scopes")),
             (META, value) => line.meta = serde_json::from_value(value).map_err(|_| wrong())?,
             (at, Value::String(text)) if at < TEXTS => line.set(at, text)?,
             // A number that is not an integer has more than one text, and finds nothing.
@@ -67,6 +70,8 @@ pub(super) fn from_csv(record: &StringRecord, columns: &[Column]) -> Result<RawR
             Column::Only(only) if text == only => {}
             Column::Only(_) => return Err(RowErrorKind::OtherKind),
             Column::App => line.app = Some(text.to_owned()),
+            Column::Field(TEXTS) if line.scopes != Scopes::None => return Err(RowErrorKind::Twice("scopes")),
+            Column::Field(META) if !line.meta.is_empty() => return Err(RowErrorKind::Twice("meta")),
             Column::Field(TEXTS) => line.scopes = Scopes::Text(text.to_owned()),
             Column::Field(META) => {
                 let mut meta = serde_json::Deserializer::from_str(text);
@@ -111,6 +116,31 @@ mod tests {
             ("payload", r#"{"enable_a_p_i_key":true,"_verified":null}"#, "enabled", "true"),
         ] {
             assert_eq!(read(system, json).expect("a row").text(field), Some(expected), "{system} {json}");
+        }
+    }
+
+    #[test]
+    fn an_app_is_a_text_or_an_integer_and_scopes_stand_in_one_column() {
+        let columns = Columns {
+            app: Some("user".to_owned()),
+            named: vec![("scopes".to_owned(), "a".to_owned()), ("scopes".to_owned(), "b".to_owned())],
+            ..Columns::default()
+        };
+        let read = |json: &str| from_json(json.as_bytes(), &columns);
+        for (json, app) in [
+            (r#"{"user":"7"}"#, Ok(Some("7"))),
+            (r#"{"user":7}"#, Ok(Some("7"))),
+            (r#"{"user":18446744073709551615}"#, Ok(Some("18446744073709551615"))),
+            (r#"{"user":""}"#, Ok(None)),
+            (r#"{"user":null}"#, Ok(None)),
+            (r#"{"user":7.0}"#, Err(RowErrorKind::App)),
+            (r#"{"user":[7]}"#, Err(RowErrorKind::App)),
+            (r#"{"a":"x","b":null}"#, Ok(None)),
+            (r#"{"a":"x","b":"y"}"#, Err(RowErrorKind::Twice("scopes"))),
+            (r#"{"a":["x"],"b":["y"]}"#, Err(RowErrorKind::Twice("scopes"))),
+        ] {
+            let found = read(json).map(|row| row.app);
+            assert_eq!(found.as_ref().map(Option::as_deref), app.as_ref().copied(), "{json}");
         }
     }
 

@@ -192,6 +192,12 @@ impl Import {
                 summary.imported
             ));
         }
+        if summary.rows > 0 && !reader.unseen().is_empty() {
+            warnings.push(format!(
+                "no row has the column that --column names for {}: see that its name is right",
+                reader.unseen().join(", ")
+            ));
+        }
         if self.try_keys.is_none() && like_keys > 0 && self.from.is_none() {
             warnings.push(format!(
                 "{like_keys} hashes are written in base64url without padding, as keys often are: if they are keys in plaintext, \
@@ -226,18 +232,20 @@ impl Import {
     fn open(&self) -> Result<Rows, Failure> {
         let path = self.file.as_deref().ok_or_else(|| usage("name the file of the rows, or `-` for standard input"))?;
         if path.as_os_str() == "-" {
-            if self.try_keys.is_none() {
-                return Ok(Rows { file: None, length: None });
-            }
-            // It is read twice.
-            let mut file = tempfile::tempfile()?;
-            let length = io::copy(&mut io::stdin().lock(), &mut file)?;
-            return Ok(Rows { file: Some(file), length: Some(length) });
+            return match self.try_keys {
+                None => Ok(Rows { file: None, length: None }),
+                Some(_) => Rows::copied(&mut io::stdin().lock()),
+            };
         }
         let named = |error: io::Error| undone(format!("cannot read {}: {error}", path.display()));
-        let file = File::open(path).map_err(named)?;
-        let length = file.metadata().map_err(named)?.len();
-        Ok(Rows { file: Some(file), length: Some(length) })
+        let mut file = File::open(path).map_err(named)?;
+        let about = file.metadata().map_err(named)?;
+        match (about.is_file(), &self.try_keys) {
+            (true, _) => Ok(Rows { file: Some(file), length: Some(about.len()) }),
+            (false, None) => Ok(Rows { file: Some(file), length: None }),
+            // A pipe, such as <(…) of a shell.
+            (false, Some(_)) => Rows::copied(&mut file),
+        }
     }
 
     /// Refuses a report that would overwrite what is read.
@@ -273,6 +281,13 @@ struct Rows {
 }
 
 impl Rows {
+    /// Rows that are read twice, and can be read once.
+    fn copied(from: &mut dyn io::Read) -> Result<Self, Failure> {
+        let mut file = tempfile::tempfile()?;
+        let length = io::copy(from, &mut file)?;
+        Ok(Rows { file: Some(file), length: Some(length) })
+    }
+
     /// The rows from the beginning.
     fn input(&mut self) -> Result<Box<dyn BufRead + Send>, Failure> {
         let Some(file) = &mut self.file else { return Ok(Box::new(BufReader::new(io::stdin()))) };

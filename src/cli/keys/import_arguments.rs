@@ -255,7 +255,12 @@ impl RowArguments {
     /// Which column is which field.
     pub(super) fn columns(&self, system: Option<&'static System>) -> Result<Columns, String> {
         let (named, ignored, app) = (self.columns.clone(), self.ignored.clone(), self.app_from.clone());
-        let columns = Columns { named, ignored, app, system };
+        let columns = Columns { named, ignored, app, system, ..Columns::default() };
+        if columns.twice().is_some() {
+            return Err(
+                "one column is named twice by --column, --ignore and --app-from: it can be one thing alone".to_owned()
+            );
+        }
         match columns.unknown() {
             Some(_) => {
                 Err("--column FIELD=COLUMN names a field that rows do not have; `hash=token_hash`, for one".to_owned())

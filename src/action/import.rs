@@ -30,7 +30,10 @@ use crate::{
     clock::{KeyTime, KeyTimeError},
     config::FleetConfig,
     imported::{Check, KeyLayout, Reader, Record, RowError, RowErrorKind, RowState, Set},
-    store::{Fingerprint, Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, Transaction, transact},
+    store::{
+        Elsewhere, Fingerprint, Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, Transaction,
+        transact,
+    },
 };
 
 /// Rows sorted by id before they are written: neighbours in an index are written together.
@@ -68,8 +71,14 @@ pub(crate) struct Summary {
     /// Of the keys of this file those that the old system did not accept any more: revoked or suspended here, too.
     pub(crate) ended: u64,
     pub(crate) refused: u64,
+    /// Corrected keys, by the field that was corrected.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) changed: BTreeMap<&'static str, u64>,
     /// Imported keys whose digest or public part another set of the realm has, too.
     pub(crate) in_other_sets: u64,
+    /// Imported keys whose hash another realm has, too.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) in_other_realms: u64,
     /// Refused rows, by the code of their error.
     pub(crate) reasons: BTreeMap<&'static str, u64>,
 }
@@ -111,8 +120,11 @@ struct Run<'a> {
     hasher: RandomState,
     /// Keys of rows that were read, by what their ids hold: one row of a file does not correct another one.
     had: HashSet<[u8; 12]>,
-    /// Digests and public parts of the realm's other sets.
-    elsewhere: HashSet<Box<[u8]>>,
+    elsewhere: Elsewhere,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Import<'_> {
@@ -220,8 +232,9 @@ impl Run<'_> {
 
     /// A dry run keeps nothing, so it remembers the rows that it would have written.
     fn seen_before(&mut self, new: &NewRow, outcome: Outcome) -> Outcome {
-        let writes = matches!(outcome, Outcome::New | Outcome::Corrected);
-        if !writes && !new.again || new.again && outcome == Outcome::Corrected {
+        let corrects = matches!(outcome, Outcome::Corrected(_));
+        let writes = corrects || outcome == Outcome::New;
+        if !writes && !new.again || new.again && corrects {
             return outcome;
         }
         let (key, fingerprint) = (&new.key, new.key.fingerprint(&self.hasher));
@@ -241,15 +254,18 @@ impl Run<'_> {
             Outcome::New => {
                 self.summary.imported += 1;
                 self.summary.ended += u64::from(new.state != RowState::Active);
-                self.summary.in_other_sets += u64::from(self.is_elsewhere(&new.key));
+                let (in_set, in_realm) = self.is_elsewhere(&new.key);
+                self.summary.in_other_sets += u64::from(in_set);
+                self.summary.in_other_realms += u64::from(in_realm);
                 return Ok(());
             }
             Outcome::Known(Imported::New | Imported::Same) => {
                 self.summary.unchanged += 1;
                 return Ok(());
             }
-            Outcome::Corrected => {
+            Outcome::Corrected(fields) => {
                 self.summary.corrected += 1;
+                fields.into_iter().for_each(|field| *self.summary.changed.entry(field).or_default() += 1);
                 self.summary.ended += u64::from(new.state != RowState::Active);
                 return Ok(());
             }
@@ -259,12 +275,15 @@ impl Run<'_> {
         self.refuse(&RowError { line: new.line, kind: refused }, progress)
     }
 
-    fn is_elsewhere(&self, new: &NewImported) -> bool {
+    /// Whether another set of the realm has a key that the same text may find, and whether another realm has this key.
+    fn is_elsewhere(&self, new: &NewImported) -> (bool, bool) {
         let hash = match &new.check {
             Check::Fast { digest, .. } => digest,
             Check::Text(text) => text.as_bytes(),
         };
-        self.elsewhere.contains(hash) || new.public.as_ref().is_some_and(|public| self.elsewhere.contains(public))
+        let Elsewhere { in_realm, in_others } = &self.elsewhere;
+        let in_set = in_realm.contains(hash) || new.public.as_ref().is_some_and(|public| in_realm.contains(public));
+        (in_set, in_others.contains(hash))
     }
 
     fn new_row(&mut self, id: ApiKeyId, record: Record) -> NewRow {
@@ -301,7 +320,8 @@ struct NewRow {
 enum Outcome {
     New,
     Known(Imported),
-    Corrected,
+    /// These fields.
+    Corrected(Vec<&'static str>),
 }
 
 impl Import<'_> {
@@ -337,12 +357,16 @@ impl Import<'_> {
             kept.map_err(|error| ImportError::Revoke(Box::new(error)))?;
         }
         self.end(transaction, new)?;
-        different.retain(|one| !one.starts_with("state"));
-        if new.again && !different.is_empty() {
-            let found = if found == Imported::Other { found } else { Imported::Differs(different) };
-            return Ok(Outcome::Known(found));
+        if !new.again {
+            return Ok(Outcome::Corrected(different));
         }
-        Ok(Outcome::Corrected)
+        // Of such a row the state alone was taken over.
+        let (states, rest): (Vec<_>, Vec<_>) = different.into_iter().partition(|one| one.starts_with("state"));
+        Ok(match (rest.is_empty(), found) {
+            (true, _) => Outcome::Corrected(states),
+            (false, Imported::Other) => Outcome::Known(Imported::Other),
+            (false, _) => Outcome::Known(Imported::Differs(rest)),
+        })
     }
 
     /// Returns whether a key is neither revoked nor suspended here, as far as its row asks for that.

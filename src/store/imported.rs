@@ -1,6 +1,9 @@
 //! Records of imported keys.
 
-use std::{collections::BTreeMap, hash::BuildHasher};
+use std::{
+    collections::{BTreeMap, HashSet},
+    hash::BuildHasher,
+};
 
 use bulla::Realm;
 use jiff::Timestamp;
@@ -145,6 +148,25 @@ impl OnRecord<'_> {
 
 fn named(different: Vec<&'static str>) -> Imported {
     if different.is_empty() { Imported::Same } else { Imported::Differs(different) }
+}
+
+/// Imported keys that are not in a set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Elsewhere {
+    /// Hashes and public parts of the realm's other sets.
+    pub(crate) in_realm: HashSet<Box<[u8]>>,
+    /// Hashes of other realms. Keys of different systems may have the same public part.
+    pub(crate) in_others: HashSet<Box<[u8]>>,
+}
+
+impl Elsewhere {
+    pub(in crate::store) fn add(&mut self, hash: Option<&[u8]>, public: Option<&[u8]>, is_of_realm: bool) {
+        if is_of_realm {
+            self.in_realm.extend([hash, public].into_iter().flatten().map(Box::from));
+        } else {
+            self.in_others.extend(hash.map(Box::from));
+        }
+    }
 }
 
 /// A set, and what became of its keys.

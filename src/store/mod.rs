@@ -20,7 +20,7 @@ mod seal_budget;
 mod secret;
 mod sqlite;
 
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use bulla::{
     ApiKeyId, Realm,
@@ -44,7 +44,8 @@ pub(crate) use self::{
     followers::{FollowerRow, FollowerStore, LogPlace, Role, Short},
     idempotency::IdempotentAnswer,
     imported::{
-        Fingerprint, Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount, StoredSet,
+        Elsewhere, Fingerprint, Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount,
+        StoredSet,
     },
     keyring::KeyringMemories,
     ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
@@ -200,8 +201,8 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// Imported keys behind a place of the ledger, at most `limit` of them, in the order of their places.
     fn imported_after(&self, place: i64, limit: u32) -> Result<ImportedPart, StoreError>;
 
-    /// Digests and public parts of all imported keys of a realm that are not in this set.
-    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError>;
+    /// Hashes and public parts of all imported keys that are not in this set of a realm.
+    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<Elsewhere, StoreError>;
 
     /// Progress of the migration from imported to sealed keys, for each realm.
     fn migrations(&self, realm: Option<Realm>, now: Timestamp) -> Result<Vec<Migration>, StoreError>;

@@ -35,6 +35,7 @@ mod imported_again;
 mod imported_fresh;
 mod imported_sets;
 mod imported_systems;
+mod imported_tables;
 mod keyring_attacks;
 mod keyring_moves;
 mod last_used;

@@ -184,6 +184,14 @@ impl Import {
                 summary.in_other_sets
             ));
         }
+        if summary.in_other_realms > 0 {
+            warnings.push(format!(
+                "{} of these keys are on record in another realm, too, and are another key there: with an app, scopes and a \
+                 revocation of its own. Where no realm is asked for, a key is good that is good in one of them; `bulla revoke -` \
+                 with the key revokes it in all",
+                summary.in_other_realms
+            ));
+        }
         if self.replace && layout.shared && summary.imported > 0 {
             warnings.push(format!(
                 "{} rows are new keys and correct no older one: where keys share public parts, the hash says which key a row is of, so \

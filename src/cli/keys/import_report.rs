@@ -107,6 +107,7 @@ pub(super) fn print(summary: &Summary, errors: &[RowError], tried: &[Tried], war
     }
     let head = if summary.dry_run { "would be imported" } else { "imported" };
     let some = |count: u64| if count > 0 { count.to_string() } else { String::new() };
+    let changed: Vec<_> = summary.changed.iter().map(|(field, count)| format!("{field} ({count})")).collect();
     output::fields(&[
         ("realm", summary.realm.clone()),
         ("scheme", summary.scheme.to_owned()),
@@ -114,6 +115,7 @@ pub(super) fn print(summary: &Summary, errors: &[RowError], tried: &[Tried], war
         (head, summary.imported.to_string()),
         ("already on record", summary.unchanged.to_string()),
         ("corrected", some(summary.corrected)),
+        ("of these in", changed.join(", ")),
         ("of these revoked or suspended", some(summary.ended)),
         ("refused", summary.refused.to_string()),
         ("also in other sets", summary.in_other_sets.to_string()),

@@ -7,10 +7,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{
-    SlowError,
-    same,
-};
+use super::{SlowError, same};
 use crate::imported::{
     digest::{Algorithm, Digest},
     encoding,

@@ -1,10 +1,7 @@
 //! A store that fails when it is told to, before or after it wrote, and that lets another process in between two of its
 //! calls.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bulla::{
     ApiKeyId, Realm,
@@ -16,9 +13,9 @@ use uuid::Uuid;
 use crate::{
     last_used::Use,
     store::{
-        ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry,
-        LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCounts, SecretChanges, SecretRow, SecretSample,
-        SetCount, Short, Store, StoreError, StoredSet, Sweep, Transaction,
+        ActiveCount, AuditEntry, Elsewhere, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, KeyringMemories,
+        LedgerEntry, LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCounts, SecretChanges, SecretRow,
+        SecretSample, SetCount, Short, Store, StoreError, StoredSet, Sweep, Transaction,
     },
 };
 
@@ -275,7 +272,7 @@ impl Store for FaultyStore {
         self.read(|real| real.imported_after(place, limit))
     }
 
-    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
+    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<Elsewhere, StoreError> {
         self.read(|real| real.imported_elsewhere(realm, set))
     }
 

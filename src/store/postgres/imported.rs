@@ -1,7 +1,5 @@
 //! The tables of imported keys.
 
-use std::collections::HashSet;
-
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -10,7 +8,8 @@ use super::{counts::count, ledger, params::param, params::params, session::Sessi
 use crate::{
     imported::{ImportedRow, KeyLayout},
     store::{
-        Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount, StoreError, StoredSet,
+        Elsewhere, Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount, StoreError,
+        StoredSet,
         imported::OnRecord,
         rows::{ImportedColumns, check_columns, damaged},
     },
@@ -235,15 +234,15 @@ fn read(row: &Row, is_text: bool) -> Option<ImportedRow> {
 }
 
 /// Digests and public parts of all keys of a realm that are not in this set.
-pub(super) fn elsewhere(session: &Session, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
+pub(super) fn elsewhere(session: &Session, realm: Realm, set: i64) -> Result<Elsewhere, StoreError> {
     let rows = session.query(
-        "SELECT public, hash FROM bulla.imported_keys JOIN bulla.imported_sets USING (set_id)
-         WHERE realm = $1 AND set_id <> $2",
+        "SELECT hash, public, realm = $1 FROM bulla.imported_keys JOIN bulla.imported_sets USING (set_id)
+         WHERE set_id <> $2",
         &params![realm.as_str(), set],
     )?;
-    let bytes =
-        |row: &Row| [row.get::<_, Option<&[u8]>>(0).map(Box::from), row.get::<_, Option<&[u8]>>(1).map(Box::from)];
-    Ok(rows.iter().flat_map(bytes).flatten().collect())
+    let mut found = Elsewhere::default();
+    rows.iter().for_each(|row| found.add(row.get(0), row.get(1), row.get(2)));
+    Ok(found)
 }
 
 /// Notes the sealed key that replaced an imported one. `false` where it was replaced before, or is not an imported key.

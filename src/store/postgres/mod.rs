@@ -32,7 +32,6 @@ mod tls;
 mod transaction;
 
 use std::{
-    collections::HashSet,
     path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -54,9 +53,9 @@ use self::{
     transaction::Writing,
 };
 use super::{
-    ActiveCount, AuditEntry, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry, LedgerFilter, LogPart, Migration,
-    Remark, RevokedPage, SealCounts, SecretChanges, SecretRow, SecretSample, SetCount, Store, StoreError, StoredSet,
-    Sweep, Transaction,
+    ActiveCount, AuditEntry, Elsewhere, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry, LedgerFilter, LogPart,
+    Migration, Remark, RevokedPage, SealCounts, SecretChanges, SecretRow, SecretSample, SetCount, Store, StoreError,
+    StoredSet, Sweep, Transaction,
     copy::{Source, Target},
 };
 use crate::{
@@ -298,7 +297,7 @@ impl Store for PostgresStore {
         self.read(Lane::Read, |session| imported::after(session, place, limit))
     }
 
-    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
+    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<Elsewhere, StoreError> {
         self.read(Lane::Count, |session| imported::elsewhere(session, realm, set))
     }
 

@@ -1,7 +1,5 @@
 //! The tables of imported keys.
 
-use std::collections::HashSet;
-
 use bulla::{ApiKeyId, Realm};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -13,7 +11,8 @@ use super::{
 use crate::{
     imported::{ImportedRow, KeyLayout},
     store::{
-        Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount, StoreError, StoredSet,
+        Elsewhere, Imported, ImportedEnd, ImportedPart, Migration, NewImported, RemovedSet, SetCount, StoreError,
+        StoredSet,
         imported::OnRecord,
         rows::{ImportedColumns, check_columns, damaged},
     },
@@ -221,16 +220,15 @@ pub(super) fn after(connection: &Connection, place: i64, limit: u32) -> Result<I
 }
 
 /// Digests and public parts of all keys of a realm that are not in this set.
-pub(super) fn elsewhere(connection: &Connection, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
+pub(super) fn elsewhere(connection: &Connection, realm: Realm, set: i64) -> Result<Elsewhere, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT public, hash FROM imported_keys JOIN imported_sets USING (set_id) WHERE realm = ?1 AND set_id <> ?2",
+        "SELECT hash, public, realm = ?1 FROM imported_keys JOIN imported_sets USING (set_id) WHERE set_id <> ?2",
     )?;
     let mut rows = query.query(params![realm.as_str(), set])?;
-    let mut found = HashSet::new();
+    let mut found = Elsewhere::default();
     while let Some(row) = rows.next()? {
-        for column in 0..2 {
-            found.extend(row.get_ref(column)?.as_blob_or_null().ok().flatten().map(Into::into));
-        }
+        let bytes = |column| Ok::<_, StoreError>(row.get_ref(column)?.as_blob_or_null().ok().flatten());
+        found.add(bytes(0)?, bytes(1)?, row.get(2)?);
     }
     Ok(found)
 }

@@ -24,7 +24,6 @@ mod sweep;
 mod transaction;
 
 use std::{
-    collections::HashSet,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard, PoisonError, RwLock,
@@ -42,9 +41,9 @@ use uuid::Uuid;
 
 use self::{connection::Connections, files::Files, transaction::Writing};
 use super::{
-    ActiveCount, AuditEntry, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, KeyringMemories, LedgerEntry,
-    LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCounts, SecretChanges, SecretRow, SecretSample,
-    SetCount, Short, Store, StoreError, StoredSet, Sweep, Transaction, copy::Source,
+    ActiveCount, AuditEntry, Elsewhere, FollowerRow, FollowerStore, ImportedEnd, ImportedPart, KeyringMemories,
+    LedgerEntry, LedgerFilter, LogPart, LogPlace, Migration, RevokedPage, SealCounts, SecretChanges, SecretRow,
+    SecretSample, SetCount, Short, Store, StoreError, StoredSet, Sweep, Transaction, copy::Source,
 };
 use crate::{input::regular_file, last_used::Use};
 
@@ -334,7 +333,7 @@ impl Store for SqliteStore {
         imported::after(&*self.reader()?, place, limit)
     }
 
-    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<HashSet<Box<[u8]>>, StoreError> {
+    fn imported_elsewhere(&self, realm: Realm, set: i64) -> Result<Elsewhere, StoreError> {
         imported::elsewhere(&*self.counter()?, realm, set)
     }
 

@@ -135,6 +135,11 @@ impl Problem {
         Problem { again: true, ..again }
     }
 
+    /// The same of a key that is to be revoked, for this reason.
+    pub(crate) fn not_told(detail: impl Into<String>) -> Self {
+        Problem { detail: detail.into(), ..Self::could_not_tell() }
+    }
+
     /// A request that there is no memory for.
     pub(crate) fn busy() -> Self {
         let detail = "other requests use all the memory for bodies: try again";

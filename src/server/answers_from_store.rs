@@ -5,7 +5,13 @@ use std::{sync::Arc, time::Instant};
 
 use futures_util::future::BoxFuture;
 
-use super::{blocking, key_verifier::Behind, old_system::OldSystems, secrets::SecretChecks, snapshot::Snapshot};
+use super::{
+    blocking,
+    key_verifier::Behind,
+    old_system::{Memory, OldSystems},
+    secrets::SecretChecks,
+    snapshot::Snapshot,
+};
 use crate::{
     action::{Actor, replace::replace},
     api::issue::IssuedApiKey,
@@ -49,8 +55,9 @@ impl Behind for FromStore {
         snapshot: &'a Snapshot,
         old: &'a OldSystem,
         text: &'a str,
+        memory: Memory,
     ) -> BoxFuture<'a, Learned> {
-        Box::pin(self.old_systems.ask(&snapshot.config, old, text))
+        Box::pin(self.old_systems.ask(&snapshot.config, old, text, memory))
     }
 
     fn replacement(&self, snapshot: Arc<Snapshot>, key: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>> {

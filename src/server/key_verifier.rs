@@ -5,12 +5,12 @@ use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
 use axum::http::HeaderMap;
 use bulla::{
-    ApiKey, ApiKeyId, Rejection, VerifyError,
+    ApiKey, Rejection, VerifyError,
     layer::{Credential, CredentialRules},
 };
 use futures_util::future::BoxFuture;
 
-use super::{live::Live, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
+use super::{live::Live, old_system::Memory, refresh_throttle::RefreshThrottle, snapshot::Snapshot};
 use crate::{
     api::issue::IssuedApiKey,
     clock,
@@ -19,8 +19,8 @@ use crate::{
     store::{Store, StoreError},
     telemetry::{metrics::Metrics, rate_limit::LineLimit},
     verification::{
-        Checked, DigestSearch, ImportedKeysError, Learned, OldSystem, Pending, PendingIds, Question, Step, Verdict,
-        Wanted, decide, decide_batch, decide_ending, read_imported_keys,
+        Checked, DigestSearch, EndingError, Ids, ImportedKeysError, Learned, OldSystem, Pending, PendingIds, Question,
+        Step, Verdict, Wanted, decide, decide_batch, decide_ending, read_imported_keys,
     },
 };
 
@@ -44,6 +44,7 @@ pub(super) trait Behind: Send + Sync {
         snapshot: &'a Snapshot,
         old: &'a OldSystem,
         text: &'a str,
+        memory: Memory,
     ) -> BoxFuture<'a, Learned>;
 
     /// A sealed key in the place of an imported one that was just accepted, where its realm hands out such.
@@ -155,7 +156,7 @@ impl KeyVerifier {
                     pending.resume(digest.as_deref(), &current.state(&self.imported), wanted, clock::now_seconds())
                 }
                 Pending::OldSystem(pending) => {
-                    let learned = self.behind.ask_old_system(snapshot, pending.old_system(), text).await;
+                    let learned = self.behind.ask_old_system(snapshot, pending.old_system(), text, Memory::Use).await;
                     let current = self.live.load_full();
                     pending.resume(learned, &current.state(&self.imported), text, wanted, clock::now_seconds())
                 }
@@ -167,20 +168,30 @@ impl KeyVerifier {
         }
     }
 
-    /// The keys that the text is, for a holder who wants to end them. Revoked and suspended ones count.
-    pub(super) async fn keys_to_end(&self, snapshot: &Snapshot, text: &str) -> Result<Vec<ApiKeyId>, VerifyError> {
-        let realms = snapshot.config.all_realms();
-        let mut step = decide_ending(&snapshot.state(&self.imported), text, realms, clock::now_seconds());
+    /// The keys that the text is, for a holder who wants to end them. Revoked and suspended ones count. One that only an
+    /// old system knows goes on record first.
+    pub(super) async fn keys_to_end(&self, snapshot: &Snapshot, text: &str, memory: Memory) -> Ids {
+        let (state, realms) = (snapshot.state(&self.imported), snapshot.config.all_realms());
+        let mut step = decide_ending(&state, &snapshot.document, text, realms);
         loop {
             step = match step {
-                Step::Done(ids) => return ids,
+                Step::Done(ids) => {
+                    if matches!(ids, Err(EndingError::VersionUnknown(_))) {
+                        self.note_unknown_version();
+                    }
+                    return ids;
+                }
                 Step::Ask(PendingIds::Hash(pending)) => {
                     let checked = self.behind.check(snapshot, text, &Wanted::default(), pending.question()).await;
                     pending.resume(checked)
                 }
                 Step::Ask(PendingIds::Digest(pending)) => {
                     let digest = self.behind.slow_digest(pending.search()).await;
-                    pending.resume(digest.as_deref(), clock::now_seconds())
+                    pending.resume(digest.as_deref())
+                }
+                Step::Ask(PendingIds::OldSystem(pending)) => {
+                    let learned = self.behind.ask_old_system(snapshot, pending.old_system(), text, memory).await;
+                    pending.resume(learned, &self.live.load_full().state(&self.imported), text)
                 }
             }
         }
@@ -203,8 +214,8 @@ impl KeyVerifier {
             }
             Err(error) => {
                 self.metrics.not_accepted(*error);
-                if *error == VerifyError::Rejected(Rejection::VersionUnknown) && self.refresh.request_refresh() {
-                    self.metrics.unknown_version_refreshes.inc();
+                if *error == VerifyError::Rejected(Rejection::VersionUnknown) {
+                    self.note_unknown_version();
                 }
                 static LINES: LineLimit = LineLimit::new();
                 if tracing::enabled!(tracing::Level::DEBUG)
@@ -214,6 +225,13 @@ impl KeyVerifier {
                     tracing::debug!(reason = error.code(), id, kept_back, "not accepted");
                 }
             }
+        }
+    }
+
+    /// A newer keyring may have the version that a key names.
+    fn note_unknown_version(&self) {
+        if self.refresh.request_refresh() {
+            self.metrics.unknown_version_refreshes.inc();
         }
     }
 

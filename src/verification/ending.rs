@@ -1,15 +1,47 @@
 //! Which keys a text is, for a holder who wants to end them. Half of a key is enough: its seal is genuine, and hashes
-//! would only take time. A stale revocation log stops nobody from ending a key.
+//! would only take time. A stale revocation log stops nobody from ending a key, and neither do the key's times:
+//! another clock may show that it is good, or will be.
 
-use bulla::{ApiKey, ApiKeyId, Realm, Rejection, VerifyError};
+use bulla::{
+    ApiKey, ApiKeyId, Realm, Rejection, VerifyError,
+    keyring::{KeyVersion, KeyringDocument},
+};
 
 use super::{
-    Checked, DigestSearch, Question, Step, VerifierState, Wanted, digest_search::Digested, imported::candidates,
+    Checked, DigestSearch, Learned, OldSystem, Question, Step, VerifierState, Wanted, digest_search::Digested,
+    imported::candidates,
 };
 use crate::imported::Candidate;
 
 /// The ids, none where the text is no key; or that it could not be found out.
-pub(crate) type Ids = Result<Vec<ApiKeyId>, VerifyError>;
+pub(crate) type Ids = Result<Vec<ApiKeyId>, EndingError>;
+
+/// Why it is not known which keys a text is: one of them may be accepted elsewhere, or later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EndingError {
+    /// Nothing here opens keys of its realm.
+    #[error(
+        "the API key is of the realm `{realm}`, which this server does not have, so that its seal cannot be checked \
+         here: ask a server that has the realm, or revoke {0} by its id on the admin plane", realm = .0.realm()
+    )]
+    RealmUnknown(ApiKeyId),
+    /// A newer keyring may have its version.
+    #[error(
+        "the API key names version {version}, which is not in this server's keyring, so that its seal cannot be checked \
+         here: try again where the keyring is newer, or revoke {0} by its id on the admin plane", version = .0.version()
+    )]
+    VersionUnknown(ApiKeyId),
+    /// The keyring has its version, and no source yielded the key.
+    #[error(
+        "the key of version {version} is not loaded on this server, so that the API key's seal cannot be checked here: \
+         see the server's /readyz and log, ask another server, or revoke {0} by its id on the admin plane",
+        version = .0.version()
+    )]
+    VersionNotLoaded(ApiKeyId),
+    /// A hash could not be computed, or an old system could not be asked.
+    #[error("the API key could not be verified just now: try again")]
+    Unchecked,
+}
 
 /// A search that waits for an answer. Each kind goes on with an answer of its own.
 pub(crate) enum PendingIds {
@@ -17,6 +49,8 @@ pub(crate) enum PendingIds {
     Hash(PendingIdsHash),
     /// No key in memory is the text, and slow digests may find one.
     Digest(PendingIdsDigest),
+    /// Nor did these, and an old system may know the text. What it accepts goes on record, so that it can be ended.
+    OldSystem(PendingIdsOldSystem),
 }
 
 /// A search that waits for a stored hash.
@@ -26,7 +60,16 @@ pub(crate) struct PendingIdsHash {
 }
 
 /// A search that waits for a slow digest.
-pub(crate) struct PendingIdsDigest(DigestSearch);
+pub(crate) struct PendingIdsDigest {
+    search: DigestSearch,
+    unrecorded: Unrecorded,
+}
+
+/// A search that waits for an old system.
+pub(crate) struct PendingIdsOldSystem {
+    asked: OldSystem,
+    unrecorded: Unrecorded,
+}
 
 /// What is still to be done.
 struct Rest {
@@ -36,31 +79,62 @@ struct Rest {
     unchecked: bool,
     /// For a text that is none of them.
     slow: Option<DigestSearch>,
+    unrecorded: Unrecorded,
 }
 
-/// Begins to find out which keys of these realms `text` is. A key that is revoked or suspended counts: ending it once
-/// more is what was asked for.
+/// What is still to be done about a text that nobody finds on record.
+struct Unrecorded {
+    /// The old systems to ask; the last one is next.
+    old_systems: Vec<OldSystem>,
+    /// Whether all that was asked for could be told, so that the text may be called no key.
+    all_answered: bool,
+}
+
+/// Begins to find out which keys of these realms `text` is. A key that is revoked, suspended or expired counts: ending
+/// it once more is what was asked for. `document` is that of the verifier's keyring.
 pub(crate) fn decide_ending(
     state: &VerifierState<'_>,
+    document: &KeyringDocument,
     text: &str,
     realms: Vec<Realm>,
-    now: u64,
 ) -> Step<Ids, PendingIds> {
     let Ok(key) = text.parse::<ApiKey>() else {
         // In every set that has it: in another one it would be accepted.
         let mut candidates = candidates(state, text);
-        candidates.retain(|candidate| !candidate.key().has_expired(now));
         candidates.reverse();
+        // A key of ours with something beside it is for nobody else's eyes, and what is on record is known already.
+        let is_asked_about = candidates.is_empty() && !ApiKey::is_within(text);
+        let old_systems = if is_asked_about { OldSystem::to_ask(state.old_systems, &realms, text) } else { Vec::new() };
+        let unrecorded = Unrecorded { old_systems, all_answered: true };
         let slow = DigestSearch::begin(state.imported, text);
-        return Rest { candidates, found: Vec::new(), unchecked: false, slow }.next();
+        return Rest { candidates, found: Vec::new(), unchecked: false, slow, unrecorded }.next();
     };
-    let opened = Wanted { realms, ..Wanted::default() }.open(state.verifier, text, now);
-    let is_genuine = match opened {
-        Ok(_) => true,
-        Err(VerifyError::Rejected(rejection)) => is_genuine(rejection),
-        Err(_) => false,
-    };
-    Step::Done(Ok(if is_genuine { vec![key.id()] } else { Vec::new() }))
+    // At the beginning of all times no key has expired and no version is past its end: all that is in time now, or by
+    // another clock, opens, and is "not valid yet" at most.
+    let opened = Wanted { realms, ..Wanted::default() }.open(state.verifier, text, 0);
+    Step::Done(match opened {
+        Ok(_) => Ok(vec![key.id()]),
+        Err(VerifyError::Rejected(rejection)) => by_rejection(key.id(), rejection, document),
+        Err(_) => Err(EndingError::Unchecked),
+    })
+}
+
+fn by_rejection(id: ApiKeyId, rejection: Rejection, document: &KeyringDocument) -> Ids {
+    match rejection {
+        _ if is_genuine(rejection) => Ok(vec![id]),
+        Rejection::Realm => Err(EndingError::RealmUnknown(id)),
+        // Nothing is sealed under version 0.
+        Rejection::VersionUnknown if id.version() > 0 => Err(EndingError::VersionUnknown(id)),
+        Rejection::VersionRefused if opens(document, id.version()) => Err(EndingError::VersionNotLoaded(id)),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Returns whether keys of this version are good by the document, apart from an end that it may have. One that is
+/// compromised or destroyed never opens again.
+fn opens(document: &KeyringDocument, version: u32) -> bool {
+    let record = KeyVersion::new(version).and_then(|version| document.version(version));
+    record.is_some_and(|record| record.state.opens())
 }
 
 impl Rest {
@@ -68,9 +142,20 @@ impl Rest {
         match (self.candidates.pop(), self.slow.take()) {
             (Some(asked), slow) => Step::Ask(PendingIds::Hash(PendingIdsHash { asked, rest: Rest { slow, ..self } })),
             (None, _) if !self.found.is_empty() => Step::Done(Ok(self.found)),
-            (None, _) if self.unchecked => Step::Done(Err(VerifyError::SecretUnchecked)),
-            (None, Some(slow)) => Step::Ask(PendingIds::Digest(PendingIdsDigest(slow))),
-            (None, None) => Step::Done(Ok(Vec::new())),
+            (None, _) if self.unchecked => Step::Done(Err(EndingError::Unchecked)),
+            (None, Some(search)) => PendingIdsDigest { search, unrecorded: self.unrecorded }.ask(),
+            (None, None) => self.unrecorded.ask(),
+        }
+    }
+}
+
+impl Unrecorded {
+    /// Asks the next old system.
+    fn ask(mut self) -> Step<Ids, PendingIds> {
+        match self.old_systems.pop() {
+            Some(asked) => Step::Ask(PendingIds::OldSystem(PendingIdsOldSystem { asked, unrecorded: self })),
+            None if self.all_answered => Step::Done(Ok(Vec::new())),
+            None => Step::Done(Err(EndingError::Unchecked)),
         }
     }
 }
@@ -93,30 +178,73 @@ impl PendingIdsHash {
 }
 
 impl PendingIdsDigest {
-    /// What the shell is to hash.
-    pub(crate) fn search(&self) -> &DigestSearch {
-        &self.0
+    fn ask(self) -> Step<Ids, PendingIds> {
+        Step::Ask(PendingIds::Digest(self))
     }
 
-    /// Goes on with the digest at `now`; `None` where it could not be computed.
-    pub(crate) fn resume(self, digest: Option<&[u8]>, now: u64) -> Step<Ids, PendingIds> {
-        match self.0.resume(digest) {
-            Digested::More(search) => Step::Ask(PendingIds::Digest(PendingIdsDigest(search))),
-            Digested::All { found, all_tried } => {
-                let living = found.iter().map(Candidate::key).filter(|key| !key.has_expired(now));
-                let ids: Vec<ApiKeyId> = living.map(|key| key.id).collect();
-                let could_not_tell = ids.is_empty() && !all_tried;
-                Step::Done(if could_not_tell { Err(VerifyError::SecretUnchecked) } else { Ok(ids) })
+    /// What the shell is to hash.
+    pub(crate) fn search(&self) -> &DigestSearch {
+        &self.search
+    }
+
+    /// Goes on with the digest; `None` where it could not be computed.
+    pub(crate) fn resume(self, digest: Option<&[u8]>) -> Step<Ids, PendingIds> {
+        let PendingIdsDigest { search, unrecorded } = self;
+        match search.resume(digest) {
+            Digested::More(search) => PendingIdsDigest { search, unrecorded }.ask(),
+            Digested::All { found, .. } if !found.is_empty() => {
+                Step::Done(Ok(found.iter().map(|found| found.key().id).collect()))
             }
+            // It may be one of these keys, of which no old system has to be asked.
+            Digested::All { all_tried: false, .. } => Step::Done(Err(EndingError::Unchecked)),
+            Digested::All { .. } => unrecorded.ask(),
         }
     }
 }
 
-/// Returns whether a key that was rejected for this is one that was issued. Where, for whom and with what it may be
-/// used is no reason to let it live on.
+impl PendingIdsOldSystem {
+    /// Which old system the shell is to ask about the text.
+    pub(crate) fn old_system(&self) -> &OldSystem {
+        &self.asked
+    }
+
+    /// Goes on with its answer, in the state of this moment.
+    pub(crate) fn resume(mut self, learned: Learned, state: &VerifierState<'_>, text: &str) -> Step<Ids, PendingIds> {
+        match learned {
+            Learned::Known => {
+                let mut candidates = candidates(state, text);
+                candidates.reverse();
+                // Whom it accepts, and nobody finds on record, is not called no key.
+                let unrecorded = Unrecorded { old_systems: Vec::new(), all_answered: false };
+                return Rest { candidates, found: Vec::new(), unchecked: false, slow: None, unrecorded }.next();
+            }
+            Learned::Unknown => {}
+            Learned::CouldNotTell => self.unrecorded.all_answered = false,
+        }
+        self.unrecorded.ask()
+    }
+}
+
+/// Returns whether a key that was rejected for this is one that was issued: it comes behind the seal. When, where, for
+/// whom and with what it may be used is no reason to let it live on, and neither are claims that only a newer server
+/// knows.
 fn is_genuine(rejection: Rejection) -> bool {
-    use Rejection::{Address, Audience, Revoked, SecretMissing, SecretSurplus};
-    matches!(rejection, Revoked | Address | Audience | SecretMissing | SecretSurplus)
+    use Rejection::{
+        Address, Audience, Claims, Expired, NotYetValid, Revoked, Scope, SecretMissing, SecretRequired, SecretSurplus,
+    };
+    matches!(
+        rejection,
+        Claims
+            | NotYetValid
+            | Expired
+            | Revoked
+            | Address
+            | Audience
+            | SecretMissing
+            | SecretSurplus
+            | SecretRequired
+            | Scope
+    )
 }
 
 #[cfg(test)]
@@ -124,9 +252,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_that_comes_before_the_seal_and_the_times_is_genuine() {
-        use Rejection::{Address, Audience, Revoked, SecretMissing, SecretSurplus};
-        let genuine: Vec<Rejection> = Rejection::ALL.into_iter().filter(|one| is_genuine(*one)).collect();
-        assert_eq!(genuine, [Revoked, Address, Audience, SecretMissing, SecretSurplus], "and nothing else");
+    fn nothing_that_comes_before_the_seal_is_genuine() {
+        use Rejection::{Checksum, Malformed, Realm, Seal, SecretWrong, VersionRefused, VersionUnknown};
+        let not: Vec<Rejection> = Rejection::ALL.into_iter().filter(|one| !is_genuine(*one)).collect();
+        // A wrong secret half is never asked about.
+        assert_eq!(not, [Malformed, Checksum, Realm, VersionUnknown, VersionRefused, Seal, SecretWrong]);
     }
 }

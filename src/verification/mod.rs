@@ -20,6 +20,7 @@ mod ending;
 mod imported;
 mod imported_keys;
 mod old_system;
+mod presented;
 mod stale;
 mod unknown;
 mod wanted;
@@ -36,9 +37,10 @@ use bulla::{ApiKey, ApiKeyId, Opened, Realm, Rejection, SecretCheck, Verifier, V
 pub(crate) use self::{
     accepted::Accepted,
     digest_search::DigestSearch,
-    ending::{PendingIds, decide_ending},
+    ending::{EndingError, Ids, PendingIds, decide_ending},
     imported_keys::{ImportedKeysError, importing_realms, read_imported_keys},
     old_system::{Learned, OldSystem},
+    presented::{is_nearly_a_key, meant},
     stale::Stale,
     unknown::{PendingDigest, PendingOldSystem},
     wanted::Wanted,

@@ -38,6 +38,12 @@ impl OldSystem {
         config.all_realms().into_iter().filter_map(of_realm).collect()
     }
 
+    /// Those of these realms that may know `text`, the first realm's as the last one.
+    pub(super) fn to_ask(all: &[Self], realms: &[Realm], text: &str) -> Vec<Self> {
+        let of_realm = |realm: &Realm| all.iter().find(|old| old.realm == *realm && old.config.may_have(text)).cloned();
+        realms.iter().rev().filter_map(of_realm).collect()
+    }
+
     /// The realm that its keys become keys of.
     pub(crate) fn realm(&self) -> Realm {
         self.realm

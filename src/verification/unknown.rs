@@ -1,6 +1,6 @@
 //! Texts that no key in memory is found for at once: slow digests find some of them, and old systems know others.
 
-use bulla::{ApiKey, Realm, Rejection, VerifyError};
+use bulla::{ApiKey, Rejection, VerifyError};
 
 use super::{
     DigestSearch, Learned, OldSystem, Pending, Step, Verdict, VerifierState, Wanted, digest_search::Digested, imported,
@@ -38,10 +38,7 @@ pub(super) fn decide(
     if !is_sought || text.parse::<ApiKey>().is_ok() {
         return Step::Done(Err(rejection.into()));
     }
-    let of_realm = |realm: &Realm| {
-        state.old_systems.iter().find(|old| old.realm() == *realm && old.config().may_have(text)).cloned()
-    };
-    let old_systems = wanted.realms.iter().rev().filter_map(of_realm).collect();
+    let old_systems = OldSystem::to_ask(state.old_systems, &wanted.realms, text);
     let unknown = Unknown { rejection, old_systems, all_answered: true };
     match DigestSearch::begin(state.imported, text) {
         Some(search) => PendingDigest { search, unknown }.ask(),

@@ -167,32 +167,82 @@ fn a_key_that_was_found_late_holds_in_the_state_of_then() {
     assert_eq!(drive(TEXT, &wanted(&[]), [&now; 2], &known), UNKNOWN);
 }
 
-#[test]
-fn a_holder_ends_what_slow_digests_find_and_no_old_system_is_asked() {
-    let keys = Keys::new();
-    let now = moment(&keys, true, &[realm()], &[], true);
-    add(&now, slow_set(13), digest(13), Some(NOW as u32));
-    for (answers, expected) in [
-        ([Some(11), Some(0), Some(0)], Ok(vec![slow_id(11)])),
-        ([Some(11), Some(12), Some(0)], Ok(vec![slow_id(11), slow_id(12)])),
-        ([None, Some(12), Some(0)], Ok(vec![slow_id(12)])),
-        ([Some(0), Some(0), Some(0)], Ok(vec![])),
-        ([Some(0), Some(0), Some(13)], Ok(vec![])),
-        ([Some(0), None, Some(13)], Err(UNCHECKED)),
-    ] {
-        let mut step = decide_ending(&now.state(), TEXT, vec![realm()], NOW);
-        let mut digests = answers.iter();
-        let ids = loop {
-            step = match step {
-                Step::Done(ids) => break ids,
-                Step::Ask(PendingIds::Digest(pending)) => {
-                    let digest = digests.next().expect("should be asked so often").map(|byte| [byte; 32]);
-                    pending.resume(digest.as_ref().map(|digest| digest.as_slice()), NOW)
-                }
-                Step::Ask(PendingIds::Hash(_)) => panic!("no key is found at once"),
-            };
+/// Looks for the keys to end in the first moment, goes on in the second one, and gives these answers.
+fn drive_ending(keys: &Keys, text: &str, realms: &[Realm], moments: [&Moment; 2], answers: &[Answer]) -> Ids {
+    let mut step = decide_ending(&moments[0].state(), &keys.document, text, realms.to_vec());
+    let mut answers = answers.iter();
+    loop {
+        let pending = match step {
+            Step::Done(ids) => {
+                assert_eq!(answers.next(), None, "fewer questions than answers");
+                return ids;
+            }
+            Step::Ask(pending) => pending,
         };
-        assert_eq!(ids, expected, "{answers:?}");
-        assert_eq!(digests.next(), None, "fewer digests than sets");
+        step = match (pending, *answers.next().expect("more questions than answers")) {
+            (PendingIds::Hash(pending), Answer::Hash(checked)) => pending.resume(checked),
+            (PendingIds::Digest(pending), Answer::Digest(digest)) => {
+                let digest = digest.map(|byte| [byte; 32]);
+                pending.resume(digest.as_ref().map(|digest| digest.as_slice()))
+            }
+            (PendingIds::OldSystem(pending), Answer::Old(realm, learned)) => {
+                assert_eq!(pending.old_system().realm().as_str(), realm);
+                pending.resume(learned, &moments[1].state(), text)
+            }
+            (_, answer) => panic!("{answer:?} answers another question"),
+        };
     }
+}
+
+#[test]
+fn a_holder_ends_what_slow_digests_find_and_then_what_an_old_system_knows() {
+    use Answer::{Digest, Hash, Old};
+    use Learned::{CouldNotTell, Known, Unknown};
+    const NO: Answer = Digest(Some(0));
+    const NOT_TOLD: Ids = Err(EndingError::Unchecked);
+    let keys = Keys::new();
+    let (live, both) = ([realm()], [realm(), other_realm()]);
+    let (first, second, expired) = (Digest(Some(11)), Digest(Some(12)), Digest(Some(13)));
+    let (unknown, right) = (Old("live", Unknown), Hash(Checked::Right));
+    for (slow, asked, answers, expected) in [
+        (false, &[][..], &[][..], Ok(vec![])),
+        // Slow digests, of a key that has expired as well. No old system is asked about what they find or may find.
+        (true, &live, &[first, NO, NO], Ok(vec![slow_id(11)])),
+        (true, &live, &[first, second, NO], Ok(vec![slow_id(11), slow_id(12)])),
+        (true, &live, &[Digest(None), second, NO], Ok(vec![slow_id(12)])),
+        (true, &live, &[NO, NO, expired], Ok(vec![slow_id(13)])),
+        (true, &live, &[NO, Digest(None), NO], NOT_TOLD),
+        (true, &[], &[NO, NO, NO], Ok(vec![])),
+        // Old systems.
+        (true, &live, &[NO, NO, NO, unknown], Ok(vec![])),
+        (true, &live, &[NO, NO, NO, Old("live", CouldNotTell)], NOT_TOLD),
+        (true, &live, &[NO, NO, NO, Old("live", Known), right], Ok(vec![recorded_id()])),
+        (false, &live, &[unknown], Ok(vec![])),
+        (false, &live, &[Old("live", Known), right], Ok(vec![recorded_id()])),
+        (false, &live, &[Old("live", Known), Hash(Checked::CouldNotTell)], NOT_TOLD),
+        (false, &both, &[unknown, Old("test", Unknown)], Ok(vec![])),
+        (false, &both, &[unknown, Old("test", Known), right], Ok(vec![recorded_id()])),
+        (false, &both, &[Old("live", CouldNotTell), Old("test", Unknown)], NOT_TOLD),
+        (false, &both, &[Old("live", CouldNotTell), Old("test", Known), right], Ok(vec![recorded_id()])),
+    ] {
+        let (before, after) = (moment(&keys, slow, asked, &[], true), moment(&keys, slow, asked, &[], true));
+        if slow {
+            [&before, &after].iter().for_each(|moment| add(moment, slow_set(13), digest(13), Some(NOW as u32)));
+        }
+        let (set, check) = recorded();
+        add(&after, set, check, None);
+        let ids = drive_ending(&keys, TEXT, &both, [&before, &after], answers);
+        assert_eq!(ids, expected, "{slow} {asked:?} {answers:?}");
+    }
+    // What an old system accepts, and nobody finds on record, is not called no key.
+    let now = moment(&keys, false, &live, &[], false);
+    assert_eq!(drive_ending(&keys, TEXT, &live, [&now; 2], &[Old("live", Known)]), NOT_TOLD);
+    // What is on record, and what holds a key of ours, is no question for an old system.
+    let (known, (set, check)) = (moment(&keys, false, &live, &[], false), recorded());
+    add(&known, set, check, None);
+    assert_eq!(drive_ending(&keys, TEXT, &live, [&known; 2], &[right]), Ok(vec![recorded_id()]));
+    assert_eq!(drive_ending(&keys, TEXT, &live, [&known; 2], &[Hash(Checked::Wrong)]), Ok(vec![]));
+    let (sealed, id) = keys.issue(Claims::new());
+    assert_eq!(drive_ending(&keys, &format!("old_{sealed}"), &live, [&now; 2], &[]), Ok(vec![]));
+    assert_eq!(drive_ending(&keys, &sealed, &live, [&now; 2], &[]), Ok(vec![id]));
 }

@@ -27,10 +27,12 @@ use crate::{
             body::{self, Bounds},
         },
         listener::Peer,
+        old_system::Memory,
         problem::Problem,
         propagation,
         put_in_force::put_in_force,
     },
+    verification::EndingError,
 };
 
 /// A client of RFC 7009 authenticates with its own key, and names another one in the body. It must not revoke its own
@@ -83,8 +85,12 @@ pub(super) async fn self_revoke(
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
     };
-    let ids = app.verification.keys_to_end(&snapshot, text.expose()).await;
-    let ids = ids.map_err(|_| Problem::could_not_tell())?;
+    let ids = match app.verification.keys_to_end(&snapshot, text.expose(), Memory::Use).await {
+        Ok(ids) => ids,
+        // Everybody can write such a text, and nobody is told that it was revoked.
+        Err(EndingError::RealmUnknown(_) | EndingError::VersionUnknown(_)) => return Err(Problem::no_such_key()),
+        Err(EndingError::VersionNotLoaded(_) | EndingError::Unchecked) => return Err(Problem::could_not_tell()),
+    };
     let id = *ids.first().ok_or_else(Problem::no_such_key)?;
     let address = client_address::behind_gateway(&snapshot.config.data, peer, &headers);
     let actor = Actor::api_key(id, address.or(peer.0.map(|peer| peer.ip())));

@@ -17,7 +17,7 @@ use crate::{
     api::issue::IssuedApiKey,
     config::SecretConfig,
     imported::Key,
-    server::{blocking, key_verifier::Behind, secrets::cache::SecretCache, snapshot::Snapshot},
+    server::{blocking, key_verifier::Behind, old_system::Memory, secrets::cache::SecretCache, snapshot::Snapshot},
     telemetry::metrics::Metrics,
     verification::{Checked, DigestSearch, Learned, OldSystem, Question, Wanted},
 };
@@ -110,7 +110,13 @@ impl Behind for BehindEdge {
         Box::pin(async { None })
     }
 
-    fn ask_old_system<'a>(&'a self, _: &'a Snapshot, _: &'a OldSystem, _: &'a str) -> BoxFuture<'a, Learned> {
+    fn ask_old_system<'a>(
+        &'a self,
+        _: &'a Snapshot,
+        _: &'a OldSystem,
+        _: &'a str,
+        _: Memory,
+    ) -> BoxFuture<'a, Learned> {
         Box::pin(async { Learned::Unknown })
     }
 

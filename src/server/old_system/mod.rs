@@ -35,6 +35,14 @@ use crate::{
 /// Texts that are remembered to be no keys.
 const MAX_REMEMBERED: u64 = 100_000;
 
+/// Whether an answer that a text is no key may be one of a moment ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Memory {
+    Use,
+    /// For those who say "it is no key" to somebody who ends it: the old system may have issued it since.
+    Skip,
+}
+
 /// The old systems of all realms.
 pub(super) struct OldSystems {
     store: Arc<dyn Store>,
@@ -67,11 +75,11 @@ impl OldSystems {
     }
 
     /// Asks one about a text that nobody imported.
-    pub(super) async fn ask(self: &Arc<Self>, config: &Config, old: &OldSystem, text: &str) -> Learned {
+    pub(super) async fn ask(self: &Arc<Self>, config: &Config, old: &OldSystem, text: &str, memory: Memory) -> Learned {
         let (realm, old) = (old.realm(), old.config());
         let key = self.key(realm, text);
         match self.unknown.get(&key).await {
-            Some(at) if at.elapsed() < old.negative_ttl.0 => return Learned::Unknown,
+            Some(at) if memory == Memory::Use && at.elapsed() < old.negative_ttl.0 => return Learned::Unknown,
             Some(_) => self.unknown.invalidate(&key).await,
             None => {}
         }

@@ -8,6 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use bulla::ApiKeyId;
 
 use super::{Asked, NO_STORE, OauthProblem, ask};
 use crate::{
@@ -20,17 +21,23 @@ use crate::{
     clock,
     scope::Scope,
     server::{
-        App, auth::Permission, blocking, core::Door, extract::Query, listener::Peer, problem::Problem, propagation,
-        put_in_force::put_in_force,
+        App, auth::Permission, blocking, core::Door, extract::Query, key_verifier::KeyVerifier, listener::Peer,
+        old_system::Memory, problem::Problem, propagation, put_in_force::put_in_force, snapshot::Snapshot,
     },
     tls::ClientCertificate,
+    verification::{is_nearly_a_key, meant},
 };
+
+/// The client has to know that nothing was revoked: what it holds is most of a key that may be good.
+const NEARLY: &str = "`token` is not an API key, and holds one or a part of one: send the key alone, whole and as it \
+    was issued. A key of which there is only the id is revoked on the admin plane (`DELETE /v1/api-keys/{id}`)";
 
 /// Revokes an API key (RFC 7009).
 ///
 /// With an administrator's API key that has the scope `revoke`, for all realms or for that of the key. A text that is
-/// no genuine API key is answered alike, with 200 and no body. With `wait`, which RFC 7009 does not have, it is 202
-/// where some have not got it in force.
+/// no genuine API key is answered alike, with 200 and no body. A key that was cut off or mistyped, one with other
+/// characters around it, and an id are a 400, and what cannot be told from a good key here is a 503. With `wait`, which
+/// RFC 7009 does not have, it is 202 where some have not got it in force.
 #[utoipa::path(
     post, path = "/v1/revoke", operation_id = "revoke_token", params(WaitQuery),
     request_body(content_type = "application/x-www-form-urlencoded", content = RevocationRequest),
@@ -57,7 +64,7 @@ pub(in crate::server::data) async fn revoke(
     let one: Vec<_> = realms.iter().map(|realm| Permission::in_realm(Scope::Revoke, *realm)).collect();
     let Asked { caller, form, .. } = ask(door, &headers, client.as_ref(), peer, request, &one).await?;
     let RevocationRequest { token } = form.parse()?;
-    let ids = app.verification.keys_to_end(caller.snapshot(), &token).await.map_err(|_| Problem::could_not_tell())?;
+    let ids = find(&app.verification, caller.snapshot(), &token).await?;
     for id in &ids {
         caller.needs(&app, Permission::in_realm(Scope::Revoke, id.realm()))?;
     }
@@ -81,4 +88,19 @@ pub(in crate::server::data) async fn revoke(
         }
     }
     Ok((StatusCode::OK, [NO_STORE]).into_response())
+}
+
+/// The keys that the token is. Empty where it is none, and never where it may be one.
+async fn find(verification: &KeyVerifier, snapshot: &Snapshot, token: &str) -> Result<Vec<ApiKeyId>, Problem> {
+    for text in meant(token) {
+        let ids = verification.keys_to_end(snapshot, text, Memory::Skip).await;
+        let ids = ids.map_err(|error| Problem::not_told(error.to_string()))?;
+        if !ids.is_empty() {
+            return Ok(ids);
+        }
+    }
+    match is_nearly_a_key(token, &snapshot.config.all_realms()) {
+        true => Err(Problem::bad_request(NEARLY)),
+        false => Ok(Vec::new()),
+    }
 }

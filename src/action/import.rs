@@ -32,7 +32,7 @@ use crate::{
     imported::{Check, KeyLayout, Reader, Record, RowError, RowErrorKind, RowState, Set},
     store::{
         Elsewhere, Fingerprint, Imported, LedgerRow, NewImported, Restrictions, Store, StoreError, Transaction,
-        transact,
+        UNDATED, transact,
     },
 };
 
@@ -95,8 +95,8 @@ pub(crate) enum ImportError {
     /// A key that the old system revoked cannot be revoked here.
     #[error(transparent)]
     Revoke(#[from] Box<ActionError>),
-    /// Rows without a time of issue get the present time.
-    #[error("this machine's clock is wrong, and keys would be imported with a time of issue that no key can have: {0}")]
+    /// Which rows are past their expiry, and what is revoked since when, goes by the clock.
+    #[error("this machine's clock is wrong, so that nothing is imported: {0}")]
     Clock(#[from] KeyTimeError),
 }
 
@@ -292,7 +292,7 @@ impl Run<'_> {
             id,
             app_id: record.app_id,
             name: record.name,
-            issued_at: record.issued_at.unwrap_or(self.import.now),
+            issued_at: record.issued_at.unwrap_or(UNDATED),
             expires_at: record.expires_at,
             scopes: record.claims.scopes().to_vec(),
             restrictions: Some(Restrictions::default()),

@@ -75,7 +75,10 @@ pub(crate) struct ActiveToken {
     iss: Option<String>,
     #[schema(value_type = schema::ApiKeyId)]
     jti: String,
-    iat: u64,
+    /// Left out of an imported key whose old system did not say when it was issued.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    iat: Option<u64>,
     /// How long a client may keep the answer: `introspection.max_exp` from now, or when the key expires if that is
     /// earlier. `expires_at` has the key's own.
     #[schema(nullable = false)]
@@ -101,7 +104,7 @@ impl Introspection {
             sub: key.app_id.to_string(),
             iss: issuer.map(str::to_owned),
             jti: key.api_key_id.clone(),
-            iat: accepted.issued_at(),
+            iat: Some(accepted.issued_at()).filter(|at| *at > 0),
             exp: accepted.expires_at().into_iter().chain(until).min(),
             nbf: accepted.claims().and_then(|claims| claims.not_before()),
             aud: accepted.claims().map(|claims| claims.audience().to_vec()).unwrap_or_default(),

@@ -38,6 +38,7 @@ pub(crate) struct ApiKeyView {
     pub(crate) state: State,
     #[schema(required)]
     pub(crate) name: Option<String>,
+    /// 1970-01-01T00:00:00Z for an imported key whose old system did not say it.
     pub(crate) issued_at: Timestamp,
     #[schema(required)]
     pub(crate) expires_at: Option<Timestamp>,

@@ -52,6 +52,7 @@ pub(crate) struct ActiveKey {
     /// Null for an imported key.
     #[schema(required)]
     pub(crate) version: Option<u32>,
+    /// 1970-01-01T00:00:00Z for an imported key whose old system did not say it.
     pub(crate) issued_at: Timestamp,
     #[schema(required)]
     pub(crate) expires_at: Option<Timestamp>,

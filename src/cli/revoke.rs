@@ -66,7 +66,8 @@ impl Revoke {
             return Err(Failure::Usage("--issued-before goes with --app or --realm".to_owned()));
         }
         let (text, backend) = (api_key_argument::read(key)?, self.common.open(config)?);
-        let revoked = backend.revoke(&backend.ids_of(text.expose_secret())?, self.reason.clone(), self.wait.limit)?;
+        let revoked =
+            backend.revoke(&backend.ids_to_end(text.expose_secret())?, self.reason.clone(), self.wait.limit)?;
         self.common.print(&revoked, |revoked| {
             output::object_without(revoked, "propagation")?;
             warn_of_typing_error(!revoked.on_record);

@@ -168,8 +168,8 @@ impl KeyVerifier {
         }
     }
 
-    /// The keys that the text is, for a holder who wants to end them. Revoked and suspended ones count. One that only an
-    /// old system knows goes on record first.
+    /// The keys that the text is, for a holder who wants to end them. Revoked and suspended ones count. One that only
+    /// an old system knows goes on record first.
     pub(super) async fn keys_to_end(&self, snapshot: &Snapshot, text: &str, memory: Memory) -> Ids {
         let (state, realms) = (snapshot.state(&self.imported), snapshot.config.all_realms());
         let mut step = decide_ending(&state, &snapshot.document, text, realms);

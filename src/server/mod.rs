@@ -25,7 +25,7 @@ mod listener;
 mod live;
 mod log_behind;
 mod node;
-mod old_system;
+pub(crate) mod old_system;
 mod open_files;
 mod openapi;
 mod problem;

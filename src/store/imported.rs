@@ -46,7 +46,7 @@ pub(crate) struct NewImported {
     /// The number of its set.
     pub(crate) set: i64,
     pub(crate) row: LedgerRow,
-    /// Whether the time of issue is the old system's, and not that of the import.
+    /// Whether the row says when the key was issued.
     pub(crate) dated: bool,
     pub(crate) public: Option<Box<[u8]>>,
     pub(crate) check: Check,

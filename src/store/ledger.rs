@@ -7,12 +7,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+/// The time of issue of an imported key whose old system names none: it is older than every rule for its app or realm,
+/// whether the rule was made before the import or comes later. When it was imported is in the audit.
+pub(crate) const UNDATED: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// One API key as it was issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LedgerRow {
     pub(crate) id: ApiKeyId,
     pub(crate) app_id: Uuid,
     pub(crate) name: Option<String>,
+    /// [`UNDATED`] where that is not known.
     pub(crate) issued_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
     pub(crate) scopes: Vec<String>,

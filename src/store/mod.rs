@@ -48,7 +48,7 @@ pub(crate) use self::{
         StoredSet,
     },
     keyring::KeyringMemories,
-    ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State},
+    ledger::{ActiveCount, LedgerEntry, LedgerFilter, LedgerRow, Restrictions, State, UNDATED},
     remark::Remark,
     revocation::{DamagedRow, LogPart, Logged, LostEnd, LostRevocation, NewRevocation, RevokedPage},
     revocation_kind::audit_action,

@@ -27,8 +27,9 @@ pub(crate) enum EndingError {
     RealmUnknown(ApiKeyId),
     /// A newer keyring may have its version.
     #[error(
-        "the API key names version {version}, which is not in this server's keyring, so that its seal cannot be checked \
-         here: try again where the keyring is newer, or revoke {0} by its id on the admin plane", version = .0.version()
+        "the API key names version {version}, which is not in this server's keyring, so that its seal cannot be \
+         checked here: try again where the keyring is newer, or revoke {0} by its id on the admin plane",
+        version = .0.version()
     )]
     VersionUnknown(ApiKeyId),
     /// The keyring has its version, and no source yielded the key.

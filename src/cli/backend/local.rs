@@ -32,6 +32,7 @@ use crate::{
     clock,
     deployment::{Deployment, DeploymentError},
     imported::ImportedKeys,
+    server::old_system::learn_now,
     store::Store,
     verification::read_imported_keys,
 };
@@ -124,6 +125,17 @@ impl Backend for Local {
             }
         }
         if ids.is_empty() { Err(no_id()) } else { Ok(ids) }
+    }
+
+    fn ids_to_end(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
+        let unknown = match self.ids_of(text) {
+            Err(Failure::Usage(told)) => Failure::Usage(told),
+            known => return known,
+        };
+        match learn_now(&*self.store, &self.deployment.config, text).map_err(Failure::Undone)? {
+            true => self.ids_of(text),
+            false => Err(unknown),
+        }
     }
 
     fn issue(&self, new: NewApiKey) -> Result<IssuedApiKey, Failure> {

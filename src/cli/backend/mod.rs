@@ -30,6 +30,10 @@ use crate::api::{
 pub(super) trait Backend {
     /// The ids of a key, at least one. A key that was imported under several rules has several.
     fn ids_of(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure>;
+    /// The same of a key that is to end. One that only an old system knows goes on record first.
+    fn ids_to_end(&self, text: &str) -> Result<Vec<ApiKeyId>, Failure> {
+        self.ids_of(text)
+    }
     /// The first of these ids.
     fn id_of(&self, text: &str) -> Result<ApiKeyId, Failure> {
         self.ids_of(text)?.first().copied().ok_or_else(no_id)

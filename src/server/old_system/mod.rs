@@ -13,7 +13,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bulla::{Realm, claims::Claims};
+use bulla::{ApiKey, Realm, claims::Claims};
+use jiff::Timestamp;
 use moka::future::Cache;
 use rand::{TryRng, rngs::SysRng};
 use serde_json::json;
@@ -23,11 +24,11 @@ use zeroize::Zeroizing;
 use self::answer::OldKey;
 use super::{blocking, revocations::RevocationState};
 use crate::{
-    action::Actor,
+    action::{Actor, revoke::AHEAD},
     clock::{self, KeyTime},
     config::{Config, OldSystemConfig},
     imported::{Check, ImportedKeys, KeyLayout, Scheme, Set},
-    store::{LedgerRow, NewImported, Restrictions, Store, StoreError, transact},
+    store::{LedgerRow, NewImported, Restrictions, Store, StoreError, UNDATED, transact},
     telemetry::{metrics::Metrics, rate_limit::LineLimit},
     verification::{Learned, OldSystem, read_imported_keys},
 };
@@ -183,13 +184,39 @@ impl Drop for Asking<'_> {
     }
 }
 
+/// Asks the old systems of all realms about a text that is not on record, once and without bounds: for an administrator
+/// at this machine who ends a key. Returns whether it is on record now; an error says that it may be a key.
+pub(crate) fn learn_now(store: &dyn Store, config: &Config, text: &str) -> Result<bool, String> {
+    let mut failed = None;
+    if ApiKey::is_within(text) {
+        return Ok(false);
+    }
+    for old in OldSystem::all(config).iter().filter(|old| old.config().may_have(text)) {
+        let (realm, old) = (old.realm(), old.config());
+        let asked = ask::ask(old, &config.folder, text).and_then(|found| {
+            let Some(found) = found else { return Ok(false) };
+            record(store, realm, old, text, found).map_err(|error| error.to_string()).map(|()| true)
+        });
+        match asked {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(error) => {
+                failed = Some(format!(
+                    "the old system of the realm `{realm}` could not be asked whether this is a key of its own \
+                     ({error}): nothing is revoked. Try again, or end the key there"
+                ));
+            }
+        }
+    }
+    failed.map_or(Ok(false), Err)
+}
+
 /// Puts a key that the old system accepts on record, as if it had been imported.
 fn record(store: &dyn Store, realm: Realm, old: &OldSystemConfig, text: &str, found: OldKey) -> Result<(), StoreError> {
     let layout = KeyLayout { prefix: old.prefix.clone(), ..KeyLayout::new(Scheme::Sha256) };
     let mut id_key = [0; 16];
     SysRng.try_fill_bytes(&mut id_key).map_err(|error| StoreError::Failed(error.to_string()))?;
     let now = clock::now();
-    // It is the time of issue where the answer names none.
     KeyTime::up(now).map_err(|error| StoreError::Failed(format!("this machine's clock is wrong: {error}")))?;
     let claims = Claims::new().with_scopes(found.scopes.clone());
     claims.to_cbor().map_err(|error| StoreError::Failed(format!("its scopes: {error}")))?;
@@ -205,7 +232,7 @@ fn record(store: &dyn Store, realm: Realm, old: &OldSystemConfig, text: &str, fo
                 .name
                 .clone()
                 .filter(|name| crate::input::text::check(name).is_ok() && name.chars().count() <= 200),
-            issued_at: found.issued_at.filter(|at| *at <= now).unwrap_or(now),
+            issued_at: issued_at(found.issued_at, now),
             expires_at: found.expires_at,
             scopes: found.scopes.clone(),
             restrictions: Some(Restrictions::default()),
@@ -221,4 +248,33 @@ fn record(store: &dyn Store, realm: Realm, old: &OldSystemConfig, text: &str, fo
         }
         Ok(())
     })
+}
+
+/// When the old system issued a key, by its own clock, which may be a little ahead. A time that lies further ahead is
+/// none.
+fn issued_at(told: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    let latest = now.checked_add(AHEAD).unwrap_or(now);
+    told.filter(|at| *at <= latest).map_or(UNDATED, |at| at.min(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_without_a_date_is_older_than_every_rule() {
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        let now = at(1_800_000_000);
+        for (told, taken) in [
+            (None, UNDATED),
+            (Some(at(0)), at(0)),
+            (Some(at(1_700_000_000)), at(1_700_000_000)),
+            (Some(now), now),
+            (Some(at(1_800_000_300)), now),
+            (Some(at(1_800_000_301)), UNDATED),
+            (Some(at(i64::from(u32::MAX))), UNDATED),
+        ] {
+            assert_eq!(issued_at(told, now), taken, "{told:?}");
+        }
+    }
 }

@@ -37,7 +37,9 @@ impl World {
     pub(super) fn import_one(&mut self, by: By, app: Uuid, expires_at: Option<i64>) -> Result<(), Broken> {
         self.names += 1;
         let (text, live) = (format!("sk_{:032}", self.names), realms()[0]);
-        let row = row(&text, app, None, expires_at);
+        // Every other row says when its key was issued; the others are older than every rule.
+        let issued_at = (self.names % 2 == 0).then(|| self.clock_of(by));
+        let row = row(&text, app, issued_at, expires_at);
         let layout = layout();
         self.tell(format!("{} imports a key that expires {expires_at:?}", self.name(by)));
         let guest = self.disturb(by, None);

@@ -154,15 +154,29 @@ fn an_imported_key_is_either_half_of_basic() {
 fn a_rule_takes_back_imported_keys_and_expired_ones_are_not_taken() {
     let deployment = Deployment::new();
     let old = json!({"issued_at": 1_700_000_000});
-    let rows = [row(&sha256("old-key"), old), row(&sha256("new-key"), json!({}))];
+    let (new, undated) = (json!({"issued_at": 1_730_000_000}), json!({}));
+    let rows = [row(&sha256("old-key"), old), row(&sha256("new-key"), new), row(&sha256("undated"), undated)];
     import(&deployment, &rows, &["--scheme", "sha256"]).ok();
     let server = Server::start(&deployment);
+    let active = |key: &str| verify(&server, key)["active"] == true;
+    assert_eq!(["old-key", "new-key", "undated"].map(active), [true; 3]);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let reader = server.data.bearer(&deployment.admin_key);
+    let iat =
+        |key: &str| reader.request("POST", "/v1/introspect", &form, &format!("token={key}")).json().get("iat").cloned();
+    assert_eq!((iat("new-key"), iat("undated")), (Some(json!(1_730_000_000)), None));
     let rule = json!({"app_id": APP, "issued_before": "2024-01-01T00:00:00Z"});
-    assert_eq!(server.admin.post("/v1/revocations", &rule).status, 200);
-    assert_eq!(
-        (verify(&server, "old-key")["active"].clone(), verify(&server, "new-key")["active"].clone()),
-        (json!(false), json!(true))
-    );
+    let counted = server
+        .admin
+        .post("/v1/revocations", &json!({"app_id": APP, "issued_before": rule["issued_before"], "dry_run": true}));
+    let ruled = server.admin.post("/v1/revocations", &rule);
+    assert_eq!((counted.status, ruled.status, &ruled.json()["keys_on_record"]), (200, 200, &json!(2)));
+    assert_eq!(["old-key", "new-key", "undated"].map(active), [false, true, false]);
+    // A key without a date is older than the rule, though it comes later, and stays so if its row comes again.
+    for _ in 0..2 {
+        import(&deployment, &[row(&sha256("later"), json!({}))], &["--scheme", "sha256"]).ok();
+        assert_eq!(deployment.run_with(&["verify", "-"], "later").code, 1);
+    }
     let expired =
         import(&deployment, &[row(&sha256("x"), json!({"expires_at": 1_700_000_000}))], &["--scheme", "sha256"]);
     assert_eq!((expired.code, &expired.json()["reasons"]), (1, &json!({"expired": 1})));

@@ -69,3 +69,4 @@ mod tls;
 mod to_server;
 mod trusted_proxies;
 mod unix_sockets;
+mod unopened;

@@ -132,6 +132,96 @@ fn ten_requests_with_one_unknown_key_are_one_question() {
     }
 }
 
+/// A deployment whose realm `live` asks a program that prints what the file `answer` holds, and fails without it.
+fn with_answer(answer: &Value) -> Deployment {
+    let deployment = with_program(&json!({}), "");
+    let (program, file) = (deployment.file("check-old"), deployment.file("answer"));
+    fs::write(&program, format!("#!/bin/sh\ncat > /dev/null\ncat {}\n", file.display())).expect("written");
+    fs::write(file, answer.to_string()).expect("written");
+    deployment
+}
+
+fn revoke(server: &Server, deployment: &Deployment, key: &str) -> Answer {
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    server.data.bearer(&deployment.admin_key).request("POST", "/v1/revoke", &form, &format!("token={key}"))
+}
+
+#[test]
+fn a_key_that_was_never_presented_here_is_revoked_all_the_same() {
+    let answer = json!({"active": true, "app_id": APP});
+    for how in ["revoke", "a line end", "self-revoke", "the command"] {
+        let deployment = with_program(&answer, "");
+        let server = Server::start(&deployment);
+        match how {
+            "revoke" => assert_eq!(revoke(&server, &deployment, KEY).status, 200),
+            "a line end" => assert_eq!(revoke(&server, &deployment, &format!("{KEY}%0A")).status, 200),
+            "self-revoke" => {
+                let ended = server.data.request("POST", "/v1/self-revoke", &[("x-api-key", KEY)], "");
+                assert_eq!((ended.status, &ended.json()["on_record"]), (200, &json!(true)));
+            }
+            _ => {
+                let ended = deployment.run_with(&["revoke", "-", "--json"], &format!("{KEY}\n")).ok().json();
+                assert_eq!((&ended["state"], &ended["changed"]), (&json!("revoked"), &json!(true)));
+            }
+        }
+        server.until("the revocation", |server| verify(server, KEY) == json!({"active": false}));
+        let listed = deployment.run(&["keys", "list", "--realm", "live", "--json"]).ok().out.clone();
+        assert!(listed.contains("\"revoked\"") && !listed.contains("\"active\""), "{how}: {listed}");
+        // The service may ask once more before it has read what the command put on record.
+        assert!(questions(&deployment) <= 1 + usize::from(how == "the command"), "{how}: it is on record");
+    }
+}
+
+#[test]
+fn nobody_is_told_that_a_key_is_revoked_which_the_old_system_may_accept() {
+    let deployment = with_answer(&json!({"active": false}));
+    let (server, answer) = (Server::start(&deployment), deployment.file("answer"));
+    assert_eq!(verify(&server, KEY), json!({"active": false}), "which is remembered");
+    assert_eq!(revoke(&server, &deployment, KEY).status, 200, "it is none");
+    fs::remove_file(&answer).expect("removed");
+    let unknown = revoke(&server, &deployment, KEY);
+    assert_eq!((unknown.status, unknown.problem().as_str()), (503, "could-not-tell"), "{}", unknown.body);
+    let other = "sk_live_another_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
+    assert_eq!(server.data.request("POST", "/v1/self-revoke", &[("x-api-key", other)], "").status, 503);
+    let told = deployment.run_with(&["revoke", "-"], KEY);
+    assert!(told.code == 2 && told.err.contains("the realm `live`") && !told.err.contains(KEY), "{}", told.err);
+    // The old system issues it: whoever revokes it hears of no memory.
+    fs::write(&answer, json!({"active": true, "app_id": APP}).to_string()).expect("written");
+    assert_eq!(revoke(&server, &deployment, KEY).status, 200);
+    assert_eq!(verify(&server, KEY), json!({"active": false}));
+    assert!(deployment.run(&["audit", "--json"]).ok().out.contains("keys.import_asked"));
+}
+
+#[test]
+fn a_rule_reaches_keys_that_are_learned_later() {
+    let undated = json!({"active": true, "app_id": APP});
+    let now = Timestamp::now().to_string();
+    let since_2025 = json!({"active": true, "app_id": APP, "iat": 1_735_689_600});
+    for (answer, rule, active) in [
+        (&undated, &["--app", APP][..], false),
+        (&undated, &["--realm", "live", "--issued-before", &now], false),
+        (&undated, &["--app", APP, "--realm", "live", "--issued-before", "2000-01-01T00:00:00Z"], false),
+        (&since_2025, &["--realm", "live", "--issued-before", &now], false),
+        (&since_2025, &["--realm", "live", "--issued-before", "2024-01-01T00:00:00Z"], true),
+        (&undated, &["--realm", "test", "--issued-before", &now], true),
+    ] {
+        let arguments = [&["revoke", "--yes"], rule].concat();
+        // Before the key is learned, and behind that.
+        let deployment = with_program(answer, "");
+        let server = Server::start(&deployment);
+        deployment.run(&arguments).ok();
+        assert_eq!(verify(&server, KEY)["active"], active, "{answer} and then {rule:?}");
+        assert_eq!(questions(&deployment), 1);
+        let deployment = with_program(answer, "");
+        let server = Server::start(&deployment);
+        assert_eq!(verify(&server, KEY)["active"], true, "{answer}");
+        deployment.run(&arguments).ok();
+        if !active {
+            server.until("the rule", |server| verify(server, KEY)["active"] == false);
+        }
+    }
+}
+
 /// A running oidc-provider, which knows a client `shop` that gets tokens, and one that introspects.
 struct Provider {
     _process: Process,

@@ -29,6 +29,8 @@ pub(crate) struct OldSystemConfig {
     /// The member of an answer that says whose the key is: a UUID, or a text that one is made of.
     #[serde(default = "app")]
     pub(crate) app: String,
+    /// What this realm is called as an audience. A key that is for an audience is taken over where it is for this one.
+    pub(crate) audience: Option<String>,
     #[serde(default = "timeout")]
     pub(crate) timeout: Span,
     /// Questions in a second.
@@ -84,6 +86,9 @@ impl OldSystemConfig {
         }
         if self.credential.is_some() && self.exec.is_some() {
             return Err("credential goes with introspect".to_owned());
+        }
+        if self.audience.as_deref() == Some("") {
+            return Err("audience must not be empty: leave it out".to_owned());
         }
         if self.min_length < MIN_LENGTH || self.per_second == 0 || self.concurrent == 0 || self.timeout.0.is_zero() {
             return Err(format!(
@@ -159,6 +164,7 @@ mod tests {
             "exec = [\"/x\"]\ncredential = \"file:x\"",
             "exec = [\"/x\"]\nmin_length = 4",
             "exec = [\"/x\"]\nper_second = 0",
+            "exec = [\"/x\"]\naudience = \"\"",
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

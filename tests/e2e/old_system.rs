@@ -134,7 +134,7 @@ fn ten_requests_with_one_unknown_key_are_one_question() {
 
 /// A deployment whose realm `live` asks a program that prints what the file `answer` holds, and fails without it.
 fn with_answer(answer: &Value) -> Deployment {
-    let deployment = with_program(&json!({}), "");
+    let deployment = with_program(&json!({}), ", timeout = \"25s\"");
     let (program, file) = (deployment.file("check-old"), deployment.file("answer"));
     fs::write(&program, format!("#!/bin/sh\ncat > /dev/null\ncat {}\n", file.display())).expect("written");
     fs::write(file, answer.to_string()).expect("written");
@@ -150,7 +150,7 @@ fn revoke(server: &Server, deployment: &Deployment, key: &str) -> Answer {
 fn a_key_that_was_never_presented_here_is_revoked_all_the_same() {
     let answer = json!({"active": true, "app_id": APP});
     for how in ["revoke", "a line end", "self-revoke", "the command"] {
-        let deployment = with_program(&answer, "");
+        let deployment = with_program(&answer, ", timeout = \"25s\"");
         let server = Server::start(&deployment);
         match how {
             "revoke" => assert_eq!(revoke(&server, &deployment, KEY).status, 200),
@@ -193,6 +193,22 @@ fn nobody_is_told_that_a_key_is_revoked_which_the_old_system_may_accept() {
 }
 
 #[test]
+fn a_key_for_another_audience_is_not_taken_over() {
+    for (aud, setting, status, active) in [
+        (json!("shop"), "", 503, None),
+        (json!("shop"), ", audience = \"shop\"", 200, Some(true)),
+        (json!(["bank", "shop"]), ", audience = \"shop\"", 200, Some(true)),
+        (json!("bank"), ", audience = \"shop\"", 200, Some(false)),
+    ] {
+        let settings = format!(", timeout = \"25s\"{setting}");
+        let deployment = with_program(&json!({"active": true, "app_id": APP, "aud": aud}), &settings);
+        let server = Server::start(&deployment);
+        let answer = server.data.post("/v1/verify", &json!({"api_key": KEY}));
+        assert_eq!((answer.status, answer.json()["active"].as_bool()), (status, active), "{aud} {setting}");
+    }
+}
+
+#[test]
 fn a_rule_reaches_keys_that_are_learned_later() {
     let undated = json!({"active": true, "app_id": APP});
     let now = Timestamp::now().to_string();
@@ -207,12 +223,12 @@ fn a_rule_reaches_keys_that_are_learned_later() {
     ] {
         let arguments = [&["revoke", "--yes"], rule].concat();
         // Before the key is learned, and behind that.
-        let deployment = with_program(answer, "");
+        let deployment = with_program(answer, ", timeout = \"25s\"");
         let server = Server::start(&deployment);
         deployment.run(&arguments).ok();
         assert_eq!(verify(&server, KEY)["active"], active, "{answer} and then {rule:?}");
         assert_eq!(questions(&deployment), 1);
-        let deployment = with_program(answer, "");
+        let deployment = with_program(answer, ", timeout = \"25s\"");
         let server = Server::start(&deployment);
         assert_eq!(verify(&server, KEY)["active"], true, "{answer}");
         deployment.run(&arguments).ok();

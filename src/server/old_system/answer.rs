@@ -19,9 +19,9 @@ pub(super) struct OldKey {
     pub(super) name: Option<String>,
 }
 
-/// Reads an answer; `app` is the member that says whose the key is. `None` where the old system does not accept the
-/// key.
-pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static str> {
+/// Reads an answer; `app` is the member that says whose the key is, `audience` what this realm is called as one. `None`
+/// where the old system does not accept the key, or not for this audience.
+pub(super) fn read(answer: &[u8], app: &str, audience: Option<&str>) -> Result<Option<OldKey>, &'static str> {
     let members: Map<String, Value> =
         serde_json::from_slice(answer).map_err(|_| "the answer is not a JSON object; see RFC 7662")?;
     match members.get("active") {
@@ -31,6 +31,16 @@ pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static 
     }
     if members.get("cnf").is_some_and(|bound| !bound.is_null()) {
         return Err("the key is bound to its client (`cnf`), which is not checked here");
+    }
+    let audiences = audiences(members.get("aud"))?;
+    match audience {
+        None if !audiences.is_empty() => {
+            return Err(
+                "the key is for an audience (`aud`), and the setting `audience` does not say whether that is this realm",
+            );
+        }
+        Some(own) if !audiences.is_empty() && !audiences.contains(&own) => return Ok(None),
+        _ => {}
     }
     let text = |name: &str| match members.get(name) {
         Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
@@ -55,14 +65,47 @@ pub(super) fn read(answer: &[u8], app: &str) -> Result<Option<OldKey>, &'static 
     }))
 }
 
+/// The audiences that the key is for: a text, or several.
+fn audiences(aud: Option<&Value>) -> Result<Vec<&str>, &'static str> {
+    let wrong = "`aud` is neither a text nor an array of texts";
+    let named = match aud {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(one)) => vec![one.as_str()],
+        Some(Value::Array(all)) => all.iter().map(|one| one.as_str().ok_or(wrong)).collect::<Result<_, _>>()?,
+        Some(_) => return Err(wrong),
+    };
+    Ok(named.into_iter().filter(|one| !one.is_empty()).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn a_key_for_an_audience_is_taken_where_it_is_this_realm_and_nowhere_else() {
+        let read = |aud: &str, audience: Option<&str>| {
+            let answer = format!(r#"{{"active":true,"app_id":"1","aud":{aud}}}"#);
+            read(answer.as_bytes(), "app_id", audience).map(|key| key.is_some())
+        };
+        for none in ["null", "[]", "\"\"", "[\"\"]"] {
+            assert_eq!((read(none, None), read(none, Some("shop"))), (Ok(true), Ok(true)), "{none}");
+        }
+        for own in ["\"shop\"", "[\"shop\"]", "[\"bank\",\"shop\"]"] {
+            assert_eq!(read(own, Some("shop")), Ok(true), "{own}");
+            assert!(read(own, None).is_err(), "{own}");
+        }
+        for other in ["\"bank\"", "[\"bank\"]", "\"Shop\"", "\"shop bank\""] {
+            assert_eq!(read(other, Some("shop")), Ok(false), "{other}");
+        }
+        for wrong in ["7", "{}", "[7]", "[\"shop\",null]", "true"] {
+            assert!(read(wrong, Some("shop")).is_err() && read(wrong, None).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_time_that_no_key_can_hold_becomes_the_nearest_and_one_in_other_units_is_refused() {
         let read = |name: &str, at: i64| {
-            let key = read(format!(r#"{{"active":true,"app_id":"1","{name}":{at}}}"#).as_bytes(), "app_id");
+            let key = read(format!(r#"{{"active":true,"app_id":"1","{name}":{at}}}"#).as_bytes(), "app_id", None);
             key.map(|key| key.and_then(|key| key.issued_at.or(key.expires_at)).map(Timestamp::as_second)).ok().flatten()
         };
         let last = i64::from(u32::MAX);
@@ -85,7 +128,7 @@ mod tests {
 
     #[test]
     fn answers_are_read_as_the_rfc_has_them() {
-        let read = |text: &str| read(text.as_bytes(), "client_id");
+        let read = |text: &str| read(text.as_bytes(), "client_id", None);
         let key = read(r#"{"active":true,"client_id":"42","scope":"a b","exp":4102444800,"username":"u","x":1}"#);
         let key = key.expect("read").expect("active");
         assert_eq!((key.app_id, key.scopes.join(" ")), (app_of("client_id", "42"), "a b".to_owned()));

@@ -28,7 +28,7 @@ pub(super) fn ask(config: &OldSystemConfig, folder: &Path, text: &str) -> Result
         (None, Some(program)) => run(program, text, config.timeout.0)?,
         (None, None) => return Err("no old system is named".to_owned()),
     };
-    read(&answer, &config.app).map_err(str::to_owned)
+    read(&answer, &config.app, config.audience.as_deref()).map_err(str::to_owned)
 }
 
 fn introspect(

@@ -67,7 +67,7 @@ pub(crate) struct ActiveToken {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     client_id: String,
-    /// The key's metadata `username`; without it, the app.
+    /// The key's metadata `username`; without it, or where it reads as an app or an id, the key's app.
     username: String,
     sub: String,
     #[schema(nullable = false)]
@@ -100,7 +100,7 @@ impl Introspection {
             token_type: "Bearer",
             scope: scope_list(&key.scopes),
             client_id: key.app_id.to_string(),
-            username: key.meta.get("username").cloned().unwrap_or_else(|| key.app_id.to_string()),
+            username: accepted.username().map_or_else(|| key.app_id.to_string(), str::to_owned),
             sub: key.app_id.to_string(),
             iss: issuer.map(str::to_owned),
             jti: key.api_key_id.clone(),

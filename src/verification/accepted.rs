@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use bulla::{ApiKeyId, Verified, claims::Claims};
+use bulla::{ApiKey, ApiKeyId, Verified, claims::Claims};
 use uuid::Uuid;
 
 use crate::imported::Key;
@@ -67,5 +67,33 @@ impl Accepted {
 
     pub(crate) fn meta(&self) -> BTreeMap<String, String> {
         self.claims().map(|claims| claims.meta().clone()).unwrap_or_default()
+    }
+
+    /// Its metadata `username`, unless that is the name of an app or a key: those who may choose metadata may not choose
+    /// every app, and nobody chooses another one's key.
+    pub(crate) fn username(&self) -> Option<&str> {
+        self.claims()?.meta().get("username").map(String::as_str).filter(|name| !names_app_or_key(name))
+    }
+}
+
+fn names_app_or_key(name: &str) -> bool {
+    let name = name.trim();
+    name.parse::<Uuid>().is_ok() || name.parse::<ApiKeyId>().is_ok() || ApiKey::is_within(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_username_is_the_name_of_an_app_or_a_key() {
+        let app = "3f2b8c1e-9a7d-4d52-8a55-0123456789ab";
+        let id = "acme_live_00000XzbyFf5rOyRXQyt8V";
+        for name in [app, &app.to_uppercase(), &app.replace('-', ""), &format!("{{{app}}}"), &format!(" {app}"), id] {
+            assert!(names_app_or_key(name), "{name}");
+        }
+        for name in ["alice", "", "bob@example.com", &app[1..], &id[1..31], &format!("{app}-alice")] {
+            assert!(!names_app_or_key(name), "{name}");
+        }
     }
 }

@@ -160,3 +160,25 @@ fn a_client_finds_the_endpoints() {
     assert_eq!(metadata["issuer"], "https://keys.example");
     assert_eq!(metadata["introspection_endpoint"], "https://keys.example/v1/introspect");
 }
+
+#[test]
+fn no_username_is_the_name_of_another_app_or_key() {
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let reader = deployment.issue_text("bulla", &["--scope", "read"]);
+    let (other_app, id) = ("11111111-2222-3333-4444-555555555555", "live_00000XzbyFf5rOyRXQyt8V");
+    for (username, counts) in [("alice", true), (other_app, false), (&other_app.replace('-', ""), false), (id, false)] {
+        let key = deployment.issue_text("live", &["--meta", &format!("username={username}")]);
+        let log_in = |user: &str| {
+            let form = format!("username={user}&password={key}");
+            let answer = server.data.request("POST", "/v1/rabbitmq/realm:live/user", &[FORM], &form);
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            answer.body
+        };
+        let (own, of_app) = (log_in(username), log_in(APP));
+        assert_eq!((own.as_str(), of_app.as_str()), (if counts { "allow" } else { "deny" }, "allow"), "{username}");
+        let form = format!("token={key}&client_id=mail&client_secret={reader}");
+        let told = post(&server, "/v1/introspect", &[], &form).json();
+        assert_eq!(told["username"], if counts { username } else { APP });
+    }
+}

@@ -29,9 +29,9 @@ const TAG: &str = "rabbitmq.";
 /// Answers RabbitMQ.
 ///
 /// `user` verifies the API key, which is the password, or the user name. Beside a password the user name has to be the
-/// key's app, its id, or its metadata `username`, so that nobody takes another one's. `vhost`, `resource` and `topic`
-/// come from RabbitMQ for a user that it let in before: they are allowed, and verify the key again where it is the user
-/// name.
+/// key's app, its id, or its metadata `username`, so that nobody takes another one's; a `username` that reads as an app
+/// or an id does not count. `vhost`, `resource` and `topic` come from RabbitMQ for a user that it let in before: they are
+/// allowed, and verify the key again where it is the user name.
 #[utoipa::path(
     post, path = "/v1/rabbitmq/{required}/{question}", operation_id = "rabbitmq", params(RabbitMqPath),
     request_body(content_type = "application/x-www-form-urlencoded", content = RabbitMqRequest),
@@ -91,5 +91,5 @@ async fn ask(core: &Core, door: Door, required: &str, question: &str, request: R
 /// What the holder of a key may be called.
 fn names(accepted: &Accepted) -> Vec<String> {
     let own = [accepted.app_id().to_string(), accepted.id().to_string()];
-    own.into_iter().chain(accepted.meta().remove("username")).collect()
+    own.into_iter().chain(accepted.username().map(str::to_owned)).collect()
 }

@@ -275,6 +275,8 @@ fn shown(decision: &Decision) -> String {
         200 => "Status: 200 OK\r\n".to_owned(),
         401 => "Status: 401 Unauthorized\r\nContent-Length: 0\r\n".to_owned(),
         403 => "Status: 403 Forbidden\r\nContent-Length: 0\r\n".to_owned(),
+        // It is the client that sent so many, or such long ones.
+        431 => "Status: 431 Request Header Fields Too Large\r\nContent-Length: 0\r\n".to_owned(),
         503 => "Status: 503 Service Unavailable\r\nRetry-After: 1\r\n".to_owned(),
         _ => "Status: 500 Internal Server Error\r\n".to_owned(),
     };
@@ -315,6 +317,16 @@ mod tests {
         let told = headers(&parameters).expect("headers");
         assert_eq!(told.last(), Some(&own("authorization", "Basic bWU6bGl2ZV9r")));
         assert_eq!(headers(&parameters[..parameters.len() - 1]), None, "cut off");
+    }
+
+    #[test]
+    fn a_client_whose_headers_are_too_many_is_told_so() {
+        let status = |status| {
+            let answer = shown(&Decision { status, challenge: None, identity: Vec::new() });
+            answer.lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(status(431), "Status: 431 Request Header Fields Too Large");
+        assert_eq!(status(418), "Status: 500 Internal Server Error");
     }
 
     #[test]

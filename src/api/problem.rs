@@ -108,8 +108,9 @@ impl Problem {
 
     /// A request to revoke its own key, without a key that can be revoked.
     pub(crate) fn no_such_key() -> Self {
-        let detail = "present the API key that is to be revoked, which has to be genuine and in time, as `Authorization: \
-            Bearer …`, as user name or password of `Authorization: Basic …`, or in `X-API-Key`";
+        let detail = "present the API key that is to be revoked, which has to be genuine, and of a realm and a key version \
+            that this server has, as `Authorization: Bearer …`, as user name or password of `Authorization: Basic …`, or in \
+            `X-API-Key`";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "A valid credential is needed", detail)
             .challenging(&Refusal::NoCredential)
     }

@@ -69,8 +69,8 @@ impl Accepted {
         self.claims().map(|claims| claims.meta().clone()).unwrap_or_default()
     }
 
-    /// Its metadata `username`, unless that is the name of an app or a key: those who may choose metadata may not choose
-    /// every app, and nobody chooses another one's key.
+    /// Its metadata `username`, unless that is the name of an app or a key: those who may choose metadata may not
+    /// choose every app, and nobody chooses another one's key.
     pub(crate) fn username(&self) -> Option<&str> {
         self.claims()?.meta().get("username").map(String::as_str).filter(|name| !names_app_or_key(name))
     }

@@ -60,6 +60,7 @@ fn a_key_of_a_version_that_is_not_loaded_here_is_not_called_revoked() {
     // Now it has the new one, and not the key.
     fs::copy(deployment.file("keyring.toml"), node.file("keyring.toml.new")).expect("copied");
     fs::rename(node.file("keyring.toml.new"), node.file("keyring.toml")).expect("replaced");
+    server.signal("HUP");
     let is_loaded = |server: &Server| !revoke(server, &node, "", &key).body.contains("not in this server's keyring");
     server.until("the keyring", is_loaded);
     was_not_told(&revoke(&server, &node, "", &key), &key, "the key of version 2 is not loaded");

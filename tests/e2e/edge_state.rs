@@ -118,13 +118,91 @@ fn an_older_state_holds_until_a_node_is_heard_and_a_stranger_s_is_not_used() {
     other.restore_state(&own);
     assert!(could_not_tell(&other.start(), &world.good));
 
-    // Of a torn journal the whole messages count.
+    // A crash tore the message that was written last, and that nobody had heard of.
     world.edge.restore_state(&own);
     let journal = world.edge.file("state/journal");
     let bytes = std::fs::read(&journal).expect("the journal");
-    std::fs::write(&journal, &bytes[..bytes.len() - 7]).expect("written");
+    std::fs::write(&journal, [&bytes[..], &bytes[37..100]].concat()).expect("written");
     let edge = world.edge.start();
-    assert!(is_active(&edge, &world.good) && ready(&edge).0);
+    assert!(is_active(&edge, &world.good) && is_refused(&edge, &world.revoked) && ready(&edge).0);
+}
+
+/// A journal that lacks what was reported to the fleet.
+#[derive(Debug)]
+enum Lacking {
+    ChangedMessage,
+    ChangedBeginning,
+    CutOff,
+    Empty,
+    Gone,
+    Pipe,
+}
+
+impl Lacking {
+    const ALL: [Lacking; 6] = [
+        Lacking::ChangedMessage,
+        Lacking::ChangedBeginning,
+        Lacking::CutOff,
+        Lacking::Empty,
+        Lacking::Gone,
+        Lacking::Pipe,
+    ];
+
+    fn make(&self, journal: &std::path::Path) {
+        let mut bytes = std::fs::read(journal).expect("the journal");
+        std::fs::remove_file(journal).expect("removed");
+        match self {
+            Lacking::ChangedMessage => bytes[100] ^= 1,
+            Lacking::ChangedBeginning => bytes[0] ^= 1,
+            Lacking::CutOff => bytes.truncate(100),
+            Lacking::Empty => bytes.clear(),
+            Lacking::Gone => return,
+            Lacking::Pipe => {
+                assert!(Command::new("mkfifo").arg(journal).status().expect("mkfifo runs").success());
+                return;
+            }
+        }
+        std::fs::write(journal, bytes).expect("written");
+    }
+}
+
+#[test]
+fn an_edge_whose_journal_lacks_what_was_reported_accepts_nothing_until_a_node_answers() {
+    let world = World::new("1h");
+    let copies = tempfile::tempdir().expect("a folder");
+    {
+        let (node, edge) = (world.node(), world.edge.start());
+        edge.until("the first message", |edge| ready(edge) == (true, "[]".to_owned()));
+        until_registered(&node);
+        // Once the first one is on disk, the second one is in the journal.
+        for key in [&world.deployment.issue_text("live", &[]), &world.revoked] {
+            let told = propagation(&node, key, "60s");
+            assert_eq!((&told["reached"], &told["missing"]), (&json!(2), &json!([])), "{told}");
+        }
+        edge.signal("KILL");
+        edge.wait();
+    }
+    world.edge.copy_state(copies.path());
+    for lacking in Lacking::ALL {
+        world.edge.restore_state(copies.path());
+        lacking.make(&world.edge.file("state/journal"));
+        let edge = world.edge.start();
+        assert!(could_not_tell(&edge, &world.revoked) && could_not_tell(&edge, &world.good), "{lacking:?}");
+        let (is_ready, told) = ready(&edge);
+        assert!(!is_ready && told.contains("edge state") && told.contains("its journal was changed"), "{told}");
+        let log = edge.stop();
+        assert!(log.contains("its journal was changed or lost its end"), "{lacking:?}: {log}");
+    }
+    let doctor = world.edge.run(&["doctor"]);
+    assert!(doctor.out.contains("its journal was changed"), "{}", doctor.out);
+    {
+        let (_node, edge) = (world.node(), world.edge.start());
+        edge.until("a node", |edge| ready(edge) == (true, "[]".to_owned()));
+        assert!(is_refused(&edge, &world.revoked) && is_active(&edge, &world.good));
+        edge.stop();
+    }
+    let edge = world.edge.start();
+    assert!(is_refused(&edge, &world.revoked) && is_active(&edge, &world.good), "alone, from its disk");
 }
 
 #[test]

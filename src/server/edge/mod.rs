@@ -104,8 +104,11 @@ impl Edge {
         let opened = open_sources::open_all(&follow)?;
         let folder = StateFolder::open(&follow.state, key.mac(follow.keyring_id))?;
         let kept = folder.load(follow.realm, trusted(&follow), clock::now_seconds());
+        let health = Arc::new(Failures::default());
         if let Some(trouble) = kept.trouble {
             tracing::error!("{trouble}");
+            // Until a state is written, which is once a source has answered.
+            health.note(STATE, Some(format!("{trouble}: no key is accepted until a source answers")), clock::now());
         }
         let (metrics, shown) = Metrics::new().with_follow();
         let metrics = Arc::new(metrics);
@@ -114,7 +117,6 @@ impl Edge {
         let (config, feed) = (parts.config.clone(), kept.state.unwrap_or_else(|| FeedState::new(follow.realm)));
         let keyring = exports.keyring(follow.keyring_id);
         let live = Arc::new(Live::new(Loaded::of_edge(&parts, &keyring, &feed, &metrics)));
-        let health = Arc::new(Failures::default());
         let names = opened.iter().map(|opened| SourceState::new(opened.source.name())).collect();
         let follower = Follower::new(
             (Arc::clone(&live), Arc::clone(&health)),

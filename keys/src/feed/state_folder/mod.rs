@@ -1,14 +1,18 @@
 //! A follower's last good state on disk, for a start without any source.
 //!
 //! ```text
-//! state    "bulla edge state 1\n" ‖ generation ‖ the state ‖ MAC over all that
+//! state    "bulla edge state 2\n" ‖ generation ‖ the state ‖ MAC over all that
 //! journal  "bulla edge journal 1\n" ‖ generation, then for each message since:
 //!          length u32be ‖ the message as it came ‖ MAC over generation ‖ its number u64be ‖ the message
 //! ```
 //!
 //! The MACs are under a key of the follower's own. A whole state replaces the one before atomically, with a new
-//! generation; a journal of another generation is older than the state beside it, and does not count.
+//! generation; a journal of another generation is older than the state beside it, and does not count. The
+//! anchor (`anchor.rs`) says what must be there: where state and journal come to less, neither is used. What a crash tore
+//! off the journal's end was not confirmed yet, and is not missed. A state of version 1 has no anchor.
 
+mod anchor;
+mod journal;
 mod signed;
 #[cfg(test)]
 mod tests;
@@ -22,10 +26,11 @@ use std::{
 };
 
 use rand::{TryRng, rngs::SysRng};
+use rustix::fs::OFlags;
 
-use self::signed::Signed;
 pub use self::writer::StateWriter;
-use super::{FeedError, FeedState, Message, VerifyingKey};
+use self::{anchor::Anchor, journal::Journal, signed::Signed};
+use super::{FeedState, VerifyingKey};
 use crate::{
     keyring::EdgeMac,
     keyring_id::KeyringId,
@@ -33,13 +38,17 @@ use crate::{
     source::{open_regular_file, read_regular_file},
 };
 
-const STATE: &[u8] = b"bulla edge state 1\n";
+const STATE: &[u8] = b"bulla edge state 2\n";
+/// As it was before there was an anchor.
+const STATE_1: &[u8] = b"bulla edge state 1\n";
 const JOURNAL: &[u8] = b"bulla edge journal 1\n";
 const TAG: usize = 32;
 /// How much of a state is read at once.
 const PIECE: usize = 1 << 16;
 /// Longer than any name.
 const MAX_NAME: u64 = 1 << 12;
+/// How often the folder is read anew at most while another process writes it.
+const MOST_LOOKS: usize = 8;
 
 type Generation = [u8; 16];
 
@@ -76,12 +85,12 @@ pub struct KeptState {
     pub trouble: Option<String>,
 }
 
-/// The journal that goes on from the state on disk.
-struct Journal {
-    file: File,
+/// The state in its file.
+struct Found {
+    /// Whether it is of a version that has an anchor.
+    has_anchor: bool,
     generation: Generation,
-    records: u64,
-    bytes: u64,
+    state: FeedState,
 }
 
 impl StateFolder {
@@ -90,8 +99,11 @@ impl StateFolder {
         let folder = folder.into();
         let failed = |error| StateFolderError::Unusable { path: folder.clone(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock"));
-        let lock = lock.map_err(failed)?;
+        let mut options = OpenOptions::new();
+        // A named pipe in its place is an error, and nothing to wait for.
+        let options =
+            options.write(true).create(true).truncate(false).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let lock = options.mode(0o600).open(folder.join("lock")).map_err(failed)?;
         match lock.try_lock() {
             Ok(()) => Ok(StateFolder { folder, _lock: Some(lock), mac }),
             Err(TryLockError::WouldBlock) => Err(StateFolderError::Locked(folder)),
@@ -123,26 +135,72 @@ impl StateFolder {
         Ok(name)
     }
 
-    /// The last good state, with everything that the journal has more. A file that was changed, torn or made by another
-    /// edge is not used.
+    /// The last good state, with everything that the journal has more. What was changed, lacks something that was
+    /// confirmed, or was made by another edge is not used.
     pub fn load(&self, realm: Option<Realm>, trusted: (KeyringId, &VerifyingKey), now: u64) -> KeptState {
-        let told = |what: &str| Some(format!("{}: {what}", self.folder.join("state").display()));
-        let (generation, mut state) = match self.read_state(realm, now) {
-            Ok(Some(found)) => found,
-            Ok(None) => return KeptState::default(),
-            Err(trouble) => return KeptState { trouble: told(&trouble), ..KeptState::default() },
+        let mut anchor = self.anchor_bytes();
+        let mut loaded = self.load_by(&anchor, realm, trusted, now);
+        for _ in 1..MOST_LOOKS {
+            // The process that has the folder may have replaced one file after another was read.
+            let newer = self.anchor_bytes();
+            if loaded.is_ok() || newer == anchor {
+                break;
+            }
+            loaded = self.load_by(&newer, realm, trusted, now);
+            anchor = newer;
+        }
+        match loaded {
+            Ok(state) => KeptState { state, trouble: None },
+            Err(trouble) => {
+                let path = self.folder.join("state");
+                KeptState { state: None, trouble: Some(format!("{}: {trouble}", path.display())) }
+            }
+        }
+    }
+
+    /// The same, where the anchor has these bytes. The anchor is read first: what it asks for stays in the files until
+    /// it changes.
+    fn load_by(
+        &self,
+        anchor: &Result<Vec<u8>, String>,
+        realm: Option<Realm>,
+        trusted: (KeyringId, &VerifyingKey),
+        now: u64,
+    ) -> Result<Option<FeedState>, String> {
+        let read = |bytes: &Vec<u8>| Anchor::read(bytes, &self.mac);
+        let Some(Found { has_anchor, generation, mut state }) = self.read_state(realm, now)? else {
+            return match anchor.as_ref().ok().and_then(read).filter(|anchor| anchor.generation != Generation::default())
+            {
+                Some(_) => Err("it was there, and is gone".to_owned()),
+                None => Ok(None),
+            };
         };
-        let trouble = match self.read_journal() {
-            Ok(bytes) => self.replay(&bytes, generation, trusted, &mut state).err(),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(error.to_string()),
+        let required = if has_anchor {
+            let anchor = read(anchor.as_ref().map_err(|error| format!("{error}; the state is not used without it"))?);
+            let anchor = anchor.ok_or("its anchor was changed; it is not used")?;
+            match generation {
+                written if written == anchor.generation => Some(anchor.messages),
+                // Nothing was added to it.
+                written if written == anchor.next => Some(0),
+                _ => return Err("it is not the one that was written last; it is not used".to_owned()),
+            }
+        } else {
+            None
         };
-        KeptState { state: Some(state), trouble: trouble.and_then(|trouble| told(&format!("its journal: {trouble}"))) }
+        let failed = |why: String| format!("its journal was changed or lost its end ({why}); it is not used");
+        let replayed = self.replay(generation, trusted, &mut state).map_err(|error| failed(error.to_string()))?;
+        let found = replayed.messages.unwrap_or_default();
+        let is_whole = required.map_or(replayed.trouble.is_none(), |required| found >= required);
+        if is_whole {
+            return Ok(Some(state));
+        }
+        let counted = || format!("it has {found} of {} messages", required.unwrap_or_default());
+        Err(failed(replayed.trouble.unwrap_or_else(counted)))
     }
 
     /// The state as it is in its file. It is read and authenticated in one go and piece by piece, and used only if the
     /// MAC at its end is right.
-    fn read_state(&self, realm: Option<Realm>, now: u64) -> Result<Option<(Generation, FeedState)>, String> {
+    fn read_state(&self, realm: Option<Realm>, now: u64) -> Result<Option<Found>, String> {
         const CHANGED: &str = "it was changed, or another edge made it; it is not used";
         let failed = |error: io::Error| error.to_string();
         let file = match open_regular_file(&self.folder.join("state")) {
@@ -153,7 +211,8 @@ impl StateFolder {
         let mut signed = BufReader::with_capacity(PIECE, Signed::new((&file).take(length), &self.mac));
         let (mut beginning, mut generation) = ([0; STATE.len()], Generation::default());
         let begun = signed.read_exact(&mut beginning).and_then(|()| signed.read_exact(&mut generation));
-        let is_state = begun.is_ok() && beginning == *STATE;
+        let has_anchor = beginning == *STATE;
+        let is_state = begun.is_ok() && (has_anchor || beginning == *STATE_1);
         let state = is_state.then(|| FeedState::restore_from(realm, &mut signed, now));
         // What was not understood is authenticated, too.
         io::copy(&mut signed, &mut io::sink()).map_err(failed)?;
@@ -161,56 +220,11 @@ impl StateFolder {
         (&file).read_exact(&mut tag).map_err(failed)?;
         match state.filter(|_| mac.verifies(&tag)) {
             None => Err(CHANGED.to_owned()),
-            Some(Ok(state)) => Ok(Some((generation, state))),
+            Some(Ok(state)) => Ok(Some(Found { has_anchor, generation, state })),
             Some(Err(_)) => {
                 Err("another version of bulla made it, or it is about other realms; it is not used".to_owned())
             }
         }
-    }
-
-    fn read_journal(&self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        open_regular_file(&self.folder.join("journal"))?.read_to_end(&mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Applies each message as it was applied when it came: FEED.md.
-    fn replay(
-        &self,
-        bytes: &[u8],
-        generation: Generation,
-        (keyring_id, public_key): (KeyringId, &VerifyingKey),
-        state: &mut FeedState,
-    ) -> Result<(), String> {
-        let Some(mut rest) = bytes.strip_prefix(JOURNAL).and_then(|rest| rest.strip_prefix(&generation)) else {
-            return Ok(());
-        };
-        let mut number = 0_u64;
-        while let Some((length, more)) = rest.split_first_chunk() {
-            let length = u32::from_be_bytes(*length) as usize;
-            // A crash tears off the end only what had not been confirmed.
-            let Some((bytes, (tag, more))) =
-                more.split_at_checked(length).and_then(|(bytes, more)| Some((bytes, more.split_first_chunk::<TAG>()?)))
-            else {
-                return Ok(());
-            };
-            if !self.mac.verifies(&record(&generation, number, bytes), tag) {
-                return Err(format!("message {number} was changed; those behind it are not used"));
-            }
-            let message = Message::read(bytes, keyring_id, public_key);
-            let message = message.map_err(|error| format!("message {number} is refused: {error}"))?;
-            let at = message.head().this_update;
-            let applied = match state.apply(&message, at) {
-                Err(FeedError::OtherLog { .. }) => {
-                    state.restart();
-                    state.apply(&message, at)
-                }
-                applied => applied,
-            };
-            applied.map_err(|error| format!("message {number} is refused: {error}"))?;
-            (rest, number) = (more, number + 1);
-        }
-        Ok(())
     }
 
     /// Puts a whole state in place, whose log is at its end, and an empty journal that goes on from it. Returns the
@@ -218,6 +232,7 @@ impl StateFolder {
     fn put(&self, state: &FeedState) -> io::Result<(Journal, u64)> {
         let mut generation = Generation::default();
         SysRng.try_fill_bytes(&mut generation).map_err(io::Error::other)?;
+        self.announce(generation)?;
         let size = self.replace("state", |file| {
             let mut signed = Signed::new(&mut *file, &self.mac);
             signed.write_all(STATE)?;
@@ -234,24 +249,8 @@ impl StateFolder {
             file.write_all(&generation)
         })?;
         let file = OpenOptions::new().append(true).open(self.folder.join("journal"))?;
-        Ok((Journal { file, generation, records: 0, bytes: 0 }, size))
-    }
-
-    /// Adds messages to the journal; they are on disk when this returns. After an error its end may be torn.
-    fn append<'m>(&self, journal: &mut Journal, messages: impl Iterator<Item = &'m [u8]>) -> io::Result<()> {
-        let mut records = Vec::new();
-        for message in messages {
-            let tag = self.mac.tag(&record(&journal.generation, journal.records, message));
-            let length = u32::try_from(message.len()).map_err(io::Error::other)?.to_be_bytes();
-            [&length, message, &tag].into_iter().for_each(|part| records.extend_from_slice(part));
-            journal.records += 1;
-        }
-        journal.file.write_all(&records)?;
-        // Once for all of them: a disk is slower than the feed may be, and the fleet hears of no place that is not on
-        // it.
-        journal.file.sync_data()?;
-        journal.bytes += records.len() as u64;
-        Ok(())
+        let anchor = self.settle(generation)?;
+        Ok((Journal { file, anchor, generation, messages: 0, bytes: 0 }, size))
     }
 
     /// Replaces a file: a reader sees the old one or the new one, also after a power failure.
@@ -275,10 +274,6 @@ impl StateFolder {
 
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
-}
-
-fn record(generation: &Generation, number: u64, message: &[u8]) -> Vec<u8> {
-    [generation.as_slice(), &number.to_be_bytes(), message].concat()
 }
 
 impl std::fmt::Debug for StateFolder {

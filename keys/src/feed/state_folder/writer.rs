@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Journal, StateFolder};
+use super::{StateFolder, journal::Journal};
 use crate::feed::{FeedPlace, FeedState};
 
 /// A journal that is longer than this, and than half of the state, is replaced by a whole state.
@@ -119,12 +119,16 @@ impl StateWriter {
                 // Its end may be torn.
                 journal = None;
             }
-            note(written.map(drop).map_err(|error| {
+            let told = written.map_err(|error| {
                 format!(
                     "the state cannot be kept ({error}): keys are verified, but after a restart without a source later revocations \
                      are unknown"
                 )
-            }));
+            });
+            // A state on the way to the end of the log is not written, and what was said of the disk still holds.
+            if !matches!(told, Ok(None)) {
+                note(told.map(drop));
+            }
             if stop {
                 return;
             }

@@ -95,8 +95,8 @@ pub(crate) fn condition(
         (
             Condition::Ahead,
             format!(
-                "it has read the log up to {}, and this store's ends at {}: the store is an older copy, or has lost its end; see `A \
-                 restored backup` in docs/RECOVERY.md",
+                "it says that it has read the log up to {}, and this store's ends at {}: check whether the store is an older copy, or has \
+                 lost its end, and what others report; see `An older disk` in docs/RECOVERY.md",
                 row.seq, end.seq
             ),
         )

@@ -26,6 +26,8 @@ const MAX_FORMATS: usize = 16;
 const MAX_FORMAT: usize = 32;
 const MAX_VERSIONS: usize = 1_000;
 const MAX_REALMS: usize = 1_000;
+/// Characters of a message of the feed.
+const MAX_SIGNED: usize = bulla::feed::FollowerReport::MAX_SIGNED;
 /// As in the feed, so that every JSON reader has exactly the same number.
 const MAX_NUMBER: u64 = (1 << 53) - 1;
 
@@ -92,6 +94,11 @@ pub(crate) struct FollowerReport {
     #[schema(value_type = Option<schema::FollowerName>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) former_name: Option<String>,
+    /// The newest message that it applied, as it came, where a node's log ends before its place: it proves that the log
+    /// was longer.
+    #[schema(value_type = Option<schema::SignedMessage>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) signed_message: Option<String>,
 }
 
 /// What kind of follower reports.
@@ -142,6 +149,9 @@ impl FollowerReport {
             [("address", &self.address), ("version", &Some(self.version.clone())), ("last_error", &self.last_error)]
         {
             check_text(field, text.as_deref().unwrap_or_default())?;
+        }
+        if self.signed_message.as_ref().is_some_and(|message| message.chars().count() > MAX_SIGNED) {
+            return Err(format!("signed_message: it must have at most {MAX_SIGNED} characters"));
         }
         let started_at = self.started_at.unwrap_or_default();
         let numbers = [self.seq, self.this_update, self.keyring_serial, self.refused, started_at];

@@ -151,6 +151,8 @@ kinds! {
         .examples([json!("leaked")]);
     ProcessName = text("What tells a process from others of its name.", 32)
         .min_length(Some(1)).pattern(Some("^[a-z0-9]+$")).examples([json!("9f86d081884c7d65")]);
+    SignedMessage = text("A message of the feed, as it came: its lines, and the signature in the last one.", 2_048)
+        .examples([json!("{\"bulla\":\"feed/1\",…}\n{\"signature\":\"…\"}\n")]);
     ReportText = text("Up to 300 characters in one line, and no API key among them.", 300)
         .pattern(Some(
             r"^[^\u0000-\u001F\u007F-\u009F\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]*$",

@@ -105,6 +105,9 @@ pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
         }
         if names.is_due() {
             check_names(node);
+            let heard_after = fleet::heard_after(node.config.fleet.forget_after, clock::now());
+            // A store that does not answer says so elsewhere.
+            let _unknown = node.fleet.behind.look_again(&*node.store, heard_after, &node.health, clock::now());
         }
         if sweep_store.is_due()
             && !node

@@ -1,5 +1,6 @@
 //! The fleet: who is registered, and whether a revocation is in force everywhere.
 
+mod claims;
 mod gates;
 mod names;
 mod waits;

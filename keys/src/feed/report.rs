@@ -63,9 +63,15 @@ pub struct FollowerReport {
     pub last_error: Option<String>,
     /// The name that its process reported under until now, and does no more.
     pub former_name: Option<String>,
+    /// The newest message that it applied, as it came, where a node's log ends before its place: it proves that the log
+    /// was longer. Up to [`FollowerReport::MAX_SIGNED`] bytes.
+    pub signed_message: Option<String>,
 }
 
 impl FollowerReport {
+    /// Most bytes of a message in a report.
+    pub const MAX_SIGNED: usize = 2_048;
+
     /// The body of `POST /v1/followers` for these followers, all of the process that drew this
     /// [`instance`](new_instance).
     pub fn body(reports: &[FollowerReport], instance: Option<&str>) -> String {
@@ -93,6 +99,7 @@ impl FollowerReport {
             ("log_id", self.log_id.map(|id| id.to_string())),
             ("last_error", self.last_error.as_ref().map(cut)),
             ("former_name", self.former_name.clone()),
+            ("signed_message", self.signed_message.clone()),
         ];
         if let Some(report) = report.as_object_mut() {
             report.extend(more.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.into()))));
@@ -129,6 +136,7 @@ pub(super) mod tests {
             refused: 0,
             last_error: None,
             former_name: None,
+            signed_message: None,
         }
     }
 

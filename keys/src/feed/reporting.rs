@@ -74,6 +74,7 @@ fn report(name: String, status: &FollowStatus, verifier: &SharedVerifier) -> Fol
         refused: status.refused,
         last_error: status.last_error.as_ref().map(ToString::to_string),
         former_name: None,
+        signed_message: None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! `POST /v1/followers` and `POST /v1/followers/uses`: what followers of the feed report.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{Json, extract::State};
-use bulla::{ApiKeyId, Realm};
+use bulla::{ApiKeyId, Realm, feed::Message};
 
 use crate::{
     api::{
@@ -22,6 +22,7 @@ use crate::{
         listener::Peer,
         problem::Problem,
     },
+    store::FollowerRow,
 };
 
 /// Reports the places of followers.
@@ -45,6 +46,8 @@ pub(super) async fn report(
     let owner = caller.app_id().ok_or_else(Problem::unauthorized)?.to_string();
     let FollowerReports { followers } = body.parse()?;
     check_count("followers", followers.len(), MAX_FOLLOWERS)?;
+    let signed: HashMap<String, String> =
+        followers.iter().filter_map(|one| Some((one.name.clone(), one.signed_message.clone()?))).collect();
     let former = followers.iter().filter_map(|one| Some((one.former_name.clone()?, one.instance.clone())));
     let former: Vec<_> = former.collect();
     let (now, from) = (clock::now(), peer.0.map(|peer| peer.ip().to_string()));
@@ -54,9 +57,17 @@ pub(super) async fn report(
     });
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     let noted = rows.len();
+    let keyring_id = caller.snapshot().document.id();
     let note = move || {
-        app.fleet.behind.look(&*app.store, &rows, &app.health, now).map_err(Refused::Store)?;
-        app.fleet.note(rows, now).map(|()| app.fleet.note_gone(former, &owner))
+        let open = app.fleet.behind.open(&rows);
+        app.fleet.note(rows, now).map(|()| app.fleet.note_gone(former, &owner))?;
+        let proves = |row: &FollowerRow| {
+            let (message, feed) = (signed.get(&row.name)?, app.feed.as_ref()?);
+            let message = Message::read(message.as_bytes(), keyring_id, &feed.public_key()).ok()?;
+            let is_of_this_log = row.log_id.as_ref() == Some(&message.head().log_id.to_string());
+            is_of_this_log.then_some(message.head().seq)
+        };
+        app.fleet.behind.look(&*app.store, (&open, &proves), &app.health, now).map_err(Refused::Store)
     };
     blocking::run(note).await?.map_err(|refused| match refused {
         Refused::Taken(name) => Problem::name_taken(&name),

@@ -72,6 +72,8 @@ pub(super) struct State {
     pub(super) left: Vec<LogId>,
     /// When a message of the log came last; none before the first.
     pub(super) advanced: Option<Instant>,
+    /// The newest message, as it came, unless it is long.
+    pub(super) newest: Option<Arc<[u8]>>,
     part: usize,
     sweep_clock: Option<SweepClock>,
 }
@@ -99,6 +101,7 @@ impl Follower {
             restart: (None, RESTART_INTERVAL),
             left: Vec::new(),
             advanced: None,
+            newest: None,
             part: 0,
             sweep_clock: None,
         };
@@ -152,8 +155,13 @@ impl Follower {
                     state.restart();
                     self.writer.whole();
                 }
+                let was_behind = state.sources[source].behind;
                 state.sources[source].answered();
                 state.sources[source].behind = true;
+                // The report proves the place.
+                if let Some(reporter) = self.reporter.get().filter(|_| !was_behind) {
+                    reporter.changed();
+                }
                 backoff::if_behind(random)
             }
             Err(error) => {
@@ -279,6 +287,12 @@ impl State {
         FeedPlace { log_id: known.log_id, seq, keyring_serial: known.keyring_serial.min(on_disk.keyring_serial) }
     }
 
+    /// What proves to a node that its log was longer, where one ends before this edge's place.
+    pub(super) fn proof(&self) -> Option<String> {
+        let newest = self.newest.as_ref().filter(|_| self.sources.iter().any(|source| source.behind))?;
+        str::from_utf8(newest).ok().map(str::to_owned)
+    }
+
     /// A follower that begins anew does not know yet where the end is.
     fn is_complete(&self) -> bool {
         self.feed.log_id().is_some() && self.feed.log().at_end()
@@ -347,9 +361,11 @@ mod tests {
         let failing = || follower.health.detail("follow source");
         follower.take(0, message(&key), 0);
         assert_eq!(failing(), None);
+        assert_eq!(follower.lock().proof(), None, "nobody lacks anything");
         for _ in 0..3 {
             assert!(follower.take(1, Err(FollowError::BEHIND), 0) < Duration::from_secs(1), "it is asked again soon");
             assert_eq!(failing(), None);
+            assert!(follower.lock().proof().is_some_and(|signed| signed.ends_with("\"}\n")), "it shows what it read");
             assert_eq!(follower.question(1).wait, 0, "it is not asked to wait for news");
         }
         assert!(follower.question(0).wait > 0);

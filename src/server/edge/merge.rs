@@ -1,9 +1,12 @@
 //! Merging an answer of a source into the state of an edge. Several sources answer, one after another, and each of them
 //! may be behind the others, at another log, or at another state of the same log.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use bulla::feed::{Answer, FeedError, FollowError, LogId};
+use bulla::feed::{Answer, FeedError, FollowError, FollowerReport, LogId};
 
 use super::follower::{Follower, LONGEST_RESTART_INTERVAL, State};
 
@@ -54,7 +57,11 @@ impl Follower {
         let restarted = applied.diverged && self.restart_diverged(source, &mut state);
         // Under the lock: the journal has the messages in the order in which they were applied.
         match answer {
-            Answer::Next(bytes) if !restarted => self.writer.add(&bytes.into(), state.feed.place()),
+            Answer::Next(bytes) if !restarted => {
+                let bytes: Arc<[u8]> = bytes.into();
+                state.newest = Some(Arc::clone(&bytes)).filter(|bytes| bytes.len() <= FollowerReport::MAX_SIGNED);
+                self.writer.add(&bytes, state.feed.place());
+            }
             // A state on the way to the end of the log is written down as a whole.
             _ => self.writer.whole(),
         }

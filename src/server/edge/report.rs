@@ -70,6 +70,7 @@ fn report(follower: &Weak<Follower>, name: &str, started_at: u64) -> Option<Foll
         refused: state.refused,
         last_error: unwritten.or_else(|| failing.map(ToString::to_string)),
         former_name: None,
+        signed_message: state.proof(),
     })
 }
 

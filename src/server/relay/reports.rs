@@ -183,6 +183,7 @@ impl Reports {
             started_at: Some(self.started_at),
             instance: self.instance.clone(),
             former_name: None,
+            signed_message: None,
         }
     }
 
@@ -250,6 +251,7 @@ mod tests {
             started_at: None,
             instance: Some("a0".to_owned()),
             former_name: former.map(str::to_owned),
+            signed_message: None,
         }
     }
 

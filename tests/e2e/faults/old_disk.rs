@@ -53,9 +53,9 @@ fn a_node_on_an_older_disk_says_so_and_edges_keep_what_it_lost() {
     until("the node says that its log lacks its end", lacks_its_end);
     let told = node.ready()["degraded"].to_string();
     assert!(told.contains("has read this log up to") && told.contains("older copy"), "{told}");
-    until("and in its log", || {
-        node.server.log().contains("a follower has read more of the revocation log than there is")
-    });
+    let is_proven = || node.server.log().contains("a follower has read more of the revocation log than there is");
+    until("the edge proves it by what the node signed", is_proven);
+    until("it shows that", || node.ready()["degraded"].to_string().contains("which a node signed"));
     until("the fleet shows who is ahead", || {
         let fleet = world.deployment.run(&["fleet"]);
         fleet.ok().out.lines().any(|line| line.contains("ahead"))

@@ -8,12 +8,13 @@ use std::{
 use bulla::keyring::KeyVersion;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{ActionError, Actor, invalid};
 use crate::{
     api::{
         condition::{Condition, SILENCE, condition},
-        fleet::Forgotten,
+        fleet::{Forgotten, ForgottenApp},
         followers,
         propagation::{Goal, MAX_NAMED, Propagation},
     },
@@ -24,6 +25,8 @@ use crate::{
 
 /// How often a command that waits looks into the store.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// How often what a revoked API key registered is removed during a wait.
+pub(crate) const DROP_INTERVAL: Duration = Duration::from_secs(1);
 /// Names in a message.
 const MAX_NAMES: usize = 5;
 
@@ -31,6 +34,15 @@ const MAX_NAMES: usize = 5;
 pub(crate) fn heard_after(forget_after: Span, now: Timestamp) -> Timestamp {
     let span = SignedDuration::try_from(forget_after.0).unwrap_or(SignedDuration::MAX);
     now.checked_sub(span).unwrap_or(Timestamp::MIN)
+}
+
+/// Removes what an API key registered that is revoked: nothing waits for it.
+pub(crate) fn drop_revoked(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
+    let dropped = store.drop_followers_of_revoked(now)?;
+    if dropped > 0 {
+        tracing::warn!(dropped, "followers whose API key is revoked are not in the fleet any more");
+    }
+    Ok(())
 }
 
 /// Who has a change in force.
@@ -65,9 +77,16 @@ pub(crate) fn log_reached_by_all(store: &dyn Store, config: &FleetConfig, limit:
 /// Waits until every member has it in force, for `limit` at most. A command hears of reports only by looking into the
 /// store.
 pub(crate) fn reached_by_all(store: &dyn Store, goal: &Goal, config: &FleetConfig, limit: Duration) -> Propagation {
-    let begun = Instant::now();
+    let (begun, mut drop_at) = (Instant::now(), Instant::now());
     loop {
-        let looked = propagation(store, goal, config, clock::now());
+        let now = clock::now();
+        let dropped = if Instant::now() >= drop_at {
+            drop_at = Instant::now() + DROP_INTERVAL;
+            drop_revoked(store, now)
+        } else {
+            Ok(())
+        };
+        let looked = dropped.and_then(|()| propagation(store, goal, config, now));
         let over = begun.elapsed() >= limit;
         match looked {
             Ok(propagation) if over || propagation.is_complete() => return propagation,
@@ -157,5 +176,22 @@ pub(crate) fn forget(store: &dyn Store, actor: &Actor, name: &str, now: Timestam
             transaction.append_audit(&actor.record(now, "follower.forget", Some(name.to_owned()), json!({})))?;
         }
         Ok(Forgotten { name: name.to_owned(), changed })
+    })
+}
+
+/// Forgets everything that an app registered. What still reports is there again with its next report.
+pub(crate) fn forget_app(
+    store: &dyn Store,
+    actor: &Actor,
+    app_id: Uuid,
+    now: Timestamp,
+) -> Result<ForgottenApp, ActionError> {
+    transact(store, |transaction| {
+        let forgotten = transaction.forget_followers_of(&app_id.to_string())?;
+        if forgotten > 0 {
+            let details = json!({"app_id": app_id, "forgotten": forgotten});
+            transaction.append_audit(&actor.record(now, "follower.forget", None, details))?;
+        }
+        Ok(ForgottenApp { app_id, forgotten })
     })
 }

@@ -73,6 +73,7 @@ mod tests {
             last_contact,
             instance: None,
             doubled_at: 0,
+            reported_by: None,
         }
     }
 

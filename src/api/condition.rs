@@ -174,6 +174,7 @@ mod tests {
             last_contact: at(0),
             instance: None,
             doubled_at: 0,
+            reported_by: None,
         }
     }
 

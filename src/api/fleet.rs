@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use super::{
     condition::{Condition, condition},
@@ -147,4 +148,23 @@ pub(crate) struct Forgotten {
     pub(crate) name: String,
     /// Whether there was one of this name.
     pub(crate) changed: bool,
+}
+
+/// Whose nodes and followers are to be forgotten.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ForgetQuery {
+    /// The app whose API keys registered them.
+    #[param(value_type = schema::AppId)]
+    #[serde(deserialize_with = "query::required")]
+    pub(crate) app_id: Uuid,
+}
+
+/// What forgetting all that an app registered did.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ForgottenApp {
+    pub(crate) app_id: Uuid,
+    /// How many there were.
+    pub(crate) forgotten: u64,
 }

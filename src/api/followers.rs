@@ -213,6 +213,7 @@ impl FollowerReport {
             last_contact: now,
             instance: self.instance,
             doubled_at: 0,
+            reported_by: None,
         })
     }
 }

@@ -24,6 +24,11 @@ pub(crate) fn given<'de, D: Deserializer<'de>, T: Parameter>(deserializer: D) ->
     T::parse(&text).map(Some).map_err(D::Error::custom)
 }
 
+/// Reads a parameter that must be there.
+pub(crate) fn required<'de, D: Deserializer<'de>, T: Parameter>(deserializer: D) -> Result<T, D::Error> {
+    T::parse(&Cow::<str>::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
 /// The same, where an empty text is none: forms send every field.
 pub(crate) fn unless_empty<'de, D: Deserializer<'de>, T: Parameter>(deserializer: D) -> Result<Option<T>, D::Error> {
     let text = Cow::<str>::deserialize(deserializer)?;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use super::{ConfigArgument, Outcome, common_args::CommonArgs, confirm::Confirmation, output, parsers};
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
 Examples:
   bulla fleet                        everybody, and what is wrong with them
   bulla fleet forget edge-7          nothing waits for edge-7 any more
+  bulla fleet forget --app UUID      nor for what API keys of that app registered
 
 `bulla revoke … --wait` waits until every one of them has a revocation in force."
 )]
@@ -31,15 +33,18 @@ pub(super) struct Fleet {
 
 #[derive(Subcommand)]
 enum FleetCommand {
-    /// Forget a node or follower that is gone for good, so that nothing waits for it
+    /// Forget a node or follower that is gone for good, or all that an app registered, so that nothing waits for it
     Forget(Forget),
 }
 
 #[derive(Args)]
 struct Forget {
     /// The name that `bulla fleet` shows
-    #[arg(value_parser = parsers::member)]
-    name: String,
+    #[arg(value_parser = parsers::member, required_unless_present = "app", conflicts_with = "app")]
+    name: Option<String>,
+    /// All that API keys of this app registered, a UUID: `app_id` in `bulla fleet --json`
+    #[arg(long, visible_alias = "owner", value_name = "UUID", value_parser = parsers::app_id)]
+    app: Option<Uuid>,
     #[command(flatten)]
     confirmation: Confirmation,
     #[command(flatten)]
@@ -84,14 +89,20 @@ impl Fleet {
 impl Forget {
     fn run(self, config: &ConfigArgument) -> Outcome {
         let backend = self.common.open(config)?;
-        let told = format!(
-            "From then on nothing waits for {}: while it runs somewhere it may accept API keys that are revoked, and nobody hears \
-             of it. Its next report registers it again.",
-            self.name
-        );
-        self.confirmation.ask(&told, &format!("forget {}", self.name))?;
-        let forgotten = backend.forget_follower(&self.name)?;
-        self.common.print(&forgotten, output::object)?;
+        let told = |what: &str| {
+            format!(
+                "From then on nothing waits for {what}: while it runs somewhere it may accept API keys that are revoked, and nobody \
+                 hears of it. Its next report registers it again."
+            )
+        };
+        if let Some(app) = self.app {
+            let told = told(&format!("any follower that the app {app} registered"));
+            self.confirmation.ask(&told, &format!("forget {app}"))?;
+            self.common.print(&backend.forget_followers_of(app)?, output::object)?;
+        } else if let Some(name) = &self.name {
+            self.confirmation.ask(&told(name), &format!("forget {name}"))?;
+            self.common.print(&backend.forget_follower(name)?, output::object)?;
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -227,6 +227,7 @@ impl FleetRegistry {
             last_contact: now,
             instance: self.instance.clone(),
             doubled_at: 0,
+            reported_by: None,
         })
     }
 

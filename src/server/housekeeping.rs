@@ -105,6 +105,7 @@ pub(super) fn run(node: &Node, stop: &watch::Receiver<bool>) {
         }
         if names.is_due() {
             check_names(node);
+            node.health.note_task("fleet sweep", fleet::drop_revoked(&*node.store, clock::now()));
             let heard_after = fleet::heard_after(node.config.fleet.forget_after, clock::now());
             // A store that does not answer says so elsewhere.
             let _unknown = node.fleet.behind.look_again(&*node.store, heard_after, &node.health, clock::now());

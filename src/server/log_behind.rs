@@ -214,6 +214,7 @@ mod tests {
             last_contact: clock::now(),
             instance: None,
             doubled_at: 0,
+            reported_by: None,
         }
     }
 

@@ -50,10 +50,20 @@ pub(super) async fn reached_by_all(app: &Arc<App>, goal: Goal, limit: Duration) 
     let deadline = Instant::now() + limit.min(MAX_WAIT).min(app.config.server.idle_timeout.0 / 2);
     let goal = Arc::new(goal);
     let (mut written, mut stopping) = (app.fleet.written.subscribe(), app.stopping.subscribe());
+    let mut drop_at = Instant::now();
     loop {
         written.mark_unchanged();
         let (worker, wanted) = (Arc::clone(app), Arc::clone(&goal));
-        let look = move || fleet::propagation(&*worker.store, &wanted, &worker.config.fleet, clock::now());
+        let drops = Instant::now() >= drop_at;
+        if drops {
+            drop_at = Instant::now() + fleet::DROP_INTERVAL;
+        }
+        let look = move || {
+            if drops {
+                fleet::drop_revoked(&*worker.store, clock::now())?;
+            }
+            fleet::propagation(&*worker.store, &wanted, &worker.config.fleet, clock::now())
+        };
         let looked = blocking::run(look).await;
         let over = Instant::now() >= deadline || *stopping.borrow();
         match looked {

@@ -67,6 +67,8 @@ pub(crate) struct FollowerRow {
     /// When two processes were heard under this name last, in Unix seconds; 0 for never. A store notes it, whatever a
     /// report says.
     pub(crate) doubled_at: u64,
+    /// The API key that it reported with last, by its id; none of a node.
+    pub(crate) reported_by: Option<String>,
 }
 
 /// Seconds for which two processes under one name are two after each was heard; stores have the number in their SQL,
@@ -185,6 +187,9 @@ pub(crate) trait FollowerStore {
 
     /// At most `limit` names under which two processes report.
     fn doubled_followers(&self, limit: u32, heard_after: Timestamp) -> Result<Vec<String>, StoreError>;
+
+    /// Removes those whose last report was made with an API key that is revoked by `now`. How many they were.
+    fn drop_followers_of_revoked(&self, now: Timestamp) -> Result<u64, StoreError>;
 
     /// Removes those that were not heard of since `heard_after`.
     fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError>;

@@ -322,6 +322,9 @@ pub(crate) trait Transaction {
     /// Removes a member of the fleet. Returns whether there was one.
     fn forget_follower(&mut self, name: &str) -> Result<bool, StoreError>;
 
+    /// Removes what this owner registered in the fleet. How many they were.
+    fn forget_followers_of(&mut self, owner: &str) -> Result<u64, StoreError>;
+
     /// Appends to the audit.
     fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError>;
 

@@ -23,7 +23,7 @@ const REALM: &str = "acme_live";
 const MAPS: [&str; 3] = ["detail", "meta", "sealed"];
 
 /// Every operation that has an example, in an order in which all can be done.
-const OPERATIONS: [&str; 30] = [
+const OPERATIONS: [&str; 31] = [
     "healthy",
     "ready",
     "verify",
@@ -47,6 +47,7 @@ const OPERATIONS: [&str; 30] = [
     "check_secret",
     "list_followers",
     "forget_follower",
+    "forget_followers",
     "audit",
     "show_keyring",
     "export_realm",
@@ -204,6 +205,7 @@ fn send(operation: &Operation<'_>, document: &Value, server: &Server, admin: &Ht
         (true, _) => server.data.clone(),
     };
     let path = operation.path.replace("{id}", &text("api_key_id")).replace("{number}", "1").replace("{name}", "edge-1");
+    let path = if operation.id() == "forget_followers" { format!("{path}?app_id={}", text("app_id")) } else { path };
     let (media_type, body) = operation.request().map_or(("", String::new()), |(media_type, described)| {
         let example = replaced(&described["example"]);
         let form = |fields: Map<String, Value>| {

@@ -6,6 +6,7 @@ use bulla::{
     ApiKeyId, Issuer, Realm,
     keyring::{KeyVersion, Recipient},
 };
+use uuid::Uuid;
 
 use super::{Backend, Rule, id_in, no_id};
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
     },
     api::{
         audit::AuditPage,
-        fleet::{Fleet, FollowersQuery, Forgotten},
+        fleet::{Fleet, FollowersQuery, Forgotten, ForgottenApp},
         issue::{IssuedApiKey, NewApiKey},
         keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
         ledger::{ApiKeyPage, ApiKeyView, LedgerQuery, PageError},
@@ -224,6 +225,10 @@ impl Backend for Local {
 
     fn forget_follower(&self, name: &str) -> Result<Forgotten, Failure> {
         Ok(fleet::forget(&*self.store, &Actor::command_line(), name, clock::now())?)
+    }
+
+    fn forget_followers_of(&self, app_id: Uuid) -> Result<ForgottenApp, Failure> {
+        Ok(fleet::forget_app(&*self.store, &Actor::command_line(), app_id, clock::now())?)
     }
 
     fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, Failure> {

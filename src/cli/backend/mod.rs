@@ -17,7 +17,7 @@ pub(super) use self::{local::Local, remote::Remote};
 use super::{ConfigArgument, Failure, client::ServerArgument};
 use crate::api::{
     audit::AuditPage,
-    fleet::{Fleet, FollowersQuery, Forgotten},
+    fleet::{Fleet, FollowersQuery, Forgotten, ForgottenApp},
     issue::{IssuedApiKey, NewApiKey},
     keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
     ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
@@ -70,6 +70,7 @@ pub(super) trait Backend {
     /// A page of the nodes and followers.
     fn fleet(&self, query: &FollowersQuery) -> Result<Fleet, Failure>;
     fn forget_follower(&self, name: &str) -> Result<Forgotten, Failure>;
+    fn forget_followers_of(&self, app_id: Uuid) -> Result<ForgottenApp, Failure>;
 
     fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, Failure>;
 

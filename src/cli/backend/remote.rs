@@ -9,13 +9,14 @@ use bulla::{
 use form_urlencoded::Serializer;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{Backend, Rule, id_in, no_id};
 use crate::{
     api::{
         audit::AuditPage,
         export::{ExportRequest, Exported},
-        fleet::{Fleet, FollowersQuery, Forgotten},
+        fleet::{Fleet, FollowersQuery, Forgotten, ForgottenApp},
         issue::{IssuedApiKey, NewApiKey},
         keyring::{Activate, ActiveKeys, Changed, Compromise, KeyringView, Stage},
         ledger::{ApiKeyPage, ApiKeyView, LedgerQuery},
@@ -140,6 +141,10 @@ impl Backend for Remote {
 
     fn forget_follower(&self, name: &str) -> Result<Forgotten, Failure> {
         Ok(self.0.send("DELETE", &format!("/v1/followers/{name}"), None)?)
+    }
+
+    fn forget_followers_of(&self, app_id: Uuid) -> Result<ForgottenApp, Failure> {
+        Ok(self.0.send("DELETE", &format!("/v1/followers?app_id={app_id}"), None)?)
     }
 
     fn audit(&self, after: u64, limit: u32) -> Result<AuditPage, Failure> {

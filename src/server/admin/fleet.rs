@@ -1,4 +1,4 @@
-//! `GET /v1/followers` and `DELETE /v1/followers/{name}`: the nodes and followers that are registered.
+//! `GET` and `DELETE /v1/followers`, and `DELETE /v1/followers/{name}`: the nodes and followers that are registered.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use axum::{Json, extract::State};
 use crate::{
     action::fleet,
     api::{
-        fleet::{Fleet, FollowersQuery, Forgotten, MemberName},
+        fleet::{Fleet, FollowersQuery, ForgetQuery, Forgotten, ForgottenApp, MemberName},
         followers::check_name,
         responses::Guarded,
         schema,
@@ -67,5 +67,23 @@ pub(super) async fn forget(
 ) -> Result<Json<Forgotten>, Problem> {
     caller.needs(&app, Permission::anywhere(Scope::Admin))?;
     let forgotten = blocking::run(move || fleet::forget(&*app.store, &caller.actor(), &name.0, clock::now()));
+    Ok(Json(forgotten.await??))
+}
+
+/// Forgets every follower that an app registered.
+///
+/// Scope `admin`. For an app whose API key of the feed is stolen: revoke that key first. What still reports is there
+/// again with its next report.
+#[utoipa::path(
+    delete, path = "/v1/followers", operation_id = "forget_followers", params(ForgetQuery),
+    responses((status = 200, description = "They are forgotten.", body = ForgottenApp), Guarded)
+)]
+pub(super) async fn forget_app(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<ForgetQuery>,
+) -> Result<Json<ForgottenApp>, Problem> {
+    caller.needs(&app, Permission::anywhere(Scope::Admin))?;
+    let forgotten = blocking::run(move || fleet::forget_app(&*app.store, &caller.actor(), query.app_id, clock::now()));
     Ok(Json(forgotten.await??))
 }

@@ -45,7 +45,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(reveal::reveal))
         .routes(routes!(revoke::revoke_many))
         .routes(routes!(audit::list))
-        .routes(routes!(fleet::list))
+        .routes(routes!(fleet::list, fleet::forget_app))
         .routes(routes!(fleet::forget))
         .routes(routes!(keyring::show))
         .routes(routes!(keyring::stage))

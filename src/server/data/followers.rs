@@ -50,12 +50,14 @@ pub(super) async fn report(
         followers.iter().filter_map(|one| Some((one.name.clone(), one.signed_message.clone()?))).collect();
     let former = followers.iter().filter_map(|one| Some((one.former_name.clone()?, one.instance.clone())));
     let former: Vec<_> = former.collect();
+    let reported_by = caller.name();
     let (now, from) = (clock::now(), peer.0.map(|peer| peer.ip().to_string()));
     let rows = followers.into_iter().enumerate().map(|(at, report)| {
         let row = report.row(&owner, from.clone(), now);
-        row.map_err(|error| Problem::bad_request(format!("followers[{at}].{error}")))
+        let row = row.map_err(|error| Problem::bad_request(format!("followers[{at}].{error}")))?;
+        Ok(FollowerRow { reported_by: Some(reported_by.clone()), ..row })
     });
-    let rows = rows.collect::<Result<Vec<_>, _>>()?;
+    let rows = rows.collect::<Result<Vec<_>, Problem>>()?;
     let noted = rows.len();
     let keyring_id = caller.snapshot().document.id();
     let note = move || {

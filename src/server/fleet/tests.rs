@@ -23,6 +23,7 @@ fn row(name: &str, owner: &str, seq: u64) -> FollowerRow {
         last_contact: clock::now(),
         instance: None,
         doubled_at: 0,
+        reported_by: None,
     }
 }
 

@@ -85,6 +85,7 @@ fn of(operation: &str) -> Option<(Option<Value>, Value)> {
         "secret_changes" => (None, json!({"log_id": LOG_ID, "seq": 17})),
         "check_secret" => (Some(json!({"api_key": KEY, "realms": ["acme_live"]})), json!({"active": true})),
         "list_followers" => (None, fleet()),
+        "forget_followers" => (None, json!({"app_id": APP, "forgotten": 3})),
         "forget_follower" => (None, json!({"name": "edge-1", "changed": true})),
         "audit" => (None, json!({"records": [recorded()], "next_after": null})),
         "show_keyring" => (None, keyring()),

@@ -179,6 +179,10 @@ impl FollowerStore for FaultyStore {
         self.read(|real| real.doubled_followers(limit, heard_after))
     }
 
+    fn drop_followers_of_revoked(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.write(|real| real.drop_followers_of_revoked(now))
+    }
+
     fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError> {
         self.write(|real| real.drop_followers(heard_after))
     }

@@ -121,6 +121,7 @@ over_each_store!(
         records::what_is_in_escrow_goes_with_its_key,
         records::what_is_remembered_of_a_keyring_only_grows,
         fleet::the_fleet_is_kept,
+        fleet::what_a_revoked_key_registered_is_removed,
         fleet::a_damaged_member_hides_no_other_and_counts_as_the_worst,
         imported::keys_are_imported_once_and_read_page_by_page,
         imported::migrations_count_what_is_taken_over,

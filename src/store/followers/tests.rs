@@ -32,6 +32,7 @@ pub(in crate::store) fn row(name: &str, log_id: &str, seq: u64, heard: i64) -> F
         last_contact: at(heard),
         instance: Some("aa".to_owned()),
         doubled_at: 0,
+        reported_by: Some("bulla_00000XzbyFf5rOyRXQyt8V".to_owned()),
     }
 }
 

@@ -17,10 +17,19 @@ use crate::store::{FollowerRow, FollowerStore, LogPlace, Short, StoreError, rows
 /// The columns that `read` takes, in its order.
 const COLUMNS: &str =
     "name, role, owner, address, version, formats, log_id, seq, this_update, keyring_serial, versions, realms,
-     refused, last_error, started_at, last_contact, instance, doubled_at";
+     refused, last_error, started_at, last_contact, instance, doubled_at, reported_by";
 
 /// Whether a row has not reached the place $2 of the log $1. Of two processes under one name nobody knows.
 const SHORT: &str = "(log_id IS DISTINCT FROM $1 OR seq < $2 OR last_contact::numeric - doubled_at <= 60)";
+
+/// Whether the API key of a member's last report is revoked at $1, by its id or a rule.
+const REVOKED: &str = "EXISTS (
+    SELECT 1 FROM bulla.api_keys AS key WHERE key.api_key_id = followers.reported_by AND (
+        key.revoked_at <= $1
+        OR EXISTS (SELECT 1 FROM bulla.revocations AS rule WHERE rule.app_id = key.app_id
+                   AND (rule.realm IS NULL OR rule.realm = key.realm) AND rule.issued_before > key.issued_at)
+        OR EXISTS (SELECT 1 FROM bulla.revocations AS rule WHERE rule.kind = 'revoke_realm' AND rule.realm = key.realm
+                   AND rule.issued_before > key.issued_at)))";
 
 impl FollowerStore for PostgresStore {
     fn log_end(&self) -> Result<LogPlace, StoreError> {
@@ -104,6 +113,13 @@ impl FollowerStore for PostgresStore {
         })
     }
 
+    fn drop_followers_of_revoked(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.read(Lane::Read, |session| {
+            let delete = format!("DELETE FROM bulla.followers WHERE {REVOKED}");
+            session.execute(&delete, &params![now.as_second()])
+        })
+    }
+
     fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError> {
         self.read(Lane::Read, |session| {
             let delete = "DELETE FROM bulla.followers WHERE last_contact <= $1";
@@ -131,6 +147,11 @@ pub(super) fn forget(session: &Session, name: &str) -> Result<bool, StoreError> 
     Ok(session.execute("DELETE FROM bulla.followers WHERE name = $1", &params![name])? > 0)
 }
 
+/// Removes what an owner registered. How many they were.
+pub(super) fn forget_of(session: &Session, owner: &str) -> Result<u64, StoreError> {
+    session.execute("DELETE FROM bulla.followers WHERE owner = $1", &params![owner])
+}
+
 /// Those that have not reached a place.
 fn short_of(
     session: &Session,
@@ -154,9 +175,9 @@ fn short_of(
     )?;
     let Some(first) = rows.first() else { return Ok(Short::default()) };
     let mut short = Short {
-        registered: count(first, 18),
-        followers: count(first, 19),
-        missing: count(first, 20),
+        registered: count(first, 19),
+        followers: count(first, 20),
+        missing: count(first, 21),
         rows: Vec::new(),
     };
     let there = rows.iter().filter(|row| row.get::<_, Option<&str>>(0).is_some());
@@ -201,7 +222,8 @@ fn note_each(session: &Session, mut rows: Vec<&FollowerRow>, heard_after: Timest
     let (started, heard_after) = (numbers(|row| row.started_at), heard_after.as_second());
     let instance = texts(|row| Some(row.instance.as_deref().unwrap_or_default()));
     let doubled: Vec<i64> = vec![0; rows.len()];
-    let values: [Param<'_>; 19] = [
+    let reported_by = texts(|row| Some(row.reported_by.as_deref().unwrap_or_default()));
+    let values: [Param<'_>; 20] = [
         param(&name),
         param(&role),
         param(&owner),
@@ -220,13 +242,14 @@ fn note_each(session: &Session, mut rows: Vec<&FollowerRow>, heard_after: Timest
         param(&contacts),
         param(&instance),
         param(&doubled),
+        param(&reported_by),
         param(&heard_after),
     ];
     session.execute(
         &format!(
             "INSERT INTO bulla.followers AS known ({COLUMNS})
              SELECT {COLUMNS} FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                         $17, $18)
+                         $17, $18, $19)
                  AS row ({COLUMNS}) ORDER BY name COLLATE \"C\"
              ON CONFLICT (name) DO UPDATE SET
                  role = excluded.role, owner = excluded.owner, address = excluded.address, version = excluded.version,
@@ -242,8 +265,9 @@ fn note_each(session: &Session, mut rows: Vec<&FollowerRow>, heard_after: Timest
                            ELSE substr(known.instance || ' ' || known.earlier, 1, 256) END,
                  doubled_at = CASE WHEN excluded.instance NOT IN ('', known.instance)
                                         AND position(excluded.instance IN known.earlier) > 0
-                              THEN excluded.last_contact ELSE known.doubled_at END
-             WHERE known.owner = excluded.owner OR excluded.owner = 'node' OR known.last_contact <= $19"
+                              THEN excluded.last_contact ELSE known.doubled_at END,
+                 reported_by = excluded.reported_by
+             WHERE known.owner = excluded.owner OR excluded.owner = 'node' OR known.last_contact <= $20"
         ),
         &values,
     )?;
@@ -270,6 +294,7 @@ fn read(row: &Row) -> FollowerRow {
         last_contact: row.get(15),
         instance: row.get(16),
         doubled_at: row.get(17),
+        reported_by: row.get(18),
     };
     columns.read()
 }

@@ -204,6 +204,10 @@ impl Transaction for Writing<'_> {
         followers::forget(self.writes(), name)
     }
 
+    fn forget_followers_of(&mut self, owner: &str) -> Result<u64, StoreError> {
+        followers::forget_of(self.writes(), owner)
+    }
+
     fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {
         self.audit.push(record.clone());
         Ok(())

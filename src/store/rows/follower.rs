@@ -28,6 +28,7 @@ pub(in crate::store) struct FollowerColumns<'a> {
     pub(in crate::store) last_contact: i64,
     pub(in crate::store) instance: Option<&'a str>,
     pub(in crate::store) doubled_at: i64,
+    pub(in crate::store) reported_by: Option<&'a str>,
 }
 
 impl FollowerColumns<'_> {
@@ -55,6 +56,7 @@ impl FollowerColumns<'_> {
             last_contact: wrong.or("last_contact", last_contact, Timestamp::MIN),
             instance: Some(wrong.text("instance", self.instance)).filter(|instance| !instance.is_empty()),
             doubled_at: wrong.number("doubled_at", self.doubled_at),
+            reported_by: Some(wrong.text("reported_by", self.reported_by)).filter(|id| !id.is_empty()),
         };
         if !wrong.0.is_empty() {
             tracing::error!("{}", damaged("the followers", &row.name));

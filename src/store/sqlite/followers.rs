@@ -12,10 +12,19 @@ use crate::store::{
 /// The columns that `read` takes, in its order.
 const COLUMNS: &str =
     "name, role, owner, address, version, formats, log_id, seq, this_update, keyring_serial, versions, realms,
-     refused, last_error, started_at, last_contact, instance, doubled_at";
+     refused, last_error, started_at, last_contact, instance, doubled_at, reported_by";
 
 /// Whether a row has not reached the place ?2 of the log ?1. Of two processes under one name nobody knows.
 const SHORT: &str = "(log_id IS NOT ?1 OR seq < ?2 OR last_contact - doubled_at <= 60)";
+
+/// Whether the API key of a member's last report is revoked at ?1, by its id or a rule.
+const REVOKED: &str = "EXISTS (
+    SELECT 1 FROM api_keys AS key WHERE key.api_key_id = followers.reported_by AND (
+        key.revoked_at <= ?1
+        OR EXISTS (SELECT 1 FROM revocations AS rule WHERE rule.app_id = key.app_id
+                   AND (rule.realm IS NULL OR rule.realm = key.realm) AND rule.issued_before > key.issued_at)
+        OR EXISTS (SELECT 1 FROM revocations AS rule WHERE rule.kind = 'revoke_realm' AND rule.realm = key.realm
+                   AND rule.issued_before > key.issued_at)))";
 
 /// The end of the revocation log.
 pub(super) fn log_end(connection: &Connection) -> Result<LogPlace, StoreError> {
@@ -109,7 +118,7 @@ pub(super) fn count_of(connection: &Connection, owner: &str, heard_after: Timest
 pub(super) fn note(connection: &Connection, rows: &[FollowerRow], heard_after: Timestamp) -> Result<(), StoreError> {
     let mut note = connection.prepare_cached(&format!(
         "INSERT INTO followers ({COLUMNS})
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, 0, ?19)
          ON CONFLICT (name) DO UPDATE SET
              role = excluded.role, owner = excluded.owner, address = excluded.address, version = excluded.version,
              formats = excluded.formats, log_id = excluded.log_id,
@@ -121,7 +130,8 @@ pub(super) fn note(connection: &Connection, rows: &[FollowerRow], heard_after: T
              earlier = CASE WHEN instance IN ('', excluded.instance) THEN earlier
                        ELSE substr(instance || ' ' || earlier, 1, 256) END,
              doubled_at = CASE WHEN excluded.instance NOT IN ('', instance) AND instr(earlier, excluded.instance) > 0
-                          THEN excluded.last_contact ELSE doubled_at END
+                          THEN excluded.last_contact ELSE doubled_at END,
+             reported_by = excluded.reported_by
          WHERE owner = excluded.owner OR excluded.owner = 'node' OR last_contact <= ?18"
     ))?;
     for row in rows {
@@ -144,6 +154,7 @@ pub(super) fn note(connection: &Connection, rows: &[FollowerRow], heard_after: T
             row.last_contact.as_second(),
             row.instance.as_deref().unwrap_or_default(),
             heard_after.as_second(),
+            row.reported_by.as_deref().unwrap_or_default(),
         ])?;
     }
     Ok(())
@@ -184,6 +195,23 @@ pub(super) fn doubled(connection: &Connection, limit: u32, heard_after: Timestam
     )?;
     let names = query.query_map(params![heard_after.as_second(), limit], name)?;
     Ok(names.collect::<Result<_, _>>()?)
+}
+
+/// Removes what an owner registered. How many they were.
+pub(super) fn forget_of(connection: &Connection, owner: &str) -> Result<u64, StoreError> {
+    Ok(connection.prepare_cached("DELETE FROM followers WHERE owner = ?1")?.execute([owner])? as u64)
+}
+
+/// Returns whether anybody reported last with an API key that is revoked by now.
+pub(super) fn has_revoked(connection: &Connection, now: Timestamp) -> Result<bool, StoreError> {
+    let mut query = connection.prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM followers WHERE {REVOKED})"))?;
+    Ok(query.query_row([now.as_second()], |row| row.get(0))?)
+}
+
+/// Removes those. How many they were.
+pub(super) fn drop_revoked(connection: &Connection, now: Timestamp) -> Result<u64, StoreError> {
+    let mut delete = connection.prepare_cached(&format!("DELETE FROM followers WHERE {REVOKED}"))?;
+    Ok(delete.execute([now.as_second()])? as u64)
 }
 
 /// Returns whether anybody is in the table that was not heard of for this long.
@@ -233,6 +261,7 @@ fn read(row: &Row<'_>) -> Result<Option<FollowerRow>, StoreError> {
         last_contact: row.get(15)?,
         instance: text(16),
         doubled_at: row.get(17)?,
+        reported_by: text(18),
     };
     Ok(Some(columns.read()))
 }

@@ -6,6 +6,7 @@ mod columns;
 mod connection;
 mod copy;
 mod counts;
+mod error;
 mod escrow;
 mod files;
 mod followers;
@@ -36,7 +37,7 @@ use bulla::{
     keyring::{KeyringId, KeyringMemory},
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;
 
 use self::{connection::Connections, files::Files, transaction::Writing};
@@ -405,32 +406,19 @@ impl FollowerStore for SqliteStore {
         followers::doubled(&*self.reader()?, limit, heard_after)
     }
 
+    fn drop_followers_of_revoked(&self, now: Timestamp) -> Result<u64, StoreError> {
+        // Most often there is nothing to write.
+        if !followers::has_revoked(&*self.reader()?, now)? {
+            return Ok(0);
+        }
+        self.write(|connection| followers::drop_revoked(connection, now))
+    }
+
     fn drop_followers(&self, heard_after: Timestamp) -> Result<(), StoreError> {
         if followers::has_silent(&*self.reader()?, heard_after)? {
             self.write(|connection| followers::drop_silent(connection, heard_after))?;
         }
         Ok(())
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        let message = match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => "the disk is full: free space and try again",
-            Some(ErrorCode::ReadOnly) => "it is read-only: check the file's mode and owner, and the mount",
-            Some(ErrorCode::SystemIoFailure) => {
-                return StoreError::Failed(format!(
-                    "{error}: the system does not let it be read or written; look for a full or failing disk, a quota, or a \
-                     limit on the size of files (`ulimit -f`, LimitFSIZE=)"
-                ));
-            }
-            Some(ErrorCode::NotADatabase) => "it is not a SQLite database: put the store back from a backup",
-            Some(ErrorCode::DatabaseCorrupt) => {
-                "it is damaged: stop every bulla on it, and put the store back from a backup"
-            }
-            _ => return StoreError::Failed(error.to_string()),
-        };
-        StoreError::Failed(message.to_owned())
     }
 }
 

@@ -116,6 +116,10 @@ impl Transaction for Writing<'_> {
         followers::forget(self.0, name)
     }
 
+    fn forget_followers_of(&mut self, owner: &str) -> Result<u64, StoreError> {
+        followers::forget_of(self.0, owner)
+    }
+
     fn append_audit(&mut self, record: &AuditRecord) -> Result<(), StoreError> {
         audit::append(self.0, record)
     }

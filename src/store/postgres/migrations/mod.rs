@@ -14,12 +14,14 @@ pub(super) struct Step {
 }
 
 /// The steps; a released one never changes.
-pub(super) const STEPS: [Step; 3] = [
+pub(super) const STEPS: [Step; 4] = [
     Step { sql: include_str!("1.sql"), breaks: false },
     // An older node goes on with the rows that it has read.
     Step { sql: include_str!("2.sql"), breaks: false },
     // An older node notices two processes under one name no more than before.
     Step { sql: include_str!("3.sql"), breaks: false },
+    // An older node keeps what a revoked key registered until it is silent, as before.
+    Step { sql: include_str!("4.sql"), breaks: false },
 ];
 
 /// Nodes that start at the same time take the steps once: this lock is held to the commit. The number is an arbitrary

@@ -1,0 +1,2 @@
+-- The API key that a member reported with last: what one registered that is revoked since does not count.
+ALTER TABLE followers ADD COLUMN reported_by TEXT NOT NULL DEFAULT '';

@@ -8,6 +8,7 @@ mod follow;
 mod headers;
 mod introspection;
 mod listen;
+mod lost;
 mod mistake;
 mod old_system;
 mod postgres_url;

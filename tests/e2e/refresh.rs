@@ -170,3 +170,16 @@ fn a_rotation_that_fails_holds_no_compromise_up() {
         server.data.post("/v1/verify", &json!({"api_key": old})).json()["active"] == false
     });
 }
+
+#[test]
+fn a_realm_that_a_changed_file_lacks_is_told() {
+    let deployment = Deployment::new();
+    deployment.configure("[realms.test]\n", "[realms.test]\n\n[realms.gone]\n");
+    let server = Server::start(&deployment);
+    deployment.configure("[realms.gone]\n", "");
+    server.signal("HUP");
+    server.until("the warning", |server| {
+        let log = server.log();
+        log.lines().any(|line| line.contains("WARN") && line.contains("realms.gone") && line.contains("cut off"))
+    });
+}

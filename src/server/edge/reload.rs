@@ -91,6 +91,7 @@ impl What {
         config.follow = Some(follow.clone());
         // No file is read while the follower is held up by it.
         let (parts, exports) = self.follower.parts();
+        parts.config.warn_of_lost(&config);
         let (parts, mut failed) = parts.reload(config.clone());
         match open_sources::open_all(&follow) {
             Ok(opened) => opened.into_iter().zip(self.sources.iter()).for_each(|(new, old)| old.store(Arc::new(new))),

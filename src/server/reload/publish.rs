@@ -142,6 +142,7 @@ impl Reloader {
     /// The caller holds `reloading`.
     fn put_in_force(&self, config: Config, document: KeyringDocument, keys: Keys) {
         self.metrics.certificates(keys.tls.expiries());
+        self.live.load().config.warn_of_lost(&config);
         self.live.put_loaded(Loaded::new(config, document, keys, &self.metrics));
     }
 

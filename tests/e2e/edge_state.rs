@@ -255,7 +255,7 @@ fn a_full_disk_keeps_no_revocation_from_an_edge_and_shows() {
     edge.until("the revocation", |edge| is_refused(edge, &world.revoked));
     edge.until("the trouble", |edge| ready(edge).1.contains("edge state"));
     let (is_ready, told) = ready(&edge);
-    assert!(is_ready && told.contains("after a restart without any source"), "{told}");
+    assert!(is_ready && told.contains("after a restart without a source"), "{told}");
     assert!(is_active(&edge, &world.good));
     mount.make_room();
     edge.until("its end", |edge| !ready(edge).1.contains("edge state"));

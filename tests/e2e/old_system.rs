@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{
+    clock,
     deployment::{APP, Deployment},
     http::{Answer, Http},
     imported::verify,
@@ -211,7 +212,8 @@ fn a_key_for_another_audience_is_not_taken_over() {
 #[test]
 fn a_rule_reaches_keys_that_are_learned_later() {
     let undated = json!({"active": true, "app_id": APP});
-    let now = Timestamp::now().to_string();
+    let now = i64::try_from(clock::now()).expect("a time");
+    let now = Timestamp::from_second(now).expect("a time").to_string();
     let since_2025 = json!({"active": true, "app_id": APP, "iat": 1_735_689_600});
     for (answer, rule, active) in [
         (&undated, &["--app", APP][..], false),

@@ -38,7 +38,7 @@ impl World {
         self.names += 1;
         let (text, live) = (format!("sk_{:032}", self.names), realms()[0]);
         // Every other row says when its key was issued; the others are older than every rule.
-        let issued_at = (self.names % 2 == 0).then(|| self.clock_of(by));
+        let issued_at = self.names.is_multiple_of(2).then(|| self.clock_of(by));
         let row = row(&text, app, issued_at, expires_at);
         let layout = layout();
         self.tell(format!("{} imports a key that expires {expires_at:?}", self.name(by)));

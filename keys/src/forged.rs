@@ -1,4 +1,4 @@
-//! Texts that look like API keys and are none: what anybody can make who has no key. For tests, benchmarks and the
+//! Texts that look like API keys and are not: what anybody can make who has no key. For tests, benchmarks and the
 //! quickstart of the service.
 
 use crate::base62;

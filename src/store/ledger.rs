@@ -115,7 +115,7 @@ pub(crate) struct ActiveCount {
 }
 
 impl ActiveCount {
-    /// The count of a version as it is stored. Where that is none, the rows are damaged: they stop no other count.
+    /// The count of a version as it is stored. Where that is not a count, the rows are damaged: they stop no other count.
     pub(super) fn of(version: i64, all: u64, administrators: u64) -> Option<Self> {
         let count = u32::try_from(version).ok().map(|version| ActiveCount { version, all, administrators });
         if count.is_none() {

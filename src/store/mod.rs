@@ -84,7 +84,7 @@ pub(crate) trait Store: FollowerStore + Send + Sync {
     /// One key on record.
     fn find(&self, id: &ApiKeyId) -> Result<Option<LedgerEntry>, StoreError>;
 
-    /// How many keys on record are active at `now`, for each key version that has any. Rows of a version that is none
+    /// How many keys on record are active at `now`, for each key version that has any. Rows of a version that cannot be
     /// are left out.
     fn active_counts(&self, now: Timestamp) -> Result<Vec<ActiveCount>, StoreError>;
 

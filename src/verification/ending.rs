@@ -78,7 +78,7 @@ struct Rest {
     candidates: Vec<Candidate>,
     found: Vec<ApiKeyId>,
     unchecked: bool,
-    /// For a text that is none of them.
+    /// Used where the text is none of the candidates.
     slow: Option<DigestSearch>,
     unrecorded: Unrecorded,
 }

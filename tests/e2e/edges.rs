@@ -186,7 +186,7 @@ fn an_edge_goes_on_alone_for_as_long_as_it_may() {
         is_ready && told.contains("no feed message since") && told.contains("follow source")
     });
     assert!(is_active(&edge, &live) && is_refused(&edge, &revoked), "it serves, and says so");
-    edge.until("the end of its patience", |edge| could_not_tell(edge, &live));
+    edge.until("the end of max_stale", |edge| could_not_tell(edge, &live));
     let alone = killed.elapsed();
     println!("alone for {alone:?}");
     assert!(alone > Duration::from_secs(10), "{alone:?}");

@@ -239,7 +239,6 @@ fn reported(server: &Server, leaf: &str, means: i128) {
     server.until(&format!("a report of {leaf} {means}"), |server| {
         let fleet = server.admin.get("/v1/followers").json();
         let mut all = fleet["followers"].as_array().expect("followers").iter();
-        eprintln!("SHOWN {fleet}");
         let Some(shown) = all.find(|one| one["name"] == "edge-1").map(|one| &one[leaf]) else { return false };
         let time = shown.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let number = shown.as_i64().or(shown[0].as_i64()).or(time.map(Timestamp::as_second));
@@ -323,7 +322,7 @@ fn all_can_be_read(deployment: &Deployment, server: &Server) {
     assert!(damaged.len() >= 3 && damaged.iter().all(|line| line.ends_with(" 0")), "{damaged:?}");
     let log = server.log();
     assert!(!log.contains("damaged") && !log.contains("panic"), "{log}");
-    assert_eq!(server.data.get("/readyz").json()["degraded"], json!([]));
+    server.until("all is well", |server| server.data.get("/readyz").json()["degraded"] == json!([]));
     let key = deployment.issue_text("test", &[]);
     let id = key.parse::<bulla::ApiKey>().expect("an API key").id().to_string();
     assert_eq!(server.admin.request("DELETE", &format!("/v1/api-keys/{id}"), &[], "").status, 200);

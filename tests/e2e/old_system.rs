@@ -186,7 +186,7 @@ fn nobody_is_told_that_a_key_is_revoked_which_the_old_system_may_accept() {
     assert_eq!(server.data.request("POST", "/v1/self-revoke", &[("x-api-key", other)], "").status, 503);
     let told = deployment.run_with(&["revoke", "-"], KEY);
     assert!(told.code == 2 && told.err.contains("the realm `live`") && !told.err.contains(KEY), "{}", told.err);
-    // The old system issues it: whoever revokes it hears of no memory.
+    // The old system issues it now: a revocation does not go by what was remembered.
     fs::write(&answer, json!({"active": true, "app_id": APP}).to_string()).expect("written");
     assert_eq!(revoke(&server, &deployment, KEY).status, 200);
     assert_eq!(verify(&server, KEY), json!({"active": false}));

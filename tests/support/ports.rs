@@ -8,7 +8,8 @@ use std::{
     },
 };
 
-/// Those that are given out: below the ones that the system gives to whoever asks for any, connections among them.
+/// The ports that are given out. They lie below those that the system gives to programs that ask for any port, outgoing
+/// connections among them.
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 20_000;
 

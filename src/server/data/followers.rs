@@ -74,11 +74,11 @@ pub(super) async fn report(
     blocking::run(note).await?.map_err(|refused| match refused {
         Refused::Taken(name) => Problem::name_taken(&name),
         Refused::Full => Problem::unavailable(
-            "too many followers are registered: `bulla fleet` lists them, and `bulla fleet forget` ends one",
+            "too many followers are registered: `bulla fleet` lists them, and `bulla fleet forget` forgets one",
         ),
         Refused::TooMany => Problem::unavailable(
             "this app has registered as many followers as one app may: `bulla fleet --json` lists them with their `app_id`, \
-             and `bulla fleet forget` ends one",
+             and `bulla fleet forget` forgets one of them, or all of an app",
         ),
         Refused::Store(error) => error.into(),
     })?;

@@ -281,9 +281,9 @@ impl Run<'_> {
             Check::Fast { digest, .. } => digest,
             Check::Text(text) => text.as_bytes(),
         };
-        let Elsewhere { in_realm, in_others } = &self.elsewhere;
+        let in_realm = &self.elsewhere.in_realm;
         let in_set = in_realm.contains(hash) || new.public.as_ref().is_some_and(|public| in_realm.contains(public));
-        (in_set, in_others.contains(hash))
+        (in_set, self.elsewhere.is_in_others(hash))
     }
 
     fn new_row(&mut self, id: ApiKeyId, record: Record) -> NewRow {

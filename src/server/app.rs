@@ -53,7 +53,7 @@ impl App {
 
     /// Reads which secret halves were changed: what is remembered of the old ones no longer counts.
     pub(super) fn follow_secrets(&self) -> Result<(), StoreError> {
-        self.secrets.follow(self.config.secret.cache_ttl.0)
+        self.secrets.follow(self.revocations.place().0, self.config.secret.cache_ttl.0)
     }
 
     /// Shows who is registered. Reads the store.

@@ -170,7 +170,7 @@ impl KeyVerifier {
 
     /// The keys that the text is, for a holder who wants to end them. Revoked and suspended ones count. One that only
     /// an old system knows goes on record first.
-    pub(super) async fn keys_to_end(&self, snapshot: &Snapshot, text: &str, memory: Memory) -> Ids {
+    pub(super) async fn keys_to_end(&self, snapshot: &Snapshot, text: &str) -> Ids {
         let (state, realms) = (snapshot.state(&self.imported), snapshot.config.all_realms());
         let mut step = decide_ending(&state, &snapshot.document, text, realms);
         loop {
@@ -190,7 +190,7 @@ impl KeyVerifier {
                     pending.resume(digest.as_deref())
                 }
                 Step::Ask(PendingIds::OldSystem(pending)) => {
-                    let learned = self.behind.ask_old_system(snapshot, pending.old_system(), text, memory).await;
+                    let learned = self.behind.ask_old_system(snapshot, pending.old_system(), text, Memory::Skip).await;
                     pending.resume(learned, &self.live.load_full().state(&self.imported), text)
                 }
             }

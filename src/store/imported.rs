@@ -155,8 +155,9 @@ fn named(different: Vec<&'static str>) -> Imported {
 pub(crate) struct Elsewhere {
     /// Hashes and public parts of the realm's other sets.
     pub(crate) in_realm: HashSet<Box<[u8]>>,
-    /// Hashes of other realms. Keys of different systems may have the same public part.
-    pub(crate) in_others: HashSet<Box<[u8]>>,
+    /// The first eight bytes of the hashes of other realms, which are only told of. Keys of different systems may have
+    /// the same public part.
+    in_others: HashSet<u64>,
 }
 
 impl Elsewhere {
@@ -164,9 +165,20 @@ impl Elsewhere {
         if is_of_realm {
             self.in_realm.extend([hash, public].into_iter().flatten().map(Box::from));
         } else {
-            self.in_others.extend(hash.map(Box::from));
+            self.in_others.extend(hash.map(beginning));
         }
     }
+
+    /// Returns whether another realm has a key with this hash.
+    pub(crate) fn is_in_others(&self, hash: &[u8]) -> bool {
+        self.in_others.contains(&beginning(hash))
+    }
+}
+
+fn beginning(hash: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    first.iter_mut().zip(hash).for_each(|(to, from)| *to = *from);
+    u64::from_be_bytes(first)
 }
 
 /// A set, and what became of its keys.

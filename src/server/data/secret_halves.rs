@@ -135,9 +135,9 @@ pub(super) async fn check_secret(
     let verdict = app.verification.verify(&snapshot, &api_key, &wanted).await;
     let answer = match verdict {
         Ok(Accepted::Sealed(verified)) => match app.secrets.proof(&api_key, &verified.id()).await {
-            Some(proof) => CheckedSecret {
+            Some((proof, log_id)) => CheckedSecret {
                 active: true,
-                log_id: app.revocations.place().0,
+                log_id: Some(log_id),
                 seq: Some(proof.as_of),
                 ends_in: proof.end.map(|end| end.left(clock::now_seconds())),
             },

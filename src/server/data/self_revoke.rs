@@ -27,7 +27,6 @@ use crate::{
             body::{self, Bounds},
         },
         listener::Peer,
-        old_system::Memory,
         problem::Problem,
         propagation,
         put_in_force::put_in_force,
@@ -85,7 +84,7 @@ pub(super) async fn self_revoke(
         Credential::None => return Err(Problem::no_such_key()),
         Credential::Several => return Err(Problem::several_credentials()),
     };
-    let ids = match app.verification.keys_to_end(&snapshot, text.expose(), Memory::Use).await {
+    let ids = match app.verification.keys_to_end(&snapshot, text.expose()).await {
         Ok(ids) => ids,
         // Everybody can write such a text, and nobody is told that it was revoked.
         Err(EndingError::RealmUnknown(_) | EndingError::VersionUnknown(_)) => return Err(Problem::no_such_key()),

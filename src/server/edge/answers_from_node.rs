@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use bulla::SecretCheck;
+use bulla::{SecretCheck, feed::SecretVerdict};
 use futures_util::future::BoxFuture;
 use rand::{TryRng, rngs::SysRng};
 use serde_json::json;
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::{
     asking::Sources,
-    report::first_node,
+    report::first_node_that,
     secret_changes::{HeardChanges, Told},
 };
 use crate::{
@@ -46,13 +46,13 @@ impl BehindEdge {
     /// what the caller expects it hears all but the scopes, which are judged here.
     async fn ask(
         &self,
-        (sources, heard): (&Sources, &HeardChanges),
+        (sources, heard): (&Sources, &Arc<HeardChanges>),
         text: &str,
         wanted: &Wanted,
         check: &SecretCheck,
     ) -> Checked {
         let (id, era) = (check.id(), heard.era());
-        let key = era.map(|era| self.cache.key(&*named(era, text)));
+        let key = era.map(|era| self.cache.key_in(era, text));
         if let Some(key) = &key
             && let Some(proof) = self.cache.get(key).await
         {
@@ -69,7 +69,15 @@ impl BehindEdge {
             "ip": wanted.address.map(|address| address.to_string()),
         });
         let (body, sources) = (Zeroizing::new(question.to_string()), Arc::clone(sources));
-        let asked = blocking::run(move || first_node(&sources, |node| node.check_secret(&body))).await;
+        let known = Arc::clone(heard);
+        let asked = blocking::run(move || {
+            // One that has not heard of a change yet is no reason not to ask the next one.
+            let counts = |verdict: &SecretVerdict| {
+                !verdict.active || !matches!(known.told(era, &id, verdict.proof.as_ref()), Told::Outdated)
+            };
+            first_node_that(&sources, |node| node.check_secret(&body), counts)
+        });
+        let asked = asked.await;
         let Ok(Some(Ok(verdict))) = asked else { return self.could_not_tell("node") };
         if !verdict.active {
             return Checked::Wrong;
@@ -123,9 +131,4 @@ impl Behind for BehindEdge {
     fn replacement(&self, _: Arc<Snapshot>, _: Arc<Key>) -> BoxFuture<'_, Option<IssuedApiKey>> {
         Box::pin(async { None })
     }
-}
-
-/// What a proof is kept by: one of an earlier era is not found.
-fn named(era: u64, text: &str) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new([&era.to_be_bytes(), text.as_bytes()].concat())
 }

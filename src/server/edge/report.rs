@@ -34,15 +34,24 @@ pub(super) fn first_node<T>(
     sources: &Sources,
     ask: impl Fn(&HttpSource) -> Result<T, FollowError>,
 ) -> Option<Result<T, FollowError>> {
-    let mut failed = None;
+    first_node_that(sources, ask, |_| true)
+}
+
+/// The answer of the first node that counts; the last one of all where none does.
+pub(super) fn first_node_that<T>(
+    sources: &Sources,
+    ask: impl Fn(&HttpSource) -> Result<T, FollowError>,
+    counts: impl Fn(&T) -> bool,
+) -> Option<Result<T, FollowError>> {
+    let mut last = None;
     for source in sources.iter() {
         match source.load().node.as_ref().map(|node| ask(node)) {
-            Some(Ok(answer)) => return Some(Ok(answer)),
-            Some(Err(error)) => failed = Some(Err(error)),
+            Some(Ok(answer)) if counts(&answer) => return Some(Ok(answer)),
+            Some(answer) => last = Some(answer),
             None => {}
         }
     }
-    failed
+    last
 }
 
 fn report(follower: &Weak<Follower>, name: &str, started_at: u64) -> Option<FollowerReport> {

@@ -48,9 +48,12 @@ impl<S> IdleTimeout<S> {
         Arc::clone(&self.traffic)
     }
 
-    /// Has these bytes read before all others. They have arrived before.
+    /// Has these bytes read before all others. They are the beginning of a head, so the connection is not at rest.
     pub(super) fn put_back(&mut self, bytes: &[u8]) {
-        self.first.splice(..0, bytes.iter().copied());
+        if !bytes.is_empty() {
+            self.traffic.note_arrival(clock::coarse_millis());
+            self.first.splice(..0, bytes.iter().copied());
+        }
     }
 
     fn reset(&mut self, now: u64) {

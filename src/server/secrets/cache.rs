@@ -77,6 +77,11 @@ impl SecretCache {
         self.key.clone().chain_update(api_key).finalize().into_bytes().into()
     }
 
+    /// The same in one era: a proof of an earlier one is not found.
+    pub(crate) fn key_in(&self, era: u64, api_key: &str) -> CacheKey {
+        self.key.clone().chain_update(era.to_be_bytes()).chain_update(api_key).finalize().into_bytes().into()
+    }
+
     /// The proof, if there is one.
     pub(crate) async fn get(&self, key: &CacheKey) -> Option<Proof> {
         self.proofs.get(key).await

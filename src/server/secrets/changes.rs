@@ -27,6 +27,8 @@ struct Seen {
     seq: u64,
     /// No change behind this number was forgotten.
     since: u64,
+    /// Grows where numbers may be given out again: no proof of an earlier era counts.
+    era: u64,
     newest: HashMap<ApiKeyId, u64>,
     /// The same in the order in which they were read, with when that was, by a monotonic clock, as proofs are
     /// remembered by.
@@ -41,7 +43,7 @@ impl Changes {
 
     /// Knows of no change, and that up to `seq` there is none to know.
     pub(in crate::server) fn at(seq: u64) -> Self {
-        let seen = Seen { seq, since: seq, newest: HashMap::new(), order: VecDeque::new() };
+        let seen = Seen { seq, since: seq, era: 0, newest: HashMap::new(), order: VecDeque::new() };
         Changes { seen: Mutex::new(seen), end: watch::Sender::new(seq) }
     }
 
@@ -66,6 +68,7 @@ impl Changes {
         if changes.end < before {
             // This is another store. What ended by the one before stays ended.
             (seen.seq, seen.since) = (changes.end, changes.end);
+            seen.era += 1;
         } else {
             // Another thread may have read further meanwhile.
             seen.seq = seen.seq.max(changes.end);
@@ -74,6 +77,16 @@ impl Changes {
         let end = seen.seq;
         // Under the lock, so that the last one to tell tells the newest.
         self.end.send_if_modified(|known| std::mem::replace(known, end) != end);
+    }
+
+    /// Begins another era: the store may give numbers out again.
+    pub(super) fn begin_era(&self) {
+        self.lock().era += 1;
+    }
+
+    /// The era in which proofs are remembered now.
+    pub(super) fn era(&self) -> u64 {
+        self.lock().era
     }
 
     /// Everything that was changed up to this number has been seen.
@@ -139,6 +152,17 @@ mod tests {
 
     fn changes(changed: &[u64], end: u64) -> SecretChanges {
         SecretChanges { changed: changed.iter().map(|seq| (*seq, id(*seq))).collect(), end }
+    }
+
+    #[test]
+    fn an_era_ends_where_numbers_are_given_out_again() {
+        let all = Changes::at(7);
+        all.note(7, changes(&[8], 8), LONG);
+        assert_eq!(all.era(), 0);
+        all.note(8, changes(&[], 5), LONG);
+        assert_eq!((all.era(), all.seen()), (1, 5), "a store that lost its end");
+        all.begin_era();
+        assert_eq!(all.era(), 2);
     }
 
     #[test]

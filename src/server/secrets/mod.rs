@@ -12,7 +12,7 @@ mod slow_digest;
 
 use std::{
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -60,6 +60,8 @@ pub(crate) struct SecretChecks {
     memory: MemoryBudget,
     attempts: Arc<Attempts>,
     changes: Changes,
+    /// The log of the store whose changes these are; none before the first look.
+    log_id: Mutex<Option<String>>,
 }
 
 /// Why a secret half was not verified.
@@ -90,11 +92,20 @@ impl SecretChecks {
             digests: Cache::builder().max_capacity(config.cache_size).time_to_idle(config.cache_ttl.0).build(),
             memory: MemoryBudget::new(config.memory_mib, config.queue),
             attempts: Arc::new(Attempts::new(config.wrong_per_minute)),
+            log_id: Mutex::default(),
         })
     }
 
-    /// Reads which secret halves were changed, here or by another process: proofs from before end.
-    pub(super) fn follow(&self, remembered: Duration) -> Result<(), StoreError> {
+    /// Reads which secret halves were changed, here or by another process: proofs from before end. Where another log
+    /// has begun, the store may have lost changes, whose numbers are given out again: then all proofs end.
+    pub(super) fn follow(&self, log_id: Option<String>, remembered: Duration) -> Result<(), StoreError> {
+        {
+            let mut known = self.log_id.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.is_some() && *known != log_id {
+                self.changes.begin_era();
+            }
+            *known = log_id;
+        }
         self.changes.follow(&*self.store, remembered)
     }
 
@@ -103,12 +114,17 @@ impl SecretChecks {
         &self.changes
     }
 
-    /// That this text's secret half is right, for those who remember it elsewhere; none where nobody remembers it here.
-    pub(super) async fn proof(&self, text: &str, id: &ApiKeyId) -> Option<Proof> {
+    /// That this text's secret half is right, and the log of the store that says so, for those who remember it
+    /// elsewhere; none where nobody remembers it here.
+    pub(super) async fn proof(&self, text: &str, id: &ApiKeyId) -> Option<(Proof, String)> {
         // Before the look at what was changed, so that it includes every change up to here.
-        let seen = self.changes.seen();
-        let proof = self.cache.get(&self.cache.key(text)).await?;
-        self.still_holds(id, proof).then(|| Proof { as_of: proof.as_of.max(seen), ..proof })
+        let (log_id, era, seen) = {
+            let log_id = self.log_id.lock().unwrap_or_else(PoisonError::into_inner);
+            (log_id.clone()?, self.changes.era(), self.changes.seen())
+        };
+        let proof = self.cache.get(&self.cache.key_in(era, text)).await?;
+        let holds = self.still_holds(id, proof) && self.changes.era() == era;
+        holds.then(|| (Proof { as_of: proof.as_of.max(seen), ..proof }, log_id))
     }
 
     /// How many checks wait for memory.
@@ -128,7 +144,7 @@ impl SecretChecks {
         text: &str,
         check: &SecretCheck,
     ) -> Checked {
-        let (id, key) = (check.id(), self.cache.key(text));
+        let (id, key) = (check.id(), self.cache.key_in(self.changes.era(), text));
         if let Some(proof) = self.cache.get(&key).await {
             if self.still_holds(&id, proof) {
                 self.metrics.secret_cache_hits.inc();

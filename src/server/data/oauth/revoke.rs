@@ -22,7 +22,7 @@ use crate::{
     scope::Scope,
     server::{
         App, auth::Permission, blocking, core::Door, extract::Query, key_verifier::KeyVerifier, listener::Peer,
-        old_system::Memory, problem::Problem, propagation, put_in_force::put_in_force, snapshot::Snapshot,
+        problem::Problem, propagation, put_in_force::put_in_force, snapshot::Snapshot,
     },
     tls::ClientCertificate,
     verification::{is_nearly_a_key, meant},
@@ -93,7 +93,7 @@ pub(in crate::server::data) async fn revoke(
 /// The keys that the token is. Empty where it is none, and never where it may be one.
 async fn find(verification: &KeyVerifier, snapshot: &Snapshot, token: &str) -> Result<Vec<ApiKeyId>, Problem> {
     for text in meant(token) {
-        let ids = verification.keys_to_end(snapshot, text, Memory::Skip).await;
+        let ids = verification.keys_to_end(snapshot, text).await;
         let ids = ids.map_err(|error| Problem::not_told(error.to_string()))?;
         if !ids.is_empty() {
             return Ok(ids);

@@ -162,9 +162,9 @@ fn a_key_that_was_found_late_holds_in_the_state_of_then() {
             assert_eq!(verdict, expected.map_or(Ok(id), Err), "{slow} {revoked:?} {is_stale} {scope}");
         }
     }
-    // What an old system accepts, and nobody finds on record, is not accepted.
+    // What an old system accepts, and nobody finds on record, is neither accepted nor called no key.
     let now = moment(&keys, false, &live, &[], false);
-    assert_eq!(drive(TEXT, &wanted(&[]), [&now; 2], &known), UNKNOWN);
+    assert_eq!(drive(TEXT, &wanted(&[]), [&now; 2], &known), Err(VerifyError::SecretUnchecked));
 }
 
 /// Looks for the keys to end in the first moment, goes on in the second one, and gives these answers.

@@ -16,7 +16,7 @@ use super::{
     Answer, Counters, GateError, Presented, Required, Requirements,
     counts::Counts,
     decision::{Decision, Refused},
-    keys::Keys,
+    keys::{Keys, Seen},
     now,
     settings::Follow,
     settings::Settings,
@@ -42,6 +42,8 @@ pub struct Gate(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) settings: Settings,
     pub(super) keys: Keys,
+    /// The files of the keys as they were when they were read for the first time.
+    pub(super) seen: Seen,
     pub(super) verifier: SharedVerifier,
     pub(super) feed: Option<Feed>,
     counts: Counts,
@@ -78,6 +80,8 @@ impl Gate {
     /// that a process may fork afterwards.
     pub fn open(settings: &Settings) -> Result<Self, GateError> {
         let keys = Keys::open(settings)?;
+        // Before they are read: what changes from here on is read once more.
+        let seen = keys.look(settings);
         let (verifier, failed) = keys.load(settings)?;
         let verifier = SharedVerifier::new(verifier);
         let follow = settings.follow.as_ref();
@@ -86,6 +90,7 @@ impl Gate {
         Ok(Gate(Arc::new(Inner {
             settings: settings.clone(),
             keys,
+            seen,
             verifier,
             feed,
             counts: Counts::default(),

@@ -165,23 +165,31 @@ fn trouble(error: &FollowError) -> Option<String> {
 }
 
 /// Loads the keys anew whenever their files change, and after a failure until it succeeds. Key sources are asked on
-/// another thread: while one hangs, a changed document still counts.
+/// another thread: while one hangs, a changed document still counts. What changed since the gate was opened, which may be
+/// long ago, is read at once.
 fn reload(gate: &Gate, stopped: &Interrupt) {
     let look = || gate.0.keys.look(&gate.0.settings);
-    let (mut seen, mut again, mut asking) = (look(), gate.0.keys.lacks_keys(), None::<Worker>);
-    while stopped.pause(POLL_INTERVAL).is_ok() {
+    let mut seen = look();
+    // A worker that may not see the files knows of no change.
+    let mut again = seen.iter().any(|file| file.1.is_some() && !gate.0.seen.contains(file));
+    let mut asking = None::<Worker>;
+    loop {
         let found = look();
-        if !again && found == seen {
-            continue;
+        if again || found != seen {
+            seen = found;
+            let wants_sources = gate.read_keys();
+            again = !matches!(wants_sources, Ok(false));
+            if matches!(wants_sources, Ok(true)) && asking.as_ref().is_none_or(Worker::has_ended) {
+                let (gate, stopped) = (gate.clone(), stopped.clone());
+                // The gate's counters have the error. Without a thread the next look asks.
+                let ask = move || drop(gate.ask_sources(|| stopped.is_stopped()));
+                asking = Worker::start("bulla-keys", ask).ok();
+            }
+        } else {
+            again = gate.0.keys.lacks_keys();
         }
-        seen = found;
-        let wants_sources = gate.read_keys();
-        again = !matches!(wants_sources, Ok(false));
-        if matches!(wants_sources, Ok(true)) && asking.as_ref().is_none_or(Worker::has_ended) {
-            let (gate, stopped) = (gate.clone(), stopped.clone());
-            // The gate's counters have the error. Without a thread the next look asks.
-            let ask = move || drop(gate.ask_sources(|| stopped.is_stopped()));
-            asking = Worker::start("bulla-keys", ask).ok();
+        if stopped.pause(POLL_INTERVAL).is_err() {
+            break;
         }
     }
     if let Some(asking) = asking {

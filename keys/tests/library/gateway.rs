@@ -282,6 +282,19 @@ fn states_count_before_a_source_is_asked_and_loaded_keys_stay() {
 }
 
 #[test]
+fn what_changed_between_the_opening_and_the_start_counts() {
+    let world = World::new();
+    let gate = Gate::open(&world.settings("on_stale = 'serve'\n")).expect("opened");
+    gate.apply(&world.server.message(0, now()), now()).expect("applied");
+    let key = world.issue("acme_live", Claims::new());
+    assert_eq!(status(&gate, &key), 200);
+    put_keyring(&world, &[Version::new(7, Suite::Aes256Gcm, VersionState::Compromised, MASTER_7)]);
+    let running = gate.start().expect("started");
+    becomes(&gate, &key, 401);
+    drop(running);
+}
+
+#[test]
 fn a_source_that_hangs_holds_up_neither_a_compromise_nor_the_end() {
     let world = World::new();
     let program = "#!/bin/sh\ntouch asked\nread released < release\n";

@@ -50,30 +50,13 @@ mod tests {
     use super::*;
     use crate::{
         config::StoreConfig,
-        store::{FollowerRow, Role, open, transact},
+        store::{FollowerRow, open, transact},
     };
 
     fn row(name: &str, formats: &[&str], last_contact: Timestamp) -> FollowerRow {
         FollowerRow {
-            name: name.to_owned(),
-            role: Role::Edge,
-            owner: "an app".to_owned(),
-            address: None,
-            version: "0.1.0".to_owned(),
             formats: formats.iter().map(|format| (*format).to_owned()).collect(),
-            log_id: None,
-            seq: 0,
-            this_update: 0,
-            keyring_serial: 1,
-            versions: Vec::new(),
-            realms: Vec::new(),
-            refused: 0,
-            last_error: None,
-            started_at: 0,
-            last_contact,
-            instance: None,
-            doubled_at: 0,
-            reported_by: None,
+            ..FollowerRow::edge(name, last_contact)
         }
     }
 

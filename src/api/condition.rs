@@ -156,25 +156,11 @@ mod tests {
     /// One that reported at 0 that it is at 5 of the log `a`, by a message of that time.
     fn row() -> FollowerRow {
         FollowerRow {
-            name: "edge-1".to_owned(),
-            role: Role::Edge,
-            owner: "an app".to_owned(),
-            address: None,
-            version: "0.1.0".to_owned(),
-            formats: Vec::new(),
             log_id: Some("a".to_owned()),
             seq: 5,
             this_update: clock::seconds(at(0)),
-            keyring_serial: 2,
             versions: vec![1],
-            realms: Vec::new(),
-            refused: 0,
-            last_error: None,
-            started_at: 0,
-            last_contact: at(0),
-            instance: None,
-            doubled_at: 0,
-            reported_by: None,
+            ..FollowerRow::edge("edge-1", at(0))
         }
     }
 

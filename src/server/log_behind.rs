@@ -191,31 +191,11 @@ mod tests {
     use crate::{
         clock,
         config::StoreConfig,
-        store::{Role, open, transact},
+        store::{open, transact},
     };
 
     fn row(log_id: &str, seq: u64) -> FollowerRow {
-        FollowerRow {
-            name: "edge".to_owned(),
-            role: Role::Edge,
-            owner: "an app".to_owned(),
-            address: None,
-            version: "0.1.0".to_owned(),
-            formats: Vec::new(),
-            log_id: Some(log_id.to_owned()),
-            seq,
-            this_update: 0,
-            keyring_serial: 2,
-            versions: Vec::new(),
-            realms: Vec::new(),
-            refused: 0,
-            last_error: None,
-            started_at: 0,
-            last_contact: clock::now(),
-            instance: None,
-            doubled_at: 0,
-            reported_by: None,
-        }
+        FollowerRow { log_id: Some(log_id.to_owned()), seq, ..FollowerRow::edge("edge", clock::now()) }
     }
 
     #[test]

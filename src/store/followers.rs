@@ -87,6 +87,34 @@ impl FollowerRow {
     }
 }
 
+#[cfg(test)]
+impl FollowerRow {
+    /// An edge that has reported nothing yet but its name.
+    pub(crate) fn edge(name: &str, last_contact: Timestamp) -> Self {
+        FollowerRow {
+            name: name.to_owned(),
+            role: Role::Edge,
+            owner: "an app".to_owned(),
+            address: None,
+            version: "0.1.0".to_owned(),
+            formats: Vec::new(),
+            log_id: None,
+            seq: 0,
+            this_update: 0,
+            keyring_serial: 2,
+            versions: Vec::new(),
+            realms: Vec::new(),
+            refused: 0,
+            last_error: None,
+            started_at: 0,
+            last_contact,
+            instance: None,
+            doubled_at: 0,
+            reported_by: None,
+        }
+    }
+}
+
 /// A place in the revocation log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogPlace {

@@ -14,6 +14,8 @@ use crate::support::{
 };
 
 const REQUESTS: usize = 500;
+/// How often the calls are counted until there are no others.
+const TRIES: usize = 5;
 
 /// The calls of the thread that answered, by name, while `requests` were answered.
 fn calls(server: &Server, deployment: &Deployment, name: &str, requests: impl FnOnce()) -> BTreeMap<String, usize> {
@@ -76,17 +78,24 @@ fn a_forged_key_takes_a_read_and_a_write_and_nothing_else_of_the_system() {
     ] {
         // What is made once is there.
         (0..100).for_each(|_| ask(path, key, status));
-        let mut counts = calls(&server, &deployment, name, || (0..REQUESTS).for_each(|_| ask(path, key, status)));
-        let of = |name: &str, counts: &mut BTreeMap<String, usize>| counts.remove(name).unwrap_or_default();
-        let (reads, writes) = (of("recvfrom", &mut counts), of("sendto", &mut counts));
-        let waits = of("epoll_wait", &mut counts);
-        assert_eq!((reads, writes), (REQUESTS, REQUESTS), "{name}");
-        assert!(waits <= 2 * REQUESTS + 100, "{name}: {waits}");
-        // The list of last uses grows.
-        if name == "accepted" {
-            counts.retain(|name, _| !["mmap", "munmap", "mremap", "brk", "madvise"].contains(&name.as_str()));
+        // What is done for requests shows every time; that another thread is woken once does not.
+        let mut others = BTreeMap::new();
+        for _ in 0..TRIES {
+            let mut counts = calls(&server, &deployment, name, || (0..REQUESTS).for_each(|_| ask(path, key, status)));
+            let of = |name: &str, counts: &mut BTreeMap<String, usize>| counts.remove(name).unwrap_or_default();
+            let (reads, writes) = (of("recvfrom", &mut counts), of("sendto", &mut counts));
+            let waits = of("epoll_wait", &mut counts);
+            assert_eq!((reads, writes), (REQUESTS, REQUESTS), "{name}");
+            assert!(waits <= 2 * REQUESTS + 100, "{name}: {waits}");
+            // The list of last uses grows.
+            if name == "accepted" {
+                counts.retain(|name, _| !["mmap", "munmap", "mremap", "brk", "madvise"].contains(&name.as_str()));
+            }
+            others = counts;
+            if others.is_empty() {
+                break;
+            }
         }
-        // A thread is woken now and then whatever is asked; nothing is done for each request, or for every tenth.
-        assert!(counts.values().all(|count| *count < REQUESTS / 50), "{name}: {counts:?}");
+        assert!(others.is_empty(), "{name}: {others:?}");
     }
 }

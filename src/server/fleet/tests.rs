@@ -4,27 +4,7 @@ use super::*;
 use crate::{cli::throw_away, deployment::Deployment, server::sweeping::Sweeper};
 
 fn row(name: &str, owner: &str, seq: u64) -> FollowerRow {
-    FollowerRow {
-        name: name.to_owned(),
-        role: Role::Edge,
-        owner: owner.to_owned(),
-        address: None,
-        version: "0.1.0".to_owned(),
-        formats: Vec::new(),
-        log_id: None,
-        seq,
-        this_update: 0,
-        keyring_serial: 2,
-        versions: Vec::new(),
-        realms: Vec::new(),
-        refused: 0,
-        last_error: None,
-        started_at: 0,
-        last_contact: clock::now(),
-        instance: None,
-        doubled_at: 0,
-        reported_by: None,
-    }
+    FollowerRow { owner: owner.to_owned(), seq, ..FollowerRow::edge(name, clock::now()) }
 }
 
 #[test]

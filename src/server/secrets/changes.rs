@@ -3,7 +3,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,6 +21,8 @@ const MAX_TOLD: usize = 10_000;
 /// Keys whose secret halves changed, for as long as a proof from before may be remembered.
 pub(in crate::server) struct Changes {
     seen: Mutex<Seen>,
+    /// Grows where numbers may be given out again: no proof of an earlier era counts. Each check reads it.
+    era: AtomicU64,
     /// For those who wait for more.
     end: watch::Sender<u64>,
 }
@@ -27,8 +32,6 @@ struct Seen {
     seq: u64,
     /// No change behind this number was forgotten.
     since: u64,
-    /// Grows where numbers may be given out again: no proof of an earlier era counts.
-    era: u64,
     newest: HashMap<ApiKeyId, u64>,
     /// The same in the order in which they were read, with when that was, by a monotonic clock, as proofs are
     /// remembered by.
@@ -43,8 +46,8 @@ impl Changes {
 
     /// Knows of no change, and that up to `seq` there is none to know.
     pub(in crate::server) fn at(seq: u64) -> Self {
-        let seen = Seen { seq, since: seq, era: 0, newest: HashMap::new(), order: VecDeque::new() };
-        Changes { seen: Mutex::new(seen), end: watch::Sender::new(seq) }
+        let seen = Seen { seq, since: seq, newest: HashMap::new(), order: VecDeque::new() };
+        Changes { seen: Mutex::new(seen), era: AtomicU64::new(0), end: watch::Sender::new(seq) }
     }
 
     /// Reads what the store has more.
@@ -68,7 +71,7 @@ impl Changes {
         if changes.end < before {
             // This is another store. What ended by the one before stays ended.
             (seen.seq, seen.since) = (changes.end, changes.end);
-            seen.era += 1;
+            self.begin_era();
         } else {
             // Another thread may have read further meanwhile.
             seen.seq = seen.seq.max(changes.end);
@@ -81,12 +84,12 @@ impl Changes {
 
     /// Begins another era: the store may give numbers out again.
     pub(super) fn begin_era(&self) {
-        self.lock().era += 1;
+        self.era.fetch_add(1, Ordering::Release);
     }
 
     /// The era in which proofs are remembered now.
     pub(super) fn era(&self) -> u64 {
-        self.lock().era
+        self.era.load(Ordering::Acquire)
     }
 
     /// Everything that was changed up to this number has been seen.

@@ -49,6 +49,17 @@ fn row(text: &str) -> LedgerRow {
     }
 }
 
+fn escrow(text: &str, ends_at: Option<Timestamp>) -> EscrowRow {
+    EscrowRow {
+        id: id(text),
+        recipient: "age1".to_owned(),
+        ciphertext: "sealed".to_owned(),
+        ending: None,
+        created_at: at(0),
+        ends_at,
+    }
+}
+
 fn record(store: &dyn Store, rows: &[LedgerRow], budget: Option<u64>) -> Result<(), StoreError> {
     transact(store, |transaction| rows.iter().try_for_each(|row| transaction.insert_api_key(row, budget)))
 }

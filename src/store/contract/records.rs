@@ -103,14 +103,7 @@ pub(super) fn a_damaged_answer_is_named_and_not_taken_for_one_without_keys(place
 
 pub(super) fn a_damaged_row_is_named_by_its_key(place: &Place) {
     let store = &*place.store;
-    let escrow = EscrowRow {
-        id: id(ONE),
-        recipient: "age1".to_owned(),
-        ciphertext: "sealed".to_owned(),
-        ending: None,
-        created_at: at(0),
-        ends_at: None,
-    };
+    let escrow = escrow(ONE, None);
     record(store, &[row(ONE)], None).expect("recorded");
     transact::<_, StoreError>(store, |transaction| transaction.insert_escrow(&escrow)).expect("stored");
     place.sql("UPDATE escrow SET created_at = 9223372036854775807");
@@ -122,32 +115,20 @@ pub(super) fn a_damaged_row_is_named_by_its_key(place: &Place) {
 pub(super) fn what_is_in_escrow_goes_with_its_key(place: &Place) {
     let store = &*place.store;
     record(store, &[row(ONE), row(TWO)], None).expect("recorded");
-    let escrowed = |text: &str, ends_at| EscrowRow {
-        id: id(text),
-        recipient: "age1".to_owned(),
-        ciphertext: "sealed".to_owned(),
-        ending: None,
-        created_at: at(0),
-        ends_at,
-    };
     let put = |row: EscrowRow| transact(store, |transaction| transaction.insert_escrow(&row)).expect("stored");
     let found = |text: &str, now| {
         transact::<_, StoreError>(store, |transaction| transaction.escrow(&id(text), at(now))).expect("looked")
     };
-    put(escrowed(ONE, Some(at(9))));
-    put(escrowed(TWO, None));
-    assert_eq!([found(ONE, 8), found(ONE, 9)], [Some(escrowed(ONE, Some(at(9)))), None]);
+    put(escrow(ONE, Some(at(9))));
+    put(escrow(TWO, None));
+    assert_eq!([found(ONE, 8), found(ONE, 9)], [Some(escrow(ONE, Some(at(9)))), None]);
     append(store, Change::Revoke { id: id(TWO), expires_at: None }, 5);
     append(store, Change::Revoke { id: id(ONE), expires_at: None }, 20);
     assert_eq!(
         [found(TWO, 4).and_then(|row| row.ends_at), found(TWO, 5).and_then(|row| row.ends_at)],
         [Some(at(5)), None]
     );
-    assert_eq!(
-        found(ONE, 0),
-        Some(escrowed(ONE, Some(at(9)))),
-        "a revocation that lies further ahead ends it no later"
-    );
+    assert_eq!(found(ONE, 0), Some(escrow(ONE, Some(at(9)))), "a revocation that lies further ahead ends it no later");
     let count = || place.number("SELECT count(*) FROM escrow");
     sweep(store, [0, 0, 5], &[]).expect("swept");
     assert_eq!(count(), 1);

@@ -1,48 +1,39 @@
-//! Lists in a request's body. The first entries are kept and the others only counted, so that a list that is refused
-//! for its length costs little.
+//! Lists in a request's body. The first entry too many ends the reading, so that a list that is refused for its length
+//! costs little.
 
 use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, SeqAccess, Visitor},
+    de::{Error, IgnoredAny, SeqAccess, Visitor},
 };
 
-/// A list of texts.
+/// The beginning of the message about a list with more entries than it may hold. It quotes none of them.
+pub(crate) const TOO_LONG: &str = "the list is too long";
+
+/// A list of at most `MOST` texts.
 #[derive(Debug, PartialEq)]
-pub(crate) struct BoundedList<const MOST: usize, T = String> {
-    /// The first `MOST` of them.
-    kept: Vec<T>,
-    count: usize,
-}
+pub(crate) struct BoundedList<const MOST: usize, T = String>(Vec<T>);
 
 impl<const MOST: usize, T> Default for BoundedList<MOST, T> {
     fn default() -> Self {
-        BoundedList { kept: Vec::new(), count: 0 }
+        BoundedList(Vec::new())
     }
 }
 
 impl<const MOST: usize, T> BoundedList<MOST, T> {
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.count
+    pub(crate) fn entries(&self) -> &[T] {
+        &self.0
     }
 
-    /// All of them, unless there are too many.
-    pub(crate) fn all(self) -> Option<Vec<T>> {
-        Some(self.kept).filter(|kept| kept.len() == self.count)
-    }
-
-    /// All of them, or as many as are kept of too many.
-    pub(crate) fn kept(&self) -> &[T] {
-        &self.kept
+    pub(crate) fn into_entries(self) -> Vec<T> {
+        self.0
     }
 }
 
 impl<const MOST: usize> From<Option<String>> for BoundedList<MOST> {
     fn from(one: Option<String>) -> Self {
-        let kept: Vec<String> = one.into_iter().collect();
-        BoundedList { count: kept.len(), kept }
+        BoundedList(one.into_iter().collect())
     }
 }
 
@@ -62,16 +53,15 @@ impl<'de, const MOST: usize, T: Deserialize<'de>> Visitor<'de> for Entries<MOST,
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut list = BoundedList::default();
-        while list.kept.len() < MOST {
-            let Some(entry) = entries.next_element()? else { return Ok(list) };
-            list.kept.push(entry);
-            list.count += 1;
+        let mut list = Vec::new();
+        while list.len() < MOST {
+            let Some(entry) = entries.next_element()? else { return Ok(BoundedList(list)) };
+            list.push(entry);
         }
-        while entries.next_element::<IgnoredAny>()?.is_some() {
-            list.count += 1;
+        match entries.next_element::<IgnoredAny>()? {
+            None => Ok(BoundedList(list)),
+            Some(_) => Err(A::Error::custom(format_args!("{TOO_LONG}: it may hold at most {MOST} entries"))),
         }
-        Ok(list)
     }
 }
 
@@ -80,14 +70,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_beyond_the_limit_are_counted_and_not_kept() {
-        let list =
-            |text: &str| serde_json::from_str::<BoundedList<3>>(text).map(|list| (list.count(), list.kept().len()));
-        assert_eq!(list("[]").expect("none"), (0, 0));
-        assert_eq!(list(r#"["a","b","c"]"#).expect("all"), (3, 3));
-        assert_eq!(list(r#"["a","b","c","d","e"]"#).expect("too many"), (5, 3));
-        for wrong in ["7", "{}", "[7]", r#"["a""#] {
-            assert!(list(wrong).is_err(), "{wrong}");
+    fn a_list_is_read_up_to_the_first_entry_too_many() {
+        let list = |text: &str| serde_json::from_str::<BoundedList<3>>(text).map(|list| list.entries().len());
+        assert_eq!(list("[]").expect("none"), 0);
+        assert_eq!(list(r#"["a","b","c"]"#).expect("all"), 3);
+        // What follows is not JSON, and was not looked at.
+        for long in [r#"["a","b","c","d"]"#, r#"["a","b","c","d" ~~~"#] {
+            let error = list(long).expect_err("too long").to_string();
+            assert!(error.starts_with("the list is too long: it may hold at most 3 entries"), "{long}: {error}");
+        }
+        for wrong in ["7", "{}", "[7]", r#"["a""#, r#"["a","b","c""#] {
+            assert!(!list(wrong).expect_err("wrong").to_string().starts_with(TOO_LONG), "{wrong}");
         }
     }
 }

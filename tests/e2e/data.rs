@@ -199,16 +199,27 @@ fn a_request_names_a_bounded_number_of_realms_and_each_counts_once() {
     assert_eq!(single(&doubled).json()["active"], true);
     assert_eq!(batch(&doubled).json()["results"][0]["active"], true);
     assert!(single(&named(64)).body.contains("there is no realm `a0`"), "as many as may be, but mistyped");
-    for refused in [single(&named(65)), batch(&named(65)), batch(&vec!["aa".to_owned(); 200_000])] {
+    for (refused, told) in [
+        (single(&named(65)), "names 65 realms and may name 64"),
+        (batch(&named(65)), "names 65 realms and may name 64"),
+        (batch(&vec!["aa".to_owned(); 200_000]), "`realms`: the list is too long: it may hold at most 1000 entries"),
+    ] {
         assert_eq!((refused.status, refused.problem().as_str()), (400, "bad-request"));
-        assert!(refused.body.contains("and may name 64"), "{}", refused.body);
+        assert!(refused.body.contains(told), "{}", refused.body);
     }
     let keys = server.data.post("/v1/verify/batch", &json!({"api_keys": vec![""; 300_000]}));
-    assert!(keys.status == 400 && keys.body.contains("holds 300000 keys and may hold 1000"), "{}", keys.body);
+    assert!(
+        keys.status == 400 && keys.body.contains("`api_keys`: the list is too long: it may hold at most 1000"),
+        "{}",
+        keys.body
+    );
     let scopes =
         |count: usize| server.data.post("/v1/verify", &json!({"api_key": key, "scopes": vec!["a"; count]})).json();
     assert_eq!(scopes(256), json!({"active": false, "error": "insufficient_scope"}));
-    assert!(scopes(257)["detail"].as_str().expect("a problem").contains("may name 256"), "more than any key holds");
+    assert!(
+        scopes(257)["detail"].as_str().expect("a problem").contains("may hold at most 256"),
+        "more than any key holds"
+    );
     let tables: String = named(98).iter().map(|name| format!("[realms.{name}]\n")).collect();
     deployment.configure("[realms.test]", &format!("{tables}[realms.test]"));
     server.signal("HUP");

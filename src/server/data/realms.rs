@@ -13,16 +13,17 @@ const MAX_USUAL_REALMS: usize = 64;
 /// The realms to accept: the named ones, each once, or the configured defaults. A realm that is not configured is a
 /// typing error. The administrators' realm is never accepted here.
 pub(super) fn accepted_realms(snapshot: &Snapshot, named: &NamedRealms) -> Result<Vec<Realm>, Problem> {
-    if named.count() == 0 {
+    let named = named.entries();
+    if named.is_empty() {
         return Ok(snapshot.default_realms.clone());
     }
     let most = snapshot.config.realms.len().clamp(MAX_USUAL_REALMS, MAX_REALMS);
-    if named.count() > most {
-        let detail = format!("`realms` names {} realms and may name {most}: name each once", named.count());
+    if named.len() > most {
+        let detail = format!("`realms` names {} realms and may name {most}: name each once", named.len());
         return Err(Problem::bad_request(detail));
     }
     let mut accepted = Vec::new();
-    for name in named.kept() {
+    for name in named {
         let realm: Realm = name.parse().map_err(|error| Problem::bad_request(format!("`realms`: {error}")))?;
         if realm != Realm::ADMIN && !snapshot.config.realms.contains_key(name) {
             return Err(Problem::bad_request(format!("`realms`: there is no realm `{name}` in the configuration")));

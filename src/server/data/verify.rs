@@ -20,8 +20,6 @@ use crate::{
     verification::{Accepted, Wanted},
 };
 
-const TOO_MANY_SCOPES: &str = "`scopes` may name 256 scopes: name each once";
-
 /// Verifies an API key.
 ///
 /// 200 whether it is accepted or not: `active` tells. Why a key is not active stands in metrics and log alone,
@@ -55,7 +53,7 @@ pub(super) fn wanted(snapshot: &Snapshot, request: VerifyRequest) -> Result<(Str
     let address = request.ip.map(|ip| ip.parse::<IpAddr>()).transpose();
     let wanted = Wanted {
         realms: accepted_realms(snapshot, &request.realms)?,
-        scopes: request.scopes.all().ok_or_else(|| Problem::bad_request(TOO_MANY_SCOPES))?,
+        scopes: request.scopes.into_entries(),
         audience: request.audience,
         address: address.map_err(|_| Problem::bad_request("`ip` must be an IPv4 or IPv6 address"))?,
     };

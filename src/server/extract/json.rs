@@ -12,6 +12,7 @@ use serde_path_to_error::Segment;
 
 use super::body::{self, Bounds, expect_type};
 use crate::{
+    api::bounded_list::TOO_LONG,
     config::ServerConfig,
     input::json::TWICE,
     server::{core::Core, problem::Problem},
@@ -106,9 +107,10 @@ impl<T, B> JsonBody<T, B> {
 fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         let told = explain(&error);
-        match place::<T>(bytes) {
-            Some(place) if told.starts_with(WRONG_KIND) => Problem::bad_request(format!("`{place}`: {told}")),
-            _ => Problem::bad_request(told),
+        let of_a_value = [WRONG_KIND, TOO_LONG].iter().any(|kind| told.starts_with(kind));
+        match of_a_value.then(|| place::<T>(bytes)).flatten() {
+            Some(place) => Problem::bad_request(format!("`{place}`: {told}")),
+            None => Problem::bad_request(told),
         }
     })
 }
@@ -135,6 +137,10 @@ fn explain(error: &serde_json::Error) -> String {
     let place = format!("line {}, column {}", error.line(), error.column());
     let text = error.to_string();
     match error.classify() {
+        // Where it became too long says nothing.
+        serde_json::error::Category::Data if text.starts_with(TOO_LONG) => {
+            text.split(" at line ").next().unwrap_or_default().to_owned()
+        }
         serde_json::error::Category::Data => {
             // A name as short as a field's is quoted; a longer one may be an API key in the wrong place.
             let name = text.split('`').nth(1).unwrap_or_default();
@@ -154,7 +160,10 @@ fn explain(error: &serde_json::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::issue::NewApiKey;
+    use crate::api::{
+        issue::NewApiKey,
+        verify::{MAX_KEYS, VerifyBatchRequest},
+    };
 
     #[test]
     fn errors_say_what_is_wrong_and_never_quote_values() {
@@ -185,5 +194,13 @@ mod tests {
         ] {
             assert_eq!(place::<NewApiKey>(body.as_bytes()).as_deref(), told, "{body}");
         }
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_named_with_its_bound() {
+        let body = serde_json::json!({"api_keys": vec!["hidden"; MAX_KEYS + 1]}).to_string();
+        let error = serde_json::from_str::<VerifyBatchRequest>(&body).err().expect("too long");
+        assert_eq!(explain(&error), "the list is too long: it may hold at most 1000 entries");
+        assert_eq!(place::<VerifyBatchRequest>(body.as_bytes()).as_deref(), Some("api_keys"));
     }
 }

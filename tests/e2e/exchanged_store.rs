@@ -83,11 +83,11 @@ fn a_service_whose_store_is_exchanged_acknowledges_nothing_and_goes_on_verifying
         // At once, and not only when the service has looked.
         let (status, body) = revoke(&server, &key);
         assert!(status == 503 && body.contains("the store was exchanged"), "{told}: {status} {body}");
-        server.until("the trouble to show", |server| degraded(server, "store").is_some());
+        server.within("the trouble to show", |server| degraded(server, "store").is_some());
         let detail = degraded(&server, "store").expect("it stays");
         assert!(detail.contains(told) && detail.contains("stop"), "{told}: {detail}");
         // The log may have been read just before the files were checked.
-        server.until("what others revoke is not seen", |server| degraded(server, "revocations").is_some());
+        server.within("what others revoke is not seen", |server| degraded(server, "revocations").is_some());
         assert!(active(&server, &key) && !active(&server, &gone), "{told}");
         let asking = finish(bulla(deployment.path()).arg("doctor").env("BULLA_DATA__LISTEN", &server.data.address), "");
         assert!(asking.code == 1 && asking.out.contains("(`store`): "), "{told}: {}", asking.out);
@@ -149,7 +149,7 @@ fn what_was_removed_can_be_rescued_while_the_service_runs() {
     let key = deployment.issue_text("live", &[]);
     assert_eq!(revoke(&server, &key).0, 200);
     remove(&deployment, &FILES);
-    server.until("the trouble to show", |server| degraded(server, "store").is_some());
+    server.within("the trouble to show", |server| degraded(server, "store").is_some());
     // As docs/RECOVERY.md has it.
     let script = format!(
         r#"cd {} && mkdir rescued && for fd in /proc/{}/fd/*; do case $(readlink $fd) in

@@ -273,7 +273,7 @@ fn the_feed_tells_of_key_versions() {
     server.until("the new version", |_| follower.feed.get("/v1/revocations").status == 200);
     follower.catch_up();
     deployment.keyring(&["compromise", "1"]);
-    server.until("the compromise", |_| {
+    server.within("the compromise", |_| {
         let message = follower.read(&follower.feed.get("/v1/revocations").body);
         message.head().versions[0].1 == bulla::keyring::VersionState::Compromised
     });

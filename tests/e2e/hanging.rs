@@ -155,7 +155,7 @@ fn a_compromise_is_in_force_while_key_sources_hang_and_sigterm_ends_the_service_
     programs.iter().for_each(|program| program.until_it_is(true));
 
     deployment.keyring(&["compromise", "1"]);
-    server.until("the compromise", |server| !is_active(server, &old));
+    server.within("the compromise", |server| !is_active(server, &old));
     assert!(programs.iter().all(Program::runs), "it did not wait for the sources");
     let issued = admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP})).json();
     assert!(is_active(&server, issued["api_key"].as_str().expect("a key")), "it issues all the while: {issued}");
@@ -299,7 +299,7 @@ fn a_named_pipe_in_the_place_of_a_file_is_refused_at_once() {
     let staged = server.admin.post("/v1/keyring/versions", &json!({"sources": ["file:master-3.key"]}));
     assert_eq!((staged.status, staged.problem().as_str()), (400, "bad-request"), "{}", staged.body);
     deployment.keyring(&["compromise", "1", "--successor", "2"]);
-    server.until("the compromise", |server| !is_active(server, &old));
+    server.within("the compromise", |server| !is_active(server, &old));
     make_pipe(&deployment, "keyring.toml");
     server.until("the word of it", |server| degraded(server).iter().any(|one| one.contains("not a regular file")));
     let started = deployment.run(&["serve"]);

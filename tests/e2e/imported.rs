@@ -239,7 +239,7 @@ fn a_leaked_imported_key_is_revoked_by_its_text_and_one_is_rerolled_by_hand() {
     assert_eq!(deployment.run_with(&["revoke", "-"], "sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pg").code, 64);
     let revoked = deployment.run_with(&["revoke", "-", "--json"], KEY).ok().json();
     assert_eq!((&revoked["api_key_id"], &revoked["state"]), (&id, &json!("revoked")));
-    server.until("the revocation", |server| verify(server, KEY) == json!({"active": false}));
+    server.within("the revocation", |server| verify(server, KEY) == json!({"active": false}));
     let id = verify(&server, "other")["api_key_id"].as_str().expect("an id").to_owned();
     let rerolled = server.admin.post(&format!("/v1/api-keys/{id}/reroll"), &json!({"grace": "0s"})).json();
     assert_eq!(rerolled["replaces"], json!(id));

@@ -192,7 +192,7 @@ fn keys_that_the_old_system_had_ended_stay_ended() {
     assert_eq!((listed.code, &listed.json()["reasons"]), (1, &json!({"differs": 1})));
     assert!(active("good"));
     import(&deployment, &since, &["--scheme", "sha256", "--replace"]).ok();
-    server.until("the revocation", |server| verify(server, "good")["active"] == false);
+    server.within("the revocation", |server| verify(server, "good")["active"] == false);
     // Never the other way round.
     import(&deployment, &[row(&sha256("revoked"), json!({"revoked": false}))], &["--scheme", "sha256", "--replace"])
         .ok();

@@ -79,7 +79,7 @@ fn another_key_with_the_same_public_part_is_good_however_often_it_comes() {
     let server = Server::start(&deployment);
     assert!(active(&server, KEY) && active(&server, other));
     deployment.run_with(&["revoke", "-"], other).ok();
-    server.until("the revocation", |server| !active(server, other));
+    server.within("the revocation", |server| !active(server, other));
     let before = server.metric("bulla_imported_slow_checks_total");
     assert!((0..50).all(|_| active(&server, KEY)));
     assert!(
@@ -99,7 +99,7 @@ fn who_ends_a_key_ends_it_in_every_set() {
     assert_eq!((taken["state"].as_str(), &taken["changed"], also.len()), (Some("revoked"), &json!(true), 1));
     let state = |id: &str| server.admin.get(&format!("/v1/api-keys/{id}")).json()["state"].clone();
     assert!(all.iter().all(|id| state(id) == "revoked"));
-    server.until("the revocation", |server| !active(server, KEY));
+    server.within("the revocation", |server| !active(server, KEY));
     assert_eq!(revoke()["changed"], false);
 
     let deployment = Deployment::new();

@@ -124,7 +124,7 @@ fn check(fixture: &Fixture) {
     let last = keys.last().expect("a key");
     let revoked = deployment.run_with(&["revoke", "-", "--json"], last).ok().json();
     assert_eq!(revoked["state"], "revoked", "{name}: {revoked}");
-    server.until("the revocation", |server| verify(server, last) == json!({"active": false}));
+    server.within("the revocation", |server| verify(server, last) == json!({"active": false}));
     let stored = deployment.store().bytes();
     for key in keys.iter().filter(|key| key.len() >= 16) {
         assert!(!stored.windows(key.len()).any(|bytes| bytes == key.as_bytes()), "{name}: a key is in the store");
@@ -185,7 +185,7 @@ fn a_table_that_comes_again_under_another_flag_is_another_set() {
     assert!(in_realm("live") && in_realm("test"));
     let revoked = deployment.run_with(&["revoke", "-", "--json"], &key).ok().json();
     assert_eq!(revoked["also_revoked"].as_array().map(Vec::len), Some(2), "{revoked}");
-    server.until("the revocation", |_| !in_realm("live") && !in_realm("test"));
+    server.within("the revocation", |_| !in_realm("live") && !in_realm("test"));
 }
 
 #[test]

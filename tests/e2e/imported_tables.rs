@@ -125,7 +125,7 @@ fn a_key_that_another_realm_has_is_told_and_ends_in_both() {
     assert_eq!(verify(&server, KEY)["active"], true);
     let revoked = deployment.run_with(&["revoke", "-", "--json"], KEY).ok().json();
     assert_eq!(revoked["also_revoked"].as_array().map(Vec::len), Some(1), "{revoked}");
-    server.until("the revocation", |server| verify(server, KEY) == json!({"active": false}));
+    server.within("the revocation", |server| verify(server, KEY) == json!({"active": false}));
 }
 
 #[test]

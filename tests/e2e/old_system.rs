@@ -75,7 +75,7 @@ fn an_unknown_key_is_asked_about_once_and_is_bullas_own_from_then_on() {
     assert!(deployment.run(&["audit", "--json"]).ok().out.contains("keys.import_asked"));
     // Revoked here it stays revoked, whatever the old system says.
     deployment.run(&["revoke", id]).ok();
-    server.until("the revocation", |server| verify(server, KEY) == json!({"active": false}));
+    server.within("the revocation", |server| verify(server, KEY) == json!({"active": false}));
     assert_eq!(questions(&deployment), 1);
     drop(server);
     let server = Server::start(&deployment);
@@ -165,7 +165,7 @@ fn a_key_that_was_never_presented_here_is_revoked_all_the_same() {
                 assert_eq!((&ended["state"], &ended["changed"]), (&json!("revoked"), &json!(true)));
             }
         }
-        server.until("the revocation", |server| verify(server, KEY) == json!({"active": false}));
+        server.within("the revocation", |server| verify(server, KEY) == json!({"active": false}));
         let listed = deployment.run(&["keys", "list", "--realm", "live", "--json"]).ok().out.clone();
         assert!(listed.contains("\"revoked\"") && !listed.contains("\"active\""), "{how}: {listed}");
         // The service may ask once more before it has read what the command put on record.

@@ -66,7 +66,7 @@ fn a_damaged_row_stops_nobody_and_what_it_names_is_rejected() {
         "'revoke_app', '00000000-0000-4000-8000-000000000001', 'live', 99999999999, 1, 1, 'somebody'",
     );
     let all = |server: &Server| [&late, &never, &suspended, &unknown].iter().any(|key| active(server, key));
-    server.until("what the rows name", |server| !all(server));
+    server.within("what the rows name", |server| !all(server));
     // It may have read the log between two of the rows.
     let damaged = |server: &Server| server.metric("bulla_store_rows_damaged{table=\"revocations\"}");
     server.until("all six", |server| damaged(server) == 6);
@@ -169,7 +169,7 @@ fn a_clock_that_is_set_back_undoes_no_revocation() {
     revoke(&server, &revoked);
     server.admin.post(&format!("/v1/api-keys/{}/reroll-secret", id_of(&secret)), &json!({"grace": "1s"}));
     server.admin.post(&format!("/v1/api-keys/{}/reroll", id_of(&rerolled)), &json!({"grace": "1s"}));
-    server.until("the end of the grace", |server| !active(server, &rerolled));
+    server.within("the end of the grace", |server| !active(server, &rerolled));
     // Within seconds that is written down, so that no clock changes it any more.
     let query = "SELECT count(*) FROM revocations WHERE in_effect = 1";
     server.until("the note of that", |_| number(&deployment, query) == 1);

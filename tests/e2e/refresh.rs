@@ -166,7 +166,7 @@ fn a_rotation_that_fails_holds_no_compromise_up() {
         ready["degraded"][0]["detail"].as_str().is_some_and(|why| why.contains("automatic rotation"))
     });
     deployment.keyring(&["compromise", "1"]);
-    server.until("the compromise", |server| {
+    server.within("the compromise", |server| {
         server.data.post("/v1/verify", &json!({"api_key": old})).json()["active"] == false
     });
 }

@@ -191,7 +191,7 @@ fn a_rerolled_key_is_like_the_old_one_which_ends_after_its_grace() {
     assert!(!check(&first["api_key"]) && check(&second["api_key"]));
     assert_eq!(second["expires_at"], Value::Null);
     let brief = reroll(&second["api_key_id"], json!({"grace": "1s"})).json();
-    server.until("the end of the grace", |_| !check(&second["api_key"]));
+    server.within("the end of the grace", |_| !check(&second["api_key"]));
     assert!(check(&brief["api_key"]));
     let shown = server.admin.get(&format!("/v1/api-keys/{}", second["api_key_id"].as_str().expect("an id"))).json();
     assert_eq!((&shown["state"], &shown["rerolled_from"]), (&json!("revoked"), &first["api_key_id"]));
@@ -205,7 +205,7 @@ fn a_grace_period_goes_on_through_a_restart() {
     let key = deployment.issue_text("live", &[]);
     let rerolled = deployment.run(&["keys", "reroll", &id_of(&key), "--grace", "2s", "--json"]).ok().json();
     let server = Server::start(&deployment);
-    server.until("the end of the grace", |server| !active(server, &key));
+    server.within("the end of the grace", |server| !active(server, &key));
     assert!(active(&server, rerolled["api_key"].as_str().expect("a key")));
 }
 
@@ -288,7 +288,7 @@ fn the_command_line_does_the_same_beside_a_server_and_through_it() {
     for through in [false, true] {
         let keys: Vec<String> = (0..5).map(|_| deployment.issue_text("live", &["--name", "one of five"])).collect();
         let ids: Vec<String> = keys.iter().map(|key| id_of(key)).collect();
-        let gone = |key: &str| server.until("the revocation", |server| !active(server, key));
+        let gone = |key: &str| server.within("the revocation", |server| !active(server, key));
         assert_eq!(bulla(&["revoke", &ids[0], "--reason", "a & b"], through, "")["changed"], true);
         gone(&keys[0]);
         assert_eq!(bulla(&["keys", "show", &ids[0]], through, "")["revoke_reason"], "a & b");
@@ -297,7 +297,7 @@ fn the_command_line_does_the_same_beside_a_server_and_through_it() {
         assert_eq!(bulla(&["keys", "suspend", &ids[2]], through, "")["state"], "suspended");
         gone(&keys[2]);
         assert_eq!(bulla(&["keys", "resume", &ids[2]], through, "")["state"], "active");
-        server.until("the resumption", |server| active(server, &keys[2]));
+        server.within("the resumption", |server| active(server, &keys[2]));
         let rerolled = bulla(&["keys", "reroll", &ids[3], "--grace", "0s"], through, "");
         gone(&keys[3]);
         server.until("the new key", |server| active(server, rerolled["api_key"].as_str().expect("a key")));

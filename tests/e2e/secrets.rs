@@ -132,7 +132,7 @@ fn a_secret_half_is_rerolled_without_a_gap_or_at_once() {
     let fourth = reroll(&first, "0s");
     assert_eq!(good([&first, &second, &third, &fourth]), [false, false, false, true], "remembered or not");
     let brief = reroll(&first, "1s");
-    server.until("the end of the grace", |server| !verify(server, &fourth).1);
+    server.within("the end of the grace", |server| !verify(server, &fourth).1);
     assert!(verify(&server, &brief).1);
     let by_hand = deployment.run_with(&["keys", "reroll-secret", "-", "--grace", "0s", "--json"], &brief).ok().json();
     server.until("what another process did", |server| !verify(server, &brief).1);

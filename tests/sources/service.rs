@@ -220,7 +220,7 @@ fn a_compromise_is_in_force_while_an_hsm_hangs() {
     };
     server.until("the word of what hangs", asking);
     deployment.keyring(&["compromise", "1"]);
-    server.until("the compromise", |server| !active(server, &old));
+    server.within("the compromise", |server| !active(server, &old));
     assert!(active(&server, &new), "the other version's keys are at hand");
     // A command says which source it is, and ends.
     let mut command = crate::support::command::bulla(deployment.path());
@@ -267,7 +267,7 @@ fn versions_at_one_server_that_hangs_are_asked_at_once_and_hold_no_compromise_up
     server.signal("HUP");
     let compromised = deployment.run(&["keyring", "compromise", "5", "--yes"]);
     assert_eq!(compromised.code, 0, "{}", compromised.err);
-    server.until("the compromise", |server| !active(server, &new));
+    server.within("the compromise", |server| !active(server, &new));
     server.until("all four told", |server| {
         let ready = server.data.get("/readyz").body;
         ["hanging-2", "hanging-3", "hanging-4"].iter().all(|key| ready.contains(key))

@@ -221,6 +221,41 @@ fn the_admin_plane_makes_the_same_moves() {
 }
 
 #[test]
+fn staging_over_http_does_not_tell_what_files_there_are() {
+    use std::os::unix::fs::PermissionsExt;
+    let deployment = Deployment::new();
+    let server = Server::start(&deployment);
+    let key = std::fs::read_to_string(deployment.file("master-1.key")).expect("a key");
+    for (name, text, mode) in [("garbage", "hunter2", 0o600), ("open", key.as_str(), 0o644)] {
+        let path = deployment.file(&format!("{name}.key"));
+        std::fs::write(&path, text).expect("written");
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its mode");
+    }
+    std::fs::create_dir(deployment.file("folder.key")).expect("made");
+    let made = std::process::Command::new("mkfifo").args(["-m", "600"]).arg(deployment.file("pipe.key")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let answers = ["missing", "garbage", "open", "folder", "pipe"].map(|name| {
+        let uri = format!("file:{name}.key");
+        let answer = server.admin.post("/v1/keyring/versions", &json!({"sources": [uri]}));
+        assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-request"), "{name}: {}", answer.body);
+        answer.body.replace(&uri, "file:NAME")
+    });
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert!(answers[0].contains("file:NAME yields no key"), "{}", answers[0]);
+    // Who has the machine reads it in the log.
+    let log = server.stop();
+    for told in [
+        "missing.key: No such file",
+        "garbage.key is not one line of base64",
+        "open.key has mode 0644",
+        "folder.key is not a file",
+        "pipe.key is not a file",
+    ] {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+}
+
+#[test]
 fn the_seal_budget_is_counted_shown_and_kept() {
     let deployment = Deployment::new();
     deployment.issue("live", &[]);

@@ -7,6 +7,7 @@ use crate::support::{
     authority::Authority,
     command::{bulla, finish},
     deployment::{APP, Deployment},
+    edge::Edge,
     server::Server,
 };
 
@@ -129,6 +130,25 @@ fn no_byte_of_a_file_is_in_any_message() {
                 add(format!("{what} as rows: {line:?}"), &line, &[]);
             }
         }
+        let tried =
+            ["keys", "import", "other", "--realm", "live", "--scheme", "sha256", "--format", "csv", "--try", "other"];
+        add(format!("{what} as keys to try"), &tried, &[]);
+        for (file, setting) in
+            [("ca", "TLS__CA"), ("certificate", "TLS__CERTIFICATE"), ("key", "TLS__KEY"), ("password", "PASSWORD")]
+        {
+            let setting = format!("BULLA_STORE__{setting}");
+            let mut environment = vec![
+                ("BULLA_STORE__URL", "postgres://bulla@127.0.0.1:9/bulla"),
+                ("BULLA_STORE__CONNECT_TIMEOUT", "1s"),
+                (setting.as_str(), if file == "password" { "file:other" } else { "other" }),
+            ];
+            match file {
+                "certificate" => environment.push(("BULLA_STORE__TLS__KEY", "tls.key")),
+                "key" => environment.push(("BULLA_STORE__TLS__CERTIFICATE", "tls.crt")),
+                _ => {}
+            }
+            add(format!("{what} as the {file} for PostgreSQL"), &["doctor"], &environment);
+        }
         let to_server = ["keys", "list", "--server", "https://127.0.0.1:9", "--ca", "ca.crt"];
         add(format!("{what} as the admin key"), &to_server, &[("BULLA_ADMIN_KEY_FILE", "other")]);
         add(
@@ -157,9 +177,55 @@ fn no_byte_of_a_file_is_in_any_message() {
             ],
             &[("BULLA_KEYRING__TRUSTED_SOURCES", "[\"vault-transit:\"]")],
         );
+        let mut asks = bulla(deployment.path());
+        asks.args(["verify", "-"]).env("BULLA_REALMS__LIVE__OLD_SYSTEM__INTROSPECT", "http://127.0.0.1:9/");
+        asks.env("BULLA_REALMS__LIVE__OLD_SYSTEM__CREDENTIAL", "file:other");
+        let asked = finish(&mut asks, "a key of the old system");
+        places.add(format!("{what} as a credential for the old system"), asked.out + &asked.err);
         for command in ["verify", "inspect", "revoke"] {
             let ran = deployment.run_with(&[command, "-"], &content);
             places.add(format!("{what} to {command}"), ran.out + &ran.err);
+        }
+        places.hold_nothing_of(&secret);
+    }
+}
+
+#[test]
+fn no_byte_of_an_edge_s_file_is_in_any_message() {
+    let authority = Authority::new("servers");
+    let deployment = Deployment::new();
+    let node = Server::start(&deployment);
+    let edge = Edge::new(&deployment, &[&format!("http://{}", node.data.address)], &["live"]);
+    {
+        let running = edge.start();
+        running.until("the first message", |edge| edge.data.get("/readyz").status == 200);
+        running.stop();
+    }
+    let client = authority.client("edge");
+    for (from, to) in
+        [(authority.file(), "ca.crt"), (client.certificate.clone(), "edge.crt"), (client.key.clone(), "edge-tls.key")]
+    {
+        put(&edge.file(to), &fs::read_to_string(from).expect("its content"));
+    }
+    edge.configure("sources = [", "sources = [\"https://127.0.0.1:9\", ");
+    for (set, file) in [("roots", "ca.crt"), ("client_certificate", "edge.crt"), ("client_key", "edge-tls.key")] {
+        let line = format!("{set} = \"{file}\"");
+        edge.configure(&format!("# {line}"), &line);
+    }
+    let state = fs::read_dir(edge.file("state")).expect("a folder").flatten().map(|file| file.path());
+    let named = ["bulla.toml", "edge.key", "exports/live.export", "feed-api.key", "ca.crt", "edge.crt", "edge-tls.key"];
+    let files: Vec<_> = named.iter().map(|name| edge.file(name)).chain(state).filter(|path| path.is_file()).collect();
+    assert!(files.len() > named.len(), "there is a state: {files:?}");
+    let key = Deployment::new().issue_text("live", &[]);
+    for (what, content, secret) in secrets(&key) {
+        let mut places = Places::default();
+        for path in &files {
+            let kept = fs::read(path).expect("its content");
+            put(path, &content);
+            let ran = edge.run(&["doctor"]);
+            assert_ne!(ran.code, 101, "{what} as {}: {}", path.display(), ran.err);
+            places.add(format!("{what} as {}", path.display()), ran.out + &ran.err);
+            fs::write(path, kept).expect("put back");
         }
         places.hold_nothing_of(&secret);
     }

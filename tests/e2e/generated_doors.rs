@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::support::{
+    clock,
     deployment::{APP, Deployment},
     hard_values::{Hard, SEED, numbers, spans, times},
     http::{Answer, Http},
@@ -18,6 +19,8 @@ const REALM: &str = "acme_live";
 /// A key version that there is not.
 const NO_VERSION: &str = "4000000000";
 const SECOND: i128 = 1_000_000_000;
+/// By how many seconds the end of a grace may differ from when it is worked out here: a busy machine is slow.
+const SLOW: i128 = 60;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
@@ -227,11 +230,20 @@ impl Asked<'_> {
                 let lives = second(&issued["expires_at"]).zip(second(&issued["issued_at"]));
                 (lives.map(|(end, begin)| end - begin), means.div_euclid(SECOND))
             }
+            ("reroll", "grace") => return ends(&answer["revoked_at"], means),
+            ("reroll_secret", "grace") => return ends(&answer["old_secret_until"], means),
             (_, "issued_before") => (second(&answer["issued_before"]), -(-means).div_euclid(SECOND)),
             _ => return,
         };
         assert_eq!(shown, Some(expected), "{} {}: {answer} (seed {SEED:#x})", door.id, door.leaf());
     }
+}
+
+/// A grace ends as much later as was given: it is neither shortened nor wrapped.
+fn ends(shown: &Value, means: i128) {
+    let end: Timestamp = shown.as_str().expect("an end").parse().expect("a time");
+    let differs = i128::from(end.as_second()) - i128::from(clock::now()) - means.div_euclid(SECOND);
+    assert!(differs.abs() <= SLOW, "a grace of {means} ns ends at {shown} (seed {SEED:#x})");
 }
 
 /// Waits until the fleet shows what was reported last.

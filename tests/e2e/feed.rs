@@ -374,6 +374,7 @@ fn a_program_with_the_library_inside_follows_the_real_service() {
 
 #[test]
 fn streams_and_waits_end_with_the_key_that_opened_them() {
+    const OF_ITS_OWN: &str = "00000000-0000-4000-8000-0000000000aa";
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let end = |kind: &str, key: &Value| {
@@ -382,6 +383,12 @@ fn streams_and_waits_end_with_the_key_that_opened_them() {
             "revoke" => server.admin.request("DELETE", &path, &[], ""),
             "reroll-secret" => server.admin.post(&format!("{path}/reroll-secret"), &json!({"grace": "0s"})),
             "suspend" => server.admin.post(&format!("{path}/suspend"), &json!({})),
+            "a rule for its app" => server.admin.post("/v1/revocations", &json!({"app_id": OF_ITS_OWN})),
+            "a compromise of its version" => {
+                deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+                deployment.keyring(&["compromise", "1", "--successor", "2"]);
+                return;
+            }
             // It ends by itself, and the command is another process.
             _ if kind == "expire" => return,
             _ => {
@@ -391,9 +398,20 @@ fn streams_and_waits_end_with_the_key_that_opened_them() {
         };
         assert!(answer.status < 300, "{kind}: {}", answer.body);
     };
-    for kind in ["revoke", "suspend", "reroll-secret", "expire", "revoke by the command"] {
+    // The last one ends the administrator's key as well.
+    for kind in [
+        "revoke",
+        "suspend",
+        "reroll-secret",
+        "expire",
+        "revoke by the command",
+        "a rule for its app",
+        "a compromise of its version",
+    ] {
         let life: &[&str] = if kind == "expire" { &["--ttl", "15s"] } else { &[] };
-        let key = deployment.issue("bulla", &[&["--scope", "feed"], life].concat());
+        let app = if kind == "a rule for its app" { OF_ITS_OWN } else { APP };
+        let issue = ["issue", "--json", "--realm", "bulla", "--app", app, "--scope", "feed"];
+        let key = deployment.run(&[&issue[..], life].concat()).ok().json();
         let follower = server.data.bearer(key["api_key"].as_str().expect("a key"));
         let mut stream = follower.stream("/v1/revocations");
         stream.message();

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::support::{
-    command::Ran,
+    command::{Ran, bulla, finish},
     deployment::{APP, Deployment},
     imported::{KEY, import, row, sha256, verify},
     server::Server,
@@ -127,6 +127,35 @@ fn an_imported_key_is_a_key_like_any_other() {
     assert_eq!(verify(&server, KEY), json!({"active": false}));
     assert_eq!(deployment.run(&["keys", "show", id, "--json"]).ok().json()["state"], "revoked");
     assert!(server.admin.get("/v1/keyring").body.find("\"version\":0").is_none());
+}
+
+#[test]
+fn the_secret_of_an_old_system_may_be_a_credential_of_systemd() {
+    use std::{fs, os::unix::fs::PermissionsExt};
+    let deployment = Deployment::new();
+    let folder = deployment.file("credentials");
+    let secret = folder.join("legacy.key");
+    fs::create_dir(&folder).expect("made");
+    fs::write(&secret, "YW4gb2xkIHNlY3JldCBvZiBvdXJz\n").expect("written");
+    let listed = format!("secrets = {{ legacy = {:?} }}", format!("file:{}", secret.display()));
+    deployment.configure("secrets = {}", &listed);
+    let row = row("c93a5153dcb034982a663dde86cb4d87cc50d504c5447f3447aa3a813b8b7990", json!({})).to_string();
+    let import = |mode: u32, of_systemd: bool| {
+        fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).expect("its mode");
+        let mut command = bulla(deployment.path());
+        command.args(["keys", "import", "-", "--realm", "live", "--json"]);
+        command.args(["--scheme", "hmac-sha256", "--hmac-key", "legacy"]).env_remove("CREDENTIALS_DIRECTORY");
+        if of_systemd {
+            command.env("CREDENTIALS_DIRECTORY", &folder);
+        }
+        finish(&mut command, &row)
+    };
+    // Its mask of an access-control list shows as the group's bits.
+    for (mode, of_systemd) in [(0o444, true), (0o440, false)] {
+        let refused = import(mode, of_systemd);
+        assert!(refused.code == 2 && refused.err.contains("others may read it"), "{mode:o}: {}", refused.err);
+    }
+    assert_eq!(import(0o440, true).ok().json()["imported"], 1);
 }
 
 #[test]

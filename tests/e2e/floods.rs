@@ -3,6 +3,7 @@
 
 use std::{
     io::{Read, Write},
+    path::Path,
     sync::{
         OnceLock,
         atomic::{AtomicUsize, Ordering},
@@ -16,6 +17,7 @@ use serde_json::json;
 use super::old_system::{questions, with_program};
 use crate::support::{
     deployment::{APP, Deployment},
+    edge::Edge,
     envoy::{Envoy, Question},
     http::Http,
     imported::{KEY, import, row, sha256, verify},
@@ -47,8 +49,9 @@ fn request(line: &str, headers: &str, body: &str) -> Vec<u8> {
 }
 
 const JSON: &str = "content-type: application/json\r\n";
+const FORM: &str = "content-type: application/x-www-form-urlencoded\r\n";
 
-/// A key of the service, for forged ones to look like.
+/// A key of a service, for forged ones to look like.
 static GENUINE: OnceLock<String> = OnceLock::new();
 
 /// A text with the shape of an API key, and a right checksum: only its seal is wrong.
@@ -63,6 +66,27 @@ fn rapid_resets(_: usize) -> Vec<u8> {
     for stream in (1..400_u32).step_by(2) {
         bytes.extend([0, 0, 3, 1, 5].iter().copied().chain(stream.to_be_bytes()).chain([0x82, 0x86, 0x84]));
         bytes.extend([0, 0, 4, 3, 0].iter().copied().chain(stream.to_be_bytes()).chain([0, 0, 0, 8]));
+    }
+    bytes
+}
+
+/// Calls over gRPC: of health, and of methods that there are not.
+fn grpc_calls(number: usize) -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u32, content: &[u8]| {
+        let length = u32::try_from(content.len()).expect("a short one").to_be_bytes();
+        [&length[1..], &[kind, flags], &stream.to_be_bytes()[..], content].concat()
+    };
+    let text = |text: &str| [&[u8::try_from(text.len()).expect("a short one")], text.as_bytes()].concat();
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for stream in (1..100_u32).step_by(2) {
+        let unknown = format!("/shop.Orders/Call{number}");
+        let path = text(if stream % 4 == 1 { "/grpc.health.v1.Health/Check" } else { &unknown });
+        // POST over http, then the path, the authority and two headers as they are.
+        let mut head = [&[0x83, 0x86, 0x04][..], &path[..], &[0x01], &text("x")[..]].concat();
+        head.extend([&[0x0f, 0x10][..], &text("application/grpc")[..]].concat());
+        head.extend([&[0x00][..], &text("te")[..], &text("trailers")[..]].concat());
+        bytes.extend(frame(1, 4, stream, &head));
+        bytes.extend(frame(0, 1, stream, &[0; 5]));
     }
     bytes
 }
@@ -87,6 +111,23 @@ fn kinds(server: &Server) -> Vec<Kind<'_>> {
         kind("self-revocations", data, |at| {
             request("POST /v1/self-revoke", &format!("x-api-key: {}\r\n", forged(at)), "")
         }),
+        kind("revocations of tokens", data, |at| {
+            request("POST /v1/revoke", FORM, &format!("token={}&client_id=c{at}", forged(at)))
+        }),
+        kind("introspections", data, |at| request("POST /v1/introspect", FORM, &format!("token={}", forged(at)))),
+        kind("questions of RabbitMQ", data, |at| {
+            let body = format!("username=user{at}&password={}", forged(at));
+            request("POST /v1/rabbitmq/-/user", FORM, &body)
+        }),
+        kind("questions for the feed", data, |at| {
+            request(&format!("GET /v1/revocations?after={at}"), &format!("x-api-key: {}\r\n", forged(at)), "")
+        }),
+        kind("reports of followers", data, |at| {
+            let body = format!(r#"{{"followers":[{{"name":"follower-{at}"}}]}}"#);
+            request("POST /v1/followers", &format!("{JSON}x-api-key: {}\r\n", forged(at)), &body)
+        }),
+        kind("documents", data, |at| request(&format!("GET /.well-known/{at}"), "", "")),
+        alone("calls over gRPC", data, grpc_calls),
         kind("paths and agents", data, |at| request(&format!("GET /{at}"), &format!("user-agent: agent {at}\r\n"), "")),
         kind("bodies that nobody reads", data, |at| request(&format!("POST /{at}"), "", &"x".repeat(1_000))),
         kind("calls of the admin plane", admin, |at| {
@@ -144,9 +185,17 @@ fn ask_envoy(envoy: &Envoy, count: usize) {
     }
 }
 
-/// All that the service has written.
-fn written(deployment: &Deployment, server: &Server) -> u64 {
-    let files = std::fs::read_dir(deployment.path()).expect("its folder").flatten();
+/// Sends a part of what `BULLA_TEST_FLOOD` says of each of these kinds.
+fn flood(kinds: &[Kind<'_>], divided: usize) {
+    for kind in kinds {
+        // What takes a connection each is slower.
+        send(kind, requests(10_000) / divided / if kind.pipelined == 1 { 10 } else { 1 });
+    }
+}
+
+/// All that a service has written, and kept in this folder.
+fn written(folder: &Path, server: &Server) -> u64 {
+    let files = std::fs::read_dir(folder).expect("its folder").flatten();
     files.map(|file| file.metadata().map_or(0, |file| file.len())).sum::<u64>() + server.log().len() as u64
 }
 
@@ -154,26 +203,48 @@ fn written(deployment: &Deployment, server: &Server) -> u64 {
 fn whatever_comes_without_a_key_leaves_memory_and_disk_as_they_were() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_LOG__LEVEL", "debug")]);
-    let key = GENUINE.get_or_init(|| deployment.issue_text("live", &[]));
-    let envoy = Envoy::new(&server.data);
-    let flood = |divided: usize| {
-        for kind in kinds(&server) {
-            // What takes a connection each is slower.
-            send(&kind, requests(10_000) / divided / if kind.pipelined == 1 { 10 } else { 1 });
-        }
+    let key = deployment.issue_text("live", &[]);
+    GENUINE.get_or_init(|| key.clone());
+    let (envoy, kinds) = (Envoy::new(&server.data), kinds(&server));
+    let all = |divided: usize| {
+        flood(&kinds, divided);
         ask_envoy(&envoy, requests(10_000) / divided / 10);
     };
-    flood(2);
-    let (memory, disk) = (server.memory(), written(&deployment, &server));
-    flood(1);
+    all(2);
+    let (memory, disk) = (server.memory(), written(deployment.path(), &server));
+    all(1);
     let limit = memory + memory / 10;
     server.until("the memory of before", |server| server.memory() <= limit);
-    let grown = written(&deployment, &server).saturating_sub(disk);
+    let grown = written(deployment.path(), &server).saturating_sub(disk);
     assert!(grown < 1_000_000, "{grown} bytes more on the disk: {}", server.log());
     let body = serde_json::json!({"api_key": key});
     assert_eq!(server.data.post("/v1/verify", &body).json()["app_id"], APP);
     assert!(!server.log().contains(&"x".repeat(100)), "nothing of a stranger's is written as it is");
     println!("{memory} KiB before, {} after; {grown} bytes more on the disk", server.memory());
+}
+
+#[test]
+fn whatever_comes_without_a_key_leaves_an_edge_as_it_was() {
+    let deployment = Deployment::new();
+    let node = Server::start(&deployment);
+    let edge = Edge::new(&deployment, &[&format!("http://{}", node.data.address)], &["live"]);
+    let server = edge.start_with(&[("BULLA_LOG__LEVEL", "debug")]);
+    let key = deployment.issue_text("live", &[]);
+    GENUINE.get_or_init(|| key.clone());
+    let is_active = |server: &Server| server.data.post("/v1/verify", &json!({"api_key": key})).json()["active"] == true;
+    server.until("the first message", |server| server.data.get("/readyz").status == 200 && is_active(server));
+    // It has no admin plane.
+    let mut kinds = kinds(&server);
+    kinds.retain(|kind| !std::ptr::eq(kind.to, &server.admin));
+    flood(&kinds, 4);
+    let (memory, disk) = (server.memory(), written(edge.path(), &server));
+    flood(&kinds, 2);
+    let limit = memory + memory / 10;
+    server.until("the memory of before", |server| server.memory() <= limit);
+    let grown = written(edge.path(), &server).saturating_sub(disk);
+    assert!(grown < 1_000_000, "{grown} bytes more on the disk: {}", server.log());
+    assert!(is_active(&server));
+    println!("an edge: {memory} KiB before, {} after; {grown} bytes more on the disk", server.memory());
 }
 
 /// A text of the shape of KEY, which nobody issued.

@@ -32,6 +32,7 @@ pub(super) struct Audit {
 
 impl Audit {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        output::can_print()?;
         let backend = backend::open(config, &self.server)?;
         let mut all = AuditPage { records: Vec::new(), next_after: Some(self.after) };
         let mut left = self.limit.unwrap_or(u64::MAX);

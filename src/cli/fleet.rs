@@ -56,6 +56,7 @@ impl Fleet {
         if let Some(FleetCommand::Forget(forget)) = self.command {
             return forget.run(config);
         }
+        output::can_print()?;
         let backend = self.common.open(config)?;
         let mut query = FollowersQuery { after: None, limit: None };
         let mut all = backend.fleet(&query)?;

@@ -32,6 +32,7 @@ enum Inspected {
 
 impl Inspect {
     pub(super) fn run(self) -> Outcome {
+        output::can_print()?;
         let text = self.key.read()?;
         let text = text.expose_secret();
         let parsed = text.parse::<ApiKey>();

@@ -22,13 +22,21 @@ fn plain(text: &str) -> String {
 
 /// Fails if standard output is closed, before the command makes something that it shows only once.
 pub(super) fn can_show() -> io::Result<()> {
+    refuse_closed("nothing was done: standard output is closed, so the result, which is shown only once, would be lost")
+}
+
+/// Fails if standard output is closed, for a command that only prints: a backup of nothing is not a success. One that
+/// changes something, or answers by its exit code, goes on: a program may start it with such a /dev/null.
+pub(super) fn can_print() -> io::Result<()> {
+    refuse_closed("standard output is closed, so the result cannot be printed: redirect it to a file, or to a program")
+}
+
+fn refuse_closed(told: &str) -> io::Result<()> {
     // The runtime replaces a closed one with /dev/null, opened for reading and writing.
     let (status, flags) = (rustix::fs::fstat(io::stdout())?, rustix::fs::fcntl_getfl(io::stdout())?);
     let device = rustix::fs::FileType::from_raw_mode(status.st_mode).is_char_device().then_some(status.st_rdev);
     if device == Some(rustix::fs::makedev(1, 3)) && flags.contains(rustix::fs::OFlags::RDWR) {
-        return Err(io::Error::other(
-            "nothing was done: standard output is closed, so the result, which is shown only once, would be lost",
-        ));
+        return Err(io::Error::other(told));
     }
     Ok(())
 }

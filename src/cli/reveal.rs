@@ -55,6 +55,7 @@ struct Revealed<'a> {
 
 impl Reveal {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        output::can_print()?;
         let backend = self.common.open(config)?;
         let id = self.key.read(&*backend)?;
         let of_identity = |error: &dyn std::fmt::Display| {

@@ -21,6 +21,15 @@ fn into_full(deployment: &Deployment, arguments: &[&str]) -> (Option<i32>, Strin
     (ran.status.code(), String::from_utf8(ran.stderr).expect("text"))
 }
 
+/// Runs `bulla` without standard output; its exit code and what it says.
+fn into_closed(deployment: &Deployment, arguments: &str) -> (Option<i32>, String) {
+    let line = format!("'{}' {arguments} >&-", env!("CARGO_BIN_EXE_bulla"));
+    let mut shell = Command::new("sh");
+    let ran = shell.args(["-c", &line]).current_dir(deployment.path()).env_remove("BULLA_CONFIG").output();
+    let ran = ran.expect("it runs");
+    (ran.status.code(), String::from_utf8_lossy(&ran.stderr).into_owned())
+}
+
 fn ids(deployment: &Deployment) -> Vec<(String, String)> {
     let listed = deployment.run(&["keys", "list", "--realm", "live", "--json"]).ok().json();
     let text = |key: &serde_json::Value, name: &str| key[name].as_str().expect("a text").to_owned();
@@ -72,12 +81,26 @@ fn nothing_is_made_for_a_closed_output() {
         "init other".to_owned(),
         "keys reroll live_000004sYEXxF3mImJUeV2l".to_owned(),
     ] {
-        let line = format!("'{}' {arguments} >&-", env!("CARGO_BIN_EXE_bulla"));
-        let ran =
-            Command::new("sh").args(["-c", &line]).current_dir(deployment.path()).env_remove("BULLA_CONFIG").output();
-        let ran = ran.expect("it runs");
-        let told = String::from_utf8_lossy(&ran.stderr).into_owned();
-        assert!(ran.status.code() == Some(2) && told.contains("standard output is closed"), "{arguments}: {told}");
+        let (code, told) = into_closed(&deployment, &arguments);
+        assert!(code == Some(2) && told.contains("standard output is closed"), "{arguments}: {told}");
     }
     assert!(ids(&deployment).is_empty() && !deployment.file("other").exists());
+}
+
+#[test]
+fn what_only_prints_fails_for_a_closed_output() {
+    let deployment = Deployment::new();
+    let id = deployment.issue("live", &[])["api_key_id"].as_str().expect("an id").to_owned();
+    for arguments in
+        ["keys list", "keys list --json", &format!("keys show {id}"), "audit --jsonl", "keyring show", "fleet"]
+    {
+        let (code, told) = into_closed(&deployment, arguments);
+        assert!(code == Some(2) && told.contains("cannot be printed: redirect it"), "{arguments}: {told}");
+    }
+    // What does more than that is done.
+    for arguments in ["doctor", &format!("revoke {id}")] {
+        let (code, told) = into_closed(&deployment, arguments);
+        assert_eq!(code, Some(0), "{arguments}: {told}");
+    }
+    assert_eq!(ids(&deployment)[0].1, "revoked");
 }

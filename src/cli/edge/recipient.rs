@@ -18,6 +18,7 @@ pub(in crate::cli) struct Recipient {}
 
 impl Recipient {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        output::can_print()?;
         let deployment = config.open()?;
         let failed = |error: EdgeError| Failure::Start(StartError::Edge(error));
         let follow = deployment.config.follow.as_ref().ok_or(EdgeError::NoFollow).map_err(failed)?;

@@ -35,6 +35,9 @@ pub(in crate::cli) struct Export {
 
 impl Export {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        if self.out.is_none() {
+            output::can_print()?;
+        }
         let backend = backend::open(config, &self.server)?;
         if let Some(path) = self.out.as_ref().filter(|path| path.exists()) {
             return Err(Failure::Undone(format!(

@@ -19,6 +19,7 @@ pub(in crate::cli) struct Show {
 
 impl Show {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        output::can_print()?;
         self.common.print(&self.common.open(config)?.keyring()?, print)?;
         Ok(ExitCode::SUCCESS)
     }

@@ -34,6 +34,7 @@ pub(in crate::cli) struct List {
 
 impl List {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        output::can_print()?;
         let List { realm, app: app_id, cursor, limit, common } = self;
         let query = LedgerQuery { realm, app_id, cursor, limit: Some(limit), without: None };
         let page = common.open(config)?.list(&query)?;

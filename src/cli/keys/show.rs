@@ -16,6 +16,7 @@ pub(in crate::cli) struct Show {
 
 impl Show {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        output::can_print()?;
         let backend = self.common.open(config)?;
         let shown = backend.show(self.key.read(&*backend)?)?;
         self.common.print(&shown, output::object)?;

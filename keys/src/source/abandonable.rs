@@ -196,6 +196,7 @@ mod tests {
     use zeroize::Zeroizing;
 
     use super::*;
+    use crate::source::Sources;
 
     const SHORT: Duration = Duration::from_millis(200);
 
@@ -226,6 +227,29 @@ mod tests {
         assert!(once(&"exec:another".parse().unwrap(), SHORT, || Ok(())).is_ok());
         drop((release, source));
         while once(&uri, SHORT, || Ok(())).is_err() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_file_on_a_disk_that_hangs_is_abandoned_too() {
+        let uri: SourceUri = "file:on-a-disk-that-hangs".parse().unwrap();
+        let sources = Sources::new("/nowhere");
+        let error = || sources.signing_seed(&uri).unwrap_err();
+        assert_eq!(error().kind(), SourceErrorKind::Missing);
+        let (release, released) = mpsc::channel::<()>();
+        let hangs = move || {
+            let _released = released.recv();
+            Ok(())
+        };
+        let abandoned = once(&uri, SHORT, hangs).unwrap_err();
+        assert!(abandoned.to_string().contains("it gave no answer within 0.2 s"), "{abandoned}");
+        // A file is opened in the same way, so it is not asked again while that thread waits.
+        let refused = error();
+        assert_eq!(refused.kind(), SourceErrorKind::Unreachable);
+        assert!(refused.to_string().contains("it has not answered for "), "{refused}");
+        drop(release);
+        while error().kind() != SourceErrorKind::Missing {
             thread::yield_now();
         }
     }

@@ -114,6 +114,25 @@ fn every_address_that_curl_is_given_is_one_of_the_interface() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Everybody on a machine sees the arguments of its programs. `printf` is none: it is a part of the shell.
+#[test]
+fn no_example_gives_curl_an_api_key_as_an_argument() {
+    let mut wrong = Vec::new();
+    for page in Page::all() {
+        for example in page.examples().filter(|example| ["console", "sh"].contains(&example.language.as_str())) {
+            for step in example.steps() {
+                let of_curl = step.command.split("curl ").skip(1);
+                let mut arguments = of_curl.map(|rest| rest.split(['|', ';', '>']).next().unwrap_or_default());
+                if arguments.any(|given| ["live_…", "bulla_…", "$(cat ", "$(<"].iter().any(|key| given.contains(key)))
+                {
+                    wrong.push(format!("{}:{}: {}", page.name, step.line, step.command));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "put the key into a file, `-d @FILE` or `-H @FILE`:\n{}", wrong.join("\n"));
+}
+
 /// The path of a URL of bulla's.
 fn path_of(word: &str) -> Option<&str> {
     let rest = word.split_once("://").map_or(word, |(_, rest)| rest);

@@ -133,6 +133,22 @@ fn no_example_gives_curl_an_api_key_as_an_argument() {
     assert!(wrong.is_empty(), "put the key into a file, `-d @FILE` or `-H @FILE`:\n{}", wrong.join("\n"));
 }
 
+/// Who builds without the lock file builds what nobody tested.
+#[test]
+fn every_example_that_builds_takes_the_locked_versions() {
+    let mut wrong = Vec::new();
+    for page in Page::all() {
+        for example in page.examples() {
+            let whole = example.text.replace("\\\n", " ");
+            let builds =
+                whole.lines().filter(|line| ["cargo install", "cargo build"].iter().any(|it| line.contains(it)));
+            let unlocked = builds.filter(|line| !line.contains("--locked"));
+            wrong.extend(unlocked.map(|line| format!("{}:{}: {line}", page.name, example.line)));
+        }
+    }
+    assert!(wrong.is_empty(), "add --locked:\n{}", wrong.join("\n"));
+}
+
 /// The path of a URL of bulla's.
 fn path_of(word: &str) -> Option<&str> {
     let rest = word.split_once("://").map_or(word, |(_, rest)| rest);

@@ -4,7 +4,11 @@ use std::io::{Read, Write};
 
 use serde_json::json;
 
-use crate::support::{deployment::Deployment, server::Server};
+use crate::support::{
+    deployment::{APP, Deployment},
+    http::Http,
+    server::Server,
+};
 
 fn status(answer: &str) -> &str {
     answer.split_whitespace().nth(1).unwrap_or_default()
@@ -137,17 +141,42 @@ fn clients_that_do_not_read_their_answers_are_closed() {
         "POST /v1/verify/batch HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let held: Vec<_> = (0..4)
-        .map(|_| {
-            let mut stream = server.data.connect();
-            stream.set_write_timeout(Some(std::time::Duration::from_millis(200))).expect("a time-out");
-            // Until neither side's buffers take any more.
-            while stream.write_all(request.as_bytes()).is_ok() {}
-            stream
-        })
-        .collect();
+    let held = never_reading(&server.data, &request);
     assert_eq!(server.data.get("/healthz").status, 200, "their places are free again");
     drop(held);
+}
+
+/// Four connections whose client sends this request until neither side's buffers take any more.
+fn never_reading(to: &Http, request: &str) -> Vec<std::net::TcpStream> {
+    let send = |_| {
+        let mut stream = to.connect();
+        stream.set_write_timeout(Some(std::time::Duration::from_millis(200))).expect("a time-out");
+        while stream.write_all(request.as_bytes()).is_ok() {}
+        stream
+    };
+    (0..4).map(send).collect()
+}
+
+#[test]
+fn who_does_not_read_metrics_or_audit_stops_neither_them_nor_the_service() {
+    let deployment = Deployment::new();
+    let bounds = [("BULLA_SERVER__MAX_CONNECTIONS", "4"), ("BULLA_SERVER__IDLE_TIMEOUT", "500ms")];
+    let server = Server::start_with(&deployment, &bounds);
+    // So that a page of the audit is long.
+    let keys = vec![json!({"realm": "live", "app_id": APP}); 200];
+    assert_eq!(server.admin.post("/v1/api-keys/batch", &json!({"api_keys": keys})).status, 201);
+    let audit =
+        format!("GET /v1/audit?limit=1000 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", server.admin.key());
+    let held = [
+        never_reading(&server.metrics, "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n"),
+        never_reading(&server.admin, &audit),
+    ];
+    assert_eq!(server.metrics.get("/metrics").status, 200);
+    assert_eq!(server.admin.get("/v1/audit").status, 200);
+    let issued = server.admin.post("/v1/api-keys", &json!({"realm": "live", "app_id": APP})).json();
+    assert_eq!(server.data.post("/v1/verify", &json!({"api_key": issued["api_key"]})).json()["active"], true);
+    drop(held);
+    server.stop();
 }
 
 /// Bodies may take as long as a test does.

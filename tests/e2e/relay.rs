@@ -245,6 +245,20 @@ fn streams_and_waits_end_with_the_token_that_opened_them() {
 }
 
 #[test]
+fn a_stream_is_not_buffered_and_outlives_the_idle_timeout() {
+    let relayed = Relayed::new("feed", "[server]\nidle_timeout = \"2s\"");
+    let relay = relayed.relay();
+    relayed.until("the first message", || relay.get("/v1/revocations").status == 200);
+    let mut stream = relay.stream("/v1/revocations");
+    assert!(stream.head.contains("x-accel-buffering: no"), "{}", stream.head);
+    stream.message();
+    // One for each half of it.
+    (0..5).for_each(|_| stream.comment());
+    relayed.revoke(0, 1);
+    assert!(stream.message().contains("live_00000X0000000000000000"));
+}
+
+#[test]
 fn a_wait_ends_with_the_certificate_that_opened_it() {
     let (servers, clients) = (Authority::new("servers"), Authority::new("clients"));
     let folder = tempfile::tempdir().expect("a folder");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bulla::{
-    Realm,
+    CLOCK_DIFFERENCE, Realm,
     feed::{
         Answer, FeedError, FollowError, Head, LogId, Message, Question, Snapshot, VerifyingKey,
         static_feed::{BodyName, FILES, FileName, HEAD, HeadObject, HeadObjectError, SnapshotName, read_base},
@@ -24,8 +24,6 @@ use super::{
 };
 use crate::clock;
 
-/// How far two clocks may be apart, in seconds, as for followers.
-const CLOCK_DIFFERENCE: u64 = 300;
 /// The shortest time between two head objects: what is revoked meanwhile goes into one file.
 const SHORTEST: Duration = Duration::from_millis(250);
 

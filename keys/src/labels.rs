@@ -63,6 +63,11 @@ pub(crate) fn edge_state(keyring: KeyringId) -> Vec<u8> {
     label("bulla/v1 edge-state", keyring)
 }
 
+/// What an edge's key is tried with: its halves belong together if the private one opens what was sealed with it to the
+/// public one.
+#[cfg(feature = "follow")]
+pub(crate) const EDGE_KEY: &[u8] = b"bulla/v1 edge-key";
+
 fn label(name: &str, keyring: KeyringId) -> Vec<u8> {
     let mut info = name.as_bytes().to_vec();
     info.push(0);

@@ -17,8 +17,6 @@ use crate::{
 
 const RECIPIENT: &str = "bulla-edge-";
 const SECRET: &str = "BULLA-EDGE-SECRET-";
-/// Test message sealed and opened to check that the halves match.
-const TRIAL: &[u8] = b"bulla/v1 edge-key";
 const CHECKSUM: usize = 4;
 
 /// The public half of an edge's key: its holder can seal to the edge, and open nothing. Its text begins with
@@ -52,8 +50,8 @@ impl EdgeKey {
         public.copy_from_slice(&bytes[..HPKE_KEY]);
         private.copy_from_slice(&bytes[HPKE_KEY..]);
         // If they do not match, nothing that is sealed to the edge would ever open.
-        let sealed = hpke::seal(&public, TRIAL, &[]).map_err(|_| ExportError::NoEdgeKey)?;
-        hpke::open(&private, TRIAL, sealed).map_err(|_| ExportError::NoEdgeKey)?;
+        let sealed = hpke::seal(&public, labels::EDGE_KEY, &[]).map_err(|_| ExportError::NoEdgeKey)?;
+        hpke::open(&private, labels::EDGE_KEY, sealed).map_err(|_| ExportError::NoEdgeKey)?;
         Ok(EdgeKey { public, private })
     }
 

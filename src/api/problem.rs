@@ -236,6 +236,15 @@ impl Problem {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "This cannot be done right now", detail)
     }
 
+    /// An administrator's API key may have been revoked, and nobody knows that here.
+    pub(crate) fn lost_end() -> Self {
+        Self::unavailable(
+            "the revocation log of this server has lost its end, so that this API key may have been revoked: it reads the feed and \
+             revokes, and does nothing else here. Use the command `bulla` on the server's machine, as `An older disk` in \
+             docs/RECOVERY.md says",
+        )
+    }
+
     /// A change whose commit was sent, and not confirmed.
     pub(crate) fn may_have_happened(detail: impl Into<String>) -> Self {
         let title = "Whether this was done is not known yet";

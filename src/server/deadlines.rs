@@ -1,5 +1,5 @@
-//! What time alone changes: grace periods end, and the revocation log becomes stale. A store that hangs must not put
-//! that off, so it has a thread of its own, which never reads the store.
+//! What time alone changes: grace periods end, and the revocation log becomes stale. And what a follower proved: the log
+//! has lost its end. A store that hangs must not put that off, so it has a thread of its own, which never reads the store.
 
 use std::{thread, time::Duration};
 
@@ -32,7 +32,8 @@ fn poll(node: &Node, known: bool) -> bool {
         let detail = format!("reading the revocation log has taken {} s so far", unread.as_secs());
         node.health.note(HEALTH, Some(detail), clock::now());
     }
-    node.revocations.check_staleness(&node.health);
+    let (log_id, _) = node.revocations.place();
+    node.revocations.check_staleness(&node.health, node.fleet.behind.lost_the_end_of(log_id.as_deref()));
     hangs
 }
 

@@ -2,7 +2,8 @@
 //! does not have. The store was put back to an older copy, or lost its end, while no service ran that remembers it.
 //!
 //! A report alone is a claim: everybody who may read the feed may make it. It is shown with its author, and ends with
-//! it. A message that a node signed proves that the log was longer, up to the place of the message.
+//! it. A message that a node signed proves that the log was longer, up to the place of the message. Then what was revoked
+//! there is not known here, and no application's key is accepted until another log begins.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -79,8 +80,9 @@ impl Seen {
         );
         let message = format!(
             "{name} has read this log up to {place}, which a node signed, and it ended at {ends_at}: the store is an older copy, or has \
-             lost its end, and what was revoked there is accepted here. Followers keep what they know. Put the newer store back; or \
-             give the log a new id and repeat what was done since, as `A restored backup` in docs/RECOVERY.md says"
+             lost its end, and what was revoked there is not known here, so that no application's key is accepted. Followers keep what \
+             they know. Put the newer store back; or give the log a new id and repeat what was done since, as `A restored backup` in \
+             docs/RECOVERY.md says"
         );
         self.lacking = Some((end.log_id.clone(), message));
     }
@@ -161,6 +163,11 @@ impl LogBehind {
         Ok(())
     }
 
+    /// Returns whether it is proven that this log, which is in force, has lost its end.
+    pub(super) fn lost_the_end_of(&self, log_id: Option<&str>) -> bool {
+        self.seen().lacking.as_ref().is_some_and(|(lacking, _)| Some(lacking.as_str()) == log_id)
+    }
+
     /// Ends the claims of followers that are not registered any more.
     pub(super) fn look_again(
         &self,
@@ -217,6 +224,7 @@ mod tests {
             |told: &str| told.contains("edge, which the app an app registered, says") && told.contains("Check");
         assert_eq!(report(0, None), "");
         assert!(is_claim(&report(9, None)));
+        assert!(!behind.lost_the_end_of(Some(&log)), "nothing proves it");
         assert_eq!(report(0, None), "", "it takes it back");
         assert!(is_claim(&report(9, Some(0))), "a node signed what the log has");
         assert!(look_again(), "its report may not be written yet");
@@ -230,6 +238,8 @@ mod tests {
 
         let told = report(9, Some(7));
         assert!(told.contains("edge has read this log up to 7, which a node signed"), "{told}");
+        assert!(behind.lost_the_end_of(Some(&log)));
+        assert!(!behind.lost_the_end_of(Some("another log")) && !behind.lost_the_end_of(None));
         assert_eq!(report(0, None), told, "what is lost is lost, whatever the follower does");
         assert!(look_again());
     }

@@ -211,14 +211,22 @@ impl RevocationState {
         max.is_some_and(|max| self.unread_for() >= max.0 / 2)
     }
 
-    /// Finds out whether the revocations are too old to accept any key by.
-    pub(super) fn check_staleness(&self, health: &Failures) {
+    /// Finds out whether the revocations are too old to accept any key by, or, where the log has lost its end, lack some.
+    pub(super) fn check_staleness(&self, health: &Failures, lost_end: bool) {
         let max = self.live.load().config.verify.max_staleness.map(|max| max.0);
         let is_stale = is_stale(max, health.since(HEALTH), self.unread_for(), clock::now());
-        if self.live.put_staleness(&Stale::all(is_stale)) {
-            match is_stale {
-                true => tracing::error!("the revocation log is older than verify.max_staleness: no key is accepted"),
-                false => tracing::info!("the revocation log is current again: keys are accepted"),
+        let stale = if lost_end && !is_stale { Stale::LostEnd } else { Stale::all(is_stale) };
+        if self.live.put_staleness(&stale) {
+            match stale {
+                Stale::Everything => {
+                    tracing::error!("the revocation log is older than verify.max_staleness: no key is accepted");
+                }
+                Stale::LostEnd => {
+                    tracing::error!("the revocation log has lost its end: no application's key is accepted")
+                }
+                Stale::Nothing | Stale::Realms(_) => {
+                    tracing::info!("the revocation log is current again: keys are accepted");
+                }
             }
         }
     }

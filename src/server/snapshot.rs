@@ -124,14 +124,14 @@ impl Snapshot {
         VerifierState { verifier, stale, imported, importing, old_systems, missing }
     }
 
-    /// The realms whose revocations are too old to accept a key by.
+    /// The realms whose revocations are too old to accept a key by, or lack some.
     pub(super) fn stale(&self) -> &Stale {
         &self.stale
     }
 
     /// Returns whether keys of any realm are verified.
     pub(super) fn is_ready(&self) -> bool {
-        self.stale != Stale::Everything
+        self.stale.is_ready()
     }
 
     /// What keys are verified by.

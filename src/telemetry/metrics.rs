@@ -137,7 +137,7 @@ impl Metrics {
             all,
             "verify_stale",
             "API keys that could not be verified because the revocations are older than verify.max_staleness, or on an edge than \
-             follow.max_stale",
+             follow.max_stale, or because their log has lost its end",
         );
         let rejected = Rejection::ALL
             .into_iter()

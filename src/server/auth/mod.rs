@@ -28,7 +28,7 @@ use super::{
 use crate::{
     action::Actor,
     scope::{Grant, Scope},
-    verification::Wanted,
+    verification::{Stale, Wanted},
 };
 
 /// What a request needs: a scope, for all realms or for one.
@@ -58,6 +58,12 @@ impl Permission {
     /// administrators.
     pub(in crate::server) fn in_realm(scope: Scope, realm: Realm) -> Self {
         Permission { scope: if realm == Realm::ADMIN { Scope::Admin } else { scope }, realm: Some(realm) }
+    }
+
+    /// Returns whether an API key may use it by these revocations. Where the log has lost its end, the key may have been
+    /// revoked: it may read the feed, and end other keys, and nothing that makes or shows keys.
+    fn holds_for(&self, stale: &Stale) -> bool {
+        *stale != Stale::LostEnd || matches!(self.scope, Scope::Feed | Scope::Revoke)
     }
 
     /// Returns whether one of the grants allows it. No grant is for the administrators' realm.
@@ -186,8 +192,10 @@ impl Caller {
 
     /// Refuses a caller without any of the permissions.
     pub(in crate::server) fn needs_one_of(&self, core: &CoreParts, permissions: &[Permission]) -> Result<(), Problem> {
-        if permissions.iter().any(|permission| permission.granted_to(&self.grants)) {
-            return Ok(());
+        let mut granted = permissions.iter().filter(|permission| permission.granted_to(&self.grants)).peekable();
+        if granted.peek().is_some() {
+            let may = self.app_id.is_none() || granted.any(|one| one.holds_for(self.snapshot.stale()));
+            return if may { Ok(()) } else { Err(Problem::lost_end()) };
         }
         core.metrics.admin_refused.inc();
         let mut names: Vec<_> = permissions.iter().map(|one| one.scope.name()).collect();
@@ -237,6 +245,16 @@ mod tests {
             let narrowed = may(&format!("{scope}:live"), Permission::anywhere(scope));
             assert!(!narrowed, "what concerns all realms needs {scope} for all");
         }
+    }
+
+    #[test]
+    fn a_key_that_may_have_been_revoked_reads_the_feed_and_ends_keys_and_nothing_else() {
+        for scope in Scope::ALL {
+            let permission = Permission::anywhere(scope);
+            assert!(permission.holds_for(&Stale::Nothing), "{scope}");
+            assert_eq!(permission.holds_for(&Stale::LostEnd), ["feed", "revoke"].contains(&scope.name()), "{scope}");
+        }
+        assert!(!Permission::in_realm(Scope::Revoke, Realm::ADMIN).holds_for(&Stale::LostEnd), "administrators' keys");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! `GET /healthz` and `GET /readyz`: the service is up; it verifies keys. Only revocations that are too old for every
-//! realm make `/readyz` a 503. It names whatever else fails, and so does an edge whose revocations are too old for some
+//! realm, or a log that is proven to have lost its end, make `/readyz` a 503. It names whatever else fails, and so does an edge whose revocations are too old for some
 //! of its realms.
 
 use axum::{Json, extract::State, http::StatusCode};
@@ -19,7 +19,7 @@ pub(super) async fn healthy() -> &'static str {
 #[utoipa::path(get, path = "/readyz", responses(
     (status = 200, description = "They are.", body = Ready),
     (status = 503, description = "The revocations are older than `verify.max_staleness`, or on an edge than `follow.max_stale` for \
-        every realm.", body = Ready),
+        every realm; or a follower has proven that the revocation log has lost its end.", body = Ready),
 ))]
 pub(super) async fn ready(State(core): State<Core>, door: Door) -> (StatusCode, Json<Ready>) {
     let snapshot = door.enter();

@@ -16,7 +16,7 @@ impl Follower {
         if self.live.put_staleness(&stale) {
             match stale {
                 Stale::Nothing => tracing::info!("revocations are current: keys are accepted"),
-                Stale::Everything => {
+                Stale::Everything | Stale::LostEnd => {
                     tracing::error!("revocations are not known, or older than follow.max_stale: no key is accepted")
                 }
                 Stale::Realms(realms) => {

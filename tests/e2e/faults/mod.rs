@@ -118,7 +118,11 @@ impl Truth {
 
     /// Revokes a new key at a node, which acknowledges it.
     fn revoke_at(&mut self, node: &Node<'_>) {
-        let key = node.issue();
+        self.revoke(node, node.issue());
+    }
+
+    /// Revokes a key at a node, which acknowledges it.
+    fn revoke(&mut self, node: &Node<'_>, key: Value) {
         node.revoke(&key);
         assert_eq!(node.verdict(&key), Verdict::Refused, "a node knows what it has acknowledged");
         self.revoked.push(key);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::body::Bytes;
-use bulla::feed::{FeedError, FollowError, Format, Head, LogId, Question};
+use bulla::feed::{FeedError, FollowError, Format, Head, LogId, Question, backoff};
 use rand::{TryRng, rngs::SysRng};
 use tokio::sync::{Semaphore, watch};
 
@@ -90,17 +90,14 @@ impl Stream {
             let mut failures = 0;
             while let Some(stream) = followed.upgrade() {
                 let (before, began) = (stream.place(), Instant::now());
-                let went_on = stream.follow();
-                failures = if went_on.is_ok() { 0 } else { failures + 1 };
+                let error = stream.follow().err();
+                failures = if error.is_none() { 0 } else { failures + 1 };
                 // A source that does not wait for news is not asked more often for that.
-                let prompt = failures == 0 && stream.place() == before && began.elapsed() < PROMPT;
-                *stream.error.lock().unwrap_or_else(PoisonError::into_inner) = went_on.err();
+                let prompt = error.is_none() && stream.place() == before && began.elapsed() < PROMPT;
+                let pause = if prompt { PROMPT } else { delay(error.as_ref(), failures, drawn()) };
+                *stream.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
                 drop(stream);
-                if failures > 0 {
-                    thread::sleep(delay(failures));
-                } else if prompt {
-                    thread::sleep(PROMPT);
-                }
+                thread::sleep(pause);
             }
         };
         thread::Builder::new().name("relay".to_owned()).spawn(follow)?;
@@ -225,11 +222,18 @@ fn part_of(Received { bytes, head }: Received) -> Part {
     Part { bytes, format: head.format, seq: head.seq, is_end: head.seq == head.head }
 }
 
-/// From half a second up to half a minute, with full jitter.
-fn delay(failures: u32) -> Duration {
-    let most = Duration::from_millis(500).saturating_mul(1 << failures.min(7)).min(Duration::from_secs(30));
-    let random = SysRng.try_next_u32().unwrap_or(u32::MAX / 2);
-    Duration::from_millis(100) + most.mul_f64(f64::from(random) / f64::from(u32::MAX))
+/// The delay before the next question after so many failures in a row: that of every follower.
+fn delay(error: Option<&FollowError>, failures: u32, random: u32) -> Duration {
+    match error {
+        None => Duration::ZERO,
+        Some(error) if error.is_behind() => backoff::if_behind(random),
+        Some(_) => backoff::after_failures(failures, random),
+    }
+}
+
+/// A number that each relay draws for itself.
+fn drawn() -> u32 {
+    SysRng.try_next_u32().unwrap_or(u32::MAX / 2)
 }
 
 #[cfg(test)]

@@ -228,6 +228,19 @@ async fn another_keyring_is_news_for_those_who_wait_at_the_end_of_the_log() {
     assert!(follow().is_news(seen));
 }
 
+#[test]
+fn a_relay_waits_as_the_page_of_the_feed_says() {
+    let failed = FollowError::Status(503);
+    let delays = |failures| [0, 1 << 31, u32::MAX].map(|random| delay(Some(&failed), failures, random).as_millis());
+    assert_eq!(delays(1), [0, 2_000, 3_999]);
+    assert_eq!(delays(2), [0, 4_000, 7_999]);
+    assert_eq!(delays(9), [0, 30_000, 59_999]);
+    assert_eq!(delay(Some(&FollowError::BEHIND), 9, u32::MAX).as_millis(), 999, "another node may know already");
+    assert_eq!(delay(None, 0, u32::MAX), Duration::ZERO);
+    let drawn: std::collections::HashSet<u32> = (0..100).map(|_| drawn()).collect();
+    assert!(drawn.len() > 90, "a thousand relays do not come back in one second");
+}
+
 /// Holds questions for parts until it is opened.
 #[derive(Default)]
 struct Gate {

@@ -170,3 +170,48 @@ impl Drop for Place<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::TcpListener,
+        path::Path,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+    use crate::config::{StoreConfig, StoreUrl};
+
+    #[test]
+    fn a_server_that_ends_every_connection_is_tried_more_and_more_rarely() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let port = listener.local_addr().expect("its address").port();
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&attempts);
+        std::thread::spawn(move || {
+            for connection in listener.incoming() {
+                counted.fetch_add(1, Ordering::SeqCst);
+                drop(connection);
+            }
+        });
+        let config = StoreConfig::at(&format!("postgres://bulla@127.0.0.1:{port}/bulla?sslmode=disable"));
+        let Ok(StoreUrl::Postgres(url)) = config.parsed() else { panic!("it is a URL of PostgreSQL") };
+        let pool = Pool::new(Server::new(*url, &config, Path::new("/")).expect("a server"), 4);
+        let call = || pool.run(Lane::Read, |_| Ok(()), |_, ()| Ok(())).expect_err("no connection stays");
+        for failures in 1..10 {
+            let before = Instant::now();
+            call();
+            assert_eq!(attempts.load(Ordering::SeqCst), failures);
+            let pause = lock(&pool.pause).until.saturating_duration_since(before);
+            let longest = FIRST_PAUSE.saturating_mul(1 << (failures - 1)).min(LONGEST_PAUSE);
+            assert!(pause >= longest / 2, "{pause:?} after {failures}");
+            // For as long as it lasts calls fail without a question.
+            lock(&pool.pause).until = Instant::now() + Duration::from_secs(3_600);
+            for _ in 0..50 {
+                call();
+            }
+            assert_eq!(attempts.load(Ordering::SeqCst), failures, "nobody asks meanwhile");
+            lock(&pool.pause).until = Instant::now();
+        }
+    }
+}

@@ -96,6 +96,20 @@ mod tests {
     use crate::config::StoreUrl;
 
     #[test]
+    fn a_connection_that_is_lost_is_noticed_in_half_a_minute() {
+        let config = StoreConfig::at("postgres://bulla@localhost/bulla");
+        let Ok(StoreUrl::Postgres(url)) = config.parsed() else { panic!("it is a URL of PostgreSQL") };
+        let server = Server::new(*url, &config, Path::new("/")).expect("a server");
+        let config = server.config().expect("what the driver connects with");
+        let seconds = Duration::from_secs;
+        // Where nothing is sent: ten seconds, and then three times five.
+        assert!(config.get_keepalives());
+        assert_eq!(config.get_keepalives_idle(), seconds(10));
+        assert_eq!((config.get_keepalives_interval(), config.get_keepalives_retries()), (Some(seconds(5)), Some(3)));
+        assert_eq!(config.get_tcp_user_timeout(), Some(&seconds(20)), "where something is");
+    }
+
+    #[test]
     fn a_credential_is_a_name_and_not_a_path() {
         let config = StoreConfig::at("postgres://bulla@localhost/bulla");
         let Ok(StoreUrl::Postgres(url)) = config.parsed() else { panic!("it is a URL of PostgreSQL") };

@@ -316,10 +316,19 @@ fn statements_can_be_prepared_once() {
     let (_, mut config, _) = new_store();
     config.statement_cache = true;
     let store = opened(&config, false).expect("opened");
+    // By the connection that writes, which counts the statement that asks as well.
+    let prepared = || -> i64 {
+        let count = "SELECT count(*) FROM pg_prepared_statements";
+        let counted = store.pool.run(Lane::Write, |_| Ok(()), |session, ()| session.only(count, &[]));
+        counted.expect("counted").get(0)
+    };
+    let mut counts = Vec::new();
     for round in 1..4 {
         note(&store).expect("noted");
         assert_eq!(noted(&store), round);
+        counts.push(prepared());
     }
+    assert!(counts[0] > 1 && counts[1] == counts[2], "none is prepared again: {counts:?}");
 }
 
 /// A file that only we may read.

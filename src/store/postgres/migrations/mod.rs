@@ -92,3 +92,6 @@ fn done(session: &Session, url: &PostgresUrl, create: bool) -> Result<i64, Store
         (false, false) => Err(StoreError::NoSchema(url.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests;

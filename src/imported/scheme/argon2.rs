@@ -85,6 +85,10 @@ mod tests {
             "$argon2id$v=16$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$u38D0PDS02wuNoc7XqRhk/L1eW8RsLI52lC9z6gWztg",
             "$argon2id$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$u38D0PDS02wuNoc7XqRhk/L1eW8RsLI52lC9z6gWztg",
             "$argon2id$v=19$m=1024,t=3,p=4$c29tZXNhbHRzb21lc2FsdA$64qgKahgMv4BbumTv8RALg",
+            "$argon2i$v=19$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$atuCWlyL1uaQK+Pxpb5HpkW5YxIq84IkBDJCVkwXsag",
+            "$argon2i$v=16$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$Sj6hAIyfme9l67SIvQI6WE7SPUWiEf7bnjPbXi9SD90",
+            "$argon2d$v=19$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$72UeusZ6yoxlU4KTo38WAU5Jj9OG2FdPg/jpz+YTV7o",
+            "$argon2d$v=16$m=256,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$epKy82AYb9QKn4XVVxXCA/yBex+0CuGK4DcwJQ9Svh0",
         ] {
             let hash = Hash::parse(text).expect("a hash");
             assert_eq!(hash.matches(b"sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf", None), Ok(true), "{text}");

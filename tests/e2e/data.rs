@@ -126,7 +126,8 @@ fn introspection_needs_a_credential_and_speaks_rfc_7662() {
     let server = Server::start(&deployment);
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let caller = server.data.bearer(&deployment.admin_key);
-    let key = deployment.issue_text("live", &["--scope", "a", "--scope", "b", "--ttl", "1h"]);
+    let issued = deployment.issue("live", &["--scope", "a", "--scope", "b", "--ttl", "1h"]);
+    let key = issued["api_key"].as_str().expect("a key").to_owned();
     let token = format!("token={key}&token_type_hint=access_token");
     let asked = clock::now();
     let answer = caller.request("POST", "/v1/introspect", &form, &token).json();
@@ -136,6 +137,8 @@ fn introspection_needs_a_credential_and_speaks_rfc_7662() {
     );
     let until = answer["exp"].as_u64().expect("exp");
     assert!((asked + 60..=clock::now() + 60).contains(&until), "clients cache for a minute: {answer}");
+    let (told, ends) = (&answer["expires_at"], &issued["expires_at"]);
+    assert!(ends.is_string() && told == ends, "the key's own end, which is an hour away: {answer}");
     assert_eq!((&answer["username"], answer.get("iss")), (&answer["app_id"], None));
     assert_eq!(answer["sub"], answer["app_id"]);
     let without_scopes = format!("token={}", deployment.issue_text("live", &[]));

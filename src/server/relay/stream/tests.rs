@@ -238,7 +238,7 @@ fn a_relay_waits_as_the_page_of_the_feed_says() {
     assert_eq!(delay(Some(&FollowError::BEHIND), 9, u32::MAX).as_millis(), 999, "another node may know already");
     assert_eq!(delay(None, 0, u32::MAX), Duration::ZERO);
     let drawn: std::collections::HashSet<u32> = (0..100).map(|_| drawn()).collect();
-    assert!(drawn.len() > 90, "a thousand relays do not come back in one second");
+    assert!(drawn.len() > 90, "relays do not all come back in one second");
 }
 
 /// Holds questions for parts until it is opened.

@@ -292,7 +292,7 @@ def extracted():
 
 
 def documented():
-    """Systems whose servers are neither Python nor Node: their rows, made as they document them."""
+    """Systems that are not run: their rows, made as they document them. Most of their servers are neither Python nor Node."""
     letters = string.ascii_letters + string.digits
     text = lambda count, of=letters: "".join(secrets.choice(of) for _ in range(count))
     sha256 = lambda key: hashlib.sha256(key.encode()).hexdigest()
@@ -353,6 +353,22 @@ def documented():
         "updated_at": "2026-01-02 03:04:05.000000",
     }
     write("laravel-sanctum", "laravel/sanctum, HasApiTokens.php", "documented", of("laravel-sanctum", "--zone", "UTC"), [row], [f"17|{plain}"])
+
+    key = "indp_" + text(42)
+    row = {
+        "id": 7, "access_token_hash": sha256(key), "scopes": "{read:everything}", "created_dt": "2026-01-02 03:04:05.678901", "last_used_dt": None,
+        "last_used_ip": None, "use_count": 0, "user_id": 7, "name": "a", "revoked_dt": None,
+    }
+    write("indico", "indico 3.3.14, core/oauth/models/personal_tokens.py", "documented", of("indico"), [row], [key], format="csv")
+
+    key = text(30)
+    row = {
+        "id": 7, "token": key, "token_checksum": sha256(key), "expires": "2100-01-01 00:00:00+00", "scope": "read write", "resource": "[]",
+        "created": "2026-01-02 03:04:05.678901+00", "updated": "2026-01-02 03:04:05.678901+00", "application_id": 1, "id_token_id": None,
+        "source_refresh_token_id": None, "user_id": 7,
+    }
+    package = "django-oauth-toolkit 3.4.1, models.py"
+    write("django-oauth-toolkit", package, "documented", of("django-oauth-toolkit"), [row], [key], format="csv")
 
     key = "phx_" + text(43)
     row = {"id": text(12), "label": "a", "secure_value": "sha256$" + sha256(key), "user_id": 7, "created_at": "2026-01-02 03:04:05.678901+00"}

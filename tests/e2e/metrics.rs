@@ -8,9 +8,12 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::edges::{at, is_active, ready};
 use crate::support::{
     deployment::{APP, Deployment},
+    edge::Edge,
     http::Http,
+    imported,
     process::{self, Process},
     programs,
     server::Server,
@@ -32,6 +35,23 @@ fn busy() -> (Deployment, Server) {
     let member = "bulla_followers{role=\"node\",state=\"current\"} 1\n";
     server.until("the node in its fleet", |server| server.metrics.get("/metrics").body.contains(member));
     (deployment, server)
+}
+
+/// What a node and an edge show for this `Accept`: the node has imported keys, secret halves and a follower.
+fn pages_of_a_fleet(accept: &str) -> [(&'static str, String); 2] {
+    let deployment = Deployment::new();
+    let row = imported::row(&imported::sha256(imported::KEY), json!({}));
+    imported::import(&deployment, &[row], &["--scheme", "sha256", "--prefix", "sk_live_"]).ok();
+    let node = Server::start(&deployment);
+    let folder = Edge::new(&deployment, &[&at(&node.data.address)], &["live"]);
+    let edge = folder.start();
+    edge.until("the first message", |edge| ready(edge).0);
+    assert!(is_active(&node, imported::KEY) && is_active(&edge, &deployment.issue_text("live", &[])));
+    let member = "bulla_followers{role=\"edge\",state=\"current\"} 1\n";
+    node.until("the edge in its fleet", |node| page(node, "text/plain").1.contains(member));
+    let shown = page(&edge, accept).1;
+    assert!(shown.contains("bulla_follow_"), "{shown}");
+    [("a node", page(&node, accept).1), ("an edge", shown)]
 }
 
 /// The page for this `Accept`, and its media type.
@@ -105,6 +125,13 @@ fn a_scraper_gets_the_format_that_it_asks_for() {
 fn promtool_finds_nothing_to_say() {
     let (_deployment, server) = busy();
     let (_, classic) = page(&server, "text/plain");
+    promtool_is_content("a node by itself", &classic);
+    for (whose, classic) in pages_of_a_fleet("text/plain") {
+        promtool_is_content(whose, &classic);
+    }
+}
+
+fn promtool_is_content(whose: &str, classic: &str) {
     let mut promtool = Command::new("promtool")
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -115,7 +142,7 @@ fn promtool_finds_nothing_to_say() {
     promtool.stdin.take().expect("its input").write_all(classic.as_bytes()).expect("written");
     let said = promtool.wait_with_output().expect("promtool ends");
     let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    assert!(said.status.success() && out.is_empty() && err.is_empty(), "{out}{err}{classic}");
+    assert!(said.status.success() && out.is_empty() && err.is_empty(), "{whose}: {out}{err}{classic}");
 }
 
 /// Ends with the test.
@@ -130,6 +157,17 @@ impl Drop for Prometheus {
 
 #[test]
 fn the_parsers_of_python_know_the_type_of_every_family() {
+    let (_deployment, server) = busy();
+    for (format, accept) in [("openmetrics", "application/openmetrics-text"), ("classic", "text/plain")] {
+        parsers_know(format, "a node by itself", &page(&server, accept).1);
+        for (whose, shown) in pages_of_a_fleet(accept) {
+            parsers_know(format, whose, &shown);
+        }
+    }
+}
+
+/// A parser of Python's reads each sample of a page, with the type that the page declares.
+fn parsers_know(format: &str, whose: &str, shown: &str) {
     const SCRIPT: &str = "\
 import sys
 from prometheus_client import openmetrics, parser
@@ -138,34 +176,30 @@ read = openmetrics.parser if sys.argv[1] == 'openmetrics' else parser
 for family in read.text_string_to_metric_families(sys.stdin.read()):
     print(family.name, family.type, len(family.samples), bool(family.documentation))
 ";
-    let (_deployment, server) = busy();
-    for (format, accept) in [("openmetrics", "application/openmetrics-text"), ("classic", "text/plain")] {
-        let (_, shown) = page(&server, accept);
-        let mut parser = Command::new(crate::support::reference::python())
-            .args(["-c", SCRIPT, format])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("Python starts");
-        parser.stdin.take().expect("its input").write_all(shown.as_bytes()).expect("written");
-        let said = parser.wait_with_output().expect("it ends");
-        assert!(said.status.success(), "{format}");
-        let said = String::from_utf8_lossy(&said.stdout).into_owned();
-        let (mut samples_read, mut read) = (0, BTreeMap::new());
-        for line in said.lines() {
-            let [name, kind, count, documented] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
-            assert_eq!(documented, "True", "{format}: {name} has a text");
-            samples_read += count.parse::<usize>().expect("a number");
-            read.insert(name.to_owned(), kind.to_owned());
-        }
-        assert_eq!(samples_read, samples(&shown).len(), "{format}: {said}");
-        // It names a counter without `_total`, whatever the format.
-        let declared = types(&shown).into_iter().map(|(name, kind)| match name.strip_suffix("_total") {
-            Some(bare) if kind == "counter" => (bare.to_owned(), kind),
-            _ => (name, kind),
-        });
-        assert_eq!(read, declared.collect(), "{format}");
+    let mut parser = Command::new(crate::support::reference::python())
+        .args(["-c", SCRIPT, format])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python starts");
+    parser.stdin.take().expect("its input").write_all(shown.as_bytes()).expect("written");
+    let said = parser.wait_with_output().expect("it ends");
+    assert!(said.status.success(), "{format}, {whose}: {shown}");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let (mut samples_read, mut read) = (0, BTreeMap::new());
+    for line in said.lines() {
+        let [name, kind, count, documented] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        assert_eq!(documented, "True", "{format}, {whose}: {name} has a text");
+        samples_read += count.parse::<usize>().expect("a number");
+        read.insert(name.to_owned(), kind.to_owned());
     }
+    assert_eq!(samples_read, samples(shown).len(), "{format}, {whose}: {said}");
+    // It names a counter without `_total`, whatever the format.
+    let declared = types(shown).into_iter().map(|(name, kind)| match name.strip_suffix("_total") {
+        Some(bare) if kind == "counter" => (bare.to_owned(), kind),
+        _ => (name, kind),
+    });
+    assert_eq!(read, declared.collect(), "{format}, {whose}");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The revocation feed: followers that share no store with the server hear of every revocation, and accept only what
 //! the server signed.
 
+mod reading;
+
 use std::process::{Child, Command, Stdio};
 
-use bulla::feed::{FeedState, Format, Message, VerifyingKey};
+use bulla::feed::{FeedState, Message, VerifyingKey};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -279,30 +281,6 @@ fn the_feed_tells_of_key_versions() {
     });
     follower.catch_up();
     assert_eq!(follower.followed.refused(), [bulla::keyring::KeyVersion::FIRST]);
-}
-
-#[test]
-fn a_message_has_the_newest_format_that_the_client_names() {
-    let deployment = Deployment::new();
-    let server = Server::start(&deployment);
-    act(&server, &deployment.issue("live", &[]), "revoke");
-    let follower = Follower::new(&deployment, &server, "feed");
-    let ask = |accept: &str| follower.feed.request("GET", "/v1/revocations", &[("accept", accept)], "");
-    let media = "application/vnd.bulla.feed+ndjson";
-    for (accept, format, content_type) in [
-        (Format::ACCEPT.to_owned(), Format::V2, "application/vnd.bulla.feed+ndjson;version=2"),
-        (format!("{media};version=1, {media};version=9"), Format::V1, "application/x-ndjson"),
-        ("*/*".to_owned(), Format::V1, "application/x-ndjson"),
-    ] {
-        let answer = ask(&accept);
-        assert_eq!((answer.status, answer.header("content-type")), (200, Some(content_type)), "{accept}");
-        let head: Value = serde_json::from_str(answer.body.lines().next().expect("a head")).expect("JSON");
-        assert_eq!((&head["bulla"], head["seq"] == head["head"]), (&json!(format.name()), true), "{accept}");
-        assert_eq!(head.get("live").is_some(), format == Format::V2, "what the log comes to: {head}");
-        assert_eq!(follower.read(&answer.body).events().len(), 1, "{accept}");
-    }
-    let unknown = ask(&format!("{media};version=9"));
-    assert_eq!((unknown.status, unknown.problem().as_str()), (400, "bad-request"));
 }
 
 #[test]

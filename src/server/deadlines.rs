@@ -1,5 +1,6 @@
-//! What time alone changes: grace periods end, and the revocation log becomes stale. And what a follower proved: the log
-//! has lost its end. A store that hangs must not put that off, so it has a thread of its own, which never reads the store.
+//! What time alone changes: grace periods end, and the revocation log becomes stale. And what a follower proved: the
+//! log has lost its end. A store that hangs must not put that off, so it has a thread of its own, which never reads the
+//! store.
 
 use std::{thread, time::Duration};
 

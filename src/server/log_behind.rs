@@ -2,8 +2,8 @@
 //! does not have. The store was put back to an older copy, or lost its end, while no service ran that remembers it.
 //!
 //! A report alone is a claim: everybody who may read the feed may make it. It is shown with its author, and ends with
-//! it. A message that a node signed proves that the log was longer, up to the place of the message. Then what was revoked
-//! there is not known here, and no application's key is accepted until another log begins.
+//! it. A message that a node signed proves that the log was longer, up to the place of the message. Then what was
+//! revoked there is not known here, and no application's key is accepted until another log begins.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -211,7 +211,7 @@ impl RevocationState {
         max.is_some_and(|max| self.unread_for() >= max.0 / 2)
     }
 
-    /// Finds out whether the revocations are too old to accept any key by, or, where the log has lost its end, lack some.
+    /// Finds out whether the revocations are too old to accept any key by, or lack some, as the log has lost its end.
     pub(super) fn check_staleness(&self, health: &Failures, lost_end: bool) {
         let max = self.live.load().config.verify.max_staleness.map(|max| max.0);
         let is_stale = is_stale(max, health.since(HEALTH), self.unread_for(), clock::now());

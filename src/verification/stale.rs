@@ -1,5 +1,5 @@
-//! Revocations that are too old to accept a key by, or known to lack some. `server/staleness.rs` decides when, and on an
-//! edge `server/edge/staleness.rs`.
+//! Revocations that are too old to accept a key by, or known to lack some. `server/revocations.rs` decides when, and on
+//! an edge `server/edge/staleness.rs`.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ pub(crate) enum Stale {
     #[default]
     Nothing,
     Everything,
-    /// The log has lost its end, as a signed message proves: keys of all realms but the administrators'. Followers read on
-    /// with a key of that realm, and are told what is revoked from now on; `server/auth` bounds what else such a key may.
+    /// The log has lost its end, as a signed message proves: all realms but the administrators'. Followers read on with
+    /// a key of that realm, and hear what is revoked from now on; `server/auth` bounds what else such a key may do.
     LostEnd,
     /// Only these; never empty.
     Realms(Arc<[Realm]>),

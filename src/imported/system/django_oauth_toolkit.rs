@@ -1,4 +1,4 @@
-//! django-oauth-toolkit: SHA-256 of the whole access token, beside the token itself unless it was told to leave that out.
+//! django-oauth-toolkit: SHA-256 of the whole access token, beside the token itself unless it was told not to.
 
 use super::{PLAIN, System};
 use crate::imported::{KeyLayout, Scheme};

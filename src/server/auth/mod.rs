@@ -60,7 +60,7 @@ impl Permission {
         Permission { scope: if realm == Realm::ADMIN { Scope::Admin } else { scope }, realm: Some(realm) }
     }
 
-    /// Returns whether an API key may use it by these revocations. Where the log has lost its end, the key may have been
+    /// Returns whether an API key may use it by these revocations. Where the log has lost its end, the key may be
     /// revoked: it may read the feed, and end other keys, and nothing that makes or shows keys.
     fn holds_for(&self, stale: &Stale) -> bool {
         *stale != Stale::LostEnd || matches!(self.scope, Scope::Feed | Scope::Revoke)

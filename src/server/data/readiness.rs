@@ -1,6 +1,6 @@
 //! `GET /healthz` and `GET /readyz`: the service is up; it verifies keys. Only revocations that are too old for every
-//! realm, or a log that is proven to have lost its end, make `/readyz` a 503. It names whatever else fails, and so does an edge whose revocations are too old for some
-//! of its realms.
+//! realm, or a log that is proven to have lost its end, make `/readyz` a 503. It names whatever else fails, and so does
+//! an edge whose revocations are too old for some of its realms.
 
 use axum::{Json, extract::State, http::StatusCode};
 

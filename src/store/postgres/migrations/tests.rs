@@ -15,8 +15,8 @@ fn id(number: u64) -> String {
     format!("acme_live_00000X{number:016}")
 }
 
-/// What a bulla that knows the first step alone writes: a row of each table that a later step changed, and of those that
-/// every node reads.
+/// What a bulla that knows the first step alone writes: a row of each table that a later step changed, and of those
+/// that every node reads.
 fn written_then(number: u64) -> String {
     let id = id(number);
     format!(

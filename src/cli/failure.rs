@@ -12,7 +12,7 @@ use crate::{
     config::ConfigError,
     deployment::DeploymentError,
     publication::{PlaceError, PublishError},
-    server::StartError,
+    server::{StartError, edge::EdgeError},
     store::StoreError,
 };
 
@@ -87,6 +87,7 @@ impl Failure {
             Failure::Deployment(error) => of_deployment(error),
             Failure::Action(error) => of_action(error),
             Failure::Start(StartError::Deployment(error)) => of_deployment(error),
+            Failure::Start(StartError::Edge(error)) => of_edge(error),
             _ => None,
         }
     }
@@ -140,6 +141,17 @@ fn of_deployment(error: &DeploymentError) -> Option<String> {
         _ => return None,
     };
     Some(hint.to_owned())
+}
+
+fn of_edge(error: &EdgeError) -> Option<String> {
+    match error {
+        EdgeError::NoSource => Some("--follow names the sources in place of the configuration".to_owned()),
+        EdgeError::NoExport { realm, recipient, .. } => Some(format!(
+            "`bulla keyring export --realm {realm} --to {recipient} --out {realm}.export` makes the export"
+        )),
+        EdgeError::Parts(error) => of_deployment(error),
+        _ => None,
+    }
 }
 
 fn of_keyring(error: &KeyringError) -> Option<String> {

@@ -110,9 +110,7 @@ pub(crate) struct Config {
 /// The configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConfigError {
-    #[error(
-        "cannot read the configuration {path}: {error}; `bulla init` writes one, `--config` or BULLA_CONFIG names another"
-    )]
+    #[error("cannot read the configuration {path}: {error}")]
     Read { path: PathBuf, error: std::io::Error },
     #[error("{path}: {message}")]
     Parse { path: PathBuf, message: String },

@@ -119,8 +119,8 @@ impl Seen {
         Some(format!(
             "{name}, which the app {owner} registered, says that it has read this log up to {place}, and it ended at {ends_at}.{others} \
              Nothing proves it, and who has an API key of the feed can say so. Check first whether the store was put back to an older \
-             copy, and what `bulla fleet` shows of other followers. If it was not, revoke the API key of that app, and run `bulla fleet \
-             forget --app {owner}`. If it was, what was revoked since is accepted here: see `An older disk` in docs/RECOVERY.md"
+             copy, and what `bulla fleet` shows of other followers. If it was not, revoke the API key of that app, and let `bulla fleet \
+             forget` forget all that the app registered. If it was, what was revoked since is accepted here: see `An older disk` in docs/RECOVERY.md"
         ))
     }
 }

@@ -132,7 +132,7 @@ fn warn_of_administrators(store: &dyn Store, peppered: bool) -> Result<(), Store
             keys_without = without,
             pepper = peppered,
             "administrators' API keys have secret halves now, and those without are not accepted any more: see that there is \
-             a [pepper], and issue new ones here with `bulla issue --realm bulla --app UUID --scope admin`"
+             a [pepper], and issue new ones of the realm `bulla` here with `bulla issue`"
         );
     }
     Ok(())

@@ -77,8 +77,8 @@ pub(super) async fn report(
             "too many followers are registered: `bulla fleet` lists them, and `bulla fleet forget` forgets one",
         ),
         Refused::TooMany => Problem::unavailable(
-            "this app has registered as many followers as one app may: `bulla fleet --json` lists them with their `app_id`, \
-             and `bulla fleet forget` forgets one of them, or all of an app",
+            "this app has registered as many followers as one app may: `bulla fleet` lists them, and `bulla fleet \
+             forget` forgets one of them, or all of an app",
         ),
         Refused::Store(error) => error.into(),
     })?;

@@ -15,7 +15,7 @@ use crate::{deployment::DeploymentError, publication::PlaceError};
 pub(crate) enum EdgeError {
     #[error("the configuration has no [follow]: `bulla edge init` writes one, docs/EDGES.md shows it")]
     NoFollow,
-    #[error("follow.sources is empty: name the nodes or relays whose feed this edge follows, or give --follow URL")]
+    #[error("follow.sources is empty: name the nodes or relays whose feed this edge follows")]
     NoSource,
     #[error("the configuration has no [realms.NAME]: name the realms that this edge verifies")]
     NoRealm,
@@ -38,8 +38,8 @@ pub(crate) enum EdgeError {
     #[error("follow.sources: {0}")]
     Bucket(PlaceError),
     #[error(
-        "there is no export of the realm {realm} for this edge in {folder}{failed}: make one where the keyring is, with \
-         `bulla keyring export --realm {realm} --to {recipient} --out {realm}.export`, and put it there"
+        "there is no export of the realm {realm} for this edge in {folder}{failed}: make one for \
+         {recipient} where the keyring is, with `bulla keyring export`, and put it there"
     )]
     NoExport { realm: bulla::Realm, folder: PathBuf, recipient: Recipient, failed: String },
     #[error(transparent)]

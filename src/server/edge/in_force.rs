@@ -60,7 +60,7 @@ impl State {
         for (realm, versions) in missing {
             messages.push(format!(
                 "the export of the realm {realm} lacks key version {}, so its API keys cannot be verified: make another one where \
-                 the keyring is, with `bulla keyring export --realm {realm}`, and put it into follow.exports",
+                 the keyring is, with `bulla keyring export`, and put it into follow.exports",
                 versions.join(", ")
             ));
         }

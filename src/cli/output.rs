@@ -48,10 +48,11 @@ pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
 }
 
 /// Prints names and values in two columns, without the rows whose value is empty.
-pub(super) fn fields(rows: &[(&str, String)]) -> io::Result<()> {
+pub(super) fn fields<T: AsRef<str>>(rows: &[(&str, T)]) -> io::Result<()> {
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let mut out = anstream::stdout().lock();
-    for (name, value) in rows.iter().filter(|(_, value)| !value.is_empty()) {
+    for (name, value) in rows.iter().map(|(name, value)| (name, value.as_ref())).filter(|(_, value)| !value.is_empty())
+    {
         writeln!(out, "{DIM}{name:width$}{DIM:#}  {}", plain(value))?;
     }
     Ok(())

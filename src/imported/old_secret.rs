@@ -6,6 +6,7 @@ use std::path::Path;
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use bulla::source::{SecretFileError, SourceUri, read_secret_file};
 use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
@@ -16,9 +17,10 @@ use crate::config::Config;
 /// Behind the path, it says how the file holds the secret.
 const ENCODING: &str = "?encoding=";
 
-/// A secret, ready to hash with. Wiped when dropped; `Debug` shows none of it.
+/// A secret, ready to hash with. Wiped when dropped; `Debug` shows none of it, nor does that of [`Hmac`].
+#[derive(Debug)]
 pub(crate) struct OldSecret {
-    bytes: Zeroizing<Vec<u8>>,
+    bytes: SecretSlice<u8>,
     sha256: Box<Hmac<Sha256>>,
     sha512: Box<Hmac<Sha512>>,
 }
@@ -49,7 +51,7 @@ pub(crate) enum OldSecretError {
 impl OldSecret {
     pub(crate) fn new(secret: &[u8]) -> Self {
         OldSecret {
-            bytes: Zeroizing::new(secret.to_vec()),
+            bytes: secret.to_vec().into(),
             sha256: Box::new(keyed(secret)),
             sha512: Box::new(keyed_512(secret)),
         }
@@ -71,21 +73,15 @@ impl OldSecret {
 
     /// The bytes themselves, for a pepper or a salt.
     pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.expose_secret()
     }
 
     pub(super) fn mac(&self, algorithm: Algorithm, hashed: &[u8]) -> Digest {
         match algorithm {
             Algorithm::Sha256 => Digest::of(&Hmac::clone(&self.sha256).chain_update(hashed).finalize().into_bytes()),
             Algorithm::Sha512 => Digest::of(&Hmac::clone(&self.sha512).chain_update(hashed).finalize().into_bytes()),
-            Algorithm::Sha1 | Algorithm::Sha384 => algorithm.mac(&self.bytes, hashed),
+            Algorithm::Sha1 | Algorithm::Sha384 => algorithm.mac(self.bytes(), hashed),
         }
-    }
-}
-
-impl std::fmt::Debug for OldSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("OldSecret")
     }
 }
 
@@ -153,6 +149,6 @@ mod tests {
             assert_eq!(OldSecret::new(&key).mac(algorithm, data.as_bytes())[..4], expected);
         }
         let shown = format!("{:?}", OldSecret::new(b"Jefe"));
-        assert!(!shown.contains("Jefe") && !shown.contains("74"), "{shown}");
+        assert!(shown.contains("REDACTED") && !shown.contains("Jefe") && !shown.contains("74"), "{shown}");
     }
 }

@@ -1,7 +1,8 @@
 //! Opening the sources that a configuration names: nodes and relays, and the files of `bulla feed publish`.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use super::{FollowerError, HttpSource, MessageSource, VerifyingKey, static_feed::PublishedSource};
@@ -11,19 +12,21 @@ use crate::{api_key::ApiKey, keyring_id::KeyringId, realm::Realm};
 const TOKEN: &str = "caller-";
 
 /// What sources are opened with.
+#[derive(Debug)]
 pub struct SourceAccess {
-    /// The keyring that is followed.
-    pub keyring_id: KeyringId,
-    /// What signs its feed.
-    pub public_key: VerifyingKey,
-    /// The one realm that is followed; without it, every realm.
-    pub realm: Option<Realm>,
-    /// An API key of the scope `feed`, or the token of a relay. Published files need none.
-    pub credential: Option<Zeroizing<String>>,
-    /// Who issued the sources' certificates, in PEM, in the place of the system's authorities.
-    pub roots: Option<Vec<u8>>,
-    /// What is shown to a source that asks for a certificate: the chain and its key, in PEM.
-    pub identity: Option<(Vec<u8>, Zeroizing<String>)>,
+    keyring_id: KeyringId,
+    public_key: VerifyingKey,
+    pub(crate) realm: Option<Realm>,
+    credential: Option<SecretString>,
+    roots: Option<Vec<u8>>,
+    identity: Option<Identity>,
+}
+
+/// A client certificate: its chain and its key, in PEM.
+#[derive(Debug)]
+struct Identity {
+    chain: Vec<u8>,
+    key: SecretString,
 }
 
 /// A source that was opened.
@@ -35,6 +38,36 @@ pub struct OpenedSource {
 }
 
 impl SourceAccess {
+    /// For sources of this keyring's feed, which `public_key` verifies: every realm, with no credential.
+    pub fn new(keyring_id: KeyringId, public_key: VerifyingKey) -> Self {
+        SourceAccess { keyring_id, public_key, realm: None, credential: None, roots: None, identity: None }
+    }
+
+    /// Follows one realm; with none, every realm.
+    #[must_use]
+    pub fn realm(self, realm: Option<Realm>) -> Self {
+        SourceAccess { realm, ..self }
+    }
+
+    /// Asks with an API key of the scope `feed`, or with the token of a relay. Published files need none.
+    #[must_use]
+    pub fn credential(self, text: Option<Zeroizing<String>>) -> Self {
+        SourceAccess { credential: text.map(|text| SecretString::from(text.as_str())), ..self }
+    }
+
+    /// Trusts sources whose certificate comes from one of these, in PEM, in the place of the system's authorities.
+    #[must_use]
+    pub fn roots(self, pem: Option<Vec<u8>>) -> Self {
+        SourceAccess { roots: pem, ..self }
+    }
+
+    /// Shows a certificate to a source that asks for one: the chain and its key, in PEM.
+    #[must_use]
+    pub fn identity(self, pem: Option<(Vec<u8>, Zeroizing<String>)>) -> Self {
+        let identity = pem.map(|(chain, key)| Identity { chain, key: SecretString::from(key.as_str()) });
+        SourceAccess { identity, ..self }
+    }
+
     /// Opens `https://HOST:PORT`, with the feed's path or without, and the address of the `head` of published files.
     /// None is asked yet. A bucket is opened by the program, by [`PublishedSource::of_objects`].
     pub fn open(&self, address: &str) -> Result<OpenedSource, FollowerError> {
@@ -46,7 +79,7 @@ impl SourceAccess {
             return Ok(OpenedSource { source: Arc::new(source), node: None });
         }
         let credential = self.credential.as_ref().ok_or_else(|| FollowerError::NoCredential(address.to_owned()))?;
-        let credential = credential.trim();
+        let credential = credential.expose_secret().trim();
         // Send nothing that is not a credential: the path may point at a wrong file.
         if !Self::is_credential(credential) {
             return Err(FollowerError::Credential);
@@ -55,8 +88,8 @@ impl SourceAccess {
         if let Some(roots) = &self.roots {
             source = source.trusting_roots(roots)?;
         }
-        if let Some((chain, key)) = &self.identity {
-            source = source.showing(chain, key.as_bytes())?;
+        if let Some(Identity { chain, key }) = &self.identity {
+            source = source.showing(chain, key.expose_secret().as_bytes())?;
         }
         let node = Arc::new(source);
         Ok(OpenedSource { source: Arc::clone(&node) as _, node: Some(node) })
@@ -70,13 +103,6 @@ impl SourceAccess {
     /// Returns whether the text is an API key, or a token as `bulla edge caller` prints it.
     pub fn is_credential(text: &str) -> bool {
         text.parse::<ApiKey>().is_ok() || text.starts_with(TOKEN)
-    }
-}
-
-impl fmt::Debug for SourceAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("SourceAccess");
-        shown.field("keyring_id", &self.keyring_id).field("realm", &self.realm).finish_non_exhaustive()
     }
 }
 
@@ -96,18 +122,18 @@ mod tests {
 
     #[test]
     fn what_is_no_credential_is_sent_nowhere() {
-        let with = |credential: Option<&str>| SourceAccess {
-            keyring_id: KeyringId::from_bytes([1; 16]),
-            public_key: "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=".parse().expect("a key"),
-            realm: None,
-            credential: credential.map(|text| Zeroizing::new(text.to_owned())),
-            roots: None,
-            identity: None,
+        let public_key = "A6EHv/POEL4dcN0Y50vAmWfk1jCbpQ1fHdyGZBJVMbg=".parse().expect("a key");
+        let with = |credential: Option<&str>| {
+            SourceAccess::new(KeyringId::from_bytes([1; 16]), public_key)
+                .credential(credential.map(|text| Zeroizing::new(text.to_owned())))
         };
         let open = |credential| with(credential).open("https://a:8181").map(|opened| opened.node.is_some());
         assert!(matches!(open(None), Err(FollowerError::NoCredential(address)) if address == "https://a:8181"));
         assert!(matches!(open(Some("secret")), Err(FollowerError::Credential)));
         assert!(matches!(open(Some("caller-abc\n")), Ok(true)));
+        let shown = format!("{:?}", with(Some("caller-abc")).identity(Some((vec![], "a key".to_owned().into()))));
+        assert!(shown.matches("REDACTED").count() == 2 && !shown.contains("caller-abc"), "{shown}");
+        assert!(!shown.contains("a key"), "{shown}");
         assert!(with(None).open("file:/srv/feed/head").is_ok_and(|opened| opened.node.is_none()));
     }
 }

@@ -333,14 +333,11 @@ impl Feed {
             (Some(chain), Some(key)) => Some((regular(chain)?, secret(key)?)),
             _ => None,
         };
-        let access = SourceAccess {
-            keyring_id: follow.keyring_id,
-            public_key: follow.public_key,
-            realm: follow.realm,
-            credential: follow.api_key.as_ref().map(secret).transpose()?,
-            roots: follow.roots.as_ref().map(regular).transpose()?,
-            identity,
-        };
+        let access = SourceAccess::new(follow.keyring_id, follow.public_key)
+            .realm(follow.realm)
+            .credential(follow.api_key.as_ref().map(secret).transpose()?)
+            .roots(follow.roots.as_ref().map(regular).transpose()?)
+            .identity(identity);
         // A wrong address is an error now, and not on a thread.
         open_sources(follow, &access).try_for_each(|opened| opened.map(drop))?;
         let (began, policy) = (Instant::now(), StalePolicy::Realms(settings.staleness(follow)));

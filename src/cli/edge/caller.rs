@@ -5,7 +5,8 @@ use std::{io, process::ExitCode};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use clap::Args;
 use rand::{TryRng, rngs::SysRng};
-use serde::Serialize;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -24,7 +25,8 @@ pub(in crate::cli) struct Caller {
 
 #[derive(Serialize)]
 struct Made {
-    token: String,
+    #[serde(serialize_with = "exposed")]
+    token: SecretString,
     line: String,
 }
 
@@ -33,14 +35,21 @@ impl Caller {
         output::can_show()?;
         let mut random = Zeroizing::new([0; 32]);
         SysRng.try_fill_bytes(random.as_mut_slice()).map_err(io::Error::other)?;
-        let token = format!("caller-{}", BASE64URL.encode(random.as_slice()));
-        let hash = hex::encode(Sha256::digest(&token));
+        let mut text = Zeroizing::new(String::with_capacity(64));
+        text.push_str("caller-");
+        BASE64URL.encode_string(random.as_slice(), &mut text);
+        let token = SecretString::from(text.as_str());
+        let hash = hex::encode(Sha256::digest(text.as_bytes()));
         let made = Made { line: format!("{:?} = \"sha256:{hash}\"", self.name), token };
         if self.json {
             output::json(&made)?;
         } else {
-            output::fields(&[("token", made.token.clone()), ("[follow.callers]", made.line.clone())])?;
+            output::fields(&[("token", made.token.expose_secret()), ("[follow.callers]", &made.line)])?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn exposed<S: Serializer>(token: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(token.expose_secret())
 }

@@ -32,14 +32,11 @@ pub(crate) fn open_all(follow: &FollowConfig) -> Result<Vec<OpenedSource>, EdgeE
         (Some(chain), Some(key)) if node.is_some() => Some((read(chain)?, read_secret_file(key)?)),
         _ => None,
     };
-    let access = SourceAccess {
-        keyring_id: follow.keyring_id,
-        public_key: follow.public_key,
-        realm: follow.realm,
-        credential,
-        roots: follow.roots.as_deref().map(read).transpose()?,
-        identity,
-    };
+    let access = SourceAccess::new(follow.keyring_id, follow.public_key)
+        .realm(follow.realm)
+        .credential(credential)
+        .roots(follow.roots.as_deref().map(read).transpose()?)
+        .identity(identity);
     let open = |url: &String| match url.starts_with("s3:") {
         true => bucket(url, follow),
         false => Ok(access.open(url)?),

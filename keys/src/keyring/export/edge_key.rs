@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL};
 use hmac::{Hmac, Mac};
+use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -25,20 +26,26 @@ const CHECKSUM: usize = 4;
 pub struct Recipient(pub(super) [u8; HPKE_KEY]);
 
 /// An edge's key pair, wiped when dropped. Its holder has the seal keys of every export to it.
+#[derive(Debug)]
 pub struct EdgeKey {
-    public: [u8; HPKE_KEY],
-    private: Zeroizing<[u8; HPKE_KEY]>,
+    recipient: Recipient,
+    private: SecretBox<[u8; HPKE_KEY]>,
 }
 
 /// Authenticates what an edge keeps on its own disk, under a key derived from the edge's private one.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct EdgeMac(Arc<DerivedKey>);
 
 impl EdgeKey {
     /// A new one, from the operating system's generator.
     pub fn generate() -> Result<Self, ExportError> {
         let (public, private) = hpke::new_key_pair().map_err(|_| ExportError::Cipher)?;
-        Ok(EdgeKey { public, private })
+        Ok(EdgeKey::of(public, &private))
+    }
+
+    fn of(public: [u8; HPKE_KEY], private: &[u8; HPKE_KEY]) -> Self {
+        let private = SecretBox::init_with_mut(|kept: &mut [u8; HPKE_KEY]| kept.copy_from_slice(private));
+        EdgeKey { recipient: Recipient(public), private }
     }
 
     /// Reads the text of [`EdgeKey::to_text`]; lines that begin with `#` are comments.
@@ -52,30 +59,30 @@ impl EdgeKey {
         // If they do not match, nothing that is sealed to the edge would ever open.
         let sealed = hpke::seal(&public, labels::EDGE_KEY, &[]).map_err(|_| ExportError::NoEdgeKey)?;
         hpke::open(&private, labels::EDGE_KEY, sealed).map_err(|_| ExportError::NoEdgeKey)?;
-        Ok(EdgeKey { public, private })
+        Ok(EdgeKey::of(public, &private))
     }
 
     /// The key as text, with its recipient in a comment. It is for a file that nobody else can read.
     pub fn to_text(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new([0; 2 * HPKE_KEY]);
-        bytes[..HPKE_KEY].copy_from_slice(&self.public);
-        bytes[HPKE_KEY..].copy_from_slice(&*self.private);
+        bytes[..HPKE_KEY].copy_from_slice(&self.recipient.0);
+        bytes[HPKE_KEY..].copy_from_slice(self.private.expose_secret());
         let secret = encode(SECRET, &*bytes);
         Zeroizing::new(format!("# The key of a bulla edge. Its recipient is {}\n{}\n", self.recipient(), &*secret))
     }
 
     /// Its public half.
     pub fn recipient(&self) -> Recipient {
-        Recipient(self.public)
+        self.recipient
     }
 
     /// What authenticates this edge's own files about one keyring.
     pub fn mac(&self, keyring: KeyringId) -> EdgeMac {
-        EdgeMac(expand(&self.private, &labels::edge_state(keyring)).into())
+        EdgeMac(expand(self.private.expose_secret(), &labels::edge_state(keyring)).into())
     }
 
     pub(super) fn open(&self, info: &[u8], sealed: Sealed) -> Result<Zeroizing<Vec<u8>>, ExportError> {
-        hpke::open(&self.private, info, sealed).map_err(|_| ExportError::Cipher)
+        hpke::open(self.private.expose_secret(), info, sealed).map_err(|_| ExportError::Cipher)
     }
 }
 
@@ -143,14 +150,23 @@ impl fmt::Debug for Recipient {
     }
 }
 
-impl fmt::Debug for EdgeKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "EdgeKey(of {})", self.recipient())
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl fmt::Debug for EdgeMac {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EdgeMac(…)")
+    #[test]
+    fn debug_shows_the_recipient_and_neither_the_key_nor_the_mac_s() {
+        let key = EdgeKey::generate().expect("the system's generator");
+        let secret = key.private.expose_secret().map(|byte| byte.to_string()).join(", ");
+        let shown = format!("{key:?} {:?}", key.mac(KeyringId::from_bytes([1; 16])));
+        assert!(shown.contains(&key.recipient().to_string()) && shown.matches("REDACTED").count() == 2, "{shown}");
+        assert!(!shown.contains(&secret) && !shown.contains(SECRET), "{shown}");
+    }
+
+    #[test]
+    fn a_key_is_read_back_from_its_text() {
+        let key = EdgeKey::generate().expect("the system's generator");
+        let read = EdgeKey::parse(&key.to_text()).expect("its own text");
+        assert!(read.recipient() == key.recipient() && read.private.expose_secret() == key.private.expose_secret());
     }
 }

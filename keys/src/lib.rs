@@ -2,7 +2,8 @@
 //!
 //! An API key is `nonce ‖ AES-GCM(app_id) ‖ tag` under a key derived from a master key in a KMS, an HSM or a file. A
 //! program that holds the derived key verifies locally: no database, no cache, no network. Time and randomness are
-//! parameters; times are Unix seconds.
+//! parameters. Times are Unix seconds: `u64` where they are compared with the time of now, and `u32` in
+//! [`revocation`], whose times stand in 32 bits inside keys and in the log.
 //!
 //! # Verify
 //!

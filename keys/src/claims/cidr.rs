@@ -20,6 +20,7 @@ pub struct Cidr {
 
 /// A text that is not an address block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum CidrError {
     /// Not `ADDRESS/PREFIX`, nor an address alone.
     #[error("an address block reads `10.0.0.0/8`, `2001:db8::/32`, or one address alone")]

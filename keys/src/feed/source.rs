@@ -27,7 +27,8 @@ pub trait MessageSource: Send + Sync {
     fn stop(&self) {}
 }
 
-/// What a source has, in bytes that nobody has checked.
+/// What a source has, in bytes that nobody has checked. Exhaustive on purpose: a follower that passes over an answer
+/// misses revocations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The message that goes on from the place.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::api_key::ApiKey;
 
-/// What a request presents.
+/// What a request presents. Exhaustive on purpose: each case is refused or verified, and none is passed over.
 ///
 /// ```
 /// use bulla::layer::{Credential, CredentialRules};

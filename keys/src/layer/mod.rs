@@ -34,6 +34,11 @@ mod scopes;
 #[cfg(feature = "tower")]
 mod verify;
 
+/// The traits of the layer and the extractor come from these versions of the crates.
+#[cfg(feature = "tower")]
+#[doc(no_inline)]
+pub use {axum_core, tower_layer, tower_service};
+
 #[cfg(feature = "gateway")]
 pub(crate) use self::form::all_bytes;
 pub use self::{

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::entry::{NEVER, Operation, key};
 use crate::{api_key::ApiKeyId, realm::Realm};
 
-/// One change of the revocations. Times are Unix seconds as they stand inside a key. Exhaustive on purpose: a store or
-/// a relay that passes over a change accepts revoked keys.
+/// One change of the revocations. Times are Unix seconds in 32 bits, as they stand inside a key. Exhaustive on purpose:
+/// a store or a relay that passes over a change accepts revoked keys.
 ///
 /// `expires_at` is the expiry of the id's key; `None`, or 0, where it never expires or is not known, and then the id
 /// stays until its version is forgotten. Of two statements about one id the later expiry counts. "Issued before" is
@@ -56,7 +56,7 @@ pub enum Change {
     },
 }
 
-/// The kinds of change that a log and the feed have.
+/// The kinds of change that a log and the feed have. Exhaustive on purpose, as [`Change`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ChangeKind {
     /// [`Change::Revoke`].

@@ -2,14 +2,23 @@
 //! keeps itself current, requirements of routes, and ready answers. `docs/MODULES.md` has the modules,
 //! `docs/EMBEDDING.md` what they must know of forks, threads and reloads.
 //!
-//! ```no_run
+//! ```
 //! use bulla::gateway::{Answer, Gate, Presented, Settings};
-//! # let request: Vec<(&str, &str)> = Vec::new();
-//! # let (address, now) = (None, 1_800_000_000);
+//! # use bulla::keyring::MacKey;
+//! # mod fixture { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/doc/fixture.rs")); }
+//! # let (fixture, now) = (fixture::Fixture::new(), fixture::NOW + 60);
+//! # let (folder, address) = (fixture.folder.path(), None);
+//! # let mac_key = MacKey::open(&"file:keyring-mac.key".parse()?, &fixture.sources, fixture.document.id())?;
+//! # std::fs::write(folder.join("keyring.toml"), fixture.document.render(&mac_key)?)?;
+//! # let keyring = "[keyring]\nsource = 'file:keyring.toml'\nmac_source = 'file:keyring-mac.key'\n";
+//! # std::fs::write(folder.join("gate.toml"), format!("revocations = 'none'\n{keyring}[realms.acme_live]\n"))?;
+//! # let api_key = fixture.issue();
+//! # let request = [("Accept", "*/*"), ("X-API-Key", api_key.expose())];
 //!
 //! // As root, before a fork: the files are read, and no thread begins.
-//! let gate = Gate::open(&Settings::read("/etc/bulla/gate.toml".as_ref())?)?;
-//! let wanted = gate.requirements("realm:live,scope:orders.read")?;
+//! let gate = Gate::open(&Settings::read(&folder.join("gate.toml"))?)?;
+//! // What a route asks for, as in `realm:acme_live,scope:orders.read,aud:shop`.
+//! let wanted = gate.requirements("realm:acme_live")?;
 //!
 //! // In the process that serves. Dropping it ends the threads at once.
 //! let running = gate.start()?;
@@ -19,11 +28,10 @@
 //! let mut presented = Presented::new(&wanted);
 //! request.iter().for_each(|(name, value)| presented.add(name.as_bytes(), value.as_bytes()));
 //! gate.check(&wanted, &presented, address, now, &mut answer);
-//! if answer.is_accepted() {
-//!     answer.headers().for_each(|(name, value)| println!("{name}: {value}"));
-//! }
+//! assert!(answer.is_accepted());
+//! assert_eq!(answer.headers().next(), Some(("x-bulla-app-id", "3f2b8c1e-9a7d-4d52-8a55-0123456789ab")));
 //! # drop(running);
-//! # Ok::<(), bulla::gateway::GateError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod answer;

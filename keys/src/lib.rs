@@ -132,3 +132,8 @@ pub use self::{
     rejection::{Rejection, VerifyError},
     verifier::{Opened, SecretCheck, Verified, Verifier},
 };
+
+/// The README's example, compiled with the other documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

@@ -58,7 +58,8 @@ impl Page {
             .map(|entry| format!("docs/{}", entry.expect("an entry").file_name().to_string_lossy()))
             .filter(|name| name.ends_with(".md"))
             .collect();
-        names.extend(["README.md", "CONTRIBUTING.md", "findings/README.md"].map(str::to_owned));
+        names.extend(["README.md", "CONTRIBUTING.md"].map(str::to_owned));
+        names.extend(["findings/README.md", "keys/README.md", "tests/fuzz/README.md"].map(str::to_owned));
         names.sort();
         names.iter().map(|name| Page::read(name)).collect()
     }

@@ -370,9 +370,9 @@ pub(crate) fn look<T, E: From<StoreError>>(
 pub(crate) fn open_target(config: &StoreConfig, folder: &Path) -> Result<Arc<dyn Store>, StoreError> {
     match config.parsed().map_err(StoreError::Url)? {
         StoreUrl::Postgres(url) => Ok(Arc::new(postgres::PostgresStore::open_target(*url, config, folder)?)),
-        StoreUrl::Sqlite(_) => Err(StoreError::Url(
-            "a copy is made into PostgreSQL, and none into a file; a file of SQLite is copied by `.backup`".to_owned(),
-        )),
+        StoreUrl::Sqlite(_) => {
+            Err(StoreError::Url("a copy is made into PostgreSQL alone: copy a file of SQLite by `.backup`".to_owned()))
+        }
     }
 }
 

@@ -168,7 +168,7 @@ fn what_cannot_be_recorded_is_not_done() {
 }
 
 #[test]
-fn what_a_stranger_calls_his_method_is_not_on_record() {
+fn a_stranger_s_method_is_not_on_record() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     for method in ["A".repeat(30_000), deployment.admin_key.clone(), "PROPFIND".to_owned()] {

@@ -162,7 +162,7 @@ impl Edge {
         match listening.unwrap_or(Ok(None)) {
             Ok(stop) => self.asking.extend(stop),
             Err(error) => {
-                tracing::error!(%error, "cannot start the thread for changed secret halves: none is remembered")
+                tracing::error!(%error, "cannot start the thread for changed secret halves: no proof of one is remembered")
             }
         }
         let reported = self.reports.then(|| report::start(&self.follower, &self.sources, self.name.clone()));

@@ -94,7 +94,7 @@ pub(crate) enum CopyError {
          of an audit is replaced: drop the target's schema `bulla`, and copy again"
     )]
     OtherAudit(String),
-    #[error("a copy is made into PostgreSQL, and none into a file; a file of SQLite is copied by `.backup`")]
+    #[error("a copy is made into PostgreSQL alone: copy a file of SQLite by `.backup`")]
     NoTarget,
     #[error("from: {0}")]
     From(StoreError),

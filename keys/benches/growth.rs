@@ -13,7 +13,7 @@ mod keyring;
 #[path = "support/rounds.rs"]
 mod rounds;
 
-use std::{os::unix::fs::PermissionsExt, sync::Arc};
+use std::{hint::black_box, os::unix::fs::PermissionsExt, process::Command, sync::Arc};
 
 use bulla::{
     Expectations, IssueRequest, Issuer, Realm, Verifier,
@@ -29,6 +29,8 @@ use rounds::{Contender, median_with_interval, times_of};
 const KEYS: usize = 512;
 const ROUNDS: usize = 101;
 const STEPS: u32 = 2_000;
+/// The first argument of the process that loads one keyring and prints what it takes.
+const MEMORY: &str = "memory";
 
 struct Size {
     name: usize,
@@ -39,6 +41,13 @@ struct Size {
 }
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [first, plot, count] = &*arguments
+        && first == MEMORY
+    {
+        println!("{}", memory_of(plot, count.parse().expect("a number")));
+        return;
+    }
     let one = keyring::load(Suite::Aes256Gcm);
     let issuer = Issuer::new(&one);
     let realms = [keyring::realm()];
@@ -111,23 +120,19 @@ fn staged(versions: usize) -> (tempfile::TempDir, KeyringDocument, Sources) {
 
 fn of_realms(count: usize) -> Size {
     let (_folder, document, sources) = staged(1);
-    let realms: Vec<Realm> = (0..count).map(|number| format!("realm{number}").parse().expect("a realm")).collect();
-    let before = resident();
+    let realms = realms(count);
     let keyring = Keyring::load(&document, &sources, &realms).expect("loaded");
-    let bytes = resident().saturating_sub(before);
     let issuer = Issuer::new(&keyring);
     // Of as many realms as there are keys, all over the list.
     let realm = |at: usize| realms[at * count.div_ceil(KEYS) % count];
     let texts = (0..KEYS).map(|at| (issue(&issuer, realm(at), Claims::new()), [realm(at)])).collect();
-    Size { name: count, verifier: Verifier::new(&keyring), texts, bytes }
+    Size { name: count, verifier: Verifier::new(&keyring), texts, bytes: in_its_own_process("realms", count) }
 }
 
 fn of_versions(count: usize) -> Size {
     let realms = [keyring::realm()];
     let (_folder, document, sources) = staged(count);
-    let before = resident();
     let keyring = Keyring::load(&document, &sources, &realms).expect("loaded");
-    let bytes = resident().saturating_sub(before);
     let verifier = Verifier::new(&keyring);
     // Keys of the first version and of the last, and of those between as far as a keyring of fewer versions still
     // seals.
@@ -139,7 +144,30 @@ fn of_versions(count: usize) -> Size {
         let issuer = Issuer::new(&earlier);
         texts.extend((0..KEYS / parts).map(|_| (issue(&issuer, realms[0], Claims::new()), realms)));
     }
-    Size { name: count, verifier, texts, bytes }
+    Size { name: count, verifier, texts, bytes: in_its_own_process("versions", count) }
+}
+
+fn realms(count: usize) -> Vec<Realm> {
+    (0..count).map(|number| format!("realm{number}").parse().expect("a realm")).collect()
+}
+
+/// The bytes of a keyring of so many realms or versions, by a process that has loaded nothing else: here the allocator
+/// gives out again what the sizes before left.
+fn in_its_own_process(plot: &str, count: usize) -> usize {
+    let this = std::env::current_exe().expect("this program");
+    let ran = Command::new(this).args([MEMORY, plot, &count.to_string()]).output().expect("a process");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    String::from_utf8_lossy(&ran.stdout).trim().parse().expect("bytes")
+}
+
+fn memory_of(plot: &str, count: usize) -> usize {
+    let (versions, realms) = if plot == "realms" { (1, realms(count)) } else { (count, vec![keyring::realm()]) };
+    let (_folder, document, sources) = staged(versions);
+    let before = resident();
+    let keyring = black_box(Keyring::load(&document, &sources, &realms).expect("loaded"));
+    let bytes = resident().saturating_sub(before);
+    drop(keyring);
+    bytes
 }
 
 /// Bytes of this process in memory.

@@ -99,7 +99,7 @@ pub fn hold(gateway: &'static Gateway) {
     });
 }
 
-/// A key is accepted, and a second after it is revoked it is refused.
+/// A key is accepted, and refused once its revocation has arrived.
 pub fn hold_to_revocation(running: &Running) {
     let keys = ready(running);
     let revoked = Question::new(&keys.revoked, "/orders/7").bearer();

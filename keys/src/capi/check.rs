@@ -74,7 +74,7 @@ unsafe fn address_at(address: *const c_char) -> Result<Option<IpAddr>, Misuse> {
 /// As the header says: `gate` and `expected` are NULL or were opened and not given back; each text with a length is
 /// NULL or has so many bytes; `address` is NULL or ends in a NUL; `answer` is NULL or may be written.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn bulla2_check(
+pub(super) unsafe extern "C" fn bulla2_check(
     gate: *const OpenGate,
     expected: *const OpenExpected,
     authorization: *const c_char,
@@ -156,7 +156,7 @@ unsafe extern "C" fn bulla2_verify(
 /// As for [`bulla2_check`]; the arrays are NULL or have `count` elements each, and the texts are as long as their
 /// lengths say.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn bulla2_verify_batch(
+pub(super) unsafe extern "C" fn bulla2_verify_batch(
     gate: *const OpenGate,
     expected: *const OpenExpected,
     api_keys: *const *const c_char,

@@ -53,7 +53,7 @@ pub(super) struct StatusResult {
 /// As the header says: `settings_path` is NULL or ends in a NUL; `gate` is NULL or may be written; `error` is NULL or
 /// has room for `error_size` bytes.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn bulla2_gate_open(
+pub(super) unsafe extern "C" fn bulla2_gate_open(
     settings_path: *const c_char,
     gate: *mut *mut OpenGate,
     error: *mut c_char,

@@ -68,6 +68,11 @@ enum Failure {
 
 /// Returns the result of `body`, or nothing if it panics. The values that a panic leaves half done are dropped.
 fn caught<T>(body: impl FnOnce() -> T) -> Option<T> {
+    let body = || {
+        #[cfg(test)]
+        tests::panic_if_asked();
+        body()
+    };
     catch_unwind(AssertUnwindSafe(body)).ok()
 }
 
@@ -79,21 +84,33 @@ extern "C" fn bulla2_abi() -> u32 {
 #[cfg(test)]
 mod tests {
     use std::{
+        cell::Cell,
         collections::BTreeSet,
+        ffi::{CStr, c_char},
         io::Write,
         mem::{offset_of, size_of},
         path::Path,
         process::{Command, Stdio},
+        ptr::{null, null_mut},
     };
 
     use super::{
         answer::{
             API_KEY_ID_SIZE, APP_ID_SIZE, AnswerResult, CLAIMS_SIZE, EXPIRES_SIZE, REALM_SIZE, REASON_SIZE, SCOPES_SIZE,
         },
-        check::HeaderArgument,
-        gate::{ERROR_SIZE, FileArgument, StatusResult},
+        check::{HeaderArgument, bulla2_check, bulla2_verify_batch},
+        gate::{ERROR_SIZE, FileArgument, StatusResult, bulla2_gate_open},
         *,
     };
+
+    thread_local! {
+        static PANICS: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// Panics inside of the next [`caught`] of this thread, where a test asks for it.
+    pub(super) fn panic_if_asked() {
+        assert!(!PANICS.take(), "on purpose");
+    }
 
     const HEADER: &str = include_str!("../../include/bulla.h");
     const SOURCES: [&str; 6] = [
@@ -200,5 +217,38 @@ mod tests {
     fn a_panic_stays_inside() {
         assert_eq!(caught(|| 1), Some(1));
         assert_eq!(caught(|| panic!("on purpose")), None::<()>);
+    }
+
+    #[test]
+    fn a_panic_in_an_exported_function_lets_nothing_through() {
+        // SAFETY: every value of every field is a right one.
+        let mut answers: [AnswerResult; 2] = unsafe { std::mem::zeroed() };
+        // An earlier request left them accepted.
+        let accept = |answers: &mut [AnswerResult]| answers.iter_mut().for_each(|answer| answer.status = 200);
+        let says_panic = |answer: &AnswerResult| {
+            let reason = CStr::from_bytes_until_nul(&answer.reason).expect("a NUL");
+            answer.status == 500 && reason == c"panic"
+        };
+
+        accept(&mut answers);
+        PANICS.set(true);
+        // SAFETY: pointers may be NULL, and the answer may be written.
+        let status = unsafe { bulla2_check(null(), null(), null(), 0, null(), 0, null(), 0, &mut answers[0]) };
+        assert!(status == FAILED && says_panic(&answers[0]));
+
+        accept(&mut answers);
+        PANICS.set(true);
+        let (keys, lens, room) = ([c"key".as_ptr(); 2], [3; 2], answers.as_mut_ptr());
+        // SAFETY: the arrays have two elements each, and the lengths are the texts'.
+        let status = unsafe { bulla2_verify_batch(null(), null(), keys.as_ptr(), lens.as_ptr(), 2, null(), 0, room) };
+        assert!(status == FAILED && answers.iter().all(says_panic));
+
+        let (mut gate, mut error): (_, [c_char; ERROR_SIZE]) = (null_mut(), [0; ERROR_SIZE]);
+        PANICS.set(true);
+        // SAFETY: the path ends in a NUL, and both places may be written.
+        let status = unsafe { bulla2_gate_open(c"gate.toml".as_ptr(), &mut gate, error.as_mut_ptr(), error.len()) };
+        // SAFETY: it was written, with a NUL at its end.
+        let told = unsafe { CStr::from_ptr(error.as_ptr()) }.to_string_lossy();
+        assert!(status == FAILED && gate.is_null() && told.contains("panicked"), "{told}");
     }
 }

@@ -65,7 +65,7 @@ impl NewApiKey {
         if realm == Realm::ADMIN {
             check_administrator(&self.scopes)?;
         }
-        policy::check(policy, &policy::Asked { app_id, expires_at, scopes: &self.scopes }, now)?;
+        policy::check(policy, &policy::PolicyRequest { app_id, expires_at, scopes: &self.scopes }, now)?;
         let cidr: Result<Vec<Cidr>, CidrError> = self.cidr.iter().map(|block| block.parse()).collect();
         let claims = Claims::new()
             .with_scopes(self.scopes)

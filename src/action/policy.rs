@@ -7,7 +7,7 @@ use super::ActionError;
 use crate::config::RealmConfig;
 
 /// The parts of a request that the policy checks.
-pub(super) struct Asked<'a> {
+pub(super) struct PolicyRequest<'a> {
     pub(super) app_id: Uuid,
     pub(super) expires_at: Option<Timestamp>,
     pub(super) scopes: &'a [String],
@@ -19,7 +19,7 @@ pub(super) fn default_expiry(policy: &RealmConfig, now: Timestamp) -> Option<Tim
 }
 
 /// Refuses what the policy does not allow.
-pub(super) fn check(policy: &RealmConfig, asked: &Asked<'_>, now: Timestamp) -> Result<(), ActionError> {
+pub(super) fn check(policy: &RealmConfig, asked: &PolicyRequest<'_>, now: Timestamp) -> Result<(), ActionError> {
     let refused = |field: &str, message: String| Err(ActionError::Policy { field: field.to_owned(), message });
     match (asked.expires_at, policy.max_ttl) {
         (None, _) if !policy.may_live_for_ever() => {
@@ -64,7 +64,7 @@ mod tests {
 
     fn refused(policy: &RealmConfig, expires_in: Option<i64>, scopes: &[&str]) -> Option<String> {
         let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
-        let asked = Asked { app_id: APP, expires_at: expires_in.map(at), scopes: &scopes };
+        let asked = PolicyRequest { app_id: APP, expires_at: expires_in.map(at), scopes: &scopes };
         match check(policy, &asked, at(0)) {
             Err(ActionError::Policy { field, .. }) => Some(field),
             Err(error) => panic!("{error}"),

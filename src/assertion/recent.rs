@@ -9,7 +9,7 @@ use axum::http::HeaderValue;
 use hashbrown::HashMap;
 
 /// The most that are kept: beyond them each is signed.
-const MOST: usize = 8_192;
+const MAX_KEPT: usize = 8_192;
 
 /// Those of one window.
 #[derive(Default)]
@@ -35,7 +35,7 @@ impl Recent {
         // Outside the lock: two threads may sign the same.
         let assertion = sign(&claims)?;
         self.within(window, |signed| {
-            if signed.len() < MOST {
+            if signed.len() < MAX_KEPT {
                 signed.insert(claims, assertion.clone());
             }
         });
@@ -78,10 +78,10 @@ mod tests {
     #[test]
     fn the_memory_is_bounded() {
         let recent = Recent::default();
-        for at in 0..MOST + 10 {
+        for at in 0..MAX_KEPT + 10 {
             let value = recent.get_or(at.to_string().into(), 5, |_| Some(HeaderValue::from(at)));
             assert_eq!(value, Some(HeaderValue::from(at)));
         }
-        assert_eq!(recent.0.lock().expect("free").signed.len(), MOST);
+        assert_eq!(recent.0.lock().expect("free").signed.len(), MAX_KEPT);
     }
 }

@@ -40,7 +40,7 @@ pub(super) struct Failing {
 }
 
 /// How the question ended.
-pub(super) enum Asked {
+pub(super) enum LocalService {
     Ready(Ready),
     /// Another program answers.
     Stranger,
@@ -48,10 +48,10 @@ pub(super) enum Asked {
 }
 
 /// Asks whether the service is ready.
-pub(super) fn ask(data: &DataConfig) -> Asked {
+pub(super) fn ask(data: &DataConfig) -> LocalService {
     match get(data, "/readyz") {
-        None => Asked::Nobody,
-        Some((_, answer)) => serde_json::from_str(&answer).map_or(Asked::Stranger, Asked::Ready),
+        None => LocalService::Nobody,
+        Some((_, answer)) => serde_json::from_str(&answer).map_or(LocalService::Stranger, LocalService::Ready),
     }
 }
 

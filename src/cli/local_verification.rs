@@ -10,7 +10,7 @@ use crate::{
     deployment::{Deployment, DeploymentError},
     imported::ImportedKeys,
     secret::{self, Found, Peppers, Stored},
-    store::{Following, Store, StoreError},
+    store::{LogTail, Store, StoreError},
     verification::{
         Checked, Learned, OldSystem, Pending, Question, Stale, Step, Verdict, VerifierState, Wanted, decide,
         importing_realms, read_imported_keys,
@@ -34,8 +34,8 @@ pub(super) fn verify(deployment: &Deployment, text: &str, wanted: &Wanted) -> Re
     if text.parse::<ApiKey>().is_err() {
         read_imported_keys(&imported, store, &deployment.config, &|| Ok(()))?;
     }
-    let mut log = Following::default();
-    log.read_on(store, clock::now_seconds())?;
+    let mut log = LogTail::default();
+    log.poll(store, clock::now_seconds())?;
     if let Some(damage) = log.damage() {
         output::note(&damage);
     }

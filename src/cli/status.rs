@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     ConfigArgument, Outcome,
-    local_service::{self, Asked},
+    local_service::{self, LocalService},
     output::{self, ERROR, SUCCESS, WARNING},
 };
 use crate::{
@@ -61,9 +61,10 @@ impl Status {
 
     fn tell_ready(&self, data: &DataConfig) -> std::io::Result<bool> {
         let ready = match local_service::ask(data) {
-            Asked::Ready(ready) => ready,
+            LocalService::Ready(ready) => ready,
             asked => {
-                let who = if matches!(asked, Asked::Nobody) { "no service" } else { "another program than bulla" };
+                let who =
+                    if matches!(asked, LocalService::Nobody) { "no service" } else { "another program than bulla" };
                 let why = format!("{who} answers at {}", data.listen);
                 if self.json {
                     output::json(&json!({ "ready": false, "error": why }))?;

@@ -61,7 +61,7 @@ pub(crate) const DEFAULT: &str = include_str!("default.toml");
 pub(crate) const EDGE: &str = include_str!("edge.toml");
 
 /// The most memory for hashes, whose KiB are counted in 32 bits.
-const MOST_MIB: u32 = u32::MAX / 1024;
+const MAX_MIB: u32 = u32::MAX / 1024;
 
 /// The configuration.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -272,8 +272,8 @@ impl Config {
         if self.secret.memory_mib < 64 {
             return Err("secret.memory_mib must be at least 64: one Argon2id hash takes that much".to_owned());
         }
-        if self.secret.memory_mib > MOST_MIB {
-            return Err(format!("secret.memory_mib must be at most {MOST_MIB}"));
+        if self.secret.memory_mib > MAX_MIB {
+            return Err(format!("secret.memory_mib must be at most {MAX_MIB}"));
         }
         if self.secret.queue == 0 || self.secret.wrong_per_minute == 0 {
             return Err("secret.queue and secret.wrong_per_minute must be at least 1: no secret half could be checked"

@@ -8,7 +8,7 @@ use bulla::feed::{
 use super::compaction;
 
 /// The most files that a head object names; the older half then goes into the list from the beginning.
-const MOST_FILES: usize = 64;
+const MAX_FILES: usize = 64;
 /// Files before the end of the list that the head object names, too, in bytes: who is a little behind when the list is
 /// made anew fetches these, and not the list's.
 const KEPT: usize = 1 << 20;
@@ -62,8 +62,8 @@ impl Draft {
         self.files[too_much.map_or(0, |at| at + 1)..].to_vec()
     }
 
-    /// Takes back the files that are worth merging: what is behind the place is read once more.
-    pub(super) fn take_back(&mut self) -> bool {
+    /// Drops the files that are worth merging: the log behind the place is read once more.
+    pub(super) fn drop_mergeable(&mut self) -> bool {
         let places: Vec<u64> = self.files.iter().map(|file| file.seq - file.after).collect();
         let Some(first) = compaction::merge_from(&places) else { return false };
         if first == 0 && self.files[0].after > 0 && self.base.last().is_none_or(|last| last.seq < self.files[0].after) {
@@ -80,10 +80,10 @@ impl Draft {
             let last = self.tail();
             self.base = std::mem::replace(&mut self.files, last);
         }
-        if self.files.len() <= MOST_FILES {
+        if self.files.len() <= MAX_FILES {
             return;
         }
-        let moved = self.files.len() - MOST_FILES / 2;
+        let moved = self.files.len() - MAX_FILES / 2;
         for from in 0..moved {
             // A merged file may begin before the end of the list.
             let start = self.files[from].after;
@@ -154,7 +154,7 @@ mod tests {
         let files = std::iter::once(file(3, 6, 10)).chain((6..80).map(one)).collect();
         let mut long = draft((0..5).map(one).collect(), files);
         long.settle();
-        assert_eq!(long.files.len(), MOST_FILES / 2);
+        assert_eq!(long.files.len(), MAX_FILES / 2);
         let list = [&long.base[..], &long.files[..]].concat();
         assert!(list.windows(2).all(|pair| pair[0].seq == pair[1].after), "{list:?}");
         assert_eq!((list[0].after, list[3], long.place()), (0, file(3, 6, 10), 80));
@@ -181,9 +181,9 @@ mod tests {
     fn small_files_are_taken_back_and_read_again_as_one() {
         let one = |at: u64| file(at, at + 1, 10);
         let mut few = draft(vec![one(0)], (1..8).map(one).collect());
-        assert!(!few.take_back());
+        assert!(!few.drop_mergeable());
         few.files.push(one(8));
-        assert!(few.take_back());
+        assert!(few.drop_mergeable());
         assert_eq!(few.place(), 1);
     }
 }

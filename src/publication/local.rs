@@ -21,7 +21,7 @@ use super::origin::Origin;
 use crate::{
     clock,
     deployment::{Deployment, DeploymentError},
-    store::{Following, Store},
+    store::{LogTail, Store},
 };
 
 /// The time between two looks at the log, as for a node.
@@ -100,8 +100,8 @@ impl Origin for LocalLog {
         &self,
         (keyring_id, key): (KeyringId, &VerifyingKey),
     ) -> Result<Option<SnapshotBytes>, FollowError> {
-        let (mut log, now) = (Following::default(), clock::now_seconds());
-        log.read_on(&*self.store, now).map_err(failed)?;
+        let (mut log, now) = (LogTail::default(), clock::now_seconds());
+        log.poll(&*self.store, now).map_err(failed)?;
         let Some(log_id) = log.log_id().filter(|_| log.damaged() == 0) else { return Ok(None) };
         let document = self.document()?;
         let head = SnapshotHead {

@@ -246,7 +246,7 @@ impl Publisher {
         }
         if seq > draft.place() {
             // The log has gone on meanwhile. From its snapshot a follower has to find its way.
-            draft = self.read_on(draft, Duration::ZERO)?;
+            draft = self.poll(draft, Duration::ZERO)?;
         }
         if seq > draft.place() {
             return Ok(draft);
@@ -262,7 +262,7 @@ impl Publisher {
     /// Everything from the beginning of the log.
     fn begin(&self) -> Result<Draft, PublishError> {
         let (_, head) = self.ask(None, 0, Duration::ZERO)?;
-        self.read_on(Draft::new(head.log_id, clock::now_seconds()), Duration::ZERO)
+        self.poll(Draft::new(head.log_id, clock::now_seconds()), Duration::ZERO)
     }
 
     /// Everything from the beginning of the log, without the events that no longer count.
@@ -273,13 +273,13 @@ impl Publisher {
         }
         // The newest of the old files stay beside it: most followers are somewhere in these.
         let draft = Draft { files: before.tail(), base: all.files, ..all };
-        self.read_on(draft, Duration::ZERO)
+        self.poll(draft, Duration::ZERO)
     }
 
     /// The messages after that, and the files in a better order.
     fn go_on(&self, draft: Draft, wait: Duration) -> Result<Draft, PublishError> {
         let (log_id, place) = (draft.log_id, draft.place());
-        let mut draft = match self.read_on(draft, wait) {
+        let mut draft = match self.poll(draft, wait) {
             // The node is behind, or has another log by now.
             Err(PublishError::Source(FollowError::Status(409))) => {
                 let (_, head) = self.ask(None, 0, Duration::ZERO)?;
@@ -291,8 +291,8 @@ impl Publisher {
             Err(PublishError::Refused(FeedError::OtherLog { .. })) => return self.begin_another(log_id),
             read => read?,
         };
-        while draft.take_back() {
-            draft = self.read_on(draft, Duration::ZERO)?;
+        while draft.drop_mergeable() {
+            draft = self.poll(draft, Duration::ZERO)?;
         }
         Ok(draft)
     }
@@ -304,7 +304,7 @@ impl Publisher {
     }
 
     /// Reads on to the end of the log, and writes the new messages as files.
-    fn read_on(&self, mut draft: Draft, mut wait: Duration) -> Result<Draft, PublishError> {
+    fn poll(&self, mut draft: Draft, mut wait: Duration) -> Result<Draft, PublishError> {
         loop {
             let (bytes, head) = self.ask(Some(draft.log_id), draft.place(), wait)?;
             wait = Duration::ZERO;

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     /// A deadline, not an expectation.
-    const SOON: Duration = Duration::from_secs(90);
+    const TIMEOUT: Duration = Duration::from_secs(90);
 
     #[test]
     fn a_grace_period_ends_while_the_store_hangs() {
@@ -93,7 +93,7 @@ mod tests {
         );
         let reader = Arc::clone(&node);
         let reading = thread::spawn(move || reader.catch_up());
-        waiting.recv_timeout(SOON).expect("the store hangs while the log is read");
+        waiting.recv_timeout(TIMEOUT).expect("the store hangs while the log is read");
         let (tell, told) = mpsc::channel();
         let poller = Arc::clone(&node);
         thread::spawn(move || {
@@ -103,7 +103,7 @@ mod tests {
             }
             tell.send(()).expect("heard");
         });
-        told.recv_timeout(SOON).expect("the end of the grace period");
+        told.recv_timeout(TIMEOUT).expect("the end of the grace period");
         assert!(!reading.is_finished(), "the store still hangs");
         drop(release);
         reading.join().expect("ended").expect("read");

@@ -18,7 +18,7 @@ use super::{failures::Failures, live::Live, staleness::is_stale};
 use crate::{
     action::restore_end::restore_end,
     clock,
-    store::{Following, Store, StoreError},
+    store::{LogTail, Store, StoreError},
     verification::Stale,
 };
 
@@ -32,7 +32,7 @@ pub(crate) struct RevocationState {
     /// Held while the store is read: one reads at a time.
     reading: Mutex<()>,
     /// Held for moments, and never while the store is read: a store that hangs must not keep grace periods from ending.
-    log: Mutex<Following>,
+    log: Mutex<LogTail>,
     /// Where the log stands, for those who wait for more.
     newest: watch::Sender<u64>,
     /// When the log was read to its end last.
@@ -40,7 +40,7 @@ pub(crate) struct RevocationState {
 }
 
 /// The log, held so that nobody else changes it.
-type LogGuard<'a> = MutexGuard<'a, Following>;
+type LogGuard<'a> = MutexGuard<'a, LogTail>;
 
 impl RevocationState {
     /// Reads the whole log, and puts it in force.
@@ -74,7 +74,7 @@ impl RevocationState {
     }
 
     fn read_parts(&self, changed: &mut bool) -> Result<(), StoreError> {
-        let read_behind = |place| self.store.revocations_after(place, Following::CHUNK);
+        let read_behind = |place| self.store.revocations_after(place, LogTail::CHUNK);
         let mut next = None;
         loop {
             let place = self.log().place();

@@ -14,7 +14,7 @@ const RECENT: usize = 20_000;
 
 /// The log of a store, as far as it has been read.
 #[derive(Default)]
-pub(crate) struct Following {
+pub(crate) struct LogTail {
     pub(crate) log: RevocationLog,
     log_id: Option<String>,
     /// Rows that could not be read whole, by their numbers.
@@ -30,13 +30,13 @@ pub(crate) struct Progress {
     pub(crate) at_end: bool,
 }
 
-impl Following {
+impl LogTail {
     /// Rows read from the log at a time.
     pub(crate) const CHUNK: u32 = 20_000;
 
     /// Reads new entries, and applies revocations that are due at `now`, in Unix seconds. Returns whether anything may
     /// have changed.
-    pub(crate) fn read_on(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
+    pub(crate) fn poll(&mut self, store: &dyn Store, now: u64) -> Result<bool, StoreError> {
         let mut changed = self.due(now);
         loop {
             let progress = self.advance(store.revocations_after(self.place(), Self::CHUNK)?, now)?;
@@ -67,7 +67,7 @@ impl Following {
         self.log.due(now)
     }
 
-    /// Takes in what was read behind [`Following::place`], at `now`, in Unix seconds.
+    /// Takes in what was read behind [`LogTail::place`], at `now`, in Unix seconds.
     pub(crate) fn advance(&mut self, part: LogPart, now: u64) -> Result<Progress, StoreError> {
         if self.is_elsewhere(&part) {
             // Another store replaced this one, usually a backup, or it failed over. Revoked keys stay revoked.
@@ -127,7 +127,7 @@ impl Following {
         })
     }
 
-    /// What the log lost after it was read here, until [`Following::forget_lost`].
+    /// What the log lost after it was read here, until [`LogTail::forget_lost`].
     pub(crate) fn lost(&self) -> Option<LostEnd> {
         self.lost.clone()
     }
@@ -182,8 +182,8 @@ mod tests {
         }
     }
 
-    fn read_to(end: u64) -> Following {
-        let mut following = Following::default();
+    fn read_to(end: u64) -> LogTail {
+        let mut following = LogTail::default();
         following.advance(part("one", 1..=end, end, 0), 0).expect("read");
         following
     }

@@ -40,7 +40,7 @@ pub(crate) use self::{
     copy::copy,
     error::StoreError,
     escrow::EscrowRow,
-    follow::Following,
+    follow::LogTail,
     followers::{FollowerRow, FollowerStore, LogPlace, Role, Short},
     idempotency::IdempotentAnswer,
     imported::{

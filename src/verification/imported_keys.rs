@@ -37,18 +37,18 @@ pub(crate) fn read_imported_keys(
 ) -> Result<(), ImportedKeysError> {
     let (end, table) = (store.imported_end()?, known.table());
     if end.place >= table.place() && end.changes == table.changes() {
-        return read_on(&table, end.place, (store, config), read_log);
+        return catch_up(&table, end.place, (store, config), read_log);
     }
     if table.place() > 0 {
         tracing::info!(read = table.place(), end = end.place, "the imported keys were changed: they are read anew");
     }
     let table = Table::new(end.changes);
-    read_on(&table, end.place, (store, config), read_log)?;
+    catch_up(&table, end.place, (store, config), read_log)?;
     known.replace(table);
     Ok(())
 }
 
-fn read_on(
+fn catch_up(
     known: &Table,
     end: i64,
     (store, config): (&dyn Store, &Config),

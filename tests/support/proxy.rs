@@ -33,7 +33,7 @@ pub enum Mode {
 const MODES: [Mode; 5] = [Mode::Pass, Mode::SwallowNotifications, Mode::Hang, Mode::HangAnswers, Mode::Refuse];
 
 /// The longest time until a connection notices that the mode is another one.
-const LOOK: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 pub struct Proxy {
     /// Where clients connect.
@@ -130,7 +130,7 @@ impl Shared {
     /// Hands on one direction until one side closes.
     fn hand_on(&self, (mut from, mut to): (TcpStream, TcpStream), answers: bool) {
         let (mut waiting, mut read, mut begun) = (Vec::new(), [0; 16 * 1024], false);
-        from.set_read_timeout(Some(LOOK)).expect("a timeout");
+        from.set_read_timeout(Some(POLL_INTERVAL)).expect("a timeout");
         loop {
             match from.read(&mut read) {
                 Ok(0) => break,

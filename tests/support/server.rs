@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{command::bulla, deployment::Deployment, described::Plane, http::Http};
 
 /// How long anything may take that takes milliseconds; a deadline, not an expectation.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long what is promised within a second may take on a busy machine. It is less than what it might wait for by
 /// mistake: a key source is asked for 30 s.
@@ -89,7 +89,7 @@ impl Server {
                 }
             })
         };
-        let Ok(event) = serving.recv_timeout(PATIENCE) else {
+        let Ok(event) = serving.recv_timeout(TIMEOUT) else {
             let _gone = child.kill();
             panic!("the server does not serve: {}", log.lock().expect("the log"));
         };
@@ -122,7 +122,7 @@ impl Server {
 
     /// Waits until `done`, which takes milliseconds or a refresh.
     pub fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
-        self.wait_for(PATIENCE, what, done);
+        self.wait_for(TIMEOUT, what, done);
     }
 
     /// Waits until `done`, which is promised within a second, whatever else the service waits for.
@@ -159,7 +159,7 @@ impl Server {
 
     /// Waits for the end; the exit code and the whole log.
     pub fn wait(mut self) -> (Option<i32>, String) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         let status = loop {
             if let Some(status) = self.child.try_wait().expect("its state") {
                 break status;

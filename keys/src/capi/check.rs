@@ -29,13 +29,13 @@ pub(super) struct HeaderArgument {
 
 /// What every question has.
 #[derive(Clone, Copy)]
-struct Asked {
+struct CheckCall {
     gate: *const OpenGate,
     expected: *const OpenExpected,
     address: *const c_char,
 }
 
-impl Asked {
+impl CheckCall {
     /// Decides by what `decide` makes of it, and puts the answer in place.
     ///
     /// # Safety
@@ -98,7 +98,7 @@ pub(super) unsafe extern "C" fn bulla2_check(
         Ok(gate.gate.decide(wanted, &presented, address, now, |key| answer.accept(key)))
     };
     // SAFETY: all is as the caller promises.
-    unsafe { Asked { gate, expected, address }.answer(answer, decide) }
+    unsafe { CheckCall { gate, expected, address }.answer(answer, decide) }
 }
 
 /// # Safety
@@ -126,7 +126,7 @@ unsafe extern "C" fn bulla2_check_headers(
         Ok(gate.gate.decide(&expected.wanted, &presented, address, now, |key| answer.accept(key)))
     };
     // SAFETY: all is as the caller promises.
-    unsafe { Asked { gate, expected, address }.answer(answer, decide) }
+    unsafe { CheckCall { gate, expected, address }.answer(answer, decide) }
 }
 
 /// # Safety
@@ -148,7 +148,7 @@ unsafe extern "C" fn bulla2_verify(
         Ok(gate.gate.decide_key(&expected.wanted, api_key, address, now, |key| answer.accept(key)))
     };
     // SAFETY: all is as the caller promises.
-    unsafe { Asked { gate, expected, address }.answer(answer, decide) }
+    unsafe { CheckCall { gate, expected, address }.answer(answer, decide) }
 }
 
 /// # Safety

@@ -66,5 +66,5 @@ unsafe extern "C" fn bulla2_expected_header(expected: *const OpenExpected, at: u
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_expected_free(expected: *mut OpenExpected) {
     // SAFETY: the caller gives it back once.
-    unsafe { text::take_back(expected) }
+    unsafe { text::free(expected) }
 }

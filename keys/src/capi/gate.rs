@@ -1,4 +1,4 @@
-//! Opening a gate, keeping it current, and giving it back.
+//! Opening a gate, keeping it current, and freeing it.
 
 use std::{
     ffi::{c_char, c_int, c_void},
@@ -133,7 +133,7 @@ unsafe fn content(file: &FileArgument) -> io::Result<Vec<u8>> {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn bulla2_gate_free(gate: *mut OpenGate) {
     // SAFETY: the caller gives it back once.
-    unsafe { text::take_back(gate) }
+    unsafe { text::free(gate) }
 }
 
 /// # Safety

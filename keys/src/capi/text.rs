@@ -96,7 +96,7 @@ pub(super) unsafe fn done((error, size): (*mut c_char, usize), work: impl FnOnce
     }
 }
 
-/// Makes something for the caller, who gives it back with [`take_back`]. Where that fails the place is NULL.
+/// Makes something for the caller, who gives it back with [`free`]. Where that fails the place is NULL.
 ///
 /// # Safety
 ///
@@ -123,12 +123,12 @@ pub(super) unsafe fn hand_out<T>(
     status
 }
 
-/// Takes back what [`hand_out`] made. NULL is allowed.
+/// Frees what [`hand_out`] made. NULL is allowed.
 ///
 /// # Safety
 ///
 /// `made` is NULL or came from [`hand_out`], and is not used any more.
-pub(super) unsafe fn take_back<T>(made: *mut T) {
+pub(super) unsafe fn free<T>(made: *mut T) {
     if !made.is_null() {
         // SAFETY: `hand_out` made it with `Box::into_raw`, and the caller gives it back once.
         let made = unsafe { Box::from_raw(made) };

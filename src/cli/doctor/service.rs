@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::{
-    cli::local_service::{self, Asked, Failing},
+    cli::local_service::{self, Failing, LocalService},
     deployment::Deployment,
 };
 
@@ -10,9 +10,9 @@ use crate::{
 pub(super) fn check(deployment: &Deployment, report: &mut Report) {
     let data = &deployment.config.data;
     let ready = match local_service::ask(data) {
-        Asked::Ready(ready) => ready,
-        Asked::Nobody => return report.ok("service", format_args!("no service answers at {}", data.listen)),
-        Asked::Stranger => {
+        LocalService::Ready(ready) => ready,
+        LocalService::Nobody => return report.ok("service", format_args!("no service answers at {}", data.listen)),
+        LocalService::Stranger => {
             return report.warning("service", format_args!("another program than bulla answers at {}", data.listen));
         }
     };

@@ -7,7 +7,7 @@ use crate::{
     action::{Actor, revoke::AHEAD},
     clock,
     deployment::Deployment,
-    store::{Following, Remark, Store, StoreError},
+    store::{LogTail, Remark, Store, StoreError},
 };
 
 /// Checks the store, and returns it if it can be opened.
@@ -62,8 +62,8 @@ fn check_rules(store: &dyn Store, report: &mut Report) {
 
 /// Reads the whole log, as the service does at its start.
 fn check_revocations(store: &dyn Store, report: &mut Report) {
-    let mut log = Following::default();
-    match log.read_on(store, clock::now_seconds()) {
+    let mut log = LogTail::default();
+    match log.poll(store, clock::now_seconds()) {
         Ok(_) => match log.damage() {
             None => report.ok("revocations", format_args!("{} in force", log.log.revocations().len())),
             Some(damage) => report.wrong("revocations", damage),

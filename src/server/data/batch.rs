@@ -31,7 +31,7 @@ const ANSWER: usize = 320;
 /// A [`VerifyBatchRequest`] whose keys are borrowed from the body.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Asked<'b> {
+struct BatchRequest<'b> {
     #[serde(borrow)]
     api_keys: BoundedList<MAX_KEYS, Key<'b>>,
     #[serde(default)]
@@ -54,7 +54,7 @@ pub(super) async fn verify_batch(
     door: Door,
     body: JsonBody<VerifyBatchRequest, Batch>,
 ) -> Result<Written, Problem> {
-    let request: Asked<'_> = body.parse_as()?;
+    let request: BatchRequest<'_> = body.parse_as()?;
     let snapshot = door.enter();
     let wanted = Wanted { realms: accepted_realms(&snapshot, &request.realms)?, ..Wanted::default() };
     let (mut keys, mut separator) = (request.api_keys.entries(), "");

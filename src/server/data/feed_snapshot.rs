@@ -95,13 +95,13 @@ pub(in crate::server) fn body_of(written: &Written, headers: &HeaderMap) -> Resp
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let range = text(header::RANGE).filter(|_| text(header::IF_RANGE).is_none_or(|condition| condition == tag));
     let (body, whole) = (&written.body, written.body.len());
-    let (status, part, range) = match range.map_or(Asked::All, |range| asked(range, whole)) {
-        Asked::All => (StatusCode::OK, body.clone(), None),
-        Asked::Part(part) => {
+    let (status, part, range) = match range.map_or(ByteRange::All, |range| asked(range, whole)) {
+        ByteRange::All => (StatusCode::OK, body.clone(), None),
+        ByteRange::Part(part) => {
             let range = format!("bytes {}-{}/{whole}", part.start, part.end - 1);
             (StatusCode::PARTIAL_CONTENT, body.slice(part), Some(range))
         }
-        Asked::Outside => (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new(), Some(format!("bytes */{whole}"))),
+        ByteRange::Outside => (StatusCode::RANGE_NOT_SATISFIABLE, Bytes::new(), Some(format!("bytes */{whole}"))),
     };
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream"),
@@ -114,32 +114,32 @@ pub(in crate::server) fn body_of(written: &Written, headers: &HeaderMap) -> Resp
 
 /// What a header `Range` asks for.
 #[derive(Debug, PartialEq, Eq)]
-enum Asked {
+enum ByteRange {
     /// It is not understood, or of several parts, and not heeded.
     All,
     Part(Range<usize>),
     Outside,
 }
 
-fn asked(range: &str, length: usize) -> Asked {
+fn asked(range: &str, length: usize) -> ByteRange {
     let part = range.trim().strip_prefix("bytes=").and_then(|part| part.split_once('-'));
     let number = |text: &str| text.trim().parse::<usize>().ok();
     let (first, last) = match part {
         Some(("", last)) => match number(last) {
             Some(last) => (length.saturating_sub(last), length),
-            None => return Asked::All,
+            None => return ByteRange::All,
         },
         Some((first, "")) => match number(first) {
             Some(first) => (first, length),
-            None => return Asked::All,
+            None => return ByteRange::All,
         },
         Some((first, last)) => match (number(first), number(last)) {
             (Some(first), Some(last)) if first <= last => (first, last.saturating_add(1).min(length)),
-            _ => return Asked::All,
+            _ => return ByteRange::All,
         },
-        None => return Asked::All,
+        None => return ByteRange::All,
     };
-    if first < last { Asked::Part(first..last) } else { Asked::Outside }
+    if first < last { ByteRange::Part(first..last) } else { ByteRange::Outside }
 }
 
 #[cfg(test)]
@@ -149,20 +149,20 @@ mod tests {
     #[test]
     fn one_range_is_served_and_what_is_not_understood_is_not_heeded() {
         for (range, expected) in [
-            ("bytes=0-", Asked::Part(0..10)),
-            ("bytes=4-", Asked::Part(4..10)),
-            ("bytes=4-4", Asked::Part(4..5)),
-            ("bytes=4-99", Asked::Part(4..10)),
-            ("bytes=-3", Asked::Part(7..10)),
-            ("bytes=-99", Asked::Part(0..10)),
-            ("bytes=10-", Asked::Outside),
-            ("bytes=10-12", Asked::Outside),
-            ("bytes=-0", Asked::Outside),
-            ("bytes=5-4", Asked::All),
-            ("bytes=0-1,4-5", Asked::All),
-            ("bytes=a-5", Asked::All),
-            ("lines=1-2", Asked::All),
-            ("bytes", Asked::All),
+            ("bytes=0-", ByteRange::Part(0..10)),
+            ("bytes=4-", ByteRange::Part(4..10)),
+            ("bytes=4-4", ByteRange::Part(4..5)),
+            ("bytes=4-99", ByteRange::Part(4..10)),
+            ("bytes=-3", ByteRange::Part(7..10)),
+            ("bytes=-99", ByteRange::Part(0..10)),
+            ("bytes=10-", ByteRange::Outside),
+            ("bytes=10-12", ByteRange::Outside),
+            ("bytes=-0", ByteRange::Outside),
+            ("bytes=5-4", ByteRange::All),
+            ("bytes=0-1,4-5", ByteRange::All),
+            ("bytes=a-5", ByteRange::All),
+            ("lines=1-2", ByteRange::All),
+            ("bytes", ByteRange::All),
         ] {
             assert_eq!(asked(range, 10), expected, "{range}");
         }

@@ -15,7 +15,7 @@ use super::{STATE, asking::Sources, follower::Follower};
 use crate::{clock, last_used::Use, server::core::Core};
 
 /// Uses in one report.
-const MOST_USES: usize = 5_000;
+const MAX_USES_A_REPORT: usize = 5_000;
 /// The time between two looks at whether uses are due, or the service stops.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -104,7 +104,7 @@ pub(super) fn report_uses(core: &Core, sources: &Sources, stop: &watch::Receiver
 fn flush(core: &Core, sources: &Sources) -> Result<(), FollowError> {
     let mut uses = core.verification.last_used.take();
     while !uses.is_empty() {
-        let rest = uses.len().saturating_sub(MOST_USES);
+        let rest = uses.len().saturating_sub(MAX_USES_A_REPORT);
         let body = json!({"uses": uses[rest..].iter().map(shown).collect::<Vec<_>>()}).to_string();
         if let Err(error) = first_node(sources, |node| node.report_uses(&body)).unwrap_or(Ok(())) {
             core.verification.last_used.put_back(uses);

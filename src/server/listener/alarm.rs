@@ -23,13 +23,13 @@ const LATE: Duration = Duration::from_millis(20);
 static BEGUN: LazyLock<(Instant, u64)> = LazyLock::new(|| (Instant::now(), clock::coarse_millis()));
 
 /// How often a connection is looked at that is to come to rest.
-const LOOK: u64 = 100;
+const LOOK_INTERVAL: u64 = 100;
 
 /// The timer. All who wait for it are parts of one task.
 #[derive(Default)]
 pub(super) struct Alarm {
     set: Mutex<Set>,
-    /// Whether it also rings every [`LOOK`].
+    /// Whether it also rings every [`LOOK_INTERVAL`].
     looks: AtomicBool,
     rang: AtomicBool,
 }
@@ -56,7 +56,8 @@ impl Alarm {
         if set.at > 0 && now >= set.at {
             self.rang.store(true, Ordering::Relaxed);
         }
-        set.at = if self.looks.load(Ordering::Relaxed) { deadline.min(now.saturating_add(LOOK)) } else { deadline };
+        set.at =
+            if self.looks.load(Ordering::Relaxed) { deadline.min(now.saturating_add(LOOK_INTERVAL)) } else { deadline };
         let rings = tokio::time::Instant::now() + Duration::from_millis(set.at - now) + LATE;
         let timer = set.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(rings)));
         timer.as_mut().reset(rings);

@@ -98,10 +98,10 @@ mod tests {
     use crate::telemetry::exposition::Format;
 
     /// A deadline, not an expectation.
-    const SOON: Duration = Duration::from_secs(90);
+    const TIMEOUT: Duration = Duration::from_secs(90);
 
     async fn until(looks: &mut FileLooks, done: impl Fn(&FileLooks) -> bool) {
-        let deadline = Instant::now() + SOON;
+        let deadline = Instant::now() + TIMEOUT;
         while !done(looks) {
             assert!(Instant::now() < deadline, "it did not happen");
             looks.proceed().await;

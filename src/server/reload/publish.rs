@@ -37,7 +37,7 @@ pub(crate) struct Published {
 }
 
 /// The result of asking the key sources.
-pub(crate) struct Asked {
+pub(crate) struct SourcesOutcome {
     /// Whether the certificates changed.
     pub(crate) changed: bool,
     /// Errors that do not stop the rest.
@@ -161,7 +161,7 @@ impl Reloader {
 
     /// Asks key sources, and puts their keys in force with the document that is current by then. Errors are returned;
     /// keys that are loaded stay in force.
-    pub(crate) fn ask_sources(&self, ask: Reload) -> Asked {
+    pub(crate) fn ask_sources(&self, ask: Reload) -> SourcesOutcome {
         let before = self.live.load_full();
         let (again, all) = (ask == Reload::All, !matches!(ask, Reload::Version(_)));
         let wanted = if all { lock(&self.wanted).clone() } else { before.config.clone() };
@@ -205,7 +205,7 @@ impl Reloader {
             }
             self.put_in_force(config, document, keys);
         }
-        Asked { changed, failed }
+        SourcesOutcome { changed, failed }
     }
 
     /// Puts in force a keyring change that this process made, and loads this version. It asks no other source,

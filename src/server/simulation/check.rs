@@ -13,7 +13,7 @@ use crate::{
     clock,
     imported::ImportedKeys,
     secret,
-    store::Following,
+    store::LogTail,
     verification::{Stale, Step, VerifierState, Wanted, decide},
 };
 
@@ -146,8 +146,8 @@ impl World {
     /// The command reads the log from its beginning.
     fn check_command(&self) -> Result<(), Broken> {
         let now = self.clock_of(By::Command);
-        let (command, mut following) = (&self.command, Following::default());
-        let read = following.read_on(&*command.store, u64::try_from(now).unwrap_or(0));
+        let (command, mut following) = (&self.command, LogTail::default());
+        let read = following.poll(&*command.store, u64::try_from(now).unwrap_or(0));
         read.map_err(|error| format!("the command cannot read the log: {error}"))?;
         let mut view = View { imported: 0, opens: self.command_opens(), ..View::default() };
         self.model.read_log(&mut view, self.model.changes, now);

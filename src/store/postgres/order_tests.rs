@@ -10,7 +10,7 @@ use bulla::{ApiKeyId, revocation::Change};
 use super::*;
 use crate::{
     config::{Span, StoreUrl},
-    store::{Following, NewRevocation, test_postgres::Postgres, transact},
+    store::{LogTail, NewRevocation, test_postgres::Postgres, transact},
 };
 
 /// So many write at a time, in so many stores.
@@ -77,11 +77,11 @@ fn hundreds_of_writers_with_slow_commits_hide_no_revocation_and_with_a_plain_seq
     let stores: Vec<_> = (0..STORES).map(|_| opened(&config)).collect();
     server.psql("postgres", SLOW);
 
-    let following = std::sync::Mutex::new(Following::default());
+    let following = std::sync::Mutex::new(LogTail::default());
     race(
         |writer, turn| revoke(&stores[writer % STORES], writer * EACH + turn),
         || {
-            following.lock().expect("alone").read_on(&stores[0], 0).expect("read");
+            following.lock().expect("alone").poll(&stores[0], 0).expect("read");
         },
     );
     let following = following.into_inner().expect("alone");
@@ -126,14 +126,14 @@ fn in_a_new_era_no_number_is_given_again_and_a_lost_place_is_known() {
     Postgres::shared().psql(&database, sql);
     let looked = |place| store.revocations_after(place, 10).map(|part| (part.kept, part.end)).expect("read");
     assert_eq!((looked(5), looked(3), looked(2)), ((3, 3), (3, 3), (2, 3)));
-    let mut following = Following::default();
-    following.read_on(&store, 0).expect("read");
+    let mut following = LogTail::default();
+    following.poll(&store, 0).expect("read");
 
     revoke(&store, 6);
     let first = 1_000_000_001;
     assert_eq!((looked(5), looked(4), looked(3), looked(first)), ((3, first), (3, first), (3, first), (first, first)));
     assert_eq!(looked(first + 1), (first, first), "nobody has read so far");
-    following.read_on(&store, 0).expect("read");
+    following.poll(&store, 0).expect("read");
     assert_eq!((following.place(), following.lost()), (first, None), "it had read nothing that was lost");
     revoke(&store, 7);
     assert_eq!(looked(0), (0, first + 1), "one gap for one era");

@@ -17,7 +17,7 @@ use crate::{
     clock,
     deployment::Deployment,
     server::{App, Node, Unbound},
-    store::Following,
+    store::LogTail,
 };
 
 /// The endpoints that take a body or a query. `{}` is replaced with the id of an active key.
@@ -89,7 +89,7 @@ impl AdminPlane {
     /// Returns whether the service goes on: its log can be read, by itself and from the beginning.
     pub fn goes_on(&self) -> Result<(), Box<dyn std::error::Error>> {
         self.app.catch_up()?;
-        Following::default().read_on(&*self.app.store, clock::now_seconds())?;
+        LogTail::default().poll(&*self.app.store, clock::now_seconds())?;
         Ok(())
     }
 

@@ -27,7 +27,7 @@ use crate::support::{
 };
 
 /// The longest that anything here may take; a deadline, not an expectation.
-const PATIENCE: Duration = Duration::from_secs(180);
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Where everything happens: a network, a deployment on its disk, and the authority of its certificates.
 struct World {
@@ -94,7 +94,7 @@ impl World {
 fn until(what: &str, mut done: impl FnMut() -> bool) -> Duration {
     let begun = Instant::now();
     while !done() {
-        assert!(begun.elapsed() < PATIENCE, "{what}: it did not happen in time");
+        assert!(begun.elapsed() < TIMEOUT, "{what}: it did not happen in time");
         std::thread::sleep(Duration::from_millis(20));
     }
     let took = begun.elapsed();

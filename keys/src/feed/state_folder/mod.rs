@@ -48,7 +48,7 @@ const PIECE: usize = 1 << 16;
 /// Longer than any name.
 const MAX_NAME: u64 = 1 << 12;
 /// How often the folder is read anew at most while another process writes it.
-const MOST_LOOKS: usize = 8;
+const MAX_LOOKS: usize = 8;
 
 type Generation = [u8; 16];
 
@@ -140,7 +140,7 @@ impl StateFolder {
     pub fn load(&self, realm: Option<Realm>, trusted: (KeyringId, &VerifyingKey), now: u64) -> KeptState {
         let mut anchor = self.anchor_bytes();
         let mut loaded = self.load_by(&anchor, realm, trusted, now);
-        for _ in 1..MOST_LOOKS {
+        for _ in 1..MAX_LOOKS {
             // The process that has the folder may have replaced one file after another was read.
             let newer = self.anchor_bytes();
             if loaded.is_ok() || newer == anchor {

@@ -12,7 +12,7 @@ use crate::feed::{FeedPlace, FeedState};
 /// A journal that is longer than this, and than half of the state, is replaced by a whole state.
 const LONGEST_JOURNAL: u64 = 1 << 20;
 /// Messages that may wait for a slow disk, in bytes. More are dropped, and the whole state is written instead.
-const MOST_WAITING: usize = 64 << 20;
+const MAX_WAITING: usize = 64 << 20;
 /// The time until a disk that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -66,7 +66,7 @@ impl StateWriter {
     /// applied.
     pub fn add(&self, message: &Arc<[u8]>, place: FeedPlace) {
         let mut waiting = self.lock();
-        if waiting.bytes + message.len() > MOST_WAITING {
+        if waiting.bytes + message.len() > MAX_WAITING {
             waiting.messages.clear();
             (waiting.bytes, waiting.whole) = (0, true);
         } else {

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{Asked, NO_STORE, OauthProblem, answer, ask};
+use super::{NO_STORE, OauthProblem, OauthRequest, answer, ask};
 use crate::{
     api::{
         introspect::{Context, Introspection, IntrospectionRequest},
@@ -58,7 +58,8 @@ pub(in crate::server::data) async fn introspect(
 ) -> Result<Response, OauthProblem> {
     let client = client.map(|Extension(client)| client);
     let permissions = [Permission::anywhere(Scope::Read)];
-    let Asked { caller, client_id, form } = ask(door, &headers, client.as_ref(), peer, request, &permissions).await?;
+    let OauthRequest { caller, client_id, form } =
+        ask(door, &headers, client.as_ref(), peer, request, &permissions).await?;
     let asked: IntrospectionRequest = form.parse()?;
     let snapshot = caller.snapshot();
     let address = asked.ip.map(|ip| ip.parse()).transpose();

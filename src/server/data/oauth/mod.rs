@@ -69,7 +69,7 @@ impl IntoResponse for OauthProblem {
 }
 
 /// A form with the client's credential or without it, from a client that was identified.
-pub(super) struct Asked {
+pub(super) struct OauthRequest {
     pub(super) caller: Caller,
     /// What the client calls itself, where that is not its API key.
     pub(super) client_id: Option<String>,
@@ -93,7 +93,7 @@ pub(super) async fn ask(
     peer: Peer,
     request: Request,
     permissions: &[Permission],
-) -> Result<Asked, Problem> {
+) -> Result<OauthRequest, Problem> {
     let (core, client) = (door.core().clone(), client.map(|client| &**client));
     let core = &core;
     let bounds = Bounds::single(&core.config.server);
@@ -107,7 +107,7 @@ pub(super) async fn ask(
         })?;
         let (caller, client_id) = posted(core, door.enter(), &form, peer).await?;
         caller.needs_one_of(core, permissions)?;
-        return Ok(Asked { caller, client_id, form });
+        return Ok(OauthRequest { caller, client_id, form });
     }
     let mut caller = core.callers.identify(core, door.look(), headers, client, peer).await?;
     caller.needs_one_of(core, permissions)?;
@@ -124,7 +124,7 @@ pub(super) async fn ask(
         _ => None,
     };
     let PostedClient { client_id, .. } = form.parse()?;
-    Ok(Asked { caller, client_id: name.or(Some(client_id).filter(|id| !id.is_empty())), form })
+    Ok(OauthRequest { caller, client_id: name.or(Some(client_id).filter(|id| !id.is_empty())), form })
 }
 
 /// `client_secret_post`: the API key is `client_id` or `client_secret`, and the other one may be anything.

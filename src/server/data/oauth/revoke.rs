@@ -10,7 +10,7 @@ use axum::{
 };
 use bulla::ApiKeyId;
 
-use super::{Asked, NO_STORE, OauthProblem, ask};
+use super::{NO_STORE, OauthProblem, OauthRequest, ask};
 use crate::{
     action::revoke::RevokeContext,
     api::{
@@ -62,7 +62,7 @@ pub(in crate::server::data) async fn revoke(
     // For which realm shows when the key is known.
     let realms = door.look().config.all_realms();
     let one: Vec<_> = realms.iter().map(|realm| Permission::in_realm(Scope::Revoke, *realm)).collect();
-    let Asked { caller, form, .. } = ask(door, &headers, client.as_ref(), peer, request, &one).await?;
+    let OauthRequest { caller, form, .. } = ask(door, &headers, client.as_ref(), peer, request, &one).await?;
     let RevocationRequest { token } = form.parse()?;
     let ids = find(&app.verification, caller.snapshot(), &token).await?;
     for id in &ids {

@@ -96,7 +96,7 @@ fn a_revocation_that_waits_returns_when_every_follower_has_it() {
     });
     for more in [&[][..], &["--server", &admin]] {
         let key = deployment.issue_text("live", &[]);
-        let revoked = ask(&deployment, &[&["revoke", &key[..27], "--wait", "--json"], more].concat());
+        let revoked = ask(&deployment, &[&["revoke", &key[..27], "--wait=60s", "--json"], more].concat());
         let propagation = revoked.ok().json()["propagation"].clone();
         assert_eq!((&propagation["registered"], &propagation["followers"]), (&json!(3), &json!(2)), "{propagation}");
         assert_eq!((&propagation["reached"], &propagation["missing"]), (&json!(3), &json!([])), "{propagation}");
@@ -167,7 +167,7 @@ fn what_has_not_heard_of_it_is_named_and_the_command_exits_with_3() {
     let audit = server.admin.get("/v1/audit?limit=1000").json()["records"].as_array().expect("records").clone();
     let forgotten = audit.iter().filter(|record| record["action"] == "follower.forget").collect::<Vec<_>>();
     assert_eq!((forgotten.len(), &forgotten[0]["target"]), (1, &json!("gone")));
-    let alone = ask(&deployment, &["revoke", &id, "--wait"]);
+    let alone = ask(&deployment, &["revoke", &id, "--wait=60s"]);
     assert!(alone.ok().out.contains("reached  1 of 1 nodes; no follower is registered"), "{}", alone.out);
     server.stop();
     let nobody = ask(&deployment, &["revoke", &id, "--wait"]);
@@ -294,7 +294,7 @@ fn a_follower_of_one_node_is_waited_for_by_another() {
         assert!(ran.code == 3 && ran.out.contains("missing  shop (library)"), "{} {}", ran.out, ran.err);
         deployment.run(&["fleet", "forget", "shop", "--yes"]).ok();
         other.stop();
-        let alone = deployment.run(&["revoke", "live_00000XzbyFf5rOyRXQyt8V", "--wait"]);
+        let alone = deployment.run(&["revoke", "live_00000XzbyFf5rOyRXQyt8V", "--wait=60s"]);
         assert!(alone.ok().out.contains("reached  1 of 1 nodes"), "{}", alone.out);
         one.until("all is well", |one| one.data.get("/readyz").json()["degraded"] == json!([]));
     }

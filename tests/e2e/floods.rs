@@ -239,7 +239,8 @@ fn whatever_comes_without_a_key_leaves_an_edge_as_it_was() {
     flood(&kinds, 4);
     let (memory, disk) = (server.memory(), written(edge.path(), &server));
     flood(&kinds, 2);
-    let limit = memory + memory / 10;
+    // A tenth of so little is less than what an allocator keeps now and then.
+    let limit = memory + (memory / 10).max(8 << 10);
     server.until("the memory of before", |server| server.memory() <= limit);
     let grown = written(edge.path(), &server).saturating_sub(disk);
     assert!(grown < 1_000_000, "{grown} bytes more on the disk: {}", server.log());

@@ -160,9 +160,9 @@ fn never_reading(to: &Http, request: &str) -> Vec<std::net::TcpStream> {
 #[test]
 fn who_does_not_read_metrics_or_audit_stops_neither_them_nor_the_service() {
     let deployment = Deployment::new();
-    let bounds = [("BULLA_SERVER__MAX_CONNECTIONS", "4"), ("BULLA_SERVER__IDLE_TIMEOUT", "500ms")];
+    let bounds = [("BULLA_SERVER__MAX_CONNECTIONS", "4"), ("BULLA_SERVER__IDLE_TIMEOUT", "5s")];
     let server = Server::start_with(&deployment, &bounds);
-    // So that a page of the audit is long.
+    // So that a page of the audit is long. To make them takes less than the time-out.
     let keys = vec![json!({"realm": "live", "app_id": APP}); 200];
     assert_eq!(server.admin.post("/v1/api-keys/batch", &json!({"api_keys": keys})).status, 201);
     let audit =

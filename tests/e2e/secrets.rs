@@ -216,7 +216,7 @@ fn a_flood_of_keys_that_do_not_hold_runs_no_argon2() {
 fn many_checks_at_once_stay_in_the_budget_and_each_is_answered() {
     let deployment = Deployment::new();
     deployment.configure("[realms.live]", "[realms.live]\nsecret = \"required\"\nsecret_scheme = \"argon2id-owasp\"\n");
-    let bounds = [("BULLA_SECRET__MEMORY_MIB", "64"), ("BULLA_SECRET__QUEUE", "8"), ("BULLA_SECRET__CACHE_TTL", "10m")];
+    let bounds = [("BULLA_SECRET__MEMORY_MIB", "64"), ("BULLA_SECRET__QUEUE", "1"), ("BULLA_SECRET__CACHE_TTL", "10m")];
     let server = Server::start_with(&deployment, &bounds);
     let keys: Vec<String> = (0..24).map(|_| deployment.issue_text("live", &[])).collect();
     let memory = |what: &str| -> u64 {
@@ -372,7 +372,7 @@ fn administrators_keys_of_old_are_refused_with_a_notice() {
 
 #[test]
 fn keys_that_were_ended_while_they_waited_for_memory_are_not_hashed() {
-    const KEYS: usize = 30;
+    const KEYS: usize = 60;
     let deployment = Deployment::new();
     deployment.configure("[realms.live]", "[realms.live]\nsecret_scheme = \"argon2id\"");
     let server = Server::start_with(&deployment, &[("BULLA_SECRET__MEMORY_MIB", "64")]);

@@ -79,23 +79,26 @@ fn a_forged_key_takes_a_read_and_a_write_and_nothing_else_of_the_system() {
         // What is made once is there.
         (0..100).for_each(|_| ask(path, key, status));
         // What is done for requests shows every time; that another thread is woken once does not.
-        let mut others = BTreeMap::new();
+        let mut others: Option<BTreeMap<String, usize>> = None;
         for _ in 0..TRIES {
             let mut counts = calls(&server, &deployment, name, || (0..REQUESTS).for_each(|_| ask(path, key, status)));
             let of = |name: &str, counts: &mut BTreeMap<String, usize>| counts.remove(name).unwrap_or_default();
             let (reads, writes) = (of("recvfrom", &mut counts), of("sendto", &mut counts));
             let waits = of("epoll_wait", &mut counts);
             assert_eq!((reads, writes), (REQUESTS, REQUESTS), "{name}");
-            assert!(waits <= 2 * REQUESTS + 100, "{name}: {waits}");
+            // One for each request, some for what else the thread waits for: more of these the longer it takes.
+            assert!(waits <= 4 * REQUESTS, "{name}: {waits}");
             // The list of last uses grows.
             if name == "accepted" {
                 counts.retain(|name, _| !["mmap", "munmap", "mremap", "brk", "madvise"].contains(&name.as_str()));
             }
-            others = counts;
-            if others.is_empty() {
+            let left = others.get_or_insert_with(|| counts.clone());
+            left.retain(|name, _| counts.contains_key(name));
+            if left.is_empty() {
                 break;
             }
         }
+        let others = others.unwrap_or_default();
         assert!(others.is_empty(), "{name}: {others:?}");
     }
 }

@@ -69,7 +69,7 @@ fn a_key_of_a_version_that_is_not_loaded_here_is_not_called_revoked() {
     fs::copy(deployment.file("master-2.key"), node.file("master-2.key")).expect("copied");
     server.signal("HUP");
     server.until("the key", |server| is_active(server, "live", &key));
-    assert_eq!(revoke(&server, &node, "?wait=3s", &key).status, 200);
+    assert_eq!(revoke(&server, &node, "?wait=60s", &key).status, 200);
     assert!(!is_active(&server, "live", &key));
     assert_eq!(ended_by_itself(&server, &key), 200);
 }

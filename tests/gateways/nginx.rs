@@ -329,7 +329,7 @@ fn each_worker_is_in_the_fleet_by_a_name_that_it_keeps_over_reloads() {
     signal("HUP", &master.to_string());
     until("a reload", &running, || children(master).len() == 2 && children(master).is_disjoint(&old));
     // The new ones have these names from their next report on, which the revocation makes them send.
-    let revoked = running.deployment.run(&["revoke", &keys.revoked.id, "--wait"]);
+    let revoked = running.deployment.run(&["revoke", &keys.revoked.id, "--wait=60s"]);
     assert!(revoked.ok().out.contains("reached  3 of 3 nodes and followers"), "{}", revoked.out);
     assert_eq!(names(&running), before, "{}", running.log());
 }

@@ -224,7 +224,7 @@ mod tests {
         assert!(source.expand(b"a").is_err(), "an answer could be that of the question before");
         let again = once(&uri, SHORT, || Ok(())).unwrap_err();
         assert!(again.to_string().contains("it has not answered for "), "{again}");
-        assert!(once(&"exec:another".parse().unwrap(), SHORT, || Ok(())).is_ok());
+        assert!(once(&"exec:another".parse().unwrap(), Duration::from_secs(60), || Ok(())).is_ok());
         drop((release, source));
         while once(&uri, SHORT, || Ok(())).is_err() {
             thread::yield_now();

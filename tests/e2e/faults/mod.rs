@@ -55,7 +55,7 @@ impl World {
     fn behind(valid_for: &str, proxy: &Proxy) -> (Self, Host) {
         let (mut world, store) = Self::led_to(valid_for, &proxy.url(), "postgres", proxy.port);
         // So that a test of a store that does not answer is no longer than it has to be.
-        world.environment.push(("BULLA_STORE__STATEMENT_TIMEOUT", "2s".to_owned()));
+        world.environment.push(("BULLA_STORE__STATEMENT_TIMEOUT", "5s".to_owned()));
         (world, store)
     }
 

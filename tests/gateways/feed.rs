@@ -5,6 +5,7 @@ use std::{
     fs,
     path::Path,
     process::Command,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -19,13 +20,26 @@ use tempfile::TempDir;
 
 use crate::support::{
     deployment::Deployment,
-    http::{Events, Http},
+    http::{Answer, Events, Http},
     process::{self, Process},
     programs,
     server::Server,
 };
 
-/// A proxy in front of a server whose messages count for so long that only comments keep a stream alive.
+/// Keys that are revoked in turn.
+const TOLD: usize = 4;
+
+/// A program that passes requests on.
+struct Proxy<'a> {
+    program: &'static str,
+    /// How the name of its file ends.
+    kind: &'static str,
+    /// `LISTEN` and `BULLA` are ports in it, and `HERE` is its folder.
+    configuration: &'a str,
+    prepare: fn(&mut Command, &Path),
+}
+
+/// A proxy in front of a server.
 struct Proxied {
     deployment: Deployment,
     server: Server,
@@ -34,37 +48,55 @@ struct Proxied {
     _folder: TempDir,
 }
 
-impl Proxied {
-    /// Starts `program` with a configuration in which `LISTEN` and `BULLA` are ports and `HERE` is its folder.
-    fn start(program: &str, kind: &str, configuration: &str, prepare: fn(&mut Command, &Path)) -> Self {
+impl Proxy<'_> {
+    /// Starts it before a server of its own, which has these environment variables.
+    fn start(&self, environment: &[(&str, &str)]) -> Proxied {
         let deployment = Deployment::new();
         let key = deployment.issue_text("bulla", &["--scope", "feed"]);
-        let server = Server::start_with(&deployment, &[("BULLA_FEED__VALID_FOR", "10m")]);
-        Self::before(deployment, server, &key, (program, kind), configuration, prepare)
+        let server = Server::start_with(&deployment, environment);
+        self.before(deployment, server, &key)
     }
 
-    /// The same before this server.
-    fn before(
-        deployment: Deployment,
-        server: Server,
-        key: &str,
-        (program, kind): (&str, &str),
-        configuration: &str,
-        prepare: fn(&mut Command, &Path),
-    ) -> Self {
+    /// Starts it before this server.
+    fn before(&self, deployment: Deployment, server: Server, key: &str) -> Proxied {
         let folder = tempfile::tempdir().expect("a folder");
         let (port, bulla) = (process::free_port(), server.data.address.rsplit(':').next().expect("a port"));
-        let text = configuration.replace("LISTEN", &port.to_string()).replace("BULLA", bulla);
-        let file = folder.path().join("configuration").with_extension(kind);
+        let text = self.configuration.replace("LISTEN", &port.to_string()).replace("BULLA", bulla);
+        let file = folder.path().join("configuration").with_extension(self.kind);
         fs::write(&file, text.replace("HERE", &folder.path().display().to_string())).expect("written");
-        let log = folder.path().join("log");
-        let proxy = Process::start(&programs::find(program), |command| prepare(command, &file), &log);
+        let (program, log) = (self.program, folder.path().join("log"));
+        let proxy = Process::start(&programs::find(program), |command| (self.prepare)(command, &file), &log);
         process::wait_until(program, &log, || process::listens(port));
         let feed = Http::new(&format!("127.0.0.1:{port}")).bearer(key);
         process::wait_until(program, &log, || feed.try_request("GET", "/healthz").is_some_and(|up| up.status == 200));
         Proxied { deployment, server, feed, _proxy: proxy, _folder: folder }
     }
 
+    /// Holds it to passing on the feed at once, and to closing nothing that is in use. It closes a connection to bulla
+    /// after `timeout` seconds of silence.
+    fn passes_the_feed_on(&self, timeout: usize) {
+        // One server's messages count for so long that only comments keep a stream alive. The other one's count for as
+        // long as they usually do, and the library's follower lives on them.
+        let (silent, usual) = (self.start(&[("BULLA_FEED__VALID_FOR", "10m")]), self.start(&[]));
+        let (following, mut stream) = (usual.follow(), usual.stream());
+        usual.tells_at_once(&mut stream, Some(&following));
+        let first = *following.status().fresh.expect("it is fresh").end();
+        thread::scope(|scope| {
+            let raw = scope.spawn(|| silent.outlasts(timeout));
+            // Until the messages that it has now would be stale.
+            while !raw.is_finished() || now() <= first {
+                assert_fresh(&following);
+                thread::sleep(Duration::from_millis(20));
+            }
+        });
+        // On the first one messages without events have come meanwhile.
+        let mut stream = usual.stream();
+        usual.tells_at_once(&mut stream, Some(&following));
+        assert_fresh(&following);
+    }
+}
+
+impl Proxied {
     /// The library's follower, through the proxy, once it is complete.
     fn follow(&self) -> FollowerHandle {
         let shown = self.deployment.keyring(&["show"]);
@@ -82,43 +114,84 @@ impl Proxied {
         following
     }
 
-    /// Revokes a new key: its id.
-    fn revoke_one(&self) -> String {
-        let key = self.deployment.issue("live", &[]);
+    /// Revokes this key: its id.
+    fn revoke_key(&self, key: &Value) -> String {
         let id = key["api_key_id"].as_str().expect("an id").to_owned();
         assert_eq!(self.server.admin.request("DELETE", &format!("/v1/api-keys/{id}"), &[], "").status, 200);
         id
     }
 
-    /// The same: the place in the log after it.
+    /// Revokes a new key: the place in the log after it.
     fn revoke(&self) -> u64 {
-        self.revoke_one();
+        self.revoke_key(&self.deployment.issue("live", &[]));
+        self.end()
+    }
+
+    /// The end of the log, as the server says without a proxy.
+    fn end(&self) -> u64 {
         let direct = self.server.data.bearer(self.feed.key());
         head(&direct.get("/v1/revocations?after=0").body)["head"].as_u64().expect("a number")
     }
 
-    /// A new key is revoked, and the stream says so; the place in the log after it.
-    fn tells_of_a_revocation(&self, stream: &mut Events) -> u64 {
-        let id = self.revoke_one();
-        let message = stream.message();
-        assert!(message.contains(&format!("\"revoke\":\"{id}\"")), "{message}");
-        head(&message)["seq"].as_u64().expect("a number")
-    }
-
-    /// The proxy closes a connection to bulla after `timeout` seconds of silence.
-    fn passes_the_feed_on(&self, timeout: usize) {
-        // Neither the head nor the first message waits for more: a reader gives up after two minutes.
+    /// A stream whose first message has come.
+    fn stream(&self) -> Events {
+        // Neither the head nor that message waits for more: a reader gives up after two minutes.
         let mut stream = self.feed.stream("/v1/revocations");
         assert_eq!(head(&stream.message())["bulla"], "feed/1");
-        let end = self.tells_of_a_revocation(&mut stream);
+        stream
+    }
+
+    /// Asks for what comes behind this place, and waits for it as long as the server lets it.
+    fn wait_behind(&self, place: u64) -> JoinHandle<Answer> {
         let feed = self.feed.clone();
-        let waiting = std::thread::spawn(move || feed.get(&format!("/v1/revocations?after={end}&wait=10m")));
+        thread::spawn(move || feed.get(&format!("/v1/revocations?after={place}&wait=10m")))
+    }
+
+    /// Revokes keys in turn, each after everyone has heard of the one before: the stream, who waits, and the follower.
+    /// Returns the place in the log after them.
+    ///
+    /// The stream gets a comment once it was silent for ten seconds. So none comes before the next event, unless the
+    /// proxy held something back until more came, or somebody heard of it at the end of a wait only.
+    fn tells_at_once(&self, stream: &mut Events, following: Option<&FollowerHandle>) -> u64 {
+        let keys: Vec<Value> = (0..TOLD).map(|_| self.deployment.issue("live", &[])).collect();
+        let mut end = self.end();
+        for (at, key) in keys.iter().enumerate() {
+            let waiting = self.wait_behind(end);
+            let id = self.revoke_key(key);
+            // Comments of the time before this come ahead of the first one.
+            let streamed = if at == 0 { stream.message() } else { stream.message_before_comment() };
+            let waited = waiting.join().expect("an answer").body;
+            end += 1;
+            for told in [streamed, waited] {
+                assert!(told.contains(&format!("\"revoke\":\"{id}\"")), "{told}");
+                assert_eq!(head(&told)["seq"], end, "{told}");
+            }
+            if let Some(following) = following {
+                self.server.until("the follower's place", |_| {
+                    assert_fresh(following);
+                    following.status().seq == end
+                });
+            }
+        }
+        end
+    }
+
+    /// Streams and waits outlast `timeout` seconds without an event, and are told at once before and after that.
+    fn outlasts(&self, timeout: usize) {
+        let mut stream = self.stream();
+        let end = self.tells_at_once(&mut stream, None);
+        let waiting = self.wait_behind(end);
         // A comment comes every ten seconds.
         (0..=timeout / 10).for_each(|_| stream.comment());
         let waited = waiting.join().expect("an answer");
         assert_eq!((waited.status, &head(&waited.body)["seq"]), (200, &end.into()), "{}", waited.body);
-        self.tells_of_a_revocation(&mut stream);
+        self.tells_at_once(&mut stream, None);
     }
+}
+
+fn assert_fresh(following: &FollowerHandle) {
+    let status = following.status();
+    assert!(status.stale_since(now()).is_none() && status.complete, "{status:?}");
 }
 
 fn now() -> u64 {
@@ -136,10 +209,10 @@ fn nginx() {
         access_log off;\nclient_body_temp_path HERE/body;\nproxy_temp_path HERE/proxy;\nfastcgi_temp_path HERE/fastcgi;\n\
         uwsgi_temp_path HERE/uwsgi;\nscgi_temp_path HERE/scgi;\n\
         server {\nlisten 127.0.0.1:LISTEN;\nlocation / { proxy_pass http://127.0.0.1:BULLA; }\n}\n}\n";
-    let proxied = Proxied::start("nginx", "conf", configuration, |command, file| {
+    let prepare = |command: &mut Command, file: &Path| {
         command.arg("-c").arg(file).args(["-g", "daemon off; master_process off;"]);
-    });
-    proxied.passes_the_feed_on(60);
+    };
+    Proxy { program: "nginx", kind: "conf", configuration, prepare }.passes_the_feed_on(60);
 }
 
 #[test]
@@ -148,10 +221,11 @@ fn haproxy() {
     let configuration = "defaults\nmode http\ntimeout connect 5s\ntimeout client 30s\ntimeout server 30s\n\
         frontend feed\nbind 127.0.0.1:LISTEN\ndefault_backend bulla\n\
         backend bulla\nserver bulla 127.0.0.1:BULLA\n";
-    let proxied = Proxied::start("haproxy", "cfg", configuration, |command, file| {
-        command.args(["-db", "-f"]).arg(file);
-    });
-    proxied.passes_the_feed_on(30);
+    Proxy { program: "haproxy", kind: "cfg", configuration, prepare: haproxy_in }.passes_the_feed_on(30);
+}
+
+fn haproxy_in(command: &mut Command, file: &Path) {
+    command.args(["-db", "-f"]).arg(file);
 }
 
 /// A route, and nothing else that a proxy needs to pass requests on, except the lines that are said.
@@ -187,8 +261,8 @@ fn envoy_in(command: &mut Command, file: &Path) {
 
 #[test]
 fn envoy() {
-    let configuration = ENVOY.replace("TIMEOUT", ", timeout: 0s");
-    Proxied::start("envoy", "yaml", &configuration, envoy_in).passes_the_feed_on(20);
+    let configuration = &ENVOY.replace("TIMEOUT", ", timeout: 0s");
+    Proxy { program: "envoy", kind: "yaml", configuration, prepare: envoy_in }.passes_the_feed_on(20);
 }
 
 #[test]
@@ -200,7 +274,7 @@ http:
   routers: { feed: { rule: PathPrefix(`/`), service: bulla } }
   services: { bulla: { loadBalancer: { servers: [{ url: "http://127.0.0.1:BULLA" }] } } }
 "#;
-    let proxied = Proxied::start("traefik", "yaml", configuration, |command, file| {
+    let prepare = |command: &mut Command, file: &Path| {
         let folder = file.parent().expect("a folder");
         // The static configuration is the part that Traefik takes from a file of its own.
         let text = fs::read_to_string(file).expect("read");
@@ -208,29 +282,26 @@ http:
         fs::write(folder.join("traefik.yaml"), fixed).expect("written");
         fs::write(file, format!("http:\n{routes}")).expect("written");
         command.arg("--configfile").arg(folder.join("traefik.yaml"));
-    });
-    proxied.passes_the_feed_on(20);
+    };
+    Proxy { program: "traefik", kind: "yaml", configuration, prepare }.passes_the_feed_on(20);
 }
 
 #[test]
 fn caddy() {
     let configuration = "{\nadmin off\n}\nhttp://:LISTEN {\nbind 127.0.0.1\nreverse_proxy 127.0.0.1:BULLA\n}\n";
-    let proxied = Proxied::start("caddy", "caddyfile", configuration, |command, file| {
+    let prepare = |command: &mut Command, file: &Path| {
         let folder = file.parent().expect("a folder");
         command.env("XDG_DATA_HOME", folder).env("XDG_CONFIG_HOME", folder);
         command.args(["run", "--adapter", "caddyfile", "--config"]).arg(file);
-    });
-    proxied.passes_the_feed_on(20);
+    };
+    Proxy { program: "caddy", kind: "caddyfile", configuration, prepare }.passes_the_feed_on(20);
 }
 
 #[test]
 fn behind_a_proxy_that_gives_up_a_follower_asks_for_shorter_waits_and_is_never_stale() {
     // Envoy's own time-out is 15 s, and a follower's first wait is 25 s.
-    let deployment = Deployment::new();
-    let key = deployment.issue_text("bulla", &["--scope", "feed"]);
-    let server = Server::start(&deployment);
-    let configuration = ENVOY.replace("TIMEOUT", "");
-    let proxied = Proxied::before(deployment, server, &key, ("envoy", "yaml"), &configuration, envoy_in);
+    let configuration = &ENVOY.replace("TIMEOUT", "");
+    let proxied = Proxy { program: "envoy", kind: "yaml", configuration, prepare: envoy_in }.start(&[]);
     let following = proxied.follow();
     // A follower that went on to ask for 25 s would fail every twenty seconds.
     let (begun, mut quiet_since) = (Instant::now(), Instant::now());
@@ -239,9 +310,9 @@ fn behind_a_proxy_that_gives_up_a_follower_asks_for_shorter_waits_and_is_never_s
         if status.failures > 0 {
             quiet_since = Instant::now();
         }
-        assert!(status.stale_since(now()).is_none() && status.complete, "{status:?}");
+        assert_fresh(&following);
         assert!(begun.elapsed() < Duration::from_secs(240), "{status:?}");
-        std::thread::sleep(Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -259,9 +330,8 @@ fn two_nodes_at_different_places_behind_one_address_make_no_follower_flap() {
          backend bulla\nbalance roundrobin\nserver a {ahead}\nserver b {behind}\n"
     );
     let [server, _behind] = servers;
-    let proxied = Proxied::before(deployment, server, &key, ("haproxy", "cfg"), &configuration, |command, file| {
-        command.args(["-db", "-f"]).arg(file);
-    });
+    let proxy = Proxy { program: "haproxy", kind: "cfg", configuration: &configuration, prepare: haproxy_in };
+    let proxied = proxy.before(deployment, server, &key);
     let following = proxied.follow();
     let mut place = following.status().seq;
     // Where it waits at the node that never hears of it, it asks the other one after 25 s.
@@ -272,7 +342,7 @@ fn two_nodes_at_different_places_behind_one_address_make_no_follower_flap() {
             assert!(status.seq >= place && status.complete && status.stale_since(now()).is_none(), "{status:?}");
             assert_eq!((status.failures, status.refused, status.diverged), (0, 0, 0), "{status:?}");
             assert!(asked.elapsed() < Duration::from_secs(120), "{status:?}");
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
         place = end;
     }

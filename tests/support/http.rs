@@ -75,10 +75,20 @@ impl Read for Body {
 impl Events {
     /// The data of the next one, each line with its end.
     pub fn message(&mut self) -> String {
+        self.next_message(true)
+    }
+
+    /// The same, before which no comment may come.
+    pub fn message_before_comment(&mut self) -> String {
+        self.next_message(false)
+    }
+
+    fn next_message(&mut self, after_comments: bool) -> String {
         let (mut data, mut line) = (String::new(), String::new());
         loop {
             line.clear();
             assert!(self.lines.read_line(&mut line).expect("a line") > 0, "the stream ended");
+            assert!(after_comments || !line.starts_with(':'), "a comment came before the message");
             match line.strip_prefix("data: ") {
                 Some(line) => data.push_str(line),
                 None if line == "\n" && !data.is_empty() => return data,

@@ -1,8 +1,10 @@
-//! `cargo bench -p bulla-server --bench fleet`: thousands of followers on one node, measured beside a model.
+//! `cargo bench -p bulla-server --bench fleet`: thousands of followers on one node, and on a relay behind it, measured
+//! beside a model.
 //!
-//! The node is the real process. The followers are connections of their own with the library's state, on one thread of
-//! this process, so that on two cores they take as much as the node does. Time is compressed: a follower waits two
-//! seconds where it would wait 25.
+//! Node and relay are the real processes. The followers are connections of their own with the library's state, on one
+//! thread of this process, so that on two cores they take as much as what they follow does. Then the traffic of some is
+//! counted, with time compressed: a follower waits two seconds where it would wait 25. `-- node` and `-- relay` measure
+//! one of the two alone, and count no traffic.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unreachable_pub)]
 
@@ -13,14 +15,19 @@ mod model;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use followers::{Followers, Trust};
 use model::{Costs, Fleet};
 use serde_json::json;
-use support::{deployment::Deployment, http::Http, server::Server};
+use support::{command::bulla, deployment::Deployment, http::Http, server::Server};
+use tempfile::TempDir;
 
-const COUNTS: [usize; 3] = [100, 500, 2_000];
+const AT_NODE: [usize; 3] = [100, 500, 2_000];
+const AT_RELAY: [usize; 3] = [500, 2_000, 5_000];
 /// Revocations that are timed, one after the other.
 const TIMED: usize = 20;
 /// A follower's wait here, and a real one's.
@@ -32,6 +39,8 @@ const COUNTED: Duration = Duration::from_secs(20);
 const RATES: [f64; 3] = [0.0, 0.25, 1.0];
 
 fn main() {
+    let only = std::env::args().find(|word| ["node", "relay"].contains(&word.as_str()));
+    let measures = |part: &str| only.as_deref().is_none_or(|only| only == part);
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let shown = deployment.keyring(&["show"]);
@@ -44,14 +53,49 @@ fn main() {
     };
     // Not held to the description, which takes time.
     let admin = server.described_at().bearer(&deployment.admin_key);
-    let mut node = Node { server, admin, revoked: 0, drawn: 1 };
-    let bare = node.server.memory();
-    println!("followers  memory, MB  CPU an answer, µs  to the first, ms  to half  to 99 %  to the last, modelled");
+    let mut node = Node { admin, revoked: 0, drawn: 1 };
     let mut costs = Costs { answer: 0.0, question: 0.0, event: 0.0, work: 0.0, memory: 0.0 };
-    for count in COUNTS {
-        let followers = Followers::start(count, &trust, Duration::from_secs(60));
+    if measures("node") {
+        println!("one node");
+        costs = reach(&mut node, &server, &trust, &AT_NODE, costs);
+    }
+    if measures("relay") {
+        println!("\none relay behind the node");
+        let (relay, _folder) = relay_behind(&trust);
+        let at_relay = Trust { address: relay.data.address.clone(), ..trust.clone() };
+        reach(&mut node, &relay, &at_relay, &AT_RELAY, costs);
+    }
+    if only.is_none() {
+        count_traffic(&mut node, &trust, costs);
+    }
+}
+
+/// A relay that follows the node, and its folder.
+fn relay_behind(trust: &Trust) -> (Server, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = format!(
+        "[follow]\nsources = [\"http://{}\"]\nkeyring_id = \"{}\"\npublic_key = \"{}\"\n\
+         api_key = \"feed.key\"\nopen = true\n",
+        trust.address, trust.keyring_id, trust.key,
+    );
+    fs::write(folder.path().join("bulla.toml"), config).expect("written");
+    let key = folder.path().join("feed.key");
+    fs::write(&key, &trust.api_key).expect("written");
+    fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("its mode");
+    let mut serve = bulla(folder.path());
+    serve.args(["serve", "--role", "relay", "--data-listen", "127.0.0.1:0"]);
+    (Server::start_as(serve, "", &[]), folder)
+}
+
+/// Revokes ids in turn at the node, and prints when how many followers of `server` had heard of one. Returns the costs,
+/// with those of the most followers.
+fn reach(node: &mut Node, server: &Server, trust: &Trust, counts: &[usize], mut costs: Costs) -> Costs {
+    let bare = server.memory();
+    println!("followers  memory, MB  CPU an answer, µs  to the first, ms  to half  to 99 %  to the last, modelled");
+    for &count in counts {
+        let followers = Followers::start(count, trust, Duration::from_secs(60));
         followers.all_at(node.revoked, count);
-        let (mut reached, before, spent) = (Vec::new(), followers.counted(), node.cpu());
+        let (mut reached, before, spent) = (Vec::new(), followers.counted(), cpu(server));
         for _ in 0..TIMED {
             let acknowledged = node.revoke();
             let mut times = followers.all_at(node.revoked, count);
@@ -61,8 +105,8 @@ fn main() {
             );
         }
         let answers = followers.counted()[0] - before[0];
-        costs.work = (node.cpu() - spent) / answers;
-        costs.memory = (node.server.memory() - bare) as f64 * 1024.0 / count as f64;
+        costs.work = (cpu(server) - spent) / answers;
+        costs.memory = server.memory().saturating_sub(bare) as f64 * 1024.0 / count as f64;
         let median = |share: f64| {
             let mut all: Vec<f64> = reached.iter().map(|times| times[((count - 1) as f64 * share) as usize]).collect();
             all.sort_by(f64::total_cmp);
@@ -71,7 +115,7 @@ fn main() {
         let fleet = Fleet { edges: count as f64, servers: 1.0, cores: 1.0, rate: 0.0, wait: LONG_WAIT };
         println!(
             "{count:>9}  {:>10.1}  {:>17.0}  {:>16.1}  {:>7.1}  {:>7.1}  {:>11.1}, {:.1}",
-            node.server.memory() as f64 / 1024.0,
+            server.memory() as f64 / 1024.0,
             costs.work * 1e6,
             median(0.0),
             median(0.5),
@@ -80,10 +124,14 @@ fn main() {
             fleet.last(&costs) * 1e3,
         );
     }
+    costs
+}
 
+/// Counts what some followers of the node send and get, and prints what a fleet would.
+fn count_traffic(node: &mut Node, trust: &Trust, mut costs: Costs) {
     println!("\nrevocations/s  answers/s of one follower, modelled  bytes/s of one follower, modelled");
     for rate in RATES {
-        let followers = Followers::start(COUNTED_FOLLOWERS, &trust, SHORT_WAIT);
+        let followers = Followers::start(COUNTED_FOLLOWERS, trust, SHORT_WAIT);
         followers.all_at(node.revoked, COUNTED_FOLLOWERS);
         let (begun, before, revoked) = (Instant::now(), followers.counted(), node.revoked);
         while begun.elapsed() < COUNTED {
@@ -149,7 +197,6 @@ fn main() {
 }
 
 struct Node {
-    server: Server,
     admin: Http,
     /// The end of its log.
     revoked: u64,
@@ -172,12 +219,12 @@ impl Node {
         self.drawn = self.drawn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.drawn >> 11) as f64 + 0.5) / (1_u64 << 53) as f64
     }
+}
 
-    /// Seconds of processor time that it has used.
-    fn cpu(&self) -> f64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/stat", self.server.id())).expect("its status");
-        let fields: Vec<&str> = status.rsplit(") ").next().expect("fields").split(' ').collect();
-        let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().expect("ticks")).sum();
-        ticks / 100.0
-    }
+/// Seconds of processor time that a process has used.
+fn cpu(server: &Server) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{}/stat", server.id())).expect("its status");
+    let fields: Vec<&str> = status.rsplit(") ").next().expect("fields").split(' ').collect();
+    let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().expect("ticks")).sum();
+    ticks / 100.0
 }

@@ -1,6 +1,5 @@
 //! `cargo bench -p bulla-server --profile dist --bench authorize`: the real service on one core, loaded from the other,
-//! beside an empty handler of axum's and an empty service of tonic's as they come (Debian: wrk, nghttp2-client), on SQLite
-//! and beside it on PostgreSQL.
+//! beside an empty handler of axum's and an empty service of tonic's as they come (Debian: wrk, nghttp2-client).
 //!
 //! Each round loads every contender once for a second, the pairs in turns of order; printed are the medians over the
 //! rounds, and the median of the ratios to the empty one of the same round, with their 95 % confidence intervals. Then
@@ -23,16 +22,13 @@ mod weight;
 use std::path::Path;
 
 use empty::Empty;
-use loads::{Load, Request, grpc, on_the_first_core};
+use loads::{Load, Request, grpc, start};
 use prost::Message;
 use rounds::median_with_interval;
 use serde_json::json;
 use support::{
-    command::bulla,
     deployment::{Deployment, altered},
     envoy::Question,
-    postgres::Postgres,
-    server::Server,
 };
 
 const ROUNDS: usize = 21;
@@ -56,14 +52,11 @@ fn main() {
     let rounds = std::env::var("BULLA_BENCH_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROUNDS);
     let (deployment, signing) = (Deployment::on_file(), signing());
     let (server, signing_server) = (start(&deployment), start(&signing));
-    let postgres = Postgres::start(&[]);
-    let on_postgres = Deployment::on_store(&postgres.url(&postgres.new_database()));
-    let clustered = start(&on_postgres);
     let (axum, tonic) = (Empty::start("axum"), Empty::start("tonic"));
     let folder = tempfile::tempdir().expect("a folder");
     let file = |name: &str| folder.path().join(name);
     let issue = |deployment: &Deployment| deployment.issue_text("live", &["--scope", "orders.read", "--ttl", "90d"]);
-    let (key, signed_key, key_there) = (issue(&deployment), issue(&signing), issue(&on_postgres));
+    let (key, signed_key) = (issue(&deployment), issue(&signing));
     let forged = altered(&key, 50, if key.as_bytes()[50] == b'a' { 'b' } else { 'a' });
     let authorize =
         |address: &str, key: &str| Request::get(format!("http://{address}/v1/authorize"), format!("x-api-key: {key}"));
@@ -91,23 +84,18 @@ fn main() {
         contender("HTTP: /v1/authorize", 0, http(authorize(data, &key), server.id())),
         contender("HTTP: the same, forged", 1, http(authorize(data, &forged), server.id())),
         contender("HTTP: the same, with an assertion", 1, http(authorize(signed, &signed_key), signing_server.id())),
-        contender(
-            "HTTP: the same, on PostgreSQL",
-            1,
-            http(authorize(&clustered.data.address, &key_there), clustered.id()),
-        ),
-        contender("HTTP: empty handler, POST", 5, http(verify(bare, "e.lua"), axum.id())),
-        contender("HTTP: /v1/verify", 5, http(verify(data, "v.lua"), server.id())),
-        contender("HTTP: /v1/verify/batch, 1,000 keys", 7, http(batch(plain, "b.lua"), server.id())),
-        contender("HTTP: the same, with 200,000 realms", 7, http(batch(many_realms, "r.lua"), server.id())),
-        contender("gRPC: empty service", 9, check(&tonic.address, &key, "empty", tonic.id())),
-        contender("gRPC: Check", 9, check(data, &key, "check", server.id())),
-        contender("gRPC: Check, forged", 10, check(data, &forged, "forged", server.id())),
+        contender("HTTP: empty handler, POST", 4, http(verify(bare, "e.lua"), axum.id())),
+        contender("HTTP: /v1/verify", 4, http(verify(data, "v.lua"), server.id())),
+        contender("HTTP: /v1/verify/batch, 1,000 keys", 6, http(batch(plain, "b.lua"), server.id())),
+        contender("HTTP: the same, with 200,000 realms", 6, http(batch(many_realms, "r.lua"), server.id())),
+        contender("gRPC: empty service", 8, check(&tonic.address, &key, "empty", tonic.id())),
+        contender("gRPC: Check", 8, check(data, &key, "check", server.id())),
+        contender("gRPC: Check, forged", 9, check(data, &forged, "forged", server.id())),
     ];
     run(&mut contenders, rounds);
     println!("\nas many as there can be, {rounds} rounds");
     print(&contenders);
-    println!("{} keys a second in batches", (median(&contenders[7], |load| load.per_second) * BATCH as f64).round());
+    println!("{} keys a second in batches", (median(&contenders[6], |load| load.per_second) * BATCH as f64).round());
 
     let rate = median(&contenders[0], |load| load.per_second) / 2.0;
     let half = |request: Request, process: u32| {
@@ -123,16 +111,8 @@ fn main() {
     run(&mut contenders, rounds.min(11));
     println!("\n{rate:.0} requests a second, half of what the empty handler bears");
     print(&contenders);
-    drop((server, signing_server, clustered));
+    drop((server, signing_server));
     weight::measure();
-}
-
-/// The service on its core.
-pub fn start(deployment: &Deployment) -> Server {
-    let bulla = bulla(deployment.path());
-    let mut serve = on_the_first_core(bulla.get_program());
-    serve.current_dir(deployment.path()).env_remove("BULLA_CONFIG").args(["serve", "--data-listen", "127.0.0.1:0"]);
-    Server::start_as(serve, &deployment.admin_key, &[])
 }
 
 fn run(contenders: &mut [Contender<'_>], rounds: usize) {

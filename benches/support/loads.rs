@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use crate::support::{command::bulla, deployment::Deployment, server::Server};
+
 /// What a while of load showed.
 pub struct Load {
     pub per_second: f64,
@@ -118,11 +120,19 @@ fn h2load(arguments: &[String], url: &str, server: u32, folder: &Path) -> Load {
 }
 
 /// Microseconds that a process has had a core, to a hundredth of a second.
-fn ticks(process: u32) -> f64 {
+pub fn ticks(process: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("a process");
     let fields: Vec<&str> = stat.rsplit_once(')').expect("a name").1.split_whitespace().collect();
     let of = |at: usize| fields[at].parse::<f64>().expect("a number");
     (of(11) + of(12)) * 10_000.0
+}
+
+/// The service on its core.
+pub fn start(deployment: &Deployment) -> Server {
+    let bulla = bulla(deployment.path());
+    let mut serve = on_the_first_core(bulla.get_program());
+    serve.current_dir(deployment.path()).env_remove("BULLA_CONFIG").args(["serve", "--data-listen", "127.0.0.1:0"]);
+    Server::start_as(serve, &deployment.admin_key, &[])
 }
 
 /// A server's core, which it has to itself.

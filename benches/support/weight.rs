@@ -10,7 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 
 use crate::{
-    binary, start,
+    binary,
+    loads::start,
     support::{
         deployment::{Deployment, altered},
         server::Server,

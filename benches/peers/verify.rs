@@ -1,9 +1,10 @@
 //! `cargo run --release --manifest-path benches/peers/Cargo.toml`: bulla's verify beside the bare ciphers of three
-//! libraries and beside tokens of others, in one run on one core.
+//! libraries, beside tokens of others, and beside keys that are looked up in servers, in one run on one core
+//! (`benches/peers/run`, which installs the servers).
 //!
 //! Each round times every contender once, in turn; printed are the median over the rounds and the median of the ratios
 //! to `aes-gcm` and to `ring` of the same round, so that a drifting clock speed touches all alike. Built with
-//! `--no-default-features` it leaves the tokens of others out. An argument sets the rounds; `threads` in its place
+//! `--no-default-features` it leaves the tokens of others and the servers out. An argument sets the rounds; `threads` in its place
 //! measures two threads beside one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -11,6 +12,8 @@
 mod ciphers;
 #[path = "../../keys/benches/support/keyring.rs"]
 mod keyring;
+#[cfg(feature = "look-ups")]
+mod look_ups;
 #[path = "../../keys/benches/support/rounds.rs"]
 mod rounds;
 mod threads;
@@ -94,13 +97,19 @@ fn main() {
             black_box(&verifier.verify(text, &expected, NOW)).is_ok()
         }));
     }
-    #[cfg(feature = "tokens")]
-    contenders.extend(tokens::all());
     if std::env::args().nth(1).is_some_and(|mode| mode == "threads") {
         return threads::run(&empty, &batched);
     }
+    #[cfg(feature = "tokens")]
+    contenders.extend(tokens::all());
+    #[cfg(feature = "look-ups")]
+    let abilities = look_ups::add(&mut contenders);
     let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok());
-    run(contenders, rounds.unwrap_or(rounds::ROUNDS));
+    let measured = run(contenders, rounds.unwrap_or(rounds::ROUNDS));
+    #[cfg(feature = "look-ups")]
+    abilities.print(&measured);
+    #[cfg(not(feature = "look-ups"))]
+    drop(measured);
 }
 
 /// Verifies all texts at once, and then says so for each.

@@ -171,7 +171,7 @@ fn main() {
         ];
         println!("{what}");
         match &alone {
-            None => run(contenders, ROUNDS),
+            None => drop(run(contenders, ROUNDS)),
             Some(name) => {
                 contenders.retain(|contender| contender.name() == name);
                 contenders.iter_mut().for_each(|contender| println!("{name}: {:.0} ns", contender.time(10_000)));

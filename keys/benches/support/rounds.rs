@@ -8,12 +8,29 @@ const ITERATIONS: u32 = 2_000;
 pub(crate) struct Contender<'a> {
     name: String,
     step: Box<dyn FnMut() -> bool + 'a>,
+    /// One step of it for so many of the others.
+    share: u32,
+}
+
+/// What was measured of a contender: medians of the rounds.
+#[allow(dead_code, reason = "not every benchmark looks at it again")]
+pub(crate) struct Measured {
+    pub(crate) name: String,
+    pub(crate) nanoseconds: f64,
+    /// To the first one.
+    pub(crate) ratio: f64,
 }
 
 impl<'a> Contender<'a> {
     /// A contender whose every step must return true.
     pub(crate) fn new(name: &str, step: impl FnMut() -> bool + 'a) -> Self {
-        Contender { name: name.to_owned(), step: Box::new(step) }
+        Contender { name: name.to_owned(), step: Box::new(step), share: 1 }
+    }
+
+    /// One step of it for so many of the others: it takes far longer than they do.
+    #[allow(dead_code, reason = "not every benchmark has slow contenders")]
+    pub(crate) fn rarely(self, share: u32) -> Self {
+        Contender { share, ..self }
     }
 
     #[allow(dead_code, reason = "not every benchmark has texts for each contender alone")]
@@ -33,6 +50,7 @@ impl<'a> Contender<'a> {
 
     /// The nanoseconds of a step, over so many of them.
     pub(crate) fn time(&mut self, steps: u32) -> f64 {
+        let steps = (steps / self.share).max(1);
         let start = Instant::now();
         for _ in 0..steps {
             assert!((self.step)(), "{}: not the verdict it measures", self.name);
@@ -59,20 +77,22 @@ pub(crate) fn times_of(contenders: &mut [Contender<'_>], rounds: usize, steps: u
     times
 }
 
-/// Runs the contenders for so many rounds and prints medians and the ratios to the first two.
+/// Runs the contenders for so many rounds and prints medians and the ratios to the first two, which it returns.
 #[allow(dead_code, reason = "not every benchmark prints the contenders one by one")]
-pub(crate) fn run(mut contenders: Vec<Contender<'_>>, rounds: usize) {
+pub(crate) fn run(mut contenders: Vec<Contender<'_>>, rounds: usize) -> Vec<Measured> {
     let times = times_of(&mut contenders, rounds, ITERATIONS);
     println!("{:<40} {:>10}    ratio to the first, and to the second (95 %)", "", "ns median");
-    for (contender, own) in contenders.iter().zip(&times) {
+    let of = |(contender, own): (&Contender<'_>, &Vec<f64>)| {
         let ratio = |to: usize| {
             let mut ratios: Vec<f64> = own.iter().zip(&times[to]).map(|(own, other)| own / other).collect();
-            let (low, middle, high) = median_with_interval(&mut ratios);
-            format!("{middle:.2} ({low:.2} … {high:.2})")
+            median_with_interval(&mut ratios)
         };
-        let (_, time, _) = median_with_interval(&mut own.clone());
-        println!("{:<40} {time:>10.1}    {}    {}", contender.name, ratio(0), ratio(1));
-    }
+        let shown = |(low, middle, high): (f64, f64, f64)| format!("{middle:.2} ({low:.2} … {high:.2})");
+        let (_, nanoseconds, _) = median_with_interval(&mut own.clone());
+        println!("{:<40} {nanoseconds:>10.1}    {}    {}", contender.name, shown(ratio(0)), shown(ratio(1)));
+        Measured { name: contender.name.clone(), nanoseconds, ratio: ratio(0).1 }
+    };
+    contenders.iter().zip(&times).map(of).collect()
 }
 
 /// The median and its 95 % confidence interval by order statistics.

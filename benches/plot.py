@@ -5,11 +5,12 @@
     benches/plot.py verify > docs/verify.svg
     cargo bench -p bulla-server --bench propagation | benches/plot.py propagation > docs/propagation.svg
     benches/plot.py gateways < docs/gateways.json > docs/gateways.svg
-    cargo bench -p bulla --bench growth | grep ^grow > docs/growth.tsv; benches/plot.py growth < docs/growth.tsv > docs/growth.svg
+    { cargo bench -p bulla --bench growth; cargo bench -p bulla-server --bench issue; } | grep ^grow > docs/growth.tsv
+    benches/plot.py growth < docs/growth.tsv > docs/growth.svg
 
 `revocations` reads what the benchmark printed, and takes the medians of the runs. `verify` reads the table of
 docs/PERFORMANCE.md, and takes the medians of its runs. `propagation` reads what the benchmark printed, `gateways` the
-figures that `benches/gateways` wrote, `growth` the lines that the benchmark printed.
+figures that `benches/gateways` wrote, `growth` the lines that its benchmarks printed.
 """
 
 import json
@@ -161,37 +162,56 @@ def gateways():
 
 
 def growth():
-    names = {"list": "ids revoked", "claims": "bytes of claims", "realms": "realms", "versions": "key versions"}
+    names = {"list": "ids revoked", "claims": "bytes of claims", "realms": "realms", "versions": "key versions", "batch": "keys issued at once"}
     rows = {}
     for line in sys.stdin:
         _, plot, size, _, ratio, memory = line.rstrip("\n").split("\t")
         rows.setdefault(plot, []).append((int(size), float(ratio), int(memory)))
-    side, top = 210, max(2.0, max(ratio for points in rows.values() for _, ratio, _ in points))
+    side, below = 210, TOP + HEIGHT + 90
+    times = {plot: [(size, ratio) for size, ratio, _ in points] for plot, points in rows.items() if plot != "batch"}
+    # Where nothing was measured there is no curve.
+    memories = {plot: [(size, memory) for size, _, memory in points if memory] for plot, points in rows.items() if plot != "batch"}
+    memories = {plot: points for plot, points in memories.items() if len(points) > 1}
+    most = max(2.0, max(ratio for points in times.values() for _, ratio in points))
+
+    def frame(x, y, title, last, points, ticks, height):
+        """A curve of a plot whose greatest size is `last`. Sizes that go up by tens stand on a logarithmic axis, with none at its left end."""
+        tens = last >= 1000
+        scale = (lambda size: math.log10(max(size, 1))) if tens else float
+
+        def at(size, figure):
+            return x + side * scale(size) / scale(last), y + HEIGHT * (1 - height(figure))
+
+        yield f'<text x="{x}" y="{y - 18}" font-weight="bold">{title}</text>'
+        for figure, name in ticks:
+            _, line = at(last, figure)
+            yield f'<path class="grid" d="M{x} {line:.1f}h{side}"/><text x="{x - 6}" y="{line + 4:.1f}" text-anchor="end">{name}</text>'
+        path = " ".join(f"{px:.1f},{py:.1f}" for px, py in (at(*point) for point in points))
+        yield f'<polyline class="first" points="{path}" fill="none" stroke-width="2"/>'
+        for place, (size, figure) in enumerate(points):
+            name = next((f"{size // n:,}{unit}" for n, unit in ((10 ** 6, " M"), (10 ** 3, " k")) if size >= n), size)
+            if tens or place % 2 == 0 or place == len(points) - 1:
+                yield f'<text x="{at(size, figure)[0]:.1f}" y="{y + HEIGHT + 18}" text-anchor="middle">{name}</text>'
 
     def panels():
         for place, (plot, points) in enumerate(rows.items()):
-            x = LEFT + place * (side + LEFT)
-            # Sizes that go up by tens stand on a logarithmic axis, with none at its left end.
-            tens = points[-1][0] >= 1000
-            scale = (lambda size: math.log10(max(size, 1))) if tens else float
-            def across(size, x=x, scale=scale, last=points[-1][0]):
-                return x + side * scale(size) / scale(last)
-            yield f'<text x="{x}" y="{TOP - 18}" font-weight="bold">{names[plot]}</text>'
-            for tick in range(int(top) + 1):
-                y = TOP + HEIGHT * (1 - tick / top)
-                yield f'<path class="grid" d="M{x} {y:.1f}h{side}"/><text x="{x - 6}" y="{y + 4:.1f}" text-anchor="end">{tick}</text>'
-            line = " ".join(f"{across(size):.1f},{TOP + HEIGHT * (1 - ratio / top):.1f}" for size, ratio, _ in points)
-            yield f'<polyline class="first" points="{line}" fill="none" stroke-width="2"/>'
-            for at, (size, ratio, memory) in enumerate(points):
-                name = next((f"{size // n:,}{unit}" for n, unit in ((10 ** 6, " M"), (10 ** 3, " k")) if size >= n), size)
-                if tens or at % 2 == 0 or at == len(points) - 1:
-                    yield f'<text x="{across(size):.1f}" y="{TOP + HEIGHT + 18}" text-anchor="middle">{name}</text>'
-            last = points[-1]
-            if plot != "claims":
-                yield f'<text class="boundtext" x="{x + side}" y="{TOP + HEIGHT + 36}" text-anchor="end">{last[2] / 1e6:.1f} MB at the right end</text>'
+            x, last = LEFT + place * (side + LEFT), points[-1][0]
+            if plot in times:
+                ticks = [(tick, tick) for tick in range(int(most) + 1)]
+                yield from frame(x, TOP, names[plot], last, times[plot], ticks, lambda ratio: ratio / most)
+            else:
+                rates = [(size, 1 / ratio) for size, ratio, _ in points]
+                powers = max(1, math.ceil(math.log10(max(rate for _, rate in rates))))
+                ticks = [(10 ** power, f"{10 ** power:,} ×") for power in range(powers + 1)]
+                yield from frame(x, TOP, names[plot], last, rates, ticks, lambda rate: math.log10(rate) / powers)
+                yield f'<text x="{x}" y="{TOP + HEIGHT + 44}">keys a second, beside one at a time</text>'
+            if plot in memories:
+                ticks = [(10 ** power, name) for power, name in ((3, "1 kB"), (6, "1 MB"), (9, "1 GB"))]
+                yield from frame(x, below, names[plot], last, memories[plot], ticks, lambda memory: (math.log10(memory) - 2) / 7)
 
-    lines = [f'<text x="{LEFT}" y="{TOP + HEIGHT + 56}">time of a verify, as ratio to the smallest size</text>']
-    picture(len(rows) * (side + LEFT) + LEFT, HEIGHT + TOP + 70, [*panels(), *lines])
+    lines = [f'<text x="{LEFT}" y="{y + HEIGHT + 44}">{text}</text>'
+             for y, text in ((TOP, "time of a verify, as ratio to the smallest size"), (below, "memory"))]
+    picture(len(rows) * (side + LEFT) + LEFT, below + HEIGHT + 60, [*panels(), *lines])
 
 
 {"gateways": gateways, "growth": growth, "propagation": propagation, "revocations": revocations, "verify": verify}[sys.argv[1]]()

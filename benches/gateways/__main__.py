@@ -2,6 +2,8 @@
 
     python3 benches/gateways --output docs/gateways.json           20 minutes; nothing else may run on this machine
     python3 benches/gateways --rounds 2 --seconds 1                a try
+    python3 benches/gateways --program-before PATH --only 'ext_authz|auth_request'
+                                                                   asking bulla, beside asking another program of it
     benches/plot.py gateways < docs/gateways.json > docs/gateways.svg
 
 Each gateway has one worker on core 0. wrk asks from core 1, over 32 connections kept alive, with the same key of two scopes;
@@ -12,6 +14,9 @@ The settings take turns: a round has each of them once. "ratio" is requests per 
 round, "added" the processor time of the gateway's process for a request, less that of the plain gateway. Near full load of
 wrk's core the ratio flatters; the processor time does not. A measurement during which others used more than 8 % of one core is
 repeated, five times at most, and then the whole round of that gateway does not count.
+
+With --program-before, each way to ask bulla over a port is there a second time, with a service of that program, in turns with
+the first: "beside before" is requests per second by those in the same round. The gateway's configuration is the same.
 
 It needs wrk and the parts of tests/parts, a release build of bulla, and the modules of keys/gateways. A setting whose module is
 not built is skipped, and said so.
@@ -33,7 +38,7 @@ import envoy  # noqa: E402
 import haproxy  # noqa: E402
 import nginx  # noqa: E402
 from measure import load  # noqa: E402
-from parts import MILLION, ROOT, Deployment  # noqa: E402
+from parts import BEFORE, MILLION, ROOT, Deployment  # noqa: E402
 
 FOREIGN, TRIES = 0.08, 5
 
@@ -52,7 +57,10 @@ class Parts:
         self.service = Deployment(arguments.bulla, folder / "service")
         good, self.forged = self.service.keys()
         self.good = Good(good)
-        self._million, self._bulla = None, arguments.bulla
+        self._million, self._bulla, self.before = None, arguments.bulla, None
+        if arguments.program_before:
+            deployment = Deployment(arguments.program_before, folder / "before", unix=False)
+            self.before = deployment, Good(deployment.keys()[0])
 
     def million(self):
         """A deployment with a million revoked keys, and a good key of it."""
@@ -62,14 +70,15 @@ class Parts:
             self._million = deployment, Good(deployment.keys()[0])
         return self._million
 
+    def _deployments(self):
+        return [self.service] + [other[0] for other in (self._million, self.before) if other]
+
     def services(self):
-        deployments = [self.service] + ([self._million[0]] if self._million else [])
-        return [process.pid for deployment in deployments for process in deployment.processes]
+        return [process.pid for deployment in self._deployments() for process in deployment.processes]
 
     def end(self):
-        self.service.end()
-        if self._million:
-            self._million[0].end()
+        for deployment in self._deployments():
+            deployment.end()
 
 
 def measured(setting, seconds, services):
@@ -101,7 +110,9 @@ def rounds(settings, arguments, services):
                 continue
             plain = outcomes["plain"]
             for name, outcome in outcomes.items():
+                beside = outcomes.get(f"{name}{BEFORE}")
                 found[gateway, name].append({
+                    **({"beside_before": round(outcome.rate / beside.rate, 4)} if beside else {}),
                     "per_second": round(outcome.rate), "ratio": round(outcome.rate / plain.rate, 4), "micros": round(outcome.micros, 3),
                     "added": round(outcome.micros - plain.micros, 3), "p99_ms": outcome.p99, "p99_ratio": round(outcome.p99 / plain.p99, 3)})
     return found, discarded
@@ -113,16 +124,17 @@ def row(setting, entries):
         return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
     return {"gateway": setting.gateway, "setting": setting.name, "kind": setting.kind, "rounds": len(entries),
-            **{field: spread(field) for field in ("per_second", "ratio", "micros", "added", "p99_ms", "p99_ratio")}}
+            **{field: spread(field) for field in entries[0]}}
 
 
 def shown(rows):
     for each in rows:
-        ratio, added, p99 = each["ratio"], each["added"], each["p99_ratio"]
+        ratio, added, p99, before = each["ratio"], each["added"], each["p99_ratio"], each.get("beside_before")
         print(f"{each['gateway']:8} {each['setting']:34} {each['per_second']['median']:9,.0f}/s"
               f"   ratio {ratio['median']:5.2f} [{ratio['min']:.2f}–{ratio['max']:.2f}]"
               f"   {each['micros']['median']:6.1f} µs, added {added['median']:+6.2f} [{added['min']:+.2f}..{added['max']:+.2f}]"
-              f"   p99 × {p99['median']:.2f} [{p99['min']:.2f}–{p99['max']:.2f}]")
+              f"   p99 × {p99['median']:.2f} [{p99['min']:.2f}–{p99['max']:.2f}]"
+              + (f"   beside before {before['median']:.2f} [{before['min']:.2f}–{before['max']:.2f}]" if before else ""))
 
 
 def versions(parts):
@@ -141,6 +153,7 @@ def main():
     parser.add_argument("--noisy", action="store_true", help="let measurements count that others disturbed")
     parser.add_argument("--output", type=pathlib.Path, help="where to write the figures, as JSON")
     parser.add_argument("--bulla", type=pathlib.Path, default=ROOT / "target/release/bulla")
+    parser.add_argument("--program-before", type=lambda path: pathlib.Path(path).resolve(), help="another bulla, which is asked beside this one")
     parser.add_argument("--modules", type=pathlib.Path, default=ROOT / "keys/gateways/target/release")
     parser.add_argument("--library", dest="c_abi", type=pathlib.Path, default=ROOT / "target/release/libbulla.so")
     parser.add_argument("--parts", type=pathlib.Path, default=ROOT / "target/test-parts")

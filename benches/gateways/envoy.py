@@ -2,14 +2,16 @@
 
 import json
 
-from parts import REQUIRED, ROOT, found, jwt, many_keys, three
+from parts import REQUIRED, ROOT, beside_before, found, jwt, many_keys, three
 from setting import Setting
 
 EXTENSIONS = "type.googleapis.com/envoy.extensions.filters"
 
 
-def cluster(name, port, http2=False):
-    endpoint = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+def cluster(name, port=None, http2=False, socket=None):
+    """What is at a port of this machine, or at a Unix socket."""
+    address = {"pipe": {"path": str(socket)}} if socket else {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    endpoint = {"endpoint": {"address": address}}
     made = {"name": name, "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}}
     if http2:
         made["typed_extension_protocol_options"] = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
@@ -63,13 +65,20 @@ def settings(parts):
     allowed = {"patterns": [{"exact": "authorization"}, {"exact": "x-api-key"}]}
     common = {"failure_mode_allow": False, "transport_api_version": "V3", "allowed_headers": allowed}
     grpc = filter_of("ext_authz", "ext_authz.v3.ExtAuthz", grpc_service={"envoy_grpc": {"cluster_name": "bulla"}, "timeout": "5s"}, **common)
-    yield gateway(parts, "ext_authz, gRPC", [grpc], [cluster("bulla", parts.service.port, http2=True)],
-                  {"typed_per_filter_config": context}, kind="forward")
     http = filter_of("ext_authz", "ext_authz.v3.ExtAuthz", http_service={
         "path_prefix": f"/v1/authorize/{REQUIRED}", "server_uri": {"uri": "http://127.0.0.1", "cluster": "bulla", "timeout": "5s"},
         "authorization_response": {"allowed_upstream_headers": {"patterns": [{"prefix": "x-bulla-"}]}}}, **common)
-    yield gateway(parts, "ext_authz, HTTP", [http], [cluster("bulla", parts.service.port)],
-                  {"request_headers_to_remove": ["authorization", "x-api-key"]}, kind="forward")
+    gone = {"request_headers_to_remove": ["authorization", "x-api-key"]}
+
+    def asks(deployment, good, name, check, route, http2, unix=False, **more):
+        bulla = cluster("bulla", deployment.port, http2, deployment.socket if unix else None)
+        return gateway(parts, name, [check], [bulla], route, good=good, **more)
+
+    yield from beside_before(parts, asks, "ext_authz, gRPC", grpc, {"typed_per_filter_config": context}, True)
+    yield from beside_before(parts, asks, "ext_authz, HTTP", http, gone, False)
+    # Asked over a Unix socket, which is held against the same program's port.
+    yield asks(parts.service, parts.good, "ext_authz, gRPC, Unix socket", grpc, {"typed_per_filter_config": context}, True, True, kind="forward")
+    yield asks(parts.service, parts.good, "ext_authz, HTTP, Unix socket", http, gone, False, True, kind="forward")
     library = parts.modules / "libbulla_envoy.so"
     google = "type.googleapis.com/google.protobuf"
     module_config = {"module": {"local": {"filename": str(library)}}, "do_not_close": True}

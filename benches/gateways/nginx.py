@@ -2,7 +2,7 @@
 
 import pathlib
 
-from parts import IDENTITY, REQUIRED, ROOT, many_keys, three
+from parts import IDENTITY, REQUIRED, ROOT, beside_before, many_keys, three
 from setting import Setting
 
 
@@ -64,11 +64,15 @@ def settings(parts):
     yield gateway(parts, "map, 1,000 keys", 'if ($app = "") { return 401; }', kind="own",
                   http=f'map_hash_bucket_size 256; map_hash_max_size 4096; map $http_authorization $app {{ default ""; {rows} }}')
     told = "\n".join(f"auth_request_set $bulla_{name.replace('-', '_')} $upstream_http_x_bulla_{name.replace('-', '_')};" for name in IDENTITY)
-    port = f"127.0.0.1:{parts.service.port}"
-    for name, address, kept in (("auth_request", port, 128), ("auth_request, Unix socket", f"unix:{parts.service.socket}", 128),
-                               ("auth_request, 16 kept connections", port, 16)):
+
+    def asks(deployment, good, name, kept, unix=False, **more):
+        address = f"unix:{deployment.socket}" if unix else f"127.0.0.1:{deployment.port}"
         upstream = f"upstream bulla {{ server {address}; keepalive {kept}; }}"
-        yield gateway(parts, name, f"auth_request /_bulla;\n{told}", upstream, server=ASKS, kind="forward")
+        return gateway(parts, name, f"auth_request /_bulla;\n{told}", upstream, server=ASKS, good=good, **more)
+
+    yield from beside_before(parts, asks, "auth_request", 128)
+    yield asks(parts.service, parts.good, "auth_request, Unix socket", 128, True, kind="forward")
+    yield asks(parts.service, parts.good, "auth_request, 16 kept connections", 16, kind="forward")
     library = parts.modules / "libbulla_nginx.so"
 
     def module(settings, name, good, **more):

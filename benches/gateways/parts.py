@@ -18,6 +18,8 @@ REQUIRED = "realm:live,scope:orders.read"
 IDENTITY = ["app-id", "api-key-id", "realm", "scopes", "expires-at", "assertion"]
 MILLION, BATCH = 1_000_000, 10_000
 GATEWAY_CORE, LOAD_CORE = "0", "1"
+# The end of the name of a setting that asks the program before.
+BEFORE = ", before"
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
@@ -53,15 +55,18 @@ def ids_of_nobody(count):
 
 
 class Deployment:
-    """A folder of `bulla init` with a running service on the core of the load, and, where asked, a million revoked keys."""
+    """A folder of `bulla init` with a running service on the core of the load, and, where asked, a million revoked keys and no
+    second service on a Unix socket."""
 
-    def __init__(self, bulla, folder, revoked=0):
+    def __init__(self, bulla, folder, revoked=0, unix=True):
         self.bulla, self.folder = bulla, folder
         folder.mkdir()
         self.admin_key = self.run("init", "--json")["admin_api_key"]
         self.port, self.admin_port, self.socket = free_port(), free_port(), folder / "data.sock"
-        # The same again on a Unix socket.
-        self.processes = [self._serve(f"127.0.0.1:{self.port}", self.admin_port), self._serve(f"unix:{self.socket}", free_port())]
+        self.processes = [self._serve(f"127.0.0.1:{self.port}", self.admin_port)]
+        if unix:
+            # The same again on a Unix socket.
+            self.processes.append(self._serve(f"unix:{self.socket}", free_port()))
         for _ in range(revoked // BATCH):
             self.post("/v1/revocations", {"ids": ids_of_nobody(BATCH), "reason": "measured"})
 
@@ -130,6 +135,14 @@ def three(parts, name, gateway, needs, **more):
     if all(path.exists() for path in needs) and re.search(parts.only, f"{accepted.gateway} {name}: a million revoked"):
         million, good = parts.million()
         yield gateway(million.settings(), f"{name}: a million revoked", good, needs=needs, **more)
+
+
+def beside_before(parts, gateway, name, *arguments, **more):
+    """A way to ask bulla, and the same way to ask the program before. `gateway` makes a setting for a deployment and a good key."""
+    yield gateway(parts.service, parts.good, name, *arguments, kind="forward", **more)
+    if parts.before:
+        before, good = parts.before
+        yield gateway(before, good, f"{name}{BEFORE}", *arguments, kind="forward", **more)
 
 
 def many_keys(good):

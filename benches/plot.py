@@ -105,7 +105,7 @@ def propagation():
     row = re.compile(r"^plot\t(.+)\t(\d+)\t([\d.]+)$")
     lines = {}
     for name, percent, time in (found.groups() for found in map(row.match, sys.stdin) if found):
-        if "nodes" not in name:
+        if "nodes" not in name and "gateway" not in name:
             lines.setdefault(name, []).append((int(percent), max(float(time), 1)))
     width, kinds = 2 * WIDTH, [("first", "none"), ("first", "4"), ("second", "none"), ("second", "4")]
 

@@ -1,12 +1,13 @@
 //! `cargo bench -p bulla-server --bench propagation`: how long after its acknowledgement a revocation is in force
-//! everywhere. Three nodes on one PostgreSQL, and two edges that follow them, each on a host of its own (network
-//! namespaces: run it as root), all on the cores of this machine. 1,000 revocations, each at one of the nodes in turn;
-//! quiet, and while every node and edge verifies 5,000 keys a second. Times are taken from the acknowledgement, and
-//! from when the revocation was asked for.
+//! everywhere. Three nodes on one PostgreSQL, and two edges and one gate in this process, as modules in gateways have
+//! it, that follow them, each on a host of its own (network namespaces: run it as root), all on the cores of this
+//! machine. 1,000 revocations, each at one of the nodes in turn; quiet, and while every verifier verifies 5,000 keys a
+//! second. Times are taken from the acknowledgement, and from when the revocation was asked for. "Everywhere" is at the
+//! nodes and edges; the gate has figures of its own.
 //!
-//! A watcher asks each node and each edge for the key that is revoked, every millisecond, from before the revocation
-//! until it is refused. So a watched verifier answers up to 1,000 questions a second more than the load, and no time is
-//! better than that.
+//! A watcher asks each verifier for the key that is revoked, every millisecond, from before the revocation until it is
+//! refused. So a watched verifier answers up to 1,000 questions a second more than the load, and no time is better than
+//! that.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, unreachable_pub)]
 
@@ -26,6 +27,7 @@ use std::{
 };
 
 use asking::Asking;
+use bulla::gateway::{Answer, Gate, Presented, Settings, now};
 use support::{
     authority::Authority,
     deployment::Deployment,
@@ -52,24 +54,36 @@ fn main() {
     let database = postgres.new_database();
     let deployment = Deployment::on_store(&postgres.url(&database));
     let url = format!("postgres://postgres@{}:5432/{database}?sslmode=disable", store.address);
-    let [a, b, c, near, far] = [(); 5].map(|()| network.host());
+    let [a, b, c, near, far, inside] = [(); 6].map(|()| network.host());
     let nodes = [&a, &b, &c].map(|host| Node::start(host, &deployment, &authority, &[("BULLA_STORE__URL", &url)]));
     // Not held to the description, which takes time.
     let admins = nodes.each_ref().map(|node| node.server.described_at().bearer(&deployment.admin_key));
     let edges = [&near, &far].map(|host| EdgeOn::new(&deployment, &authority, host, &[&a, &b, &c]));
     let edges = edges.each_ref().map(EdgeOn::start);
     let good = text(&nodes[0]);
+    let files = EdgeOn::new(&deployment, &authority, &inside, &[&a, &b, &c]).files;
+    let gate = Gate::open(&Settings::read(&files.file("bulla.toml")).expect("settings")).expect("opened");
+    // Its threads are that host's.
+    let _running = inside.inside(|| gate.start().expect("started"));
+    while !in_gateway(&gate)(&[&good])[0] {
+        thread::sleep(Duration::from_millis(50));
+    }
     while !edges.iter().all(|edge| edge.is_well()) {
         thread::sleep(Duration::from_millis(50));
     }
     let mut verifiers: Vec<(&Host, String, Option<&Authority>)> =
         nodes.iter().map(|node| (node.host, format!("{}:{PORT}", node.host.address), Some(&authority))).collect();
     verifiers.extend(edges.iter().map(|edge| (edge.host, edge.server.data.address.clone(), None)));
-    let open = |at: usize| Asking::open(verifiers[at].0, &verifiers[at].1, verifiers[at].2);
-    let watchers: Vec<Watcher> = (0..verifiers.len()).map(|at| Watcher::start(open(at))).collect();
+    // The gate is the last one.
+    let open = |at: usize| match verifiers.get(at) {
+        Some((host, address, authority)) => asked(Asking::open(host, address, *authority)),
+        None => in_gateway(&gate),
+    };
+    let watchers: Vec<Watcher> = (0..=verifiers.len()).map(|at| Watcher::start(open(at))).collect();
     for (name, load) in [("quiet", 0), ("under load", LOAD)] {
-        let loads: Vec<Load> = (0..verifiers.len()).map(|at| Load::start(open(at), good.clone(), load)).collect();
-        let [mut everywhere, mut at_nodes, mut since_asked] = [(); 3].map(|()| Vec::with_capacity(REVOCATIONS));
+        let loads: Vec<Load> = (0..=verifiers.len()).map(|at| Load::start(open(at), good.clone(), load)).collect();
+        let [mut everywhere, mut at_nodes, mut at_gate, mut since_asked] =
+            [(); 4].map(|()| Vec::with_capacity(REVOCATIONS));
         let begun = Instant::now();
         for at in 0..REVOCATIONS {
             let node = &nodes[at % nodes.len()];
@@ -86,8 +100,9 @@ fn main() {
             let refused: Vec<Instant> = watchers.iter().map(Watcher::refused).collect();
             let since =
                 |from: Instant| refused.iter().map(move |at| at.saturating_duration_since(from).as_secs_f64() * 1e3);
-            since_asked.push(since(asked).fold(0.0, f64::max));
-            let took: Vec<f64> = since(acknowledged).collect();
+            since_asked.push(since(asked).take(verifiers.len()).fold(0.0, f64::max));
+            let mut took: Vec<f64> = since(acknowledged).collect();
+            at_gate.extend(took.pop());
             at_nodes.push(took[..nodes.len()].iter().copied().fold(0.0, f64::max));
             everywhere.push(took.iter().copied().fold(0.0, f64::max));
             thread::sleep(PAUSE);
@@ -100,6 +115,7 @@ fn main() {
         for (who, times) in [
             ("everywhere", &mut everywhere),
             ("at all nodes", &mut at_nodes),
+            ("in a gateway", &mut at_gate),
             ("everywhere, since it was asked for", &mut since_asked),
         ] {
             times.sort_by(f64::total_cmp);
@@ -122,6 +138,25 @@ fn text(node: &Node<'_>) -> String {
     node.issue()["api_key"].as_str().expect("an API key").to_owned()
 }
 
+/// Whether a verifier accepts each of these keys.
+type Accepts = Box<dyn FnMut(&[&str]) -> Vec<bool> + Send>;
+
+fn asked(mut asking: Asking) -> Accepts {
+    Box::new(move |keys| asking.accepts(keys))
+}
+
+/// As a module in a gateway checks them.
+fn in_gateway(gate: &Gate) -> Accepts {
+    let (gate, wanted, mut answer) = (gate.clone(), gate.requirements("realm:live").expect("a realm"), Answer::new());
+    let mut accepts = move |key: &str| {
+        let mut presented = Presented::new(&wanted);
+        presented.add(b"X-API-Key", key.as_bytes());
+        gate.check(&wanted, &presented, None, now(), &mut answer);
+        answer.is_accepted()
+    };
+    Box::new(move |keys| keys.iter().map(|key| accepts(key)).collect())
+}
+
 /// Asks one verifier for a key until it refuses it.
 struct Watcher {
     keys: mpsc::Sender<String>,
@@ -129,16 +164,16 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn start(mut asking: Asking) -> Self {
+    fn start(mut accepts: Accepts) -> Self {
         let (keys, asked) = mpsc::channel::<String>();
         let (found, times) = mpsc::channel();
         thread::spawn(move || {
             for key in asked {
-                assert!(asking.accepts(&[&key])[0], "a key that is not revoked is accepted");
+                assert!(accepts(&[&key])[0], "a key that is not revoked is accepted");
                 if found.send(Instant::now()).is_err() {
                     return;
                 }
-                while asking.accepts(&[&key])[0] {
+                while accepts(&[&key])[0] {
                     thread::sleep(GLANCE);
                 }
                 if found.send(Instant::now()).is_err() {
@@ -169,7 +204,7 @@ struct Load {
 }
 
 impl Load {
-    fn start(mut asking: Asking, key: String, a_second: u32) -> Self {
+    fn start(mut accepts: Accepts, key: String, a_second: u32) -> Self {
         let (stop, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&done));
         let thread = thread::spawn(move || {
@@ -181,7 +216,7 @@ impl Load {
                 if stopped.load(Ordering::Relaxed) {
                     return;
                 }
-                assert!(asking.accepts(&keys).iter().all(|accepted| *accepted), "a good key is accepted");
+                assert!(accepts(&keys).iter().all(|accepted| *accepted), "a good key is accepted");
                 counted.fetch_add(u64::from(AT_ONCE), Ordering::Relaxed);
                 let due = begun + Duration::from_secs(1) * (turn * AT_ONCE) / a_second;
                 thread::sleep(due.saturating_duration_since(Instant::now()));

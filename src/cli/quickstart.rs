@@ -24,7 +24,7 @@ use crate::{
     api::issue::NewApiKey,
     config::{DEFAULT, Level, Listen},
     deployment::{Deployment, write_new},
-    server::{Addresses, Server, shutdown},
+    server::{Addresses, ConfigFile, Server, shutdown},
     telemetry::log,
 };
 
@@ -43,6 +43,7 @@ impl Quickstart {
     pub(super) fn run(self) -> Outcome {
         let folder = tempfile::Builder::new().prefix("bulla-quickstart-").tempdir()?;
         let new = init::create(folder.path(), DEFAULT)?;
+        let config_file = ConfigFile::look(&new.config);
         let mut deployment = Deployment::open(&new.config)?;
         deployment.config.log.level = Level::Warn;
         deployment.config.metrics.listen = Listen::None;
@@ -56,7 +57,7 @@ impl Quickstart {
         let runtime = Runtime::new()?;
         let hangup = hangup(&runtime)?;
         runtime.block_on(async {
-            let server = Server::start(deployment, new.config, hangup, false).await?;
+            let server = Server::start(deployment, config_file, hangup, false).await?;
             let addresses = server.addresses();
             let (stop, stopped) = if self.once {
                 let (stop, stopped) = watch::channel(false);

@@ -13,7 +13,7 @@ use crate::{
     config::Listen,
     deployment::Deployment,
     hardening,
-    server::{Server, shutdown},
+    server::{ConfigFile, Server, shutdown},
     telemetry::log,
 };
 
@@ -50,6 +50,7 @@ enum Role {
 
 impl Serve {
     pub(super) fn run(self, config: &ConfigArgument) -> Outcome {
+        let config_file = ConfigFile::look(&config.config);
         let mut deployment = config.open()?;
         self.check_role(&mut deployment)?;
         if let Some(listen) = self.data_listen {
@@ -69,12 +70,12 @@ impl Serve {
             // Before the start, which may wait for a source: nothing else would end its programs, and a container's
             // first process has no default action.
             let stop = shutdown::on_signal(grace)?;
-            let (path, mut stopped) = (config.config.clone(), stop.clone());
+            let mut stopped = stop.clone();
             let starting = async {
                 match self.role {
-                    Role::Node => Server::start(deployment, path, hangup, self.wait_for_source).await,
-                    Role::Verifier => Server::start_edge(deployment.config, path, hangup).await,
-                    Role::Relay => Server::start_relay(deployment.config, path, hangup).await,
+                    Role::Node => Server::start(deployment, config_file, hangup, self.wait_for_source).await,
+                    Role::Verifier => Server::start_edge(deployment.config, config_file, hangup).await,
+                    Role::Relay => Server::start_relay(deployment.config, config_file, hangup).await,
                 }
             };
             tokio::select! {

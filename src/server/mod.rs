@@ -69,7 +69,7 @@ use crate::{
     telemetry::log,
 };
 
-pub(crate) use self::{app::App, for_fuzzing::Unbound, node::Node};
+pub(crate) use self::{app::App, file_watch::ConfigFile, for_fuzzing::Unbound, node::Node};
 
 /// The admin plane's memory for bodies, in bodies of the largest size.
 const ADMIN_BODIES: usize = 8;

@@ -4,18 +4,21 @@
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{signal::unix::Signal, sync::watch, task::JoinSet};
 
 use super::{
-    Addresses, Endpoints, Node, admin,
+    Addresses, ConfigFile, Endpoints, Node, admin,
     data::{self, DataPlane},
     deadlines,
     edge::Edge,
-    fleet, housekeeping,
+    file_watch, fleet, housekeeping,
     reload::ReloadLoop,
     store_poll,
 };
-use crate::config::Plane;
+use crate::{
+    config::Plane,
+    deployment::{Deployment, DeploymentError},
+};
 
 /// A role of the service.
 pub(super) trait Role: Send {
@@ -38,6 +41,22 @@ pub(super) trait Role: Send {
 pub(super) struct ServingNode {
     pub(super) node: Arc<Node>,
     pub(super) reload: Option<ReloadLoop>,
+}
+
+impl ServingNode {
+    /// Loads a node; `wait` is as for [`Node::load`]. Its files are looked at before they are read: loading may take
+    /// long, and what changes meanwhile is loaded once the node serves.
+    pub(super) fn load(
+        deployment: Deployment,
+        mut config_file: ConfigFile,
+        hangup: Signal,
+        wait: bool,
+    ) -> Result<Self, DeploymentError> {
+        config_file.before = config_file.before.and(file_watch::read_at_start(&deployment.config));
+        let node = Arc::new(Node::load(deployment, wait)?);
+        let reload = ReloadLoop::new(Arc::clone(&node), config_file, hangup);
+        Ok(ServingNode { node, reload: Some(reload) })
+    }
 }
 
 impl Role for ServingNode {

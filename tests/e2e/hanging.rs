@@ -47,6 +47,14 @@ impl Program {
         self.write(&format!("sleep {} | cat", self.mark));
     }
 
+    /// It writes the file `asked`, and answers once the file `go` is there.
+    fn answers_once_told(&self, deployment: &Deployment) {
+        let [asked, go] = ["asked", "go"].map(|name| deployment.file(name).display().to_string());
+        let waits = format!("while [ ! -e {go} ]; do sleep 0.05; done");
+        let works = std::fs::read_to_string(&self.path).expect("the program").replace("#!/bin/sh\n", "");
+        self.write(&format!("touch {asked}\n{waits}\n{works}"));
+    }
+
     fn write(&self, text: &str) {
         use std::os::unix::fs::PermissionsExt;
         // In one step: the service may be running it.
@@ -200,6 +208,30 @@ fn sigterm_ends_a_service_that_starts_and_its_programs() {
 }
 
 #[test]
+fn what_changes_while_a_start_waits_for_a_source_is_in_force() {
+    let deployment = Deployment::new();
+    let old = deployment.issue_text("live", &[]);
+    deployment.keyring(&["stage", "--source", &deployment.new_master(2)]);
+    deployment.keyring(&["activate", "2"]);
+    let good = deployment.issue_text("test", &[]);
+    deployment.new_master(3);
+    let program = Program::new(&deployment, "master-3.key", 755);
+    deployment.keyring(&["stage", "--source", &program.uri]);
+    program.answers_once_told(&deployment);
+    let server = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            until("the question", || deployment.file("asked").exists());
+            deployment.keyring(&["compromise", "1"]);
+            deployment.configure("default_realms = [\"live\"]", "default_realms = [\"live\", \"test\"]");
+            std::fs::write(deployment.file("go"), "").expect("written");
+        });
+        Server::start(&deployment)
+    });
+    server.within("the compromise", |server| !is_active(server, &old));
+    server.within("the configuration", |server| is_active(server, &good));
+}
+
+#[test]
 fn a_compromise_over_http_needs_no_answer_of_the_mac_key_s_source() {
     let deployment = Deployment::new();
     let program = Program::new(&deployment, "keyring-mac.key", 711);
@@ -244,9 +276,7 @@ fn a_version_that_was_staged_meanwhile_is_not_staged_twice() {
     deployment.new_master(2);
     let program = Program::new(&deployment, "master-2.key", 733);
     // It answers once the other change is made.
-    let waits = format!("while [ ! -e {}/go ]; do sleep 0.05; done", deployment.path().display());
-    let works = std::fs::read_to_string(&program.path).expect("the program").replace("#!/bin/sh\n", "");
-    program.write(&format!("touch asked\n{waits}\n{works}"));
+    program.answers_once_told(&deployment);
     let staging = start(&deployment, &["keyring", "stage", "--source", &program.uri, "--json"]);
     until("the question", || deployment.file("asked").exists());
     assert_eq!(deployment.keyring(&["stage", "--source", &deployment.new_master(3)])["version"], 2);

@@ -16,7 +16,6 @@ mod source_state;
 mod staleness;
 
 use std::{
-    path::PathBuf,
     sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
@@ -42,6 +41,7 @@ use super::{
     body_budget::BodyBudget,
     core::{Callers, Core, CoreParts},
     failures::Failures,
+    file_watch::ConfigFile,
     key_verifier::KeyVerifier,
     live::Live,
     snapshot::{EdgeParts, Loaded},
@@ -92,12 +92,13 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    /// Reads key, exports and what was kept. No source is asked yet.
-    pub(super) fn load(config: Config, config_path: PathBuf, hangup: Signal) -> Result<Self, EdgeError> {
+    /// Reads key, exports and what was kept. No source is asked yet. What changes meanwhile is loaded once it serves.
+    pub(super) fn load(config: Config, mut config_file: ConfigFile, hangup: Signal) -> Result<Self, EdgeError> {
         let follow = follow_of(&config)?.clone();
         if realms_of(&config).next().is_none() {
             return Err(EdgeError::NoRealm);
         }
+        config_file.before = config_file.before.and(reload::read_at_start(&config));
         let key = read_edge_key(&follow)?;
         let exports = read_exports(&config, &follow, &key, Exports::default());
         check_complete(&exports, realms_of(&config), &follow, &key)?;
@@ -137,7 +138,7 @@ impl Edge {
         let (bodies, stopping) = (BodyBudget::new(config.server.body_memory()), watch::Sender::new(false));
         let callers = Callers::Listed;
         let core = Core::new(live, CoreParts { verification, callers, bodies, stopping, metrics, health, config });
-        let reload = Reload::new(core.clone(), Arc::clone(&follower), Arc::clone(&sources), key, config_path, hangup);
+        let reload = Reload::new(core.clone(), Arc::clone(&follower), Arc::clone(&sources), key, config_file, hangup);
         Ok(Edge {
             core,
             follower,

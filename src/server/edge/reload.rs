@@ -1,10 +1,7 @@
 //! Loads what changed: configuration, exports, certificates and the API key for the feed; on SIGHUP, when a file
 //! changes, at an interval, and when a presented key names an unknown version.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use bulla::keyring::{EdgeKey, Exports};
 use tokio::{
@@ -15,14 +12,20 @@ use tokio::{
 
 use super::{asking::Sources, exports::read_exports, follower::Follower, in_force::follow_of, open_sources};
 use crate::{
+    config::{Config, FollowConfig},
     deployment,
-    server::{core::Core, file_watch::Watch, reload::FileLooks},
+    server::{
+        core::Core,
+        file_watch::{ConfigFile, FileStamps, Watch, certificates},
+        reload::FileLooks,
+    },
 };
 
 /// The loop that reloads.
 pub(super) struct Reload {
     what: Arc<What>,
-    watch: Watch,
+    /// The files as they were before they were read.
+    before: Arc<FileStamps>,
     hangup: Signal,
 }
 
@@ -41,17 +44,19 @@ impl Reload {
         follower: Arc<Follower>,
         sources: Sources,
         key: EdgeKey,
-        config: PathBuf,
+        config: ConfigFile,
         hangup: Signal,
     ) -> Self {
-        let what = Arc::new(What { core, follower, sources, key, config });
-        Reload { watch: Watch::start(&what, What::paths), what, hangup }
+        let ConfigFile { path, before } = config;
+        let what = Arc::new(What { core, follower, sources, key, config: path });
+        Reload { what, before: Arc::new(before), hangup }
     }
 
     /// Runs until `stop`.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let interval = self.what.core.config.keyring.refresh_interval.0;
         let mut next = Instant::now() + interval;
+        let watch = Watch::start(&self.what, self.before, What::paths);
         let what = Arc::clone(&self.what);
         let mut looks = FileLooks::new(&self.what.core.metrics, &self.what.core.health, move || what.look());
         loop {
@@ -60,7 +65,7 @@ impl Reload {
                 () = looks.proceed() => continue,
                 _ = self.hangup.recv() => {}
                 () = self.what.core.verification.refresh.requested() => {}
-                () = self.watch.changed() => {}
+                () = watch.changed() => {}
                 () = sleep_until(next) => {}
             }
             looks.begin();
@@ -79,7 +84,7 @@ impl What {
         let mut follow = follow_of(&config).map_err(|error| error.to_string())?.clone();
         // The command line may have named them.
         follow.sources.clone_from(&before.sources);
-        let fixed = |follow: &crate::config::FollowConfig| {
+        let fixed = |follow: &FollowConfig| {
             (follow.keyring_id, follow.public_key, follow.realm, follow.key.clone(), follow.state.clone())
         };
         if fixed(&follow) != fixed(before) {
@@ -106,19 +111,24 @@ impl What {
     /// The files whose content counts.
     fn paths(&self) -> Vec<PathBuf> {
         let snapshot = self.follower.live.load();
-        let mut paths = vec![self.config.clone()];
-        if let Some(follow) = &snapshot.config.follow {
-            paths.push(follow.exports.clone());
-            paths.extend(Exports::files(&follow.exports));
-            paths.extend(
-                [&follow.api_key, &follow.roots, &follow.client_certificate, &follow.client_key]
-                    .into_iter()
-                    .flatten()
-                    .cloned(),
-            );
-        }
-        let tls = snapshot.config.listeners().into_iter().filter_map(|listener| listener.tls);
-        paths.extend(tls.flat_map(|tls| tls.files().map(Path::to_owned)));
-        paths
+        [self.config.clone()].into_iter().chain(read_at_start(&snapshot.config)).collect()
     }
+}
+
+/// What an edge reads of the files that its configuration names, at its start and whenever one changes.
+pub(super) fn read_at_start(config: &Config) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    if let Some(follow) = &config.follow {
+        // An export that is added changes the folder.
+        paths.push(follow.exports.clone());
+        paths.extend(Exports::files(&follow.exports));
+        paths.extend(
+            [&follow.api_key, &follow.roots, &follow.client_certificate, &follow.client_key]
+                .into_iter()
+                .flatten()
+                .cloned(),
+        );
+    }
+    paths.extend(certificates(config));
+    paths
 }

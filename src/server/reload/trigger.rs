@@ -21,7 +21,7 @@ use crate::{
     deployment::{self, DeploymentError},
     server::{
         Node,
-        file_watch::{self as files, Watch},
+        file_watch::{self as files, ConfigFile, FileStamps, Watch},
     },
 };
 
@@ -37,8 +37,8 @@ pub(in crate::server) struct ReloadLoop {
     node: Arc<Node>,
     config: PathBuf,
     hangup: Signal,
-    documents: Watch,
-    keys: Watch,
+    /// The files as they were before they were read.
+    before: Arc<FileStamps>,
     retry: Option<(Instant, Duration)>,
     /// The first part of a look, and the reason for the next one.
     publishing: Option<Job<Result<FirstOutcome, DeploymentError>>>,
@@ -52,15 +52,15 @@ pub(in crate::server) struct ReloadLoop {
 }
 
 impl ReloadLoop {
-    /// The configuration is read again from `config`.
-    pub(in crate::server) fn new(node: Arc<Node>, config: PathBuf, hangup: Signal) -> Self {
-        let path = config.clone();
+    /// The configuration is read again from `config`, which also has how the node's other files were before they were
+    /// read.
+    pub(in crate::server) fn new(node: Arc<Node>, config: ConfigFile, hangup: Signal) -> Self {
+        let ConfigFile { path, before } = config;
         ReloadLoop {
-            documents: Watch::start(&node, move |node| files::documents(node, &path)),
-            keys: Watch::start(&node, files::keys),
             node,
-            config,
+            config: path,
             hangup,
+            before: Arc::new(before),
             retry: None,
             publishing: None,
             publish_next: None,
@@ -77,6 +77,9 @@ impl ReloadLoop {
         let mut next = Instant::now() + interval;
         let (node, seen) = (Arc::clone(&self.node), Arc::clone(&self.seen));
         let _first = Job::start(Trigger::Interval, move || sources::warn_of_budgets(&node, &seen));
+        let path = self.config.clone();
+        let documents = Watch::start(&self.node, Arc::clone(&self.before), move |node| files::documents(node, &path));
+        let keys = Watch::start(&self.node, Arc::clone(&self.before), files::keys);
         loop {
             let retry = self.retry.map_or_else(never, |(at, _)| at);
             let trigger = tokio::select! {
@@ -91,8 +94,8 @@ impl ReloadLoop {
                 }
                 _ = self.hangup.recv() => Trigger::Signal,
                 () = self.node.verification.refresh.requested() => Trigger::UnknownVersion,
-                () = self.documents.changed() => Trigger::File,
-                () = self.keys.changed() => Trigger::File,
+                () = documents.changed() => Trigger::File,
+                () = keys.changed() => Trigger::File,
                 () = sleep_until(next) => Trigger::Interval,
                 () = sleep_until(retry), if self.retry.is_some() => Trigger::Retry,
                 () = tokio::time::sleep(TICK) => {

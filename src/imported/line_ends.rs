@@ -10,7 +10,7 @@ use std::io::{self, BufRead, Read};
 pub(super) struct LineFeeds<R> {
     input: R,
     after_return: bool,
-    place: Place,
+    state: CsvState,
     /// Bytes read so far.
     given: u64,
     has_ended: bool,
@@ -18,7 +18,7 @@ pub(super) struct LineFeeds<R> {
 
 /// Where in a field the last byte was, as RFC 4180 has it.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum CsvState {
     Begin,
     Plain,
     Quoted,
@@ -26,31 +26,31 @@ enum Place {
     Quote,
 }
 
-impl Place {
+impl CsvState {
     fn behind(self, byte: u8) -> Self {
         match (self, byte) {
-            (Place::Quoted, b'"') => Place::Quote,
-            (Place::Quoted, _) | (Place::Begin | Place::Quote, b'"') => Place::Quoted,
-            (_, b',' | b'\n') => Place::Begin,
-            _ => Place::Plain,
+            (CsvState::Quoted, b'"') => CsvState::Quote,
+            (CsvState::Quoted, _) | (CsvState::Begin | CsvState::Quote, b'"') => CsvState::Quoted,
+            (_, b',' | b'\n') => CsvState::Begin,
+            _ => CsvState::Plain,
         }
     }
 }
 
 impl<R: BufRead> LineFeeds<R> {
     pub(super) const fn new(input: R) -> Self {
-        LineFeeds { input, after_return: false, place: Place::Begin, given: 0, has_ended: false }
+        LineFeeds { input, after_return: false, state: CsvState::Begin, given: 0, has_ended: false }
     }
 }
 
 impl<R> LineFeeds<R> {
     /// The length of the input, where it ended within quotes.
     pub(super) fn ended_in_quotes(&self) -> Option<u64> {
-        (self.has_ended && self.place == Place::Quoted).then_some(self.given)
+        (self.has_ended && self.state == CsvState::Quoted).then_some(self.given)
     }
 
     fn give(&mut self, bytes: &[u8]) {
-        self.place = bytes.iter().fold(self.place, |place, byte| place.behind(*byte));
+        self.state = bytes.iter().fold(self.state, |state, byte| state.behind(*byte));
         self.given += bytes.len() as u64;
     }
 }

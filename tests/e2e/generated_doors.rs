@@ -30,7 +30,7 @@ enum Kind {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-enum Place {
+enum ParameterLocation {
     Path(String),
     Query(String),
     /// As a JSON pointer points to it.
@@ -45,7 +45,7 @@ struct Door<'a> {
     on_data_plane: bool,
     /// The body of the description's example.
     example: &'a Value,
-    place: Place,
+    place: ParameterLocation,
     kind: Kind,
 }
 
@@ -53,9 +53,9 @@ impl Door<'_> {
     /// The name of what is given.
     fn leaf(&self) -> &str {
         match &self.place {
-            Place::Path(_) => "version",
-            Place::Query(name) => name,
-            Place::Body(pointer) => {
+            ParameterLocation::Path(_) => "version",
+            ParameterLocation::Query(name) => name,
+            ParameterLocation::Body(pointer) => {
                 let names = pointer.rsplit('/').find(|part| part.parse::<usize>().is_err());
                 names.expect("a name")
             }
@@ -106,8 +106,8 @@ fn doors(document: &Value) -> Vec<Door<'_>> {
             let (mut found, name) = (Vec::new(), parameter["name"].as_str().expect("a name").to_owned());
             walk(document, &parameter["schema"], "", &mut found);
             let place = match parameter["in"].as_str() {
-                Some("path") => Place::Path(name),
-                Some("query") => Place::Query(name),
+                Some("path") => ParameterLocation::Path(name),
+                Some("query") => ParameterLocation::Query(name),
                 _ if found.is_empty() => continue,
                 other => panic!("{path}: teach this test to send {name} in {other:?}"),
             };
@@ -117,7 +117,7 @@ fn doors(document: &Value) -> Vec<Door<'_>> {
         if let Some(content) = content {
             let mut found = Vec::new();
             walk(document, &content["schema"], "", &mut found);
-            places.extend(found.into_iter().map(|(pointer, kind)| (Place::Body(pointer), kind)));
+            places.extend(found.into_iter().map(|(pointer, kind)| (ParameterLocation::Body(pointer), kind)));
         }
         doors.extend(places.into_iter().map(|(place, kind)| Door {
             id: operation["operationId"].as_str().expect("an id"),
@@ -197,9 +197,10 @@ impl Asked<'_> {
             (true, "revoke_token") => self.server.data.bearer(self.server.admin.key()),
             (true, _) => self.feed.clone(),
         };
-        let number = if matches!(door.place, Place::Path(_)) { encoded(text) } else { NO_VERSION.to_owned() };
+        let number =
+            if matches!(door.place, ParameterLocation::Path(_)) { encoded(text) } else { NO_VERSION.to_owned() };
         let mut path = door.path.replace("{id}", &id).replace("{number}", &number);
-        if let Place::Query(name) = &door.place {
+        if let ParameterLocation::Query(name) = &door.place {
             path += &format!("?{name}={}", encoded(text));
             // There is something to tell, and nobody waits.
             if door.id == "revocations" && name == "wait" {
@@ -207,7 +208,9 @@ impl Asked<'_> {
             }
         }
         let (media_type, body) = match &door.place {
-            Place::Body(pointer) => ("application/json", self.body(door, pointer, text).replace(self.worked_id, &id)),
+            ParameterLocation::Body(pointer) => {
+                ("application/json", self.body(door, pointer, text).replace(self.worked_id, &id))
+            }
             _ if door.id == "revoke_token" => ("application/x-www-form-urlencoded", format!("token={key}")),
             _ if door.id == "revoke_many" => ("application/json", json!({"ids": [self.new_key(door).1]}).to_string()),
             _ if door.method == "post" && door.id != "self_revoke" => ("application/json", "{}".to_owned()),
@@ -261,7 +264,7 @@ fn reported(server: &Server, leaf: &str, means: i128) {
 
 /// Whether it is good to send this through the door: nothing here ends the keys that the others need.
 fn is_harmless(door: &Door<'_>, hard: &Hard) -> bool {
-    let is_path = matches!(door.place, Place::Path(_));
+    let is_path = matches!(door.place, ParameterLocation::Path(_));
     !(is_path && (hard.text.trim().is_empty() || hard.means == Some(1) && door.id != "activate"))
 }
 
@@ -307,7 +310,7 @@ fn what_comes_through_any_described_door_is_kept_as_it_is_or_refused_with_its_na
             }
             assert_eq!(answer.status, 400, "{}: {}", place(), answer.body);
             let is_json = door.kind != Kind::Number || serde_json::from_str::<Value>(&hard.text).is_ok();
-            if is_json || !matches!(door.place, Place::Body(_)) {
+            if is_json || !matches!(door.place, ParameterLocation::Body(_)) {
                 let detail = answer.json()["detail"].as_str().expect("a detail").to_owned();
                 assert!(detail.contains(door.leaf()), "{} is not named: {detail}", place());
             }

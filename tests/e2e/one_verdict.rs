@@ -41,21 +41,21 @@ struct Said {
 
 struct World {
     deployment: Deployment,
-    node: Place,
-    edge: Place,
+    node: VerifyingServer,
+    edge: VerifyingServer,
     _folder: Edge,
 }
 
 /// A process that verifies, and a caller who may introspect there.
-struct Place {
+struct VerifyingServer {
     server: Server,
     envoy: Envoy,
     caller: String,
 }
 
-impl Place {
+impl VerifyingServer {
     fn new(server: Server, caller: &str) -> Self {
-        Place { envoy: Envoy::new(&server.data), server, caller: caller.to_owned() }
+        VerifyingServer { envoy: Envoy::new(&server.data), server, caller: caller.to_owned() }
     }
 }
 
@@ -77,9 +77,9 @@ impl World {
         let made = folder.run(&["edge", "caller", "test", "--json"]).ok().json();
         let line = made["line"].as_str().expect("a line");
         folder.configure("[follow.callers]\n", &format!("[follow.callers]\n{line}\n"));
-        let edge = Place::new(folder.start(), made["token"].as_str().expect("a token"));
+        let edge = VerifyingServer::new(folder.start(), made["token"].as_str().expect("a token"));
         edge.server.until("the first message", |edge| edge.data.get("/readyz").status == 200);
-        World { node: Place::new(node, &deployment.admin_key), edge, _folder: folder, deployment }
+        World { node: VerifyingServer::new(node, &deployment.admin_key), edge, _folder: folder, deployment }
     }
 
     fn cases(&self) -> Vec<Case> {
@@ -163,7 +163,7 @@ impl World {
     }
 }
 
-impl Place {
+impl VerifyingServer {
     /// What every endpoint of the data plane says that can be asked this.
     fn asked(&self, case: &Case) -> Vec<(&'static str, Said)> {
         let Case { text, scope, audience, .. } = case;

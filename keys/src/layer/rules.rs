@@ -13,10 +13,10 @@ use super::{
 /// The most places of one set of rules.
 const MAX_PLACES: usize = 32;
 
-static USUAL_PLACES: [Place; 3] = [
-    Place { header: header::AUTHORIZATION, form: Form::Scheme(Cow::Borrowed("Bearer")) },
-    Place { header: header::AUTHORIZATION, form: Form::Basic },
-    Place { header: HeaderName::from_static("x-api-key"), form: Form::Value },
+static USUAL_PLACES: [CredentialHeader; 3] = [
+    CredentialHeader { header: header::AUTHORIZATION, form: Form::Scheme(Cow::Borrowed("Bearer")) },
+    CredentialHeader { header: header::AUTHORIZATION, form: Form::Basic },
+    CredentialHeader { header: HeaderName::from_static("x-api-key"), form: Form::Value },
 ];
 
 static USUAL: CredentialRules = CredentialRules { places: Cow::Borrowed(&USUAL_PLACES) };
@@ -36,12 +36,12 @@ static USUAL: CredentialRules = CredentialRules { places: Cow::Borrowed(&USUAL_P
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialRules {
-    places: Cow<'static, [Place]>,
+    places: Cow<'static, [CredentialHeader]>,
 }
 
 /// One header, and the form of the key in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Place {
+struct CredentialHeader {
     header: HeaderName,
     form: Form,
 }
@@ -83,7 +83,7 @@ impl CredentialRules {
         let usual = USUAL_PLACES.iter().filter(|place| place.header == name).cloned();
         let mut places: Vec<_> = usual.collect();
         if places.is_empty() {
-            places.push(Place { header: name, form: Form::Value });
+            places.push(CredentialHeader { header: name, form: Form::Value });
         }
         CredentialRules { places: Cow::Owned(places) }
     }
@@ -102,11 +102,11 @@ impl CredentialRules {
             ("from", None) => Self::header(value.parse().map_err(|_| RulesError::Header)?),
             ("from", Some((header, scheme))) => {
                 let header = header.parse().map_err(|_| RulesError::Header)?;
-                CredentialRules { places: Cow::Owned(vec![Place { header, form: Form::parse(scheme)? }]) }
+                CredentialRules { places: Cow::Owned(vec![CredentialHeader { header, form: Form::parse(scheme)? }]) }
             }
             ("like", _) => {
                 let preset = presets::find(value).ok_or(RulesError::Preset)?;
-                let place = |(header, form): &(&'static str, Form)| Place {
+                let place = |(header, form): &(&'static str, Form)| CredentialHeader {
                     header: HeaderName::from_static(header),
                     form: form.clone(),
                 };
@@ -198,7 +198,7 @@ impl CredentialRules {
             return false;
         }
         let is = |scheme: &str| value.eq_ignore_ascii_case(scheme.as_bytes());
-        let of_rules = |place: &Place| place.header == *name && place.form.scheme().is_some_and(is);
+        let of_rules = |place: &CredentialHeader| place.header == *name && place.form.scheme().is_some_and(is);
         value.is_empty() || self.places.iter().chain(&USUAL_PLACES).any(of_rules)
     }
 

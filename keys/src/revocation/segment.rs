@@ -31,7 +31,7 @@ pub(super) struct Segment {
 }
 
 /// Where the bits of a key are: a line, and two of its words.
-struct Place {
+struct KeyBits {
     line: usize,
     words: [(usize, u64); 2],
 }
@@ -96,13 +96,13 @@ impl Segment {
     }
 
     #[inline]
-    fn place(&self, hash: u64) -> Place {
+    fn place(&self, hash: u64) -> KeyBits {
         // The hash's first digits are the same for all keys of a segment; multiplied, every bit of it reaches the top.
         let spread = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let line = (spread * (self.lines.len() - 1) as u64) >> 32;
         let bits = |from: u32| (0..3).fold(0, |bits, turn| bits | 1 << ((hash >> (from + 6 * turn)) & 63));
         let word = |from: u32| (hash >> from) as usize % (WORDS / 2);
-        Place { line: line as usize, words: [(word(36), bits(0)), (WORDS / 2 + word(38), bits(18))] }
+        KeyBits { line: line as usize, words: [(word(36), bits(0)), (WORDS / 2 + word(38), bits(18))] }
     }
 }
 

@@ -77,8 +77,8 @@ fn state(store: &dyn Store, id: ApiKeyId, now: i64) -> State {
     store.find(&id).expect("looked").expect("found").state(at(now))
 }
 
-pub(super) fn an_ended_key_that_is_corrected_stays_ended(place: &Place) {
-    let store = &*place.store;
+pub(super) fn an_ended_key_that_is_corrected_stays_ended(tested: &TestStore) {
+    let store = &*tested.store;
     let keys = ["revoked", "swept", "suspended", "ending"];
     let rows = |expires_at| keys.map(|text| row_of(text, 7, 0, Some(expires_at)));
     assert_eq!(import(store, &rows(100)).imported, 4);
@@ -110,8 +110,8 @@ pub(super) fn an_ended_key_that_is_corrected_stays_ended(place: &Place) {
     assert_eq!((import(store, &rows(9_000)).unchanged, store.log_end().expect("the end").seq), (4, end));
 }
 
-pub(super) fn a_key_that_a_rule_revoked_is_revoked_by_its_id_once_it_is_not_under_the_rule(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_key_that_a_rule_revoked_is_revoked_by_its_id_once_it_is_not_under_the_rule(tested: &TestStore) {
+    let store = &*tested.store;
     let keys = ["other app", "issued later", "renamed", "never ruled"];
     let before = keys.map(|text| row_of(text, 7, -500, None));
     import(store, &before[..3]);
@@ -135,8 +135,8 @@ pub(super) fn a_key_that_a_rule_revoked_is_revoked_by_its_id_once_it_is_not_unde
     assert_eq!(states, [State::Revoked, State::Revoked, State::Revoked, State::Active]);
 }
 
-pub(super) fn ended_keys_of_a_removed_set_are_kept(place: &Place) {
-    let store = &*place.store;
+pub(super) fn ended_keys_of_a_removed_set_are_kept(tested: &TestStore) {
+    let store = &*tested.store;
     let keys = ["active", "resumed", "revoked", "swept", "suspended", "ending", "in the log alone", "ruled"];
     let rows = keys.map(|text| row_of(text, if text == "ruled" { 7 } else { OTHER_APP }, 0, Some(100)));
     import(store, &rows);
@@ -150,7 +150,7 @@ pub(super) fn ended_keys_of_a_removed_set_are_kept(place: &Place) {
     append(store, Change::Suspend { id: suspended, expires_at }, 0);
     append(store, Change::Revoke { id: ending, expires_at }, 60);
     append(store, Change::Revoke { id: log_alone, expires_at }, 0);
-    place.sql(&format!("UPDATE api_keys SET revoked_at = NULL WHERE api_key_id = '{log_alone}'"));
+    tested.sql(&format!("UPDATE api_keys SET revoked_at = NULL WHERE api_key_id = '{log_alone}'"));
     append(store, Change::RevokeApp { app_id: Uuid::from_u128(7), realm: None, issued_before: seconds(1) }, 0);
     let removed = imported_sets::remove(store, &Actor::service(), &stored_set(store), at(10)).expect("removed");
     assert_eq!(removed, RemovedSet { removed: 2, kept: 6 });

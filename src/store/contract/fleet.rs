@@ -2,13 +2,13 @@
 
 use super::*;
 
-pub(super) fn the_fleet_is_kept(place: &Place) {
-    followers::tests::keeps_the_fleet(&*place.store);
-    followers::tests::notices_two_processes_under_one_name(&*place.store);
+pub(super) fn the_fleet_is_kept(tested: &TestStore) {
+    followers::tests::keeps_the_fleet(&*tested.store);
+    followers::tests::notices_two_processes_under_one_name(&*tested.store);
 }
 
-pub(super) fn what_a_revoked_key_registered_is_removed(place: &Place) {
-    let store = &*place.store;
+pub(super) fn what_a_revoked_key_registered_is_removed(tested: &TestStore) {
+    let store = &*tested.store;
     let [a, b, c, unknown] = [1, 2, 3, 4].map(|number| format!("acme_live_00000X{number:016}"));
     let of_app = |id: &str, app| LedgerRow { app_id: Uuid::from_u128(app), ..row(id) };
     record(store, &[of_app(&a, 7), of_app(&b, 8), of_app(&c, 9)], None).expect("recorded");
@@ -42,12 +42,12 @@ pub(super) fn what_a_revoked_key_registered_is_removed(place: &Place) {
     assert_eq!(left(20), left_are(0, "n"));
 }
 
-pub(super) fn a_damaged_member_hides_no_other_and_counts_as_the_worst(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_damaged_member_hides_no_other_and_counts_as_the_worst(tested: &TestStore) {
+    let store = &*tested.store;
     let (log, always) = (store.log_end().expect("the end").log_id, at(-1_000));
     let rows = ["a", "b", "c"].map(|name| followers::tests::row(name, &log, 4, 0));
     store.note_followers(&rows, always).expect("noted");
-    place.sql(
+    tested.sql(
         "UPDATE followers SET role = 'x', formats = '[', versions = '{}', keyring_serial = -1,
                 last_contact = 9223372036854775807, doubled_at = -9223372036854775807 WHERE name = 'b'",
     );
@@ -61,7 +61,7 @@ pub(super) fn a_damaged_member_hides_no_other_and_counts_as_the_worst(place: &Pl
     assert!(told.starts_with("role, formats, ") && told.contains("`bulla fleet forget b`"), "{told}");
     let short = |seq| store.followers_short_of(&log, seq, 10, always).expect("looked");
     assert_eq!((short(4).registered, short(4).missing), (3, 0), "its place can be read");
-    place.sql("UPDATE followers SET seq = -1 WHERE name = 'b'");
+    tested.sql("UPDATE followers SET seq = -1 WHERE name = 'b'");
     assert_eq!((short(4).missing, short(4).rows[0].name.as_str()), (1, "b"));
     let keyring = store.followers_short_of_keyring(3, 10, always).expect("looked");
     assert_eq!((keyring.registered, keyring.missing, keyring.rows[0].name.as_str()), (3, 1, "b"));

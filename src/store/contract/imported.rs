@@ -22,8 +22,8 @@ fn set(store: &dyn Store, prefix: &str) -> StoredSet {
         .expect("a set")
 }
 
-pub(super) fn keys_are_imported_once_and_read_page_by_page(place: &Place) {
-    let store = &*place.store;
+pub(super) fn keys_are_imported_once_and_read_page_by_page(tested: &TestStore) {
+    let store = &*tested.store;
     let (first, second) = (set(store, "a"), set(store, "b"));
     assert_eq!((first.number, second.number, set(store, "a").number), (1, 2, 1));
     assert_eq!(store.imported_sets().expect("the sets"), [first, second]);
@@ -47,12 +47,12 @@ pub(super) fn keys_are_imported_once_and_read_page_by_page(place: &Place) {
     assert!(!elsewhere.is_in_others(&[2; 32]));
     let elsewhere = store.imported_elsewhere("other".parse().expect("a realm"), 1).expect("looked");
     assert!(elsewhere.in_realm.is_empty() && elsewhere.is_in_others(&[2; 32]) && !elsewhere.is_in_others(&[3; 32]));
-    place.sql("UPDATE api_keys SET app_id = 'x' WHERE seq = 1; UPDATE imported_sets SET rule = '' WHERE set_id = 2");
+    tested.sql("UPDATE api_keys SET app_id = 'x' WHERE seq = 1; UPDATE imported_sets SET rule = '' WHERE set_id = 2");
     assert_eq!((page(0, 9).rows.len(), page(0, 9).damaged, store.imported_sets().expect("the sets").len()), (0, 2, 1));
 }
 
-pub(super) fn migrations_count_what_is_taken_over(place: &Place) {
-    let store = &*place.store;
+pub(super) fn migrations_count_what_is_taken_over(tested: &TestStore) {
+    let store = &*tested.store;
     set(store, "a");
     let sealed = "acme_live_0000000000000000000000";
     import(store, &new(1, ONE, 1));
@@ -78,8 +78,8 @@ pub(super) fn migrations_count_what_is_taken_over(place: &Place) {
     assert_eq!(store.migrations("acme_test".parse().ok(), at(5)).expect("progress"), []);
 }
 
-pub(super) fn a_damaged_row_keeps_no_other_key_from_being_retired(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_damaged_row_keeps_no_other_key_from_being_retired(tested: &TestStore) {
+    let store = &*tested.store;
     set(store, "a");
     let sealed = "acme_live_0000000000000000000000";
     import(store, &new(1, ONE, 1));
@@ -90,13 +90,13 @@ pub(super) fn a_damaged_row_keeps_no_other_key_from_being_retired(place: &Place)
             .expect("replaced");
     }
     store.note_uses(&[Use { id: id(sealed), last_used: 1_795_000_001, count: 1 }]).expect("noted");
-    place.sql("UPDATE api_keys SET api_key_id = 'x' WHERE seq = 1");
+    tested.sql("UPDATE api_keys SET api_key_id = 'x' WHERE seq = 1");
     assert_eq!(store.taken_over(id(ONE).realm(), 1).expect("looked"), [id(TWO)]);
     assert_eq!(store.taken_over(id(ONE).realm(), u32::MAX).expect("looked"), [id(TWO)]);
 }
 
-pub(super) fn imported_keys_are_corrected_and_unused_sets_removed(place: &Place) {
-    let store = &*place.store;
+pub(super) fn imported_keys_are_corrected_and_unused_sets_removed(tested: &TestStore) {
+    let store = &*tested.store;
     set(store, "a");
     set(store, "b");
     import(store, &new(1, ONE, 1));

@@ -2,14 +2,14 @@
 
 use super::*;
 
-pub(super) fn rows_are_recorded_all_or_none(place: &Place) {
-    let store = &*place.store;
+pub(super) fn rows_are_recorded_all_or_none(tested: &TestStore) {
+    let store = &*tested.store;
     let (one, two) = (row(ONE), row(TWO));
     record(store, std::slice::from_ref(&one), None).expect("recorded");
     assert!(matches!(record(store, &[two.clone(), one.clone()], None), Err(StoreError::Duplicate)));
     assert_eq!(store.count().expect("a count"), 1, "the batch with a duplicate left nothing behind");
     record(store, std::slice::from_ref(&two), None).expect("recorded");
-    let store = &*place.again();
+    let store = &*tested.again();
     assert_eq!(store.count().expect("a count"), 2);
     assert_eq!(store.find(&two.id).expect("found").map(|entry| entry.row), Some(two.clone()));
     assert_eq!(store.find(&id("acme_live_0000000000000000000000")).expect("looked"), None);
@@ -22,8 +22,8 @@ pub(super) fn rows_are_recorded_all_or_none(place: &Place) {
     assert_eq!(store.list(&elsewhere).expect("a page"), []);
 }
 
-pub(super) fn a_budget_is_counted_per_realm_and_version_and_never_exceeded(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_budget_is_counted_per_realm_and_version_and_never_exceeded(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE), row("acme_test_00000XzbyFf5rOyRXQyt8V")], Some(1)).expect("one of each realm");
     let spent = record(store, &[row(TWO)], Some(1));
     assert!(matches!(spent, Err(StoreError::BudgetSpent { count: 1, budget: 1, version: 7, .. })), "{spent:?}");
@@ -36,30 +36,30 @@ pub(super) fn a_budget_is_counted_per_realm_and_version_and_never_exceeded(place
     );
 }
 
-pub(super) fn a_damaged_seal_count_stops_no_other(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_damaged_seal_count_stops_no_other(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE), row("acme_test_00000XzbyFf5rOyRXQyt8V")], None).expect("one of each realm");
-    place.sql("UPDATE seal_counts SET version = 4294967296 WHERE realm = 'acme_test'");
-    place.sql("INSERT INTO seal_counts VALUES ('acme_test', -1, 5), ('acme_test', 8, -5)");
+    tested.sql("UPDATE seal_counts SET version = 4294967296 WHERE realm = 'acme_test'");
+    tested.sql("INSERT INTO seal_counts VALUES ('acme_test', -1, 5), ('acme_test', 8, -5)");
     let known = |count| {
         let counts = vec![SealCount { realm: "acme_live".to_owned(), version: id(ONE).version(), count }];
         SealCounts { counts, damaged: 3 }
     };
     assert_eq!(store.seal_counts().expect("counts"), known(1));
-    place.sql("UPDATE seal_counts SET count = 9223372036854775807 WHERE realm = 'acme_live'");
+    tested.sql("UPDATE seal_counts SET count = 9223372036854775807 WHERE realm = 'acme_live'");
     let spent = record(store, &[row(TWO)], Some(5));
     assert!(matches!(spent, Err(StoreError::BudgetSpent { budget: 5, .. })), "{spent:?}");
     record(store, &[row(TWO)], None).expect("a suite without a budget goes on");
     assert_eq!(store.seal_counts().expect("counts"), known(i64::MAX.unsigned_abs()), "it stays full");
-    place.sql(&format!("DELETE FROM api_keys WHERE api_key_id = '{TWO}'"));
-    place.sql("UPDATE seal_counts SET count = -5 WHERE realm = 'acme_live'");
+    tested.sql(&format!("DELETE FROM api_keys WHERE api_key_id = '{TWO}'"));
+    tested.sql("UPDATE seal_counts SET count = -5 WHERE realm = 'acme_live'");
     let unknown = record(store, &[row(TWO)], Some(5));
     assert!(matches!(unknown, Err(StoreError::Damaged("the seal counts", _))), "{unknown:?}");
     record(store, &[row(TWO)], None).expect("without a budget no count has to be known");
 }
 
-pub(super) fn active_keys_are_counted_by_version_in_one_go(place: &Place) {
-    let store = &*place.store;
+pub(super) fn active_keys_are_counted_by_version_in_one_go(tested: &TestStore) {
+    let store = &*tested.store;
     let administrators = LedgerRow { id: id("bulla_00000XzbyFf5rOyRXQyt8V"), ..row(ONE) };
     record(store, &[row(ONE), row(TWO), administrators], None).expect("recorded");
     let counts = |now| {
@@ -72,12 +72,12 @@ pub(super) fn active_keys_are_counted_by_version_in_one_go(place: &Place) {
     append(store, Change::Revoke { id: id(TWO), expires_at: None }, 60);
     append(store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
     assert_eq!((counts(59), counts(60)), (vec![(version, 2, 1)], vec![(version, 1, 1)]));
-    place.sql(&format!("UPDATE api_keys SET version = 4294967296 WHERE api_key_id = '{TWO}'"));
+    tested.sql(&format!("UPDATE api_keys SET version = 4294967296 WHERE api_key_id = '{TWO}'"));
     assert_eq!(counts(59), vec![(version, 1, 1)], "a row of no version stops the counting of no other");
 }
 
-pub(super) fn uses_add_up(place: &Place) {
-    let store = &*place.store;
+pub(super) fn uses_add_up(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE)], None).expect("recorded");
     let used = |text, seconds: u64, count| Use { id: id(text), last_used: 1_795_000_000 + seconds, count };
     store.note_uses(&[used(ONE, 5, 2), used(TWO, 5, 1)]).expect("noted");
@@ -86,10 +86,10 @@ pub(super) fn uses_add_up(place: &Place) {
     assert_eq!((entry.last_used_at, entry.use_count), (Some(at(5)), 3));
 }
 
-pub(super) fn a_count_of_uses_that_is_full_stops_no_other(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_count_of_uses_that_is_full_stops_no_other(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE), row(TWO)], None).expect("recorded");
-    place.sql("UPDATE api_keys SET use_count = 9223372036854775800 WHERE seq = 1");
+    tested.sql("UPDATE api_keys SET use_count = 9223372036854775800 WHERE seq = 1");
     let used = |text, seconds: u64, count| Use { id: id(text), last_used: 1_795_000_000 + seconds, count };
     let uses = |text: &str| {
         let entry = store.find(&id(text)).expect("looked").expect("found");
@@ -104,8 +104,8 @@ pub(super) fn a_count_of_uses_that_is_full_stops_no_other(place: &Place) {
     assert_eq!(uses(ONE).0.map(Timestamp::as_second), Some(Timestamp::MAX.as_second()), "the row can be read");
 }
 
-pub(super) fn lists_are_filtered_and_damaged_rows_left_out(place: &Place) {
-    let store = &*place.store;
+pub(super) fn lists_are_filtered_and_damaged_rows_left_out(tested: &TestStore) {
+    let store = &*tested.store;
     let texts = [
         "acme_live_00000XzbyFf5rOyRXQyt8V",
         "acme_test_00000XzbyFf5rOyRXQyt8V",
@@ -128,14 +128,14 @@ pub(super) fn lists_are_filtered_and_damaged_rows_left_out(place: &Place) {
     assert_eq!(places(LedgerFilter { app_id: Some(Uuid::from_u128(8)), ..any() }), [4]);
     assert_eq!(places(LedgerFilter { realm, app_id: Some(Uuid::from_u128(7)), after: 1, ..any() }), [0; 0]);
     assert_eq!(store.find(&id(TWO)).expect("looked").map(|entry| entry.row), Some(rows[3].clone()));
-    place.sql("UPDATE api_keys SET meta = 'x' WHERE seq = 2");
+    tested.sql("UPDATE api_keys SET meta = 'x' WHERE seq = 2");
     assert_eq!(places(LedgerFilter { limit: 2, ..LedgerFilter::default() }), [1, 3], "another row takes its place");
     assert_eq!(places(any()), [1, 3, 4]);
     assert!(matches!(store.find(&rows[1].id), Err(StoreError::Damaged(_, row)) if row == "2"));
 }
 
-pub(super) fn rules_and_realms_are_counted(place: &Place) {
-    let store = &*place.store;
+pub(super) fn rules_and_realms_are_counted(tested: &TestStore) {
+    let store = &*tested.store;
     let other = LedgerRow { app_id: Uuid::from_u128(8), issued_at: at(50), ..row(TWO) };
     record(store, &[row(ONE), other, row("bulla_00000XzbyFf5rOyRXQyt8V")], None).expect("recorded");
     let (app, realm) = (Some(Uuid::from_u128(7)), Some(id(ONE).realm()));

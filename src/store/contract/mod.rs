@@ -4,9 +4,9 @@ mod ended;
 mod fleet;
 mod imported;
 mod ledger;
-mod place;
 mod records;
 mod revocation;
+mod test_store;
 
 use std::collections::HashMap;
 
@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use uuid::Uuid;
 
-use self::place::Place;
+use self::test_store::TestStore;
 use super::*;
 use crate::clock::KeyTime;
 
@@ -92,15 +92,15 @@ fn log_after(store: &dyn Store, seq: u64, limit: u32) -> Vec<RevocationEvent> {
 macro_rules! over_each_store {
     ({ $($folder:ident::$test:ident),* $(,)? } and as the owner { $($owned:ident::$by_owner:ident),* $(,)? }) => {
         mod in_sqlite {
-            $(#[test] fn $test() { super::$folder::$test(&super::Place::sqlite()); })*
-            $(#[test] fn $by_owner() { super::$owned::$by_owner(&super::Place::sqlite()); })*
+            $(#[test] fn $test() { super::$folder::$test(&super::TestStore::sqlite()); })*
+            $(#[test] fn $by_owner() { super::$owned::$by_owner(&super::TestStore::sqlite()); })*
         }
         mod in_postgres {
-            $(#[test] fn $test() { super::$folder::$test(&super::Place::postgres()); })*
-            $(#[test] fn $by_owner() { super::$owned::$by_owner(&super::Place::postgres()); })*
+            $(#[test] fn $test() { super::$folder::$test(&super::TestStore::postgres()); })*
+            $(#[test] fn $by_owner() { super::$owned::$by_owner(&super::TestStore::postgres()); })*
         }
         mod in_postgres_as_the_service {
-            $(#[test] fn $test() { super::$folder::$test(&super::Place::postgres_as_the_service()); })*
+            $(#[test] fn $test() { super::$folder::$test(&super::TestStore::postgres_as_the_service()); })*
         }
     };
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-pub(super) fn a_hash_is_replaced_only_as_it_was_read(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_hash_is_replaced_only_as_it_was_read(tested: &TestStore) {
+    let store = &*tested.store;
     let new = |phc: &str, retires_at| NewSecretRow {
         id: id(ONE),
         phc: phc.to_owned(),
@@ -32,8 +32,8 @@ pub(super) fn a_hash_is_replaced_only_as_it_was_read(place: &Place) {
     assert_eq!(store.secret_hashes(&id(ONE), at(1)).expect("read"), [], "it ended");
 }
 
-pub(super) fn the_audit_has_no_gap_and_is_never_changed(place: &Place) {
-    let store = &*place.store;
+pub(super) fn the_audit_has_no_gap_and_is_never_changed(tested: &TestStore) {
+    let store = &*tested.store;
     let note = |fail: bool| {
         let record = crate::action::Actor::service().record(at(0), "test", None, json!({}));
         transact(store, |transaction| {
@@ -51,7 +51,7 @@ pub(super) fn the_audit_has_no_gap_and_is_never_changed(place: &Place) {
         "DELETE FROM audit",
         "INSERT INTO audit SELECT 7, at, actor, address, action, target, detail FROM audit WHERE seq = 1",
     ] {
-        let refused = place.try_sql(change).expect_err("refused");
+        let refused = tested.try_sql(change).expect_err("refused");
         assert!(refused.contains("append-only"), "{refused}");
     }
     transact::<_, StoreError>(store, |transaction| {
@@ -65,8 +65,8 @@ pub(super) fn the_audit_has_no_gap_and_is_never_changed(place: &Place) {
     assert_eq!(entries[0].record.detail, json!({"a": [1]}));
 }
 
-pub(super) fn an_answer_is_remembered_for_its_caller(place: &Place) {
-    let store = &*place.store;
+pub(super) fn an_answer_is_remembered_for_its_caller(tested: &TestStore) {
+    let store = &*tested.store;
     let answered = IdempotentAnswer { request: "r".to_owned(), api_key_ids: vec![id(ONE), id(TWO)], at: at(0) };
     let remember = |caller: &str| {
         transact(store, |transaction| transaction.remember_answer(caller, "k", &answered)).map_err(|_| "twice")
@@ -83,15 +83,15 @@ pub(super) fn an_answer_is_remembered_for_its_caller(place: &Place) {
     assert_eq!(answers("me"), None);
 }
 
-pub(super) fn a_damaged_answer_is_named_and_not_taken_for_one_without_keys(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_damaged_answer_is_named_and_not_taken_for_one_without_keys(tested: &TestStore) {
+    let store = &*tested.store;
     for (changed, key) in
         [("api_key_ids = '[1'", "a"), ("api_key_ids = '[\"x\"]'", "b"), ("at = 9223372036854775807", "c")]
     {
         let answer = IdempotentAnswer { request: "r".to_owned(), api_key_ids: vec![id(ONE)], at: at(0) };
         transact::<_, StoreError>(store, |transaction| transaction.remember_answer("me", key, &answer))
             .expect("remembered");
-        place.sql(&format!("UPDATE idempotency SET {changed} WHERE key = '{key}'"));
+        tested.sql(&format!("UPDATE idempotency SET {changed} WHERE key = '{key}'"));
         let found = transact::<_, StoreError>(store, |transaction| transaction.idempotent_answer("me", key));
         let error = found.expect_err(changed).to_string();
         assert_eq!(
@@ -101,19 +101,19 @@ pub(super) fn a_damaged_answer_is_named_and_not_taken_for_one_without_keys(place
     }
 }
 
-pub(super) fn a_damaged_row_is_named_by_its_key(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_damaged_row_is_named_by_its_key(tested: &TestStore) {
+    let store = &*tested.store;
     let escrow = escrow(ONE, None);
     record(store, &[row(ONE)], None).expect("recorded");
     transact::<_, StoreError>(store, |transaction| transaction.insert_escrow(&escrow)).expect("stored");
-    place.sql("UPDATE escrow SET created_at = 9223372036854775807");
+    tested.sql("UPDATE escrow SET created_at = 9223372036854775807");
     let found = transact::<_, StoreError>(store, |transaction| transaction.escrow(&id(ONE), at(0)));
     let error = found.expect_err("damaged").to_string();
     assert_eq!(error, format!("row {ONE} of the escrow is damaged: restore the store from a backup"));
 }
 
-pub(super) fn what_is_in_escrow_goes_with_its_key(place: &Place) {
-    let store = &*place.store;
+pub(super) fn what_is_in_escrow_goes_with_its_key(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE), row(TWO)], None).expect("recorded");
     let put = |row: EscrowRow| transact(store, |transaction| transaction.insert_escrow(&row)).expect("stored");
     let found = |text: &str, now| {
@@ -129,7 +129,7 @@ pub(super) fn what_is_in_escrow_goes_with_its_key(place: &Place) {
         [Some(at(5)), None]
     );
     assert_eq!(found(ONE, 0), Some(escrow(ONE, Some(at(9)))), "a revocation that lies further ahead ends it no later");
-    let count = || place.number("SELECT count(*) FROM escrow");
+    let count = || tested.number("SELECT count(*) FROM escrow");
     sweep(store, [0, 0, 5], &[]).expect("swept");
     assert_eq!(count(), 1);
     transact(store, |transaction| transaction.renew_escrow(&id(ONE), "an ending")).expect("renewed");
@@ -142,8 +142,8 @@ pub(super) fn what_is_in_escrow_goes_with_its_key(place: &Place) {
     assert_eq!(count(), 0);
 }
 
-pub(super) fn what_is_remembered_of_a_keyring_only_grows(place: &Place) {
-    let store = &*place.store;
+pub(super) fn what_is_remembered_of_a_keyring_only_grows(tested: &TestStore) {
+    let store = &*tested.store;
     let id = KeyringId::from_bytes([1; 16]);
     assert!(store.keyring_memories().expect("nothing yet").is_empty());
     let version = |number| KeyVersion::new(number).expect("a number");
@@ -152,16 +152,16 @@ pub(super) fn what_is_remembered_of_a_keyring_only_grows(place: &Place) {
     let memory = KeyringMemory { serial: 5, closed: vec![version(1), version(2)] };
     let memories = || store.keyring_memories().expect("a memory");
     assert_eq!(memories(), KeyringMemories { known: HashMap::from([(id, memory.clone())]), damaged: 0 });
-    place.sql(&format!(
+    tested.sql(&format!(
         "INSERT INTO keyring_memory VALUES ('x', 1), ('{}', -1); INSERT INTO keyring_burned VALUES ('x', 1)",
         KeyringId::from_bytes([2; 16])
     ));
-    place.sql(&format!("INSERT INTO keyring_burned VALUES ('{id}', 0), ('{id}', -1), ('{id}', 4294967296)"));
+    tested.sql(&format!("INSERT INTO keyring_burned VALUES ('{id}', 0), ('{id}', -1), ('{id}', 4294967296)"));
     assert_eq!(memories(), KeyringMemories { known: HashMap::from([(id, memory)]), damaged: 6 }, "none is forgotten");
 }
 
-pub(super) fn changed_hashes_are_told_by_their_numbers(place: &Place) {
-    let store = &*place.store;
+pub(super) fn changed_hashes_are_told_by_their_numbers(tested: &TestStore) {
+    let store = &*tested.store;
     let new = |text: &str| NewSecretRow {
         id: id(text),
         phc: "p".to_owned(),
@@ -182,7 +182,7 @@ pub(super) fn changed_hashes_are_told_by_their_numbers(place: &Place) {
     assert_eq!((sample(0, 1), sample(1, 9)), (vec![1], vec![2]));
     sweep(store, [0, 0, 5], &[]).expect("swept");
     assert_eq!(sample(0, 9), [1, 2], "what does not retire stays");
-    place.sql("UPDATE secret_hashes SET api_key_id = 'x' WHERE seq = 1");
+    tested.sql("UPDATE secret_hashes SET api_key_id = 'x' WHERE seq = 1");
     let sample = |seq, limit| {
         let sample = store.secret_sample(seq, limit).expect("a sample");
         (sample.rows.iter().map(|(_, row)| row.seq).collect::<Vec<_>>(), sample.damaged, sample.next)

@@ -2,8 +2,8 @@
 
 use super::*;
 
-pub(super) fn the_log_keeps_what_still_says_something(place: &Place) {
-    let store = &*place.store;
+pub(super) fn the_log_keeps_what_still_says_something(tested: &TestStore) {
+    let store = &*tested.store;
     let (one, app_id) = (id(ONE), Uuid::from_u128(7));
     record(store, &[row(ONE)], None).expect("recorded");
     append(store, Change::Suspend { id: one, expires_at: None }, 0);
@@ -50,8 +50,8 @@ pub(super) fn the_log_keeps_what_still_says_something(place: &Place) {
     assert_eq!(newest, Some(8), "no number is used twice");
 }
 
-pub(super) fn what_ended_is_ended_for_good_whatever_a_clock_says_later(place: &Place) {
-    let store = &*place.store;
+pub(super) fn what_ended_is_ended_for_good_whatever_a_clock_says_later(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE), row(TWO)], None).expect("recorded");
     append(store, Change::Revoke { id: id(ONE), expires_at: None }, 60);
     append(store, Change::Revoke { id: id(TWO), expires_at: None }, 90);
@@ -66,8 +66,8 @@ pub(super) fn what_ended_is_ended_for_good_whatever_a_clock_says_later(place: &P
     assert_eq!(store.sweep_clock().expect("a time"), 1_795_000_070);
 }
 
-pub(super) fn what_the_log_lost_is_found_page_by_page(place: &Place) {
-    let store = &*place.store;
+pub(super) fn what_the_log_lost_is_found_page_by_page(tested: &TestStore) {
+    let store = &*tested.store;
     let expiring = LedgerRow { expires_at: Some(at(100)), ..row(TWO) };
     record(store, &[row(ONE), expiring], None).expect("recorded");
     let lost = |after, expired_before| {
@@ -78,7 +78,7 @@ pub(super) fn what_the_log_lost_is_found_page_by_page(place: &Place) {
     append(store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
     append(store, Change::Revoke { id: id(TWO), expires_at: Some(1_795_000_100) }, 0);
     assert_eq!([lost(0, 0), lost(1, 0), lost(2, 0)], [(vec![], Some(1)), (vec![], Some(2)), (vec![], None)]);
-    place.sql("DELETE FROM revocations");
+    tested.sql("DELETE FROM revocations");
     assert_eq!([lost(0, 0), lost(1, 0)], [(vec![id(ONE)], Some(1)), (vec![id(TWO)], Some(2))]);
     assert_eq!(lost(1, 101), (vec![], Some(2)), "its key has expired");
     let all = store.revoked_page(0, 9, at(0), true).expect("a page").lost;
@@ -93,14 +93,14 @@ pub(super) fn what_the_log_lost_is_found_page_by_page(place: &Place) {
     assert_eq!((entry.revoked_at, entry.revoke_reason.as_deref()), (Some(at(0)), Some("why")), "as it was");
 }
 
-pub(super) fn a_suspension_in_a_grace_period_is_found_where_the_log_lost_it(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_suspension_in_a_grace_period_is_found_where_the_log_lost_it(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE)], None).expect("recorded");
     append(store, Change::Revoke { id: id(ONE), expires_at: None }, 60);
     append(store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
     let lose = |kind: &str| {
-        let lost = place.number(&format!("SELECT count(*) FROM revocations WHERE kind = '{kind}'"));
-        place.sql(&format!("DELETE FROM revocations WHERE kind = '{kind}'"));
+        let lost = tested.number(&format!("SELECT count(*) FROM revocations WHERE kind = '{kind}'"));
+        tested.sql(&format!("DELETE FROM revocations WHERE kind = '{kind}'"));
         lost
     };
     let restore = |now| {
@@ -124,16 +124,16 @@ pub(super) fn a_suspension_in_a_grace_period_is_found_where_the_log_lost_it(plac
     assert_eq!((entry.revoke_reason.as_deref(), entry.revoked_at), (Some("why"), Some(at(60))), "as it was");
 }
 
-pub(super) fn a_damaged_row_rejects_what_it_names(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_damaged_row_rejects_what_it_names(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE)], None).expect("recorded");
     append(store, Change::Suspend { id: id(ONE), expires_at: None }, 0);
     append(store, Change::RevokeRealm { realm: id(ONE).realm(), issued_before: 5 }, 0);
     append(store, Change::Suspend { id: id(TWO), expires_at: None }, 0);
-    place.sql(
+    tested.sql(
         "UPDATE revocations SET kind = 'other' WHERE seq = 1; UPDATE revocations SET issued_before = -1 WHERE seq = 2",
     );
-    place.sql("UPDATE revocations SET api_key_id = 'nobody' WHERE seq = 3");
+    tested.sql("UPDATE revocations SET api_key_id = 'nobody' WHERE seq = 3");
     let part = store.revocations_after(0, 10).expect("the log");
     let ruled_before = u32::try_from(at(300).as_second()).expect("it fits");
     assert_eq!(
@@ -151,13 +151,13 @@ pub(super) fn a_damaged_row_rejects_what_it_names(place: &Place) {
     assert_eq!(store.still_damaged(&[1, 2]).expect("looked"), [2], "a whole row took its place");
     let logged = transact::<_, StoreError>(store, |transaction| transaction.logged(&id(ONE))).expect("looked");
     assert_eq!((logged.in_effect, logged.revoked_at), (true, Some(at(0))));
-    place.sql("UPDATE revocations SET recorded_at = 9223372036854775807 WHERE seq = 2");
+    tested.sql("UPDATE revocations SET recorded_at = 9223372036854775807 WHERE seq = 2");
     let entry = store.find(&id(ONE)).expect("a time behind which there is none stops nobody").expect("found");
     assert_eq!(entry.issued_before, Timestamp::from_second(u32::MAX.into()).ok());
 }
 
-pub(super) fn a_revocation_is_put_in_effect_under_a_new_number(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_revocation_is_put_in_effect_under_a_new_number(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE)], None).expect("recorded");
     append(store, Change::Revoke { id: id(ONE), expires_at: None }, 60);
     let put = |text| transact(store, |transaction| transaction.put_in_effect(&id(text))).expect("put");
@@ -165,30 +165,30 @@ pub(super) fn a_revocation_is_put_in_effect_under_a_new_number(place: &Place) {
     assert_eq!(store.revocations_after(0, 9).expect("the log").end, 1, "nothing was there");
     put(ONE);
     assert_eq!(log_after(store, 1, 9), [RevocationEvent::at_once(2, Change::Revoke { id: id(ONE), expires_at: None })]);
-    assert_eq!(place.number("SELECT count(*) FROM revocations"), 1);
+    assert_eq!(tested.number("SELECT count(*) FROM revocations"), 1);
 }
 
-pub(super) fn no_sweep_drops_a_damaged_row(place: &Place) {
-    let store = &*place.store;
+pub(super) fn no_sweep_drops_a_damaged_row(tested: &TestStore) {
+    let store = &*tested.store;
     append(store, Change::Revoke { id: id(ONE), expires_at: Some(1_795_000_000) }, 0);
     append(store, Change::Suspend { id: id(TWO), expires_at: Some(1_795_000_000) }, 0);
     append(store, Change::RevokeRealm { realm: id(ONE).realm(), issued_before: 5 }, 0);
     let good = "acme_live_0000000000000000000000";
     append(store, Change::Revoke { id: id(good), expires_at: Some(1_795_000_000) }, 0);
-    place.sql("UPDATE revocations SET expires_at = -1 WHERE seq IN (1, 2)");
-    place.sql("UPDATE revocations SET expires_at = 5 WHERE seq = 3");
+    tested.sql("UPDATE revocations SET expires_at = -1 WHERE seq IN (1, 2)");
+    tested.sql("UPDATE revocations SET expires_at = 5 WHERE seq = 3");
     let seqs = || log_after(store, 0, 9).iter().map(|event| event.seq).collect::<Vec<_>>();
     assert_eq!(seqs(), [1, 2, 3, 4]);
     sweep(store, [1, 0, 0], &[]).expect("swept");
     assert_eq!(seqs(), [1, 2, 3], "a damaged row counts as revoked for good, and a rule does not expire");
 }
 
-pub(super) fn a_row_that_was_added_with_sql_hides_nothing_that_is_appended_later(place: &Place) {
-    let store = &*place.store;
+pub(super) fn a_row_that_was_added_with_sql_hides_nothing_that_is_appended_later(tested: &TestStore) {
+    let store = &*tested.store;
     record(store, &[row(ONE)], None).expect("recorded");
     append(store, Change::Revoke { id: id(ONE), expires_at: None }, 60);
     let add = |seq: u64| {
-        place.sql(&format!(
+        tested.sql(&format!(
             "INSERT INTO revocations (seq, kind, api_key_id, version, effective_at, recorded_at, recorded_by)
              VALUES ({seq}, 'revoke', '{TWO}', 1, 1, 1, 'somebody')"
         ));

@@ -56,15 +56,15 @@ fn note(store: &dyn Store) {
     transact::<_, StoreError>(store, |transaction| transaction.append_audit(&record)).expect("noted");
 }
 
-struct Place {
+struct TargetDatabase {
     config: StoreConfig,
     database: String,
 }
 
-impl Place {
+impl TargetDatabase {
     fn new() -> Self {
         let database = Postgres::shared().new_database();
-        Place { config: StoreConfig::at(&Postgres::shared().url(&database)), database }
+        TargetDatabase { config: StoreConfig::at(&Postgres::shared().url(&database)), database }
     }
 
     fn target(&self) -> Arc<dyn Store> {
@@ -82,7 +82,7 @@ impl Place {
 }
 
 /// Begins a copy that ends in the middle of the revocations.
-fn interrupt(from: &dyn Store, place: &Place) {
+fn interrupt(from: &dyn Store, place: &TargetDatabase) {
     let interrupted = catch_unwind(AssertUnwindSafe(|| {
         copy(from, &*place.target(), &mut |done, _| assert!(done < 3_200, "the power fails"))
     }));
@@ -97,7 +97,7 @@ fn all(store: &dyn Store) -> Vec<Vec<RawRow>> {
 
 #[test]
 fn a_copy_has_every_row_and_goes_on_with_the_numbers() {
-    let ((_folder, from), place) = (source(), Place::new());
+    let ((_folder, from), place) = (source(), TargetDatabase::new());
     let mut last = (0, 0);
     let copied = copy(&*from, &*place.target(), &mut |done, total| last = (done, total)).expect("copied");
     assert_eq!((copied.changed, copied.rows), (copied.rows, KEYS + 4 + 1 + 3 + 1499 + 3 + 3 + 1 + 1 + 2 + 1));
@@ -116,7 +116,7 @@ fn a_copy_has_every_row_and_goes_on_with_the_numbers() {
 
 #[test]
 fn an_interrupted_copy_is_nobodys_store_and_goes_on() {
-    let ((folder, from), place) = (source(), Place::new());
+    let ((folder, from), place) = (source(), TargetDatabase::new());
     interrupt(&*from, &place);
     let refused = place.opened().err().expect("refused").to_string();
     assert!(refused.contains("bulla store copy"), "{refused}");
@@ -131,11 +131,11 @@ fn an_interrupted_copy_is_nobodys_store_and_goes_on() {
 #[test]
 fn a_target_that_holds_something_else_is_refused_and_left_alone() {
     let (_folder, from) = source();
-    let used = Place::new();
+    let used = TargetDatabase::new();
     note(&*open(&used.config, "/".as_ref(), true).expect("a store"));
     assert!(matches!(used.copy(&*from), Err(CopyError::Other)));
     assert_eq!(used.opened().expect("as before").audit_after(0, 9).expect("the audit").len(), 1);
-    let place = Place::new();
+    let place = TargetDatabase::new();
     place.copy(&*from).expect("copied");
     let (_other_folder, other) = source();
     assert!(matches!(place.copy(&*other), Err(CopyError::Other)), "a copy of another store");
@@ -144,7 +144,7 @@ fn a_target_that_holds_something_else_is_refused_and_left_alone() {
 
 #[test]
 fn a_source_that_is_written_meanwhile_makes_no_copy() {
-    let ((folder, from), place) = (source(), Place::new());
+    let ((folder, from), place) = (source(), TargetDatabase::new());
     let changed = copy(&*from, &*place.target(), &mut |done, total| {
         if done == total / 2 {
             sql(&folder, "UPDATE api_keys SET use_count = 99 WHERE seq = 5");
@@ -158,7 +158,7 @@ fn a_source_that_is_written_meanwhile_makes_no_copy() {
 
 #[test]
 fn a_table_that_is_written_after_it_was_compared_makes_no_copy() {
-    let ((_folder, from), place) = (source(), Place::new());
+    let ((_folder, from), place) = (source(), TargetDatabase::new());
     let changed = copy(&*from, &*place.target(), &mut |done, total| {
         if done == total {
             note(&*from);
@@ -171,7 +171,7 @@ fn a_table_that_is_written_after_it_was_compared_makes_no_copy() {
 
 #[test]
 fn a_source_on_which_a_node_works_is_refused() {
-    let ((_folder, from), place) = (source(), Place::new());
+    let ((_folder, from), place) = (source(), TargetDatabase::new());
     let edge = followers::tests::row("edge", "a log", 0, 0);
     let node = FollowerRow { name: "node".to_owned(), role: Role::Node, last_contact: clock::now(), ..edge.clone() };
     let edge = FollowerRow { last_contact: clock::now(), ..edge };
@@ -183,7 +183,7 @@ fn a_source_on_which_a_node_works_is_refused() {
 
 #[test]
 fn a_damaged_row_is_named_and_not_copied_as_something_else() {
-    let ((folder, from), place) = (source(), Place::new());
+    let ((folder, from), place) = (source(), TargetDatabase::new());
     for bytes in ["41ff", "4100"] {
         sql(&folder, &format!("UPDATE api_keys SET name = CAST(x'{bytes}' AS TEXT) WHERE seq = 7"));
         let refused = place.copy(&*from).expect_err("refused").to_string();
@@ -197,7 +197,7 @@ fn a_damaged_row_is_named_and_not_copied_as_something_else() {
 /// As where an imported set was removed from the source meanwhile and imported again.
 #[test]
 fn a_copy_goes_on_where_ids_have_changed_their_places() {
-    let ((folder, from), place) = (source(), Place::new());
+    let ((folder, from), place) = (source(), TargetDatabase::new());
     interrupt(&*from, &place);
     sql(
         &folder,
@@ -211,7 +211,7 @@ fn a_copy_goes_on_where_ids_have_changed_their_places() {
 
 #[test]
 fn a_copy_does_not_write_over_a_store_that_another_copy_has_opened() {
-    let ((_folder, from), place) = (source(), Place::new());
+    let ((_folder, from), place) = (source(), TargetDatabase::new());
     let refused = copy(&*from, &*place.target(), &mut |done, _| {
         if done == 1 {
             place.copy(&*from).expect("the other one");
@@ -225,14 +225,14 @@ fn a_copy_does_not_write_over_a_store_that_another_copy_has_opened() {
 
 #[test]
 fn a_role_that_may_not_write_every_table_is_refused_before_anything_is_written() {
-    let ((_folder, from), owner) = (source(), Place::new());
+    let ((_folder, from), owner) = (source(), TargetDatabase::new());
     owner.target();
     let database = owner.database.as_str();
     let sql = "CREATE ROLE no_copier LOGIN; GRANT USAGE ON SCHEMA bulla TO no_copier;
                GRANT SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA bulla TO no_copier";
     Postgres::shared().psql(database, sql);
     let config = StoreConfig::at(&Postgres::shared().url_of("no_copier", database));
-    let place = Place { config, database: database.to_owned() };
+    let place = TargetDatabase { config, database: database.to_owned() };
     let refused = place.copy(&*from).expect_err("refused").to_string();
     assert!(refused.contains("the role no_copier may not write every table"), "{refused}");
     owner.copy(&*from).expect("nothing was begun that is not the owner's");

@@ -54,8 +54,8 @@ struct Pause {
     why: String,
 }
 
-/// A place among the connections of one kind, which is free again when this is dropped.
-struct Place<'a>(&'a Connections);
+/// A permit for one of the connections of a kind, which is free again when this is dropped.
+struct ConnectionPermit<'a>(&'a Connections);
 
 impl Pool {
     /// Room for `most` connections to a server.
@@ -78,8 +78,8 @@ impl Pool {
         begin: impl Fn(&Session) -> Result<B, StoreError>,
         work: impl FnOnce(&Session, B) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let place = self.lanes[lane as usize].reserve(self.server.statement_timeout)?;
-        let mut session = match place.idle().filter(Session::is_open) {
+        let permit = self.lanes[lane as usize].reserve(self.server.statement_timeout)?;
+        let mut session = match permit.idle().filter(Session::is_open) {
             Some(session) => session,
             None => self.connect()?,
         };
@@ -90,7 +90,7 @@ impl Pool {
         }
         let done = begun.and_then(|begun| work(&session, begun));
         if session.is_usable() && session.age() < MAX_AGE {
-            place.give_back(session);
+            permit.give_back(session);
         }
         done
     }
@@ -129,8 +129,8 @@ fn share() -> f64 {
 }
 
 impl Connections {
-    /// Waits for a place.
-    fn reserve(&self, limit: Duration) -> Result<Place<'_>, StoreError> {
+    /// Waits for a permit.
+    fn reserve(&self, limit: Duration) -> Result<ConnectionPermit<'_>, StoreError> {
         let deadline = Instant::now() + limit;
         let mut state = lock(&self.state);
         while state.lent >= self.most {
@@ -145,11 +145,11 @@ impl Connections {
             state = self.freed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         state.lent += 1;
-        Ok(Place(self))
+        Ok(ConnectionPermit(self))
     }
 }
 
-impl Place<'_> {
+impl ConnectionPermit<'_> {
     /// A connection that is idle.
     fn idle(&self) -> Option<Session> {
         lock(&self.0.state).idle.pop()
@@ -160,7 +160,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for ConnectionPermit<'_> {
     fn drop(&mut self) {
         lock(&self.0.state).lent -= 1;
         self.0.freed.notify_one();

@@ -30,7 +30,7 @@ const LONGEST_DOWNLOAD: Duration = Duration::from_secs(600);
 pub(super) struct Files {
     /// The folder, with the slash at its end.
     folder: String,
-    place: Place,
+    storage: Storage,
     interrupt: Interrupt,
 }
 
@@ -48,7 +48,7 @@ pub trait Objects: Send + Sync {
     fn open(&self, name: &str, byte: usize) -> Result<(Box<dyn Read + '_>, bool), String>;
 }
 
-enum Place {
+enum Storage {
     Here(LocalFolder),
     Other(Box<dyn Objects>),
     Server {
@@ -68,32 +68,36 @@ impl Files {
         let folder = address.strip_suffix(name).filter(|folder| folder.ends_with('/'));
         let folder = folder.ok_or_else(|| wrong("is not the one of a published feed, which ends in /head"))?.to_owned();
         if let Some(path) = folder.strip_prefix("file:") {
-            return Ok(Files { place: Place::Here(LocalFolder::new(path)), folder, interrupt: Interrupt::default() });
+            return Ok(Files {
+                storage: Storage::Here(LocalFolder::new(path)),
+                folder,
+                interrupt: Interrupt::default(),
+            });
         }
         match endpoint::fault(address) {
             Some(fault) => Err(wrong(fault)),
             None if address.contains(['?', '#']) => Err(wrong("has a query, and published files have none")),
             None => {
-                let place = Place::Server { agent: OnceLock::new(), roots: None };
-                Ok(Files { folder, place, interrupt: Interrupt::default() })
+                let storage = Storage::Server { agent: OnceLock::new(), roots: None };
+                Ok(Files { folder, storage, interrupt: Interrupt::default() })
             }
         }
     }
 
     /// What the program reads itself.
     pub(super) fn of(objects: Box<dyn Objects>) -> Self {
-        Files { folder: String::new(), place: Place::Other(objects), interrupt: Interrupt::default() }
+        Files { folder: String::new(), storage: Storage::Other(objects), interrupt: Interrupt::default() }
     }
 
     pub(super) fn trusting_roots(self, pem: &[u8]) -> Result<Self, FollowerError> {
-        let Files { place, folder, interrupt } = self;
-        let rest = Files { place: Place::Here(LocalFolder::new("")), folder, interrupt };
-        match (agent::certificates(pem), place) {
+        let Files { storage, folder, interrupt } = self;
+        let rest = Files { storage: Storage::Here(LocalFolder::new("")), folder, interrupt };
+        match (agent::certificates(pem), storage) {
             (none, _) if none.is_empty() => Err(FollowerError::NoCertificate),
-            (roots, Place::Server { agent, .. }) => {
-                Ok(Files { place: Place::Server { agent, roots: Some(roots) }, ..rest })
+            (roots, Storage::Server { agent, .. }) => {
+                Ok(Files { storage: Storage::Server { agent, roots: Some(roots) }, ..rest })
             }
-            (_, place) => Ok(Files { place, ..rest }),
+            (_, storage) => Ok(Files { storage, ..rest }),
         }
     }
 
@@ -113,29 +117,29 @@ impl Files {
         known: Option<&HeaderValue>,
         most: usize,
     ) -> Result<Option<Object>, FollowError> {
-        match &self.place {
-            Place::Here(folder) => match folder.read(name, 0, most, &self.interrupt) {
+        match &self.storage {
+            Storage::Here(folder) => match folder.read(name, 0, most, &self.interrupt) {
                 Ok(bytes) => Ok(Some((bytes, None))),
                 Err(error) => Err(unusable(name, error)),
             },
-            Place::Other(objects) => {
+            Storage::Other(objects) => {
                 let got = objects.get(name, known.and_then(|known| known.to_str().ok()), most);
                 let tagged = |tag: Option<String>| tag.and_then(|tag| HeaderValue::from_str(&tag).ok());
                 got.map(|got| got.map(|(bytes, tag)| (bytes, tagged(tag)))).map_err(|why| unusable(name, why))
             }
-            Place::Server { agent, roots } => self.fetch(self.agent(agent, roots), name, known, most),
+            Storage::Server { agent, roots } => self.fetch(self.agent(agent, roots), name, known, most),
         }
     }
 
     /// A long object from this byte on, or all of it, and whether it is that part.
     pub(super) fn open(&self, name: &str, byte: usize) -> Result<(Box<dyn Read + '_>, bool), FollowError> {
-        match &self.place {
-            Place::Other(objects) => objects.open(name, byte).map_err(|why| unusable(name, why)),
-            Place::Here(folder) => match folder.open(name, byte as u64, &self.interrupt) {
+        match &self.storage {
+            Storage::Other(objects) => objects.open(name, byte).map_err(|why| unusable(name, why)),
+            Storage::Here(folder) => match folder.open(name, byte as u64, &self.interrupt) {
                 Ok(file) => Ok((Box::new(file), true)),
                 Err(error) => Err(unusable(name, error)),
             },
-            Place::Server { agent, roots } => {
+            Storage::Server { agent, roots } => {
                 let request = self.agent(agent, roots).get(format!("{}{name}", self.folder));
                 let request = request.header(header::RANGE, format!("bytes={byte}-"));
                 let asked = request.config().timeout_global(Some(LONGEST_DOWNLOAD)).build().call();

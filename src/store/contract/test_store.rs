@@ -14,14 +14,14 @@ use crate::config::StoreConfig;
 /// The roles of the documentation.
 const ROLES: &str = include_str!("../../../docs/examples/postgresql/roles.sql");
 
-pub(super) struct Place {
+pub(super) struct TestStore {
     pub(super) store: Arc<dyn Store>,
     folder: TempDir,
     url: String,
     database: Option<String>,
 }
 
-impl Place {
+impl TestStore {
     /// A new file.
     pub(super) fn sqlite() -> Self {
         Self::at("sqlite:bulla.db".to_owned(), None)
@@ -50,7 +50,7 @@ impl Place {
     fn at(url: String, database: Option<String>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = open(&StoreConfig::at(&url), folder.path(), true).expect("a store");
-        Place { store, folder, url, database }
+        TestStore { store, folder, url, database }
     }
 
     /// The same store, opened once more.

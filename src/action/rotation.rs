@@ -30,7 +30,7 @@ const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(bulla::CLOCK_DIF
 /// What this process has seen, by the monotonic clock. The time of day may jump: a moment in another year must neither
 /// rotate nor delay a rotation until that year.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
+pub(crate) struct RotationTimers {
     /// The active version that is due, and since when it has been due at every check.
     due: Option<(KeyVersion, Instant)>,
     /// Staged versions, and when they were first seen.
@@ -61,7 +61,7 @@ pub(crate) fn next_step(
     config: &RotationConfig,
     interval: Span,
     (now, at): (Timestamp, Instant),
-    seen: &mut Seen,
+    seen: &mut RotationTimers,
 ) -> Option<Step> {
     let for_an_interval = |since: Instant| at.saturating_duration_since(since) > interval.0;
     let staged = document.versions().iter().filter(|record| record.state == VersionState::Staged);
@@ -122,7 +122,7 @@ mod tests {
         folder: TempDir,
         document: KeyringDocument,
         config: RotationConfig,
-        seen: Seen,
+        seen: RotationTimers,
         start: Instant,
     }
 
@@ -140,7 +140,8 @@ mod tests {
             }
             let config = RotationConfig { automatic: true, sources: vec![uri(1), uri(2)], ..RotationConfig::default() };
             let document = KeyringDocument::new(KeyringId::from_bytes([1; 16]));
-            let mut rotating = Rotating { folder, document, config, seen: Seen::default(), start: Instant::now() };
+            let mut rotating =
+                Rotating { folder, document, config, seen: RotationTimers::default(), start: Instant::now() };
             let one = rotating.stage(1, at(0));
             rotating.document.activate(one, clock::seconds(at(0))).expect("activated");
             rotating

@@ -28,10 +28,10 @@ type Proves<'a> = &'a dyn Fn(&FollowerRow) -> Option<u64>;
 
 /// What reports said about the log's end.
 #[derive(Default)]
-pub(super) struct LogBehind(Mutex<Seen>);
+pub(super) struct LogBehind(Mutex<ReportedEnd>);
 
 #[derive(Default)]
-struct Seen {
+struct ReportedEnd {
     /// The end of the log when it was read last.
     end: Option<LogPlace>,
     /// The log that lacks its end, and what is said of it.
@@ -48,7 +48,7 @@ struct Claim {
     heard: Instant,
 }
 
-impl Seen {
+impl ReportedEnd {
     /// Returns whether the known end does not settle what a report says, or it may take something back.
     fn is_open(&self, row: &FollowerRow) -> bool {
         let Some(log_id) = &row.log_id else { return false };
@@ -187,7 +187,7 @@ impl LogBehind {
         Ok(())
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, ReportedEnd> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,7 +16,7 @@ const WEBSOCKET_ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// A request as it arrived.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct ArrivedRequest {
     pub method: String,
     pub target: String,
     /// Every occurrence, as it was written.
@@ -24,7 +24,7 @@ pub struct Seen {
     pub body: Vec<u8>,
 }
 
-impl Seen {
+impl ArrivedRequest {
     /// The values of all headers that an application might take for `name`: those that derive variables from names do
     /// not tell `_` and `.` from `-`.
     pub fn all(&self, name: &str) -> Vec<&str> {
@@ -40,7 +40,7 @@ pub fn plain(name: &str) -> String {
 
 pub struct Application {
     pub port: u16,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    seen: Arc<Mutex<Vec<ArrivedRequest>>>,
 }
 
 impl Application {
@@ -61,13 +61,13 @@ impl Application {
     }
 
     /// What reached it since it was last asked.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<ArrivedRequest> {
         std::mem::take(&mut *self.seen.lock().expect("the notes"))
     }
 }
 
 /// Answers one request.
-fn serve(mut stream: TcpStream, notes: &Mutex<Vec<Seen>>) -> std::io::Result<()> {
+fn serve(mut stream: TcpStream, notes: &Mutex<Vec<ArrivedRequest>>) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let seen = read(&mut reader)?;
     let upgrade = seen.all("upgrade").first().map(ToString::to_string);
@@ -85,8 +85,8 @@ fn serve(mut stream: TcpStream, notes: &Mutex<Vec<Seen>>) -> std::io::Result<()>
 }
 
 /// Reads one request, its body by length or in chunks.
-fn read(reader: &mut impl BufRead) -> std::io::Result<Seen> {
-    let mut seen = Seen::default();
+fn read(reader: &mut impl BufRead) -> std::io::Result<ArrivedRequest> {
+    let mut seen = ArrivedRequest::default();
     let first = line(reader)?;
     let mut words = first.split(' ').map(str::to_owned);
     (seen.method, seen.target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::gateways::{
     answer::Answer,
-    application::{self, Seen},
+    application::{self, ArrivedRequest},
     gateway::Empty,
     question::Question,
     running::Running,
@@ -36,7 +36,7 @@ fn refusal(answer: &Answer) -> String {
 }
 
 /// Whether the application got the request as it was sent, with the key's identity and without the key.
-fn arrived(running: &Running, question: &Question, seen: &Seen) -> String {
+fn arrived(running: &Running, question: &Question, seen: &ArrivedRequest) -> String {
     let mut expected: Vec<_> = question.key.identity.iter().map(|(name, value)| (*name, value.as_str())).collect();
     expected.push(("x-forwarded-for", question.client()));
     let empty = |value: &str| value.is_empty() && running.gateway.empty == Empty::LeftOut;

@@ -16,7 +16,7 @@ use super::{
     Answer, Counters, GateError, Presented, Required, Requirements,
     counts::Counts,
     decision::{Decision, Refused},
-    keys::{Keys, Seen},
+    keys::{KeyFileStamps, Keys},
     now,
     settings::Follow,
     settings::Settings,
@@ -43,7 +43,7 @@ pub(super) struct Inner {
     pub(super) settings: Settings,
     pub(super) keys: Keys,
     /// The files of the keys as they were when they were read for the first time.
-    pub(super) seen: Seen,
+    pub(super) seen: KeyFileStamps,
     pub(super) verifier: SharedVerifier,
     pub(super) feed: Option<Feed>,
     counts: Counts,

@@ -23,7 +23,7 @@ pub(super) enum Keys {
 }
 
 /// A file, and what tells that it changed.
-pub(super) type Seen = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
+pub(super) type KeyFileStamps = Vec<(PathBuf, Option<(SystemTime, u64)>)>;
 
 /// What reading the files came to.
 pub(super) struct Read {
@@ -100,7 +100,7 @@ impl Keys {
     }
 
     /// The files whose content counts, as they are now.
-    pub(super) fn look(&self, settings: &Settings) -> Seen {
+    pub(super) fn look(&self, settings: &Settings) -> KeyFileStamps {
         let files = match (self, &settings.follow) {
             (Keys::Keyring(keyring), _) => vec![keyring.path(settings)],
             (Keys::Exports { .. }, Some(follow)) => Exports::files(&settings.folder.join(&follow.exports)),

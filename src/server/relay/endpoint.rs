@@ -25,7 +25,7 @@ use super::{
     reader::{Client, Reader},
     reports::Reports,
     snapshots::{self, RelaySnapshots},
-    stream::{Newest, Seen, Stream},
+    stream::{FollowerPlace, Newest, Stream},
     streams::Streams,
 };
 use crate::{
@@ -192,7 +192,7 @@ impl Subscription {
     /// while the follower may read. Returns whether there is something new.
     async fn wait(&mut self, until: Instant) -> Result<bool, Problem> {
         let (mut newest, mut stopping) = (self.stream.newest(), self.core.stopping.subscribe());
-        let seen = Seen { log_id: self.log_id, seq: self.after, keyring_serial: self.keyring_serial };
+        let seen = FollowerPlace { log_id: self.log_id, seq: self.after, keyring_serial: self.keyring_serial };
         loop {
             let changed = tokio::select! {
                 _ = newest.wait_for(|newest| newest.as_ref().is_some_and(|newest| newest.is_news(seen))) => true,

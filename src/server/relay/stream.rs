@@ -48,14 +48,14 @@ impl Newest {
     }
 
     /// Returns whether a follower that has seen this much has something to fetch.
-    pub(super) fn is_news(&self, seen: Seen) -> bool {
+    pub(super) fn is_news(&self, seen: FollowerPlace) -> bool {
         self.log_id != seen.log_id || self.seq > seen.seq || self.keyring_serial > seen.keyring_serial
     }
 }
 
 /// What a follower that waits has seen. A compromised version is news, too, and the log says nothing of it.
 #[derive(Clone, Copy)]
-pub(super) struct Seen {
+pub(super) struct FollowerPlace {
     pub(super) log_id: LogId,
     pub(super) seq: u64,
     pub(super) keyring_serial: u64,

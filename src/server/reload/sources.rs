@@ -25,14 +25,19 @@ use crate::{
 
 /// What looks remember.
 #[derive(Default)]
-pub(super) struct Seen {
-    rotation: Mutex<rotation::Seen>,
+pub(super) struct ReloadMemory {
+    rotation: Mutex<rotation::RotationTimers>,
     /// Realms and versions whose budget was warned of.
     warned: Mutex<HashSet<(String, u32)>>,
 }
 
 /// The MAC key, what the store is to remember, the key sources, and rotation.
-pub(super) fn take(node: &Node, SecondPart { trigger, first }: SecondPart, seen: &Seen, retries: bool) -> LookOutcome {
+pub(super) fn take(
+    node: &Node,
+    SecondPart { trigger, first }: SecondPart,
+    seen: &ReloadMemory,
+    retries: bool,
+) -> LookOutcome {
     let FirstOutcome { mut changed, mut failed, wants_mac_key } = first;
     let mut loaded = true;
     // A source that failed before is asked again, or a look that does not ask it would report success.
@@ -73,7 +78,7 @@ pub(super) fn take(node: &Node, SecondPart { trigger, first }: SecondPart, seen:
 }
 
 /// Takes the next step of automatic rotation, if one is due, and loads the result. Returns errors.
-fn rotate(node: &Node, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentError> {
+fn rotate(node: &Node, seen: &ReloadMemory) -> Result<Option<Vec<String>>, DeploymentError> {
     let deployment = node.reloader.deployment_of(node.snapshot().config.clone());
     let (config, now) = (&deployment.config, clock::now());
     let step = {
@@ -106,7 +111,7 @@ fn rotate(node: &Node, seen: &Seen) -> Result<Option<Vec<String>>, DeploymentErr
 }
 
 /// Says once of each realm and version that more than half of its seal budget is used.
-pub(super) fn warn_of_budgets(node: &Node, seen: &Seen) {
+pub(super) fn warn_of_budgets(node: &Node, seen: &ReloadMemory) {
     let Ok(counts) = node.store.seal_counts() else { return };
     let snapshot = node.snapshot();
     for SealCount { realm, version, count } in counts.counts {

@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     FirstOutcome, LookOutcome, SecondPart, Trigger,
     job::{Job, end_of},
-    sources::{self, Seen},
+    sources::{self, ReloadMemory},
 };
 use crate::{
     action::rotation,
@@ -48,7 +48,7 @@ pub(in crate::server) struct ReloadLoop {
     ask_next: Option<SecondPart>,
     /// How the last look ended.
     failed: Option<String>,
-    seen: Arc<Seen>,
+    seen: Arc<ReloadMemory>,
 }
 
 impl ReloadLoop {

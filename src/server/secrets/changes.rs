@@ -20,14 +20,14 @@ const MAX_TOLD: usize = 10_000;
 
 /// Keys whose secret halves changed, for as long as a proof from before may be remembered.
 pub(in crate::server) struct Changes {
-    seen: Mutex<Seen>,
+    seen: Mutex<RecentChanges>,
     /// Grows where numbers may be given out again: no proof of an earlier era counts. Each check reads it.
     era: AtomicU64,
     /// For those who wait for more.
     end: watch::Sender<u64>,
 }
 
-struct Seen {
+struct RecentChanges {
     /// Everything that was changed up to here has been seen.
     seq: u64,
     /// No change behind this number was forgotten.
@@ -46,7 +46,7 @@ impl Changes {
 
     /// Knows of no change, and that up to `seq` there is none to know.
     pub(in crate::server) fn at(seq: u64) -> Self {
-        let seen = Seen { seq, since: seq, newest: HashMap::new(), order: VecDeque::new() };
+        let seen = RecentChanges { seq, since: seq, newest: HashMap::new(), order: VecDeque::new() };
         Changes { seen: Mutex::new(seen), era: AtomicU64::new(0), end: watch::Sender::new(seq) }
     }
 
@@ -126,12 +126,12 @@ impl Changes {
         (seen.seq, behind.filter(|behind| behind.len() <= MAX_TOLD))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seen> {
+    fn lock(&self) -> MutexGuard<'_, RecentChanges> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seen {
+impl RecentChanges {
     fn forget_read_before(&mut self, limit: Option<Instant>) {
         let Some(limit) = limit else { return };
         while let Some((seq, id, _)) = self.order.pop_front_if(|(.., at)| *at < limit) {

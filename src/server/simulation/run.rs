@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     random::Random,
-    world::{Broken, Seen, World},
+    world::{Broken, EventCounts, World},
 };
 
 /// Steps of one world.
@@ -93,7 +93,7 @@ struct Failure {
 }
 
 /// Runs the world of this seed for so many steps, without those to be left out.
-fn run(seed: u64, steps: u64, without: &BTreeSet<u64>) -> Result<Seen, Failure> {
+fn run(seed: u64, steps: u64, without: &BTreeSet<u64>) -> Result<EventCounts, Failure> {
     let mut world = World::new();
     let mut at = 0;
     let ran = catch_unwind(AssertUnwindSafe(|| {
@@ -239,7 +239,7 @@ fn two_processes_do_what_the_model_says() {
     };
     let (all, without) = (env::var_os("SIM_ALL").is_some(), left_out());
     let (next, failures) = (AtomicU64::new(first), Mutex::new(BTreeMap::new()));
-    let happened = Mutex::new(Seen::new());
+    let happened = Mutex::new(EventCounts::new());
     let failed = || failures.lock().unwrap_or_else(PoisonError::into_inner);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
     thread::scope(|scope| {

@@ -56,11 +56,11 @@ pub(super) struct World {
     /// The right time when proofs of secret halves were forgotten last.
     pub(super) forgotten: i64,
     pub(super) story: VecDeque<String>,
-    pub(super) seen: Seen,
+    pub(super) seen: EventCounts,
 }
 
 /// How often something was seen to happen: a world in which nothing does finds nothing.
-pub(super) type Seen = BTreeMap<&'static str, u64>;
+pub(super) type EventCounts = BTreeMap<&'static str, u64>;
 
 /// The command line: the store without faults, and what it was told last.
 pub(super) struct Command {
@@ -132,7 +132,7 @@ impl World {
             visited: false,
             forgotten: BEGINNING,
             story: VecDeque::new(),
-            seen: Seen::new(),
+            seen: EventCounts::new(),
         }
     }
 

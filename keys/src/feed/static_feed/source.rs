@@ -42,12 +42,12 @@ pub struct PublishedSource {
     trusted: (KeyringId, VerifyingKey),
     interval: Duration,
     /// One asks at a time.
-    seen: Mutex<Seen>,
+    seen: Mutex<ReadProgress>,
 }
 
 /// What was read so far.
 #[derive(Default)]
-struct Seen {
+struct ReadProgress {
     newest: Option<Newest>,
     base: Option<(BaseName, Vec<FileName>)>,
     /// The follower is on its way to the end that the newest message names. Until it is there the head object is not
@@ -102,7 +102,7 @@ impl PublishedSource {
 
     /// Looks at the head object. One that is older than what is known comes from a cache that is behind, and counts
     /// only where `any` does.
-    fn look(&self, seen: &mut Seen, any: bool) -> Result<(), FollowError> {
+    fn look(&self, seen: &mut ReadProgress, any: bool) -> Result<(), FollowError> {
         let tag = seen.newest.as_ref().and_then(|newest| newest.tag.as_ref());
         let Some((bytes, tag)) = self.files.get(HEAD, tag, HeadObject::MAX_BYTES)? else { return Ok(()) };
         let object = HeadObject::read(&bytes).map_err(|error| unusable(HEAD, error))?;
@@ -114,7 +114,7 @@ impl PublishedSource {
         Ok(())
     }
 
-    fn wait_for_news(&self, seen: &mut Seen, question: &Question) -> Result<(), FollowError> {
+    fn wait_for_news(&self, seen: &mut ReadProgress, question: &Question) -> Result<(), FollowError> {
         let until = Instant::now() + Duration::from_secs(question.wait);
         self.look(seen, question.wait == 0)?;
         while !seen.newest.as_ref().is_some_and(|newest| newest.is_news(question)) {
@@ -129,7 +129,7 @@ impl PublishedSource {
     }
 
     /// What a follower applies that has reached `place`, on its way to the newest message.
-    fn part(&self, seen: &mut Seen, place: u64) -> Result<Answer, FollowError> {
+    fn part(&self, seen: &mut ReadProgress, place: u64) -> Result<Answer, FollowError> {
         let Some(newest) = &seen.newest else { return Err(nothing_behind(place)) };
         let answer = |part| Answer::Part { part, newest: newest.object.newest.clone() };
         let read = match newest.object.files.iter().find(|file| file.covers(place)) {
@@ -188,7 +188,7 @@ impl MessageSource for PublishedSource {
 
     fn ask(&self, question: &Question) -> Result<Answer, FollowError> {
         let seen = &mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let ahead = |seen: &Seen| seen.newest.as_ref().is_some_and(|newest| newest.is_ahead(question));
+        let ahead = |seen: &ReadProgress| seen.newest.as_ref().is_some_and(|newest| newest.is_ahead(question));
         if !(std::mem::take(&mut seen.catching_up) && ahead(seen)) {
             self.wait_for_news(seen, question)?;
         }

@@ -209,7 +209,7 @@ async fn another_keyring_is_news_for_those_who_wait_at_the_end_of_the_log() {
         stream.newest.borrow().clone().expect("a message")
     };
     let first = follow();
-    let seen = Seen { log_id: ONE, seq: first.seq, keyring_serial: first.keyring_serial };
+    let seen = FollowerPlace { log_id: ONE, seq: first.seq, keyring_serial: first.keyring_serial };
     let part = async || stream.part(ONE, 3, 9).await.expect("a part").bytes;
     let before = part().await;
     assert!(!follow().is_news(seen) && part().await == before);
@@ -217,7 +217,7 @@ async fn another_keyring_is_news_for_those_who_wait_at_the_end_of_the_log() {
     source.set(Says { keyring_serial: 2, ..SAYS });
     assert!(follow().is_news(seen));
     assert_ne!(part().await, before, "the message that reaches the end names the new keyring, too");
-    let seen = Seen { keyring_serial: 2, ..seen };
+    let seen = FollowerPlace { keyring_serial: 2, ..seen };
     assert!(!follow().is_news(seen));
     // A node that has not loaded it yet.
     source.set(SAYS);

@@ -21,13 +21,13 @@ const WORDS: usize = 8;
 /// What the processor fetches at once.
 #[derive(Default)]
 #[repr(align(64))]
-struct Line([AtomicU64; WORDS]);
+struct CacheLine([AtomicU64; WORDS]);
 
 /// Its bits are only ever set. Clones share them.
 #[derive(Clone)]
 pub(super) struct Segment {
     /// The bits; and last, in a line of its own, the number of keys that set some.
-    lines: Arc<[Line]>,
+    lines: Arc<[CacheLine]>,
 }
 
 /// Where the bits of a key are: a line, and two of its words.
@@ -40,7 +40,7 @@ impl Segment {
     /// A segment of these keys, with room for an eighth more.
     pub(super) fn new(hashes: &[u64]) -> Self {
         let lines = (hashes.len() + hashes.len() / 8).div_ceil(KEYS_PER_LINE).max(FEWEST_LINES);
-        let segment = Segment { lines: (0..=lines).map(|_| Line::default()).collect() };
+        let segment = Segment { lines: (0..=lines).map(|_| CacheLine::default()).collect() };
         for hash in hashes {
             let place = segment.place(*hash);
             for (word, bits) in place.words {
@@ -88,7 +88,7 @@ impl Segment {
     }
 
     pub(super) fn memory(&self) -> usize {
-        block(size_of::<Line>() + size_of_val::<[Line]>(&self.lines))
+        block(size_of::<CacheLine>() + size_of_val::<[CacheLine]>(&self.lines))
     }
 
     fn added(&self) -> &AtomicU64 {

@@ -44,7 +44,7 @@ pub enum HeadObjectError {
 
 /// Fields that are not known are skipped: the line only says where things are.
 #[derive(Serialize, Deserialize)]
-struct Line {
+struct HeadLine {
     bulla: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     base: Option<String>,
@@ -63,7 +63,7 @@ impl HeadObject {
     /// Reads the object. The message in it is not looked at.
     pub fn read(bytes: &[u8]) -> Result<Self, HeadObjectError> {
         let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(HeadObjectError::NotOne)?;
-        let line: Line = serde_json::from_slice(&bytes[..end]).map_err(|_| HeadObjectError::NotOne)?;
+        let line: HeadLine = serde_json::from_slice(&bytes[..end]).map_err(|_| HeadObjectError::NotOne)?;
         if line.bulla != FORMAT {
             return Err(HeadObjectError::Format(line.bulla));
         }
@@ -79,7 +79,7 @@ impl HeadObject {
         let base = self.base.map(|name| name.to_string());
         let snapshot = self.snapshot.map(|name| name.to_string());
         let files = self.files.iter().map(FileName::to_string).collect();
-        let line = Line { bulla: FORMAT.to_owned(), base, base_since: self.base_since, snapshot, files };
+        let line = HeadLine { bulla: FORMAT.to_owned(), base, base_since: self.base_since, snapshot, files };
         // Texts and lists of them always become JSON.
         let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
         bytes.push(b'\n');

@@ -51,7 +51,7 @@ struct Exported {
 /// The first line, its fields in their order. The second one is its signature.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct ExportLine {
     bulla: String,
     keyring_id: KeyringId,
     keyring_serial: u64,
@@ -111,7 +111,7 @@ impl RealmExport {
         let info = labels::export(self.keyring, self.realm);
         let Sealed { encapsulated, ciphertext } =
             hpke::seal(&recipient.0, &info, &keys).map_err(|_| ExportError::Cipher)?;
-        let line = Line {
+        let line = ExportLine {
             bulla: FORMAT.to_owned(),
             keyring_id: self.keyring,
             keyring_serial: self.serial,
@@ -146,7 +146,7 @@ impl RealmExport {
         if !signed_by.verifies_export(keyring, signed.as_bytes(), &signature) {
             return Err(ExportError::Signature);
         }
-        let line: Line = serde_json::from_str(signed).map_err(|_| ExportError::Syntax)?;
+        let line: ExportLine = serde_json::from_str(signed).map_err(|_| ExportError::Syntax)?;
         let realm: Realm = line.realm.parse().map_err(|_| ExportError::Syntax)?;
         if realm == Realm::ADMIN {
             return Err(ExportError::AdminRealm);

@@ -75,7 +75,7 @@ pub(super) struct FleetRegistry {
 
 #[derive(Default)]
 struct State {
-    known: HashMap<String, Known>,
+    known: HashMap<String, ReportingMember>,
     /// The newest report of each process, by the name and the process.
     waiting: HashMap<(String, Option<String>), FollowerRow>,
     /// Processes that report under another name from now on.
@@ -92,7 +92,7 @@ struct Gone {
 }
 
 /// A member that reports to this node.
-struct Known {
+struct ReportingMember {
     owner: String,
     looked_at: Instant,
     /// What was written last, and when.
@@ -187,7 +187,8 @@ impl FleetRegistry {
         for row in rows.iter().filter(|row| unknown.contains(&row.name)) {
             let owner = owners.get(&row.name).unwrap_or(&row.owner).clone();
             let known = state.known.entry(row.name.clone());
-            let known = known.or_insert(Known { owner: String::new(), looked_at: Instant::now(), written: None });
+            let known =
+                known.or_insert(ReportingMember { owner: String::new(), looked_at: Instant::now(), written: None });
             // One that was forgotten is written again.
             if !owners.contains_key(&row.name) {
                 known.written = None;
@@ -288,7 +289,7 @@ impl State {
 
     /// Has a report written, unless the store has the same from a moment ago.
     fn put(&mut self, row: FollowerRow) {
-        let fresh = Known { owner: row.owner.clone(), looked_at: Instant::now(), written: None };
+        let fresh = ReportingMember { owner: row.owner.clone(), looked_at: Instant::now(), written: None };
         let known = self.known.entry(row.name.clone()).or_insert(fresh);
         let same = known.written.as_ref().is_some_and(|(before, at)| {
             // That a node read the log and found nothing changes nothing.

@@ -37,13 +37,13 @@ pub enum Reload {
 
 /// What is known of one version: a key for each realm, as far as there is one, and the source that served all of them.
 #[derive(Clone)]
-struct Known {
+struct VersionKeys {
     keys: Vec<Option<Arc<SealKey>>>,
     served: Option<SourceReport>,
 }
 
 /// One version whose source is to be asked: its place in the document, and what is known of it.
-type Job<'a> = (usize, &'a VersionRecord, Known);
+type Job<'a> = (usize, &'a VersionRecord, VersionKeys);
 
 impl Keyring {
     /// A keyring without any key, to begin with where a load may have to be tried again: [`Keyring::reload`] keeps what
@@ -63,7 +63,7 @@ impl Keyring {
     /// effect at once, whatever a source does; versions and realms that have no key yet accept nothing until a
     /// [`Keyring::reload`] got one.
     pub fn follow(loaded: &[&Keyring], document: &KeyringDocument, realms: &[Realm]) -> Self {
-        let known = document.versions.iter().map(|record| Known::of(loaded, document.id, record, realms));
+        let known = document.versions.iter().map(|record| VersionKeys::of(loaded, document.id, record, realms));
         Self::assemble(document, realms, known.collect())
     }
 
@@ -76,9 +76,9 @@ impl Keyring {
         realms: &[Realm],
         ask: Reload,
     ) -> (Self, Vec<KeyringError>) {
-        let mut known: Vec<Known> =
-            document.versions.iter().map(|record| Known::of(&[self], document.id, record, realms)).collect();
-        let is_asked = |record: &VersionRecord, known: &Known| match ask {
+        let mut known: Vec<VersionKeys> =
+            document.versions.iter().map(|record| VersionKeys::of(&[self], document.id, record, realms)).collect();
+        let is_asked = |record: &VersionRecord, known: &VersionKeys| match ask {
             Reload::All => true,
             Reload::Missing => known.served.is_none(),
             Reload::Version(version) => known.served.is_none() && version == record.number,
@@ -95,7 +95,7 @@ impl Keyring {
         (Self::assemble(document, realms, known), failed)
     }
 
-    fn assemble(document: &KeyringDocument, realms: &[Realm], known: Vec<Known>) -> Self {
+    fn assemble(document: &KeyringDocument, realms: &[Realm], known: Vec<VersionKeys>) -> Self {
         let (mut served, mut unloaded) = (Vec::new(), Vec::new());
         let mut loaded: Vec<RealmKeys> =
             realms.iter().map(|realm| RealmKeys { realm: *realm, versions: Vec::new() }).collect();
@@ -123,7 +123,7 @@ impl Keyring {
     }
 }
 
-impl Known {
+impl VersionKeys {
     /// What the first of `loaded` that has it knows of `record`: the same key of the same keyring. A source that is not
     /// on record any more serves no longer.
     fn of(loaded: &[&Keyring], id: KeyringId, record: &VersionRecord, realms: &[Realm]) -> Self {
@@ -135,7 +135,7 @@ impl Known {
         };
         let served = loaded().find_map(|keyring| keyring.served.iter().find(on_record));
         let served = served.filter(|_| keys.iter().all(Option::is_some));
-        Known { keys, served: served.map(|served| SourceReport { failed: Vec::new(), ..served.clone() }) }
+        VersionKeys { keys, served: served.map(|served| SourceReport { failed: Vec::new(), ..served.clone() }) }
     }
 }
 
@@ -156,7 +156,7 @@ fn ask_all(
     sources: &Sources,
     realms: &[Realm],
     jobs: Vec<Job<'_>>,
-) -> Vec<(usize, Known, Option<KeyringError>)> {
+) -> Vec<(usize, VersionKeys, Option<KeyringError>)> {
     let others = jobs.len().min(THREADS).saturating_sub(1);
     let (jobs, done) = (Mutex::new(jobs.into_iter()), Mutex::new(Vec::new()));
     let work = || {
@@ -185,7 +185,7 @@ fn ask(
     record: &VersionRecord,
     sources: &Sources,
     realms: &[Realm],
-    known: &mut Known,
+    known: &mut VersionKeys,
 ) -> Result<(), KeyringError> {
     let mut failed = Vec::new();
     for candidate in &record.sources {

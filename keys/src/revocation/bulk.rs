@@ -8,8 +8,8 @@ use super::{
     Change, ChangeKind, Revocations,
     entry::{Entry, FAN, Key, NEVER, digit, hash},
     filter::Filter,
-    known::Known,
     live_set::{Counted, Tally},
+    log_state::LogState,
     realm_index::RealmIndex,
     table::{LONGEST_CHUNK, Table},
 };
@@ -20,7 +20,7 @@ use crate::{api_key::ApiKeyId, realm::Realm};
 pub(crate) struct Bulk {
     hasher: DefaultHashBuilder,
     tables: BTreeMap<(Option<Realm>, ChangeKind), Entries>,
-    known: Known,
+    known: LogState,
     tally: Tally,
 }
 
@@ -72,7 +72,7 @@ impl Bulk {
     }
 
     /// The state.
-    pub(super) fn build(mut self) -> (Known, Tally) {
+    pub(super) fn build(mut self) -> (LogState, Tally) {
         self.tally.settle();
         let mut revocations = Revocations { hasher: self.hasher, ..Revocations::default() };
         let mut realms = BTreeMap::<Realm, RealmIndex>::new();

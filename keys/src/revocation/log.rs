@@ -7,8 +7,8 @@
 use super::ChangeKind;
 use super::{
     Change, RevocationEvent, Revocations,
-    known::Known,
     live_set::{LiveSet, Tally},
+    log_state::LogState,
 };
 use crate::{api_key::ApiKeyId, realm::Realm};
 
@@ -40,11 +40,11 @@ pub struct RevocationLog {
     /// The highest end that any message named.
     pub(super) end: u64,
     /// What this log says since its beginning.
-    pub(super) known: Known,
+    pub(super) known: LogState,
     /// The sums over that.
     pub(super) tally: Tally,
     /// After a restart, what is in force: what this log says, and what was known before.
-    pub(super) kept: Option<Known>,
+    pub(super) kept: Option<LogState>,
 }
 
 /// Events that do not follow the log's place. None of them was applied.
@@ -159,7 +159,7 @@ impl RevocationLog {
     /// times.
     #[cfg(feature = "follow")]
     pub(crate) fn for_each(&self, show: &mut dyn FnMut(Change, Option<u32>)) {
-        let Known { revocations, waiting, .. } = &self.known;
+        let LogState { revocations, waiting, .. } = &self.known;
         revocations.for_each(&mut |kind, realm, entry| {
             if let Some(change) = super::entries::change(kind, realm, entry) {
                 show(change, None);
@@ -243,7 +243,7 @@ impl RevocationLog {
         }
     }
 
-    fn in_force(&self) -> &Known {
+    fn in_force(&self) -> &LogState {
         self.kept.as_ref().unwrap_or(&self.known)
     }
 }

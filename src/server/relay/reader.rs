@@ -30,11 +30,11 @@ pub(super) struct Reader {
     realm: Option<Realm>,
     peer: Peer,
     /// None where everybody may read.
-    known: Option<Known>,
+    known: Option<AcceptedCaller>,
 }
 
 /// A caller that was accepted, by one of both.
-struct Known {
+struct AcceptedCaller {
     caller: Caller,
     token: Option<SecretString>,
     certificate: Option<Arc<ClientCertificate>>,
@@ -64,7 +64,7 @@ impl Reader {
             Credential::None | Credential::Several => None,
         };
         let certificate = client.filter(|_| token.is_none());
-        Ok(Reader { core, realm, peer, known: Some(Known { caller, token, certificate }) })
+        Ok(Reader { core, realm, peer, known: Some(AcceptedCaller { caller, token, certificate }) })
     }
 
     /// Refuses a follower whose token is not in the configuration any more, or whose certificate has expired, lost its

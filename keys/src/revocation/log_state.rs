@@ -11,7 +11,7 @@ use super::{
 use crate::api_key::ApiKeyId;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Known {
+pub(super) struct LogState {
     pub(super) revocations: Revocations,
     /// Resumed before the end was reached.
     pub(super) resumed: BTreeSet<ApiKeyId>,
@@ -22,7 +22,7 @@ pub(super) struct Known {
 /// An id that waits: when it takes effect, and its key's expiry.
 pub(super) type Wait = (u32, ApiKeyId, Option<u32>);
 
-impl Known {
+impl LogState {
     /// After these events, all of them at once; `now` is in Unix seconds. Returns whether `revocations` may have
     /// changed.
     pub(super) fn advance(
@@ -87,7 +87,7 @@ impl Known {
     }
 
     /// What there is in this and not in the other, as it stands here.
-    pub(super) fn beyond(&self, other: &Known) -> (Vec<Change>, Vec<Wait>) {
+    pub(super) fn beyond(&self, other: &LogState) -> (Vec<Change>, Vec<Wait>) {
         let waits = |(id, at): (ApiKeyId, u32)| {
             let sooner = other.waiting.get(&id).is_none_or(|(noted, _)| noted > at);
             let (_, expires_at) = self.waiting.get(&id)?;

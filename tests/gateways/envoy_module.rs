@@ -90,13 +90,13 @@ const RESTARTED: Gateway =
 const BASE_ID: &str = "base-id";
 const SHORT: [&str; 6] = ["--concurrency", "1", "--drain-time-s", "4", "--parent-shutdown-time-s", "8"];
 
-fn first_of_two(command: &mut Command, folder: &Path) {
+pub fn first_of_two(command: &mut Command, folder: &Path) {
     command.arg("-c").arg(folder.join("envoy.yaml")).args(SHORT);
     command.args(["--use-dynamic-base-id", "--base-id-path"]).arg(folder.join(BASE_ID));
 }
 
 /// Starts the second, and waits for the end of the first.
-fn restart(running: &mut Running) {
+pub fn restart(running: &mut Running) {
     let folder = running.folder().to_owned();
     let number = fs::read_to_string(folder.join(BASE_ID)).expect("its number");
     let start = |command: &mut Command| {

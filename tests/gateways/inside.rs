@@ -28,6 +28,9 @@ pub const PROPAGATION: Duration = Duration::from_secs(60);
 /// How long all workers refuse a key until none is behind any more.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// How old the state may be in tests of state that gets old.
+const MAX_STALE: Duration = Duration::from_secs(2);
+
 /// The outcome of a mistake that a gateway refuses at its start.
 pub const NO_START: &str = "does not start";
 
@@ -90,6 +93,7 @@ pub fn hold(gateway: &'static Gateway) {
     std::thread::scope(|scope| {
         scope.spawn(|| revocations_and_reloads_under_traffic(gateway));
         scope.spawn(|| state_that_gets_old(gateway));
+        scope.spawn(|| old_state_that_may_serve(gateway));
         scope.spawn(|| keys_that_rotate(gateway));
         scope.spawn(|| what_is_no_request(gateway));
         // The C ABI catches panics itself, where its own tests look.
@@ -201,7 +205,8 @@ pub fn revocations_and_reloads_under_traffic(gateway: &'static Gateway) {
 }
 
 fn state_that_gets_old(gateway: &'static Gateway) {
-    let strict = |edge: &Edge| edge.configure("max_stale = \"1h\"", "max_stale = \"2s\"");
+    let max_stale = format!("max_stale = \"{}s\"", MAX_STALE.as_secs());
+    let strict = |edge: &Edge| edge.configure("max_stale = \"1h\"", &max_stale);
     let mut running = Running::start_as(gateway, gateway.prepare, &[], strict);
     let keys = ready(&running);
     let good = Question::new(&keys.good, "/orders/7").bearer();
@@ -210,6 +215,25 @@ fn state_that_gets_old(gateway: &'static Gateway) {
     assert_eq!(outcome(&running, &Question::new(&keys.forged, "/orders/7").bearer()), NO_KEY);
     running.start_server();
     table::until_it_reaches(&running, &good);
+}
+
+/// With `on_stale = "serve"` old state goes on to count, revocations included.
+fn old_state_that_may_serve(gateway: &'static Gateway) {
+    let lasting = |edge: &Edge| {
+        edge.configure("max_stale = \"1h\"", &format!("max_stale = \"{}s\"", MAX_STALE.as_secs()));
+        edge.configure("on_stale = \"refuse\"", "on_stale = \"serve\"");
+    };
+    let mut running = Running::start_as(gateway, gateway.prepare, &[], lasting);
+    let keys = ready(&running);
+    let [good, revoked] = [&keys.good, &keys.revoked].map(|key| Question::new(key, "/orders/7").bearer());
+    revoke(&running, &keys.revoked);
+    refused_by_all(&running, &revoked);
+    running.kill_server();
+    let begun = Instant::now();
+    while begun.elapsed() < MAX_STALE * 2 {
+        assert_eq!(outcome(&running, &good), REACHES, "{:?} old: {}", begun.elapsed(), running.log());
+        assert_ne!(status(&running, &revoked), 200, "a revoked key: {}", running.log());
+    }
 }
 
 fn keys_that_rotate(gateway: &'static Gateway) {

@@ -3,6 +3,7 @@
 use std::{path::Path, process::Command};
 
 use crate::gateways::{
+    envoy_module,
     gateway::{ENVOY, ENVOY_HTTP, Empty, Gateway, NGINX, without_tls},
     inside::{Inside, Library, NO_START},
     outcome::REACHES,
@@ -116,9 +117,9 @@ pub const LUA_ENVOY: Gateway = Gateway {
     inside: Some(Inside {
         verifies: Library::Abi,
         processes: 1,
-        prepare: lua_envoy,
-        // Its configuration is one file, which it reads once.
-        reload: |_| {},
+        // Its configuration is one file, which it reads once: a new process takes over.
+        prepare: envoy_module::first_of_two,
+        reload: envoy_module::restart,
     }),
     prepare: lua_envoy,
     socket: false,

@@ -129,7 +129,7 @@ fn where_both_are_shown_the_api_key_counts() {
 }
 
 #[test]
-fn who_is_of_another_authority_or_of_yesterday_does_not_get_in() {
+fn certificates_of_another_authority_or_of_yesterday_do_not_get_in() {
     let world = World::new("\"ops.example\" = [\"admin\"]\n");
     for client in [Authority::new("clients").client("ops.example"), world.clients.expired_client("ops.example")] {
         assert!(world.with(&client).try_request("GET", "/v1/keyring").is_none(), "refused in the handshake");

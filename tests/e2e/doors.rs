@@ -102,7 +102,7 @@ fn is_done(deployment: &Deployment, arguments: &[&str]) -> bool {
 }
 
 #[test]
-fn whatever_comes_through_the_admin_plane_the_log_can_be_read_afterwards() {
+fn the_log_can_be_read_after_anything_over_the_admin_plane() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let (new, secret) = (|| deployment.issue_text("live", &[]), || deployment.issue_text("live", &["--secret"]));
@@ -178,7 +178,7 @@ fn whatever_comes_through_the_admin_plane_the_log_can_be_read_afterwards() {
 }
 
 #[test]
-fn whatever_comes_through_the_command_the_log_can_be_read_afterwards() {
+fn the_log_can_be_read_after_anything_by_the_command() {
     let deployment = Deployment::new();
     let clear = |arguments: &[&str]| is_done(&deployment, arguments);
     let mut taken = 0;
@@ -217,7 +217,7 @@ fn whatever_comes_through_the_command_the_log_can_be_read_afterwards() {
 }
 
 #[test]
-fn whatever_stands_in_the_configuration_it_is_taken_or_named() {
+fn every_value_of_the_configuration_is_taken_or_named() {
     let deployment = Deployment::new();
     for name in [
         "BULLA_KEYRING__REFRESH_INTERVAL",
@@ -245,7 +245,7 @@ fn whatever_stands_in_the_configuration_it_is_taken_or_named() {
 }
 
 #[test]
-fn whatever_time_a_command_is_given_is_held_as_it_is_or_refused() {
+fn every_time_of_a_command_is_held_as_it_is_or_refused() {
     let deployment = Deployment::new();
     let mut taken = 0;
     for time in TIMES {
@@ -277,7 +277,7 @@ fn whatever_time_a_command_is_given_is_held_as_it_is_or_refused() {
 }
 
 #[test]
-fn whatever_numbers_a_follower_reports_the_fleet_can_be_read_afterwards() {
+fn the_fleet_can_be_read_after_any_numbers_of_a_follower() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let edge = server.data.bearer(&deployment.issue_text("bulla", &["--scope", "feed"]));
@@ -326,7 +326,7 @@ fn whatever_numbers_a_follower_reports_the_fleet_can_be_read_afterwards() {
 }
 
 #[test]
-fn whatever_lifetime_a_realm_has_keys_are_issued_or_clearly_refused() {
+fn keys_of_every_lifetime_are_issued_or_clearly_refused() {
     let deployment = Deployment::new();
     let run = |arguments: &[&str], environment: &[(&str, &str)]| {
         let ran = deployment.run_in(arguments, environment);

@@ -231,7 +231,7 @@ fn codes_say_what_statuses_say() {
 }
 
 #[test]
-fn whatever_else_comes_is_no_way_in() {
+fn nothing_else_is_a_way_in() {
     let gateway = Gateway::new();
     let denied = gateway.envoy.send(CheckRequest::default()).expect("an answer");
     assert_eq!(denied.status.map(|status| status.code), Some(16), "no attributes, no key");

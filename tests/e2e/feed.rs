@@ -171,7 +171,7 @@ fn a_follower_that_was_away_catches_up_exactly() {
 }
 
 #[test]
-fn who_waits_or_streams_hears_of_a_change_when_it_comes() {
+fn waits_and_streams_hear_of_a_change_when_it_comes() {
     let deployment = Deployment::new();
     // Who waits or streams hears after half of that that nothing happened.
     let server = Server::start_with(&deployment, &[("BULLA_FEED__VALID_FOR", "20s")]);
@@ -284,7 +284,7 @@ fn the_feed_tells_of_key_versions() {
 }
 
 #[test]
-fn who_may_not_follow_or_asks_wrongly_is_told() {
+fn callers_that_may_not_follow_or_ask_wrongly_are_told() {
     let deployment = Deployment::new();
     let server = Server::start(&deployment);
     let ask = |caller: &Http, path: &str| caller.get(&format!("/v1/revocations{path}"));

@@ -200,7 +200,7 @@ fn written(folder: &Path, server: &Server) -> u64 {
 }
 
 #[test]
-fn whatever_comes_without_a_key_leaves_memory_and_disk_as_they_were() {
+fn requests_without_a_key_leave_memory_and_disk_as_they_were() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_LOG__LEVEL", "debug")]);
     let key = deployment.issue_text("live", &[]);
@@ -224,7 +224,7 @@ fn whatever_comes_without_a_key_leaves_memory_and_disk_as_they_were() {
 }
 
 #[test]
-fn whatever_comes_without_a_key_leaves_an_edge_as_it_was() {
+fn requests_without_a_key_leave_an_edge_as_it_was() {
     let deployment = Deployment::new();
     let node = Server::start(&deployment);
     let edge = Edge::new(&deployment, &[&format!("http://{}", node.data.address)], &["live"]);

@@ -89,7 +89,7 @@ fn another_key_with_the_same_public_part_is_good_however_often_it_comes() {
 }
 
 #[test]
-fn who_ends_a_key_ends_it_in_every_set() {
+fn a_key_that_is_ended_ends_in_every_set() {
     let deployment = Deployment::new();
     twice(&deployment);
     let server = Server::start(&deployment);

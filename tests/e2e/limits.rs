@@ -158,7 +158,7 @@ fn never_reading(to: &Http, request: &str) -> Vec<std::net::TcpStream> {
 }
 
 #[test]
-fn who_does_not_read_metrics_or_audit_stops_neither_them_nor_the_service() {
+fn clients_that_do_not_read_metrics_or_audit_stop_neither_them_nor_the_service() {
     let deployment = Deployment::new();
     let bounds = [("BULLA_SERVER__MAX_CONNECTIONS", "4"), ("BULLA_SERVER__IDLE_TIMEOUT", "5s")];
     let server = Server::start_with(&deployment, &bounds);

@@ -340,7 +340,7 @@ fn another_pepper_shows_as_soon_as_the_service_has_it() {
 }
 
 #[test]
-fn who_tries_secret_halves_is_let_do_so_a_few_times_a_minute() {
+fn secret_halves_may_be_tried_a_few_times_a_minute() {
     let deployment = Deployment::new();
     let server = Server::start_with(&deployment, &[("BULLA_SECRET__WRONG_PER_MINUTE", "3")]);
     let (key, other) = (deployment.issue_text("live", &["--secret"]), deployment.issue_text("live", &["--secret"]));

@@ -138,7 +138,7 @@ fn a_wrapped_key_opens_only_where_it_belongs() {
 }
 
 #[test]
-fn whatever_is_wrong_is_said() {
+fn every_mistake_is_named() {
     let moto = moto();
     let key = moto.hmac_key();
     let good = uri(&key, "derive", moto.port);

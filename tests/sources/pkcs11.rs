@@ -56,7 +56,7 @@ fn the_pin_comes_from_a_file_the_environment_or_systemd() {
 }
 
 #[test]
-fn whatever_is_wrong_is_said() {
+fn every_mistake_is_named() {
     let module = &hsm().module;
     let wrong = |path: &str, problem, says| refused_uri(&uri(path, module), problem, says);
     wrong("token=nobody;object=master-1", SourceErrorKind::Missing, "no such token");

@@ -178,7 +178,7 @@ fn a_lost_file_is_written_anew_and_a_lost_head_is_no_secret() {
 }
 
 #[test]
-fn whatever_is_wrong_with_a_bucket_is_said() {
+fn every_mistake_with_a_bucket_is_named() {
     let bucket = Bucket::new("feed-wrong");
     let ran = |place: &str, environment: &[(&str, &str)]| {
         let mut command = bulla(bucket.deployment.path());

@@ -121,7 +121,7 @@ fn a_rotated_key_keeps_serving_its_old_version_until_it_is_retired() {
 }
 
 #[test]
-fn whatever_is_wrong_is_said() {
+fn every_mistake_is_named() {
     let bao = bao();
     let token = bao.token("some", POLICY);
     let denied = bao.token("none", "path \"transit/hmac/another\" { capabilities = [\"update\"] }");

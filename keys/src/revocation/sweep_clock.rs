@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_clock_shows_no_id_goes_before_its_key_has_expired() {
+    fn no_id_goes_before_its_key_has_expired_whatever_the_clock_shows() {
         // For every error of up to ten years, for up to a day: the true time is what passes.
         for ahead in [1, 3_600, DAY, 365 * DAY, 3_650 * DAY, u64::MAX - 2 * T] {
             for wrong_for in [8, 3_600, DAY] {

@@ -46,7 +46,7 @@ fn each_move_is_legal_from_one_state_and_changes_nothing_from_the_others() {
 }
 
 #[test]
-fn whatever_becomes_active_deactivates_the_one_before() {
+fn an_activated_version_deactivates_the_one_before() {
     let folder = Folder::new();
     for (make, from, _) in MOVES {
         let mut document = folder.document(&[

@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn who_follows_hears_of_each_change_behind_its_place() {
+    fn a_follower_hears_of_each_change_behind_its_place() {
         let all = Changes::at(7);
         assert_eq!(all.behind(7), (7, Some(Vec::new())));
         assert_eq!(all.behind(6), (7, None), "what was changed before is not known");

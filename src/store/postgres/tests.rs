@@ -178,7 +178,7 @@ fn a_server_that_is_gone_is_told_at_once_between_attempts_and_found_again() {
 }
 
 #[test]
-fn who_waits_for_the_lock_gives_up_in_time_and_who_holds_it_loses_it() {
+fn a_wait_for_the_lock_ends_in_time_and_its_holder_loses_it() {
     let (database, mut config, store) = new_store();
     config.statement_timeout = Span(Duration::from_secs(3));
     let hasty = opened(&config, false).expect("opened");

@@ -40,7 +40,7 @@ fn lose_messages(folder: &Path) {
 }
 
 #[test]
-fn who_begins_loads_a_snapshot_in_the_place_of_the_log() {
+fn a_new_follower_loads_a_snapshot_in_the_place_of_the_log() {
     let publication = Publication::new();
     publication.revoke(0, 5);
     assert_eq!(publication.publish(&[]).ok().json()["snapshot"], Value::Null, "a short log is read as fast");

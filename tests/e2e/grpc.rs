@@ -7,7 +7,13 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
 };
 
-use crate::support::{deployment::Deployment, programs, server::Server};
+use serde_json::{Value, json};
+
+use crate::support::{
+    deployment::{APP, Deployment},
+    programs, reference,
+    server::Server,
+};
 
 /// The answer to a call: its status of gRPC's, and its first message.
 struct Called {
@@ -37,7 +43,11 @@ fn call(server: &Server, method: &str, message: &[u8]) -> Called {
 
 /// A field with a text.
 fn text(number: u8, value: &str) -> Vec<u8> {
-    [&[number << 3 | 2, u8::try_from(value.len()).expect("short")], value.as_bytes()].concat()
+    field(number, value.as_bytes())
+}
+
+fn field(number: u8, value: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2, u8::try_from(value.len()).expect("short")], value].concat()
 }
 
 #[test]
@@ -119,7 +129,7 @@ fn no_more_clients_watch_than_a_quarter_of_the_connections() {
 }
 
 #[test]
-fn services_are_listed_and_the_health_service_is_described() {
+fn services_are_listed_and_described_in_both_versions_of_reflection() {
     let server = Server::start(&Deployment::new());
     for version in ["v1", "v1alpha"] {
         let method = format!("grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
@@ -133,6 +143,7 @@ fn services_are_listed_and_the_health_service_is_described() {
             ["envoy.service.auth.v3.Authorization", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]
         {
             assert!(listed.contains(service), "{listed}");
+            assert!(shown(&text(4, service)).contains("proto3"), "{service}");
         }
         for question in [
             text(3, "grpc/health/v1/health.proto"),
@@ -142,8 +153,48 @@ fn services_are_listed_and_the_health_service_is_described() {
             let file = shown(&question);
             assert!(file.contains("HealthCheckRequest") && file.contains("NOT_SERVING"), "{file}");
         }
-        assert!(shown(&text(4, "envoy.service.auth.v3.Authorization")).contains("there is none"));
+        // 1071 is `validate.rules`.
+        let extension = [text(1, "google.protobuf.FieldOptions"), vec![2 << 3, 0xaf, 0x08]].concat();
+        assert!(shown(&field(5, &extension)).contains("validate/validate.proto"));
+        for question in [text(3, "shop.proto"), text(4, "shop.Orders"), text(6, "shop.Orders")] {
+            assert!(shown(&question).contains("there is none"));
+        }
     }
+}
+
+#[test]
+fn a_client_of_reflection_calls_what_is_described_and_knows_nothing_else() {
+    let deployment = Deployment::new();
+    let issued = deployment.issue("live", &[]);
+    let key = issued["api_key"].as_str().expect("a key");
+    let server = Server::start(&deployment);
+    let mut client = Command::new(reference::python());
+    client
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/ask_reflection.py"))
+        .env("PYTHONPATH", programs::folder().join("reflection"))
+        .env("ADDRESS", &server.data.address)
+        .env("KEY", key)
+        .env("WRONG", format!("{key}x"));
+    let told: Value = serde_json::from_str(&programs::run(&mut client)).expect("JSON");
+    let services = json!({
+        "envoy.service.auth.v3.Authorization": ["Check"],
+        "grpc.health.v1.Health": ["Check", "Watch", "List"],
+        "grpc.reflection.v1.ServerReflection": ["ServerReflectionInfo"],
+        "grpc.reflection.v1alpha.ServerReflection": ["ServerReflectionInfo"],
+    });
+    assert_eq!(told["services"], services);
+    let extensions = told["extensions"].as_array().expect("numbers");
+    assert!(extensions.contains(&json!(1071)), "validate.rules: {extensions:?}");
+    let (accepted, refused) = (&told["accepted"], &told["refused"]);
+    assert_eq!((&accepted["status"]["code"], accepted.get("deniedResponse")), (&json!(0), None), "{accepted}");
+    assert_eq!(accepted["dynamicMetadata"]["api_key_id"], issued["api_key_id"], "{accepted}");
+    let headers = accepted["okResponse"]["headers"].as_array().expect("headers");
+    let of = |name: &str| headers.iter().map(|option| &option["header"]).find(|header| header["key"] == name);
+    assert_eq!(of("x-bulla-app-id").map(|header| &header["value"]), Some(&json!(APP)), "{accepted}");
+    assert_eq!((&refused["status"]["code"], refused.get("okResponse")), (&json!(16), None), "{refused}");
+    assert_eq!(refused["deniedResponse"]["status"]["code"], "Unauthorized", "{refused}");
+    let serving = json!({"status": "SERVING"});
+    assert_eq!(told["health"]["statuses"], json!({"": serving, "envoy.service.auth.v3.Authorization": serving}));
 }
 
 #[test]

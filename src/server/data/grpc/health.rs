@@ -1,5 +1,8 @@
-//! `grpc.health.v1.Health`: `Check`, as Envoy's `grpc_health_check` and Kubernetes's probes ask it, and `Watch`, as
-//! clients of gRPC do that choose among several servers: a message at once, and one for each change.
+//! `grpc.health.v1.Health`: `Check`, as Envoy's `grpc_health_check` and Kubernetes's probes ask it, `List`, which tells
+//! the same of each service, and `Watch`, as clients of gRPC do that choose among several servers: a message at once,
+//! and one for each change.
+
+use std::collections::BTreeMap;
 
 use axum::http::{Request, Response};
 use futures_util::{
@@ -32,6 +35,7 @@ const SERVICE_UNKNOWN: i32 = 3;
 #[derive(Clone, Copy)]
 pub(super) enum Method {
     Check,
+    List,
     Watch,
 }
 
@@ -39,6 +43,7 @@ impl Method {
     pub(super) fn of(path: &str) -> Option<Self> {
         match path {
             "/grpc.health.v1.Health/Check" => Some(Method::Check),
+            "/grpc.health.v1.Health/List" => Some(Method::List),
             "/grpc.health.v1.Health/Watch" => Some(Method::Watch),
             _ => None,
         }
@@ -57,7 +62,22 @@ pub(super) struct HealthCheckResponse {
     status: i32,
 }
 
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub(super) struct HealthListRequest {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct HealthListResponse {
+    #[prost(btree_map = "string, message", tag = "1")]
+    statuses: BTreeMap<String, HealthCheckResponse>,
+}
+
 struct Health(Core);
+
+impl Health {
+    fn now(&self) -> HealthCheckResponse {
+        response(status_of(Door::of(&self.0).enter().is_ready()))
+    }
+}
 
 impl UnaryService<HealthCheckRequest> for Health {
     type Response = HealthCheckResponse;
@@ -66,8 +86,19 @@ impl UnaryService<HealthCheckRequest> for Health {
     fn call(&mut self, request: tonic::Request<HealthCheckRequest>) -> Self::Future {
         future::ready(match is_known(&request) {
             false => Err(Status::not_found("there is no such service here")),
-            true => Ok(tonic::Response::new(response(status_of(Door::of(&self.0).enter().is_ready())))),
+            true => Ok(tonic::Response::new(self.now())),
         })
+    }
+}
+
+impl UnaryService<HealthListRequest> for Health {
+    type Response = HealthListResponse;
+    type Future = Ready<Result<tonic::Response<HealthListResponse>, Status>>;
+
+    fn call(&mut self, _: tonic::Request<HealthListRequest>) -> Self::Future {
+        let now = self.now();
+        let statuses = SERVICES.map(|service| (service.to_owned(), now)).into();
+        future::ready(Ok(tonic::Response::new(HealthListResponse { statuses })))
     }
 }
 
@@ -148,10 +179,10 @@ pub(super) async fn answer(
     method: Method,
     request: Request<axum::body::Body>,
 ) -> Response<tonic::body::Body> {
-    let mut grpc = Grpc::new(Messages::default());
     match method {
-        Method::Check => grpc.unary(Health(core), request).await,
-        Method::Watch => grpc.server_streaming(Health(core), request).await,
+        Method::Check => Grpc::new(Messages::<_, HealthCheckRequest>::default()).unary(Health(core), request).await,
+        Method::List => Grpc::new(Messages::<_, HealthListRequest>::default()).unary(Health(core), request).await,
+        Method::Watch => Grpc::new(Messages::default()).server_streaming(Health(core), request).await,
     }
 }
 

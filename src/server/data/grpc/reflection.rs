@@ -1,4 +1,5 @@
-//! `grpc.reflection.v1`, and `v1alpha` of older clients: which services there are, for people with grpcurl.
+//! `grpc.reflection.v1`, and `v1alpha` of older clients: which services there are, and what they take, for people with
+//! grpcurl.
 
 mod descriptors;
 
@@ -41,12 +42,20 @@ enum Question {
     FileByFilename(String),
     #[prost(string, tag = "4")]
     FileContainingSymbol(String),
-    #[prost(bytes = "vec", tag = "5")]
-    FileContainingExtension(Vec<u8>),
+    #[prost(message, tag = "5")]
+    FileContainingExtension(Extension),
     #[prost(string, tag = "6")]
     AllExtensionNumbersOfType(String),
     #[prost(string, tag = "7")]
     ListServices(String),
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Extension {
+    #[prost(string, tag = "1")]
+    message: String,
+    #[prost(int32, tag = "2")]
+    number: i32,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -55,7 +64,7 @@ pub(super) struct ReflectionResponse {
     valid_host: String,
     #[prost(message, optional, tag = "2")]
     original_request: Option<ReflectionRequest>,
-    #[prost(oneof = "Told", tags = "4, 6, 7")]
+    #[prost(oneof = "Told", tags = "4, 5, 6, 7")]
     told: Option<Told>,
 }
 
@@ -63,6 +72,8 @@ pub(super) struct ReflectionResponse {
 enum Told {
     #[prost(message, tag = "4")]
     Files(Files),
+    #[prost(message, tag = "5")]
+    ExtensionNumbers(ExtensionNumbers),
     #[prost(message, tag = "6")]
     Services(Services),
     #[prost(message, tag = "7")]
@@ -73,6 +84,14 @@ enum Told {
 struct Files {
     #[prost(bytes = "vec", repeated, tag = "1")]
     descriptors: Vec<Vec<u8>>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct ExtensionNumbers {
+    #[prost(string, tag = "1")]
+    message: String,
+    #[prost(int32, repeated, tag = "2")]
+    numbers: Vec<i32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -119,7 +138,17 @@ fn response(asked: ReflectionRequest) -> ReflectionResponse {
         }
         Some(Question::FileByFilename(name)) => file(descriptors::by_name(name)),
         Some(Question::FileContainingSymbol(symbol)) => file(descriptors::by_symbol(symbol)),
-        _ => file(None),
+        Some(Question::FileContainingExtension(extension)) => {
+            file(descriptors::by_extension(&extension.message, extension.number))
+        }
+        Some(Question::AllExtensionNumbersOfType(message)) => match descriptors::extension_numbers(message) {
+            Some(numbers) => Told::ExtensionNumbers(ExtensionNumbers {
+                message: message.clone(),
+                numbers: numbers.into_iter().collect(),
+            }),
+            None => file(None),
+        },
+        None => file(None),
     };
     ReflectionResponse { valid_host: asked.host.clone(), original_request: Some(asked), told: Some(told) }
 }

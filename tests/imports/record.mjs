@@ -2,7 +2,7 @@
 // the names behind it. Called by `record`, in the folder of the packages, and by tests for what makes its keys in no time.
 import crypto from "node:crypto";
 import fs from "node:fs";
-import { createRequire } from "node:module";
+import { builtinModules, createRequire } from "node:module";
 import path from "node:path";
 
 const require = createRequire(path.join(process.cwd(), "x.js"));
@@ -23,6 +23,21 @@ function write(name, pack, how, args, rows, keys, { wrong, secret } = {}) {
 
 const of = (system, ...more) => ["--from", system, "--app", APP, ...more];
 const unpacked = (file) => path.join(process.cwd(), "unpacked", file);
+
+// Takes any call, and answers with itself.
+const anything = new Proxy(function () {}, {
+  get: (target, name) => (name in target ? target[name] : anything), apply: () => anything, construct: () => anything,
+});
+
+// Runs a CommonJS file of a service without what it requires, except for what is `given` and what Node.js has.
+function loaded(file, given = {}) {
+  const required = (name) => given[name] ?? (builtinModules.includes(name.replace(/^node:/, "")) ? require(name) : anything);
+  const module = { exports: {} };
+  // TypeScript's helpers are taken from `this` where it has them: decorators change nothing here.
+  const helpers = { __decorate: (_, target) => target, __metadata: () => undefined };
+  new Function("require", "exports", "module", fs.readFileSync(unpacked(file), "utf8")).call(helpers, required, module.exports, module);
+  return module.exports;
+}
 
 async function betterAuth() {
   const { betterAuth } = await import("better-auth");
@@ -84,48 +99,53 @@ async function adonis() {
 
 async function payload() {
   const { setAPIKeyIndex } = await import(unpacked("payload/dist/auth/baseFields/apiKey/setAPIKeyIndex.js"));
-  // dist/index.js: this.secret
-  const derived = crypto.createHash("sha256").update(SECRET).digest("hex").slice(0, 32);
-  const index = fs.readFileSync(unpacked("payload/dist/index.js"), "utf8");
-  if (!index.includes("createHash('sha256').update(this.config.secret).digest('hex').slice(0, 32)")) throw new Error("payload derives its secret otherwise");
-  const apiKey = crypto.randomUUID();
-  const apiKeyIndex = setAPIKeyIndex({ data: { apiKey, enableAPIKey: true }, siblingData: {}, req: { payload: { secret: derived } } });
+  const { apiKeyFields } = await import(unpacked("payload-3.45.0/dist/auth/baseFields/apiKey.js"));
+  // The line that sets `this.secret`.
+  const derived = (version) => {
+    const [, expression] = /this\.secret = (crypto\..*);/.exec(fs.readFileSync(unpacked(`${version}/dist/index.js`), "utf8"));
+    return new Function("crypto", `return ${expression}`).call({ config: { secret: SECRET } }, crypto);
+  };
+  const asked = (version, apiKey) => ({
+    data: { apiKey, enableAPIKey: true }, siblingData: {}, req: { payload: { secret: derived(version) } },
+  });
   // As PostgreSQL has a user, with a password, too.
   const row = (api_key_index) => ({
     id: 1, updated_at: "2026-01-02 03:04:05.678+00", created_at: "2026-01-02 03:04:05.678+00", enable_a_p_i_key: true, api_key: "encrypted",
     api_key_index, email: "a@example.org", reset_password_token: null, reset_password_expiration: null,
     salt: crypto.randomBytes(32).toString("hex"), hash: crypto.randomBytes(512).toString("hex"), login_attempts: 0, lock_until: null,
   });
-  write("payload", "payload@3.90.2", "run", of("payload"), [row(apiKeyIndex)], [apiKey], { secret: SECRET });
-  const older = crypto.createHmac("sha1", derived).update(apiKey).digest("hex");
-  write("payload-sha1", "payload before 3.46", "documented", of("payload-sha1"), [row(older)], [apiKey], { secret: SECRET });
+  const apiKey = crypto.randomUUID();
+  write("payload", "payload@3.90.2", "run", of("payload"), [row(setAPIKeyIndex(asked("payload", apiKey)))], [apiKey], { secret: SECRET });
+  const [older] = apiKeyFields.find(({ name }) => name === "apiKeyIndex").hooks.beforeValidate;
+  write("payload-sha1", "payload@3.45.0", "run", of("payload-sha1"), [row(older(asked("payload-3.45.0", apiKey)))], [apiKey], { secret: SECRET });
 }
 
 async function medusa() {
-  const source = fs.readFileSync(unpacked("@medusajs/api-key/dist/services/api-key-module-service.js"), "utf8");
-  const redact = new Function("key", /const redactKey = \(key\) => \{([^}]*)\}/.exec(source)[1]);
-  if (!source.includes("(await scrypt(token, salt, 64)).toString(\"hex\")")) throw new Error("medusa hashes otherwise");
-  const rows = [], keys = [];
-  for (let number = 0; number < 2; number += 1) {
-    const token = "sk_" + crypto.randomBytes(32).toString("hex");
-    const salt = crypto.randomBytes(16).toString("hex");
-    rows.push({ id: `apk_${number}`, token: crypto.scryptSync(token, salt, 64).toString("hex"), salt, redacted: redact(token), title: "a", type: "secret", last_used_at: null, created_by: "user_1", created_at: "2026-01-02 03:04:05.678+00", revoked_by: null, revoked_at: null, updated_at: "2026-01-02 03:04:05.678+00", deleted_at: null });
-    keys.push(token);
-  }
-  write("medusa", "@medusajs/api-key@2.21.2", "extracted", of("medusa"), rows, keys, { wrong: [changed(keys[0])] });
+  const { ApiKeyModuleService } = loaded("@medusajs/api-key/dist/services/api-key-module-service.js");
+  const service = { apiKeyService_: { create: async (rows) => rows } };
+  const wanted = [1, 2].map(() => ({ title: "a", type: "secret", created_by: "user_1" }));
+  const [made, tokens] = await ApiKeyModuleService.prototype.createApiKeys_.call(service, wanted);
+  const rows = made.map(({ token, salt, redacted, title, type, created_by }, number) => ({
+    id: `apk_${number}`, token, salt, redacted, title, type, last_used_at: null, created_by, created_at: "2026-01-02 03:04:05.678+00",
+    revoked_by: null, revoked_at: null, updated_at: "2026-01-02 03:04:05.678+00", deleted_at: null,
+  }));
+  write("medusa", "@medusajs/api-key@2.21.2", "extracted", of("medusa"), rows, tokens.map(({ rawToken }) => rawToken));
 }
 
 async function strapi() {
-  const file = unpacked("@strapi/admin/dist/server/server/src/services/api-token.js");
-  const source = fs.readFileSync(file, "utf8");
-  const found = /createHmac\('sha512', [^)]*\)\.update\(accessKey\)\.digest\('hex'\)/.exec(source);
-  if (!found) throw new Error("strapi hashes otherwise");
-  const accessKey = crypto.randomBytes(128).toString("hex");
-  const hash = crypto.createHmac("sha512", SECRET).update(accessKey).digest("hex");
+  const tables = { create: async ({ data }) => data };
+  globalThis.strapi = { config: { get: () => ({ salt: SECRET }) }, db: { query: () => tables } };
+  const server = "@strapi/admin/dist/server/server/src/services";
+  const { create, hash } = loaded(`${server}/api-token.js`, {
+    "lodash/fp": require("lodash/fp"), "./constants.js": loaded(`${server}/constants.js`),
+    // Keys that can be shown again are encrypted beside their hash.
+    "../utils/index.js": { getService: () => ({ encrypt: () => null }) },
+  });
+  const { accessKey, type, kind, lifespan } = await create({ name: "a", description: "", kind: "content-api", type: "read-only", lifespan: null });
   // As PostgreSQL has it.
   const row = {
-    id: 1, document_id: "a", name: "a", description: "", kind: "content-api", type: "read-only", access_key: hash, encrypted_key: null, last_used_at: null,
-    expires_at: "2100-01-01 00:00:00", lifespan: null, created_at: "2026-01-02 03:04:05.678", updated_at: "2026-01-02 03:04:05.678",
+    id: 1, document_id: "a", name: "a", description: "", kind, type, access_key: hash(accessKey), encrypted_key: null, last_used_at: null,
+    expires_at: "2100-01-01 00:00:00", lifespan, created_at: "2026-01-02 03:04:05.678", updated_at: "2026-01-02 03:04:05.678",
     published_at: "2026-01-02 03:04:05.678", created_by_id: null, updated_by_id: null, locale: null,
   };
   write("strapi", "@strapi/admin@5.54.0", "extracted", of("strapi", "--zone", "UTC"), [row], [accessKey], { secret: SECRET });
@@ -141,21 +161,21 @@ async function flowise() {
 }
 
 async function n8n() {
-  const source = fs.readFileSync(unpacked("n8n/dist/services/public-api-key.service.js"), "utf8");
-  const signed = "sign({ sub: user.id, iss: exports.API_KEY_ISSUER, aud: exports.API_KEY_AUDIENCE, jti: (0, crypto_1.randomUUID)() }, { ...(expiresAt && { expiresIn: expiresAt - nowInSeconds }) })";
-  if (!source.includes(signed)) throw new Error("n8n signs otherwise");
-  const [issuer, audience] = ["ISSUER", "AUDIENCE"].map((name) => new RegExp(`API_KEY_${name} = '([^']*)'`).exec(source)[1]);
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const keys = [{}, { exp: 4102444800 }].map((more) => {
-    const claims = { sub: crypto.randomUUID(), iss: issuer, aud: audience, jti: crypto.randomUUID(), iat: 1770000000, ...more };
-    const text = `${part({ alg: "HS256", typ: "JWT" })}.${part(claims)}`;
-    return `${text}.${crypto.createHmac("sha256", SECRET).update(text).digest("base64url")}`;
-  });
-  const rows = keys.map((apiKey, number) => ({
-    id: String(number), userId: crypto.randomUUID(), label: "a", apiKey, createdAt: "2026-01-02 03:04:05.678+00", updatedAt: "2026-01-02 03:04:05.678+00",
-    scopes: ["workflow:read"], audience, lastUsedAt: null,
+  const { JwtService } = loaded("n8n/dist/services/jwt.service.js", { jsonwebtoken: require("jsonwebtoken") });
+  const { PublicApiKeyService } = loaded("n8n/dist/services/public-api-key.service.js");
+  const table = [];
+  const repository = {
+    create: (row) => row, insert: async (row) => table.push(row), findOneByOrFail: async ({ apiKey }) => table.find((row) => row.apiKey === apiKey),
+  };
+  const service = new PublicApiKeyService(repository, new JwtService({ encryptionKey: SECRET }, { userManagement: { jwtSecret: SECRET } }));
+  for (const expiresAt of [null, 4102444800]) {
+    await service.createPublicApiKeyForUser({ id: crypto.randomUUID() }, { label: "a", expiresAt, scopes: ["workflow:read"] });
+  }
+  const rows = table.map(({ userId, label, apiKey, scopes, audience }, number) => ({
+    id: String(number), userId, label, apiKey, createdAt: "2026-01-02 03:04:05.678+00", updatedAt: "2026-01-02 03:04:05.678+00", scopes, audience,
+    lastUsedAt: null,
   }));
-  write("n8n", "n8n@2.41.3", "extracted", of("n8n"), rows, keys);
+  write("n8n", "n8n@2.41.3", "extracted", of("n8n"), rows, table.map(({ apiKey }) => apiKey));
 }
 
 async function unleash() {
@@ -166,7 +186,7 @@ async function unleash() {
     secret, username: "a", type: "client", created_at: "2026-01-02 03:04:05.678901+00", expires_at: null, seen_at: null, environment: "development",
     alias: null, token_name: "a", created_by_user_id: 1,
   }));
-  write("unleash", "unleash-server@7.5.1", "extracted", of("unleash"), rows, keys);
+  write("unleash", "unleash-server@8.2.0", "extracted", of("unleash"), rows, keys);
 }
 
 const makers = { "better-auth": betterAuth, "prefixed-api-key": prefixed, "argon2-npm": argon2, bcryptjs, adonisjs: adonis, payload, medusa, strapi, flowise, n8n, unleash };

@@ -12,6 +12,7 @@ import os
 import pathlib
 import secrets
 import string
+import subprocess
 import sys
 import uuid
 import zlib
@@ -24,8 +25,8 @@ SECRET = "a secret of the old system: 7f3a, longer than thirty-two characters"
 
 
 def write(name, package, how, arguments, rows, keys, wrong=(), format="jsonl", secret=None, encoding="text"):
-    """One fixture. `how` is run, extracted (one function of the package, cut out of its file), or documented (made here, as the
-    project documents it)."""
+    """One fixture. `how` is run, extracted (functions of the package, run without what the whole of it needs), or documented (made
+    here, as the project documents it)."""
     if WANTED and name not in WANTED:
         return
     if format == "csv":
@@ -113,6 +114,20 @@ def django():
         row = {"app_id": APP, "public": text.split("_")[2], "hash": make_password(text, hasher=hasher)}
         arguments = ["--scheme", "hash-string", "--prefix", "sk_live_", "--separator", "_"]
         write(f"django-{hasher.replace('_', '-')}", version, "run", arguments, [row], [text])
+
+
+def older_knox():
+    """Releases whose digests are others: each is in a folder of its own, with an older Django."""
+    made = {}
+    for version in ("3.6.0", "4.1.0", "4.2.0"):
+        python = pathlib.Path(os.environ["BULLA_IMPORTS_KNOX"]) / version / "bin/python"
+        script = pathlib.Path(__file__).with_name("record_knox.py")
+        made[version] = json.loads(subprocess.run([python, script], check=True, stdout=subprocess.PIPE).stdout)
+    # Until 4.2 rows have a salt.
+    salted = [made["3.6.0"][what] + made["4.1.0"][what] for what in ("rows", "keys")]
+    write("django-rest-knox-3", "django-rest-knox==3.6.0 and 4.1.0", "run", of("django-rest-knox-3"), *salted)
+    last = made["4.2.0"]
+    write("django-rest-knox-4", "django-rest-knox==4.2.0", "run", of("django-rest-knox-4"), last["rows"], last["keys"], format="csv")
 
 
 STRINGS = ["--scheme", "hash-string", "--prefix", "sk_live_", "--separator", "_"]
@@ -297,14 +312,6 @@ def documented():
     text = lambda count, of=letters: "".join(secrets.choice(of) for _ in range(count))
     sha256 = lambda key: hashlib.sha256(key.encode()).hexdigest()
 
-    # Older releases than the one that is installed: their crypto.py hashes binascii.unhexlify(token), and until 4.1 the salt's too.
-    token, salt, times = secrets.token_hex(32), secrets.token_hex(8), {"created": "2026-01-02 03:04:05+00", "expiry": ""}
-    for version, more in (("3", bytes.fromhex(salt)), ("4", b"")):
-        name, row = f"django-rest-knox-{version}", {"digest": hashlib.sha512(bytes.fromhex(token) + more).hexdigest(), "token_key": token[:8]}
-        row |= ({"salt": salt} if more else {}) | {"user_id": 1} | times
-        package = "django-rest-knox==4.1.0, crypto.py" if more else "django-rest-knox==4.2.0, crypto.py"
-        write(name, package, "documented", of(name), [row], [token], format="csv")
-
     token, salt = secrets.token_hex(20), text(10)
     digest = hashlib.pbkdf2_hmac("sha256", token.encode(), salt.encode(), 10_000, 50).hex()
     row = {"id": 1, "uid": 7, "name": "a", "token_hash": digest, "token_salt": salt, "token_last_eight": token[-8:], "scope": "all", "created_unix": 1770000000, "updated_unix": 1770000000}
@@ -396,6 +403,7 @@ def documented():
     wrong = base64.b64encode(f"{rows[0]['id']}:{text(22)}".encode()).decode()
     write("elasticsearch", "elasticsearch, Hasher.java", "documented", of("elasticsearch"), rows, keys, [wrong])
 
+    # Directus is an npm package, but one of 1,200 with nine that compile, among them an engine of JavaScript.
     for name, row, key in (
         (
             "directus",
@@ -444,9 +452,9 @@ def netbox():
 
 # Each maker with the beginnings of the fixtures that it makes.
 for make, names in (
-    (django, "django"), (hash_strings, "passlib werkzeug"), (keystone, "keystone"), (jupyterhub, "jupyterhub"),
+    (django, "django"), (older_knox, "django-rest-knox-"), (hash_strings, "passlib werkzeug"), (keystone, "keystone"), (jupyterhub, "jupyterhub"),
     (flask_appbuilder, "flask-appbuilder"), (keyshield, "keyshield"), (zenml, "zenml"), (extracted, "litellm langflow open-webui"),
-    (netbox, "netbox"), (documented, "django-rest-knox- gitea grafana gitlab laravel posthog elasticsearch directus kong"),
+    (netbox, "netbox"), (documented, "gitea grafana gitlab laravel indico django-oauth-toolkit posthog elasticsearch directus kong"),
 ):
     if not WANTED or any(wanted.startswith(tuple(names.split())) for wanted in WANTED):
         make()

@@ -6,7 +6,7 @@ use crate::imported::{Hashed, KeyLayout, PublicPart, SaltEncoding, Scheme};
 
 pub(super) const SYSTEM: System = System {
     name: "django-rest-knox-3",
-    about: "django-rest-knox 3, and 4 before 4.2: rows with a salt",
+    about: "django-rest-knox 3 (whose column is expires, not expiry), and 4 before 4.2: rows with a salt",
     header: "Authorization: Token KEY",
     export: "\\copy (SELECT digest, salt, token_key, created, expiry, user_id FROM knox_authtoken) TO knox.csv CSV HEADER",
     columns: &[

@@ -2,8 +2,7 @@
 //! repository, a package index and a registry.
 
 use std::{
-    fs::{self, File},
-    io::Write,
+    fs,
     path::Path,
     process::{Command, Output},
 };
@@ -112,7 +111,7 @@ fn programs_that_people_have_log_in_with_a_key() {
     let protected = Protected::start();
     let folder = protected.folder.path();
     let fresh = || {
-        for name in ["cloned", "loaded", "got", "auth.json"] {
+        for name in ["cloned", "loaded", "got", "auth.json", ".netrc"] {
             let path = folder.join(name);
             // What was not made cannot be removed.
             let _ = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
@@ -127,50 +126,57 @@ fn programs_that_people_have_log_in_with_a_key() {
             programs::try_run(git.args(["clone", "--quiet", &url, "cloned"]))
         });
     }
-    protected.hold("wget", |key, wget| {
+    protected.hold("git", |key, git| {
         fresh();
-        let url = protected.url("", "/orders/file");
-        let login = ["--user=me".to_owned(), format!("--password={key}")];
-        programs::try_run(wget.args(["--no-verbose", "--tries=1", "--output-document=got"]).args(login).arg(url))
+        let helper = format!("credential.helper=!f() {{ printf 'username=x\\npassword=%s\\n' {key}; }}; f");
+        let url = protected.url("", "/orders/wares.git");
+        programs::try_run(git.args(["-c", &helper, "clone", "--quiet", &url, "cloned"]))
     });
-    let netrc = |key: &str| {
+    let netrc = |name: &str, key: &str| {
         let host = protected.running.http.address.split(':').next().expect("a host").to_owned();
-        let file = folder.join("netrc");
-        let mut written = File::create(&file).expect("a file");
-        writeln!(written, "machine {host} login me password {key}").expect("written");
+        let file = folder.join(name);
+        fs::write(&file, format!("machine {host} login me password {key}\n")).expect("written");
         file
     };
-    for how in [&["--basic"][..], &["--anyauth"]] {
-        protected.hold("curl", |key, curl| {
-            let url = protected.url("", "/orders/file");
-            programs::try_run(curl.args(["--silent", "--fail", "--netrc-file"]).arg(netrc(key)).args(how).arg(url))
+    for in_file in [false, true] {
+        protected.hold("wget", |key, wget| {
+            fresh();
+            if in_file {
+                netrc(".netrc", key);
+            } else {
+                wget.args(["--user=me".to_owned(), format!("--password={key}")]);
+            }
+            wget.args(["--no-verbose", "--tries=1", "--output-document=got"]);
+            programs::try_run(wget.arg(protected.url("", "/orders/file")))
         });
     }
+    for how in [&["--basic"][..], &["--anyauth"]] {
+        let login: [&dyn Fn(&str) -> [String; 2]; 3] = [
+            &|key: &str| ["--netrc-file".to_owned(), netrc("netrc", key).to_string_lossy().into_owned()],
+            &|key: &str| ["--user".to_owned(), format!("me:{key}")],
+            &|key: &str| ["--user".to_owned(), format!("{key}:")],
+        ];
+        for login in login {
+            protected.hold("curl", |key, curl| {
+                let url = protected.url("", "/orders/file");
+                programs::try_run(curl.args(["--silent", "--fail"]).args(login(key)).args(how).arg(url))
+            });
+        }
+    }
     // The virtual environment's Python has pip.
-    for login in [|key: &str| format!("__token__:{key}"), |key: &str| key.to_owned()] {
+    let logins: [Option<fn(&str) -> String>; 3] =
+        [Some(|key| format!("__token__:{key}")), Some(|key| key.to_owned()), None];
+    for login in logins {
         protected.hold("python", |key, pip| {
             fresh();
-            let index = protected.url(&login(key), "/orders/simple");
-            pip.args([
-                "-m",
-                "pip",
-                "--isolated",
-                "--disable-pip-version-check",
-                "--no-input",
-                "download",
-                "--quiet",
-                "--no-deps",
-            ]);
-            programs::try_run(pip.args([
-                "--retries",
-                "0",
-                "--no-cache-dir",
-                "--dest",
-                "loaded",
-                "--index-url",
-                &index,
-                "wares",
-            ]))
+            if login.is_none() {
+                netrc(".netrc", key);
+            }
+            let login = login.map(|login| login(key)).unwrap_or_default();
+            let index = protected.url(&login, "/orders/simple");
+            pip.args(["-m", "pip", "--isolated", "--disable-pip-version-check", "--no-input", "download", "--quiet"]);
+            pip.args(["--no-deps", "--retries", "0", "--no-cache-dir", "--dest", "loaded", "--index-url", &index]);
+            programs::try_run(pip.arg("wares"))
         });
     }
     protected.hold("skopeo", |key, skopeo| {

@@ -221,6 +221,26 @@ fn real_keys_are_tried_before_the_first_row_is_imported() {
 }
 
 #[test]
+fn a_secret_is_warned_of_that_was_read_as_base64_unless_its_uri_or_a_key_says_so() {
+    // HMAC-SHA-256 of KEY under what the file's text encodes.
+    const HASH: &str = "c93a5153dcb034982a663dde86cb4d87cc50d504c5447f3447aa3a813b8b7990";
+    let deployment = Deployment::new();
+    deployment.secret_file("old.key", "YW4gb2xkIHNlY3JldCBvZiBvdXJz\n");
+    std::fs::write(deployment.file("try.txt"), KEY).expect("written");
+    deployment.configure("secrets = {}", "secrets = { old = \"file:old.key\" }");
+    let warnings = |more: &[&str]| {
+        let arguments = [&["--scheme", "hmac-sha256", "--hmac-key", "old", "--dry-run"], more].concat();
+        import(&deployment, &[row(HASH, json!({}))], &arguments).ok().json()["warnings"].to_string()
+    };
+    let warned = warnings(&[]);
+    assert!(warned.contains("read as base64") && warned.contains("?encoding=text"), "{warned}");
+    assert_eq!(warnings(&["--try", "try.txt"]), "null", "a real key verified");
+    deployment.configure("file:old.key", "file:old.key?encoding=base64");
+    let said = warnings(&[]);
+    assert!(said.contains("no key was tried") && !said.contains("base64"), "{said}");
+}
+
+#[test]
 fn a_table_of_an_unknown_system_is_read_as_it_is() {
     let deployment = Deployment::new();
     let csv = format!(

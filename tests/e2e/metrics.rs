@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::edges::{at, is_active, ready};
+use super::{
+    edges::{at, is_active, ready},
+    relay::Relayed,
+};
 use crate::support::{
     deployment::{APP, Deployment},
     edge::Edge,
@@ -37,8 +40,8 @@ fn busy() -> (Deployment, Server) {
     (deployment, server)
 }
 
-/// What a node and an edge show for this `Accept`: the node has imported keys, secret halves and a follower.
-fn pages_of_a_fleet(accept: &str) -> [(&'static str, String); 2] {
+/// What a node, an edge and a relay show for this `Accept`: the node has imported keys, secret halves and a follower.
+fn pages_of_a_fleet(accept: &str) -> [(&'static str, String); 3] {
     let deployment = Deployment::new();
     let row = imported::row(&imported::sha256(imported::KEY), json!({}));
     imported::import(&deployment, &[row], &["--scheme", "sha256", "--prefix", "sk_live_"]).ok();
@@ -47,16 +50,31 @@ fn pages_of_a_fleet(accept: &str) -> [(&'static str, String); 2] {
     let edge = folder.start();
     edge.until("the first message", |edge| ready(edge).0);
     assert!(is_active(&node, imported::KEY) && is_active(&edge, &deployment.issue_text("live", &[])));
+    assert!(is_active(&node, &deployment.issue_text("live", &["--secret"])));
     let member = "bulla_followers{role=\"edge\",state=\"current\"} 1\n";
     node.until("the edge in its fleet", |node| page(node, "text/plain").1.contains(member));
-    let shown = page(&edge, accept).1;
-    assert!(shown.contains("bulla_follow_"), "{shown}");
-    [("a node", page(&node, accept).1), ("an edge", shown)]
+    let (of_node, of_edge) = (page(&node, accept).1, page(&edge, accept).1);
+    for counted in ["bulla_imported_accepted_total 1\n", "bulla_secret_hashes_total{scheme=\"hmac-sha256\"} 1\n"] {
+        assert!(of_node.contains(counted), "{of_node}");
+    }
+    assert!(of_edge.contains("bulla_follow_"), "{of_edge}");
+    [("a node", of_node), ("an edge", of_edge), ("a relay", page_of_a_relay(accept))]
+}
+
+fn page_of_a_relay(accept: &str) -> String {
+    let relayed = Relayed::new("feed", "");
+    let first = || relayed.metrics().try_request("GET", "/metrics");
+    relayed.until("the relay's metrics", || first().is_some_and(|answer| answer.body.contains("bulla_follow_seq ")));
+    shown_at(&relayed.metrics(), accept).1
 }
 
 /// The page for this `Accept`, and its media type.
 fn page(server: &Server, accept: &str) -> (String, String) {
-    let answer = server.metrics.request("GET", "/metrics", &[("accept", accept)], "");
+    shown_at(&server.metrics, accept)
+}
+
+fn shown_at(metrics: &Http, accept: &str) -> (String, String) {
+    let answer = metrics.request("GET", "/metrics", &[("accept", accept)], "");
     assert_eq!((answer.status, answer.header("vary")), (200, Some("accept")));
     (answer.header("content-type").expect("a media type").to_owned(), answer.body)
 }

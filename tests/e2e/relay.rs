@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 /// A node, and a relay that follows it.
-struct Relayed {
+pub(super) struct Relayed {
     deployment: Deployment,
     node: Option<Server>,
     folder: tempfile::TempDir,
@@ -33,7 +33,7 @@ struct Relayed {
 }
 
 impl Relayed {
-    fn new(scope: &str, more: &str) -> Self {
+    pub(super) fn new(scope: &str, more: &str) -> Self {
         let deployment = Deployment::new();
         // On a port to which it can come back.
         let node = Server::start_on(&format!("127.0.0.1:{}", process::free_port()), &deployment, &[]);
@@ -72,6 +72,11 @@ impl Relayed {
 
     fn relay(&self) -> Http {
         Http::new(&format!("127.0.0.1:{}", self.port)).bearer(&self.token)
+    }
+
+    /// Where its metrics are.
+    pub(super) fn metrics(&self) -> Http {
+        Http::new(&format!("127.0.0.1:{}", self.metrics))
     }
 
     fn node(&self) -> &Server {
@@ -118,7 +123,7 @@ impl Relayed {
         serde_json::from_slice(&output.stdout).expect("a state")
     }
 
-    fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
+    pub(super) fn until(&self, what: &str, mut done: impl FnMut() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(120);
         while !done() {
             let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
@@ -354,6 +359,6 @@ fn a_relay_outlives_its_node_and_says_how_it_is() {
     relayed.until("the way back", || !relay.get("/readyz").body.contains("follow source"));
     relayed.revoke(3, 1);
     relayed.until("the next one", || head(&relay.get("/v1/revocations?after=3"))["seq"] == 4);
-    let metrics = Http::new(&format!("127.0.0.1:{}", relayed.metrics));
+    let metrics = relayed.metrics();
     relayed.until("the metric", || metrics.get("/metrics").body.contains("bulla_follow_seq 4"));
 }

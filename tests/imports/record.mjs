@@ -187,6 +187,13 @@ async function unleash() {
     alias: null, token_name: "a", created_by_user_id: 1,
   }));
   write("unleash", "unleash-server@8.2.0", "extracted", of("unleash"), rows, keys);
+  const { createTokenV2Credential } = await import(unpacked("unleash-server/dist/lib/authentication/authorization-token.js"));
+  const second = ["*:development", "[]:production"].map((tokenPrefix) => createTokenV2Credential({ kind: "api-token", tokenPrefix }));
+  const secondRows = second.map(({ selector, verifier }) => ({
+    selector, verifier, token_name: "a", type: "client", environment: "development", expires_at: "2100-01-01 00:00:00+00",
+    created_at: "2026-01-02 03:04:05.678901+00", seen_at: null, user_created: true,
+  }));
+  write("unleash-v2", "unleash-server@8.2.0", "run", of("unleash-v2"), secondRows, second.map(({ secret }) => secret));
 }
 
 const makers = { "better-auth": betterAuth, "prefixed-api-key": prefixed, "argon2-npm": argon2, bcryptjs, adonisjs: adonis, payload, medusa, strapi, flowise, n8n, unleash };

@@ -87,6 +87,7 @@ pub(super) static PRESETS: &[(&str, &Preset)] = &[
     ("prefixed-api-key", BEARER),
     ("strapi", BEARER),
     ("unleash", BARE),
+    ("unleash-v2", BARE),
     ("zenml", BEARER),
 ];
 

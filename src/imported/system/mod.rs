@@ -44,6 +44,7 @@ systems!(
     prefixed_api_key,
     strapi,
     unleash,
+    unleash_v2,
     zenml,
 );
 

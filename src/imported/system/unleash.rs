@@ -4,7 +4,7 @@ use super::{PLAIN, System};
 
 pub(super) const SYSTEM: System = System {
     name: "unleash",
-    about: "Unleash: API tokens",
+    about: "Unleash: API tokens without v2_ in them",
     header: "Authorization: KEY",
     export: "\\copy (SELECT secret, token_name, created_at, expires_at FROM api_tokens) TO keys.csv CSV HEADER",
     columns: &[

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use self::report::{Finding, Report, Status};
 use super::{
-    ConfigArgument, Outcome,
+    ConfigArgument, Failure, Outcome,
     output::{self, ERROR, SUCCESS, WARNING},
 };
 use crate::{clock, deployment::Deployment};
@@ -60,7 +60,11 @@ impl Doctor {
 fn examine(config: &Path, report: &mut Report) {
     let deployment = match Deployment::open(config) {
         Ok(deployment) => deployment,
-        Err(error) => return report.wrong("config", error),
+        Err(error) => {
+            let failure = Failure::Deployment(error);
+            let hint = failure.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+            return report.wrong("config", format!("{failure}{hint}"));
+        }
     };
     report.ok("config", config.display());
     if deployment.config.verify.default_realms.is_empty() {

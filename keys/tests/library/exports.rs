@@ -169,7 +169,8 @@ fn an_export_that_was_swapped_is_refused_for_what_it_is() {
         assert_ne!(changed, line, "{from}");
         assert_eq!(refused(&format!("{changed}\n{signature}")), ExportError::Signature);
     }
-    for cut in [0, 1, line.len() / 2, line.len(), line.len() + 2, text.len() - 1] {
+    // With all of the first line, and its line feed, there is no second one.
+    for cut in [0, 1, line.len() / 2, line.len(), line.len() + 1, line.len() + 2, text.len() - 1] {
         assert!(matches!(refused(&text[..cut]), ExportError::Syntax), "{cut}");
     }
     assert_eq!(refused(&text.replacen("export/1", "export/2", 1)), ExportError::Format("export/2".to_owned()));

@@ -233,7 +233,8 @@ fn matched(lines: Vec<VersionLine>, keys: &[u8]) -> Option<Vec<Exported>> {
 /// The first line with its line feed, and the signature in the second. That one is not signed, and has one spelling
 /// alone.
 fn split(text: &str) -> Option<(&str, [u8; 64])> {
-    let (signed, last) = text.strip_suffix('\n')?.split_at(text.find('\n')? + 1);
+    let lines = text.strip_suffix('\n')?;
+    let (signed, last) = lines.split_at(lines.find('\n')? + 1);
     Some((signed, BASE64.decode(last).ok()?.try_into().ok()?))
 }
 

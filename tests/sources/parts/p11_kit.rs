@@ -1,6 +1,6 @@
 //! A p11-kit server: SoftHSM2 behind a socket, as an HSM on the network is, so that it can be gone and come back.
 
-use std::{os::unix::net::UnixStream, path::PathBuf, process::Command};
+use std::{path::PathBuf, process::Command};
 
 use super::{softhsm, softhsm::SoftHsm, world};
 use crate::support::{process, process::Process, programs};
@@ -60,6 +60,6 @@ impl P11Kit {
             command.args(["--provider", &hsm.module, &format!("pkcs11:token={}", softhsm::TOKEN)]);
         };
         self.server = Some(Process::start(&programs::find("p11-kit"), prepare, &log));
-        process::wait_until("p11-kit", &log, || UnixStream::connect(socket).is_ok());
+        process::wait_until("p11-kit", &log, || socket.exists());
     }
 }

@@ -3,5 +3,6 @@
 
 pub(crate) mod file;
 pub(crate) mod json;
+pub(crate) mod object;
 pub(crate) mod regular_file;
 pub(crate) mod text;

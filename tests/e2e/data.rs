@@ -87,6 +87,7 @@ fn malformed_requests_get_a_clear_4xx() {
         ("{", "ends early"),
         ("no", "not JSON"),
         ("[]", "wrong kind"),
+        (r#"["x",["live"],[],null,null]"#, "wrong kind"),
         ("{}", "missing field `api_key`"),
         (r#"{"api_key":1}"#, "wrong kind"),
         (r#"{"api_key":"x","apikey":"x"}"#, "unknown field `apikey`"),
@@ -98,6 +99,8 @@ fn malformed_requests_get_a_clear_4xx() {
         assert_eq!((answer.status, answer.problem().as_str()), (400, "bad-request"), "{body}");
         assert!(answer.body.contains(told), "{body}: {}", answer.body);
     }
+    let by_position = server.data.request("POST", "/v1/verify/batch", &json, r#"[["x"],["live"]]"#);
+    assert_eq!((by_position.status, by_position.problem().as_str()), (400, "bad-request"));
     let deep = format!("{{\"api_key\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
     assert_eq!(server.data.request("POST", "/v1/verify", &json, &deep).status, 400);
     let text = server.data.request("POST", "/v1/verify", &[("content-type", "text/plain")], "{}");

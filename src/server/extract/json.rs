@@ -14,7 +14,10 @@ use super::body::{self, Bounds, expect_type};
 use crate::{
     api::bounded_list::TOO_LONG,
     config::ServerConfig,
-    input::json::TWICE,
+    input::{
+        json::TWICE,
+        object::{self, Objects},
+    },
     server::{core::Core, problem::Problem},
 };
 
@@ -105,7 +108,7 @@ impl<T, B> JsonBody<T, B> {
 
 /// The parser's own message may quote a value, which may be an API key: the problem has place and kind alone.
 fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    object::from_slice(bytes).map_err(|error| {
         let told = explain(&error);
         let of_a_value = [WRONG_KIND, TOO_LONG].iter().any(|kind| told.starts_with(kind));
         match of_a_value.then(|| place::<T>(bytes)).flatten() {
@@ -117,7 +120,8 @@ fn parse<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Result<T, Problem> {
 
 /// Which field holds a value that does not fit, as `api_keys[1].scopes`. Parses again, which only a refused body costs.
 fn place<'b, T: Deserialize<'b>>(bytes: &'b [u8]) -> Option<String> {
-    let error = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(bytes)).err()?;
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let error = serde_path_to_error::deserialize::<_, T>(Objects(&mut json)).err()?;
     let mut place = String::new();
     for segment in error.path() {
         match segment {
@@ -161,8 +165,11 @@ fn explain(error: &serde_json::Error) -> String {
 mod tests {
     use super::*;
     use crate::api::{
-        issue::NewApiKey,
-        verify::{MAX_KEYS, VerifyBatchRequest},
+        followers::FollowerReports,
+        issue::{NewApiKey, NewApiKeys},
+        reroll::{Reroll, RerollSecret},
+        revoke::{Reason, RevokeRequest},
+        verify::{MAX_KEYS, VerifyBatchRequest, VerifyRequest},
     };
 
     #[test]
@@ -194,6 +201,31 @@ mod tests {
         ] {
             assert_eq!(place::<NewApiKey>(body.as_bytes()).as_deref(), told, "{body}");
         }
+    }
+
+    #[test]
+    fn an_array_is_no_object_at_any_level() {
+        fn refused<T: DeserializeOwned>(body: &str) -> String {
+            parse::<T>(body.as_bytes()).err().expect(body).detail
+        }
+        const APP: &str = "00000000-0000-4000-8000-000000000000";
+        for told in [
+            refused::<NewApiKey>(&format!(r#"["live","{APP}"]"#)),
+            refused::<VerifyRequest>(r#"["hidden",["live"],[],null,null]"#),
+            refused::<VerifyBatchRequest>(r#"[["hidden"],["live"]]"#),
+            refused::<RevokeRequest>(r#"[["hidden"]]"#),
+            refused::<Reroll>("[]"),
+            refused::<RerollSecret>("[]"),
+            refused::<Reason>(r#"["hidden"]"#),
+        ] {
+            assert!(told.starts_with("a value of the wrong kind at line 1"), "{told}");
+        }
+        let told = refused::<NewApiKeys>(&format!(r#"{{"api_keys":[["live","{APP}"]]}}"#));
+        assert!(told.starts_with("`api_keys[0]`: a value of the wrong kind"), "{told}");
+        let told = refused::<FollowerReports>(r#"{"followers":[["hidden"]]}"#);
+        assert!(told.starts_with("`followers[0]`: a value of the wrong kind"), "{told}");
+        let told = refused::<NewApiKey>(&format!(r#"{{"realm":"live","app_id":"{APP}","meta":[]}}"#));
+        assert!(told.starts_with("`meta`: a value of the wrong kind"), "{told}");
     }
 
     #[test]

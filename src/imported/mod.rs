@@ -19,6 +19,7 @@ mod reader;
 mod record;
 mod row_error;
 mod row_parser;
+mod row_state;
 mod row_time;
 mod scheme;
 mod set;
@@ -40,8 +41,9 @@ pub(crate) use self::{
     prehash::Before,
     read_options::{Apps, Reading, ScopesForm, app_of},
     reader::{Format, Reader},
-    record::{Record, RowState},
+    record::Record,
     row_error::{RowError, RowErrorKind},
+    row_state::RowState,
     row_time::Zone,
     scheme::{Check, Cost, Scheme},
     set::{CheckError, ImportedRow, Set},

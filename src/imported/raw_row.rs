@@ -33,6 +33,11 @@ impl RawRow {
         self.texts.get(fields::place(name)?)?.as_deref().filter(|text| !text.is_empty())
     }
 
+    /// Returns whether the field's columns are there and all empty.
+    pub(super) fn is_blank(&self, name: &'static str) -> bool {
+        fields::place(name).and_then(|at| self.texts.get(at)?.as_deref()).is_some_and(str::is_empty)
+    }
+
     /// A text field that must be there.
     pub(super) fn needed(&self, name: &'static str) -> Result<&str, RowErrorKind> {
         self.text(name).ok_or(RowErrorKind::Missing(name))
@@ -56,7 +61,8 @@ impl RawRow {
                 Ok(())
             }
             Some(Some(before)) if !before.is_empty() && !text.is_empty() => Err(RowErrorKind::Twice(FIELDS[at])),
-            Some(_) if text.is_empty() => Ok(()),
+            // No value says neither that a key is enabled nor that it is not.
+            Some(_) if text.is_empty() && at != ENABLED => Ok(()),
             Some(field) => {
                 *field = Some(text);
                 Ok(())

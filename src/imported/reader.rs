@@ -246,6 +246,8 @@ mod tests {
             (with(",\"key\":\"k\""), "key_surplus"),
             (format!("{{\"app_id\":\"{APP}\",\"hash\":\"sk_live_1\"}}"), "plaintext"),
             (with(",\"revoked\":\"perhaps\""), "state"),
+            (with(",\"meta\":[]"), "type"),
+            (format!("[\"{APP}\",\"{DIGEST}\"]"), "json"),
             (with(",\"expires_at\":\"2100-01-01 00:00:00\""), "zone"),
             (with(",\"scopes\":\"a,b\""), "scopes_form"),
             (format!("{{\"hash\":\"{DIGEST}\"}}"), "missing"),

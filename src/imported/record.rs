@@ -10,6 +10,7 @@ use super::{
     key_layout::{BINARY_ID, MAX_KEY},
     raw_row::RawRow,
     row_error::RowErrorKind,
+    row_state::RowState,
     row_time::{self, TimeError},
     scheme::{Check, HashString},
     set::found_by,
@@ -42,14 +43,6 @@ pub(crate) struct Record {
     pub(super) memory_kib: u32,
 }
 
-/// Whether the old system still accepted the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RowState {
-    Active,
-    Revoked,
-    Disabled,
-}
-
 impl Record {
     pub(super) fn read(line: u64, mut row: RawRow, reading: &Reading<'_>) -> Result<Self, RowErrorKind> {
         if let Some(system) = reading.columns.system {
@@ -79,7 +72,7 @@ impl Record {
         if name.as_deref().is_some_and(|name| name.chars().count() > MAX_NAME || text::check(name).is_err()) {
             return Err(RowErrorKind::Name);
         }
-        let state = state(&row, reading)?;
+        let state = RowState::read(&row, reading)?;
         let (issued_at, expires_at) = (time(&row, "issued_at", reading)?, expiry(&row, reading)?);
         let (scopes, mut meta) = (reading.scopes(std::mem::take(&mut row.scopes))?, row.meta);
         if let Some((column, old)) = old_app {
@@ -245,27 +238,6 @@ fn public(layout: &KeyLayout, text: Option<&str>) -> Result<Option<Box<[u8]>>, R
     }
 }
 
-/// The state that a row says: a boolean, or the time since when it is so.
-fn state(row: &RawRow, reading: &Reading<'_>) -> Result<RowState, RowErrorKind> {
-    let is = |name: &'static str| -> Result<Option<bool>, RowErrorKind> {
-        let Some(text) = row.text(name) else { return Ok(None) };
-        match text.trim().to_ascii_lowercase().as_str() {
-            "true" | "t" | "1" | "yes" | "y" => Ok(Some(true)),
-            "false" | "f" | "0" | "no" | "n" => Ok(Some(false)),
-            _ => time(row, name, reading)
-                .and_then(|at| {
-                    if at.is_some_and(|at| at > reading.now) { Err(RowErrorKind::Time(name)) } else { Ok(Some(true)) }
-                })
-                .map_err(|_| RowErrorKind::State(name)),
-        }
-    };
-    Ok(match (is("revoked")?, is("disabled")?, is("enabled")?) {
-        (Some(true), _, _) => RowState::Revoked,
-        (_, Some(true), _) | (_, _, Some(false)) => RowState::Disabled,
-        _ => RowState::Active,
-    })
-}
-
 /// The end of a key. Where old systems must write something for "never", it is 0, or `infinity` in PostgreSQL.
 fn expiry(row: &RawRow, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowErrorKind> {
     match row.text("expires_at").map(str::trim) {
@@ -274,7 +246,7 @@ fn expiry(row: &RawRow, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowE
     }
 }
 
-fn time(row: &RawRow, name: &'static str, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowErrorKind> {
+pub(super) fn time(row: &RawRow, name: &'static str, reading: &Reading<'_>) -> Result<Option<Timestamp>, RowErrorKind> {
     let Some(text) = row.text(name) else { return Ok(None) };
     let at = row_time::read(text, reading.zone.as_ref()).map_err(|error| match error {
         TimeError::NoZone => RowErrorKind::Zone(name),

@@ -46,7 +46,7 @@ pub(crate) enum RowErrorKind {
     Time(&'static str),
     #[error("`{0}` names no zone, and the old system's is not known")]
     Zone(&'static str),
-    #[error("`{0}` must be true, false, or the time since when it is so")]
+    #[error("`{0}` must be true, false, 1, 0, or the time since when it is so, and `enabled` not empty")]
     State(&'static str),
     #[error("the key has expired already")]
     Expired,

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     columns::{Column, Columns},
-    fields::{FIELDS, META, STATES, TEXTS, TIMES},
+    fields::{ENABLED, FIELDS, META, STATES, TEXTS, TIMES},
     raw_row::{RawRow, Scopes},
     row_error::RowErrorKind,
 };
@@ -39,6 +39,7 @@ pub(super) fn from_json(bytes: &[u8], columns: &Columns) -> Result<RawRow, RowEr
         };
         let wrong = || RowErrorKind::Type(FIELDS[at]);
         match (at, value) {
+            (ENABLED, Value::Null) => line.set(ENABLED, String::new())?,
             (_, Value::Null) => {}
             (META, _) if !line.meta.is_empty() => return Err(RowErrorKind::Twice("meta")),
             (TEXTS, _) if line.scopes != Scopes::None => return Err(RowErrorKind::Twice("scopes")),
@@ -62,6 +63,8 @@ pub(super) fn from_csv(record: &StringRecord, columns: &[Column]) -> Result<RawR
     let mut line = RawRow::default();
     for (column, text) in columns.iter().zip(record) {
         match *column {
+            Column::Field(ENABLED) if text == "\\N" => line.set(ENABLED, String::new())?,
+            Column::Field(ENABLED) => line.set(ENABLED, text.to_owned())?,
             // MySQL writes null so.
             _ if text.is_empty() || text == "\\N" => {}
             Column::Ignored => {}
@@ -114,8 +117,17 @@ mod tests {
             ("payload", r#"{"enable_a_p_i_key":true,"_verified":false}"#, "enabled", "false"),
             ("payload", r#"{"_verified":false,"enable_a_p_i_key":true}"#, "enabled", "false"),
             ("payload", r#"{"enable_a_p_i_key":true,"_verified":null}"#, "enabled", "true"),
+            ("payload", r#"{"_verified":null,"enable_a_p_i_key":true}"#, "enabled", "true"),
         ] {
             assert_eq!(read(system, json).expect("a row").text(field), Some(expected), "{system} {json}");
+        }
+        for (json, is_blank) in [
+            (r#"{"enable_a_p_i_key":null,"_verified":""}"#, true),
+            (r#"{"enable_a_p_i_key":null}"#, true),
+            (r#"{"enable_a_p_i_key":"0.0"}"#, false),
+            (r#"{"id":1}"#, false),
+        ] {
+            assert_eq!(read("payload", json).expect("a row").is_blank("enabled"), is_blank, "{json}");
         }
     }
 

@@ -28,7 +28,9 @@ pub(super) const SYSTEM: System = System {
 
 /// Users who are not active have no access.
 fn read(row: &mut RawRow) -> Result<(), RowErrorKind> {
-    let enabled = row.text("enabled").map(|status| (status == "active").to_string());
-    row.put("enabled", enabled);
+    if let Some(status) = row.text("enabled") {
+        let enabled = (status == "active").to_string();
+        row.put("enabled", Some(enabled));
+    }
     Ok(())
 }

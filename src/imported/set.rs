@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bulla::{ApiKeyId, Realm, claims::Claims};
@@ -26,8 +26,8 @@ pub(crate) struct Set {
     pub(crate) layout: KeyLayout,
     /// Random, so that the ids of its keys reveal nothing of the keys.
     pub(super) id_key: [u8; 16],
-    /// Where the layout names one.
-    pub(crate) secret: Option<OldSecret>,
+    /// Where the layout names one; without it no key of the set can be checked.
+    pub(crate) secret: Option<Arc<OldSecret>>,
     /// Keys that a sealed one was issued for since they were read.
     pub(super) replaced: Mutex<HashSet<[u8; 12]>>,
 }
@@ -75,7 +75,18 @@ impl Set {
         id_key: [u8; 16],
         secret: Option<OldSecret>,
     ) -> Self {
-        Set { number, realm, layout, id_key, secret, replaced: Mutex::default() }
+        Set { number, realm, layout, id_key, secret: secret.map(Arc::new), replaced: Mutex::default() }
+    }
+
+    /// Returns whether the layout names a secret that is not here.
+    pub(super) fn lacks_secret(&self) -> bool {
+        self.layout.secret.is_some() && self.secret.is_none()
+    }
+
+    /// Returns whether both are of the same set, and their hashes are of the same secret.
+    pub(super) fn is_same(&self, other: &Set) -> bool {
+        let whole = |set: &Set| (set.number, set.realm, set.id_key);
+        whole(self) == whole(other) && self.layout == other.layout
     }
 
     /// The id of a key: the same for every import. It comes from what finds the key; where several keys may be found by
@@ -97,7 +108,7 @@ impl Set {
     pub(super) fn prepared(&self, key: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         match self.layout.before {
             None => Some(Zeroizing::new(key.to_vec())),
-            Some(before) => before.apply(key, self.secret.as_ref()),
+            Some(before) => before.apply(key, self.secret.as_deref()),
         }
     }
 
@@ -116,12 +127,16 @@ impl Set {
         let salt = of_all.unwrap_or(salt);
         match self.layout.cost {
             Some(cost) if of_all.is_some() => cost.digest(prepared, salt, len),
-            _ => self.layout.scheme.digest(prepared, salt, self.secret.as_ref()),
+            _ => self.layout.scheme.digest(prepared, salt, self.secret.as_deref()),
         }
     }
 
     /// Returns whether prepared bytes are those of a key with this hash, in constant time.
     pub(super) fn matches(&self, check: &Check, prepared: &[u8]) -> Result<bool, CheckError> {
+        // A hash function that may do without one would say no.
+        if self.lacks_secret() {
+            return Err(CheckError::NoSecret);
+        }
         match check {
             Check::Fast { digest, salt } => {
                 let found = self.digest(prepared, salt, digest.len());
@@ -138,7 +153,7 @@ impl Set {
     /// The secret that a hash function takes beside the key.
     fn own_secret(&self) -> Option<&[u8]> {
         let elsewhere = self.layout.before.is_some_and(Before::takes_secret);
-        self.secret.as_ref().filter(|_| !elsewhere).map(OldSecret::bytes)
+        self.secret.as_deref().filter(|_| !elsewhere).map(OldSecret::bytes)
     }
 
     pub(super) fn note_replaced(&self, id: &ApiKeyId) {

@@ -13,7 +13,7 @@ use bulla::{ApiKeyId, claims::Claims};
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{
-    Candidate, ImportedRow, Key, PublicPart, Set, SlowText,
+    Candidate, ImportedRow, Key, OldSecret, PublicPart, Set, SlowText,
     packed::{PackedClaims, PackedRow, PackedRows},
     scheme::{Check, HashString, same},
     set::found_by,
@@ -114,6 +114,26 @@ impl Table {
             self.has_slow_digests.store(true, Ordering::Relaxed);
         }
         self.sets.write().unwrap_or_else(PoisonError::into_inner).push(Arc::new(set));
+    }
+
+    /// The sets whose secrets are not loaded.
+    pub(crate) fn without_secret(&self) -> Vec<Arc<Set>> {
+        let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+        sets.iter().filter(|set| set.lacks_secret()).cloned().collect()
+    }
+
+    /// The secret that such a set has here.
+    pub(crate) fn secret_of(&self, set: &Set) -> Option<Arc<OldSecret>> {
+        let sets = self.sets.read().unwrap_or_else(PoisonError::into_inner);
+        sets.iter().find(|one| one.is_same(set)).and_then(|one| one.secret.clone())
+    }
+
+    /// Gives such a set its secret, without which it was added.
+    pub(crate) fn supply(&self, number: i64, secret: Option<OldSecret>) {
+        let mut sets = self.sets.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lacking) = sets.iter_mut().find(|set| set.number == number && set.lacks_secret()) {
+            *lacking = Arc::new(Set::new(number, lacking.realm, lacking.layout.clone(), lacking.id_key, secret));
+        }
     }
 
     /// Adds keys, in the order of their places. Keys of unknown sets are skipped.
@@ -269,7 +289,7 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    use crate::imported::{KeyLayout, OldSecret, Scheme};
+    use crate::imported::{KeyLayout, Scheme};
 
     const KEY: &str = "sk_live_4f9a1c20_9Zk3Qw7Lr5Tn2Vb8Xc6Md1Pf";
     const BCRYPT: &str = "$2b$04$RBcO/btzmiFBY.D59xIruu/sFQsoS5YV32jxNr37n5WiWfH8bLJni";

@@ -242,12 +242,12 @@ impl KeyVerifier {
         read_log: &dyn Fn() -> Result<(), StoreError>,
     ) -> Result<(), ImportedKeysError> {
         let before = self.imported.len();
-        read_imported_keys(&self.imported, store, &self.live.load_full().config, read_log)?;
+        let read = read_imported_keys(&self.imported, store, &self.live.load_full().config, read_log);
         let imported = self.imported.len();
         if imported != before {
             tracing::info!(imported, "imported keys loaded");
         }
-        Ok(())
+        read
     }
 
     /// Imported keys that are rejected for what stands in the store.

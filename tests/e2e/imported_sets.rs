@@ -11,6 +11,9 @@ use crate::support::{
 /// The public part of `KEY`, and how it is found.
 const PUBLIC: [&str; 4] = ["--prefix", "sk_live_", "--separator", "_"];
 
+/// HMAC-SHA-256 of `KEY` under what the file's text encodes.
+const HMAC: &str = "c93a5153dcb034982a663dde86cb4d87cc50d504c5447f3447aa3a813b8b7990";
+
 fn bcrypt(text: &str) -> String {
     bcrypt::hash(text, 4).expect("a hash")
 }
@@ -127,6 +130,52 @@ fn a_key_that_is_ended_ends_in_every_set() {
         let ended = server.data.request("POST", "/v1/self-revoke", &[("x-api-key", KEY)], "");
         assert_eq!((ended.status, &ended.json()["changed"]), (200, &json!(changed)));
     }
+}
+
+#[test]
+fn a_secret_that_cannot_be_read_stops_no_other_set() {
+    // Two files hold the secret that `HMAC` is of.
+    const SECRET: &str = "YW4gb2xkIHNlY3JldCBvZiBvdXJz\n";
+    let deployment = Deployment::new();
+    let secret = deployment.secret_file("legacy.key", SECRET);
+    let elsewhere = deployment.secret_file("elsewhere.key", SECRET);
+    deployment.configure("secrets = {}", "secrets = { legacy = \"file:legacy.key\", other = \"file:elsewhere.key\" }");
+    std::fs::copy(deployment.file("bulla.toml"), deployment.file("second.toml")).expect("a copy");
+    deployment.configure("file:elsewhere.key", "file:other.key");
+    import(&deployment, &[row(HMAC, json!({}))], &["--scheme", "hmac-sha256", "--hmac-key", "legacy"]).ok();
+    let sha = |key: &str, more: Value, arguments: &[&str]| {
+        import(&deployment, &[row(&sha256(key), more)], &[&["--scheme", "sha256"], arguments].concat()).ok();
+    };
+    sha("one", json!({}), &[]);
+    sha("three", json!({}), &["--prefix", "th"]);
+    let server = Server::start(&deployment);
+    let scopes = |server: &Server| verify(server, "one")["scopes"].clone();
+    assert!(active(&server, KEY) && scopes(&server) == json!([]));
+    // Corrections and removals are read with a new table. The secret stays the one that was read.
+    std::fs::rename(&secret, deployment.file("legacy.gone")).expect("renamed");
+    sha("one", json!({"scopes": ["write"]}), &["--replace"]);
+    server.within("the correction", |server| scopes(server) == json!(["write"]));
+    assert!(active(&server, KEY));
+    deployment.run(&["keys", "imports", "remove", "3", "--yes"]).ok();
+    server.within("the removal", |server| !active(server, "three"));
+    assert!(active(&server, KEY));
+    // Keys of a set whose secret is not here, and those of a set that comes behind it.
+    let rows = deployment.file("rows.jsonl");
+    std::fs::write(&rows, row(HMAC, json!({})).to_string()).expect("written");
+    let rows = rows.to_str().expect("a path");
+    let of_test = ["keys", "import", rows, "--realm", "test", "--scheme", "hmac-sha256", "--hmac-key", "other"];
+    deployment.run(&[&of_test[..], &["--config", "second.toml"]].concat()).ok();
+    sha("later", json!({}), &["--prefix", "la"]);
+    server.within("the next set", |server| active(server, "later"));
+    let in_test = |server: &Server| {
+        server.data.post("/v1/verify", &json!({"api_key": KEY, "realms": ["test"]})).json()["active"] == true
+    };
+    let lacks = |server: &Server| server.data.get("/readyz").body.contains("imported keys");
+    server.within("the degraded state", lacks);
+    assert!(!in_test(&server) && active(&server, KEY));
+    std::fs::rename(elsewhere, deployment.file("other.key")).expect("renamed");
+    server.within("the secret", in_test);
+    server.within("the end of the degraded state", |server| !lacks(server));
 }
 
 #[test]

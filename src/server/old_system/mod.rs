@@ -30,7 +30,7 @@ use crate::{
     imported::{Check, ImportedKeys, KeyLayout, Scheme, Set},
     store::{LedgerRow, NewImported, Restrictions, Store, StoreError, UNDATED, transact},
     telemetry::{metrics::Metrics, rate_limit::LineLimit},
-    verification::{Learned, OldSystem, read_imported_keys},
+    verification::{ImportedKeysError, Learned, OldSystem, read_imported_keys},
 };
 
 /// Texts that are remembered to be no keys.
@@ -121,9 +121,11 @@ impl OldSystems {
             let found = ask::ask(&old, &config.folder, &text)?;
             let Some(found) = found else { return Ok(false) };
             record(&*store, realm, &old, &text, found).map_err(|error| error.to_string())?;
-            read_imported_keys(&imported, &*store, &config, &|| revocations.read())
-                .map_err(|error| error.to_string())?;
-            Ok::<bool, String>(true)
+            match read_imported_keys(&imported, &*store, &config, &|| revocations.read()) {
+                // What was learned needs no secret, and has been read.
+                Ok(()) | Err(ImportedKeysError::OldSecret(_)) => Ok::<bool, String>(true),
+                Err(ImportedKeysError::Store(error)) => Err(error.to_string()),
+            }
         });
         let asked = asked.await;
         drop(asking);
